@@ -1,0 +1,57 @@
+"""stayfinite: stops a Keras training before a NaN reaches the weights, and says why it came.
+
+Importing this package imports no framework, chooses no backend and patches nothing: every name
+below is loaded when it is first used, because a script may still want to set `KERAS_BACKEND`.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from stayfinite import losses, models
+    from stayfinite.errors import NonFiniteError, UsageError
+    from stayfinite.guard.callback import Guard
+    from stayfinite.incident import Incident
+    from stayfinite.models.freezing import freeze
+    from stayfinite.replay.explain import explain
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Guard",
+    "Incident",
+    "NonFiniteError",
+    "UsageError",
+    "__version__",
+    "explain",
+    "freeze",
+    "losses",
+    "models",
+]
+
+_HOME = {
+    "Guard": "stayfinite.guard.callback",
+    "Incident": "stayfinite.incident",
+    "NonFiniteError": "stayfinite.errors",
+    "UsageError": "stayfinite.errors",
+    "explain": "stayfinite.replay.explain",
+    "freeze": "stayfinite.models.freezing",
+}
+_ROOMS = ("losses", "models")
+
+
+def __getattr__(name: str) -> object:
+    if name in _ROOMS:
+        return importlib.import_module(f"{__name__}.{name}")
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOME[name]), name)
+    # Kept here, so that the second look-up is an ordinary attribute.
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,1 @@
+"""JAX: the guarded step, its jaxpr as a `Trace`, and its replay."""

@@ -1,0 +1,40 @@
+"""The JAX backend behind the seam of `backends.base`."""
+
+from __future__ import annotations
+
+from importlib import metadata
+from typing import Any
+
+import jax
+
+from stayfinite.backends.jax import attach
+from stayfinite.backends.jax.step import JaxStep
+from stayfinite.guard.failure import Failure
+from stayfinite.guard.recorder import Recorder
+from stayfinite.replay.step import Step
+
+
+class JaxBackend:
+    """See `backends.base.Backend`."""
+
+    name = "jax"
+
+    def attach(self, model: Any, recorder: Recorder, on_bad: Any) -> Any:
+        """See `Backend.attach`."""
+        return attach.attach(model, recorder, on_bad)
+
+    def step(self, failure: Failure) -> Step:
+        """See `Backend.step`."""
+        return JaxStep(failure.model, failure.state, failure.bad.data)
+
+    def versions(self) -> dict[str, str]:
+        """See `Backend.versions`."""
+        return {name: metadata.version(name) for name in ("jax", "jaxlib", "keras", "numpy")}
+
+    def device(self) -> str:
+        """See `Backend.device`."""
+        device = jax.devices()[0]
+        return f"{device.platform}: {device.device_kind}"
+
+
+BACKEND = JaxBackend()

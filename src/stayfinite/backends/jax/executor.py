@@ -1,0 +1,152 @@
+"""Running a program segment by segment, and op by op where asked."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import jax
+
+from stayfinite.backends.jax import private, segments
+from stayfinite.backends.jax.program import Program
+from stayfinite.backends.jax.segments import Segment
+
+# Structure of a segment to its compiled form, for the life of the process: the replays of one
+# incident differ in few segments, and so do those of the next incident.
+_COMPILED: dict[tuple[Any, ...], Any] = {}
+
+
+@dataclass
+class Run:
+    """One pass: the values asked for, which border values were finite, and inputs kept."""
+
+    values: dict[int, Any]
+    finite: dict[int, bool]
+    suspects: dict[int, list[Any]] = field(default_factory=dict)
+
+
+class Executor:
+    """Runs one program; compiled segments are shared with every other executor.
+
+    Args:
+        program: What to run.
+        borders: See `segments.cut`.
+    """
+
+    def __init__(self, program: Program, borders: Iterable[int] = ()) -> None:
+        self.program = program
+        self.segments = segments.cut(program, set(borders))
+        self._compiled: list[Any] = []
+
+    def run(
+        self,
+        inputs: list[Any],
+        *,
+        fetch: Iterable[int] = (),
+        overrides: dict[int, Any] | None = None,
+        keep_suspects: int = 0,
+    ) -> Run:
+        """Run the whole program.
+
+        Args:
+            inputs: One array per program input.
+            fetch: Further values to return beside the program's outputs.
+            overrides: Values to replace when they are made; they must be borders.
+            keep_suspects: Keep the inputs of up to so many segments that made the first
+                non-finite values out of finite ones.
+        """
+        overrides = overrides or {}
+        wanted = set(self.program.outputs) | set(fetch)
+        env = dict(zip(self.program.inputs, inputs, strict=True))
+        env.update(self.program.constants)
+        result = Run({}, {})
+        last_use = self._last_use(wanted)
+        for index, (segment, compiled) in enumerate(
+            zip(self.segments, self._ready(), strict=True)
+        ):
+            operands = [env[value] for value in segment.operands]
+            inner = wanted.intersection(
+                r for e in segment.equations for r in e.results
+            ).difference(segment.results)
+            if inner:
+                env.update(self._step_through(segment, operands, inner))
+            outputs, flags = compiled(*operands)
+            env.update(zip(segment.results, outputs, strict=True))
+            env.update((v, overrides[v]) for v in segment.results if v in overrides)
+            finite = dict(zip(segment.results, map(bool, flags), strict=True))
+            result.finite.update(finite)
+            if (
+                len(result.suspects) < keep_suspects
+                and not all(finite.values())
+                and all(result.finite.get(value, True) for value in segment.operands)
+            ):
+                result.suspects[index] = operands
+            for value in last_use.get(index, ()):
+                env.pop(value, None)
+        result.values = {value: env[value] for value in wanted}
+        return result
+
+    def step_through(
+        self, index: int, operands: list[Any], visit: Callable[[int, list[Any], list[Any]], None]
+    ) -> None:
+        """Evaluate one segment op by op: `visit(equation number, operands, results)` for each."""
+        segment = self.segments[index]
+        env = dict(zip(segment.operands, operands, strict=True))
+        for number, equation in enumerate(segment.equations, segment.first):
+            values = [
+                env[v] if v in env else self.program.constants[v] for v in equation.operands
+            ]
+            results = private.bind(equation.primitive, equation.params, values)
+            visit(number, values, results)
+            env.update(zip(equation.results, results, strict=True))
+
+    def _step_through(
+        self, segment: Segment, operands: list[Any], wanted: set[int]
+    ) -> dict[int, Any]:
+        found: dict[int, Any] = {}
+
+        def visit(number: int, _: list[Any], results: list[Any]) -> None:
+            names = self.program.equations[number].results
+            found.update((n, r) for n, r in zip(names, results, strict=True) if n in wanted)
+
+        self.step_through(self.segments.index(segment), operands, visit)
+        return found
+
+    def _last_use(self, wanted: set[int]) -> dict[int, list[int]]:
+        last: dict[int, int] = {}
+        for index, segment in enumerate(self.segments):
+            for value in segment.operands:
+                last[value] = index
+        uses: dict[int, list[int]] = {}
+        for value, index in last.items():
+            if value not in wanted:
+                uses.setdefault(index, []).append(value)
+        return uses
+
+    def _ready(self) -> list[Any]:
+        if not self._compiled:
+            self._compiled = _compile_all(self.program, self.segments)
+        return self._compiled
+
+
+def _compile_all(program: Program, cuts: list[Segment]) -> list[Any]:
+    keys = [segments.structure(program, segment) for segment in cuts]
+    todo = {k: s for k, s in zip(keys, cuts, strict=True) if k not in _COMPILED}
+    # XLA compiles without holding the interpreter, so two segments can compile at once.
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        futures = {}
+        for key, segment in todo.items():
+            avals = [_shape_of(program.avals[value]) for value in segment.operands]
+            lowered = jax.jit(segments.function_of(program, segment)).lower(*avals)
+            futures[key] = pool.submit(lowered.compile)
+        _COMPILED.update((key, future.result()) for key, future in futures.items())
+    return [_COMPILED[key] for key in keys]
+
+
+def _shape_of(aval: Any) -> jax.ShapeDtypeStruct:
+    return jax.ShapeDtypeStruct(
+        aval.shape, aval.dtype, weak_type=bool(getattr(aval, "weak_type", False))
+    )

@@ -1,0 +1,56 @@
+"""Seeing the gradients of any train step: what an optimizer is given, at the moment it gets it.
+
+A train step, the user's own included, hands its gradients to `Optimizer.apply`. While a step is
+traced, that method is watched, so that no assumption about the train step itself is needed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from stayfinite.backends.jax import private
+
+
+@contextlib.contextmanager
+def watched(seen: Callable[[Any, list[Any], list[Any]], None]) -> Iterator[None]:
+    """Call `seen(optimizer, gradients, variables)` for each outermost update inside the block.
+
+    The gradients under a `LossScaleOptimizer` are not shown: non-finite ones are its normal way
+    of finding the scale, and it skips the update by itself.
+    """
+    level = private.trace_level()
+    depth = 0
+    plain = private.BaseOptimizer.apply
+    scaled = private.LossScaleOptimizer.stateless_apply
+
+    def apply(self: Any, grads: Any, trainable_variables: Any = None) -> Any:
+        nonlocal depth
+        if depth == 0 and private.same_trace_level(level):
+            owned = trainable_variables
+            if owned is None:
+                owned = getattr(self, "_trainable_variables", [])
+            pairs = [(g, v) for g, v in zip(grads, owned, strict=False) if g is not None]
+            seen(self, [g for g, _ in pairs], [v for _, v in pairs])
+        depth += 1
+        try:
+            return plain(self, grads, trainable_variables)
+        finally:
+            depth -= 1
+
+    def stateless_apply(self: Any, *args: Any, **kwargs: Any) -> Any:
+        nonlocal depth
+        depth += 1
+        try:
+            return scaled(self, *args, **kwargs)
+        finally:
+            depth -= 1
+
+    private.BaseOptimizer.apply = apply
+    private.LossScaleOptimizer.stateless_apply = stateless_apply
+    try:
+        yield
+    finally:
+        private.BaseOptimizer.apply = plain
+        private.LossScaleOptimizer.stateless_apply = scaled

@@ -1,0 +1,153 @@
+"""A jaxpr as one flat list of equations, each with its place in the user's code.
+
+Calls (`jit`, `custom_jvp_call`, rematerialisation) are inlined; loops and branches stay one
+equation. JAX caches the jaxpr of a jitted library function, tracebacks included, so an inlined
+equation may carry the line of an earlier caller: it is believed only where its user frames end
+with those of the call that it stands in.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from types import CodeType
+from typing import Any
+
+import numpy as np
+from jax.extend import core as jex
+
+from stayfinite.backends.jax import private
+from stayfinite.backends.jax.scopes import is_scoped_call
+from stayfinite.trace.frames import is_user_file, user_spans
+from stayfinite.trace.trace import Span
+
+
+@dataclass(frozen=True)
+class Place:
+    """User frames of an equation, innermost first, and whether a library object is inside them.
+
+    `in_library_object` is true where a Keras object was entered after the user's last frame, so
+    that the innermost user expression is only the caller of that object.
+    """
+
+    stack: tuple[Span, ...]
+    in_library_object: bool
+
+
+@dataclass(frozen=True)
+class Equation:
+    """One primitive application on numbered values."""
+
+    primitive: Any
+    params: dict[str, Any]
+    operands: tuple[int, ...]
+    results: tuple[int, ...]
+    place: Place
+    name_stack: str
+
+
+@dataclass
+class Program:
+    """Equations over numbered values: `inputs` and `constants` come in, `outputs` are wanted."""
+
+    equations: list[Equation]
+    avals: dict[int, Any]
+    inputs: list[int]
+    outputs: list[int]
+    constants: dict[int, Any] = field(default_factory=dict)
+
+
+def flatten(closed: Any, boundary: CodeType) -> Program:
+    """`closed` as a `Program`. Only frames inside `boundary`, a code object, are the step's."""
+    return _Flattener(boundary).run(closed)
+
+
+class _Flattener:
+    def __init__(self, boundary: CodeType) -> None:
+        self._boundary = boundary
+        self._program = Program([], {}, [], [])
+        self._places: dict[int, Place] = {}
+        self._keep: list[Any] = []
+
+    def run(self, closed: Any) -> Program:
+        env: dict[Any, int] = {}
+        program = self._program
+        for var in closed.jaxpr.invars:
+            env[var] = self._new(var.aval)
+            program.inputs.append(env[var])
+        for var, value in zip(closed.jaxpr.constvars, closed.consts, strict=True):
+            env[var] = self._constant(value, var.aval)
+        self._inline(closed.jaxpr, env, None, "")
+        program.outputs = [self._read(atom, env) for atom in closed.jaxpr.outvars]
+        return program
+
+    def _inline(self, jaxpr: Any, env: dict[Any, int], outer: Place | None, stack: str) -> None:
+        for eqn in jaxpr.eqns:
+            place = self._place(eqn.source_info, outer)
+            name_stack = f"{stack}/{private.scope(eqn.source_info)}"
+            call = private.closed_call_of(eqn)
+            operands = [self._read(atom, env) for atom in eqn.invars]
+            if call is not None:
+                inner, consts = call
+                given = operands[len(operands) - len(inner.invars) :]
+                inner_env = dict(zip(inner.invars, given, strict=True))
+                for var, value in zip(inner.constvars, consts, strict=True):
+                    inner_env[var] = self._constant(value, var.aval)
+                self._inline(inner, inner_env, place, name_stack)
+                for var, atom in zip(eqn.outvars, inner.outvars, strict=True):
+                    env[var] = self._read(atom, inner_env)
+                continue
+            for var in eqn.outvars:
+                env[var] = self._new(var.aval)
+            results = tuple(env[var] for var in eqn.outvars)
+            self._program.equations.append(
+                Equation(
+                    eqn.primitive, eqn.params, tuple(operands), results, place, name_stack
+                )
+            )
+
+    def _read(self, atom: Any, env: dict[Any, int]) -> int:
+        if isinstance(atom, jex.Literal):
+            return self._constant(atom.val, atom.aval)
+        return env[atom]
+
+    def _new(self, aval: Any) -> int:
+        number = len(self._program.avals)
+        self._program.avals[number] = aval
+        return number
+
+    def _constant(self, value: Any, aval: Any) -> int:
+        number = self._new(aval)
+        if isinstance(value, int | float | bool | complex | np.generic):
+            value = np.asarray(value, aval.dtype)
+        self._program.constants[number] = value
+        return number
+
+    def _place(self, source_info: Any, outer: Place | None) -> Place:
+        key = id(source_info.traceback)
+        if key not in self._places:
+            self._keep.append(source_info.traceback)  # keeps the id from being used again
+            self._places[key] = _place_of(source_info, self._boundary)
+        place = self._places[key]
+        if outer is None:
+            return place
+        if len(place.stack) > len(outer.stack) and place.stack[-len(outer.stack) :] == outer.stack:
+            return place
+        return outer
+
+
+def _place_of(source_info: Any, boundary: CodeType) -> Place:
+    inside: list[tuple[CodeType, int]] = []
+    for code, instruction in private.frames(source_info):
+        if code is boundary:
+            break
+        inside.append((code, instruction))
+    else:
+        return Place((), False)
+    in_library_object = False
+    for code, _ in inside:
+        if is_user_file(code.co_filename):
+            break
+        if is_scoped_call(code):
+            in_library_object = True
+            break
+    return Place(user_spans(inside), in_library_object)

@@ -1,0 +1,153 @@
+"""Cutting a program into segments that compile fast, and once for all that are alike.
+
+One program with a flag per op took minutes to compile for a ResNet50 triplet step, and op by op
+evaluation as long, because each distinct op is compiled by itself. Segments of about a hundred
+equations, cut where a layer ends, compile in seconds together; the three towers of a siamese
+network share theirs, and so do the step and the same step with one line changed.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from stayfinite.backends.jax import private
+from stayfinite.backends.jax.program import Equation, Program
+
+MIN_EQUATIONS = 40
+MAX_EQUATIONS = 160
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Consecutive equations; `operands` come from before them, `results` are read after them."""
+
+    first: int
+    equations: tuple[Equation, ...]
+    operands: tuple[int, ...]
+    results: tuple[int, ...]
+
+
+def cut(program: Program, borders: set[int]) -> list[Segment]:
+    """Segments of `program`, in order.
+
+    Args:
+        program: The flat program.
+        borders: Values that no equation may read in the segment that makes them, so that they
+            can be replaced between two segments.
+    """
+    groups: list[list[Equation]] = [[]]
+    made: set[int] = set()
+    for equation in program.equations:
+        current = groups[-1]
+        ended = len(current) >= MIN_EQUATIONS and equation.name_stack != current[-1].name_stack
+        if current and (
+            ended or len(current) >= MAX_EQUATIONS or made.intersection(equation.operands)
+        ):
+            groups.append([])
+            made = set()
+        groups[-1].append(equation)
+        made.update(borders.intersection(equation.results))
+    return _connect(program, [group for group in groups if group])
+
+
+def _connect(program: Program, groups: list[list[Equation]]) -> list[Segment]:
+    wanted = set(program.outputs)
+    segments: list[Segment] = []
+    first = len(program.equations)
+    for group in reversed(groups):
+        first -= len(group)
+        made = {result for equation in group for result in equation.results}
+        read = {operand for equation in group for operand in equation.operands}
+        inputs = tuple(sorted(v for v in read - made if v not in program.constants))
+        outputs = tuple(sorted(made & wanted))
+        segments.append(Segment(first, tuple(group), inputs, outputs))
+        wanted = (wanted - made) | set(inputs)
+    return segments[::-1]
+
+
+def function_of(program: Program, segment: Segment) -> Callable[..., Any]:
+    """A traceable function: inputs to `(outputs, one finiteness flag an output)`."""
+
+    def run(*inputs: Any) -> Any:
+        env = dict(zip(segment.operands, inputs, strict=True))
+
+        def read(value: int) -> Any:
+            return env[value] if value in env else program.constants[value]
+
+        for equation in segment.equations:
+            operands = [read(operand) for operand in equation.operands]
+            results = private.bind(equation.primitive, equation.params, operands)
+            env.update(zip(equation.results, results, strict=True))
+        outputs = [env[value] for value in segment.results]
+        return outputs, [_is_finite(output) for output in outputs]
+
+    return run
+
+
+def structure(program: Program, segment: Segment) -> tuple[Any, ...]:
+    """Equal for two segments exactly when one compiled form serves both."""
+    numbers: dict[int, int] = {}
+    parts: list[Any] = [_aval_key(program.avals[value]) for value in segment.operands]
+    for value in segment.operands:
+        numbers[value] = len(numbers)
+    for equation in segment.equations:
+        operands = tuple(
+            _constant_key(program.constants[operand])
+            if operand in program.constants
+            else numbers[operand]
+            for operand in equation.operands
+        )
+        for result in equation.results:
+            numbers[result] = len(numbers)
+        parts.append((equation.primitive.name, _params_key(equation.params), operands))
+    parts.append(tuple(numbers[value] for value in segment.results))
+    return tuple(parts)
+
+
+def _is_finite(array: Any) -> Any:
+    if not jnp.issubdtype(array.dtype, jnp.inexact):
+        return jnp.asarray(True)
+    return jnp.all(jnp.isfinite(array))
+
+
+def _aval_key(aval: Any) -> tuple[Any, ...]:
+    return (tuple(aval.shape), str(aval.dtype), bool(getattr(aval, "weak_type", False)))
+
+
+def _constant_key(value: Any) -> tuple[Any, ...]:
+    array = np.asarray(jax.random.key_data(value) if _is_key(value) else value)
+    return ("constant", array.shape, str(array.dtype), array.tobytes())
+
+
+def _is_key(value: Any) -> bool:
+    return isinstance(value, jax.Array) and jnp.issubdtype(value.dtype, jax.dtypes.prng_key)
+
+
+def _params_key(params: dict[str, Any]) -> tuple[Any, ...]:
+    return tuple((name, _param_key(params[name])) for name in sorted(params))
+
+
+def _param_key(param: Any) -> Any:
+    # Jaxprs hash by identity; their text has everything that decides what they compute. A
+    # function's text has its address, which keeps two that may differ apart.
+    try:
+        return _text(param) if hasattr(param, "eqns") or hasattr(param, "jaxpr") else _hashed(param)
+    except TypeError:
+        return str(param)
+
+
+@functools.lru_cache(maxsize=1024)
+def _text(param: Any) -> str:
+    return str(param)
+
+
+def _hashed(param: Any) -> Any:
+    hash(param)
+    return param

@@ -1,0 +1,241 @@
+"""The failing step on JAX: run it, ask it, change it."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from stayfinite.backends.jax import clipping, tracing, widen
+from stayfinite.backends.jax.executor import Executor, Run
+from stayfinite.backends.jax.tracing import Traced
+from stayfinite.replay import change as changes
+from stayfinite.replay.change import Change
+from stayfinite.replay.step import Outcome, Roots
+from stayfinite.trace.roots import roots
+from stayfinite.trace.trace import Op, Trace
+
+_MAX_SUSPECTS = 6
+
+
+class JaxStep:
+    """One step of `model` on `state` and `data`; see `replay.step.Step`.
+
+    The metrics of `state` are replaced by fresh ones, so that `logs["loss"]` is the loss of this
+    step and not the mean of its epoch.
+    """
+
+    def __init__(self, model: Any, state: Any, data: Any, *, wide: bool = False) -> None:
+        self.model = model
+        self.state = (*state[:3], _fresh_metrics(model))
+        self.data = jax.tree.map(jnp.asarray, data)
+        self.wide = wide
+        self.traced: Traced = tracing.trace_step(model, self.state, self.data)
+        self._overrides: dict[int, Any] = {}
+
+    @functools.cached_property
+    def trace(self) -> Trace:
+        """The step op by op."""
+        return self.traced.trace()
+
+    @functools.cached_property
+    def _executor(self) -> Executor:
+        program = self.traced.program
+        with self._precision():
+            return Executor(
+                widen.widened(program) if self.wide else program, self.traced.gradients.values()
+            )
+
+    @contextlib.contextmanager
+    def _precision(self) -> Iterator[None]:
+        with jax.enable_x64() if self.wide else contextlib.nullcontext():
+            yield
+
+    def _inputs(self) -> list[Any]:
+        leaves = jax.tree.leaves((self.state, self.data))
+        return [widen.widen_array(leaf) for leaf in leaves] if self.wide else leaves
+
+    def _run(self, **options: Any) -> Run:
+        with self._precision():
+            return self._executor.run(self._inputs(), **options)
+
+    @functools.cached_property
+    def _survey(self) -> Run:
+        return self._run(keep_suspects=_MAX_SUSPECTS)
+
+    def roots(self) -> Roots:
+        """See `Step.roots`: coarse over segments, then op by op inside the ones found."""
+        survey = self._survey
+        numbers = self.traced.program.inputs
+        bad_leaves = {
+            number
+            for number, array in zip(numbers, self._inputs(), strict=True)
+            if number in self.traced.leaves and not _is_finite(array)
+        }
+
+        def is_bad(value: int) -> bool:
+            return value in bad_leaves or not survey.finite.get(value, True)
+
+        segments = self._executor.segments
+        coarse, harmful = roots(segments, is_bad, self.trace.sinks())
+        found: list[Op] = []
+        for segment in coarse:
+            index = segments.index(segment)
+            if index in survey.suspects:
+                found.extend(self._roots_inside(index, is_bad))
+        leaves = [self.traced.leaves[number] for number in numbers if number in bad_leaves]
+        return Roots([leaf for leaf in leaves if leaf.value in harmful], found)
+
+    def _roots_inside(self, index: int, is_bad: Any) -> list[Op]:
+        bad: set[int] = set()
+        ops = self.trace.ops
+
+        def visit(number: int, _: list[Any], results: list[Any]) -> None:
+            named = zip(ops[number].results, results, strict=True)
+            bad.update(value for value, result in named if not _is_finite(result))
+
+        segment = self._executor.segments[index]
+        with self._precision():
+            self._executor.step_through(index, self._survey.suspects[index], visit)
+        inside = ops[segment.first : segment.first + len(segment.equations)]
+        sinks = [v for v in segment.results if is_bad(v) and v in bad]
+        return roots(inside, lambda value: value in bad, sinks)[0]
+
+    def magnitudes(self, data: Any) -> dict[str, float]:
+        """See `Step.magnitudes`."""
+        names = [name for _, name in tracing.data_names(self.model, data)]
+        found: dict[str, float] = {}
+        for name, leaf in zip(names, jax.tree.leaves(data), strict=True):
+            array = np.asarray(leaf)
+            if array.size and array.dtype.kind in "fiu":
+                size = np.abs(array.astype(np.float64))
+                found[name] = float(np.max(size, initial=0.0, where=np.isfinite(size)))
+        return found
+
+    def fetch(self, values: Iterable[int]) -> dict[int, np.ndarray]:
+        """See `Step.fetch`."""
+        wanted = list(values)
+        known = dict(zip(self.traced.program.inputs, self._inputs(), strict=True))
+        known.update(self.traced.program.constants)
+        missing = [v for v in wanted if v not in known]
+        if missing:
+            known.update(self._run(fetch=missing).values)
+        return {value: np.asarray(known[value]) for value in wanted}
+
+    def state_arrays(self) -> dict[str, np.ndarray]:
+        """See `Step.state_arrays`."""
+        return self._arrays(tracing.STATE_ROLES)
+
+    def batch_arrays(self) -> dict[str, np.ndarray]:
+        """See `Step.batch_arrays`."""
+        return self._arrays(tracing.DATA_ROLES)
+
+    def _arrays(self, roles: tuple[str, ...]) -> dict[str, np.ndarray]:
+        numbered = zip(self.traced.program.inputs, self._inputs(), strict=True)
+        named = ((self.traced.leaves.get(number), array) for number, array in numbered)
+        return {
+            leaf.name: np.asarray(array)
+            for leaf, array in named
+            if leaf is not None and leaf.role in roles
+        }
+
+    def run(self, change: Change) -> Outcome:
+        """See `Step.run`."""
+        match change:
+            case changes.Unchanged():
+                return self._outcome(self._survey)
+            case changes.ClipNorm(norm):
+                return self._with_gradients(lambda g: clipping.by_norm(g, norm))
+            case changes.ClipValue(value):
+                return self._with_gradients(lambda g: clipping.by_value(g, value))
+            case _:
+                step = self.changed(change)
+                return step._outcome(step._survey)
+
+    def changed(self, change: Change) -> JaxStep:
+        """See `Step.changed`."""
+        match change:
+            case changes.Batch(data):
+                return self._on(data)
+            case changes.WithoutRows(rows):
+                return self._on(_without(self.data, rows))
+            case changes.WiderDtype():
+                return JaxStep(self.model, self.state, self.data, wide=True)
+            case changes.LearningRate(factor):
+                return self._at_learning_rate(factor)
+            case changes.Source(in_place):
+                with in_place():
+                    return JaxStep(self.model, self.state, self.data, wide=self.wide)
+        raise TypeError(f"a JAX step cannot be changed by {change!r}")
+
+    def _on(self, data: Any) -> JaxStep:
+        shapes = [jnp.shape(leaf) for leaf in jax.tree.leaves(data)]
+        if shapes != [jnp.shape(leaf) for leaf in jax.tree.leaves(self.data)]:
+            return JaxStep(self.model, self.state, data, wide=self.wide)
+        other = JaxStep.__new__(JaxStep)
+        other.__dict__.update(
+            {k: v for k, v in self.__dict__.items() if k != "_survey"},
+            data=jax.tree.map(jnp.asarray, data),
+        )
+        return other
+
+    def _at_learning_rate(self, factor: float) -> JaxStep:
+        optimizer = self.model.optimizer
+        tv, ntv, ov, mv = self.state
+        scaled = [
+            value * factor if variable.path.endswith("learning_rate") else value
+            for variable, value in zip(optimizer.variables, ov, strict=True)
+        ]
+        other = self._on(self.data)
+        other.state = (tv, ntv, scaled, mv)
+        return other
+
+    def _with_gradients(self, clip: Any) -> Outcome:
+        gradients = self.traced.gradients
+        before = self._survey.values
+        overrides = {value: clip(before[value]) for value in gradients.values()}
+        return self._outcome(self._run(overrides=overrides))
+
+    def _outcome(self, run: Run) -> Outcome:
+        traced = self.traced
+        loss = float("nan") if traced.loss is None else float(run.values[traced.loss])
+        if traced.loss is None:
+            loss = 0.0
+        bad = tuple(n for n, v in traced.new_state.items() if not _is_finite(run.values[v]))
+        gradients = {n: np.asarray(run.values[v]) for n, v in traced.gradients.items()}
+        return Outcome(loss=loss, gradients=gradients, bad_state=bad)
+
+
+def _fresh_metrics(model: Any) -> list[Any]:
+    kept = [np.asarray(v.value) for v in model.metrics_variables]
+    model.reset_metrics()
+    fresh = [jnp.asarray(np.asarray(v.value)) for v in model.metrics_variables]
+    for variable, value in zip(model.metrics_variables, kept, strict=True):
+        variable.assign(value)
+    return fresh
+
+
+def _is_finite(array: Any) -> bool:
+    if not jnp.issubdtype(array.dtype, jnp.inexact):
+        return True
+    return bool(jnp.all(jnp.isfinite(array)))
+
+
+def _without(data: Any, rows: tuple[int, ...]) -> Any:
+    def replace(array: Any) -> Any:
+        if not jnp.ndim(array):
+            return array
+        others = [row for row in range(array.shape[0]) if row not in rows]
+        if not others:
+            raise ValueError("every row of the batch is suspect; none is left to take its place")
+        order = [
+            others[row % len(others)] if row in rows else row for row in range(array.shape[0])
+        ]
+        return array[np.asarray(order)]
+
+    return jax.tree.map(replace, data)

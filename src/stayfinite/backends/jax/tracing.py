@@ -1,0 +1,250 @@
+"""A model's train step as a program with named inputs and outputs, and as a neutral `Trace`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from stayfinite.backends.jax import gradients
+from stayfinite.backends.jax.batch_axis import batch_axes
+from stayfinite.backends.jax.names import canonical
+from stayfinite.backends.jax.program import Equation, Program, flatten
+from stayfinite.backends.jax.scopes import Scopes, layer_path
+from stayfinite.guard.creation import site_of
+from stayfinite.incident import Phase
+from stayfinite.trace.trace import Leaf, Op, Role, Span, Trace, Value
+
+STATE_ROLES: tuple[Role, ...] = ("weight", "statistics", "optimizer", "metric")
+DATA_ROLES: tuple[Role, ...] = ("input", "target", "sample_weight")
+
+
+@dataclass
+class Traced:
+    """A traced step: `program` and what its numbered values mean.
+
+    `observed` are loss, logs and metrics: what they are computed from is the forward pass.
+    """
+
+    program: Program
+    leaves: dict[int, Leaf]
+    loss: int | None
+    gradients: dict[str, int]
+    new_state: dict[str, int]
+    observed: list[int]
+    num_rows: int | None
+    scopes: Scopes
+    model: Any
+
+    def trace(self) -> Trace:
+        """The neutral form. Built on request, because a trial needs the program alone."""
+        return _Translator(self).trace()
+
+
+def trace_step(model: Any, state: Any, data: Any) -> Traced:
+    """Trace `model.train_step` on a state and a batch, as shapes only: nothing is run."""
+    scopes = Scopes()
+    names: list[str] = []
+
+    def step(state: Any, data: Any) -> Any:
+        grads: list[Any] = []
+
+        def seen(_: Any, values: list[Any], variables: list[Any]) -> None:
+            grads.extend(values)
+            names.extend(getattr(v, "path", str(i)) for i, v in enumerate(variables))
+
+        with gradients.watched(seen):
+            logs, new = model.train_step(state, data)
+        loss = logs.get("loss") if isinstance(logs, dict) else None
+        return loss, grads, tuple(new[:3]), (logs, new[3])
+
+    with scopes.active():
+        closed, shapes = jax.make_jaxpr(step, return_shape=True)(state, data)
+    program = flatten(closed, step.__code__)
+    numbers = iter(program.outputs)
+    loss, grads, new, extra = jax.tree.map(lambda _: next(numbers), shapes)
+    leaves = _name_leaves(model, state, data, program)
+    new_state = dict(zip(_state_names(model), jax.tree.leaves(new), strict=True))
+    inexact = {
+        name: v
+        for name, v in new_state.items()
+        if jnp.issubdtype(program.avals[v].dtype, jnp.inexact)
+    }
+    return Traced(
+        program=program,
+        leaves=leaves,
+        loss=loss,
+        gradients=dict(zip(_unique(names), grads, strict=True)),
+        new_state=inexact,
+        observed=jax.tree.leaves((loss, extra)),
+        num_rows=_num_rows(data),
+        scopes=scopes,
+        model=model,
+    )
+
+
+def _state_names(model: Any) -> list[str]:
+    variables = [
+        *model.trainable_variables,
+        *model.non_trainable_variables,
+        *model.optimizer.variables,
+    ]
+    return _unique([v.path for v in variables])
+
+
+def _unique(names: list[str]) -> list[str]:
+    seen: dict[str, int] = {}
+    result = []
+    for name in names:
+        seen[name] = seen.get(name, 0) + 1
+        result.append(name if seen[name] == 1 else f"{name}:{seen[name]}")
+    return result
+
+
+def _name_leaves(model: Any, state: Any, data: Any, program: Program) -> dict[int, Leaf]:
+    names = _state_names(model) + [v.path for v in model.metrics_variables]
+    roles = [role for role, group in zip(STATE_ROLES, state, strict=True) for _ in group]
+    numbers = iter(program.inputs)
+    leaves = {
+        number: Leaf(number, role, name)
+        for number, role, name in zip(numbers, roles, names, strict=False)
+    }
+    for number, (role, name) in zip(
+        program.inputs[len(roles) :], data_names(model, data), strict=True
+    ):
+        leaves[number] = Leaf(number, role, name)
+    return leaves
+
+
+def data_names(model: Any, data: Any) -> list[tuple[Role, str]]:
+    """Role and name of each array of a batch, in the order of its leaves.
+
+    An input has the name of the model's own input where the model has named inputs.
+    """
+    parts = data if isinstance(data, tuple) else (data,)
+    found: list[tuple[Role, str]] = []
+    for role, short, part in zip(DATA_ROLES, ("x", "y", "sample_weight"), parts, strict=False):
+        paths = jax.tree_util.tree_flatten_with_path(part)[0]
+        inputs = getattr(model, "inputs", None) if role == "input" else None
+        for position, (path, _) in enumerate(paths):
+            name = short + jax.tree_util.keystr(path)
+            named = inputs and len(inputs) == len(paths)
+            # Keras makes up a name for an `Input` that was given none.
+            if named and not inputs[position].name.startswith("keras_tensor"):
+                name = inputs[position].name
+            found.append((role, name))
+    return found
+
+
+def _num_rows(data: Any) -> int | None:
+    for leaf in jax.tree.leaves(data):
+        if np.ndim(leaf):
+            return int(np.shape(leaf)[0])
+    return None
+
+
+class _Translator:
+    def __init__(self, traced: Traced) -> None:
+        self._traced = traced
+        self._program = traced.program
+        self._chains: dict[str, list[Any]] = {}
+
+    def trace(self) -> Trace:
+        program, traced = self._program, self._traced
+        batch = [n for n, leaf in traced.leaves.items() if leaf.role in DATA_ROLES]
+        axes = batch_axes(program, batch)
+        values = {
+            number: Value(number, tuple(aval.shape), str(aval.dtype), axes.get(number))
+            for number, aval in program.avals.items()
+        }
+        constants = {n: _as_numpy(v) for n, v in program.constants.items()}
+        return Trace(
+            ops=self._ops(),
+            values=values,
+            leaves=traced.leaves,
+            constants={n: v for n, v in constants.items() if v is not None},
+            loss=traced.loss,
+            gradients=traced.gradients,
+            new_state=traced.new_state,
+            num_rows=traced.num_rows,
+        )
+
+    def _ops(self) -> list[Op]:
+        phase_of = self._phases()
+        traced = self._traced
+        ops = []
+        for index, equation in enumerate(self._program.equations):
+            chain = self._chain(equation.name_stack)
+            span, stack = _locate(equation, chain)
+            ops.append(
+                Op(
+                    index=index,
+                    name=canonical(equation.primitive.name),
+                    phase=phase_of(index),
+                    operands=equation.operands,
+                    results=equation.results,
+                    layer=layer_path(traced.model, chain),
+                    span=span,
+                    stack=stack,
+                )
+            )
+        return ops
+
+    def _chain(self, name_stack: str) -> list[Any]:
+        if name_stack not in self._chains:
+            self._chains[name_stack] = self._traced.scopes.chain(name_stack)
+        return self._chains[name_stack]
+
+    def _phases(self) -> Callable[[int], Phase]:
+        equations = self._program.equations
+        traced = self._traced
+        statistics = {leaf.name for leaf in traced.leaves.values() if leaf.role == "statistics"}
+        new = traced.new_state
+        forward = self._ancestors(traced.observed, stop=set())
+        backward = self._ancestors(list(traced.gradients.values()), stop=forward)
+        moving = self._ancestors([new[n] for n in new if n in statistics], stop=forward | backward)
+
+        def phase(index: int) -> Phase:
+            if "transpose(" in equations[index].name_stack:
+                return "backward"
+            if index in forward:
+                return "forward"
+            if index in backward:
+                return "backward"
+            return "statistics" if index in moving else "update"
+
+        return phase
+
+    def _ancestors(self, values: list[int], stop: set[int]) -> set[int]:
+        producer = {r: i for i, e in enumerate(self._program.equations) for r in e.results}
+        found: set[int] = set()
+        stack = list(values)
+        while stack:
+            index = producer.get(stack.pop())
+            if index is None or index in found or index in stop:
+                continue
+            found.add(index)
+            stack.extend(self._program.equations[index].operands)
+        return found
+
+
+def _locate(equation: Equation, chain: list[Any]) -> tuple[Span | None, tuple[Span, ...]]:
+    place = equation.place
+    if place.stack and not place.in_library_object:
+        return place.stack[0], place.stack
+    for called in reversed(chain):
+        site = site_of(called)
+        if site is not None:
+            return site, ()
+    return (place.stack[0], place.stack) if place.stack else (None, ())
+
+
+def _as_numpy(value: Any) -> np.ndarray | None:
+    try:
+        return np.asarray(value)
+    except TypeError:
+        return None  # a typed random key has no NumPy form, and no rule asks for one

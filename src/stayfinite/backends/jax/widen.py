@@ -1,0 +1,133 @@
+"""The same program in float64: every floating-point value of the step, constants included.
+
+Not the model rebuilt with another dtype policy, whose layers would cast their inputs back, but
+the equations themselves, so that nothing differs but the width.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.extend import core as jex
+
+from stayfinite.backends.jax import private
+from stayfinite.backends.jax.program import Equation, Program
+
+_NARROW = {"float32", "float16", "bfloat16"}
+# They read the bits of a float, or draw random bits for one: their own width is part of them.
+_BITWISE = {"bitcast_convert_type", "reduce_precision", "nextafter", "rng_uniform"}
+
+
+def widened(program: Program) -> Program:
+    """`program` with float64 for each narrower float. Needs `jax.enable_x64` to be traced."""
+    wide = Program([], {}, program.inputs, program.outputs)
+    wide.avals = {number: _wide_aval(aval) for number, aval in program.avals.items()}
+    wide.constants = {number: widen_array(v) for number, v in program.constants.items()}
+    for equation in program.equations:
+        narrow_avals = [program.avals[operand] for operand in equation.operands]
+        primitive = _Widened(equation, narrow_avals)
+        wide.equations.append(
+            Equation(
+                primitive,
+                {},
+                equation.operands,
+                equation.results,
+                equation.place,
+                equation.name_stack,
+            )
+        )
+    return wide
+
+
+def widen_array(value: Any) -> Any:
+    """`value` as float64 if it is a narrower float, else as it is."""
+    dtype = getattr(value, "dtype", None)
+    if dtype is None or str(dtype) not in _NARROW:
+        return value
+    return jnp.asarray(np.asarray(value).astype(np.float64))
+
+
+class _Widened:
+    """Stands where a primitive stands: binds the original one with wide parameters."""
+
+    multiple_results = True
+
+    def __init__(self, equation: Equation, narrow_avals: list[Any]) -> None:
+        self.name = f"wide_{equation.primitive.name}"
+        self._equation = equation
+        self._narrow = narrow_avals
+
+    @property
+    def key(self) -> tuple[Any, dict[str, Any]]:
+        """What `segments.structure` compares instead of parameters."""
+        return self._equation.primitive.name, self._equation.params
+
+    def get_bind_params(self, params: dict[str, Any]) -> dict[str, Any]:
+        """As a JAX primitive's."""
+        return params
+
+    def bind(self, *operands: Any) -> list[Any]:
+        """As a JAX primitive's."""
+        equation = self._equation
+        if equation.primitive.name in _BITWISE:
+            operands = tuple(
+                jax.lax.convert_element_type(o, a.dtype) if str(a.dtype) in _NARROW else o
+                for o, a in zip(operands, self._narrow, strict=True)
+            )
+            results = private.bind(equation.primitive, equation.params, list(operands))
+            return [_widen_traced(result) for result in results]
+        params = {name: _wide_param(value) for name, value in equation.params.items()}
+        return private.bind(equation.primitive, params, list(operands))
+
+
+def _widen_traced(value: Any) -> Any:
+    return jax.lax.convert_element_type(value, "float64") if str(value.dtype) in _NARROW else value
+
+
+def _wide_aval(aval: Any) -> Any:
+    if str(getattr(aval, "dtype", "")) not in _NARROW:
+        return aval
+    return jax.core.ShapedArray(aval.shape, np.dtype("float64"))
+
+
+def _wide_param(value: Any) -> Any:
+    if isinstance(value, jex.ClosedJaxpr):
+        return _wide_closed(value)
+    if isinstance(value, jex.Jaxpr):
+        return _wide_closed(jex.ClosedJaxpr(value, [])).jaxpr
+    if isinstance(value, tuple | list):
+        return type(value)(_wide_param(item) for item in value) if _is_plain(value) else value
+    if isinstance(value, np.dtype | type) and str(np.dtype(value)) in _NARROW:
+        return np.dtype("float64")
+    return value
+
+
+def _is_plain(value: Any) -> bool:
+    return type(value) in (tuple, list)
+
+
+def _wide_closed(closed: Any) -> Any:
+    avals = [_wide_aval(aval) for aval in closed.in_avals]
+    constants = [widen_array(c) for c in closed.consts]
+
+    def run(*inputs: Any) -> list[Any]:
+        env = dict(zip(closed.jaxpr.invars, inputs, strict=True))
+        env.update(zip(closed.jaxpr.constvars, constants, strict=True))
+
+        def read(atom: Any) -> Any:
+            return widen_array(np.asarray(atom.val, atom.aval.dtype)) if isinstance(
+                atom, jex.Literal
+            ) else env[atom]
+
+        for eqn in closed.jaxpr.eqns:
+            wide = _Widened(
+                Equation(eqn.primitive, eqn.params, (), (), None, ""),  # type: ignore[arg-type]
+                [atom.aval for atom in eqn.invars],
+            )
+            env.update(zip(eqn.outvars, wide.bind(*map(read, eqn.invars)), strict=True))
+        return [read(atom) for atom in closed.jaxpr.outvars]
+
+    return jax.make_jaxpr(run)(*[jax.ShapeDtypeStruct(a.shape, a.dtype) for a in avals])

@@ -1,0 +1,72 @@
+"""The command `stayfinite`: one file a verb, each only parses, calls, and picks a renderer."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+import click
+
+import stayfinite
+from stayfinite.cli.explain import explain
+from stayfinite.cli.rule import rule
+from stayfinite.cli.run import run
+from stayfinite.cli.verify import verify
+from stayfinite.errors import UsageError
+from stayfinite.runner.run import Run
+
+USAGE = 2
+# What a shell reports for a program that Ctrl-C ended.
+INTERRUPTED = 130
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(stayfinite.__version__, package_name="stayfinite")
+def cli() -> None:
+    """Stop a Keras training before a NaN reaches the weights, and say which line made it and why.
+
+    First thing to try: stayfinite run train.py
+    """
+
+
+for verb in (run, explain, verify, rule):
+    cli.add_command(verb)
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run the command line `args` (default: that of the process) and return the exit code.
+
+    `stayfinite run` lets the exception that ended the script through, for the interpreter to
+    print.
+    """
+    outcome = _parse(args)
+    # The script runs out here, where click cannot take its exceptions for its own.
+    return outcome() if isinstance(outcome, Run) else outcome
+
+
+def _parse(args: Sequence[str] | None) -> int | Run:
+    try:
+        outcome: int | Run = cli.main(
+            args=None if args is None else list(args),
+            prog_name="stayfinite",
+            standalone_mode=False,
+            windows_expand_args=False,
+        )
+        return outcome
+    except UsageError as error:
+        return _refuse(str(error))
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        return USAGE
+    except click.UsageError as error:
+        command = error.ctx.command_path if error.ctx else "stayfinite"
+        return _refuse(f"{error.format_message()} See: {command} --help")
+    except click.ClickException as error:
+        return _refuse(error.format_message())
+    except click.Abort:
+        return INTERRUPTED
+
+
+def _refuse(line: str) -> int:
+    print(f"stayfinite: {line}", file=sys.stderr)
+    return USAGE

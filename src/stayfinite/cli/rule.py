@@ -1,0 +1,35 @@
+"""`stayfinite rule`."""
+
+from __future__ import annotations
+
+import difflib
+
+import click
+
+from stayfinite.errors import UsageError
+
+
+@click.command()
+@click.argument("name", required=False)
+def rule(name: str | None) -> int:
+    """Show the page of the cause NAME, or list all causes."""
+    # Loaded here, so that `stayfinite run` does not pay for the rules.
+    from stayfinite.rules import catalog
+
+    pages = catalog.pages()
+    if name is None:
+        width = max(map(len, pages), default=0)
+        for known, page in pages.items():
+            click.echo(f"{known:{width}}  {_summary(page)}")
+    elif name in pages:
+        click.echo(pages[name].strip())
+    else:
+        close = difflib.get_close_matches(name, pages, n=1)
+        guess = f"did you mean {close[0]}?" if close else "stayfinite rule lists them all"
+        raise UsageError(f"{name} is not the name of a cause; {guess}")
+    return 0
+
+
+def _summary(page: str) -> str:
+    """The first sentence below the heading of a page."""
+    return next((line for line in page.splitlines() if line and not line.startswith("#")), "")

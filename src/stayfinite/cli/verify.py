@@ -1,0 +1,54 @@
+"""`stayfinite verify`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from stayfinite.errors import UsageError
+
+if TYPE_CHECKING:
+    from stayfinite.verify.count import Count
+
+FINITE, NON_FINITE, UNREADABLE = range(3)
+
+
+@click.command()
+@click.argument(
+    "files", nargs=-1, required=True, metavar="FILE...", type=click.Path(path_type=Path)
+)
+def verify(files: tuple[Path, ...]) -> int:
+    """See whether the checkpoint in each FILE is finite; name every tensor that is not.
+
+    Reads .keras, .h5, .weights.h5, .npz and .safetensors. The exit code is 0 when all are finite,
+    1 when one is not, 2 when one cannot be read.
+    """
+    return max(_verify(path) for path in files)
+
+
+def _verify(path: Path) -> int:
+    # Loaded here, so that `stayfinite run` does not pay for h5py and NumPy.
+    from stayfinite.verify.count import count_file
+
+    try:
+        counts = count_file(path)
+    except UsageError as error:
+        print(f"stayfinite: {error}", file=sys.stderr)
+        return UNREADABLE
+    bad = [count for count in counts if not count.is_finite]
+    for count in bad:
+        click.echo(f"{path}: {_describe(count)}")
+    if bad:
+        click.echo(f"{path}: {len(bad)} of {len(counts)} tensors are not finite")
+        return NON_FINITE
+    click.echo(f"{path}: all {len(counts)} tensors are finite")
+    return FINITE
+
+
+def _describe(count: Count) -> str:
+    numbers = {"nan": count.num_nan, "inf": count.num_inf, "-inf": count.num_negative_inf}
+    found = ", ".join(f"{number} {kind}" for kind, number in numbers.items() if number)
+    return f"{count.name}: {found} of {count.num_values} values"

@@ -1,0 +1,71 @@
+"""`stayfinite.Guard()`: the guard as a Keras callback."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from stayfinite.errors import UsageError
+from stayfinite.guard.watch import watch_of
+
+POLICIES = ("stop",)
+
+
+class Guard(keras.callbacks.Callback):
+    """Stops a training at its first non-finite step, before the update reaches the weights.
+
+    A step is bad when its loss, a gradient or its new state (weights, moving statistics,
+    optimizer variables) has a NaN or an infinity. Its update is not applied; `fit` raises
+    `stayfinite.NonFiniteError`, whose message is the report and whose `incident` is the same as
+    data. The model then holds the weights of the last good step. The guard stays in the model's
+    compiled train function until the model is compiled again, so `train_on_batch` is watched too.
+
+    It has no per-batch hook, so it never makes Keras wait for the device on each step, and it
+    may stand anywhere in the list of callbacks.
+
+    Args:
+        policy: What to do at a bad step. "stop" is the only policy so far.
+        keep: Folder for the incident and the last good weights. It is made when it is needed.
+
+    Raises:
+        UsageError: for another policy.
+
+    Example:
+
+    ```python
+    model.fit(x, y, callbacks=[stayfinite.Guard()])
+    ```
+    """
+
+    def __init__(self, policy: str = "stop", *, keep: str | Path = "stayfinite-out") -> None:
+        super().__init__()
+        if policy not in POLICIES:
+            raise UsageError(f"policy={policy!r} is not known; expected one of {list(POLICIES)}")
+        self.policy = policy
+        self.keep = Path(keep)
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        """Called by Keras. Puts the sentinel into the train step before it is compiled."""
+        # Not `self.model`: on JAX that property writes the whole state back.
+        self._watch = watch_of(self._model, self.keep, _script())
+        self._watch.arm()
+        self._watch.enter_fit()
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Called by Keras."""
+        self._watch.begin_epoch(epoch)
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Called by Keras. Nothing leaves an epoch unread."""
+        self._watch.end_epoch()
+
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        """Called by Keras when `fit` ends by itself."""
+        self._watch.leave_fit()
+
+
+def _script() -> str | None:
+    return getattr(sys.modules.get("__main__"), "__file__", None)

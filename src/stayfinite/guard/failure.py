@@ -1,0 +1,28 @@
+"""What the guard hands to the explanation: one bad step, as it was."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from stayfinite.guard.recorder import Recorded
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A bad step: the model, the state before the step, its batch, healthy batches before it.
+
+    `state` is the backend's own form of the whole state (weights, moving statistics, optimizer
+    variables, random seeds). `rerun()` runs the compiled step that failed on copies of both and
+    says whether it is non-finite again.
+    """
+
+    model: Any
+    state: Any
+    bad: Recorded
+    healthy: list[Recorded]
+    rerun: Callable[[], bool]
+    keep: Path
+    script: str | None

@@ -1,0 +1,112 @@
+"""The recent past of one model: which batch each step got, and which flags are still out.
+
+Reading a flag that the device has not computed yet would make the host wait on every step. So
+flags are queued and read when they are ready; only a long queue makes the host wait, on its
+oldest entry.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+# The host may be this many steps ahead of the oldest unread flag. XLA's own queue is shorter on
+# CPU and about this long on a GPU, so waiting here costs nothing.
+MAX_PENDING = 16
+MAX_HEALTHY = 8
+MAX_HEALTHY_BYTES = 256 * 2**20
+
+
+class Flag(Protocol):
+    """A device scalar: the number of the first bad step, or -1."""
+
+    def is_ready(self) -> bool:
+        """Whether reading the flag would not wait."""
+        ...
+
+    def __int__(self) -> int: ...
+
+
+@dataclasses.dataclass(frozen=True)
+class Recorded:
+    """One step's batch and its place. `step` counts over the whole script, from 0."""
+
+    step: int
+    epoch: int | None
+    batch: int | None
+    data: Any
+    num_bytes: int
+
+
+class Recorder:
+    """Batches of the steps whose flags are unread, and of up to eight healthy steps before."""
+
+    def __init__(self) -> None:
+        self.num_steps = 0
+        self.epoch: int | None = None
+        self._batch = 0
+        self._steps: collections.deque[Recorded] = collections.deque()
+        self._pending: collections.deque[tuple[int, Flag]] = collections.deque()
+
+    def begin_epoch(self, epoch: int | None) -> None:
+        """Count batches from 0 again; `epoch` is None outside `fit`."""
+        self.epoch = epoch
+        self._batch = 0
+
+    def recording(self, iterator: Iterator[Any]) -> Iterator[Any]:
+        """`iterator`, with a note of each batch that is drawn from it."""
+        for data in iterator:
+            batch = None if self.epoch is None else self._batch
+            num_bytes = _num_bytes(data)
+            self._steps.append(Recorded(self.num_steps, self.epoch, batch, data, num_bytes))
+            self.num_steps += 1
+            self._batch += 1
+            yield data
+
+    def expect(self, flag: Flag) -> None:
+        """`flag` tells about every step up to the last recorded one."""
+        self._pending.append((self.num_steps - 1, flag))
+
+    def first_bad(self, *, wait: bool) -> int | None:
+        """The first bad step that is known by now; with `wait`, of all recorded steps."""
+        while self._pending:
+            last_step, flag = self._pending[0]
+            if not (wait or len(self._pending) > MAX_PENDING or flag.is_ready()):
+                return None
+            self._pending.popleft()
+            bad = int(flag)
+            if bad >= 0:
+                self._pending.clear()
+                return bad
+            self._forget_before(last_step + 1)
+        return None
+
+    def take(self, step: int) -> tuple[Recorded, list[Recorded]]:
+        """The bad step and the healthy ones before it, newest first; later ones are forgotten."""
+        bad = next(r for r in self._steps if r.step == step)
+        healthy = [r for r in reversed(self._steps) if r.step < step]
+        self._steps.clear()
+        self.num_steps = step + 1
+        return bad, healthy
+
+    def _forget_before(self, step: int) -> None:
+        healthy = [r for r in self._steps if r.step < step]
+        total = 0
+        keep = 0
+        for recorded in reversed(healthy):
+            total += recorded.num_bytes
+            if keep == MAX_HEALTHY or (keep and total > MAX_HEALTHY_BYTES):
+                break
+            keep += 1
+        for _ in range(len(healthy) - keep):
+            self._steps.popleft()
+
+
+def _num_bytes(data: Any) -> int:
+    if isinstance(data, dict):
+        return sum(_num_bytes(item) for item in data.values())
+    if isinstance(data, list | tuple):
+        return sum(_num_bytes(item) for item in data)
+    return int(getattr(data, "nbytes", 0))

@@ -1,0 +1,76 @@
+"""`stayfinite run`: every model of a script under guard, and what happened to them."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+from typing import Any
+
+from stayfinite.guard import creation
+from stayfinite.guard.callback import Guard
+from stayfinite.guard.watch import Watch, watch_of
+from stayfinite.incident import Incident
+
+
+class Session:
+    """Guards each `keras.Model` that trains after `install`.
+
+    The hooks return before a step begins, so none of our frames stands between the user's code
+    and Keras when the user's own exception passes through `fit`.
+
+    Args:
+        policy: As in `Guard`.
+        keep: Folder for incidents and last good weights.
+        script: The script as the user named it, for the incidents.
+    """
+
+    def __init__(self, policy: str, keep: Path, script: str | None) -> None:
+        self.policy = policy
+        self.keep = keep
+        self.script = script
+        self.incidents: list[Incident] = []
+        self._watches: list[Watch] = []
+
+    @property
+    def num_steps(self) -> int:
+        """Training steps that the script's models have made so far."""
+        return sum(watch.recorder.num_steps for watch in self._watches)
+
+    def install(self) -> None:
+        """Hook the training of every model. Called once Keras is imported."""
+        import keras
+
+        creation.record()
+        self._hook_callbacks(keras.callbacks.CallbackList)
+        for owner in keras.Model.__mro__:
+            if "make_train_function" in vars(owner):
+                self._hook_train_function(owner)
+                return
+
+    def _hook_callbacks(self, owner: Any) -> None:
+        plain = owner.set_model
+
+        @functools.wraps(plain)
+        def set_model(callbacks: Any, model: Any) -> None:
+            if model is not None and not any(isinstance(c, Guard) for c in callbacks.callbacks):
+                callbacks.callbacks.append(Guard(self.policy, keep=self.keep))
+            plain(callbacks, model)
+
+        owner.set_model = set_model
+
+    def _hook_train_function(self, owner: Any) -> None:
+        plain = owner.make_train_function
+
+        @functools.wraps(plain)
+        def make_train_function(model: Any, force: bool = False) -> None:
+            plain(model, force)
+            self._watch(model).arm()
+
+        owner.make_train_function = make_train_function
+
+    def _watch(self, model: Any) -> Watch:
+        watch = watch_of(model, self.keep, self.script)
+        if watch not in self._watches:
+            self._watches.append(watch)
+            watch.listeners.append(self.incidents.append)
+        return watch

@@ -1,0 +1,88 @@
+"""One model under guard: its recorder, its compiled sentinel, and what happens at a bad step."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from stayfinite.backends import base
+from stayfinite.errors import NonFiniteError
+from stayfinite.guard.failure import Failure
+from stayfinite.guard.recorder import Recorder
+from stayfinite.incident import Incident
+
+_WATCHES: weakref.WeakKeyDictionary[Any, Watch] = weakref.WeakKeyDictionary()
+
+
+class Watch:
+    """The guard of one model, for as long as the model lives.
+
+    `listeners` are told of every incident before `NonFiniteError` is raised.
+    """
+
+    def __init__(self, model: Any, keep: Path, script: str | None) -> None:
+        self.recorder = Recorder()
+        self.keep = keep
+        self.script = script
+        self.listeners: list[Callable[[Incident], None]] = []
+        self._model = weakref.ref(model)
+        self._function: Any = None
+        self._arming = False
+
+    def arm(self) -> None:
+        """Put the sentinel into the model's train function, if it is not in it now."""
+        if self._arming:
+            return
+        self._arming = True
+        try:
+            self._function = base.current().attach(self._model(), self.recorder, self._on_bad)
+        finally:
+            self._arming = False
+
+    def enter_fit(self) -> None:
+        """`fit` has begun: flags may be read late, because `leave_epoch` reads the rest."""
+        self._function.in_fit = True
+
+    def begin_epoch(self, epoch: int) -> None:
+        """`fit` begins an epoch, counted from 0."""
+        self.recorder.begin_epoch(epoch)
+
+    def end_epoch(self) -> None:
+        """Read every flag of the epoch, so that nothing is saved or validated on a bad one."""
+        self._function.poll(wait=True)
+
+    def leave_fit(self) -> None:
+        """`fit` is over; single batches are checked one by one from here."""
+        self.recorder.begin_epoch(None)
+        if self._function is not None:
+            self._function.in_fit = False
+
+    def _on_bad(self, state: Any, step: int, rerun: Callable[[Any], bool]) -> None:
+        # Imported here: a training that stays finite never pays for the explanation's code.
+        from stayfinite.replay.explain import explain_failure
+        from stayfinite.report import text
+
+        bad, healthy = self.recorder.take(step)
+        self.leave_fit()
+        failure = Failure(
+            model=self._model(),
+            state=state,
+            bad=bad,
+            healthy=healthy,
+            rerun=lambda: rerun(bad.data),
+            keep=self.keep,
+            script=self.script,
+        )
+        incident = explain_failure(failure)
+        for listener in self.listeners:
+            listener(incident)
+        raise NonFiniteError(text.render(incident), incident)
+
+
+def watch_of(model: Any, keep: Path, script: str | None) -> Watch:
+    """The one watch of `model`; made on the first call."""
+    if model not in _WATCHES:
+        _WATCHES[model] = Watch(model, keep, script)
+    return _WATCHES[model]

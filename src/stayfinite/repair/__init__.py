@@ -1,0 +1,43 @@
+"""Source repairs: from the expression that failed to a patch that the program can be run with.
+
+    source = SourceFile.read("train.py")
+    expression = find_expression(source, Span(14, 15, 14, 78))
+    for edit in candidates(expression, "singular-gradient", Facts("float32", 0.0, 4.2)):
+        patch = Patch.start(source).then(edit)
+        print(patch.diff("train.py"))
+        with swapped(patch):
+            ...  # run the failing step again, and a healthy one
+
+Nothing here imports a framework: what a library offers is looked up among the loaded modules.
+"""
+
+from stayfinite.repair.candidates import candidates
+from stayfinite.repair.edit import Edit
+from stayfinite.repair.errors import (
+    ExpressionNotFoundError,
+    NotSwappableError,
+    RepairError,
+    StaleSourceError,
+)
+from stayfinite.repair.expression import Expression, find_expression
+from stayfinite.repair.patch import Patch
+from stayfinite.repair.rewrites import MECHANISMS, Facts
+from stayfinite.repair.source import SourceFile, Span
+from stayfinite.repair.swap import swapped
+
+__all__ = [
+    "MECHANISMS",
+    "Edit",
+    "Expression",
+    "ExpressionNotFoundError",
+    "Facts",
+    "NotSwappableError",
+    "Patch",
+    "RepairError",
+    "SourceFile",
+    "Span",
+    "StaleSourceError",
+    "candidates",
+    "find_expression",
+    "swapped",
+]

@@ -1,0 +1,93 @@
+"""Two versions of a file as compiled code, matched function by function."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from collections.abc import Iterator
+from dataclasses import dataclass
+from types import CodeType
+
+from stayfinite.repair.errors import NotSwappableError, StaleSourceError
+from stayfinite.repair.patch import Patch
+from stayfinite.repair.source import SourceFile, compile_module
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One code object before and after, and the pair of the code around it."""
+
+    old: CodeType
+    new: CodeType
+    outer: Pair | None
+    is_changed: bool
+
+    @property
+    def is_function(self) -> bool:
+        """Whether it is the code of a function, rather than of a module or a class."""
+        return bool(self.old.co_flags & inspect.CO_OPTIMIZED)
+
+    @property
+    def name(self) -> str:
+        """What to call it in a message."""
+        return "the module" if self.outer is None else f"`{self.old.co_qualname}`"
+
+
+def pairs(patch: Patch, filename: str) -> list[Pair]:
+    """All code of the file, compiled under `filename`; the module first.
+
+    Raises:
+        NotSwappableError: the functions of the two versions do not correspond.
+        StaleSourceError: the original does not compile any more.
+    """
+    try:
+        old = compile_module(patch.original.text, filename)
+    except (SyntaxError, ValueError) as error:
+        raise StaleSourceError(f"{filename} does not compile: {error}") from error
+    new = compile_module(patch.source.text, filename)
+    # An inserted import changes the code of the module, and nothing that must be run again.
+    plain = compile_module(_without(patch.source, inserted_imports(patch)), filename)
+    return list(_walk(old, new, None, _differs(old, plain)))
+
+
+def inserted_imports(patch: Patch) -> list[ast.stmt]:
+    """The top-level imports that the patch has added."""
+    known = [ast.dump(statement) for statement in _imports(patch.original)]
+    return [statement for statement in _imports(patch.source) if ast.dump(statement) not in known]
+
+
+def _imports(source: SourceFile) -> list[ast.stmt]:
+    return [s for s in source.tree.body if isinstance(s, ast.Import | ast.ImportFrom)]
+
+
+def _without(source: SourceFile, statements: list[ast.stmt]) -> ast.Module:
+    body = [statement for statement in source.tree.body if statement not in statements]
+    return ast.Module(body=body, type_ignores=[])
+
+
+def _walk(old: CodeType, new: CodeType, outer: Pair | None, is_changed: bool) -> Iterator[Pair]:
+    pair = Pair(old, new, outer, is_changed)
+    yield pair
+    olds, news = _nested(old), _nested(new)
+    if [code.co_name for code in olds] != [code.co_name for code in news]:
+        raise NotSwappableError(f"the repair changes which functions are defined in {pair.name}")
+    for old_code, new_code in zip(olds, news, strict=True):
+        yield from _walk(old_code, new_code, pair, _differs(old_code, new_code))
+
+
+def _nested(code: CodeType) -> list[CodeType]:
+    return [constant for constant in code.co_consts if isinstance(constant, CodeType)]
+
+
+def _differs(first: CodeType, second: CodeType) -> bool:
+    """Whether two code objects do different things, functions inside them left aside."""
+    return _content(first) != _content(second)
+
+
+def _content(code: CodeType) -> tuple[object, ...]:
+    constants = [
+        "code" if isinstance(constant, CodeType) else (type(constant), repr(constant))
+        for constant in code.co_consts
+    ]
+    names = (code.co_names, code.co_varnames, code.co_freevars, code.co_cellvars)
+    return code.co_code, constants, names

@@ -1,0 +1,67 @@
+"""The functions of the running program that were made from a file."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterable
+from pathlib import Path
+from types import CodeType, FunctionType
+
+from stayfinite.repair.codetree import Pair
+
+
+def functions_of(path: str) -> list[FunctionType]:
+    """All living functions whose code says that it comes from the file at `path`.
+
+    Methods, closures, lambdas, and what decorators and partials hold are all found: each of them
+    holds a plain function somewhere, and the garbage collector knows every one.
+    """
+    wanted = Path(path).resolve()
+    known: dict[str, bool] = {}
+    found = []
+    for thing in gc.get_objects():
+        # Not isinstance: it asks proxies for their class, which may run somebody's code.
+        if type(thing) is FunctionType:
+            filename = thing.__code__.co_filename
+            if filename not in known:
+                known[filename] = _is_file(filename, wanted)
+            if known[filename]:
+                found.append(thing)
+    return found
+
+
+def _is_file(filename: str, wanted: Path) -> bool:
+    """A script keeps the path it was started with, which may be relative to a folder left since."""
+    path = Path(filename)
+    if path.name != wanted.name:
+        return False
+    if path.is_absolute():
+        return path.resolve() == wanted
+    return path.resolve() == wanted or wanted.parts[-len(path.parts) :] == path.parts
+
+
+class Matcher:
+    """Finds the pair that a living function was made from."""
+
+    def __init__(self, pairs: Iterable[Pair]) -> None:
+        self._pairs: dict[tuple[str, int], list[Pair]] = {}
+        self._names: set[str] = set()
+        for pair in pairs:
+            if pair.is_function:
+                self._pairs.setdefault(_key(pair.old), []).append(pair)
+                self._names.add(pair.old.co_qualname)
+
+    def pair_of(self, function: FunctionType) -> Pair | None:
+        """The pair whose old code equals the function's (equality looks at names, constants,
+        bytecode and lines, not at the file)."""
+        code = function.__code__
+        return next((p for p in self._pairs.get(_key(code), []) if p.old == code), None)
+
+    def is_other_version(self, function: FunctionType) -> bool:
+        """Whether the function is one of ours by name, with other code."""
+        code = function.__code__
+        return code.co_qualname in self._names and self.pair_of(function) is None
+
+
+def _key(code: CodeType) -> tuple[str, int]:
+    return code.co_qualname, code.co_firstlineno

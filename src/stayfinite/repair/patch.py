@@ -1,0 +1,82 @@
+"""A file before and after its repair, and the difference as users and tools read it."""
+
+from __future__ import annotations
+
+import difflib
+import io
+from dataclasses import dataclass
+
+from stayfinite.repair.edit import Edit
+from stayfinite.repair.source import SourceFile
+
+_MARK = "\ufeff"
+
+
+@dataclass(frozen=True)
+class Patch:
+    """`original` and the repaired `source` of one file.
+
+    Further edits are made against `source`: find the next expression there.
+
+    Example:
+        >>> patch = Patch.start(source).then(edit)
+        >>> print(patch.diff("train.py"))
+    """
+
+    original: SourceFile
+    source: SourceFile
+
+    @classmethod
+    def start(cls, source: SourceFile) -> Patch:
+        """The patch of `source` that changes nothing yet."""
+        return cls(source, source)
+
+    def then(self, edit: Edit) -> Patch:
+        """This patch and `edit` after it.
+
+        Raises:
+            ValueError: `edit` was made for another version of the file.
+        """
+        if edit.source != self.source:
+            raise ValueError(f"the edit is not of the present text of {self.source.path}")
+        return Patch(self.original, self.source.with_text(edit.apply()))
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is changed."""
+        return self.original.text == self.source.text
+
+    def original_line(self, line: int) -> int | None:
+        """The line of the original that became `line`; `None` for a changed or inserted one."""
+        old, new = _lines(self.original), _lines(self.source)
+        blocks = difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes()
+        for tag, old_start, old_end, new_start, new_end in blocks:
+            if new_start < line <= new_end:
+                same = tag == "equal" or old_end - old_start == new_end - new_start
+                return old_start + line - new_start if same else None
+        return None
+
+    def diff(self, path: str | None = None) -> str:
+        """The change as a unified diff, `path` in its header (default: the path of the file).
+
+        `patch -p0 < file` and `git apply -p0` take it. Line endings are those of the file.
+        """
+        name = path or self.original.path
+        if any(character.isspace() for character in name):
+            name += "\t"  # ends a name that has spaces in it
+        lines = difflib.unified_diff(
+            _lines(self.original), _lines(self.source), name, name, lineterm="\n"
+        )
+        end = "\n\\ No newline at end of file\n"
+        return "".join(line if line.endswith("\n") else line + end for line in lines)
+
+    def diff_bytes(self, path: str | None = None) -> bytes:
+        """The diff in the encoding of the file, for a tool that applies it."""
+        encoding = self.original.encoding
+        return self.diff(path).encode("utf-8" if encoding == "utf-8-sig" else encoding)
+
+
+def _lines(source: SourceFile) -> list[str]:
+    """The lines as diff tools see them: split at line feeds only, a byte order mark shown."""
+    text = (_MARK if source.encoding == "utf-8-sig" else "") + source.text
+    return list(io.StringIO(text, newline="\n"))

@@ -1,0 +1,27 @@
+"""The rewrites, by mechanism: each is a function from a site to the ways to write it better.
+
+A mechanism is called as the cause that it repairs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from stayfinite.repair.rewrites import (
+    division_by_zero,
+    log_of_zero,
+    masked_branch,
+    overflow,
+    singular_gradient,
+)
+from stayfinite.repair.rewrites.site import Facts, Rewrite, Site
+
+__all__ = ["MECHANISMS", "Facts", "Rewrite", "Site"]
+
+MECHANISMS: dict[str, Callable[[Site], Iterator[Rewrite]]] = {
+    "division-by-zero": division_by_zero.rewrites,
+    "log-of-zero": log_of_zero.rewrites,
+    "masked-branch": masked_branch.rewrites,
+    "overflow": overflow.rewrites,
+    "singular-gradient": singular_gradient.rewrites,
+}

@@ -1,0 +1,59 @@
+"""The divisor is 0: keep it above 0 where it has no sign, else divide by 1 there."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+from stayfinite.repair.operation import Operation
+from stayfinite.repair.rewrites import guards, stable
+from stayfinite.repair.rewrites.power import guard_base, one_where_zero_base
+from stayfinite.repair.rewrites.site import Rewrite, Site, spelled
+
+
+def rewrites(site: Site) -> Iterator[Rewrite]:
+    """The repairs of one operation, best first."""
+    operation = site.operation
+    if operation is None:
+        return
+    if operation.name == "divide" and (divisor := operation.arguments.get("right")) is not None:
+        yield from stable.rewrites(site)
+        yield from _divide(site, operation, divisor)
+    elif operation.name == "reciprocal":
+        yield from _divide(site, operation, operation.arguments["x"])
+    elif operation.name == "rsqrt":
+        emit, x = site.emitter(), operation.arguments["x"]
+        pieces = guards.at_least(site, emit, operation, x, site.limits.radicand)
+        description = f"keep the argument of `{spelled(operation)}` above 0"
+        yield site.rewrite("guard", description, pieces, emit)
+    elif operation.name == "power":
+        yield from _power(site, operation)
+
+
+def _divide(site: Site, operation: Operation, divisor: ast.expr) -> Iterator[Rewrite]:
+    if site.number(divisor) is not None:
+        return
+    if _has_no_sign(site):
+        yield _guard(site, operation, divisor)
+    emit = site.emitter()
+    pieces = guards.one_where_zero(site, emit, divisor)
+    yield site.rewrite("where", "divide by 1 where the divisor is 0", pieces, emit)
+
+
+def _guard(site: Site, operation: Operation, divisor: ast.expr) -> Rewrite:
+    emit = site.emitter()
+    pieces = guards.at_least(site, emit, operation, divisor, site.limits.divisor)
+    return site.rewrite("guard", "keep the divisor above 0", pieces, emit)
+
+
+def _power(site: Site, operation: Operation) -> Iterator[Rewrite]:
+    exponent = site.number(operation.arguments.get("right"))
+    if exponent is None or exponent >= 0:
+        return
+    if _has_no_sign(site) or exponent != int(exponent):
+        yield guard_base(site, operation, site.limits.divisor)
+    yield one_where_zero_base(site, operation)
+
+
+def _has_no_sign(site: Site) -> bool:
+    return site.facts.minimum is not None and site.facts.minimum >= 0

@@ -1,0 +1,148 @@
+"""The place where a rewrite happens, with everything a rule may ask about it."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cached_property
+
+from stayfinite.repair.api import Api
+from stayfinite.repair.edit import Replacement
+from stayfinite.repair.emit import Emitter
+from stayfinite.repair.locals import Locals
+from stayfinite.repair.operation import Operation, recognise
+from stayfinite.repair.rewrites.limits import Limits, limits
+from stayfinite.repair.scope import Scope
+from stayfinite.repair.source import SourceFile
+
+_ATOMS = (ast.Name, ast.Call, ast.Attribute, ast.Subscript, ast.Constant, ast.List)
+_MARK = "\0"
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the trace knows: the dtype of the failing op, and the range of the finite elements of
+    the operand whose value is critical (the radicand, the divisor, the argument of `log`)."""
+
+    dtype: str = "float32"
+    minimum: float | None = None
+    maximum: float | None = None
+
+
+@dataclass(frozen=True)
+class Rewrite:
+    """One way to write one place differently."""
+
+    kind: str
+    description: str
+    replacements: tuple[Replacement, ...]
+    imports: tuple[str, ...] = ()
+
+
+class Site:
+    """One expression of a file, seen as the place of a repair."""
+
+    def __init__(self, source: SourceFile, node: ast.expr | ast.AugAssign, facts: Facts) -> None:
+        self.source = source
+        self.node = node
+        self.facts = facts
+
+    @cached_property
+    def scope(self) -> Scope:
+        """The names in reach."""
+        return Scope(self.source, self.node)
+
+    @cached_property
+    def api(self) -> Api:
+        """The functions in reach."""
+        return Api(self.scope, self.node)
+
+    @cached_property
+    def locals(self) -> Locals:
+        """The variables of the function around."""
+        return Locals(self.source, self.node)
+
+    @cached_property
+    def operation(self) -> Operation | None:
+        """What the expression does."""
+        return recognise(self.scope, self.node)
+
+    @property
+    def limits(self) -> Limits:
+        """The bounds for the dtype at hand."""
+        return limits(self.facts.dtype)
+
+    def emitter(self) -> Emitter:
+        """A fresh writer of calls."""
+        return Emitter(self.api)
+
+    def text(self, node: ast.expr) -> str:
+        """`node` as the user wrote it, for use as an argument."""
+        return self.source.text_of(node)
+
+    def atom(self, node: ast.expr) -> str:
+        """`node` as the user wrote it, for use beside an operator."""
+        text = self.text(node)
+        return text if isinstance(node, _ATOMS) and "\n" not in text else f"({text})"
+
+    def number(self, node: ast.expr | None) -> float | None:
+        """The value of a literal number, with its sign."""
+        if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+            value = self.number(node.operand)
+            return None if value is None else -value
+        if not isinstance(node, ast.Constant) or isinstance(node.value, bool):
+            return None
+        return float(node.value) if isinstance(node.value, int | float) else None
+
+    def is_repeatable(self, node: ast.expr) -> bool:
+        """Whether evaluating `node` twice gives the same: known functions of plain values only."""
+        calls = (n for n in ast.walk(node) if isinstance(n, ast.Call | ast.Await | ast.NamedExpr))
+        return all(recognise(self.scope, call) is not None for call in calls)
+
+    def twice(self, node: ast.expr, *names: str) -> tuple[str, str]:
+        """The text of `node` for its first use, and for its later ones."""
+        text = self.text(node)
+        if self.is_repeatable(node):
+            return text, text
+        name = self.scope.free_name(*names)
+        return f"({name} := {text})", name
+
+    def wrap(
+        self, operand: ast.expr, template: Callable[[str], str], inner: ast.expr | None = None
+    ) -> list[Replacement]:
+        """Put text around `operand`, or around its part `inner` while the rest goes.
+
+        What is inside keeps its line breaks and comments.
+        """
+        before, after = template(_MARK).split(_MARK)
+        start, end = self.source.grouped_range(operand)
+        inner_start, inner_end = self.source.range_of(inner or operand)
+        return [Replacement(start, inner_start, before), Replacement(inner_end, end, after)]
+
+    def replace(self, node: ast.expr, text: str, *, is_atom: bool = True) -> Replacement:
+        """Put `text` in the place of `node`, in parentheses where an operator asks for them."""
+        start, end = self.source.range_of(node)
+        if not is_atom and self._binds_tightly(node) and not self.source.is_grouped(node):
+            text = f"({text})"
+        return Replacement(start, end, text)
+
+    def _binds_tightly(self, node: ast.expr) -> bool:
+        """Whether the operator around `node` binds tighter than a product or a sign."""
+        parent = self.source.parents.get(node)
+        if isinstance(parent, ast.BinOp):
+            return parent.right is node or not isinstance(parent.op, ast.Add | ast.Sub)
+        return isinstance(parent, ast.UnaryOp | ast.Attribute | ast.Subscript | ast.Await)
+
+    def rewrite(
+        self, kind: str, description: str, pieces: Iterable[Replacement], emit: Emitter
+    ) -> Rewrite:
+        """The finished proposal."""
+        return Rewrite(kind, description, tuple(pieces), tuple(emit.imports))
+
+
+def spelled(operation: Operation) -> str:
+    """The operation by the user's word for it, for a description."""
+    if operation.style != "operator":
+        return operation.attribute
+    return {"divide": "/", "power": "**"}.get(operation.name, operation.name)

@@ -1,0 +1,72 @@
+"""The other places of a function that make the same mistake in the same way.
+
+A triplet loss takes the same square root for the positive and for the negative: whoever repairs
+one repairs both.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+from stayfinite.repair.operation import Operation, recognise
+from stayfinite.repair.rewrites import Site
+from stayfinite.repair.rewrites.guards import is_guarded
+from stayfinite.repair.scope import enclosing_function, own_nodes
+
+
+def siblings(site: Site, kind: str) -> Iterator[ast.expr | ast.AugAssign]:
+    """The operations of the same function and form as `site`, itself left out."""
+    operation = site.operation
+    function = enclosing_function(site.source, site.node)
+    if operation is None or function is None:
+        return
+    for node in own_nodes(function):
+        if node is site.node or not isinstance(node, ast.expr | ast.AugAssign):
+            continue
+        other = recognise(site.scope, node)
+        if other is not None and _alike(site, operation, other, kind):
+            yield node
+
+
+def _alike(site: Site, first: Operation, second: Operation, kind: str) -> bool:
+    if (first.name, first.style, first.attribute) != (second.name, second.style, second.attribute):
+        return False
+    if kind == "stable":
+        return True  # that the formula is there is likeness enough
+    if any(is_guarded(site, node) for node in _critical(second)):
+        return False
+    if first.style == "operator":
+        return _shape(first.node) == _shape(second.node)
+    return [_form(n) for n in _critical(first)] == [_form(n) for n in _critical(second)]
+
+
+def _critical(operation: Operation) -> list[ast.expr]:
+    """The operand on which it depends whether the operation fails."""
+    role = {"divide": "right", "power": "left", "arctan2": "right"}.get(operation.name, "x")
+    node = operation.arguments.get(role)
+    return [] if node is None else [node]
+
+
+def _form(node: ast.expr) -> str:
+    """The outermost operation of an operand; `-p` and `1 - p` count as `p`."""
+    if isinstance(node, ast.UnaryOp):
+        return _form(node.operand)
+    if isinstance(node, ast.BinOp):
+        left = node.left
+        if isinstance(node.op, ast.Sub) and isinstance(left, ast.Constant) and left.value == 1:
+            return _form(node.right)
+        return type(node.op).__name__
+    return ast.dump(node.func) if isinstance(node, ast.Call) else type(node).__name__
+
+
+def _shape(node: ast.AST) -> str:
+    """The whole expression with all variables called alike; names of functions are kept."""
+    if isinstance(node, ast.Name):
+        return "_"
+    if isinstance(node, ast.Call):
+        parts = [ast.dump(node.func), *(_shape(n) for n in (*node.args, *node.keywords))]
+    else:
+        parts = [_shape(child) for child in ast.iter_child_nodes(node)]
+    extra = repr(node.value) if isinstance(node, ast.Constant) else getattr(node, "arg", "")
+    return f"{type(node).__name__}({extra}, {', '.join(parts)})"

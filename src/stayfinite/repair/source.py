@@ -1,0 +1,177 @@
+"""A Python file as text that can be cut at the positions its syntax tree names.
+
+Syntax trees and code objects count columns in UTF-8 bytes; text is cut by characters. This is the
+only place that converts.
+"""
+
+from __future__ import annotations
+
+import ast
+import io
+import keyword
+import re
+import tokenize
+import warnings
+from bisect import bisect_right
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from types import CodeType
+
+_NEWLINE = re.compile(r"\r\n|\r|\n")  # what the tokenizer splits on; str.splitlines does more
+_SPACE = " \t\f\r\n\\"
+_LAST_WORD = re.compile(r"\w+\Z")
+
+Node = ast.expr | ast.stmt
+
+
+def parse(text: str, filename: str) -> ast.Module:
+    """The syntax tree of `text`; its warnings were the user's to see when the program began."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return ast.parse(text, filename=filename)
+
+
+def compile_module(code: str | ast.Module, filename: str) -> CodeType:
+    """The code of a module, quietly, and with no future statement but its own."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return compile(code, filename, "exec", dont_inherit=True)
+
+
+@dataclass(frozen=True)
+class Span:
+    """A range of source as in `code.co_positions()`: lines from 1, columns in UTF-8 bytes."""
+
+    line: int
+    column: int
+    end_line: int
+    end_column: int
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """One version of a file: its path, its text as decoded (newlines kept), its encoding.
+
+    Example:
+        >>> source = SourceFile("train.py", "y = sqrt(x)\\n")
+        >>> source.text_of(source.tree.body[0].value)
+        'sqrt(x)'
+    """
+
+    path: str
+    text: str
+    encoding: str = "utf-8"
+
+    @classmethod
+    def read(cls, path: str | Path) -> SourceFile:
+        """Read `path` as Python would: byte order mark and coding cookie are obeyed.
+
+        Raises:
+            OSError: the file cannot be read.
+            SyntaxError: its declared encoding is unknown.
+        """
+        data = Path(path).read_bytes()
+        encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
+        return cls(str(path), data.decode(encoding), encoding)
+
+    def with_text(self, text: str) -> SourceFile:
+        """The same file with other text."""
+        return SourceFile(self.path, text, self.encoding)
+
+    def to_bytes(self) -> bytes:
+        """The file as it lies, or would lie, on disk."""
+        return self.text.encode(self.encoding)
+
+    @cached_property
+    def tree(self) -> ast.Module:
+        """The syntax tree of the whole file."""
+        return parse(self.text, self.path)
+
+    @cached_property
+    def parents(self) -> dict[ast.AST, ast.AST]:
+        """The parent of every node but the module."""
+        nodes = ast.walk(self.tree)
+        return {child: node for node in nodes for child in ast.iter_child_nodes(node)}
+
+    @cached_property
+    def newline(self) -> str:
+        """The line ending of the file, judged by its first line."""
+        found = _NEWLINE.search(self.text)
+        return found.group() if found else "\n"
+
+    @cached_property
+    def line_starts(self) -> list[int]:
+        """The index in `text` at which each line begins."""
+        return [0, *(match.end() for match in _NEWLINE.finditer(self.text))]
+
+    def index(self, line: int, column: int) -> int:
+        """The index in `text` of a position (line from 1, column in bytes).
+
+        Raises:
+            ValueError: the file has no such position.
+        """
+        if not 1 <= line <= len(self.line_starts):
+            raise ValueError(f"{self.path} has {len(self.line_starts)} lines, received line {line}")
+        start = self.line_starts[line - 1]
+        end = self.line_starts[line] if line < len(self.line_starts) else len(self.text)
+        # UnicodeDecodeError, for a column inside a character, is a ValueError too.
+        return start + len(self.text[start:end].encode()[:column].decode())
+
+    def span(self, start: int, end: int) -> Span:
+        """The span of `text[start:end]`."""
+        positions = []
+        for index in (start, end):
+            line = bisect_right(self.line_starts, index)
+            positions += [line, len(self.text[self.line_starts[line - 1] : index].encode())]
+        return Span(*positions)
+
+    def range_of(self, node: Node) -> tuple[int, int]:
+        """Where `node` begins and ends in `text`."""
+        if node.end_lineno is None or node.end_col_offset is None:
+            raise ValueError("the node has no end position")
+        start = self.index(node.lineno, node.col_offset)
+        return start, self.index(node.end_lineno, node.end_col_offset)
+
+    def text_of(self, node: Node) -> str:
+        """The text of `node` as the user wrote it, without parentheses around it."""
+        start, end = self.range_of(node)
+        return self.text[start:end]
+
+    def grouped_range(self, node: Node) -> tuple[int, int]:
+        """As `range_of`, with the parentheses that only group `node`.
+
+        Parentheses behind a comment are not seen; that is safe, they then stay where they are.
+        """
+        start, end = self.range_of(node)
+        while True:
+            before = self.text[:start].rstrip(_SPACE)
+            after = len(self.text) - len(self.text[end:].lstrip(_SPACE))
+            if not (before.endswith("(") and self.text.startswith(")", after)):
+                return start, end
+            caller = before[:-1].rstrip(_SPACE)
+            word = _LAST_WORD.search(caller)
+            if word and not keyword.iskeyword(word.group()):
+                return start, end  # f(x): the parentheses belong to the call
+            if not word and caller.endswith((")", "]", "}", '"', "'")):
+                return start, end  # f(x)(y), f[0](y)
+            start, end = len(before) - 1, after + 1
+
+    def is_grouped(self, node: Node) -> bool:
+        """Whether the user put parentheses around `node`."""
+        return self.grouped_range(node) != self.range_of(node)
+
+    def ancestors(self, node: ast.AST) -> Iterator[ast.AST]:
+        """The parents of `node`, innermost first, up to the module."""
+        while (parent := self.parents.get(node)) is not None:
+            yield parent
+            node = parent
+
+    def expressions_around(self, node: ast.AST) -> Iterator[ast.expr]:
+        """The expressions that hold `node` in the same statement and function, innermost first."""
+        for parent in self.ancestors(node):
+            if isinstance(parent, ast.stmt | ast.Lambda):
+                return
+            if isinstance(parent, ast.expr):
+                yield parent

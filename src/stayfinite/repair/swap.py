@@ -1,0 +1,150 @@
+"""Running the program with the patched code: living functions get it, and give it back."""
+
+from __future__ import annotations
+
+import ast
+import gc
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from types import CodeType, FunctionType
+
+from stayfinite.repair.codetree import Pair, inserted_imports, pairs
+from stayfinite.repair.errors import NotSwappableError, StaleSourceError
+from stayfinite.repair.live import Matcher, functions_of
+from stayfinite.repair.patch import Patch
+from stayfinite.repair.source import compile_module
+
+
+@dataclass(frozen=True)
+class _Swap:
+    function: FunctionType
+    old: CodeType
+    new: CodeType
+
+
+@contextmanager
+def swapped(patch: Patch) -> Iterator[int]:
+    """Every living function of the patched file runs the patched code inside this context.
+
+    The number of functions that were given other code is the value of the context. Calls that are
+    already running go on with the old code; what a framework has traced or compiled before stays
+    as it is, so clear its caches after entering and after leaving.
+
+    Example:
+        >>> with swapped(patch):
+        ...     run_the_step_again()
+
+    Raises:
+        NotSwappableError: the change is in code that runs only once, or no living function holds
+            it.
+        StaleSourceError: the running functions are not those of the original text.
+    """
+    if patch.is_empty:
+        yield 0
+        return
+    swaps = _plan(patch)
+    with ExitStack() as stack:
+        for names in {id(s.function.__globals__): s.function.__globals__ for s in swaps}.values():
+            stack.enter_context(_imported(patch, names))
+        stack.callback(_restore, swaps)
+        for swap in swaps:
+            swap.function.__code__ = swap.new
+        yield len(swaps)
+
+
+def _plan(patch: Patch) -> list[_Swap]:
+    """Which functions get which code. Nothing is changed yet."""
+    by_filename: dict[str, list[FunctionType]] = {}
+    for function in functions_of(patch.original.path):
+        by_filename.setdefault(function.__code__.co_filename, []).append(function)
+    reached: set[tuple[str, int]] = set()
+    swaps: list[_Swap] = []
+    tree: list[Pair] = []
+    stale: set[str] = set()
+    for filename, functions in (by_filename or {patch.original.path: []}).items():
+        tree = pairs(patch, filename)
+        matcher = Matcher(tree)
+        for function in functions:
+            pair = matcher.pair_of(function)
+            if pair is None:
+                if matcher.is_other_version(function):
+                    stale.add(function.__code__.co_qualname)
+                continue
+            reached.add(_identity(pair))
+            if pair.old != pair.new:
+                _require_same_cells(pair)
+                swaps.append(_Swap(function, function.__code__, pair.new))
+    for pair in tree:
+        if pair.is_changed:
+            _require_reached(pair, reached, stale, patch.original.path)
+    return swaps
+
+
+def _identity(pair: Pair) -> tuple[str, int]:
+    return pair.old.co_qualname, pair.old.co_firstlineno
+
+
+def _require_reached(pair: Pair, reached: set[tuple[str, int]], stale: set[str], path: str) -> None:
+    """A changed function must be alive, or be made anew by a living function around it."""
+    around: Pair | None = pair
+    while around is not None:
+        if around.is_function and _identity(around) in reached:
+            return
+        if around.old.co_qualname in stale:
+            raise StaleSourceError(
+                f"{path} has changed since {around.name} was loaded, so the repair of its text"
+                " cannot be tried"
+            )
+        around = around.outer
+    if not pair.is_function:
+        raise NotSwappableError(
+            f"the change is in the code of {pair.name}, which runs once, when it is loaded"
+        )
+    raise NotSwappableError(f"the program holds no function {pair.name} of {path}")
+
+
+def _require_same_cells(pair: Pair) -> None:
+    if pair.old.co_freevars != pair.new.co_freevars:
+        changed = ", ".join(sorted(set(pair.old.co_freevars) ^ set(pair.new.co_freevars)))
+        raise NotSwappableError(
+            f"the repair changes which variables {pair.name} takes from around it: {changed}"
+        )
+
+
+@contextmanager
+def _imported(patch: Patch, names: dict[str, object]) -> Iterator[None]:
+    """The names of the inserted imports, bound in `names`."""
+    bound: dict[str, object] = {}
+    module = ast.Module(body=inserted_imports(patch), type_ignores=[])
+    exec(compile_module(module, patch.original.path), bound)
+    del bound["__builtins__"]
+    taken = [name for name, value in bound.items() if names.get(name, value) is not value]
+    if taken:
+        raise NotSwappableError(f"{', '.join(taken)} already means something else in the module")
+    added = {name: value for name, value in bound.items() if name not in names}
+    names.update(added)
+    try:
+        yield
+    finally:
+        for name, value in added.items():
+            if names.get(name) is value:
+                del names[name]
+
+
+def _restore(swaps: list[_Swap]) -> None:
+    """Give all old code back, also to functions that patched code has made in the meantime."""
+    for swap in swaps:
+        swap.function.__code__ = swap.old
+    made_by = {id(new): old for swap in swaps for new, old in _versions(swap.new, swap.old)}
+    for thing in gc.get_objects():
+        if type(thing) is FunctionType and (old := made_by.get(id(thing.__code__))) is not None:
+            thing.__code__ = old
+
+
+def _versions(new: CodeType, old: CodeType) -> Iterator[tuple[CodeType, CodeType]]:
+    """The code objects inside a function, patched and original."""
+    yield new, old
+    inner = [[c for c in code.co_consts if isinstance(c, CodeType)] for code in (new, old)]
+    for new_code, old_code in zip(*inner, strict=True):
+        yield from _versions(new_code, old_code)

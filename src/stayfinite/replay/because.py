@@ -1,0 +1,34 @@
+"""The facts of provenance as sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from stayfinite.trace.provenance import EqualSides, Fact, SameInputs, ZeroOutputs
+
+
+def sentences(facts: Iterable[Fact], rows: tuple[int, ...], num_rows: int | None) -> list[str]:
+    """One sentence a fact, nearest to the failure first."""
+    whose = _rows(rows, num_rows)
+    return [_sentence(fact, whose) for fact in facts]
+
+
+def _sentence(fact: Fact, whose: str) -> str:
+    match fact:
+        case EqualSides(text):
+            return f"`{text}` is 0 {whose}: its two sides are equal"
+        case ZeroOutputs(layer, num_outputs):
+            noun = "the output" if num_outputs == 1 else f"all {num_outputs} outputs"
+            return f"{noun} of layer `{layer}` {'is' if num_outputs == 1 else 'are'} 0 {whose}"
+        case SameInputs(names):
+            listed = " and ".join(f"`{name}`" for name in names)
+            return f"the inputs {listed} hold the same data {whose}"
+
+
+def _rows(rows: tuple[int, ...], num_rows: int | None) -> str:
+    if num_rows == len(rows):
+        return "in the whole batch" if len(rows) > 1 else "in the only row of the batch"
+    shown = ", ".join(str(row) for row in rows[:6])
+    if len(rows) > 6:
+        shown += f" and {len(rows) - 6} more"
+    return f"in {'row' if len(rows) == 1 else 'rows'} {shown}"

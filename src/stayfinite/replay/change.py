@@ -1,0 +1,72 @@
+"""One thing different about a step. A backend's `Step.run` knows how to make each of them so."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Unchanged:
+    """The step as it was."""
+
+
+@dataclass(frozen=True)
+class LearningRate:
+    """The learning rate times `factor`."""
+
+    factor: float
+
+
+@dataclass(frozen=True)
+class ClipNorm:
+    """Each gradient clipped to the L2 norm `norm`, as `Optimizer(clipnorm=norm)` does."""
+
+    norm: float
+
+
+@dataclass(frozen=True)
+class ClipValue:
+    """Each gradient element clipped to `[-value, value]`, as `Optimizer(clipvalue=value)` does."""
+
+    value: float
+
+
+@dataclass(frozen=True)
+class WiderDtype:
+    """Every floating-point value of the step in float64."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """The same step on another batch, in the backend's own form."""
+
+    data: Any
+
+
+@dataclass(frozen=True)
+class WithoutRows:
+    """The suspect rows of the batch replaced by other rows of it; shapes stay as they were."""
+
+    rows: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Source:
+    """The user's file with an edit. Inside `in_place()` the live functions run the edited code."""
+
+    in_place: Callable[[], AbstractContextManager[Any]]
+
+
+Change = (
+    Unchanged
+    | LearningRate
+    | ClipNorm
+    | ClipValue
+    | WiderDtype
+    | Batch
+    | WithoutRows
+    | Source
+)

@@ -1,0 +1,252 @@
+"""From a bad step to its incident: replay, trace, rule, repair, trials, folder."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+from pathlib import Path
+
+from stayfinite.backends import base
+from stayfinite.guard.failure import Failure
+from stayfinite.incident import Cause, Fix, Incident, Kept, Operand, Origin, Spread, Trial, Where
+from stayfinite.replay import because, folder, trials
+from stayfinite.replay.change import Batch, Unchanged
+from stayfinite.replay.mend import Mended, mend
+from stayfinite.replay.step import Outcome, Step
+from stayfinite.rules import catalog
+from stayfinite.rules.finding import Finding
+from stayfinite.trace import evidence as evidences
+from stayfinite.trace.evidence import Evidence, as_float
+from stayfinite.trace.provenance import facts
+from stayfinite.trace.source_text import source_line
+from stayfinite.trace.trace import Leaf, Op
+
+_LEAF_ORDER = ("weight", "statistics", "input", "target", "sample_weight", "optimizer", "metric")
+_PHASE_ORDER = ("load", "data", "forward", "backward", "statistics", "update")
+_NO_ORIGIN = Origin("", None, None, None, None, None, None, None, None, ())
+
+
+def explain_failure(failure: Failure) -> Incident:
+    """The incident of a bad step, on disk when this returns.
+
+    Whatever goes wrong here, the stop stands: the incident then has the cause `unknown` and a
+    note that says what went wrong.
+    """
+    began = time.perf_counter()
+    blank = _blank(failure)
+    try:
+        step = base.current().step(failure)
+    except Exception as error:
+        return _finished(_with_error(blank, error), None, began)
+    kept, blank = _keep(failure, step, blank)
+    try:
+        incident = _explained(failure, step, blank)
+    except Exception as error:
+        incident = _with_error(blank, error)
+    return _finished(incident, kept, began)
+
+
+def _explained(failure: Failure, step: Step, blank: Incident) -> Incident:
+    outcome = step.run(Unchanged())
+    blank = dataclasses.replace(
+        blank, num_rows=step.trace.num_rows, spread=_spread(outcome)
+    )
+    if outcome.finite and not outcome.bad_gradients:
+        return _not_reproduced(failure, step, blank, outcome)
+    evidence = _evidence(failure, step, outcome)
+    finding = catalog.diagnose(evidence)
+    healthy = [(r.step, Batch(r.data)) for r in failure.healthy]
+    tried = trials.common_advice(step)
+    rows_trial = trials.other_rows(step, finding.rows, healthy)
+    if rows_trial is not None:
+        tried.append(rows_trial)
+    mended = mend(step, evidence, finding, [batch for _, batch in healthy])
+    fix, certainty = _fix(finding, mended, rows_trial)
+    if mended is not None and mended.trial is not None:
+        tried.append(mended.trial)
+    return dataclasses.replace(
+        blank,
+        where=dataclasses.replace(blank.where, phase=_phase(finding, evidence)),
+        cause=Cause(finding.cause, certainty, finding.message),
+        origin=_origin(evidence, finding),
+        trials=tuple(tried),
+        fix=fix,
+        because=tuple(_because(step, evidence, finding)),
+        arithmetic=finding.detail or None,
+        notes=finding.notes,
+        num_healthy_steps=0 if mended is None else mended.num_healthy_steps,
+        source_line=_source_line(evidence),
+    )
+
+
+def _evidence(failure: Failure, step: Step, outcome: Outcome) -> Evidence:
+    found = step.roots()
+    leaf = min(found.leaves, key=lambda leaf: _LEAF_ORDER.index(leaf.role), default=None)
+    op: Op | None = None
+    if leaf is None:
+        order = {phase: number for number, phase in enumerate(_PHASE_ORDER)}
+        op = min(found.ops, key=lambda op: (order[op.phase], op.index), default=None)
+    ranges: dict[str, float] = {}
+    for recorded in failure.healthy:
+        for name, size in step.magnitudes(recorded.data).items():
+            ranges[name] = max(size, ranges.get(name, 0.0))
+    return evidences.gather(
+        step.trace,
+        op,
+        leaf,
+        step.fetch,
+        loss_finite=math.isfinite(outcome.loss),
+        ranges=ranges,
+    )
+
+
+def _because(step: Step, evidence: Evidence, finding: Finding) -> list[str]:
+    lines: list[str] = []
+    critical = finding.critical
+    if critical is not None and critical.rows:
+        found = facts(step.trace, critical.value, critical.rows, step.fetch)
+        lines += because.sentences(found, critical.rows, step.trace.num_rows)
+    return lines
+
+
+def _fix(
+    finding: Finding, mended: Mended | None, rows_trial: Trial | None
+) -> tuple[Fix | None, str]:
+    """The fix, and how sure the cause is: confirmed when removing it made the step finite."""
+    if mended is not None:
+        return mended.fix, "confirmed" if mended.fix.verified else "likely"
+    if finding.remedy is None:
+        return None, "unknown" if finding.cause == "unknown" else "likely"
+    by_rows = finding.phase == "data" and rows_trial is not None
+    verified = by_rows and rows_trial is not None and rows_trial.outcome == "finite"
+    kind = "data" if finding.phase in ("data", "load") else "setting"
+    certain = verified or finding.phase == "load"
+    return Fix(verified, kind, finding.remedy, None), "confirmed" if certain else "likely"
+
+
+def _origin(evidence: Evidence, finding: Finding) -> Origin:
+    op = evidence.primal or evidence.op
+    rows = finding.rows
+    if op is None:
+        leaf = evidence.leaf
+        operands = () if leaf is None else (_operand(evidence, leaf.value),)
+        return dataclasses.replace(
+            _NO_ORIGIN, op=finding.op, samples=rows, operands=operands, tensor=finding.tensor
+        )
+    span = None if finding.tensor is not None else op.span
+    return Origin(
+        op=finding.op,
+        file=None if span is None else span.file,
+        line=None if span is None else span.line,
+        column=None if span is None else span.column,
+        end_line=None if span is None else span.end_line,
+        end_column=None if span is None else span.end_column,
+        function=None if span is None else span.function,
+        layer=op.layer,
+        samples=rows,
+        operands=tuple(_operand(evidence, value) for value in op.operands),
+        tensor=finding.tensor,
+    )
+
+
+def _operand(evidence: Evidence, value: int) -> Operand:
+    array = evidence.arrays[value]
+    wide = as_float(array)
+    finite = wide[wide == wide] if wide.dtype.kind == "f" else wide
+    finite = finite[abs(finite) < math.inf]
+    return Operand(
+        shape=tuple(array.shape),
+        dtype=evidence.trace.values[value].dtype,
+        min=float(finite.min()) if finite.size else None,
+        max=float(finite.max()) if finite.size else None,
+        num_nonfinite=int(wide.size - finite.size),
+    )
+
+
+def _source_line(evidence: Evidence) -> str | None:
+    op = evidence.primal or evidence.op
+    return None if op is None or op.span is None else source_line(op.span)
+
+
+def _phase(finding: Finding, evidence: Evidence):  # type: ignore[no-untyped-def]
+    if finding.phase is not None:
+        return finding.phase
+    return evidence.op.phase if evidence.op is not None else "forward"
+
+
+def _spread(outcome: Outcome) -> Spread:
+    bad = outcome.bad_gradients
+    first = bad or list(outcome.bad_state)
+    return Spread(
+        loss=f"{outcome.loss:.6g}",
+        num_gradients=len(outcome.gradients),
+        num_gradients_nonfinite=len(bad),
+        first=tuple(first[:3]),
+    )
+
+
+def _not_reproduced(
+    failure: Failure, step: Step, blank: Incident, outcome: Outcome
+) -> Incident:
+    again = failure.rerun()
+    what = "non-finite again" if again else "finite this time"
+    return dataclasses.replace(
+        blank,
+        cause=Cause(
+            "not-reproduced",
+            "likely",
+            "the step was non-finite in training and finite when run again",
+        ),
+        because=(
+            f"the compiled step, run again on the same state and batch, was {what}",
+            f"op by op the same step is finite: {outcome.in_words()}",
+        ),
+        trials=tuple(trials.common_advice(step)),
+    )
+
+
+def _blank(failure: Failure) -> Incident:
+    backend = base.current()
+    bad = failure.bad
+    return Incident(
+        backend=backend.name,
+        versions=backend.versions(),
+        device=backend.device(),
+        script=failure.script,
+        where=Where(bad.epoch, bad.batch, bad.step, "forward"),
+        cause=Cause("unknown", "unknown", "the step was non-finite"),
+        origin=_NO_ORIGIN,
+        spread=Spread("nan", 0, 0, ()),
+        trials=(),
+        fix=None,
+        kept=Kept(None, bad.step - 1, ""),
+    )
+
+
+def _keep(failure: Failure, step: Step, blank: Incident) -> tuple[Path | None, Incident]:
+    try:
+        made = folder.create(
+            failure.keep, failure.bad.step, failure.model, step.state_arrays(), step.batch_arrays()
+        )
+    except Exception as error:
+        # A full disk, or a model that cannot be saved, must not take the explanation away.
+        note = f"nothing could be kept on disk: {type(error).__name__}: {error}"
+        return None, dataclasses.replace(blank, notes=(note,))
+    kept = Kept(str(made.weights), failure.bad.step - 1, str(made.path))
+    return made.path, dataclasses.replace(blank, kept=kept)
+
+
+def _with_error(incident: Incident, error: Exception) -> Incident:
+    note = f"the explanation itself failed: {type(error).__name__}: {error}"
+    return dataclasses.replace(incident, notes=(*incident.notes, note))
+
+
+def _finished(incident: Incident, path: Path | None, began: float) -> Incident:
+    incident = dataclasses.replace(incident, seconds=round(time.perf_counter() - began, 2))
+    if path is not None:
+        folder.write(path, incident)
+    return incident
+
+
+__all__ = ["Leaf", "explain_failure"]

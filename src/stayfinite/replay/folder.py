@@ -1,0 +1,83 @@
+"""The incident on disk: JSON and safetensors only, so that a stranger's is safe to open.
+
+    incident-000812/
+        incident.json              the incident (`stayfinite.incident/1`)
+        batch.safetensors          the batch of the failing step, by leaf name
+        state.safetensors          the whole state before it: weights, statistics, optimizer, seeds
+        last_good.weights.h5       the last good weights, for plain `model.load_weights`
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors.numpy import save_file
+
+from stayfinite.errors import UsageError
+from stayfinite.incident import Incident
+
+INCIDENT = "incident.json"
+WEIGHTS = "last_good.weights.h5"
+
+
+@dataclass(frozen=True)
+class Folder:
+    """Where one incident lies. `weights` is None when they could not be written."""
+
+    path: Path
+    weights: Path | None
+
+
+def create(
+    keep: Path, step: int, model: Any, state: dict[str, np.ndarray], batch: dict[str, np.ndarray]
+) -> Folder:
+    """Write everything but the explanation, before anything else can go wrong.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    path = _fresh(keep, f"incident-{step:06d}")
+    save_file({k: np.ascontiguousarray(v) for k, v in batch.items()}, path / "batch.safetensors")
+    save_file({k: np.ascontiguousarray(v) for k, v in state.items()}, path / "state.safetensors")
+    weights = path / WEIGHTS
+    model.save_weights(weights)
+    return Folder(path, weights)
+
+
+def write(path: Path, incident: Incident) -> None:
+    """Write the incident into its folder."""
+    text = json.dumps(incident.to_json(), indent=2, ensure_ascii=False, allow_nan=False)
+    (path / INCIDENT).write_text(text + "\n", encoding="utf-8")
+
+
+def read(path: Path) -> Incident:
+    """Read an incident from its folder, or from its JSON file.
+
+    Raises:
+        UsageError: there is none, or it is damaged.
+    """
+    file = path / INCIDENT if path.is_dir() else path
+    try:
+        return Incident.from_json(json.loads(file.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise UsageError(f"cannot read the incident {str(path)!r}: {error.strerror}") from None
+    except ValueError as error:
+        raise UsageError(f"{str(file)!r} is not an incident: {error}") from None
+
+
+def _fresh(keep: Path, name: str) -> Path:
+    """A new folder; a run never writes over the incident of an earlier one."""
+    keep.mkdir(parents=True, exist_ok=True)
+    number = 1
+    while True:
+        path = keep / (name if number == 1 else f"{name}-{number}")
+        try:
+            path.mkdir()
+        except FileExistsError:
+            number += 1
+            continue
+        return path

@@ -1,0 +1,92 @@
+"""One training step as a value: run it, ask it, run it with one thing changed.
+
+A step holds its whole state and its batch, so two runs of it give the same numbers.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from stayfinite.replay.change import Change
+from stayfinite.trace.trace import Leaf, Op, Trace
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run of the step gave. `bad_state` names non-finite new weights and other state."""
+
+    loss: float
+    gradients: dict[str, np.ndarray]
+    bad_state: tuple[str, ...]
+
+    @property
+    def bad_gradients(self) -> list[str]:
+        """Names of the weights whose gradient has a non-finite element, in the model's order."""
+        return [n for n, g in self.gradients.items() if not np.all(np.isfinite(_widened(g)))]
+
+    @property
+    def finite(self) -> bool:
+        """Whether training could go on: loss and new state are finite."""
+        return math.isfinite(self.loss) and not self.bad_state
+
+    def in_words(self) -> str:
+        """`loss nan, 3 of 10 gradients non-finite`, for the detail of a trial."""
+        parts = [f"loss {self.loss:.6g}"]
+        if self.gradients:
+            bad = len(self.bad_gradients)
+            parts.append(f"{bad} of {len(self.gradients)} gradients non-finite")
+        if self.bad_state:
+            parts.append(f"{len(self.bad_state)} new state tensors non-finite")
+        return ", ".join(parts)
+
+
+@dataclass(frozen=True)
+class Roots:
+    """Where the failure began: bad leaves that reached a sink, and ops on finite operands."""
+
+    leaves: list[Leaf]
+    ops: list[Op]
+
+
+class Step(Protocol):
+    """A backend's step."""
+
+    trace: Trace
+
+    def roots(self) -> Roots:
+        """What came in non-finite, and what made a non-finite value out of finite ones."""
+        ...
+
+    def magnitudes(self, data: Any) -> dict[str, float]:
+        """The largest finite magnitude in each array of a batch, by the name of its leaf."""
+        ...
+
+    def fetch(self, values: Iterable[int]) -> dict[int, np.ndarray]:
+        """The arrays of a few values, by running the step once more."""
+        ...
+
+    def state_arrays(self) -> dict[str, np.ndarray]:
+        """The whole state before the step, by name."""
+        ...
+
+    def batch_arrays(self) -> dict[str, np.ndarray]:
+        """The batch of the step, by name."""
+        ...
+
+    def run(self, change: Change) -> Outcome:
+        """Run the step with one thing changed."""
+        ...
+
+    def changed(self, change: Change) -> Step:
+        """The step with one thing changed, as a step that can be asked in turn."""
+        ...
+
+
+def _widened(array: np.ndarray) -> np.ndarray:
+    # bfloat16 has no NumPy ufuncs of its own in every release.
+    return array if array.dtype.kind in "fc" and array.dtype.itemsize > 1 else array.astype("f4")

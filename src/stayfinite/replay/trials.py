@@ -1,0 +1,59 @@
+"""The common advice, tried on the step that failed.
+
+"Not the learning rate" is a result: the same step, with only that changed, is still non-finite.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from stayfinite.incident import Trial
+from stayfinite.replay.change import (
+    Batch,
+    Change,
+    ClipNorm,
+    ClipValue,
+    LearningRate,
+    WiderDtype,
+    WithoutRows,
+)
+from stayfinite.replay.step import Outcome, Step
+
+
+def common_advice(step: Step) -> list[Trial]:
+    """Learning rate / 10, clipnorm 1, clipvalue 0.5 and float64, each on its own."""
+    return [
+        _tried(step, "learning rate / 10", LearningRate(0.1)),
+        _tried(step, "clipnorm=1", ClipNorm(1.0)),
+        _tried(step, "clipvalue=0.5", ClipValue(0.5)),
+        _tried(step, "float64", WiderDtype()),
+    ]
+
+
+def other_rows(
+    step: Step, rows: tuple[int, ...] | None, healthy: list[tuple[int, Batch]]
+) -> Trial | None:
+    """The step without the suspect rows, or on the batch before where no row would be left."""
+    num_rows = step.trace.num_rows
+    if rows and num_rows and len(rows) < num_rows:
+        noun = "row" if len(rows) == 1 else "rows"
+        listed = ", ".join(map(str, rows[:6])) + (", ..." if len(rows) > 6 else "")
+        return _tried(step, f"without {noun} {listed}", WithoutRows(rows))
+    if healthy:
+        number, batch = healthy[0]
+        return _tried(step, f"the batch of step {number} in its place", batch)
+    return None
+
+
+def outcome_of(change: str, run: Callable[[], Outcome]) -> Trial:
+    """A trial from a run; a run that fails to run is told as such, and counts as non-finite."""
+    try:
+        outcome = run()
+    except Exception as error:
+        # A trial is a courtesy: whatever the user's step raises under it must not hide the report.
+        return Trial(change, "non-finite", f"could not be tried: {type(error).__name__}: {error}")
+    return Trial(change, "finite" if outcome.finite else "non-finite", outcome.in_words())
+
+
+def _tried(step: Step, name: str, change: Change) -> Trial:
+    return outcome_of(name, lambda: step.run(change))

@@ -1,0 +1,73 @@
+"""The help at the end: the fix, or, when there is none, what to do next."""
+
+from __future__ import annotations
+
+import re
+import shlex
+
+from stayfinite.incident import Incident
+from stayfinite.report.cells import clean, clip
+from stayfinite.report.trials import also_finite, proof
+from stayfinite.report.words import row_list
+
+
+def help_text(incident: Incident, longest: int) -> str:
+    """The sentence after `help:`; of a fix at most `longest` cells, so that its proof is seen."""
+    if incident.fix is not None:
+        return f"{clip(clean(incident.fix.text), longest)} ({proof(incident)})"
+    return _NEXT_STEPS.get(incident.cause.name, _in_general)(incident)
+
+
+def quoted(path: str) -> str:
+    """`path` as one word of a shell; left alone where no shell minds it, on Windows too."""
+    return path if re.fullmatch(r"[\w./\\:@%+=,~-]+", path) else shlex.quote(path)
+
+
+def _again(incident: Incident) -> str:
+    """The command that runs the step again, unless nothing was kept to run it from."""
+    path = incident.kept.incident
+    return f": stayfinite replay {quoted(path)}" if path else ""
+
+
+def _in_general(incident: Incident) -> str:
+    page = f"stayfinite rule {incident.cause.name}"
+    if also_finite(incident):
+        return f"no fix was proved; what kept this step finite is told above, more in: {page}"
+    return f"no fix was found for this step; what helps against this cause: {page}"
+
+
+def _unknown(incident: Incident) -> str:
+    again = _again(incident)
+    if also_finite(incident):
+        return f"no fix was proved; start from what kept this step finite, and try it{again}"
+    return (
+        "no change that was tried keeps this step finite; look at the values above, change one "
+        f"thing and run the step again{again}"
+    )
+
+
+def _not_reproduced(incident: Incident) -> str:
+    return (
+        "run the step again, here and on another machine; if it stays finite, suspect the "
+        f"compiler, a kernel or the hardware{_again(incident)}"
+    )
+
+
+def _bad_batch(incident: Incident) -> str:
+    samples = incident.origin.samples
+    rows = row_list(samples) if samples else "the batch"
+    tensor = f" of `{incident.origin.tensor}`" if incident.origin.tensor else ""
+    return f"look at {rows}{tensor} where they are loaded, and repair or leave them out there"
+
+
+def _bad_weights(incident: Incident) -> str:
+    return "check the file that the weights came from (stayfinite verify FILE), or the initializer"
+
+
+_NEXT_STEPS = {
+    "unknown": _unknown,
+    "not-reproduced": _not_reproduced,
+    "bad-input": _bad_batch,
+    "bad-target": _bad_batch,
+    "bad-weights": _bad_weights,
+}

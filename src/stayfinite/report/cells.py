@@ -1,0 +1,115 @@
+"""Measuring, cutting and wrapping by terminal cells, where one character may be 0, 1 or 2 wide."""
+
+from __future__ import annotations
+
+import unicodedata
+from bisect import bisect_right
+
+from rich.cells import cell_len
+
+from stayfinite.report.style import Line, Piece, Role
+
+ELLIPSIS = "..."
+_TAB = 4
+
+# A sentence longer than this cannot be shown anyway; cutting it early keeps wrapping cheap.
+_LONGEST = 4000
+
+
+def clean(text: str) -> str:
+    """`text` with every character that a terminal would obey replaced by `?`, one for one.
+
+    An incident may come from a stranger: its names and source lines must not be able to move the
+    cursor (C0, C1), reorder the line (bidirectional controls) or fail to encode (surrogates).
+    Zero-width joiners and other harmless format characters stay.
+    """
+    return "".join("?" if _is_unsafe(char) else char for char in text)
+
+
+def clean_name(text: str) -> str:
+    """As `clean`, for what has to stay on one line as it is: a path or a name."""
+    return clean(text).replace("\t", "?").replace("\n", "?")
+
+
+def _is_unsafe(char: str) -> bool:
+    if char in "\t\n":
+        return False
+    category = unicodedata.category(char)
+    return (
+        category in ("Cc", "Cs", "Zl", "Zp")
+        or "\u202a" <= char <= "\u202e"
+        or "\u2066" <= char <= "\u2069"
+        or char in "\u200e\u200f\u061c"
+    )
+
+
+def expand_tabs(text: str) -> str:
+    """Tabs as blanks up to the next stop, counted in cells (`str.expandtabs` counts characters)."""
+    head, *rest = text.split("\t")
+    for part in rest:
+        head += " " * (_TAB - cell_len(head) % _TAB) + part
+    return head
+
+
+def head_within(text: str, width: int) -> str:
+    """The longest beginning of `text` that is at most `width` cells."""
+    end = min(len(text), 2 * width + 8)  # zero-width characters are rare: this is room enough
+    return text[: bisect_right(range(1, end + 1), width, key=lambda n: cell_len(text[:n]))]
+
+
+def clip(text: str, width: int) -> str:
+    """`text` cut at its end to at most `width` cells, with dots when it was cut."""
+    if cell_len(text) <= width:
+        return text
+    return head_within(text, width - len(ELLIPSIS)) + ELLIPSIS
+
+
+def clip_start(text: str, width: int) -> str:
+    """`text` cut at its beginning: the end of a path says more than its root."""
+    if cell_len(text) <= width:
+        return text
+    start = max(0, len(text) - width)
+    while cell_len(text[start:]) > width - len(ELLIPSIS):
+        start += 1
+    return ELLIPSIS + text[start:]
+
+
+def chunks(text: str, width: int) -> list[str]:
+    """`text` cut into pieces of at most `width` cells, nothing lost. `width` is at least 2."""
+    parts = []
+    while cell_len(text) > width:
+        # One character is taken at least, lest a strange one stop the loop.
+        part = head_within(text, width) or text[0]
+        parts.append(part)
+        text = text[len(part) :]
+    return [*parts, text]
+
+
+def fill(text: str, first_width: int, width: int, max_lines: int) -> list[str]:
+    """`text` broken at blanks into at most `max_lines`; the first line has a width of its own."""
+    lines = [""]
+    for word in clean(text[:_LONGEST]).split():
+        room = first_width if len(lines) == 1 else width
+        joined = f"{lines[-1]} {word}" if lines[-1] else word
+        if cell_len(joined) <= room:
+            lines[-1] = joined
+        elif cell_len(word) <= width and lines[-1]:
+            lines.append(word)
+        else:  # a word wider than a line: cut it where the line ends
+            start = f"{lines[-1]} " if lines[-1] else ""
+            part = head_within(word, max(0, room - cell_len(start)))
+            lines[-1] = start.rstrip() if not part else start + part
+            lines.extend(chunks(word[len(part) :], width))
+    if len(lines) > max_lines:
+        cut = first_width if max_lines == 1 else width
+        lines[max_lines - 1] = head_within(lines[max_lines - 1], cut - len(ELLIPSIS)) + ELLIPSIS
+    return lines[:max_lines]
+
+
+def paragraph(
+    text: str, *, width: int, head: Line, indent: int, max_lines: int, role: Role = "plain"
+) -> tuple[Line, ...]:
+    """`text` after `head`, wrapped; the lines after the first hang at `indent`."""
+    head_width = sum(cell_len(piece.text) for piece in head)
+    first, *rest = fill(text, width - head_width, width - indent, max_lines)
+    return ((*head, Piece(first, role)), *(((Piece(" " * indent + r, role)),) for r in rest))

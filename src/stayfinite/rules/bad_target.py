@@ -1,0 +1,48 @@
+"""# bad-target
+
+Labels or targets are non-finite or out of range.
+
+A NaN target makes the loss NaN, an infinite one makes it infinite. A class index that is not
+below the number of classes is worse: on JAX the look-up of a class that does not exist gives NaN.
+Labels that count from 1 do so exactly for the last class.
+
+## Fails
+
+```python
+import keras, numpy as np
+
+x = np.random.default_rng(0).normal(size=(64, 4)).astype("float32")
+y = x.sum(axis=1)
+y[37] = np.inf
+model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
+model.compile("sgd", "mse")
+model.fit(x, y, batch_size=8, shuffle=False, verbose=0)
+```
+
+## Passes
+
+```python
+import keras, numpy as np
+
+x = np.random.default_rng(0).normal(size=(64, 4)).astype("float32")
+y = x.sum(axis=1)
+y[37] = np.inf
+x, y = x[np.isfinite(y)], y[np.isfinite(y)]
+model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
+model.compile("sgd", "mse")
+model.fit(x, y, batch_size=8, shuffle=False, verbose=0)
+```
+"""
+
+from __future__ import annotations
+
+from stayfinite.rules import batch_arrays
+from stayfinite.rules.finding import Finding
+from stayfinite.trace.evidence import Evidence
+
+
+def match(evidence: Evidence) -> Finding | None:
+    """A target or a sample weight is non-finite, absurdly large, or a class that is not there."""
+    return batch_arrays.match(
+        evidence, cause="bad-target", roles=("target", "sample_weight"), noun="target"
+    )

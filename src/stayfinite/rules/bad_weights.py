@@ -1,0 +1,67 @@
+"""# bad-weights
+
+Weights were non-finite before the first step: the file they were loaded from, or their
+initialiser.
+
+A file written after a training had gone wrong holds NaN in every weight that was trained. It
+loads without a word, and the first step shows it. `stayfinite verify FILE` tells beforehand, and
+names each bad tensor.
+
+## Fails
+
+```python
+import keras, numpy as np
+
+x = np.random.default_rng(0).normal(size=(64, 4)).astype("float32")
+model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
+model.layers[0].set_weights([np.full((4, 1), np.nan, "float32"), np.zeros(1, "float32")])
+model.compile("sgd", "mse")
+model.fit(x, np.zeros(64), batch_size=8, shuffle=False, verbose=0)
+```
+
+## Passes
+
+```python
+import keras, numpy as np
+
+x = np.random.default_rng(0).normal(size=(64, 4)).astype("float32")
+model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
+weights = [np.full((4, 1), np.nan, "float32"), np.zeros(1, "float32")]
+if all(np.isfinite(w).all() for w in weights):
+    model.layers[0].set_weights(weights)
+model.compile("sgd", "mse")
+model.fit(x, np.zeros(64), batch_size=8, shuffle=False, verbose=0)
+```
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from stayfinite.rules.finding import Finding
+from stayfinite.trace.evidence import Evidence, as_float
+
+_NOUNS = {"weight": "weight", "statistics": "state", "optimizer": "optimizer variable"}
+
+
+def match(evidence: Evidence) -> Finding | None:
+    """The root is a weight, a moving statistic or an optimizer variable that came in bad."""
+    leaf = evidence.leaf
+    if leaf is None or leaf.role not in _NOUNS:
+        return None
+    array = as_float(evidence.arrays[leaf.value])
+    bad = ~np.isfinite(array)
+    kind = "nan" if np.isnan(array).any() else "inf"
+    noun = _NOUNS[leaf.role]
+    return Finding(
+        cause="bad-weights",
+        message=f"{noun} `{leaf.name}` was {kind} before the step",
+        op=noun,
+        detail=f"{int(bad.sum())} of {bad.size} values of `{leaf.name}` are non-finite",
+        remedy=(
+            f"load or initialise `{leaf.name}` with finite values; "
+            "`stayfinite verify FILE` names the bad tensors of a weights file"
+        ),
+        tensor=leaf.name,
+        phase="load",
+    )

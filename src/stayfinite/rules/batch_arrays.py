@@ -1,0 +1,152 @@
+"""What `bad-input` and `bad-target` have in common: an array of the batch is at fault."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from stayfinite.rules import numbers
+from stayfinite.rules.finding import Finding
+from stayfinite.trace.evidence import Evidence, as_float
+from stayfinite.trace.trace import Leaf
+
+# A batch is absurd when its largest magnitude is both beyond anything a scaled or raw sensor
+# value reaches, and far beyond all healthy batches before it.
+_ABSURD = 1e15
+_TIMES_HEALTHY = 1e6
+
+
+def match(
+    evidence: Evidence, *, cause: str, roles: tuple[str, ...], noun: str
+) -> Finding | None:
+    """The batch array of one of `roles` that is at fault, if one is."""
+    if evidence.leaf is not None:
+        if evidence.leaf.role not in roles:
+            return None
+        return _nonfinite(evidence, evidence.leaf, cause, noun)
+    if evidence.op is None:
+        return None
+    return _outside(evidence, cause, roles, noun) or _absurd(evidence, cause, roles, noun)
+
+
+def _nonfinite(evidence: Evidence, leaf: Leaf, cause: str, noun: str) -> Finding:
+    array = as_float(evidence.arrays[leaf.value])
+    bad = ~np.isfinite(array)
+    rows = _rows(evidence, leaf, bad)
+    kinds = _kinds(array)
+    return Finding(
+        cause=cause,
+        message=f"{noun} `{leaf.name}` of the batch holds {kinds}",
+        op=noun,
+        detail=(
+            f"{int(bad.sum())} of {bad.size} values of `{leaf.name}` are {kinds}"
+            f"{_features(bad)}{numbers.count(rows, evidence.trace.num_rows)}"
+        ),
+        rows=rows,
+        remedy=_clean(leaf, rows),
+        tensor=leaf.name,
+        phase="data",
+    )
+
+
+def _absurd(
+    evidence: Evidence, cause: str, roles: tuple[str, ...], noun: str
+) -> Finding | None:
+    assert evidence.op is not None
+    for value in evidence.op.operands:
+        for leaf in evidence.trace.leaves_of(value):
+            if leaf.role not in roles:
+                continue
+            array = np.abs(as_float(evidence.fetch([leaf.value])[leaf.value]))
+            healthy = evidence.ranges.get(leaf.name)
+            limit = max(_ABSURD, _TIMES_HEALTHY * (healthy or 0.0))
+            bad = array > limit
+            if not bad.any():
+                continue
+            rows = _rows(evidence, leaf, bad)
+            before = "" if healthy is None else f"; healthy batches reach {numbers.short(healthy)}"
+            return Finding(
+                cause=cause,
+                message=(
+                    f"{noun} `{leaf.name}` of the batch holds values up to "
+                    f"{numbers.short(float(array.max()))}"
+                ),
+                op=noun,
+                detail=(
+                    f"{int(bad.sum())} of {bad.size} values of `{leaf.name}` are absurdly large"
+                    f"{numbers.count(rows, evidence.trace.num_rows)}{before}; "
+                    "memory that was never filled looks like this"
+                ),
+                rows=rows,
+                remedy=_clean(leaf, rows),
+                tensor=leaf.name,
+                phase="data",
+            )
+    return None
+
+
+def _outside(
+    evidence: Evidence, cause: str, roles: tuple[str, ...], noun: str
+) -> Finding | None:
+    op = evidence.op
+    assert op is not None
+    if op.name != "gather" or len(op.operands) < 2:
+        return None
+    leaves = evidence.trace.leaves_of(op.operands[1])
+    if any(leaf.role in ("input", "target") and leaf.role not in roles for leaf in leaves):
+        return None
+    table = evidence.trace.values[op.operands[0]].shape
+    for leaf in leaves:
+        if leaf.role not in roles:
+            continue
+        array = evidence.fetch([leaf.value])[leaf.value]
+        result_rows = evidence.rows(op.results[0], evidence.bad(op.results[0])) or ()
+        rows = tuple(row for row in result_rows if array.ndim and row < len(array))
+        shown = sorted({numbers.short(v) for v in np.ravel(array[list(rows)])}) if rows else []
+        values = f" ({', '.join(shown[:4])})" if shown else ""
+        return Finding(
+            cause=cause,
+            message=f"{noun} `{leaf.name}` holds an index that does not exist{values}",
+            op=noun,
+            detail=(
+                f"it looks up in a table of shape {table}; such an index gives nan"
+                + numbers.count(rows, evidence.trace.num_rows)
+            ),
+            rows=rows or None,
+            remedy=f"make every value of `{leaf.name}` an index from 0 to {max(table) - 1}",
+            tensor=leaf.name,
+            phase="data",
+        )
+    return None
+
+
+def _rows(evidence: Evidence, leaf: Leaf, bad: np.ndarray) -> tuple[int, ...] | None:
+    if not bad.ndim:
+        return None
+    return tuple(int(r) for r in np.flatnonzero(bad.reshape(len(bad), -1).any(axis=1)))
+
+
+def _kinds(array: np.ndarray) -> str:
+    kinds = [
+        name
+        for name, mask in (("nan", np.isnan(array)), ("inf", np.isinf(array)))
+        if mask.any()
+    ]
+    return " and ".join(kinds)
+
+
+def _features(bad: np.ndarray) -> str:
+    """` (feature 2)` where exactly one column of a table is at fault."""
+    if bad.ndim != 2:
+        return ""
+    columns = np.flatnonzero(bad.any(axis=0))
+    return f" (feature {columns[0]})" if len(columns) == 1 and bad.shape[1] > 1 else ""
+
+
+def _clean(leaf: Leaf, rows: tuple[int, ...] | None) -> str:
+    which = "" if not rows else f" ({'row' if len(rows) == 1 else 'rows'} {_list(rows)})"
+    return f"leave out or repair the bad rows of `{leaf.name}`{which} before training"
+
+
+def _list(rows: tuple[int, ...]) -> str:
+    shown = ", ".join(str(row) for row in rows[:5])
+    return shown if len(rows) <= 5 else f"{shown} and {len(rows) - 5} more"

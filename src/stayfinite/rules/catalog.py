@@ -1,0 +1,46 @@
+"""All causes: their pages, and the order in which they are asked."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Callable
+
+from stayfinite.rules.finding import Finding
+from stayfinite.trace.evidence import Evidence
+
+# What came in is asked before what was computed from it, and what the forward pass hides before
+# what it shows. `unknown` matches everything.
+ORDER = (
+    "bad-weights",
+    "bad-input",
+    "bad-target",
+    "masked-branch",
+    "singular-gradient",
+    "log-of-zero",
+    "division-by-zero",
+    "overflow",
+    "unknown",
+)
+# Causes that no single op shows; they are found by replay, not by a rule.
+BY_REPLAY = ("not-reproduced",)
+
+
+def diagnose(evidence: Evidence) -> Finding:
+    """The first cause that matches `evidence`."""
+    for name in ORDER:
+        match: Callable[[Evidence], Finding | None] = _module(name).match
+        finding = match(evidence)
+        if finding is not None:
+            return finding
+    raise AssertionError("the rule `unknown` must match everything")
+
+
+def pages() -> dict[str, str]:
+    """Cause name to its page in Markdown."""
+    names = sorted((*ORDER, *BY_REPLAY))
+    return {name: inspect.cleandoc(_module(name).__doc__ or "") for name in names}
+
+
+def _module(name: str):  # type: ignore[no-untyped-def]
+    return importlib.import_module(f"stayfinite.rules.{name.replace('-', '_')}")

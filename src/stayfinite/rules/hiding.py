@@ -1,0 +1,51 @@
+"""Whether the forward pass hides a non-finite value, and what hides it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from stayfinite.trace.evidence import Evidence, as_float
+from stayfinite.trace.trace import Op
+
+_MAX_STEPS = 8
+# `maximum(nan, 0)` is 0 in some compiled code, but nobody meant to mask with it: only an infinity
+# is thrown away by these.
+_HIDES_INFINITY = {"minimum", "maximum", "clip", "exp", "sigmoid", "tanh", "divide", "rsqrt"}
+
+
+def hidden_by(evidence: Evidence, op: Op) -> Op | None:
+    """The forward op after `op` whose result is finite again; None where the loss shows it."""
+    if not evidence.loss_finite or op.phase != "forward":
+        return None
+    frontier = [op]
+    for _ in range(_MAX_STEPS):
+        consumers = {
+            consumer.index: consumer
+            for current in frontier
+            for result in current.results
+            for consumer in evidence.trace.consumers.get(result, [])
+            if consumer.phase == "forward"
+        }
+        arrays = evidence.fetch([c.results[0] for c in consumers.values()])
+        still_bad = []
+        for consumer in consumers.values():
+            if not np.isfinite(as_float(arrays[consumer.results[0]])).all():
+                still_bad.append(consumer)
+            elif consumer.name == "where" or (
+                consumer.name in _HIDES_INFINITY and not _has_nan(evidence, consumer)
+            ):
+                return consumer
+        if not still_bad:
+            return None
+        frontier = still_bad
+    return None
+
+
+def same_expression(one: Op, other: Op) -> bool:
+    """Whether both ops are inside one and the same expression of the user."""
+    return one.span == other.span and one.stack == other.stack
+
+
+def _has_nan(evidence: Evidence, op: Op) -> bool:
+    arrays = evidence.fetch(op.operands)
+    return any(bool(np.isnan(as_float(array)).any()) for array in arrays.values())

@@ -1,0 +1,90 @@
+"""# masked-branch
+
+A branch or element that `where` or a mask throws away is non-finite, and leaks through its
+gradient or through `0 * inf`.
+
+`where(x > 0, log(x), 0)` has the right value at 0: the -inf is not taken. Its derivative is
+`0 * (1 / x)`, and at 0 that is `0 * inf`, NaN. Both branches are computed, and the gradient of
+`where` is a product with 0, not an absence. The cure is the double `where`: give the branch an
+argument that is harmless where it will be thrown away.
+
+## Fails
+
+```python
+import keras, numpy as np
+from keras import ops
+
+def log_where_positive(y_true, y_pred):
+    return ops.mean(ops.where(y_pred > 0, ops.log(y_pred), 0.0))
+
+x = np.linspace(1, 2, 64, dtype="float32")[:, None]
+x[37] = 0.0
+model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, use_bias=False)])
+model.layers[0].set_weights([np.ones((1, 1), "float32")])
+model.compile(keras.optimizers.SGD(1e-3), loss=log_where_positive)
+model.fit(x, np.zeros(64), batch_size=8, shuffle=False, verbose=0)
+```
+
+## Passes
+
+```python
+import keras, numpy as np
+from keras import ops
+
+def log_where_positive(y_true, y_pred):
+    positive = y_pred > 0
+    return ops.mean(ops.where(positive, ops.log(ops.where(positive, y_pred, 1.0)), 0.0))
+
+x = np.linspace(1, 2, 64, dtype="float32")[:, None]
+x[37] = 0.0
+model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, use_bias=False)])
+model.layers[0].set_weights([np.ones((1, 1), "float32")])
+model.compile(keras.optimizers.SGD(1e-3), loss=log_where_positive)
+model.fit(x, np.zeros(64), batch_size=8, shuffle=False, verbose=0)
+```
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from stayfinite.rules import numbers
+from stayfinite.rules.finding import Critical, Finding
+from stayfinite.rules.hiding import hidden_by, same_expression
+from stayfinite.trace.evidence import Evidence, as_float
+
+
+def match(evidence: Evidence) -> Finding | None:
+    """The forward op at fault is non-finite itself, and something threw that value away."""
+    op, primal = evidence.op, evidence.primal
+    if op is None or primal is None:
+        return None
+    value = as_float(evidence.results_of(primal))
+    bad = ~np.isfinite(value)
+    if not bad.any():
+        return None
+    if op.phase == "backward":
+        leaking = numbers.bad_elements(evidence)
+        if leaking.shape == bad.shape:
+            bad = bad & leaking
+        if not bad.any():
+            return None
+    else:
+        hider = hidden_by(evidence, op)
+        if hider is None or same_expression(hider, op):
+            return None
+    rows = numbers.rows_of(evidence, primal, 0, bad)
+    thrown_away = value[bad]
+    kind = "nan" if np.isnan(thrown_away).any() else "-inf" if (thrown_away < 0).any() else "inf"
+    return Finding(
+        cause="masked-branch",
+        message=f"`{primal.name}` is {kind} where it is masked, and its gradient leaks",
+        op=primal.name,
+        detail=(
+            f"{int(bad.sum())} of {bad.size} results are {kind} and thrown away"
+            + numbers.count(rows, evidence.trace.num_rows)
+        ),
+        rows=rows,
+        critical=Critical(primal.operands[0], rows),
+        mechanism="masked",
+    )

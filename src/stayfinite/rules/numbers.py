@@ -1,0 +1,50 @@
+"""Small numeric questions that several rules ask."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from stayfinite.trace.evidence import Evidence, as_float
+from stayfinite.trace.trace import Op
+
+_BITS = {"float16": 65504.0, "bfloat16": 3.3895e38, "float32": 3.4028e38, "float64": 1.7977e308}
+
+
+def largest(dtype: str) -> float:
+    """The largest finite number of a dtype."""
+    return _BITS.get(dtype, _BITS["float32"])
+
+
+def short(number: float) -> str:
+    """A number as a reader wants it: `0`, `1e-12`, `88.9`."""
+    return f"{float(number):.4g}"
+
+
+def count(rows: tuple[int, ...] | None, num_rows: int | None) -> str:
+    """` for 2 of 32 rows`, or nothing where the rows are not known."""
+    if not rows or num_rows is None:
+        return ""
+    return f" for {len(rows)} of {num_rows} rows"
+
+
+def finite_operands(evidence: Evidence, op: Op) -> bool:
+    """Whether every operand of `op` is finite."""
+    return all(bool(np.isfinite(as_float(evidence.arrays[v])).all()) for v in op.operands)
+
+
+def bad_elements(evidence: Evidence) -> np.ndarray:
+    """Mask over the first result of the root op; needs `evidence.op`."""
+    assert evidence.op is not None
+    return evidence.bad(evidence.op.results[0])
+
+
+def rows_of(
+    evidence: Evidence, op: Op, position: int, where: np.ndarray
+) -> tuple[int, ...] | None:
+    """Rows of the elements under `where`, by the axis of the operand or of the result."""
+    for value in (op.operands[position], op.results[0]):
+        if evidence.arrays[value].shape == where.shape:
+            rows = evidence.rows(value, where)
+            if rows:
+                return rows
+    return None

@@ -1,0 +1,101 @@
+"""# overflow
+
+One operation leaves the range of its dtype on ordinary inputs: `exp`, `power`, `square`, a product.
+
+`exp(x)` is infinite in float32 from x = 88.8 on. A softmax or softplus written by hand,
+`log(1 + exp(x))`, works until one activation passes that point; the functions of the library
+subtract the maximum first and have no such point.
+
+## Fails
+
+```python
+import keras, numpy as np
+from keras import ops
+
+def soft_margin(y_true, y_pred):
+    return ops.mean(ops.log(1 + ops.exp(y_pred)))
+
+x = np.linspace(0, 100, 64, dtype="float32")[:, None]
+model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, kernel_initializer="ones")])
+model.compile(keras.optimizers.SGD(1e-9), loss=soft_margin)
+model.fit(x, np.zeros(64), batch_size=8, shuffle=False, verbose=0)
+```
+
+## Passes
+
+```python
+import keras, numpy as np
+from keras import ops
+
+def soft_margin(y_true, y_pred):
+    return ops.mean(ops.softplus(y_pred))
+
+x = np.linspace(0, 100, 64, dtype="float32")[:, None]
+model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, kernel_initializer="ones")])
+model.compile(keras.optimizers.SGD(1e-9), loss=soft_margin)
+model.fit(x, np.zeros(64), batch_size=8, shuffle=False, verbose=0)
+```
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from stayfinite.rules import numbers
+from stayfinite.rules.finding import Critical, Finding
+from stayfinite.trace.evidence import Evidence, as_float
+
+_GROWING = {
+    "add",
+    "conv",
+    "cosh",
+    "cumprod",
+    "cumsum",
+    "exp",
+    "exp2",
+    "expm1",
+    "matmul",
+    "multiply",
+    "power",
+    "prod",
+    "sinh",
+    "square",
+    "subtract",
+    "sum",
+    "tan",
+    "divide",
+    "cast",
+    "cumlogsumexp",
+}
+
+
+def match(evidence: Evidence) -> Finding | None:
+    """The root made an infinity out of finite operands, and no pole or singular point did."""
+    op = evidence.op
+    if op is None or op.name not in _GROWING or not numbers.finite_operands(evidence, op):
+        return None
+    result = as_float(evidence.results_of(op))
+    bad = np.isinf(result)
+    if not bad.any() or (op.name == "divide" and not as_float(evidence.operand(op, 1))[bad].all()):
+        return None
+    sizes = [float(np.max(np.abs(as_float(evidence.arrays[v])), initial=0)) for v in op.operands]
+    position = int(np.argmax(sizes))
+    dtype = evidence.trace.values[op.results[0]].dtype
+    rows = evidence.rows(op.results[0], bad)
+    critical = evidence.operand(op, position)
+    where = as_float(critical)[bad] if critical.shape == bad.shape else as_float(critical)
+    worst = float(where[np.argmax(np.abs(where))])
+    return Finding(
+        cause="overflow",
+        message=f"`{op.name}` of {numbers.short(worst)} leaves the range of {dtype}",
+        op=op.name,
+        detail=(
+            f"{dtype} ends at {numbers.short(numbers.largest(dtype))}; "
+            f"{int(bad.sum())} of {bad.size} results are past it"
+            + numbers.count(rows, evidence.trace.num_rows)
+        ),
+        rows=rows,
+        critical=Critical(op.operands[position], rows),
+        mechanism="overflow",
+        operand=position,
+    )

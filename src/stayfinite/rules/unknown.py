@@ -1,0 +1,67 @@
+"""# unknown
+
+The step was non-finite and none of the known causes could be shown.
+
+The report still names the first op that made a non-finite value out of finite ones, its operands
+and your line. Two things help most: look at the operands' minimum and maximum, and run
+`stayfinite explain` on the incident folder, which keeps the batch and the state of the step.
+
+## Fails
+
+```python
+import keras, numpy as np
+from keras import ops
+
+def hyperbolic(y_true, y_pred):
+    return ops.mean(ops.arctanh(y_pred))
+
+x = np.linspace(0, 2, 64, dtype="float32")[:, None]
+model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, kernel_initializer="ones")])
+model.compile(keras.optimizers.SGD(1e-9), loss=hyperbolic)
+model.fit(x, np.zeros(64), batch_size=8, shuffle=False, verbose=0)
+```
+
+## Passes
+
+```python
+import keras, numpy as np
+from keras import ops
+
+def hyperbolic(y_true, y_pred):
+    return ops.mean(ops.arctanh(0.9 * ops.tanh(y_pred)))
+
+x = np.linspace(0, 2, 64, dtype="float32")[:, None]
+model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, kernel_initializer="ones")])
+model.compile(keras.optimizers.SGD(1e-9), loss=hyperbolic)
+model.fit(x, np.zeros(64), batch_size=8, shuffle=False, verbose=0)
+```
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from stayfinite.rules.finding import Critical, Finding
+from stayfinite.rules.numbers import rows_of
+from stayfinite.trace.evidence import Evidence
+
+
+def match(evidence: Evidence) -> Finding | None:
+    """Always: the first bad op, without a reason."""
+    op = evidence.op
+    if op is None:
+        name = evidence.leaf.name if evidence.leaf else "the step"
+        return Finding("unknown", f"`{name}` is non-finite", "", tensor=name)
+    bad = evidence.bad(op.results[0])
+    rows = rows_of(evidence, op, 0, bad)
+    kind = "nan" if np.isnan(evidence.results_of(op)[bad].astype("float64")).any() else "inf"
+    finite = "finite operands" if op.operands else "no operands"
+    critical = Critical(op.operands[0], rows) if op.operands else None
+    return Finding(
+        "unknown",
+        f"`{op.name}` gave {kind} from {finite}, for a reason that could not be shown",
+        op.name,
+        detail=f"{int(bad.sum())} of {bad.size} results are {kind}",
+        rows=rows,
+        critical=critical,
+    )

@@ -1,0 +1,72 @@
+"""Calls back once a module has been imported, without importing it.
+
+The guard has to be in place before the script builds its first model, and must not import Keras
+itself: the script may first set `KERAS_BACKEND`, or never use Keras at all.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.abc
+import sys
+from collections.abc import Callable, Sequence
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+
+
+def after_import(name: str, call: Callable[[], object]) -> None:
+    """Call `call()` once, as soon as the top-level module `name` has been imported.
+
+    It is called before the import statement returns. Nothing stays behind: the finder leaves
+    `sys.meta_path`, and the module has its own loader. An import that fails may be tried again.
+    """
+    if name in sys.modules:
+        call()
+    else:
+        sys.meta_path.insert(0, _Finder(name, call))
+
+
+class _Finder(importlib.abc.MetaPathFinder):
+    """Asks the other finders for the module, and lends its spec a loader that calls back."""
+
+    def __init__(self, name: str, call: Callable[[], object]) -> None:
+        self._name = name
+        self._call = call
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if fullname != self._name:
+            return None
+        for finder in sys.meta_path:
+            if finder is self or not hasattr(finder, "find_spec"):
+                continue
+            spec = finder.find_spec(fullname, path, target)
+            if spec is not None:
+                if spec.loader is not None:
+                    spec.loader = _Loader(spec.loader, self._fire)
+                return spec
+        return None
+
+    def _fire(self) -> None:
+        with contextlib.suppress(ValueError):
+            sys.meta_path.remove(self)
+        self._call()
+
+
+class _Loader(importlib.abc.Loader):
+    """Hands the module back to its own loader, lets that run it, then calls back."""
+
+    def __init__(self, loader: importlib.abc.Loader, fire: Callable[[], None]) -> None:
+        self._loader = loader
+        self._fire = fire
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
+        return self._loader.create_module(spec)
+
+    def exec_module(self, module: ModuleType) -> None:
+        module.__loader__ = self._loader
+        if module.__spec__ is not None:
+            module.__spec__.loader = self._loader
+        self._loader.exec_module(module)
+        self._fire()

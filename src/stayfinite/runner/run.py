@@ -1,0 +1,126 @@
+"""`stayfinite run`: the program under guard, from its first line to its exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from stayfinite.errors import NonFiniteError
+from stayfinite.incident import Incident
+from stayfinite.runner import endings
+from stayfinite.runner.console import is_terminal, report_for, say
+from stayfinite.runner.imports import after_import
+from stayfinite.runner.keep import check_writable
+from stayfinite.runner.program import Program
+from stayfinite.runner.runfile import RunFile
+
+NON_FINITE = 3
+
+
+class Session(Protocol):
+    """The guard's side of a run; `stayfinite.guard.session` has the real one."""
+
+    @property
+    def incidents(self) -> Sequence[Incident]:
+        """One a bad step, in the order they came."""
+
+    @property
+    def num_steps(self) -> int:
+        """Training steps of all models so far."""
+
+    def install(self) -> None:
+        """Guard every model from here on; Keras has just been imported."""
+
+
+NewSession = Callable[[str, Path, str | None], Session]
+
+
+class Run:
+    """One guarded run of a program, in this process; call it once.
+
+    Making it looks at `keep` and `json` and starts nothing.
+
+    Args:
+        program: What to run.
+        policy: What the guard does at a bad step.
+        keep: Folder for incidents and last good weights.
+        json: Where the run file goes, if anywhere.
+        new_session: Makes the guard's side once the program has imported Keras.
+
+    Raises:
+        UsageError: `keep` or `json` cannot be written.
+    """
+
+    def __init__(
+        self,
+        program: Program,
+        *,
+        policy: str = "stop",
+        keep: Path = Path("stayfinite-out"),
+        json: Path | None = None,
+        new_session: NewSession | None = None,
+    ) -> None:
+        check_writable(keep)
+        self._program = program
+        self._policy = policy
+        # Absolute, because the program may change its working directory.
+        self._keep = keep.absolute()
+        self._file = RunFile(json)
+        self._new_session = new_session or _guard_session
+        self._session: Session | None = None
+        self._pid = os.getpid()
+
+    def __call__(self) -> int:
+        """Run the program and return its exit code, or 3 for a step that nothing caught.
+
+        Raises:
+            BaseException: what ended the program, `SystemExit` too, for the interpreter to handle
+                as it would have under plain Python.
+        """
+        after_import("keras", self._guard)
+        try:
+            self._program.execute()
+        except NonFiniteError as error:
+            say(report_for(sys.stderr, error.incident) if is_terminal(sys.stderr) else str(error))
+            return self._end(NON_FINITE)
+        except SystemExit as error:
+            self._end(endings.code_of_exit(error))
+            raise
+        except BaseException:
+            endings.leave(Program.execute.__code__, self._end)
+            raise
+        return self._end(0)
+
+    def _guard(self) -> None:
+        script = None if self._program.is_module else self._program.target
+        self._session = self._new_session(self._policy, self._keep, script or _main_file())
+        self._session.install()
+
+    def _end(self, code: int) -> int:
+        # A forked child that comes to the end of the script is not the run.
+        if os.getpid() != self._pid:
+            return code
+        num_steps = 0
+        incidents: tuple[Incident, ...] = ()
+        if self._session is not None:
+            num_steps, incidents = self._session.num_steps, tuple(self._session.incidents)
+        try:
+            self._file.write(code, num_steps, incidents)
+        except OSError as error:
+            say(f"stayfinite: the run file could not be written: {error}")
+        if code == 0 and num_steps == 0 and not incidents:
+            say("stayfinite: no training step was seen, so nothing was guarded")
+        return code
+
+
+def _guard_session(policy: str, keep: Path, script: str | None) -> Session:
+    from stayfinite.guard import session
+
+    return session.Session(policy, keep, script)
+
+
+def _main_file() -> str | None:
+    return getattr(sys.modules["__main__"], "__file__", None)

@@ -1,0 +1,1 @@
+"""What a training step did, op by op, and the questions asked of it."""

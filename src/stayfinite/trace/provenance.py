@@ -1,0 +1,152 @@
+"""Where the critical value came from: which rows, which layer, which two things were equal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from stayfinite.trace.evidence import Fetch, as_float
+from stayfinite.trace.source_text import expression_text
+from stayfinite.trace.trace import Op, Trace
+
+# How far to look: upstream ops visited, and arrays fetched, for one question.
+_MAX_OPS = 4000
+_MAX_ARRAYS = 40
+
+
+@dataclass(frozen=True)
+class EqualSides:
+    """`text` is a difference whose two sides are equal in the rows."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class ZeroOutputs:
+    """All `num_outputs` outputs of `layer` are 0 in the rows."""
+
+    layer: str
+    num_outputs: int
+
+
+@dataclass(frozen=True)
+class SameInputs:
+    """The inputs `names` hold the same data in the rows."""
+
+    names: tuple[str, ...]
+
+
+Fact = EqualSides | ZeroOutputs | SameInputs
+
+
+def facts(trace: Trace, value: int, rows: tuple[int, ...], fetch: Fetch) -> list[Fact]:
+    """What is special about `rows` upstream of `value`, nearest first."""
+    upstream = list(_upstream(trace, value))
+    differences = [op for op in upstream if op.name == "subtract" and _per_row(trace, op)][:4]
+    outputs = [op for op in upstream if _leaves_layer(trace, op) and _per_row(trace, op)]
+    leaves = [leaf for leaf in trace.leaves.values() if leaf.role == "input"]
+    wanted = [v for op in differences for v in op.operands]
+    wanted += [op.results[0] for op in outputs[:_MAX_ARRAYS]]
+    arrays = fetch(dict.fromkeys([*wanted, *(leaf.value for leaf in leaves)]))
+    found: list[Fact] = []
+    for op in differences:
+        fact = _equal_sides(trace, op, rows, arrays)
+        if fact is not None and fact not in found:
+            found.append(fact)
+    zero = [
+        op for op in outputs[:_MAX_ARRAYS] if _is_zero(trace, op.results[0], rows, arrays)
+    ]
+    if zero:
+        found.extend(_zero_outputs(trace, zero, rows, arrays))
+    same = _same_inputs([(leaf.name, arrays[leaf.value]) for leaf in leaves], rows)
+    return [*found, same] if same is not None else found
+
+
+def _upstream(trace: Trace, value: int) -> Iterable[Op]:
+    seen: set[int] = set()
+    frontier = [value]
+    while frontier and len(seen) < _MAX_OPS:
+        later: list[int] = []
+        for current in frontier:
+            op = trace.producer.get(current)
+            if op is None or op.index in seen:
+                continue
+            seen.add(op.index)
+            yield op
+            later.extend(op.operands)
+        frontier = later
+
+
+def _per_row(trace: Trace, op: Op) -> bool:
+    return trace.values[op.results[0]].batch_axis is not None
+
+
+def _leaves_layer(trace: Trace, op: Op) -> bool:
+    if op.layer is None:
+        return False
+    consumers = trace.consumers.get(op.results[0], [])
+    return any(c.layer != op.layer and c.phase == "forward" for c in consumers)
+
+
+def _in_rows(
+    trace: Trace, value: int, rows: tuple[int, ...], arrays: dict[int, np.ndarray]
+) -> np.ndarray | None:
+    axis = trace.values[value].batch_axis
+    array = arrays[value]
+    if axis is None or array.ndim <= axis or max(rows) >= array.shape[axis]:
+        return None
+    return as_float(np.take(array, rows, axis=axis))
+
+
+def _equal_sides(
+    trace: Trace, op: Op, rows: tuple[int, ...], arrays: dict[int, np.ndarray]
+) -> EqualSides | None:
+    left, right = (_in_rows(trace, v, rows, arrays) for v in op.operands)
+    text = None if op.span is None else expression_text(op.span)
+    if left is None or right is None or left.shape != right.shape or text is None:
+        return None
+    return EqualSides(text) if np.array_equal(left, right) else None
+
+
+def _is_zero(
+    trace: Trace, value: int, rows: tuple[int, ...], arrays: dict[int, np.ndarray]
+) -> bool:
+    taken = _in_rows(trace, value, rows, arrays)
+    return taken is not None and taken.size > 0 and not taken.any()
+
+
+def _zero_outputs(
+    trace: Trace, zero: list[Op], rows: tuple[int, ...], arrays: dict[int, np.ndarray]
+) -> list[ZeroOutputs]:
+    # The layer farthest upstream is where the zeros began; the ones after it only pass them on.
+    origins = [op for op in zero if not any(_feeds(trace, other, op) for other in zero)]
+    found: dict[str, ZeroOutputs] = {}
+    for op in origins:
+        assert op.layer is not None
+        taken = _in_rows(trace, op.results[0], rows, arrays)
+        assert taken is not None
+        found.setdefault(op.layer, ZeroOutputs(op.layer, taken.size // len(rows)))
+    return list(found.values())
+
+
+def _feeds(trace: Trace, earlier: Op, later: Op) -> bool:
+    if earlier is later:
+        return False
+    return any(op is earlier for op in _upstream(trace, later.results[0]))
+
+
+def _same_inputs(inputs: list[tuple[str, np.ndarray]], rows: tuple[int, ...]) -> SameInputs | None:
+    for position, (name, array) in enumerate(inputs):
+        same = [
+            other_name
+            for other_name, other in inputs[position + 1 :]
+            if array.ndim
+            and other.shape == array.shape
+            and max(rows) < len(array)
+            and np.array_equal(array[list(rows)], other[list(rows)])
+        ]
+        if same:
+            return SameInputs((name, *same))
+    return None

@@ -1,0 +1,245 @@
+"""The parts of a report that have more cases than the golden files show."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+from rich.cells import cell_len
+
+from stayfinite.incident import Fix, Incident, Trial
+from stayfinite.report import text
+from stayfinite.report.cells import expand_tabs, fill
+from stayfinite.report.difflines import changed_lines
+from stayfinite.report.excerpt import character_column, mark, window
+from stayfinite.report.words import row_list
+
+from .incidents import BAD_INPUT, CASES, SQRT
+
+
+def replace(incident: Incident, part: str, /, **changes) -> Incident:
+    return dataclasses.replace(
+        incident, **{part: dataclasses.replace(getattr(incident, part), **changes)}
+    )
+
+
+def marked(line: str, expression: str, **changes) -> str:
+    start = len(line[: line.index(expression)].encode())
+    end = start + len(expression.encode())
+    origin = dataclasses.replace(SQRT.origin, **{"column": start, "end_column": end, **changes})
+    found = mark(origin, line)
+    return found.text[found.start : found.end]
+
+
+@pytest.mark.parametrize(
+    ("line", "expression", "expected"),
+    [
+        ("y = ops.log(ops.exp(x))", "ops.log(ops.exp(x))", "ops.log"),
+        ("y = x.sum(axis=1).sqrt()", "x.sum(axis=1).sqrt()", "x.sum(axis=1).sqrt"),
+        ("y = f(a) / g(b) + 1", "f(a) / g(b)", "f(a) / g(b)"),
+        ("größe = K.log(größe_文)", "K.log(größe_文)", "K.log"),
+        ("\tz = a / b", "a / b", "a / b"),
+        ("\tz = a\t/ b", "a\t/ b", "a   / b"),
+        (r"y = f('\d') ** 2", r"f('\d') ** 2", r"f('\d') ** 2"),
+    ],
+)
+def test_carets_mark_what_is_called_or_the_whole_expression(line, expression, expected):
+    assert marked(line, expression) == expected
+
+
+def test_expression_over_several_lines_is_marked_on_its_first():
+    assert marked("y = K.sqrt(  ", "K.sqrt(", end_line=17, end_column=3) == "K.sqrt("
+
+
+def test_columns_beyond_the_line_mark_nothing_and_do_not_fail():
+    assert marked("y = 1", "1", column=80, end_column=90) == ""
+
+
+def test_column_is_in_bytes():
+    assert character_column("é文x", 0) == 0
+    assert character_column("é文x", 2) == 1
+    assert character_column("é文x", 5) == 2
+    assert character_column("é文x", 3) == 2  # inside a character: the next one
+
+
+@pytest.mark.parametrize("position", (0, 10, 150, 290))
+def test_window_shows_the_expression(position):
+    line = "x" * position + "LOG" + "y" * (300 - position)
+    origin = dataclasses.replace(SQRT.origin, column=position, end_column=position + 3)
+    shown = window(mark(origin, line), 80)
+    assert cell_len(shown.text) <= 80
+    assert shown.text[shown.start : shown.end] == "LOG"
+    assert shown.text.startswith("...") == (position > 10)
+    assert shown.text.endswith("...") == (position < 290)
+
+
+def test_window_of_a_longer_expression_begins_with_it():
+    origin = dataclasses.replace(SQRT.origin, column=50, end_column=290)
+    shown = window(mark(origin, "x" * 50 + "L" * 240), 80)
+    assert shown.text[shown.start :].startswith("LLL")
+    assert shown.end <= len(shown.text)
+
+
+def test_tabs_stop_at_cells():
+    assert expand_tabs("\ta\tb") == "    a   b"
+    assert expand_tabs("文\tb") == "文  b"
+
+
+def test_rows_are_abbreviated():
+    assert row_list((4,)) == "row 4"
+    assert row_list((4, 19)) == "rows 4, 19"
+    assert row_list(tuple(range(15))) == "rows 0, 1, 2 and 12 more"
+
+
+def test_words_wider_than_a_line_are_cut_and_nothing_is_lost():
+    lines = fill("ab " + "x" * 50 + " cd", 20, 30, 9)
+    assert "".join(lines).replace(" ", "") == "ab" + "x" * 50 + "cd"
+    assert [cell_len(line) <= width for line, width in zip(lines, (20, 30, 30), strict=True)]
+
+
+def test_text_that_is_cut_says_so():
+    assert fill("word " * 50, 20, 20, 2)[-1].endswith("...")
+
+
+def test_removed_line_that_looks_like_a_header_is_kept():
+    diff = "--- a.py\n+++ a.py\n@@ -1 +1 @@\n--- x\n+y\n context\n"
+    assert changed_lines(diff) == ["--- x", "+y"]
+
+
+@pytest.mark.parametrize(
+    ("function", "expected"),
+    [
+        ("f", "--> train.py:14:16 in f, layer"),
+        ("Net.call", "--> train.py:14:16 in Net.call, layer"),
+        ("<lambda>", "--> train.py:14:16 in a lambda, layer"),
+        ("<module>", "--> train.py:14:16, layer"),
+        (None, "--> train.py:14:16, layer"),
+    ],
+)
+def test_function_of_the_place(function, expected):
+    assert expected in text.render(replace(SQRT, "origin", function=function))
+
+
+def test_place_without_column_or_line():
+    no_column = replace(SQRT, "origin", column=None, end_column=None)
+    assert "--> train.py:14 in triplet_loss" in text.render(no_column)
+    assert "^" not in text.render(no_column)
+    assert "1 / (2 * sqrt(0)) = inf" in text.render(no_column)
+    no_line = replace(no_column, "origin", line=None, end_line=None)
+    assert "--> train.py in triplet_loss" in text.render(no_line)
+    assert "= values: 1 / (2 * sqrt(0)) = inf for 2 of 32 rows" in text.render(no_line)
+
+
+@pytest.mark.parametrize(
+    ("epoch", "batch", "expected"),
+    [
+        (3, 45, "= step 812 (epoch 3, batch 45), backward"),
+        (3, None, "= step 812 (epoch 3), backward"),
+        (None, 45, "= step 812 (batch 45), backward"),
+        (None, None, "= step 812, backward"),
+    ],
+)
+def test_when(epoch, batch, expected):
+    assert expected in text.render(replace(SQRT, "where", epoch=epoch, batch=batch))
+
+
+@pytest.mark.parametrize(
+    ("loss", "expected"),
+    [("nan", "loss was nan"), ("-inf", "loss was -inf"), ("2e-07", "loss was finite (2e-07)")],
+)
+def test_loss(loss, expected):
+    assert expected in text.render(replace(SQRT, "spread", loss=loss))
+
+
+def joined(incident: Incident) -> str:
+    return " ".join(text.render(incident).split())
+
+
+@pytest.mark.parametrize(
+    ("verified", "healthy", "outcome", "expected"),
+    [
+        (True, 8, "finite", "(verified: this step finite, 8 healthy steps unchanged)"),
+        (True, 1, "finite", "(verified: this step finite, 1 healthy step unchanged)"),
+        (True, 0, "finite", "(verified: this step finite; there was no healthy step to compare)"),
+        (False, 8, None, "(not verified: this step was not run with it)"),
+        (False, 8, "non-finite", "(not verified: this step was still non-finite with it)"),
+        (False, 8, "finite", "(not verified: this step was finite with it, but a healthy step"),
+    ],
+)
+def test_proof_of_the_fix(verified, healthy, outcome, expected):
+    trials = () if outcome is None else (Trial("with the fix", outcome, ""),)
+    fix = Fix(verified, "setting", "lower the learning rate", None)
+    incident = dataclasses.replace(SQRT, fix=fix, trials=trials, num_healthy_steps=healthy)
+    assert expected in joined(incident)
+    assert "also finite" not in joined(incident)
+    assert "not the cause" not in joined(incident)
+
+
+def test_long_fix_text_does_not_hide_its_proof():
+    fix = Fix(False, "setting", "word " * 200, None)
+    assert "... (not verified:" in joined(dataclasses.replace(SQRT, fix=fix))
+
+
+def test_trial_that_failed_to_run_clears_nobody():
+    failed = Trial("float64", "non-finite", "could not be tried: TypeError: no")
+    report = text.render(dataclasses.replace(SQRT, trials=(failed,)))
+    assert "not the cause" not in report
+    assert "= could not be tried: float64\n" in report
+
+
+@pytest.mark.parametrize(
+    ("arithmetic", "expected"),
+    [
+        ("log(0) = -inf", "^ log(0) = -inf for 2 of 32 rows (rows 4, 19)\n"),
+        ("log(0) = -inf for 2 of 32 rows", "^ log(0) = -inf for 2 of 32 rows (rows 4, 19)\n"),
+        ("-inf for 2 of 32 rows (4, 19)", "^ -inf for 2 of 32 rows (4, 19)\n"),
+    ],
+)
+def test_rows_are_told_once(arithmetic, expected):
+    assert expected in text.render(dataclasses.replace(SQRT, arithmetic=arithmetic))
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_nothing_on_disk_is_pointed_at_when_nothing_was_kept(name):
+    report = text.render(replace(CASES[name], "kept", incident=""))
+    assert "again:" not in report
+    assert "replay " not in report.split("help:")[1]
+    assert "see )" not in report
+
+
+def test_no_trials_claim_nothing():
+    report = text.render(dataclasses.replace(SQRT, trials=(), fix=None))
+    assert "not the cause" not in report
+    assert "stays finite" not in report
+    assert "help: no fix was found" in report
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("out/8", "again: stayfinite explain out/8"),
+        ("out dir/8", "again: stayfinite explain 'out dir/8'"),
+        (r"C:\out\8", r"again: stayfinite explain C:\out\8"),
+        ("$(rm x)", "again: stayfinite explain '$(rm x)'"),
+        ("d/" * 36, "\nagain: stayfinite explain " + "d/" * 36),
+        ("d/" * 49, "\nagain: stayfinite explain \\\n" + "d/" * 49),
+    ],
+)
+def test_command_at_the_end_can_be_copied(path, expected):
+    assert text.render(replace(SQRT, "kept", incident=path)).endswith(expected)
+
+
+def test_notes_go_before_reasons_and_reasons_before_the_diff():
+    long = dataclasses.replace(
+        BAD_INPUT,
+        because=("first reason", "second reason", "third reason"),
+        notes=("first note", "second note"),
+        fix=Fix(False, "source", "do it", "\n".join(f"+line {i}" for i in range(12))),
+    )
+    report = text.render(long)
+    assert "note:" not in report
+    assert "first reason" in report
+    assert "third reason" not in report
+    assert "+ line 1\n" in report
+    assert "more lines, see stayfinite-out/102)" in report
+    assert len(report.split("\n")) == 24
