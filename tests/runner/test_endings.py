@@ -115,7 +115,12 @@ print("end of script")
         0,
     ),
     "error in a thread": (
-        "import threading\nthreading.Thread(target=lambda: 1 / 0, name='t').start()",
+        """
+import threading
+thread = threading.Thread(target=lambda: 1 / 0, name="t")
+thread.start()
+thread.join()
+""",
         0,
     ),
     "del at shutdown": (

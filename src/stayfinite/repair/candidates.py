@@ -9,6 +9,7 @@ from stayfinite.repair.edit import Edit, Replacement, insert_imports, overlap
 from stayfinite.repair.emit import CannotSpellError
 from stayfinite.repair.expression import Expression
 from stayfinite.repair.rewrites import MECHANISMS, Facts, Rewrite, Site
+from stayfinite.repair.rewrites.dead import deletions
 from stayfinite.repair.siblings import siblings
 from stayfinite.repair.source import compile_module
 
@@ -84,6 +85,9 @@ def _edits(
 def _edit(expression: Expression, site: Site, group: list[Rewrite]) -> Edit | None:
     imports = dict.fromkeys(line for rewrite in group for line in rewrite.imports)
     pieces: list[Replacement] = [p for rewrite in group for p in rewrite.replacements]
+    formulas = [rewrite.formula for rewrite in group if rewrite.formula is not None]
+    definitions = dict.fromkeys(d for rewrite in group for d in rewrite.definitions)
+    pieces += deletions(site, definitions, formulas)
     pieces += insert_imports(site.source, site.node, imports)
     if overlap(pieces):
         return None

@@ -12,18 +12,14 @@ from stayfinite.guard.failure import Failure
 from stayfinite.incident import Cause, Fix, Incident, Kept, Operand, Origin, Spread, Trial, Where
 from stayfinite.replay import because, folder, trials
 from stayfinite.replay.change import Batch, Unchanged
+from stayfinite.replay.diagnosis import diagnose
 from stayfinite.replay.mend import Mended, mend
 from stayfinite.replay.step import Outcome, Step
-from stayfinite.rules import catalog
 from stayfinite.rules.finding import Finding
-from stayfinite.trace import evidence as evidences
 from stayfinite.trace.evidence import Evidence, as_float
 from stayfinite.trace.provenance import facts
 from stayfinite.trace.source_text import source_line
-from stayfinite.trace.trace import Leaf, Op
 
-_LEAF_ORDER = ("weight", "statistics", "input", "target", "sample_weight", "optimizer", "metric")
-_PHASE_ORDER = ("load", "data", "forward", "backward", "statistics", "update")
 _NO_ORIGIN = Origin("", None, None, None, None, None, None, None, None, ())
 
 
@@ -54,14 +50,15 @@ def _explained(failure: Failure, step: Step, blank: Incident) -> Incident:
     )
     if outcome.finite and not outcome.bad_gradients:
         return _not_reproduced(failure, step, blank, outcome)
-    evidence = _evidence(failure, step, outcome)
-    finding = catalog.diagnose(evidence)
+    diagnosis = diagnose(step, outcome, _ranges(failure, step))
+    evidence, finding = diagnosis.evidence, diagnosis.finding
     healthy = [(r.step, Batch(r.data)) for r in failure.healthy]
     tried = trials.common_advice(step)
     rows_trial = trials.other_rows(step, finding.rows, healthy)
     if rows_trial is not None:
         tried.append(rows_trial)
-    mended = mend(step, evidence, finding, [batch for _, batch in healthy])
+    path = _shown(_origin_file(evidence))
+    mended = mend(step, diagnosis, [batch for _, batch in healthy], path)
     fix, certainty = _fix(finding, mended, rows_trial)
     if mended is not None and mended.trial is not None:
         tried.append(mended.trial)
@@ -80,25 +77,12 @@ def _explained(failure: Failure, step: Step, blank: Incident) -> Incident:
     )
 
 
-def _evidence(failure: Failure, step: Step, outcome: Outcome) -> Evidence:
-    found = step.roots()
-    leaf = min(found.leaves, key=lambda leaf: _LEAF_ORDER.index(leaf.role), default=None)
-    op: Op | None = None
-    if leaf is None:
-        order = {phase: number for number, phase in enumerate(_PHASE_ORDER)}
-        op = min(found.ops, key=lambda op: (order[op.phase], op.index), default=None)
+def _ranges(failure: Failure, step: Step) -> dict[str, float]:
     ranges: dict[str, float] = {}
     for recorded in failure.healthy:
         for name, size in step.magnitudes(recorded.data).items():
             ranges[name] = max(size, ranges.get(name, 0.0))
-    return evidences.gather(
-        step.trace,
-        op,
-        leaf,
-        step.fetch,
-        loss_finite=math.isfinite(outcome.loss),
-        ranges=ranges,
-    )
+    return ranges
 
 
 def _because(step: Step, evidence: Evidence, finding: Finding) -> list[str]:
@@ -137,7 +121,7 @@ def _origin(evidence: Evidence, finding: Finding) -> Origin:
     span = None if finding.tensor is not None else op.span
     return Origin(
         op=finding.op,
-        file=None if span is None else span.file,
+        file=None if span is None else _shown(span.file),
         line=None if span is None else span.line,
         column=None if span is None else span.column,
         end_line=None if span is None else span.end_line,
@@ -162,6 +146,19 @@ def _operand(evidence: Evidence, value: int) -> Operand:
         max=float(finite.max()) if finite.size else None,
         num_nonfinite=int(wide.size - finite.size),
     )
+
+
+def _origin_file(evidence: Evidence) -> str | None:
+    op = evidence.primal or evidence.op
+    return None if op is None or op.span is None else op.span.file
+
+
+def _shown(file: str | None) -> str | None:
+    """A path as the user would type it: relative where it lies below the working directory."""
+    if file is None:
+        return None
+    path = Path(file).absolute()
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 
 
 def _source_line(evidence: Evidence) -> str | None:
@@ -247,6 +244,3 @@ def _finished(incident: Incident, path: Path | None, began: float) -> Incident:
     if path is not None:
         folder.write(path, incident)
     return incident
-
-
-__all__ = ["Leaf", "explain_failure"]

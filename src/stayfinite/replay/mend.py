@@ -1,27 +1,201 @@
-"""Finding a source repair, and proving it on the step that failed and on healthy ones."""
+"""Finding a source repair, and proving it on the step that failed and on healthy ones.
+
+A repair is tried as it will be printed: the patched file is compiled and put in the place of the
+running functions. Removing one hazard may uncover the next (a division by a norm, then the
+gradient of that norm), so a patch that moves the failure on is taken further.
+"""
 
 from __future__ import annotations
 
+import functools
+import time
 from dataclasses import dataclass
 
+import numpy as np
+
 from stayfinite.incident import Fix, Trial
-from stayfinite.replay.change import Batch
-from stayfinite.replay.step import Step
-from stayfinite.rules.finding import Finding
-from stayfinite.trace.evidence import Evidence
+from stayfinite.repair import (
+    MECHANISMS,
+    Edit,
+    Facts,
+    Patch,
+    RepairError,
+    SourceFile,
+    candidates,
+    find_expression,
+    swapped,
+)
+from stayfinite.repair import Span as Place
+from stayfinite.replay.change import Batch, Source, Unchanged
+from stayfinite.replay.diagnosis import Diagnosis, diagnose
+from stayfinite.replay.step import Outcome, Step
+from stayfinite.trace.evidence import as_float
+from stayfinite.trace.trace import Span
+
+NAME = "with the fix"
+_MAX_EDITS = 3
+_MAX_CANDIDATES = 6
+_SECONDS = 25.0
+_HEALTHY_SECONDS = 8.0
+# Two correct ways to write one thing differ by a few roundings, more after a sum over a batch.
+_TOLERANCE = 1e-3
 
 
 @dataclass(frozen=True)
 class Mended:
-    """The best repair found, and the trial of it."""
+    """The best repair found, the trial of it, and how many healthy steps it left unchanged."""
 
     fix: Fix
     trial: Trial | None
     num_healthy_steps: int
 
 
-def mend(
-    step: Step, evidence: Evidence, finding: Finding, healthy: list[Batch]
-) -> Mended | None:
-    """placeholder until repair lands"""
-    return None
+def mend(step: Step, diagnosis: Diagnosis, healthy: list[Batch], path: str | None) -> Mended | None:
+    """A source repair for `diagnosis`; None where the source is not at fault or not there.
+
+    Args:
+        step: The failing step.
+        diagnosis: Its cause.
+        healthy: Batches before it, newest first.
+        path: How the diff shall name the file.
+    """
+    span = _span(diagnosis)
+    if span is None:
+        return None
+    try:
+        source = SourceFile.read(span.file)
+    except (OSError, SyntaxError, UnicodeError):
+        return None
+    return _Search(step, healthy, path).run(Patch.start(source), diagnosis)
+
+
+def _span(diagnosis: Diagnosis) -> Span | None:
+    op = diagnosis.evidence.primal or diagnosis.evidence.op
+    return None if op is None or diagnosis.finding.mechanism is None else op.span
+
+
+class _Search:
+    """Depth first over patches, best candidates first, within a budget of seconds."""
+
+    def __init__(self, step: Step, healthy: list[Batch], path: str | None) -> None:
+        self._step = step
+        self._healthy = healthy
+        self._path = path
+        self._until = time.monotonic() + _SECONDS
+        self._unverified: Mended | None = None
+
+    def run(self, patch: Patch, diagnosis: Diagnosis) -> Mended | None:
+        return self._from(patch, diagnosis, []) or self._unverified
+
+    def _from(self, patch: Patch, diagnosis: Diagnosis, done: list[str]) -> Mended | None:
+        for edit in _edits(patch, diagnosis):
+            if time.monotonic() > self._until:
+                return None
+            told = [*done, edit.description]
+            found = self._tried(patch.then(edit), told)
+            if found is not None:
+                return found
+        return None
+
+    def _tried(self, patch: Patch, told: list[str]) -> Mended | None:
+        text = "; ".join(told)
+        try:
+            step = self._step.changed(Source(functools.partial(swapped, patch)))
+            outcome = step.run(Unchanged())
+        except RepairError as error:
+            self._remember(patch, f"{text} (not tried: {error})", None)
+            return None
+        except Exception as error:
+            # The patched code is the user's function: it may raise anything.
+            self._remember(patch, f"{text} (not tried: {type(error).__name__}: {error})", None)
+            return None
+        if not outcome.finite or outcome.bad_gradients:
+            return self._further(patch, step, outcome, told)
+        trial = Trial(NAME, "finite", outcome.in_words())
+        same, compared = self._healthy_unchanged(step)
+        if not same:
+            self._remember(patch, f"{text} (changes healthy steps)", trial)
+            return None
+        fix = Fix(True, "source", text, patch.diff(self._path))
+        return Mended(fix, trial, compared)
+
+    def _further(
+        self, patch: Patch, step: Step, outcome: Outcome, told: list[str]
+    ) -> Mended | None:
+        if len(told) >= _MAX_EDITS:
+            return None
+        with swapped(patch):
+            diagnosis = diagnose(step, outcome, {})
+        span = _span(diagnosis)
+        if span is None or not _same_file(span.file, patch.original.path):
+            return None
+        return self._from(patch, diagnosis, told)
+
+    def _remember(self, patch: Patch, text: str, trial: Trial | None) -> None:
+        if self._unverified is None:
+            fix = Fix(False, "source", text, patch.diff(self._path))
+            self._unverified = Mended(fix, trial, 0)
+
+    def _healthy_unchanged(self, patched: Step) -> tuple[bool, int]:
+        compared = 0
+        until = time.monotonic() + _HEALTHY_SECONDS
+        for batch in self._healthy:
+            before = self._step.run(batch)
+            if not before.finite or before.bad_gradients:
+                continue
+            if not _alike(before, patched.run(batch)):
+                return False, compared
+            compared += 1
+            if time.monotonic() > until:
+                break
+        return True, compared
+
+
+def _edits(patch: Patch, diagnosis: Diagnosis) -> list[Edit]:
+    span, mechanism = _span(diagnosis), diagnosis.finding.mechanism
+    if span is None or mechanism is None:
+        return []
+    place = Place(span.line, span.column, span.end_line, span.end_column)
+    try:
+        expression = find_expression(patch.source, place)
+    except RepairError:
+        return []
+    facts = _facts(diagnosis)
+    # The op at fault may be an inner one of a library function whose repair is another mechanism's.
+    for name in (mechanism, *(m for m in MECHANISMS if m != mechanism)):
+        found = candidates(expression, name, facts)
+        if found:
+            return found[:_MAX_CANDIDATES]
+    return []
+
+
+def _facts(diagnosis: Diagnosis) -> Facts:
+    evidence, finding = diagnosis.evidence, diagnosis.finding
+    op = evidence.primal or evidence.op
+    if op is None or not op.operands:
+        return Facts()
+    value = op.operands[min(finding.operand, len(op.operands) - 1)]
+    array = as_float(evidence.arrays[value])
+    finite = array[np.isfinite(array)]
+    dtype = evidence.trace.values[value].dtype
+    if not finite.size:
+        return Facts(dtype)
+    return Facts(dtype, float(finite.min()), float(finite.max()))
+
+
+def _same_file(one: str, other: str) -> bool:
+    return one == other
+
+
+def _alike(one: Outcome, other: Outcome) -> bool:
+    if not _close(np.asarray(one.loss), np.asarray(other.loss)):
+        return False
+    if one.gradients.keys() != other.gradients.keys():
+        return False
+    return all(_close(g, other.gradients[name]) for name, g in one.gradients.items())
+
+
+def _close(one: np.ndarray, other: np.ndarray) -> bool:
+    a, b = as_float(one).astype("float64"), as_float(other).astype("float64")
+    scale = float(np.max(np.abs(a), initial=0.0))
+    return a.shape == b.shape and bool(np.all(np.abs(a - b) <= _TOLERANCE * scale + 1e-12))

@@ -79,7 +79,7 @@ def match(evidence: Evidence) -> Finding | None:
         ),
         rows=rows,
         critical=Critical(op.operands[position], rows),
-        mechanism="division",
+        mechanism="division-by-zero",
         operand=position,
     )
 

@@ -7,7 +7,9 @@ from typing import Literal
 
 from stayfinite.incident import Phase
 
-Mechanism = Literal["singular", "masked", "log", "division", "overflow"]
+Mechanism = Literal[
+    "singular-gradient", "masked-branch", "log-of-zero", "division-by-zero", "overflow"
+]
 
 
 @dataclass(frozen=True)

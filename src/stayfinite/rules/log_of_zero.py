@@ -72,5 +72,5 @@ def match(evidence: Evidence) -> Finding | None:
         ),
         rows=rows,
         critical=Critical(op.operands[0], rows),
-        mechanism="log",
+        mechanism="log-of-zero",
     )

@@ -81,7 +81,7 @@ def match(evidence: Evidence) -> Finding | None:
         detail=f"{formula} = inf{numbers.count(rows, evidence.trace.num_rows)}",
         rows=rows,
         critical=Critical(primal.operands[position], rows),
-        mechanism="singular",
+        mechanism="singular-gradient",
         operand=position,
     )
 
@@ -105,7 +105,7 @@ def _inside_one_expression(evidence: Evidence, op: Op) -> Finding | None:
         ),
         rows=rows,
         critical=Critical(op.operands[0], rows),
-        mechanism="singular",
+        mechanism="singular-gradient",
     )
 
 

@@ -39,6 +39,7 @@ class Executor:
     def __init__(self, program: Program, borders: Iterable[int] = ()) -> None:
         self.program = program
         self.segments = segments.cut(program, set(borders))
+        self.structure = [segments.structure(program, segment) for segment in self.segments]
         self._compiled: list[Any] = []
 
     def run(
@@ -128,12 +129,13 @@ class Executor:
 
     def _ready(self) -> list[Any]:
         if not self._compiled:
-            self._compiled = _compile_all(self.program, self.segments)
+            self._compiled = _compile_all(self.program, self.segments, self.structure)
         return self._compiled
 
 
-def _compile_all(program: Program, cuts: list[Segment]) -> list[Any]:
-    keys = [segments.structure(program, segment) for segment in cuts]
+def _compile_all(
+    program: Program, cuts: list[Segment], keys: list[tuple[Any, ...]]
+) -> list[Any]:
     todo = {k: s for k, s in zip(keys, cuts, strict=True) if k not in _COMPILED}
     # XLA compiles without holding the interpreter, so two segments can compile at once.
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:

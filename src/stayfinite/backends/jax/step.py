@@ -170,8 +170,16 @@ class JaxStep:
                 return self._at_learning_rate(factor)
             case changes.Source(in_place):
                 with in_place():
-                    return JaxStep(self.model, self.state, self.data, wide=self.wide)
+                    return self._retraced()
         raise TypeError(f"a JAX step cannot be changed by {change!r}")
+
+    def _retraced(self) -> JaxStep:
+        other = JaxStep(self.model, self.state, self.data, wide=self.wide)
+        if other._executor.structure == self._executor.structure:
+            # The user's function is itself jitted, and JAX gave back what it traced before.
+            jax.clear_caches()
+            other = JaxStep(self.model, self.state, self.data, wide=self.wide)
+        return other
 
     def _on(self, data: Any) -> JaxStep:
         shapes = [jnp.shape(leaf) for leaf in jax.tree.leaves(data)]

@@ -32,12 +32,18 @@ class Facts:
 
 @dataclass(frozen=True)
 class Rewrite:
-    """One way to write one place differently."""
+    """One way to write one place differently.
+
+    `formula` is what gives way to a stable function as a whole; `definitions` are the assignments
+    that it has read, and that may be left without a reader.
+    """
 
     kind: str
     description: str
     replacements: tuple[Replacement, ...]
     imports: tuple[str, ...] = ()
+    formula: ast.expr | None = None
+    definitions: tuple[ast.Assign, ...] = ()
 
 
 class Site:
@@ -123,15 +129,16 @@ class Site:
     def replace(self, node: ast.expr, text: str, *, is_atom: bool = True) -> Replacement:
         """Put `text` in the place of `node`, in parentheses where an operator asks for them."""
         start, end = self.source.range_of(node)
-        if not is_atom and self._binds_tightly(node) and not self.source.is_grouped(node):
+        if not is_atom and self._binds_tightly(node, text) and not self.source.is_grouped(node):
             text = f"({text})"
         return Replacement(start, end, text)
 
-    def _binds_tightly(self, node: ast.expr) -> bool:
-        """Whether the operator around `node` binds tighter than a product or a sign."""
+    def _binds_tightly(self, node: ast.expr, text: str) -> bool:
+        """Whether the operator around `node` binds tighter than those of `text`."""
         parent = self.source.parents.get(node)
         if isinstance(parent, ast.BinOp):
-            return parent.right is node or not isinstance(parent.op, ast.Add | ast.Sub)
+            is_sum = isinstance(parent.op, ast.Add | ast.Sub)
+            return not is_sum or (parent.right is node and text.startswith("-"))
         return isinstance(parent, ast.UnaryOp | ast.Attribute | ast.Subscript | ast.Await)
 
     def rewrite(

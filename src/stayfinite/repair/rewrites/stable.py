@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 from stayfinite.repair.emit import CannotSpellError, Emitter
 from stayfinite.repair.rewrites.algebra import Reader, Term
-from stayfinite.repair.rewrites.dead import deletion
 from stayfinite.repair.rewrites.site import Rewrite, Site
 
 
@@ -37,11 +36,10 @@ def rewrites(site: Site) -> Iterator[Rewrite]:
                 continue
             if form is None or (site.node is not root and site.node not in reader.used):
                 continue
-            pieces = [site.replace(root, form.text, is_atom=form.is_atom)]
-            for definition in reader.definitions:
-                pieces += deletion(site, definition, root)
+            piece = site.replace(root, form.text, is_atom=form.is_atom)
             description = f"use `{form.function}`, the stable form of `{form.formula}`"
-            yield site.rewrite("stable", description, pieces, emit)
+            imports, definitions = tuple(emit.imports), tuple(reader.definitions)
+            yield Rewrite("stable", description, (piece,), imports, root, definitions)
             return
 
 
@@ -66,7 +64,8 @@ def _softplus(site: Site, emit: Emitter, term: Term) -> Form:
 
 
 def _log_sigmoid(site: Site, emit: Emitter, term: Term, formula: str) -> Form:
-    if site.api.spell("log_sigmoid") is not None:
+    direct, plus = site.api.spell("log_sigmoid"), site.api.spell("softplus")
+    if direct and (not direct.import_line or not plus or plus.import_line):
         return Form(emit.call("log_sigmoid", _text(site, term)), "log_sigmoid", formula)
     text = "-" + emit.call("softplus", _text(site, term.negated()))
     return Form(text, "softplus", formula, is_atom=False)
