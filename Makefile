@@ -2,9 +2,6 @@
 
 PYTHON ?= python3
 INSTALL = bin/pip install --quiet --disable-pip-version-check -c constraints.txt
-TEST = .venv-test/bin/python -m pytest
-# TensorFlow announces its instruction sets on every start.
-QUIET = TF_CPP_MIN_LOG_LEVEL=3
 
 .PHONY: help demo test lint types test-jax test-tensorflow test-torch clean
 .NOTPARALLEL:
@@ -25,33 +22,32 @@ demo: .venv/ready  ## Train a siamese network that goes NaN, and see it stopped 
 
 test: lint types test-tensorflow test-torch test-jax  ## Lint, check types, run all tests
 
-lint: .venv-test/ready  ## Check style and format
-	.venv-test/bin/ruff check
-	.venv-test/bin/ruff format --check
+lint: .venv-test-jax/ready  ## Check style and format
+	.venv-test-jax/bin/ruff check
+	.venv-test-jax/bin/ruff format --check
 
-types: .venv-test/ready  ## Check types
-	.venv-test/bin/mypy
+types: .venv-test-jax/ready  ## Check types
+	.venv-test-jax/bin/mypy
 
-# A process a backend: Keras chooses its backend once, at import.
-test-tensorflow: .venv-test/ready  ## Run the tests of models and losses on TensorFlow
-	$(QUIET) KERAS_BACKEND=tensorflow $(TEST) tests/models tests/losses
+test-tensorflow: .venv-test-tensorflow/ready  ## Run the tests of models and losses on TensorFlow
+	KERAS_BACKEND=tensorflow .venv-test-tensorflow/bin/python -m pytest tests/models tests/losses
 
-test-torch: .venv-test/ready  ## Run the tests of models and losses on PyTorch
-	KERAS_BACKEND=torch $(TEST) tests/models tests/losses
+test-torch: .venv-test-torch/ready  ## Run the tests of models and losses on PyTorch
+	KERAS_BACKEND=torch .venv-test-torch/bin/python -m pytest tests/models tests/losses
 
-test-jax: .venv-test/ready  ## Run all tests on JAX
-	KERAS_BACKEND=jax $(TEST)
+test-jax: .venv-test-jax/ready  ## Run all tests on JAX
+	KERAS_BACKEND=jax .venv-test-jax/bin/python -m pytest
 
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	.venv/$(INSTALL) -e ".[jax,examples]"
 	@touch $@
 
-.venv-test/ready: pyproject.toml constraints.txt
-	$(PYTHON) -m venv .venv-test
-	.venv-test/$(INSTALL) torch==2.13.0
-	.venv-test/$(INSTALL) -e ".[jax,tensorflow,torch,dev]"
+# An environment a backend: where TensorFlow is installed, Keras loads it for any backend.
+.venv-test-%/ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv-test-$*
+	.venv-test-$*/$(INSTALL) -e ".[$*,dev]"
 	@touch $@
 
-clean:  ## Remove both environments and all caches
-	rm -rf .venv .venv-test .mypy_cache .pytest_cache .ruff_cache
+clean:  ## Remove the environments and all caches
+	rm -rf .venv .venv-test-* .mypy_cache .pytest_cache .ruff_cache

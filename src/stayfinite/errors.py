@@ -1,8 +1,8 @@
 """The exceptions of stayfinite.
 
-    Exception
-    |-- NonFiniteError   a training step was non-finite; carries the incident
-    `-- UsageError       what was passed cannot be used; one line says what, and what to do
+Exception
+|-- NonFiniteError   a training step was non-finite; carries the incident
+`-- UsageError       what was passed cannot be used; one line says what, and what to do
 """
 
 from __future__ import annotations

@@ -1,20 +1,22 @@
 """The repairs are tried with Keras on JAX; what libraries offer is read from loaded modules."""
 
+import importlib
 import os
 
-os.environ.setdefault("KERAS_BACKEND", "jax")
-
-import jax.nn  # noqa: E402  keras reads KERAS_BACKEND when it is imported
-import jax.numpy  # noqa: E402, F401
-import keras  # noqa: E402
 import pytest
 
 from tests.repair.helpers import fake_module
 
+os.environ.setdefault("KERAS_BACKEND", "jax")  # read when Keras is imported
+for library in ("jax.nn", "jax.numpy", "keras"):
+    importlib.import_module(library)
+
 
 @pytest.fixture
 def torch(monkeypatch):
-    names = "abs clamp eq log_softmax logsumexp rsqrt sigmoid softmax sqrt square sum tanh var where"
+    names = (
+        "abs clamp eq log_softmax logsumexp rsqrt sigmoid softmax sqrt square sum tanh var where"
+    )
     fake_module(monkeypatch, "torch", names)
     fake_module(monkeypatch, "torch.linalg", "norm vector_norm")
     fake_module(monkeypatch, "torch.nn", "")

@@ -17,7 +17,7 @@ NO_SIGN = {
     "K.reciprocal(x)": "K.reciprocal(K.maximum(x, 1e-7))",
     "K.rsqrt(x)": "K.rsqrt(K.maximum(x, 1e-12))",
     "x ** -1": "K.maximum(x, 1e-7) ** -1",
-    "x ** -0.5": "K.maximum(x, 1e-7) ** -0.5",
+    "x ** -0.5": "K.maximum(x, 1e-12) ** -0.5",
     "K.power(x, -2)": "K.power(K.maximum(x, 1e-7), -2)",
     "K.exp(x) / K.sum(K.exp(x), -1, True)": "K.softmax(x, axis=-1)",
 }
@@ -28,7 +28,7 @@ ANY_SIGN = {
     "a / b(x)": "a / K.where(K.equal((divisor := b(x)), 0), 1.0, divisor)",
     "K.reciprocal(x)": "K.reciprocal(K.where(K.equal(x, 0), 1.0, x))",
     "x ** -2": "K.where(K.equal(x, 0), 1.0, x) ** -2",
-    "x ** -0.5": "K.maximum(x, 1e-7) ** -0.5",
+    "x ** -0.5": "K.maximum(x, 1e-12) ** -0.5",
 }
 
 
@@ -41,6 +41,22 @@ def test_a_divisor_without_sign_is_kept_above_zero(before, after):
 @pytest.mark.parametrize("facts", [Facts(), Facts("float32", -1.0, 1.0)])
 def test_a_divisor_with_a_sign_is_one_where_it_was_zero(before, after, facts):
     assert expressions(before, MECHANISM, facts)[0] == after
+
+
+def test_a_length_that_is_zero_is_guarded_where_it_is_computed():
+    """`maximum(norm(x), eps)` would leave the derivative of the norm as it is."""
+    length = "K.sqrt(K.maximum(K.sum(K.square(x), axis=-1, keepdims=True), 1e-12))"
+    found = expressions("x / K.norm(x, axis=-1, keepdims=True)", MECHANISM, POSITIVE)
+    assert found[0] == f"x / {length}"
+    assert found[1] == "x / K.maximum(K.norm(x, axis=-1, keepdims=True), 1e-7)"
+    text = (
+        "from keras import ops\n"
+        "def f(x):\n"
+        "    s = ops.std(x, axis=0)\n"
+        "    return «(x - ops.mean(x, axis=0)) / s»\n"
+    )
+    first = texts(text, MECHANISM, POSITIVE)[0]
+    assert "    s = ops.sqrt(ops.maximum(ops.var(x, axis=0), 1e-12))\n" in first
 
 
 def test_a_name_that_is_taken_is_not_used():
@@ -75,11 +91,25 @@ def test_divisions_of_the_same_form_are_repaired_together():
         "from keras import ops\n"
         "def f(a, b, c, d):\n"
         "    x = «a / ops.sum(b)»\n"
-        "    return x + c / ops.sum(d) + a / b\n"
+        "    return x + c / ops.sum(d) + a / b + f'{a / ops.sum(b)}'\n"
     )
     both = edits(text, MECHANISM, POSITIVE)[0]
     assert both.num_places == 2
-    assert "+ c / ops.maximum(ops.sum(d), 1e-7) + a / b\n" in both.apply()
+    assert "+ c / ops.maximum(ops.sum(d), 1e-7) + a / b + f" in both.apply()
+
+
+def test_a_divisor_that_is_just_a_name_says_nothing_about_another():
+    text = "from keras import ops\ndef f(a, b, n):\n    return «a / b» + a / n + n / b\n"
+    both, one, *_ = texts(text, MECHANISM, POSITIVE)
+    assert both.endswith("a / ops.maximum(b, 1e-7) + a / n + n / ops.maximum(b, 1e-7)\n")
+    assert one.endswith("a / ops.maximum(b, 1e-7) + a / n + n / b\n")
+
+
+def test_functions_of_pure_libraries_may_be_called_twice():
+    (found,) = expressions("a / K.cast(b, 'float32')", MECHANISM)
+    assert ":=" not in found
+    (found,) = expressions("a / keras.random.normal((2,))", MECHANISM, header="import keras")
+    assert ":=" in found
 
 
 @pytest.mark.usefixtures("torch")

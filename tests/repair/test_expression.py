@@ -6,7 +6,7 @@ import pytest
 
 from stayfinite.repair import ExpressionNotFoundError, SourceFile, Span, find_expression
 
-OPERATIONS = ("CALL", "BINARY_OP", "UNARY_NEGATIVE", "COMPARE_OP", "BINARY_SUBSCR")
+OPERATIONS = ("CALL", "CALL_KW", "BINARY_OP", "UNARY_NEGATIVE", "COMPARE_OP", "BINARY_SUBSCR")
 
 
 def spans(text, operations=OPERATIONS):
@@ -19,14 +19,29 @@ def spans(text, operations=OPERATIONS):
         if instruction.opname in operations:
             position = instruction.positions
             found.append(
-                Span(position.lineno, position.col_offset, position.end_lineno, position.end_col_offset)
+                Span(
+                    position.lineno,
+                    position.col_offset,
+                    position.end_lineno,
+                    position.end_col_offset,
+                )
             )
     return found
 
 
 @pytest.mark.parametrize(
     "expression",
-    ["K.sqrt(x)", "x / y", "-x", "x < y", "x[0]", "sqrt(x)", "x ** 0.5", "x.norm()", "(x - y).norm(2, dim=-1)"],
+    [
+        "K.sqrt(x)",
+        "x / y",
+        "-x",
+        "x < y",
+        "x[0]",
+        "sqrt(x)",
+        "x ** 0.5",
+        "x.norm()",
+        "(x - y).norm(2, dim=-1)",
+    ],
 )
 def test_the_expression_of_an_instruction(expression):
     text = f"def f(x, y, K, sqrt):\n    größe, s = 1, '文'; return 1, {expression}\n"
@@ -38,7 +53,9 @@ def test_the_expression_of_an_instruction(expression):
 
 
 def test_a_call_over_several_lines():
-    text = "def f(x, K):\n    return K.sqrt(\n        K.sum(x,\n              axis=-1)  # why\n    )\n"
+    text = (
+        "def f(x, K):\n    return K.sqrt(\n        K.sum(x,\n              axis=-1)  # why\n    )\n"
+    )
     outer, inner = sorted(spans(text), key=lambda s: s.line)
     assert find_expression(SourceFile("t.py", text), inner).text.startswith("K.sum(x,\n")
     assert find_expression(SourceFile("t.py", text), outer).text.startswith("K.sqrt(\n")

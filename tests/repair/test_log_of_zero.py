@@ -14,6 +14,7 @@ GUARDS = {
     "K.log(x + 1e-3)": "K.log(K.maximum(x + 1e-3, 1e-7))",
     "K.log(K.maximum(x, 1e-30))": "K.log(K.maximum(x, 1e-7))",
     "K.log(K.clip(x, 1e-10, 1.0))": "K.log(K.clip(x, 1e-7, 1.0))",
+    "K.log(K.clip(x, 0, 1))": "K.log(K.clip(x, 1e-7, 1))",
     "K.log(1 - x)": "K.log(K.maximum(1 - x, 1e-7))",
     "K.log(K.sum(x))": "K.log(K.maximum(K.sum(x), 1e-7))",
 }
@@ -124,7 +125,9 @@ def test_a_variable_that_has_changed_since_is_not_looked_through(statement):
 
 
 def test_softplus_at_hand_is_better_than_log_sigmoid_to_import():
-    text = "from keras.ops import log, sigmoid, softplus\ndef f(x, y): return y * «log(sigmoid(x))»\n"
+    text = (
+        "from keras.ops import log, sigmoid, softplus\ndef f(x, y): return y * «log(sigmoid(x))»\n"
+    )
     assert texts(text, MECHANISM)[0].endswith("return y * (-softplus(-x))\n")
 
 

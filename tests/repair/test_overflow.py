@@ -36,7 +36,7 @@ CLIPS = {
     "K.log(2 + «K.exp(x)»)": "K.log(2 + K.exp(K.minimum(x, 80.0)))",
     "K.log(1 + K.exp(«K.exp(x)»))": "K.log(1 + K.exp(K.exp(K.minimum(x, 80.0))))",
     "«K.exp(x)» / K.sum(K.exp(y), axis=1, keepdims=True)":
-        "K.exp(K.minimum(x, 80.0)) / K.sum(K.exp(K.minimum(y, 80.0)), axis=1, keepdims=True)",
+        "K.exp(K.minimum(x, 80.0)) / K.sum(K.exp(y), axis=1, keepdims=True)",
     "«K.exp(x)» / K.sum(K.exp(x), axis=1)":
         "K.exp(K.minimum(x, 80.0)) / K.sum(K.exp(K.minimum(x, 80.0)), axis=1)",
 }  # fmt: skip

@@ -11,7 +11,7 @@ KERAS = {
     "K.sqrt(x=a)": "K.sqrt(x=K.maximum(a, 1e-12))",
     "K.sqrt(a if b else c)": "K.sqrt(K.maximum(a if b else c, 1e-12))",
     "K.sqrt(x + 1e-16)": "K.sqrt(K.maximum(x, 1e-12))",
-    "K.sqrt(K.maximum(x, 0.0))": "K.sqrt(K.maximum(K.maximum(x, 0.0), 1e-12))",
+    "K.sqrt(K.maximum(x, 0.0))": "K.sqrt(K.maximum(x, 1e-12))",
     "K.rsqrt(x)": "K.rsqrt(K.maximum(x, 1e-12))",
     "x ** 0.5": "K.maximum(x, 1e-12) ** 0.5",
     "(a - b) ** 0.5": "K.maximum(a - b, 1e-12) ** 0.5",
@@ -56,25 +56,26 @@ def test_the_bound_suits_the_dtype(dtype, bound):
     assert expressions("K.sqrt(x)", MECHANISM, Facts(dtype)) == [after]
 
 
+LENGTH = "K.rsqrt(K.maximum(K.sum(K.square(x), axis=-1, keepdims=True), 1e-12))"
+
+
 @pytest.mark.parametrize(
     ("before", "after"),
     [
-        ("«K.normalize(a - b)»", "(a - b) * K.rsqrt(K.maximum(K.sum(K.square(a - b), axis=-1, keepdims=True), 1e-12))"),
-        ("1 + «K.normalize(x)»", "1 + x * K.rsqrt(K.maximum(K.sum(K.square(x), axis=-1, keepdims=True), 1e-12))"),
-        ("y / «K.normalize(x)»", "y / (x * K.rsqrt(K.maximum(K.sum(K.square(x), axis=-1, keepdims=True), 1e-12)))"),
-        ("(«K.normalize(x)»)[0]", "(x * K.rsqrt(K.maximum(K.sum(K.square(x), axis=-1, keepdims=True), 1e-12)))[0]"),
-        ("«K.normalize(x)»[0]", "(x * K.rsqrt(K.maximum(K.sum(K.square(x), axis=-1, keepdims=True), 1e-12)))[0]"),
+        ("«K.normalize(a - b)»", f"(a - b) * {LENGTH}".replace("(x)", "(a - b)")),
+        ("1 + «K.normalize(x)»", f"1 + x * {LENGTH}"),
+        ("y / «K.normalize(x)»", f"y / (x * {LENGTH})"),
+        ("(«K.normalize(x)»)[0]", f"(x * {LENGTH})[0]"),
+        ("«K.normalize(x)»[0]", f"(x * {LENGTH})[0]"),
     ],
-)  # fmt: skip
+)
 def test_parentheses_where_operators_need_them(before, after):
     assert expressions(before, MECHANISM) == [after]
 
 
 def test_a_value_that_may_differ_the_second_time_is_computed_once():
-    after = expressions("K.normalize(a(x), axis=1)", MECHANISM)
-    assert after == [
-        "(vector := a(x)) * K.rsqrt(K.maximum(K.sum(K.square(vector), axis=1, keepdims=True), 1e-12))"
-    ]
+    after = expressions("K.normalize(a(x))", MECHANISM)
+    assert after == ["(vector := a(x)) * " + LENGTH.replace("(x)", "(vector)")]
 
 
 TORCH = {
@@ -105,8 +106,10 @@ def test_torch(before, after):
 TENSORFLOW = {
     "tf.sqrt(x)": "tf.sqrt(tf.maximum(x, 1e-12))",
     "tf.math.sqrt(x)": "tf.math.sqrt(tf.maximum(x, 1e-12))",
-    "tf.norm(x, 'euclidean', axis=1)": "tf.sqrt(tf.maximum(tf.reduce_sum(tf.square(x), axis=1), 1e-12))",
-    "tf.math.reduce_std(x, axis=0)": "tf.sqrt(tf.maximum(tf.math.reduce_variance(x, axis=0), 1e-12))",
+    "tf.norm(x, 'euclidean', axis=1)":
+        "tf.sqrt(tf.maximum(tf.reduce_sum(tf.square(x), axis=1), 1e-12))",
+    "tf.math.reduce_std(x, axis=0)":
+        "tf.sqrt(tf.maximum(tf.math.reduce_variance(x, axis=0), 1e-12))",
     "tf.math.acos(x)": "tf.math.acos(tf.clip_by_value(x, -1 + 1e-6, 1 - 1e-6))",
     "tf.nn.l2_normalize(x, axis=1)":
         "x * tf.math.rsqrt(tf.maximum(tf.reduce_sum(tf.square(x), axis=1, keepdims=True), 1e-12))",
@@ -124,7 +127,10 @@ def test_tensorflow(before, after):
 @pytest.mark.parametrize(
     ("before", "after"),
     [
-        ("jnp.linalg.norm(x, axis=1)", "jnp.sqrt(jnp.maximum(jnp.sum(jnp.square(x), axis=1), 1e-12))"),
+        (
+            "jnp.linalg.norm(x, axis=1)",
+            "jnp.sqrt(jnp.maximum(jnp.sum(jnp.square(x), axis=1), 1e-12))",
+        ),
         ("x.std(axis=0)", "jnp.sqrt(jnp.maximum(x.var(axis=0), 1e-12))"),
         ("jnp.hypot(x, y)", "jnp.sqrt(jnp.maximum(jnp.square(x) + jnp.square(y), 1e-12))"),
     ],
@@ -135,9 +141,8 @@ def test_jax(before, after):
 
 def test_an_augmented_power():
     text = "from keras import ops\ndef f(x, y):\n    «x **= 1 / y»\n    return x\n"
-    assert texts(text, MECHANISM) == [
-        "from keras import ops\ndef f(x, y):\n    x = ops.maximum(x, 1e-12) ** (1 / y)\n    return x\n"
-    ]
+    (found,) = texts(text, MECHANISM)
+    assert found.endswith("    x = ops.maximum(x, 1e-12) ** (1 / y)\n    return x\n")
 
 
 TRIPLET = """\

@@ -60,7 +60,9 @@ def test_bytes_come_back_as_they_were(tmp_path, data, encoding):
 )
 def test_grouping_parentheses_are_told_from_those_of_a_call(text, grouped):
     source = SourceFile("t.py", f"x = {text}\n")
-    node = next(n for n in ast.walk(source.tree) if isinstance(n, ast.BinOp) and n.op.__class__ is ast.Add)
+    node = next(
+        n for n in ast.walk(source.tree) if isinstance(n, ast.BinOp) and n.op.__class__ is ast.Add
+    )
     start, end = source.grouped_range(node)
     assert source.text[start:end] == grouped
 

@@ -9,7 +9,7 @@ import click
 from stayfinite.errors import UsageError
 
 
-@click.command()
+@click.command(short_help="Show the page of a cause, or list all causes.")
 @click.argument("name", required=False)
 def rule(name: str | None) -> int:
     """Show the page of the cause NAME, or list all causes."""

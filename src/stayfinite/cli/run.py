@@ -10,7 +10,10 @@ from stayfinite.runner.program import Program
 from stayfinite.runner.run import Run
 
 
-@click.command(context_settings={"allow_interspersed_args": False})
+@click.command(
+    short_help="Run a script with every keras.Model in it guarded.",
+    context_settings={"allow_interspersed_args": False},
+)
 @click.option(
     "-m",
     "is_module",

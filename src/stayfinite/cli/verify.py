@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 FINITE, NON_FINITE, UNREADABLE = range(3)
 
 
-@click.command()
+@click.command(short_help="See whether checkpoints are finite.")
 @click.argument(
     "files", nargs=-1, required=True, metavar="FILE...", type=click.Path(path_type=Path)
 )

@@ -21,6 +21,14 @@ from stayfinite.losses.norms import (
 )
 
 
+def _at_most(x: Tensor, largest: float) -> Tensor:
+    """The smaller of `x`, which is 0 or more, and a number.
+
+    Not `ops.minimum`: Keras 3.15 on PyTorch rounds a float64 tensor to float32 there.
+    """
+    return ops.clip(x, -largest, largest)
+
+
 def euclidean_distance(a: Tensor, b: Tensor) -> Tensor:
     """Length of `a - b`, with gradient 0 where the two are equal.
 
@@ -40,9 +48,8 @@ def euclidean_distance(a: Tensor, b: Tensor) -> Tensor:
     Array([[5.]], dtype=float32)
     """
     a, b = at_least_float32(a), at_least_float32(b)
-    largest = float(float_range(a).max)
     # By halves, since `a - b` itself may overflow.
-    return 2.0 * ops.minimum(l2_norm(0.5 * a - 0.5 * b), largest / 2)
+    return 2.0 * _at_most(l2_norm(0.5 * a - 0.5 * b), float(float_range(a).max) / 2)
 
 
 def squared_euclidean_distance(a: Tensor, b: Tensor) -> Tensor:
@@ -65,7 +72,7 @@ def squared_euclidean_distance(a: Tensor, b: Tensor) -> Tensor:
     longest_gradient = float(float_range(a).max) / 4
     distance = euclidean_distance(a, b)
     longest = math.sqrt(float(float_range(distance).max)) * (1 - 1e-7)
-    return ops.square(ops.minimum(distance, min(longest, longest_gradient)))
+    return ops.square(_at_most(distance, min(longest, longest_gradient)))
 
 
 def cosine_distance(a: Tensor, b: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from stayfinite.repair.edit import Edit, Replacement, insert_imports, overlap
 from stayfinite.repair.emit import CannotSpellError
-from stayfinite.repair.expression import Expression
+from stayfinite.repair.expression import Expression, expressions_in
 from stayfinite.repair.rewrites import MECHANISMS, Facts, Rewrite, Site
 from stayfinite.repair.rewrites.dead import deletions
 from stayfinite.repair.siblings import siblings
@@ -53,8 +53,11 @@ def _places(expression: Expression, mechanism: str, facts: Facts) -> list[ast.ex
     """The expression; if there is nothing to do with it, the operations inside it."""
     if _rewrites(Site(expression.source, expression.node, facts), mechanism):
         return [expression.node]
-    inner = (n for n in ast.walk(expression.node) if isinstance(n, ast.expr))
-    useful = (n for n in inner if _rewrites(Site(expression.source, n, facts), mechanism))
+    useful = (
+        n
+        for n in expressions_in(expression.node)
+        if _rewrites(Site(expression.source, n, facts), mechanism)
+    )
     return [node for node, _ in zip(useful, range(_MAX_INNER), strict=False)]
 
 

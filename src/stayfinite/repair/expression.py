@@ -53,7 +53,7 @@ def find_expression(source: SourceFile, span: Span) -> Expression:
     try:
         start = source.index(span.line, span.column)
         end = source.index(span.end_line, span.end_column)
-        nodes = list(_expressions(source.tree))
+        nodes = list(expressions_in(source.tree))
     except (ValueError, SyntaxError) as error:
         raise ExpressionNotFoundError(f"{source.path}: {error}") from error
     best: tuple[int, ast.expr | ast.AugAssign] | None = None
@@ -71,7 +71,7 @@ def find_expression(source: SourceFile, span: Span) -> Expression:
     return Expression(source, best[1])
 
 
-def _expressions(node: ast.AST) -> Iterator[ast.expr | ast.AugAssign]:
+def expressions_in(node: ast.AST) -> Iterator[ast.expr | ast.AugAssign]:
     """All expressions below `node`, outer before inner.
 
     The inside of f-strings is left out: before Python 3.12 its positions are wrong.
@@ -80,4 +80,4 @@ def _expressions(node: ast.AST) -> Iterator[ast.expr | ast.AugAssign]:
         if isinstance(child, ast.expr | ast.AugAssign):
             yield child
         if not isinstance(child, ast.JoinedStr):
-            yield from _expressions(child)
+            yield from expressions_in(child)

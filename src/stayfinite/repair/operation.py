@@ -8,6 +8,7 @@ from types import ModuleType
 from typing import Literal
 
 from stayfinite.repair import dialects
+from stayfinite.repair.dialects import family
 from stayfinite.repair.scope import Scope, dotted, live_object
 
 Style = Literal["function", "method", "operator"]
@@ -81,6 +82,17 @@ def _recognise_call(scope: Scope, call: ast.Call) -> Operation | None:
     if not isinstance(call.func, ast.Attribute):
         return None  # a function of the user's own
     return _build_of_value(call, call.func)
+
+
+def is_pure_call(scope: Scope, call: ast.Call) -> bool:
+    """Whether a call surely gives the same when it is made twice.
+
+    All of `keras.ops` and of JAX's numerical modules is pure, they keep random numbers apart.
+    """
+    if recognise(scope, call) is not None:
+        return True
+    home = _home((scope.path(call.func) or "").rpartition(".")[0])
+    return home is not None and home != "keras.backend" and family(home) in ("keras", "jax")
 
 
 def _home(module: str) -> str | None:

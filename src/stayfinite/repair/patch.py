@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import io
+import os
 from dataclasses import dataclass
 
 from stayfinite.repair.edit import Edit
@@ -71,9 +72,11 @@ class Patch:
         return "".join(line if line.endswith("\n") else line + end for line in lines)
 
     def diff_bytes(self, path: str | None = None) -> bytes:
-        """The diff in the encoding of the file, for a tool that applies it."""
+        """The diff for a tool that applies it: the text in the encoding of the file."""
         encoding = self.original.encoding
-        return self.diff(path).encode("utf-8" if encoding == "utf-8-sig" else encoding)
+        lines = self.diff(path).split("\n")
+        text = "\n".join(lines[2:]).encode("utf-8" if encoding == "utf-8-sig" else encoding)
+        return b"".join(os.fsencode(line) + b"\n" for line in lines[:2] if line) + text
 
 
 def _lines(source: SourceFile) -> list[str]:

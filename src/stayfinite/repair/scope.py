@@ -53,14 +53,19 @@ def qualname(source: SourceFile, node: ast.AST) -> str | None:
     return ".".join(parts[:-1])
 
 
-def own_nodes(scope: Function | ast.ClassDef | ast.Module) -> Iterator[ast.AST]:
-    """The nodes that run in `scope` itself, in source order, nested functions left out."""
+def own_nodes(
+    scope: Function | ast.ClassDef | ast.Module, skip: type[ast.AST] | None = None
+) -> Iterator[ast.AST]:
+    """The nodes that run in `scope` itself, in source order, nested functions left out.
+
+    The inside of nodes of type `skip` is left out too.
+    """
     body = scope.body if isinstance(scope.body, list) else [scope.body]
     stack: list[ast.AST] = list(reversed(body))
     while stack:
         node = stack.pop()
         yield node
-        if not isinstance(node, (*_FUNCTIONS, ast.ClassDef)):
+        if not isinstance(node, (*_FUNCTIONS, ast.ClassDef, *((skip,) if skip else ()))):
             stack.extend(reversed(list(ast.iter_child_nodes(node))))
 
 
@@ -108,12 +113,14 @@ class Scope:
 
     def __init__(self, source: SourceFile, node: ast.AST) -> None:
         self.source = source
-        functions = [s for s in enclosing(source, node) if not isinstance(s, ast.ClassDef)]
+        scopes = enclosing(source, node)
+        functions = [scope for scope in scopes if not isinstance(scope, ast.ClassDef)]
         self.paths: dict[str, str] = {}
         self.taken: set[str] = set()
         self.local: set[str] = set()
         for scope in (source.tree, *reversed(functions)):
             self._enter(scope)
+        self._forget_new_cells(functions)
 
     def _enter(self, scope: Function | ast.Module) -> None:
         names = {name for name, _ in bound_names(scope)}
@@ -130,6 +137,15 @@ class Scope:
                 if path_of_value is not None:
                     self.paths[node.targets[0].id] = path_of_value
 
+    def _forget_new_cells(self, functions: list[Function]) -> None:
+        """A name of an outer function, unless it is used already, would become a new closure
+        variable, and a living function cannot be given one."""
+        inner = functions[0] if functions else None
+        used = {n.id for n in ast.walk(inner) if isinstance(n, ast.Name)} if inner else set()
+        own = {name for name, _ in bound_names(inner)} if inner else set()
+        for name in self.local - own - used:
+            self.paths.pop(name, None)
+
     def path(self, node: ast.AST) -> str | None:
         """The dotted path that `a.b.c` stands for, as far as imports say."""
         parts = dotted(node)
@@ -142,8 +158,9 @@ class Scope:
     def _globals(self) -> dict[str, object]:
         name = Path(self.source.path).name
         for module in list(sys.modules.values()):
-            file = getattr(module, "__file__", None)
-            if isinstance(file, str) and Path(file).name == name and _same(file, self.source.path):
+            # Other types are lazy modules, which load something when they are looked at.
+            file = vars(module).get("__file__") if type(module) is ModuleType else None
+            if isinstance(file, str) and file.endswith(name) and _same(file, self.source.path):
                 return vars(module)
         return {}
 

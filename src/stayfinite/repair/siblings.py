@@ -21,7 +21,7 @@ def siblings(site: Site, kind: str) -> Iterator[ast.expr | ast.AugAssign]:
     function = enclosing_function(site.source, site.node)
     if operation is None or function is None:
         return
-    for node in own_nodes(function):
+    for node in own_nodes(function, skip=ast.JoinedStr):
         if node is site.node or not isinstance(node, ast.expr | ast.AugAssign):
             continue
         other = recognise(site.scope, node)
@@ -34,24 +34,30 @@ def _alike(site: Site, first: Operation, second: Operation, kind: str) -> bool:
         return False
     if kind == "stable":
         return True  # that the formula is there is likeness enough
-    if any(is_guarded(site, node) for node in _critical(second)):
+    one, two = _critical(first), _critical(second)
+    if one is None or two is None or is_guarded(site, two):
         return False
+    is_count = first.name == "divide" and isinstance(one, ast.Name | ast.Attribute)
+    if (kind == "clip" or is_count) and ast.dump(_unsigned(one)) != ast.dump(_unsigned(two)):
+        return False  # x / n and y / m say nothing about each other
     if first.style == "operator":
         return _shape(first.node) == _shape(second.node)
-    return [_form(n) for n in _critical(first)] == [_form(n) for n in _critical(second)]
+    return _form(one) == _form(two)
 
 
-def _critical(operation: Operation) -> list[ast.expr]:
+def _critical(operation: Operation) -> ast.expr | None:
     """The operand on which it depends whether the operation fails."""
     role = {"divide": "right", "power": "left", "arctan2": "right"}.get(operation.name, "x")
-    node = operation.arguments.get(role)
-    return [] if node is None else [node]
+    return operation.arguments.get(role)
+
+
+def _unsigned(node: ast.expr) -> ast.expr:
+    return _unsigned(node.operand) if isinstance(node, ast.UnaryOp) else node
 
 
 def _form(node: ast.expr) -> str:
     """The outermost operation of an operand; `-p` and `1 - p` count as `p`."""
-    if isinstance(node, ast.UnaryOp):
-        return _form(node.operand)
+    node = _unsigned(node)
     if isinstance(node, ast.BinOp):
         left = node.left
         if isinstance(node.op, ast.Sub) and isinstance(left, ast.Constant) and left.value == 1:

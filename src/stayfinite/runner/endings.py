@@ -14,7 +14,6 @@ from collections.abc import Callable
 from types import CodeType, TracebackType
 from typing import Any
 
-
 _in_use: object = None
 
 

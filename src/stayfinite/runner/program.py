@@ -55,7 +55,7 @@ class Program:
         _replace_path0(str(Path(file).resolve().parent))
         main.__file__ = file
         vars(main)["__cached__"] = None
-        _check_readable(file)
+        source = _read(file)
         code: CodeType | None
         # Compiled here and not in a function of its own: a syntax error has no frame of ours.
         if file.endswith(".pyc"):
@@ -63,7 +63,7 @@ class Program:
             code = main.__loader__.get_code("__main__")
         else:
             main.__loader__ = SourceFileLoader("__main__", file)
-            code = compile(Path(file).read_bytes(), file, "exec", dont_inherit=True)
+            code = compile(source, file, "exec", dont_inherit=True)
         if code is not None:
             exec(code, vars(main))
 
@@ -96,9 +96,9 @@ def _absolute(target: str) -> str:
     return target if Path(target).is_absolute() else f"{Path.cwd()}{os.sep}{target}"
 
 
-def _check_readable(file: str) -> None:
+def _read(file: str) -> bytes:
     try:
-        Path(file).open("rb").close()
+        return Path(file).read_bytes()
     except OSError as error:
         reason = f"[Errno {error.errno}] {error.strerror}"
         print(f"{sys.executable}: can't open file {file!r}: {reason}", file=sys.stderr)

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import jax
+import jax.numpy as jnp
+import numpy as np
 
 from stayfinite.backends.jax import private, segments
 from stayfinite.backends.jax.program import Program
@@ -74,10 +76,9 @@ class Executor:
             ).difference(segment.results)
             if inner:
                 env.update(self._step_through(segment, operands, inner))
-            outputs, flags = compiled(*operands)
-            env.update(zip(segment.results, outputs, strict=True))
+            env.update(zip(segment.results, compiled(*operands), strict=True))
             env.update((v, overrides[v]) for v in segment.results if v in overrides)
-            finite = dict(zip(segment.results, map(bool, flags), strict=True))
+            finite = {v: is_finite(env[v]) for v in segment.results} if keep_suspects else {}
             result.finite.update(finite)
             if (
                 len(result.suspects) < keep_suspects
@@ -131,6 +132,14 @@ class Executor:
         if not self._compiled:
             self._compiled = _compile_all(self.program, self.segments, self.structure)
         return self._compiled
+
+
+def is_finite(array: Any) -> bool:
+    """Whether every element of `array` is finite; integers and random keys always are."""
+    if not jnp.issubdtype(array.dtype, jnp.inexact):
+        return True
+    host = np.asarray(array)  # on a CPU a view; compiling a reduction for each shape is slower
+    return bool(np.isfinite(host if host.dtype.kind in "fc" else host.astype("f4")).all())
 
 
 def _compile_all(

@@ -53,12 +53,13 @@ def guarded(train_step: Callable[..., Any]) -> Callable[..., Any]:
         grads: list[Any] = []
         with gradients.watched(lambda _, values, __: grads.extend(values)):
             logs, new = train_step(old, data)
-        tv, ntv, ov, _ = new
+        *lasting, metrics = new
         finite = all_finite((logs.get("loss") if isinstance(logs, dict) else None, grads))
-        finite &= all_finite((tv, ntv, ov))
+        finite &= all_finite(lasting)
         ok = sentinel["ok"] & finite
         first_bad = jnp.where(sentinel["ok"] & ~finite, sentinel["steps"], sentinel["first_bad"])
-        kept = _choose(ok, tuple(new), old)
+        # Metrics are not frozen: a progress bar that showed the bad loss is not to be corrected.
+        kept = (*_choose(ok, lasting, list(old[:3])), metrics)
         after = {"ok": ok, "steps": sentinel["steps"] + 1, "first_bad": first_bad}
         return (logs, first_bad + 0), (*kept, after)
 

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from stayfinite.backends.jax import clipping, tracing, widen
-from stayfinite.backends.jax.executor import Executor, Run
+from stayfinite.backends.jax.executor import Executor, Run, is_finite
 from stayfinite.backends.jax.tracing import Traced
 from stayfinite.replay import change as changes
 from stayfinite.replay.change import Change
@@ -75,7 +75,7 @@ class JaxStep:
         bad_leaves = {
             number
             for number, array in zip(numbers, self._inputs(), strict=True)
-            if number in self.traced.leaves and not _is_finite(array)
+            if number in self.traced.leaves and not is_finite(array)
         }
 
         def is_bad(value: int) -> bool:
@@ -97,7 +97,7 @@ class JaxStep:
 
         def visit(number: int, _: list[Any], results: list[Any]) -> None:
             named = zip(ops[number].results, results, strict=True)
-            bad.update(value for value, result in named if not _is_finite(result))
+            bad.update(value for value, result in named if not is_finite(result))
 
         segment = self._executor.segments[index]
         with self._precision():
@@ -214,7 +214,7 @@ class JaxStep:
         loss = float("nan") if traced.loss is None else float(run.values[traced.loss])
         if traced.loss is None:
             loss = 0.0
-        bad = tuple(n for n, v in traced.new_state.items() if not _is_finite(run.values[v]))
+        bad = tuple(n for n, v in traced.new_state.items() if not is_finite(run.values[v]))
         gradients = {n: np.asarray(run.values[v]) for n, v in traced.gradients.items()}
         return Outcome(loss=loss, gradients=gradients, bad_state=bad)
 
@@ -226,12 +226,6 @@ def _fresh_metrics(model: Any) -> list[Any]:
     for variable, value in zip(model.metrics_variables, kept, strict=True):
         variable.assign(value)
     return fresh
-
-
-def _is_finite(array: Any) -> bool:
-    if not jnp.issubdtype(array.dtype, jnp.inexact):
-        return True
-    return bool(jnp.all(jnp.isfinite(array)))
 
 
 def _without(data: Any, rows: tuple[int, ...]) -> Any:

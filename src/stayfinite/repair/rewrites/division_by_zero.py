@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from dataclasses import replace
 
 from stayfinite.repair.operation import Operation
-from stayfinite.repair.rewrites import guards, stable
+from stayfinite.repair.rewrites import guards, singular_gradient, stable
+from stayfinite.repair.rewrites.limits import power_floor
 from stayfinite.repair.rewrites.power import guard_base, one_where_zero_base
 from stayfinite.repair.rewrites.site import Rewrite, Site, spelled
 
@@ -23,7 +25,8 @@ def rewrites(site: Site) -> Iterator[Rewrite]:
         yield from _divide(site, operation, operation.arguments["x"])
     elif operation.name == "rsqrt":
         emit, x = site.emitter(), operation.arguments["x"]
-        pieces = guards.at_least(site, emit, operation, x, site.limits.radicand)
+        bound = power_floor(site.facts.dtype, -0.5)
+        pieces = guards.at_least(site, emit, operation, x, bound)
         description = f"keep the argument of `{spelled(operation)}` above 0"
         yield site.rewrite("guard", description, pieces, emit)
     elif operation.name == "power":
@@ -33,11 +36,20 @@ def rewrites(site: Site) -> Iterator[Rewrite]:
 def _divide(site: Site, operation: Operation, divisor: ast.expr) -> Iterator[Rewrite]:
     if site.number(divisor) is not None:
         return
+    yield from _root(site, divisor)
     if _has_no_sign(site):
         yield _guard(site, operation, divisor)
     emit = site.emitter()
     pieces = guards.one_where_zero(site, emit, divisor)
     yield site.rewrite("where", "divide by 1 where the divisor is 0", pieces, emit)
+
+
+def _root(site: Site, divisor: ast.expr) -> Iterator[Rewrite]:
+    """A length or a deviation that is 0 has no derivative either: one guard inside mends both."""
+    root = Site(site.source, site.locals.value(divisor), site.facts)
+    if root.operation is not None and root.operation.name in ("sqrt", "norm", "std", "hypot"):
+        for rewrite in singular_gradient.rewrites(root):
+            yield replace(rewrite, kind="root")
 
 
 def _guard(site: Site, operation: Operation, divisor: ast.expr) -> Rewrite:
@@ -51,7 +63,7 @@ def _power(site: Site, operation: Operation) -> Iterator[Rewrite]:
     if exponent is None or exponent >= 0:
         return
     if _has_no_sign(site) or exponent != int(exponent):
-        yield guard_base(site, operation, site.limits.divisor)
+        yield guard_base(site, operation, power_floor(site.facts.dtype, exponent))
     yield one_where_zero_base(site, operation)
 
 

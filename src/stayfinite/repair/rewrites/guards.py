@@ -83,7 +83,7 @@ def _small_lower_bound(site: Site, operand: ast.expr, bound: str) -> ast.expr | 
 
 def _is_below(site: Site, literal: ast.expr, bound: str) -> bool:
     number = site.number(literal)
-    return number is not None and not bound.startswith("-") and 0 < number < float(bound)
+    return number is not None and not bound.startswith("-") and 0 <= number < float(bound)
 
 
 def is_guarded(site: Site, operand: ast.expr) -> bool:
@@ -93,4 +93,5 @@ def is_guarded(site: Site, operand: ast.expr) -> bool:
     operation = recognise(site.scope, operand)
     if operation is None or operation.name not in ("add", "maximum", "clip"):
         return False
-    return any((site.number(node) or 0) > 0 for node in operation.arguments.values())
+    roles = ("minimum",) if operation.name == "clip" else ("left", "right")
+    return any((site.number(operation.arguments.get(role)) or 0) > 0 for role in roles)

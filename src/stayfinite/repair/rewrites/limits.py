@@ -37,8 +37,9 @@ _LIMITS = {
     "float32": _FLOAT32,
     # As float32 in range, with 8 bits of precision.
     "bfloat16": Limits("1e-12", "1e-7", "1e-7", "1e-2", "80.0", 36.0),
-    # The smallest normal number is 6.1e-5. Below it only sqrt is still exact enough.
-    "float16": Limits("1e-6", "1e-4", "1e-4", "1e-3", "10.0", 4.5),
+    # The smallest normal number is 6.1e-5, below it only sqrt is still exact enough; the largest
+    # is 65504, so a divisor below 4e-3 has an infinite derivative.
+    "float16": Limits("1e-6", "1e-4", "1e-2", "1e-3", "10.0", 4.5),
 }
 
 
@@ -47,20 +48,26 @@ def limits(dtype: str) -> Limits:
     return _LIMITS.get(dtype, _FLOAT32)
 
 
-def radicand(dtype: str, exponent: float) -> str:
-    """The lower bound of `x` in `x ** exponent`, so that the power of it is about 1e-6."""
+def power_floor(dtype: str, exponent: float) -> str:
+    """The lower bound of `x` in `x ** exponent`, for an exponent below 1.
+
+    A root of the bound is about 1e-6. The derivative at the bound, which the guard multiplies by
+    0, is still finite.
+    """
     known = limits(dtype)
-    if dtype == "float16" or exponent >= 0.5:
-        return known.radicand
-    return f"1e-{min(math.ceil(6 / exponent), 30)}"
+    if exponent > 0:
+        wanted = _digits(known.radicand) if dtype == "float16" else max(12, math.ceil(6 / exponent))
+    else:
+        wanted = _digits(known.radicand if exponent == -0.5 else known.divisor)
+    return f"1e-{min(wanted, int(known.magnitude / (1 - exponent)), 30)}"
 
 
-def power_bound(dtype: str, exponent: float) -> str:
+def power_ceiling(dtype: str, exponent: float) -> str:
     """The largest magnitude of `x` for which `x ** exponent` is surely finite."""
     digits = limits(dtype).magnitude / exponent
     return f"1e{int(digits)}" if digits >= 3 else f"{math.floor(10**digits)}.0"
 
 
-def limits_exponent(dtype: str, base: float) -> str:
-    """The largest `x` for which `base ** x` is surely finite."""
-    return f"{math.floor(limits(dtype).magnitude / math.log10(base))}.0"
+def _digits(bound: str) -> int:
+    """12 for "1e-12"."""
+    return int(bound.partition("e-")[2])

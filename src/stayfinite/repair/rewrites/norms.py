@@ -6,6 +6,7 @@ import ast
 from collections.abc import Iterator
 
 from stayfinite.repair.operation import Operation
+from stayfinite.repair.rewrites.limits import power_floor
 from stayfinite.repair.rewrites.site import Rewrite, Site, spelled
 
 _EUCLIDEAN = (None, 2, 2.0, "euclidean", "fro")
@@ -40,7 +41,7 @@ def normalize(site: Site, operation: Operation) -> Iterator[Rewrite]:
     """`normalize(x, axis=a)` -> `x * rsqrt(maximum(sum(square(x), axis=a, keepdims), eps))`."""
     if not _is_euclidean(operation):
         return
-    emit, bound = site.emitter(), site.limits.radicand
+    emit, bound = site.emitter(), power_floor(site.facts.dtype, -0.5)
     x = operation.arguments["x"]
     default = None if operation.attribute == "l2_normalize" else "-1"
     if operation.home == "torch.nn.functional":

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from stayfinite.repair.operation import Operation
 from stayfinite.repair.rewrites import guards, stable
-from stayfinite.repair.rewrites.limits import power_bound
+from stayfinite.repair.rewrites.limits import power_ceiling
 from stayfinite.repair.rewrites.power import bound_base
 from stayfinite.repair.rewrites.site import Rewrite, Site, spelled
 
@@ -27,11 +27,11 @@ def rewrites(site: Site) -> Iterator[Rewrite]:
     elif operation.name in ("sinh", "cosh"):
         yield _between(site, operation, site.limits.exponent)
     elif operation.name == "square":
-        yield _between(site, operation, power_bound(site.facts.dtype, 2.0))
+        yield _between(site, operation, power_ceiling(site.facts.dtype, 2.0))
     elif operation.name == "power":
         exponent = site.number(operation.arguments.get("right"))
         if exponent is not None and exponent > 1:
-            yield bound_base(site, operation, power_bound(site.facts.dtype, exponent))
+            yield bound_base(site, operation, power_ceiling(site.facts.dtype, exponent))
 
 
 def _between(site: Site, operation: Operation, bound: str) -> Rewrite:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from stayfinite.repair.edit import Replacement
 from stayfinite.repair.operation import Operation
 from stayfinite.repair.rewrites import guards, norms
-from stayfinite.repair.rewrites.limits import radicand
+from stayfinite.repair.rewrites.limits import power_floor
 from stayfinite.repair.rewrites.power import guard_base
 from stayfinite.repair.rewrites.site import Rewrite, Site, spelled
 
@@ -21,7 +21,8 @@ def rewrites(site: Site) -> Iterator[Rewrite]:
 
 def _root(site: Site, operation: Operation) -> Iterator[Rewrite]:
     emit = site.emitter()
-    pieces = guards.at_least(site, emit, operation, operation.arguments["x"], site.limits.radicand)
+    bound = power_floor(site.facts.dtype, 0.5 if operation.name == "sqrt" else -0.5)
+    pieces = guards.at_least(site, emit, operation, operation.arguments["x"], bound)
     description = f"keep the argument of `{spelled(operation)}` above 0"
     yield site.rewrite("guard", description, pieces, emit)
 
@@ -30,7 +31,7 @@ def _power(site: Site, operation: Operation) -> Iterator[Rewrite]:
     exponent = site.number(operation.arguments.get("right"))
     if exponent is not None and exponent >= 1:
         return
-    bound = radicand(site.facts.dtype, exponent if exponent and exponent > 0 else 0.5)
+    bound = power_floor(site.facts.dtype, 0.5 if exponent is None else exponent)
     yield guard_base(site, operation, bound)
 
 

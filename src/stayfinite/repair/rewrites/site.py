@@ -11,7 +11,7 @@ from stayfinite.repair.api import Api
 from stayfinite.repair.edit import Replacement
 from stayfinite.repair.emit import Emitter
 from stayfinite.repair.locals import Locals
-from stayfinite.repair.operation import Operation, recognise
+from stayfinite.repair.operation import Operation, is_pure_call, recognise
 from stayfinite.repair.rewrites.limits import Limits, limits
 from stayfinite.repair.scope import Scope
 from stayfinite.repair.source import SourceFile
@@ -103,8 +103,12 @@ class Site:
 
     def is_repeatable(self, node: ast.expr) -> bool:
         """Whether evaluating `node` twice gives the same: known functions of plain values only."""
-        calls = (n for n in ast.walk(node) if isinstance(n, ast.Call | ast.Await | ast.NamedExpr))
-        return all(recognise(self.scope, call) is not None for call in calls)
+        for part in ast.walk(node):
+            if isinstance(part, ast.Await | ast.NamedExpr | ast.Yield | ast.YieldFrom):
+                return False
+            if isinstance(part, ast.Call) and not is_pure_call(self.scope, part):
+                return False
+        return True
 
     def twice(self, node: ast.expr, *names: str) -> tuple[str, str]:
         """The text of `node` for its first use, and for its later ones."""

@@ -1,0 +1,19 @@
+"""Losses for embeddings, sound in value and in gradient at every finite input, on every backend."""
+
+from stayfinite.losses.distances import (
+    cosine_distance,
+    euclidean_distance,
+    squared_euclidean_distance,
+)
+from stayfinite.losses.norms import l2_norm, l2_normalize
+from stayfinite.losses.triplet import TripletLoss, triplet_loss
+
+__all__ = [
+    "TripletLoss",
+    "cosine_distance",
+    "euclidean_distance",
+    "l2_norm",
+    "l2_normalize",
+    "squared_euclidean_distance",
+    "triplet_loss",
+]

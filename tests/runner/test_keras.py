@@ -1,0 +1,91 @@
+"""The real guard in real trainings: slow, so few, and each asks for much."""
+
+from __future__ import annotations
+
+import json
+import os
+
+import pytest
+
+from tests.runner.conftest import LAUNCHES, assert_alike, launch
+
+pytest.importorskip("jax")
+
+ENVIRONMENT = {
+    **os.environ,
+    # It does not exist: the choice of the script has to count.
+    "KERAS_BACKEND": "nowhere",
+    "JAX_PLATFORMS": "cpu",
+}
+
+HEAD = """
+import os
+os.environ["KERAS_BACKEND"] = "jax"
+import keras
+import numpy as np
+
+keras.utils.set_random_seed(0)
+x, y = np.ones((32, 3), "float32"), np.ones((32, 2), "float32")
+model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2), keras.layers.Dropout(0.5)])
+"""
+
+FINITE = """
+model.compile("adam", loss="mse", metrics=["mae"])
+history = model.fit(x, y, batch_size=8, epochs=2, verbose=0)
+print(history.history, model.train_on_batch(x, y), np.random.rand())
+print([weight.tobytes().hex() for weight in model.get_weights()])
+model.save("model.keras")
+print(keras.saving.load_model("model.keras").predict(x, verbose=0).tobytes().hex())
+"""
+
+ERROR_IN_LOSS = """
+def loss(y_true, y_pred):
+    raise ValueError("mine")
+
+model.compile("sgd", loss=loss)
+model.fit(x, y, verbose=0)
+"""
+
+ERROR_IN_CALLBACK = """
+class Mine(keras.callbacks.Callback):
+    def on_train_batch_end(self, batch, logs=None):
+        if batch == 2:
+            raise OSError("mine")
+
+model.compile("sgd", loss="mse")
+model.fit(x, y, batch_size=8, verbose=0, callbacks=[Mine()])
+"""
+
+BAD = """
+def loss(y_true, y_pred):
+    return keras.ops.mean(keras.ops.log(y_true))
+
+y[20] = 0
+model.compile("sgd", loss=loss)
+model.fit(x, y, batch_size=8, shuffle=False, verbose=0)
+print("not reached")
+"""
+
+
+@pytest.mark.parametrize("text", [FINITE, ERROR_IN_LOSS, ERROR_IN_CALLBACK])
+def test_training_is_that_of_plain_python(script, text):
+    """Weights and predictions to the bit, random numbers, tracebacks, exit code."""
+    assert_alike(script(HEAD + text), env=ENVIRONMENT)
+
+
+def test_bad_step(script, tmp_path):
+    x = script(HEAD + BAD)
+    done = launch(*LAUNCHES["command"], "--json", "run.json", x, env=ENVIRONMENT)
+    assert done.returncode == 3
+    assert done.stdout == ""
+    report = done.stderr[done.stderr.index("error[log-of-zero]: ") :]
+    assert "Traceback" not in done.stderr
+    file = json.loads((tmp_path / "run.json").read_text(encoding="utf-8"))
+    assert file["exit_code"] == 3
+    (incident,) = file["incidents"]
+    assert incident["script"] == "x.py"
+    assert incident["where"]["step"] == 2
+    # The folder that the report names opens again, from any working directory.
+    again = launch(*LAUNCHES["command"][:-1], "explain", incident["kept"]["incident"], cwd="/")
+    assert again.returncode == 0
+    assert again.stdout.splitlines()[0] == report.splitlines()[0]
