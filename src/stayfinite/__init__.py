@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from stayfinite.guard.callback import Guard
     from stayfinite.incident import Incident
     from stayfinite.models.freezing import freeze
-    from stayfinite.replay.explain import explain
+    from stayfinite.replay.saved import explain
 
 __version__ = "0.1.0"
 
@@ -36,7 +36,7 @@ _HOME = {
     "Incident": "stayfinite.incident",
     "NonFiniteError": "stayfinite.errors",
     "UsageError": "stayfinite.errors",
-    "explain": "stayfinite.replay.explain",
+    "explain": "stayfinite.replay.saved",
     "freeze": "stayfinite.models.freezing",
 }
 _ROOMS = ("losses", "models")

@@ -60,13 +60,4 @@ class Source:
     in_place: Callable[[], AbstractContextManager[Any]]
 
 
-Change = (
-    Unchanged
-    | LearningRate
-    | ClipNorm
-    | ClipValue
-    | WiderDtype
-    | Batch
-    | WithoutRows
-    | Source
-)
+Change = Unchanged | LearningRate | ClipNorm | ClipValue | WiderDtype | Batch | WithoutRows | Source

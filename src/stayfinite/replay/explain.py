@@ -9,7 +9,20 @@ from pathlib import Path
 
 from stayfinite.backends import base
 from stayfinite.guard.failure import Failure
-from stayfinite.incident import Cause, Fix, Incident, Kept, Operand, Origin, Spread, Trial, Where
+from stayfinite.incident import (
+    Cause,
+    Certainty,
+    Fix,
+    FixKind,
+    Incident,
+    Kept,
+    Operand,
+    Origin,
+    Phase,
+    Spread,
+    Trial,
+    Where,
+)
 from stayfinite.replay import because, folder, trials
 from stayfinite.replay.change import Batch, Unchanged
 from stayfinite.replay.diagnosis import diagnose
@@ -45,9 +58,7 @@ def explain_failure(failure: Failure) -> Incident:
 
 def _explained(failure: Failure, step: Step, blank: Incident) -> Incident:
     outcome = step.run(Unchanged())
-    blank = dataclasses.replace(
-        blank, num_rows=step.trace.num_rows, spread=_spread(outcome)
-    )
+    blank = dataclasses.replace(blank, num_rows=step.trace.num_rows, spread=_spread(outcome))
     if outcome.finite and not outcome.bad_gradients:
         return _not_reproduced(failure, step, blank, outcome)
     diagnosis = diagnose(step, outcome, _ranges(failure, step))
@@ -96,7 +107,7 @@ def _because(step: Step, evidence: Evidence, finding: Finding) -> list[str]:
 
 def _fix(
     finding: Finding, mended: Mended | None, rows_trial: Trial | None
-) -> tuple[Fix | None, str]:
+) -> tuple[Fix | None, Certainty]:
     """The fix, and how sure the cause is: confirmed when removing it made the step finite."""
     if mended is not None:
         return mended.fix, "confirmed" if mended.fix.verified else "likely"
@@ -104,7 +115,7 @@ def _fix(
         return None, "unknown" if finding.cause == "unknown" else "likely"
     by_rows = finding.phase == "data" and rows_trial is not None
     verified = by_rows and rows_trial is not None and rows_trial.outcome == "finite"
-    kind = "data" if finding.phase in ("data", "load") else "setting"
+    kind: FixKind = "data" if finding.phase in ("data", "load") else "setting"
     certain = verified or finding.phase == "load"
     return Fix(verified, kind, finding.remedy, None), "confirmed" if certain else "likely"
 
@@ -166,7 +177,7 @@ def _source_line(evidence: Evidence) -> str | None:
     return None if op is None or op.span is None else source_line(op.span)
 
 
-def _phase(finding: Finding, evidence: Evidence):  # type: ignore[no-untyped-def]
+def _phase(finding: Finding, evidence: Evidence) -> Phase:
     if finding.phase is not None:
         return finding.phase
     return evidence.op.phase if evidence.op is not None else "forward"
@@ -183,9 +194,7 @@ def _spread(outcome: Outcome) -> Spread:
     )
 
 
-def _not_reproduced(
-    failure: Failure, step: Step, blank: Incident, outcome: Outcome
-) -> Incident:
+def _not_reproduced(failure: Failure, step: Step, blank: Incident, outcome: Outcome) -> Incident:
     again = failure.rerun()
     what = "non-finite again" if again else "finite this time"
     return dataclasses.replace(

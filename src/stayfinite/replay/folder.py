@@ -1,10 +1,10 @@
 """The incident on disk: JSON and safetensors only, so that a stranger's is safe to open.
 
-    incident-000812/
-        incident.json              the incident (`stayfinite.incident/1`)
-        batch.safetensors          the batch of the failing step, by leaf name
-        state.safetensors          the whole state before it: weights, statistics, optimizer, seeds
-        last_good.weights.h5       the last good weights, for plain `model.load_weights`
+incident-000812/
+    incident.json              the incident (`stayfinite.incident/1`)
+    batch.safetensors          the batch of the failing step, by leaf name
+    state.safetensors          the whole state before it: weights, statistics, optimizer, seeds
+    last_good.weights.h5       the last good weights, for plain `model.load_weights`
 """
 
 from __future__ import annotations
@@ -55,18 +55,21 @@ def write(path: Path, incident: Incident) -> None:
 
 
 def read(path: Path) -> Incident:
-    """Read an incident from its folder, or from its JSON file.
+    """Read the incident in the folder `path`, or in its JSON file `path`.
 
     Raises:
         UsageError: there is none, or it is damaged.
     """
-    file = path / INCIDENT if path.is_dir() else path
+    manifest = path / INCIDENT if path.is_dir() else path
     try:
-        return Incident.from_json(json.loads(file.read_text(encoding="utf-8")))
+        return Incident.from_json(json.loads(manifest.read_text(encoding="utf-8")))
     except OSError as error:
-        raise UsageError(f"cannot read the incident {str(path)!r}: {error.strerror}") from None
+        reason = error.strerror
     except ValueError as error:
-        raise UsageError(f"{str(file)!r} is not an incident: {error}") from None
+        reason = str(error)
+    raise UsageError(
+        f"{manifest}: {reason}; pass the folder of an incident, as printed at the end of its report"
+    )
 
 
 def _fresh(keep: Path, name: str) -> Path:

@@ -56,7 +56,10 @@ class Roots:
 class Step(Protocol):
     """A backend's step."""
 
-    trace: Trace
+    @property
+    def trace(self) -> Trace:
+        """The step op by op."""
+        ...
 
     def roots(self) -> Roots:
         """What came in non-finite, and what made a non-finite value out of finite ones."""

@@ -15,9 +15,7 @@ _ABSURD = 1e15
 _TIMES_HEALTHY = 1e6
 
 
-def match(
-    evidence: Evidence, *, cause: str, roles: tuple[str, ...], noun: str
-) -> Finding | None:
+def match(evidence: Evidence, *, cause: str, roles: tuple[str, ...], noun: str) -> Finding | None:
     """The batch array of one of `roles` that is at fault, if one is."""
     if evidence.leaf is not None:
         if evidence.leaf.role not in roles:
@@ -48,9 +46,7 @@ def _nonfinite(evidence: Evidence, leaf: Leaf, cause: str, noun: str) -> Finding
     )
 
 
-def _absurd(
-    evidence: Evidence, cause: str, roles: tuple[str, ...], noun: str
-) -> Finding | None:
+def _absurd(evidence: Evidence, cause: str, roles: tuple[str, ...], noun: str) -> Finding | None:
     assert evidence.op is not None
     for value in evidence.op.operands:
         for leaf in evidence.trace.leaves_of(value):
@@ -84,9 +80,7 @@ def _absurd(
     return None
 
 
-def _outside(
-    evidence: Evidence, cause: str, roles: tuple[str, ...], noun: str
-) -> Finding | None:
+def _outside(evidence: Evidence, cause: str, roles: tuple[str, ...], noun: str) -> Finding | None:
     op = evidence.op
     assert op is not None
     if op.name != "gather" or len(op.operands) < 2:
@@ -127,9 +121,7 @@ def _rows(evidence: Evidence, leaf: Leaf, bad: np.ndarray) -> tuple[int, ...] | 
 
 def _kinds(array: np.ndarray) -> str:
     kinds = [
-        name
-        for name, mask in (("nan", np.isnan(array)), ("inf", np.isinf(array)))
-        if mask.any()
+        name for name, mask in (("nan", np.isnan(array)), ("inf", np.isinf(array))) if mask.any()
     ]
     return " and ".join(kinds)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 from collections.abc import Callable
+from types import ModuleType
 
 from stayfinite.rules.finding import Finding
 from stayfinite.trace.evidence import Evidence
@@ -42,5 +43,5 @@ def pages() -> dict[str, str]:
     return {name: inspect.cleandoc(_module(name).__doc__ or "") for name in names}
 
 
-def _module(name: str):  # type: ignore[no-untyped-def]
+def _module(name: str) -> ModuleType:
     return importlib.import_module(f"stayfinite.rules.{name.replace('-', '_')}")

@@ -38,9 +38,7 @@ def bad_elements(evidence: Evidence) -> np.ndarray:
     return evidence.bad(evidence.op.results[0])
 
 
-def rows_of(
-    evidence: Evidence, op: Op, position: int, where: np.ndarray
-) -> tuple[int, ...] | None:
+def rows_of(evidence: Evidence, op: Op, position: int, where: np.ndarray) -> tuple[int, ...] | None:
     """Rows of the elements under `where`, by the axis of the operand or of the result."""
     for value in (op.operands[position], op.results[0]):
         if evidence.arrays[value].shape == where.shape:

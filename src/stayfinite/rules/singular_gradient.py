@@ -109,9 +109,7 @@ def _inside_one_expression(evidence: Evidence, op: Op) -> Finding | None:
     )
 
 
-def _singular_points(
-    evidence: Evidence, primal: Op
-) -> tuple[int, np.ndarray, str, str] | None:
+def _singular_points(evidence: Evidence, primal: Op) -> tuple[int, np.ndarray, str, str] | None:
     """Operand position, mask of its singular elements, the point in words, the derivative."""
     x = as_float(evidence.operand(primal, 0))
     if primal.name in ("sqrt", "cbrt", "rsqrt"):

@@ -35,7 +35,8 @@ class Evidence:
 
     def bad(self, value: int) -> np.ndarray:
         """Which elements of `value` are not finite."""
-        return ~np.isfinite(as_float(self.arrays[value]))
+        mask: np.ndarray = ~np.isfinite(as_float(self.arrays[value]))
+        return mask
 
     def results_of(self, op: Op) -> np.ndarray:
         """The first result of `op`."""

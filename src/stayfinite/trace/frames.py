@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import functools
 import itertools
-import os
 import sysconfig
 from collections.abc import Iterable
+from pathlib import Path
 from types import CodeType
 
 from stayfinite.trace.trace import Span
 
-_OURS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+_OURS = Path(__file__).resolve().parents[1]
 _INSTALLED = tuple(
-    {
-        os.path.realpath(sysconfig.get_paths()[key]) + os.sep
-        for key in ("stdlib", "platstdlib", "purelib", "platlib")
-    }
+    Path(sysconfig.get_paths()[key]).resolve()
+    for key in ("stdlib", "platstdlib", "purelib", "platlib")
 )
 
 
@@ -25,11 +23,10 @@ def is_user_file(filename: str) -> bool:
     """Whether code in `filename` is the user's: not of an installed library, not of stayfinite."""
     if filename.startswith("<") and not filename.startswith("<ipython"):
         return False
-    path = os.path.realpath(filename)
-    if path.startswith(_OURS + os.sep) or path.startswith(_INSTALLED):
+    path = Path(filename).resolve()
+    if any(path.is_relative_to(folder) for folder in (_OURS, *_INSTALLED)):
         return False
-    parts = path.split(os.sep)
-    return "site-packages" not in parts and "dist-packages" not in parts
+    return not {"site-packages", "dist-packages"}.intersection(path.parts)
 
 
 def span_at(code: CodeType, instruction: int) -> Span:

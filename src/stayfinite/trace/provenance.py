@@ -55,9 +55,7 @@ def facts(trace: Trace, value: int, rows: tuple[int, ...], fetch: Fetch) -> list
         fact = _equal_sides(trace, op, rows, arrays)
         if fact is not None and fact not in found:
             found.append(fact)
-    zero = [
-        op for op in outputs[:_MAX_ARRAYS] if _is_zero(trace, op.results[0], rows, arrays)
-    ]
+    zero = [op for op in outputs[:_MAX_ARRAYS] if _is_zero(trace, op.results[0], rows, arrays)]
     if zero:
         found.extend(_zero_outputs(trace, zero, rows, arrays))
     same = _same_inputs([(leaf.name, arrays[leaf.value]) for leaf in leaves], rows)

@@ -37,9 +37,7 @@ def batch_axes(program: Program, batch_inputs: list[int]) -> dict[int, int]:
     return axes
 
 
-def _axis(
-    program: Program, equation: Equation, known: list[int | None], result: int
-) -> int | None:
+def _axis(program: Program, equation: Equation, known: list[int | None], result: int) -> int | None:
     name, params = equation.primitive.name, equation.params
     shape = program.avals[result].shape
     shapes = [program.avals[operand].shape for operand in equation.operands]
@@ -87,9 +85,7 @@ def _after_reshape(old: tuple[int, ...], axis: int, new: tuple[int, ...]) -> int
     return None
 
 
-def _after_dot(
-    numbers: Any, known: list[int | None], shapes: list[tuple[int, ...]]
-) -> int | None:
+def _after_dot(numbers: Any, known: list[int | None], shapes: list[tuple[int, ...]]) -> int | None:
     contracting, batch = numbers
     for side, axis in enumerate(known[:2]):
         if axis is None or axis in contracting[side]:

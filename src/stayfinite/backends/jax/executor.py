@@ -67,13 +67,11 @@ class Executor:
         env.update(self.program.constants)
         result = Run({}, {})
         last_use = self._last_use(wanted)
-        for index, (segment, compiled) in enumerate(
-            zip(self.segments, self._ready(), strict=True)
-        ):
+        for index, (segment, compiled) in enumerate(zip(self.segments, self._ready(), strict=True)):
             operands = [env[value] for value in segment.operands]
-            inner = wanted.intersection(
-                r for e in segment.equations for r in e.results
-            ).difference(segment.results)
+            inner = wanted.intersection(r for e in segment.equations for r in e.results).difference(
+                segment.results
+            )
             if inner:
                 env.update(self._step_through(segment, operands, inner))
             env.update(zip(segment.results, compiled(*operands), strict=True))
@@ -98,9 +96,7 @@ class Executor:
         segment = self.segments[index]
         env = dict(zip(segment.operands, operands, strict=True))
         for number, equation in enumerate(segment.equations, segment.first):
-            values = [
-                env[v] if v in env else self.program.constants[v] for v in equation.operands
-            ]
+            values = [env[v] if v in env else self.program.constants[v] for v in equation.operands]
             results = private.bind(equation.primitive, equation.params, values)
             visit(number, values, results)
             env.update(zip(equation.results, results, strict=True))
@@ -142,9 +138,7 @@ def is_finite(array: Any) -> bool:
     return bool(np.isfinite(host if host.dtype.kind in "fc" else host.astype("f4")).all())
 
 
-def _compile_all(
-    program: Program, cuts: list[Segment], keys: list[tuple[Any, ...]]
-) -> list[Any]:
+def _compile_all(program: Program, cuts: list[Segment], keys: list[tuple[Any, ...]]) -> list[Any]:
     todo = {k: s for k, s in zip(keys, cuts, strict=True) if k not in _COMPILED}
     # XLA compiles without holding the interpreter, so two segments can compile at once.
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:

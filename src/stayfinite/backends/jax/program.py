@@ -16,7 +16,7 @@ import numpy as np
 from jax.extend import core as jex
 
 from stayfinite.backends.jax import private
-from stayfinite.backends.jax.scopes import is_scoped_call
+from stayfinite.backends.jax.scopes import is_scoped_call, section
 from stayfinite.trace.frames import is_user_file, user_spans
 from stayfinite.trace.trace import Span
 
@@ -35,7 +35,10 @@ class Place:
 
 @dataclass(frozen=True)
 class Equation:
-    """One primitive application on numbered values."""
+    """One primitive application on numbered values.
+
+    `section` is equal for consecutive equations of one layer in one pass.
+    """
 
     primitive: Any
     params: dict[str, Any]
@@ -43,6 +46,7 @@ class Equation:
     results: tuple[int, ...]
     place: Place
     name_stack: str
+    section: str
 
 
 @dataclass
@@ -101,7 +105,13 @@ class _Flattener:
             results = tuple(env[var] for var in eqn.outvars)
             self._program.equations.append(
                 Equation(
-                    eqn.primitive, eqn.params, tuple(operands), results, place, name_stack
+                    eqn.primitive,
+                    eqn.params,
+                    tuple(operands),
+                    results,
+                    place,
+                    name_stack,
+                    section(name_stack),
                 )
             )
 

@@ -52,13 +52,12 @@ class Scopes:
                 setattr(owner, method, function)
 
     def _scoped(self, plain: Callable[..., Any]) -> Callable[..., Any]:
-        @functools.wraps(plain)
         def scoped_call(self_: Any, *args: Any, **kwargs: Any) -> Any:
             with jax.named_scope(f"@{self._number(self_)}"):
                 return plain(self_, *args, **kwargs)
 
         _SCOPED_CODES.add(scoped_call.__code__)
-        return scoped_call
+        return functools.wraps(plain)(scoped_call)
 
     def _number(self, called: Any) -> int:
         if id(called) not in self._numbers:
@@ -73,6 +72,18 @@ _SCOPED_CODES: set[CodeType] = set()
 def is_scoped_call(code: CodeType) -> bool:
     """Whether `code` is the frame that entered a Keras object's scope."""
     return code in _SCOPED_CODES
+
+
+def section(name_stack: str) -> str:
+    """The innermost token and the pass: what stays the same inside one call of a layer."""
+    tokens = _TOKEN.findall(name_stack)
+    innermost = tokens[-1] if tokens else ""
+    return f"{innermost} {is_backward(name_stack)}"
+
+
+def is_backward(name_stack: str) -> bool:
+    """Whether JAX made the equation by transposing a forward one."""
+    return "transpose(" in name_stack
 
 
 def layer_path(model: Any, chain: list[Any]) -> str | None:

@@ -1,9 +1,10 @@
 """Cutting a program into segments that compile fast, and once for all that are alike.
 
 One program with a flag per op took minutes to compile for a ResNet50 triplet step, and op by op
-evaluation as long, because each distinct op is compiled by itself. Segments of about a hundred
-equations, cut where a layer ends, compile in seconds together; the three towers of a siamese
-network share theirs, and so do the step and the same step with one line changed.
+evaluation as long, because each distinct op is compiled by itself. Segments are cut where a layer
+begins or ends, and where the update goes on to the next weight. They repeat: of the 1,121
+segments of that step 114 differ, with 1,469 of its 16,641 equations, and they compile in the time
+of the whole step. The same step with one line changed shares all but a few of them.
 """
 
 from __future__ import annotations
@@ -20,8 +21,9 @@ import numpy as np
 from stayfinite.backends.jax import private
 from stayfinite.backends.jax.program import Equation, Program
 
-MIN_EQUATIONS = 40
-MAX_EQUATIONS = 160
+MAX_EQUATIONS = 200
+# The optimizer's loop over the weights has no scopes; a turn of it is at least this long.
+_MIN_TURN = 8
 
 
 @dataclass(frozen=True)
@@ -44,16 +46,21 @@ def cut(program: Program, borders: set[int]) -> list[Segment]:
     """
     groups: list[list[Equation]] = [[]]
     made: set[int] = set()
+    read: set[int] = set()
     for equation in program.equations:
         current = groups[-1]
-        ended = len(current) >= MIN_EQUATIONS and equation.name_stack != current[-1].name_stack
+        fresh = borders.intersection(equation.operands) - read
         if current and (
-            ended or len(current) >= MAX_EQUATIONS or made.intersection(equation.operands)
+            equation.section != current[-1].section
+            or len(current) >= MAX_EQUATIONS
+            or made.intersection(equation.operands)
+            or (fresh and read and len(current) >= _MIN_TURN)
         ):
             groups.append([])
-            made = set()
+            made, read = set(), set()
         groups[-1].append(equation)
         made.update(borders.intersection(equation.results))
+        read.update(borders.intersection(equation.operands))
     return _connect(program, [group for group in groups if group])
 
 

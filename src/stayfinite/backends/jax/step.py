@@ -235,9 +235,7 @@ def _without(data: Any, rows: tuple[int, ...]) -> Any:
         others = [row for row in range(array.shape[0]) if row not in rows]
         if not others:
             raise ValueError("every row of the batch is suspect; none is left to take its place")
-        order = [
-            others[row % len(others)] if row in rows else row for row in range(array.shape[0])
-        ]
+        order = [others[row % len(others)] if row in rows else row for row in range(array.shape[0])]
         return array[np.asarray(order)]
 
     return jax.tree.map(replace, data)

@@ -14,7 +14,7 @@ from stayfinite.backends.jax import gradients
 from stayfinite.backends.jax.batch_axis import batch_axes
 from stayfinite.backends.jax.names import canonical
 from stayfinite.backends.jax.program import Equation, Program, flatten
-from stayfinite.backends.jax.scopes import Scopes, layer_path
+from stayfinite.backends.jax.scopes import Scopes, is_backward, layer_path
 from stayfinite.guard.creation import site_of
 from stayfinite.incident import Phase
 from stayfinite.trace.trace import Leaf, Op, Role, Span, Trace, Value
@@ -132,12 +132,15 @@ def data_names(model: Any, data: Any) -> list[tuple[Role, str]]:
         inputs = getattr(model, "inputs", None) if role == "input" else None
         for position, (path, _) in enumerate(paths):
             name = short + jax.tree_util.keystr(path)
-            named = inputs and len(inputs) == len(paths)
             # Keras makes up a name for an `Input` that was given none.
-            if named and not inputs[position].name.startswith("keras_tensor"):
+            if inputs and len(inputs) == len(paths) and _is_given(inputs[position].name):
                 name = inputs[position].name
             found.append((role, name))
     return found
+
+
+def _is_given(name: str) -> bool:
+    return not name.startswith("keras_tensor")
 
 
 def _num_rows(data: Any) -> int | None:
@@ -209,7 +212,7 @@ class _Translator:
         moving = self._ancestors([new[n] for n in new if n in statistics], stop=forward | backward)
 
         def phase(index: int) -> Phase:
-            if "transpose(" in equations[index].name_stack:
+            if is_backward(equations[index].name_stack):
                 return "backward"
             if index in forward:
                 return "forward"

@@ -6,6 +6,7 @@ the equations themselves, so that nothing differs but the width.
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import jax
@@ -14,7 +15,7 @@ import numpy as np
 from jax.extend import core as jex
 
 from stayfinite.backends.jax import private
-from stayfinite.backends.jax.program import Equation, Program
+from stayfinite.backends.jax.program import Program
 
 _NARROW = {"float32", "float16", "bfloat16"}
 # They read the bits of a float, or draw random bits for one: their own width is part of them.
@@ -28,16 +29,9 @@ def widened(program: Program) -> Program:
     wide.constants = {number: widen_array(v) for number, v in program.constants.items()}
     for equation in program.equations:
         narrow_avals = [program.avals[operand] for operand in equation.operands]
-        primitive = _Widened(equation, narrow_avals)
+        primitive = _Widened(equation.primitive, equation.params, narrow_avals)
         wide.equations.append(
-            Equation(
-                primitive,
-                {},
-                equation.operands,
-                equation.results,
-                equation.place,
-                equation.name_stack,
-            )
+            dataclasses.replace(equation, primitive=primitive, params=equation.params)
         )
     return wide
 
@@ -55,32 +49,27 @@ class _Widened:
 
     multiple_results = True
 
-    def __init__(self, equation: Equation, narrow_avals: list[Any]) -> None:
-        self.name = f"wide_{equation.primitive.name}"
-        self._equation = equation
-        self._narrow = narrow_avals
-
-    @property
-    def key(self) -> tuple[Any, dict[str, Any]]:
-        """What `segments.structure` compares instead of parameters."""
-        return self._equation.primitive.name, self._equation.params
+    def __init__(self, primitive: Any, params: dict[str, Any], narrow: list[Any]) -> None:
+        self.name = f"wide {primitive.name}"
+        self._primitive = primitive
+        self._params = params
+        self._narrow = narrow
 
     def get_bind_params(self, params: dict[str, Any]) -> dict[str, Any]:
         """As a JAX primitive's."""
-        return params
+        return {}
 
     def bind(self, *operands: Any) -> list[Any]:
         """As a JAX primitive's."""
-        equation = self._equation
-        if equation.primitive.name in _BITWISE:
+        if self._primitive.name in _BITWISE:
             operands = tuple(
                 jax.lax.convert_element_type(o, a.dtype) if str(a.dtype) in _NARROW else o
                 for o, a in zip(operands, self._narrow, strict=True)
             )
-            results = private.bind(equation.primitive, equation.params, list(operands))
+            results = private.bind(self._primitive, self._params, list(operands))
             return [_widen_traced(result) for result in results]
-        params = {name: _wide_param(value) for name, value in equation.params.items()}
-        return private.bind(equation.primitive, params, list(operands))
+        params = {name: _wide_param(value) for name, value in self._params.items()}
+        return private.bind(self._primitive, params, list(operands))
 
 
 def _widen_traced(value: Any) -> Any:
@@ -118,15 +107,14 @@ def _wide_closed(closed: Any) -> Any:
         env.update(zip(closed.jaxpr.constvars, constants, strict=True))
 
         def read(atom: Any) -> Any:
-            return widen_array(np.asarray(atom.val, atom.aval.dtype)) if isinstance(
-                atom, jex.Literal
-            ) else env[atom]
+            return (
+                widen_array(np.asarray(atom.val, atom.aval.dtype))
+                if isinstance(atom, jex.Literal)
+                else env[atom]
+            )
 
         for eqn in closed.jaxpr.eqns:
-            wide = _Widened(
-                Equation(eqn.primitive, eqn.params, (), (), None, ""),  # type: ignore[arg-type]
-                [atom.aval for atom in eqn.invars],
-            )
+            wide = _Widened(eqn.primitive, eqn.params, [atom.aval for atom in eqn.invars])
             env.update(zip(eqn.outvars, wide.bind(*map(read, eqn.invars)), strict=True))
         return [read(atom) for atom in closed.jaxpr.outvars]
 
