@@ -23,12 +23,6 @@ def quoted(path: str) -> str:
     return path if re.fullmatch(r"[\w./\\:@%+=,~-]+", path) else shlex.quote(path)
 
 
-def _again(incident: Incident) -> str:
-    """The command that runs the step again, unless nothing was kept to run it from."""
-    path = incident.kept.incident
-    return f": stayfinite replay {quoted(path)}" if path else ""
-
-
 def _in_general(incident: Incident) -> str:
     page = f"stayfinite rule {incident.cause.name}"
     if also_finite(incident):
@@ -37,19 +31,18 @@ def _in_general(incident: Incident) -> str:
 
 
 def _unknown(incident: Incident) -> str:
-    again = _again(incident)
     if also_finite(incident):
-        return f"no fix was proved; start from what kept this step finite, and try it{again}"
+        return "no fix was proved; start from what kept this step finite, and train again with it"
     return (
-        "no change that was tried keeps this step finite; look at the values above, change one "
-        f"thing and run the step again{again}"
+        "no change that was tried keeps this step finite; look at the values above, and at the "
+        "batch and the state that were kept"
     )
 
 
 def _not_reproduced(incident: Incident) -> str:
     return (
-        "run the step again, here and on another machine; if it stays finite, suspect the "
-        f"compiler, a kernel or the hardware{_again(incident)}"
+        "train again with the same seed; if another step fails, or none, suspect the data "
+        "pipeline, a kernel or the hardware"
     )
 
 

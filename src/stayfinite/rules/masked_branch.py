@@ -87,4 +87,5 @@ def match(evidence: Evidence) -> Finding | None:
         rows=rows,
         critical=Critical(primal.operands[0], rows),
         mechanism="masked-branch",
+        phase="backward",
     )

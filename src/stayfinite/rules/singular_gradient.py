@@ -106,6 +106,7 @@ def _inside_one_expression(evidence: Evidence, op: Op) -> Finding | None:
         rows=rows,
         critical=Critical(op.operands[0], rows),
         mechanism="singular-gradient",
+        phase="backward",
     )
 
 

@@ -21,6 +21,9 @@ from stayfinite.backends.jax.segments import Segment
 _COMPILED: dict[tuple[Any, ...], Any] = {}
 
 
+_DRAFT = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
+
+
 @dataclass
 class Run:
     """One pass: the values asked for, which border values were finite, and inputs kept."""
@@ -36,12 +39,17 @@ class Executor:
     Args:
         program: What to run.
         borders: See `segments.cut`.
+        draft: Compile with less optimisation, in half the time; for a program that is run once
+            and need not round as the training did.
     """
 
-    def __init__(self, program: Program, borders: Iterable[int] = ()) -> None:
+    def __init__(
+        self, program: Program, borders: Iterable[int] = (), *, draft: bool = False
+    ) -> None:
         self.program = program
         self.segments = segments.cut(program, set(borders))
         self.structure = [segments.structure(program, segment) for segment in self.segments]
+        self._options = _DRAFT if draft else {}
         self._compiled: list[Any] = []
 
     def run(
@@ -126,7 +134,9 @@ class Executor:
 
     def _ready(self) -> list[Any]:
         if not self._compiled:
-            self._compiled = _compile_all(self.program, self.segments, self.structure)
+            self._compiled = _compile_all(
+                self.program, self.segments, self.structure, self._options
+            )
         return self._compiled
 
 
@@ -138,7 +148,12 @@ def is_finite(array: Any) -> bool:
     return bool(np.isfinite(host if host.dtype.kind in "fc" else host.astype("f4")).all())
 
 
-def _compile_all(program: Program, cuts: list[Segment], keys: list[tuple[Any, ...]]) -> list[Any]:
+def _compile_all(
+    program: Program,
+    cuts: list[Segment],
+    keys: list[tuple[Any, ...]],
+    options: dict[str, Any],
+) -> list[Any]:
     todo = {k: s for k, s in zip(keys, cuts, strict=True) if k not in _COMPILED}
     # XLA compiles without holding the interpreter, so two segments can compile at once.
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -146,7 +161,7 @@ def _compile_all(program: Program, cuts: list[Segment], keys: list[tuple[Any, ..
         for key, segment in todo.items():
             avals = [_shape_of(program.avals[value]) for value in segment.operands]
             lowered = jax.jit(segments.function_of(program, segment)).lower(*avals)
-            futures[key] = pool.submit(lowered.compile)
+            futures[key] = pool.submit(lowered.compile, options)
         _COMPILED.update((key, future.result()) for key, future in futures.items())
     return [_COMPILED[key] for key in keys]
 

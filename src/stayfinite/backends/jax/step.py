@@ -48,7 +48,9 @@ class JaxStep:
         program = self.traced.program
         with self._precision():
             return Executor(
-                widen.widened(program) if self.wide else program, self.traced.gradients.values()
+                widen.widened(program) if self.wide else program,
+                self.traced.gradients.values(),
+                draft=self.wide,
             )
 
     @contextlib.contextmanager
@@ -165,7 +167,7 @@ class JaxStep:
             case changes.WithoutRows(rows):
                 return self._on(_without(self.data, rows))
             case changes.WiderDtype():
-                return JaxStep(self.model, self.state, self.data, wide=True)
+                return self._copy(wide=True)
             case changes.LearningRate(factor):
                 return self._at_learning_rate(factor)
             case changes.Source(in_place):
@@ -185,11 +187,14 @@ class JaxStep:
         shapes = [jnp.shape(leaf) for leaf in jax.tree.leaves(data)]
         if shapes != [jnp.shape(leaf) for leaf in jax.tree.leaves(self.data)]:
             return JaxStep(self.model, self.state, data, wide=self.wide)
+        return self._copy(data=jax.tree.map(jnp.asarray, data))
+
+    def _copy(self, **different: Any) -> JaxStep:
+        """This step with other attributes; what was computed is kept where it still holds."""
+        stale = {"_survey"} if "wide" not in different else {"_survey", "_executor"}
         other = JaxStep.__new__(JaxStep)
-        other.__dict__.update(
-            {k: v for k, v in self.__dict__.items() if k != "_survey"},
-            data=jax.tree.map(jnp.asarray, data),
-        )
+        other.__dict__.update({k: v for k, v in self.__dict__.items() if k not in stale})
+        other.__dict__.update(different)
         return other
 
     def _at_learning_rate(self, factor: float) -> JaxStep:
@@ -199,14 +204,14 @@ class JaxStep:
             value * factor if variable.path.endswith("learning_rate") else value
             for variable, value in zip(optimizer.variables, ov, strict=True)
         ]
-        other = self._on(self.data)
-        other.state = (tv, ntv, scaled, mv)
-        return other
+        return self._copy(state=(tv, ntv, scaled, mv))
 
     def _with_gradients(self, clip: Any) -> Outcome:
         gradients = self.traced.gradients
         before = self._survey.values
-        overrides = {value: clip(before[value]) for value in gradients.values()}
+        overrides = {
+            value: jnp.asarray(clip(np.asarray(before[value]))) for value in gradients.values()
+        }
         return self._outcome(self._run(overrides=overrides))
 
     def _outcome(self, run: Run) -> Outcome:

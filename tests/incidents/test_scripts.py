@@ -1,0 +1,152 @@
+"""Scripts as practitioners write them, each with one mistake: is it found, named and mended?"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+HERE = Path(__file__).parent
+MARK = "# <- here"
+# Runs a script to its end and looks at the weights of its `model`.
+RUN_AND_LOOK = """
+import runpy, sys
+import numpy as np
+model = runpy.run_path(sys.argv[1], run_name="__main__")["model"]
+assert all(np.isfinite(weight).all() for weight in model.get_weights())
+"""
+
+
+@dataclass(frozen=True)
+class Case:
+    """What must be said of a script; `line` is where its mark is."""
+
+    script: str
+    cause: str
+    phase: str
+    step: int
+    samples: list[int] | None
+    epoch: int | None = 0
+    tensor: str | None = None
+    kind: str = "source"
+
+
+CASES = [
+    Case("contrastive_loss.py", "singular-gradient", "backward", 5, [3]),
+    Case("unit_sphere.py", "singular-gradient", "backward", 1, [10]),
+    Case("standardise_layer.py", "division-by-zero", "forward", 5, [7]),
+    Case("last_batch_of_one.py", "division-by-zero", "forward", 4, [0]),
+    Case("entropy_bonus.py", "log-of-zero", "forward", 5, [5]),
+    Case("poisson_train_step.py", "overflow", "forward", 3, [6]),
+    Case("distance_on_batch.py", "singular-gradient", "backward", 5, [1, 4], epoch=None),
+    Case("root_of_power.py", "singular-gradient", "backward", 3, [3]),
+    Case("cross_entropy_by_hand.py", "log-of-zero", "forward", 2, [13]),
+    Case("log_of_positive.py", "masked-branch", "backward", 1, [6]),
+    Case("missing_target.py", "bad-target", "data", 0, [3], tensor="y", kind="data"),
+    Case("unfilled_frames.py", "bad-input", "data", 3, [5, 7], tensor="frames", kind="data"),
+    Case("token_out_of_range.py", "bad-input", "data", 2, [6], tensor="words", kind="data"),
+    Case("broken_checkpoint.py", "bad-weights", "load", 0, None, kind="data"),
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", CASES, ids=lambda case: Path(case.script).stem)
+def test_mistake_is_found_named_and_mended(case: Case, tmp_path: Path) -> None:
+    script = Path(shutil.copy(HERE / "scripts" / case.script, tmp_path))
+    done, run = guarded(tmp_path, case.script)
+    assert done.returncode == 3, done.stderr
+    assert run["exit_code"] == 3
+    (incident,) = run["incidents"]
+
+    where, origin = incident["where"], incident["origin"]
+    assert (incident["cause"]["name"], where["phase"]) == (case.cause, case.phase), done.stderr
+    assert incident["cause"]["certainty"] == "confirmed"
+    assert (where["step"], where["epoch"]) == (case.step, case.epoch)
+    assert run["num_steps"] == case.step + 1
+    assert origin["samples"] == case.samples
+    assert_place(origin, case)
+    assert_trials(incident["trials"])
+
+    fix = incident["fix"]
+    assert fix["kind"] == case.kind
+    if case.kind == "source":
+        assert fix["verified"], fix
+        apply(fix["diff"], script)
+        run_to_the_end(script)
+
+
+def test_every_script_has_a_case() -> None:
+    assert {case.script for case in CASES} == {p.name for p in (HERE / "scripts").glob("*.py")}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(p.name for p in (HERE / "healthy").glob("*.py")))
+def test_healthy_training_is_left_alone(name: str, tmp_path: Path) -> None:
+    shutil.copy(HERE / "healthy" / name, tmp_path)
+    done, run = guarded(tmp_path, name)
+    assert done.returncode == 0, done.stderr
+    assert (run["exit_code"], run["incidents"]) == (0, [])
+    assert run["num_steps"] >= 8
+    assert "stayfinite" not in done.stderr
+    assert not (tmp_path / "kept").exists()
+
+
+def guarded(folder: Path, script: str) -> tuple[subprocess.CompletedProcess[str], dict[str, Any]]:
+    """`stayfinite run` on a script, and its run file."""
+    command = ["run", "--json", "run.json", "--keep", "kept", script]
+    done = python(folder, "-m", "stayfinite", *command)
+    return done, json.loads((folder / "run.json").read_text(encoding="utf-8"))
+
+
+def python(folder: Path, *args: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *args], cwd=folder, capture_output=True, text=True, timeout=240
+    )
+
+
+def assert_place(origin: dict[str, Any], case: Case) -> None:
+    if case.kind == "data":
+        assert origin["tensor"] == (case.tensor or origin["tensor"])
+        assert origin["tensor"] is not None
+        return
+    lines = (HERE / "scripts" / case.script).read_text(encoding="utf-8").splitlines()
+    (marked,) = (number for number, line in enumerate(lines, 1) if line.endswith(MARK))
+    assert (origin["file"], origin["line"]) == (case.script, marked)
+    line = lines[marked - 1].encode()
+    assert line[: origin["column"]].strip() or origin["column"] == len(line) - len(line.lstrip())
+    assert origin["end_column"] <= len(line.removesuffix(MARK.encode()).rstrip())
+
+
+def assert_trials(trials: list[dict[str, Any]]) -> None:
+    tried = [trial["change"] for trial in trials]
+    assert tried[:4] == ["learning rate / 10", "clipnorm=1", "clipvalue=0.5", "float64"]
+    assert not [trial for trial in trials if "could not be tried" in trial["detail"]]
+
+
+def apply(diff: str, file: Path) -> None:
+    """Apply a unified diff, strictly: every line that it leaves or takes away must be there."""
+    lines = file.read_text(encoding="utf-8").splitlines()
+    rest, patched = list(lines), []
+    for line in diff.splitlines()[2:]:
+        if line.startswith("@@"):
+            start = int(line.split()[1].split(",")[0].lstrip("-")) - 1
+            position = len(lines) - len(rest)
+            patched += rest[: start - position]
+            rest = lines[start:]
+        elif line.startswith("+"):
+            patched.append(line[1:])
+        else:
+            assert rest.pop(0) == line[1:]
+            patched += [line[1:]] if line.startswith(" ") else []
+    file.write_text("\n".join([*patched, *rest]) + "\n", encoding="utf-8")
+
+
+def run_to_the_end(script: Path) -> None:
+    done = python(script.parent, "-c", RUN_AND_LOOK, script.name)
+    assert done.returncode == 0, done.stderr
