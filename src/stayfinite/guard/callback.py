@@ -52,7 +52,6 @@ class Guard(keras.callbacks.Callback):
         # Not `self.model`: on JAX that property writes the whole state back.
         self._watch = watch_of(self._model, self.keep, _script())
         self._watch.arm()
-        self._watch.enter_fit()
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Called by Keras."""
@@ -61,10 +60,6 @@ class Guard(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Called by Keras. Nothing leaves an epoch unread."""
         self._watch.end_epoch()
-
-    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
-        """Called by Keras when `fit` ends by itself."""
-        self._watch.leave_fit()
 
 
 def _script() -> str | None:

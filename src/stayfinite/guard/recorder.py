@@ -40,15 +40,27 @@ class Recorded:
     num_bytes: int
 
 
+@dataclasses.dataclass
+class Count:
+    """How many steps a model has made; outlives the model."""
+
+    num_steps: int = 0
+
+
 class Recorder:
     """Batches of the steps whose flags are unread, and of up to eight healthy steps before."""
 
     def __init__(self) -> None:
-        self.num_steps = 0
+        self.count = Count()
         self.epoch: int | None = None
         self._batch = 0
         self._steps: collections.deque[Recorded] = collections.deque()
         self._pending: collections.deque[tuple[int, Flag]] = collections.deque()
+
+    @property
+    def num_steps(self) -> int:
+        """Steps recorded so far; the number of the next one."""
+        return self.count.num_steps
 
     def begin_epoch(self, epoch: int | None) -> None:
         """Count batches from 0 again; `epoch` is None outside `fit`."""
@@ -61,7 +73,7 @@ class Recorder:
             batch = None if self.epoch is None else self._batch
             num_bytes = _num_bytes(data)
             self._steps.append(Recorded(self.num_steps, self.epoch, batch, data, num_bytes))
-            self.num_steps += 1
+            self.count.num_steps += 1
             self._batch += 1
             yield data
 
@@ -88,7 +100,7 @@ class Recorder:
         bad = next(r for r in self._steps if r.step == step)
         healthy = [r for r in reversed(self._steps) if r.step < step]
         self._steps.clear()
-        self.num_steps = step + 1
+        self.count.num_steps = step + 1
         return bad, healthy
 
     def _forget_before(self, step: int) -> None:

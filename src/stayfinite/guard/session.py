@@ -8,6 +8,7 @@ from typing import Any
 
 from stayfinite.guard import creation
 from stayfinite.guard.callback import Guard
+from stayfinite.guard.recorder import Count
 from stayfinite.guard.watch import Watch, watch_of
 from stayfinite.incident import Incident
 
@@ -29,12 +30,13 @@ class Session:
         self.keep = keep
         self.script = script
         self.incidents: list[Incident] = []
-        self._watches: list[Watch] = []
+        # Not the watches: a script that makes a hundred models must be free to forget them.
+        self._counts: list[Count] = []
 
     @property
     def num_steps(self) -> int:
         """Training steps that the script's models have made so far."""
-        return sum(watch.recorder.num_steps for watch in self._watches)
+        return sum(count.num_steps for count in self._counts)
 
     def install(self) -> None:
         """Hook the training of every model. Called once Keras is imported."""
@@ -70,7 +72,7 @@ class Session:
 
     def _watch(self, model: Any) -> Watch:
         watch = watch_of(model, self.keep, self.script)
-        if watch not in self._watches:
-            self._watches.append(watch)
+        if not any(count is watch.recorder.count for count in self._counts):
+            self._counts.append(watch.recorder.count)
             watch.listeners.append(self.incidents.append)
         return watch

@@ -27,8 +27,9 @@ class Watch:
         self.keep = keep
         self.script = script
         self.listeners: list[Callable[[Incident], None]] = []
+        # Weak, both: a watch lives as long as its model, and must not be what keeps it alive.
         self._model = weakref.ref(model)
-        self._function: Any = None
+        self._function: Callable[[], Any] = lambda: None
         self._arming = False
 
     def arm(self) -> None:
@@ -37,27 +38,24 @@ class Watch:
             return
         self._arming = True
         try:
-            self._function = base.current().attach(self._model(), self.recorder, self._on_bad)
+            function = base.current().attach(self._model(), self.recorder, self._on_bad)
+            self._function = weakref.ref(function)
         finally:
             self._arming = False
 
-    def enter_fit(self) -> None:
-        """`fit` has begun: flags may be read late, because `leave_epoch` reads the rest."""
-        self._function.in_fit = True
-
     def begin_epoch(self, epoch: int) -> None:
-        """`fit` begins an epoch, counted from 0."""
+        """`fit` begins an epoch, counted from 0: flags may be read late until `end_epoch`."""
         self.recorder.begin_epoch(epoch)
+        function = self._function()
+        if function is not None:
+            function.begin_epoch()
 
     def end_epoch(self) -> None:
         """Read every flag of the epoch, so that nothing is saved or validated on a bad one."""
-        self._function.poll(wait=True)
-
-    def leave_fit(self) -> None:
-        """`fit` is over; single batches are checked one by one from here."""
         self.recorder.begin_epoch(None)
-        if self._function is not None:
-            self._function.in_fit = False
+        function = self._function()
+        if function is not None:
+            function.end_epoch()
 
     def _on_bad(self, state: Any, step: int, rerun: Callable[[Any], bool]) -> None:
         # Imported here: a training that stays finite never pays for the explanation's code.
@@ -65,7 +63,7 @@ class Watch:
         from stayfinite.report import text
 
         bad, healthy = self.recorder.take(step)
-        self.leave_fit()
+        self.end_epoch()
         failure = Failure(
             model=self._model(),
             state=state,

@@ -31,7 +31,8 @@ from stayfinite.replay.step import Outcome, Step
 from stayfinite.rules.finding import Finding
 from stayfinite.trace.evidence import Evidence, as_float
 from stayfinite.trace.provenance import facts
-from stayfinite.trace.source_text import source_line
+from stayfinite.trace.source_text import callee, source_line
+from stayfinite.trace.trace import Op
 
 _NO_ORIGIN = Origin("", None, None, None, None, None, None, None, None, ())
 
@@ -70,7 +71,7 @@ def _explained(failure: Failure, step: Step, blank: Incident) -> Incident:
         tried.append(rows_trial)
     path = _shown(_origin_file(evidence))
     mended = mend(step, diagnosis, [batch for _, batch in healthy], path)
-    fix, certainty = _fix(finding, mended, rows_trial)
+    fix, certainty = _fix(finding, evidence.primal or evidence.op, mended, rows_trial)
     if mended is not None and mended.trial is not None:
         tried.append(mended.trial)
     return dataclasses.replace(
@@ -105,19 +106,35 @@ def _because(step: Step, evidence: Evidence, finding: Finding) -> list[str]:
     return lines
 
 
+def _library_remedy(finding: Finding, op: Op | None) -> str | None:
+    """Advice for an op inside a library's layer or loss, whose source is not the user's to edit."""
+    if op is None or op.span is None or op.stack or finding.mechanism is None:
+        return None
+    called = callee(op.span)
+    if called is None or called in ("fit", "compile", "train_on_batch"):
+        return None
+    return (
+        f"replace `{called}`, which is not finite here, by your own function with that argument "
+        "kept away from the point above"
+    )
+
+
 def _fix(
-    finding: Finding, mended: Mended | None, rows_trial: Trial | None
+    finding: Finding, op: Op | None, mended: Mended | None, rows_trial: Trial | None
 ) -> tuple[Fix | None, Certainty]:
     """The fix, and how sure the cause is: confirmed when removing it made the step finite."""
     if mended is not None:
         return mended.fix, "confirmed" if mended.fix.verified else "likely"
-    if finding.remedy is None:
+    remedy = finding.remedy or _library_remedy(finding, op)
+    if remedy is None:
         return None, "unknown" if finding.cause == "unknown" else "likely"
+    if finding.remedy is None:
+        return Fix(False, "source", remedy, None), "likely"
     by_rows = finding.phase == "data" and rows_trial is not None
     verified = by_rows and rows_trial is not None and rows_trial.outcome == "finite"
     kind: FixKind = "data" if finding.phase in ("data", "load") else "setting"
     certain = verified or finding.phase == "load"
-    return Fix(verified, kind, finding.remedy, None), "confirmed" if certain else "likely"
+    return Fix(verified, kind, remedy, None), "confirmed" if certain else "likely"
 
 
 def _origin(evidence: Evidence, finding: Finding) -> Origin:

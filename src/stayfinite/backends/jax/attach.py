@@ -34,19 +34,36 @@ class GuardedTrainFunction:
         self._sentinel = sentinel.new_sentinel()
         self._first_step = recorder.num_steps
         self._state: Any = None
-        self.in_fit = False
+        self._epoch_begins = False
+        self._epoch_data: Any = None
 
     def __call__(self, state: Any, iterator: Iterator[Any]) -> Any:
         """One call of Keras's train function: `(logs, state)`."""
+        if self._epoch_begins:
+            self._epoch_begins, self._epoch_data = False, iterator
+        # A `fit` that an exception ended says nothing; the next call then has other data.
+        in_epoch = iterator is self._epoch_data
+        if not in_epoch:
+            self._epoch_data = None
+            self._recorder.begin_epoch(None)
         self._state = state
         self.poll(wait=False)
         batches = self._recorder.recording(iterator)
         (logs, first_bad), state = self._inner((*state, self._sentinel), batches)
         self._state, self._sentinel = tuple(state[:4]), state[4]
         self._recorder.expect(_Offset(first_bad, self._first_step))
-        if not self.in_fit:
+        if not in_epoch:
             self.poll(wait=True)
         return logs, self._state
+
+    def begin_epoch(self) -> None:
+        """The next call is the first of an epoch: flags may be read late until `end_epoch`."""
+        self._epoch_begins = True
+
+    def end_epoch(self) -> None:
+        """Nothing more comes from the data of the epoch, and every flag is to be read now."""
+        self._epoch_begins, self._epoch_data = False, None
+        self.poll(wait=True)
 
     def poll(self, *, wait: bool) -> None:
         """Look at the flags that have come in; with `wait`, at all of them."""

@@ -12,9 +12,11 @@ def by_norm(gradient: np.ndarray, norm: float) -> np.ndarray:
     """`Optimizer(clipnorm=norm)`: scaled down to L2 norm `norm` where it is longer."""
     with np.errstate(all="ignore"):
         length = np.sqrt(np.sum(np.square(gradient)))
-        return (gradient * norm / np.maximum(length, norm)).astype(gradient.dtype)
+        clipped: np.ndarray = gradient * norm / np.maximum(length, norm)
+    return clipped.astype(gradient.dtype)
 
 
 def by_value(gradient: np.ndarray, value: float) -> np.ndarray:
     """`Optimizer(clipvalue=value)`: each element into `[-value, value]`."""
-    return np.clip(gradient, -value, value).astype(gradient.dtype)
+    clipped: np.ndarray = np.clip(gradient, -value, value)
+    return clipped.astype(gradient.dtype)

@@ -1,9 +1,8 @@
 """A jaxpr as one flat list of equations, each with its place in the user's code.
 
 Calls (`jit`, `custom_jvp_call`, rematerialisation) are inlined; loops and branches stay one
-equation. JAX caches the jaxpr of a jitted library function, tracebacks included, so an inlined
-equation may carry the line of an earlier caller: it is believed only where its user frames end
-with those of the call that it stands in.
+equation. JAX caches the jaxpr of a jitted function, and the tracebacks inside it begin at that
+function: the frames of an inlined equation are its own and then those of the call it stands in.
 """
 
 from __future__ import annotations
@@ -84,7 +83,13 @@ class _Flattener:
         program.outputs = [self._read(atom, env) for atom in closed.jaxpr.outvars]
         return program
 
-    def _inline(self, jaxpr: Any, env: dict[Any, int], outer: Place | None, stack: str) -> None:
+    def _inline(
+        self,
+        jaxpr: Any,
+        env: dict[Any, int],
+        outer: Place | None,
+        stack: str,
+    ) -> None:
         for eqn in jaxpr.eqns:
             place = self._place(eqn.source_info, outer)
             name_stack = f"{stack}/{private.scope(eqn.source_info)}"
@@ -138,11 +143,11 @@ class _Flattener:
             self._keep.append(source_info.traceback)  # keeps the id from being used again
             self._places[key] = _place_of(source_info, self._boundary)
         place = self._places[key]
-        if outer is None:
+        if outer is None or place.stack[-len(outer.stack) :] == outer.stack != ():
             return place
-        if len(place.stack) > len(outer.stack) and place.stack[-len(outer.stack) :] == outer.stack:
-            return place
-        return outer
+        if not place.stack:
+            return outer
+        return Place(place.stack + outer.stack, place.in_library_object)
 
 
 def _place_of(source_info: Any, boundary: CodeType) -> Place:
@@ -151,8 +156,6 @@ def _place_of(source_info: Any, boundary: CodeType) -> Place:
         if code is boundary:
             break
         inside.append((code, instruction))
-    else:
-        return Place((), False)
     in_library_object = False
     for code, _ in inside:
         if is_user_file(code.co_filename):

@@ -15,6 +15,7 @@ from stayfinite.backends.jax.batch_axis import batch_axes
 from stayfinite.backends.jax.names import canonical
 from stayfinite.backends.jax.program import Equation, Program, flatten
 from stayfinite.backends.jax.scopes import Scopes, is_backward, layer_path
+from stayfinite.backends.jax.unroll import unrolled
 from stayfinite.guard.creation import site_of
 from stayfinite.incident import Phase
 from stayfinite.trace.trace import Leaf, Op, Role, Span, Trace, Value
@@ -62,7 +63,7 @@ def trace_step(model: Any, state: Any, data: Any) -> Traced:
         loss = logs.get("loss") if isinstance(logs, dict) else None
         return loss, grads, tuple(new[:3]), (logs, new[3])
 
-    with scopes.active():
+    with scopes.active(), unrolled(model, _num_time_steps(data)):
         closed, shapes = jax.make_jaxpr(step, return_shape=True)(state, data)
     program = flatten(closed, step.__code__)
     numbers = iter(program.outputs)
@@ -137,6 +138,11 @@ def data_names(model: Any, data: Any) -> list[tuple[Role, str]]:
                 name = inputs[position].name
             found.append((role, name))
     return found
+
+
+def _num_time_steps(data: Any) -> int | None:
+    lengths = [np.shape(leaf)[1] for leaf in jax.tree.leaves(data) if np.ndim(leaf) > 1]
+    return max(lengths, default=None)
 
 
 def _is_given(name: str) -> bool:

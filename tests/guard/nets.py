@@ -1,0 +1,95 @@
+"""Small networks and data, and the whole state of a model as arrays."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+from keras import layers
+
+ROWS = 48
+BATCH = 8
+
+
+def images() -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(0)
+    return rng.normal(size=(ROWS, 8, 8, 1)).astype("float32"), rng.integers(0, 3, ROWS)
+
+
+def table() -> tuple[np.ndarray, np.ndarray]:
+    x = np.random.default_rng(0).normal(size=(ROWS, 5)).astype("float32")
+    return x, x.sum(axis=1)
+
+
+def series() -> tuple[np.ndarray, np.ndarray]:
+    x = np.random.default_rng(0).normal(size=(ROWS, 6, 2)).astype("float32")
+    return x, x[:, -1, 0]
+
+
+def conv_net(optimizer: Any = None, **compile_options: Any) -> keras.Model:
+    """Convolution, moving statistics and dropout: weights, statistics and random seeds."""
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential(
+        [
+            keras.Input((8, 8, 1)),
+            layers.Conv2D(4, 3),
+            layers.BatchNormalization(),
+            layers.ReLU(),
+            layers.Dropout(0.3),
+            layers.GlobalAveragePooling2D(),
+            layers.Dense(3),
+        ]
+    )
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    optimizer = optimizer or keras.optimizers.SGD(0.05, momentum=0.9)
+    model.compile(optimizer, loss=loss, **compile_options)
+    return model
+
+
+def mlp(optimizer: Any = None, **compile_options: Any) -> keras.Model:
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential(
+        [
+            keras.Input((5,)),
+            layers.Dense(8, "relu"),
+            layers.BatchNormalization(),
+            layers.Dropout(0.2),
+            layers.Dense(1),
+        ]
+    )
+    model.compile(optimizer or keras.optimizers.Adam(1e-2), loss="mse", **compile_options)
+    return model
+
+
+def recurrent(optimizer: Any = None, **compile_options: Any) -> keras.Model:
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential(
+        [keras.Input((6, 2)), layers.LSTM(6, recurrent_dropout=0.2), layers.Dense(1)]
+    )
+    model.compile(optimizer or keras.optimizers.RMSprop(1e-2), loss="mae", **compile_options)
+    return model
+
+
+def state_of(model: keras.Model) -> dict[str, np.ndarray]:
+    """Weights, moving statistics, random seeds and optimizer variables, by number and name.
+
+    Without the names of the layers: Keras numbers them over the whole process.
+    """
+    variables = [*model.trainable_variables, *model.non_trainable_variables]
+    variables += model.optimizer.variables
+    return {
+        f"{n} {v.path.split('/')[-1]}": np.array(v.value) for n, v in enumerate(variables)
+    }
+
+
+def assert_bit_equal(found: dict[str, np.ndarray], expected: dict[str, np.ndarray]) -> None:
+    assert found.keys() == expected.keys()
+    different = [
+        name
+        for name in found
+        if found[name].dtype != expected[name].dtype
+        or found[name].shape != expected[name].shape
+        or found[name].tobytes() != expected[name].tobytes()
+    ]
+    assert not different
