@@ -134,7 +134,11 @@ def save(siamese_network, folder):
 
 
 def reload(folder, triplet_loss):
-    custom_objects = {"l2_normalize": l2_normalize, "triplet_loss": triplet_loss}
+    custom_objects = {
+        "l2_normalize": l2_normalize,
+        "triplet_loss": triplet_loss,
+        "identity_loss": identity_loss,
+    }
     architecture = (folder / "siamese_network_arch.json").read_text()
     siamese_network = model_from_json(architecture, custom_objects)
     siamese_network.load_weights(folder / "siamese_model.weights.h5")

@@ -71,25 +71,13 @@ def recurrent(optimizer: Any = None, **compile_options: Any) -> keras.Model:
     return model
 
 
-def state_of(model: keras.Model) -> dict[str, np.ndarray]:
-    """Weights, moving statistics, random seeds and optimizer variables, by number and name.
-
-    Without the names of the layers: Keras numbers them over the whole process.
-    """
+def state_of(model: keras.Model) -> list[np.ndarray]:
+    """Weights, moving statistics, random seeds and optimizer variables, copied."""
     variables = [*model.trainable_variables, *model.non_trainable_variables]
-    variables += model.optimizer.variables
-    return {
-        f"{n} {v.path.split('/')[-1]}": np.array(v.value) for n, v in enumerate(variables)
-    }
+    return [np.array(v.value) for v in [*variables, *model.optimizer.variables]]
 
 
-def assert_bit_equal(found: dict[str, np.ndarray], expected: dict[str, np.ndarray]) -> None:
-    assert found.keys() == expected.keys()
-    different = [
-        name
-        for name in found
-        if found[name].dtype != expected[name].dtype
-        or found[name].shape != expected[name].shape
-        or found[name].tobytes() != expected[name].tobytes()
-    ]
-    assert not different
+def assert_bit_equal(found: list[np.ndarray], expected: list[np.ndarray]) -> None:
+    pairs = list(zip(found, expected, strict=True))
+    assert [one.shape for one, _ in pairs] == [other.shape for _, other in pairs]
+    assert [n for n, (one, other) in enumerate(pairs) if one.tobytes() != other.tobytes()] == []

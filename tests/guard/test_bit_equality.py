@@ -64,4 +64,4 @@ def test_nothing_is_kept_and_the_model_is_saved_as_it_is(tmp_path):
     assert not (tmp_path / "kept").exists()
     model.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras")
-    nets.assert_bit_equal(nets.state_of(loaded), nets.state_of(model))
+    nets.assert_bit_equal(loaded.get_weights(), model.get_weights())

@@ -48,7 +48,7 @@ def current() -> Backend:
         if error.name is None or not error.name.startswith("stayfinite.backends"):
             raise
         raise UsageError(
-            f"stayfinite cannot guard the Keras backend {name!r} yet; set KERAS_BACKEND=jax"
+            f"trainings on the Keras backend {name!r} cannot be guarded yet; set KERAS_BACKEND=jax"
         ) from None
     backend: Backend = module.BACKEND
     return backend

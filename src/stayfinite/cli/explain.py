@@ -23,5 +23,5 @@ def explain(incident: Path, as_json: bool) -> int:
     from stayfinite.report.json import render
 
     found = folder.read(incident)
-    click.echo(render(found) if as_json else report_for(sys.stdout, found), nl=False)
+    click.echo(render(found) if as_json else report_for(sys.stdout, found))
     return 0

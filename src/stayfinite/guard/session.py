@@ -6,6 +6,7 @@ import functools
 from pathlib import Path
 from typing import Any
 
+from stayfinite.backends import base
 from stayfinite.guard import creation
 from stayfinite.guard.callback import Guard
 from stayfinite.guard.recorder import Count
@@ -39,9 +40,14 @@ class Session:
         return sum(count.num_steps for count in self._counts)
 
     def install(self) -> None:
-        """Hook the training of every model. Called once Keras is imported."""
+        """Hook the training of every model. Called once Keras is imported.
+
+        Raises:
+            UsageError: stayfinite has no backend for the Keras backend in use.
+        """
         import keras
 
+        base.current()
         creation.record()
         self._hook_callbacks(keras.callbacks.CallbackList)
         for owner in keras.Model.__mro__:

@@ -256,7 +256,8 @@ def _keep(failure: Failure, step: Step, blank: Incident) -> tuple[Path | None, I
         # A full disk, or a model that cannot be saved, must not take the explanation away.
         note = f"nothing could be kept on disk: {type(error).__name__}: {error}"
         return None, dataclasses.replace(blank, notes=(note,))
-    kept = Kept(str(made.weights), failure.bad.step - 1, str(made.path))
+    weights = None if made.weights is None else str(made.weights)
+    kept = Kept(weights, failure.bad.step - 1, str(made.path))
     return made.path, dataclasses.replace(blank, kept=kept)
 
 

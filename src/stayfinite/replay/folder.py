@@ -41,11 +41,10 @@ def create(
         OSError: the folder cannot be written.
     """
     path = _fresh(keep, f"incident-{step:06d}")
-    save_file({k: np.ascontiguousarray(v) for k, v in batch.items()}, path / "batch.safetensors")
-    save_file({k: np.ascontiguousarray(v) for k, v in state.items()}, path / "state.safetensors")
-    weights = path / WEIGHTS
-    model.save_weights(weights)
-    return Folder(path, weights)
+    for name, arrays in (("batch", batch), ("state", state)):
+        contiguous = {key: np.asarray(array, order="C") for key, array in arrays.items()}
+        save_file(contiguous, path / f"{name}.safetensors")
+    return Folder(path, _save_weights(model, path / WEIGHTS))
 
 
 def write(path: Path, incident: Incident) -> None:
@@ -70,6 +69,15 @@ def read(path: Path) -> Incident:
     raise UsageError(
         f"{manifest}: {reason}; pass the folder of an incident, as printed at the end of its report"
     )
+
+
+def _save_weights(model: Any, path: Path) -> Path | None:
+    try:
+        model.save_weights(path)
+    except Exception:
+        # A user's layer may not be savable; its values are in state.safetensors all the same.
+        return None
+    return path
 
 
 def _fresh(keep: Path, name: str) -> Path:

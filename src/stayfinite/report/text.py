@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 
 from rich.cells import cell_len
 
-from stayfinite.incident import Incident
+from stayfinite.incident import Incident, Kept
 from stayfinite.report import sentences, trials
 from stayfinite.report.advice import help_text, quoted
 from stayfinite.report.budget import Block, Use, fit
@@ -43,6 +45,7 @@ def render(incident: Incident, *, width: int = 100, color: bool = False) -> str:
         ...
     """
     width = max(width, MIN_WIDTH)
+    incident = replace(incident, kept=_as_typed(incident.kept))
     gutter = max(2, len(str(incident.origin.line or 0)))
     blocks = list(_blocks(incident, gutter, width))
     path = clean_name(incident.kept.incident)
@@ -53,6 +56,18 @@ def render(incident: Incident, *, width: int = 100, color: bool = False) -> str:
 
     lines = fit(blocks, MAX_LINES, more)
     return "\n".join(paint(line, color=color) for line in lines)
+
+
+def _as_typed(kept: Kept) -> Kept:
+    """Paths below the working directory as a user would type them there."""
+    weights = None if kept.weights is None else _near(kept.weights)
+    return replace(kept, weights=weights, incident=_near(kept.incident))
+
+
+def _near(path: str) -> str:
+    here = Path.cwd()
+    found = Path(path)
+    return str(found.relative_to(here)) if path and found.is_relative_to(here) else path
 
 
 def _blocks(incident: Incident, gutter: int, width: int) -> Iterator[Block]:

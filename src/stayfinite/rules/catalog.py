@@ -20,6 +20,7 @@ ORDER = (
     "singular-gradient",
     "log-of-zero",
     "division-by-zero",
+    "divergence",
     "overflow",
     "unknown",
 )

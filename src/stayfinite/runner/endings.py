@@ -8,13 +8,16 @@ calls `sys.excepthook`. So for that one call, the hook is ours.
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from types import CodeType, TracebackType
 from typing import Any
 
 _in_use: object = None
+_OURS = str(Path(__file__).resolve().parents[1]) + os.sep
 
 
 def code_of_exit(error: SystemExit) -> int:
@@ -67,13 +70,22 @@ class _LastHook:
 
 
 def _without(own: CodeType, trace: TracebackType | None) -> TracebackType | None:
-    """`trace` from the frame below `own` on, or all of it where `own` is not on it."""
+    """`trace` from the frame below `own` on, or all of it where `own` is not on it.
+
+    The guard's frames, between Keras and data that raises, are left out as well.
+    """
+    entries = []
     entry = trace
     while entry is not None:
+        entries.append(entry)
         if entry.tb_frame.f_code is own:
-            return entry.tb_next
+            entries.clear()
         entry = entry.tb_next
-    return trace
+    below: TracebackType | None = None
+    for entry in reversed(entries):
+        if not entry.tb_frame.f_code.co_filename.startswith(_OURS):
+            below = TracebackType(below, entry.tb_frame, entry.tb_lasti, entry.tb_lineno)
+    return below
 
 
 def _show_broken_hook(broken: BaseException, error: BaseException) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from stayfinite.errors import NonFiniteError
+from stayfinite.errors import NonFiniteError, UsageError
 from stayfinite.incident import Incident
 from stayfinite.runner import endings
 from stayfinite.runner.console import is_terminal, report_for, say
@@ -18,6 +18,7 @@ from stayfinite.runner.program import Program
 from stayfinite.runner.runfile import RunFile
 
 NON_FINITE = 3
+USAGE = 2
 
 
 class Session(Protocol):
@@ -97,7 +98,12 @@ class Run:
     def _guard(self) -> None:
         script = None if self._program.is_module else self._program.target
         self._session = self._new_session(self._policy, self._keep, script or _main_file())
-        self._session.install()
+        try:
+            self._session.install()
+        except UsageError as error:
+            # Inside the program's `import keras`: better not begun than not guarded.
+            say(f"stayfinite: {error}")
+            raise SystemExit(USAGE) from None
 
     def _end(self, code: int) -> int:
         # A forked child that comes to the end of the script is not the run.

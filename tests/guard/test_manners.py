@@ -1,0 +1,121 @@
+"""The guard is never worse than no guard: bad input, odd models, memory."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+
+import keras
+import numpy as np
+import pytest
+
+import stayfinite
+from tests.guard import nets
+
+
+def test_unknown_policy_is_a_usage_error_of_one_line():
+    with pytest.raises(stayfinite.UsageError, match="policy='explode'") as caught:
+        stayfinite.Guard(policy="explode")
+    assert "\n" not in str(caught.value)
+
+
+def without_weights():
+    model = keras.Sequential([keras.Input((5,)), keras.layers.Rescaling(2.0)])
+    model.compile("sgd", loss="mse")
+    return model
+
+
+def uncompiled():
+    return keras.Sequential([keras.Input((5,)), keras.layers.Dense(1)])
+
+
+X, Y = nets.table()
+ODD = {
+    "no weights": (without_weights, X, X),
+    "not compiled": (uncompiled, X, Y),
+    "no rows": (nets.mlp, X[:0], Y[:0]),
+    "one row": (nets.mlp, X[:1], Y[:1]),
+    "objects": (nets.mlp, X.astype(object), Y),
+    "strings": (nets.mlp, X.astype(str), Y),
+    "wrong shape": (nets.mlp, X[:, :3], Y),
+    "too few targets": (nets.mlp, X, Y[:4]),
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_odd_trainings_end_as_they_do_without_guard(name, tmp_path):
+    build, x, y = ODD[name]
+
+    def ending(callbacks):
+        try:
+            build().fit(x, y, epochs=2, verbose=0, callbacks=callbacks)
+        except Exception as error:
+            return type(error), str(error)
+        return None
+
+    assert ending([stayfinite.Guard(keep=tmp_path)]) == ending([])
+
+
+def test_skip_of_loss_scaling_is_not_an_incident(tmp_path):
+    keras.utils.set_random_seed(0)
+    layers = [keras.Input((5,)), keras.layers.Dense(4, dtype="mixed_float16")]
+    model = keras.Sequential([*layers, keras.layers.Dense(1, dtype="mixed_float16")])
+    scaled = keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(0.01), initial_scale=2.0**60)
+    model.compile(scaled, loss="mse")
+    before = model.get_weights()
+    options = {"epochs": 2, "batch_size": 8, "verbose": 0}
+    model.fit(X, Y, callbacks=[stayfinite.Guard(keep=tmp_path)], **options)
+    # Every step was skipped, and the scale was halved by each.
+    assert float(scaled.dynamic_scale.value) == 2.0 ** (60 - 12)
+    nets.assert_bit_equal(model.get_weights(), before)
+
+
+def test_nan_loss_under_loss_scaling_is_an_incident(tmp_path):
+    model = keras.Sequential([keras.Input((5,)), keras.layers.Dense(1, dtype="mixed_float16")])
+    model.compile(keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(0.01)), loss="mse")
+    targets = np.where(np.arange(nets.ROWS) == 17, np.nan, Y)
+    with pytest.raises(stayfinite.NonFiniteError) as caught:
+        options = {"batch_size": 8, "shuffle": False, "verbose": 0}
+        model.fit(X, targets, callbacks=[stayfinite.Guard(keep=tmp_path)], **options)
+    incident = caught.value.incident
+    assert (incident.where.step, incident.cause.name) == (2, "bad-target")
+
+
+def test_nan_metric_is_not_an_incident(tmp_path):
+    def undefined(y_true, y_pred):
+        return keras.ops.mean(y_pred) * np.nan
+
+    model = nets.mlp(metrics=[undefined])
+    model.fit(X, Y, callbacks=[stayfinite.Guard(keep=tmp_path)], verbose=0)
+
+
+def test_model_that_was_guarded_can_be_forgotten(tmp_path):
+    model = nets.mlp()
+    model.fit(X, Y, callbacks=[stayfinite.Guard(keep=tmp_path)], verbose=0)
+    gone = weakref.ref(model)
+    del model
+    gc.collect()
+    assert gone() is None
+
+
+def test_unwritable_keep_folder_does_not_take_the_stop_or_the_explanation_away(tmp_path):
+    (tmp_path / "file").write_text("not a folder")
+    model = nets.mlp()
+    x = np.where(np.arange(nets.ROWS)[:, None] == 20, np.nan, X)
+    with pytest.raises(stayfinite.NonFiniteError) as caught:
+        guard = stayfinite.Guard(keep=tmp_path / "file" / "below")
+        model.fit(x, Y, batch_size=8, shuffle=False, verbose=0, callbacks=[guard])
+    incident = caught.value.incident
+    assert (incident.where.step, incident.cause.name) == (2, "bad-input")
+    assert incident.kept.weights is None
+    assert any("nothing could be kept on disk" in note for note in incident.notes)
+    assert all(np.isfinite(weight).all() for weight in model.get_weights())
+
+
+def test_second_guard_keeps_in_its_own_folder(tmp_path):
+    model = nets.mlp()
+    for name in ("one", "two"):
+        guard = stayfinite.Guard(keep=tmp_path / name)
+        with pytest.raises(stayfinite.NonFiniteError):
+            model.fit(X * np.inf, Y, verbose=0, callbacks=[guard])
+    assert [path.name for path in sorted(tmp_path.iterdir())] == ["one", "two"]
