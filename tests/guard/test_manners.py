@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import re
 import weakref
 
 import keras
@@ -50,7 +51,7 @@ def test_odd_trainings_end_as_they_do_without_guard(name, tmp_path):
         try:
             build().fit(x, y, epochs=2, verbose=0, callbacks=callbacks)
         except Exception as error:
-            return type(error), str(error)
+            return type(error), re.sub(r"_\d+", "", str(error))
         return None
 
     assert ending([stayfinite.Guard(keep=tmp_path)]) == ending([])

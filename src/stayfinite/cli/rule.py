@@ -32,4 +32,6 @@ def rule(name: str | None) -> int:
 
 def _summary(page: str) -> str:
     """The first sentence below the heading of a page."""
-    return next((line for line in page.splitlines() if line and not line.startswith("#")), "")
+    paragraph = page.split("\n\n")[1] if "\n\n" in page else page
+    sentence, dot, _ = " ".join(paragraph.split()).partition(". ")
+    return sentence + dot.rstrip()

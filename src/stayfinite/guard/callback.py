@@ -51,6 +51,8 @@ class Guard(keras.callbacks.Callback):
         """Called by Keras. Puts the sentinel into the train step before it is compiled."""
         # Not `self.model`: on JAX that property writes the whole state back.
         self._watch = watch_of(self._model, self.keep, _script())
+        if not self._watch.listeners:  # under `stayfinite run`, its `--keep` decides
+            self._watch.keep = self.keep
         self._watch.arm()
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:

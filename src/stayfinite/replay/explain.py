@@ -83,7 +83,7 @@ def _explained(failure: Failure, step: Step, blank: Incident) -> Incident:
         fix=fix,
         because=tuple(_because(step, evidence, finding)),
         arithmetic=finding.detail or None,
-        notes=finding.notes,
+        notes=(*blank.notes, *finding.notes, *_notes(mended)),
         num_healthy_steps=0 if mended is None else mended.num_healthy_steps,
         source_line=_source_line(evidence),
     )
@@ -104,6 +104,10 @@ def _because(step: Step, evidence: Evidence, finding: Finding) -> list[str]:
         found = facts(step.trace, critical.value, critical.rows, step.fetch)
         lines += because.sentences(found, critical.rows, step.trace.num_rows)
     return lines
+
+
+def _notes(mended: Mended | None) -> list[str]:
+    return [] if mended is None or mended.note is None else [mended.note]
 
 
 def _library_remedy(finding: Finding, op: Op | None) -> str | None:
@@ -268,6 +272,11 @@ def _with_error(incident: Incident, error: Exception) -> Incident:
 
 def _finished(incident: Incident, path: Path | None, began: float) -> Incident:
     incident = dataclasses.replace(incident, seconds=round(time.perf_counter() - began, 2))
-    if path is not None:
+    if path is None:
+        return incident
+    try:
         folder.write(path, incident)
+    except OSError as error:
+        note = f"the incident could not be written: {error}"
+        return dataclasses.replace(incident, notes=(*incident.notes, note))
     return incident

@@ -43,11 +43,15 @@ _TOLERANCE = 1e-3
 
 @dataclass(frozen=True)
 class Mended:
-    """The best repair found, the trial of it, and how many healthy steps it left unchanged."""
+    """The best repair found, the trial of it, and how many healthy steps it left unchanged.
+
+    `note` says why it is not verified, where it is not.
+    """
 
     fix: Fix
     trial: Trial | None
     num_healthy_steps: int
+    note: str | None = None
 
 
 def mend(step: Step, diagnosis: Diagnosis, healthy: list[Batch], path: str | None) -> Mended | None:
@@ -103,18 +107,20 @@ class _Search:
             step = self._step.changed(Source(functools.partial(swapped, patch)))
             outcome = step.run(Unchanged())
         except RepairError as error:
-            self._remember(patch, f"{text} (not tried: {error})", None)
+            self._remember(patch, text, f"the fix could not be tried: {error}")
             return None
         except Exception as error:
             # The patched code is the user's function: it may raise anything.
-            self._remember(patch, f"{text} (not tried: {type(error).__name__}: {error})", None)
+            self._remember(
+                patch, text, f"the fix could not be tried: {type(error).__name__}: {error}"
+            )
             return None
         if not outcome.finite or outcome.bad_gradients:
             return self._further(patch, step, outcome, told)
         trial = Trial(NAME, "finite", outcome.in_words())
         same, compared = self._healthy_unchanged(step)
         if not same:
-            self._remember(patch, f"{text} (changes healthy steps)", trial)
+            self._remember(patch, text, "the fix changes what healthy steps compute", trial)
             return None
         fix = Fix(True, "source", text, patch.diff(self._path))
         return Mended(fix, trial, compared)
@@ -127,14 +133,14 @@ class _Search:
         with swapped(patch):
             diagnosis = diagnose(step, outcome, {})
         span = _span(diagnosis)
-        if span is None or not _same_file(span.file, patch.original.path):
+        if span is None or span.file != patch.original.path:
             return None
         return self._from(patch, diagnosis, told)
 
-    def _remember(self, patch: Patch, text: str, trial: Trial | None) -> None:
+    def _remember(self, patch: Patch, text: str, note: str, trial: Trial | None = None) -> None:
         if self._unverified is None:
             fix = Fix(False, "source", text, patch.diff(self._path))
-            self._unverified = Mended(fix, trial, 0)
+            self._unverified = Mended(fix, trial, 0, note)
 
     def _healthy_unchanged(self, patched: Step) -> tuple[bool, int]:
         compared = 0
@@ -181,10 +187,6 @@ def _facts(diagnosis: Diagnosis) -> Facts:
     if not finite.size:
         return Facts(dtype)
     return Facts(dtype, float(finite.min()), float(finite.max()))
-
-
-def _same_file(one: str, other: str) -> bool:
-    return one == other
 
 
 def _alike(one: Outcome, other: Outcome) -> bool:

@@ -33,7 +33,7 @@ def certainty(incident: Incident) -> str:
     cause = incident.cause
     if cause.certainty == "confirmed" or cause.name in ("unknown", "not-reproduced"):
         return ""
-    return f"certainty: {cause.certainty}; no trial that removes this cause made the step finite"
+    return f"certainty: {cause.certainty}; no fix for it was proved on this step"
 
 
 def spread(incident: Incident) -> str:

@@ -15,7 +15,7 @@ from keras import ops
 def soft_margin(y_true, y_pred):
     return ops.mean(ops.log(1 + ops.exp(y_pred)))
 
-x = np.linspace(0, 100, 64, dtype="float32")[:, None]
+x = np.linspace(0, 120, 64, dtype="float32")[:, None]
 model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, kernel_initializer="ones")])
 model.compile(keras.optimizers.SGD(1e-9), loss=soft_margin)
 model.fit(x, np.zeros(64), batch_size=8, shuffle=False, verbose=0)
@@ -30,7 +30,7 @@ from keras import ops
 def soft_margin(y_true, y_pred):
     return ops.mean(ops.softplus(y_pred))
 
-x = np.linspace(0, 100, 64, dtype="float32")[:, None]
+x = np.linspace(0, 120, 64, dtype="float32")[:, None]
 model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, kernel_initializer="ones")])
 model.compile(keras.optimizers.SGD(1e-9), loss=soft_margin)
 model.fit(x, np.zeros(64), batch_size=8, shuffle=False, verbose=0)

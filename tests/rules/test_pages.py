@@ -1,0 +1,69 @@
+"""Every cause has a page, and the two programs on it do what the page says."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stayfinite.rules import catalog
+
+PAGES = catalog.pages()
+FENCE = re.compile(r"^## (\w+)\n\n```python\n(.*?)```$", re.MULTILINE | re.DOTALL)
+# Keras is loaded once for both programs of a page; each has its own `__main__`-like namespace.
+BOTH = """
+import contextlib, runpy
+import stayfinite
+with contextlib.suppress(stayfinite.NonFiniteError):
+    runpy.run_path("fails.py")
+runpy.run_path("passes.py")
+"""
+
+
+def programs(page: str) -> dict[str, str]:
+    return dict(FENCE.findall(page))
+
+
+def guarded(folder: Path, script: str) -> dict[str, Any]:
+    command = [sys.executable, "-m", "stayfinite", "run", "--json", "run.json", script]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=240)
+    run = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    assert done.returncode == run["exit_code"], done.stderr
+    return run
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_page_has_its_parts(name):
+    page = PAGES[name]
+    assert page.startswith(f"# {name}\n\n")
+    expected = set() if name in catalog.BY_REPLAY else {"Fails", "Passes"}
+    assert programs(page).keys() == expected
+    assert max(map(len, page.splitlines())) <= 100
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in PAGES if programs(PAGES[name])])
+def test_failing_program_has_the_cause_and_passing_program_does_not(name, tmp_path):
+    for kind, text in programs(PAGES[name]).items():
+        (tmp_path / f"{kind.lower()}.py").write_text(text, encoding="utf-8")
+    (tmp_path / "both.py").write_text(BOTH, encoding="utf-8")
+    run = guarded(tmp_path, "both.py")
+    # The first program stopped with the cause; the second went to its end.
+    assert [incident["cause"]["name"] for incident in run["incidents"]] == [name]
+    assert run["exit_code"] == 0
+    failed_at = run["incidents"][0]["where"]["step"]
+    assert run["num_steps"] >= failed_at + 1 + 8
+    if name != "unknown":
+        assert run["incidents"][0]["cause"]["certainty"] == "confirmed"
+
+
+@pytest.mark.slow
+def test_failing_program_exits_3(tmp_path):
+    text = programs(PAGES["singular-gradient"])["Fails"]
+    (tmp_path / "fails.py").write_text(text, encoding="utf-8")
+    assert guarded(tmp_path, "fails.py")["exit_code"] == 3
