@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 import time
 from pathlib import Path
 
@@ -16,8 +15,6 @@ from stayfinite.incident import (
     FixKind,
     Incident,
     Kept,
-    Operand,
-    Origin,
     Phase,
     Spread,
     Trial,
@@ -27,14 +24,13 @@ from stayfinite.replay import because, folder, trials
 from stayfinite.replay.change import Batch, Unchanged
 from stayfinite.replay.diagnosis import diagnose
 from stayfinite.replay.mend import Mended, mend
+from stayfinite.replay.origin import NOWHERE, file_of, origin_of, source_line
 from stayfinite.replay.step import Outcome, Step
 from stayfinite.rules.finding import Finding
-from stayfinite.trace.evidence import Evidence, as_float
+from stayfinite.trace.evidence import Evidence
 from stayfinite.trace.provenance import facts
-from stayfinite.trace.source_text import callee, source_line
+from stayfinite.trace.source_text import callee
 from stayfinite.trace.trace import Op
-
-_NO_ORIGIN = Origin("", None, None, None, None, None, None, None, None, ())
 
 
 def explain_failure(failure: Failure) -> Incident:
@@ -69,7 +65,7 @@ def _explained(failure: Failure, step: Step, blank: Incident) -> Incident:
     rows_trial = trials.other_rows(step, finding.rows, healthy)
     if rows_trial is not None:
         tried.append(rows_trial)
-    path = _shown(_origin_file(evidence))
+    path = file_of(evidence)
     mended = mend(step, diagnosis, [batch for _, batch in healthy], path)
     fix, certainty = _fix(finding, evidence.primal or evidence.op, mended, rows_trial)
     if mended is not None and mended.trial is not None:
@@ -78,14 +74,14 @@ def _explained(failure: Failure, step: Step, blank: Incident) -> Incident:
         blank,
         where=dataclasses.replace(blank.where, phase=_phase(finding, evidence)),
         cause=Cause(finding.cause, certainty, finding.message),
-        origin=_origin(evidence, finding),
+        origin=origin_of(evidence, finding),
         trials=tuple(tried),
         fix=fix,
         because=tuple(_because(step, evidence, finding)),
         arithmetic=finding.detail or None,
         notes=(*blank.notes, *finding.notes, *_notes(mended)),
         num_healthy_steps=0 if mended is None else mended.num_healthy_steps,
-        source_line=_source_line(evidence),
+        source_line=source_line(evidence),
     )
 
 
@@ -141,63 +137,6 @@ def _fix(
     return Fix(verified, kind, remedy, None), "confirmed" if certain else "likely"
 
 
-def _origin(evidence: Evidence, finding: Finding) -> Origin:
-    op = evidence.primal or evidence.op
-    rows = finding.rows
-    if op is None:
-        leaf = evidence.leaf
-        operands = () if leaf is None else (_operand(evidence, leaf.value),)
-        return dataclasses.replace(
-            _NO_ORIGIN, op=finding.op, samples=rows, operands=operands, tensor=finding.tensor
-        )
-    span = None if finding.tensor is not None else op.span
-    return Origin(
-        op=finding.op,
-        file=None if span is None else _shown(span.file),
-        line=None if span is None else span.line,
-        column=None if span is None else span.column,
-        end_line=None if span is None else span.end_line,
-        end_column=None if span is None else span.end_column,
-        function=None if span is None else span.function,
-        layer=op.layer,
-        samples=rows,
-        operands=tuple(_operand(evidence, value) for value in op.operands),
-        tensor=finding.tensor,
-    )
-
-
-def _operand(evidence: Evidence, value: int) -> Operand:
-    array = evidence.arrays[value]
-    wide = as_float(array)
-    finite = wide[wide == wide] if wide.dtype.kind == "f" else wide
-    finite = finite[abs(finite) < math.inf]
-    return Operand(
-        shape=tuple(array.shape),
-        dtype=evidence.trace.values[value].dtype,
-        min=float(finite.min()) if finite.size else None,
-        max=float(finite.max()) if finite.size else None,
-        num_nonfinite=int(wide.size - finite.size),
-    )
-
-
-def _origin_file(evidence: Evidence) -> str | None:
-    op = evidence.primal or evidence.op
-    return None if op is None or op.span is None else op.span.file
-
-
-def _shown(file: str | None) -> str | None:
-    """A path as the user would type it: relative where it lies below the working directory."""
-    if file is None:
-        return None
-    path = Path(file).absolute()
-    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
-
-
-def _source_line(evidence: Evidence) -> str | None:
-    op = evidence.primal or evidence.op
-    return None if op is None or op.span is None else source_line(op.span)
-
-
 def _phase(finding: Finding, evidence: Evidence) -> Phase:
     if finding.phase is not None:
         return finding.phase
@@ -243,7 +182,7 @@ def _blank(failure: Failure) -> Incident:
         script=failure.script,
         where=Where(bad.epoch, bad.batch, bad.step, "forward"),
         cause=Cause("unknown", "unknown", "the step was non-finite"),
-        origin=_NO_ORIGIN,
+        origin=NOWHERE,
         spread=Spread("nan", 0, 0, ()),
         trials=(),
         fix=None,
