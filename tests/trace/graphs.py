@@ -35,8 +35,7 @@ def trace(ops: list[Op], leaves: list[Leaf] = (), **options: Any) -> Trace:
     return Trace(
         ops=ops,
         values={
-            n: Value(n, shapes.get(n, (4, 3)), "float32", 0 if n in rows else None)
-            for n in numbers
+            n: Value(n, shapes.get(n, (4, 3)), "float32", 0 if n in rows else None) for n in numbers
         },
         leaves={leaf.value: leaf for leaf in leaves},
         constants=options.get("constants", {}),

@@ -64,7 +64,7 @@ def read(path: Path) -> Incident:
         return Incident.from_json(json.loads(manifest.read_text(encoding="utf-8")))
     except OSError as error:
         reason = error.strerror
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         reason = str(error)
     raise UsageError(
         f"{manifest}: {reason}; pass the folder of an incident, as printed at the end of its report"

@@ -1,0 +1,138 @@
+"""Each private name that the JAX backend uses, by what it is used for.
+
+When a release of JAX or Keras moves one of them, the test that fails here says which.
+"""
+
+from __future__ import annotations
+
+import inspect
+
+import jax
+import jax.numpy as jnp
+import keras
+import pytest
+from jax.extend import core as jex
+
+from stayfinite.backends.jax import private
+
+
+def equations(function, *args):
+    return jax.make_jaxpr(function)(*args).jaxpr.eqns
+
+
+def equation(function, *args, name):
+    return next(e for e in equations(function, *args) if e.primitive.name == name)
+
+
+X = jnp.arange(4.0)
+
+
+def test_every_name_is_there():
+    for name in private.__all__:
+        assert getattr(private, name) is not None
+
+
+def test_trainer_and_optimizers_are_those_of_the_public_classes():
+    assert issubclass(keras.Model, private.JAXTrainer)
+    assert "make_train_function" in vars(private.JAXTrainer)
+    assert issubclass(keras.optimizers.Optimizer, private.BaseOptimizer)
+    assert keras.optimizers.LossScaleOptimizer is private.LossScaleOptimizer
+
+
+def test_train_function_and_state_of_the_trainer():
+    assert list(inspect.signature(private.JAXTrainer.make_train_function).parameters) == [
+        "self",
+        "force",
+    ]
+    assert "_jax_state_synced" in inspect.getsource(private.JAXTrainer.jax_state_sync)
+
+
+def test_optimizer_takes_gradients_by_apply():
+    parameters = list(inspect.signature(private.BaseOptimizer.apply).parameters)
+    assert parameters == ["self", "grads", "trainable_variables"]
+    assert "stateless_apply" in vars(private.LossScaleOptimizer)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        jax.jit(lambda x: x + 1),
+        jax.nn.relu,
+        jax.checkpoint(lambda x: jnp.sin(x)),
+        jax.custom_vjp(lambda x: x * 2),
+    ],
+    ids=["jit", "custom_jvp", "checkpoint", "custom_vjp"],
+)
+def test_calls_are_opened(function):
+    if isinstance(function, jax.custom_vjp):
+        function.defvjp(lambda x: (x * 2, None), lambda _, g: (g * 2,))
+    (call,) = equations(function, X)
+    jaxpr, constants = private.closed_call_of(call)
+    assert isinstance(jaxpr, jex.Jaxpr)
+    assert len(jaxpr.constvars) == len(constants)
+
+
+def test_other_equations_are_not_calls():
+    assert private.closed_call_of(equation(jnp.sin, X, name="sin")) is None
+    loop = equation(lambda x: jax.lax.fori_loop(0, 3, lambda _, v: v * 2, x), X, name="scan")
+    assert private.closed_call_of(loop) is None
+
+
+@pytest.mark.parametrize(
+    ("function", "name"),
+    [
+        (jnp.sin, "sin"),
+        (lambda x: jax.lax.top_k(x, 2), "top_k"),
+        (lambda x: jax.lax.scan(lambda c, v: (c + v, c * v), 0.0, x), "scan"),
+        (lambda x: jax.lax.cond(x[0] > 0, jnp.sin, jnp.cos, x), "cond"),
+    ],
+)
+def test_bind_applies_a_primitive(function, name):
+    found = equation(function, X, name=name)
+    # Inputs of the equation: constants and `X`, or what the equations before it made of `X`.
+    closed = jax.make_jaxpr(function)(X)
+    env = dict(zip(closed.jaxpr.invars, [X], strict=True))
+    for eqn in closed.jaxpr.eqns:
+        operands = [a.val if isinstance(a, jex.Literal) else env[a] for a in eqn.invars]
+        env.update(zip(eqn.outvars, private.bind(eqn.primitive, eqn.params, operands), strict=True))
+    results = [env[v] for v in closed.jaxpr.outvars]
+    expected = jax.tree.leaves(function(X))
+    assert all(jnp.allclose(one, other) for one, other in zip(results, expected, strict=True))
+    assert found.primitive.name == name
+
+
+def test_frames_lead_to_the_line_innermost_first():
+    def inner(x):
+        return jnp.sin(x)
+
+    def outer(x):
+        return inner(x)
+
+    found = equation(outer, X, name="sin")
+    codes = [code for code, _ in private.frames(found.source_info)]
+    assert codes.index(inner.__code__) < codes.index(outer.__code__)
+
+
+def test_scope_tells_name_and_pass():
+    def scoped(x):
+        with jax.named_scope("@7"):
+            return jnp.sum(jnp.sin(x))
+
+    assert "@7" in private.scope(equation(scoped, X, name="sin").source_info)
+    backward = [private.scope(e.source_info) for e in equations(jax.grad(scoped), X)]
+    assert any("transpose(" in scope and "@7" in scope for scope in backward)
+
+
+def test_trace_levels():
+    level = private.trace_level()
+    assert private.same_trace_level(level)
+    seen = []
+    jax.make_jaxpr(lambda x: seen.append(private.same_trace_level(level)) or x)(X)
+    assert seen == [False]
+
+
+def test_tracers_are_told_from_arrays():
+    seen = []
+    jax.make_jaxpr(lambda x: seen.append(private.is_tracing([x])) or x)(X)
+    assert seen == [True]
+    assert not private.is_tracing([X, 1.0, None])

@@ -1,0 +1,116 @@
+"""The stop stands whatever happens to its explanation."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import keras
+import numpy as np
+import pytest
+
+import stayfinite
+from stayfinite.backends.jax.backend import JaxBackend
+from stayfinite.backends.jax.step import JaxStep
+from stayfinite.replay import explain, folder, trials
+from stayfinite.rules import catalog
+
+ROWS = 24
+X = np.random.default_rng(0).normal(size=(ROWS, 3)).astype("float32")
+X[17] = np.nan
+
+
+@pytest.fixture
+def stopped(tmp_path):
+    """Trains until the guard stops it; returns the incident."""
+
+    def stop():
+        keras.utils.set_random_seed(0)
+        model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+        model.compile("sgd", loss="mse")
+        guard = stayfinite.Guard(keep=tmp_path / "kept")
+        with pytest.raises(stayfinite.NonFiniteError) as caught:
+            options = {"batch_size": 8, "shuffle": False, "verbose": 0}
+            model.fit(X, np.zeros(ROWS), callbacks=[guard], **options)
+        assert all(np.isfinite(weight).all() for weight in model.get_weights())
+        return caught.value.incident
+
+    return stop
+
+
+def broken(*args, **kwargs):
+    raise RuntimeError("out of luck")
+
+
+def test_explanation_that_is_whole(stopped, tmp_path):
+    incident = stopped()
+    assert (incident.cause.name, incident.where.step) == ("bad-input", 2)
+    assert folder.read(tmp_path / "kept" / "incident-000002") == incident
+    kept = tmp_path / "kept" / "incident-000002" / "last_good.weights.h5"
+    assert incident.kept.weights == str(kept)
+
+
+@pytest.mark.parametrize(
+    ("owner", "name"),
+    [
+        (explain, "diagnose"),
+        (explain, "mend"),
+        (trials, "common_advice"),
+        (catalog, "diagnose"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else value.__name__.split(".")[-1],
+)
+def test_error_inside_the_explanation_is_a_note(owner, name, stopped, tmp_path, monkeypatch):
+    monkeypatch.setattr(owner, name, broken)
+    incident = stopped()
+    assert (incident.cause.name, incident.cause.certainty) == ("unknown", "unknown")
+    assert incident.where.step == 2
+    assert any("RuntimeError: out of luck" in note for note in incident.notes)
+    assert folder.read(tmp_path / "kept" / "incident-000002") == incident
+    assert "out of luck" in stayfinite.explain(incident)
+
+
+def test_step_that_cannot_be_made_again_is_a_note(stopped, monkeypatch):
+    monkeypatch.setattr(JaxBackend, "step", broken)
+    incident = stopped()
+    assert (incident.cause.name, incident.where.step) == ("unknown", 2)
+    assert any("out of luck" in note for note in incident.notes)
+
+
+@pytest.mark.parametrize("name", ["create", "write"])
+def test_full_disk_takes_nothing_but_the_folder_away(name, stopped, monkeypatch):
+    def full(*args):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(folder, name, full)
+    incident = stopped()
+    assert incident.cause.name == "bad-input"
+    assert any("No space left on device" in note for note in incident.notes)
+
+
+def test_one_trial_that_fails_is_told_and_the_others_go_on(stopped, monkeypatch):
+    plain = JaxStep.run
+
+    def run(self, change):
+        return broken() if type(change).__name__ == "WiderDtype" else plain(self, change)
+
+    monkeypatch.setattr(JaxStep, "run", run)
+    incident = stopped()
+    details = {trial.change: trial.detail for trial in incident.trials}
+    assert details["float64"] == "could not be tried: RuntimeError: out of luck"
+    assert details["without row 1"].startswith("loss ")
+    assert incident.cause.name == "bad-input"
+
+
+def test_step_that_is_finite_when_run_again_is_not_reproduced(stopped, monkeypatch):
+    plain = JaxBackend.step
+
+    def step_on_clean_data(self, failure):
+        clean = dataclasses.replace(failure.healthy[0], step=failure.bad.step)
+        return plain(self, dataclasses.replace(failure, bad=clean))
+
+    monkeypatch.setattr(JaxBackend, "step", step_on_clean_data)
+    incident = stopped()
+    assert (incident.cause.name, incident.fix) == ("not-reproduced", None)
+    assert "the compiled step, run again on the same state and batch, was non-finite again" in (
+        incident.because
+    )
