@@ -52,7 +52,7 @@ def _absurd(evidence: Evidence, cause: str, roles: tuple[str, ...], noun: str) -
         for leaf in evidence.trace.leaves_of(value):
             if leaf.role not in roles:
                 continue
-            array = np.abs(as_float(evidence.fetch([leaf.value])[leaf.value]))
+            array = np.abs(evidence.fetch([leaf.value])[leaf.value].astype(np.float64))
             healthy = evidence.ranges.get(leaf.name)
             limit = max(_ABSURD, _TIMES_HEALTHY * (healthy or 0.0))
             bad = array > limit

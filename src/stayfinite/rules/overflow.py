@@ -83,7 +83,8 @@ def match(evidence: Evidence) -> Finding | None:
     dtype = evidence.trace.values[op.results[0]].dtype
     rows = evidence.rows(op.results[0], bad)
     critical = evidence.operand(op, position)
-    where = as_float(critical)[bad] if critical.shape == bad.shape else as_float(critical)
+    # Operands of a product have shapes of their own.
+    where = as_float(critical)[bad] if critical.shape == bad.shape else np.ravel(as_float(critical))
     worst = float(where[np.argmax(np.abs(where))])
     return Finding(
         cause="overflow",

@@ -1,0 +1,8 @@
+"""The networks of the package, built like `keras.applications`; saved, they load in plain Keras."""
+
+from stayfinite.models.backbones import preprocess_input
+from stayfinite.models.embedding import EmbeddingNetwork
+from stayfinite.models.freezing import freeze
+from stayfinite.models.triplet import TripletNetwork
+
+__all__ = ["EmbeddingNetwork", "TripletNetwork", "freeze", "preprocess_input"]

@@ -1,0 +1,89 @@
+"""Causes that a page has no room for, each on a step that was really stopped."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+import stayfinite
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(32, 4)).astype("float32")
+
+
+def dense(kernel, activation=None):
+    initializer = keras.initializers.Constant(kernel)
+    return keras.layers.Dense(3, activation, use_bias=False, kernel_initializer=initializer)
+
+
+def incident_of(layers, loss, x, y, keep):
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input(x.shape[1:]), *layers])
+    # The weights stay as they are, so that a row can be put exactly where it hurts.
+    model.compile(keras.optimizers.SGD(0.0), loss=loss)
+    guard = stayfinite.Guard(keep=keep)
+    with pytest.raises(stayfinite.NonFiniteError) as caught:
+        model.fit(x, y, batch_size=8, shuffle=False, verbose=0, callbacks=[guard])
+    return caught.value.incident
+
+
+def at_row_13(value):
+    x = np.abs(X) + 0.5
+    x[13] = value
+    return x
+
+
+def arc(_, p):
+    return ops.mean(ops.arccos(p[:, 0]))
+
+
+def angle(_, p):
+    return ops.mean(ops.arctan2(p[:, 0], p[:, 1]))
+
+
+def reciprocal_root(_, p):
+    return ops.mean(ops.rsqrt(ops.sum(p, axis=-1)))
+
+
+def log_of_shifted(_, p):
+    return ops.mean(ops.log1p(p[:, 0]))
+
+
+def cosh(_, p):
+    return ops.mean(ops.cosh(p))
+
+
+CASES = {
+    "arccos at 1": (arc, np.where(np.arange(32)[:, None] == 13, 4.0, 0.1), "singular-gradient"),
+    "arctan2 at the origin": (angle, at_row_13(0.0), "singular-gradient"),
+    "rsqrt of 0": (reciprocal_root, at_row_13(0.0), "division-by-zero"),
+    "log1p at -1": (log_of_shifted, at_row_13(-1.0), "log-of-zero"),
+    "cosh": (cosh, at_row_13(200.0), "overflow"),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_cause_and_row(name, tmp_path):
+    loss, x, cause = CASES[name]
+    incident = incident_of([dense(0.25)], loss, x.astype("float32"), np.zeros((32, 3)), tmp_path)
+    assert (incident.cause.name, incident.origin.samples) == (cause, (5,)), incident.cause
+    assert incident.where.step == 1
+
+
+def test_product_that_overflows(tmp_path):
+    def gram(_, p):
+        return ops.mean(ops.matmul(p, ops.transpose(p)))
+
+    layers = [dense(1.0), keras.layers.Rescaling(1e10), keras.layers.Rescaling(1e10)]
+    incident = incident_of(layers, gram, X, np.zeros((32, 3)), tmp_path)
+    assert (incident.cause.name, incident.origin.op) == ("overflow", "matmul")
+    assert incident.notes == ()
+
+
+def test_large_values_that_are_usual_in_the_data_are_not_absurd(tmp_path):
+    x = X * 1e17
+    x[13] = 1e22
+    incident = incident_of([dense(1.0)], "mse", x, np.zeros((32, 3)), tmp_path)
+    assert incident.cause.name != "bad-input"
