@@ -35,12 +35,12 @@ def test_training_on_equal_images_stays_finite(distance):
 
 
 def test_training_brings_the_loss_down():
-    network = siamese(margin_size=0.5)
+    network = siamese(margin="softplus")
     network.compile(keras.optimizers.Adam(1e-2), loss=output_is_loss)
     anchor = images(16)
-    data = [anchor, anchor + 0.1, images(16, seed=1) + 2.0]
-    history = network.fit(data, np.zeros((16, 1)), epochs=10, verbose=0).history["loss"]
-    assert history[-1] < history[0] / 2
+    data = [anchor, 1.1 * anchor, images(16, seed=1)]
+    history = network.fit(data, np.zeros((16, 1)), epochs=30, verbose=0).history["loss"]
+    assert history[-1] < 0.8 * history[0]
 
 
 def test_an_embedding_with_two_inputs_is_refused():
