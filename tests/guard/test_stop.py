@@ -211,3 +211,24 @@ def test_what_is_kept_is_the_last_good_state(tmp_path):
     found, wanted = loaded.get_weights(), model.get_weights()
     assert all(np.array_equal(one, other) for one, other in zip(found, wanted, strict=True))
     nets.assert_bit_equal(nets.state_of(model), expected)
+
+
+def test_a_buffer_that_is_filled_again_is_kept_as_it_was(tmp_path):
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    buffer, target = np.empty((8, 4), "float32"), np.zeros((8, 1), "float32")
+
+    def batches():
+        for step in range(6):
+            buffer[:] = step
+            if step == 3:
+                buffer[2] = np.nan
+            yield buffer, target
+
+    guard = stayfinite.Guard(keep=tmp_path)
+    with pytest.raises(stayfinite.NonFiniteError) as caught:
+        model.fit(batches(), steps_per_epoch=6, verbose=0, callbacks=[guard])
+    incident = caught.value.incident
+    assert (incident.cause.name, incident.where.step) == ("bad-input", 3)
+    assert incident.origin.samples == (2,)

@@ -5,9 +5,9 @@ import itertools
 import numpy as np
 import pytest
 from keras import ops
-from tests.gradients import value_and_gradients
 
 from stayfinite.losses import l2_norm, l2_normalize, triplet_loss
+from tests.gradients import value_and_gradients
 
 DIM = 6
 

@@ -5,9 +5,9 @@ import json
 import keras
 import numpy as np
 import pytest
-from tests.gradients import value_and_gradients
 
 from stayfinite.losses import TripletLoss, triplet_loss
+from tests.gradients import value_and_gradients
 
 
 def stacked(seed=0, batch=5):

@@ -4,7 +4,6 @@ import keras
 import numpy as np
 import pytest
 from keras import ops
-from tests.gradients import value_and_gradients
 
 from stayfinite.losses import (
     cosine_distance,
@@ -13,6 +12,7 @@ from stayfinite.losses import (
     squared_euclidean_distance,
     triplet_loss,
 )
+from tests.gradients import value_and_gradients
 
 
 def unit(x):

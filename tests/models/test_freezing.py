@@ -1,45 +1,108 @@
-"""`freeze`: everything stops training but the layers to keep, in nested models too."""
-
 import keras
 import pytest
 
-from stayfinite import freeze
-from tests.models.networks import embedding, siamese
+from stayfinite.models import EmbeddingNetwork, TripletNetwork, freeze
+from tests.models.small import SHAPE, small_backbone
 
 BatchNormalization = keras.layers.BatchNormalization
 
 
-def test_only_batch_normalization_stays_trainable():
-    network = siamese()
-    kept = freeze(network)
-    assert kept and all("batch_normalization" in name for name in kept)
-    trainable = {variable.path.split("/")[-1] for variable in network.trainable_variables}
-    assert trainable == {"gamma", "beta"}
+class Block(keras.layers.Layer):
+    """A layer of a user's own, with a weight of its own and two layers inside."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.dense = keras.layers.Dense(4, name="inner_dense")
+        self.norm = BatchNormalization(name="inner_norm")
+
+    def build(self, input_shape):
+        self.scale = self.add_weight(shape=(), name="scale")
+        self.dense.build(input_shape)
+        self.norm.build((*input_shape[:-1], 4))
+
+    def call(self, inputs, training=None):
+        return self.scale * self.norm(self.dense(inputs), training=training)
 
 
-def test_several_classes_and_a_predicate():
-    network = embedding()
-    freeze(network, keep=(BatchNormalization, keras.layers.Dense))
-    assert len(network.trainable_variables) == 4
-    assert freeze(network, keep=lambda layer: layer.name == "model_out") == ["model_out"]
-    assert len(network.trainable_variables) == 2
+def trainable(model):
+    return sorted(variable.path.split("/", 1)[-1] for variable in model.trainable_variables)
 
 
-def test_resnet50_keeps_its_53_batch_normalizations():
-    network = keras.applications.ResNet50(weights=None, input_shape=(32, 32, 3), include_top=False)
-    assert len(freeze(network)) == 53
-    assert len(network.trainable_variables) == 106
+def test_all_but_batch_normalization_by_default():
+    model = EmbeddingNetwork(small_backbone, SHAPE, 6, weights=None)
+    assert freeze(model) == ["norm"]
+    assert trainable(model) == ["beta", "gamma"]
+    assert not model.get_layer("conv").trainable
+    assert not model.get_layer("embedding_dense").trainable
 
 
-def test_nothing_to_keep_is_an_error_unless_asked_for():
-    network = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
-    with pytest.raises(ValueError, match="nothing would be left to train"):
-        freeze(network)
-    assert freeze(network, keep=()) == []
-    assert network.trainable_variables == []
+def test_nested_models_and_their_order():
+    embedding = EmbeddingNetwork(small_backbone, SHAPE, 6, weights=None)
+    network = TripletNetwork(embedding)
+    assert freeze(network, keep=(BatchNormalization, keras.layers.Dense)) == [
+        "norm",
+        "embedding_dense",
+    ]
+    assert trainable(network) == ["beta", "bias", "gamma", "kernel"]
 
 
-@pytest.mark.parametrize(("model", "keep"), [("ResNet50", BatchNormalization), (None, 3)])
-def test_what_is_no_model_or_no_choice_is_refused(model, keep):
-    with pytest.raises(ValueError, match="Received"):
-        freeze(embedding() if model is None else model, keep=keep)
+def test_a_model_within_a_sequential_within_a_model():
+    inner = keras.Sequential([small_backbone(), keras.layers.Flatten()], name="inner")
+    outer = keras.Sequential([keras.Input(SHAPE), inner, keras.layers.Dense(2)])
+    assert freeze(outer) == ["norm"]
+    assert trainable(outer) == ["beta", "gamma"]
+
+
+def test_a_layer_of_the_users_own_keeps_what_is_kept_inside_it():
+    model = keras.Sequential([keras.Input((3,)), Block(), keras.layers.Dense(2)])
+    assert freeze(model) == ["inner_norm"]
+    assert [variable.name for variable in model.trainable_variables] == ["gamma", "beta"]
+
+
+def test_a_predicate():
+    model = EmbeddingNetwork(small_backbone, SHAPE, 6, weights=None)
+    assert freeze(model, keep=lambda layer: layer.name.endswith("dense")) == ["embedding_dense"]
+    assert trainable(model) == ["bias", "kernel"]
+
+
+def test_what_is_kept_is_trainable_even_if_it_was_not():
+    model = EmbeddingNetwork(small_backbone, SHAPE, 6, weights=None)
+    model.trainable = False
+    freeze(model)
+    assert trainable(model) == ["beta", "gamma"]
+
+
+def test_twice_is_as_once():
+    model = EmbeddingNetwork(small_backbone, SHAPE, 6, weights=None)
+    assert freeze(model) == freeze(model)
+    assert trainable(model) == ["beta", "gamma"]
+
+
+def test_keeping_none_freezes_all():
+    model = EmbeddingNetwork(small_backbone, SHAPE, 6, weights=None)
+    assert freeze(model, keep=()) == []
+    assert trainable(model) == []
+
+
+def test_resnet50_keeps_its_53_normalizations():
+    model = keras.applications.ResNet50(weights=None, include_top=False, input_shape=(32, 32, 3))
+    kept = freeze(model)
+    assert len(kept) == 53
+    assert kept[:2] == ["conv1_bn", "conv2_block1_1_bn"]
+    assert len(model.trainable_variables) == 106
+
+
+@pytest.mark.parametrize(
+    ("model", "keep", "message"),
+    [
+        (3, BatchNormalization, "`model` must be a Keras model or layer. Received: model=3"),
+        (None, "norm", "`model` must be a Keras model"),
+        ("small", "norm", "`keep` must be a layer class.* Received: keep='norm'"),
+        ("small", (BatchNormalization, "norm"), "`keep` must be a layer class"),
+        ("small", keras.layers.LSTM, "No layer of 'small_backbone' is one to keep.*LSTM"),
+    ],
+)
+def test_a_wrong_argument_is_named(model, keep, message):
+    model = small_backbone() if model == "small" else model
+    with pytest.raises(ValueError, match=message):
+        freeze(model, keep)

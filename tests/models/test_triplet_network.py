@@ -1,54 +1,73 @@
-"""The three-input network: its output is the loss, its training learns, its gradient is finite."""
-
 import keras
 import numpy as np
 import pytest
 
 from stayfinite.losses import triplet_loss
-from stayfinite.models import TripletNetwork
-from tests.models.networks import embedding, images, siamese, triplets
+from stayfinite.models import EmbeddingNetwork, TripletNetwork
+from tests.models.small import SHAPE, images, small_backbone
 
 
-def output_is_loss(y_true, y_pred):
-    return y_pred
+def small_embedding(**options):
+    return EmbeddingNetwork(small_backbone, SHAPE, 6, weights=None, **options)
 
 
 @pytest.mark.parametrize("margin", ["hinge", "softplus"])
 @pytest.mark.parametrize("distance", ["euclidean", "squared_euclidean", "cosine"])
-def test_output_is_the_loss_of_each_row(distance, margin):
-    network = siamese(distance=distance, margin=margin)
-    inputs = triplets(4)
-    vectors = [network.get_layer("embedding")(image) for image in inputs]
-    expected = triplet_loss(*vectors, distance=distance, margin=margin)
-    found = keras.ops.convert_to_numpy(network(inputs))
-    assert found.shape == (4, 1)
-    np.testing.assert_allclose(found, keras.ops.convert_to_numpy(expected), rtol=1e-5, atol=1e-6)
+def test_the_output_is_the_loss_of_each_row(distance, margin):
+    embedding = small_embedding()
+    network = TripletNetwork(embedding, distance=distance, margin=margin, margin_size=0.7)
+    batch = [images(5, seed) for seed in range(3)]
+    vectors = [embedding.predict(part, verbose=0) for part in batch]
+    expected = triplet_loss(*vectors, distance=distance, margin=margin, margin_size=0.7)
+    rows = network.predict(batch, verbose=0)
+    assert rows.shape == (5, 1)
+    assert np.allclose(rows, keras.ops.convert_to_numpy(expected), atol=1e-5)
 
 
-@pytest.mark.parametrize("distance", ["euclidean", "squared_euclidean", "cosine"])
-def test_training_on_equal_images_stays_finite(distance):
-    network = siamese(distance=distance, margin_size=2.0)
-    network.compile(keras.optimizers.Adam(1e-2), loss=output_is_loss)
-    same = images(4)
-    network.fit([same, same, same], np.zeros((4, 1)), epochs=5, batch_size=2, verbose=0)
-    assert all(np.isfinite(weights).all() for weights in network.get_weights())
+def test_inputs_are_named_and_the_embedding_is_a_layer():
+    embedding = small_embedding()
+    network = TripletNetwork(embedding)
+    assert [tensor.name for tensor in network.inputs] == ["anchor", "positive", "negative"]
+    assert network.get_layer("embedding") is embedding
 
 
-def test_training_brings_the_loss_down():
-    network = siamese(margin="softplus")
-    network.compile(keras.optimizers.Adam(1e-2), loss=output_is_loss)
-    anchor = images(16)
-    data = [anchor, 1.1 * anchor, images(16, seed=1)]
-    history = network.fit(data, np.zeros((16, 1)), epochs=30, verbose=0).history["loss"]
-    assert history[-1] < 0.8 * history[0]
+def test_equal_images_have_distance_zero_also_in_training():
+    # In one batch all three see the same statistics; in three calls they would not.
+    network = TripletNetwork(small_embedding(), margin_size=0.0)
+    same, other = images(4), images(4, seed=1)
+    rows = keras.ops.convert_to_numpy(network([same, same, other], training=True))
+    assert np.array_equal(rows, np.zeros((4, 1)))
 
 
-def test_an_embedding_with_two_inputs_is_refused():
-    a, b = keras.Input((2,)), keras.Input((2,))
-    with pytest.raises(ValueError, match="must have one input"):
-        TripletNetwork(keras.Model([a, b], keras.layers.add([a, b])))
+def test_training_goes_on_where_a_square_root_would_end_it():
+    embedding = small_embedding(activation="relu")
+    network = TripletNetwork(embedding, margin_size=2.0)
+    network.compile(keras.optimizers.Adam(0.01), loss="mean_absolute_error")
+    same, other = images(8), images(8, seed=1)
+    history = network.fit([same, same, other], np.zeros(8), batch_size=4, epochs=4, verbose=0)
+    assert np.isfinite(history.history["loss"]).all()
+    assert history.history["loss"][-1] < history.history["loss"][0]
+    for variable in network.variables:
+        assert np.isfinite(keras.ops.convert_to_numpy(variable)).all()
 
 
-def test_unknown_distance_is_refused():
-    with pytest.raises(ValueError, match="`distance` must be one of"):
-        TripletNetwork(embedding(), distance="manhattan")
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"distance": "manhattan"}, "`distance` must be one of"),
+        ({"margin": "none"}, "`margin` must be one of"),
+        ({"margin_size": -0.1}, "`margin_size` must be a finite number, 0 or more"),
+    ],
+)
+def test_a_wrong_option_is_named(options, message):
+    with pytest.raises(ValueError, match=message):
+        TripletNetwork(small_embedding(), **options)
+
+
+def test_an_embedding_must_be_a_model_with_one_vector_an_image():
+    with pytest.raises(
+        ValueError, match=r"`embedding` must be a keras\.Model\. Received: embedding"
+    ):
+        TripletNetwork("ResNet50")
+    with pytest.raises(ValueError, match=r"of shape \(batch, dim\). Received: .*\(None, 7, 7, 4\)"):
+        TripletNetwork(small_backbone())

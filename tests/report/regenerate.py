@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.report.incidents import CASES
-
 from stayfinite.report import text
+from tests.report.incidents import CASES
 
 GOLDEN = Path(__file__).parent / "golden"
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 # The host may be this many steps ahead of the oldest unread flag. XLA's own queue is shorter on
@@ -67,12 +67,20 @@ class Recorder:
         self.epoch = epoch
         self._batch = 0
 
-    def recording(self, iterator: Iterator[Any]) -> Iterator[Any]:
-        """`iterator`, with a note of each batch that is drawn from it."""
+    def recording(
+        self, iterator: Iterator[Any], *, own: Callable[[Any], Any] = lambda data: data
+    ) -> Iterator[Any]:
+        """`iterator`, with a note of each batch that is drawn from it.
+
+        Args:
+            iterator: The batches.
+            own: Makes a batch safe from being written to later.
+        """
         for data in iterator:
             batch = None if self.epoch is None else self._batch
-            num_bytes = _num_bytes(data)
-            self._steps.append(Recorded(self.num_steps, self.epoch, batch, data, num_bytes))
+            kept = own(data)
+            num_bytes = _num_bytes(kept)
+            self._steps.append(Recorded(self.num_steps, self.epoch, batch, kept, num_bytes))
             self.count.num_steps += 1
             self._batch += 1
             yield data

@@ -1,4 +1,4 @@
-"""The networks of the package, built like `keras.applications`; saved, they load in plain Keras."""
+"""Reference networks, built like those of `keras.applications` and usable alone."""
 
 from stayfinite.models.backbones import preprocess_input
 from stayfinite.models.embedding import EmbeddingNetwork

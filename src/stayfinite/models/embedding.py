@@ -1,4 +1,4 @@
-"""An embedding network: a backbone, a dense layer, and rows of length 1."""
+"""A network that gives images of one class vectors that lie near one another."""
 
 from __future__ import annotations
 
@@ -7,78 +7,71 @@ from typing import Any
 import keras
 
 from stayfinite.losses.norms import l2_normalize
-from stayfinite.models import backbones
-
-Backbone = Any  # a name, a Keras model (Keras has no types) or a function
+from stayfinite.models.backbones import Backbone, build_backbone
 
 
-def EmbeddingNetwork(  # as keras.applications names what it builds
+def EmbeddingNetwork(
     backbone: Backbone = "ResNet50",
-    *,
-    input_shape: tuple[int, int, int] = (224, 224, 3),
+    input_shape: tuple[int, ...] | None = None,
     embedding_dim: int = 128,
-    activation: str | None = None,
+    *,
     weights: str | None = "imagenet",
+    activation: str | None = None,
+    normalize: bool = True,
     name: str = "embedding",
-) -> keras.Model:
-    """Images to vectors of length 1, on any backbone.
+) -> Any:
+    """An embedding of images on top of any network of `keras.applications`.
 
-    The normalisation is `stayfinite.losses.l2_normalize`, in stock Keras operations: a saved
-    network loads in plain Keras, and its gradient is finite at a row of zeros as well.
+    The vectors have length 1, as in FaceNet. The normalisation is made of stock Keras operations
+    and is sound in value and gradient, also at a row of zeros: the model is saved as any functional
+    model, and loads in plain Keras without stayfinite.
 
-    A relu before the normalisation leaves only the part of the sphere without negative entries,
-    where no distance exceeds 1.42, and can leave a row of zeros; so there is none by default.
+    Images go through the `preprocess_input` of the backbone first; see
+    `stayfinite.models.preprocess_input`.
+
+    Source: F. Schroff, D. Kalenichenko, J. Philbin, "FaceNet: A Unified Embedding for Face
+    Recognition and Clustering", CVPR 2015.
 
     Args:
-        backbone: Name of a network of `keras.applications`; or a Keras model from images to
-            features of shape `(batch, dim)` or `(batch, height, width, dim)`; or a function from
-            a symbolic image tensor to such features.
-        input_shape: `(height, width, channels)`. Ignored for a model, which has its own.
-        embedding_dim: Entries of an embedding.
-        activation: Activation of the dense layer, or None.
-        weights: For a name: `"imagenet"`, the path of a weights file, or None for random ones.
-        name: Name of the network.
+        backbone: A name in `keras.applications`, such as `"ResNet50"`; a function with the same
+            arguments; or a functional `keras.Model`, whose layers are then shared, not copied.
+        input_shape: Shape of one image, such as `(224, 224, 3)`; for a model as backbone, `None`.
+        embedding_dim: Length of the vectors.
+        weights: `"imagenet"`, the path of a weights file, or `None` for random weights. For a model
+            as backbone its own weights are kept, whatever this says.
+        activation: Of the last layer. `None` is best: with `"relu"` all entries can be 0, and two
+            images of one class soon have exactly the same vector.
+        normalize: Whether to bring the vectors to length 1.
+        name: Name of the model.
 
     Returns:
-        A functional model from `(batch, *input_shape)` to `(batch, embedding_dim)`.
+        A functional `keras.Model` from `(batch, *input_shape)` to `(batch, embedding_dim)`, in
+        float32 also under a half precision policy.
 
     Raises:
-        ValueError: If `backbone` is none of those above, or its features have another rank.
-
-    Reference:
-        F. Schroff, D. Kalenichenko, J. Philbin, "FaceNet", CVPR 2015.
+        ValueError: If the backbone is none of these, or the shape does not fit it.
 
     Example:
 
-    >>> network = stayfinite.models.EmbeddingNetwork("ResNet50", weights=None)
-    >>> network.output_shape
+    >>> embedding = stayfinite.models.EmbeddingNetwork("ResNet50", (64, 64, 3), weights=None)
+    >>> embedding.output_shape
     (None, 128)
     """
-    inputs, features = _features(backbone, input_shape, weights)
-    if len(features.shape) == 4:
-        features = keras.layers.GlobalAveragePooling2D(name="average")(features)
-    if len(features.shape) != 2:
+    if embedding_dim < 1:
         raise ValueError(
-            "`backbone` must give features of shape (batch, dim) or (batch, height, width, dim). "
-            f"Received: shape={tuple(features.shape)}"
+            f"`embedding_dim` must be at least 1. Received: embedding_dim={embedding_dim}"
         )
-    outputs = keras.layers.Dense(embedding_dim, activation=activation, name="model_out")(features)
-    return keras.Model(inputs, l2_normalize(outputs), name=name)
-
-
-def _features(
-    backbone: Backbone, input_shape: tuple[int, int, int], weights: str | None
-) -> tuple[Any, Any]:
-    if isinstance(backbone, str):
-        network = backbones.build(backbone, input_shape=input_shape, weights=weights)
-        return network.input, network.output
-    if isinstance(backbone, keras.Model):
-        inputs = keras.Input(backbone.input_shape[1:])
-        return inputs, backbone(inputs)
-    if callable(backbone):
-        inputs = keras.Input(input_shape)
-        return inputs, backbone(inputs)
-    raise ValueError(
-        "`backbone` must be a name of keras.applications, a Keras model or a function. "
-        f"Received: backbone={backbone!r}"
-    )
+    if isinstance(backbone, keras.Model) and input_shape is not None:
+        raise ValueError(
+            "`input_shape` must be None if `backbone` is a model, which has its own. "
+            f"Received: input_shape={input_shape}"
+        )
+    network = build_backbone(backbone, input_shape, weights)
+    x = network.output
+    if len(x.shape) == 4:
+        x = keras.layers.GlobalAveragePooling2D(name="embedding_pool")(x)
+    # Half precision has too short a range for a length; as for a softmax, the end is in float32.
+    x = keras.layers.Dense(
+        embedding_dim, activation=activation, name="embedding_dense", dtype="float32"
+    )(x)
+    return keras.Model(network.input, l2_normalize(x) if normalize else x, name=name)

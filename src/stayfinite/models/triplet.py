@@ -1,59 +1,76 @@
-"""The three-input network of a triplet training, whose output is the loss."""
+"""A siamese network that is trained on triplets: its output is the loss."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
+from keras import ops
 
 from stayfinite.losses.triplet import triplet_loss
 
-INPUTS = ("anchor", "positive", "negative")
 
-
-def TripletNetwork(  # as keras.applications names what it builds
-    embedding: keras.Model,
+def TripletNetwork(
+    embedding: Any,
     *,
     distance: str = "euclidean",
     margin: str = "hinge",
     margin_size: float = 1.0,
-    name: str = "siamese",
-) -> keras.Model:
-    """Anchor, positive and negative through one embedding network; the output is their loss.
+    name: str = "triplet_network",
+) -> Any:
+    """A network from anchor, positive and negative images to the triplet loss of each row.
 
-    One loss a row, not their mean: Keras then weighs rows by `sample_weight`, and a report can
-    name the triplet at fault. Compile it with a loss that is its output, as below. Only stock
-    Keras operations are added, so its architecture and its files load in plain Keras.
+    The loss of every row is put out, not their mean: so `sample_weight` works, and a bad row can be
+    told from the others. It is never negative, so the stock loss `"mean_absolute_error"` against
+    targets of 0 is its mean, and the compiled network, too, loads in plain Keras:
+
+        network.compile(optimizer="adam", loss="mean_absolute_error")
+        network.fit([anchors, positives, negatives], np.zeros(len(anchors)))
+
+    The three images of all rows go through the embedding in one batch, so that BatchNormalization
+    sees the same statistics for anchor, positive and negative, and the step compiles in a third of
+    the time that three calls take.
+
+    Source: F. Schroff, D. Kalenichenko, J. Philbin, "FaceNet: A Unified Embedding for Face
+    Recognition and Clustering", CVPR 2015.
 
     Args:
-        embedding: From one image to one embedding of shape `(batch, dim)`; shared by the three.
+        embedding: A `keras.Model` from one image to one vector, such as `EmbeddingNetwork` gives.
         distance: `"euclidean"`, `"squared_euclidean"` or `"cosine"`.
-        margin: `"hinge"` or `"softplus"`.
+        margin: `"hinge"` or `"softplus"`; see `stayfinite.losses.triplet_loss`.
         margin_size: For `"hinge"`, how much farther than the positive the negative should be.
-        name: Name of the network.
+        name: Name of the model.
 
     Returns:
-        A functional model with inputs `anchor`, `positive` and `negative` of the shape of the
-        input of `embedding`, and an output of shape `(batch, 1)`.
+        A functional `keras.Model` with the inputs `anchor`, `positive` and `negative` and an output
+        of shape `(batch, 1)`. The embedding is one of its layers, and shared with it.
 
     Raises:
-        ValueError: If an option is none of those above, or `embedding` has several inputs.
-
-    References:
-        F. Schroff, D. Kalenichenko, J. Philbin, "FaceNet", CVPR 2015 (hinge); A. Hermans,
-        L. Beyer, B. Leibe, "In Defense of the Triplet Loss", 2017 (softplus).
+        ValueError: If an option is none of those above, or the embedding has not one vector an
+            image.
 
     Example:
 
+    >>> embedding = stayfinite.models.EmbeddingNetwork("ResNet50", (64, 64, 3), weights=None)
     >>> network = stayfinite.models.TripletNetwork(embedding, margin_size=0.5)
-    >>> network.compile("adam", loss=lambda y_true, y_pred: y_pred)
+    >>> [tensor.name for tensor in network.inputs]
+    ['anchor', 'positive', 'negative']
     """
-    if len(embedding.inputs) != 1:
+    if not isinstance(embedding, keras.Model):
+        raise ValueError(f"`embedding` must be a keras.Model. Received: embedding={embedding!r}")
+    shape = embedding.output_shape
+    if not isinstance(shape, tuple) or len(shape) != 2:
         raise ValueError(
-            f"`embedding` must have one input. Received: {len(embedding.inputs)} inputs"
+            "`embedding` must give one vector an image, of shape (batch, dim). "
+            f"Received: embedding.output_shape={shape}"
         )
-    source = embedding.inputs[0]
-    inputs = [keras.Input(source.shape[1:], dtype=source.dtype, name=role) for role in INPUTS]
-    anchor, positive, negative = (embedding(image) for image in inputs)
-    loss = triplet_loss(
+    images = [
+        keras.Input(embedding.input_shape[1:], dtype=embedding.inputs[0].dtype, name=part)
+        for part in ("anchor", "positive", "negative")
+    ]
+    vectors = embedding(keras.layers.Concatenate(axis=0, name="one_batch")(images))
+    anchor, positive, negative = ops.split(vectors, 3, axis=0)
+    rows = triplet_loss(
         anchor, positive, negative, distance=distance, margin=margin, margin_size=margin_size
     )
-    return keras.Model(inputs, loss, name=name)
+    return keras.Model(images, rows, name=name)

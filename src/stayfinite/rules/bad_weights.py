@@ -41,11 +41,11 @@ import numpy as np
 from stayfinite.rules.finding import Finding
 from stayfinite.trace.evidence import Evidence, as_float
 
-_NOUNS = {"weight": "weight", "statistics": "state", "optimizer": "optimizer variable"}
+_NOUNS = {"weight": "weight", "statistics": "state"}
 
 
 def match(evidence: Evidence) -> Finding | None:
-    """The root is a weight, a moving statistic or an optimizer variable that came in bad."""
+    """The root is a weight or a moving statistic that came in bad."""
     leaf = evidence.leaf
     if leaf is None or leaf.role not in _NOUNS:
         return None

@@ -16,6 +16,7 @@ ORDER = (
     "bad-weights",
     "bad-input",
     "bad-target",
+    "bad-update",
     "masked-branch",
     "singular-gradient",
     "log-of-zero",

@@ -48,7 +48,7 @@ _RUNAWAY = 1e6
 def match(evidence: Evidence) -> Finding | None:
     """An op overflowed, and the weights that it depends on had run away before the step."""
     found = overflow.match(evidence)
-    if found is None:
+    if found is None or not evidence.ranges:  # no step before this one: nothing has grown
         return None
     weights = [leaf for leaf in evidence.trace.leaves.values() if leaf.role == "weight"]
     arrays = evidence.fetch([leaf.value for leaf in weights])

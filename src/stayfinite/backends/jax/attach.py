@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
+import numpy as np
 
 from stayfinite.backends.jax import sentinel
 from stayfinite.errors import UsageError
@@ -48,7 +49,7 @@ class GuardedTrainFunction:
             self._recorder.begin_epoch(None)
         self._state = state
         self.poll(wait=False)
-        batches = self._recorder.recording(iterator)
+        batches = self._recorder.recording(iterator, own=_own)
         (logs, first_bad), state = self._inner((*state, self._sentinel), batches)
         self._state, self._sentinel = tuple(state[:4]), state[4]
         self._recorder.expect(_Offset(first_bad, self._first_step))
@@ -134,6 +135,19 @@ def store(model: Any, state: Any) -> None:
             variable.assign(value)
     # `fit` writes its own idea of the state back when it is left, unless told that it has.
     model._jax_state_synced = True
+
+
+def _own(data: Any) -> Any:
+    """A copy of a batch on the host: a loader may fill the same buffer again, and JAX shares it.
+
+    A batch in the memory of another device is the device's own already.
+    """
+
+    def own(leaf: Any) -> Any:
+        on_host = not isinstance(leaf, jax.Array) or leaf.devices() == set(jax.devices("cpu")[:1])
+        return np.array(leaf) if on_host else leaf
+
+    return jax.tree.map(own, data)
 
 
 def _is_distributed() -> bool:

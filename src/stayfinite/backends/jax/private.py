@@ -22,6 +22,7 @@ __all__ = [
     "LossScaleOptimizer",
     "bind",
     "closed_call_of",
+    "flatten_layers",
     "frames",
     "is_tracing",
     "same_trace_level",
@@ -61,6 +62,11 @@ def bind(primitive: Any, params: dict[str, Any], operands: list[Any]) -> list[An
     functions, keywords = bound if isinstance(bound, tuple) else ((), bound)
     result = primitive.bind(*functions, *operands, **keywords)
     return list(result) if primitive.multiple_results else [result]
+
+
+def flatten_layers(model: Any) -> list[Any]:
+    """Every layer inside a model, nested ones too; Keras has no public name for that."""
+    return list(model._flatten_layers())
 
 
 def frames(source_info: Any) -> Iterator[tuple[CodeType, int]]:
