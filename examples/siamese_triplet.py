@@ -69,7 +69,7 @@ class Triplets(keras.utils.PyDataset):
 
 
 def l2_normalize(x):
-    """K.l2_normalize, which Keras 3 no longer has; no entry above 1, not even by rounding."""
+    """K.l2_normalize, gone from Keras 3; clipped, or XLA fuses it and rounds equal rows apart."""
     x = x * K.rsqrt(K.maximum(K.sum(K.square(x), axis=-1, keepdims=True), 1e-12))
     return K.clip(x, -1.0, 1.0)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 import subprocess
 import sys
 import textwrap
@@ -36,8 +37,15 @@ def script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], s
 
 
 def launch(*command: str, **options: Any) -> Done:
-    """Run a command to its end, with its output as text."""
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, **options)
+    """Run a command to its end, with its output as text, and with Ctrl-C as in a terminal.
+
+    A shell starts background jobs with Ctrl-C ignored, and children would inherit that.
+    """
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        return subprocess.run(command, capture_output=True, text=True, timeout=120, **options)
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def comparable(text: str) -> str:
