@@ -28,8 +28,7 @@ def TripletNetwork(
         network.fit([anchors, positives, negatives], np.zeros(len(anchors)))
 
     The three images of all rows go through the embedding in one batch, so that BatchNormalization
-    sees the same statistics for anchor, positive and negative, and the step compiles in a third of
-    the time that three calls take.
+    sees the same statistics for anchor, positive and negative.
 
     Source: F. Schroff, D. Kalenichenko, J. Philbin, "FaceNet: A Unified Embedding for Face
     Recognition and Clustering", CVPR 2015.
