@@ -19,6 +19,7 @@ from safetensors.numpy import save_file
 
 from stayfinite.errors import UsageError
 from stayfinite.incident import Incident
+from stayfinite.report.json import render
 
 INCIDENT = "incident.json"
 WEIGHTS = "last_good.weights.h5"
@@ -49,8 +50,7 @@ def create(
 
 def write(path: Path, incident: Incident) -> None:
     """Write the incident into its folder."""
-    text = json.dumps(incident.to_json(), indent=2, ensure_ascii=False, allow_nan=False)
-    (path / INCIDENT).write_text(text + "\n", encoding="utf-8")
+    (path / INCIDENT).write_text(render(incident) + "\n", encoding="utf-8")
 
 
 def read(path: Path) -> Incident:

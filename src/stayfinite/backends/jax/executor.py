@@ -81,7 +81,7 @@ class Executor:
                 segment.results
             )
             if inner:
-                env.update(self._step_through(segment, operands, inner))
+                env.update(self._step_through(index, operands, inner))
             env.update(zip(segment.results, compiled(*operands), strict=True))
             env.update((v, overrides[v]) for v in segment.results if v in overrides)
             finite = {v: is_finite(env[v]) for v in segment.results} if keep_suspects else {}
@@ -109,16 +109,14 @@ class Executor:
             visit(number, values, results)
             env.update(zip(equation.results, results, strict=True))
 
-    def _step_through(
-        self, segment: Segment, operands: list[Any], wanted: set[int]
-    ) -> dict[int, Any]:
+    def _step_through(self, index: int, operands: list[Any], wanted: set[int]) -> dict[int, Any]:
         found: dict[int, Any] = {}
 
         def visit(number: int, _: list[Any], results: list[Any]) -> None:
             names = self.program.equations[number].results
             found.update((n, r) for n, r in zip(names, results, strict=True) if n in wanted)
 
-        self.step_through(self.segments.index(segment), operands, visit)
+        self.step_through(index, operands, visit)
         return found
 
     def _last_use(self, wanted: set[int]) -> dict[int, list[int]]:
