@@ -1,0 +1,121 @@
+"""The ops of one eager run, as numbered values: the raw material of a `Trace`.
+
+Numbers are given in the order of execution, so a second run of the same step gives the same
+numbers, and a pass that wants a few arrays asks for them by number. The first pass holds no
+arrays; it only asks each result whether it is finite.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from types import CodeType
+from typing import Any
+
+import numpy as np
+
+from stayfinite.backends.eager.places import NOWHERE, Place, place_here
+from stayfinite.trace.trace import Role
+
+
+class Enough(BaseException):
+    """Ends a run early: everything that was asked for has been seen.
+
+    Not an `Exception`: the user's own `except Exception` must not swallow it.
+    """
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """One op. `forward` is the index of the op that this one differentiates, where it is known."""
+
+    name: str
+    operands: tuple[int, ...]
+    results: tuple[int, ...]
+    place: Place
+    backward: bool
+    forward: int | None
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Shape and canonical dtype (`float32`) of a value."""
+
+    shape: tuple[int, ...]
+    dtype: str
+
+
+class Recording:
+    """Takes note of each op of a run; an engine's interception tells it of them.
+
+    Args:
+        boundary: Code of the frame that calls the train step; frames outside it are not the step's.
+        visit: Called with number and tensor of each op result.
+        places: Whether to note where each op is in the user's code. Costs most of a pass.
+    """
+
+    def __init__(
+        self,
+        boundary: CodeType,
+        visit: Callable[[int, Any], None],
+        *,
+        places: bool = True,
+    ) -> None:
+        self.ops: list[Recorded] = []
+        self.shapes: list[Shape] = []
+        self.constants: dict[int, np.ndarray] = {}
+        self.leaves: dict[int, tuple[Role, str]] = {}
+        self.chain: list[Any] = []
+        self._boundary = boundary
+        self._visit = visit
+        self._places = places
+
+    def value(self, shape: Iterable[int], dtype: str) -> int:
+        """The number of a new value."""
+        self.shapes.append(Shape(tuple(shape), dtype))
+        return len(self.shapes) - 1
+
+    def leaf(self, role: Role, name: str, shape: Iterable[int], dtype: str) -> int:
+        """The number of a value that comes in under a name. Leaves come before the first op."""
+        number = self.value(shape, dtype)
+        self.leaves[number] = (role, name)
+        return number
+
+    def constant(self, shape: Iterable[int], dtype: str, array: np.ndarray | None) -> int:
+        """The number of a value that no op made, with its array where that is small."""
+        number = self.value(shape, dtype)
+        if array is not None:
+            self.constants[number] = array
+        return number
+
+    def op(
+        self,
+        name: str,
+        operands: Iterable[int],
+        results: list[tuple[int, Any]],
+        *,
+        backward: bool = False,
+        forward: int | None = None,
+    ) -> int:
+        """Note one op, and return its index.
+
+        Args:
+            name: Canonical name.
+            operands: Numbers of the values read.
+            results: Number and tensor of each value made.
+            backward: Whether it ran inside the backward pass.
+            forward: Index of the forward op whose derivative it computes, if known. It then has
+                the place of that op.
+        """
+        index = len(self.ops)
+        if not self._places:
+            place = NOWHERE
+        elif forward is not None:
+            place = self.ops[forward].place
+        else:
+            place = place_here(self._boundary, tuple(self.chain))
+        numbers = tuple(number for number, _ in results)
+        self.ops.append(Recorded(name, tuple(operands), numbers, place, backward, forward))
+        for number, tensor in results:
+            self._visit(number, tensor)
+        return index

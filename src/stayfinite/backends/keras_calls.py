@@ -1,0 +1,70 @@
+"""Telling which Keras object is at work while a step is traced or replayed.
+
+Keras's own name scopes hold names only, and operations in a functional graph
+(`keras.ops.sqrt(tensor)`) have none. So each call of a layer, operation, loss or optimizer is
+wrapped for as long as a step is looked at.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import Callable, Iterator
+from types import CodeType
+from typing import Any
+
+import keras
+
+from stayfinite.backends import keras_private
+
+_ENTRIES: set[CodeType] = set()
+
+
+@contextlib.contextmanager
+def entered(scope: Callable[[Any], contextlib.AbstractContextManager[Any]]) -> Iterator[None]:
+    """Inside the block, run each call of a Keras object inside `scope(object)`."""
+    owners: list[tuple[Any, str]] = [
+        (keras.Operation, "__call__"),
+        (keras.Layer, "__call__"),
+        (keras.losses.Loss, "__call__"),
+        (keras_private.BaseOptimizer, "apply"),
+    ]
+    plain = [getattr(owner, method) for owner, method in owners]
+    for (owner, method), function in zip(owners, plain, strict=True):
+        setattr(owner, method, _entering(function, scope))
+    try:
+        yield
+    finally:
+        for (owner, method), function in zip(owners, plain, strict=True):
+            setattr(owner, method, function)
+
+
+def is_entry(code: CodeType) -> bool:
+    """Whether `code` is the frame that entered a Keras object."""
+    return code in _ENTRIES
+
+
+def layer_path(model: Any, chain: list[Any]) -> str | None:
+    """`model/block/dense` for the layers in `chain`; None outside every layer.
+
+    Keras enters a layer by `Layer.__call__` and `Operation.__call__`, so each stands there twice;
+    a model's own train step calls it by `call`, so the model itself may be missing.
+    """
+    names: list[str] = []
+    for called in chain:
+        if isinstance(called, keras.Layer) and names[-1:] != [called.name]:
+            names.append(called.name)
+    if not names:
+        return None
+    return "/".join(names if names[0] == model.name else [model.name, *names])
+
+
+def _entering(
+    plain: Callable[..., Any], scope: Callable[[Any], contextlib.AbstractContextManager[Any]]
+) -> Callable[..., Any]:
+    def scoped_call(self_: Any, *args: Any, **kwargs: Any) -> Any:
+        with scope(self_):
+            return plain(self_, *args, **kwargs)
+
+    _ENTRIES.add(scoped_call.__code__)
+    return functools.wraps(plain)(scoped_call)

@@ -1,0 +1,33 @@
+"""What every backend uses from Keras that is not public API, in one place.
+
+`tests/backends/test_keras_private.py` exercises each name, so a release that moves one of them is
+named by the test that fails, not by a user's traceback.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from keras.src.optimizers.base_optimizer import BaseOptimizer
+from keras.src.optimizers.loss_scale_optimizer import LossScaleOptimizer
+
+__all__ = ["BaseOptimizer", "LossScaleOptimizer", "flatten_layers", "optimizers_of"]
+
+
+def flatten_layers(model: Any) -> list[Any]:
+    """Every layer inside a model, nested ones too; Keras has no public name for that."""
+    return list(model._flatten_layers())
+
+
+def optimizers_of(model: Any) -> list[Any]:
+    """Every optimizer that a model holds: its compiled one, then those of its own attributes.
+
+    A generative adversarial network has two. The optimizer inside a `LossScaleOptimizer` is not
+    listed: its variables are among those of the outer one.
+    """
+    found: list[Any] = []
+    for candidate in (model.optimizer, *vars(model).values()):
+        if isinstance(candidate, BaseOptimizer) and not any(o is candidate for o in found):
+            found.append(candidate)
+    inner = [o.inner_optimizer for o in found if isinstance(o, LossScaleOptimizer)]
+    return [o for o in found if not any(o is i for i in inner)]
