@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy as np
 from stayfinite.backends.eager.recording import Recording
 from stayfinite.trace.trace import Role
 
+# Trainable, non-trainable, optimizer and metric variables, each in the model's order.
 State = list[list[Any]]
 
 
@@ -23,23 +24,38 @@ class Update:
 
 
 @dataclass(frozen=True)
+class Marks:
+    """Numbers, in a recording, of what the step is judged by.
+
+    `gradients` by the path of the variable, as the optimizer was given them; `new_state` by the
+    path of each floating-point variable that the step assigned; `observed` the loss and the logs:
+    what they are computed from is the forward pass.
+    """
+
+    loss: int | None = None
+    gradients: dict[str, int] = field(default_factory=dict)
+    new_state: dict[str, int] = field(default_factory=dict)
+    observed: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
 class Result:
     """What one eager run of a train step gave, as the framework's own tensors.
 
     `loss` is the root of the backward pass (unscaled under loss scaling), or None where nothing was
-    differentiated. `new_state` has the values after the step, by the name of the variable.
-    `observed` are the loss and the logs: what they are computed from is the forward pass.
+    differentiated. `bad_state` names the floating-point variables (metrics left out) that are not
+    finite after the step. `marks` is there when the run was recorded.
     """
 
     loss: Any
     updates: list[Update]
-    new_state: dict[str, Any]
-    observed: list[Any]
+    bad_state: tuple[str, ...]
+    marks: Marks | None = None
 
 
 @dataclass(frozen=True)
 class Named:
-    """A variable's value before the step, under its role and its path."""
+    """A variable's value before the step, under its role and its unique path."""
 
     role: Role
     name: str
@@ -49,24 +65,28 @@ class Named:
 class Engine(Protocol):
     """Runs the train step of one model. Every run leaves the model's variables as they were."""
 
+    model: Any
+
     def named_state(self, state: State) -> list[Named]:
         """The values of `state` with role and unique path, in the order of the state."""
         ...
 
     def tensors(self, data: Any) -> Any:
-        """A batch as the framework's tensors, in the same structure."""
+        """A batch as the framework's tensors, in the same structure; None stays None."""
         ...
 
     def run(self, state: State, data: Any, recording: Recording | None = None) -> Result:
-        """Run the train step on copies of `state` with fresh metrics.
+        """Run the train step on copies of `state`, with fresh metrics.
 
-        With a `recording`, every primitive op of forward, backward and update is told to it, and
-        Keras's own calls are wrapped by `keras_calls.entered`. May raise `Recording.Enough`.
+        With a `recording`, every primitive op of forward, backward and update is told to it, after
+        the leaves: those of `named_state`, then those of `batches.named_leaves(model, data)`. The
+        calls of Keras objects stand in `recording.chain` (`keras_calls.entered`). What the visitor
+        of the recording raises (`Enough`) ends the run and passes through.
         """
         ...
 
-    def update(self, state: State, updates: list[Update], factor: float = 1.0) -> dict[str, Any]:
-        """New weights and optimizer variables from given gradients; learning rates times factor."""
+    def update(self, state: State, updates: list[Update], factor: float) -> tuple[str, ...]:
+        """Apply given gradients on `state`, learning rates times `factor`; names as `bad_state`."""
         ...
 
     def run_wide(self, state: State, data: Any) -> Result:

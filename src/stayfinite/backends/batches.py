@@ -1,0 +1,88 @@
+"""The arrays of a batch: their roles, their names, their rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+
+from stayfinite.trace.trace import Role
+
+ROLES: tuple[Role, ...] = ("input", "target", "sample_weight")
+_SHORT = ("x", "y", "sample_weight")
+
+
+def named_leaves(model: Any, data: Any) -> list[tuple[Role, str, Any]]:
+    """Role, name and array of each leaf of a batch, in the order of its structure.
+
+    An input has the name of the model's own input where the model has named inputs.
+    """
+    parts = tuple(data) if isinstance(data, tuple | list) else (data,)
+    found: list[tuple[Role, str, Any]] = []
+    for role, short, part in zip(ROLES, _SHORT, parts, strict=False):
+        leaves = [(p, leaf) for p, leaf in keras.tree.flatten_with_path(part) if leaf is not None]
+        inputs = getattr(model, "inputs", None) if role == "input" else None
+        for position, (path, leaf) in enumerate(leaves):
+            name = short + "".join(f"[{key!r}]" for key in path)
+            # Keras makes up a name for an `Input` that was given none.
+            if inputs and len(inputs) == len(leaves) and _is_given(inputs[position].name):
+                name = inputs[position].name
+            found.append((role, name, leaf))
+    return found
+
+
+def num_rows(data: Any) -> int | None:
+    """The size of the batch; None where no array of it has an axis."""
+    for leaf in keras.tree.flatten(data):
+        if leaf is not None and np.ndim(leaf):
+            return int(np.shape(leaf)[0])
+    return None
+
+
+def magnitudes(model: Any, data: Any, numpy: Callable[[Any], np.ndarray]) -> dict[str, float]:
+    """The largest finite magnitude in each array of a batch, by the name of its leaf."""
+    found: dict[str, float] = {}
+    for _, name, leaf in named_leaves(model, data):
+        array = numpy(leaf)
+        if array.size and array.dtype.kind in "fiu":
+            size = np.abs(array.astype(np.float64))
+            found[name] = float(np.max(size, initial=0.0, where=np.isfinite(size)))
+    return found
+
+
+def without(data: Any, rows: tuple[int, ...], numpy: Callable[[Any], np.ndarray]) -> Any:
+    """`data` with other rows of it in the place of `rows`; shapes stay as they are.
+
+    Raises:
+        ValueError: no other row is left.
+    """
+
+    def replace(leaf: Any) -> Any:
+        if leaf is None or not np.ndim(leaf):
+            return leaf
+        array = numpy(leaf)
+        others = [row for row in range(len(array)) if row not in rows]
+        if not others:
+            raise ValueError("every row of the batch is suspect; none is left to take its place")
+        order = [others[r % len(others)] if r in rows else r for r in range(len(array))]
+        return array[order]
+
+    return keras.tree.map_structure(replace, data)
+
+
+def resized(data: Any, rows: int, numpy: Callable[[Any], np.ndarray]) -> Any:
+    """The first `rows` rows of a batch; its last row stands again where it has fewer."""
+
+    def resize(leaf: Any) -> Any:
+        if leaf is None or not np.ndim(leaf):
+            return leaf
+        array = numpy(leaf)
+        return array[np.minimum(np.arange(rows), len(array) - 1)]
+
+    return keras.tree.map_structure(resize, data)
+
+
+def _is_given(name: str) -> bool:
+    return not name.startswith("keras_tensor")
