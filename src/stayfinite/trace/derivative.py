@@ -27,6 +27,8 @@ STRUCTURAL = {
 
 def primal_of(trace: Trace, op: Op) -> Op | None:
     """The forward op whose derivative `op` computes, or None where none shares its values."""
+    if op.differentiates is not None:
+        return trace.ops[op.differentiates]
     seen: set[int] = set()
     frontier = [op]
     while frontier:

@@ -59,7 +59,8 @@ class Op:
 
     `name` is canonical over the backends. `stack` is the user's call path, innermost first, and
     starts with `span`; where no user code is on the stack, `span` is the line that created the
-    library object whose `call` holds the op, and `stack` is empty.
+    library object whose `call` holds the op, and `stack` is empty. `differentiates` is the index of
+    the forward op whose derivative this is, where the framework tells.
     """
 
     index: int
@@ -70,6 +71,7 @@ class Op:
     layer: str | None
     span: Span | None
     stack: tuple[Span, ...] = ()
+    differentiates: int | None = None
 
 
 @dataclass

@@ -7,6 +7,7 @@ arrays; it only asks each result whether it is finite.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from types import CodeType
@@ -16,6 +17,8 @@ import numpy as np
 
 from stayfinite.backends.eager.places import NOWHERE, Place, place_here
 from stayfinite.trace.trace import Role
+
+_MAX_CONSTANT = 4096
 
 
 class Enough(BaseException):
@@ -50,7 +53,8 @@ class Recording:
 
     Args:
         boundary: Code of the frame that calls the train step; frames outside it are not the step's.
-        visit: Called with number and tensor of each op result.
+        visit: Called with number and tensor of each op result, and of each constant.
+        numpy: Brings a tensor to the host.
         places: Whether to note where each op is in the user's code. Costs most of a pass.
     """
 
@@ -58,16 +62,19 @@ class Recording:
         self,
         boundary: CodeType,
         visit: Callable[[int, Any], None],
+        numpy: Callable[[Any], np.ndarray],
         *,
         places: bool = True,
     ) -> None:
         self.ops: list[Recorded] = []
         self.shapes: list[Shape] = []
         self.constants: dict[int, np.ndarray] = {}
+        self.large_constants: set[int] = set()
         self.leaves: dict[int, tuple[Role, str]] = {}
         self.chain: list[Any] = []
         self._boundary = boundary
         self._visit = visit
+        self._numpy = numpy
         self._places = places
 
     def value(self, shape: Iterable[int], dtype: str) -> int:
@@ -81,11 +88,14 @@ class Recording:
         self.leaves[number] = (role, name)
         return number
 
-    def constant(self, shape: Iterable[int], dtype: str, array: np.ndarray | None) -> int:
-        """The number of a value that no op made, with its array where that is small."""
+    def constant(self, shape: Iterable[int], dtype: str, tensor: Any) -> int:
+        """The number of a value that no op made; its array is kept where that is small."""
         number = self.value(shape, dtype)
-        if array is not None:
-            self.constants[number] = array
+        if math.prod(self.shapes[number].shape) <= _MAX_CONSTANT:
+            self.constants[number] = self._numpy(tensor)
+        else:
+            self.large_constants.add(number)
+            self._visit(number, tensor)
         return number
 
     def op(

@@ -11,7 +11,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from stayfinite.backends.jax import clipping, tracing, widen
+from stayfinite.backends import clipping
+from stayfinite.backends.jax import tracing, widen
 from stayfinite.backends.jax.executor import Executor, Run, is_finite
 from stayfinite.backends.jax.tracing import Traced
 from stayfinite.replay import change as changes

@@ -1,0 +1,73 @@
+"""Which axis of each value runs over the rows of the batch: seen by changing their number.
+
+The step is run once more with another number of rows. Where exactly the size of one axis follows,
+that axis is the batch. No table of ops is needed, and an op that mixes rows shows by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from stayfinite.backends.eager.recording import Recorded, Shape
+
+
+def other_size(rows: int) -> int:
+    """Rows for the second run: fewer where two would be left, since one row may broadcast."""
+    return rows - 1 if rows > 2 else rows + 1
+
+
+def batch_axes(
+    ops: Sequence[Recorded],
+    shapes: Sequence[Shape],
+    leaves: dict[int, int],
+    rows: int,
+    others: Sequence[Shape],
+) -> dict[int, int]:
+    """Value number to batch axis, for the values that have one.
+
+    Args:
+        ops: The recorded ops.
+        shapes: Shape of each value with `rows` rows.
+        leaves: Axes of the arrays of the batch.
+        rows: Rows of the batch.
+        others: Shapes of the same values in the second run, as far as that came: it may stop
+            where the backward pass begins, or be empty where the step takes no other number.
+    """
+    axes = dict(leaves)
+    for op in ops:
+        for result in op.results:
+            shape = shapes[result].shape
+            if result < len(others):
+                axis = _changed(shape, others[result].shape, rows)
+            elif op.forward is not None:
+                axis = _like(shape, ops[op.forward], shapes, axes)
+            else:
+                axis = _inherited(op, shape, axes, rows)
+            if axis is not None:
+                axes[result] = axis
+    return axes
+
+
+def _changed(shape: tuple[int, ...], other: tuple[int, ...], rows: int) -> int | None:
+    if len(shape) != len(other):
+        return None
+    differing = [d for d, (one, two) in enumerate(zip(shape, other, strict=True)) if one != two]
+    return differing[0] if differing and shape[differing[0]] == rows else None
+
+
+def _like(
+    shape: tuple[int, ...], forward: Recorded, shapes: Sequence[Shape], axes: dict[int, int]
+) -> int | None:
+    """A derivative has the axis of the forward value of its own shape."""
+    for value in (*forward.results, *forward.operands):
+        if value in axes and shapes[value].shape == shape:
+            return axes[value]
+    return None
+
+
+def _inherited(op: Recorded, shape: tuple[int, ...], axes: dict[int, int], rows: int) -> int | None:
+    for operand in op.operands:
+        axis = axes.get(operand)
+        if axis is not None and axis < len(shape) and shape[axis] == rows:
+            return axis
+    return None

@@ -1,0 +1,67 @@
+"""A recording as the neutral `Trace`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from stayfinite.backends.eager.engine import Marks
+from stayfinite.backends.eager.places import Place
+from stayfinite.backends.eager.recording import Recorded, Recording
+from stayfinite.backends.keras_calls import layer_path
+from stayfinite.backends.locate import locate
+from stayfinite.backends.phases import phases
+from stayfinite.trace.trace import Leaf, Op, Trace, Value
+
+
+def translate(
+    model: Any, recording: Recording, marks: Marks, axes: dict[int, int], num_rows: int | None
+) -> Trace:
+    """The trace of a recorded step; `axes` maps values to their batch axis."""
+    leaves = {n: Leaf(n, role, name) for n, (role, name) in recording.leaves.items()}
+    statistics = {leaf.name for leaf in leaves.values() if leaf.role == "statistics"}
+    ops = recording.ops
+    phase_of = phases(
+        ops,
+        is_backward=lambda index: ops[index].backward,
+        observed=marks.observed if marks.loss is None else (marks.loss, *marks.observed),
+        gradients=marks.gradients.values(),
+        statistics=[value for name, value in marks.new_state.items() if name in statistics],
+    )
+    located: dict[int, tuple[Any, ...]] = {}
+
+    def op_of(index: int, recorded: Recorded) -> Op:
+        place = recorded.place
+        if id(place) not in located:
+            located[id(place)] = _located(model, place)
+        layer, span, stack = located[id(place)]
+        return Op(
+            index=index,
+            name=recorded.name,
+            phase=phase_of[index],
+            operands=recorded.operands,
+            results=recorded.results,
+            layer=layer,
+            span=span,
+            stack=stack,
+            differentiates=recorded.forward,
+        )
+
+    return Trace(
+        ops=[op_of(index, recorded) for index, recorded in enumerate(ops)],
+        values={
+            number: Value(number, shape.shape, shape.dtype, axes.get(number))
+            for number, shape in enumerate(recording.shapes)
+        },
+        leaves=leaves,
+        constants=recording.constants,
+        loss=marks.loss,
+        gradients=marks.gradients,
+        new_state=marks.new_state,
+        num_rows=num_rows,
+    )
+
+
+def _located(model: Any, place: Place) -> tuple[Any, ...]:
+    chain = list(place.chain)
+    span, stack = locate(place.stack, place.in_library_object, chain)
+    return layer_path(model, chain), span, stack
