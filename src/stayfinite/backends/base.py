@@ -33,22 +33,48 @@ class Backend(Protocol):
         ...
 
 
+OLDEST_KERAS = (3, 15)
+_in_use: str | None = None
+
+
 def current() -> Backend:
     """The backend that Keras uses in this process.
 
     Raises:
-        UsageError: stayfinite has no backend for it.
+        UsageError: stayfinite has no backend for it, Keras is too old, or it ran on another
+            backend before in this process.
     """
     import keras
 
+    _require_keras(keras.__version__)
     name = keras.backend.backend()
+    _require_one_backend(name)
     try:
         module = importlib.import_module(f"stayfinite.backends.{name}.backend")
     except ModuleNotFoundError as error:
         if error.name is None or not error.name.startswith("stayfinite.backends"):
             raise
         raise UsageError(
-            f"trainings on the Keras backend {name!r} cannot be guarded yet; set KERAS_BACKEND=jax"
+            f"trainings on the Keras backend {name!r} cannot be guarded; "
+            "set KERAS_BACKEND to jax, tensorflow or torch"
         ) from None
     backend: Backend = module.BACKEND
     return backend
+
+
+def _require_keras(version: str) -> None:
+    if tuple(int(part) for part in version.split(".")[:2]) < OLDEST_KERAS:
+        raise UsageError(
+            f"Keras {version} is installed and {'.'.join(map(str, OLDEST_KERAS))} or later is "
+            "needed; run pip install --upgrade keras"
+        )
+
+
+def _require_one_backend(name: str) -> None:
+    global _in_use
+    if _in_use not in (None, name):
+        raise UsageError(
+            f"Keras ran on the backend {_in_use!r} before in this process and now runs on "
+            f"{name!r}; one process can hold one backend, so start another for the second"
+        )
+    _in_use = name

@@ -41,6 +41,11 @@ from stayfinite.runner.run import Run
     metavar="FILE",
     help="Write what happened as JSON, also when nothing did.",
 )
+@click.option(
+    "--unguarded-ok",
+    is_flag=True,
+    help="Where the guard cannot attach, say so and let the training run without it.",
+)
 @click.argument("script")
 @click.argument("args", nargs=-1, type=click.UNPROCESSED)
 def run(
@@ -50,10 +55,12 @@ def run(
     policy: str,
     keep: Path,
     json: Path | None,
+    unguarded_ok: bool,
 ) -> Run:
     """Run SCRIPT as `python SCRIPT ARGS...` does, with every keras.Model in it guarded.
 
     Everything after SCRIPT belongs to the script. The exit code is the script's own, or 3 when a
     non-finite step stopped it.
     """
-    return Run(Program(script, args, is_module), policy=policy, keep=keep, json=json)
+    program = Program(script, args, is_module)
+    return Run(program, policy=policy, keep=keep, json=json, unguarded_ok=unguarded_ok)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +25,21 @@ class Session:
         policy: As in `Guard`.
         keep: Folder for incidents and last good weights.
         script: The script as the user named it, for the incidents.
+        unguarded: Told of a model that the guard cannot attach to, which then trains without.
+            None: such a training ends with a `UsageError`.
     """
 
-    def __init__(self, policy: str, keep: Path, script: str | None) -> None:
+    def __init__(
+        self,
+        policy: str,
+        keep: Path,
+        script: str | None,
+        unguarded: Callable[[str], None] | None = None,
+    ) -> None:
         self.policy = policy
         self.keep = keep
         self.script = script
+        self.unguarded = unguarded
         self.incidents: list[Incident] = []
         # Not the watches: a script that makes a hundred models must be free to forget them.
         self._counts: list[Count] = []
@@ -81,4 +91,5 @@ class Session:
         if not any(count is watch.recorder.count for count in self._counts):
             self._counts.append(watch.recorder.count)
             watch.listeners.append(self.incidents.append)
+            watch.unguarded = self.unguarded
         return watch

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from stayfinite.backends import base
-from stayfinite.errors import NonFiniteError
+from stayfinite.errors import NonFiniteError, UsageError
+from stayfinite.guard.attaching import attach
 from stayfinite.guard.failure import Failure
 from stayfinite.guard.recorder import Recorder
 from stayfinite.incident import Incident
@@ -27,19 +27,31 @@ class Watch:
         self.keep = keep
         self.script = script
         self.listeners: list[Callable[[Incident], None]] = []
+        # Told why the guard cannot attach; None lets the error end the training instead.
+        self.unguarded: Callable[[str], None] | None = None
         # Weak, both: a watch lives as long as its model, and must not be what keeps it alive.
         self._model = weakref.ref(model)
         self._function: Callable[[], Any] = lambda: None
         self._arming = False
+        self._refused = False
 
     def arm(self) -> None:
-        """Put the sentinel into the model's train function, if it is not in it now."""
-        if self._arming:
+        """Put the sentinel into the model's train function, if it is not in it now.
+
+        Raises:
+            UsageError: it cannot be put there, and nobody said that this may be.
+        """
+        if self._arming or self._refused:
             return
         self._arming = True
         try:
-            function = base.current().attach(self._model(), self.recorder, self._on_bad)
+            function = attach(self._model(), self.recorder, self._on_bad)
             self._function = weakref.ref(function)
+        except UsageError as error:
+            if self.unguarded is None:
+                raise
+            self._refused = True
+            self.unguarded(f"{error}; this training runs unguarded")
         finally:
             self._arming = False
 

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from stayfinite.errors import NonFiniteError, UsageError
 from stayfinite.incident import Incident
-from stayfinite.runner import endings
+from stayfinite.runner import endings, keras_choice
 from stayfinite.runner.console import is_terminal, report_for, say
 from stayfinite.runner.imports import after_import
 from stayfinite.runner.keep import check_writable
@@ -36,7 +36,7 @@ class Session(Protocol):
         """Guard every model from here on; Keras has just been imported."""
 
 
-NewSession = Callable[[str, Path, str | None], Session]
+NewSession = Callable[[str, Path, str | None, Callable[[str], None] | None], Session]
 
 
 class Run:
@@ -49,6 +49,7 @@ class Run:
         policy: What the guard does at a bad step.
         keep: Folder for incidents and last good weights.
         json: Where the run file goes, if anywhere.
+        unguarded_ok: Let a training run that the guard cannot attach to, after saying so.
         new_session: Makes the guard's side once the program has imported Keras.
 
     Raises:
@@ -62,6 +63,7 @@ class Run:
         policy: str = "stop",
         keep: Path = Path("stayfinite-out"),
         json: Path | None = None,
+        unguarded_ok: bool = False,
         new_session: NewSession | None = None,
     ) -> None:
         check_writable(keep)
@@ -70,6 +72,7 @@ class Run:
         # Absolute, because the program may change its working directory.
         self._keep = keep.absolute()
         self._file = RunFile(json)
+        self._unguarded_ok = unguarded_ok
         self._new_session = new_session or _guard_session
         self._session: Session | None = None
         self._pid = os.getpid()
@@ -87,22 +90,34 @@ class Run:
         except NonFiniteError as error:
             say(report_for(sys.stderr, error.incident) if is_terminal(sys.stderr) else str(error))
             return self._end(NON_FINITE)
+        except UsageError as error:
+            _say_line(str(error))
+            return self._end(USAGE)
         except SystemExit as error:
             self._end(endings.code_of_exit(error))
             raise
-        except BaseException:
+        except BaseException as error:
+            reason = keras_choice.reason_of(error)
+            if reason is not None:
+                _say_line(reason)
+                return self._end(USAGE)
             endings.leave(Program.execute.__code__, self._end)
             raise
         return self._end(0)
 
     def _guard(self) -> None:
         script = None if self._program.is_module else self._program.target
-        self._session = self._new_session(self._policy, self._keep, script or _main_file())
+        unguarded = _say_line if self._unguarded_ok else None
+        arguments = (self._policy, self._keep, script or _main_file(), unguarded)
+        self._session = self._new_session(*arguments)
         try:
             self._session.install()
         except UsageError as error:
+            if self._unguarded_ok:
+                _say_line(f"{error}; this program runs unguarded")
+                return
             # Inside the program's `import keras`: better not begun than not guarded.
-            say(f"stayfinite: {error}")
+            _say_line(str(error))
             raise SystemExit(USAGE) from None
 
     def _end(self, code: int) -> int:
@@ -122,10 +137,16 @@ class Run:
         return code
 
 
-def _guard_session(policy: str, keep: Path, script: str | None) -> Session:
+def _guard_session(
+    policy: str, keep: Path, script: str | None, unguarded: Callable[[str], None] | None
+) -> Session:
     from stayfinite.guard import session
 
-    return session.Session(policy, keep, script)
+    return session.Session(policy, keep, script, unguarded)
+
+
+def _say_line(text: str) -> None:
+    say(f"stayfinite: {text}")
 
 
 def _main_file() -> str | None:

@@ -117,7 +117,8 @@ class EagerStep:
     def roots(self) -> Roots:
         """See `Step.roots`."""
         recording, _, finite = self._survey
-        bad_leaves = {
+        leaves = self._leaves().items()
+        bad_leaves = {n for n, tensor in leaves if not self.engine.is_finite(tensor)}
             n for n, tensor in self._leaves().items() if not self.engine.is_finite(tensor)
         }
 

@@ -1,0 +1,100 @@
+"""What cannot be guarded: one clear line and exit code 2, or unguarded where that is asked for."""
+
+from __future__ import annotations
+
+import os
+
+import keras
+import pytest
+
+from tests.runner.conftest import LAUNCHES, launch
+
+RUN = LAUNCHES["command"]
+BACKEND = keras.backend.backend()
+
+OWN_TRAIN_FUNCTION = """
+import keras
+import numpy as np
+
+class Own(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.dense = keras.layers.Dense(1)
+
+    def call(self, x):
+        return self.dense(x)
+
+    def make_train_function(self, force=False):
+        return super().make_train_function(force)
+
+model = Own()
+model.compile("sgd", loss="mse")
+for _ in range(2):
+    model.fit(np.ones((8, 2)), np.ones(8), verbose=0)
+print("trained")
+"""
+
+GOES_ON = """
+try:
+    import keras
+except ValueError as error:
+    print("without Keras")
+"""
+
+
+def run(*args, backend=BACKEND):
+    return launch(*RUN, *args, env={**os.environ, "KERAS_BACKEND": backend})
+
+
+def test_train_function_of_the_users_own(script):
+    done = run(script(OWN_TRAIN_FUNCTION))
+    (line,) = done.stderr.splitlines()
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert line.startswith("stayfinite: Own overrides make_train_function")
+
+
+def test_it_trains_unguarded_only_when_asked(script):
+    done = run("--unguarded-ok", script(OWN_TRAIN_FUNCTION))
+    assert (done.returncode, done.stdout) == (0, "trained\n")
+    first, *rest = done.stderr.splitlines()
+    assert first.endswith("this training runs unguarded")
+    assert len(rest) == 1  # that no step was guarded
+
+
+def test_backend_that_keras_does_not_have(script):
+    done = run(script("import keras"), backend="nowhere")
+    assert done.returncode == 2
+    assert done.stderr == (
+        "stayfinite: Keras has no backend 'nowhere'; set KERAS_BACKEND to jax, tensorflow or torch\n"
+    )
+
+
+@pytest.mark.parametrize("name", ["jax", "tensorflow", "torch"])
+def test_backend_that_is_not_installed(script, name, tmp_path):
+    # A finder that knows nothing of the framework: as in an environment without it.
+    blocked = f"""
+    import sys
+    class Blocked:
+        def find_spec(self, fullname, path=None, target=None):
+            if fullname.partition(".")[0] == "{name}":
+                raise ModuleNotFoundError("No module named '{name}'", name="{name}")
+    sys.meta_path.insert(0, Blocked())
+    import keras
+    """
+    done = run(script(blocked), backend=name)
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()[-1:]
+    assert "Traceback" not in done.stderr
+    assert line.startswith(f"stayfinite: the Keras backend '{name}' is not installed")
+
+
+def test_backend_that_cannot_train(script):
+    done = run(script("import keras"), backend="numpy")
+    assert done.returncode == 2
+    assert done.stderr.startswith("stayfinite: trainings on the Keras backend 'numpy' cannot")
+
+
+def test_script_that_goes_on_without_keras_is_left_alone(script):
+    done = run(script(GOES_ON), backend="nowhere")
+    assert (done.returncode, done.stdout) == (0, "without Keras\n")
