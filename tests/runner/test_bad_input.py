@@ -65,9 +65,8 @@ def test_it_trains_unguarded_only_when_asked(script):
 def test_backend_that_keras_does_not_have(script):
     done = run(script("import keras"), backend="nowhere")
     assert done.returncode == 2
-    assert done.stderr == (
-        "stayfinite: Keras has no backend 'nowhere'; set KERAS_BACKEND to jax, tensorflow or torch\n"
-    )
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("stayfinite: Keras has no backend 'nowhere'; set KERAS_BACKEND to")
 
 
 @pytest.mark.parametrize("name", ["jax", "tensorflow", "torch"])

@@ -119,8 +119,6 @@ class EagerStep:
         recording, _, finite = self._survey
         leaves = self._leaves().items()
         bad_leaves = {n for n, tensor in leaves if not self.engine.is_finite(tensor)}
-            n for n, tensor in self._leaves().items() if not self.engine.is_finite(tensor)
-        }
 
         def is_bad(value: int) -> bool:
             # A constant of the code is part of the op that reads it.
