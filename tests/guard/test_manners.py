@@ -120,3 +120,19 @@ def test_second_guard_keeps_in_its_own_folder(tmp_path):
         with pytest.raises(stayfinite.NonFiniteError):
             model.fit(X * np.inf, Y, verbose=0, callbacks=[guard])
     assert [path.name for path in sorted(tmp_path.iterdir())] == ["one", "two"]
+
+
+def test_nonfinite_validation_loss_is_told_and_stops_nothing(tmp_path):
+    model = nets.mlp()
+    bad = Y.copy()
+    bad[3] = np.inf
+    guard = stayfinite.Guard(keep=tmp_path)
+    with pytest.warns(RuntimeWarning, match="the validation after epoch 1 is inf") as told:
+        data = {"validation_data": (X, bad), "epochs": 2, "verbose": 0}
+        history = model.fit(X, Y, callbacks=[guard], **data)
+    assert len([w for w in told if "the loss of" in str(w.message)]) == 2
+    assert history.history["val_loss"] == [np.inf, np.inf]
+    assert np.isfinite(model.evaluate(X, Y, verbose=0))
+    with pytest.warns(RuntimeWarning, match="the loss of the evaluation is inf"):
+        model.evaluate(X, bad, verbose=0, callbacks=[guard])
+    assert not any(tmp_path.iterdir())

@@ -20,7 +20,7 @@ from stayfinite.runner.program import Program
 from stayfinite.runner.run import Run
 
 class Session:
-    def __init__(self, policy, keep, script, unguarded):
+    def __init__(self, policy, keep, script, say, unguarded_ok):
         print("session", policy, keep == Path.cwd() / "kept", script)
         self.incidents, self.num_steps = [], 0
     def install(self):

@@ -22,6 +22,7 @@ class Guard(keras.callbacks.Callback):
     `stayfinite.NonFiniteError`, whose message is the report and whose `incident` is the same as
     data. The model then holds the weights of the last good step. The guard stays in the model's
     compiled train function until the model is compiled again, so `train_on_batch` is watched too.
+    A non-finite loss of a validation is told by a `RuntimeWarning` and stops nothing.
 
     It has no per-batch hook, so it never makes Keras wait for the device on each step, and it
     may stand anywhere in the list of callbacks.
@@ -62,6 +63,16 @@ class Guard(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Called by Keras. Nothing leaves an epoch unread."""
         self._watch.end_epoch()
+
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        """Called by Keras."""
+        self._watch.end_training()
+
+    def on_test_end(self, logs: dict[str, Any] | None = None) -> None:
+        """Called by Keras. A non-finite validation loss is told; it is no incident."""
+        loss = (logs or {}).get("loss")
+        if loss is not None:
+            watch_of(self._model, self.keep, _script()).end_evaluation(float(loss))
 
 
 def _script() -> str | None:

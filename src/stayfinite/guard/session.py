@@ -25,8 +25,9 @@ class Session:
         policy: As in `Guard`.
         keep: Folder for incidents and last good weights.
         script: The script as the user named it, for the incidents.
-        unguarded: Told of a model that the guard cannot attach to, which then trains without.
-            None: such a training ends with a `UsageError`.
+        say: Takes a line for the user about what is no incident.
+        unguarded_ok: Whether a training that the guard cannot attach to runs without it, after
+            saying so. If not, it ends with a `UsageError`.
     """
 
     def __init__(
@@ -34,12 +35,14 @@ class Session:
         policy: str,
         keep: Path,
         script: str | None,
-        unguarded: Callable[[str], None] | None = None,
+        say: Callable[[str], None],
+        unguarded_ok: bool = False,
     ) -> None:
         self.policy = policy
         self.keep = keep
         self.script = script
-        self.unguarded = unguarded
+        self.say = say
+        self.unguarded_ok = unguarded_ok
         self.incidents: list[Incident] = []
         # Not the watches: a script that makes a hundred models must be free to forget them.
         self._counts: list[Count] = []
@@ -91,5 +94,5 @@ class Session:
         if not any(count is watch.recorder.count for count in self._counts):
             self._counts.append(watch.recorder.count)
             watch.listeners.append(self.incidents.append)
-            watch.unguarded = self.unguarded
+            watch.say, watch.unguarded_ok = self.say, self.unguarded_ok
         return watch

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import warnings
 import weakref
 from collections.abc import Callable
 from pathlib import Path
@@ -19,7 +21,8 @@ _WATCHES: weakref.WeakKeyDictionary[Any, Watch] = weakref.WeakKeyDictionary()
 class Watch:
     """The guard of one model, for as long as the model lives.
 
-    `listeners` are told of every incident before `NonFiniteError` is raised.
+    `listeners` are told of every incident before `NonFiniteError` is raised; `say` takes a line
+    for the user about what is no incident.
     """
 
     def __init__(self, model: Any, keep: Path, script: str | None) -> None:
@@ -27,13 +30,15 @@ class Watch:
         self.keep = keep
         self.script = script
         self.listeners: list[Callable[[Incident], None]] = []
-        # Told why the guard cannot attach; None lets the error end the training instead.
-        self.unguarded: Callable[[str], None] | None = None
+        self.say: Callable[[str], None] = _warn
+        # Whether a training that the guard cannot attach to may run without it.
+        self.unguarded_ok = False
         # Weak, both: a watch lives as long as its model, and must not be what keeps it alive.
         self._model = weakref.ref(model)
         self._function: Callable[[], Any] = lambda: None
         self._arming = False
         self._refused = False
+        self._epoch: int | None = None
 
     def arm(self) -> None:
         """Put the sentinel into the model's train function, if it is not in it now.
@@ -48,15 +53,16 @@ class Watch:
             function = attach(self._model(), self.recorder, self._on_bad)
             self._function = weakref.ref(function)
         except UsageError as error:
-            if self.unguarded is None:
+            if not self.unguarded_ok:
                 raise
             self._refused = True
-            self.unguarded(f"{error}; this training runs unguarded")
+            self.say(f"{error}; this training runs unguarded")
         finally:
             self._arming = False
 
     def begin_epoch(self, epoch: int) -> None:
         """`fit` begins an epoch, counted from 0: flags may be read late until `end_epoch`."""
+        self._epoch = epoch
         self.recorder.begin_epoch(epoch)
         function = self._function()
         if function is not None:
@@ -68,6 +74,20 @@ class Watch:
         function = self._function()
         if function is not None:
             function.end_epoch()
+
+    def end_training(self) -> None:
+        """`fit` is over: what is evaluated now belongs to no epoch."""
+        self._epoch = None
+
+    def end_evaluation(self, loss: float) -> None:
+        """An evaluation is over: a non-finite loss is told, and nothing else is done about it."""
+        if not math.isfinite(loss):
+            epoch = self._epoch
+            when = "the evaluation" if epoch is None else f"the validation after epoch {epoch}"
+            self.say(
+                f"the loss of {when} is {loss}; the weights were left as they are, and look for "
+                "non-finite or extreme values in the data of the evaluation first"
+            )
 
     def _on_bad(self, state: Any, step: int, rerun: Callable[[Any], bool]) -> None:
         # Imported here: a training that stays finite never pays for the explanation's code.
@@ -89,6 +109,10 @@ class Watch:
         for listener in self.listeners:
             listener(incident)
         raise NonFiniteError(text.render(incident), incident)
+
+
+def _warn(text: str) -> None:
+    warnings.warn(text, RuntimeWarning, stacklevel=3)
 
 
 def watch_of(model: Any, keep: Path, script: str | None) -> Watch:

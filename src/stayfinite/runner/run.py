@@ -36,7 +36,8 @@ class Session(Protocol):
         """Guard every model from here on; Keras has just been imported."""
 
 
-NewSession = Callable[[str, Path, str | None, Callable[[str], None] | None], Session]
+Say = Callable[[str], None]
+NewSession = Callable[[str, Path, str | None, Say, bool], Session]
 
 
 class Run:
@@ -107,9 +108,8 @@ class Run:
 
     def _guard(self) -> None:
         script = None if self._program.is_module else self._program.target
-        unguarded = _say_line if self._unguarded_ok else None
-        arguments = (self._policy, self._keep, script or _main_file(), unguarded)
-        self._session = self._new_session(*arguments)
+        arguments = (self._policy, self._keep, script or _main_file())
+        self._session = self._new_session(*arguments, _say_line, self._unguarded_ok)
         try:
             self._session.install()
         except UsageError as error:
@@ -138,11 +138,11 @@ class Run:
 
 
 def _guard_session(
-    policy: str, keep: Path, script: str | None, unguarded: Callable[[str], None] | None
+    policy: str, keep: Path, script: str | None, say: Say, unguarded_ok: bool
 ) -> Session:
     from stayfinite.guard import session
 
-    return session.Session(policy, keep, script, unguarded)
+    return session.Session(policy, keep, script, say, unguarded_ok)
 
 
 def _say_line(text: str) -> None:
