@@ -10,6 +10,7 @@ import contextlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from stayfinite.backends import keras_private
 from stayfinite.backends.jax import private
 
 
@@ -22,8 +23,8 @@ def watched(seen: Callable[[Any, list[Any], list[Any]], None]) -> Iterator[None]
     """
     level = private.trace_level()
     depth = 0
-    plain = private.BaseOptimizer.apply
-    scaled = private.LossScaleOptimizer.stateless_apply
+    plain = keras_private.BaseOptimizer.apply
+    scaled = keras_private.LossScaleOptimizer.stateless_apply
 
     def apply(self: Any, grads: Any, trainable_variables: Any = None) -> Any:
         nonlocal depth
@@ -47,10 +48,10 @@ def watched(seen: Callable[[Any, list[Any], list[Any]], None]) -> Iterator[None]
         finally:
             depth -= 1
 
-    private.BaseOptimizer.apply = apply
-    private.LossScaleOptimizer.stateless_apply = stateless_apply
+    keras_private.BaseOptimizer.apply = apply
+    keras_private.LossScaleOptimizer.stateless_apply = stateless_apply
     try:
         yield
     finally:
-        private.BaseOptimizer.apply = plain
-        private.LossScaleOptimizer.stateless_apply = scaled
+        keras_private.BaseOptimizer.apply = plain
+        keras_private.LossScaleOptimizer.stateless_apply = scaled

@@ -1,4 +1,4 @@
-"""Everything used from JAX and Keras that is not public API, in one place.
+"""Everything used from JAX, and from Keras on JAX, that is not public API, in one place.
 
 `tests/backends/test_jax_private.py` exercises each name, so a release that moves one of them is
 named by the test that fails, not by a user's traceback.
@@ -13,16 +13,11 @@ from typing import Any
 import jax
 from jax.extend import core as jex
 from keras.src.backend.jax.trainer import JAXTrainer
-from keras.src.optimizers.base_optimizer import BaseOptimizer
-from keras.src.optimizers.loss_scale_optimizer import LossScaleOptimizer
 
 __all__ = [
-    "BaseOptimizer",
     "JAXTrainer",
-    "LossScaleOptimizer",
     "bind",
     "closed_call_of",
-    "flatten_layers",
     "frames",
     "is_tracing",
     "same_trace_level",
@@ -62,11 +57,6 @@ def bind(primitive: Any, params: dict[str, Any], operands: list[Any]) -> list[An
     functions, keywords = bound if isinstance(bound, tuple) else ((), bound)
     result = primitive.bind(*functions, *operands, **keywords)
     return list(result) if primitive.multiple_results else [result]
-
-
-def flatten_layers(model: Any) -> list[Any]:
-    """Every layer inside a model, nested ones too; Keras has no public name for that."""
-    return list(model._flatten_layers())
 
 
 def frames(source_info: Any) -> Iterator[tuple[CodeType, int]]:

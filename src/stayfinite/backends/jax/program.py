@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 from jax.extend import core as jex
 
+from stayfinite.backends import keras_calls
 from stayfinite.backends.jax import private
-from stayfinite.backends.jax.scopes import is_scoped_call, section
+from stayfinite.backends.jax.scopes import section
 from stayfinite.trace.frames import is_user_file, user_spans
 from stayfinite.trace.trace import Span
 
@@ -160,7 +161,7 @@ def _place_of(source_info: Any, boundary: CodeType) -> Place:
     for code, _ in inside:
         if is_user_file(code.co_filename):
             break
-        if is_scoped_call(code):
+        if keras_calls.is_entry(code):
             in_library_object = True
             break
     return Place(user_spans(inside), in_library_object)

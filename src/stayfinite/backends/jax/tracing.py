@@ -14,8 +14,9 @@ from stayfinite.backends.jax import gradients
 from stayfinite.backends.jax.batch_axis import batch_axes
 from stayfinite.backends.jax.names import canonical
 from stayfinite.backends.jax.program import Equation, Program, flatten
-from stayfinite.backends.jax.scopes import Scopes, is_backward, layer_path
+from stayfinite.backends.jax.scopes import Scopes, is_backward
 from stayfinite.backends.jax.unroll import unrolled
+from stayfinite.backends.keras_calls import layer_path
 from stayfinite.guard.creation import site_of
 from stayfinite.incident import Phase
 from stayfinite.trace.trace import Leaf, Op, Role, Span, Trace, Value

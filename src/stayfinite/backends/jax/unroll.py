@@ -12,7 +12,7 @@ from typing import Any
 
 import keras
 
-from stayfinite.backends.jax import private
+from stayfinite.backends import keras_private
 
 # Beyond this the program grows past what an explanation may cost; the loop then stays a loop.
 MAX_TIME_STEPS = 100
@@ -28,7 +28,7 @@ def unrolled(model: Any, num_time_steps: int | None) -> Iterator[None]:
     """
     layers = [
         layer
-        for layer in private.flatten_layers(model)
+        for layer in keras_private.flatten_layers(model)
         if isinstance(layer, keras.layers.RNN) and not layer.unroll
     ]
     if num_time_steps is None or num_time_steps > MAX_TIME_STEPS:
