@@ -6,21 +6,19 @@ in for `train_step`, so donation, `steps_per_execution` and `run_eagerly` stay K
 
 from __future__ import annotations
 
-import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import jax
 import numpy as np
 
 from stayfinite.backends.jax import sentinel
+from stayfinite.backends.polling import OnBad, Polling
 from stayfinite.errors import UsageError
 from stayfinite.guard.recorder import Recorder
 
-OnBad = Callable[[Any, int, Callable[[Any], bool]], None]
 
-
-class GuardedTrainFunction:
+class GuardedTrainFunction(Polling):
     """Stands in for `model.train_function`: the same call, with the sentinel inside.
 
     `on_bad(state, step, rerun)` is called, with the model's variables already set to the last
@@ -28,52 +26,26 @@ class GuardedTrainFunction:
     """
 
     def __init__(self, inner: Any, model: Any, recorder: Recorder, on_bad: OnBad) -> None:
+        super().__init__(model, recorder, on_bad)
         self._inner = inner
-        self._model = weakref.ref(model)
-        self._recorder = recorder
-        self._on_bad = on_bad
         self._sentinel = sentinel.new_sentinel()
-        self._first_step = recorder.num_steps
         self._state: Any = None
-        self._epoch_begins = False
-        self._epoch_data: Any = None
 
     def __call__(self, state: Any, iterator: Iterator[Any]) -> Any:
         """One call of Keras's train function: `(logs, state)`."""
-        if self._epoch_begins:
-            self._epoch_begins, self._epoch_data = False, iterator
-        # A `fit` that an exception ended says nothing; the next call then has other data.
-        in_epoch = iterator is self._epoch_data
-        if not in_epoch:
-            self._epoch_data = None
-            self._recorder.begin_epoch(None)
+        self.enter(iterator)
         self._state = state
         self.poll(wait=False)
         batches = self._recorder.recording(iterator, own=_own)
         (logs, first_bad), state = self._inner((*state, self._sentinel), batches)
         self._state, self._sentinel = tuple(state[:4]), state[4]
-        self._recorder.expect(_Offset(first_bad, self._first_step))
-        if not in_epoch:
-            self.poll(wait=True)
+        self.expect(first_bad)
         return logs, self._state
 
-    def begin_epoch(self) -> None:
-        """The next call is the first of an epoch: flags may be read late until `end_epoch`."""
-        self._epoch_begins = True
-
-    def end_epoch(self) -> None:
-        """Nothing more comes from the data of the epoch, and every flag is to be read now."""
-        self._epoch_begins, self._epoch_data = False, None
-        self.poll(wait=True)
-
-    def poll(self, *, wait: bool) -> None:
-        """Look at the flags that have come in; with `wait`, at all of them."""
-        step = self._recorder.first_bad(wait=wait)
-        if step is None:
-            return
+    def stop(self, step: int) -> None:
+        """See `Polling.stop`."""
         state = self._state
         self._sentinel = sentinel.new_sentinel()
-        self._first_step = step + 1
         store(self._model(), state)
         self._on_bad(state, step, lambda data: self._rerun(state, data))
 
@@ -81,21 +53,6 @@ class GuardedTrainFunction:
         copies = jax.tree.map(jax.numpy.array, state)
         (_, first_bad), _ = self._inner((*copies, sentinel.new_sentinel()), iter([data]))
         return int(first_bad) >= 0
-
-
-class _Offset:
-    """A flag in steps of the whole script, from one in steps since the sentinel was made."""
-
-    def __init__(self, flag: Any, first_step: int) -> None:
-        self._flag = flag
-        self._first_step = first_step
-
-    def is_ready(self) -> bool:
-        return bool(self._flag.is_ready())
-
-    def __int__(self) -> int:
-        bad = int(self._flag)
-        return bad if bad < 0 else bad + self._first_step
 
 
 def attach(model: Any, recorder: Recorder, on_bad: OnBad) -> GuardedTrainFunction:
