@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from stayfinite import losses, models
     from stayfinite.errors import NonFiniteError, UsageError
     from stayfinite.guard.callback import Guard
+    from stayfinite.guard.loop import guarded
     from stayfinite.incident import Incident
     from stayfinite.models.freezing import freeze
     from stayfinite.replay.saved import explain
@@ -27,6 +28,7 @@ __all__ = [
     "__version__",
     "explain",
     "freeze",
+    "guarded",
     "losses",
     "models",
 ]
@@ -38,6 +40,7 @@ _HOME = {
     "UsageError": "stayfinite.errors",
     "explain": "stayfinite.replay.saved",
     "freeze": "stayfinite.models.freezing",
+    "guarded": "stayfinite.guard.loop",
 }
 _ROOMS = ("losses", "models")
 

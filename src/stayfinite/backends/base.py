@@ -24,6 +24,18 @@ class Backend(Protocol):
         """The failing step as a value that can be run again."""
         ...
 
+    def plain(self, step: Any) -> Any:
+        """A step function of the user's own without the compiler that it was given to."""
+        ...
+
+    def compiler(self, step: Any) -> Any:
+        """What makes a train function out of a train step, compiled as `step` was."""
+        ...
+
+    def one_batch(self, batch: Any) -> Any:
+        """A single batch as a train function takes it."""
+        ...
+
     def versions(self) -> dict[str, str]:
         """Package names and versions that the values of a step depend on."""
         ...

@@ -11,7 +11,7 @@ from stayfinite.backends import base
 from stayfinite.guard import creation
 from stayfinite.guard.callback import Guard
 from stayfinite.guard.recorder import Count
-from stayfinite.guard.watch import Watch, watch_of
+from stayfinite.guard.watch import Watch, adopt_each, watch_of
 from stayfinite.incident import Incident
 
 
@@ -62,6 +62,7 @@ class Session:
 
         base.current()
         creation.record()
+        adopt_each(self._adopt)
         self._hook_callbacks(keras.callbacks.CallbackList)
         for owner in keras.Model.__mro__:
             if "make_train_function" in vars(owner):
@@ -85,14 +86,12 @@ class Session:
         @functools.wraps(plain)
         def make_train_function(model: Any, force: bool = False) -> None:
             plain(model, force)
-            self._watch(model).arm()
+            watch_of(model, self.keep, self.script).arm()
 
         owner.make_train_function = make_train_function
 
-    def _watch(self, model: Any) -> Watch:
-        watch = watch_of(model, self.keep, self.script)
-        if not any(count is watch.recorder.count for count in self._counts):
-            self._counts.append(watch.recorder.count)
-            watch.listeners.append(self.incidents.append)
-            watch.say, watch.unguarded_ok = self.say, self.unguarded_ok
-        return watch
+    def _adopt(self, watch: Watch) -> None:
+        watch.keep, watch.script = self.keep, self.script
+        watch.say, watch.unguarded_ok = self.say, self.unguarded_ok
+        watch.listeners.append(self.incidents.append)
+        self._counts.append(watch.recorder.count)

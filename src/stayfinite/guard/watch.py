@@ -16,6 +16,7 @@ from stayfinite.guard.recorder import Recorder
 from stayfinite.incident import Incident
 
 _WATCHES: weakref.WeakKeyDictionary[Any, Watch] = weakref.WeakKeyDictionary()
+_ADOPTERS: list[Callable[[Watch], None]] = []
 
 
 class Watch:
@@ -118,5 +119,18 @@ def _warn(text: str) -> None:
 def watch_of(model: Any, keep: Path, script: str | None) -> Watch:
     """The one watch of `model`; made on the first call."""
     if model not in _WATCHES:
-        _WATCHES[model] = Watch(model, keep, script)
+        _WATCHES[model] = new_watch(model, keep, script)
     return _WATCHES[model]
+
+
+def new_watch(model: Any, keep: Path, script: str | None) -> Watch:
+    """A watch, shown to all that want to see every one."""
+    watch = Watch(model, keep, script)
+    for adopt in _ADOPTERS:
+        adopt(watch)
+    return watch
+
+
+def adopt_each(adopt: Callable[[Watch], None]) -> None:
+    """Call `adopt` with every watch from here on."""
+    _ADOPTERS.append(adopt)

@@ -7,7 +7,7 @@ from typing import Any
 
 import jax
 
-from stayfinite.backends.jax import attach
+from stayfinite.backends.jax import attach, loop
 from stayfinite.backends.jax.step import JaxStep
 from stayfinite.guard.failure import Failure
 from stayfinite.guard.recorder import Recorder
@@ -26,6 +26,18 @@ class JaxBackend:
     def step(self, failure: Failure) -> Step:
         """See `Backend.step`."""
         return JaxStep(failure.model, failure.state, failure.bad.data)
+
+    def plain(self, step: Any) -> Any:
+        """See `Backend.plain`."""
+        return loop.plain(step)
+
+    def compiler(self, step: Any) -> Any:
+        """See `Backend.compiler`."""
+        return loop.compiler(step)
+
+    def one_batch(self, batch: Any) -> Any:
+        """See `Backend.one_batch`."""
+        return iter([batch])
 
     def versions(self) -> dict[str, str]:
         """See `Backend.versions`."""

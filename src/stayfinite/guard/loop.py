@@ -1,0 +1,90 @@
+"""`stayfinite.guarded`: the guard for a training loop that calls no `fit`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from stayfinite.backends import base
+from stayfinite.errors import UsageError
+from stayfinite.guard.subject import Loop, StatelessLoop
+from stayfinite.guard.watch import Watch, new_watch
+
+
+def guarded(
+    step: Callable[..., Any],
+    model: Any,
+    optimizer: Any,
+    *,
+    keep: str | Path = "stayfinite-out",
+) -> GuardedStep:
+    """`step` under guard: the same call, and a non-finite step is never applied.
+
+    For a loop as the guides of Keras write it. The step has to be a function, because the step
+    that fails is run again to explain it:
+
+    - TensorFlow and PyTorch: `step(x, y)` computes the loss and its gradients and calls
+      `optimizer.apply`; whatever it returns is returned. A `tf.function` stays compiled.
+    - JAX: `step(state, x, y)` returns `(loss, state)`, where `state` is `(trainable,
+      non_trainable, optimizer_variables)` of the model and the optimizer. It is compiled here,
+      also where it is not yet. The first result may be a tuple or dict that begins with the loss
+      or has it under "loss".
+
+    Args:
+        step: One training step.
+        model: The Keras model whose weights it trains.
+        optimizer: The optimizer that it uses, or a list of them.
+        keep: Folder for the incident and the last good weights.
+
+    Returns:
+        The guarded step. It raises `NonFiniteError`, at a bad step or, on a device that works
+        ahead of the program, some calls later; `check()` reads what is still out, and belongs
+        after the loop. The state is that of the last good step in any case.
+
+    Raises:
+        UsageError: the optimizer is not one of Keras.
+
+    Example:
+
+    ```python
+    step = stayfinite.guarded(train_step, model, optimizer)
+    for x, y in dataset:
+        loss = step(x, y)
+    step.check()
+    ```
+    """
+    optimizers = list(optimizer) if isinstance(optimizer, list | tuple) else [optimizer]
+    for each in optimizers:
+        if not isinstance(each, keras.optimizers.Optimizer):
+            raise UsageError(
+                f"optimizer={each!r:.60} is not a keras.optimizers.Optimizer; pass the optimizer "
+                "that the step uses, or a list of them"
+            )
+        if not each.built:
+            each.build(model.trainable_variables)
+    kind = StatelessLoop if base.current().name == "jax" else Loop
+    return GuardedStep(kind(step, model, optimizers), Path(keep))
+
+
+class GuardedStep:
+    """A train step of the user's own under guard; made by `guarded`."""
+
+    def __init__(self, loop: Loop, keep: Path) -> None:
+        script = getattr(sys.modules.get("__main__"), "__file__", None)
+        self._loop = loop
+        self._watch: Watch = new_watch(loop, keep, script)
+        self._watch.arm()
+
+    def __call__(self, *args: Any) -> Any:
+        """Make one step; arguments and result are those of the function that is guarded."""
+        # A flag may be read late, as inside an epoch of `fit`.
+        self._loop.train_function.begin_epoch()
+        return self._loop.make(args)
+
+    def check(self) -> None:
+        """Wait for every step made so far; raises `NonFiniteError` if one was bad."""
+        self._watch.end_epoch()
