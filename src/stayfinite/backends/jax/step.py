@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from stayfinite.backends import clipping
+from stayfinite.backends import batches, clipping
 from stayfinite.backends.jax import tracing, widen
 from stayfinite.backends.jax.executor import Executor, Run, is_finite
 from stayfinite.backends.jax.tracing import Traced
@@ -111,14 +111,7 @@ class JaxStep:
 
     def magnitudes(self, data: Any) -> dict[str, float]:
         """See `Step.magnitudes`."""
-        names = [name for _, name in tracing.data_names(self.model, data)]
-        found: dict[str, float] = {}
-        for name, leaf in zip(names, jax.tree.leaves(data), strict=True):
-            array = np.asarray(leaf)
-            if array.size and array.dtype.kind in "fiu":
-                size = np.abs(array.astype(np.float64))
-                found[name] = float(np.max(size, initial=0.0, where=np.isfinite(size)))
-        return found
+        return batches.magnitudes(self.model, data, np.asarray)
 
     def fetch(self, values: Iterable[int]) -> dict[int, np.ndarray]:
         """See `Step.fetch`."""
@@ -136,7 +129,7 @@ class JaxStep:
 
     def batch_arrays(self) -> dict[str, np.ndarray]:
         """See `Step.batch_arrays`."""
-        return self._arrays(tracing.DATA_ROLES)
+        return self._arrays(batches.ROLES)
 
     def _arrays(self, roles: tuple[str, ...]) -> dict[str, np.ndarray]:
         numbered = zip(self.traced.program.inputs, self._inputs(), strict=True)
@@ -166,7 +159,7 @@ class JaxStep:
             case changes.Batch(data):
                 return self._on(data)
             case changes.WithoutRows(rows):
-                return self._on(_without(self.data, rows))
+                return self._on(batches.without(self.data, rows, np.asarray))
             case changes.WiderDtype():
                 return self._copy(wide=True)
             case changes.LearningRate(factor):
@@ -232,16 +225,3 @@ def _fresh_metrics(model: Any) -> list[Any]:
     for variable, value in zip(model.metrics_variables, kept, strict=True):
         variable.assign(value)
     return fresh
-
-
-def _without(data: Any, rows: tuple[int, ...]) -> Any:
-    def replace(array: Any) -> Any:
-        if not jnp.ndim(array):
-            return array
-        others = [row for row in range(array.shape[0]) if row not in rows]
-        if not others:
-            raise ValueError("every row of the batch is suspect; none is left to take its place")
-        order = [others[row % len(others)] if row in rows else row for row in range(array.shape[0])]
-        return array[np.asarray(order)]
-
-    return jax.tree.map(replace, data)

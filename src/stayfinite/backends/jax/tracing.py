@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,19 +9,20 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from stayfinite.backends import batches
 from stayfinite.backends.jax import gradients
 from stayfinite.backends.jax.batch_axis import batch_axes
 from stayfinite.backends.jax.names import canonical
-from stayfinite.backends.jax.program import Equation, Program, flatten
+from stayfinite.backends.jax.program import Program, flatten
 from stayfinite.backends.jax.scopes import Scopes, is_backward
 from stayfinite.backends.jax.unroll import unrolled
 from stayfinite.backends.keras_calls import layer_path
-from stayfinite.guard.creation import site_of
+from stayfinite.backends.locate import locate
+from stayfinite.backends.phases import phases
 from stayfinite.incident import Phase
-from stayfinite.trace.trace import Leaf, Op, Role, Span, Trace, Value
+from stayfinite.trace.trace import Leaf, Op, Role, Trace, Value
 
 STATE_ROLES: tuple[Role, ...] = ("weight", "statistics", "optimizer", "metric")
-DATA_ROLES: tuple[Role, ...] = ("input", "target", "sample_weight")
 
 
 @dataclass
@@ -83,7 +83,7 @@ def trace_step(model: Any, state: Any, data: Any) -> Traced:
         gradients=dict(zip(_unique(names), grads, strict=True)),
         new_state=inexact,
         observed=jax.tree.leaves((loss, extra)),
-        num_rows=_num_rows(data),
+        num_rows=batches.num_rows(data),
         scopes=scopes,
         model=model,
     )
@@ -115,46 +115,16 @@ def _name_leaves(model: Any, state: Any, data: Any, program: Program) -> dict[in
         number: Leaf(number, role, name)
         for number, role, name in zip(numbers, roles, names, strict=False)
     }
-    for number, (role, name) in zip(
-        program.inputs[len(roles) :], data_names(model, data), strict=True
+    for number, (role, name, _) in zip(
+        program.inputs[len(roles) :], batches.named_leaves(model, data), strict=True
     ):
         leaves[number] = Leaf(number, role, name)
     return leaves
 
 
-def data_names(model: Any, data: Any) -> list[tuple[Role, str]]:
-    """Role and name of each array of a batch, in the order of its leaves.
-
-    An input has the name of the model's own input where the model has named inputs.
-    """
-    parts = data if isinstance(data, tuple) else (data,)
-    found: list[tuple[Role, str]] = []
-    for role, short, part in zip(DATA_ROLES, ("x", "y", "sample_weight"), parts, strict=False):
-        paths = jax.tree_util.tree_flatten_with_path(part)[0]
-        inputs = getattr(model, "inputs", None) if role == "input" else None
-        for position, (path, _) in enumerate(paths):
-            name = short + jax.tree_util.keystr(path)
-            # Keras makes up a name for an `Input` that was given none.
-            if inputs and len(inputs) == len(paths) and _is_given(inputs[position].name):
-                name = inputs[position].name
-            found.append((role, name))
-    return found
-
-
 def _num_time_steps(data: Any) -> int | None:
     lengths = [np.shape(leaf)[1] for leaf in jax.tree.leaves(data) if np.ndim(leaf) > 1]
     return max(lengths, default=None)
-
-
-def _is_given(name: str) -> bool:
-    return not name.startswith("keras_tensor")
-
-
-def _num_rows(data: Any) -> int | None:
-    for leaf in jax.tree.leaves(data):
-        if np.ndim(leaf):
-            return int(np.shape(leaf)[0])
-    return None
 
 
 class _Translator:
@@ -165,7 +135,7 @@ class _Translator:
 
     def trace(self) -> Trace:
         program, traced = self._program, self._traced
-        batch = [n for n, leaf in traced.leaves.items() if leaf.role in DATA_ROLES]
+        batch = [n for n, leaf in traced.leaves.items() if leaf.role in batches.ROLES]
         axes = batch_axes(program, batch)
         values = {
             number: Value(number, tuple(aval.shape), str(aval.dtype), axes.get(number))
@@ -189,12 +159,13 @@ class _Translator:
         ops = []
         for index, equation in enumerate(self._program.equations):
             chain = self._chain(equation.name_stack)
-            span, stack = _locate(equation, chain)
+            place = equation.place
+            span, stack = locate(place.stack, place.in_library_object, chain)
             ops.append(
                 Op(
                     index=index,
                     name=canonical(equation.primitive.name),
-                    phase=phase_of(index),
+                    phase=phase_of[index],
                     operands=equation.operands,
                     results=equation.results,
                     layer=layer_path(traced.model, chain),
@@ -209,48 +180,16 @@ class _Translator:
             self._chains[name_stack] = self._traced.scopes.chain(name_stack)
         return self._chains[name_stack]
 
-    def _phases(self) -> Callable[[int], Phase]:
-        equations = self._program.equations
-        traced = self._traced
+    def _phases(self) -> list[Phase]:
+        equations, traced = self._program.equations, self._traced
         statistics = {leaf.name for leaf in traced.leaves.values() if leaf.role == "statistics"}
-        new = traced.new_state
-        forward = self._ancestors(traced.observed, stop=set())
-        backward = self._ancestors(list(traced.gradients.values()), stop=forward)
-        moving = self._ancestors([new[n] for n in new if n in statistics], stop=forward | backward)
-
-        def phase(index: int) -> Phase:
-            if is_backward(equations[index].name_stack):
-                return "backward"
-            if index in forward:
-                return "forward"
-            if index in backward:
-                return "backward"
-            return "statistics" if index in moving else "update"
-
-        return phase
-
-    def _ancestors(self, values: list[int], stop: set[int]) -> set[int]:
-        producer = {r: i for i, e in enumerate(self._program.equations) for r in e.results}
-        found: set[int] = set()
-        stack = list(values)
-        while stack:
-            index = producer.get(stack.pop())
-            if index is None or index in found or index in stop:
-                continue
-            found.add(index)
-            stack.extend(self._program.equations[index].operands)
-        return found
-
-
-def _locate(equation: Equation, chain: list[Any]) -> tuple[Span | None, tuple[Span, ...]]:
-    place = equation.place
-    if place.stack and not place.in_library_object:
-        return place.stack[0], place.stack
-    for called in reversed(chain):
-        site = site_of(called)
-        if site is not None:
-            return site, ()
-    return (place.stack[0], place.stack) if place.stack else (None, ())
+        return phases(
+            equations,
+            is_backward=lambda index: is_backward(equations[index].name_stack),
+            observed=traced.observed,
+            gradients=traced.gradients.values(),
+            statistics=[v for name, v in traced.new_state.items() if name in statistics],
+        )
 
 
 def _as_numpy(value: Any) -> np.ndarray | None:
