@@ -1,0 +1,1 @@
+"""TensorFlow: the guarded step, its ops told one by one, and its replay."""

@@ -1,0 +1,190 @@
+"""Putting the sentinel into a Keras model on TensorFlow, and stopping it safely.
+
+Keras's own trainer makes the function, so `jit_compile`, `run_eagerly` and the reading of a
+`tf.data` iterator inside the compiled function stay Keras's business.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from stayfinite.backends import keras_private
+from stayfinite.backends.polling import OnBad, Polling
+from stayfinite.backends.tensorflow import bounds, private
+from stayfinite.backends.tensorflow.guarded import guarded, is_plain
+from stayfinite.backends.tensorflow.judged import Unsuited
+from stayfinite.backends.tensorflow.sentinel import Sentinel
+from stayfinite.errors import UsageError
+from stayfinite.guard.recorder import Recorder
+
+# Outside of `fit` no epoch says when the state may have been set from outside.
+_STEPS_PER_MEASURE = 1000
+
+
+class GuardedTrainFunction(Polling):
+    """Stands in for `model.train_function`: the same call, with the sentinel inside."""
+
+    def __init__(self, model: Any, recorder: Recorder, on_bad: OnBad) -> None:
+        super().__init__(model, recorder, on_bad)
+        self._sentinel = Sentinel()
+        # Nothing can be unmade in an eager step, and a first trace that is given up would leave
+        # variables without values.
+        plain = is_plain(model)
+        self._whole = not plain and (model.run_eagerly or not model.built)
+        self._inner = self._made()
+        self._unmeasured = 0
+        if plain and model.built:
+            _build_optimizer(model)
+
+    def __call__(self, iterator: Iterator[Any]) -> Any:
+        """One call of Keras's train function: the logs of its last step."""
+        self.enter(iterator)
+        self.poll(wait=False)
+        self._measure()
+        if isinstance(iterator, tf.data.Iterator):
+            logs, count = self._from_dataset(iterator)
+        else:
+            logs, count = self._from_python(iterator)
+        self.expect(_Flag(count))
+        return logs
+
+    def begin_epoch(self) -> None:
+        """See `Polling`."""
+        super().begin_epoch()
+        self._unmeasured = 0
+
+    def stop(self, step: int) -> None:
+        """See `Polling`."""
+        state = state_of(self._model())
+        self._sentinel.reset()
+        self._unmeasured = 0
+        self._on_bad(state, step, lambda data: self._rerun(state, data))
+
+    def _made(self) -> Any:
+        model = self._model()
+        return private.make_function(model, guarded(model, self._sentinel, whole=self._whole))
+
+    def _step(self, source: Any) -> Any:
+        try:
+            return self._inner(source)
+        except Unsuited:
+            # Nothing was run yet: it showed while the step was traced.
+            self._whole = True
+            self._inner = self._made()
+            return self._inner(source)
+
+    def _from_dataset(self, iterator: Any) -> Any:
+        logs, count = None, None
+        for number in range(self._model().steps_per_execution):
+            try:
+                logs, count, data = self._step(iterator)
+            except (StopIteration, tf.errors.OutOfRangeError):
+                if number == 0:
+                    raise
+                break
+            for _ in self._recorder.recording(iter([data])):
+                pass
+        return logs, count
+
+    def _from_python(self, iterator: Iterator[Any]) -> Any:
+        batches = self._recorder.recording(iterator, own=_own)
+        outputs = None
+        for data in itertools.islice(batches, self._model().steps_per_execution):
+            outputs = self._step([data])
+        if outputs is None:
+            outputs = self._inner(())  # Keras's own error
+        return outputs[:2]
+
+    def _measure(self) -> None:
+        """Find out whether the state is within the limits, unless that is known."""
+        self._unmeasured -= 1
+        optimizer = self._model().optimizer
+        if self._unmeasured >= 0 or not getattr(optimizer, "built", False):
+            return
+        self._unmeasured = _STEPS_PER_MEASURE
+        variables = self._model().trainable_variables
+        if bounds.is_provable(optimizer, variables):
+            self._sentinel.bounded.assign(bounds.is_bounded(optimizer, variables))
+
+    def _rerun(self, state: Any, data: Any) -> bool:
+        count = self._step([data])[1]
+        store(self._model(), state)
+        self._sentinel.reset()
+        return int(count) < 0
+
+
+class _Flag:
+    """The first bad step since the sentinel was made, from its count; see `Sentinel`."""
+
+    def __init__(self, count: Any) -> None:
+        self._count = count
+
+    def is_ready(self) -> bool:
+        # TensorFlow does not say whether a tensor of a GPU has been computed.
+        return "CPU" in self._count.device
+
+    def __int__(self) -> int:
+        count = int(self._count)
+        return ~count if count < 0 else -1
+
+
+def attach(model: Any, recorder: Recorder, on_bad: OnBad) -> GuardedTrainFunction:
+    """Make `model`'s train function with the sentinel inside.
+
+    Raises:
+        UsageError: under a `tf.distribute` strategy with more than one replica.
+    """
+    present = model.__dict__.get("train_function")
+    if isinstance(present, GuardedTrainFunction):
+        return present
+    if model.distribute_strategy.num_replicas_in_sync > 1:
+        raise UsageError("stayfinite cannot guard a model on several tf.distribute replicas yet")
+    function = GuardedTrainFunction(model, recorder, on_bad)
+    model.train_function = function
+    return function
+
+
+def state_of(model: Any) -> list[list[Any]]:
+    """The values of all variables: trainable, non-trainable, optimizers', metrics'."""
+    return [[private.raw(v).read_value() for v in group] for group in _groups(model)]
+
+
+def store(model: Any, state: list[list[Any]]) -> None:
+    """Make `state` the values of the model's variables."""
+    for variables, values in zip(_groups(model), state, strict=True):
+        for variable, value in zip(variables, values, strict=True):
+            private.raw(variable).assign(value)
+
+
+def _groups(model: Any) -> list[list[Any]]:
+    optimizers = keras_private.optimizers_of(model)
+    return [
+        list(model.trainable_variables),
+        list(model.non_trainable_variables),
+        [variable for optimizer in optimizers for variable in optimizer.variables],
+        list(model.metrics_variables),
+    ]
+
+
+def _build_optimizer(model: Any) -> None:
+    """Make the optimizer's variables now, as the first step would: they can then be measured."""
+    optimizer, variables = model.optimizer, model.trainable_variables
+    if variables and not optimizer.built:
+        with keras.name_scope(optimizer.name, caller=optimizer):
+            optimizer.build(variables)
+        optimizer.built = True
+
+
+def _own(data: Any) -> Any:
+    """A copy of a batch: a loader may fill the same array again. Tensors never change."""
+
+    def own(leaf: Any) -> Any:
+        return np.array(leaf) if isinstance(leaf, np.ndarray) else leaf
+
+    return keras.tree.map_structure(own, data)

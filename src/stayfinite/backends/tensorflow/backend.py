@@ -1,0 +1,49 @@
+"""The TensorFlow backend behind the seam of `backends.base`."""
+
+from __future__ import annotations
+
+from importlib import metadata
+from typing import Any
+
+import tensorflow as tf
+
+from stayfinite.backends.tensorflow import attach
+from stayfinite.guard.failure import Failure
+from stayfinite.guard.recorder import Recorder
+from stayfinite.replay.step import Step
+
+
+class TensorFlowBackend:
+    """See `backends.base.Backend`."""
+
+    name = "tensorflow"
+
+    def attach(self, model: Any, recorder: Recorder, on_bad: Any) -> Any:
+        """See `Backend.attach`."""
+        return attach.attach(model, recorder, on_bad)
+
+    def step(self, failure: Failure) -> Step:
+        """See `Backend.step`."""
+        from stayfinite.backends.eager.step import EagerStep
+        from stayfinite.backends.tensorflow.engine import TensorFlowEngine
+
+        engine = TensorFlowEngine(failure.model)
+        return EagerStep(engine, failure.state, failure.bad.data)
+
+    def versions(self) -> dict[str, str]:
+        """See `Backend.versions`."""
+        installed = (name for name in ("tensorflow", "keras", "numpy"))
+        return {name: metadata.version(name) for name in installed}
+
+    def device(self) -> str:
+        """See `Backend.device`."""
+        gpus = tf.config.list_logical_devices("GPU")
+        if not gpus:
+            return "cpu"
+        details = tf.config.experimental.get_device_details(
+            tf.config.list_physical_devices("GPU")[0]
+        )
+        return f"gpu: {details.get('device_name', 'unknown')}"
+
+
+BACKEND = TensorFlowBackend()

@@ -1,0 +1,137 @@
+"""Seeing what a train step does, whoever wrote it: what it differentiates, applies and assigns.
+
+While a step is traced, or run eagerly, these methods of TensorFlow and Keras are watched, so that
+no assumption about the train step itself is needed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol
+
+import keras
+import tensorflow as tf
+
+from stayfinite.backends import keras_private
+from stayfinite.backends.tensorflow import private
+
+
+class Watcher(Protocol):
+    """What is told."""
+
+    def differentiating(self, loss: Any) -> None:
+        """A loss is about to be differentiated by a variable; unscaled under loss scaling."""
+        ...
+
+    def applying(
+        self, optimizer: Any, grads: list[Any], variables: list[Any], apply: Callable[[], None]
+    ) -> None:
+        """An optimizer was given gradients. `apply()` makes its update, in the place of it."""
+        ...
+
+    def assigning(self, variable: Any) -> None:
+        """A Keras variable is about to be assigned."""
+        ...
+
+
+@contextlib.contextmanager
+def watched(watcher: Watcher) -> Iterator[None]:
+    """Tell `watcher` of what happens inside the block.
+
+    Of an optimizer inside another one only the outer is told: the gradients under a
+    `LossScaleOptimizer` are not shown, since non-finite ones are its normal way of finding the
+    scale.
+    """
+    hooks = _Hooks(watcher)
+    base, scaled = keras_private.BaseOptimizer, keras_private.LossScaleOptimizer
+    replaced: list[tuple[Any, str, Any]] = [
+        (tf.GradientTape, "gradient", hooks.gradient),
+        (base, "apply", hooks.apply),
+        (scaled, "apply", hooks.apply),
+        (base, "scale_loss", hooks.scale_loss),
+        (scaled, "scale_loss", hooks.scale_loss),
+        (private.KerasVariable, "_direct_assign", hooks.assign),
+    ]
+    plain = [getattr(owner, name) for owner, name, _ in replaced]
+    for (owner, name, hook), function in zip(replaced, plain, strict=True):
+        setattr(owner, name, hook(function))
+    try:
+        yield
+    finally:
+        for (owner, name, _), function in zip(replaced, plain, strict=True):
+            setattr(owner, name, function)
+
+
+class _Hooks:
+    def __init__(self, watcher: Watcher) -> None:
+        self._watcher = watcher
+        self._unscaled: list[tuple[Any, Any]] = []
+        self._depth = 0
+
+    def gradient(self, plain: Callable[..., Any]) -> Callable[..., Any]:
+        def gradient(tape: Any, target: Any, sources: Any, *args: Any, **kwargs: Any) -> Any:
+            # A penalty on the gradients of an input is a part of the loss, not the loss.
+            if any(isinstance(s, private.KerasVariable | tf.Variable) for s in _flat(sources)):
+                for root in _flat(target):
+                    self._watcher.differentiating(self._judged(root))
+            return plain(tape, target, sources, *args, **kwargs)
+
+        return gradient
+
+    def _judged(self, root: Any) -> Any:
+        return next((loss for scaled, loss in self._unscaled if scaled is root), root)
+
+    def scale_loss(self, plain: Callable[..., Any]) -> Callable[..., Any]:
+        def scale_loss(optimizer: Any, loss: Any) -> Any:
+            scaled = plain(optimizer, loss)
+            self._unscaled.append((scaled, loss))
+            return scaled
+
+        return scale_loss
+
+    def apply(self, plain: Callable[..., Any]) -> Callable[..., Any]:
+        def apply(optimizer: Any, grads: Any, trainable_variables: Any = None) -> None:
+            if self._depth:
+                plain(optimizer, grads, trainable_variables)
+                return
+            grads = list(grads)
+            given = None if trainable_variables is None else list(trainable_variables)
+
+            def update() -> None:
+                self._depth += 1
+                try:
+                    plain(optimizer, grads, given)
+                finally:
+                    self._depth -= 1
+
+            known = given if given is not None else list(optimizer._trainable_variables)
+            pairs = [(g, v) for g, v in zip(grads, known, strict=False) if g is not None]
+            if not pairs or not _is_built(optimizer, known):
+                update()
+                return
+            gradients, variables = map(list, zip(*pairs, strict=True))
+            self._watcher.applying(optimizer, gradients, variables, update)
+
+        return apply
+
+    def assign(self, plain: Callable[..., Any]) -> Callable[..., Any]:
+        def assign(variable: Any, value: Any) -> None:
+            if not self._depth:
+                self._watcher.assigning(variable)
+            plain(variable, value)
+
+        return assign
+
+
+def _is_built(optimizer: Any, variables: list[Any]) -> bool:
+    """Build the optimizer as its `apply` would: no variable can be made inside a condition."""
+    if not optimizer.built and variables:
+        with tf.init_scope(), keras.name_scope(optimizer.name, caller=optimizer):
+            optimizer.build(variables)
+        optimizer.built = True
+    return bool(optimizer.built)
+
+
+def _flat(tree: Any) -> list[Any]:
+    return list(tf.nest.flatten(tree))
