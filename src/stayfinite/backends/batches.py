@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import Any
 
 import keras
@@ -30,6 +30,26 @@ def named_leaves(model: Any, data: Any) -> list[tuple[Role, str, Any]]:
             if inputs and len(inputs) == len(leaves) and _is_given(inputs[position].name):
                 name = inputs[position].name
             found.append((role, name, leaf))
+    return found
+
+
+def leaves(structure: Any) -> list[Any]:
+    """The leaves of any structure, without None."""
+    return [leaf for leaf in keras.tree.flatten(structure) if leaf is not None]
+
+
+def map_leaves(change: Callable[[Any], Any], structure: Any) -> Any:
+    """`structure` with every leaf changed; None stays None."""
+    return keras.tree.map_structure(lambda x: None if x is None else change(x), structure)
+
+
+def fresh(name: str, taken: Container[str]) -> str:
+    """`name`, or `name:2` and so on where that is taken."""
+    number = 1
+    found = name
+    while found in taken:
+        number += 1
+        found = f"{name}:{number}"
     return found
 
 

@@ -6,12 +6,20 @@ named by the test that fails, not by a user's traceback.
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 from keras.src.optimizers.base_optimizer import BaseOptimizer
 from keras.src.optimizers.loss_scale_optimizer import LossScaleOptimizer
 
-__all__ = ["BaseOptimizer", "LossScaleOptimizer", "flatten_layers", "optimizers_of"]
+__all__ = [
+    "BaseOptimizer",
+    "LossScaleOptimizer",
+    "flatten_layers",
+    "optimizers_of",
+    "scaled_learning_rate",
+]
 
 
 def flatten_layers(model: Any) -> list[Any]:
@@ -31,3 +39,15 @@ def optimizers_of(model: Any) -> list[Any]:
             found.append(candidate)
     inner = [o.inner_optimizer for o in found if isinstance(o, LossScaleOptimizer)]
     return [o for o in found if not any(o is i for i in inner)]
+
+
+@contextlib.contextmanager
+def scaled_learning_rate(optimizer: Any, factor: float) -> Iterator[None]:
+    """The learning rate of `optimizer` times `factor` inside the block, schedules included."""
+    target = optimizer.inner_optimizer if isinstance(optimizer, LossScaleOptimizer) else optimizer
+    plain = target._get_current_learning_rate
+    target._get_current_learning_rate = lambda: plain() * factor
+    try:
+        yield
+    finally:
+        del target._get_current_learning_rate

@@ -235,16 +235,8 @@ class EagerStep:
         gradients: dict[str, np.ndarray] = {}
         for update in result.updates:
             for variable, gradient in zip(update.variables, update.gradients, strict=True):
-                name = _fresh(getattr(variable, "path", "gradient"), gradients)
+                name = batches.fresh(variable.path, gradients)
                 gradients[name] = self.engine.numpy(gradient)
         loss = 0.0 if result.loss is None else float(np.mean(self.engine.numpy(result.loss)))
         return Outcome(loss=loss, gradients=gradients, bad_state=result.bad_state)
 
-
-def _fresh(name: str, taken: dict[str, Any]) -> str:
-    number = 1
-    fresh = name
-    while fresh in taken:
-        number += 1
-        fresh = f"{name}:{number}"
-    return fresh

@@ -1,0 +1,152 @@
+"""Every ATen operator of a run, told to a recording."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from stayfinite.backends.eager.recording import Recording
+from stayfinite.backends.torch import names, private
+from stayfinite.backends.torch.ledger import Ledger, dtype_of
+
+
+class Dispatch(TorchDispatchMode):
+    """Notes each operator that runs inside it, in the forward and the backward pass.
+
+    An autograd node has a sequence number; that of a forward operator is found right after it
+    ran, that of the node at work is known in the backward pass. So a derivative leads to its
+    forward operator.
+    """
+
+    def __init__(self, recording: Recording) -> None:
+        super().__init__()
+        self._recording = recording
+        self.ledger = Ledger(recording, self._synthetic)
+        self._op_of_node: dict[int, int] = {}
+        self._next_node = private.next_node()
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        signature = _signature(func)
+        if signature.is_alias:
+            return func(*args, **kwargs)  # the same memory in the same layout: the same value
+        operands = self._operands(signature, args, kwargs)
+        out = func(*args, **kwargs)
+        if signature.is_list:
+            self._note_each(signature, operands, args, out)
+        else:
+            self._note(signature, [n for group in operands for n in group], args, kwargs, out)
+        return out
+
+    def _operands(self, signature: _Signature, args: Any, kwargs: Any) -> list[list[int]]:
+        groups: list[list[int]] = []
+        dtype = next((dtype_of(a) for a in args if isinstance(a, torch.Tensor)), "float32")
+        for position, argument in enumerate(signature.arguments):
+            value = args[position] if position < len(args) else kwargs.get(argument)
+            if isinstance(value, torch.Tensor):
+                groups.append([self.ledger.number(value)])
+            elif isinstance(value, list | tuple) and any(
+                isinstance(v, torch.Tensor) for v in value
+            ):
+                groups.append([self.ledger.number(v) for v in value if v is not None])
+            elif isinstance(value, bool) or not isinstance(value, int | float):
+                continue
+            elif names.is_scalar_operand(signature.name, argument):
+                groups.append([self._scalar(value, dtype)])
+        return groups
+
+    def _scalar(self, value: float, dtype: str) -> int:
+        # NumPy has no bfloat16, and a number that is written in the code needs none.
+        kind = dtype if dtype in ("float16", "float32", "float64", "int32", "int64") else "float32"
+        with np.errstate(all="ignore"):
+            return self._recording.constant((), dtype, np.asarray(value).astype(kind))
+
+    def _note_each(self, signature: _Signature, operands: Any, args: Any, out: Any) -> None:
+        """A `_foreach_` operator as one op for each tensor of its lists."""
+        results = args[0] if signature.writes else out
+        for position, result in enumerate(results):
+            own = [
+                group[position] if len(group) == len(results) else group[0] for group in operands
+            ]
+            self._op(signature, own, [result], written=bool(signature.writes))
+
+    def _note(
+        self, signature: _Signature, operands: list[int], args: Any, kwargs: Any, out: Any
+    ) -> None:
+        written = [
+            args[position] if position < len(args) else kwargs.get(argument)
+            for position, argument in signature.writes
+        ]
+        written = [tensor for tensor in written if isinstance(tensor, torch.Tensor)]
+        fresh = [
+            tensor
+            for tensor in (out if isinstance(out, list | tuple) else [out])
+            if isinstance(tensor, torch.Tensor) and not any(tensor is w for w in written)
+        ]
+        operands = names.order(signature.aten, operands)
+        if signature.is_pure_write:
+            # `copy_` and `fill_` do not read what they write over.
+            operands = operands[1:]
+        if written:
+            self._op(signature, operands, written, written=True)
+        if fresh:
+            self._op(signature, operands, fresh, written=False)
+
+    def _op(
+        self, signature: _Signature, operands: list[int], tensors: list[Any], *, written: bool
+    ) -> None:
+        results = []
+        for tensor in tensors:
+            number = self._recording.value(tensor.shape, dtype_of(tensor))
+            (self.ledger.written if written else self.ledger.bind)(tensor, number)
+            results.append((number, tensor))
+        node = private.current_node()
+        backward = node is not None
+        forward = self._op_of_node.get(node) if node is not None else None
+        index = len(self._recording.ops)
+        if not backward:
+            self._remember_node(index)
+        self._recording.op(signature.name, operands, results, backward=backward, forward=forward)
+
+    def _remember_node(self, index: int) -> None:
+        latest = private.next_node()
+        for node in range(self._next_node, latest):
+            # Only the last one is this op's: the others were made after the op before had run.
+            self._op_of_node.setdefault(node, index if node == latest - 1 else max(index - 1, 0))
+        self._next_node = latest
+
+    def _synthetic(self, sources: list[int], tensor: Any) -> int:
+        number = self._recording.value(tensor.shape, dtype_of(tensor))
+        backward = private.current_node() is not None
+        self._recording.op("copy", sources, [(number, tensor)], backward=backward)
+        return number
+
+
+class _Signature:
+    """What the schema of an operator says."""
+
+    def __init__(self, func: Any) -> None:
+        schema = func._schema
+        self.aten: str = schema.name
+        self.name = names.canonical(schema.name)
+        self.arguments = [argument.name for argument in schema.arguments]
+        self.writes = [
+            (position, argument.name)
+            for position, argument in enumerate(schema.arguments)
+            if argument.alias_info is not None and argument.alias_info.is_write
+        ]
+        base = schema.name.rpartition("::")[2]
+        self.is_alias = base in ("detach", "alias", "lift_fresh", "detach_")
+        self.is_list = base.startswith("_foreach_")
+        self.is_pure_write = base in ("copy_", "fill_", "zero_")
+
+
+@functools.cache
+def _signature(func: Any) -> _Signature:
+    return _Signature(func)

@@ -1,0 +1,230 @@
+"""A train step on PyTorch, run op by op on a given state: once as it was, once in float64."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import torch
+
+from stayfinite.backends import batches, keras_calls, keras_private
+from stayfinite.backends.eager.engine import Marks, Named, Result, State, Update
+from stayfinite.backends.eager.recording import Recording
+from stayfinite.backends.torch import hooks, private
+from stayfinite.backends.torch.dispatch import Dispatch
+from stayfinite.backends.torch.ledger import dtype_of
+from stayfinite.backends.torch.wide import Wide, in_float64
+from stayfinite.trace.trace import Role
+
+_ROLES: tuple[Role, ...] = ("weight", "statistics", "optimizer", "metric")
+
+
+class TorchEngine:
+    """See `backends.eager.engine.Engine`."""
+
+    def __init__(self, model: Any) -> None:
+        self.model = model
+
+    def variables(self) -> list[list[Any]]:
+        """The Keras variables of a state, in its order."""
+        return private.state_variables(self.model)
+
+    def named_state(self, state: State) -> list[Named]:
+        """See `Engine.named_state`."""
+        found: list[Named] = []
+        seen: dict[str, int] = {}
+        for role, variables, values in zip(_ROLES, self.variables(), state, strict=True):
+            for variable, value in zip(variables, values, strict=True):
+                seen[variable.path] = seen.get(variable.path, 0) + 1
+                times = seen[variable.path]
+                name = variable.path if times == 1 else f"{variable.path}:{times}"
+                found.append(Named(role, name, value))
+        return found
+
+    def tensors(self, data: Any) -> Any:
+        """See `Engine.tensors`."""
+        return private.as_tensors(data)
+
+    def run(self, state: State, data: Any, recording: Recording | None = None) -> Result:
+        """See `Engine.run`."""
+        watcher = _Watcher()
+        with self._on(state), contextlib.ExitStack() as stack:
+            if recording is not None:
+                watcher.number = stack.enter_context(self._recorded(recording, state, data)).number
+            with _observed(watcher):
+                logs = self.model.train_step(data)
+            names = [named.name for named in self.named_state(state)]
+            # Recorded or not, what is looked at from here on is not the step's.
+            stack.close()
+            return self._result(watcher, logs, names)
+
+    def update(self, state: State, updates: list[Update], factor: float) -> tuple[str, ...]:
+        """See `Engine.update`."""
+        with self._on(state), torch.no_grad():
+            for update in updates:
+                with keras_private.scaled_learning_rate(update.optimizer, factor):
+                    update.optimizer.apply(update.gradients, update.variables)
+            return self._bad_state([named.name for named in self.named_state(state)])
+
+    def run_wide(self, state: State, data: Any) -> Result:
+        """See `Engine.run_wide`."""
+        watcher = _Watcher()
+        groups = self.variables()
+        with self._on(state), in_float64(groups), Wide(), _observed(watcher):
+            self.model.train_step(batches.map_leaves(_widened, data))
+            bad = self._bad_state([named.name for named in self.named_state(state)])
+        return Result(watcher.loss, watcher.updates, bad)
+
+    def is_finite(self, tensor: Any) -> bool:
+        """See `Engine.is_finite`."""
+        if not (tensor.is_floating_point() or tensor.is_complex()):
+            return True
+        return bool(torch.isfinite(tensor).all())
+
+    def numpy(self, tensor: Any) -> np.ndarray:
+        """See `Engine.numpy`."""
+        if not isinstance(tensor, torch.Tensor):
+            return np.asarray(tensor)
+        plain = tensor.detach().cpu()
+        return (plain.float() if plain.dtype == torch.bfloat16 else plain).numpy()
+
+    @contextlib.contextmanager
+    def _on(self, state: State) -> Iterator[None]:
+        """The model on `state` inside the block, and on it again afterwards; metrics as before."""
+        groups = self.variables()
+        metrics = [private.tensor_of(v).detach().clone() for v in groups[3]]
+        random = torch.get_rng_state()
+        _assign(groups[:3], state[:3])
+        self.model.reset_metrics()
+        try:
+            yield
+        finally:
+            for variable in groups[0]:
+                private.tensor_of(variable).grad = None
+            _assign(groups, [*state[:3], metrics])
+            torch.set_rng_state(random)
+
+    @contextlib.contextmanager
+    def _recorded(self, recording: Recording, state: State, data: Any) -> Iterator[Any]:
+        dispatch = Dispatch(recording)
+
+        @contextlib.contextmanager
+        def scope(called: Any) -> Iterator[None]:
+            recording.chain.append(called)
+            try:
+                yield
+            finally:
+                recording.chain.pop()
+
+        variables = [v for group in self.variables() for v in group]
+        for named, variable in zip(self.named_state(state), variables, strict=True):
+            tensor = private.tensor_of(variable)
+            number = recording.leaf(named.role, named.name, tensor.shape, dtype_of(tensor))
+            dispatch.ledger.bind(tensor, number)
+        for role, name, leaf in batches.named_leaves(self.model, data):
+            number = recording.leaf(role, name, leaf.shape, dtype_of(leaf))
+            dispatch.ledger.bind(leaf, number)
+        with keras_calls.entered(scope), dispatch:
+            yield dispatch.ledger
+
+    def _result(self, watcher: _Watcher, logs: Any, names: list[str]) -> Result:
+        marks = None
+        if watcher.number is not None:
+            number = watcher.number
+            variables = [v for group in self.variables()[:3] for v in group]
+            tensors = [private.tensor_of(v) for v in variables]
+            new_state = {
+                name: number(tensor)
+                for name, tensor in zip(names, tensors, strict=False)
+                if tensor.is_floating_point()
+            }
+            observed = [
+                number(leaf) for leaf in batches.leaves(logs) if isinstance(leaf, torch.Tensor)
+            ]
+            marks = Marks(watcher.loss_number, watcher.gradient_numbers, new_state, tuple(observed))
+        return Result(watcher.loss, watcher.updates, self._bad_state(names), marks)
+
+    def _bad_state(self, names: list[str]) -> tuple[str, ...]:
+        variables = [v for group in self.variables()[:3] for v in group]
+        return tuple(
+            name
+            for name, variable in zip(names, variables, strict=False)
+            if not self.is_finite(private.tensor_of(variable))
+        )
+
+
+class _Watcher:
+    """Notes what is differentiated and what an optimizer is given; see `hooks.Observer`."""
+
+    def __init__(self) -> None:
+        self.number: Callable[[Any], int] | None = None
+        self.loss: Any = None
+        self.loss_number: int | None = None
+        self.updates: list[Update] = []
+        self.gradient_numbers: dict[str, int] = {}
+        self._scaled: list[tuple[Any, Any]] = []
+        self._depth = 0
+
+    def differentiating(self, root: Any) -> None:
+        """The loss; that before scaling, where it was scaled. The first one, where there are two,
+        unless a later one is not finite."""
+        tensor = root[0] if isinstance(root, list | tuple) else root
+        tensor = next((loss for loss, result in self._scaled if result is tensor), tensor)
+        if not isinstance(tensor, torch.Tensor):
+            return
+        detached = tensor.detach()
+        if self.loss is None or not bool(torch.isfinite(detached).all()):
+            self.loss = detached
+            self.loss_number = None if self.number is None else self.number(tensor)
+
+    def scaled(self, loss: Any, result: Any) -> None:
+        """Keeps the loss by the tensor that it was scaled to."""
+        self._scaled.append((loss, result))
+
+    def assigning(self, variable: Any) -> None:
+        """Not of interest here."""
+
+    def update(self, optimizer: Any, gradients: Any, variables: Any, run: Any) -> Any:
+        """Notes the gradients of the outermost optimizer."""
+        if self._depth == 0:
+            owned = private.variables_of(optimizer) if variables is None else list(variables)
+            pairs = [(g, v) for g, v in zip(gradients, owned, strict=False) if g is not None]
+            self.updates.append(Update(optimizer, [g for g, _ in pairs], [v for _, v in pairs]))
+            if self.number is not None:
+                for gradient, variable in pairs:
+                    name = batches.fresh(variable.path, self.gradient_numbers)
+                    self.gradient_numbers[name] = self.number(gradient)
+        return self._inside(run)
+
+    def scaled_update(self, optimizer: Any, variables: Any, run: Any) -> Any:
+        """The gradients under loss scaling are its own affair."""
+        return self._inside(run)
+
+    def _inside(self, run: Callable[[], Any]) -> Any:
+        self._depth += 1
+        try:
+            return run()
+        finally:
+            self._depth -= 1
+
+
+@contextlib.contextmanager
+def _observed(watcher: _Watcher) -> Iterator[None]:
+    hooks.observe(watcher)
+    try:
+        yield
+    finally:
+        hooks.unobserve()
+
+
+def _assign(groups: list[list[Any]], state: State) -> None:
+    with torch.no_grad():
+        for variables, values in zip(groups, state, strict=True):
+            for variable, value in zip(variables, values, strict=True):
+                private.tensor_of(variable).copy_(value)
+
+
+def _widened(leaf: Any) -> Any:
+    return leaf.double() if isinstance(leaf, torch.Tensor) and leaf.is_floating_point() else leaf

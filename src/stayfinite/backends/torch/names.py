@@ -1,0 +1,102 @@
+"""ATen operator names as the canonical op names that reports and rules use: those of `keras.ops`.
+
+An operator that is not in the table keeps its own name, without the underscores around it.
+"""
+
+from __future__ import annotations
+
+_CANONICAL = {
+    "abs": "absolute",
+    "acos": "arccos",
+    "acosh": "arccosh",
+    "addbmm": "matmul",
+    "addmm": "matmul",
+    "addmv": "matmul",
+    "alias": "copy",
+    "amax": "max",
+    "amin": "min",
+    "asin": "arcsin",
+    "asinh": "arcsinh",
+    "atan": "arctan",
+    "atan2": "arctan2",
+    "atanh": "arctanh",
+    "baddbmm": "matmul",
+    "bmm": "matmul",
+    "cat": "concatenate",
+    "clamp": "clip",
+    "clamp_max": "minimum",
+    "clamp_min": "maximum",
+    "clone": "copy",
+    "convolution": "conv",
+    "copy": "copy",
+    "detach": "copy",
+    "div": "divide",
+    "dot": "matmul",
+    "embedding": "gather",
+    "expand": "broadcast_to",
+    "fmod": "mod",
+    "ge": "greater_equal",
+    "gt": "greater",
+    "hardtanh": "clip",
+    "index": "gather",
+    "index_select": "gather",
+    "le": "less_equal",
+    "lift_fresh": "copy",
+    "linalg_vector_norm": "norm",
+    "logical_not": "logical_not",
+    "lt": "less",
+    "masked_fill": "where",
+    "mm": "matmul",
+    "mul": "multiply",
+    "mv": "matmul",
+    "neg": "negative",
+    "permute": "transpose",
+    "pow": "power",
+    "remainder": "mod",
+    "rsub": "subtract",
+    "select": "slice",
+    "sub": "subtract",
+    "t": "transpose",
+    "take": "gather",
+    "to_copy": "cast",
+    "true_divide": "divide",
+    "unsafe_view": "reshape",
+    "unsqueeze": "reshape",
+    "view": "reshape",
+}
+
+# Their Python numbers are operands as much as their tensors are: `pow(x, 0.5)`, `clamp(x, 0)`.
+_SCALAR_OPERANDS = {"other", "exponent", "self", "min", "max", "value"}
+_TAKES_SCALARS = {
+    "add",
+    "clip",
+    "divide",
+    "maximum",
+    "minimum",
+    "mod",
+    "multiply",
+    "power",
+    "subtract",
+    "where",
+}
+
+
+def canonical(aten: str) -> str:
+    """The canonical name of an operator: `aten::pow_` is `power`, as `aten::_foreach_pow` is."""
+    name = aten.rpartition("::")[2].removeprefix("_foreach_").strip("_")
+    return _CANONICAL.get(name, name)
+
+
+def is_scalar_operand(name: str, argument: str) -> bool:
+    """Whether a number given as `argument` is an operand of the canonical op `name`."""
+    return name in _TAKES_SCALARS and argument in _SCALAR_OPERANDS
+
+
+def order(aten: str, operands: list[int]) -> list[int]:
+    """Operands in the order of the mathematics: `rsub(a, b)` is `b - a`."""
+    if aten.rpartition("::")[2] == "rsub":
+        return operands[::-1]
+    if aten.rpartition("::")[2].startswith(("addmm", "baddbmm", "addbmm", "addmv")):
+        # bias + a @ b: the product's factors first, as everywhere.
+        return [*operands[1:], operands[0]]
+    return operands

@@ -1,0 +1,112 @@
+"""Everything used from PyTorch, and from Keras on PyTorch, that is not public API, in one place.
+
+`tests/backends/test_torch_private.py` exercises each name, so a release that moves one of them is
+named by the test that fails, not by a user's traceback.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import keras
+import torch
+from keras.src.backend.torch.core import Variable, convert_to_tensor
+from keras.src.backend.torch.optimizers import (
+    torch_adagrad,
+    torch_adam,
+    torch_adamax,
+    torch_adamw,
+    torch_lion,
+    torch_nadam,
+    torch_rmsprop,
+    torch_sgd,
+)
+
+from stayfinite.backends import keras_private
+
+__all__ = [
+    "OPTIMIZERS",
+    "Variable",
+    "as_tensors",
+    "current_node",
+    "function_of",
+    "next_node",
+    "is_compiled",
+    "norms",
+    "state_variables",
+    "tensor_of",
+    "variables_of",
+    "version",
+]
+
+# The classes that Keras makes on PyTorch for its public ones, by name.
+OPTIMIZERS: dict[str, type] = {
+    "adagrad": torch_adagrad.Adagrad,
+    "adam": torch_adam.Adam,
+    "adamax": torch_adamax.Adamax,
+    "adamw": torch_adamw.AdamW,
+    "lion": torch_lion.Lion,
+    "nadam": torch_nadam.Nadam,
+    "rmsprop": torch_rmsprop.RMSprop,
+    "sgd": torch_sgd.SGD,
+}
+
+
+def tensor_of(variable: Any) -> Any:
+    """The tensor of a Keras variable itself, past autocast and stateless scopes."""
+    return variable._value
+
+
+def norms(tensors: list[Any]) -> Any:
+    """The Euclidean norm of each tensor: one call for many, and one fast pass over each."""
+    return torch._foreach_norm(tensors)
+
+
+def version(variables: Iterable[Any]) -> int:
+    """A number that changes when any of the variables is written to."""
+    return sum([(t := v._value)._version + id(t) for v in variables])
+
+
+def is_compiled(function: Any) -> bool:
+    """Whether `torch.compile` made it."""
+    return hasattr(function, "_torchdynamo_orig_callable")
+
+
+def function_of(function: Any) -> Any:
+    """What was given to `torch.compile`; any other function itself."""
+    return getattr(function, "_torchdynamo_orig_callable", function)
+
+
+def next_node() -> int:
+    """The sequence number that the next autograd node on this thread will get."""
+    return int(torch._C._autograd._get_sequence_nr())
+
+
+def current_node() -> int | None:
+    """The sequence number of the autograd node at work; None outside a backward pass."""
+    node = torch._C._current_autograd_node()
+    return None if node is None else int(node._sequence_nr())
+
+
+def state_variables(model: Any) -> list[list[Any]]:
+    """The variables of a state: trainable, non-trainable, of all optimizers, of metrics."""
+    optimizers = keras_private.optimizers_of(model)
+    return [
+        list(model.trainable_variables),
+        list(model.non_trainable_variables),
+        [variable for optimizer in optimizers for variable in optimizer.variables],
+        list(model.metrics_variables),
+    ]
+
+
+def variables_of(optimizer: Any) -> list[Any]:
+    """The variables that an optimizer was built for."""
+    return list(getattr(optimizer, "_trainable_variables", []))
+
+
+def as_tensors(data: Any) -> Any:
+    """A batch as tensors on Keras's device, in the same structure; None stays None."""
+    return keras.tree.map_structure(
+        lambda leaf: None if leaf is None else convert_to_tensor(leaf), data
+    )

@@ -1,0 +1,82 @@
+"""A run in float64: each operator gets its floating-point operands widened.
+
+Not the model under another dtype policy, whose layers would cast their inputs back: casts to a
+narrower type inside the step widen as well.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from stayfinite.backends.torch import private
+
+_NARROW = (torch.float32, torch.float16, torch.bfloat16)
+
+
+class Wide(TorchDispatchMode):
+    """Inside this mode every floating-point result is float64."""
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        written = _first_written(func, args)
+        if written is not None and written.dtype in _NARROW:
+            # A narrow tensor from outside the step that is written to: it cannot be replaced.
+            narrow = [_to(a, written.dtype) for a in args]
+            return func(*narrow, **kwargs)
+        out = func(*[_wide(a) for a in args], **{k: _wide(v) for k, v in kwargs.items()})
+        return out if written is not None else _wide_result(out)
+
+
+@contextlib.contextmanager
+def in_float64(groups: list[list[Any]]) -> Iterator[None]:
+    """Every floating-point variable of `groups` in float64 inside the block."""
+    tensors = [private.tensor_of(variable) for group in groups for variable in group]
+    narrow = [(tensor, tensor.data) for tensor in tensors if tensor.dtype in _NARROW]
+    for tensor, data in narrow:
+        tensor.data = data.double()
+    try:
+        yield
+    finally:
+        for tensor, data in narrow:
+            tensor.grad = None
+            tensor.data = data
+
+
+def _first_written(func: Any, args: tuple[Any, ...]) -> Any:
+    for position, argument in enumerate(func._schema.arguments):
+        info = argument.alias_info
+        if info is not None and info.is_write and position < len(args):
+            given = args[position]
+            return given if isinstance(given, torch.Tensor) else None
+    return None
+
+
+def _wide(value: Any) -> Any:
+    if isinstance(value, torch.Tensor):
+        return value.double() if value.dtype in _NARROW else value
+    if isinstance(value, torch.dtype):
+        return torch.float64 if value in _NARROW else value
+    if type(value) in (list, tuple):
+        return type(value)(_wide(item) for item in value)
+    return value
+
+
+def _wide_result(value: Any) -> Any:
+    if isinstance(value, torch.Tensor):
+        return value.double() if value.dtype in _NARROW else value
+    if type(value) in (list, tuple):
+        return type(value)(_wide_result(item) for item in value)
+    return value
+
+
+def _to(value: Any, dtype: Any) -> Any:
+    if isinstance(value, torch.Tensor) and value.is_floating_point() and value.dtype != dtype:
+        return value.to(dtype)
+    return value
