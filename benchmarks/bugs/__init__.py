@@ -1,0 +1,1 @@
+"""Trainings as practitioners write them, of which one batch brings out the mistake in them."""

@@ -1,0 +1,130 @@
+"""The networks that are measured, compiled, each with fixed data of its own.
+
+`siamese` and `resnet3d` are of the size that people train; `mlp` has steps so short that whatever
+is added to them shows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+from keras import layers
+
+import stayfinite
+
+SEED = 7
+
+
+@dataclass(frozen=True)
+class Network:
+    """How to build one, and the shapes of its data; `num_steps` are those of one timed block."""
+
+    build: Callable[[], Any]
+    data: Callable[[int], tuple[Any, Any]]
+    batch_size: int
+    num_steps: int
+    num_blocks: int
+
+    def arrays(self, num_steps: int) -> tuple[Any, Any]:
+        """Inputs and targets for this many steps, the same ones in every process."""
+        return self.data(num_steps * self.batch_size)
+
+
+def siamese() -> Any:
+    """A ResNet50 on triplets; all is frozen but BatchNormalization and the embedding's end."""
+    embedding = stayfinite.models.EmbeddingNetwork(
+        "ResNet50", (112, 112, 3), 128, weights=None, activation="relu"
+    )
+    stayfinite.freeze(embedding, keep=(layers.BatchNormalization, layers.Dense))
+    network = stayfinite.models.TripletNetwork(embedding)
+    # The output is the loss of each row, never negative, so this is its mean.
+    network.compile(keras.optimizers.Adam(1e-4), loss="mean_absolute_error")
+    return network
+
+
+def resnet3d() -> Any:
+    """A ResNet3D-18 with pre-activation on clips of 16 frames."""
+    network = resnet3d_18((16, 112, 112, 3), 10)
+    network.compile(keras.optimizers.Adam(1e-4), loss="categorical_crossentropy")
+    return network
+
+
+def mlp() -> Any:
+    """Three small dense layers."""
+    network = keras.Sequential(
+        [
+            keras.Input((64,)),
+            layers.Dense(64, activation="relu"),
+            layers.Dense(64, activation="relu"),
+            layers.Dense(64),
+        ]
+    )
+    network.compile(keras.optimizers.Adam(1e-4), loss="mean_squared_error")
+    return network
+
+
+def resnet3d_18(input_shape: tuple[int, ...], num_classes: int) -> Any:
+    """Two basic blocks in each of four stages, batch normalisation and relu before each kernel.
+
+    Sources: K. He, X. Zhang, S. Ren, J. Sun, "Identity Mappings in Deep Residual Networks", ECCV
+    2016; K. Hara, H. Kataoka, Y. Satoh, "Can Spatiotemporal 3D CNNs Retrace the History of 2D CNNs
+    and ImageNet?", CVPR 2018.
+    """
+    inputs = keras.Input(input_shape)
+    x = _activated(_conv(inputs, 64, 7, strides=2))
+    x = layers.MaxPooling3D(3, strides=2, padding="same")(x)
+    for stage, filters in enumerate((64, 128, 256, 512)):
+        for block in range(2):
+            strides = 2 if stage > 0 and block == 0 else 1
+            # What comes first has been activated already, by the stem.
+            branch = x if stage == 0 and block == 0 else _activated(x)
+            branch = _conv(branch, filters, 3, strides)
+            branch = _conv(_activated(branch), filters, 3)
+            x = layers.Add()([_projected(x, filters, strides), branch])
+    x = layers.GlobalAveragePooling3D()(_activated(x))
+    outputs = layers.Dense(num_classes, activation="softmax", **_kernel())(x)
+    return keras.Model(inputs, outputs, name="resnet3d_18")
+
+
+def _conv(x: Any, filters: int, size: int, strides: int = 1) -> Any:
+    return layers.Conv3D(filters, size, strides, padding="same", **_kernel())(x)
+
+
+def _projected(x: Any, filters: int, strides: int) -> Any:
+    return x if x.shape[-1] == filters else _conv(x, filters, 1, strides)
+
+
+def _activated(x: Any) -> Any:
+    return layers.Activation("relu")(layers.BatchNormalization()(x))
+
+
+def _kernel() -> dict[str, Any]:
+    return {"kernel_initializer": "he_normal", "kernel_regularizer": keras.regularizers.L2(1e-4)}
+
+
+def _triplets(num_rows: int) -> tuple[Any, Any]:
+    random = np.random.default_rng(SEED)
+    images = [random.normal(size=(num_rows, 112, 112, 3)).astype("float32") for _ in range(3)]
+    return images, np.zeros(num_rows, "float32")
+
+
+def _clips(num_rows: int) -> tuple[Any, Any]:
+    random = np.random.default_rng(SEED)
+    clips = random.normal(size=(num_rows, 16, 112, 112, 3)).astype("float32")
+    return clips, np.eye(10, dtype="float32")[random.integers(10, size=num_rows)]
+
+
+def _vectors(num_rows: int) -> tuple[Any, Any]:
+    random = np.random.default_rng(SEED)
+    return tuple(random.normal(size=(num_rows, 64)).astype("float32") for _ in range(2))
+
+
+NETWORKS = {
+    "siamese": Network(siamese, _triplets, batch_size=4, num_steps=5, num_blocks=10),
+    "resnet3d": Network(resnet3d, _clips, batch_size=2, num_steps=3, num_blocks=8),
+    "mlp": Network(mlp, _vectors, batch_size=32, num_steps=300, num_blocks=30),
+}
