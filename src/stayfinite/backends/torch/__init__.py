@@ -1,0 +1,1 @@
+"""PyTorch: the guarded step, the eager step op by op, and its replay."""

@@ -1,0 +1,129 @@
+"""Putting the sentinel into a Keras model on PyTorch, and stopping it safely."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import numpy as np
+import torch
+
+from stayfinite.backends.polling import OnBad, Polling
+from stayfinite.backends.torch import private, random
+from stayfinite.backends.torch.journal import Journal
+from stayfinite.backends.torch.late import LateSentinel
+from stayfinite.backends.torch.sentinel import Sentinel, clear_gradients, lasting
+from stayfinite.guard.recorder import Recorder
+
+
+class GuardedTrainFunction(Polling):
+    """Stands in for `model.train_function`: the same call, observed by a sentinel.
+
+    `on_bad(state, step, rerun)` is called, with the model's variables already set to the last
+    good state, as soon as the host knows that a step was bad; it is expected to raise. On a CPU
+    that is at the end of this very step.
+    """
+
+    def __init__(self, inner: Any, model: Any, recorder: Recorder, on_bad: OnBad) -> None:
+        super().__init__(model, recorder, on_bad)
+        self._inner = inner
+        self._sentinel: Sentinel | None = None
+
+    def __call__(self, data: Any) -> Any:
+        """One call of Keras's train function, on a list of one batch: its logs."""
+        # All steps of an epoch are called from the same code, that of `fit`.
+        self.enter(sys._getframe(1).f_code)
+        self.poll(wait=False)
+        model = self._model()
+        if self._sentinel is None:
+            self._sentinel = _new_sentinel(model, self._inner, self._recorder.num_steps)
+        for _ in self._recorder.recording(iter(data), own=_own):
+            pass
+        logs, flag = _run(self._sentinel, model, self._inner, data)
+        self.expect(flag)
+        self.poll(wait=False)
+        return logs
+
+    def stop(self, step: int) -> None:
+        """See `Polling.stop`."""
+        sentinel, self._sentinel = self._sentinel, None
+        assert sentinel is not None
+        model = self._model()
+        assert model is not None
+        clear_gradients(model)
+        # Plain PyTorch draws dropout from a state of its own, which no variable holds.
+        random.restore(sentinel.random_before(step))
+        state = LastGood(_values(model), random.now())
+        self._on_bad(state, step, self._rerun)
+
+    def _rerun(self, data: Any) -> bool:
+        model = self._model()
+        assert model is not None
+        whole = Journal()
+        whole.save_all([*lasting(model), *model.metrics_variables])
+        before = random.now()
+        try:
+            _, flag = _run(_new_sentinel(model, self._inner, 0), model, self._inner, [data])
+            return int(flag) >= 0
+        finally:
+            random.restore(before)
+            whole.restore()
+            clear_gradients(model)
+
+
+def attach(model: Any, recorder: Recorder, on_bad: OnBad) -> GuardedTrainFunction:
+    """Put the sentinel around `model`'s train function."""
+    present = model.__dict__.get("train_function")
+    if isinstance(present, GuardedTrainFunction):
+        return present
+    if present is None:
+        type(model).make_train_function(model)
+        present = model.train_function
+    function = GuardedTrainFunction(present, model, recorder, on_bad)
+    model.train_function = function
+    return function
+
+
+class LastGood(list[list[Any]]):
+    """A state: values of trainable, non-trainable, optimizer and metric variables.
+
+    `random` is the random state that goes with it.
+    """
+
+    def __init__(self, groups: list[list[Any]], random: random.State) -> None:
+        super().__init__(groups)
+        self.random = random
+
+
+def _values(model: Any) -> list[list[Any]]:
+    groups = private.state_variables(model)
+    return [[private.tensor_of(v).detach().clone() for v in group] for group in groups]
+
+
+def _run(sentinel: Sentinel, model: Any, inner: Any, data: Any) -> tuple[Any, Any]:
+    sentinel.begin(model)
+    try:
+        logs = inner(data)
+        return logs, sentinel.end(logs)
+    finally:
+        sentinel.abandon()
+
+
+def _new_sentinel(model: Any, inner: Any, first_step: int) -> Sentinel:
+    tensors = [private.tensor_of(v) for v in model.trainable_variables]
+    on_cuda = any(tensor.device.type == "cuda" for tensor in tensors)
+    kind = LateSentinel if on_cuda else Sentinel
+    return kind(model, first_step, compiled=private.is_compiled(inner))
+
+
+def _own(data: Any) -> Any:
+    """A copy of a batch: a loader may fill the same buffer again."""
+    if isinstance(data, torch.Tensor):
+        return data.detach().clone()
+    if isinstance(data, np.ndarray):
+        return np.array(data)
+    if isinstance(data, dict):
+        return {key: _own(item) for key, item in data.items()}
+    if type(data) in (tuple, list):
+        return type(data)(_own(item) for item in data)
+    return data

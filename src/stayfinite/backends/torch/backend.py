@@ -1,0 +1,65 @@
+"""The PyTorch backend behind the seam of `backends.base`."""
+
+from __future__ import annotations
+
+from importlib import metadata
+from typing import Any
+
+import torch
+
+from stayfinite.backends.torch import attach, private
+from stayfinite.guard.failure import Failure
+from stayfinite.guard.recorder import Recorder
+from stayfinite.replay.step import Step
+
+
+class TorchBackend:
+    """See `backends.base.Backend`."""
+
+    name = "torch"
+
+    def attach(self, model: Any, recorder: Recorder, on_bad: Any) -> Any:
+        """See `Backend.attach`."""
+        return attach.attach(model, recorder, on_bad)
+
+    def step(self, failure: Failure) -> Step:
+        """See `Backend.step`."""
+        # Imported here: a training that stays finite never pays for it.
+        from stayfinite.backends.eager.step import EagerStep
+        from stayfinite.backends.torch.engine import TorchEngine
+
+        return EagerStep(TorchEngine(failure.model), failure.state, failure.bad.data)
+
+    def plain(self, step: Any) -> Any:
+        """See `Backend.plain`."""
+        return private.function_of(step)
+
+    def compiler(self, step: Any) -> Any:
+        """See `Backend.compiler`."""
+
+        def compiled(train_step: Any) -> Any:
+            def one_step_on_data(data: Any) -> Any:
+                return train_step(data[0])
+
+            return (
+                torch.compile(one_step_on_data) if private.is_compiled(step) else one_step_on_data
+            )
+
+        return compiled
+
+    def one_batch(self, batch: Any) -> Any:
+        """See `Backend.one_batch`."""
+        return [batch]
+
+    def versions(self) -> dict[str, str]:
+        """See `Backend.versions`."""
+        return {name: metadata.version(name) for name in ("torch", "keras", "numpy")}
+
+    def device(self) -> str:
+        """See `Backend.device`."""
+        if torch.cuda.is_available():
+            return f"cuda: {torch.cuda.get_device_name()}"
+        return "cpu: cpu"
+
+
+BACKEND = TorchBackend()

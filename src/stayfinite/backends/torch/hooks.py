@@ -1,0 +1,146 @@
+"""Seeing what a train step does: what it differentiates, assigns, and hands to an optimizer.
+
+The hooks are put in once and stay; they do nothing but where a step is observed. Taking them out
+between steps would make Python forget, each time, what it knows of these classes.
+"""
+
+from __future__ import annotations
+
+import functools
+import threading
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import torch
+
+from stayfinite.backends import keras_private
+from stayfinite.backends.torch import private
+
+
+class Observer(Protocol):
+    """Told of what the step on its thread does."""
+
+    def differentiating(self, root: Any) -> None:
+        """A backward pass begins at `root`: tensors, in Keras's train step the loss."""
+        ...
+
+    def scaled(self, loss: Any, result: Any) -> None:
+        """An optimizer scaled `loss` to `result`."""
+        ...
+
+    def assigning(self, variable: Any) -> None:
+        """A Keras variable is about to get another value."""
+        ...
+
+    def update(self, optimizer: Any, gradients: Any, variables: Any, run: Callable[[], Any]) -> Any:
+        """An optimizer is about to be applied; `run()` applies it."""
+        ...
+
+    def scaled_update(self, optimizer: Any, variables: Any, run: Callable[[], Any]) -> Any:
+        """A `LossScaleOptimizer` is about to look at its gradients; `run()` lets it."""
+        ...
+
+
+# By thread. Read as a whole first, so that code under `torch.compile` sees one empty dictionary.
+_OBSERVERS: dict[int, Observer] = {}
+_installed = False
+
+
+def observe(observer: Observer) -> None:
+    """From now on, and until `unobserve`, tell `observer` what happens on this thread."""
+    _install()
+    _OBSERVERS[threading.get_ident()] = observer
+
+
+def unobserve() -> None:
+    """Tell nobody any longer."""
+    _OBSERVERS.pop(threading.get_ident(), None)
+
+
+def _observer() -> Observer | None:
+    return _OBSERVERS.get(threading.get_ident()) if _OBSERVERS else None
+
+
+def _install() -> None:
+    global _installed
+    if _installed:
+        return
+    _installed = True
+    _hook(torch.autograd, "backward", _backward)
+    _hook(torch.autograd, "grad", _grad)
+    _hook(private.Variable, "_direct_assign", _assign)
+    _hook(keras_private.BaseOptimizer, "apply", _apply)
+    _hook(keras_private.BaseOptimizer, "scale_loss", _scale_loss)
+    _hook(keras_private.LossScaleOptimizer, "apply", _scaled_apply)
+    _hook(keras_private.LossScaleOptimizer, "scale_loss", _scale_loss)
+
+
+def _hook(owner: Any, name: str, make: Callable[[Any], Any]) -> None:
+    plain = getattr(owner, name)
+    setattr(owner, name, functools.wraps(plain)(make(plain)))
+
+
+def _backward(plain: Any) -> Any:
+    def backward(tensors: Any, *args: Any, **kwargs: Any) -> Any:
+        observer = _observer()
+        if observer is not None:
+            observer.differentiating(tensors)
+        return plain(tensors, *args, **kwargs)
+
+    return backward
+
+
+def _grad(plain: Any) -> Any:
+    def grad(outputs: Any, *args: Any, **kwargs: Any) -> Any:
+        observer = _observer()
+        # With `create_graph` it is a part of a loss, as in a gradient penalty, not a step's end.
+        if observer is not None and not kwargs.get("create_graph", len(args) > 3 and args[3]):
+            observer.differentiating(outputs)
+        return plain(outputs, *args, **kwargs)
+
+    return grad
+
+
+def _assign(plain: Any) -> Any:
+    def _direct_assign(self: Any, value: Any) -> Any:
+        observer = _observer()
+        if observer is not None:
+            observer.assigning(self)
+        return plain(self, value)
+
+    return _direct_assign
+
+
+def _apply(plain: Any) -> Any:
+    def apply(self: Any, grads: Any, trainable_variables: Any = None) -> Any:
+        observer = _observer()
+        if observer is None:
+            return plain(self, grads, trainable_variables)
+        return observer.update(
+            self, grads, trainable_variables, lambda: plain(self, grads, trainable_variables)
+        )
+
+    return apply
+
+
+def _scaled_apply(plain: Any) -> Any:
+    def apply(self: Any, grads: Any, trainable_variables: Any = None) -> Any:
+        observer = _observer()
+        if observer is None:
+            return plain(self, grads, trainable_variables)
+        return observer.scaled_update(
+            self, trainable_variables, lambda: plain(self, grads, trainable_variables)
+        )
+
+    return apply
+
+
+def _scale_loss(plain: Any) -> Any:
+    def scale_loss(self: Any, loss: Any) -> Any:
+        result = plain(self, loss)
+        observer = _observer()
+        if observer is not None:
+            observer.scaled(loss, result)
+        return result
+
+    return scale_loss

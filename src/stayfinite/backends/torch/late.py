@@ -1,0 +1,76 @@
+"""The sentinel on a device that works ahead of the host: it decides there, and is read later.
+
+The host must not wait for a number of each step, so it cannot choose to apply an update or not.
+The old values of weights and slots are kept while the update is applied, and the device chooses
+between old and new. The copy is made after the backward pass, when its memory is free again, and
+is gone when the step is over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+
+from stayfinite.backends.torch import finite
+from stayfinite.backends.torch.sentinel import Sentinel
+
+
+class LateSentinel(Sentinel):
+    """The sentinel of a model on CUDA. Once a step was bad, no later one is applied either."""
+
+    def __init__(self, model: Any, first_step: int, *, compiled: bool = False) -> None:
+        super().__init__(model, first_step, compiled=compiled)
+        self._ok: Any = None
+        self._first_bad: Any = None
+
+    def _reset(self) -> None:
+        super()._reset()
+        self._verdicts: list[Any] = []
+
+    def _judge(self, tensors: Iterable[Any]) -> None:
+        verdict = finite.all_finite_on_device(finite.floating(tensors))
+        if verdict is not None:
+            self._verdicts.append(verdict)
+
+    def _spared(self) -> bool:
+        return False
+
+    def _applied(
+        self, optimizer: Any, gradients: list[Any], variables: list[Any], run: Callable[[], Any]
+    ) -> Any:
+        if not self._under_scale:
+            self._judge(gradients)
+        self._journal.save_all([*variables, *optimizer.variables])
+        return self._entered(run)
+
+    def _settle(self, model: Any) -> Any:
+        device = next((t.device for t in self._journal.written() if t.is_cuda), "cuda")
+        if self._ok is None:
+            self._ok = torch.tensor(True, device=device)
+            self._first_bad = torch.tensor(-1, device=device)
+        good = torch.stack([v.to(device) for v in self._verdicts]).all()
+        step = torch.full_like(self._first_bad, self._steps - 1)
+        self._first_bad = torch.where(self._ok & ~good, step, self._first_bad)
+        self._ok = ok = self._ok & good
+        self._journal.restore(lambda old, new: torch.where(ok.to(new.device), new, old))
+        return _Sent(self._first_bad)
+
+
+class _Sent:
+    """A flag on its way to the host."""
+
+    def __init__(self, first_bad: Any) -> None:
+        self._host = torch.empty_like(first_bad, device="cpu", pin_memory=True)
+        self._host.copy_(first_bad, non_blocking=True)
+        self._event = torch.cuda.Event()
+        self._event.record()
+
+    def is_ready(self) -> bool:
+        """Whether it has arrived."""
+        return bool(self._event.query())
+
+    def __int__(self) -> int:
+        self._event.synchronize()
+        return int(self._host)

@@ -1,0 +1,255 @@
+"""The sentinel on PyTorch: judges a step while it runs, and keeps or gives back the old state.
+
+Loss, gradients and what the step assigned so far are looked at just before an optimizer is
+applied. If they are bad, it is not; if they are good and the update can be proved finite
+(`bounds.py`), it is applied as it is. Else, and in the first step of a model, the old values are
+kept until the new ones have been looked at. That is also how it goes on if the first step shows
+that something else follows the update: another optimizer, or an assignment.
+"""
+
+from __future__ import annotations
+
+import collections
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import keras
+import torch
+
+from stayfinite.backends import keras_private
+from stayfinite.backends.torch import finite, hooks, private, random
+from stayfinite.backends.torch.bounds import Proof
+from stayfinite.backends.torch.journal import Journal
+from stayfinite.guard.recorder import MAX_PENDING
+
+
+class Sentinel:
+    """The sentinel of one model on a device whose numbers can be read without waiting.
+
+    Args:
+        model: The model.
+        first_step: Number, in the whole script, of the first step that it sees.
+        compiled: Whether the step runs under `torch.compile`.
+    """
+
+    def __init__(self, model: Any, first_step: int, *, compiled: bool = False) -> None:
+        self._first_step = first_step
+        self._model: Any = None
+        self._compiled = compiled
+        self._buffers = list(getattr(model, "buffers", list)())
+        self._journal = Journal()
+        self._is_metric: dict[int, tuple[Any, bool]] = {}
+        self._proofs: dict[int, Proof] = {}
+        self._careful = True
+        self._first = True
+        self._steps = 0
+        # The random states before the steps whose flags may not have been read yet, oldest first.
+        self._random: collections.deque[Any] = collections.deque(maxlen=MAX_PENDING + 2)
+        self._reset()
+
+    def _reset(self) -> None:
+        self._bad = False
+        self._judged_loss = False
+        self._num_updates = 0
+        self._depth = 0
+        self._under_scale = False
+        self._late = False
+        self._scaled: tuple[Any, Any] = (None, None)
+
+    def begin(self, model: Any) -> None:
+        """A step of `model` begins."""
+        self._reset()
+        self._random.append(random.now())
+        self._steps += 1
+        self._model = model
+        for buffer in self._buffers:
+            self._journal.save(buffer)
+        if self._compiled:
+            # Nothing can be seen from inside without changing what is compiled.
+            self._journal.save_all(lasting(model))
+        else:
+            hooks.observe(self)
+
+    def abandon(self) -> None:
+        """The step is over, in whatever way; nothing is kept of it."""
+        hooks.unobserve()
+        self._journal.clear()
+        self._model = self._scaled = None, None
+
+    def random_before(self, step: int) -> Any:
+        """PyTorch's random state before `step`, counted over the whole script."""
+        return self._random[step - self._first_step - self._steps]
+
+    def end(self, logs: Any) -> Any:
+        """The step has been made. Undoes it if it was bad, and returns its flag."""
+        hooks.unobserve()
+        model = self._model
+        if not self._judged_loss:
+            self._judge(_loss_of(logs))
+        if self._compiled and not _is_scaled(model):
+            self._judge(gradients_of(model))
+        self._judge(self._journal.written())
+        if self._first:
+            self._judge(private.tensor_of(v) for v in lasting(model))
+        flag = self._settle(model)
+        self._careful = (not self._first and self._careful) or self._late or self._num_updates > 1
+        self._first = False
+        return flag
+
+    # What the step does, as the hooks tell it.
+
+    def differentiating(self, root: Any) -> None:
+        """See `hooks.Observer`."""
+        self._judged_loss = True
+        roots = root if isinstance(root, list | tuple) else [root]
+        scaled, loss = self._scaled
+        self._judge([loss if one is scaled else one for one in roots])
+
+    def scaled(self, loss: Any, result: Any) -> None:
+        """See `hooks.Observer`."""
+        self._scaled = (result, loss)
+
+    def assigning(self, variable: Any) -> None:
+        """See `hooks.Observer`."""
+        known = self._is_metric.get(id(variable)) or self._classify(variable)
+        if known[1]:
+            return
+        if self._num_updates and not self._depth:
+            self._late = True
+        self._journal.save(private.tensor_of(variable))
+
+    def update(self, optimizer: Any, gradients: Any, variables: Any, run: Callable[[], Any]) -> Any:
+        """See `hooks.Observer`."""
+        if self._depth and not self._under_scale:
+            return run()
+        variables = _built(optimizer, variables)
+        given = [(g, v) for g, v in zip(gradients, variables, strict=False) if g is not None]
+        return self._applied(optimizer, [g for g, _ in given], [v for _, v in given], run)
+
+    def scaled_update(self, optimizer: Any, variables: Any, run: Callable[[], Any]) -> Any:
+        """See `hooks.Observer`. Its gradients are its own affair: it skips those that are bad."""
+        _built(optimizer, variables)
+        if self._spared():
+            return None
+        self._under_scale = True
+        try:
+            return self._entered(run)
+        finally:
+            self._under_scale = False
+
+    # How it judges. On a device that must not be waited for, these differ.
+
+    def _judge(self, tensors: Iterable[Any]) -> None:
+        """Note that the step is bad if one of `tensors` is."""
+        if not self._bad:
+            self._bad = not finite.all_finite(finite.floating(tensors))
+
+    def _spared(self) -> bool:
+        """Whether the optimizer is not to be applied, by what is known so far."""
+        if not self._careful:
+            self._judge(self._journal.written())
+        return self._bad
+
+    def _applied(
+        self, optimizer: Any, gradients: list[Any], variables: list[Any], run: Callable[[], Any]
+    ) -> Any:
+        if self._spared():
+            return None
+        size = finite.norm(finite.floating(gradients))
+        if not self._under_scale and not size < float("inf"):
+            self._judge(gradients)
+            if self._bad:
+                return None
+        proof = self._proof(optimizer)
+        if self._careful or not proof.holds(variables, size):
+            self._journal.save_all([*variables, *optimizer.variables])
+            return self._entered(run)
+        result = self._entered(run)
+        proof.applied()
+        return result
+
+    def _proof(self, optimizer: Any) -> Proof:
+        if id(optimizer) not in self._proofs:
+            self._proofs[id(optimizer)] = Proof(optimizer)
+        return self._proofs[id(optimizer)]
+
+    def _settle(self, model: Any) -> Any:
+        if not self._bad:
+            return Known(-1)
+        self._journal.restore()
+        clear_gradients(model)
+        return Known(self._steps - 1)
+
+    def _entered(self, run: Callable[[], Any]) -> Any:
+        self._depth += 1
+        try:
+            return run()
+        finally:
+            self._depth -= 1
+            if not self._depth:
+                self._num_updates += 1
+
+    def _classify(self, variable: Any) -> tuple[Any, bool]:
+        metrics = self._model.metrics_variables
+        known = (variable, any(variable is metric for metric in metrics))
+        self._is_metric[id(variable)] = known
+        return known
+
+
+class Known:
+    """A flag that is known at once."""
+
+    def __init__(self, first_bad: int) -> None:
+        self._first_bad = first_bad
+
+    def is_ready(self) -> bool:
+        """Always."""
+        return True
+
+    def __int__(self) -> int:
+        return self._first_bad
+
+
+def lasting(model: Any) -> list[Any]:
+    """Every variable of a model and its optimizers that outlives a step, metrics left out."""
+    slots = [v for o in keras_private.optimizers_of(model) for v in o.variables]
+    return [*model.trainable_variables, *model.non_trainable_variables, *slots]
+
+
+def gradients_of(model: Any) -> list[Any]:
+    """What the backward pass left in the trainable weights."""
+    grads = [private.tensor_of(v).grad for v in model.trainable_variables]
+    return [g for g in grads if g is not None]
+
+
+def clear_gradients(model: Any) -> None:
+    """Forget what the backward pass left in the trainable weights."""
+    for variable in model.trainable_variables:
+        private.tensor_of(variable).grad = None
+
+
+def _built(optimizer: Any, variables: Any) -> list[Any]:
+    """The variables that an update is for; builds the optimizer as Keras is about to.
+
+    Its slots have to be there before it is applied, so that they can be given back as they were.
+    """
+    if variables is None:
+        return private.variables_of(optimizer)
+    variables = [*variables]
+    if not optimizer.built and variables:
+        with keras.name_scope(optimizer.name, caller=optimizer):
+            optimizer.build(variables)
+        optimizer.built = True
+    return variables
+
+
+def _is_scaled(model: Any) -> bool:
+    optimizers = keras_private.optimizers_of(model)
+    return any(isinstance(o, keras_private.LossScaleOptimizer) for o in optimizers)
+
+
+def _loss_of(logs: Any) -> list[Any]:
+    loss = logs.get("loss") if isinstance(logs, dict) else None
+    if isinstance(loss, int | float):
+        return [torch.tensor(float(loss))]
+    return [loss]
