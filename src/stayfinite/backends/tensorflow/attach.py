@@ -18,8 +18,8 @@ from stayfinite.backends import keras_private
 from stayfinite.backends.polling import OnBad, Polling
 from stayfinite.backends.tensorflow import bounds, private
 from stayfinite.backends.tensorflow.guarded import guarded, is_plain
-from stayfinite.backends.tensorflow.judged import Unsuited
 from stayfinite.backends.tensorflow.sentinel import Sentinel
+from stayfinite.backends.tensorflow.whole import Unsuited
 from stayfinite.errors import UsageError
 from stayfinite.guard.recorder import Recorder
 
@@ -33,14 +33,13 @@ class GuardedTrainFunction(Polling):
     def __init__(self, model: Any, recorder: Recorder, on_bad: OnBad) -> None:
         super().__init__(model, recorder, on_bad)
         self._sentinel = Sentinel()
-        # Nothing can be unmade in an eager step, and a first trace that is given up would leave
-        # variables without values.
+        # What an eager step writes unseen is not told by a graph, and a trace that is given up
+        # would leave new variables without values.
         plain = is_plain(model)
-        self._whole = not plain and (model.run_eagerly or not model.built)
+        self._everything = not plain and (model.run_eagerly or not model.built)
         self._inner = self._made()
         self._unmeasured = 0
-        if plain and model.built:
-            _build_optimizer(model)
+        self._bounds_matter = plain and model.run_eagerly
 
     def __call__(self, iterator: Iterator[Any]) -> Any:
         """One call of Keras's train function: the logs of its last step."""
@@ -68,14 +67,16 @@ class GuardedTrainFunction(Polling):
 
     def _made(self) -> Any:
         model = self._model()
-        return private.make_function(model, guarded(model, self._sentinel, whole=self._whole))
+        return private.make_function(
+            model, guarded(model, self._sentinel, everything=self._everything)
+        )
 
     def _step(self, source: Any) -> Any:
         try:
             return self._inner(source)
         except Unsuited:
             # Nothing was run yet: it showed while the step was traced.
-            self._whole = True
+            self._everything = True
             self._inner = self._made()
             return self._inner(source)
 
@@ -105,7 +106,7 @@ class GuardedTrainFunction(Polling):
         """Find out whether the state is within the limits, unless that is known."""
         self._unmeasured -= 1
         optimizer = self._model().optimizer
-        if self._unmeasured >= 0 or not getattr(optimizer, "built", False):
+        if not self._bounds_matter or self._unmeasured >= 0 or not optimizer.built:
             return
         self._unmeasured = _STEPS_PER_MEASURE
         variables = self._model().trainable_variables
@@ -170,15 +171,6 @@ def _groups(model: Any) -> list[list[Any]]:
         [variable for optimizer in optimizers for variable in optimizer.variables],
         list(model.metrics_variables),
     ]
-
-
-def _build_optimizer(model: Any) -> None:
-    """Make the optimizer's variables now, as the first step would: they can then be measured."""
-    optimizer, variables = model.optimizer, model.trainable_variables
-    if variables and not optimizer.built:
-        with keras.name_scope(optimizer.name, caller=optimizer):
-            optimizer.build(variables)
-        optimizer.built = True
 
 
 def _own(data: Any) -> Any:

@@ -18,9 +18,7 @@ from stayfinite.backends.tensorflow import bounds, private
 def all_finite(tensors: list[Any]) -> Any:
     """Whether every element of the floating-point tensors is finite."""
     dense = [bounds.dense(t) for t in tensors]
-    verdicts = [
-        tf.reduce_all(tf.math.is_finite(t)) for t in dense if t.dtype.is_floating
-    ]
+    verdicts = [tf.reduce_all(tf.math.is_finite(t)) for t in dense if t.dtype.is_floating]
     return tf.reduce_all(tf.stack(verdicts)) if verdicts else tf.constant(True)
 
 

@@ -1,4 +1,4 @@
-"""One train step that is judged before its update is made: the way of nearly every model.
+"""One eager train step that is judged before its update is made.
 
 Loss, gradients and what the forward pass assigned are reduced to one boolean, and the update lies
 in a condition on it. So nothing has to be undone, and no second copy of the weights is held,
@@ -12,17 +12,9 @@ from typing import Any
 
 import tensorflow as tf
 
-from stayfinite.backends import keras_private
-from stayfinite.backends.tensorflow import bounds, private
+from stayfinite.backends.tensorflow import bounds
 from stayfinite.backends.tensorflow.journal import Journal, all_finite
 from stayfinite.backends.tensorflow.sentinel import Sentinel
-
-
-class Unsuited(BaseException):
-    """A train step that must be judged as a whole, since it changes state after its update.
-
-    Not an `Exception`: the user's own `except Exception` must not swallow it.
-    """
 
 
 class JudgedStep:
@@ -34,12 +26,9 @@ class JudgedStep:
         self._journal = Journal()
         self._losses: list[Any] = []
         self._good: Any = None
-        self._num_assigned = 0
-        self._ours = range(0)
 
     def differentiating(self, loss: Any) -> None:
         """See `Watcher`."""
-        self._require(self._journal.here())
         self._losses.append(loss)
 
     def assigning(self, variable: Any) -> None:
@@ -50,8 +39,6 @@ class JudgedStep:
         self, optimizer: Any, grads: list[Any], variables: list[Any], apply: Callable[[], None]
     ) -> None:
         """See `Watcher`."""
-        self._require(self._good is None and self._journal.here())
-        self._num_assigned = self._num_lasting()
         alive = self._sentinel.count >= 0
         way = tf.where(alive, 1, 0)
         ways: list[Callable[[], Any]] = [
@@ -61,29 +48,15 @@ class JudgedStep:
         if bounds.is_provable(optimizer, variables):
             way = tf.where(alive & self._is_quick(optimizer, grads), 2, way)
             ways.append(lambda: _applied(apply))
-        before = _num_ops()
         self._good = tf.switch_case(way, ways)
-        self._ours = range(before, _num_ops())
 
     def finish(self) -> Any:
         """The step is made; returns whether it was good."""
-        self._require(self._good is None or self._num_lasting() == self._num_assigned)
         if self._good is None:
             alive = self._sentinel.count >= 0
             self._good = alive & all_finite([*self._losses, *self._assigned()])
-            before = _num_ops()
             tf.cond(self._good, _nothing, lambda: self._journal.restore(self._metrics()))
-            self._ours = range(before, _num_ops())
-        self._require(not self._is_written_otherwise())
         return self._good
-
-    def _is_written_otherwise(self) -> bool:
-        """Whether a function of the user's own changes state that no watch has seen."""
-        if tf.executing_eagerly():
-            return False
-        state = [private.raw(v) for v in state_variables(self._model)]
-        unseen = [v for v in state if id(v) not in self._journal.old]
-        return private.is_written(tf.compat.v1.get_default_graph(), unseen, self._ours)
 
     def _is_quick(self, optimizer: Any, grads: list[Any]) -> Any:
         """Whether all is finite, and the update will be; by as few ops as can be."""
@@ -128,14 +101,6 @@ class JudgedStep:
         # A progress bar that showed the bad loss is not to be corrected.
         return list(self._model.metrics_variables)
 
-    def _num_lasting(self) -> int:
-        metrics = {id(private.raw(variable)) for variable in self._metrics()}
-        return len(self._journal.old.keys() - metrics)
-
-    def _require(self, suited: bool) -> None:
-        if not suited:
-            raise Unsuited
-
 
 def _applied(apply: Callable[[], None]) -> Any:
     apply()
@@ -144,16 +109,3 @@ def _applied(apply: Callable[[], None]) -> Any:
 
 def _nothing() -> None:
     return None
-
-
-def _num_ops() -> int:
-    if tf.executing_eagerly():
-        return 0
-    return len(tf.compat.v1.get_default_graph().get_operations())
-
-
-def state_variables(model: Any) -> list[Any]:
-    """Every variable that must not change in a bad step, as far as it has been made."""
-    optimizers = keras_private.optimizers_of(model)
-    of_optimizers = [v for optimizer in optimizers for v in optimizer.variables]
-    return [*model.trainable_variables, *model.non_trainable_variables, *of_optimizers]

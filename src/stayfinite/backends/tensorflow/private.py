@@ -51,18 +51,17 @@ class _OneStepAtATime:
     _autoconvert_optionals = TensorFlowTrainer._autoconvert_optionals
 
 
-def is_written(graph: Any, variables: list[tf.Variable], ours: range) -> bool:
+def is_written(graph: Any, variables: list[tf.Variable]) -> bool:
     """Whether an op of `graph` may write to one of `variables`.
 
     Args:
         graph: The graph of a function that is being traced.
         variables: The variables in question.
-        ours: Positions of ops that are known and do not count.
     """
     handles = {id(variable.handle) for variable in variables}
     resources = {id(inner) for outer, inner in graph.captures if id(outer) in handles}
-    for position, op in enumerate(graph.get_operations()):
-        if position in ours or op.type in _READS:
+    for op in graph.get_operations():
+        if op.type in _READS:
             continue
         touched = {n for n, operand in enumerate(op.inputs) if id(operand) in resources}
         if not touched <= set(_read_only(op)):

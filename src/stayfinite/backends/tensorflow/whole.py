@@ -1,0 +1,103 @@
+"""One train step that is judged by the state after it, and undone where that is bad.
+
+The compiled way. The update itself stays untouched: a condition around it, and in a plain graph
+even one more reader of a gradient, changes what is fused and simplified, and with it the last bit
+of healthy trainings. What the step overwrites is read before, and put back in one branch of a
+condition at its end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
+
+from stayfinite.backends import keras_private
+from stayfinite.backends.tensorflow import bounds, private
+from stayfinite.backends.tensorflow.journal import Journal, all_finite
+from stayfinite.backends.tensorflow.sentinel import Sentinel
+
+# Optimizers whose variables become non-finite where a gradient is.
+_TELLING = {"SGD", "Adam", "AdamW", "Adamax", "Nadam", "RMSprop", "Adagrad", "Adadelta"}
+
+
+class Unsuited(BaseException):
+    """A train step that writes to state in a way that no watch sees: all of it must be read.
+
+    Not an `Exception`: the user's own `except Exception` must not swallow it.
+    """
+
+
+class WholeStep:
+    """A `Watcher` that lets everything happen, and puts the state back where that was bad.
+
+    Args:
+        model: The model.
+        sentinel: Asked whether a step was bad before.
+        everything: Read the whole state first, also what no watch sees being written.
+    """
+
+    def __init__(self, model: Any, sentinel: Sentinel, *, everything: bool) -> None:
+        self._model = model
+        self._alive = sentinel.count >= 0
+        self._judged: list[Any] = []
+        self._journal = Journal()
+        self._everything = everything
+        if everything:
+            self._journal.save(state_variables(model))
+
+    def differentiating(self, loss: Any) -> None:
+        """See `Watcher`."""
+        if self._journal.here():
+            self._judged.append(loss)
+
+    def assigning(self, variable: Any) -> None:
+        """See `Watcher`."""
+        self._journal.save([variable])
+
+    def applying(
+        self, optimizer: Any, grads: list[Any], variables: list[Any], apply: Callable[[], None]
+    ) -> None:
+        """See `Watcher`."""
+        self._journal.save([*variables, *optimizer.variables])
+        if self._journal.here() and _hides(optimizer):
+            self._judged.extend(grads)
+        apply()
+
+    def finish(self) -> Any:
+        """The step is made; returns whether it was good."""
+        if not self._everything and self._is_written_unseen():
+            raise Unsuited
+        # A progress bar that showed the bad loss is not to be corrected.
+        metrics = list(self._model.metrics_variables)
+        good = self._alive & _is_finite([*self._judged, *self._journal.new(metrics)])
+        tf.cond(good, lambda: None, lambda: self._journal.restore(metrics))
+        return good
+
+    def _is_written_unseen(self) -> bool:
+        state = [private.raw(v) for v in state_variables(self._model)]
+        unseen = [v for v in state if id(v) not in self._journal.old]
+        return private.is_written(tf.compat.v1.get_default_graph(), unseen)
+
+
+def state_variables(model: Any) -> list[Any]:
+    """Every variable that must not change in a bad step, as far as it has been made."""
+    optimizers = keras_private.optimizers_of(model)
+    of_optimizers = [v for optimizer in optimizers for v in optimizer.variables]
+    return [*model.trainable_variables, *model.non_trainable_variables, *of_optimizers]
+
+
+def _hides(optimizer: Any) -> bool:
+    """Whether a non-finite gradient may leave a finite state behind."""
+    if isinstance(optimizer, keras_private.LossScaleOptimizer):
+        return False  # it skips non-finite gradients by itself, and that is no incident
+    clips = (optimizer.clipnorm, optimizer.global_clipnorm, optimizer.clipvalue)
+    return type(optimizer).__name__ not in _TELLING or any(clip is not None for clip in clips)
+
+
+def _is_finite(tensors: list[Any]) -> Any:
+    """Whether all elements are finite: by one sum of squares, and exactly where that overflows."""
+    floating = [t for t in map(bounds.dense, tensors) if t.dtype.is_floating]
+    quick = tf.math.is_finite(bounds.half_square_sum(floating))
+    return tf.cond(quick, lambda: tf.constant(True), lambda: all_finite(floating))
