@@ -28,8 +28,11 @@ class Backend(Protocol):
         """A step function of the user's own without the compiler that it was given to."""
         ...
 
-    def compiler(self, step: Any) -> Any:
-        """What makes a train function out of a train step, compiled as `step` was."""
+    def prepare(self, loop: Any, step: Any) -> None:
+        """Give a `guard.subject.Loop` what this framework's train function asks of a model.
+
+        It is to be compiled as the user's `step` was.
+        """
         ...
 
     def one_batch(self, batch: Any) -> Any:

@@ -28,9 +28,10 @@ class Loop:
             setattr(self, f"optimizer_{number}", other)
         self.metrics_variables: list[Any] = []
         self.train_function: Any = None
+        self.compile: Callable[[Any], Any] = lambda train_step: train_step
         self._step = base.current().plain(step)
-        self._compile = base.current().compiler(step)
         self._packed = False
+        base.current().prepare(self, step)
 
     @property
     def trainable_variables(self) -> list[Any]:
@@ -51,7 +52,7 @@ class Loop:
 
     def make_train_function(self, force: bool = False) -> None:
         """As of a Keras model: `train_function` from `train_step`."""
-        self.train_function = self._compile(self.train_step)
+        self.train_function = self.compile(self.train_step)
 
     def train_step(self, *args: Any) -> Any:
         """The user's step on one batch."""

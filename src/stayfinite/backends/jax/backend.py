@@ -31,9 +31,9 @@ class JaxBackend:
         """See `Backend.plain`."""
         return loop.plain(step)
 
-    def compiler(self, step: Any) -> Any:
-        """See `Backend.compiler`."""
-        return loop.compiler(step)
+    def prepare(self, given: Any, step: Any) -> None:
+        """See `Backend.prepare`."""
+        given.compile = loop.compiled
 
     def one_batch(self, batch: Any) -> Any:
         """See `Backend.one_batch`."""

@@ -14,15 +14,11 @@ def plain(step: Any) -> Any:
     return inspect.unwrap(step) if hasattr(step, "lower") else step
 
 
-def compiler(step: Any) -> Callable[[Any], Any]:
-    """From a train step to a train function that is compiled, whether or not `step` was."""
+def compiled(train_step: Any) -> Callable[..., Any]:
+    """A train function from a train step; compiled, whether or not the user had it so."""
+    function = jax.jit(train_step)
 
-    def compile_(train_step: Any) -> Any:
-        compiled = jax.jit(train_step)
+    def train_function(state: Any, batches: Iterator[Any]) -> Any:
+        return function(state, next(batches))
 
-        def train_function(state: Any, batches: Iterator[Any]) -> Any:
-            return compiled(state, next(batches))
-
-        return train_function
-
-    return compile_
+    return train_function

@@ -7,7 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from stayfinite.backends.tensorflow import attach
+from stayfinite.backends.tensorflow import attach, private
 from stayfinite.guard.failure import Failure
 from stayfinite.guard.recorder import Recorder
 from stayfinite.replay.step import Step
@@ -29,6 +29,22 @@ class TensorFlowBackend:
 
         engine = TensorFlowEngine(failure.model)
         return EagerStep(engine, failure.state, failure.bad.data)
+
+    def plain(self, step: Any) -> Any:
+        """See `Backend.plain`."""
+        return step.python_function if private.is_function(step) else step
+
+    def prepare(self, loop: Any, step: Any) -> None:
+        """See `Backend.prepare`."""
+        loop.distribute_strategy = tf.distribute.get_strategy()
+        loop.steps_per_execution = 1
+        loop.run_eagerly = not private.is_function(step)
+        loop.jit_compile = private.is_xla(step)
+        loop.built = True
+
+    def one_batch(self, batch: Any) -> Any:
+        """See `Backend.one_batch`."""
+        return iter([batch])
 
     def versions(self) -> dict[str, str]:
         """See `Backend.versions`."""

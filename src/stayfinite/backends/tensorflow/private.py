@@ -74,3 +74,13 @@ def _read_only(op: Any) -> list[int]:
         return list(op.get_attr(_READ_ONLY))
     except ValueError:
         return []
+
+
+def is_function(step: Any) -> bool:
+    """Whether `tf.function` made it."""
+    return hasattr(step, "python_function")
+
+
+def is_xla(step: Any) -> bool:
+    """Whether it is a `tf.function` that XLA compiles."""
+    return bool(getattr(step, "_jit_compile", False))

@@ -34,18 +34,16 @@ class TorchBackend:
         """See `Backend.plain`."""
         return private.function_of(step)
 
-    def compiler(self, step: Any) -> Any:
-        """See `Backend.compiler`."""
+    def prepare(self, loop: Any, step: Any) -> None:
+        """See `Backend.prepare`."""
 
-        def compiled(train_step: Any) -> Any:
-            def one_step_on_data(data: Any) -> Any:
+        def compile_(train_step: Any) -> Any:
+            def train_function(data: Any) -> Any:
                 return train_step(data[0])
 
-            return (
-                torch.compile(one_step_on_data) if private.is_compiled(step) else one_step_on_data
-            )
+            return torch.compile(train_function) if private.is_compiled(step) else train_function
 
-        return compiled
+        loop.compile = compile_
 
     def one_batch(self, batch: Any) -> Any:
         """See `Backend.one_batch`."""

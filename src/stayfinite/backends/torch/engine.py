@@ -12,7 +12,7 @@ import torch
 from stayfinite.backends import batches, keras_calls, keras_private
 from stayfinite.backends.eager.engine import Marks, Named, Result, State, Update
 from stayfinite.backends.eager.recording import Recording
-from stayfinite.backends.torch import hooks, private
+from stayfinite.backends.torch import hooks, private, random
 from stayfinite.backends.torch.dispatch import Dispatch
 from stayfinite.backends.torch.ledger import dtype_of
 from stayfinite.backends.torch.wide import Wide, in_float64
@@ -88,14 +88,16 @@ class TorchEngine:
         if not isinstance(tensor, torch.Tensor):
             return np.asarray(tensor)
         plain = tensor.detach().cpu()
-        return (plain.float() if plain.dtype == torch.bfloat16 else plain).numpy()
+        array: np.ndarray = (plain.float() if plain.dtype == torch.bfloat16 else plain).numpy()
+        return array
 
     @contextlib.contextmanager
     def _on(self, state: State) -> Iterator[None]:
         """The model on `state` inside the block, and on it again afterwards; metrics as before."""
         groups = self.variables()
         metrics = [private.tensor_of(v).detach().clone() for v in groups[3]]
-        random = torch.get_rng_state()
+        before = random.now()
+        random.restore(getattr(state, "random", before))
         _assign(groups[:3], state[:3])
         self.model.reset_metrics()
         try:
@@ -104,7 +106,7 @@ class TorchEngine:
             for variable in groups[0]:
                 private.tensor_of(variable).grad = None
             _assign(groups, [*state[:3], metrics])
-            torch.set_rng_state(random)
+            random.restore(before)
 
     @contextlib.contextmanager
     def _recorded(self, recording: Recording, state: State, data: Any) -> Iterator[Any]:
@@ -168,15 +170,13 @@ class _Watcher:
         self._depth = 0
 
     def differentiating(self, root: Any) -> None:
-        """The loss; that before scaling, where it was scaled. The first one, where there are two,
-        unless a later one is not finite."""
+        """The loss, before scaling. Where there are several, the first one that is not finite."""
         tensor = root[0] if isinstance(root, list | tuple) else root
         tensor = next((loss for loss, result in self._scaled if result is tensor), tensor)
         if not isinstance(tensor, torch.Tensor):
             return
-        detached = tensor.detach()
-        if self.loss is None or not bool(torch.isfinite(detached).all()):
-            self.loss = detached
+        if self.loss is None or bool(torch.isfinite(self.loss).all()):
+            self.loss = tensor.detach()
             self.loss_number = None if self.number is None else self.number(tensor)
 
     def scaled(self, loss: Any, result: Any) -> None:

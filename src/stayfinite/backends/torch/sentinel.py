@@ -235,12 +235,12 @@ def _built(optimizer: Any, variables: Any) -> list[Any]:
     """
     if variables is None:
         return private.variables_of(optimizer)
-    variables = [*variables]
-    if not optimizer.built and variables:
+    owned = list(variables)
+    if not optimizer.built and owned:
         with keras.name_scope(optimizer.name, caller=optimizer):
-            optimizer.build(variables)
+            optimizer.build(owned)
         optimizer.built = True
-    return variables
+    return owned
 
 
 def _is_scaled(model: Any) -> bool:

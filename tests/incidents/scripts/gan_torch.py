@@ -1,0 +1,46 @@
+"""A generative adversarial network with two optimizers; the losses are written with logarithms."""
+
+import keras
+import numpy as np
+import torch
+
+
+class Gan(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.generator = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3)])
+        self.judge = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1, "sigmoid")])
+        self.built = True
+
+    def compile(self, generator_optimizer, judge_optimizer):
+        super().compile()
+        self.generator_optimizer = generator_optimizer
+        self.judge_optimizer = judge_optimizer
+
+    def train_step(self, real):
+        noise = torch.full((len(real), 2), 0.5)
+        self.zero_grad()
+        believed = torch.log(self.judge(real))  # <- here
+        doubted = torch.log(1 - self.judge(self.generator(noise)))
+        judge_loss = -torch.mean(believed + doubted)
+        judge_loss.backward()
+        self.update(self.judge_optimizer, self.judge)
+        self.zero_grad()
+        loss = -torch.mean(torch.log(self.judge(self.generator(noise))))
+        loss.backward()
+        self.update(self.generator_optimizer, self.generator)
+        return {"judge_loss": judge_loss, "loss": loss}
+
+    def update(self, optimizer, network):
+        weights = network.trainable_weights
+        with torch.no_grad():
+            optimizer.apply([v.value.grad for v in weights], weights)
+
+
+keras.utils.set_random_seed(3)
+real = np.random.default_rng(3).uniform(size=(40, 3)).astype("float32")
+real[29] = -400.0
+model = Gan()
+model.judge.layers[0].set_weights([np.ones((3, 1), "float32"), np.zeros(1, "float32")])
+model.compile(keras.optimizers.Adam(1e-4), keras.optimizers.Adam(1e-4))
+model.fit(real, batch_size=8, shuffle=False, verbose=0)
