@@ -14,11 +14,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from stayfinite.backends import keras_private
 from stayfinite.backends.polling import OnBad, Polling
 from stayfinite.backends.tensorflow import bounds, private
 from stayfinite.backends.tensorflow.guarded import guarded, is_plain
 from stayfinite.backends.tensorflow.sentinel import Sentinel
+from stayfinite.backends.tensorflow.state import state_of, store
 from stayfinite.backends.tensorflow.whole import Unsuited
 from stayfinite.errors import UsageError
 from stayfinite.guard.recorder import Recorder
@@ -149,28 +149,6 @@ def attach(model: Any, recorder: Recorder, on_bad: OnBad) -> GuardedTrainFunctio
     function = GuardedTrainFunction(model, recorder, on_bad)
     model.train_function = function
     return function
-
-
-def state_of(model: Any) -> list[list[Any]]:
-    """The values of all variables: trainable, non-trainable, optimizers', metrics'."""
-    return [[private.raw(v).read_value() for v in group] for group in _groups(model)]
-
-
-def store(model: Any, state: list[list[Any]]) -> None:
-    """Make `state` the values of the model's variables."""
-    for variables, values in zip(_groups(model), state, strict=True):
-        for variable, value in zip(variables, values, strict=True):
-            private.raw(variable).assign(value)
-
-
-def _groups(model: Any) -> list[list[Any]]:
-    optimizers = keras_private.optimizers_of(model)
-    return [
-        list(model.trainable_variables),
-        list(model.non_trainable_variables),
-        [variable for optimizer in optimizers for variable in optimizer.variables],
-        list(model.metrics_variables),
-    ]
 
 
 def _own(data: Any) -> Any:

@@ -6,19 +6,30 @@ them is named by the test that fails, not by a user's traceback.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from typing import Any
 
 import tensorflow as tf
 from keras.src.backend.tensorflow.core import Variable as KerasVariable
 from keras.src.backend.tensorflow.trainer import TensorFlowTrainer
+from tensorflow.python import pywrap_tfe
+from tensorflow.python.eager import backprop, context
+from tensorflow.python.eager.execute import quick_execute
+from tensorflow.python.framework import op_callbacks, op_def_registry
 
 __all__ = [
     "KerasVariable",
     "TensorFlowTrainer",
+    "execute",
+    "gradient_functions",
     "is_written",
+    "key",
     "make_function",
+    "op_callback",
     "raw",
+    "with_types",
 ]
 
 # The attribute in which TensorFlow notes which resources a called function only reads.
@@ -84,3 +95,83 @@ def is_function(step: Any) -> bool:
 def is_xla(step: Any) -> bool:
     """Whether it is a `tf.function` that XLA compiles."""
     return bool(getattr(step, "_jit_compile", False))
+
+
+OpCallback = Callable[[str, tuple[Any, ...], tuple[Any, ...], list[Any]], None]
+
+
+@contextlib.contextmanager
+def op_callback(tell: OpCallback) -> Iterator[None]:
+    """Call `tell(op_type, inputs, attrs, outputs)` after each eager op inside the block.
+
+    Ops that `tell` runs itself are not told, nor those of `execute`.
+    """
+    busy = False
+
+    def callback(
+        op_type: Any, inputs: Any, attrs: Any, outputs: Any, name: Any = None, graph: Any = None
+    ) -> None:
+        nonlocal busy
+        if busy or graph is not None:
+            return
+        busy = True
+        try:
+            kind = op_type.decode() if isinstance(op_type, bytes) else op_type
+            tell(kind, tuple(inputs), tuple(attrs or ()), list(outputs or ()))
+        finally:
+            busy = False
+
+    op_callbacks.add_op_callback(callback)
+    try:
+        yield
+    finally:
+        op_callbacks.remove_op_callback(callback)
+
+
+@contextlib.contextmanager
+def gradient_functions(entered: Callable[..., AbstractContextManager[Any]]) -> Iterator[None]:
+    """Run each gradient function inside `entered(op_type, inputs, outputs)`.
+
+    What the gradient function has no need of is None among `inputs` and `outputs`, as either of
+    them may be.
+    """
+    plain = backprop._gradient_function
+
+    def function(op_type: str, attrs: Any, num: int, inputs: Any, outputs: Any, *rest: Any) -> Any:
+        with entered(op_type, inputs or (), outputs or ()):
+            return plain(op_type, attrs, num, inputs, outputs, *rest)
+
+    pywrap_tfe.TFE_Py_RegisterGradientFunction(function)
+    try:
+        yield
+    finally:
+        pywrap_tfe.TFE_Py_RegisterGradientFunction(plain)
+
+
+def execute(op_type: str, inputs: Any, attrs: tuple[Any, ...], num_outputs: int) -> list[Any]:
+    """Run one op that no tape and no callback sees."""
+    results = quick_execute(op_type, num_outputs, list(inputs), attrs, context.context())
+    return list(results)
+
+
+def key(tensor: Any) -> int:
+    """A number that no other eager tensor has or will have."""
+    number: int = tensor._id
+    return number
+
+
+def with_types(
+    op_type: str, attrs: tuple[Any, ...], change: Callable[[Any], Any]
+) -> tuple[Any, ...]:
+    """`attrs` with each dtype among them replaced by `change(dtype)`."""
+    definition = op_def_registry.get(op_type)
+    kinds = {} if definition is None else {attr.name: attr.type for attr in definition.attr}
+    changed: list[Any] = []
+    for name, value in zip(attrs[::2], attrs[1::2], strict=True):
+        kind = kinds.get(name if isinstance(name, str) else name.decode())
+        if kind == "type":
+            value = change(tf.as_dtype(value)).as_datatype_enum
+        elif kind == "list(type)":
+            value = [change(tf.as_dtype(item)).as_datatype_enum for item in value]
+        changed += [name, value]
+    return tuple(changed)

@@ -1,0 +1,212 @@
+"""A train step on TensorFlow, run eagerly on a given state: once as it was, once in float64."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from stayfinite.backends import batches, keras_calls, keras_private
+from stayfinite.backends.eager.engine import Marks, Named, Result, State, Update
+from stayfinite.backends.eager.recording import Recording
+from stayfinite.backends.tensorflow import private
+from stayfinite.backends.tensorflow.record import Record
+from stayfinite.backends.tensorflow.state import groups_of, state_of, store
+from stayfinite.backends.tensorflow.watching import watched
+from stayfinite.backends.tensorflow.wide import Wide
+from stayfinite.trace.trace import Role
+
+_ROLES: tuple[Role, ...] = ("weight", "statistics", "optimizer", "metric")
+# Below, one pass in NumPy is cheaper than the launch of an op.
+_SMALL = 1 << 14
+
+
+class TensorFlowEngine:
+    """See `backends.eager.engine.Engine`."""
+
+    def __init__(self, model: Any) -> None:
+        self.model = model
+
+    def named_state(self, state: State) -> list[Named]:
+        """See `Engine.named_state`."""
+        found: list[Named] = []
+        seen: dict[str, int] = {}
+        for role, variables, values in zip(_ROLES, groups_of(self.model), state, strict=True):
+            for variable, value in zip(variables, values, strict=True):
+                seen[variable.path] = seen.get(variable.path, 0) + 1
+                times = seen[variable.path]
+                name = variable.path if times == 1 else f"{variable.path}:{times}"
+                found.append(Named(role, name, value))
+        return found
+
+    def tensors(self, data: Any) -> Any:
+        """See `Engine.tensors`."""
+
+        def tensor(leaf: Any) -> Any:
+            return leaf if leaf is None or tf.is_tensor(leaf) else tf.convert_to_tensor(leaf)
+
+        return keras.tree.map_structure(tensor, data)
+
+    def run(self, state: State, data: Any, recording: Recording | None = None) -> Result:
+        """See `Engine.run`."""
+        with self._on(state), contextlib.ExitStack() as stack:
+            record = None
+            if recording is not None:
+                record = self._begun(recording, state, data)
+                stack.enter_context(keras_calls.entered(_scope(recording)))
+                stack.enter_context(record.active())
+            notes = _Notes(self.is_finite, record)
+            with watched(notes):
+                logs = self.model.train_step(data)
+            # What is looked at from here on is not the step's.
+            stack.close()
+            marks = None if record is None else self._marks(state, record, notes, logs)
+            return Result(notes.loss, notes.updates, self._bad_state(state), marks)
+
+    def update(self, state: State, updates: list[Update], factor: float) -> tuple[str, ...]:
+        """See `Engine.update`."""
+        with self._on(state):
+            for update in updates:
+                with keras_private.scaled_learning_rate(update.optimizer, factor):
+                    update.optimizer.apply(update.gradients, update.variables)
+            return self._bad_state(state)
+
+    def run_wide(self, state: State, data: Any) -> Result:
+        """See `Engine.run_wide`."""
+        wide = Wide()
+        notes = _Notes(self.is_finite, None, wide.of)
+        with self._on(state):
+            for variable, value in self._variables(state):
+                wide.hold(variable, value)
+            for leaf in keras.tree.flatten(data):
+                if tf.is_tensor(leaf):
+                    wide.seed(leaf)
+            with wide.active(), watched(notes):
+                self.model.train_step(data)
+            bad = self._bad_state(state, wide.of_variable)
+        return Result(notes.loss, notes.updates, bad)
+
+    def is_finite(self, tensor: Any) -> bool:
+        """See `Engine.is_finite`."""
+        tensor = tensor.values if isinstance(tensor, tf.IndexedSlices) else tensor
+        if not tensor.dtype.is_floating:
+            return True
+        if tensor.shape.num_elements() <= _SMALL:
+            return bool(np.isfinite(tensor.numpy()).all())
+        # By the sum of squares where it does not overflow: one pass, no mask of the same size.
+        attrs = ("T", tensor.dtype.as_datatype_enum)
+        total = private.execute("L2Loss", [tensor], attrs, 1)[0]
+        if np.isfinite(total.numpy()):
+            return True
+        finite = private.execute("IsFinite", [tensor], attrs, 1)[0]
+        return bool(finite.numpy().all())
+
+    def numpy(self, tensor: Any) -> np.ndarray:
+        """See `Engine.numpy`."""
+        if isinstance(tensor, np.ndarray) or not tf.is_tensor(tensor):
+            return np.asarray(tensor)
+        array: np.ndarray = tf.convert_to_tensor(tensor).numpy()
+        return np.asarray(array)
+
+    @contextlib.contextmanager
+    def _on(self, state: State) -> Iterator[None]:
+        """The model on `state` inside the block, eagerly, and as it was afterwards."""
+        before = state_of(self.model)
+        functions_ran_eagerly = tf.config.functions_run_eagerly()
+        tf.config.run_functions_eagerly(True)
+        try:
+            store(self.model, state)
+            self.model.reset_metrics()
+            yield
+        finally:
+            tf.config.run_functions_eagerly(functions_ran_eagerly)
+            store(self.model, before)
+
+    def _variables(self, state: State) -> list[tuple[tf.Variable, Any]]:
+        variables = [private.raw(v) for group in groups_of(self.model) for v in group]
+        return list(zip(variables, [v for group in state for v in group], strict=True))
+
+    def _begun(self, recording: Recording, state: State, data: Any) -> Record:
+        record = Record(recording)
+        pairs = zip(self.named_state(state), self._variables(state), strict=True)
+        for named, (variable, _) in pairs:
+            dtype = variable.dtype.name
+            record.hold(variable, recording.leaf(named.role, named.name, variable.shape, dtype))
+        for role, name, leaf in batches.named_leaves(self.model, data):
+            record.bind(leaf, recording.leaf(role, name, leaf.shape, leaf.dtype.name))
+        return record
+
+    def _marks(self, state: State, record: Record, notes: _Notes, logs: Any) -> Marks:
+        new_state: dict[str, int] = {}
+        pairs = zip(self.named_state(state), self._variables(state), strict=True)
+        for named, (variable, _) in pairs:
+            number = record.held(variable)
+            if named.role != "metric" and variable.dtype.is_floating and number is not None:
+                new_state[named.name] = number
+        observed = [record.number(leaf) for leaf in keras.tree.flatten(logs) if tf.is_tensor(leaf)]
+        return Marks(notes.loss_number, notes.gradient_numbers, new_state, tuple(observed))
+
+    def _bad_state(
+        self, state: State, value: Callable[[tf.Variable], Any] = tf.Variable.read_value
+    ) -> tuple[str, ...]:
+        pairs = zip(self.named_state(state), self._variables(state), strict=True)
+        return tuple(
+            named.name
+            for named, (variable, _) in pairs
+            if named.role != "metric" and not self.is_finite(value(variable))
+        )
+
+
+class _Notes:
+    """Notes what is differentiated and what an optimizer is given; a `Watcher`."""
+
+    def __init__(
+        self,
+        is_finite: Callable[[Any], bool],
+        record: Record | None,
+        value: Callable[[Any], Any] = lambda tensor: tensor,
+    ) -> None:
+        self._is_finite = is_finite
+        self._record = record
+        self._value = value
+        self.loss: Any = None
+        self.loss_number: int | None = None
+        self.updates: list[Update] = []
+        self.gradient_numbers: dict[str, int] = {}
+
+    def differentiating(self, loss: Any) -> None:
+        """The first loss that is not finite, else the last one."""
+        if self.loss is None or self._is_finite(self.loss):
+            self.loss = self._value(loss)
+            self.loss_number = None if self._record is None else self._record.number(loss)
+
+    def applying(
+        self, optimizer: Any, grads: list[Any], variables: list[Any], apply: Callable[[], None]
+    ) -> None:
+        """See `Watcher`."""
+        self.updates.append(Update(optimizer, [self._value(g) for g in grads], variables))
+        if self._record is not None:
+            for gradient, variable in zip(grads, variables, strict=True):
+                path = getattr(variable, "path", "gradient")
+                name = batches.fresh(path, self.gradient_numbers)
+                self.gradient_numbers[name] = self._record.number(gradient)
+        apply()
+
+    def assigning(self, variable: Any) -> None:
+        """Not of interest here."""
+
+
+def _scope(recording: Recording) -> Callable[[Any], contextlib.AbstractContextManager[Any]]:
+    @contextlib.contextmanager
+    def scope(called: Any) -> Iterator[None]:
+        recording.chain.append(called)
+        try:
+            yield
+        finally:
+            recording.chain.pop()
+
+    return scope
