@@ -60,13 +60,17 @@ class GuardedTrainFunction(Polling):
 
     def stop(self, step: int) -> None:
         """See `Polling`."""
-        state = state_of(self._model())
+        state = state_of(self._living())
         self._sentinel.reset()
         self._unmeasured = 0
         self._on_bad(state, step, lambda data: self._rerun(state, data))
 
+    def _living(self) -> Any:
+        # Held weakly, and called only from its own train function.
+        return self._model()
+
     def _made(self) -> Any:
-        model = self._model()
+        model = self._living()
         return private.make_function(
             model, guarded(model, self._sentinel, everything=self._everything)
         )
@@ -82,7 +86,7 @@ class GuardedTrainFunction(Polling):
 
     def _from_dataset(self, iterator: Any) -> Any:
         logs, count = None, None
-        for number in range(self._model().steps_per_execution):
+        for number in range(self._living().steps_per_execution):
             try:
                 logs, count, data = self._step(iterator)
             except (StopIteration, tf.errors.OutOfRangeError):
@@ -96,7 +100,7 @@ class GuardedTrainFunction(Polling):
     def _from_python(self, iterator: Iterator[Any]) -> Any:
         batches = self._recorder.recording(iterator, own=_own)
         outputs = None
-        for data in itertools.islice(batches, self._model().steps_per_execution):
+        for data in itertools.islice(batches, self._living().steps_per_execution):
             outputs = self._step([data])
         if outputs is None:
             outputs = self._inner(())  # Keras's own error
@@ -105,17 +109,17 @@ class GuardedTrainFunction(Polling):
     def _measure(self) -> None:
         """Find out whether the state is within the limits, unless that is known."""
         self._unmeasured -= 1
-        optimizer = self._model().optimizer
+        optimizer = self._living().optimizer
         if not self._bounds_matter or self._unmeasured >= 0 or not optimizer.built:
             return
         self._unmeasured = _STEPS_PER_MEASURE
-        variables = self._model().trainable_variables
+        variables = self._living().trainable_variables
         if bounds.is_provable(optimizer, variables):
             self._sentinel.bounded.assign(bounds.is_bounded(optimizer, variables))
 
     def _rerun(self, state: Any, data: Any) -> bool:
         count = self._step([data])[1]
-        store(self._model(), state)
+        store(self._living(), state)
         self._sentinel.reset()
         return int(count) < 0
 

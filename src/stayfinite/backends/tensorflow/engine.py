@@ -151,7 +151,7 @@ class TensorFlowEngine:
         return Marks(notes.loss_number, notes.gradient_numbers, new_state, tuple(observed))
 
     def _bad_state(
-        self, state: State, value: Callable[[tf.Variable], Any] = tf.Variable.read_value
+        self, state: State, value: Callable[[Any], Any] = lambda variable: variable.read_value()
     ) -> tuple[str, ...]:
         pairs = zip(self.named_state(state), self._variables(state), strict=True)
         return tuple(

@@ -29,7 +29,7 @@ def guarded(model: Any, sentinel: Sentinel, *, everything: bool) -> Callable[[An
     known = weakref.ref(model)
 
     def guarded_step(data: Any) -> Any:
-        model = known()
+        model: Any = known()
         step: JudgedStep | WholeStep
         if tf.executing_eagerly() and is_plain(model):
             step = JudgedStep(model, sentinel)

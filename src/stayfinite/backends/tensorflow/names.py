@@ -41,6 +41,7 @@ _CANONICAL = {
     "GatherV2": "gather",
     "Identity": "copy",
     "Inv": "reciprocal",
+    "MatMul": "matmul",
     "MirrorPad": "pad",
     "Mul": "multiply",
     "Neg": "negative",
