@@ -130,8 +130,7 @@ class _Search:
     ) -> Mended | None:
         if len(told) >= _MAX_EDITS:
             return None
-        with swapped(patch):
-            diagnosis = diagnose(step, outcome, {})
+        diagnosis = diagnose(step, outcome, {})
         span = _span(diagnosis)
         if span is None or span.file != patch.original.path:
             return None
