@@ -3,7 +3,7 @@
 Looking at every weight and slot after each update would read the whole state once more, and
 keeping the old ones would hold it twice. But for the optimizers below, how far one step can move
 anything follows from the size of the gradients and from how large everything was before. So sizes
-are measured once, carried on by arithmetic on four numbers, and measured again only where that no
+are measured once, carried on by arithmetic on three numbers, and measured again only where that no
 longer suffices or somebody else wrote to the state. Far more is allowed for than can happen: the
 limit is 1e30, and float32 ends at 3e38.
 """
@@ -51,7 +51,8 @@ class Proof:
         self._all: list[Any] = []
         self._num_own = -1
         self._version: int | None = None
-        self._sizes = (math.inf, math.inf)
+        self._apart: list[Any] = []
+        self._sizes = (math.inf, math.inf, math.inf)
         self._after = self._sizes
 
     def holds(self, variables: list[Any], gradient: float) -> bool:
@@ -72,7 +73,7 @@ class Proof:
         self._sizes = self._after
 
     def _moves(self, rule: _Rule, gradient: float) -> bool:
-        optimizer, (weights, slots) = self._optimizer, self._sizes
+        optimizer, (weights, slots, apart) = self._optimizer, self._sizes
         rate = learning_rate(optimizer)
         decay = 0.0 if optimizer.weight_decay is None else optimizer.weight_decay * rate
         scale = optimizer.loss_scale_factor
@@ -80,17 +81,17 @@ class Proof:
             return False
         if scale is not None:
             gradient *= max(1.0, 1 / scale) if scale > 0 else math.inf
-        collected = 0.0
         if optimizer.gradient_accumulation_steps:
-            collected = gradient = gradient + slots
+            apart = gradient = gradient + apart
         if not gradient < _LARGEST_GRADIENT:
             return False
         move = rule(optimizer, abs(rate), gradient, slots)
-        self._after = (weights + move.weight, max(slots, move.slots, collected))
+        weights += move.weight
         if optimizer.use_ema:
             if not 0 <= optimizer.ema_momentum <= 1:
                 return False
-            self._after = (max(self._after), max(self._after))
+            weights = apart = max(weights, apart)
+        self._after = (weights, max(slots, move.slots), apart)
         return all(0 <= size < _LIMIT for size in self._after)
 
     def _known(self, variables: list[Any]) -> bool:
@@ -99,11 +100,13 @@ class Proof:
         if same and len(self._optimizer._variables) == self._num_own:
             return True
         optimizer = self._optimizer
-        apart = (optimizer._learning_rate, optimizer._iterations)
-        slots = [v for v in optimizer.variables if not any(v is a for a in apart)]
-        self._variables, self._slots = list(variables), slots
+        counters = [optimizer._learning_rate, optimizer._iterations]
+        apart = private.averages_and_sums(optimizer)
+        self._apart = apart
+        self._slots = [v for v in optimizer.variables if not _among(v, [*counters, *apart])]
+        self._variables = list(variables)
         self._num_own = len(optimizer._variables)
-        self._all = [*variables, *slots]
+        self._all = [*variables, *self._slots, *apart]
         self._version = None
         common = all(
             v.constraint is None and not getattr(v, "overwrite_with_gradient", False)
@@ -119,6 +122,7 @@ class Proof:
             finite.norm([private.tensor_of(v) for v in self._variables]),
             # No slot of squares is below 0 but by hand; its square root would be NaN.
             finite.norm(tensors) if self._squares_are_positive() else math.inf,
+            finite.norm([private.tensor_of(v) for v in self._apart]),
         )
         self._version = private.version(self._all)
 
@@ -146,6 +150,10 @@ def learning_rate(optimizer: Any) -> float:
 
 def _dtype(variable: Any) -> str:
     return str(keras.backend.standardize_dtype(private.tensor_of(variable).dtype))
+
+
+def _among(variable: Any, others: list[Any]) -> bool:
+    return any(variable is other for other in others)
 
 
 def _is(one: Any, other: Any) -> bool:

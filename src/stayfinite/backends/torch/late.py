@@ -13,8 +13,8 @@ from typing import Any
 
 import torch
 
-from stayfinite.backends.torch import finite
-from stayfinite.backends.torch.sentinel import Sentinel
+from stayfinite.backends.torch import finite, private
+from stayfinite.backends.torch.sentinel import Known, Sentinel
 
 
 class LateSentinel(Sentinel):
@@ -46,16 +46,17 @@ class LateSentinel(Sentinel):
         return self._entered(run)
 
     def _settle(self, model: Any) -> Any:
-        device = next((t.device for t in self._journal.written() if t.is_cuda), "cuda")
         if self._ok is None:
+            # One device judges for all: that of the first trainable weight.
+            device = private.tensor_of(model.trainable_variables[0]).device
             self._ok = torch.tensor(True, device=device)
             self._first_bad = torch.tensor(-1, device=device)
-        good = torch.stack([v.to(device) for v in self._verdicts]).all()
+        good = torch.stack([v.to(self._ok.device) for v in self._verdicts]).all()
         step = torch.full_like(self._first_bad, self._steps - 1)
         self._first_bad = torch.where(self._ok & ~good, step, self._first_bad)
         self._ok = ok = self._ok & good
         self._journal.restore(lambda old, new: torch.where(ok.to(new.device), new, old))
-        return _Sent(self._first_bad)
+        return _Sent(self._first_bad) if self._first_bad.is_cuda else Known(int(self._first_bad))
 
 
 class _Sent:

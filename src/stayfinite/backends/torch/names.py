@@ -96,6 +96,9 @@ def order(aten: str, operands: list[int]) -> list[int]:
     """Operands in the order of the mathematics: `rsub(a, b)` is `b - a`."""
     if aten.rpartition("::")[2] == "rsub":
         return operands[::-1]
+    if aten.rpartition("::")[2].startswith("masked_fill"):
+        # Of the tensor, the mask and the value: where the mask is, the value, else the tensor.
+        return [*operands[1:], operands[0]]
     if aten.rpartition("::")[2].startswith(("addmm", "baddbmm", "addbmm", "addmv")):
         # bias + a @ b: the product's factors first, as everywhere.
         return [*operands[1:], operands[0]]

@@ -29,6 +29,8 @@ __all__ = [
     "OPTIMIZERS",
     "Variable",
     "as_tensors",
+    "averages_and_sums",
+    "buffers_of",
     "current_node",
     "function_of",
     "is_compiled",
@@ -103,6 +105,22 @@ def state_variables(model: Any) -> list[list[Any]]:
 def variables_of(optimizer: Any) -> list[Any]:
     """The variables that an optimizer was built for."""
     return list(getattr(optimizer, "_trainable_variables", []))
+
+
+def averages_and_sums(optimizer: Any) -> list[Any]:
+    """The slots that any optimizer may have: averages of the weights, sums of gradients."""
+    averages = getattr(optimizer, "_model_variables_moving_average", None) or []
+    sums = getattr(optimizer, "_accumulated_gradients", None) or []
+    return [variable for variable in (*averages, *sums) if variable is not None]
+
+
+def buffers_of(model: Any) -> list[Any]:
+    """The buffers of every PyTorch module in a model; they are no Keras variables."""
+    found: dict[int, Any] = {}
+    for layer in keras_private.flatten_layers(model):
+        for buffer in layer.buffers() if isinstance(layer, torch.nn.Module) else ():
+            found.setdefault(id(buffer), buffer)
+    return list(found.values())
 
 
 def as_tensors(data: Any) -> Any:

@@ -36,7 +36,7 @@ class Sentinel:
         self._first_step = first_step
         self._model: Any = None
         self._compiled = compiled
-        self._buffers = list(getattr(model, "buffers", list)())
+        self._buffers = private.buffers_of(model)
         self._journal = Journal()
         self._is_metric: dict[int, tuple[Any, bool]] = {}
         self._proofs: dict[int, Proof] = {}
