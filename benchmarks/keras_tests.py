@@ -101,7 +101,8 @@ def _run(
     command += ["--guarded", "--keep", str(home / "incidents")] if guarded else []
     command += ["-k", options.select] if options.select else []
     log = folder / f"{name}.log"
-    environment = os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'src'}"}
+    environment = {"OMP_NUM_THREADS": "1", **os.environ}
+    environment["PYTHONPATH"] = f"{ROOT}{os.pathsep}{ROOT / 'src'}"
     with log.open("w") as output:
         try:
             # In a folder of its own: some tests write files where they are.

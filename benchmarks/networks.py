@@ -126,5 +126,5 @@ def _vectors(num_rows: int) -> tuple[Any, Any]:
 NETWORKS = {
     "siamese": Network(siamese, _triplets, batch_size=4, num_steps=5, num_blocks=10),
     "resnet3d": Network(resnet3d, _clips, batch_size=2, num_steps=3, num_blocks=8),
-    "mlp": Network(mlp, _vectors, batch_size=32, num_steps=300, num_blocks=30),
+    "mlp": Network(mlp, _vectors, batch_size=32, num_steps=100, num_blocks=40),
 }
