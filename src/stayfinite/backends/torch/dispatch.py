@@ -55,10 +55,11 @@ class Dispatch(TorchDispatchMode):
                 isinstance(v, torch.Tensor) for v in value
             ):
                 groups.append([self.ledger.number(v) for v in value if v is not None])
-            elif isinstance(value, bool) or not isinstance(value, int | float):
-                continue
             elif names.is_scalar_operand(signature.name, argument):
-                groups.append([self._scalar(value, dtype)])
+                numbers = value if isinstance(value, list | tuple) else [value]
+                scalars = [n for n in numbers if isinstance(n, int | float)]
+                if scalars and not isinstance(value, bool):
+                    groups.append([self._scalar(n, dtype) for n in scalars])
         return groups
 
     def _scalar(self, value: float, dtype: str) -> int:

@@ -14,6 +14,7 @@ from stayfinite.backends.eager.engine import Marks, Named, Result, State, Update
 from stayfinite.backends.eager.recording import Recording
 from stayfinite.backends.torch import hooks, private, random
 from stayfinite.backends.torch.dispatch import Dispatch
+from stayfinite.backends.torch.journal import Journal
 from stayfinite.backends.torch.ledger import dtype_of
 from stayfinite.backends.torch.wide import Wide, in_float64
 from stayfinite.trace.trace import Role
@@ -50,7 +51,7 @@ class TorchEngine:
     def run(self, state: State, data: Any, recording: Recording | None = None) -> Result:
         """See `Engine.run`."""
         watcher = _Watcher()
-        with self._on(state), contextlib.ExitStack() as stack:
+        with self._on(state, watcher), contextlib.ExitStack() as stack:
             if recording is not None:
                 watcher.number = stack.enter_context(self._recorded(recording, state, data)).number
             with _observed(watcher):
@@ -62,7 +63,8 @@ class TorchEngine:
 
     def update(self, state: State, updates: list[Update], factor: float) -> tuple[str, ...]:
         """See `Engine.update`."""
-        with self._on(state), torch.no_grad():
+        watcher = _Watcher()
+        with self._on(state, watcher), _observed(watcher), torch.no_grad():
             for update in updates:
                 with keras_private.scaled_learning_rate(update.optimizer, factor):
                     update.optimizer.apply(update.gradients, update.variables)
@@ -72,7 +74,7 @@ class TorchEngine:
         """See `Engine.run_wide`."""
         watcher = _Watcher()
         groups = self.variables()
-        with self._on(state), in_float64(groups), Wide(), _observed(watcher):
+        with self._on(state, watcher), in_float64(groups), Wide(), _observed(watcher):
             self.model.train_step(batches.map_leaves(_widened, data))
             bad = self._bad_state([named.name for named in self.named_state(state)])
         return Result(watcher.loss, watcher.updates, bad)
@@ -92,9 +94,12 @@ class TorchEngine:
         return array
 
     @contextlib.contextmanager
-    def _on(self, state: State) -> Iterator[None]:
+    def _on(self, state: State, watcher: _Watcher) -> Iterator[None]:
         """The model on `state` inside the block, and on it again afterwards; metrics as before."""
         groups = self.variables()
+        watcher.restored = {id(private.tensor_of(v)) for group in groups for v in group}
+        for buffer in private.buffers_of(self.model):
+            watcher.others.save(buffer)
         metrics = [private.tensor_of(v).detach().clone() for v in groups[3]]
         before = random.now()
         random.restore(getattr(state, "random", before))
@@ -106,6 +111,7 @@ class TorchEngine:
             for variable in groups[0]:
                 private.tensor_of(variable).grad = None
             _assign(groups, [*state[:3], metrics])
+            watcher.others.restore()
             random.restore(before)
 
     @contextlib.contextmanager
@@ -168,6 +174,9 @@ class _Watcher:
         self.gradient_numbers: dict[str, int] = {}
         self._scaled: list[tuple[Any, Any]] = []
         self._depth = 0
+        # What is no part of a state and is written to all the same.
+        self.others = Journal()
+        self.restored: set[int] = set()
 
     def differentiating(self, root: Any) -> None:
         """The loss, before scaling. Where there are several, the first one that is not finite."""
@@ -184,7 +193,10 @@ class _Watcher:
         self._scaled.append((loss, result))
 
     def assigning(self, variable: Any) -> None:
-        """Not of interest here."""
+        """Keeps the old value where no state holds it, as of Nadam's product of momentums."""
+        tensor = private.tensor_of(variable)
+        if id(tensor) not in self.restored:
+            self.others.save(tensor)
 
     def update(self, optimizer: Any, gradients: Any, variables: Any, run: Any) -> Any:
         """Notes the gradients of the outermost optimizer."""

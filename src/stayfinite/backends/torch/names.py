@@ -20,9 +20,12 @@ _CANONICAL = {
     "atan": "arctan",
     "atan2": "arctan2",
     "atanh": "arctanh",
+    "avg_pool2d": "average_pool",
+    "avg_pool3d": "average_pool",
     "baddbmm": "matmul",
     "bmm": "matmul",
     "cat": "concatenate",
+    "cdist_forward": "cdist",
     "clamp": "clip",
     "clamp_max": "minimum",
     "clamp_min": "maximum",
@@ -33,6 +36,7 @@ _CANONICAL = {
     "div": "divide",
     "dot": "matmul",
     "embedding": "gather",
+    "eq": "equal",
     "expand": "broadcast_to",
     "fmod": "mod",
     "ge": "greater_equal",
@@ -43,13 +47,21 @@ _CANONICAL = {
     "le": "less_equal",
     "lift_fresh": "copy",
     "linalg_vector_norm": "norm",
-    "logical_not": "logical_not",
+    "log_sigmoid_forward": "log_sigmoid",
     "lt": "less",
     "masked_fill": "where",
+    "max_pool2d_with_indices": "max_pool",
+    "max_pool3d_with_indices": "max_pool",
     "mm": "matmul",
     "mul": "multiply",
     "mv": "matmul",
+    "native_batch_norm": "batch_normalization",
+    "native_dropout": "dropout",
+    "native_layer_norm": "layer_normalization",
+    "ne": "not_equal",
     "neg": "negative",
+    "nll_loss2d_forward": "nll_loss",
+    "nll_loss_forward": "nll_loss",
     "permute": "transpose",
     "pow": "power",
     "remainder": "mod",
@@ -66,15 +78,31 @@ _CANONICAL = {
 }
 
 # Their Python numbers are operands as much as their tensors are: `pow(x, 0.5)`, `clamp(x, 0)`.
-_SCALAR_OPERANDS = {"other", "exponent", "self", "min", "max", "value"}
+_SCALAR_OPERANDS = {
+    "alpha",
+    "exponent",
+    "max",
+    "min",
+    "other",
+    "scalar",
+    "scalars",
+    "self",
+    "value",
+}
 _TAKES_SCALARS = {
     "add",
     "clip",
     "divide",
+    "equal",
+    "greater",
+    "greater_equal",
+    "less",
+    "less_equal",
     "maximum",
     "minimum",
     "mod",
     "multiply",
+    "not_equal",
     "power",
     "subtract",
     "where",
@@ -95,7 +123,7 @@ def is_scalar_operand(name: str, argument: str) -> bool:
 def order(aten: str, operands: list[int]) -> list[int]:
     """Operands in the order of the mathematics: `rsub(a, b)` is `b - a`."""
     if aten.rpartition("::")[2] == "rsub":
-        return operands[::-1]
+        return [operands[1], operands[0], *operands[2:]]
     if aten.rpartition("::")[2].startswith("masked_fill"):
         # Of the tensor, the mask and the value: where the mask is, the value, else the tensor.
         return [*operands[1:], operands[0]]

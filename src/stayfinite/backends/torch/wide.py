@@ -26,6 +26,8 @@ class Wide(TorchDispatchMode):
     ) -> Any:
         kwargs = kwargs or {}
         written = _first_written(func, args)
+        if torch.Tag.nondeterministic_seeded in func.tags:
+            return _drawn(func, args, kwargs, written)
         if written is not None and written.dtype in _NARROW:
             # A narrow tensor from outside the step that is written to: it cannot be replaced.
             narrow = [_to(a, written.dtype) for a in args]
@@ -47,6 +49,20 @@ def in_float64(groups: list[list[Any]]) -> Iterator[None]:
         for tensor, data in narrow:
             tensor.grad = None
             tensor.data = data
+
+
+def _drawn(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], written: Any) -> Any:
+    """Random numbers as the step draws them: a wider type would take others from the generator."""
+    if func is torch.ops.aten.native_dropout.default:
+        # Its input may leave the narrow range; only the mask is to be drawn there.
+        ones = torch.ones_like(args[0], dtype=torch.float32)
+        scaled, mask = func(ones, *args[1:], **kwargs)
+        return args[0] * scaled.double(), mask
+    narrow = [_to(argument, torch.float32) for argument in args]
+    out = func(*narrow, **kwargs)
+    if written is None:
+        return _wide_result(out)
+    return written if out is written else written.copy_(narrow[0])
 
 
 def _first_written(func: Any, args: tuple[Any, ...]) -> Any:

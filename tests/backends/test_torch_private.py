@@ -1,0 +1,186 @@
+"""Each private name that only the PyTorch backend uses, by what it is used for.
+
+When a release of PyTorch or Keras moves one of them, the test that fails here says which.
+"""
+
+from __future__ import annotations
+
+import inspect
+
+import keras
+import numpy as np
+import pytest
+import torch
+
+from stayfinite.backends import keras_private
+from stayfinite.backends.torch import private
+from tests.guard import nets
+
+
+def test_every_name_is_there():
+    for name in private.__all__:
+        assert getattr(private, name) is not None
+
+
+def test_train_function_takes_a_list_of_one_batch():
+    model = nets.mlp()
+    model.make_train_function()
+    x, y = nets.table()
+    logs = model.train_function([(x[:8], y[:8])])
+    assert np.isfinite(float(logs["loss"]))
+
+
+def test_tensor_of_a_variable_is_the_parameter_that_is_trained():
+    variable = keras.Variable(np.ones(3, "float32"), trainable=True)
+    tensor = private.tensor_of(variable)
+    assert isinstance(tensor, torch.nn.Parameter)
+    variable.assign([2.0, 2.0, 2.0])
+    assert private.tensor_of(variable) is tensor
+    assert tensor.tolist() == [2.0, 2.0, 2.0]
+
+
+def test_every_assignment_of_a_variable_goes_through_one_method(monkeypatch):
+    seen = []
+    plain = private.Variable._direct_assign
+
+    def assign(self, value):
+        seen.append(self)
+        plain(self, value)
+
+    monkeypatch.setattr(private.Variable, "_direct_assign", assign)
+    variable = keras.Variable(1.0)
+    variable.assign(2.0)
+    variable.assign_add(1.0)
+    variable.assign_sub(1.0)
+    assert [each is variable for each in seen] == [True] * 3
+
+
+def test_version_changes_when_a_variable_is_written_to():
+    variables = [keras.Variable(1.0), keras.Variable(2.0)]
+    before = private.version(variables)
+    assert private.version(variables) == before
+    variables[1].assign(2.0)
+    assert private.version(variables) != before
+    before = private.version(variables)
+    with torch.no_grad():
+        torch._foreach_add_([private.tensor_of(v) for v in variables], 1.0)
+    assert private.version(variables) != before
+
+
+def test_norms_are_not_finite_where_an_element_is_not():
+    finite = [torch.ones(3), torch.full((2, 2), 2.0)]
+    assert [float(n) for n in private.norms(finite)] == [pytest.approx(3**0.5), 4.0]
+    for bad in (np.nan, np.inf):
+        norms = private.norms([torch.tensor([1.0, bad]), torch.ones(2)])
+        assert [bool(torch.isfinite(n)) for n in norms] == [False, True]
+
+
+@pytest.mark.parametrize("name", private.OPTIMIZERS)
+def test_class_of_a_built_in_optimizer(name):
+    public = {
+        cls.__name__.lower(): cls for cls in vars(keras.optimizers).values() if _is_class(cls)
+    }
+    assert type(public[name]()) is private.OPTIMIZERS[name]
+
+
+def _is_class(value):
+    return inspect.isclass(value) and issubclass(value, keras.optimizers.Optimizer)
+
+
+def test_optimizer_takes_gradients_by_apply_and_scales_the_loss():
+    for owner in (keras_private.BaseOptimizer, keras_private.LossScaleOptimizer):
+        parameters = list(inspect.signature(owner.apply).parameters)
+        assert parameters == ["self", "grads", "trainable_variables"]
+        assert list(inspect.signature(owner.scale_loss).parameters) == ["self", "loss"]
+
+
+def test_slots_that_any_optimizer_may_have():
+    optimizer = keras.optimizers.Adam(use_ema=True, gradient_accumulation_steps=2)
+    variable = keras.Variable(np.ones(3, "float32"))
+    optimizer.build([variable])
+    found = private.averages_and_sums(optimizer)
+    assert len(found) == 2
+    assert all(any(one is other for other in optimizer.variables) for one in found)
+    assert [v is variable for v in private.variables_of(optimizer)] == [True]
+    assert private.averages_and_sums(keras.optimizers.Adam()) == []
+
+
+def test_slots_of_squares_have_the_names_that_the_bounds_know():
+    from stayfinite.backends.torch.bounds import _SQUARES
+
+    found = set()
+    for name in private.OPTIMIZERS:
+        options = {"amsgrad": True} if name == "adam" else {}
+        optimizer = private.OPTIMIZERS[name](**options)
+        optimizer.build([keras.Variable(np.ones(3, "float32"))])
+        found |= {square for square in _SQUARES if hasattr(optimizer, square)}
+    assert found == set(_SQUARES)
+
+
+def test_tensor_backward_calls_the_function_that_is_hooked(monkeypatch):
+    seen = []
+    plain = torch.autograd.backward
+
+    def backward(tensors, *args, **kwargs):
+        seen.append(tensors)
+        return plain(tensors, *args, **kwargs)
+
+    monkeypatch.setattr(torch.autograd, "backward", backward)
+    loss = torch.ones(2, requires_grad=True).sum()
+    loss.backward()
+    assert len(seen) == 1
+    assert any(each is loss for each in (seen[0] if isinstance(seen[0], tuple) else [seen[0]]))
+
+
+def test_autograd_node_has_the_number_that_was_next_before_it_was_made():
+    x = torch.ones(2, requires_grad=True)
+    number = private.next_node()
+    y = x.sqrt()
+    assert private.next_node() > number
+    seen = []
+    y.register_hook(lambda g: seen.append(private.current_node()))
+    z = y.sum()
+    assert private.current_node() is None
+    y.grad_fn.register_prehook(lambda g: seen.append(private.current_node()))
+    z.backward()
+    assert number in [node for node in seen if node is not None] or (
+        y.grad_fn._sequence_nr() == number
+    )
+
+
+def test_compiled_function_knows_what_it_was_made_of():
+    def function(x):
+        return x
+
+    compiled = torch.compile(function, backend="eager")
+    assert private.is_compiled(compiled)
+    assert private.function_of(compiled) is function
+    assert not private.is_compiled(function)
+    assert private.function_of(function) is function
+
+
+def test_state_has_its_four_parts():
+    model = nets.mlp()
+    model.train_on_batch(*(array[:8] for array in nets.table()))
+    parts = private.state_variables(model)
+    assert [len(part) for part in parts[:2]] == [
+        len(model.trainable_variables),
+        len(model.non_trainable_variables),
+    ]
+    assert len(parts[2]) == len(model.optimizer.variables)
+    assert len(parts[3]) == len(model.metrics_variables)
+
+
+def test_buffers_of_modules_inside_a_model():
+    module = torch.nn.BatchNorm1d(5)
+    model = keras.Sequential([keras.Input((5,)), keras.layers.TorchModuleWrapper(module)])
+    assert len(private.buffers_of(model)) == 3
+    assert private.buffers_of(nets.mlp()) == []
+
+
+def test_batch_as_tensors_keeps_its_structure():
+    batch = ({"a": np.ones(2)}, [np.zeros(2)], None)
+    found = private.as_tensors(batch)
+    assert isinstance(found[0]["a"], torch.Tensor)
+    assert isinstance(found[1][0], torch.Tensor)
+    assert found[2] is None
