@@ -36,7 +36,7 @@ class GuardedTrainFunction(Polling):
         # What an eager step writes unseen is not told by a graph, and a trace that is given up
         # would leave new variables without values.
         plain = is_plain(model)
-        self._everything = not plain and (model.run_eagerly or not model.built)
+        self._everything = not model.built or (not plain and model.run_eagerly)
         self._inner = self._made()
         self._unmeasured = 0
         self._bounds_matter = plain and model.run_eagerly
