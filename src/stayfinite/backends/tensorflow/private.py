@@ -117,7 +117,7 @@ def op_callback(tell: OpCallback) -> Iterator[None]:
         busy = True
         try:
             kind = op_type.decode() if isinstance(op_type, bytes) else op_type
-            tell(kind, tuple(inputs), tuple(attrs or ()), list(outputs or ()))
+            tell(kind, tuple(inputs), _given(attrs or ()), list(outputs or ()))
         finally:
             busy = False
 
@@ -126,6 +126,12 @@ def op_callback(tell: OpCallback) -> Iterator[None]:
         yield
     finally:
         op_callbacks.remove_op_callback(callback)
+
+
+def _given(attrs: Any) -> tuple[Any, ...]:
+    # An attribute that was left out is told as None.
+    pairs = zip(attrs[::2], attrs[1::2], strict=True)
+    return tuple(item for pair in pairs if pair[1] is not None for item in pair)
 
 
 @contextlib.contextmanager

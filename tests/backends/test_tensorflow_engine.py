@@ -1,0 +1,230 @@
+"""The step on TensorFlow op by op, in float64, and the model as it was afterwards."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import layers
+
+from stayfinite.backends.eager.recording import Enough, Recording
+from stayfinite.backends.eager.step import EagerStep
+from stayfinite.backends.tensorflow.engine import TensorFlowEngine
+from stayfinite.backends.tensorflow.state import state_of
+from stayfinite.replay.change import ClipNorm, LearningRate, Unchanged, WiderDtype
+from tests.guard import nets
+
+
+def built(net, loss="mse", optimizer=None):
+    model = keras.Sequential(net)
+    model.compile(optimizer or keras.optimizers.Adam(1e-2), loss)
+    return model
+
+
+def embedding():
+    keras.utils.set_random_seed(0)
+    return built([keras.Input((6,), dtype="int32"), layers.Embedding(9, 4), layers.GRU(3)])
+
+
+def dense():
+    keras.utils.set_random_seed(0)
+    return built([keras.Input((5,)), layers.Dense(4, "tanh"), layers.Dense(1)])
+
+
+def words(rows=8):
+    return np.random.default_rng(0).integers(0, 9, (rows, 6)).astype("int32"), np.ones((rows, 3))
+
+
+NETS = {
+    "dense": (dense, nets.table),
+    "normalised, with dropout": (nets.mlp, nets.table),
+    "conv": (nets.conv_net, nets.images),
+    "lstm": (nets.recurrent, nets.series),
+    "embedding": (embedding, words),
+}
+
+
+def step_of(model, data):
+    """The step after one healthy step, so that all variables are there."""
+    batch = tuple(array[:8] for array in data)
+    model.train_on_batch(*batch)
+    return EagerStep(TensorFlowEngine(model), state_of(model), batch)
+
+
+def everything(model):
+    return [np.array(v) for group in state_of(model) for v in group]
+
+
+def recorded(model, data, visit=lambda number, tensor: None):
+    """An engine's recording, its result, and the arrays of all values."""
+    engine = TensorFlowEngine(model)
+    arrays = {}
+
+    def keep(number, tensor):
+        arrays[number] = engine.numpy(tensor)
+        visit(number, tensor)
+
+    recording = Recording(TensorFlowEngine.run.__code__, keep, engine.numpy)
+    result = engine.run(state_of(model), engine.tensors(data), recording)
+    return recording, result, arrays
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_replay_is_the_step_as_keras_makes_it(name):
+    build, data = NETS[name]
+    model = build()
+    step = step_of(model, data())
+    batch = tuple(array[:8] for array in data())
+    before = everything(model)
+    outcome = step.run(Unchanged())
+    nets.assert_bit_equal(everything(model), before)
+    assert not tf.config.functions_run_eagerly()
+
+    twin = build()
+    twin.run_eagerly = True
+    for _ in range(2):
+        logs = twin.train_on_batch(*batch, return_dict=True)
+    assert outcome.loss == pytest.approx(logs["loss"], rel=1e-5)
+    new = step.trace.new_state
+    found = step.fetch(new.values())
+    for own, other in zip(model.trainable_variables, twin.trainable_variables, strict=True):
+        assert np.allclose(found[new[own.path]], other.numpy(), rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_float64_is_the_same_step_more_exactly(name):
+    build, data = NETS[name]
+    model = build()
+    step = step_of(model, data())
+    before = everything(model)
+    plain, wide = step.run(Unchanged()), step.run(WiderDtype())
+    nets.assert_bit_equal(everything(model), before)
+    assert wide.loss == pytest.approx(plain.loss, rel=1e-4)
+    assert wide.loss != plain.loss
+    for path, gradient in plain.gradients.items():
+        assert wide.gradients[path].dtype == np.float64
+        assert np.allclose(wide.gradients[path], gradient, rtol=1e-2, atol=1e-5), path
+
+
+def test_what_overflows_in_float32_does_not_in_float64():
+    def far(y_true, y_pred):
+        return keras.ops.mean(keras.ops.square(y_pred * 1e25)) * 1e-30
+
+    step = step_of(built([keras.Input((5,)), layers.Dense(1)], far), nets.table())
+    assert step.run(Unchanged()).loss == np.inf
+    assert step.run(WiderDtype()).finite
+
+
+def test_trials_leave_model_and_learning_rate_alone():
+    model = built(
+        [keras.Input((5,)), layers.Dense(1)],
+        optimizer=keras.optimizers.SGD(keras.optimizers.schedules.ExponentialDecay(0.1, 5, 0.9)),
+    )
+    step = step_of(model, nets.table())
+    before = everything(model)
+    rate = float(model.optimizer.learning_rate)
+    assert step.run(LearningRate(0.1)).finite
+    assert step.run(ClipNorm(1.0)).finite
+    assert step.run(LearningRate(1e39)).bad_state
+    nets.assert_bit_equal(everything(model), before)
+    assert float(model.optimizer.learning_rate) == rate
+
+
+def test_variables_are_values_that_change_their_number():
+    model = dense()
+    step = step_of(model, nets.table())
+    trace = step.trace
+    path = model.trainable_variables[0].path
+    kernel = next(leaf for leaf in trace.leaves.values() if leaf.name == path)
+    assert kernel.role == "weight"
+    readers = [op.name for op in trace.consumers[kernel.value]]
+    assert readers[0] == "matmul"
+    update = trace.producer[trace.new_state[kernel.name]]
+    assert (update.name, update.phase, update.operands[0]) == ("subtract", "update", kernel.value)
+    arrays = step.fetch([*update.operands, *update.results])
+    old, change, new = (arrays[v] for v in (*update.operands, *update.results))
+    assert np.array_equal(new, old - change)
+
+
+def test_derivative_knows_its_forward_op_and_its_place():
+    def root(y_true, y_pred):
+        return keras.ops.mean(keras.ops.sqrt(keras.ops.square(y_pred)))
+
+    step = step_of(built([keras.Input((5,)), layers.Dense(1)], root), nets.table())
+    trace = step.trace
+    forward = next(op for op in trace.ops if op.name == "sqrt" and op.phase == "forward")
+    backward = [op for op in trace.ops if op.differentiates == forward.index]
+    assert [op.name for op in backward] == ["sqrt_grad"]
+    assert backward[0].phase == "backward"
+    assert backward[0].span == forward.span
+    assert forward.span is not None
+    assert forward.span.function.endswith("root")
+
+
+def test_custom_gradient_and_function_of_the_users_own_are_seen_inside():
+    @tf.custom_gradient
+    def clipped(x):
+        return tf.identity(x), lambda upstream: tf.clip_by_value(upstream, -1e-3, 1e-3)
+
+    @tf.function
+    def loss(y_true, y_pred):
+        return tf.reduce_mean(tf.math.log1p(tf.square(clipped(y_pred))))
+
+    model = built([keras.Input((5,)), layers.Dense(1)], lambda a, b: loss(a, b))
+    ops = step_of(model, nets.table()).trace.ops
+    assert "log1p" in [op.name for op in ops if op.phase == "forward"]
+    assert "minimum" in [op.name for op in ops if op.phase == "backward"]
+
+
+def test_rows_are_followed_through_the_step():
+    step = step_of(dense(), nets.table())
+    trace = step.trace
+    products = [op for op in trace.ops if op.name == "matmul" and op.phase == "forward"]
+    assert [trace.values[op.results[0]].batch_axis for op in products] == [0, 0]
+    assert trace.num_rows == 8
+
+
+def test_run_can_be_ended_early_also_in_the_backward_pass():
+    model = dense()
+    data = tuple(array[:8] for array in nets.table())
+    model.train_on_batch(*data)
+    recording, _, _ = recorded(model, data)
+    last = next(op.results[0] for op in reversed(recording.ops) if op.backward)
+    before = everything(model)
+
+    def stop(number, tensor):
+        if number == last:
+            raise Enough
+
+    with pytest.raises(Enough):
+        recorded(model, data, stop)
+    nets.assert_bit_equal(everything(model), before)
+    again, result, _ = recorded(model, data)
+    assert [op.name for op in again.ops] == [op.name for op in recording.ops]
+    assert result.marks.loss is not None
+
+
+def test_marks_name_loss_gradients_and_new_state():
+    model = nets.mlp()
+    data = tuple(array[:8] for array in nets.table())
+    model.train_on_batch(*data)
+    _, result, arrays = recorded(model, data)
+    marks = result.marks
+    assert arrays[marks.loss] == pytest.approx(float(result.loss))
+    assert list(marks.gradients) == [v.path for v in model.trainable_variables]
+    moving = [v.path for v in model.non_trainable_variables if "moving" in v.path]
+    assert moving
+    assert set(moving) <= set(marks.new_state)
+    assert not any("seed" in name for name in marks.new_state)
+
+
+def test_finiteness_is_that_of_every_element_however_large():
+    engine = TensorFlowEngine(dense())
+    large = np.full((200, 200), 1e30, "float32")
+    assert engine.is_finite(tf.constant(large))
+    large[7, 7] = np.inf
+    assert not engine.is_finite(tf.constant(large))
+    assert not engine.is_finite(tf.constant([1.0, np.nan]))
+    assert engine.is_finite(tf.constant([2**31 - 1]))
+    assert not engine.is_finite(tf.cast([np.inf], tf.bfloat16))

@@ -1,0 +1,162 @@
+"""Each private name that only the TensorFlow backend uses, by what it is used for.
+
+When a release of TensorFlow or Keras moves one of them, the test that fails here says which.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from stayfinite.backends.tensorflow import private
+
+X = tf.constant([1.0, 4.0])
+
+
+def told(run):
+    """Type, inputs, attributes and outputs of each op that `run` executes."""
+    ops = []
+    with private.op_callback(lambda *op: ops.append(op)):
+        run()
+    return ops
+
+
+def test_every_name_is_there():
+    for name in private.__all__:
+        assert getattr(private, name) is not None
+
+
+def test_trainer_is_that_of_the_public_class_and_makes_functions_of_steps():
+    assert issubclass(keras.Model, private.TensorFlowTrainer)
+    parameters = list(inspect.signature(private.TensorFlowTrainer._make_function).parameters)
+    assert parameters == ["self", "step_function"]
+
+
+@pytest.mark.parametrize("eagerly", [True, False])
+def test_made_function_takes_one_batch_at_a_time(eagerly):
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    options = {"run_eagerly": eagerly, "jit_compile": False, "steps_per_execution": 3}
+    model.compile("sgd", "mse", **options)
+    function = private.make_function(model, lambda data: {"sum": tf.reduce_sum(data)})
+    iterator = iter(tf.data.Dataset.from_tensor_slices([1.0, 2.0, 3.0]))
+    assert [float(function(iterator)["sum"]) for _ in range(3)] == [1.0, 2.0, 3.0]
+    with pytest.raises((StopIteration, tf.errors.OutOfRangeError)):
+        function(iterator)
+    assert float(function(iter([X]))["sum"]) == 5.0
+
+
+def test_raw_variable_is_read_without_the_cast_of_a_policy():
+    layer = keras.layers.Dense(1, dtype="mixed_float16")
+    layer.build((None, 2))
+    variable = layer.trainable_variables[0]
+    assert isinstance(variable, private.KerasVariable)
+    assert private.raw(variable).read_value().dtype == tf.float32
+    assert private.raw(X) is X
+
+
+def test_every_assignment_of_a_keras_variable_is_direct(monkeypatch):
+    seen = []
+    plain = private.KerasVariable._direct_assign
+
+    def assign(variable, value):
+        seen.append(variable)
+        plain(variable, value)
+
+    monkeypatch.setattr(private.KerasVariable, "_direct_assign", assign)
+    variable = keras.Variable([1.0])
+    variable.assign([2.0])
+    variable.assign_add([1.0])
+    assert seen == [variable, variable]
+    assert float(variable.numpy()[0]) == 3.0
+
+
+def test_a_written_variable_is_seen_in_a_graph_also_inside_a_function():
+    first, second, third = (tf.Variable(float(n)) for n in range(3))
+
+    @tf.function
+    def inside():
+        second.assign(first + 1.0)
+
+    @tf.function
+    def outside():
+        graph = tf.compat.v1.get_default_graph()
+        inside()
+        third.read_value()
+        found.extend(private.is_written(graph, [v]) for v in (first, second, third))
+
+    found: list[bool] = []
+    outside.get_concrete_function()
+    assert found == [False, True, False]
+
+
+def test_functions_and_xla_are_told_from_plain_steps():
+    def plain(x):
+        return x
+
+    assert not private.is_function(plain)
+    assert private.is_function(tf.function(plain))
+    assert private.is_xla(tf.function(plain, jit_compile=True))
+    assert not private.is_xla(tf.function(plain))
+
+
+def test_callback_is_told_of_ops_but_not_of_its_own():
+    def tell(kind, inputs, attrs, outputs):
+        kinds.append(kind)
+        tf.sqrt(outputs[0])
+        private.execute("Sqrt", [X], ("T", 1), 1)
+
+    kinds: list[str] = []
+    with private.op_callback(tell):
+        tf.reduce_sum(X * X)
+    assert kinds == ["Mul", "Sum"]
+    tf.square(X)
+    assert kinds == ["Mul", "Sum"]
+
+
+def test_ops_of_a_gradient_are_told_inside_its_function():
+    entered = []
+
+    @contextlib.contextmanager
+    def enter(kind, inputs, outputs):
+        entered.append(kind)
+        yield
+        entered.append("left")
+
+    with tf.GradientTape() as tape:
+        tape.watch(X)
+        y = tf.sqrt(X)
+    with private.gradient_functions(enter):
+        ops = told(lambda: tape.gradient(y, X))
+    assert entered == ["Sqrt", "left"]
+    assert "SqrtGrad" in [kind for kind, *_ in ops]
+    with tf.GradientTape() as tape:
+        tape.watch(X)
+        y = tf.sqrt(X)
+    assert np.allclose(tape.gradient(y, X), [0.5, 0.25])
+    assert len(entered) == 2
+
+
+def test_executed_op_is_on_no_tape():
+    with tf.GradientTape() as tape:
+        tape.watch(X)
+        (y,) = private.execute("Sqrt", [X], ("T", 1), 1)
+    assert tape.gradient(y, X) is None
+    assert np.allclose(y, [1.0, 2.0])
+
+
+def test_keys_differ_and_stay():
+    other = tf.constant([1.0, 4.0])
+    assert private.key(X) == private.key(X) != private.key(other)
+
+
+def test_types_are_changed_and_nothing_else():
+    ((kind, inputs, attrs, _),) = told(lambda: tf.linalg.matmul([[1.0]], [[2.0]], transpose_b=True))
+    wide = private.with_types(kind, attrs, lambda dtype: tf.float64)
+    (result,) = private.execute(kind, [tf.cast(x, tf.float64) for x in inputs], wide, 1)
+    assert result.dtype == tf.float64
+    assert float(result[0, 0]) == 2.0
