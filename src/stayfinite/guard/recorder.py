@@ -16,7 +16,8 @@ from typing import Any, Protocol
 # CPU and about this long on a GPU, so waiting here costs nothing.
 MAX_PENDING = 16
 MAX_HEALTHY = 8
-MAX_HEALTHY_BYTES = 256 * 2**20
+# Kept batches are memory that the training has to do without; one is kept however large it is.
+MAX_HEALTHY_BYTES = 32 * 2**20
 
 
 class Flag(Protocol):
@@ -126,7 +127,8 @@ class Recorder:
 
 def _num_bytes(data: Any) -> int:
     if isinstance(data, dict):
-        return sum(_num_bytes(item) for item in data.values())
-    if isinstance(data, list | tuple):
-        return sum(_num_bytes(item) for item in data)
-    return int(getattr(data, "nbytes", 0))
+        data = list(data.values())
+    # `list | tuple` would be made anew in each call, and this is called for each array of a step.
+    if isinstance(data, (list, tuple)):
+        return sum([_num_bytes(item) for item in data])
+    return 0 if data is None else int(getattr(data, "nbytes", 0))

@@ -6,6 +6,7 @@ in for `train_step`, so donation, `steps_per_execution` and `run_eagerly` stay K
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from typing import Any
 
@@ -39,7 +40,7 @@ class GuardedTrainFunction(Polling):
         batches = self._recorder.recording(iterator, own=_own)
         (logs, first_bad), state = self._inner((*state, self._sentinel), batches)
         self._state, self._sentinel = tuple(state[:4]), state[4]
-        self.expect(first_bad)
+        self.expect(_Report(first_bad))
         return logs, self._state
 
     def stop(self, step: int) -> None:
@@ -53,6 +54,19 @@ class GuardedTrainFunction(Polling):
         copies = jax.tree.map(jax.numpy.array, state)
         (_, first_bad), _ = self._inner((*copies, sentinel.new_sentinel()), iter([data]))
         return int(first_bad) >= 0
+
+
+class _Report:
+    """The report of a step as a `Flag`. Read by NumPy, which is faster than `int` of an array."""
+
+    __slots__ = ("_array", "is_ready")
+
+    def __init__(self, array: jax.Array) -> None:
+        self._array = array
+        self.is_ready = array.is_ready
+
+    def __int__(self) -> int:
+        return int(np.asarray(self._array))
 
 
 def attach(model: Any, recorder: Recorder, on_bad: OnBad) -> GuardedTrainFunction:
@@ -100,11 +114,23 @@ def _own(data: Any) -> Any:
     A batch in the memory of another device is the device's own already.
     """
 
-    def own(leaf: Any) -> Any:
-        on_host = not isinstance(leaf, jax.Array) or leaf.devices() == set(jax.devices("cpu")[:1])
-        return np.array(leaf) if on_host else leaf
+    # The forms that `fit` itself gives are taken apart here, because `jax.tree.map` is slow.
+    if type(data) is tuple:
+        return tuple([_own(item) for item in data])
+    if type(data) is np.ndarray:
+        return data.copy()
+    if data is None:
+        return None
+    return jax.tree.map(lambda leaf: np.array(leaf) if _on_host(leaf) else leaf, data)
 
-    return jax.tree.map(own, data)
+
+def _on_host(leaf: Any) -> bool:
+    return not isinstance(leaf, jax.Array) or leaf.devices() == _host()
+
+
+@functools.cache
+def _host() -> set[Any]:
+    return set(jax.devices("cpu")[:1])
 
 
 def _is_distributed() -> bool:

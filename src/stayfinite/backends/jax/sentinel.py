@@ -2,11 +2,13 @@
 
 Keras compiles `model.train_step`. Here it compiles `guarded_step` instead, whose state has one
 more entry, the sentinel. Loss, gradients and new state are reduced to one boolean on the device;
-`lax.cond` keeps the old state when it is false, and the boolean is latched, so no later update is
-applied either, whenever the host finds out.
+`lax.cond` keeps the old state when it is false, and the number of the first bad step is latched,
+so no later update is applied either, whenever the host finds out.
 
-`lax.cond` rather than `jnp.where`: XLA fuses a `where` into the update, which changed the weights
-of a healthy training by 5e-7; with `cond` they are bit-equal (tests/guard/test_bit_equality.py).
+`lax.cond` chooses between two finished states, which takes memory for both. Cheaper ways were
+tried, and changed the weights of a healthy training in the last bit: with `jnp.where`, and with
+the update inside the `cond`, XLA fuses the update with other operations than it does without a
+guard, and so rounds it differently (tests/guard/test_bit_equality.py).
 """
 
 from __future__ import annotations
@@ -16,29 +18,44 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from stayfinite.backends.jax import gradients, private
 
-Sentinel = dict[str, Any]
+# One array, because each argument of a compiled step costs about a microsecond.
+Sentinel = Any
+_STEPS, _FIRST_BAD = 0, 1
 
 
 def new_sentinel() -> Sentinel:
-    """A sentinel that has seen no step. `first_bad` is -1 until a step is bad."""
-    return {
-        "ok": jnp.asarray(True),
-        "steps": jnp.asarray(0, "int32"),
-        "first_bad": jnp.asarray(-1, "int32"),
-    }
+    """A sentinel that has seen no step: how many it saw, and the first bad one or -1."""
+    return jnp.asarray([0, -1], "int32")
 
 
 def all_finite(tree: Any) -> Any:
     """One boolean scalar: is every floating-point element in `tree` finite?"""
-    verdicts = [
-        jnp.all(jnp.isfinite(leaf))
-        for leaf in jax.tree.leaves(tree)
-        if jnp.issubdtype(jnp.result_type(leaf), jnp.inexact)
-    ]
+    alike: dict[Any, list[Any]] = {}
+    for leaf in jax.tree.leaves(tree):
+        dtype = jnp.result_type(leaf)
+        if jnp.issubdtype(dtype, jnp.inexact) and jnp.size(leaf):
+            alike.setdefault((jnp.shape(leaf), dtype), []).append(jnp.asarray(leaf, dtype))
+    # Arrays of one shape are reduced together: on small networks the number of loops counts.
+    verdicts = [_all_finite(arrays) for arrays in alike.values()]
     return jnp.all(jnp.stack(verdicts)) if verdicts else jnp.asarray(True)
+
+
+def _all_finite(arrays: list[Any]) -> Any:
+    dtype = arrays[0].dtype
+    if dtype not in (jnp.float32, jnp.float64, jnp.float16, jnp.bfloat16):
+        return jnp.all(jnp.stack([jnp.all(jnp.isfinite(array)) for array in arrays]))
+    # Without their sign the bits of floating-point numbers are ordered as the numbers are, and
+    # infinity and NaN come last. The largest integer is found faster than a conjunction.
+    bits = jnp.dtype(f"int{8 * dtype.itemsize}")
+    sign = np.asarray(np.iinfo(bits).max, bits)
+    largest = jnp.asarray(0, bits)
+    for array in arrays:
+        largest = jnp.maximum(largest, jax.lax.bitcast_convert_type(array, bits) & sign)
+    return jnp.max(largest) < jax.lax.bitcast_convert_type(jnp.asarray(jnp.inf, dtype), bits)
 
 
 def guarded(train_step: Callable[..., Any]) -> Callable[..., Any]:
@@ -54,14 +71,14 @@ def guarded(train_step: Callable[..., Any]) -> Callable[..., Any]:
         with gradients.watched(lambda _, values, __: grads.extend(values)):
             logs, new = train_step(old, data)
         *lasting, metrics = new
-        finite = all_finite((logs.get("loss") if isinstance(logs, dict) else None, grads))
-        finite &= all_finite(lasting)
-        ok = sentinel["ok"] & finite
-        first_bad = jnp.where(sentinel["ok"] & ~finite, sentinel["steps"], sentinel["first_bad"])
+        loss = logs.get("loss") if isinstance(logs, dict) else None
+        good = sentinel[_FIRST_BAD] < 0
+        ok = good & all_finite((loss, grads, _changed(lasting, old[:3])))
+        first_bad = jnp.where(good & ~ok, sentinel[_STEPS], sentinel[_FIRST_BAD])
         # Metrics are not frozen: a progress bar that showed the bad loss is not to be corrected.
         kept = (*_choose(ok, lasting, list(old[:3])), metrics)
-        after = {"ok": ok, "steps": sentinel["steps"] + 1, "first_bad": first_bad}
-        return (logs, first_bad + 0), (*kept, after)
+        after = jnp.stack([sentinel[_STEPS] + 1, first_bad])
+        return (logs, first_bad), (*kept, after)
 
     return guarded_step
 
@@ -71,11 +88,21 @@ def _choose(ok: Any, new: Any, old: Any) -> Any:
         return new if bool(ok) else old
     # A train step may return lists where it took tuples, or weakly typed scalars: `cond` wants
     # both sides alike.
-    treedef = jax.tree.structure(new)
-    like = jax.tree.leaves(old)
-    leaves = [
-        jnp.asarray(n, o.dtype) if n.dtype != o.dtype else n
-        for n, o in zip(jax.tree.leaves(new), like, strict=True)
+    leaves, treedef = jax.tree.flatten(new)
+    pairs = list(zip(leaves, jax.tree.leaves(old), strict=True))
+    changed = [n for n, (one, other) in enumerate(pairs) if one is not other]
+    like = [pairs[n][1] for n in changed]
+    values = [
+        jnp.asarray(leaves[n], o.dtype) if leaves[n].dtype != o.dtype else leaves[n]
+        for n, o in zip(changed, like, strict=True)
     ]
-    chosen = jax.lax.cond(ok, lambda n, _: n, lambda _, o: o, leaves, like)
-    return jax.tree.unflatten(treedef, chosen)
+    chosen = jax.lax.cond(ok, lambda n, _: n, lambda _, o: o, values, like)
+    for n, value in zip(changed, chosen, strict=True):
+        leaves[n] = value
+    return jax.tree.unflatten(treedef, leaves)
+
+
+def _changed(new: Any, old: Any) -> list[Any]:
+    """The leaves of the new state that are not the old ones: frozen weights are not read."""
+    before = {id(leaf) for leaf in jax.tree.leaves(old)}
+    return [leaf for leaf in jax.tree.leaves(new) if id(leaf) not in before]
