@@ -12,7 +12,7 @@ import torch
 from stayfinite.backends import batches, keras_calls, keras_private
 from stayfinite.backends.eager.engine import Marks, Named, Result, State, Update
 from stayfinite.backends.eager.recording import Recording
-from stayfinite.backends.torch import hooks, private, random
+from stayfinite.backends.torch import finite, hooks, private, random
 from stayfinite.backends.torch.dispatch import Dispatch
 from stayfinite.backends.torch.journal import Journal
 from stayfinite.backends.torch.ledger import dtype_of
@@ -81,9 +81,7 @@ class TorchEngine:
 
     def is_finite(self, tensor: Any) -> bool:
         """See `Engine.is_finite`."""
-        if not (tensor.is_floating_point() or tensor.is_complex()):
-            return True
-        return bool(torch.isfinite(tensor).all())
+        return finite.all_finite(finite.floating([tensor]))
 
     def numpy(self, tensor: Any) -> np.ndarray:
         """See `Engine.numpy`."""
