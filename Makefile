@@ -29,11 +29,14 @@ lint: .venv-test-jax/ready  ## Check style and format
 types: .venv-test-jax/ready  ## Check types
 	.venv-test-jax/bin/mypy
 
-test-tensorflow: .venv-test-tensorflow/ready  ## Run the tests of models and losses on TensorFlow
-	KERAS_BACKEND=tensorflow .venv-test-tensorflow/bin/python -m pytest tests/models tests/losses
+# What depends on the framework; the rest is the same on each, and runs on JAX.
+ON_EACH = tests/backends tests/guard tests/incidents tests/models tests/losses
 
-test-torch: .venv-test-torch/ready  ## Run the tests of models and losses on PyTorch
-	KERAS_BACKEND=torch .venv-test-torch/bin/python -m pytest tests/models tests/losses
+test-tensorflow: .venv-test-tensorflow/ready  ## Run on TensorFlow what depends on the framework
+	KERAS_BACKEND=tensorflow .venv-test-tensorflow/bin/python -m pytest $(ON_EACH)
+
+test-torch: .venv-test-torch/ready  ## Run on PyTorch what depends on the framework
+	KERAS_BACKEND=torch .venv-test-torch/bin/python -m pytest $(ON_EACH)
 
 test-jax: .venv-test-jax/ready  ## Run all tests on JAX
 	KERAS_BACKEND=jax .venv-test-jax/bin/python -m pytest
