@@ -12,7 +12,7 @@ State = tuple[Any, Any]
 
 def now() -> State:
     """The state as it is."""
-    on_cuda = torch.cuda.is_available() and torch.cuda.is_initialized()
+    on_cuda = torch.cuda.is_initialized()
     return torch.get_rng_state(), torch.cuda.get_rng_state() if on_cuda else None
 
 
