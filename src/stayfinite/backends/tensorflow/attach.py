@@ -85,16 +85,14 @@ class GuardedTrainFunction(Polling):
             return self._inner(source)
 
     def _from_dataset(self, iterator: Any) -> Any:
-        logs, count = None, None
-        for number in range(self._living().steps_per_execution):
-            try:
-                logs, count, data = self._step(iterator)
-            except (StopIteration, tf.errors.OutOfRangeError):
-                if number == 0:
-                    raise
-                break
-            for _ in self._recorder.recording(iter([data])):
-                pass
+        num_steps = self._living().steps_per_execution
+        if num_steps > 1:
+            # At the end of the data, a step that draws its own batch still makes what does not
+            # depend on it: it counts, and moves the random seeds.
+            return self._from_python(_batches(iterator))
+        logs, count, data = self._step(iterator)
+        for _ in self._recorder.recording(iter([data])):
+            pass
         return logs, count
 
     def _from_python(self, iterator: Iterator[Any]) -> Any:
@@ -103,7 +101,7 @@ class GuardedTrainFunction(Polling):
         for data in itertools.islice(batches, self._living().steps_per_execution):
             outputs = self._step([data])
         if outputs is None:
-            outputs = self._inner(())  # Keras's own error
+            raise StopIteration
         return outputs[:2]
 
     def _measure(self) -> None:
@@ -153,6 +151,14 @@ def attach(model: Any, recorder: Recorder, on_bad: OnBad) -> GuardedTrainFunctio
     function = GuardedTrainFunction(model, recorder, on_bad)
     model.train_function = function
     return function
+
+
+def _batches(iterator: Any) -> Iterator[Any]:
+    while True:
+        batch = iterator.get_next_as_optional()
+        if not batch.has_value():
+            return
+        yield batch.get_value()
 
 
 def _own(data: Any) -> Any:
