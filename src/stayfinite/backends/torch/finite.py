@@ -27,6 +27,8 @@ def is_finite(tensor: Any) -> bool:
 
 def all_finite(tensors: list[Any]) -> bool:
     """Whether every element of all of them is finite."""
+    if len(tensors) == 1 and not tensors[0].ndim and not tensors[0].is_complex():
+        return math.isfinite(tensors[0].item())
     if not tensors or math.isfinite(norm(tensors)):
         return True
     return all(is_finite(tensor) for tensor in tensors)
