@@ -44,8 +44,10 @@ class WholeStep:
         self._judged: list[Any] = []
         self._journal = Journal()
         self._everything = everything
+        state = state_variables(model)
+        self._num_variables = len(state)
         if everything:
-            self._journal.save(state_variables(model))
+            self._journal.save(state)
 
     def differentiating(self, loss: Any) -> None:
         """See `Watcher`."""
@@ -77,6 +79,9 @@ class WholeStep:
 
     def _is_written_unseen(self) -> bool:
         state = [private.raw(v) for v in state_variables(self._model)]
+        if len(state) != self._num_variables:
+            # Given up, this trace would leave what it made without values. The next one tells.
+            return False
         unseen = [v for v in state if id(v) not in self._journal.old]
         return private.is_written(tf.compat.v1.get_default_graph(), unseen)
 
