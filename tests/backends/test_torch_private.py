@@ -148,6 +148,16 @@ def test_autograd_node_has_the_number_that_was_next_before_it_was_made():
     )
 
 
+def test_what_is_unseen_is_seen_by_no_mode():
+    from stayfinite.backends.torch.wide import Wide
+
+    narrow = torch.ones(2)
+    with Wide():
+        assert (narrow + 1).dtype == torch.float64
+        with private.unseen():
+            assert (narrow + 1).dtype == torch.float32
+
+
 def test_compiled_function_knows_what_it_was_made_of():
     def function(x):
         return x

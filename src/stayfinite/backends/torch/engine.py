@@ -73,8 +73,18 @@ class TorchEngine:
     def run_wide(self, state: State, data: Any) -> Result:
         """See `Engine.run_wide`."""
         watcher = _Watcher()
-        groups = self.variables()
-        with self._on(state, watcher), in_float64(groups), Wide(), _observed(watcher):
+        weights, others, slots, metrics = self.variables()
+        with self._on(state, watcher), contextlib.ExitStack() as stack:
+            stack.enter_context(in_float64([weights, others, metrics]))
+
+            # Slots are not read before: until then, the memory is that of the forward pass.
+            def widen_slots() -> None:
+                with private.unseen():
+                    stack.enter_context(in_float64([slots]))
+
+            watcher.before_update = widen_slots
+            stack.enter_context(Wide())
+            stack.enter_context(_observed(watcher))
             self.model.train_step(batches.map_leaves(_widened, data))
             bad = self._bad_state([named.name for named in self.named_state(state)])
         return Result(watcher.loss, watcher.updates, bad)
@@ -174,6 +184,7 @@ class _Watcher:
         self._depth = 0
         # What is no part of a state and is written to all the same.
         self.others = Journal()
+        self.before_update: Callable[[], None] = lambda: None
         self.restored: set[int] = set()
 
     def differentiating(self, root: Any) -> None:
@@ -213,6 +224,8 @@ class _Watcher:
         return self._inside(run)
 
     def _inside(self, run: Callable[[], Any]) -> Any:
+        if self._depth == 0:
+            self.before_update()
         self._depth += 1
         try:
             return run()

@@ -22,6 +22,7 @@ from keras.src.backend.torch.optimizers import (
     torch_rmsprop,
     torch_sgd,
 )
+from torch.utils._python_dispatch import _disable_current_modes
 
 from stayfinite.backends import keras_private
 
@@ -38,6 +39,7 @@ __all__ = [
     "norms",
     "state_variables",
     "tensor_of",
+    "unseen",
     "variables_of",
     "version",
 ]
@@ -89,6 +91,11 @@ def current_node() -> int | None:
     """The sequence number of the autograd node at work; None outside a backward pass."""
     node = torch._C._current_autograd_node()
     return None if node is None else int(node._sequence_nr())
+
+
+def unseen() -> Any:
+    """A context in which no dispatch mode sees, or changes, an operator."""
+    return _disable_current_modes()
 
 
 def state_variables(model: Any) -> list[list[Any]]:
