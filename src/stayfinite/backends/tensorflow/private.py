@@ -7,6 +7,7 @@ them is named by the test that fails, not by a user's traceback.
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from typing import Any
@@ -170,8 +171,7 @@ def with_types(
     op_type: str, attrs: tuple[Any, ...], change: Callable[[Any], Any]
 ) -> tuple[Any, ...]:
     """`attrs` with each dtype among them replaced by `change(dtype)`."""
-    definition = op_def_registry.get(op_type)
-    kinds = {} if definition is None else {attr.name: attr.type for attr in definition.attr}
+    kinds = _kinds(op_type)
     changed: list[Any] = []
     for name, value in zip(attrs[::2], attrs[1::2], strict=True):
         kind = kinds.get(name if isinstance(name, str) else name.decode())
@@ -181,3 +181,10 @@ def with_types(
             value = [change(tf.as_dtype(item)).as_datatype_enum for item in value]
         changed += [name, value]
     return tuple(changed)
+
+
+@functools.cache
+def _kinds(op_type: str) -> dict[str, str]:
+    """The kind of each attribute of an op, by its name."""
+    definition = op_def_registry.get(op_type)
+    return {} if definition is None else {attr.name: attr.type for attr in definition.attr}
