@@ -239,4 +239,3 @@ class EagerStep:
                 gradients[name] = self.engine.numpy(gradient)
         loss = 0.0 if result.loss is None else float(np.mean(self.engine.numpy(result.loss)))
         return Outcome(loss=loss, gradients=gradients, bad_state=result.bad_state)
-
