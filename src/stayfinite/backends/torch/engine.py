@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -72,6 +73,8 @@ class TorchEngine:
 
     def run_wide(self, state: State, data: Any) -> Result:
         """See `Engine.run_wide`."""
+        # A run that was ended early leaves its activations in cycles, and this one needs the room.
+        gc.collect()
         watcher = _Watcher()
         weights, others, slots, metrics = self.variables()
         with self._on(state, watcher), contextlib.ExitStack() as stack:
