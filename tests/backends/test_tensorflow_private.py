@@ -104,6 +104,27 @@ def test_functions_and_xla_are_told_from_plain_steps():
     assert not private.is_xla(tf.function(plain))
 
 
+def test_rare_branch_is_kept_as_a_branch_and_taken_where_it_must_be():
+    variable = tf.Variable(0.0)
+
+    def change():
+        variable.assign(2.0)
+
+    @tf.function
+    def choose(usual):
+        private.rarely(usual, lambda: None, change)
+        return private.rarely(usual, lambda: tf.constant(1), lambda: tf.constant(2))
+
+    assert int(choose(tf.constant(True))) == 1
+    assert float(variable) == 0.0
+    assert int(choose(tf.constant(False))) == 2
+    assert float(variable) == 2.0
+    graph = choose.get_concrete_function(tf.constant(True)).graph
+    branches = [op for op in graph.get_operations() if op.type in ("If", "StatelessIf")]
+    assert branches
+    assert not any(op.get_attr("_lower_using_switch_merge") for op in branches)
+
+
 def test_callback_is_told_of_ops_but_not_of_its_own():
     def tell(kind, inputs, attrs, outputs):
         kinds.append(kind)

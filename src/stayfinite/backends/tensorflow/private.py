@@ -15,6 +15,7 @@ from typing import Any
 import tensorflow as tf
 from keras.src.backend.tensorflow.core import Variable as KerasVariable
 from keras.src.backend.tensorflow.trainer import TensorFlowTrainer
+from tensorflow.core.framework import attr_value_pb2
 from tensorflow.python import pywrap_tfe
 from tensorflow.python.eager import backprop, context
 from tensorflow.python.eager.execute import quick_execute
@@ -29,6 +30,7 @@ __all__ = [
     "key",
     "make_function",
     "op_callback",
+    "rarely",
     "raw",
     "with_types",
 ]
@@ -96,6 +98,23 @@ def is_function(step: Any) -> bool:
 def is_xla(step: Any) -> bool:
     """Whether it is a `tf.function` that XLA compiles."""
     return bool(getattr(step, "_jit_compile", False))
+
+
+def rarely(pred: Any, usual: Callable[[], Any], rare: Callable[[], Any]) -> Any:
+    """`tf.cond` for a branch that is hardly ever taken, with a cost that does not grow with it.
+
+    A condition in a graph is as a rule dissolved into the ops around it, and then each op of the
+    branch, and each tensor that it reads, costs something also where it is not taken.
+    """
+    if tf.executing_eagerly():
+        return tf.cond(pred, usual, rare)
+    graph = tf.compat.v1.get_default_graph()
+    before = len(graph.get_operations())
+    result = tf.cond(pred, usual, rare)
+    for op in graph.get_operations()[before:]:
+        if op.type in ("If", "StatelessIf"):
+            op._set_attr("_lower_using_switch_merge", attr_value_pb2.AttrValue(b=False))
+    return result
 
 
 OpCallback = Callable[[str, tuple[Any, ...], tuple[Any, ...], list[Any]], None]

@@ -74,7 +74,7 @@ class WholeStep:
         # A progress bar that showed the bad loss is not to be corrected.
         metrics = list(self._model.metrics_variables)
         good = self._alive & _is_finite([*self._judged, *self._journal.new(metrics)])
-        tf.cond(good, lambda: None, lambda: self._journal.restore(metrics))
+        private.rarely(good, lambda: None, lambda: self._journal.restore(metrics))
         return good
 
     def _is_written_unseen(self) -> bool:
@@ -105,4 +105,4 @@ def _is_finite(tensors: list[Any]) -> Any:
     """Whether all elements are finite: by one sum of squares, and exactly where that overflows."""
     floating = [t for t in map(bounds.dense, tensors) if t.dtype.is_floating]
     quick = tf.math.is_finite(bounds.half_square_sum(floating))
-    return tf.cond(quick, lambda: tf.constant(True), lambda: all_finite(floating))
+    return private.rarely(quick, lambda: tf.constant(True), lambda: all_finite(floating))
