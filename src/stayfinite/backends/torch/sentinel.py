@@ -74,7 +74,7 @@ class Sentinel:
         """The step is over, in whatever way; nothing is kept of it."""
         hooks.unobserve()
         self._journal.clear()
-        self._model = self._scaled = None, None
+        self._model, self._scaled = None, (None, None)
 
     def random_before(self, step: int) -> Any:
         """PyTorch's random state before `step`, counted over the whole script."""
