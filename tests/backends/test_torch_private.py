@@ -172,7 +172,7 @@ def test_compiled_function_knows_what_it_was_made_of():
 def test_state_has_its_four_parts():
     model = nets.mlp()
     model.train_on_batch(*(array[:8] for array in nets.table()))
-    parts = private.state_variables(model)
+    parts = keras_private.state_variables(model)
     assert [len(part) for part in parts[:2]] == [
         len(model.trainable_variables),
         len(model.non_trainable_variables),

@@ -19,6 +19,7 @@ __all__ = [
     "flatten_layers",
     "optimizers_of",
     "scaled_learning_rate",
+    "state_variables",
 ]
 
 
@@ -39,6 +40,16 @@ def optimizers_of(model: Any) -> list[Any]:
             found.append(candidate)
     inner = [o.inner_optimizer for o in found if isinstance(o, LossScaleOptimizer)]
     return [o for o in found if not any(o is i for i in inner)]
+
+
+def state_variables(model: Any) -> list[list[Any]]:
+    """The variables of a state: trainable, non-trainable, of all optimizers, of metrics."""
+    return [
+        list(model.trainable_variables),
+        list(model.non_trainable_variables),
+        [variable for optimizer in optimizers_of(model) for variable in optimizer.variables],
+        list(model.metrics_variables),
+    ]
 
 
 @contextlib.contextmanager

@@ -12,6 +12,7 @@ from stayfinite.trace.trace import Role
 
 # Trainable, non-trainable, optimizer and metric variables, each in the model's order.
 State = list[list[Any]]
+_ROLES: tuple[Role, ...] = ("weight", "statistics", "optimizer", "metric")
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,19 @@ class Named:
     role: Role
     name: str
     value: Any
+
+
+def named_values(groups: list[list[Any]], state: State) -> list[Named]:
+    """The values of `state` under the paths of the variables in `groups`, made unique."""
+    found: list[Named] = []
+    seen: dict[str, int] = {}
+    for role, variables, values in zip(_ROLES, groups, state, strict=True):
+        for variable, value in zip(variables, values, strict=True):
+            seen[variable.path] = seen.get(variable.path, 0) + 1
+            times = seen[variable.path]
+            name = variable.path if times == 1 else f"{variable.path}:{times}"
+            found.append(Named(role, name, value))
+    return found
 
 
 class Engine(Protocol):

@@ -11,16 +11,14 @@ import numpy as np
 import tensorflow as tf
 
 from stayfinite.backends import batches, keras_calls, keras_private
-from stayfinite.backends.eager.engine import Marks, Named, Result, State, Update
+from stayfinite.backends.eager.engine import Marks, Named, Result, State, Update, named_values
 from stayfinite.backends.eager.recording import Recording
 from stayfinite.backends.tensorflow import private
 from stayfinite.backends.tensorflow.record import Record
-from stayfinite.backends.tensorflow.state import groups_of, state_of, store
+from stayfinite.backends.tensorflow.state import state_of, store
 from stayfinite.backends.tensorflow.watching import watched
 from stayfinite.backends.tensorflow.wide import Wide
-from stayfinite.trace.trace import Role
 
-_ROLES: tuple[Role, ...] = ("weight", "statistics", "optimizer", "metric")
 # Below, one pass in NumPy is cheaper than the launch of an op.
 _SMALL = 1 << 14
 
@@ -33,15 +31,7 @@ class TensorFlowEngine:
 
     def named_state(self, state: State) -> list[Named]:
         """See `Engine.named_state`."""
-        found: list[Named] = []
-        seen: dict[str, int] = {}
-        for role, variables, values in zip(_ROLES, groups_of(self.model), state, strict=True):
-            for variable, value in zip(variables, values, strict=True):
-                seen[variable.path] = seen.get(variable.path, 0) + 1
-                times = seen[variable.path]
-                name = variable.path if times == 1 else f"{variable.path}:{times}"
-                found.append(Named(role, name, value))
-        return found
+        return named_values(keras_private.state_variables(self.model), state)
 
     def tensors(self, data: Any) -> Any:
         """See `Engine.tensors`."""
@@ -127,7 +117,9 @@ class TensorFlowEngine:
             store(self.model, before)
 
     def _variables(self, state: State) -> list[tuple[tf.Variable, Any]]:
-        variables = [private.raw(v) for group in groups_of(self.model) for v in group]
+        variables = [
+            private.raw(v) for group in keras_private.state_variables(self.model) for v in group
+        ]
         return list(zip(variables, [v for group in state for v in group], strict=True))
 
     def _begun(self, recording: Recording, state: State, data: Any) -> Record:

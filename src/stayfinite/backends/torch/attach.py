@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from stayfinite.backends import keras_private
 from stayfinite.backends.polling import OnBad, Polling
 from stayfinite.backends.torch import private, random
 from stayfinite.backends.torch.journal import Journal
@@ -96,7 +97,7 @@ class LastGood(list[list[Any]]):
 
 
 def _values(model: Any) -> list[list[Any]]:
-    groups = private.state_variables(model)
+    groups = keras_private.state_variables(model)
     return [[private.tensor_of(v).detach().clone() for v in group] for group in groups]
 
 

@@ -11,16 +11,13 @@ import numpy as np
 import torch
 
 from stayfinite.backends import batches, keras_calls, keras_private
-from stayfinite.backends.eager.engine import Marks, Named, Result, State, Update
+from stayfinite.backends.eager.engine import Marks, Named, Result, State, Update, named_values
 from stayfinite.backends.eager.recording import Recording
 from stayfinite.backends.torch import finite, hooks, private, random
 from stayfinite.backends.torch.dispatch import Dispatch
 from stayfinite.backends.torch.journal import Journal
 from stayfinite.backends.torch.ledger import dtype_of
 from stayfinite.backends.torch.wide import Wide, in_float64
-from stayfinite.trace.trace import Role
-
-_ROLES: tuple[Role, ...] = ("weight", "statistics", "optimizer", "metric")
 
 
 class TorchEngine:
@@ -31,19 +28,11 @@ class TorchEngine:
 
     def variables(self) -> list[list[Any]]:
         """The Keras variables of a state, in its order."""
-        return private.state_variables(self.model)
+        return keras_private.state_variables(self.model)
 
     def named_state(self, state: State) -> list[Named]:
         """See `Engine.named_state`."""
-        found: list[Named] = []
-        seen: dict[str, int] = {}
-        for role, variables, values in zip(_ROLES, self.variables(), state, strict=True):
-            for variable, value in zip(variables, values, strict=True):
-                seen[variable.path] = seen.get(variable.path, 0) + 1
-                times = seen[variable.path]
-                name = variable.path if times == 1 else f"{variable.path}:{times}"
-                found.append(Named(role, name, value))
-        return found
+        return named_values(keras_private.state_variables(self.model), state)
 
     def tensors(self, data: Any) -> Any:
         """See `Engine.tensors`."""

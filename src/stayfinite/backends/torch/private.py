@@ -37,7 +37,6 @@ __all__ = [
     "is_compiled",
     "next_node",
     "norms",
-    "state_variables",
     "tensor_of",
     "unseen",
     "variables_of",
@@ -96,17 +95,6 @@ def current_node() -> int | None:
 def unseen() -> Any:
     """A context in which no dispatch mode sees, or changes, an operator."""
     return _disable_current_modes()
-
-
-def state_variables(model: Any) -> list[list[Any]]:
-    """The variables of a state: trainable, non-trainable, of all optimizers, of metrics."""
-    optimizers = keras_private.optimizers_of(model)
-    return [
-        list(model.trainable_variables),
-        list(model.non_trainable_variables),
-        [variable for optimizer in optimizers for variable in optimizer.variables],
-        list(model.metrics_variables),
-    ]
 
 
 def variables_of(optimizer: Any) -> list[Any]:
