@@ -47,7 +47,8 @@ def test_same_bits_with_and_without_guard(guard, compiled):
 
 @pytest.mark.parametrize("compiled", [True, False])
 def test_bad_step_is_never_applied(guard, compiled):
-    expected = trained(WrittenByHand(compiled=compiled), num_steps=BAD_STEP).arrays()
+    plain = WrittenByHand(compiled=compiled or keras.backend.backend() == "jax")
+    expected = trained(plain, num_steps=BAD_STEP).arrays()
     loop = WrittenByHand(guard, compiled=compiled)
     with pytest.raises(stayfinite.NonFiniteError) as caught:
         trained(loop, BAD_STEP)
