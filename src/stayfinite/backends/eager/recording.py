@@ -7,8 +7,9 @@ arrays; it only asks each result whether it is finite.
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from types import CodeType
 from typing import Any
@@ -76,6 +77,15 @@ class Recording:
         self._visit = visit
         self._numpy = numpy
         self._places = places
+
+    @contextlib.contextmanager
+    def inside(self, called: Any) -> Iterator[None]:
+        """`called`, a Keras object, is at work inside the block; see `keras_calls.entered`."""
+        self.chain.append(called)
+        try:
+            yield
+        finally:
+            self.chain.pop()
 
     def value(self, shape: Iterable[int], dtype: str) -> int:
         """The number of a new value."""

@@ -47,7 +47,7 @@ class TensorFlowEngine:
             record = None
             if recording is not None:
                 record = self._begun(recording, state, data)
-                stack.enter_context(keras_calls.entered(_scope(recording)))
+                stack.enter_context(keras_calls.entered(recording.inside))
                 stack.enter_context(record.active())
             notes = _Notes(self.is_finite, record)
             with watched(notes):
@@ -190,15 +190,3 @@ class _Notes:
 
     def assigning(self, variable: Any) -> None:
         """Not of interest here."""
-
-
-def _scope(recording: Recording) -> Callable[[Any], contextlib.AbstractContextManager[Any]]:
-    @contextlib.contextmanager
-    def scope(called: Any) -> Iterator[None]:
-        recording.chain.append(called)
-        try:
-            yield
-        finally:
-            recording.chain.pop()
-
-    return scope

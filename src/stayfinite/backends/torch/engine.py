@@ -118,14 +118,6 @@ class TorchEngine:
     def _recorded(self, recording: Recording, state: State, data: Any) -> Iterator[Any]:
         dispatch = Dispatch(recording)
 
-        @contextlib.contextmanager
-        def scope(called: Any) -> Iterator[None]:
-            recording.chain.append(called)
-            try:
-                yield
-            finally:
-                recording.chain.pop()
-
         variables = [v for group in self.variables() for v in group]
         for named, variable in zip(self.named_state(state), variables, strict=True):
             tensor = private.tensor_of(variable)
@@ -134,7 +126,7 @@ class TorchEngine:
         for role, name, leaf in batches.named_leaves(self.model, data):
             number = recording.leaf(role, name, leaf.shape, dtype_of(leaf))
             dispatch.ledger.bind(leaf, number)
-        with keras_calls.entered(scope), dispatch:
+        with keras_calls.entered(recording.inside), dispatch:
             yield dispatch.ledger
 
     def _result(self, watcher: _Watcher, logs: Any, names: list[str]) -> Result:
