@@ -220,6 +220,9 @@ def test_what_is_kept_is_the_last_good_state(tmp_path):
     nets.assert_bit_equal(nets.state_of(model), expected)
 
 
+# On TensorFlow a training without guard sees the later rows, too: `from_generator` prefetches, and
+# shares the memory of an array that happens to be aligned.
+@pytest.mark.skipif(keras.backend.backend() == "tensorflow", reason="tf.data shares the buffer")
 def test_a_buffer_that_is_filled_again_is_kept_as_it_was(tmp_path):
     keras.utils.set_random_seed(0)
     model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
