@@ -1,0 +1,1 @@
+"""Clips from videos and triplets from images, as `keras.utils.PyDataset`."""

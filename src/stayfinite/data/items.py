@@ -1,0 +1,205 @@
+"""The files of a data set and their classes: from a folder or a CSV list, and split in two.
+
+A data set on disk is a folder with one sub-folder a class, or a CSV file with the columns `path`
+and `label`. What is not usable is a `Problem` with its reason, never a silent gap.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from stayfinite.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A file that cannot be used, or not as it is, and why."""
+
+    path: Path
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.reason}"
+
+
+@dataclass(frozen=True)
+class Item:
+    """One file; `label` is the position of its class in `Items.classes`."""
+
+    path: Path
+    label: int
+
+
+@dataclass(frozen=True)
+class Items:
+    """The usable files of a data set, in a fixed order, its classes, and the files left out."""
+
+    classes: tuple[str, ...]
+    items: tuple[Item, ...]
+    problems: tuple[Problem, ...] = field(default=())
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    @property
+    def labels(self) -> np.ndarray:
+        """The label of each file, int64 of shape `(len(self),)`."""
+        return np.array([item.label for item in self.items], "int64")
+
+    def without(self, problems: Iterable[Problem]) -> Items:
+        """The same without the files that these problems name; the classes stay."""
+        found = tuple(problems)
+        bad = {problem.path for problem in found}
+        kept = tuple(item for item in self.items if item.path not in bad)
+        return replace(self, items=kept, problems=self.problems + found)
+
+    def only(self, positions: Sequence[int] | np.ndarray) -> Items:
+        """The files at these positions, without problems; the classes stay."""
+        return replace(self, items=tuple(self.items[n] for n in positions), problems=())
+
+
+def read_items(source: str | Path, suffixes: Collection[str]) -> Items:
+    """The files of a folder with one sub-folder a class, or of a CSV list.
+
+    Args:
+        source: The folder; or a CSV file with the columns `path` and `label`, whose relative paths
+            start at the folder of the list.
+        suffixes: Of the files wanted, in lower case with the dot. Other files in a folder are
+            problems, but for hidden ones; files of sub-folders of a class belong to it.
+
+    Raises:
+        UsageError: If there is no such folder or file, it cannot be read, or no class is in it.
+    """
+    source = Path(source)
+    try:
+        if source.is_dir():
+            return _of_folder(source, suffixes)
+        if source.is_file():
+            return _of_list(source, suffixes)
+    except OSError as error:
+        raise UsageError(f"cannot read {error.filename}: {error.strerror}") from error
+    raise UsageError(
+        f"expected a folder with one sub-folder a class, or a CSV list; there is no {source}"
+    )
+
+
+def _of_folder(folder: Path, suffixes: Collection[str]) -> Items:
+    parts = sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
+    if not parts:
+        raise UsageError(f"expected one sub-folder a class in {folder}; there is none")
+    items: list[Item] = []
+    problems: list[Problem] = []
+    for label, part in enumerate(parts):
+        try:
+            files = sorted(p for p in part.rglob("*") if not p.is_dir() and _is_visible(p, part))
+        except OSError as error:
+            problems.append(Problem(part, f"cannot be listed: {error.strerror}"))
+            continue
+        for path in files:
+            if path.suffix.lower() in suffixes:
+                items.append(Item(path, label))
+            else:
+                problems.append(Problem(path, _not_wanted(path, suffixes)))
+    return Items(tuple(part.name for part in parts), tuple(items), tuple(problems))
+
+
+def _is_visible(path: Path, folder: Path) -> bool:
+    return not any(part.startswith(".") for part in path.relative_to(folder).parts)
+
+
+def _of_list(source: Path, suffixes: Collection[str]) -> Items:
+    try:
+        text = source.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UsageError(f"expected a CSV list in UTF-8, but {source} is not: {error}") from error
+    rows = list(csv.DictReader(text.splitlines(), skipinitialspace=True))
+    if not rows or not {"path", "label"} <= set(rows[0]):
+        raise UsageError(
+            f"expected the columns path and label, and a row at least, in {source}; received "
+            f"{text.partition(chr(10))[0][:80]!r}"
+        )
+    problems: list[Problem] = []
+    found: list[tuple[Path, str]] = []
+    for row in rows:
+        path, name = source.parent / (row["path"] or ""), (row["label"] or "").strip()
+        if not name:
+            problems.append(Problem(path, "has no label in the list"))
+        elif path.suffix.lower() not in suffixes:
+            problems.append(Problem(path, _not_wanted(path, suffixes)))
+        else:
+            found.append((path, name))
+    classes = tuple(sorted({name for _, name in found}))
+    if not classes:
+        raise UsageError(f"no row of {source} names a file with one of {_listed(suffixes)}")
+    items = tuple(Item(path, classes.index(name)) for path, name in found)
+    return Items(classes, items, tuple(problems))
+
+
+def _not_wanted(path: Path, suffixes: Collection[str]) -> str:
+    return f"expected one of {_listed(suffixes)}, received {path.suffix or 'no suffix'}"
+
+
+def _listed(suffixes: Collection[str]) -> str:
+    return " ".join(sorted(suffixes))
+
+
+def split_files(items: Items, fraction: float, seed: int) -> tuple[Items, Items]:
+    """Training and validation files: of each class `fraction` of its files, one at least, go there.
+
+    A class with a single file has it in training. The problems go with the training part.
+
+    Raises:
+        UsageError: If `fraction` is not between 0 and 1.
+    """
+    _check_fraction(fraction)
+    rng = np.random.default_rng(seed)
+    held: set[int] = set()
+    for positions in _by_label(items).values():
+        count = min(max(1, round(fraction * len(positions))), len(positions) - 1)
+        held.update(rng.permutation(positions)[:count].tolist())
+    return _parted(items, held)
+
+
+def split_classes(items: Items, fraction: float, seed: int) -> tuple[Items, Items]:
+    """Files of the classes to train on, and those of `fraction` of the classes, held out whole.
+
+    At least two classes of two files are held out, since one alone is nothing to tell apart.
+
+    Raises:
+        UsageError: If `fraction` is not between 0 and 1, or fewer than four classes have two files.
+    """
+    _check_fraction(fraction)
+    sizes = Counter(item.label for item in items.items)
+    able = sorted(label for label, count in sizes.items() if count > 1)
+    count = max(2, round(fraction * len(able)))
+    if len(able) - count < 2:
+        raise UsageError(
+            "expected at least 4 classes with two files or more, two to train on and two to hold "
+            f"out; received {len(able)}"
+        )
+    chosen = set(np.random.default_rng(seed).permutation(able)[:count].tolist())
+    return _parted(items, {n for n, item in enumerate(items.items) if item.label in chosen})
+
+
+def _by_label(items: Items) -> dict[int, list[int]]:
+    found: dict[int, list[int]] = defaultdict(list)
+    for position, item in enumerate(items.items):
+        found[item.label].append(position)
+    return found
+
+
+def _check_fraction(fraction: float) -> None:
+    if not 0 < fraction < 1:
+        raise UsageError(f"expected a fraction between 0 and 1 to hold out; received {fraction}")
+
+
+def _parted(items: Items, held: set[int]) -> tuple[Items, Items]:
+    every = range(len(items))
+    training = items.only([n for n in every if n not in held])
+    return replace(training, problems=items.problems), items.only(sorted(held))
