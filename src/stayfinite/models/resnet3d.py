@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import keras
-from keras import layers, ops
+from keras import layers
 
 Tensor = Any  # a KerasTensor
 
