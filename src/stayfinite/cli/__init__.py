@@ -11,6 +11,7 @@ import stayfinite
 from stayfinite.cli.explain import explain
 from stayfinite.cli.rule import rule
 from stayfinite.cli.run import run
+from stayfinite.cli.train import train
 from stayfinite.cli.verify import verify
 from stayfinite.errors import UsageError
 from stayfinite.runner.run import Run
@@ -29,7 +30,7 @@ def cli() -> None:
     """
 
 
-for verb in (run, explain, verify, rule):
+for verb in (run, explain, verify, rule, train):
     cli.add_command(verb)
 
 

@@ -1,0 +1,1 @@
+"""The trainings of the reference networks: data in a folder to files that load back."""

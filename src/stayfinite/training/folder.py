@@ -1,0 +1,97 @@
+"""The folder a training writes to: which file is what, and writing one so that it is whole."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from stayfinite.data.items import Problem
+from stayfinite.errors import UsageError
+
+
+@dataclass(frozen=True)
+class OutputFolder:
+    """Where a training keeps its files."""
+
+    root: Path
+
+    def make(self) -> None:
+        """Make the folder, with those above it.
+
+        Raises:
+            UsageError: If that is not possible.
+        """
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UsageError(f"cannot write to {self.root}: {error.strerror}") from error
+
+    @property
+    def history(self) -> Path:
+        """One row an epoch."""
+        return self.root / "history.csv"
+
+    @property
+    def problems(self) -> Path:
+        """The files that were left out, each with its reason."""
+        return self.root / "problems.csv"
+
+    @property
+    def classes(self) -> Path:
+        """The names of the classes, in the order of the network's outputs."""
+        return self.root / "classes.json"
+
+    @property
+    def progress(self) -> Path:
+        """How far the training is, and which file has the model and its optimizer by then."""
+        return self.root / "progress.json"
+
+    @property
+    def best_weights(self) -> Path:
+        """The weights of the best epoch."""
+        return self.root / "best.weights.h5"
+
+    @property
+    def incidents(self) -> Path:
+        """Where the guard keeps what it finds."""
+        return self.root / "incidents"
+
+    def figure(self, name: str) -> tuple[Path, Path]:
+        """A figure, for the screen and for print."""
+        return self.root / f"{name}.png", self.root / f"{name}.svg"
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file that is whole at any moment: the old one, or the new one."""
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(text, encoding="utf-8")
+    os.replace(partial, path)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """`write_text` of a value as JSON."""
+    write_text(path, json.dumps(value, indent=1) + "\n")
+
+
+def write_table(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
+    """Write a CSV file; what a row lacks is empty."""
+    partial = path.with_name(path.name + ".partial")
+    with partial.open("w", encoding="utf-8", newline="") as file:
+        table = csv.DictWriter(file, columns, restval="", extrasaction="raise")
+        table.writeheader()
+        table.writerows(rows)
+    os.replace(partial, path)
+
+
+def write_problems(path: Path, problems: Sequence[Problem]) -> None:
+    """List the files that were left out; without one, there is no list."""
+    if not problems:
+        path.unlink(missing_ok=True)
+        return
+    rows = [{"path": str(problem.path), "reason": problem.reason} for problem in problems]
+    write_table(path, ["path", "reason"], rows)

@@ -1,0 +1,217 @@
+"""Training a ResNet3D on a folder of videos, guarded, to files that load back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+import stayfinite
+from stayfinite.data.clips import ClipDataset
+from stayfinite.data.items import Items, read_items, split_files
+from stayfinite.data.videos import SUFFIXES
+from stayfinite.errors import UsageError
+from stayfinite.training import figures, saving
+from stayfinite.training.folder import OutputFolder, write_json, write_problems, write_table
+from stayfinite.training.progress import (
+    KeepProgress,
+    Progress,
+    best_row,
+    load_last,
+    read_progress,
+)
+
+DEPTHS = (18, 34, 50, 101, 152)
+MONITOR = "val_loss"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that decides what comes of a training; lengths in frames, sizes in pixels."""
+
+    data: str
+    depth: int = 18
+    epochs: int = 50
+    batch_size: int = 8
+    clip_length: int = 16
+    frame_stride: int = 1
+    size: int = 112
+    resize: int = 128
+    learning_rate: float = 1e-3
+    l2: float = 1e-4
+    validation: float = 0.2
+    patience: int = 8
+    reduce_after: int = 3
+    seed: int = 0
+    flip: bool = True
+    precision: str = "float32"
+    problems: str = "leave out"
+    inspect: str = "decode"
+    workers: int = 1
+    weights: str | None = None
+
+
+def train(
+    settings: Settings, out: Path, fresh: bool, say: Callable[[str], None], verbose: int = 1
+) -> dict[str, float]:
+    """Train until the epochs are done or the validation loss no longer falls; then save and check.
+
+    Args:
+        settings: Of the training.
+        out: Where all files go. An unfinished training in it goes on.
+        fresh: Forget what is in it.
+        say: Is given lines for the user.
+        verbose: As for `keras.Model.fit`.
+
+    Returns:
+        The figures of the best epoch: `"epoch"` and those of the history.
+
+    Raises:
+        UsageError: If the data or the folder cannot be used.
+        NonFiniteError: If a step was non-finite; what was saved before it is untouched.
+    """
+    folder = OutputFolder(out)
+    folder.make()
+    if fresh:
+        folder.progress.unlink(missing_ok=True)
+    progress = read_progress(folder, asdict(settings))
+    keras.utils.set_random_seed(settings.seed)
+    keras.config.set_dtype_policy(settings.precision)
+    training, validation = datasets(settings, say)
+    write_problems(folder.problems, [*training.problems, *validation.problems])
+    write_json(folder.classes, list(training.classes))
+    model = load_last(folder, progress) if progress.model else build(settings, training.classes)
+    if progress.stopped or progress.epoch >= settings.epochs:
+        say(f"the {progress.epoch} epochs of {folder.root} are done; writing its files again")
+    else:
+        if progress.epoch:
+            say(f"going on after epoch {progress.epoch - 1} of {folder.root}")
+        training.epoch = progress.epoch
+        model.fit(
+            training,
+            validation_data=validation,
+            initial_epoch=progress.epoch,
+            epochs=settings.epochs,
+            callbacks=callbacks(settings, folder, progress),
+            verbose=verbose,
+        )
+    return finish(model, validation, folder, progress, say)
+
+
+def datasets(settings: Settings, say: Callable[[str], None]) -> tuple[ClipDataset, ClipDataset]:
+    """The clips to train on and those to validate on, of different files."""
+    items = read_items(settings.data, SUFFIXES)
+    if len(items.classes) < 2:
+        raise UsageError(
+            f"expected two classes or more in {settings.data}; received {list(items.classes)}"
+        )
+    parts = split_files(items, settings.validation, settings.seed)
+    training, validation = (_clips(settings, part, part is parts[0]) for part in parts)
+    problems = len(training.problems) + len(validation.problems)
+    say(
+        f"{training.num_clips} videos to train on, {validation.num_clips} to validate on, "
+        f"{len(training.classes)} classes, {problems} files left out"
+        + (" (problems.csv says why)" if problems else "")
+    )
+    return training, validation
+
+
+def _clips(settings: Settings, items: Items, training: bool) -> ClipDataset:
+    return ClipDataset(
+        items,
+        clip_length=settings.clip_length,
+        frame_stride=settings.frame_stride,
+        size=(settings.size, settings.size),
+        resize=settings.resize,
+        batch_size=settings.batch_size,
+        shuffle=training,
+        training=training,
+        flip=settings.flip,
+        seed=settings.seed,
+        labels="one_hot",
+        problems=settings.problems,
+        inspect=settings.inspect,
+        workers=settings.workers,
+    )
+
+
+def build(settings: Settings, classes: tuple[str, ...]) -> Any:
+    """The network, compiled."""
+    if settings.depth not in DEPTHS:
+        raise UsageError(f"expected a depth of {list(DEPTHS)}; received {settings.depth}")
+    model = getattr(stayfinite.models, f"ResNet3D{settings.depth}")(
+        (settings.clip_length, settings.size, settings.size, 3),
+        classes=len(classes),
+        l2=settings.l2,
+        weights=settings.weights,
+    )
+    model.compile(
+        keras.optimizers.Adam(settings.learning_rate),
+        loss="categorical_crossentropy",
+        metrics=["accuracy"],
+    )
+    return model
+
+
+def callbacks(settings: Settings, folder: OutputFolder, progress: Progress) -> list[Any]:
+    """What goes on beside the steps; `KeepProgress` last, because it reads the others."""
+    counting = {
+        "reduce": keras.callbacks.ReduceLROnPlateau(
+            MONITOR, factor=0.1, patience=settings.reduce_after, min_lr=1e-6
+        ),
+        "stop": keras.callbacks.EarlyStopping(MONITOR, patience=settings.patience),
+        "best": keras.callbacks.ModelCheckpoint(
+            folder.best_weights, monitor=MONITOR, save_best_only=True, save_weights_only=True
+        ),
+    }
+    guard = stayfinite.Guard(keep=folder.incidents)
+    return [guard, *counting.values(), KeepProgress(folder, progress, counting)]
+
+
+def finish(
+    model: Any,
+    validation: ClipDataset,
+    folder: OutputFolder,
+    progress: Progress,
+    say: Callable[[str], None],
+) -> dict[str, float]:
+    """Write curves, confusion matrix and the network of the best epoch, and load it back."""
+    figures.write_figure(figures.curves(progress.rows, model.name), folder.figure("curves"))
+    best = best_row(progress.rows, MONITOR)
+    if best is None:
+        raise UsageError(f"no epoch of {folder.root} has a finite {MONITOR}; nothing was saved")
+    model.load_weights(folder.best_weights)
+    classes = validation.classes
+    labels, predicted = _predictions(model, validation)
+    matrix = figures.confusion_matrix(labels, predicted, len(classes))
+    title = f"{np.mean(labels == predicted):.1%} of {len(labels)} validation videos"
+    figures.write_figure(figures.confusion(matrix, classes, title), folder.figure("confusion"))
+    columns = ["true", *classes]
+    rows = [
+        dict(zip(columns, [name, *counts], strict=True))
+        for name, counts in zip(classes, matrix.tolist(), strict=True)
+    ]
+    write_table(folder.root / "confusion.csv", columns, rows)
+    paths = saving.save(model, folder.root)
+    difference = saving.check_saved(model, paths, validation[0][0])
+    say(
+        f"best epoch {best['epoch']}: validation loss {best[MONITOR]:.4f}, "
+        f"accuracy {best['val_accuracy']:.4f}"
+    )
+    equal = "equal" if difference == 0 else f"equal up to {difference:.1e}"
+    say(f"saved to {folder.root} and loaded back: predictions are {equal}")
+    return {name: value for name, value in best.items() if not isinstance(value, str)}
+
+
+def _predictions(model: Any, dataset: ClipDataset) -> tuple[np.ndarray, np.ndarray]:
+    """True and predicted labels, batch by batch, so that what is left out is left out of both."""
+    true, predicted = [], []
+    for number in range(len(dataset)):
+        clips, one_hot = dataset[number]
+        true.append(np.argmax(one_hot, axis=-1))
+        predicted.append(np.argmax(np.asarray(model.predict_on_batch(clips)), axis=-1))
+    return np.concatenate(true), np.concatenate(predicted)
