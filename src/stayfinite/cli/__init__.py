@@ -9,6 +9,7 @@ import click
 
 import stayfinite
 from stayfinite.cli.explain import explain
+from stayfinite.cli.lab import lab
 from stayfinite.cli.rule import rule
 from stayfinite.cli.run import run
 from stayfinite.cli.train import train
@@ -30,7 +31,7 @@ def cli() -> None:
     """
 
 
-for verb in (run, explain, verify, rule, train):
+for verb in (run, explain, verify, rule, train, lab):
     cli.add_command(verb)
 
 

@@ -112,6 +112,12 @@ def train() -> None:
     help="L2 penalty on every kernel; 0 for none.",
 )
 @click.option(
+    "--kernel-initializer",
+    default="he_normal",
+    show_default=True,
+    help="Of every kernel, by its name in Keras.",
+)
+@click.option(
     "--validation",
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
     default=0.2,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +68,7 @@ def curves(rows: Sequence[Row], title: str) -> Any:
 
 
 def _mark_phases(axes: Any, rows: Sequence[Row]) -> None:
-    for before, row in zip(rows, rows[1:], strict=False):
+    for before, row in pairwise(rows):
         if row.get("phase") != before.get("phase"):
             axes.axvline(float(row["epoch"]) - 0.5, color="0.6", linewidth=0.8)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,7 +69,7 @@ def write_text(path: Path, text: str) -> None:
     """Write a file that is whole at any moment: the old one, or the new one."""
     partial = path.with_name(path.name + ".partial")
     partial.write_text(text, encoding="utf-8")
-    os.replace(partial, path)
+    partial.replace(path)
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -85,7 +84,7 @@ def write_table(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, 
         table = csv.DictWriter(file, columns, restval="", extrasaction="raise")
         table.writeheader()
         table.writerows(rows)
-    os.replace(partial, path)
+    partial.replace(path)
 
 
 def write_problems(path: Path, problems: Sequence[Problem]) -> None:

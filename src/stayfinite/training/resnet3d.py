@@ -43,6 +43,7 @@ class Settings:
     resize: int = 128
     learning_rate: float = 1e-3
     l2: float = 1e-4
+    kernel_initializer: str = "he_normal"
     validation: float = 0.2
     patience: int = 8
     reduce_after: int = 3
@@ -55,8 +56,22 @@ class Settings:
     weights: str | None = None
 
 
+@dataclass(frozen=True)
+class Variation:
+    """What an experiment does otherwise, and looks at besides."""
+
+    optimizer: Callable[[float], Any] = keras.optimizers.Adam
+    training_data: Callable[[Any], Any] = lambda clips: clips
+    callbacks: tuple[Any, ...] = ()
+
+
 def train(
-    settings: Settings, out: Path, fresh: bool, say: Callable[[str], None], verbose: int = 1
+    settings: Settings,
+    out: Path,
+    fresh: bool,
+    say: Callable[[str], None],
+    verbose: int = 1,
+    variation: Variation | None = None,
 ) -> dict[str, float]:
     """Train until the epochs are done or the validation loss no longer falls; then save and check.
 
@@ -66,6 +81,7 @@ def train(
         fresh: Forget what is in it.
         say: Is given lines for the user.
         verbose: As for `keras.Model.fit`.
+        variation: Of the training, for an experiment.
 
     Returns:
         The figures of the best epoch: `"epoch"` and those of the history.
@@ -74,6 +90,7 @@ def train(
         UsageError: If the data or the folder cannot be used.
         NonFiniteError: If a step was non-finite; what was saved before it is untouched.
     """
+    variation = variation or Variation()
     folder = OutputFolder(out)
     folder.make()
     if fresh:
@@ -84,7 +101,10 @@ def train(
     training, validation = datasets(settings, say)
     write_problems(folder.problems, [*training.problems, *validation.problems])
     write_json(folder.classes, list(training.classes))
-    model = load_last(folder, progress) if progress.model else build(settings, training.classes)
+    if progress.model:
+        model = load_last(folder, progress)
+    else:
+        model = build(settings, training.classes, variation.optimizer(settings.learning_rate))
     if progress.stopped or progress.epoch >= settings.epochs:
         say(f"the {progress.epoch} epochs of {folder.root} are done; writing its files again")
     else:
@@ -92,11 +112,11 @@ def train(
             say(f"going on after epoch {progress.epoch - 1} of {folder.root}")
         training.epoch = progress.epoch
         model.fit(
-            training,
+            variation.training_data(training),
             validation_data=validation,
             initial_epoch=progress.epoch,
             epochs=settings.epochs,
-            callbacks=callbacks(settings, folder, progress),
+            callbacks=[*variation.callbacks, *callbacks(settings, folder, progress)],
             verbose=verbose,
         )
     return finish(model, validation, folder, progress, say)
@@ -139,7 +159,7 @@ def _clips(settings: Settings, items: Items, training: bool) -> ClipDataset:
     )
 
 
-def build(settings: Settings, classes: tuple[str, ...]) -> Any:
+def build(settings: Settings, classes: tuple[str, ...], optimizer: Any) -> Any:
     """The network, compiled."""
     if settings.depth not in DEPTHS:
         raise UsageError(f"expected a depth of {list(DEPTHS)}; received {settings.depth}")
@@ -147,10 +167,11 @@ def build(settings: Settings, classes: tuple[str, ...]) -> Any:
         (settings.clip_length, settings.size, settings.size, 3),
         classes=len(classes),
         l2=settings.l2,
+        kernel_initializer=settings.kernel_initializer,
         weights=settings.weights,
     )
     model.compile(
-        keras.optimizers.Adam(settings.learning_rate),
+        optimizer,
         loss="categorical_crossentropy",
         metrics=["accuracy"],
     )

@@ -1,0 +1,72 @@
+"""Trains one configuration of a lab in a process of its own: `python -m stayfinite.lab.child`."""
+
+from __future__ import annotations
+
+import functools
+import json
+import sys
+import time
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from stayfinite.errors import NonFiniteError
+from stayfinite.lab.factors import Factors, UnfilledLastBatch, varied
+from stayfinite.lab.norms import AdamWithNorms, RecordSteps
+from stayfinite.lab.result import DIED, DONE, NON_FINITE, REPORT, RESULT, STEPS, Result
+from stayfinite.training.resnet3d import Settings, Variation, train
+
+
+def main() -> None:
+    """Train what the JSON in the first argument says, into the folder in the second."""
+    given, out = json.loads(sys.argv[1]), Path(sys.argv[2])
+    run_configuration(given, out).save(out / RESULT)
+
+
+def run_configuration(given: dict[str, Any], out: Path) -> Result:
+    """Train one configuration to its end, whatever that is."""
+    names = {field.name for field in fields(Factors)}
+    factors = Factors(**{name: value for name, value in given.items() if name in names})
+    own = {name: value for name, value in given.items() if name not in names}
+    settings = Settings(**own)
+    (out / REPORT).unlink(missing_ok=True)
+    steps = RecordSteps(out / STEPS)
+    fed: list[Any] = []
+
+    def wrap(clips: Any) -> Any:
+        def rows_of(batch: int) -> int:
+            return settings.batch_size if factors.unfilled else len(clips.files_of(batch))
+
+        steps.rows_of = rows_of
+        fed.append(varied(clips, factors, settings.batch_size))
+        return fed[0]
+
+    optimizer = functools.partial(AdamWithNorms, clipnorm=factors.clipnorm or None)
+    variation = Variation(optimizer, wrap, (steps,))
+    began = time.monotonic()
+
+    def result(status: str, **more: Any) -> Result:
+        steps.save()
+        seconds = round(time.monotonic() - began, 1)
+        found = fed[0].found if fed and isinstance(fed[0], UnfilledLastBatch) else []
+        return Result(given, status, seconds, len(steps.rows), found=found, **more)
+
+    try:
+        figures = train(settings, out, False, print, verbose=2, variation=variation)
+    except NonFiniteError as error:
+        incident = error.incident
+        (out / REPORT).write_text(str(error) + "\n", encoding="utf-8")
+        return result(
+            NON_FINITE,
+            step=incident.where.step,
+            cause=incident.cause.name,
+            message=incident.cause.message,
+        )
+    except Exception as error:
+        text = str(error).strip().partition("\n")[0]
+        return result(DIED, message=f"{type(error).__name__}: {text}")
+    return result(DONE, figures=figures)
+
+
+if __name__ == "__main__":
+    main()

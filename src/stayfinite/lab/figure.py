@@ -1,0 +1,76 @@
+"""The curves of all configurations of a lab in one figure."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from stayfinite.lab.norms import read_steps
+from stayfinite.lab.result import REPORT, STEPS, Result
+from stayfinite.lab.spec import Spec
+from stayfinite.training.figures import new_figure
+
+# Column and scale of the panels with a point a step, and of those with one an epoch.
+OF_STEPS = (("loss", "log"), ("gradient_norm", "log"), ("weight_norm", "linear"))
+OF_EPOCHS = (("val_loss", "log"), ("val_accuracy", "linear"))
+_DASHES = ("-", "--", ":", "-.")
+
+
+def draw(spec: Spec, results: dict[str, Result]) -> Any:
+    """A panel a quantity, a line a configuration, and a cross where a step was non-finite.
+
+    In the SVG a cross is a link to the report of that step, relative to the folder of the lab.
+    """
+    figure = new_figure(15, 8)
+    figure.suptitle(spec.title)
+    *panels, legend = figure.subplots(2, 3).ravel()
+    for axes, (name, scale) in zip(panels, OF_STEPS + OF_EPOCHS, strict=True):
+        axes.set(title=name.replace("_", " ").replace("val ", "validation "), yscale=scale)
+        axes.set_xlabel("step" if (name, scale) in OF_STEPS else "epoch")
+        axes.grid(alpha=0.3)
+    for number, configuration in enumerate(spec.configurations):
+        folder = spec.out / configuration.folder
+        style = {"color": f"C{number % 10}", "linestyle": _DASHES[number // 10 % len(_DASHES)]}
+        steps, epochs = read_steps(folder / STEPS), read_epochs(folder / "history.csv")
+        bad = results[configuration.name].step
+        for axes, (name, _) in zip(panels, OF_STEPS, strict=False):
+            _line(axes, steps, "step", name, style)
+            if bad is not None:
+                _cross(axes, steps, name, bad, style, f"{configuration.folder}/{REPORT}")
+        for axes, (name, _) in zip(panels[len(OF_STEPS) :], OF_EPOCHS, strict=True):
+            _line(axes, epochs, "epoch", name, {**style, "marker": "."})
+        legend.plot([], [], label=configuration.name, **style)
+    legend.axis("off")
+    legend.legend(loc="center", frameon=False)
+    return figure
+
+
+def _line(axes: Any, rows: Sequence[dict[str, float]], at: str, name: str, style: Any) -> None:
+    points = [(row[at], row[name]) for row in rows if math.isfinite(row.get(name, math.nan))]
+    if points:
+        axes.plot(*zip(*points, strict=True), linewidth=1, **style)
+
+
+def _cross(
+    axes: Any, rows: Sequence[dict[str, float]], name: str, step: int, style: Any, link: str
+) -> None:
+    finite = [row[name] for row in rows if math.isfinite(row[name])]
+    # At the last finite value: the bad one has no place on an axis.
+    place = axes.scatter(
+        [step], [finite[-1] if finite else 1.0], marker="X", s=90, color=style["color"], zorder=3
+    )
+    place.set_urls([link])
+
+
+def read_epochs(path: Path) -> list[dict[str, float]]:
+    """The numbers in a `history.csv`; none if there is no such file."""
+    if not path.exists():
+        return []
+    with path.open(encoding="utf-8", newline="") as file:
+        return [
+            {name: float(value) for name, value in row.items() if value}
+            for row in csv.DictReader(file)
+        ]

@@ -1,0 +1,105 @@
+"""The norms of gradients and weights, and the loss, of every step.
+
+The norms are computed inside the step: an optimizer that keeps them among its variables.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from stayfinite.training.folder import write_table
+
+COLUMNS = ("step", "epoch", "loss", "gradient_norm", "weight_norm")
+
+
+@keras.saving.register_keras_serializable(package="stayfinite")
+class AdamWithNorms(keras.optimizers.Adam):
+    """Adam that also keeps the Euclidean norms of all gradients and of all weights before a step."""
+
+    def build(self, variables: Sequence[Any]) -> None:
+        """Called by Keras."""
+        if self.built:
+            return
+        super().build(variables)
+        self.norms = self.add_variable((2,), dtype="float32", name="norms")
+
+    def apply(self, grads: Sequence[Any], trainable_variables: Any = None) -> None:
+        """Called by Keras."""
+        grads = list(grads)
+        variables = (
+            self._trainable_variables if trainable_variables is None else trainable_variables
+        )
+        if not self.built:
+            with keras.name_scope(self.name):
+                self.build(variables)
+        self.norms.assign(ops.stack([_norm(grads), _norm(variables)]))
+        super().apply(grads, trainable_variables)
+
+
+def _norm(tensors: Sequence[Any]) -> Any:
+    """In units of the largest element: its square alone may be too large for float32."""
+    values = [ops.cast(tensor, "float32") for tensor in tensors if tensor is not None]
+    largest = ops.max(ops.stack([ops.max(ops.abs(value)) for value in values]))
+    unit = ops.maximum(largest, 1e-30)
+    squares = [ops.sum(ops.square(value / unit)) for value in values]
+    return unit * ops.sqrt(ops.sum(ops.stack(squares)))
+
+
+class RecordSteps(keras.callbacks.Callback):
+    """Writes a row a step. It makes Keras wait for each step, which an experiment can bear.
+
+    Args:
+        path: Of the table. Rows of an earlier start stay, but for epochs that are begun again.
+
+    Attributes:
+        rows_of: Gives the number of rows of a batch: Keras tells the mean loss of all rows so far.
+    """
+
+    rows_of: Callable[[int], int]
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self._path = path
+        self.rows: list[dict[str, Any]] = read_steps(path)
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Called by Keras."""
+        self.rows = [row for row in self.rows if row["epoch"] < epoch]
+        self._epoch, self._total, self._count = epoch, 0.0, 0
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        """Called by Keras."""
+        rows = self.rows_of(batch)
+        total = float((logs or {})["loss"]) * (self._count + rows)
+        loss, self._total = (total - self._total) / rows, total
+        self._count += rows
+        optimizer = self.model.optimizer
+        norms = np.asarray(getattr(optimizer, "inner_optimizer", optimizer).norms)
+        values = (len(self.rows), self._epoch, loss, float(norms[0]), float(norms[1]))
+        self.rows.append(dict(zip(COLUMNS, values, strict=True)))
+
+    def save(self) -> None:
+        """Write the table."""
+        write_table(self._path, COLUMNS, self.rows)
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Called by Keras."""
+        self.save()
+
+
+def read_steps(path: Path) -> list[dict[str, Any]]:
+    """The rows of a table of `RecordSteps`; none if there is no table."""
+    if not path.exists():
+        return []
+    with path.open(encoding="utf-8", newline="") as file:
+        return [
+            {name: (int if name in ("step", "epoch") else float)(row[name]) for name in COLUMNS}
+            for row in csv.DictReader(file)
+        ]

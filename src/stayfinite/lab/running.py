@@ -1,0 +1,68 @@
+"""Runs the configurations of a lab, one process each, and goes on with what an earlier start left."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from stayfinite.lab.result import DIED, LOG, RESULT, Result, read_result
+from stayfinite.lab.spec import Configuration, Spec
+
+
+def run_all(spec: Spec, say: Callable[[str], None]) -> dict[str, Result]:
+    """Train every configuration that has not ended yet; their results, by name.
+
+    One that dies, whatever it dies of, takes no other with it. It is trained again the next time;
+    one that was non-finite or done is not, unless its settings have changed.
+    """
+    results = {}
+    for number, configuration in enumerate(spec.configurations, start=1):
+        folder = spec.out / configuration.folder
+        result = read_result(folder / RESULT)
+        begun = f"{number} of {len(spec.configurations)}, {configuration.name}"
+        if result is None or result.settings != configuration.settings or result.status == DIED:
+            say(f"{begun}: training; {folder / LOG} says how far it is")
+            result = run_one(configuration, folder, result)
+        results[configuration.name] = result
+        say(f"{begun}: {describe(result)}")
+    return results
+
+
+def run_one(configuration: Configuration, folder: Path, before: Result | None) -> Result:
+    """Train one configuration in a process of its own."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / RESULT).unlink(missing_ok=True)
+    if before is not None and before.settings != configuration.settings:
+        (folder / "progress.json").unlink(missing_ok=True)
+    command = [sys.executable, "-m", "stayfinite.lab.child", json.dumps(configuration.settings)]
+    with (folder / LOG).open("w", encoding="utf-8") as log:
+        ended = subprocess.run(
+            [*command, str(folder)], stdout=log, stderr=subprocess.STDOUT, check=False
+        )
+    result = read_result(folder / RESULT)
+    if result is not None:
+        return result
+    lines = (folder / LOG).read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    last = lines[-1][:200] if lines else "nothing in its log"
+    result = Result(
+        configuration.settings, DIED, message=f"ended with exit code {ended.returncode}: {last}"
+    )
+    result.save(folder / RESULT)
+    return result
+
+
+def describe(result: Result) -> str:
+    """The end of a configuration in a few words."""
+    if result.step is not None:
+        return f"non-finite at step {result.step} ({result.cause})"
+    if result.status == DIED:
+        return f"died: {result.message}"
+    loss, accuracy = (
+        result.figures.get(f"val_{name}", float("nan")) for name in ("loss", "accuracy")
+    )
+    return (
+        f"done after {result.num_steps} steps: validation loss {loss:.4f}, accuracy {accuracy:.4f}"
+    )
