@@ -17,9 +17,7 @@ class Factors:
     """How a configuration differs from a sound one."""
 
     clipnorm: float = 0.0  # of each gradient; 0 for none
-    unfilled: bool = (
-        False  # the last batch keeps its full size, its missing rows as they were found
-    )
+    unfilled: bool = False  # the last batch keeps its full size, its missing rows unset
     constant: float = 0.0  # share of the rows of a batch replaced by one grey
 
 
