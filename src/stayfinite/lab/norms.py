@@ -21,7 +21,7 @@ COLUMNS = ("step", "epoch", "loss", "gradient_norm", "weight_norm")
 
 @keras.saving.register_keras_serializable(package="stayfinite")
 class AdamWithNorms(keras.optimizers.Adam):
-    """Adam that also keeps the Euclidean norms of all gradients and of all weights before a step."""
+    """Adam that also keeps the Euclidean norms of gradients and weights before each step."""
 
     def build(self, variables: Sequence[Any]) -> None:
         """Called by Keras."""
@@ -33,10 +33,10 @@ class AdamWithNorms(keras.optimizers.Adam):
     def apply(self, grads: Sequence[Any], trainable_variables: Any = None) -> None:
         """Called by Keras."""
         grads = list(grads)
-        variables = (
-            self._trainable_variables if trainable_variables is None else trainable_variables
-        )
-        if not self.built:
+        variables = trainable_variables
+        if variables is None:
+            variables = self._trainable_variables
+        elif not self.built:
             with keras.name_scope(self.name):
                 self.build(variables)
         self.norms.assign(ops.stack([_norm(grads), _norm(variables)]))

@@ -1,4 +1,4 @@
-"""Runs the configurations of a lab, one process each, and goes on with what an earlier start left."""
+"""Runs the configurations of a lab, one process each; those that have ended are not run again."""
 
 from __future__ import annotations
 
@@ -60,9 +60,6 @@ def describe(result: Result) -> str:
         return f"non-finite at step {result.step} ({result.cause})"
     if result.status == DIED:
         return f"died: {result.message}"
-    loss, accuracy = (
-        result.figures.get(f"val_{name}", float("nan")) for name in ("loss", "accuracy")
-    )
-    return (
-        f"done after {result.num_steps} steps: validation loss {loss:.4f}, accuracy {accuracy:.4f}"
-    )
+    loss, accuracy = (result.figures[f"val_{name}"] for name in ("loss", "accuracy"))
+    ends = f"validation loss {loss:.4f}, accuracy {accuracy:.4f}"
+    return f"done after {result.num_steps} steps: {ends}"
