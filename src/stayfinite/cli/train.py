@@ -160,6 +160,102 @@ def resnet3d(out: Path, fresh: bool, depth: str, **settings: Any) -> int:
     return _guarded(lambda: train(Settings(depth=int(depth), **settings), out, fresh, click.echo))
 
 
+@train.command(short_help="An embedding of images, on triplets.")
+@_DATA
+@click.option(
+    "--backbone", default="ResNet50", show_default=True, help="A network of keras.applications."
+)
+@click.option(
+    "--weights",
+    default="imagenet",
+    show_default=True,
+    help="Of the backbone: imagenet, which Keras downloads, the path of a file, or none.",
+)
+@click.option(
+    "--size", type=_POSITIVE, default=224, show_default=True, help="Sides of an image in pixels."
+)
+@click.option(
+    "--embedding-dim", type=_POSITIVE, default=128, show_default=True, help="Length of a vector."
+)
+@click.option(
+    "--mining",
+    type=click.Choice(["batch_hard", "semi_hard", "none"]),
+    default="batch_hard",
+    show_default=True,
+    help="Which triplets of a batch count; none for triplets drawn at random.",
+)
+@click.option(
+    "--distance",
+    type=click.Choice(["euclidean", "squared_euclidean", "cosine"]),
+    default="euclidean",
+    show_default=True,
+)
+@click.option(
+    "--margin", type=click.Choice(["hinge", "softplus"]), default="softplus", show_default=True
+)
+@click.option("--margin-size", type=float, default=0.2, show_default=True, help="Of the hinge.")
+@click.option(
+    "--classes-per-batch", type=click.IntRange(min=2), default=8, show_default=True, help="P."
+)
+@click.option(
+    "--images-per-class", type=click.IntRange(min=2), default=4, show_default=True, help="K."
+)
+@click.option(
+    "--head-epochs",
+    type=click.IntRange(min=0),
+    default=2,
+    show_default=True,
+    help="Epochs in which the new last layer trains alone, at ten times the learning rate.",
+)
+@click.option(
+    "--epochs",
+    type=click.IntRange(min=0),
+    default=20,
+    show_default=True,
+    help="Epochs in which the BatchNormalization layers train with it, at most.",
+)
+@click.option(
+    "--whole-epochs",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Epochs after that in which every layer trains, at most.",
+)
+@click.option(
+    "--steps-per-epoch",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="0 for as many as show every image once.",
+)
+@click.option("--learning-rate", type=float, default=1e-4, show_default=True, help="Of Adam.")
+@click.option(
+    "--held-out",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    default=0.25,
+    show_default=True,
+    help="Share of the classes that are not trained on, to judge by.",
+)
+@click.option(
+    "--patience",
+    type=_POSITIVE,
+    default=5,
+    show_default=True,
+    help="Epochs without a higher recall@1 after which a phase ends.",
+)
+@click.option("--flip/--no-flip", default=True, show_default=True, help="Mirror every other image.")
+@_common("siamese-out")
+def siamese(out: Path, fresh: bool, **settings: Any) -> int:
+    """Train an embedding on DATA: a folder of images with one sub-folder a class, or a CSV list.
+
+    Writes history.csv, curves, verification curve and a picture of the embedding as PNG and SVG,
+    and the encoder alone as .keras, as JSON and as HDF5 weights to DIR.
+    """
+    from stayfinite.training.siamese import Settings, train
+
+    return _guarded(lambda: train(Settings(**settings), out, fresh, click.echo))
+
+
 def _guarded(training: Callable[[], object]) -> int:
     from stayfinite.errors import NonFiniteError
 

@@ -142,11 +142,8 @@ def _counts(callback: Any) -> dict[str, Any]:
     }
 
 
-def best_row(rows: Sequence[Row], monitor: str, phase: str | None = None) -> Row | None:
-    """The epoch with the smallest finite value of `monitor`."""
-    finite = [
-        row
-        for row in rows
-        if row.get("phase") == phase and math.isfinite(float(row.get(monitor, math.nan)))
-    ]
-    return min(finite, key=lambda row: float(row[monitor]), default=None)
+def best_row(rows: Sequence[Row], monitor: str, *, largest: bool = False) -> Row | None:
+    """The epoch with the smallest, or largest, finite value of `monitor`; the first of equals."""
+    finite = [row for row in rows if math.isfinite(float(row.get(monitor, math.nan)))]
+    sign = -1 if largest else 1
+    return min(finite, key=lambda row: sign * float(row[monitor]), default=None)

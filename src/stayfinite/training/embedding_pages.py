@@ -1,0 +1,87 @@
+"""What an embedding can do, to look at: its verification curve, and its images laid out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from stayfinite.metrics import verification_curve
+from stayfinite.training.figures import new_figure, write_figure
+from stayfinite.training.folder import OutputFolder, write_json
+from stayfinite.training.heldout import HeldOut
+
+# More thumbnails than these hide one another.
+MOST_SHOWN = 300
+THUMBNAIL = 32
+
+
+def write(vectors: np.ndarray, labels: np.ndarray, judge: HeldOut, folder: OutputFolder) -> None:
+    """Write verification.png, embedding.png (both as SVG too) and verification.json.
+
+    Args:
+        vectors: Shape `(images, dim)`.
+        labels: Shape `(images,)`.
+        judge: Has the images.
+        folder: Where to.
+    """
+    curve = verification_curve(vectors, labels, distance=judge.distance)
+    write_json(
+        folder.root / "verification.json",
+        {"area_under_curve": curve.auc, "equal_error_rate": curve.equal_error_rate},
+    )
+    write_figure(verification(curve), folder.figure("verification"))
+    write_figure(laid_out(vectors, labels, judge), folder.figure("embedding"))
+
+
+def verification(curve: Any) -> Any:
+    """True against false accept rate, over all thresholds of the distance of a pair."""
+    figure = new_figure(5, 5)
+    axes = figure.subplots()
+    axes.plot(curve.false_accept_rate, curve.true_accept_rate)
+    axes.plot([0, 1], [0, 1], color="0.7", linewidth=0.8)
+    axes.set(
+        title=f"area {curve.auc:.3f}, equal error rate {curve.equal_error_rate:.3f}",
+        xlabel="false accept rate",
+        ylabel="true accept rate",
+    )
+    axes.grid(alpha=0.3)
+    return figure
+
+
+def projection(vectors: np.ndarray) -> np.ndarray:
+    """The two directions in which the vectors differ most (principal components).
+
+    Args:
+        vectors: Shape `(images, dim)`.
+
+    Returns:
+        Shape `(images, 2)`.
+    """
+    centred = vectors.astype("float64") - vectors.mean(axis=0, dtype="float64")
+    _, _, directions = np.linalg.svd(centred, full_matrices=False)
+    flat = centred @ directions[:2].T
+    return np.pad(flat, ((0, 0), (0, 2 - flat.shape[1])))
+
+
+def laid_out(vectors: np.ndarray, labels: np.ndarray, judge: HeldOut) -> Any:
+    """Thumbnails of the images at the places of their vectors, framed in the colour of the class."""
+    from matplotlib.offsetbox import AnnotationBbox, OffsetImage
+
+    figure = new_figure(10, 10)
+    axes = figure.subplots()
+    places = projection(vectors)
+    axes.scatter(places[:, 0], places[:, 1], s=4, c=[f"C{label % 10}" for label in labels])
+    step = -(-len(labels) // MOST_SHOWN)
+    for number in range(0, len(labels), step):
+        picture = OffsetImage(judge.images.thumbnail(number, THUMBNAIL), zoom=0.8)
+        frame = {
+            "edgecolor": f"C{labels[number] % 10}",
+            "linewidth": 1.5,
+            "boxstyle": "square,pad=0",
+        }
+        axes.add_artist(AnnotationBbox(picture, places[number], pad=0, bboxprops=frame))
+    axes.set(title=f"{len(labels)} images of {len(set(labels.tolist()))} classes held out")
+    axes.set_xticks([])
+    axes.set_yticks([])
+    return figure

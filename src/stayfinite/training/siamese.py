@@ -1,0 +1,273 @@
+"""Training an embedding of images with triplets, guarded, to files that load back.
+
+The pre-trained backbone is thawed from its end: first the new last layer alone, then with it the
+BatchNormalization layers, whose statistics have to follow the new images, then all of it if asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+
+import stayfinite
+from stayfinite.data.class_batches import ClassBatches
+from stayfinite.data.images import SUFFIXES, inspect_images
+from stayfinite.data.items import Items, read_items, split_classes
+from stayfinite.data.triplets import TripletDataset
+from stayfinite.errors import UsageError
+from stayfinite.training import embedding_pages, figures, saving
+from stayfinite.training.folder import OutputFolder, write_json, write_problems
+from stayfinite.training.heldout import KS, MONITOR, HeldOut, KeepBest
+from stayfinite.training.progress import KeepProgress, Progress, best_row, load_last, read_progress
+
+MINING = ("batch_hard", "semi_hard", "none")
+LAST_LAYER = "embedding_dense"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that decides what comes of a training; sizes in pixels."""
+
+    data: str
+    backbone: str = "ResNet50"
+    weights: str = "imagenet"
+    size: int = 224
+    embedding_dim: int = 128
+    mining: str = "batch_hard"
+    distance: str = "euclidean"
+    margin: str = "softplus"
+    margin_size: float = 0.2
+    classes_per_batch: int = 8
+    images_per_class: int = 4
+    head_epochs: int = 2
+    epochs: int = 20
+    whole_epochs: int = 0
+    steps_per_epoch: int = 0
+    learning_rate: float = 1e-4
+    held_out: float = 0.25
+    patience: int = 5
+    seed: int = 0
+    flip: bool = True
+    precision: str = "float32"
+    problems: str = "leave out"
+    workers: int = 1
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A stretch of the training in which the same layers train."""
+
+    name: str
+    epochs: int
+    learning_rate: float
+    trains: Callable[[Any], bool]
+
+
+def phases(settings: Settings) -> list[Phase]:
+    """Head, BatchNormalization, everything: those that have epochs."""
+    rate = settings.learning_rate
+
+    def is_normalization(layer: Any) -> bool:
+        return isinstance(layer, keras.layers.BatchNormalization) or layer.name == LAST_LAYER
+
+    found = [
+        Phase("head", settings.head_epochs, 10 * rate, lambda layer: layer.name == LAST_LAYER),
+        Phase("normalization", settings.epochs, rate, is_normalization),
+        Phase("everything", settings.whole_epochs, rate, lambda layer: True),
+    ]
+    return [phase for phase in found if phase.epochs]
+
+
+def train(
+    settings: Settings, out: Path, fresh: bool, say: Callable[[str], None], verbose: int = 1
+) -> dict[str, float]:
+    """Train through the phases, keep the epoch that retrieves best; then save, draw and check.
+
+    Args:
+        settings: Of the training.
+        out: Where all files go. An unfinished training in it goes on.
+        fresh: Forget what is in it.
+        say: Is given lines for the user.
+        verbose: As for `keras.Model.fit`.
+
+    Returns:
+        The figures of the best epoch: `"epoch"` and those of the history.
+
+    Raises:
+        UsageError: If the data, the weights or the folder cannot be used.
+        NonFiniteError: If a step was non-finite; what was saved before it is untouched.
+    """
+    folder = OutputFolder(out)
+    folder.make()
+    if fresh:
+        folder.progress.unlink(missing_ok=True)
+    progress = read_progress(folder, asdict(settings))
+    keras.utils.set_random_seed(settings.seed)
+    keras.config.set_dtype_policy(settings.precision)
+    training, held_out = _images(settings, folder, say)
+    data = dataset(settings, training)
+    network = load_last(folder, progress) if progress.model else build(settings)
+    judge = HeldOut(held_out, _encoder(network), _shown(settings), settings.distance)
+    for number, phase in enumerate(phases(settings)):
+        if number < progress.phase or (number == progress.phase and progress.stopped):
+            continue
+        if number > progress.phase:
+            progress.phase, progress.epoch, progress.counts = number, 0, {}
+        if not progress.epoch:
+            _compile(network, settings, phase)
+        if progress.epoch < phase.epochs:
+            data.epoch = len(progress.rows)
+            network.fit(
+                data,
+                initial_epoch=progress.epoch,
+                epochs=phase.epochs,
+                callbacks=_callbacks(settings, folder, progress, judge, phase),
+                verbose=verbose,
+            )
+    return _finish(_encoder(network), judge, folder, progress, say)
+
+
+def _images(
+    settings: Settings, folder: OutputFolder, say: Callable[[str], None]
+) -> tuple[Items, Items]:
+    """The usable images of the classes to train on, and of those held out."""
+    items = inspect_images(read_items(settings.data, SUFFIXES))
+    if items.problems and settings.problems == "raise":
+        raise UsageError(f"{len(items.problems)} files cannot be used: {items.problems[0]}")
+    write_problems(folder.problems, items.problems)
+    training, held_out = split_classes(items, settings.held_out, settings.seed)
+    names = {item.label for item in held_out.items}
+    write_json(
+        folder.classes,
+        {
+            "training": [n for k, n in enumerate(items.classes) if k not in names],
+            "held out": [n for k, n in enumerate(items.classes) if k in names],
+        },
+    )
+    say(
+        f"{len(training)} images to train on, {len(held_out)} of {len(names)} classes held out, "
+        f"{len(items.problems)} files left out"
+        + (" (problems.csv says why)" if items.problems else "")
+    )
+    return training, held_out
+
+
+def _shown(settings: Settings) -> dict[str, Any]:
+    """How the images are made ready for the backbone."""
+    prepare = stayfinite.models.preprocess_input(settings.backbone)
+    return {"size": (settings.size, settings.size), "preprocess": prepare}
+
+
+def dataset(settings: Settings, items: Items) -> Any:
+    """What is trained on: batches of classes, or triplets."""
+    options = {
+        **_shown(settings),
+        "flip": settings.flip,
+        "seed": settings.seed,
+        "workers": settings.workers,
+    }
+    count = settings.classes_per_batch * settings.images_per_class
+    if settings.mining == "none":
+        steps = settings.steps_per_epoch
+        wanted = {"num_triplets": steps * count} if steps else {}
+        return TripletDataset(items, batch_size=count, **wanted, **options)
+    return ClassBatches(
+        items,
+        num_classes=settings.classes_per_batch,
+        num_images=settings.images_per_class,
+        batches_per_epoch=settings.steps_per_epoch or None,
+        **options,
+    )
+
+
+def build(settings: Settings) -> Any:
+    """The network that is trained: the embedding, or around it that of triplets."""
+    weights = None if settings.weights == "none" else settings.weights
+    try:
+        encoder = stayfinite.models.EmbeddingNetwork(
+            settings.backbone,
+            (settings.size, settings.size, 3),
+            settings.embedding_dim,
+            weights=weights,
+        )
+    except Exception as error:
+        # Keras downloads the weights here, and has an exception of its own for each way to fail.
+        reason = " ".join(str(error).split())[:200]
+        raise UsageError(
+            f"cannot build {settings.backbone} with --weights {settings.weights} at "
+            f"--size {settings.size}: {reason}"
+        ) from error
+    if settings.mining != "none":
+        return encoder
+    return stayfinite.models.TripletNetwork(
+        encoder,
+        distance=settings.distance,
+        margin=settings.margin,
+        margin_size=settings.margin_size,
+    )
+
+
+def _encoder(network: Any) -> Any:
+    """The embedding in what is trained."""
+    return next((layer for layer in network.layers if layer.name == "embedding"), network)
+
+
+def _compile(network: Any, settings: Settings, phase: Phase) -> None:
+    stayfinite.freeze(_encoder(network), keep=phase.trains)
+    network.compile(keras.optimizers.Adam(phase.learning_rate), loss=_loss(settings))
+
+
+def _loss(settings: Settings) -> Any:
+    if settings.mining == "none":
+        return "mean_absolute_error"
+    kind = {
+        "batch_hard": stayfinite.losses.BatchHardTripletLoss,
+        "semi_hard": stayfinite.losses.SemiHardTripletLoss,
+    }[settings.mining]
+    return kind(
+        distance=settings.distance, margin=settings.margin, margin_size=settings.margin_size
+    )
+
+
+def _callbacks(
+    settings: Settings, folder: OutputFolder, progress: Progress, judge: HeldOut, phase: Phase
+) -> list[Any]:
+    """`judge` before those that read its figure, `KeepProgress` after them."""
+    counting = {
+        "stop": keras.callbacks.EarlyStopping(MONITOR, patience=settings.patience, mode="max"),
+    }
+    guard = stayfinite.Guard(keep=folder.incidents)
+    keep = KeepProgress(folder, progress, counting, phase.name)
+    return [guard, KeepBest(judge, folder, progress), *counting.values(), keep]
+
+
+def _finish(
+    encoder: Any,
+    judge: HeldOut,
+    folder: OutputFolder,
+    progress: Progress,
+    say: Callable[[str], None],
+) -> dict[str, float]:
+    """Write figures and the encoder of the best epoch, and load it back."""
+    figures.write_figure(figures.curves(progress.rows, encoder.name), folder.figure("curves"))
+    best = best_row(progress.rows, MONITOR, largest=True)
+    if best is None:
+        raise UsageError(f"no epoch of {folder.root} has a finite {MONITOR}; nothing was saved")
+    encoder.load_weights(folder.best_weights)
+    vectors, labels = judge.embed()
+    embedding_pages.write(vectors, labels, judge, folder)
+    paths = saving.save(encoder, folder.root, "encoder")
+    difference = saving.check_saved(encoder, paths, judge.images[0][0])
+    found = {name: value for name, value in best.items() if not isinstance(value, str)}
+    recalls = [f"recall@{k} {best[f'val_recall_at_{k}']:.4f}" for k in KS]
+    say(
+        f"best epoch {best['epoch']}: {', '.join(recalls)} on {len(labels)} images of classes held "
+        f"out; chance {judge.chance():.4f}"
+    )
+    equal = "equal" if difference == 0 else f"equal up to {difference:.1e}"
+    say(f"the encoder is saved to {folder.root} and loaded back: its vectors are {equal}")
+    return found
