@@ -65,7 +65,7 @@ def projection(vectors: np.ndarray) -> np.ndarray:
 
 
 def laid_out(vectors: np.ndarray, labels: np.ndarray, judge: HeldOut) -> Any:
-    """Thumbnails of the images at the places of their vectors, framed in the colour of the class."""
+    """Thumbnails at the places of their vectors, framed in the colour of the class."""
     from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 
     figure = new_figure(10, 10)
