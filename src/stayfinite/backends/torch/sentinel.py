@@ -2,9 +2,9 @@
 
 Loss, gradients and what the step assigned so far are looked at just before an optimizer is
 applied. If they are bad, it is not; if they are good and the update can be proved finite
-(`bounds.py`), it is applied as it is. Else, and in the first step of a model, the old values are
-kept until the new ones have been looked at. That is also how it goes on if the first step shows
-that something else follows the update: another optimizer, or an assignment.
+(`bounds.py`), it is applied as it is. Else, and in the first step of a model with a train step of
+its own, the old values are kept until the new ones have been looked at. That is also how it goes on
+if the first step shows that something else follows the update: another optimizer, or an assignment.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Sentinel:
         self._journal = Journal()
         self._is_metric: dict[int, tuple[Any, bool]] = {}
         self._proofs: dict[int, Proof] = {}
-        self._careful = True
+        self._careful = not _ends_in_update(model)
         self._first = True
         self._steps = 0
         # The random states before the steps whose flags may not have been read yet, oldest first.
@@ -92,7 +92,8 @@ class Sentinel:
         if self._first:
             self._judge(private.tensor_of(v) for v in lasting(model))
         flag = self._settle(model)
-        self._careful = (not self._first and self._careful) or self._late or self._num_updates > 1
+        follows = self._late or self._num_updates > 1
+        self._careful = follows or (self._careful and not self._first)
         self._first = False
         return flag
 
@@ -241,6 +242,14 @@ def _built(optimizer: Any, variables: Any) -> list[Any]:
             optimizer.build(owned)
         optimizer.built = True
     return owned
+
+
+def _ends_in_update(model: Any) -> bool:
+    """Whether nothing but metrics follows the update in its train step, since that is Keras's."""
+    return all(
+        getattr(type(model), name, None) is getattr(keras.Model, name) and name not in vars(model)
+        for name in ("train_step", "compute_metrics")
+    )
 
 
 def _is_scaled(model: Any) -> bool:

@@ -1,0 +1,83 @@
+import csv
+import json
+import math
+
+import pytest
+
+from tests.training.conftest import stayfinite, videos  # noqa: F401
+
+SPEC = """
+[lab]
+out = "out"
+[defaults]
+data = "{data}"
+epochs = 2
+size = 16
+resize = 16
+clip_length = 4
+flip = false
+[configurations.sound]
+[configurations.wild]
+learning_rate = 1e38
+l2 = 1.0
+[configurations.dies]
+depth = 17
+"""
+
+
+def rows_of(path):
+    with path.open(encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture(scope="module")
+def lab(videos, tmp_path_factory):  # noqa: F811
+    cwd = tmp_path_factory.mktemp("lab")
+    (cwd / "he.toml").write_text(SPEC.format(data=videos))
+    return cwd, stayfinite("lab", "he.toml", cwd=cwd)
+
+
+def test_each_configuration_ends_in_its_own_way(lab):
+    cwd, printed = lab
+    status = {row["configuration"]: row for row in rows_of(cwd / "out" / "table.csv")}
+    assert {name: row["status"] for name, row in status.items()} == {
+        "sound": "done",
+        "wild": "non-finite",
+        "dies": "died",
+    }
+    assert "expected a depth of" in printed
+    report = cwd / "out" / status["wild"]["report"]
+    assert "error[" in report.read_text()
+
+
+def test_every_step_has_its_loss_and_norms(lab):
+    steps = rows_of(lab[0] / "out" / "sound" / "steps.csv")
+    history = rows_of(lab[0] / "out" / "sound" / "history.csv")
+    assert [int(row["step"]) for row in steps] == list(range(len(steps)))
+    assert len(steps) == 2 * math.ceil(24 / 8)
+    for row in steps:
+        assert float(row["gradient_norm"]) > 0 and float(row["weight_norm"]) > 0
+    first = [float(row["loss"]) for row in steps if row["epoch"] == "0"]
+    assert sum(first) / len(first) == pytest.approx(float(history[0]["loss"]), rel=1e-4)
+
+
+def test_the_figure_links_the_incident_to_its_report(lab):
+    assert 'href="wild/report.txt"' in (lab[0] / "out" / "curves.svg").read_text()
+    assert (lab[0] / "out" / "curves.png").stat().st_size > 10_000
+    assert "[report](wild/report.txt)" in (lab[0] / "out" / "table.md").read_text()
+
+
+def test_again_it_trains_only_what_died(lab):
+    cwd, _ = lab
+    before = {
+        name: (cwd / "out" / name / "result.json").stat().st_mtime_ns
+        for name in ("sound", "wild", "dies")
+    }
+    printed = stayfinite("lab", "he.toml", cwd=cwd)
+    assert "dies: training" in printed
+    assert "sound: training" not in printed and "wild: training" not in printed
+    for name, time in before.items():
+        changed = (cwd / "out" / name / "result.json").stat().st_mtime_ns != time
+        assert changed == (name == "dies")
+    result = json.loads((cwd / "out" / "sound" / "result.json").read_text())
+    assert result["figures"]["val_loss"] > 0
