@@ -15,7 +15,8 @@ import pytest
 
 SRC = Path(__file__).parents[1] / "src"
 FRAMEWORKS = {"jax", "jaxlib", "tensorflow", "torch"}
-BUILDING_BLOCKS = {"models", "losses", "metrics"}
+BUILDING_BLOCKS = {"models", "losses", "metrics", "data"}
+INNER = {"backends", "replay", "rules", "repair", "report", "runner", "trace"}
 
 
 @dataclass(frozen=True)
@@ -84,8 +85,8 @@ def test_only_backends_import_a_framework():
     assert not [str(i) for i in IMPORTS if i.root in FRAMEWORKS and room(i.importer) != "backends"]
 
 
-def test_only_guard_backends_and_building_blocks_import_keras():
-    allowed = {"backends", "guard", *BUILDING_BLOCKS}
+def test_only_guard_backends_and_what_users_could_write_import_keras():
+    allowed = {"backends", "guard", "training", "lab", *BUILDING_BLOCKS}
     assert not [str(i) for i in IMPORTS if i.root == "keras" and room(i.importer) not in allowed]
 
 
@@ -113,6 +114,8 @@ def test_nobody_imports_the_command_line():
         ("guard", {"rules", "repair", "runner"}),
         ("replay", {"runner"}),
         ("verify", {"guard", "backends", "replay", "rules", "repair", "report", "runner"}),
+        ("training", {*INNER, "guard", "lab"}),
+        ("lab", {*INNER, "guard"}),
         ("runner", {"backends", "replay", "rules", "repair", "trace", "verify"}),
     ],
 )
