@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from stayfinite.data.images import read_image
 from stayfinite.metrics import verification_curve
 from stayfinite.training.figures import new_figure, write_figure
 from stayfinite.training.folder import OutputFolder, write_json
@@ -74,7 +75,8 @@ def laid_out(vectors: np.ndarray, labels: np.ndarray, judge: HeldOut) -> Any:
     axes.scatter(places[:, 0], places[:, 1], s=4, c=[f"C{label % 10}" for label in labels])
     step = -(-len(labels) // MOST_SHOWN)
     for number in range(0, len(labels), step):
-        picture = OffsetImage(judge.images.thumbnail(number, THUMBNAIL), zoom=0.8)
+        image = read_image(judge.images.items.items[number].path, THUMBNAIL)
+        picture = OffsetImage(image, zoom=0.8)
         frame = {
             "edgecolor": f"C{labels[number] % 10}",
             "linewidth": 1.5,

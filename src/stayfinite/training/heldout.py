@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from stayfinite.data.class_batches import ImageDataset
+from stayfinite.data.image_batches import ImageBatches
 from stayfinite.data.items import Items
 from stayfinite.metrics import recall_at_k
 from stayfinite.training.folder import OutputFolder
@@ -29,7 +29,7 @@ class HeldOut:
     """
 
     def __init__(self, items: Items, encoder: Any, shown: dict[str, Any], distance: str) -> None:
-        self.images = ImageDataset(items, batch_size=_BATCH, **shown)
+        self.images = ImageBatches(items, batch_size=_BATCH, **shown)
         self.encoder = encoder
         self.distance = distance
 

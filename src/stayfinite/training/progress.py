@@ -87,6 +87,8 @@ class KeepProgress(keras.callbacks.Callback):
         folder: Where to.
         progress: Is brought up to date.
         others: Callbacks with counts to keep, by name.
+        data: Whose `epoch` follows the training: Keras begins a pass over it to learn its shapes,
+            so the data cannot count by themselves.
         phase: Name of the phase, for the history.
     """
 
@@ -95,9 +97,11 @@ class KeepProgress(keras.callbacks.Callback):
         folder: OutputFolder,
         progress: Progress,
         others: dict[str, Any],
+        data: Any = None,
         phase: str | None = None,
     ) -> None:
         super().__init__()
+        self._data = data
         self._folder, self._progress, self._others = folder, progress, others
         self._phase = phase
         self._began = time.monotonic()
@@ -111,6 +115,8 @@ class KeepProgress(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Called by Keras."""
         self._began = time.monotonic()
+        if self._data is not None:
+            self._data.epoch = len(self._progress.rows)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Called by Keras."""

@@ -110,13 +110,12 @@ def train(
     else:
         if progress.epoch:
             say(f"going on after epoch {progress.epoch - 1} of {folder.root}")
-        training.epoch = progress.epoch
         model.fit(
             variation.training_data(training),
             validation_data=validation,
             initial_epoch=progress.epoch,
             epochs=settings.epochs,
-            callbacks=[*variation.callbacks, *callbacks(settings, folder, progress)],
+            callbacks=[*variation.callbacks, *callbacks(settings, folder, progress, training)],
             verbose=verbose,
         )
     return finish(model, validation, folder, progress, say)
@@ -178,7 +177,9 @@ def build(settings: Settings, classes: tuple[str, ...], optimizer: Any) -> Any:
     return model
 
 
-def callbacks(settings: Settings, folder: OutputFolder, progress: Progress) -> list[Any]:
+def callbacks(
+    settings: Settings, folder: OutputFolder, progress: Progress, training: ClipDataset
+) -> list[Any]:
     """What goes on beside the steps; `KeepProgress` last, because it reads the others."""
     counting = {
         "reduce": keras.callbacks.ReduceLROnPlateau(
@@ -190,7 +191,7 @@ def callbacks(settings: Settings, folder: OutputFolder, progress: Progress) -> l
         ),
     }
     guard = stayfinite.Guard(keep=folder.incidents)
-    return [guard, *counting.values(), KeepProgress(folder, progress, counting)]
+    return [guard, *counting.values(), KeepProgress(folder, progress, counting, training)]
 
 
 def finish(

@@ -120,12 +120,11 @@ def train(
         if not progress.epoch:
             _compile(network, settings, phase)
         if progress.epoch < phase.epochs:
-            data.epoch = len(progress.rows)
             network.fit(
                 data,
                 initial_epoch=progress.epoch,
                 epochs=phase.epochs,
-                callbacks=_callbacks(settings, folder, progress, judge, phase),
+                callbacks=_callbacks(settings, folder, progress, judge, data, phase),
                 verbose=verbose,
             )
     return _finish(_encoder(network), judge, folder, progress, say)
@@ -234,14 +233,19 @@ def _loss(settings: Settings) -> Any:
 
 
 def _callbacks(
-    settings: Settings, folder: OutputFolder, progress: Progress, judge: HeldOut, phase: Phase
+    settings: Settings,
+    folder: OutputFolder,
+    progress: Progress,
+    judge: HeldOut,
+    data: Any,
+    phase: Phase,
 ) -> list[Any]:
     """`judge` before those that read its figure, `KeepProgress` after them."""
     counting = {
         "stop": keras.callbacks.EarlyStopping(MONITOR, patience=settings.patience, mode="max"),
     }
     guard = stayfinite.Guard(keep=folder.incidents)
-    keep = KeepProgress(folder, progress, counting, phase.name)
+    keep = KeepProgress(folder, progress, counting, data, phase.name)
     return [guard, KeepBest(judge, folder, progress), *counting.values(), keep]
 
 
