@@ -48,7 +48,7 @@ def siamese() -> Any:
 
 def resnet3d() -> Any:
     """A ResNet3D-18 with pre-activation on clips of 16 frames."""
-    network = resnet3d_18((16, 112, 112, 3), 10)
+    network = stayfinite.models.ResNet3D18((16, 112, 112, 3), 10)
     network.compile(keras.optimizers.Adam(1e-4), loss="categorical_crossentropy")
     return network
 
@@ -65,45 +65,6 @@ def mlp() -> Any:
     )
     network.compile(keras.optimizers.Adam(1e-4), loss="mean_squared_error")
     return network
-
-
-def resnet3d_18(input_shape: tuple[int, ...], num_classes: int) -> Any:
-    """Two basic blocks in each of four stages, batch normalisation and relu before each kernel.
-
-    Sources: K. He, X. Zhang, S. Ren, J. Sun, "Identity Mappings in Deep Residual Networks", ECCV
-    2016; K. Hara, H. Kataoka, Y. Satoh, "Can Spatiotemporal 3D CNNs Retrace the History of 2D CNNs
-    and ImageNet?", CVPR 2018.
-    """
-    inputs = keras.Input(input_shape)
-    x = _activated(_conv(inputs, 64, 7, strides=2))
-    x = layers.MaxPooling3D(3, strides=2, padding="same")(x)
-    for stage, filters in enumerate((64, 128, 256, 512)):
-        for block in range(2):
-            strides = 2 if stage > 0 and block == 0 else 1
-            # What comes first has been activated already, by the stem.
-            branch = x if stage == 0 and block == 0 else _activated(x)
-            branch = _conv(branch, filters, 3, strides)
-            branch = _conv(_activated(branch), filters, 3)
-            x = layers.Add()([_projected(x, filters, strides), branch])
-    x = layers.GlobalAveragePooling3D()(_activated(x))
-    outputs = layers.Dense(num_classes, activation="softmax", **_kernel())(x)
-    return keras.Model(inputs, outputs, name="resnet3d_18")
-
-
-def _conv(x: Any, filters: int, size: int, strides: int = 1) -> Any:
-    return layers.Conv3D(filters, size, strides, padding="same", **_kernel())(x)
-
-
-def _projected(x: Any, filters: int, strides: int) -> Any:
-    return x if x.shape[-1] == filters else _conv(x, filters, 1, strides)
-
-
-def _activated(x: Any) -> Any:
-    return layers.Activation("relu")(layers.BatchNormalization()(x))
-
-
-def _kernel() -> dict[str, Any]:
-    return {"kernel_initializer": "he_normal", "kernel_regularizer": keras.regularizers.L2(1e-4)}
 
 
 def _triplets(num_rows: int) -> tuple[Any, Any]:

@@ -3,11 +3,11 @@
 import keras
 import numpy as np
 
-from benchmarks.networks import resnet3d_18
+import stayfinite
 
 
 def build(run_eagerly=False):
-    network = resnet3d_18((16, 112, 112, 3), 10)
+    network = stayfinite.models.ResNet3D18((16, 112, 112, 3), 10)
     network.compile(
         keras.optimizers.Adam(1e-4), loss="categorical_crossentropy", run_eagerly=run_eagerly
     )
