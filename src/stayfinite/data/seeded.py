@@ -1,0 +1,74 @@
+"""A `keras.utils.PyDataset` whose draws depend on nothing but seed, epoch and batch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+
+
+class SeededDataset(keras.utils.PyDataset):
+    """The epoch of a data set, and random numbers from it: the same for any number of workers.
+
+    The epoch is counted when Keras ends a pass over the data. Before the first pass of a model
+    that is not built yet, `fit` of Keras 3.15 draws a batch to learn its shapes, and on JAX and
+    PyTorch ends that pass, too: training then starts with epoch 1. Where the number matters, as for
+    a training that is continued, set it:
+
+        follow = keras.callbacks.LambdaCallback(
+            on_epoch_begin=lambda epoch, logs: setattr(dataset, "epoch", epoch)
+        )
+
+    Args:
+        seed: A whole number, 0 or more.
+        same_every_epoch: Whether every epoch is like epoch 0, as for a validation.
+        workers: As of `keras.utils.PyDataset`, with `use_multiprocessing` and `max_queue_size`.
+    """
+
+    def __init__(self, seed: int, same_every_epoch: bool, **workers: Any) -> None:
+        super().__init__(**workers)
+        if not isinstance(seed, int) or seed < 0:
+            raise ValueError(f"`seed` must be a whole number, 0 or more. Received: seed={seed!r}")
+        self.seed = seed
+        self.same_every_epoch = same_every_epoch
+        self.epoch = 0
+        self._is_within_epoch = False
+
+    @property
+    def epoch(self) -> int:
+        """Number of the epoch that is drawn, from 0."""
+        return self._epoch
+
+    @epoch.setter
+    def epoch(self, value: int) -> None:
+        if value < 0:
+            raise ValueError(f"`epoch` must be 0 or more. Received: epoch={value}")
+        self._epoch = int(value)
+
+    def on_epoch_begin(self) -> None:
+        """Called by Keras before a pass over the data."""
+        self._is_within_epoch = True
+
+    def on_epoch_end(self) -> None:
+        """Called by Keras after a pass, and once more before the first of a `fit`."""
+        if self._is_within_epoch:
+            self._epoch += 1
+        self._is_within_epoch = False
+
+    def _drawn_epoch(self) -> int:
+        return 0 if self.same_every_epoch else self._epoch
+
+    def _random(self, *numbers: int) -> np.random.Generator:
+        """Random numbers for this epoch, and within it for these numbers."""
+        return np.random.default_rng([self.seed, self._drawn_epoch(), *numbers])
+
+    def _mirrored(self, batch_index: int, num_images: int) -> np.ndarray:
+        """For each image of a batch whether it is mirrored: half of them."""
+        return self._random(1, batch_index).random(num_images) < 0.5
+
+    def _checked_index(self, batch_index: int) -> int:
+        # `IndexError` is what ends a `for` over a sequence.
+        if not 0 <= batch_index < len(self):
+            raise IndexError(f"expected a batch from 0 to {len(self) - 1}; received {batch_index}")
+        return int(batch_index)
