@@ -10,7 +10,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from stayfinite import losses, models
+    from stayfinite import data, losses, metrics, models
     from stayfinite.errors import NonFiniteError, UsageError
     from stayfinite.guard.callback import Guard
     from stayfinite.guard.loop import guarded
@@ -26,10 +26,12 @@ __all__ = [
     "NonFiniteError",
     "UsageError",
     "__version__",
+    "data",
     "explain",
     "freeze",
     "guarded",
     "losses",
+    "metrics",
     "models",
 ]
 
@@ -42,7 +44,7 @@ _HOME = {
     "freeze": "stayfinite.models.freezing",
     "guarded": "stayfinite.guard.loop",
 }
-_ROOMS = ("losses", "models")
+_ROOMS = ("data", "losses", "metrics", "models")
 
 
 def __getattr__(name: str) -> object:

@@ -5,10 +5,13 @@ from stayfinite.losses.distances import (
     euclidean_distance,
     squared_euclidean_distance,
 )
+from stayfinite.losses.mining import BatchHardTripletLoss, SemiHardTripletLoss
 from stayfinite.losses.norms import l2_norm, l2_normalize
 from stayfinite.losses.triplet import TripletLoss, triplet_loss
 
 __all__ = [
+    "BatchHardTripletLoss",
+    "SemiHardTripletLoss",
     "TripletLoss",
     "cosine_distance",
     "euclidean_distance",

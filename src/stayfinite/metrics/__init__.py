@@ -1,0 +1,11 @@
+"""How well embeddings tell classes apart: recall at k, and a verification curve."""
+
+from stayfinite.metrics.recall import RecallAtK, recall_at_k
+from stayfinite.metrics.verification import VerificationCurve, verification_curve
+
+__all__ = [
+    "RecallAtK",
+    "VerificationCurve",
+    "recall_at_k",
+    "verification_curve",
+]

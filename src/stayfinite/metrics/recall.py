@@ -1,0 +1,162 @@
+"""Recall at k: how often one of the k nearest neighbours of a row is of its class.
+
+Rows at the same distance count against it: the rows of other classes are taken to be nearer. So an
+embedding that gives every image the same vector has recall 0, not the luck of an order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from stayfinite.losses.norms import Tensor, float_range
+from stayfinite.losses.pairs import check_embeddings, flat_labels, pair_distances, pair_masks
+from stayfinite.metrics.embeddings import check_distance, checked, unit_rows
+
+# Numbers of a block of distances; a few such blocks are alive at a time.
+BLOCK = 2**22
+# In units of the largest squared length: what float64 may round a distance by.
+ROUNDING = 1e-12
+
+
+@keras.saving.register_keras_serializable(package="stayfinite")
+class RecallAtK(keras.metrics.Metric):
+    """Share of rows with a row of their class among their `k` nearest others of the batch.
+
+    Only rows that have another of their class in the batch are counted. The neighbours are those of
+    the batch alone, so the number depends on its size and is above `recall_at_k` of the whole set;
+    it is 1 where `k` exceeds the rows of other classes. Ties, and a NaN, count as a miss.
+
+    Takes the memory of `batch ** 2 * dim` numbers, several times over.
+
+    Args:
+        k: Number of neighbours.
+        distance: `"cosine"`, `"euclidean"` or `"squared_euclidean"`.
+        name: Optional name; by default `"recall_at_<k>"`.
+        dtype: As of `keras.metrics.Metric`.
+
+    Call arguments:
+        y_true: Class numbers of shape `(batch,)` or `(batch, 1)`.
+        y_pred: Embeddings of shape `(batch, dim)`.
+        sample_weight: Weight of each row, where it is the one that is looked up.
+
+    Raises:
+        ValueError: If an argument or a shape is none of those above.
+
+    Example:
+
+    >>> embedding.compile(
+    ...     optimizer="adam",
+    ...     loss=stayfinite.losses.BatchHardTripletLoss(),
+    ...     metrics=[stayfinite.metrics.RecallAtK(1)],
+    ... )
+    """
+
+    def __init__(
+        self, k: int = 1, distance: str = "cosine", name: str | None = None, dtype: Any = None
+    ) -> None:
+        _check_k(k)
+        check_distance(distance)
+        super().__init__(name=name or f"recall_at_{k}", dtype=dtype)
+        self.k = int(k)
+        self.distance = distance
+        self.total = self.add_variable(shape=(), initializer="zeros", name="total")
+        self.count = self.add_variable(shape=(), initializer="zeros", name="count")
+
+    def update_state(self, y_true: Tensor, y_pred: Tensor, sample_weight: Any = None) -> None:
+        """Count the rows of a batch."""
+        y_pred = ops.stop_gradient(ops.convert_to_tensor(y_pred))
+        check_embeddings(y_pred)
+        positive, negative = pair_masks(flat_labels(y_true))
+        distances = pair_distances(y_pred, self.distance)
+        beyond = ops.full_like(distances, float(float_range(distances).max))
+        nearest = ops.min(ops.where(positive, distances, beyond), axis=1, keepdims=True)
+        # Not `distances <= nearest`, which a NaN would answer with no.
+        is_nearer = ops.logical_and(negative, ops.logical_not(distances > nearest))
+        is_hit = ops.sum(ops.cast(is_nearer, "int32"), axis=1) < self.k
+        weights = ops.cast(ops.any(positive, axis=1), self.dtype)
+        if sample_weight is not None:
+            given = ops.convert_to_tensor(sample_weight, dtype=self.dtype)
+            weights = weights * ops.reshape(given, (-1,))
+        self.total.assign_add(ops.sum(weights * ops.cast(is_hit, self.dtype)))
+        self.count.assign_add(ops.sum(weights))
+
+    def result(self) -> Tensor:
+        """The recall over all batches since the last reset; 0 before the first row."""
+        return ops.divide_no_nan(self.total, self.count)
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments of the constructor."""
+        config: dict[str, Any] = super().get_config()
+        return {**config, "k": self.k, "distance": self.distance}
+
+
+def recall_at_k(
+    embeddings: Any, labels: Any, ks: Sequence[int] = (1, 5), distance: str = "cosine"
+) -> dict[int, float]:
+    """Share of rows with a row of their class among their k nearest others of the whole set.
+
+    Rows alone in their class are not counted, but are neighbours of others. Ties count as a miss.
+
+    Args:
+        embeddings: Vectors of shape `(rows, dim)`.
+        labels: Their classes, of shape `(rows,)` or `(rows, 1)`.
+        ks: Numbers of neighbours.
+        distance: `"cosine"`, `"euclidean"` or `"squared_euclidean"`.
+
+    Returns:
+        The recall for each of `ks`.
+
+    Raises:
+        ValueError: If an embedding is not finite, a shape does not fit, or no class has two rows.
+
+    Example:
+
+    >>> stayfinite.metrics.recall_at_k([[0.0, 1.0], [0.1, 1.0], [1.0, 0.0]], [0, 0, 1], ks=(1,))
+    {1: 1.0}
+    """
+    for k in ks:
+        _check_k(k)
+    check_distance(distance)
+    vectors, classes = checked(embeddings, labels)
+    if distance == "cosine":
+        vectors = unit_rows(vectors)
+    else:
+        # The order of distances is that of their squares, and the same in any unit and place.
+        vectors = vectors - vectors.mean(axis=0)
+        vectors = vectors / (np.abs(vectors).max(initial=0.0) or 1.0)
+    ranks = _num_nearer(vectors, classes, by_angle=distance == "cosine")
+    if not len(ranks):
+        raise ValueError(
+            "`labels` must have a class with two rows at least. Received: "
+            f"{len(classes)} rows of {len(np.unique(classes))} classes"
+        )
+    return {int(k): float((ranks < k).mean()) for k in ks}
+
+
+def _num_nearer(vectors: np.ndarray, classes: np.ndarray, by_angle: bool) -> np.ndarray:
+    """For each row with another of its class: how many of other classes are as near, or nearer."""
+    squares = np.zeros(len(vectors)) if by_angle else np.square(vectors).sum(axis=1)
+    slack = ROUNDING * max(1.0, squares.max(initial=0.0))
+    every = np.arange(len(vectors))
+    size = max(1, BLOCK // max(1, len(vectors)))
+    found = [np.zeros(0, "int64")]
+    for begin in range(0, len(vectors), size):
+        rows = every[begin : begin + size]
+        # Half the squared distance, or minus the cosine, but for a constant of the row.
+        far = 0.5 * squares - vectors[rows] @ vectors.T
+        same = classes[rows, None] == classes
+        positive = same & (rows[:, None] != every)
+        nearest = np.where(positive, far, np.inf).min(axis=1, keepdims=True)
+        num_nearer = ((far <= nearest + slack) & ~same).sum(axis=1)
+        found.append(num_nearer[positive.any(axis=1)])
+    return np.concatenate(found)
+
+
+def _check_k(k: int) -> None:
+    if not isinstance(k, int | np.integer) or k < 1:
+        raise ValueError(f"`k` must be a whole number, 1 or more. Received: k={k!r}")

@@ -1,0 +1,168 @@
+"""Verification: are two rows of one class? Told by their distance, at every threshold."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from stayfinite.metrics.embeddings import check_distance, checked, unit_rows
+
+# Pairs whose vectors are subtracted at a time.
+BLOCK = 2**15
+
+
+@dataclass(frozen=True)
+class VerificationCurve:
+    """Which share of pairs is accepted as one class, at each threshold of the distance.
+
+    A pair is accepted if its distance is at most the threshold. The first threshold, -1, accepts no
+    pair and the last accepts all. Points between two others on a level or upright line are left
+    out.
+    """
+
+    thresholds: np.ndarray  # float64, ascending
+    false_accept_rates: np.ndarray  # of the pairs of two classes, float64 of the same shape
+    true_accept_rates: np.ndarray  # of the pairs of one class
+    num_same: int  # pairs of one class that were looked at
+    num_different: int  # the same of two classes
+
+    @property
+    def auc(self) -> float:
+        """Area under the curve: how likely a pair of one class is nearer than one of two."""
+        return float(np.trapezoid(self.true_accept_rates, self.false_accept_rates))
+
+    @property
+    def equal_error_rate(self) -> float:
+        """The rate at which as many pairs of two classes are accepted as of one are not."""
+        excess = self.false_accept_rates + self.true_accept_rates - 1.0
+        after = int(np.argmax(excess >= 0))
+        before = after - 1
+        part = -excess[before] / (excess[after] - excess[before])
+        low, high = self.false_accept_rates[[before, after]]
+        return float(low + part * (high - low))
+
+    def true_accept_at(self, false_accept_rate: float) -> float:
+        """The largest true accept rate of a threshold that accepts no more false pairs than this.
+
+        Raises:
+            ValueError: If the rate is not from 0 to 1.
+        """
+        if not 0 <= false_accept_rate <= 1:
+            raise ValueError(
+                "`false_accept_rate` must be from 0 to 1. Received: "
+                f"false_accept_rate={false_accept_rate}"
+            )
+        allowed = self.true_accept_rates[self.false_accept_rates <= false_accept_rate]
+        return float(allowed.max())
+
+
+def verification_curve(
+    embeddings: Any,
+    labels: Any,
+    distance: str = "cosine",
+    max_pairs: int = 1_000_000,
+    seed: int = 0,
+) -> VerificationCurve:
+    """How well the distance of two embeddings tells whether they are of one class.
+
+    Pairs at the same distance are accepted together, so an embedding that gives all images the same
+    vector has the area 0.5 and the equal error rate 0.5.
+
+    Args:
+        embeddings: Vectors of shape `(rows, dim)`.
+        labels: Their classes, of shape `(rows,)` or `(rows, 1)`.
+        distance: `"cosine"`, `"euclidean"` or `"squared_euclidean"`.
+        max_pairs: Of one class, and of two classes, at most so many pairs are looked at. If there
+            are more, that many are drawn evenly, with repetition.
+        seed: Of that draw.
+
+    Raises:
+        ValueError: If an embedding is not finite, a shape does not fit, or there is no pair of one
+            class or none of two.
+
+    Example:
+
+    >>> curve = stayfinite.metrics.verification_curve([[0.0], [0.1], [1.0]], [0, 0, 1], "euclidean")
+    >>> curve.auc, curve.equal_error_rate
+    (1.0, 0.0)
+    """
+    check_distance(distance)
+    if max_pairs < 1:
+        raise ValueError(f"`max_pairs` must be 1 or more. Received: max_pairs={max_pairs}")
+    vectors, classes = checked(embeddings, labels)
+    order = np.argsort(classes, kind="stable")
+    _, count = np.unique(classes, return_counts=True)
+    if len(count) < 2 or count.max() < 2:
+        raise ValueError(
+            "`labels` must have two classes at least, and one of them two rows. Received: "
+            f"{len(classes)} rows of {len(count)} classes"
+        )
+    if distance == "cosine":
+        vectors = unit_rows(vectors)
+    random = np.random.default_rng(seed)
+    same = _same_pairs(count, max_pairs, random)
+    different = _different_pairs(count, max_pairs, random)
+    return _curve(*(_distances(vectors[order], pairs, distance) for pairs in (same, different)))
+
+
+def _same_pairs(count: np.ndarray, limit: int, random: np.random.Generator) -> np.ndarray:
+    """Places of two rows of one class among rows sorted by class, `(pairs, 2)`."""
+    start = np.cumsum(count) - count
+    sizes = count * (count - 1) // 2
+    if sizes.sum() <= limit:
+        found = [s + np.stack(np.triu_indices(n, 1)) for s, n in zip(start, count, strict=True)]
+        return np.concatenate(found, axis=1).T
+    label = random.choice(len(count), limit, p=sizes / sizes.sum())
+    first = random.integers(0, count[label])
+    second = (first + random.integers(1, count[label])) % count[label]
+    return np.stack([start[label] + first, start[label] + second], axis=1)
+
+
+def _different_pairs(count: np.ndarray, limit: int, random: np.random.Generator) -> np.ndarray:
+    """The same of two rows of two classes."""
+    start, num_rows = np.cumsum(count) - count, int(count.sum())
+    end = (start + count).repeat(count)  # of the class of each row
+    if (num_rows - end).sum() <= limit:
+        later = [np.arange(end[row], num_rows) for row in range(num_rows)]
+        first = np.arange(num_rows).repeat(num_rows - end)
+        return np.stack([first, np.concatenate(later)], axis=1)
+    others = (num_rows - count).repeat(count)
+    row = random.choice(num_rows, limit, p=others / others.sum())
+    other = random.integers(0, others[row])
+    begin = start.repeat(count)[row]
+    return np.stack([row, np.where(other < begin, other, other + end[row] - begin)], axis=1)
+
+
+def _distances(vectors: np.ndarray, pairs: np.ndarray, distance: str) -> np.ndarray:
+    """Distance of each pair; from the two vectors alone, so that equal pairs have equal ones."""
+    found = np.empty(len(pairs))
+    for begin in range(0, len(pairs), BLOCK):
+        a, b = (vectors[pairs[begin : begin + BLOCK, side]] for side in (0, 1))
+        if distance == "cosine":
+            block = np.maximum(1.0 - (a * b).sum(axis=1), 0.0)
+        else:
+            block = np.square(a - b).sum(axis=1)
+        found[begin : begin + BLOCK] = block
+    return np.sqrt(found) if distance == "euclidean" else found
+
+
+def _curve(same: np.ndarray, different: np.ndarray) -> VerificationCurve:
+    thresholds = np.unique(np.concatenate([same, different]))
+    accepted = [
+        np.concatenate([[0], np.searchsorted(np.sort(each), thresholds, side="right")])
+        for each in (same, different)
+    ]
+    kept = _corners(*accepted)
+    true, false = accepted[0][kept] / len(same), accepted[1][kept] / len(different)
+    thresholds = np.concatenate([[-1.0], thresholds])[kept]
+    return VerificationCurve(thresholds, false, true, len(same), len(different))
+
+
+def _corners(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Which points of a curve are its ends, or not on a level or upright line."""
+    kept = np.ones(len(x), bool)
+    still_x, still_y = np.diff(x) == 0, np.diff(y) == 0
+    kept[1:-1] = ~((still_x[1:] & still_x[:-1]) | (still_y[1:] & still_y[:-1]))
+    return kept
