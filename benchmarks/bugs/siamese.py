@@ -35,7 +35,7 @@ def build(run_eagerly=False):
     embedding = keras.Model(resnet.input, layers.Lambda(l2_normalize)(x))
     images = [keras.Input((112, 112, 3)) for _ in range(3)]
     vectors = embedding(layers.Concatenate(axis=0)(images))
-    network = keras.Model(images, layers.Lambda(triplet_loss)(vectors))
+    network = keras.Model(images, layers.Lambda(triplet_loss, output_shape=(1,))(vectors))
     network.compile(keras.optimizers.Adam(1e-4), loss=identity_loss, run_eagerly=run_eagerly)
     return network
 
