@@ -1,1 +1,66 @@
-"""Clips from videos and triplets from images, as `keras.utils.PyDataset`."""
+"""Clips from videos and triplets from images, as `keras.utils.PyDataset`.
+
+Importing this package imports neither PyAV nor Pillow: every name below is loaded when it is first
+used, so that images can be read without PyAV and videos without Pillow.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from stayfinite.data.clips import ClipDataset
+    from stayfinite.data.inspection import VideoInfo, inspect_video, inspect_videos
+    from stayfinite.data.items import (
+        Item,
+        Items,
+        Problem,
+        read_items,
+        split_classes,
+        split_files,
+    )
+    from stayfinite.data.videos import VideoError, read_frames
+
+__all__ = [
+    "ClipDataset",
+    "Item",
+    "Items",
+    "Problem",
+    "VideoError",
+    "VideoInfo",
+    "inspect_video",
+    "inspect_videos",
+    "read_frames",
+    "read_items",
+    "split_classes",
+    "split_files",
+]
+
+_HOME = {
+    "ClipDataset": "stayfinite.data.clips",
+    "Item": "stayfinite.data.items",
+    "Items": "stayfinite.data.items",
+    "Problem": "stayfinite.data.items",
+    "VideoError": "stayfinite.data.videos",
+    "VideoInfo": "stayfinite.data.inspection",
+    "inspect_video": "stayfinite.data.inspection",
+    "inspect_videos": "stayfinite.data.inspection",
+    "read_frames": "stayfinite.data.videos",
+    "read_items": "stayfinite.data.items",
+    "split_classes": "stayfinite.data.items",
+    "split_files": "stayfinite.data.items",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOME[name]), name)
+    # Kept here, so that the second look-up is an ordinary attribute.
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,263 @@
+"""Clips from video files for `fit`: frames of a moment, cut out, with the class of the file."""
+
+from __future__ import annotations
+
+import math
+import os
+import warnings
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from stayfinite.data.cuts import Cut, span
+from stayfinite.data.inspection import WAYS, VideoInfo, inspect_videos
+from stayfinite.data.items import Items, Problem, read_items
+from stayfinite.data.normalization import Normalization, Normalize
+from stayfinite.data.seeded import SeededDataset
+from stayfinite.data.videos import SUFFIXES, VideoError, read_frames
+from stayfinite.errors import UsageError
+
+PROBLEMS = ("leave out", "raise")
+LABELS = ("int", "one_hot")
+_NUM_TOLD = 3
+# Keeps the draws of the order apart from those of the clips.
+_ORDER, _CUT = 0, 1
+
+
+class ClipDataset(SeededDataset):
+    """One clip of each video, in batches.
+
+    While training, a clip is cut at a random moment and place and mirrored by chance; otherwise in
+    the middle. What is drawn depends on nothing but `seed`, the epoch and the video, so it is the
+    same for any number of workers. The last batch has the clips that are left and no others.
+
+    Args:
+        source: A folder with one sub-folder a class, a CSV list of `path` and `label`, or `Items`,
+            such as a part of `split_files`.
+        clip_length: Frames of a clip.
+        frame_stride: Every how many frames of the video one is taken.
+        size: Side of the clips in pixels, or `(height, width)`.
+        resize: The shorter side of the frames before they are cut to `size`; `None` makes them
+            `size` directly, whatever their shape.
+        batch_size: Clips a batch.
+        training: Whether moment, place and mirroring are drawn.
+        shuffle: Whether each epoch has another order; `None` does so while training.
+        flip: Whether clips may be mirrored, left to right, while training.
+        normalize: `"unit"`, `"clip"`, a pair `(mean, std)` or `None`; see `Normalization`.
+        labels: `"int"` for int32 numbers of the classes, `"one_hot"` for float32 rows.
+        loop_short: Whether a video that is too short begins again at its end; otherwise it is a
+            problem.
+        problems: What becomes of a video that cannot be used: `"leave out"` or `"raise"`. It holds
+            also for one that goes bad during the training, which is warned of once. In worker
+            processes, only the warning tells of that.
+        inspect: `"decode"` decodes every video once beforehand. `"header"` looks at the first frame
+            and the packets of each; what it cannot see comes up during the training.
+        seed: A whole number, 0 or more.
+        num_threads: For the videos of a batch; `None` for one a processor, but one where
+            `workers` already work side by side.
+        workers: As of `keras.utils.PyDataset`, with `use_multiprocessing` and `max_queue_size`.
+
+    Raises:
+        UsageError: If no video can be used, or one cannot and `problems` is `"raise"`.
+        ValueError: If an argument is none of the above.
+
+    Example:
+
+    >>> clips = stayfinite.data.ClipDataset("videos", clip_length=16, size=112, batch_size=8)
+    >>> x, y = clips[0]
+    >>> x.shape, y.shape
+    ((8, 16, 112, 112, 3), (8,))
+    >>> model.fit(clips, epochs=10)
+    """
+
+    def __init__(
+        self,
+        source: Items | str | Path,
+        clip_length: int = 16,
+        frame_stride: int = 1,
+        size: int | tuple[int, int] = 112,
+        resize: int | None = 128,
+        batch_size: int = 8,
+        *,
+        training: bool = True,
+        shuffle: bool | None = None,
+        flip: bool = True,
+        normalize: Normalize = "unit",
+        labels: str = "int",
+        loop_short: bool = False,
+        problems: str = "leave out",
+        inspect: str = "decode",
+        seed: int = 0,
+        num_threads: int | None = None,
+        **workers: Any,
+    ) -> None:
+        self.shuffle = training if shuffle is None else shuffle
+        super().__init__(seed, not (training or self.shuffle), **workers)
+        self.clip_length = _at_least_1("clip_length", clip_length)
+        self.frame_stride = _at_least_1("frame_stride", frame_stride)
+        self.batch_size = _at_least_1("batch_size", batch_size)
+        self.num_threads = None if num_threads is None else _at_least_1("num_threads", num_threads)
+        self.size = _height_and_width(size)
+        self.resize = None if resize is None else _at_least_1("resize", resize)
+        if resize is not None and max(self.size) > resize:
+            raise ValueError(
+                f"`size` must fit into frames whose shorter side is `resize`. Received: "
+                f"size={size}, resize={resize}"
+            )
+        self.training = training
+        self.flip = flip
+        self.labels = _one_of("labels", labels, LABELS)
+        self._normalization = Normalization(normalize)
+        self._is_strict = _one_of("problems", problems, PROBLEMS) == "raise"
+        min_frames = 1 if loop_short else span(clip_length, frame_stride)
+        self._take(source, min_frames, _one_of("inspect", inspect, WAYS))
+
+    def _take(self, source: Items | str | Path, min_frames: int, how: str) -> None:
+        items = source if isinstance(source, Items) else read_items(source, SUFFIXES)
+        found, problems = inspect_videos([item.path for item in items.items], min_frames, how)
+        items = items.without(problems)
+        if items.problems and self._is_strict:
+            raise UsageError(
+                f"{_told(items.problems)}; repair or remove them, or leave them out with "
+                "problems='leave out'"
+            )
+        if not items.items:
+            raise UsageError(f"expected videos; none can be used: {_told(items.problems)}")
+        self.classes = items.classes
+        self._found_before = items.problems
+        self._found_since: dict[Path, Problem] = {}
+        self._videos: tuple[VideoInfo, ...] = tuple(found[item.path] for item in items.items)
+        self._numbers = items.labels.astype("int32")
+        self._order: tuple[int, np.ndarray] = (-1, self._numbers)
+
+    @property
+    def num_clips(self) -> int:
+        """Clips an epoch: the videos that could be used in the beginning."""
+        return len(self._videos)
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """The files that are not used, and why."""
+        return self._found_before + tuple(self._found_since.values())
+
+    def __len__(self) -> int:
+        return math.ceil(self.num_clips / self.batch_size)
+
+    def __getitem__(self, batch_index: int) -> tuple[np.ndarray, np.ndarray]:
+        """A batch.
+
+        Returns:
+            Clips, float32 of shape `(rows, clip_length, height, width, 3)`, and labels: int32 of
+            shape `(rows,)` or float32 of shape `(rows, number of classes)`.
+
+        Raises:
+            UsageError: If a video cannot be decoded any more and `problems` is `"raise"`, or no
+                video of the batch can.
+        """
+        videos = self._rows(batch_index)
+        clips = self._clips(videos)
+        rows = [n for n, clip in zip(videos, clips, strict=True) if clip is not None]
+        if not rows:
+            raise UsageError(
+                f"expected videos in batch {batch_index}; none can be used any more: "
+                f"{_told(tuple(self._found_since.values()))}"
+            )
+        labels = self._numbers[rows]
+        if self.labels == "one_hot":
+            labels = np.eye(len(self.classes), dtype="float32")[labels]
+        return np.stack([clip for clip in clips if clip is not None]), labels
+
+    def files_of(self, batch_index: int) -> list[Path]:
+        """The file of each row of a batch of this epoch."""
+        return [self._videos[n].path for n in self._rows(batch_index)]
+
+    def _rows(self, batch_index: int) -> list[int]:
+        """Which videos a batch has; those that went bad are no longer among them."""
+        start = self._checked_index(batch_index) * self.batch_size
+        chosen = self._epoch_order()[start : start + self.batch_size].tolist()
+        return [n for n in chosen if self._videos[n].path not in self._found_since]
+
+    def _epoch_order(self) -> np.ndarray:
+        epoch = self._drawn_epoch()
+        known, order = self._order
+        if known != epoch:
+            order = np.arange(self.num_clips)
+            if self.shuffle:
+                order = self._random(_ORDER).permutation(order)
+            self._order = epoch, order
+        return order
+
+    def _clips(self, videos: Sequence[int]) -> list[np.ndarray | None]:
+        num_threads = self._threads()
+        if min(num_threads, len(videos)) < 2:
+            return [self._clip(n, num_threads) for n in videos]
+        # Whole videos side by side, since a decoder alone makes little of several threads.
+        with ThreadPoolExecutor(min(num_threads, len(videos))) as pool:
+            share = max(1, num_threads // len(videos))
+            return list(pool.map(lambda n: self._clip(n, share), videos))
+
+    def _threads(self) -> int:
+        if self.num_threads is not None:
+            return self.num_threads
+        if self.workers > 1 or self.use_multiprocessing:
+            return 1
+        if hasattr(os, "sched_getaffinity"):  # the processors that a container leaves to us
+            return len(os.sched_getaffinity(0))
+        return os.cpu_count() or 1
+
+    def _clip(self, number: int, num_threads: int) -> np.ndarray | None:
+        """One row, or None if its video went bad and may be left out."""
+        video, cut = self._videos[number], Cut()
+        if self.training:
+            cut = Cut.drawn(self._random(_CUT, number), self.flip)
+        frames = cut.frame_numbers(video.num_frames, self.clip_length, self.frame_stride)
+        try:
+            clip = read_frames(
+                video.path,
+                frames,
+                resize=self.size if self.resize is None else self.resize,
+                key_frames=video.key_frames,
+                num_threads=num_threads,
+            )
+        except VideoError as error:
+            self._went_bad(error)
+            return None
+        return self._normalization(cut.window(clip, *self.size))
+
+    def _went_bad(self, error: VideoError) -> None:
+        problem = error.problem
+        if self._is_strict:
+            raise UsageError(f"a video went bad since it was looked at: {problem}") from error
+        # Two batches may come upon it at once; only the first tells.
+        if self._found_since.setdefault(problem.path, problem) is problem:
+            warnings.warn(f"a video is left out from now on: {problem}", stacklevel=2)
+
+
+def _told(problems: tuple[Problem, ...]) -> str:
+    """A line with the number of problems and the first of them."""
+    if not problems:
+        return "there is none"
+    more = len(problems) - _NUM_TOLD
+    reasons = "; ".join(str(problem) for problem in problems[:_NUM_TOLD])
+    files = "1 file cannot" if len(problems) == 1 else f"{len(problems)} files cannot"
+    return f"{files} be used: {reasons}" + (f"; and {more} more" if more > 0 else "")
+
+
+def _at_least_1(name: str, value: int) -> int:
+    if not isinstance(value, int) or value < 1:
+        raise ValueError(f"`{name}` must be a whole number, 1 or more. Received: {name}={value!r}")
+    return value
+
+
+def _height_and_width(size: int | tuple[int, int]) -> tuple[int, int]:
+    height, width = (size, size) if isinstance(size, int) else size
+    return _at_least_1("size", height), _at_least_1("size", width)
+
+
+def _one_of(name: str, value: str, values: tuple[str, ...]) -> str:
+    if value not in values:
+        raise ValueError(f"`{name}` must be one of {values}. Received: {name}={value!r}")
+    return value

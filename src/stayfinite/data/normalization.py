@@ -1,0 +1,69 @@
+"""From uint8 clips to float32, in ways that never divide by zero."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+Normalize = str | None | tuple[float | Sequence[float], float | Sequence[float]]
+
+
+class Normalization:
+    """One way to make float32 of a uint8 clip.
+
+    Args:
+        how: `"unit"`: values from 0 to 1. `"clip"`: mean 0 and standard deviation 1 over the clip;
+            the divisor is at least 1 / sqrt(number of values), as in
+            `tf.image.per_image_standardization`, so a clip of one colour becomes 0. A pair
+            `(mean, std)`, each one number or one a channel: of values from 0 to 1, the mean is
+            subtracted and the rest divided by the standard deviation. `None`: 0 to 255.
+
+    Raises:
+        ValueError: If `how` is none of these, a number is not finite, or a `std` is not above 0.
+    """
+
+    def __init__(self, how: Normalize) -> None:
+        self._is_by_clip = how == "clip"
+        self._scale, self._offset = np.float32(1), np.float32(0)
+        if how == "unit":
+            self._scale = np.float32(1 / 255)
+        elif how is not None and not self._is_by_clip:
+            mean, std = _mean_and_std(how)
+            self._scale = (1 / (255 * std)).astype("float32")
+            self._offset = (-mean / std).astype("float32")
+
+    def __call__(self, clip: np.ndarray) -> np.ndarray:
+        """The clip, uint8 of shape `(..., 3)`, as a new float32 array."""
+        if self._is_by_clip:
+            return _standardized(clip)
+        values = np.multiply(clip, self._scale, dtype="float32")
+        if self._offset.any():
+            values += self._offset
+        return values
+
+
+def _standardized(clip: np.ndarray) -> np.ndarray:
+    # From the counts of the 256 values mean and deviation are exact: a clip of one colour has 0.
+    counts = np.bincount(clip.ravel(), minlength=256)
+    values = np.arange(256, dtype="float64")
+    mean = counts @ values / clip.size
+    deviation = math.sqrt(counts @ (values - mean) ** 2 / clip.size)
+    divisor = max(deviation, 1 / math.sqrt(clip.size))
+    table = ((values - mean) / divisor).astype("float32")
+    return np.take(table, clip)
+
+
+def _mean_and_std(how: object) -> tuple[np.ndarray, np.ndarray]:
+    said = f"Received: normalize={how!r}"
+    if isinstance(how, str) or not isinstance(how, Sequence) or len(how) != 2:
+        raise ValueError(f"`normalize` must be 'unit', 'clip', (mean, std) or None. {said}")
+    mean, std = (np.asarray(part, "float64") for part in how)
+    if mean.shape not in ((), (3,)) or std.shape not in ((), (3,)):
+        raise ValueError(f"`normalize` must have one number or one a channel in each part. {said}")
+    if not (np.isfinite(mean).all() and np.isfinite(std).all() and (std > 0).all()):
+        raise ValueError(
+            f"`normalize` must be finite, with standard deviations above 0, which divide. {said}"
+        )
+    return mean, std

@@ -1,0 +1,229 @@
+"""Frames of a video file by their numbers, upright and resized, as arrays.
+
+Decoded with PyAV, which is silent by itself: FFmpeg's messages are thrown away unless a program
+asks for them with `av.logging.set_level`, so nothing is changed here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from stayfinite.data.items import Problem
+from stayfinite.errors import UsageError
+
+try:
+    import av
+    from av.video.reformatter import VideoReformatter
+except ImportError as error:
+    raise UsageError("decoding videos needs PyAV: pip install 'stayfinite[media]'") from error
+
+SUFFIXES = frozenset({".avi", ".m4v", ".mkv", ".mov", ".mp4", ".webm"})
+
+# A file of a stranger may be a playlist under another name; it must not reach out.
+_OPTIONS: dict[str, Any] = {"container_options": {"protocol_whitelist": "file"}}
+# Titles that are not UTF-8 are no reason to refuse a video. PyAV 19 reads them without this.
+if int(av.__version__.partition(".")[0]) < 19:
+    _OPTIONS["metadata_errors"] = "replace"
+# libswscale ends the whole process when it is given one of these.
+_DEADLY_FORMATS = {"yaf32be", "yaf32le"}
+
+
+class VideoError(UsageError):
+    """A video cannot be decoded; `problem` says which and why."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem)
+        self.problem = problem
+
+
+class KeyFrame(NamedTuple):
+    """A frame from which decoding can begin; `time` is in units of the stream's time base."""
+
+    number: int
+    time: int
+
+
+class _Missed(Exception):
+    """After a seek the key frame that was asked for did not come."""
+
+
+def read_frames(
+    path: Path,
+    numbers: Sequence[int],
+    *,
+    resize: int | tuple[int, int] | None = None,
+    key_frames: Sequence[KeyFrame] = (),
+    num_threads: int = 1,
+) -> np.ndarray:
+    """These frames of a video, in this order. Decoding ends with the last one that is needed.
+
+    Args:
+        path: The file.
+        numbers: Of the frames as they are shown, from 0; also repeated, as often as wanted.
+        resize: The shorter side in pixels, the ratio of the sides is kept; or `(height, width)`;
+            `None` keeps the size.
+        key_frames: As `inspect_video` finds them. Decoding begins at the last one before the frames
+            where the file lets it, and else with the first frame; the frames are the same.
+        num_threads: Of the decoder.
+
+    Returns:
+        uint8 of shape `(len(numbers), height, width, 3)`: red, green, blue, turned as the file
+        says it is to be shown.
+
+    Raises:
+        VideoError: If the file cannot be opened, has fewer frames, one of these is damaged, or
+            their size changes.
+    """
+    path, wanted = Path(path), frozenset(numbers)
+    before = [key for key in key_frames if 0 < key.number <= min(wanted)]
+    if before:
+        try:
+            found = _decode(path, wanted, resize, before[-1], num_threads)
+            return np.stack([found[number] for number in numbers])
+        except (_Missed, VideoError):
+            pass  # what is wrong then, if anything, shows when it is decoded from its beginning
+    found = _decode(path, wanted, resize, None, num_threads)
+    return np.stack([found[number] for number in numbers])
+
+
+def _decode(
+    path: Path,
+    wanted: frozenset[int],
+    resize: int | tuple[int, int] | None,
+    start: KeyFrame | None,
+    num_threads: int,
+) -> dict[int, np.ndarray]:
+    found: dict[int, np.ndarray] = {}
+    last, number = max(wanted), -1
+    with open_video(path, num_threads) as (container, stream):
+        pictures = Pictures(path, resize)
+        for number, frame in _numbered(container, stream, start):
+            if number in wanted:
+                found[number] = pictures.of(frame)
+            if number == last:
+                return found
+    raise VideoError(Problem(path, f"frame {last} is wanted, but it has only {number + 1} frames"))
+
+
+def _numbered(container: Any, stream: Any, start: KeyFrame | None) -> Iterator[tuple[int, Any]]:
+    """The frames from `start` on with their numbers."""
+    frames = decoded_frames(container, stream)
+    if start is None:
+        yield from enumerate(frames)
+        return
+    container.seek(start.time, stream=stream)
+    # Frames of an open group of pictures come before its key frame, and may lack what they need.
+    for first in frames:
+        if first.pts is None or first.pts > start.time:
+            raise _Missed
+        if first.pts == start.time:
+            yield start.number, first
+            yield from enumerate(frames, start.number + 1)
+            return
+    raise _Missed
+
+
+def decoded_frames(container: Any, stream: Any) -> Iterator[Any]:
+    """The frames of a stream, until the file ends."""
+    for packet in container.demux(stream):
+        # An empty packet means "the same again" in AVI, and would end the decoding in PyAV.
+        if packet.size:
+            yield from stream.decode(packet)
+    yield from stream.decode(None)
+
+
+@contextmanager
+def open_video(path: Path, num_threads: int = 1) -> Iterator[tuple[Any, Any]]:
+    """The container and the first video stream of a file; errors of FFmpeg become `VideoError`."""
+    try:
+        with av.open(str(path.absolute()), "r", **_OPTIONS) as container:
+            stream = _video_stream(path, container)
+            stream.codec_context.thread_count = num_threads
+            stream.codec_context.thread_type = "AUTO" if num_threads > 1 else "SLICE"
+            yield container, stream
+    except av.FFmpegError as error:
+        raise VideoError(Problem(path, _reason(error))) from error
+
+
+def _video_stream(path: Path, container: Any) -> Any:
+    """The stream to decode; the cover picture of a song is none."""
+    cover = av.stream.Disposition.attached_pic
+    streams = [s for s in container.streams.video if not s.disposition & cover]
+    if not streams:
+        raise VideoError(Problem(path, "it has no video stream"))
+    if streams[0].codec_context is None:
+        raise VideoError(Problem(path, "there is no decoder here for its video stream"))
+    return streams[0]
+
+
+def _reason(error: av.FFmpegError) -> str:
+    if isinstance(error, av.FileNotFoundError):
+        return "there is no such file"
+    if isinstance(error, av.PermissionError):
+        return "no permission to read it"
+    return f"it cannot be read as a video: {error.strerror}"
+
+
+class Pictures:
+    """Frames of one file as upright RGB arrays of one size; see `read_frames` for `resize`.
+
+    The converter is kept from frame to frame: making one costs more than using it.
+    """
+
+    def __init__(self, path: Path, resize: int | tuple[int, int] | None) -> None:
+        self._path = path
+        self._resize = resize
+        self._converter = VideoReformatter()
+        self._size: tuple[int, int] | None = None
+
+    def of(self, frame: Any) -> np.ndarray:
+        """uint8 of shape `(height, width, 3)`.
+
+        Raises:
+            VideoError: If the frame is damaged, or cannot be converted, or has another size than
+                the one before.
+        """
+        if frame.is_corrupt:
+            raise VideoError(Problem(self._path, f"it is damaged at {frame.time or 0:.3f} s"))
+        self.check_size(frame)
+        num_turns = round(frame.rotation / 90)
+        height, width = _resized(frame.height, frame.width, self._resize, num_turns % 2 == 1)
+        rgb = self._converted(frame, height, width)
+        return np.rot90(rgb, num_turns) if num_turns % 4 else rgb
+
+    def check_size(self, frame: Any) -> None:
+        """Raise `VideoError` unless this frame has the size of the first."""
+        size = frame.width, frame.height
+        self._size = self._size or size
+        if size != self._size:
+            was, now = (" x ".join(map(str, one)) for one in (self._size, size))
+            reason = f"its frame size changes from {was} to {now} at {frame.time or 0:.3f} s"
+            raise VideoError(Problem(self._path, reason))
+
+    def _converted(self, frame: Any, height: int, width: int) -> np.ndarray:
+        name = frame.format.name
+        try:
+            if name not in _DEADLY_FORMATS:
+                rgb = self._converter.reformat(frame, width, height, "rgb24", threads=1)
+                array: np.ndarray = rgb.to_ndarray()
+                return array
+        except av.FFmpegError:
+            pass
+        raise VideoError(Problem(self._path, f"its pixel format {name} has no conversion to RGB"))
+
+
+def _resized(
+    height: int, width: int, resize: int | tuple[int, int] | None, is_lying: bool
+) -> tuple[int, int]:
+    """Height and width to convert to, before the frame is turned."""
+    if resize is None:
+        return height, width
+    if isinstance(resize, int):
+        shorter = min(height, width)
+        return round(height * resize / shorter), round(width * resize / shorter)
+    return (resize[1], resize[0]) if is_lying else resize
