@@ -83,8 +83,9 @@ def ResNet3D(
         x = build.top(x, classes, classifier_activation)
     elif pooling is not None:
         x = build.pooled(x, pooling)
-    source = inputs if input_tensor is None else keras.utils.get_source_inputs(input_tensor)
-    model = keras.Model(source, x, name=name)
+    source = [inputs] if input_tensor is None else keras.utils.get_source_inputs(input_tensor)
+    # A list of one would ask for lists of one in every call.
+    model = keras.Model(source[0] if len(source) == 1 else source, x, name=name)
     if weights is not None:
         _load(model, weights)
     return model

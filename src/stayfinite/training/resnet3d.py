@@ -12,6 +12,8 @@ import numpy as np
 
 import stayfinite
 from stayfinite.data.clips import ClipDataset
+from stayfinite.data.cuts import span
+from stayfinite.data.inspection import inspect_videos
 from stayfinite.data.items import Items, read_items, split_files
 from stayfinite.data.videos import SUFFIXES
 from stayfinite.errors import UsageError
@@ -123,11 +125,12 @@ def train(
 
 def datasets(settings: Settings, say: Callable[[str], None]) -> tuple[ClipDataset, ClipDataset]:
     """The clips to train on and those to validate on, of different files."""
-    items = read_items(settings.data, SUFFIXES)
-    if len(items.classes) < 2:
+    if settings.size > settings.resize:
         raise UsageError(
-            f"expected two classes or more in {settings.data}; received {list(items.classes)}"
+            f"expected a size of at most {settings.resize}, to which frames are resized before "
+            f"they are cropped; received {settings.size}"
         )
+    items = _usable(settings)
     parts = split_files(items, settings.validation, settings.seed)
     training, validation = (_clips(settings, part, part is parts[0]) for part in parts)
     problems = len(training.problems) + len(validation.problems)
@@ -137,6 +140,23 @@ def datasets(settings: Settings, say: Callable[[str], None]) -> tuple[ClipDatase
         + (" (problems.csv says why)" if problems else "")
     )
     return training, validation
+
+
+def _usable(settings: Settings) -> Items:
+    """The videos that can be used: known before they are split, so that no part loses any."""
+    items = read_items(settings.data, SUFFIXES)
+    paths = [item.path for item in items.items]
+    frames = span(settings.clip_length, settings.frame_stride)
+    items = items.without(inspect_videos(paths, frames, settings.inspect)[1])
+    if items.problems and settings.problems == "raise":
+        raise UsageError(f"{len(items.problems)} files cannot be used: {items.problems[0]}")
+    if len({item.label for item in items.items}) < 2:
+        reasons = f": {items.problems[0]}" if items.problems else ""
+        raise UsageError(
+            f"expected videos of two classes or more in {settings.data}; received {len(items)} "
+            f"that can be used, and {len(items.problems)} that cannot{reasons}"
+        )
+    return items
 
 
 def _clips(settings: Settings, items: Items, training: bool) -> ClipDataset:
@@ -153,7 +173,7 @@ def _clips(settings: Settings, items: Items, training: bool) -> ClipDataset:
         seed=settings.seed,
         labels="one_hot",
         problems=settings.problems,
-        inspect=settings.inspect,
+        inspect="header",
         workers=settings.workers,
     )
 

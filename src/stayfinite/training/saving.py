@@ -27,7 +27,7 @@ def save(model: Any, folder: Path, name: str = "model") -> dict[str, Path]:
     """
     # What a compiled model saves besides is an optimizer nobody needs to predict with, and perhaps
     # a loss or metric that plain Keras does not know.
-    bare = keras.Model(model.inputs, model.outputs, name=model.name)
+    bare = keras.Model(model.input, model.output, name=model.name)
     paths = {
         "model": folder / f"{name}.keras",
         "architecture": folder / f"{name}.architecture.json",
