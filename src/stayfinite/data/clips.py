@@ -59,6 +59,9 @@ class ClipDataset(SeededDataset):
         num_threads: For the videos of a batch; `None` for one a processor, but one where
             `workers` already work side by side.
         workers: As of `keras.utils.PyDataset`, with `use_multiprocessing` and `max_queue_size`.
+            Where there are workers and the model is not built yet, `fit` of Keras 3.15 begins with
+            batches left over from building it, so that epochs have some videos twice and others
+            not; `num_threads` needs no workers.
 
     Raises:
         UsageError: If no video can be used, or one cannot and `problems` is `"raise"`.

@@ -26,19 +26,19 @@ class Normalization:
 
     def __init__(self, how: Normalize) -> None:
         self._is_by_clip = how == "clip"
-        self._scale, self._offset = np.float32(1), np.float32(0)
-        if how == "unit":
-            self._scale = np.float32(1 / 255)
-        elif how is not None and not self._is_by_clip:
+        mean, std = np.array(0.0), np.array(1.0)
+        if how is None:
+            std = std / 255
+        elif how not in ("unit", "clip"):
             mean, std = _mean_and_std(how)
-            self._scale = (1 / (255 * std)).astype("float32")
-            self._offset = (-mean / std).astype("float32")
+        self._scale = (1 / (255 * std)).astype("float32")
+        self._offset = (-mean / std).astype("float32")
 
     def __call__(self, clip: np.ndarray) -> np.ndarray:
         """The clip, uint8 of shape `(..., 3)`, as a new float32 array."""
         if self._is_by_clip:
             return _standardized(clip)
-        values = np.multiply(clip, self._scale, dtype="float32")
+        values: np.ndarray = np.multiply(clip, self._scale, dtype="float32")
         if self._offset.any():
             values += self._offset
         return values
@@ -52,7 +52,8 @@ def _standardized(clip: np.ndarray) -> np.ndarray:
     deviation = math.sqrt(counts @ (values - mean) ** 2 / clip.size)
     divisor = max(deviation, 1 / math.sqrt(clip.size))
     table = ((values - mean) / divisor).astype("float32")
-    return np.take(table, clip)
+    standardized: np.ndarray = np.take(table, clip)
+    return standardized
 
 
 def _mean_and_std(how: object) -> tuple[np.ndarray, np.ndarray]:

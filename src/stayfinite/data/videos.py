@@ -155,7 +155,9 @@ def _video_stream(path: Path, container: Any) -> Any:
     cover = av.stream.Disposition.attached_pic
     streams = [s for s in container.streams.video if not s.disposition & cover]
     if not streams:
-        raise VideoError(Problem(path, "it has no video stream"))
+        # FFmpeg drops a stream of MP4 that has no frames.
+        reason = "it has no video stream" if len(container.streams) else "it has no frames"
+        raise VideoError(Problem(path, reason))
     if streams[0].codec_context is None:
         raise VideoError(Problem(path, "there is no decoder here for its video stream"))
     return streams[0]
@@ -166,6 +168,8 @@ def _reason(error: av.FFmpegError) -> str:
         return "there is no such file"
     if isinstance(error, av.PermissionError):
         return "no permission to read it"
+    if isinstance(error, av.EOFError):
+        return "it has no frames: the file ends before the first"
     return f"it cannot be read as a video: {error.strerror}"
 
 
