@@ -1,5 +1,6 @@
 """Real images on disk: the handwritten digits of scikit-learn, a folder a class."""
 
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -7,14 +8,17 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 
+digits = cache(load_digits)
+
+
 def digit(number):
     """One digit, 16 x 16 gray, uint8."""
-    return np.kron(load_digits().images[number] * 15.9375, np.ones((2, 2))).astype("uint8")
+    return np.kron(digits().images[number] * 15.9375, np.ones((2, 2))).astype("uint8")
 
 
 def write_digits(folder, sizes):
     """PNG files of digits: for each class as many as `sizes` says, `{class: number}`."""
-    labels = load_digits().target
+    labels = digits().target
     for label, size in sizes.items():
         part = Path(folder) / f"digit{label}"
         part.mkdir(parents=True)

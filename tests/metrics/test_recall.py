@@ -164,7 +164,7 @@ def test_it_is_counted_during_a_training(run_eagerly):
     ]
     found = model.evaluate(vectors, labels[:, None], batch_size=20, verbose=0, return_dict=True)
     assert found["recall_at_1"] == pytest.approx(mean_of(expected), rel=1e-5)
-    logs = model.fit(vectors, labels, batch_size=20, epochs=1, verbose=0).history
+    logs = model.fit(vectors, labels[:, None], batch_size=20, epochs=1, verbose=0).history
     assert 0 <= logs["recall_at_1"][0] <= 1
 
 

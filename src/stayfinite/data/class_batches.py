@@ -83,7 +83,8 @@ class ClassBatches(SeededDataset):
             )
         if batches_per_epoch is not None and batches_per_epoch < 1:
             raise ValueError(
-                f"`batches_per_epoch` must be 1 or more. Received: {batches_per_epoch}"
+                "`batches_per_epoch` must be 1 or more. Received: "
+                f"batches_per_epoch={batches_per_epoch}"
             )
         self._reader = ImageReader(size, fit, preprocess, cache_bytes)
         self.items = _without_lone(image_items(source))

@@ -51,7 +51,7 @@ def height_and_width(size: Size) -> tuple[int, int]:
     Raises:
         ValueError: If a number is not whole, or below 1.
     """
-    both = (size, size) if isinstance(size, int) else tuple(size)
+    both = tuple(size) if isinstance(size, tuple | list) else (size, size)
     if len(both) != 2 or not all(isinstance(n, int) and n >= 1 for n in both):
         raise ValueError(f"`size` must be a number or (height, width), 1 or more. Received: {size}")
     return both[0], both[1]

@@ -11,14 +11,15 @@ import numpy as np
 class SeededDataset(keras.utils.PyDataset):
     """The epoch of a data set, and random numbers from it: the same for any number of workers.
 
-    The epoch is counted when Keras ends a pass over the data. Before the first pass of a model
-    that is not built yet, `fit` of Keras 3.15 draws a batch to learn its shapes, and on JAX and
-    PyTorch ends that pass, too: training then starts with epoch 1. Where the number matters, as for
-    a training that is continued, set it:
+    The epoch is counted when Keras ends a pass over the data. On JAX and PyTorch the first `fit` of
+    Keras 3.15 makes a pass of its own to learn the shapes: it would train from epoch 1 on, and with
+    several workers begin with the batches that this pass had fetched. And it shuffles the order of
+    the batches once more, from Python's own `random`. For a training that is the same everywhere:
 
-        follow = keras.callbacks.LambdaCallback(
-            on_epoch_begin=lambda epoch, logs: setattr(dataset, "epoch", epoch)
-        )
+        model.test_on_batch(*dataset[0])  # now all shapes are known
+        model.reset_metrics()
+        dataset.epoch = 0  # or that with which a training goes on
+        model.fit(dataset, shuffle=False)
 
     Args:
         seed: A whole number, 0 or more.
