@@ -58,10 +58,8 @@ class ClipDataset(SeededDataset):
         seed: A whole number, 0 or more.
         num_threads: For the videos of a batch; `None` for one a processor, but one where
             `workers` already work side by side.
-        workers: As of `keras.utils.PyDataset`, with `use_multiprocessing` and `max_queue_size`.
-            Where there are workers and the model is not built yet, `fit` of Keras 3.15 begins with
-            batches left over from building it, so that epochs have some videos twice and others
-            not; `num_threads` needs no workers.
+        workers: As of `keras.utils.PyDataset`, with `use_multiprocessing` and `max_queue_size`;
+            `SeededDataset` says what to do before a `fit` with workers. `num_threads` needs none.
 
     Raises:
         UsageError: If no video can be used, or one cannot and `problems` is `"raise"`.
@@ -213,9 +211,7 @@ class ClipDataset(SeededDataset):
 
     def _clip(self, number: int, num_threads: int) -> np.ndarray | None:
         """One row, or None if its video went bad and may be left out."""
-        video, cut = self._videos[number], Cut()
-        if self.training:
-            cut = Cut.drawn(self._random(_CUT, number), self.flip)
+        video, cut = self._videos[number], self._cut(number)
         frames = cut.frame_numbers(video.num_frames, self.clip_length, self.frame_stride)
         try:
             clip = read_frames(
@@ -229,6 +225,11 @@ class ClipDataset(SeededDataset):
             self._went_bad(error)
             return None
         return self._normalization(cut.window(clip, *self.size))
+
+    def _cut(self, number: int) -> Cut:
+        if not self.training:
+            return Cut()
+        return Cut.drawn(self._random(_CUT, number), self.flip)
 
     def _went_bad(self, error: VideoError) -> None:
         problem = error.problem
