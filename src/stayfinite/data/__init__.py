@@ -10,7 +10,10 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from stayfinite.data.class_batches import ClassBatches
     from stayfinite.data.clips import ClipDataset
+    from stayfinite.data.image_batches import ImageBatches
+    from stayfinite.data.images import inspect_image, inspect_images, read_image
     from stayfinite.data.inspection import VideoInfo, inspect_video, inspect_videos
     from stayfinite.data.items import (
         Item,
@@ -20,33 +23,46 @@ if TYPE_CHECKING:
         split_classes,
         split_files,
     )
+    from stayfinite.data.triplets import TripletDataset
     from stayfinite.data.videos import VideoError, read_frames
 
 __all__ = [
+    "ClassBatches",
     "ClipDataset",
+    "ImageBatches",
     "Item",
     "Items",
     "Problem",
+    "TripletDataset",
     "VideoError",
     "VideoInfo",
+    "inspect_image",
+    "inspect_images",
     "inspect_video",
     "inspect_videos",
     "read_frames",
+    "read_image",
     "read_items",
     "split_classes",
     "split_files",
 ]
 
 _HOME = {
+    "ClassBatches": "stayfinite.data.class_batches",
     "ClipDataset": "stayfinite.data.clips",
+    "ImageBatches": "stayfinite.data.image_batches",
     "Item": "stayfinite.data.items",
     "Items": "stayfinite.data.items",
     "Problem": "stayfinite.data.items",
+    "TripletDataset": "stayfinite.data.triplets",
     "VideoError": "stayfinite.data.videos",
     "VideoInfo": "stayfinite.data.inspection",
+    "inspect_image": "stayfinite.data.images",
+    "inspect_images": "stayfinite.data.images",
     "inspect_video": "stayfinite.data.inspection",
     "inspect_videos": "stayfinite.data.inspection",
     "read_frames": "stayfinite.data.videos",
+    "read_image": "stayfinite.data.images",
     "read_items": "stayfinite.data.items",
     "split_classes": "stayfinite.data.items",
     "split_files": "stayfinite.data.items",

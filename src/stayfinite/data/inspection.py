@@ -47,6 +47,11 @@ def inspect_video(
 ) -> VideoInfo | Problem:
     """Look at a video file: what it has, or why it cannot be used.
 
+    A finished AVI, MP4, MOV, Matroska or WebM that is cut short is found by the lengths in it, unless
+    it is cut exactly between two fragments of an MP4. Wrong bytes within a frame are found as far as
+    its codec notices: MPEG-4 and PNG nearly always, H.264 and JPEG often, VP8, VP9, FFV1 and raw
+    video never.
+
     Args:
         path: The file.
         min_frames: With fewer frames it is too short.
@@ -54,11 +59,6 @@ def inspect_video(
             packets of the rest without decoding them: many times as fast, and blind to damage
             inside of a frame and to a change of the frame size.
         num_threads: Of the decoder.
-
-    A file that is cut short, or has a hole between its frames, is always found if it is an AVI,
-    MP4, MOV, Matroska or WebM that was finished. Wrong bytes within a frame are found as far as its
-    codec notices: MPEG-4 and PNG nearly always, H.264 and JPEG often, VP8, VP9, FFV1 and raw video
-    never.
 
     Returns:
         `VideoInfo`, with height and width as it is shown, or the `Problem`.
