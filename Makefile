@@ -31,18 +31,20 @@ types: .venv-test-jax/ready  ## Check types
 
 # What depends on the framework; the rest is the same on each, and runs on JAX. Two at a time, but
 # for what measures time or signals.
-ON_EACH = tests/backends tests/guard tests/incidents tests/models tests/losses
+ON_EACH = tests/backends tests/guard tests/incidents tests/models tests/losses tests/metrics tests/data
+# Whole trainings of a ResNet3D, on the backend that has no compiling to wait for.
+TRAININGS = tests/training tests/lab
 TWO_AT_A_TIME = -n 2 --dist worksteal
 
 test-tensorflow: .venv-test-tensorflow/ready  ## Run on TensorFlow what depends on the framework
 	KERAS_BACKEND=tensorflow .venv-test-tensorflow/bin/python -m pytest $(TWO_AT_A_TIME) $(ON_EACH)
 
 test-torch: .venv-test-torch/ready  ## Run on PyTorch what depends on the framework
-	KERAS_BACKEND=torch .venv-test-torch/bin/python -m pytest $(TWO_AT_A_TIME) $(ON_EACH)
+	KERAS_BACKEND=torch .venv-test-torch/bin/python -m pytest $(TWO_AT_A_TIME) $(ON_EACH) $(TRAININGS)
 
 test-jax: .venv-test-jax/ready  ## Run all tests on JAX
 	KERAS_BACKEND=jax .venv-test-jax/bin/python -m pytest $(TWO_AT_A_TIME) $(ON_EACH) tests/rules tests/repair
-	KERAS_BACKEND=jax .venv-test-jax/bin/python -m pytest $(addprefix --ignore=,$(ON_EACH) tests/rules tests/repair)
+	KERAS_BACKEND=jax .venv-test-jax/bin/python -m pytest $(addprefix --ignore=,$(ON_EACH) $(TRAININGS) tests/rules tests/repair)
 
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv

@@ -8,7 +8,8 @@ from stayfinite.training.saving import check_saved, save
 
 def build(units=3):
     keras.utils.set_random_seed(0)
-    return keras.Sequential([keras.Input((4,)), keras.layers.Dense(units)])
+    inputs = keras.Input((4,))
+    return keras.Model(inputs, keras.layers.Dense(units)(inputs))
 
 
 BATCH = np.ones((2, 4), "float32")

@@ -19,7 +19,7 @@ whole = keras.saving.load_model('out/model.keras')
 rebuilt = keras.models.model_from_json(Path('out/model.architecture.json').read_text())
 rebuilt.load_weights('out/model.weights.h5')
 clips = np.random.default_rng(0).random((2, 4, 16, 16, 3), 'float32')
-one, other = (np.asarray(model(clips)) for model in (whole, rebuilt))
+one, other = (model.predict_on_batch(clips) for model in (whole, rebuilt))
 assert np.array_equal(one, other) and np.isfinite(one).all() and one.shape == (2, 6)
 """
 

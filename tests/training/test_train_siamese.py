@@ -18,7 +18,7 @@ whole = keras.saving.load_model('out/encoder.keras')
 rebuilt = keras.models.model_from_json(Path('out/encoder.architecture.json').read_text())
 rebuilt.load_weights('out/encoder.weights.h5')
 images = np.random.default_rng(0).random((3, 32, 32, 3), 'float32') * 255
-one, other = (np.asarray(model(images)) for model in (whole, rebuilt))
+one, other = (model.predict_on_batch(images) for model in (whole, rebuilt))
 assert np.array_equal(one, other) and one.shape == (3, 16)
 np.testing.assert_allclose(np.linalg.norm(one, axis=-1), 1, rtol=1e-5)
 """
