@@ -8,7 +8,7 @@ import pytest
 from keras import ops
 
 import stayfinite.metrics.recall as recall
-from stayfinite.metrics import RecallAtK, recall_at_k
+from stayfinite.metrics import RecallAtK, recall_at_k, verification_curve
 
 DISTANCES = ["cosine", "euclidean", "squared_euclidean"]
 
@@ -86,6 +86,19 @@ def test_a_collapsed_embedding_has_recall_0(distance, value, num_rows):
     assert number(RecallAtK(3, distance)(labels, vectors)) == 0.0
 
 
+@pytest.mark.parametrize("distance", DISTANCES)
+def test_rounding_is_not_taken_for_a_distance(distance):
+    labels = np.arange(300) // 100
+    vectors = np.tile(np.linspace(0.3, 1, 37, dtype="float32"), (300, 1))
+    # The last bit depends on the class: a network that rounds by the place in the batch.
+    vectors[labels == 1] = np.nextafter(vectors[labels == 1], 2)
+    vectors[labels == 2] = np.nextafter(vectors[labels == 2], 0)
+    assert recall_at_k(vectors, labels, (1, 3), distance) == {1: 0.0, 3: 0.0}
+    assert number(RecallAtK(3, distance)(labels, vectors)) == 0.0
+    curve = verification_curve(vectors, labels, distance)
+    assert (curve.auc, curve.equal_error_rate) == (0.5, 0.5)
+
+
 def test_equal_images_of_one_class_are_found():
     vectors = np.array([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0], [0.0, 1.0]])
     assert recall_at_k(vectors, [0, 0, 1, 1], (1,)) == {1: 1.0}
@@ -102,7 +115,8 @@ def test_the_unit_does_not_matter(distance, scale):
 
 def test_a_far_origin_does_not_matter():
     labels, vectors = rows()
-    moved = vectors.astype("float64") + 1e6
+    vectors = vectors.astype("float64")
+    moved = vectors + 1e6
     assert recall_at_k(moved, labels, distance="euclidean") == recall_at_k(
         vectors, labels, distance="euclidean"
     )

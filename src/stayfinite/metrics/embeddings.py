@@ -45,6 +45,15 @@ def checked(embeddings: Any, labels: Any) -> tuple[np.ndarray, np.ndarray]:
     return vectors, classes
 
 
+def rounding(embeddings: Any) -> float:
+    """What the numbers of this dtype may be off by, for a number of size 1: 8 of its last digit.
+
+    Two images that a network cannot tell apart have vectors that differ by as much.
+    """
+    dtype = np.asarray(embeddings).dtype
+    return 8 * float(np.finfo(dtype if dtype.kind == "f" else "float64").eps)
+
+
 def unit_rows(vectors: np.ndarray) -> np.ndarray:
     """Rows of length 1; a row of zeros stays one, at a right angle to all others."""
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)

@@ -1,7 +1,8 @@
 """Recall at k: how often one of the k nearest neighbours of a row is of its class.
 
-Rows at the same distance count against it: the rows of other classes are taken to be nearer. So an
-embedding that gives every image the same vector has recall 0, not the luck of an order.
+Rows at the same distance, up to rounding, count against it: the rows of other classes are taken to
+be nearer. So an embedding that gives every image the same vector has recall 0, not the luck of an
+order.
 """
 
 from __future__ import annotations
@@ -13,14 +14,14 @@ import keras
 import numpy as np
 from keras import ops
 
-from stayfinite.losses.norms import Tensor, float_range
+from stayfinite.losses.norms import Tensor, float_range, l2_norm
 from stayfinite.losses.pairs import check_embeddings, flat_labels, pair_distances, pair_masks
-from stayfinite.metrics.embeddings import check_distance, checked, unit_rows
+from stayfinite.metrics.embeddings import check_distance, checked, rounding, unit_rows
 
 # Numbers of a block of distances; a few such blocks are alive at a time.
 BLOCK = 2**22
-# In units of the largest squared length: what float64 may round a distance by.
-ROUNDING = 1e-12
+# Distances in a batch that differ by less, for embeddings of length 1, are equal up to rounding.
+TIED = 1e-6
 
 
 @keras.saving.register_keras_serializable(package="stayfinite")
@@ -72,11 +73,14 @@ class RecallAtK(keras.metrics.Metric):
         y_pred = ops.stop_gradient(ops.convert_to_tensor(y_pred))
         check_embeddings(y_pred)
         positive, negative = pair_masks(flat_labels(y_true))
-        distances = pair_distances(y_pred, self.distance)
+        is_angle = self.distance == "cosine"
+        # The squares of distances have their order.
+        distances = pair_distances(y_pred, "cosine" if is_angle else "euclidean")
+        tied = TIED * (1.0 if is_angle else l2_norm(y_pred))
         beyond = ops.full_like(distances, float(float_range(distances).max))
         nearest = ops.min(ops.where(positive, distances, beyond), axis=1, keepdims=True)
-        # Not `distances <= nearest`, which a NaN would answer with no.
-        is_nearer = ops.logical_and(negative, ops.logical_not(distances > nearest))
+        # Not `distances <= nearest + tied`, which a NaN would answer with no.
+        is_nearer = ops.logical_and(negative, ops.logical_not(distances > nearest + tied))
         is_hit = ops.sum(ops.cast(is_nearer, "int32"), axis=1) < self.k
         weights = ops.cast(ops.any(positive, axis=1), self.dtype)
         if sample_weight is not None:
@@ -123,13 +127,15 @@ def recall_at_k(
         _check_k(k)
     check_distance(distance)
     vectors, classes = checked(embeddings, labels)
+    tied = rounding(embeddings)
     if distance == "cosine":
-        vectors = unit_rows(vectors)
+        ranks = _num_nearer(unit_rows(vectors), classes, tied, by_angle=True)
     else:
-        # The order of distances is that of their squares, and the same in any unit and place.
-        vectors = vectors - vectors.mean(axis=0)
-        vectors = vectors / (np.abs(vectors).max(initial=0.0) or 1.0)
-    ranks = _num_nearer(vectors, classes, by_angle=distance == "cosine")
+        # Rows far from the origin are rounded more; the order is that of the squares of distances.
+        tied = tied * np.linalg.norm(vectors, axis=1, keepdims=True)
+        centred = vectors - vectors.mean(axis=0)
+        unit = np.abs(centred).max(initial=0.0) or 1.0
+        ranks = _num_nearer(centred / unit, classes, tied / unit, by_angle=False)
     if not len(ranks):
         raise ValueError(
             "`labels` must have a class with two rows at least. Received: "
@@ -138,21 +144,28 @@ def recall_at_k(
     return {int(k): float((ranks < k).mean()) for k in ks}
 
 
-def _num_nearer(vectors: np.ndarray, classes: np.ndarray, by_angle: bool) -> np.ndarray:
-    """For each row with another of its class: how many of other classes are as near, or nearer."""
-    squares = np.zeros(len(vectors)) if by_angle else np.square(vectors).sum(axis=1)
-    slack = ROUNDING * max(1.0, squares.max(initial=0.0))
+def _num_nearer(
+    vectors: np.ndarray, classes: np.ndarray, tied: float | np.ndarray, by_angle: bool
+) -> np.ndarray:
+    """For each row with another of its class: how many of other classes are as near, or nearer.
+
+    `tied` is how much farther a row may be that counts as near; one number, or one a row.
+    """
+    squares = np.square(vectors).sum(axis=1)
+    tied = np.broadcast_to(tied, (len(vectors), 1))
     every = np.arange(len(vectors))
     size = max(1, BLOCK // max(1, len(vectors)))
     found = [np.zeros(0, "int64")]
     for begin in range(0, len(vectors), size):
         rows = every[begin : begin + size]
-        # Half the squared distance, or minus the cosine, but for a constant of the row.
-        far = 0.5 * squares - vectors[rows] @ vectors.T
+        far = -(vectors[rows] @ vectors.T)
+        if not by_angle:
+            # The product rounds short distances: 1e-7 of the size of the set are as good as 0.
+            far = np.sqrt(np.maximum(squares[rows, None] + squares + 2 * far, 1e-14))
         same = classes[rows, None] == classes
         positive = same & (rows[:, None] != every)
         nearest = np.where(positive, far, np.inf).min(axis=1, keepdims=True)
-        num_nearer = ((far <= nearest + slack) & ~same).sum(axis=1)
+        num_nearer = ((far <= nearest + tied[rows]) & ~same).sum(axis=1)
         found.append(num_nearer[positive.any(axis=1)])
     return np.concatenate(found)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from stayfinite.metrics.embeddings import check_distance, checked, unit_rows
+from stayfinite.metrics.embeddings import check_distance, checked, rounding, unit_rows
 
 # Pairs whose vectors are subtracted at a time.
 BLOCK = 2**15
@@ -67,8 +67,9 @@ def verification_curve(
 ) -> VerificationCurve:
     """How well the distance of two embeddings tells whether they are of one class.
 
-    Pairs at the same distance are accepted together, so an embedding that gives all images the same
-    vector has the area 0.5 and the equal error rate 0.5.
+    Pairs at the same distance are accepted together, and a distance within the rounding of the
+    embeddings is 0. So an embedding that gives all images the same vector has the area 0.5 and the
+    equal error rate 0.5.
 
     Args:
         embeddings: Vectors of shape `(rows, dim)`.
@@ -101,10 +102,11 @@ def verification_curve(
         )
     if distance == "cosine":
         vectors = unit_rows(vectors)
+    vectors, tied = vectors[order], rounding(embeddings)
     random = np.random.default_rng(seed)
     same = _same_pairs(count, max_pairs, random)
     different = _different_pairs(count, max_pairs, random)
-    return _curve(*(_distances(vectors[order], pairs, distance) for pairs in (same, different)))
+    return _curve(*(_distances(vectors, pairs, distance, tied) for pairs in (same, different)))
 
 
 def _same_pairs(count: np.ndarray, limit: int, random: np.random.Generator) -> np.ndarray:
@@ -135,17 +137,17 @@ def _different_pairs(count: np.ndarray, limit: int, random: np.random.Generator)
     return np.stack([row, np.where(other < begin, other, other + end[row] - begin)], axis=1)
 
 
-def _distances(vectors: np.ndarray, pairs: np.ndarray, distance: str) -> np.ndarray:
+def _distances(vectors: np.ndarray, pairs: np.ndarray, distance: str, tied: float) -> np.ndarray:
     """Distance of each pair; from the two vectors alone, so that equal pairs have equal ones."""
+    lengths = np.ones(len(vectors)) if distance == "cosine" else np.linalg.norm(vectors, axis=1)
     found = np.empty(len(pairs))
     for begin in range(0, len(pairs), BLOCK):
-        a, b = (vectors[pairs[begin : begin + BLOCK, side]] for side in (0, 1))
-        if distance == "cosine":
-            block = np.maximum(1.0 - (a * b).sum(axis=1), 0.0)
-        else:
-            block = np.square(a - b).sum(axis=1)
-        found[begin : begin + BLOCK] = block
-    return np.sqrt(found) if distance == "euclidean" else found
+        left, right = pairs[begin : begin + BLOCK].T
+        a, b = vectors[left], vectors[right]
+        far = 1.0 - (a * b).sum(axis=1) if distance == "cosine" else np.linalg.norm(a - b, axis=1)
+        far[far <= tied * lengths[left]] = 0.0
+        found[begin : begin + BLOCK] = far
+    return np.square(found) if distance == "squared_euclidean" else found
 
 
 def _curve(same: np.ndarray, different: np.ndarray) -> VerificationCurve:
