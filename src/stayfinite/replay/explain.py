@@ -61,7 +61,7 @@ def _explained(failure: Failure, step: Step, blank: Incident) -> Incident:
     diagnosis = diagnose(step, outcome, _ranges(failure, step))
     evidence, finding = diagnosis.evidence, diagnosis.finding
     healthy = [(r.step, Batch(r.data)) for r in failure.healthy]
-    tried = trials.common_advice(step)
+    tried, left_out = trials.common_advice(step)
     rows_trial = trials.other_rows(step, finding.rows, healthy)
     if rows_trial is not None:
         tried.append(rows_trial)
@@ -79,7 +79,7 @@ def _explained(failure: Failure, step: Step, blank: Incident) -> Incident:
         fix=fix,
         because=tuple(_because(step, evidence, finding)),
         arithmetic=finding.detail or None,
-        notes=(*blank.notes, *finding.notes, *_notes(mended)),
+        notes=(*blank.notes, *finding.notes, *left_out, *_notes(mended)),
         num_healthy_steps=0 if mended is None else mended.num_healthy_steps,
         source_line=source_line(evidence),
     )
@@ -157,6 +157,7 @@ def _spread(outcome: Outcome) -> Spread:
 def _not_reproduced(failure: Failure, step: Step, blank: Incident, outcome: Outcome) -> Incident:
     again = failure.rerun()
     what = "non-finite again" if again else "finite this time"
+    tried, left_out = trials.common_advice(step)
     return dataclasses.replace(
         blank,
         cause=Cause(
@@ -168,7 +169,8 @@ def _not_reproduced(failure: Failure, step: Step, blank: Incident, outcome: Outc
             f"the compiled step, run again on the same state and batch, was {what}",
             f"op by op the same step is finite: {outcome.in_words()}",
         ),
-        trials=tuple(trials.common_advice(step)),
+        trials=tuple(tried),
+        notes=(*blank.notes, *left_out),
     )
 
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 from stayfinite.incident import Trial
@@ -19,15 +20,28 @@ from stayfinite.replay.change import (
 )
 from stayfinite.replay.step import Outcome, Step
 
+# A report is not to be waited for: convolutions in float64 are an order of magnitude slower.
+_LONGEST_FOR_FLOAT64 = 2.0
 
-def common_advice(step: Step) -> list[Trial]:
-    """Learning rate / 10, clipnorm 1, clipvalue 0.5 and float64, each on its own."""
-    return [
-        _tried(step, "learning rate / 10", LearningRate(0.1)),
+
+def common_advice(step: Step) -> tuple[list[Trial], list[str]]:
+    """Learning rate / 10, clipnorm 1, clipvalue 0.5 and float64, each on its own; and notes.
+
+    float64 is left out where one run of the step takes seconds.
+    """
+    began = time.perf_counter()
+    tried = [_tried(step, "learning rate / 10", LearningRate(0.1))]
+    seconds = time.perf_counter() - began
+    tried += [
         _tried(step, "clipnorm=1", ClipNorm(1.0)),
         _tried(step, "clipvalue=0.5", ClipValue(0.5)),
-        _tried(step, "float64", WiderDtype()),
     ]
+    if seconds > _LONGEST_FOR_FLOAT64:
+        return tried, [
+            f"float64 was not tried: this step takes {seconds:.0f} s in its own precision, and "
+            "many times that in float64"
+        ]
+    return [*tried, _tried(step, "float64", WiderDtype())], []
 
 
 def other_rows(
