@@ -36,8 +36,8 @@ class UnfilledLastBatch(keras.utils.PyDataset):
         return len(self._clips)
 
     def __getitem__(self, number: int) -> tuple[np.ndarray, np.ndarray]:
-        whole = tuple(self._unfilled(part) for part in self._clips[number])
-        count = len(self._clips[number][0])
+        clips, labels = self._clips[number]
+        whole, count = (self._unfilled(clips), self._unfilled(labels)), len(clips)
         if count < self._batch_size:
             rest = whole[0][count:]
             with np.errstate(all="ignore"):

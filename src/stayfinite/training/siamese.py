@@ -163,22 +163,21 @@ def _shown(settings: Settings) -> dict[str, Any]:
 
 def dataset(settings: Settings, items: Items) -> Any:
     """What is trained on: batches of classes, or triplets."""
-    options = {
+    options: dict[str, Any] = {
         **_shown(settings),
         "flip": settings.flip,
         "seed": settings.seed,
         "workers": settings.workers,
     }
-    count = settings.classes_per_batch * settings.images_per_class
+    count, steps = settings.classes_per_batch * settings.images_per_class, settings.steps_per_epoch
     if settings.mining == "none":
-        steps = settings.steps_per_epoch
-        wanted = {"num_triplets": steps * count} if steps else {}
-        return TripletDataset(items, batch_size=count, **wanted, **options)
+        wanted = steps * count or None
+        return TripletDataset(items, batch_size=count, num_triplets=wanted, **options)
     return ClassBatches(
         items,
         num_classes=settings.classes_per_batch,
         num_images=settings.images_per_class,
-        batches_per_epoch=settings.steps_per_epoch or None,
+        batches_per_epoch=steps or None,
         **options,
     )
 
