@@ -19,7 +19,7 @@ from stayfinite.data.items import Items, Problem
 from stayfinite.errors import UsageError
 
 try:
-    from PIL import Image, ImageFile, ImageOps
+    from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
     from PIL.ExifTags import Base
 except ImportError as error:
     raise UsageError("reading images needs Pillow: pip install 'stayfinite[media]'") from error
@@ -131,7 +131,7 @@ def _decoded(
         raise _Refused("there is no such file") from error
     except PermissionError as error:
         raise _Refused("no permission to read it") from error
-    except Image.UnidentifiedImageError as error:
+    except UnidentifiedImageError as error:
         raise _Refused("it is not an image that Pillow can read") from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning, MemoryError) as error:
         raise _Refused(f"it is too large: {_line(error)}") from error
