@@ -39,7 +39,7 @@ def verification(curve: Any) -> Any:
     """True against false accept rate, over all thresholds of the distance of a pair."""
     figure = new_figure(5, 5)
     axes = figure.subplots()
-    axes.plot(curve.false_accept_rate, curve.true_accept_rate)
+    axes.plot(curve.false_accept_rates, curve.true_accept_rates)
     axes.plot([0, 1], [0, 1], color="0.7", linewidth=0.8)
     axes.set(
         title=f"area {curve.auc:.3f}, equal error rate {curve.equal_error_rate:.3f}",
