@@ -195,9 +195,10 @@ class ClipDataset(SeededDataset):
         num_threads = self._threads()
         if min(num_threads, len(videos)) < 2:
             return [self._clip(n, num_threads) for n in videos]
-        # Whole videos side by side, since a decoder alone makes little of several threads.
+        # Whole videos side by side, since a decoder makes little of many threads; but two for each,
+        # so that the last video of a batch does not leave a processor idle.
         with ThreadPoolExecutor(min(num_threads, len(videos))) as pool:
-            share = max(1, num_threads // len(videos))
+            share = max(2, num_threads // len(videos))
             return list(pool.map(lambda n: self._clip(n, share), videos))
 
     def _threads(self) -> int:

@@ -47,10 +47,10 @@ def inspect_video(
 ) -> VideoInfo | Problem:
     """Look at a video file: what it has, or why it cannot be used.
 
-    A finished AVI, MP4, MOV, Matroska or WebM that is cut short is found by the lengths in it, unless
-    it is cut exactly between two fragments of an MP4. Wrong bytes within a frame are found as far as
-    its codec notices: MPEG-4 and PNG nearly always, H.264 and JPEG often, VP8, VP9, FFV1 and raw
-    video never.
+    A finished AVI, MP4, MOV, Matroska or WebM that is cut short is found by the lengths in it,
+    unless it is cut exactly between two fragments of an MP4. Wrong bytes within a frame are found
+    as far as its codec notices: MPEG-4 and PNG nearly always, H.264 and JPEG often, VP8, VP9, FFV1
+    and raw video never.
 
     Args:
         path: The file.
