@@ -7,7 +7,6 @@ import numpy as np
 from PIL import Image
 from sklearn.datasets import load_digits
 
-
 digits = cache(load_digits)
 
 
