@@ -3,6 +3,8 @@
 import io
 import os
 import struct
+import subprocess
+import sys
 import zlib
 
 import numpy as np
@@ -313,3 +315,12 @@ def test_the_bad_files_of_a_set_are_left_out_by_name(tmp_path):
     assert len(items) == 6
     assert [problem.path.name for problem in items.problems] == ["aaa.png", "zzz.png"]
     assert items.labels.tolist() == [0, 0, 0, 1, 1, 1]
+
+
+def test_without_pillow_the_error_says_what_to_install():
+    code = "import sys; sys.modules['PIL'] = None; import stayfinite; stayfinite.data.read_image"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    last = done.stderr.strip().splitlines()[-1]
+    assert last == (
+        "stayfinite.errors.UsageError: reading images needs Pillow: pip install 'stayfinite[media]'"
+    )
