@@ -13,7 +13,7 @@ from stayfinite.data.images import FITS, Size, height_and_width, read_image
 
 Preprocess = Callable[[np.ndarray], Any]
 
-# 1,700 images of 224 x 224; reading one from memory takes a hundredth of decoding it.
+# 1,700 images of 224 x 224; from memory they come some 20 times as fast as from JPEG files.
 CACHE_BYTES = 256 * 2**20
 
 
