@@ -118,6 +118,7 @@ def train(
             initial_epoch=progress.epoch,
             epochs=settings.epochs,
             callbacks=[*variation.callbacks, *callbacks(settings, folder, progress, training)],
+            shuffle=False,  # the data do that by themselves, in the same order each time
             verbose=verbose,
         )
     return finish(model, validation, folder, progress, say)

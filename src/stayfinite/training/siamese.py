@@ -125,6 +125,7 @@ def train(
                 initial_epoch=progress.epoch,
                 epochs=phase.epochs,
                 callbacks=_callbacks(settings, folder, progress, judge, data, phase),
+                shuffle=False,  # the data do that by themselves, in the same order each time
                 verbose=verbose,
             )
     return _finish(_encoder(network), judge, folder, progress, say)
