@@ -117,3 +117,11 @@ def test_double_precision_stays_double(distance):
     a, b, _ = three_embeddings(scale=1e3)
     value = value_of(DISTANCES[distance], a, b, dtype="float64")
     assert np.allclose(value, REFERENCE[distance](a, b), rtol=1e-12)
+
+
+@pytest.mark.skipif(keras.backend.backend() == "jax", reason="JAX has no float64 by default")
+def test_float64_at_equal_rows():
+    x = np.full((2, 3), 1e-200)
+    for distance in (euclidean_distance, squared_euclidean_distance):
+        rows = ops.convert_to_numpy(distance(ops.convert_to_tensor(x), ops.convert_to_tensor(x)))
+        assert rows.dtype == "float64" and (rows == 0).all()

@@ -49,9 +49,20 @@ def _rescale(x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """
     exponent = 5 * int(float_range(x).maxexp) // 8
     largest = ops.stop_gradient(ops.max(ops.abs(x), axis=-1, keepdims=True))
-    scale = ops.clip(largest, 2.0**-exponent, 2.0**exponent)
+    scale = ops.clip(largest, _limit(x, -exponent), _limit(x, exponent))
     scaled = x / scale
     return largest, scale, scaled, ops.sum(ops.square(scaled), axis=-1, keepdims=True)
+
+
+def _limit(x: Tensor, exponent: int) -> Any:
+    """This power of 2 as a limit of `ops.clip` for values like `x`.
+
+    Keras 3.15 on PyTorch rounds plain numbers to float32 there. A symbolic operation has to have
+    plain ones: it is saved with them.
+    """
+    limit, dtype = 2.0**exponent, keras.backend.standardize_dtype(x.dtype)
+    is_plain = dtype != "float64" or keras.utils.is_keras_tensor(x)
+    return limit if is_plain else ops.convert_to_tensor(limit, dtype=dtype)
 
 
 def l2_norm(x: Tensor) -> Tensor:
