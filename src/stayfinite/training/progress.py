@@ -12,6 +12,7 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -62,6 +63,27 @@ def read_progress(folder: OutputFolder, settings: dict[str, Any]) -> Progress:
         was = ", ".join(f"{key}={found.settings.get(key)!r}" for key in changed)
         raise UsageError(f"the training in {folder.root} was started with {was}; {again}")
     return found
+
+
+def begin(out: Path, settings: Any, fresh: bool) -> tuple[OutputFolder, Progress]:
+    """The folder of a training and how far it is, with random seed and precision set.
+
+    Args:
+        out: The folder; it is made.
+        settings: A dataclass, with `seed` and `precision` among its fields.
+        fresh: Forget what is in the folder.
+
+    Raises:
+        UsageError: If the folder cannot be used, or holds a training with other settings.
+    """
+    folder = OutputFolder(out)
+    folder.make()
+    if fresh:
+        folder.progress.unlink(missing_ok=True)
+    progress = read_progress(folder, asdict(settings))
+    keras.utils.set_random_seed(settings.seed)
+    keras.config.set_dtype_policy(settings.precision)
+    return folder, progress
 
 
 def load_last(folder: OutputFolder, progress: Progress) -> Any:

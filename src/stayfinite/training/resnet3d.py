@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +22,9 @@ from stayfinite.training.folder import OutputFolder, write_json, write_problems,
 from stayfinite.training.progress import (
     KeepProgress,
     Progress,
+    begin,
     best_row,
     load_last,
-    read_progress,
 )
 
 DEPTHS = (18, 34, 50, 101, 152)
@@ -93,13 +93,7 @@ def train(
         NonFiniteError: If a step was non-finite; what was saved before it is untouched.
     """
     variation = variation or Variation()
-    folder = OutputFolder(out)
-    folder.make()
-    if fresh:
-        folder.progress.unlink(missing_ok=True)
-    progress = read_progress(folder, asdict(settings))
-    keras.utils.set_random_seed(settings.seed)
-    keras.config.set_dtype_policy(settings.precision)
+    folder, progress = begin(out, settings, fresh)
     training, validation = datasets(settings, say)
     write_problems(folder.problems, [*training.problems, *validation.problems])
     write_json(folder.classes, list(training.classes))

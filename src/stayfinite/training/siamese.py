@@ -7,7 +7,7 @@ BatchNormalization layers, whose statistics have to follow the new images, then 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from stayfinite.errors import UsageError
 from stayfinite.training import embedding_pages, figures, saving
 from stayfinite.training.folder import OutputFolder, write_json, write_problems
 from stayfinite.training.heldout import KS, MONITOR, HeldOut, KeepBest
-from stayfinite.training.progress import KeepProgress, Progress, best_row, load_last, read_progress
+from stayfinite.training.progress import KeepProgress, Progress, begin, best_row, load_last
 
 MINING = ("batch_hard", "semi_hard", "none")
 LAST_LAYER = "embedding_dense"
@@ -101,13 +101,7 @@ def train(
         UsageError: If the data, the weights or the folder cannot be used.
         NonFiniteError: If a step was non-finite; what was saved before it is untouched.
     """
-    folder = OutputFolder(out)
-    folder.make()
-    if fresh:
-        folder.progress.unlink(missing_ok=True)
-    progress = read_progress(folder, asdict(settings))
-    keras.utils.set_random_seed(settings.seed)
-    keras.config.set_dtype_policy(settings.precision)
+    folder, progress = begin(out, settings, fresh)
     training, held_out = _images(settings, folder, say)
     data = dataset(settings, training)
     network = load_last(folder, progress) if progress.model else build(settings)
