@@ -100,7 +100,6 @@ class ClassBatches(SeededDataset):
         self.flip = flip
         fills = len(self.items) // (num_classes * num_images)
         self.batches_per_epoch = batches_per_epoch or max(1, fills)
-        self._plan: tuple[int, np.ndarray] | None = None
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -126,11 +125,7 @@ class ClassBatches(SeededDataset):
         return [self._files.paths[n] for n in self._batch(batch_index)]
 
     def _batch(self, batch_index: int) -> np.ndarray:
-        index, epoch = self._checked_index(batch_index), self._drawn_epoch()
-        plan = self._plan
-        if plan is None or plan[0] != epoch:
-            plan = self._plan = (epoch, self._drawn())
-        found: np.ndarray = plan[1][index]
+        found: np.ndarray = self._of_epoch()[self._checked_index(batch_index)]
         return found
 
     def _drawn(self) -> np.ndarray:

@@ -132,7 +132,6 @@ class ClipDataset(SeededDataset):
         self._found_since: dict[Path, Problem] = {}
         self._videos: tuple[VideoInfo, ...] = tuple(found[item.path] for item in items.items)
         self._numbers = items.labels.astype("int32")
-        self._order: tuple[int, np.ndarray] = (-1, self._numbers)
 
     @property
     def num_clips(self) -> int:
@@ -178,18 +177,13 @@ class ClipDataset(SeededDataset):
     def _rows(self, batch_index: int) -> list[int]:
         """Which videos a batch has; those that went bad are no longer among them."""
         start = self._checked_index(batch_index) * self.batch_size
-        chosen = self._epoch_order()[start : start + self.batch_size].tolist()
+        chosen = self._of_epoch()[start : start + self.batch_size].tolist()
         return [n for n in chosen if self._videos[n].path not in self._found_since]
 
-    def _epoch_order(self) -> np.ndarray:
-        epoch = self._drawn_epoch()
-        known, order = self._order
-        if known != epoch:
-            order = np.arange(self.num_clips)
-            if self.shuffle:
-                order = self._random(_ORDER).permutation(order)
-            self._order = epoch, order
-        return order
+    def _drawn(self) -> np.ndarray:
+        """The order of the videos in this epoch."""
+        order = np.arange(self.num_clips)
+        return self._random(_ORDER).permutation(order) if self.shuffle else order
 
     def _clips(self, videos: Sequence[int]) -> list[np.ndarray | None]:
         num_threads = self._threads()

@@ -35,6 +35,7 @@ class SeededDataset(keras.utils.PyDataset):
         self.same_every_epoch = same_every_epoch
         self.epoch = 0
         self._is_within_epoch = False
+        self._plan: tuple[int, Any] | None = None
 
     @property
     def epoch(self) -> int:
@@ -59,6 +60,16 @@ class SeededDataset(keras.utils.PyDataset):
 
     def _drawn_epoch(self) -> int:
         return 0 if self.same_every_epoch else self._epoch
+
+    def _of_epoch(self) -> Any:
+        """What `_drawn` gives for this epoch, drawn once."""
+        epoch, plan = self._drawn_epoch(), self._plan
+        if plan is None or plan[0] != epoch:
+            plan = self._plan = (epoch, self._drawn())
+        return plan[1]
+
+    def _drawn(self) -> Any:
+        raise NotImplementedError
 
     def _random(self, *numbers: int) -> np.random.Generator:
         """Random numbers for this epoch, and within it for these numbers."""

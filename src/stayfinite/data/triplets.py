@@ -84,7 +84,6 @@ class TripletDataset(SeededDataset):
         self.num_triplets = num_triplets or len(self._able)
         self.batch_size = batch_size
         self.flip = flip
-        self._plan: tuple[int, np.ndarray] | None = None
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -113,7 +112,7 @@ class TripletDataset(SeededDataset):
     def files_of(self, batch_index: int) -> list[tuple[Path, Path, Path]]:
         """Anchor, positive and negative of each row of a batch of this epoch."""
         begin = self._checked_index(batch_index) * self.batch_size
-        rows = self._triplets()[begin : begin + self.batch_size]
+        rows = self._of_epoch()[begin : begin + self.batch_size]
         paths = self._files.paths
         return [(paths[anchor], paths[near], paths[far]) for anchor, near, far in rows]
 
@@ -126,15 +125,8 @@ class TripletDataset(SeededDataset):
                 f"{len(self.items.problems)} files left out"
             )
 
-    def _triplets(self) -> np.ndarray:
-        """Places in `_files` of all triplets of the epoch, `(num_triplets, 3)`."""
-        epoch = self._drawn_epoch()
-        plan = self._plan
-        if plan is None or plan[0] != epoch:
-            plan = self._plan = (epoch, self._drawn())
-        return plan[1]
-
     def _drawn(self) -> np.ndarray:
+        """Places in `_files` of all triplets of the epoch, `(num_triplets, 3)`."""
         random, files = self._random(0), self._files
         rounds = math.ceil(self.num_triplets / len(self._able))
         anchors = np.concatenate([random.permutation(self._able) for _ in range(rounds)])

@@ -14,28 +14,11 @@ from keras import ops
 
 from stayfinite.losses.norms import Tensor, at_least_float32, float_range
 from stayfinite.losses.pairs import check_embeddings, flat_labels, pair_distances, pair_masks
-from stayfinite.losses.triplet import check_triplet_options
+from stayfinite.losses.triplet import TripletOptions, margin_rows, summable
 
 
-class MinedTripletLoss(keras.losses.Loss):
-    """What the losses share that mine: masks, the mean over anchors, NaN, configuration."""
-
-    def __init__(
-        self,
-        distance: str = "euclidean",
-        margin: str = "hinge",
-        margin_size: float = 1.0,
-        reduction: str = "sum_over_batch_size",
-        name: str | None = None,
-        dtype: Any = "float32",
-    ) -> None:
-        check_triplet_options(distance, margin, margin_size)
-        super().__init__(name=name, reduction=reduction, dtype=dtype)
-        if self.dtype not in ("float32", "float64"):
-            raise ValueError(f"`dtype` must be float32 or float64. Received: dtype={dtype!r}")
-        self.distance = distance
-        self.margin = margin
-        self.margin_size = float(margin_size)
+class MinedTripletLoss(TripletOptions):
+    """What the losses share that mine: masks, the mean over anchors, NaN."""
 
     def __call__(self, y_true: Tensor, y_pred: Tensor, sample_weight: Any = None) -> Tensor:
         """The losses of the anchors, reduced.
@@ -65,27 +48,11 @@ class MinedTripletLoss(keras.losses.Loss):
         )
         return ops.where(_anchors(positive, negative), rows, 0.0) + zero_or_nan
 
-    def get_config(self) -> dict[str, Any]:
-        """The arguments of the constructor."""
-        config: dict[str, Any] = super().get_config()
-        return {
-            **config,
-            "distance": self.distance,
-            "margin": self.margin,
-            "margin_size": self.margin_size,
-            "dtype": self.dtype,
-        }
-
     def _rows(self, distances: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
         raise NotImplementedError
 
-    def _hinge_or_softplus(self, difference: Tensor) -> Tensor:
-        if self.margin == "softplus":
-            rows = ops.softplus(difference)
-        else:
-            rows = ops.relu(difference + self.margin_size)
-        # Keras sums the rows before it divides by their number: 2 ** 24 such rows stay in range.
-        return ops.clip(rows, 0.0, float(float_range(rows).max) / 2**24)
+    def _losses(self, difference: Tensor) -> Tensor:
+        return summable(margin_rows(difference, self.margin, self.margin_size))
 
     def _anchor_weights(self, labels: Tensor) -> Tensor:
         """1 for an anchor and else 0; for a mean scaled to the sum `batch`, which Keras divides by.
@@ -138,21 +105,12 @@ class BatchHardTripletLoss(MinedTripletLoss):
     >>> embedding.fit(stayfinite.data.ClassBatches("images", size=64))
     """
 
-    def __init__(
-        self,
-        distance: str = "euclidean",
-        margin: str = "hinge",
-        margin_size: float = 1.0,
-        reduction: str = "sum_over_batch_size",
-        name: str = "batch_hard_triplet_loss",
-        dtype: Any = "float32",
-    ) -> None:
-        super().__init__(distance, margin, margin_size, reduction, name, dtype)
+    default_name = "batch_hard_triplet_loss"
 
     def _rows(self, distances: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
         farthest = _largest(distances, positive)
         nearest = _smallest(distances, negative)
-        return self._hinge_or_softplus(farthest - nearest)
+        return self._losses(farthest - nearest)
 
 
 @keras.saving.register_keras_serializable(package="stayfinite")
@@ -188,16 +146,7 @@ class SemiHardTripletLoss(MinedTripletLoss):
     >>> embedding.compile(optimizer="adam", loss=loss)
     """
 
-    def __init__(
-        self,
-        distance: str = "euclidean",
-        margin: str = "hinge",
-        margin_size: float = 1.0,
-        reduction: str = "sum_over_batch_size",
-        name: str = "semi_hard_triplet_loss",
-        dtype: Any = "float32",
-    ) -> None:
-        super().__init__(distance, margin, margin_size, reduction, name, dtype)
+    default_name = "semi_hard_triplet_loss"
 
     def _rows(self, distances: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
         # Axes: anchor, positive, negative.
@@ -205,7 +154,7 @@ class SemiHardTripletLoss(MinedTripletLoss):
         is_farther = ops.logical_and(ops.expand_dims(negative, 1), far > near)
         farthest = ops.expand_dims(_largest(distances, negative), 1)
         chosen = ops.where(ops.any(is_farther, axis=2), _smallest(far, is_farther), farthest)
-        pairs = self._hinge_or_softplus(distances - chosen)
+        pairs = self._losses(distances - chosen)
         total = ops.sum(ops.where(positive, pairs, 0.0), axis=1)
         num_positives = ops.sum(ops.cast(positive, pairs.dtype), axis=1)
         return total / ops.maximum(num_positives, 1)

@@ -74,14 +74,61 @@ def triplet_loss(
     check_triplet_options(distance, margin, margin_size)
     measure = DISTANCES[distance]
     difference = measure(anchor, positive) - measure(anchor, negative)
+    return margin_rows(difference, margin, margin_size)
+
+
+def margin_rows(difference: Tensor, margin: str, margin_size: float) -> Tensor:
+    """The loss from how much farther the positive is than the negative; see `triplet_loss`."""
     if margin == "softplus":
         # Not log(1 + exp(x)) as written: that overflows from x = 89 on in float32.
         return ops.softplus(difference)
     return ops.relu(difference + margin_size)
 
 
+def summable(rows: Tensor) -> Tensor:
+    """Losses of rows, none so large that the sum of 2 ** 24 such rows leaves the range.
+
+    Keras sums the rows before it divides by their number.
+    """
+    return ops.clip(rows, 0.0, float(float_range(rows).max) / 2**24)
+
+
+class TripletOptions(keras.losses.Loss):
+    """The options that all triplet losses have, and their configuration."""
+
+    default_name: str
+
+    def __init__(
+        self,
+        distance: str = "euclidean",
+        margin: str = "hinge",
+        margin_size: float = 1.0,
+        reduction: str = "sum_over_batch_size",
+        name: str | None = None,
+        dtype: Any = "float32",
+    ) -> None:
+        check_triplet_options(distance, margin, margin_size)
+        super().__init__(name=name or self.default_name, reduction=reduction, dtype=dtype)
+        if self.dtype not in ("float32", "float64"):
+            raise ValueError(f"`dtype` must be float32 or float64. Received: dtype={dtype!r}")
+        self.distance = distance
+        self.margin = margin
+        self.margin_size = float(margin_size)
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments of the constructor."""
+        config: dict[str, Any] = super().get_config()
+        return {
+            **config,
+            "distance": self.distance,
+            "margin": self.margin,
+            "margin_size": self.margin_size,
+            "dtype": self.dtype,
+        }
+
+
 @keras.saving.register_keras_serializable(package="stayfinite")
-class TripletLoss(keras.losses.Loss):
+class TripletLoss(TripletOptions):
     """`triplet_loss` for a model whose output holds the three embeddings of each triplet.
 
     The three lie along the axis before the last, in the order anchor, positive, negative; targets
@@ -108,22 +155,7 @@ class TripletLoss(keras.losses.Loss):
     >>> model.compile(optimizer="adam", loss=loss)
     """
 
-    def __init__(
-        self,
-        distance: str = "euclidean",
-        margin: str = "hinge",
-        margin_size: float = 1.0,
-        reduction: str = "sum_over_batch_size",
-        name: str = "triplet_loss",
-        dtype: Any = "float32",
-    ) -> None:
-        check_triplet_options(distance, margin, margin_size)
-        super().__init__(name=name, reduction=reduction, dtype=dtype)
-        if self.dtype not in ("float32", "float64"):
-            raise ValueError(f"`dtype` must be float32 or float64. Received: dtype={dtype!r}")
-        self.distance = distance
-        self.margin = margin
-        self.margin_size = float(margin_size)
+    default_name = "triplet_loss"
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         """One loss a row, from embeddings of shape `(batch, 3, dim)`."""
@@ -141,17 +173,4 @@ class TripletLoss(keras.losses.Loss):
             margin=self.margin,
             margin_size=self.margin_size,
         )
-        # Keras sums the rows before it divides by their number: 2 ** 24 such rows stay in range.
-        largest = float(float_range(rows).max) / 2**24
-        return ops.squeeze(ops.clip(rows, 0.0, largest), axis=-1)
-
-    def get_config(self) -> dict[str, Any]:
-        """The arguments of the constructor."""
-        config: dict[str, Any] = super().get_config()
-        return {
-            **config,
-            "distance": self.distance,
-            "margin": self.margin,
-            "margin_size": self.margin_size,
-            "dtype": self.dtype,
-        }
+        return ops.squeeze(summable(rows), axis=-1)
