@@ -10,6 +10,7 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
+import keras
 from keras.src.optimizers.base_optimizer import BaseOptimizer
 from keras.src.optimizers.loss_scale_optimizer import LossScaleOptimizer
 
@@ -17,6 +18,7 @@ __all__ = [
     "BaseOptimizer",
     "LossScaleOptimizer",
     "flatten_layers",
+    "has_own_step",
     "optimizers_of",
     "scaled_learning_rate",
     "state_variables",
@@ -26,6 +28,12 @@ __all__ = [
 def flatten_layers(model: Any) -> list[Any]:
     """Every layer inside a model, nested ones too; Keras has no public name for that."""
     return list(model._flatten_layers())
+
+
+def has_own_step(model: Any) -> bool:
+    """Whether the train step of a model is Keras's own, so that only metrics follow the update."""
+    step = getattr(getattr(model, "train_step", None), "__func__", None)
+    return step is keras.Model.train_step
 
 
 def optimizers_of(model: Any) -> list[Any]:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
-# The script's exit code when a non-finite step stopped it, here as under `run`.
-NON_FINITE = 3
+from stayfinite.runner.run import NON_FINITE
+from stayfinite.training.settings import DEPTHS, ResNet3DSettings, SiameseSettings
 
 _DATA = click.argument("data", type=click.Path())
 _PROBLEMS = click.Choice(["leave out", "raise"])
@@ -59,6 +60,16 @@ def _common(default_out: str) -> Callable[[Any], Any]:
     return add
 
 
+def _setting(settings: type, flag: str, **options: Any) -> Callable[[Any], Any]:
+    """The option of a setting, with its default."""
+    name = flag.partition("/")[0].removeprefix("--").replace("-", "_")
+    return click.option(flag, default=getattr(settings, name), show_default=True, **options)
+
+
+_clips = functools.partial(_setting, ResNet3DSettings)
+_images = functools.partial(_setting, SiameseSettings)
+
+
 @click.group(short_help="Train a reference network on a folder of images or videos.")
 def train() -> None:
     """Train a reference network on DATA, a folder with one sub-folder a class.
@@ -72,78 +83,43 @@ def train() -> None:
 @_DATA
 @click.option(
     "--depth",
-    type=click.Choice(["18", "34", "50", "101", "152"]),
-    default="18",
+    type=click.Choice([str(depth) for depth in DEPTHS]),
+    default=str(ResNet3DSettings.depth),
     show_default=True,
     help="Number of layers with kernels.",
 )
-@click.option("--epochs", type=_POSITIVE, default=50, show_default=True, help="At most.")
-@click.option("--batch-size", type=_POSITIVE, default=8, show_default=True, help="Clips a step.")
-@click.option("--clip-length", type=_POSITIVE, default=16, show_default=True, help="Frames a clip.")
-@click.option(
-    "--frame-stride",
-    type=_POSITIVE,
-    default=1,
-    show_default=True,
-    help="Every how many frames of a video one is taken.",
-)
-@click.option(
-    "--size", type=_POSITIVE, default=112, show_default=True, help="Sides of a frame in pixels."
-)
-@click.option(
+@_clips("--epochs", type=_POSITIVE, help="At most.")
+@_clips("--batch-size", type=_POSITIVE, help="Clips a step.")
+@_clips("--clip-length", type=_POSITIVE, help="Frames a clip.")
+@_clips("--frame-stride", type=_POSITIVE, help="Every how many frames of a video one is taken.")
+@_clips("--size", type=_POSITIVE, help="Sides of a frame in pixels.")
+@_clips(
     "--resize",
     type=_POSITIVE,
-    default=128,
-    show_default=True,
     help="Shorter side in pixels to which a frame is scaled before it is cropped to --size.",
 )
-@click.option(
-    "--learning-rate",
-    type=float,
-    default=1e-3,
-    show_default=True,
-    help="Of Adam, at the beginning.",
-)
-@click.option(
-    "--l2",
-    type=float,
-    default=1e-4,
-    show_default=True,
-    help="L2 penalty on every kernel; 0 for none.",
-)
-@click.option(
-    "--kernel-initializer",
-    default="he_normal",
-    show_default=True,
-    help="Of every kernel, by its name in Keras.",
-)
-@click.option(
+@_clips("--learning-rate", type=float, help="Of Adam, at the beginning.")
+@_clips("--l2", type=float, help="L2 penalty on every kernel; 0 for none.")
+@_clips("--kernel-initializer", help="Of every kernel, by its name in Keras.")
+@_clips(
     "--validation",
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
-    default=0.2,
-    show_default=True,
     help="Share of the files of each class to validate on.",
 )
-@click.option(
+@_clips(
     "--patience",
     type=_POSITIVE,
-    default=8,
-    show_default=True,
     help="Epochs without a lower validation loss after which the training ends.",
 )
-@click.option(
+@_clips(
     "--reduce-after",
     type=_POSITIVE,
-    default=3,
-    show_default=True,
     help="Such epochs after which the learning rate is divided by 10.",
 )
-@click.option("--flip/--no-flip", default=True, show_default=True, help="Mirror every other clip.")
-@click.option(
+@_clips("--flip/--no-flip", help="Mirror every other clip.")
+@_clips(
     "--inspect",
     type=click.Choice(["decode", "header"]),
-    default="decode",
-    show_default=True,
     help="How to look for broken videos first; header is quick, and finds fewer.",
 )
 @click.option("--weights", type=click.Path(), help="Weights to begin with.")
@@ -155,95 +131,59 @@ def resnet3d(out: Path, fresh: bool, depth: str, **settings: Any) -> int:
     JSON and the weights as HDF5 to DIR.
     """
     # Loaded here: Keras, and with it the backend.
-    from stayfinite.training.resnet3d import Settings, train
+    from stayfinite.training.resnet3d import train
 
-    return _guarded(lambda: train(Settings(depth=int(depth), **settings), out, fresh, click.echo))
+    chosen = ResNet3DSettings(depth=int(depth), **settings)
+    return _guarded(lambda: train(chosen, out, fresh, click.echo))
 
 
 @train.command(short_help="An embedding of images, on triplets.")
 @_DATA
-@click.option(
-    "--backbone", default="ResNet50", show_default=True, help="A network of keras.applications."
-)
-@click.option(
+@_images("--backbone", help="A network of keras.applications.")
+@_images(
     "--weights",
-    default="imagenet",
-    show_default=True,
     help="Of the backbone: imagenet, which Keras downloads, the path of a file, or none.",
 )
-@click.option(
-    "--size", type=_POSITIVE, default=224, show_default=True, help="Sides of an image in pixels."
-)
-@click.option(
-    "--embedding-dim", type=_POSITIVE, default=128, show_default=True, help="Length of a vector."
-)
-@click.option(
+@_images("--size", type=_POSITIVE, help="Sides of an image in pixels.")
+@_images("--embedding-dim", type=_POSITIVE, help="Length of a vector.")
+@_images(
     "--mining",
     type=click.Choice(["batch_hard", "semi_hard", "none"]),
-    default="batch_hard",
-    show_default=True,
     help="Which triplets of a batch count; none for triplets drawn at random.",
 )
-@click.option(
-    "--distance",
-    type=click.Choice(["euclidean", "squared_euclidean", "cosine"]),
-    default="euclidean",
-    show_default=True,
-)
-@click.option(
-    "--margin", type=click.Choice(["hinge", "softplus"]), default="softplus", show_default=True
-)
-@click.option("--margin-size", type=float, default=0.2, show_default=True, help="Of the hinge.")
-@click.option(
-    "--classes-per-batch", type=click.IntRange(min=2), default=8, show_default=True, help="P."
-)
-@click.option(
-    "--images-per-class", type=click.IntRange(min=2), default=4, show_default=True, help="K."
-)
-@click.option(
+@_images("--distance", type=click.Choice(["euclidean", "squared_euclidean", "cosine"]))
+@_images("--margin", type=click.Choice(["hinge", "softplus"]))
+@_images("--margin-size", type=float, help="Of the hinge.")
+@_images("--classes-per-batch", type=click.IntRange(min=2), help="P.")
+@_images("--images-per-class", type=click.IntRange(min=2), help="K.")
+@_images(
     "--head-epochs",
     type=click.IntRange(min=0),
-    default=2,
-    show_default=True,
     help="Epochs in which the new last layer trains alone, at ten times the learning rate.",
 )
-@click.option(
+@_images(
     "--epochs",
     type=click.IntRange(min=0),
-    default=20,
-    show_default=True,
     help="Epochs in which the BatchNormalization layers train with it, at most.",
 )
-@click.option(
+@_images(
     "--whole-epochs",
     type=click.IntRange(min=0),
-    default=0,
-    show_default=True,
     help="Epochs after that in which every layer trains, at most.",
 )
-@click.option(
-    "--steps-per-epoch",
-    type=click.IntRange(min=0),
-    default=0,
-    show_default=True,
-    help="0 for as many as show every image once.",
+@_images(
+    "--steps-per-epoch", type=click.IntRange(min=0), help="0 for as many as show every image once."
 )
-@click.option("--learning-rate", type=float, default=1e-4, show_default=True, help="Of Adam.")
-@click.option(
+@_images("--learning-rate", type=float, help="Of Adam.")
+@_images(
     "--held-out",
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
-    default=0.25,
-    show_default=True,
     help="Share of the classes that are not trained on, to judge by.",
 )
-@click.option(
-    "--patience",
-    type=_POSITIVE,
-    default=5,
-    show_default=True,
-    help="Epochs without a higher recall@1 after which a phase ends.",
+@_images(
+    "--patience", type=_POSITIVE, help="Epochs without a higher recall@1 after which a phase ends."
 )
-@click.option("--flip/--no-flip", default=True, show_default=True, help="Mirror every other image.")
+@_images("--flip/--no-flip", help="Mirror every other image.")
 @_common("siamese-out")
 def siamese(out: Path, fresh: bool, **settings: Any) -> int:
     """Train an embedding on DATA: a folder of images with one sub-folder a class, or a CSV list.
@@ -251,9 +191,9 @@ def siamese(out: Path, fresh: bool, **settings: Any) -> int:
     Writes history.csv, curves, verification curve and a picture of the embedding as PNG and SVG,
     and the encoder alone as .keras, as JSON and as HDF5 weights to DIR.
     """
-    from stayfinite.training.siamese import Settings, train
+    from stayfinite.training.siamese import train
 
-    return _guarded(lambda: train(Settings(**settings), out, fresh, click.echo))
+    return _guarded(lambda: train(SiameseSettings(**settings), out, fresh, click.echo))
 
 
 def _guarded(training: Callable[[], object]) -> int:

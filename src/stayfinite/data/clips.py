@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from stayfinite.data.cuts import Cut, span
-from stayfinite.data.inspection import WAYS, VideoInfo, inspect_videos
+from stayfinite.data.inspection import WAYS, VideoInfo, Videos, inspect_videos
 from stayfinite.data.items import Items, Problem, read_items
 from stayfinite.data.normalization import Normalization, Normalize
 from stayfinite.data.seeded import SeededDataset
@@ -54,7 +54,8 @@ class ClipDataset(SeededDataset):
             also for one that goes bad during the training, which is warned of once. In worker
             processes, only the warning tells of that.
         inspect: `"decode"` decodes every video once beforehand. `"header"` looks at the first frame
-            and the packets of each; what it cannot see comes up during the training.
+            and the packets of each; what it cannot see comes up during the training. Or what
+            `inspect_videos` found of these videos, which are then not looked at again.
         seed: A whole number, 0 or more.
         num_threads: For the videos of a batch; `None` for one a processor, but one where
             `workers` already work side by side.
@@ -90,7 +91,7 @@ class ClipDataset(SeededDataset):
         labels: str = "int",
         loop_short: bool = False,
         problems: str = "leave out",
-        inspect: str = "decode",
+        inspect: str | Videos = "decode",
         seed: int = 0,
         num_threads: int | None = None,
         **workers: Any,
@@ -114,12 +115,16 @@ class ClipDataset(SeededDataset):
         self._normalization = Normalization(normalize)
         self._is_strict = _one_of("problems", problems, PROBLEMS) == "raise"
         min_frames = 1 if loop_short else span(clip_length, frame_stride)
-        self._take(source, min_frames, _one_of("inspect", inspect, WAYS))
+        self._take(source, min_frames, inspect)
 
-    def _take(self, source: Items | str | Path, min_frames: int, how: str) -> None:
+    def _take(self, source: Items | str | Path, min_frames: int, inspect: str | Videos) -> None:
         items = source if isinstance(source, Items) else read_items(source, SUFFIXES)
-        found, problems = inspect_videos([item.path for item in items.items], min_frames, how)
-        items = items.without(problems)
+        found = inspect
+        if isinstance(found, str):
+            how = _one_of("inspect", found, WAYS)
+            paths = [item.path for item in items.items]
+            found, problems = inspect_videos(paths, min_frames, how)
+            items = items.without(problems)
         if items.problems and self._is_strict:
             raise UsageError(
                 f"{_told(items.problems)}; repair or remove them, or leave them out with "

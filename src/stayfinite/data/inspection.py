@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
@@ -40,6 +40,9 @@ class VideoInfo:
     height: int
     width: int
     key_frames: tuple[KeyFrame, ...] = ()
+
+
+Videos = Mapping[Path, VideoInfo]
 
 
 def inspect_video(

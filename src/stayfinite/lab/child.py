@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from stayfinite.errors import NonFiniteError
-from stayfinite.lab.factors import Factors, UnfilledLastBatch, varied
+from stayfinite.lab.factors import UnfilledLastBatch, varied
 from stayfinite.lab.norms import AdamWithNorms, RecordSteps
 from stayfinite.lab.result import DIED, DONE, NON_FINITE, REPORT, RESULT, STEPS, Result
-from stayfinite.training.resnet3d import Settings, Variation, train
+from stayfinite.lab.spec import Factors
+from stayfinite.training.resnet3d import Variation, train
+from stayfinite.training.settings import ResNet3DSettings
 
 
 def main() -> None:
@@ -28,7 +30,7 @@ def run_configuration(given: dict[str, Any], out: Path) -> Result:
     names = {field.name for field in fields(Factors)}
     factors = Factors(**{name: value for name, value in given.items() if name in names})
     own = {name: value for name, value in given.items() if name not in names}
-    settings = Settings(**own)
+    settings = ResNet3DSettings(**own)
     (out / REPORT).unlink(missing_ok=True)
     steps = RecordSteps(out / STEPS)
     fed: list[Any] = []

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
-from stayfinite.lab.norms import read_steps
 from stayfinite.lab.result import REPORT, STEPS, Result
 from stayfinite.lab.spec import Spec
 from stayfinite.training.figures import new_figure
+from stayfinite.training.folder import OutputFolder, read_table
 
 # Column and scale of the panels with a point a step, and of those with one an epoch.
 OF_STEPS = (("loss", "log"), ("gradient_norm", "log"), ("weight_norm", "linear"))
@@ -34,7 +32,7 @@ def draw(spec: Spec, results: dict[str, Result]) -> Any:
     for number, configuration in enumerate(spec.configurations):
         folder = spec.out / configuration.folder
         style = {"color": f"C{number % 10}", "linestyle": _DASHES[number // 10 % len(_DASHES)]}
-        steps, epochs = read_steps(folder / STEPS), read_epochs(folder / "history.csv")
+        steps, epochs = read_table(folder / STEPS), read_table(OutputFolder(folder).history)
         bad = results[configuration.name].step
         for axes, (name, _) in zip(panels, OF_STEPS, strict=False):
             _line(axes, steps, "step", name, style)
@@ -63,14 +61,3 @@ def _cross(
         [step], [finite[-1] if finite else 1.0], marker="X", s=90, color=style["color"], zorder=3
     )
     place.set_urls([link])
-
-
-def read_epochs(path: Path) -> list[dict[str, float]]:
-    """The numbers in a `history.csv`; none if there is no such file."""
-    if not path.exists():
-        return []
-    with path.open(encoding="utf-8", newline="") as file:
-        return [
-            {name: float(value) for name, value in row.items() if value}
-            for row in csv.DictReader(file)
-        ]

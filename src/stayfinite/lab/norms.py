@@ -5,7 +5,6 @@ The norms are computed inside the step: an optimizer that keeps them among its v
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from stayfinite.training.folder import write_table
+from stayfinite.training.folder import read_table, write_table
 
 COLUMNS = ("step", "epoch", "loss", "gradient_norm", "weight_norm")
 
@@ -67,7 +66,7 @@ class RecordSteps(keras.callbacks.Callback):
     def __init__(self, path: Path) -> None:
         super().__init__()
         self._path = path
-        self.rows: list[dict[str, Any]] = read_steps(path)
+        self.rows: list[dict[str, Any]] = read_table(path)
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Called by Keras."""
@@ -92,14 +91,3 @@ class RecordSteps(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Called by Keras."""
         self.save()
-
-
-def read_steps(path: Path) -> list[dict[str, Any]]:
-    """The rows of a table of `RecordSteps`; none if there is no table."""
-    if not path.exists():
-        return []
-    with path.open(encoding="utf-8", newline="") as file:
-        return [
-            {name: (int if name in ("step", "epoch") else float)(row[name]) for name in COLUMNS}
-            for row in csv.DictReader(file)
-        ]

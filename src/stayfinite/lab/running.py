@@ -10,6 +10,7 @@ from pathlib import Path
 
 from stayfinite.lab.result import DIED, LOG, RESULT, Result, read_result
 from stayfinite.lab.spec import Configuration, Spec
+from stayfinite.training.folder import OutputFolder
 
 
 def run_all(spec: Spec, say: Callable[[str], None]) -> dict[str, Result]:
@@ -36,7 +37,7 @@ def run_one(configuration: Configuration, folder: Path, before: Result | None) -
     folder.mkdir(parents=True, exist_ok=True)
     (folder / RESULT).unlink(missing_ok=True)
     if before is not None and before.settings != configuration.settings:
-        (folder / "progress.json").unlink(missing_ok=True)
+        OutputFolder(folder).progress.unlink(missing_ok=True)
     command = [sys.executable, "-m", "stayfinite.lab.child", json.dumps(configuration.settings)]
     with (folder / LOG).open("w", encoding="utf-8") as log:
         ended = subprocess.run(

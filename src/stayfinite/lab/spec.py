@@ -23,11 +23,20 @@ from pathlib import Path
 from typing import Any
 
 from stayfinite.errors import UsageError
-from stayfinite.lab.factors import Factors
+from stayfinite.training.settings import ResNet3DSettings
 
 _SUFFIXES = (".toml", ".yaml", ".yml")
 _TABLES = ("lab", "defaults", "configurations")
 _LAB = ("out", "title")
+
+
+@dataclass(frozen=True)
+class Factors:
+    """What a configuration may have besides: clipping, and mistakes in its loader."""
+
+    clipnorm: float = 0.0  # of each gradient; 0 for none
+    unfilled: bool = False  # the last batch keeps its full size, its missing rows unset
+    constant: float = 0.0  # share of the rows of a batch replaced by one grey
 
 
 @dataclass(frozen=True)
@@ -123,9 +132,7 @@ def _check_names(table: dict[str, Any], known: tuple[str, ...], where: str) -> N
 
 
 def _check_settings(settings: dict[str, Any], where: str) -> None:
-    from stayfinite.training.resnet3d import Settings
-
-    known = {field.name: field for field in (*fields(Settings), *fields(Factors))}
+    known = {field.name: field for field in (*fields(ResNet3DSettings), *fields(Factors))}
     _check_names(settings, tuple(known), where)
     for name, field in known.items():
         if field.default is MISSING:

@@ -12,6 +12,8 @@ from typing import Any
 from stayfinite.data.items import Problem
 from stayfinite.errors import UsageError
 
+Row = dict[str, float | int | str]
+
 
 @dataclass(frozen=True)
 class OutputFolder:
@@ -85,6 +87,21 @@ def write_table(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, 
         table.writeheader()
         table.writerows(rows)
     partial.replace(path)
+
+
+def read_table(path: Path) -> list[dict[str, Any]]:
+    """The rows of a table of numbers, without their empty cells; none if there is no table."""
+    if not path.exists():
+        return []
+    with path.open(encoding="utf-8", newline="") as file:
+        return [
+            {name: _number(cell) for name, cell in row.items() if cell}
+            for row in csv.DictReader(file)
+        ]
+
+
+def _number(cell: str) -> int | float:
+    return int(cell) if cell.isdigit() else float(cell)
 
 
 def write_problems(path: Path, problems: Sequence[Problem]) -> None:

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from stayfinite.data.image_batches import ImageBatches
+from stayfinite.data.image_reader import CACHE_BYTES
 from stayfinite.data.items import Items
 from stayfinite.metrics import recall_at_k
 from stayfinite.training.folder import OutputFolder
@@ -29,7 +30,7 @@ class HeldOut:
     """
 
     def __init__(self, items: Items, encoder: Any, shown: dict[str, Any], distance: str) -> None:
-        self.images = ImageBatches(items, batch_size=_BATCH, **shown)
+        self.images = ImageBatches(items, batch_size=_BATCH, cache_bytes=CACHE_BYTES, **shown)
         self.encoder = encoder
         self.distance = distance
 

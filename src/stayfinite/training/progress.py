@@ -18,12 +18,10 @@ from typing import Any
 import keras
 
 from stayfinite.errors import UsageError
-from stayfinite.training.folder import OutputFolder, write_json, write_table
+from stayfinite.training.folder import OutputFolder, Row, write_json, write_table
 
 # What the callbacks of Keras count from epoch to epoch, and forget when `fit` begins.
 _COUNTS = ("wait", "best", "best_epoch", "cooldown_counter", "stopped_epoch")
-
-Row = dict[str, float | int | str]
 
 
 @dataclass
@@ -175,3 +173,22 @@ def best_row(rows: Sequence[Row], monitor: str, *, largest: bool = False) -> Row
     finite = [row for row in rows if math.isfinite(float(row.get(monitor, math.nan)))]
     sign = -1 if largest else 1
     return min(finite, key=lambda row: sign * float(row[monitor]), default=None)
+
+
+def best_epoch(
+    folder: OutputFolder, progress: Progress, monitor: str, *, largest: bool = False
+) -> Row:
+    """`best_row` of a training.
+
+    Raises:
+        UsageError: If no epoch has a finite value.
+    """
+    best = best_row(progress.rows, monitor, largest=largest)
+    if best is None:
+        raise UsageError(f"no epoch of {folder.root} has a finite {monitor}; nothing was saved")
+    return best
+
+
+def numbers_of(row: Row) -> dict[str, float]:
+    """The numbers of an epoch, without the name of its phase."""
+    return {name: value for name, value in row.items() if not isinstance(value, str)}

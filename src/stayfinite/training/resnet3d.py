@@ -13,7 +13,7 @@ import numpy as np
 import stayfinite
 from stayfinite.data.clips import ClipDataset
 from stayfinite.data.cuts import span
-from stayfinite.data.inspection import inspect_videos
+from stayfinite.data.inspection import Videos, inspect_videos
 from stayfinite.data.items import Items, read_items, split_files
 from stayfinite.data.videos import SUFFIXES
 from stayfinite.errors import UsageError
@@ -23,39 +23,13 @@ from stayfinite.training.progress import (
     KeepProgress,
     Progress,
     begin,
-    best_row,
+    best_epoch,
     load_last,
+    numbers_of,
 )
+from stayfinite.training.settings import DEPTHS, ResNet3DSettings
 
-DEPTHS = (18, 34, 50, 101, 152)
 MONITOR = "val_loss"
-
-
-@dataclass(frozen=True)
-class Settings:
-    """Everything that decides what comes of a training; lengths in frames, sizes in pixels."""
-
-    data: str
-    depth: int = 18
-    epochs: int = 50
-    batch_size: int = 8
-    clip_length: int = 16
-    frame_stride: int = 1
-    size: int = 112
-    resize: int = 128
-    learning_rate: float = 1e-3
-    l2: float = 1e-4
-    kernel_initializer: str = "he_normal"
-    validation: float = 0.2
-    patience: int = 8
-    reduce_after: int = 3
-    seed: int = 0
-    flip: bool = True
-    precision: str = "float32"
-    problems: str = "leave out"
-    inspect: str = "decode"
-    workers: int = 1
-    weights: str | None = None
 
 
 @dataclass(frozen=True)
@@ -68,7 +42,7 @@ class Variation:
 
 
 def train(
-    settings: Settings,
+    settings: ResNet3DSettings,
     out: Path,
     fresh: bool,
     say: Callable[[str], None],
@@ -118,16 +92,19 @@ def train(
     return finish(model, validation, folder, progress, say)
 
 
-def datasets(settings: Settings, say: Callable[[str], None]) -> tuple[ClipDataset, ClipDataset]:
+def datasets(
+    settings: ResNet3DSettings, say: Callable[[str], None]
+) -> tuple[ClipDataset, ClipDataset]:
     """The clips to train on and those to validate on, of different files."""
     if settings.size > settings.resize:
         raise UsageError(
             f"expected a size of at most {settings.resize}, to which frames are resized before "
             f"they are cropped; received {settings.size}"
         )
-    items = _usable(settings)
-    parts = split_files(items, settings.validation, settings.seed)
-    training, validation = (_clips(settings, part, part is parts[0]) for part in parts)
+    items, videos = _usable(settings)
+    to_train, to_validate = split_files(items, settings.validation, settings.seed)
+    training = _clips(settings, to_train, videos, training=True)
+    validation = _clips(settings, to_validate, videos, training=False)
     problems = len(training.problems) + len(validation.problems)
     say(
         f"{training.num_clips} videos to train on, {validation.num_clips} to validate on, "
@@ -137,12 +114,13 @@ def datasets(settings: Settings, say: Callable[[str], None]) -> tuple[ClipDatase
     return training, validation
 
 
-def _usable(settings: Settings) -> Items:
+def _usable(settings: ResNet3DSettings) -> tuple[Items, Videos]:
     """The videos that can be used: known before they are split, so that no part loses any."""
     items = read_items(settings.data, SUFFIXES)
     paths = [item.path for item in items.items]
     frames = span(settings.clip_length, settings.frame_stride)
-    items = items.without(inspect_videos(paths, frames, settings.inspect)[1])
+    videos, problems = inspect_videos(paths, frames, settings.inspect)
+    items = items.without(problems)
     if items.problems and settings.problems == "raise":
         raise UsageError(f"{len(items.problems)} files cannot be used: {items.problems[0]}")
     if len({item.label for item in items.items}) < 2:
@@ -151,10 +129,12 @@ def _usable(settings: Settings) -> Items:
             f"expected videos of two classes or more in {settings.data}; received {len(items)} "
             f"that can be used, and {len(items.problems)} that cannot{reasons}"
         )
-    return items
+    return items, videos
 
 
-def _clips(settings: Settings, items: Items, training: bool) -> ClipDataset:
+def _clips(
+    settings: ResNet3DSettings, items: Items, videos: Videos, *, training: bool
+) -> ClipDataset:
     return ClipDataset(
         items,
         clip_length=settings.clip_length,
@@ -168,12 +148,12 @@ def _clips(settings: Settings, items: Items, training: bool) -> ClipDataset:
         seed=settings.seed,
         labels="one_hot",
         problems=settings.problems,
-        inspect="header",
+        inspect=videos,
         workers=settings.workers,
     )
 
 
-def build(settings: Settings, classes: tuple[str, ...], optimizer: Any) -> Any:
+def build(settings: ResNet3DSettings, classes: tuple[str, ...], optimizer: Any) -> Any:
     """The network, compiled."""
     if settings.depth not in DEPTHS:
         raise UsageError(f"expected a depth of {list(DEPTHS)}; received {settings.depth}")
@@ -193,7 +173,7 @@ def build(settings: Settings, classes: tuple[str, ...], optimizer: Any) -> Any:
 
 
 def callbacks(
-    settings: Settings, folder: OutputFolder, progress: Progress, training: ClipDataset
+    settings: ResNet3DSettings, folder: OutputFolder, progress: Progress, training: ClipDataset
 ) -> list[Any]:
     """What goes on beside the steps; `KeepProgress` last, because it reads the others."""
     counting = {
@@ -218,9 +198,7 @@ def finish(
 ) -> dict[str, float]:
     """Write curves, confusion matrix and the network of the best epoch, and load it back."""
     figures.write_figure(figures.curves(progress.rows, model.name), folder.figure("curves"))
-    best = best_row(progress.rows, MONITOR)
-    if best is None:
-        raise UsageError(f"no epoch of {folder.root} has a finite {MONITOR}; nothing was saved")
+    best = best_epoch(folder, progress, MONITOR)
     model.load_weights(folder.best_weights)
     classes = validation.classes
     labels, predicted = _predictions(model, validation)
@@ -233,15 +211,13 @@ def finish(
         for name, counts in zip(classes, matrix.tolist(), strict=True)
     ]
     write_table(folder.root / "confusion.csv", columns, rows)
-    paths = saving.save(model, folder.root)
-    difference = saving.check_saved(model, paths, validation[0][0])
+    equal = saving.saved_and_checked(model, folder.root, "model", validation[0][0])
     say(
         f"best epoch {best['epoch']}: validation loss {best[MONITOR]:.4f}, "
         f"accuracy {best['val_accuracy']:.4f}"
     )
-    equal = "equal" if difference == 0 else f"equal up to {difference:.1e}"
     say(f"saved to {folder.root} and loaded back: predictions are {equal}")
-    return {name: value for name, value in best.items() if not isinstance(value, str)}
+    return numbers_of(best)
 
 
 def _predictions(model: Any, dataset: ClipDataset) -> tuple[np.ndarray, np.ndarray]:

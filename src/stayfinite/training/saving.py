@@ -70,3 +70,9 @@ def check_saved(model: Any, paths: dict[str, Path], batch: Any) -> float:
                 f"{differences[-1]:.3g}"
             )
     return max(differences)
+
+
+def saved_and_checked(model: Any, folder: Path, name: str, batch: Any) -> str:
+    """`save`, then `check_saved`: how equal the predictions are, in words."""
+    difference = check_saved(model, save(model, folder, name), batch)
+    return "equal" if difference == 0 else f"equal up to {difference:.1e}"

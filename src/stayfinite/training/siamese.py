@@ -22,39 +22,17 @@ from stayfinite.errors import UsageError
 from stayfinite.training import embedding_pages, figures, saving
 from stayfinite.training.folder import OutputFolder, write_json, write_problems
 from stayfinite.training.heldout import KS, MONITOR, HeldOut, KeepBest
-from stayfinite.training.progress import KeepProgress, Progress, begin, best_row, load_last
+from stayfinite.training.progress import (
+    KeepProgress,
+    Progress,
+    begin,
+    best_epoch,
+    load_last,
+    numbers_of,
+)
+from stayfinite.training.settings import SiameseSettings
 
-MINING = ("batch_hard", "semi_hard", "none")
 LAST_LAYER = "embedding_dense"
-
-
-@dataclass(frozen=True)
-class Settings:
-    """Everything that decides what comes of a training; sizes in pixels."""
-
-    data: str
-    backbone: str = "ResNet50"
-    weights: str = "imagenet"
-    size: int = 224
-    embedding_dim: int = 128
-    mining: str = "batch_hard"
-    distance: str = "euclidean"
-    margin: str = "softplus"
-    margin_size: float = 0.2
-    classes_per_batch: int = 8
-    images_per_class: int = 4
-    head_epochs: int = 2
-    epochs: int = 20
-    whole_epochs: int = 0
-    steps_per_epoch: int = 0
-    learning_rate: float = 1e-4
-    held_out: float = 0.25
-    patience: int = 5
-    seed: int = 0
-    flip: bool = True
-    precision: str = "float32"
-    problems: str = "leave out"
-    workers: int = 1
 
 
 @dataclass(frozen=True)
@@ -67,7 +45,7 @@ class Phase:
     trains: Callable[[Any], bool]
 
 
-def phases(settings: Settings) -> list[Phase]:
+def phases(settings: SiameseSettings) -> list[Phase]:
     """Head, BatchNormalization, everything: those that have epochs."""
     rate = settings.learning_rate
 
@@ -83,7 +61,7 @@ def phases(settings: Settings) -> list[Phase]:
 
 
 def train(
-    settings: Settings, out: Path, fresh: bool, say: Callable[[str], None], verbose: int = 1
+    settings: SiameseSettings, out: Path, fresh: bool, say: Callable[[str], None], verbose: int = 1
 ) -> dict[str, float]:
     """Train through the phases, keep the epoch that retrieves best; then save, draw and check.
 
@@ -126,7 +104,7 @@ def train(
 
 
 def _images(
-    settings: Settings, folder: OutputFolder, say: Callable[[str], None]
+    settings: SiameseSettings, folder: OutputFolder, say: Callable[[str], None]
 ) -> tuple[Items, Items]:
     """The usable images of the classes to train on, and of those held out."""
     items = inspect_images(read_items(settings.data, SUFFIXES))
@@ -150,13 +128,13 @@ def _images(
     return training, held_out
 
 
-def _shown(settings: Settings) -> dict[str, Any]:
+def _shown(settings: SiameseSettings) -> dict[str, Any]:
     """How the images are made ready for the backbone."""
     prepare = stayfinite.models.preprocess_input(settings.backbone)
     return {"size": (settings.size, settings.size), "preprocess": prepare}
 
 
-def dataset(settings: Settings, items: Items) -> Any:
+def dataset(settings: SiameseSettings, items: Items) -> Any:
     """What is trained on: batches of classes, or triplets."""
     options: dict[str, Any] = {
         **_shown(settings),
@@ -177,7 +155,7 @@ def dataset(settings: Settings, items: Items) -> Any:
     )
 
 
-def build(settings: Settings) -> Any:
+def build(settings: SiameseSettings) -> Any:
     """The network that is trained: the embedding, or around it that of triplets."""
     weights = None if settings.weights == "none" else settings.weights
     try:
@@ -209,12 +187,12 @@ def _encoder(network: Any) -> Any:
     return next((layer for layer in network.layers if layer.name == "embedding"), network)
 
 
-def _compile(network: Any, settings: Settings, phase: Phase) -> None:
+def _compile(network: Any, settings: SiameseSettings, phase: Phase) -> None:
     stayfinite.freeze(_encoder(network), keep=phase.trains)
     network.compile(keras.optimizers.Adam(phase.learning_rate), loss=_loss(settings))
 
 
-def _loss(settings: Settings) -> Any:
+def _loss(settings: SiameseSettings) -> Any:
     if settings.mining == "none":
         return "mean_absolute_error"
     kind = {
@@ -227,7 +205,7 @@ def _loss(settings: Settings) -> Any:
 
 
 def _callbacks(
-    settings: Settings,
+    settings: SiameseSettings,
     folder: OutputFolder,
     progress: Progress,
     judge: HeldOut,
@@ -252,20 +230,15 @@ def _finish(
 ) -> dict[str, float]:
     """Write figures and the encoder of the best epoch, and load it back."""
     figures.write_figure(figures.curves(progress.rows, encoder.name), folder.figure("curves"))
-    best = best_row(progress.rows, MONITOR, largest=True)
-    if best is None:
-        raise UsageError(f"no epoch of {folder.root} has a finite {MONITOR}; nothing was saved")
+    best = best_epoch(folder, progress, MONITOR, largest=True)
     encoder.load_weights(folder.best_weights)
     vectors, labels = judge.embed()
     embedding_pages.write(vectors, labels, judge, folder)
-    paths = saving.save(encoder, folder.root, "encoder")
-    difference = saving.check_saved(encoder, paths, judge.images[0][0])
-    found = {name: value for name, value in best.items() if not isinstance(value, str)}
+    equal = saving.saved_and_checked(encoder, folder.root, "encoder", judge.images[0][0])
     recalls = [f"recall@{k} {best[f'val_recall_at_{k}']:.4f}" for k in KS]
     say(
         f"best epoch {best['epoch']}: {', '.join(recalls)} on {len(labels)} images of classes held "
         f"out; chance {judge.chance():.4f}"
     )
-    equal = "equal" if difference == 0 else f"equal up to {difference:.1e}"
     say(f"the encoder is saved to {folder.root} and loaded back: its vectors are {equal}")
-    return found
+    return numbers_of(best)

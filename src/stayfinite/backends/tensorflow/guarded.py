@@ -9,7 +9,6 @@ from typing import Any
 import tensorflow as tf
 
 from stayfinite.backends import keras_private
-from stayfinite.backends.tensorflow import private
 from stayfinite.backends.tensorflow.judged import JudgedStep
 from stayfinite.backends.tensorflow.sentinel import Sentinel
 from stayfinite.backends.tensorflow.watching import watched
@@ -45,5 +44,5 @@ def guarded(model: Any, sentinel: Sentinel, *, everything: bool) -> Callable[[An
 def is_plain(model: Any) -> bool:
     """Whether train step and optimizer are Keras's own, so that nothing follows the update."""
     base, scaled = keras_private.BaseOptimizer, keras_private.LossScaleOptimizer
-    own_step = getattr(model.train_step, "__func__", None) is private.TensorFlowTrainer.train_step
+    own_step = keras_private.has_own_step(model)
     return own_step and getattr(type(model.optimizer), "apply", None) in (base.apply, scaled.apply)

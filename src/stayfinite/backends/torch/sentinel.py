@@ -245,11 +245,9 @@ def _built(optimizer: Any, variables: Any) -> list[Any]:
 
 
 def _ends_in_update(model: Any) -> bool:
-    """Whether nothing but metrics follows the update in its train step, since that is Keras's."""
-    return all(
-        getattr(type(model), name, None) is getattr(keras.Model, name) and name not in vars(model)
-        for name in ("train_step", "compute_metrics")
-    )
+    """Whether nothing but Keras's own metrics follows the update in its train step."""
+    metrics = getattr(getattr(model, "compute_metrics", None), "__func__", None)
+    return keras_private.has_own_step(model) and metrics is keras.Model.compute_metrics
 
 
 def _is_scaled(model: Any) -> bool:
