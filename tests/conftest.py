@@ -1,8 +1,33 @@
-"""Settings of every test."""
+"""Settings of every test, and data that several rooms train on."""
 
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
 
 # The suite runs once per backend, each in a process of its own; this is the one without a choice.
 os.environ.setdefault("KERAS_BACKEND", "jax")
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+
+
+@pytest.fixture(scope="session")
+def videos(tmp_path_factory):
+    """Six classes of five short videos each."""
+    folder = tmp_path_factory.mktemp("videos")
+    make = EXAMPLES / "motion_videos.py"
+    options = ["--per-class", "5", "--frames", "8", "--side", "32"]
+    subprocess.run([sys.executable, str(make), str(folder), *options], check=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def digits(tmp_path_factory):
+    """The handwritten digits of scikit-learn as files, a folder a class."""
+    folder = tmp_path_factory.mktemp("digits")
+    subprocess.run([sys.executable, str(EXAMPLES / "digit_images.py"), str(folder)], check=True)
+    return folder

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from tests.training.conftest import stayfinite, videos  # noqa: F401
+from tests.trainings import stayfinite
 
 SPEC = """
 [lab]
@@ -31,7 +31,7 @@ def rows_of(path):
 
 
 @pytest.fixture(scope="module")
-def lab(videos, tmp_path_factory):  # noqa: F811
+def lab(videos, tmp_path_factory):
     cwd = tmp_path_factory.mktemp("lab")
     (cwd / "he.toml").write_text(SPEC.format(data=videos))
     return cwd, stayfinite("lab", "he.toml", cwd=cwd)

@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from tests.training.conftest import SMALL_VIDEOS, stayfinite
+from tests.trainings import SMALL_VIDEOS, stayfinite
 
 # In a process without stayfinite: what was saved is for plain Keras.
 RELOAD = """

@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from tests.training.conftest import stayfinite
+from tests.trainings import stayfinite
 
 RELOAD = """
 import sys
