@@ -3,6 +3,7 @@
 Exception
 |-- NonFiniteError   a training step was non-finite; carries the incident
 `-- UsageError       what was passed cannot be used; one line says what, and what to do
+    `-- CannotGuardError   the guard cannot attach to this training
 """
 
 from __future__ import annotations
@@ -26,3 +27,10 @@ class NonFiniteError(ArithmeticError):
 
 class UsageError(ValueError):
     """Bad input. The message is one line: what was passed, what was expected, what to do."""
+
+
+class CannotGuardError(UsageError):
+    """A training that the guard cannot attach to; `stayfinite run` ends on it with that line.
+
+    A `UsageError` that the user's own program raises is the program's, and has its traceback.
+    """

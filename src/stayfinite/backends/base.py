@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import Any, Protocol
 
-from stayfinite.errors import UsageError
+from stayfinite.errors import CannotGuardError
 from stayfinite.guard.failure import Failure
 from stayfinite.guard.recorder import Recorder
 from stayfinite.replay.step import Step
@@ -56,7 +56,7 @@ def current() -> Backend:
     """The backend that Keras uses in this process.
 
     Raises:
-        UsageError: stayfinite has no backend for it, Keras is too old, or it ran on another
+        CannotGuardError: stayfinite has no backend for it, Keras is too old, or it ran on another
             backend before in this process.
     """
     import keras
@@ -69,7 +69,7 @@ def current() -> Backend:
     except ModuleNotFoundError as error:
         if error.name is None or not error.name.startswith("stayfinite.backends"):
             raise
-        raise UsageError(
+        raise CannotGuardError(
             f"trainings on the Keras backend {name!r} cannot be guarded; "
             "set KERAS_BACKEND to jax, tensorflow or torch"
         ) from None
@@ -79,7 +79,7 @@ def current() -> Backend:
 
 def _require_keras(version: str) -> None:
     if tuple(int(part) for part in version.split(".")[:2]) < OLDEST_KERAS:
-        raise UsageError(
+        raise CannotGuardError(
             f"Keras {version} is installed and {'.'.join(map(str, OLDEST_KERAS))} or later is "
             "needed; run pip install --upgrade keras"
         )
@@ -88,7 +88,7 @@ def _require_keras(version: str) -> None:
 def _require_one_backend(name: str) -> None:
     global _in_use
     if _in_use not in (None, name):
-        raise UsageError(
+        raise CannotGuardError(
             f"Keras ran on the backend {_in_use!r} before in this process and now runs on "
             f"{name!r}; one process can hold one backend, so start another for the second"
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from stayfinite.backends import base
-from stayfinite.errors import UsageError
+from stayfinite.errors import CannotGuardError
 from stayfinite.guard.recorder import Recorder
 
 
@@ -16,25 +16,25 @@ def attach(model: Any, recorder: Recorder, on_bad: Any) -> Any:
     no promise about it could be kept.
 
     Raises:
-        UsageError: the model brings its own train function, or attaching failed.
+        CannotGuardError: the model brings its own train function, or attaching failed.
     """
     if not _is_by_keras(type(model).make_train_function):
-        raise UsageError(
+        raise CannotGuardError(
             f"{type(model).__name__} overrides make_train_function, so the guard cannot attach; "
             "override train_step instead"
         )
     present = vars(model).get("train_function")
     if present is not None and not _is_by_keras(present):
-        raise UsageError(
+        raise CannotGuardError(
             f"{type(model).__name__} has a train_function of its own, so the guard cannot attach; "
             "override train_step instead"
         )
     try:
         return base.current().attach(model, recorder, on_bad)
-    except UsageError:
+    except CannotGuardError:
         raise
     except Exception as error:
-        raise UsageError(
+        raise CannotGuardError(
             f"the guard cannot attach to {type(model).__name__}: {type(error).__name__}: {error}"
         ) from error
 

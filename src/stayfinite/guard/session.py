@@ -27,7 +27,7 @@ class Session:
         script: The script as the user named it, for the incidents.
         say: Takes a line for the user about what is no incident.
         unguarded_ok: Whether a training that the guard cannot attach to runs without it, after
-            saying so. If not, it ends with a `UsageError`.
+            saying so. If not, it ends with a `CannotGuardError`.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class Session:
         """Hook the training of every model. Called once Keras is imported.
 
         Raises:
-            UsageError: stayfinite has no backend for the Keras backend in use.
+            CannotGuardError: stayfinite has no backend for the Keras backend in use.
         """
         import keras
 

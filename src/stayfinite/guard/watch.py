@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from stayfinite.errors import NonFiniteError, UsageError
+from stayfinite.errors import CannotGuardError, NonFiniteError
 from stayfinite.guard.attaching import attach
 from stayfinite.guard.failure import Failure
 from stayfinite.guard.recorder import Recorder
@@ -45,7 +45,7 @@ class Watch:
         """Put the sentinel into the model's train function, if it is not in it now.
 
         Raises:
-            UsageError: it cannot be put there, and nobody said that this may be.
+            CannotGuardError: it cannot be put there, and nobody said that this may be.
         """
         if self._arming or self._refused:
             return
@@ -53,7 +53,7 @@ class Watch:
         try:
             function = attach(self._model(), self.recorder, self._on_bad)
             self._function = weakref.ref(function)
-        except UsageError as error:
+        except CannotGuardError as error:
             if not self.unguarded_ok:
                 raise
             self._refused = True

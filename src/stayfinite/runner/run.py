@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from stayfinite.errors import NonFiniteError, UsageError
+from stayfinite.errors import CannotGuardError, NonFiniteError
 from stayfinite.incident import Incident
 from stayfinite.runner import endings, keras_choice
 from stayfinite.runner.console import is_terminal, report_for, say
@@ -91,7 +91,7 @@ class Run:
         except NonFiniteError as error:
             say(report_for(sys.stderr, error.incident) if is_terminal(sys.stderr) else str(error))
             return self._end(NON_FINITE)
-        except UsageError as error:
+        except CannotGuardError as error:
             _say_line(str(error))
             return self._end(USAGE)
         except SystemExit as error:
@@ -112,7 +112,7 @@ class Run:
         self._session = self._new_session(*arguments, _say_line, self._unguarded_ok)
         try:
             self._session.install()
-        except UsageError as error:
+        except CannotGuardError as error:
             if self._unguarded_ok:
                 _say_line(f"{error}; this program runs unguarded")
                 return

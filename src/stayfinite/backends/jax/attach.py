@@ -15,7 +15,7 @@ import numpy as np
 
 from stayfinite.backends.jax import sentinel
 from stayfinite.backends.polling import OnBad, Polling
-from stayfinite.errors import UsageError
+from stayfinite.errors import CannotGuardError
 from stayfinite.guard.recorder import Recorder
 
 
@@ -73,13 +73,13 @@ def attach(model: Any, recorder: Recorder, on_bad: OnBad) -> GuardedTrainFunctio
     """Compile `model`'s train function with the sentinel inside.
 
     Raises:
-        UsageError: under a `keras.distribution`, whose state has a fixed sharding.
+        CannotGuardError: under a `keras.distribution`, whose state has a fixed sharding.
     """
     present = model.__dict__.get("train_function")
     if isinstance(present, GuardedTrainFunction):
         return present
     if _is_distributed():
-        raise UsageError("stayfinite cannot guard a model under keras.distribution yet")
+        raise CannotGuardError("stayfinite cannot guard a model under keras.distribution yet")
     overridden = model.__dict__.get("train_step")
     model.__dict__["train_step"] = sentinel.guarded(model.train_step)
     try:

@@ -20,7 +20,7 @@ from stayfinite.backends.tensorflow.guarded import guarded, is_plain
 from stayfinite.backends.tensorflow.sentinel import Sentinel
 from stayfinite.backends.tensorflow.state import state_of, store
 from stayfinite.backends.tensorflow.whole import Unsuited
-from stayfinite.errors import UsageError
+from stayfinite.errors import CannotGuardError
 from stayfinite.guard.recorder import Recorder
 
 # Outside of `fit` no epoch says when the state may have been set from outside.
@@ -141,13 +141,15 @@ def attach(model: Any, recorder: Recorder, on_bad: OnBad) -> GuardedTrainFunctio
     """Make `model`'s train function with the sentinel inside.
 
     Raises:
-        UsageError: under a `tf.distribute` strategy with more than one replica.
+        CannotGuardError: under a `tf.distribute` strategy with more than one replica.
     """
     present = model.__dict__.get("train_function")
     if isinstance(present, GuardedTrainFunction):
         return present
     if model.distribute_strategy.num_replicas_in_sync > 1:
-        raise UsageError("stayfinite cannot guard a model on several tf.distribute replicas yet")
+        raise CannotGuardError(
+            "stayfinite cannot guard a model on several tf.distribute replicas yet"
+        )
     function = GuardedTrainFunction(model, recorder, on_bad)
     model.train_function = function
     return function
