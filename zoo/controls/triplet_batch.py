@@ -1,0 +1,49 @@
+"""A practitioner trains embeddings with the triplet loss, the distance being squared.
+
+An anchor has itself as its positive, which is no harm: nothing here has an infinite derivative.
+"""
+# /// zoo
+# ///
+
+import keras
+import numpy as np
+from keras import ops
+
+BATCH_SIZE = 16
+MARGIN = 0.5
+
+
+def squared_distance(a, b):
+    return ops.sum(ops.square(a - b), axis=-1)
+
+
+def triplet_loss(_, embeddings):
+    anchor, positive, negative = ops.split(embeddings, 3, axis=-1)
+    return ops.relu(
+        squared_distance(anchor, positive) - squared_distance(anchor, negative) + MARGIN
+    )
+
+
+keras.utils.set_random_seed(0)
+rng = np.random.default_rng(0)
+centres = rng.normal(size=(10, 12))
+labels = rng.integers(10, size=(192, 2))
+labels[:, 1] = (labels[:, 0] + 1 + labels[:, 1] % 9) % 10
+anchors, positives = (centres[labels[:, 0]] + 0.3 * rng.normal(size=(192, 12)) for _ in range(2))
+negatives = centres[labels[:, 1]] + 0.3 * rng.normal(size=(192, 12))
+positives[7 * BATCH_SIZE + 5] = anchors[7 * BATCH_SIZE + 5]
+
+inputs = [keras.Input((12,), name=name) for name in ("anchor", "positive", "negative")]
+embed = keras.Sequential(
+    [
+        keras.layers.Dense(24, activation="tanh"),
+        keras.layers.Dense(8),
+    ]
+)
+model = keras.Model(inputs, keras.layers.Concatenate()([embed(x) for x in inputs]))
+model.compile(keras.optimizers.Adam(1e-3), loss=triplet_loss)
+triplets = [x.astype("float32") for x in (anchors, positives, negatives)]
+history = model.fit(
+    triplets, np.zeros(192), batch_size=BATCH_SIZE, epochs=2, shuffle=False, verbose=0
+)
+print("loss", history.history["loss"])

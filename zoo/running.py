@@ -1,0 +1,117 @@
+"""One script in a process of its own, as a user runs it, in a folder that is thrown away."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+TIMEOUT_SECONDS = 120.0
+# Scripts run side by side, and a small network is no faster on many threads.
+_ONE_THREAD = dict.fromkeys(
+    (
+        "OMP_NUM_THREADS",
+        "OPENBLAS_NUM_THREADS",
+        "MKL_NUM_THREADS",
+        "TF_NUM_INTRAOP_THREADS",
+        "TF_NUM_INTEROP_THREADS",
+    ),
+    "1",
+)
+
+
+@dataclass(frozen=True)
+class Environment:
+    """A Keras backend and the interpreter that has it."""
+
+    backend: str
+    python: str
+
+
+@dataclass(frozen=True)
+class Ran:
+    """How a process ended. `exit_code` is None if it was stopped for taking too long."""
+
+    exit_code: int | None
+    output: str
+    seconds: float
+
+    @property
+    def last_line(self) -> str:
+        """What it said last; on an error, that is the error."""
+        lines = self.output.strip().splitlines()
+        return lines[-1].strip()[:200] if lines else ""
+
+    @property
+    def trouble(self) -> str | None:
+        """Why this is no ordinary end, or None if it is one."""
+        if self.exit_code is None:
+            return f"did not end within {self.seconds:.0f} s"
+        return f"exit code {self.exit_code}: {self.last_line}" if self.exit_code else None
+
+
+def environment(backend: str, python: str | None = None) -> Environment:
+    """The given interpreter, or the one that `make test` made for the backend, or this one."""
+    made = ROOT / f".venv-test-{backend}" / "bin" / "python"
+    return Environment(backend, python or (str(made) if made.exists() else sys.executable))
+
+
+@contextmanager
+def copied(script: Path) -> Iterator[Path]:
+    """A copy of a script, alone in a folder of its own; what its run leaves goes with it."""
+    with tempfile.TemporaryDirectory(prefix="zoo-") as folder:
+        yield Path(shutil.copy(script, Path(folder).resolve()))
+
+
+def run(
+    arguments: Sequence[str], on: Environment, folder: Path, timeout: float = TIMEOUT_SECONDS
+) -> Ran:
+    """`python ARGUMENTS` in `folder`, both streams together, and never longer than `timeout`."""
+    began = time.perf_counter()
+    with tempfile.TemporaryFile() as output:
+        process = subprocess.Popen(
+            [on.python, *arguments],
+            cwd=folder,
+            env=_variables(on.backend, folder),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        exit_code: int | None = None
+        try:
+            with suppress(subprocess.TimeoutExpired):
+                exit_code = process.wait(timeout)
+        finally:
+            _end(process)
+        seconds = time.perf_counter() - began
+        output.seek(0)
+        return Ran(exit_code, output.read().decode("utf-8", errors="replace"), seconds)
+
+
+def _variables(backend: str, folder: Path) -> dict[str, str]:
+    own = {
+        "KERAS_BACKEND": backend,
+        # A keras.json of whoever runs this would change what is trained.
+        "KERAS_HOME": str(folder / ".keras"),
+        "PYTHONPATH": str(ROOT),
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+        "COLUMNS": "200",
+    }
+    return os.environ | _ONE_THREAD | own
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End the process and the workers that it started, if any are left."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
