@@ -20,3 +20,8 @@ def by_value(gradient: np.ndarray, value: float) -> np.ndarray:
     """`Optimizer(clipvalue=value)`: each element into `[-value, value]`."""
     clipped: np.ndarray = np.clip(gradient, -value, value)
     return clipped.astype(gradient.dtype)
+
+
+def only_clip(norm: float) -> dict[str, float | None]:
+    """The settings of an optimizer that clips by `clipnorm=norm` and in no other way."""
+    return {"clipnorm": norm, "global_clipnorm": None, "clipvalue": None}

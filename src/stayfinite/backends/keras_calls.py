@@ -28,6 +28,8 @@ def entered(scope: Callable[[Any], contextlib.AbstractContextManager[Any]]) -> I
         (keras.Layer, "__call__"),
         (keras.losses.Loss, "__call__"),
         (keras_private.BaseOptimizer, "apply"),
+        *_own_calls(keras.optimizers.schedules.LearningRateSchedule),
+        *_own_calls(keras.constraints.Constraint),
     ]
     plain = [getattr(owner, method) for owner, method in owners]
     for (owner, method), function in zip(owners, plain, strict=True):
@@ -57,6 +59,16 @@ def layer_path(model: Any, chain: list[Any]) -> str | None:
     if not names:
         return None
     return "/".join(names if names[0] == model.name else [model.name, *names])
+
+
+def _own_calls(base: type) -> list[tuple[Any, str]]:
+    """`__call__` wherever a subclass has its own: these bases call nothing themselves."""
+    found: list[tuple[Any, str]] = []
+    for owner in base.__subclasses__():
+        if "__call__" in vars(owner):
+            found.append((owner, "__call__"))
+        found.extend(_own_calls(owner))
+    return list(dict.fromkeys(found))
 
 
 def _entering(

@@ -7,7 +7,7 @@ named by the test that fails, not by a user's traceback.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import keras
@@ -19,8 +19,12 @@ __all__ = [
     "LossScaleOptimizer",
     "flatten_layers",
     "has_own_step",
+    "layer_at",
     "optimizers_of",
     "scaled_learning_rate",
+    "scaled_learning_rates",
+    "set_attribute",
+    "settings",
     "state_variables",
 ]
 
@@ -28,6 +32,20 @@ __all__ = [
 def flatten_layers(model: Any) -> list[Any]:
     """Every layer inside a model, nested ones too; Keras has no public name for that."""
     return list(model._flatten_layers())
+
+
+def layer_at(model: Any, path: str) -> Any:
+    """The layer whose path is `path`; None where there is none.
+
+    The path of an op begins with the name of the model, that of a layer or weight may not.
+    """
+    layers = flatten_layers(model)
+    for layer in layers:
+        if getattr(layer, "path", None) == path:
+            return layer
+    name = path.rpartition("/")[2]
+    named = [layer for layer in layers if layer.name == name]
+    return named[0] if len(named) == 1 else None
 
 
 def has_own_step(model: Any) -> bool:
@@ -61,12 +79,61 @@ def state_variables(model: Any) -> list[list[Any]]:
 
 
 @contextlib.contextmanager
+def settings(model: Any, values: Mapping[str, Any]) -> Iterator[None]:
+    """Attributes of the optimizers of `model` with other values inside the block.
+
+    A number for `learning_rate` stands in the place of a schedule too. `constraint` is set on
+    each trainable weight. An optimizer that has no such attribute is left as it is.
+    """
+    with contextlib.ExitStack() as stack:
+        for outer in optimizers_of(model):
+            inner = outer.inner_optimizer if isinstance(outer, LossScaleOptimizer) else outer
+            for name, value in values.items():
+                if name == "learning_rate":
+                    # Not a default argument: a schedule is called without any.
+                    rate = _constant(value)
+                    stack.enter_context(set_attribute(inner, "_get_current_learning_rate", rate))
+                elif hasattr(inner, name):
+                    stack.enter_context(set_attribute(inner, name, value))
+        if "constraint" in values:
+            for variable in model.trainable_variables:
+                stack.enter_context(set_attribute(variable, "_constraint", values["constraint"]))
+        yield
+
+
+@contextlib.contextmanager
+def set_attribute(owner: Any, name: str, value: Any) -> Iterator[None]:
+    """`owner.name = value` inside the block, past what a Keras object tracks of its attributes."""
+    held = vars(owner)
+    missing = object()
+    before = held.get(name, missing)
+    held[name] = value
+    try:
+        yield
+    finally:
+        if before is missing:
+            held.pop(name, None)
+        else:
+            held[name] = before
+
+
+def _constant(value: Any) -> Callable[[], Any]:
+    return lambda: value
+
+
+@contextlib.contextmanager
 def scaled_learning_rate(optimizer: Any, factor: float) -> Iterator[None]:
     """The learning rate of `optimizer` times `factor` inside the block, schedules included."""
     target = optimizer.inner_optimizer if isinstance(optimizer, LossScaleOptimizer) else optimizer
     plain = target._get_current_learning_rate
-    target._get_current_learning_rate = lambda: plain() * factor
-    try:
+    with set_attribute(target, "_get_current_learning_rate", lambda: plain() * factor):
         yield
-    finally:
-        del target._get_current_learning_rate
+
+
+@contextlib.contextmanager
+def scaled_learning_rates(model: Any, factor: float) -> Iterator[None]:
+    """`scaled_learning_rate` for every optimizer of `model`."""
+    with contextlib.ExitStack() as stack:
+        for optimizer in optimizers_of(model):
+            stack.enter_context(scaled_learning_rate(optimizer, factor))
+        yield

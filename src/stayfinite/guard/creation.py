@@ -1,4 +1,4 @@
-"""Where the user created each layer, operation, loss and optimizer.
+"""Where the user created each layer, operation, loss, optimizer, schedule and constraint.
 
 An op inside a library's layer has no user code on its stack but the call of `fit`; the line that
 the user can change is the one that made the layer.
@@ -6,6 +6,7 @@ the user can change is the one that made the layer.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import sys
 import weakref
@@ -25,20 +26,28 @@ def record() -> None:
     _note_on(keras.Operation, "__new__")
     _note_on(keras.losses.Loss, "__init__")
     _note_on(keras.optimizers.Optimizer, "__init__")
+    # Their subclasses may leave out the constructor of the base, which has none of its own.
+    for owner in (
+        keras.optimizers.schedules.LearningRateSchedule,
+        keras.constraints.Constraint,
+        keras.initializers.Initializer,
+    ):
+        _note_on(owner, "__new__")
 
 
 def site_of(created: Any) -> Span | None:
     """The user's expression that created `created`, if it was noted."""
-    try:
+    with contextlib.suppress(Exception):
         return _SITES.get(created)
-    except TypeError:
-        return None
+    return None
 
 
 def _note_on(owner: Any, method: str) -> None:
     plain: Callable[..., Any] = getattr(owner, method)
     if getattr(plain, "_stayfinite_notes", False):
         return
+    if plain is object.__new__:
+        plain = _next_new(owner)
 
     @functools.wraps(plain)
     def noting(subject: Any, *args: Any, **kwargs: Any) -> Any:
@@ -47,11 +56,25 @@ def _note_on(owner: Any, method: str) -> None:
         if site_of(created) is None:
             span = _innermost_user_span()
             if span is not None:
-                _SITES[created] = span
+                # A class of the user's may have no hash, or none yet.
+                with contextlib.suppress(Exception):
+                    _SITES[created] = span
         return result
 
     noting.__dict__["_stayfinite_notes"] = True
     setattr(owner, method, staticmethod(noting) if method == "__new__" else noting)
+
+
+def _next_new(owner: Any) -> Callable[..., Any]:
+    """What makes an instance where `owner` itself says nothing about it."""
+
+    def new(cls: Any, *args: Any, **kwargs: Any) -> Any:
+        following = super(owner, cls).__new__
+        if following is object.__new__ and cls.__init__ is not object.__init__:
+            return following(cls)
+        return following(cls, *args, **kwargs)
+
+    return new
 
 
 def _innermost_user_span() -> Span | None:

@@ -48,17 +48,20 @@ def _same(names: str) -> dict[str, str]:
 # What we can write: home -> our name of the operation -> its name there.
 SPELLINGS: dict[str, dict[str, str]] = {
     "keras.ops": _same(
-        "abs clip equal log_sigmoid log_softmax logsumexp maximum minimum rsqrt sigmoid softmax"
-        " softplus sqrt square sum tanh var where"
+        "abs cast clip equal log_sigmoid log_softmax logsumexp maximum minimum rsqrt sigmoid size"
+        " softmax softplus sqrt square sum tanh var where"
     ),
     "keras.backend": _same(
         "abs clip equal logsumexp maximum minimum sigmoid softmax softplus sqrt square sum tanh var"
     ),
-    "jax.numpy": _same("abs clip equal maximum minimum sqrt square sum tanh var where"),
+    "jax.numpy": _same("abs clip equal maximum minimum size sqrt square sum tanh var where")
+    | {"cast": "asarray"},
     "jax.nn": _same("log_sigmoid log_softmax logsumexp sigmoid softmax softplus"),
     "jax.lax": _same("rsqrt"),
     "jax.scipy.special": _same("logsumexp"),
-    "tensorflow": _same("abs equal maximum minimum ones_like sigmoid sqrt square tanh where")
+    "tensorflow": _same(
+        "abs cast equal maximum minimum ones_like sigmoid size sqrt square tanh where"
+    )
     | {"clip": "clip_by_value", "sum": "reduce_sum", "logsumexp": "reduce_logsumexp"},
     "tensorflow.math": _same("log_sigmoid rsqrt softplus") | {"var": "reduce_variance"},
     "tensorflow.nn": _same("log_softmax softmax softplus"),
@@ -110,11 +113,12 @@ IMPORTS: dict[str, tuple[ImportLine, ...]] = {
 
 # What we can read: the last name of a call -> our name of the operation.
 OPERATIONS: dict[str, str] = _same(
-    "abs arccos arcsin arctan2 arctanh clip cosh divide exp expm1 hypot log log10 log1p log2"
-    " log_sigmoid log_softmax logsumexp maximum minimum norm normalize power reciprocal rsqrt"
+    "abs arccos arccosh arcsin arctan2 arctanh cast clip cosh divide exp expm1 hypot log log10"
+    " log1p log2 log_sigmoid log_softmax logsumexp maximum mean minimum norm normalize power reciprocal rsqrt"
     " sigmoid sinh softmax softplus sqrt square std sum tanh var where"
 ) | {
     "acos": "arccos",
+    "acosh": "arccosh",
     "asin": "arcsin",
     "atanh": "arctanh",
     "atan2": "arctan2",
@@ -130,6 +134,7 @@ OPERATIONS: dict[str, str] = _same(
     "pow": "power",
     "reduce_euclidean_norm": "norm",
     "reduce_logsumexp": "logsumexp",
+    "reduce_mean": "mean",
     "reduce_std": "std",
     "reduce_sum": "sum",
     "reduce_variance": "var",
@@ -155,6 +160,7 @@ SIGNATURES: dict[str, tuple[str, ...]] = {
     "reduce_euclidean_norm": ("x", "axis", "keepdims"),
     "softmax": ("x", "axis"),
     "log_softmax": ("x", "axis"),
+    "mean": ("x", "axis", "keepdims"),
     "sum": ("x", "axis", "keepdims"),
     "where": ("condition", "left", "right"),
 }

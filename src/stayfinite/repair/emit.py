@@ -64,3 +64,14 @@ class Emitter:
         """`where(equal(tested, 0), 1.0, x)`."""
         condition = self.call("equal", tested, "0")
         return self.call("where", condition, self.constant_like("1.0", x), x)
+
+    def float32(self, x: str) -> str:
+        """`x` in float32; `x` is an atom or stands alone."""
+        family = self._api.family
+        if family == "torch":
+            return f"({x}).float()" if not x.isidentifier() else f"{x}.float()"
+        return self.call("cast", x, '"float32"')
+
+    def dtype_of(self, x: str) -> str:
+        """The dtype of the tensor `x`."""
+        return f"{x}.dtype" if x.isidentifier() else f"({x}).dtype"

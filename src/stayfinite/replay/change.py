@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,25 @@ class ClipValue:
 
 
 @dataclass(frozen=True)
+class Settings:
+    """Attributes of the optimizers, by name, with other values.
+
+    `learning_rate` may stand for a schedule, and `constraint` is that of every weight.
+    """
+
+    values: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class LayerSetting:
+    """The attribute `name` of the layer at `path` with another value."""
+
+    path: str
+    name: str
+    value: Any
+
+
+@dataclass(frozen=True)
 class WiderDtype:
     """Every floating-point value of the step in float64."""
 
@@ -44,6 +65,20 @@ class Batch:
     """The same step on another batch, in the backend's own form."""
 
     data: Any
+
+
+@dataclass(frozen=True)
+class State:
+    """The same step on another state, in the backend's own form or with host arrays in it."""
+
+    values: Any
+
+
+@dataclass(frozen=True)
+class Arrays:
+    """Some arrays of the state replaced, by the names of `Step.state_arrays`."""
+
+    values: Mapping[str, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -60,4 +95,17 @@ class Source:
     in_place: Callable[[], AbstractContextManager[Any]]
 
 
-Change = Unchanged | LearningRate | ClipNorm | ClipValue | WiderDtype | Batch | WithoutRows | Source
+Change = (
+    Unchanged
+    | LearningRate
+    | ClipNorm
+    | ClipValue
+    | Settings
+    | LayerSetting
+    | WiderDtype
+    | Batch
+    | State
+    | Arrays
+    | WithoutRows
+    | Source
+)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass
 
+from stayfinite.replay.change import WiderDtype
 from stayfinite.replay.step import Outcome, Step
-from stayfinite.rules import catalog
+from stayfinite.rules import catalog, fully_masked_row
 from stayfinite.rules.finding import Finding
 from stayfinite.trace import evidence as evidences
 from stayfinite.trace.evidence import Evidence
-from stayfinite.trace.trace import Op
+from stayfinite.trace.infinities import first_nan, is_meant
+from stayfinite.trace.trace import Leaf, Op
 
 _LEAF_ORDER = ("weight", "statistics", "input", "target", "sample_weight", "optimizer", "metric")
 _PHASE_ORDER = ("load", "data", "forward", "backward", "statistics", "update")
@@ -38,12 +41,37 @@ def diagnose(step: Step, outcome: Outcome, ranges: dict[str, float]) -> Diagnosi
     if leaf is None:
         order = {phase: number for number, phase in enumerate(_PHASE_ORDER)}
         op = min(found.ops, key=lambda op: (order[op.phase], op.index), default=None)
-    evidence = evidences.gather(
-        step.trace,
-        op,
-        leaf,
-        step.fetch,
-        loss_finite=math.isfinite(outcome.loss),
-        ranges=ranges,
-    )
+
+    @functools.cache
+    def finite_wider() -> bool:
+        try:
+            wider = step.run(WiderDtype())
+        except Exception:
+            # An op without a float64 form: then nothing is known of the wider step.
+            return False
+        return wider.finite and not wider.bad_gradients
+
+    def evidence_of(op: Op | None, leaf: Leaf | None) -> Evidence:
+        return evidences.gather(
+            step.trace,
+            op,
+            leaf,
+            step.fetch,
+            loss_finite=math.isfinite(outcome.loss),
+            ranges=ranges,
+            finite_wider=finite_wider,
+        )
+
+    evidence = evidence_of(op, leaf)
+    nan = first_nan(evidence) if _may_be_meant(evidence) else None
+    if nan is not None:
+        there = evidence_of(nan, None)
+        if is_meant(evidence) or fully_masked_row.match(there) is not None:
+            evidence = there
     return Diagnosis(evidence, catalog.diagnose(evidence))
+
+
+def _may_be_meant(evidence: Evidence) -> bool:
+    return is_meant(evidence) or (
+        evidence.op is not None and evidence.op.phase != "backward" and evidence.op.name == "log"
+    )

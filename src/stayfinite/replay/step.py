@@ -85,6 +85,18 @@ class Step(Protocol):
         """Run the step with one thing changed."""
         ...
 
+    def after(self) -> Any:
+        """The whole state after the step, in the backend's own form: see `change.State`."""
+        ...
+
+    def optimizers(self) -> list[Any]:
+        """The Keras optimizers of the step, whose settings can be read."""
+        ...
+
+    def layer(self, path: str) -> Any:
+        """The Keras layer with this path, as `Op.layer` and the names of the state have it."""
+        ...
+
     def changed(self, change: Change) -> Step:
         """The step with one thing changed, as a step that can be asked in turn."""
         ...

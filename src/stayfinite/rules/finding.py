@@ -8,7 +8,14 @@ from typing import Literal
 from stayfinite.incident import Phase
 
 Mechanism = Literal[
-    "singular-gradient", "masked-branch", "log-of-zero", "division-by-zero", "overflow"
+    "singular-gradient",
+    "masked-branch",
+    "log-of-zero",
+    "division-by-zero",
+    "empty-reduction",
+    "fully-masked-row",
+    "overflow",
+    "half-overflow",
 ]
 
 

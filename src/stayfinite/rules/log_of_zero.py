@@ -43,25 +43,23 @@ model.fit(x, y, batch_size=8, shuffle=False, verbose=0)
 from __future__ import annotations
 
 from stayfinite.rules import numbers
+from stayfinite.rules.domains import LOG_POLES
 from stayfinite.rules.finding import Critical, Finding
 from stayfinite.trace.evidence import Evidence, as_float
-
-# Canonical name to the operand at which the value is -inf.
-_POLES = {"log": 0.0, "log1p": -1.0, "log2": 0.0, "log10": 0.0}
 
 
 def match(evidence: Evidence) -> Finding | None:
     """The root is a logarithm at its pole."""
     op = evidence.op
-    if op is None or op.phase == "backward" or op.name not in _POLES:
+    if op is None or op.phase == "backward" or op.name not in LOG_POLES:
         return None
     operand = as_float(evidence.operand(op, 0))
-    at_pole = numbers.bad_elements(evidence) & (operand == _POLES[op.name])
+    at_pole = numbers.bad_elements(evidence) & (operand == LOG_POLES[op.name])
     if not at_pole.any():
         return None
     rows = numbers.rows_of(evidence, op, 0, at_pole)
     dtype = evidence.trace.values[op.operands[0]].dtype
-    pole = numbers.short(_POLES[op.name])
+    pole = numbers.short(LOG_POLES[op.name])
     return Finding(
         cause="log-of-zero",
         message=f"`{op.name}` of {pole} is -inf",

@@ -51,7 +51,9 @@ import numpy as np
 from stayfinite.rules import numbers
 from stayfinite.rules.finding import Critical, Finding
 from stayfinite.rules.hiding import hidden_by, same_expression
+from stayfinite.rules.masks import masked_by_product
 from stayfinite.trace.evidence import Evidence, as_float
+from stayfinite.trace.trace import Op
 
 
 def match(evidence: Evidence) -> Finding | None:
@@ -69,23 +71,29 @@ def match(evidence: Evidence) -> Finding | None:
             bad = bad & leaking
         if not bad.any():
             return None
-    else:
-        hider = hidden_by(evidence, op)
-        if hider is None or same_expression(hider, op):
-            return None
-    rows = numbers.rows_of(evidence, primal, 0, bad)
+        return _finding(evidence, primal, value, bad, "its gradient leaks")
+    hider = hidden_by(evidence, op)
+    if hider is not None and not same_expression(hider, op):
+        return _finding(evidence, primal, value, bad, "its gradient leaks")
+    if masked_by_product(evidence, op):
+        return _finding(evidence, primal, value, bad, "0 * inf is nan")
+    return None
+
+
+def _finding(evidence: Evidence, op: Op, value: np.ndarray, bad: np.ndarray, how: str) -> Finding:
+    rows = numbers.rows_of(evidence, op, 0, bad)
     thrown_away = value[bad]
     kind = "nan" if np.isnan(thrown_away).any() else "-inf" if (thrown_away < 0).any() else "inf"
     return Finding(
         cause="masked-branch",
-        message=f"`{primal.name}` is {kind} where it is masked, and its gradient leaks",
-        op=primal.name,
+        message=f"`{op.name}` is {kind} where it is masked, and {how}",
+        op=op.name,
         detail=(
             f"{int(bad.sum())} of {bad.size} results are {kind} and thrown away"
             + numbers.count(rows, evidence.trace.num_rows)
         ),
         rows=rows,
-        critical=Critical(primal.operands[0], rows),
+        critical=Critical(op.operands[0], rows) if op.operands else None,
         mechanism="masked-branch",
-        phase="backward",
+        phase="backward" if evidence.loss_finite else None,
     )

@@ -7,12 +7,18 @@ import numpy as np
 from stayfinite.trace.evidence import Evidence, as_float
 from stayfinite.trace.trace import Op
 
-_BITS = {"float16": 65504.0, "bfloat16": 3.3895e38, "float32": 3.4028e38, "float64": 1.7977e308}
+_LARGEST = {"float16": 65504.0, "bfloat16": 3.3895e38, "float32": 3.4028e38, "float64": 1.7977e308}
+_SMALLEST = {"float16": 5.96e-8, "bfloat16": 1.1755e-38, "float32": 1.1755e-38, "float64": 2.2e-308}
 
 
 def largest(dtype: str) -> float:
     """The largest finite number of a dtype."""
-    return _BITS.get(dtype, _BITS["float32"])
+    return _LARGEST.get(dtype, _LARGEST["float32"])
+
+
+def smallest(dtype: str) -> float:
+    """The smallest positive number that is not flushed to 0: subnormal ones are, but in float16."""
+    return _SMALLEST.get(dtype, _SMALLEST["float32"])
 
 
 def short(number: float) -> str:

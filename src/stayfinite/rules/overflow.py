@@ -44,39 +44,48 @@ import numpy as np
 from stayfinite.rules import numbers
 from stayfinite.rules.finding import Critical, Finding
 from stayfinite.trace.evidence import Evidence, as_float
+from stayfinite.trace.trace import Op
 
+# Functions of one number that grow without bound. Any other such function has a pole where it is
+# infinite; of several numbers, only a sum or a product that became too large is.
 _GROWING = {
-    "add",
-    "conv",
+    "cast",
     "cosh",
+    "cumlogsumexp",
     "cumprod",
     "cumsum",
     "exp",
     "exp2",
     "expm1",
-    "matmul",
-    "multiply",
+    "logsumexp",
+    "mean",
+    "norm",
     "power",
     "prod",
     "sinh",
     "square",
-    "subtract",
+    "std",
     "sum",
     "tan",
-    "divide",
-    "cast",
-    "cumlogsumexp",
+    "var",
 }
 
 
 def match(evidence: Evidence) -> Finding | None:
-    """The root made an infinity out of finite operands, and no pole or singular point did."""
+    """The root left the range with finite operands, and no pole or singular point did it."""
     op = evidence.op
-    if op is None or op.name not in _GROWING or not numbers.finite_operands(evidence, op):
+    if op is None or not op.operands or not numbers.finite_operands(evidence, op):
+        return None
+    if len(op.operands) == 1 and op.name not in _GROWING:
         return None
     result = as_float(evidence.results_of(op))
     bad = np.isinf(result)
-    if not bad.any() or (op.name == "divide" and not as_float(evidence.operand(op, 1))[bad].all()):
+    if not bad.any():
+        # Two parts of a sum that are past the range with different signs.
+        bad = np.isnan(result)
+        if not bad.any() or not _could_overflow(evidence, op):
+            return None
+    if op.name == "divide" and not as_float(evidence.operand(op, 1))[bad].all():
         return None
     sizes = [float(np.max(np.abs(as_float(evidence.arrays[v])), initial=0)) for v in op.operands]
     position = int(np.argmax(sizes))
@@ -100,3 +109,12 @@ def match(evidence: Evidence) -> Finding | None:
         mechanism="overflow",
         operand=position,
     )
+
+
+def _could_overflow(evidence: Evidence, op: Op) -> bool:
+    """Whether a product of the operands, summed up, could leave the range."""
+    dtype = evidence.trace.values[op.results[0]].dtype
+    sizes = [np.abs(as_float(evidence.arrays[v])).astype(np.float64) for v in op.operands]
+    largest = sorted((float(np.max(size, initial=0.0)) for size in sizes), reverse=True)
+    product = largest[0] * (largest[1] if len(largest) > 1 else largest[0])
+    return bool(product * max(size.size for size in sizes) > numbers.largest(dtype))

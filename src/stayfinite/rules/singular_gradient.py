@@ -62,11 +62,11 @@ def match(evidence: Evidence) -> Finding | None:
         return None
     if op.phase != "backward":
         return _inside_one_expression(evidence, op)
+    value = as_float(evidence.results_of(primal))
     singular = _singular_points(evidence, primal)
     if singular is None:
-        return None
+        return _unnamed_point(evidence, op, primal)
     position, mask, point, formula = singular
-    value = as_float(evidence.results_of(primal))
     bad = numbers.bad_elements(evidence)
     at_point = mask & np.isfinite(value)
     if bad.shape == at_point.shape:
@@ -84,6 +84,33 @@ def match(evidence: Evidence) -> Finding | None:
         mechanism="singular-gradient",
         operand=position,
     )
+
+
+def _unnamed_point(evidence: Evidence, op: Op, primal: Op) -> Finding | None:
+    """A derivative with a pole, of a function without a name here: a norm, a decomposition."""
+    if not np.isfinite(as_float(evidence.results_of(primal))).all() or primal.phase == "backward":
+        return None
+    if not numbers.finite_operands(evidence, op) or not _has_pole(evidence, op):
+        return None
+    bad = numbers.bad_elements(evidence)
+    rows = numbers.rows_of(evidence, op, 0, bad)
+    return Finding(
+        cause="singular-gradient",
+        message=f"the gradient of `{primal.name}` is not finite here, though its value is",
+        op=primal.name,
+        detail=f"its derivative divides by 0{numbers.count(rows, evidence.trace.num_rows)}",
+        rows=rows,
+        critical=Critical(primal.operands[0], rows) if primal.operands else None,
+        mechanism="singular-gradient",
+    )
+
+
+def _has_pole(evidence: Evidence, op: Op) -> bool:
+    """Whether a backward op divides by 0, or is the whole derivative of a function in one op."""
+    if op.name in ("divide", "reciprocal", "rsqrt", "power", "log"):
+        divisor = evidence.operand(op, 1 if op.name == "divide" else 0)
+        return bool((as_float(divisor) == 0).any())
+    return op.name.endswith(("_grad", "_backward"))
 
 
 def _inside_one_expression(evidence: Evidence, op: Op) -> Finding | None:

@@ -21,7 +21,8 @@ class Evidence:
     the forward op that `op` differentiates (`op` itself in the forward pass). Arrays that belong
     to a value are found by its number in `arrays`. `loss_finite` tells whether the loss was finite
     all the same. `ranges` holds, for each array of the batch by name, the largest magnitudes seen
-    in healthy batches before this one.
+    in healthy batches before this one. `finite_wider` runs the step in float64 and tells whether it
+    was finite.
     """
 
     trace: Trace
@@ -32,6 +33,7 @@ class Evidence:
     fetch: Fetch = field(repr=False)
     loss_finite: bool = False
     ranges: dict[str, float] = field(default_factory=dict)
+    finite_wider: Callable[[], bool] = field(default=lambda: False, repr=False)
 
     def bad(self, value: int) -> np.ndarray:
         """Which elements of `value` are not finite."""
@@ -75,6 +77,7 @@ def gather(
     *,
     loss_finite: bool,
     ranges: dict[str, float],
+    finite_wider: Callable[[], bool] = lambda: False,
 ) -> Evidence:
     """Fetch the arrays around a root and put them together."""
     primal: Op | None = None
@@ -87,4 +90,4 @@ def gather(
     if leaf is not None:
         wanted.append(leaf.value)
     arrays = fetch(dict.fromkeys(wanted))
-    return Evidence(trace, op, primal, leaf, arrays, fetch, loss_finite, ranges)
+    return Evidence(trace, op, primal, leaf, arrays, fetch, loss_finite, ranges, finite_wider)

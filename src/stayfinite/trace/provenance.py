@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,9 +9,9 @@ import numpy as np
 from stayfinite.trace.evidence import Fetch, as_float
 from stayfinite.trace.source_text import expression_text
 from stayfinite.trace.trace import Op, Trace
+from stayfinite.trace.upstream import upstream
 
-# How far to look: upstream ops visited, and arrays fetched, for one question.
-_MAX_OPS = 4000
+# How many arrays are fetched for one question.
 _MAX_ARRAYS = 40
 
 
@@ -43,9 +42,9 @@ Fact = EqualSides | ZeroOutputs | SameInputs
 
 def facts(trace: Trace, value: int, rows: tuple[int, ...], fetch: Fetch) -> list[Fact]:
     """What is special about `rows` upstream of `value`, nearest first."""
-    upstream = list(_upstream(trace, value))
-    differences = [op for op in upstream if op.name == "subtract" and _per_row(trace, op)][:4]
-    outputs = [op for op in upstream if _leaves_layer(trace, op) and _per_row(trace, op)]
+    behind = list(upstream(trace, value))
+    differences = [op for op in behind if op.name == "subtract" and _per_row(trace, op)][:4]
+    outputs = [op for op in behind if _leaves_layer(trace, op) and _per_row(trace, op)]
     leaves = [leaf for leaf in trace.leaves.values() if leaf.role == "input"]
     wanted = [v for op in differences for v in op.operands]
     wanted += [op.results[0] for op in outputs[:_MAX_ARRAYS]]
@@ -60,21 +59,6 @@ def facts(trace: Trace, value: int, rows: tuple[int, ...], fetch: Fetch) -> list
         found.extend(_zero_outputs(trace, zero, rows, arrays))
     same = _same_inputs([(leaf.name, arrays[leaf.value]) for leaf in leaves], rows)
     return [*found, same] if same is not None else found
-
-
-def _upstream(trace: Trace, value: int) -> Iterable[Op]:
-    seen: set[int] = set()
-    frontier = [value]
-    while frontier and len(seen) < _MAX_OPS:
-        later: list[int] = []
-        for current in frontier:
-            op = trace.producer.get(current)
-            if op is None or op.index in seen:
-                continue
-            seen.add(op.index)
-            yield op
-            later.extend(op.operands)
-        frontier = later
 
 
 def _per_row(trace: Trace, op: Op) -> bool:
@@ -132,7 +116,7 @@ def _zero_outputs(
 def _feeds(trace: Trace, earlier: Op, later: Op) -> bool:
     if earlier is later:
         return False
-    return any(op is earlier for op in _upstream(trace, later.results[0]))
+    return any(op is earlier for op in upstream(trace, later.results[0]))
 
 
 def _same_inputs(inputs: list[tuple[str, np.ndarray]], rows: tuple[int, ...]) -> SameInputs | None:

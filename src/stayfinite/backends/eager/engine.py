@@ -45,13 +45,15 @@ class Result:
 
     `loss` is the root of the backward pass (unscaled under loss scaling), or None where nothing was
     differentiated. `bad_state` names the floating-point variables (metrics left out) that are not
-    finite after the step. `marks` is there when the run was recorded.
+    finite after the step. `marks` is there when the run was recorded, `after`, the whole state
+    after the step, where it was asked for.
     """
 
     loss: Any
     updates: list[Update]
     bad_state: tuple[str, ...]
     marks: Marks | None = None
+    after: State | None = None
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,14 @@ class Engine(Protocol):
         """A batch as the framework's tensors, in the same structure; None stays None."""
         ...
 
-    def run(self, state: State, data: Any, recording: Recording | None = None) -> Result:
+    def run(
+        self,
+        state: State,
+        data: Any,
+        recording: Recording | None = None,
+        *,
+        keep_after: bool = False,
+    ) -> Result:
         """Run the train step on copies of `state`, with fresh metrics.
 
         With a `recording`, every primitive op of forward, backward and update is told to it, after
@@ -97,6 +106,10 @@ class Engine(Protocol):
         calls of Keras objects stand in `recording.chain` (`keras_calls.entered`). What the visitor
         of the recording raises (`Enough`) ends the run and passes through.
         """
+        ...
+
+    def stored(self, state: State, values: list[list[Any]]) -> State:
+        """`values`, of which some may be host arrays, as a state like `state`."""
         ...
 
     def update(self, state: State, updates: list[Update], factor: float) -> tuple[str, ...]:

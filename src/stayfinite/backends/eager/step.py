@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
 
-from stayfinite.backends import batches, clipping
+from stayfinite.backends import batches, clipping, keras_private
+from stayfinite.backends.clipping import only_clip
 from stayfinite.backends.eager.axes import batch_axes, other_size
 from stayfinite.backends.eager.engine import Engine, Result, State, Update
 from stayfinite.backends.eager.recording import Enough, Recording
@@ -192,6 +193,9 @@ class EagerStep:
                 return self._updated(lambda g: clipping.by_value(g, value))
             case changes.LearningRate(factor):
                 return self._updated(lambda g: g, factor)
+            case changes.Settings(values):
+                with keras_private.settings(self.engine.model, values):
+                    return self._updated(lambda g: g)
             case changes.WiderDtype():
                 return self._outcome(self.engine.run_wide(self.state, self.data))
             case _:
@@ -205,9 +209,42 @@ class EagerStep:
         with self._in_place():
             return self.engine.run(self.state, self.data)
 
+    def after(self) -> State:
+        """See `Step.after`."""
+        if "_plain" not in self.__dict__ or self._plain.after is None:
+            with self._in_place():
+                result = self.engine.run(self.state, self.data, keep_after=True)
+            self.__dict__["_plain"] = result
+        after = self._plain.after
+        assert after is not None
+        return after
+
+    def optimizers(self) -> list[Any]:
+        """See `Step.optimizers`."""
+        return keras_private.optimizers_of(self.engine.model)
+
+    def layer(self, path: str) -> Any:
+        """See `Step.layer`."""
+        return keras_private.layer_at(self.engine.model, path)
+
     def changed(self, change: Change) -> EagerStep:
         """See `Step.changed`."""
+        model = self.engine.model
         match change:
+            case changes.State(values):
+                state = self.engine.stored(self.state, values)
+                return EagerStep(self.engine, state, self.data, self._in_place)
+            case changes.Arrays(arrays):
+                return EagerStep(self.engine, self._with(arrays), self.data, self._in_place)
+            case changes.Settings(values):
+                return self._inside(lambda: keras_private.settings(model, values))
+            case changes.LearningRate(factor):
+                return self._inside(lambda: keras_private.scaled_learning_rates(model, factor))
+            case changes.ClipNorm(norm):
+                return self._inside(lambda: keras_private.settings(model, only_clip(norm)))
+            case changes.LayerSetting(path, name, value):
+                layer = keras_private.layer_at(model, path)
+                return self._inside(lambda: keras_private.set_attribute(layer, name, value))
             case changes.Batch(data):
                 return EagerStep(self.engine, self.state, data, self._in_place)
             case changes.WithoutRows(rows):
@@ -216,6 +253,22 @@ class EagerStep:
             case changes.Source(in_place):
                 return EagerStep(self.engine, self.state, self.data, in_place)
         raise TypeError(f"an eager step cannot be changed by {change!r}")
+
+    def _inside(self, context: Callable[[], AbstractContextManager[Any]]) -> EagerStep:
+        """This step, run inside one more context."""
+        outer = self._in_place
+
+        @contextlib.contextmanager
+        def both() -> Iterator[None]:
+            with outer(), context():
+                yield
+
+        return EagerStep(self.engine, self.state, self.data, both)
+
+    def _with(self, arrays: Mapping[str, np.ndarray]) -> State:
+        names = iter([named.name for named in self.engine.named_state(self.state)])
+        values = [[arrays.get(next(names), value) for value in group] for group in self.state]
+        return self.engine.stored(self.state, values)
 
     def _updated(self, clip: Callable[[np.ndarray], np.ndarray], factor: float = 1.0) -> Outcome:
         """The outcome with other gradients or another learning rate; nothing else is run again."""

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from stayfinite.backends import batches, clipping
+from stayfinite.backends import batches, clipping, keras_private
 from stayfinite.backends.jax import tracing, widen
 from stayfinite.backends.jax.executor import Executor, Run, is_finite
 from stayfinite.backends.jax.tracing import Traced
@@ -31,12 +32,22 @@ class JaxStep:
     step and not the mean of its epoch.
     """
 
-    def __init__(self, model: Any, state: Any, data: Any, *, wide: bool = False) -> None:
+    def __init__(
+        self,
+        model: Any,
+        state: Any,
+        data: Any,
+        *,
+        wide: bool = False,
+        in_place: Callable[[], AbstractContextManager[Any]] = contextlib.nullcontext,
+    ) -> None:
         self.model = model
         self.state = (*state[:3], _fresh_metrics(model))
         self.data = jax.tree.map(jnp.asarray, data)
         self.wide = wide
-        self.traced: Traced = tracing.trace_step(model, self.state, self.data)
+        self._in_place = in_place
+        with in_place():
+            self.traced: Traced = tracing.trace_step(model, self.state, self.data)
         self._overrides: dict[int, Any] = {}
 
     @functools.cached_property
@@ -162,25 +173,72 @@ class JaxStep:
                 return self._on(batches.without(self.data, rows, np.asarray))
             case changes.WiderDtype():
                 return self._copy(wide=True)
+            case changes.State(values):
+                return self._copy(state=(*_arrays_of(values[:3]), self.state[3]))
+            case changes.Arrays(arrays):
+                return self._copy(state=self._with(arrays))
             case changes.LearningRate(factor):
                 return self._at_learning_rate(factor)
+            case changes.ClipNorm(norm):
+                return self.changed(changes.Settings(clipping.only_clip(norm)))
+            case changes.Settings(values):
+                return self._inside(lambda: keras_private.settings(self.model, values))
+            case changes.LayerSetting(path, name, value):
+                layer = self.layer(path)
+                return self._inside(lambda: keras_private.set_attribute(layer, name, value))
             case changes.Source(in_place):
-                with in_place():
-                    return self._retraced()
+                return self._retraced(in_place)
         raise TypeError(f"a JAX step cannot be changed by {change!r}")
 
-    def _retraced(self) -> JaxStep:
-        other = JaxStep(self.model, self.state, self.data, wide=self.wide)
+    def after(self) -> Any:
+        """See `Step.after`."""
+        values = self._survey.values
+        return (*jax.tree.map(lambda number: values[number], self.traced.after), self.state[3])
+
+    def optimizers(self) -> list[Any]:
+        """See `Step.optimizers`."""
+        return keras_private.optimizers_of(self.model)
+
+    def layer(self, path: str) -> Any:
+        """See `Step.layer`."""
+        return keras_private.layer_at(self.model, path)
+
+    def _with(self, arrays: Mapping[str, np.ndarray]) -> Any:
+        leaves, structure = jax.tree.flatten(self.state)
+        numbers = self.traced.program.inputs
+        names = [self.traced.leaves[number].name for number in numbers[: len(leaves)]]
+        pairs = zip(names, leaves, strict=True)
+        replaced = [
+            jnp.asarray(arrays[name], leaf.dtype) if name in arrays else leaf
+            for name, leaf in pairs
+        ]
+        return jax.tree.unflatten(structure, replaced)
+
+    def _inside(self, context: Callable[[], AbstractContextManager[Any]]) -> JaxStep:
+        """This step, traced again inside one more context."""
+        outer = self._in_place
+
+        @contextlib.contextmanager
+        def both() -> Iterator[None]:
+            with outer(), context():
+                yield
+
+        return JaxStep(self.model, self.state, self.data, wide=self.wide, in_place=both)
+
+    def _retraced(self, in_place: Callable[[], AbstractContextManager[Any]]) -> JaxStep:
+        other = self._inside(in_place)
         if other._executor.structure == self._executor.structure:
             # The user's function is itself jitted, and JAX gave back what it traced before.
             jax.clear_caches()
-            other = JaxStep(self.model, self.state, self.data, wide=self.wide)
+            other = self._inside(in_place)
         return other
 
     def _on(self, data: Any) -> JaxStep:
         shapes = [jnp.shape(leaf) for leaf in jax.tree.leaves(data)]
         if shapes != [jnp.shape(leaf) for leaf in jax.tree.leaves(self.data)]:
-            return JaxStep(self.model, self.state, data, wide=self.wide)
+            return JaxStep(
+                self.model, self.state, data, wide=self.wide, in_place=self._in_place
+            )
         return self._copy(data=jax.tree.map(jnp.asarray, data))
 
     def _copy(self, **different: Any) -> JaxStep:
@@ -194,6 +252,9 @@ class JaxStep:
     def _at_learning_rate(self, factor: float) -> JaxStep:
         optimizer = self.model.optimizer
         tv, ntv, ov, mv = self.state
+        if not any(variable.path.endswith("learning_rate") for variable in optimizer.variables):
+            # It comes from a schedule, inside the program.
+            return self._inside(lambda: keras_private.scaled_learning_rates(self.model, factor))
         scaled = [
             value * factor if variable.path.endswith("learning_rate") else value
             for variable, value in zip(optimizer.variables, ov, strict=True)
@@ -216,6 +277,10 @@ class JaxStep:
         bad = tuple(n for n, v in traced.new_state.items() if not is_finite(run.values[v]))
         gradients = {n: np.asarray(run.values[v]) for n, v in traced.gradients.items()}
         return Outcome(loss=loss, gradients=gradients, bad_state=bad)
+
+
+def _arrays_of(groups: Any) -> tuple[list[Any], ...]:
+    return tuple([jnp.asarray(value) for value in group] for group in groups)
 
 
 def _fresh_metrics(model: Any) -> list[Any]:

@@ -29,7 +29,8 @@ STATE_ROLES: tuple[Role, ...] = ("weight", "statistics", "optimizer", "metric")
 class Traced:
     """A traced step: `program` and what its numbered values mean.
 
-    `observed` are loss, logs and metrics: what they are computed from is the forward pass.
+    `after` is the new state in its own structure, without metrics. `observed` are loss, logs and
+    metrics: what they are computed from is the forward pass.
     """
 
     program: Program
@@ -37,6 +38,7 @@ class Traced:
     loss: int | None
     gradients: dict[str, int]
     new_state: dict[str, int]
+    after: Any
     observed: list[int]
     num_rows: int | None
     scopes: Scopes
@@ -82,6 +84,7 @@ def trace_step(model: Any, state: Any, data: Any) -> Traced:
         loss=loss,
         gradients=dict(zip(_unique(names), grads, strict=True)),
         new_state=inexact,
+        after=new,
         observed=jax.tree.leaves((loss, extra)),
         num_rows=batches.num_rows(data),
         scopes=scopes,

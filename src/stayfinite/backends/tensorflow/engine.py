@@ -41,7 +41,14 @@ class TensorFlowEngine:
 
         return keras.tree.map_structure(tensor, data)
 
-    def run(self, state: State, data: Any, recording: Recording | None = None) -> Result:
+    def run(
+        self,
+        state: State,
+        data: Any,
+        recording: Recording | None = None,
+        *,
+        keep_after: bool = False,
+    ) -> Result:
         """See `Engine.run`."""
         with self._on(state), contextlib.ExitStack() as stack:
             record = None
@@ -55,7 +62,12 @@ class TensorFlowEngine:
             # What is looked at from here on is not the step's.
             stack.close()
             marks = None if record is None else self._marks(state, record, notes, logs)
-            return Result(notes.loss, notes.updates, self._bad_state(state), marks)
+            after = state_of(self.model) if keep_after else None
+            return Result(notes.loss, notes.updates, self._bad_state(state), marks, after)
+
+    def stored(self, state: State, values: list[list[Any]]) -> State:
+        """See `Engine.stored`."""
+        return [[tf.convert_to_tensor(value) for value in group] for group in values]
 
     def update(self, state: State, updates: list[Update], factor: float) -> tuple[str, ...]:
         """See `Engine.update`."""

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from stayfinite.backends import keras_private
 from stayfinite.backends.polling import OnBad, Polling
 from stayfinite.backends.torch import private, random
 from stayfinite.backends.torch.journal import Journal
 from stayfinite.backends.torch.late import LateSentinel
 from stayfinite.backends.torch.sentinel import Sentinel, clear_gradients, lasting
+from stayfinite.backends.torch.state import values_of
 from stayfinite.guard.recorder import Recorder
 
 
@@ -52,10 +52,8 @@ class GuardedTrainFunction(Polling):
         model = self._model()
         assert model is not None
         clear_gradients(model)
-        # Plain PyTorch draws dropout from a state of its own, which no variable holds.
         random.restore(sentinel.random_before(step))
-        state = LastGood(_values(model), random.now())
-        self._on_bad(state, step, self._rerun)
+        self._on_bad(values_of(model), step, self._rerun)
 
     def _rerun(self, data: Any) -> bool:
         model = self._model()
@@ -83,22 +81,6 @@ def attach(model: Any, recorder: Recorder, on_bad: OnBad) -> GuardedTrainFunctio
     function = GuardedTrainFunction(present, model, recorder, on_bad)
     model.train_function = function
     return function
-
-
-class LastGood(list[list[Any]]):
-    """A state: values of trainable, non-trainable, optimizer and metric variables.
-
-    `random` is the random state that goes with it.
-    """
-
-    def __init__(self, groups: list[list[Any]], random: random.State) -> None:
-        super().__init__(groups)
-        self.random = random
-
-
-def _values(model: Any) -> list[list[Any]]:
-    groups = keras_private.state_variables(model)
-    return [[private.tensor_of(v).detach().clone() for v in group] for group in groups]
 
 
 def _run(sentinel: Sentinel, model: Any, inner: Any, data: Any) -> tuple[Any, Any]:

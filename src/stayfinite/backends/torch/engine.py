@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import gc
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -17,6 +18,7 @@ from stayfinite.backends.torch import finite, hooks, private, random
 from stayfinite.backends.torch.dispatch import Dispatch
 from stayfinite.backends.torch.journal import Journal
 from stayfinite.backends.torch.ledger import dtype_of
+from stayfinite.backends.torch.state import LastGood, values_of
 from stayfinite.backends.torch.wide import Wide, in_float64
 
 
@@ -38,7 +40,14 @@ class TorchEngine:
         """See `Engine.tensors`."""
         return private.as_tensors(data)
 
-    def run(self, state: State, data: Any, recording: Recording | None = None) -> Result:
+    def run(
+        self,
+        state: State,
+        data: Any,
+        recording: Recording | None = None,
+        *,
+        keep_after: bool = False,
+    ) -> Result:
         """See `Engine.run`."""
         watcher = _Watcher()
         with self._on(state, watcher), contextlib.ExitStack() as stack:
@@ -49,7 +58,14 @@ class TorchEngine:
             names = [named.name for named in self.named_state(state)]
             # Recorded or not, what is looked at from here on is not the step's.
             stack.close()
-            return self._result(watcher, logs, names)
+            result = self._result(watcher, logs, names)
+            return dataclasses.replace(result, after=values_of(self.model)) if keep_after else result
+
+    def stored(self, state: State, values: list[list[Any]]) -> State:
+        """See `Engine.stored`."""
+        tensors = [[torch.as_tensor(value) for value in group] for group in values]
+        kept = getattr(values, "random", None) or getattr(state, "random", None) or random.now()
+        return LastGood(tensors, kept)
 
     def update(self, state: State, updates: list[Update], factor: float) -> tuple[str, ...]:
         """See `Engine.update`."""

@@ -9,6 +9,9 @@ from collections.abc import Callable, Iterator
 
 from stayfinite.repair.rewrites import (
     division_by_zero,
+    empty_reduction,
+    fully_masked_row,
+    half_overflow,
     log_of_zero,
     masked_branch,
     overflow,
@@ -20,6 +23,9 @@ __all__ = ["MECHANISMS", "Facts", "Rewrite", "Site"]
 
 MECHANISMS: dict[str, Callable[[Site], Iterator[Rewrite]]] = {
     "division-by-zero": division_by_zero.rewrites,
+    "empty-reduction": empty_reduction.rewrites,
+    "fully-masked-row": fully_masked_row.rewrites,
+    "half-overflow": half_overflow.rewrites,
     "log-of-zero": log_of_zero.rewrites,
     "masked-branch": masked_branch.rewrites,
     "overflow": overflow.rewrites,

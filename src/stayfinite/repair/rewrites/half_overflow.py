@@ -1,0 +1,63 @@
+"""A value that float16 has no room for: do this operation in float32."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+from stayfinite.repair.edit import Replacement
+from stayfinite.repair.rewrites import overflow
+from stayfinite.repair.rewrites.site import Rewrite, Site
+
+_HALF = ("float16", "bfloat16", "half")
+
+
+def rewrites(site: Site) -> Iterator[Rewrite]:
+    """The repairs of one operation, best first."""
+    if isinstance(site.node, ast.AugAssign):
+        return
+    yield from _wider_cast(site)
+    operand = _operand(site)
+    if operand is not None:
+        emit = site.emitter()
+        start, end = site.source.grouped_range(operand)
+        inside = site.atom(operand) if _is_receiver(site, operand) else site.text(operand)
+        pieces = [Replacement(start, end, emit.float32(inside))]
+        yield site.rewrite("float32", "compute this in float32", pieces, emit)
+    yield from overflow.rewrites(site)
+
+
+def _operand(site: Site) -> ast.expr | None:
+    if site.operation is not None:
+        arguments = site.operation.arguments
+        return arguments.get("x") or arguments.get("left")
+    if isinstance(site.node, ast.BinOp):  # a matrix product
+        return site.node.left
+    if isinstance(site.node, ast.Call) and site.node.args:
+        return site.node.args[0]
+    return None
+
+
+def _is_receiver(site: Site, operand: ast.expr) -> bool:
+    return site.operation is not None and site.operation.is_receiver(operand)
+
+
+def _wider_cast(site: Site) -> Iterator[Rewrite]:
+    """`cast(x, "float16")` -> `cast(x, "float32")`, and `x.half()` -> `x.float()`."""
+    if not isinstance(site.node, ast.Call):
+        return
+    emit = site.emitter()
+    words = [*site.node.args, *(keyword.value for keyword in site.node.keywords)]
+    for word in words:
+        text = site.text(word)
+        name = next((n for n in _HALF if text.strip("\"'").rpartition(".")[2] == n), None)
+        if name is not None:
+            piece = site.replace(word, text.replace(name, "float32"))
+            yield site.rewrite("cast", "stay in float32", [piece], emit)
+            return
+    function = site.node.func
+    if isinstance(function, ast.Attribute) and function.attr == "half" and not words:
+        start = site.source.range_of(site.node.func)[1] - len("half")
+        yield site.rewrite(
+            "cast", "stay in float32", [Replacement(start, start + 4, "float")], emit
+        )

@@ -1,0 +1,153 @@
+"""The small number that an author adds to keep an operand off a pole, and whether it vanished."""
+
+from __future__ import annotations
+
+import ast
+import functools
+import linecache
+from dataclasses import dataclass
+
+import numpy as np
+
+from stayfinite.rules import numbers
+from stayfinite.trace.derivative import STRUCTURAL
+from stayfinite.trace.evidence import Evidence, as_float
+from stayfinite.trace.source_text import expression_text
+from stayfinite.trace.trace import Op, Span
+from stayfinite.trace.upstream import unwrapped, upstream
+
+# How far above the operand a guard is looked for. One that is farther away guards something else.
+_NEAR = 8
+_THROUGH = {"add", "subtract", "maximum", "clip", "sqrt", "multiply", "negative", "abs"}
+_SMALL = 1e-3
+HALF = ("float16", "bfloat16")
+
+
+@dataclass(frozen=True)
+class Vanished:
+    """`words` says what became of the guard."""
+
+    words: str
+
+
+def vanished(evidence: Evidence, value: int, where: np.ndarray) -> Vanished | None:
+    """Whether a guard epsilon on the way to `value` had no effect on its elements under `where`."""
+    visited = 0
+    for op in upstream(evidence.trace, value, max_ops=4 * _NEAR):
+        if op.name in STRUCTURAL:
+            continue
+        if op.name not in _THROUGH or visited > _NEAR:
+            break
+        visited += 1
+        found = _of(evidence, op, where)
+        if found is not None:
+            return found
+    return None
+
+
+def _of(evidence: Evidence, op: Op, where: np.ndarray) -> Vanished | None:
+    if op.name not in ("add", "subtract", "maximum", "clip"):
+        return None
+    dtype = evidence.trace.values[op.results[0]].dtype
+    for position in range(len(op.operands)):
+        constant = _constant(evidence, op.operands[position])
+        if constant is None:
+            continue
+        written = smallest_literal(op.span)
+        if constant == 0.0 and (dtype in HALF or written is not None) and op.name != "subtract":
+            shown = "the guard" if written is None else numbers.short(written)
+            if written is None and op.name in ("maximum", "clip"):
+                continue  # `maximum(x, 0)` is a relu
+            return Vanished(f"{shown} is 0 in {dtype}")
+        if op.name in ("add", "subtract") and len(op.operands) == 2:
+            other = op.operands[1 - position]
+            if 0 < abs(constant) <= _SMALL and _absorbed(evidence, op, other, where):
+                return Vanished(f"{numbers.short(abs(constant))} is absorbed in {dtype}")
+            if abs(constant) > _SMALL and written is not None and _is_rounded(constant, written):
+                whole = numbers.short(abs(constant))
+                return Vanished(f"{whole} + {numbers.short(written)} is {whole} in {dtype}")
+    return None
+
+
+def _constant(evidence: Evidence, value: int) -> float | None:
+    """The number that a constant operand is everywhere; None for other operands."""
+    source = unwrapped(evidence.trace, value, STRUCTURAL)
+    array = evidence.trace.constants.get(source)
+    if array is None or not array.size or array.dtype.kind not in "fiuV":
+        return None
+    wide = as_float(array).astype(np.float64)
+    first = float(wide.flat[0])
+    return first if bool((wide == first).all()) else None
+
+
+def _absorbed(evidence: Evidence, op: Op, other: int, where: np.ndarray) -> bool:
+    arrays = evidence.fetch([other, op.results[0]])
+    before, after = as_float(arrays[other]), as_float(arrays[op.results[0]])
+    if before.shape != after.shape:
+        return False
+    same = (before == after) & (after != 0)
+    return bool(same[where].any()) if same.shape == where.shape else bool(same.any())
+
+
+def _is_rounded(constant: float, written: float) -> bool:
+    """Whether `constant` is a round number to which `written` may have been added in vain."""
+    return constant == round(constant, 2) and written < 1e-6 * abs(constant)
+
+
+def smallest_literal(span: Span | None) -> float | None:
+    """The smallest number in (0, 1e-3] in the expression, written there or under a name."""
+    text = None if span is None else expression_text(span)
+    if span is None or text is None:
+        return None
+    try:
+        tree = ast.parse(text, mode="eval")
+    except SyntaxError:
+        return None
+    found = [_small(node.value) for node in ast.walk(tree) if isinstance(node, ast.Constant)]
+    names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    names |= {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    known = _named_numbers(span.file)
+    found += [known.get(name) for name in names]
+    return min((number for number in found if number is not None), default=None)
+
+
+def _small(value: object) -> float | None:
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= _SMALL:
+        return float(value)
+    return None
+
+
+@functools.lru_cache(maxsize=32)
+def _named_numbers(file: str) -> dict[str, float]:
+    """Names that the file gives a small number: assignments, attributes, defaults."""
+    try:
+        tree = ast.parse("".join(linecache.getlines(file)))
+    except (SyntaxError, ValueError):
+        return {}
+    found: dict[str, float] = {}
+    for node in ast.walk(tree):
+        for name, value in _bindings(node):
+            number = _small(getattr(value, "value", None))
+            if number is not None:
+                found[name] = number
+    return found
+
+
+def _bindings(node: ast.AST) -> list[tuple[str, ast.expr | None]]:
+    if isinstance(node, ast.Assign):
+        return [
+            (t.id if isinstance(t, ast.Name) else t.attr, node.value)
+            for t in node.targets
+            if isinstance(t, ast.Name | ast.Attribute)
+        ]
+    if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+        return [(node.target.id, node.value)]
+    if isinstance(node, ast.keyword) and node.arg is not None:
+        return [(node.arg, node.value)]
+    if isinstance(node, ast.FunctionDef | ast.Lambda):
+        positional = [*node.args.posonlyargs, *node.args.args]
+        defaults = node.args.defaults
+        pairs = zip(positional[len(positional) - len(defaults) :], defaults, strict=True)
+        named = zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True)
+        return [(a.arg, d) for a, d in (*pairs, *named)]
+    return []

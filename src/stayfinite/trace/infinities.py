@@ -1,0 +1,60 @@
+"""Infinities that were meant, and the op at which they turned into a NaN.
+
+A mask puts -inf where a softmax shall not look, and the logarithm of 0 is -inf by design in
+log-space models. Such a value is a fault only where the next ops cannot take it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from stayfinite.trace.evidence import Evidence, as_float
+from stayfinite.trace.trace import Op
+
+_MAX_STEPS = 16
+_MAX_CONSUMERS = 40
+
+
+def is_meant(evidence: Evidence) -> bool:
+    """Whether the root only passes on an infinity that is written in the code or in the batch."""
+    op, leaf = evidence.op, evidence.leaf
+    if leaf is not None:
+        array = as_float(evidence.arrays[leaf.value])
+        bad = array[~np.isfinite(array)]
+        return leaf.role in ("input", "target", "sample_weight") and bool(np.isneginf(bad).all())
+    if op is None or op.phase == "backward":
+        return False
+    constants = [v for v in op.operands if v in evidence.trace.constants]
+    written = any(not np.isfinite(as_float(evidence.arrays[v])).all() for v in constants)
+    return written or not op.operands
+
+
+def first_nan(evidence: Evidence) -> Op | None:
+    """The first op downstream of the root that made NaN out of numbers and infinities.
+
+    None where the root holds NaN itself, or where no NaN is near.
+    """
+    op, leaf = evidence.op, evidence.leaf
+    start = op.results[0] if op is not None else leaf.value if leaf is not None else None
+    if start is None or np.isnan(as_float(evidence.arrays[start])).any():
+        return None
+    frontier = {start}
+    for _ in range(_MAX_STEPS):
+        consumers = {
+            consumer.index: consumer
+            for value in frontier
+            for consumer in evidence.trace.consumers.get(value, [])
+        }
+        if not consumers or len(consumers) > _MAX_CONSUMERS:
+            return None
+        arrays = evidence.fetch([c.results[0] for c in consumers.values()])
+        frontier = set()
+        for index in sorted(consumers):
+            result = as_float(arrays[consumers[index].results[0]])
+            if np.isnan(result).any():
+                return consumers[index]
+            if not np.isfinite(result).all():
+                frontier.add(consumers[index].results[0])
+        if not frontier:
+            return None
+    return None
