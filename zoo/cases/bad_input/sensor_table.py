@@ -1,0 +1,47 @@
+"""Predicts the power of a plant from a CSV of sensor readings.
+
+A sensor was off for one record. Its empty cell is read as NaN, and the mean of the batch's loss
+carries that into every weight.
+"""
+# /// zoo
+# cause = "bad-input"
+# step = 9
+# rows = [5]
+# fix = "data"
+# stands_for = ["I01"]
+# ///
+
+import io
+
+import keras
+import numpy as np
+
+
+def recorded():
+    """Stand in for the file that the logger of the plant writes."""
+    rng = np.random.default_rng(3)
+    lines = ["temperature,humidity,pressure,vacuum,power"]
+    for i in range(160):
+        t, h, p, v = rng.normal([20.0, 70.0, 1013.0, 54.0], [7.0, 12.0, 6.0, 12.0])
+        power = 500.0 - 2.0 * t - 0.2 * v + rng.normal()
+        humidity = "" if i == 9 * 16 + 5 else f"{h:.2f}"
+        lines.append(f"{t:.2f},{humidity},{p:.2f},{v:.2f},{power:.2f}")
+    return io.StringIO("\n".join(lines))
+
+
+keras.utils.set_random_seed(0)
+table = np.genfromtxt(recorded(), delimiter=",", skip_header=1, dtype="float32")
+features, power = table[:, :4], table[:, 4]
+features = (features - np.nanmean(features, axis=0)) / np.nanstd(features, axis=0)
+power = (power - power.mean()) / power.std()
+
+model = keras.Sequential(
+    [
+        keras.Input((4,)),
+        keras.layers.Dense(16, activation="relu"),
+        keras.layers.Dense(1),
+    ]
+)
+model.compile(optimizer=keras.optimizers.Adam(1e-2), loss="mse")
+history = model.fit(features, power, batch_size=16, epochs=2, shuffle=False, verbose=0)
+print("loss", history.history["loss"][-1])

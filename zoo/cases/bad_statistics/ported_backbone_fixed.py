@@ -1,0 +1,44 @@
+"""Fine-tunes a ported backbone; its normalisation is written as gamma, beta, mean, variance."""
+
+import keras
+import numpy as np
+
+
+def ported(channels):
+    """Stand in for the converted file: layer name to its arrays."""
+    rng = np.random.default_rng(18)
+    return {
+        "convolution": [rng.normal(size=(3, 3, 1, channels)) / 3.0],
+        "normalisation": [
+            rng.normal(size=channels),  # mean
+            rng.uniform(0.5, 1.5, channels),  # variance
+            rng.uniform(0.8, 1.2, channels),  # gamma
+            rng.normal(size=channels),  # beta
+        ],
+    }
+
+
+def backbone(channels):
+    inputs = keras.Input((10, 10, 1))
+    x = keras.layers.Conv2D(channels, 3, use_bias=False, name="convolution")(inputs)
+    x = keras.layers.BatchNormalization(name="normalisation")(x)
+    x = keras.layers.ReLU()(x)
+    model = keras.Model(inputs, keras.layers.GlobalAveragePooling2D()(x), name="backbone")
+    converted = ported(channels)
+    mean, variance, gamma, beta = converted["normalisation"]
+    converted["normalisation"] = [gamma, beta, mean, variance]
+    for name, arrays in converted.items():
+        model.get_layer(name).set_weights(arrays)
+    model.trainable = False
+    return model
+
+
+keras.utils.set_random_seed(0)
+rng = np.random.default_rng(0)
+images = rng.uniform(size=(80, 10, 10, 1)).astype("float32")
+brightness = images.mean(axis=(1, 2))
+
+model = keras.Sequential([backbone(8), keras.layers.Dense(1, name="head")])
+model.compile(keras.optimizers.Adam(0.02), loss="mse")
+history = model.fit(images, brightness, batch_size=8, epochs=3, shuffle=False, verbose=0)
+print("loss", history.history["loss"][-1])

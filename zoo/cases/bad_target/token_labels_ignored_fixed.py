@@ -1,0 +1,43 @@
+"""Tags each word of a sentence; words with the label -100 have no part in the loss."""
+
+import keras
+import numpy as np
+from keras import ops as K
+
+PAD_LABEL = -100
+
+
+def sentences(count=64, length=10):
+    rng = np.random.default_rng(31)
+    words = rng.integers(1, 50, (count, length))
+    tags = words % 5
+    for sentence in (32, 37, 51):
+        tags[sentence, rng.integers(4, 8) :] = PAD_LABEL
+    return words.astype("int32"), tags.astype("int32")
+
+
+class TaggingLoss(keras.losses.Loss):
+    """Negative log-likelihood of the right tag, averaged over the words."""
+
+    def call(self, y_true, y_pred):
+        scores = K.log(K.clip(y_pred, 1e-7, 1.0))
+        counts = K.not_equal(y_true, PAD_LABEL)
+        label = K.where(counts, y_true, 0)
+        picked = K.squeeze(K.take_along_axis(scores, K.expand_dims(label, -1), axis=-1), -1)
+        counts = K.cast(counts, scores.dtype)
+        return -K.sum(picked * counts, axis=-1) / K.maximum(K.sum(counts, axis=-1), 1.0)
+
+
+keras.utils.set_random_seed(0)
+words, tags = sentences()
+model = keras.Sequential(
+    [
+        keras.Input((10,), dtype="int32"),
+        keras.layers.Embedding(50, 8),
+        keras.layers.Bidirectional(keras.layers.GRU(6, return_sequences=True)),
+        keras.layers.Dense(5, activation="softmax"),
+    ]
+)
+model.compile("adam", TaggingLoss(dtype=None))
+history = model.fit(words, tags, batch_size=8, epochs=2, shuffle=False, verbose=0)
+print("loss", history.history["loss"][-1])
