@@ -16,12 +16,14 @@ from zoo.case import BACKENDS
 from zoo.collect import Zoo, collect
 from zoo.guarded import STAYFINITE
 from zoo.header import BadHeader
+from zoo.peers.asking import tool
+from zoo.peers.names import PEERS
 from zoo.running import environment
 from zoo.scoring import Score, score_all
 from zoo.table import tables
 from zoo.writing import as_json, markdown, show
 
-TOOLS = {tool.name: tool for tool in (STAYFINITE,)}
+TOOLS = {STAYFINITE.name: STAYFINITE} | {name: tool(peer) for name, peer in PEERS.items()}
 
 
 @click.group()

@@ -15,7 +15,7 @@ import numpy as np
 from keras import ops
 
 BATCH_SIZE = 16
-MARGIN = 0.5
+MARGIN = 5.0
 
 
 def euclidean(a, b):

@@ -1,0 +1,21 @@
+"""The peers by name."""
+
+from __future__ import annotations
+
+from zoo.peers.check_numerics import CHECK_NUMERICS
+from zoo.peers.checkify import CHECKIFY
+from zoo.peers.debug_nans import DEBUG_NANS, DEBUG_NANS_MENDED
+from zoo.peers.detect_anomaly import DETECT_ANOMALY
+from zoo.peers.terminate_on_nan import TERMINATE_ON_NAN
+
+PEERS = {
+    peer.name: peer
+    for peer in (
+        TERMINATE_ON_NAN,
+        CHECK_NUMERICS,
+        DETECT_ANOMALY,
+        DEBUG_NANS,
+        DEBUG_NANS_MENDED,
+        CHECKIFY,
+    )
+}
