@@ -3,7 +3,7 @@
 PYTHON ?= python3
 INSTALL = bin/pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: help demo test lint types test-jax test-tensorflow test-torch clean
+.PHONY: help demo test lint types test-jax test-tensorflow test-torch zoo clean
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
 
@@ -45,6 +45,12 @@ test-torch: .venv-test-torch/ready  ## Run on PyTorch what depends on the framew
 test-jax: .venv-test-jax/ready  ## Run all tests on JAX
 	KERAS_BACKEND=jax .venv-test-jax/bin/python -m pytest $(TWO_AT_A_TIME) $(ON_EACH) tests/rules tests/repair
 	KERAS_BACKEND=jax .venv-test-jax/bin/python -m pytest $(addprefix --ignore=,$(ON_EACH) $(TRAININGS) tests/rules tests/repair)
+
+ENVIRONMENTS = $(foreach backend,jax tensorflow torch,.venv-test-$(backend)/ready)
+
+zoo: $(ENVIRONMENTS)  ## Ask the guard about every training of the zoo (hours)
+	.venv-test-jax/bin/python -m zoo score --backend jax --backend tensorflow --backend torch \
+		--markdown docs/zoo-results.md
 
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv

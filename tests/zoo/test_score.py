@@ -1,0 +1,55 @@
+"""The command, from a case to its tables."""
+
+import json
+import sys
+
+import pytest
+from click.testing import CliRunner
+
+from zoo.__main__ import zoo
+
+CASE = "singular_gradient/triplet_batch"
+
+
+def run(*arguments):
+    return CliRunner().invoke(zoo, [*map(str, arguments)], env={"KERAS_BACKEND": "jax"})
+
+
+def test_scripts_are_listed():
+    listed = run("list", "--only", "*/triplet_batch")
+    assert listed.exit_code == 0, listed.output
+    assert [line.split() for line in listed.output.splitlines()] == [
+        [CASE, "singular-gradient", "jax", "tensorflow", "torch"],
+        ["controls/triplet_batch", "control", "jax", "tensorflow", "torch"],
+    ]
+
+
+@pytest.mark.parametrize(
+    "arguments, said",
+    [
+        (["--only", "nothing/*"], "no id is like 'nothing/*'"),
+        (["--tool", "detect-anomaly"], "detect-anomaly is not for jax"),
+        (["--python", "mxnet=python"], "--python is 'mxnet': expected BACKEND=PATH"),
+    ],
+)
+def test_wrong_arguments_are_told_in_one_line(arguments, said):
+    done = run("score", *arguments)
+    assert done.exit_code == 2
+    assert said in done.output
+
+
+@pytest.mark.slow
+def test_case_is_scored(tmp_path):
+    json_file, page = tmp_path / "score.json", tmp_path / "score.md"
+    options = ["--python", f"jax={sys.executable}", "--json", json_file, "--markdown", page]
+    done = run("score", "--only", CASE, *options)
+    assert done.exit_code == 0, done.output
+    (score,) = json.loads(json_file.read_text())
+    (case,) = score["cases"]
+    assert case["right"] == dict.fromkeys(["found", "step", "line", "cause", "rows", "fix"], True)
+    assert case["answer"]["fix"]["holds"] is True
+    assert [(twin["false_alarm"], twin["answer"]["trouble"]) for twin in score["innocent"]] == [
+        (False, None)
+    ]
+    assert "| singular-gradient | 1 | 1/1 | 1/1 | 1/1 | 1/1 | 1/1 | 1/1 |" in page.read_text()
+    assert "## Misses" not in page.read_text()
