@@ -7,6 +7,7 @@ gradient of that norm), so a patch that moves the failure on is taken further.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import time
 from dataclasses import dataclass
@@ -36,7 +37,8 @@ NAME = "with the fix"
 _MAX_EDITS = 3
 _MAX_CANDIDATES = 6
 _SECONDS = 25.0
-_HEALTHY_SECONDS = 8.0
+_HEALTHY_SECONDS = 4.0
+_HEALTHY_BYTES = 2**28
 # Two correct ways to write one thing differ by a few roundings, more after a sum over a batch.
 _TOLERANCE = 1e-3
 
@@ -103,9 +105,17 @@ class _Search:
 
     def _tried(self, patch: Patch, told: list[str]) -> Mended | None:
         text = "; ".join(told)
+        healthy = self._before
         try:
-            step = self._step.changed(Source(functools.partial(swapped, patch)))
-            outcome = step.run(Unchanged())
+            # Finding the live functions is most of the cost, so it is done once for all runs.
+            with swapped(patch):
+                step = self._step.changed(Source(contextlib.nullcontext))
+                outcome = step.run(Unchanged())
+                if not outcome.finite or outcome.bad_gradients:
+                    diagnosis = None if len(told) >= _MAX_EDITS else diagnose(step, outcome, {})
+                else:
+                    diagnosis = None
+                    same = all(_alike(before, step.run(batch)) for batch, before in healthy)
         except RepairError as error:
             self._remember(patch, text, f"the fix could not be tried: {error}")
             return None
@@ -116,44 +126,39 @@ class _Search:
             )
             return None
         if not outcome.finite or outcome.bad_gradients:
-            return self._further(patch, step, outcome, told)
+            return None if diagnosis is None else self._further(patch, diagnosis, told)
         trial = Trial(NAME, "finite", outcome.in_words())
-        same, compared = self._healthy_unchanged(step)
         if not same:
             self._remember(patch, text, "the fix changes what healthy steps compute", trial)
             return None
         fix = Fix(True, "source", text, patch.diff(self._path))
-        return Mended(fix, trial, compared)
+        return Mended(fix, trial, len(healthy))
 
-    def _further(
-        self, patch: Patch, step: Step, outcome: Outcome, told: list[str]
-    ) -> Mended | None:
-        if len(told) >= _MAX_EDITS:
-            return None
-        diagnosis = diagnose(step, outcome, {})
+    def _further(self, patch: Patch, diagnosis: Diagnosis, told: list[str]) -> Mended | None:
         span = _span(diagnosis)
         if span is None or span.file != patch.original.path:
             return None
         return self._from(patch, diagnosis, told)
 
+    @functools.cached_property
+    def _before(self) -> list[tuple[Batch, Outcome]]:
+        """Healthy steps with what the unpatched code made of them, within time and memory."""
+        found: list[tuple[Batch, Outcome]] = []
+        until = time.monotonic() + _HEALTHY_SECONDS
+        num_bytes = 0
+        for batch in self._healthy:
+            outcome = self._step.run(batch)
+            if outcome.finite and not outcome.bad_gradients:
+                found.append((batch, outcome))
+                num_bytes += sum(gradient.nbytes for gradient in outcome.gradients.values())
+            if time.monotonic() > until or num_bytes > _HEALTHY_BYTES:
+                break
+        return found
+
     def _remember(self, patch: Patch, text: str, note: str, trial: Trial | None = None) -> None:
         if self._unverified is None:
             fix = Fix(False, "source", text, patch.diff(self._path))
             self._unverified = Mended(fix, trial, 0, note)
-
-    def _healthy_unchanged(self, patched: Step) -> tuple[bool, int]:
-        compared = 0
-        until = time.monotonic() + _HEALTHY_SECONDS
-        for batch in self._healthy:
-            before = self._step.run(batch)
-            if not before.finite or before.bad_gradients:
-                continue
-            if not _alike(before, patched.run(batch)):
-                return False, compared
-            compared += 1
-            if time.monotonic() > until:
-                break
-        return True, compared
 
 
 def _edits(patch: Patch, diagnosis: Diagnosis) -> list[Edit]:

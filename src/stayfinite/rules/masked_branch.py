@@ -73,7 +73,9 @@ def match(evidence: Evidence) -> Finding | None:
             return None
         return _finding(evidence, primal, value, bad, "its gradient leaks")
     hider = hidden_by(evidence, op)
-    if hider is not None and not same_expression(hider, op):
+    # A bound or a function that saturates hides an infinity as well, but masks nothing: then the
+    # infinity itself is the cause.
+    if hider is not None and hider.name == "where" and not same_expression(hider, op):
         return _finding(evidence, primal, value, bad, "its gradient leaks")
     if masked_by_product(evidence, op):
         return _finding(evidence, primal, value, bad, "0 * inf is nan")
