@@ -18,7 +18,7 @@ from zoo.guarded import STAYFINITE
 from zoo.header import BadHeader
 from zoo.peers.asking import tool
 from zoo.peers.names import PEERS
-from zoo.running import environment
+from zoo.running import TIMEOUT_SECONDS, environment
 from zoo.scoring import Score, score_all
 from zoo.table import tables
 from zoo.writing import as_json, markdown, show
@@ -68,6 +68,13 @@ def list_scripts(only: str) -> None:
     metavar="BACKEND=PATH",
     help="Interpreter for a backend; default: that of `make test`, or else this one.",
 )
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=1),
+    default=TIMEOUT_SECONDS,
+    show_default=True,
+    help="Seconds that one script may take.",
+)
 @click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="Side by side.")
 @click.option("--wall", is_flag=True, help="Also train twins and controls without the tool.")
 @click.option("--json", "json_file", type=click.Path(path_type=Path), metavar="FILE")
@@ -77,6 +84,7 @@ def score(
     names: tuple[str, ...],
     only: str,
     pythons: tuple[str, ...],
+    timeout: float,
     jobs: int,
     wall: bool,
     json_file: Path | None,
@@ -87,22 +95,23 @@ def score(
     if not found.cases and not found.controls:
         raise click.UsageError(f"no id is like {only!r}: `python -m zoo list` shows them")
     asked = [
-        (TOOLS[name], environment(backend, _pythons(pythons).get(backend)))
+        (TOOLS[name], environment(backend, _pythons(pythons).get(backend), timeout))
         for name in names
         for backend in _backends(backends)
         if backend in TOOLS[name].backends
     ]
     if not asked:
         raise click.UsageError(f"{', '.join(names)} is not for {', '.join(_backends(backends))}")
-    with Progress(console=Console(stderr=True)) as progress:
+    console = Console(stderr=True)
+    with Progress(console=console, disable=not console.is_terminal) as progress:
         bar = progress.add_task("scripts")
-        scores = score_all(
-            found,
-            asked,
-            jobs,
-            wall,
-            lambda done, total: progress.update(bar, completed=done, total=total),
-        )
+
+        def report(done: int, total: int, line: str) -> None:
+            progress.update(bar, completed=done, total=total)
+            if line:
+                console.print(f"{done}/{total} {line}", markup=False, highlight=False)
+
+        scores = score_all(found, asked, jobs, wall, report)
     _write(scores, json_file, markdown_file)
 
 

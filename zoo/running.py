@@ -31,10 +31,11 @@ _ONE_THREAD = dict.fromkeys(
 
 @dataclass(frozen=True)
 class Environment:
-    """A Keras backend and the interpreter that has it."""
+    """A Keras backend, the interpreter that has it, and how long a script may take there."""
 
     backend: str
     python: str
+    timeout: float = TIMEOUT_SECONDS
 
 
 @dataclass(frozen=True)
@@ -59,10 +60,13 @@ class Ran:
         return f"exit code {self.exit_code}: {self.last_line}" if self.exit_code else None
 
 
-def environment(backend: str, python: str | None = None) -> Environment:
+def environment(
+    backend: str, python: str | None = None, timeout: float = TIMEOUT_SECONDS
+) -> Environment:
     """The given interpreter, or the one that `make test` made for the backend, or this one."""
     made = ROOT / f".venv-test-{backend}" / "bin" / "python"
-    return Environment(backend, python or (str(made) if made.exists() else sys.executable))
+    found = python or (str(made) if made.exists() else sys.executable)
+    return Environment(backend, found, timeout)
 
 
 @contextmanager
@@ -72,10 +76,8 @@ def copied(script: Path) -> Iterator[Path]:
         yield Path(shutil.copy(script, Path(folder).resolve()))
 
 
-def run(
-    arguments: Sequence[str], on: Environment, folder: Path, timeout: float = TIMEOUT_SECONDS
-) -> Ran:
-    """`python ARGUMENTS` in `folder`, both streams together, and never longer than `timeout`."""
+def run(arguments: Sequence[str], on: Environment, folder: Path) -> Ran:
+    """`python ARGUMENTS` in `folder`, both streams together, and no longer than it may take."""
     began = time.perf_counter()
     with tempfile.TemporaryFile() as output:
         process = subprocess.Popen(
@@ -90,7 +92,7 @@ def run(
         exit_code: int | None = None
         try:
             with suppress(subprocess.TimeoutExpired):
-                exit_code = process.wait(timeout)
+                exit_code = process.wait(on.timeout)
         finally:
             _end(process)
         seconds = time.perf_counter() - began

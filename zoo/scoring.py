@@ -98,9 +98,10 @@ def score_all(
     asked: Sequence[tuple[Tool, Environment]],
     num_jobs: int,
     with_plain: bool,
-    progress: Callable[[int, int], None],
+    progress: Callable[[int, int, str], None],
 ) -> list[Score]:
-    """Every tool on the backend beside it. `progress` hears how many of how many are done.
+    """Every tool on the backend beside it. `progress` hears how many of how many are done, and what
+    came of the last.
 
     A task waits for its processes and does nothing else, so threads are enough.
     """
@@ -110,13 +111,14 @@ def score_all(
         score = Score(tool, on.backend)
         scores.append(score)
         todo += [(score, task) for task in tasks(zoo, tool, on, with_plain)]
-    progress(0, len(todo))
+    progress(0, len(todo), "")
     with ThreadPoolExecutor(num_jobs) as pool:
         futures = {pool.submit(task): score for score, task in todo}
         try:
             for num_done, future in enumerate(as_completed(futures), start=1):
-                _add(futures[future], future.result())
-                progress(num_done, len(todo))
+                score, result = futures[future], future.result()
+                _add(score, result)
+                progress(num_done, len(todo), f"{score.tool.name}, {score.backend}: {said(result)}")
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
@@ -131,3 +133,12 @@ def _add(score: Score, result: Judgement | Innocent) -> None:
         score.judgements.append(result)
     else:
         score.innocents.append(result)
+
+
+def said(result: Judgement | Innocent) -> str:
+    """One result in a line."""
+    if isinstance(result, Judgement):
+        wrong = [aspect for aspect, right in result.right.items() if not right]
+        return f"{result.case.id}: {'wrong: ' + ', '.join(wrong) if wrong else 'all right'}"
+    ended = result.answer.trouble or "trained to its end"
+    return f"{result.id}: {'false alarm' if result.false_alarm else ended}"
