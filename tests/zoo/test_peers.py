@@ -4,6 +4,7 @@ import pytest
 
 from zoo.peers.asking import named_lines, read
 from zoo.peers.names import PEERS
+from zoo.peers.steps import Steps
 from zoo.running import Ran
 
 CHECK_NUMERICS = """
@@ -56,3 +57,24 @@ def test_other_errors_are_no_alarm():
 
 def test_lines_of_other_scripts_are_not_named():
     assert named_lines('File "all_pairs.py", line 3\npairs.py:8', "pairs.py") == (8,)
+
+
+class Model:
+    steps_per_execution = 1
+    train_function = None
+
+
+def test_steps_are_those_that_ended():
+    def train_step(fails):
+        if fails:
+            raise FloatingPointError
+
+    steps = Steps()
+    assert steps.at_the_end is None
+    step = steps._counted(train_step, Model())
+    step(False), step(False)
+    with pytest.raises(FloatingPointError):
+        step(True)
+    assert steps.at_the_end == 2
+    steps.stopped_at = 1  # by a callback, and the script went on
+    assert steps.at_the_end == 1

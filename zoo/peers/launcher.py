@@ -25,7 +25,7 @@ def main() -> None:
     try:
         runpy.run_path(script, run_name="__main__")
     finally:
-        Path(told).write_text(json.dumps({"step": steps.stopped_at}), encoding="utf-8")
+        Path(told).write_text(json.dumps({"step": steps.at_the_end}), encoding="utf-8")
 
 
 if __name__ == "__main__":

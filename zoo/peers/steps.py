@@ -9,10 +9,18 @@ from typing import Any
 
 @dataclass
 class Steps:
-    """`done` steps ended in `fit` and `train_on_batch`; `stopped_at` is the step of an alarm."""
+    """`done` steps ended in `fit` and `train_on_batch`; None before the first of them began.
 
-    done: int = 0
+    `stopped_at` is noted by a peer that lets the script go on.
+    """
+
+    done: int | None = None
     stopped_at: int | None = None
+
+    @property
+    def at_the_end(self) -> int | None:
+        """The step of the alarm, now that the script has ended."""
+        return self.done if self.stopped_at is None else self.stopped_at
 
     def count(self) -> None:
         """From now on, count the calls of Keras's compiled train step.
@@ -34,13 +42,9 @@ class Steps:
 
     def _counted(self, function: Callable[..., Any], model: Any) -> Callable[..., Any]:
         def train_function(*args: Any) -> Any:
-            try:
-                result = function(*args)
-            except Exception:
-                # The data may also have come to an end; then there is no alarm either.
-                self.stopped_at = self.done
-                raise
-            self.done += model.steps_per_execution
+            done = self.done = self.done or 0
+            result = function(*args)
+            self.done = done + model.steps_per_execution
             return result
 
         train_function.counts_steps = True  # type: ignore[attr-defined]

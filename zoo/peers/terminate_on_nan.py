@@ -19,7 +19,7 @@ def switch_on(steps: Steps) -> None:
 
         def on_batch_end(self, batch: int, logs: Any = None) -> None:
             super().on_batch_end(batch, logs)
-            if self.model.stop_training and steps.stopped_at is None:
+            if self.model.stop_training and steps.stopped_at is None and steps.done:
                 steps.stopped_at = steps.done - 1
 
     trainer = next(kind for kind in keras.Model.__mro__ if "fit" in vars(kind))
