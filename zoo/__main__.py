@@ -109,7 +109,9 @@ def score(
         def report(done: int, total: int, line: str) -> None:
             progress.update(bar, completed=done, total=total)
             if line:
-                console.print(f"{done}/{total} {line}", markup=False, highlight=False)
+                console.print(
+                    f"{done}/{total} {line}", markup=False, highlight=False, soft_wrap=True
+                )
 
         scores = score_all(found, asked, jobs, wall, report)
     _write(scores, json_file, markdown_file)
