@@ -36,12 +36,8 @@ class Articles(keras.utils.PyDataset):
 keras.utils.set_random_seed(0)
 model = keras.Sequential()
 model.add(keras.Input((200,), name="words"))
-model.add(keras.layers.Dense(1, kernel_regularizer=None, name="read"))
-model.compile(
-    optimizer=keras.optimizers.Adagrad(
-        0.05, initial_accumulator_value=0.0, epsilon=0.0
-    ),  # at fault
-    loss=keras.losses.BinaryCrossentropy(from_logits=True),
-)
+model.add(keras.layers.Dense(1, name="read"))
+adagrad = keras.optimizers.Adagrad(0.05, initial_accumulator_value=0.0, epsilon=0.0)  # at fault
+model.compile(optimizer=adagrad, loss=keras.losses.BinaryCrossentropy(from_logits=True))
 history = model.fit(Articles(20, 16, 200), epochs=2, shuffle=False, verbose=0)
 print("loss", history.history["loss"][-1])
