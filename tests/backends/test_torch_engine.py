@@ -11,7 +11,7 @@ from keras import layers, ops
 from stayfinite.backends.eager.recording import Enough, Recording
 from stayfinite.backends.eager.step import EagerStep
 from stayfinite.backends.torch import random
-from stayfinite.backends.torch.attach import LastGood, _values
+from stayfinite.backends.torch.state import LastGood, values_of
 from stayfinite.backends.torch.dispatch import Dispatch
 from stayfinite.backends.torch.engine import TorchEngine
 from stayfinite.replay.change import ClipNorm, LearningRate, Unchanged, WiderDtype
@@ -68,7 +68,7 @@ NETS = {
 
 
 def state_of(model):
-    return LastGood(_values(model), random.now())
+    return LastGood(values_of(model), random.now())
 
 
 def batch_of(data):
@@ -76,7 +76,7 @@ def batch_of(data):
 
 
 def everything(model):
-    values = [value.numpy().copy() for group in _values(model) for value in group]
+    values = [value.numpy().copy() for group in values_of(model) for value in group]
     product = getattr(model.optimizer, "_u_product", None)
     return [*values, *([] if product is None else [product.numpy()]), torch.get_rng_state().numpy()]
 

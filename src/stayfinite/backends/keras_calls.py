@@ -64,6 +64,7 @@ def layer_path(model: Any, chain: list[Any]) -> str | None:
 def _own_calls(base: type) -> list[tuple[Any, str]]:
     """`__call__` wherever a subclass has its own: these bases call nothing themselves."""
     found: list[tuple[Any, str]] = []
+    owner: type
     for owner in base.__subclasses__():
         if "__call__" in vars(owner):
             found.append((owner, "__call__"))

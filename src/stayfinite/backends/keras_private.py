@@ -14,6 +14,8 @@ import keras
 from keras.src.optimizers.base_optimizer import BaseOptimizer
 from keras.src.optimizers.loss_scale_optimizer import LossScaleOptimizer
 
+from stayfinite.trace.trace import Role
+
 __all__ = [
     "BaseOptimizer",
     "LossScaleOptimizer",
@@ -21,6 +23,7 @@ __all__ = [
     "has_own_step",
     "layer_at",
     "optimizers_of",
+    "roles",
     "scaled_learning_rate",
     "scaled_learning_rates",
     "set_attribute",
@@ -75,6 +78,25 @@ def state_variables(model: Any) -> list[list[Any]]:
         list(model.non_trainable_variables),
         [variable for optimizer in optimizers_of(model) for variable in optimizer.variables],
         list(model.metrics_variables),
+    ]
+
+
+def roles(model: Any) -> list[list[Role]]:
+    """The role of each variable of `state_variables(model)`.
+
+    A weight that is frozen is not trainable either, and no moving statistic.
+    """
+    trainable, others, of_optimizers, of_metrics = state_variables(model)
+    frozen = {
+        id(variable)
+        for layer in flatten_layers(model)
+        for variable in getattr(layer, "_trainable_variables", ())
+    }
+    return [
+        ["weight"] * len(trainable),
+        ["weight" if id(variable) in frozen else "statistics" for variable in others],
+        ["optimizer"] * len(of_optimizers),
+        ["metric"] * len(of_metrics),
     ]
 
 

@@ -13,10 +13,11 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
-from stayfinite.trace.frames import is_user_file, span_at
+from stayfinite.trace.frames import is_user_file, span_at, span_of
 from stayfinite.trace.trace import Span
 
 _SITES: weakref.WeakKeyDictionary[Any, Span] = weakref.WeakKeyDictionary()
+_SETTINGS: weakref.WeakKeyDictionary[Any, Span] = weakref.WeakKeyDictionary()
 
 
 def record() -> None:
@@ -26,6 +27,7 @@ def record() -> None:
     _note_on(keras.Operation, "__new__")
     _note_on(keras.losses.Loss, "__init__")
     _note_on(keras.optimizers.Optimizer, "__init__")
+    _note_learning_rates(keras.optimizers.Optimizer)
     # Their subclasses may leave out the constructor of the base, which has none of its own.
     for owner in (
         keras.optimizers.schedules.LearningRateSchedule,
@@ -39,6 +41,46 @@ def site_of(created: Any) -> Span | None:
     """The user's expression that created `created`, if it was noted."""
     with contextlib.suppress(Exception):
         return _SITES.get(created)
+    return None
+
+
+def last_setting(optimizer: Any) -> Span | None:
+    """The user's line that last set the learning rate of `optimizer`, if one did.
+
+    Where a callback of Keras did, it is the function that the user gave to it.
+    """
+    with contextlib.suppress(Exception):
+        return _SETTINGS.get(optimizer)
+    return None
+
+
+def _note_learning_rates(owner: Any) -> None:
+    plain = owner.learning_rate
+    if getattr(plain.fset, "_stayfinite_notes", False):
+        return
+
+    @functools.wraps(plain.fset)
+    def noting(optimizer: Any, value: Any) -> None:
+        plain.fset(optimizer, value)
+        span = _setter()
+        if span is not None:
+            with contextlib.suppress(Exception):
+                _SETTINGS[optimizer] = span
+
+    noting.__dict__["_stayfinite_notes"] = True
+    owner.learning_rate = property(plain.fget, noting, plain.fdel, plain.__doc__)
+
+
+def _setter() -> Span | None:
+    frame: Any = sys._getframe(2)
+    while frame is not None:
+        if is_user_file(frame.f_code.co_filename):
+            return span_at(frame.f_code, frame.f_lasti)
+        given = getattr(frame.f_locals.get("self"), "schedule", None)
+        code = getattr(given, "__code__", None)
+        if code is not None and is_user_file(code.co_filename):
+            return span_of(code)
+        frame = frame.f_back
     return None
 
 

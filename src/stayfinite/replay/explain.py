@@ -25,6 +25,7 @@ from stayfinite.replay.change import Batch, Unchanged
 from stayfinite.replay.diagnosis import diagnose
 from stayfinite.replay.mend import Mended, mend
 from stayfinite.replay.origin import NOWHERE, file_of, origin_of, source_line
+from stayfinite.replay.remedies import Past, prove
 from stayfinite.replay.step import Outcome, Step
 from stayfinite.rules.finding import Finding
 from stayfinite.trace.evidence import Evidence
@@ -70,6 +71,14 @@ def _explained(failure: Failure, step: Step, blank: Incident) -> Incident:
     fix, certainty = _fix(finding, evidence.primal or evidence.op, mended, rows_trial)
     if mended is not None and mended.trial is not None:
         tried.append(mended.trial)
+    if mended is None or not mended.fix.verified:
+        # What no edit of the source can do: a setting, other data.
+        proof = prove(Past(step, outcome, diagnosis, [batch for _, batch in healthy]))
+        finding = proof.finding
+        tried += proof.trials
+        left_out = [*left_out, *proof.notes]
+        if proof.fix is not None:
+            fix, certainty = proof.fix, "confirmed"
     return dataclasses.replace(
         blank,
         where=dataclasses.replace(blank.where, phase=_phase(finding, evidence)),
@@ -81,7 +90,7 @@ def _explained(failure: Failure, step: Step, blank: Incident) -> Incident:
         arithmetic=finding.detail or None,
         notes=(*blank.notes, *finding.notes, *left_out, *_notes(mended)),
         num_healthy_steps=0 if mended is None else mended.num_healthy_steps,
-        source_line=source_line(evidence),
+        source_line=source_line(evidence, finding),
     )
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import dataclasses
 import math
 from pathlib import Path
+from typing import Any
 
 from stayfinite.incident import Operand, Origin
 from stayfinite.rules.finding import Finding
 from stayfinite.trace.evidence import Evidence, as_float
 from stayfinite.trace.source_text import source_line as line_of
+from stayfinite.trace.trace import Span
 
 NOWHERE = Origin("", None, None, None, None, None, None, None, None, ())
 
@@ -18,32 +20,43 @@ def origin_of(evidence: Evidence, finding: Finding) -> Origin:
     """The origin of an incident: the forward expression, also where its derivative failed."""
     op = evidence.primal or evidence.op
     rows = finding.rows
+    span = span_of(evidence, finding)
+    origin = dataclasses.replace(
+        NOWHERE, op=finding.op, samples=rows, tensor=finding.tensor, **_place(span)
+    )
     if op is None:
         leaf = evidence.leaf
-        operands = () if leaf is None else (_operand(evidence, leaf.value),)
-        return dataclasses.replace(
-            NOWHERE, op=finding.op, samples=rows, operands=operands, tensor=finding.tensor
-        )
-    span = None if finding.tensor is not None else op.span
-    return Origin(
-        op=finding.op,
-        file=None if span is None else _shown(span.file),
-        line=None if span is None else span.line,
-        column=None if span is None else span.column,
-        end_line=None if span is None else span.end_line,
-        end_column=None if span is None else span.end_column,
-        function=None if span is None else span.function,
-        layer=op.layer,
-        samples=rows,
-        operands=tuple(_operand(evidence, value) for value in op.operands),
-        tensor=finding.tensor,
-    )
+        came_in = () if leaf is None else (_operand(evidence, leaf.value),)
+        return dataclasses.replace(origin, operands=came_in)
+    operands = tuple(_operand(evidence, value) for value in op.operands)
+    return dataclasses.replace(origin, layer=op.layer, operands=operands)
 
 
-def source_line(evidence: Evidence) -> str | None:
-    """The line that the report shows, if there is source."""
+def span_of(evidence: Evidence, finding: Finding) -> Span | None:
+    """The user's expression: what the finding names, or that of the op at fault."""
     op = evidence.primal or evidence.op
-    return None if op is None or op.span is None else line_of(op.span)
+    if finding.span is not None or finding.tensor is not None or op is None:
+        return finding.span
+    return op.span
+
+
+def _place(span: Span | None) -> dict[str, Any]:
+    if span is None:
+        return {}
+    return {
+        "file": _shown(span.file),
+        "line": span.line,
+        "column": span.column,
+        "end_line": span.end_line,
+        "end_column": span.end_column,
+        "function": span.function,
+    }
+
+
+def source_line(evidence: Evidence, finding: Finding) -> str | None:
+    """The line that the report shows, if there is source."""
+    span = span_of(evidence, finding)
+    return None if span is None else line_of(span)
 
 
 def file_of(evidence: Evidence) -> str | None:

@@ -57,6 +57,11 @@ class Step(Protocol):
     """A backend's step."""
 
     @property
+    def data(self) -> Any:
+        """The batch of the step, in the backend's own form."""
+        ...
+
+    @property
     def trace(self) -> Trace:
         """The step op by op."""
         ...

@@ -41,22 +41,19 @@ import numpy as np
 from stayfinite.rules.finding import Finding
 from stayfinite.trace.evidence import Evidence, as_float
 
-_NOUNS = {"weight": "weight", "statistics": "state"}
-
 
 def match(evidence: Evidence) -> Finding | None:
-    """The root is a weight or a moving statistic that came in bad."""
+    """The root is a weight that came in bad, whether it is trained or frozen."""
     leaf = evidence.leaf
-    if leaf is None or leaf.role not in _NOUNS:
+    if leaf is None or leaf.role != "weight":
         return None
     array = as_float(evidence.arrays[leaf.value])
     bad = ~np.isfinite(array)
     kind = "nan" if np.isnan(array).any() else "inf"
-    noun = _NOUNS[leaf.role]
     return Finding(
         cause="bad-weights",
-        message=f"{noun} `{leaf.name}` was {kind} before the step",
-        op=noun,
+        message=f"weight `{leaf.name}` was {kind} before the step",
+        op="weight",
         detail=f"{int(bad.sum())} of {bad.size} values of `{leaf.name}` are non-finite",
         remedy=(
             f"load or initialise `{leaf.name}` with finite values; "

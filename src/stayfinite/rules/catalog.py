@@ -14,6 +14,7 @@ from stayfinite.trace.evidence import Evidence
 # what it shows. `unknown` matches everything.
 ORDER = (
     "bad-weights",
+    "bad-statistics",
     "bad-input",
     "bad-target",
     "bad-update",

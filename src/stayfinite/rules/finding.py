@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from stayfinite.incident import Phase
+from stayfinite.trace.trace import Span
 
 Mechanism = Literal[
     "singular-gradient",
@@ -43,6 +44,7 @@ class Finding:
         remedy: Advice in words where no source repair applies.
         tensor: Name of the batch array or weight at fault.
         phase: Where the step went wrong, if not where the op ran.
+        span: The user's line, where it is not that of the root op.
     """
 
     cause: str
@@ -56,4 +58,5 @@ class Finding:
     remedy: str | None = None
     tensor: str | None = None
     phase: Phase | None = None
+    span: Span | None = None
     notes: tuple[str, ...] = field(default=())

@@ -7,12 +7,12 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from stayfinite.backends import keras_private
 from stayfinite.backends.eager.recording import Recording
 from stayfinite.trace.trace import Role
 
 # Trainable, non-trainable, optimizer and metric variables, each in the model's order.
 State = list[list[Any]]
-_ROLES: tuple[Role, ...] = ("weight", "statistics", "optimizer", "metric")
 
 
 @dataclass(frozen=True)
@@ -65,12 +65,13 @@ class Named:
     value: Any
 
 
-def named_values(groups: list[list[Any]], state: State) -> list[Named]:
-    """The values of `state` under the paths of the variables in `groups`, made unique."""
+def named_values(model: Any, state: State) -> list[Named]:
+    """The values of `state` under the paths of the variables of `model`, made unique."""
+    groups, roles = keras_private.state_variables(model), keras_private.roles(model)
     found: list[Named] = []
     seen: dict[str, int] = {}
-    for role, variables, values in zip(_ROLES, groups, state, strict=True):
-        for variable, value in zip(variables, values, strict=True):
+    for own, variables, values in zip(roles, groups, state, strict=True):
+        for role, variable, value in zip(own, variables, values, strict=True):
             seen[variable.path] = seen.get(variable.path, 0) + 1
             times = seen[variable.path]
             name = variable.path if times == 1 else f"{variable.path}:{times}"

@@ -236,9 +236,7 @@ class JaxStep:
     def _on(self, data: Any) -> JaxStep:
         shapes = [jnp.shape(leaf) for leaf in jax.tree.leaves(data)]
         if shapes != [jnp.shape(leaf) for leaf in jax.tree.leaves(self.data)]:
-            return JaxStep(
-                self.model, self.state, data, wide=self.wide, in_place=self._in_place
-            )
+            return JaxStep(self.model, self.state, data, wide=self.wide, in_place=self._in_place)
         return self._copy(data=jax.tree.map(jnp.asarray, data))
 
     def _copy(self, **different: Any) -> JaxStep:

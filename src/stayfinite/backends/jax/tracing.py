@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from stayfinite.backends import batches
+from stayfinite.backends import batches, keras_private
 from stayfinite.backends.jax import gradients
 from stayfinite.backends.jax.batch_axis import batch_axes
 from stayfinite.backends.jax.names import canonical
@@ -112,7 +112,9 @@ def _unique(names: list[str]) -> list[str]:
 
 def _name_leaves(model: Any, state: Any, data: Any, program: Program) -> dict[int, Leaf]:
     names = _state_names(model) + [v.path for v in model.metrics_variables]
-    roles = [role for role, group in zip(STATE_ROLES, state, strict=True) for _ in group]
+    roles: list[Role] = [role for group in keras_private.roles(model)[:2] for role in group]
+    roles.extend("optimizer" for _ in state[2])
+    roles.extend("metric" for _ in state[3])
     numbers = iter(program.inputs)
     leaves = {
         number: Leaf(number, role, name)

@@ -31,7 +31,7 @@ class TensorFlowEngine:
 
     def named_state(self, state: State) -> list[Named]:
         """See `Engine.named_state`."""
-        return named_values(keras_private.state_variables(self.model), state)
+        return named_values(self.model, state)
 
     def tensors(self, data: Any) -> Any:
         """See `Engine.tensors`."""

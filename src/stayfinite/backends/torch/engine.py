@@ -34,7 +34,7 @@ class TorchEngine:
 
     def named_state(self, state: State) -> list[Named]:
         """See `Engine.named_state`."""
-        return named_values(keras_private.state_variables(self.model), state)
+        return named_values(self.model, state)
 
     def tensors(self, data: Any) -> Any:
         """See `Engine.tensors`."""
@@ -59,7 +59,9 @@ class TorchEngine:
             # Recorded or not, what is looked at from here on is not the step's.
             stack.close()
             result = self._result(watcher, logs, names)
-            return dataclasses.replace(result, after=values_of(self.model)) if keep_after else result
+            return (
+                dataclasses.replace(result, after=values_of(self.model)) if keep_after else result
+            )
 
     def stored(self, state: State, values: list[list[Any]]) -> State:
         """See `Engine.stored`."""

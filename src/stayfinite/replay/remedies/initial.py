@@ -1,0 +1,68 @@
+"""Values that a variable could have begun with."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from stayfinite.replay.step import Step
+
+
+def statistics(step: Step, arrays: Mapping[str, np.ndarray]) -> Iterator[dict[str, np.ndarray]]:
+    """Moving statistics as they may have begun: by their initialiser, else as zeros, then ones."""
+    own = {name: by_initializer(step, name, array) for name, array in arrays.items()}
+    known = {name: array for name, array in own.items() if array is not None}
+    for fill in (0.0, 1.0):
+        filled = {name: np.full_like(array, fill) for name, array in arrays.items()}
+        yield {**filled, **known}
+        if len(known) == len(arrays):
+            return
+
+
+def weight(step: Step, name: str, array: np.ndarray) -> np.ndarray:
+    """`array` with other values in the place of its non-finite ones.
+
+    Those of the initialiser of its layer, if these are finite, else small normal ones for a kernel
+    and zeros for a bias.
+    """
+    fresh = by_initializer(step, name, array)
+    if fresh is None or not np.isfinite(fresh.astype(np.float64)).all():
+        fresh = _glorot(array.shape) if array.ndim > 1 else np.zeros(array.shape)
+    finite = np.isfinite(array.astype(np.float64))
+    filled: np.ndarray = np.where(finite, array, fresh.astype(array.dtype))
+    return filled
+
+
+def initializer_of(step: Step, name: str) -> Any:
+    """The initialiser that the layer of a variable has for it; None where it names none."""
+    path, _, own = name.rpartition("/")
+    layer = step.layer(path)
+    return getattr(layer, f"{own}_initializer", None)
+
+
+def by_initializer(step: Step, name: str, array: np.ndarray) -> np.ndarray | None:
+    """What that initialiser gives when it is asked again; None where there is none, or it fails."""
+    initializer = initializer_of(step, name)
+    if not callable(initializer):
+        return None
+    try:
+        made = initializer(array.shape, dtype="float32")
+        made = made.detach().cpu() if hasattr(made, "detach") else made
+        return np.asarray(made).astype(array.dtype)
+    except Exception:
+        # The user's own, or one that cannot be called twice.
+        return None
+
+
+def _glorot(shape: tuple[int, ...]) -> np.ndarray:
+    deviation = math.sqrt(2.0 / max(1, fan(shape)))
+    return np.random.default_rng(0).normal(0.0, deviation, shape)
+
+
+def fan(shape: tuple[int, ...]) -> int:
+    """Inputs and outputs of one unit, for a kernel whose last two axes are these."""
+    receptive = math.prod(shape[:-2])
+    return receptive * (shape[-2] + shape[-1]) if len(shape) > 1 else 1

@@ -1,0 +1,84 @@
+"""What a remedy is proved with, and what comes of it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from stayfinite.incident import Fix, FixKind, Trial
+from stayfinite.replay.change import Batch, Change, Unchanged
+from stayfinite.replay.diagnosis import Diagnosis
+from stayfinite.replay.several_steps import course, is_good
+from stayfinite.replay.step import Outcome, Step
+from stayfinite.rules.finding import Finding
+
+# A remedy is followed for a few steps; a report is not to be waited for.
+_STEPS = 4
+_SECONDS = 4.0
+# The batches differ, so the loss goes up and down. Beyond this it has become worse.
+_WORSE = 2.0
+
+
+@dataclass(frozen=True)
+class Past:
+    """The failing step, and healthy batches before it, newest first."""
+
+    step: Step
+    outcome: Outcome
+    diagnosis: Diagnosis
+    healthy: Sequence[Batch] = ()
+
+    @property
+    def finding(self) -> Finding:
+        """What the rules say."""
+        return self.diagnosis.finding
+
+
+@dataclass(frozen=True)
+class Proof:
+    """The finding, in better words where the trials showed more, and the fix if one was proved."""
+
+    finding: Finding
+    fix: Fix | None = None
+    trials: tuple[Trial, ...] = ()
+    because: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def then(self, trial: Trial) -> Proof:
+        """With one more trial."""
+        return dataclasses.replace(self, trials=(*self.trials, trial))
+
+
+def tried(past: Past, name: str, *different: Change) -> tuple[Trial, bool]:
+    """The failing step with all of `different`, and whether training goes on from there.
+
+    That training goes on is seen in a few more steps: they are finite, and the loss is no worse
+    than that of the failing step was, if that was finite.
+    """
+    try:
+        step = past.step
+        for change in different:
+            step = step.changed(change)
+        outcome = step.run(Unchanged())
+        if not is_good(outcome):
+            return Trial(name, "non-finite", outcome.in_words()), False
+        return Trial(name, "finite", outcome.in_words()), _goes_on(step, outcome, past)
+    except Exception as error:
+        # A trial is a courtesy: whatever the user's step raises under it must not hide the report.
+        detail = f"could not be tried: {type(error).__name__}: {error}"
+        return Trial(name, "non-finite", detail), False
+
+
+def _goes_on(step: Step, outcome: Outcome, past: Past) -> bool:
+    own = Batch(step.data)
+    batches = [own, *past.healthy[: _STEPS - 2], own]
+    further = course(step, batches, len(batches), _SECONDS)
+    if not further.finite:
+        return False
+    return abs(further.losses[-1]) <= _WORSE * max(abs(outcome.loss), 1e-3)
+
+
+def fix(kind: FixKind, text: str) -> Fix:
+    """A fix that was proved."""
+    return Fix(True, kind, text, None)

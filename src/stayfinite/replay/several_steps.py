@@ -1,0 +1,70 @@
+"""Several steps of a training again, from one state on, each on what the one before left.
+
+One step cannot prove a remedy for what grew over many, and a step that is finite may leave weights
+behind with which nothing is learnt any more.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from stayfinite.replay.change import Batch, State, Unchanged
+from stayfinite.replay.step import Outcome, Step
+
+
+@dataclass(frozen=True)
+class Course:
+    """What a run of several steps gave.
+
+    Args:
+        losses: The loss of each step that was made, the last one included.
+        finite: Whether all of them were finite: loss, gradients and new state.
+        complete: Whether all were made; if not, one was non-finite or the time was over.
+    """
+
+    losses: tuple[float, ...]
+    finite: bool
+    complete: bool
+
+    @property
+    def num_steps(self) -> int:
+        """Steps made."""
+        return len(self.losses)
+
+    def in_words(self) -> str:
+        """`loss 0.31 at first, 0.24 at last`, for the detail of a trial."""
+        if not self.losses:
+            return "no step was made"
+        return f"loss {self.losses[0]:.4g} at first, {self.losses[-1]:.4g} at last"
+
+
+def course(step: Step, batches: Sequence[Batch], num_steps: int, seconds: float) -> Course:
+    """Run up to `num_steps` steps, on `batches` in turn, from the state of `step` on.
+
+    Args:
+        step: The state to begin with, and what is different about each step.
+        batches: At least one; they are gone through again and again.
+        num_steps: Steps to make. It stops earlier at the first one that is non-finite.
+        seconds: It begins no further step after so many.
+    """
+    losses: list[float] = []
+    until = time.monotonic() + seconds
+    for number in range(num_steps):
+        if losses and time.monotonic() > until:
+            return Course(tuple(losses), finite=True, complete=False)
+        step = step.changed(batches[number % len(batches)])
+        # Asked for first: an eager step is then run only once.
+        state = step.after()
+        outcome = step.run(Unchanged())
+        losses.append(outcome.loss)
+        if not is_good(outcome):
+            return Course(tuple(losses), finite=False, complete=False)
+        step = step.changed(State(state))
+    return Course(tuple(losses), finite=True, complete=True)
+
+
+def is_good(outcome: Outcome) -> bool:
+    """Whether a step was finite in all that the guard looks at."""
+    return outcome.finite and not outcome.bad_gradients
