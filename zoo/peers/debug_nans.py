@@ -13,9 +13,11 @@ import re
 from zoo.peers.peer import Peer
 from zoo.peers.steps import Steps
 
-# "encountered in jit(step)" names no operation.
+# "encountered in jit(step)" names no operation. The second is said where the step is finite when it
+# is run again op by op.
 _ALARM = re.compile(
-    r"FloatingPointError: invalid value \((?:nan|inf)\) encountered in (?P<op>\w+)?"
+    r"invalid value \((?:nan|inf)\) encountered in (?P<op>\w+)?"
+    r"|FloatingPointError: .*the de-optimized function did not produce invalid values"
 )
 
 

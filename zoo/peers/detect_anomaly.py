@@ -19,5 +19,5 @@ DETECT_ANOMALY = Peer(
     "detect-anomaly",
     ("torch",),
     switch_on,
-    re.compile(r"RuntimeError: Function '(?P<op>\w+)' returned nan values in its \d+th output"),
+    re.compile(r"Function '(?P<op>\w+)' returned nan values in its \d+th output"),
 )
