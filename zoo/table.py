@@ -24,7 +24,8 @@ class Table:
 def tables(scores: Sequence[Score]) -> list[Table]:
     """The overview, each tool by cause, then everything that went wrong, each by name."""
     found = [_overview(scores)]
-    found += [_by_cause(tool, _of(scores, tool)) for tool in _tools(scores)]
+    if any(score.judgements for score in scores):
+        found += [_by_cause(tool, _of(scores, tool)) for tool in _tools(scores)]
     lists = (_misses(scores), _false_fixes(scores), _false_alarms(scores), _other_fixes(scores))
     found += [table for table in (*lists, _troubles(scores)) if table.rows]
     return found
