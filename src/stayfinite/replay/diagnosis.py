@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from stayfinite.replay.change import WiderDtype
 from stayfinite.replay.step import Outcome, Step
-from stayfinite.rules import catalog, fully_masked_row
+from stayfinite.rules import catalog, fully_masked_row, half_overflow
 from stayfinite.rules.finding import Finding
 from stayfinite.trace import evidence as evidences
 from stayfinite.trace.evidence import Evidence
@@ -64,11 +64,17 @@ def diagnose(step: Step, outcome: Outcome, ranges: dict[str, float]) -> Diagnosi
 
     evidence = evidence_of(op, leaf)
     nan = first_nan(evidence) if _may_be_meant(evidence) else None
-    if nan is not None:
+    if nan is not None and not _is_beyond_dtype(evidence):
         there = evidence_of(nan, None)
         if is_meant(evidence) or fully_masked_row.match(there) is not None:
             evidence = there
     return Diagnosis(evidence, catalog.diagnose(evidence))
+
+
+def _is_beyond_dtype(evidence: Evidence) -> bool:
+    """Whether the infinity was written as a number that this dtype has no room for."""
+    op = evidence.op
+    return op is not None and half_overflow.literal_beyond(evidence, op) is not None
 
 
 def _may_be_meant(evidence: Evidence) -> bool:

@@ -41,6 +41,8 @@ _HEALTHY_SECONDS = 4.0
 _HEALTHY_BYTES = 2**28
 # Two correct ways to write one thing differ by a few roundings, more after a sum over a batch.
 _TOLERANCE = 1e-3
+# A few roundings of float16, where a part of the step is in it.
+_HALF_TOLERANCE = 5e-2
 
 
 @dataclass(frozen=True)
@@ -89,8 +91,11 @@ class _Search:
         self._path = path
         self._until = time.monotonic() + _SECONDS
         self._unverified: Mended | None = None
+        self._half = False
 
     def run(self, patch: Patch, diagnosis: Diagnosis) -> Mended | None:
+        values = diagnosis.evidence.trace.values.values()
+        self._half = any(value.dtype in ("float16", "bfloat16") for value in values)
         return self._from(patch, diagnosis, []) or self._unverified
 
     def _from(self, patch: Patch, diagnosis: Diagnosis, done: list[str]) -> Mended | None:
@@ -106,6 +111,7 @@ class _Search:
     def _tried(self, patch: Patch, told: list[str]) -> Mended | None:
         text = "; ".join(told)
         healthy = self._before
+        tolerance = _HALF_TOLERANCE if self._half else _TOLERANCE
         try:
             # Finding the live functions is most of the cost, so it is done once for all runs.
             with swapped(patch):
@@ -115,7 +121,9 @@ class _Search:
                     diagnosis = None if len(told) >= _MAX_EDITS else diagnose(step, outcome, {})
                 else:
                     diagnosis = None
-                    same = all(_alike(before, step.run(batch)) for batch, before in healthy)
+                    same = all(
+                        _alike(before, step.run(batch), tolerance) for batch, before in healthy
+                    )
         except RepairError as error:
             self._remember(patch, text, f"the fix could not be tried: {error}")
             return None
@@ -193,15 +201,15 @@ def _facts(diagnosis: Diagnosis) -> Facts:
     return Facts(dtype, float(finite.min()), float(finite.max()))
 
 
-def _alike(one: Outcome, other: Outcome) -> bool:
-    if not _close(np.asarray(one.loss), np.asarray(other.loss)):
+def _alike(one: Outcome, other: Outcome, tolerance: float) -> bool:
+    if not _close(np.asarray(one.loss), np.asarray(other.loss), tolerance):
         return False
     if one.gradients.keys() != other.gradients.keys():
         return False
-    return all(_close(g, other.gradients[name]) for name, g in one.gradients.items())
+    return all(_close(g, other.gradients[name], tolerance) for name, g in one.gradients.items())
 
 
-def _close(one: np.ndarray, other: np.ndarray) -> bool:
+def _close(one: np.ndarray, other: np.ndarray, tolerance: float) -> bool:
     a, b = as_float(one).astype("float64"), as_float(other).astype("float64")
     scale = float(np.max(np.abs(a), initial=0.0))
-    return a.shape == b.shape and bool(np.all(np.abs(a - b) <= _TOLERANCE * scale + 1e-12))
+    return a.shape == b.shape and bool(np.all(np.abs(a - b) <= tolerance * scale + 1e-12))

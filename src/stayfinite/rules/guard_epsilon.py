@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import ast
-import functools
-import linecache
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,9 +9,9 @@ import numpy as np
 from stayfinite.rules import numbers
 from stayfinite.trace.derivative import STRUCTURAL
 from stayfinite.trace.evidence import Evidence, as_float
-from stayfinite.trace.source_text import expression_text
 from stayfinite.trace.trace import Op, Span
 from stayfinite.trace.upstream import unwrapped, upstream
+from stayfinite.trace.written import numbers_in
 
 # How far above the operand a guard is looked for. One that is farther away guards something else.
 _NEAR = 8
@@ -53,6 +50,8 @@ def _of(evidence: Evidence, op: Op, where: np.ndarray) -> Vanished | None:
         constant = _constant(evidence, op.operands[position])
         if constant is None:
             continue
+        if op.name == "clip" and constant == 1.0 and _mirrored(evidence, op):
+            return Vanished(f"1 less that epsilon is 1 in {dtype}")
         written = smallest_literal(op.span)
         if constant == 0.0 and (dtype in HALF or written is not None) and op.name != "subtract":
             shown = "the guard" if written is None else numbers.short(written)
@@ -94,60 +93,13 @@ def _is_rounded(constant: float, written: float) -> bool:
     return constant == round(constant, 2) and written < 1e-6 * abs(constant)
 
 
+def _mirrored(evidence: Evidence, op: Op) -> bool:
+    """Whether a clip to `[eps, 1 - eps]` has lost its upper end, and keeps its lower one."""
+    lower = [_constant(evidence, v) for v in op.operands]
+    return any(c is not None and 0 < c <= _SMALL for c in lower)
+
+
 def smallest_literal(span: Span | None) -> float | None:
     """The smallest number in (0, 1e-3] in the expression, written there or under a name."""
-    text = None if span is None else expression_text(span)
-    if span is None or text is None:
-        return None
-    try:
-        tree = ast.parse(text, mode="eval")
-    except SyntaxError:
-        return None
-    found = [_small(node.value) for node in ast.walk(tree) if isinstance(node, ast.Constant)]
-    names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
-    names |= {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
-    known = _named_numbers(span.file)
-    found += [known.get(name) for name in names]
-    return min((number for number in found if number is not None), default=None)
-
-
-def _small(value: object) -> float | None:
-    if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= _SMALL:
-        return float(value)
-    return None
-
-
-@functools.lru_cache(maxsize=32)
-def _named_numbers(file: str) -> dict[str, float]:
-    """Names that the file gives a small number: assignments, attributes, defaults."""
-    try:
-        tree = ast.parse("".join(linecache.getlines(file)))
-    except (SyntaxError, ValueError):
-        return {}
-    found: dict[str, float] = {}
-    for node in ast.walk(tree):
-        for name, value in _bindings(node):
-            number = _small(getattr(value, "value", None))
-            if number is not None:
-                found[name] = number
-    return found
-
-
-def _bindings(node: ast.AST) -> list[tuple[str, ast.expr | None]]:
-    if isinstance(node, ast.Assign):
-        return [
-            (t.id if isinstance(t, ast.Name) else t.attr, node.value)
-            for t in node.targets
-            if isinstance(t, ast.Name | ast.Attribute)
-        ]
-    if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
-        return [(node.target.id, node.value)]
-    if isinstance(node, ast.keyword) and node.arg is not None:
-        return [(node.arg, node.value)]
-    if isinstance(node, ast.FunctionDef | ast.Lambda):
-        positional = [*node.args.posonlyargs, *node.args.args]
-        defaults = node.args.defaults
-        pairs = zip(positional[len(positional) - len(defaults) :], defaults, strict=True)
-        named = zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True)
-        return [(a.arg, d) for a, d in (*pairs, *named)]
-    return []
+    found = [number for number in numbers_in(span) if 0 < number <= _SMALL]
+    return min(found, default=None)

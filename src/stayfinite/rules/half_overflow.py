@@ -47,7 +47,9 @@ from stayfinite.rules import numbers, overflow
 from stayfinite.rules.finding import Finding
 from stayfinite.rules.guard_epsilon import HALF
 from stayfinite.trace.evidence import Evidence, as_float
+from stayfinite.trace.infinities import first_nan
 from stayfinite.trace.trace import Op
+from stayfinite.trace.written import numbers_in
 
 _LARGEST_EXPONENT = {"exp": 88.7, "expm1": 88.7, "cosh": 89.4, "sinh": 89.4, "exp2": 127.9}
 
@@ -55,8 +57,10 @@ _LARGEST_EXPONENT = {"exp": 88.7, "expm1": 88.7, "cosh": 89.4, "sinh": 89.4, "ex
 def match(evidence: Evidence) -> Finding | None:
     """An overflow in half precision that float32 has room for."""
     found, op = overflow.match(evidence), evidence.op
-    if found is None or op is None:
+    if op is None:
         return None
+    if found is None:
+        return _written_beyond(evidence, op)
     dtype = evidence.trace.values[op.results[0]].dtype
     if dtype not in HALF or not _fits_float32(evidence, op):
         return None
@@ -67,6 +71,38 @@ def match(evidence: Evidence) -> Finding | None:
         mechanism="half-overflow",
         remedy='compute this part in float32: cast before it, or give the layer dtype="float32"',
     )
+
+
+def _written_beyond(evidence: Evidence, op: Op) -> Finding | None:
+    """A number of the code, -1e9 for a mask, that is an infinity in this dtype."""
+    number = literal_beyond(evidence, op)
+    if number is None:
+        return None
+    dtype = evidence.trace.values[op.results[0]].dtype
+    value = op.results[0]
+    nan = first_nan(evidence)
+    if nan is not None:
+        value = nan.results[0]
+    harmed = ~np.isfinite(as_float(evidence.fetch([value])[value]))
+    rows = evidence.rows(value, harmed)
+    return Finding(
+        cause="half-overflow",
+        message=f"{numbers.short(number)} leaves the range of {dtype}; float32 has room for it",
+        op=op.name,
+        detail=f"{dtype} ends at {numbers.short(numbers.largest(dtype))}",
+        rows=rows,
+        mechanism="half-overflow",
+    )
+
+
+def literal_beyond(evidence: Evidence, op: Op) -> float | None:
+    """The finite number in the expression of `op` that its half-precision dtype cannot hold."""
+    dtype = evidence.trace.values[op.results[0]].dtype
+    if dtype not in HALF:
+        return None
+    largest = numbers.largest(dtype)
+    written = numbers_in(op.span)
+    return next((n for n in written if largest < abs(n) < numbers.largest("float32")), None)
 
 
 def _fits_float32(evidence: Evidence, op: Op) -> bool:

@@ -50,6 +50,7 @@ import numpy as np
 
 from stayfinite.rules import numbers
 from stayfinite.rules.finding import Critical, Finding
+from stayfinite.rules.half_overflow import literal_beyond
 from stayfinite.rules.hiding import hidden_by, same_expression
 from stayfinite.rules.masks import masked_by_product
 from stayfinite.trace.evidence import Evidence, as_float
@@ -59,7 +60,7 @@ from stayfinite.trace.trace import Op
 def match(evidence: Evidence) -> Finding | None:
     """The forward op at fault is non-finite itself, and something threw that value away."""
     op, primal = evidence.op, evidence.primal
-    if op is None or primal is None:
+    if op is None or primal is None or literal_beyond(evidence, op) is not None:
         return None
     value = as_float(evidence.results_of(primal))
     bad = ~np.isfinite(value)

@@ -84,9 +84,15 @@ def _is_mask(evidence: Evidence, value: int) -> bool:
         if made_by.name in ("slice", "gather"):
             sliced = True
         elif not _complements(evidence, made_by):
-            return not depends_on(trace, source, "weight", "target")
+            return not depends_on(trace, source, "weight", "target") and _is_binary(
+                evidence, source
+            )
         value = _varying(evidence, made_by)
     return False
+
+
+def _is_binary(evidence: Evidence, value: int) -> bool:
+    return bool(np.isin(as_float(evidence.fetch([value])[value]), (0.0, 1.0)).all())
 
 
 def _with_one_number(evidence: Evidence, comparison: Op) -> bool:

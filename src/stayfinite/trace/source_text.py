@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import linecache
+from dataclasses import replace
 
 from stayfinite.trace.trace import Span
 
@@ -22,6 +23,33 @@ def expression_text(span: Span) -> str | None:
     encoded[-1] = encoded[-1][: span.end_column]
     encoded[0] = encoded[0][span.column :]
     return " ".join(b"".join(encoded).decode(errors="replace").split()) or None
+
+
+def keyword_span(span: Span, name: str) -> Span | None:
+    """The part of the call at `span` that is its argument `name=...`; None where it has none."""
+    lines = [linecache.getline(span.file, n) for n in range(span.line, span.end_line + 1)]
+    if not all(lines):
+        return None
+    encoded = [line.encode() for line in lines]
+    # What stands before the call on its line is blanked out, so that positions stay as they are.
+    encoded[0] = b"(" + b" " * (span.column - 1) + encoded[0][span.column :]
+    if span.column == 0:
+        return None
+    encoded[-1] = encoded[-1][: span.end_column] + b")"
+    try:
+        node = ast.parse(b"".join(encoded).decode(errors="replace"), mode="eval").body
+    except SyntaxError:
+        return None
+    for keyword in node.keywords if isinstance(node, ast.Call) else ():
+        if keyword.arg == name and keyword.end_lineno is not None:
+            return replace(
+                span,
+                line=keyword.lineno + span.line - 1,
+                column=keyword.col_offset,
+                end_line=keyword.end_lineno + span.line - 1,
+                end_column=keyword.end_col_offset or 0,
+            )
+    return None
 
 
 def callee(span: Span) -> str | None:

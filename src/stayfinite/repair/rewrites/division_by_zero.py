@@ -38,7 +38,8 @@ def _divide(site: Site, operation: Operation, divisor: ast.expr) -> Iterator[Rew
         return
     yield from _root(site, divisor)
     if _has_no_sign(site):
-        yield _guard(site, operation, divisor)
+        for bound in dict.fromkeys((site.limits.divisor, site.limits.lowest)):
+            yield _guard(site, operation, divisor, bound)
     emit = site.emitter()
     pieces = guards.one_where_zero(site, emit, divisor)
     yield site.rewrite("where", "divide by 1 where the divisor is 0", pieces, emit)
@@ -52,9 +53,9 @@ def _root(site: Site, divisor: ast.expr) -> Iterator[Rewrite]:
             yield replace(rewrite, kind="root")
 
 
-def _guard(site: Site, operation: Operation, divisor: ast.expr) -> Rewrite:
+def _guard(site: Site, operation: Operation, divisor: ast.expr, bound: str) -> Rewrite:
     emit = site.emitter()
-    pieces = guards.at_least(site, emit, operation, divisor, site.limits.divisor)
+    pieces = guards.at_least(site, emit, operation, divisor, bound)
     return site.rewrite("guard", "keep the divisor above 0", pieces, emit)
 
 

@@ -9,6 +9,7 @@ from stayfinite.repair.edit import Replacement
 from stayfinite.repair.rewrites import overflow
 from stayfinite.repair.rewrites.site import Rewrite, Site
 
+_LARGEST = 65504
 _HALF = ("float16", "bfloat16", "half")
 
 
@@ -16,6 +17,7 @@ def rewrites(site: Site) -> Iterator[Rewrite]:
     """The repairs of one operation, best first."""
     if isinstance(site.node, ast.AugAssign):
         return
+    yield from _smaller_literal(site)
     yield from _wider_cast(site)
     operand = _operand(site)
     if operand is not None:
@@ -25,6 +27,21 @@ def rewrites(site: Site) -> Iterator[Rewrite]:
         pieces = [Replacement(start, end, emit.float32(inside))]
         yield site.rewrite("float32", "compute this in float32", pieces, emit)
     yield from overflow.rewrites(site)
+
+
+def _smaller_literal(site: Site) -> Iterator[Rewrite]:
+    """`-1e9` of a mask -> `-3e4`, which float16 can hold and softmax still makes 0 of."""
+    for node in ast.walk(site.node):
+        if not isinstance(node, ast.UnaryOp | ast.Constant):
+            continue
+        number = site.number(node)
+        if number is not None and abs(number) > _LARGEST:
+            piece = site.replace(node, "-3e4" if number < 0 else "3e4")
+            text = site.text(node)
+            yield site.rewrite(
+                "literal", f"use a number that float16 holds for {text}", [piece], site.emitter()
+            )
+            return
 
 
 def _operand(site: Site) -> ast.expr | None:

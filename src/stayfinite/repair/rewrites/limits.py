@@ -21,6 +21,7 @@ class Limits:
         margin: how far to stay from 1, a few units in the last place there.
         exponent: upper bound inside `exp`, with room for a sum of many.
         magnitude: the decimal logarithm of a value that is large, but not nearly too large.
+        lowest: a lower bound for data whose ordinary values are below the usual one.
     """
 
     radicand: str
@@ -29,17 +30,18 @@ class Limits:
     margin: str
     exponent: str
     magnitude: float
+    lowest: str
 
 
-_FLOAT32 = Limits("1e-12", "1e-7", "1e-7", "1e-6", "80.0", 36.0)
+_FLOAT32 = Limits("1e-12", "1e-7", "1e-7", "1e-6", "80.0", 36.0, "1e-20")
 _LIMITS = {
-    "float64": Limits("1e-12", "1e-12", "1e-12", "1e-12", "700.0", 300.0),
+    "float64": Limits("1e-12", "1e-12", "1e-12", "1e-12", "700.0", 300.0, "1e-100"),
     "float32": _FLOAT32,
     # As float32 in range, with 8 bits of precision.
-    "bfloat16": Limits("1e-12", "1e-7", "1e-7", "1e-2", "80.0", 36.0),
+    "bfloat16": Limits("1e-12", "1e-7", "1e-7", "1e-2", "80.0", 36.0, "1e-20"),
     # The smallest normal number is 6.1e-5, below it only sqrt is still exact enough; the largest
     # is 65504, so a divisor below 4e-3 has an infinite derivative.
-    "float16": Limits("1e-6", "1e-4", "1e-2", "1e-3", "10.0", 4.5),
+    "float16": Limits("1e-6", "1e-4", "1e-2", "1e-3", "10.0", 4.5, "1e-4"),
 }
 
 

@@ -14,11 +14,13 @@ def rewrites(site: Site) -> Iterator[Rewrite]:
     if operation is None or operation.name not in ("log", "log2", "log10", "log1p"):
         return
     yield from stable.rewrites(site)
-    emit, x = site.emitter(), operation.arguments["x"]
+    x = operation.arguments["x"]
     if operation.name == "log1p":
-        bound, floor = f"-1 + {site.limits.margin}", "-1"
+        bounds, floor = [f"-1 + {site.limits.margin}"], "-1"
     else:
-        bound, floor = site.limits.logarithm, "0"
-    pieces = guards.at_least(site, emit, operation, x, bound)
-    description = f"keep the argument of `{spelled(operation)}` above {floor}"
-    yield site.rewrite("guard", description, pieces, emit)
+        bounds, floor = [site.limits.logarithm, site.limits.lowest], "0"
+    for bound in dict.fromkeys(bounds):
+        emit = site.emitter()
+        pieces = guards.at_least(site, emit, operation, x, bound)
+        description = f"keep the argument of `{spelled(operation)}` above {floor}"
+        yield site.rewrite("guard", description, pieces, emit)
