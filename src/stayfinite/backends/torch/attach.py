@@ -12,6 +12,7 @@ from stayfinite.backends.polling import OnBad, Polling
 from stayfinite.backends.torch import private, random
 from stayfinite.backends.torch.journal import Journal
 from stayfinite.backends.torch.late import LateSentinel
+from stayfinite.backends.torch.raising import raises_on_bad_numbers
 from stayfinite.backends.torch.sentinel import Sentinel, clear_gradients, lasting
 from stayfinite.backends.torch.state import values_of
 from stayfinite.guard.recorder import Recorder
@@ -88,8 +89,26 @@ def _run(sentinel: Sentinel, model: Any, inner: Any, data: Any) -> tuple[Any, An
     try:
         logs = inner(data)
         return logs, sentinel.end(logs)
+    except Exception:
+        flag = sentinel.fail()
+        if private.is_compiled(inner) or not _refuses(model, inner, data):
+            raise
+        return {}, flag
     finally:
         sentinel.abandon()
+
+
+def _refuses(model: Any, inner: Any, data: Any) -> bool:
+    """Whether the step raises because an operator refuses the non-finite number it is given."""
+    whole = Journal()
+    whole.save_all([*lasting(model), *model.metrics_variables])
+    before = random.now()
+    try:
+        return raises_on_bad_numbers(lambda: inner(data))
+    finally:
+        random.restore(before)
+        whole.restore()
+        clear_gradients(model)
 
 
 def _new_sentinel(model: Any, inner: Any, first_step: int) -> Sentinel:

@@ -12,6 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from stayfinite.backends.eager.recording import Recording
 from stayfinite.backends.torch import names, private
 from stayfinite.backends.torch.ledger import Ledger, dtype_of
+from stayfinite.backends.torch.raising import refused
 
 
 class Dispatch(TorchDispatchMode):
@@ -28,6 +29,8 @@ class Dispatch(TorchDispatchMode):
         self.ledger = Ledger(recording, self._synthetic)
         self._op_of_node: dict[int, int] = {}
         self._next_node = private.next_node()
+        # The number of the NaN in the place of what an operator refused to compute.
+        self.refusal: int | None = None
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
@@ -37,7 +40,12 @@ class Dispatch(TorchDispatchMode):
         if signature.is_alias:
             return func(*args, **kwargs)  # the same memory in the same layout: the same value
         operands = self._operands(signature, args, kwargs)
-        out = func(*args, **kwargs)
+        try:
+            out = func(*args, **kwargs)
+        except Exception:
+            if refused(args, kwargs):
+                self._note_refusal(signature, [n for group in operands for n in group])
+            raise
         if signature.is_list:
             self._note_each(signature, operands, args, out)
         else:
@@ -67,6 +75,13 @@ class Dispatch(TorchDispatchMode):
         kind = dtype if dtype in ("float16", "float32", "float64", "int32", "int64") else "float32"
         with np.errstate(all="ignore"):
             return self._recording.constant((), dtype, np.asarray(value).astype(kind))
+
+    def _note_refusal(self, signature: _Signature, operands: list[int]) -> None:
+        """The operator raises instead of giving NaN; what it would have given ends the step."""
+        number = self._recording.value((), "float32")
+        operands = names.order(signature.aten, operands)
+        self._recording.op(signature.name, operands, [(number, torch.tensor(float("nan")))])
+        self.refusal = number
 
     def _note_each(self, signature: _Signature, operands: Any, args: Any, out: Any) -> None:
         """A `_foreach_` operator as one op for each tensor of its lists."""

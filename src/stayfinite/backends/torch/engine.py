@@ -18,6 +18,7 @@ from stayfinite.backends.torch import finite, hooks, private, random
 from stayfinite.backends.torch.dispatch import Dispatch
 from stayfinite.backends.torch.journal import Journal
 from stayfinite.backends.torch.ledger import dtype_of
+from stayfinite.backends.torch.raising import raises_on_bad_numbers
 from stayfinite.backends.torch.state import LastGood, values_of
 from stayfinite.backends.torch.wide import Wide, in_float64
 
@@ -51,10 +52,11 @@ class TorchEngine:
         """See `Engine.run`."""
         watcher = _Watcher()
         with self._on(state, watcher), contextlib.ExitStack() as stack:
+            dispatch: Dispatch | None = None
             if recording is not None:
-                watcher.number = stack.enter_context(self._recorded(recording, state, data)).number
-            with _observed(watcher):
-                logs = self.model.train_step(data)
+                dispatch = stack.enter_context(self._recorded(recording, state, data))
+                watcher.number = dispatch.ledger.number
+            logs = self._logs(watcher, data, dispatch)
             names = [named.name for named in self.named_state(state)]
             # Recorded or not, what is looked at from here on is not the step's.
             stack.close()
@@ -62,6 +64,21 @@ class TorchEngine:
             return (
                 dataclasses.replace(result, after=values_of(self.model)) if keep_after else result
             )
+
+    def _logs(self, watcher: _Watcher, data: Any, dispatch: Dispatch | None) -> Any:
+        """What the train step returns; where an operator refuses a NaN, the loss is one."""
+        try:
+            with _observed(watcher):
+                return self.model.train_step(data)
+        except Exception:
+            number = None if dispatch is None else dispatch.refusal
+            if number is None and (
+                dispatch is not None
+                or not raises_on_bad_numbers(lambda: self.model.train_step(data))
+            ):
+                raise
+            watcher.loss, watcher.loss_number = torch.tensor(float("nan")), number
+            return {}
 
     def stored(self, state: State, values: list[list[Any]]) -> State:
         """See `Engine.stored`."""
@@ -145,7 +162,7 @@ class TorchEngine:
             number = recording.leaf(role, name, leaf.shape, dtype_of(leaf))
             dispatch.ledger.bind(leaf, number)
         with keras_calls.entered(recording.inside), dispatch:
-            yield dispatch.ledger
+            yield dispatch
 
     def _result(self, watcher: _Watcher, logs: Any, names: list[str]) -> Result:
         marks = None

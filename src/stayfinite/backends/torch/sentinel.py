@@ -80,6 +80,12 @@ class Sentinel:
         """PyTorch's random state before `step`, counted over the whole script."""
         return self._random[step - self._first_step - self._steps]
 
+    def fail(self) -> Any:
+        """The step raised. Undoes what it did, and returns the flag of a bad step."""
+        hooks.unobserve()
+        self._bad = True
+        return self._settle(self._model)
+
     def end(self, logs: Any) -> Any:
         """The step has been made. Undoes it if it was bad, and returns its flag."""
         hooks.unobserve()

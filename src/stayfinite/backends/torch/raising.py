@@ -1,0 +1,51 @@
+"""Steps that end in PyTorch's own error, because an operator was given numbers it refuses.
+
+`binary_cross_entropy` wants probabilities, `multinomial` weights, `cholesky` a positive matrix:
+given a NaN they raise, and the step has no loss that could be looked at. Such a step is a
+non-finite one all the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from stayfinite.backends.torch import finite
+
+
+class Judge(TorchDispatchMode):
+    """Notes in `refused` whether the operator that raised inside it had a non-finite operand."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.refused = False
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        try:
+            return func(*args, **kwargs)
+        except Exception:
+            self.refused = refused(args, kwargs)
+            raise
+
+
+def refused(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    """Whether one of the operands of an operator that raised is a tensor that is not finite."""
+    tensors = [a for a in (*args, *kwargs.values()) if isinstance(a, torch.Tensor)]
+    return not finite.all_finite(finite.floating(tensors))
+
+
+def raises_on_bad_numbers(run: Callable[[], Any]) -> bool:
+    """Whether `run`, run once more, raises in an operator that was given a non-finite number."""
+    judge = Judge()
+    try:
+        with judge:
+            run()
+    except Exception:
+        return judge.refused
+    return False
