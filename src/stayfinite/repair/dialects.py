@@ -48,13 +48,15 @@ def _same(names: str) -> dict[str, str]:
 # What we can write: home -> our name of the operation -> its name there.
 SPELLINGS: dict[str, dict[str, str]] = {
     "keras.ops": _same(
-        "abs cast clip equal log_sigmoid log_softmax logsumexp maximum minimum rsqrt sigmoid size"
-        " softmax softplus sqrt square sum tanh var where"
+        "abs cast clip cumsum equal exp log log_sigmoid log_softmax logsumexp maximum minimum rsqrt"
+        " sigmoid size softmax softplus sqrt square sum tanh var where"
     ),
     "keras.backend": _same(
         "abs clip equal logsumexp maximum minimum sigmoid softmax softplus sqrt square sum tanh var"
     ),
-    "jax.numpy": _same("abs clip equal maximum minimum size sqrt square sum tanh var where")
+    "jax.numpy": _same(
+        "abs clip cumsum equal exp log maximum minimum size sqrt square sum tanh var where"
+    )
     | {"cast": "asarray"},
     "jax.nn": _same("log_sigmoid log_softmax logsumexp sigmoid softmax softplus"),
     "jax.lax": _same("rsqrt"),
@@ -63,9 +65,12 @@ SPELLINGS: dict[str, dict[str, str]] = {
         "abs cast equal maximum minimum ones_like sigmoid size sqrt square tanh where"
     )
     | {"clip": "clip_by_value", "sum": "reduce_sum", "logsumexp": "reduce_logsumexp"},
-    "tensorflow.math": _same("log_sigmoid rsqrt softplus") | {"var": "reduce_variance"},
+    "tensorflow.math": _same("log log_sigmoid rsqrt softplus") | {"var": "reduce_variance"},
     "tensorflow.nn": _same("log_softmax softmax softplus"),
-    "torch": _same("abs log_softmax logsumexp rsqrt sigmoid softmax sqrt square sum tanh var where")
+    "torch": _same(
+        "abs cumsum exp log log_softmax logsumexp rsqrt sigmoid softmax sqrt square sum tanh var"
+        " where"
+    )
     | {"clip": "clamp", "equal": "eq", "maximum": "clamp", "minimum": "clamp"},
     "torch.nn.functional": _same("softplus") | {"log_sigmoid": "logsigmoid"},
 }
@@ -113,8 +118,8 @@ IMPORTS: dict[str, tuple[ImportLine, ...]] = {
 
 # What we can read: the last name of a call -> our name of the operation.
 OPERATIONS: dict[str, str] = _same(
-    "abs arccos arccosh arcsin arctan2 arctanh cast clip cosh divide exp expm1 hypot log log10"
-    " log1p log2 log_sigmoid log_softmax logsumexp maximum mean minimum norm normalize power"
+    "abs arccos arccosh arcsin arctan2 arctanh cast clip cosh cumprod divide exp expm1 hypot log"
+    " log10 log1p log2 log_sigmoid log_softmax logsumexp maximum mean minimum norm normalize power prod"
     " reciprocal rsqrt sigmoid sinh softmax softplus sqrt square std sum tanh var where"
 ) | {
     "acos": "arccos",
@@ -135,6 +140,7 @@ OPERATIONS: dict[str, str] = _same(
     "reduce_euclidean_norm": "norm",
     "reduce_logsumexp": "logsumexp",
     "reduce_mean": "mean",
+    "reduce_prod": "prod",
     "reduce_std": "std",
     "reduce_sum": "sum",
     "reduce_variance": "var",
@@ -147,6 +153,8 @@ OPERATIONS: dict[str, str] = _same(
 SIGNATURES: dict[str, tuple[str, ...]] = {
     "arctan2": ("left", "right"),
     "clip": ("x", "minimum", "maximum"),
+    "cumprod": ("x", "axis"),
+    "prod": ("x", "axis", "keepdims"),
     "divide": ("left", "right"),
     "hypot": ("left", "right"),
     "l2_normalize": ("x", "axis", "epsilon"),

@@ -17,7 +17,16 @@ _COMPARISONS = {"equal", "greater", "greater_equal", "less", "less_equal", "not_
 _LOGICAL = {"isfinite", "isnan", "is_finite", "is_nan", "logical_and", "logical_not", "logical_or"}
 _LOGICAL |= {"and", "not", "or", "bitwise_and", "bitwise_not", "bitwise_or"}
 # Between the value and its product with the mask, element by element.
-_PASSES_ON = STRUCTURAL | {"negative", "add", "subtract", "square", "abs", "absolute", "exp"}
+_PASSES_ON = STRUCTURAL | {
+    "negative",
+    "add",
+    "subtract",
+    "square",
+    "power",
+    "abs",
+    "absolute",
+    "exp",
+}
 _MAX_STEPS = 6
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from stayfinite.repair.edit import Replacement
 from stayfinite.repair.rewrites import overflow
-from stayfinite.repair.rewrites.site import Rewrite, Site
+from stayfinite.repair.rewrites.site import Rewrite, Site, is_library_call
 
 _LARGEST = 65504
 _HALF = ("float16", "bfloat16", "half")
@@ -50,7 +50,7 @@ def _operand(site: Site) -> ast.expr | None:
         return arguments.get("x") or arguments.get("left")
     if isinstance(site.node, ast.BinOp):  # a matrix product
         return site.node.left
-    if isinstance(site.node, ast.Call) and site.node.args:
+    if isinstance(site.node, ast.Call) and site.node.args and is_library_call(site):
         return site.node.args[0]
     return None
 

@@ -10,6 +10,8 @@ from stayfinite.repair.rewrites.limits import power_ceiling
 from stayfinite.repair.rewrites.power import bound_base
 from stayfinite.repair.rewrites.site import Rewrite, Site, spelled
 
+_MODEST = "20.0"
+
 
 def rewrites(site: Site) -> Iterator[Rewrite]:
     """The repairs of one operation, best first."""
@@ -18,12 +20,15 @@ def rewrites(site: Site) -> Iterator[Rewrite]:
     if operation is None:
         return
     if operation.name in ("exp", "expm1"):
-        emit, bound = site.emitter(), site.limits.exponent
-        pieces = guards.at_most(site, emit, operation, operation.arguments["x"], bound)
-        description = (
-            f"keep the argument of `{spelled(operation)}` below {bound.removesuffix('.0')}"
-        )
-        yield site.rewrite("clip", description, pieces, emit)
+        # The lower bound is for what is squared, or multiplied by something large, later on.
+        for bound in dict.fromkeys((site.limits.exponent, _MODEST)):
+            emit = site.emitter()
+            pieces = guards.at_most(site, emit, operation, operation.arguments["x"], bound)
+            size = bound.removesuffix(".0")
+            description = f"keep the argument of `{spelled(operation)}` below {size}"
+            yield site.rewrite("clip", description, pieces, emit)
+    elif operation.name in ("cumprod", "prod"):
+        yield from _product(site, operation)
     elif operation.name in ("sinh", "cosh"):
         yield _between(site, operation, site.limits.exponent)
     elif operation.name == "square":
@@ -32,6 +37,24 @@ def rewrites(site: Site) -> Iterator[Rewrite]:
         exponent = site.number(operation.arguments.get("right"))
         if exponent is not None and exponent > 1:
             yield bound_base(site, operation, power_ceiling(site.facts.dtype, exponent))
+
+
+def _product(site: Site, operation: Operation) -> Iterator[Rewrite]:
+    """A product of many positive numbers, as a sum of logarithms that is kept in range."""
+    if site.facts.minimum is None or site.facts.minimum <= 0 or operation.style == "operator":
+        return
+    emit, x = site.emitter(), operation.arguments["x"]
+    total = "cumsum" if operation.name == "cumprod" else "sum"
+    axis = operation.arguments.get("axis")
+    options = {"axis": site.text(axis)} if axis is not None else {}
+    logs = emit.call(total, emit.call("log", site.text(x)), **options)
+    text = emit.call("exp", emit.at_most(logs, site.limits.exponent))
+    yield site.rewrite(
+        "logs",
+        f"compute `{spelled(operation)}` from logarithms, and keep it in range",
+        [site.replace(operation.call, text)],
+        emit,
+    )
 
 
 def _between(site: Site, operation: Operation, bound: str) -> Rewrite:

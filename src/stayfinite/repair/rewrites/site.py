@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from stayfinite.repair.api import Api
+from stayfinite.repair.dialects import home_of
 from stayfinite.repair.edit import Replacement
 from stayfinite.repair.emit import Emitter
 from stayfinite.repair.locals import Locals
@@ -150,6 +151,14 @@ class Site:
     ) -> Rewrite:
         """The finished proposal."""
         return Rewrite(kind, description, tuple(pieces), tuple(emit.imports))
+
+
+def is_library_call(site: Site) -> bool:
+    """Whether the expression calls a function of a numerical library: `ops.einsum(...)`."""
+    if not isinstance(site.node, ast.Call):
+        return False
+    module = (site.scope.path(site.node.func) or "").rpartition(".")[0]
+    return home_of(module) is not None
 
 
 def spelled(operation: Operation) -> str:

@@ -84,7 +84,7 @@ def _log(site: Site, reader: Reader, emit: Emitter, root: ast.expr) -> Form | No
     x = reader.argument(root, "log")
     if x is None:
         return None
-    for read in (_log_of_one_plus_exp, _log_of_sum, _log_of_probability):
+    for read in (_log_of_one_plus_exp, _log_of_sum, _log_of_product, _log_of_probability):
         form = read(site, reader, emit, x)
         if form is not None:
             return form
@@ -106,6 +106,15 @@ def _log_of_sum(site: Site, reader: Reader, emit: Emitter, x: ast.expr) -> Form 
         return None
     text = emit.call("logsumexp", _text(site, power), **options)
     return Form(text, "logsumexp", "log(sum(exp(x)))")
+
+
+def _log_of_product(site: Site, reader: Reader, emit: Emitter, x: ast.expr) -> Form | None:
+    product = reader.operation(reader.unguarded(x), "prod")
+    if product is None or not product.complete:
+        return None
+    options = {role: site.text(node) for role, node in product.arguments.items() if role != "x"}
+    logs = emit.call("log", site.text(product.arguments["x"]))
+    return Form(emit.call("sum", logs, **options), "sum", "log(prod(x))")
 
 
 def _log_of_probability(site: Site, reader: Reader, emit: Emitter, x: ast.expr) -> Form | None:
