@@ -18,7 +18,10 @@ positive = keras.initializers.RandomUniform(0.0, 0.3, seed=1)
 camera = keras.Input((SIZE, SIZE, 1))
 h = layers.Conv2D(4, 3, padding="same", use_bias=False, kernel_initializer=positive)(camera)
 h = layers.Activation("relu")(h)
-heat = layers.Conv2D(1, 1, use_bias=False, kernel_initializer=positive, activation="relu")(h)
+stays_positive = keras.constraints.NonNeg()
+heat = layers.Conv2D(
+    1, 1, use_bias=False, kernel_initializer=positive, kernel_constraint=stays_positive
+)(h)
 
 
 def centre(heat):
