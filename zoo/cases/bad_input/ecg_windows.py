@@ -1,13 +1,14 @@
 """Finds arrhythmias in windows of an ECG, each brought to mean 0 and deviation 1 by the loader.
 
 An electrode came loose for a moment. Its window is constant, the deviation is 0, and 0 / 0 is NaN.
+Where max pooling drops NaN, as TensorFlow's does, the weights show it first and not the loss.
 """
 # /// zoo
 # cause = "bad-input"
 # step = 6
 # rows = [1]
 # fix = "data"
-# stands_for = ["I03", "V04"]
+# stands_for = ["I03", "V04", "P01", "L08"]
 # ///
 
 import keras
@@ -40,7 +41,7 @@ labels = (rng.uniform(size=192) < 0.3).astype("float32")
 inputs = keras.Input((32, 1))
 x = keras.layers.Conv1D(8, 5, activation="relu")(inputs)
 x = keras.layers.MaxPooling1D(2)(x)
-x = keras.layers.GRU(8)(x)
+x = keras.layers.Flatten()(x)
 outputs = keras.layers.Dense(1)(x)
 model = keras.Model(inputs, outputs)
 model.compile("rmsprop", keras.losses.BinaryCrossentropy(from_logits=True))
