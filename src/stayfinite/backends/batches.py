@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Mapping
 from typing import Any
 
 import keras
@@ -26,8 +26,12 @@ def named_leaves(model: Any, data: Any) -> list[tuple[Role, str, Any]]:
         inputs = getattr(model, "inputs", None) if role == "input" else None
         for position, (path, leaf) in enumerate(leaves):
             name = short + "".join(f"[{key!r}]" for key in path)
-            # Keras makes up a name for an `Input` that was given none.
-            if inputs and len(inputs) == len(leaves) and _is_given(inputs[position].name):
+            # Keras makes up a name for an `Input` that was given none. A dict has its own names,
+            # and another order than the inputs.
+            listed = not any(isinstance(key, str) for key in path)
+            if not listed:
+                name = str(path[-1])
+            elif inputs and len(inputs) == len(leaves) and _is_given(inputs[position].name):
                 name = inputs[position].name
             found.append((role, name, leaf))
     return found
@@ -70,6 +74,22 @@ def magnitudes(model: Any, data: Any, numpy: Callable[[Any], np.ndarray]) -> dic
             size = np.abs(array.astype(np.float64))
             found[name] = float(np.max(size, initial=0.0, where=np.isfinite(size)))
     return found
+
+
+def scaled(
+    model: Any, data: Any, divisors: Mapping[str, float], numpy: Callable[[Any], np.ndarray]
+) -> Any:
+    """`data` with some of its floating-point arrays divided, by the name of their leaf."""
+    names = iter([name for _, name, _ in named_leaves(model, data)])
+
+    def divide(leaf: Any) -> Any:
+        divisor = divisors.get(next(names))
+        array = numpy(leaf)
+        if divisor is None or array.dtype.kind != "f":
+            return leaf
+        return (array / divisor).astype(array.dtype)
+
+    return map_leaves(divide, data)
 
 
 def without(data: Any, rows: tuple[int, ...], numpy: Callable[[Any], np.ndarray]) -> Any:

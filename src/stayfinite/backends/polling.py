@@ -31,6 +31,7 @@ class Polling(abc.ABC):
         self._on_bad = on_bad
         self._first_step = recorder.num_steps
         self._epoch_begins = False
+        self._first_of_epoch = False
         self._epoch_source: Any = None
         self._in_epoch = False
 
@@ -45,6 +46,7 @@ class Polling(abc.ABC):
 
     def enter(self, source: Any) -> None:
         """A step begins. `source` is one and the same object for all steps of an epoch."""
+        self._first_of_epoch = self._epoch_begins
         if self._epoch_begins:
             self._epoch_begins, self._epoch_source = False, source
         # A `fit` that an exception ended says nothing; the next call then has another source.
@@ -52,6 +54,16 @@ class Polling(abc.ABC):
         if not self._in_epoch:
             self._epoch_source = None
             self._recorder.begin_epoch(None)
+
+    def remember(self, num_bytes: Callable[[], int], copy: Callable[[], Any]) -> None:
+        """Keep a copy of the state before the step that begins, if one is due; after `enter`."""
+        self._recorder.snapshots.take(
+            self._recorder.num_steps,
+            # Outside of an epoch each step is waited for, and a copy costs no more.
+            first_of_epoch=self._first_of_epoch or not self._in_epoch,
+            num_bytes=num_bytes,
+            copy=copy,
+        )
 
     def expect(self, flag: Flag) -> None:
         """The steps are under way; `flag` counts from `first_step` of the sentinel."""

@@ -8,11 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from stayfinite.guard.recorder import Recorded
+from stayfinite.guard.snapshots import Snapshot
 
 
 @dataclass(frozen=True)
 class Failure:
     """A bad step: the model, the state before the step, its batch, healthy batches before it.
+
+    `snapshots` are earlier states, newest first.
 
     `state` is the backend's own form of the whole state (weights, moving statistics, optimizer
     variables, random seeds). `rerun()` runs the compiled step that failed on copies of both and
@@ -23,6 +26,7 @@ class Failure:
     state: Any
     bad: Recorded
     healthy: list[Recorded]
+    snapshots: list[Snapshot]
     rerun: Callable[[], bool]
     keep: Path
     script: str | None

@@ -12,6 +12,8 @@ import dataclasses
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
+from stayfinite.guard.snapshots import Snapshots
+
 # The host may be this many steps ahead of the oldest unread flag. XLA's own queue is shorter on
 # CPU and about this long on a GPU, so waiting here costs nothing.
 MAX_PENDING = 16
@@ -53,6 +55,7 @@ class Recorder:
 
     def __init__(self) -> None:
         self.count = Count()
+        self.snapshots = Snapshots()
         self.epoch: int | None = None
         self._batch = 0
         self._steps: collections.deque[Recorded] = collections.deque()

@@ -102,6 +102,7 @@ class Watch:
             state=state,
             bad=bad,
             healthy=healthy,
+            snapshots=self.recorder.snapshots.all(),
             rerun=lambda: rerun(bad.data),
             keep=self.keep,
             script=self.script,

@@ -10,8 +10,9 @@ from stayfinite.replay.change import WiderDtype
 from stayfinite.replay.step import Outcome, Step
 from stayfinite.rules import catalog, fully_masked_row, half_overflow
 from stayfinite.rules.finding import Finding
+from stayfinite.rules.hiding import leaking_op
 from stayfinite.trace import evidence as evidences
-from stayfinite.trace.evidence import Evidence
+from stayfinite.trace.evidence import Earlier, Evidence
 from stayfinite.trace.infinities import first_nan, is_meant
 from stayfinite.trace.trace import Leaf, Op
 
@@ -27,13 +28,16 @@ class Diagnosis:
     finding: Finding
 
 
-def diagnose(step: Step, outcome: Outcome, ranges: dict[str, float]) -> Diagnosis:
+def diagnose(
+    step: Step, outcome: Outcome, ranges: dict[str, float], earlier: Earlier | None = None
+) -> Diagnosis:
     """The cause of a non-finite step.
 
     Args:
         step: The step.
         outcome: What running it gave.
         ranges: See `Evidence.ranges`.
+        earlier: See `Evidence.earlier`.
     """
     found = step.roots()
     leaf = min(found.leaves, key=lambda leaf: _LEAF_ORDER.index(leaf.role), default=None)
@@ -60,6 +64,7 @@ def diagnose(step: Step, outcome: Outcome, ranges: dict[str, float]) -> Diagnosi
             loss_finite=math.isfinite(outcome.loss),
             ranges=ranges,
             finite_wider=finite_wider,
+            earlier=earlier,
         )
 
     evidence = evidence_of(op, leaf)
@@ -68,6 +73,9 @@ def diagnose(step: Step, outcome: Outcome, ranges: dict[str, float]) -> Diagnosi
         there = evidence_of(nan, None)
         if is_meant(evidence) or fully_masked_row.match(there) is not None:
             evidence = there
+    leak = leaking_op(evidence)
+    if leak is not None:
+        evidence = evidence_of(leak, None)
     return Diagnosis(evidence, catalog.diagnose(evidence))
 
 

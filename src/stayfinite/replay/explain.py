@@ -23,6 +23,7 @@ from stayfinite.incident import (
 from stayfinite.replay import because, folder, trials
 from stayfinite.replay.change import Batch, Unchanged
 from stayfinite.replay.diagnosis import diagnose
+from stayfinite.replay.earlier import earlier, usable
 from stayfinite.replay.mend import Mended, mend
 from stayfinite.replay.origin import NOWHERE, file_of, origin_of, source_line
 from stayfinite.replay.remedies import Past, prove
@@ -59,7 +60,8 @@ def _explained(failure: Failure, step: Step, blank: Incident) -> Incident:
     blank = dataclasses.replace(blank, num_rows=step.trace.num_rows, spread=_spread(outcome))
     if outcome.finite and not outcome.bad_gradients:
         return _not_reproduced(failure, step, blank, outcome)
-    diagnosis = diagnose(step, outcome, _ranges(failure, step))
+    before = earlier(step, failure.bad.step, failure.snapshots)
+    diagnosis = diagnose(step, outcome, _ranges(failure, step), before)
     evidence, finding = diagnosis.evidence, diagnosis.finding
     healthy = [(r.step, Batch(r.data)) for r in failure.healthy]
     tried, left_out = trials.common_advice(step)
@@ -71,10 +73,14 @@ def _explained(failure: Failure, step: Step, blank: Incident) -> Incident:
     fix, certainty = _fix(finding, evidence.primal or evidence.op, mended, rows_trial)
     if mended is not None and mended.trial is not None:
         tried.append(mended.trial)
+    shown: list[str] = []
     if mended is None or not mended.fix.verified:
         # What no edit of the source can do: a setting, other data.
-        proof = prove(Past(step, outcome, diagnosis, [batch for _, batch in healthy]))
+        batches = [batch for _, batch in healthy]
+        snapshots = usable(step, failure.snapshots)
+        proof = prove(Past(step, outcome, diagnosis, batches, failure.bad.step, snapshots))
         finding = proof.finding
+        shown += proof.because
         tried += proof.trials
         left_out = [*left_out, *proof.notes]
         if proof.fix is not None:
@@ -86,7 +92,7 @@ def _explained(failure: Failure, step: Step, blank: Incident) -> Incident:
         origin=origin_of(evidence, finding),
         trials=tuple(tried),
         fix=fix,
-        because=tuple(_because(step, evidence, finding)),
+        because=(*_because(step, evidence, finding), *shown),
         arithmetic=finding.detail or None,
         notes=(*blank.notes, *finding.notes, *left_out, *_notes(mended)),
         num_healthy_steps=0 if mended is None else mended.num_healthy_steps,

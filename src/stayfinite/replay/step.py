@@ -6,7 +6,7 @@ A step holds its whole state and its batch, so two runs of it give the same numb
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -62,12 +62,21 @@ class Step(Protocol):
         ...
 
     @property
+    def state(self) -> Any:
+        """The state before the step, in the backend's own form: groups of arrays."""
+        ...
+
+    @property
     def trace(self) -> Trace:
         """The step op by op."""
         ...
 
     def roots(self) -> Roots:
         """What came in non-finite, and what made a non-finite value out of finite ones."""
+        ...
+
+    def scaled(self, data: Any, divisors: Mapping[str, float]) -> Any:
+        """A batch with some of its floating-point arrays divided, by the name of their leaf."""
         ...
 
     def magnitudes(self, data: Any) -> dict[str, float]:

@@ -9,6 +9,11 @@ where the range ended. Lower the learning rate, scale inputs and targets to abou
 gradient norm from the start; none of these can save the step that failed, because its weights had
 grown before it.
 
+It is told from an overflow of one operation by holding the failing batch against the weights of
+some steps before: there the same values were smaller by orders of magnitude. Where a network is so
+deep, or a sequence so long, that the values grow on the way through it, the initial weights are
+what makes them grow. What would have kept them small is tried by training again from those weights.
+
 ## Fails
 
 ```python
@@ -34,38 +39,98 @@ model.fit(x, x.sum(axis=1), batch_size=8, epochs=20, verbose=0)
 
 from __future__ import annotations
 
-import numpy as np
-
-from stayfinite.rules import numbers, overflow
+from stayfinite.rules import growth, numbers
 from stayfinite.rules.finding import Finding
-from stayfinite.trace.evidence import Evidence, as_float
+from stayfinite.rules.growth import Growth
+from stayfinite.trace.evidence import Evidence
+from stayfinite.trace.trace import Op
 
-# Trained weights and moving statistics stay within a few orders of magnitude of 1. Beyond this
-# they have run away, whatever the network.
+# Between a value that one op has made large and one that has become so over many steps.
+_FAR = 1e3
 _RUNAWAY = 1e6
 
 
 def match(evidence: Evidence) -> Finding | None:
-    """An op overflowed, and the weights that it depends on had run away before the step."""
-    found = overflow.match(evidence)
-    if found is None or not evidence.ranges:  # no step before this one: nothing has grown
+    """What the root op failed on had grown over steps, or on the way through the network."""
+    op = evidence.op
+    if op is None or not op.operands or not numbers.finite_operands(evidence, op):
         return None
-    weights = [leaf for leaf in evidence.trace.leaves.values() if leaf.role == "weight"]
-    arrays = evidence.fetch([leaf.value for leaf in weights])
-    sizes = {
-        leaf.name: float(np.max(np.abs(as_float(arrays[leaf.value])), initial=0.0))
-        for leaf in weights
-    }
-    name = max(sizes, key=lambda name: sizes[name], default=None)
-    if name is None or sizes[name] < _RUNAWAY:
+    if op.phase == "statistics" or not growth.depends_on_weights(evidence, op):
+        return None
+    grown = growth.measured(evidence, op)
+    if not _is_far(evidence, op, grown) or growth.is_made_by_one_op(evidence, op):
+        return None
+    # Where targets are made by the model itself, they have grown along with it.
+    grew = grown.values_before <= grown.values / _FAR or grown.weights_grew(_RUNAWAY)
+    if grown.steps is None or not grew:
+        return _through_depth(evidence, op, grown)
+    if op.phase == "update" and not grown.weights_grew(_FAR):
+        return None  # the gradients alone: a factor on the loss, not the training
+    return _over_steps(evidence, op, grown)
+
+
+def _is_far(evidence: Evidence, op: Op, grown: Growth) -> bool:
+    """Whether the values at the failing op are beyond what it should have to deal with."""
+    largest = numbers.largest(evidence.trace.values[op.results[0]].dtype)
+    if growth.is_sum_or_product(evidence, op):
+        # With the factor of a sum of as many terms as a batch or a layer may have.
+        return bool(grown.operands > largest**0.5 / 1e4)
+    # exp, log, a pole: they fail on ordinary values, unless these have run away.
+    return grown.values > min(_RUNAWAY, largest**0.5) and grown.weights_grew(_FAR)
+
+
+def _over_steps(evidence: Evidence, op: Op, grown: Growth) -> Finding:
+    assert grown.steps is not None
+    steps = f"{grown.steps} step{'s' if grown.steps > 1 else ''}"
+    leader = grown.leader
+    what, now, before = "the values at the failing op", grown.values, grown.values_before
+    if leader is not None and grown.weights_grew(10.0):
+        what, now, before = f"`{leader}`", grown.leader_now, grown.leader_before
+    factor = (now / max(before, growth.SMALLEST_WEIGHT)) ** (1.0 / grown.steps)
+    return Finding(
+        cause="divergence",
+        message=(
+            f"the training diverged: {what} grew from {numbers.short(before)} to "
+            f"{numbers.short(now)} in {steps}"
+        ),
+        op=op.name,
+        detail=(
+            f"a factor of {numbers.short(factor)} a step; `{op.name}` of "
+            f"{numbers.short(grown.operands)} is past the range of "
+            f"{evidence.trace.values[op.results[0]].dtype}, and with the weights of {steps} before "
+            f"it has {numbers.short(grown.operands_before)} on this batch"
+        ),
+        remedy=_ADVICE,
+    )
+
+
+def _through_depth(evidence: Evidence, op: Op, grown: Growth) -> Finding | None:
+    """The values are large from the first step on: do they grow from one layer to the next?"""
+    if op.phase == "update" or not growth.is_sum_or_product(evidence, op):
+        return None
+    depth = growth.through_layers(evidence, op)
+    if depth is None or depth.largest < _RUNAWAY * max(1.0, depth.came_in):
         return None
     return Finding(
         cause="divergence",
-        message=f"the training diverged: `{name}` had grown to {numbers.short(sizes[name])}",
-        op=found.op,
-        detail=f"{found.message}; {found.detail}",
+        message=(
+            f"the values grow on their way through the network, from "
+            f"{numbers.short(depth.came_in)} to {numbers.short(depth.largest)}"
+        ),
+        op=op.name,
+        detail=(
+            f"over {depth.num_products} products with weights; `{op.name}` of "
+            f"{numbers.short(grown.operands)} is past the range of "
+            f"{evidence.trace.values[op.results[0]].dtype}"
+        ),
         remedy=(
-            "lower the learning rate or scale inputs and targets to about 1, and train again from "
-            "the start: the weights of this step had run away before it"
+            "initialise the weights so that a layer keeps the size of its input (`glorot_uniform`, "
+            "`he_normal`, `orthogonal`), or normalise between layers"
         ),
     )
+
+
+_ADVICE = (
+    "lower the learning rate or scale inputs and targets to about 1, and train again from the "
+    "start: the weights of this step had run away before it"
+)

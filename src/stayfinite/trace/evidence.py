@@ -14,6 +14,17 @@ Fetch = Callable[[Iterable[int]], dict[int, np.ndarray]]
 
 
 @dataclass(frozen=True)
+class Earlier:
+    """The same step on the same batch, with the state of `num_steps` steps before.
+
+    `fetch` has the arrays of that run under the numbers of the failing one.
+    """
+
+    num_steps: int
+    fetch: Fetch = field(repr=False)
+
+
+@dataclass(frozen=True)
 class Evidence:
     """One root of the failure, with arrays.
 
@@ -22,7 +33,7 @@ class Evidence:
     to a value are found by its number in `arrays`. `loss_finite` tells whether the loss was finite
     all the same. `ranges` holds, for each array of the batch by name, the largest magnitudes seen
     in healthy batches before this one. `finite_wider` runs the step in float64 and tells whether it
-    was finite.
+    was finite. `earlier` is there where a state of some steps before is known.
     """
 
     trace: Trace
@@ -34,6 +45,7 @@ class Evidence:
     loss_finite: bool = False
     ranges: dict[str, float] = field(default_factory=dict)
     finite_wider: Callable[[], bool] = field(default=lambda: False, repr=False)
+    earlier: Earlier | None = None
 
     def bad(self, value: int) -> np.ndarray:
         """Which elements of `value` are not finite."""
@@ -78,6 +90,7 @@ def gather(
     loss_finite: bool,
     ranges: dict[str, float],
     finite_wider: Callable[[], bool] = lambda: False,
+    earlier: Earlier | None = None,
 ) -> Evidence:
     """Fetch the arrays around a root and put them together."""
     primal: Op | None = None
@@ -90,4 +103,4 @@ def gather(
     if leaf is not None:
         wanted.append(leaf.value)
     arrays = fetch(dict.fromkeys(wanted))
-    return Evidence(trace, op, primal, leaf, arrays, fetch, loss_finite, ranges, finite_wider)
+    return Evidence(trace, op, primal, leaf, arrays, fetch, loss_finite, ranges, finite_wider, earlier)

@@ -137,6 +137,10 @@ class EagerStep:
         tensors += [leaf for _, _, leaf in batches.named_leaves(self.engine.model, self.data)]
         return dict(zip(self._survey[0].leaves, tensors, strict=True))
 
+    def scaled(self, data: Any, divisors: Mapping[str, float]) -> Any:
+        """See `Step.scaled`."""
+        return batches.scaled(self.engine.model, data, divisors, self.engine.numpy)
+
     def magnitudes(self, data: Any) -> dict[str, float]:
         """See `Step.magnitudes`."""
         return batches.magnitudes(self.engine.model, data, self.engine.numpy)

@@ -37,6 +37,7 @@ class GuardedTrainFunction(Polling):
         self.enter(iterator)
         self._state = state
         self.poll(wait=False)
+        self.remember(lambda: _num_bytes(state), lambda: jax.tree.map(np.array, tuple(state[:4])))
         batches = self._recorder.recording(iterator, own=_own)
         (logs, first_bad), state = self._inner((*state, self._sentinel), batches)
         self._state, self._sentinel = tuple(state[:4]), state[4]
@@ -122,6 +123,10 @@ def _own(data: Any) -> Any:
     if data is None:
         return None
     return jax.tree.map(lambda leaf: np.array(leaf) if _on_host(leaf) else leaf, data)
+
+
+def _num_bytes(state: Any) -> int:
+    return sum(leaf.nbytes for leaf in jax.tree.leaves(state))
 
 
 def _on_host(leaf: Any) -> bool:

@@ -13,8 +13,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from stayfinite.backends import batches, clipping, keras_private
+from stayfinite.backends.eager.axes import other_size
 from stayfinite.backends.jax import tracing, widen
 from stayfinite.backends.jax.executor import Executor, Run, is_finite
+from stayfinite.backends.jax.program import Program
 from stayfinite.backends.jax.tracing import Traced
 from stayfinite.replay import change as changes
 from stayfinite.replay.change import Change
@@ -23,6 +25,8 @@ from stayfinite.trace.roots import roots
 from stayfinite.trace.trace import Op, Trace
 
 _MAX_SUSPECTS = 6
+# Equations of a step that is traced in a fraction of a second.
+_QUICK_TO_TRACE = 3000
 
 
 class JaxStep:
@@ -53,7 +57,22 @@ class JaxStep:
     @functools.cached_property
     def trace(self) -> Trace:
         """The step op by op."""
-        return self.traced.trace()
+        return self.traced.trace(self._resized())
+
+    def _resized(self) -> Program | None:
+        """The program on another number of rows; None where tracing it would take long."""
+        rows = self.traced.num_rows
+        if rows is None or len(self.traced.program.equations) > _QUICK_TO_TRACE:
+            return None
+        try:
+            data = jax.tree.map(
+                jnp.asarray, batches.resized(self.data, other_size(rows), np.asarray)
+            )
+            with self._in_place():
+                return tracing.trace_step(self.model, self.state, data).program
+        except Exception:
+            # The step takes no other number of rows; the axes are followed through it instead.
+            return None
 
     @functools.cached_property
     def _executor(self) -> Executor:
@@ -119,6 +138,10 @@ class JaxStep:
         inside = ops[segment.first : segment.first + len(segment.equations)]
         sinks = [v for v in segment.results if is_bad(v) and v in bad]
         return roots(inside, lambda value: value in bad, sinks)[0]
+
+    def scaled(self, data: Any, divisors: Mapping[str, float]) -> Any:
+        """See `Step.scaled`."""
+        return batches.scaled(self.model, data, divisors, np.asarray)
 
     def magnitudes(self, data: Any) -> dict[str, float]:
         """See `Step.magnitudes`."""

@@ -18,7 +18,7 @@ from stayfinite.backends.polling import OnBad, Polling
 from stayfinite.backends.tensorflow import bounds, private
 from stayfinite.backends.tensorflow.guarded import guarded, is_plain
 from stayfinite.backends.tensorflow.sentinel import Sentinel
-from stayfinite.backends.tensorflow.state import state_of, store
+from stayfinite.backends.tensorflow.state import num_bytes_of, state_of, store
 from stayfinite.backends.tensorflow.whole import Unsuited
 from stayfinite.errors import CannotGuardError
 from stayfinite.guard.recorder import Recorder
@@ -45,6 +45,9 @@ class GuardedTrainFunction(Polling):
         """One call of Keras's train function: the logs of its last step."""
         self.enter(iterator)
         self.poll(wait=False)
+        if self._living().built:
+            model = self._living()
+            self.remember(lambda: num_bytes_of(model), lambda: state_of(model))
         self._measure()
         if isinstance(iterator, tf.data.Iterator):
             logs, count = self._from_dataset(iterator)

@@ -16,6 +16,12 @@ def state_of(model: Any) -> list[list[Any]]:
     ]
 
 
+def num_bytes_of(model: Any) -> int:
+    """How much memory the state takes."""
+    variables = [v for group in keras_private.state_variables(model) for v in group]
+    return sum(v.shape.num_elements() * v.dtype.size for v in map(private.raw, variables))
+
+
 def store(model: Any, state: list[list[Any]]) -> None:
     """Make `state` the values of the model's variables."""
     for variables, values in zip(keras_private.state_variables(model), state, strict=True):

@@ -14,7 +14,7 @@ from stayfinite.backends.torch.journal import Journal
 from stayfinite.backends.torch.late import LateSentinel
 from stayfinite.backends.torch.raising import raises_on_bad_numbers
 from stayfinite.backends.torch.sentinel import Sentinel, clear_gradients, lasting
-from stayfinite.backends.torch.state import values_of
+from stayfinite.backends.torch.state import num_bytes_of, values_of
 from stayfinite.guard.recorder import Recorder
 
 
@@ -39,6 +39,7 @@ class GuardedTrainFunction(Polling):
         model = self._model()
         if self._sentinel is None:
             self._sentinel = _new_sentinel(model, self._inner, self._recorder.num_steps)
+        self.remember(lambda: num_bytes_of(model), lambda: values_of(model, device="cpu"))
         for _ in self._recorder.recording(iter(data), own=_own):
             pass
         logs, flag = _run(self._sentinel, model, self._inner, data)

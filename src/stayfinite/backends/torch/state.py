@@ -20,8 +20,19 @@ class LastGood(list[list[Any]]):
         self.random = random
 
 
-def values_of(model: Any) -> LastGood:
-    """Copies of the present values, and the random state of this moment."""
+def values_of(model: Any, *, device: str | None = None) -> LastGood:
+    """Copies of the present values, where they are or on `device`, and the random state of now."""
     groups = keras_private.state_variables(model)
-    values = [[private.tensor_of(v).detach().clone() for v in group] for group in groups]
+    values = [[_copied(private.tensor_of(v), device) for v in group] for group in groups]
     return LastGood(values, random.now())
+
+
+def num_bytes_of(model: Any) -> int:
+    """How much memory such a copy takes."""
+    groups = keras_private.state_variables(model)
+    return sum(int(private.tensor_of(v).nbytes) for group in groups for v in group)
+
+
+def _copied(tensor: Any, device: str | None) -> Any:
+    own = tensor.detach()
+    return own.to(device, copy=True) if device is not None else own.clone()

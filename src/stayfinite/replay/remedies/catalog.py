@@ -10,6 +10,7 @@ from stayfinite.replay.remedies.proof import Past, Proof
 _FILES = {
     "bad-statistics": "statistics",
     "bad-update": "update",
+    "divergence": "divergence",
     "bad-weights": "weights",
 }
 

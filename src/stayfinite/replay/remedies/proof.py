@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from stayfinite.guard.snapshots import Snapshot
 from stayfinite.incident import Fix, FixKind, Trial
 from stayfinite.replay.change import Batch, Change, Unchanged
 from stayfinite.replay.diagnosis import Diagnosis
@@ -22,12 +23,17 @@ _WORSE = 2.0
 
 @dataclass(frozen=True)
 class Past:
-    """The failing step, and healthy batches before it, newest first."""
+    """The failing step, its number, and what was kept from before, newest first.
+
+    The snapshots have the form of the state of the step.
+    """
 
     step: Step
     outcome: Outcome
     diagnosis: Diagnosis
     healthy: Sequence[Batch] = ()
+    number: int = 0
+    snapshots: Sequence[Snapshot] = ()
 
     @property
     def finding(self) -> Finding:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 
@@ -35,9 +36,7 @@ def prove(past: Past) -> Proof:
 def _names(past: Past) -> list[str]:
     """The statistics at fault, with the others of their layers."""
     evidence, finding = past.diagnosis.evidence, past.finding
-    all_of_them = [
-        leaf.name for leaf in evidence.trace.leaves.values() if leaf.role == "statistics"
-    ]
+    all_of_them = _statistics(past)
     if finding.tensor is not None:
         first = [finding.tensor]
     elif evidence.op is not None:
@@ -59,9 +58,22 @@ def _other_momentum(past: Past, finding: Finding, names: list[str], momentum: fl
         ),
     )
     name = f"momentum={_MOMENTUM}, moving statistics begun anew"
-    other = LayerSetting(path, "momentum", _MOMENTUM)
+    # One constant is often given to many layers.
+    layers = {n: n.rpartition("/")[0] for n in _statistics(past)}
+    alike = [p for p in dict.fromkeys(layers.values()) if _momentum(past, p) == momentum]
+    names = [n for n, own in layers.items() if own in alike]
+    others = [LayerSetting(p, "momentum", _MOMENTUM) for p in alike]
     text = f"create `{path}` with a momentum below 1, as {_MOMENTUM}; it is {momentum:g}"
-    return _first(past, finding, names, name, text, "setting", other)
+    return _first(past, finding, names, name, text, "setting", *others)
+
+
+def _momentum(past: Past, path: str) -> Any:
+    return getattr(past.step.layer(path), "momentum", None)
+
+
+def _statistics(past: Past) -> list[str]:
+    leaves = past.step.trace.leaves.values()
+    return [leaf.name for leaf in leaves if leaf.role == "statistics"]
 
 
 def _begun_anew(past: Past, finding: Finding, names: list[str]) -> Proof:

@@ -20,6 +20,8 @@ from stayfinite.replay.change import Arrays, Settings
 from stayfinite.replay.remedies.proof import Past, Proof, fix, tried
 from stayfinite.rules.finding import Finding
 from stayfinite.trace.frames import code_of, span_of
+from stayfinite.trace.line_watch import first_bad_line
+from stayfinite.trace.source_text import keyword_span
 from stayfinite.trace.trace import Span
 
 _RATE = 1e-3
@@ -48,6 +50,7 @@ def prove(past: Past) -> Proof:
     if finding.tensor is not None:
         return _set_anew(past, finding, finding.tensor)
     trials: list[Trial] = []
+    blamed: Finding | None = None
     for setting in _settings(past):
         trial, goes_on = tried(past, setting.change, Settings(setting.values))
         if trial.outcome == "non-finite":
@@ -56,9 +59,8 @@ def prove(past: Past) -> Proof:
         found = _blamed(finding, setting)
         if goes_on:
             return Proof(found, fix("setting", _text(setting)), tuple(trials))
-        if setting.name not in _CLIPS:
-            return Proof(found, None, tuple(trials))
-    return Proof(finding, None, tuple(trials))
+        blamed = blamed or found
+    return Proof(blamed or finding, None, tuple(trials))
 
 
 def _set_anew(past: Past, finding: Finding, name: str) -> Proof:
@@ -81,7 +83,8 @@ def _settings(past: Past) -> Iterator[_Setting]:
     for optimizer in past.step.optimizers():
         inner = getattr(optimizer, "inner_optimizer", optimizer)
         rate = _rate(inner)
-        if rate is not None and not math.isfinite(rate):
+        # Some divide by the rate.
+        if rate is not None and (rate == 0 or not math.isfinite(rate)):
             yield _Setting(inner, "learning_rate", _short(rate), {"learning_rate": _RATE})
         yield from _hyperparameters(inner)
         if rate is not None and math.isfinite(rate) and abs(rate) > 1.0:
@@ -138,7 +141,10 @@ def _blamed(finding: Finding, setting: _Setting) -> Finding:
     if setting.name == "constraint":
         what = "a constraint of the weights"
     head = finding.message.split(":")[0]
-    return dataclasses.replace(finding, message=f"{head}: {what} is at fault")
+    found = dataclasses.replace(finding, message=f"{head}: {what} is at fault")
+    site = site_of(setting.optimizer)
+    given = None if site is None else keyword_span(site, setting.name)
+    return found if given is None else dataclasses.replace(found, span=given)
 
 
 def _text(setting: _Setting) -> str:
@@ -182,6 +188,10 @@ def _schedule(optimizer: Any) -> Any:
 
 def _line_of(schedule: Any) -> Span | None:
     """Where the user wrote a schedule: its code, or the line that created a library's."""
+    if not hasattr(schedule, "get_config"):
+        line = first_bad_line(schedule)
+        if line is not None:
+            return line
     code = code_of(schedule)
     return (None if code is None else span_of(code)) or site_of(schedule)
 

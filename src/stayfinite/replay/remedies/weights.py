@@ -13,6 +13,7 @@ from stayfinite.replay.remedies.proof import Past, Proof, fix, tried
 from stayfinite.rules.finding import Finding
 from stayfinite.trace.evidence import as_float
 from stayfinite.trace.frames import code_of, span_of
+from stayfinite.trace.line_watch import first_bad_line
 
 
 def prove(past: Past) -> Proof:
@@ -52,7 +53,8 @@ def _initialised(past: Past, finding: Finding, state: dict[str, np.ndarray]) -> 
         return dataclasses.replace(finding, span=None if layer is None else site_of(layer))
     initializer = initial.initializer_of(past.step, name)
     code = code_of(initializer)
-    span = (None if code is None else span_of(code)) or site_of(initializer)
+    span = first_bad_line(lambda: initializer(state[name].shape, dtype="float32"))
+    span = span or (None if code is None else span_of(code)) or site_of(initializer)
     called = getattr(initializer, "__name__", type(initializer).__name__)
     return dataclasses.replace(
         finding,

@@ -1,0 +1,62 @@
+"""Earlier states of a training on the host, to compare a bad step with.
+
+Whether values have grown, since when and what would have kept them small is seen from a state of
+before. Copying one in each step would cost what it has to be compared with; so one is kept from the
+first step and one from the beginning of an epoch some steps ago, where Keras waits anyhow, and none
+of a model that is too large for that to go unnoticed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+MAX_BYTES = 16 * 2**20
+# A copy is made at most once in so many steps.
+MIN_STEPS = 100
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The state before `step`, in the backend's own form, in memory of its own."""
+
+    step: int
+    state: Any
+
+
+class Snapshots:
+    """Up to two states of one model: the newest, and the one before it."""
+
+    def __init__(self) -> None:
+        self._kept: list[Snapshot] = []
+        self._too_large = False
+
+    def take(
+        self,
+        step: int,
+        *,
+        first_of_epoch: bool,
+        num_bytes: Callable[[], int],
+        copy: Callable[[], Any],
+    ) -> None:
+        """Keep the state before `step`, if one is due.
+
+        Args:
+            step: The number of the step that is about to be made.
+            first_of_epoch: Whether it is the first of an epoch.
+            num_bytes: How large the state is.
+            copy: Makes the copy.
+        """
+        if self._too_large:
+            return
+        if self._kept and not (first_of_epoch and step - self._kept[-1].step >= MIN_STEPS):
+            return
+        if num_bytes() > MAX_BYTES:
+            self._too_large = True
+            return
+        self._kept = [*self._kept[-1:], Snapshot(step, copy())]
+
+    def all(self) -> list[Snapshot]:
+        """What is kept, newest first."""
+        return self._kept[::-1]

@@ -1,0 +1,39 @@
+"""The failing batch on an earlier state: what had the values been before they grew?"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from stayfinite.guard.snapshots import Snapshot
+from stayfinite.replay.change import State
+from stayfinite.replay.step import Step
+from stayfinite.trace.evidence import Earlier
+
+
+def usable(step: Step, snapshots: Sequence[Snapshot]) -> list[Snapshot]:
+    """The snapshots that have the form of the state now; slots may have been made since."""
+    now = [len(group) for group in step.state[:3]]
+    return [s for s in snapshots if [len(group) for group in s.state[:3]] == now]
+
+
+def earlier(step: Step, bad_step: int, snapshots: Sequence[Snapshot]) -> Earlier | None:
+    """The oldest of `snapshots` as a rule sees it; None where there is none.
+
+    The first step of a model has no state before it, and is compared with nothing.
+    """
+    kept = [s for s in usable(step, snapshots) if s.step < bad_step]
+    if not kept:
+        return None
+    oldest = kept[-1]
+
+    @functools.cache
+    def there() -> Step:
+        return step.changed(State(oldest.state))
+
+    def fetch(values: Iterable[int]) -> dict[int, np.ndarray]:
+        return there().fetch(values)
+
+    return Earlier(bad_step - oldest.step, fetch)

@@ -1,0 +1,65 @@
+"""The learning rate of a step, and of an earlier one: has it risen, and by whom?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from stayfinite.replay.step import Step
+
+
+@dataclass(frozen=True)
+class Rates:
+    """Learning rates before and now; both 0 where they could not be told.
+
+    `before` and `now` hold the variables of them that differ, by name: something has set them. A
+    schedule has none; it is computed from the number of the step.
+    """
+
+    first: float = 0.0
+    last: float = 0.0
+    before: Mapping[str, np.ndarray] = field(default_factory=dict)
+    now: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    @property
+    def risen(self) -> float:
+        """By which factor it has risen; 0 where that is not known."""
+        return self.last / self.first if self.first > 0 else 0.0
+
+
+def rates_of(step: Step, earlier: Step) -> Rates:
+    """The learning rates of two states of one training."""
+    old, new = earlier.state_arrays(), step.state_arrays()
+    names = [n for n in new if n.endswith("learning_rate") and new[n].ndim == 0 and n in old]
+    differing = [n for n in names if float(old[n]) != float(new[n])]
+    if names:
+        name = differing[0] if differing else names[0]
+        return Rates(
+            float(old[name]),
+            float(new[name]),
+            {n: old[n] for n in differing},
+            {n: new[n] for n in differing},
+        )
+    for optimizer in step.optimizers():
+        inner = getattr(optimizer, "inner_optimizer", optimizer)
+        first, last = _scheduled(inner, old), _scheduled(inner, new)
+        if first is not None and last is not None:
+            return Rates(first, last)
+    return Rates()
+
+
+def _scheduled(optimizer: Any, state: Mapping[str, np.ndarray]) -> float | None:
+    schedule = getattr(optimizer, "_learning_rate", None)
+    steps = [array for name, array in state.items() if name.endswith("/iteration")]
+    if not callable(schedule) or not steps:
+        return None
+    try:
+        rate = schedule(np.asarray(steps[0]))
+        rate = rate.detach().cpu() if hasattr(rate, "detach") else rate
+        return float(np.asarray(rate))
+    except Exception:
+        # A function of the user's own that takes no step, or does not like this one.
+        return None

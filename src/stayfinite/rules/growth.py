@@ -1,0 +1,196 @@
+"""How much values have grown: over steps, and on their way through the network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from stayfinite.trace.evidence import Evidence, as_float
+from stayfinite.trace.trace import Op
+from stayfinite.trace.upstream import upstream
+
+# How far to look, and at how many numbers: one run of the step fetches them all.
+_NEAREST = 60
+_MAX_ELEMENTS = 8_000_000
+# Ops whose result may be large where their operands are ordinary.
+_MAKERS = {
+    "cosh",
+    "cumprod",
+    "divide",
+    "exp",
+    "exp2",
+    "expm1",
+    "power",
+    "prod",
+    "reciprocal",
+    "rsqrt",
+    "sinh",
+    "tan",
+}
+_ORDINARY = 1e5
+_PRODUCTS = {"conv", "dot", "einsum", "matmul"}
+# A weight may start at 0, and a value too.
+SMALLEST_WEIGHT = 0.1
+_SMALLEST_VALUE = 1.0
+
+
+@dataclass(frozen=True)
+class Growth:
+    """Largest magnitudes now, and on the same batch with the state of `steps` steps before.
+
+    `operands` are those of the failing op, `values` these and what they were computed from nearby.
+    `leader` is the weight that has grown by the largest factor. `steps` is None where no earlier
+    state is known; what is "before" is 0 then.
+    """
+
+    steps: int | None
+    operands: float
+    operands_before: float
+    values: float
+    values_before: float
+    leader: str | None
+    leader_now: float
+    leader_before: float
+
+    def weights_grew(self, factor: float) -> bool:
+        """Whether a weight has grown by `factor`; without an earlier state, is it that large?"""
+        if self.steps is None:
+            return self.leader_now > 1e3 * factor
+        return self.leader_now > factor * max(self.leader_before, SMALLEST_WEIGHT)
+
+
+def measured(evidence: Evidence, op: Op) -> Growth:
+    """The growth at the root op."""
+    trace, earlier = evidence.trace, evidence.earlier
+    near = [v for v in _near(evidence, op) if v not in trace.constants]
+    operands = [v for v in op.operands if v not in trace.constants]
+    weights = [leaf for leaf in trace.leaves.values() if leaf.role == "weight"]
+    wanted = list(dict.fromkeys([*operands, *near, *(leaf.value for leaf in weights)]))
+    now = _sizes(evidence.fetch(wanted))
+    before = {} if earlier is None else _sizes(earlier.fetch(wanted))
+    name, large, small = None, 0.0, 0.0
+    for leaf in weights:
+        size, then = now[leaf.value], before.get(leaf.value, 0.0)
+        if size / max(then, SMALLEST_WEIGHT) > large / max(small, SMALLEST_WEIGHT):
+            name, large, small = leaf.name, size, then
+    return Growth(
+        steps=None if earlier is None else earlier.num_steps,
+        operands=_largest(now, operands),
+        operands_before=_largest(before, operands),
+        values=_largest(now, [*operands, *near]),
+        values_before=max(_largest(before, [*operands, *near]), _SMALLEST_VALUE),
+        leader=name,
+        leader_now=large,
+        leader_before=small,
+    )
+
+
+def depends_on_weights(evidence: Evidence, op: Op) -> bool:
+    """Whether anything that is trained goes into the op."""
+    leaves = (leaf for value in op.operands for leaf in evidence.trace.leaves_of(value))
+    return any(leaf.role in ("weight", "optimizer") for leaf in leaves)
+
+
+def is_sum_or_product(evidence: Evidence, op: Op) -> bool:
+    """Whether the op can leave its range only with operands that are large themselves."""
+    if op.name == "power":
+        exponent = as_float(evidence.arrays[op.operands[1]]) if len(op.operands) > 1 else None
+        return exponent is not None and float(np.max(np.abs(exponent), initial=9.0)) <= 4.0
+    if op.name == "divide":
+        divisor = np.abs(as_float(evidence.arrays[op.operands[-1]]))
+        return bool(divisor.size and divisor.min() >= 1e-6)
+    return op.name in _SUMS_AND_PRODUCTS
+
+
+_SUMS_AND_PRODUCTS = {
+    "add",
+    "conv",
+    "cumsum",
+    "dot",
+    "einsum",
+    "matmul",
+    "mean",
+    "multiply",
+    "norm",
+    "square",
+    "std",
+    "subtract",
+    "sum",
+    "var",
+}
+
+
+def is_made_by_one_op(evidence: Evidence, op: Op) -> bool:
+    """Whether one function nearby has made the large value out of ordinary ones."""
+    trace = evidence.trace
+    path = [o for v in op.operands for o in upstream(trace, v, max_ops=_NEAREST)]
+    makers = [o for o in dict.fromkeys(path) if o.name in _MAKERS and o.phase == "forward"]
+    values = dict.fromkeys(v for o in makers for v in (*o.operands, o.results[0]))
+    small = [v for v in values if _num_elements(evidence, v) <= _MAX_ELEMENTS]
+    sizes = _sizes(evidence.fetch(small))
+    for maker in makers:
+        came_in = max((sizes.get(v, 0.0) for v in maker.operands), default=0.0)
+        if came_in <= _ORDINARY and sizes.get(maker.results[0], 0.0) > 1e5 * _ORDINARY:
+            return True
+    return False
+
+
+@dataclass(frozen=True)
+class Depth:
+    """The size of the input, the largest value before the op, and the products in between."""
+
+    came_in: float
+    largest: float
+    num_products: int
+
+
+def through_layers(evidence: Evidence, op: Op) -> Depth | None:
+    """How the values grow from the batch to the op; None with fewer than 2 products between."""
+    trace = evidence.trace
+    path = dict.fromkeys(o for v in op.operands for o in upstream(trace, v))
+    products = [o for o in path if o.name in _PRODUCTS]
+    if op.name in _PRODUCTS:
+        products.append(op)
+    if len(products) < 2:
+        return None
+    leaves = [leaf for leaf in trace.leaves.values() if leaf.role == "input"]
+    wanted = [*op.operands, *(leaf.value for leaf in leaves)]
+    sizes = _sizes(evidence.fetch(list(dict.fromkeys(wanted))))
+    return Depth(
+        _largest(sizes, [leaf.value for leaf in leaves]),
+        _largest(sizes, list(op.operands)),
+        len(products),
+    )
+
+
+def _near(evidence: Evidence, op: Op) -> list[int]:
+    """Floating-point values upstream of the op, nearest first."""
+    found: dict[int, None] = {}
+    for value in op.operands:
+        for made_by in upstream(evidence.trace, value, max_ops=_NEAREST):
+            for result in made_by.results:
+                known = evidence.trace.values[result]
+                fits = _num_elements(evidence, result) <= _MAX_ELEMENTS
+                if "float" in known.dtype and fits and len(found) < _NEAREST:
+                    found[result] = None
+    return list(found)
+
+
+def _num_elements(evidence: Evidence, value: int) -> int:
+    return int(np.prod(evidence.trace.values[value].shape, dtype=np.int64))
+
+
+def _sizes(arrays: dict[int, np.ndarray]) -> dict[int, float]:
+    found: dict[int, float] = {}
+    for value, array in arrays.items():
+        if array.dtype.kind in "fV" or "float" in array.dtype.name:
+            size = np.abs(as_float(array))
+            found[value] = float(np.max(size, initial=0.0, where=np.isfinite(size)))
+        else:
+            found[value] = 0.0
+    return found
+
+
+def _largest(sizes: dict[int, float], values: list[int]) -> float:
+    return max((sizes.get(value, 0.0) for value in values), default=0.0)
