@@ -1,30 +1,18 @@
-"""Trains a small transformer block with the schedule of the original paper.
-
-min(step ** -0.5, step * warmup ** -1.5) is written with the step as Keras counts it, from 0, and
-for a warm-up of 0 steps. In the first step 0 ** -0.5 and 0 * inf meet.
-"""
-# /// zoo
-# cause = "bad-update"
-# step = 0
-# fix = "source"
-# stands_for = ["K08", "J05"]
-# ///
+"""Trains a small transformer block with a rate that falls with the root of the step, from 1."""
 
 import keras
 import numpy as np
 from keras import ops
 
 
-class PaperSchedule(keras.optimizers.schedules.LearningRateSchedule):
-    def __init__(self, width, warmup):
-        self.width, self.warmup = width, warmup
+class InverseRoot(keras.optimizers.schedules.LearningRateSchedule):
+    def __init__(self, first):
+        self.first = first
 
     def __call__(self, step):
         """Return the learning rate of `step`."""
-        step = ops.cast(step, "float32")
-        decay = 1.0 / ops.sqrt(step)
-        climb = step / ops.cast(self.warmup, "float32") ** 1.5  # at fault
-        return self.width**-0.5 * ops.minimum(decay, climb)
+        root = ops.sqrt(ops.cast(step, "float32") + 1.0)
+        return self.first / root
 
 
 keras.utils.set_random_seed(0)
@@ -39,7 +27,7 @@ x = keras.layers.LayerNormalization()(x + attended)
 x = keras.layers.GlobalAveragePooling1D()(x)
 model = keras.Model(inputs, keras.layers.Dense(1)(x))
 model.compile(
-    optimizer=keras.optimizers.Adam(PaperSchedule(16, warmup=0), beta_2=0.98, epsilon=1e-9),
+    optimizer=keras.optimizers.Adam(InverseRoot(0.01), beta_2=0.98, epsilon=1e-9),
     loss=keras.losses.BinaryCrossentropy(from_logits=True),
 )
 history = model.fit(tokens, longest.astype("float32"), batch_size=16, epochs=2, verbose=0)

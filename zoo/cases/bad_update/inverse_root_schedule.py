@@ -1,20 +1,28 @@
-"""Trains a small transformer block with the schedule of the original paper, from step 1."""
+"""Trains a small transformer block with a rate that falls with the root of the step.
+
+Keras counts steps from 0, so the rate of the first one is 1 / sqrt(0): infinite, and so are the
+weights after it.
+"""
+# /// zoo
+# cause = "bad-update"
+# step = 0
+# fix = "source"
+# stands_for = ["K08", "J05"]
+# ///
 
 import keras
 import numpy as np
 from keras import ops
 
 
-class PaperSchedule(keras.optimizers.schedules.LearningRateSchedule):
-    def __init__(self, width, warmup):
-        self.width, self.warmup = width, warmup
+class InverseRoot(keras.optimizers.schedules.LearningRateSchedule):
+    def __init__(self, first):
+        self.first = first
 
     def __call__(self, step):
         """Return the learning rate of `step`."""
-        step = ops.cast(step, "float32") + 1.0
-        decay = 1.0 / ops.sqrt(step)
-        climb = step / max(self.warmup, 1) ** 1.5
-        return self.width**-0.5 * ops.minimum(decay, climb)
+        root = ops.sqrt(ops.cast(step, "float32"))
+        return self.first / root  # at fault
 
 
 keras.utils.set_random_seed(0)
@@ -29,7 +37,7 @@ x = keras.layers.LayerNormalization()(x + attended)
 x = keras.layers.GlobalAveragePooling1D()(x)
 model = keras.Model(inputs, keras.layers.Dense(1)(x))
 model.compile(
-    optimizer=keras.optimizers.Adam(PaperSchedule(16, warmup=0), beta_2=0.98, epsilon=1e-9),
+    optimizer=keras.optimizers.Adam(InverseRoot(0.01), beta_2=0.98, epsilon=1e-9),
     loss=keras.losses.BinaryCrossentropy(from_logits=True),
 )
 history = model.fit(tokens, longest.astype("float32"), batch_size=16, epochs=2, verbose=0)
