@@ -112,6 +112,25 @@ def without(data: Any, rows: tuple[int, ...], numpy: Callable[[Any], np.ndarray]
     return keras.tree.map_structure(replace, data)
 
 
+def mixed(data: Any, rows: tuple[int, ...], other: Any, numpy: Callable[[Any], np.ndarray]) -> Any:
+    """`data` with `rows` of `other`, which has to have the same structure and shapes.
+
+    Raises:
+        ValueError: it has others.
+    """
+
+    def replace(leaf: Any, from_other: Any) -> Any:
+        if leaf is None or not np.ndim(leaf):
+            return leaf
+        array, another = np.array(numpy(leaf)), numpy(from_other)
+        if array.shape != another.shape:
+            raise ValueError(f"shapes of two batches differ: {array.shape} and {another.shape}")
+        array[list(rows)] = another[list(rows)]
+        return array
+
+    return keras.tree.map_structure(replace, data, other)
+
+
 def resized(data: Any, rows: int, numpy: Callable[[Any], np.ndarray]) -> Any:
     """The first `rows` rows of a batch; its last row stands again where it has fewer."""
 

@@ -10,8 +10,8 @@ from stayfinite.trace.trace import Span
 
 def locate(
     stack: tuple[Span, ...], in_library_object: bool, chain: list[Any]
-) -> tuple[Span | None, tuple[Span, ...]]:
-    """The user's expression for an op, and the user's call path that leads to it.
+) -> tuple[Span | None, tuple[Span, ...], Any]:
+    """The user's expression for an op, the call path to it, and the library object it is in.
 
     Args:
         stack: User frames, innermost first.
@@ -20,9 +20,9 @@ def locate(
         chain: The Keras objects at work, outermost first.
     """
     if stack and not in_library_object:
-        return stack[0], stack
+        return stack[0], stack, None
     for called in reversed(chain):
         site = site_of(called)
         if site is not None:
-            return site, ()
-    return (stack[0], stack) if stack else (None, ())
+            return site, (), called
+    return (stack[0], stack, None) if stack else (None, (), None)

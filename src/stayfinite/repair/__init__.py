@@ -20,6 +20,7 @@ from stayfinite.repair.errors import (
     StaleSourceError,
 )
 from stayfinite.repair.expression import Expression, find_expression
+from stayfinite.repair.objects import Remade, proposals, remade
 from stayfinite.repair.patch import Patch
 from stayfinite.repair.rewrites import MECHANISMS, Facts
 from stayfinite.repair.source import SourceFile, Span
@@ -33,11 +34,14 @@ __all__ = [
     "Facts",
     "NotSwappableError",
     "Patch",
+    "Remade",
     "RepairError",
     "SourceFile",
     "Span",
     "StaleSourceError",
     "candidates",
     "find_expression",
+    "proposals",
+    "remade",
     "swapped",
 ]

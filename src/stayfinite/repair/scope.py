@@ -155,7 +155,8 @@ class Scope:
         return None if root is None else ".".join([root, *parts[1:]])
 
     @cached_property
-    def _globals(self) -> dict[str, object]:
+    def module_names(self) -> dict[str, object]:
+        """What the loaded module of the file holds by name; empty where it is not loaded."""
         name = Path(self.source.path).name
         for module in list(sys.modules.values()):
             # Other types are lazy modules, which load something when they are looked at.
@@ -167,7 +168,9 @@ class Scope:
     @property
     def names(self) -> list[str]:
         """The names that may stand for a module or a function of one."""
-        modules = [name for name, value in self._globals.items() if isinstance(value, ModuleType)]
+        modules = [
+            name for name, value in self.module_names.items() if isinstance(value, ModuleType)
+        ]
         return list(dict.fromkeys((*self.paths, *(n for n in modules if n not in self.local))))
 
     def path_of_name(self, name: str) -> str | None:
@@ -175,13 +178,13 @@ class Scope:
 
         Imports may differ by branch (`try: ... except ImportError:`); the loaded module knows.
         """
-        if name not in self.local and isinstance(module := self._globals.get(name), ModuleType):
+        if name not in self.local and isinstance(module := self.module_names.get(name), ModuleType):
             return module.__name__
         return self.paths.get(name)
 
     def is_free(self, name: str) -> bool:
         """Whether neither the file nor the loaded module calls anything `name`."""
-        return name not in self.taken and name not in self._globals
+        return name not in self.taken and name not in self.module_names
 
     def free_name(self, *names: str) -> str:
         """The first of `names` that is free, else the last one with a number."""

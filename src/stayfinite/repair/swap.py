@@ -24,8 +24,10 @@ class _Swap:
 
 
 @contextmanager
-def swapped(patch: Patch) -> Iterator[int]:
+def swapped(patch: Patch, *, but_module_code: bool = False) -> Iterator[int]:
     """Every living function of the patched file runs the patched code inside this context.
+
+    With `but_module_code`, changes of code that runs only once are left to the caller.
 
     The number of functions that were given other code is the value of the context. Calls that are
     already running go on with the old code; what a framework has traced or compiled before stays
@@ -43,7 +45,7 @@ def swapped(patch: Patch) -> Iterator[int]:
     if patch.is_empty:
         yield 0
         return
-    swaps = _plan(patch)
+    swaps = _plan(patch, but_module_code)
     with ExitStack() as stack:
         for names in {id(s.function.__globals__): s.function.__globals__ for s in swaps}.values():
             stack.enter_context(_imported(patch, names))
@@ -53,7 +55,7 @@ def swapped(patch: Patch) -> Iterator[int]:
         yield len(swaps)
 
 
-def _plan(patch: Patch) -> list[_Swap]:
+def _plan(patch: Patch, but_module_code: bool) -> list[_Swap]:
     """Which functions get which code. Nothing is changed yet."""
     by_filename: dict[str, list[FunctionType]] = {}
     for function in functions_of(patch.original.path):
@@ -76,7 +78,7 @@ def _plan(patch: Patch) -> list[_Swap]:
                 _require_same_cells(pair)
                 swaps.append(_Swap(function, function.__code__, pair.new))
     for pair in tree:
-        if pair.is_changed:
+        if pair.is_changed and not (but_module_code and not pair.is_function):
             _require_reached(pair, reached, stale, patch.original.path)
     return swaps
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,10 +21,13 @@ from stayfinite.repair import (
     Edit,
     Facts,
     Patch,
+    Remade,
     RepairError,
     SourceFile,
     candidates,
     find_expression,
+    proposals,
+    remade,
     swapped,
 )
 from stayfinite.repair import Span as Place
@@ -31,7 +35,7 @@ from stayfinite.replay.change import Batch, Source, Unchanged
 from stayfinite.replay.diagnosis import Diagnosis, diagnose
 from stayfinite.replay.step import Outcome, Step
 from stayfinite.trace.evidence import as_float
-from stayfinite.trace.trace import Span
+from stayfinite.trace.trace import Op, Span
 
 NAME = "with the fix"
 _MAX_EDITS = 3
@@ -77,9 +81,36 @@ def mend(step: Step, diagnosis: Diagnosis, healthy: list[Batch], path: str | Non
     return _Search(step, healthy, path).run(Patch.start(source), diagnosis)
 
 
+def _op(diagnosis: Diagnosis) -> Op | None:
+    return diagnosis.evidence.primal or diagnosis.evidence.op
+
+
 def _span(diagnosis: Diagnosis) -> Span | None:
-    op = diagnosis.evidence.primal or diagnosis.evidence.op
+    op = _op(diagnosis)
     return None if op is None or diagnosis.finding.mechanism is None else op.span
+
+
+@dataclass(frozen=True)
+class _Told:
+    """The edits of a patch: what they say, and the library objects that some of them remade."""
+
+    descriptions: tuple[str, ...] = ()
+    remade: tuple[Remade, ...] = ()
+
+    def then(self, edit: Edit, made: Remade | None) -> _Told:
+        return _Told(
+            (*self.descriptions, edit.description),
+            self.remade if made is None else (*self.remade, made),
+        )
+
+    @contextlib.contextmanager
+    def in_place(self, patch: Patch) -> Iterator[None]:
+        with contextlib.ExitStack() as stack:
+            for made in self.remade:
+                stack.enter_context(made.in_place())
+            if len(self.remade) < len(self.descriptions) or not self.remade:
+                stack.enter_context(swapped(patch, but_module_code=bool(self.remade)))
+            yield
 
 
 class _Search:
@@ -96,29 +127,33 @@ class _Search:
     def run(self, patch: Patch, diagnosis: Diagnosis) -> Mended | None:
         values = diagnosis.evidence.trace.values.values()
         self._half = any(value.dtype in ("float16", "bfloat16") for value in values)
-        return self._from(patch, diagnosis, []) or self._unverified
+        return self._from(patch, diagnosis, _Told()) or self._unverified
 
-    def _from(self, patch: Patch, diagnosis: Diagnosis, done: list[str]) -> Mended | None:
-        for edit in _edits(patch, diagnosis):
+    def _from(self, patch: Patch, diagnosis: Diagnosis, done: _Told) -> Mended | None:
+        for edit, made in _edits(patch, diagnosis):
             if time.monotonic() > self._until:
                 return None
-            told = [*done, edit.description]
+            told = done.then(edit, made)
             found = self._tried(patch.then(edit), told)
             if found is not None:
                 return found
         return None
 
-    def _tried(self, patch: Patch, told: list[str]) -> Mended | None:
-        text = "; ".join(told)
+    def _tried(self, patch: Patch, told: _Told) -> Mended | None:
+        text = "; ".join(told.descriptions)
         healthy = self._before
         tolerance = _HALF_TOLERANCE if self._half else _TOLERANCE
         try:
             # Finding the live functions is most of the cost, so it is done once for all runs.
-            with swapped(patch):
+            with told.in_place(patch):
                 step = self._step.changed(Source(contextlib.nullcontext))
                 outcome = step.run(Unchanged())
                 if not outcome.finite or outcome.bad_gradients:
-                    diagnosis = None if len(told) >= _MAX_EDITS else diagnose(step, outcome, {})
+                    diagnosis = (
+                        None
+                        if len(told.descriptions) >= _MAX_EDITS
+                        else diagnose(step, outcome, {})
+                    )
                 else:
                     diagnosis = None
                     same = all(
@@ -142,7 +177,7 @@ class _Search:
         fix = Fix(True, "source", text, patch.diff(self._path))
         return Mended(fix, trial, len(healthy))
 
-    def _further(self, patch: Patch, diagnosis: Diagnosis, told: list[str]) -> Mended | None:
+    def _further(self, patch: Patch, diagnosis: Diagnosis, told: _Told) -> Mended | None:
         span = _span(diagnosis)
         if span is None or span.file != patch.original.path:
             return None
@@ -169,7 +204,7 @@ class _Search:
             self._unverified = Mended(fix, trial, 0, note)
 
 
-def _edits(patch: Patch, diagnosis: Diagnosis) -> list[Edit]:
+def _edits(patch: Patch, diagnosis: Diagnosis) -> list[tuple[Edit, Remade | None]]:
     span, mechanism = _span(diagnosis), diagnosis.finding.mechanism
     if span is None or mechanism is None:
         return []
@@ -179,11 +214,20 @@ def _edits(patch: Patch, diagnosis: Diagnosis) -> list[Edit]:
     except RepairError:
         return []
     facts = _facts(diagnosis)
+    op = _op(diagnosis)
+    owner = None if op is None or op.stack else op.owner
+    objects = [] if owner is None else proposals(expression, owner, mechanism, facts.dtype)
+    if objects:
+        return [(made.edit, made) for made in objects]
     # The op at fault may be an inner one of a library function whose repair is another mechanism's.
     for name in (mechanism, *(m for m in MECHANISMS if m != mechanism)):
         found = candidates(expression, name, facts)
+        if found and owner is not None:
+            objects = remade(expression, owner, found)
+            if objects:
+                return [(made.edit, made) for made in objects[:_MAX_CANDIDATES]]
         if found:
-            return found[:_MAX_CANDIDATES]
+            return [(edit, None) for edit in found[:_MAX_CANDIDATES]]
     return []
 
 

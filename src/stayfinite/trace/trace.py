@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from types import CodeType
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -60,7 +60,8 @@ class Op:
     `name` is canonical over the backends. `stack` is the user's call path, innermost first, and
     starts with `span`; where no user code is on the stack, `span` is the line that created the
     library object whose `call` holds the op, and `stack` is empty. `differentiates` is the index of
-    the forward op whose derivative this is, where the framework tells.
+    the forward op whose derivative this is, where the framework tells. `owner` is that library
+    object, where `stack` is empty.
     """
 
     index: int
@@ -72,6 +73,7 @@ class Op:
     span: Span | None
     stack: tuple[Span, ...] = ()
     differentiates: int | None = None
+    owner: Any = field(default=None, compare=False, repr=False)
 
 
 @dataclass

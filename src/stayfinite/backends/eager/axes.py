@@ -38,7 +38,7 @@ def batch_axes(
         for result in op.results:
             shape = shapes[result].shape
             if result < len(others):
-                axis = _changed(shape, others[result].shape, rows)
+                axis = changed_axis(shape, others[result].shape, rows)
             elif op.forward is not None:
                 axis = _like(shape, ops[op.forward], shapes, axes)
             else:
@@ -48,7 +48,8 @@ def batch_axes(
     return axes
 
 
-def _changed(shape: tuple[int, ...], other: tuple[int, ...], rows: int) -> int | None:
+def changed_axis(shape: tuple[int, ...], other: tuple[int, ...], rows: int) -> int | None:
+    """The axis that had `rows` elements and has another number of them in `other`."""
     if len(shape) != len(other):
         return None
     differing = [d for d, (one, two) in enumerate(zip(shape, other, strict=True)) if one != two]

@@ -254,6 +254,9 @@ class EagerStep:
             case changes.WithoutRows(rows):
                 others = batches.without(self.data, rows, self.engine.numpy)
                 return EagerStep(self.engine, self.state, others, self._in_place)
+            case changes.RowsFrom(rows, other):
+                mixed = batches.mixed(self.data, rows, other, self.engine.numpy)
+                return EagerStep(self.engine, self.state, mixed, self._in_place)
             case changes.Source(in_place):
                 return EagerStep(self.engine, self.state, self.data, in_place)
         raise TypeError(f"an eager step cannot be changed by {change!r}")

@@ -33,7 +33,7 @@ def translate(
         place = recorded.place
         if id(place) not in located:
             located[id(place)] = _located(model, place)
-        layer, span, stack = located[id(place)]
+        layer, span, stack, owner = located[id(place)]
         return Op(
             index=index,
             name=recorded.name,
@@ -44,6 +44,7 @@ def translate(
             span=span,
             stack=stack,
             differentiates=recorded.forward,
+            owner=owner,
         )
 
     return Trace(
@@ -63,5 +64,4 @@ def translate(
 
 def _located(model: Any, place: Place) -> tuple[Any, ...]:
     chain = list(place.chain)
-    span, stack = locate(place.stack, place.in_library_object, chain)
-    return layer_path(model, chain), span, stack
+    return layer_path(model, chain), *locate(place.stack, place.in_library_object, chain)

@@ -1,6 +1,7 @@
 """Which axis of each value runs over the rows of the batch.
 
-Followed through the program from the batch's own leading axis, so that an element of any value
+Seen by tracing the step once more with another number of rows, where that is quick; else followed
+through the program from the batch's own leading axis, so that an element of any value
 can be traced to the samples it belongs to. Where an op mixes rows, or is not known here, the
 answer is None rather than a guess.
 """
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from stayfinite.backends.eager.axes import changed_axis
 from stayfinite.backends.jax.program import Equation, Program
 
 _REDUCTIONS = {
@@ -21,6 +23,24 @@ _REDUCTIONS = {
     "argmax",
     "argmin",
 }
+
+
+def axes_by_size(program: Program, other: Program, rows: int) -> dict[int, int] | None:
+    """Value number to batch axis, from the same program on another number of rows.
+
+    None where the two are not the same op by op, as where a shape decides what is computed.
+    """
+    names = [equation.primitive.name for equation in program.equations]
+    if names != [equation.primitive.name for equation in other.equations]:
+        return None
+    axes: dict[int, int] = {}
+    for number, aval in program.avals.items():
+        if number not in other.avals:
+            return None
+        axis = changed_axis(tuple(aval.shape), tuple(other.avals[number].shape), rows)
+        if axis is not None:
+            axes[number] = axis
+    return axes
 
 
 def batch_axes(program: Program, batch_inputs: list[int]) -> dict[int, int]:

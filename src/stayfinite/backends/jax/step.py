@@ -194,6 +194,8 @@ class JaxStep:
                 return self._on(data)
             case changes.WithoutRows(rows):
                 return self._on(batches.without(self.data, rows, np.asarray))
+            case changes.RowsFrom(rows, other):
+                return self._on(batches.mixed(self.data, rows, other, np.asarray))
             case changes.WiderDtype():
                 return self._copy(wide=True)
             case changes.State(values):

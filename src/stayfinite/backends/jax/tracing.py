@@ -11,7 +11,7 @@ import numpy as np
 
 from stayfinite.backends import batches, keras_private
 from stayfinite.backends.jax import gradients
-from stayfinite.backends.jax.batch_axis import batch_axes
+from stayfinite.backends.jax.batch_axis import axes_by_size, batch_axes
 from stayfinite.backends.jax.names import canonical
 from stayfinite.backends.jax.program import Program, flatten
 from stayfinite.backends.jax.scopes import Scopes, is_backward
@@ -44,9 +44,12 @@ class Traced:
     scopes: Scopes
     model: Any
 
-    def trace(self) -> Trace:
-        """The neutral form. Built on request, because a trial needs the program alone."""
-        return _Translator(self).trace()
+    def trace(self, resized: Program | None = None) -> Trace:
+        """The neutral form. Built on request, because a trial needs the program alone.
+
+        `resized` is the program on another number of rows, which shows the axis of the batch.
+        """
+        return _Translator(self).trace(resized)
 
 
 def trace_step(model: Any, state: Any, data: Any) -> Traced:
@@ -138,10 +141,14 @@ class _Translator:
         self._program = traced.program
         self._chains: dict[str, list[Any]] = {}
 
-    def trace(self) -> Trace:
+    def trace(self, resized: Program | None) -> Trace:
         program, traced = self._program, self._traced
         batch = [n for n, leaf in traced.leaves.items() if leaf.role in batches.ROLES]
-        axes = batch_axes(program, batch)
+        axes = None
+        if resized is not None and traced.num_rows is not None:
+            axes = axes_by_size(program, resized, traced.num_rows)
+        if axes is None:
+            axes = batch_axes(program, batch)
         values = {
             number: Value(number, tuple(aval.shape), str(aval.dtype), axes.get(number))
             for number, aval in program.avals.items()
@@ -165,7 +172,7 @@ class _Translator:
         for index, equation in enumerate(self._program.equations):
             chain = self._chain(equation.name_stack)
             place = equation.place
-            span, stack = locate(place.stack, place.in_library_object, chain)
+            span, stack, owner = locate(place.stack, place.in_library_object, chain)
             ops.append(
                 Op(
                     index=index,
@@ -176,6 +183,7 @@ class _Translator:
                     layer=layer_path(traced.model, chain),
                     span=span,
                     stack=stack,
+                    owner=owner,
                 )
             )
         return ops
