@@ -89,6 +89,14 @@ class WithoutRows:
 
 
 @dataclass(frozen=True)
+class RowsFrom:
+    """Some rows of the batch replaced by the same rows of another batch of the same shapes."""
+
+    rows: tuple[int, ...]
+    other: Any
+
+
+@dataclass(frozen=True)
 class Source:
     """The user's file with an edit. Inside `in_place()` the live functions run the edited code."""
 
@@ -107,5 +115,6 @@ Change = (
     | State
     | Arrays
     | WithoutRows
+    | RowsFrom
     | Source
 )

@@ -25,6 +25,7 @@ from stayfinite.replay.change import Batch, Unchanged
 from stayfinite.replay.diagnosis import diagnose
 from stayfinite.replay.earlier import earlier, usable
 from stayfinite.replay.mend import Mended, mend
+from stayfinite.replay.minimal import suspects
 from stayfinite.replay.origin import NOWHERE, file_of, origin_of, source_line
 from stayfinite.replay.remedies import Past, prove
 from stayfinite.replay.step import Outcome, Step
@@ -68,15 +69,20 @@ def _explained(failure: Failure, step: Step, blank: Incident) -> Incident:
     rows_trial = trials.other_rows(step, finding.rows, healthy)
     if rows_trial is not None:
         tried.append(rows_trial)
+    batches = [batch for _, batch in healthy]
+    found = suspects(step, finding, rows_trial, batches)
+    finding = found.finding
+    tried += found.trials
+    left_out = [*left_out, *found.notes]
+    shown = list(found.because)
     path = file_of(evidence)
-    mended = mend(step, diagnosis, [batch for _, batch in healthy], path)
+    mended = mend(step, diagnosis, batches, path)
     fix, certainty = _fix(finding, evidence.primal or evidence.op, mended, rows_trial)
     if mended is not None and mended.trial is not None:
         tried.append(mended.trial)
-    shown: list[str] = []
     if mended is None or not mended.fix.verified:
         # What no edit of the source can do: a setting, other data.
-        batches = [batch for _, batch in healthy]
+        diagnosis = dataclasses.replace(diagnosis, finding=finding)
         snapshots = usable(step, failure.snapshots)
         proof = prove(Past(step, outcome, diagnosis, batches, failure.bad.step, snapshots))
         finding = proof.finding
