@@ -1,0 +1,25 @@
+"""The same regression; the learning rate is lowered along with the momentum."""
+
+import keras
+import numpy as np
+from keras import ops
+
+keras.utils.set_random_seed(0)
+
+
+def half_squared_error(y_true, y_pred):
+    return 0.5 * ops.mean(ops.square(y_true - y_pred), axis=-1)
+
+
+rng = np.random.default_rng(3)
+basis, _ = np.linalg.qr(rng.normal(size=(32, 5)))
+x = (basis * np.sqrt(32)).astype("float32")
+y = (1.25 * x @ rng.normal(size=(5, 1))).astype("float32")
+
+inputs = keras.Input((5,))
+outputs = keras.layers.Dense(1, use_bias=False, kernel_initializer="zeros")(inputs)
+model = keras.Model(inputs, outputs)
+optimizer = keras.optimizers.SGD(0.2, momentum=0.9, nesterov=True)
+model.compile(optimizer, loss=half_squared_error)
+history = model.fit(x, y, batch_size=32, epochs=95, verbose=0)
+print("half squared error", history.history["loss"][-1])
