@@ -76,6 +76,12 @@ def magnitudes(model: Any, data: Any, numpy: Callable[[Any], np.ndarray]) -> dic
     return found
 
 
+def with_arrays(model: Any, data: Any, arrays: Mapping[str, np.ndarray]) -> Any:
+    """`data` with some of its arrays replaced, by the name of their leaf."""
+    names = iter([name for _, name, _ in named_leaves(model, data)])
+    return map_leaves(lambda leaf: arrays.get(next(names), leaf), data)
+
+
 def scaled(
     model: Any, data: Any, divisors: Mapping[str, float], numpy: Callable[[Any], np.ndarray]
 ) -> Any:

@@ -196,7 +196,12 @@ def suspects(
     """
     rows, num_rows = finding.rows, step.trace.num_rows or 0
     shown = rows_trial is not None and rows_trial.outcome == "finite"
-    if finding.cause in _NO_ROWS or (rows and shown and len(rows) <= max(1, num_rows // 2)):
+    in_data = finding.phase == "data" and rows  # seen in the numbers themselves
+    if (
+        finding.cause in _NO_ROWS
+        or in_data
+        or (rows and shown and len(rows) <= max(1, num_rows // 2))
+    ):
         return Suspects(finding)
     found, note = smallest(step, healthy)
     if found is None:

@@ -75,6 +75,10 @@ class Step(Protocol):
         """What came in non-finite, and what made a non-finite value out of finite ones."""
         ...
 
+    def with_arrays(self, data: Any, arrays: Mapping[str, np.ndarray]) -> Any:
+        """A batch with some of its arrays replaced, by the name of their leaf."""
+        ...
+
     def scaled(self, data: Any, divisors: Mapping[str, float]) -> Any:
         """A batch with some of its floating-point arrays divided, by the name of their leaf."""
         ...

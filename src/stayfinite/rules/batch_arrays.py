@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from stayfinite.rules import numbers
+from stayfinite.rules import numbers, patterns, sentinels
 from stayfinite.rules.finding import Finding
 from stayfinite.trace.evidence import Evidence, as_float
 from stayfinite.trace.trace import Leaf
@@ -20,29 +20,13 @@ def match(evidence: Evidence, *, cause: str, roles: tuple[str, ...], noun: str) 
     if evidence.leaf is not None:
         if evidence.leaf.role not in roles:
             return None
-        return _nonfinite(evidence, evidence.leaf, cause, noun)
+        return _bad(evidence, evidence.leaf, evidence.arrays[evidence.leaf.value], cause, noun)
     if evidence.op is None:
         return None
-    return _outside(evidence, cause, roles, noun) or _absurd(evidence, cause, roles, noun)
-
-
-def _nonfinite(evidence: Evidence, leaf: Leaf, cause: str, noun: str) -> Finding:
-    array = as_float(evidence.arrays[leaf.value])
-    bad = ~np.isfinite(array)
-    rows = _rows(evidence, leaf, bad)
-    kinds = _kinds(array)
-    return Finding(
-        cause=cause,
-        message=f"{noun} `{leaf.name}` of the batch holds {kinds}",
-        op=noun,
-        detail=(
-            f"{int(bad.sum())} of {bad.size} values of `{leaf.name}` are {kinds}"
-            f"{_features(bad)}{numbers.count(rows, evidence.trace.num_rows)}"
-        ),
-        rows=rows,
-        remedy=_clean(leaf, rows),
-        tensor=leaf.name,
-        phase="data",
+    return (
+        _outside(evidence, cause, roles, noun)
+        or _absurd(evidence, cause, roles, noun)
+        or sentinels.match(evidence, cause, roles, noun)
     )
 
 
@@ -50,34 +34,51 @@ def _absurd(evidence: Evidence, cause: str, roles: tuple[str, ...], noun: str) -
     assert evidence.op is not None
     for value in evidence.op.operands:
         for leaf in evidence.trace.leaves_of(value):
-            if leaf.role not in roles:
-                continue
-            array = np.abs(evidence.fetch([leaf.value])[leaf.value].astype(np.float64))
-            healthy = evidence.ranges.get(leaf.name)
-            limit = max(_ABSURD, _TIMES_HEALTHY * (healthy or 0.0))
-            bad = array > limit
-            if not bad.any():
-                continue
-            rows = _rows(evidence, leaf, bad)
-            before = "" if healthy is None else f"; healthy batches reach {numbers.short(healthy)}"
-            return Finding(
-                cause=cause,
-                message=(
-                    f"{noun} `{leaf.name}` of the batch holds values up to "
-                    f"{numbers.short(float(array.max()))}"
-                ),
-                op=noun,
-                detail=(
-                    f"{int(bad.sum())} of {bad.size} values of `{leaf.name}` are absurdly large"
-                    f"{numbers.count(rows, evidence.trace.num_rows)}{before}; "
-                    "memory that was never filled looks like this"
-                ),
-                rows=rows,
-                remedy=_clean(leaf, rows),
-                tensor=leaf.name,
-                phase="data",
-            )
+            if leaf.role in roles:
+                array = evidence.fetch([leaf.value])[leaf.value]
+                found = _bad(evidence, leaf, array, cause, noun)
+                if found is not None:
+                    return found
     return None
+
+
+def _bad(
+    evidence: Evidence, leaf: Leaf, array: np.ndarray, cause: str, noun: str
+) -> Finding | None:
+    """What is non-finite in the array, or past all measure; in one row there may be both."""
+    wide = array.astype(np.float64) if array.dtype.kind != "f" else as_float(array)
+    healthy = evidence.ranges.get(leaf.name)
+    with np.errstate(invalid="ignore"):
+        large = np.abs(wide) > max(_ABSURD, _TIMES_HEALTHY * (healthy or 0.0))
+    nonfinite = ~np.isfinite(wide)
+    bad = nonfinite | large
+    if not bad.any():
+        return None
+    rows = _rows(bad)
+    kinds = _kinds(wide)
+    if kinds:
+        message, said = f"holds {kinds}", f"are {kinds}"
+        if (large & ~nonfinite).any():
+            said += " or absurdly large"
+    else:
+        top = numbers.short(float(np.abs(wide).max()))
+        before = "" if healthy is None else f"; healthy batches reach {numbers.short(healthy)}"
+        message, said = f"holds values up to {top}", f"are absurdly large{before}"
+    pattern = patterns.suggested(array, bad)
+    return Finding(
+        cause=cause,
+        message=f"{noun} `{leaf.name}` of the batch {message}",
+        op=noun,
+        detail=(
+            f"{int(bad.sum())} of {bad.size} values of `{leaf.name}` {said}"
+            f"{_features(bad)}{numbers.count(rows, evidence.trace.num_rows)}"
+            + (f"; {pattern}" if pattern else "")
+        ),
+        rows=rows,
+        remedy=_clean(leaf, rows),
+        tensor=leaf.name,
+        phase="data",
+    )
 
 
 def _outside(evidence: Evidence, cause: str, roles: tuple[str, ...], noun: str) -> Finding | None:
@@ -95,8 +96,12 @@ def _outside(evidence: Evidence, cause: str, roles: tuple[str, ...], noun: str) 
         array = evidence.fetch([leaf.value])[leaf.value]
         result_rows = evidence.rows(op.results[0], evidence.bad(op.results[0])) or ()
         rows = tuple(row for row in result_rows if array.ndim and row < len(array))
-        shown = sorted({numbers.short(v) for v in np.ravel(array[list(rows)])}) if rows else []
+        last = max(table) - 1
+        at_fault = np.ravel(array[list(rows)]) if rows else array[:0]
+        outside = at_fault[(at_fault < 0) | (at_fault > last)]
+        shown = sorted({numbers.short(v) for v in outside})
         values = f" ({', '.join(shown[:4])})" if shown else ""
+        pattern = patterns.of_indices(array, last)
         return Finding(
             cause=cause,
             message=f"{noun} `{leaf.name}` holds an index that does not exist{values}",
@@ -104,16 +109,17 @@ def _outside(evidence: Evidence, cause: str, roles: tuple[str, ...], noun: str) 
             detail=(
                 f"it looks up in a table of shape {table}; such an index gives nan"
                 + numbers.count(rows, evidence.trace.num_rows)
+                + (f"; {pattern}" if pattern else "")
             ),
             rows=rows or None,
-            remedy=f"make every value of `{leaf.name}` an index from 0 to {max(table) - 1}",
+            remedy=f"make every value of `{leaf.name}` an index from 0 to {last}",
             tensor=leaf.name,
             phase="data",
         )
     return None
 
 
-def _rows(evidence: Evidence, leaf: Leaf, bad: np.ndarray) -> tuple[int, ...] | None:
+def _rows(bad: np.ndarray) -> tuple[int, ...] | None:
     if not bad.ndim:
         return None
     return tuple(int(r) for r in np.flatnonzero(bad.reshape(len(bad), -1).any(axis=1)))

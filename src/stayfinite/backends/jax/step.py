@@ -139,6 +139,10 @@ class JaxStep:
         sinks = [v for v in segment.results if is_bad(v) and v in bad]
         return roots(inside, lambda value: value in bad, sinks)[0]
 
+    def with_arrays(self, data: Any, arrays: Mapping[str, np.ndarray]) -> Any:
+        """See `Step.with_arrays`."""
+        return batches.with_arrays(self.model, data, arrays)
+
     def scaled(self, data: Any, divisors: Mapping[str, float]) -> Any:
         """See `Step.scaled`."""
         return batches.scaled(self.model, data, divisors, np.asarray)

@@ -8,6 +8,8 @@ from stayfinite.replay.remedies.proof import Past, Proof
 
 # The file of this folder that has the remedies of a cause.
 _FILES = {
+    "bad-input": "data",
+    "bad-target": "data",
     "bad-statistics": "statistics",
     "bad-update": "update",
     "divergence": "divergence",

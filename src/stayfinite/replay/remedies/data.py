@@ -1,0 +1,22 @@
+"""`bad-input`, `bad-target`: labels that count from 1, counted from 0.
+
+That the step is finite without the bad rows is tried for every cause, in `replay.trials`.
+"""
+
+from __future__ import annotations
+
+from stayfinite.replay.change import Batch
+from stayfinite.replay.remedies.proof import Past, Proof, fix, tried
+
+
+def prove(past: Past) -> Proof:
+    """Labels less 1, where the numbers suggest it."""
+    finding, name = past.finding, past.finding.tensor
+    if name is None or not finding.detail.endswith("they count from 1"):
+        return Proof(finding)
+    labels = past.step.batch_arrays()[name]
+    data = past.step.with_arrays(past.step.data, {name: labels - 1})
+    trial, goes_on = tried(past, f"`{name}` - 1", Batch(data))
+    if not goes_on:
+        return Proof(finding, None, (trial,))
+    return Proof(finding, fix("data", f"subtract 1 from `{name}`, which counts from 1"), (trial,))

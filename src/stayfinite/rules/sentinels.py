@@ -1,0 +1,56 @@
+"""A number that stands for a missing value and was computed with, as -1 among counts."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from stayfinite.rules import numbers
+from stayfinite.rules.finding import Finding
+from stayfinite.trace.evidence import Evidence, as_float
+
+# An opinion about the sign of an array needs a few rows.
+_FEWEST_ROWS = 4
+
+
+def match(evidence: Evidence, cause: str, roles: tuple[str, ...], noun: str) -> Finding | None:
+    """The root failed on targets alone, just where they are negative and all others are not.
+
+    Of inputs nothing is said: a layer is expected to take what it is given.
+    """
+    op = evidence.op
+    if op is None or op.phase != "forward" or "target" not in roles:
+        return None
+    for value in op.operands:
+        leaves = evidence.trace.leaves_of(value)
+        if len(leaves) != 1 or leaves[0].role != "target":
+            continue
+        rows = evidence.rows(op.results[0], evidence.bad(op.results[0]))
+        array = as_float(evidence.fetch([leaves[0].value])[leaves[0].value])
+        if not rows or array.ndim == 0 or len(array) < len(rows) + _FEWEST_ROWS:
+            continue
+        of_rows = np.zeros(len(array), bool)
+        of_rows[list(rows)] = True
+        kept, others = array[of_rows], array[~of_rows]
+        lowest = float(kept.min())
+        if others.min() < 0 or lowest >= 0:
+            continue
+        name = leaves[0].name
+        which = "row" if len(rows) == 1 else "rows"
+        return Finding(
+            cause=cause,
+            message=f"{noun} `{name}` of the batch holds {numbers.short(lowest)}",
+            op=noun,
+            detail=(
+                f"all other rows are at least {numbers.short(float(others.min()))}"
+                f"{numbers.count(rows, evidence.trace.num_rows)}; a number that stands for a "
+                f"missing value looks like this, and `{op.name}` has no value there"
+            ),
+            rows=rows,
+            remedy=(
+                f"leave out the rows of `{name}` that have no value "
+                f"({which} {', '.join(map(str, rows[:5]))}) before training"
+            ),
+            tensor=name,
+            phase="data",
+        )
+    return None
