@@ -7,7 +7,7 @@ sigmoid that has saturated passes the clip, and the loss takes the logarithm of 
 # cause = "epsilon-underflow"
 # step = 12
 # rows = [1]
-# fix = "setting"
+# fix = "source"
 # backends = ["jax", "torch"]
 # stands_for = ["H03", "H04"]
 # ///
