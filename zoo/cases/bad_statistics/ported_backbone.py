@@ -32,7 +32,7 @@ def backbone(channels):
     inputs = keras.Input((10, 10, 1))
     x = keras.layers.Conv2D(channels, 3, use_bias=False, name="convolution")(inputs)
     x = keras.layers.BatchNormalization(name="normalisation")(x)
-    x = keras.layers.ReLU()(x)
+    x = keras.layers.Activation("swish")(x)
     model = keras.Model(inputs, keras.layers.GlobalAveragePooling2D()(x), name="backbone")
     for name, arrays in ported(channels).items():
         model.get_layer(name).set_weights(arrays)
