@@ -3,6 +3,9 @@
 The variance over a batch of one vector is 0 for each feature, so batch normalisation gives its
 offset alone.
 """
+# /// zoo
+# stands_for = ["G01"]
+# ///
 
 import keras
 import numpy as np

@@ -2,6 +2,9 @@
 
 Keras divides by the number of samples, not by the sum of the weights: such a loss is 0.
 """
+# /// zoo
+# stands_for = ["E03"]
+# ///
 
 import keras
 import numpy as np

@@ -1,4 +1,7 @@
 """Keeps the best weights; before the first epoch the best loss is infinity."""
+# /// zoo
+# stands_for = ["L06"]
+# ///
 
 import keras
 import numpy as np

@@ -2,6 +2,9 @@
 
 Each position sees at least itself, so no row of scores is -inf throughout.
 """
+# /// zoo
+# stands_for = ["F01"]
+# ///
 
 import keras
 import numpy as np

@@ -1,4 +1,7 @@
 """Gradients of about 1e9, clipped to a global norm of 0.01 in each step."""
+# /// zoo
+# stands_for = ["K01"]
+# ///
 
 import keras
 from sklearn.datasets import make_regression

@@ -2,6 +2,9 @@
 
 The layer adds its epsilon before it divides.
 """
+# /// zoo
+# stands_for = ["I03", "G10"]
+# ///
 
 import keras
 import numpy as np

@@ -1,6 +1,7 @@
 """Mean of the present items of a basket, by TensorFlow's own division that makes 0 of 0 / 0."""
 # /// zoo
 # backends = ["tensorflow"]
+# stands_for = ["B06", "E01"]
 # ///
 
 import keras

@@ -2,6 +2,9 @@
 
 The branch that is thrown away is log(1), so neither its value nor its gradient can leak.
 """
+# /// zoo
+# stands_for = ["B01", "B07"]
+# ///
 
 import keras
 import numpy as np

@@ -1,6 +1,7 @@
 """A tf.data pipeline that drops the records that hold NaN before they are put into batches."""
 # /// zoo
 # backends = ["tensorflow"]
+# stands_for = ["I01"]
 # ///
 
 import keras

@@ -1,4 +1,7 @@
 """Plain mixed precision: float16 layers, float32 weights, and the loss scale that Keras adds."""
+# /// zoo
+# stands_for = ["H07"]
+# ///
 
 import keras
 import numpy as np

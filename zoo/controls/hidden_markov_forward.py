@@ -3,6 +3,9 @@
 It starts in state 0 for certain: the logarithm of the other probabilities is -inf, and logsumexp
 takes them for what they are.
 """
+# /// zoo
+# stands_for = ["D13"]
+# ///
 
 import keras
 import numpy as np

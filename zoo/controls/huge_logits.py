@@ -2,6 +2,9 @@
 
 A sigmoid would be exactly 0 or 1 there. The loss takes the logits themselves and stays finite.
 """
+# /// zoo
+# stands_for = ["D01"]
+# ///
 
 import keras
 import numpy as np

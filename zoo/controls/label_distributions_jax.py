@@ -1,6 +1,7 @@
 """Divergence from soft labels, many of them 0, by JAX's xlogy: 0 * log(0) is 0 there."""
 # /// zoo
 # backends = ["jax"]
+# stands_for = ["D07"]
 # ///
 
 import keras

@@ -1,6 +1,7 @@
 """Divergence from soft labels in which many entries are 0, by PyTorch's own `kl_div`."""
 # /// zoo
 # backends = ["torch"]
+# stands_for = ["D07"]
 # ///
 
 import keras

@@ -2,6 +2,9 @@
 
 A position without a legal move has a row of -1e9 throughout; its softmax is uniform, its weight 0.
 """
+# /// zoo
+# stands_for = ["Z01"]
+# ///
 
 import keras
 import numpy as np

@@ -2,6 +2,9 @@
 
 The first steps overflow and are skipped, while the scale is halved: that is how it finds its value.
 """
+# /// zoo
+# stands_for = ["H08"]
+# ///
 
 import keras
 import numpy as np

@@ -2,6 +2,9 @@
 
 The loss replaces them by 0 before it computes anything, and counts the others.
 """
+# /// zoo
+# stands_for = ["B10"]
+# ///
 
 import keras
 import numpy as np

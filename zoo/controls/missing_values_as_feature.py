@@ -2,6 +2,9 @@
 
 The batch holds NaN, and nothing behind that layer does.
 """
+# /// zoo
+# stands_for = ["I01"]
+# ///
 
 import keras
 import numpy as np

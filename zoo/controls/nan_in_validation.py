@@ -2,6 +2,9 @@
 
 The correlation with constants is 0 / 0. Training does not use it.
 """
+# /// zoo
+# stands_for = ["L11"]
+# ///
 
 import keras
 import numpy as np

@@ -2,6 +2,9 @@
 
 The optimizers of Keras guard their divisions, so a gradient of norm 0 is no trouble.
 """
+# /// zoo
+# stands_for = ["K07"]
+# ///
 
 import keras
 import numpy as np

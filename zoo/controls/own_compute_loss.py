@@ -1,4 +1,7 @@
 """A model with a `compute_loss` of its own: a margin by softplus, where exp would overflow."""
+# /// zoo
+# stands_for = ["D10"]
+# ///
 
 import keras
 import numpy as np

@@ -2,6 +2,9 @@
 
 Keras adds a large negative number to masked scores, not -inf, so a row without a word is uniform.
 """
+# /// zoo
+# stands_for = ["F01"]
+# ///
 
 import keras
 import numpy as np

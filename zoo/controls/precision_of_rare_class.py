@@ -3,6 +3,9 @@
 In a batch in which nothing is predicted as that class it is 0 / 0. It is a number to look at; the
 loss does not know it.
 """
+# /// zoo
+# stands_for = ["L11"]
+# ///
 
 import keras
 import numpy as np

@@ -2,6 +2,9 @@
 
 It looks like divergence for some steps, and recovers.
 """
+# /// zoo
+# stands_for = ["J01"]
+# ///
 
 import keras
 import numpy as np

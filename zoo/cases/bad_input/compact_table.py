@@ -7,7 +7,7 @@ The area of one estate is 81000 square metres. float16 ends at 65504, so the fil
 # step = 12
 # rows = [7]
 # fix = "data"
-# stands_for = ["H01", "I02"]
+# stands_for = ["I02"]
 # ///
 
 import tempfile

@@ -8,7 +8,7 @@ convolution makes NaN of it.
 # step = 10
 # rows = [2]
 # fix = "data"
-# stands_for = ["I06", "I01"]
+# stands_for = ["I01"]
 # ///
 
 import keras

@@ -8,7 +8,7 @@ any magnitude, up to 1e38, and the first layer overflows.
 # step = 4
 # rows = [0, 1, 2, 3, 4, 5, 6, 7]
 # fix = "data"
-# stands_for = ["I07", "I15"]
+# stands_for = ["I07"]
 # ///
 
 import io

@@ -8,7 +8,7 @@ to 1.8e19 seconds, and the squares of such numbers overflow.
 # step = 7
 # rows = [10]
 # fix = "data"
-# stands_for = ["I02", "V03"]
+# stands_for = ["I02"]
 # ///
 
 import keras

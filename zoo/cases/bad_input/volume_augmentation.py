@@ -8,7 +8,7 @@ value that is left; at volume 0 that is 0 / 0.
 # step = 3
 # rows = [1]
 # fix = "data"
-# stands_for = ["I06"]
+# stands_for = ["I03", "I06"]
 # ///
 
 import keras

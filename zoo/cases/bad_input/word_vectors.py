@@ -7,7 +7,7 @@ One review has no word of the vocabulary in it. The mean of no vectors is NaN.
 # step = 2
 # rows = [4]
 # fix = "data"
-# stands_for = ["I15", "I01"]
+# stands_for = ["I15"]
 # ///
 
 import warnings

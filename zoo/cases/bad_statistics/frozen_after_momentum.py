@@ -7,7 +7,7 @@ statistics of the batch; frozen, the layer takes the square root of the moving v
 # cause = "bad-statistics"
 # step = 10
 # fix = "setting"
-# stands_for = ["G02", "L10", "G11"]
+# stands_for = ["G02", "L10"]
 # ///
 
 import keras

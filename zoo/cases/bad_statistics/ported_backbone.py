@@ -7,7 +7,7 @@ order, beta becomes the moving variance; some of it is negative, and its square 
 # cause = "bad-statistics"
 # step = 0
 # fix = "data"
-# stands_for = ["L14", "G11", "L07"]
+# stands_for = ["L10", "L14"]
 # ///
 
 import keras

@@ -7,7 +7,7 @@ A random crop has cut a box down to width 0. The logarithm of its width is -inf 
 # step = 9
 # rows = [1]
 # fix = "data"
-# stands_for = ["I10", "I16", "C07"]
+# stands_for = ["I10", "I16"]
 # ///
 
 import keras

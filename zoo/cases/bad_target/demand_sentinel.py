@@ -7,7 +7,7 @@ An hour in which the counter was broken is stored as -1. log(1 - 1) is -inf.
 # step = 11
 # rows = [20]
 # fix = "data"
-# stands_for = ["I10", "I16"]
+# stands_for = ["I16"]
 # ///
 
 import keras

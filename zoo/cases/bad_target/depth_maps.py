@@ -8,7 +8,7 @@ them, the total loss is NaN all the same.
 # step = 5
 # rows = [0, 3]
 # fix = "data"
-# stands_for = ["I01"]
+# stands_for = ["I01", "B10"]
 # ///
 
 import keras

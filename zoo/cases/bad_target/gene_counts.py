@@ -8,7 +8,7 @@ is the target.
 # step = 10
 # rows = [3, 4]
 # fix = "data"
-# stands_for = ["I10", "D02"]
+# stands_for = ["I01"]
 # ///
 
 import keras

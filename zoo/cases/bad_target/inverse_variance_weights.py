@@ -7,7 +7,7 @@ The error of one measurement was entered as 0, so its weight is infinite, and so
 # step = 5
 # rows = [11]
 # fix = "data"
-# stands_for = ["E03", "I02"]
+# stands_for = ["I02"]
 # ///
 
 import keras

@@ -7,7 +7,7 @@ The weight of a stratum is people over answers. A stratum that is missing in the
 # step = 7
 # rows = [0]
 # fix = "data"
-# stands_for = ["E03", "I01"]
+# stands_for = ["I01"]
 # ///
 
 import keras

@@ -7,7 +7,7 @@ One galaxy was shown to nobody: 0 votes of 0 are NaN for each class.
 # step = 6
 # rows = [2]
 # fix = "data"
-# stands_for = ["I01", "E01"]
+# stands_for = ["I01", "I03"]
 # ///
 
 import keras

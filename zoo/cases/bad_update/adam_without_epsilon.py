@@ -7,7 +7,7 @@ Some pixels are black in each image. Their weights never had a gradient, so the 
 # cause = "bad-update"
 # step = 8
 # fix = "setting"
-# stands_for = ["K07", "H13"]
+# stands_for = ["K07", "H12"]
 # ///
 
 import keras

@@ -7,7 +7,7 @@ of a negative number: the rate is NaN and the loss of that step is still fine.
 # cause = "bad-update"
 # step = 41
 # fix = "source"
-# stands_for = ["K08", "C07"]
+# stands_for = ["K08"]
 # ///
 
 import keras

@@ -7,7 +7,7 @@ weights after it.
 # cause = "bad-update"
 # step = 0
 # fix = "source"
-# stands_for = ["K08", "J05"]
+# stands_for = ["K08"]
 # ///
 
 import keras

@@ -7,7 +7,7 @@ direction is 0 / 0.
 # cause = "bad-update"
 # step = {jax = 6, tensorflow = 6, torch = 6}
 # fix = "source"
-# stands_for = ["K07", "A03"]
+# stands_for = ["K07"]
 # ///
 
 import keras

@@ -7,7 +7,7 @@ callback sets it as the learning rate.
 # cause = "bad-update"
 # step = 6
 # fix = "source"
-# stands_for = ["K08", "L04"]
+# stands_for = ["K08"]
 # ///
 
 import keras

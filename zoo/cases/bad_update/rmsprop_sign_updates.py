@@ -7,7 +7,7 @@ root of 0.
 # cause = "bad-update"
 # step = 5
 # fix = "setting"
-# stands_for = ["K07", "Z09"]
+# stands_for = ["K07"]
 # ///
 
 import keras

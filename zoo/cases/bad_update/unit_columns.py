@@ -7,7 +7,7 @@ goes into the weights.
 # cause = "bad-update"
 # step = 6
 # fix = "source"
-# stands_for = ["K07", "A03", "Z04"]
+# stands_for = ["K07"]
 # ///
 
 import keras

@@ -6,7 +6,7 @@ The last bias is an income in currency units, 71000. float16 ends at 65504, so t
 # cause = "bad-weights"
 # step = 0
 # fix = "data"
-# stands_for = ["L07", "H01"]
+# stands_for = ["L07"]
 # ///
 
 import tempfile

@@ -7,7 +7,7 @@ embedding matrix in the file is NaN.
 # cause = "bad-weights"
 # step = 0
 # fix = "data"
-# stands_for = ["A03", "L07"]
+# stands_for = ["I03", "L07"]
 # ///
 
 import tempfile

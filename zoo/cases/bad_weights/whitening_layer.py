@@ -7,7 +7,7 @@ kernel of the layer, 1 / sqrt(eigenvalue), is NaN before the first step.
 # cause = "bad-weights"
 # step = 0
 # fix = "data"
-# stands_for = ["C05", "I03", "G10"]
+# stands_for = ["I03", "G10"]
 # ///
 
 import keras
