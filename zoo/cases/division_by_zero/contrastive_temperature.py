@@ -6,7 +6,7 @@ step to step until its constraint holds it at 0.
 
 # /// zoo
 # cause = "division-by-zero"
-# step = {jax = 15, tensorflow = 16, torch = 15}
+# step = {jax = 18, tensorflow = 16, torch = 15}
 # fix = "source"
 # stands_for = ["Z04", "GRIST 28a"]
 # ///

@@ -23,7 +23,7 @@ class Prune(keras.constraints.Constraint):
         self.threshold = threshold
 
     def __call__(self, w):
-        return K.where(K.abs(w) < self.threshold, 0.0, w)
+        return w * K.cast(K.abs(w) >= self.threshold, "float32")
 
 
 class BoundedSum(layers.Layer):

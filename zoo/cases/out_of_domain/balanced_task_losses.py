@@ -6,7 +6,7 @@ exceeds 1, which is what training is after.
 
 # /// zoo
 # cause = "out-of-domain"
-# step = 9
+# step = {jax = 13, tensorflow = 21, torch = 9}
 # fix = "source"
 # stands_for = ["D13"]
 # ///
