@@ -72,10 +72,13 @@ class _Search:
         self._step = step
         self._all = tuple(range(num_rows))
         self._until = time.monotonic() + _SECONDS
-        self._other = self._filler(healthy)
+        self._healthy = healthy
+        self._other: Batch | None = None
 
     def run(self) -> Smallest | None:
-        rows = _fewest(self._all, self._good_without, self._may_be_coupled)
+        self._other = self._filler(self._healthy)
+        # Without a healthy batch nothing good is known to put in the place of both halves.
+        rows = _fewest(self._all, self._good_without, self._other is not None)
         if not self._is_few(rows):
             return None
         if self._is_enough(rows):
@@ -93,11 +96,6 @@ class _Search:
 
     def _is_few(self, rows: tuple[int, ...] | None) -> TypeGuard[tuple[int, ...]]:
         return rows is not None and len(rows) <= min(_MOST, len(self._all) // 2)
-
-    @property
-    def _may_be_coupled(self) -> bool:
-        # Without a healthy batch nothing good is known to put in the place of both halves.
-        return self._other is not None
 
     def _filler(self, healthy: Sequence[Batch]) -> Batch | None:
         """A healthy batch, of the same shapes, that is finite on the state of now as well."""

@@ -75,6 +75,10 @@ class Step(Protocol):
         """What came in non-finite, and what made a non-finite value out of finite ones."""
         ...
 
+    def shapes(self, data: Any) -> list[tuple[int, ...]]:
+        """The shape of each array of a batch."""
+        ...
+
     def with_arrays(self, data: Any, arrays: Mapping[str, np.ndarray]) -> Any:
         """A batch with some of its arrays replaced, by the name of their leaf."""
         ...

@@ -137,6 +137,10 @@ class EagerStep:
         tensors += [leaf for _, _, leaf in batches.named_leaves(self.engine.model, self.data)]
         return dict(zip(self._survey[0].leaves, tensors, strict=True))
 
+    def shapes(self, data: Any) -> list[tuple[int, ...]]:
+        """See `Step.shapes`."""
+        return [tuple(np.shape(leaf)) for leaf in batches.leaves(data)]
+
     def with_arrays(self, data: Any, arrays: Mapping[str, np.ndarray]) -> Any:
         """See `Step.with_arrays`."""
         return batches.with_arrays(self.engine.model, data, arrays)

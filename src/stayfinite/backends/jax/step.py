@@ -139,6 +139,10 @@ class JaxStep:
         sinks = [v for v in segment.results if is_bad(v) and v in bad]
         return roots(inside, lambda value: value in bad, sinks)[0]
 
+    def shapes(self, data: Any) -> list[tuple[int, ...]]:
+        """See `Step.shapes`."""
+        return [tuple(np.shape(leaf)) for leaf in batches.leaves(data)]
+
     def with_arrays(self, data: Any, arrays: Mapping[str, np.ndarray]) -> Any:
         """See `Step.with_arrays`."""
         return batches.with_arrays(self.model, data, arrays)

@@ -156,10 +156,7 @@ def _batches(past: Past) -> list[Batch]:
 
 
 def _shapes(step: Step, batch: Batch) -> tuple[tuple[int, ...], ...]:
-    import keras
-
-    leaves = [leaf for leaf in keras.tree.flatten(batch.data) if leaf is not None]
-    return tuple(tuple(np.shape(leaf)) for leaf in leaves)
+    return tuple(step.shapes(batch.data))
 
 
 def _remedies(past: Past, start: Step, again: Course, snapshot: Snapshot) -> Iterator[_Remedy]:

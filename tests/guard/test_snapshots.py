@@ -1,0 +1,72 @@
+"""When a copy of the state is kept for later comparison, and that it is one."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+
+from stayfinite.guard import snapshots
+from stayfinite.guard.callback import Guard
+from stayfinite.guard.snapshots import MAX_BYTES, MIN_STEPS, Snapshots
+from stayfinite.guard.watch import watch_of
+
+
+def take(kept, step, *, first_of_epoch=True, num_bytes=8):
+    made = []
+
+    def copy():
+        made.append(step)
+        return [[step]]
+
+    kept.take(step, first_of_epoch=first_of_epoch, num_bytes=lambda: num_bytes, copy=copy)
+    return bool(made)
+
+
+def test_first_step_and_epochs_some_steps_apart():
+    kept = Snapshots()
+    assert take(kept, 0, first_of_epoch=False)
+    assert not take(kept, MIN_STEPS - 1)
+    assert not take(kept, MIN_STEPS, first_of_epoch=False)
+    assert take(kept, MIN_STEPS)
+    assert take(kept, 5 * MIN_STEPS)
+    assert [s.step for s in kept.all()] == [5 * MIN_STEPS, MIN_STEPS]
+
+
+def test_large_model_is_never_copied():
+    kept = Snapshots()
+    assert not take(kept, 0, num_bytes=MAX_BYTES + 1)
+    assert not take(kept, 1000)
+    assert kept.all() == []
+
+
+def test_state_is_that_before_the_first_step_whatever_comes_later(tmp_path, monkeypatch):
+    monkeypatch.setattr(snapshots, "MIN_STEPS", 4)
+    x = np.random.default_rng(0).normal(size=(32, 3)).astype("float32")
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+    model.compile(keras.optimizers.Adam(0.1), "mse")
+    before = [weight.copy() for weight in model.get_weights()]
+    model.fit(x, x[:, :1], batch_size=8, epochs=3, verbose=0, callbacks=[Guard(keep=tmp_path)])
+    first = watch_of(model, tmp_path, None).recorder.snapshots.all()
+    assert [s.step for s in first] == [8, 4]
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+    model.set_weights(before)
+    model.compile(keras.optimizers.Adam(0.1), "mse")
+    guard = Guard(keep=tmp_path)
+    model.fit(x, x[:, :1], batch_size=8, epochs=1, verbose=0, callbacks=[guard])
+    (only,) = watch_of(model, tmp_path, None).recorder.snapshots.all()
+    for weight, kept in zip(before, only.state[0], strict=True):
+        np.testing.assert_array_equal(weight, np.asarray(kept))
+    assert not np.array_equal(before[0], model.get_weights()[0])
+
+
+@pytest.mark.parametrize("num_steps", [3])
+def test_loop_without_fit_has_one(tmp_path, num_steps):
+    x = np.ones((8, 3), "float32")
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    watch = watch_of(model, tmp_path, None)
+    watch.arm()
+    for _ in range(num_steps):
+        model.train_on_batch(x, x[:, :1])
+    assert [s.step for s in watch.recorder.snapshots.all()] == [0]
