@@ -144,6 +144,8 @@ def resized(data: Any, rows: int, numpy: Callable[[Any], np.ndarray]) -> Any:
         if leaf is None or not np.ndim(leaf):
             return leaf
         array = numpy(leaf)
+        if not len(array):
+            return np.zeros((rows, *array.shape[1:]), array.dtype)
         return array[np.minimum(np.arange(rows), len(array) - 1)]
 
     return keras.tree.map_structure(resize, data)

@@ -6,15 +6,18 @@ import functools
 import math
 from dataclasses import dataclass
 
+import numpy as np
+
 from stayfinite.replay.change import WiderDtype
 from stayfinite.replay.step import Outcome, Step
 from stayfinite.rules import catalog, fully_masked_row, half_overflow
 from stayfinite.rules.finding import Finding
 from stayfinite.rules.hiding import leaking_op
 from stayfinite.trace import evidence as evidences
-from stayfinite.trace.evidence import Earlier, Evidence
+from stayfinite.trace.evidence import Earlier, Evidence, as_float
 from stayfinite.trace.infinities import first_nan, is_meant
 from stayfinite.trace.trace import Leaf, Op
+from stayfinite.trace.upstream import depends_on
 
 _LEAF_ORDER = ("weight", "statistics", "input", "target", "sample_weight", "optimizer", "metric")
 _PHASE_ORDER = ("load", "data", "forward", "backward", "statistics", "update")
@@ -86,6 +89,12 @@ def _is_beyond_dtype(evidence: Evidence) -> bool:
 
 
 def _may_be_meant(evidence: Evidence) -> bool:
-    return is_meant(evidence) or (
-        evidence.op is not None and evidence.op.phase != "backward" and evidence.op.name == "log"
-    )
+    op = evidence.op
+    if op is None or op.phase == "backward" or is_meant(evidence):
+        return is_meant(evidence)
+    if op.name == "log":
+        return True
+    # Two masks of the lowest number, added up: no weight has a part in it.
+    result = as_float(evidence.results_of(op))
+    only_masks = bool(np.isneginf(result[~np.isfinite(result)]).all())
+    return only_masks and not depends_on(evidence.trace, op.results[0], "weight")

@@ -36,9 +36,11 @@ def _absurd(evidence: Evidence, cause: str, roles: tuple[str, ...], noun: str) -
         for leaf in evidence.trace.leaves_of(value):
             if leaf.role in roles:
                 array = evidence.fetch([leaf.value])[leaf.value]
-                found = _bad(evidence, leaf, array, cause, noun)
-                if found is not None:
-                    return found
+                # Where NaN of the batch were to blame, the leaf itself would be the root.
+                if np.isfinite(as_float(array)).all():
+                    found = _bad(evidence, leaf, array, cause, noun)
+                    if found is not None:
+                        return found
     return None
 
 

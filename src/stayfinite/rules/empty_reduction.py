@@ -122,7 +122,8 @@ def _by_empty_count(evidence: Evidence) -> Finding | None:
     if found is None or op is None or op.name != "divide":
         return None
     summand = _summand(evidence, op.operands[1])
-    if summand is None or not _is_weights(evidence, op, summand):
+    counted = not evidence.trace.leaves_of(op.operands[1])  # from the shape of the batch
+    if not counted and (summand is None or not _is_weights(evidence, op, summand)):
         return None
     return dataclasses.replace(
         found,
@@ -158,6 +159,9 @@ def _is_weights(evidence: Evidence, op: Op, summand: int) -> bool:
     """Whether the values under the sum are a mask or weights, and not the numerator itself."""
     trace = evidence.trace
     made_by = trace.producer.get(summand)
+    leaf = trace.leaves.get(summand)
+    if leaf is not None and leaf.role == "sample_weight":
+        return True
     if made_by is not None and (made_by.name in _NOT_WEIGHTS or _is_square(made_by)):
         return False
     if trace.values[summand].dtype.startswith(("bool", "int", "uint")):
