@@ -47,7 +47,7 @@ class GuardedTrainFunction(Polling):
         self.poll(wait=False)
         if self._living().built:
             model = self._living()
-            self.remember(lambda: num_bytes_of(model), lambda: state_of(model))
+            self.remember(lambda: num_bytes_of(model), lambda: _whole_state(model))
         self._measure()
         if isinstance(iterator, tf.data.Iterator):
             logs, count = self._from_dataset(iterator)
@@ -156,6 +156,16 @@ def attach(model: Any, recorder: Recorder, on_bad: OnBad) -> GuardedTrainFunctio
     function = GuardedTrainFunction(model, recorder, on_bad)
     model.train_function = function
     return function
+
+
+def _whole_state(model: Any) -> list[list[Any]]:
+    """The state with the slots of the optimizer, which Keras is about to make otherwise."""
+    optimizer = model.optimizer
+    if is_plain(model) and not optimizer.built:
+        with keras.name_scope(optimizer.name, caller=optimizer):
+            optimizer.build(model.trainable_variables)
+        optimizer.built = True
+    return state_of(model)
 
 
 def _batches(iterator: Any) -> Iterator[Any]:
