@@ -15,7 +15,8 @@ from stayfinite.trace.written import numbers_in
 
 # How far above the operand a guard is looked for. One that is farther away guards something else.
 _NEAR = 8
-_THROUGH = {"add", "subtract", "maximum", "clip", "sqrt", "multiply", "negative", "abs"}
+_GUARDS = ("add", "subtract", "maximum", "minimum", "clip")
+_THROUGH = {*_GUARDS, "sqrt", "multiply", "negative", "abs"}
 _SMALL = 1e-3
 HALF = ("float16", "bfloat16")
 
@@ -43,14 +44,14 @@ def vanished(evidence: Evidence, value: int, where: np.ndarray) -> Vanished | No
 
 
 def _of(evidence: Evidence, op: Op, where: np.ndarray) -> Vanished | None:
-    if op.name not in ("add", "subtract", "maximum", "clip"):
+    if op.name not in _GUARDS:
         return None
     dtype = evidence.trace.values[op.results[0]].dtype
     for position in range(len(op.operands)):
         constant = _constant(evidence, op.operands[position])
         if constant is None:
             continue
-        if op.name == "clip" and constant == 1.0 and _mirrored(evidence, op):
+        if op.name in ("clip", "minimum") and constant == 1.0 and _mirrored(evidence, op):
             return Vanished(f"1 less that epsilon is 1 in {dtype}")
         written = smallest_literal(op.span)
         if constant == 0.0 and (dtype in HALF or written is not None) and op.name != "subtract":
@@ -95,7 +96,9 @@ def _is_rounded(constant: float, written: float) -> bool:
 
 def _mirrored(evidence: Evidence, op: Op) -> bool:
     """Whether a clip to `[eps, 1 - eps]` has lost its upper end, and keeps its lower one."""
-    lower = [_constant(evidence, v) for v in op.operands]
+    below = [evidence.trace.producer.get(v) for v in op.operands]
+    operands = [o for other in below if other and other.name == "maximum" for o in other.operands]
+    lower = [_constant(evidence, v) for v in (*op.operands, *operands)]
     return any(c is not None and 0 < c <= _SMALL for c in lower)
 
 

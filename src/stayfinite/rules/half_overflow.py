@@ -109,7 +109,12 @@ def _fits_float32(evidence: Evidence, op: Op) -> bool:
     largest = [float(np.max(as_float(evidence.arrays[v]), initial=0.0)) for v in op.operands]
     if op.name in _LARGEST_EXPONENT:
         return largest[0] < _LARGEST_EXPONENT[op.name]
-    if op.name in ("power", "cumprod", "prod"):
+    if op.name == "power" and len(op.operands) == 2:
+        base, exponent = (as_float(evidence.arrays[v]).astype(np.float64) for v in op.operands)
+        with np.errstate(all="ignore"):
+            powers = np.abs(base) ** exponent
+        return bool(np.max(powers, initial=0.0) < numbers.largest("float32"))
+    if op.name in ("cumprod", "prod"):
         return evidence.finite_wider()
     # Sums and products of numbers that float16 holds are far inside the range of float32; the
     # range of bfloat16 is that of float32 itself.

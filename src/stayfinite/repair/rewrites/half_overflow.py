@@ -6,8 +6,10 @@ import ast
 from collections.abc import Iterator
 
 from stayfinite.repair.edit import Replacement
+from stayfinite.repair.operation import recognise
 from stayfinite.repair.rewrites import overflow
 from stayfinite.repair.rewrites.site import Rewrite, Site, is_library_call
+from stayfinite.repair.scope import enclosing_function
 
 _LARGEST = 65504
 _HALF = ("float16", "bfloat16", "half")
@@ -26,7 +28,44 @@ def rewrites(site: Site) -> Iterator[Rewrite]:
         inside = site.atom(operand) if _is_receiver(site, operand) else site.text(operand)
         pieces = [Replacement(start, end, emit.float32(inside))]
         yield site.rewrite("float32", "compute this in float32", pieces, emit)
+    yield from _islands(site)
     yield from overflow.rewrites(site)
+
+
+def _islands(site: Site) -> Iterator[Rewrite]:
+    """Every operand of the statement, or of the function, in float32.
+
+    Some libraries refuse to mix two dtypes.
+    """
+    function = enclosing_function(site.source, site.node)
+    for part, words in ((_statement(site), "statement"), (function, "function")):
+        if part is None:
+            continue
+        emit = site.emitter()
+        names = [n for n in ast.walk(part) if isinstance(n, ast.Name | ast.Attribute)]
+        operands = [node for node in names if _is_operand(site, node)]
+        pieces = [site.replace(node, emit.float32(site.text(node))) for node in operands]
+        if len(pieces) > 1:
+            yield site.rewrite("island", f"compute this {words} in float32", pieces, emit)
+
+
+def _statement(site: Site) -> ast.AST:
+    around = (n for n in site.source.ancestors(site.node) if isinstance(n, ast.stmt))
+    found = next(around, site.node)
+    return getattr(found, "value", None) or site.node
+
+
+def _is_operand(site: Site, node: ast.expr) -> bool:
+    """Whether a name is a number that something is computed from, and no function or option."""
+    if not isinstance(getattr(node, "ctx", None), ast.Load):
+        return False
+    parent = site.source.parents.get(node)
+    if isinstance(parent, ast.BinOp | ast.UnaryOp):
+        return True
+    operation = recognise(site.scope, parent) if isinstance(parent, ast.Call) else None
+    return operation is not None and node in (
+        operation.arguments.get(role) for role in ("x", "left", "right")
+    )
 
 
 def _smaller_literal(site: Site) -> Iterator[Rewrite]:

@@ -4,7 +4,7 @@ A scan without a lesion, on a black image, has neither target nor predicted pixe
 """
 
 # /// zoo
-# cause = "division-by-zero"
+# cause = "empty-reduction"
 # step = 9
 # rows = [2]
 # fix = "source"
