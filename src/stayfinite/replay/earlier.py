@@ -33,7 +33,11 @@ def earlier(step: Step, bad_step: int, snapshots: Sequence[Snapshot]) -> Earlier
     def there() -> Step:
         return step.changed(State(oldest.state))
 
-    def fetch(values: Iterable[int]) -> dict[int, np.ndarray]:
-        return there().fetch(values)
+    def fetch(values: Iterable[int]) -> dict[int, np.ndarray] | None:
+        try:
+            return there().fetch(values)
+        except Exception:
+            # A state of another form, or a step that takes another way on it: nothing is compared.
+            return None
 
     return Earlier(bad_step - oldest.step, fetch)

@@ -68,8 +68,18 @@ def also_finite(incident: Incident) -> str:
         for trial in incident.trials
         if trial.outcome == "finite" and not is_fix(trial, incident.fix)
     ]
+    if changes and _is_followed(incident):
+        changes.pop()  # the remedies end with the one that was proved
     label = "stays finite" if incident.fix is None else "also finite"
     return f"{label}: {', '.join(changes)}" if changes else ""
+
+
+def _is_followed(incident: Incident) -> bool:
+    """Whether the fix is a remedy with which training went on for a few steps."""
+    fix = incident.fix
+    if fix is None or not fix.verified or fix.kind == "source":
+        return False
+    return not any(is_fix(trial, fix) for trial in incident.trials)
 
 
 def not_tried(incident: Incident) -> str:
@@ -85,6 +95,10 @@ def proof(incident: Incident) -> str:
         return ""
     ran = [trial for trial in incident.trials if is_fix(trial, fix) and _was_run(trial)]
     if fix.verified:
+        if incident.cause.name == "divergence" and fix.kind != "source":
+            return "verified: the steps were made again with it, and nothing grew"
+        if _is_followed(incident):
+            return "verified: this step and those after it are finite"
         if fix.kind == "data":  # the healthy steps do not hold the rows at fault
             return f"verified: this step finite {ran[-1].change if ran else 'with it'}"
         if not incident.num_healthy_steps:

@@ -98,8 +98,9 @@ def _outside(evidence: Evidence, cause: str, roles: tuple[str, ...], noun: str) 
         array = evidence.fetch([leaf.value])[leaf.value]
         result_rows = evidence.rows(op.results[0], evidence.bad(op.results[0])) or ()
         rows = tuple(row for row in result_rows if array.ndim and row < len(array))
-        last = max(table) - 1
         at_fault = np.ravel(array[list(rows)]) if rows else array[:0]
+        others = np.delete(array, list(rows), axis=0) if array.ndim else array
+        last = _last_index(table, at_fault, others)
         outside = at_fault[(at_fault < 0) | (at_fault > last)]
         shown = sorted({numbers.short(v) for v in outside})
         values = f" ({', '.join(shown[:4])})" if shown else ""
@@ -119,6 +120,17 @@ def _outside(evidence: Evidence, cause: str, roles: tuple[str, ...], noun: str) 
             phase="data",
         )
     return None
+
+
+def _last_index(table: tuple[int, ...], at_fault: np.ndarray, others: np.ndarray) -> int:
+    """The last index that exists, by the axis of the table that the indices can be meant for."""
+    highest = max((int(v) for v in np.ravel(others)), default=0)
+    axes = [size for size in table if size > highest] or [max(table)]
+    beyond = [int(v) for v in at_fault if v > highest and v >= min(axes)]
+    if beyond:
+        # What failed has to lie behind the end.
+        return max([size for size in axes if size <= min(beyond)] or axes) - 1
+    return min(axes) - 1
 
 
 def _rows(bad: np.ndarray) -> tuple[int, ...] | None:

@@ -68,14 +68,15 @@ def measured(evidence: Evidence, op: Op) -> Growth:
     weights = [leaf for leaf in trace.leaves.values() if leaf.role == "weight"]
     wanted = list(dict.fromkeys([*operands, *near, *(leaf.value for leaf in weights)]))
     now = _sizes(evidence.fetch(wanted))
-    before = {} if earlier is None else _sizes(earlier.fetch(wanted))
+    arrays = None if earlier is None else earlier.fetch(wanted)
+    before = {} if arrays is None else _sizes(arrays)
     name, large, small = None, 0.0, 0.0
     for leaf in weights:
         size, then = now[leaf.value], before.get(leaf.value, 0.0)
         if size / max(then, SMALLEST_WEIGHT) > large / max(small, SMALLEST_WEIGHT):
             name, large, small = leaf.name, size, then
     return Growth(
-        steps=None if earlier is None else earlier.num_steps,
+        steps=None if earlier is None or arrays is None else earlier.num_steps,
         operands=_largest(now, operands),
         operands_before=_largest(before, operands),
         values=_largest(now, [*operands, *near]),

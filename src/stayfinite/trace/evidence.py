@@ -17,11 +17,12 @@ Fetch = Callable[[Iterable[int]], dict[int, np.ndarray]]
 class Earlier:
     """The same step on the same batch, with the state of `num_steps` steps before.
 
-    `fetch` has the arrays of that run under the numbers of the failing one.
+    `fetch` has the arrays of that run under the numbers of the failing one; None where the step
+    could not be run on that state.
     """
 
     num_steps: int
-    fetch: Fetch = field(repr=False)
+    fetch: Callable[[Iterable[int]], dict[int, np.ndarray] | None] = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -103,4 +104,6 @@ def gather(
     if leaf is not None:
         wanted.append(leaf.value)
     arrays = fetch(dict.fromkeys(wanted))
-    return Evidence(trace, op, primal, leaf, arrays, fetch, loss_finite, ranges, finite_wider, earlier)
+    return Evidence(
+        trace, op, primal, leaf, arrays, fetch, loss_finite, ranges, finite_wider, earlier
+    )

@@ -27,6 +27,7 @@ from stayfinite.replay.change import (
     LearningRate,
     Settings,
     State,
+    Unchanged,
 )
 from stayfinite.replay.remedies import initial
 from stayfinite.replay.remedies.proof import Past, Proof, fix
@@ -105,7 +106,7 @@ def _with(
             note = "the time for trials was over before a remedy was proved"
             return dataclasses.replace(proof, notes=(note,))
         try:
-            made = _course(start, remedy, batches, num_steps, again.num_steps, remaining)
+            made, begun = _course(start, remedy, batches, num_steps, again.num_steps, remaining)
         except Exception as error:
             # A trial is a courtesy: what the user's step raises must not hide the report.
             detail = f"could not be tried: {type(error).__name__}: {error}"
@@ -113,7 +114,7 @@ def _with(
             continue
         outcome: Verdict = "finite" if made.finite and made.complete else "non-finite"
         proof = proof.then(Trial(name, outcome, made.in_words()))
-        if made.complete and _learns(made, len(batches)):
+        if made.complete and _learns(made, begun):
             text = f"{remedy.text}: {made.num_steps} steps from step {snapshot.step} on are finite"
             return dataclasses.replace(
                 proof, fix=fix(remedy.kind, f"{text}, and the loss does not grow")
@@ -128,14 +129,16 @@ def _course(
     num_steps: int,
     num_failed: int,
     seconds: float,
-) -> Course:
+) -> tuple[Course, list[float]]:
+    """The steps with the remedy, and the loss of each batch before the first of them."""
     step = start
     if remedy.divisors:
         divisors = dict(remedy.divisors)
         batches = [Batch(start.scaled(batch.data, divisors)) for batch in batches]
     for change in remedy.changes:
         step = step.changed(change)
-    return course(step, _in_order(batches, num_failed), num_steps, seconds)
+    begun = [step.changed(batch).run(Unchanged()).loss for batch in batches]
+    return course(step, _in_order(batches, num_failed), num_steps, seconds), begun
 
 
 def _in_order(batches: Sequence[Batch], num_steps: int) -> list[Batch]:
@@ -257,15 +260,19 @@ def _initialisers(past: Past, start: Step) -> Iterator[_Remedy]:
         )
 
 
-def _learns(made: Course, cycle: int) -> bool:
-    """Whether all was finite and the loss, of the same batches where it can be, does not grow."""
-    losses = made.losses
+def _learns(made: Course, begun: list[float]) -> bool:
+    """Whether all was finite, and the loss at the end is no worse than that of the first weights.
+
+    Args:
+        made: The steps.
+        begun: The loss of each batch with the weights that the steps began with.
+    """
     if not made.finite:
         return False
-    span = min(cycle, max(1, len(losses) // 2))
-    first, last = max(losses[:span]), max(losses[-span:])
+    ended = made.losses[-len(begun) :]
+    first, last = float(np.mean(begun)), float(np.mean(ended))
     # A loss may fall below 0 without end: that is growth, too.
-    bounded = abs(min(losses[-span:])) <= 100.0 * max(abs(first), 1.0)
+    bounded = abs(min(ended)) <= 100.0 * max(abs(first), 1.0)
     return bounded and last <= first + (_NOISE - 1.0) * abs(first) + 1e-6
 
 
