@@ -74,7 +74,8 @@ def diagnose(
     nan = first_nan(evidence) if _may_be_meant(evidence) else None
     if nan is not None and not _is_beyond_dtype(evidence):
         there = evidence_of(nan, None)
-        if is_meant(evidence) or fully_masked_row.match(there) is not None:
+        written = evidence.leaf is None and is_meant(evidence)
+        if written or fully_masked_row.match(there) is not None:
             evidence = there
     leak = leaking_op(evidence)
     if leak is not None:

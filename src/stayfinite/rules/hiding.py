@@ -6,6 +6,7 @@ import numpy as np
 
 from stayfinite.trace.evidence import Evidence, as_float
 from stayfinite.trace.trace import Op
+from stayfinite.trace.upstream import depends_on
 
 _MAX_STEPS = 8
 _AT_A_TIME = 50
@@ -30,6 +31,9 @@ def leaking_op(evidence: Evidence) -> Op | None:
         return None
     hider = _hider(evidence, [evidence.leaf.value])
     if hider is None or hider.name != "where":
+        return None
+    # A mask is known from the data; a `where` on the error, as in Huber's loss, is none.
+    if depends_on(evidence.trace, hider.operands[0], "weight"):
         return None
     backward = [op for op in evidence.trace.ops if op.phase == "backward"]
     for first in range(0, len(backward), _AT_A_TIME):
