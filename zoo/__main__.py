@@ -18,6 +18,7 @@ from zoo.guarded import STAYFINITE
 from zoo.header import BadHeader
 from zoo.peers.asking import tool
 from zoo.peers.names import PEERS
+from zoo.pool import Pool
 from zoo.running import TIMEOUT_SECONDS, environment
 from zoo.scoring import Score, score_all
 from zoo.table import tables
@@ -76,6 +77,7 @@ def list_scripts(only: str) -> None:
     help="Seconds that one script may take.",
 )
 @click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="Side by side.")
+@click.option("--warm", is_flag=True, help="Fork stayfinite's runs from one that has loaded Keras.")
 @click.option("--wall", is_flag=True, help="Also train twins and controls without the tool.")
 @click.option("--json", "json_file", type=click.Path(path_type=Path), metavar="FILE")
 @click.option("--markdown", "markdown_file", type=click.Path(path_type=Path), metavar="FILE")
@@ -86,6 +88,7 @@ def score(
     pythons: tuple[str, ...],
     timeout: float,
     jobs: int,
+    warm: bool,
     wall: bool,
     json_file: Path | None,
     markdown_file: Path | None,
@@ -94,8 +97,9 @@ def score(
     found = _collect(only)
     if not found.cases and not found.controls:
         raise click.UsageError(f"no id is like {only!r}: `python -m zoo list` shows them")
+    pool = Pool() if warm else None
     asked = [
-        (TOOLS[name], environment(backend, _pythons(pythons).get(backend), timeout))
+        (TOOLS[name], environment(backend, _pythons(pythons).get(backend), timeout, pool))
         for name in names
         for backend in _backends(backends)
         if backend in TOOLS[name].backends

@@ -14,6 +14,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from zoo.pool import Pool
+
 ROOT = Path(__file__).parents[1]
 TIMEOUT_SECONDS = 120.0
 # Scripts run side by side, and a small network is no faster on many threads.
@@ -31,11 +33,15 @@ _ONE_THREAD = dict.fromkeys(
 
 @dataclass(frozen=True)
 class Environment:
-    """A Keras backend, the interpreter that has it, and how long a script may take there."""
+    """A Keras backend, the interpreter that has it, and how long a script may take there.
+
+    With `warm`, `python -m stayfinite ...` is forked from a process that has loaded Keras.
+    """
 
     backend: str
     python: str
     timeout: float = TIMEOUT_SECONDS
+    warm: Pool | None = None
 
 
 @dataclass(frozen=True)
@@ -61,12 +67,15 @@ class Ran:
 
 
 def environment(
-    backend: str, python: str | None = None, timeout: float = TIMEOUT_SECONDS
+    backend: str,
+    python: str | None = None,
+    timeout: float = TIMEOUT_SECONDS,
+    warm: Pool | None = None,
 ) -> Environment:
     """The given interpreter, or the one that `make test` made for the backend, or this one."""
     made = ROOT / f".venv-test-{backend}" / "bin" / "python"
     found = python or (str(made) if made.exists() else sys.executable)
-    return Environment(backend, found, timeout)
+    return Environment(backend, found, timeout, warm)
 
 
 @contextmanager
@@ -78,6 +87,8 @@ def copied(script: Path) -> Iterator[Path]:
 
 def run(arguments: Sequence[str], on: Environment, folder: Path) -> Ran:
     """`python ARGUMENTS` in `folder`, both streams together, and no longer than it may take."""
+    if on.warm is not None and arguments[:2] == ["-m", "stayfinite"]:
+        return _run_warm(on.warm, arguments, on, folder)
     began = time.perf_counter()
     with tempfile.TemporaryFile() as output:
         process = subprocess.Popen(
@@ -98,6 +109,17 @@ def run(arguments: Sequence[str], on: Environment, folder: Path) -> Ran:
         seconds = time.perf_counter() - began
         output.seek(0)
         return Ran(exit_code, output.read().decode("utf-8", errors="replace"), seconds)
+
+
+def _run_warm(pool: Pool, arguments: Sequence[str], on: Environment, folder: Path) -> Ran:
+    began = time.perf_counter()
+    variables = _variables(on.backend, folder)
+    with tempfile.NamedTemporaryFile() as output:
+        exit_code = pool.run(
+            on.python, on.backend, arguments, folder, variables, output.name, on.timeout
+        )
+        said = output.read().decode("utf-8", errors="replace")
+        return Ran(exit_code, said, time.perf_counter() - began)
 
 
 def _variables(backend: str, folder: Path) -> dict[str, str]:

@@ -1,0 +1,90 @@
+"""`python -m zoo.warm`: a process that has loaded Keras, and forks itself for each script.
+
+Loading a framework takes longer than most of the zoo's trainings. The forked process begins where
+`import keras` has just returned, with no computation made and no thread started for one.
+
+Reads one request a line, `{"arguments", "folder", "variables", "output", "timeout"}`, and answers
+each with a line `{"exit_code"}`, null where the time was up.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+_POLL_SECONDS = 0.02
+
+
+def main() -> None:
+    """Serve requests until the input ends."""
+    answers = os.fdopen(os.dup(1), "w")
+    # What the frameworks say while they load is not an answer.
+    os.dup2(2, 1)
+    _load()
+    for line in sys.stdin:
+        answers.write(json.dumps({"exit_code": _forked(json.loads(line))}) + "\n")
+        answers.flush()
+
+
+def _load() -> None:
+    import keras  # noqa: F401
+
+    import stayfinite.cli
+    import stayfinite.guard.session
+    import stayfinite.replay.explain  # noqa: F401
+
+
+def _forked(request: dict[str, Any]) -> int | None:
+    child = os.fork()
+    if child == 0:
+        _become(request)
+    until = time.monotonic() + request["timeout"]
+    while time.monotonic() < until:
+        done, status = os.waitpid(child, os.WNOHANG)
+        if done:
+            return os.waitstatus_to_exitcode(status)
+        time.sleep(_POLL_SECONDS)
+    os.killpg(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    return None
+
+
+def _become(request: dict[str, Any]) -> None:
+    """Run the arguments in this process, and end it as the interpreter would."""
+    code = 1
+    try:
+        os.setsid()
+        os.environ.update(request["variables"])
+        os.chdir(request["folder"])
+        output = os.open(request["output"], os.O_WRONLY | os.O_APPEND)
+        for stream in (1, 2):
+            os.dup2(output, stream)
+        code = _run(request["arguments"])
+    except SystemExit as error:
+        code = error.code if isinstance(error.code, int) else int(error.code is not None)
+    except BaseException as error:
+        sys.excepthook(type(error), error, error.__traceback__)
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code & 0xFF)
+
+
+def _run(arguments: Sequence[str]) -> int:
+    from stayfinite.cli import main as stayfinite
+
+    module, rest = arguments[1], arguments[2:]
+    if arguments[0] != "-m" or module != "stayfinite":
+        raise ValueError(f"a warm process runs `-m stayfinite ...`, not {list(arguments)}")
+    sys.argv = [str(Path(sys.executable).with_name("stayfinite")), *rest]
+    return stayfinite(rest)
+
+
+if __name__ == "__main__":
+    main()
