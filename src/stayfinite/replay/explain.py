@@ -25,10 +25,10 @@ from stayfinite.replay.change import Batch, Unchanged
 from stayfinite.replay.diagnosis import diagnose
 from stayfinite.replay.earlier import earlier, usable
 from stayfinite.replay.mend import Mended, mend
-from stayfinite.replay.minimal import suspects
 from stayfinite.replay.origin import NOWHERE, file_of, origin_of, source_line
 from stayfinite.replay.remedies import Past, prove
 from stayfinite.replay.step import Outcome, Step
+from stayfinite.replay.suspects import suspects
 from stayfinite.rules.finding import Finding
 from stayfinite.trace.evidence import Evidence
 from stayfinite.trace.provenance import facts

@@ -97,7 +97,7 @@ def is_sum_or_product(evidence: Evidence, op: Op) -> bool:
     """Whether the op can leave its range only with operands that are large themselves."""
     if op.name == "power":
         exponent = as_float(evidence.arrays[op.operands[1]]) if len(op.operands) > 1 else None
-        return exponent is not None and float(np.max(np.abs(exponent), initial=9.0)) <= 4.0
+        return exponent is not None and bool(np.all(np.abs(exponent) <= 4.0))
     if op.name == "divide":
         divisor = np.abs(as_float(evidence.arrays[op.operands[-1]]))
         return bool(divisor.size and divisor.min() >= 1e-6)

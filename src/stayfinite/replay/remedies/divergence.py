@@ -11,30 +11,24 @@ import collections
 import dataclasses
 import math
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
 
 from stayfinite.guard.snapshots import Snapshot
-from stayfinite.incident import FixKind, Trial
 from stayfinite.incident import Outcome as Verdict
+from stayfinite.incident import Trial
 from stayfinite.replay.change import (
     Arrays,
     Batch,
-    Change,
-    ClipNorm,
-    LearningRate,
-    Settings,
     State,
     Unchanged,
 )
-from stayfinite.replay.remedies import initial
+from stayfinite.replay.remedies.against_growth import Remedy, remedies_for
 from stayfinite.replay.remedies.proof import Past, Proof, fix
 from stayfinite.replay.remedies.rates import Rates, rates_of
 from stayfinite.replay.several_steps import Course, course
 from stayfinite.replay.step import Step
-from stayfinite.trace.evidence import as_float
 
 _MAX_STEPS = 150
 # A few steps more than it took to fail, so that a slower growth shows.
@@ -44,22 +38,8 @@ _FEWEST = 8
 _SECONDS = 10.0
 # Targets that are data do not change so much within the steps that are kept.
 _ALONG = 30.0
-# A learning rate that has risen by less is no schedule that rises.
-_RISEN = 2.0
-# Data of this size are not scaled; a deviation of this many times the usual one is no usual one.
-_UNSCALED = 20.0
-_WIDE = 2.5
 # The loss of a batch goes up and down; this much is no growth.
 _NOISE = 1.5
-
-
-@dataclass(frozen=True)
-class _Remedy:
-    name: str
-    kind: FixKind
-    text: str
-    changes: tuple[Change, ...] = ()
-    divisors: tuple[tuple[str, float], ...] = ()
 
 
 def prove(past: Past) -> Proof:
@@ -70,7 +50,8 @@ def prove(past: Past) -> Proof:
     if along is not None:
         # What was kept from the end says nothing of a training from the start.
         return Proof(past.finding, because=(along,))
-    for snapshot in past.snapshots:
+    # The older one first: at the newer the values may have grown already.
+    for snapshot in reversed(past.snapshots):
         num_steps = past.number - snapshot.step + 1
         if num_steps > _MAX_STEPS:
             continue
@@ -99,7 +80,7 @@ def _with(
 ) -> Proof:
     num_steps = max(_FEWEST, math.ceil(_FURTHER * again.num_steps))
     proof = Proof(past.finding, because=(_told(again, snapshot.step),))
-    for remedy in (*_as_before(rates), *_remedies(past, start, again, snapshot)):
+    for remedy in remedies_for(past, start, again, snapshot, rates):
         name = f"{remedy.name}, {num_steps} steps from step {snapshot.step} on"
         remaining = until - time.monotonic()
         if remaining <= 0:
@@ -124,7 +105,7 @@ def _with(
 
 def _course(
     start: Step,
-    remedy: _Remedy,
+    remedy: Remedy,
     batches: list[Batch],
     num_steps: int,
     num_failed: int,
@@ -162,64 +143,6 @@ def _shapes(step: Step, batch: Batch) -> tuple[tuple[int, ...], ...]:
     return tuple(step.shapes(batch.data))
 
 
-def _remedies(past: Past, start: Step, again: Course, snapshot: Snapshot) -> Iterator[_Remedy]:
-    yield from _scalings(past)
-    if snapshot.step == 0 or again.num_steps <= 3:
-        yield from _initialisers(past, start)
-    yield _slower(10)
-    yield _Remedy(
-        "clipnorm=1",
-        "setting",
-        "clip the gradients from the start, as with `clipnorm=1.0`",
-        (ClipNorm(1.0),),
-    )
-    yield _slower(100)
-    yield _slower(1000)
-
-
-def _as_before(rates: Rates) -> Iterator[_Remedy]:
-    """The learning rate as it was, where it has risen since."""
-    if rates.risen < _RISEN:
-        return
-    change = Arrays(rates.before) if rates.before else Settings({"learning_rate": rates.first})
-    yield _Remedy(
-        f"learning rate {rates.first:.4g}",
-        "setting",
-        f"do not let the learning rate rise: it was {rates.first:.4g} and became {rates.last:.4g}",
-        (change,),
-    )
-
-
-def _slower(times: int) -> _Remedy:
-    text = f"lower the learning rate to 1/{times} of what it is"
-    return _Remedy(f"learning rate / {times}", "setting", text, (LearningRate(1.0 / times),))
-
-
-def _scalings(past: Past) -> Iterator[_Remedy]:
-    """Inputs, targets and both divided by their largest magnitude, where that is large."""
-    roles = {leaf.name: leaf.role for leaf in past.step.trace.leaves.values()}
-    sizes = past.step.magnitudes(past.healthy[-1].data if past.healthy else past.step.data)
-    floats = {
-        leaf.name
-        for leaf in past.step.trace.leaves.values()
-        if "float" in past.step.trace.values[leaf.value].dtype
-    }
-    large = {n: s for n, s in sizes.items() if s > _UNSCALED and n in floats}
-    inputs = {n: s for n, s in large.items() if roles.get(n) == "input"}
-    targets = {n: s for n, s in large.items() if roles.get(n) == "target"}
-    for noun, chosen in (("inputs", inputs), ("targets", targets), ("", inputs | targets)):
-        if not chosen or (not noun and not (inputs and targets)):
-            continue
-        named = " and ".join(f"`{name}`" for name in list(chosen)[:2])
-        top = max(chosen.values())
-        yield _Remedy(
-            f"{noun or 'inputs and targets'} scaled to 1",
-            "data",
-            f"scale {named}, which goes up to {top:.4g}, to about 1",
-            divisors=tuple(chosen.items()),
-        )
-
-
 def _grown_targets(past: Past) -> str | None:
     """Says so where the targets have grown along with the model that they are made from."""
     targets = [leaf.name for leaf in past.step.trace.leaves.values() if leaf.role == "target"]
@@ -234,30 +157,6 @@ def _grown_targets(past: Past) -> str | None:
                 f"{len(past.healthy)} steps: targets that the model itself makes follow it"
             )
     return None
-
-
-def _initialisers(past: Past, start: Step) -> Iterator[_Remedy]:
-    """Kernels that begin far too wide, brought to the deviation that keeps sizes."""
-    state = start.state_arrays()
-    roles = {leaf.name: leaf.role for leaf in past.step.trace.leaves.values()}
-    narrowed: dict[str, np.ndarray] = {}
-    for name, array in state.items():
-        if roles.get(name) != "weight" or array.ndim < 2 or "embedding" in name:
-            continue
-        usual = math.sqrt(2.0 / initial.fan(array.shape))
-        deviation = float(as_float(array).std())
-        if deviation > _WIDE * usual:
-            narrowed[name] = (as_float(array) * (usual / deviation)).astype(array.dtype)
-    if narrowed:
-        named = f"`{next(iter(narrowed))}`" + (
-            f" and {len(narrowed) - 1} more" if len(narrowed) > 1 else ""
-        )
-        yield _Remedy(
-            "weights initialised as by glorot_uniform",
-            "setting",
-            f"initialise {named} with a smaller deviation, as `glorot_uniform` does",
-            (Arrays(narrowed),),
-        )
 
 
 def _learns(made: Course, begun: list[float]) -> bool:
