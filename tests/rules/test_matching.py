@@ -55,7 +55,58 @@ def cosh(_, p):
     return ops.mean(ops.cosh(p))
 
 
+def log_of_padding(_, p):
+    is_word = ops.cast(p[:, 0] > 0, "float32")
+    return ops.sum(ops.log(p[:, 0]) * is_word) / 8
+
+
+def one_hot_entropy(_, p):
+    labels = ops.cast(ops.equal(ops.argmax(p, axis=-1)[:, None], ops.arange(3)), "float32")
+    return -ops.mean(labels * ops.log(ops.stack([p[:, 0], p[:, 0] + 1, p[:, 0] + 2], axis=-1)))
+
+
+def softmax_by_hand(_, p):
+    scores = ops.where(p > 0, p, -np.inf)
+    e = ops.exp(scores - ops.max(scores, axis=-1, keepdims=True))
+    return ops.mean(e / ops.sum(e, axis=-1, keepdims=True))
+
+
+def masked_softmax(_, p):
+    e = ops.exp(p) * ops.cast(p > 0, "float32")
+    return ops.mean(e / ops.sum(e, axis=-1, keepdims=True))
+
+
+def clipped_too_little(_, p):
+    return -ops.mean(ops.log(1 - ops.clip(0.3 * p[:, 0], 1e-12, 1 - 1e-12)))
+
+
+def half_mask(_, p):
+    scores = ops.where(p > 0, ops.cast(p, "float16"), ops.cast(-1e9, "float16"))
+    return ops.mean(ops.cast(ops.softmax(scores), "float32") * p)
+
+
+def half_sum(_, p):
+    return ops.mean(ops.cast(ops.sum(ops.cast(p, "float16") * 8, axis=-1), "float32"))
+
+
+def share(_, p):
+    return ops.mean(p / ops.sum(p, axis=-1, keepdims=True))
+
+
+def variance_by_difference(_, p):
+    return ops.mean(ops.sqrt(ops.mean(p, axis=-1) - 0.5))
+
+
 CASES = {
+    "log under a mask": (log_of_padding, at_row_13(0.0), "masked-branch"),
+    "log under one-hot labels": (one_hot_entropy, at_row_13(0.0), "log-of-zero"),
+    "softmax written out": (softmax_by_hand, at_row_13(-1.0), "fully-masked-row"),
+    "softmax masked by a product": (masked_softmax, at_row_13(-1.0), "fully-masked-row"),
+    "clip whose upper end is 1": (clipped_too_little, at_row_13(40.0), "epsilon-underflow"),
+    "mask beyond float16": (half_mask, at_row_13(-1.0), "half-overflow"),
+    "sum in float16": (half_sum, at_row_13(60000.0), "half-overflow"),
+    "a share of nothing": (share, at_row_13(0.0), "division-by-zero"),
+    "root of a negative number": (variance_by_difference, at_row_13(-1.0), "out-of-domain"),
     "arccos at 1": (arc, np.where(np.arange(32)[:, None] == 13, 4.0, 0.1), "singular-gradient"),
     "arctan2 at the origin": (angle, at_row_13(0.0), "singular-gradient"),
     "rsqrt of 0": (reciprocal_root, at_row_13(0.0), "division-by-zero"),

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from stayfinite.trace.derivative import STRUCTURAL
 from stayfinite.trace.evidence import Evidence, as_float
-from stayfinite.trace.trace import Op
-from stayfinite.trace.upstream import upstream
+from stayfinite.trace.trace import Op, Trace
+from stayfinite.trace.upstream import unwrapped, upstream
 
 # How far to look, and at how many numbers: one run of the step fetches them all.
 _NEAREST = 60
@@ -150,9 +151,7 @@ def through_layers(evidence: Evidence, op: Op) -> Depth | None:
     """How the values grow from the batch to the op; None with fewer than 2 products between."""
     trace = evidence.trace
     path = dict.fromkeys(o for v in op.operands for o in upstream(trace, v))
-    products = [o for o in path if o.name in _PRODUCTS]
-    if op.name in _PRODUCTS:
-        products.append(op)
+    products = [o for o in (*path, op) if o.name in _PRODUCTS and _with_weight(trace, o)]
     if len(products) < 2:
         return None
     leaves = [leaf for leaf in trace.leaves.values() if leaf.role == "input"]
@@ -163,6 +162,11 @@ def through_layers(evidence: Evidence, op: Op) -> Depth | None:
         _largest(sizes, list(op.operands)),
         len(products),
     )
+
+
+def _with_weight(trace: Trace, product: Op) -> bool:
+    sources = [trace.leaves.get(unwrapped(trace, v, STRUCTURAL)) for v in product.operands]
+    return any(leaf is not None and leaf.role == "weight" for leaf in sources)
 
 
 def _near(evidence: Evidence, op: Op) -> list[int]:

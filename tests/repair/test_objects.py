@@ -1,0 +1,94 @@
+"""Repairs of the line that made a layer, a loss or an operation of the graph, proved as printed."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+from keras import layers, ops
+
+import stayfinite
+from stayfinite.guard import creation
+
+RNG = np.random.default_rng(0)
+X = np.abs(RNG.normal(size=(32, 4))).astype("float32") + 0.1
+ROW = 13
+
+
+@pytest.fixture(autouse=True)
+def recorded():
+    """Which line made which object is noted from here on, as under `stayfinite run`."""
+    creation.record()
+
+
+def with_row(value):
+    x = X.copy()
+    x[ROW] = value
+    return x
+
+
+def stopped(model, loss, x, keep):
+    model.compile(keras.optimizers.SGD(1e-6), loss=loss)
+    guard = stayfinite.Guard(keep=keep)
+    with pytest.raises(stayfinite.NonFiniteError) as caught:
+        model.fit(x, np.ones((32, 1)), batch_size=8, shuffle=False, verbose=0, callbacks=[guard])
+    return caught.value.incident
+
+
+def identity():
+    return layers.Dense(4, kernel_initializer="identity", use_bias=False)
+
+
+def exponential_layer(x):
+    return layers.Dense(4, activation="exponential", kernel_initializer="identity")(x)
+
+
+def operation_of_the_graph(x):
+    return ops.exp(identity()(x))
+
+
+def operator_of_the_graph(x):
+    return 1.0 / identity()(x)
+
+
+def unit_normalization(x):
+    return layers.UnitNormalization()(identity()(x))
+
+
+GRAPHS = {
+    "activation": (
+        exponential_layer,
+        200.0,
+        "overflow",
+        "activation=lambda x: keras.ops.exp(keras.ops.minimum(x, ",
+    ),
+    "operation": (operation_of_the_graph, 200.0, "overflow", "ops.exp(ops.minimum(identity()(x), "),
+    "operator": (operator_of_the_graph, 0.0, "division-by-zero", "ops.maximum("),
+    "normalization": (unit_normalization, 0.0, "singular-gradient", "layers.Lambda(lambda x: x /"),
+}
+
+
+@pytest.mark.parametrize("name", GRAPHS)
+def test_object_that_was_made_once(name, tmp_path):
+    build, value, cause, text = GRAPHS[name]
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((4,))
+    model = keras.Model(inputs, layers.Dense(1)(build(inputs)))
+    incident = stopped(model, "mse", with_row(value), tmp_path)
+    assert (incident.cause.name, incident.origin.samples) == (cause, (ROW % 8,))
+    assert incident.fix.verified, incident.notes
+    added = [line for line in incident.fix.diff.splitlines() if line.startswith("+ ")]
+    assert len(added) == 1
+    assert text in added[0]
+    # The living objects are as they were.
+    assert not any("call" in vars(layer) for layer in model.layers)
+
+
+def test_loss_object(tmp_path):
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((4,))
+    model = keras.Model(inputs, layers.Dense(1, kernel_initializer="ones")(inputs))
+    incident = stopped(model, keras.losses.Poisson(), with_row(-3.0), tmp_path)
+    assert incident.cause.name == "out-of-domain"
+    assert incident.fix.verified, incident.notes
+    assert "keras.losses.poisson(y_true, keras.ops.maximum(y_pred, 1e-7))" in incident.fix.diff
