@@ -48,8 +48,8 @@ test-jax: .venv-test-jax/ready  ## Run all tests on JAX
 
 ENVIRONMENTS = $(foreach backend,jax tensorflow torch,.venv-test-$(backend)/ready)
 
-zoo: $(ENVIRONMENTS)  ## Ask the guard about every training of the zoo (hours)
-	.venv-test-jax/bin/python -m zoo score --backend jax --backend tensorflow --backend torch \
+zoo: $(ENVIRONMENTS)  ## Ask the guard about every training of the zoo (an hour)
+	.venv-test-jax/bin/python -m zoo score --warm --backend jax --backend tensorflow --backend torch \
 		--markdown docs/zoo-results.md
 
 .venv/ready: pyproject.toml constraints.txt
