@@ -19,6 +19,7 @@ from zoo.header import BadHeader
 from zoo.peers.asking import tool
 from zoo.peers.names import PEERS
 from zoo.pool import Pool
+from zoo.reading import CannotReadError, read
 from zoo.running import TIMEOUT_SECONDS, environment
 from zoo.scoring import Score, score_all
 from zoo.table import tables
@@ -119,6 +120,23 @@ def score(
 
         scores = score_all(found, asked, jobs, wall, report)
     _write(scores, json_file, markdown_file)
+
+
+@zoo.command("table")
+@click.argument(
+    "files",
+    nargs=-1,
+    required=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+)
+@click.option("--markdown", "markdown_file", type=click.Path(path_type=Path), metavar="FILE")
+def table(files: tuple[Path, ...], markdown_file: Path | None) -> None:
+    """Print the tables of scores that were written with `score --json`, put together."""
+    try:
+        scores = read(files, _collect("*"), TOOLS)
+    except CannotReadError as error:
+        raise click.ClickException(str(error)) from None
+    _write(scores, None, markdown_file)
 
 
 def _write(scores: list[Score], json_file: Path | None, markdown_file: Path | None) -> None:
