@@ -38,7 +38,12 @@ STABLE = {
 
 @pytest.mark.parametrize(("before", "after"), GUARDS.items())
 def test_guards(before, after):
-    assert expressions(before, MECHANISM) == [after]
+    assert expressions(before, MECHANISM)[0] == after
+
+
+def test_a_lower_guard_for_data_that_are_small():
+    guards = ["K.log(K.maximum(x, 1e-7))", "K.log(K.maximum(x, 1e-20))"]
+    assert expressions("K.log(x)", MECHANISM) == guards
 
 
 @pytest.mark.parametrize(("before", "after"), STABLE.items())
@@ -104,7 +109,7 @@ class Loss:
 
 
 def test_cross_entropy_by_hand_through_a_variable_that_is_then_not_needed():
-    both, one, guards, guard = texts(BCE, MECHANISM)
+    both, one, guards, guard, *lower = texts(BCE, MECHANISM)
     assert both.endswith(
         "    def call(self, y, z):\n"
         "        return -ops.mean(y * ops.log_sigmoid(z) + (1 - y) * ops.log_sigmoid(-z))\n"
@@ -112,6 +117,7 @@ def test_cross_entropy_by_hand_through_a_variable_that_is_then_not_needed():
     assert "y * ops.log_sigmoid(z) + (1 - y) * ops.log(1 - p)" in one
     assert guards.count("1e-7") == 2
     assert guard.count("1e-7") == 1
+    assert all("1e-20" in text for text in lower)
 
 
 @pytest.mark.parametrize(

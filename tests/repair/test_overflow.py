@@ -63,7 +63,15 @@ def test_the_clip_is_the_last_resort(before, after):
     ],
 )
 def test_the_bound_suits_the_dtype(dtype, before, after):
-    assert expressions(before, MECHANISM, Facts(dtype)) == [after]
+    assert expressions(before, MECHANISM, Facts(dtype))[0] == after
+
+
+def test_a_lower_bound_for_what_is_squared_later():
+    assert expressions("K.exp(x)", MECHANISM) == [
+        "K.exp(K.minimum(x, 80.0))",
+        "K.exp(K.minimum(x, 20.0))",
+    ]
+    assert expressions("K.exp(x)", MECHANISM, Facts("float16")) == ["K.exp(K.minimum(x, 10.0))"]
 
 
 @pytest.mark.parametrize("expression", ["x ** y", "x ** 0.5", "a * b", "K.matmul(a, b)"])
@@ -82,9 +90,10 @@ def attention(x):
 
 
 def test_softmax_through_a_variable():
-    stable, clip = texts(SOFTMAX, MECHANISM)
+    stable, clip, lower = texts(SOFTMAX, MECHANISM)
     assert stable == SOFTMAX.split("    e =")[0] + "    return K.softmax(x, axis=-1)\n"
     assert "e = K.exp(K.minimum(x, 80.0))  # scores\n" in clip
+    assert "e = K.exp(K.minimum(x, 20.0))  # scores\n" in lower
 
 
 def test_a_variable_with_other_readers_stays():

@@ -37,6 +37,8 @@ def _alike(site: Site, first: Operation, second: Operation, kind: str) -> bool:
     one, two = _critical(first), _critical(second)
     if one is None or two is None or is_guarded(site, two):
         return False
+    if kind == "clip" and first.style != "operator":
+        return ast.dump(_unscaled(one)) == ast.dump(_unscaled(two))
     is_count = first.name == "divide" and isinstance(one, ast.Name | ast.Attribute)
     if (kind == "clip" or is_count) and ast.dump(_unsigned(one)) != ast.dump(_unsigned(two)):
         return False  # x / n and y / m say nothing about each other
@@ -53,6 +55,17 @@ def _critical(operation: Operation) -> ast.expr | None:
 
 def _unsigned(node: ast.expr) -> ast.expr:
     return _unsigned(node.operand) if isinstance(node, ast.UnaryOp) else node
+
+
+def _unscaled(node: ast.expr) -> ast.expr:
+    """`x` for `-x`, `0.5 * x` and `x / 2`: where one is too large, the others soon are."""
+    node = _unsigned(node)
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult | ast.Div):
+        if isinstance(node.left, ast.Constant) and isinstance(node.op, ast.Mult):
+            return _unscaled(node.right)
+        if isinstance(node.right, ast.Constant):
+            return _unscaled(node.left)
+    return node
 
 
 def _form(node: ast.expr) -> str:

@@ -21,7 +21,8 @@ def rewrites(site: Site) -> Iterator[Rewrite]:
         return
     if operation.name in ("exp", "expm1"):
         # The lower bound is for what is squared, or multiplied by something large, later on.
-        for bound in dict.fromkeys((site.limits.exponent, _MODEST)):
+        bounds = (site.limits.exponent, _MODEST)
+        for bound in bounds if float(_MODEST) < float(bounds[0]) else bounds[:1]:
             emit = site.emitter()
             pieces = guards.at_most(site, emit, operation, operation.arguments["x"], bound)
             size = bound.removesuffix(".0")
