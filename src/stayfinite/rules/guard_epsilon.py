@@ -96,8 +96,10 @@ def _is_rounded(constant: float, written: float) -> bool:
 
 def _mirrored(evidence: Evidence, op: Op) -> bool:
     """Whether a clip to `[eps, 1 - eps]` has lost its upper end, and keeps its lower one."""
-    below = [evidence.trace.producer.get(v) for v in op.operands]
-    operands = [o for other in below if other and other.name == "maximum" for o in other.operands]
+    trace = evidence.trace
+    # A clip is one op, or a minimum and a maximum in either order.
+    beside = [trace.producer.get(v) for v in op.operands] + trace.consumers.get(op.results[0], [])
+    operands = [o for other in beside if other and other.name == "maximum" for o in other.operands]
     lower = [_constant(evidence, v) for v in (*op.operands, *operands)]
     return any(c is not None and 0 < c <= _SMALL for c in lower)
 
