@@ -29,11 +29,12 @@ lint: .venv-test-jax/ready  ## Check style and format
 types: .venv-test-jax/ready  ## Check types
 	.venv-test-jax/bin/mypy
 
-# What depends on the framework; the rest is the same on each, and runs on JAX. Two at a time, but
-# for what measures time or signals.
+# What depends on the framework; the rest is the same on each, and runs on JAX.
 ON_EACH = tests/backends tests/guard tests/incidents tests/models tests/losses tests/metrics tests/data
 # Whole trainings of a ResNet3D, on the backend that has no compiling to wait for.
 TRAININGS = tests/training tests/lab
+# What measures time, or sends signals.
+ALONE = tests/runner tests/test_import_cost.py
 TWO_AT_A_TIME = -n 2 --dist worksteal
 
 test-tensorflow: .venv-test-tensorflow/ready  ## Run on TensorFlow what depends on the framework
@@ -43,12 +44,12 @@ test-torch: .venv-test-torch/ready  ## Run on PyTorch what depends on the framew
 	KERAS_BACKEND=torch .venv-test-torch/bin/python -m pytest $(TWO_AT_A_TIME) $(ON_EACH) $(TRAININGS)
 
 test-jax: .venv-test-jax/ready  ## Run all tests on JAX
-	KERAS_BACKEND=jax .venv-test-jax/bin/python -m pytest $(TWO_AT_A_TIME) $(ON_EACH) tests/rules tests/repair
-	KERAS_BACKEND=jax .venv-test-jax/bin/python -m pytest $(addprefix --ignore=,$(ON_EACH) $(TRAININGS) tests/rules tests/repair)
+	KERAS_BACKEND=jax .venv-test-jax/bin/python -m pytest $(TWO_AT_A_TIME) $(addprefix --ignore=,$(ALONE) $(TRAININGS))
+	KERAS_BACKEND=jax .venv-test-jax/bin/python -m pytest $(ALONE)
 
 ENVIRONMENTS = $(foreach backend,jax tensorflow torch,.venv-test-$(backend)/ready)
 
-zoo: $(ENVIRONMENTS)  ## Ask the guard about every training of the zoo (an hour)
+zoo: $(ENVIRONMENTS)  ## Ask the guard about every training of the zoo (two hours)
 	.venv-test-jax/bin/python -m zoo score --warm --backend jax --backend tensorflow --backend torch \
 		--markdown docs/zoo-results.md
 
