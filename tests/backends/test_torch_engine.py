@@ -11,9 +11,9 @@ from keras import layers, ops
 from stayfinite.backends.eager.recording import Enough, Recording
 from stayfinite.backends.eager.step import EagerStep
 from stayfinite.backends.torch import random
-from stayfinite.backends.torch.state import LastGood, values_of
 from stayfinite.backends.torch.dispatch import Dispatch
 from stayfinite.backends.torch.engine import TorchEngine
+from stayfinite.backends.torch.state import LastGood, values_of
 from stayfinite.replay.change import ClipNorm, LearningRate, Unchanged, WiderDtype
 from tests.guard import nets
 

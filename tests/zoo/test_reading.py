@@ -39,5 +39,5 @@ def test_a_script_that_is_gone_is_named(tmp_path):
 
 def test_a_file_that_is_no_score_is_named(tmp_path):
     (tmp_path / "a.json").write_text("[{}]", encoding="utf-8")
-    with pytest.raises(CannotReadError, match="a.json"):
+    with pytest.raises(CannotReadError, match=r"a\.json"):
         read([tmp_path / "a.json"], Zoo((), ()), TOOLS)
