@@ -12,12 +12,12 @@ and your line. Two things help most: look at the operands' minimum and maximum, 
 import keras, numpy as np
 from keras import ops
 
-def hyperbolic(y_true, y_pred):
-    return ops.mean(ops.arctanh(y_pred))
+def marked(y_true, y_pred):
+    return ops.mean(ops.where(y_pred > 1, np.nan, y_pred))
 
 x = np.linspace(0, 2, 64, dtype="float32")[:, None]
 model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, kernel_initializer="ones")])
-model.compile(keras.optimizers.SGD(1e-9), loss=hyperbolic)
+model.compile(keras.optimizers.SGD(1e-9), loss=marked)
 model.fit(x, np.zeros(64), batch_size=8, shuffle=False, verbose=0)
 ```
 
@@ -27,12 +27,12 @@ model.fit(x, np.zeros(64), batch_size=8, shuffle=False, verbose=0)
 import keras, numpy as np
 from keras import ops
 
-def hyperbolic(y_true, y_pred):
-    return ops.mean(ops.arctanh(0.9 * ops.tanh(y_pred)))
+def marked(y_true, y_pred):
+    return ops.mean(ops.where(y_pred > 1, 0.0, y_pred))
 
 x = np.linspace(0, 2, 64, dtype="float32")[:, None]
 model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, kernel_initializer="ones")])
-model.compile(keras.optimizers.SGD(1e-9), loss=hyperbolic)
+model.compile(keras.optimizers.SGD(1e-9), loss=marked)
 model.fit(x, np.zeros(64), batch_size=8, shuffle=False, verbose=0)
 ```
 """
