@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -60,16 +62,9 @@ class GuardedTrainFunction(Polling):
     def _rerun(self, data: Any) -> bool:
         model = self._model()
         assert model is not None
-        whole = Journal()
-        whole.save_all([*lasting(model), *model.metrics_variables])
-        before = random.now()
-        try:
+        with _put_back(model):
             _, flag = _run(_new_sentinel(model, self._inner, 0), model, self._inner, [data])
             return int(flag) >= 0
-        finally:
-            random.restore(before)
-            whole.restore()
-            clear_gradients(model)
 
 
 def attach(model: Any, recorder: Recorder, on_bad: OnBad) -> GuardedTrainFunction:
@@ -101,11 +96,18 @@ def _run(sentinel: Sentinel, model: Any, inner: Any, data: Any) -> tuple[Any, An
 
 def _refuses(model: Any, inner: Any, data: Any) -> bool:
     """Whether the step raises because an operator refuses the non-finite number it is given."""
+    with _put_back(model):
+        return raises_on_bad_numbers(lambda: inner(data))
+
+
+@contextlib.contextmanager
+def _put_back(model: Any) -> Iterator[None]:
+    """The model's state, random numbers and gradients after the block are those before it."""
     whole = Journal()
     whole.save_all([*lasting(model), *model.metrics_variables])
     before = random.now()
     try:
-        return raises_on_bad_numbers(lambda: inner(data))
+        yield
     finally:
         random.restore(before)
         whole.restore()
