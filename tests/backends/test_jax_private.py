@@ -46,6 +46,15 @@ def test_train_function_and_state_of_the_trainer():
     assert "_jax_state_synced" in inspect.getsource(private.JAXTrainer.jax_state_sync)
 
 
+def test_trainer_adds_its_loss_to_the_metrics_by_a_method():
+    update = private.JAXTrainer._update_metrics_variables
+    assert list(inspect.signature(update).parameters)[:3] == [
+        "self",
+        "metrics_variables",
+        "unscaled_loss",
+    ]
+
+
 def test_optimizer_takes_gradients_by_apply():
     parameters = list(inspect.signature(keras_private.BaseOptimizer.apply).parameters)
     assert parameters == ["self", "grads", "trainable_variables"]

@@ -60,6 +60,22 @@ def test_state_is_that_of_the_last_good_step(build, data, tmp_path):
     assert error.incident.origin.samples == (2,)
 
 
+def test_loss_that_is_finite_though_the_mean_that_keras_shows_overflows(tmp_path):
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input((5,)), keras.layers.Dense(1)])
+    # The mean is a sum over the rows of the epoch, divided: eight times 1e38 is too much for it.
+    model.compile("sgd", lambda y, p: keras.ops.mean(p) + 1e38)
+    before = nets.state_of(model)
+    history = model.fit(
+        *nets.table(),
+        batch_size=nets.BATCH,
+        verbose=0,
+        callbacks=[stayfinite.Guard(keep=tmp_path)],
+    )
+    assert history.history["loss"] == [float("inf")]
+    assert not np.array_equal(before[0], nets.state_of(model)[0])
+
+
 @pytest.mark.parametrize(
     "options",
     [

@@ -20,7 +20,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from stayfinite.backends.jax import gradients, private
+from stayfinite.backends.jax import gradients, losses, private
 
 # One array, because each argument of a compiled step costs about a microsecond.
 Sentinel = Any
@@ -68,12 +68,14 @@ def guarded(train_step: Callable[..., Any]) -> Callable[..., Any]:
     def guarded_step(state: Any, data: Any) -> Any:
         old, sentinel = tuple(state[:4]), state[4]
         grads: list[Any] = []
-        with gradients.watched(lambda _, values, __: grads.extend(values)):
+        with (
+            gradients.watched(lambda _, values, __: grads.extend(values)),
+            losses.watched() as seen,
+        ):
             logs, new = train_step(old, data)
         *lasting, metrics = new
-        loss = logs.get("loss") if isinstance(logs, dict) else None
         good = sentinel[_FIRST_BAD] < 0
-        ok = good & all_finite((loss, grads, _changed(lasting, old[:3])))
+        ok = good & all_finite((seen.of(logs), grads, _changed(lasting, old[:3])))
         first_bad = jnp.where(good & ~ok, sentinel[_STEPS], sentinel[_FIRST_BAD])
         # Metrics are not frozen: a progress bar that showed the bad loss is not to be corrected.
         kept = (*_choose(ok, lasting, list(old[:3])), metrics)

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from stayfinite.backends import batches, keras_private
-from stayfinite.backends.jax import gradients
+from stayfinite.backends.jax import gradients, losses
 from stayfinite.backends.jax.batch_axis import axes_by_size, batch_axes
 from stayfinite.backends.jax.names import canonical
 from stayfinite.backends.jax.program import Program, flatten
@@ -64,10 +64,9 @@ def trace_step(model: Any, state: Any, data: Any) -> Traced:
             grads.extend(values)
             names.extend(getattr(v, "path", str(i)) for i, v in enumerate(variables))
 
-        with gradients.watched(seen):
+        with gradients.watched(seen), losses.watched() as shown:
             logs, new = model.train_step(state, data)
-        loss = logs.get("loss") if isinstance(logs, dict) else None
-        return loss, grads, tuple(new[:3]), (logs, new[3])
+        return shown.of(logs), grads, tuple(new[:3]), (logs, new[3])
 
     with scopes.active(), unrolled(model, _num_time_steps(data)):
         closed, shapes = jax.make_jaxpr(step, return_shape=True)(state, data)

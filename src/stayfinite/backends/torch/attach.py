@@ -14,7 +14,7 @@ from stayfinite.backends.polling import OnBad, Polling
 from stayfinite.backends.torch import private, random
 from stayfinite.backends.torch.journal import Journal
 from stayfinite.backends.torch.late import LateSentinel
-from stayfinite.backends.torch.raising import raises_on_bad_numbers
+from stayfinite.backends.torch.raising import is_from_operator, raises_on_bad_numbers
 from stayfinite.backends.torch.sentinel import Sentinel, clear_gradients, lasting
 from stayfinite.backends.torch.state import num_bytes_of, values_of
 from stayfinite.guard.recorder import Recorder
@@ -85,9 +85,14 @@ def _run(sentinel: Sentinel, model: Any, inner: Any, data: Any) -> tuple[Any, An
     try:
         logs = inner(data)
         return logs, sentinel.end(logs)
-    except Exception:
+    except Exception as error:
+        if private.is_compiled(inner) or not is_from_operator(error):
+            raise
+        # If it turns out to be no affair of ours, the model is left as plain Keras leaves it.
+        left = _kept(model)
         flag = sentinel.fail()
-        if private.is_compiled(inner) or not _refuses(model, inner, data):
+        if not _refuses(model, inner, data):
+            left.restore()
             raise
         return {}, flag
     finally:
@@ -103,8 +108,7 @@ def _refuses(model: Any, inner: Any, data: Any) -> bool:
 @contextlib.contextmanager
 def _put_back(model: Any) -> Iterator[None]:
     """The model's state, random numbers and gradients after the block are those before it."""
-    whole = Journal()
-    whole.save_all([*lasting(model), *model.metrics_variables])
+    whole = _kept(model)
     before = random.now()
     try:
         yield
@@ -112,6 +116,13 @@ def _put_back(model: Any) -> Iterator[None]:
         random.restore(before)
         whole.restore()
         clear_gradients(model)
+
+
+def _kept(model: Any) -> Journal:
+    """A journal of everything that the model holds now."""
+    whole = Journal()
+    whole.save_all([*lasting(model), *model.metrics_variables])
+    return whole
 
 
 def _new_sentinel(model: Any, inner: Any, first_step: int) -> Sentinel:

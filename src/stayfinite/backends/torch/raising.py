@@ -7,6 +7,7 @@ non-finite one all the same.
 
 from __future__ import annotations
 
+import dis
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +15,8 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from stayfinite.backends.torch import finite
+
+_RAISES = (dis.opmap["RAISE_VARARGS"], dis.opmap["RERAISE"])
 
 
 class Judge(TorchDispatchMode):
@@ -32,6 +35,16 @@ class Judge(TorchDispatchMode):
         except Exception:
             self.refused = refused(args, kwargs)
             raise
+
+
+def is_from_operator(error: Exception) -> bool:
+    """Whether `error` may come from an operator: it began in compiled code, not at a `raise`."""
+    innermost = error.__traceback__
+    if not isinstance(error, RuntimeError) or innermost is None:
+        return False
+    while innermost.tb_next is not None:
+        innermost = innermost.tb_next
+    return innermost.tb_frame.f_code.co_code[innermost.tb_lasti] not in _RAISES
 
 
 def refused(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
