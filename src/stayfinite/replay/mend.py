@@ -33,9 +33,12 @@ from stayfinite.repair import (
 from stayfinite.repair import Span as Place
 from stayfinite.replay.change import Batch, Source, Unchanged
 from stayfinite.replay.diagnosis import Diagnosis, diagnose
+from stayfinite.replay.several_steps import goes_on
 from stayfinite.replay.step import Outcome, Step
+from stayfinite.trace.derivative import STRUCTURAL
 from stayfinite.trace.evidence import as_float
-from stayfinite.trace.trace import Op, Span
+from stayfinite.trace.trace import Op, Span, Trace
+from stayfinite.trace.upstream import unwrapped
 
 NAME = "with the fix"
 _MAX_EDITS = 3
@@ -43,10 +46,14 @@ _MAX_CANDIDATES = 6
 _SECONDS = 25.0
 _HEALTHY_SECONDS = 4.0
 _HEALTHY_BYTES = 2**28
+_LEARNING_SECONDS = 2.0
+# How many times its loss the batch may have some steps later; training itself goes up and down.
+_GROWTH = 10.0
 # Two correct ways to write one thing differ by a few roundings, more after a sum over a batch.
 _TOLERANCE = 1e-3
 # A few roundings of float16, where a part of the step is in it.
 _HALF_TOLERANCE = 5e-2
+_KEEPS_COUNTS = STRUCTURAL | {"sqrt", "square", "power"}
 
 
 @dataclass(frozen=True)
@@ -159,6 +166,9 @@ class _Search:
                     same = all(
                         _alike(before, step.run(batch), tolerance) for batch, before in healthy
                     )
+                    learns = same and goes_on(
+                        step, outcome, self._healthy, growth=_GROWTH, seconds=_LEARNING_SECONDS
+                    )
         except RepairError as error:
             self._remember(patch, text, f"the fix could not be tried: {error}")
             return None
@@ -173,6 +183,9 @@ class _Search:
         trial = Trial(NAME, "finite", outcome.in_words())
         if not same:
             self._remember(patch, text, "the fix changes what healthy steps compute", trial)
+            return None
+        if not learns:
+            self._remember(patch, text, "the steps after it are non-finite or learn nothing", trial)
             return None
         fix = Fix(True, "source", text, patch.diff(self._path))
         return Mended(fix, trial, len(healthy))
@@ -242,7 +255,14 @@ def _facts(diagnosis: Diagnosis) -> Facts:
     dtype = evidence.trace.values[value].dtype
     if not finite.size:
         return Facts(dtype)
-    return Facts(dtype, float(finite.min()), float(finite.max()))
+    counts = _is_a_count(evidence.trace, value)
+    return Facts(dtype, float(finite.min()), float(finite.max()), counts)
+
+
+def _is_a_count(trace: Trace, value: int) -> bool:
+    """Whether `value` is an integer, or a root or power of one."""
+    source = unwrapped(trace, value, _KEEPS_COUNTS)
+    return trace.values[source].dtype.startswith(("int", "uint"))
 
 
 def _alike(one: Outcome, other: Outcome, tolerance: float) -> bool:

@@ -68,3 +68,30 @@ def course(step: Step, batches: Sequence[Batch], num_steps: int, seconds: float)
 def is_good(outcome: Outcome) -> bool:
     """Whether a step was finite in all that the guard looks at."""
     return outcome.finite and not outcome.bad_gradients
+
+
+def goes_on(
+    step: Step,
+    outcome: Outcome,
+    healthy: Sequence[Batch],
+    *,
+    growth: float,
+    seconds: float,
+    num_steps: int = 4,
+) -> bool:
+    """Whether a training goes on from `step`: further steps are finite and still learn.
+
+    Args:
+        step: The step as it is to be made from now on.
+        outcome: What it gives.
+        healthy: Batches for the steps between: the batch of `step` is the first and the last.
+        growth: How many times its loss that batch may have in the end.
+        seconds: No further step is begun after so many.
+        num_steps: Steps to make.
+    """
+    own = Batch(step.data)
+    batches = [own, *healthy[: num_steps - 2], own]
+    further = course(step, batches, len(batches), seconds)
+    if not further.finite:
+        return False
+    return abs(further.losses[-1]) <= growth * max(abs(outcome.loss), 1e-3)

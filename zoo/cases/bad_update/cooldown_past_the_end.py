@@ -5,7 +5,7 @@ of a negative number: the rate is NaN and the loss of that step is still fine.
 """
 # /// zoo
 # cause = "bad-update"
-# step = 41
+# step = {jax = 40, tensorflow = 41, torch = 41}
 # fix = "source"
 # stands_for = ["K08"]
 # ///

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import dataclasses
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -51,6 +52,7 @@ class Executor:
         self.structure = [segments.structure(program, segment) for segment in self.segments]
         self._options = _DRAFT if draft else {}
         self._compiled: list[Any] = []
+        self._inner: dict[int, Any] = {}
 
     def run(
         self,
@@ -103,11 +105,30 @@ class Executor:
         """Evaluate one segment op by op: `visit(equation number, operands, results)` for each."""
         segment = self.segments[index]
         env = dict(zip(segment.operands, operands, strict=True))
+        inner = self._inner.get(index)
+        if inner is not None:
+            made = [result for equation in segment.equations for result in equation.results]
+            env.update(zip(made, inner(*operands), strict=True))
         for number, equation in enumerate(segment.equations, segment.first):
             values = [env[v] if v in env else self.program.constants[v] for v in equation.operands]
-            results = private.bind(equation.primitive, equation.params, values)
-            visit(number, values, results)
-            env.update(zip(equation.results, results, strict=True))
+            if inner is None:
+                results = private.bind(equation.primitive, equation.params, values)
+                env.update(zip(equation.results, results, strict=True))
+            visit(number, values, [env[result] for result in equation.results])
+
+    def round_as_compiled(self, index: int) -> None:
+        """From now on `step_through` of this segment gives the values of compiled code.
+
+        XLA makes one rounding of `1 - x * y` where op by op there are two, so a radicand that is 0
+        here may be -1e-8 there.
+        """
+        segment = self.segments[index]
+        made = tuple(result for equation in segment.equations for result in equation.results)
+        whole = dataclasses.replace(segment, results=made)
+        avals = [_shape_of(self.program.avals[value]) for value in segment.operands]
+        self._inner[index] = (
+            jax.jit(segments.function_of(self.program, whole)).lower(*avals).compile()
+        )
 
     def _step_through(self, index: int, operands: list[Any], wanted: set[int]) -> dict[int, Any]:
         found: dict[int, Any] = {}

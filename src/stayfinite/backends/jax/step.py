@@ -119,8 +119,13 @@ class JaxStep:
         found: list[Op] = []
         for segment in coarse:
             index = segments.index(segment)
-            if index in survey.suspects:
-                found.extend(self._roots_inside(index, is_bad))
+            if index not in survey.suspects:
+                continue
+            inside = self._roots_inside(index, is_bad)
+            if not inside:
+                self._executor.round_as_compiled(index)
+                inside = self._roots_inside(index, is_bad)
+            found.extend(inside)
         leaves = [self.traced.leaves[number] for number in numbers if number in bad_leaves]
         return Roots([leaf for leaf in leaves if leaf.value in harmful], found)
 

@@ -9,6 +9,8 @@ from stayfinite.repair.emit import Emitter
 from stayfinite.repair.operation import Operation, recognise
 from stayfinite.repair.rewrites.site import Site
 
+_ONE = "1.0"
+
 
 def at_least(
     site: Site, emit: Emitter, operation: Operation, operand: ast.expr, bound: str
@@ -16,8 +18,10 @@ def at_least(
     """`operand` with every element at least `bound`.
 
     A smaller epsilon that the user added, or a smaller bound that he set, gives way to ours: it
-    was the guard that did not hold.
+    was the guard that did not hold. A number of things has no values between 0 and 1.
     """
+    if site.facts.counts:
+        bound = _ONE
     if (literal := _small_lower_bound(site, operand, bound)) is not None:
         return [Replacement(*site.source.range_of(literal), bound)]
     inner = _without_small_constant(site, operand, bound)

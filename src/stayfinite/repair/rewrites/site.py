@@ -24,11 +24,13 @@ _MARK = "\0"
 @dataclass(frozen=True)
 class Facts:
     """What the trace knows: the dtype of the failing op, and the range of the finite elements of
-    the operand whose value is critical (the radicand, the divisor, the argument of `log`)."""
+    the operand whose value is critical (the radicand, the divisor, the argument of `log`).
+    `counts` says that the operand was made of an integer alone, such as the number of a step."""
 
     dtype: str = "float32"
     minimum: float | None = None
     maximum: float | None = None
+    counts: bool = False
 
 
 @dataclass(frozen=True)

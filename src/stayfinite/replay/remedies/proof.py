@@ -10,12 +10,11 @@ from stayfinite.guard.snapshots import Snapshot
 from stayfinite.incident import Fix, FixKind, Trial
 from stayfinite.replay.change import Batch, Change, Unchanged
 from stayfinite.replay.diagnosis import Diagnosis
-from stayfinite.replay.several_steps import course, is_good
+from stayfinite.replay.several_steps import goes_on, is_good
 from stayfinite.replay.step import Outcome, Step
 from stayfinite.rules.finding import Finding
 
 # A remedy is followed for a few steps; a report is not to be waited for.
-_STEPS = 4
 _SECONDS = 4.0
 # The batches differ, so the loss goes up and down. Beyond this it has become worse.
 _WORSE = 2.0
@@ -69,20 +68,12 @@ def tried(past: Past, name: str, *different: Change) -> tuple[Trial, bool]:
         outcome = step.run(Unchanged())
         if not is_good(outcome):
             return Trial(name, "non-finite", outcome.in_words()), False
-        return Trial(name, "finite", outcome.in_words()), _goes_on(step, outcome, past)
+        on = goes_on(step, outcome, past.healthy, growth=_WORSE, seconds=_SECONDS)
+        return Trial(name, "finite", outcome.in_words()), on
     except Exception as error:
         # A trial is a courtesy: whatever the user's step raises under it must not hide the report.
         detail = f"could not be tried: {type(error).__name__}: {error}"
         return Trial(name, "non-finite", detail), False
-
-
-def _goes_on(step: Step, outcome: Outcome, past: Past) -> bool:
-    own = Batch(step.data)
-    batches = [own, *past.healthy[: _STEPS - 2], own]
-    further = course(step, batches, len(batches), _SECONDS)
-    if not further.finite:
-        return False
-    return abs(further.losses[-1]) <= _WORSE * max(abs(outcome.loss), 1e-3)
 
 
 def fix(kind: FixKind, text: str) -> Fix:
