@@ -258,3 +258,36 @@ def test_a_buffer_that_is_filled_again_is_kept_as_it_was(tmp_path):
     incident = caught.value.incident
     assert (incident.cause.name, incident.where.step) == ("bad-input", 3)
     assert incident.origin.samples == (2,)
+
+
+def test_loss_scale_that_collapses_is_told_and_one_that_is_found_is_not(tmp_path):
+    """From 32 it takes five halvings to come to 1; four are a search."""
+
+    def model_in_half():
+        keras.utils.set_random_seed(0)
+        model = keras.Sequential([keras.Input((5,)), keras.layers.Dense(1, dtype="mixed_float16")])
+        inner = keras.optimizers.SGD(0.01)
+        optimizer = keras.optimizers.LossScaleOptimizer(inner, initial_scale=2.0**5)
+        # The length of a vector has no derivative at 0.
+        model.compile(
+            optimizer,
+            lambda y, p: keras.ops.mean(y) + keras.ops.sqrt(keras.ops.mean(keras.ops.square(p))),
+        )
+        return model
+
+    x, y = nets.table()
+    options = {"batch_size": nets.BATCH, "shuffle": False, "verbose": 0}
+    x[: 4 * nets.BATCH] = 0.0
+    model = model_in_half()
+    model.fit(x, y, callbacks=[stayfinite.Guard(keep=tmp_path)], **options)
+    assert float(model.optimizer.dynamic_scale) == 2.0
+
+    x[:] = 0.0
+    model = model_in_half()
+    with pytest.raises(stayfinite.NonFiniteError) as caught:
+        model.fit(x, y, callbacks=[stayfinite.Guard(keep=tmp_path)], **options)
+    incident = caught.value.incident
+    assert (incident.where.step, incident.where.phase) == (5, "backward")
+    assert incident.cause.name == "singular-gradient"
+    assert any("the loss scale has fallen to 1" in line for line in incident.because)
+    assert float(model.optimizer.dynamic_scale) == 1.0

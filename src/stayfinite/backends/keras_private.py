@@ -20,8 +20,10 @@ __all__ = [
     "BaseOptimizer",
     "LossScaleOptimizer",
     "flatten_layers",
+    "has_collapsed",
     "has_own_step",
     "layer_at",
+    "loss_scales",
     "optimizers_of",
     "roles",
     "scaled_learning_rate",
@@ -69,6 +71,29 @@ def optimizers_of(model: Any) -> list[Any]:
             found.append(candidate)
     inner = [o.inner_optimizer for o in found if isinstance(o, LossScaleOptimizer)]
     return [o for o in found if not any(o is i for i in inner)]
+
+
+def loss_scales(model: Any) -> list[int]:
+    """Where in the optimizer variables of a state the scales of `LossScaleOptimizer` are."""
+    found: list[int] = []
+    first = 0
+    for optimizer in optimizers_of(model):
+        variables = optimizer.variables
+        if isinstance(optimizer, LossScaleOptimizer) and optimizer.built:
+            scale = optimizer.dynamic_scale
+            found += [first + n for n, v in enumerate(variables) if v is scale]
+        first += len(variables)
+    return found
+
+
+def has_collapsed(before: Any, after: Any) -> Any:
+    """Whether a step halved a loss scale that had nothing left to give, as the backend's boolean.
+
+    Gradients that overflow are the normal way of finding the scale. If they are not finite although
+    the loss was not magnified at all, it is not the scale that made them so, and every further
+    step is skipped, too.
+    """
+    return (after < 1.0) & (after < before)
 
 
 def state_variables(model: Any) -> list[list[Any]]:

@@ -74,7 +74,7 @@ def _explained(failure: Failure, step: Step, blank: Incident) -> Incident:
     finding = found.finding
     tried += found.trials
     left_out = [*left_out, *found.notes]
-    shown = list(found.because)
+    shown = [*found.because, *_collapse(step, outcome)]
     path = file_of(evidence)
     mended = mend(step, diagnosis, batches, path)
     fix, certainty = _fix(finding, evidence.primal or evidence.op, mended, rows_trial)
@@ -121,6 +121,13 @@ def _because(step: Step, evidence: Evidence, finding: Finding) -> list[str]:
         found = facts(step.trace, critical.value, critical.rows, step.fetch)
         lines += because.sentences(found, critical.rows, step.trace.num_rows)
     return lines
+
+
+def _collapse(step: Step, outcome: Outcome) -> list[str]:
+    scales = [getattr(optimizer, "dynamic_scale", None) for optimizer in step.optimizers()]
+    if not any(scale is not None and scale.path in outcome.bad_state for scale in scales):
+        return []
+    return ["the loss scale has fallen to 1: nothing is left of it to lower by skipping this step"]
 
 
 def _notes(mended: Mended | None) -> list[str]:

@@ -13,6 +13,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from stayfinite.backends import keras_private
 from stayfinite.backends.jax import sentinel
 from stayfinite.backends.polling import OnBad, Polling
 from stayfinite.errors import CannotGuardError
@@ -82,7 +83,9 @@ def attach(model: Any, recorder: Recorder, on_bad: OnBad) -> GuardedTrainFunctio
     if _is_distributed():
         raise CannotGuardError("stayfinite cannot guard a model under keras.distribution yet")
     overridden = model.__dict__.get("train_step")
-    model.__dict__["train_step"] = sentinel.guarded(model.train_step)
+    model.__dict__["train_step"] = sentinel.guarded(
+        model.train_step, functools.partial(keras_private.loss_scales, model)
+    )
     try:
         type(model).make_train_function(model, force=True)
     finally:

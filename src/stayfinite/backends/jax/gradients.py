@@ -15,36 +15,43 @@ from stayfinite.backends.jax import private
 
 
 @contextlib.contextmanager
-def watched(seen: Callable[[Any, list[Any], list[Any]], None]) -> Iterator[None]:
+def watched(
+    seen: Callable[[Any, list[Any], list[Any]], None], *, scaled_too: bool = False
+) -> Iterator[None]:
     """Call `seen(optimizer, gradients, variables)` for each outermost update inside the block.
 
-    The gradients under a `LossScaleOptimizer` are not shown: non-finite ones are its normal way
-    of finding the scale, and it skips the update by itself.
+    The gradients under a `LossScaleOptimizer` are not shown unless asked for: non-finite ones are
+    its normal way of finding the scale, and it skips the update by itself.
     """
     level = private.trace_level()
     depth = 0
     plain = keras_private.BaseOptimizer.apply
     scaled = keras_private.LossScaleOptimizer.stateless_apply
 
+    def show(optimizer: Any, grads: Any, variables: Any) -> None:
+        owned = variables
+        if owned is None:
+            owned = getattr(optimizer, "_trainable_variables", [])
+        pairs = [(g, v) for g, v in zip(grads, owned, strict=False) if g is not None]
+        seen(optimizer, [g for g, _ in pairs], [v for _, v in pairs])
+
     def apply(self: Any, grads: Any, trainable_variables: Any = None) -> Any:
         nonlocal depth
         if depth == 0 and private.same_trace_level(level):
-            owned = trainable_variables
-            if owned is None:
-                owned = getattr(self, "_trainable_variables", [])
-            pairs = [(g, v) for g, v in zip(grads, owned, strict=False) if g is not None]
-            seen(self, [g for g, _ in pairs], [v for _, v in pairs])
+            show(self, grads, trainable_variables)
         depth += 1
         try:
             return plain(self, grads, trainable_variables)
         finally:
             depth -= 1
 
-    def stateless_apply(self: Any, *args: Any, **kwargs: Any) -> Any:
+    def stateless_apply(self: Any, own: Any, grads: Any, trainable_variables: Any) -> Any:
         nonlocal depth
+        if scaled_too and depth == 0 and private.same_trace_level(level):
+            show(self, grads, None)
         depth += 1
         try:
-            return scaled(self, *args, **kwargs)
+            return scaled(self, own, grads, trainable_variables)
         finally:
             depth -= 1
 

@@ -20,6 +20,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from stayfinite.backends import keras_private
 from stayfinite.backends.jax import gradients, losses, private
 
 # One array, because each argument of a compiled step costs about a microsecond.
@@ -58,8 +59,12 @@ def _all_finite(arrays: list[Any]) -> Any:
     return jnp.max(largest) < jax.lax.bitcast_convert_type(jnp.asarray(jnp.inf, dtype), bits)
 
 
-def guarded(train_step: Callable[..., Any]) -> Callable[..., Any]:
+def guarded(
+    train_step: Callable[..., Any], loss_scales: Callable[[], list[int]] = list
+) -> Callable[..., Any]:
     """`train_step` with the sentinel as a fifth entry of its state.
+
+    `loss_scales` is asked for `keras_private.loss_scales` when the step is compiled.
 
     Returns `((logs, report), state)`; `report` is the step number of the first bad step or -1,
     as an array of its own, because the sentinel in the state is donated to the next step.
@@ -76,6 +81,8 @@ def guarded(train_step: Callable[..., Any]) -> Callable[..., Any]:
         *lasting, metrics = new
         good = sentinel[_FIRST_BAD] < 0
         ok = good & all_finite((seen.of(logs), grads, _changed(lasting, old[:3])))
+        for position in loss_scales():
+            ok &= ~keras_private.has_collapsed(old[2][position], new[2][position])
         first_bad = jnp.where(good & ~ok, sentinel[_STEPS], sentinel[_FIRST_BAD])
         # Metrics are not frozen: a progress bar that showed the bad loss is not to be corrected.
         kept = (*_choose(ok, lasting, list(old[:3])), metrics)

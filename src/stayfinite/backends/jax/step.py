@@ -310,9 +310,13 @@ class JaxStep:
         loss = float("nan") if traced.loss is None else float(run.values[traced.loss])
         if traced.loss is None:
             loss = 0.0
-        bad = tuple(n for n, v in traced.new_state.items() if not is_finite(run.values[v]))
+        bad = [n for n, v in traced.new_state.items() if not is_finite(run.values[v])]
+        for position in keras_private.loss_scales(self.model):
+            before, after = self.state[2][position], run.values[traced.after[2][position]]
+            if keras_private.has_collapsed(np.asarray(before), np.asarray(after)):
+                bad.append(self.model.optimizer.variables[position].path)
         gradients = {n: np.asarray(run.values[v]) for n, v in traced.gradients.items()}
-        return Outcome(loss=loss, gradients=gradients, bad_state=bad)
+        return Outcome(loss=loss, gradients=gradients, bad_state=tuple(bad))
 
 
 def _arrays_of(groups: Any) -> tuple[list[Any], ...]:

@@ -56,6 +56,8 @@ def trace_step(model: Any, state: Any, data: Any) -> Traced:
     """Trace `model.train_step` on a state and a batch, as shapes only: nothing is run."""
     scopes = Scopes()
     names: list[str] = []
+    # Whether the scale is so small that a skipped step is a bad one.
+    skipped = any(float(state[2][n]) <= 1.0 for n in keras_private.loss_scales(model))
 
     def step(state: Any, data: Any) -> Any:
         grads: list[Any] = []
@@ -64,7 +66,7 @@ def trace_step(model: Any, state: Any, data: Any) -> Traced:
             grads.extend(values)
             names.extend(getattr(v, "path", str(i)) for i, v in enumerate(variables))
 
-        with gradients.watched(seen), losses.watched() as shown:
+        with gradients.watched(seen, scaled_too=skipped), losses.watched() as shown:
             logs, new = model.train_step(state, data)
         return shown.of(logs), grads, tuple(new[:3]), (logs, new[3])
 

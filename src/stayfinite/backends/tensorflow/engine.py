@@ -11,7 +11,15 @@ import numpy as np
 import tensorflow as tf
 
 from stayfinite.backends import batches, keras_calls, keras_private
-from stayfinite.backends.eager.engine import Marks, Named, Result, State, Update, named_values
+from stayfinite.backends.eager.engine import (
+    Marks,
+    Named,
+    Result,
+    State,
+    Update,
+    collapsed_scales,
+    named_values,
+)
 from stayfinite.backends.eager.recording import Recording
 from stayfinite.backends.tensorflow import private
 from stayfinite.backends.tensorflow.record import Record
@@ -158,11 +166,12 @@ class TensorFlowEngine:
         self, state: State, value: Callable[[Any], Any] = lambda variable: variable.read_value()
     ) -> tuple[str, ...]:
         pairs = zip(self.named_state(state), self._variables(state), strict=True)
-        return tuple(
+        bad = [
             named.name
             for named, (variable, _) in pairs
             if named.role != "metric" and not self.is_finite(value(variable))
-        )
+        ]
+        return (*bad, *collapsed_scales(self.model, state, state_of(self.model)))
 
 
 class _Notes:
@@ -191,14 +200,19 @@ class _Notes:
     def applying(
         self, optimizer: Any, grads: list[Any], variables: list[Any], apply: Callable[[], None]
     ) -> None:
-        """See `Watcher`."""
+        """See `Watcher`. Gradients are a loss scale's own affair while it can be lowered."""
+        scale = getattr(optimizer, "dynamic_scale", None)
+        if scale is None or float(scale) <= 1.0:
+            self._note(optimizer, grads, variables)
+        apply()
+
+    def _note(self, optimizer: Any, grads: list[Any], variables: list[Any]) -> None:
         self.updates.append(Update(optimizer, [self._value(g) for g in grads], variables))
         if self._record is not None:
             for gradient, variable in zip(grads, variables, strict=True):
                 path = getattr(variable, "path", "gradient")
                 name = batches.fresh(path, self.gradient_numbers)
                 self.gradient_numbers[name] = self._record.number(gradient)
-        apply()
 
     def assigning(self, variable: Any) -> None:
         """Not of interest here."""

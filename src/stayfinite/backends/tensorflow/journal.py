@@ -12,6 +12,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from stayfinite.backends import keras_private
 from stayfinite.backends.tensorflow import bounds, private
 
 
@@ -39,6 +40,12 @@ class Journal:
             for variable in map(private.raw, variables):
                 if id(variable) not in self.old:
                     self.old[id(variable)] = (variable, variable.read_value())
+
+    def collapsed(self, optimizers: list[Any]) -> list[Any]:
+        """For each optimizer with a loss scale: `keras_private.has_collapsed`."""
+        scaling = [o for o in optimizers if isinstance(o, keras_private.LossScaleOptimizer)]
+        scales = [self.old[id(private.raw(o.dynamic_scale))] for o in scaling]
+        return [keras_private.has_collapsed(before, v.read_value()) for v, before in scales]
 
     def new(self, apart_from: list[Any]) -> list[Any]:
         """The present values, without those of some variables."""

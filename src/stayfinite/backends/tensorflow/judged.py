@@ -79,6 +79,8 @@ class JudgedStep:
             copy.save([*variables, *optimizer.variables])
             apply()
             good = all_finite(copy.new([]))
+            for collapsed in copy.collapsed([optimizer]):
+                good &= ~collapsed
             self._sentinel.bounded.assign(bounds.is_bounded(optimizer, variables))
 
             def undo() -> None:

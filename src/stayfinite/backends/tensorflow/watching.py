@@ -39,9 +39,8 @@ class Watcher(Protocol):
 def watched(watcher: Watcher) -> Iterator[None]:
     """Tell `watcher` of what happens inside the block.
 
-    Of an optimizer inside another one only the outer is told: the gradients under a
-    `LossScaleOptimizer` are not shown, since non-finite ones are its normal way of finding the
-    scale.
+    Of an optimizer inside another one only the outer is told: non-finite gradients under a
+    `LossScaleOptimizer` are its normal way of finding the scale.
     """
     hooks = _Hooks(watcher)
     base, scaled = keras_private.BaseOptimizer, keras_private.LossScaleOptimizer

@@ -42,6 +42,7 @@ class WholeStep:
         self._model = model
         self._alive = sentinel.count >= 0
         self._judged: list[Any] = []
+        self._applied: list[Any] = []
         self._journal = Journal()
         self._everything = everything
         state = state_variables(model)
@@ -63,8 +64,10 @@ class WholeStep:
     ) -> None:
         """See `Watcher`."""
         self._journal.save([*variables, *optimizer.variables])
-        if self._journal.here() and _hides(optimizer):
-            self._judged.extend(grads)
+        if self._journal.here():
+            self._applied.append(optimizer)
+            if _hides(optimizer):
+                self._judged.extend(grads)
         apply()
 
     def finish(self) -> Any:
@@ -74,6 +77,8 @@ class WholeStep:
         # A progress bar that showed the bad loss is not to be corrected.
         metrics = list(self._model.metrics_variables)
         good = self._alive & _is_finite([*self._judged, *self._journal.new(metrics)])
+        for collapsed in self._journal.collapsed(self._applied):
+            good &= ~collapsed
         private.rarely(good, lambda: None, lambda: self._journal.restore(metrics))
         return good
 

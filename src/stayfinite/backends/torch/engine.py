@@ -12,7 +12,15 @@ import numpy as np
 import torch
 
 from stayfinite.backends import batches, keras_calls, keras_private
-from stayfinite.backends.eager.engine import Marks, Named, Result, State, Update, named_values
+from stayfinite.backends.eager.engine import (
+    Marks,
+    Named,
+    Result,
+    State,
+    Update,
+    collapsed_scales,
+    named_values,
+)
 from stayfinite.backends.eager.recording import Recording
 from stayfinite.backends.torch import finite, hooks, private, random
 from stayfinite.backends.torch.dispatch import Dispatch
@@ -57,10 +65,9 @@ class TorchEngine:
                 dispatch = stack.enter_context(self._recorded(recording, state, data))
                 watcher.number = dispatch.ledger.number
             logs = self._logs(watcher, data, dispatch)
-            names = [named.name for named in self.named_state(state)]
             # Recorded or not, what is looked at from here on is not the step's.
             stack.close()
-            result = self._result(watcher, logs, names)
+            result = self._result(watcher, logs, state)
             return (
                 dataclasses.replace(result, after=values_of(self.model)) if keep_after else result
             )
@@ -93,7 +100,7 @@ class TorchEngine:
             for update in updates:
                 with keras_private.scaled_learning_rate(update.optimizer, factor):
                     update.optimizer.apply(update.gradients, update.variables)
-            return self._bad_state([named.name for named in self.named_state(state)])
+            return self._bad_state(state)
 
     def run_wide(self, state: State, data: Any) -> Result:
         """See `Engine.run_wide`."""
@@ -113,7 +120,7 @@ class TorchEngine:
             stack.enter_context(Wide())
             stack.enter_context(_observed(watcher))
             self.model.train_step(batches.map_leaves(_widened, data))
-            bad = self._bad_state([named.name for named in self.named_state(state)])
+            bad = self._bad_state(state)
         return Result(watcher.loss, watcher.updates, bad)
 
     def is_finite(self, tensor: Any) -> bool:
@@ -164,9 +171,10 @@ class TorchEngine:
         with keras_calls.entered(recording.inside), dispatch:
             yield dispatch
 
-    def _result(self, watcher: _Watcher, logs: Any, names: list[str]) -> Result:
+    def _result(self, watcher: _Watcher, logs: Any, state: State) -> Result:
         marks = None
         if watcher.number is not None:
+            names = [named.name for named in self.named_state(state)]
             number = watcher.number
             variables = [v for group in self.variables()[:3] for v in group]
             tensors = [private.tensor_of(v) for v in variables]
@@ -179,15 +187,17 @@ class TorchEngine:
                 number(leaf) for leaf in batches.leaves(logs) if isinstance(leaf, torch.Tensor)
             ]
             marks = Marks(watcher.loss_number, watcher.gradient_numbers, new_state, tuple(observed))
-        return Result(watcher.loss, watcher.updates, self._bad_state(names), marks)
+        return Result(watcher.loss, watcher.updates, self._bad_state(state), marks)
 
-    def _bad_state(self, names: list[str]) -> tuple[str, ...]:
-        variables = [v for group in self.variables()[:3] for v in group]
-        return tuple(
-            name
-            for name, variable in zip(names, variables, strict=False)
-            if not self.is_finite(private.tensor_of(variable))
-        )
+    def _bad_state(self, state: State) -> tuple[str, ...]:
+        tensors = [[private.tensor_of(v) for v in group] for group in self.variables()]
+        flat = [tensor for group in tensors for tensor in group]
+        bad = [
+            named.name
+            for named, tensor in zip(self.named_state(state), flat, strict=True)
+            if named.role != "metric" and not self.is_finite(tensor)
+        ]
+        return (*bad, *collapsed_scales(self.model, state, tensors))
 
 
 class _Watcher:
@@ -229,18 +239,23 @@ class _Watcher:
     def update(self, optimizer: Any, gradients: Any, variables: Any, run: Any) -> Any:
         """Notes the gradients of the outermost optimizer."""
         if self._depth == 0:
-            owned = private.variables_of(optimizer) if variables is None else list(variables)
-            pairs = [(g, v) for g, v in zip(gradients, owned, strict=False) if g is not None]
-            self.updates.append(Update(optimizer, [g for g, _ in pairs], [v for _, v in pairs]))
-            if self.number is not None:
-                for gradient, variable in pairs:
-                    name = batches.fresh(variable.path, self.gradient_numbers)
-                    self.gradient_numbers[name] = self.number(gradient)
+            self._note(optimizer, gradients, variables)
         return self._inside(run)
 
-    def scaled_update(self, optimizer: Any, variables: Any, run: Any) -> Any:
-        """The gradients under loss scaling are its own affair."""
+    def scaled_update(self, optimizer: Any, gradients: Any, variables: Any, run: Any) -> Any:
+        """The gradients under loss scaling are its own affair while there is a scale to lower."""
+        if self._depth == 0 and optimizer.built and float(optimizer.dynamic_scale) <= 1.0:
+            self._note(optimizer, gradients, variables)
         return self._inside(run)
+
+    def _note(self, optimizer: Any, gradients: Any, variables: Any) -> None:
+        owned = private.variables_of(optimizer) if variables is None else list(variables)
+        pairs = [(g, v) for g, v in zip(gradients, owned, strict=False) if g is not None]
+        self.updates.append(Update(optimizer, [g for g, _ in pairs], [v for _, v in pairs]))
+        if self.number is not None:
+            for gradient, variable in pairs:
+                name = batches.fresh(variable.path, self.gradient_numbers)
+                self.gradient_numbers[name] = self.number(gradient)
 
     def _inside(self, run: Callable[[], Any]) -> Any:
         if self._depth == 0:

@@ -36,7 +36,9 @@ class Observer(Protocol):
         """An optimizer is about to be applied; `run()` applies it."""
         ...
 
-    def scaled_update(self, optimizer: Any, variables: Any, run: Callable[[], Any]) -> Any:
+    def scaled_update(
+        self, optimizer: Any, gradients: Any, variables: Any, run: Callable[[], Any]
+    ) -> Any:
         """A `LossScaleOptimizer` is about to look at its gradients; `run()` lets it."""
         ...
 
@@ -129,7 +131,7 @@ def _scaled_apply(plain: Any) -> Any:
         if observer is None:
             return plain(self, grads, trainable_variables)
         return observer.scaled_update(
-            self, trainable_variables, lambda: plain(self, grads, trainable_variables)
+            self, grads, trainable_variables, lambda: plain(self, grads, trainable_variables)
         )
 
     return apply

@@ -29,6 +29,10 @@ class Journal:
         for variable in variables:
             self.save(private.tensor_of(variable))
 
+    def old(self, tensor: Any) -> Any:
+        """The value that `tensor` had; None where it has not been saved."""
+        return self._old[id(tensor)][1] if id(tensor) in self._old else None
+
     def written(self) -> list[Any]:
         """The tensors, in the order in which they came."""
         return [tensor for tensor, _ in self._old.values()]

@@ -34,6 +34,9 @@ class LateSentinel(Sentinel):
         if verdict is not None:
             self._verdicts.append(verdict)
 
+    def _judge_collapse(self, collapsed: Any) -> None:
+        self._verdicts.append(~collapsed)
+
     def _spared(self) -> bool:
         return False
 

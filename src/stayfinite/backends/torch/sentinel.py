@@ -54,6 +54,7 @@ class Sentinel:
         self._depth = 0
         self._under_scale = False
         self._late = False
+        self._scales: list[Any] = []
         self._scaled: tuple[Any, Any] = (None, None)
 
     def begin(self, model: Any) -> None:
@@ -67,6 +68,7 @@ class Sentinel:
         if self._compiled:
             # Nothing can be seen from inside without changing what is compiled.
             self._journal.save_all(lasting(model))
+            self._scales = [private.tensor_of(o.dynamic_scale) for o in _scaling(model)]
         else:
             hooks.observe(self)
 
@@ -92,11 +94,13 @@ class Sentinel:
         model = self._model
         if not self._judged_loss:
             self._judge(_loss_of(logs))
-        if self._compiled and not _is_scaled(model):
+        if self._compiled and not self._scales:
             self._judge(gradients_of(model))
         self._judge(self._journal.written())
         if self._first:
             self._judge(private.tensor_of(v) for v in lasting(model))
+        if self._scales:
+            self._judge_scales()
         flag = self._settle(model)
         follows = self._late or self._num_updates > 1
         self._careful = follows or (self._careful and not self._first)
@@ -133,16 +137,25 @@ class Sentinel:
         given = [(g, v) for g, v in zip(gradients, variables, strict=False) if g is not None]
         return self._applied(optimizer, [g for g, _ in given], [v for _, v in given], run)
 
-    def scaled_update(self, optimizer: Any, variables: Any, run: Callable[[], Any]) -> Any:
+    def scaled_update(
+        self, optimizer: Any, gradients: Any, variables: Any, run: Callable[[], Any]
+    ) -> Any:
         """See `hooks.Observer`. Its gradients are its own affair: it skips those that are bad."""
         _built(optimizer, variables)
         if self._spared():
             return None
         self._under_scale = True
+        self._scales.append(private.tensor_of(optimizer.dynamic_scale))
         try:
             return self._entered(run)
         finally:
             self._under_scale = False
+
+    def _judge_scales(self) -> None:
+        for scale in self._scales:
+            before = self._journal.old(scale)
+            if before is not None:
+                self._judge_collapse(keras_private.has_collapsed(before, scale.detach()))
 
     # How it judges. On a device that must not be waited for, these differ.
 
@@ -150,6 +163,9 @@ class Sentinel:
         """Note that the step is bad if one of `tensors` is."""
         if not self._bad:
             self._bad = not finite.all_finite(finite.floating(tensors))
+
+    def _judge_collapse(self, collapsed: Any) -> None:
+        self._bad = self._bad or bool(collapsed)
 
     def _spared(self) -> bool:
         """Whether the optimizer is not to be applied, by what is known so far."""
@@ -256,9 +272,10 @@ def _ends_in_update(model: Any) -> bool:
     return keras_private.has_own_step(model) and metrics is keras.Model.compute_metrics
 
 
-def _is_scaled(model: Any) -> bool:
-    optimizers = keras_private.optimizers_of(model)
-    return any(isinstance(o, keras_private.LossScaleOptimizer) for o in optimizers)
+def _scaling(model: Any) -> list[Any]:
+    """The optimizers with a loss scale that has been made."""
+    found = keras_private.optimizers_of(model)
+    return [o for o in found if isinstance(o, keras_private.LossScaleOptimizer) and o.built]
 
 
 def _loss_of(logs: Any) -> list[Any]:
