@@ -51,7 +51,7 @@ def _bad(
     wide = array.astype(np.float64) if array.dtype.kind != "f" else as_float(array)
     healthy = evidence.ranges.get(leaf.name)
     with np.errstate(invalid="ignore"):
-        large = np.abs(wide) > max(_ABSURD, _TIMES_HEALTHY * (healthy or 0.0))
+        large = np.abs(wide.astype(np.float64)) > max(_ABSURD, _TIMES_HEALTHY * (healthy or 0.0))
     nonfinite = ~np.isfinite(wide)
     bad = nonfinite | large
     if not bad.any():

@@ -75,7 +75,9 @@ def _constant(evidence: Evidence, value: int) -> float | None:
     array = evidence.trace.constants.get(source)
     if array is None or not array.size or array.dtype.kind not in "fiuV":
         return None
-    wide = as_float(array).astype(np.float64)
+    # A cast on the way may round 0.9999999 to 1.
+    rounded = numbers.rounded(as_float(array), evidence.trace.values[value].dtype)
+    wide = as_float(rounded).astype(np.float64)
     first = float(wide.flat[0])
     return first if bool((wide == first).all()) else None
 

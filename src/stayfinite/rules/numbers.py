@@ -21,6 +21,15 @@ def smallest(dtype: str) -> float:
     return _SMALLEST.get(dtype, _SMALLEST["float32"])
 
 
+def rounded(array: np.ndarray, dtype: str) -> np.ndarray:
+    """`array` in the floating-point type `dtype`; as it is where NumPy knows no such type."""
+    try:
+        with np.errstate(over="ignore"):
+            return array.astype(np.dtype(dtype))
+    except TypeError:  # bfloat16, in a process that has not loaded `ml_dtypes`
+        return array
+
+
 def short(number: float) -> str:
     """A number as a reader wants it: `0`, `1e-12`, `88.9`."""
     return f"{float(number):.4g}"

@@ -53,6 +53,7 @@ class Executor:
         self._options = _DRAFT if draft else {}
         self._compiled: list[Any] = []
         self._inner: dict[int, Any] = {}
+        self._one_by_one: set[int] = set()
 
     def run(
         self,
@@ -77,13 +78,15 @@ class Executor:
         env.update(self.program.constants)
         result = Run({}, {})
         last_use = self._last_use(wanted)
+        inner = {
+            index: wanted.intersection(made_in(segment)).difference(segment.results)
+            for index, segment in enumerate(self.segments)
+        }
+        self._prepare(index for index, values in inner.items() if values)
         for index, (segment, compiled) in enumerate(zip(self.segments, self._ready(), strict=True)):
             operands = [env[value] for value in segment.operands]
-            inner = wanted.intersection(r for e in segment.equations for r in e.results).difference(
-                segment.results
-            )
-            if inner:
-                env.update(self._step_through(index, operands, inner))
+            if inner[index]:
+                env.update(self._step_through(index, operands, inner[index]))
             env.update(zip(segment.results, compiled(*operands), strict=True))
             env.update((v, overrides[v]) for v in segment.results if v in overrides)
             finite = {v: is_finite(env[v]) for v in segment.results} if keep_suspects else {}
@@ -102,33 +105,38 @@ class Executor:
     def step_through(
         self, index: int, operands: list[Any], visit: Callable[[int, list[Any], list[Any]], None]
     ) -> None:
-        """Evaluate one segment op by op: `visit(equation number, operands, results)` for each."""
+        """Go through one segment op by op: `visit(equation number, operands, results)` for each.
+
+        The segment is compiled once more, with everything that it makes as a result. An op alone
+        would not do: XLA makes one rounding of `1 - x * y` where op by op there are two, so a
+        radicand that is 0 here may be -1e-8 there; and each kind of op would be compiled by itself.
+        """
         segment = self.segments[index]
         env = dict(zip(segment.operands, operands, strict=True))
-        inner = self._inner.get(index)
-        if inner is not None:
-            made = [result for equation in segment.equations for result in equation.results]
-            env.update(zip(made, inner(*operands), strict=True))
+        if index not in self._one_by_one:
+            self._prepare([index])
+            env.update(zip(made_in(segment), self._inner[index](*operands), strict=True))
         for number, equation in enumerate(segment.equations, segment.first):
             values = [env[v] if v in env else self.program.constants[v] for v in equation.operands]
-            if inner is None:
+            if index in self._one_by_one:
                 results = private.bind(equation.primitive, equation.params, values)
                 env.update(zip(equation.results, results, strict=True))
             visit(number, values, [env[result] for result in equation.results])
 
-    def round_as_compiled(self, index: int) -> None:
-        """From now on `step_through` of this segment gives the values of compiled code.
+    def go_one_by_one(self, index: int) -> None:
+        """From now on `step_through` of this segment runs each op by itself."""
+        self._one_by_one.add(index)
 
-        XLA makes one rounding of `1 - x * y` where op by op there are two, so a radicand that is 0
-        here may be -1e-8 there.
-        """
-        segment = self.segments[index]
-        made = tuple(result for equation in segment.equations for result in equation.results)
-        whole = dataclasses.replace(segment, results=made)
-        avals = [_shape_of(self.program.avals[value]) for value in segment.operands]
-        self._inner[index] = (
-            jax.jit(segments.function_of(self.program, whole)).lower(*avals).compile()
-        )
+    def _prepare(self, indices: Iterable[int]) -> None:
+        """Compile the given segments with all that they make as results."""
+        missing = [n for n in indices if n not in self._inner and n not in self._one_by_one]
+        cuts = [
+            dataclasses.replace(self.segments[n], results=made_in(self.segments[n]))
+            for n in missing
+        ]
+        keys = [segments.structure(self.program, cut) for cut in cuts]
+        compiled = _compile_all(self.program, cuts, keys, self._options)
+        self._inner.update(zip(missing, compiled, strict=True))
 
     def _step_through(self, index: int, operands: list[Any], wanted: set[int]) -> dict[int, Any]:
         found: dict[int, Any] = {}
@@ -157,6 +165,11 @@ class Executor:
                 self.program, self.segments, self.structure, self._options
             )
         return self._compiled
+
+
+def made_in(segment: Segment) -> tuple[int, ...]:
+    """Everything that the equations of a segment make."""
+    return tuple(result for equation in segment.equations for result in equation.results)
 
 
 def is_finite(array: Any) -> bool:

@@ -123,7 +123,7 @@ class JaxStep:
                 continue
             inside = self._roots_inside(index, is_bad)
             if not inside:
-                self._executor.round_as_compiled(index)
+                self._executor.go_one_by_one(index)
                 inside = self._roots_inside(index, is_bad)
             found.extend(inside)
         leaves = [self.traced.leaves[number] for number in numbers if number in bad_leaves]
