@@ -63,7 +63,8 @@ GRAPHS = {
         "activation=lambda x: keras.ops.exp(keras.ops.minimum(x, ",
     ),
     "operation": (operation_of_the_graph, 200.0, "overflow", "ops.exp(ops.minimum(identity()(x), "),
-    "operator": (operator_of_the_graph, 0.0, "division-by-zero", "ops.maximum("),
+    # A floor of 1e-7 makes 1e7 of the quotient, and the steps after it diverge.
+    "operator": (operator_of_the_graph, 0.0, "division-by-zero", "ops.where("),
     "normalization": (unit_normalization, 0.0, "singular-gradient", "layers.Lambda(lambda x: x /"),
 }
 

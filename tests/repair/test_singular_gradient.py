@@ -182,3 +182,23 @@ def test_other_functions_are_left_alone():
 def test_an_unknown_mechanism_is_an_error():
     with pytest.raises(ValueError, match="'bad-luck'"):
         edits(TRIPLET, "bad-luck")
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("x ** p", "K.sign(x) * K.maximum(K.abs(x), 1e-12) ** p"),
+        ("K.power(x - y, p)", "K.sign(x - y) * K.power(K.maximum(K.abs(x - y), 1e-12), p)"),
+        ("2 / «x ** p»", "2 / (K.sign(x) * K.maximum(K.abs(x), 1e-12) ** p)"),
+    ],
+)
+def test_power_of_numbers_below_0_may_keep_their_sign(before, after):
+    assert after in expressions(before, MECHANISM, Facts("float32", -3.0, 2.0))
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [("K.sqrt(n)", "K.sqrt(K.maximum(n, 1.0))"), ("n ** -0.5", "K.maximum(n, 1.0) ** -0.5")],
+)
+def test_number_of_things_is_kept_at_1(before, after):
+    assert expressions(before, MECHANISM, Facts("float32", 0.0, 9.0, counts=True)) == [after]

@@ -76,11 +76,12 @@ class Api:
         nearest = self._nearest
         home = nearest.home if nearest else None
 
-        def rank(space: _Namespace) -> tuple[bool, ...]:
+        def rank(space: _Namespace) -> tuple[int, ...]:
             return (
                 not (nearest and space.prefix == nearest.prefix),
                 not (home and family(space.home) == family(home)),
                 space.home != "keras.ops",
+                space.prefix.count("."),
             )
 
         return sorted(self._visible(), key=rank)

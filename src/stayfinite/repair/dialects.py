@@ -49,27 +49,28 @@ def _same(names: str) -> dict[str, str]:
 SPELLINGS: dict[str, dict[str, str]] = {
     "keras.ops": _same(
         "abs cast clip cumsum equal exp log log_sigmoid log_softmax logsumexp maximum minimum rsqrt"
-        " sigmoid size softmax softplus sqrt square sum tanh var where"
+        " sigmoid sign size softmax softplus sqrt square sum tanh var where"
     ),
     "keras.backend": _same(
-        "abs clip equal logsumexp maximum minimum sigmoid softmax softplus sqrt square sum tanh var"
+        "abs clip equal logsumexp maximum minimum sigmoid sign softmax softplus sqrt square sum"
+        " tanh var"
     ),
     "jax.numpy": _same(
-        "abs clip cumsum equal exp log maximum minimum size sqrt square sum tanh var where"
+        "abs clip cumsum equal exp log maximum minimum sign size sqrt square sum tanh var where"
     )
     | {"cast": "asarray"},
     "jax.nn": _same("log_sigmoid log_softmax logsumexp sigmoid softmax softplus"),
     "jax.lax": _same("rsqrt"),
     "jax.scipy.special": _same("logsumexp"),
     "tensorflow": _same(
-        "abs cast equal maximum minimum ones_like sigmoid size sqrt square tanh where"
+        "abs cast equal maximum minimum ones_like sigmoid sign size sqrt square tanh where"
     )
     | {"clip": "clip_by_value", "sum": "reduce_sum", "logsumexp": "reduce_logsumexp"},
     "tensorflow.math": _same("log log_sigmoid rsqrt softplus") | {"var": "reduce_variance"},
     "tensorflow.nn": _same("log_softmax softmax softplus"),
     "torch": _same(
-        "abs cumsum exp log log_softmax logsumexp rsqrt sigmoid softmax sqrt square sum tanh var"
-        " where"
+        "abs cumsum exp log log_softmax logsumexp rsqrt sigmoid sign softmax sqrt square sum tanh"
+        " var where"
     )
     | {"clip": "clamp", "equal": "eq", "maximum": "clamp", "minimum": "clamp"},
     "torch.nn.functional": _same("softplus") | {"log_sigmoid": "logsigmoid"},

@@ -20,6 +20,20 @@ def guard_base(site: Site, operation: Operation, bound: str) -> Rewrite:
     return site.rewrite("guard", f"keep the base of `{spelled(operation)}` above 0", pieces, emit)
 
 
+def signed(site: Site, operation: Operation, bound: str) -> Rewrite | None:
+    """The power of the size of its base, with the sign of it; None where it is `x **= p`."""
+    if isinstance(site.node, ast.AugAssign):
+        return None
+    emit, base = site.emitter(), operation.arguments["left"]
+    first, again = site.twice(base, "base")
+    sign, size = emit.call("sign", first), emit.at_least(emit.call("abs", again), bound)
+    (start, end), (left, right) = site.source.range_of(site.node), site.source.grouped_range(base)
+    text = f"{sign} * {site.source.text[start:left]}{size}{site.source.text[right:end]}"
+    pieces = [site.replace(site.node, text, is_atom=False)]
+    description = f"take `{spelled(operation)}` of the size of the base, and keep its sign"
+    return site.rewrite("signed", description, pieces, emit)
+
+
 def bound_base(site: Site, operation: Operation, bound: str) -> Rewrite:
     """The base of the power with every element between `-bound` and `bound`."""
     emit, base = site.emitter(), operation.arguments["left"]

@@ -8,7 +8,7 @@ from stayfinite.repair.edit import Replacement
 from stayfinite.repair.operation import Operation
 from stayfinite.repair.rewrites import guards, norms
 from stayfinite.repair.rewrites.limits import power_floor
-from stayfinite.repair.rewrites.power import guard_base
+from stayfinite.repair.rewrites.power import guard_base, signed
 from stayfinite.repair.rewrites.site import Rewrite, Site, spelled
 
 
@@ -33,6 +33,10 @@ def _power(site: Site, operation: Operation) -> Iterator[Rewrite]:
         return
     bound = power_floor(site.facts.dtype, 0.5 if exponent is None else exponent)
     yield guard_base(site, operation, bound)
+    if site.facts.minimum is not None and site.facts.minimum < 0:
+        of_size = signed(site, operation, bound)
+        if of_size is not None:
+            yield of_size
 
 
 def _std(site: Site, operation: Operation) -> Iterator[Rewrite]:
