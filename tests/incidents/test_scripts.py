@@ -13,15 +13,17 @@ from typing import Any
 import keras
 import pytest
 
+from tests import warm
+
 HERE = Path(__file__).parent
 MARK = "# <- here"
 ALL = ("jax", "tensorflow", "torch")
 BACKEND = keras.backend.backend()
 # Runs a script to its end and looks at the weights of its `model`.
 RUN_AND_LOOK = """
-import runpy, sys
+import runpy
 import numpy as np
-model = runpy.run_path(sys.argv[1], run_name="__main__")["model"]
+model = runpy.run_path("{}", run_name="__main__")["model"]
 assert all(np.isfinite(weight).all() for weight in model.get_weights())
 """
 
@@ -119,7 +121,9 @@ def test_mistake_is_found_named_and_mended(case: Case, tmp_path: Path) -> None:
 @pytest.mark.parametrize("case", QUIET, ids=lambda case: Path(case.script).stem)
 def test_what_is_no_mistake_here_is_no_incident(case: Case, tmp_path: Path) -> None:
     shutil.copy(HERE / "scripts" / case.script, tmp_path)
-    plain = python(tmp_path, case.script)
+    plain = subprocess.run(
+        [sys.executable, case.script], cwd=tmp_path, capture_output=True, timeout=240
+    )
     done, run = guarded(tmp_path, case.script)
     assert done.returncode == plain.returncode
     assert run["incidents"] == []
@@ -144,14 +148,8 @@ def test_healthy_training_is_left_alone(name: str, tmp_path: Path) -> None:
 def guarded(folder: Path, script: str) -> tuple[subprocess.CompletedProcess[str], dict[str, Any]]:
     """`stayfinite run` on a script, and its run file."""
     command = ["run", "--json", "run.json", "--keep", "kept", script]
-    done = python(folder, "-m", "stayfinite", *command)
+    done = warm.stayfinite(folder, *command)
     return done, json.loads((folder / "run.json").read_text(encoding="utf-8"))
-
-
-def python(folder: Path, *args: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, *args], cwd=folder, capture_output=True, text=True, timeout=240
-    )
 
 
 def assert_place(origin: dict[str, Any], case: Case) -> None:
@@ -192,5 +190,6 @@ def apply(diff: str, file: Path) -> None:
 
 
 def run_to_the_end(script: Path) -> None:
-    done = python(script.parent, "-c", RUN_AND_LOOK, script.name)
+    (script.parent / "look.py").write_text(RUN_AND_LOOK.format(script.name), encoding="utf-8")
+    done, _ = guarded(script.parent, "look.py")
     assert done.returncode == 0, done.stderr

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from stayfinite.rules import catalog
+from tests import warm
 
 PAGES = catalog.pages()
 FENCE = re.compile(r"^## (\w+)\n\n```python\n(.*?)```$", re.MULTILINE | re.DOTALL)
@@ -30,8 +29,7 @@ def programs(page: str) -> dict[str, str]:
 
 
 def guarded(folder: Path, script: str) -> dict[str, Any]:
-    command = [sys.executable, "-m", "stayfinite", "run", "--json", "run.json", script]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=240)
+    done = warm.stayfinite(folder, "run", "--json", "run.json", script)
     run = json.loads((folder / "run.json").read_text(encoding="utf-8"))
     assert done.returncode == run["exit_code"], done.stderr
     return run
