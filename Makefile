@@ -32,7 +32,7 @@ types: .venv-test-jax/ready  ## Check types
 # What depends on the framework; the rest is the same on each, and runs on JAX.
 ON_EACH = tests/backends tests/guard tests/incidents tests/models tests/losses tests/metrics
 # Whole trainings, on the backend that has no compiling to wait for.
-TRAININGS = tests/training tests/lab tests/rules
+TRAININGS = tests/training tests/lab tests/rules/test_pages.py
 # What measures time, or sends signals.
 ALONE = tests/runner tests/test_import_cost.py
 TWO_AT_A_TIME = -n 2 --dist worksteal
