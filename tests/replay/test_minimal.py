@@ -71,3 +71,17 @@ def test_slow_step_is_not_searched(monkeypatch):
     found, note = minimal.smallest(Step(lambda rows: rows & {3}), HEALTHY)
     assert found is None
     assert "rows were not looked for" in note
+
+
+@pytest.mark.parametrize(
+    ("fails", "expected"),
+    [
+        (lambda rows: 6 in rows, (6,)),
+        (lambda rows: rows & {6, 9}, (6, 9)),
+        (lambda rows: {6, 9} <= rows, (6, 9)),
+        (lambda rows: True, (6, 9)),
+    ],
+    ids=["one drags the other along", "each fails", "both together", "any rows"],
+)
+def test_rows_that_fail_by_themselves_among_those_named(fails, expected):
+    assert minimal.at_fault(Step(fails), (6, 9), HEALTHY) == expected

@@ -138,3 +138,26 @@ def test_large_values_that_are_usual_in_the_data_are_not_absurd(tmp_path):
     x[13] = 1e22
     incident = incident_of([dense(1.0)], "mse", x, np.zeros((32, 3)), tmp_path)
     assert incident.cause.name != "bad-input"
+
+
+def test_adjacency_is_no_mask_of_the_division_by_its_degree(tmp_path):
+    def normalised(adjacency):
+        return adjacency * (1.0 / ops.sqrt(ops.sum(adjacency, axis=-1, keepdims=True)))
+
+    adjacency = np.ones((32, 3, 3), "float32")
+    adjacency[13, 1] = 0.0
+    layers = [keras.layers.Lambda(normalised), keras.layers.Flatten(), dense(0.25)]
+    incident = incident_of(layers, "mse", adjacency, np.zeros((32, 3)), tmp_path)
+    assert (incident.cause.name, incident.origin.samples) == ("division-by-zero", (5,))
+    assert incident.fix.verified
+
+
+def test_row_that_is_compared_with_a_bad_one_is_not_named(tmp_path):
+    def contrast(_, p):
+        return ops.mean(ops.exp(ops.matmul(p, ops.transpose(p))))
+
+    x = X.copy()
+    x[13], x[14] = 30.0, 2.0
+    incident = incident_of([dense(0.25)], contrast, x, np.zeros((32, 3)), tmp_path)
+    assert (incident.cause.name, incident.origin.samples) == ("overflow", (5,))
+    assert any("row 6 would not fail alone" in line for line in incident.because)

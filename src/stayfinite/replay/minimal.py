@@ -61,6 +61,22 @@ def smallest(step: Step, healthy: Sequence[Batch]) -> tuple[Smallest | None, str
         return None, None
 
 
+def at_fault(step: Step, rows: tuple[int, ...], healthy: Sequence[Batch]) -> tuple[int, ...]:
+    """Those of `rows` that fail by themselves; all of them where that cannot be told.
+
+    A row that is compared with a bad one, as in a matrix of similarities, is non-finite as well,
+    and innocent.
+    """
+    num_rows = step.trace.num_rows
+    if num_rows is None or not 1 < len(rows) <= _MOST:
+        return rows
+    try:
+        return _Search(step, num_rows, healthy).alone_among(rows)
+    except Exception:
+        # As above, and where the time is over.
+        return rows
+
+
 class _Search:
     def __init__(self, step: Step, num_rows: int, healthy: Sequence[Batch]) -> None:
         self.num_runs = 0
@@ -88,6 +104,12 @@ class _Search:
         if not self._is_few(together) or not self._good_without(together):
             return None
         return Smallest(together, None, self.num_runs)
+
+    def alone_among(self, rows: tuple[int, ...]) -> tuple[int, ...]:
+        """See `at_fault`."""
+        self._other = self._filler(self._healthy)
+        alone = tuple(row for row in rows if not self._good_with(row, rows))
+        return alone if alone and self._good_without(alone) else rows
 
     def _is_few(self, rows: tuple[int, ...] | None) -> TypeGuard[tuple[int, ...]]:
         return rows is not None and len(rows) <= min(_MOST, len(self._all) // 2)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from stayfinite.incident import Trial
 from stayfinite.replay.change import Batch
-from stayfinite.replay.minimal import Smallest, smallest
+from stayfinite.replay.minimal import Smallest, at_fault, smallest
 from stayfinite.replay.step import Step
 from stayfinite.rules.finding import Finding
 
@@ -40,31 +40,43 @@ def suspects(
     rows, num_rows = finding.rows, step.trace.num_rows or 0
     shown = rows_trial is not None and rows_trial.outcome == "finite"
     in_data = finding.phase == "data" and rows  # seen in the numbers themselves
-    if (
-        finding.cause in _NO_ROWS
-        or in_data
-        or (rows and shown and len(rows) <= max(1, num_rows // 2))
-    ):
+    if finding.cause in _NO_ROWS or in_data:
         return Suspects(finding)
+    if rows and shown and len(rows) <= max(1, num_rows // 2):
+        alone = at_fault(step, rows, healthy)
+        if alone == rows:
+            return Suspects(finding)
+        others = tuple(row for row in rows if row not in alone)
+        said = (
+            f"without {_listed(alone)} the step is finite; {_listed(others)} would not fail alone"
+        )
+        return Suspects(_naming(finding, alone), because=(said,))
     found, note = smallest(step, healthy)
     if found is None:
         return Suspects(finding, notes=() if note is None else (note,))
+    named = _naming(finding, found.rows)
+    trial = Trial(
+        f"without {_listed(found.rows)}", "finite", f"found by bisection in {found.num_runs} runs"
+    )
+    return Suspects(named, (trial,), (_said(found),))
+
+
+def _naming(finding: Finding, rows: tuple[int, ...]) -> Finding:
     critical = finding.critical
     if critical is not None:
-        critical = dataclasses.replace(critical, rows=found.rows)
-    named = dataclasses.replace(finding, rows=found.rows, critical=critical)
-    listed = ", ".join(map(str, found.rows))
-    noun = "row" if len(found.rows) == 1 else "rows"
-    trial = Trial(
-        f"without {noun} {listed}", "finite", f"found by bisection in {found.num_runs} runs"
-    )
-    return Suspects(named, (trial,), (_said(found, noun, listed),))
+        critical = dataclasses.replace(critical, rows=rows)
+    return dataclasses.replace(finding, rows=rows, critical=critical)
 
 
-def _said(found: Smallest, noun: str, listed: str) -> str:
+def _listed(rows: tuple[int, ...]) -> str:
+    return f"{'row' if len(rows) == 1 else 'rows'} {', '.join(map(str, rows))}"
+
+
+def _said(found: Smallest) -> str:
+    listed = _listed(found.rows)
     if len(found.rows) == 1:
-        return f"row {listed} makes this step fail: with another in its place it is finite"
-    said = f"{noun} {listed} make this step fail: with others in their place it is finite"
+        return f"{listed} makes this step fail: with another in its place it is finite"
+    said = f"{listed} make this step fail: with others in their place it is finite"
     if found.alone is None:
         return f"{said}; none of them fails by itself"
     return f"{said}; row {found.alone} fails by itself"

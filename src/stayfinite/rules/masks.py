@@ -44,7 +44,7 @@ def masked_by_product(evidence: Evidence, op: Op) -> bool:
             if (
                 consumer.name == "multiply"
                 and len(consumer.operands) == 2
-                and _masks(evidence, consumer)
+                and _masks(evidence, consumer, op)
             ):
                 return True
             if consumer.name in _PASSES_ON or consumer.name == "multiply":
@@ -60,7 +60,7 @@ def _zero_times_infinity(evidence: Evidence, op: Op) -> bool:
     return bool(((left == 0) & np.isinf(right) | (right == 0) & np.isinf(left)).any())
 
 
-def _masks(evidence: Evidence, product: Op) -> bool:
+def _masks(evidence: Evidence, product: Op, op: Op) -> bool:
     arrays = evidence.fetch([*product.operands, product.results[0]])
     shape = arrays[product.results[0]].shape
     for position in (0, 1):
@@ -71,9 +71,24 @@ def _masks(evidence: Evidence, product: Op) -> bool:
             bad, factor = np.broadcast_to(bad, shape), np.broadcast_to(factor, shape)
         except ValueError:
             continue
-        if bad.any() and not factor[bad].any() and _is_mask(evidence, mask):
+        if (
+            bad.any()
+            and not factor[bad].any()
+            and _is_mask(evidence, mask)
+            and not _is_made_of(evidence, op, mask)
+        ):
             return True
     return False
+
+
+def _is_made_of(evidence: Evidence, op: Op, mask: int) -> bool:
+    """Whether `op` failed for the zeros of the mask itself, as a degree of an adjacency matrix.
+
+    Nobody means to hide `1 / sum(mask)` by the mask: the division is the mistake.
+    """
+    source = unwrapped(evidence.trace, mask, STRUCTURAL - {"slice"})
+    leaves = [leaf.value for v in op.operands for leaf in evidence.trace.leaves_of(v)]
+    return source in leaves
 
 
 def _is_mask(evidence: Evidence, value: int) -> bool:
