@@ -60,6 +60,19 @@ def test_state_is_that_of_the_last_good_step(build, data, tmp_path):
     assert error.incident.origin.samples == (2,)
 
 
+@pytest.mark.parametrize("step", [0, 5], ids=["first", "last"])
+def test_bad_step_is_read_before_the_validation_of_its_epoch(step, tmp_path):
+    expected = after_good_steps(nets.mlp(), nets.table(), step) if step else None
+    model = nets.mlp()
+    error = stopped(
+        model, spoiled(nets.table(), step), tmp_path, validation_data=nets.table(), epochs=2
+    )
+    where = error.incident.where
+    assert (where.epoch, where.batch, error.incident.cause.name) == (0, step, "bad-input")
+    if expected is not None:
+        nets.assert_bit_equal(nets.state_of(model), expected)
+
+
 def test_loss_that_is_finite_though_the_mean_that_keras_shows_overflows(tmp_path):
     keras.utils.set_random_seed(0)
     model = keras.Sequential([keras.Input((5,)), keras.layers.Dense(1)])

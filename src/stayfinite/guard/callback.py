@@ -68,6 +68,11 @@ class Guard(keras.callbacks.Callback):
         """Called by Keras."""
         self._watch.end_training()
 
+    def on_test_begin(self, logs: dict[str, Any] | None = None) -> None:
+        """Called by Keras, for the validation of an epoch before its end."""
+        # On JAX an evaluation gives the state away that a stop would need.
+        watch_of(self._model, self.keep, _script()).end_epoch()
+
     def on_test_end(self, logs: dict[str, Any] | None = None) -> None:
         """Called by Keras. A non-finite validation loss is told; it is no incident."""
         loss = (logs or {}).get("loss")

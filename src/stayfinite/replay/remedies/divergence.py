@@ -180,4 +180,5 @@ def _told(again: Course, first: int) -> str:
     picked = np.unique(np.linspace(0, again.num_steps - 1, 5).round().astype(int))
     losses = ", ".join(f"{again.losses[number]:.3g}" for number in picked)
     steps = ", ".join(str(first + number) for number in picked)
-    return f"made again, steps {steps} have the loss {losses}"
+    noun, verb = ("step", "has") if len(picked) == 1 else ("steps", "have")
+    return f"made again, {noun} {steps} {verb} the loss {losses}"
