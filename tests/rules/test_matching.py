@@ -161,3 +161,15 @@ def test_row_that_is_compared_with_a_bad_one_is_not_named(tmp_path):
     incident = incident_of([dense(0.25)], contrast, x, np.zeros((32, 3)), tmp_path)
     assert (incident.cause.name, incident.origin.samples) == ("overflow", (5,))
     assert any("row 6 would not fail alone" in line for line in incident.because)
+
+
+def test_gradient_that_is_nothing_but_rounding_does_not_hide_the_fix(tmp_path):
+    def cox(_, p):
+        return ops.mean(ops.log(ops.cumsum(ops.exp(p[:, 0]))) - p[:, 0])
+
+    with_bias = keras.layers.Dense(1, kernel_initializer=keras.initializers.Constant(0.25))
+    x = at_row_13(400.0).astype("float32")
+    # One number for all rows cancels, so the gradient of the bias is 0.
+    incident = incident_of([with_bias], cox, x, np.zeros((32, 1)), tmp_path)
+    assert incident.cause.name == "overflow"
+    assert incident.fix.verified, incident.notes
