@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import stayfinite
 from stayfinite.backends.tensorflow import attach, bounds
 from stayfinite.errors import UsageError
 from stayfinite.guard.recorder import Recorder
@@ -241,3 +242,20 @@ def test_several_replicas_are_refused_in_one_line():
     with pytest.raises(UsageError, match=r"tf\.distribute") as caught:
         guarded(model)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.skipif(not hasattr(keras.optimizers, "ScheduleFreeAdamW"), reason="Keras has it since")
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_optimizer_that_begins_with_the_weights_of_a_model_built_by_its_first_step(
+    jit_compile, tmp_path
+):
+    trained = []
+    for callbacks in ([], [stayfinite.Guard(keep=tmp_path)]):
+        keras.utils.set_random_seed(0)
+        model = keras.Sequential([keras.layers.Dense(10)])
+        optimizer = keras.optimizers.ScheduleFreeAdamW(0.01)
+        model.compile(optimizer, loss="mse", jit_compile=jit_compile)
+        model.fit(np.ones((8, 5)), np.zeros((8, 10)), epochs=2, verbose=0, callbacks=callbacks)
+        trained.append(model.get_weights())
+    for bare, guarded in zip(*trained, strict=True):
+        np.testing.assert_array_equal(bare, guarded)

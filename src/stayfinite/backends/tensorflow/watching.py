@@ -126,10 +126,18 @@ class _Hooks:
 def _is_built(optimizer: Any, variables: list[Any]) -> bool:
     """Build the optimizer as its `apply` would: no variable can be made inside a condition."""
     if not optimizer.built and variables:
-        with tf.init_scope(), keras.name_scope(optimizer.name, caller=optimizer):
+        # Of a model that is built by this very step the weights have no values yet outside of it,
+        # and an optimizer may begin with a copy of them.
+        outside = tf.init_scope() if _have_values(variables) else contextlib.nullcontext()
+        with outside, keras.name_scope(optimizer.name, caller=optimizer):
             optimizer.build(variables)
         optimizer.built = True
     return bool(optimizer.built)
+
+
+def _have_values(variables: list[Any]) -> bool:
+    with tf.init_scope():
+        return all(bool(private.raw(v).is_initialized()) for v in variables)
 
 
 def _flat(tree: Any) -> list[Any]:
