@@ -57,15 +57,17 @@ def explain_failure(failure: Failure) -> Incident:
 
 
 def _explained(failure: Failure, step: Step, blank: Incident) -> Incident:
+    began = time.perf_counter()
     outcome = step.run(Unchanged())
+    first_run = time.perf_counter() - began
     blank = dataclasses.replace(blank, num_rows=step.trace.num_rows, spread=_spread(outcome))
     if outcome.finite and not outcome.bad_gradients:
-        return _not_reproduced(failure, step, blank, outcome)
+        return _not_reproduced(failure, step, blank, outcome, first_run)
     before = earlier(step, failure.bad.step, failure.snapshots)
     diagnosis = diagnose(step, outcome, _ranges(failure, step), before)
     evidence, finding = diagnosis.evidence, diagnosis.finding
     healthy = [(r.step, Batch(r.data)) for r in failure.healthy]
-    tried, left_out = trials.common_advice(step)
+    tried, left_out = trials.common_advice(step, first_run)
     rows_trial = trials.other_rows(step, finding.rows, healthy)
     if rows_trial is not None:
         tried.append(rows_trial)
@@ -182,10 +184,12 @@ def _spread(outcome: Outcome) -> Spread:
     )
 
 
-def _not_reproduced(failure: Failure, step: Step, blank: Incident, outcome: Outcome) -> Incident:
+def _not_reproduced(
+    failure: Failure, step: Step, blank: Incident, outcome: Outcome, first_run: float
+) -> Incident:
     again = failure.rerun()
     what = "non-finite again" if again else "finite this time"
-    tried, left_out = trials.common_advice(step)
+    tried, left_out = trials.common_advice(step, first_run)
     return dataclasses.replace(
         blank,
         cause=Cause(

@@ -22,12 +22,18 @@ from stayfinite.replay.step import Outcome, Step
 
 # A report is not to be waited for: convolutions in float64 are an order of magnitude slower.
 _LONGEST_FOR_FLOAT64 = 2.0
+# Where a step is compiled first, float64 is compiled once more, in several times that.
+_LONGEST_FIRST_RUN = 8.0
 
 
-def common_advice(step: Step) -> tuple[list[Trial], list[str]]:
+def common_advice(step: Step, first_run: float) -> tuple[list[Trial], list[str]]:
     """Learning rate / 10, clipnorm 1, clipvalue 0.5 and float64, each on its own; and notes.
 
     float64 is left out where one run of the step takes seconds.
+
+    Args:
+        step: The failing step.
+        first_run: Seconds of the first run of it, compiling included.
     """
     began = time.perf_counter()
     tried = [_tried(step, "learning rate / 10", LearningRate(0.1))]
@@ -40,6 +46,11 @@ def common_advice(step: Step) -> tuple[list[Trial], list[str]]:
         return tried, [
             f"float64 was not tried: this step takes {seconds:.0f} s in its own precision, and "
             "many times that in float64"
+        ]
+    if first_run > _LONGEST_FIRST_RUN:
+        return tried, [
+            f"float64 was not tried: this step took {first_run:.0f} s to be compiled in its own "
+            "precision, and takes longer in float64"
         ]
     return [*tried, _tried(step, "float64", WiderDtype())], []
 
