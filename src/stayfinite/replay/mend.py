@@ -164,11 +164,17 @@ class _Search:
                     )
                 else:
                     diagnosis = None
+                    began = time.monotonic()
                     same = all(
                         _alike(before, step.run(batch), tolerance) for batch, before in healthy
                     )
-                    learns = same and goes_on(
-                        step, outcome, self._healthy, growth=_GROWTH, seconds=_LEARNING_SECONDS
+                    seconds = (time.monotonic() - began) / max(len(healthy), 1)
+                    # Of a slow step there is time for one more, which would show nothing.
+                    learns = seconds > _LEARNING_SECONDS / 2 or (
+                        same
+                        and goes_on(
+                            step, outcome, self._healthy, growth=_GROWTH, seconds=_LEARNING_SECONDS
+                        )
                     )
         except RepairError as error:
             self._remember(patch, text, f"the fix could not be tried: {error}")

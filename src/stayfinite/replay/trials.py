@@ -22,8 +22,8 @@ from stayfinite.replay.step import Outcome, Step
 
 # A report is not to be waited for: convolutions in float64 are an order of magnitude slower.
 _LONGEST_FOR_FLOAT64 = 2.0
-# Where a step is compiled first, float64 is compiled once more, in several times that.
-_LONGEST_FIRST_RUN = 8.0
+# Of the first run, which may have to compile the step; in float64 that is done once more.
+_LONGEST_FIRST_RUN = 4.0
 
 
 def common_advice(step: Step, first_run: float) -> tuple[list[Trial], list[str]]:
@@ -49,8 +49,8 @@ def common_advice(step: Step, first_run: float) -> tuple[list[Trial], list[str]]
         ]
     if first_run > _LONGEST_FIRST_RUN:
         return tried, [
-            f"float64 was not tried: this step took {first_run:.0f} s to be compiled in its own "
-            "precision, and takes longer in float64"
+            f"float64 was not tried: this step took {first_run:.0f} s in its own precision, and "
+            "takes many times that in float64"
         ]
     return [*tried, _tried(step, "float64", WiderDtype())], []
 
