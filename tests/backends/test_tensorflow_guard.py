@@ -244,7 +244,7 @@ def test_several_replicas_are_refused_in_one_line():
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.skipif(not hasattr(keras.optimizers, "ScheduleFreeAdamW"), reason="Keras has it since")
+@pytest.mark.skipif(not hasattr(keras.optimizers, "ScheduleFreeAdamW"), reason="not in this Keras")
 @pytest.mark.parametrize("jit_compile", [False, True])
 def test_optimizer_that_begins_with_the_weights_of_a_model_built_by_its_first_step(
     jit_compile, tmp_path

@@ -7,7 +7,7 @@ named by the test that fails, not by a user's traceback.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -19,9 +19,11 @@ from stayfinite.trace.trace import Role
 __all__ = [
     "BaseOptimizer",
     "LossScaleOptimizer",
+    "collapsed_scales",
     "flatten_layers",
     "has_collapsed",
     "has_own_step",
+    "is_spent",
     "layer_at",
     "loss_scales",
     "optimizers_of",
@@ -84,6 +86,22 @@ def loss_scales(model: Any) -> list[int]:
             found += [first + n for n, v in enumerate(variables) if v is scale]
         first += len(variables)
     return found
+
+
+def is_spent(scale: Any) -> bool:
+    """Whether a loss scale magnifies no longer, so that a step it skips is a bad one."""
+    return float(scale) <= 1.0
+
+
+def collapsed_scales(model: Any, before: Sequence[Any], after: Callable[[int], Any]) -> list[str]:
+    """The paths of the loss scales for which a step was too much: see `has_collapsed`.
+
+    `before` are the optimizer variables of a state; `after(n)` is what number `n` of them became.
+    """
+    variables = state_variables(model)[2]
+    return [
+        variables[n].path for n in loss_scales(model) if bool(has_collapsed(before[n], after(n)))
+    ]
 
 
 def has_collapsed(before: Any, after: Any) -> Any:

@@ -42,15 +42,10 @@ def common_advice(step: Step, first_run: float) -> tuple[list[Trial], list[str]]
         _tried(step, "clipnorm=1", ClipNorm(1.0)),
         _tried(step, "clipvalue=0.5", ClipValue(0.5)),
     ]
-    if seconds > _LONGEST_FOR_FLOAT64:
+    if seconds > _LONGEST_FOR_FLOAT64 or first_run > _LONGEST_FIRST_RUN:
         return tried, [
-            f"float64 was not tried: this step takes {seconds:.0f} s in its own precision, and "
-            "many times that in float64"
-        ]
-    if first_run > _LONGEST_FIRST_RUN:
-        return tried, [
-            f"float64 was not tried: this step took {first_run:.0f} s in its own precision, and "
-            "takes many times that in float64"
+            f"float64 was not tried: this step takes {max(seconds, first_run):.0f} s in its own "
+            "precision, and many times that in float64"
         ]
     return [*tried, _tried(step, "float64", WiderDtype())], []
 

@@ -50,8 +50,9 @@ def _bad(
     """What is non-finite in the array, or past all measure; in one row there may be both."""
     wide = array.astype(np.float64) if array.dtype.kind != "f" else as_float(array)
     healthy = evidence.ranges.get(leaf.name)
-    with np.errstate(invalid="ignore"):
-        large = np.abs(wide.astype(np.float64)) > max(_ABSURD, _TIMES_HEALTHY * (healthy or 0.0))
+    # In float16 the bound is inf, and no number is past it.
+    with np.errstate(invalid="ignore", over="ignore"):
+        large = np.abs(wide) > max(_ABSURD, _TIMES_HEALTHY * (healthy or 0.0))
     nonfinite = ~np.isfinite(wide)
     bad = nonfinite | large
     if not bad.any():

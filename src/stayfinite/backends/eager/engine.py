@@ -79,16 +79,6 @@ def named_values(model: Any, state: State) -> list[Named]:
     return found
 
 
-def collapsed_scales(model: Any, before: State, after: State) -> list[str]:
-    """The paths of the loss scales for which a step was too much: `keras_private.has_collapsed`."""
-    variables = keras_private.state_variables(model)[2]
-    return [
-        variables[n].path
-        for n in keras_private.loss_scales(model)
-        if bool(keras_private.has_collapsed(before[2][n], after[2][n]))
-    ]
-
-
 class Engine(Protocol):
     """Runs the train step of one model. Every run leaves the model's variables as they were."""
 

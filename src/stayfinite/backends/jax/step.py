@@ -311,10 +311,9 @@ class JaxStep:
         if traced.loss is None:
             loss = 0.0
         bad = [n for n, v in traced.new_state.items() if not is_finite(run.values[v])]
-        for position in keras_private.loss_scales(self.model):
-            before, after = self.state[2][position], run.values[traced.after[2][position]]
-            if keras_private.has_collapsed(np.asarray(before), np.asarray(after)):
-                bad.append(self.model.optimizer.variables[position].path)
+        bad += keras_private.collapsed_scales(
+            self.model, self.state[2], lambda n: run.values[traced.after[2][n]]
+        )
         gradients = {n: np.asarray(run.values[v]) for n, v in traced.gradients.items()}
         return Outcome(loss=loss, gradients=gradients, bad_state=tuple(bad))
 

@@ -57,7 +57,7 @@ def trace_step(model: Any, state: Any, data: Any) -> Traced:
     scopes = Scopes()
     names: list[str] = []
     # Whether the scale is so small that a skipped step is a bad one.
-    skipped = any(float(state[2][n]) <= 1.0 for n in keras_private.loss_scales(model))
+    skipped = any(keras_private.is_spent(state[2][n]) for n in keras_private.loss_scales(model))
 
     def step(state: Any, data: Any) -> Any:
         grads: list[Any] = []

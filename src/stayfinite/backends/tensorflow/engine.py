@@ -11,15 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from stayfinite.backends import batches, keras_calls, keras_private
-from stayfinite.backends.eager.engine import (
-    Marks,
-    Named,
-    Result,
-    State,
-    Update,
-    collapsed_scales,
-    named_values,
-)
+from stayfinite.backends.eager.engine import Marks, Named, Result, State, Update, named_values
 from stayfinite.backends.eager.recording import Recording
 from stayfinite.backends.tensorflow import private
 from stayfinite.backends.tensorflow.record import Record
@@ -171,7 +163,11 @@ class TensorFlowEngine:
             for named, (variable, _) in pairs
             if named.role != "metric" and not self.is_finite(value(variable))
         ]
-        return (*bad, *collapsed_scales(self.model, state, state_of(self.model)))
+        slots = keras_private.state_variables(self.model)[2]
+        collapsed = keras_private.collapsed_scales(
+            self.model, state[2], lambda n: private.raw(slots[n]).read_value()
+        )
+        return (*bad, *collapsed)
 
 
 class _Notes:
@@ -202,7 +198,7 @@ class _Notes:
     ) -> None:
         """See `Watcher`. Gradients are a loss scale's own affair while it can be lowered."""
         scale = getattr(optimizer, "dynamic_scale", None)
-        if scale is None or float(scale) <= 1.0:
+        if scale is None or keras_private.is_spent(scale):
             self._note(optimizer, grads, variables)
         apply()
 

@@ -12,15 +12,7 @@ import numpy as np
 import torch
 
 from stayfinite.backends import batches, keras_calls, keras_private
-from stayfinite.backends.eager.engine import (
-    Marks,
-    Named,
-    Result,
-    State,
-    Update,
-    collapsed_scales,
-    named_values,
-)
+from stayfinite.backends.eager.engine import Marks, Named, Result, State, Update, named_values
 from stayfinite.backends.eager.recording import Recording
 from stayfinite.backends.torch import finite, hooks, private, random
 from stayfinite.backends.torch.dispatch import Dispatch
@@ -190,14 +182,17 @@ class TorchEngine:
         return Result(watcher.loss, watcher.updates, self._bad_state(state), marks)
 
     def _bad_state(self, state: State) -> tuple[str, ...]:
-        tensors = [[private.tensor_of(v) for v in group] for group in self.variables()]
-        flat = [tensor for group in tensors for tensor in group]
+        groups = self.variables()
+        variables = [v for group in groups for v in group]
         bad = [
             named.name
-            for named, tensor in zip(self.named_state(state), flat, strict=True)
-            if named.role != "metric" and not self.is_finite(tensor)
+            for named, variable in zip(self.named_state(state), variables, strict=True)
+            if named.role != "metric" and not self.is_finite(private.tensor_of(variable))
         ]
-        return (*bad, *collapsed_scales(self.model, state, tensors))
+        collapsed = keras_private.collapsed_scales(
+            self.model, state[2], lambda n: private.tensor_of(groups[2][n])
+        )
+        return (*bad, *collapsed)
 
 
 class _Watcher:
@@ -244,7 +239,7 @@ class _Watcher:
 
     def scaled_update(self, optimizer: Any, gradients: Any, variables: Any, run: Any) -> Any:
         """The gradients under loss scaling are its own affair while there is a scale to lower."""
-        if self._depth == 0 and optimizer.built and float(optimizer.dynamic_scale) <= 1.0:
+        if self._depth == 0 and optimizer.built and keras_private.is_spent(optimizer.dynamic_scale):
             self._note(optimizer, gradients, variables)
         return self._inside(run)
 
