@@ -31,3 +31,12 @@ def digits(tmp_path_factory):
     folder = tmp_path_factory.mktemp("digits")
     subprocess.run([sys.executable, str(EXAMPLES / "digit_images.py"), str(folder)], check=True)
     return folder
+
+
+@pytest.fixture(scope="session")
+def characters(tmp_path_factory):
+    """Letters in the fonts of matplotlib, a folder a letter."""
+    folder = tmp_path_factory.mktemp("characters")
+    make = EXAMPLES / "character_images.py"
+    subprocess.run([sys.executable, str(make), str(folder), "--per-letter", "12"], check=True)
+    return folder

@@ -139,10 +139,15 @@ def resnet3d(out: Path, fresh: bool, depth: str, **settings: Any) -> int:
 
 @train.command(short_help="An embedding of images, on triplets.")
 @_DATA
-@_images("--backbone", help="A network of keras.applications.")
+@_images(
+    "--backbone",
+    help="A network of keras.applications, or the .keras file of one of your own, from images of "
+    "0 to 255 to features.",
+)
 @_images(
     "--weights",
-    help="Of the backbone: imagenet, which Keras downloads, the path of a file, or none.",
+    help="Of a network of keras.applications: imagenet, which Keras downloads, the path of a "
+    "file, or none. A network of your own has its own.",
 )
 @_images("--size", type=_POSITIVE, help="Sides of an image in pixels.")
 @_images("--embedding-dim", type=_POSITIVE, help="Length of a vector.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from stayfinite.rules.numbers import rows_named
 from stayfinite.trace.provenance import EqualSides, Fact, SameInputs, ZeroOutputs
 
 
@@ -28,7 +29,4 @@ def _sentence(fact: Fact, whose: str) -> str:
 def _rows(rows: tuple[int, ...], num_rows: int | None) -> str:
     if num_rows == len(rows):
         return "in the whole batch" if len(rows) > 1 else "in the only row of the batch"
-    shown = ", ".join(str(row) for row in rows[:6])
-    if len(rows) > 6:
-        shown += f" and {len(rows) - 6} more"
-    return f"in {'row' if len(rows) == 1 else 'rows'} {shown}"
+    return f"in {rows_named(rows)}"

@@ -33,7 +33,7 @@ from stayfinite.repair import (
 from stayfinite.repair import Span as Place
 from stayfinite.replay.change import Batch, Source, Unchanged
 from stayfinite.replay.diagnosis import Diagnosis, diagnose
-from stayfinite.replay.several_steps import goes_on
+from stayfinite.replay.several_steps import goes_on, is_good
 from stayfinite.replay.step import Outcome, Step
 from stayfinite.trace.derivative import STRUCTURAL
 from stayfinite.trace.evidence import as_float
@@ -121,6 +121,15 @@ class _Told:
             yield
 
 
+@dataclass(frozen=True)
+class _Ran:
+    """The failing step with a patch: what it gave, what fails next, what speaks against it."""
+
+    outcome: Outcome
+    further: Diagnosis | None = None
+    objection: str | None = None
+
+
 class _Search:
     """Depth first over patches, best candidates first, within a budget of seconds."""
 
@@ -149,53 +158,46 @@ class _Search:
 
     def _tried(self, patch: Patch, told: _Told) -> Mended | None:
         text = "; ".join(told.descriptions)
-        healthy = self._before
-        tolerance = _HALF_TOLERANCE if self._half else _TOLERANCE
+        healthy = self._before  # of the code as it is
         try:
             # Finding the live functions is most of the cost, so it is done once for all runs.
             with told.in_place(patch):
-                step = self._step.changed(Source(contextlib.nullcontext))
-                outcome = step.run(Unchanged())
-                if not outcome.finite or outcome.bad_gradients:
-                    diagnosis = (
-                        None
-                        if len(told.descriptions) >= _MAX_EDITS
-                        else diagnose(step, outcome, {})
-                    )
-                else:
-                    diagnosis = None
-                    began = time.monotonic()
-                    same = all(
-                        _alike(before, step.run(batch), tolerance) for batch, before in healthy
-                    )
-                    seconds = (time.monotonic() - began) / max(len(healthy), 1)
-                    # Of a slow step there is time for one more, which would show nothing.
-                    learns = seconds > _LEARNING_SECONDS / 2 or (
-                        same
-                        and goes_on(
-                            step, outcome, self._healthy, growth=_GROWTH, seconds=_LEARNING_SECONDS
-                        )
-                    )
-        except RepairError as error:
-            self._remember(patch, text, f"the fix could not be tried: {error}")
-            return None
+                ran = self._run(may_go_on=len(told.descriptions) < _MAX_EDITS)
         except Exception as error:
             # The patched code is the user's function: it may raise anything.
-            self._remember(
-                patch, text, f"the fix could not be tried: {type(error).__name__}: {error}"
-            )
+            kind = "" if isinstance(error, RepairError) else f"{type(error).__name__}: "
+            self._remember(patch, text, f"the fix could not be tried: {kind}{error}")
             return None
-        if not outcome.finite or outcome.bad_gradients:
-            return None if diagnosis is None else self._further(patch, diagnosis, told)
-        trial = Trial(NAME, "finite", outcome.in_words())
-        if not same:
-            self._remember(patch, text, "the fix changes what healthy steps compute", trial)
-            return None
-        if not learns:
-            self._remember(patch, text, "the steps after it are non-finite or learn nothing", trial)
+        if not is_good(ran.outcome):
+            return None if ran.further is None else self._further(patch, ran.further, told)
+        trial = Trial(NAME, "finite", ran.outcome.in_words())
+        if ran.objection is not None:
+            self._remember(patch, text, ran.objection, trial)
             return None
         fix = Fix(True, "source", text, patch.diff(self._path))
         return Mended(fix, trial, len(healthy))
+
+    def _run(self, may_go_on: bool) -> _Ran:
+        """The failing step with the patch that is in place; the steps beside it if it is finite."""
+        step = self._step.changed(Source(contextlib.nullcontext))
+        outcome = step.run(Unchanged())
+        if is_good(outcome):
+            return _Ran(outcome, objection=self._objection(step, outcome))
+        return _Ran(outcome, further=diagnose(step, outcome, {}) if may_go_on else None)
+
+    def _objection(self, step: Step, outcome: Outcome) -> str | None:
+        """What speaks against the patch that is in place, with which the failing step is finite."""
+        tolerance = _HALF_TOLERANCE if self._half else _TOLERANCE
+        began = time.monotonic()
+        if not all(_alike(before, step.run(batch), tolerance) for batch, before in self._before):
+            return "the fix changes what healthy steps compute"
+        seconds = (time.monotonic() - began) / max(len(self._before), 1)
+        if seconds > _LEARNING_SECONDS / 2:
+            # There is time for one more such step, which would show nothing.
+            return None
+        if goes_on(step, outcome, self._healthy, growth=_GROWTH, seconds=_LEARNING_SECONDS):
+            return None
+        return "the steps after it are non-finite or learn nothing"
 
     def _further(self, patch: Patch, diagnosis: Diagnosis, told: _Told) -> Mended | None:
         span = _span(diagnosis)
@@ -211,7 +213,7 @@ class _Search:
         num_bytes = 0
         for batch in self._healthy:
             outcome = self._step.run(batch)
-            if outcome.finite and not outcome.bad_gradients:
+            if is_good(outcome):
                 found.append((batch, outcome))
                 num_bytes += sum(gradient.nbytes for gradient in outcome.gradients.values())
             if time.monotonic() > until or num_bytes > _HEALTHY_BYTES:

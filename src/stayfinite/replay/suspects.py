@@ -11,6 +11,7 @@ from stayfinite.replay.change import Batch
 from stayfinite.replay.minimal import Smallest, at_fault, smallest
 from stayfinite.replay.step import Step
 from stayfinite.rules.finding import Finding
+from stayfinite.rules.numbers import rows_named
 
 # What came in with the state, or grew in it, fails on any rows.
 _NO_ROWS = {"bad-statistics", "bad-update", "bad-weights", "divergence"}
@@ -48,7 +49,8 @@ def suspects(
             return Suspects(finding)
         others = tuple(row for row in rows if row not in alone)
         said = (
-            f"without {_listed(alone)} the step is finite; {_listed(others)} would not fail alone"
+            f"without {rows_named(alone)} the step is finite; "
+            f"{rows_named(others)} would not fail alone"
         )
         return Suspects(_naming(finding, alone), because=(said,))
     found, note = smallest(step, healthy)
@@ -56,7 +58,9 @@ def suspects(
         return Suspects(finding, notes=() if note is None else (note,))
     named = _naming(finding, found.rows)
     trial = Trial(
-        f"without {_listed(found.rows)}", "finite", f"found by bisection in {found.num_runs} runs"
+        f"without {rows_named(found.rows)}",
+        "finite",
+        f"found by bisection in {found.num_runs} runs",
     )
     return Suspects(named, (trial,), (_said(found),))
 
@@ -68,12 +72,8 @@ def _naming(finding: Finding, rows: tuple[int, ...]) -> Finding:
     return dataclasses.replace(finding, rows=rows, critical=critical)
 
 
-def _listed(rows: tuple[int, ...]) -> str:
-    return f"{'row' if len(rows) == 1 else 'rows'} {', '.join(map(str, rows))}"
-
-
 def _said(found: Smallest) -> str:
-    listed = _listed(found.rows)
+    listed = rows_named(found.rows)
     if len(found.rows) == 1:
         return f"{listed} makes this step fail: with another in its place it is finite"
     said = f"{listed} make this step fail: with others in their place it is finite"

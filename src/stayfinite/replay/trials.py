@@ -19,6 +19,7 @@ from stayfinite.replay.change import (
     WithoutRows,
 )
 from stayfinite.replay.step import Outcome, Step
+from stayfinite.rules.numbers import rows_named
 
 # A report is not to be waited for: convolutions in float64 are an order of magnitude slower.
 _LONGEST_FOR_FLOAT64 = 2.0
@@ -56,9 +57,7 @@ def other_rows(
     """The step without the suspect rows, or on the batch before where no row would be left."""
     num_rows = step.trace.num_rows
     if rows and num_rows and len(rows) < num_rows:
-        noun = "row" if len(rows) == 1 else "rows"
-        listed = ", ".join(map(str, rows[:6])) + (", ..." if len(rows) > 6 else "")
-        return _tried(step, f"without {noun} {listed}", WithoutRows(rows))
+        return _tried(step, f"without {rows_named(rows)}", WithoutRows(rows))
     if healthy:
         number, batch = healthy[0]
         return _tried(step, f"the batch of step {number} in its place", batch)

@@ -156,10 +156,5 @@ def _features(bad: np.ndarray) -> str:
 
 
 def _clean(leaf: Leaf, rows: tuple[int, ...] | None) -> str:
-    which = "" if not rows else f" ({'row' if len(rows) == 1 else 'rows'} {_list(rows)})"
+    which = f" ({numbers.rows_named(rows)})" if rows else ""
     return f"leave out or repair the bad rows of `{leaf.name}`{which} before training"
-
-
-def _list(rows: tuple[int, ...]) -> str:
-    shown = ", ".join(str(row) for row in rows[:5])
-    return shown if len(rows) <= 5 else f"{shown} and {len(rows) - 5} more"

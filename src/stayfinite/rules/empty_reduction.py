@@ -52,6 +52,7 @@ import dataclasses
 import numpy as np
 
 from stayfinite.rules import division_by_zero, numbers
+from stayfinite.rules.booleans import COMPARISONS, LOGICAL
 from stayfinite.rules.finding import Finding
 from stayfinite.trace.derivative import STRUCTURAL
 from stayfinite.trace.evidence import Evidence, as_float
@@ -60,30 +61,7 @@ from stayfinite.trace.upstream import unwrapped
 
 _SUMS = {"sum", "mean", "count_nonzero", "matmul", "dot", "einsum", "bincount", "segment_sum"}
 _LINEAR = STRUCTURAL | {"add", "subtract", "maximum", "clip", "stack", "gather", "where"}
-_COMPARISONS = {
-    "equal",
-    "greater",
-    "greater_equal",
-    "less",
-    "less_equal",
-    "not_equal",
-    "logical_and",
-    "logical_not",
-    "logical_or",
-    "isfinite",
-    "isnan",
-    "any",
-    "all",
-    "one_hot",
-    "bitwise_and",
-    "bitwise_not",
-    "bitwise_or",
-    "and",
-    "or",
-    "not",
-    "is_nan",
-    "is_finite",
-}
+_COUNTED = COMPARISONS | LOGICAL | {"any", "all", "one_hot"}
 # What a sum of it is no count and no weight, but an energy, a norm or a softmax denominator.
 _NOT_WEIGHTS = {"square", "power", "exp", "abs", "absolute", "sqrt", "log"}
 _OF_NOTHING = {"mean", "var", "std", "var_mean", "std_mean", "nll_loss", "median", "nanmean"}
@@ -166,7 +144,7 @@ def _is_weights(evidence: Evidence, op: Op, summand: int) -> bool:
         return False
     if trace.values[summand].dtype.startswith(("bool", "int", "uint")):
         return True
-    if made_by is not None and made_by.name in _COMPARISONS:
+    if made_by is not None and made_by.name in _COUNTED:
         return True
     numerator = unwrapped(trace, op.operands[0], STRUCTURAL)
     over = trace.producer.get(numerator)

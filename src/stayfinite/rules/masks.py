@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from stayfinite.rules.booleans import COMPARISONS, LOGICAL
 from stayfinite.trace.derivative import STRUCTURAL
 from stayfinite.trace.evidence import Evidence, as_float
 from stayfinite.trace.trace import Op
 from stayfinite.trace.upstream import depends_on, unwrapped
 
-_COMPARISONS = {"equal", "greater", "greater_equal", "less", "less_equal", "not_equal"}
-_LOGICAL = {"isfinite", "isnan", "is_finite", "is_nan", "logical_and", "logical_not", "logical_or"}
-_LOGICAL |= {"and", "not", "or", "bitwise_and", "bitwise_not", "bitwise_or"}
 # Between the value and its product with the mask, element by element.
 _PASSES_ON = STRUCTURAL | {
     "negative",
@@ -101,9 +99,9 @@ def _is_mask(evidence: Evidence, value: int) -> bool:
             leaf = trace.leaves.get(source)
             # A mask may be packed into the targets, as a part of them.
             return leaf is not None and (leaf.role in ("input", "sample_weight") or sliced)
-        if made_by.name in _LOGICAL:
+        if made_by.name in LOGICAL:
             return True
-        if made_by.name in _COMPARISONS:
+        if made_by.name in COMPARISONS:
             return _with_one_number(evidence, made_by)
         if made_by.name in ("slice", "gather"):
             sliced = True

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from stayfinite.trace.evidence import Evidence, as_float
@@ -61,3 +63,10 @@ def rows_of(evidence: Evidence, op: Op, position: int, where: np.ndarray) -> tup
             if rows:
                 return rows
     return None
+
+
+def rows_named(rows: Sequence[int], most: int = 6) -> str:
+    """`row 3`, or `rows 1, 2, 5`, of which at most `most` are listed."""
+    shown = ", ".join(map(str, rows[:most]))
+    more = f" and {len(rows) - most} more" if len(rows) > most else ""
+    return f"{'row' if len(rows) == 1 else 'rows'} {shown}{more}"

@@ -35,7 +35,6 @@ def match(evidence: Evidence, cause: str, roles: tuple[str, ...], noun: str) -> 
         if others.min() < 0 or lowest >= 0:
             continue
         name = leaves[0].name
-        which = "row" if len(rows) == 1 else "rows"
         return Finding(
             cause=cause,
             message=f"{noun} `{name}` of the batch holds {numbers.short(lowest)}",
@@ -48,7 +47,7 @@ def match(evidence: Evidence, cause: str, roles: tuple[str, ...], noun: str) -> 
             rows=rows,
             remedy=(
                 f"leave out the rows of `{name}` that have no value "
-                f"({which} {', '.join(map(str, rows[:5]))}) before training"
+                f"({numbers.rows_named(rows)}) before training"
             ),
             tensor=name,
             phase="data",

@@ -20,6 +20,7 @@ from stayfinite.data.items import Items, read_items, split_classes
 from stayfinite.data.triplets import TripletDataset
 from stayfinite.errors import UsageError
 from stayfinite.training import embedding_pages, figures, saving
+from stayfinite.training.encoder import build_encoder, shown
 from stayfinite.training.folder import OutputFolder, write_json, write_problems
 from stayfinite.training.heldout import KS, MONITOR, HeldOut, KeepBest
 from stayfinite.training.progress import (
@@ -83,7 +84,7 @@ def train(
     training, held_out = _images(settings, folder, say)
     data = dataset(settings, training)
     network = load_last(folder, progress) if progress.model else build(settings)
-    judge = HeldOut(held_out, _encoder(network), _shown(settings), settings.distance)
+    judge = HeldOut(held_out, _encoder(network), shown(settings), settings.distance)
     for number, phase in enumerate(phases(settings)):
         if number < progress.phase or (number == progress.phase and progress.stopped):
             continue
@@ -128,16 +129,10 @@ def _images(
     return training, held_out
 
 
-def _shown(settings: SiameseSettings) -> dict[str, Any]:
-    """How the images are made ready for the backbone."""
-    prepare = stayfinite.models.preprocess_input(settings.backbone)
-    return {"size": (settings.size, settings.size), "preprocess": prepare}
-
-
 def dataset(settings: SiameseSettings, items: Items) -> Any:
     """What is trained on: batches of classes, or triplets."""
     options: dict[str, Any] = {
-        **_shown(settings),
+        **shown(settings),
         "flip": settings.flip,
         "seed": settings.seed,
         "workers": settings.workers,
@@ -157,21 +152,7 @@ def dataset(settings: SiameseSettings, items: Items) -> Any:
 
 def build(settings: SiameseSettings) -> Any:
     """The network that is trained: the embedding, or around it that of triplets."""
-    weights = None if settings.weights == "none" else settings.weights
-    try:
-        encoder = stayfinite.models.EmbeddingNetwork(
-            settings.backbone,
-            (settings.size, settings.size, 3),
-            settings.embedding_dim,
-            weights=weights,
-        )
-    except Exception as error:
-        # Keras downloads the weights here, and has an exception of its own for each way to fail.
-        reason = " ".join(str(error).split())[:200]
-        raise UsageError(
-            f"cannot build {settings.backbone} with --weights {settings.weights} at "
-            f"--size {settings.size}: {reason}"
-        ) from error
+    encoder = build_encoder(settings)
     if settings.mining != "none":
         return encoder
     return stayfinite.models.TripletNetwork(
