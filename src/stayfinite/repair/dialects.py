@@ -119,9 +119,10 @@ IMPORTS: dict[str, tuple[ImportLine, ...]] = {
 
 # What we can read: the last name of a call -> our name of the operation.
 OPERATIONS: dict[str, str] = _same(
-    "abs arccos arccosh arcsin arctan2 arctanh cast clip cosh cumprod divide exp expm1 hypot log"
-    " log10 log1p log2 log_sigmoid log_softmax logsumexp maximum mean minimum norm normalize power"
-    " prod reciprocal rsqrt sigmoid sinh softmax softplus sqrt square std sum tanh var where"
+    "abs arccos arccosh arcsin arctan2 arctanh cast clip cosh cumprod divide erfinv exp expm1 hypot"
+    " log log10 log1p log2 log_sigmoid log_softmax logit logsumexp maximum mean minimum norm"
+    " normalize power prod reciprocal rsqrt sigmoid sinh softmax softplus sqrt square std sum tanh"
+    " var where"
 ) | {
     "acos": "arccos",
     "acosh": "arccosh",

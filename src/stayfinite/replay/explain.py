@@ -30,6 +30,7 @@ from stayfinite.replay.remedies import Past, prove
 from stayfinite.replay.step import Outcome, Step
 from stayfinite.replay.suspects import suspects
 from stayfinite.rules.finding import Finding
+from stayfinite.rules.numbers import rows_named
 from stayfinite.trace.evidence import Evidence
 from stayfinite.trace.provenance import facts
 from stayfinite.trace.source_text import callee
@@ -78,7 +79,12 @@ def _explained(failure: Failure, step: Step, blank: Incident) -> Incident:
     left_out = [*left_out, *found.notes]
     shown = [*found.because, *_collapse(step, outcome)]
     path = file_of(evidence)
-    mended = mend(step, diagnosis, batches, path)
+    mended = None
+    try:
+        mended = mend(step, diagnosis, batches, path)
+    except Exception as error:
+        # The cause that was found must not be lost with a search for its repair.
+        left_out.append(f"the search for a fix failed: {type(error).__name__}: {error}")
     fix, certainty = _fix(finding, evidence.primal or evidence.op, mended, rows_trial)
     if mended is not None and mended.trial is not None:
         tried.append(mended.trial)
@@ -91,8 +97,12 @@ def _explained(failure: Failure, step: Step, blank: Incident) -> Incident:
         shown += proof.because
         tried += proof.trials
         left_out = [*left_out, *proof.notes]
+        left_rows = _without_rows(finding, fix, tried)
         if proof.fix is not None:
             fix, certainty = proof.fix, "confirmed"
+        elif left_rows is not None:
+            left_out += [] if fix is None else [f"or {fix.text}"]
+            fix, certainty = left_rows, "confirmed"
     return dataclasses.replace(
         blank,
         where=dataclasses.replace(blank.where, phase=_phase(finding, evidence)),
@@ -165,6 +175,17 @@ def _fix(
     kind: FixKind = "data" if finding.phase in ("data", "load") else "setting"
     certain = verified or finding.phase == "load"
     return Fix(verified, kind, remedy, None), "confirmed" if certain else "likely"
+
+
+def _without_rows(finding: Finding, fix: Fix | None, tried: list[Trial]) -> Fix | None:
+    """Leaving out the rows that make the step fail, where no diff can be shown in their place."""
+    if finding.rows is None or (fix is not None and (fix.verified or fix.diff is not None)):
+        return None
+    named = f"without {rows_named(finding.rows)}"
+    if not any(trial.change == named and trial.outcome == "finite" for trial in tried):
+        return None
+    text = f"leave {rows_named(finding.rows)} of this batch out of the training, or repair the data"
+    return Fix(True, "data", text, None)
 
 
 def _phase(finding: Finding, evidence: Evidence) -> Phase:

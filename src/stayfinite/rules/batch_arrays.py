@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from stayfinite.rules import numbers, patterns, sentinels
+from stayfinite.rules import class_numbers, numbers, patterns, sentinels
 from stayfinite.rules.finding import Finding
 from stayfinite.trace.evidence import Evidence, as_float
 from stayfinite.trace.trace import Leaf
@@ -27,6 +27,7 @@ def match(evidence: Evidence, *, cause: str, roles: tuple[str, ...], noun: str) 
         _outside(evidence, cause, roles, noun)
         or _absurd(evidence, cause, roles, noun)
         or sentinels.match(evidence, cause, roles, noun)
+        or class_numbers.match(evidence, cause, roles, noun)
     )
 
 

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 COMPARISONS = {"equal", "greater", "greater_equal", "less", "less_equal", "not_equal"}
-LOGICAL = {
+FINITENESS = {"is_finite", "is_inf", "is_nan", "isfinite", "isinf", "isnan"}
+LOGICAL = FINITENESS | {
     "and",
     "bitwise_and",
     "bitwise_not",
     "bitwise_or",
-    "is_finite",
-    "is_nan",
-    "isfinite",
-    "isnan",
     "logical_and",
     "logical_not",
     "logical_or",

@@ -39,15 +39,19 @@ model.fit(x, x.sum(axis=1), batch_size=8, epochs=20, verbose=0)
 
 from __future__ import annotations
 
+import numpy as np
+
 from stayfinite.rules import growth, numbers
 from stayfinite.rules.finding import Finding
 from stayfinite.rules.growth import Growth
-from stayfinite.trace.evidence import Evidence
+from stayfinite.trace.evidence import Evidence, as_float
 from stayfinite.trace.trace import Op
 
 # Between a value that one op has made large and one that has become so over many steps.
 _FAR = 1e3
 _RUNAWAY = 1e6
+# Loops that are one op, so that nothing is known of the values inside.
+_LOOPS = {"scan", "while_loop"}
 
 
 def match(evidence: Evidence) -> Finding | None:
@@ -57,6 +61,8 @@ def match(evidence: Evidence) -> Finding | None:
         return None
     if op.phase == "statistics" or not growth.depends_on_weights(evidence, op):
         return None
+    if op.name in _LOOPS:
+        return _through_loop(evidence, op)
     grown = growth.measured(evidence, op)
     if not _is_far(evidence, op, grown) or growth.is_made_by_one_op(evidence, op):
         return None
@@ -123,13 +129,38 @@ def _through_depth(evidence: Evidence, op: Op, grown: Growth) -> Finding | None:
             f"{numbers.short(grown.operands)} is past the range of "
             f"{evidence.trace.values[op.results[0]].dtype}"
         ),
-        remedy=(
-            "initialise the weights so that a layer keeps the size of its input (`glorot_uniform`, "
-            "`he_normal`, `orthogonal`), or normalise between layers"
-        ),
+        remedy=_ADVICE_ON_DEPTH,
     )
 
 
+def _through_loop(evidence: Evidence, op: Op) -> Finding | None:
+    """A recurrence with weights that begins with ordinary values.
+
+    A library's recurrent layer has no pole to meet, it can only grow. Of a loop that the user wrote
+    the same is believed if in float64 there is room for it.
+    """
+    if op.phase == "update" or not (_is_of_library(op) or evidence.finite_wider()):
+        return None
+    operands = [np.abs(as_float(evidence.arrays[value])) for value in op.operands]
+    if max((float(array.max(initial=0.0)) for array in operands), default=0.0) > _RUNAWAY:
+        return None
+    return Finding(
+        cause="divergence",
+        message="the values grow in a recurrence until they leave the range of their dtype",
+        op=op.name,
+        detail=f"`{op.name}` begins with ordinary values, and multiplies by its weights each time",
+        remedy=_ADVICE_ON_DEPTH,
+    )
+
+
+def _is_of_library(op: Op) -> bool:
+    return not op.stack
+
+
+_ADVICE_ON_DEPTH = (
+    "initialise the weights so that a layer keeps the size of its input (`glorot_uniform`, "
+    "`he_normal`, `orthogonal`), or normalise between layers"
+)
 _ADVICE = (
     "lower the learning rate or scale inputs and targets to about 1, and train again from the "
     "start: the weights of this step had run away before it"

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 
+from stayfinite.rules.booleans import FINITENESS
+from stayfinite.trace.derivative import STRUCTURAL
 from stayfinite.trace.evidence import Evidence, as_float
-from stayfinite.trace.trace import Op
-from stayfinite.trace.upstream import depends_on
+from stayfinite.trace.trace import Op, Trace
+from stayfinite.trace.upstream import depends_on, unwrapped
 
 _MAX_STEPS = 8
 _AT_A_TIME = 50
 # `maximum(nan, 0)` is 0 in some compiled code, but nobody meant to mask with it: only an infinity
 # is thrown away by these.
+CHOICES = {"where", "nan_to_num"}
 _HIDES_INFINITY = {"minimum", "maximum", "clip", "exp", "sigmoid", "tanh", "divide", "rsqrt"}
 
 
@@ -30,19 +33,46 @@ def leaking_op(evidence: Evidence) -> Op | None:
     if evidence.leaf is None or not evidence.loss_finite:
         return None
     hider = _hider(evidence, [evidence.leaf.value])
-    if hider is None or hider.name != "where":
+    if hider is None or hider.name not in CHOICES:
         return None
     # A mask is known from the data; a `where` on the error, as in Huber's loss, is none.
-    if depends_on(evidence.trace, hider.operands[0], "weight"):
+    if (
+        hider.name == "where"
+        and depends_on(evidence.trace, hider.operands[0], "weight")
+        and not _asks_for_nan(evidence.trace, hider.operands[0])
+    ):
         return None
     backward = [op for op in evidence.trace.ops if op.phase == "backward"]
+    bad_gradients: list[Op] = []
     for first in range(0, len(backward), _AT_A_TIME):
         some = backward[first : first + _AT_A_TIME]
-        arrays = evidence.fetch([op.results[0] for op in some])
+        arrays = evidence.fetch([v for op in some for v in (*op.operands, op.results[0])])
+        finite = {
+            value: bool(np.isfinite(as_float(array)).all()) for value, array in arrays.items()
+        }
         for op in some:
-            if not np.isfinite(as_float(arrays[op.results[0]])).all():
+            if finite[op.results[0]]:
+                continue
+            if any(finite[v] and _is_gradient(evidence.trace, v) for v in op.operands):
                 return op
-    return None
+            bad_gradients.append(op)
+    return bad_gradients[0] if bad_gradients else None
+
+
+def _is_gradient(trace: Trace, value: int) -> bool:
+    """Whether it came down from the loss; a derivative may compute forward values once more."""
+    made_by = trace.producer.get(value)
+    return made_by is not None and made_by.phase == "backward"
+
+
+def _asks_for_nan(trace: Trace, condition: int) -> bool:
+    """Whether the condition is `isnan`, `isfinite` or `x != x`, whatever that is asked of."""
+    asked = trace.producer.get(unwrapped(trace, condition, STRUCTURAL | {"logical_not", "not"}))
+    if asked is None:
+        return False
+    if asked.name in FINITENESS:
+        return True
+    return asked.name in ("equal", "not_equal") and asked.operands[0] == asked.operands[1]
 
 
 def _hider(evidence: Evidence, values: list[int]) -> Op | None:
@@ -59,7 +89,7 @@ def _hider(evidence: Evidence, values: list[int]) -> Op | None:
         for consumer in consumers.values():
             if not np.isfinite(as_float(arrays[consumer.results[0]])).all():
                 still_bad.extend(consumer.results)
-            elif consumer.name == "where" or (
+            elif consumer.name in CHOICES or (
                 consumer.name in _HIDES_INFINITY and not _has_nan(evidence, consumer)
             ):
                 return consumer

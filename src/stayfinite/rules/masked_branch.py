@@ -51,7 +51,7 @@ import numpy as np
 from stayfinite.rules import numbers
 from stayfinite.rules.finding import Critical, Finding
 from stayfinite.rules.half_overflow import literal_beyond
-from stayfinite.rules.hiding import hidden_by, same_expression
+from stayfinite.rules.hiding import CHOICES, hidden_by, same_expression
 from stayfinite.rules.masks import masked_by_product
 from stayfinite.trace.evidence import Evidence, as_float
 from stayfinite.trace.trace import Op
@@ -76,7 +76,7 @@ def match(evidence: Evidence) -> Finding | None:
     hider = hidden_by(evidence, op)
     # A bound or a function that saturates hides an infinity as well, but masks nothing: then the
     # infinity itself is the cause.
-    if hider is not None and hider.name == "where" and not same_expression(hider, op):
+    if hider is not None and hider.name in CHOICES and not same_expression(hider, op):
         return _finding(evidence, primal, value, bad, "its gradient leaks")
     if masked_by_product(evidence, op):
         return _finding(evidence, primal, value, bad, "0 * inf is nan")

@@ -62,21 +62,29 @@ def _masks(evidence: Evidence, product: Op, op: Op) -> bool:
     arrays = evidence.fetch([*product.operands, product.results[0]])
     shape = arrays[product.results[0]].shape
     for position in (0, 1):
-        value, mask = product.operands[position], product.operands[1 - position]
-        bad = ~np.isfinite(as_float(arrays[value]))
-        factor = as_float(arrays[mask])
-        try:
-            bad, factor = np.broadcast_to(bad, shape), np.broadcast_to(factor, shape)
-        except ValueError:
+        bad = ~np.isfinite(as_float(arrays[product.operands[position]]))
+        if not bad.any():
             continue
-        if (
-            bad.any()
-            and not factor[bad].any()
-            and _is_mask(evidence, mask)
-            and not _is_made_of(evidence, op, mask)
-        ):
-            return True
+        for mask in _factors(evidence, product.operands[1 - position]):
+            factor = as_float(evidence.fetch([mask])[mask])
+            try:
+                zero = np.broadcast_to(factor, shape)[np.broadcast_to(bad, shape)] == 0
+            except ValueError:
+                continue
+            if zero.all() and _is_mask(evidence, mask) and not _is_made_of(evidence, op, mask):
+                return True
     return False
+
+
+def _factors(evidence: Evidence, value: int) -> list[int]:
+    """`value`, and what it is a product of: a mask may have been multiplied with weights before."""
+    trace = evidence.trace
+    found = [value]
+    for factor in found:
+        made_by = trace.producer.get(unwrapped(trace, factor, STRUCTURAL))
+        if made_by is not None and made_by.name == "multiply" and len(found) < _MAX_STEPS:
+            found += made_by.operands
+    return found
 
 
 def _is_made_of(evidence: Evidence, op: Op, mask: int) -> bool:

@@ -20,6 +20,11 @@ from stayfinite.runner.runfile import RunFile
 NON_FINITE = 3
 USAGE = 2
 
+_NOTHING_SEEN = (
+    "stayfinite: no training step was seen, so nothing was guarded; the step of a loop of your own "
+    "is guarded by stayfinite.guarded"
+)
+
 
 class Session(Protocol):
     """The guard's side of a run; `stayfinite.guard.session` has the real one."""
@@ -133,7 +138,7 @@ class Run:
         except OSError as error:
             say(f"stayfinite: the run file could not be written: {error}")
         if code == 0 and num_steps == 0 and not incidents:
-            say("stayfinite: no training step was seen, so nothing was guarded")
+            say(_NOTHING_SEEN)
         return code
 
 

@@ -123,7 +123,9 @@ class TensorFlowEngine:
         try:
             store(self.model, state)
             self.model.reset_metrics()
-            yield
+            # What is drawn without a seed generator of Keras's own is in no variable of the model.
+            with private.same_random_numbers():
+                yield
         finally:
             tf.config.run_functions_eagerly(functions_ran_eagerly)
             store(self.model, before)

@@ -32,6 +32,7 @@ __all__ = [
     "op_callback",
     "rarely",
     "raw",
+    "same_random_numbers",
     "with_types",
 ]
 
@@ -172,6 +173,18 @@ def gradient_functions(entered: Callable[..., AbstractContextManager[Any]]) -> I
         yield
     finally:
         pywrap_tfe.TFE_Py_RegisterGradientFunction(plain)
+
+
+@contextlib.contextmanager
+def same_random_numbers() -> Iterator[None]:
+    """`tf.random` draws the same numbers in each block, and goes on as before afterwards."""
+    current = context.context()
+    before = current._seed, current._rng
+    current._set_global_seed(0 if before[0] is None else before[0])
+    try:
+        yield
+    finally:
+        current._seed, current._rng = before
 
 
 def execute(op_type: str, inputs: Any, attrs: tuple[Any, ...], num_outputs: int) -> list[Any]:

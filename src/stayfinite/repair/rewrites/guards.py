@@ -30,6 +30,15 @@ def at_least(
     return site.wrap(operand, lambda x: emit.at_least(x, bound), inner)
 
 
+def not_below(
+    site: Site, emit: Emitter, operation: Operation, operand: ast.expr, bound: str
+) -> list[Replacement]:
+    """`operand` with every element at least `bound`, which is no epsilon."""
+    if operation.is_receiver(operand):
+        return _clamp(site, operand, operand, f"min={bound}")
+    return site.wrap(operand, lambda x: emit.at_least(x, bound))
+
+
 def at_most(
     site: Site, emit: Emitter, operation: Operation, operand: ast.expr, bound: str
 ) -> list[Replacement]:

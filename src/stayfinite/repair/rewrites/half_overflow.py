@@ -6,10 +6,10 @@ import ast
 from collections.abc import Iterator
 
 from stayfinite.repair.edit import Replacement
-from stayfinite.repair.operation import recognise
+from stayfinite.repair.emit import Emitter
 from stayfinite.repair.rewrites import overflow
+from stayfinite.repair.rewrites.islands import is_written_out, islands
 from stayfinite.repair.rewrites.site import Rewrite, Site, is_library_call
-from stayfinite.repair.scope import enclosing_function
 
 _LARGEST = 65504
 _HALF = ("float16", "bfloat16", "half")
@@ -21,51 +21,12 @@ def rewrites(site: Site) -> Iterator[Rewrite]:
         return
     yield from _smaller_literal(site)
     yield from _wider_cast(site)
-    operand = _operand(site)
-    if operand is not None:
+    for operands in _operands(site):
         emit = site.emitter()
-        start, end = site.source.grouped_range(operand)
-        inside = site.atom(operand) if _is_receiver(site, operand) else site.text(operand)
-        pieces = [Replacement(start, end, emit.float32(inside))]
+        pieces = [_in_float32(site, operand, emit) for operand in operands]
         yield site.rewrite("float32", "compute this in float32", pieces, emit)
-    yield from _islands(site)
+    yield from islands(site)
     yield from overflow.rewrites(site)
-
-
-def _islands(site: Site) -> Iterator[Rewrite]:
-    """Every operand of the statement, or of the function, in float32.
-
-    Some libraries refuse to mix two dtypes.
-    """
-    function = enclosing_function(site.source, site.node)
-    for part, words in ((_statement(site), "statement"), (function, "function")):
-        if part is None:
-            continue
-        emit = site.emitter()
-        names = [n for n in ast.walk(part) if isinstance(n, ast.Name | ast.Attribute)]
-        operands = [node for node in names if _is_operand(site, node)]
-        pieces = [site.replace(node, emit.float32(site.text(node))) for node in operands]
-        if len(pieces) > 1:
-            yield site.rewrite("island", f"compute this {words} in float32", pieces, emit)
-
-
-def _statement(site: Site) -> ast.AST:
-    around = (n for n in site.source.ancestors(site.node) if isinstance(n, ast.stmt))
-    found = next(around, site.node)
-    return getattr(found, "value", None) or site.node
-
-
-def _is_operand(site: Site, node: ast.expr) -> bool:
-    """Whether a name is a number that something is computed from, and no function or option."""
-    if not isinstance(getattr(node, "ctx", None), ast.Load):
-        return False
-    parent = site.source.parents.get(node)
-    if isinstance(parent, ast.BinOp | ast.UnaryOp):
-        return True
-    operation = recognise(site.scope, parent) if isinstance(parent, ast.Call) else None
-    return operation is not None and node in (
-        operation.arguments.get(role) for role in ("x", "left", "right")
-    )
 
 
 def _smaller_literal(site: Site) -> Iterator[Rewrite]:
@@ -83,15 +44,30 @@ def _smaller_literal(site: Site) -> Iterator[Rewrite]:
             return
 
 
-def _operand(site: Site) -> ast.expr | None:
+def _operands(site: Site) -> Iterator[list[ast.expr]]:
+    """What to have in float32: the first operand, where the library brings the others along.
+
+    A function that we do not know, such as `einsum`, may ask for all of them.
+    """
     if site.operation is not None:
         arguments = site.operation.arguments
-        return arguments.get("x") or arguments.get("left")
-    if isinstance(site.node, ast.BinOp):  # a matrix product
-        return site.node.left
-    if isinstance(site.node, ast.Call) and site.node.args and is_library_call(site):
-        return site.node.args[0]
-    return None
+        operand = arguments.get("x") or arguments.get("left")
+        if operand is not None:
+            yield [operand]
+    elif isinstance(site.node, ast.BinOp):  # a matrix product
+        yield [site.node.left]
+    elif isinstance(site.node, ast.Call) and is_library_call(site.scope, site.node):
+        operands = [node for node in site.node.args if not is_written_out(node)]
+        if operands:
+            yield operands[:1]
+        if len(operands) > 1:
+            yield operands
+
+
+def _in_float32(site: Site, operand: ast.expr, emit: Emitter) -> Replacement:
+    start, end = site.source.grouped_range(operand)
+    inside = site.atom(operand) if _is_receiver(site, operand) else site.text(operand)
+    return Replacement(start, end, emit.float32(inside))
 
 
 def _is_receiver(site: Site, operand: ast.expr) -> bool:

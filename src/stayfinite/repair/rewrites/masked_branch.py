@@ -19,10 +19,12 @@ from stayfinite.repair.rewrites import (
     singular_gradient,
 )
 from stayfinite.repair.rewrites.site import Rewrite, Site, spelled
+from stayfinite.repair.scope import dotted, enclosing_function
 
 # The operand that makes each operation fail, and a value that is harmless to it.
 _CRITICAL = {
     "arccos": ("x", "0.0"),
+    "arccosh": ("x", "2.0"),
     "arcsin": ("x", "0.0"),
     "arctanh": ("x", "0.0"),
     "cosh": ("x", "0.0"),
@@ -41,6 +43,8 @@ _CRITICAL = {
     "square": ("x", "0.0"),
 }
 
+_KEEPS_ZERO = {"abs", "multiply", "power", "sinh", "sqrt", "square"}
+
 
 class _Choice(NamedTuple):
     condition: ast.expr
@@ -54,8 +58,31 @@ def rewrites(site: Site) -> Iterator[Rewrite]:
         choice = _choice(site)
         if operand is not None and choice is not None:
             yield _double_where(site, site.operation, operand, found[1], choice)
+    yield from _earlier_nan_to_num(site)
     for mechanism in (log_of_zero, division_by_zero, singular_gradient, overflow):
         yield from mechanism.rewrites(site)
+
+
+def _earlier_nan_to_num(site: Site) -> Iterator[Rewrite]:
+    """`nan_to_num((x - y) ** 2)` -> `nan_to_num(nan_to_num(x - y) ** 2)`, for what keeps a 0."""
+    operation = site.operation
+    function = enclosing_function(site.source, site.node)
+    if operation is None or operation.name not in _KEEPS_ZERO or function is None:
+        return
+    name = next(
+        (
+            call.func
+            for call in ast.walk(function)
+            if isinstance(call, ast.Call) and (dotted(call.func) or [""])[-1] == "nan_to_num"
+        ),
+        None,
+    )
+    operand = operation.arguments.get("x") or operation.arguments.get("left")
+    if name is None or operand is None or operation.is_receiver(operand):
+        return
+    pieces = site.wrap(operand, lambda x: f"{site.text(name)}({x})")
+    description = f"take NaN out before `{spelled(operation)}`, not after it"
+    yield site.rewrite("nan-to-num", description, pieces, site.emitter())
 
 
 def _double_where(

@@ -73,6 +73,22 @@ def _inverse_cosine(site: Site, operation: Operation) -> Iterator[Rewrite]:
     yield site.rewrite("guard", description, pieces, emit)
 
 
+def _arccosh(site: Site, operation: Operation) -> Iterator[Rewrite]:
+    emit = site.emitter()
+    bound = f"1 + {site.limits.margin}"
+    pieces = guards.not_below(site, emit, operation, operation.arguments["x"], bound)
+    description = f"keep the argument of `{spelled(operation)}` above 1"
+    yield site.rewrite("guard", description, pieces, emit)
+
+
+def _logit(site: Site, operation: Operation) -> Iterator[Rewrite]:
+    emit, margin = site.emitter(), site.limits.margin
+    bounds = (margin, f"1 - {margin}")
+    pieces = guards.between(site, emit, operation, operation.arguments["x"], bounds)
+    description = f"keep the argument of `{spelled(operation)}` between 0 and 1"
+    yield site.rewrite("guard", description, pieces, emit)
+
+
 def _arctan2(site: Site, operation: Operation) -> Iterator[Rewrite]:
     """`arctan2(0, 0)` is 0, and so is `arctan2(0, 1)`, which has a derivative."""
     y, x = operation.arguments["left"], operation.arguments.get("right")
@@ -106,7 +122,10 @@ _RULES: dict[str, Callable[[Site, Operation], Iterator[Rewrite]]] = {
     "std": _std,
     "arccos": _inverse_cosine,
     "arcsin": _inverse_cosine,
+    "arccosh": _arccosh,
     "arctanh": _inverse_cosine,
     "arctan2": _arctan2,
+    "erfinv": _inverse_cosine,
     "hypot": _hypot,
+    "logit": _logit,
 }

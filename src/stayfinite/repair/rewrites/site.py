@@ -155,11 +155,9 @@ class Site:
         return Rewrite(kind, description, tuple(pieces), tuple(emit.imports))
 
 
-def is_library_call(site: Site) -> bool:
-    """Whether the expression calls a function of a numerical library: `ops.einsum(...)`."""
-    if not isinstance(site.node, ast.Call):
-        return False
-    module = (site.scope.path(site.node.func) or "").rpartition(".")[0]
+def is_library_call(scope: Scope, call: ast.Call) -> bool:
+    """Whether `call` is of a function of a numerical library: `ops.einsum(...)`."""
+    module = (scope.path(call.func) or "").rpartition(".")[0]
     return home_of(module) is not None
 
 

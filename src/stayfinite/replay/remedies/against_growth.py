@@ -20,7 +20,7 @@ from stayfinite.trace.evidence import as_float
 
 # Data of this size are not scaled; a deviation of this many times the usual one is no usual one.
 _UNSCALED = 20.0
-_WIDE = 2.5
+_WIDE = 2.0
 # Beyond this, a thousandth may still be too much.
 _HIGH, _USUAL = 1.0, 0.001
 # A learning rate that has risen by less is no schedule that rises.

@@ -7,7 +7,6 @@ through again and again.
 
 from __future__ import annotations
 
-import collections
 import dataclasses
 import math
 import time
@@ -129,14 +128,14 @@ def _in_order(batches: Sequence[Batch], num_steps: int) -> list[Batch]:
 
 
 def _batches(past: Past) -> list[Batch]:
-    """The kept batches, oldest first, the failing one last; those of other shapes are left out.
+    """The kept batches of the shape of the failing one, oldest first, that one last.
 
-    On JAX each shape is a program of its own.
+    On JAX each shape is a program of its own, and it may be the long sequence that makes it grow.
     """
-    kept = [*reversed(past.healthy), Batch(past.step.data)]
-    shapes = [_shapes(past.step, batch) for batch in kept]
-    usual, _ = collections.Counter(shapes).most_common(1)[0]
-    return [batch for batch, shape in zip(kept, shapes, strict=True) if shape == usual]
+    failing = Batch(past.step.data)
+    shape = _shapes(past.step, failing)
+    alike = [batch for batch in reversed(past.healthy) if _shapes(past.step, batch) == shape]
+    return [*alike, failing]
 
 
 def _shapes(step: Step, batch: Batch) -> tuple[tuple[int, ...], ...]:

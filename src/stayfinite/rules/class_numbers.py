@@ -1,0 +1,75 @@
+"""Class numbers that are none, of which a one-hot row is all zeros."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from stayfinite.rules import numbers, patterns
+from stayfinite.rules.finding import Finding
+from stayfinite.trace.evidence import Evidence, as_float
+from stayfinite.trace.trace import Leaf
+from stayfinite.trace.upstream import upstream
+
+_NEAREST = 60
+
+
+def match(evidence: Evidence, cause: str, roles: tuple[str, ...], noun: str) -> Finding | None:
+    """The root failed just in the rows whose one-hot code has no 1, as that of the label -1."""
+    op = evidence.op
+    if op is None or op.phase != "forward" or evidence.loss_finite:
+        return None
+    rows = evidence.rows(op.results[0], evidence.bad(op.results[0]))
+    if not rows:
+        return None
+    for value, leaf in _coded(evidence, roles):
+        arrays = evidence.fetch([value, leaf.value])
+        code, labels = as_float(arrays[value]), as_float(arrays[leaf.value])
+        if not len(labels) or code.size % len(labels) or max(rows) >= len(labels):
+            continue
+        num_classes = code.shape[-1]
+        hot = code.reshape(len(labels), -1, num_classes)
+        if not np.isin(hot, (0.0, 1.0)).all() or hot.shape[1] * len(labels) != labels.size:
+            continue
+        empty = hot.sum(axis=-1) == 0
+        outside = (labels < 0) | (labels >= num_classes)
+        if not np.array_equal(empty, outside.reshape(empty.shape)):
+            continue
+        if tuple(np.flatnonzero(empty.any(axis=1)).tolist()) != tuple(rows):
+            continue
+        shown = ", ".join(sorted({numbers.short(v) for v in labels[outside]})[:4])
+        pattern = patterns.of_indices(labels, num_classes - 1)
+        return Finding(
+            cause=cause,
+            message=f"{noun} `{leaf.name}` of the batch holds classes that do not exist: {shown}",
+            op=noun,
+            detail=(
+                f"of {num_classes} classes it is none, so its one-hot row is all 0"
+                f"{numbers.count(rows, evidence.trace.num_rows)}, and `{op.name}` fails on that"
+                + (f"; {pattern}" if pattern else "")
+            ),
+            rows=rows,
+            remedy=(
+                f"leave out the rows of `{leaf.name}` that have no class "
+                f"({numbers.rows_named(rows)}) before training"
+            ),
+            tensor=leaf.name,
+            phase="data",
+        )
+    return None
+
+
+def _coded(evidence: Evidence, roles: tuple[str, ...]) -> list[tuple[int, Leaf]]:
+    """Values upstream of the root that were made of one batch array alone, nearest first."""
+    op, trace = evidence.op, evidence.trace
+    assert op is not None
+    found: dict[int, Leaf] = {}
+    for operand in op.operands:
+        for made_by in upstream(trace, operand, max_ops=_NEAREST):
+            for value in made_by.results:
+                shape = trace.values[value].shape
+                if len(shape) < 2 or shape[-1] < 2:
+                    continue
+                leaves = trace.leaves_of(value)
+                if len({leaf.value for leaf in leaves}) == 1 and leaves[0].role in roles:
+                    found[value] = leaves[0]
+    return list(found.items())

@@ -1,0 +1,36 @@
+"""Layer-wise rates by a trust ratio."""
+
+import keras
+import numpy as np
+from keras import layers, ops
+
+keras.utils.set_random_seed(87)
+rng = np.random.default_rng(87)
+
+x = rng.normal(size=(160, 7)).astype("float32")
+y = x[:, :2] * 0.5
+x[88:96] = 0.0  # the recorder was off
+y[88:96] = 0.0
+
+
+class LARS(keras.optimizers.Optimizer):
+    def __init__(self, learning_rate=0.01, trust=0.02, **kwargs):
+        super().__init__(learning_rate=learning_rate, name="lars", **kwargs)
+        self.trust = trust
+
+    def update_step(self, gradient, variable, learning_rate):
+        w = ops.norm(variable)
+        g = ops.norm(gradient)
+        ratio = self.trust * w / (g + 1e-8)
+        self.assign_sub(variable, ops.cast(learning_rate, variable.dtype) * ratio * gradient)
+
+
+model = keras.Sequential(
+    [
+        keras.Input((7,)),
+        layers.Dense(12, activation="tanh", use_bias=False),
+        layers.Dense(2, use_bias=False),
+    ]
+)
+model.compile(optimizer=LARS(0.05), loss="mse")
+model.fit(x, y, batch_size=8, epochs=1, shuffle=False, verbose=0)
