@@ -181,3 +181,16 @@ def test_types_are_changed_and_nothing_else():
     (result,) = private.execute(kind, [tf.cast(x, tf.float64) for x in inputs], wide, 1)
     assert result.dtype == tf.float64
     assert float(result[0, 0]) == 2.0
+
+
+@pytest.mark.parametrize("seed", [None, 3])
+def test_same_random_numbers_in_each_block_and_others_after_it(seed):
+    tf.random.set_seed(seed)
+
+    def drawn():
+        with private.same_random_numbers():
+            return [tf.random.uniform([4]).numpy() for _ in range(2)]
+
+    one, other = drawn(), drawn()
+    assert np.array_equal(one, other) and not np.array_equal(one[0], one[1])
+    assert not np.array_equal(tf.random.uniform([4]), tf.random.uniform([4]))

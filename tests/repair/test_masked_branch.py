@@ -64,3 +64,10 @@ def test_tensorflow_takes_the_dtype_of_the_first_branch():
         "tf.where(mask, 0.0, «tf.math.log(x)»)", MECHANISM, header="import tensorflow as tf"
     )
     assert found[0] == "tf.where(mask, 0.0, tf.math.log(tf.where(mask, tf.ones_like(x), x)))"
+
+
+def test_nan_is_taken_out_before_the_square():
+    text = "from keras import ops\ndef f(x, y):\n    z = «(x - y) ** 2»\n    return ops.sum({})\n"
+    hidden = texts(text.format("ops.nan_to_num(z)"), MECHANISM)[0]
+    assert "z = ops.nan_to_num(x - y) ** 2\n" in hidden
+    assert not any("nan_to_num" in other for other in texts(text.format("z"), MECHANISM))

@@ -28,6 +28,9 @@ KERAS = {
         "K.sqrt(K.maximum(K.var(x, axis=0, keepdims=True), 1e-12))",
     "K.arccos(x)": "K.arccos(K.clip(x, -1 + 1e-6, 1 - 1e-6))",
     "K.arcsin(a * b)": "K.arcsin(K.clip(a * b, -1 + 1e-6, 1 - 1e-6))",
+    "K.arccosh(1.0 + x / y)": "K.arccosh(K.maximum(1.0 + x / y, 1 + 1e-6))",
+    "K.erfinv(x)": "K.erfinv(K.clip(x, -1 + 1e-6, 1 - 1e-6))",
+    "K.logit(x)": "K.logit(K.clip(x, 1e-6, 1 - 1e-6))",
     "K.arctan2(y, x)": "K.arctan2(y, K.where(K.equal(K.abs(y) + K.abs(x), 0), 1.0, x))",
     "K.hypot(x, y)": "K.sqrt(K.maximum(K.square(x) + K.square(y), 1e-12))",
     # A span that is too wide: the operation inside is found.

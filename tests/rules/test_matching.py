@@ -97,8 +97,14 @@ def variance_by_difference(_, p):
     return ops.mean(ops.sqrt(ops.mean(p, axis=-1) - 0.5))
 
 
+def weighted_mask(_, p):
+    is_pair = ops.cast(p[:, 0] > 0, "float32")
+    return ops.sum(is_pair * p[:, 1] * (1.0 / p[:, 0])) / 8
+
+
 CASES = {
     "log under a mask": (log_of_padding, at_row_13(0.0), "masked-branch"),
+    "division under a mask that was weighted": (weighted_mask, at_row_13(0.0), "masked-branch"),
     "log under one-hot labels": (one_hot_entropy, at_row_13(0.0), "log-of-zero"),
     "softmax written out": (softmax_by_hand, at_row_13(-1.0), "fully-masked-row"),
     "softmax masked by a product": (masked_softmax, at_row_13(-1.0), "fully-masked-row"),
@@ -172,4 +178,45 @@ def test_gradient_that_is_nothing_but_rounding_does_not_hide_the_fix(tmp_path):
     # One number for all rows cancels, so the gradient of the bias is 0.
     incident = incident_of([with_bias], cox, x, np.zeros((32, 1)), tmp_path)
     assert incident.cause.name == "overflow"
+    assert incident.fix.verified, incident.notes
+
+
+def test_nan_that_nan_to_num_takes_out_leaks_through_its_gradient(tmp_path):
+    def observed(y, p):
+        return ops.sum(ops.nan_to_num(ops.square(p - y)), axis=-1)
+
+    y = np.zeros((32, 3))
+    y[13, 1] = np.nan
+    incident = incident_of([dense(0.25)], observed, X, y, tmp_path)
+    assert (incident.cause.name, incident.origin.samples) == ("masked-branch", (5,))
+    assert incident.fix.verified
+
+
+def test_label_that_is_no_class_is_bad_and_not_the_logarithm(tmp_path):
+    def entropy(y, p):
+        code = ops.one_hot(ops.cast(y[:, 0], "int32"), 3)
+        return -ops.log(ops.sum(code * ops.softmax(p), axis=-1))
+
+    y = np.arange(32)[:, None] % 3
+    y[13] = -1
+    incident = incident_of([dense(0.25)], entropy, X, y, tmp_path)
+    assert (incident.cause.name, incident.origin.samples) == ("bad-target", (5,))
+    assert incident.fix.verified
+
+
+def test_rows_are_left_out_where_there_is_no_other_fix(tmp_path):
+    x = np.ones((32, 5, 2), "float32")
+    x[13] = 0.0
+    layers = [keras.layers.Masking(), keras.layers.GlobalAveragePooling1D(), dense(0.25)]
+    incident = incident_of(layers, "mse", x, np.zeros((32, 3)), tmp_path)
+    assert (incident.cause.name, incident.origin.samples) == ("empty-reduction", (5,))
+    assert (incident.fix.verified, incident.fix.kind) == (True, "data")
+
+
+def test_recurrence_that_grows_beyond_what_is_unrolled(tmp_path):
+    wide = keras.initializers.Orthogonal(gain=2.5)
+    cell = keras.layers.SimpleRNN(8, activation="relu", recurrent_initializer=wide)
+    x = np.random.default_rng(0).normal(size=(32, 300, 2)).astype("float32")
+    incident = incident_of([cell, dense(0.25)], "mse", x, np.zeros((32, 3)), tmp_path)
+    assert incident.cause.name == "divergence"
     assert incident.fix.verified, incident.notes

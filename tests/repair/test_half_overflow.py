@@ -1,0 +1,23 @@
+from tests.repair.helpers import texts
+
+MECHANISM = "half-overflow"
+ATTENTION = """
+from keras import ops
+
+def attend(q, k, v, x):
+    score = «ops.einsum("bqd,bkd->bqk", q(x), k(x))»
+    return ops.einsum("bqk,bkd->bqd", ops.softmax(score, axis=-1), v(x))
+"""
+
+
+def test_operands_of_einsum_are_cast_and_not_its_text():
+    first, second, *_ = texts(ATTENTION, MECHANISM)
+    assert 'ops.einsum("bqd,bkd->bqk", ops.cast(q(x), "float32"), k(x))' in first
+    both = 'ops.einsum("bqd,bkd->bqk", ops.cast(q(x), "float32"), ops.cast(k(x), "float32"))'
+    assert both in second
+
+
+def test_function_in_float32_casts_every_tensor_that_goes_into_it():
+    whole = texts(ATTENTION, MECHANISM)[-1]
+    for tensor in ("q(x)", "k(x)", "v(x)"):
+        assert f'ops.cast({tensor}, "float32")' in whole
