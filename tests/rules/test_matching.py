@@ -220,3 +220,15 @@ def test_recurrence_that_grows_beyond_what_is_unrolled(tmp_path):
     incident = incident_of([cell, dense(0.25)], "mse", x, np.zeros((32, 3)), tmp_path)
     assert incident.cause.name == "divergence"
     assert incident.fix.verified, incident.notes
+
+
+def test_rule_that_fails_does_not_take_the_others_with_it(tmp_path, monkeypatch):
+    def fails(evidence):
+        raise ValueError("no such axis")
+
+    monkeypatch.setattr("stayfinite.rules.masked_branch.match", fails)
+    incident = incident_of(
+        [dense(0.25)], cosh, at_row_13(200.0).astype("float32"), np.zeros((32, 3)), tmp_path
+    )
+    assert incident.cause.name == "overflow"
+    assert incident.notes == ("the rule `masked-branch` failed: ValueError: no such axis",)

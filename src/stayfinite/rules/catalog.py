@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import inspect
 from collections.abc import Callable
@@ -36,12 +37,20 @@ BY_REPLAY = ("not-reproduced",)
 
 
 def diagnose(evidence: Evidence) -> Finding:
-    """The first cause that matches `evidence`."""
+    """The first cause that matches `evidence`.
+
+    A rule that fails does not take the others with it; the finding has a note of it.
+    """
+    notes: list[str] = []
     for name in ORDER:
         match: Callable[[Evidence], Finding | None] = _module(name).match
-        finding = match(evidence)
+        try:
+            finding = match(evidence)
+        except Exception as error:
+            notes.append(f"the rule `{name}` failed: {type(error).__name__}: {error}")
+            continue
         if finding is not None:
-            return finding
+            return dataclasses.replace(finding, notes=(*finding.notes, *notes))
     raise AssertionError("the rule `unknown` must match everything")
 
 

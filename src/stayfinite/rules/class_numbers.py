@@ -24,12 +24,12 @@ def match(evidence: Evidence, cause: str, roles: tuple[str, ...], noun: str) -> 
     for value, leaf in _coded(evidence, roles):
         arrays = evidence.fetch([value, leaf.value])
         code, labels = as_float(arrays[value]), as_float(arrays[leaf.value])
-        if not len(labels) or code.size % len(labels) or max(rows) >= len(labels):
-            continue
         num_classes = code.shape[-1]
-        hot = code.reshape(len(labels), -1, num_classes)
-        if not np.isin(hot, (0.0, 1.0)).all() or hot.shape[1] * len(labels) != labels.size:
+        if not labels.ndim or code.size != labels.size * num_classes or max(rows) >= len(labels):
             continue
+        if not np.isin(code, (0.0, 1.0)).all():
+            continue
+        hot = code.reshape(len(labels), -1, num_classes)
         empty = hot.sum(axis=-1) == 0
         outside = (labels < 0) | (labels >= num_classes)
         if not np.array_equal(empty, outside.reshape(empty.shape)):

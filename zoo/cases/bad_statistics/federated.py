@@ -40,10 +40,10 @@ class PoolStatistics(keras.callbacks.Callback):
 model = keras.Sequential(
     [
         keras.Input((5,)),
-        layers.BatchNormalization(name="bn"),
+        layers.BatchNormalization(name="bn"),  # at fault
         layers.Dense(8, "swish"),
         layers.Dense(1),
-    ]  # at fault
+    ]
 )
 model.compile("adam", "mae")
 model.fit(*data["north"], batch_size=BATCH, epochs=2, shuffle=False, verbose=0)
