@@ -85,13 +85,25 @@ def goes_on(
         step: The step as it is to be made from now on.
         outcome: What it gives.
         healthy: Batches for the steps between: the batch of `step` is the first and the last.
-        growth: How many times its loss that batch may have in the end.
+        growth: How many times its loss that batch may have in the end. If it has more, the batches
+            between decide: a row that is far out has a loss of its own.
         seconds: No further step is begun after so many.
         num_steps: Steps to make.
     """
-    own = Batch(step.data)
-    batches = [own, *healthy[: num_steps - 2], own]
+    own, between = Batch(step.data), list(healthy[: num_steps - 2])
+    batches = [own, *between, own]
     further = course(step, batches, len(batches), seconds)
     if not further.finite:
         return False
-    return abs(further.losses[-1]) <= growth * max(abs(outcome.loss), 1e-3)
+    if _no_worse(further.losses[-1], outcome.loss, growth):
+        return True
+    # Without the last step, which was one on the batch in question.
+    ended = further.losses[1 : 1 + len(between)]
+    return bool(ended) and all(
+        _no_worse(loss, step.changed(batch).run(Unchanged()).loss, growth)
+        for batch, loss in zip(between, ended, strict=False)
+    )
+
+
+def _no_worse(loss: float, before: float, growth: float) -> bool:
+    return abs(loss) <= growth * max(abs(before), 1e-3)

@@ -179,7 +179,8 @@ def gradient_functions(entered: Callable[..., AbstractContextManager[Any]]) -> I
 def same_random_numbers() -> Iterator[None]:
     """`tf.random` draws the same numbers in each block, and goes on as before afterwards."""
     current = context.context()
-    before = current._seed, current._rng
+    # It has no `_rng` as long as no seed was ever set.
+    before = current._seed, getattr(current, "_rng", None)
     current._set_global_seed(0 if before[0] is None else before[0])
     try:
         yield
