@@ -197,3 +197,8 @@ def test_same_random_numbers_in_each_block_and_others_after_it(seed, monkeypatch
     one, other = drawn(), drawn()
     assert np.array_equal(one, other) and not np.array_equal(one[0], one[1])
     assert not np.array_equal(tf.random.uniform([4]), tf.random.uniform([4]))
+
+
+def test_ops_that_draw_from_a_state_of_their_own_are_known():
+    assert private.is_random("RandomUniform") and private.is_random("RandomStandardNormal")
+    assert not private.is_random("StatelessRandomUniformV2") and not private.is_random("MatMul")

@@ -28,6 +28,10 @@ class TensorFlowEngine:
 
     def __init__(self, model: Any) -> None:
         self.model = model
+        # Whether the step draws numbers from a state that is in no variable of the model, as
+        # `tf.random.uniform` does; None until it has been run. To have the same ones each time
+        # TensorFlow has to forget its kernels, which takes as long as a small step.
+        self._draws: bool | None = None
 
     def named_state(self, state: State) -> list[Named]:
         """See `Engine.named_state`."""
@@ -61,6 +65,8 @@ class TensorFlowEngine:
                 logs = self.model.train_step(data)
             # What is looked at from here on is not the step's.
             stack.close()
+            if record is not None:
+                self._draws = self._draws or record.draws
             marks = None if record is None else self._marks(state, record, notes, logs)
             after = state_of(self.model) if keep_after else None
             return Result(notes.loss, notes.updates, self._bad_state(state), marks, after)
@@ -123,8 +129,9 @@ class TensorFlowEngine:
         try:
             store(self.model, state)
             self.model.reset_metrics()
-            # What is drawn without a seed generator of Keras's own is in no variable of the model.
-            with private.same_random_numbers():
+            with (
+                contextlib.nullcontext() if self._draws is False else private.same_random_numbers()
+            ):
                 yield
         finally:
             tf.config.run_functions_eagerly(functions_ran_eagerly)

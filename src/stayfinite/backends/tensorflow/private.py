@@ -26,6 +26,7 @@ __all__ = [
     "TensorFlowTrainer",
     "execute",
     "gradient_functions",
+    "is_random",
     "is_written",
     "key",
     "make_function",
@@ -214,6 +215,13 @@ def with_types(
             value = [change(tf.as_dtype(item)).as_datatype_enum for item in value]
         changed += [name, value]
     return tuple(changed)
+
+
+@functools.cache
+def is_random(op_type: str) -> bool:
+    """Whether an op draws random numbers from a state that is in no variable."""
+    definition = op_def_registry.get(op_type)
+    return definition is not None and definition.is_stateful and "seed" in _kinds(op_type)
 
 
 @functools.cache

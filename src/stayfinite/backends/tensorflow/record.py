@@ -27,7 +27,11 @@ _WITHOUT_NUMBERS = (tf.resource, tf.variant, tf.string)
 
 
 class Record:
-    """Tells a `Recording` of the ops of one run."""
+    """Tells a `Recording` of the ops of one run.
+
+    Attributes:
+        draws: Whether one of them drew random numbers from a state of TensorFlow's own.
+    """
 
     def __init__(self, recording: Recording) -> None:
         self._recording = recording
@@ -37,6 +41,7 @@ class Record:
         self._used_by: dict[tuple[str, int], list[int]] = {}
         self._forward: int | None = None
         self._depth = 0
+        self.draws = False
 
     def bind(self, tensor: Any, number: int) -> None:
         """`tensor` is the value `number`."""
@@ -133,6 +138,7 @@ class Record:
         self._held[private.key(handle)] = self._numbers[private.key(after)]
 
     def _plain(self, kind: str, inputs: tuple[Any, ...], outputs: list[Any]) -> None:
+        self.draws = self.draws or private.is_random(kind)
         results = [output for output in outputs if output.dtype not in _WITHOUT_NUMBERS]
         if not results:
             return
