@@ -22,19 +22,16 @@ def match(evidence: Evidence, cause: str, roles: tuple[str, ...], noun: str) -> 
     if not rows:
         return None
     for value, leaf in _coded(evidence, roles):
-        arrays = evidence.fetch([value, leaf.value])
-        code, labels = as_float(arrays[value]), as_float(arrays[leaf.value])
-        num_classes = code.shape[-1]
-        if not labels.ndim or code.size != labels.size * num_classes or max(rows) >= len(labels):
-            continue
-        if not np.isin(code, (0.0, 1.0)).all():
-            continue
-        hot = code.reshape(len(labels), -1, num_classes)
-        empty = hot.sum(axis=-1) == 0
+        labels = as_float(evidence.fetch([leaf.value])[leaf.value])
+        num_classes = evidence.trace.values[value].shape[-1]
         outside = (labels < 0) | (labels >= num_classes)
-        if not np.array_equal(empty, outside.reshape(empty.shape)):
+        if not labels.ndim or _rows(outside) != tuple(rows):
             continue
-        if tuple(np.flatnonzero(empty.any(axis=1)).tolist()) != tuple(rows):
+        # Asked last: the code, unlike the labels, takes a run of the step.
+        code = as_float(evidence.fetch([value])[value])
+        if code.size != labels.size * num_classes or not np.isin(code, (0.0, 1.0)).all():
+            continue
+        if not np.array_equal(code.reshape(-1, num_classes).sum(axis=-1) == 0, outside.ravel()):
             continue
         shown = ", ".join(sorted({numbers.short(v) for v in labels[outside]})[:4])
         pattern = patterns.of_indices(labels, num_classes - 1)
@@ -56,6 +53,10 @@ def match(evidence: Evidence, cause: str, roles: tuple[str, ...], noun: str) -> 
             phase="data",
         )
     return None
+
+
+def _rows(where: np.ndarray) -> tuple[int, ...]:
+    return tuple(np.flatnonzero(where.reshape(len(where), -1).any(axis=1)).tolist())
 
 
 def _coded(evidence: Evidence, roles: tuple[str, ...]) -> list[tuple[int, Leaf]]:

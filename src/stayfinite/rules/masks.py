@@ -65,10 +65,10 @@ def _masks(evidence: Evidence, product: Op, op: Op) -> bool:
         bad = ~np.isfinite(as_float(arrays[product.operands[position]]))
         if not bad.any():
             continue
-        for mask in _factors(evidence, product.operands[1 - position]):
-            factor = as_float(evidence.fetch([mask])[mask])
+        masks = evidence.fetch(_factors(evidence, product.operands[1 - position]))
+        for mask, factor in masks.items():
             try:
-                zero = np.broadcast_to(factor, shape)[np.broadcast_to(bad, shape)] == 0
+                zero = np.broadcast_to(as_float(factor), shape)[np.broadcast_to(bad, shape)] == 0
             except ValueError:
                 continue
             if zero.all() and _is_mask(evidence, mask) and not _is_made_of(evidence, op, mask):
