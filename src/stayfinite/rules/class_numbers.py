@@ -22,7 +22,8 @@ def match(evidence: Evidence, cause: str, roles: tuple[str, ...], noun: str) -> 
     if not rows:
         return None
     for value, leaf in _coded(evidence, roles):
-        labels = as_float(evidence.fetch([leaf.value])[leaf.value])
+        array = evidence.fetch([leaf.value])[leaf.value]
+        labels = as_float(array)
         num_classes = evidence.trace.values[value].shape[-1]
         outside = (labels < 0) | (labels >= num_classes)
         if not labels.ndim or _rows(outside) != tuple(rows):
@@ -34,7 +35,7 @@ def match(evidence: Evidence, cause: str, roles: tuple[str, ...], noun: str) -> 
         if not np.array_equal(code.reshape(-1, num_classes).sum(axis=-1) == 0, outside.ravel()):
             continue
         shown = ", ".join(sorted({numbers.short(v) for v in labels[outside]})[:4])
-        pattern = patterns.of_indices(labels, num_classes - 1)
+        pattern = patterns.of_indices(array, num_classes - 1)
         return Finding(
             cause=cause,
             message=f"{noun} `{leaf.name}` of the batch holds classes that do not exist: {shown}",

@@ -78,9 +78,13 @@ def _earlier_nan_to_num(site: Site) -> Iterator[Rewrite]:
         None,
     )
     operand = operation.arguments.get("x") or operation.arguments.get("left")
-    if name is None or operand is None or operation.is_receiver(operand):
+    if name is None or operand is None:
         return
-    pieces = site.wrap(operand, lambda x: f"{site.text(name)}({x})")
+    if operation.is_receiver(operand):
+        _, end = site.source.grouped_range(operand)
+        pieces = [Replacement(end, end, ".nan_to_num()")]  # a tensor of PyTorch's
+    else:
+        pieces = site.wrap(operand, lambda x: f"{site.text(name)}({x})")
     description = f"take NaN out before `{spelled(operation)}`, not after it"
     yield site.rewrite("nan-to-num", description, pieces, site.emitter())
 
