@@ -232,3 +232,15 @@ def test_rule_that_fails_does_not_take_the_others_with_it(tmp_path, monkeypatch)
     )
     assert incident.cause.name == "overflow"
     assert incident.notes == ("the rule `masked-branch` failed: ValueError: no such axis",)
+
+
+def test_labels_that_count_from_1_are_seen_in_their_one_hot_code(tmp_path):
+    def entropy(y, p):
+        code = ops.cast(ops.equal(ops.cast(y, "int32"), ops.arange(3)[None]), "float32")
+        return -ops.log(ops.sum(code * ops.softmax(p), axis=-1))
+
+    y = 1 + np.arange(32)[:, None] % 2
+    y[13] = 3
+    incident = incident_of([dense(0.25)], entropy, X, y, tmp_path)
+    assert (incident.cause.name, incident.origin.samples) == ("bad-target", (5,))
+    assert incident.fix.verified and incident.fix.text.startswith("subtract 1 from `y`")

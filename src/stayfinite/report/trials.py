@@ -99,6 +99,8 @@ def proof(incident: Incident) -> str:
             return "verified: the steps were made again with it, and nothing grew"
         if _is_followed(incident):
             return "verified: this step and those after it are finite"
+        if fix.kind == "data" and ran and ran[-1].change == fix.text:
+            return "verified: this step and those after it are finite"
         if fix.kind == "data":  # the healthy steps do not hold the rows at fault
             return f"verified: this step finite {ran[-1].change if ran else 'with it'}"
         if not incident.num_healthy_steps:

@@ -16,7 +16,8 @@ def prove(past: Past) -> Proof:
         return Proof(finding)
     labels = past.step.batch_arrays()[name]
     data = past.step.with_arrays(past.step.data, {name: labels - 1})
-    trial, goes_on = tried(past, f"`{name}` - 1", Batch(data))
+    text = f"subtract 1 from `{name}`, which counts from 1"
+    trial, goes_on = tried(past, text, Batch(data))
     if not goes_on:
         return Proof(finding, None, (trial,))
-    return Proof(finding, fix("data", f"subtract 1 from `{name}`, which counts from 1"), (trial,))
+    return Proof(finding, fix("data", text), (trial,))
