@@ -244,3 +244,21 @@ def test_labels_that_count_from_1_are_seen_in_their_one_hot_code(tmp_path):
     incident = incident_of([dense(0.25)], entropy, X, y, tmp_path)
     assert (incident.cause.name, incident.origin.samples) == ("bad-target", (5,))
     assert incident.fix.verified and incident.fix.text.startswith("subtract 1 from `y`")
+
+
+def test_scale_of_infinity_is_a_bad_number_and_no_mask(tmp_path):
+    layers = [keras.layers.Rescaling(float("inf")), dense(0.25)]
+    incident = incident_of(layers, "mse", np.abs(X) + 0.5, np.zeros((32, 3)), tmp_path)
+    assert (incident.cause.name, incident.origin.op) == ("bad-weights", "multiply")
+    assert "came in non-finite" not in str(incident)
+
+
+def test_division_by_a_number_that_became_0_is_no_empty_mean(tmp_path):
+    temperature = keras.Variable(0.0, trainable=False)
+
+    def cooled(x):
+        return ops.softmax(x / temperature)
+
+    layers = [keras.layers.Lambda(cooled), dense(0.25)]
+    incident = incident_of(layers, "mse", np.abs(X) + 0.5, np.zeros((32, 3)), tmp_path)
+    assert incident.cause.name == "division-by-zero"

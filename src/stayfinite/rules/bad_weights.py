@@ -5,7 +5,8 @@ initialiser.
 
 A file written after a training had gone wrong holds NaN in every weight that was trained. It
 loads without a word, and the first step shows it. `stayfinite verify FILE` tells beforehand, and
-names each bad tensor.
+names each bad tensor. A number that was computed once, as the scale 1 / 0 of a constant feature or
+the weight of a loss, belongs here, too.
 
 ## Fails
 
@@ -40,12 +41,15 @@ import numpy as np
 
 from stayfinite.rules.finding import Finding
 from stayfinite.trace.evidence import Evidence, as_float
+from stayfinite.trace.infinities import is_scaled_by_infinity
 
 
 def match(evidence: Evidence) -> Finding | None:
-    """The root is a weight that came in bad, whether it is trained or frozen."""
+    """The root is a weight that came in bad, whether it is trained or frozen, or a number is."""
     leaf = evidence.leaf
-    if leaf is None or leaf.role != "weight":
+    if leaf is None:
+        return _number(evidence)
+    if leaf.role != "weight":
         return None
     array = as_float(evidence.arrays[leaf.value])
     bad = ~np.isfinite(array)
@@ -60,5 +64,30 @@ def match(evidence: Evidence) -> Finding | None:
             "`stayfinite verify FILE` names the bad tensors of a weights file"
         ),
         tensor=leaf.name,
+        phase="load",
+    )
+
+
+def _number(evidence: Evidence) -> Finding | None:
+    """A factor that was computed before the training, as a scale of 1 / 0, and is in no weight."""
+    op = evidence.op
+    if op is None or op.phase == "backward":
+        return None
+    written = [
+        as_float(evidence.arrays[value])
+        for value in op.operands
+        if value in evidence.trace.constants
+    ]
+    nan = any(np.isnan(array).any() for array in written)
+    infinite = any(np.isinf(array).any() for array in written)
+    if not nan and not (infinite and is_scaled_by_infinity(evidence, op)):
+        return None
+    kind = "nan" if nan else "inf"
+    return Finding(
+        cause="bad-weights",
+        message=f"a number that `{op.name}` is given, and that is no weight, is {kind}",
+        op=op.name,
+        detail="it was computed before the training: a division by 0 there looks like this",
+        remedy=f"make the number finite where it is computed, before it is given to `{op.name}`",
         phase="load",
     )

@@ -100,7 +100,7 @@ def _by_empty_count(evidence: Evidence) -> Finding | None:
     if found is None or op is None or op.name != "divide":
         return None
     summand = _summand(evidence, op.operands[1])
-    counted = not evidence.trace.leaves_of(op.operands[1])  # from the shape of the batch
+    counted = _is_shape(evidence, op)
     if not counted and (summand is None or not _is_weights(evidence, op, summand)):
         return None
     return dataclasses.replace(
@@ -109,6 +109,15 @@ def _by_empty_count(evidence: Evidence) -> Finding | None:
         message="a mean over nothing: the count that it divides by is 0",
         mechanism="empty-reduction",
     )
+
+
+def _is_shape(evidence: Evidence, op: Op) -> bool:
+    """Whether the divisor is known from the shape of the batch, and nothing was there to sum."""
+    if evidence.trace.leaves_of(op.operands[1]):
+        return False
+    total, divisor = (as_float(evidence.operand(op, position)) for position in (0, 1))
+    total, divisor = np.broadcast_arrays(total, divisor)
+    return bool((total[divisor == 0] == 0).all())
 
 
 def _summand(evidence: Evidence, divisor: int) -> int | None:

@@ -26,7 +26,16 @@ def is_meant(evidence: Evidence) -> bool:
         return False
     constants = [v for v in op.operands if v in evidence.trace.constants]
     written = any(not np.isfinite(as_float(evidence.arrays[v])).all() for v in constants)
-    return written or not op.operands
+    return (written and not is_scaled_by_infinity(evidence, op)) or not op.operands
+
+
+def is_scaled_by_infinity(evidence: Evidence, op: Op) -> bool:
+    """Whether the op multiplies numbers, none of them 0, with an infinity: that masks nothing."""
+    if op.name not in ("multiply", "divide") or len(op.operands) != 2:
+        return False
+    constants = evidence.trace.constants
+    numbers = [as_float(evidence.arrays[v]) for v in op.operands if v not in constants]
+    return bool(numbers) and all(np.isfinite(n).all() and (n != 0).all() for n in numbers)
 
 
 def first_nan(evidence: Evidence) -> Op | None:
