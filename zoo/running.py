@@ -127,7 +127,8 @@ def _variables(backend: str, folder: Path) -> dict[str, str]:
         "KERAS_BACKEND": backend,
         # A keras.json of whoever runs this would change what is trained.
         "KERAS_HOME": str(folder / ".keras"),
-        "PYTHONPATH": str(ROOT),
+        # The stayfinite of this checkout, whatever is installed.
+        "PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "src"))),
         "TF_CPP_MIN_LOG_LEVEL": "3",
         "COLUMNS": "200",
     }
