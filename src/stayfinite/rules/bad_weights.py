@@ -71,7 +71,7 @@ def match(evidence: Evidence) -> Finding | None:
 def _number(evidence: Evidence) -> Finding | None:
     """A factor that was computed before the training, as a scale of 1 / 0, and is in no weight."""
     op = evidence.op
-    if op is None or op.phase == "backward":
+    if op is None or op.phase != "forward":
         return None
     written = [
         as_float(evidence.arrays[value])
