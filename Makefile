@@ -36,12 +36,15 @@ TRAININGS = tests/training tests/lab tests/rules/test_pages.py
 # What measures time, or sends signals.
 ALONE = tests/runner tests/test_import_cost.py
 TWO_AT_A_TIME = -n 2 --dist worksteal
+# Where the tests of a file ask about one training, two processes would make it twice.
+FILE_BY_FILE = -n 2 --dist loadfile
 
 test-tensorflow: .venv-test-tensorflow/ready  ## Run on TensorFlow what depends on the framework
 	KERAS_BACKEND=tensorflow .venv-test-tensorflow/bin/python -m pytest $(TWO_AT_A_TIME) $(ON_EACH)
 
 test-torch: .venv-test-torch/ready  ## Run on PyTorch what depends on the framework
-	KERAS_BACKEND=torch .venv-test-torch/bin/python -m pytest $(TWO_AT_A_TIME) $(ON_EACH) $(TRAININGS)
+	KERAS_BACKEND=torch .venv-test-torch/bin/python -m pytest $(TWO_AT_A_TIME) $(ON_EACH)
+	KERAS_BACKEND=torch .venv-test-torch/bin/python -m pytest $(FILE_BY_FILE) $(TRAININGS)
 
 test-jax: .venv-test-jax/ready  ## Run all tests on JAX
 	KERAS_BACKEND=jax .venv-test-jax/bin/python -m pytest $(TWO_AT_A_TIME) $(addprefix --ignore=,$(ALONE) $(TRAININGS))

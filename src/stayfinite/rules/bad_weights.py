@@ -43,6 +43,9 @@ from stayfinite.rules.finding import Finding
 from stayfinite.trace.evidence import Evidence, as_float
 from stayfinite.trace.infinities import is_scaled_by_infinity
 
+# A `where` may choose a nan on purpose; nobody computes with one.
+_ARITHMETIC = {"add", "divide", "multiply", "subtract"}
+
 
 def match(evidence: Evidence) -> Finding | None:
     """The root is a weight that came in bad, whether it is trained or frozen, or a number is."""
@@ -71,7 +74,7 @@ def match(evidence: Evidence) -> Finding | None:
 def _number(evidence: Evidence) -> Finding | None:
     """A factor that was computed before the training, as a scale of 1 / 0, and is in no weight."""
     op = evidence.op
-    if op is None or op.phase != "forward":
+    if op is None or op.phase != "forward" or op.name not in _ARITHMETIC:
         return None
     written = [
         as_float(evidence.arrays[value])
