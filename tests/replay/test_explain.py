@@ -53,7 +53,6 @@ def test_explanation_that_is_whole(stopped, tmp_path):
     ("owner", "name"),
     [
         (explain, "diagnose"),
-        (explain, "mend"),
         (trials, "common_advice"),
         (catalog, "diagnose"),
     ],
@@ -67,6 +66,13 @@ def test_error_inside_the_explanation_is_a_note(owner, name, stopped, tmp_path, 
     assert any("RuntimeError: out of luck" in note for note in incident.notes)
     assert folder.read(tmp_path / "kept" / "incident-000002") == incident
     assert "out of luck" in stayfinite.explain(incident)
+
+
+def test_error_in_the_search_for_a_fix_leaves_the_cause(stopped, monkeypatch):
+    monkeypatch.setattr(explain, "mend", broken)
+    incident = stopped()
+    assert (incident.cause.name, incident.where.step) == ("bad-input", 2)
+    assert "the search for a fix failed: RuntimeError: out of luck" in incident.notes
 
 
 def test_step_that_cannot_be_made_again_is_a_note(stopped, monkeypatch):
