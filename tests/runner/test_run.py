@@ -79,7 +79,10 @@ def test_guards_as_soon_as_keras_is_imported(run):
 def test_a_script_without_keras_is_told_so(run):
     done, file = run("print('script')")
     assert done.stdout == "script\n"
-    assert done.stderr.startswith("stayfinite: no training step was seen, so nothing was guarded")
+    assert done.stderr == (
+        "stayfinite: no training step was seen, so nothing was guarded; the step of a loop of your "
+        "own is guarded by stayfinite.guarded\n"
+    )
     assert file == run_file(0)
 
 

@@ -181,7 +181,7 @@ def _without_rows(finding: Finding, fix: Fix | None, tried: list[Trial]) -> Fix 
     """Leaving out the rows that make the step fail, where no diff can be shown in their place."""
     if finding.rows is None or (fix is not None and (fix.verified or fix.diff is not None)):
         return None
-    named = f"without {rows_named(finding.rows)}"
+    named = trials.without(finding.rows)
     if not any(trial.change == named and trial.outcome == "finite" for trial in tried):
         return None
     text = f"leave {rows_named(finding.rows)} of this batch out of the training, or repair the data"

@@ -10,6 +10,7 @@ from stayfinite.incident import Trial
 from stayfinite.replay.change import Batch
 from stayfinite.replay.minimal import Smallest, at_fault, smallest
 from stayfinite.replay.step import Step
+from stayfinite.replay.trials import without
 from stayfinite.rules.finding import Finding
 from stayfinite.rules.numbers import rows_named
 
@@ -48,20 +49,13 @@ def suspects(
         if alone == rows:
             return Suspects(finding)
         others = tuple(row for row in rows if row not in alone)
-        said = (
-            f"without {rows_named(alone)} the step is finite; "
-            f"{rows_named(others)} would not fail alone"
-        )
+        said = f"{without(alone)} the step is finite; {rows_named(others)} would not fail alone"
         return Suspects(_naming(finding, alone), because=(said,))
     found, note = smallest(step, healthy)
     if found is None:
         return Suspects(finding, notes=() if note is None else (note,))
     named = _naming(finding, found.rows)
-    trial = Trial(
-        f"without {rows_named(found.rows)}",
-        "finite",
-        f"found by bisection in {found.num_runs} runs",
-    )
+    trial = Trial(without(found.rows), "finite", f"found by bisection in {found.num_runs} runs")
     return Suspects(named, (trial,), (_said(found),))
 
 

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from stayfinite.incident import Trial
 from stayfinite.replay.change import (
@@ -51,13 +51,18 @@ def common_advice(step: Step, first_run: float) -> tuple[list[Trial], list[str]]
     return [*tried, _tried(step, "float64", WiderDtype())], []
 
 
+def without(rows: Sequence[int]) -> str:
+    """The name of the trial that leaves out `rows`."""
+    return f"without {rows_named(rows)}"
+
+
 def other_rows(
     step: Step, rows: tuple[int, ...] | None, healthy: list[tuple[int, Batch]]
 ) -> Trial | None:
     """The step without the suspect rows, or on the batch before where no row would be left."""
     num_rows = step.trace.num_rows
     if rows and num_rows and len(rows) < num_rows:
-        return _tried(step, f"without {rows_named(rows)}", WithoutRows(rows))
+        return _tried(step, without(rows), WithoutRows(rows))
     if healthy:
         number, batch = healthy[0]
         return _tried(step, f"the batch of step {number} in its place", batch)

@@ -58,7 +58,7 @@ def _bad(
     bad = nonfinite | large
     if not bad.any():
         return None
-    rows = _rows(bad)
+    rows = numbers.rows_with(bad) if bad.ndim else None
     kinds = _kinds(wide)
     if kinds:
         message, said = f"holds {kinds}", f"are {kinds}"
@@ -133,12 +133,6 @@ def _last_index(table: tuple[int, ...], at_fault: np.ndarray, others: np.ndarray
         # What failed has to lie behind the end.
         return max([size for size in axes if size <= min(beyond)] or axes) - 1
     return min(axes) - 1
-
-
-def _rows(bad: np.ndarray) -> tuple[int, ...] | None:
-    if not bad.ndim:
-        return None
-    return tuple(int(r) for r in np.flatnonzero(bad.reshape(len(bad), -1).any(axis=1)))
 
 
 def _kinds(array: np.ndarray) -> str:

@@ -26,7 +26,7 @@ def match(evidence: Evidence, cause: str, roles: tuple[str, ...], noun: str) -> 
         labels = as_float(array)
         num_classes = evidence.trace.values[value].shape[-1]
         outside = (labels < 0) | (labels >= num_classes)
-        if not labels.ndim or _rows(outside) != tuple(rows):
+        if not labels.ndim or numbers.rows_with(outside) != tuple(rows):
             continue
         # Asked last: the code, unlike the labels, takes a run of the step.
         code = as_float(evidence.fetch([value])[value])
@@ -54,10 +54,6 @@ def match(evidence: Evidence, cause: str, roles: tuple[str, ...], noun: str) -> 
             phase="data",
         )
     return None
-
-
-def _rows(where: np.ndarray) -> tuple[int, ...]:
-    return tuple(np.flatnonzero(where.reshape(len(where), -1).any(axis=1)).tolist())
 
 
 def _coded(evidence: Evidence, roles: tuple[str, ...]) -> list[tuple[int, Leaf]]:

@@ -12,9 +12,9 @@ from stayfinite.trace.upstream import depends_on, unwrapped
 
 _MAX_STEPS = 8
 _AT_A_TIME = 50
+CHOICES = {"where", "nan_to_num"}
 # `maximum(nan, 0)` is 0 in some compiled code, but nobody meant to mask with it: only an infinity
 # is thrown away by these.
-CHOICES = {"where", "nan_to_num"}
 _HIDES_INFINITY = {"minimum", "maximum", "clip", "exp", "sigmoid", "tanh", "divide", "rsqrt"}
 
 
@@ -43,7 +43,7 @@ def leaking_op(evidence: Evidence) -> Op | None:
     ):
         return None
     backward = [op for op in evidence.trace.ops if op.phase == "backward"]
-    bad_gradients: list[Op] = []
+    first_bad: Op | None = None
     for first in range(0, len(backward), _AT_A_TIME):
         some = backward[first : first + _AT_A_TIME]
         arrays = evidence.fetch([v for op in some for v in (*op.operands, op.results[0])])
@@ -55,8 +55,8 @@ def leaking_op(evidence: Evidence) -> Op | None:
                 continue
             if any(finite[v] and _is_gradient(evidence.trace, v) for v in op.operands):
                 return op
-            bad_gradients.append(op)
-    return bad_gradients[0] if bad_gradients else None
+            first_bad = first_bad or op
+    return first_bad
 
 
 def _is_gradient(trace: Trace, value: int) -> bool:

@@ -59,16 +59,18 @@ def _zero_times_infinity(evidence: Evidence, op: Op) -> bool:
 
 
 def _masks(evidence: Evidence, product: Op, op: Op) -> bool:
-    arrays = evidence.fetch([*product.operands, product.results[0]])
+    factors = [_factors(evidence, value) for value in product.operands]
+    # All at once: each time it is asked costs a run of the step.
+    arrays = evidence.fetch([*factors[0], *factors[1], product.results[0]])
     shape = arrays[product.results[0]].shape
     for position in (0, 1):
         bad = ~np.isfinite(as_float(arrays[product.operands[position]]))
         if not bad.any():
             continue
-        masks = evidence.fetch(_factors(evidence, product.operands[1 - position]))
-        for mask, factor in masks.items():
+        for mask in dict.fromkeys(factors[1 - position]):
+            factor = as_float(arrays[mask])
             try:
-                zero = np.broadcast_to(as_float(factor), shape)[np.broadcast_to(bad, shape)] == 0
+                zero = np.broadcast_to(factor, shape)[np.broadcast_to(bad, shape)] == 0
             except ValueError:
                 continue
             if zero.all() and _is_mask(evidence, mask) and not _is_made_of(evidence, op, mask):

@@ -12,6 +12,8 @@ from stayfinite.trace.trace import Op
 _LARGEST = {"float16": 65504.0, "bfloat16": 3.3895e38, "float32": 3.4028e38, "float64": 1.7977e308}
 _SMALLEST = {"float16": 5.96e-8, "bfloat16": 1.1755e-38, "float32": 1.1755e-38, "float64": 2.2e-308}
 
+_LISTED = 6  # rows
+
 
 def largest(dtype: str) -> float:
     """The largest finite number of a dtype."""
@@ -65,8 +67,13 @@ def rows_of(evidence: Evidence, op: Op, position: int, where: np.ndarray) -> tup
     return None
 
 
-def rows_named(rows: Sequence[int], most: int = 6) -> str:
-    """`row 3`, or `rows 1, 2, 5`, of which at most `most` are listed."""
-    shown = ", ".join(map(str, rows[:most]))
-    more = f" and {len(rows) - most} more" if len(rows) > most else ""
+def rows_with(where: np.ndarray) -> tuple[int, ...]:
+    """The rows of a mask, its first axis, in which it is set anywhere."""
+    return tuple(np.flatnonzero(where.reshape(len(where), -1).any(axis=1)).tolist())
+
+
+def rows_named(rows: Sequence[int]) -> str:
+    """`row 3`, or `rows 1, 2, 5`, of which not too many are listed."""
+    shown = ", ".join(map(str, rows[:_LISTED]))
+    more = f" and {len(rows) - _LISTED} more" if len(rows) > _LISTED else ""
     return f"{'row' if len(rows) == 1 else 'rows'} {shown}{more}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Callable
 
 from stayfinite.repair.edit import Replacement
 from stayfinite.repair.emit import Emitter
@@ -25,36 +26,30 @@ def at_least(
     if (literal := _small_lower_bound(site, operand, bound)) is not None:
         return [Replacement(*site.source.range_of(literal), bound)]
     inner = _without_small_constant(site, operand, bound)
-    if operation.is_receiver(operand):
-        return _clamp(site, operand, inner, f"min={bound}")
-    return site.wrap(operand, lambda x: emit.at_least(x, bound), inner)
+    return _kept(site, operation, operand, f"min={bound}", lambda x: emit.at_least(x, bound), inner)
 
 
 def not_below(
     site: Site, emit: Emitter, operation: Operation, operand: ast.expr, bound: str
 ) -> list[Replacement]:
     """`operand` with every element at least `bound`, which is no epsilon."""
-    if operation.is_receiver(operand):
-        return _clamp(site, operand, operand, f"min={bound}")
-    return site.wrap(operand, lambda x: emit.at_least(x, bound))
+    return _kept(site, operation, operand, f"min={bound}", lambda x: emit.at_least(x, bound))
 
 
 def at_most(
     site: Site, emit: Emitter, operation: Operation, operand: ast.expr, bound: str
 ) -> list[Replacement]:
     """`operand` with every element at most `bound`."""
-    if operation.is_receiver(operand):
-        return _clamp(site, operand, operand, f"max={bound}")
-    return site.wrap(operand, lambda x: emit.at_most(x, bound))
+    return _kept(site, operation, operand, f"max={bound}", lambda x: emit.at_most(x, bound))
 
 
 def between(
     site: Site, emit: Emitter, operation: Operation, operand: ast.expr, bounds: tuple[str, str]
 ) -> list[Replacement]:
     """`operand` with every element inside `bounds`."""
-    if operation.is_receiver(operand):
-        return _clamp(site, operand, operand, ", ".join(bounds))
-    return site.wrap(operand, lambda x: emit.call("clip", x, *bounds))
+    return _kept(
+        site, operation, operand, ", ".join(bounds), lambda x: emit.call("clip", x, *bounds)
+    )
 
 
 def one_where_zero(site: Site, emit: Emitter, operand: ast.expr) -> list[Replacement]:
@@ -64,8 +59,21 @@ def one_where_zero(site: Site, emit: Emitter, operand: ast.expr) -> list[Replace
     return [Replacement(start, end, emit.one_where_zero(tested, again))]
 
 
-def _clamp(site: Site, operand: ast.expr, inner: ast.expr, bounds: str) -> list[Replacement]:
-    """Only tensors of PyTorch have methods such as `x.sqrt()`, so they have `clamp` too."""
+def _kept(
+    site: Site,
+    operation: Operation,
+    operand: ast.expr,
+    bounds: str,
+    template: Callable[[str], str],
+    inner: ast.expr | None = None,
+) -> list[Replacement]:
+    """`operand`, or its part `inner` while the rest goes, in `template` or with `.clamp(bounds)`.
+
+    Only tensors of PyTorch have methods such as `x.sqrt()`, so they have `clamp` too.
+    """
+    inner = inner or operand
+    if not operation.is_receiver(operand):
+        return site.wrap(operand, template, inner)
     start, end = site.source.grouped_range(operand)
     if inner is operand:
         return [Replacement(end, end, f".clamp({bounds})")]

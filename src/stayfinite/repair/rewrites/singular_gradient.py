@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 
 from stayfinite.repair.edit import Replacement
@@ -65,11 +66,12 @@ def _std(site: Site, operation: Operation) -> Iterator[Rewrite]:
     yield site.rewrite("guard", description, pieces, emit)
 
 
-def _inverse_cosine(site: Site, operation: Operation) -> Iterator[Rewrite]:
+def _inverse(site: Site, operation: Operation, lower: int = -1) -> Iterator[Rewrite]:
+    """A function that is defined between `lower` and 1: the inverse of a cosine, of a sigmoid."""
     emit, margin = site.emitter(), site.limits.margin
-    bounds = (f"-1 + {margin}", f"1 - {margin}")
+    bounds = (f"{lower} + {margin}" if lower else margin, f"1 - {margin}")
     pieces = guards.between(site, emit, operation, operation.arguments["x"], bounds)
-    description = f"keep the argument of `{spelled(operation)}` between -1 and 1"
+    description = f"keep the argument of `{spelled(operation)}` between {lower} and 1"
     yield site.rewrite("guard", description, pieces, emit)
 
 
@@ -78,14 +80,6 @@ def _arccosh(site: Site, operation: Operation) -> Iterator[Rewrite]:
     bound = f"1 + {site.limits.margin}"
     pieces = guards.not_below(site, emit, operation, operation.arguments["x"], bound)
     description = f"keep the argument of `{spelled(operation)}` above 1"
-    yield site.rewrite("guard", description, pieces, emit)
-
-
-def _logit(site: Site, operation: Operation) -> Iterator[Rewrite]:
-    emit, margin = site.emitter(), site.limits.margin
-    bounds = (margin, f"1 - {margin}")
-    pieces = guards.between(site, emit, operation, operation.arguments["x"], bounds)
-    description = f"keep the argument of `{spelled(operation)}` between 0 and 1"
     yield site.rewrite("guard", description, pieces, emit)
 
 
@@ -120,12 +114,12 @@ _RULES: dict[str, Callable[[Site, Operation], Iterator[Rewrite]]] = {
     "norm": norms.norm,
     "normalize": norms.normalize,
     "std": _std,
-    "arccos": _inverse_cosine,
-    "arcsin": _inverse_cosine,
+    "arccos": _inverse,
+    "arcsin": _inverse,
     "arccosh": _arccosh,
-    "arctanh": _inverse_cosine,
+    "arctanh": _inverse,
     "arctan2": _arctan2,
-    "erfinv": _inverse_cosine,
+    "erfinv": _inverse,
     "hypot": _hypot,
-    "logit": _logit,
+    "logit": functools.partial(_inverse, lower=0),
 }
