@@ -10,7 +10,6 @@ import torch
 import stayfinite
 from stayfinite.backends.torch import attach, finite, private
 from stayfinite.backends.torch.bounds import Proof
-from stayfinite.backends.torch.late import LateSentinel
 from stayfinite.guard.recorder import Recorder
 from tests.guard import nets
 
@@ -323,37 +322,6 @@ def test_a_compiled_step_is_the_same_and_is_undone():
     step, before, after = stopped_at(function, [batch(value=np.nan)])
     assert step == 3
     nets.assert_bit_equal(after, before)
-
-
-@pytest.mark.parametrize("kind", ["mlp", "conv_net"])
-def test_the_sentinel_that_does_not_wait_decides_the_same(kind):
-    x, y = nets.table() if kind == "mlp" else nets.images()
-    batches = [
-        [(torch.tensor(x[n : n + 8]), torch.tensor(y[n : n + 8]))] for n in range(0, nets.ROWS, 8)
-    ]
-    plain, model = getattr(nets, kind)(), getattr(nets, kind)()
-    plain.make_train_function()
-    function = guarded(model)
-    function._sentinel = LateSentinel(model, 0)
-    for data in batches[:BAD_STEP]:
-        keras.utils.set_random_seed(1)
-        plain.train_function(data)
-        keras.utils.set_random_seed(1)
-        function(data)
-    nets.assert_bit_equal(nets.state_of(model), nets.state_of(plain))
-    batches[BAD_STEP][0][0][2] = np.nan
-    sentinel = function._sentinel
-    sentinel.begin(model)
-    flag = sentinel.end(function._inner(batches[BAD_STEP]))
-    sentinel.abandon()
-    assert int(flag) == BAD_STEP
-    nets.assert_bit_equal(nets.state_of(model), nets.state_of(plain))
-    # No later step is applied either, good as it may be.
-    sentinel.begin(model)
-    later = sentinel.end(function._inner(batches[BAD_STEP + 1]))
-    sentinel.abandon()
-    assert int(later) == BAD_STEP
-    nets.assert_bit_equal(nets.state_of(model), nets.state_of(plain))
 
 
 def test_a_healthy_training_raises_nothing_and_leaves_no_hook_at_work(tmp_path):

@@ -30,11 +30,14 @@ def is_meant(evidence: Evidence) -> bool:
 
 
 def is_scaled_by_infinity(evidence: Evidence, op: Op) -> bool:
-    """Whether the op multiplies numbers, none of them 0, with an infinity: that masks nothing."""
+    """Whether the op multiplies numbers of the step, none of them 0, with an infinity.
+
+    That masks nothing, while ones of some shape times an infinity are the filling of a mask.
+    """
     if op.name not in ("multiply", "divide") or len(op.operands) != 2:
         return False
-    constants = evidence.trace.constants
-    numbers = [as_float(evidence.arrays[v]) for v in op.operands if v not in constants]
+    computed = [value for value in op.operands if evidence.trace.leaves_of(value)]
+    numbers = [as_float(evidence.arrays[value]) for value in computed]
     return bool(numbers) and all(np.isfinite(n).all() and (n != 0).all() for n in numbers)
 
 
@@ -47,12 +50,18 @@ def first_nan(evidence: Evidence) -> Op | None:
     start = op.results[0] if op is not None else leaf.value if leaf is not None else None
     if start is None or np.isnan(as_float(evidence.arrays[start])).any():
         return None
+    # The derivative of the first op may be nearer than what went wrong before it.
+    return _first_nan(evidence, start, {"forward"}) or _first_nan(evidence, start, None)
+
+
+def _first_nan(evidence: Evidence, start: int, phases: set[str] | None) -> Op | None:
     frontier = {start}
     for _ in range(_MAX_STEPS):
         consumers = {
             consumer.index: consumer
             for value in frontier
             for consumer in evidence.trace.consumers.get(value, [])
+            if phases is None or consumer.phase in phases
         }
         if not consumers or len(consumers) > _MAX_CONSUMERS:
             return None

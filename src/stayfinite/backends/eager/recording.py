@@ -20,6 +20,23 @@ from stayfinite.backends.eager.places import NOWHERE, Place, place_here
 from stayfinite.trace.trace import Role
 
 _MAX_CONSTANT = 4096
+# They read how large their operand is, and none of its numbers.
+_READ_NO_NUMBERS = {
+    "empty_like",
+    "full_like",
+    "new_empty",
+    "new_empty_strided",
+    "new_full",
+    "new_ones",
+    "new_zeros",
+    "ones_like",
+    "rand_like",
+    "randn_like",
+    "rank",
+    "shape",
+    "size",
+    "zeros_like",
+}
 
 
 class Enough(BaseException):
@@ -135,7 +152,8 @@ class Recording:
         else:
             place = place_here(self._boundary, tuple(self.chain))
         numbers = tuple(number for number, _ in results)
-        self.ops.append(Recorded(name, tuple(operands), numbers, place, backward, forward))
+        read = () if name in _READ_NO_NUMBERS else tuple(operands)
+        self.ops.append(Recorded(name, read, numbers, place, backward, forward))
         for number, tensor in results:
             self._visit(number, tensor)
         return index

@@ -42,7 +42,10 @@ def norm(tensors: list[Any]) -> float:
     return total
 
 
-def all_finite_on_device(tensors: list[Any]) -> Any:
-    """`all_finite` as a boolean tensor that nobody waits for; None for no tensors."""
-    verdicts = [torch.isfinite(tensor).all() for tensor in tensors]
-    return torch.stack(verdicts).all() if verdicts else None
+def all_finite_on_device(tensors: list[Any]) -> list[Any]:
+    """`all_finite` as booleans of one element that nobody waits for, one or more a device."""
+    whole = [t for t in tensors if t.numel() and not t.is_complex()]
+    verdicts = [torch.isfinite(t).all() for t in tensors if t.is_complex()]
+    for alike in private.alike(whole):
+        verdicts.append(torch.isfinite(torch.stack(private.peaks(alike))).all())
+    return verdicts

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -26,8 +26,15 @@ class Journal:
 
     def save_all(self, variables: Iterable[Any]) -> None:
         """`save` the tensor of each Keras variable."""
-        for variable in variables:
-            self.save(private.tensor_of(variable))
+        tensors = [private.tensor_of(variable) for variable in variables]
+        fresh = {id(t): t for t in tensors if id(t) not in self._old}
+        for alike in private.alike(fresh.values()):
+            for tensor, old in zip(alike, private.copies(alike), strict=True):
+                self._old[id(tensor)] = (tensor, old)
+
+    def holds(self, variable: Any) -> bool:
+        """Whether the tensor of a Keras variable has been saved."""
+        return id(private.tensor_of(variable)) in self._old
 
     def old(self, tensor: Any) -> Any:
         """The value that `tensor` had; None where it has not been saved."""
@@ -37,11 +44,19 @@ class Journal:
         """The tensors, in the order in which they came."""
         return [tensor for tensor, _ in self._old.values()]
 
-    def restore(self, choose: Callable[[Any, Any], Any] = lambda old, new: old) -> None:
-        """Set every tensor to its old value, or to what `choose(old, new)` gives."""
+    def restore(self) -> None:
+        """Set every tensor to its old value."""
         with torch.no_grad():
             for tensor, old in self._old.values():
-                tensor.copy_(choose(old, tensor))
+                tensor.copy_(old)
+
+    def restore_unless(self, good: Any) -> None:
+        """`restore` where `good`, one boolean on a device, is false; nobody waits for it.
+
+        The old values are used up.
+        """
+        for alike in private.alike(self.written()):
+            private.choose(good, alike, [self.old(tensor) for tensor in alike])
 
     def clear(self) -> None:
         """Forget all, and with it the memory."""

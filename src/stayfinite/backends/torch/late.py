@@ -4,6 +4,9 @@ The host must not wait for a number of each step, so it cannot choose to apply a
 The old values of weights and slots are kept while the update is applied, and the device chooses
 between old and new. The copy is made after the backward pass, when its memory is free again, and
 is gone when the step is over.
+
+A step of many small tensors takes as long as the host needs to ask for its operations, so what is
+done here to many tensors is one call.
 """
 
 from __future__ import annotations
@@ -24,15 +27,25 @@ class LateSentinel(Sentinel):
         super().__init__(model, first_step, compiled=compiled)
         self._ok: Any = None
         self._first_bad: Any = None
+        self._assigned: dict[int, Any] = {}
 
     def _reset(self) -> None:
         super()._reset()
         self._verdicts: list[Any] = []
 
+    def begin(self, model: Any) -> None:
+        """See `Sentinel`. What the last step assigned, this one will: it is kept in one call."""
+        super().begin(model)
+        self._journal.save_all(self._assigned.values())
+
+    def assigning(self, variable: Any) -> None:
+        """See `hooks.Observer`."""
+        super().assigning(variable)
+        if not self._depth and self._journal.holds(variable):
+            self._assigned[id(variable)] = variable
+
     def _judge(self, tensors: Iterable[Any]) -> None:
-        verdict = finite.all_finite_on_device(finite.floating(tensors))
-        if verdict is not None:
-            self._verdicts.append(verdict)
+        self._verdicts += finite.all_finite_on_device(finite.floating(tensors))
 
     def _judge_collapse(self, collapsed: Any) -> None:
         self._verdicts.append(~collapsed)
@@ -54,11 +67,16 @@ class LateSentinel(Sentinel):
             device = private.tensor_of(model.trainable_variables[0]).device
             self._ok = torch.tensor(True, device=device)
             self._first_bad = torch.tensor(-1, device=device)
-        good = torch.stack([v.to(self._ok.device) for v in self._verdicts]).all()
+        before = self._ok
+        if self._bad:
+            # It raised, whatever was judged until then.
+            self._ok = torch.zeros_like(before)
+        elif self._verdicts:
+            here = [verdict.to(before.device) for verdict in self._verdicts]
+            self._ok = torch.stack([before, *here]).all()
         step = torch.full_like(self._first_bad, self._steps - 1)
-        self._first_bad = torch.where(self._ok & ~good, step, self._first_bad)
-        self._ok = ok = self._ok & good
-        self._journal.restore(lambda old, new: torch.where(ok.to(new.device), new, old))
+        self._first_bad = torch.where(before & ~self._ok, step, self._first_bad)
+        self._journal.restore_unless(self._ok)
         return _Sent(self._first_bad) if self._first_bad.is_cuda else Known(int(self._first_bad))
 
 

@@ -6,6 +6,7 @@ named by the test that fails, not by a user's traceback.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -29,14 +30,18 @@ from stayfinite.backends import keras_private
 __all__ = [
     "OPTIMIZERS",
     "Variable",
+    "alike",
     "as_tensors",
     "averages_and_sums",
     "buffers_of",
+    "choose",
+    "copies",
     "current_node",
     "function_of",
     "is_compiled",
     "next_node",
     "norms",
+    "peaks",
     "tensor_of",
     "unseen",
     "variables_of",
@@ -64,6 +69,48 @@ def tensor_of(variable: Any) -> Any:
 def norms(tensors: list[Any]) -> Any:
     """The Euclidean norm of each tensor: one call for many, and one fast pass over each."""
     return torch._foreach_norm(tensors)
+
+
+def peaks(tensors: list[Any]) -> Any:
+    """The largest magnitude in each tensor, NaN where there is one; none may be empty."""
+    return torch._foreach_norm(tensors, ord=math.inf)
+
+
+def alike(tensors: Iterable[Any]) -> list[list[Any]]:
+    """The tensors of each device and dtype: many at once are one call where they are alike."""
+    groups: dict[Any, list[Any]] = {}
+    for tensor in tensors:
+        groups.setdefault((tensor.device, tensor.dtype), []).append(tensor)
+    return list(groups.values())
+
+
+def copies(tensors: list[Any]) -> list[Any]:
+    """A copy of each of tensors that are `alike`."""
+    made = [torch.empty_like(tensor, requires_grad=False) for tensor in tensors]
+    with torch.no_grad():
+        torch._foreach_copy_(made, tensors)
+    return made
+
+
+def choose(good: Any, new: list[Any], old: list[Any]) -> None:
+    """Set the tensors `new`, which are `alike`, to `old` where `good`, one boolean, is false.
+
+    By arithmetic on their bits, exact for every number and for NaN. It is done in `old`, which is
+    used up: tensors of `new` may lie in the same memory.
+    """
+    here, there = [_bits(tensor) for tensor in new], [_bits(tensor) for tensor in old]
+    torch._foreach_sub_(there, here)
+    torch._foreach_mul_(there, (~good).to(there[0].device, there[0].dtype))
+    torch._foreach_add_(there, here)
+    torch._foreach_copy_(here, there)
+
+
+_INTEGERS = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
+
+
+def _bits(tensor: Any) -> Any:
+    real = torch.view_as_real(tensor.detach()) if tensor.is_complex() else tensor.detach()
+    return real.view(_INTEGERS[real.element_size()])
 
 
 def version(variables: Iterable[Any]) -> int:
