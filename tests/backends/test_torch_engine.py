@@ -332,6 +332,25 @@ def test_a_base_that_was_written_to_through_a_view_is_made_of_both():
     assert set(made.operands) == {first.results[0], written.results[0]}
 
 
+def test_tensors_in_a_list_beside_others_are_results_too():
+    """As cuDNN's derivative of a recurrent layer returns those of its weights."""
+
+    @torch.library.custom_op("stayfinite_tests::halves", mutates_args=())
+    def halves(x: torch.Tensor) -> tuple[torch.Tensor, list[torch.Tensor]]:
+        return x.sum(), [x[:1].clone(), x[1:].clone()]
+
+    def function(x):
+        with torch.no_grad():
+            _, (_, second) = halves(x)
+        return x[:1] * torch.exp(second)
+
+    recording = ops_of(function)
+    exp = next(op for op in recording.ops if op.name == "exp")
+    made = next(op for op in recording.ops if exp.operands[0] in op.results)
+    assert made.name == "halves"
+    assert len(made.results) == 3
+
+
 def test_what_is_detached_is_the_same_value():
     recording = ops_of(lambda x: x * x.detach())
     product = next(op for op in recording.ops if op.name == "multiply")

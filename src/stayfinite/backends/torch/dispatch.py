@@ -100,11 +100,7 @@ class Dispatch(TorchDispatchMode):
             for position, argument in signature.writes
         ]
         written = [tensor for tensor in written if isinstance(tensor, torch.Tensor)]
-        fresh = [
-            tensor
-            for tensor in (out if isinstance(out, list | tuple) else [out])
-            if isinstance(tensor, torch.Tensor) and not any(tensor is w for w in written)
-        ]
+        fresh = [t for t in _tensors(out) if not any(t is w for w in written)]
         operands = names.order(signature.aten, operands)
         if signature.is_pure_write:
             # `copy_` and `fill_` do not read what they write over.
@@ -142,6 +138,13 @@ class Dispatch(TorchDispatchMode):
         backward = private.current_node() is not None
         self._recording.op("copy", sources, [(number, tensor)], backward=backward)
         return number
+
+
+def _tensors(out: Any) -> list[Any]:
+    """Every tensor that an operator returned: of a recurrent layer's derivative, some in a list."""
+    if isinstance(out, list | tuple):
+        return [tensor for each in out for tensor in _tensors(each)]
+    return [out] if isinstance(out, torch.Tensor) else []
 
 
 class _Signature:
