@@ -139,3 +139,31 @@ def test_softmax_in_a_nested_function_and_tabs():
 )
 def test_torch(before, after):
     assert expressions(before, MECHANISM, header="import torch")[0] == after
+
+
+LOGARITHMS = {
+    "K.log(«x * y»)": "K.log(x) + K.log(y)",
+    "K.log(2 * «x * y»)": "math.log(2) + K.log(x) + K.log(y)",
+    "K.log10(4 * np.pi * «x ** 2»)": "math.log10(4 * np.pi) + 2 * K.log10(x)",
+    "a - K.log(«K.square(x)» * y)": "a - (2 * K.log(x) + K.log(y))",
+    "K.log2(«x ** 3» / K.sqrt(y))": "3 * K.log2(x) - 0.5 * K.log2(y)",
+    "K.log(K.sum(a) * «x * y»)": "K.log(K.sum(a)) + K.log(x) + K.log(y)",
+}
+
+
+@pytest.mark.parametrize(("before", "after"), LOGARITHMS.items())
+def test_the_logarithm_of_a_product_is_added_up(before, after):
+    header = "import math\nimport numpy as np\nfrom keras import ops as K"
+    assert expressions(before, MECHANISM, header=header)[0] == after
+
+
+def test_the_product_may_be_in_a_variable():
+    text = "import math\nfrom keras import ops as K\ndef f(x):\n    {}    return {}\n"
+    before = text.format("area = «3 * x ** 2»\n", "K.log(area)")
+    after = text.format("", "math.log(3) + 2 * K.log(x)").replace("    " * 2, "    ")
+    assert texts(before, MECHANISM)[0] == after
+
+
+@pytest.mark.parametrize("expression", ["K.log(x + «x * y»)", "K.log(K.sum(«x * y»))"])
+def test_the_logarithm_of_a_sum_is_none_of_a_product(expression):
+    assert all("K.log(x)" not in text for text in expressions(expression, MECHANISM))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from stayfinite.repair.operation import Operation
-from stayfinite.repair.rewrites import guards, stable
+from stayfinite.repair.rewrites import factors, guards, stable
 from stayfinite.repair.rewrites.limits import power_ceiling
 from stayfinite.repair.rewrites.power import bound_base
 from stayfinite.repair.rewrites.site import Rewrite, Site, spelled
@@ -16,6 +16,7 @@ _MODEST = "20.0"
 def rewrites(site: Site) -> Iterator[Rewrite]:
     """The repairs of one operation, best first."""
     yield from stable.rewrites(site)
+    yield from factors.rewrites(site)
     operation = site.operation
     if operation is None:
         return

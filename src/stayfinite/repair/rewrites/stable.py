@@ -27,7 +27,7 @@ class Form:
 
 def rewrites(site: Site) -> Iterator[Rewrite]:
     """The stable form of the outermost formula that contains the expression."""
-    for root in reversed(list(_roots(site))):
+    for root in reversed(list(formulas_around(site))):
         for read in (_log, _log1p, _divide):
             reader, emit = Reader(site), site.emitter()
             try:
@@ -43,7 +43,7 @@ def rewrites(site: Site) -> Iterator[Rewrite]:
             return
 
 
-def _roots(site: Site) -> Iterator[ast.expr]:
+def formulas_around(site: Site) -> Iterator[ast.expr]:
     """The expression, what is around it, and what is around each use of the variable it fills."""
     if isinstance(site.node, ast.AugAssign):
         return

@@ -1,0 +1,95 @@
+"""The logarithm of a product that leaves the range of its dtype: the sum of the logarithms.
+
+`log(4 * math.pi * d ** 2)` -> `math.log(4 * math.pi) + 2 * log(d)`. The product may begin in a
+local variable.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from stayfinite.repair.emit import CannotSpellError, Emitter
+from stayfinite.repair.operation import recognise
+from stayfinite.repair.rewrites.algebra import Reader
+from stayfinite.repair.rewrites.islands import is_written_out
+from stayfinite.repair.rewrites.site import Rewrite, Site
+from stayfinite.repair.rewrites.stable import formulas_around
+
+_LOGARITHMS = ("log", "log10", "log2")
+_CONSTANTS = ("math.pi", "math.e", "numpy.pi", "numpy.e")
+_POWERS = {"square": 2.0, "sqrt": 0.5, "reciprocal": -1.0, "rsqrt": -0.5}
+
+
+class _Factor(NamedTuple):
+    node: ast.expr
+    exponent: float
+
+
+def rewrites(site: Site) -> Iterator[Rewrite]:
+    """The sum in the place of the nearest logarithm of a product that the expression is in."""
+    for root in formulas_around(site):
+        for name in _LOGARITHMS:
+            reader, emit = Reader(site), site.emitter()
+            x = reader.argument(root, name)
+            if x is None:
+                continue
+            factors = list(_factors(site, reader, x, 1.0))
+            if factors == [_Factor(x, 1.0)] or site.node not in reader.used:
+                continue
+            try:
+                text = _sum(site, emit, name, factors)
+            except CannotSpellError:
+                continue
+            around = site.source.parents.get(root)
+            if isinstance(around, ast.BinOp) and len(factors) > 1:
+                text = f"({text})"
+            piece = site.replace(root, text, is_atom=False)
+            description = f"add up the `{name}` of each factor instead of multiplying them"
+            imports, definitions = tuple(emit.imports), tuple(reader.definitions)
+            yield Rewrite("factors", description, (piece,), imports, root, definitions)
+            return
+
+
+def _factors(site: Site, reader: Reader, node: ast.expr, exponent: float) -> Iterator[_Factor]:
+    found = recognise(site.scope, site.locals.value(node))
+    name = None if found is None else found.name
+    if found is None or _is_number(site, node) or reader.operation(node, found.name) is None:
+        yield _Factor(node, exponent)
+        return
+    left, right = found.arguments.get("left"), found.arguments.get("right")
+    power = site.number(right) if name == "power" else _POWERS.get(found.name)
+    if name in ("multiply", "divide") and left is not None and right is not None:
+        yield from _factors(site, reader, left, exponent)
+        yield from _factors(site, reader, right, exponent if name == "multiply" else -exponent)
+    elif power:
+        inner = left if name == "power" else found.arguments.get("x")
+        assert inner is not None
+        yield from _factors(site, reader, inner, exponent * power)
+    else:
+        yield _Factor(node, exponent)
+
+
+def _is_number(site: Site, node: ast.expr) -> bool:
+    """Whether it is written out, as `4 * np.pi` is: no library asks for a tensor of it."""
+    if site.scope.path(node) in _CONSTANTS:
+        return True
+    if isinstance(node, ast.BinOp):
+        return _is_number(site, node.left) and _is_number(site, node.right)
+    return is_written_out(node)
+
+
+def _sum(site: Site, emit: Emitter, name: str, factors: list[_Factor]) -> str:
+    text = ""
+    for node, exponent in factors:
+        if _is_number(site, node):
+            if "import math" not in emit.imports and site.scope.path_of_name("math") != "math":
+                emit.imports.append("import math")
+            term = f"math.{name}({site.text(node)})"
+        else:
+            term = emit.call(name, site.text(node))
+        times = "" if abs(exponent) == 1 else f"{abs(exponent):g} * "
+        sign = "-" if exponent < 0 else "+" if text else ""
+        text += f" {sign} {times}{term}" if text else f"{sign}{times}{term}"
+    return text
