@@ -107,7 +107,7 @@ def test_mistake_is_found_named_and_mended(case: Case, tmp_path: Path) -> None:
     assert run["num_steps"] == case.step + 1
     assert origin["samples"] == case.samples
     assert_place(origin, case)
-    assert_trials(incident["trials"])
+    assert_trials(incident["trials"], incident["notes"])
 
     fix = incident["fix"]
     assert fix["kind"] == case.kind
@@ -165,9 +165,12 @@ def assert_place(origin: dict[str, Any], case: Case) -> None:
     assert origin["end_column"] <= len(line.removesuffix(MARK.encode()).rstrip())
 
 
-def assert_trials(trials: list[dict[str, Any]]) -> None:
+def assert_trials(trials: list[dict[str, Any]], notes: list[str]) -> None:
     tried = [trial["change"] for trial in trials]
-    assert tried[:4] == ["learning rate / 10", "clipnorm=1", "clipvalue=0.5", "float64"]
+    assert tried[:3] == ["learning rate / 10", "clipnorm=1", "clipvalue=0.5"]
+    # It is left out where a step takes seconds, as on a machine that is busy with other things.
+    slow = any(note.startswith("float64 was not tried") for note in notes)
+    assert ("float64" in tried) is not slow
     assert not [trial for trial in trials if "could not be tried" in trial["detail"]]
 
 
