@@ -7,6 +7,7 @@ named by the test that fails, not by a user's traceback.
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -20,6 +21,7 @@ __all__ = [
     "BaseOptimizer",
     "LossScaleOptimizer",
     "collapsed_scales",
+    "dataset_at_work",
     "flatten_layers",
     "has_collapsed",
     "has_own_step",
@@ -39,6 +41,17 @@ __all__ = [
 def flatten_layers(model: Any) -> list[Any]:
     """Every layer inside a model, nested ones too; Keras has no public name for that."""
     return list(model._flatten_layers())
+
+
+def dataset_at_work() -> Any:
+    """The `PyDataset` that the innermost `fit` on this thread draws from; None if it has none."""
+    frame = sys._getframe()
+    while frame is not None:
+        adapter = getattr(frame.f_locals.get("epoch_iterator"), "data_adapter", None)
+        if adapter is not None:
+            return getattr(adapter, "py_dataset", None)
+        frame = frame.f_back  # type: ignore[assignment]
+    return None
 
 
 def layer_at(model: Any, path: str) -> Any:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from stayfinite.guard.files import Files
 from stayfinite.guard.recorder import Recorded
 from stayfinite.guard.snapshots import Snapshot
 
@@ -19,7 +20,7 @@ class Failure:
 
     `state` is the backend's own form of the whole state (weights, moving statistics, optimizer
     variables, random seeds). `rerun()` runs the compiled step that failed on copies of both and
-    says whether it is non-finite again.
+    says whether it is non-finite again. `files()` asks for the files of each row of the bad batch.
     """
 
     model: Any
@@ -28,5 +29,6 @@ class Failure:
     healthy: list[Recorded]
     snapshots: list[Snapshot]
     rerun: Callable[[], bool]
+    files: Callable[[], tuple[Files, ...] | None]
     keep: Path
     script: str | None

@@ -12,6 +12,7 @@ from typing import Any
 from stayfinite.errors import CannotGuardError, NonFiniteError
 from stayfinite.guard.attaching import attach
 from stayfinite.guard.failure import Failure
+from stayfinite.guard.files import files_of
 from stayfinite.guard.recorder import Recorder
 from stayfinite.incident import Incident
 
@@ -104,6 +105,7 @@ class Watch:
             healthy=healthy,
             snapshots=self.recorder.snapshots.all(),
             rerun=lambda: rerun(bad.data),
+            files=lambda: files_of(bad.data, bad.batch),
             keep=self.keep,
             script=self.script,
         )

@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from stayfinite.rules.numbers import rows_named
 from stayfinite.trace.provenance import EqualSides, Fact, SameInputs, ZeroOutputs
+
+_FILES_NAMED = 3
 
 
 def sentences(facts: Iterable[Fact], rows: tuple[int, ...], num_rows: int | None) -> list[str]:
     """One sentence a fact, nearest to the failure first."""
     whose = _rows(rows, num_rows)
     return [_sentence(fact, whose) for fact in facts]
+
+
+def files(rows: tuple[int, ...], files_of_rows: Sequence[Sequence[str]]) -> list[str]:
+    """One sentence on the files that `rows` were read from; none where a row has no entry."""
+    if not rows or max(rows) >= len(files_of_rows):
+        return []
+    first, *others = rows[:_FILES_NAMED]
+    text = f"row {first} was read from {' and '.join(files_of_rows[first])}"
+    text += "".join(f", row {row} from {' and '.join(files_of_rows[row])}" for row in others)
+    left = len(rows) - 1 - len(others)
+    return [f"{text}, and {left} more from others" if left else text]
 
 
 def _sentence(fact: Fact, whose: str) -> str:

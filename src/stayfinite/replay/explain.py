@@ -78,6 +78,8 @@ def _explained(failure: Failure, step: Step, blank: Incident) -> Incident:
     tried += found.trials
     left_out = [*left_out, *found.notes]
     shown = [*found.because, *_collapse(step, outcome)]
+    read_from, untold = _files(failure, finding)
+    left_out += untold
     path = file_of(evidence)
     mended = None
     try:
@@ -110,7 +112,7 @@ def _explained(failure: Failure, step: Step, blank: Incident) -> Incident:
         origin=origin_of(evidence, finding),
         trials=tuple(tried),
         fix=fix,
-        because=(*_because(step, evidence, finding), *shown),
+        because=(*read_from, *_because(step, evidence, finding), *shown),
         arithmetic=finding.detail or None,
         notes=(*blank.notes, *finding.notes, *left_out, *_notes(mended)),
         num_healthy_steps=0 if mended is None else mended.num_healthy_steps,
@@ -133,6 +135,18 @@ def _because(step: Step, evidence: Evidence, finding: Finding) -> list[str]:
         found = facts(step.trace, critical.value, critical.rows, step.fetch)
         lines += because.sentences(found, critical.rows, step.trace.num_rows)
     return lines
+
+
+def _files(failure: Failure, finding: Finding) -> tuple[list[str], list[str]]:
+    """Which files the rows at fault were read from, where their data set can tell; and notes."""
+    if not finding.rows:
+        return [], []
+    try:
+        files = failure.files()
+    except Exception as error:
+        # The data set is the user's, and may raise anything.
+        return [], [f"the data set could not tell its files: {type(error).__name__}: {error}"]
+    return because.files(finding.rows, files or ()), []
 
 
 def _collapse(step: Step, outcome: Outcome) -> list[str]:

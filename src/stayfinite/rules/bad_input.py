@@ -7,6 +7,10 @@ A single bad row is enough. It passes through the network into the loss, whose m
 into every gradient. Memory from `numpy.empty` holds whatever was there before: often zeros, at
 times numbers like 1e38, at times NaN, which is why such a training fails on a random batch.
 
+The report names the rows. It names their files, too, where the data set can tell: those of
+`stayfinite.data`, and any `keras.utils.PyDataset` with a method `files_of(batch_index)` that gives
+the path, or paths, of each row of a batch.
+
 ## Fails
 
 ```python
