@@ -78,7 +78,8 @@ def list_scripts(only: str) -> None:
     help="Seconds that one script may take.",
 )
 @click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="Side by side.")
-@click.option("--warm", is_flag=True, help="Fork stayfinite's runs from one that has loaded Keras.")
+@click.option("--warm", is_flag=True, help="Fork the runs from a process that has loaded Keras.")
+@click.option("--cases-only", is_flag=True, help="Leave twins and controls out.")
 @click.option("--wall", is_flag=True, help="Also train twins and controls without the tool.")
 @click.option("--json", "json_file", type=click.Path(path_type=Path), metavar="FILE")
 @click.option("--markdown", "markdown_file", type=click.Path(path_type=Path), metavar="FILE")
@@ -90,6 +91,7 @@ def score(
     timeout: float,
     jobs: int,
     warm: bool,
+    cases_only: bool,
     wall: bool,
     json_file: Path | None,
     markdown_file: Path | None,
@@ -118,7 +120,7 @@ def score(
                     f"{done}/{total} {line}", markup=False, highlight=False, soft_wrap=True
                 )
 
-        scores = score_all(found, asked, jobs, wall, report)
+        scores = score_all(found, asked, jobs, wall, not cases_only, report)
     _write(scores, json_file, markdown_file)
 
 

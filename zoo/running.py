@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from zoo import warm
 from zoo.pool import Pool
 
 ROOT = Path(__file__).parents[1]
@@ -35,7 +36,7 @@ _ONE_THREAD = dict.fromkeys(
 class Environment:
     """A Keras backend, the interpreter that has it, and how long a script may take there.
 
-    With `warm`, `python -m stayfinite ...` is forked from a process that has loaded Keras.
+    With `warm`, the modules of `zoo.warm` are forked from a process that has loaded Keras.
     """
 
     backend: str
@@ -87,7 +88,7 @@ def copied(script: Path) -> Iterator[Path]:
 
 def run(arguments: Sequence[str], on: Environment, folder: Path) -> Ran:
     """`python ARGUMENTS` in `folder`, both streams together, and no longer than it may take."""
-    if on.warm is not None and arguments[:2] == ["-m", "stayfinite"]:
+    if on.warm is not None and arguments[0] == "-m" and arguments[1] in warm.MODULES:
         return _run_warm(on.warm, arguments, on, folder)
     began = time.perf_counter()
     with tempfile.TemporaryFile() as output:

@@ -47,16 +47,18 @@ class Score:
 Task = Callable[[], Judgement | Innocent]
 
 
-def tasks(zoo: Zoo, tool: Tool, on: Environment, with_plain: bool) -> list[Task]:
+def tasks(
+    zoo: Zoo, tool: Tool, on: Environment, with_plain: bool, with_innocents: bool
+) -> list[Task]:
     """One for each script of the zoo that this backend has."""
     found: list[Task] = []
     for case in zoo.cases:
         if on.backend not in case.backends:
             continue
         found.append(_Guilty(case, tool, on))
-        if case.twin.exists():
+        if with_innocents and case.twin.exists():
             found.append(_Innocent(f"{case.id}_fixed", "twin", case.twin, tool, on, with_plain))
-    for control in zoo.controls:
+    for control in zoo.controls if with_innocents else ():
         if on.backend in control.backends:
             found.append(_Innocent(control.id, "control", control.path, tool, on, with_plain))
     return found
@@ -98,6 +100,7 @@ def score_all(
     asked: Sequence[tuple[Tool, Environment]],
     num_jobs: int,
     with_plain: bool,
+    with_innocents: bool,
     progress: Callable[[int, int, str], None],
 ) -> list[Score]:
     """Every tool on the backend beside it. `progress` hears how many of how many are done, and what
@@ -110,7 +113,7 @@ def score_all(
     for tool, on in asked:
         score = Score(tool, on.backend)
         scores.append(score)
-        todo += [(score, task) for task in tasks(zoo, tool, on, with_plain)]
+        todo += [(score, task) for task in tasks(zoo, tool, on, with_plain, with_innocents)]
     progress(0, len(todo), "")
     with ThreadPoolExecutor(num_jobs) as pool:
         futures = {pool.submit(task): score for score, task in todo}

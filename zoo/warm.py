@@ -18,6 +18,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+# What can be run here, as `python -m` runs it.
+MODULES = ("stayfinite", "zoo.peers.launcher")
 _POLL_SECONDS = 0.02
 
 
@@ -77,13 +79,19 @@ def _become(request: dict[str, Any]) -> None:
 
 
 def _run(arguments: Sequence[str]) -> int:
-    from stayfinite.cli import main as stayfinite
+    module, rest = arguments[1], list(arguments[2:])
+    if arguments[0] != "-m" or module not in MODULES:
+        raise ValueError(f"a warm process runs `-m` of {MODULES}, not {list(arguments)}")
+    if module == "stayfinite":
+        from stayfinite.cli import main as stayfinite
 
-    module, rest = arguments[1], arguments[2:]
-    if arguments[0] != "-m" or module != "stayfinite":
-        raise ValueError(f"a warm process runs `-m stayfinite ...`, not {list(arguments)}")
-    sys.argv = [str(Path(sys.executable).with_name("stayfinite")), *rest]
-    return stayfinite(rest)
+        sys.argv = [str(Path(sys.executable).with_name("stayfinite")), *rest]
+        return stayfinite(rest)
+    from zoo.peers import launcher
+
+    sys.argv = [launcher.__file__, *rest]
+    launcher.main()
+    return 0
 
 
 if __name__ == "__main__":
