@@ -53,3 +53,16 @@ def test_case_is_scored(tmp_path):
     ]
     assert "| singular-gradient | 1 | 1/1 | 1/1 | 1/1 | 1/1 | 1/1 | 1/1 |" in page.read_text()
     assert "## Misses" not in page.read_text()
+
+
+@pytest.mark.slow
+def test_a_peer_in_a_process_that_was_forked_is_asked_about_cases_alone(tmp_path):
+    json_file = tmp_path / "score.json"
+    options = ["--python", f"jax={sys.executable}", "--json", json_file, "--warm", "--cases-only"]
+    done = run("score", "--only", CASE, "--tool", "terminate-on-nan", *options)
+    assert done.exit_code == 0, done.output
+    (score,) = json.loads(json_file.read_text())
+    (case,) = score["cases"]
+    assert case["right"]["found"] is True
+    assert case["answer"]["said"].endswith("Invalid loss, terminating training")
+    assert score["innocent"] == []
