@@ -53,22 +53,30 @@ def rewrites(site: Site) -> Iterator[Rewrite]:
 
 
 def _factors(site: Site, reader: Reader, node: ast.expr, exponent: float) -> Iterator[_Factor]:
-    found = recognise(site.scope, site.locals.value(node))
-    name = None if found is None else found.name
-    if found is None or _is_number(site, node) or reader.operation(node, found.name) is None:
+    parts = _parts(site, node)
+    if not parts:
         yield _Factor(node, exponent)
         return
+    operation = recognise(site.scope, site.locals.value(node))
+    if operation is not None:
+        reader.operation(node, operation.name)  # which notes that it was read
+    for part, power in parts:
+        yield from _factors(site, reader, part, exponent * power)
+
+
+def _parts(site: Site, node: ast.expr) -> list[_Factor]:
+    """What `node` is the product of, each to a power; nothing where it is none."""
+    found = recognise(site.scope, site.locals.value(node))
+    if found is None or _is_number(site, node):
+        return []
     left, right = found.arguments.get("left"), found.arguments.get("right")
-    power = site.number(right) if name == "power" else _POWERS.get(found.name)
-    if name in ("multiply", "divide") and left is not None and right is not None:
-        yield from _factors(site, reader, left, exponent)
-        yield from _factors(site, reader, right, exponent if name == "multiply" else -exponent)
-    elif power:
-        inner = left if name == "power" else found.arguments.get("x")
-        assert inner is not None
-        yield from _factors(site, reader, inner, exponent * power)
-    else:
-        yield _Factor(node, exponent)
+    if left is not None and right is not None:
+        if found.name in ("multiply", "divide"):
+            return [_Factor(left, 1.0), _Factor(right, 1.0 if found.name == "multiply" else -1.0)]
+        power = site.number(right) if found.name == "power" else None
+        return [_Factor(left, power)] if power else []
+    x = found.arguments.get("x")
+    return [_Factor(x, _POWERS[found.name])] if x is not None and found.name in _POWERS else []
 
 
 def _is_number(site: Site, node: ast.expr) -> bool:
