@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 
+import stayfinite
 from stayfinite.guard import snapshots
 from stayfinite.guard.callback import Guard
 from stayfinite.guard.snapshots import MAX_BYTES, MIN_STEPS, Snapshots
@@ -70,3 +71,15 @@ def test_loop_without_fit_has_one(tmp_path, num_steps):
     for _ in range(num_steps):
         model.train_on_batch(x, x[:, :1])
     assert [s.step for s in watch.recorder.snapshots.all()] == [0]
+
+
+def test_metrics_that_the_first_step_makes_do_not_hide_the_growth_since(tmp_path):
+    x = np.random.default_rng(0).normal(100.0, 10.0, size=(160, 2)).astype("float32")
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    model.compile(keras.optimizers.SGD(0.1), "mse", metrics=["mae"])
+    with pytest.raises(stayfinite.NonFiniteError) as stop:
+        model.fit(x, x[:, :1], batch_size=8, verbose=0, callbacks=[Guard(keep=tmp_path)])
+    incident = stop.value.incident
+    assert incident.cause.name == "divergence"
+    assert f"in {incident.where.step} steps" in incident.cause.message
+    assert incident.fix.verified

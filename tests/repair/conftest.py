@@ -15,7 +15,8 @@ for library in ("jax.nn", "jax.numpy", "keras"):
 @pytest.fixture
 def torch(monkeypatch):
     names = (
-        "abs clamp eq log_softmax logsumexp rsqrt sigmoid softmax sqrt square sum tanh var where"
+        "abs clamp eq log_softmax logsumexp ones_like rsqrt sigmoid softmax sqrt square sum tanh"
+        " var where"
     )
     fake_module(monkeypatch, "torch", names)
     fake_module(monkeypatch, "torch.linalg", "norm vector_norm")

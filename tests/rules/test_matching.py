@@ -71,6 +71,11 @@ def softmax_by_hand(_, p):
     return ops.mean(e / ops.sum(e, axis=-1, keepdims=True))
 
 
+def log_softmax_by_hand(_, p):
+    scores = ops.where(p > 0, p, -np.inf)
+    return -ops.mean(ops.maximum(scores - ops.logsumexp(scores, axis=-1, keepdims=True), -60.0))
+
+
 def masked_softmax(_, p):
     e = ops.exp(p) * ops.cast(p > 0, "float32")
     return ops.mean(e / ops.sum(e, axis=-1, keepdims=True))
@@ -107,6 +112,7 @@ CASES = {
     "division under a mask that was weighted": (weighted_mask, at_row_13(0.0), "masked-branch"),
     "log under one-hot labels": (one_hot_entropy, at_row_13(0.0), "log-of-zero"),
     "softmax written out": (softmax_by_hand, at_row_13(-1.0), "fully-masked-row"),
+    "log-softmax written out": (log_softmax_by_hand, at_row_13(-1.0), "fully-masked-row"),
     "softmax masked by a product": (masked_softmax, at_row_13(-1.0), "fully-masked-row"),
     "clip whose upper end is 1": (clipped_too_little, at_row_13(40.0), "epsilon-underflow"),
     "mask beyond float16": (half_mask, at_row_13(-1.0), "half-overflow"),

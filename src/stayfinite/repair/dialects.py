@@ -49,15 +49,15 @@ def _same(names: str) -> dict[str, str]:
 SPELLINGS: dict[str, dict[str, str]] = {
     "keras.ops": _same(
         "abs cast clip cumsum equal exp log log10 log2 log_sigmoid log_softmax logsumexp maximum"
-        " minimum rsqrt sigmoid sign size softmax softplus sqrt square sum tanh var where"
+        " minimum ones_like rsqrt sigmoid sign size softmax softplus sqrt square sum tanh var where"
     ),
     "keras.backend": _same(
         "abs clip equal logsumexp maximum minimum sigmoid sign softmax softplus sqrt square sum"
         " tanh var"
     ),
     "jax.numpy": _same(
-        "abs clip cumsum equal exp log log10 log2 maximum minimum sign size sqrt square sum tanh"
-        " var where"
+        "abs clip cumsum equal exp log log10 log2 maximum minimum ones_like sign size sqrt square"
+        " sum tanh var where"
     )
     | {"cast": "asarray"},
     "jax.nn": _same("log_sigmoid log_softmax logsumexp sigmoid softmax softplus"),
@@ -70,8 +70,8 @@ SPELLINGS: dict[str, dict[str, str]] = {
     "tensorflow.math": _same("log log_sigmoid rsqrt softplus") | {"var": "reduce_variance"},
     "tensorflow.nn": _same("log_softmax softmax softplus"),
     "torch": _same(
-        "abs cumsum exp log log10 log2 log_softmax logsumexp rsqrt sigmoid sign softmax sqrt square"
-        " sum tanh var where"
+        "abs cumsum exp log log10 log2 log_softmax logsumexp ones_like rsqrt sigmoid sign softmax"
+        " sqrt square sum tanh var where"
     )
     | {"clip": "clamp", "equal": "eq", "maximum": "clamp", "minimum": "clamp"},
     "torch.nn.functional": _same("softplus") | {"log_sigmoid": "logsigmoid"},

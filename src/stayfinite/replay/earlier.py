@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -14,9 +16,21 @@ from stayfinite.trace.evidence import Earlier
 
 
 def usable(step: Step, snapshots: Sequence[Snapshot]) -> list[Snapshot]:
-    """The snapshots that have the form of the state now; slots may have been made since."""
+    """The snapshots that have the form of the state now; slots may have been made since.
+
+    So may metrics, on TensorFlow by the first step; these are of no account, and are those of now.
+    """
     now = [len(group) for group in step.state[:3]]
-    return [s for s in snapshots if [len(group) for group in s.state[:3]] == now]
+    alike = [s for s in snapshots if [len(group) for group in s.state[:3]] == now]
+    return [Snapshot(s.step, _with_metrics(s.state, step.state)) for s in alike]
+
+
+def _with_metrics(state: Any, now: Any) -> Any:
+    if len(state[3]) == len(now[3]):
+        return state
+    changed = copy.copy(state)
+    changed[3] = now[3]
+    return changed
 
 
 def earlier(step: Step, bad_step: int, snapshots: Sequence[Snapshot]) -> Earlier | None:

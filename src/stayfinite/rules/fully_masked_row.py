@@ -60,6 +60,8 @@ from stayfinite.trace.upstream import unwrapped, upstream
 
 _FUSED = {"softmax", "log_softmax", "logsumexp", "softmax_cross_entropy_with_logits"}
 _NEAR = 10
+# So many ops a stable logsumexp may consist of.
+_REDUCTION = 40
 
 
 def match(evidence: Evidence) -> Finding | None:
@@ -104,14 +106,18 @@ def _scores(evidence: Evidence, op: Op) -> tuple[int, np.ndarray] | None:
 
 
 def _minus_maximum(evidence: Evidence, op: Op) -> tuple[int, np.ndarray] | None:
+    """Scores less their own maximum, or logsumexp, both of which are -inf."""
+    scores, subtracted = op.operands
     left, right = (as_float(evidence.operand(op, position)) for position in (0, 1))
-    if left.shape != right.shape or not (np.isneginf(left) & np.isneginf(right)).any():
+    both = np.isneginf(left) & np.isneginf(right)
+    if not both.any() or both.shape != left.shape:
         return None
-    source = unwrapped(evidence.trace, op.operands[1], STRUCTURAL)
-    made_by = evidence.trace.producer.get(source)
-    if made_by is None or made_by.name not in ("max", "amax", "maximum", "logsumexp", "log"):
-        return None
-    return op.operands[0], np.isneginf(left) & np.isneginf(right)
+    source = unwrapped(evidence.trace, scores, STRUCTURAL)
+    own = any(
+        source in (unwrapped(evidence.trace, value, STRUCTURAL) for value in made_by.operands)
+        for made_by, _ in zip(upstream(evidence.trace, subtracted), range(_REDUCTION), strict=False)
+    )
+    return (scores, both) if own else None
 
 
 def _of_exponentials(evidence: Evidence, op: Op) -> tuple[int, np.ndarray] | None:

@@ -21,7 +21,26 @@ def rewrites(site: Site) -> Iterator[Rewrite]:
             yield site.rewrite("guard", "divide by at least 1", pieces, emit)
         yield from division_by_zero.rewrites(site)
     elif operation.name == "mean":
-        yield _mean(site, operation)
+        options = _options(site, operation)
+        if options is not None:
+            yield _mean_along(site, operation, options) if options else _mean(site, operation)
+
+
+def _options(site: Site, operation: Operation) -> dict[str, str] | None:
+    """Axis, keepdims and JAX's mask of a mean, as text; None where there is more to it."""
+    roles = {k: site.text(v) for k, v in operation.arguments.items() if k in ("axis", "keepdims")}
+    mask = {k.arg: site.text(k.value) for k in operation.call.keywords if k.arg == "where"}
+    return {**roles, **mask} if operation.complete or mask else None
+
+
+def _mean_along(site: Site, operation: Operation, options: dict[str, str]) -> Rewrite:
+    """`mean(x, axis, where=m)` -> `sum(x, ...) / maximum(sum(ones_like(x), ...), 1)`."""
+    emit, x = site.emitter(), operation.arguments["x"]
+    first, again = site.twice(x, "values")
+    total = emit.call("sum", first, **options)
+    count = emit.call("sum", emit.call("ones_like", again), **options)
+    piece = site.replace(operation.call, f"{total} / {emit.at_least(count, '1')}", is_atom=False)
+    return site.rewrite("count", "divide the sum by at least 1", [piece], emit)
 
 
 def _mean(site: Site, operation: Operation) -> Rewrite:

@@ -1,0 +1,44 @@
+import pytest
+
+from tests.repair.helpers import expressions
+
+MECHANISM = "empty-reduction"
+
+MEANS = {
+    "K.mean(x)": "K.sum(x) / K.maximum(K.cast(K.size(x), x.dtype), 1)",
+    "K.mean(x, axis=1)": "K.sum(x, axis=1) / K.maximum(K.sum(K.ones_like(x), axis=1), 1)",
+    "K.mean(x, -1, keepdims=True)":
+        "K.sum(x, axis=-1, keepdims=True)"
+        " / K.maximum(K.sum(K.ones_like(x), axis=-1, keepdims=True), 1)",
+    "2 * K.mean(x, axis=0)":
+        "2 * (K.sum(x, axis=0) / K.maximum(K.sum(K.ones_like(x), axis=0), 1))",
+    "K.sum(x * mask) / K.sum(mask)": "K.sum(x * mask) / K.maximum(K.sum(mask), 1.0)",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("before", "after"), MEANS.items())
+def test_the_sum_is_divided_by_at_least_1(before, after):
+    assert expressions(before, MECHANISM)[0] == after
+
+
+def test_the_mask_of_a_mean_is_that_of_its_count():
+    header = "import jax.numpy as jnp"
+    assert expressions("jnp.mean(x - y, axis=-1, where=mask)", MECHANISM, header=header)[0] == (
+        "jnp.sum(x - y, axis=-1, where=mask)"
+        " / jnp.maximum(jnp.sum(jnp.ones_like(x - y), axis=-1, where=mask), 1)"
+    )
+
+
+def test_on_pytorch(torch):
+    header = "import torch"
+    assert expressions("torch.mean(x, dim=1)", MECHANISM, header=header)[0] == (
+        "torch.sum(x, dim=1) / torch.clamp(torch.sum(torch.ones_like(x), dim=1), min=1)"
+    )
+    assert expressions("x.mean(dim=1)", MECHANISM, header=header)[0] == (
+        "torch.sum(x, dim=1) / torch.clamp(torch.sum(torch.ones_like(x), dim=1), min=1)"
+    )
+    assert expressions("x.mean()", MECHANISM, header=header)[0] == "x.sum() / max(x.numel(), 1)"
+
+
+def test_a_mean_of_which_not_all_is_understood_is_left_alone():
+    assert expressions("K.mean(x, dtype='float64')", MECHANISM) == []

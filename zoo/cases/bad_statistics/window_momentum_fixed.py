@@ -1,0 +1,22 @@
+"""BatchNormalization with a momentum computed from a window in samples: 1 - batch / window."""
+
+import keras
+import numpy as np
+from keras import layers
+
+keras.utils.set_random_seed(131)
+rng = np.random.default_rng(131)
+BATCH, WINDOW, STEPS = 32, 1000, 60
+
+x = rng.normal(2.0, 1.5, (BATCH * STEPS, 4)).astype("float32")
+y = (np.tanh(x[:, :1]) - 0.3 * x[:, 1:2]).astype("float32")
+
+momentum = 1 - BATCH / WINDOW
+
+inputs = keras.Input((4,))
+h = layers.BatchNormalization(momentum=momentum)(inputs)
+h = layers.Dense(8, activation="relu")(h)
+outputs = layers.Dense(1)(h)
+model = keras.Model(inputs, outputs)
+model.compile(optimizer=keras.optimizers.Adam(1e-3), loss="mse")
+model.fit(x, y, batch_size=BATCH, epochs=3, shuffle=False, verbose=2)
