@@ -17,7 +17,7 @@ class WarmProcess:
 
     def __init__(self, python: str, variables: Mapping[str, str]) -> None:
         self._process = subprocess.Popen(
-            [python, "-W", "ignore", "-m", "zoo.warm"],
+            [python, "-m", "zoo.warm"],
             env=dict(variables),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
