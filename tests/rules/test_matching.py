@@ -76,6 +76,11 @@ def log_softmax_by_hand(_, p):
     return -ops.mean(ops.maximum(scores - ops.logsumexp(scores, axis=-1, keepdims=True), -60.0))
 
 
+def centred_log(_, p):
+    logs = ops.log(p)
+    return ops.mean(ops.exp(logs - ops.mean(logs, axis=0, keepdims=True)))
+
+
 def masked_softmax(_, p):
     e = ops.exp(p) * ops.cast(p > 0, "float32")
     return ops.mean(e / ops.sum(e, axis=-1, keepdims=True))
@@ -113,6 +118,7 @@ CASES = {
     "log under one-hot labels": (one_hot_entropy, at_row_13(0.0), "log-of-zero"),
     "softmax written out": (softmax_by_hand, at_row_13(-1.0), "fully-masked-row"),
     "log-softmax written out": (log_softmax_by_hand, at_row_13(-1.0), "fully-masked-row"),
+    "log of 0 less a mean": (centred_log, at_row_13(0.0), "log-of-zero"),
     "softmax masked by a product": (masked_softmax, at_row_13(-1.0), "fully-masked-row"),
     "clip whose upper end is 1": (clipped_too_little, at_row_13(40.0), "epsilon-underflow"),
     "mask beyond float16": (half_mask, at_row_13(-1.0), "half-overflow"),

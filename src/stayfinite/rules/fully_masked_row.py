@@ -112,6 +112,9 @@ def _minus_maximum(evidence: Evidence, op: Op) -> tuple[int, np.ndarray] | None:
     both = np.isneginf(left) & np.isneginf(right)
     if not both.any() or both.shape != left.shape:
         return None
+    # A mean is -inf for one score that is, a maximum for a row of them.
+    if (np.isneginf(right) & ~np.isneginf(left)).any():
+        return None
     source = unwrapped(evidence.trace, scores, STRUCTURAL)
     own = any(
         source in (unwrapped(evidence.trace, value, STRUCTURAL) for value in made_by.operands)
