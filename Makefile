@@ -3,7 +3,7 @@
 PYTHON ?= python3
 INSTALL = bin/pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: help demo test lint types test-jax test-tensorflow test-torch zoo clean
+.PHONY: help demo test environments lint types test-jax test-tensorflow test-torch zoo clean
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
 
@@ -20,7 +20,13 @@ demo: .venv/ready  ## Train a siamese network that goes NaN, and see it stopped 
 	@echo
 	@echo "Next, the same training with the fix: KERAS_BACKEND=jax .venv/bin/python examples/siamese_triplet_fixed.py"
 
-test: lint types test-tensorflow test-torch test-jax  ## Lint, check types, run all tests
+test: environments lint types test-tensorflow test-torch test-jax  ## Lint, check types, run all tests
+
+# Side by side: each waits for downloads most of the time. What fails here fails again below, and says so.
+environments:
+	@for backend in jax tensorflow torch; do \
+		$(MAKE) --no-print-directory .venv-test-$$backend/ready & \
+	done; wait
 
 lint: .venv-test-jax/ready  ## Check style and format
 	.venv-test-jax/bin/ruff check
