@@ -22,7 +22,8 @@ demo: .venv/ready  ## Train a siamese network that goes NaN, and see it stopped 
 
 test: environments lint types test-tensorflow test-torch test-jax  ## Lint, check types, run all tests
 
-# Side by side: each waits for downloads most of the time. What fails here fails again below, and says so.
+# Side by side, as one install does not keep two cores busy. What fails here is made again below, and
+# fails there.
 environments:
 	@for backend in jax tensorflow torch; do \
 		$(MAKE) --no-print-directory .venv-test-$$backend/ready & \

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import FrameType
 from typing import Any
 
 import keras
@@ -45,12 +46,12 @@ def flatten_layers(model: Any) -> list[Any]:
 
 def dataset_at_work() -> Any:
     """The `PyDataset` that the innermost `fit` on this thread draws from; None if it has none."""
-    frame = sys._getframe()
+    frame: FrameType | None = sys._getframe()
     while frame is not None:
         adapter = getattr(frame.f_locals.get("epoch_iterator"), "data_adapter", None)
         if adapter is not None:
             return getattr(adapter, "py_dataset", None)
-        frame = frame.f_back  # type: ignore[assignment]
+        frame = frame.f_back
     return None
 
 

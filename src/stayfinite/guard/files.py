@@ -17,6 +17,7 @@ import keras
 import numpy as np
 
 from stayfinite.backends import keras_private
+from stayfinite.backends.batches import leaves
 
 # A report is not to be waited for, and each batch that is looked at has to be loaded again.
 _SECONDS = 5.0
@@ -34,12 +35,12 @@ def files_of(data: Any, batch: int | None) -> tuple[Files, ...] | None:
     dataset = keras_private.dataset_at_work()
     if dataset is None or batch is None or not callable(getattr(dataset, "files_of", None)):
         return None
-    expected = [keras.ops.convert_to_numpy(leaf) for leaf in _leaves(data)]
+    expected = [keras.ops.convert_to_numpy(leaf) for leaf in leaves(data)]
     until = time.monotonic() + _SECONDS
     for index in _likely(batch, len(dataset)):
         for epoch in _epochs(dataset):
             with _in_epoch(dataset, epoch):
-                if _same(_leaves(dataset[index]), expected):
+                if _same(leaves(dataset[index]), expected):
                     return tuple(_each(files) for files in dataset.files_of(index))
         if time.monotonic() > until:
             return None
@@ -71,14 +72,6 @@ def _in_epoch(dataset: Any, epoch: int | None) -> Iterator[None]:
         yield
     finally:
         dataset.epoch = now
-
-
-def _leaves(data: Any) -> list[Any]:
-    if isinstance(data, dict):
-        data = [data[key] for key in sorted(data)]
-    if isinstance(data, list | tuple):
-        return [leaf for item in data for leaf in _leaves(item)]
-    return [] if data is None else [data]
 
 
 def _same(found: list[Any], expected: list[np.ndarray]) -> bool:

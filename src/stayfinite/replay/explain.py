@@ -78,8 +78,6 @@ def _explained(failure: Failure, step: Step, blank: Incident) -> Incident:
     tried += found.trials
     left_out = [*left_out, *found.notes]
     shown = [*found.because, *_collapse(step, outcome)]
-    read_from, untold = _files(failure, finding)
-    left_out += untold
     path = file_of(evidence)
     mended = None
     try:
@@ -105,6 +103,9 @@ def _explained(failure: Failure, step: Step, blank: Incident) -> Incident:
         elif left_rows is not None:
             left_out += [] if fix is None else [f"or {fix.text}"]
             fix, certainty = left_rows, "confirmed"
+    # Last: a remedy may have changed which rows are at fault.
+    read_from, untold = _files(failure, finding)
+    left_out += untold
     return dataclasses.replace(
         blank,
         where=dataclasses.replace(blank.where, phase=_phase(finding, evidence)),
