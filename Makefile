@@ -37,9 +37,9 @@ types: .venv-test-jax/ready  ## Check types
 	.venv-test-jax/bin/mypy
 
 # What depends on the framework; the rest is the same on each, and runs on JAX.
-ON_EACH = tests/backends tests/guard tests/incidents tests/models tests/losses tests/metrics
+ON_EACH = tests/frameworks tests/guard tests/incidents tests/networks/models tests/networks/losses tests/networks/metrics
 # Whole trainings, on the backend that has no compiling to wait for.
-TRAININGS = tests/training tests/lab tests/rules/test_pages.py
+TRAININGS = tests/networks/training tests/networks/lab tests/diagnose/test_pages.py
 # What measures time, or sends signals.
 ALONE = tests/runner tests/test_import_cost.py
 TWO_AT_A_TIME = -n 2 --dist worksteal

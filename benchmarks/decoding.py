@@ -22,7 +22,7 @@ import numpy as np
 from av.video.reformatter import VideoReformatter
 
 from benchmarks import blocks, memory
-from stayfinite.data import ClipDataset
+from stayfinite.networks.data import ClipDataset
 
 LENGTH, SIZE, RESIZE, BATCH_SIZE = 16, 112, 128, 8
 NUM_VIDEOS, NUM_FRAMES, HEIGHT, WIDTH = 24, 180, 240, 320

@@ -37,10 +37,6 @@ def main() -> None:
 def _load() -> None:
     import keras  # noqa: F401
 
-    import stayfinite.cli
-    import stayfinite.guard.session
-    import stayfinite.replay.explain  # noqa: F401
-
 
 def _forked(request: dict[str, Any]) -> int | None:
     child = os.fork()

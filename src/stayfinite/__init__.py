@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from stayfinite.guard.callback import Guard
     from stayfinite.guard.loop import guarded
     from stayfinite.incident import Incident
-    from stayfinite.models.freezing import freeze
-    from stayfinite.replay.saved import explain
+    from stayfinite.networks.models.freezing import freeze
+    from stayfinite.report.saved import explain
 
 __version__ = "0.1.0"
 
@@ -40,8 +40,8 @@ _HOME = {
     "Incident": "stayfinite.incident",
     "NonFiniteError": "stayfinite.errors",
     "UsageError": "stayfinite.errors",
-    "explain": "stayfinite.replay.saved",
-    "freeze": "stayfinite.models.freezing",
+    "explain": "stayfinite.report.saved",
+    "freeze": "stayfinite.networks.models.freezing",
     "guarded": "stayfinite.guard.loop",
 }
 _ROOMS = ("data", "losses", "metrics", "models")

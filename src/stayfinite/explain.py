@@ -6,8 +6,23 @@ import dataclasses
 import time
 from pathlib import Path
 
-from stayfinite.backends import base
-from stayfinite.guard.failure import Failure
+from stayfinite.diagnose.evidence import Evidence
+from stayfinite.diagnose.finding import Finding
+from stayfinite.diagnose.locate import diagnose
+from stayfinite.diagnose.numbers import rows_named
+from stayfinite.diagnose.origin import NOWHERE, file_of, origin_of, source_line
+from stayfinite.diagnose.provenance import facts
+from stayfinite.experiments import trials
+from stayfinite.experiments.earlier_state import earlier, usable
+from stayfinite.experiments.remedies import Past, prove
+from stayfinite.experiments.source_fix import Mended, mend
+from stayfinite.experiments.suspects import suspects
+from stayfinite.frameworks import base
+from stayfinite.frameworks.change import Batch, Unchanged
+from stayfinite.frameworks.failure import Failure
+from stayfinite.frameworks.step import Outcome, Step
+from stayfinite.graph.graph import Op
+from stayfinite.graph.source_text import callee
 from stayfinite.incident import (
     Cause,
     Certainty,
@@ -20,21 +35,7 @@ from stayfinite.incident import (
     Trial,
     Where,
 )
-from stayfinite.replay import because, folder, trials
-from stayfinite.replay.change import Batch, Unchanged
-from stayfinite.replay.diagnosis import diagnose
-from stayfinite.replay.earlier import earlier, usable
-from stayfinite.replay.mend import Mended, mend
-from stayfinite.replay.origin import NOWHERE, file_of, origin_of, source_line
-from stayfinite.replay.remedies import Past, prove
-from stayfinite.replay.step import Outcome, Step
-from stayfinite.replay.suspects import suspects
-from stayfinite.rules.finding import Finding
-from stayfinite.rules.numbers import rows_named
-from stayfinite.trace.evidence import Evidence
-from stayfinite.trace.provenance import facts
-from stayfinite.trace.source_text import callee
-from stayfinite.trace.trace import Op
+from stayfinite.report import because, folder
 
 
 def explain_failure(failure: Failure) -> Incident:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from stayfinite.cli import main
-from stayfinite.rules import catalog
+from stayfinite.diagnose import catalog
 
 
 def test_list(capsys):

@@ -238,7 +238,7 @@ def test_rule_that_fails_does_not_take_the_others_with_it(tmp_path, monkeypatch)
     def fails(evidence):
         raise ValueError("no such axis")
 
-    monkeypatch.setattr("stayfinite.rules.masked_branch.match", fails)
+    monkeypatch.setattr("stayfinite.diagnose.causes.masked_branch.match", fails)
     incident = incident_of(
         [dense(0.25)], cosh, at_row_13(200.0).astype("float32"), np.zeros((32, 3)), tmp_path
     )

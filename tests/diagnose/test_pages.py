@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from stayfinite.rules import catalog
+from stayfinite.diagnose import catalog
 from tests import warm
 
 PAGES = catalog.pages()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from stayfinite.rules import patterns
+from stayfinite.diagnose import patterns
 
 NAN, INF = float("nan"), float("inf")
 

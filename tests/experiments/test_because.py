@@ -1,6 +1,6 @@
 """Sentences on where a value came from."""
 
-from stayfinite.replay import because
+from stayfinite.report import because
 
 FILES = [("a.png", "b.png"), ("c.png",), ("d.png",), ("e.png",), ("f.png",)]
 

@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 
 import stayfinite
-from stayfinite.backends.jax.backend import JaxBackend
-from stayfinite.backends.jax.step import JaxStep
-from stayfinite.replay import explain, folder, trials
-from stayfinite.rules import catalog
+from stayfinite import explain
+from stayfinite.diagnose import catalog
+from stayfinite.experiments import trials
+from stayfinite.frameworks.jax.backend import JaxBackend
+from stayfinite.frameworks.jax.step import JaxStep
+from stayfinite.report import folder
 
 ROWS = 24
 X = np.random.default_rng(0).normal(size=(ROWS, 3)).astype("float32")

@@ -10,7 +10,7 @@ import pytest
 from safetensors.numpy import load_file
 
 import stayfinite
-from stayfinite.replay import folder
+from stayfinite.report import folder
 from tests.report.incidents import CASES
 
 

@@ -6,9 +6,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from stayfinite.replay import minimal
-from stayfinite.replay.change import Batch, RowsFrom, WithoutRows
-from stayfinite.replay.step import Outcome
+from stayfinite.experiments import minimize_samples as minimal
+from stayfinite.frameworks.change import Batch, RowsFrom, WithoutRows
+from stayfinite.frameworks.step import Outcome
 
 NUM_ROWS = 16
 GOOD, BAD = Outcome(1.0, {}, ()), Outcome(float("nan"), {}, ())

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from stayfinite.backends.eager.axes import batch_axes, other_size
-from stayfinite.backends.eager.places import NOWHERE
-from stayfinite.backends.eager.recording import Recorded, Shape
+from stayfinite.frameworks.recording.axes import batch_axes, other_size
+from stayfinite.frameworks.recording.places import NOWHERE
+from stayfinite.frameworks.recording.recording import Recorded, Shape
 
 
 def op(operands, results, *, forward=None):

@@ -13,8 +13,8 @@ import keras
 import pytest
 from jax.extend import core as jex
 
-from stayfinite.backends import keras_private
-from stayfinite.backends.jax import private
+from stayfinite.frameworks.jax import private
+from stayfinite.frameworks.keras import private as keras_private
 
 
 def equations(function, *args):

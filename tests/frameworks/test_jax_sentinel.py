@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from stayfinite.backends.jax import sentinel
+from stayfinite.frameworks.jax import sentinel
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from stayfinite.backends.jax import segments
-from stayfinite.backends.jax.step import JaxStep
-from stayfinite.replay.change import (
+from stayfinite.frameworks.change import (
     ClipNorm,
     ClipValue,
     LearningRate,
@@ -21,6 +19,8 @@ from stayfinite.replay.change import (
     WiderDtype,
     WithoutRows,
 )
+from stayfinite.frameworks.jax import segments
+from stayfinite.frameworks.jax.step import JaxStep
 
 
 def dense(dtype):
@@ -131,7 +131,7 @@ def test_layers_that_repeat_share_one_compiled_form():
 
 
 def test_structure_tells_constants_and_parameters_apart():
-    from stayfinite.backends.jax.program import flatten
+    from stayfinite.frameworks.jax.program import flatten
 
     def structure(function):
         def step(x):

@@ -7,7 +7,8 @@ import contextlib
 import keras
 import pytest
 
-from stayfinite.backends import keras_calls, keras_private
+from stayfinite.frameworks.keras import calls as keras_calls
+from stayfinite.frameworks.keras import private as keras_private
 
 
 def model_with(**optimizers):

@@ -8,11 +8,11 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
-from stayfinite.backends.eager.recording import Enough, Recording
-from stayfinite.backends.eager.step import EagerStep
-from stayfinite.backends.tensorflow.engine import TensorFlowEngine
-from stayfinite.backends.tensorflow.state import state_of
-from stayfinite.replay.change import ClipNorm, LearningRate, Unchanged, WiderDtype
+from stayfinite.frameworks.change import ClipNorm, LearningRate, Unchanged, WiderDtype
+from stayfinite.frameworks.recording.recording import Enough, Recording
+from stayfinite.frameworks.recording.step import EagerStep
+from stayfinite.frameworks.tensorflow.engine import TensorFlowEngine
+from stayfinite.frameworks.tensorflow.state import state_of
 from tests.guard import nets
 
 

@@ -8,9 +8,9 @@ import pytest
 import tensorflow as tf
 
 import stayfinite
-from stayfinite.backends.tensorflow import attach, bounds
 from stayfinite.errors import UsageError
-from stayfinite.guard.recorder import Recorder
+from stayfinite.frameworks.recorder import Recorder
+from stayfinite.frameworks.tensorflow import attach, bounds
 from tests.guard import nets
 
 optimizers = keras.optimizers
@@ -185,7 +185,7 @@ def test_several_steps_a_call_end_with_the_data():
 
 
 def test_eager_step_holds_no_copy_where_the_update_is_provably_finite(monkeypatch):
-    from stayfinite.backends.tensorflow import judged
+    from stayfinite.frameworks.tensorflow import judged
 
     def careful(*args):
         raise AssertionError("a copy was made")

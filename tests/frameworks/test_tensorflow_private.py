@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from stayfinite.backends.tensorflow import private
+from stayfinite.frameworks.tensorflow import private
 
 X = tf.constant([1.0, 4.0])
 

@@ -8,13 +8,13 @@ import pytest
 import torch
 from keras import layers, ops
 
-from stayfinite.backends.eager.recording import Enough, Recording
-from stayfinite.backends.eager.step import EagerStep
-from stayfinite.backends.torch import random
-from stayfinite.backends.torch.dispatch import Dispatch
-from stayfinite.backends.torch.engine import TorchEngine
-from stayfinite.backends.torch.state import LastGood, values_of
-from stayfinite.replay.change import ClipNorm, LearningRate, Unchanged, WiderDtype
+from stayfinite.frameworks.change import ClipNorm, LearningRate, Unchanged, WiderDtype
+from stayfinite.frameworks.recording.recording import Enough, Recording
+from stayfinite.frameworks.recording.step import EagerStep
+from stayfinite.frameworks.torch import random
+from stayfinite.frameworks.torch.dispatch import Dispatch
+from stayfinite.frameworks.torch.engine import TorchEngine
+from stayfinite.frameworks.torch.state import LastGood, values_of
 from tests.guard import nets
 
 

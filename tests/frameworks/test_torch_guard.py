@@ -8,9 +8,9 @@ import pytest
 import torch
 
 import stayfinite
-from stayfinite.backends.torch import attach, finite, private
-from stayfinite.backends.torch.bounds import Proof
-from stayfinite.guard.recorder import Recorder
+from stayfinite.frameworks.recorder import Recorder
+from stayfinite.frameworks.torch import attach, finite, private
+from stayfinite.frameworks.torch.bounds import Proof
 from tests.guard import nets
 
 optimizers = keras.optimizers
@@ -327,6 +327,6 @@ def test_a_compiled_step_is_the_same_and_is_undone():
 def test_a_healthy_training_raises_nothing_and_leaves_no_hook_at_work(tmp_path):
     model = nets.mlp()
     model.fit(*nets.table(), callbacks=[stayfinite.Guard(keep=tmp_path)], verbose=0)
-    from stayfinite.backends.torch import hooks
+    from stayfinite.frameworks.torch import hooks
 
     assert hooks._OBSERVERS == {}

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 import stayfinite
-from stayfinite.backends.torch import attach, finite, journal
-from stayfinite.backends.torch.late import LateSentinel
+from stayfinite.frameworks.torch import attach, finite, journal
+from stayfinite.frameworks.torch.late import LateSentinel
 from tests.guard import nets
 
 BAD_STEP = 3

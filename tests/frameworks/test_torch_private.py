@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 import torch
 
-from stayfinite.backends import keras_private
-from stayfinite.backends.torch import private
+from stayfinite.frameworks.keras import private as keras_private
+from stayfinite.frameworks.torch import private
 from tests.guard import nets
 
 
@@ -106,7 +106,7 @@ def test_slots_that_any_optimizer_may_have():
 
 
 def test_slots_of_squares_have_the_names_that_the_bounds_know():
-    from stayfinite.backends.torch.bounds import _SQUARES
+    from stayfinite.frameworks.torch.bounds import _SQUARES
 
     found = set()
     for name in private.OPTIMIZERS:
@@ -149,7 +149,7 @@ def test_autograd_node_has_the_number_that_was_next_before_it_was_made():
 
 
 def test_what_is_unseen_is_seen_by_no_mode():
-    from stayfinite.backends.torch.wide import Wide
+    from stayfinite.frameworks.torch.wide import Wide
 
     narrow = torch.ones(2)
     with Wide():

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from stayfinite.trace.trace import Leaf, Op, Span, Trace, Value
+from stayfinite.graph.graph import Leaf, Op, Span, Trace, Value
 
 
 def span(line: int, file: str = "train.py") -> Span:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from stayfinite.trace.derivative import primal_of
-from tests.trace.graphs import op, trace
+from stayfinite.graph.derivative import primal_of
+from tests.graph.graphs import op, trace
 
 
 def test_derivative_in_terms_of_the_result():

@@ -6,10 +6,10 @@ import inspect
 
 import numpy as np
 
-from stayfinite.trace.frames import span_of
-from stayfinite.trace.line_watch import first_bad_line
-from stayfinite.trace.source_text import keyword_span
-from stayfinite.trace.trace import Span
+from stayfinite.diagnose.line_watch import first_bad_line
+from stayfinite.graph.frames import span_of
+from stayfinite.graph.graph import Span
+from stayfinite.graph.source_text import keyword_span
 
 
 def initialise(shape):

@@ -7,9 +7,9 @@ import linecache
 import numpy as np
 import pytest
 
-from stayfinite.trace.provenance import EqualSides, SameInputs, ZeroOutputs, facts
-from stayfinite.trace.trace import Leaf
-from tests.trace.graphs import fetcher, op, trace
+from stayfinite.diagnose.provenance import EqualSides, SameInputs, ZeroOutputs, facts
+from stayfinite.graph.graph import Leaf
+from tests.graph.graphs import fetcher, op, trace
 
 ROWS = (1, 3)
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from stayfinite.trace.roots import roots
-from tests.trace.graphs import op
+from stayfinite.graph.roots import roots
+from tests.graph.graphs import op
 
 
 def names(units, bad, sinks):

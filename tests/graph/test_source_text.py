@@ -7,9 +7,9 @@ import sys
 
 import pytest
 
-from stayfinite.trace.frames import is_user_file, span_at
-from stayfinite.trace.source_text import callee, expression_text, source_line
-from stayfinite.trace.trace import Span
+from stayfinite.graph.frames import is_user_file, span_at
+from stayfinite.graph.graph import Span
+from stayfinite.graph.source_text import callee, expression_text, source_line
 
 TEXT = """\
 def loss(y, p):

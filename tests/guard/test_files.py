@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import stayfinite
-from stayfinite.guard import files
+from stayfinite.frameworks.keras import row_files as files
 
 BATCH = 4
 BAD = 13

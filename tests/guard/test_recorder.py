@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from stayfinite.guard.recorder import MAX_HEALTHY, MAX_HEALTHY_BYTES, MAX_PENDING, Recorder
+from stayfinite.frameworks.recorder import MAX_HEALTHY, MAX_HEALTHY_BYTES, MAX_PENDING, Recorder
 
 
 class FakeFlag:

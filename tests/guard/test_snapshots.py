@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 import stayfinite
-from stayfinite.guard import snapshots
+from stayfinite.frameworks import snapshots
+from stayfinite.frameworks.snapshots import MAX_BYTES, MIN_STEPS, Snapshots
 from stayfinite.guard.callback import Guard
-from stayfinite.guard.snapshots import MAX_BYTES, MIN_STEPS, Snapshots
 from stayfinite.guard.watch import watch_of
 
 

@@ -8,7 +8,7 @@ import pytest
 from keras import layers, ops
 
 import stayfinite
-from stayfinite.guard import creation
+from stayfinite.frameworks.keras import creation
 
 RNG = np.random.default_rng(0)
 X = np.abs(RNG.normal(size=(32, 4))).astype("float32") + 0.1

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from stayfinite.verify.tensors import read
+from stayfinite.checkpoints.tensors import read
 
 # Values looked at in one go, so that a large tensor needs no second copy of itself.
 _BLOCK = 1 << 22

@@ -19,7 +19,7 @@ def explain(incident: Path, as_json: bool) -> int:
     INCIDENT is its folder, or the incident.json in it.
     """
     # Loaded here, so that `stayfinite run` does not pay for it.
-    from stayfinite.replay import folder
+    from stayfinite.report import folder
     from stayfinite.report.json import render
 
     found = folder.read(incident)

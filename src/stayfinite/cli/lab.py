@@ -17,10 +17,10 @@ def lab(spec: Path) -> None:
     The folder `out` of SPEC gets curves.png, curves.svg, table.md and table.csv, and a folder for
     each configuration.
     """
-    from stayfinite.lab import figure, running, table
-    from stayfinite.lab.spec import read_spec
-    from stayfinite.training.figures import write_figure
-    from stayfinite.training.folder import OutputFolder
+    from stayfinite.networks.lab import figure, running, table
+    from stayfinite.networks.lab.spec import read_spec
+    from stayfinite.networks.training.figures import write_figure
+    from stayfinite.networks.training.folder import OutputFolder
 
     read = read_spec(spec)
     folder = OutputFolder(read.out)

@@ -14,7 +14,7 @@ from stayfinite.errors import UsageError
 def rule(name: str | None) -> int:
     """Show the page of the cause NAME, or list all causes."""
     # Loaded here, so that `stayfinite run` does not pay for the rules.
-    from stayfinite.rules import catalog
+    from stayfinite.diagnose import catalog
 
     pages = catalog.pages()
     if name is None:

@@ -9,8 +9,8 @@ from typing import Any
 
 import click
 
+from stayfinite.networks.training.settings import DEPTHS, ResNet3DSettings, SiameseSettings
 from stayfinite.runner.run import NON_FINITE
-from stayfinite.training.settings import DEPTHS, ResNet3DSettings, SiameseSettings
 
 _DATA = click.argument("data", type=click.Path())
 _PROBLEMS = click.Choice(["leave out", "raise"])
@@ -131,7 +131,7 @@ def resnet3d(out: Path, fresh: bool, depth: str, **settings: Any) -> int:
     JSON and the weights as HDF5 to DIR.
     """
     # Loaded here: Keras, and with it the backend.
-    from stayfinite.training.resnet3d import train
+    from stayfinite.networks.training.resnet3d import train
 
     chosen = ResNet3DSettings(depth=int(depth), **settings)
     return _guarded(lambda: train(chosen, out, fresh, click.echo))
@@ -196,7 +196,7 @@ def siamese(out: Path, fresh: bool, **settings: Any) -> int:
     Writes history.csv, curves, verification curve and a picture of the embedding as PNG and SVG,
     and the encoder alone as .keras, as JSON and as HDF5 weights to DIR.
     """
-    from stayfinite.training.siamese import train
+    from stayfinite.networks.training.siamese import train
 
     return _guarded(lambda: train(SiameseSettings(**settings), out, fresh, click.echo))
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from stayfinite.rules import class_numbers, numbers, patterns, sentinels
-from stayfinite.rules.finding import Finding
-from stayfinite.trace.evidence import Evidence, as_float
-from stayfinite.trace.trace import Leaf
+from stayfinite.diagnose import class_numbers, numbers, patterns
+from stayfinite.diagnose import missing_value_codes as sentinels
+from stayfinite.diagnose.evidence import Evidence, as_float
+from stayfinite.diagnose.finding import Finding
+from stayfinite.graph.graph import Leaf
 
 # A batch is absurd when its largest magnitude is both beyond anything a scaled or raw sensor
 # value reaches, and far beyond all healthy batches before it.

@@ -8,8 +8,8 @@ import inspect
 from collections.abc import Callable
 from types import ModuleType
 
-from stayfinite.rules.finding import Finding
-from stayfinite.trace.evidence import Evidence
+from stayfinite.diagnose.evidence import Evidence
+from stayfinite.diagnose.finding import Finding
 
 # What came in is asked before what was computed from it, and what the forward pass hides before
 # what it shows. `unknown` matches everything.
@@ -61,4 +61,4 @@ def pages() -> dict[str, str]:
 
 
 def _module(name: str) -> ModuleType:
-    return importlib.import_module(f"stayfinite.rules.{name.replace('-', '_')}")
+    return importlib.import_module(f"stayfinite.diagnose.causes.{name.replace('-', '_')}")

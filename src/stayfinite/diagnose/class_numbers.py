@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from stayfinite.rules import numbers, patterns
-from stayfinite.rules.finding import Finding
-from stayfinite.trace.evidence import Evidence, as_float
-from stayfinite.trace.trace import Leaf
-from stayfinite.trace.upstream import upstream
+from stayfinite.diagnose import numbers, patterns
+from stayfinite.diagnose.evidence import Evidence, as_float
+from stayfinite.diagnose.finding import Finding
+from stayfinite.graph.graph import Leaf
+from stayfinite.graph.upstream import upstream
 
 _NEAREST = 60
 

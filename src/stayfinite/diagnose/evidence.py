@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from stayfinite.trace.derivative import primal_of
-from stayfinite.trace.trace import Leaf, Op, Trace
+from stayfinite.graph.derivative import primal_of
+from stayfinite.graph.graph import Leaf, Op, Trace
 
 Fetch = Callable[[Iterable[int]], dict[int, np.ndarray]]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from stayfinite.graph.graph import Span
 from stayfinite.incident import Phase
-from stayfinite.trace.trace import Span
 
 Mechanism = Literal[
     "singular-gradient",

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stayfinite.trace.derivative import STRUCTURAL
-from stayfinite.trace.evidence import Evidence, as_float
-from stayfinite.trace.trace import Op, Trace
-from stayfinite.trace.upstream import unwrapped, upstream
+from stayfinite.diagnose.evidence import Evidence, as_float
+from stayfinite.graph.derivative import STRUCTURAL
+from stayfinite.graph.graph import Op, Trace
+from stayfinite.graph.upstream import unwrapped, upstream
 
 # How far to look, and at how many numbers: one run of the step fetches them all.
 _NEAREST = 60

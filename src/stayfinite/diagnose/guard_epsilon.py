@@ -6,19 +6,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stayfinite.rules import numbers
-from stayfinite.trace.derivative import STRUCTURAL
-from stayfinite.trace.evidence import Evidence, as_float
-from stayfinite.trace.trace import Op, Span
-from stayfinite.trace.upstream import unwrapped, upstream
-from stayfinite.trace.written import numbers_in
+from stayfinite.diagnose import numbers
+from stayfinite.diagnose.evidence import Evidence, as_float
+from stayfinite.graph.derivative import STRUCTURAL
+from stayfinite.graph.graph import Op, Span
+from stayfinite.graph.literals import numbers_in
+from stayfinite.graph.upstream import unwrapped, upstream
+from stayfinite.numerics import dtypes
 
 # How far above the operand a guard is looked for. One that is farther away guards something else.
 _NEAR = 8
 _GUARDS = ("add", "subtract", "maximum", "minimum", "clip")
 _THROUGH = {*_GUARDS, "sqrt", "multiply", "negative", "abs"}
 _SMALL = 1e-3
-HALF = ("float16", "bfloat16")
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,11 @@ def _of(evidence: Evidence, op: Op, where: np.ndarray) -> Vanished | None:
         if op.name in ("clip", "minimum") and constant == 1.0 and _mirrored(evidence, op):
             return Vanished(f"1 less that epsilon is 1 in {dtype}")
         written = smallest_literal(op.span)
-        if constant == 0.0 and (dtype in HALF or written is not None) and op.name != "subtract":
+        if (
+            constant == 0.0
+            and (dtype in dtypes.HALF or written is not None)
+            and op.name != "subtract"
+        ):
             shown = "the guard" if written is None else numbers.short(written)
             if written is None and op.name in ("maximum", "clip"):
                 continue  # `maximum(x, 0)` is a relu
@@ -76,7 +80,7 @@ def _constant(evidence: Evidence, value: int) -> float | None:
     if array is None or not array.size or array.dtype.kind not in "fiuV":
         return None
     # A cast on the way may round 0.9999999 to 1.
-    rounded = numbers.rounded(as_float(array), evidence.trace.values[value].dtype)
+    rounded = dtypes.rounded(as_float(array), evidence.trace.values[value].dtype)
     wide = as_float(rounded).astype(np.float64)
     first = float(wide.flat[0])
     return first if bool((wide == first).all()) else None

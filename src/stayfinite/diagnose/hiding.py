@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from stayfinite.rules.booleans import FINITENESS
-from stayfinite.trace.derivative import STRUCTURAL
-from stayfinite.trace.evidence import Evidence, as_float
-from stayfinite.trace.trace import Op, Trace
-from stayfinite.trace.upstream import depends_on, unwrapped
+from stayfinite.diagnose.booleans import FINITENESS
+from stayfinite.diagnose.evidence import Evidence, as_float
+from stayfinite.graph.derivative import STRUCTURAL
+from stayfinite.graph.graph import Op, Trace
+from stayfinite.graph.upstream import depends_on, unwrapped
 
 _MAX_STEPS = 8
 _AT_A_TIME = 50

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from stayfinite.trace.evidence import Evidence, as_float
-from stayfinite.trace.trace import Op
+from stayfinite.diagnose.evidence import Evidence, as_float
+from stayfinite.graph.graph import Op
 
 _MAX_STEPS = 16
 _MAX_CONSUMERS = 40

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import importlib
 
-from stayfinite.rules.finding import Finding
-from stayfinite.trace.evidence import Evidence
+from stayfinite.diagnose.evidence import Evidence
+from stayfinite.diagnose.finding import Finding
 
 _ASKED = (
     "epsilon-underflow",
@@ -25,7 +25,7 @@ _ASKED = (
 def match(evidence: Evidence) -> Finding | None:
     """What is wrong with the expression at the root, if one of these rules can say."""
     for name in _ASKED:
-        rule = importlib.import_module(f"stayfinite.rules.{name.replace('-', '_')}")
+        rule = importlib.import_module(f"stayfinite.diagnose.causes.{name.replace('-', '_')}")
         finding: Finding | None = rule.match(evidence)
         if finding is not None:
             return finding

@@ -8,16 +8,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stayfinite.replay.change import WiderDtype
-from stayfinite.replay.step import Outcome, Step
-from stayfinite.rules import catalog, fully_masked_row, half_overflow
-from stayfinite.rules.finding import Finding
-from stayfinite.rules.hiding import leaking_op
-from stayfinite.trace import evidence as evidences
-from stayfinite.trace.evidence import Earlier, Evidence, as_float
-from stayfinite.trace.infinities import first_nan, is_meant
-from stayfinite.trace.trace import Leaf, Op
-from stayfinite.trace.upstream import depends_on
+from stayfinite.diagnose import catalog
+from stayfinite.diagnose import evidence as evidences
+from stayfinite.diagnose.causes import fully_masked_row, half_overflow
+from stayfinite.diagnose.evidence import Earlier, Evidence, as_float
+from stayfinite.diagnose.finding import Finding
+from stayfinite.diagnose.hiding import leaking_op
+from stayfinite.diagnose.infinities import first_nan, is_meant
+from stayfinite.frameworks.change import WiderDtype
+from stayfinite.frameworks.step import Outcome, Step
+from stayfinite.graph.graph import Leaf, Op
+from stayfinite.graph.upstream import depends_on
 
 _LEAF_ORDER = ("weight", "statistics", "input", "target", "sample_weight", "optimizer", "metric")
 _PHASE_ORDER = ("load", "data", "forward", "backward", "statistics", "update")

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from stayfinite.rules.booleans import COMPARISONS, LOGICAL
-from stayfinite.trace.derivative import STRUCTURAL
-from stayfinite.trace.evidence import Evidence, as_float
-from stayfinite.trace.trace import Op
-from stayfinite.trace.upstream import depends_on, unwrapped
+from stayfinite.diagnose.booleans import COMPARISONS, LOGICAL
+from stayfinite.diagnose.evidence import Evidence, as_float
+from stayfinite.graph.derivative import STRUCTURAL
+from stayfinite.graph.graph import Op
+from stayfinite.graph.upstream import depends_on, unwrapped
 
 # Between the value and its product with the mask, element by element.
 _PASSES_ON = STRUCTURAL | {

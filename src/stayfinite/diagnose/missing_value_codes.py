@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from stayfinite.rules import numbers
-from stayfinite.rules.finding import Finding
-from stayfinite.trace.evidence import Evidence, as_float
+from stayfinite.diagnose import numbers
+from stayfinite.diagnose.evidence import Evidence, as_float
+from stayfinite.diagnose.finding import Finding
 
 # An opinion about the sign of an array needs a few rows.
 _FEWEST_ROWS = 4

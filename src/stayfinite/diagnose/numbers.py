@@ -6,32 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from stayfinite.trace.evidence import Evidence, as_float
-from stayfinite.trace.trace import Op
-
-_LARGEST = {"float16": 65504.0, "bfloat16": 3.3895e38, "float32": 3.4028e38, "float64": 1.7977e308}
-_SMALLEST = {"float16": 5.96e-8, "bfloat16": 1.1755e-38, "float32": 1.1755e-38, "float64": 2.2e-308}
+from stayfinite.diagnose.evidence import Evidence, as_float
+from stayfinite.graph.graph import Op
 
 _LISTED = 6  # rows
-
-
-def largest(dtype: str) -> float:
-    """The largest finite number of a dtype."""
-    return _LARGEST.get(dtype, _LARGEST["float32"])
-
-
-def smallest(dtype: str) -> float:
-    """The smallest positive number that is not flushed to 0: subnormal ones are, but in float16."""
-    return _SMALLEST.get(dtype, _SMALLEST["float32"])
-
-
-def rounded(array: np.ndarray, dtype: str) -> np.ndarray:
-    """`array` in the floating-point type `dtype`; as it is where NumPy knows no such type."""
-    try:
-        with np.errstate(over="ignore"):
-            return array.astype(np.dtype(dtype))
-    except TypeError:  # bfloat16, in a process that has not loaded `ml_dtypes`
-        return array
 
 
 def short(number: float) -> str:

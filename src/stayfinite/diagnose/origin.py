@@ -7,11 +7,11 @@ import math
 from pathlib import Path
 from typing import Any
 
+from stayfinite.diagnose.evidence import Evidence, as_float
+from stayfinite.diagnose.finding import Finding
+from stayfinite.graph.graph import Span
+from stayfinite.graph.source_text import source_line as line_of
 from stayfinite.incident import Operand, Origin
-from stayfinite.rules.finding import Finding
-from stayfinite.trace.evidence import Evidence, as_float
-from stayfinite.trace.source_text import source_line as line_of
-from stayfinite.trace.trace import Span
 
 NOWHERE = Origin("", None, None, None, None, None, None, None, None, ())
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stayfinite.trace.evidence import Fetch, as_float
-from stayfinite.trace.source_text import expression_text
-from stayfinite.trace.trace import Op, Trace
-from stayfinite.trace.upstream import upstream
+from stayfinite.diagnose.evidence import Fetch, as_float
+from stayfinite.graph.graph import Op, Trace
+from stayfinite.graph.source_text import expression_text
+from stayfinite.graph.upstream import upstream
 
 # How many arrays are fetched for one question.
 _MAX_ARRAYS = 40

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from stayfinite.guard.snapshots import Snapshot
-from stayfinite.replay.change import State
-from stayfinite.replay.step import Step
-from stayfinite.trace.evidence import Earlier
+from stayfinite.diagnose.evidence import Earlier
+from stayfinite.frameworks.change import State
+from stayfinite.frameworks.snapshots import Snapshot
+from stayfinite.frameworks.step import Step
 
 
 def usable(step: Step, snapshots: Sequence[Snapshot]) -> list[Snapshot]:

@@ -12,9 +12,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeGuard
 
-from stayfinite.replay.change import Batch, Change, RowsFrom, WithoutRows
-from stayfinite.replay.several_steps import is_good
-from stayfinite.replay.step import Step
+from stayfinite.experiments.rollout import is_good
+from stayfinite.frameworks.change import Batch, Change, RowsFrom, WithoutRows
+from stayfinite.frameworks.step import Step
 
 # A report is not to be waited for.
 _SECONDS = 4.0

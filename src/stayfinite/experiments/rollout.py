@@ -10,8 +10,8 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from stayfinite.replay.change import Batch, State, Unchanged
-from stayfinite.replay.step import Outcome, Step
+from stayfinite.frameworks.change import Batch, State, Unchanged
+from stayfinite.frameworks.step import Outcome, Step
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from stayfinite.diagnose.evidence import as_float
+from stayfinite.diagnose.locate import Diagnosis, diagnose
+from stayfinite.experiments.rollout import goes_on, is_good
+from stayfinite.frameworks.change import Batch, Source, Unchanged
+from stayfinite.frameworks.step import Outcome, Step
+from stayfinite.graph.derivative import STRUCTURAL
+from stayfinite.graph.graph import Op, Span, Trace
+from stayfinite.graph.upstream import unwrapped
 from stayfinite.incident import Fix, Trial
 from stayfinite.repair import (
     MECHANISMS,
@@ -31,14 +39,6 @@ from stayfinite.repair import (
     swapped,
 )
 from stayfinite.repair import Span as Place
-from stayfinite.replay.change import Batch, Source, Unchanged
-from stayfinite.replay.diagnosis import Diagnosis, diagnose
-from stayfinite.replay.several_steps import goes_on, is_good
-from stayfinite.replay.step import Outcome, Step
-from stayfinite.trace.derivative import STRUCTURAL
-from stayfinite.trace.evidence import as_float
-from stayfinite.trace.trace import Op, Span, Trace
-from stayfinite.trace.upstream import unwrapped
 
 NAME = "with the fix"
 _MAX_EDITS = 3

@@ -6,13 +6,13 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from stayfinite.diagnose.finding import Finding
+from stayfinite.diagnose.numbers import rows_named
+from stayfinite.experiments.minimize_samples import Smallest, at_fault, smallest
+from stayfinite.experiments.trials import without
+from stayfinite.frameworks.change import Batch
+from stayfinite.frameworks.step import Step
 from stayfinite.incident import Trial
-from stayfinite.replay.change import Batch
-from stayfinite.replay.minimal import Smallest, at_fault, smallest
-from stayfinite.replay.step import Step
-from stayfinite.replay.trials import without
-from stayfinite.rules.finding import Finding
-from stayfinite.rules.numbers import rows_named
 
 # What came in with the state, or grew in it, fails on any rows.
 _NO_ROWS = {"bad-statistics", "bad-update", "bad-weights", "divergence"}

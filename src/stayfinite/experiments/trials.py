@@ -8,8 +8,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 
-from stayfinite.incident import Trial
-from stayfinite.replay.change import (
+from stayfinite.diagnose.numbers import rows_named
+from stayfinite.frameworks.change import (
     Batch,
     Change,
     ClipNorm,
@@ -18,8 +18,8 @@ from stayfinite.replay.change import (
     WiderDtype,
     WithoutRows,
 )
-from stayfinite.replay.step import Outcome, Step
-from stayfinite.rules.numbers import rows_named
+from stayfinite.frameworks.step import Outcome, Step
+from stayfinite.incident import Trial
 
 # A report is not to be waited for: convolutions in float64 are an order of magnitude slower.
 _LONGEST_FOR_FLOAT64 = 2.0

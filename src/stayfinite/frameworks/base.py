@@ -6,9 +6,9 @@ import importlib
 from typing import Any, Protocol
 
 from stayfinite.errors import CannotGuardError
-from stayfinite.guard.failure import Failure
-from stayfinite.guard.recorder import Recorder
-from stayfinite.replay.step import Step
+from stayfinite.frameworks.failure import Failure
+from stayfinite.frameworks.recorder import Recorder
+from stayfinite.frameworks.step import Step
 
 
 class Backend(Protocol):
@@ -65,9 +65,9 @@ def current() -> Backend:
     name = keras.backend.backend()
     _require_one_backend(name)
     try:
-        module = importlib.import_module(f"stayfinite.backends.{name}.backend")
+        module = importlib.import_module(f"stayfinite.frameworks.{name}.backend")
     except ModuleNotFoundError as error:
-        if error.name is None or not error.name.startswith("stayfinite.backends"):
+        if error.name is None or not error.name.startswith("stayfinite.frameworks"):
             raise
         raise CannotGuardError(
             f"trainings on the Keras backend {name!r} cannot be guarded; "

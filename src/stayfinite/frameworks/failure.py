@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stayfinite.guard.files import Files
-from stayfinite.guard.recorder import Recorded
-from stayfinite.guard.snapshots import Snapshot
+from stayfinite.frameworks.recorder import Recorded
+from stayfinite.frameworks.snapshots import Snapshot
+
+# The files that one row of a batch was read from.
+Files = tuple[str, ...]
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import dataclasses
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
-from stayfinite.guard.snapshots import Snapshots
+from stayfinite.frameworks.snapshots import Snapshots
 
 # The host may be this many steps ahead of the oldest unread flag. XLA's own queue is shorter on
 # CPU and about this long on a GPU, so waiting here costs nothing.

@@ -12,8 +12,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from stayfinite.replay.change import Change
-from stayfinite.trace.trace import Leaf, Op, Trace
+from stayfinite.frameworks.change import Change
+from stayfinite.graph.graph import Leaf, Op, Trace
 
 
 @dataclass(frozen=True)

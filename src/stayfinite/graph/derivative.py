@@ -7,7 +7,7 @@ the same expression until a forward value is met.
 
 from __future__ import annotations
 
-from stayfinite.trace.trace import Op, Trace
+from stayfinite.graph.graph import Op, Trace
 
 # Ops that only move numbers. They share values with everything and explain nothing.
 STRUCTURAL = {

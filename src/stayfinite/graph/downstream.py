@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stayfinite.trace.trace import Trace
+from stayfinite.graph.graph import Trace
 
 
 def new_state_of(trace: Trace, value: int) -> list[str]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import CodeType
 from typing import Any
 
-from stayfinite.trace.trace import Span
+from stayfinite.graph.graph import Span
 
 _OURS = Path(__file__).resolve().parents[1]
 _INSTALLED = tuple(

@@ -7,8 +7,8 @@ import functools
 import linecache
 import sys
 
-from stayfinite.trace.source_text import expression_text
-from stayfinite.trace.trace import Span
+from stayfinite.graph.graph import Span
+from stayfinite.graph.source_text import expression_text
 
 
 def numbers_in(span: Span | None) -> list[float]:

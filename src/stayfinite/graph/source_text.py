@@ -6,7 +6,7 @@ import ast
 import linecache
 from dataclasses import replace
 
-from stayfinite.trace.trace import Span
+from stayfinite.graph.graph import Span
 
 
 def source_line(span: Span) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from stayfinite.trace.trace import Op, Trace
+from stayfinite.graph.graph import Op, Trace
 
 
 def upstream(trace: Trace, value: int, *, max_ops: int = 4000) -> Iterator[Op]:

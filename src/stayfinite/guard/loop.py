@@ -9,9 +9,9 @@ from typing import Any
 
 import keras
 
-from stayfinite.backends import base
 from stayfinite.errors import UsageError
-from stayfinite.guard.subject import Loop, StatelessLoop
+from stayfinite.frameworks import base
+from stayfinite.frameworks.keras.loop import Loop, StatelessLoop
 from stayfinite.guard.watch import Watch, new_watch
 
 

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from stayfinite.backends import base
-from stayfinite.guard import creation
+from stayfinite.frameworks import base
+from stayfinite.frameworks.keras import creation
+from stayfinite.frameworks.recorder import Count
 from stayfinite.guard.callback import Guard
-from stayfinite.guard.recorder import Count
 from stayfinite.guard.watch import Watch, adopt_each, watch_of
 from stayfinite.incident import Incident
 

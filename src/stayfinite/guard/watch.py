@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from stayfinite.errors import CannotGuardError, NonFiniteError
-from stayfinite.guard.attaching import attach
-from stayfinite.guard.failure import Failure
-from stayfinite.guard.files import files_of
-from stayfinite.guard.recorder import Recorder
+from stayfinite.frameworks.failure import Failure
+from stayfinite.frameworks.keras.attaching import attach
+from stayfinite.frameworks.keras.row_files import files_of
+from stayfinite.frameworks.recorder import Recorder
 from stayfinite.incident import Incident
 
 _WATCHES: weakref.WeakKeyDictionary[Any, Watch] = weakref.WeakKeyDictionary()
@@ -93,7 +93,7 @@ class Watch:
 
     def _on_bad(self, state: Any, step: int, rerun: Callable[[Any], bool]) -> None:
         # Imported here: a training that stays finite never pays for the explanation's code.
-        from stayfinite.replay.explain import explain_failure
+        from stayfinite.explain import explain_failure
         from stayfinite.report import text
 
         bad, healthy = self.recorder.take(step)

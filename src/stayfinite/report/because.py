@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from stayfinite.rules.numbers import rows_named
-from stayfinite.trace.provenance import EqualSides, Fact, SameInputs, ZeroOutputs
+from stayfinite.diagnose.numbers import rows_named
+from stayfinite.diagnose.provenance import EqualSides, Fact, SameInputs, ZeroOutputs
 
 _FILES_NAMED = 3
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from stayfinite.incident import Incident
-from stayfinite.replay import folder
-from stayfinite.report import text
+from stayfinite.report import folder, text
 
 
 def explain(incident: Incident | str | Path, *, width: int = 100) -> str:

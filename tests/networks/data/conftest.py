@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.data import videos
+from tests.networks.data import videos
 
 
 @pytest.fixture

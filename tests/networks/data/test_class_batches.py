@@ -6,16 +6,16 @@ from collections import Counter
 import keras
 import numpy as np
 import pytest
-
 from stayfinite.data.class_batches import ClassBatches
 from stayfinite.data.image_batches import ImageBatches
 from stayfinite.data.images import SUFFIXES, read_image
 from stayfinite.data.items import read_items, split_files
+
 from stayfinite.errors import UsageError
-from stayfinite.losses import BatchHardTripletLoss
-from stayfinite.metrics import RecallAtK, recall_at_k
-from stayfinite.models import EmbeddingNetwork
-from tests.data.pictures import scale, write_digits
+from stayfinite.networks.losses import BatchHardTripletLoss
+from stayfinite.networks.metrics import RecallAtK, recall_at_k
+from stayfinite.networks.models import EmbeddingNetwork
+from tests.networks.data.pictures import scale, write_digits
 
 SIZES = {0: 12, 1: 8, 2: 5, 3: 3, 4: 2, 5: 1}
 

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from stayfinite import UsageError
-from stayfinite.data import ClipDataset, read_items, split_files
-from tests.data import videos
+from stayfinite.networks.data import ClipDataset, read_items, split_files
+from tests.networks.data import videos
 
 STATM = Path("/proc/self/statm")
 SMALL = {"clip_length": 4, "size": (32, 48), "resize": None, "batch_size": 3, "normalize": None}

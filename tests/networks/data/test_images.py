@@ -10,11 +10,11 @@ import zlib
 import numpy as np
 import pytest
 from PIL import Image, ImageFile
-
 from stayfinite.data.images import SUFFIXES, inspect_image, inspect_images, read_image
 from stayfinite.data.items import read_items
+
 from stayfinite.errors import UsageError
-from tests.data.pictures import write_digits
+from tests.networks.data.pictures import write_digits
 
 RED, WHITE = [255, 0, 0], [255, 255, 255]
 

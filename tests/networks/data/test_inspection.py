@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stayfinite.data import Problem, VideoInfo, inspect_video, inspect_videos
-from tests.data import videos
+from stayfinite.networks.data import Problem, VideoInfo, inspect_video, inspect_videos
+from tests.networks.data import videos
 
 HOWS = ["decode", "header"]
 

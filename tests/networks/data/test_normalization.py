@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-
 from stayfinite.data.normalization import Normalization
 
 

@@ -7,7 +7,7 @@ import av
 import numpy as np
 import pytest
 
-from stayfinite.data import inspect_video, read_frames
+from stayfinite.networks.data import inspect_video, read_frames
 
 NAMES = ["bikes", "bigbuckbunny", "carphone_distorted", "carphone_pristine"]
 

@@ -6,14 +6,14 @@ import keras
 import numpy as np
 import pytest
 from PIL import Image
-
 from stayfinite.data.images import SUFFIXES, read_image
 from stayfinite.data.items import read_items
 from stayfinite.data.triplets import TripletDataset
+
 from stayfinite.errors import UsageError
-from stayfinite.models import EmbeddingNetwork, TripletNetwork
-from tests.data.pictures import digit, scale, write_digits
-from tests.models.small import small_backbone
+from stayfinite.networks.models import EmbeddingNetwork, TripletNetwork
+from tests.networks.data.pictures import digit, scale, write_digits
+from tests.networks.models.small import small_backbone
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from stayfinite import UsageError
-from stayfinite.data import VideoError, inspect_video, read_frames
-from tests.data import videos
+from stayfinite.networks.data import VideoError, inspect_video, read_frames
+from tests.networks.data import videos
 
 
 @pytest.mark.parametrize("name", videos.LOSSLESS)

@@ -1,7 +1,7 @@
 import pytest
 
 from stayfinite.errors import UsageError
-from stayfinite.lab.spec import read_spec
+from stayfinite.networks.lab.spec import read_spec
 
 GOOD = """
 [lab]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from stayfinite.losses import BatchHardTripletLoss, SemiHardTripletLoss
+from stayfinite.networks.losses import BatchHardTripletLoss, SemiHardTripletLoss
 from tests.gradients import value_and_gradients
 
 LOSSES = [BatchHardTripletLoss, SemiHardTripletLoss]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from stayfinite.losses import l2_norm, l2_normalize, triplet_loss
+from stayfinite.networks.losses import l2_norm, l2_normalize, triplet_loss
 from tests.gradients import value_and_gradients
 
 DIM = 6

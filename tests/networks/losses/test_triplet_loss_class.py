@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from stayfinite.losses import TripletLoss, triplet_loss
+from stayfinite.networks.losses import TripletLoss, triplet_loss
 from tests.gradients import value_and_gradients
 
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from stayfinite.losses import (
+from stayfinite.networks.losses import (
     cosine_distance,
     euclidean_distance,
     l2_norm,

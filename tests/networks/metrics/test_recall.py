@@ -5,10 +5,10 @@ import json
 import keras
 import numpy as np
 import pytest
+import stayfinite.metrics.recall as recall
 from keras import ops
 
-import stayfinite.metrics.recall as recall
-from stayfinite.metrics import RecallAtK, recall_at_k, verification_curve
+from stayfinite.networks.metrics import RecallAtK, recall_at_k, verification_curve
 
 DISTANCES = ["cosine", "euclidean", "squared_euclidean"]
 

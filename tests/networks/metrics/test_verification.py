@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score, roc_curve
 
-from stayfinite.metrics import verification_curve
+from stayfinite.networks.metrics import verification_curve
 
 DISTANCES = ["cosine", "euclidean", "squared_euclidean"]
 

@@ -2,9 +2,9 @@ import keras
 import numpy as np
 import pytest
 
-from stayfinite.models import EmbeddingNetwork, preprocess_input
+from stayfinite.networks.models import EmbeddingNetwork, preprocess_input
 from tests.gradients import value_and_gradients
-from tests.models.small import SHAPE, images, small_backbone
+from tests.networks.models.small import SHAPE, images, small_backbone
 
 
 def test_vectors_have_length_one():

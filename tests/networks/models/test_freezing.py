@@ -1,8 +1,8 @@
 import keras
 import pytest
 
-from stayfinite.models import EmbeddingNetwork, TripletNetwork, freeze
-from tests.models.small import SHAPE, small_backbone
+from stayfinite.networks.models import EmbeddingNetwork, TripletNetwork, freeze
+from tests.networks.models.small import SHAPE, small_backbone
 
 BatchNormalization = keras.layers.BatchNormalization
 

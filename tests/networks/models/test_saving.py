@@ -8,8 +8,8 @@ import keras
 import numpy as np
 import pytest
 
-from stayfinite.models import EmbeddingNetwork, TripletNetwork
-from tests.models.small import SHAPE, images, small_backbone
+from stayfinite.networks.models import EmbeddingNetwork, TripletNetwork
+from tests.networks.models.small import SHAPE, images, small_backbone
 
 # Also loads the compiled file: nothing in it may need stayfinite.
 RELOAD = """

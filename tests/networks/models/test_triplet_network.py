@@ -2,9 +2,9 @@ import keras
 import numpy as np
 import pytest
 
-from stayfinite.losses import triplet_loss
-from stayfinite.models import EmbeddingNetwork, TripletNetwork
-from tests.models.small import SHAPE, images, small_backbone
+from stayfinite.networks.losses import triplet_loss
+from stayfinite.networks.models import EmbeddingNetwork, TripletNetwork
+from tests.networks.models.small import SHAPE, images, small_backbone
 
 
 def small_embedding(**options):

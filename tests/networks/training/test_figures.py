@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from stayfinite.training import figures
+from stayfinite.networks.training import figures
 
 ROWS = [
     {"epoch": 0, "phase": "a", "loss": 2.0, "val_loss": 3.0, "learning_rate": 1e-3, "seconds": 1},

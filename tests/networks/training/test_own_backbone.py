@@ -5,8 +5,8 @@ import sys
 import keras
 import pytest
 
-from stayfinite.training.encoder import build_encoder
-from stayfinite.training.settings import SiameseSettings
+from stayfinite.networks.training.encoder import build_encoder
+from stayfinite.networks.training.settings import SiameseSettings
 from tests.conftest import EXAMPLES
 from tests.trainings import stayfinite
 

@@ -3,8 +3,14 @@ import numpy as np
 import pytest
 
 from stayfinite.errors import UsageError
-from stayfinite.training.folder import OutputFolder
-from stayfinite.training.progress import KeepProgress, Progress, best_row, load_last, read_progress
+from stayfinite.networks.training.folder import OutputFolder
+from stayfinite.networks.training.progress import (
+    KeepProgress,
+    Progress,
+    best_row,
+    load_last,
+    read_progress,
+)
 
 EPOCHS = 8
 

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from stayfinite.errors import UsageError
-from stayfinite.training.saving import check_saved, save
+from stayfinite.networks.training.saving import check_saved, save
 
 
 def build(units=3):

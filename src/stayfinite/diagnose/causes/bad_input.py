@@ -39,9 +39,9 @@ model.fit(x, np.zeros(len(x)), batch_size=8, shuffle=False, verbose=0)
 
 from __future__ import annotations
 
-from stayfinite.rules import batch_arrays
-from stayfinite.rules.finding import Finding
-from stayfinite.trace.evidence import Evidence
+from stayfinite.diagnose import batch_arrays
+from stayfinite.diagnose.evidence import Evidence
+from stayfinite.diagnose.finding import Finding
 
 
 def match(evidence: Evidence) -> Finding | None:

@@ -41,11 +41,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from stayfinite.rules import local_causes
-from stayfinite.rules.finding import Finding
-from stayfinite.trace.downstream import new_state_of
-from stayfinite.trace.evidence import Evidence, as_float
-from stayfinite.trace.trace import Op
+from stayfinite.diagnose import local_causes
+from stayfinite.diagnose.evidence import Evidence, as_float
+from stayfinite.diagnose.finding import Finding
+from stayfinite.graph.downstream import new_state_of
+from stayfinite.graph.graph import Op
 
 # Numbers that the host computed enter an op without a trace of where they came from.
 _MAX_SCALARS = 200

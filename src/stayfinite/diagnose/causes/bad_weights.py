@@ -39,9 +39,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from stayfinite.rules.finding import Finding
-from stayfinite.trace.evidence import Evidence, as_float
-from stayfinite.trace.infinities import is_scaled_by_infinity
+from stayfinite.diagnose.evidence import Evidence, as_float
+from stayfinite.diagnose.finding import Finding
+from stayfinite.diagnose.infinities import is_scaled_by_infinity
 
 # A `where` may choose a nan on purpose; nobody computes with one.
 _ARITHMETIC = {"add", "divide", "multiply", "subtract"}

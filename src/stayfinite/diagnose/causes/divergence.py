@@ -41,11 +41,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from stayfinite.rules import growth, numbers
-from stayfinite.rules.finding import Finding
-from stayfinite.rules.growth import Growth
-from stayfinite.trace.evidence import Evidence, as_float
-from stayfinite.trace.trace import Op
+from stayfinite.diagnose import growth, numbers
+from stayfinite.diagnose.evidence import Evidence, as_float
+from stayfinite.diagnose.finding import Finding
+from stayfinite.diagnose.growth import Growth
+from stayfinite.graph.graph import Op
+from stayfinite.numerics import dtypes
 
 # Between a value that one op has made large and one that has become so over many steps.
 _FAR = 1e3
@@ -77,7 +78,7 @@ def match(evidence: Evidence) -> Finding | None:
 
 def _is_far(evidence: Evidence, op: Op, grown: Growth) -> bool:
     """Whether the values at the failing op are beyond what it should have to deal with."""
-    largest = numbers.largest(evidence.trace.values[op.results[0]].dtype)
+    largest = dtypes.largest(evidence.trace.values[op.results[0]].dtype)
     if growth.is_sum_or_product(evidence, op):
         # With the factor of a sum of as many terms as a batch or a layer may have.
         return bool(grown.operands > largest**0.5 / 1e4)

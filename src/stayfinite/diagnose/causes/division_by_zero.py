@@ -45,10 +45,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from stayfinite.rules import numbers
-from stayfinite.rules.finding import Critical, Finding
-from stayfinite.trace.evidence import Evidence, as_float
-from stayfinite.trace.trace import Op
+from stayfinite.diagnose import numbers
+from stayfinite.diagnose.evidence import Evidence, as_float
+from stayfinite.diagnose.finding import Critical, Finding
+from stayfinite.graph.graph import Op
 
 
 def match(evidence: Evidence) -> Finding | None:

@@ -51,13 +51,15 @@ import dataclasses
 
 import numpy as np
 
-from stayfinite.rules import division_by_zero, numbers
-from stayfinite.rules.booleans import COMPARISONS, LOGICAL
-from stayfinite.rules.finding import Finding
-from stayfinite.trace.derivative import STRUCTURAL
-from stayfinite.trace.evidence import Evidence, as_float
-from stayfinite.trace.trace import Op, Trace
-from stayfinite.trace.upstream import unwrapped
+from stayfinite.diagnose import numbers
+from stayfinite.diagnose.booleans import COMPARISONS, LOGICAL
+from stayfinite.diagnose.causes import division_by_zero
+from stayfinite.diagnose.evidence import Evidence, as_float
+from stayfinite.diagnose.finding import Finding
+from stayfinite.graph.derivative import STRUCTURAL
+from stayfinite.graph.graph import Op, Trace
+from stayfinite.graph.upstream import unwrapped
+from stayfinite.numerics import dtypes
 
 _SUMS = {"sum", "mean", "count_nonzero", "matmul", "dot", "einsum", "bincount", "segment_sum"}
 _LINEAR = STRUCTURAL | {"add", "subtract", "maximum", "clip", "stack", "gather", "where"}
@@ -83,7 +85,7 @@ def _of_nothing(evidence: Evidence) -> Finding | None:
         return None
     shape = evidence.trace.values[op.operands[0]].shape
     largest = float(np.max(np.abs(as_float(evidence.arrays[op.operands[0]])), initial=0.0))
-    if largest > numbers.largest(evidence.trace.values[op.operands[0]].dtype) ** 0.5:
+    if largest > dtypes.largest(evidence.trace.values[op.operands[0]].dtype) ** 0.5:
         return None
     return Finding(
         cause="empty-reduction",

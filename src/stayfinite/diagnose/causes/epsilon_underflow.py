@@ -46,10 +46,13 @@ import dataclasses
 
 import numpy as np
 
-from stayfinite.rules import division_by_zero, log_of_zero, numbers, singular_gradient
-from stayfinite.rules.finding import Critical, Finding
-from stayfinite.rules.guard_epsilon import HALF, vanished
-from stayfinite.trace.evidence import Evidence, as_float
+from stayfinite.diagnose import numbers
+from stayfinite.diagnose.causes import division_by_zero, log_of_zero, singular_gradient
+from stayfinite.diagnose.evidence import Evidence, as_float
+from stayfinite.diagnose.finding import Critical, Finding
+from stayfinite.diagnose.guard_epsilon import vanished
+from stayfinite.numerics import dtypes
+from stayfinite.numerics.dtypes import HALF
 
 
 def match(evidence: Evidence) -> Finding | None:
@@ -88,7 +91,7 @@ def _square_of_divisor(evidence: Evidence) -> Finding | None:
     divisor = np.abs(as_float(evidence.operand(primal, 1)))
     value = as_float(evidence.results_of(primal))
     dtype = evidence.trace.values[primal.operands[1]].dtype
-    tiny = divisor < numbers.smallest(dtype) ** 0.5
+    tiny = divisor < dtypes.smallest(dtype) ** 0.5
     mask = tiny & (divisor > 0) & np.isfinite(value) if divisor.shape == value.shape else None
     if mask is None or not mask.any():
         return None
@@ -100,7 +103,7 @@ def _square_of_divisor(evidence: Evidence) -> Finding | None:
             f"in {dtype}, as the derivative of a division does"
         ),
         op="divide",
-        detail=f"its square is below {numbers.short(numbers.smallest(dtype))}"
+        detail=f"its square is below {numbers.short(dtypes.smallest(dtype))}"
         + numbers.count(rows, evidence.trace.num_rows),
         rows=rows,
         critical=Critical(primal.operands[1], rows),

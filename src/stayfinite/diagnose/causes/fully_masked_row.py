@@ -50,13 +50,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from stayfinite.rules import numbers
-from stayfinite.rules.finding import Critical, Finding
-from stayfinite.rules.guard_epsilon import HALF
-from stayfinite.trace.derivative import STRUCTURAL
-from stayfinite.trace.evidence import Evidence, as_float
-from stayfinite.trace.trace import Op
-from stayfinite.trace.upstream import unwrapped, upstream
+from stayfinite.diagnose import numbers
+from stayfinite.diagnose.evidence import Evidence, as_float
+from stayfinite.diagnose.finding import Critical, Finding
+from stayfinite.graph.derivative import STRUCTURAL
+from stayfinite.graph.graph import Op
+from stayfinite.graph.upstream import unwrapped, upstream
+from stayfinite.numerics.dtypes import HALF
 
 _FUSED = {"softmax", "log_softmax", "logsumexp", "softmax_cross_entropy_with_logits"}
 _NEAR = 10

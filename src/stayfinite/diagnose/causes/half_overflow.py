@@ -43,13 +43,15 @@ import dataclasses
 
 import numpy as np
 
-from stayfinite.rules import numbers, overflow
-from stayfinite.rules.finding import Finding
-from stayfinite.rules.guard_epsilon import HALF
-from stayfinite.trace.evidence import Evidence, as_float
-from stayfinite.trace.infinities import first_nan
-from stayfinite.trace.trace import Op
-from stayfinite.trace.written import numbers_in
+from stayfinite.diagnose import numbers
+from stayfinite.diagnose.causes import overflow
+from stayfinite.diagnose.evidence import Evidence, as_float
+from stayfinite.diagnose.finding import Finding
+from stayfinite.diagnose.infinities import first_nan
+from stayfinite.graph.graph import Op
+from stayfinite.graph.literals import numbers_in
+from stayfinite.numerics import dtypes
+from stayfinite.numerics.dtypes import HALF
 
 _LARGEST_EXPONENT = {"exp": 88.7, "expm1": 88.7, "cosh": 89.4, "sinh": 89.4, "exp2": 127.9}
 
@@ -89,7 +91,7 @@ def _written_beyond(evidence: Evidence, op: Op) -> Finding | None:
         cause="half-overflow",
         message=f"{numbers.short(number)} leaves the range of {dtype}; float32 has room for it",
         op=op.name,
-        detail=f"{dtype} ends at {numbers.short(numbers.largest(dtype))}",
+        detail=f"{dtype} ends at {numbers.short(dtypes.largest(dtype))}",
         rows=rows,
         mechanism="half-overflow",
     )
@@ -100,9 +102,9 @@ def literal_beyond(evidence: Evidence, op: Op) -> float | None:
     dtype = evidence.trace.values[op.results[0]].dtype
     if dtype not in HALF:
         return None
-    largest = numbers.largest(dtype)
+    largest = dtypes.largest(dtype)
     written = numbers_in(op.span)
-    return next((n for n in written if largest < abs(n) < numbers.largest("float32")), None)
+    return next((n for n in written if largest < abs(n) < dtypes.largest("float32")), None)
 
 
 def _fits_float32(evidence: Evidence, op: Op) -> bool:
@@ -113,9 +115,9 @@ def _fits_float32(evidence: Evidence, op: Op) -> bool:
         base, exponent = (as_float(evidence.arrays[v]).astype(np.float64) for v in op.operands)
         with np.errstate(all="ignore"):
             powers = np.abs(base) ** exponent
-        return bool(np.max(powers, initial=0.0) < numbers.largest("float32"))
+        return bool(np.max(powers, initial=0.0) < dtypes.largest("float32"))
     if op.name in ("cumprod", "prod"):
         return evidence.finite_wider()
     # Sums and products of numbers that float16 holds are far inside the range of float32; the
     # range of bfloat16 is that of float32 itself.
-    return bool(max(largest, default=0.0) < numbers.largest("float32") ** 0.4)
+    return bool(max(largest, default=0.0) < dtypes.largest("float32") ** 0.4)

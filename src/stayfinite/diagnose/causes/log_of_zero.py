@@ -42,10 +42,10 @@ model.fit(x, y, batch_size=8, shuffle=False, verbose=0)
 
 from __future__ import annotations
 
-from stayfinite.rules import numbers
-from stayfinite.rules.domains import LOG_POLES
-from stayfinite.rules.finding import Critical, Finding
-from stayfinite.trace.evidence import Evidence, as_float
+from stayfinite.diagnose import numbers
+from stayfinite.diagnose.domains import LOG_POLES
+from stayfinite.diagnose.evidence import Evidence, as_float
+from stayfinite.diagnose.finding import Critical, Finding
 
 
 def match(evidence: Evidence) -> Finding | None:

@@ -48,13 +48,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from stayfinite.rules import numbers
-from stayfinite.rules.finding import Critical, Finding
-from stayfinite.rules.half_overflow import literal_beyond
-from stayfinite.rules.hiding import CHOICES, hidden_by, same_expression
-from stayfinite.rules.masks import masked_by_product
-from stayfinite.trace.evidence import Evidence, as_float
-from stayfinite.trace.trace import Op
+from stayfinite.diagnose import numbers
+from stayfinite.diagnose.causes.half_overflow import literal_beyond
+from stayfinite.diagnose.evidence import Evidence, as_float
+from stayfinite.diagnose.finding import Critical, Finding
+from stayfinite.diagnose.hiding import CHOICES, hidden_by, same_expression
+from stayfinite.diagnose.masks import masked_by_product
+from stayfinite.graph.graph import Op
 
 
 def match(evidence: Evidence) -> Finding | None:

@@ -45,10 +45,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from stayfinite.rules import domains, numbers
-from stayfinite.rules.finding import Critical, Finding, Mechanism
-from stayfinite.trace.evidence import Evidence, as_float
-from stayfinite.trace.trace import Op
+from stayfinite.diagnose import domains, numbers
+from stayfinite.diagnose.evidence import Evidence, as_float
+from stayfinite.diagnose.finding import Critical, Finding, Mechanism
+from stayfinite.graph.graph import Op
 
 
 def match(evidence: Evidence) -> Finding | None:

@@ -41,10 +41,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from stayfinite.rules import numbers
-from stayfinite.rules.finding import Critical, Finding
-from stayfinite.trace.evidence import Evidence, as_float
-from stayfinite.trace.trace import Op
+from stayfinite.diagnose import numbers
+from stayfinite.diagnose.evidence import Evidence, as_float
+from stayfinite.diagnose.finding import Critical, Finding
+from stayfinite.graph.graph import Op
+from stayfinite.numerics import dtypes
 
 # Functions of one number that grow without bound. Any other such function has a pole where it is
 # infinite; of several numbers, only a sum or a product that became too large is.
@@ -100,7 +101,7 @@ def match(evidence: Evidence) -> Finding | None:
         message=f"`{op.name}` of {numbers.short(worst)} leaves the range of {dtype}",
         op=op.name,
         detail=(
-            f"{dtype} ends at {numbers.short(numbers.largest(dtype))}; "
+            f"{dtype} ends at {numbers.short(dtypes.largest(dtype))}; "
             f"{int(bad.sum())} of {bad.size} results are past it"
             + numbers.count(rows, evidence.trace.num_rows)
         ),
@@ -117,4 +118,4 @@ def _could_overflow(evidence: Evidence, op: Op) -> bool:
     sizes = [np.abs(as_float(evidence.arrays[v])).astype(np.float64) for v in op.operands]
     largest = sorted((float(np.max(size, initial=0.0)) for size in sizes), reverse=True)
     product = largest[0] * (largest[1] if len(largest) > 1 else largest[0])
-    return bool(product * max(size.size for size in sizes) > numbers.largest(dtype))
+    return bool(product * max(size.size for size in sizes) > dtypes.largest(dtype))

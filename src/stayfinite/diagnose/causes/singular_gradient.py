@@ -47,12 +47,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from stayfinite.rules import numbers
-from stayfinite.rules.finding import Critical, Finding
-from stayfinite.rules.hiding import hidden_by, same_expression
-from stayfinite.trace.evidence import Evidence, as_float
-from stayfinite.trace.source_text import callee
-from stayfinite.trace.trace import Op
+from stayfinite.diagnose import numbers
+from stayfinite.diagnose.evidence import Evidence, as_float
+from stayfinite.diagnose.finding import Critical, Finding
+from stayfinite.diagnose.hiding import hidden_by, same_expression
+from stayfinite.graph.graph import Op
+from stayfinite.graph.source_text import callee
 
 
 def match(evidence: Evidence) -> Finding | None:

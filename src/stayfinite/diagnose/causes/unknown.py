@@ -41,9 +41,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from stayfinite.rules.finding import Critical, Finding
-from stayfinite.rules.numbers import rows_of
-from stayfinite.trace.evidence import Evidence
+from stayfinite.diagnose.evidence import Evidence
+from stayfinite.diagnose.finding import Critical, Finding
+from stayfinite.diagnose.numbers import rows_of
 
 
 def match(evidence: Evidence) -> Finding | None:

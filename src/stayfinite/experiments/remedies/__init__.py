@@ -4,7 +4,7 @@ One file a cause, or a few that are alike. `prove` picks it; where there is none
 rule stands as it is, unproved.
 """
 
-from stayfinite.replay.remedies.catalog import prove
-from stayfinite.replay.remedies.proof import Past, Proof
+from stayfinite.experiments.remedies.catalog import prove
+from stayfinite.experiments.remedies.proof import Past, Proof
 
 __all__ = ["Past", "Proof", "prove"]

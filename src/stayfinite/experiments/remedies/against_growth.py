@@ -8,15 +8,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stayfinite.guard.snapshots import Snapshot
+from stayfinite.diagnose.evidence import as_float
+from stayfinite.experiments.remedies import initial
+from stayfinite.experiments.remedies.proof import Past
+from stayfinite.experiments.remedies.rates import Rates
+from stayfinite.experiments.rollout import Course
+from stayfinite.frameworks.change import Arrays, Change, ClipNorm, LearningRate, Settings
+from stayfinite.frameworks.snapshots import Snapshot
+from stayfinite.frameworks.step import Step
 from stayfinite.incident import FixKind
-from stayfinite.replay.change import Arrays, Change, ClipNorm, LearningRate, Settings
-from stayfinite.replay.remedies import initial
-from stayfinite.replay.remedies.proof import Past
-from stayfinite.replay.remedies.rates import Rates
-from stayfinite.replay.several_steps import Course
-from stayfinite.replay.step import Step
-from stayfinite.trace.evidence import as_float
 
 # Data of this size are not scaled; a deviation of this many times the usual one is no usual one.
 _UNSCALED = 20.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 
-from stayfinite.replay.remedies.proof import Past, Proof
+from stayfinite.experiments.remedies.proof import Past, Proof
 
 # The file of this folder that has the remedies of a cause.
 _FILES = {
@@ -22,5 +22,5 @@ def prove(past: Past) -> Proof:
     name = _FILES.get(past.finding.cause)
     if name is None:
         return Proof(past.finding)
-    proof: Proof = importlib.import_module(f"stayfinite.replay.remedies.{name}").prove(past)
+    proof: Proof = importlib.import_module(f"stayfinite.experiments.remedies.{name}").prove(past)
     return proof

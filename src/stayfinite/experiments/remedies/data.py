@@ -5,8 +5,8 @@ That the step is finite without the bad rows is tried for every cause, in `repla
 
 from __future__ import annotations
 
-from stayfinite.replay.change import Batch
-from stayfinite.replay.remedies.proof import Past, Proof, fix, tried
+from stayfinite.experiments.remedies.proof import Past, Proof, fix, tried
+from stayfinite.frameworks.change import Batch
 
 
 def prove(past: Past) -> Proof:

@@ -14,20 +14,20 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from stayfinite.guard.snapshots import Snapshot
-from stayfinite.incident import Outcome as Verdict
-from stayfinite.incident import Trial
-from stayfinite.replay.change import (
+from stayfinite.experiments.remedies.against_growth import Remedy, remedies_for
+from stayfinite.experiments.remedies.proof import Past, Proof, fix
+from stayfinite.experiments.remedies.rates import Rates, rates_of
+from stayfinite.experiments.rollout import Course, course
+from stayfinite.frameworks.change import (
     Arrays,
     Batch,
     State,
     Unchanged,
 )
-from stayfinite.replay.remedies.against_growth import Remedy, remedies_for
-from stayfinite.replay.remedies.proof import Past, Proof, fix
-from stayfinite.replay.remedies.rates import Rates, rates_of
-from stayfinite.replay.several_steps import Course, course
-from stayfinite.replay.step import Step
+from stayfinite.frameworks.snapshots import Snapshot
+from stayfinite.frameworks.step import Step
+from stayfinite.incident import Outcome as Verdict
+from stayfinite.incident import Trial
 
 _MAX_STEPS = 150
 # A few steps more than it took to fail, so that a slower growth shows.

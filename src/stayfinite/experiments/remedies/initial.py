@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from stayfinite.replay.step import Step
+from stayfinite.frameworks.step import Step
 
 
 def statistics(step: Step, arrays: Mapping[str, np.ndarray]) -> Iterator[dict[str, np.ndarray]]:

@@ -6,13 +6,13 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from stayfinite.guard.snapshots import Snapshot
+from stayfinite.diagnose.finding import Finding
+from stayfinite.diagnose.locate import Diagnosis
+from stayfinite.experiments.rollout import goes_on, is_good
+from stayfinite.frameworks.change import Batch, Change, Unchanged
+from stayfinite.frameworks.snapshots import Snapshot
+from stayfinite.frameworks.step import Outcome, Step
 from stayfinite.incident import Fix, FixKind, Trial
-from stayfinite.replay.change import Batch, Change, Unchanged
-from stayfinite.replay.diagnosis import Diagnosis
-from stayfinite.replay.several_steps import goes_on, is_good
-from stayfinite.replay.step import Outcome, Step
-from stayfinite.rules.finding import Finding
 
 # A remedy is followed for a few steps; a report is not to be waited for.
 _SECONDS = 4.0

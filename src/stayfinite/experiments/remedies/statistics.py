@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from stayfinite.guard.creation import site_of
+from stayfinite.diagnose.finding import Finding
+from stayfinite.experiments.remedies import initial
+from stayfinite.experiments.remedies.proof import Past, Proof, fix, tried
+from stayfinite.experiments.rollout import is_good
+from stayfinite.frameworks.change import Arrays, Change, LayerSetting, WiderDtype
+from stayfinite.graph.downstream import new_state_of
+from stayfinite.graph.object_sites import site_of
 from stayfinite.incident import Trial
-from stayfinite.replay.change import Arrays, Change, LayerSetting, WiderDtype
-from stayfinite.replay.remedies import initial
-from stayfinite.replay.remedies.proof import Past, Proof, fix, tried
-from stayfinite.replay.several_steps import is_good
-from stayfinite.rules.finding import Finding
-from stayfinite.trace.downstream import new_state_of
 
 _MOMENTUM = 0.99
 

@@ -14,15 +14,15 @@ from typing import Any
 
 import numpy as np
 
-from stayfinite.guard.creation import last_setting, site_of
+from stayfinite.diagnose.finding import Finding
+from stayfinite.diagnose.line_watch import first_bad_line
+from stayfinite.experiments.remedies.proof import Past, Proof, fix, tried
+from stayfinite.frameworks.change import Arrays, Settings
+from stayfinite.graph.frames import code_of, span_of
+from stayfinite.graph.graph import Span
+from stayfinite.graph.object_sites import last_setting, site_of
+from stayfinite.graph.source_text import keyword_span
 from stayfinite.incident import Trial
-from stayfinite.replay.change import Arrays, Settings
-from stayfinite.replay.remedies.proof import Past, Proof, fix, tried
-from stayfinite.rules.finding import Finding
-from stayfinite.trace.frames import code_of, span_of
-from stayfinite.trace.line_watch import first_bad_line
-from stayfinite.trace.source_text import keyword_span
-from stayfinite.trace.trace import Span
 
 _RATE = 1e-3
 _CLIPS = ("clipnorm", "global_clipnorm")

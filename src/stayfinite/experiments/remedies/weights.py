@@ -6,14 +6,14 @@ import dataclasses
 
 import numpy as np
 
-from stayfinite.guard.creation import site_of
-from stayfinite.replay.change import Arrays
-from stayfinite.replay.remedies import initial
-from stayfinite.replay.remedies.proof import Past, Proof, fix, tried
-from stayfinite.rules.finding import Finding
-from stayfinite.trace.evidence import as_float
-from stayfinite.trace.frames import code_of, span_of
-from stayfinite.trace.line_watch import first_bad_line
+from stayfinite.diagnose.evidence import as_float
+from stayfinite.diagnose.finding import Finding
+from stayfinite.diagnose.line_watch import first_bad_line
+from stayfinite.experiments.remedies import initial
+from stayfinite.experiments.remedies.proof import Past, Proof, fix, tried
+from stayfinite.frameworks.change import Arrays
+from stayfinite.graph.frames import code_of, span_of
+from stayfinite.graph.object_sites import site_of
 
 
 def prove(past: Past) -> Proof:

@@ -13,11 +13,11 @@ from typing import Any
 import jax
 import numpy as np
 
-from stayfinite.backends import keras_private
-from stayfinite.backends.jax import sentinel
-from stayfinite.backends.polling import OnBad, Polling
 from stayfinite.errors import CannotGuardError
-from stayfinite.guard.recorder import Recorder
+from stayfinite.frameworks.jax import sentinel
+from stayfinite.frameworks.keras import private as keras_private
+from stayfinite.frameworks.keras.polling import OnBad, Polling
+from stayfinite.frameworks.recorder import Recorder
 
 
 class GuardedTrainFunction(Polling):

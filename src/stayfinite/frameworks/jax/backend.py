@@ -7,11 +7,11 @@ from typing import Any
 
 import jax
 
-from stayfinite.backends.jax import attach, loop
-from stayfinite.backends.jax.step import JaxStep
-from stayfinite.guard.failure import Failure
-from stayfinite.guard.recorder import Recorder
-from stayfinite.replay.step import Step
+from stayfinite.frameworks.failure import Failure
+from stayfinite.frameworks.jax import attach, loop
+from stayfinite.frameworks.jax.step import JaxStep
+from stayfinite.frameworks.recorder import Recorder
+from stayfinite.frameworks.step import Step
 
 
 class JaxBackend:

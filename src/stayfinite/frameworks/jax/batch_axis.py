@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from stayfinite.backends.eager.axes import changed_axis
-from stayfinite.backends.jax.program import Equation, Program
+from stayfinite.frameworks.jax.program import Equation, Program
+from stayfinite.frameworks.recording.axes import changed_axis
 
 _REDUCTIONS = {
     "reduce_sum",

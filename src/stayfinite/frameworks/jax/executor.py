@@ -13,9 +13,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from stayfinite.backends.jax import private, segments
-from stayfinite.backends.jax.program import Program
-from stayfinite.backends.jax.segments import Segment
+from stayfinite.frameworks.jax import private, segments
+from stayfinite.frameworks.jax.program import Program
+from stayfinite.frameworks.jax.segments import Segment
 
 # Structure of a segment to its compiled form, for the life of the process: the replays of one
 # incident differ in few segments, and so do those of the next incident.

@@ -10,8 +10,8 @@ import contextlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from stayfinite.backends import keras_private
-from stayfinite.backends.jax import private
+from stayfinite.frameworks.jax import private
+from stayfinite.frameworks.keras import private as keras_private
 
 
 @contextlib.contextmanager

@@ -9,7 +9,7 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
-from stayfinite.backends.jax import private
+from stayfinite.frameworks.jax import private
 
 
 class Seen:

@@ -1,6 +1,6 @@
 """Everything used from JAX, and from Keras on JAX, that is not public API, in one place.
 
-`tests/backends/test_jax_private.py` exercises each name, so a release that moves one of them is
+`tests/frameworks/test_jax_private.py` exercises each name, so a release that moves one of them is
 named by the test that fails, not by a user's traceback.
 """
 

@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 from jax.extend import core as jex
 
-from stayfinite.backends import keras_calls
-from stayfinite.backends.jax import private
-from stayfinite.backends.jax.scopes import section
-from stayfinite.trace.frames import is_user_file, user_spans
-from stayfinite.trace.trace import Span
+from stayfinite.frameworks.jax import private
+from stayfinite.frameworks.jax.scopes import section
+from stayfinite.frameworks.keras import calls as keras_calls
+from stayfinite.graph.frames import is_user_file, user_spans
+from stayfinite.graph.graph import Span
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from typing import Any
 
 import jax
 
-from stayfinite.backends import keras_calls
+from stayfinite.frameworks.keras import calls as keras_calls
 
 _TOKEN = re.compile(r"@(\d+)")
 

@@ -20,8 +20,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from stayfinite.backends import keras_private
-from stayfinite.backends.jax import gradients, losses, private
+from stayfinite.frameworks.jax import gradients, losses, private
+from stayfinite.frameworks.keras import private as keras_private
 
 # One array, because each argument of a compiled step costs about a microsecond.
 Sentinel = Any

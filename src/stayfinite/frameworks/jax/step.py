@@ -12,17 +12,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from stayfinite.backends import batches, clipping, keras_private
-from stayfinite.backends.eager.axes import other_size
-from stayfinite.backends.jax import tracing, widen
-from stayfinite.backends.jax.executor import Executor, Run, is_finite
-from stayfinite.backends.jax.program import Program
-from stayfinite.backends.jax.tracing import Traced
-from stayfinite.replay import change as changes
-from stayfinite.replay.change import Change
-from stayfinite.replay.step import Outcome, Roots
-from stayfinite.trace.roots import roots
-from stayfinite.trace.trace import Op, Trace
+from stayfinite.frameworks import change as changes
+from stayfinite.frameworks.change import Change
+from stayfinite.frameworks.jax import tracing, widen
+from stayfinite.frameworks.jax.executor import Executor, Run, is_finite
+from stayfinite.frameworks.jax.program import Program
+from stayfinite.frameworks.jax.tracing import Traced
+from stayfinite.frameworks.keras import batches, clipping
+from stayfinite.frameworks.keras import private as keras_private
+from stayfinite.frameworks.recording.axes import other_size
+from stayfinite.frameworks.step import Outcome, Roots
+from stayfinite.graph.graph import Op, Trace
+from stayfinite.graph.roots import roots
 
 _MAX_SUSPECTS = 6
 # Equations of a step that is traced in a fraction of a second.

@@ -9,18 +9,19 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from stayfinite.backends import batches, keras_private
-from stayfinite.backends.jax import gradients, losses
-from stayfinite.backends.jax.batch_axis import axes_by_size, batch_axes
-from stayfinite.backends.jax.names import canonical
-from stayfinite.backends.jax.program import Program, flatten
-from stayfinite.backends.jax.scopes import Scopes, is_backward
-from stayfinite.backends.jax.unroll import unrolled
-from stayfinite.backends.keras_calls import layer_path
-from stayfinite.backends.locate import locate
-from stayfinite.backends.phases import phases
+from stayfinite.frameworks.jax import gradients, losses
+from stayfinite.frameworks.jax.batch_axis import axes_by_size, batch_axes
+from stayfinite.frameworks.jax.names import canonical
+from stayfinite.frameworks.jax.program import Program, flatten
+from stayfinite.frameworks.jax.scopes import Scopes, is_backward
+from stayfinite.frameworks.jax.unroll import unrolled
+from stayfinite.frameworks.keras import batches
+from stayfinite.frameworks.keras import private as keras_private
+from stayfinite.frameworks.keras.calls import layer_path
+from stayfinite.frameworks.recording.locate import locate
+from stayfinite.frameworks.recording.phases import phases
+from stayfinite.graph.graph import Leaf, Op, Role, Trace, Value
 from stayfinite.incident import Phase
-from stayfinite.trace.trace import Leaf, Op, Role, Trace, Value
 
 STATE_ROLES: tuple[Role, ...] = ("weight", "statistics", "optimizer", "metric")
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import keras
 
-from stayfinite.backends import keras_private
+from stayfinite.frameworks.keras import private as keras_private
 
 # Beyond this the program grows past what an explanation may cost; the loop then stays a loop.
 MAX_TIME_STEPS = 100

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from stayfinite.backends import base
 from stayfinite.errors import CannotGuardError
-from stayfinite.guard.recorder import Recorder
+from stayfinite.frameworks import base
+from stayfinite.frameworks.recorder import Recorder
 
 
 def attach(model: Any, recorder: Recorder, on_bad: Any) -> Any:

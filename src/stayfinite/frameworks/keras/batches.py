@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from stayfinite.trace.trace import Role
+from stayfinite.graph.graph import Role
 
 ROLES: tuple[Role, ...] = ("input", "target", "sample_weight")
 _SHORT = ("x", "y", "sample_weight")

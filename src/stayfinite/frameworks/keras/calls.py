@@ -15,7 +15,7 @@ from typing import Any
 
 import keras
 
-from stayfinite.backends import keras_private
+from stayfinite.frameworks.keras import private as keras_private
 
 _ENTRIES: set[CodeType] = set()
 

@@ -1,4 +1,4 @@
-"""Where the user created each layer, operation, loss, optimizer, schedule and constraint.
+"""Notes where the user creates each layer, operation, loss, optimizer, schedule and constraint.
 
 An op inside a library's layer has no user code on its stack but the call of `fit`; the line that
 the user can change is the one that made the layer.
@@ -6,18 +6,14 @@ the user can change is the one that made the layer.
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import sys
-import weakref
 from collections.abc import Callable
 from typing import Any
 
-from stayfinite.trace.frames import is_user_file, span_at, span_of
-from stayfinite.trace.trace import Span
-
-_SITES: weakref.WeakKeyDictionary[Any, Span] = weakref.WeakKeyDictionary()
-_SETTINGS: weakref.WeakKeyDictionary[Any, Span] = weakref.WeakKeyDictionary()
+from stayfinite.graph.frames import is_user_file, span_at, span_of
+from stayfinite.graph.graph import Span
+from stayfinite.graph.object_sites import note_setting, note_site, site_of
 
 
 def record() -> None:
@@ -37,23 +33,6 @@ def record() -> None:
         _note_on(owner, "__new__")
 
 
-def site_of(created: Any) -> Span | None:
-    """The user's expression that created `created`, if it was noted."""
-    with contextlib.suppress(Exception):
-        return _SITES.get(created)
-    return None
-
-
-def last_setting(optimizer: Any) -> Span | None:
-    """The user's line that last set the learning rate of `optimizer`, if one did.
-
-    Where a callback of Keras did, it is the function that the user gave to it.
-    """
-    with contextlib.suppress(Exception):
-        return _SETTINGS.get(optimizer)
-    return None
-
-
 def _note_learning_rates(owner: Any) -> None:
     plain = owner.learning_rate
     if getattr(plain.fset, "_stayfinite_notes", False):
@@ -64,8 +43,7 @@ def _note_learning_rates(owner: Any) -> None:
         plain.fset(optimizer, value)
         span = _setter()
         if span is not None:
-            with contextlib.suppress(Exception):
-                _SETTINGS[optimizer] = span
+            note_setting(optimizer, span)
 
     noting.__dict__["_stayfinite_notes"] = True
     owner.learning_rate = property(plain.fget, noting, plain.fdel, plain.__doc__)
@@ -98,9 +76,7 @@ def _note_on(owner: Any, method: str) -> None:
         if site_of(created) is None:
             span = _innermost_user_span()
             if span is not None:
-                # A class of the user's may have no hash, or none yet.
-                with contextlib.suppress(Exception):
-                    _SITES[created] = span
+                note_site(created, span)
         return result
 
     noting.__dict__["_stayfinite_notes"] = True

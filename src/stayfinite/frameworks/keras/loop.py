@@ -12,8 +12,8 @@ from typing import Any
 
 import keras
 
-from stayfinite.backends import base
 from stayfinite.errors import UsageError
+from stayfinite.frameworks import base
 
 
 class Loop:

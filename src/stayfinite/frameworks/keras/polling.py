@@ -11,7 +11,7 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
-from stayfinite.guard.recorder import Flag, Recorder
+from stayfinite.frameworks.recorder import Flag, Recorder
 
 # Called as `on_bad(state, step, rerun)`; it is expected to raise.
 OnBad = Callable[[Any, int, Callable[[Any], bool]], None]

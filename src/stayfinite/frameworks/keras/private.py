@@ -1,6 +1,6 @@
 """What every backend uses from Keras that is not public API, in one place.
 
-`tests/backends/test_keras_private.py` exercises each name, so a release that moves one of them is
+`tests/frameworks/test_keras_private.py` exercises each name, so a release that moves one of them is
 named by the test that fails, not by a user's traceback.
 """
 
@@ -16,7 +16,7 @@ import keras
 from keras.src.optimizers.base_optimizer import BaseOptimizer
 from keras.src.optimizers.loss_scale_optimizer import LossScaleOptimizer
 
-from stayfinite.trace.trace import Role
+from stayfinite.graph.graph import Role
 
 __all__ = [
     "BaseOptimizer",

@@ -16,13 +16,12 @@ from typing import Any
 import keras
 import numpy as np
 
-from stayfinite.backends import keras_private
-from stayfinite.backends.batches import leaves
+from stayfinite.frameworks.failure import Files
+from stayfinite.frameworks.keras import private as keras_private
+from stayfinite.frameworks.keras.batches import leaves
 
 # A report is not to be waited for, and each batch that is looked at has to be loaded again.
 _SECONDS = 5.0
-
-Files = tuple[str, ...]
 
 
 def files_of(data: Any, batch: int | None) -> tuple[Files, ...] | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from stayfinite.backends.eager.recording import Recorded, Shape
+from stayfinite.frameworks.recording.recording import Recorded, Shape
 
 
 def other_size(rows: int) -> int:

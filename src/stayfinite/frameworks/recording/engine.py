@@ -7,9 +7,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from stayfinite.backends import keras_private
-from stayfinite.backends.eager.recording import Recording
-from stayfinite.trace.trace import Role
+from stayfinite.frameworks.keras import private as keras_private
+from stayfinite.frameworks.recording.recording import Recording
+from stayfinite.graph.graph import Role
 
 # Trainable, non-trainable, optimizer and metric variables, each in the model's order.
 State = list[list[Any]]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from stayfinite.guard.creation import site_of
-from stayfinite.trace.trace import Span
+from stayfinite.graph.graph import Span
+from stayfinite.graph.object_sites import site_of
 
 
 def locate(

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
+from stayfinite.graph.roots import Unit
 from stayfinite.incident import Phase
-from stayfinite.trace.roots import Unit
 
 
 def phases(

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from types import CodeType
 from typing import Any
 
-from stayfinite.backends.keras_calls import is_entry
-from stayfinite.trace.frames import is_user_file, user_spans
-from stayfinite.trace.trace import Span
+from stayfinite.frameworks.keras.calls import is_entry
+from stayfinite.graph.frames import is_user_file, user_spans
+from stayfinite.graph.graph import Span
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from stayfinite.backends.eager.places import NOWHERE, Place, place_here
-from stayfinite.trace.trace import Role
+from stayfinite.frameworks.recording.places import NOWHERE, Place, place_here
+from stayfinite.graph.graph import Role
 
 _MAX_CONSTANT = 4096
 # They read how large their operand is, and none of its numbers.

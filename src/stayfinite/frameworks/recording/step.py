@@ -10,17 +10,18 @@ from typing import Any
 
 import numpy as np
 
-from stayfinite.backends import batches, clipping, keras_private
-from stayfinite.backends.clipping import only_clip
-from stayfinite.backends.eager.axes import batch_axes, other_size
-from stayfinite.backends.eager.engine import Engine, Result, State, Update
-from stayfinite.backends.eager.recording import Enough, Recording
-from stayfinite.backends.eager.translate import translate
-from stayfinite.replay import change as changes
-from stayfinite.replay.change import Change
-from stayfinite.replay.step import Outcome, Roots
-from stayfinite.trace.roots import roots
-from stayfinite.trace.trace import Trace
+from stayfinite.frameworks import change as changes
+from stayfinite.frameworks.change import Change
+from stayfinite.frameworks.keras import batches, clipping
+from stayfinite.frameworks.keras import private as keras_private
+from stayfinite.frameworks.keras.clipping import only_clip
+from stayfinite.frameworks.recording.axes import batch_axes, other_size
+from stayfinite.frameworks.recording.engine import Engine, Result, State, Update
+from stayfinite.frameworks.recording.recording import Enough, Recording
+from stayfinite.frameworks.recording.translate import translate
+from stayfinite.frameworks.step import Outcome, Roots
+from stayfinite.graph.graph import Trace
+from stayfinite.graph.roots import roots
 
 # Arrays asked for once are often asked for again; beyond this they are run for again.
 _CACHE_BYTES = 64 * 2**20

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from stayfinite.backends.eager.engine import Marks
-from stayfinite.backends.eager.places import Place
-from stayfinite.backends.eager.recording import Recorded, Recording
-from stayfinite.backends.keras_calls import layer_path
-from stayfinite.backends.locate import locate
-from stayfinite.backends.phases import phases
-from stayfinite.trace.trace import Leaf, Op, Trace, Value
+from stayfinite.frameworks.keras.calls import layer_path
+from stayfinite.frameworks.recording.engine import Marks
+from stayfinite.frameworks.recording.locate import locate
+from stayfinite.frameworks.recording.phases import phases
+from stayfinite.frameworks.recording.places import Place
+from stayfinite.frameworks.recording.recording import Recorded, Recording
+from stayfinite.graph.graph import Leaf, Op, Trace, Value
 
 
 def translate(

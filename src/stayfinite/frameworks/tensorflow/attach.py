@@ -14,14 +14,14 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from stayfinite.backends.polling import OnBad, Polling
-from stayfinite.backends.tensorflow import bounds, private
-from stayfinite.backends.tensorflow.guarded import guarded, is_plain
-from stayfinite.backends.tensorflow.sentinel import Sentinel
-from stayfinite.backends.tensorflow.state import num_bytes_of, state_of, store
-from stayfinite.backends.tensorflow.whole import Unsuited
 from stayfinite.errors import CannotGuardError
-from stayfinite.guard.recorder import Recorder
+from stayfinite.frameworks.keras.polling import OnBad, Polling
+from stayfinite.frameworks.recorder import Recorder
+from stayfinite.frameworks.tensorflow import bounds, private
+from stayfinite.frameworks.tensorflow.guarded import guarded, is_plain
+from stayfinite.frameworks.tensorflow.sentinel import Sentinel
+from stayfinite.frameworks.tensorflow.state import num_bytes_of, state_of, store
+from stayfinite.frameworks.tensorflow.whole import Unsuited
 
 # Outside of `fit` no epoch says when the state may have been set from outside.
 _STEPS_PER_MEASURE = 1000

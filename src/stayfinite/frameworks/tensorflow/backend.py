@@ -7,10 +7,10 @@ from typing import Any
 
 import tensorflow as tf
 
-from stayfinite.backends.tensorflow import attach, private
-from stayfinite.guard.failure import Failure
-from stayfinite.guard.recorder import Recorder
-from stayfinite.replay.step import Step
+from stayfinite.frameworks.failure import Failure
+from stayfinite.frameworks.recorder import Recorder
+from stayfinite.frameworks.step import Step
+from stayfinite.frameworks.tensorflow import attach, private
 
 
 class TensorFlowBackend:
@@ -24,8 +24,8 @@ class TensorFlowBackend:
 
     def step(self, failure: Failure) -> Step:
         """See `Backend.step`."""
-        from stayfinite.backends.eager.step import EagerStep
-        from stayfinite.backends.tensorflow.engine import TensorFlowEngine
+        from stayfinite.frameworks.recording.step import EagerStep
+        from stayfinite.frameworks.tensorflow.engine import TensorFlowEngine
 
         engine = TensorFlowEngine(failure.model)
         return EagerStep(engine, failure.state, failure.bad.data)

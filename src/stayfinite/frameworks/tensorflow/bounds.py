@@ -14,8 +14,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from stayfinite.backends import keras_private
-from stayfinite.backends.tensorflow import private
+from stayfinite.frameworks.keras import private as keras_private
+from stayfinite.frameworks.tensorflow import private
 
 # On the L2 norm of all gradients, and of the whole state, and on the learning rate.
 MAX_GRADIENTS = 1e8

@@ -10,14 +10,16 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from stayfinite.backends import batches, keras_calls, keras_private
-from stayfinite.backends.eager.engine import Marks, Named, Result, State, Update, named_values
-from stayfinite.backends.eager.recording import Recording
-from stayfinite.backends.tensorflow import private
-from stayfinite.backends.tensorflow.record import Record
-from stayfinite.backends.tensorflow.state import state_of, store
-from stayfinite.backends.tensorflow.watching import watched
-from stayfinite.backends.tensorflow.wide import Wide
+from stayfinite.frameworks.keras import batches
+from stayfinite.frameworks.keras import calls as keras_calls
+from stayfinite.frameworks.keras import private as keras_private
+from stayfinite.frameworks.recording.engine import Marks, Named, Result, State, Update, named_values
+from stayfinite.frameworks.recording.recording import Recording
+from stayfinite.frameworks.tensorflow import private
+from stayfinite.frameworks.tensorflow.record import Record
+from stayfinite.frameworks.tensorflow.state import state_of, store
+from stayfinite.frameworks.tensorflow.watching import watched
+from stayfinite.frameworks.tensorflow.wide import Wide
 
 # Below, one pass in NumPy is cheaper than the launch of an op.
 _SMALL = 1 << 14

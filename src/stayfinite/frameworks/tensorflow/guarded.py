@@ -8,11 +8,11 @@ from typing import Any
 
 import tensorflow as tf
 
-from stayfinite.backends import keras_private
-from stayfinite.backends.tensorflow.judged import JudgedStep
-from stayfinite.backends.tensorflow.sentinel import Sentinel
-from stayfinite.backends.tensorflow.watching import watched
-from stayfinite.backends.tensorflow.whole import WholeStep
+from stayfinite.frameworks.keras import private as keras_private
+from stayfinite.frameworks.tensorflow.judged import JudgedStep
+from stayfinite.frameworks.tensorflow.sentinel import Sentinel
+from stayfinite.frameworks.tensorflow.watching import watched
+from stayfinite.frameworks.tensorflow.whole import WholeStep
 
 
 def guarded(model: Any, sentinel: Sentinel, *, everything: bool) -> Callable[[Any], Any]:

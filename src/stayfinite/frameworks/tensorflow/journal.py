@@ -12,8 +12,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from stayfinite.backends import keras_private
-from stayfinite.backends.tensorflow import bounds, private
+from stayfinite.frameworks.keras import private as keras_private
+from stayfinite.frameworks.tensorflow import bounds, private
 
 
 def all_finite(tensors: list[Any]) -> Any:

@@ -12,9 +12,9 @@ from typing import Any
 
 import tensorflow as tf
 
-from stayfinite.backends.tensorflow import bounds
-from stayfinite.backends.tensorflow.journal import Journal, all_finite
-from stayfinite.backends.tensorflow.sentinel import Sentinel
+from stayfinite.frameworks.tensorflow import bounds
+from stayfinite.frameworks.tensorflow.journal import Journal, all_finite
+from stayfinite.frameworks.tensorflow.sentinel import Sentinel
 
 
 class JudgedStep:

@@ -1,6 +1,6 @@
 """Everything used from TensorFlow, and from Keras on TensorFlow, that is not public API.
 
-`tests/backends/test_tensorflow_private.py` exercises each name, so a release that moves one of
+`tests/frameworks/test_tensorflow_private.py` exercises each name, so a release that moves one of
 them is named by the test that fails, not by a user's traceback.
 """
 

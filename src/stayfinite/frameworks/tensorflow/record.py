@@ -12,9 +12,9 @@ from typing import Any
 
 import tensorflow as tf
 
-from stayfinite.backends.eager.recording import Recording
-from stayfinite.backends.tensorflow import private
-from stayfinite.backends.tensorflow.names import canonical, num_operands
+from stayfinite.frameworks.recording.recording import Recording
+from stayfinite.frameworks.tensorflow import private
+from stayfinite.frameworks.tensorflow.names import canonical, num_operands
 
 _IN_PLACE = {
     "AssignAddVariableOp": "add",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from stayfinite.backends import keras_private
-from stayfinite.backends.tensorflow import private
+from stayfinite.frameworks.keras import private as keras_private
+from stayfinite.frameworks.tensorflow import private
 
 
 def state_of(model: Any) -> list[list[Any]]:

@@ -13,8 +13,8 @@ from typing import Any, Protocol
 import keras
 import tensorflow as tf
 
-from stayfinite.backends import keras_private
-from stayfinite.backends.tensorflow import private
+from stayfinite.frameworks.keras import private as keras_private
+from stayfinite.frameworks.tensorflow import private
 
 
 class Watcher(Protocol):

@@ -12,7 +12,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from stayfinite.backends.tensorflow import private
+from stayfinite.frameworks.tensorflow import private
 
 # On the tensor itself, so that it goes when the tensor goes.
 _SHADOW = "_stayfinite_wide"

@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from stayfinite.backends.polling import OnBad, Polling
-from stayfinite.backends.torch import private, random
-from stayfinite.backends.torch.journal import Journal
-from stayfinite.backends.torch.late import LateSentinel
-from stayfinite.backends.torch.raising import is_from_operator, raises_on_bad_numbers
-from stayfinite.backends.torch.sentinel import Sentinel, clear_gradients, lasting
-from stayfinite.backends.torch.state import num_bytes_of, values_of
-from stayfinite.guard.recorder import Recorder
+from stayfinite.frameworks.keras.polling import OnBad, Polling
+from stayfinite.frameworks.recorder import Recorder
+from stayfinite.frameworks.torch import private, random
+from stayfinite.frameworks.torch.journal import Journal
+from stayfinite.frameworks.torch.late import LateSentinel
+from stayfinite.frameworks.torch.raising import is_from_operator, raises_on_bad_numbers
+from stayfinite.frameworks.torch.sentinel import Sentinel, clear_gradients, lasting
+from stayfinite.frameworks.torch.state import num_bytes_of, values_of
 
 
 class GuardedTrainFunction(Polling):

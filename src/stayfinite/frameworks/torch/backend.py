@@ -7,10 +7,10 @@ from typing import Any
 
 import torch
 
-from stayfinite.backends.torch import attach, private
-from stayfinite.guard.failure import Failure
-from stayfinite.guard.recorder import Recorder
-from stayfinite.replay.step import Step
+from stayfinite.frameworks.failure import Failure
+from stayfinite.frameworks.recorder import Recorder
+from stayfinite.frameworks.step import Step
+from stayfinite.frameworks.torch import attach, private
 
 
 class TorchBackend:
@@ -25,8 +25,8 @@ class TorchBackend:
     def step(self, failure: Failure) -> Step:
         """See `Backend.step`."""
         # Imported here: a training that stays finite never pays for it.
-        from stayfinite.backends.eager.step import EagerStep
-        from stayfinite.backends.torch.engine import TorchEngine
+        from stayfinite.frameworks.recording.step import EagerStep
+        from stayfinite.frameworks.torch.engine import TorchEngine
 
         return EagerStep(TorchEngine(failure.model), failure.state, failure.bad.data)
 

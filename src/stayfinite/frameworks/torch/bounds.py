@@ -17,7 +17,7 @@ from typing import Any
 
 import keras
 
-from stayfinite.backends.torch import finite, private
+from stayfinite.frameworks.torch import finite, private
 
 _LIMIT = 1e30
 # Its square, and the sum of squares that clipping by norm takes, stay below the limit.

@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from stayfinite.backends.eager.recording import Recording
-from stayfinite.backends.torch import names, private
-from stayfinite.backends.torch.ledger import Ledger, dtype_of
-from stayfinite.backends.torch.raising import refused
+from stayfinite.frameworks.recording.recording import Recording
+from stayfinite.frameworks.torch import names, private
+from stayfinite.frameworks.torch.ledger import Ledger, dtype_of
+from stayfinite.frameworks.torch.raising import refused
 
 
 class Dispatch(TorchDispatchMode):

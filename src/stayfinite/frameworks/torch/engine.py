@@ -11,16 +11,18 @@ from typing import Any
 import numpy as np
 import torch
 
-from stayfinite.backends import batches, keras_calls, keras_private
-from stayfinite.backends.eager.engine import Marks, Named, Result, State, Update, named_values
-from stayfinite.backends.eager.recording import Recording
-from stayfinite.backends.torch import finite, hooks, private, random
-from stayfinite.backends.torch.dispatch import Dispatch
-from stayfinite.backends.torch.journal import Journal
-from stayfinite.backends.torch.ledger import dtype_of
-from stayfinite.backends.torch.raising import raises_on_bad_numbers
-from stayfinite.backends.torch.state import LastGood, values_of
-from stayfinite.backends.torch.wide import Wide, in_float64
+from stayfinite.frameworks.keras import batches
+from stayfinite.frameworks.keras import calls as keras_calls
+from stayfinite.frameworks.keras import private as keras_private
+from stayfinite.frameworks.recording.engine import Marks, Named, Result, State, Update, named_values
+from stayfinite.frameworks.recording.recording import Recording
+from stayfinite.frameworks.torch import finite, hooks, private, random
+from stayfinite.frameworks.torch.dispatch import Dispatch
+from stayfinite.frameworks.torch.journal import Journal
+from stayfinite.frameworks.torch.ledger import dtype_of
+from stayfinite.frameworks.torch.raising import raises_on_bad_numbers
+from stayfinite.frameworks.torch.state import LastGood, values_of
+from stayfinite.frameworks.torch.wide import Wide, in_float64
 
 
 class TorchEngine:

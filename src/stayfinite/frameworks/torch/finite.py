@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from stayfinite.backends.torch import private
+from stayfinite.frameworks.torch import private
 
 
 def floating(tensors: Iterable[Any]) -> list[Any]:

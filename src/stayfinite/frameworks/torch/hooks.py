@@ -13,8 +13,8 @@ from typing import Any, Protocol
 
 import torch
 
-from stayfinite.backends import keras_private
-from stayfinite.backends.torch import private
+from stayfinite.frameworks.keras import private as keras_private
+from stayfinite.frameworks.torch import private
 
 
 class Observer(Protocol):

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from stayfinite.backends.torch import private
+from stayfinite.frameworks.torch import private
 
 
 class Journal:

@@ -16,8 +16,8 @@ from typing import Any
 
 import torch
 
-from stayfinite.backends.torch import finite, private
-from stayfinite.backends.torch.sentinel import Known, Sentinel
+from stayfinite.frameworks.torch import finite, private
+from stayfinite.frameworks.torch.sentinel import Known, Sentinel
 
 
 class LateSentinel(Sentinel):

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch.multiprocessing.reductions import StorageWeakRef
 
-from stayfinite.backends.eager.recording import Recording
+from stayfinite.frameworks.recording.recording import Recording
 
 Layout = tuple[int, tuple[int, ...], tuple[int, ...], Any]
 

@@ -1,6 +1,6 @@
 """Everything used from PyTorch, and from Keras on PyTorch, that is not public API, in one place.
 
-`tests/backends/test_torch_private.py` exercises each name, so a release that moves one of them is
+`tests/frameworks/test_torch_private.py` exercises each name, so a release that moves one of them is
 named by the test that fails, not by a user's traceback.
 """
 
@@ -25,7 +25,7 @@ from keras.src.backend.torch.optimizers import (
 )
 from torch.utils._python_dispatch import _disable_current_modes
 
-from stayfinite.backends import keras_private
+from stayfinite.frameworks.keras import private as keras_private
 
 __all__ = [
     "OPTIMIZERS",

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from stayfinite.backends.torch import finite
+from stayfinite.frameworks.torch import finite
 
 _RAISES = (dis.opmap["RAISE_VARARGS"], dis.opmap["RERAISE"])
 

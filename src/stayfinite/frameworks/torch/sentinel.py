@@ -16,11 +16,11 @@ from typing import Any
 import keras
 import torch
 
-from stayfinite.backends import keras_private
-from stayfinite.backends.torch import finite, hooks, private, random
-from stayfinite.backends.torch.bounds import Proof
-from stayfinite.backends.torch.journal import Journal
-from stayfinite.guard.recorder import MAX_PENDING
+from stayfinite.frameworks.keras import private as keras_private
+from stayfinite.frameworks.recorder import MAX_PENDING
+from stayfinite.frameworks.torch import finite, hooks, private, random
+from stayfinite.frameworks.torch.bounds import Proof
+from stayfinite.frameworks.torch.journal import Journal
 
 
 class Sentinel:

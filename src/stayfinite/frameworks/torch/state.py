@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from stayfinite.backends import keras_private
-from stayfinite.backends.torch import private, random
+from stayfinite.frameworks.keras import private as keras_private
+from stayfinite.frameworks.torch import private, random
 
 
 class LastGood(list[list[Any]]):

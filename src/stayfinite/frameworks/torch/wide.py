@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from stayfinite.backends.torch import private
+from stayfinite.frameworks.torch import private
 
 _NARROW = (torch.float32, torch.float16, torch.bfloat16)
 

@@ -10,12 +10,12 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from stayfinite.data.class_batches import ClassBatches
-    from stayfinite.data.clips import ClipDataset
-    from stayfinite.data.image_batches import ImageBatches
-    from stayfinite.data.images import inspect_image, inspect_images, read_image
-    from stayfinite.data.inspection import VideoInfo, inspect_video, inspect_videos
-    from stayfinite.data.items import (
+    from stayfinite.networks.data.class_batches import ClassBatches
+    from stayfinite.networks.data.clips import ClipDataset
+    from stayfinite.networks.data.image_batches import ImageBatches
+    from stayfinite.networks.data.images import inspect_image, inspect_images, read_image
+    from stayfinite.networks.data.inspection import VideoInfo, inspect_video, inspect_videos
+    from stayfinite.networks.data.items import (
         Item,
         Items,
         Problem,
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
         split_classes,
         split_files,
     )
-    from stayfinite.data.triplets import TripletDataset
-    from stayfinite.data.videos import VideoError, read_frames
+    from stayfinite.networks.data.triplets import TripletDataset
+    from stayfinite.networks.data.videos import VideoError, read_frames
 
 __all__ = [
     "ClassBatches",
@@ -48,24 +48,24 @@ __all__ = [
 ]
 
 _HOME = {
-    "ClassBatches": "stayfinite.data.class_batches",
-    "ClipDataset": "stayfinite.data.clips",
-    "ImageBatches": "stayfinite.data.image_batches",
-    "Item": "stayfinite.data.items",
-    "Items": "stayfinite.data.items",
-    "Problem": "stayfinite.data.items",
-    "TripletDataset": "stayfinite.data.triplets",
-    "VideoError": "stayfinite.data.videos",
-    "VideoInfo": "stayfinite.data.inspection",
-    "inspect_image": "stayfinite.data.images",
-    "inspect_images": "stayfinite.data.images",
-    "inspect_video": "stayfinite.data.inspection",
-    "inspect_videos": "stayfinite.data.inspection",
-    "read_frames": "stayfinite.data.videos",
-    "read_image": "stayfinite.data.images",
-    "read_items": "stayfinite.data.items",
-    "split_classes": "stayfinite.data.items",
-    "split_files": "stayfinite.data.items",
+    "ClassBatches": "stayfinite.networks.data.class_batches",
+    "ClipDataset": "stayfinite.networks.data.clips",
+    "ImageBatches": "stayfinite.networks.data.image_batches",
+    "Item": "stayfinite.networks.data.items",
+    "Items": "stayfinite.networks.data.items",
+    "Problem": "stayfinite.networks.data.items",
+    "TripletDataset": "stayfinite.networks.data.triplets",
+    "VideoError": "stayfinite.networks.data.videos",
+    "VideoInfo": "stayfinite.networks.data.inspection",
+    "inspect_image": "stayfinite.networks.data.images",
+    "inspect_images": "stayfinite.networks.data.images",
+    "inspect_video": "stayfinite.networks.data.inspection",
+    "inspect_videos": "stayfinite.networks.data.inspection",
+    "read_frames": "stayfinite.networks.data.videos",
+    "read_image": "stayfinite.networks.data.images",
+    "read_items": "stayfinite.networks.data.items",
+    "split_classes": "stayfinite.networks.data.items",
+    "split_files": "stayfinite.networks.data.items",
 }
 
 

@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from stayfinite.data.cuts import Cut, span
-from stayfinite.data.inspection import WAYS, VideoInfo, Videos, inspect_videos
-from stayfinite.data.items import Items, Problem, read_items
-from stayfinite.data.normalization import Normalization, Normalize
-from stayfinite.data.seeded import SeededDataset
-from stayfinite.data.videos import SUFFIXES, VideoError, read_frames
 from stayfinite.errors import UsageError
+from stayfinite.networks.data.cuts import Cut, span
+from stayfinite.networks.data.inspection import WAYS, VideoInfo, Videos, inspect_videos
+from stayfinite.networks.data.items import Items, Problem, read_items
+from stayfinite.networks.data.normalization import Normalization, Normalize
+from stayfinite.networks.data.seeded import SeededDataset
+from stayfinite.networks.data.videos import SUFFIXES, VideoError, read_frames
 
 PROBLEMS = ("leave out", "raise")
 LABELS = ("int", "one_hot")

@@ -9,10 +9,10 @@ from typing import Any
 import keras
 import numpy as np
 
-from stayfinite.data.image_items import image_items
-from stayfinite.data.image_reader import ImageReader, Preprocess
-from stayfinite.data.images import Size
-from stayfinite.data.items import Items, Problem
+from stayfinite.networks.data.image_items import image_items
+from stayfinite.networks.data.image_reader import ImageReader, Preprocess
+from stayfinite.networks.data.images import Size
+from stayfinite.networks.data.items import Items, Problem
 
 
 class ImageBatches(keras.utils.PyDataset):

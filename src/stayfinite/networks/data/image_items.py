@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from stayfinite.data.images import SUFFIXES, inspect_images
-from stayfinite.data.items import Item, Items, Problem, read_items
 from stayfinite.errors import UsageError
+from stayfinite.networks.data.images import SUFFIXES, inspect_images
+from stayfinite.networks.data.items import Item, Items, Problem, read_items
 
 
 def image_items(source: Items | str | Path) -> Items:

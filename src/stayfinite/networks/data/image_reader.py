@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from stayfinite.data.images import FITS, Size, height_and_width, read_image
+from stayfinite.networks.data.images import FITS, Size, height_and_width, read_image
 
 Preprocess = Callable[[np.ndarray], Any]
 

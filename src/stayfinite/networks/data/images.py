@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from stayfinite.data.items import Items, Problem
 from stayfinite.errors import UsageError
+from stayfinite.networks.data.items import Items, Problem
 
 try:
     from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError

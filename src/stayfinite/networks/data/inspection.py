@@ -13,9 +13,9 @@ from typing import Any
 
 import av
 
-from stayfinite.data.items import Problem
-from stayfinite.data.structure import structure_fault
-from stayfinite.data.videos import (
+from stayfinite.networks.data.items import Problem
+from stayfinite.networks.data.structure import structure_fault
+from stayfinite.networks.data.videos import (
     KeyFrame,
     Pictures,
     VideoError,

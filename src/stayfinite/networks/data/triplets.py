@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from stayfinite.data.image_items import ByClass, image_items
-from stayfinite.data.image_reader import CACHE_BYTES, ImageReader, Preprocess
-from stayfinite.data.images import Size
-from stayfinite.data.items import Items, Problem
-from stayfinite.data.seeded import SeededDataset
 from stayfinite.errors import UsageError
+from stayfinite.networks.data.image_items import ByClass, image_items
+from stayfinite.networks.data.image_reader import CACHE_BYTES, ImageReader, Preprocess
+from stayfinite.networks.data.images import Size
+from stayfinite.networks.data.items import Items, Problem
+from stayfinite.networks.data.seeded import SeededDataset
 
 
 class TripletDataset(SeededDataset):

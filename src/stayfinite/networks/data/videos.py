@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from stayfinite.data.items import Problem
 from stayfinite.errors import UsageError
+from stayfinite.networks.data.items import Problem
 
 try:
     import av

@@ -1,4 +1,7 @@
-"""Trains one configuration of a lab in a process of its own: `python -m stayfinite.lab.child`."""
+"""Trains one configuration of a lab in its own process.
+
+Usage: `python -m stayfinite.networks.lab.child SETTINGS_AS_JSON`.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from stayfinite.errors import NonFiniteError
-from stayfinite.lab.factors import UnfilledLastBatch, varied
-from stayfinite.lab.norms import AdamWithNorms, RecordSteps
-from stayfinite.lab.result import DIED, DONE, NON_FINITE, REPORT, RESULT, STEPS, Result
-from stayfinite.lab.spec import Factors
-from stayfinite.training.resnet3d import Variation, train
-from stayfinite.training.settings import ResNet3DSettings
+from stayfinite.networks.lab.factors import UnfilledLastBatch, varied
+from stayfinite.networks.lab.norms import AdamWithNorms, RecordSteps
+from stayfinite.networks.lab.result import DIED, DONE, NON_FINITE, REPORT, RESULT, STEPS, Result
+from stayfinite.networks.lab.spec import Factors
+from stayfinite.networks.training.resnet3d import Variation, train
+from stayfinite.networks.training.settings import ResNet3DSettings
 
 
 def main() -> None:

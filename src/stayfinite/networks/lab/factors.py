@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from stayfinite.lab.spec import Factors
+from stayfinite.networks.lab.spec import Factors
 
 
 class _Mistaken(keras.utils.PyDataset):

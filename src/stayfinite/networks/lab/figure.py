@@ -6,10 +6,10 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from stayfinite.lab.result import REPORT, STEPS, Result
-from stayfinite.lab.spec import Spec
-from stayfinite.training.figures import new_figure
-from stayfinite.training.folder import OutputFolder, read_table
+from stayfinite.networks.lab.result import REPORT, STEPS, Result
+from stayfinite.networks.lab.spec import Spec
+from stayfinite.networks.training.figures import new_figure
+from stayfinite.networks.training.folder import OutputFolder, read_table
 
 # Column and scale of the panels with a point a step, and of those with one an epoch.
 OF_STEPS = (("loss", "log"), ("gradient_norm", "log"), ("weight_norm", "linear"))

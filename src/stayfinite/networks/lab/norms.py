@@ -13,7 +13,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from stayfinite.training.folder import read_table, write_table
+from stayfinite.networks.training.folder import read_table, write_table
 
 COLUMNS = ("step", "epoch", "loss", "gradient_norm", "weight_norm")
 

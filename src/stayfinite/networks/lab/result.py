@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from stayfinite.training.folder import write_json
+from stayfinite.networks.training.folder import write_json
 
 DONE, NON_FINITE, DIED = "done", "non-finite", "died"
 # Its files beside those of the training.

@@ -8,9 +8,9 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from stayfinite.lab.result import DIED, LOG, RESULT, Result, read_result
-from stayfinite.lab.spec import Configuration, Spec
-from stayfinite.training.folder import OutputFolder
+from stayfinite.networks.lab.result import DIED, LOG, RESULT, Result, read_result
+from stayfinite.networks.lab.spec import Configuration, Spec
+from stayfinite.networks.training.folder import OutputFolder
 
 
 def run_all(spec: Spec, say: Callable[[str], None]) -> dict[str, Result]:
@@ -38,7 +38,12 @@ def run_one(configuration: Configuration, folder: Path, before: Result | None) -
     (folder / RESULT).unlink(missing_ok=True)
     if before is not None and before.settings != configuration.settings:
         OutputFolder(folder).progress.unlink(missing_ok=True)
-    command = [sys.executable, "-m", "stayfinite.lab.child", json.dumps(configuration.settings)]
+    command = [
+        sys.executable,
+        "-m",
+        "stayfinite.networks.lab.child",
+        json.dumps(configuration.settings),
+    ]
     with (folder / LOG).open("w", encoding="utf-8") as log:
         ended = subprocess.run(
             [*command, str(folder)], stdout=log, stderr=subprocess.STDOUT, check=False

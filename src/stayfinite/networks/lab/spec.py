@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from stayfinite.errors import UsageError
-from stayfinite.training.settings import ResNet3DSettings
+from stayfinite.networks.training.settings import ResNet3DSettings
 
 _SUFFIXES = (".toml", ".yaml", ".yml")
 _TABLES = ("lab", "defaults", "configurations")

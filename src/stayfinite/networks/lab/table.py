@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from stayfinite.lab.result import REPORT, Result
-from stayfinite.lab.running import describe
-from stayfinite.lab.spec import Spec
-from stayfinite.training.folder import write_table, write_text
+from stayfinite.networks.lab.result import REPORT, Result
+from stayfinite.networks.lab.running import describe
+from stayfinite.networks.lab.spec import Spec
+from stayfinite.networks.training.folder import write_table, write_text
 
 _FIGURES = ("loss", "accuracy", "val_loss", "val_accuracy")
 COLUMNS = ("configuration", "status", "steps", "best epoch", *_FIGURES, "seconds", "report")

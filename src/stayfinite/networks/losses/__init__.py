@@ -1,13 +1,13 @@
 """Losses for embeddings, sound in value and in gradient at every finite input, on every backend."""
 
-from stayfinite.losses.distances import (
+from stayfinite.networks.losses.distances import (
     cosine_distance,
     euclidean_distance,
     squared_euclidean_distance,
 )
-from stayfinite.losses.mining import BatchHardTripletLoss, SemiHardTripletLoss
-from stayfinite.losses.norms import l2_norm, l2_normalize
-from stayfinite.losses.triplet import TripletLoss, triplet_loss
+from stayfinite.networks.losses.mining import BatchHardTripletLoss, SemiHardTripletLoss
+from stayfinite.networks.losses.norms import l2_norm, l2_normalize
+from stayfinite.networks.losses.triplet import TripletLoss, triplet_loss
 
 __all__ = [
     "BatchHardTripletLoss",

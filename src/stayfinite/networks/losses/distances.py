@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from keras import ops
 
-from stayfinite.losses.norms import (
+from stayfinite.networks.losses.norms import (
     Tensor,
     as_tensor,
     at_least_float32,

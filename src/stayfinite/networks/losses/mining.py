@@ -12,9 +12,14 @@ from typing import Any
 import keras
 from keras import ops
 
-from stayfinite.losses.norms import Tensor, at_least_float32, float_range
-from stayfinite.losses.pairs import check_embeddings, flat_labels, pair_distances, pair_masks
-from stayfinite.losses.triplet import TripletOptions, margin_rows, summable
+from stayfinite.networks.losses.norms import Tensor, at_least_float32, float_range
+from stayfinite.networks.losses.pairs import (
+    check_embeddings,
+    flat_labels,
+    pair_distances,
+    pair_masks,
+)
+from stayfinite.networks.losses.triplet import TripletOptions, margin_rows, summable
 
 
 class MinedTripletLoss(TripletOptions):

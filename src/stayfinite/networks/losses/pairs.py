@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from keras import ops
 
-from stayfinite.losses.distances import DISTANCES
-from stayfinite.losses.norms import Tensor, as_tensor
+from stayfinite.networks.losses.distances import DISTANCES
+from stayfinite.networks.losses.norms import Tensor, as_tensor
 
 
 def flat_labels(labels: Tensor) -> Tensor:

@@ -13,8 +13,8 @@ from typing import Any
 import keras
 from keras import ops
 
-from stayfinite.losses.distances import DISTANCES
-from stayfinite.losses.norms import Tensor, float_range
+from stayfinite.networks.losses.distances import DISTANCES
+from stayfinite.networks.losses.norms import Tensor, float_range
 
 MARGINS = ("hinge", "softplus")
 

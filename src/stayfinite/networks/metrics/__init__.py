@@ -1,7 +1,7 @@
 """How well embeddings tell classes apart: recall at k, and a verification curve."""
 
-from stayfinite.metrics.recall import RecallAtK, recall_at_k
-from stayfinite.metrics.verification import VerificationCurve, verification_curve
+from stayfinite.networks.metrics.recall import RecallAtK, recall_at_k
+from stayfinite.networks.metrics.verification import VerificationCurve, verification_curve
 
 __all__ = [
     "RecallAtK",

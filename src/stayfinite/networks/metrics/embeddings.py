@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from stayfinite.losses.distances import DISTANCES
+from stayfinite.networks.losses.distances import DISTANCES
 
 # Their squares, summed over any dim, are still in the range of float64.
 LARGEST = 1e140

@@ -14,9 +14,14 @@ import keras
 import numpy as np
 from keras import ops
 
-from stayfinite.losses.norms import Tensor, float_range, l2_norm
-from stayfinite.losses.pairs import check_embeddings, flat_labels, pair_distances, pair_masks
-from stayfinite.metrics.embeddings import check_distance, checked, rounding, unit_rows
+from stayfinite.networks.losses.norms import Tensor, float_range, l2_norm
+from stayfinite.networks.losses.pairs import (
+    check_embeddings,
+    flat_labels,
+    pair_distances,
+    pair_masks,
+)
+from stayfinite.networks.metrics.embeddings import check_distance, checked, rounding, unit_rows
 
 # Numbers of a block of distances; a few such blocks are alive at a time.
 BLOCK = 2**22

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from stayfinite.metrics.embeddings import check_distance, checked, rounding, unit_rows
+from stayfinite.networks.metrics.embeddings import check_distance, checked, rounding, unit_rows
 
 # Pairs whose vectors are subtracted at a time.
 BLOCK = 2**15

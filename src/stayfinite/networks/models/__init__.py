@@ -1,9 +1,9 @@
 """Reference networks, built like those of `keras.applications` and usable alone."""
 
-from stayfinite.models.backbones import preprocess_input
-from stayfinite.models.embedding import EmbeddingNetwork
-from stayfinite.models.freezing import freeze
-from stayfinite.models.resnet3d import (
+from stayfinite.networks.models.backbones import preprocess_input
+from stayfinite.networks.models.embedding import EmbeddingNetwork
+from stayfinite.networks.models.freezing import freeze
+from stayfinite.networks.models.resnet3d import (
     ResNet3D,
     ResNet3D18,
     ResNet3D34,
@@ -11,7 +11,7 @@ from stayfinite.models.resnet3d import (
     ResNet3D101,
     ResNet3D152,
 )
-from stayfinite.models.triplet import TripletNetwork
+from stayfinite.networks.models.triplet import TripletNetwork
 
 __all__ = [
     "EmbeddingNetwork",

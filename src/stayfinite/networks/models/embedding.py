@@ -6,8 +6,8 @@ from typing import Any
 
 import keras
 
-from stayfinite.losses.norms import l2_normalize
-from stayfinite.models.backbones import Backbone, build_backbone
+from stayfinite.networks.losses.norms import l2_normalize
+from stayfinite.networks.models.backbones import Backbone, build_backbone
 
 
 def EmbeddingNetwork(

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from stayfinite.losses.triplet import triplet_loss
+from stayfinite.networks.losses.triplet import triplet_loss
 
 
 def TripletNetwork(

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from stayfinite.data.images import read_image
-from stayfinite.metrics import verification_curve
-from stayfinite.training.figures import new_figure, write_figure
-from stayfinite.training.folder import OutputFolder, write_json
-from stayfinite.training.heldout import HeldOut
+from stayfinite.networks.data.images import read_image
+from stayfinite.networks.metrics import verification_curve
+from stayfinite.networks.training.figures import new_figure, write_figure
+from stayfinite.networks.training.folder import OutputFolder, write_json
+from stayfinite.networks.training.heldout import HeldOut
 
 # More thumbnails than these hide one another.
 MOST_SHOWN = 300

@@ -10,7 +10,7 @@ import numpy as np
 
 import stayfinite
 from stayfinite.errors import UsageError
-from stayfinite.training.settings import SiameseSettings
+from stayfinite.networks.training.settings import SiameseSettings
 
 OWN_SUFFIX = ".keras"
 _MOMENTUM = 0.9
@@ -55,7 +55,10 @@ def shown(settings: SiameseSettings) -> dict[str, Any]:
     size = (settings.size, settings.size)
     if has_own_backbone(settings):
         return {"size": size, "preprocess": _as_they_are}
-    return {"size": size, "preprocess": stayfinite.models.preprocess_input(settings.backbone)}
+    return {
+        "size": size,
+        "preprocess": stayfinite.models.preprocess_input(settings.backbone),
+    }
 
 
 def _own_backbone(settings: SiameseSettings) -> Any:

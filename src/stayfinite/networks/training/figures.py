@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from stayfinite.errors import UsageError
-from stayfinite.training.folder import Row
+from stayfinite.networks.training.folder import Row
 
 # In the order of their panels; each is drawn with its `val_` twin.
 _LOSSES = ("loss",)

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stayfinite.data.items import Problem
 from stayfinite.errors import UsageError
+from stayfinite.networks.data.items import Problem
 
 Row = dict[str, float | int | str]
 

@@ -7,12 +7,12 @@ from typing import Any
 import keras
 import numpy as np
 
-from stayfinite.data.image_batches import ImageBatches
-from stayfinite.data.image_reader import CACHE_BYTES
-from stayfinite.data.items import Items
-from stayfinite.metrics import recall_at_k
-from stayfinite.training.folder import OutputFolder
-from stayfinite.training.progress import Progress, best_row
+from stayfinite.networks.data.image_batches import ImageBatches
+from stayfinite.networks.data.image_reader import CACHE_BYTES
+from stayfinite.networks.data.items import Items
+from stayfinite.networks.metrics import recall_at_k
+from stayfinite.networks.training.folder import OutputFolder
+from stayfinite.networks.training.progress import Progress, best_row
 
 KS = (1, 5)
 MONITOR = "val_recall_at_1"

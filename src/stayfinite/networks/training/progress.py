@@ -18,7 +18,7 @@ from typing import Any
 import keras
 
 from stayfinite.errors import UsageError
-from stayfinite.training.folder import OutputFolder, Row, write_json, write_table
+from stayfinite.networks.training.folder import OutputFolder, Row, write_json, write_table
 
 # What the callbacks of Keras count from epoch to epoch, and forget when `fit` begins.
 _COUNTS = ("wait", "best", "best_epoch", "cooldown_counter", "stopped_epoch")

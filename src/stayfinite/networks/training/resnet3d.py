@@ -11,15 +11,20 @@ import keras
 import numpy as np
 
 import stayfinite
-from stayfinite.data.clips import ClipDataset
-from stayfinite.data.cuts import span
-from stayfinite.data.inspection import Videos, inspect_videos
-from stayfinite.data.items import Items, read_items, split_files
-from stayfinite.data.videos import SUFFIXES
 from stayfinite.errors import UsageError
-from stayfinite.training import figures, saving
-from stayfinite.training.folder import OutputFolder, write_json, write_problems, write_table
-from stayfinite.training.progress import (
+from stayfinite.networks.data.clips import ClipDataset
+from stayfinite.networks.data.cuts import span
+from stayfinite.networks.data.inspection import Videos, inspect_videos
+from stayfinite.networks.data.items import Items, read_items, split_files
+from stayfinite.networks.data.videos import SUFFIXES
+from stayfinite.networks.training import figures, saving
+from stayfinite.networks.training.folder import (
+    OutputFolder,
+    write_json,
+    write_problems,
+    write_table,
+)
+from stayfinite.networks.training.progress import (
     KeepProgress,
     Progress,
     begin,
@@ -27,7 +32,7 @@ from stayfinite.training.progress import (
     load_last,
     numbers_of,
 )
-from stayfinite.training.settings import DEPTHS, ResNet3DSettings
+from stayfinite.networks.training.settings import DEPTHS, ResNet3DSettings
 
 MONITOR = "val_loss"
 

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from stayfinite.errors import UsageError
-from stayfinite.training.folder import write_text
+from stayfinite.networks.training.folder import write_text
 
 ROUNDING = 1e-5
 

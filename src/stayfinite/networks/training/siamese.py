@@ -14,16 +14,16 @@ from typing import Any
 import keras
 
 import stayfinite
-from stayfinite.data.class_batches import ClassBatches
-from stayfinite.data.images import SUFFIXES, inspect_images
-from stayfinite.data.items import Items, read_items, split_classes
-from stayfinite.data.triplets import TripletDataset
 from stayfinite.errors import UsageError
-from stayfinite.training import embedding_pages, figures, saving
-from stayfinite.training.encoder import build_encoder, shown
-from stayfinite.training.folder import OutputFolder, write_json, write_problems
-from stayfinite.training.heldout import KS, MONITOR, HeldOut, KeepBest
-from stayfinite.training.progress import (
+from stayfinite.networks.data.class_batches import ClassBatches
+from stayfinite.networks.data.images import SUFFIXES, inspect_images
+from stayfinite.networks.data.items import Items, read_items, split_classes
+from stayfinite.networks.data.triplets import TripletDataset
+from stayfinite.networks.training import embedding_pages, figures, saving
+from stayfinite.networks.training.encoder import build_encoder, shown
+from stayfinite.networks.training.folder import OutputFolder, write_json, write_problems
+from stayfinite.networks.training.heldout import KS, MONITOR, HeldOut, KeepBest
+from stayfinite.networks.training.progress import (
     KeepProgress,
     Progress,
     begin,
@@ -31,7 +31,7 @@ from stayfinite.training.progress import (
     load_last,
     numbers_of,
 )
-from stayfinite.training.settings import SiameseSettings
+from stayfinite.networks.training.settings import SiameseSettings
 
 LAST_LAYER = "embedding_dense"
 

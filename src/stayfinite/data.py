@@ -1,0 +1,20 @@
+"""Clips and triplets from files: the public name of `stayfinite.networks.data`.
+
+Each name is loaded at its first use, as in that package: neither PyAV nor Pillow is imported here.
+"""
+
+from typing import TYPE_CHECKING
+
+from stayfinite.networks import data as _data
+from stayfinite.networks.data import __all__ as __all__
+
+if TYPE_CHECKING:
+    from stayfinite.networks.data import *  # noqa: F403
+
+
+def __getattr__(name: str) -> object:
+    return getattr(_data, name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,1 @@
+"""What the three frameworks share of Keras: state, calls, batches, and its private names."""

@@ -1,0 +1,4 @@
+"""Losses for embeddings: the public name of `stayfinite.networks.losses`."""
+
+from stayfinite.networks.losses import *  # noqa: F403
+from stayfinite.networks.losses import __all__ as __all__

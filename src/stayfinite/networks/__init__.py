@@ -1,0 +1,1 @@
+"""The two reference networks, with their losses, metrics, data, training and comparison."""

@@ -1,0 +1,1 @@
+"""What is known about functions and dtypes, as tables."""
