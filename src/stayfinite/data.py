@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
 
 def __getattr__(name: str) -> object:
+    # Only public names: `__path__` would make this module a package, and each file load twice.
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(_data, name)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import stayfinite
-from stayfinite import explain
+from stayfinite import explanation
 from stayfinite.diagnose import catalog
 from stayfinite.experiments import trials
 from stayfinite.frameworks.jax.backend import JaxBackend
@@ -54,7 +54,7 @@ def test_explanation_that_is_whole(stopped, tmp_path):
 @pytest.mark.parametrize(
     ("owner", "name"),
     [
-        (explain, "diagnose"),
+        (explanation, "diagnose"),
         (trials, "common_advice"),
         (catalog, "diagnose"),
     ],
@@ -71,7 +71,7 @@ def test_error_inside_the_explanation_is_a_note(owner, name, stopped, tmp_path, 
 
 
 def test_error_in_the_search_for_a_fix_leaves_the_cause(stopped, monkeypatch):
-    monkeypatch.setattr(explain, "mend", broken)
+    monkeypatch.setattr(explanation, "mend", broken)
     incident = stopped()
     assert (incident.cause.name, incident.where.step) == ("bad-input", 2)
     assert "the search for a fix failed: RuntimeError: out of luck" in incident.notes

@@ -93,7 +93,7 @@ class Watch:
 
     def _on_bad(self, state: Any, step: int, rerun: Callable[[Any], bool]) -> None:
         # Imported here: a training that stays finite never pays for the explanation's code.
-        from stayfinite.explain import explain_failure
+        from stayfinite.explanation import explain_failure
         from stayfinite.report import text
 
         bad, healthy = self.recorder.take(step)

@@ -6,12 +6,12 @@ from collections import Counter
 import keras
 import numpy as np
 import pytest
-from stayfinite.data.class_batches import ClassBatches
-from stayfinite.data.image_batches import ImageBatches
-from stayfinite.data.images import SUFFIXES, read_image
-from stayfinite.data.items import read_items, split_files
 
 from stayfinite.errors import UsageError
+from stayfinite.networks.data.class_batches import ClassBatches
+from stayfinite.networks.data.image_batches import ImageBatches
+from stayfinite.networks.data.images import SUFFIXES, read_image
+from stayfinite.networks.data.items import read_items, split_files
 from stayfinite.networks.losses import BatchHardTripletLoss
 from stayfinite.networks.metrics import RecallAtK, recall_at_k
 from stayfinite.networks.models import EmbeddingNetwork

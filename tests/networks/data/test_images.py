@@ -10,10 +10,10 @@ import zlib
 import numpy as np
 import pytest
 from PIL import Image, ImageFile
-from stayfinite.data.images import SUFFIXES, inspect_image, inspect_images, read_image
-from stayfinite.data.items import read_items
 
 from stayfinite.errors import UsageError
+from stayfinite.networks.data.images import SUFFIXES, inspect_image, inspect_images, read_image
+from stayfinite.networks.data.items import read_items
 from tests.networks.data.pictures import write_digits
 
 RED, WHITE = [255, 0, 0], [255, 255, 255]

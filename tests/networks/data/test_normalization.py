@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
-from stayfinite.data.normalization import Normalization
+
+from stayfinite.networks.data.normalization import Normalization
 
 
 def clip(seed=0):

@@ -6,11 +6,11 @@ import keras
 import numpy as np
 import pytest
 from PIL import Image
-from stayfinite.data.images import SUFFIXES, read_image
-from stayfinite.data.items import read_items
-from stayfinite.data.triplets import TripletDataset
 
 from stayfinite.errors import UsageError
+from stayfinite.networks.data.images import SUFFIXES, read_image
+from stayfinite.networks.data.items import read_items
+from stayfinite.networks.data.triplets import TripletDataset
 from stayfinite.networks.models import EmbeddingNetwork, TripletNetwork
 from tests.networks.data.pictures import digit, scale, write_digits
 from tests.networks.models.small import small_backbone

@@ -5,9 +5,9 @@ import json
 import keras
 import numpy as np
 import pytest
-import stayfinite.metrics.recall as recall
 from keras import ops
 
+import stayfinite.networks.metrics.recall as recall
 from stayfinite.networks.metrics import RecallAtK, recall_at_k, verification_curve
 
 DISTANCES = ["cosine", "euclidean", "squared_euclidean"]
