@@ -26,7 +26,7 @@ BAD_STEP = 2
 PARTS = {
     "diagnose": ("diagnose",),
     "common advice": ("trials", "common_advice"),
-    "other rows": ("trials", "other_rows"),
+    "other samples": ("trials", "other_samples"),
     "fix": ("mend",),
     "incident folder": ("folder", "create"),
 }

@@ -9,7 +9,7 @@ from pathlib import Path
 from stayfinite.diagnose.evidence import Evidence
 from stayfinite.diagnose.finding import Finding
 from stayfinite.diagnose.locate import diagnose
-from stayfinite.diagnose.numbers import rows_named
+from stayfinite.diagnose.numbers import samples_named
 from stayfinite.diagnose.origin import NOWHERE, file_of, origin_of, source_line
 from stayfinite.diagnose.provenance import facts
 from stayfinite.experiments import trials
@@ -62,7 +62,7 @@ def _explained(failure: Failure, step: Step, blank: Incident) -> Incident:
     began = time.perf_counter()
     outcome = step.run(Unchanged())
     first_run = time.perf_counter() - began
-    blank = dataclasses.replace(blank, num_rows=step.trace.num_rows, spread=_spread(outcome))
+    blank = dataclasses.replace(blank, num_rows=step.trace.num_samples, spread=_spread(outcome))
     if outcome.finite and not outcome.bad_gradients:
         return _not_reproduced(failure, step, blank, outcome, first_run)
     before = earlier(step, failure.bad.step, failure.snapshots)
@@ -70,11 +70,11 @@ def _explained(failure: Failure, step: Step, blank: Incident) -> Incident:
     evidence, finding = diagnosis.evidence, diagnosis.finding
     healthy = [(r.step, Batch(r.data)) for r in failure.healthy]
     tried, left_out = trials.common_advice(step, first_run)
-    rows_trial = trials.other_rows(step, finding.rows, healthy)
-    if rows_trial is not None:
-        tried.append(rows_trial)
+    samples_trial = trials.other_samples(step, finding.samples, healthy)
+    if samples_trial is not None:
+        tried.append(samples_trial)
     batches = [batch for _, batch in healthy]
-    found = suspects(step, finding, rows_trial, batches)
+    found = suspects(step, finding, samples_trial, batches)
     finding = found.finding
     tried += found.trials
     left_out = [*left_out, *found.notes]
@@ -86,7 +86,7 @@ def _explained(failure: Failure, step: Step, blank: Incident) -> Incident:
     except Exception as error:
         # The cause that was found must not be lost with a search for its repair.
         left_out.append(f"the search for a fix failed: {type(error).__name__}: {error}")
-    fix, certainty = _fix(finding, evidence.primal or evidence.op, mended, rows_trial)
+    fix, certainty = _fix(finding, evidence.primal or evidence.op, mended, samples_trial)
     if mended is not None and mended.trial is not None:
         tried.append(mended.trial)
     if mended is None or not mended.fix.verified:
@@ -98,13 +98,13 @@ def _explained(failure: Failure, step: Step, blank: Incident) -> Incident:
         shown += proof.because
         tried += proof.trials
         left_out = [*left_out, *proof.notes]
-        left_rows = _without_rows(finding, fix, tried)
+        left_samples = _without_samples(finding, fix, tried)
         if proof.fix is not None:
             fix, certainty = proof.fix, "confirmed"
-        elif left_rows is not None:
+        elif left_samples is not None:
             left_out += [] if fix is None else [f"or {fix.text}"]
-            fix, certainty = left_rows, "confirmed"
-    # Last: a remedy may have changed which rows are at fault.
+            fix, certainty = left_samples, "confirmed"
+    # Last: a remedy may have changed which samples are at fault.
     read_from, untold = _files(failure, finding)
     left_out += untold
     return dataclasses.replace(
@@ -133,22 +133,22 @@ def _ranges(failure: Failure, step: Step) -> dict[str, float]:
 def _because(step: Step, evidence: Evidence, finding: Finding) -> list[str]:
     lines: list[str] = []
     critical = finding.critical
-    if critical is not None and critical.rows:
-        found = facts(step.trace, critical.value, critical.rows, step.fetch)
-        lines += because.sentences(found, critical.rows, step.trace.num_rows)
+    if critical is not None and critical.samples:
+        found = facts(step.trace, critical.value, critical.samples, step.fetch)
+        lines += because.sentences(found, critical.samples, step.trace.num_samples)
     return lines
 
 
 def _files(failure: Failure, finding: Finding) -> tuple[list[str], list[str]]:
-    """Which files the rows at fault were read from, where their data set can tell; and notes."""
-    if not finding.rows:
+    """Which files the samples at fault were read from, where their data set can tell; and notes."""
+    if not finding.samples:
         return [], []
     try:
         files = failure.files()
     except Exception as error:
         # The data set is the user's, and may raise anything.
         return [], [f"the data set could not tell its files: {type(error).__name__}: {error}"]
-    return because.files(finding.rows, files or ()), []
+    return because.files(finding.samples, files or ()), []
 
 
 def _collapse(step: Step, outcome: Outcome) -> list[str]:
@@ -176,7 +176,7 @@ def _library_remedy(finding: Finding, op: Op | None) -> str | None:
 
 
 def _fix(
-    finding: Finding, op: Op | None, mended: Mended | None, rows_trial: Trial | None
+    finding: Finding, op: Op | None, mended: Mended | None, samples_trial: Trial | None
 ) -> tuple[Fix | None, Certainty]:
     """The fix, and how sure the cause is: confirmed when removing it made the step finite."""
     if mended is not None:
@@ -186,21 +186,22 @@ def _fix(
         return None, "unknown" if finding.cause == "unknown" else "likely"
     if finding.remedy is None:
         return Fix(False, "source", remedy, None), "likely"
-    by_rows = finding.phase == "data" and rows_trial is not None
-    verified = by_rows and rows_trial is not None and rows_trial.outcome == "finite"
+    by_samples = finding.phase == "data" and samples_trial is not None
+    verified = by_samples and samples_trial is not None and samples_trial.outcome == "finite"
     kind: FixKind = "data" if finding.phase in ("data", "load") else "setting"
     certain = verified or finding.phase == "load"
     return Fix(verified, kind, remedy, None), "confirmed" if certain else "likely"
 
 
-def _without_rows(finding: Finding, fix: Fix | None, tried: list[Trial]) -> Fix | None:
-    """Leaving out the rows that make the step fail, where no diff can be shown in their place."""
-    if finding.rows is None or (fix is not None and (fix.verified or fix.diff is not None)):
+def _without_samples(finding: Finding, fix: Fix | None, tried: list[Trial]) -> Fix | None:
+    """Leaving out the samples that make the step fail, where no diff can be shown instead."""
+    if finding.samples is None or (fix is not None and (fix.verified or fix.diff is not None)):
         return None
-    named = trials.without(finding.rows)
+    named = trials.without(finding.samples)
     if not any(trial.change == named and trial.outcome == "finite" for trial in tried):
         return None
-    text = f"leave {rows_named(finding.rows)} of this batch out of the training, or repair the data"
+    which = samples_named(finding.samples)
+    text = f"leave {which} of this batch out of the training, or repair the data"
     return Fix(True, "data", text, None)
 
 

@@ -21,7 +21,7 @@ def dense(kernel, activation=None):
 def incident_of(layers, loss, x, y, keep):
     keras.utils.set_random_seed(0)
     model = keras.Sequential([keras.Input(x.shape[1:]), *layers])
-    # The weights stay as they are, so that a row can be put exactly where it hurts.
+    # The weights stay as they are, so that a sample can be put exactly where it hurts.
     model.compile(keras.optimizers.SGD(0.0), loss=loss)
     guard = stayfinite.Guard(keep=keep)
     with pytest.raises(stayfinite.NonFiniteError) as caught:
@@ -29,7 +29,7 @@ def incident_of(layers, loss, x, y, keep):
     return caught.value.incident
 
 
-def at_row_13(value):
+def at_sample_13(value):
     x = np.abs(X) + 0.5
     x[13] = value
     return x
@@ -113,28 +113,28 @@ def weighted_mask(_, p):
 
 
 CASES = {
-    "log under a mask": (log_of_padding, at_row_13(0.0), "masked-branch"),
-    "division under a mask that was weighted": (weighted_mask, at_row_13(0.0), "masked-branch"),
-    "log under one-hot labels": (one_hot_entropy, at_row_13(0.0), "log-of-zero"),
-    "softmax written out": (softmax_by_hand, at_row_13(-1.0), "fully-masked-row"),
-    "log-softmax written out": (log_softmax_by_hand, at_row_13(-1.0), "fully-masked-row"),
-    "log of 0 less a mean": (centred_log, at_row_13(0.0), "log-of-zero"),
-    "softmax masked by a product": (masked_softmax, at_row_13(-1.0), "fully-masked-row"),
-    "clip whose upper end is 1": (clipped_too_little, at_row_13(40.0), "epsilon-underflow"),
-    "mask beyond float16": (half_mask, at_row_13(-1.0), "half-overflow"),
-    "sum in float16": (half_sum, at_row_13(60000.0), "half-overflow"),
-    "a share of nothing": (share, at_row_13(0.0), "division-by-zero"),
-    "root of a negative number": (variance_by_difference, at_row_13(-1.0), "out-of-domain"),
+    "log under a mask": (log_of_padding, at_sample_13(0.0), "masked-branch"),
+    "division under a mask that was weighted": (weighted_mask, at_sample_13(0.0), "masked-branch"),
+    "log under one-hot labels": (one_hot_entropy, at_sample_13(0.0), "log-of-zero"),
+    "softmax written out": (softmax_by_hand, at_sample_13(-1.0), "fully-masked-row"),
+    "log-softmax written out": (log_softmax_by_hand, at_sample_13(-1.0), "fully-masked-row"),
+    "log of 0 less a mean": (centred_log, at_sample_13(0.0), "log-of-zero"),
+    "softmax masked by a product": (masked_softmax, at_sample_13(-1.0), "fully-masked-row"),
+    "clip whose upper end is 1": (clipped_too_little, at_sample_13(40.0), "epsilon-underflow"),
+    "mask beyond float16": (half_mask, at_sample_13(-1.0), "half-overflow"),
+    "sum in float16": (half_sum, at_sample_13(60000.0), "half-overflow"),
+    "a share of nothing": (share, at_sample_13(0.0), "division-by-zero"),
+    "root of a negative number": (variance_by_difference, at_sample_13(-1.0), "out-of-domain"),
     "arccos at 1": (arc, np.where(np.arange(32)[:, None] == 13, 4.0, 0.1), "singular-gradient"),
-    "arctan2 at the origin": (angle, at_row_13(0.0), "singular-gradient"),
-    "rsqrt of 0": (reciprocal_root, at_row_13(0.0), "division-by-zero"),
-    "log1p at -1": (log_of_shifted, at_row_13(-1.0), "log-of-zero"),
-    "cosh": (cosh, at_row_13(200.0), "overflow"),
+    "arctan2 at the origin": (angle, at_sample_13(0.0), "singular-gradient"),
+    "rsqrt of 0": (reciprocal_root, at_sample_13(0.0), "division-by-zero"),
+    "log1p at -1": (log_of_shifted, at_sample_13(-1.0), "log-of-zero"),
+    "cosh": (cosh, at_sample_13(200.0), "overflow"),
 }
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_cause_and_row(name, tmp_path):
+def test_cause_and_sample(name, tmp_path):
     loss, x, cause = CASES[name]
     incident = incident_of([dense(0.25)], loss, x.astype("float32"), np.zeros((32, 3)), tmp_path)
     assert (incident.cause.name, incident.origin.samples) == (cause, (5,)), incident.cause
@@ -170,7 +170,7 @@ def test_adjacency_is_no_mask_of_the_division_by_its_degree(tmp_path):
     assert incident.fix.verified
 
 
-def test_row_that_is_compared_with_a_bad_one_is_not_named(tmp_path):
+def test_sample_that_is_compared_with_a_bad_one_is_not_named(tmp_path):
     def contrast(_, p):
         return ops.mean(ops.exp(ops.matmul(p, ops.transpose(p))))
 
@@ -178,7 +178,7 @@ def test_row_that_is_compared_with_a_bad_one_is_not_named(tmp_path):
     x[13], x[14] = 30.0, 2.0
     incident = incident_of([dense(0.25)], contrast, x, np.zeros((32, 3)), tmp_path)
     assert (incident.cause.name, incident.origin.samples) == ("overflow", (5,))
-    assert any("row 6 would not fail alone" in line for line in incident.because)
+    assert any("sample 6 would not fail alone" in line for line in incident.because)
 
 
 def test_gradient_that_is_nothing_but_rounding_does_not_hide_the_fix(tmp_path):
@@ -186,8 +186,8 @@ def test_gradient_that_is_nothing_but_rounding_does_not_hide_the_fix(tmp_path):
         return ops.mean(ops.log(ops.cumsum(ops.exp(p[:, 0]))) - p[:, 0])
 
     with_bias = keras.layers.Dense(1, kernel_initializer=keras.initializers.Constant(0.25))
-    x = at_row_13(400.0).astype("float32")
-    # One number for all rows cancels, so the gradient of the bias is 0.
+    x = at_sample_13(400.0).astype("float32")
+    # One number for all samples cancels, so the gradient of the bias is 0.
     incident = incident_of([with_bias], cox, x, np.zeros((32, 1)), tmp_path)
     assert incident.cause.name == "overflow"
     assert incident.fix.verified, incident.notes
@@ -216,7 +216,7 @@ def test_label_that_is_no_class_is_bad_and_not_the_logarithm(tmp_path):
     assert incident.fix.verified
 
 
-def test_rows_are_left_out_where_there_is_no_other_fix(tmp_path):
+def test_samples_are_left_out_where_there_is_no_other_fix(tmp_path):
     x = np.ones((32, 5, 2), "float32")
     x[13] = 0.0
     layers = [keras.layers.Masking(), keras.layers.GlobalAveragePooling1D(), dense(0.25)]
@@ -240,7 +240,7 @@ def test_rule_that_fails_does_not_take_the_others_with_it(tmp_path, monkeypatch)
 
     monkeypatch.setattr("stayfinite.diagnose.causes.masked_branch.match", fails)
     incident = incident_of(
-        [dense(0.25)], cosh, at_row_13(200.0).astype("float32"), np.zeros((32, 3)), tmp_path
+        [dense(0.25)], cosh, at_sample_13(200.0).astype("float32"), np.zeros((32, 3)), tmp_path
     )
     assert incident.cause.name == "overflow"
     assert incident.notes == ("the rule `masked-branch` failed: ValueError: no such axis",)

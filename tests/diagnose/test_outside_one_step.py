@@ -164,7 +164,7 @@ def cross_entropy(y_true, y_pred):
     return -ops.mean(ops.log(p[:, 1]) + y_true)
 
 
-def one_long_row():
+def one_long_sample():
     x = np.abs(X)
     x[61] = 60.0
     return x
@@ -177,7 +177,7 @@ LOCAL = {"exp": (logistic, "overflow"), "log": (cross_entropy, "log-of-zero")}
 @pytest.mark.parametrize("name", LOCAL)
 def test_modest_growth_into_a_local_cause_is_no_divergence(name):
     loss, cause = LOCAL[name]
-    x, y = one_long_row(), np.full((96, 1), 9.0 if name == "exp" else 0.0)
+    x, y = one_long_sample(), np.full((96, 1), 9.0 if name == "exp" else 0.0)
     network = [
         layers.Dense(
             1, kernel_initializer=keras.initializers.Constant(0.3 if name == "exp" else 0.6)

@@ -14,7 +14,7 @@ CASES = {
     "a missing value": ((3, 1), NAN, "missing value"),
     "whole sample": ((3, slice(None)), NAN, "constant sample"),
     "whole feature": ((slice(None), 2), NAN, "constant feature"),
-    "the last rows": ((slice(6, 8), slice(None)), NAN, "buffer"),
+    "the last samples": ((slice(6, 8), slice(None)), NAN, "buffer"),
     "log of 0": ((3, 1), -INF, "logarithm of 0"),
     "division by 0": ((3, 1), INF, "division by 0"),
     "wrapped around": ((3, 1), 2.0**64 - 40.0, "wrapped around"),

@@ -5,19 +5,19 @@ from stayfinite.report import because
 FILES = [("a.png", "b.png"), ("c.png",), ("d.png",), ("e.png",), ("f.png",)]
 
 
-def test_files_of_a_row():
-    assert because.files((1,), FILES) == ["row 1 was read from c.png"]
-    assert because.files((0,), FILES) == ["row 0 was read from a.png and b.png"]
+def test_files_of_a_sample():
+    assert because.files((1,), FILES) == ["sample 1 was read from c.png"]
+    assert because.files((0,), FILES) == ["sample 0 was read from a.png and b.png"]
 
 
-def test_a_few_rows_are_named_and_the_others_counted():
-    assert because.files((1, 2), FILES) == ["row 1 was read from c.png, row 2 from d.png"]
+def test_a_few_samples_are_named_and_the_others_counted():
+    assert because.files((1, 2), FILES) == ["sample 1 was read from c.png, sample 2 from d.png"]
     assert because.files((0, 1, 2, 3, 4), FILES) == [
-        "row 0 was read from a.png and b.png, row 1 from c.png, row 2 from d.png, "
+        "sample 0 was read from a.png and b.png, sample 1 from c.png, sample 2 from d.png, "
         "and 2 more from others"
     ]
 
 
-def test_a_row_without_an_entry_says_that_the_files_are_others():
+def test_a_sample_without_an_entry_says_that_the_files_are_others():
     assert because.files((5,), FILES) == []
     assert because.files((), FILES) == []

@@ -105,7 +105,7 @@ def test_one_trial_that_fails_is_told_and_the_others_go_on(stopped, monkeypatch)
     incident = stopped()
     details = {trial.change: trial.detail for trial in incident.trials}
     assert details["float64"] == "could not be tried: RuntimeError: out of luck"
-    assert details["without row 1"].startswith("loss ")
+    assert details["without sample 1"].startswith("loss ")
     assert incident.cause.name == "bad-input"
 
 

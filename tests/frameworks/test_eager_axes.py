@@ -1,4 +1,4 @@
-"""Which axis is the batch, told by a second run with another number of rows."""
+"""Which axis is the batch, told by a second run with another number of samples."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ def shapes(*sizes):
     return [Shape(size, "float32") for size in sizes]
 
 
-@pytest.mark.parametrize(("rows", "expected"), [(1, 2), (2, 3), (3, 2), (32, 31)])
-def test_second_size_never_is_one_row(rows, expected):
-    assert other_size(rows) == expected
+@pytest.mark.parametrize(("samples", "expected"), [(1, 2), (2, 3), (3, 2), (32, 31)])
+def test_second_size_never_is_one_sample(samples, expected):
+    assert other_size(samples) == expected
 
 
-def test_axis_that_follows_the_number_of_rows():
+def test_axis_that_follows_the_number_of_samples():
     ops = [op((0,), (1,)), op((1,), (2,)), op((2,), (3,)), op((3,), (4,))]
     one = shapes((8, 3), (3, 8), (3,), (8, 8), (24,))
     two = shapes((7, 3), (3, 7), (3,), (7, 7), (21,))
     assert batch_axes(ops, one, {0: 0}, 8, two) == {0: 0, 1: 1, 3: 0}
 
 
-def test_size_that_is_the_number_of_rows_by_chance_is_not_the_batch():
+def test_size_that_is_the_number_of_samples_by_chance_is_not_the_batch():
     ops = [op((0,), (1,))]
     assert batch_axes(ops, shapes((8, 2), (8,)), {0: 0}, 8, shapes((7, 2), (8,))) == {0: 0}
 

@@ -85,19 +85,23 @@ W = jnp.ones((3, 5))
 IMAGE = jnp.ones((4, 6, 6, 2))
 AXES = {
     "element by element": (lambda x: jnp.tanh(x) * 2 + x, X, 0),
-    "other rows untouched by a broadcast": (lambda x: x - jnp.mean(x, axis=1, keepdims=True), X, 0),
+    "other samples untouched by a broadcast": (
+        lambda x: x - jnp.mean(x, axis=1, keepdims=True),
+        X,
+        0,
+    ),
     "reduce over features": (lambda x: jnp.sum(x, axis=-1), X, 0),
-    "reduce over rows": (lambda x: jnp.sum(x, axis=0), X, None),
+    "reduce over samples": (lambda x: jnp.sum(x, axis=0), X, None),
     "reduce to a scalar": (jnp.mean, X, None),
     "transpose": (lambda x: x.T, X, 1),
     "new axis before": (lambda x: x[None], X, 1),
     "new axis after": (lambda x: x[:, None, :], X, 0),
     "flatten": (lambda x: x.reshape(4, -1), IMAGE, 0),
-    "rows split": (lambda x: x.reshape(2, 2, 3), X, None),
-    "rows merged with features": (lambda x: x.reshape(-1), X, None),
+    "samples split": (lambda x: x.reshape(2, 2, 3), X, None),
+    "samples merged with features": (lambda x: x.reshape(-1), X, None),
     "matmul from the left": (lambda x: x @ W, X, 0),
     "matmul from the right": (lambda x: W.T @ x.T, X, 1),
-    "rows contracted": (lambda x: x.T @ jnp.ones((4, 2)), X, None),
+    "samples contracted": (lambda x: x.T @ jnp.ones((4, 2)), X, None),
     "batched matmul": (lambda x: jnp.einsum("bij,bjk->bik", x, x), jnp.ones((4, 3, 3)), 0),
     "convolution": (
         lambda x: jax.lax.conv_general_dilated(
@@ -113,7 +117,7 @@ AXES = {
 
 
 @pytest.mark.parametrize("name", AXES)
-def test_axis_of_the_rows(name):
+def test_axis_of_the_samples(name):
     function, x, expected = AXES[name]
     program = program_of(function, x)
     assert batch_axes(program, program.inputs).get(program.outputs[0]) == expected

@@ -17,7 +17,7 @@ from stayfinite.frameworks.change import (
     LearningRate,
     Unchanged,
     WiderDtype,
-    WithoutRows,
+    WithoutSamples,
 )
 from stayfinite.frameworks.jax import segments
 from stayfinite.frameworks.jax.step import JaxStep
@@ -80,10 +80,10 @@ def state_of(model) -> Any:
     return tuple([jnp.array(v.value) for v in group] for group in groups)
 
 
-def batch_of(model, rows=6):
+def batch_of(model, samples=6):
     rng = np.random.default_rng(0)
-    x = rng.normal(size=(rows, *model.input_shape[1:])).astype("float32")
-    return x, rng.normal(size=(rows, *model.output_shape[1:])).astype("float32"), None
+    x = rng.normal(size=(samples, *model.input_shape[1:])).astype("float32")
+    return x, rng.normal(size=(samples, *model.output_shape[1:])).astype("float32"), None
 
 
 def step_of(name, **options):
@@ -167,9 +167,9 @@ def plain_conv(weights, x):
     kernel, bias, head, head_bias = weights
     layout = ("NHWC", "HWIO", "NHWC")
     x = jax.lax.conv_general_dilated(x, kernel, (1, 1), "VALID", dimension_numbers=layout) + bias
-    rows, height, width, channels = x.shape
-    x = jnp.maximum(x, 0).reshape(rows, height // 2, 2, width // 2, 2, channels).max(axis=(2, 4))
-    return x.reshape(rows, -1) @ head + head_bias
+    samples, height, width, channels = x.shape
+    x = jnp.maximum(x, 0).reshape(samples, height // 2, 2, width // 2, 2, channels).max(axis=(2, 4))
+    return x.reshape(samples, -1) @ head + head_bias
 
 
 def plain_lstm(weights, x):
@@ -269,13 +269,13 @@ def test_learning_rate_leaves_loss_and_gradients():
         )
 
 
-def test_rows_are_replaced_by_other_rows():
+def test_samples_are_replaced_by_other_samples():
     step = step_of("dense")
     x, y, _ = step.data
     bad = (x.at[2].set(np.nan), y, None)
     spoiled = JaxStep(step.model, step.state, bad)
     assert not spoiled.run(Unchanged()).finite
-    assert spoiled.run(WithoutRows((2,))).finite
-    assert not spoiled.run(WithoutRows((3,))).finite
-    with pytest.raises(ValueError, match="every row"):
-        spoiled.run(WithoutRows(tuple(range(6))))
+    assert spoiled.run(WithoutSamples((2,))).finite
+    assert not spoiled.run(WithoutSamples((3,))).finite
+    with pytest.raises(ValueError, match="every sample"):
+        spoiled.run(WithoutSamples(tuple(range(6))))

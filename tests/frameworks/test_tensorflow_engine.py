@@ -32,8 +32,10 @@ def dense():
     return built([keras.Input((5,)), layers.Dense(4, "tanh"), layers.Dense(1)])
 
 
-def words(rows=8):
-    return np.random.default_rng(0).integers(0, 9, (rows, 6)).astype("int32"), np.ones((rows, 3))
+def words(samples=8):
+    return np.random.default_rng(0).integers(0, 9, (samples, 6)).astype("int32"), np.ones(
+        (samples, 3)
+    )
 
 
 NETS = {
@@ -177,12 +179,12 @@ def test_custom_gradient_and_function_of_the_users_own_are_seen_inside():
     assert "minimum" in [op.name for op in ops if op.phase == "backward"]
 
 
-def test_rows_are_followed_through_the_step():
+def test_samples_are_followed_through_the_step():
     step = step_of(dense(), nets.table())
     trace = step.trace
     products = [op for op in trace.ops if op.name == "matmul" and op.phase == "forward"]
     assert [trace.values[op.results[0]].batch_axis for op in products] == [0, 0]
-    assert trace.num_rows == 8
+    assert trace.num_samples == 8
 
 
 def test_run_can_be_ended_early_also_in_the_backward_pass():

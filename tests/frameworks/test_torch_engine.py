@@ -51,8 +51,10 @@ def half():
     )
 
 
-def words(rows=8):
-    return np.random.default_rng(0).integers(0, 9, (rows, 6)).astype("int32"), np.ones((rows, 3))
+def words(samples=8):
+    return np.random.default_rng(0).integers(0, 9, (samples, 6)).astype("int32"), np.ones(
+        (samples, 3)
+    )
 
 
 NETS = {
@@ -398,11 +400,11 @@ def test_derivative_stands_in_the_users_line():
     assert forward.span.function.endswith("root")
 
 
-def test_rows_are_followed_through_the_step():
+def test_samples_are_followed_through_the_step():
     trace = step_of(*prepared("dense")).trace
     products = [op for op in trace.ops if op.name == "matmul" and op.phase == "forward"]
     assert [trace.values[op.results[0]].batch_axis for op in products] == [0, 0]
-    assert trace.num_rows == 8
+    assert trace.num_samples == 8
 
 
 @pytest.mark.parametrize("phase", ["forward", "backward"])

@@ -178,8 +178,8 @@ def test_what_a_step_assigns_is_kept_at_once_when_the_next_begins():
         before = [v.numpy().copy() for v in statistics]
         sentinel.begin(model)
         assert [sentinel._journal.holds(v) for v in statistics] == [step == 1] * 2
-        rows = slice(8 * step, 8 * step + 8)
-        logs = model.train_function([(torch.tensor(x[rows]), torch.tensor(y[rows]))])
+        samples = slice(8 * step, 8 * step + 8)
+        logs = model.train_function([(torch.tensor(x[samples]), torch.tensor(y[samples]))])
         kept = [sentinel._journal.old(v.value) for v in statistics]
         assert [k.numpy().tolist() for k in kept] == [b.tolist() for b in before]
         assert int(sentinel.end(logs)) == -1

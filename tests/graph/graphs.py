@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from stayfinite.graph.graph import Leaf, Op, Span, Trace, Value
+from stayfinite.graph.graph import Graph, Leaf, Op, Span, Value
 
 
 def span(line: int, file: str = "train.py") -> Span:
@@ -28,21 +28,22 @@ def op(
     return Op(index, name, phase, operands, (result,), layer, at, (at,))
 
 
-def trace(ops: list[Op], leaves: list[Leaf] = (), **options: Any) -> Trace:
-    """A trace of `ops`; options: `rows` (values with a batch axis), `constants`, `shapes`."""
+def trace(ops: list[Op], leaves: list[Leaf] = (), **options: Any) -> Graph:
+    """A trace of `ops`; options: `samples` (values with a batch axis), `constants`, `shapes`."""
     numbers = {v for o in ops for v in (*o.operands, *o.results)} | {x.value for x in leaves}
-    rows, shapes = options.get("rows", ()), options.get("shapes", {})
-    return Trace(
+    samples, shapes = options.get("samples", ()), options.get("shapes", {})
+    return Graph(
         ops=ops,
         values={
-            n: Value(n, shapes.get(n, (4, 3)), "float32", 0 if n in rows else None) for n in numbers
+            n: Value(n, shapes.get(n, (4, 3)), "float32", 0 if n in samples else None)
+            for n in numbers
         },
         leaves={leaf.value: leaf for leaf in leaves},
         constants=options.get("constants", {}),
         loss=options.get("loss"),
         gradients=options.get("gradients", {}),
         new_state=options.get("new_state", {}),
-        num_rows=4,
+        num_samples=4,
     )
 
 

@@ -1,4 +1,4 @@
-"""The files of the rows at fault are named where the data set can tell them, and only then."""
+"""The files of the samples at fault are named where the data set can tell them, and only then."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import stayfinite
-from stayfinite.frameworks.keras import row_files as files
+from stayfinite.frameworks.keras import sample_files as files
 
 BATCH = 4
 BAD = 13
@@ -31,9 +31,9 @@ class Scans(keras.utils.PyDataset):
         return [f"scans/{number}.npy" for number in numbers]
 
     def __getitem__(self, batch_index):
-        rows = self.scans[batch_index * BATCH : (batch_index + 1) * BATCH]
+        samples = self.scans[batch_index * BATCH : (batch_index + 1) * BATCH]
         # Float64, which Keras makes float32 of.
-        return rows + self.noise * self.random.normal(size=rows.shape), rows[:, 0]
+        return samples + self.noise * self.random.normal(size=samples.shape), samples[:, 0]
 
 
 class Reshuffled(Scans):
@@ -50,12 +50,12 @@ class Reshuffled(Scans):
         return np.append(order[order != BAD], [order.max() + 1, BAD])
 
     def files_of(self, batch_index):
-        rows = self.order()[batch_index * BATCH : (batch_index + 1) * BATCH]
-        return [f"scans/{row}.npy" for row in rows]
+        samples = self.order()[batch_index * BATCH : (batch_index + 1) * BATCH]
+        return [f"scans/{sample}.npy" for sample in samples]
 
     def __getitem__(self, batch_index):
-        rows = self.scans[self.order()[batch_index * BATCH : (batch_index + 1) * BATCH]]
-        return rows, rows[:, 0]
+        samples = self.scans[self.order()[batch_index * BATCH : (batch_index + 1) * BATCH]]
+        return samples, samples[:, 0]
 
 
 class Unable(Scans):
@@ -76,13 +76,13 @@ def incident(dataset, keep, **options):
 @pytest.mark.parametrize("dataset", [Scans, Reshuffled])
 def test_the_file_is_named_in_whatever_order_it_comes(dataset, options, tmp_path):
     found = incident(dataset(), tmp_path, **{"epochs": 3, **options})
-    (row,) = found.origin.samples
-    assert found.because[0] == f"row {row} was read from scans/{BAD}.npy"
+    (sample,) = found.origin.samples
+    assert found.because[0] == f"sample {sample} was read from scans/{BAD}.npy"
 
 
 def test_workers_fetch_ahead(tmp_path):
     found = incident(Scans(workers=3, max_queue_size=10), tmp_path, shuffle=False)
-    assert found.because[0] == f"row {BAD % BATCH} was read from scans/{BAD}.npy"
+    assert found.because[0] == f"sample {BAD % BATCH} was read from scans/{BAD}.npy"
 
 
 def test_a_batch_that_is_another_one_when_it_is_made_again_has_no_files(tmp_path):

@@ -19,11 +19,11 @@ BAD_STEP = 3
 def batches(bad_step=None):
     x, y = nets.table()
     for number in range(NUM_STEPS):
-        rows = slice(number * nets.BATCH, (number + 1) * nets.BATCH)
-        part = x[rows].copy()
+        samples = slice(number * nets.BATCH, (number + 1) * nets.BATCH)
+        part = x[samples].copy()
         if number == bad_step:
             part[2, 1] = np.nan
-        yield part, y[rows].astype("float32")[:, None]
+        yield part, y[samples].astype("float32")[:, None]
 
 
 def trained(loop, bad_step=None, num_steps=NUM_STEPS):

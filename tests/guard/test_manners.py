@@ -34,8 +34,8 @@ X, Y = nets.table()
 ODD = {
     "no weights": (without_weights, X, X),
     "not compiled": (uncompiled, X, Y),
-    "no rows": (nets.mlp, X[:0], Y[:0]),
-    "one row": (nets.mlp, X[:1], Y[:1]),
+    "no samples": (nets.mlp, X[:0], Y[:0]),
+    "one sample": (nets.mlp, X[:1], Y[:1]),
     "objects": (nets.mlp, X.astype(object), Y),
     "strings": (nets.mlp, X.astype(str), Y),
     "wrong shape": (nets.mlp, X[:, :3], Y),

@@ -35,8 +35,8 @@ def stopped(model, data, keep, callbacks=None, **options):
 def after_good_steps(model, data, num_steps=BAD_STEP):
     """The state after exactly that many steps without a guard."""
     x, y = data
-    rows = num_steps * nets.BATCH
-    model.fit(x[:rows], y[:rows], batch_size=nets.BATCH, shuffle=False, verbose=0)
+    samples = num_steps * nets.BATCH
+    model.fit(x[:samples], y[:samples], batch_size=nets.BATCH, shuffle=False, verbose=0)
     return nets.state_of(model)
 
 
@@ -76,7 +76,7 @@ def test_bad_step_is_read_before_the_validation_of_its_epoch(step, tmp_path):
 def test_loss_that_is_finite_though_the_mean_that_keras_shows_overflows(tmp_path):
     keras.utils.set_random_seed(0)
     model = keras.Sequential([keras.Input((5,)), keras.layers.Dense(1)])
-    # The mean is a sum over the rows of the epoch, divided: eight times 1e38 is too much for it.
+    # The mean is a sum over the samples of the epoch, divided: eight times 1e38 is too much for it.
     model.compile("sgd", lambda y, p: keras.ops.mean(p) + 1e38)
     before = nets.state_of(model)
     history = model.fit(
@@ -179,8 +179,8 @@ def test_step_epoch_and_batch_over_several_fits(tmp_path):
     def batches():
         x, y = nets.table()
         for number in range(12):
-            rows = slice(number % 6 * nets.BATCH, (number % 6 + 1) * nets.BATCH)
-            yield x[rows] * (np.nan if number == 8 else 1.0), y[rows]
+            samples = slice(number % 6 * nets.BATCH, (number % 6 + 1) * nets.BATCH)
+            yield x[samples] * (np.nan if number == 8 else 1.0), y[samples]
 
     with pytest.raises(stayfinite.NonFiniteError) as caught:
         model.fit(batches(), steps_per_epoch=4, epochs=3, verbose=0, callbacks=[guard])
@@ -249,8 +249,8 @@ def test_what_is_kept_is_the_last_good_state(tmp_path):
     nets.assert_bit_equal(nets.state_of(model), expected)
 
 
-# On TensorFlow a training without guard sees the later rows, too: `from_generator` prefetches, and
-# shares the memory of an array that happens to be aligned.
+# On TensorFlow a training without guard sees the later samples, too: `from_generator` prefetches,
+# and shares the memory of an array that happens to be aligned.
 @pytest.mark.skipif(keras.backend.backend() == "tensorflow", reason="tf.data shares the buffer")
 def test_a_buffer_that_is_filled_again_is_kept_as_it_was(tmp_path):
     keras.utils.set_random_seed(0)

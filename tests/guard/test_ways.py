@@ -16,7 +16,7 @@ NUM_BATCHES = nets.ROWS // nets.BATCH
 
 
 def table(spoiled):
-    """Rows and targets; with one NaN in the batch of `BAD_STEP` where they are `spoiled`."""
+    """Samples and targets; with one NaN in the batch of `BAD_STEP` where they are `spoiled`."""
     x, y = nets.table()
     y = y.astype("float32")[:, None]
     if spoiled:
@@ -26,8 +26,8 @@ def table(spoiled):
 
 def slices(x, y):
     return [
-        (x[rows], y[rows])
-        for rows in (slice(n * nets.BATCH, (n + 1) * nets.BATCH) for n in range(NUM_BATCHES))
+        (x[samples], y[samples])
+        for samples in (slice(n * nets.BATCH, (n + 1) * nets.BATCH) for n in range(NUM_BATCHES))
     ]
 
 
@@ -83,8 +83,8 @@ def fit_data_loader(model, x, y, **more):
 
 def fit_grain(model, x, y, **more):
     grain = pytest.importorskip("grain")
-    rows = list(zip(x, y, strict=True))
-    data = grain.MapDataset.source(rows).batch(nets.BATCH).to_iter_dataset()
+    samples = list(zip(x, y, strict=True))
+    data = grain.MapDataset.source(samples).batch(nets.BATCH).to_iter_dataset()
     model.fit(data, **OPTIONS, **more)
 
 

@@ -15,7 +15,7 @@ from tests.repair.helpers import marked
 pytestmark = pytest.mark.skipif(keras.backend.backend() != "jax", reason="gradients by JAX")
 
 ROWS = np.array([[0.3, -1.2, 0.8], [1.5, 0.4, -0.6]], "float32")
-ZERO_ROW = np.array([[0.3, -1.2, 0.8], [0.0, 0.0, 0.0]], "float32")
+ZERO_SAMPLE = np.array([[0.3, -1.2, 0.8], [0.0, 0.0, 0.0]], "float32")
 HUGE = np.array([[0.3, -1.2, 200.0], [1.5, -200.0, -0.6]], "float32")
 POSITIVE = np.array([0.5, 2.0, 1e-3], "float32")
 WITH_ZERO = np.array([0.5, 0.0, 1e-3], "float32")
@@ -38,22 +38,22 @@ GRADIENT = "singular-gradient"
 LOG = "log-of-zero"
 DIVISION = "division-by-zero"
 OVERFLOW = "overflow"
-MASKED = "masked-branch"
+masked = "masked-branch"
 KERAS = ("import keras.ops as K",)
 
 CASES = [
-    Case(GRADIENT, "K.sqrt(K.sum(K.square(x), axis=-1))", ROWS, ZERO_ROW),
+    Case(GRADIENT, "K.sqrt(K.sum(K.square(x), axis=-1))", ROWS, ZERO_SAMPLE),
     Case(GRADIENT, "x ** 0.5", POSITIVE, WITH_ZERO),
     Case(GRADIENT, "x ** 0.3", POSITIVE, WITH_ZERO),
     Case(GRADIENT, "K.power(x, 0.5)", POSITIVE, WITH_ZERO),
-    Case(GRADIENT, "K.norm(x, axis=-1)", ROWS, ZERO_ROW, jax="K.linalg.norm(x, axis=-1)"),
+    Case(GRADIENT, "K.norm(x, axis=-1)", ROWS, ZERO_SAMPLE, jax="K.linalg.norm(x, axis=-1)"),
     Case(GRADIENT, "K.norm(x)", ROWS, 0 * ROWS, jax="K.linalg.norm(x)"),
-    Case(GRADIENT, "K.normalize(x, axis=-1)", ROWS, ZERO_ROW, headers=KERAS),
-    Case(GRADIENT, "K.std(x, axis=-1)", ROWS, ZERO_ROW),
-    Case(GRADIENT, "x.std(axis=-1)", ROWS, ZERO_ROW),
+    Case(GRADIENT, "K.normalize(x, axis=-1)", ROWS, ZERO_SAMPLE, headers=KERAS),
+    Case(GRADIENT, "K.std(x, axis=-1)", ROWS, ZERO_SAMPLE),
+    Case(GRADIENT, "x.std(axis=-1)", ROWS, ZERO_SAMPLE),
     Case(GRADIENT, "K.arccos(x)", ROWS / 2, ROWS / 1.5),
     Case(GRADIENT, "K.arcsin(x)", ROWS / 2, ROWS / -1.5),
-    Case(GRADIENT, "K.arctan2(x, 2 * x)", ROWS, ZERO_ROW),
+    Case(GRADIENT, "K.arctan2(x, 2 * x)", ROWS, ZERO_SAMPLE),
     Case(LOG, "K.log(x)", POSITIVE, WITH_ZERO),
     Case(LOG, "K.log1p(x)", POSITIVE, -np.array([1.0, 0.5, 0.0], "float32")),
     Case(LOG, "K.log(K.softmax(x, axis=-1))", ROWS, HUGE, jax="K.log(jax.nn.softmax(x, axis=-1))"),
@@ -61,13 +61,13 @@ CASES = [
     Case(LOG, "K.log(1 - K.sigmoid(x))", ROWS, HUGE, jax="K.log(1 - jax.nn.sigmoid(x))"),
     Case(LOG, "K.log(K.sum(K.exp(x), axis=-1))", ROWS, ROWS - 200),
     Case(DIVISION, "1 / x", POSITIVE, WITH_ZERO, minimum=0.0),
-    Case(DIVISION, "1 / x", ROWS, ZERO_ROW),
-    Case(DIVISION, "K.reciprocal(x)", ROWS, ZERO_ROW),
+    Case(DIVISION, "1 / x", ROWS, ZERO_SAMPLE),
+    Case(DIVISION, "K.reciprocal(x)", ROWS, ZERO_SAMPLE),
     Case(DIVISION, "K.divide(2.0, K.sum(x))", POSITIVE, 0 * POSITIVE),
-    Case(DIVISION, "x / K.sqrt(K.sum(K.square(x), axis=-1, keepdims=True))", ROWS, ZERO_ROW),
-    Case(DIVISION, "(x - 1) / K.std(x, axis=-1, keepdims=True)", ROWS, ZERO_ROW, minimum=0.0),
+    Case(DIVISION, "x / K.sqrt(K.sum(K.square(x), axis=-1, keepdims=True))", ROWS, ZERO_SAMPLE),
+    Case(DIVISION, "(x - 1) / K.std(x, axis=-1, keepdims=True)", ROWS, ZERO_SAMPLE, minimum=0.0),
     Case(DIVISION, "K.rsqrt(x)", POSITIVE, WITH_ZERO, minimum=0.0, jax="jax.lax.rsqrt(x)"),
-    Case(DIVISION, "x ** -2", ROWS, ZERO_ROW),
+    Case(DIVISION, "x ** -2", ROWS, ZERO_SAMPLE),
     Case(DIVISION, "K.exp(x) / K.sum(K.exp(x), -1, keepdims=True)", ROWS, ROWS - 200),
     Case(OVERFLOW, "K.log(1 + «K.exp(x)»)", ROWS, HUGE),
     Case(OVERFLOW, "«K.exp(x)» / K.sum(K.exp(x), axis=-1, keepdims=True)", ROWS, HUGE),
@@ -78,9 +78,9 @@ CASES = [
     Case(OVERFLOW, "K.exp(x)", ROWS, HUGE),
     Case(OVERFLOW, "x ** 20", ROWS, HUGE),
     Case(OVERFLOW, "K.cosh(x)", ROWS, HUGE),
-    Case(MASKED, "K.where(x > 0, «K.log(x)», 0.0)", POSITIVE, WITH_ZERO),
-    Case(MASKED, "K.where(x > 0, «1 / x», 0.0)", ROWS, ZERO_ROW),
-    Case(MASKED, "K.where(x > 3, 0.0, «K.exp(x)»)", ROWS, HUGE[:1]),
+    Case(masked, "K.where(x > 0, «K.log(x)», 0.0)", POSITIVE, WITH_ZERO),
+    Case(masked, "K.where(x > 0, «1 / x», 0.0)", ROWS, ZERO_SAMPLE),
+    Case(masked, "K.where(x > 3, 0.0, «K.exp(x)»)", ROWS, HUGE[:1]),
 ]
 
 
@@ -130,9 +130,9 @@ HALF = [
     (DIVISION, "x ** -1", WITH_ZERO),
     (GRADIENT, "K.sqrt(x)", WITH_ZERO),
     (GRADIENT, "x ** 0.1", WITH_ZERO),
-    (GRADIENT, "K.std(x, axis=-1)", ZERO_ROW),
-    (GRADIENT, "K.norm(x, axis=-1)", ZERO_ROW),
-    (GRADIENT, "K.normalize(x)", ZERO_ROW),
+    (GRADIENT, "K.std(x, axis=-1)", ZERO_SAMPLE),
+    (GRADIENT, "K.norm(x, axis=-1)", ZERO_SAMPLE),
+    (GRADIENT, "K.normalize(x)", ZERO_SAMPLE),
     (GRADIENT, "K.arccos(x)", np.array([1.0, 0.5], "float32")),
     (OVERFLOW, "K.exp(x)", HUGE),
     (OVERFLOW, "x ** 4", HUGE),

@@ -21,7 +21,7 @@ def recorded():
     creation.record()
 
 
-def with_row(value):
+def with_sample(value):
     x = X.copy()
     x[ROW] = value
     return x
@@ -75,7 +75,7 @@ def test_object_that_was_made_once(name, tmp_path):
     keras.utils.set_random_seed(0)
     inputs = keras.Input((4,))
     model = keras.Model(inputs, layers.Dense(1)(build(inputs)))
-    incident = stopped(model, "mse", with_row(value), tmp_path)
+    incident = stopped(model, "mse", with_sample(value), tmp_path)
     assert (incident.cause.name, incident.origin.samples) == (cause, (ROW % 8,))
     assert incident.fix.verified, incident.notes
     added = [line for line in incident.fix.diff.splitlines() if line.startswith("+ ")]
@@ -89,7 +89,7 @@ def test_loss_object(tmp_path):
     keras.utils.set_random_seed(0)
     inputs = keras.Input((4,))
     model = keras.Model(inputs, layers.Dense(1, kernel_initializer="ones")(inputs))
-    incident = stopped(model, keras.losses.Poisson(), with_row(-3.0), tmp_path)
+    incident = stopped(model, keras.losses.Poisson(), with_sample(-3.0), tmp_path)
     assert incident.cause.name == "out-of-domain"
     assert incident.fix.verified, incident.notes
     assert "keras.losses.poisson(y_true, keras.ops.maximum(y_pred, 1e-7))" in incident.fix.diff

@@ -52,7 +52,7 @@ SQRT = Incident(
     ),
     kept=Kept("stayfinite-out/812/weights.h5", 811, "stayfinite-out/812"),
     because=(
-        "rows 4 and 19 have anchor == positive: all 128 outputs of `model_out` (relu) are 0 there",
+        "samples 4 and 19 have anchor == positive: all 128 outputs of `model_out` are 0 there",
     ),
     num_rows=32,
     num_healthy_steps=8,
@@ -101,7 +101,7 @@ LOG = _like(
     ),
     trials=(*ADVICE[:3], Trial("float64", "finite", ""), Trial("with the fix", "finite", "")),
     kept=Kept(None, 5, "stayfinite-out/6"),
-    because=("the softmax of row 3 gives 0 to 9 of 10 classes: its inputs span 212",),
+    because=("the softmax of sample 3 gives 0 to 9 of 10 classes: its inputs span 212",),
     notes=("on TensorFlow this step may stay finite: its gradient of `log` multiplies by 0 first",),
     num_rows=16,
     num_healthy_steps=1,
@@ -129,7 +129,7 @@ BAD_INPUT = _like(
         tensor="clips",
     ),
     spread=Spread("nan", 62, 62, ("conv1/kernel", "conv1/bias", "bn1/gamma", "bn1/beta")),
-    trials=(*ADVICE, Trial("without rows 3, 7", "finite", "loss 2.31")),
+    trials=(*ADVICE, Trial("without samples 3, 7", "finite", "loss 2.31")),
     fix=None,
     kept=Kept("stayfinite-out/102/weights.h5", 101, "stayfinite-out/102"),
     because=(),
@@ -146,8 +146,8 @@ BAD_TARGET = _like(
     origin__function="<module>",
     origin__samples=(17,),
     origin__operands=(Operand((32,), "int64", 0.0, 10.0, 0),),
-    fix=Fix(True, "data", "correct the label of row 17, or leave the row out", None),
-    trials=(*ADVICE, Trial("without row 17", "finite", "loss 2.2")),
+    fix=Fix(True, "data", "correct the label of sample 17, or leave the sample out", None),
+    trials=(*ADVICE, Trial("without sample 17", "finite", "loss 2.2")),
 )
 
 BAD_WEIGHTS = _like(
@@ -218,7 +218,7 @@ HUGE_DIFF = _like(
     SQRT,
     fix__diff="--- train.py\n+++ train.py\n@@ -1,40 +1,60 @@\n"
     + "".join(f"-    x{i} = K.sqrt(y{i})\n+    x{i} = safe_sqrt(y{i})\n" for i in range(30)),
-    because=tuple(f"reason {i}: row {i} has a distance of exactly 0" for i in range(9)),
+    because=tuple(f"reason {i}: sample {i} has a distance of exactly 0" for i in range(9)),
     notes=("a note that nobody will read, for there is no room", "another one"),
     num_healthy_steps=0,
 )
@@ -296,7 +296,7 @@ DIVERGENCE = _like(
 CASES: dict[str, Incident] = {
     "singular-gradient": SQRT,
     "log-of-zero-in-lambda": LOG,
-    "bad-input-rows": BAD_INPUT,
+    "bad-input-samples": BAD_INPUT,
     "bad-target-data-fix": BAD_TARGET,
     "bad-weights": BAD_WEIGHTS,
     "unknown-no-trial-helped": UNKNOWN,

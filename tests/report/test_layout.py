@@ -12,7 +12,7 @@ from stayfinite.report import text
 from stayfinite.report.cells import expand_tabs, fill
 from stayfinite.report.difflines import changed_lines
 from stayfinite.report.excerpt import character_column, mark, window
-from stayfinite.report.words import row_list
+from stayfinite.report.words import sample_list
 
 from .incidents import BAD_INPUT, CASES, SQRT
 
@@ -85,10 +85,10 @@ def test_tabs_stop_at_cells():
     assert expand_tabs("文\tb") == "文  b"
 
 
-def test_rows_are_abbreviated():
-    assert row_list((4,)) == "row 4"
-    assert row_list((4, 19)) == "rows 4, 19"
-    assert row_list(tuple(range(15))) == "rows 0, 1, 2 and 12 more"
+def test_samples_are_abbreviated():
+    assert sample_list((4,)) == "sample 4"
+    assert sample_list((4, 19)) == "samples 4, 19"
+    assert sample_list(tuple(range(15))) == "samples 0, 1, 2 and 12 more"
 
 
 def test_words_wider_than_a_line_are_cut_and_nothing_is_lost():
@@ -127,7 +127,7 @@ def test_place_without_column_or_line():
     assert "1 / (2 * sqrt(0)) = inf" in text.render(no_column)
     no_line = replace(no_column, "origin", line=None, end_line=None)
     assert "--> train.py in triplet_loss" in text.render(no_line)
-    assert "= values: 1 / (2 * sqrt(0)) = inf for 2 of 32 rows" in text.render(no_line)
+    assert "= values: 1 / (2 * sqrt(0)) = inf for 2 of 32 samples" in text.render(no_line)
 
 
 @pytest.mark.parametrize(
@@ -190,12 +190,15 @@ def test_trial_that_failed_to_run_clears_nobody():
 @pytest.mark.parametrize(
     ("arithmetic", "expected"),
     [
-        ("log(0) = -inf", "^ log(0) = -inf for 2 of 32 rows (rows 4, 19)\n"),
-        ("log(0) = -inf for 2 of 32 rows", "^ log(0) = -inf for 2 of 32 rows (rows 4, 19)\n"),
-        ("-inf for 2 of 32 rows (4, 19)", "^ -inf for 2 of 32 rows (4, 19)\n"),
+        ("log(0) = -inf", "^ log(0) = -inf for 2 of 32 samples (4, 19)\n"),
+        (
+            "log(0) = -inf for 2 of 32 samples",
+            "^ log(0) = -inf for 2 of 32 samples (4, 19)\n",
+        ),
+        ("-inf for 2 of 32 samples (4, 19)", "^ -inf for 2 of 32 samples (4, 19)\n"),
     ],
 )
-def test_rows_are_told_once(arithmetic, expected):
+def test_samples_are_told_once(arithmetic, expected):
     assert expected in text.render(dataclasses.replace(SQRT, arithmetic=arithmetic))
 
 

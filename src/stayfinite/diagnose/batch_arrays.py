@@ -49,7 +49,7 @@ def _absurd(evidence: Evidence, cause: str, roles: tuple[str, ...], noun: str) -
 def _bad(
     evidence: Evidence, leaf: Leaf, array: np.ndarray, cause: str, noun: str
 ) -> Finding | None:
-    """What is non-finite in the array, or past all measure; in one row there may be both."""
+    """What is non-finite in the array, or past all measure; in one sample there may be both."""
     wide = array.astype(np.float64) if array.dtype.kind != "f" else as_float(array)
     healthy = evidence.ranges.get(leaf.name)
     # In float16 the bound is inf, and no number is past it.
@@ -59,7 +59,7 @@ def _bad(
     bad = nonfinite | large
     if not bad.any():
         return None
-    rows = numbers.rows_with(bad) if bad.ndim else None
+    samples = numbers.samples_with(bad) if bad.ndim else None
     kinds = _kinds(wide)
     if kinds:
         message, said = f"holds {kinds}", f"are {kinds}"
@@ -76,11 +76,11 @@ def _bad(
         op=noun,
         detail=(
             f"{int(bad.sum())} of {bad.size} values of `{leaf.name}` {said}"
-            f"{_features(bad)}{numbers.count(rows, evidence.trace.num_rows)}"
+            f"{_features(bad)}{numbers.count(samples, evidence.trace.num_samples)}"
             + (f"; {pattern}" if pattern else "")
         ),
-        rows=rows,
-        remedy=_clean(leaf, rows),
+        samples=samples,
+        remedy=_clean(leaf, samples),
         tensor=leaf.name,
         phase="data",
     )
@@ -99,10 +99,10 @@ def _outside(evidence: Evidence, cause: str, roles: tuple[str, ...], noun: str) 
         if leaf.role not in roles:
             continue
         array = evidence.fetch([leaf.value])[leaf.value]
-        result_rows = evidence.rows(op.results[0], evidence.bad(op.results[0])) or ()
-        rows = tuple(row for row in result_rows if array.ndim and row < len(array))
-        at_fault = np.ravel(array[list(rows)]) if rows else array[:0]
-        others = np.delete(array, list(rows), axis=0) if array.ndim else array
+        result_samples = evidence.samples(op.results[0], evidence.bad(op.results[0])) or ()
+        samples = tuple(sample for sample in result_samples if array.ndim and sample < len(array))
+        at_fault = np.ravel(array[list(samples)]) if samples else array[:0]
+        others = np.delete(array, list(samples), axis=0) if array.ndim else array
         last = _last_index(table, at_fault, others)
         outside = at_fault[(at_fault < 0) | (at_fault > last)]
         shown = sorted({numbers.short(v) for v in outside})
@@ -114,10 +114,10 @@ def _outside(evidence: Evidence, cause: str, roles: tuple[str, ...], noun: str) 
             op=noun,
             detail=(
                 f"it looks up in a table of shape {table}; such an index gives nan"
-                + numbers.count(rows, evidence.trace.num_rows)
+                + numbers.count(samples, evidence.trace.num_samples)
                 + (f"; {pattern}" if pattern else "")
             ),
-            rows=rows or None,
+            samples=samples or None,
             remedy=f"make every value of `{leaf.name}` an index from 0 to {last}",
             tensor=leaf.name,
             phase="data",
@@ -151,6 +151,6 @@ def _features(bad: np.ndarray) -> str:
     return f" (feature {columns[0]})" if len(columns) == 1 and bad.shape[1] > 1 else ""
 
 
-def _clean(leaf: Leaf, rows: tuple[int, ...] | None) -> str:
-    which = f" ({numbers.rows_named(rows)})" if rows else ""
-    return f"leave out or repair the bad rows of `{leaf.name}`{which} before training"
+def _clean(leaf: Leaf, samples: tuple[int, ...] | None) -> str:
+    which = f" ({numbers.samples_named(samples)})" if samples else ""
+    return f"leave out or repair the bad samples of `{leaf.name}`{which} before training"

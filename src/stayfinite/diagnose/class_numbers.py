@@ -14,19 +14,19 @@ _NEAREST = 60
 
 
 def match(evidence: Evidence, cause: str, roles: tuple[str, ...], noun: str) -> Finding | None:
-    """The root failed just in the rows whose one-hot code has no 1, as that of the label -1."""
+    """The root failed just in the samples whose one-hot code has no 1, as that of the label -1."""
     op = evidence.op
     if op is None or op.phase != "forward" or evidence.loss_finite:
         return None
-    rows = evidence.rows(op.results[0], evidence.bad(op.results[0]))
-    if not rows:
+    samples = evidence.samples(op.results[0], evidence.bad(op.results[0]))
+    if not samples:
         return None
     for value, leaf in _coded(evidence, roles):
         array = evidence.fetch([leaf.value])[leaf.value]
         labels = as_float(array)
         num_classes = evidence.trace.values[value].shape[-1]
         outside = (labels < 0) | (labels >= num_classes)
-        if not labels.ndim or numbers.rows_with(outside) != tuple(rows):
+        if not labels.ndim or numbers.samples_with(outside) != tuple(samples):
             continue
         # Asked last: the code, unlike the labels, takes a run of the step.
         code = as_float(evidence.fetch([value])[value])
@@ -42,13 +42,13 @@ def match(evidence: Evidence, cause: str, roles: tuple[str, ...], noun: str) -> 
             op=noun,
             detail=(
                 f"of {num_classes} classes it is none, so its one-hot row is all 0"
-                f"{numbers.count(rows, evidence.trace.num_rows)}, and `{op.name}` fails on that"
-                + (f"; {pattern}" if pattern else "")
+                f"{numbers.count(samples, evidence.trace.num_samples)}, "
+                f"and `{op.name}` fails on that" + (f"; {pattern}" if pattern else "")
             ),
-            rows=rows,
+            samples=samples,
             remedy=(
-                f"leave out the rows of `{leaf.name}` that have no class "
-                f"({numbers.rows_named(rows)}) before training"
+                f"leave out the samples of `{leaf.name}` that have no class "
+                f"({numbers.samples_named(samples)}) before training"
             ),
             tensor=leaf.name,
             phase="data",

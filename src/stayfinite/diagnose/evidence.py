@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from stayfinite.graph.derivative import primal_of
-from stayfinite.graph.graph import Leaf, Op, Trace
+from stayfinite.graph.graph import Graph, Leaf, Op
 
 Fetch = Callable[[Iterable[int]], dict[int, np.ndarray]]
 
@@ -37,7 +37,7 @@ class Evidence:
     was finite. `earlier` is there where a state of some steps before is known.
     """
 
-    trace: Trace
+    trace: Graph
     op: Op | None
     primal: Op | None
     leaf: Leaf | None
@@ -66,13 +66,13 @@ class Evidence:
         except ValueError:
             return array
 
-    def rows(self, value: int, mask: np.ndarray) -> tuple[int, ...] | None:
-        """The rows of the batch that the elements under `mask` belong to, if that is known."""
+    def samples(self, value: int, mask: np.ndarray) -> tuple[int, ...] | None:
+        """The samples of the batch that the elements under `mask` belong to, if that is known."""
         axis = self.trace.values[value].batch_axis
         if axis is None or mask.ndim <= axis:
             return None
         others = tuple(d for d in range(mask.ndim) if d != axis)
-        return tuple(int(row) for row in np.flatnonzero(mask.any(axis=others)))
+        return tuple(int(sample) for sample in np.flatnonzero(mask.any(axis=others)))
 
 
 def as_float(array: np.ndarray) -> np.ndarray:
@@ -83,7 +83,7 @@ def as_float(array: np.ndarray) -> np.ndarray:
 
 
 def gather(
-    trace: Trace,
+    trace: Graph,
     op: Op | None,
     leaf: Leaf | None,
     fetch: Fetch,

@@ -22,10 +22,10 @@ Mechanism = Literal[
 
 @dataclass(frozen=True)
 class Critical:
-    """The value that made it happen: `text` of it, its number in the trace, its rows."""
+    """The value that made it happen: `text` of it, its number in the trace, its samples."""
 
     value: int
-    rows: tuple[int, ...] | None
+    samples: tuple[int, ...] | None
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Finding:
         message: One sentence that stands alone; lower case, no full stop.
         op: Canonical name of the op at fault.
         detail: The numbers behind the message, for the first `because` line.
-        rows: Suspect rows of the batch; None where they are not known.
+        samples: Suspect samples of the batch; None where they are not known.
         critical: Where to ask for provenance.
         mechanism: Kind of source repair, or None where the source is not at fault.
         operand: Position of the critical operand in the op.
@@ -51,7 +51,7 @@ class Finding:
     message: str
     op: str
     detail: str = ""
-    rows: tuple[int, ...] | None = None
+    samples: tuple[int, ...] | None = None
     critical: Critical | None = None
     mechanism: Mechanism | None = None
     operand: int = 0

@@ -8,7 +8,7 @@ import numpy as np
 
 from stayfinite.diagnose.evidence import Evidence, as_float
 from stayfinite.graph.derivative import STRUCTURAL
-from stayfinite.graph.graph import Op, Trace
+from stayfinite.graph.graph import Graph, Op
 from stayfinite.graph.upstream import unwrapped, upstream
 
 # How far to look, and at how many numbers: one run of the step fetches them all.
@@ -164,7 +164,7 @@ def through_layers(evidence: Evidence, op: Op) -> Depth | None:
     )
 
 
-def _with_weight(trace: Trace, product: Op) -> bool:
+def _with_weight(trace: Graph, product: Op) -> bool:
     sources = [trace.leaves.get(unwrapped(trace, v, STRUCTURAL)) for v in product.operands]
     return any(leaf is not None and leaf.role == "weight" for leaf in sources)
 

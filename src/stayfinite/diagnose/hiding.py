@@ -7,7 +7,7 @@ import numpy as np
 from stayfinite.diagnose.booleans import FINITENESS
 from stayfinite.diagnose.evidence import Evidence, as_float
 from stayfinite.graph.derivative import STRUCTURAL
-from stayfinite.graph.graph import Op, Trace
+from stayfinite.graph.graph import Graph, Op
 from stayfinite.graph.upstream import depends_on, unwrapped
 
 _MAX_STEPS = 8
@@ -59,13 +59,13 @@ def leaking_op(evidence: Evidence) -> Op | None:
     return first_bad
 
 
-def _is_gradient(trace: Trace, value: int) -> bool:
+def _is_gradient(trace: Graph, value: int) -> bool:
     """Whether it came down from the loss; a derivative may compute forward values once more."""
     made_by = trace.producer.get(value)
     return made_by is not None and made_by.phase == "backward"
 
 
-def _asks_for_nan(trace: Trace, condition: int) -> bool:
+def _asks_for_nan(trace: Graph, condition: int) -> bool:
     """Whether the condition is `isnan`, `isfinite` or `x != x`, whatever that is asked of."""
     asked = trace.producer.get(unwrapped(trace, condition, STRUCTURAL | {"logical_not", "not"}))
     if asked is None:

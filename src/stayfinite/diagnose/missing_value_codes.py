@@ -8,8 +8,8 @@ from stayfinite.diagnose import numbers
 from stayfinite.diagnose.evidence import Evidence, as_float
 from stayfinite.diagnose.finding import Finding
 
-# An opinion about the sign of an array needs a few rows.
-_FEWEST_ROWS = 4
+# An opinion about the sign of an array needs a few samples.
+_FEWEST_SAMPLES = 4
 
 
 def match(evidence: Evidence, cause: str, roles: tuple[str, ...], noun: str) -> Finding | None:
@@ -24,13 +24,13 @@ def match(evidence: Evidence, cause: str, roles: tuple[str, ...], noun: str) -> 
         leaves = evidence.trace.leaves_of(value)
         if len(leaves) != 1 or leaves[0].role != "target":
             continue
-        rows = evidence.rows(op.results[0], evidence.bad(op.results[0]))
+        samples = evidence.samples(op.results[0], evidence.bad(op.results[0]))
         array = as_float(evidence.fetch([leaves[0].value])[leaves[0].value])
-        if not rows or array.ndim == 0 or len(array) < len(rows) + _FEWEST_ROWS:
+        if not samples or array.ndim == 0 or len(array) < len(samples) + _FEWEST_SAMPLES:
             continue
-        of_rows = np.zeros(len(array), bool)
-        of_rows[list(rows)] = True
-        kept, others = array[of_rows], array[~of_rows]
+        of_samples = np.zeros(len(array), bool)
+        of_samples[list(samples)] = True
+        kept, others = array[of_samples], array[~of_samples]
         lowest = float(kept.min())
         if others.min() < 0 or lowest >= 0:
             continue
@@ -40,14 +40,14 @@ def match(evidence: Evidence, cause: str, roles: tuple[str, ...], noun: str) -> 
             message=f"{noun} `{name}` of the batch holds {numbers.short(lowest)}",
             op=noun,
             detail=(
-                f"all other rows are at least {numbers.short(float(others.min()))}"
-                f"{numbers.count(rows, evidence.trace.num_rows)}; a number that stands for a "
+                f"all other samples are at least {numbers.short(float(others.min()))}"
+                f"{numbers.count(samples, evidence.trace.num_samples)}; a number that stands for a "
                 f"missing value looks like this, and `{op.name}` has no value there"
             ),
-            rows=rows,
+            samples=samples,
             remedy=(
-                f"leave out the rows of `{name}` that have no value "
-                f"({numbers.rows_named(rows)}) before training"
+                f"leave out the samples of `{name}` that have no value "
+                f"({numbers.samples_named(samples)}) before training"
             ),
             tensor=name,
             phase="data",

@@ -9,7 +9,7 @@ import numpy as np
 from stayfinite.diagnose.evidence import Evidence, as_float
 from stayfinite.graph.graph import Op
 
-_LISTED = 6  # rows
+_LISTED = 6  # samples
 
 
 def short(number: float) -> str:
@@ -17,11 +17,11 @@ def short(number: float) -> str:
     return f"{float(number):.4g}"
 
 
-def count(rows: tuple[int, ...] | None, num_rows: int | None) -> str:
-    """` for 2 of 32 rows`, or nothing where the rows are not known."""
-    if not rows or num_rows is None:
+def count(samples: tuple[int, ...] | None, num_samples: int | None) -> str:
+    """` for 2 of 32 samples`, or nothing where the samples are not known."""
+    if not samples or num_samples is None:
         return ""
-    return f" for {len(rows)} of {num_rows} rows"
+    return f" for {len(samples)} of {num_samples} samples"
 
 
 def finite_operands(evidence: Evidence, op: Op) -> bool:
@@ -35,23 +35,25 @@ def bad_elements(evidence: Evidence) -> np.ndarray:
     return evidence.bad(evidence.op.results[0])
 
 
-def rows_of(evidence: Evidence, op: Op, position: int, where: np.ndarray) -> tuple[int, ...] | None:
-    """Rows of the elements under `where`, by the axis of the operand or of the result."""
+def samples_of(
+    evidence: Evidence, op: Op, position: int, where: np.ndarray
+) -> tuple[int, ...] | None:
+    """Samples of the elements under `where`, by the axis of the operand or of the result."""
     for value in (op.operands[position], op.results[0]):
         if evidence.arrays[value].shape == where.shape:
-            rows = evidence.rows(value, where)
-            if rows:
-                return rows
+            samples = evidence.samples(value, where)
+            if samples:
+                return samples
     return None
 
 
-def rows_with(where: np.ndarray) -> tuple[int, ...]:
+def samples_with(where: np.ndarray) -> tuple[int, ...]:
     """The rows of a mask, its first axis, in which it is set anywhere."""
     return tuple(np.flatnonzero(where.reshape(len(where), -1).any(axis=1)).tolist())
 
 
-def rows_named(rows: Sequence[int]) -> str:
-    """`row 3`, or `rows 1, 2, 5`, of which not too many are listed."""
-    shown = ", ".join(map(str, rows[:_LISTED]))
-    more = f" and {len(rows) - _LISTED} more" if len(rows) > _LISTED else ""
-    return f"{'row' if len(rows) == 1 else 'rows'} {shown}{more}"
+def samples_named(samples: Sequence[int]) -> str:
+    """`sample 3`, or `samples 1, 2, 5`, of which not too many are listed."""
+    shown = ", ".join(map(str, samples[:_LISTED]))
+    more = f" and {len(samples) - _LISTED} more" if len(samples) > _LISTED else ""
+    return f"{'sample' if len(samples) == 1 else 'samples'} {shown}{more}"

@@ -1,4 +1,4 @@
-"""Where it happened, as the incident tells it: the user's expression, its operands, its rows."""
+"""Where it happened, as the incident tells it: the user's expression, its operands, its samples."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ NOWHERE = Origin("", None, None, None, None, None, None, None, None, ())
 def origin_of(evidence: Evidence, finding: Finding) -> Origin:
     """The origin of an incident: the forward expression, also where its derivative failed."""
     op = evidence.primal or evidence.op
-    rows = finding.rows
+    samples = finding.samples
     span = span_of(evidence, finding)
     origin = dataclasses.replace(
-        NOWHERE, op=finding.op, samples=rows, tensor=finding.tensor, **_place(span)
+        NOWHERE, op=finding.op, samples=samples, tensor=finding.tensor, **_place(span)
     )
     if op is None:
         leaf = evidence.leaf

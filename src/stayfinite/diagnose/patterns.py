@@ -15,7 +15,7 @@ def suggested(array: np.ndarray, bad: np.ndarray) -> str | None:
     """A clause on what gives such values, from their kind and place; None where nothing fits.
 
     Args:
-        array: The array of the batch, rows first.
+        array: The array of the batch, samples first.
         bad: Its elements that are non-finite or past all measure.
     """
     wide = array.astype(np.float64)
@@ -47,15 +47,15 @@ def of_indices(array: np.ndarray, last: int) -> str | None:
 
 
 def _of_nan(nan: np.ndarray) -> str:
-    by_row = nan.reshape(len(nan), -1) if nan.ndim else nan.reshape(1, 1)
-    rows = np.flatnonzero(by_row.any(axis=1))
-    if by_row.shape[1] > 1 and by_row[rows].all():
-        if len(rows) > 1 and rows[0] == len(nan) - len(rows):
+    by_sample = nan.reshape(len(nan), -1) if nan.ndim else nan.reshape(1, 1)
+    samples = np.flatnonzero(by_sample.any(axis=1))
+    if by_sample.shape[1] > 1 and by_sample[samples].all():
+        if len(samples) > 1 and samples[0] == len(nan) - len(samples):
             return "whole samples, the last ones: a buffer that was not filled looks like this"
         return "whole samples: 0 / 0 in the scaling of a constant sample looks like this"
-    if by_row.shape[1] > 1 and nan.ndim == 2 and by_row.all(axis=0).any():
+    if by_sample.shape[1] > 1 and nan.ndim == 2 and by_sample.all(axis=0).any():
         return "a whole feature: 0 / 0 in the scaling of a constant feature looks like this"
-    if float(by_row.mean()) <= _FEW:
+    if float(by_sample.mean()) <= _FEW:
         return "a missing value that was read as nan looks like this"
     return "an undefined result of the preprocessing, as 0 / 0, looks like this"
 

@@ -1,4 +1,4 @@
-"""Where the critical value came from: which rows, which layer, which two things were equal."""
+"""Where the critical value came from: which samples, which layer, which two things were equal."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from stayfinite.diagnose.evidence import Fetch, as_float
-from stayfinite.graph.graph import Op, Trace
+from stayfinite.graph.graph import Graph, Op
 from stayfinite.graph.source_text import expression_text
 from stayfinite.graph.upstream import upstream
 
@@ -17,14 +17,14 @@ _MAX_ARRAYS = 40
 
 @dataclass(frozen=True)
 class EqualSides:
-    """`text` is a difference whose two sides are equal in the rows."""
+    """`text` is a difference whose two sides are equal in the samples."""
 
     text: str
 
 
 @dataclass(frozen=True)
 class ZeroOutputs:
-    """All `num_outputs` outputs of `layer` are 0 in the rows."""
+    """All `num_outputs` outputs of `layer` are 0 in the samples."""
 
     layer: str
     num_outputs: int
@@ -32,7 +32,7 @@ class ZeroOutputs:
 
 @dataclass(frozen=True)
 class SameInputs:
-    """The inputs `names` hold the same data in the rows."""
+    """The inputs `names` hold the same data in the samples."""
 
     names: tuple[str, ...]
 
@@ -40,52 +40,52 @@ class SameInputs:
 Fact = EqualSides | ZeroOutputs | SameInputs
 
 
-def facts(trace: Trace, value: int, rows: tuple[int, ...], fetch: Fetch) -> list[Fact]:
-    """What is special about `rows` upstream of `value`, nearest first."""
+def facts(trace: Graph, value: int, samples: tuple[int, ...], fetch: Fetch) -> list[Fact]:
+    """What is special about `samples` upstream of `value`, nearest first."""
     behind = list(upstream(trace, value))
-    differences = [op for op in behind if op.name == "subtract" and _per_row(trace, op)][:4]
-    outputs = [op for op in behind if _leaves_layer(trace, op) and _per_row(trace, op)]
+    differences = [op for op in behind if op.name == "subtract" and _per_sample(trace, op)][:4]
+    outputs = [op for op in behind if _leaves_layer(trace, op) and _per_sample(trace, op)]
     leaves = [leaf for leaf in trace.leaves.values() if leaf.role == "input"]
     wanted = [v for op in differences for v in op.operands]
     wanted += [op.results[0] for op in outputs[:_MAX_ARRAYS]]
     arrays = fetch(dict.fromkeys([*wanted, *(leaf.value for leaf in leaves)]))
     found: list[Fact] = []
     for op in differences:
-        fact = _equal_sides(trace, op, rows, arrays)
+        fact = _equal_sides(trace, op, samples, arrays)
         if fact is not None and fact not in found:
             found.append(fact)
-    zero = [op for op in outputs[:_MAX_ARRAYS] if _is_zero(trace, op.results[0], rows, arrays)]
+    zero = [op for op in outputs[:_MAX_ARRAYS] if _is_zero(trace, op.results[0], samples, arrays)]
     if zero:
-        found.extend(_zero_outputs(trace, zero, rows, arrays))
-    same = _same_inputs([(leaf.name, arrays[leaf.value]) for leaf in leaves], rows)
+        found.extend(_zero_outputs(trace, zero, samples, arrays))
+    same = _same_inputs([(leaf.name, arrays[leaf.value]) for leaf in leaves], samples)
     return [*found, same] if same is not None else found
 
 
-def _per_row(trace: Trace, op: Op) -> bool:
+def _per_sample(trace: Graph, op: Op) -> bool:
     return trace.values[op.results[0]].batch_axis is not None
 
 
-def _leaves_layer(trace: Trace, op: Op) -> bool:
+def _leaves_layer(trace: Graph, op: Op) -> bool:
     if op.layer is None:
         return False
     consumers = trace.consumers.get(op.results[0], [])
     return any(c.layer != op.layer and c.phase == "forward" for c in consumers)
 
 
-def _in_rows(
-    trace: Trace, value: int, rows: tuple[int, ...], arrays: dict[int, np.ndarray]
+def _in_samples(
+    trace: Graph, value: int, samples: tuple[int, ...], arrays: dict[int, np.ndarray]
 ) -> np.ndarray | None:
     axis = trace.values[value].batch_axis
     array = arrays[value]
-    if axis is None or array.ndim <= axis or max(rows) >= array.shape[axis]:
+    if axis is None or array.ndim <= axis or max(samples) >= array.shape[axis]:
         return None
-    return as_float(np.take(array, rows, axis=axis))
+    return as_float(np.take(array, samples, axis=axis))
 
 
 def _equal_sides(
-    trace: Trace, op: Op, rows: tuple[int, ...], arrays: dict[int, np.ndarray]
+    trace: Graph, op: Op, samples: tuple[int, ...], arrays: dict[int, np.ndarray]
 ) -> EqualSides | None:
-    left, right = (_in_rows(trace, v, rows, arrays) for v in op.operands)
+    left, right = (_in_samples(trace, v, samples, arrays) for v in op.operands)
     text = None if op.span is None else expression_text(op.span)
     if left is None or right is None or left.shape != right.shape or text is None:
         return None
@@ -93,41 +93,43 @@ def _equal_sides(
 
 
 def _is_zero(
-    trace: Trace, value: int, rows: tuple[int, ...], arrays: dict[int, np.ndarray]
+    trace: Graph, value: int, samples: tuple[int, ...], arrays: dict[int, np.ndarray]
 ) -> bool:
-    taken = _in_rows(trace, value, rows, arrays)
+    taken = _in_samples(trace, value, samples, arrays)
     return taken is not None and taken.size > 0 and not taken.any()
 
 
 def _zero_outputs(
-    trace: Trace, zero: list[Op], rows: tuple[int, ...], arrays: dict[int, np.ndarray]
+    trace: Graph, zero: list[Op], samples: tuple[int, ...], arrays: dict[int, np.ndarray]
 ) -> list[ZeroOutputs]:
     # The layer farthest upstream is where the zeros began; the ones after it only pass them on.
     origins = [op for op in zero if not any(_feeds(trace, other, op) for other in zero)]
     found: dict[str, ZeroOutputs] = {}
     for op in origins:
         assert op.layer is not None
-        taken = _in_rows(trace, op.results[0], rows, arrays)
+        taken = _in_samples(trace, op.results[0], samples, arrays)
         assert taken is not None
-        found.setdefault(op.layer, ZeroOutputs(op.layer, taken.size // len(rows)))
+        found.setdefault(op.layer, ZeroOutputs(op.layer, taken.size // len(samples)))
     return list(found.values())
 
 
-def _feeds(trace: Trace, earlier: Op, later: Op) -> bool:
+def _feeds(trace: Graph, earlier: Op, later: Op) -> bool:
     if earlier is later:
         return False
     return any(op is earlier for op in upstream(trace, later.results[0]))
 
 
-def _same_inputs(inputs: list[tuple[str, np.ndarray]], rows: tuple[int, ...]) -> SameInputs | None:
+def _same_inputs(
+    inputs: list[tuple[str, np.ndarray]], samples: tuple[int, ...]
+) -> SameInputs | None:
     for position, (name, array) in enumerate(inputs):
         same = [
             other_name
             for other_name, other in inputs[position + 1 :]
             if array.ndim
             and other.shape == array.shape
-            and max(rows) < len(array)
-            and np.array_equal(array[list(rows)], other[list(rows)])
+            and max(samples) < len(array)
+            and np.array_equal(array[list(samples)], other[list(samples)])
         ]
         if same:
             return SameInputs((name, *same))

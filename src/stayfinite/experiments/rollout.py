@@ -86,7 +86,7 @@ def goes_on(
         outcome: What it gives.
         healthy: Batches for the steps between: the batch of `step` is the first and the last.
         growth: How many times its loss that batch may have in the end. If it has more, the batches
-            between decide: a row that is far out has a loss of its own.
+            between decide: a sample that is far out has a loss of its own.
         seconds: No further step is begun after so many.
         num_steps: Steps to make.
     """

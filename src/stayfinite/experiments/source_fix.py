@@ -21,7 +21,7 @@ from stayfinite.experiments.rollout import goes_on, is_good
 from stayfinite.frameworks.change import Batch, Source, Unchanged
 from stayfinite.frameworks.step import Outcome, Step
 from stayfinite.graph.derivative import STRUCTURAL
-from stayfinite.graph.graph import Op, Span, Trace
+from stayfinite.graph.graph import Graph, Op, Span
 from stayfinite.graph.upstream import unwrapped
 from stayfinite.incident import Fix, Trial
 from stayfinite.repair import (
@@ -268,7 +268,7 @@ def _facts(diagnosis: Diagnosis) -> Facts:
     return Facts(dtype, float(finite.min()), float(finite.max()), counts)
 
 
-def _is_a_count(trace: Trace, value: int) -> bool:
+def _is_a_count(trace: Graph, value: int) -> bool:
     """Whether `value` is an integer, or a root or power of one."""
     source = unwrapped(trace, value, _KEEPS_COUNTS)
     return trace.values[source].dtype.startswith(("int", "uint"))

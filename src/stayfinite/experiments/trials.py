@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 
-from stayfinite.diagnose.numbers import rows_named
+from stayfinite.diagnose.numbers import samples_named
 from stayfinite.frameworks.change import (
     Batch,
     Change,
@@ -16,7 +16,7 @@ from stayfinite.frameworks.change import (
     ClipValue,
     LearningRate,
     WiderDtype,
-    WithoutRows,
+    WithoutSamples,
 )
 from stayfinite.frameworks.step import Outcome, Step
 from stayfinite.incident import Trial
@@ -51,18 +51,18 @@ def common_advice(step: Step, first_run: float) -> tuple[list[Trial], list[str]]
     return [*tried, _tried(step, "float64", WiderDtype())], []
 
 
-def without(rows: Sequence[int]) -> str:
-    """The name of the trial that leaves out `rows`."""
-    return f"without {rows_named(rows)}"
+def without(samples: Sequence[int]) -> str:
+    """The name of the trial that leaves out `samples`."""
+    return f"without {samples_named(samples)}"
 
 
-def other_rows(
-    step: Step, rows: tuple[int, ...] | None, healthy: list[tuple[int, Batch]]
+def other_samples(
+    step: Step, samples: tuple[int, ...] | None, healthy: list[tuple[int, Batch]]
 ) -> Trial | None:
-    """The step without the suspect rows, or on the batch before where no row would be left."""
-    num_rows = step.trace.num_rows
-    if rows and num_rows and len(rows) < num_rows:
-        return _tried(step, without(rows), WithoutRows(rows))
+    """The step without the suspect samples, or on the batch before if no other sample is left."""
+    num_samples = step.trace.num_samples
+    if samples and num_samples and len(samples) < num_samples:
+        return _tried(step, without(samples), WithoutSamples(samples))
     if healthy:
         number, batch = healthy[0]
         return _tried(step, f"the batch of step {number} in its place", batch)

@@ -82,17 +82,17 @@ class Arrays:
 
 
 @dataclass(frozen=True)
-class WithoutRows:
-    """The suspect rows of the batch replaced by other rows of it; shapes stay as they were."""
+class WithoutSamples:
+    """The suspect samples of the batch replaced by others of it; shapes stay as they were."""
 
-    rows: tuple[int, ...]
+    samples: tuple[int, ...]
 
 
 @dataclass(frozen=True)
-class RowsFrom:
-    """Some rows of the batch replaced by the same rows of another batch of the same shapes."""
+class SamplesFrom:
+    """Some samples of the batch replaced by those of another batch of the same shapes."""
 
-    rows: tuple[int, ...]
+    samples: tuple[int, ...]
     other: Any
 
 
@@ -114,7 +114,7 @@ Change = (
     | Batch
     | State
     | Arrays
-    | WithoutRows
-    | RowsFrom
+    | WithoutSamples
+    | SamplesFrom
     | Source
 )

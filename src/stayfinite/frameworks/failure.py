@@ -10,7 +10,7 @@ from typing import Any
 from stayfinite.frameworks.recorder import Recorded
 from stayfinite.frameworks.snapshots import Snapshot
 
-# The files that one row of a batch was read from.
+# The files that one sample of a batch was read from.
 Files = tuple[str, ...]
 
 
@@ -22,7 +22,8 @@ class Failure:
 
     `state` is the backend's own form of the whole state (weights, moving statistics, optimizer
     variables, random seeds). `rerun()` runs the compiled step that failed on copies of both and
-    says whether it is non-finite again. `files()` asks for the files of each row of the bad batch.
+    says whether it is non-finite again. `files()` asks for the files of each sample of the bad
+    batch.
     """
 
     model: Any

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from stayfinite.frameworks.change import Change
-from stayfinite.graph.graph import Leaf, Op, Trace
+from stayfinite.graph.graph import Graph, Leaf, Op
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class Step(Protocol):
         ...
 
     @property
-    def trace(self) -> Trace:
+    def trace(self) -> Graph:
         """The step op by op."""
         ...
 

@@ -7,7 +7,7 @@ the same expression until a forward value is met.
 
 from __future__ import annotations
 
-from stayfinite.graph.graph import Op, Trace
+from stayfinite.graph.graph import Graph, Op
 
 # Ops that only move numbers. They share values with everything and explain nothing.
 STRUCTURAL = {
@@ -25,7 +25,7 @@ STRUCTURAL = {
 }
 
 
-def primal_of(trace: Trace, op: Op) -> Op | None:
+def primal_of(trace: Graph, op: Op) -> Op | None:
     """The forward op whose derivative `op` computes, or None where none shares its values."""
     if op.differentiates is not None:
         return trace.ops[op.differentiates]
@@ -48,7 +48,7 @@ def primal_of(trace: Trace, op: Op) -> Op | None:
     return None
 
 
-def _forward_op_on(trace: Trace, value: int, op: Op) -> Op | None:
+def _forward_op_on(trace: Graph, value: int, op: Op) -> Op | None:
     made_by = trace.producer.get(value)
     candidates = [c for c in trace.consumers.get(value, []) if c is not op]
     if made_by is not None:

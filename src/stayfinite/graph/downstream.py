@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from stayfinite.graph.graph import Trace
+from stayfinite.graph.graph import Graph
 
 
-def new_state_of(trace: Trace, value: int) -> list[str]:
+def new_state_of(trace: Graph, value: int) -> list[str]:
     """The names of the new state that was computed from `value`, in the order of the state."""
     reached = {value}
     stack = [value]

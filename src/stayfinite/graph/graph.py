@@ -1,6 +1,6 @@
 """A training step op by op, in the terms that all backends share.
 
-A `Trace` is a graph: ops make values out of values; leaves are what came in (batch, weights,
+A `Graph` is a graph: ops make values out of values; leaves are what came in (batch, weights,
 moving statistics, optimizer variables); sinks are what training keeps (loss, gradients, new
 state). It holds no arrays: a backend's `Replay` fetches the few that a question needs.
 """
@@ -36,7 +36,7 @@ class Span:
 
 @dataclass(frozen=True)
 class Value:
-    """An array of the step. `batch_axis` is the axis that runs over the rows of the batch."""
+    """An array of the step. `batch_axis` is the axis that runs over the samples of the batch."""
 
     id: int
     shape: tuple[int, ...]
@@ -77,8 +77,8 @@ class Op:
 
 
 @dataclass
-class Trace:
-    """The graph of one step; see the module docstring. `num_rows` is the batch size."""
+class Graph:
+    """The graph of one step; see the module docstring. `num_samples` is the batch size."""
 
     ops: list[Op]
     values: dict[int, Value]
@@ -87,7 +87,7 @@ class Trace:
     loss: int | None
     gradients: dict[str, int]
     new_state: dict[str, int]
-    num_rows: int | None
+    num_samples: int | None
 
     def __post_init__(self) -> None:
         self.producer = {result: op for op in self.ops for result in op.results}

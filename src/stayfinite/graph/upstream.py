@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from stayfinite.graph.graph import Op, Trace
+from stayfinite.graph.graph import Graph, Op
 
 
-def upstream(trace: Trace, value: int, *, max_ops: int = 4000) -> Iterator[Op]:
+def upstream(trace: Graph, value: int, *, max_ops: int = 4000) -> Iterator[Op]:
     """The ops that `value` was computed from, nearest first, each once."""
     seen: set[int] = set()
     frontier = [value]
@@ -23,7 +23,7 @@ def upstream(trace: Trace, value: int, *, max_ops: int = 4000) -> Iterator[Op]:
         frontier = later
 
 
-def unwrapped(trace: Trace, value: int, through: frozenset[str] | set[str]) -> int:
+def unwrapped(trace: Graph, value: int, through: frozenset[str] | set[str]) -> int:
     """The value behind the ops of `through`, which only move or retype their first operand."""
     while True:
         op = trace.producer.get(value)
@@ -32,6 +32,6 @@ def unwrapped(trace: Trace, value: int, through: frozenset[str] | set[str]) -> i
         value = op.operands[0]
 
 
-def depends_on(trace: Trace, value: int, *roles: str) -> bool:
+def depends_on(trace: Graph, value: int, *roles: str) -> bool:
     """Whether `value` was computed from a leaf of one of `roles`."""
     return any(leaf.role in roles for leaf in trace.leaves_of(value))

@@ -12,7 +12,7 @@ from typing import Any
 from stayfinite.errors import CannotGuardError, NonFiniteError
 from stayfinite.frameworks.failure import Failure
 from stayfinite.frameworks.keras.attaching import attach
-from stayfinite.frameworks.keras.row_files import files_of
+from stayfinite.frameworks.keras.sample_files import files_of
 from stayfinite.frameworks.recorder import Recorder
 from stayfinite.incident import Incident
 

@@ -8,7 +8,7 @@ import shlex
 from stayfinite.incident import Incident
 from stayfinite.report.cells import clean, clip
 from stayfinite.report.trials import also_finite, proof
-from stayfinite.report.words import row_list
+from stayfinite.report.words import sample_list
 
 
 def help_text(incident: Incident, longest: int) -> str:
@@ -48,9 +48,9 @@ def _not_reproduced(incident: Incident) -> str:
 
 def _bad_batch(incident: Incident) -> str:
     samples = incident.origin.samples
-    rows = row_list(samples) if samples else "the batch"
+    which = sample_list(samples) if samples else "the batch"
     tensor = f" of `{incident.origin.tensor}`" if incident.origin.tensor else ""
-    return f"look at {rows}{tensor} where they are loaded, and repair or leave them out there"
+    return f"look at {which}{tensor} where they are loaded, and repair or leave them out there"
 
 
 def _bad_weights(incident: Incident) -> str:

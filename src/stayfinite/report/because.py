@@ -4,26 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from stayfinite.diagnose.numbers import rows_named
+from stayfinite.diagnose.numbers import samples_named
 from stayfinite.diagnose.provenance import EqualSides, Fact, SameInputs, ZeroOutputs
 
 _FILES_NAMED = 3
 
 
-def sentences(facts: Iterable[Fact], rows: tuple[int, ...], num_rows: int | None) -> list[str]:
+def sentences(
+    facts: Iterable[Fact], samples: tuple[int, ...], num_samples: int | None
+) -> list[str]:
     """One sentence a fact, nearest to the failure first."""
-    whose = _rows(rows, num_rows)
+    whose = _samples(samples, num_samples)
     return [_sentence(fact, whose) for fact in facts]
 
 
-def files(rows: tuple[int, ...], files_of_rows: Sequence[Sequence[str]]) -> list[str]:
-    """One sentence on the files that `rows` were read from; none where a row has no entry."""
-    if not rows or max(rows) >= len(files_of_rows):
+def files(samples: tuple[int, ...], files_of_samples: Sequence[Sequence[str]]) -> list[str]:
+    """One sentence on the files that `samples` were read from; none where a sample has no entry."""
+    if not samples or max(samples) >= len(files_of_samples):
         return []
-    first, *others = rows[:_FILES_NAMED]
-    text = f"row {first} was read from {' and '.join(files_of_rows[first])}"
-    text += "".join(f", row {row} from {' and '.join(files_of_rows[row])}" for row in others)
-    left = len(rows) - 1 - len(others)
+    first, *others = samples[:_FILES_NAMED]
+    text = f"sample {first} was read from {' and '.join(files_of_samples[first])}"
+    text += "".join(
+        f", sample {sample} from {' and '.join(files_of_samples[sample])}" for sample in others
+    )
+    left = len(samples) - 1 - len(others)
     return [f"{text}, and {left} more from others" if left else text]
 
 
@@ -39,7 +43,7 @@ def _sentence(fact: Fact, whose: str) -> str:
             return f"the inputs {listed} hold the same data {whose}"
 
 
-def _rows(rows: tuple[int, ...], num_rows: int | None) -> str:
-    if num_rows == len(rows):
-        return "in the whole batch" if len(rows) > 1 else "in the only row of the batch"
-    return f"in {rows_named(rows)}"
+def _samples(samples: tuple[int, ...], num_samples: int | None) -> str:
+    if num_samples == len(samples):
+        return "in the whole batch" if len(samples) > 1 else "in the only sample of the batch"
+    return f"in {samples_named(samples)}"

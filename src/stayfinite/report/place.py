@@ -26,7 +26,7 @@ def place(incident: Incident, width: int) -> str:
     if origin.file is not None:
         parts.insert(0, _file(origin, incident.source_line, width) + _function(origin.function))
     elif origin.samples:
-        parts.append(words.row_list(origin.samples))
+        parts.append(words.sample_list(origin.samples))
     if not parts and incident.cause.name == "not-reproduced":
         return "no line, for no replay was non-finite"
     if not parts:
@@ -64,23 +64,23 @@ def _function(name: str | None) -> str:
 
 
 def label(incident: Incident) -> str:
-    """What the marked expression did, and for which rows.
+    """What the marked expression did, and for which samples.
 
     The rule's own arithmetic (`1 / (2 * sqrt(0)) = inf`) when there is one; else the bare facts.
     """
     origin = incident.origin
-    # Where the place names the rows already, they are not said twice.
-    rows = words.rows_affected(incident) if origin.file is not None else ""
+    # Where the place names the samples already, they are not said twice.
+    samples = words.samples_affected(incident) if origin.file is not None else ""
     if incident.arithmetic:
-        # A rule may count the rows; which ones they are is said here.
-        said = incident.arithmetic.removesuffix(f" for {rows.split(' (')[0]}")
-        told = not rows or re.search(r"\brows?\b", said)
-        return said if told else f"{said} for {rows}"
+        # A rule may count the samples; which ones they are is said here.
+        said = incident.arithmetic.removesuffix(f" for {samples.split(' (')[0]}")
+        told = not samples or re.search(r"\bsamples?\b", said)
+        return said if told else f"{said} for {samples}"
     facts = words.operands(origin.operands)
     if facts and origin.op and origin.tensor is None:
         verb = "gradient of" if incident.where.phase == "backward" else "result of"
         facts = f"{verb} `{origin.op}` on {facts}"
     # A label out of range is bad, but finite.
     verdict = "non-finite for" if origin.tensor is None else "bad in"
-    parts = [facts, f"{verdict} {rows}" if rows else ""]
+    parts = [facts, f"{verdict} {samples}" if samples else ""]
     return ", ".join(part for part in parts if part)

@@ -10,7 +10,7 @@ _SUBJECTS = (
     ("learning rate", "learning rate"),
     ("clip", "gradient size"),
     ("float", "precision"),
-    ("without", "those rows"),
+    ("without", "those samples"),
     ("half", "batch size"),
 )
 
@@ -22,11 +22,11 @@ _NOT_CLEARED = ("divergence", "unknown", "not-reproduced")
 def is_fix(trial: Trial, fix: Fix | None) -> bool:
     """Whether `trial` ran the fix itself: replay names it so, or by the fix's text.
 
-    A fix of the data is run as the step without the rows at fault.
+    A fix of the data is run as the step without the samples at fault.
     """
     if fix is None:
         return False
-    without = fix.kind == "data" and trial.change.startswith("without row")
+    without = fix.kind == "data" and trial.change.startswith("without sample")
     return without or trial.change in (fix.text, "with the fix")
 
 
@@ -101,7 +101,7 @@ def proof(incident: Incident) -> str:
             return "verified: this step and those after it are finite"
         if fix.kind == "data" and ran and ran[-1].change == fix.text:
             return "verified: this step and those after it are finite"
-        if fix.kind == "data":  # the healthy steps do not hold the rows at fault
+        if fix.kind == "data":  # the healthy steps do not hold the samples at fault
             return f"verified: this step finite {ran[-1].change if ran else 'with it'}"
         if not incident.num_healthy_steps:
             return "verified: this step finite; there was no healthy step to compare"

@@ -1,4 +1,4 @@
-"""Numbers, rows and arrays in words."""
+"""Numbers, samples and arrays in words."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 from stayfinite.incident import Incident, Operand
 
-# Up to so many rows are listed; of more, the first three stand for all.
-_ROWS_LISTED = 6
-_ROWS_OF_MANY = 3
+# Up to so many samples are listed; of more, the first three stand for all.
+_SAMPLES_LISTED = 6
+_SAMPLES_OF_MANY = 3
 
 # An op with more operands is described well enough by the first.
 _OPERANDS = 2
@@ -21,30 +21,32 @@ def number(value: float) -> str:
 
 
 def plural(count: int, noun: str) -> str:
-    """`1 row`, `2 rows`."""
+    """`1 sample`, `2 samples`."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
-def row_list(samples: Sequence[int]) -> str:
-    """`row 4`, `rows 4, 19`, `rows 4, 19, 23 and 12 more`."""
-    if len(samples) == 1:
-        return f"row {samples[0]}"
-    if len(samples) <= _ROWS_LISTED:
-        return "rows " + ", ".join(str(row) for row in samples)
-    listed = ", ".join(str(row) for row in samples[:_ROWS_OF_MANY])
-    return f"rows {listed} and {len(samples) - _ROWS_OF_MANY} more"
+def sample_list(samples: Sequence[int]) -> str:
+    """`sample 4`, `samples 4, 19`, `samples 4, 19, 23 and 12 more`."""
+    return f"sample{'' if len(samples) == 1 else 's'} {_numbers(samples)}"
 
 
-def rows_affected(incident: Incident) -> str:
-    """`2 of 32 rows (rows 4, 19)`, `all 32 rows`, or nothing when the rows are not known."""
+def samples_affected(incident: Incident) -> str:
+    """`2 of 32 samples (4, 19)`, `all 32 samples`, or nothing where they are not known."""
     samples = incident.origin.samples
     if not samples:
         return ""
     if incident.num_rows is None:
-        return row_list(samples)
+        return sample_list(samples)
     if len(samples) == incident.num_rows > 1:
-        return f"all {incident.num_rows} rows"
-    return f"{len(samples)} of {plural(incident.num_rows, 'row')} ({row_list(samples)})"
+        return f"all {incident.num_rows} samples"
+    return f"{len(samples)} of {plural(incident.num_rows, 'sample')} ({_numbers(samples)})"
+
+
+def _numbers(samples: Sequence[int]) -> str:
+    if len(samples) <= _SAMPLES_LISTED:
+        return ", ".join(str(sample) for sample in samples)
+    listed = ", ".join(str(sample) for sample in samples[:_SAMPLES_OF_MANY])
+    return f"{listed} and {len(samples) - _SAMPLES_OF_MANY} more"
 
 
 def operand(value: Operand) -> str:

@@ -3,13 +3,13 @@
 The batch itself holds NaN, infinities or absurd values: uninitialised memory, a failed decode, a
 division in the preprocessing.
 
-A single bad row is enough. It passes through the network into the loss, whose mean carries it
+A single bad sample is enough. It passes through the network into the loss, whose mean carries it
 into every gradient. Memory from `numpy.empty` holds whatever was there before: often zeros, at
 times numbers like 1e38, at times NaN, which is why such a training fails on a random batch.
 
-The report names the rows. It names their files, too, where the data set can tell: those of
+The report names the samples. It names their files, too, where the data set can tell: those of
 `stayfinite.data`, and any `keras.utils.PyDataset` with a method `files_of(batch_index)` that gives
-the path, or paths, of each row of a batch.
+the path, or paths, of each sample of a batch.
 
 ## Fails
 

@@ -90,7 +90,7 @@ def _made(evidence: Evidence, op: Op) -> Finding:
         message=f"{which} became {kind} while the loss was finite{because}",
         op=op.name,
         detail=f"{int(bad.sum())} of {bad.size} results of `{op.name}` are {kind}",
-        rows=None if local is None else local.rows,
+        samples=None if local is None else local.samples,
         critical=None if mendable is None else mendable.critical,
         mechanism=None if mendable is None else mendable.mechanism,
         operand=0 if mendable is None else mendable.operand,

@@ -5,7 +5,7 @@ Labels or targets are non-finite or out of range.
 A NaN target makes the loss NaN, an infinite one makes it infinite. A class index that is not
 below the number of classes gives NaN on JAX where it is looked up (`take`, `take_along_axis`);
 labels that count from 1 do so exactly for the last class. In a sparse cross entropy such an index
-is silent: its row has no class and teaches nothing.
+is silent: its sample has no class and teaches nothing.
 
 ## Fails
 

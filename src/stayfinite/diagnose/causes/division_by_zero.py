@@ -3,7 +3,7 @@
 `x / 0` or `0 / 0`, also by a norm, a standard deviation or a sum that is 0.
 
 The divisor was computed from data: the norm of an embedding whose units are all 0, the standard
-deviation of a constant sample, the sum of a mask that is empty. One such row is enough, because
+deviation of a constant sample, the sum of a mask that is empty. One such sample is enough, because
 the mean over the batch carries it into the loss and from there into every gradient.
 
 ## Fails
@@ -66,7 +66,7 @@ def match(evidence: Evidence) -> Finding | None:
     at_zero = bad & (array == 0)
     if not at_zero.any():
         return None
-    rows = numbers.rows_of(evidence, op, position, at_zero)
+    samples = numbers.samples_of(evidence, op, position, at_zero)
     result = evidence.results_of(op)
     shown = "0 / 0 is nan" if np.isnan(as_float(result)[at_zero]).any() else "the divisor is 0"
     return Finding(
@@ -75,10 +75,10 @@ def match(evidence: Evidence) -> Finding | None:
         op=op.name,
         detail=(
             f"the divisor is 0 for {int(at_zero.sum())} of {at_zero.size} results"
-            + numbers.count(rows, evidence.trace.num_rows)
+            + numbers.count(samples, evidence.trace.num_samples)
         ),
-        rows=rows,
-        critical=Critical(op.operands[position], rows),
+        samples=samples,
+        critical=Critical(op.operands[position], samples),
         mechanism="division-by-zero",
         operand=position,
     )

@@ -57,7 +57,7 @@ from stayfinite.diagnose.causes import division_by_zero
 from stayfinite.diagnose.evidence import Evidence, as_float
 from stayfinite.diagnose.finding import Finding
 from stayfinite.graph.derivative import STRUCTURAL
-from stayfinite.graph.graph import Op, Trace
+from stayfinite.graph.graph import Graph, Op
 from stayfinite.graph.upstream import unwrapped
 from stayfinite.numerics import dtypes
 
@@ -140,7 +140,7 @@ def _summand(evidence: Evidence, divisor: int) -> int | None:
     return None
 
 
-def _by_constant(trace: Trace, op: Op) -> bool:
+def _by_constant(trace: Graph, op: Op) -> bool:
     return op.name in ("multiply", "divide") and any(v in trace.constants for v in op.operands)
 
 

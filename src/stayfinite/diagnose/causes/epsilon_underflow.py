@@ -95,7 +95,7 @@ def _square_of_divisor(evidence: Evidence) -> Finding | None:
     mask = tiny & (divisor > 0) & np.isfinite(value) if divisor.shape == value.shape else None
     if mask is None or not mask.any():
         return None
-    rows = numbers.rows_of(evidence, primal, 1, mask)
+    samples = numbers.samples_of(evidence, primal, 1, mask)
     return Finding(
         cause="epsilon-underflow",
         message=(
@@ -104,9 +104,9 @@ def _square_of_divisor(evidence: Evidence) -> Finding | None:
         ),
         op="divide",
         detail=f"its square is below {numbers.short(dtypes.smallest(dtype))}"
-        + numbers.count(rows, evidence.trace.num_rows),
-        rows=rows,
-        critical=Critical(primal.operands[1], rows),
+        + numbers.count(samples, evidence.trace.num_samples),
+        samples=samples,
+        critical=Critical(primal.operands[1], samples),
         mechanism="division-by-zero",
         operand=1,
     )

@@ -73,7 +73,7 @@ def match(evidence: Evidence) -> Finding | None:
     if scores is None:
         return None
     value, masked = scores
-    rows = _rows(evidence, value, masked) or evidence.rows(
+    rows = _rows(evidence, value, masked) or evidence.samples(
         op.results[0], evidence.bad(op.results[0])
     )
     dtype = evidence.trace.values[value].dtype
@@ -87,8 +87,8 @@ def match(evidence: Evidence) -> Finding | None:
             else f"`{name}` over a row that is all -inf"
         ),
         op=name,
-        detail="every score of a row is masked" + numbers.count(rows, evidence.trace.num_rows),
-        rows=rows,
+        detail="every score of a row is masked" + numbers.count(rows, evidence.trace.num_samples),
+        samples=rows,
         critical=Critical(value, rows),
         mechanism="fully-masked-row",
     )
@@ -165,4 +165,4 @@ def _all_masked(evidence: Evidence, value: int) -> tuple[int, np.ndarray] | None
 def _rows(evidence: Evidence, value: int, masked: np.ndarray) -> tuple[int, ...] | None:
     if masked.shape != evidence.trace.values[value].shape:
         return None
-    return evidence.rows(value, masked)
+    return evidence.samples(value, masked)

@@ -86,13 +86,13 @@ def _written_beyond(evidence: Evidence, op: Op) -> Finding | None:
     if nan is not None:
         value = nan.results[0]
     harmed = ~np.isfinite(as_float(evidence.fetch([value])[value]))
-    rows = evidence.rows(value, harmed)
+    samples = evidence.samples(value, harmed)
     return Finding(
         cause="half-overflow",
         message=f"{numbers.short(number)} leaves the range of {dtype}; float32 has room for it",
         op=op.name,
         detail=f"{dtype} ends at {numbers.short(dtypes.largest(dtype))}",
-        rows=rows,
+        samples=samples,
         mechanism="half-overflow",
     )
 

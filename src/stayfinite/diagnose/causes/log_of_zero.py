@@ -57,7 +57,7 @@ def match(evidence: Evidence) -> Finding | None:
     at_pole = numbers.bad_elements(evidence) & (operand == LOG_POLES[op.name])
     if not at_pole.any():
         return None
-    rows = numbers.rows_of(evidence, op, 0, at_pole)
+    samples = numbers.samples_of(evidence, op, 0, at_pole)
     dtype = evidence.trace.values[op.operands[0]].dtype
     pole = numbers.short(LOG_POLES[op.name])
     return Finding(
@@ -66,9 +66,9 @@ def match(evidence: Evidence) -> Finding | None:
         op=op.name,
         detail=(
             f"{int(at_pole.sum())} of {at_pole.size} operands are exactly {pole} in {dtype}"
-            + numbers.count(rows, evidence.trace.num_rows)
+            + numbers.count(samples, evidence.trace.num_samples)
         ),
-        rows=rows,
-        critical=Critical(op.operands[0], rows),
+        samples=samples,
+        critical=Critical(op.operands[0], samples),
         mechanism="log-of-zero",
     )

@@ -84,7 +84,7 @@ def match(evidence: Evidence) -> Finding | None:
 
 
 def _finding(evidence: Evidence, op: Op, value: np.ndarray, bad: np.ndarray, how: str) -> Finding:
-    rows = numbers.rows_of(evidence, op, 0, bad)
+    samples = numbers.samples_of(evidence, op, 0, bad)
     thrown_away = value[bad]
     kind = "nan" if np.isnan(thrown_away).any() else "-inf" if (thrown_away < 0).any() else "inf"
     return Finding(
@@ -93,10 +93,10 @@ def _finding(evidence: Evidence, op: Op, value: np.ndarray, bad: np.ndarray, how
         op=op.name,
         detail=(
             f"{int(bad.sum())} of {bad.size} results are {kind} and thrown away"
-            + numbers.count(rows, evidence.trace.num_rows)
+            + numbers.count(samples, evidence.trace.num_samples)
         ),
-        rows=rows,
-        critical=Critical(op.operands[0], rows) if op.operands else None,
+        samples=samples,
+        critical=Critical(op.operands[0], samples) if op.operands else None,
         mechanism="masked-branch",
         phase="backward" if evidence.loss_finite else None,
     )

@@ -62,7 +62,7 @@ def match(evidence: Evidence) -> Finding | None:
     position, words, mask = found
     value = as_float(evidence.operand(op, position))
     worst = float(value[mask][np.argmax(np.abs(value[mask]))])
-    rows = numbers.rows_of(evidence, op, position, mask)
+    samples = numbers.samples_of(evidence, op, position, mask)
     mechanism: Mechanism = "log-of-zero" if op.name.startswith("log") else "singular-gradient"
     return Finding(
         cause="out-of-domain",
@@ -70,10 +70,10 @@ def match(evidence: Evidence) -> Finding | None:
         op=op.name,
         detail=(
             f"{int(mask.sum())} of {mask.size} operands of `{op.name}` are {words}"
-            + numbers.count(rows, evidence.trace.num_rows)
+            + numbers.count(samples, evidence.trace.num_samples)
         ),
-        rows=rows,
-        critical=Critical(op.operands[position], rows),
+        samples=samples,
+        critical=Critical(op.operands[position], samples),
         mechanism=mechanism,
         operand=position,
     )

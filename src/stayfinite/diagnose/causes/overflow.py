@@ -91,7 +91,7 @@ def match(evidence: Evidence) -> Finding | None:
     sizes = [float(np.max(np.abs(as_float(evidence.arrays[v])), initial=0)) for v in op.operands]
     position = int(np.argmax(sizes))
     dtype = evidence.trace.values[op.results[0]].dtype
-    rows = evidence.rows(op.results[0], bad)
+    samples = evidence.samples(op.results[0], bad)
     critical = evidence.operand(op, position)
     # Operands of a product have shapes of their own.
     where = as_float(critical)[bad] if critical.shape == bad.shape else np.ravel(as_float(critical))
@@ -103,10 +103,10 @@ def match(evidence: Evidence) -> Finding | None:
         detail=(
             f"{dtype} ends at {numbers.short(dtypes.largest(dtype))}; "
             f"{int(bad.sum())} of {bad.size} results are past it"
-            + numbers.count(rows, evidence.trace.num_rows)
+            + numbers.count(samples, evidence.trace.num_samples)
         ),
-        rows=rows,
-        critical=Critical(op.operands[position], rows),
+        samples=samples,
+        critical=Critical(op.operands[position], samples),
         mechanism="overflow",
         operand=position,
     )

@@ -73,14 +73,14 @@ def match(evidence: Evidence) -> Finding | None:
         at_point = at_point & bad
     if not at_point.any():
         return None
-    rows = numbers.rows_of(evidence, primal, position, at_point)
+    samples = numbers.samples_of(evidence, primal, position, at_point)
     return Finding(
         cause="singular-gradient",
         message=f"the gradient of `{primal.name}` is infinite at {point}",
         op=primal.name,
-        detail=f"{formula} = inf{numbers.count(rows, evidence.trace.num_rows)}",
-        rows=rows,
-        critical=Critical(primal.operands[position], rows),
+        detail=f"{formula} = inf{numbers.count(samples, evidence.trace.num_samples)}",
+        samples=samples,
+        critical=Critical(primal.operands[position], samples),
         mechanism="singular-gradient",
         operand=position,
     )
@@ -93,14 +93,14 @@ def _unnamed_point(evidence: Evidence, op: Op, primal: Op) -> Finding | None:
     if not numbers.finite_operands(evidence, op) or not _has_pole(evidence, op):
         return None
     bad = numbers.bad_elements(evidence)
-    rows = numbers.rows_of(evidence, op, 0, bad)
+    samples = numbers.samples_of(evidence, op, 0, bad)
     return Finding(
         cause="singular-gradient",
         message=f"the gradient of `{primal.name}` is not finite here, though its value is",
         op=primal.name,
-        detail=f"its derivative divides by 0{numbers.count(rows, evidence.trace.num_rows)}",
-        rows=rows,
-        critical=Critical(primal.operands[0], rows) if primal.operands else None,
+        detail=f"its derivative divides by 0{numbers.count(samples, evidence.trace.num_samples)}",
+        samples=samples,
+        critical=Critical(primal.operands[0], samples) if primal.operands else None,
         mechanism="singular-gradient",
     )
 
@@ -119,7 +119,7 @@ def _inside_one_expression(evidence: Evidence, op: Op) -> Finding | None:
     if hider is None or not same_expression(hider, op):
         return None
     bad = numbers.bad_elements(evidence)
-    rows = numbers.rows_of(evidence, op, 0, bad)
+    samples = numbers.samples_of(evidence, op, 0, bad)
     called = (op.span and callee(op.span)) or op.name
     point = numbers.short(float(as_float(evidence.operand(op, 0))[bad][0]))
     return Finding(
@@ -128,10 +128,10 @@ def _inside_one_expression(evidence: Evidence, op: Op) -> Finding | None:
         op=op.name,
         detail=(
             f"inside it, `{op.name}` of {point} is inf"
-            + numbers.count(rows, evidence.trace.num_rows)
+            + numbers.count(samples, evidence.trace.num_samples)
         ),
-        rows=rows,
-        critical=Critical(op.operands[0], rows),
+        samples=samples,
+        critical=Critical(op.operands[0], samples),
         mechanism="singular-gradient",
         phase="backward",
     )

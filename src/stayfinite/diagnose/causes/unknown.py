@@ -43,7 +43,7 @@ import numpy as np
 
 from stayfinite.diagnose.evidence import Evidence
 from stayfinite.diagnose.finding import Critical, Finding
-from stayfinite.diagnose.numbers import rows_of
+from stayfinite.diagnose.numbers import samples_of
 
 
 def match(evidence: Evidence) -> Finding | None:
@@ -53,15 +53,15 @@ def match(evidence: Evidence) -> Finding | None:
         name = evidence.leaf.name if evidence.leaf else "the step"
         return Finding("unknown", f"`{name}` is non-finite", "", tensor=name)
     bad = evidence.bad(op.results[0])
-    rows = rows_of(evidence, op, 0, bad)
+    samples = samples_of(evidence, op, 0, bad)
     kind = "nan" if np.isnan(evidence.results_of(op)[bad].astype("float64")).any() else "inf"
     finite = "finite operands" if op.operands else "no operands"
-    critical = Critical(op.operands[0], rows) if op.operands else None
+    critical = Critical(op.operands[0], samples) if op.operands else None
     return Finding(
         "unknown",
         f"`{op.name}` gave {kind} from {finite}, for a reason that could not be shown",
         op.name,
         detail=f"{int(bad.sum())} of {bad.size} results are {kind}",
-        rows=rows,
+        samples=samples,
         critical=critical,
     )

@@ -1,6 +1,6 @@
 """`bad-input`, `bad-target`: labels that count from 1, counted from 0.
 
-That the step is finite without the bad rows is tried for every cause, in `replay.trials`.
+That the step is finite without the bad samples is tried for every cause, in `replay.trials`.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""JAX: the guarded step, its jaxpr as a `Trace`, and its replay."""
+"""JAX: the guarded step, its jaxpr as a `Graph`, and its replay."""

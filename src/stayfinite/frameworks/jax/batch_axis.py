@@ -1,8 +1,8 @@
-"""Which axis of each value runs over the rows of the batch.
+"""Which axis of each value runs over the samples of the batch.
 
-Seen by tracing the step once more with another number of rows, where that is quick; else followed
-through the program from the batch's own leading axis, so that an element of any value
-can be traced to the samples it belongs to. Where an op mixes rows, or is not known here, the
+Seen by tracing the step once more with another number of samples, where that is quick; else
+followed through the program from the batch's own leading axis, so that an element of any value
+can be traced to the samples it belongs to. Where an op mixes samples, or is not known here, the
 answer is None rather than a guess.
 """
 
@@ -25,8 +25,8 @@ _REDUCTIONS = {
 }
 
 
-def axes_by_size(program: Program, other: Program, rows: int) -> dict[int, int] | None:
-    """Value number to batch axis, from the same program on another number of rows.
+def axes_by_size(program: Program, other: Program, samples: int) -> dict[int, int] | None:
+    """Value number to batch axis, from the same program on another number of samples.
 
     None where the two are not the same op by op, as where a shape decides what is computed.
     """
@@ -37,7 +37,7 @@ def axes_by_size(program: Program, other: Program, rows: int) -> dict[int, int] 
     for number, aval in program.avals.items():
         if number not in other.avals:
             return None
-        axis = changed_axis(tuple(aval.shape), tuple(other.avals[number].shape), rows)
+        axis = changed_axis(tuple(aval.shape), tuple(other.avals[number].shape), samples)
         if axis is not None:
             axes[number] = axis
     return axes
@@ -83,8 +83,8 @@ def _axis(program: Program, equation: Equation, known: list[int | None], result:
         return numbers.out_spec[0] if same else None
     if name == "gather":
         return _after_gather(params["dimension_numbers"], known, shapes)
-    rows = shapes[position][axis]
-    return axis if axis < len(shape) and shape[axis] == rows else None
+    samples = shapes[position][axis]
+    return axis if axis < len(shape) and shape[axis] == samples else None
 
 
 def _after_removing(axis: int, removed: Any) -> int | None:
@@ -127,7 +127,7 @@ def _after_dot(numbers: Any, known: list[int | None], shapes: list[tuple[int, ..
 def _after_gather(
     numbers: Any, known: list[int | None], shapes: list[tuple[int, ...]]
 ) -> int | None:
-    # Only the common look-up is followed: rows of the batch index a table or their own row.
+    # Only the common look-up is followed: samples of the batch index a table or their own sample.
     if known[1] is None or known[1] == len(shapes[1]) - 1:
         return None
     kept = [d for d in range(len(shapes[1]) - 1 + len(numbers.offset_dims))]

@@ -22,7 +22,7 @@ from stayfinite.frameworks.keras import batches, clipping
 from stayfinite.frameworks.keras import private as keras_private
 from stayfinite.frameworks.recording.axes import other_size
 from stayfinite.frameworks.step import Outcome, Roots
-from stayfinite.graph.graph import Op, Trace
+from stayfinite.graph.graph import Graph, Op
 from stayfinite.graph.roots import roots
 
 _MAX_SUSPECTS = 6
@@ -56,23 +56,23 @@ class JaxStep:
         self._overrides: dict[int, Any] = {}
 
     @functools.cached_property
-    def trace(self) -> Trace:
+    def trace(self) -> Graph:
         """The step op by op."""
         return self.traced.trace(self._resized())
 
     def _resized(self) -> Program | None:
-        """The program on another number of rows; None where tracing it would take long."""
-        rows = self.traced.num_rows
-        if rows is None or len(self.traced.program.equations) > _QUICK_TO_TRACE:
+        """The program on another number of samples; None where tracing it would take long."""
+        samples = self.traced.num_samples
+        if samples is None or len(self.traced.program.equations) > _QUICK_TO_TRACE:
             return None
         try:
             data = jax.tree.map(
-                jnp.asarray, batches.resized(self.data, other_size(rows), np.asarray)
+                jnp.asarray, batches.resized(self.data, other_size(samples), np.asarray)
             )
             with self._in_place():
                 return tracing.trace_step(self.model, self.state, data).program
         except Exception:
-            # The step takes no other number of rows; the axes are followed through it instead.
+            # The step takes no other number of samples; the axes are followed through it instead.
             return None
 
     @functools.cached_property
@@ -206,10 +206,10 @@ class JaxStep:
         match change:
             case changes.Batch(data):
                 return self._on(data)
-            case changes.WithoutRows(rows):
-                return self._on(batches.without(self.data, rows, np.asarray))
-            case changes.RowsFrom(rows, other):
-                return self._on(batches.mixed(self.data, rows, other, np.asarray))
+            case changes.WithoutSamples(samples):
+                return self._on(batches.without(self.data, samples, np.asarray))
+            case changes.SamplesFrom(samples, other):
+                return self._on(batches.mixed(self.data, samples, other, np.asarray))
             case changes.WiderDtype():
                 return self._copy(wide=True)
             case changes.State(values):

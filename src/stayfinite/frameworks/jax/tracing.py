@@ -1,4 +1,4 @@
-"""A model's train step as a program with named inputs and outputs, and as a neutral `Trace`."""
+"""A model's train step as a program with named inputs and outputs, and as a neutral `Graph`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from stayfinite.frameworks.keras import private as keras_private
 from stayfinite.frameworks.keras.calls import layer_path
 from stayfinite.frameworks.recording.locate import locate
 from stayfinite.frameworks.recording.phases import phases
-from stayfinite.graph.graph import Leaf, Op, Role, Trace, Value
+from stayfinite.graph.graph import Graph, Leaf, Op, Role, Value
 from stayfinite.incident import Phase
 
 STATE_ROLES: tuple[Role, ...] = ("weight", "statistics", "optimizer", "metric")
@@ -41,20 +41,20 @@ class Traced:
     new_state: dict[str, int]
     after: Any
     observed: list[int]
-    num_rows: int | None
+    num_samples: int | None
     scopes: Scopes
     model: Any
 
-    def trace(self, resized: Program | None = None) -> Trace:
+    def trace(self, resized: Program | None = None) -> Graph:
         """The neutral form. Built on request, because a trial needs the program alone.
 
-        `resized` is the program on another number of rows, which shows the axis of the batch.
+        `resized` is the program on another number of samples, which shows the axis of the batch.
         """
         return _Translator(self).trace(resized)
 
 
 def trace_step(model: Any, state: Any, data: Any) -> Traced:
-    """Trace `model.train_step` on a state and a batch, as shapes only: nothing is run."""
+    """Graph `model.train_step` on a state and a batch, as shapes only: nothing is run."""
     scopes = Scopes()
     names: list[str] = []
     # Whether the scale is so small that a skipped step is a bad one.
@@ -91,7 +91,7 @@ def trace_step(model: Any, state: Any, data: Any) -> Traced:
         new_state=inexact,
         after=new,
         observed=jax.tree.leaves((loss, extra)),
-        num_rows=batches.num_rows(data),
+        num_samples=batches.num_samples(data),
         scopes=scopes,
         model=model,
     )
@@ -143,12 +143,12 @@ class _Translator:
         self._program = traced.program
         self._chains: dict[str, list[Any]] = {}
 
-    def trace(self, resized: Program | None) -> Trace:
+    def trace(self, resized: Program | None) -> Graph:
         program, traced = self._program, self._traced
         batch = [n for n, leaf in traced.leaves.items() if leaf.role in batches.ROLES]
         axes = None
-        if resized is not None and traced.num_rows is not None:
-            axes = axes_by_size(program, resized, traced.num_rows)
+        if resized is not None and traced.num_samples is not None:
+            axes = axes_by_size(program, resized, traced.num_samples)
         if axes is None:
             axes = batch_axes(program, batch)
         values = {
@@ -156,7 +156,7 @@ class _Translator:
             for number, aval in program.avals.items()
         }
         constants = {n: _as_numpy(v) for n, v in program.constants.items()}
-        return Trace(
+        return Graph(
             ops=self._ops(),
             values=values,
             leaves=traced.leaves,
@@ -164,7 +164,7 @@ class _Translator:
             loss=traced.loss,
             gradients=traced.gradients,
             new_state=traced.new_state,
-            num_rows=traced.num_rows,
+            num_samples=traced.num_samples,
         )
 
     def _ops(self) -> list[Op]:

@@ -1,7 +1,7 @@
 """Recurrent layers unrolled while a step is traced.
 
 A `scan` is one op whose inside no question reaches. Unrolled, each time step has ops of its own,
-with lines, layers and rows. The values are the same: a loop over the same cell.
+with lines, layers and samples. The values are the same: a loop over the same cell.
 """
 
 from __future__ import annotations

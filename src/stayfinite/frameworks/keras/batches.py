@@ -1,4 +1,4 @@
-"""The arrays of a batch: their roles, their names, their rows."""
+"""The arrays of a batch: their roles, their names, their samples."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def fresh(name: str, taken: Container[str]) -> str:
     return found
 
 
-def num_rows(data: Any) -> int | None:
+def num_samples(data: Any) -> int | None:
     """The size of the batch; None where no array of it has an axis."""
     for leaf in keras.tree.flatten(data):
         if leaf is not None and np.ndim(leaf):
@@ -98,28 +98,30 @@ def scaled(
     return map_leaves(divide, data)
 
 
-def without(data: Any, rows: tuple[int, ...], numpy: Callable[[Any], np.ndarray]) -> Any:
-    """`data` with other rows of it in the place of `rows`; shapes stay as they are.
+def without(data: Any, samples: tuple[int, ...], numpy: Callable[[Any], np.ndarray]) -> Any:
+    """`data` with other samples of it in the place of `samples`; shapes stay as they are.
 
     Raises:
-        ValueError: no other row is left.
+        ValueError: no other sample is left.
     """
 
     def replace(leaf: Any) -> Any:
         if leaf is None or not np.ndim(leaf):
             return leaf
         array = numpy(leaf)
-        others = [row for row in range(len(array)) if row not in rows]
+        others = [sample for sample in range(len(array)) if sample not in samples]
         if not others:
-            raise ValueError("every row of the batch is suspect; none is left to take its place")
-        order = [others[r % len(others)] if r in rows else r for r in range(len(array))]
+            raise ValueError("every sample of the batch is suspect; none is left to take its place")
+        order = [others[r % len(others)] if r in samples else r for r in range(len(array))]
         return array[order]
 
     return keras.tree.map_structure(replace, data)
 
 
-def mixed(data: Any, rows: tuple[int, ...], other: Any, numpy: Callable[[Any], np.ndarray]) -> Any:
-    """`data` with `rows` of `other`, which has to have the same structure and shapes.
+def mixed(
+    data: Any, samples: tuple[int, ...], other: Any, numpy: Callable[[Any], np.ndarray]
+) -> Any:
+    """`data` with `samples` of `other`, which has to have the same structure and shapes.
 
     Raises:
         ValueError: it has others.
@@ -131,22 +133,22 @@ def mixed(data: Any, rows: tuple[int, ...], other: Any, numpy: Callable[[Any], n
         array, another = np.array(numpy(leaf)), numpy(from_other)
         if array.shape != another.shape:
             raise ValueError(f"shapes of two batches differ: {array.shape} and {another.shape}")
-        array[list(rows)] = another[list(rows)]
+        array[list(samples)] = another[list(samples)]
         return array
 
     return keras.tree.map_structure(replace, data, other)
 
 
-def resized(data: Any, rows: int, numpy: Callable[[Any], np.ndarray]) -> Any:
-    """The first `rows` rows of a batch; its last row stands again where it has fewer."""
+def resized(data: Any, samples: int, numpy: Callable[[Any], np.ndarray]) -> Any:
+    """The first `samples` samples of a batch; its last sample stands again where it has fewer."""
 
     def resize(leaf: Any) -> Any:
         if leaf is None or not np.ndim(leaf):
             return leaf
         array = numpy(leaf)
         if not len(array):
-            return np.zeros((rows, *array.shape[1:]), array.dtype)
-        return array[np.minimum(np.arange(rows), len(array) - 1)]
+            return np.zeros((samples, *array.shape[1:]), array.dtype)
+        return array[np.minimum(np.arange(samples), len(array) - 1)]
 
     return keras.tree.map_structure(resize, data)
 

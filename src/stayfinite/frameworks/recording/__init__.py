@@ -1,1 +1,1 @@
-"""What TensorFlow and PyTorch share: a step run op by op, recorded as a `Trace`, and changed."""
+"""What TensorFlow and PyTorch share: a step run op by op, recorded as a `Graph`, and changed."""

@@ -1,7 +1,8 @@
-"""Which axis of each value runs over the rows of the batch: seen by changing their number.
+"""Which axis of each value runs over the samples of the batch: seen by changing their number.
 
-The step is run once more with another number of rows. Where exactly the size of one axis follows,
-that axis is the batch. No table of ops is needed, and an op that mixes rows shows by itself.
+The step is run once more with another number of samples. Where exactly the size of one axis
+follows,
+that axis is the batch. No table of ops is needed, and an op that mixes samples shows by itself.
 """
 
 from __future__ import annotations
@@ -11,25 +12,25 @@ from collections.abc import Sequence
 from stayfinite.frameworks.recording.recording import Recorded, Shape
 
 
-def other_size(rows: int) -> int:
-    """Rows for the second run: fewer where two would be left, since one row may broadcast."""
-    return rows - 1 if rows > 2 else rows + 1
+def other_size(samples: int) -> int:
+    """Samples for the second run: fewer where two would be left, since one sample may broadcast."""
+    return samples - 1 if samples > 2 else samples + 1
 
 
 def batch_axes(
     ops: Sequence[Recorded],
     shapes: Sequence[Shape],
     leaves: dict[int, int],
-    rows: int,
+    samples: int,
     others: Sequence[Shape],
 ) -> dict[int, int]:
     """Value number to batch axis, for the values that have one.
 
     Args:
         ops: The recorded ops.
-        shapes: Shape of each value with `rows` rows.
+        shapes: Shape of each value with `samples` samples.
         leaves: Axes of the arrays of the batch.
-        rows: Rows of the batch.
+        samples: Samples of the batch.
         others: Shapes of the same values in the second run, as far as that came: it may stop
             where the backward pass begins, or be empty where the step takes no other number.
     """
@@ -38,22 +39,22 @@ def batch_axes(
         for result in op.results:
             shape = shapes[result].shape
             if result < len(others):
-                axis = changed_axis(shape, others[result].shape, rows)
+                axis = changed_axis(shape, others[result].shape, samples)
             elif op.forward is not None:
                 axis = _like(shape, ops[op.forward], shapes, axes)
             else:
-                axis = _inherited(op, shape, axes, rows)
+                axis = _inherited(op, shape, axes, samples)
             if axis is not None:
                 axes[result] = axis
     return axes
 
 
-def changed_axis(shape: tuple[int, ...], other: tuple[int, ...], rows: int) -> int | None:
-    """The axis that had `rows` elements and has another number of them in `other`."""
+def changed_axis(shape: tuple[int, ...], other: tuple[int, ...], samples: int) -> int | None:
+    """The axis that had `samples` elements and has another number of them in `other`."""
     if len(shape) != len(other):
         return None
     differing = [d for d, (one, two) in enumerate(zip(shape, other, strict=True)) if one != two]
-    return differing[0] if differing and shape[differing[0]] == rows else None
+    return differing[0] if differing and shape[differing[0]] == samples else None
 
 
 def _like(
@@ -66,9 +67,11 @@ def _like(
     return None
 
 
-def _inherited(op: Recorded, shape: tuple[int, ...], axes: dict[int, int], rows: int) -> int | None:
+def _inherited(
+    op: Recorded, shape: tuple[int, ...], axes: dict[int, int], samples: int
+) -> int | None:
     for operand in op.operands:
         axis = axes.get(operand)
-        if axis is not None and axis < len(shape) and shape[axis] == rows:
+        if axis is not None and axis < len(shape) and shape[axis] == samples:
             return axis
     return None

@@ -1,4 +1,4 @@
-"""The ops of one eager run, as numbered values: the raw material of a `Trace`.
+"""The ops of one eager run, as numbered values: the raw material of a `Graph`.
 
 Numbers are given in the order of execution, so a second run of the same step gives the same
 numbers, and a pass that wants a few arrays asks for them by number. The first pass holds no

@@ -20,7 +20,7 @@ from stayfinite.frameworks.recording.engine import Engine, Result, State, Update
 from stayfinite.frameworks.recording.recording import Enough, Recording
 from stayfinite.frameworks.recording.translate import translate
 from stayfinite.frameworks.step import Outcome, Roots
-from stayfinite.graph.graph import Trace
+from stayfinite.graph.graph import Graph
 from stayfinite.graph.roots import roots
 
 # Arrays asked for once are often asked for again; beyond this they are run for again.
@@ -73,27 +73,27 @@ class EagerStep:
         return Recording(boundary, visit, self.engine.numpy, places=places)
 
     @functools.cached_property
-    def trace(self) -> Trace:
+    def trace(self) -> Graph:
         """The step op by op."""
         recording, result, _ = self._survey
         assert result.marks is not None
-        rows = batches.num_rows(self.data)
-        return translate(self.engine.model, recording, result.marks, self._axes(rows), rows)
+        samples = batches.num_samples(self.data)
+        return translate(self.engine.model, recording, result.marks, self._axes(samples), samples)
 
-    def _axes(self, rows: int | None) -> dict[int, int]:
+    def _axes(self, samples: int | None) -> dict[int, int]:
         recording = self._survey[0]
-        if rows is None:
+        if samples is None:
             return {}
         leaves = {
             number: 0
             for number, (role, _) in recording.leaves.items()
-            if role in batches.ROLES and recording.shapes[number].shape[:1] == (rows,)
+            if role in batches.ROLES and recording.shapes[number].shape[:1] == (samples,)
         }
-        probe = self._probe(rows)
-        return batch_axes(recording.ops, recording.shapes, leaves, rows, probe)
+        probe = self._probe(samples)
+        return batch_axes(recording.ops, recording.shapes, leaves, samples, probe)
 
-    def _probe(self, rows: int) -> list[Any]:
-        """Shapes of the forward values with another number of rows; empty where that fails."""
+    def _probe(self, samples: int) -> list[Any]:
+        """Shapes of the forward values with another number of samples; empty where that fails."""
         expected = self._survey[0].ops
         probe: Recording | None = None
 
@@ -102,7 +102,9 @@ class EagerStep:
             if probe.ops and expected[len(probe.ops) - 1].backward:
                 raise Enough
 
-        data = self.engine.tensors(batches.resized(self.data, other_size(rows), self.engine.numpy))
+        data = self.engine.tensors(
+            batches.resized(self.data, other_size(samples), self.engine.numpy)
+        )
         probe = self._recording(visit)
         try:
             with self._in_place(), np.errstate(all="ignore"):
@@ -260,11 +262,11 @@ class EagerStep:
                 return self._inside(lambda: keras_private.set_attribute(layer, name, value))
             case changes.Batch(data):
                 return EagerStep(self.engine, self.state, data, self._in_place)
-            case changes.WithoutRows(rows):
-                others = batches.without(self.data, rows, self.engine.numpy)
+            case changes.WithoutSamples(samples):
+                others = batches.without(self.data, samples, self.engine.numpy)
                 return EagerStep(self.engine, self.state, others, self._in_place)
-            case changes.RowsFrom(rows, other):
-                mixed = batches.mixed(self.data, rows, other, self.engine.numpy)
+            case changes.SamplesFrom(samples, other):
+                mixed = batches.mixed(self.data, samples, other, self.engine.numpy)
                 return EagerStep(self.engine, self.state, mixed, self._in_place)
             case changes.Source(in_place):
                 return EagerStep(self.engine, self.state, self.data, in_place)

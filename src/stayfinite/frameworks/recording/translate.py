@@ -1,4 +1,4 @@
-"""A recording as the neutral `Trace`."""
+"""A recording as the neutral `Graph`."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from stayfinite.frameworks.recording.locate import locate
 from stayfinite.frameworks.recording.phases import phases
 from stayfinite.frameworks.recording.places import Place
 from stayfinite.frameworks.recording.recording import Recorded, Recording
-from stayfinite.graph.graph import Leaf, Op, Trace, Value
+from stayfinite.graph.graph import Graph, Leaf, Op, Value
 
 
 def translate(
-    model: Any, recording: Recording, marks: Marks, axes: dict[int, int], num_rows: int | None
-) -> Trace:
+    model: Any, recording: Recording, marks: Marks, axes: dict[int, int], num_samples: int | None
+) -> Graph:
     """The trace of a recorded step; `axes` maps values to their batch axis."""
     leaves = {n: Leaf(n, role, name) for n, (role, name) in recording.leaves.items()}
     statistics = {leaf.name for leaf in leaves.values() if leaf.role == "statistics"}
@@ -47,7 +47,7 @@ def translate(
             owner=owner,
         )
 
-    return Trace(
+    return Graph(
         ops=[op_of(index, recorded) for index, recorded in enumerate(ops)],
         values={
             number: Value(number, shape.shape, shape.dtype, axes.get(number))
@@ -58,7 +58,7 @@ def translate(
         loss=marks.loss,
         gradients=marks.gradients,
         new_state=marks.new_state,
-        num_rows=num_rows,
+        num_samples=num_samples,
     )
 
 

@@ -1,6 +1,7 @@
-"""Which files the rows of a batch came from, where the data set of a `fit` can tell.
+"""Which files the samples of a batch came from, where the data set of a `fit` can tell.
 
-A `keras.utils.PyDataset` can if it has a method `files_of(batch_index)` with an entry for each row,
+A `keras.utils.PyDataset` can if it has a method `files_of(batch_index)` with an entry for each
+sample,
 as those of `stayfinite.data` have. Nothing is asked while a training goes well. Keras may shuffle
 the order of the batches, and may have begun another epoch by the time that a step is known to be
 bad, so the batch is made once more, and its files are believed only if it is the same.
@@ -25,7 +26,7 @@ _SECONDS = 5.0
 
 
 def files_of(data: Any, batch: int | None) -> tuple[Files, ...] | None:
-    """The files of each row of a batch that the `fit` at work has drawn; None where unknown.
+    """The files of each sample of a batch that the `fit` at work has drawn; None where unknown.
 
     Args:
         data: The batch, as the train step was given it.
