@@ -1,0 +1,139 @@
+"""A numerical formula as a directed acyclic graph of framework-neutral operations.
+
+Nodes are hash-consed: equal formulas are the same object, so identity is equality and a
+sub-formula that occurs twice is one node. Operation names are those of `keras.ops`; operands
+follow NumPy's broadcasting rules.
+"""
+
+from __future__ import annotations
+
+import enum
+import weakref
+from collections.abc import Hashable, Iterator
+from dataclasses import dataclass
+
+
+class LeafRole(enum.Enum):
+    """What a leaf stands for, which decides what may be done with its value."""
+
+    VARIABLE = "variable"  # a floating-point value that depends on weights: needs a gradient
+    DATA = "data"  # a floating-point value of the batch
+    MASK = "mask"  # 0/1 values, booleans, one-hot codes: never disturbed
+    INTEGER = "integer"  # counts, indices: never disturbed
+
+
+@dataclass(frozen=True, eq=False, slots=True, weakref_slot=True)
+class Node:
+    """One operation on other nodes; made by `node`, `leaf` and `constant` only.
+
+    `attributes` are sorted by name. An `axis` is never negative; it is an int for `softmax`,
+    `log_softmax`, `stack`, `concatenate`, `take_along_axis` and `cumsum`, and a sorted tuple of
+    ints for reductions and `expand_dims`.
+    """
+
+    op: str
+    operands: tuple[Node, ...] = ()
+    attributes: tuple[tuple[str, Hashable], ...] = ()
+
+    def attribute(self, name: str) -> Hashable:
+        """The attribute `name`.
+
+        Raises:
+            KeyError: the operation has no such attribute.
+        """
+        return dict(self.attributes)[name]
+
+    def __repr__(self) -> str:
+        parts = [*map(repr, self.operands), *(f"{k}={v!r}" for k, v in self.attributes)]
+        return f"{self.op}({', '.join(parts)})"
+
+
+# Operations of one operand, element by element.
+UNARY = frozenset(
+    "abs arccos arccosh arcsin arcsinh arctan arctanh ceil cos cosh digamma erf erfc erfinv exp"
+    " exp2 expm1 floor gamma lgamma log log10 log1p log2 log_ndtr log_sigmoid logical_not negative"
+    " reciprocal relu round rsqrt sigmoid sign silu sin sinh softplus sqrt square stop_gradient tan"
+    " tanh".split()
+)
+# Operations of two operands, with broadcasting.
+BINARY = frozenset(
+    "add arctan2 divide equal floor_divide greater greater_equal hypot less less_equal logaddexp"
+    " logical_and logical_or maximum minimum mod multiply not_equal power subtract xlogy".split()
+)
+# With `axis` (a tuple of all reduced axes) and `keepdims`.
+REDUCTIONS = frozenset("all any logsumexp max mean min norm prod std sum var".split())
+# Everything else, with its attributes.
+OTHER: dict[str, tuple[str, ...]] = {
+    "broadcast_to": ("shape",),
+    "cast": ("dtype",),
+    "clip": (),  # x, minimum, maximum
+    "concatenate": ("axis",),
+    "cumsum": ("axis",),
+    "expand_dims": ("axis",),
+    "index": ("key",),  # a tuple of ints, None, Ellipsis and ("slice", start, stop, step)
+    "log_softmax": ("axis",),
+    "ones_like": (),
+    "reshape": ("shape",),
+    "softmax": ("axis",),
+    "squeeze": ("axis",),
+    "stack": ("axis",),
+    "take_along_axis": ("axis",),  # x, indices
+    "transpose": ("axes",),
+    "where": (),  # condition, x, y
+    "zeros_like": (),
+}
+
+_NODES: weakref.WeakValueDictionary[Hashable, Node] = weakref.WeakValueDictionary()
+
+
+def node(op: str, *operands: Node, **attributes: Hashable) -> Node:
+    """The node of an operation; the same object for the same arguments."""
+    return _interned(op, operands, tuple(sorted(attributes.items())))
+
+
+def leaf(name: str, role: LeafRole) -> Node:
+    """A value that the formula takes as given, by a name unique in the formula."""
+    return _interned("leaf", (), (("name", name), ("role", role)))
+
+
+def constant(value: float | bool) -> Node:
+    """A Python number written in the formula. True, 1 and 1.0 are three different constants."""
+    return _interned("constant", (), (("type", type(value).__name__), ("value", value)))
+
+
+def walk(root: Node) -> Iterator[Node]:
+    """Every node of the formula once, operands before the operations that use them."""
+    done: set[Node] = set()
+    stack: list[tuple[Node, bool]] = [(root, False)]
+    while stack:
+        current, visited = stack.pop()
+        if current in done:
+            continue
+        if visited:
+            done.add(current)
+            yield current
+        else:
+            stack.append((current, True))
+            stack.extend((operand, False) for operand in reversed(current.operands))
+
+
+def replaced(root: Node, old: Node, new: Node) -> Node:
+    """`root` with `new` in the place of every occurrence of `old`."""
+    made: dict[Node, Node] = {old: new}
+    for current in walk(root):
+        if current not in made:
+            operands = tuple(made[operand] for operand in current.operands)
+            same = operands == current.operands
+            made[current] = current if same else _interned(current.op, operands, current.attributes)
+    return made[root]
+
+
+def _interned(
+    op: str, operands: tuple[Node, ...], attributes: tuple[tuple[str, Hashable], ...]
+) -> Node:
+    key = (op, operands, attributes)
+    found = _NODES.get(key)
+    if found is None:
+        found = Node(op, operands, attributes)
+        _NODES[key] = found
+    return found
