@@ -1,0 +1,27 @@
+"""Internal errors that must not hide the rest of an explanation.
+
+A rule or a trial that fails is reported as a note, so that the others still run. Where the
+environment variable `STAYFINITE_STRICT` is 1, the error is raised instead. The tests set it.
+"""
+
+from __future__ import annotations
+
+import os
+
+VARIABLE = "STAYFINITE_STRICT"
+
+
+def is_strict() -> bool:
+    """Whether internal errors are raised instead of reported."""
+    return os.environ.get(VARIABLE) == "1"
+
+
+def caught(where: str, error: Exception) -> str:
+    """The note that reports `error`, an internal error of `where`.
+
+    Raises:
+        Exception: `error` itself, if `is_strict()`.
+    """
+    if is_strict():
+        raise error
+    return f"{where} failed: {type(error).__name__}: {error}"
