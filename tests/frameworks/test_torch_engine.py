@@ -29,6 +29,15 @@ def embedding():
     return built([keras.Input((6,), dtype="int32"), layers.Embedding(9, 4), layers.GRU(3)])
 
 
+def attention():
+    tokens = keras.Input((6,), dtype="int32")
+    embedded = layers.Embedding(9, 4, mask_zero=True)(tokens)
+    attended = layers.MultiHeadAttention(2, 3)(embedded, embedded, use_causal_mask=True)
+    model = keras.Model(tokens, layers.Dense(3)(layers.GlobalAveragePooling1D()(attended)))
+    model.compile(keras.optimizers.Adam(1e-2), "mse")
+    return model
+
+
 def dense():
     return built([keras.Input((5,)), layers.Dense(4, "tanh"), layers.Dense(1)])
 
@@ -64,6 +73,7 @@ NETS = {
     "conv": (nets.conv_net, nets.images),
     "lstm": (nets.recurrent, nets.series),
     "embedding": (embedding, words),
+    "attention with a mask": (attention, words),
     "nadam": (nadam, nets.table),
     "half": (half, nets.table),
 }

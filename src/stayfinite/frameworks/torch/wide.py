@@ -26,7 +26,7 @@ class Wide(TorchDispatchMode):
     ) -> Any:
         kwargs = kwargs or {}
         written = _first_written(func, args)
-        if torch.Tag.nondeterministic_seeded in func.tags:
+        if _draws(func, args, kwargs):
             return _drawn(func, args, kwargs, written)
         if written is not None and written.dtype in _NARROW:
             # A narrow tensor from outside the step that is written to: it cannot be replaced.
@@ -59,10 +59,19 @@ def _drawn(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], written: An
         scaled, mask = func(ones, *args[1:], **kwargs)
         return args[0] * scaled.double(), mask
     narrow = [_to(argument, torch.float32) for argument in args]
-    out = func(*narrow, **kwargs)
+    out = func(*narrow, **{name: _to(value, torch.float32) for name, value in kwargs.items()})
     if written is None:
         return _wide_result(out)
     return written if out is written else written.copy_(narrow[0])
+
+
+def _draws(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    """Whether an operator draws random numbers; one with a dropout of 0 does not."""
+    if torch.Tag.nondeterministic_seeded not in func.tags:
+        return False
+    given = {argument.name: argument.default_value for argument in func._schema.arguments}
+    given |= dict(zip(given, args, strict=False)) | kwargs
+    return bool(given.get("dropout_p") != 0.0)
 
 
 def _first_written(func: Any, args: tuple[Any, ...]) -> Any:
