@@ -10,6 +10,10 @@ from typing import Any
 import numpy as np
 
 
+class ChangeError(ValueError):
+    """A step cannot be run with this change: it has no sample to put in the place of another."""
+
+
 @dataclass(frozen=True)
 class Unchanged:
     """The step as it was."""

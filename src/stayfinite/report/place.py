@@ -26,7 +26,7 @@ def place(incident: Incident, width: int) -> str:
     if origin.file is not None:
         parts.insert(0, _file(origin, incident.source_line, width) + _function(origin.function))
     elif origin.samples:
-        parts.append(words.sample_list(origin.samples))
+        parts.append(words.sample_list(origin.samples, incident.num_rows))
     if not parts and incident.cause.name == "not-reproduced":
         return "no line, for no replay was non-finite"
     if not parts:

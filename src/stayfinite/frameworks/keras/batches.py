@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from stayfinite.frameworks.change import ChangeError
 from stayfinite.graph.graph import Role
 
 ROLES: tuple[Role, ...] = ("input", "target", "sample_weight")
@@ -102,7 +103,7 @@ def without(data: Any, samples: tuple[int, ...], numpy: Callable[[Any], np.ndarr
     """`data` with other samples of it in the place of `samples`; shapes stay as they are.
 
     Raises:
-        ValueError: no other sample is left.
+        ChangeError: no other sample is left.
     """
 
     def replace(leaf: Any) -> Any:
@@ -111,7 +112,9 @@ def without(data: Any, samples: tuple[int, ...], numpy: Callable[[Any], np.ndarr
         array = numpy(leaf)
         others = [sample for sample in range(len(array)) if sample not in samples]
         if not others:
-            raise ValueError("every sample of the batch is suspect; none is left to take its place")
+            raise ChangeError(
+                "every sample of the batch is suspect; none is left to take its place"
+            )
         order = [others[r % len(others)] if r in samples else r for r in range(len(array))]
         return array[order]
 
@@ -124,7 +127,7 @@ def mixed(
     """`data` with `samples` of `other`, which has to have the same structure and shapes.
 
     Raises:
-        ValueError: it has others.
+        ChangeError: it has others.
     """
 
     def replace(leaf: Any, from_other: Any) -> Any:
@@ -132,7 +135,7 @@ def mixed(
             return leaf
         array, another = np.array(numpy(leaf)), numpy(from_other)
         if array.shape != another.shape:
-            raise ValueError(f"shapes of two batches differ: {array.shape} and {another.shape}")
+            raise ChangeError(f"shapes of two batches differ: {array.shape} and {another.shape}")
         array[list(samples)] = another[list(samples)]
         return array
 
