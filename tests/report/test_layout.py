@@ -9,9 +9,8 @@ from rich.cells import cell_len
 
 from stayfinite.incident import Fix, Incident, Trial, TrialKind
 from stayfinite.report import text
-from stayfinite.report.cells import expand_tabs, fill
-from stayfinite.report.difflines import changed_lines
-from stayfinite.report.excerpt import character_column, mark, window
+from stayfinite.report.lines import expand_tabs, fill
+from stayfinite.report.source_lines import changed_lines, character_column, mark, window
 from stayfinite.report.words import sample_list
 
 from .incidents import BAD_INPUT, CASES, SQRT

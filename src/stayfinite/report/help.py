@@ -6,7 +6,7 @@ import re
 import shlex
 
 from stayfinite.incident import Incident
-from stayfinite.report.cells import clean, clip
+from stayfinite.report.lines import clean, clip
 from stayfinite.report.trials import also_finite, proof
 from stayfinite.report.words import sample_list
 
