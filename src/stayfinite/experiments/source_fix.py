@@ -19,7 +19,7 @@ from stayfinite.diagnose.locate import Diagnosis, diagnose
 from stayfinite.experiments.changes import SourcePatch
 from stayfinite.experiments.healthy_steps import HealthySteps, Objection
 from stayfinite.experiments.rollout import is_good
-from stayfinite.experiments.try_change import Experiment, NotTried, attempt, try_change
+from stayfinite.experiments.try_change import Experiment, NotTried, attempt
 from stayfinite.frameworks.change import Batch, Source, Unchanged
 from stayfinite.frameworks.step import Outcome, Step
 from stayfinite.graph.derivative import STRUCTURAL
@@ -167,27 +167,25 @@ class _PatchSearch:
         trouble: Objection | NotTried | None = None
         num_healthy = self._healthy.count()  # run before the patch is in place
         with contextlib.ExitStack() as stack:
+
+            def run() -> tuple[Step, Outcome]:
+                stack.enter_context(edits.in_place(patch))
+                step = self._step.changed(Source(contextlib.nullcontext))
+                return step, step.run(Unchanged())
+
             # Finding the live functions is most of the cost, so it is done once for all runs.
-            entered = attempt(lambda: stack.enter_context(edits.in_place(patch)))
-            if isinstance(entered, NotTried):
-                self._remember(patch, edits, None, entered)
+            ran = attempt(run)
+            if isinstance(ran, NotTried):
+                self._remember(patch, edits, None, ran)
                 return None
-            step = attempt(lambda: self._step.changed(Source(contextlib.nullcontext)))
-            if isinstance(step, NotTried):
-                self._remember(patch, edits, None, step)
-                return None
-            experiment = try_change(SourcePatch(), lambda: step.run(Unchanged()))
-            outcome = experiment.result
-            if not isinstance(outcome, Outcome):
-                assert isinstance(outcome, NotTried)
-                self._remember(patch, edits, None, outcome)
-                return None
+            step, outcome = ran
             if is_good(outcome):
                 trouble = self._healthy.objection(step, outcome)
             elif len(edits.descriptions) < _MAX_EDITS:
                 further = diagnose(step, outcome, {})
         if not is_good(outcome):
             return None if further is None else self._further(patch, further, edits)
+        experiment = Experiment(SourcePatch(), outcome, outcome.finite)
         if trouble is not None:
             self._remember(patch, edits, experiment, trouble)
             return None

@@ -40,7 +40,7 @@ def remedy_text(remedy: Remedy) -> tuple[FixKind, str]:
         case NewWeights(weights, num_values, initializer):
             return "data", (
                 f"{_finite_weights(weights[0], initializer)}: with new values in the place of the "
-                f"{plural(num_values, 'bad value')} of {names(weights, most=1)} this step is finite"
+                f"{_bad_values(num_values)} of {names(weights, most=1)} this step is finite"
             )
         case NewStatistics(tensor):
             return "data", (
@@ -114,6 +114,10 @@ def trouble(why: Objection | NotTried) -> str:
             return "the steps after it are non-finite, or their loss grows"
 
 
+def _bad_values(num_values: int) -> str:
+    return "bad value" if num_values == 1 else f"{num_values} bad values"
+
+
 def _finite_weights(weight: str, initializer: BadInitializer | None) -> str:
     if initializer is not None:
         return f"make `{initializer.called}` give finite values for the shape {initializer.shape}"
@@ -147,13 +151,13 @@ def _blamed(setting: OptimizerSetting) -> str:
     if setting.name == "learning_rate":
         of = f"`{setting.optimizer}`"
         if setting.schedule is not None:
-            of = f"`{_schedule(setting.schedule)}`"
+            of = _schedule(setting.schedule)
         return f"the learning rate {_short(setting.given)} of {of}"
     return f"`{setting.name}={_short(setting.given)}` of `{setting.optimizer}`"
 
 
 def _schedule(called: str) -> str:
-    return "the schedule" if called == "<lambda>" else called
+    return "the schedule" if called == "<lambda>" else f"`{called}`"
 
 
 def _variable(variable: OptimizerVariable) -> str:
