@@ -144,3 +144,16 @@ def test_step_that_is_finite_when_run_again_is_not_reproduced(stopped, monkeypat
     assert "the compiled step, run again on the same state and batch, was non-finite again" in (
         incident.because
     )
+
+
+def test_a_metric_that_a_second_compile_adds_takes_nothing_away(tmp_path):
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+    options = {"batch_size": 8, "shuffle": False, "verbose": 0}
+    model.compile("sgd", loss="mse")
+    model.fit(X[:16], np.zeros(16), callbacks=[stayfinite.Guard(keep=tmp_path)], **options)
+    model.compile("sgd", loss="mse", metrics=["mae"])
+    with pytest.raises(stayfinite.NonFiniteError) as caught:
+        model.fit(X, np.zeros(ROWS), callbacks=[stayfinite.Guard(keep=tmp_path)], **options)
+    assert caught.value.incident.cause.name == "bad-input"
+    assert not [note for note in caught.value.incident.notes if "failed" in note]
