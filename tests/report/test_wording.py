@@ -192,15 +192,15 @@ def test_every_remedy_has_words():
 
 
 BLAMES = [
-    (EPSILON, "the update is nan: `epsilon=0` of `Adam` is at fault"),
-    (SCHEDULE, "the update is nan: the learning rate nan of `warm` is at fault"),
-    (LAMBDA, "the update is nan: the learning rate 0 of the schedule is at fault"),
-    (CONSTRAINT, "the update is nan: a constraint of the weights is at fault"),
+    (EPSILON, "the update is nan; `epsilon=0` of `Adam` is at fault"),
+    (SCHEDULE, "the update is nan; the learning rate nan of `warm` is at fault"),
+    (LAMBDA, "the update is nan; the learning rate 0 of the schedule is at fault"),
+    (CONSTRAINT, "the update is nan; a constraint of the weights is at fault"),
     (
         NewMomentum("bn", 1.5, 0.99),
-        "the update is nan: the momentum of `bn` is 1.5, and has to be from 0 to 1",
+        "the update is nan; the momentum of `bn` is 1.5, and has to be from 0 to 1",
     ),
-    (WiderLayer("bn", "float16"), "the update is nan: float16 ends at 65504"),
+    (WiderLayer("bn", "float16"), "the update is nan; float16 ends at 65504"),
     (WiderLayer("bn", "bfloat16"), "the update is nan"),
     (
         INITIALIZER,

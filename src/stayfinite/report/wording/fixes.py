@@ -79,15 +79,15 @@ def blame_message(cause_message: str, blame: Blame) -> str:
             )
         case NewMomentum(layer, given):
             return (
-                f"{cause_message}: the momentum of `{layer}` is {given:g}, and has to be from 0 "
+                f"{cause_message}; the momentum of `{layer}` is {given:g}, and has to be from 0 "
                 "to 1"
             )
         case WiderLayer(dtype=dtype):
             if dtype != "float16":
                 return cause_message
-            return f"{cause_message}: float16 ends at {_FLOAT16_MAX}"
+            return f"{cause_message}; float16 ends at {_FLOAT16_MAX}"
         case OptimizerSetting():
-            return f"{cause_message}: {_blamed(blame)} is at fault"
+            return f"{cause_message}; {_blamed(blame)} is at fault"
 
 
 def leave_out(samples: tuple[int, ...]) -> str:
