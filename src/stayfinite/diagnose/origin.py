@@ -10,7 +10,7 @@ from typing import Any
 from stayfinite.diagnose.evidence import Evidence, as_float
 from stayfinite.diagnose.finding import Finding
 from stayfinite.graph.graph import Span
-from stayfinite.graph.source_text import source_line as line_of
+from stayfinite.graph.source import source_line as line_of
 from stayfinite.incident import Operand, Origin
 
 NOWHERE = Origin("", None, None, None, None, None, None, None, None, ())

@@ -17,8 +17,8 @@ from jax.extend import core as jex
 from stayfinite.frameworks.jax import private
 from stayfinite.frameworks.jax.scopes import section
 from stayfinite.frameworks.keras import calls as keras_calls
-from stayfinite.graph.frames import is_user_file, user_spans
 from stayfinite.graph.graph import Span
+from stayfinite.graph.source import is_user_file, user_spans
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from stayfinite.frameworks.keras import private as keras_private
 from stayfinite.frameworks.recording.axes import other_size
 from stayfinite.frameworks.step import Outcome, Roots
 from stayfinite.graph.graph import Graph, Op
-from stayfinite.graph.roots import roots
+from stayfinite.graph.walk import roots
 
 _MAX_SUSPECTS = 6
 # Equations of a step that is traced in a fraction of a second.

@@ -21,7 +21,7 @@ from stayfinite.frameworks.recording.recording import Enough, Recording
 from stayfinite.frameworks.recording.translate import translate
 from stayfinite.frameworks.step import Outcome, Roots
 from stayfinite.graph.graph import Graph
-from stayfinite.graph.roots import roots
+from stayfinite.graph.walk import roots
 
 # Arrays asked for once are often asked for again; beyond this they are run for again.
 _CACHE_BYTES = 64 * 2**20
