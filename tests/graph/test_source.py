@@ -131,7 +131,7 @@ NAMES = [
 
 @pytest.mark.parametrize("typed", NAMES, indirect=True)
 def test_source_without_a_file(typed):
-    code, at = typed
+    code = typed[0]
     (found,) = user_spans([typed])
     assert (found.file, found.line) == (code.co_filename, 4)
     assert expression_text(found) == "frame.f_lasti"

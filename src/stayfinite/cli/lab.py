@@ -17,7 +17,8 @@ def lab(spec: Path) -> None:
     The folder `out` of SPEC gets curves.png, curves.svg, table.md and table.csv, and a folder for
     each configuration.
     """
-    from stayfinite.networks.lab import figure, running, table
+    from stayfinite.networks.lab.output import draw_curves, write_tables
+    from stayfinite.networks.lab.running import run_all
     from stayfinite.networks.lab.spec import read_spec
     from stayfinite.networks.training.figures import write_figure
     from stayfinite.networks.training.folder import OutputFolder
@@ -25,7 +26,7 @@ def lab(spec: Path) -> None:
     read = read_spec(spec)
     folder = OutputFolder(read.out)
     folder.make()
-    results = running.run_all(read, click.echo)
-    write_figure(figure.draw(read, results), folder.figure("curves"))
-    table.write(read, results)
+    results = run_all(read, click.echo)
+    write_figure(draw_curves(read, results), folder.figure("curves"))
+    write_tables(read, results)
     click.echo(f"curves and table are in {read.out}")

@@ -11,7 +11,7 @@ import click
 from stayfinite.errors import UsageError
 
 if TYPE_CHECKING:
-    from stayfinite.checkpoints.count import Count
+    from stayfinite.checkpoints import Count
 
 FINITE, NON_FINITE, UNREADABLE = range(3)
 
@@ -31,7 +31,7 @@ def verify(files: tuple[Path, ...]) -> int:
 
 def _verify(path: Path) -> int:
     # Loaded here, so that `stayfinite run` does not pay for h5py and NumPy.
-    from stayfinite.checkpoints.count import count_file
+    from stayfinite.checkpoints import count_file
 
     try:
         counts = count_file(path)

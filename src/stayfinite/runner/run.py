@@ -10,12 +10,11 @@ from typing import Protocol
 
 from stayfinite.errors import CannotGuardError, NonFiniteError
 from stayfinite.incident import Incident
-from stayfinite.runner import endings, keras_choice
+from stayfinite.runner import endings
 from stayfinite.runner.console import is_terminal, report_for, say
-from stayfinite.runner.imports import after_import
-from stayfinite.runner.keep import check_writable
+from stayfinite.runner.keras_import import after_import, import_failure
+from stayfinite.runner.outputs import RunFile, check_writable
 from stayfinite.runner.program import Program
-from stayfinite.runner.runfile import RunFile
 
 NON_FINITE = 3
 USAGE = 2
@@ -103,7 +102,7 @@ class Run:
             self._end(endings.code_of_exit(error))
             raise
         except BaseException as error:
-            reason = keras_choice.reason_of(error)
+            reason = import_failure(error)
             if reason is not None:
                 _say_line(reason)
                 return self._end(USAGE)

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from stayfinite.errors import UsageError
-from stayfinite.networks.data.class_batches import ClassBatches
-from stayfinite.networks.data.image_batches import ImageBatches
+from stayfinite.networks.data.image_batches import ClassBatches, ImageBatches
 from stayfinite.networks.data.images import SUFFIXES, read_image
 from stayfinite.networks.data.items import read_items, split_files
 from stayfinite.networks.losses import BatchHardTripletLoss

@@ -10,9 +10,8 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from stayfinite.networks.data.class_batches import ClassBatches
     from stayfinite.networks.data.clips import ClipDataset
-    from stayfinite.networks.data.image_batches import ImageBatches
+    from stayfinite.networks.data.image_batches import ClassBatches, ImageBatches
     from stayfinite.networks.data.images import inspect_image, inspect_images, read_image
     from stayfinite.networks.data.inspection import VideoInfo, inspect_video, inspect_videos
     from stayfinite.networks.data.items import (
@@ -48,7 +47,7 @@ __all__ = [
 ]
 
 _HOME = {
-    "ClassBatches": "stayfinite.networks.data.class_batches",
+    "ClassBatches": "stayfinite.networks.data.image_batches",
     "ClipDataset": "stayfinite.networks.data.clips",
     "ImageBatches": "stayfinite.networks.data.image_batches",
     "Item": "stayfinite.networks.data.items",

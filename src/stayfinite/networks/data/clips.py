@@ -13,10 +13,9 @@ from typing import Any
 import numpy as np
 
 from stayfinite.errors import UsageError
-from stayfinite.networks.data.cuts import Cut, span
+from stayfinite.networks.data.clip_transform import Cut, Normalization, Normalize, span
 from stayfinite.networks.data.inspection import WAYS, VideoInfo, Videos, inspect_videos
 from stayfinite.networks.data.items import Items, Problem, read_items
-from stayfinite.networks.data.normalization import Normalization, Normalize
 from stayfinite.networks.data.seeded import SeededDataset
 from stayfinite.networks.data.videos import SUFFIXES, VideoError, read_frames
 

@@ -1,4 +1,4 @@
-"""All images of a data set once, in its order, to be embedded or judged."""
+"""Batches of images: every image once in order, or some classes with some images of each."""
 
 from __future__ import annotations
 
@@ -9,10 +9,17 @@ from typing import Any
 import keras
 import numpy as np
 
-from stayfinite.networks.data.image_items import image_items
-from stayfinite.networks.data.image_reader import ImageReader, Preprocess
+from stayfinite.errors import UsageError
+from stayfinite.networks.data.image_files import (
+    CACHE_BYTES,
+    ByClass,
+    ImageReader,
+    Preprocess,
+    image_items,
+)
 from stayfinite.networks.data.images import Size
 from stayfinite.networks.data.items import Items, Problem
+from stayfinite.networks.data.seeded import SeededDataset
 
 
 class ImageBatches(keras.utils.PyDataset):
@@ -85,3 +92,164 @@ class ImageBatches(keras.utils.PyDataset):
         if not 0 <= batch_index < len(self):
             raise IndexError(f"expected a batch from 0 to {len(self) - 1}; received {batch_index}")
         return slice(batch_index * self.batch_size, (batch_index + 1) * self.batch_size)
+
+
+class ClassBatches(SeededDataset):
+    """Batches of `num_classes` classes with `num_images` images each, and their labels.
+
+    Classes are drawn evenly, whatever their size, and each before any is drawn again; so are the
+    images within a class. An image is in a batch twice only if its class has fewer than
+    `num_images`: then all of them are in it before one is repeated. All draws come from the seed
+    and the epoch, for any number of workers.
+
+    Source: A. Hermans, L. Beyer, B. Leibe, "In Defense of the Triplet Loss for Person
+    Re-Identification", 2017.
+
+    Args:
+        source: A folder with one sub-folder a class, or a CSV list of `path` and `label`, which are
+            looked through for files that cannot be used; or `Items`.
+        size: Side of the images in pixels, or `(height, width)`.
+        num_classes: Classes a batch, 2 or more.
+        num_images: Images of each class in a batch, 2 or more.
+        fit: `"crop"` or `"stretch"`.
+        preprocess: A function of a batch of float32 images from 0 to 255, which it may change in
+            place, such as `stayfinite.models.preprocess_input("ResNet50")`.
+        flip: Whether half of the images are mirrored.
+        batches_per_epoch: By default as many as the images fill, one at least.
+        seed: Of all draws.
+        same_every_epoch: Whether every epoch has the same batches, as for a validation.
+        cache_bytes: Memory for decoded images; 0 decodes each every time.
+        workers: As of `keras.utils.PyDataset`, with `use_multiprocessing` and `max_queue_size`.
+
+    Attributes:
+        items: The images.
+        classes: Names of their classes; a label is a place in it.
+        problems: Files that are not used, and why; an image alone in its class is one of them.
+
+    Raises:
+        UsageError: If fewer than `num_classes` classes have two images.
+        ValueError: If an argument is out of range.
+
+    Example:
+
+    >>> batches = stayfinite.data.ClassBatches("images", size=64, num_classes=8, num_images=4)
+    >>> images, labels = batches[0]
+    >>> images.shape, labels.shape
+    ((32, 64, 64, 3), (32,))
+    """
+
+    def __init__(
+        self,
+        source: Items | str | Path,
+        size: Size = 224,
+        num_classes: int = 8,
+        num_images: int = 4,
+        *,
+        fit: str = "crop",
+        preprocess: Preprocess | None = None,
+        flip: bool = False,
+        batches_per_epoch: int | None = None,
+        seed: int = 0,
+        same_every_epoch: bool = False,
+        cache_bytes: int = CACHE_BYTES,
+        **workers: Any,
+    ) -> None:
+        super().__init__(seed, same_every_epoch, **workers)
+        if num_classes < 2 or num_images < 2:
+            raise ValueError(
+                "`num_classes` and `num_images` must be 2 or more. Received: "
+                f"num_classes={num_classes}, num_images={num_images}"
+            )
+        if batches_per_epoch is not None and batches_per_epoch < 1:
+            raise ValueError(
+                "`batches_per_epoch` must be 1 or more. Received: "
+                f"batches_per_epoch={batches_per_epoch}"
+            )
+        self._reader = ImageReader(size, fit, preprocess, cache_bytes)
+        self.items = _without_lone(image_items(source))
+        self._files = ByClass.of(self.items)
+        self._able = np.flatnonzero(self._files.count)
+        if len(self._able) < num_classes:
+            raise UsageError(
+                f"expected {num_classes} classes with two images at least; received "
+                f"{len(self._able)}: give num_classes={max(2, len(self._able))} or more images"
+            )
+        self.num_classes = num_classes
+        self.num_images = num_images
+        self.flip = flip
+        fills = len(self.items) // (num_classes * num_images)
+        self.batches_per_epoch = batches_per_epoch or max(1, fills)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes."""
+        return self.items.classes
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """The files that are not used, and why."""
+        return self.items.problems
+
+    def __len__(self) -> int:
+        return self.batches_per_epoch
+
+    def __getitem__(self, batch_index: int) -> tuple[np.ndarray, np.ndarray]:
+        places = self._batch(batch_index)
+        mirrored = self._mirrored(batch_index, len(places)) if self.flip else None
+        images = self._reader.batch([self._files.paths[n] for n in places], mirrored)
+        return images, self._files.labels[places].astype("int32")
+
+    def files_of(self, batch_index: int) -> list[Path]:
+        """The file of each row of a batch of this epoch."""
+        return [self._files.paths[n] for n in self._batch(batch_index)]
+
+    def _batch(self, batch_index: int) -> np.ndarray:
+        found: np.ndarray = self._of_epoch()[self._checked_index(batch_index)]
+        return found
+
+    def _drawn(self) -> np.ndarray:
+        """Places in `_files` of all batches of the epoch, `(batches, classes * images)`."""
+        random, files = self._random(0), self._files
+        classes = _Deck(self._able, random)
+        images = {
+            label: _Deck(files.start[label] + np.arange(files.count[label]), random)
+            for label in self._able.tolist()
+        }
+        return np.array(
+            [
+                [n for label in classes.draw(self.num_classes) for n in images[label].draw(each)]
+                for each in [self.num_images] * self.batches_per_epoch
+            ]
+        )
+
+
+def _without_lone(items: Items) -> Items:
+    reason = "its class has one image, so it is left out"
+    return items.without(Problem(path, reason) for path in ByClass.of(items).lone())
+
+
+class _Deck:
+    """Cards that are drawn in random order, each once before any comes again."""
+
+    def __init__(self, cards: np.ndarray, random: np.random.Generator) -> None:
+        self._cards = cards
+        self._random = random
+        self._left: list[int] = []
+
+    def draw(self, count: int) -> list[int]:
+        """The next cards: all different, or if there are not as many, each as often as it must."""
+        hand: list[int] = []
+        while len(hand) < count:
+            hand += self._distinct(min(count - len(hand), len(self._cards)))
+        return hand
+
+    def _distinct(self, count: int) -> list[int]:
+        hand, self._left = self._left[:count], self._left[count:]
+        if len(hand) < count:
+            deck = self._random.permutation(self._cards).tolist()
+            held = set(hand)
+            hand += [card for card in deck if card not in held][: count - len(hand)]
+            # What was left of the last deck stays in the new one, for a later hand.
+            fresh = set(hand) - held
+            self._left = [card for card in deck if card not in fresh]
+        return hand

@@ -9,8 +9,13 @@ from typing import Any
 import numpy as np
 
 from stayfinite.errors import UsageError
-from stayfinite.networks.data.image_items import ByClass, image_items
-from stayfinite.networks.data.image_reader import CACHE_BYTES, ImageReader, Preprocess
+from stayfinite.networks.data.image_files import (
+    CACHE_BYTES,
+    ByClass,
+    ImageReader,
+    Preprocess,
+    image_items,
+)
 from stayfinite.networks.data.images import Size
 from stayfinite.networks.data.items import Items, Problem
 from stayfinite.networks.data.seeded import SeededDataset

@@ -14,10 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from stayfinite.errors import NonFiniteError
-from stayfinite.networks.lab.factors import UnfilledLastBatch, varied
-from stayfinite.networks.lab.norms import AdamWithNorms, RecordSteps
-from stayfinite.networks.lab.result import DIED, DONE, NON_FINITE, REPORT, RESULT, STEPS, Result
+from stayfinite.networks.lab.running import DIED, DONE, NON_FINITE, REPORT, RESULT, STEPS, Result
 from stayfinite.networks.lab.spec import Factors
+from stayfinite.networks.lab.variations import AdamWithNorms, RecordSteps, UnfilledLastBatch, varied
 from stayfinite.networks.training.resnet3d import Variation, train
 from stayfinite.networks.training.settings import ResNet3DSettings
 

@@ -3,10 +3,11 @@
 from stayfinite.networks.losses.distances import (
     cosine_distance,
     euclidean_distance,
+    l2_norm,
+    l2_normalize,
     squared_euclidean_distance,
 )
 from stayfinite.networks.losses.mining import BatchHardTripletLoss, SemiHardTripletLoss
-from stayfinite.networks.losses.norms import l2_norm, l2_normalize
 from stayfinite.networks.losses.triplet import TripletLoss, triplet_loss
 
 __all__ = [

@@ -1,9 +1,4 @@
-"""Triplet losses that find their triplets in a batch of embeddings and labels.
-
-Sources: A. Hermans, L. Beyer, B. Leibe, "In Defense of the Triplet Loss for Person
-Re-Identification", 2017 (batch hard); F. Schroff, D. Kalenichenko, J. Philbin, "FaceNet: A Unified
-Embedding for Face Recognition and Clustering", CVPR 2015 (semi-hard).
-"""
+"""X"""
 
 from __future__ import annotations
 
@@ -12,14 +7,63 @@ from typing import Any
 import keras
 from keras import ops
 
-from stayfinite.networks.losses.norms import Tensor, at_least_float32, float_range
-from stayfinite.networks.losses.pairs import (
-    check_embeddings,
-    flat_labels,
-    pair_distances,
-    pair_masks,
+from stayfinite.networks.losses.distances import (
+    DISTANCES,
+    Tensor,
+    as_tensor,
+    at_least_float32,
+    float_range,
 )
 from stayfinite.networks.losses.triplet import TripletOptions, margin_rows, summable
+
+
+def flat_labels(labels: Tensor) -> Tensor:
+    """Labels of shape `(batch,)`, from that shape or `(batch, 1)`.
+
+    Raises:
+        ValueError: If the shape is neither.
+    """
+    labels = as_tensor(labels)
+    shape = tuple(labels.shape)
+    if len(shape) not in (1, 2) or (len(shape) == 2 and shape[1] not in (1, None)):
+        raise ValueError(
+            "`y_true` must hold one class number a row, as shape (batch,) or (batch, 1); for "
+            f"one-hot rows take their argmax. Received: y_true.shape={shape}"
+        )
+    return ops.reshape(labels, (-1,))
+
+
+def check_embeddings(embeddings: Tensor) -> None:
+    """Raise `ValueError` unless there is one vector a row."""
+    shape = tuple(embeddings.shape)
+    if len(shape) != 2:
+        raise ValueError(
+            "`y_pred` must hold one embedding a row, as shape (batch, dim). "
+            f"Received: y_pred.shape={shape}"
+        )
+
+
+def pair_distances(embeddings: Tensor, distance: str) -> Tensor:
+    """Distance of each row to each, `(batch, batch)`, from embeddings `(batch, dim)`.
+
+    From the differences of all pairs, which take the memory of `batch ** 2 * dim` numbers. The
+    product of the embeddings with themselves would take less, but there equal rows are not 0 apart,
+    and the gradient of a short distance is rounding error.
+    """
+    measure = DISTANCES[distance]
+    rows = measure(ops.expand_dims(embeddings, 1), ops.expand_dims(embeddings, 0))
+    return ops.squeeze(rows, axis=-1)
+
+
+def pair_masks(labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Which pairs are two rows of one class, and which are of two classes: bool `(batch, batch)`.
+
+    A row with itself is neither.
+    """
+    same = ops.equal(ops.expand_dims(labels, 1), ops.expand_dims(labels, 0))
+    place = ops.arange(ops.shape(labels)[0], dtype="int32")
+    other = ops.not_equal(ops.expand_dims(place, 1), ops.expand_dims(place, 0))
+    return ops.logical_and(same, other), ops.logical_not(same)
 
 
 class MinedTripletLoss(TripletOptions):

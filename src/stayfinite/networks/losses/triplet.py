@@ -13,8 +13,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from stayfinite.networks.losses.distances import DISTANCES
-from stayfinite.networks.losses.norms import Tensor, float_range
+from stayfinite.networks.losses.distances import DISTANCES, Tensor, float_range
 
 MARGINS = ("hinge", "softplus")
 

@@ -14,8 +14,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from stayfinite.networks.losses.norms import Tensor, float_range, l2_norm
-from stayfinite.networks.losses.pairs import (
+from stayfinite.networks.losses.distances import Tensor, float_range, l2_norm
+from stayfinite.networks.losses.mining import (
     check_embeddings,
     flat_labels,
     pair_distances,

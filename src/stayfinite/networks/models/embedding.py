@@ -1,13 +1,94 @@
-"""A network that gives images of one class vectors that lie near one another."""
+"""X"""
 
 from __future__ import annotations
 
+import inspect
+import sys
+from collections.abc import Callable
 from typing import Any
 
 import keras
+from keras import ops
 
-from stayfinite.networks.losses.norms import l2_normalize
-from stayfinite.networks.models.backbones import Backbone, build_backbone
+from stayfinite.networks.losses.distances import l2_normalize
+from stayfinite.networks.losses.triplet import triplet_loss
+
+Backbone = Any  # a name in `keras.applications`, a function like those there, or a keras.Model
+
+
+def application(name: str) -> Callable[..., Any]:
+    """The function of `keras.applications` with this name, such as `"ResNet50"`."""
+    function = getattr(keras.applications, name, None)
+    if not inspect.isfunction(function):
+        names = [key for key in dir(keras.applications) if key[0].isupper()]
+        raise ValueError(
+            f"`backbone` must name a network of keras.applications, one of {names}. "
+            f"Received: backbone={name!r}"
+        )
+    return function
+
+
+def preprocess_input(backbone: Backbone = "ResNet50") -> Callable[..., Any]:
+    """The `preprocess_input` that a backbone of `keras.applications` expects before it.
+
+    Args:
+        backbone: A name in `keras.applications`, such as `"ResNet50"`, or the function itself.
+
+    Returns:
+        A function of images with values from 0 to 255, which it may change in place.
+
+    Raises:
+        ValueError: If there is no such backbone, or it comes without preprocessing.
+
+    Example:
+
+    >>> prepare = stayfinite.models.preprocess_input("ResNet50")
+    >>> images = prepare(images.astype("float32"))
+    """
+    function = application(backbone) if isinstance(backbone, str) else backbone
+    # Each file of keras.applications holds its networks and the one preprocessing they share.
+    module = sys.modules.get(getattr(function, "__module__", ""))
+    prepare = getattr(module, "preprocess_input", None)
+    if not callable(prepare):
+        raise ValueError(
+            "`backbone` must be a network of keras.applications, by name or as a function. "
+            f"Received: backbone={backbone!r}"
+        )
+    found: Callable[..., Any] = prepare
+    return found
+
+
+def build_backbone(
+    backbone: Backbone, input_shape: tuple[int, ...] | None, weights: str | None
+) -> Any:
+    """A model from images to one vector each."""
+    if isinstance(backbone, keras.Model):
+        return _checked(backbone)
+    function = application(backbone) if isinstance(backbone, str) else backbone
+    if not callable(function):
+        raise ValueError(
+            "`backbone` must be a name in keras.applications, a keras.Model, or a function that "
+            f"builds one. Received: backbone={backbone!r}"
+        )
+    model = function(include_top=False, weights=weights, input_shape=input_shape, pooling="avg")
+    if not isinstance(model, keras.Model):
+        raise ValueError(f"`backbone` must build a keras.Model. Received: {type(model).__name__}")
+    return _checked(model)
+
+
+def _checked(model: Any) -> Any:
+    """The model, if an embedding can be put on it."""
+    if not isinstance(model, keras.Model) or not getattr(model, "inputs", None):
+        raise ValueError(
+            "`backbone` must be a functional or a built sequential model, so that layers can be "
+            f"put on its output. Received: {model.name!r} of type {type(model).__name__}"
+        )
+    if len(model.inputs) != 1 or len(model.outputs) != 1:
+        raise ValueError(
+            "`backbone` must have one input and one output. Received: "
+            f"{len(model.inputs)} inputs and {len(model.outputs)} outputs"
+        )
+    return model
 
 
 def EmbeddingNetwork(
@@ -75,3 +156,68 @@ def EmbeddingNetwork(
         embedding_dim, activation=activation, name="embedding_dense", dtype="float32"
     )(x)
     return keras.Model(network.input, l2_normalize(x) if normalize else x, name=name)
+
+
+def TripletNetwork(
+    embedding: Any,
+    *,
+    distance: str = "euclidean",
+    margin: str = "hinge",
+    margin_size: float = 1.0,
+    name: str = "triplet_network",
+) -> Any:
+    """A network from anchor, positive and negative images to the triplet loss of each row.
+
+    The loss of every row is put out, not their mean: so `sample_weight` works, and a bad row can be
+    told from the others. It is never negative, so the stock loss `"mean_absolute_error"` against
+    targets of 0 is its mean, and the compiled network, too, loads in plain Keras:
+
+        network.compile(optimizer="adam", loss="mean_absolute_error")
+        network.fit([anchors, positives, negatives], np.zeros(len(anchors)))
+
+    The three images of all rows go through the embedding in one batch, so that BatchNormalization
+    sees the same statistics for anchor, positive and negative.
+
+    Source: F. Schroff, D. Kalenichenko, J. Philbin, "FaceNet: A Unified Embedding for Face
+    Recognition and Clustering", CVPR 2015.
+
+    Args:
+        embedding: A `keras.Model` from one image to one vector, such as `EmbeddingNetwork` gives.
+        distance: `"euclidean"`, `"squared_euclidean"` or `"cosine"`.
+        margin: `"hinge"` or `"softplus"`; see `stayfinite.losses.triplet_loss`.
+        margin_size: For `"hinge"`, how much farther than the positive the negative should be.
+        name: Name of the model.
+
+    Returns:
+        A functional `keras.Model` with the inputs `anchor`, `positive` and `negative` and an output
+        of shape `(batch, 1)`. The embedding is one of its layers, and shared with it.
+
+    Raises:
+        ValueError: If an option is none of those above, or the embedding has not one vector an
+            image.
+
+    Example:
+
+    >>> embedding = stayfinite.models.EmbeddingNetwork("ResNet50", (64, 64, 3), weights=None)
+    >>> network = stayfinite.models.TripletNetwork(embedding, margin_size=0.5)
+    >>> [tensor.name for tensor in network.inputs]
+    ['anchor', 'positive', 'negative']
+    """
+    if not isinstance(embedding, keras.Model):
+        raise ValueError(f"`embedding` must be a keras.Model. Received: embedding={embedding!r}")
+    shape = embedding.output_shape
+    if not isinstance(shape, tuple) or len(shape) != 2:
+        raise ValueError(
+            "`embedding` must give one vector an image, of shape (batch, dim). "
+            f"Received: embedding.output_shape={shape}"
+        )
+    images = [
+        keras.Input(embedding.input_shape[1:], dtype=embedding.inputs[0].dtype, name=part)
+        for part in ("anchor", "positive", "negative")
+    ]
+    vectors = embedding(keras.layers.Concatenate(axis=0, name="one_batch")(images))
+    anchor, positive, negative = ops.split(vectors, 3, axis=0)
+    rows = triplet_loss(
+        anchor, positive, negative, distance=distance, margin=margin, margin_size=margin_size
+    )
+    return keras.Model(images, rows, name=name)

@@ -1,4 +1,4 @@
-"""How well images of classes that were never trained on find their own kind."""
+"""X"""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ import keras
 import numpy as np
 
 from stayfinite.networks.data.image_batches import ImageBatches
-from stayfinite.networks.data.image_reader import CACHE_BYTES
+from stayfinite.networks.data.image_files import CACHE_BYTES
+from stayfinite.networks.data.images import read_image
 from stayfinite.networks.data.items import Items
-from stayfinite.networks.metrics import recall_at_k
-from stayfinite.networks.training.folder import OutputFolder
+from stayfinite.networks.metrics import recall_at_k, verification_curve
+from stayfinite.networks.training.figures import new_figure, write_figure
+from stayfinite.networks.training.folder import OutputFolder, write_json
 from stayfinite.networks.training.progress import Progress, best_row
 
 KS = (1, 5)
@@ -76,3 +78,82 @@ class KeepBest(keras.callbacks.Callback):
             self._judge.encoder.save_weights(self._folder.best_weights)
         if logs is not None:
             logs.update(found)
+
+
+# More thumbnails than these hide one another.
+MOST_SHOWN = 300
+THUMBNAIL = 32
+
+
+def write_pages(
+    vectors: np.ndarray, labels: np.ndarray, judge: HeldOut, folder: OutputFolder
+) -> None:
+    """Write verification.png, embedding.png (both as SVG too) and verification.json.
+
+    Args:
+        vectors: Shape `(images, dim)`.
+        labels: Shape `(images,)`.
+        judge: Has the images.
+        folder: Where to.
+    """
+    curve = verification_curve(vectors, labels, distance=judge.distance)
+    write_json(
+        folder.root / "verification.json",
+        {"area_under_curve": curve.auc, "equal_error_rate": curve.equal_error_rate},
+    )
+    write_figure(verification(curve), folder.figure("verification"))
+    write_figure(laid_out(vectors, labels, judge), folder.figure("embedding"))
+
+
+def verification(curve: Any) -> Any:
+    """True against false accept rate, over all thresholds of the distance of a pair."""
+    figure = new_figure(5, 5)
+    axes = figure.subplots()
+    axes.plot(curve.false_accept_rates, curve.true_accept_rates)
+    axes.plot([0, 1], [0, 1], color="0.7", linewidth=0.8)
+    axes.set(
+        title=f"area {curve.auc:.3f}, equal error rate {curve.equal_error_rate:.3f}",
+        xlabel="false accept rate",
+        ylabel="true accept rate",
+    )
+    axes.grid(alpha=0.3)
+    return figure
+
+
+def projection(vectors: np.ndarray) -> np.ndarray:
+    """The two directions in which the vectors differ most (principal components).
+
+    Args:
+        vectors: Shape `(images, dim)`.
+
+    Returns:
+        Shape `(images, 2)`.
+    """
+    centred = vectors.astype("float64") - vectors.mean(axis=0, dtype="float64")
+    _, _, directions = np.linalg.svd(centred, full_matrices=False)
+    flat = centred @ directions[:2].T
+    return np.pad(flat, ((0, 0), (0, 2 - flat.shape[1])))
+
+
+def laid_out(vectors: np.ndarray, labels: np.ndarray, judge: HeldOut) -> Any:
+    """Thumbnails at the places of their vectors, framed in the colour of the class."""
+    from matplotlib.offsetbox import AnnotationBbox, OffsetImage
+
+    figure = new_figure(10, 10)
+    axes = figure.subplots()
+    places = projection(vectors)
+    axes.scatter(places[:, 0], places[:, 1], s=4, c=[f"C{label % 10}" for label in labels])
+    step = -(-len(labels) // MOST_SHOWN)
+    for number in range(0, len(labels), step):
+        image = read_image(judge.images.items.items[number].path, THUMBNAIL)
+        picture = OffsetImage(image, zoom=0.8)
+        frame = {
+            "edgecolor": f"C{labels[number] % 10}",
+            "linewidth": 1.5,
+            "boxstyle": "square,pad=0",
+        }
+        axes.add_artist(AnnotationBbox(picture, places[number], pad=0, bboxprops=frame))
+    axes.set(title=f"{len(labels)} images of {len(set(labels.tolist()))} classes held out")
+    axes.set_xticks([])
+    axes.set_yticks([])
+    return figure

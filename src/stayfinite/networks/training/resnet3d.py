@@ -12,8 +12,8 @@ import numpy as np
 
 import stayfinite
 from stayfinite.errors import UsageError
+from stayfinite.networks.data.clip_transform import span
 from stayfinite.networks.data.clips import ClipDataset
-from stayfinite.networks.data.cuts import span
 from stayfinite.networks.data.inspection import Videos, inspect_videos
 from stayfinite.networks.data.items import Items, read_items, split_files
 from stayfinite.networks.data.videos import SUFFIXES

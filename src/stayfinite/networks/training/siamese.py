@@ -15,14 +15,14 @@ import keras
 
 import stayfinite
 from stayfinite.errors import UsageError
-from stayfinite.networks.data.class_batches import ClassBatches
+from stayfinite.networks.data.image_batches import ClassBatches
 from stayfinite.networks.data.images import SUFFIXES, inspect_images
 from stayfinite.networks.data.items import Items, read_items, split_classes
 from stayfinite.networks.data.triplets import TripletDataset
-from stayfinite.networks.training import embedding_pages, figures, saving
+from stayfinite.networks.training import figures, saving
 from stayfinite.networks.training.encoder import build_encoder, shown
 from stayfinite.networks.training.folder import OutputFolder, write_json, write_problems
-from stayfinite.networks.training.heldout import KS, MONITOR, HeldOut, KeepBest
+from stayfinite.networks.training.heldout import KS, MONITOR, HeldOut, KeepBest, write_pages
 from stayfinite.networks.training.progress import (
     KeepProgress,
     Progress,
@@ -214,7 +214,7 @@ def _finish(
     best = best_epoch(folder, progress, MONITOR, largest=True)
     encoder.load_weights(folder.best_weights)
     vectors, labels = judge.embed()
-    embedding_pages.write(vectors, labels, judge, folder)
+    write_pages(vectors, labels, judge, folder)
     equal = saving.saved_and_checked(encoder, folder.root, "encoder", judge.images[0][0])
     recalls = [f"recall@{k} {best[f'val_recall_at_{k}']:.4f}" for k in KS]
     say(

@@ -1,14 +1,37 @@
-"""The run file (`run --json FILE`), schema `stayfinite.run/1`."""
+"""X"""
 
 from __future__ import annotations
 
 import errno
 import os
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 from stayfinite.errors import UsageError
 from stayfinite.incident import Incident
+
+
+def check_writable(folder: Path) -> None:
+    """See whether `folder`, or the folder it would be made in, can be written.
+
+    Nothing is made: a run without an incident leaves no folder behind.
+
+    Raises:
+        UsageError: it cannot.
+    """
+    nearest = folder.absolute()
+    while not nearest.exists() and nearest != nearest.parent:
+        nearest = nearest.parent
+    try:
+        # Permission bits do not tell: the file system may be read-only, the user may be root.
+        with tempfile.TemporaryFile(dir=nearest):
+            pass
+    except OSError as error:
+        raise UsageError(
+            f"--keep {folder}: {error.strerror}; pass a folder that can be written"
+        ) from None
+
 
 # In the file while the program runs, and for good when it was killed or left through `os._exit`.
 UNFINISHED = -1
