@@ -1,4 +1,7 @@
-"""X"""
+"""Checkpoint files: the tensors of a file, whatever wrote it, and their non-finite values.
+
+The files are read without a framework, a model or pickle.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ from stayfinite.errors import UsageError
 
 Tensors = Iterator[tuple[str, np.ndarray]]
 
-# What the libraries below raise for a file that is cut off, forged, or of another format.
+# Exceptions of the libraries below for a file that is truncated, forged or of another format.
 _DAMAGED = (
     OSError,
     ValueError,
@@ -50,16 +53,19 @@ _SAFETENSORS = {
 
 
 def read(path: Path) -> Tensors:
-    """Yield name and values of each tensor in `path` that could hold a NaN or an infinity.
+    """Yield name and values of each tensor in `path` whose dtype has NaN or infinity.
 
     Raises:
-        UsageError: the file is missing, damaged or of no format known here.
+        UsageError: The file is missing, damaged or of an unknown format.
     """
     reader = _READERS.get(path.suffix)
     if reader is None:
-        raise UsageError(f"{path}: not a checkpoint by its name; expected {', '.join(_READERS)}")
+        raise UsageError(
+            f"{path}: expected a file named {', '.join(f'*{suffix}' for suffix in _READERS)}; "
+            f"received the suffix {path.suffix!r}"
+        )
     try:
-        path.open("rb").close()  # its error is the system's, shorter than that of a library
+        path.open("rb").close()  # for the error of the system, which is shorter than a library's
         for name, value in reader(path):
             if value.dtype.kind in "fcV":
                 yield name, _named(name, value)
@@ -69,7 +75,7 @@ def read(path: Path) -> Tensors:
 
 
 def _named(name: str, value: np.ndarray) -> np.ndarray:
-    """HDF5 and NumPy files do not name bfloat16; it is in them as two bytes without a type."""
+    """Read untyped pairs of bytes as bfloat16, which HDF5 and NumPy files cannot name."""
     if value.dtype.type is not np.void:
         return value
     if value.dtype.itemsize != 2:
@@ -81,9 +87,9 @@ def _keras(path: Path) -> Tensors:
     with zipfile.ZipFile(path) as archive:
         members = [m for m in archive.namelist() if m.endswith((".h5", ".npz"))]
         if not members:
-            raise ValueError("it holds no weights")
+            raise ValueError("the archive has no weights")
         for member in members:
-            # On disk and not in memory: HDF5 needs to seek, and weights are large.
+            # Unpacked to disk, because HDF5 seeks and weights may not fit into memory.
             with archive.open(member) as packed, tempfile.TemporaryFile() as unpacked:
                 shutil.copyfileobj(packed, unpacked)
                 unpacked.seek(0)
@@ -92,8 +98,8 @@ def _keras(path: Path) -> Tensors:
 
 def _hdf5(file: Path | IO[bytes]) -> Tensors:
     with h5py.File(file, "r") as opened:
-        # Named first and read after: values cannot be yielded from inside the visit, which also
-        # leaves out links, so a stranger's file does not lead to other files.
+        # Names first, since the visit cannot yield values. It skips links, so an untrusted file
+        # cannot refer to other files.
         names: list[str] = []
         opened.visititems(
             lambda name, item: names.append(name) if isinstance(item, h5py.Dataset) else None
@@ -105,7 +111,7 @@ def _hdf5(file: Path | IO[bytes]) -> Tensors:
 
 
 def _with_layer(name: str, dataset: Any) -> str:
-    """`layers/dense/vars/0`, and in brackets the layer's own name where Keras left it."""
+    """Return `layers/dense/vars/0`, with the name of the layer in brackets if Keras stored it."""
     layer = dataset.parent.attrs.get("name")
     known = isinstance(layer, str) and layer and layer not in name.split("/")
     return f"{name} ({layer})" if known else name
@@ -114,14 +120,14 @@ def _with_layer(name: str, dataset: Any) -> str:
 def _npz(file: Path | IO[bytes]) -> Tensors:
     if not zipfile.is_zipfile(file):
         raise ValueError("File is not a zip file")
-    # Without pickle: an array of objects in a stranger's file would run code.
+    # Without pickle, because an array of objects in an untrusted file would run code.
     with np.load(file, allow_pickle=False) as arrays:
         for name in arrays.files:
             yield name, arrays[name]
 
 
 def _safetensors(path: Path) -> Tensors:
-    # The library checks header and offsets, but has no NumPy type for some of the dtypes.
+    # The library checks header and offsets, but has no NumPy dtype for some of the tensors.
     with safe_open(path, framework="numpy"):
         pass
     with path.open("rb") as file:
@@ -143,13 +149,13 @@ _READERS: dict[str, Callable[[Path], Tensors]] = {
 }
 
 
-# Values looked at in one go, so that a large tensor needs no second copy of itself.
+# Values counted at a time, so that a large tensor is not copied as a whole.
 _BLOCK = 1 << 22
 
 
 @dataclass(frozen=True)
-class Count:
-    """One tensor with its numbers of values: all of them, NaN, +inf, -inf."""
+class TensorCount:
+    """The number of values of one tensor: all, NaN, +inf and -inf."""
 
     name: str
     num_values: int
@@ -163,17 +169,17 @@ class Count:
         return not (self.num_nan or self.num_inf or self.num_negative_inf)
 
 
-def count_file(path: Path) -> list[Count]:
+def count_file(path: Path) -> list[TensorCount]:
     """Count every floating-point tensor of a checkpoint, in the order of the file.
 
     Raises:
-        UsageError: the file cannot be read.
+        UsageError: The file cannot be read.
     """
     return [count(name, value) for name, value in read(path)]
 
 
-def count(name: str, value: np.ndarray) -> Count:
-    """Count one tensor. A complex value is NaN if one of its parts is, else infinite if one is."""
+def count(name: str, value: np.ndarray) -> TensorCount:
+    """Count one tensor. A complex value is NaN if a part is NaN, else infinite if a part is."""
     flat = value.reshape(-1)
     totals = np.zeros(3, dtype=np.int64)
     for start in range(0, flat.size, _BLOCK):
@@ -185,4 +191,4 @@ def count(name: str, value: np.ndarray) -> Count:
         bad = bad[~np.isnan(bad)]
         num_negative = int(np.sum(bad.real < 0))
         totals += (block.size - finite.sum() - bad.size, bad.size - num_negative, num_negative)
-    return Count(name, flat.size, *map(int, totals))
+    return TensorCount(name, flat.size, *map(int, totals))

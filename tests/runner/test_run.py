@@ -16,8 +16,8 @@ import json, sys
 from pathlib import Path
 from stayfinite.errors import NonFiniteError
 from stayfinite.incident import Incident
-from stayfinite.runner.program import Program
-from stayfinite.runner.run import Run
+from stayfinite.runner.program import UserProgram
+from stayfinite.runner.run import GuardedRun
 
 class Session:
     def __init__(self, policy, keep, script, say, unguarded_ok):
@@ -34,8 +34,8 @@ class Session:
             self.incidents.append(incident)
             raise NonFiniteError("the report\\n", incident)
 
-program = Program(sys.argv[1], tuple(sys.argv[2:]))
-run = Run(program, keep=Path("kept"), json=Path("run.json"), new_session=Session)
+program = UserProgram(sys.argv[1], tuple(sys.argv[2:]))
+run = GuardedRun(program, keep=Path("kept"), json=Path("run.json"), new_session=Session)
 sys.exit(run())
 """
 

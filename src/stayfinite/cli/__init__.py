@@ -15,7 +15,7 @@ from stayfinite.cli.run import run
 from stayfinite.cli.train import train
 from stayfinite.cli.verify import verify
 from stayfinite.errors import UsageError
-from stayfinite.runner.run import Run
+from stayfinite.runner.run import GuardedRun
 
 USAGE = 2
 # What a shell reports for a program that Ctrl-C ended.
@@ -43,12 +43,12 @@ def main(args: Sequence[str] | None = None) -> int:
     """
     outcome = _parse(args)
     # The script runs out here, where click cannot take its exceptions for its own.
-    return outcome() if isinstance(outcome, Run) else outcome
+    return outcome() if isinstance(outcome, GuardedRun) else outcome
 
 
-def _parse(args: Sequence[str] | None) -> int | Run:
+def _parse(args: Sequence[str] | None) -> int | GuardedRun:
     try:
-        outcome: int | Run = cli.main(
+        outcome: int | GuardedRun = cli.main(
             args=None if args is None else list(args),
             prog_name="stayfinite",
             standalone_mode=False,

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from stayfinite.runner.program import Program
-from stayfinite.runner.run import Run
+from stayfinite.runner.program import UserProgram
+from stayfinite.runner.run import GuardedRun
 
 
 @click.command(
@@ -56,11 +56,11 @@ def run(
     keep: Path,
     json: Path | None,
     unguarded_ok: bool,
-) -> Run:
+) -> GuardedRun:
     """Run SCRIPT as `python SCRIPT ARGS...` does, with every keras.Model in it guarded.
 
     Everything after SCRIPT belongs to the script. The exit code is the script's own, or 3 when a
     non-finite step stopped it.
     """
-    program = Program(script, args, is_module)
-    return Run(program, policy=policy, keep=keep, json=json, unguarded_ok=unguarded_ok)
+    program = UserProgram(script, args, is_module)
+    return GuardedRun(program, policy=policy, keep=keep, json=json, unguarded_ok=unguarded_ok)

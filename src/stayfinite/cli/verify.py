@@ -11,7 +11,7 @@ import click
 from stayfinite.errors import UsageError
 
 if TYPE_CHECKING:
-    from stayfinite.checkpoints import Count
+    from stayfinite.checkpoints import TensorCount
 
 FINITE, NON_FINITE, UNREADABLE = range(3)
 
@@ -48,7 +48,7 @@ def _verify(path: Path) -> int:
     return FINITE
 
 
-def _describe(count: Count) -> str:
+def _describe(count: TensorCount) -> str:
     numbers = {"nan": count.num_nan, "inf": count.num_inf, "-inf": count.num_negative_inf}
     found = ", ".join(f"{number} {kind}" for kind, number in numbers.items() if number)
     return f"{count.name}: {found} of {count.num_values} values"

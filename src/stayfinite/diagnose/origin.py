@@ -60,14 +60,18 @@ def source_line(evidence: Evidence, finding: Finding) -> str | None:
 
 
 def file_of(evidence: Evidence) -> str | None:
-    """The user's file, as he would name it from the working directory."""
+    """The path of the user's file, relative to the working directory where it is below it."""
     op = evidence.primal or evidence.op
     return None if op is None or op.span is None else _shown(op.span.file)
 
 
 def _shown(file: str) -> str:
-    path = Path(file).absolute()
-    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+    try:
+        here = Path.cwd()
+    except FileNotFoundError:  # deleted while the program ran
+        return file
+    path = here / file
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
 
 
 def _operand(evidence: Evidence, value: int) -> Operand:

@@ -1,4 +1,8 @@
-"""X"""
+"""The import of Keras: a call once it is done, and the reason where its backend makes it fail.
+
+The guard has to be in place before the script builds its first model. It does not import Keras
+itself, because the script may still set `KERAS_BACKEND`, or not use Keras.
+"""
 
 from __future__ import annotations
 
@@ -15,10 +19,10 @@ from types import ModuleType
 
 
 def after_import(name: str, call: Callable[[], object]) -> None:
-    """Call `call()` once, as soon as the top-level module `name` has been imported.
+    """Call `call()` once, when the top-level module `name` has been imported.
 
-    It is called before the import statement returns. Nothing stays behind: the finder leaves
-    `sys.meta_path`, and the module has its own loader. An import that fails may be tried again.
+    The call comes before the import statement returns. After it, the finder is removed from
+    `sys.meta_path` and the module has its own loader. An import that fails can be repeated.
     """
     if name in sys.modules:
         call()
@@ -27,7 +31,7 @@ def after_import(name: str, call: Callable[[], object]) -> None:
 
 
 class _Finder(importlib.abc.MetaPathFinder):
-    """Asks the other finders for the module, and lends its spec a loader that calls back."""
+    """Gets the module's spec from the other finders and wraps its loader in a `_Loader`."""
 
     def __init__(self, name: str, call: Callable[[], object]) -> None:
         self._name = name
@@ -55,7 +59,7 @@ class _Finder(importlib.abc.MetaPathFinder):
 
 
 class _Loader(importlib.abc.Loader):
-    """Hands the module back to its own loader, lets that run it, then calls back."""
+    """Restores the module's own loader, runs the module with it, then calls back."""
 
     def __init__(self, loader: importlib.abc.Loader, fire: Callable[[], None]) -> None:
         self._loader = loader
@@ -77,9 +81,9 @@ _KNOWN = (*_TRAINING, "numpy", "openvino")
 
 
 def import_failure(error: BaseException) -> str | None:
-    """One line where `error` ended the import of Keras because of its backend; else None.
+    """Explain in one line that the chosen backend made `import keras` fail; None if it did not.
 
-    Only asked once the program has ended: it may catch the error and choose another backend.
+    For use after the end of the program, which may catch the error and choose another backend.
     """
     if not isinstance(error, ImportError | ValueError) or "keras" in sys.modules:
         return None
@@ -96,7 +100,7 @@ def import_failure(error: BaseException) -> str | None:
 
 
 def _chosen() -> str:
-    """As Keras chooses: the environment, then its configuration file, then TensorFlow."""
+    """Return the backend that Keras chooses: environment, configuration file, TensorFlow."""
     if os.environ.get("KERAS_BACKEND"):
         return os.environ["KERAS_BACKEND"]
     home = os.environ.get("KERAS_HOME") or str(Path.home() / ".keras")

@@ -1,4 +1,4 @@
-"""X"""
+"""Where a run writes: the folder of incidents, and the run file (`stayfinite.run/1`)."""
 
 from __future__ import annotations
 
@@ -11,20 +11,24 @@ from pathlib import Path
 from stayfinite.errors import UsageError
 from stayfinite.incident import Incident
 
+# The exit code in the file while the program runs. It stays if the program is killed or calls
+# `os._exit`.
+UNFINISHED = -1
+
 
 def check_writable(folder: Path) -> None:
-    """See whether `folder`, or the folder it would be made in, can be written.
+    """Check before the training that `folder`, or its nearest existing parent, can be written.
 
-    Nothing is made: a run without an incident leaves no folder behind.
+    Nothing is created, because a run without an incident leaves no folder.
 
     Raises:
-        UsageError: it cannot.
+        UsageError: The folder cannot be written.
     """
     nearest = folder.absolute()
     while not nearest.exists() and nearest != nearest.parent:
         nearest = nearest.parent
     try:
-        # Permission bits do not tell: the file system may be read-only, the user may be root.
+        # Permission bits are not enough: the file system may be read-only, the user may be root.
         with tempfile.TemporaryFile(dir=nearest):
             pass
     except OSError as error:
@@ -33,15 +37,11 @@ def check_writable(folder: Path) -> None:
         ) from None
 
 
-# In the file while the program runs, and for good when it was killed or left through `os._exit`.
-UNFINISHED = -1
-
-
 class RunFile:
-    """The file at `path`; without a path, nothing is written.
+    """The run file at `path`; with None as path, nothing is written.
 
-    Opened before the program starts, so that a bad path is found then, and a program that is
-    killed leaves a file too.
+    It is written before the program starts: a wrong path is reported at once, and a program that
+    is killed leaves a run file.
 
     Raises:
         UsageError: `path` cannot be written.
@@ -55,7 +55,7 @@ class RunFile:
         try:
             if self._path.is_dir():
                 raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-            # A pipe or device takes one text only, the last.
+            # A pipe or device gets one text, at the end.
             if self._path.is_file() or not self._path.exists():
                 self.write(UNFINISHED, 0, ())
         except OSError as error:
@@ -65,16 +65,21 @@ class RunFile:
             ) from None
 
     def write(self, exit_code: int, num_steps: int, incidents: Sequence[Incident]) -> None:
-        """Put down what is known of the run, over what was there.
+        """Write the run file, over an earlier one.
 
         Args:
             exit_code: As `subprocess` gives it: negative for a signal.
             num_steps: Training steps of all models of the program.
-            incidents: In the order they came.
+            incidents: In the order in which they occurred.
+
+        Raises:
+            OSError: The file cannot be written.
         """
         if self._path is None:
             return
-        # Loaded here: only who asked for a run file pays for it.
+        # Imported here, because a run without a run file does not need it.
         from stayfinite.report.json import run_file
 
+        # The program may have deleted the folder.
+        self._path.parent.mkdir(parents=True, exist_ok=True)
         self._path.write_text(run_file(exit_code, num_steps, incidents), encoding="utf-8")

@@ -1,7 +1,7 @@
 """Clips from videos and triplets from images, as `keras.utils.PyDataset`.
 
-Importing this package imports neither PyAV nor Pillow: every name below is loaded when it is first
-used, so that images can be read without PyAV and videos without Pillow.
+Every name below is imported at its first use: images can be read without PyAV installed, and
+videos without Pillow.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def __getattr__(name: str) -> object:
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(importlib.import_module(_HOME[name]), name)
-    # Kept here, so that the second look-up is an ordinary attribute.
+    # Stored, so that the next look-up finds an ordinary attribute.
     globals()[name] = value
     return value
 

@@ -11,7 +11,10 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Cut:
-    """Fractions from 0 to 1 of the room there is in time, from the top and from the left."""
+    """The position of a clip in time, from the top and from the left, as fractions from 0 to 1.
+
+    0 is the first possible position and 1 the last.
+    """
 
     time: float = 0.5
     top: float = 0.5
@@ -20,17 +23,17 @@ class Cut:
 
     @classmethod
     def drawn(cls, random: np.random.Generator, flip: bool) -> Cut:
-        """A random place; half of the clips are mirrored if `flip`."""
+        """Draw a position; with `flip`, half of the clips are mirrored."""
         time, top, left, coin = random.random(4)
         return cls(time, top, left, flip and coin < 0.5)
 
     def frame_numbers(self, num_frames: int, length: int, stride: int) -> list[int]:
-        """The frames of the clip; a video that is too short begins again at its end."""
+        """Return the numbers of the frames; a video that is too short is repeated."""
         start = _at(self.time, num_frames - span(length, stride))
         return [(start + n * stride) % num_frames for n in range(length)]
 
     def window(self, clip: np.ndarray, height: int, width: int) -> np.ndarray:
-        """A view of `clip`, `(frames, height, width, 3)`."""
+        """Return a view of `clip` of shape `(frames, height, width, 3)`."""
         top = _at(self.top, clip.shape[1] - height)
         left = _at(self.left, clip.shape[2] - width)
         cut = clip[:, top : top + height, left : left + width]
@@ -38,12 +41,12 @@ class Cut:
 
 
 def span(length: int, stride: int) -> int:
-    """The frames from the first to the last of a clip."""
+    """Return the number of video frames from the first to the last frame of a clip."""
     return (length - 1) * stride + 1
 
 
 def _at(fraction: float, room: int) -> int:
-    """A position from 0 to `room`, each as likely as the others for a random fraction."""
+    """Return a position from 0 to `room`; a uniform fraction gives uniform positions."""
     return min(int(fraction * (room + 1)), room) if room > 0 else 0
 
 
@@ -51,7 +54,7 @@ Normalize = str | None | tuple[float | Sequence[float], float | Sequence[float]]
 
 
 class Normalization:
-    """One way to make float32 of a uint8 clip.
+    """Converts a uint8 clip to float32. No setting divides by zero.
 
     Args:
         how: `"unit"`: values from 0 to 1. `"clip"`: mean 0 and standard deviation 1 over the clip;
@@ -75,7 +78,7 @@ class Normalization:
         self._offset = (-mean / std).astype("float32")
 
     def __call__(self, clip: np.ndarray) -> np.ndarray:
-        """The clip, uint8 of shape `(..., 3)`, as a new float32 array."""
+        """Convert a uint8 clip of shape `(..., 3)` to a new float32 array."""
         if self._is_by_clip:
             return _standardized(clip)
         values: np.ndarray = np.multiply(clip, self._scale, dtype="float32")
@@ -85,7 +88,7 @@ class Normalization:
 
 
 def _standardized(clip: np.ndarray) -> np.ndarray:
-    # From the counts of the 256 values mean and deviation are exact: a clip of one colour has 0.
+    # Computed from the counts of the 256 values, the deviation of a clip of one colour is exactly 0.
     counts = np.bincount(clip.ravel(), minlength=256)
     values = np.arange(256, dtype="float64")
     mean = counts @ values / clip.size
@@ -105,6 +108,6 @@ def _mean_and_std(how: object) -> tuple[np.ndarray, np.ndarray]:
         raise ValueError(f"`normalize` must have one number or one a channel in each part. {said}")
     if not (np.isfinite(mean).all() and np.isfinite(std).all() and (std > 0).all()):
         raise ValueError(
-            f"`normalize` must be finite, with standard deviations above 0, which divide. {said}"
+            f"`normalize` must have finite numbers, and standard deviations above 0. {said}"
         )
     return mean, std

@@ -27,13 +27,13 @@ class ImageBatches(keras.utils.PyDataset):
 
     Args:
         source: A folder with one sub-folder a class, or a CSV list of `path` and `label`, which are
-            looked through for files that cannot be used; or `Items`.
+            checked for files that cannot be used; or `Items`.
         size: Side of the images in pixels, or `(height, width)`.
-        batch_size: Images a batch; the last batch has what is left.
+        batch_size: Images in a batch; the last batch has the rest.
         fit: `"crop"` or `"stretch"`.
         preprocess: A function of a batch of float32 images from 0 to 255, which it may change in
             place, such as `stayfinite.models.preprocess_input("ResNet50")`.
-        cache_bytes: Memory for decoded images, of use where the set is gone through repeatedly.
+        cache_bytes: Memory for decoded images, useful for repeated passes over the data.
         workers: As of `keras.utils.PyDataset`, with `use_multiprocessing` and `max_queue_size`.
 
     Example:
@@ -69,12 +69,12 @@ class ImageBatches(keras.utils.PyDataset):
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Names of the classes."""
+        """The names of the classes."""
         return self.items.classes
 
     @property
     def problems(self) -> tuple[Problem, ...]:
-        """The files that are not used, and why."""
+        """The files that are not used, with the reason."""
         return self.items.problems
 
     def __len__(self) -> int:
@@ -85,7 +85,7 @@ class ImageBatches(keras.utils.PyDataset):
         return self._reader.batch(self.files_of(batch_index)), self.labels[rows].astype("int32")
 
     def files_of(self, batch_index: int) -> list[Path]:
-        """The file of each row of a batch."""
+        """Return the file of each sample of a batch."""
         return [item.path for item in self.items.items[self._rows(batch_index)]]
 
     def _rows(self, batch_index: int) -> slice:
@@ -97,34 +97,34 @@ class ImageBatches(keras.utils.PyDataset):
 class ClassBatches(SeededDataset):
     """Batches of `num_classes` classes with `num_images` images each, and their labels.
 
-    Classes are drawn evenly, whatever their size, and each before any is drawn again; so are the
-    images within a class. An image is in a batch twice only if its class has fewer than
-    `num_images`: then all of them are in it before one is repeated. All draws come from the seed
-    and the epoch, for any number of workers.
+    For losses that mine their triplets in a batch. Classes are drawn without regard to their size,
+    and every class is drawn before one is drawn again; the same holds for the images of a class. An
+    image is repeated in a batch only if its class has fewer than `num_images`. All draws depend on
+    the seed and the epoch only, not on the number of workers.
 
     Source: A. Hermans, L. Beyer, B. Leibe, "In Defense of the Triplet Loss for Person
     Re-Identification", 2017.
 
     Args:
         source: A folder with one sub-folder a class, or a CSV list of `path` and `label`, which are
-            looked through for files that cannot be used; or `Items`.
+            checked for files that cannot be used; or `Items`.
         size: Side of the images in pixels, or `(height, width)`.
-        num_classes: Classes a batch, 2 or more.
+        num_classes: Classes in a batch, 2 or more.
         num_images: Images of each class in a batch, 2 or more.
         fit: `"crop"` or `"stretch"`.
         preprocess: A function of a batch of float32 images from 0 to 255, which it may change in
             place, such as `stayfinite.models.preprocess_input("ResNet50")`.
         flip: Whether half of the images are mirrored.
-        batches_per_epoch: By default as many as the images fill, one at least.
-        seed: Of all draws.
+        batches_per_epoch: By default as many as the images fill, at least one.
+        seed: Seed of all draws.
         same_every_epoch: Whether every epoch has the same batches, as for a validation.
-        cache_bytes: Memory for decoded images; 0 decodes each every time.
+        cache_bytes: Memory for decoded images; with 0 every image is decoded each time.
         workers: As of `keras.utils.PyDataset`, with `use_multiprocessing` and `max_queue_size`.
 
     Attributes:
         items: The images.
-        classes: Names of their classes; a label is a place in it.
-        problems: Files that are not used, and why; an image alone in its class is one of them.
+        classes: Names of their classes; a label is an index into it.
+        problems: Files that are not used, with the reason. The only image of a class is not used.
 
     Raises:
         UsageError: If fewer than `num_classes` classes have two images.
@@ -171,8 +171,8 @@ class ClassBatches(SeededDataset):
         self._able = np.flatnonzero(self._files.count)
         if len(self._able) < num_classes:
             raise UsageError(
-                f"expected {num_classes} classes with two images at least; received "
-                f"{len(self._able)}: give num_classes={max(2, len(self._able))} or more images"
+                f"expected {num_classes} classes with at least two images; received "
+                f"{len(self._able)}: pass num_classes={max(2, len(self._able))} or add images"
             )
         self.num_classes = num_classes
         self.num_images = num_images
@@ -182,12 +182,12 @@ class ClassBatches(SeededDataset):
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Names of the classes."""
+        """The names of the classes."""
         return self.items.classes
 
     @property
     def problems(self) -> tuple[Problem, ...]:
-        """The files that are not used, and why."""
+        """The files that are not used, with the reason."""
         return self.items.problems
 
     def __len__(self) -> int:
@@ -200,7 +200,7 @@ class ClassBatches(SeededDataset):
         return images, self._files.labels[places].astype("int32")
 
     def files_of(self, batch_index: int) -> list[Path]:
-        """The file of each row of a batch of this epoch."""
+        """Return the file of each sample of a batch of this epoch."""
         return [self._files.paths[n] for n in self._batch(batch_index)]
 
     def _batch(self, batch_index: int) -> np.ndarray:
@@ -208,7 +208,7 @@ class ClassBatches(SeededDataset):
         return found
 
     def _drawn(self) -> np.ndarray:
-        """Places in `_files` of all batches of the epoch, `(batches, classes * images)`."""
+        """Draw the indices into `_files` of all batches, `(batches, classes * images)`."""
         random, files = self._random(0), self._files
         classes = _Deck(self._able, random)
         images = {
@@ -229,7 +229,7 @@ def _without_lone(items: Items) -> Items:
 
 
 class _Deck:
-    """Cards that are drawn in random order, each once before any comes again."""
+    """Draws elements in random order; every element is drawn before one is drawn again."""
 
     def __init__(self, cards: np.ndarray, random: np.random.Generator) -> None:
         self._cards = cards
@@ -237,7 +237,7 @@ class _Deck:
         self._left: list[int] = []
 
     def draw(self, count: int) -> list[int]:
-        """The next cards: all different, or if there are not as many, each as often as it must."""
+        """Draw `count` elements, distinct as far as there are enough."""
         hand: list[int] = []
         while len(hand) < count:
             hand += self._distinct(min(count - len(hand), len(self._cards)))
@@ -249,7 +249,7 @@ class _Deck:
             deck = self._random.permutation(self._cards).tolist()
             held = set(hand)
             hand += [card for card in deck if card not in held][: count - len(hand)]
-            # What was left of the last deck stays in the new one, for a later hand.
+            # Elements of the old deck that were drawn just now stay in the new one.
             fresh = set(hand) - held
             self._left = [card for card in deck if card not in fresh]
         return hand

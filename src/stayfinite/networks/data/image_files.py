@@ -25,14 +25,16 @@ from stayfinite.networks.data.items import Item, Items, Problem, read_items
 
 
 def image_items(source: Items | str | Path) -> Items:
-    """The images of a folder or a CSV list, decoded once to find those that cannot be used.
+    """List the images of a folder or a CSV list, each file once.
+
+    Every image is decoded, to find those that cannot be used.
 
     Args:
-        source: As in `read_items`; or `Items`, whose files are then not looked at again.
+        source: As in `read_items`; or `Items`, whose files are not decoded.
 
     Returns:
-        Each file once. One that is listed twice would be a positive of itself, and one that is in
-        two classes a negative of itself; they are named in `problems`.
+        The items. A file listed twice is used once, and a file in two classes is not used, because
+        it would be a positive or negative of itself. Both are named in `problems`.
 
     Raises:
         UsageError: If no image is left, or as `read_items`.
@@ -59,16 +61,13 @@ def _each_once(items: Items) -> Items:
             continue
         kept.append(first)
         if others:
-            problems.append(Problem(first.path, "it is listed more than once, and used once"))
+            problems.append(Problem(first.path, "it is listed more than once and used once"))
     return replace(items, items=tuple(kept), problems=items.problems + tuple(problems))
 
 
 @dataclass(frozen=True)
 class ByClass:
-    """The files of `Items` in the order of their classes, as arrays to draw from.
-
-    Class `c` has the files `paths[start[c] : start[c] + count[c]]`.
-    """
+    """The files of `Items`, sorted by class: class `c` is `paths[start[c] : start[c] + count[c]]`."""
 
     paths: tuple[Path, ...]
     labels: np.ndarray  # of each file, int64
@@ -77,7 +76,7 @@ class ByClass:
 
     @classmethod
     def of(cls, items: Items) -> ByClass:
-        """Those of `items`; a class without files has the count 0."""
+        """Sort the files of `items`; a class without files has the count 0."""
         order = np.argsort(items.labels, kind="stable")
         labels = items.labels[order]
         count = np.bincount(labels, minlength=len(items.classes))
@@ -85,26 +84,26 @@ class ByClass:
         return cls(paths, labels, np.cumsum(count) - count, count)
 
     def lone(self) -> list[Path]:
-        """The files that are the only one of their class."""
+        """Return the files of the classes that have one file."""
         return [self.paths[n] for n in self.start[self.count == 1]]
 
 
 Preprocess = Callable[[np.ndarray], Any]
 
-# 1,700 images of 224 x 224; from memory they come some 20 times as fast as from JPEG files.
+# About 1,700 images of 224 x 224. Reading from memory is about 20 times as fast as decoding JPEG.
 CACHE_BYTES = 256 * 2**20
 
 
 class ImageReader:
-    """Reads files into batches: decoded, resized, perhaps mirrored, preprocessed.
+    """Reads files into batches: decodes, resizes, optionally mirrors and preprocesses them.
 
     Args:
         size: Side in pixels, or `(height, width)`.
         fit: `"crop"` or `"stretch"`, as in `read_image`.
         preprocess: A function of a batch of float32 images from 0 to 255, which it may change in
             place, such as `stayfinite.models.preprocess_input("ResNet50")`.
-        cache_bytes: Decoded images are kept until they take this much memory; the rest is decoded
-            each time. The copies of worker processes keep none.
+        cache_bytes: Memory for decoded images; the images beyond it are decoded each time. A
+            worker process starts with an empty cache.
 
     Raises:
         ValueError: If an argument is none of these.
@@ -126,15 +125,15 @@ class ImageReader:
         self._forget()
 
     def batch(self, paths: Sequence[Path], mirrored: np.ndarray | None = None) -> np.ndarray:
-        """The images of these files, `(len(paths), height, width, 3)`.
+        """Read a batch of shape `(len(paths), height, width, 3)`.
 
         Args:
             paths: The files.
-            mirrored: For each whether left and right are exchanged, bool of shape `(len(paths),)`.
+            mirrored: Which images are mirrored left to right, bool of shape `(len(paths),)`.
 
         Raises:
-            UsageError: If a file cannot be read any more.
-            ValueError: If `preprocess` did not give back one row an image.
+            UsageError: If a file cannot be read.
+            ValueError: If `preprocess` does not return one element for each image.
         """
         images = np.stack([self.read(path) for path in paths])
         if mirrored is not None:
@@ -145,14 +144,14 @@ class ImageReader:
         prepared = np.asarray(self.preprocess(batch))
         if prepared.shape[:1] != (len(paths),):
             raise ValueError(
-                f"`preprocess` must give back one row an image. Received: shape {prepared.shape} "
+                f"`preprocess` must return one element per image. Received: shape {prepared.shape} "
                 f"for {len(paths)} images"
             )
-        # Some preprocessing reverses the channels by a view, which PyTorch cannot take over.
+        # Some functions reverse the channels by a view with negative strides, which PyTorch rejects.
         return np.ascontiguousarray(prepared)
 
     def read(self, path: Path) -> np.ndarray:
-        """One image, uint8 `(height, width, 3)`; not to be written to."""
+        """Return one image, uint8 of shape `(height, width, 3)`; the caller must not write to it."""
         image = self._kept.get(path)
         if image is None:
             image = read_image(path, self.size, self.fit)

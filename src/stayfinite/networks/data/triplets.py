@@ -92,12 +92,12 @@ class TripletDataset(SeededDataset):
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Names of the classes."""
+        """The names of the classes."""
         return self.items.classes
 
     @property
     def problems(self) -> tuple[Problem, ...]:
-        """The files that are not used, or never as anchor, and why."""
+        """The files that are not used, or not as an anchor, with the reason."""
         reason = "its class has one image, so it is never an anchor"
         return self.items.problems + tuple(Problem(path, reason) for path in self._files.lone())
 

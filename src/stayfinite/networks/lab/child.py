@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from stayfinite.errors import NonFiniteError
-from stayfinite.networks.lab.running import DIED, DONE, NON_FINITE, REPORT, RESULT, STEPS, Result
+from stayfinite.networks.lab.running import DIED, DONE, NON_FINITE, REPORT, RESULT, STEPS, LabResult
 from stayfinite.networks.lab.spec import Factors
 from stayfinite.networks.lab.variations import AdamWithNorms, RecordSteps, UnfilledLastBatch, varied
 from stayfinite.networks.training.resnet3d import Variation, train
@@ -27,7 +27,7 @@ def main() -> None:
     run_configuration(given, out).save(out / RESULT)
 
 
-def run_configuration(given: dict[str, Any], out: Path) -> Result:
+def run_configuration(given: dict[str, Any], out: Path) -> LabResult:
     """Train one configuration to its end, whatever that is."""
     names = {field.name for field in fields(Factors)}
     factors = Factors(**{name: value for name, value in given.items() if name in names})
@@ -49,11 +49,11 @@ def run_configuration(given: dict[str, Any], out: Path) -> Result:
     variation = Variation(optimizer, wrap, (steps,))
     began = time.monotonic()
 
-    def result(status: str, **more: Any) -> Result:
+    def result(status: str, **more: Any) -> LabResult:
         steps.save()
         seconds = round(time.monotonic() - began, 1)
         found = fed[0].found if fed and isinstance(fed[0], UnfilledLastBatch) else []
-        return Result(given, status, seconds, len(steps.rows), found=found, **more)
+        return LabResult(given, status, seconds, len(steps.rows), found=found, **more)
 
     try:
         figures = train(settings, out, False, print, verbose=2, variation=variation)

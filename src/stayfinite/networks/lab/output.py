@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from stayfinite.networks.lab.running import REPORT, STEPS, Result, describe
+from stayfinite.networks.lab.running import REPORT, STEPS, LabResult, describe
 from stayfinite.networks.lab.spec import Spec
 from stayfinite.networks.training.figures import new_figure
 from stayfinite.networks.training.folder import OutputFolder, read_table, write_table, write_text
@@ -17,7 +17,7 @@ OF_EPOCHS = (("val_loss", "log"), ("val_accuracy", "linear"))
 _DASHES = ("-", "--", ":", "-.")
 
 
-def draw_curves(spec: Spec, results: dict[str, Result]) -> Any:
+def draw_curves(spec: Spec, results: dict[str, LabResult]) -> Any:
     """A panel a quantity, a line a configuration, and a cross where a step was non-finite.
 
     In the SVG a cross is a link to the report of that step, relative to the folder of the lab.
@@ -67,7 +67,7 @@ _FIGURES = ("loss", "accuracy", "val_loss", "val_accuracy")
 COLUMNS = ("configuration", "status", "steps", "best epoch", *_FIGURES, "seconds", "report")
 
 
-def write_tables(spec: Spec, results: dict[str, Result]) -> None:
+def write_tables(spec: Spec, results: dict[str, LabResult]) -> None:
     """Write `table.csv` and `table.md` to the folder of the lab."""
     rows = [_row(spec, name, result) for name, result in results.items()]
     write_table(spec.out / "table.csv", COLUMNS, rows)
@@ -81,7 +81,7 @@ def write_tables(spec: Spec, results: dict[str, Result]) -> None:
     write_text(spec.out / "table.md", f"# {spec.title}\n\n![curves](curves.png)\n\n{body}\n{ends}")
 
 
-def _row(spec: Spec, name: str, result: Result) -> dict[str, Any]:
+def _row(spec: Spec, name: str, result: LabResult) -> dict[str, Any]:
     folder = next(c.folder for c in spec.configurations if c.name == name)
     figures = {key: result.figures.get(key, "") for key in _FIGURES}
     return {

@@ -19,7 +19,7 @@ REPORT, STEPS, RESULT, LOG = "report.txt", "steps.csv", "result.json", "log.txt"
 
 
 @dataclass(frozen=True)
-class Result:
+class LabResult:
     """The end of one configuration; `figures` are those of its best epoch."""
 
     settings: dict[str, Any]
@@ -37,15 +37,15 @@ class Result:
         write_json(path, asdict(self))
 
 
-def read_result(path: Path) -> Result | None:
+def read_result(path: Path) -> LabResult | None:
     """The result in a file; None if there is none, or it is damaged."""
     try:
-        return Result(**json.loads(path.read_text(encoding="utf-8")))
+        return LabResult(**json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
         return None
 
 
-def run_all(spec: Spec, say: Callable[[str], None]) -> dict[str, Result]:
+def run_all(spec: Spec, say: Callable[[str], None]) -> dict[str, LabResult]:
     """Train every configuration that has not ended yet; their results, by name.
 
     One that dies, whatever it dies of, takes no other with it. It is trained again the next time;
@@ -64,7 +64,7 @@ def run_all(spec: Spec, say: Callable[[str], None]) -> dict[str, Result]:
     return results
 
 
-def run_one(configuration: Configuration, folder: Path, before: Result | None) -> Result:
+def run_one(configuration: Configuration, folder: Path, before: LabResult | None) -> LabResult:
     """Train one configuration in a process of its own."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / RESULT).unlink(missing_ok=True)
@@ -85,14 +85,14 @@ def run_one(configuration: Configuration, folder: Path, before: Result | None) -
         return result
     lines = (folder / LOG).read_text(encoding="utf-8", errors="replace").strip().splitlines()
     last = lines[-1][:200] if lines else "nothing in its log"
-    result = Result(
+    result = LabResult(
         configuration.settings, DIED, message=f"ended with exit code {ended.returncode}: {last}"
     )
     result.save(folder / RESULT)
     return result
 
 
-def describe(result: Result) -> str:
+def describe(result: LabResult) -> str:
     """The end of a configuration in a few words."""
     if result.step is not None:
         return f"non-finite at step {result.step} ({result.cause})"

@@ -37,7 +37,7 @@ LAST_LAYER = "embedding_dense"
 
 
 @dataclass(frozen=True)
-class Phase:
+class TrainingPhase:
     """A stretch of the training in which the same layers train."""
 
     name: str
@@ -46,7 +46,7 @@ class Phase:
     trains: Callable[[Any], bool]
 
 
-def phases(settings: SiameseSettings) -> list[Phase]:
+def phases(settings: SiameseSettings) -> list[TrainingPhase]:
     """Head, BatchNormalization, everything: those that have epochs."""
     rate = settings.learning_rate
 
@@ -54,9 +54,11 @@ def phases(settings: SiameseSettings) -> list[Phase]:
         return isinstance(layer, keras.layers.BatchNormalization) or layer.name == LAST_LAYER
 
     found = [
-        Phase("head", settings.head_epochs, 10 * rate, lambda layer: layer.name == LAST_LAYER),
-        Phase("normalization", settings.epochs, rate, is_normalization),
-        Phase("everything", settings.whole_epochs, rate, lambda layer: True),
+        TrainingPhase(
+            "head", settings.head_epochs, 10 * rate, lambda layer: layer.name == LAST_LAYER
+        ),
+        TrainingPhase("normalization", settings.epochs, rate, is_normalization),
+        TrainingPhase("everything", settings.whole_epochs, rate, lambda layer: True),
     ]
     return [phase for phase in found if phase.epochs]
 
@@ -168,7 +170,7 @@ def _encoder(network: Any) -> Any:
     return next((layer for layer in network.layers if layer.name == "embedding"), network)
 
 
-def _compile(network: Any, settings: SiameseSettings, phase: Phase) -> None:
+def _compile(network: Any, settings: SiameseSettings, phase: TrainingPhase) -> None:
     stayfinite.freeze(_encoder(network), keep=phase.trains)
     network.compile(keras.optimizers.Adam(phase.learning_rate), loss=_loss(settings))
 
@@ -191,7 +193,7 @@ def _callbacks(
     progress: Progress,
     judge: HeldOut,
     data: Any,
-    phase: Phase,
+    phase: TrainingPhase,
 ) -> list[Any]:
     """`judge` before those that read its figure, `KeepProgress` after them."""
     counting = {
