@@ -88,7 +88,7 @@ class Normalization:
 
 
 def _standardized(clip: np.ndarray) -> np.ndarray:
-    # Computed from the counts of the 256 values, the deviation of a clip of one colour is exactly 0.
+    # From the counts of the 256 values, so that the deviation of a clip of one colour is exactly 0.
     counts = np.bincount(clip.ravel(), minlength=256)
     values = np.arange(256, dtype="float64")
     mean = counts @ values / clip.size

@@ -232,9 +232,7 @@ class ClipDataset(SeededDataset):
     def _leave_out(self, error: VideoError) -> None:
         problem = error.problem
         if self._is_strict:
-            raise UsageError(
-                f"a video became unreadable after its inspection: {problem}"
-            ) from error
+            raise UsageError(f"a video became unreadable since inspection: {problem}") from error
         # Two batches may find it at the same time; the first one warns.
         if self._found_since.setdefault(problem.path, problem) is problem:
             warnings.warn(f"a video is left out from now on: {problem}", stacklevel=2)

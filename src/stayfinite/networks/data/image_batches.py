@@ -224,7 +224,7 @@ class ClassBatches(SeededDataset):
 
 
 def _without_lone(items: Items) -> Items:
-    reason = "its class has one image, so it is left out"
+    reason = "it is the only image of its class, so it is left out"
     return items.without(Problem(path, reason) for path in ByClass.of(items).lone())
 
 

@@ -67,7 +67,10 @@ def _each_once(items: Items) -> Items:
 
 @dataclass(frozen=True)
 class ByClass:
-    """The files of `Items`, sorted by class: class `c` is `paths[start[c] : start[c] + count[c]]`."""
+    """The files of `Items`, sorted by class.
+
+    Class `c` has the files `paths[start[c] : start[c] + count[c]]`.
+    """
 
     paths: tuple[Path, ...]
     labels: np.ndarray  # of each file, int64
@@ -147,11 +150,11 @@ class ImageReader:
                 f"`preprocess` must return one element per image. Received: shape {prepared.shape} "
                 f"for {len(paths)} images"
             )
-        # Some functions reverse the channels by a view with negative strides, which PyTorch rejects.
+        # Some functions reverse the channels by a view. PyTorch rejects its negative strides.
         return np.ascontiguousarray(prepared)
 
     def read(self, path: Path) -> np.ndarray:
-        """Return one image, uint8 of shape `(height, width, 3)`; the caller must not write to it."""
+        """Return one image, uint8 of shape `(height, width, 3)`; it must not be written to."""
         image = self._kept.get(path)
         if image is None:
             image = read_image(path, self.size, self.fit)

@@ -11,16 +11,16 @@ from stayfinite.networks.lab.spec import Spec
 from stayfinite.networks.training.figures import new_figure
 from stayfinite.networks.training.folder import OutputFolder, read_table, write_table, write_text
 
-# Column and scale of the panels with a point a step, and of those with one an epoch.
+# Column and scale of the panels with one point per step, and of those with one point per epoch.
 OF_STEPS = (("loss", "log"), ("gradient_norm", "log"), ("weight_norm", "linear"))
 OF_EPOCHS = (("val_loss", "log"), ("val_accuracy", "linear"))
 _DASHES = ("-", "--", ":", "-.")
 
 
 def draw_curves(spec: Spec, results: dict[str, LabResult]) -> Any:
-    """A panel a quantity, a line a configuration, and a cross where a step was non-finite.
+    """Draw one panel per quantity, one line per configuration, and a cross at non-finite steps.
 
-    In the SVG a cross is a link to the report of that step, relative to the folder of the lab.
+    In the SVG, a cross links to the report of the step, relative to the folder of the lab.
     """
     figure = new_figure(15, 8)
     figure.suptitle(spec.title)
@@ -56,7 +56,7 @@ def _cross(
     axes: Any, rows: Sequence[dict[str, float]], name: str, step: int, style: Any, link: str
 ) -> None:
     finite = [row[name] for row in rows if math.isfinite(row[name])]
-    # At the last finite value: the bad one has no place on an axis.
+    # At the last finite value, since a non-finite value has no position on an axis.
     place = axes.scatter(
         [step], [finite[-1] if finite else 1.0], marker="X", s=90, color=style["color"], zorder=3
     )

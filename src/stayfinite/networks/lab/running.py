@@ -13,32 +13,32 @@ from typing import Any
 from stayfinite.networks.lab.spec import Configuration, Spec
 from stayfinite.networks.training.folder import OutputFolder, write_json
 
-DONE, NON_FINITE, DIED = "done", "non-finite", "died"
-# Its files beside those of the training.
+DONE, NON_FINITE, FAILED = "done", "non-finite", "failed"
+# Files of a configuration beside those of the training.
 REPORT, STEPS, RESULT, LOG = "report.txt", "steps.csv", "result.json", "log.txt"
 
 
 @dataclass(frozen=True)
 class LabResult:
-    """The end of one configuration; `figures` are those of its best epoch."""
+    """How the training of a configuration ended; `figures` are the numbers of its best epoch."""
 
     settings: dict[str, Any]
     status: str
     seconds: float = 0.0
     num_steps: int = 0
     figures: dict[str, float] = field(default_factory=dict)
-    step: int | None = None  # the bad one
+    step: int | None = None  # the bad step
     cause: str | None = None
     message: str = ""
-    found: list[dict[str, float]] = field(default_factory=list)  # in rows never filled
+    found: list[dict[str, float]] = field(default_factory=list)  # values of unfilled samples
 
     def save(self, path: Path) -> None:
-        """Write it down."""
+        """Write the result as JSON."""
         write_json(path, asdict(self))
 
 
 def read_result(path: Path) -> LabResult | None:
-    """The result in a file; None if there is none, or it is damaged."""
+    """Read a result; None if the file does not exist or is damaged."""
     try:
         return LabResult(**json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
@@ -46,18 +46,22 @@ def read_result(path: Path) -> LabResult | None:
 
 
 def run_all(spec: Spec, say: Callable[[str], None]) -> dict[str, LabResult]:
-    """Train every configuration that has not ended yet; their results, by name.
+    """Train every configuration without a final result; return all results by name.
 
-    One that dies, whatever it dies of, takes no other with it. It is trained again the next time;
-    one that was non-finite or done is not, unless its settings have changed.
+    A configuration that fails does not affect the others and is trained again by the next call. One
+    that is done, or was non-finite, is trained again only if its settings have changed.
     """
     results = {}
     for number, configuration in enumerate(spec.configurations, start=1):
         folder = spec.out / configuration.folder
         result = read_result(folder / RESULT)
         begun = f"{number} of {len(spec.configurations)}, {configuration.name}"
-        if result is None or result.settings != configuration.settings or result.status == DIED:
-            say(f"{begun}: training; {folder / LOG} says how far it is")
+        if (
+            result is None
+            or result.settings != configuration.settings
+            or result.status not in (DONE, NON_FINITE)
+        ):
+            say(f"{begun}: training; its output goes to {folder / LOG}")
             result = run_one(configuration, folder, result)
         results[configuration.name] = result
         say(f"{begun}: {describe(result)}")
@@ -65,7 +69,13 @@ def run_all(spec: Spec, say: Callable[[str], None]) -> dict[str, LabResult]:
 
 
 def run_one(configuration: Configuration, folder: Path, before: LabResult | None) -> LabResult:
-    """Train one configuration in a process of its own."""
+    """Train one configuration in its own process.
+
+    Args:
+        configuration: The configuration.
+        folder: The folder of its files.
+        before: The result of an earlier call.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / RESULT).unlink(missing_ok=True)
     if before is not None and before.settings != configuration.settings:
@@ -84,20 +94,20 @@ def run_one(configuration: Configuration, folder: Path, before: LabResult | None
     if result is not None:
         return result
     lines = (folder / LOG).read_text(encoding="utf-8", errors="replace").strip().splitlines()
-    last = lines[-1][:200] if lines else "nothing in its log"
+    last = lines[-1][:200] if lines else "its log is empty"
     result = LabResult(
-        configuration.settings, DIED, message=f"ended with exit code {ended.returncode}: {last}"
+        configuration.settings, FAILED, message=f"ended with exit code {ended.returncode}: {last}"
     )
     result.save(folder / RESULT)
     return result
 
 
 def describe(result: LabResult) -> str:
-    """The end of a configuration in a few words."""
+    """Describe the end of a configuration in one line."""
     if result.step is not None:
         return f"non-finite at step {result.step} ({result.cause})"
-    if result.status == DIED:
-        return f"died: {result.message}"
+    if result.status == FAILED:
+        return f"failed: {result.message}"
     loss, accuracy = (result.figures[f"val_{name}"] for name in ("loss", "accuracy"))
     ends = f"validation loss {loss:.4f}, accuracy {accuracy:.4f}"
     return f"done after {result.num_steps} steps: {ends}"

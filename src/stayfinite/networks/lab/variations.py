@@ -1,4 +1,7 @@
-"""What a lab adds to a training: deliberate mistakes of a loader, and the norms of every step."""
+"""Additions of a lab to a training: deliberate mistakes of a loader, and norms of every step.
+
+The norms are computed inside the step, by an optimizer that keeps them among its variables.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ from stayfinite.networks.training.folder import read_table, write_table
 
 
 class _Mistaken(keras.utils.PyDataset):
-    """Clips with a mistake. Their epoch is set from outside, so no hook of Keras is handed on."""
+    """Base of clips with a mistake. The hooks of Keras are not forwarded, as the epoch is set."""
 
     def __init__(self, clips: Any) -> None:
         super().__init__()
@@ -26,15 +29,15 @@ class _Mistaken(keras.utils.PyDataset):
 
 
 class UnfilledLastBatch(_Mistaken):
-    """Batches as a loader makes them that allocates with `np.empty` and fills what there is.
+    """Batches of a loader that allocates full batches with `np.empty`.
 
-    The last, partial batch then has rows that are whatever the memory held.
+    The samples that the last, partial batch does not fill have undefined values.
     """
 
     def __init__(self, clips: Any, batch_size: int) -> None:
         super().__init__(clips)
         self._batch_size = batch_size
-        self.found: list[dict[str, float]] = []  # in the unfilled rows, one entry a batch
+        self.found: list[dict[str, float]] = []  # values of unfilled samples, one entry per batch
 
     def __getitem__(self, number: int) -> tuple[np.ndarray, np.ndarray]:
         clips, labels = self._clips[number]
@@ -59,7 +62,7 @@ class UnfilledLastBatch(_Mistaken):
 
 
 class ConstantClips(_Mistaken):
-    """Batches in which the first rows are clips of one grey, as of a camera that is covered."""
+    """Batches in which the first samples are clips of one gray value, as of a covered camera."""
 
     def __init__(self, clips: Any, share: float) -> None:
         super().__init__(clips)
@@ -73,7 +76,7 @@ class ConstantClips(_Mistaken):
 
 
 def varied(clips: Any, factors: Factors, batch_size: int) -> Any:
-    """The clips with the mistakes that the factors ask for."""
+    """Return the clips with the mistakes that the factors select."""
     if factors.constant:
         clips = ConstantClips(clips, factors.constant)
     return UnfilledLastBatch(clips, batch_size) if factors.unfilled else clips
@@ -84,17 +87,17 @@ COLUMNS = ("step", "epoch", "loss", "gradient_norm", "weight_norm")
 
 @keras.saving.register_keras_serializable(package="stayfinite")
 class AdamWithNorms(keras.optimizers.Adam):
-    """Adam that also keeps the Euclidean norms of gradients and weights before each step."""
+    """Adam that also stores the Euclidean norms of gradients and weights before each step."""
 
     def build(self, variables: Sequence[Any]) -> None:
-        """Called by Keras."""
+        """Create the slots of Adam, and the variable for the norms."""
         if self.built:
             return
         super().build(variables)
         self.norms = self.add_variable((2,), dtype="float32", name="norms")
 
     def apply(self, grads: Sequence[Any], trainable_variables: Any = None) -> None:
-        """Called by Keras."""
+        """Store the norms, then apply the update of Adam."""
         grads = list(grads)
         variables = trainable_variables
         if variables is None:
@@ -107,7 +110,7 @@ class AdamWithNorms(keras.optimizers.Adam):
 
 
 def _norm(tensors: Sequence[Any]) -> Any:
-    """In units of the largest element: its square alone may be too large for float32."""
+    """Compute the norm in units of the largest element, whose square may exceed float32."""
     values = [ops.cast(tensor, "float32") for tensor in tensors if tensor is not None]
     largest = ops.max(ops.stack([ops.max(ops.abs(value)) for value in values]))
     unit = ops.maximum(largest, 1e-30)
@@ -116,16 +119,18 @@ def _norm(tensors: Sequence[Any]) -> Any:
 
 
 class RecordSteps(keras.callbacks.Callback):
-    """Writes a row a step. It makes Keras wait for each step, which an experiment can bear.
+    """Records loss and norms of every step in a table. Reading them makes Keras wait for each step.
 
     Args:
-        path: Of the table. Rows of an earlier start stay, but for epochs that are begun again.
+        path: Path of the table. Rows of an earlier start are kept, except those of epochs that are
+            repeated.
 
     Attributes:
-        rows_of: Gives the number of rows of a batch: Keras tells the mean loss of all rows so far.
+        samples_of: Returns the number of samples of a batch, to compute the loss of a step from the
+            mean over the epoch that Keras logs.
     """
 
-    rows_of: Callable[[int], int]
+    samples_of: Callable[[int], int]
 
     def __init__(self, path: Path) -> None:
         super().__init__()
@@ -133,16 +138,16 @@ class RecordSteps(keras.callbacks.Callback):
         self.rows: list[dict[str, Any]] = read_table(path)
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Called by Keras."""
+        """Remove recorded rows of this epoch and later ones."""
         self.rows = [row for row in self.rows if row["epoch"] < epoch]
         self._epoch, self._total, self._count = epoch, 0.0, 0
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        """Called by Keras."""
-        rows = self.rows_of(batch)
-        total = float((logs or {})["loss"]) * (self._count + rows)
-        loss, self._total = (total - self._total) / rows, total
-        self._count += rows
+        """Record loss and norms of the step."""
+        num_samples = self.samples_of(batch)
+        total = float((logs or {})["loss"]) * (self._count + num_samples)
+        loss, self._total = (total - self._total) / num_samples, total
+        self._count += num_samples
         optimizer = self.model.optimizer
         norms = np.asarray(getattr(optimizer, "inner_optimizer", optimizer).norms)
         values = (len(self.rows), self._epoch, loss, float(norms[0]), float(norms[1]))
@@ -153,5 +158,5 @@ class RecordSteps(keras.callbacks.Callback):
         write_table(self._path, COLUMNS, self.rows)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Called by Keras."""
+        """Write the table."""
         self.save()

@@ -1,4 +1,4 @@
-"""Losses for embeddings, sound in value and in gradient at every finite input, on every backend."""
+"""Losses for embeddings with finite values and gradients at every finite input."""
 
 from stayfinite.networks.losses.distances import (
     cosine_distance,

@@ -1,4 +1,4 @@
-"""Reference networks, built like those of `keras.applications` and usable alone."""
+"""Reference networks, built like those of `keras.applications`."""
 
 from stayfinite.networks.models.embedding import EmbeddingNetwork, TripletNetwork, preprocess_input
 from stayfinite.networks.models.freezing import freeze

@@ -1,4 +1,4 @@
-"""X"""
+"""Networks for embeddings: a backbone of `keras.applications`, the embedding, and its triplets."""
 
 from __future__ import annotations
 
@@ -17,7 +17,11 @@ Backbone = Any  # a name in `keras.applications`, a function like those there, o
 
 
 def application(name: str) -> Callable[..., Any]:
-    """The function of `keras.applications` with this name, such as `"ResNet50"`."""
+    """Return the function of `keras.applications` with this name, such as `"ResNet50"`.
+
+    Raises:
+        ValueError: If there is none.
+    """
     function = getattr(keras.applications, name, None)
     if not inspect.isfunction(function):
         names = [key for key in dir(keras.applications) if key[0].isupper()]
@@ -29,7 +33,7 @@ def application(name: str) -> Callable[..., Any]:
 
 
 def preprocess_input(backbone: Backbone = "ResNet50") -> Callable[..., Any]:
-    """The `preprocess_input` that a backbone of `keras.applications` expects before it.
+    """Return the `preprocess_input` that belongs to a backbone of `keras.applications`.
 
     Args:
         backbone: A name in `keras.applications`, such as `"ResNet50"`, or the function itself.
@@ -38,7 +42,7 @@ def preprocess_input(backbone: Backbone = "ResNet50") -> Callable[..., Any]:
         A function of images with values from 0 to 255, which it may change in place.
 
     Raises:
-        ValueError: If there is no such backbone, or it comes without preprocessing.
+        ValueError: If there is no such backbone, or it has no preprocessing.
 
     Example:
 
@@ -46,7 +50,7 @@ def preprocess_input(backbone: Backbone = "ResNet50") -> Callable[..., Any]:
     >>> images = prepare(images.astype("float32"))
     """
     function = application(backbone) if isinstance(backbone, str) else backbone
-    # Each file of keras.applications holds its networks and the one preprocessing they share.
+    # A module of keras.applications has networks and the preprocessing that they share.
     module = sys.modules.get(getattr(function, "__module__", ""))
     prepare = getattr(module, "preprocess_input", None)
     if not callable(prepare):
@@ -61,7 +65,11 @@ def preprocess_input(backbone: Backbone = "ResNet50") -> Callable[..., Any]:
 def build_backbone(
     backbone: Backbone, input_shape: tuple[int, ...] | None, weights: str | None
 ) -> Any:
-    """A model from images to one vector each."""
+    """Build a model from images to vectors, or check the one that is given.
+
+    Raises:
+        ValueError: If no embedding can be built on it.
+    """
     if isinstance(backbone, keras.Model):
         return _checked(backbone)
     function = application(backbone) if isinstance(backbone, str) else backbone
@@ -77,11 +85,11 @@ def build_backbone(
 
 
 def _checked(model: Any) -> Any:
-    """The model, if an embedding can be put on it."""
+    """Return the model if layers can be added to it; otherwise raise a `ValueError`."""
     if not isinstance(model, keras.Model) or not getattr(model, "inputs", None):
         raise ValueError(
             "`backbone` must be a functional or a built sequential model, so that layers can be "
-            f"put on its output. Received: {model.name!r} of type {type(model).__name__}"
+            f"added to its output. Received: {model.name!r} of type {type(model).__name__}"
         )
     if len(model.inputs) != 1 or len(model.outputs) != 1:
         raise ValueError(
@@ -101,28 +109,27 @@ def EmbeddingNetwork(
     normalize: bool = True,
     name: str = "embedding",
 ) -> Any:
-    """An embedding of images on top of any network of `keras.applications`.
+    """Build an embedding of images on any network of `keras.applications`.
 
-    The vectors have length 1, as in FaceNet. The normalisation is made of stock Keras operations
-    and is sound in value and gradient, also at a row of zeros: the model is saved as any functional
-    model, and loads in plain Keras without stayfinite.
+    The vectors have length 1, as in FaceNet. The normalization consists of stock Keras operations
+    and has finite values and gradients, also at a zero vector. The model is saved as any functional
+    model and loads in plain Keras without stayfinite.
 
-    Images go through the `preprocess_input` of the backbone first; see
-    `stayfinite.models.preprocess_input`.
+    The images need the preprocessing of the backbone, `stayfinite.models.preprocess_input`.
 
     Source: F. Schroff, D. Kalenichenko, J. Philbin, "FaceNet: A Unified Embedding for Face
     Recognition and Clustering", CVPR 2015.
 
     Args:
         backbone: A name in `keras.applications`, such as `"ResNet50"`; a function with the same
-            arguments; or a functional `keras.Model`, whose layers are then shared, not copied.
+            arguments; or a functional `keras.Model`, whose layers are shared, not copied.
         input_shape: Shape of one image, such as `(224, 224, 3)`; for a model as backbone, `None`.
         embedding_dim: Length of the vectors.
-        weights: `"imagenet"`, the path of a weights file, or `None` for random weights. For a model
-            as backbone its own weights are kept, whatever this says.
-        activation: Of the last layer. `None` is best: with `"relu"` all entries can be 0, and two
-            images of one class soon have exactly the same vector.
-        normalize: Whether to bring the vectors to length 1.
+        weights: `"imagenet"`, the path of a weights file, or `None` for random weights. Ignored for
+            a model as backbone, which keeps its weights.
+        activation: Activation of the last layer. `None` is recommended: with `"relu"` all elements
+            can be 0, and two images of one class can have exactly the same vector.
+        normalize: Whether to scale the vectors to length 1.
         name: Name of the model.
 
     Returns:
@@ -151,7 +158,7 @@ def EmbeddingNetwork(
     x = network.output
     if len(x.shape) == 4:
         x = keras.layers.GlobalAveragePooling2D(name="embedding_pool")(x)
-    # Half precision has too short a range for a length; as for a softmax, the end is in float32.
+    # In float32, as for a softmax, because half precision has no range for a length.
     x = keras.layers.Dense(
         embedding_dim, activation=activation, name="embedding_dense", dtype="float32"
     )(x)
@@ -166,23 +173,23 @@ def TripletNetwork(
     margin_size: float = 1.0,
     name: str = "triplet_network",
 ) -> Any:
-    """A network from anchor, positive and negative images to the triplet loss of each row.
+    """Build a network from anchor, positive and negative images to the triplet loss of each.
 
-    The loss of every row is put out, not their mean: so `sample_weight` works, and a bad row can be
-    told from the others. It is never negative, so the stock loss `"mean_absolute_error"` against
-    targets of 0 is its mean, and the compiled network, too, loads in plain Keras:
+    The output is the loss of every triplet, so that `sample_weight` works and a bad triplet can be
+    identified. The loss is not negative, so its mean is the stock loss `"mean_absolute_error"`
+    against targets of 0, and the compiled network also loads in plain Keras:
 
         network.compile(optimizer="adam", loss="mean_absolute_error")
         network.fit([anchors, positives, negatives], np.zeros(len(anchors)))
 
-    The three images of all rows go through the embedding in one batch, so that BatchNormalization
-    sees the same statistics for anchor, positive and negative.
+    All images pass the embedding in one batch, so that BatchNormalization has the same statistics
+    for anchor, positive and negative.
 
     Source: F. Schroff, D. Kalenichenko, J. Philbin, "FaceNet: A Unified Embedding for Face
     Recognition and Clustering", CVPR 2015.
 
     Args:
-        embedding: A `keras.Model` from one image to one vector, such as `EmbeddingNetwork` gives.
+        embedding: A `keras.Model` from one image to one vector, such as an `EmbeddingNetwork`.
         distance: `"euclidean"`, `"squared_euclidean"` or `"cosine"`.
         margin: `"hinge"` or `"softplus"`; see `stayfinite.losses.triplet_loss`.
         margin_size: For `"hinge"`, how much farther than the positive the negative should be.
@@ -190,11 +197,11 @@ def TripletNetwork(
 
     Returns:
         A functional `keras.Model` with the inputs `anchor`, `positive` and `negative` and an output
-        of shape `(batch, 1)`. The embedding is one of its layers, and shared with it.
+        of shape `(batch, 1)`. The embedding is one of its layers, not a copy.
 
     Raises:
-        ValueError: If an option is none of those above, or the embedding has not one vector an
-            image.
+        ValueError: If an option is none of those above, or the output of the embedding is not one
+            vector for each image.
 
     Example:
 
@@ -208,7 +215,7 @@ def TripletNetwork(
     shape = embedding.output_shape
     if not isinstance(shape, tuple) or len(shape) != 2:
         raise ValueError(
-            "`embedding` must give one vector an image, of shape (batch, dim). "
+            "`embedding` must return one vector per image, of shape (batch, dim). "
             f"Received: embedding.output_shape={shape}"
         )
     images = [

@@ -1,4 +1,4 @@
-"""X"""
+"""Evaluation of an encoder on held-out classes: recall@k, verification curve, figures."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ _BATCH = 32
 
 
 class HeldOut:
-    """The images held out, and the encoder that is judged by them.
+    """Evaluates an encoder on images of classes that are not trained on.
 
     Args:
         items: The images.
         encoder: The model from images to vectors.
-        shown: How the images are made ready: `size` and `preprocess`.
-        distance: Between two vectors, as in the loss.
+        shown: Options of `ImageBatches`: `size` and `preprocess`.
+        distance: Name of the distance of the loss.
     """
 
     def __init__(self, items: Items, encoder: Any, shown: dict[str, Any], distance: str) -> None:
@@ -37,7 +37,7 @@ class HeldOut:
         self.distance = distance
 
     def embed(self) -> tuple[np.ndarray, np.ndarray]:
-        """The vector and the label of every image."""
+        """Return the vectors, `(images, dim)`, and labels, `(images,)`, of all images."""
         vectors, labels = [], []
         for number in range(len(self.images)):
             batch, of_batch = self.images[number]
@@ -46,7 +46,7 @@ class HeldOut:
         return np.concatenate(vectors), np.concatenate(labels)
 
     def recalls(self) -> dict[str, float]:
-        """Recall@k for each k, as entries of the logs."""
+        """Return recall@k for each k, as entries of the logs."""
         vectors, labels = self.embed()
         if not np.isfinite(vectors).all():
             return {f"val_recall_at_{k}": float("nan") for k in KS}
@@ -54,7 +54,7 @@ class HeldOut:
         return {f"val_recall_at_{k}": float(found[k]) for k in KS}
 
     def chance(self) -> float:
-        """Recall@1 of an encoder that knows nothing: how often another image is of the class."""
+        """Return the expected recall@1 of an encoder that gives random vectors."""
         labels = self.images.labels
         counts = np.bincount(labels)
         same = (counts[labels] - 1)[counts[labels] > 1]
@@ -62,15 +62,15 @@ class HeldOut:
 
 
 class KeepBest(keras.callbacks.Callback):
-    """Adds the recalls to the logs of each epoch, and keeps the weights of the best."""
+    """Adds the recalls to the logs of each epoch and saves the weights of the best epoch."""
 
     def __init__(self, judge: HeldOut, folder: OutputFolder, progress: Progress) -> None:
         super().__init__()
         self._judge, self._folder, self._progress = judge, folder, progress
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Called by Keras."""
-        # Read first: on JAX this brings the weights of the encoder up to date.
+        """Evaluate the encoder; save its weights if its recall@1 is the best so far."""
+        # On JAX, reading `model` writes the trained weights back to the layers.
         _ = self.model
         found = self._judge.recalls()
         best = best_row(self._progress.rows, MONITOR, largest=True)
@@ -80,7 +80,7 @@ class KeepBest(keras.callbacks.Callback):
             logs.update(found)
 
 
-# More thumbnails than these hide one another.
+# Largest number of thumbnails; more would cover each other.
 MOST_SHOWN = 300
 THUMBNAIL = 32
 
@@ -93,8 +93,8 @@ def write_pages(
     Args:
         vectors: Shape `(images, dim)`.
         labels: Shape `(images,)`.
-        judge: Has the images.
-        folder: Where to.
+        judge: The evaluation with the images.
+        folder: The folder to write to.
     """
     curve = verification_curve(vectors, labels, distance=judge.distance)
     write_json(
@@ -106,7 +106,7 @@ def write_pages(
 
 
 def verification(curve: Any) -> Any:
-    """True against false accept rate, over all thresholds of the distance of a pair."""
+    """Draw the true against the false accept rate over all thresholds of the distance."""
     figure = new_figure(5, 5)
     axes = figure.subplots()
     axes.plot(curve.false_accept_rates, curve.true_accept_rates)
@@ -121,7 +121,7 @@ def verification(curve: Any) -> Any:
 
 
 def projection(vectors: np.ndarray) -> np.ndarray:
-    """The two directions in which the vectors differ most (principal components).
+    """Project vectors to their first two principal components.
 
     Args:
         vectors: Shape `(images, dim)`.
@@ -136,7 +136,7 @@ def projection(vectors: np.ndarray) -> np.ndarray:
 
 
 def laid_out(vectors: np.ndarray, labels: np.ndarray, judge: HeldOut) -> Any:
-    """Thumbnails at the places of their vectors, framed in the colour of the class."""
+    """Draw thumbnails at the projections of their vectors, framed in the colour of the class."""
     from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 
     figure = new_figure(10, 10)
