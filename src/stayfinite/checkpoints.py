@@ -65,7 +65,10 @@ def read(path: Path) -> Tensors:
             f"received the suffix {path.suffix!r}"
         )
     try:
-        path.open("rb").close()  # for the error of the system, which is shorter than a library's
+        path.open("rb").close()
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}; pass a checkpoint file") from None
+    try:
         for name, value in reader(path):
             if value.dtype.kind in "fcV":
                 yield name, _named(name, value)

@@ -16,6 +16,8 @@ _DATA = click.argument("data", type=click.Path())
 _PROBLEMS = click.Choice(["leave out", "raise"])
 _PRECISION = click.Choice(["float32", "mixed_float16", "mixed_bfloat16"])
 _POSITIVE = click.IntRange(min=1)
+_ABOVE_0 = click.FloatRange(min=0, min_open=True)
+_AT_LEAST_0 = click.FloatRange(min=0)
 
 
 def _common(default_out: str) -> Callable[[Any], Any]:
@@ -103,8 +105,8 @@ def train() -> None:
     type=_POSITIVE,
     help="Shorter side in pixels to which a frame is scaled before it is cropped to --size.",
 )
-@_clips("--learning-rate", type=float, help="Initial learning rate of Adam.")
-@_clips("--l2", type=float, help="L2 penalty on every kernel; 0 for none.")
+@_clips("--learning-rate", type=_ABOVE_0, help="Initial learning rate of Adam.")
+@_clips("--l2", type=_AT_LEAST_0, help="L2 penalty on every kernel; 0 for none.")
 @_clips("--kernel-initializer", help="Keras name of the initializer of every kernel.")
 @_clips(
     "--validation",
@@ -167,7 +169,7 @@ def resnet3d(out: Path, fresh: bool, depth: str, **settings: Any) -> int:
     help="Distance of two vectors.",
 )
 @_images("--margin", type=click.Choice(["hinge", "softplus"]), help="Form of the triplet loss.")
-@_images("--margin-size", type=float, help="Margin of the hinge.")
+@_images("--margin-size", type=_AT_LEAST_0, help="Margin of the hinge.")
 @_images("--classes-per-batch", type=click.IntRange(min=2), help="Classes in a batch.")
 @_images("--images-per-class", type=click.IntRange(min=2), help="Images of each class in a batch.")
 @_images(
@@ -190,7 +192,7 @@ def resnet3d(out: Path, fresh: bool, depth: str, **settings: Any) -> int:
     type=click.IntRange(min=0),
     help="Steps in an epoch; 0 for as many as use every image once.",
 )
-@_images("--learning-rate", type=float, help="Learning rate of Adam.")
+@_images("--learning-rate", type=_ABOVE_0, help="Learning rate of Adam.")
 @_images(
     "--held-out",
     type=click.FloatRange(0, 1, min_open=True, max_open=True),

@@ -57,7 +57,7 @@ class RunFile:
                 raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
             # A pipe or device gets one text, at the end.
             if self._path.is_file() or not self._path.exists():
-                self.write(UNFINISHED, 0, ())
+                self._write(self._path, UNFINISHED, 0, ())
         except OSError as error:
             raise UsageError(
                 f"--json {path}: {error.strerror}; pass a file in a folder that exists and can be "
@@ -77,9 +77,13 @@ class RunFile:
         """
         if self._path is None:
             return
+        # The program may have deleted the folder.
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._write(self._path, exit_code, num_steps, incidents)
+
+    @staticmethod
+    def _write(path: Path, exit_code: int, num_steps: int, incidents: Sequence[Incident]) -> None:
         # Imported here, because a run without a run file does not need it.
         from stayfinite.report.json import run_file
 
-        # The program may have deleted the folder.
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._path.write_text(run_file(exit_code, num_steps, incidents), encoding="utf-8")
+        path.write_text(run_file(exit_code, num_steps, incidents), encoding="utf-8")

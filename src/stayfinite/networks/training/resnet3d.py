@@ -166,6 +166,13 @@ def build(settings: ResNet3DSettings, classes: tuple[str, ...], optimizer: Any) 
     """Build and compile the network."""
     if settings.depth not in DEPTHS:
         raise UsageError(f"expected a depth of {list(DEPTHS)}; received {settings.depth}")
+    try:
+        keras.initializers.get(settings.kernel_initializer)
+    except ValueError as error:
+        raise UsageError(
+            "expected the Keras name of an initializer, such as he_normal; received "
+            f"{settings.kernel_initializer}"
+        ) from error
     model = getattr(stayfinite.models, f"ResNet3D{settings.depth}")(
         (settings.clip_length, settings.size, settings.size, 3),
         classes=len(classes),
