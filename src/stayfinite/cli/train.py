@@ -31,7 +31,9 @@ def _common(default_out: str) -> Callable[[Any], Any]:
             metavar="DIR",
             help="Folder for all files; an unfinished training in it is continued.",
         ),
-        click.option("--fresh", is_flag=True, help="Start a new training, whatever is in DIR."),
+        click.option(
+            "--fresh", is_flag=True, help="Start a new training and ignore an earlier one in DIR."
+        ),
         click.option(
             "--seed", type=int, default=0, show_default=True, help="Seed of all random numbers."
         ),

@@ -60,7 +60,7 @@ class Normalization:
         how: `"unit"`: values from 0 to 1. `"clip"`: mean 0 and standard deviation 1 over the clip;
             the divisor is at least 1 / sqrt(number of values), as in
             `tf.image.per_image_standardization`, so a clip of one colour becomes 0. A pair
-            `(mean, std)`, each one number or one a channel: of values from 0 to 1, the mean is
+            `(mean, std)`, each one number or one per channel: of values from 0 to 1, the mean is
             subtracted and the rest divided by the standard deviation. `None`: 0 to 255.
 
     Raises:
@@ -105,7 +105,7 @@ def _mean_and_std(how: object) -> tuple[np.ndarray, np.ndarray]:
         raise ValueError(f"`normalize` must be 'unit', 'clip', (mean, std) or None. {said}")
     mean, std = (np.asarray(part, "float64") for part in how)
     if mean.shape not in ((), (3,)) or std.shape not in ((), (3,)):
-        raise ValueError(f"`normalize` must have one number or one a channel in each part. {said}")
+        raise ValueError(f"`normalize` must have one number or three in each part. {said}")
     if not (np.isfinite(mean).all() and np.isfinite(std).all() and (std > 0).all()):
         raise ValueError(
             f"`normalize` must have finite numbers, and standard deviations above 0. {said}"

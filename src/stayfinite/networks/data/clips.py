@@ -40,7 +40,7 @@ class ClipDataset(SeededDataset):
         frame_stride: Distance in the video between two frames of a clip.
         size: Side of the clips in pixels, or `(height, width)`.
         resize: The shorter side of the frames before they are cut to `size`; `None` makes them
-            `size` directly, whatever their shape.
+            `size` directly and may change their aspect ratio.
         batch_size: Clips in a batch.
         training: Whether time, position and mirroring are random.
         shuffle: Whether each epoch has another order; `None` means the value of `training`.

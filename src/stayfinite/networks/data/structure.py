@@ -66,7 +66,7 @@ def _boxes_fault(source: _File) -> str | None:
         length, name = int.from_bytes(header[:4]), header[4:8]
         if length == 1:
             length = int.from_bytes(header[8:])
-        if length == 0 and name in _BOXES:  # it goes on to the end of the file
+        if length == 0 and name in _BOXES:  # the box extends to the end of the file
             length = source.size - position
         if length < 8:
             # Zeros after the last box are common and harmless.

@@ -71,7 +71,7 @@ def train(
     Args:
         settings: Settings of the training.
         out: Folder for all files. An unfinished training in it is continued.
-        fresh: Start a new training, whatever is in the folder.
+        fresh: Start a new training and ignore an earlier one in the folder.
         say: Called with lines for the user.
         verbose: As for `keras.Model.fit`.
 
