@@ -15,6 +15,7 @@ DUPLICATES = {
     "Place",
     "Proof",
     "Recorded",
+    "Sentinel",
     "Span",
     "Wide",
     "_Search",

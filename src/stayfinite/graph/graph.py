@@ -1,8 +1,8 @@
 """A training step as a graph of ops, the same for all frameworks.
 
-Ops compute values from values. Leaves are the inputs of the step (batch, weights, moving statistics,
-optimizer variables); sinks are its outputs (loss, gradients, new state). The graph holds no arrays
-except constants; a `Step` computes the arrays that a rule needs.
+Ops compute values from values. Leaves are the inputs of the step (batch, weights, moving
+statistics, optimizer variables); sinks are its outputs (loss, gradients, new state). The graph
+holds no arrays except constants; a `Step` computes the arrays that a rule needs.
 """
 
 from __future__ import annotations
