@@ -164,7 +164,7 @@ def test_a_file_that_is_listed_twice_is_not_its_own_positive(tmp_path, folder):
     (tmp_path / "list.csv").write_text("\n".join(["path,label", *rows]))
     dataset = TripletDataset(tmp_path / "list.csv", size=8)
     reasons = {problem.path: problem.reason for problem in dataset.problems}
-    assert reasons[files[0]] == "it is listed more than once, and used once"
+    assert reasons[files[0]] == "it is listed more than once and used once"
     assert reasons[files[1]] == "it is in 2 classes: ['digit0', 'digit1']"
     assert len(dataset.items) == len(files) - 1
 
