@@ -67,7 +67,9 @@ def read(path: Path) -> Tensors:
     try:
         path.open("rb").close()
     except OSError as error:
-        raise UsageError(f"{path}: {error.strerror}; pass a checkpoint file") from None
+        raise UsageError(
+            f"{path}: cannot be read: {error.strerror}; pass a checkpoint file"
+        ) from None
     try:
         for name, value in reader(path):
             if value.dtype.kind in "fcV":

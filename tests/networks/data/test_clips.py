@@ -265,7 +265,10 @@ def test_a_video_that_goes_bad_later_is_left_out_and_warned_of_once(two_classes)
 def test_a_batch_without_any_video_is_no_batch(two_classes):
     dataset = clips_of(two_classes, training=False)
     (two_classes / "right" / "6.mkv").unlink()
-    with pytest.warns(UserWarning), pytest.raises(UsageError, match="no video of batch 2 can be decoded"):
+    with (
+        pytest.warns(UserWarning),
+        pytest.raises(UsageError, match="no video of batch 2 can be decoded"),
+    ):
         dataset[2]
 
 
