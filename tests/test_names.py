@@ -13,12 +13,10 @@ DUPLICATES = {
     "GuardedTrainFunction",
     "Journal",
     "Place",
-    "Proof",
     "Recorded",
     "Sentinel",
     "Span",
     "Wide",
-    "_Search",
 }
 
 

@@ -80,7 +80,7 @@ def test_a_script_without_keras_is_told_so(run):
     done, file = run("print('script')")
     assert done.stdout == "script\n"
     assert done.stderr == (
-        "stayfinite: no training step was seen, so nothing was guarded; the step of a loop of your "
+        "stayfinite: no Keras training step ran, so nothing was guarded; the step of a loop of your "
         "own is guarded by stayfinite.guarded\n"
     )
     assert file == run_file(0)
