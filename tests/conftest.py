@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 # The suite runs once per backend, each in a process of its own; this is the one without a choice.
@@ -21,6 +22,20 @@ EXAMPLES = ROOT / "examples"
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(ROOT / ".pytest_cache" / "jax"))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
+
+# `make test` draws the same few examples each time; `make test-all` draws many, and others.
+hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, max_examples=50)
+hypothesis.settings.register_profile("full", deadline=None, max_examples=1000)
+hypothesis.settings.load_profile("ci")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Make `slow_on` the mark `slow` where the backend is one of those it names."""
+    backend = os.environ["KERAS_BACKEND"]
+    for item in items:
+        if any(backend in mark.args for mark in item.iter_markers("slow_on")):
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(scope="session")

@@ -42,7 +42,7 @@ def test_public_names():
     assert sorted(stayfinite.__all__) == stayfinite.__all__ == dir(stayfinite)
     assert len(stayfinite.__all__) <= 20
     for name in stayfinite.__all__:
-        assert getattr(stayfinite, name) is not None
+        assert hasattr(stayfinite, name), name
 
 
 def test_unknown_name():

@@ -1,15 +1,14 @@
-"""Whole trainings, started as a user starts them."""
+"""Whole trainings with the command, small enough to take seconds."""
 
-import subprocess
-import sys
+from pathlib import Path
 
-# The trainings' sizes are chosen so that a whole one takes seconds.
+from tests import warm
+
 SMALL_VIDEOS = ("--size", "16", "--resize", "16", "--clip-length", "4", "--no-flip")
 
 
 def stayfinite(*arguments, cwd, code=0):
-    """Run the command as a user does; returns what it printed on both streams."""
-    command = [sys.executable, "-m", "stayfinite", *map(str, arguments)]
-    ended = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=600)
-    assert ended.returncode == code, ended.stdout[-3000:] + ended.stderr[-3000:]
-    return ended.stdout + ended.stderr
+    """Run the command in `cwd`; returns what it printed on both streams."""
+    ended = warm.stayfinite(Path(cwd), *map(str, arguments), timeout=600)
+    assert ended.returncode == code, ended.stderr[-3000:]
+    return ended.stderr

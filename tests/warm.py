@@ -1,4 +1,7 @@
-"""`stayfinite` as a command, forked from a process that has loaded Keras: it loads for seconds."""
+"""Programs forked from a process that has loaded Keras, which takes seconds to load.
+
+For tests of what a program does, not of how a process starts.
+"""
 
 from __future__ import annotations
 
@@ -10,14 +13,28 @@ from pathlib import Path
 
 from zoo.pool import WarmProcess
 
+Done = subprocess.CompletedProcess[str]
 
-def stayfinite(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+
+def stayfinite(folder: Path, *arguments: str, timeout: float = 240) -> Done:
     """Run the command in `folder`. What it printed on both streams is in `stderr`."""
+    return _run(folder, ("-m", "stayfinite", *arguments), timeout)
+
+
+def python(folder: Path, text: str, timeout: float = 240) -> Done:
+    """Run `text` as a script in `folder`. What it printed on both streams is in `stderr`."""
+    script = folder / "forked.py"
+    script.write_text(text, encoding="utf-8")
+    done = _run(folder, (script.name,), timeout)
+    script.unlink()
+    return done
+
+
+def _run(folder: Path, command: tuple[str, ...], timeout: float) -> Done:
     printed = folder / "printed.txt"
     printed.touch()
-    command = ("-m", "stayfinite", *arguments)
-    code = _process().run(command, folder, {}, str(printed), timeout=240)
-    assert code is not None, f"{' '.join(arguments)} took too long"
+    code = _process().run(command, folder, {}, str(printed), timeout)
+    assert code is not None, f"{' '.join(command)} took more than {timeout} seconds"
     text = printed.read_text(encoding="utf-8")
     printed.unlink()
     return subprocess.CompletedProcess(command, code, "", text)

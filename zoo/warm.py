@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import os
+import runpy
 import signal
 import sys
 import time
@@ -18,7 +19,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-# What can be run here, as `python -m` runs it.
+# What can be run here as `python -m` runs it. Other arguments are a script and its arguments.
 MODULES = ("stayfinite", "zoo.peers.launcher")
 _POLL_SECONDS = 0.02
 
@@ -75,9 +76,14 @@ def _become(request: dict[str, Any]) -> None:
 
 
 def _run(arguments: Sequence[str]) -> int:
+    if arguments[0] != "-m":
+        sys.argv = list(arguments)
+        sys.path[0] = str(Path(arguments[0]).parent)
+        runpy.run_path(arguments[0], run_name="__main__")
+        return 0
     module, rest = arguments[1], list(arguments[2:])
-    if arguments[0] != "-m" or module not in MODULES:
-        raise ValueError(f"a warm process runs `-m` of {MODULES}, not {list(arguments)}")
+    if module not in MODULES:
+        raise ValueError(f"a warm process runs `-m` of {MODULES}, not of {module}")
     if module == "stayfinite":
         from stayfinite.cli import main as stayfinite
 

@@ -28,11 +28,6 @@ def equation(function, *args, name):
 X = jnp.arange(4.0)
 
 
-def test_every_name_is_there():
-    for name in private.__all__:
-        assert getattr(private, name) is not None
-
-
 def test_trainer_is_that_of_the_public_class():
     assert issubclass(keras.Model, private.JAXTrainer)
     assert "make_train_function" in vars(private.JAXTrainer)

@@ -19,11 +19,6 @@ def model_with(**optimizers):
     return model
 
 
-def test_every_name_is_there():
-    for name in keras_private.__all__:
-        assert getattr(keras_private, name) is not None
-
-
 def test_optimizers_are_those_of_the_public_classes():
     assert issubclass(keras.optimizers.Optimizer, keras_private.BaseOptimizer)
     assert keras.optimizers.LossScaleOptimizer is keras_private.LossScaleOptimizer

@@ -26,11 +26,6 @@ def told(run):
     return ops
 
 
-def test_every_name_is_there():
-    for name in private.__all__:
-        assert getattr(private, name) is not None
-
-
 def test_trainer_is_that_of_the_public_class_and_makes_functions_of_steps():
     assert issubclass(keras.Model, private.TensorFlowTrainer)
     parameters = list(inspect.signature(private.TensorFlowTrainer._make_function).parameters)

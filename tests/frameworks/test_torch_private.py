@@ -17,11 +17,6 @@ from stayfinite.frameworks.torch import private
 from tests.guard import nets
 
 
-def test_every_name_is_there():
-    for name in private.__all__:
-        assert getattr(private, name) is not None
-
-
 def test_train_function_takes_a_list_of_one_batch():
     model = nets.mlp()
     model.make_train_function()
@@ -143,9 +138,7 @@ def test_autograd_node_has_the_number_that_was_next_before_it_was_made():
     assert private.current_node() is None
     y.grad_fn.register_prehook(lambda g: seen.append(private.current_node()))
     z.backward()
-    assert number in [node for node in seen if node is not None] or (
-        y.grad_fn._sequence_nr() == number
-    )
+    assert seen == [number, number]
 
 
 def test_what_is_unseen_is_seen_by_no_mode():

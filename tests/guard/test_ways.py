@@ -11,7 +11,7 @@ from tests.guard import nets
 
 BACKEND = keras.backend.backend()
 BAD_STEP = 4
-OPTIONS = {"epochs": 2, "verbose": 0}
+OPTIONS = {"epochs": 2, "shuffle": False, "verbose": 0}
 NUM_BATCHES = nets.ROWS // nets.BATCH
 
 
@@ -32,7 +32,7 @@ def slices(x, y):
 
 
 def fit_arrays(model, x, y, **more):
-    model.fit(x, y, batch_size=nets.BATCH, shuffle=False, **OPTIONS, **more)
+    model.fit(x, y, batch_size=nets.BATCH, **OPTIONS, **more)
 
 
 def fit_generator(model, x, y, **more):
@@ -56,16 +56,16 @@ class Batches(keras.utils.PyDataset):
 
 
 def fit_py_dataset(model, x, y, **more):
-    model.fit(Batches(x, y), shuffle=False, **OPTIONS, **more)
+    model.fit(Batches(x, y), **OPTIONS, **more)
 
 
 def fit_py_dataset_with_threads(model, x, y, **more):
-    model.fit(Batches(x, y, workers=2, max_queue_size=4), shuffle=False, **OPTIONS, **more)
+    model.fit(Batches(x, y, workers=2, max_queue_size=4), **OPTIONS, **more)
 
 
 def fit_py_dataset_with_processes(model, x, y, **more):
     data = Batches(x, y, workers=2, use_multiprocessing=True, max_queue_size=4)
-    model.fit(data, shuffle=False, **OPTIONS, **more)
+    model.fit(data, **OPTIONS, **more)
 
 
 def fit_tf_data(model, x, y, **more):
@@ -84,8 +84,8 @@ def fit_data_loader(model, x, y, **more):
 def fit_grain(model, x, y, **more):
     grain = pytest.importorskip("grain")
     samples = list(zip(x, y, strict=True))
-    data = grain.MapDataset.source(samples).batch(nets.BATCH).to_iter_dataset()
-    model.fit(data, **OPTIONS, **more)
+    data = grain.MapDataset.source(samples).batch(nets.BATCH).repeat().to_iter_dataset()
+    model.fit(data, steps_per_epoch=NUM_BATCHES, **OPTIONS, **more)
 
 
 WAYS = [

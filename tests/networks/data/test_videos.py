@@ -178,6 +178,6 @@ def test_public_names():
 
     assert sorted(stayfinite.data.__all__) == stayfinite.data.__all__ == dir(stayfinite.data)
     for name in stayfinite.data.__all__:
-        assert getattr(stayfinite.data, name) is not None
+        assert hasattr(stayfinite.data, name), name
     with pytest.raises(AttributeError, match="has no attribute 'nowhere'"):
         _ = stayfinite.data.nowhere

@@ -1,12 +1,10 @@
-import subprocess
-import sys
-
 import keras
 import numpy as np
 import pytest
 from keras import layers
 
 from stayfinite import models
+from tests import warm
 
 SMALL = (4, 16, 16, 3)
 # Total, trainable, and regularised kernels at (16, 112, 112, 3) with 10 classes.
@@ -122,7 +120,8 @@ def test_saved_it_loads_without_stayfinite(tmp_path):
         "model = keras.saving.load_model('model.keras')\n"
         "np.save('found.npy', model.predict_on_batch(np.load('clips.npy')))\n"
     )
-    subprocess.run([sys.executable, "-c", script], cwd=tmp_path, check=True)
+    done = warm.python(tmp_path, script)
+    assert done.returncode == 0, done.stderr
     expected = outputs(model, clips)
     np.testing.assert_allclose(np.load(tmp_path / "found.npy"), expected, rtol=1e-5, atol=1e-6)
 

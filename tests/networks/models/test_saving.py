@@ -1,14 +1,10 @@
 """A saved network comes back bit for bit in a fresh process that has only Keras."""
 
-import os
-import subprocess
-import sys
-
-import keras
 import numpy as np
 import pytest
 
 from stayfinite.networks.models import EmbeddingNetwork, TripletNetwork
+from tests import warm
 from tests.networks.models.small import SHAPE, images, small_backbone
 
 # Also loads the compiled file: nothing in it may need stayfinite.
@@ -48,15 +44,7 @@ def test_json_hdf5_and_keras_files(distance, tmp_path):
         model.save_weights(tmp_path / f"{name}.weights.h5")
         model.save(tmp_path / f"{name}.keras")
 
-    environment = {**os.environ, "KERAS_BACKEND": keras.backend.backend()}
-    result = subprocess.run(
-        [sys.executable, "-c", RELOAD],
-        cwd=tmp_path,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    result = warm.python(tmp_path, RELOAD)
     assert result.returncode == 0, result.stderr
     loss = network.evaluate(batch, np.zeros(6), verbose=0)
-    assert float(result.stdout) == pytest.approx(loss, rel=1e-6)
+    assert float(result.stderr.splitlines()[-1]) == pytest.approx(loss, rel=1e-6)

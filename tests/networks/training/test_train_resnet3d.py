@@ -1,12 +1,11 @@
 import csv
 import json
 import shutil
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 
+from tests import warm
 from tests.trainings import SMALL_VIDEOS, stayfinite
 
 # In a process without stayfinite: what was saved is for plain Keras.
@@ -87,7 +86,8 @@ def test_the_confusion_matrix_counts_every_validation_video(trained):
 
 
 def test_it_loads_in_plain_keras(trained):
-    subprocess.run([sys.executable, "-c", RELOAD], cwd=trained[0], check=True)
+    done = warm.python(trained[0], RELOAD)
+    assert done.returncode == 0, done.stderr
 
 
 def test_started_again_it_trains_no_further(trained):

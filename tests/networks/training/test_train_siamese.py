@@ -1,12 +1,11 @@
 import csv
 import json
 import shutil
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 
+from tests import warm
 from tests.trainings import stayfinite
 
 RELOAD = """
@@ -82,7 +81,8 @@ def test_the_classes_held_out_are_not_trained_on(trained):
 
 
 def test_the_encoder_loads_in_plain_keras(trained):
-    subprocess.run([sys.executable, "-c", RELOAD], cwd=trained[0], check=True)
+    done = warm.python(trained[0], RELOAD)
+    assert done.returncode == 0, done.stderr
 
 
 def test_triplets_at_random(images):
