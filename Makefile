@@ -1,10 +1,10 @@
 # Two commands: `make demo` and `make test`. Both make their own environment.
 
 PYTHON ?= python3
-INSTALL = bin/pip install --quiet --disable-pip-version-check -c constraints.txt
+# Modules are compiled where they are imported; most of those installed never are.
+INSTALL = bin/pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt
 
-.PHONY: help demo test environments lint types test-jax test-tensorflow test-torch zoo clean
-.NOTPARALLEL:
+.PHONY: help demo test test-all environments lint types test-jax test-tensorflow test-torch coverage zoo clean
 .DEFAULT_GOAL := help
 
 help:  ## Show this list
@@ -20,44 +20,61 @@ demo: .venv/ready  ## Train a siamese network that goes NaN, and see it stopped 
 	@echo
 	@echo "Next, the same training with the fix: KERAS_BACKEND=jax .venv/bin/python examples/siamese_triplet_fixed.py"
 
-test: environments lint types test-tensorflow test-torch test-jax  ## Lint, check types, run all tests
+# Longest first. Two at a time, as a part is one process that uses one core.
+PARTS = test-jax test-torch test-tensorflow types lint
+IN_PARALLEL = $(MAKE) --no-print-directory --output-sync=target --jobs
 
-# Side by side, as one install does not keep two cores busy. What fails here is made again below, and
-# fails there.
-environments:
-	@for backend in jax tensorflow torch; do \
-		$(MAKE) --no-print-directory .venv-test-$$backend/ready & \
-	done; wait
+test: environments  ## Check style and types, run the fast tests on all backends (12 minutes)
+	@$(IN_PARALLEL) 2 $(PARTS)
+	@$(MAKE) --no-print-directory coverage
 
-lint: .venv-test-jax/ready  ## Check style and format
-	.venv-test-jax/bin/ruff check
-	.venv-test-jax/bin/ruff format --check
-
-types: .venv-test-jax/ready  ## Check types
-	.venv-test-jax/bin/mypy
-
-# What depends on the framework; the rest is the same on each, and runs on JAX.
-ON_EACH = tests/frameworks tests/guard tests/incidents tests/networks/models tests/networks/losses tests/networks/metrics
-# Whole trainings, on the backend that has no compiling to wait for.
-TRAININGS = tests/networks/training tests/networks/lab tests/diagnose/test_pages.py
-# What measures time, or sends signals.
-ALONE = tests/runner tests/test_import_cost.py
-TWO_AT_A_TIME = -n 2 --dist worksteal
-# Where the tests of a file ask about one training, two processes would make it twice.
-FILE_BY_FILE = -n 2 --dist loadfile
-
-test-tensorflow: .venv-test-tensorflow/ready  ## Run on TensorFlow what depends on the framework
-	KERAS_BACKEND=tensorflow .venv-test-tensorflow/bin/python -m pytest $(TWO_AT_A_TIME) $(ON_EACH)
-
-test-torch: .venv-test-torch/ready  ## Run on PyTorch what depends on the framework
-	KERAS_BACKEND=torch .venv-test-torch/bin/python -m pytest $(TWO_AT_A_TIME) $(ON_EACH)
-	KERAS_BACKEND=torch .venv-test-torch/bin/python -m pytest $(FILE_BY_FILE) $(TRAININGS)
-
-test-jax: .venv-test-jax/ready  ## Run all tests on JAX
-	KERAS_BACKEND=jax .venv-test-jax/bin/python -m pytest $(TWO_AT_A_TIME) $(addprefix --ignore=,$(ALONE) $(TRAININGS))
-	KERAS_BACKEND=jax .venv-test-jax/bin/python -m pytest $(ALONE)
+test-all: environments  ## The same with every test, on each backend where it can run (an hour)
+	@$(IN_PARALLEL) 2 $(PARTS) WHICH=all PYTEST_OPTIONS=--hypothesis-profile=full
+	@$(MAKE) --no-print-directory coverage
 
 ENVIRONMENTS = $(foreach backend,jax tensorflow torch,.venv-test-$(backend)/ready)
+
+# Three at a time, as an install mostly waits.
+environments:
+	@$(IN_PARALLEL) 3 $(ENVIRONMENTS)
+
+lint: .venv-test-torch/ready  ## Check style and format
+	.venv-test-torch/bin/ruff check
+	.venv-test-torch/bin/ruff format --check
+
+types: .venv-test-torch/ready  ## Check types
+	.venv-test-torch/bin/mypy
+
+# What depends on the framework runs on each; the rest runs on PyTorch, which compiles nothing.
+# Whole networks on each are left to `make test-all`.
+ON_EACH = tests/frameworks tests/guard tests/incidents
+NETWORKS = tests/networks/models tests/networks/losses tests/networks/metrics
+# The gradients of the fixes are computed with JAX, and an internal error is put into its step.
+ON_JAX = tests/repair tests/experiments/test_explain.py
+
+TESTS_fast_jax = $(ON_EACH) $(ON_JAX) tests/networks/losses/test_values.py
+TESTS_fast_tensorflow = $(ON_EACH)
+TESTS_fast_torch = tests $(addprefix --ignore=,$(ON_JAX))
+TESTS_all_jax = tests --ignore=tests/networks/training --ignore=tests/networks/lab
+TESTS_all_tensorflow = $(ON_EACH) $(NETWORKS) tests/diagnose
+TESTS_all_torch = $(TESTS_fast_torch)
+
+WHICH = fast
+PYTEST_OPTIONS = -m "not slow"
+
+test-jax: .venv-test-jax/ready  ## Run the tests that depend on the framework on JAX
+test-tensorflow: .venv-test-tensorflow/ready  ## Run them on TensorFlow
+test-torch: .venv-test-torch/ready  ## Run all tests on PyTorch
+
+test-jax test-tensorflow test-torch: test-%:
+	KERAS_BACKEND=$* OMP_NUM_THREADS=1 COVERAGE_FILE=.coverage.$* .venv-test-$*/bin/python -m pytest \
+		--cov --cov-report= $(PYTEST_OPTIONS) $(TESTS_$(WHICH)_$*)
+
+# What was run on the three backends together: files with less than 80 %, and the total.
+coverage: .venv-test-torch/ready
+	@echo "Line coverage over all backends, files below 80 % and the total:"
+	@.venv-test-torch/bin/coverage combine --quiet --keep $(wildcard .coverage.*)
+	@.venv-test-torch/bin/coverage report --sort=cover | awk '$$1 == "TOTAL" || $$4 + 0 < 80'
 
 zoo: $(ENVIRONMENTS)  ## Ask the guard about every training of the zoo (two hours)
 	.venv-test-jax/bin/python -m zoo score --warm --backend jax --backend tensorflow --backend torch \
@@ -68,11 +85,16 @@ zoo: $(ENVIRONMENTS)  ## Ask the guard about every training of the zoo (two hour
 	.venv/$(INSTALL) -e ".[jax,examples]"
 	@touch $@
 
-# An environment a backend: where TensorFlow is installed, Keras loads it for any backend.
+# An environment a backend: where TensorFlow is installed, Keras loads it for any backend. Tools, and
+# what the reference networks need, are in the one where all tests run.
+EXTRA_jax = test
+EXTRA_tensorflow = test
+EXTRA_torch = dev
+
 .venv-test-%/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv-test-$*
-	.venv-test-$*/$(INSTALL) -e ".[$*,dev]"
+	.venv-test-$*/$(INSTALL) -e ".[$*,$(EXTRA_$*)]"
 	@touch $@
 
 clean:  ## Remove the environments and all caches
-	rm -rf .venv .venv-test-* .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-test-* .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage*

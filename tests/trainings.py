@@ -4,7 +4,11 @@ from pathlib import Path
 
 from tests import warm
 
-SMALL_VIDEOS = ("--size", "16", "--resize", "16", "--clip-length", "4", "--no-flip")
+SMALL_VIDEOS = (
+    *("--size", "16", "--resize", "16", "--clip-length", "4", "--no-flip"),
+    # An epoch of one step: the update of 33 million weights takes longest.
+    *("--batch-size", "24"),
+)
 
 
 def stayfinite(*arguments, cwd, code=0):

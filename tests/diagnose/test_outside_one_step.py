@@ -58,7 +58,6 @@ UPDATES = {
 }
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", UPDATES)
 def test_setting_of_the_optimizer_is_named_and_its_remedy_proved(name):
     optimizer, callbacks, kind, text = UPDATES[name]
@@ -75,7 +74,6 @@ class ToLengthOne(keras.constraints.Constraint):
         return w / ops.sqrt(ops.sum(ops.square(w), axis=0, keepdims=True))
 
 
-@pytest.mark.slow
 def test_constraint_that_divides_by_0_is_mended_in_its_source():
     network = [dense(3, kernel_constraint=ToLengthOne()), dense()]
     incident = incident_of(network, keras.optimizers.SGD(0.01))
@@ -84,7 +82,6 @@ def test_constraint_that_divides_by_0_is_mended_in_its_source():
     assert incident.origin.file.endswith("test_outside_one_step.py")
 
 
-@pytest.mark.slow
 def test_momentum_above_1_is_named():
     incident = incident_of([layers.BatchNormalization(momentum=99), dense()], "sgd", epochs=9)
     assert (incident.cause.name, incident.where.phase) == ("bad-statistics", "statistics")
@@ -92,7 +89,6 @@ def test_momentum_above_1_is_named():
     assert (incident.fix.verified, incident.fix.kind) == (True, "setting")
 
 
-@pytest.mark.slow
 def test_negative_variance_of_a_frozen_layer_is_no_matter_of_its_root():
     frozen = layers.BatchNormalization()
     frozen.build((None, 4))
@@ -104,7 +100,6 @@ def test_negative_variance_of_a_frozen_layer_is_no_matter_of_its_root():
     assert (incident.fix.verified, incident.fix.kind) == (True, "data")
 
 
-@pytest.mark.slow
 def test_frozen_weight_is_a_weight_and_no_statistic():
     frozen = layers.Dense(4)
     frozen.build((None, 4))
@@ -142,7 +137,6 @@ DIVERGING = {
 }
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", DIVERGING)
 def test_growth_over_steps_is_told_and_a_remedy_proved_over_steps(name):
     network, optimizer, x, y, kind = DIVERGING[name]
@@ -173,7 +167,6 @@ def one_long_sample():
 LOCAL = {"exp": (logistic, "overflow"), "log": (cross_entropy, "log-of-zero")}
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", LOCAL)
 def test_modest_growth_into_a_local_cause_is_no_divergence(name):
     loss, cause = LOCAL[name]
@@ -188,7 +181,6 @@ def test_modest_growth_into_a_local_cause_is_no_divergence(name):
     assert incident.where.step > 0
 
 
-@pytest.mark.slow
 def test_overflow_of_data_alone_is_no_divergence():
     class Cubed(layers.Layer):
         def call(self, x):

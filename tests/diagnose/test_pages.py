@@ -44,7 +44,6 @@ def test_page_has_its_parts(name):
     assert max(map(len, page.splitlines())) <= 100
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in PAGES if programs(PAGES[name])])
 def test_failing_program_has_the_cause_and_passing_program_does_not(name, tmp_path):
     for kind, text in programs(PAGES[name]).items():
@@ -60,7 +59,6 @@ def test_failing_program_has_the_cause_and_passing_program_does_not(name, tmp_pa
         assert run["incidents"][0]["cause"]["certainty"] == "confirmed"
 
 
-@pytest.mark.slow
 def test_failing_program_exits_3(tmp_path):
     text = programs(PAGES["singular-gradient"])["Fails"]
     (tmp_path / "fails.py").write_text(text, encoding="utf-8")

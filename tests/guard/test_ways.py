@@ -171,7 +171,14 @@ OPTIMIZERS = {
 }
 
 
-@pytest.mark.parametrize("name", OPTIMIZERS)
+# Those that keep more than slots, or look at all gradients at once.
+ON_EACH_BACKEND = ("accumulation", "average", "global_clipnorm", "loss scale")
+SLOW = pytest.mark.slow_on("jax", "tensorflow")
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=() if n in ON_EACH_BACKEND else SLOW) for n in OPTIMIZERS]
+)
 def test_optimizers(name, tmp_path):
     plain, guarded, stopped = (nets.mlp(OPTIMIZERS[name]()) for _ in range(3))
     fit_arrays(plain, *table(spoiled=False))

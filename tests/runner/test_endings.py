@@ -145,8 +145,20 @@ print("parent" if pid else "child", flush=True)
 }
 
 
-@pytest.mark.parametrize("how", LAUNCHES)
-@pytest.mark.parametrize("ending", ENDINGS)
+# Both launches lead to the same code; those that end outside of it are tried with both.
+BOTH_WAYS = ("exit 17", "ValueError", "Ctrl-C", "SIGTERM", "late thread")
+HOW = [
+    pytest.param(
+        ending,
+        how,
+        marks=pytest.mark.slow if how == "python -m" and ending not in BOTH_WAYS else (),
+    )
+    for ending in ENDINGS
+    for how in LAUNCHES
+]
+
+
+@pytest.mark.parametrize(("ending", "how"), HOW)
 def test_ending(script, ending, how):
     text, code = ENDINGS[ending]
     if sys.version_info >= (3, 12) and "fork" in ending:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 import os
 
+import keras
 import pytest
 
 from tests.runner.conftest import LAUNCHES, assert_alike, launch
-
-pytest.importorskip("jax")
 
 ENVIRONMENT = {
     **os.environ,
@@ -18,9 +17,9 @@ ENVIRONMENT = {
     "JAX_PLATFORMS": "cpu",
 }
 
-HEAD = """
+HEAD = f"""
 import os
-os.environ["KERAS_BACKEND"] = "jax"
+os.environ["KERAS_BACKEND"] = "{keras.backend.backend()}"
 import keras
 import numpy as np
 

@@ -3,12 +3,15 @@
 import json
 import sys
 
+import keras
 import pytest
 from click.testing import CliRunner
 
 from zoo.__main__ import zoo
 
 CASE = "singular_gradient/triplet_batch"
+BACKEND = keras.backend.backend()
+HERE = ("--backend", BACKEND, "--python", f"{BACKEND}={sys.executable}")
 
 
 def run(*arguments):
@@ -38,10 +41,9 @@ def test_wrong_arguments_are_told_in_one_line(arguments, said):
     assert said in done.output
 
 
-@pytest.mark.slow
 def test_case_is_scored(tmp_path):
     json_file, page = tmp_path / "score.json", tmp_path / "score.md"
-    options = ["--python", f"jax={sys.executable}", "--json", json_file, "--markdown", page]
+    options = [*HERE, "--json", json_file, "--markdown", page]
     done = run("score", "--only", CASE, *options)
     assert done.exit_code == 0, done.output
     (score,) = json.loads(json_file.read_text())
@@ -58,7 +60,7 @@ def test_case_is_scored(tmp_path):
 @pytest.mark.slow
 def test_a_peer_in_a_process_that_was_forked_is_asked_about_cases_alone(tmp_path):
     json_file = tmp_path / "score.json"
-    options = ["--python", f"jax={sys.executable}", "--json", json_file, "--warm", "--cases-only"]
+    options = [*HERE, "--json", json_file, "--warm", "--cases-only"]
     done = run("score", "--only", CASE, "--tool", "terminate-on-nan", *options)
     assert done.exit_code == 0, done.output
     (score,) = json.loads(json_file.read_text())

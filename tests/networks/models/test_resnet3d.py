@@ -7,6 +7,8 @@ from stayfinite import models
 from tests import warm
 
 SMALL = (4, 16, 16, 3)
+# Random values for 33 million weights take seconds.
+ZEROS = {"kernel_initializer": "zeros"}
 # Total, trainable, and regularised kernels at (16, 112, 112, 3) with 10 classes.
 DEPTHS = {
     18: (33_219_850, 33_212_042, 21),
@@ -29,7 +31,10 @@ def outputs(model, clips):
     return np.asarray(model.predict_on_batch(clips))
 
 
-@pytest.mark.parametrize("depth", DEPTHS)
+@pytest.mark.parametrize(
+    "depth",
+    [pytest.param(depth, marks=pytest.mark.slow if depth > 50 else ()) for depth in DEPTHS],
+)
 def test_parameters_and_penalties(depth):
     # The number of parameters does not depend on the size of the clip; zeros are made quickly.
     model = of_depth(depth, (16, 112, 112, 3), classes=10, kernel_initializer="zeros")
@@ -63,7 +68,7 @@ def test_stages_halve_the_clip():
 
 
 def test_the_shortcut_is_not_activated():
-    model = models.ResNet3D18(SMALL, classes=2)
+    model = models.ResNet3D18(SMALL, classes=2, **ZEROS)
     for number in (1, 2):
         source = model.get_layer(f"conv2_block{number}_add").input[0]
         before = "pool1" if number == 1 else "conv2_block1_add"
@@ -72,7 +77,7 @@ def test_the_shortcut_is_not_activated():
 
 @pytest.mark.parametrize("classes, activation", [(1, "sigmoid"), (5, "softmax")])
 def test_activation_follows_the_number_of_classes(classes, activation):
-    model = models.ResNet3D18(SMALL, classes=classes)
+    model = models.ResNet3D18(SMALL, classes=classes, **ZEROS)
     assert model.layers[-1].activation.__name__ == activation
 
 
@@ -88,13 +93,13 @@ def test_without_the_top(pooling, shape):
 
 def test_built_on_a_tensor_of_the_user():
     clip = keras.Input(SMALL)
-    model = models.ResNet3D18(input_tensor=layers.Rescaling(1 / 255)(clip), classes=2)
+    model = models.ResNet3D18(input_tensor=layers.Rescaling(1 / 255)(clip), classes=2, **ZEROS)
     assert model.input is clip
     assert any(isinstance(layer, layers.Rescaling) for layer in model.layers)
 
 
 def test_lengths_may_be_open():
-    model = models.ResNet3D18((None, None, None, 3), classes=2)
+    model = models.ResNet3D18((None, None, None, 3), classes=2, **ZEROS)
     for shape in ((1, 4, 16, 16, 3), (1, 7, 20, 18, 3)):
         assert outputs(model, np.ones(shape, "float32")).shape == (1, 2)
 
@@ -138,7 +143,7 @@ def test_channels_first():
 def test_half_precision_ends_in_float32():
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
-        model = models.ResNet3D18(SMALL, classes=2)
+        model = models.ResNet3D18(SMALL, classes=2, **ZEROS)
     finally:
         keras.config.set_dtype_policy("float32")
     assert model.output.dtype == "float32"
@@ -162,4 +167,4 @@ def test_half_precision_ends_in_float32():
 )
 def test_bad_arguments_are_named(options, expected):
     with pytest.raises(ValueError, match=expected):
-        models.ResNet3D18(**{"input_shape": SMALL, **options})
+        models.ResNet3D18(**{"input_shape": SMALL, **ZEROS, **options})

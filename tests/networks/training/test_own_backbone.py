@@ -26,6 +26,7 @@ def folder(characters):
     return where
 
 
+@pytest.mark.slow
 def test_it_learns_to_find_letters_that_it_was_never_shown(folder, characters):
     printed = stayfinite("train", "siamese", characters, *OPTIONS, cwd=folder)
     assert "loaded back: its vectors are equal" in printed

@@ -85,6 +85,7 @@ def test_the_encoder_loads_in_plain_keras(trained):
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 def test_triplets_at_random(images):
     options = ("--mining", "none", *SMALL, "--whole-epochs", 0)
     stayfinite("train", "siamese", "digits", "--out", "random", *options, cwd=images.parent)
