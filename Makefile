@@ -20,16 +20,18 @@ demo: .venv/ready  ## Train a siamese network that goes NaN, and see it stopped 
 	@echo
 	@echo "Next, the same training with the fix: KERAS_BACKEND=jax .venv/bin/python examples/siamese_triplet_fixed.py"
 
-# Longest first. Two at a time, as a part is one process that uses one core.
-PARTS = test-jax test-torch test-tensorflow types lint
+# Two at a time, as a part is one process that uses one core; of the tests, the longest first.
+PARTS = lint types test-jax test-torch test-tensorflow
 IN_PARALLEL = $(MAKE) --no-print-directory --output-sync=target --jobs
 
 test: environments  ## Check style and types, run the fast tests on all backends (12 minutes)
 	@$(IN_PARALLEL) 2 $(PARTS)
-	@$(MAKE) --no-print-directory coverage
 
-test-all: environments  ## The same with every test, on each backend where it can run (an hour)
-	@$(IN_PARALLEL) 2 $(PARTS) WHICH=all PYTEST_OPTIONS=--hypothesis-profile=full
+# Lines are counted here only, as counting takes a third more time.
+ALL_OPTIONS = --hypothesis-profile=full --cov --cov-report=
+
+test-all: environments  ## The same with every test, and line coverage (an hour)
+	@$(IN_PARALLEL) 2 $(PARTS) WHICH=all PYTEST_OPTIONS="$(ALL_OPTIONS)"
 	@$(MAKE) --no-print-directory coverage
 
 ENVIRONMENTS = $(foreach backend,jax tensorflow torch,.venv-test-$(backend)/ready)
@@ -50,13 +52,15 @@ types: .venv-test-torch/ready  ## Check types
 ON_EACH = tests/frameworks tests/guard tests/incidents
 NETWORKS = tests/networks/models tests/networks/losses tests/networks/metrics
 # The gradients of the fixes are computed with JAX, and an internal error is put into its step.
-ON_JAX = tests/repair tests/experiments/test_explain.py
+ONLY_ON_JAX = tests/repair tests/experiments/test_explain.py
+MATCHING = tests/diagnose/test_matching.py
 
-TESTS_fast_jax = $(ON_EACH) $(ON_JAX) tests/networks/losses/test_values.py
+TESTS_fast_jax = $(ON_EACH) $(ONLY_ON_JAX) tests/networks/losses/test_values.py \
+	$(MATCHING)::test_cause_and_sample $(MATCHING)::test_recurrence_that_grows_beyond_what_is_unrolled
 TESTS_fast_tensorflow = $(ON_EACH)
-TESTS_fast_torch = tests $(addprefix --ignore=,$(ON_JAX))
-TESTS_all_jax = tests --ignore=tests/networks/training --ignore=tests/networks/lab
-TESTS_all_tensorflow = $(ON_EACH) $(NETWORKS) tests/diagnose
+TESTS_fast_torch = tests $(addprefix --ignore=,$(ONLY_ON_JAX))
+TESTS_all_jax = $(ON_EACH) $(ONLY_ON_JAX) $(NETWORKS) tests/diagnose tests/runner
+TESTS_all_tensorflow = $(ON_EACH) $(NETWORKS) tests/diagnose tests/runner
 TESTS_all_torch = $(TESTS_fast_torch)
 
 WHICH = fast
@@ -68,10 +72,10 @@ test-torch: .venv-test-torch/ready  ## Run all tests on PyTorch
 
 test-jax test-tensorflow test-torch: test-%:
 	KERAS_BACKEND=$* OMP_NUM_THREADS=1 COVERAGE_FILE=.coverage.$* .venv-test-$*/bin/python -m pytest \
-		--cov --cov-report= $(PYTEST_OPTIONS) $(TESTS_$(WHICH)_$*)
+		$(PYTEST_OPTIONS) $(TESTS_$(WHICH)_$*)
 
 # What was run on the three backends together: files with less than 80 %, and the total.
-coverage: .venv-test-torch/ready
+coverage: .venv-test-torch/ready  ## Report the line coverage that `make test-all` measured
 	@echo "Line coverage over all backends, files below 80 % and the total:"
 	@.venv-test-torch/bin/coverage combine --quiet --keep $(wildcard .coverage.*)
 	@.venv-test-torch/bin/coverage report --sort=cover | awk '$$1 == "TOTAL" || $$4 + 0 < 80'

@@ -133,7 +133,21 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("name", CASES)
+# PyTorch takes the derivative of arctan2 at the origin to be 0.
+HERE = [n for n in CASES if n != "arctan2 at the origin" or keras.backend.backend() != "torch"]
+# One for each way in which the frameworks write a step: masks, half precision, derivatives.
+ON_EACH_BACKEND = (
+    "log under a mask",
+    "log-softmax written out",
+    "mask beyond float16",
+    "arctan2 at the origin",
+)
+SLOW = pytest.mark.slow_on("jax", "tensorflow")
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=() if n in ON_EACH_BACKEND else SLOW) for n in HERE]
+)
 def test_cause_and_sample(name, tmp_path):
     loss, x, cause = CASES[name]
     incident = incident_of([dense(0.25)], loss, x.astype("float32"), np.zeros((32, 3)), tmp_path)
@@ -225,6 +239,8 @@ def test_samples_are_left_out_where_there_is_no_other_fix(tmp_path):
     assert (incident.fix.verified, incident.fix.kind) == (True, "data")
 
 
+# A step of 300 operators in a row: JAX has a loop for it, PyTorch takes too long to run it again.
+@pytest.mark.slow_on("torch")
 def test_recurrence_that_grows_beyond_what_is_unrolled(tmp_path):
     wide = keras.initializers.Orthogonal(gain=2.5)
     cell = keras.layers.SimpleRNN(8, activation="relu", recurrent_initializer=wide)

@@ -113,8 +113,11 @@ def collapsed_scales(model: Any, before: Sequence[Any], after: Callable[[int], A
     `before` are the optimizer variables of a state; `after(n)` is what number `n` of them became.
     """
     variables = state_variables(model)[2]
+    # As numbers: a step in float64 has another dtype than the state.
     return [
-        variables[n].path for n in loss_scales(model) if bool(has_collapsed(before[n], after(n)))
+        variables[n].path
+        for n in loss_scales(model)
+        if has_collapsed(float(before[n]), float(after(n)))
     ]
 
 
