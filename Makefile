@@ -56,6 +56,7 @@ ONLY_ON_JAX = tests/repair tests/experiments/test_explain.py
 MATCHING = tests/diagnose/test_matching.py
 
 TESTS_fast_jax = $(ON_EACH) $(ONLY_ON_JAX) tests/networks/losses/test_values.py \
+	tests/networks/losses/test_mining.py::test_it_trains_compiled_with_batches_of_several_sizes \
 	$(MATCHING)::test_cause_and_sample $(MATCHING)::test_recurrence_that_grows_beyond_what_is_unrolled
 TESTS_fast_tensorflow = $(ON_EACH)
 TESTS_fast_torch = tests $(addprefix --ignore=,$(ONLY_ON_JAX))

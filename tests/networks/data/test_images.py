@@ -14,6 +14,7 @@ from PIL import Image, ImageFile
 from stayfinite.errors import UsageError
 from stayfinite.networks.data.images import SUFFIXES, inspect_image, inspect_images, read_image
 from stayfinite.networks.data.items import read_items
+from tests.networks.data.permissions import as_nobody, open_folder
 from tests.networks.data.pictures import write_digits
 
 RED, WHITE = [255, 0, 0], [255, 255, 255]
@@ -255,12 +256,12 @@ def test_another_kind_of_file_says_so(tmp_path):
     assert reason_of(tmp_path / "text.png") == "it is not an image that Pillow can read"
 
 
-def test_a_file_without_permission_says_so(tmp_path, photo):
-    path = saved(tmp_path, photo)
-    path.chmod(0)
-    if os.access(path, os.R_OK):
-        pytest.skip("this user may read everything")
-    assert reason_of(path) == "no permission to read it"
+def test_a_file_without_permission_says_so(photo):
+    with open_folder() as folder:
+        path = saved(folder, photo)
+        path.chmod(0)
+        with as_nobody():
+            assert reason_of(path) == "no permission to read it"
 
 
 def test_values_of_no_known_range_are_refused(tmp_path):

@@ -1,14 +1,13 @@
 """What is wrong with a video is found and named; what is merely unusual is not called wrong."""
 
 import os
-import tempfile
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from stayfinite.networks.data import Problem, VideoInfo, inspect_video, inspect_videos
 from tests.networks.data import videos
+from tests.networks.data.permissions import as_nobody, open_folder
 
 HOWS = ["decode", "header"]
 
@@ -95,23 +94,13 @@ def test_a_pipe_is_not_waited_for(tmp_path):
     assert_problem(inspect_video(path), path, "it is not a file")
 
 
-@pytest.mark.skipif(not hasattr(os, "seteuid"), reason="needs permissions as Unix has them")
-def test_no_permission(tmp_path):
-    videos.write_as("h264.mp4", tmp_path, videos.numbered(5))
-    # Where root may not be hindered by permissions, someone else is asked; not in `tmp_path`,
-    # which is closed to others altogether.
-    with tempfile.TemporaryDirectory() as folder:
-        Path(folder).chmod(0o755)
-        path = videos.write_as("h264.mp4", Path(folder), videos.numbered(5))
+def test_no_permission():
+    with open_folder() as folder:
+        path = videos.write_as("h264.mp4", folder, videos.numbered(5))
         assert isinstance(inspect_video(path), VideoInfo)
         path.chmod(0)
-        mine = os.geteuid()
-        if mine == 0:
-            os.seteuid(65534)
-        try:
+        with as_nobody():
             found = inspect_video(path)
-        finally:
-            os.seteuid(mine)
     assert_problem(found, path, "no permission to read it")
 
 
