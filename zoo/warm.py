@@ -64,7 +64,7 @@ def _become(request: dict[str, Any]) -> None:
         output = os.open(request["output"], os.O_WRONLY | os.O_APPEND)
         for stream in (1, 2):
             os.dup2(output, stream)
-        code = _run(request["arguments"])
+        code = _run(request["arguments"]) or 0
     except SystemExit as error:
         code = error.code if isinstance(error.code, int) else int(error.code is not None)
     except BaseException as error:
@@ -75,7 +75,7 @@ def _become(request: dict[str, Any]) -> None:
         os._exit(code & 0xFF)
 
 
-def _run(arguments: Sequence[str]) -> int:
+def _run(arguments: Sequence[str]) -> int | None:
     if arguments[0] != "-m":
         sys.argv = list(arguments)
         sys.path[0] = str(Path(arguments[0]).parent)
