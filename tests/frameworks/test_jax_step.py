@@ -131,7 +131,7 @@ def test_layers_that_repeat_share_one_compiled_form():
 
 
 def test_structure_tells_constants_and_parameters_apart():
-    from stayfinite.frameworks.jax.program import flatten
+    from stayfinite.frameworks.jax.capture_program import flatten
 
     def structure(function):
         def step(x):

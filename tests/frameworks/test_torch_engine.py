@@ -12,7 +12,7 @@ from stayfinite.frameworks.change import ClipNorm, LearningRate, Unchanged, Wide
 from stayfinite.frameworks.recording.recording import Enough, Recording
 from stayfinite.frameworks.recording.step import EagerStep
 from stayfinite.frameworks.torch import random
-from stayfinite.frameworks.torch.dispatch import Dispatch
+from stayfinite.frameworks.torch.capture import Dispatch
 from stayfinite.frameworks.torch.engine import TorchEngine
 from stayfinite.frameworks.torch.state import LastGood, values_of
 from tests.guard import nets

@@ -9,7 +9,7 @@ import torch
 
 import stayfinite
 from stayfinite.frameworks.recorder import Recorder
-from stayfinite.frameworks.torch import attach, finite, private
+from stayfinite.frameworks.torch import finite, guard, private
 from stayfinite.frameworks.torch.bounds import Proof
 from tests.guard import nets
 
@@ -29,7 +29,7 @@ def guarded(model, compile_=lambda function: function):
 
     model.make_train_function()
     model.train_function = compile_(model.train_function)
-    return attach.attach(model, Recorder(), on_bad)
+    return guard.attach(model, Recorder(), on_bad)
 
 
 def batch(size=8, value=None):

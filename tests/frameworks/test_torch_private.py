@@ -149,7 +149,7 @@ def test_autograd_node_has_the_number_that_was_next_before_it_was_made():
 
 
 def test_what_is_unseen_is_seen_by_no_mode():
-    from stayfinite.frameworks.torch.wide import Wide
+    from stayfinite.frameworks.torch.float64 import Wide
 
     narrow = torch.ones(2)
     with Wide():

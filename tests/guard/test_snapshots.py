@@ -83,3 +83,19 @@ def test_metrics_that_the_first_step_makes_do_not_hide_the_growth_since(tmp_path
     assert incident.cause.name == "divergence"
     assert f"in {incident.where.step} steps" in incident.cause.message
     assert incident.fix.verified
+
+
+def test_metric_that_a_second_compile_adds_does_not_hide_the_cause(tmp_path):
+    """The kept state has fewer metrics than the state of the failing step."""
+    x = np.random.default_rng(0).normal(size=(32, 3)).astype("float32")
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+    model.compile(keras.optimizers.SGD(0.01), "mse")
+    options = {"batch_size": 8, "shuffle": False, "verbose": 0}
+    model.fit(x, x[:, :1], callbacks=[Guard(keep=tmp_path)], **options)
+    model.compile(keras.optimizers.SGD(0.001), "mse", metrics=["mae"])
+    bad = x.copy()
+    bad[13] = np.nan
+    with pytest.raises(stayfinite.NonFiniteError) as stop:
+        model.fit(bad, x[:, :1], callbacks=[Guard(keep=tmp_path)], **options)
+    assert stop.value.incident.cause.name == "bad-input"
+    assert stop.value.incident.origin.samples == (5,)

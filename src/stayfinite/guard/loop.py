@@ -11,7 +11,7 @@ import keras
 
 from stayfinite.errors import UsageError
 from stayfinite.frameworks import base
-from stayfinite.frameworks.keras.loop import Loop, StatelessLoop
+from stayfinite.frameworks.keras.subjects import Loop, StatelessLoop
 from stayfinite.guard.watch import Watch, new_watch
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import jax
 
 from stayfinite.frameworks.failure import Failure
-from stayfinite.frameworks.jax import attach, loop
+from stayfinite.frameworks.jax import guard, loop
 from stayfinite.frameworks.jax.step import JaxStep
 from stayfinite.frameworks.recorder import Recorder
 from stayfinite.frameworks.step import Step
@@ -21,7 +21,7 @@ class JaxBackend:
 
     def attach(self, model: Any, recorder: Recorder, on_bad: Any) -> Any:
         """See `Backend.attach`."""
-        return attach.attach(model, recorder, on_bad)
+        return guard.attach(model, recorder, on_bad)
 
     def step(self, failure: Failure) -> Step:
         """See `Backend.step`."""

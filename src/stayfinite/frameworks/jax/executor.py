@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from stayfinite.frameworks.jax import private, segments
-from stayfinite.frameworks.jax.program import Program
+from stayfinite.frameworks.jax.capture_program import Program
 from stayfinite.frameworks.jax.segments import Segment
 
 # Structure of a segment to its compiled form, for the life of the process: the replays of one

@@ -19,7 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from stayfinite.frameworks.jax import private
-from stayfinite.frameworks.jax.program import Equation, Program
+from stayfinite.frameworks.jax.capture_program import Equation, Program
 
 MAX_EQUATIONS = 200
 # The optimizer's loop over the weights has no scopes; a turn of it is at least this long.

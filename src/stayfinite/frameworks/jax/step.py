@@ -14,10 +14,10 @@ import numpy as np
 
 from stayfinite.frameworks import change as changes
 from stayfinite.frameworks.change import Change
-from stayfinite.frameworks.jax import tracing, widen
+from stayfinite.frameworks.jax import capture, float64
+from stayfinite.frameworks.jax.capture import Traced
+from stayfinite.frameworks.jax.capture_program import Program
 from stayfinite.frameworks.jax.executor import Executor, Run, is_finite
-from stayfinite.frameworks.jax.program import Program
-from stayfinite.frameworks.jax.tracing import Traced
 from stayfinite.frameworks.keras import batches, clipping
 from stayfinite.frameworks.keras import private as keras_private
 from stayfinite.frameworks.recording.axes import other_size
@@ -52,7 +52,7 @@ class JaxStep:
         self.wide = wide
         self._in_place = in_place
         with in_place():
-            self.traced: Traced = tracing.trace_step(model, self.state, self.data)
+            self.traced: Traced = capture.trace_step(model, self.state, self.data)
         self._overrides: dict[int, Any] = {}
 
     @functools.cached_property
@@ -70,7 +70,7 @@ class JaxStep:
                 jnp.asarray, batches.resized(self.data, other_size(samples), np.asarray)
             )
             with self._in_place():
-                return tracing.trace_step(self.model, self.state, data).program
+                return capture.trace_step(self.model, self.state, data).program
         except Exception:
             # The step takes no other number of samples; the axes are followed through it instead.
             return None
@@ -80,7 +80,7 @@ class JaxStep:
         program = self.traced.program
         with self._precision():
             return Executor(
-                widen.widened(program) if self.wide else program,
+                float64.widened(program) if self.wide else program,
                 self.traced.gradients.values(),
                 draft=self.wide,
             )
@@ -92,7 +92,7 @@ class JaxStep:
 
     def _inputs(self) -> list[Any]:
         leaves = jax.tree.leaves((self.state, self.data))
-        return [widen.widen_array(leaf) for leaf in leaves] if self.wide else leaves
+        return [float64.widen_array(leaf) for leaf in leaves] if self.wide else leaves
 
     def _run(self, **options: Any) -> Run:
         with self._precision():
@@ -173,7 +173,7 @@ class JaxStep:
 
     def state_arrays(self) -> dict[str, np.ndarray]:
         """See `Step.state_arrays`."""
-        return self._arrays(tracing.STATE_ROLES)
+        return self._arrays(capture.STATE_ROLES)
 
     def batch_arrays(self) -> dict[str, np.ndarray]:
         """See `Step.batch_arrays`."""

@@ -10,7 +10,7 @@ import tensorflow as tf
 from stayfinite.frameworks.failure import Failure
 from stayfinite.frameworks.recorder import Recorder
 from stayfinite.frameworks.step import Step
-from stayfinite.frameworks.tensorflow import attach, private
+from stayfinite.frameworks.tensorflow import guard, private
 
 
 class TensorFlowBackend:
@@ -20,7 +20,7 @@ class TensorFlowBackend:
 
     def attach(self, model: Any, recorder: Recorder, on_bad: Any) -> Any:
         """See `Backend.attach`."""
-        return attach.attach(model, recorder, on_bad)
+        return guard.attach(model, recorder, on_bad)
 
     def step(self, failure: Failure) -> Step:
         """See `Backend.step`."""

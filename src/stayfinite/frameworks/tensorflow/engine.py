@@ -16,10 +16,10 @@ from stayfinite.frameworks.keras import private as keras_private
 from stayfinite.frameworks.recording.engine import Marks, Named, Result, State, Update, named_values
 from stayfinite.frameworks.recording.recording import Recording
 from stayfinite.frameworks.tensorflow import private
-from stayfinite.frameworks.tensorflow.record import Record
+from stayfinite.frameworks.tensorflow.capture import Record
+from stayfinite.frameworks.tensorflow.float64 import Wide
 from stayfinite.frameworks.tensorflow.state import state_of, store
 from stayfinite.frameworks.tensorflow.watching import watched
-from stayfinite.frameworks.tensorflow.wide import Wide
 
 # Below, one pass in NumPy is cheaper than the launch of an op.
 _SMALL = 1 << 14

@@ -9,10 +9,10 @@ from typing import Any
 import tensorflow as tf
 
 from stayfinite.frameworks.keras import private as keras_private
-from stayfinite.frameworks.tensorflow.judged import JudgedStep
-from stayfinite.frameworks.tensorflow.sentinel import Sentinel
+from stayfinite.frameworks.tensorflow.guard_eager import JudgedStep
+from stayfinite.frameworks.tensorflow.guard_graph import WholeStep
+from stayfinite.frameworks.tensorflow.guard_sentinel import Sentinel
 from stayfinite.frameworks.tensorflow.watching import watched
-from stayfinite.frameworks.tensorflow.whole import WholeStep
 
 
 def guarded(model: Any, sentinel: Sentinel, *, everything: bool) -> Callable[[Any], Any]:

@@ -17,12 +17,12 @@ from stayfinite.frameworks.keras import private as keras_private
 from stayfinite.frameworks.recording.engine import Marks, Named, Result, State, Update, named_values
 from stayfinite.frameworks.recording.recording import Recording
 from stayfinite.frameworks.torch import finite, hooks, private, random
-from stayfinite.frameworks.torch.dispatch import Dispatch
-from stayfinite.frameworks.torch.journal import Journal
+from stayfinite.frameworks.torch.capture import Dispatch
+from stayfinite.frameworks.torch.float64 import Wide, in_float64
 from stayfinite.frameworks.torch.ledger import dtype_of
-from stayfinite.frameworks.torch.raising import raises_on_bad_numbers
+from stayfinite.frameworks.torch.operator_errors import raises_on_bad_numbers
+from stayfinite.frameworks.torch.saved_values import Journal
 from stayfinite.frameworks.torch.state import LastGood, values_of
-from stayfinite.frameworks.torch.wide import Wide, in_float64
 
 
 class TorchEngine:

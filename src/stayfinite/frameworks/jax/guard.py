@@ -14,9 +14,9 @@ import jax
 import numpy as np
 
 from stayfinite.errors import CannotGuardError
-from stayfinite.frameworks.jax import sentinel
+from stayfinite.frameworks.jax import guard_step
 from stayfinite.frameworks.keras import private as keras_private
-from stayfinite.frameworks.keras.polling import OnBad, Polling
+from stayfinite.frameworks.keras.train_function import OnBad, Polling
 from stayfinite.frameworks.recorder import Recorder
 
 
@@ -30,7 +30,7 @@ class GuardedTrainFunction(Polling):
     def __init__(self, inner: Any, model: Any, recorder: Recorder, on_bad: OnBad) -> None:
         super().__init__(model, recorder, on_bad)
         self._inner = inner
-        self._sentinel = sentinel.new_sentinel()
+        self._sentinel = guard_step.new_sentinel()
         self._state: Any = None
 
     def __call__(self, state: Any, iterator: Iterator[Any]) -> Any:
@@ -48,13 +48,13 @@ class GuardedTrainFunction(Polling):
     def stop(self, step: int) -> None:
         """See `Polling.stop`."""
         state = self._state
-        self._sentinel = sentinel.new_sentinel()
+        self._sentinel = guard_step.new_sentinel()
         store(self._model(), state)
         self._on_bad(state, step, lambda data: self._rerun(state, data))
 
     def _rerun(self, state: Any, data: Any) -> bool:
         copies = jax.tree.map(jax.numpy.array, state)
-        (_, first_bad), _ = self._inner((*copies, sentinel.new_sentinel()), iter([data]))
+        (_, first_bad), _ = self._inner((*copies, guard_step.new_sentinel()), iter([data]))
         return int(first_bad) >= 0
 
 
@@ -83,7 +83,7 @@ def attach(model: Any, recorder: Recorder, on_bad: OnBad) -> GuardedTrainFunctio
     if _is_distributed():
         raise CannotGuardError("stayfinite cannot guard a model under keras.distribution yet")
     overridden = model.__dict__.get("train_step")
-    model.__dict__["train_step"] = sentinel.guarded(
+    model.__dict__["train_step"] = guard_step.guarded(
         model.train_step, functools.partial(keras_private.loss_scales, model)
     )
     try:

@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from stayfinite.frameworks.recording.recording import Recording
 from stayfinite.frameworks.tensorflow import private
-from stayfinite.frameworks.tensorflow.names import canonical, num_operands
+from stayfinite.frameworks.tensorflow.capture_names import canonical, num_operands
 
 _IN_PLACE = {
     "AssignAddVariableOp": "add",

@@ -15,7 +15,7 @@ import numpy as np
 from jax.extend import core as jex
 
 from stayfinite.frameworks.jax import private
-from stayfinite.frameworks.jax.program import Program
+from stayfinite.frameworks.jax.capture_program import Program
 
 _NARROW = {"float32", "float16", "bfloat16"}
 # They read the bits of a float, or draw random bits for one: their own width is part of them.

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 
 from stayfinite.frameworks.torch import finite, private
-from stayfinite.frameworks.torch.sentinel import Known, Sentinel
+from stayfinite.frameworks.torch.guard_sentinel import Known, Sentinel
 
 
 class LateSentinel(Sentinel):

@@ -15,8 +15,8 @@ import tensorflow as tf
 
 from stayfinite.frameworks.keras import private as keras_private
 from stayfinite.frameworks.tensorflow import bounds, private
+from stayfinite.frameworks.tensorflow.guard_sentinel import Sentinel
 from stayfinite.frameworks.tensorflow.journal import Journal, all_finite
-from stayfinite.frameworks.tensorflow.sentinel import Sentinel
 
 # Optimizers whose variables become non-finite where a gradient is.
 _TELLING = {"SGD", "Adam", "AdamW", "Adamax", "Nadam", "RMSprop", "Adagrad", "Adadelta"}

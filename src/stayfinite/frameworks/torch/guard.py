@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from stayfinite.frameworks.keras.polling import OnBad, Polling
+from stayfinite.frameworks.keras.train_function import OnBad, Polling
 from stayfinite.frameworks.recorder import Recorder
 from stayfinite.frameworks.torch import private, random
-from stayfinite.frameworks.torch.journal import Journal
-from stayfinite.frameworks.torch.late import LateSentinel
-from stayfinite.frameworks.torch.raising import is_from_operator, raises_on_bad_numbers
-from stayfinite.frameworks.torch.sentinel import Sentinel, clear_gradients, lasting
+from stayfinite.frameworks.torch.guard_cuda import LateSentinel
+from stayfinite.frameworks.torch.guard_sentinel import Sentinel, clear_gradients, lasting
+from stayfinite.frameworks.torch.operator_errors import is_from_operator, raises_on_bad_numbers
+from stayfinite.frameworks.torch.saved_values import Journal
 from stayfinite.frameworks.torch.state import num_bytes_of, values_of
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from stayfinite.frameworks.jax.program import Equation, Program
+from stayfinite.frameworks.jax.capture_program import Equation, Program
 from stayfinite.frameworks.recording.axes import changed_axis
 
 _REDUCTIONS = {

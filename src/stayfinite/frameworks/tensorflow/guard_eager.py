@@ -13,8 +13,8 @@ from typing import Any
 import tensorflow as tf
 
 from stayfinite.frameworks.tensorflow import bounds
+from stayfinite.frameworks.tensorflow.guard_sentinel import Sentinel
 from stayfinite.frameworks.tensorflow.journal import Journal, all_finite
-from stayfinite.frameworks.tensorflow.sentinel import Sentinel
 
 
 class JudgedStep:

@@ -20,7 +20,7 @@ from stayfinite.frameworks.keras import private as keras_private
 from stayfinite.frameworks.recorder import MAX_PENDING
 from stayfinite.frameworks.torch import finite, hooks, private, random
 from stayfinite.frameworks.torch.bounds import Proof
-from stayfinite.frameworks.torch.journal import Journal
+from stayfinite.frameworks.torch.saved_values import Journal
 
 
 class Sentinel:

@@ -10,9 +10,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from stayfinite.frameworks.jax import gradients, losses
-from stayfinite.frameworks.jax.batch_axis import axes_by_size, batch_axes
+from stayfinite.frameworks.jax.capture_axes import axes_by_size, batch_axes
+from stayfinite.frameworks.jax.capture_program import Program, flatten
 from stayfinite.frameworks.jax.names import canonical
-from stayfinite.frameworks.jax.program import Program, flatten
 from stayfinite.frameworks.jax.scopes import Scopes, is_backward
 from stayfinite.frameworks.jax.unroll import unrolled
 from stayfinite.frameworks.keras import batches

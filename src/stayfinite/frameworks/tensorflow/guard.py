@@ -15,13 +15,13 @@ import numpy as np
 import tensorflow as tf
 
 from stayfinite.errors import CannotGuardError
-from stayfinite.frameworks.keras.polling import OnBad, Polling
+from stayfinite.frameworks.keras.train_function import OnBad, Polling
 from stayfinite.frameworks.recorder import Recorder
 from stayfinite.frameworks.tensorflow import bounds, private
+from stayfinite.frameworks.tensorflow.guard_graph import Unsuited
+from stayfinite.frameworks.tensorflow.guard_sentinel import Sentinel
 from stayfinite.frameworks.tensorflow.guarded import guarded, is_plain
-from stayfinite.frameworks.tensorflow.sentinel import Sentinel
 from stayfinite.frameworks.tensorflow.state import num_bytes_of, state_of, store
-from stayfinite.frameworks.tensorflow.whole import Unsuited
 
 # Outside of `fit` no epoch says when the state may have been set from outside.
 _STEPS_PER_MEASURE = 1000

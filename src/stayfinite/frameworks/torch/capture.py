@@ -12,7 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from stayfinite.frameworks.recording.recording import Recording
 from stayfinite.frameworks.torch import names, private
 from stayfinite.frameworks.torch.ledger import Ledger, dtype_of
-from stayfinite.frameworks.torch.raising import refused
+from stayfinite.frameworks.torch.operator_errors import refused
 
 
 class Dispatch(TorchDispatchMode):

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 import stayfinite
-from stayfinite.frameworks.torch import attach, finite, journal
-from stayfinite.frameworks.torch.late import LateSentinel
+from stayfinite.frameworks.torch import finite, guard, saved_values
+from stayfinite.frameworks.torch.guard_cuda import LateSentinel
 from tests.guard import nets
 
 BAD_STEP = 3
@@ -40,10 +40,10 @@ class SlowSentinel(LateSentinel):
 def late(monkeypatch):
     """Every model is guarded as if it were on such a device."""
     monkeypatch.setattr(
-        attach,
+        guard,
         "_new_sentinel",
         lambda model, inner, first: SlowSentinel(
-            model, first, compiled=attach.private.is_compiled(inner)
+            model, first, compiled=guard.private.is_compiled(inner)
         ),
     )
 
@@ -129,7 +129,7 @@ VALUES = {
 def test_old_and_new_are_chosen_by_their_bits(dtype, good):
     old, new = np.array(VALUES[dtype], dtype), np.array(VALUES[dtype][::-1], dtype)
     tensors = [torch.tensor(old), torch.tensor(old)[:2], torch.tensor(old[1])]
-    kept = journal.Journal()
+    kept = saved_values.Journal()
     for tensor in tensors:
         kept.save(tensor)
         tensor.copy_(torch.tensor(new)[: tensor.numel()].reshape(tensor.shape))
@@ -141,7 +141,7 @@ def test_old_and_new_are_chosen_by_their_bits(dtype, good):
 @pytest.mark.parametrize("good", [True, False])
 def test_two_that_lie_in_the_same_memory_are_not_chosen_twice(good):
     memory = torch.arange(6.0)
-    kept = journal.Journal()
+    kept = saved_values.Journal()
     for view in (memory, memory[1:4], memory.reshape(2, 3)):
         kept.save(view)
     memory += 10
