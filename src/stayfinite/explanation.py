@@ -18,7 +18,8 @@ from stayfinite.experiments.remedies import Past, prove
 from stayfinite.experiments.source_fix import Mended, mend
 from stayfinite.experiments.suspects import suspects
 from stayfinite.frameworks import base
-from stayfinite.frameworks.change import Batch, Unchanged
+from stayfinite.frameworks.batch import Batch
+from stayfinite.frameworks.change import Unchanged
 from stayfinite.frameworks.failure import Failure
 from stayfinite.frameworks.step import Outcome, Step
 from stayfinite.graph.graph import Op
@@ -66,9 +67,9 @@ def _explained(failure: Failure, step: Step, blank: Incident) -> Incident:
     if outcome.finite and not outcome.bad_gradients:
         return _not_reproduced(failure, step, blank, outcome, first_run)
     before = earlier(step, failure.bad.step, failure.snapshots)
-    diagnosis = diagnose(step, outcome, _ranges(failure, step), before)
+    healthy = _healthy(failure)
+    diagnosis = diagnose(step, outcome, _ranges(healthy), before)
     evidence, finding = diagnosis.evidence, diagnosis.finding
-    healthy = [(r.step, Batch(r.data)) for r in failure.healthy]
     tried, left_out = trials.common_advice(step, first_run)
     samples_trial = trials.other_samples(step, finding.samples, healthy)
     if samples_trial is not None:
@@ -122,10 +123,16 @@ def _explained(failure: Failure, step: Step, blank: Incident) -> Incident:
     )
 
 
-def _ranges(failure: Failure, step: Step) -> dict[str, float]:
+def _healthy(failure: Failure) -> list[tuple[int, Batch]]:
+    """The number of each healthy step and its batch, newest first."""
+    backend = base.current()
+    return [(r.step, backend.batch(failure.subject, r.data)) for r in failure.healthy]
+
+
+def _ranges(healthy: list[tuple[int, Batch]]) -> dict[str, float]:
     ranges: dict[str, float] = {}
-    for recorded in failure.healthy:
-        for name, size in step.magnitudes(recorded.data).items():
+    for _, batch in healthy:
+        for name, size in batch.magnitudes().items():
             ranges[name] = max(size, ranges.get(name, 0.0))
     return ranges
 
@@ -152,7 +159,7 @@ def _files(failure: Failure, finding: Finding) -> tuple[list[str], list[str]]:
 
 
 def _collapse(step: Step, outcome: Outcome) -> list[str]:
-    scales = [getattr(optimizer, "dynamic_scale", None) for optimizer in step.optimizers()]
+    scales = [getattr(optimizer, "dynamic_scale", None) for optimizer in step.subject.optimizers]
     if not any(scale is not None and scale.path in outcome.bad_state for scale in scales):
         return []
     return ["the loss scale has fallen to 1: nothing is left of it to lower by skipping this step"]
@@ -265,7 +272,11 @@ def _blank(failure: Failure) -> Incident:
 def _keep(failure: Failure, step: Step, blank: Incident) -> tuple[Path | None, Incident]:
     try:
         made = folder.create(
-            failure.keep, failure.bad.step, failure.model, step.state_arrays(), step.batch_arrays()
+            failure.keep,
+            failure.bad.step,
+            failure.subject,
+            step.state_arrays(),
+            step.batch.arrays(),
         )
     except Exception as error:
         # A full disk, or a model that cannot be saved, must not take the explanation away.

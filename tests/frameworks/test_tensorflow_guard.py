@@ -9,6 +9,7 @@ import tensorflow as tf
 
 import stayfinite
 from stayfinite.errors import UsageError
+from stayfinite.frameworks.keras.subjects import KerasModel
 from stayfinite.frameworks.recorder import Recorder
 from stayfinite.frameworks.tensorflow import bounds, guard
 from tests.guard import nets
@@ -26,7 +27,7 @@ def guarded(model):
     def on_bad(state, step, rerun):
         raise Stop(state, step, rerun)
 
-    return guard.attach(model, Recorder(), on_bad)
+    return guard.attach(KerasModel(model), Recorder(), on_bad)
 
 
 def batch(value=None):
@@ -194,7 +195,7 @@ def test_eager_step_holds_no_copy_where_the_update_is_provably_finite(monkeypatc
     model.train_function = guarded(model)
     model.train_on_batch(*batch())
     model.train_function.begin_epoch()
-    monkeypatch.setattr(guard_eager.JudgedStep, "_careful", careful)
+    monkeypatch.setattr(guard_eager.GuardedEagerStep, "_careful", careful)
     model.train_on_batch(*batch())
     assert int(model.optimizer.iterations) == 2
 

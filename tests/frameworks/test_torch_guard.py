@@ -8,6 +8,7 @@ import pytest
 import torch
 
 import stayfinite
+from stayfinite.frameworks.keras.subjects import KerasModel
 from stayfinite.frameworks.recorder import Recorder
 from stayfinite.frameworks.torch import finite, guard, private
 from stayfinite.frameworks.torch.bounds import Proof
@@ -29,7 +30,7 @@ def guarded(model, compile_=lambda function: function):
 
     model.make_train_function()
     model.train_function = compile_(model.train_function)
-    return guard.attach(model, Recorder(), on_bad)
+    return guard.attach(KerasModel(model), Recorder(), on_bad)
 
 
 def batch(size=8, value=None):
@@ -42,7 +43,7 @@ def batch(size=8, value=None):
 
 def stopped_at(function, batches):
     """Call it on each batch until it stops: the step, and the states before and after it."""
-    model = function._model()
+    model = function._subject.model
     for data in batches:
         before = nets.state_of(model)
         try:
@@ -171,8 +172,8 @@ def test_the_update_is_made_in_place_once_the_model_is_known():
         journal = set()
         sentinel = function._sentinel
         if sentinel is not None:
-            save = sentinel._journal.save
-            sentinel._journal.save = lambda t, save=save, seen=journal: (seen.add(id(t)), save(t))
+            save = sentinel._saved.save
+            sentinel._saved.save = lambda t, save=save, seen=journal: (seen.add(id(t)), save(t))
         function(batch())
         weights = {id(private.tensor_of(v)) for v in model.trainable_variables}
         saved.append(len(journal & weights))
@@ -276,7 +277,7 @@ def test_random_state_is_that_before_the_bad_step():
         function(batch(value=np.nan))
     assert torch.equal(torch.get_rng_state(), before)
     state, _, rerun = stop.value.args
-    assert torch.equal(state.random[0], before)
+    assert torch.equal(state.random.cpu, before)
     assert rerun(batch(value=np.nan)[0])
     assert not rerun(batch()[0])
     assert torch.equal(torch.get_rng_state(), before)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import copy
 import functools
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 import numpy as np
 
 from stayfinite.diagnose.evidence import Earlier
-from stayfinite.frameworks.change import State
+from stayfinite.frameworks.change import OnState
 from stayfinite.frameworks.snapshots import Snapshot
 from stayfinite.frameworks.step import Step
 
@@ -18,19 +16,13 @@ from stayfinite.frameworks.step import Step
 def usable(step: Step, snapshots: Sequence[Snapshot]) -> list[Snapshot]:
     """The snapshots that have the form of the state now; slots may have been made since.
 
-    So may metrics, on TensorFlow by the first step; these are of no account, and are those of now.
+    Metrics may have been made since, too. They do not change the step, so those of now are taken.
     """
-    now = [len(group) for group in step.state[:3]]
-    alike = [s for s in snapshots if [len(group) for group in s.state[:3]] == now]
-    return [Snapshot(s.step, _with_metrics(s.state, step.state)) for s in alike]
-
-
-def _with_metrics(state: Any, now: Any) -> Any:
-    if len(state[3]) == len(now[3]):
-        return state
-    changed = copy.copy(state)
-    changed[3] = now[3]
-    return changed
+    return [
+        Snapshot(kept.step, kept.state.with_metrics(step.state.metrics))
+        for kept in snapshots
+        if kept.state.has_form_of(step.state)
+    ]
 
 
 def earlier(step: Step, bad_step: int, snapshots: Sequence[Snapshot]) -> Earlier | None:
@@ -45,7 +37,7 @@ def earlier(step: Step, bad_step: int, snapshots: Sequence[Snapshot]) -> Earlier
 
     @functools.cache
     def there() -> Step:
-        return step.changed(State(oldest.state))
+        return step.changed(OnState(oldest.state))
 
     def fetch(values: Iterable[int]) -> dict[int, np.ndarray] | None:
         try:

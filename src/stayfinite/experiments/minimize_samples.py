@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from typing import TypeGuard
 
 from stayfinite.experiments.rollout import is_good
-from stayfinite.frameworks.change import Batch, Change, SamplesFrom, WithoutSamples
+from stayfinite.frameworks.batch import Batch
+from stayfinite.frameworks.change import Change, SamplesFrom, WithoutSamples
 from stayfinite.frameworks.step import Step
 
 # A report is not to be waited for.
@@ -121,7 +122,7 @@ class _Search:
         """A healthy batch, of the same shapes, that is finite on the state of now as well."""
         for batch in healthy[:2]:
             try:
-                if self._good(SamplesFrom(self._all, batch.data)):
+                if self._good(SamplesFrom(self._all, batch)):
                     return batch
             except ValueError:
                 continue
@@ -150,7 +151,7 @@ class _Search:
 
     def _good_without(self, samples: tuple[int, ...]) -> bool:
         if self._other is not None:
-            return self._good(SamplesFrom(samples, self._other.data))
+            return self._good(SamplesFrom(samples, self._other))
         return len(samples) < len(self._all) and self._good(WithoutSamples(samples))
 
     def _good(self, change: Change) -> bool:

@@ -18,7 +18,8 @@ import numpy as np
 from stayfinite.diagnose.evidence import as_float
 from stayfinite.diagnose.locate import Diagnosis, diagnose
 from stayfinite.experiments.rollout import goes_on, is_good
-from stayfinite.frameworks.change import Batch, Source, Unchanged
+from stayfinite.frameworks.batch import Batch
+from stayfinite.frameworks.change import OnBatch, Source, Unchanged
 from stayfinite.frameworks.step import Outcome, Step
 from stayfinite.graph.derivative import STRUCTURAL
 from stayfinite.graph.graph import Graph, Op, Span
@@ -189,7 +190,9 @@ class _Search:
         """What speaks against the patch that is in place, with which the failing step is finite."""
         tolerance = _HALF_TOLERANCE if self._half else _TOLERANCE
         began = time.monotonic()
-        if not all(_alike(before, step.run(batch), tolerance) for batch, before in self._before):
+        if not all(
+            _alike(before, step.run(OnBatch(batch)), tolerance) for batch, before in self._before
+        ):
             return "the fix changes what healthy steps compute"
         seconds = (time.monotonic() - began) / max(len(self._before), 1)
         if seconds > _LEARNING_SECONDS / 2:
@@ -212,7 +215,7 @@ class _Search:
         until = time.monotonic() + _HEALTHY_SECONDS
         num_bytes = 0
         for batch in self._healthy:
-            outcome = self._step.run(batch)
+            outcome = self._step.run(OnBatch(batch))
             if is_good(outcome):
                 found.append((batch, outcome))
                 num_bytes += sum(gradient.nbytes for gradient in outcome.gradients.values())

@@ -10,7 +10,7 @@ from stayfinite.diagnose.finding import Finding
 from stayfinite.diagnose.numbers import samples_named
 from stayfinite.experiments.minimize_samples import Smallest, at_fault, smallest
 from stayfinite.experiments.trials import without
-from stayfinite.frameworks.change import Batch
+from stayfinite.frameworks.batch import Batch
 from stayfinite.frameworks.step import Step
 from stayfinite.incident import Trial
 

@@ -9,12 +9,13 @@ import time
 from collections.abc import Callable, Sequence
 
 from stayfinite.diagnose.numbers import samples_named
+from stayfinite.frameworks.batch import Batch
 from stayfinite.frameworks.change import (
-    Batch,
     Change,
     ClipNorm,
     ClipValue,
     LearningRate,
+    OnBatch,
     WiderDtype,
     WithoutSamples,
 )
@@ -65,7 +66,7 @@ def other_samples(
         return _tried(step, without(samples), WithoutSamples(samples))
     if healthy:
         number, batch = healthy[0]
-        return _tried(step, f"the batch of step {number} in its place", batch)
+        return _tried(step, f"the batch of step {number} in its place", OnBatch(batch))
     return None
 
 

@@ -94,7 +94,7 @@ def _slower(times: int) -> Remedy:
 def _scalings(past: Past) -> Iterator[Remedy]:
     """Inputs, targets and both divided by their largest magnitude, where that is large."""
     roles = {leaf.name: leaf.role for leaf in past.step.trace.leaves.values()}
-    sizes = past.step.magnitudes(past.healthy[-1].data if past.healthy else past.step.data)
+    sizes = (past.healthy[-1] if past.healthy else past.step.batch).magnitudes()
     floats = {
         leaf.name
         for leaf in past.step.trace.leaves.values()

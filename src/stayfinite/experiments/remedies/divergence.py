@@ -18,12 +18,8 @@ from stayfinite.experiments.remedies.against_growth import Remedy, remedies_for
 from stayfinite.experiments.remedies.proof import Past, Proof, fix
 from stayfinite.experiments.remedies.rates import Rates, rates_of
 from stayfinite.experiments.rollout import Course, course
-from stayfinite.frameworks.change import (
-    Arrays,
-    Batch,
-    State,
-    Unchanged,
-)
+from stayfinite.frameworks.batch import Batch
+from stayfinite.frameworks.change import Arrays, OnBatch, OnState, Unchanged
 from stayfinite.frameworks.snapshots import Snapshot
 from stayfinite.frameworks.step import Step
 from stayfinite.incident import Outcome as Verdict
@@ -54,7 +50,7 @@ def prove(past: Past) -> Proof:
         num_steps = past.number - snapshot.step + 1
         if num_steps > _MAX_STEPS:
             continue
-        before = past.step.changed(State(snapshot.state))
+        before = past.step.changed(OnState(snapshot.state))
         rates = rates_of(past.step, before)
         # Set from outside, the learning rate is not what it was.
         start = before.changed(Arrays(rates.now)) if rates.now else before
@@ -114,10 +110,10 @@ def _course(
     step = start
     if remedy.divisors:
         divisors = dict(remedy.divisors)
-        batches = [Batch(start.scaled(batch.data, divisors)) for batch in batches]
+        batches = [batch.scaled(divisors) for batch in batches]
     for change in remedy.changes:
         step = step.changed(change)
-    begun = [step.changed(batch).run(Unchanged()).loss for batch in batches]
+    begun = [step.changed(OnBatch(batch)).run(Unchanged()).loss for batch in batches]
     return course(step, _in_order(batches, num_failed), num_steps, seconds), begun
 
 
@@ -132,14 +128,10 @@ def _batches(past: Past) -> list[Batch]:
 
     On JAX each shape is a program of its own, and it may be the long sequence that makes it grow.
     """
-    failing = Batch(past.step.data)
-    shape = _shapes(past.step, failing)
-    alike = [batch for batch in reversed(past.healthy) if _shapes(past.step, batch) == shape]
+    failing = past.step.batch
+    shapes = failing.shapes()
+    alike = [batch for batch in reversed(past.healthy) if batch.shapes() == shapes]
     return [*alike, failing]
-
-
-def _shapes(step: Step, batch: Batch) -> tuple[tuple[int, ...], ...]:
-    return tuple(step.shapes(batch.data))
 
 
 def _grown_targets(past: Past) -> str | None:
@@ -147,8 +139,8 @@ def _grown_targets(past: Past) -> str | None:
     targets = [leaf.name for leaf in past.step.trace.leaves.values() if leaf.role == "target"]
     if len(past.healthy) < 2:
         return None
-    first = past.step.magnitudes(past.healthy[-1].data)
-    last = past.step.magnitudes(past.step.data)
+    first = past.healthy[-1].magnitudes()
+    last = past.step.batch.magnitudes()
     for name in targets:
         if last.get(name, 0.0) > _ALONG * max(first.get(name, 0.0), 1.0):
             return (

@@ -39,7 +39,7 @@ def weight(step: Step, name: str, array: np.ndarray) -> np.ndarray:
 def initializer_of(step: Step, name: str) -> Any:
     """The initialiser that the layer of a variable has for it; None where it names none."""
     path, _, own = name.rpartition("/")
-    layer = step.layer(path)
+    layer = step.subject.layer(path)
     return getattr(layer, f"{own}_initializer", None)
 
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from stayfinite.diagnose.finding import Finding
 from stayfinite.diagnose.locate import Diagnosis
 from stayfinite.experiments.rollout import goes_on, is_good
-from stayfinite.frameworks.change import Batch, Change, Unchanged
+from stayfinite.frameworks.batch import Batch
+from stayfinite.frameworks.change import Change, Unchanged
 from stayfinite.frameworks.snapshots import Snapshot
 from stayfinite.frameworks.step import Outcome, Step
 from stayfinite.incident import Fix, FixKind, Trial

@@ -22,7 +22,7 @@ _MOMENTUM = 0.99
 def prove(past: Past) -> Proof:
     """The first of: another momentum, statistics as they began, float32; each where it applies."""
     finding, names = past.finding, _names(past)
-    layer = past.step.layer(names[0].rpartition("/")[0]) if names else None
+    layer = past.step.subject.layer(names[0].rpartition("/")[0]) if names else None
     if layer is not None and finding.span is None and past.diagnosis.evidence.op is None:
         finding = dataclasses.replace(finding, span=site_of(layer))
     momentum = getattr(layer, "momentum", None)
@@ -68,7 +68,7 @@ def _other_momentum(past: Past, finding: Finding, names: list[str], momentum: fl
 
 
 def _momentum(past: Past, path: str) -> Any:
-    return getattr(past.step.layer(path), "momentum", None)
+    return getattr(past.step.subject.layer(path), "momentum", None)
 
 
 def _statistics(past: Past) -> list[str]:

@@ -80,7 +80,7 @@ def _set_anew(past: Past, finding: Finding, name: str) -> Proof:
 
 
 def _settings(past: Past) -> Iterator[_Setting]:
-    for optimizer in past.step.optimizers():
+    for optimizer in past.step.subject.optimizers:
         inner = getattr(optimizer, "inner_optimizer", optimizer)
         rate = _rate(inner)
         # Some divide by the rate.
@@ -168,7 +168,7 @@ def _placed(past: Past, finding: Finding) -> Finding:
     if finding.span is not None or (op is not None and op.stack):
         return finding
     span: Span | None = None
-    for optimizer in past.step.optimizers():
+    for optimizer in past.step.subject.optimizers:
         inner = getattr(optimizer, "inner_optimizer", optimizer)
         rate = _rate(inner)
         if rate is not None and not math.isfinite(rate):

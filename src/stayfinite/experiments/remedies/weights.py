@@ -47,7 +47,7 @@ def _initialised(past: Past, finding: Finding, state: dict[str, np.ndarray]) -> 
     name = finding.tensor
     if name is None or name not in state:
         return finding
-    layer = past.step.layer(name.rpartition("/")[0])
+    layer = past.step.subject.layer(name.rpartition("/")[0])
     made = initial.by_initializer(past.step, name, state[name])
     if made is None or np.isfinite(as_float(made)).all():
         return dataclasses.replace(finding, span=None if layer is None else site_of(layer))

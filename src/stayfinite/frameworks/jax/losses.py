@@ -12,7 +12,7 @@ from typing import Any
 from stayfinite.frameworks.jax import private
 
 
-class Seen:
+class SeenLoss:
     """What a train step made its gradients from."""
 
     def __init__(self) -> None:
@@ -30,10 +30,10 @@ class Seen:
 
 
 @contextlib.contextmanager
-def watched() -> Iterator[Seen]:
+def watched() -> Iterator[SeenLoss]:
     """Note the loss of each train step that is traced inside the block, without a loss scale."""
     level = private.trace_level()
-    seen = Seen()
+    seen = SeenLoss()
     plain = private.JAXTrainer._update_metrics_variables
 
     def update(self: Any, metrics: Any, loss: Any, *args: Any, **kwargs: Any) -> Any:

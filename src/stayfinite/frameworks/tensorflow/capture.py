@@ -26,7 +26,7 @@ _IN_PLACE = {
 _WITHOUT_NUMBERS = (tf.resource, tf.variant, tf.string)
 
 
-class Record:
+class OpRecord:
     """Tells a `Recording` of the ops of one run.
 
     Attributes:

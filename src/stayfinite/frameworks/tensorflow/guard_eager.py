@@ -1,4 +1,4 @@
-"""One eager train step that is judged before its update is made.
+"""One eager train step that is checked before its update is made.
 
 Loss, gradients and what the forward pass assigned are reduced to one boolean, and the update lies
 in a condition on it. So nothing has to be undone, and no second copy of the weights is held,
@@ -12,18 +12,22 @@ from typing import Any
 
 import tensorflow as tf
 
+from stayfinite.frameworks.subject import Subject
 from stayfinite.frameworks.tensorflow import bounds
-from stayfinite.frameworks.tensorflow.guard_sentinel import Sentinel
-from stayfinite.frameworks.tensorflow.journal import Journal, all_finite
+from stayfinite.frameworks.tensorflow.guard_sentinel import (
+    TensorFlowSentinel,
+    VariableValues,
+    all_finite,
+)
 
 
-class JudgedStep:
-    """A `Watcher` that puts the update into a condition."""
+class GuardedEagerStep:
+    """A `Watcher` that puts the update into a condition: it is made only if all is finite."""
 
-    def __init__(self, model: Any, sentinel: Sentinel) -> None:
-        self._model = model
+    def __init__(self, subject: Subject, sentinel: TensorFlowSentinel) -> None:
+        self._subject = subject
         self._sentinel = sentinel
-        self._journal = Journal()
+        self._values = VariableValues()
         self._losses: list[Any] = []
         self._good: Any = None
 
@@ -33,7 +37,7 @@ class JudgedStep:
 
     def assigning(self, variable: Any) -> None:
         """See `Watcher`."""
-        self._journal.save([variable])
+        self._values.save([variable])
 
     def applying(
         self, optimizer: Any, grads: list[Any], variables: list[Any], apply: Callable[[], None]
@@ -55,7 +59,7 @@ class JudgedStep:
         if self._good is None:
             alive = self._sentinel.count >= 0
             self._good = alive & all_finite([*self._losses, *self._assigned()])
-            tf.cond(self._good, _nothing, lambda: self._journal.restore(self._metrics()))
+            tf.cond(self._good, _nothing, lambda: self._values.restore(self._metrics()))
         return self._good
 
     def _is_quick(self, optimizer: Any, grads: list[Any]) -> Any:
@@ -75,7 +79,7 @@ class JudgedStep:
             judged += grads
 
         def checked() -> Any:
-            copy = Journal()
+            copy = VariableValues()
             copy.save([*variables, *optimizer.variables])
             apply()
             good = all_finite(copy.new([]))
@@ -85,7 +89,7 @@ class JudgedStep:
 
             def undo() -> None:
                 copy.restore([])
-                self._journal.restore(self._metrics())
+                self._values.restore(self._metrics())
 
             tf.cond(good, _nothing, undo)
             return good
@@ -93,15 +97,15 @@ class JudgedStep:
         return tf.cond(all_finite(judged), checked, self._frozen)
 
     def _frozen(self) -> Any:
-        self._journal.restore(self._metrics())
+        self._values.restore(self._metrics())
         return tf.constant(False)
 
     def _assigned(self) -> list[Any]:
-        return self._journal.new(self._metrics())
+        return self._values.new(self._metrics())
 
     def _metrics(self) -> list[Any]:
         # A progress bar that showed the bad loss is not to be corrected.
-        return list(self._model.metrics_variables)
+        return list(self._subject.metrics_variables)
 
 
 def _applied(apply: Callable[[], None]) -> Any:

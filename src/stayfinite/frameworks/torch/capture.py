@@ -10,7 +10,8 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from stayfinite.frameworks.recording.recording import Recording
-from stayfinite.frameworks.torch import names, private
+from stayfinite.frameworks.torch import capture_names as names
+from stayfinite.frameworks.torch import private
 from stayfinite.frameworks.torch.ledger import Ledger, dtype_of
 from stayfinite.frameworks.torch.operator_errors import refused
 

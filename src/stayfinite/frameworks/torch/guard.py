@@ -1,4 +1,4 @@
-"""Putting the sentinel into a Keras model on PyTorch, and stopping it safely."""
+"""Putting the sentinel around a train function on PyTorch, and stopping it safely."""
 
 from __future__ import annotations
 
@@ -10,88 +10,101 @@ from typing import Any
 import numpy as np
 import torch
 
-from stayfinite.frameworks.keras.train_function import OnBad, Polling
-from stayfinite.frameworks.recorder import Recorder
-from stayfinite.frameworks.torch import private, random
-from stayfinite.frameworks.torch.guard_cuda import LateSentinel
-from stayfinite.frameworks.torch.guard_sentinel import Sentinel, clear_gradients, lasting
+from stayfinite.frameworks.base import OnBad
+from stayfinite.frameworks.keras.train_function import GuardedTrainFunction
+from stayfinite.frameworks.recorder import Flag, Recorder
+from stayfinite.frameworks.subject import Compilation, Subject, TrainFunction, TrainStep
+from stayfinite.frameworks.torch import private
+from stayfinite.frameworks.torch.guard_cuda import CudaSentinel
+from stayfinite.frameworks.torch.guard_sentinel import TorchSentinel, clear_gradients, lasting
 from stayfinite.frameworks.torch.operator_errors import is_from_operator, raises_on_bad_numbers
-from stayfinite.frameworks.torch.saved_values import Journal
-from stayfinite.frameworks.torch.state import num_bytes_of, values_of
+from stayfinite.frameworks.torch.saved_values import SavedValues
+from stayfinite.frameworks.torch.state import (
+    num_bytes_of,
+    random_state,
+    restore_random,
+    state_of,
+)
 
 
-class GuardedTrainFunction(Polling):
-    """Stands in for `model.train_function`: the same call, observed by a sentinel.
+class TorchTrainFunction(GuardedTrainFunction):
+    """The train function of a subject on PyTorch: the same call, observed by a sentinel.
 
-    `on_bad(state, step, rerun)` is called, with the model's variables already set to the last
-    good state, as soon as the host knows that a step was bad; it is expected to raise. On a CPU
-    that is at the end of this very step.
+    On a CPU a bad step is known, and `on_bad` called, at the end of this very step.
     """
 
-    def __init__(self, inner: Any, model: Any, recorder: Recorder, on_bad: OnBad) -> None:
-        super().__init__(model, recorder, on_bad)
+    def __init__(
+        self, inner: TrainFunction, subject: Subject, recorder: Recorder, on_bad: OnBad
+    ) -> None:
+        super().__init__(subject, recorder, on_bad)
         self._inner = inner
-        self._sentinel: Sentinel | None = None
+        self._sentinel: TorchSentinel | None = None
 
     def __call__(self, data: Any) -> Any:
         """One call of Keras's train function, on a list of one batch: its logs."""
         # All steps of an epoch are called from the same code, that of `fit`.
         self.enter(sys._getframe(1).f_code)
         self.poll(wait=False)
-        model = self._model()
+        subject = self._subject
         if self._sentinel is None:
-            self._sentinel = _new_sentinel(model, self._inner, self._recorder.num_steps)
-        self.remember(lambda: num_bytes_of(model), lambda: values_of(model, device="cpu"))
+            self._sentinel = _new_sentinel(subject, self._inner, self._recorder.num_steps)
+        self.remember(lambda: num_bytes_of(subject), lambda: state_of(subject, device="cpu"))
         for _ in self._recorder.recording(iter(data), own=_own):
             pass
-        logs, flag = _run(self._sentinel, model, self._inner, data)
+        logs, flag = _run(self._sentinel, subject, self._inner, data)
         self.expect(flag)
         self.poll(wait=False)
         return logs
 
     def stop(self, step: int) -> None:
-        """See `Polling.stop`."""
+        """Restore the random state of the bad step and call `on_bad`."""
         sentinel, self._sentinel = self._sentinel, None
         assert sentinel is not None
-        model = self._model()
-        assert model is not None
-        clear_gradients(model)
-        random.restore(sentinel.random_before(step))
-        self._on_bad(values_of(model), step, self._rerun)
+        clear_gradients(self._subject)
+        restore_random(sentinel.random_before(step))
+        self._on_bad(state_of(self._subject), step, self._rerun)
 
-    def _rerun(self, data: Any) -> bool:
-        model = self._model()
-        assert model is not None
-        with _put_back(model):
-            _, flag = _run(_new_sentinel(model, self._inner, 0), model, self._inner, [data])
+    def _rerun(self, data: object) -> bool:
+        with _put_back(self._subject):
+            sentinel = _new_sentinel(self._subject, self._inner, 0)
+            _, flag = _run(sentinel, self._subject, self._inner, [data])
             return int(flag) >= 0
 
 
-def attach(model: Any, recorder: Recorder, on_bad: OnBad) -> GuardedTrainFunction:
-    """Put the sentinel around `model`'s train function."""
-    present = model.__dict__.get("train_function")
-    if isinstance(present, GuardedTrainFunction):
+def attach(subject: Subject, recorder: Recorder, on_bad: OnBad) -> TorchTrainFunction:
+    """Put the sentinel around the train function of `subject`."""
+    present = subject.train_function
+    if isinstance(present, TorchTrainFunction):
         return present
-    if present is None:
-        type(model).make_train_function(model)
-        present = model.train_function
-    function = GuardedTrainFunction(present, model, recorder, on_bad)
-    model.train_function = function
+    inner = subject.make_train_function() if present is None else present
+    function = TorchTrainFunction(inner, subject, recorder, on_bad)
+    subject.train_function = function
     return function
 
 
-def _run(sentinel: Sentinel, model: Any, inner: Any, data: Any) -> tuple[Any, Any]:
-    sentinel.begin(model)
+def compiled(step: TrainStep, compilation: Compilation) -> TrainFunction:
+    """A train function that makes `step` on the only batch of a list."""
+
+    def train_function(data: Any) -> Any:
+        return step(data[0])
+
+    return train_function if compilation.eager else torch.compile(train_function)
+
+
+def _run(
+    sentinel: TorchSentinel, subject: Subject, inner: TrainFunction, data: Any
+) -> tuple[Any, Flag]:
+    sentinel.begin(subject)
     try:
         logs = inner(data)
         return logs, sentinel.end(logs)
     except Exception as error:
         if private.is_compiled(inner) or not is_from_operator(error):
             raise
-        # If it turns out to be no affair of ours, the model is left as plain Keras leaves it.
-        left = _kept(model)
+        # If the error has another cause, the model is left as plain Keras leaves it.
+        left = _kept(subject)
         flag = sentinel.fail()
-        if not _refuses(model, inner, data):
+        if not _refuses(subject, inner, data):
             left.restore()
             raise
         return {}, flag
@@ -99,37 +112,37 @@ def _run(sentinel: Sentinel, model: Any, inner: Any, data: Any) -> tuple[Any, An
         sentinel.abandon()
 
 
-def _refuses(model: Any, inner: Any, data: Any) -> bool:
+def _refuses(subject: Subject, inner: TrainFunction, data: Any) -> bool:
     """Whether the step raises because an operator refuses the non-finite number it is given."""
-    with _put_back(model):
+    with _put_back(subject):
         return raises_on_bad_numbers(lambda: inner(data))
 
 
 @contextlib.contextmanager
-def _put_back(model: Any) -> Iterator[None]:
-    """The model's state, random numbers and gradients after the block are those before it."""
-    whole = _kept(model)
-    before = random.now()
+def _put_back(subject: Subject) -> Iterator[None]:
+    """State, random numbers and gradients after the block are those before it."""
+    whole = _kept(subject)
+    before = random_state()
     try:
         yield
     finally:
-        random.restore(before)
+        restore_random(before)
         whole.restore()
-        clear_gradients(model)
+        clear_gradients(subject)
 
 
-def _kept(model: Any) -> Journal:
-    """A journal of everything that the model holds now."""
-    whole = Journal()
-    whole.save_all([*lasting(model), *model.metrics_variables])
+def _kept(subject: Subject) -> SavedValues:
+    """A copy of every value that the subject holds now."""
+    whole = SavedValues()
+    whole.save_all([*lasting(subject), *subject.metrics_variables])
     return whole
 
 
-def _new_sentinel(model: Any, inner: Any, first_step: int) -> Sentinel:
-    tensors = [private.tensor_of(v) for v in model.trainable_variables]
+def _new_sentinel(subject: Subject, inner: TrainFunction, first_step: int) -> TorchSentinel:
+    tensors = [private.tensor_of(v) for v in subject.trainable_variables]
     on_cuda = any(tensor.device.type == "cuda" for tensor in tensors)
-    kind = LateSentinel if on_cuda else Sentinel
-    return kind(model, first_step, compiled=private.is_compiled(inner))
+    kind = CudaSentinel if on_cuda else TorchSentinel
+    return kind(subject, first_step, compiled=private.is_compiled(inner))
 
 
 def _own(data: Any) -> Any:
