@@ -14,11 +14,12 @@ from stayfinite.frameworks.change import (
     ClipValue,
     LearningRate,
     OnBatch,
+    OnState,
     Unchanged,
     WiderDtype,
     WithoutSamples,
 )
-from stayfinite.frameworks.jax import segments
+from stayfinite.frameworks.jax import executor, segments
 from stayfinite.frameworks.jax.step import JaxStep
 from stayfinite.frameworks.keras import batches
 from stayfinite.frameworks.keras.subjects import KerasModel
@@ -289,3 +290,13 @@ def test_samples_are_replaced_by_other_samples():
     assert not spoiled.run(WithoutSamples((3,))).finite
     with pytest.raises(ValueError, match="every sample"):
         spoiled.run(WithoutSamples(tuple(range(6))))
+
+
+def test_compiled_segments_that_are_not_used_for_longest_are_dropped(monkeypatch):
+    monkeypatch.setattr(executor, "_COMPILED", executor._CompiledSegments(max_kept=3))
+    step = step_of("lstm")
+    assert len(set(step._executor.structure)) > 3
+    outcome = step.run(Unchanged())
+    assert len(executor._COMPILED._kept) == 3
+    again = step.changed(OnState(step.state)).run(Unchanged())
+    assert outcome.loss == again.loss

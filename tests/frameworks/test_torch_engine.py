@@ -235,7 +235,7 @@ def ops_of(function, x=None):
     x = torch.tensor([[0.5, 2.0], [3.0, 4.0]]) if x is None else x
     x.requires_grad_(True)
     dispatch = Dispatch(recording)
-    dispatch.ledger.bind(x, recording.leaf("input", "x", x.shape, "float32"))
+    dispatch.numbers.bind(x, recording.leaf("input", "x", x.shape, "float32"))
     with dispatch:
         y = function(x)
         y.sum().backward()

@@ -10,7 +10,7 @@ import torch
 import stayfinite
 from stayfinite.frameworks.keras.subjects import KerasModel
 from stayfinite.frameworks.recorder import Recorder
-from stayfinite.frameworks.torch import finite, guard, private
+from stayfinite.frameworks.torch import finite_checks, guard, private
 from stayfinite.frameworks.torch.bounds import Proof
 from tests.guard import nets
 
@@ -79,7 +79,7 @@ def one_variable(optimizer, value=1.0):
 
 
 def tensors(optimizer, variable):
-    return finite.floating(private.tensor_of(v) for v in [variable, *optimizer.variables])
+    return finite_checks.floating(private.tensor_of(v) for v in [variable, *optimizer.variables])
 
 
 @pytest.mark.parametrize("name", BOUNDED)
@@ -93,10 +93,10 @@ def test_an_update_that_is_proved_finite_is_finite(name):
         for _ in range(6):
             size = 10.0 ** rng.uniform(-45, 38)
             gradient = torch.tensor(rng.normal(size=(3, 2)) * size, dtype=torch.float32)
-            proved = proof.holds([variable], finite.norm([gradient]))
+            proved = proof.holds([variable], finite_checks.norm([gradient]))
             with torch.no_grad():
                 optimizer.apply([gradient], [variable])
-            is_finite = all(finite.is_finite(t) for t in tensors(optimizer, variable))
+            is_finite = all(finite_checks.is_finite(t) for t in tensors(optimizer, variable))
             if proved:
                 held += 1
                 assert is_finite
@@ -117,7 +117,7 @@ def test_ordinary_updates_are_proved_without_looking_at_the_state_again(name, mo
     measure = Proof._measure
     monkeypatch.setattr(Proof, "_measure", lambda self: (measured.append(1), measure(self))[1])
     for _ in range(150):
-        assert proof.holds([variable], finite.norm([gradient]))
+        assert proof.holds([variable], finite_checks.norm([gradient]))
         with torch.no_grad():
             optimizer.apply([gradient], [variable])
         proof.applied()

@@ -9,7 +9,7 @@ import torch
 
 import stayfinite
 from stayfinite.frameworks.keras.subjects import KerasModel
-from stayfinite.frameworks.torch import finite, guard, saved_values
+from stayfinite.frameworks.torch import finite_checks, guard, saved_values
 from stayfinite.frameworks.torch.guard_cuda import CudaSentinel
 from tests.guard import nets
 
@@ -165,7 +165,9 @@ JUDGED = {
 @pytest.mark.parametrize("name", JUDGED)
 def test_what_is_finite_is_known_on_the_device(name):
     tensors, is_finite = JUDGED[name]
-    assert all(bool(verdict) for verdict in finite.all_finite_on_device(tensors)) == is_finite
+    assert (
+        all(bool(verdict) for verdict in finite_checks.all_finite_on_device(tensors)) == is_finite
+    )
 
 
 def test_what_a_step_assigns_is_kept_at_once_when_the_next_begins():

@@ -16,7 +16,7 @@ from stayfinite.guard.watch import Watch
 from stayfinite.incident import Incident
 
 
-class Session:
+class GuardSession:
     """Guards each `keras.Model` that trains after `install`.
 
     The hooks return before a step begins, so none of our frames stands between the user's code

@@ -16,7 +16,7 @@ from stayfinite.frameworks.batch import ROLES, Batch
 from stayfinite.frameworks.jax import gradients, losses
 from stayfinite.frameworks.jax.capture_axes import axes_by_size, batch_axes
 from stayfinite.frameworks.jax.capture_names import canonical
-from stayfinite.frameworks.jax.capture_program import Program, Scopes, flatten, is_backward
+from stayfinite.frameworks.jax.capture_program import JaxProgram, Scopes, flatten, is_backward
 from stayfinite.frameworks.jax.state import state_variables
 from stayfinite.frameworks.keras import private as keras_private
 from stayfinite.frameworks.keras.batches import unique
@@ -41,7 +41,7 @@ class TracedStep:
     are loss, logs and metrics: what they are computed from is the forward pass.
     """
 
-    program: Program
+    program: JaxProgram
     leaves: dict[int, Leaf]
     loss: int | None
     gradients: dict[str, int]
@@ -52,7 +52,7 @@ class TracedStep:
     scopes: Scopes
     subject_name: str
 
-    def graph(self, resized: Program | None = None) -> Graph:
+    def graph(self, resized: JaxProgram | None = None) -> Graph:
         """The neutral form. Built on request, because a trial needs the program alone.
 
         `resized` is the program on another number of samples, which shows the axis of the batch.
@@ -109,7 +109,7 @@ def trace_step(subject: Subject, state: State, batch: Batch) -> TracedStep:
 
 
 def _leaves(
-    subject: Subject, state_names: list[str], batch: Batch, program: Program
+    subject: Subject, state_names: list[str], batch: Batch, program: JaxProgram
 ) -> dict[int, Leaf]:
     *_, slots, metrics = state_variables(subject)
     names = [*state_names, *[v.path for v in metrics]]
@@ -154,7 +154,7 @@ class _GraphBuilder:
         self._program = traced.program
         self._chains: dict[str, list[Any]] = {}
 
-    def graph(self, resized: Program | None) -> Graph:
+    def graph(self, resized: JaxProgram | None) -> Graph:
         program, traced = self._program, self._traced
         batch = [n for n, leaf in traced.leaves.items() if leaf.role in ROLES]
         axes = None

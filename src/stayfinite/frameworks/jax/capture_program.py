@@ -42,7 +42,7 @@ class Equation:
 
 
 @dataclass
-class Program:
+class JaxProgram:
     """Equations over numbered values: `inputs` and `constants` come in, `outputs` are wanted."""
 
     equations: list[Equation]
@@ -52,19 +52,19 @@ class Program:
     constants: dict[int, Any] = field(default_factory=dict)
 
 
-def flatten(closed: Any, boundary: CodeType) -> Program:
-    """`closed` as a `Program`. Only frames inside `boundary`, a code object, are the step's."""
+def flatten(closed: Any, boundary: CodeType) -> JaxProgram:
+    """`closed` as a `JaxProgram`. Only frames inside `boundary`, a code object, are the step's."""
     return _Flattener(boundary).run(closed)
 
 
 class _Flattener:
     def __init__(self, boundary: CodeType) -> None:
         self._boundary = boundary
-        self._program = Program([], {}, [], [])
+        self._program = JaxProgram([], {}, [], [])
         self._places: dict[int, Place] = {}
         self._keep: list[Any] = []
 
-    def run(self, closed: Any) -> Program:
+    def run(self, closed: Any) -> JaxProgram:
         env: dict[Any, int] = {}
         program = self._program
         for var in closed.jaxpr.invars:

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from stayfinite.frameworks.jax import private, segments
-from stayfinite.frameworks.jax.capture_program import Program
+from stayfinite.frameworks.jax.capture_program import JaxProgram
 from stayfinite.frameworks.jax.segments import Segment
 
 # Compiled segments that are kept: a deep network has some hundred different ones.
@@ -26,7 +26,7 @@ _DRAFT = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passe
 
 
 @dataclass
-class Run:
+class ProgramRun:
     """One pass: the values asked for, which border values were finite, and inputs kept."""
 
     values: dict[int, Any]
@@ -39,13 +39,13 @@ class Executor:
 
     Args:
         program: What to run.
-        borders: See `segments.cut`.
+        borders: Values at which segments end, so that they can be replaced.
         draft: Compile with less optimisation, in half the time; for a program that is run once
             and need not round as the training did.
     """
 
     def __init__(
-        self, program: Program, borders: Iterable[int] = (), *, draft: bool = False
+        self, program: JaxProgram, borders: Iterable[int] = (), *, draft: bool = False
     ) -> None:
         self.program = program
         self.segments = segments.cut(program, set(borders))
@@ -62,7 +62,7 @@ class Executor:
         fetch: Iterable[int] = (),
         overrides: dict[int, Any] | None = None,
         keep_suspects: int = 0,
-    ) -> Run:
+    ) -> ProgramRun:
         """Run the whole program.
 
         Args:
@@ -76,7 +76,7 @@ class Executor:
         wanted = set(self.program.outputs) | set(fetch)
         env = dict(zip(self.program.inputs, inputs, strict=True))
         env.update(self.program.constants)
-        result = Run({}, {})
+        result = ProgramRun({}, {})
         last_use = self._last_use(wanted)
         inner = {
             index: wanted.intersection(made_in(segment)).difference(segment.results)
@@ -194,7 +194,7 @@ class _CompiledSegments:
 
     def of(
         self,
-        program: Program,
+        program: JaxProgram,
         cuts: list[Segment],
         keys: list[tuple[Any, ...]],
         options: dict[str, Any],

@@ -19,8 +19,8 @@ from stayfinite.frameworks.batch import Batch
 from stayfinite.frameworks.change import Change
 from stayfinite.frameworks.jax import float64
 from stayfinite.frameworks.jax.capture import STATE_ROLES, TracedStep, trace_step
-from stayfinite.frameworks.jax.capture_program import Program
-from stayfinite.frameworks.jax.executor import Executor, Run, is_finite
+from stayfinite.frameworks.jax.capture_program import JaxProgram
+from stayfinite.frameworks.jax.executor import Executor, ProgramRun, is_finite
 from stayfinite.frameworks.jax.state import fresh_metrics
 from stayfinite.frameworks.keras import private as keras_private
 from stayfinite.frameworks.recording.axes import other_size
@@ -65,7 +65,7 @@ class StepProgram:
         """The step op by op."""
         return self.traced.graph(self._resized())
 
-    def _resized(self) -> Program | None:
+    def _resized(self) -> JaxProgram | None:
         """The program on another number of samples; None where tracing it would take long."""
         samples = self.traced.num_samples
         if samples is None or len(self.traced.program.equations) > _QUICK_TO_TRACE:
@@ -136,7 +136,7 @@ class JaxStep:
             yield
 
     @functools.cached_property
-    def _survey(self) -> Run:
+    def _survey(self) -> ProgramRun:
         """The step as it is, with what was finite in it. A step that is changed is another one."""
         return self._run(keep_suspects=_MAX_SUSPECTS)
 
@@ -144,7 +144,7 @@ class JaxStep:
         leaves = [*self.state.values, *jax.tree.leaves(self.batch.data)]
         return [float64.widen_array(leaf) for leaf in leaves] if self.wide else leaves
 
-    def _run(self, **options: Any) -> Run:
+    def _run(self, **options: Any) -> ProgramRun:
         with self._precision():
             return self._executor.run(self._inputs(), **options)
 
@@ -318,7 +318,7 @@ class JaxStep:
         }
         return self._outcome(self._run(overrides=overrides))
 
-    def _outcome(self, run: Run) -> Outcome:
+    def _outcome(self, run: ProgramRun) -> Outcome:
         traced, values = self._traced, run.values
         # A step that differentiates nothing has no loss.
         loss = 0.0 if traced.loss is None else float(values[traced.loss])

@@ -60,7 +60,7 @@ class TensorFlowEngine:
         *,
         keep_after: bool = False,
     ) -> EagerResult:
-        """See `Engine.run`."""
+        """Run the train step on copies of `state`, and leave the variables as they were."""
         with self._on(state), contextlib.ExitStack() as stack:
             record = None
             if recording is not None:
@@ -79,7 +79,7 @@ class TensorFlowEngine:
             return EagerResult(notes.loss, notes.updates, self._bad_state(state), outputs, after)
 
     def update(self, state: State, updates: list[Update], factor: float) -> tuple[str, ...]:
-        """See `Engine.update`."""
+        """Apply given gradients on `state`; returns the names of the bad new state."""
         with self._on(state):
             for update in updates:
                 with keras_private.scaled_learning_rate(update.optimizer, factor):
@@ -87,7 +87,7 @@ class TensorFlowEngine:
             return self._bad_state(state)
 
     def run_wide(self, state: State, batch: Batch) -> EagerResult:
-        """See `Engine.run_wide`."""
+        """Run the train step with every floating-point value in float64."""
         wide = WideShadows()
         notes = _Notes(self.is_finite, None, wide.of)
         with self._on(state):
@@ -101,7 +101,7 @@ class TensorFlowEngine:
         return EagerResult(notes.loss, notes.updates, bad)
 
     def is_finite(self, tensor: Any) -> bool:
-        """See `Engine.is_finite`."""
+        """Whether every element is finite; integers always are."""
         tensor = tensor.values if isinstance(tensor, tf.IndexedSlices) else tensor
         if not tensor.dtype.is_floating:
             return True
@@ -206,7 +206,7 @@ class _Notes:
     def applying(
         self, optimizer: Any, grads: list[Any], variables: list[Any], apply: Callable[[], None]
     ) -> None:
-        """See `Watcher`. Gradients are a loss scale's own affair while it can be lowered."""
+        """Note the gradients, unless a loss scale that can still be lowered handles them."""
         scale = getattr(optimizer, "dynamic_scale", None)
         if scale is None or keras_private.is_spent(scale):
             self._note(optimizer, grads, variables)
@@ -221,4 +221,4 @@ class _Notes:
                 self.gradient_numbers[name] = self._record.number(gradient)
 
     def assigning(self, variable: Any) -> None:
-        """Not of interest here."""
+        """Nothing: the state is restored after the run."""

@@ -32,17 +32,17 @@ class GuardedEagerStep:
         self._good: Any = None
 
     def differentiating(self, loss: Any) -> None:
-        """See `Watcher`."""
+        """Check the loss."""
         self._losses.append(loss)
 
     def assigning(self, variable: Any) -> None:
-        """See `Watcher`."""
+        """Keep the old value."""
         self._values.save([variable])
 
     def applying(
         self, optimizer: Any, grads: list[Any], variables: list[Any], apply: Callable[[], None]
     ) -> None:
-        """See `Watcher`."""
+        """Make the update only if loss, gradients and assigned values are finite."""
         alive = self._sentinel.count >= 0
         way = tf.where(alive, 1, 0)
         ways: list[Callable[[], Any]] = [
@@ -74,11 +74,11 @@ class GuardedEagerStep:
     def _careful(
         self, optimizer: Any, grads: list[Any], variables: list[Any], apply: Callable[[], None]
     ) -> Any:
-        judged = [*self._losses, *self._assigned()]
+        checked = [*self._losses, *self._assigned()]
         if not hasattr(optimizer, "inner_optimizer"):
-            judged += grads
+            checked += grads
 
-        def checked() -> Any:
+        def applied_on_copy() -> Any:
             copy = VariableValues()
             copy.save([*variables, *optimizer.variables])
             apply()
@@ -94,7 +94,7 @@ class GuardedEagerStep:
             tf.cond(good, _nothing, undo)
             return good
 
-        return tf.cond(all_finite(judged), checked, self._frozen)
+        return tf.cond(all_finite(checked), applied_on_copy, self._frozen)
 
     def _frozen(self) -> Any:
         self._values.restore(self._metrics())

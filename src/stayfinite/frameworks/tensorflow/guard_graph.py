@@ -47,7 +47,7 @@ class GuardedGraphStep:
     def __init__(self, subject: Subject, sentinel: TensorFlowSentinel, *, everything: bool) -> None:
         self._subject = subject
         self._alive = sentinel.count >= 0
-        self._judged: list[Any] = []
+        self._checked: list[Any] = []
         self._applied: list[Any] = []
         self._values = VariableValues()
         self._everything = everything
@@ -57,23 +57,23 @@ class GuardedGraphStep:
             self._values.save(state)
 
     def differentiating(self, loss: Any) -> None:
-        """See `Watcher`."""
+        """Check the loss."""
         if self._values.here():
-            self._judged.append(loss)
+            self._checked.append(loss)
 
     def assigning(self, variable: Any) -> None:
-        """See `Watcher`."""
+        """Keep the old value."""
         self._values.save([variable])
 
     def applying(
         self, optimizer: Any, grads: list[Any], variables: list[Any], apply: Callable[[], None]
     ) -> None:
-        """See `Watcher`."""
+        """Keep what the update will change, and make it."""
         self._values.save([*variables, *optimizer.variables])
         if self._values.here():
             self._applied.append(optimizer)
             if _hides(optimizer):
-                self._judged.extend(grads)
+                self._checked.extend(grads)
         apply()
 
     def finish(self) -> Any:
@@ -82,7 +82,7 @@ class GuardedGraphStep:
             raise Unsuited
         # A progress bar that showed the bad loss is not to be corrected.
         metrics = list(self._subject.metrics_variables)
-        good = self._alive & _is_finite([*self._judged, *self._values.new(metrics)])
+        good = self._alive & _is_finite([*self._checked, *self._values.new(metrics)])
         for collapsed in self._values.collapsed(self._applied):
             good &= ~collapsed
         private.rarely(good, lambda: None, lambda: self._values.restore(metrics))
@@ -128,7 +128,7 @@ def guarded(
     Args:
         subject: The training.
         sentinel: Noted in by each step.
-        everything: See `GuardedGraphStep`.
+        everything: Read the whole state first, also what no watch sees being written.
     """
 
     def guarded_step(data: Any) -> Any:

@@ -25,10 +25,10 @@ from stayfinite.frameworks.recording.engine import (
 from stayfinite.frameworks.recording.recording import Recording
 from stayfinite.frameworks.state import State, Tensor
 from stayfinite.frameworks.subject import Subject
-from stayfinite.frameworks.torch import finite, hooks, private
+from stayfinite.frameworks.torch import finite_checks, hooks, private
 from stayfinite.frameworks.torch.capture import Dispatch
+from stayfinite.frameworks.torch.capture_tensors import dtype_of
 from stayfinite.frameworks.torch.float64 import WideDispatch, in_float64
-from stayfinite.frameworks.torch.ledger import dtype_of
 from stayfinite.frameworks.torch.operator_errors import raises_on_bad_numbers
 from stayfinite.frameworks.torch.saved_values import SavedValues
 from stayfinite.frameworks.torch.state import random_state, restore_random, state_of
@@ -60,13 +60,13 @@ class TorchEngine:
         *,
         keep_after: bool = False,
     ) -> EagerResult:
-        """See `Engine.run`."""
+        """Run the train step on copies of `state`, and leave the variables as they were."""
         watcher = _Watcher()
         with self._on(state, watcher), contextlib.ExitStack() as stack:
             dispatch: Dispatch | None = None
             if recording is not None:
                 dispatch = stack.enter_context(self._recorded(recording, state, batch))
-                watcher.number = dispatch.ledger.number
+                watcher.number = dispatch.numbers.number
             logs = self._logs(watcher, batch, dispatch)
             # Recorded or not, what is looked at from here on is not the step's.
             stack.close()
@@ -91,7 +91,7 @@ class TorchEngine:
             return {}
 
     def update(self, state: State, updates: list[Update], factor: float) -> tuple[str, ...]:
-        """See `Engine.update`."""
+        """Apply given gradients on `state`; returns the names of the bad new state."""
         watcher = _Watcher()
         with self._on(state, watcher), _observed(watcher), torch.no_grad():
             for update in updates:
@@ -100,7 +100,7 @@ class TorchEngine:
             return self._bad_state(state)
 
     def run_wide(self, state: State, batch: Batch) -> EagerResult:
-        """See `Engine.run_wide`."""
+        """Run the train step with every floating-point value in float64."""
         # A run that was ended early leaves its activations in cycles, and this one needs the room.
         gc.collect()
         watcher = _Watcher()
@@ -121,8 +121,8 @@ class TorchEngine:
         return EagerResult(watcher.loss, watcher.updates, bad)
 
     def is_finite(self, tensor: Any) -> bool:
-        """See `Engine.is_finite`."""
-        return finite.all_finite(finite.floating([tensor]))
+        """Whether every element is finite; integers always are."""
+        return finite_checks.all_finite(finite_checks.floating([tensor]))
 
     def numpy(self, tensor: Tensor) -> np.ndarray:
         """The tensor on the host, bfloat16 as float32."""
@@ -157,11 +157,11 @@ class TorchEngine:
         for named, variable in zip(self.named_state(state), variables, strict=True):
             tensor = private.tensor_of(variable)
             number = recording.leaf(named.role, named.name, tensor.shape, dtype_of(tensor))
-            dispatch.ledger.bind(tensor, number)
+            dispatch.numbers.bind(tensor, number)
         for leaf in batch.leaves:
             value: Any = leaf.value
             number = recording.leaf(leaf.role, leaf.name, value.shape, dtype_of(value))
-            dispatch.ledger.bind(value, number)
+            dispatch.numbers.bind(value, number)
         with keras_calls.entered(recording.inside), dispatch:
             yield dispatch
 

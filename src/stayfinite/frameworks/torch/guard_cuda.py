@@ -18,7 +18,7 @@ import torch
 
 from stayfinite.frameworks.recorder import Flag
 from stayfinite.frameworks.subject import Subject
-from stayfinite.frameworks.torch import finite, private
+from stayfinite.frameworks.torch import finite_checks, private
 from stayfinite.frameworks.torch.guard_sentinel import KnownFlag, TorchSentinel
 
 
@@ -36,42 +36,42 @@ class CudaSentinel(TorchSentinel):
         self._verdicts: list[Any] = []
 
     def begin(self, subject: Subject) -> None:
-        """See `Sentinel`. What the last step assigned, this one will: it is kept in one call."""
+        """Begin a step. What the last step assigned, this one will: it is kept in one call."""
         super().begin(subject)
         self._saved.save_all(self._assigned.values())
 
     def assigning(self, variable: Any) -> None:
-        """See `hooks.Observer`."""
+        """Keep the old value, and remember the variable for the next step."""
         super().assigning(variable)
         if not self._depth and self._saved.holds(variable):
             self._assigned[id(variable)] = variable
 
-    def _judge(self, tensors: Iterable[Any]) -> None:
-        self._verdicts += finite.all_finite_on_device(finite.floating(tensors))
+    def _check(self, tensors: Iterable[Any]) -> None:
+        self._verdicts += finite_checks.all_finite_on_device(finite_checks.floating(tensors))
 
-    def _judge_collapse(self, collapsed: Any) -> None:
+    def _check_collapse(self, collapsed: Any) -> None:
         self._verdicts.append(~collapsed)
 
-    def _spared(self) -> bool:
+    def _is_skipped(self) -> bool:
         return False
 
     def _applied(
         self, optimizer: Any, gradients: list[Any], variables: list[Any], run: Callable[[], Any]
     ) -> Any:
         if not self._under_scale:
-            self._judge(gradients)
+            self._check(gradients)
         self._saved.save_all([*variables, *optimizer.variables])
         return self._entered(run)
 
     def _settle(self, subject: Subject) -> Flag:
         if self._ok is None:
-            # One device judges for all: that of the first trainable weight.
+            # One device decides for all: that of the first trainable weight.
             device = private.tensor_of(subject.trainable_variables[0]).device
             self._ok = torch.tensor(True, device=device)
             self._first_bad = torch.tensor(-1, device=device)
         before = self._ok
         if self._bad:
-            # It raised, whatever was judged until then.
+            # It raised, whatever was checked until then.
             self._ok = torch.zeros_like(before)
         elif self._verdicts:
             here = [verdict.to(before.device) for verdict in self._verdicts]

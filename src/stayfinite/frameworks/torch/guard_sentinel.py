@@ -1,4 +1,4 @@
-"""The sentinel on PyTorch: judges a step while it runs, and keeps or gives back the old state.
+"""The sentinel on PyTorch: checks a step while it runs, and keeps or gives back the old state.
 
 Loss, gradients and what the step assigned so far are looked at just before an optimizer is
 applied. If they are bad, it is not; if they are good and the update can be proved finite
@@ -20,7 +20,7 @@ from stayfinite.frameworks.keras import private as keras_private
 from stayfinite.frameworks.recorder import MAX_PENDING, Flag
 from stayfinite.frameworks.state import RandomState
 from stayfinite.frameworks.subject import Subject
-from stayfinite.frameworks.torch import finite, hooks, private
+from stayfinite.frameworks.torch import finite_checks, hooks, private
 from stayfinite.frameworks.torch.bounds import Proof
 from stayfinite.frameworks.torch.saved_values import SavedValues
 from stayfinite.frameworks.torch.state import random_state
@@ -52,7 +52,7 @@ class TorchSentinel:
 
     def _reset(self) -> None:
         self._bad = False
-        self._judged_loss = False
+        self._checked_loss = False
         self._num_updates = 0
         self._depth = 0
         self._under_scale = False
@@ -95,15 +95,15 @@ class TorchSentinel:
         """The step has been made. Undoes it if it was bad, and returns its flag."""
         hooks.unobserve()
         subject = self._current()
-        if not self._judged_loss:
-            self._judge(_loss_of(logs))
+        if not self._checked_loss:
+            self._check(_loss_of(logs))
         if self._compiled and not self._scales:
-            self._judge(gradients_of(subject))
-        self._judge(self._saved.written())
+            self._check(gradients_of(subject))
+        self._check(self._saved.written())
         if self._first:
-            self._judge(private.tensor_of(v) for v in lasting(subject))
+            self._check(private.tensor_of(v) for v in lasting(subject))
         if self._scales:
-            self._judge_scales()
+            self._check_scales()
         flag = self._settle(subject)
         follows = self._late or self._num_updates > 1
         self._careful = follows or (self._careful and not self._first)
@@ -113,18 +113,18 @@ class TorchSentinel:
     # What the step does, as the hooks tell it.
 
     def differentiating(self, root: Any) -> None:
-        """See `hooks.Observer`."""
-        self._judged_loss = True
+        """Check the loss, unscaled."""
+        self._checked_loss = True
         roots = root if isinstance(root, list | tuple) else [root]
         scaled, loss = self._scaled
-        self._judge([loss if one is scaled else one for one in roots])
+        self._check([loss if one is scaled else one for one in roots])
 
     def scaled(self, loss: Any, result: Any) -> None:
-        """See `hooks.Observer`."""
+        """Remember which loss was scaled to `result`."""
         self._scaled = (result, loss)
 
     def assigning(self, variable: Any) -> None:
-        """See `hooks.Observer`."""
+        """Keep the old value of a variable that is no metric."""
         known = self._is_metric.get(id(variable)) or self._classify(variable)
         if known[1]:
             return
@@ -133,7 +133,7 @@ class TorchSentinel:
         self._saved.save(private.tensor_of(variable))
 
     def update(self, optimizer: Any, gradients: Any, variables: Any, run: Callable[[], Any]) -> Any:
-        """See `hooks.Observer`."""
+        """Apply the outermost optimizer only if that leaves all finite or can be undone."""
         if self._depth and not self._under_scale:
             return run()
         variables = _built(optimizer, variables)
@@ -143,9 +143,9 @@ class TorchSentinel:
     def scaled_update(
         self, optimizer: Any, gradients: Any, variables: Any, run: Callable[[], Any]
     ) -> Any:
-        """See `hooks.Observer`. Its gradients are its own affair: it skips those that are bad."""
+        """Apply a `LossScaleOptimizer`, which skips bad gradients by itself."""
         _built(optimizer, variables)
-        if self._spared():
+        if self._is_skipped():
             return None
         self._under_scale = True
         self._scales.append(private.tensor_of(optimizer.dynamic_scale))
@@ -154,36 +154,36 @@ class TorchSentinel:
         finally:
             self._under_scale = False
 
-    def _judge_scales(self) -> None:
+    def _check_scales(self) -> None:
         for scale in self._scales:
             before = self._saved.old(scale)
             if before is not None:
-                self._judge_collapse(keras_private.has_collapsed(before, scale.detach()))
+                self._check_collapse(keras_private.has_collapsed(before, scale.detach()))
 
-    # How it judges. On a device that must not be waited for, these differ.
+    # How it checks. On a device that must not be waited for, these differ.
 
-    def _judge(self, tensors: Iterable[Any]) -> None:
+    def _check(self, tensors: Iterable[Any]) -> None:
         """Note that the step is bad if one of `tensors` is."""
         if not self._bad:
-            self._bad = not finite.all_finite(finite.floating(tensors))
+            self._bad = not finite_checks.all_finite(finite_checks.floating(tensors))
 
-    def _judge_collapse(self, collapsed: Any) -> None:
+    def _check_collapse(self, collapsed: Any) -> None:
         self._bad = self._bad or bool(collapsed)
 
-    def _spared(self) -> bool:
+    def _is_skipped(self) -> bool:
         """Whether the optimizer is not to be applied, by what is known so far."""
         if not self._careful:
-            self._judge(self._saved.written())
+            self._check(self._saved.written())
         return self._bad
 
     def _applied(
         self, optimizer: Any, gradients: list[Any], variables: list[Any], run: Callable[[], Any]
     ) -> Any:
-        if self._spared():
+        if self._is_skipped():
             return None
-        size = finite.norm(finite.floating(gradients))
+        size = finite_checks.norm(finite_checks.floating(gradients))
         if not self._under_scale and not size < float("inf"):
-            self._judge(gradients)
+            self._check(gradients)
             if self._bad:
                 return None
         proof = self._proof(optimizer)
