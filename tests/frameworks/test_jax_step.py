@@ -210,7 +210,7 @@ def test_float64_agrees_with_the_same_network_written_in_float64(name):
     step = step_of(name)
     wide = step.run(WiderDtype())
     weights = [np.asarray(v, "float64") for v in step.state.trainable]
-    x, y = (np.asarray(part, "float64") for part in step.data[:2])
+    x, y = (np.asarray(part, "float64") for part in step.batch.data[:2])
     with jax.enable_x64():
 
         def loss(weights):
