@@ -68,7 +68,7 @@ def test_state_is_handed_over_and_the_step_is_bad_again(mode):
     error, before = stopped(model, batch(np.nan))
     state, step, rerun = error.args
     nets.assert_bit_equal(nets.state_of(model), before)
-    nets.assert_bit_equal([np.array(v) for group in state[:3] for v in group], before)
+    nets.assert_bit_equal([np.array(v) for group in state.groups[:3] for v in group], before)
     assert step == 1
     assert rerun(batch(np.inf))
     assert not rerun(batch())
