@@ -25,9 +25,11 @@ BAD_STEP = 2
 # The parts of an explanation, by where `stayfinite.explanation` calls them.
 PARTS = {
     "diagnose": ("diagnose",),
-    "common advice": ("trials", "common_advice"),
-    "other samples": ("trials", "other_samples"),
-    "fix": ("mend",),
+    "common advice": ("try_advice",),
+    "other samples": ("try_other_samples",),
+    "samples at fault": ("find_samples",),
+    "source fix": ("find_source_fix",),
+    "remedy": ("find_remedy",),
     "incident folder": ("folder", "create"),
 }
 

@@ -11,6 +11,8 @@ import pytest
 
 # The suite runs once per backend, each in a process of its own; this is the one without a choice.
 os.environ.setdefault("KERAS_BACKEND", "jax")
+# An internal error fails the test, in the processes that it starts too.
+os.environ.setdefault("STAYFINITE_STRICT", "1")
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = ROOT / "examples"

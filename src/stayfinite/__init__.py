@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from stayfinite.guard.loop import guarded
     from stayfinite.incident import Incident
     from stayfinite.networks.models.freezing import freeze
-    from stayfinite.report.saved import explain
+    from stayfinite.report.folder import explain
 
 __version__ = "0.1.0"
 
@@ -40,7 +40,7 @@ _HOME = {
     "Incident": "stayfinite.incident",
     "NonFiniteError": "stayfinite.errors",
     "UsageError": "stayfinite.errors",
-    "explain": "stayfinite.report.saved",
+    "explain": "stayfinite.report.folder",
     "freeze": "stayfinite.networks.models.freezing",
     "guarded": "stayfinite.guard.loop",
 }

@@ -1,7 +1,7 @@
 """One non-finite training step as plain data: what every report prints, and what lies on disk.
 
-The fields are those of the public contract (`stayfinite.incident/1`). Nothing here computes: the
-guard finds the step, replay and rules fill the fields in, `report` formats them.
+The fields are those of the public contract (`stayfinite.incident/1`). Nothing here computes:
+`report/assemble.py` fills the fields in, the rest of `report` formats them.
 """
 
 from __future__ import annotations
@@ -9,15 +9,44 @@ from __future__ import annotations
 import dataclasses
 import math
 from dataclasses import dataclass, field
-from types import UnionType
-from typing import Any, Literal, cast, get_args, get_origin, get_type_hints
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Literal
 
 SCHEMA = "stayfinite.incident/1"
 
 Phase = Literal["load", "data", "forward", "backward", "update", "statistics"]
 Certainty = Literal["confirmed", "likely", "unknown"]
-Outcome = Literal["finite", "non-finite"]
+TrialOutcome = Literal["finite", "non-finite", "not-tried"]
 FixKind = Literal["source", "setting", "data"]
+FixValue = Literal["exact", "bounded", "changed", "undefined"]
+
+# JSON has no literal for a non-finite number: it is written as one of these strings.
+if TYPE_CHECKING:
+    Number = float
+else:
+    Number = float | Literal["nan", "inf", "-inf"]
+
+
+class TrialKind(StrEnum):
+    """What a trial changed."""
+
+    LEARNING_RATE = "learning-rate"
+    CLIPNORM = "clipnorm"
+    CLIPVALUE = "clipvalue"
+    FLOAT64 = "float64"
+    SAMPLES = "samples"
+    BATCH = "batch"
+    SOURCE = "source"
+    SETTING = "setting"
+    WEIGHTS = "weights"
+    STATISTICS = "statistics"
+    DATA = "data"
+    OTHER = "other"
+
+    @classmethod
+    def _missing_(cls, value: object) -> TrialKind:
+        """A kind of a later version."""
+        return cls.OTHER
 
 
 @dataclass(frozen=True)
@@ -48,9 +77,12 @@ class Operand:
 
     shape: tuple[int, ...]
     dtype: str
-    min: float | None
-    max: float | None
+    min: Number | None
+    max: Number | None
     num_nonfinite: int
+
+    def __post_init__(self) -> None:
+        _parse_numbers(self, "min", "max")
 
 
 @dataclass(frozen=True)
@@ -87,21 +119,37 @@ class Spread:
 
 @dataclass(frozen=True)
 class Trial:
-    """The same step with one thing different."""
+    """The same step with one thing different.
+
+    `is_fix` marks the trial of the fix itself. Files of earlier versions have neither `kind` nor
+    `is_fix`.
+    """
 
     change: str
-    outcome: Outcome
+    outcome: TrialOutcome
     detail: str
+    kind: TrialKind = TrialKind.OTHER
+    is_fix: bool = False
 
 
 @dataclass(frozen=True)
 class Fix:
-    """The remedy; `verified` only if the failing step was run again with exactly this change."""
+    """The fix; `verified` only if the failing step was run again with exactly this change.
+
+    `value` compares the failing step with the fix, whose loss is `loss`, to exact arithmetic, in
+    which its loss is `reference_loss`. All three are None where this was not computed.
+    """
 
     verified: bool
     kind: FixKind
     text: str
     diff: str | None
+    value: FixValue | None = None
+    loss: Number | None = None
+    reference_loss: Number | None = None
+
+    def __post_init__(self) -> None:
+        _parse_numbers(self, "loss", "reference_loss")
 
 
 @dataclass(frozen=True)
@@ -119,9 +167,10 @@ class Incident:
 
     `because` says where the critical value came from and `notes` are further sentences, both in
     order of use. `arithmetic` is what the origin computed, in numbers (`1 / (2 * sqrt(0)) = inf`);
-    a report adds the rows where it does not name them.
+    a report adds the samples. `num_rows` is the number of samples in the batch.
     `source_line` is the whole line at `origin.line`, indentation included, for the columns to fit.
-    `num_healthy_steps` is how many healthy steps the fix was held against.
+    `num_healthy_steps` is how many healthy steps the fix was held against. `seconds` is how long
+    the explanation took.
     """
 
     backend: str
@@ -140,9 +189,12 @@ class Incident:
     num_rows: int | None = None
     num_healthy_steps: int = 0
     source_line: str | None = None
-    seconds: float | None = None
+    seconds: Number | None = None
     arithmetic: str | None = None
     schema: str = field(default=SCHEMA)
+
+    def __post_init__(self) -> None:
+        _parse_numbers(self, "seconds")
 
     def to_json(self) -> dict[str, Any]:
         """This incident as JSON values: no NaN literals, tuples as lists."""
@@ -150,20 +202,33 @@ class Incident:
         return encoded
 
     @classmethod
-    def from_json(cls, data: dict[str, Any]) -> Incident:
-        """Read what `to_json` wrote.
+    def from_json(cls, data: object) -> Incident:
+        """Read what `to_json` wrote. Unknown keys, as of a later version, are left out.
 
         Raises:
-            ValueError: `data` is not an incident of this schema.
+            ValueError: `data` is not an incident of this schema; the message is one line.
         """
-        if not isinstance(data, dict) or data.get("schema") != SCHEMA:
-            found = data.get("schema") if isinstance(data, dict) else type(data).__name__
-            raise ValueError(f"expected an incident with schema {SCHEMA!r}, received {found!r}")
+        # Imported here: the runner needs the class of every script, this of none.
+        import msgspec
+
+        schema = data.get("schema") if isinstance(data, dict) else type(data).__name__
+        if schema != SCHEMA:
+            raise ValueError(
+                f"expected an incident with schema {SCHEMA!r}, received {schema!r:.80}"
+            )
         try:
-            incident: Incident = _read(cls, data, "incident")
-        except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"the incident is damaged: {error}") from error
-        return incident
+            return msgspec.convert(data, cls)
+        except (msgspec.ValidationError, RecursionError) as error:
+            reason = " ".join(str(error).split())
+            raise ValueError(f"the incident is damaged: {reason:.200}") from error
+
+
+def _parse_numbers(owner: object, *names: str) -> None:
+    """Replace the strings that stand for non-finite numbers in JSON."""
+    for name in names:
+        value = getattr(owner, name)
+        if isinstance(value, str):
+            object.__setattr__(owner, name, float(value))
 
 
 def _encode(value: Any) -> Any:
@@ -173,37 +238,4 @@ def _encode(value: Any) -> Any:
         return {key: _encode(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_encode(item) for item in value]
-    return value
-
-
-def _read(kind: Any, value: Any, name: str) -> Any:
-    """`value`, read from JSON, as the annotated type `kind`; the inverse of `_encode`.
-
-    A stranger's file is checked here, once, so that nobody after it has to. Unknown keys are left
-    out: a later version may write more.
-    """
-    origin, arguments = get_origin(kind), get_args(kind)
-    if origin is UnionType:  # only `X | None` occurs
-        return None if value is None else _read(arguments[0], value, name)
-    if origin is tuple and isinstance(value, list | tuple):
-        return tuple(_read(arguments[0], item, name) for item in value)
-    if origin is dict and isinstance(value, dict):
-        return {str(key): _read(arguments[1], item, name) for key, item in value.items()}
-    if dataclasses.is_dataclass(kind) and isinstance(value, dict):
-        hints = get_type_hints(kind)
-        read = {key: _read(hints[key], value[key], key) for key in hints if key in value}
-        return cast(Any, kind)(**read)
-    return _read_scalar(kind, value, name)
-
-
-def _read_scalar(kind: Any, value: Any, name: str) -> Any:
-    if kind is float and (value in ("nan", "inf", "-inf") or type(value) is int):
-        return float(value)
-    if get_origin(kind) is Literal:
-        allowed = value in get_args(kind)
-    else:  # True is an int to `isinstance`, but no line number
-        allowed = get_origin(kind) is None and isinstance(value, kind)
-        allowed = allowed and (kind is bool or not isinstance(value, bool))
-    if not allowed:
-        raise TypeError(f"`{name}` cannot be {value!r:.40}")
     return value

@@ -93,7 +93,7 @@ def test_a_batch_that_is_another_one_when_it_is_made_again_has_no_files(tmp_path
 def test_a_data_set_that_fails_costs_nothing_but_the_files(tmp_path):
     found = incident(Unable(), tmp_path)
     assert found.cause.name == "bad-input"
-    assert "the data set could not tell its files: LookupError: no index was written" in found.notes
+    assert "the data set could not name its files: LookupError: no index was written" in found.notes
 
 
 def test_arrays_have_no_files(tmp_path):

@@ -5,14 +5,32 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from stayfinite.incident import Cause, Fix, Incident, Kept, Operand, Origin, Spread, Trial, Where
-
-ADVICE = (
-    Trial("learning rate / 10", "non-finite", "loss 1.98, 106 of 106 gradients nan"),
-    Trial("clipnorm=1", "non-finite", "loss 1.98, 106 of 106 gradients nan"),
-    Trial("clipvalue=0.5", "non-finite", "loss 1.98, 106 of 106 gradients nan"),
-    Trial("float64", "non-finite", "loss 1.98, 106 of 106 gradients nan"),
+from stayfinite.incident import (
+    Cause,
+    Fix,
+    Incident,
+    Kept,
+    Operand,
+    Origin,
+    Spread,
+    Trial,
+    TrialKind,
+    Where,
 )
+
+FAILED = "loss 1.98, 106 of 106 gradients nan"
+ADVICE = (
+    Trial("learning rate / 10", "non-finite", FAILED, TrialKind.LEARNING_RATE),
+    Trial("clipnorm=1", "non-finite", FAILED, TrialKind.CLIPNORM),
+    Trial("clipvalue=0.5", "non-finite", FAILED, TrialKind.CLIPVALUE),
+    Trial("float64", "non-finite", FAILED, TrialKind.FLOAT64),
+)
+
+
+def with_the_fix(detail: str = "") -> Trial:
+    """The trial of a patch with which the step was finite."""
+    return Trial("with the fix", "finite", detail, TrialKind.SOURCE, is_fix=True)
+
 
 SQRT_LINE = "    positive = K.sqrt(K.sum(K.square(anchor - positive), axis=-1, keepdims=True))"
 SQRT_FIXED = (
@@ -40,7 +58,7 @@ SQRT = Incident(
         operands=(Operand((32, 1), "float32", 0.0, 3.1, 0),),
     ),
     spread=Spread("1.9800000190734863", 106, 106, ("model_out/kernel", "model_out/bias")),
-    trials=(*ADVICE, Trial("with the fix", "finite", "loss 1.98, 0 of 106 gradients nan")),
+    trials=(*ADVICE, with_the_fix("loss 1.98, 0 of 106 gradients nan")),
     fix=Fix(
         verified=True,
         kind="source",
@@ -99,7 +117,7 @@ LOG = _like(
             'name="log_prob")(x)\n'
         ),
     ),
-    trials=(*ADVICE[:3], Trial("float64", "finite", ""), Trial("with the fix", "finite", "")),
+    trials=(*ADVICE[:3], Trial("float64", "finite", "", TrialKind.FLOAT64), with_the_fix()),
     kept=Kept(None, 5, "stayfinite-out/6"),
     because=("the softmax of sample 3 gives 0 to 9 of 10 classes: its inputs span 212",),
     notes=("on TensorFlow this step may stay finite: its gradient of `log` multiplies by 0 first",),
@@ -129,7 +147,7 @@ BAD_INPUT = _like(
         tensor="clips",
     ),
     spread=Spread("nan", 62, 62, ("conv1/kernel", "conv1/bias", "bn1/gamma", "bn1/beta")),
-    trials=(*ADVICE, Trial("without samples 3, 7", "finite", "loss 2.31")),
+    trials=(*ADVICE, Trial("without samples 3, 7", "finite", "loss 2.31", TrialKind.SAMPLES)),
     fix=None,
     kept=Kept("stayfinite-out/102/weights.h5", 101, "stayfinite-out/102"),
     because=(),
@@ -147,7 +165,10 @@ BAD_TARGET = _like(
     origin__samples=(17,),
     origin__operands=(Operand((32,), "int64", 0.0, 10.0, 0),),
     fix=Fix(True, "data", "correct the label of sample 17, or leave the sample out", None),
-    trials=(*ADVICE, Trial("without sample 17", "finite", "loss 2.2")),
+    trials=(
+        *ADVICE,
+        Trial("without sample 17", "finite", "loss 2.2", TrialKind.SAMPLES, is_fix=True),
+    ),
 )
 
 BAD_WEIGHTS = _like(
@@ -161,7 +182,12 @@ BAD_WEIGHTS = _like(
     spread=Spread("nan", 0, 0, ("conv5_block3_3_conv/kernel", "predictions/bias")),
     trials=(
         *ADVICE[:3],
-        Trial("float64", "non-finite", "could not be tried: TypeError: float32 expected"),
+        Trial(
+            "float64",
+            "not-tried",
+            "could not be tried: TypeError: float32 expected",
+            TrialKind.FLOAT64,
+        ),
     ),
     kept=Kept(None, -1, "stayfinite-out/0"),
     num_rows=None,
@@ -206,7 +232,7 @@ NOT_REPRODUCED = _like(
     trials=(
         Trial("compiled as in training", "finite", "loss 0.5312"),
         Trial("op by op", "finite", "loss 0.5312"),
-        Trial("learning rate / 10", "finite", "loss 0.5312"),
+        Trial("learning rate / 10", "finite", "loss 0.5312", TrialKind.LEARNING_RATE),
     ),
     because=("the loss was 0.5312 in 3 replays, compiled and op by op, equal to the last bit",),
     notes=("2 of 3 replays ran on the device of the training, cpu:0",),
@@ -283,8 +309,13 @@ DIVERGENCE = _like(
     spread=Spread("nan", 4, 4, ("dense_1/kernel",)),
     trials=(
         *ADVICE,
-        Trial("learning rate / 10 for the last 8 steps", "finite", "loss 2.29"),
-        Trial("with the fix", "finite", ""),
+        Trial(
+            "learning rate / 10 for the last 8 steps",
+            "finite",
+            "loss 2.29",
+            TrialKind.LEARNING_RATE,
+        ),
+        Trial("learning rate 0.01", "finite", "", TrialKind.LEARNING_RATE, is_fix=True),
     ),
     fix=Fix(True, "setting", "lower the learning rate from 1.0 to 0.01", None),
     because=("the learning rate of 1.0 makes each update larger than the weight it changes",),

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from random import Random
 
-from stayfinite.incident import Cause, Fix, Incident, Kept, Operand, Origin, Spread, Trial, Where
+from stayfinite.incident import (
+    Cause,
+    Fix,
+    Incident,
+    Kept,
+    Operand,
+    Origin,
+    Spread,
+    Trial,
+    TrialKind,
+    Where,
+)
 
 CAUSES = ("log-of-zero", "bad-input", "bad-target", "bad-weights", "not-reproduced", "unknown", "?")
 WORDS = (
@@ -68,11 +79,14 @@ def random_incident(seed: int) -> Incident:
         ),
         trials=tuple(
             Trial(random.choice((change, "clipnorm=1", text(9))),
-                  random.choice(("finite", "non-finite")), text(9))
+                  random.choice(("finite", "non-finite", "not-tried")), text(9),
+                  random.choice(tuple(TrialKind)), random.choice((True, False)))
             for _ in range(random.randint(0, 9))
         ),
         fix=maybe(Fix(random.choice((True, False)), random.choice(("source", "setting", "data")),
-                      random.choice((change, text(90))), maybe(diff))),
+                      random.choice((change, text(90))), maybe(diff),
+                      maybe(random.choice(("exact", "bounded", "changed", "undefined"))),
+                      number(), number())),
         kept=Kept(maybe(text(9)), random.randint(-1, 9), random.choice(("out/8", text(20)))),
         because=tuple(text(40) for _ in range(random.randint(0, 9))),
         notes=tuple(text(40) for _ in range(random.randint(0, 5))),

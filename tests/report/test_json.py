@@ -6,8 +6,9 @@ import json
 
 import pytest
 
-from stayfinite.incident import Incident
+from stayfinite.incident import Incident, TrialKind
 from stayfinite.report import json as json_report
+from stayfinite.report import text
 
 from .incidents import BAD_INPUT, CASES, SQRT
 
@@ -34,14 +35,18 @@ PARTS = {
     "spread": {
         "loss": str, "num_gradients": int, "num_gradients_nonfinite": int, "first": list,
     },
-    "fix": {"verified": bool, "kind": str, "text": str, "diff": (str, type(None))},
+    "fix": {
+        "verified": bool, "kind": str, "text": str, "diff": (str, type(None)),
+        "value": (str, type(None)), "loss": (*NUMBER, type(None)),
+        "reference_loss": (*NUMBER, type(None)),
+    },
     "kept": {"weights": (str, type(None)), "step": int, "incident": str},
 }  # fmt: skip
 OPERAND = {
     "shape": list, "dtype": str, "min": (*NUMBER, type(None)), "max": (*NUMBER, type(None)),
     "num_nonfinite": int,
 }  # fmt: skip
-TRIAL = {"change": str, "outcome": str, "detail": str}
+TRIAL = {"kind": str, "change": str, "outcome": str, "detail": str, "is_fix": bool}
 
 
 def check(value, table, *, exact=True):
@@ -100,19 +105,44 @@ def test_unknown_keys_of_a_later_version_are_left_out():
         ("where", "step", None),
         ("spread", "first", [1]),
         ("fix", "verified", "yes"),
+        ("fix", "loss", "soon"),
+        ("fix", "value", "right\nor wrong"),
     ],
 )
 def test_damaged_incident_is_refused_with_the_key(part, key, value):
     damaged = SQRT.to_json()
     damaged[part][key] = value
-    with pytest.raises(ValueError, match=f"damaged: `{key}` cannot be"):
+    with pytest.raises(ValueError, match=rf"damaged: .* at `\$\.{part}\.{key}") as caught:
         Incident.from_json(damaged)
+    assert "\n" not in str(caught.value)
+
+
+def test_incident_of_an_earlier_version_has_trials_of_no_kind():
+    value = SQRT.to_json()
+    for trial in value["trials"]:
+        del trial["kind"], trial["is_fix"]
+    for key in ("value", "loss", "reference_loss"):
+        del value["fix"][key]
+    read = Incident.from_json(value)
+    assert {trial.kind for trial in read.trials} == {TrialKind.OTHER}
+    assert [trial.change for trial in read.trials] == [trial.change for trial in SQRT.trials]
+    assert read.fix == SQRT.fix
+    # What was changed is told in its own words: nothing is concluded from them.
+    report = text.render(read)
+    assert "not the cause: learning rate / 10, clipnorm=1, clipvalue=0.5, float64:" in report
+    assert "gradient size" not in report
+
+
+def test_kind_of_a_later_version_is_other():
+    value = SQRT.to_json()
+    value["trials"][0]["kind"] = "phase-of-the-moon"
+    assert Incident.from_json(value).trials[0].kind is TrialKind.OTHER
 
 
 def test_missing_key_and_strange_schema_are_refused():
     damaged = SQRT.to_json()
     del damaged["where"]["step"]
-    with pytest.raises(ValueError, match=r"damaged: .*'step'"):
+    with pytest.raises(ValueError, match=r"damaged: .*`step`"):
         Incident.from_json(damaged)
     for strange in ({}, {"schema": "stayfinite.incident/2"}, []):
         with pytest.raises(ValueError, match="expected an incident"):

@@ -7,11 +7,10 @@ import dataclasses
 import pytest
 from rich.cells import cell_len
 
-from stayfinite.incident import Fix, Incident, Trial
+from stayfinite.incident import Fix, Incident, Trial, TrialKind
 from stayfinite.report import text
-from stayfinite.report.cells import expand_tabs, fill
-from stayfinite.report.difflines import changed_lines
-from stayfinite.report.excerpt import character_column, mark, window
+from stayfinite.report.lines import expand_tabs, fill
+from stayfinite.report.source_lines import changed_lines, character_column, mark, window
 from stayfinite.report.words import sample_list
 
 from .incidents import BAD_INPUT, CASES, SQRT
@@ -89,6 +88,14 @@ def test_samples_are_abbreviated():
     assert sample_list((4,)) == "sample 4"
     assert sample_list((4, 19)) == "samples 4, 19"
     assert sample_list(tuple(range(15))) == "samples 0, 1, 2 and 12 more"
+    assert sample_list(tuple(range(63)), 64) == "samples 0, 1, 2 and 60 more"
+
+
+def test_whole_batch_is_no_list():
+    assert sample_list(tuple(range(64)), 64) == "every sample"
+    assert sample_list((0,), 1) == "the only sample"
+    whole = replace(BAD_INPUT, "origin", samples=tuple(range(32)))
+    assert "--> input `clips`, every sample" in text.render(whole)
 
 
 def test_words_wider_than_a_line_are_cut_and_nothing_is_lost():
@@ -162,13 +169,15 @@ def joined(incident: Incident) -> str:
         (True, 1, "finite", "(verified: this step finite, 1 healthy step unchanged)"),
         (True, 0, "finite", "(verified: this step finite; there was no healthy step to compare)"),
         (False, 8, None, "(not verified: this step was not run with it)"),
+        (False, 8, "not-tried", "(not verified: this step was not run with it)"),
         (False, 8, "non-finite", "(not verified: this step was still non-finite with it)"),
         (False, 8, "finite", "(not verified: this step was finite with it, but a healthy step"),
     ],
 )
 def test_proof_of_the_fix(verified, healthy, outcome, expected):
-    trials = () if outcome is None else (Trial("with the fix", outcome, ""),)
-    fix = Fix(verified, "setting", "lower the learning rate", None)
+    trial = Trial("with the fix", outcome or "not-tried", "", TrialKind.SOURCE, is_fix=True)
+    trials = () if outcome is None else (trial,)
+    fix = Fix(verified, "source", "keep the argument above 0", None)
     incident = dataclasses.replace(SQRT, fix=fix, trials=trials, num_healthy_steps=healthy)
     assert expected in joined(incident)
     assert "also finite" not in joined(incident)
@@ -181,10 +190,51 @@ def test_long_fix_text_does_not_hide_its_proof():
 
 
 def test_trial_that_failed_to_run_clears_nobody():
-    failed = Trial("float64", "non-finite", "could not be tried: TypeError: no")
+    failed = Trial("float64", "not-tried", "could not be tried: TypeError: no", TrialKind.FLOAT64)
     report = text.render(dataclasses.replace(SQRT, trials=(failed,)))
     assert "not the cause" not in report
     assert "= could not be tried: float64\n" in report
+
+
+def test_name_of_a_layer_does_not_decide_what_is_cleared():
+    change = "3 new values in `clip_encoder/kernel`"
+    trial = Trial(change, "non-finite", "loss nan", TrialKind.WEIGHTS)
+    report = joined(dataclasses.replace(SQRT, trials=(trial,)))
+    assert f"= not the cause: {change}: still non-finite with it" in report
+    assert "gradient size" not in report
+
+
+def test_learning_rate_that_could_not_be_changed_is_not_cleared():
+    detail = "could not be tried: the step has no Keras optimizer"
+    trial = Trial("learning rate / 10", "not-tried", detail, TrialKind.LEARNING_RATE)
+    report = joined(dataclasses.replace(SQRT, trials=(trial,)))
+    assert "= could not be tried: learning rate / 10 =" in report
+    assert "not the cause" not in report
+
+
+@pytest.mark.parametrize(
+    ("kind", "change", "expected"),
+    [
+        (TrialKind.SAMPLES, "without sample 4", "(verified: this step finite without sample 4)"),
+        (
+            TrialKind.BATCH,
+            "the batch of step 3 in its place",
+            "(verified: this step finite with the batch of step 3 in its place)",
+        ),
+        (TrialKind.SETTING, "epsilon=1e-07", "(verified: this step and those after it are finite)"),
+        (TrialKind.FLOAT64, "`bn` in a wider dtype", "(verified: this step finite in float64)"),
+        (TrialKind.OTHER, "by an older version", "(verified: this step finite with it)"),
+    ],
+)
+def test_proof_of_a_fix_that_is_no_edit(kind, change, expected):
+    fix = Fix(True, "setting", "do it", None)
+    tried = (
+        Trial("float64", "finite", "", TrialKind.FLOAT64),
+        Trial(change, "finite", "", kind, True),
+    )
+    report = joined(dataclasses.replace(SQRT, fix=fix, trials=tried))
+    assert expected in report
+    assert "= also finite: float64 =" in report
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import io
 
 import pytest
 
-from stayfinite.report.style import wants_color
+from stayfinite.report.lines import wants_color
 
 
 class Terminal(io.StringIO):

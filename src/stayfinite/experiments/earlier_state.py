@@ -1,4 +1,4 @@
-"""The failing batch on an earlier state: what had the values been before they grew?"""
+"""The failing batch on an earlier state: how large were the values before they grew?"""
 
 from __future__ import annotations
 
@@ -8,15 +8,17 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from stayfinite.diagnose.evidence import Earlier
+from stayfinite.experiments.try_change import NotTried, attempt
 from stayfinite.frameworks.change import OnState
 from stayfinite.frameworks.snapshots import Snapshot
 from stayfinite.frameworks.step import Step
 
 
-def usable(step: Step, snapshots: Sequence[Snapshot]) -> list[Snapshot]:
+def usable_snapshots(step: Step, snapshots: Sequence[Snapshot]) -> list[Snapshot]:
     """The snapshots that have the form of the state now; slots may have been made since.
 
-    Metrics may have been made since, too. They do not change the step, so those of now are taken.
+    So may metrics, on TensorFlow by the first step. They do not change the step, so those of now
+    are taken.
     """
     return [
         Snapshot(kept.step, kept.state.with_metrics(step.state.metrics))
@@ -25,12 +27,12 @@ def usable(step: Step, snapshots: Sequence[Snapshot]) -> list[Snapshot]:
     ]
 
 
-def earlier(step: Step, bad_step: int, snapshots: Sequence[Snapshot]) -> Earlier | None:
+def earlier_state(step: Step, bad_step: int, snapshots: Sequence[Snapshot]) -> Earlier | None:
     """The oldest of `snapshots` as a rule sees it; None where there is none.
 
     The first step of a model has no state before it, and is compared with nothing.
     """
-    kept = [s for s in usable(step, snapshots) if s.step < bad_step]
+    kept = [s for s in usable_snapshots(step, snapshots) if s.step < bad_step]
     if not kept:
         return None
     oldest = kept[-1]
@@ -40,10 +42,8 @@ def earlier(step: Step, bad_step: int, snapshots: Sequence[Snapshot]) -> Earlier
         return step.changed(OnState(oldest.state))
 
     def fetch(values: Iterable[int]) -> dict[int, np.ndarray] | None:
-        try:
-            return there().fetch(values)
-        except Exception:
-            # A state of another form, or a step that takes another way on it: nothing is compared.
-            return None
+        # A step that branches on its values may run other ops on that state.
+        fetched = attempt(lambda: there().fetch(values))
+        return None if isinstance(fetched, NotTried) else fetched
 
     return Earlier(bad_step - oldest.step, fetch)

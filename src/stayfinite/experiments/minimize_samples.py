@@ -1,9 +1,8 @@
 """The fewest samples of the batch that make the step fail, by bisection.
 
-Samples are replaced, not left out, so that shapes and the samples around them stay: a
-normalisation over
-the batch couples all of them. In their place come the same samples of a healthy batch, or other
-samples of the batch itself where there is none.
+Samples are replaced, not left out: shapes stay, and so do the samples around them, which a
+normalisation over the batch couples. In their place come the same samples of a healthy batch, or
+other samples of the batch itself where there is none.
 """
 
 from __future__ import annotations
@@ -14,11 +13,12 @@ from dataclasses import dataclass
 from typing import TypeGuard
 
 from stayfinite.experiments.rollout import is_good
+from stayfinite.experiments.try_change import NotTried, attempt
 from stayfinite.frameworks.batch import Batch
 from stayfinite.frameworks.change import Change, SamplesFrom, WithoutSamples
-from stayfinite.frameworks.step import Step
+from stayfinite.frameworks.step import Outcome, Step
 
-# A report is not to be waited for.
+# Seconds: of the whole search, and of one run with which it is begun at all.
 _SECONDS = 4.0
 _LONGEST_STEP = 1.0
 # More samples than these are not a few that are at fault.
@@ -26,7 +26,7 @@ _MOST = 8
 
 
 @dataclass(frozen=True)
-class Smallest:
+class SmallestSamples:
     """`samples` fail, whatever the others are; without them the step is finite.
 
     `alone` is one of them that fails by itself, where they are several and one does.
@@ -37,12 +37,20 @@ class Smallest:
     num_runs: int
 
 
-class _TooLongError(Exception):
-    """The time is over."""
+class _SearchEndedError(Exception):
+    """The time is over, or the step cannot be run on other samples."""
 
 
-def smallest(step: Step, healthy: Sequence[Batch]) -> tuple[Smallest | None, str | None]:
-    """The fewest samples that fail, if a few do and this can be shown in time; and a note if not.
+@dataclass(frozen=True)
+class SampleSearch:
+    """What a search found; `too_slow` tells that the step takes too long to search at all."""
+
+    smallest: SmallestSamples | None = None
+    too_slow: bool = False
+
+
+def smallest_samples(step: Step, healthy: Sequence[Batch]) -> SampleSearch:
+    """The fewest samples that fail, if a few do and this can be shown in time.
 
     Args:
         step: The failing step.
@@ -50,45 +58,42 @@ def smallest(step: Step, healthy: Sequence[Batch]) -> tuple[Smallest | None, str
     """
     num_samples = step.trace.num_samples
     if num_samples is None or num_samples < 2:
-        return None, None
-    search = _Search(step, num_samples, healthy)
+        return SampleSearch()
+    bisection = _Bisection(step, num_samples, healthy)
     try:
-        return search.run(), None
-    except _TooLongError:
-        if search.num_runs == 1:
-            return None, "samples were not looked for: this step takes over a second"
-        return None, None
-    except Exception:
-        # A courtesy: whatever the user's step raises on other samples must not hide the report.
-        return None, None
+        return SampleSearch(bisection.run())
+    except _SearchEndedError:
+        return SampleSearch(too_slow=bisection.too_slow)
 
 
-def at_fault(step: Step, samples: tuple[int, ...], healthy: Sequence[Batch]) -> tuple[int, ...]:
-    """Those of `samples` that fail by themselves; all of them where that cannot be told.
+def failing_alone(
+    step: Step, samples: tuple[int, ...], healthy: Sequence[Batch]
+) -> tuple[int, ...]:
+    """Those of `samples` that fail by themselves; all of them where that cannot be shown.
 
-    A sample that is compared with a bad one, as in a matrix of similarities, is non-finite as well,
-    and innocent.
+    A sample that is compared to a bad one, as in a matrix of similarities, is non-finite as well,
+    but not at fault.
     """
     num_samples = step.trace.num_samples
     if num_samples is None or not 1 < len(samples) <= _MOST:
         return samples
     try:
-        return _Search(step, num_samples, healthy).alone_among(samples)
-    except Exception:
-        # As above, and where the time is over.
+        return _Bisection(step, num_samples, healthy).alone_among(samples)
+    except _SearchEndedError:
         return samples
 
 
-class _Search:
+class _Bisection:
     def __init__(self, step: Step, num_samples: int, healthy: Sequence[Batch]) -> None:
         self.num_runs = 0
+        self.too_slow = False
         self._step = step
         self._all = tuple(range(num_samples))
         self._until = time.monotonic() + _SECONDS
         self._healthy = healthy
         self._other: Batch | None = None
 
-    def run(self) -> Smallest | None:
+    def run(self) -> SmallestSamples | None:
         self._other = self._filler(self._healthy)
         # Without a healthy batch nothing good is known to put in the place of both halves.
         samples = _fewest(self._all, self._good_without, self._other is not None)
@@ -100,17 +105,17 @@ class _Search:
                 alone = next(
                     (sample for sample in samples if not self._good_with(sample, samples)), None
                 )
-            return Smallest(samples, alone, self.num_runs)
+            return SmallestSamples(samples, alone, self.num_runs)
         if self._other is None:
             return None
         # One of them less is good already, so it takes several to fail.
         together = _fewest(self._all, self._fails_with, True)
         if not self._is_few(together) or not self._good_without(together):
             return None
-        return Smallest(together, None, self.num_runs)
+        return SmallestSamples(together, None, self.num_runs)
 
     def alone_among(self, samples: tuple[int, ...]) -> tuple[int, ...]:
-        """See `at_fault`."""
+        """Those that fail by themselves, if without them the step is finite; else all."""
         self._other = self._filler(self._healthy)
         alone = tuple(sample for sample in samples if not self._good_with(sample, samples))
         return alone if alone and self._good_without(alone) else samples
@@ -121,11 +126,9 @@ class _Search:
     def _filler(self, healthy: Sequence[Batch]) -> Batch | None:
         """A healthy batch, of the same shapes, that is finite on the state of now as well."""
         for batch in healthy[:2]:
-            try:
-                if self._good(SamplesFrom(self._all, batch)):
-                    return batch
-            except ValueError:
-                continue
+            outcome = self._run(SamplesFrom(self._all, batch))
+            if not isinstance(outcome, NotTried) and is_good(outcome):
+                return batch
         return None
 
     def _fails_with(self, samples: tuple[int, ...]) -> bool:
@@ -155,14 +158,21 @@ class _Search:
         return len(samples) < len(self._all) and self._good(WithoutSamples(samples))
 
     def _good(self, change: Change) -> bool:
-        if time.monotonic() > self._until:
-            raise _TooLongError
+        outcome = self._run(change)
+        if isinstance(outcome, NotTried):
+            raise _SearchEndedError
+        return is_good(outcome)
+
+    def _run(self, change: Change) -> Outcome | NotTried:
         began = time.monotonic()
-        good = is_good(self._step.run(change))
+        if began > self._until:
+            raise _SearchEndedError
+        outcome = attempt(lambda: self._step.run(change))
         self.num_runs += 1
         if self.num_runs == 1 and time.monotonic() - began > _LONGEST_STEP:
-            raise _TooLongError
-        return good
+            self.too_slow = True
+            raise _SearchEndedError
+        return outcome
 
 
 def _fewest(

@@ -37,16 +37,6 @@ class Outcome:
         """Whether training could go on: loss and new state are finite."""
         return math.isfinite(self.loss) and not self.bad_state
 
-    def in_words(self) -> str:
-        """`loss nan, 3 of 10 gradients non-finite`, for the detail of a trial."""
-        parts = [f"loss {self.loss:.6g}"]
-        if self.gradients:
-            bad = len(self.bad_gradients)
-            parts.append(f"{bad} of {len(self.gradients)} gradients non-finite")
-        if self.bad_state:
-            parts.append(f"{len(self.bad_state)} new state tensors non-finite")
-        return ", ".join(parts)
-
 
 @dataclass(frozen=True)
 class Roots:

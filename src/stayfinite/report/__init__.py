@@ -1,6 +1,6 @@
-"""What the reader sees: text and JSON, each a pure function of one `Incident`.
+"""What the reader sees: the incident in words, as text and as JSON, and its folder on disk.
 
-`text.py` says which blocks a report has and in which order; the sentences, the source excerpt, the
-wrapping and the line budget have a file each. Nothing here runs code, reads a file or prints, and
-nothing but `stayfinite.incident` is imported from the rest of the package.
+`assemble.py` makes the incident from what an explanation found, with the sentences of `wording/`.
+Everything else is a pure function of one `Incident`: `text.py` says which blocks a report has and
+in which order. Nothing here runs code or prints.
 """

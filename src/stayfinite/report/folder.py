@@ -9,6 +9,7 @@ incident-000812/
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,8 @@ import numpy as np
 from safetensors.numpy import save_file
 
 from stayfinite.errors import UsageError
-from stayfinite.incident import Incident
+from stayfinite.incident import Incident, Kept
+from stayfinite.report import text
 from stayfinite.report.json import render
 
 INCIDENT = "incident.json"
@@ -26,7 +28,7 @@ WEIGHTS = "last_good.weights.h5"
 
 
 @dataclass(frozen=True)
-class Folder:
+class IncidentFolder:
     """Where one incident lies. `weights` is None when they could not be written."""
 
     path: Path
@@ -35,7 +37,7 @@ class Folder:
 
 def create(
     keep: Path, step: int, model: Any, state: dict[str, np.ndarray], batch: dict[str, np.ndarray]
-) -> Folder:
+) -> IncidentFolder:
     """Write everything but the explanation, before anything else can go wrong.
 
     Raises:
@@ -45,12 +47,68 @@ def create(
     for name, arrays in (("batch", batch), ("state", state)):
         contiguous = {key: np.asarray(array, order="C") for key, array in arrays.items()}
         save_file(contiguous, path / f"{name}.safetensors")
-    return Folder(path, _save_weights(model, path / WEIGHTS))
+    return IncidentFolder(path, _save_weights(model, path / WEIGHTS))
 
 
 def write(path: Path, incident: Incident) -> None:
     """Write the incident into its folder."""
     (path / INCIDENT).write_text(render(incident) + "\n", encoding="utf-8")
+
+
+def keep(
+    incident: Incident,
+    parent: Path,
+    model: Any,
+    state: dict[str, np.ndarray],
+    batch: dict[str, np.ndarray],
+) -> tuple[Path | None, Incident]:
+    """Make the folder of `incident` in `parent`; the folder, and the incident that names it.
+
+    A full disk must not take the explanation away: the incident then has a note, and no folder.
+    """
+    try:
+        made = create(parent, incident.where.step, model, state, batch)
+    except OSError as error:
+        return None, _with_note(incident, f"nothing could be kept on disk: {error}")
+    weights = None if made.weights is None else str(made.weights)
+    kept = Kept(weights, incident.kept.step, str(made.path))
+    return made.path, dataclasses.replace(incident, kept=kept)
+
+
+def finish(path: Path, incident: Incident) -> Incident:
+    """Write `incident` into its folder `path`; it has a note where that failed."""
+    try:
+        write(path, incident)
+    except OSError as error:
+        return _with_note(incident, f"the incident could not be written: {error}")
+    return incident
+
+
+def _with_note(incident: Incident, note: str) -> Incident:
+    return dataclasses.replace(incident, notes=(*incident.notes, note))
+
+
+def explain(incident: Incident | str | Path, *, width: int = 100) -> str:
+    """The report of an incident, as text.
+
+    Args:
+        incident: The incident of a `NonFiniteError`, or the folder that it was kept in.
+        width: Columns; every line is at most so many cells wide.
+
+    Returns:
+        At most 24 lines.
+
+    Raises:
+        UsageError: there is no incident at the path, or it is damaged.
+
+    Example:
+
+    ```python
+    print(stayfinite.explain("stayfinite-out/incident-000812"))
+    ```
+    """
+    found = incident if isinstance(incident, Incident) else read(Path(incident))
+    return text.render(found, width=width)
 
 
 def read(path: Path) -> Incident:

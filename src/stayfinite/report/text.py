@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from enum import IntEnum
 from pathlib import Path
+from typing import NamedTuple
 
 from rich.cells import cell_len
 
 from stayfinite.incident import Incident, Kept
 from stayfinite.report import sentences, trials
-from stayfinite.report.advice import help_text, quoted
-from stayfinite.report.budget import Block, Use, fit
-from stayfinite.report.cells import clean_name, clip, clip_start, paragraph
-from stayfinite.report.difflines import diff_lines
-from stayfinite.report.excerpt import excerpt
-from stayfinite.report.place import label, place
-from stayfinite.report.style import Line, Piece, Role, paint
+from stayfinite.report.help import help_text, quoted
+from stayfinite.report.lines import (
+    Line,
+    Piece,
+    TextRole,
+    clean_name,
+    clip,
+    clip_start,
+    paint,
+    paragraph,
+)
+from stayfinite.report.source_lines import diff_lines, excerpt
 from stayfinite.report.words import plural
 
 MAX_LINES = 24
@@ -34,7 +41,7 @@ def render(incident: Incident, *, width: int = 100, color: bool = False) -> str:
     Args:
         incident: the explained step.
         width: columns of the terminal, at least 40; every line is at most so many cells wide.
-        color: whether to write escape codes; see `stayfinite.report.style.wants_color`.
+        color: whether to write escape codes; see `stayfinite.report.lines.wants_color`.
 
     Returns:
         At most 24 lines; no line feed after the last, as whoever prints it adds one.
@@ -73,26 +80,26 @@ def _near(path: str) -> str:
 def _blocks(incident: Incident, gutter: int, width: int) -> Iterator[Block]:
     yield _headline(incident, width)
     arrow = (Piece(" " * gutter + "--> ", "gutter"),)
-    where = place(incident, width - gutter - 4)
-    yield _block(Use.ESSENTIAL, where, arrow, gutter + 4, width, max_lines=2)
+    where = sentences.place(incident, width - gutter - 4)
+    yield _block(Priority.ESSENTIAL, where, arrow, gutter + 4, width, max_lines=2)
     yield from _source(incident, gutter, width)
     yield from _facts(incident, gutter, width)
     text = help_text(incident, 3 * width - 80)
-    yield _block(Use.ESSENTIAL, text, _word("help", "help"), 6, width, max_lines=4)
+    yield _block(Priority.ESSENTIAL, text, _word("help", "help"), 6, width, max_lines=4)
     yield from _diff(incident, gutter, width)
     for note in incident.notes:
-        yield _block(Use.NOTE, note, _word("note", "note"), 6, width)
+        yield _block(Priority.NOTE, note, _word("note", "note"), 6, width)
     yield _footer(incident, width)
 
 
 def _block(
-    use: Use, text: str, head: Line, indent: int, width: int, *, max_lines: int = 3
+    priority: Priority, text: str, head: Line, indent: int, width: int, *, max_lines: int = 3
 ) -> Block:
     lines = paragraph(text, width=width, head=head, indent=indent, max_lines=max_lines)
-    return Block(use, lines)
+    return Block(priority, lines)
 
 
-def _word(word: str, role: Role) -> Line:
+def _word(word: str, role: TextRole) -> Line:
     return (Piece(f"{word}:", role), Piece(" "))
 
 
@@ -103,54 +110,54 @@ def _headline(incident: Incident, width: int) -> Block:
         Piece(": ", "title"),
     )
     lines = paragraph(cause.message, width=width, head=head, indent=2, max_lines=3, role="title")
-    return Block(Use.ESSENTIAL, lines)
+    return Block(Priority.ESSENTIAL, lines)
 
 
 def _source(incident: Incident, gutter: int, width: int) -> Iterator[Block]:
     origin, line = incident.origin, incident.source_line
-    said = label(incident)
+    said = sentences.label(incident)
     if origin.line is not None and line is not None and line.strip():
         lines = excerpt(origin, line, said, gutter=gutter, width=width)
-        yield Block(Use.ESSENTIAL, lines)
+        yield Block(Priority.ESSENTIAL, lines)
     elif said:
-        yield _fact(Use.ESSENTIAL, f"values: {said}", gutter, width, max_lines=2)
+        yield _fact(Priority.ESSENTIAL, f"values: {said}", gutter, width, max_lines=2)
 
 
-def _fact(use: Use, text: str, gutter: int, width: int, *, max_lines: int = 3) -> Block:
+def _fact(priority: Priority, text: str, gutter: int, width: int, *, max_lines: int = 3) -> Block:
     head = (Piece(" " * (gutter + 1) + "= ", "gutter"),)
-    return _block(use, text, head, gutter + 3, width, max_lines=max_lines)
+    return _block(priority, text, head, gutter + 3, width, max_lines=max_lines)
 
 
 def _facts(incident: Incident, gutter: int, width: int) -> Iterator[Block]:
     because = [
-        (Use.EXTRA_BECAUSE if i else Use.BECAUSE, "because: ", text)
+        (Priority.EXTRA_BECAUSE if i else Priority.BECAUSE, "because: ", text)
         for i, text in enumerate(incident.because)
     ]
-    for use, name, text in (
-        (Use.WHEN, "", sentences.when(incident)),
-        (Use.WHEN, "", sentences.certainty(incident)),
+    for priority, name, text in (
+        (Priority.WHEN, "", sentences.when(incident)),
+        (Priority.WHEN, "", sentences.certainty(incident)),
         *because,
-        (Use.SPREAD, "spread: ", sentences.spread(incident)),
-        (Use.NOT_THE_CAUSE, "", trials.not_the_cause(incident)),
-        (Use.ALSO_FINITE, "", trials.not_tried(incident)),
-        (Use.ALSO_FINITE, "", trials.also_finite(incident)),
-        (Use.WEIGHTS, "weights: ", sentences.weights(incident)),
+        (Priority.SPREAD, "spread: ", sentences.spread(incident)),
+        (Priority.NOT_THE_CAUSE, "", trials.not_the_cause(incident)),
+        (Priority.ALSO_FINITE, "", trials.not_tried(incident)),
+        (Priority.ALSO_FINITE, "", trials.also_finite(incident)),
+        (Priority.WEIGHTS, "weights: ", sentences.weights(incident)),
     ):
         if text:
-            yield _fact(use, name + text, gutter, width)
+            yield _fact(priority, name + text, gutter, width)
 
 
 def _diff(incident: Incident, gutter: int, width: int) -> Iterator[Block]:
     if incident.fix is None or incident.fix.diff is None:
         return
     for i, lines in enumerate(diff_lines(incident.fix.diff, indent=gutter + 1, width=width)):
-        yield Block(Use.ESSENTIAL if i < _DIFF_LINES_KEPT else Use.EXTRA_DIFF, lines)
+        yield Block(Priority.ESSENTIAL if i < _DIFF_LINES_KEPT else Priority.EXTRA_DIFF, lines)
 
 
 def _footer(incident: Incident, width: int) -> Block:
     read = clean_name(f"read: stayfinite rule {quoted(incident.cause.name)}")
     if not incident.kept.incident:  # nothing could be written
-        return Block(Use.ESSENTIAL, ((Piece(clip(read, width)),),))
+        return Block(Priority.ESSENTIAL, ((Piece(clip(read, width)),),))
     explain = "again: stayfinite explain"
     path = clean_name(quoted(incident.kept.incident))
     texts = [f"{read}    {explain} {path}"]
@@ -158,4 +165,59 @@ def _footer(incident: Incident, width: int) -> Block:
         texts = [read, f"{explain} {path}"]
     if cell_len(texts[-1]) > width:  # the shell joins the two lines, so they can be copied
         texts = [read, f"{explain} \\", clip_start(path, width)]
-    return Block(Use.ESSENTIAL, tuple((Piece(clip(text, width)),) for text in texts))
+    return Block(Priority.ESSENTIAL, tuple((Piece(clip(text, width)),) for text in texts))
+
+
+class Priority(IntEnum):
+    """How much a block is needed: the lowest go first, the essential never."""
+
+    NOTE = 1
+    EXTRA_BECAUSE = 2
+    EXTRA_DIFF = 3
+    ALSO_FINITE = 4
+    SPREAD = 5
+    NOT_THE_CAUSE = 6
+    BECAUSE = 7
+    WEIGHTS = 8
+    WHEN = 9
+    ESSENTIAL = 10
+
+
+class Block(NamedTuple):
+    """Lines that are shown together or not at all."""
+
+    priority: Priority
+    lines: tuple[Line, ...]
+
+
+def fit(
+    blocks: Sequence[Block], max_lines: int, more: Callable[[int], tuple[Line, ...]]
+) -> list[Line]:
+    """The lines of `blocks`, at most `max_lines` as long as the essential ones are fewer.
+
+    Among blocks of one priority the last goes first. `more(n)` is put where the extra diff lines
+    stood when `n` of them had to go: a fix must not look whole when it is not.
+    """
+    kept = list(enumerate(blocks))
+    dropped: list[int] = []
+    while True:
+        lines = _assemble(kept, blocks, dropped, more)
+        least = min((block.priority for _, block in kept), default=Priority.ESSENTIAL)
+        if len(lines) <= max_lines or least is Priority.ESSENTIAL:
+            return lines
+        last = max(i for i, (_, block) in enumerate(kept) if block.priority is least)
+        index, block = kept.pop(last)
+        if block.priority is Priority.EXTRA_DIFF:
+            dropped.append(index)
+
+
+def _assemble(
+    kept: Sequence[tuple[int, Block]],
+    blocks: Sequence[Block],
+    dropped: Sequence[int],
+    more: Callable[[int], tuple[Line, ...]],
+) -> list[Line]:
+    parts = [(index, block.lines) for index, block in kept]
+    if dropped:
+        parts.append((min(dropped), more(len(dropped))))
+    return [line for _, lines in sorted(parts, key=lambda part: part[0]) for line in lines]

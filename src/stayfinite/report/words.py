@@ -25,21 +25,26 @@ def plural(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
-def sample_list(samples: Sequence[int]) -> str:
-    """`sample 4`, `samples 4, 19`, `samples 4, 19, 23 and 12 more`."""
+def sample_list(samples: Sequence[int], num_samples: int | None = None) -> str:
+    """`sample 4`, `samples 4, 19`, `samples 4, 19, 23 and 12 more`, or `every sample`.
+
+    Args:
+        samples: The samples to name.
+        num_samples: How many the batch has, if that is known.
+    """
+    if len(samples) == num_samples:
+        return "every sample" if num_samples > 1 else "the only sample"
     return f"sample{'' if len(samples) == 1 else 's'} {_numbers(samples)}"
 
 
 def samples_affected(incident: Incident) -> str:
-    """`2 of 32 samples (4, 19)`, `all 32 samples`, or nothing where they are not known."""
-    samples = incident.origin.samples
+    """`2 of 32 samples (4, 19)`, `every sample`, or nothing where they are not known."""
+    samples, num_samples = incident.origin.samples, incident.num_rows
     if not samples:
         return ""
-    if incident.num_rows is None:
-        return sample_list(samples)
-    if len(samples) == incident.num_rows > 1:
-        return f"all {incident.num_rows} samples"
-    return f"{len(samples)} of {plural(incident.num_rows, 'sample')} ({_numbers(samples)})"
+    if num_samples is None or len(samples) == num_samples:
+        return sample_list(samples, num_samples)
+    return f"{len(samples)} of {plural(num_samples, 'sample')} ({_numbers(samples)})"
 
 
 def _numbers(samples: Sequence[int]) -> str:

@@ -31,9 +31,9 @@ def is_terminal(stream: Any) -> bool:
 def report_for(stream: Any, incident: Incident) -> str:
     """The report of `incident` as `stream` can show it: colour and its width on a terminal."""
     # Loaded here: a run that stays finite never pays for the renderer.
-    from stayfinite.report import style, text
+    from stayfinite.report import lines, text
 
     columns = COLUMNS
     if is_terminal(stream):
         columns = min(COLUMNS, shutil.get_terminal_size((COLUMNS, 24)).columns)
-    return text.render(incident, width=columns, color=style.wants_color(stream, os.environ))
+    return text.render(incident, width=columns, color=lines.wants_color(stream, os.environ))

@@ -1,10 +1,4 @@
-"""Remedies that are no edit of the source: settings and data, each proved by running steps again.
+"""Fixes of kind setting or data, each shown by running steps with it.
 
-One file a cause, or a few that are alike. `prove` picks it; where there is none, the advice of the
-rule stands as it is, unproved.
+One file a cause, or a few that are alike; `catalog.find_remedy` picks it.
 """
-
-from stayfinite.experiments.remedies.catalog import prove
-from stayfinite.experiments.remedies.proof import Past, Proof
-
-__all__ = ["Past", "Proof", "prove"]

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import importlib
+from stayfinite.experiments.remedies import data, divergence, statistics, update, weights
+from stayfinite.experiments.remedies.try_remedy import FailureContext, RemedySearch
 
-from stayfinite.experiments.remedies.proof import Past, Proof
-
-# The file of this folder that has the remedies of a cause.
-_FILES = {
-    "bad-input": "data",
-    "bad-target": "data",
-    "bad-statistics": "statistics",
-    "bad-update": "update",
-    "divergence": "divergence",
-    "bad-weights": "weights",
+_BY_CAUSE = {
+    "bad-input": data.find_remedy,
+    "bad-target": data.find_remedy,
+    "bad-statistics": statistics.find_remedy,
+    "bad-update": update.find_remedy,
+    "bad-weights": weights.find_remedy,
+    "divergence": divergence.find_remedy,
 }
 
 
-def prove(past: Past) -> Proof:
-    """The best proof there is of a remedy for the cause that was found."""
-    name = _FILES.get(past.finding.cause)
-    if name is None:
-        return Proof(past.finding)
-    proof: Proof = importlib.import_module(f"stayfinite.experiments.remedies.{name}").prove(past)
-    return proof
+def find_remedy(context: FailureContext) -> RemedySearch:
+    """The first remedy for the cause that was found with which training goes on."""
+    find = _BY_CAUSE.get(context.finding.cause)
+    return RemedySearch() if find is None else find(context)

@@ -1,23 +1,22 @@
 """`bad-input`, `bad-target`: labels that count from 1, counted from 0.
 
-That the step is finite without the bad samples is tried for every cause, in `replay.trials`.
+That the step is finite without the bad samples is tried for every cause: `experiments/advice.py`.
 """
 
 from __future__ import annotations
 
-from stayfinite.experiments.remedies.proof import Past, Proof, fix, tried
+from stayfinite.experiments.changes import LabelsFromZero
+from stayfinite.experiments.remedies.try_remedy import FailureContext, RemedySearch, try_remedy
 from stayfinite.frameworks.change import OnBatch
 
 
-def prove(past: Past) -> Proof:
-    """Labels less 1, where the numbers suggest it."""
-    finding, name = past.finding, past.finding.tensor
-    if name is None or not finding.detail.endswith("they count from 1"):
-        return Proof(finding)
-    labels = past.step.batch.arrays()[name]
-    batch = past.step.batch.with_arrays({name: labels - 1})
-    text = f"subtract 1 from `{name}`, which counts from 1"
-    trial, goes_on = tried(past, text, OnBatch(batch))
-    if not goes_on:
-        return Proof(finding, None, (trial,))
-    return Proof(finding, fix("data", text), (trial,))
+def find_remedy(context: FailureContext) -> RemedySearch:
+    """Labels less 1, where none of them is 0."""
+    name = context.finding.tensor
+    labels = None if name is None else context.step.batch.arrays().get(name)
+    if name is None or labels is None or labels.dtype.kind not in "iu" or not labels.size:
+        return RemedySearch()
+    if int(labels.min()) != 1:
+        return RemedySearch()
+    batch = context.step.batch.with_arrays({name: labels - 1})
+    return RemedySearch((try_remedy(context, LabelsFromZero(name), OnBatch(batch)),))

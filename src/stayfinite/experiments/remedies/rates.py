@@ -1,4 +1,4 @@
-"""The learning rate of a step, and of an earlier one: has it risen, and by whom?"""
+"""The learning rate of a step and of an earlier one: has it risen, and what set it?"""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ from typing import Any
 
 import numpy as np
 
+from stayfinite.experiments.try_change import NotTried, attempt
 from stayfinite.frameworks.step import Step
 
 
 @dataclass(frozen=True)
 class Rates:
-    """Learning rates before and now; both 0 where they could not be told.
+    """Learning rates before and now; both 0 where they are not known.
 
-    `before` and `now` hold the variables of them that differ, by name: something has set them. A
-    schedule has none; it is computed from the number of the step.
+    `before` and `now` hold the variables of them that differ, by name: the user's code has set
+    them. A schedule has none; it is computed from the number of the step.
     """
 
     first: float = 0.0
@@ -51,15 +52,29 @@ def rates_of(step: Step, earlier: Step) -> Rates:
     return Rates()
 
 
+def rate_of(optimizer: Any) -> float | None:
+    """The learning rate of `optimizer` now; None where its schedule cannot be called."""
+    return _number(attempt(lambda: optimizer.learning_rate))
+
+
+def schedule_of(optimizer: Any) -> Any:
+    """What computes the learning rate of `optimizer`; None where it is a variable."""
+    rate = getattr(optimizer, "_learning_rate", None)
+    return rate if callable(rate) and not hasattr(rate, "assign") else None
+
+
 def _scheduled(optimizer: Any, state: Mapping[str, np.ndarray]) -> float | None:
-    schedule = getattr(optimizer, "_learning_rate", None)
+    schedule = schedule_of(optimizer)
     steps = [array for name, array in state.items() if name.endswith("/iteration")]
-    if not callable(schedule) or not steps:
+    if schedule is None or not steps:
         return None
-    try:
-        rate = schedule(np.asarray(steps[0]))
-        rate = rate.detach().cpu() if hasattr(rate, "detach") else rate
-        return float(np.asarray(rate))
-    except Exception:
-        # A function of the user's own that takes no step, or does not like this one.
+    # A function of the user's own may take no step.
+    return _number(attempt(lambda: schedule(np.asarray(steps[0]))))
+
+
+def _number(rate: Any) -> float | None:
+    if isinstance(rate, NotTried):
         return None
+    rate = getattr(rate, "value", rate)
+    rate = rate.detach().cpu() if hasattr(rate, "detach") else rate
+    return float(np.asarray(rate))

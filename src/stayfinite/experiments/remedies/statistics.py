@@ -1,42 +1,46 @@
-"""`bad-statistics`: the momentum of the layer, statistics that begin anew, a wider dtype."""
+"""`bad-statistics`: the momentum of the layer, statistics as created, or a wider dtype."""
 
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
 
-import numpy as np
-
-from stayfinite.diagnose.finding import Finding
-from stayfinite.experiments.remedies import initial
-from stayfinite.experiments.remedies.proof import Past, Proof, fix, tried
+from stayfinite.experiments.changes import NewMomentum, NewStatistics, WiderLayer
+from stayfinite.experiments.remedies import initial_values
+from stayfinite.experiments.remedies.try_remedy import FailureContext, RemedySearch, try_remedy
 from stayfinite.experiments.rollout import is_good
+from stayfinite.experiments.try_change import Experiment, try_change
 from stayfinite.frameworks.change import Arrays, Change, LayerSetting, WiderDtype
+from stayfinite.frameworks.step import Outcome
 from stayfinite.graph.downstream import new_state_of
 from stayfinite.graph.object_sites import site_of
-from stayfinite.incident import Trial
 
 _MOMENTUM = 0.99
 
 
-def prove(past: Past) -> Proof:
-    """The first of: another momentum, statistics as they began, float32; each where it applies."""
-    finding, names = past.finding, _names(past)
-    layer = past.step.subject.layer(names[0].rpartition("/")[0]) if names else None
-    if layer is not None and finding.span is None and past.diagnosis.evidence.op is None:
-        finding = dataclasses.replace(finding, span=site_of(layer))
-    momentum = getattr(layer, "momentum", None)
-    if isinstance(momentum, int | float) and not 0 <= momentum <= 1:
-        return _other_momentum(past, finding, names, float(momentum))
-    if past.diagnosis.evidence.op is None or finding.tensor is not None:
-        return _begun_anew(past, finding, names)
-    return _wider(past, finding, names)
+def find_remedy(context: FailureContext) -> RemedySearch:
+    """The first of: another momentum, statistics as created, float32; each where it applies."""
+    finding, names = context.finding, _statistics_at_fault(context)
+    layer = context.step.subject.layer(names[0].rpartition("/")[0]) if names else None
+    op = context.diagnosis.evidence.op
+    span = None
+    if layer is not None and finding.span is None and op is None:
+        span = site_of(layer)
+    given = getattr(layer, "momentum", None)
+    if isinstance(given, int | float) and not 0 <= given <= 1:
+        search = _other_momentum(context, names[0].rpartition("/")[0], float(given))
+    elif op is not None and finding.tensor is None:
+        search = _wider(context, names)
+    elif names:
+        search = _as_created(context, NewStatistics(names[0]), names[:1])
+    else:
+        search = RemedySearch()
+    return dataclasses.replace(search, span=span)
 
 
-def _names(past: Past) -> list[str]:
+def _statistics_at_fault(context: FailureContext) -> list[str]:
     """The statistics at fault, with the others of their layers."""
-    evidence, finding = past.diagnosis.evidence, past.finding
-    all_of_them = _statistics(past)
+    evidence, finding = context.diagnosis.evidence, context.finding
+    all_of_them = _statistics(context)
     if finding.tensor is not None:
         first = [finding.tensor]
     elif evidence.op is not None:
@@ -48,71 +52,47 @@ def _names(past: Past) -> list[str]:
     return [*first, *(n for n in all_of_them if n not in first and n.rpartition("/")[0] in layers)]
 
 
-def _other_momentum(past: Past, finding: Finding, names: list[str], momentum: float) -> Proof:
-    path = names[0].rpartition("/")[0]
-    finding = dataclasses.replace(
-        finding,
-        message=(
-            f"{finding.message.split(':')[0]}: the momentum of `{path}` is {momentum:g}, and has "
-            "to be from 0 to 1"
-        ),
-    )
-    name = f"momentum={_MOMENTUM}, moving statistics begun anew"
-    # One constant is often given to many layers.
-    layers = {n: n.rpartition("/")[0] for n in _statistics(past)}
-    alike = [p for p in dict.fromkeys(layers.values()) if _momentum(past, p) == momentum]
-    names = [n for n, own in layers.items() if own in alike]
-    others = [LayerSetting(p, "momentum", _MOMENTUM) for p in alike]
-    text = f"create `{path}` with a momentum below 1, as {_MOMENTUM}; it is {momentum:g}"
-    return _first(past, finding, names, name, text, "setting", *others)
-
-
-def _momentum(past: Past, path: str) -> Any:
-    return getattr(past.step.subject.layer(path), "momentum", None)
-
-
-def _statistics(past: Past) -> list[str]:
-    leaves = past.step.trace.leaves.values()
+def _statistics(context: FailureContext) -> list[str]:
+    leaves = context.step.trace.leaves.values()
     return [leaf.name for leaf in leaves if leaf.role == "statistics"]
 
 
-def _begun_anew(past: Past, finding: Finding, names: list[str]) -> Proof:
-    text = (
-        f"load or compute the moving statistics anew: with `{names[0]}` as it was created this "
-        "step is finite"
-    )
-    return _first(past, finding, names[:1], "moving statistic begun anew", text, "data")
+def _other_momentum(context: FailureContext, layer: str, given: float) -> RemedySearch:
+    remedy = NewMomentum(layer, given, _MOMENTUM)
+    # One constant is often given to many layers.
+    layers = {name: name.rpartition("/")[0] for name in _statistics(context)}
+    alike = [
+        path
+        for path in dict.fromkeys(layers.values())
+        if getattr(context.step.subject.layer(path), "momentum", None) == given
+    ]
+    names = [name for name, own in layers.items() if own in alike]
+    others = [LayerSetting(path, "momentum", _MOMENTUM) for path in alike]
+    return dataclasses.replace(_as_created(context, remedy, names, *others), blame=remedy)
 
 
-def _first(
-    past: Past, finding: Finding, names: list[str], name: str, text: str, kind: str, *more: Change
-) -> Proof:
-    state = past.step.state_arrays()
-    trial: Trial | None = None
-    for values in initial.statistics(past.step, {n: state[n] for n in names}):
-        trial, goes_on = tried(past, name, Arrays(values), *more)
-        if goes_on:
-            proved = fix("setting" if kind == "setting" else "data", text)
-            return Proof(finding, proved, (trial,))
-    return Proof(finding, None, () if trial is None else (trial,))
+def _as_created(
+    context: FailureContext,
+    remedy: NewMomentum | NewStatistics,
+    names: list[str],
+    *others: Change,
+) -> RemedySearch:
+    state = context.step.state_arrays()
+    tried: tuple[Experiment, ...] = ()
+    for values in initial_values.statistics(context.step, {name: state[name] for name in names}):
+        tried = (try_remedy(context, remedy, Arrays(values), *others),)
+        if tried[0].is_fix:
+            break
+    return RemedySearch(tried)
 
 
-def _wider(past: Past, finding: Finding, names: list[str]) -> Proof:
-    op, trace = past.diagnosis.evidence.op, past.step.trace
-    if op is None or trace.values[op.results[0]].dtype not in ("float16", "bfloat16"):
-        return Proof(finding)
-    try:
-        outcome = past.step.run(WiderDtype())
-    except Exception:
-        # An op without a float64 form: nothing is shown then.
-        return Proof(finding)
-    dtype = trace.values[op.results[0]].dtype
-    path = names[0].rpartition("/")[0] if names else "the layer"
-    text = f'create `{path}` with `dtype="float32"`: past the range of {dtype}, this step is finite'
-    finding = dataclasses.replace(
-        finding,
-        message=f"{finding.message.split(':')[0]}: {dtype} ends at {np.finfo('float16').max:g}"
-        if dtype == "float16"
-        else finding.message,
-    )
-    return Proof(finding, fix("setting", text) if is_good(outcome) else None)
+def _wider(context: FailureContext, names: list[str]) -> RemedySearch:
+    """The failing step in float64, which stands for a layer in float32."""
+    op, trace = context.diagnosis.evidence.op, context.step.trace
+    dtype = None if op is None else trace.values[op.results[0]].dtype
+    if dtype not in ("float16", "bfloat16"):
+        return RemedySearch()
+    remedy = WiderLayer(names[0].rpartition("/")[0] if names else None, dtype)
+    tried = try_change(remedy, lambda: context.step.run(WiderDtype()))
+    good = isinstance(tried.result, Outcome) and is_good(tried.result)
+    return RemedySearch((dataclasses.replace(tried, is_fix=good),), blame=remedy)

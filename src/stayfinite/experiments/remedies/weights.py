@@ -1,64 +1,53 @@
-"""`bad-weights`: new values in the place of the non-finite ones; was it the initialiser?"""
+"""`bad-weights`: finite values in the place of the others; was it the initializer?"""
 
 from __future__ import annotations
 
-import dataclasses
+from collections.abc import Mapping
 
 import numpy as np
 
 from stayfinite.diagnose.evidence import as_float
-from stayfinite.diagnose.finding import Finding
 from stayfinite.diagnose.line_watch import first_bad_line
-from stayfinite.experiments.remedies import initial
-from stayfinite.experiments.remedies.proof import Past, Proof, fix, tried
+from stayfinite.experiments.changes import BadInitializer, NewWeights
+from stayfinite.experiments.remedies import initial_values
+from stayfinite.experiments.remedies.try_remedy import FailureContext, RemedySearch, try_remedy
 from stayfinite.frameworks.change import Arrays
 from stayfinite.graph.frames import code_of, span_of
 from stayfinite.graph.object_sites import site_of
 
 
-def prove(past: Past) -> Proof:
-    """That the weights, and nothing else, were at fault: with other values training goes on."""
-    state = past.step.state_arrays()
-    roles = {leaf.name: leaf.role for leaf in past.step.trace.leaves.values()}
+def find_remedy(context: FailureContext) -> RemedySearch:
+    """Whether the weights alone were at fault: training goes on with finite values."""
+    state = context.step.state_arrays()
+    roles = {leaf.name: leaf.role for leaf in context.step.trace.leaves.values()}
     bad = [
         name
         for name, array in state.items()
         if roles.get(name) == "weight" and not np.isfinite(as_float(array)).all()
     ]
-    finding = _initialised(past, past.finding, state)
+    search = _initializer_at_fault(context, state)
     if not bad:
-        return Proof(finding)
-    num_new = sum(int((~np.isfinite(as_float(state[name]))).sum()) for name in bad)
-    new = Arrays({name: initial.weight(past.step, name, state[name]) for name in bad})
-    named = f"`{bad[0]}`" + (f" and {len(bad) - 1} more" if len(bad) > 1 else "")
-    values = "value" if num_new == 1 else "values"
-    trial, goes_on = tried(past, f"{num_new} new {values} in {named}", new)
-    if not goes_on:
-        return Proof(finding, None, (trial,))
-    text = (
-        f"{finding.remedy}: with new values in the place of the {num_new} bad {values} of {named} "
-        "this step is finite"
-    )
-    return Proof(finding, fix("data", text), (trial,))
+        return search
+    num_values = sum(int((~np.isfinite(as_float(state[name]))).sum()) for name in bad)
+    initializer = search.blame if isinstance(search.blame, BadInitializer) else None
+    remedy = NewWeights(tuple(bad), num_values, initializer)
+    new = {name: initial_values.weight(context.step, name, state[name]) for name in bad}
+    return search.then(try_remedy(context, remedy, Arrays(new)))
 
 
-def _initialised(past: Past, finding: Finding, state: dict[str, np.ndarray]) -> Finding:
-    """Says so where the initialiser of the weight gives such values when it is asked again."""
-    name = finding.tensor
+def _initializer_at_fault(context: FailureContext, state: Mapping[str, np.ndarray]) -> RemedySearch:
+    """The initializer of the weight, if it gives such values when it is called again."""
+    name, step = context.finding.tensor, context.step
     if name is None or name not in state:
-        return finding
-    layer = past.step.subject.layer(name.rpartition("/")[0])
-    made = initial.by_initializer(past.step, name, state[name])
-    if made is None or np.isfinite(as_float(made)).all():
-        return dataclasses.replace(finding, span=None if layer is None else site_of(layer))
-    initializer = initial.initializer_of(past.step, name)
+        return RemedySearch()
+    layer = step.subject.layer(name.rpartition("/")[0])
+    initializer = initial_values.initializer_of(step, name)
+    made = initial_values.by_initializer(step, name, state[name])
+    if initializer is None or made is None or np.isfinite(as_float(made)).all():
+        return RemedySearch(span=None if layer is None else site_of(layer))
+    shape = state[name].shape
     code = code_of(initializer)
-    span = first_bad_line(lambda: initializer(state[name].shape, dtype="float32"))
+    span = first_bad_line(lambda: initializer(shape, dtype="float32"))
     span = span or (None if code is None else span_of(code)) or site_of(initializer)
     called = getattr(initializer, "__name__", type(initializer).__name__)
-    return dataclasses.replace(
-        finding,
-        message=f"weight `{name}` began non-finite: its initialiser `{called}` gives such values",
-        remedy=f"make `{called}` give finite values for the shape {state[name].shape}",
-        span=span or finding.span,
-    )
+    return RemedySearch(blame=BadInitializer(name, called, tuple(shape)), span=span)

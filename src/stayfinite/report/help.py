@@ -6,7 +6,7 @@ import re
 import shlex
 
 from stayfinite.incident import Incident
-from stayfinite.report.cells import clean, clip
+from stayfinite.report.lines import clean, clip
 from stayfinite.report.trials import also_finite, proof
 from stayfinite.report.words import sample_list
 
@@ -48,7 +48,7 @@ def _not_reproduced(incident: Incident) -> str:
 
 def _bad_batch(incident: Incident) -> str:
     samples = incident.origin.samples
-    which = sample_list(samples) if samples else "the batch"
+    which = sample_list(samples, incident.num_rows) if samples else "the batch"
     tensor = f" of `{incident.origin.tensor}`" if incident.origin.tensor else ""
     return f"look at {which}{tensor} where they are loaded, and repair or leave them out there"
 

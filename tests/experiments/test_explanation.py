@@ -11,7 +11,6 @@ import pytest
 import stayfinite
 from stayfinite import explanation
 from stayfinite.diagnose import catalog
-from stayfinite.experiments import trials
 from stayfinite.frameworks.jax.backend import JaxBackend
 from stayfinite.frameworks.jax.step import JaxStep
 from stayfinite.report import folder
@@ -39,6 +38,12 @@ def stopped(tmp_path):
     return stop
 
 
+@pytest.fixture
+def not_strict(monkeypatch):
+    """Internal errors as users see them: noted, not raised."""
+    monkeypatch.delenv("STAYFINITE_STRICT")
+
+
 def broken(*args, **kwargs):
     raise RuntimeError("out of luck")
 
@@ -55,12 +60,14 @@ def test_explanation_that_is_whole(stopped, tmp_path):
     ("owner", "name"),
     [
         (explanation, "diagnose"),
-        (trials, "common_advice"),
+        (explanation, "try_advice"),
         (catalog, "diagnose"),
     ],
     ids=lambda value: value if isinstance(value, str) else value.__name__.split(".")[-1],
 )
-def test_error_inside_the_explanation_is_a_note(owner, name, stopped, tmp_path, monkeypatch):
+def test_error_inside_the_explanation_is_a_note(
+    owner, name, stopped, tmp_path, monkeypatch, not_strict
+):
     monkeypatch.setattr(owner, name, broken)
     incident = stopped()
     assert (incident.cause.name, incident.cause.certainty) == ("unknown", "unknown")
@@ -70,14 +77,27 @@ def test_error_inside_the_explanation_is_a_note(owner, name, stopped, tmp_path, 
     assert "out of luck" in stayfinite.explain(incident)
 
 
-def test_error_in_the_search_for_a_fix_leaves_the_cause(stopped, monkeypatch):
-    monkeypatch.setattr(explanation, "mend", broken)
+def test_error_in_the_search_for_a_fix_leaves_the_cause(stopped, monkeypatch, not_strict):
+    monkeypatch.setattr(explanation, "find_source_fix", broken)
     incident = stopped()
     assert (incident.cause.name, incident.where.step) == ("bad-input", 2)
     assert "the search for a fix failed: RuntimeError: out of luck" in incident.notes
 
 
-def test_step_that_cannot_be_made_again_is_a_note(stopped, monkeypatch):
+def test_error_in_the_search_for_a_remedy_leaves_the_cause(stopped, monkeypatch, not_strict):
+    monkeypatch.setattr(explanation, "find_remedy", broken)
+    incident = stopped()
+    assert (incident.cause.name, incident.where.step) == ("bad-input", 2)
+    assert "the search for a remedy failed: RuntimeError: out of luck" in incident.notes
+
+
+def test_strict_mode_raises_internal_errors(stopped, monkeypatch):
+    monkeypatch.setattr(explanation, "find_remedy", broken)
+    with pytest.raises(RuntimeError, match="out of luck"):
+        stopped()
+
+
+def test_step_that_cannot_be_made_again_is_a_note(stopped, monkeypatch, not_strict):
     monkeypatch.setattr(JaxBackend, "step", broken)
     incident = stopped()
     assert (incident.cause.name, incident.where.step) == ("unknown", 2)
@@ -103,9 +123,11 @@ def test_one_trial_that_fails_is_told_and_the_others_go_on(stopped, monkeypatch)
 
     monkeypatch.setattr(JaxStep, "run", run)
     incident = stopped()
-    details = {trial.change: trial.detail for trial in incident.trials}
-    assert details["float64"] == "could not be tried: RuntimeError: out of luck"
-    assert details["without sample 1"].startswith("loss ")
+    tried = {trial.change: trial for trial in incident.trials}
+    assert tried["float64"].detail == "could not be tried: RuntimeError: out of luck"
+    assert tried["float64"].outcome == "not-tried"
+    assert tried["without sample 1"].detail.startswith("loss ")
+    assert tried["without sample 1"].is_fix
     assert incident.cause.name == "bad-input"
 
 
@@ -122,3 +144,16 @@ def test_step_that_is_finite_when_run_again_is_not_reproduced(stopped, monkeypat
     assert "the compiled step, run again on the same state and batch, was non-finite again" in (
         incident.because
     )
+
+
+def test_a_metric_that_a_second_compile_adds_takes_nothing_away(tmp_path):
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+    options = {"batch_size": 8, "shuffle": False, "verbose": 0}
+    model.compile("sgd", loss="mse")
+    model.fit(X[:16], np.zeros(16), callbacks=[stayfinite.Guard(keep=tmp_path)], **options)
+    model.compile("sgd", loss="mse", metrics=["mae"])
+    with pytest.raises(stayfinite.NonFiniteError) as caught:
+        model.fit(X, np.zeros(ROWS), callbacks=[stayfinite.Guard(keep=tmp_path)], **options)
+    assert caught.value.incident.cause.name == "bad-input"
+    assert not [note for note in caught.value.incident.notes if "failed" in note]

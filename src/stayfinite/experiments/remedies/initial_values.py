@@ -1,4 +1,4 @@
-"""Values that a variable could have begun with."""
+"""Values with which a variable could have been created."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from stayfinite.experiments.try_change import NotTried, attempt
 from stayfinite.frameworks.step import Step
 
 
 def statistics(step: Step, arrays: Mapping[str, np.ndarray]) -> Iterator[dict[str, np.ndarray]]:
-    """Moving statistics as they may have begun: by their initialiser, else as zeros, then ones."""
+    """Moving statistics as created: by their initializer, else as zeros, then as ones."""
     own = {name: by_initializer(step, name, array) for name, array in arrays.items()}
     known = {name: array for name, array in own.items() if array is not None}
     for fill in (0.0, 1.0):
@@ -25,7 +26,7 @@ def statistics(step: Step, arrays: Mapping[str, np.ndarray]) -> Iterator[dict[st
 def weight(step: Step, name: str, array: np.ndarray) -> np.ndarray:
     """`array` with other values in the place of its non-finite ones.
 
-    Those of the initialiser of its layer, if these are finite, else small normal ones for a kernel
+    Those of the initializer of its layer, if these are finite, else small normal ones for a kernel
     and zeros for a bias.
     """
     fresh = by_initializer(step, name, array)
@@ -37,24 +38,22 @@ def weight(step: Step, name: str, array: np.ndarray) -> np.ndarray:
 
 
 def initializer_of(step: Step, name: str) -> Any:
-    """The initialiser that the layer of a variable has for it; None where it names none."""
+    """The initializer that the layer of a variable has for it; None where it has none."""
     path, _, own = name.rpartition("/")
     layer = step.subject.layer(path)
     return getattr(layer, f"{own}_initializer", None)
 
 
 def by_initializer(step: Step, name: str, array: np.ndarray) -> np.ndarray | None:
-    """What that initialiser gives when it is asked again; None where there is none, or it fails."""
+    """What that initializer gives when called again; None where there is none, or it fails."""
     initializer = initializer_of(step, name)
     if not callable(initializer):
         return None
-    try:
-        made = initializer(array.shape, dtype="float32")
-        made = made.detach().cpu() if hasattr(made, "detach") else made
-        return np.asarray(made).astype(array.dtype)
-    except Exception:
-        # The user's own, or one that cannot be called twice.
+    made = attempt(lambda: initializer(array.shape, dtype="float32"))
+    if isinstance(made, NotTried):
         return None
+    made = made.detach().cpu() if hasattr(made, "detach") else made
+    return np.asarray(made).astype(array.dtype)
 
 
 def _glorot(shape: tuple[int, ...]) -> np.ndarray:

@@ -1,0 +1,202 @@
+"""What was changed in a trial, as facts. `report/wording` has the sentences.
+
+A simple change is described by itself, as `LearningRate(0.1)`. The classes here describe what the
+others stand for in the user's terms, beside the arrays that they are made with.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from stayfinite.frameworks.change import (
+    ClipNorm,
+    ClipValue,
+    LearningRate,
+    WiderDtype,
+    WithoutSamples,
+)
+
+
+@dataclass(frozen=True)
+class OtherBatch:
+    """The healthy batch of step `step` in the place of the failing one."""
+
+    step: int
+
+
+@dataclass(frozen=True)
+class BisectedSamples:
+    """Healthy samples in the place of `samples`, which `num_runs` runs of the step found."""
+
+    samples: tuple[int, ...]
+    num_runs: int
+
+
+@dataclass(frozen=True)
+class SourcePatch:
+    """The user's file, patched as the fix says."""
+
+
+@dataclass(frozen=True)
+class LabelsFromZero:
+    """`tensor` less 1: its labels count from 1."""
+
+    tensor: str
+
+
+@dataclass(frozen=True)
+class NewWeights:
+    """Finite values in the place of the `num_values` non-finite ones of the weights `names`."""
+
+    names: tuple[str, ...]
+    num_values: int
+    initializer: BadInitializer | None = None
+
+
+@dataclass(frozen=True)
+class BadInitializer:
+    """The initializer `called` gives non-finite values for the shape of the weight `weight`."""
+
+    weight: str
+    called: str
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class NewStatistics:
+    """The moving statistic `tensor` as its layer creates it."""
+
+    tensor: str
+
+
+@dataclass(frozen=True)
+class NewMomentum:
+    """The momentum `value` for the layer `layer`, which has `given`; statistics as created."""
+
+    layer: str
+    given: float
+    value: float
+
+
+@dataclass(frozen=True)
+class WiderLayer:
+    """The layer `layer` in float32: a number of it leaves the range of `dtype`."""
+
+    layer: str | None
+    dtype: str
+
+
+@dataclass(frozen=True)
+class OptimizerSetting:
+    """Settings of an optimizer with other values.
+
+    Args:
+        optimizer: Its class.
+        name: The setting at fault.
+        given: Its value; None for a constraint, which has no number.
+        values: What is set instead.
+        schedule: What computes the learning rate, where it is no number.
+    """
+
+    optimizer: str
+    name: str
+    given: float | None
+    values: tuple[tuple[str, float | None], ...]
+    schedule: str | None = None
+
+
+@dataclass(frozen=True)
+class OptimizerVariable:
+    """The variable `name` of an optimizer with the value `value` everywhere.
+
+    `given` is its value, where it is a scalar. `is_rate` tells whether it is the learning rate.
+    """
+
+    name: str
+    value: float
+    given: float | None
+    is_rate: bool
+
+
+@dataclass(frozen=True)
+class EarlierRate:
+    """The learning rate `before`, which has risen to `now`."""
+
+    before: float
+    now: float
+
+
+@dataclass(frozen=True)
+class LowerRate:
+    """The learning rate, divided by `times`."""
+
+    times: int
+
+
+@dataclass(frozen=True)
+class UsualRate:
+    """The learning rate `rate` in the place of `given`."""
+
+    rate: float
+    given: float
+
+
+@dataclass(frozen=True)
+class ClipFromStart:
+    """Gradients clipped to the norm `norm` in every step."""
+
+    norm: float
+
+
+@dataclass(frozen=True)
+class ScaledData:
+    """Arrays of every batch divided by their largest magnitude; `top` is the largest of all."""
+
+    names: tuple[str, ...]
+    roles: tuple[Literal["input", "target"], ...]
+    top: float
+
+
+@dataclass(frozen=True)
+class NarrowWeights:
+    """Weights initialised with a smaller deviation, and gradients clipped to `clipnorm`, if any."""
+
+    names: tuple[str, ...]
+    clipnorm: float | None = None
+
+
+GrowthRemedy = EarlierRate | LowerRate | UsualRate | ClipFromStart | ScaledData | NarrowWeights
+
+
+@dataclass(frozen=True)
+class FromEarlierState:
+    """`num_steps` steps from the state of step `first` on, with `remedy`."""
+
+    remedy: GrowthRemedy
+    first: int
+    num_steps: int
+
+
+Remedy = (
+    LabelsFromZero
+    | NewWeights
+    | NewStatistics
+    | NewMomentum
+    | WiderLayer
+    | OptimizerSetting
+    | OptimizerVariable
+    | FromEarlierState
+)
+
+TriedChange = (
+    LearningRate
+    | ClipNorm
+    | ClipValue
+    | WiderDtype
+    | WithoutSamples
+    | OtherBatch
+    | BisectedSamples
+    | SourcePatch
+    | Remedy
+)

@@ -1,0 +1,117 @@
+"""Hold a patched step against healthy steps, and see whether training goes on from it."""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Sequence
+from enum import Enum, auto
+
+import numpy as np
+
+from stayfinite.diagnose.evidence import as_float
+from stayfinite.experiments.rollout import goes_on, is_good
+from stayfinite.experiments.try_change import NotTried, attempt
+from stayfinite.frameworks.batch import Batch
+from stayfinite.frameworks.change import OnBatch
+from stayfinite.frameworks.step import Outcome, Step
+
+# Seconds: of the healthy steps, and of the steps after the failing one.
+_SECONDS = 4.0
+_SECONDS_AFTER = 2.0
+_MAX_BYTES = 2**28
+# How many times its loss the batch may have some steps later; in any training it goes up and down.
+_GROWTH = 10.0
+# Two correct ways to write one thing differ by a few roundings, more after a sum over a batch.
+_TOLERANCE = 1e-3
+_ROUNDING = 1e-6
+# A few roundings of float16, where a part of the step is in it.
+_HALF_TOLERANCE = 5e-2
+
+
+class Objection(Enum):
+    """Why a patch with which the failing step is finite is not verified."""
+
+    CHANGES_HEALTHY_STEPS = auto()
+    DOES_NOT_GO_ON = auto()
+
+
+class HealthySteps:
+    """The healthy batches, and what the unpatched code computes on them."""
+
+    def __init__(self, step: Step, batches: Sequence[Batch]) -> None:
+        self._step = step
+        self._batches = batches
+
+    def count(self) -> int:
+        """How many healthy steps there are. They are run now, if they were not before."""
+        return len(self._unpatched)
+
+    def objection(self, step: Step, outcome: Outcome) -> Objection | NotTried | None:
+        """What speaks against a patch with which the failing step is finite; None if nothing does.
+
+        Args:
+            step: The failing step with the patch in place.
+            outcome: What it gives.
+        """
+        began = time.monotonic()
+        for batch, before in self._unpatched:
+            after = attempt(functools.partial(step.run, OnBatch(batch)))
+            if isinstance(after, NotTried):
+                return after
+            if not _alike(before, after, self._tolerance):
+                return Objection.CHANGES_HEALTHY_STEPS
+        seconds = (time.monotonic() - began) / max(self.count(), 1)
+        if seconds > _SECONDS_AFTER / 2:
+            # There is time for one more such step, which would show nothing.
+            return None
+        on = attempt(
+            lambda: goes_on(step, outcome, self._batches, growth=_GROWTH, seconds=_SECONDS_AFTER)
+        )
+        if isinstance(on, NotTried):
+            return on
+        return None if on else Objection.DOES_NOT_GO_ON
+
+    @functools.cached_property
+    def _unpatched(self) -> list[tuple[Batch, Outcome]]:
+        """The steps with what the unpatched code made of them, within time and memory."""
+        found: list[tuple[Batch, Outcome]] = []
+        until = time.monotonic() + _SECONDS
+        num_bytes = 0
+        for batch in self._batches:
+            outcome = self._step.run(OnBatch(batch))
+            if is_good(outcome):
+                found.append((batch, outcome))
+                num_bytes += sum(gradient.nbytes for gradient in outcome.gradients.values())
+            if time.monotonic() > until or num_bytes > _MAX_BYTES:
+                break
+        return found
+
+    @functools.cached_property
+    def _tolerance(self) -> float:
+        values = self._step.trace.values.values()
+        half = any(value.dtype in ("float16", "bfloat16") for value in values)
+        return _HALF_TOLERANCE if half else _TOLERANCE
+
+
+def _alike(one: Outcome, other: Outcome, tolerance: float) -> bool:
+    if not _close(np.asarray(one.loss), np.asarray(other.loss), tolerance):
+        return False
+    if one.gradients.keys() != other.gradients.keys():
+        return False
+    # A gradient that is 0 by a symmetry of the loss is a sum of roundings of the others.
+    rounding = _ROUNDING * max(map(_largest, one.gradients.values()), default=0.0)
+    return all(
+        _close(gradient, other.gradients[name], tolerance, rounding)
+        for name, gradient in one.gradients.items()
+    )
+
+
+def _close(one: np.ndarray, other: np.ndarray, tolerance: float, rounding: float = 0.0) -> bool:
+    a, b = as_float(one).astype("float64"), as_float(other).astype("float64")
+    allowed = tolerance * _largest(one) + rounding + 1e-12
+    return a.shape == b.shape and bool(np.all(np.abs(a - b) <= allowed))
+
+
+def _largest(array: np.ndarray) -> float:
+    return float(np.max(np.abs(as_float(array).astype("float64")), initial=0.0))

@@ -1,0 +1,73 @@
+"""Which samples of the batch make the step fail, where the finding does not show it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from stayfinite.diagnose.finding import Finding
+from stayfinite.experiments.changes import BisectedSamples
+from stayfinite.experiments.minimize_samples import (
+    SmallestSamples,
+    failing_alone,
+    smallest_samples,
+)
+from stayfinite.experiments.try_change import Experiment
+from stayfinite.frameworks.batch import Batch
+from stayfinite.frameworks.step import Step
+
+# These causes do not depend on the batch.
+_WITHOUT_SAMPLES = {"bad-statistics", "bad-update", "bad-weights", "divergence"}
+
+
+@dataclass(frozen=True)
+class SamplesAtFault:
+    """The samples, and how they were found.
+
+    Args:
+        samples: Those to name; None where they are not known.
+        shown: Whether an experiment without exactly these samples was finite.
+        innocent: Samples that the finding names, and that do not fail by themselves.
+        bisection: The search that found them, if one did.
+        too_slow: Whether the step takes too long to search.
+        experiment: The result of the search.
+    """
+
+    samples: tuple[int, ...] | None
+    shown: bool = False
+    innocent: tuple[int, ...] = ()
+    bisection: SmallestSamples | None = None
+    too_slow: bool = False
+    experiment: Experiment | None = None
+
+
+def find_samples(
+    step: Step, finding: Finding, without: Experiment | None, healthy: Sequence[Batch]
+) -> SamplesAtFault:
+    """Look for the fewest samples, unless the finding knows them or the cause is elsewhere.
+
+    Args:
+        step: The failing step.
+        finding: Its cause.
+        without: The step without the samples of the finding, if these are known.
+        healthy: Batches before it, newest first.
+    """
+    samples, num_samples = finding.samples, step.trace.num_samples or 0
+    finite = without is not None and without.finite
+    shown = finite and bool(samples) and len(samples or ()) < num_samples
+    in_data = finding.phase == "data" and samples  # seen in the numbers themselves
+    if finding.cause in _WITHOUT_SAMPLES or in_data:
+        return SamplesAtFault(samples, shown)
+    if samples and finite and len(samples) <= max(1, num_samples // 2):
+        alone = failing_alone(step, samples, healthy)
+        if alone == samples:
+            return SamplesAtFault(samples, shown)
+        others = tuple(sample for sample in samples if sample not in alone)
+        return SamplesAtFault(alone, innocent=others)
+    search = smallest_samples(step, healthy)
+    if search.smallest is None:
+        return SamplesAtFault(samples, shown, too_slow=search.too_slow)
+    found = search.smallest
+    change = BisectedSamples(found.samples, found.num_runs)
+    experiment = Experiment(change, None, finite=True)
+    return SamplesAtFault(found.samples, True, bisection=found, experiment=experiment)

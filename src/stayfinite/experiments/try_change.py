@@ -1,0 +1,85 @@
+"""Run a step with one change, and record what came of it.
+
+The user's code runs under every change, and it may raise anything: that is a result of the trial.
+An error that is raised in this package is a bug of it, which strict mode raises again.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import TypeVar
+
+from stayfinite.experiments.changes import TriedChange
+from stayfinite.experiments.rollout import Rollout
+from stayfinite.frameworks.batch import ChangeError
+from stayfinite.frameworks.step import Outcome
+from stayfinite.repair import RepairError
+from stayfinite.strict import caught
+
+_PACKAGE = Path(__file__).parents[1]
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class NotTried:
+    """Why a change could not be tried. `error` names the class of what was raised, if any was."""
+
+    error: str | None
+    message: str
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One change that was tried, and what came of it.
+
+    Args:
+        change: What was changed.
+        result: What the step gave, or the steps; None where a search ran many.
+        finite: Whether training could go on.
+        seconds: How long it ran.
+        is_fix: Whether it shows the fix.
+    """
+
+    change: TriedChange
+    result: Outcome | Rollout | NotTried | None
+    finite: bool
+    seconds: float = 0.0
+    is_fix: bool = False
+
+
+def attempt(run: Callable[[], T]) -> T | NotTried:
+    """What `run` returns, or why it could not be run.
+
+    Args:
+        run: Runs the step, or other code of the user, and does nothing else.
+    """
+    try:
+        return run()
+    except (ChangeError, RepairError) as error:
+        return NotTried(None, str(error))
+    except Exception as error:
+        if _is_internal(error.__traceback__):
+            caught("a trial", error)
+        return NotTried(type(error).__name__, str(error))
+
+
+def try_change(change: TriedChange, run: Callable[[], Outcome]) -> Experiment:
+    """The experiment of `change`: `run` runs the step with it."""
+    began = time.perf_counter()
+    result = attempt(run)
+    finite = not isinstance(result, NotTried) and result.finite
+    return Experiment(change, result, finite, time.perf_counter() - began)
+
+
+def _is_internal(traceback: TracebackType | None) -> bool:
+    """Whether the innermost frame is of this package."""
+    file = ""
+    while traceback is not None:
+        file = traceback.tb_frame.f_code.co_filename
+        traceback = traceback.tb_next
+    return Path(file).is_relative_to(_PACKAGE)

@@ -1,0 +1,201 @@
+"""The incident of a failure, from what the stages of its explanation found."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+from stayfinite.diagnose.evidence import Evidence
+from stayfinite.diagnose.finding import Finding
+from stayfinite.diagnose.locate import Diagnosis
+from stayfinite.diagnose.origin import NOWHERE, origin_of, source_line
+from stayfinite.diagnose.provenance import Fact
+from stayfinite.experiments.advice import Advice
+from stayfinite.experiments.remedies.try_remedy import RemedySearch
+from stayfinite.experiments.samples_at_fault import SamplesAtFault
+from stayfinite.experiments.source_fix import SourceFix
+from stayfinite.experiments.try_change import Experiment, NotTried
+from stayfinite.frameworks.base import Backend
+from stayfinite.frameworks.failure import Failure, Files
+from stayfinite.frameworks.step import Outcome
+from stayfinite.incident import Cause, Incident, Kept, Phase, Spread, Where
+from stayfinite.report.chosen_fix import choose_fix
+from stayfinite.report.wording import evidence as evidence_wording
+from stayfinite.report.wording import fixes
+from stayfinite.report.wording.trials import outcome_in_words, trial_of
+
+
+@dataclass(frozen=True)
+class NotReproduced:
+    """The step was finite when run again.
+
+    Args:
+        outcome: What it gave, op by op.
+        bad_again: Whether the compiled step was non-finite when run again.
+        advice: What was tried.
+        num_samples: Samples of the batch, if known.
+    """
+
+    outcome: Outcome
+    bad_again: bool
+    advice: Advice
+    num_samples: int | None
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What the stages found, in their order.
+
+    Args:
+        outcome: What the failing step gave.
+        advice: The common advice, tried.
+        diagnosis: The cause, with the samples at fault.
+        without: The step without the samples that the rule named, or on another batch.
+        samples: The samples at fault, and how they were found.
+        source_fix: The best patch of the user's file.
+        library_call: The call of a library that holds the op at fault.
+        remedy: The search for a setting or other data, if no patch was verified.
+        provenance: Where the critical value came from.
+        files: The files of each sample of the batch, where the data set has them.
+        spent_scale: Whether the loss scale has fallen to 1.
+        num_samples: Samples of the batch, if known.
+        notes: What failed on the way.
+    """
+
+    outcome: Outcome
+    advice: Advice
+    diagnosis: Diagnosis
+    without: Experiment | None
+    samples: SamplesAtFault
+    source_fix: SourceFix | None
+    library_call: str | None
+    remedy: RemedySearch
+    provenance: tuple[Fact, ...]
+    files: tuple[Files, ...] | NotTried | None
+    spent_scale: bool
+    num_samples: int | None
+    notes: tuple[str, ...]
+
+
+def unexplained(failure: Failure, backend: Backend) -> Incident:
+    """The incident before its explanation: when and on what it happened."""
+    bad = failure.bad
+    return Incident(
+        backend=backend.name,
+        versions=backend.versions(),
+        device=backend.device(),
+        script=failure.script,
+        where=Where(bad.epoch, bad.batch, bad.step, "forward"),
+        cause=Cause("unknown", "unknown", "the step was non-finite"),
+        origin=NOWHERE,
+        spread=Spread("nan", 0, 0, ()),
+        trials=(),
+        fix=None,
+        kept=Kept(None, bad.step - 1, ""),
+    )
+
+
+def not_reproduced(incident: Incident, found: NotReproduced) -> Incident:
+    """`incident` as a step that was finite when run again."""
+    again = "non-finite again" if found.bad_again else "finite this time"
+    return dataclasses.replace(
+        incident,
+        num_rows=found.num_samples,
+        spread=_spread(found.outcome),
+        cause=Cause(
+            "not-reproduced",
+            "likely",
+            "the step was non-finite in training and finite when run again",
+        ),
+        because=(
+            f"the compiled step, run again on the same state and batch, was {again}",
+            f"op by op the same step is finite: {outcome_in_words(found.outcome)}",
+        ),
+        trials=tuple(trial_of(tried) for tried in found.advice.experiments),
+        notes=(*incident.notes, *evidence_wording.not_searched(found.advice, None)),
+    )
+
+
+def explained(incident: Incident, found: Explanation) -> Incident:
+    """`incident` with all that was found."""
+    finding, evidence = found.diagnosis.finding, found.diagnosis.evidence
+    remedy = found.remedy
+    if remedy.span is not None:
+        finding = dataclasses.replace(finding, span=remedy.span)
+    message = finding.message
+    if remedy.blame is not None:
+        message = fixes.blame_message(message, remedy.blame)
+    chosen = choose_fix(
+        finding, found.without, found.samples, found.source_fix, found.library_call, remedy
+    )
+    return dataclasses.replace(
+        incident,
+        num_rows=found.num_samples,
+        spread=_spread(found.outcome),
+        where=dataclasses.replace(incident.where, phase=_phase(finding, evidence)),
+        cause=Cause(finding.cause, chosen.certainty, message),
+        origin=origin_of(evidence, finding),
+        trials=tuple(trial_of(tried) for tried in _experiments(found, chosen.shown_by)),
+        fix=chosen.fix,
+        because=tuple(_because(finding, found)),
+        arithmetic=finding.detail or None,
+        notes=(*incident.notes, *finding.notes, *_notes(found), *chosen.notes),
+        num_healthy_steps=0 if found.source_fix is None else found.source_fix.num_healthy_steps,
+        source_line=source_line(evidence, finding),
+    )
+
+
+def _spread(outcome: Outcome) -> Spread:
+    bad = outcome.bad_gradients
+    return Spread(
+        loss=f"{outcome.loss:.6g}",
+        num_gradients=len(outcome.gradients),
+        num_gradients_nonfinite=len(bad),
+        first=tuple((bad or list(outcome.bad_state))[:3]),
+    )
+
+
+def _phase(finding: Finding, evidence: Evidence) -> Phase:
+    if finding.phase is not None:
+        return finding.phase
+    return evidence.op.phase if evidence.op is not None else "forward"
+
+
+def _experiments(found: Explanation, fix: Experiment | None) -> list[Experiment]:
+    """Everything that was tried, in order; `fix` is marked, and it alone."""
+    tried = [*found.advice.experiments]
+    tried += [] if found.without is None else [found.without]
+    tried += [] if found.samples.experiment is None else [found.samples.experiment]
+    if found.source_fix is not None and found.source_fix.experiment is not None:
+        tried.append(found.source_fix.experiment)
+    tried += found.remedy.experiments
+    return [dataclasses.replace(each, is_fix=each is fix) for each in tried]
+
+
+def _because(finding: Finding, found: Explanation) -> list[str]:
+    lines: list[str] = []
+    if isinstance(found.files, tuple) and finding.samples:
+        lines += evidence_wording.files(finding.samples, found.files)
+    critical = finding.critical
+    if critical is not None and critical.samples:
+        lines += [
+            evidence_wording.provenance(fact, critical.samples, found.num_samples)
+            for fact in found.provenance
+        ]
+    lines += evidence_wording.samples_at_fault(found.samples)
+    if found.spent_scale:
+        lines.append("the loss scale has fallen to 1, so no skipped step can lower it further")
+    if found.remedy.growth is not None:
+        lines.append(evidence_wording.growth(found.remedy.growth))
+    return lines
+
+
+def _notes(found: Explanation) -> list[str]:
+    notes = [*evidence_wording.not_searched(found.advice, found.samples), *found.notes]
+    if isinstance(found.files, NotTried):
+        notes.append(evidence_wording.files_unknown(found.files))
+    if found.remedy.unproved is not None:
+        notes.append(evidence_wording.unproved(found.remedy.unproved))
+    if found.source_fix is not None and found.source_fix.trouble is not None:
+        notes.append(fixes.trouble(found.source_fix.trouble))
+    return notes

@@ -1,0 +1,81 @@
+"""Which of the fixes that were found an incident reports, and how sure its cause is then."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from stayfinite.diagnose.finding import Finding
+from stayfinite.experiments.changes import Remedy
+from stayfinite.experiments.remedies.try_remedy import RemedySearch
+from stayfinite.experiments.samples_at_fault import SamplesAtFault
+from stayfinite.experiments.source_fix import SourceFix
+from stayfinite.experiments.try_change import Experiment
+from stayfinite.incident import Certainty, Fix, FixKind
+from stayfinite.report.wording import fixes
+
+
+@dataclass(frozen=True)
+class ChosenFix:
+    """The fix, the certainty of the cause, and the experiment that shows the fix."""
+
+    fix: Fix | None
+    certainty: Certainty
+    shown_by: Experiment | None = None
+    notes: tuple[str, ...] = ()
+
+
+def choose_fix(
+    finding: Finding,
+    without: Experiment | None,
+    samples: SamplesAtFault,
+    source_fix: SourceFix | None,
+    library_call: str | None,
+    remedy: RemedySearch,
+) -> ChosenFix:
+    """The first of: a verified patch, a remedy, other samples, advice.
+
+    A cause is confirmed if the step is finite when it is removed.
+
+    Args:
+        finding: The cause.
+        without: The step without the samples that the rule named, or on another batch.
+        samples: The samples at fault.
+        source_fix: The best patch.
+        library_call: The call of a library that holds the op at fault.
+        remedy: The search for a remedy.
+    """
+    patched = None if source_fix is None else source_fix.experiment
+    if source_fix is not None and source_fix.verified:
+        return ChosenFix(_source(source_fix), "confirmed", patched)
+    proved = remedy.proved
+    if proved is not None and isinstance(proved.change, Remedy):
+        kind, text = fixes.remedy_text(proved.change)
+        return ChosenFix(Fix(True, kind, text, None), "confirmed", proved)
+    advice = _advice(finding, without, library_call)
+    if source_fix is not None:
+        advice = ChosenFix(_source(source_fix), "likely", patched)
+    settled = advice.fix is not None and (advice.fix.verified or advice.fix.diff is not None)
+    if samples.shown and samples.samples and not settled:
+        text = fixes.leave_out(samples.samples)
+        notes = () if advice.fix is None else (f"or {advice.fix.text}",)
+        shown_by = samples.experiment or without
+        return ChosenFix(Fix(True, "data", text, None), "confirmed", shown_by, notes)
+    return advice
+
+
+def _source(found: SourceFix) -> Fix:
+    return Fix(found.verified, "source", "; ".join(found.descriptions), found.diff)
+
+
+def _advice(finding: Finding, without: Experiment | None, library_call: str | None) -> ChosenFix:
+    """What the cause advises, where nothing was shown to help but other samples."""
+    if finding.remedy is None:
+        if library_call is None:
+            return ChosenFix(None, "unknown" if finding.cause == "unknown" else "likely")
+        text = fixes.instead_of_library(library_call)
+        return ChosenFix(Fix(False, "source", text, None), "likely")
+    shown_by = without if finding.phase == "data" and without and without.finite else None
+    kind: FixKind = "data" if finding.phase in ("data", "load") else "setting"
+    confirmed = shown_by is not None or finding.phase == "load"
+    fix = Fix(shown_by is not None, kind, finding.remedy, None)
+    return ChosenFix(fix, "confirmed" if confirmed else "likely", shown_by)

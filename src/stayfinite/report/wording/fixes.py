@@ -1,0 +1,205 @@
+"""Fixes in words, and the messages of causes that a remedy made clear."""
+
+from __future__ import annotations
+
+from stayfinite.experiments.changes import (
+    BadInitializer,
+    ClipFromStart,
+    EarlierRate,
+    FromEarlierState,
+    GrowthRemedy,
+    LabelsFromZero,
+    LowerRate,
+    NarrowWeights,
+    NewMomentum,
+    NewStatistics,
+    NewWeights,
+    OptimizerSetting,
+    OptimizerVariable,
+    Remedy,
+    ScaledData,
+    UsualRate,
+    WiderLayer,
+)
+from stayfinite.experiments.healthy_steps import Objection
+from stayfinite.experiments.remedies.try_remedy import Blame
+from stayfinite.experiments.try_change import NotTried
+from stayfinite.incident import FixKind
+from stayfinite.report.wording.trials import not_tried
+from stayfinite.report.words import names, number, plural, sample_list
+
+# The largest finite number of float16.
+_FLOAT16_MAX = 65504
+
+
+def remedy_text(remedy: Remedy) -> tuple[FixKind, str]:
+    """The kind of a remedy that was shown, and what to do."""
+    match remedy:
+        case LabelsFromZero(tensor):
+            return "data", f"subtract 1 from `{tensor}`, which counts from 1"
+        case NewWeights(weights, num_values, initializer):
+            return "data", (
+                f"{_finite_weights(weights[0], initializer)}: with new values in the place of the "
+                f"{_bad_values(num_values)} of {names(weights, most=1)} this step is finite"
+            )
+        case NewStatistics(tensor):
+            return "data", (
+                f"load or compute the moving statistics again: with `{tensor}` as it was created "
+                "this step is finite"
+            )
+        case NewMomentum(layer, given, value):
+            return "setting", (
+                f"create `{layer}` with a momentum below 1, as {value:g}; it is {given:g}"
+            )
+        case WiderLayer(layer, dtype):
+            which = "the layer" if layer is None else f"`{layer}`"
+            return "setting", (
+                f'create {which} with `dtype="float32"`: beyond the range of {dtype}, this step is '
+                "finite"
+            )
+        case OptimizerSetting():
+            return "setting", _setting(remedy)
+        case OptimizerVariable():
+            return "setting", _variable(remedy)
+        case FromEarlierState(cure, first, num_steps):
+            kind, text = _growth_remedy(cure)
+            return kind, (
+                f"{text}: {plural(num_steps, 'step')} from step {first} on are finite, and the "
+                "loss does not grow"
+            )
+
+
+def blame_message(cause_message: str, blame: Blame) -> str:
+    """The message of a cause with what an experiment showed to be at fault."""
+    match blame:
+        case BadInitializer(weight, called):
+            return (
+                f"weight `{weight}` was created non-finite: its initializer `{called}` gives such "
+                "values"
+            )
+        case NewMomentum(layer, given):
+            return (
+                f"{cause_message}; the momentum of `{layer}` is {given:g}, and has to be from 0 "
+                "to 1"
+            )
+        case WiderLayer(dtype=dtype):
+            if dtype != "float16":
+                return cause_message
+            return f"{cause_message}; float16 ends at {_FLOAT16_MAX}"
+        case OptimizerSetting():
+            return f"{cause_message}; {_blamed(blame)} is at fault"
+
+
+def leave_out(samples: tuple[int, ...]) -> str:
+    """Advice to leave out samples without which the step is finite."""
+    return f"leave {sample_list(samples)} of this batch out of the training, or repair the data"
+
+
+def instead_of_library(called: str) -> str:
+    """Advice for an op inside a library's layer or loss, whose source the user cannot edit."""
+    return (
+        f"replace `{called}`, which is not finite here, by your own function with that argument "
+        "kept away from the point above"
+    )
+
+
+def trouble(why: Objection | NotTried) -> str:
+    """Why a source fix is not verified."""
+    match why:
+        case NotTried():
+            return f"the fix could not be tried: {not_tried(why)}"
+        case Objection.CHANGES_HEALTHY_STEPS:
+            return "the fix changes what healthy steps compute"
+        case Objection.DOES_NOT_GO_ON:
+            return "the steps after it are non-finite, or their loss grows"
+
+
+def _bad_values(num_values: int) -> str:
+    return "bad value" if num_values == 1 else f"{num_values} bad values"
+
+
+def _finite_weights(weight: str, initializer: BadInitializer | None) -> str:
+    if initializer is not None:
+        return f"make `{initializer.called}` give finite values for the shape {initializer.shape}"
+    return (
+        f"load or initialise `{weight}` with finite values; "
+        "`stayfinite verify FILE` names the bad tensors of a weights file"
+    )
+
+
+def _setting(setting: OptimizerSetting) -> str:
+    if setting.name == "constraint":
+        return (
+            "leave the constraint out, or keep its divisor above 0: without it this step is finite"
+        )
+    if setting.name == "learning_rate":
+        who = "the callback or setting that gave it"
+        if setting.schedule is not None:
+            who = _schedule(setting.schedule)
+        value = dict(setting.values)["learning_rate"]
+        return f"make {who} give a finite learning rate: with {_short(value)} this step is finite"
+    given = " and ".join(f"`{name}={_short(value)}`" for name, value in setting.values)
+    return (
+        f"create `{setting.optimizer}` with {given}, in the place of "
+        f"`{setting.name}={_short(setting.given)}`"
+    )
+
+
+def _blamed(setting: OptimizerSetting) -> str:
+    if setting.name == "constraint":
+        return "a constraint of the weights"
+    if setting.name == "learning_rate":
+        of = f"`{setting.optimizer}`"
+        if setting.schedule is not None:
+            of = _schedule(setting.schedule)
+        return f"the learning rate {_short(setting.given)} of {of}"
+    return f"`{setting.name}={_short(setting.given)}` of `{setting.optimizer}`"
+
+
+def _schedule(called: str) -> str:
+    return "the schedule" if called == "<lambda>" else f"`{called}`"
+
+
+def _variable(variable: OptimizerVariable) -> str:
+    if not variable.is_rate:
+        return (
+            f"do not write to `{variable.name}` of the optimizer: with {variable.value:g} in its "
+            "place this step is finite"
+        )
+    given = "" if variable.given is None else f", {variable.given:g}"
+    return (
+        f"set the learning rate to a finite value: with {_short(variable.value)} in the place of "
+        f"`{variable.name}`{given} this step is finite"
+    )
+
+
+def _growth_remedy(remedy: GrowthRemedy) -> tuple[FixKind, str]:
+    match remedy:
+        case EarlierRate(before, now):
+            return "setting", (
+                f"do not let the learning rate rise: it was {number(before)} and became "
+                f"{number(now)}"
+            )
+        case LowerRate(times):
+            return "setting", f"lower the learning rate to 1/{times} of what it is"
+        case UsualRate(rate, given):
+            return "setting", f"lower the learning rate from {number(given)} to {number(rate)}"
+        case ClipFromStart(norm):
+            return "setting", f"clip the gradients from the start, as with `clipnorm={norm:.1f}`"
+        case ScaledData(arrays, _, top):
+            named = " and ".join(f"`{name}`" for name in arrays[:2])
+            return "data", f"scale {named}, which goes up to {number(top)}, to about 1"
+        case NarrowWeights(weights, clipnorm):
+            text = f"initialise {_first_of(weights)} with a smaller deviation, as `glorot_uniform` "
+            text += "does"
+            if clipnorm is not None:
+                text += f", and clip the gradients with `clipnorm={clipnorm:.1f}`"
+            return "setting", text
+
+
+def _first_of(weights: tuple[str, ...]) -> str:
+    return names(weights, most=1)
+
+
+def _short(value: float | None) -> str:
+    return number(value) if isinstance(value, float) else str(value)

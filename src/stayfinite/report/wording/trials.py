@@ -1,0 +1,141 @@
+"""The trials of an incident: what was changed, and what came of it, in words."""
+
+from __future__ import annotations
+
+from stayfinite.experiments.changes import (
+    BisectedSamples,
+    ClipFromStart,
+    EarlierRate,
+    FromEarlierState,
+    GrowthRemedy,
+    LabelsFromZero,
+    LowerRate,
+    NarrowWeights,
+    NewMomentum,
+    NewStatistics,
+    NewWeights,
+    OptimizerSetting,
+    OptimizerVariable,
+    OtherBatch,
+    ScaledData,
+    SourcePatch,
+    TriedChange,
+    UsualRate,
+    WiderLayer,
+)
+from stayfinite.experiments.rollout import Rollout
+from stayfinite.experiments.try_change import Experiment, NotTried
+from stayfinite.frameworks.change import (
+    ClipNorm,
+    ClipValue,
+    LearningRate,
+    WiderDtype,
+    WithoutSamples,
+)
+from stayfinite.frameworks.step import Outcome
+from stayfinite.incident import Trial, TrialKind, TrialOutcome
+from stayfinite.report.words import names, number, plural, sample_list
+
+
+def trial_of(experiment: Experiment) -> Trial:
+    """The trial that an incident holds."""
+    kind, change = _change(experiment.change)
+    outcome: TrialOutcome = "finite" if experiment.finite else "non-finite"
+    if isinstance(experiment.result, NotTried):
+        outcome = "not-tried"
+    if isinstance(experiment.change, SourcePatch) and not experiment.is_fix:
+        change = "with a change of the source"
+    return Trial(change, outcome, _detail(experiment), kind, experiment.is_fix)
+
+
+def outcome_in_words(outcome: Outcome) -> str:
+    """`loss nan, 3 of 10 gradients non-finite`."""
+    parts = [f"loss {outcome.loss:.6g}"]
+    if outcome.gradients:
+        bad = len(outcome.bad_gradients)
+        parts.append(f"{bad} of {plural(len(outcome.gradients), 'gradient')} non-finite")
+    if outcome.bad_state:
+        parts.append(f"{plural(len(outcome.bad_state), 'new state tensor')} non-finite")
+    return ", ".join(parts)
+
+
+def not_tried(reason: NotTried) -> str:
+    """`TypeError: float32 expected`."""
+    return reason.message if reason.error is None else f"{reason.error}: {reason.message}"
+
+
+def _detail(experiment: Experiment) -> str:
+    match experiment.result:
+        case Outcome() as outcome:
+            return outcome_in_words(outcome)
+        case Rollout(losses=losses):
+            if not losses:
+                return "no step was made"
+            return f"loss {number(losses[0])} at first, {number(losses[-1])} at last"
+        case NotTried() as reason:
+            return f"could not be tried: {not_tried(reason)}"
+    if isinstance(experiment.change, BisectedSamples):
+        return f"found by bisection in {plural(experiment.change.num_runs, 'run')}"
+    return ""
+
+
+def _change(change: TriedChange) -> tuple[TrialKind, str]:
+    match change:
+        case LearningRate(factor):
+            return TrialKind.LEARNING_RATE, f"learning rate / {number(1.0 / factor)}"
+        case ClipNorm(norm):
+            return TrialKind.CLIPNORM, f"clipnorm={norm:g}"
+        case ClipValue(value):
+            return TrialKind.CLIPVALUE, f"clipvalue={value:g}"
+        case WiderDtype():
+            return TrialKind.FLOAT64, "float64"
+        case WithoutSamples(samples) | BisectedSamples(samples):
+            return TrialKind.SAMPLES, f"without {sample_list(samples)}"
+        case OtherBatch(step):
+            return TrialKind.BATCH, f"the batch of step {step} in its place"
+        case SourcePatch():
+            return TrialKind.SOURCE, "with the fix"
+        case LabelsFromZero(tensor):
+            return TrialKind.DATA, f"1 subtracted from `{tensor}`"
+        case NewWeights(weights, num_values):
+            new = plural(num_values, "new value")
+            return TrialKind.WEIGHTS, f"{new} in {names(weights, most=1)}"
+        case NewStatistics(tensor):
+            return TrialKind.STATISTICS, f"`{tensor}` as it was created"
+        case NewMomentum(value=value):
+            return TrialKind.SETTING, f"momentum={value:g}, moving statistics as they were created"
+        case WiderLayer(layer):
+            return TrialKind.FLOAT64, f"{_layer(layer)} in a wider dtype"
+        case OptimizerSetting(values=values):
+            return TrialKind.SETTING, ", ".join(f"{name}={_short(v)}" for name, v in values)
+        case OptimizerVariable(name, value, _, is_rate):
+            text = f"learning_rate={_short(value)}" if is_rate else f"`{name}` set to {value:g}"
+            return TrialKind.SETTING, text
+        case FromEarlierState(remedy, first, num_steps):
+            kind, text = _growth_remedy(remedy)
+            return kind, f"{text}, {plural(num_steps, 'step')} from step {first} on"
+
+
+def _growth_remedy(remedy: GrowthRemedy) -> tuple[TrialKind, str]:
+    match remedy:
+        case EarlierRate(before):
+            return TrialKind.LEARNING_RATE, f"learning rate {number(before)}"
+        case LowerRate(times):
+            return TrialKind.LEARNING_RATE, f"learning rate / {times}"
+        case UsualRate(rate):
+            return TrialKind.LEARNING_RATE, f"learning rate {number(rate)}"
+        case ClipFromStart(norm):
+            return TrialKind.CLIPNORM, f"clipnorm={norm:g}"
+        case ScaledData(roles=roles):
+            return TrialKind.DATA, f"{' and '.join(f'{role}s' for role in roles)} scaled to 1"
+        case NarrowWeights(clipnorm=clipnorm):
+            also = "" if clipnorm is None else f", clipnorm={clipnorm:g}"
+            return TrialKind.WEIGHTS, f"weights initialised as by glorot_uniform{also}"
+
+
+def _layer(path: str | None) -> str:
+    return "the layer" if path is None else f"`{path}`"
+
+
+def _short(value: float | None) -> str:
+    return number(value) if isinstance(value, float) else str(value)

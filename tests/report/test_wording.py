@@ -1,0 +1,249 @@
+"""The words for facts of trials and fixes."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+import pytest
+
+from stayfinite.experiments.changes import (
+    BadInitializer,
+    BisectedSamples,
+    ClipFromStart,
+    EarlierRate,
+    FromEarlierState,
+    GrowthRemedy,
+    LabelsFromZero,
+    LowerRate,
+    NarrowWeights,
+    NewMomentum,
+    NewStatistics,
+    NewWeights,
+    OptimizerSetting,
+    OptimizerVariable,
+    OtherBatch,
+    Remedy,
+    ScaledData,
+    SourcePatch,
+    TriedChange,
+    UsualRate,
+    WiderLayer,
+)
+from stayfinite.experiments.remedies.try_remedy import (
+    Blame,
+    MovingTargets,
+    RepeatedGrowth,
+)
+from stayfinite.experiments.rollout import Rollout
+from stayfinite.experiments.samples_at_fault import SamplesAtFault
+from stayfinite.experiments.try_change import Experiment, NotTried
+from stayfinite.frameworks.change import (
+    ClipNorm,
+    ClipValue,
+    LearningRate,
+    WiderDtype,
+    WithoutSamples,
+)
+from stayfinite.incident import TrialKind
+from stayfinite.report.wording import evidence, fixes
+from stayfinite.report.wording.trials import trial_of
+
+EPSILON = OptimizerSetting("Adam", "epsilon", 0.0, (("epsilon", 1e-7),))
+SCHEDULE = OptimizerSetting(
+    "SGD", "learning_rate", float("nan"), (("learning_rate", 0.001),), "warm"
+)
+LAMBDA = OptimizerSetting("SGD", "learning_rate", 0.0, (("learning_rate", 0.001),), "<lambda>")
+CLIPPED = OptimizerSetting("SGD", "clipnorm", 1.0, (("clipnorm", None), ("clipvalue", 0.5)))
+CONSTRAINT = OptimizerSetting("SGD", "constraint", None, (("constraint", None),))
+INITIALIZER = BadInitializer("net/kernel", "scaled", (3, 4))
+
+
+def later(remedy: GrowthRemedy) -> FromEarlierState:
+    return FromEarlierState(remedy, first=0, num_steps=12)
+
+
+TRIALS = [
+    (LearningRate(0.1), "learning-rate", "learning rate / 10"),
+    (ClipNorm(1.0), "clipnorm", "clipnorm=1"),
+    (ClipValue(0.5), "clipvalue", "clipvalue=0.5"),
+    (WiderDtype(), "float64", "float64"),
+    (WithoutSamples((3, 7)), "samples", "without samples 3, 7"),
+    (BisectedSamples((3,), 6), "samples", "without sample 3"),
+    (OtherBatch(4), "batch", "the batch of step 4 in its place"),
+    (SourcePatch(), "source", "with the fix"),
+    (LabelsFromZero("y"), "data", "1 subtracted from `y`"),
+    (
+        NewWeights(("clip_encoder/kernel", "b"), 3),
+        "weights",
+        "3 new values in `clip_encoder/kernel` and 1 more",
+    ),
+    (NewStatistics("bn/moving_mean"), "statistics", "`bn/moving_mean` as it was created"),
+    (
+        NewMomentum("bn", 1.5, 0.99),
+        "setting",
+        "momentum=0.99, moving statistics as they were created",
+    ),
+    (WiderLayer("bn", "float16"), "float64", "`bn` in a wider dtype"),
+    (EPSILON, "setting", "epsilon=1e-07"),
+    (CLIPPED, "setting", "clipnorm=None, clipvalue=0.5"),
+    (OptimizerVariable("sgd/momentum", 0.0, None, False), "setting", "`sgd/momentum` set to 0"),
+    (
+        later(LowerRate(10)),
+        "learning-rate",
+        "learning rate / 10, 12 steps from step 0 on",
+    ),
+    (
+        later(ScaledData(("x", "y"), ("input", "target"), 255.0)),
+        "data",
+        "inputs and targets scaled to 1, 12 steps from step 0 on",
+    ),
+    (
+        later(NarrowWeights(("w",), 1.0)),
+        "weights",
+        "weights initialised as by glorot_uniform, clipnorm=1, 12 steps from step 0 on",
+    ),
+]
+
+FIXES = [
+    (LabelsFromZero("y"), "data", "subtract 1 from `y`, which counts from 1"),
+    (
+        NewWeights(("net/kernel",), 1, INITIALIZER),
+        "data",
+        "make `scaled` give finite values for the shape (3, 4): with new values in the place of "
+        "the bad value of `net/kernel` this step is finite",
+    ),
+    (
+        NewStatistics("bn/moving_mean"),
+        "data",
+        "load or compute the moving statistics again: with `bn/moving_mean` as it was created "
+        "this step is finite",
+    ),
+    (
+        NewMomentum("bn", 1.5, 0.99),
+        "setting",
+        "create `bn` with a momentum below 1, as 0.99; it is 1.5",
+    ),
+    (
+        WiderLayer(None, "float16"),
+        "setting",
+        'create the layer with `dtype="float32"`: beyond the range of float16, this step is finite',
+    ),
+    (EPSILON, "setting", "create `Adam` with `epsilon=1e-07`, in the place of `epsilon=0`"),
+    (
+        CLIPPED,
+        "setting",
+        "create `SGD` with `clipnorm=None` and `clipvalue=0.5`, in the place of `clipnorm=1`",
+    ),
+    (
+        SCHEDULE,
+        "setting",
+        "make `warm` give a finite learning rate: with 0.001 this step is finite",
+    ),
+    (
+        OptimizerVariable("sgd/learning_rate", 0.001, float("nan"), True),
+        "setting",
+        "set the learning rate to a finite value: with 0.001 in the place of `sgd/learning_rate`, "
+        "nan this step is finite",
+    ),
+    (
+        later(EarlierRate(0.01, 1.5)),
+        "setting",
+        "do not let the learning rate rise: it was 0.01 and became 1.5: 12 steps from step 0 on "
+        "are finite, and the loss does not grow",
+    ),
+    (
+        later(UsualRate(0.001, 3.0)),
+        "setting",
+        "lower the learning rate from 3 to 0.001: 12 steps from step 0 on are finite, and the loss "
+        "does not grow",
+    ),
+    (
+        later(ClipFromStart(1.0)),
+        "setting",
+        "clip the gradients from the start, as with `clipnorm=1.0`: 12 steps from step 0 on are "
+        "finite, and the loss does not grow",
+    ),
+    (
+        later(ScaledData(("x",), ("input",), 255.0)),
+        "data",
+        "scale `x`, which goes up to 255, to about 1: 12 steps from step 0 on are finite, and the "
+        "loss does not grow",
+    ),
+]
+
+
+@pytest.mark.parametrize(("change", "kind", "said"), TRIALS, ids=lambda value: type(value).__name__)
+def test_change_in_words(change, kind, said):
+    trial = trial_of(Experiment(change, None, finite=True, is_fix=True))
+    assert (trial.kind, trial.change) == (TrialKind(kind), said)
+
+
+def test_every_change_has_words():
+    assert {type(change) for change, _, _ in TRIALS} == set(get_args(TriedChange))
+
+
+@pytest.mark.parametrize(("remedy", "kind", "said"), FIXES, ids=lambda value: type(value).__name__)
+def test_remedy_in_words(remedy, kind, said):
+    assert fixes.remedy_text(remedy) == (kind, said)
+
+
+def test_every_remedy_has_words():
+    assert {type(remedy) for remedy, _, _ in FIXES} == set(get_args(Remedy))
+
+
+BLAMES = [
+    (EPSILON, "the update is nan; `epsilon=0` of `Adam` is at fault"),
+    (SCHEDULE, "the update is nan; the learning rate nan of `warm` is at fault"),
+    (LAMBDA, "the update is nan; the learning rate 0 of the schedule is at fault"),
+    (CONSTRAINT, "the update is nan; a constraint of the weights is at fault"),
+    (
+        NewMomentum("bn", 1.5, 0.99),
+        "the update is nan; the momentum of `bn` is 1.5, and has to be from 0 to 1",
+    ),
+    (WiderLayer("bn", "float16"), "the update is nan; float16 ends at 65504"),
+    (WiderLayer("bn", "bfloat16"), "the update is nan"),
+    (
+        INITIALIZER,
+        "weight `net/kernel` was created non-finite: its initializer `scaled` gives such values",
+    ),
+]
+
+
+@pytest.mark.parametrize(("blame", "said"), BLAMES)
+def test_what_is_at_fault_in_words(blame, said):
+    assert fixes.blame_message("the update is nan", blame) == said
+
+
+def test_everything_that_can_be_at_fault_has_words():
+    assert {type(blame) for blame, _ in BLAMES} == set(get_args(Blame))
+
+
+@pytest.mark.parametrize(
+    ("result", "outcome", "said"),
+    [
+        (Rollout((2.0, 1.5), True, True), "finite", "loss 2 at first, 1.5 at last"),
+        (Rollout((), True, False), "finite", "no step was made"),
+        (NotTried("TypeError", "no"), "not-tried", "could not be tried: TypeError: no"),
+        (NotTried(None, "stale source"), "not-tried", "could not be tried: stale source"),
+    ],
+)
+def test_result_in_words(result, outcome, said):
+    trial = trial_of(Experiment(later(LowerRate(10)), result, finite=True))
+    assert (trial.outcome, trial.detail) == (outcome, said)
+
+
+def test_growth_in_words():
+    repeated = RepeatedGrowth(3, Rollout((1.0, 10.0, 1e3, 1e9, 1e20, float("inf")), False, False))
+    assert evidence.growth(repeated) == (
+        "made again, steps 3, 4, 5, 7, 8 have the loss 1, 10, 1e+03, 1e+20, inf"
+    )
+    assert evidence.growth(MovingTargets("q", 1.0, 900.0, 5)).startswith(
+        "`q` grew as well, from 1 to 900 in 5 steps"
+    )
+
+
+def test_samples_that_do_not_fail_alone():
+    found = SamplesAtFault((6,), innocent=(2, 9))
+    assert evidence.samples_at_fault(found) == [
+        "without sample 6 the step is finite; samples 2, 9 do not fail alone"
+    ]
