@@ -1,7 +1,7 @@
-"""Letters of four scripts in the fonts of matplotlib as PNG files, a folder a letter.
+"""Letters of four scripts in the fonts of matplotlib as PNG files, one folder per letter.
 
-Each is turned, scaled and shifted by chance, in another font each time: two images of one letter
-have few pixels in common.
+Each letter is randomly rotated, scaled and shifted, in several fonts, so that two images of a
+letter have few pixels in common.
 
 python examples/character_images.py characters
 stayfinite train siamese characters --backbone MobileNetV2 --weights none --size 32

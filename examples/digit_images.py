@@ -1,4 +1,4 @@
-"""The handwritten digits of scikit-learn as PNG files, a folder a class.
+"""The handwritten digits of scikit-learn as PNG files, one folder per class.
 
 python examples/digit_images.py digits
 stayfinite train siamese digits --backbone MobileNetV2 --weights none --size 32

@@ -1,4 +1,4 @@
-"""Fashion-MNIST as PNG files, a folder a class; Debian has it as a package.
+"""Fashion-MNIST from its Debian package as PNG files, one folder per class.
 
 sudo apt install dataset-fashion-mnist
 python examples/fashion_images.py fashion --per-class 300

@@ -1,12 +1,12 @@
-"""Videos of real images in motion, a folder a class: what no single frame can tell apart.
+"""Videos of moving images, one folder per class; single frames do not show the class.
 
     python examples/motion_videos.py videos
     stayfinite train resnet3d videos --size 32 --resize 32 --clip-length 8 --no-flip
 
-Images are the handwritten digits of scikit-learn. Each moves to the left, right, up or down, around
-the edges and in again at the other side, or turns about its middle; where it begins is random, so
-all frames of all classes look alike. Without `--no-flip` the training would mirror videos, and what
-moves to the left would move to the right.
+The images are the handwritten digits of scikit-learn. Each moves to the left, right, up or down,
+re-entering at the opposite edge, or rotates about its centre. The start is random, so the frames of
+all classes look alike. Without `--no-flip` the training would mirror videos, and exchange movements
+to the left and to the right.
 """
 
 import argparse

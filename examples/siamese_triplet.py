@@ -1,8 +1,8 @@
-"""A siamese network on a ResNet50 whose weights are all NaN when it has been trained.
+"""A siamese network on a ResNet50 whose weights are all NaN after training.
 
-The script of a question often asked ("Keras model params are all NaN after reloading"), written for
-Keras 3, with its mistakes. Its images are the hand-written digits of scikit-learn. One triplet a
-step, since the computer is small; the positive is drawn from all images of the anchor's class.
+The script of a frequent question ("Keras model params are all NaN after reloading"), ported to
+Keras 3 with its mistakes. Its images are the handwritten digits of scikit-learn. A batch is one
+triplet; the positive is drawn from all images of the anchor's class.
 
     python siamese_triplet.py
     stayfinite run siamese_triplet.py

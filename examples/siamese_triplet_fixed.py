@@ -1,6 +1,6 @@
-"""The same training with a floor under both square roots, and what it has learned.
+"""The training of `siamese_triplet.py` with a lower bound for both square roots.
 
-Everything but the loss and the evaluation is that of `siamese_triplet.py`.
+Loss and evaluation differ; everything else is the same.
 
     python siamese_triplet_fixed.py
 """

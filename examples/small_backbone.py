@@ -5,7 +5,7 @@ stayfinite train siamese characters --backbone small.keras --size 32 --no-flip \
     --head-epochs 0 --epochs 0 --whole-epochs 12 --learning-rate 0.001 \
     --mining semi_hard --distance squared_euclidean --margin hinge --classes-per-batch 12
 
-The same as in O. Vinyals et al., "Matching Networks for One Shot Learning", 2016, but wider.
+A wider form of the network of O. Vinyals et al., "Matching Networks for One Shot Learning", 2016.
 """
 
 import argparse

@@ -1,7 +1,7 @@
-"""stayfinite: stops a Keras training before a NaN reaches the weights, and says why it came.
+"""stayfinite: stops a Keras training before a NaN reaches the weights, and explains its cause.
 
-Importing this package imports no framework, chooses no backend and patches nothing: every name
-below is loaded when it is first used, because a script may still want to set `KERAS_BACKEND`.
+Importing this package imports no framework, chooses no backend and patches nothing. Every name
+below is imported at its first use, because a script may set `KERAS_BACKEND` after the import.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def __getattr__(name: str) -> object:
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(importlib.import_module(_HOME[name]), name)
-    # Kept here, so that the second look-up is an ordinary attribute.
+    # Stored, so that the next look-up finds an ordinary attribute.
     globals()[name] = value
     return value
 

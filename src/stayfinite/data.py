@@ -1,6 +1,6 @@
 """Clips and triplets from files: the public name of `stayfinite.networks.data`.
 
-Each name is loaded at its first use, as in that package: neither PyAV nor Pillow is imported here.
+Each name is imported at its first use, so neither PyAV nor Pillow is imported here.
 """
 
 from typing import TYPE_CHECKING
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def __getattr__(name: str) -> object:
-    # Only public names: `__path__` would make this module a package, and each file load twice.
+    # Public names only: with `__path__` this module would be a package, and load each file twice.
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(_data, name)

@@ -1,8 +1,8 @@
 """The exceptions of stayfinite.
 
 Exception
-|-- NonFiniteError   a training step was non-finite; carries the incident
-`-- UsageError       what was passed cannot be used; one line says what, and what to do
+|-- NonFiniteError   a training step was non-finite; has the incident
+`-- UsageError       an argument or a file cannot be used; the message is one line
     `-- CannotGuardError   the guard cannot attach to this training
 """
 
@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 class NonFiniteError(ArithmeticError):
     """A training step had a non-finite loss, gradient or new state; its update was not applied.
 
-    `incident` is the explained step; the message is its report, as text.
+    The message is the report as text.
+
+    Attributes:
+        incident: The explained step.
     """
 
     def __init__(self, message: str, incident: Incident) -> None:
@@ -30,7 +33,7 @@ class UsageError(ValueError):
 
 
 class CannotGuardError(UsageError):
-    """A training that the guard cannot attach to; `stayfinite run` ends on it with that line.
+    """The guard cannot attach to a training; `stayfinite run` prints the message and ends.
 
-    A `UsageError` that the user's own program raises is the program's, and has its traceback.
+    Any other `UsageError` that the user's program raises ends it with a traceback.
     """

@@ -26,11 +26,11 @@ def test_spelling_mistake(capsys):
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err == (
-        "stayfinite: singular-gradiant is not the name of a cause; "
+        "stayfinite: 'singular-gradiant' is not the name of a cause; "
         "did you mean singular-gradient?\n"
     )
 
 
 def test_nothing_like_it(capsys):
     assert main(["rule", "weather"]) == 2
-    assert "stayfinite rule lists them all" in capsys.readouterr().err
+    assert "for the list, run stayfinite rule" in capsys.readouterr().err

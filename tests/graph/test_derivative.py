@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stayfinite.graph.derivative import primal_of
+from stayfinite.graph.walk import primal_of
 from tests.graph.graphs import op, trace
 
 

@@ -7,9 +7,8 @@ import inspect
 import numpy as np
 
 from stayfinite.diagnose.line_watch import first_bad_line
-from stayfinite.graph.frames import span_of
 from stayfinite.graph.graph import Span
-from stayfinite.graph.source_text import keyword_span
+from stayfinite.graph.source import keyword_span, span_of
 
 
 def initialise(shape):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from stayfinite.graph.roots import roots
+from stayfinite.graph.walk import roots
 from tests.graph.graphs import op
 
 

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from stayfinite.runner.imports import after_import
+from stayfinite.runner.keras_import import after_import
 
 
 @pytest.fixture

@@ -16,8 +16,8 @@ import json, sys
 from pathlib import Path
 from stayfinite.errors import NonFiniteError
 from stayfinite.incident import Incident
-from stayfinite.runner.program import Program
-from stayfinite.runner.run import Run
+from stayfinite.runner.program import UserProgram
+from stayfinite.runner.run import GuardedRun
 
 class Session:
     def __init__(self, policy, keep, script, say, unguarded_ok):
@@ -34,8 +34,8 @@ class Session:
             self.incidents.append(incident)
             raise NonFiniteError("the report\\n", incident)
 
-program = Program(sys.argv[1], tuple(sys.argv[2:]))
-run = Run(program, keep=Path("kept"), json=Path("run.json"), new_session=Session)
+program = UserProgram(sys.argv[1], tuple(sys.argv[2:]))
+run = GuardedRun(program, keep=Path("kept"), json=Path("run.json"), new_session=Session)
 sys.exit(run())
 """
 
@@ -80,8 +80,8 @@ def test_a_script_without_keras_is_told_so(run):
     done, file = run("print('script')")
     assert done.stdout == "script\n"
     assert done.stderr == (
-        "stayfinite: no training step was seen, so nothing was guarded; the step of a loop of your "
-        "own is guarded by stayfinite.guarded\n"
+        "stayfinite: no Keras training step ran, so nothing was guarded; to guard a training loop "
+        "of your own, wrap its step in stayfinite.guarded\n"
     )
     assert file == run_file(0)
 
@@ -162,11 +162,19 @@ def test_the_run_file_has_the_exit_code(run, text, code):
 
 
 def test_a_run_file_that_cannot_be_written_any_more(script, tmp_path):
-    x = script("import shutil; shutil.rmtree('out'); print('end')")
+    x = script("import shutil; shutil.rmtree('out'); open('out', 'w').close(); print('end')")
     (tmp_path / "out").mkdir()
     done = launch(*LAUNCHES["command"], "--json", "out/run.json", x)
     assert (done.returncode, done.stdout) == (0, "end\n")
     assert done.stderr.startswith("stayfinite: the run file could not be written: ")
+
+
+def test_a_run_file_in_a_folder_that_the_program_deletes_is_written(script, tmp_path):
+    x = script("import shutil; shutil.rmtree('out'); print('end')")
+    (tmp_path / "out").mkdir()
+    done = launch(*LAUNCHES["command"], "--json", "out/run.json", x)
+    assert (done.returncode, done.stdout) == (0, "end\n")
+    assert json.loads((tmp_path / "out" / "run.json").read_text(encoding="utf-8")) == run_file(0)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The command `stayfinite`: one file a verb, each only parses, calls, and picks a renderer."""
+"""The command `stayfinite`. Each verb has a file that parses, calls and chooses a renderer."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from stayfinite.cli.run import run
 from stayfinite.cli.train import train
 from stayfinite.cli.verify import verify
 from stayfinite.errors import UsageError
-from stayfinite.runner.run import Run
+from stayfinite.runner.run import GuardedRun
 
 USAGE = 2
-# What a shell reports for a program that Ctrl-C ended.
+# The exit code that a shell reports after Ctrl-C.
 INTERRUPTED = 130
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(stayfinite.__version__, package_name="stayfinite")
 def cli() -> None:
-    """Stop a Keras training before a NaN reaches the weights, and say which line made it and why.
+    """Stop a Keras training before a NaN reaches the weights; report its line and its cause.
 
-    First thing to try: stayfinite run train.py
+    To begin: stayfinite run train.py
     """
 
 
@@ -38,17 +38,17 @@ for verb in (run, explain, verify, rule, train, lab):
 def main(args: Sequence[str] | None = None) -> int:
     """Run the command line `args` (default: that of the process) and return the exit code.
 
-    `stayfinite run` lets the exception that ended the script through, for the interpreter to
-    print.
+    Raises:
+        BaseException: For `stayfinite run`, the exception that ended the script.
     """
     outcome = _parse(args)
-    # The script runs out here, where click cannot take its exceptions for its own.
-    return outcome() if isinstance(outcome, Run) else outcome
+    # The script runs outside of click, which would handle exceptions of the script as its own.
+    return outcome() if isinstance(outcome, GuardedRun) else outcome
 
 
-def _parse(args: Sequence[str] | None) -> int | Run:
+def _parse(args: Sequence[str] | None) -> int | GuardedRun:
     try:
-        outcome: int | Run = cli.main(
+        outcome: int | GuardedRun = cli.main(
             args=None if args is None else list(args),
             prog_name="stayfinite",
             standalone_mode=False,

@@ -14,11 +14,11 @@ from stayfinite.runner.console import report_for
 @click.argument("incident", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print the incident as JSON.")
 def explain(incident: Path, as_json: bool) -> int:
-    """Show a saved incident again.
+    """Show the report of a saved incident.
 
-    INCIDENT is its folder, or the incident.json in it.
+    INCIDENT is the folder of the incident, or the incident.json in it.
     """
-    # Loaded here, so that `stayfinite run` does not pay for it.
+    # Imported here, because `stayfinite run` does not need it.
     from stayfinite.report import folder
     from stayfinite.report.json import render
 

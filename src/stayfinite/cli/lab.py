@@ -7,17 +7,18 @@ from pathlib import Path
 import click
 
 
-@click.command(short_help="Train named configurations side by side.")
+@click.command(short_help="Train and compare named configurations.")
 @click.argument("spec", type=click.Path(path_type=Path))
 def lab(spec: Path) -> None:
-    """Train the configurations named in SPEC, a TOML or YAML file, and draw their curves together.
+    """Train the configurations of SPEC, a TOML or YAML file, and draw their curves in one figure.
 
-    Each is trained in a process of its own, with the same data in the same order unless SPEC says
-    otherwise. What has ended is not trained again, so the command goes on after an interruption.
-    The folder `out` of SPEC gets curves.png, curves.svg, table.md and table.csv, and a folder for
-    each configuration.
+    Each configuration is trained in its own process, by default with the same data in the same
+    order. After an interruption, the command continues with the configurations that have not ended.
+    It writes curves.png, curves.svg, table.md and table.csv, and one folder for each configuration,
+    to the folder `out` of SPEC.
     """
-    from stayfinite.networks.lab import figure, running, table
+    from stayfinite.networks.lab.output import draw_curves, write_tables
+    from stayfinite.networks.lab.running import run_all
     from stayfinite.networks.lab.spec import read_spec
     from stayfinite.networks.training.figures import write_figure
     from stayfinite.networks.training.folder import OutputFolder
@@ -25,7 +26,7 @@ def lab(spec: Path) -> None:
     read = read_spec(spec)
     folder = OutputFolder(read.out)
     folder.make()
-    results = running.run_all(read, click.echo)
-    write_figure(figure.draw(read, results), folder.figure("curves"))
-    table.write(read, results)
+    results = run_all(read, click.echo)
+    write_figure(draw_curves(read, results), folder.figure("curves"))
+    write_tables(read, results)
     click.echo(f"curves and table are in {read.out}")

@@ -13,7 +13,7 @@ from stayfinite.errors import UsageError
 @click.argument("name", required=False)
 def rule(name: str | None) -> int:
     """Show the page of the cause NAME, or list all causes."""
-    # Loaded here, so that `stayfinite run` does not pay for the rules.
+    # Imported here, because `stayfinite run` does not need it.
     from stayfinite.diagnose import catalog
 
     pages = catalog.pages()
@@ -25,13 +25,13 @@ def rule(name: str | None) -> int:
         click.echo(pages[name].strip())
     else:
         close = difflib.get_close_matches(name, pages, n=1)
-        guess = f"did you mean {close[0]}?" if close else "stayfinite rule lists them all"
-        raise UsageError(f"{name} is not the name of a cause; {guess}")
+        guess = f"did you mean {close[0]}?" if close else "for the list, run stayfinite rule"
+        raise UsageError(f"{name!r} is not the name of a cause; {guess}")
     return 0
 
 
 def _summary(page: str) -> str:
-    """The first sentence below the heading of a page."""
+    """Return the first sentence below the heading of a page."""
     paragraph = page.split("\n\n")[1] if "\n\n" in page else page
     sentence, dot, _ = " ".join(paragraph.split()).partition(". ")
     return sentence + dot.rstrip()

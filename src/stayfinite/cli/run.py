@@ -6,26 +6,26 @@ from pathlib import Path
 
 import click
 
-from stayfinite.runner.program import Program
-from stayfinite.runner.run import Run
+from stayfinite.runner.program import UserProgram
+from stayfinite.runner.run import GuardedRun
 
 
 @click.command(
-    short_help="Run a script with every keras.Model in it guarded.",
+    short_help="Run a script with every keras.Model guarded.",
     context_settings={"allow_interspersed_args": False},
 )
 @click.option(
     "-m",
     "is_module",
     is_flag=True,
-    help="SCRIPT is the name of a module, run as python -m runs it.",
+    help="Treat SCRIPT as a module name, as python -m does.",
 )
 @click.option(
     "--policy",
     type=click.Choice(["stop"]),
     default="stop",
     show_default=True,
-    help="What to do at a bad step: stop keeps the weights of the last good step and explains.",
+    help="Action at a bad step: stop keeps the weights of the last good step and prints a report.",
 )
 @click.option(
     "--keep",
@@ -33,18 +33,18 @@ from stayfinite.runner.run import Run
     default=Path("stayfinite-out"),
     metavar="DIR",
     show_default=True,
-    help="Where incidents and last good weights go.",
+    help="Folder for incidents and last good weights.",
 )
 @click.option(
     "--json",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Write what happened as JSON, also when nothing did.",
+    help="Write exit code, number of steps and incidents to FILE, with or without an incident.",
 )
 @click.option(
     "--unguarded-ok",
     is_flag=True,
-    help="Where the guard cannot attach, say so and let the training run without it.",
+    help="Run a training without the guard if it cannot attach, instead of stopping.",
 )
 @click.argument("script")
 @click.argument("args", nargs=-1, type=click.UNPROCESSED)
@@ -56,11 +56,11 @@ def run(
     keep: Path,
     json: Path | None,
     unguarded_ok: bool,
-) -> Run:
-    """Run SCRIPT as `python SCRIPT ARGS...` does, with every keras.Model in it guarded.
+) -> GuardedRun:
+    """Run SCRIPT as `python SCRIPT ARGS...` does, with every keras.Model guarded.
 
-    Everything after SCRIPT belongs to the script. The exit code is the script's own, or 3 when a
-    non-finite step stopped it.
+    All arguments after SCRIPT are passed to the script. The exit code is that of the script, or 3
+    if a non-finite step stopped it.
     """
-    program = Program(script, args, is_module)
-    return Run(program, policy=policy, keep=keep, json=json, unguarded_ok=unguarded_ok)
+    program = UserProgram(script, args, is_module)
+    return GuardedRun(program, policy=policy, keep=keep, json=json, unguarded_ok=unguarded_ok)

@@ -11,27 +11,27 @@ import click
 from stayfinite.errors import UsageError
 
 if TYPE_CHECKING:
-    from stayfinite.checkpoints.count import Count
+    from stayfinite.checkpoints import TensorCount
 
 FINITE, NON_FINITE, UNREADABLE = range(3)
 
 
-@click.command(short_help="See whether checkpoints are finite.")
+@click.command(short_help="Check that checkpoint files have no NaN or infinity.")
 @click.argument(
     "files", nargs=-1, required=True, metavar="FILE...", type=click.Path(path_type=Path)
 )
 def verify(files: tuple[Path, ...]) -> int:
-    """See whether the checkpoint in each FILE is finite; name every tensor that is not.
+    """Check that the checkpoint in each FILE has no NaN or infinity; name every tensor that has.
 
-    Reads .keras, .h5, .weights.h5, .npz and .safetensors. The exit code is 0 when all are finite,
-    1 when one is not, 2 when one cannot be read.
+    Reads .keras, .h5, .weights.h5, .npz and .safetensors. The exit code is 0 if all files are
+    finite, 1 if one is not, and 2 if one cannot be read.
     """
     return max(_verify(path) for path in files)
 
 
 def _verify(path: Path) -> int:
-    # Loaded here, so that `stayfinite run` does not pay for h5py and NumPy.
-    from stayfinite.checkpoints.count import count_file
+    # Imported here, because it needs h5py and NumPy, and `stayfinite run` does not.
+    from stayfinite.checkpoints import count_file
 
     try:
         counts = count_file(path)
@@ -48,7 +48,7 @@ def _verify(path: Path) -> int:
     return FINITE
 
 
-def _describe(count: Count) -> str:
+def _describe(count: TensorCount) -> str:
     numbers = {"nan": count.num_nan, "inf": count.num_inf, "-inf": count.num_negative_inf}
     found = ", ".join(f"{number} {kind}" for kind, number in numbers.items() if number)
     return f"{count.name}: {found} of {count.num_values} values"

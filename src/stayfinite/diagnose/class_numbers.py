@@ -8,7 +8,7 @@ from stayfinite.diagnose import numbers, patterns
 from stayfinite.diagnose.evidence import Evidence, as_float
 from stayfinite.diagnose.finding import Finding
 from stayfinite.graph.graph import Leaf
-from stayfinite.graph.upstream import upstream
+from stayfinite.graph.walk import upstream
 
 _NEAREST = 60
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from stayfinite.graph.derivative import primal_of
 from stayfinite.graph.graph import Graph, Leaf, Op
+from stayfinite.graph.walk import primal_of
 
 Fetch = Callable[[Iterable[int]], dict[int, np.ndarray]]
 

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from stayfinite.diagnose.evidence import Evidence, as_float
-from stayfinite.graph.derivative import STRUCTURAL
 from stayfinite.graph.graph import Graph, Op
-from stayfinite.graph.upstream import unwrapped, upstream
+from stayfinite.graph.walk import STRUCTURAL, unwrapped, upstream
 
 # How far to look, and at how many numbers: one run of the step fetches them all.
 _NEAREST = 60

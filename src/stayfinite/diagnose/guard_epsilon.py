@@ -8,10 +8,9 @@ import numpy as np
 
 from stayfinite.diagnose import numbers
 from stayfinite.diagnose.evidence import Evidence, as_float
-from stayfinite.graph.derivative import STRUCTURAL
 from stayfinite.graph.graph import Op, Span
-from stayfinite.graph.literals import numbers_in
-from stayfinite.graph.upstream import unwrapped, upstream
+from stayfinite.graph.source import numbers_in
+from stayfinite.graph.walk import STRUCTURAL, unwrapped, upstream
 from stayfinite.numerics import dtypes
 
 # How far above the operand a guard is looked for. One that is farther away guards something else.

@@ -6,9 +6,8 @@ import numpy as np
 
 from stayfinite.diagnose.booleans import FINITENESS
 from stayfinite.diagnose.evidence import Evidence, as_float
-from stayfinite.graph.derivative import STRUCTURAL
 from stayfinite.graph.graph import Graph, Op
-from stayfinite.graph.upstream import depends_on, unwrapped
+from stayfinite.graph.walk import STRUCTURAL, depends_on, unwrapped
 
 _MAX_STEPS = 8
 _AT_A_TIME = 50

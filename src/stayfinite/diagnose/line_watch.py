@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from stayfinite.graph.frames import is_user_file
 from stayfinite.graph.graph import Span
+from stayfinite.graph.source import is_user_file
 
 # A loop over millions of numbers is not watched to its end.
 _MAX_LINES = 100_000

@@ -18,7 +18,7 @@ from stayfinite.diagnose.infinities import first_nan, is_meant
 from stayfinite.frameworks.change import WiderDtype
 from stayfinite.frameworks.step import Outcome, Step
 from stayfinite.graph.graph import Leaf, Op
-from stayfinite.graph.upstream import depends_on
+from stayfinite.graph.walk import depends_on
 
 _LEAF_ORDER = ("weight", "statistics", "input", "target", "sample_weight", "optimizer", "metric")
 _PHASE_ORDER = ("load", "data", "forward", "backward", "statistics", "update")

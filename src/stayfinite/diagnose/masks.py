@@ -10,9 +10,8 @@ import numpy as np
 
 from stayfinite.diagnose.booleans import COMPARISONS, LOGICAL
 from stayfinite.diagnose.evidence import Evidence, as_float
-from stayfinite.graph.derivative import STRUCTURAL
 from stayfinite.graph.graph import Op
-from stayfinite.graph.upstream import depends_on, unwrapped
+from stayfinite.graph.walk import STRUCTURAL, depends_on, unwrapped
 
 # Between the value and its product with the mask, element by element.
 _PASSES_ON = STRUCTURAL | {

@@ -10,7 +10,7 @@ from typing import Any
 from stayfinite.diagnose.evidence import Evidence, as_float
 from stayfinite.diagnose.finding import Finding
 from stayfinite.graph.graph import Span
-from stayfinite.graph.source_text import source_line as line_of
+from stayfinite.graph.source import source_line as line_of
 from stayfinite.incident import Operand, Origin
 
 NOWHERE = Origin("", None, None, None, None, None, None, None, None, ())
@@ -60,14 +60,18 @@ def source_line(evidence: Evidence, finding: Finding) -> str | None:
 
 
 def file_of(evidence: Evidence) -> str | None:
-    """The user's file, as he would name it from the working directory."""
+    """The path of the user's file, relative to the working directory where it is below it."""
     op = evidence.primal or evidence.op
     return None if op is None or op.span is None else _shown(op.span.file)
 
 
 def _shown(file: str) -> str:
-    path = Path(file).absolute()
-    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+    try:
+        here = Path.cwd()
+    except FileNotFoundError:  # deleted while the program ran
+        return file
+    path = here / file
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
 
 
 def _operand(evidence: Evidence, value: int) -> Operand:

@@ -8,8 +8,8 @@ import numpy as np
 
 from stayfinite.diagnose.evidence import Fetch, as_float
 from stayfinite.graph.graph import Graph, Op
-from stayfinite.graph.source_text import expression_text
-from stayfinite.graph.upstream import upstream
+from stayfinite.graph.source import expression_text
+from stayfinite.graph.walk import upstream
 
 # How many arrays are fetched for one question.
 _MAX_ARRAYS = 40

@@ -23,10 +23,9 @@ from stayfinite.experiments.try_change import Experiment, NotTried, attempt
 from stayfinite.frameworks.batch import Batch
 from stayfinite.frameworks.change import Source, Unchanged
 from stayfinite.frameworks.step import Outcome, Step
-from stayfinite.graph.derivative import STRUCTURAL
 from stayfinite.graph.graph import Graph, Op, Span
-from stayfinite.graph.source_text import callee
-from stayfinite.graph.upstream import unwrapped
+from stayfinite.graph.source import callee
+from stayfinite.graph.walk import STRUCTURAL, unwrapped
 from stayfinite.repair import (
     MECHANISMS,
     Edit,

@@ -1,1 +1,1 @@
-"""What a training step did, op by op, and the questions asked of it."""
+"""A training step as a graph of ops, walks over the graph, and the user's source."""

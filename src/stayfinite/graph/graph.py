@@ -1,8 +1,8 @@
-"""A training step op by op, in the terms that all backends share.
+"""A training step as a graph of ops, the same for all frameworks.
 
-A `Graph` is a graph: ops make values out of values; leaves are what came in (batch, weights,
-moving statistics, optimizer variables); sinks are what training keeps (loss, gradients, new
-state). It holds no arrays: a backend's `Replay` fetches the few that a question needs.
+Ops compute values from values. Leaves are the inputs of the step (batch, weights, moving
+statistics, optimizer variables); sinks are its outputs (loss, gradients, new state). The graph
+holds no arrays except constants; a `Step` computes the arrays that a rule needs.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Role = Literal["input", "target", "sample_weight", "weight", "statistics", "opti
 class Span:
     """The user's own expression. Lines count from 1, columns from 0 in UTF-8 bytes, as in `ast`.
 
-    `code` is the live code object that held it, so that a repair can find the function again.
+    `code` is the live code object with the expression; a repair finds the function by it.
     """
 
     file: str
@@ -46,7 +46,7 @@ class Value:
 
 @dataclass(frozen=True)
 class Leaf:
-    """A value that came into the step from outside, under the name its owner gives it."""
+    """An input of the step, with the name that its owner gives it."""
 
     value: int
     role: Role
@@ -57,11 +57,13 @@ class Leaf:
 class Op:
     """One primitive operation.
 
-    `name` is canonical over the backends. `stack` is the user's call path, innermost first, and
-    starts with `span`; where no user code is on the stack, `span` is the line that created the
-    library object whose `call` holds the op, and `stack` is empty. `differentiates` is the index of
-    the forward op whose derivative this is, where the framework tells. `owner` is that library
-    object, where `stack` is empty.
+    Attributes:
+        name: Canonical name, the same for all frameworks.
+        span: The user's expression, the first of `stack`. Without user code on the stack, the
+            expression that created `owner`.
+        stack: The user's call path, innermost first.
+        differentiates: Index of the forward op whose derivative this is, if the framework gives it.
+        owner: Without user code on the stack, the library object whose `call` has the op.
     """
 
     index: int
@@ -78,7 +80,7 @@ class Op:
 
 @dataclass
 class Graph:
-    """The graph of one step; see the module docstring. `num_samples` is the batch size."""
+    """The graph of one step. `num_samples` is the batch size."""
 
     ops: list[Op]
     values: dict[int, Value]
@@ -97,12 +99,12 @@ class Graph:
                 self.consumers.setdefault(operand, []).append(op)
 
     def sinks(self) -> list[int]:
-        """Values whose finiteness decides whether the step was good, in the order of the step."""
+        """Return the outputs, which decide whether the step is bad: loss, gradients, new state."""
         first = [] if self.loss is None else [self.loss]
         return first + list(self.gradients.values()) + list(self.new_state.values())
 
     def leaves_of(self, value: int) -> list[Leaf]:
-        """Every leaf that `value` was computed from."""
+        """Return every leaf that `value` was computed from."""
         seen: set[int] = set()
         found: list[Leaf] = []
         stack = [value]

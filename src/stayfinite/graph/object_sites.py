@@ -1,7 +1,7 @@
 """Where the user's code created an object of a library, and last set its learning rate.
 
-`frameworks.keras.creation` fills this store while a script runs; `site_of` and `last_setting` read
-it. Entries are weak: the store keeps no object alive.
+`frameworks.keras.creation` fills this store while a script runs. Its references are weak, so it
+keeps no object alive.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ _SETTINGS: weakref.WeakKeyDictionary[Any, Span] = weakref.WeakKeyDictionary()
 
 
 def note_site(created: Any, span: Span) -> None:
-    """Store `span` as the place that created `created`; nothing for an object without a hash."""
-    # A class of the user's may have no hash, or none yet.
+    """Store `span` as the place that created `created`; ignored for an object without a hash."""
+    # A user's class may have no hash, or none before the end of its constructor.
     with contextlib.suppress(TypeError, AttributeError):
         _SITES[created] = span
 
@@ -30,16 +30,16 @@ def note_setting(optimizer: Any, span: Span) -> None:
 
 
 def site_of(created: Any) -> Span | None:
-    """The user's expression that created `created`, or None where it is not known."""
+    """Return the user's expression that created `created`; None if it is not known."""
     with contextlib.suppress(TypeError, AttributeError):
         return _SITES.get(created)
     return None
 
 
 def last_setting(optimizer: Any) -> Span | None:
-    """The user's line that last set the learning rate of `optimizer`, or None.
+    """Return the user's line that last set the learning rate of `optimizer`, or None.
 
-    Where a Keras callback set it, this is the function that the user gave to the callback.
+    If a Keras callback set it, this is the function that the user gave to the callback.
     """
     with contextlib.suppress(TypeError, AttributeError):
         return _SETTINGS.get(optimizer)

@@ -72,7 +72,10 @@ def _as_typed(kept: Kept) -> Kept:
 
 
 def _near(path: str) -> str:
-    here = Path.cwd()
+    try:
+        here = Path.cwd()
+    except FileNotFoundError:  # deleted while the program ran
+        return path
     found = Path(path)
     return str(found.relative_to(here)) if path and found.is_relative_to(here) else path
 

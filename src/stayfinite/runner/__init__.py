@@ -1,1 +1,1 @@
-"""Runs a script exactly as Python does, with every `keras.Model` in it guarded."""
+"""Runs a script exactly as Python does, with every `keras.Model` guarded."""

@@ -1,4 +1,4 @@
-"""Talking to the user on standard error, without getting into the program's way."""
+"""Lines and reports for the user on standard error."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ COLUMNS = 100
 
 
 def say(text: str) -> None:
-    """Print `text` on standard error, if the program has left one open."""
+    """Print `text` on standard error, unless the program has closed it."""
     if sys.stderr is not None:
         with contextlib.suppress(OSError, ValueError):
             print(text.rstrip("\n"), file=sys.stderr, flush=True)
 
 
 def is_terminal(stream: Any) -> bool:
-    """Whether a person reads `stream` as it is written."""
+    """Whether `stream` is a terminal; False for None and for a closed stream."""
     try:
         return bool(stream.isatty())
-    except (AttributeError, ValueError):  # no stream at all, or one already closed
+    except (AttributeError, ValueError):  # None, or closed
         return False
 
 
 def report_for(stream: Any, incident: Incident) -> str:
-    """The report of `incident` as `stream` can show it: colour and its width on a terminal."""
-    # Loaded here: a run that stays finite never pays for the renderer.
+    """Render the report of `incident` for `stream`: on a terminal in colour, at its width."""
+    # Imported here, because a run that stays finite does not need the renderer.
     from stayfinite.report import lines, text
 
     columns = COLUMNS

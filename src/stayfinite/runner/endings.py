@@ -1,9 +1,9 @@
-"""How a program ended: its exit code, and its traceback as the interpreter would have printed it.
+"""The end of a program: its exit code, and its traceback without the frames of stayfinite.
 
-An exception that ends the program is not printed here. It leaves our `main`, and the interpreter
-does with it what it always does: `sys.excepthook`, exit code 1, for a `KeyboardInterrupt` death by
-the signal. Only our frames have to go, and they are all on the traceback only when the interpreter
-calls `sys.excepthook`. So for that one call, the hook is ours.
+An exception that ends the program leaves `main` of stayfinite, and the interpreter handles it: it
+calls `sys.excepthook` and exits with code 1, or dies by the signal for a `KeyboardInterrupt`. The
+frames of stayfinite have to be removed from the traceback, which is complete only when the
+interpreter calls `sys.excepthook`. So the hook is replaced for that one call.
 """
 
 from __future__ import annotations
@@ -21,21 +21,22 @@ _OURS = str(Path(__file__).resolve().parents[1]) + os.sep
 
 
 def code_of_exit(error: SystemExit) -> int:
-    """The exit status that the interpreter makes of `sys.exit(...)`."""
+    """Return the exit status of the process for a `sys.exit(...)`."""
     if error.code is None:
         return 0
-    # The operating system keeps one byte: sys.exit(-1) is 255. Anything but a number is printed.
+    # The operating system keeps one byte: sys.exit(-1) is 255. Other objects are printed.
     return error.code & 0xFF if isinstance(error.code, int) else 1
 
 
 def leave(own: CodeType, end: Callable[[int], object]) -> None:
-    """Get ready for the current exception to leave the process; the caller raises it again.
+    """Prepare for the current exception to end the process; the caller raises it again.
 
     Args:
-        own: Code of our frame that called the program; frames up to it are cut off.
-        end: Called with the exit code once the exception has been printed.
+        own: Code of the frame that called the program; the frames up to it are removed.
+        end: Called with the exit code after the exception has been printed.
     """
-    # The interpreter does not own the hook while it calls it, and the call puts the old one back.
+    # Kept in a global: the interpreter holds no reference to the hook during the call, and the
+    # call restores the previous hook.
     global _in_use
     _in_use = sys.excepthook = _LastHook(sys.excepthook, own, end)
 
@@ -53,9 +54,9 @@ class _LastHook:
     def __call__(
         self, kind: type[BaseException], error: BaseException, trace: TracebackType | None
     ) -> None:
-        # Exit handlers and late threads see the hook that the program had.
+        # Exit handlers and threads that are still running see the hook of the program.
         sys.excepthook = self._hook
-        # The exit code of Ctrl-C, as `subprocess` gives it: minus the signal.
+        # The exit code of Ctrl-C as `subprocess` gives it: minus the signal.
         code = -signal.SIGINT if kind is KeyboardInterrupt else 1
         sys.last_traceback = error.__traceback__ = trace = _without(self._own, trace)
         try:
@@ -70,9 +71,9 @@ class _LastHook:
 
 
 def _without(own: CodeType, trace: TracebackType | None) -> TracebackType | None:
-    """`trace` from the frame below `own` on, or all of it where `own` is not on it.
+    """Return `trace` from the frame below `own` on, or all of it if `own` is not in it.
 
-    The guard's frames, between Keras and data that raises, are left out as well.
+    Frames of the guard, which lie between Keras and a data set that raises, are removed as well.
     """
     entries = []
     entry = trace
@@ -89,7 +90,7 @@ def _without(own: CodeType, trace: TracebackType | None) -> TracebackType | None
 
 
 def _show_broken_hook(broken: BaseException, error: BaseException) -> None:
-    """What the interpreter prints when `sys.excepthook` itself raises; less our frame."""
+    """Print what the interpreter prints when `sys.excepthook` raises, without our frame."""
     if broken.__traceback__ is not None:
         broken.__traceback__ = broken.__traceback__.tb_next
     print("Error in sys.excepthook:", file=sys.stderr)

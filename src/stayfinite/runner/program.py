@@ -1,9 +1,9 @@
 """The user's program, started as `python SCRIPT ARGS...` or `python -m MODULE ARGS...` starts it.
 
-What a program can see of itself has to be what it sees under plain Python: `__main__`, `sys.argv`,
-`sys.path`, its own frames in a traceback. The `__main__` made here stays in `sys.modules` for good:
-a thread, an exit handler or a pickle that comes after the last line still finds the classes of
-the script. (`runpy.run_path` puts the old `__main__` back, which is why it is not used.)
+A program has to see itself as under plain Python: `__main__`, `sys.argv`, `sys.path`, and its own
+frames in a traceback. The `__main__` made here stays in `sys.modules`, so that threads, exit
+handlers and pickles find the classes of the script after its last line. `runpy.run_path` restores
+the old `__main__` and is not used for that reason.
 """
 
 from __future__ import annotations
@@ -18,27 +18,26 @@ from importlib.machinery import SourceFileLoader, SourcelessFileLoader
 from pathlib import Path
 from types import CodeType, ModuleType
 
-# What `python -m` itself calls; it runs in the `__main__` it finds and leaves it in place.
+# `python -m` calls this function. It runs in the existing `__main__` and leaves it in place.
 _run_module_as_main = vars(runpy)["_run_module_as_main"]
 
 _replaced: list[ModuleType] = []
 
 
 @dataclass(frozen=True)
-class Program:
-    """A script (file, folder or zip with a `__main__.py`) or, with `is_module`, a module's name."""
+class UserProgram:
+    """A script (file, folder or zip with a `__main__.py`), or a module name with `is_module`."""
 
     target: str
     args: tuple[str, ...] = ()
     is_module: bool = False
 
     def execute(self) -> None:
-        """Run it as the main program of this process; returns after its last line.
-
-        Whatever the program raises leaves here as it was raised.
+        """Run the program as `__main__` of this process and return after its last line.
 
         Raises:
-            SystemExit: also when the script cannot be opened: with code 2, after Python's line.
+            SystemExit: With code 2, after the same line as Python's, if the script cannot be read.
+            BaseException: Every exception that the program raises.
         """
         main = _install_main()
         if self.is_module:
@@ -57,7 +56,7 @@ class Program:
         vars(main)["__cached__"] = None
         source = _read(file)
         code: CodeType | None
-        # Compiled here and not in a function of its own: a syntax error has no frame of ours.
+        # Compiled in this function: a syntax error then has no further frame of stayfinite.
         if file.endswith(".pyc"):
             main.__loader__ = SourcelessFileLoader("__main__", file)
             code = main.__loader__.get_code("__main__")
@@ -73,18 +72,18 @@ class Program:
 
 
 def _install_main() -> ModuleType:
-    """A new `__main__` with the names, in the order, that the interpreter gives it."""
+    """Install a new `__main__` with the names and their order that the interpreter gives it."""
     main = ModuleType("__main__")
     main.__annotations__ = {}
     vars(main)["__builtins__"] = builtins
-    # The interpreter goes on using the one that started this process, without owning it.
+    # The interpreter still uses the module that started this process, without a reference to it.
     _replaced.append(sys.modules["__main__"])
     sys.modules["__main__"] = main
     return main
 
 
 def _replace_path0(folder: str, *, even_if_safe: bool = False) -> None:
-    """Put `folder` where the interpreter had put the folder of our own command."""
+    """Replace the folder of the command `stayfinite` in `sys.path` by `folder`."""
     if not sys.flags.safe_path:
         sys.path[0] = folder
     elif even_if_safe:
@@ -92,7 +91,7 @@ def _replace_path0(folder: str, *, even_if_safe: bool = False) -> None:
 
 
 def _absolute(target: str) -> str:
-    """As Python has it in `__file__`: not normalised, "./x.py" stays "/here/./x.py"."""
+    """Return the path as Python writes it to `__file__`: "./x.py" becomes "/here/./x.py"."""
     return target if Path(target).is_absolute() else f"{Path.cwd()}{os.sep}{target}"
 
 

@@ -1,4 +1,4 @@
-"""`stayfinite run`: the program under guard, from its first line to its exit code."""
+"""`stayfinite run`: a program under the guard, from its first line to its exit code."""
 
 from __future__ import annotations
 
@@ -10,53 +10,52 @@ from typing import Protocol
 
 from stayfinite.errors import CannotGuardError, NonFiniteError
 from stayfinite.incident import Incident
-from stayfinite.runner import endings, keras_choice
+from stayfinite.runner import endings
 from stayfinite.runner.console import is_terminal, report_for, say
-from stayfinite.runner.imports import after_import
-from stayfinite.runner.keep import check_writable
-from stayfinite.runner.program import Program
-from stayfinite.runner.runfile import RunFile
+from stayfinite.runner.keras_import import after_import, import_failure
+from stayfinite.runner.outputs import RunFile, check_writable
+from stayfinite.runner.program import UserProgram
 
 NON_FINITE = 3
 USAGE = 2
 
 _NOTHING_SEEN = (
-    "stayfinite: no training step was seen, so nothing was guarded; the step of a loop of your own "
-    "is guarded by stayfinite.guarded"
+    "stayfinite: no Keras training step ran, so nothing was guarded; to guard a training loop of "
+    "your own, wrap its step in stayfinite.guarded"
 )
 
 
-class Session(Protocol):
-    """The guard's side of a run; `stayfinite.guard.session` has the real one."""
+class GuardedSession(Protocol):
+    """The guard of a run; implemented by `stayfinite.guard.session`."""
 
     @property
     def incidents(self) -> Sequence[Incident]:
-        """One a bad step, in the order they came."""
+        """One incident for each bad step, in the order in which they occurred."""
 
     @property
     def num_steps(self) -> int:
         """Training steps of all models so far."""
 
     def install(self) -> None:
-        """Guard every model from here on; Keras has just been imported."""
+        """Guard every model that trains from now on; called once Keras is imported."""
 
 
 Say = Callable[[str], None]
-NewSession = Callable[[str, Path, str | None, Say, bool], Session]
+NewSession = Callable[[str, Path, str | None, Say, bool], GuardedSession]
 
 
-class Run:
-    """One guarded run of a program, in this process; call it once.
+class GuardedRun:
+    """One guarded run of a program in this process; call it once.
 
-    Making it looks at `keep` and `json` and starts nothing.
+    The constructor checks `keep` and `json` and starts nothing.
 
     Args:
-        program: What to run.
+        program: The program to run.
         policy: What the guard does at a bad step.
         keep: Folder for incidents and last good weights.
-        json: Where the run file goes, if anywhere.
-        unguarded_ok: Let a training run that the guard cannot attach to, after saying so.
-        new_session: Makes the guard's side once the program has imported Keras.
+        json: Path of the run file, or None for no run file.
+        unguarded_ok: Run a training that the guard cannot attach to, after a line about it.
+        new_session: Makes the guard once the program has imported Keras.
 
     Raises:
         UsageError: `keep` or `json` cannot be written.
@@ -64,7 +63,7 @@ class Run:
 
     def __init__(
         self,
-        program: Program,
+        program: UserProgram,
         *,
         policy: str = "stop",
         keep: Path = Path("stayfinite-out"),
@@ -80,15 +79,15 @@ class Run:
         self._file = RunFile(json)
         self._unguarded_ok = unguarded_ok
         self._new_session = new_session or _guard_session
-        self._session: Session | None = None
+        self._session: GuardedSession | None = None
         self._pid = os.getpid()
 
     def __call__(self) -> int:
-        """Run the program and return its exit code, or 3 for a step that nothing caught.
+        """Run the program and return its exit code, or 3 if a `NonFiniteError` ended it.
 
         Raises:
-            BaseException: what ended the program, `SystemExit` too, for the interpreter to handle
-                as it would have under plain Python.
+            BaseException: The exception that ended the program, `SystemExit` included; the
+                interpreter handles it as under plain Python.
         """
         after_import("keras", self._guard)
         try:
@@ -103,11 +102,11 @@ class Run:
             self._end(endings.code_of_exit(error))
             raise
         except BaseException as error:
-            reason = keras_choice.reason_of(error)
+            reason = import_failure(error)
             if reason is not None:
                 _say_line(reason)
                 return self._end(USAGE)
-            endings.leave(Program.execute.__code__, self._end)
+            endings.leave(UserProgram.execute.__code__, self._end)
             raise
         return self._end(0)
 
@@ -121,12 +120,12 @@ class Run:
             if self._unguarded_ok:
                 _say_line(f"{error}; this program runs unguarded")
                 return
-            # Inside the program's `import keras`: better not begun than not guarded.
+            # This ends the `import keras` of the program, before an unguarded training starts.
             _say_line(str(error))
             raise SystemExit(USAGE) from None
 
     def _end(self, code: int) -> int:
-        # A forked child that comes to the end of the script is not the run.
+        # A forked child that reaches the end of the script must not write the run file.
         if os.getpid() != self._pid:
             return code
         num_steps = 0
@@ -144,7 +143,7 @@ class Run:
 
 def _guard_session(
     policy: str, keep: Path, script: str | None, say: Say, unguarded_ok: bool
-) -> Session:
+) -> GuardedSession:
     from stayfinite.guard import session
 
     return session.GuardSession(policy, keep, script, say, unguarded_ok)

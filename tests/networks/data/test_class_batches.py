@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from stayfinite.errors import UsageError
-from stayfinite.networks.data.class_batches import ClassBatches
-from stayfinite.networks.data.image_batches import ImageBatches
+from stayfinite.networks.data.image_batches import ClassBatches, ImageBatches
 from stayfinite.networks.data.images import SUFFIXES, read_image
 from stayfinite.networks.data.items import read_items, split_files
 from stayfinite.networks.losses import BatchHardTripletLoss
@@ -78,13 +77,13 @@ def test_a_lone_image_is_left_out_and_named(folder):
     dataset = ClassBatches(folder, size=8, num_classes=2, num_images=2, batches_per_epoch=50)
     (problem,) = dataset.problems
     assert class_of(problem.path) == "digit5"
-    assert problem.reason == "its class has one image, so it is left out"
+    assert problem.reason == "it is the only image of its class, so it is left out"
     assert problem.path not in {path for batch in all_files(dataset) for path in batch}
     assert dataset.classes == tuple(f"digit{label}" for label in range(6))
 
 
 def test_too_few_classes_are_refused(folder):
-    with pytest.raises(UsageError, match="expected 6 classes with two images at least; received 5"):
+    with pytest.raises(UsageError, match="expected 6 classes with at least two images; received 5"):
         ClassBatches(folder, size=8, num_classes=6)
 
 

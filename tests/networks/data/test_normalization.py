@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from stayfinite.networks.data.normalization import Normalization
+from stayfinite.networks.data.clip_transform import Normalization
 
 
 def clip(seed=0):

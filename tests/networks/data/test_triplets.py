@@ -137,7 +137,7 @@ def test_preprocessing_may_write_into_its_argument(folder):
 
 def test_preprocessing_that_loses_rows_is_named(folder):
     dataset = TripletDataset(folder, size=8, preprocess=lambda images: images[0])
-    with pytest.raises(ValueError, match="`preprocess` must give back one row an image"):
+    with pytest.raises(ValueError, match="`preprocess` must return one element per image"):
         dataset[0]
 
 
@@ -145,7 +145,7 @@ def test_a_lone_image_is_a_negative_only_and_named(folder):
     dataset = TripletDataset(folder, size=8, num_triplets=500)
     (problem,) = dataset.problems
     assert class_of(problem.path) == "digit3"
-    assert problem.reason == "its class has one image, so it is never an anchor"
+    assert problem.reason == "it is the only image of its class, so it is never an anchor"
     assert problem.path in {negative for _, _, negative in epoch_of(dataset)}
 
 
@@ -164,7 +164,7 @@ def test_a_file_that_is_listed_twice_is_not_its_own_positive(tmp_path, folder):
     (tmp_path / "list.csv").write_text("\n".join(["path,label", *rows]))
     dataset = TripletDataset(tmp_path / "list.csv", size=8)
     reasons = {problem.path: problem.reason for problem in dataset.problems}
-    assert reasons[files[0]] == "it is listed more than once, and used once"
+    assert reasons[files[0]] == "it is listed more than once and used once"
     assert reasons[files[1]] == "it is in 2 classes: ['digit0', 'digit1']"
     assert len(dataset.items) == len(files) - 1
 
@@ -177,7 +177,7 @@ def test_items_are_taken_as_they_are(folder):
 @pytest.mark.parametrize("sizes", [{0: 5}, {0: 1, 1: 1, 2: 1}])
 def test_a_set_without_triplets_is_refused(tmp_path, sizes):
     folder = write_digits(tmp_path / "digits", sizes)
-    with pytest.raises(UsageError, match=r"expected images of two classes at least.*'digit0': "):
+    with pytest.raises(UsageError, match=r"expected images of at least two classes.*'digit0': "):
         TripletDataset(folder, size=8)
 
 

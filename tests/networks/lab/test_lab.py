@@ -43,7 +43,7 @@ def test_each_configuration_ends_in_its_own_way(lab):
     assert {name: row["status"] for name, row in status.items()} == {
         "sound": "done",
         "wild": "non-finite",
-        "dies": "died",
+        "dies": "failed",
     }
     assert "expected a depth of" in printed
     report = cwd / "out" / status["wild"]["report"]
@@ -67,7 +67,7 @@ def test_the_figure_links_the_incident_to_its_report(lab):
     assert "[report](wild/report.txt)" in (lab[0] / "out" / "table.md").read_text()
 
 
-def test_again_it_trains_only_what_died(lab):
+def test_again_it_trains_only_what_failed(lab):
     cwd, _ = lab
     before = {
         name: (cwd / "out" / name / "result.json").stat().st_mtime_ns

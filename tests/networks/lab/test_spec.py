@@ -39,14 +39,17 @@ def test_defaults_and_differences(tmp_path, name, text):
 @pytest.mark.parametrize(
     "text, said",
     [
-        ("[lab", "is no TOML"),
-        ("[labs]", "'labs' of .* is not known; expected lab, defaults, configurations"),
+        ("[lab", "is not valid TOML"),
+        ("[labs]", "unknown name 'labs' in .*; expected lab, defaults, configurations"),
         ("lab = 3", "expected tables"),
-        ("[defaults]\ndata = 'a'", r"expected one table \[configurations.NAME\]"),
-        ("[configurations.a]", "configuration 'a' in .* has no 'data'"),
-        ("[configurations.a]\ndata='x'\nrate=1", "'rate' of configuration 'a' in .* is not known"),
-        ("[configurations.a]\ndata='x'\ndepth='34'", "'depth' of .* must be int; received '34'"),
-        ("[configurations.a]\ndata='x'\nflip=1", "'flip' of .* must be bool; received 1"),
+        ("[defaults]\ndata = 'a'", r"expected at least one table \[configurations.NAME\]"),
+        ("[configurations.a]", "configuration 'a' in .* needs the setting 'data'"),
+        ("[configurations.a]\ndata='x'\nrate=1", "unknown name 'rate' in configuration 'a'"),
+        (
+            "[configurations.a]\ndata='x'\ndepth='34'",
+            "'depth' in .* must be of type int; received '34'",
+        ),
+        ("[configurations.a]\ndata='x'\nflip=1", "'flip' in .* must be of type bool; received 1"),
         (
             "[defaults]\ndata='x'\n[configurations.'a b']\n[configurations.'a-b']",
             "expected names that differ",

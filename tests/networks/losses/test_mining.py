@@ -227,7 +227,9 @@ def test_a_wrong_option_or_shape_is_named(kind):
         kind("manhattan")
     with pytest.raises(ValueError, match="`dtype` must be float32 or float64"):
         kind(dtype="bfloat16")
-    with pytest.raises(ValueError, match=r"one-hot rows take their argmax\. Received: .*\(4, 3\)"):
+    with pytest.raises(
+        ValueError, match=r"one-hot labels pass their argmax\. Received: .*\(4, 3\)"
+    ):
         kind()(np.zeros((4, 3)), np.zeros((4, 2)))
     with pytest.raises(ValueError, match=r"shape \(batch, dim\)\. Received: .*\(4, 3, 2\)"):
         kind()(np.zeros(4), np.zeros((4, 3, 2)))

@@ -129,7 +129,7 @@ def test_a_nan_is_a_miss_in_a_batch_and_an_error_in_a_set(distance):
     assert number(RecallAtK(1, distance)(labels, vectors)) == 1.0
     vectors[3] = np.nan
     assert number(RecallAtK(1, distance)(labels, vectors)) == 0.0
-    with pytest.raises(ValueError, match="1 of 4 rows that are not, the first is row 3"):
+    with pytest.raises(ValueError, match="1 of 4 embeddings that are not, the first at index 3"):
         recall_at_k(vectors, labels, distance=distance)
 
 
@@ -197,7 +197,9 @@ def test_wrong_arguments_are_named():
         recall_at_k([[0.0], [1.0]], [0, 0], distance="manhattan")
     with pytest.raises(ValueError, match=r"embeddings of shape \(2, 1\), labels of shape \(3,\)"):
         recall_at_k([[0.0], [1.0]], [0, 0, 1])
-    with pytest.raises(ValueError, match=r"a class with two rows at least\. Received: 2 rows of 2"):
+    with pytest.raises(
+        ValueError, match=r"a class with at least two images\. Received: 2 images of 2"
+    ):
         recall_at_k([[0.0], [1.0]], [0, 1])
-    with pytest.raises(ValueError, match="one-hot rows take their argmax"):
+    with pytest.raises(ValueError, match="one-hot labels pass their argmax"):
         RecallAtK()(np.zeros((4, 3)), np.zeros((4, 2)))

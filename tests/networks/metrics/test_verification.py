@@ -126,7 +126,7 @@ def test_drawn_pairs_are_drawn_evenly_from_classes_of_all_sizes():
 def test_bad_embeddings_are_refused(bad):
     vectors, labels = rows()
     vectors[7, 1] = bad
-    with pytest.raises(ValueError, match="1 of 60 rows that are not, the first is row 7"):
+    with pytest.raises(ValueError, match="1 of 60 embeddings that are not, the first at index 7"):
         verification_curve(vectors, labels)
 
 
@@ -137,7 +137,7 @@ def test_wrong_arguments_are_named():
     with pytest.raises(ValueError, match="`max_pairs` must be 1 or more"):
         verification_curve(vectors, labels, max_pairs=0)
     for alone in (np.zeros(60), np.arange(60)):
-        with pytest.raises(ValueError, match="two classes at least, and one of them two rows"):
+        with pytest.raises(ValueError, match="at least two classes, and one of them two images"):
             verification_curve(vectors, alone)
     with pytest.raises(ValueError, match="`labels` must be class numbers"):
         verification_curve(vectors, np.where(labels == 1, np.nan, labels))

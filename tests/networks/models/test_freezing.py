@@ -99,7 +99,7 @@ def test_resnet50_keeps_its_53_normalizations():
         (None, "norm", "`model` must be a Keras model"),
         ("small", "norm", "`keep` must be a layer class.* Received: keep='norm'"),
         ("small", (BatchNormalization, "norm"), "`keep` must be a layer class"),
-        ("small", keras.layers.LSTM, "No layer of 'small_backbone' is one to keep.*LSTM"),
+        ("small", keras.layers.LSTM, ".keep. must match a layer of 'small_backbone'.*LSTM"),
     ],
 )
 def test_a_wrong_argument_is_named(model, keep, message):

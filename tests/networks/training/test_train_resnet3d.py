@@ -107,8 +107,8 @@ def test_other_settings_want_another_folder(trained):
 @pytest.mark.parametrize(
     "data, said",
     [
-        ("nowhere", "there is no nowhere"),
-        ("videos/left", "expected one sub-folder a class in videos/left"),
+        ("nowhere", "nowhere does not exist"),
+        ("videos/left", "videos/left has no sub-folder"),
     ],
 )
 def test_bad_data_is_one_line(trained, data, said):

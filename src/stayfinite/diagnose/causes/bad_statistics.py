@@ -40,8 +40,8 @@ import numpy as np
 from stayfinite.diagnose import local_causes, numbers
 from stayfinite.diagnose.evidence import Evidence, as_float
 from stayfinite.diagnose.finding import Finding
-from stayfinite.graph.downstream import new_state_of
 from stayfinite.graph.graph import Leaf, Op
+from stayfinite.graph.walk import new_state_of
 
 # A root or a logarithm, to which a negative statistic is no number.
 _NOT_BELOW_0 = {"sqrt", "rsqrt", "log", "log1p", "log2", "log10", "power"}

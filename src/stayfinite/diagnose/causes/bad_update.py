@@ -44,8 +44,8 @@ import numpy as np
 from stayfinite.diagnose import local_causes
 from stayfinite.diagnose.evidence import Evidence, as_float
 from stayfinite.diagnose.finding import Finding
-from stayfinite.graph.downstream import new_state_of
 from stayfinite.graph.graph import Op
+from stayfinite.graph.walk import new_state_of
 
 # Numbers that the host computed enter an op without a trace of where they came from.
 _MAX_SCALARS = 200

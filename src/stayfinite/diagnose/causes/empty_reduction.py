@@ -56,9 +56,8 @@ from stayfinite.diagnose.booleans import COMPARISONS, LOGICAL
 from stayfinite.diagnose.causes import division_by_zero
 from stayfinite.diagnose.evidence import Evidence, as_float
 from stayfinite.diagnose.finding import Finding
-from stayfinite.graph.derivative import STRUCTURAL
 from stayfinite.graph.graph import Graph, Op
-from stayfinite.graph.upstream import unwrapped
+from stayfinite.graph.walk import STRUCTURAL, unwrapped
 from stayfinite.numerics import dtypes
 
 _SUMS = {"sum", "mean", "count_nonzero", "matmul", "dot", "einsum", "bincount", "segment_sum"}

@@ -53,9 +53,8 @@ import numpy as np
 from stayfinite.diagnose import numbers
 from stayfinite.diagnose.evidence import Evidence, as_float
 from stayfinite.diagnose.finding import Critical, Finding
-from stayfinite.graph.derivative import STRUCTURAL
 from stayfinite.graph.graph import Op
-from stayfinite.graph.upstream import unwrapped, upstream
+from stayfinite.graph.walk import STRUCTURAL, unwrapped, upstream
 from stayfinite.numerics.dtypes import HALF
 
 _FUSED = {"softmax", "log_softmax", "logsumexp", "softmax_cross_entropy_with_logits"}

@@ -49,7 +49,7 @@ from stayfinite.diagnose.evidence import Evidence, as_float
 from stayfinite.diagnose.finding import Finding
 from stayfinite.diagnose.infinities import first_nan
 from stayfinite.graph.graph import Op
-from stayfinite.graph.literals import numbers_in
+from stayfinite.graph.source import numbers_in
 from stayfinite.numerics import dtypes
 from stayfinite.numerics.dtypes import HALF
 

@@ -52,7 +52,7 @@ from stayfinite.diagnose.evidence import Evidence, as_float
 from stayfinite.diagnose.finding import Critical, Finding
 from stayfinite.diagnose.hiding import hidden_by, same_expression
 from stayfinite.graph.graph import Op
-from stayfinite.graph.source_text import callee
+from stayfinite.graph.source import callee
 
 
 def match(evidence: Evidence) -> Finding | None:

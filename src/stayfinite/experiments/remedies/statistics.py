@@ -11,8 +11,8 @@ from stayfinite.experiments.rollout import is_good
 from stayfinite.experiments.try_change import Experiment, try_change
 from stayfinite.frameworks.change import Arrays, Change, LayerSetting, WiderDtype
 from stayfinite.frameworks.step import Outcome
-from stayfinite.graph.downstream import new_state_of
 from stayfinite.graph.object_sites import site_of
+from stayfinite.graph.walk import new_state_of
 
 _MOMENTUM = 0.99
 

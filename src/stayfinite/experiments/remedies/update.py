@@ -19,10 +19,9 @@ from stayfinite.experiments.remedies.rates import rate_of, schedule_of
 from stayfinite.experiments.remedies.try_remedy import FailureContext, RemedySearch, try_remedy
 from stayfinite.experiments.try_change import Experiment
 from stayfinite.frameworks.change import Arrays, Settings
-from stayfinite.graph.frames import code_of, span_of
 from stayfinite.graph.graph import Span
 from stayfinite.graph.object_sites import last_setting, site_of
-from stayfinite.graph.source_text import keyword_span
+from stayfinite.graph.source import code_of, keyword_span, span_of
 
 _RATE = 1e-3
 _CLIPS = ("clipnorm", "global_clipnorm")

@@ -12,8 +12,8 @@ from stayfinite.experiments.changes import BadInitializer, NewWeights
 from stayfinite.experiments.remedies import initial_values
 from stayfinite.experiments.remedies.try_remedy import FailureContext, RemedySearch, try_remedy
 from stayfinite.frameworks.change import Arrays
-from stayfinite.graph.frames import code_of, span_of
 from stayfinite.graph.object_sites import site_of
+from stayfinite.graph.source import code_of, span_of
 
 
 def find_remedy(context: FailureContext) -> RemedySearch:

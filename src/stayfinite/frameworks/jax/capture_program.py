@@ -20,7 +20,7 @@ from jax.extend import core as jex
 from stayfinite.frameworks.jax import private
 from stayfinite.frameworks.keras import calls as keras_calls
 from stayfinite.frameworks.recording.places import Place
-from stayfinite.graph.frames import is_user_file, user_spans
+from stayfinite.graph.source import is_user_file, user_spans
 
 _TOKEN = re.compile(r"@(\d+)")
 

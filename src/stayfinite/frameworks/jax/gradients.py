@@ -12,6 +12,7 @@ from typing import Any
 
 from stayfinite.frameworks.jax import private
 from stayfinite.frameworks.keras import private as keras_private
+from stayfinite.frameworks.keras.patches import replaced
 
 
 @contextlib.contextmanager
@@ -25,8 +26,6 @@ def watched(
     """
     level = private.trace_level()
     depth = 0
-    plain = keras_private.BaseOptimizer.apply
-    scaled = keras_private.LossScaleOptimizer.stateless_apply
 
     def show(optimizer: Any, grads: Any, variables: Any) -> None:
         owned = variables
@@ -35,30 +34,36 @@ def watched(
         pairs = [(g, v) for g, v in zip(grads, owned, strict=False) if g is not None]
         seen(optimizer, [g for g, _ in pairs], [v for _, v in pairs])
 
-    def apply(self: Any, grads: Any, trainable_variables: Any = None) -> Any:
-        nonlocal depth
-        if depth == 0 and private.same_trace_level(level):
-            show(self, grads, trainable_variables)
-        depth += 1
-        try:
-            return plain(self, grads, trainable_variables)
-        finally:
-            depth -= 1
+    def showing(plain: Callable[..., Any]) -> Callable[..., Any]:
+        def apply(self: Any, grads: Any, trainable_variables: Any = None) -> Any:
+            nonlocal depth
+            if depth == 0 and private.same_trace_level(level):
+                show(self, grads, trainable_variables)
+            depth += 1
+            try:
+                return plain(self, grads, trainable_variables)
+            finally:
+                depth -= 1
 
-    def stateless_apply(self: Any, own: Any, grads: Any, trainable_variables: Any) -> Any:
-        nonlocal depth
-        if scaled_too and depth == 0 and private.same_trace_level(level):
-            show(self, grads, None)
-        depth += 1
-        try:
-            return scaled(self, own, grads, trainable_variables)
-        finally:
-            depth -= 1
+        return apply
 
-    keras_private.BaseOptimizer.apply = apply
-    keras_private.LossScaleOptimizer.stateless_apply = stateless_apply
-    try:
+    def showing_scaled(plain: Callable[..., Any]) -> Callable[..., Any]:
+        def stateless_apply(self: Any, own: Any, grads: Any, trainable_variables: Any) -> Any:
+            nonlocal depth
+            if scaled_too and depth == 0 and private.same_trace_level(level):
+                show(self, grads, None)
+            depth += 1
+            try:
+                return plain(self, own, grads, trainable_variables)
+            finally:
+                depth -= 1
+
+        return stateless_apply
+
+    with replaced(
+        [
+            (keras_private.BaseOptimizer, "apply", showing),
+            (keras_private.LossScaleOptimizer, "stateless_apply", showing_scaled),
+        ]
+    ):
         yield
-    finally:
-        keras_private.BaseOptimizer.apply = plain
-        keras_private.LossScaleOptimizer.stateless_apply = scaled

@@ -6,10 +6,11 @@ That mean is a sum, divided: it overflows while the loss itself is still finite.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from stayfinite.frameworks.jax import private
+from stayfinite.frameworks.keras.patches import replaced
 
 
 class SeenLoss:
@@ -34,15 +35,14 @@ def watched() -> Iterator[SeenLoss]:
     """Note the loss of each train step that is traced inside the block, without a loss scale."""
     level = private.trace_level()
     seen = SeenLoss()
-    plain = private.JAXTrainer._update_metrics_variables
 
-    def update(self: Any, metrics: Any, loss: Any, *args: Any, **kwargs: Any) -> Any:
-        if private.same_trace_level(level):
-            seen.add(loss)
-        return plain(self, metrics, loss, *args, **kwargs)
+    def noting(plain: Callable[..., Any]) -> Callable[..., Any]:
+        def update(self: Any, metrics: Any, loss: Any, *args: Any, **kwargs: Any) -> Any:
+            if private.same_trace_level(level):
+                seen.add(loss)
+            return plain(self, metrics, loss, *args, **kwargs)
 
-    private.JAXTrainer._update_metrics_variables = update
-    try:
+        return update
+
+    with replaced([(private.JAXTrainer, "_update_metrics_variables", noting)]):
         yield seen
-    finally:
-        private.JAXTrainer._update_metrics_variables = plain

@@ -28,7 +28,7 @@ from stayfinite.frameworks.state import State, Tensor
 from stayfinite.frameworks.step import Outcome, Roots
 from stayfinite.frameworks.subject import Subject
 from stayfinite.graph.graph import Graph, Op
-from stayfinite.graph.roots import roots
+from stayfinite.graph.walk import roots
 
 _MAX_SUSPECTS = 6
 # Equations of a step that is traced in a fraction of a second.

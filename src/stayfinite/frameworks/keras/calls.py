@@ -16,6 +16,7 @@ from typing import Any
 import keras
 
 from stayfinite.frameworks.keras import private as keras_private
+from stayfinite.frameworks.keras.patches import replaced
 
 _ENTRIES: set[CodeType] = set()
 
@@ -31,14 +32,9 @@ def entered(scope: Callable[[Any], contextlib.AbstractContextManager[Any]]) -> I
         *_own_calls(keras.optimizers.schedules.LearningRateSchedule),
         *_own_calls(keras.constraints.Constraint),
     ]
-    plain = [getattr(owner, method) for owner, method in owners]
-    for (owner, method), function in zip(owners, plain, strict=True):
-        setattr(owner, method, _entering(function, scope))
-    try:
+    entering = functools.partial(_entering, scope=scope)
+    with replaced((owner, method, entering) for owner, method in owners):
         yield
-    finally:
-        for (owner, method), function in zip(owners, plain, strict=True):
-            setattr(owner, method, function)
 
 
 def is_entry(code: CodeType) -> bool:

@@ -11,9 +11,9 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from stayfinite.graph.frames import is_user_file, span_at, span_of
 from stayfinite.graph.graph import Span
 from stayfinite.graph.object_sites import note_setting, note_site, site_of
+from stayfinite.graph.source import is_user_file, span_at, span_of
 
 # The functions that were put into the classes of Keras, which hold them as long.
 _NOTING: set[Callable[..., Any]] = set()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from stayfinite.graph.roots import Unit
+from stayfinite.graph.walk import Unit
 from stayfinite.incident import Phase
 
 

@@ -24,7 +24,7 @@ from stayfinite.frameworks.state import State
 from stayfinite.frameworks.step import Outcome, Roots
 from stayfinite.frameworks.subject import Subject
 from stayfinite.graph.graph import Graph
-from stayfinite.graph.roots import roots
+from stayfinite.graph.walk import roots
 
 # Arrays asked for once are often asked for again; beyond this they are run for again.
 _CACHE_BYTES = 64 * 2**20

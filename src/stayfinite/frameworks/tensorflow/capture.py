@@ -7,11 +7,12 @@ assigning it gives it another.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import tensorflow as tf
 
+from stayfinite.frameworks.keras.patches import replaced
 from stayfinite.frameworks.recording.recording import Recording
 from stayfinite.frameworks.tensorflow import private
 from stayfinite.frameworks.tensorflow.capture_names import canonical, num_operands
@@ -68,8 +69,14 @@ class OpRecord:
     @contextlib.contextmanager
     def active(self) -> Iterator[None]:
         """Listen inside the block."""
-        plain = tf.GradientTape.gradient
+        with (
+            replaced([(tf.GradientTape, "gradient", self._deeper)]),
+            private.op_callback(self._tell),
+            private.gradient_functions(self._differentiating),
+        ):
+            yield
 
+    def _deeper(self, plain: Callable[..., Any]) -> Callable[..., Any]:
         def gradient(*args: Any, **kwargs: Any) -> Any:
             self._depth += 1
             try:
@@ -77,12 +84,7 @@ class OpRecord:
             finally:
                 self._depth -= 1
 
-        tf.GradientTape.gradient = gradient
-        try:
-            with private.op_callback(self._tell), private.gradient_functions(self._differentiating):
-                yield
-        finally:
-            tf.GradientTape.gradient = plain
+        return gradient
 
     @contextlib.contextmanager
     def _differentiating(self, op_type: str, inputs: Any, outputs: Any) -> Iterator[None]:

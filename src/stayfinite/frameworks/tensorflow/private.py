@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from typing import Any
@@ -179,8 +180,12 @@ def gradient_functions(entered: Callable[..., AbstractContextManager[Any]]) -> I
     them may be.
     """
     plain = backprop._gradient_function
+    # The registration is one for all threads.
+    thread = threading.get_ident()
 
     def function(op_type: str, attrs: Any, num: int, inputs: Any, outputs: Any, *rest: Any) -> Any:
+        if threading.get_ident() != thread:
+            return plain(op_type, attrs, num, inputs, outputs, *rest)
         with entered(op_type, inputs or (), outputs or ()):
             return plain(op_type, attrs, num, inputs, outputs, *rest)
 

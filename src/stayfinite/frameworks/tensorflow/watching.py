@@ -14,6 +14,7 @@ import keras
 import tensorflow as tf
 
 from stayfinite.frameworks.keras import private as keras_private
+from stayfinite.frameworks.keras.patches import Replacement, replaced
 from stayfinite.frameworks.tensorflow import private
 
 
@@ -44,7 +45,7 @@ def watched(watcher: Watcher) -> Iterator[None]:
     """
     hooks = _Hooks(watcher)
     base, scaled = keras_private.BaseOptimizer, keras_private.LossScaleOptimizer
-    replaced: list[tuple[Any, str, Any]] = [
+    methods: list[tuple[type, str, Replacement]] = [
         (tf.GradientTape, "gradient", hooks.gradient),
         (base, "apply", hooks.apply),
         (scaled, "apply", hooks.apply),
@@ -52,14 +53,8 @@ def watched(watcher: Watcher) -> Iterator[None]:
         (scaled, "scale_loss", hooks.scale_loss),
         (private.KerasVariable, "_direct_assign", hooks.assign),
     ]
-    plain = [getattr(owner, name) for owner, name, _ in replaced]
-    for (owner, name, hook), function in zip(replaced, plain, strict=True):
-        setattr(owner, name, hook(function))
-    try:
+    with replaced(methods):
         yield
-    finally:
-        for (owner, name, _), function in zip(replaced, plain, strict=True):
-            setattr(owner, name, function)
 
 
 class _Hooks:

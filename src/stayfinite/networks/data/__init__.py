@@ -1,7 +1,7 @@
 """Clips from videos and triplets from images, as `keras.utils.PyDataset`.
 
-Importing this package imports neither PyAV nor Pillow: every name below is loaded when it is first
-used, so that images can be read without PyAV and videos without Pillow.
+Every name below is imported at its first use: images can be read without PyAV installed, and
+videos without Pillow.
 """
 
 from __future__ import annotations
@@ -10,9 +10,8 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from stayfinite.networks.data.class_batches import ClassBatches
     from stayfinite.networks.data.clips import ClipDataset
-    from stayfinite.networks.data.image_batches import ImageBatches
+    from stayfinite.networks.data.image_batches import ClassBatches, ImageBatches
     from stayfinite.networks.data.images import inspect_image, inspect_images, read_image
     from stayfinite.networks.data.inspection import VideoInfo, inspect_video, inspect_videos
     from stayfinite.networks.data.items import (
@@ -48,7 +47,7 @@ __all__ = [
 ]
 
 _HOME = {
-    "ClassBatches": "stayfinite.networks.data.class_batches",
+    "ClassBatches": "stayfinite.networks.data.image_batches",
     "ClipDataset": "stayfinite.networks.data.clips",
     "ImageBatches": "stayfinite.networks.data.image_batches",
     "Item": "stayfinite.networks.data.items",
@@ -73,7 +72,7 @@ def __getattr__(name: str) -> object:
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(importlib.import_module(_HOME[name]), name)
-    # Kept here, so that the second look-up is an ordinary attribute.
+    # Stored, so that the next look-up finds an ordinary attribute.
     globals()[name] = value
     return value
 

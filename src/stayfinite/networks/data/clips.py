@@ -1,4 +1,4 @@
-"""Clips from video files for `fit`: frames of a moment, cut out, with the class of the file."""
+"""Clips cut from video files, with the class of the file, as a data set for `fit`."""
 
 from __future__ import annotations
 
@@ -13,54 +13,52 @@ from typing import Any
 import numpy as np
 
 from stayfinite.errors import UsageError
-from stayfinite.networks.data.cuts import Cut, span
+from stayfinite.networks.data.clip_transform import Cut, Normalization, Normalize, span
 from stayfinite.networks.data.inspection import WAYS, VideoInfo, Videos, inspect_videos
 from stayfinite.networks.data.items import Items, Problem, read_items
-from stayfinite.networks.data.normalization import Normalization, Normalize
 from stayfinite.networks.data.seeded import SeededDataset
 from stayfinite.networks.data.videos import SUFFIXES, VideoError, read_frames
 
 PROBLEMS = ("leave out", "raise")
 LABELS = ("int", "one_hot")
-_NUM_TOLD = 3
-# Keeps the draws of the order apart from those of the clips.
+_NUM_NAMED = 3
+# Different seeds for the order and for the clips.
 _ORDER, _CUT = 0, 1
 
 
 class ClipDataset(SeededDataset):
     """One clip of each video, in batches.
 
-    While training, a clip is cut at a random moment and place and mirrored by chance; otherwise in
-    the middle. What is drawn depends on nothing but `seed`, the epoch and the video, so it is the
-    same for any number of workers. The last batch has the clips that are left and no others.
+    For training, a clip is cut at a random time and position and mirrored at random; otherwise it
+    is cut in the middle. The draws depend on `seed`, the epoch and the video only, not on the
+    number of workers. The last batch may be smaller.
 
     Args:
         source: A folder with one sub-folder a class, a CSV list of `path` and `label`, or `Items`,
             such as a part of `split_files`.
-        clip_length: Frames of a clip.
-        frame_stride: Every how many frames of the video one is taken.
+        clip_length: Frames in a clip.
+        frame_stride: Distance in the video between two frames of a clip.
         size: Side of the clips in pixels, or `(height, width)`.
         resize: The shorter side of the frames before they are cut to `size`; `None` makes them
-            `size` directly, whatever their shape.
-        batch_size: Clips a batch.
-        training: Whether moment, place and mirroring are drawn.
-        shuffle: Whether each epoch has another order; `None` does so while training.
-        flip: Whether clips may be mirrored, left to right, while training.
+            `size` directly and may change their aspect ratio.
+        batch_size: Clips in a batch.
+        training: Whether time, position and mirroring are random.
+        shuffle: Whether each epoch has another order; `None` means the value of `training`.
+        flip: Whether clips may be mirrored left to right for training.
         normalize: `"unit"`, `"clip"`, a pair `(mean, std)` or `None`; see `Normalization`.
         labels: `"int"` for int32 numbers of the classes, `"one_hot"` for float32 rows.
-        loop_short: Whether a video that is too short begins again at its end; otherwise it is a
-            problem.
-        problems: What becomes of a video that cannot be used: `"leave out"` or `"raise"`. It holds
-            also for one that goes bad during the training, which is warned of once. In worker
-            processes, only the warning tells of that.
-        inspect: `"decode"` decodes every video once beforehand. `"header"` looks at the first frame
-            and the packets of each; what it cannot see comes up during the training. Or what
-            `inspect_videos` found of these videos, which are then not looked at again.
+        loop_short: Whether a video that is too short is repeated; otherwise it is a problem.
+        problems: What to do about a video that cannot be used: `"leave out"` or `"raise"`. This
+            includes a video that becomes unreadable during the training, for which a warning is
+            issued once. With worker processes, `problems` does not list those.
+        inspect: `"decode"` decodes every video before the training. `"header"` reads the first
+            frame and the packets, and other damage is found during the training. Or the videos that
+            `inspect_videos` returned, which are not inspected again.
         seed: A whole number, 0 or more.
-        num_threads: For the videos of a batch; `None` for one a processor, but one where
-            `workers` already work side by side.
+        num_threads: Threads for the videos of a batch. `None` means one per processor, or one if
+            `workers` run in parallel.
         workers: As of `keras.utils.PyDataset`, with `use_multiprocessing` and `max_queue_size`;
-            `SeededDataset` says what to do before a `fit` with workers. `num_threads` needs none.
+            see `SeededDataset` before a `fit` with workers. `num_threads` works without them.
 
     Raises:
         UsageError: If no video can be used, or one cannot and `problems` is `"raise"`.
@@ -127,11 +125,11 @@ class ClipDataset(SeededDataset):
             items = items.without(problems)
         if items.problems and self._is_strict:
             raise UsageError(
-                f"{_told(items.problems)}; repair or remove them, or leave them out with "
+                f"{_summary(items.problems)}; repair or remove them, or leave them out with "
                 "problems='leave out'"
             )
         if not items.items:
-            raise UsageError(f"expected videos; none can be used: {_told(items.problems)}")
+            raise UsageError(f"expected videos; none can be used: {_summary(items.problems)}")
         self.classes = items.classes
         self._found_before = items.problems
         self._found_since: dict[Path, Problem] = {}
@@ -140,35 +138,35 @@ class ClipDataset(SeededDataset):
 
     @property
     def num_clips(self) -> int:
-        """Clips an epoch: the videos that could be used in the beginning."""
+        """The number of clips in an epoch: the usable videos at the start."""
         return len(self._videos)
 
     @property
     def problems(self) -> tuple[Problem, ...]:
-        """The files that are not used, and why."""
+        """The files that are not used, with the reason."""
         return self._found_before + tuple(self._found_since.values())
 
     def __len__(self) -> int:
         return math.ceil(self.num_clips / self.batch_size)
 
     def __getitem__(self, batch_index: int) -> tuple[np.ndarray, np.ndarray]:
-        """A batch.
+        """Read a batch.
 
         Returns:
-            Clips, float32 of shape `(rows, clip_length, height, width, 3)`, and labels: int32 of
-            shape `(rows,)` or float32 of shape `(rows, number of classes)`.
+            Clips, float32 of shape `(clips, clip_length, height, width, 3)`, and labels: int32 of
+            shape `(clips,)` or float32 of shape `(clips, number of classes)`.
 
         Raises:
-            UsageError: If a video cannot be decoded any more and `problems` is `"raise"`, or no
-                video of the batch can.
+            UsageError: If a video cannot be decoded and `problems` is `"raise"`, or no video of the
+                batch can be decoded.
         """
         videos = self._rows(batch_index)
         clips = self._clips(videos)
         rows = [n for n, clip in zip(videos, clips, strict=True) if clip is not None]
         if not rows:
             raise UsageError(
-                f"expected videos in batch {batch_index}; none can be used any more: "
-                f"{_told(tuple(self._found_since.values()))}"
+                f"no video of batch {batch_index} can be decoded: "
+                f"{_summary(tuple(self._found_since.values()))}"
             )
         labels = self._numbers[rows]
         if self.labels == "one_hot":
@@ -176,17 +174,17 @@ class ClipDataset(SeededDataset):
         return np.stack([clip for clip in clips if clip is not None]), labels
 
     def files_of(self, batch_index: int) -> list[Path]:
-        """The file of each row of a batch of this epoch."""
+        """Return the file of each sample of a batch of this epoch."""
         return [self._videos[n].path for n in self._rows(batch_index)]
 
     def _rows(self, batch_index: int) -> list[int]:
-        """Which videos a batch has; those that went bad are no longer among them."""
+        """Return the numbers of the videos of a batch, without those found unusable since."""
         start = self._checked_index(batch_index) * self.batch_size
         chosen = self._of_epoch()[start : start + self.batch_size].tolist()
         return [n for n in chosen if self._videos[n].path not in self._found_since]
 
     def _drawn(self) -> np.ndarray:
-        """The order of the videos in this epoch."""
+        """Draw the order of the videos in this epoch."""
         order = np.arange(self.num_clips)
         return self._random(_ORDER).permutation(order) if self.shuffle else order
 
@@ -194,8 +192,8 @@ class ClipDataset(SeededDataset):
         num_threads = self._threads()
         if min(num_threads, len(videos)) < 2:
             return [self._clip(n, num_threads) for n in videos]
-        # Whole videos side by side, since a decoder makes little of many threads; but two for each,
-        # so that the last video of a batch does not leave a processor idle.
+        # One thread per video, because a decoder gains little from many threads; two for its
+        # decoder, so that the last video of a batch leaves no processor idle.
         with ThreadPoolExecutor(min(num_threads, len(videos))) as pool:
             share = max(2, num_threads // len(videos))
             return list(pool.map(lambda n: self._clip(n, share), videos))
@@ -205,12 +203,12 @@ class ClipDataset(SeededDataset):
             return self.num_threads
         if self.workers > 1 or self.use_multiprocessing:
             return 1
-        if hasattr(os, "sched_getaffinity"):  # the processors that a container leaves to us
+        if hasattr(os, "sched_getaffinity"):  # respects the limit of a container
             return len(os.sched_getaffinity(0))
         return os.cpu_count() or 1
 
     def _clip(self, number: int, num_threads: int) -> np.ndarray | None:
-        """One row, or None if its video went bad and may be left out."""
+        """Read one clip; None if its video became unreadable and may be left out."""
         video, cut = self._videos[number], self._cut(number)
         frames = cut.frame_numbers(video.num_frames, self.clip_length, self.frame_stride)
         try:
@@ -222,7 +220,7 @@ class ClipDataset(SeededDataset):
                 num_threads=num_threads,
             )
         except VideoError as error:
-            self._went_bad(error)
+            self._leave_out(error)
             return None
         return self._normalization(cut.window(clip, *self.size))
 
@@ -231,21 +229,21 @@ class ClipDataset(SeededDataset):
             return Cut()
         return Cut.drawn(self._random(_CUT, number), self.flip)
 
-    def _went_bad(self, error: VideoError) -> None:
+    def _leave_out(self, error: VideoError) -> None:
         problem = error.problem
         if self._is_strict:
-            raise UsageError(f"a video went bad since it was looked at: {problem}") from error
-        # Two batches may come upon it at once; only the first tells.
+            raise UsageError(f"a video became unreadable since inspection: {problem}") from error
+        # Two batches may find it at the same time; the first one warns.
         if self._found_since.setdefault(problem.path, problem) is problem:
             warnings.warn(f"a video is left out from now on: {problem}", stacklevel=2)
 
 
-def _told(problems: tuple[Problem, ...]) -> str:
-    """A line with the number of problems and the first of them."""
+def _summary(problems: tuple[Problem, ...]) -> str:
+    """Return a line with the number of problems and the first of them."""
     if not problems:
-        return "there is none"
-    more = len(problems) - _NUM_TOLD
-    reasons = "; ".join(str(problem) for problem in problems[:_NUM_TOLD])
+        return "no file was found"
+    more = len(problems) - _NUM_NAMED
+    reasons = "; ".join(str(problem) for problem in problems[:_NUM_NAMED])
     files = "1 file cannot" if len(problems) == 1 else f"{len(problems)} files cannot"
     return f"{files} be used: {reasons}" + (f"; and {more} more" if more > 0 else "")
 

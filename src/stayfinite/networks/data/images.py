@@ -1,7 +1,7 @@
-"""One image file as an array: whatever its mode, upright, in 8 bits of red, green and blue.
+"""Image files as arrays: any mode, upright, in 8 bits of red, green and blue.
 
-A file that cannot be decoded to its last row is refused with its reason. It never becomes a gray or
-black picture in silence.
+A file that cannot be decoded completely is an error with its reason. Missing parts are never
+filled in.
 """
 
 from __future__ import annotations
@@ -42,42 +42,44 @@ _UPRIGHT = {
 
 
 class _Refused(Exception):
-    """The reason why a file is not read."""
+    """The reason why a file is not read; turned into a `UsageError` or a `Problem`."""
 
 
 def height_and_width(size: Size) -> tuple[int, int]:
-    """`(height, width)` of a size given as one number or as both.
+    """Return `(height, width)` of a size given as one number or two.
 
     Raises:
         ValueError: If a number is not whole, or below 1.
     """
     both = tuple(size) if isinstance(size, tuple | list) else (size, size)
     if len(both) != 2 or not all(isinstance(n, int) and n >= 1 for n in both):
-        raise ValueError(f"`size` must be a number or (height, width), 1 or more. Received: {size}")
+        raise ValueError(
+            f"`size` must be a number or (height, width), 1 or more. Received: size={size!r}"
+        )
     return both[0], both[1]
 
 
 def read_image(path: str | Path, size: Size | None = None, fit: str = "crop") -> np.ndarray:
-    """An image file as red, green and blue from 0 to 255.
+    """Read an image file as red, green and blue from 0 to 255.
 
-    Gray, palette, CMYK and one-bit images become colour, transparent ones are laid on white, and
-    gray ones of 12 or 16 bits are divided by the range of these bits, not by their own largest
-    value. The EXIF orientation is applied. Of an animation or a file of several pages the first is
-    read. Colour profiles are not applied.
+    Gray, palette, CMYK and one-bit images are converted to colour. Transparent images are put on
+    white. Gray images of 12 or 16 bits are scaled by the range of these bits, not by their largest
+    value. The EXIF orientation is applied, colour profiles are not. Of an animation or a file of
+    several pages, the first image is read.
 
     Args:
         path: The file, in any format that Pillow reads.
-        size: Side in pixels, or `(height, width)`; `None` keeps the size. The image is resized
-            bilinearly and antialiased.
-        fit: `"crop"` resizes until the image just covers `size` and cuts off, on both sides alike,
-            what sticks out; `"stretch"` keeps every pixel and changes the shape.
+        size: Side in pixels, or `(height, width)`; `None` keeps the size. Resizing is bilinear and
+            antialiased.
+        fit: `"crop"` resizes the image to cover `size` and crops both sides equally; `"stretch"`
+            keeps every pixel and changes the aspect ratio.
 
     Returns:
         uint8 of shape `(height, width, 3)`.
 
     Raises:
-        UsageError: If the file is missing, unreadable, empty, no image, cut short, has more pixels
-            than `PIL.Image.MAX_IMAGE_PIXELS`, or numbers of no known range (floating point).
+        UsageError: If the file is missing, unreadable, empty, truncated or not an image, has more
+            pixels than `PIL.Image.MAX_IMAGE_PIXELS`, or values of unknown range (floating point).
         ValueError: If `size` or `fit` is none of the above.
     """
     if fit not in FITS:
@@ -90,7 +92,7 @@ def read_image(path: str | Path, size: Size | None = None, fit: str = "crop") ->
 
 
 def inspect_image(path: str | Path) -> Problem | None:
-    """Why this image cannot be used, or `None`: it is decoded whole, and a PNG's checksums too."""
+    """Decode an image completely, checksums of a PNG included; return the `Problem`, or `None`."""
     path = Path(path)
     try:
         _decoded(path, None, "crop", checksums=True)
@@ -100,7 +102,12 @@ def inspect_image(path: str | Path) -> Problem | None:
 
 
 def inspect_images(items: Items, num_threads: int | None = None) -> Items:
-    """`items` without the images that cannot be used, which are named in its `problems`."""
+    """Return `items` without the images that cannot be used; its `problems` name those.
+
+    Args:
+        items: The images.
+        num_threads: Images decoded at a time; `None` for one per processor, at most 8.
+    """
     paths = [item.path for item in items.items]
     with ThreadPoolExecutor(num_threads or min(8, os.cpu_count() or 1)) as pool:
         return items.without(_found(pool.map(inspect_image, paths)))
@@ -113,11 +120,11 @@ def _found(problems: Iterable[Problem | None]) -> list[Problem]:
 def _decoded(
     path: Path, wanted: tuple[int, int] | None, fit: str, checksums: bool = False
 ) -> np.ndarray:
-    """The pixels; whatever a damaged file makes Pillow raise is a `_Refused`."""
+    """Decode the pixels; an exception of Pillow for a damaged file becomes a `_Refused`."""
     if ImageFile.LOAD_TRUNCATED_IMAGES:
         raise UsageError(
-            "PIL.ImageFile.LOAD_TRUNCATED_IMAGES is set, which fills in what a file lacks; set it "
-            "to False: what is missing must be told, not trained on"
+            "PIL.ImageFile.LOAD_TRUNCATED_IMAGES is True, which fills in the missing parts of "
+            "truncated files; set it to False"
         )
     try:
         _check_file(path)
@@ -135,9 +142,9 @@ def _decoded(
         raise _Refused("it is not an image that Pillow can read") from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning, MemoryError) as error:
         raise _Refused(f"it is too large: {_line(error)}") from error
-    # Pillow's readers raise whatever their parsing meets: SyntaxError, struct.error, KeyError.
+    # Pillow's readers raise exceptions of many kinds: SyntaxError, struct.error, KeyError.
     except Exception as error:
-        raise _Refused(f"it is cut short or damaged: {_line(error)}") from error
+        raise _Refused(f"it is truncated or damaged: {_line(error)}") from error
 
 
 def _line(error: BaseException) -> str:
@@ -153,14 +160,14 @@ def _check_file(path: Path) -> None:
 
 
 def _check_sums(path: Path) -> None:
-    """Decoding a PNG skips its checksums, so a flipped bit would give other pixels."""
+    """Verify the checksums of a PNG, which decoding ignores."""
     with Image.open(path) as image:
         if image.format == "PNG":
             image.verify()
 
 
 def _loaded(image: ImageFile.ImageFile, wanted: tuple[int, int] | None) -> Image.Image:
-    """The whole image, upright, in RGB; a JPEG no larger than resizing well to `wanted` needs."""
+    """Load the image, upright, in RGB; a JPEG at the smallest scale that suffices for `wanted`."""
     width, height = image.size
     if width < 1 or height < 1:
         raise _Refused(f"it has no pixels: {width} x {height}")
@@ -174,7 +181,7 @@ def _loaded(image: ImageFile.ImageFile, wanted: tuple[int, int] | None) -> Image
         side = 2 * max(wanted)
         image.draft(None, (side, side))
     image.load()
-    # Only now: a TIFF is turned upright, and loses the mark, when it is loaded.
+    # Read after loading: for a TIFF, loading applies the orientation and removes the tag.
     turn = _UPRIGHT.get(_orientation(image))
     colour = _rgb(image)
     return colour if turn is None else colour.transpose(turn)
@@ -183,7 +190,7 @@ def _loaded(image: ImageFile.ImageFile, wanted: tuple[int, int] | None) -> Image
 def _orientation(image: Image.Image) -> Any:
     try:
         return image.getexif().get(Base.Orientation)
-    except Exception:  # a damaged EXIF block says nothing about the orientation
+    except Exception:  # a damaged EXIF block has no orientation
         return None
 
 
@@ -202,7 +209,7 @@ def _rgb(image: Image.Image) -> Image.Image:
 
 
 def _from_wide_gray(image: Image.Image) -> Image.Image:
-    """Gray of more than 8 bits, which `convert` would clip or shift."""
+    """Convert gray of more than 8 bits, which `Image.convert` would clip or shift."""
     if image.mode == "I" and image.format not in ("PNG", "PPM"):
         raise _Refused("its values are 32-bit numbers of no known range; save 8 or 16 bits")
     values = np.asarray(image).astype("float32")

@@ -1,4 +1,4 @@
-"""Which videos can be used, and why the others cannot, found out before the training."""
+"""Inspection of videos before a training: which can be used, and why the others cannot."""
 
 from __future__ import annotations
 
@@ -24,16 +24,17 @@ from stayfinite.networks.data.videos import (
 )
 
 WAYS = ("decode", "header")
-# Between the key frames that are remembered: where every frame is one, all are not needed.
+# Least distance in frames between the stored key frames.
 _KEY_FRAME_GAP = 8
-# A stream that was cut out of another begins with packets that cannot be shown yet.
+# A stream cut out of another begins with packets that have no frame. Missing frames are accepted
+# up to this number, or this share of the packets.
 _FEW_PACKETS = 4
 _FEW = 0.05
 
 
 @dataclass(frozen=True)
 class VideoInfo:
-    """A video that can be used: how many frames it has, their size, and where to begin."""
+    """A video that can be used: its number of frames, their size, and its key frames."""
 
     path: Path
     num_frames: int
@@ -48,23 +49,23 @@ Videos = Mapping[Path, VideoInfo]
 def inspect_video(
     path: str | Path, min_frames: int = 1, how: str = "decode", num_threads: int = 1
 ) -> VideoInfo | Problem:
-    """Look at a video file: what it has, or why it cannot be used.
+    """Inspect a video file and return its properties, or why it cannot be used.
 
-    A finished AVI, MP4, MOV, Matroska or WebM that is cut short is found by the lengths in it,
-    unless it is cut exactly between two fragments of an MP4. Wrong bytes within a frame are found
-    as far as its codec notices: MPEG-4 and PNG nearly always, H.264 and JPEG often, VP8, VP9, FFV1
-    and raw video never.
+    A truncated AVI, MP4, MOV, Matroska or WebM file is found by the lengths in it, unless it ends
+    exactly between two fragments of an MP4. Wrong bytes within a frame are found if the codec
+    detects them: MPEG-4 and PNG nearly always, H.264 and JPEG often, VP8, VP9, FFV1 and raw video
+    never.
 
     Args:
         path: The file.
-        min_frames: With fewer frames it is too short.
-        how: `"decode"` decodes all of it. `"header"` decodes the first frame and goes through the
-            packets of the rest without decoding them: many times as fast, and blind to damage
-            inside of a frame and to a change of the frame size.
-        num_threads: Of the decoder.
+        min_frames: Least number of frames.
+        how: `"decode"` decodes every frame. `"header"` decodes the first frame and reads the other
+            packets without decoding them. It is many times as fast, and does not find damage within
+            a frame or a change of the frame size.
+        num_threads: Threads of the decoder.
 
     Returns:
-        `VideoInfo`, with height and width as it is shown, or the `Problem`.
+        A `VideoInfo`, with height and width as displayed, or the `Problem`.
 
     Raises:
         ValueError: If `how` is none of these.
@@ -90,13 +91,16 @@ def inspect_videos(
     how: str = "decode",
     num_threads: int | None = None,
 ) -> tuple[dict[Path, VideoInfo], list[Problem]]:
-    """The same of many files, several at once; the problems come in the order of `paths`.
+    """Inspect many files in parallel.
 
     Args:
         paths: The files.
-        min_frames: As of `inspect_video`.
-        how: As of `inspect_video`.
-        num_threads: Files that are looked at at once; `None` for one a processor, at most 8.
+        min_frames: As for `inspect_video`.
+        how: As for `inspect_video`.
+        num_threads: Files inspected at a time; `None` for one per processor, at most 8.
+
+    Returns:
+        The usable videos by path, and the problems in the order of `paths`.
     """
     once = list(dict.fromkeys(paths))
     with ThreadPoolExecutor(num_threads or min(8, os.cpu_count() or 1)) as pool:
@@ -106,7 +110,7 @@ def inspect_videos(
 
 
 def _check_file(path: Path) -> None:
-    """What can be said of the file without FFmpeg, whose own words are less clear."""
+    """Check the file without FFmpeg, whose error messages are less clear."""
     reason: str | None
     try:
         status = path.stat()
@@ -128,7 +132,7 @@ def _check_file(path: Path) -> None:
 
 def _decode_all(path: Path, container: Any, stream: Any) -> VideoInfo:
     if stream.codec_context.name == "mjpeg":
-        # Without this its decoder paints over what it cannot read, and tells nobody.
+        # Otherwise the decoder replaces unreadable parts without an error.
         stream.codec_context.options = {"err_detect": "explode"}
     pictures, formats = Pictures(path, (16, 16)), set()
     times: list[int | None] = []
@@ -185,7 +189,7 @@ def _decode_first(path: Path, container: Any, stream: Any) -> VideoInfo:
 
 
 class _Packets:
-    """The packets of a file on their way to the decoder, counted."""
+    """Passes the packets of a file to the decoder and counts them."""
 
     def __init__(self, path: Path, container: Any) -> None:
         self._path = path
@@ -205,17 +209,17 @@ class _Packets:
 
 
 def _is_shown(packet: Any) -> bool:
-    """Whether a packet stands for one frame that is seen."""
+    """Whether a packet holds a frame that is displayed."""
     if not packet.size or packet.is_discard:
         return False
     if packet.stream.codec_context.name == "vp8":
-        # Its references that are never seen have packets of their own (RFC 6386, section 9.1).
+        # Reference frames that are not displayed have packets too (RFC 6386, section 9.1).
         return bool(memoryview(packet)[0] & 0x10)
     return True
 
 
 def _key_frames(numbers: Sequence[int], times: Sequence[int | None]) -> tuple[KeyFrame, ...]:
-    """Those that can be found again by their time; none where times are missing or go back."""
+    """Return the key frames to seek by their time; none if times are missing or not ascending."""
     if any(a is None or b is None or a >= b for a, b in pairwise(times)):
         return ()
     found: list[KeyFrame] = []

@@ -1,7 +1,7 @@
-"""The files of a data set and their classes: from a folder or a CSV list, and split in two.
+"""The files of a data set and their classes, read from a folder or a CSV list, and split in two.
 
-A data set on disk is a folder with one sub-folder a class, or a CSV file with the columns `path`
-and `label`. What is not usable is a `Problem` with its reason, never a silent gap.
+A data set is a folder with one sub-folder for each class, or a CSV file with the columns `path` and
+`label`. A file that cannot be used is reported as a `Problem` with its reason.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from stayfinite.errors import UsageError
 
 @dataclass(frozen=True)
 class Problem:
-    """A file that cannot be used, or not as it is, and why."""
+    """A file that cannot be used, or only with a restriction, and the reason."""
 
     path: Path
     reason: str
@@ -30,7 +30,7 @@ class Problem:
 
 @dataclass(frozen=True)
 class Item:
-    """One file; `label` is the position of its class in `Items.classes`."""
+    """One file; `label` is the index of its class in `Items.classes`."""
 
     path: Path
     label: int
@@ -38,7 +38,7 @@ class Item:
 
 @dataclass(frozen=True)
 class Items:
-    """The usable files of a data set, in a fixed order, its classes, and the files left out."""
+    """The usable files of a data set in a fixed order, its classes, and the files left out."""
 
     classes: tuple[str, ...]
     items: tuple[Item, ...]
@@ -53,28 +53,28 @@ class Items:
         return np.array([item.label for item in self.items], "int64")
 
     def without(self, problems: Iterable[Problem]) -> Items:
-        """The same without the files that these problems name; the classes stay."""
+        """Return a copy without the files of these problems, with the same classes."""
         found = tuple(problems)
         bad = {problem.path for problem in found}
         kept = tuple(item for item in self.items if item.path not in bad)
         return replace(self, items=kept, problems=self.problems + found)
 
     def only(self, positions: Sequence[int] | np.ndarray) -> Items:
-        """The files at these positions, without problems; the classes stay."""
+        """Return a copy with the files at these positions, no problems and the same classes."""
         return replace(self, items=tuple(self.items[n] for n in positions), problems=())
 
 
 def read_items(source: str | Path, suffixes: Collection[str]) -> Items:
-    """The files of a folder with one sub-folder a class, or of a CSV list.
+    """List the files of a folder with one sub-folder for each class, or of a CSV list.
 
     Args:
-        source: The folder; or a CSV file with the columns `path` and `label`, whose relative paths
+        source: The folder; or a CSV file with the columns `path` and `label`. Relative paths in it
             start at the folder of the list.
-        suffixes: Of the files wanted, in lower case with the dot. Other files in a folder are
-            problems, but for hidden ones; files of sub-folders of a class belong to it.
+        suffixes: Suffixes of the files, in lower case with the dot. Other files of a folder are
+            problems, except hidden ones. Files in sub-folders of a class belong to the class.
 
     Raises:
-        UsageError: If there is no such folder or file, it cannot be read, or no class is in it.
+        UsageError: If the source does not exist, cannot be read, or has no class.
     """
     source = Path(source)
     try:
@@ -85,14 +85,14 @@ def read_items(source: str | Path, suffixes: Collection[str]) -> Items:
     except OSError as error:
         raise UsageError(f"cannot read {error.filename}: {error.strerror}") from error
     raise UsageError(
-        f"expected a folder with one sub-folder a class, or a CSV list; there is no {source}"
+        f"{source} does not exist; pass a folder with one sub-folder for each class, or a CSV list"
     )
 
 
 def _of_folder(folder: Path, suffixes: Collection[str]) -> Items:
     parts = sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
     if not parts:
-        raise UsageError(f"expected one sub-folder a class in {folder}; there is none")
+        raise UsageError(f"{folder} has no sub-folder; expected one sub-folder for each class")
     items: list[Item] = []
     problems: list[Problem] = []
     for label, part in enumerate(parts):
@@ -121,7 +121,7 @@ def _of_list(source: Path, suffixes: Collection[str]) -> Items:
     rows = list(csv.DictReader(text.splitlines(), skipinitialspace=True))
     if not rows or not {"path", "label"} <= set(rows[0]):
         raise UsageError(
-            f"expected the columns path and label, and a row at least, in {source}; received "
+            f"expected the columns path and label, and at least one row, in {source}; received "
             f"{text.partition(chr(10))[0][:80]!r}"
         )
     problems: list[Problem] = []
@@ -150,9 +150,16 @@ def _listed(suffixes: Collection[str]) -> str:
 
 
 def split_files(items: Items, fraction: float, seed: int) -> tuple[Items, Items]:
-    """Training and validation files: of each class `fraction` of its files, one at least, go there.
+    """Split the files of each class into training and validation files.
 
-    A class with a single file has it in training. The problems go with the training part.
+    Args:
+        items: The files.
+        fraction: Share of the files of a class for validation, at least one file. The only file of
+            a class is a training file.
+        seed: Seed of the draw.
+
+    Returns:
+        The training files, with the problems of `items`, and the validation files.
 
     Raises:
         UsageError: If `fraction` is not between 0 and 1.
@@ -167,9 +174,15 @@ def split_files(items: Items, fraction: float, seed: int) -> tuple[Items, Items]
 
 
 def split_classes(items: Items, fraction: float, seed: int) -> tuple[Items, Items]:
-    """Files of the classes to train on, and those of `fraction` of the classes, held out whole.
+    """Split the classes into those to train on and those to hold out.
 
-    At least two classes of two files are held out, since one alone is nothing to tell apart.
+    Args:
+        items: The files.
+        fraction: Share of the classes with two files to hold out, at least two classes.
+        seed: Seed of the draw.
+
+    Returns:
+        The files of the training classes, with the problems of `items`, and the files held out.
 
     Raises:
         UsageError: If `fraction` is not between 0 and 1, or fewer than four classes have two files.
@@ -180,7 +193,7 @@ def split_classes(items: Items, fraction: float, seed: int) -> tuple[Items, Item
     count = max(2, round(fraction * len(able)))
     if len(able) - count < 2:
         raise UsageError(
-            "expected at least 4 classes with two files or more, two to train on and two to hold "
+            "expected at least 4 classes with two or more files, two to train on and two to hold "
             f"out; received {len(able)}"
         )
     chosen = set(np.random.default_rng(seed).permutation(able)[:count].tolist())

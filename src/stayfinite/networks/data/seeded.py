@@ -1,4 +1,4 @@
-"""A `keras.utils.PyDataset` whose draws depend on nothing but seed, epoch and batch."""
+"""A `keras.utils.PyDataset` whose draws depend on seed, epoch and batch only."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ import numpy as np
 
 
 class SeededDataset(keras.utils.PyDataset):
-    """The epoch of a data set, and random numbers from it: the same for any number of workers.
+    """Counts the epochs and gives random numbers for each, the same for any number of workers.
 
-    The epoch is counted when Keras ends a pass over the data. On JAX and PyTorch the first `fit` of
-    Keras 3.15 makes a pass of its own to learn the shapes: it would train from epoch 1 on, and with
-    several workers begin with the batches that this pass had fetched. And it shuffles the order of
-    the batches once more, from Python's own `random`. For a training that is the same everywhere:
+    The epoch is increased when Keras ends a pass over the data. On JAX and PyTorch, the first `fit`
+    of Keras 3.15 makes an additional pass to learn the shapes. Training would then start with epoch
+    1 and, with several workers, with the batches fetched by that pass. `fit` also shuffles the
+    order of the batches with Python's `random`. For the same training on every backend:
 
-        model.test_on_batch(*dataset[0])  # now all shapes are known
+        model.test_on_batch(*dataset[0])  # makes all shapes known
         model.reset_metrics()
-        dataset.epoch = 0  # or that with which a training goes on
+        dataset.epoch = 0  # or the epoch with which a training continues
         model.fit(dataset, shuffle=False)
 
     Args:
         seed: A whole number, 0 or more.
-        same_every_epoch: Whether every epoch is like epoch 0, as for a validation.
+        same_every_epoch: Whether every epoch equals epoch 0, as for a validation.
         workers: As of `keras.utils.PyDataset`, with `use_multiprocessing` and `max_queue_size`.
     """
 
@@ -39,7 +39,7 @@ class SeededDataset(keras.utils.PyDataset):
 
     @property
     def epoch(self) -> int:
-        """Number of the epoch that is drawn, from 0."""
+        """The number of the current epoch, from 0."""
         return self._epoch
 
     @epoch.setter
@@ -49,11 +49,11 @@ class SeededDataset(keras.utils.PyDataset):
         self._epoch = int(value)
 
     def on_epoch_begin(self) -> None:
-        """Called by Keras before a pass over the data."""
+        """Note the beginning of a pass over the data."""
         self._is_within_epoch = True
 
     def on_epoch_end(self) -> None:
-        """Called by Keras after a pass, and once more before the first of a `fit`."""
+        """Count the epoch. Keras also calls this before the first pass of a `fit`."""
         if self._is_within_epoch:
             self._epoch += 1
         self._is_within_epoch = False
@@ -62,25 +62,26 @@ class SeededDataset(keras.utils.PyDataset):
         return 0 if self.same_every_epoch else self._epoch
 
     def _of_epoch(self) -> Any:
-        """What `_drawn` gives for this epoch, drawn once."""
+        """Return what `_drawn` returns for this epoch; it is called once for each epoch."""
         epoch, plan = self._drawn_epoch(), self._plan
         if plan is None or plan[0] != epoch:
             plan = self._plan = (epoch, self._drawn())
         return plan[1]
 
     def _drawn(self) -> Any:
+        """Draw the batches of the epoch."""
         raise NotImplementedError
 
     def _random(self, *numbers: int) -> np.random.Generator:
-        """Random numbers for this epoch, and within it for these numbers."""
+        """Return a generator seeded with the seed, the epoch and `numbers`."""
         return np.random.default_rng([self.seed, self._drawn_epoch(), *numbers])
 
     def _mirrored(self, batch_index: int, num_images: int) -> np.ndarray:
-        """For each image of a batch whether it is mirrored: half of them."""
+        """Draw which images of a batch are mirrored, each with probability 1/2."""
         return self._random(1, batch_index).random(num_images) < 0.5
 
     def _checked_index(self, batch_index: int) -> int:
-        # `IndexError` is what ends a `for` over a sequence.
+        # An `IndexError` ends a `for` loop over a sequence.
         if not 0 <= batch_index < len(self):
             raise IndexError(f"expected a batch from 0 to {len(self) - 1}; received {batch_index}")
         return int(batch_index)

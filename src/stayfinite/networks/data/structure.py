@@ -1,9 +1,9 @@
-"""Whether a video file is whole, by the lengths that its container declares, without decoding.
+"""Detection of truncated video files by the lengths in their container, without decoding.
 
-Decoders fill gaps and stop quietly at the end of a file; Matroska in particular says nothing when
-half of it is missing. AVI (RIFF), MP4 and MOV (ISO/IEC 14496-12) and Matroska and WebM (RFC 9559)
-all write down how long each of their parts is, so that what is missing can be counted. This does
-not depend on durations, which audio, edit lists and variable frame rates make unreliable.
+Decoders fill gaps and stop at the end of a truncated file without an error. AVI (RIFF), MP4 and MOV
+(ISO/IEC 14496-12), and Matroska and WebM (RFC 9559) store the length of each of their parts, which
+is compared with the size of the file. Durations are not used, because audio, edit lists and
+variable frame rates make them unreliable.
 """
 
 from __future__ import annotations
@@ -33,11 +33,15 @@ class _File:
         return f"it is truncated: {self.size} of at least {end} bytes are there"
 
     def damaged(self, position: int) -> str:
-        return f"it is damaged: byte {position} of {self.size} is not where a part of it can begin"
+        return (
+            f"it is damaged: no part of the container can begin at byte {position} of {self.size}"
+        )
 
 
 def structure_fault(path: Path) -> str | None:
-    """Why this AVI, MP4, MOV, Matroska or WebM file is not whole; None if it is, or is no such.
+    """Return why an AVI, MP4, MOV, Matroska or WebM file is incomplete.
+
+    None if it is complete or of another format.
 
     Raises:
         OSError: If the file cannot be read.
@@ -55,17 +59,17 @@ def structure_fault(path: Path) -> str | None:
 
 
 def _boxes_fault(source: _File) -> str | None:
-    """MP4 and MOV: a row of boxes, each with its length before its name."""
+    """Check MP4 and MOV: a sequence of boxes, each with a length and a name."""
     position, names = 0, set()
     while position + 8 <= source.size:
         header = source.at(position, 16)
         length, name = int.from_bytes(header[:4]), header[4:8]
         if length == 1:
             length = int.from_bytes(header[8:])
-        if length == 0 and name in _BOXES:  # it goes on to the end of the file
+        if length == 0 and name in _BOXES:  # the box extends to the end of the file
             length = source.size - position
         if length < 8:
-            # Zeros behind the last box are common, and harmless.
+            # Zeros after the last box are common and harmless.
             return None if b"moov" in names else source.damaged(position)
         names.add(name)
         position += length
@@ -75,7 +79,7 @@ def _boxes_fault(source: _File) -> str | None:
 
 
 def _riff_fault(source: _File) -> str | None:
-    """AVI: chunks of a name and a length, of which RIFF and the list `movi` hold others."""
+    """Check AVI: chunks with a name and a length; RIFF and the list `movi` contain chunks."""
     position, frames_end, is_odd = 0, 0, False
     while position + 8 <= source.size:
         header = source.at(position, 12)
@@ -86,7 +90,7 @@ def _riff_fault(source: _File) -> str | None:
                 continue
             return source.damaged(position) if position < frames_end else None
         is_holder = name == b"RIFF" or (name == b"LIST" and header[8:] in (b"movi", b"rec "))
-        if is_holder and length == 0:  # not finished by its writer; read what is there
+        if is_holder and length == 0:  # not finished by its writer, but readable
             return None
         end = position + 8 + length
         if end > source.size + _RIFF_SLACK:
@@ -103,7 +107,7 @@ def _is_name(name: bytes) -> bool:
 
 
 def _matroska_fault(source: _File) -> str | None:
-    """Matroska and WebM: elements of an identifier and a length, both of variable size."""
+    """Check Matroska and WebM: elements with an identifier and a length of variable size."""
     position, segment_end = 0, source.size
     while position < segment_end:
         header = source.at(position, 12)

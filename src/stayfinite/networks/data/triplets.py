@@ -9,8 +9,13 @@ from typing import Any
 import numpy as np
 
 from stayfinite.errors import UsageError
-from stayfinite.networks.data.image_items import ByClass, image_items
-from stayfinite.networks.data.image_reader import CACHE_BYTES, ImageReader, Preprocess
+from stayfinite.networks.data.image_files import (
+    CACHE_BYTES,
+    ByClass,
+    ImageReader,
+    Preprocess,
+    image_items,
+)
 from stayfinite.networks.data.images import Size
 from stayfinite.networks.data.items import Items, Problem
 from stayfinite.networks.data.seeded import SeededDataset
@@ -19,33 +24,33 @@ from stayfinite.networks.data.seeded import SeededDataset
 class TripletDataset(SeededDataset):
     """Random triplets of images, drawn anew in each epoch, for `stayfinite.models.TripletNetwork`.
 
-    Each image that has another of its class is an anchor, in random order, before any is one again.
-    Its positive is drawn evenly from the others of its class, never the anchor itself; its negative
-    from all images of other classes. All draws come from the seed and the epoch: they are the same
-    for any number of workers, in threads or processes.
+    Every image whose class has another image is an anchor once, in random order, before one is an
+    anchor again. The positive is drawn uniformly from the other images of the class, and the
+    negative from the images of the other classes. All draws depend on the seed and the epoch only,
+    not on the number of workers.
 
     Args:
         source: A folder with one sub-folder a class, or a CSV list of `path` and `label`, which are
-            looked through for files that cannot be used; or `Items`.
+            checked for files that cannot be used; or `Items`.
         size: Side of the images in pixels, or `(height, width)`.
-        batch_size: Triplets a batch; the last batch of an epoch has what is left.
+        batch_size: Triplets in a batch; the last batch of an epoch has the rest.
         fit: `"crop"` or `"stretch"`.
         preprocess: A function of a batch of float32 images from 0 to 255, which it may change in
             place, such as `stayfinite.models.preprocess_input("ResNet50")`.
-        flip: Whether half of the images, each for itself, are mirrored.
-        num_triplets: Triplets an epoch; by default one for each possible anchor.
-        seed: Of all draws.
+        flip: Whether each image is mirrored with probability 1/2.
+        num_triplets: Triplets in an epoch; by default one for each possible anchor.
+        seed: Seed of all draws.
         same_every_epoch: Whether every epoch has the same triplets, as for a validation.
-        cache_bytes: Memory for decoded images; 0 decodes each every time.
+        cache_bytes: Memory for decoded images; with 0 every image is decoded each time.
         workers: As of `keras.utils.PyDataset`, with `use_multiprocessing` and `max_queue_size`.
 
     Attributes:
         items: The images.
         classes: Names of their classes.
-        problems: Files that are not used, or never as anchor, and why.
+        problems: Files that are not used, or not as an anchor, with the reason.
 
     Raises:
-        UsageError: If there are not two classes with images, or none has two.
+        UsageError: If fewer than two classes have images, or no class has two images.
         ValueError: If an argument is out of range.
 
     Example:
@@ -87,13 +92,13 @@ class TripletDataset(SeededDataset):
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Names of the classes."""
+        """The names of the classes."""
         return self.items.classes
 
     @property
     def problems(self) -> tuple[Problem, ...]:
-        """The files that are not used, or never as anchor, and why."""
-        reason = "its class has one image, so it is never an anchor"
+        """The files that are not used, or not as an anchor, with the reason."""
+        reason = "it is the only image of its class, so it is never an anchor"
         return self.items.problems + tuple(Problem(path, reason) for path in self._files.lone())
 
     def __len__(self) -> int:
@@ -110,7 +115,7 @@ class TripletDataset(SeededDataset):
         return (anchors, positives, negatives), np.zeros((len(rows), 1), "float32")
 
     def files_of(self, batch_index: int) -> list[tuple[Path, Path, Path]]:
-        """Anchor, positive and negative of each row of a batch of this epoch."""
+        """Return the files of anchor, positive and negative of each sample of a batch."""
         begin = self._checked_index(batch_index) * self.batch_size
         rows = self._of_epoch()[begin : begin + self.batch_size]
         paths = self._files.paths
@@ -120,19 +125,19 @@ class TripletDataset(SeededDataset):
         count = self._files.count
         if np.count_nonzero(count) < 2 or count.max() < 2:
             raise UsageError(
-                "expected images of two classes at least, and two images in one of them; received "
+                "expected images of at least two classes, and two images in one of them; received "
                 f"{dict(zip(self.classes, count.tolist(), strict=True))}, with "
                 f"{len(self.items.problems)} files left out"
             )
 
     def _drawn(self) -> np.ndarray:
-        """Places in `_files` of all triplets of the epoch, `(num_triplets, 3)`."""
+        """Draw the indices into `_files` of all triplets of the epoch, `(num_triplets, 3)`."""
         random, files = self._random(0), self._files
         rounds = math.ceil(self.num_triplets / len(self._able))
         anchors = np.concatenate([random.permutation(self._able) for _ in range(rounds)])
         anchors = anchors[: self.num_triplets]
         start, count = (each[files.labels[anchors]] for each in (files.start, files.count))
-        # A step of 1 to count - 1 around the class: never back to the anchor.
+        # An offset of 1 to count - 1 within the class never leads back to the anchor.
         positives = start + (anchors - start + random.integers(1, count)) % count
         others = random.integers(0, len(files.paths) - count)
         negatives = np.where(others < start, others, others + count)

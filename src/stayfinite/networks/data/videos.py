@@ -1,7 +1,6 @@
 """Frames of a video file by their numbers, upright and resized, as arrays.
 
-Decoded with PyAV, which is silent by itself: FFmpeg's messages are thrown away unless a program
-asks for them with `av.logging.set_level`, so nothing is changed here.
+PyAV decodes them. It discards FFmpeg's messages unless a program calls `av.logging.set_level`.
 """
 
 from __future__ import annotations
@@ -24,17 +23,17 @@ except ImportError as error:
 
 SUFFIXES = frozenset({".avi", ".m4v", ".mkv", ".mov", ".mp4", ".webm"})
 
-# A file of a stranger may be a playlist under another name; it must not reach out.
+# An untrusted file may be a playlist under another name. It must not open network connections.
 _OPTIONS: dict[str, Any] = {"container_options": {"protocol_whitelist": "file"}}
-# Titles that are not UTF-8 are no reason to refuse a video. PyAV 19 reads them without this.
+# Accept titles that are not UTF-8. PyAV 19 does so by default.
 if int(av.__version__.partition(".")[0]) < 19:
     _OPTIONS["metadata_errors"] = "replace"
-# libswscale ends the whole process when it is given one of these.
+# libswscale aborts the process for these formats.
 _DEADLY_FORMATS = {"yaf32be", "yaf32le"}
 
 
 class VideoError(UsageError):
-    """A video cannot be decoded; `problem` says which and why."""
+    """A video cannot be decoded; `problem` has the file and the reason."""
 
     def __init__(self, problem: Problem) -> None:
         super().__init__(problem)
@@ -42,14 +41,14 @@ class VideoError(UsageError):
 
 
 class KeyFrame(NamedTuple):
-    """A frame from which decoding can begin; `time` is in units of the stream's time base."""
+    """A frame at which decoding can begin; `time` is in units of the stream's time base."""
 
     number: int
     time: int
 
 
 class _Missed(Exception):
-    """After a seek the key frame that was asked for did not come."""
+    """The key frame was not found after a seek."""
 
 
 def read_frames(
@@ -60,24 +59,24 @@ def read_frames(
     key_frames: Sequence[KeyFrame] = (),
     num_threads: int = 1,
 ) -> np.ndarray:
-    """These frames of a video, in this order. Decoding ends with the last one that is needed.
+    """Read frames of a video in the given order. Decoding ends with the last of them.
 
     Args:
         path: The file.
-        numbers: Of the frames as they are shown, from 0; also repeated, as often as wanted.
-        resize: The shorter side in pixels, the ratio of the sides is kept; or `(height, width)`;
-            `None` keeps the size.
-        key_frames: As `inspect_video` finds them. Decoding begins at the last one before the frames
-            where the file lets it, and else with the first frame; the frames are the same.
-        num_threads: Of the decoder.
+        numbers: Numbers of the frames in display order, from 0; they may repeat.
+        resize: The shorter side in pixels, with the aspect ratio kept; or `(height, width)`; `None`
+            keeps the size.
+        key_frames: The key frames that `inspect_video` returned. Decoding begins at the last one
+            before the frames if the file can seek, and otherwise at the first frame. The result is
+            the same.
+        num_threads: Threads of the decoder.
 
     Returns:
-        uint8 of shape `(len(numbers), height, width, 3)`: red, green, blue, turned as the file
-        says it is to be shown.
+        uint8 of shape `(len(numbers), height, width, 3)`: red, green, blue, in display orientation.
 
     Raises:
-        VideoError: If the file cannot be opened, has fewer frames, one of these is damaged, or
-            their size changes.
+        VideoError: If the file cannot be opened, has too few frames, a frame is damaged, or the
+            frame size changes.
     """
     path, wanted = Path(path), frozenset(numbers)
     before = [key for key in key_frames if 0 < key.number <= min(wanted)]
@@ -86,7 +85,7 @@ def read_frames(
             found = _decode(path, wanted, resize, before[-1], num_threads)
             return np.stack([found[number] for number in numbers])
         except (_Missed, VideoError):
-            pass  # what is wrong then, if anything, shows when it is decoded from its beginning
+            pass  # decoding from the beginning works, or raises the final error
     found = _decode(path, wanted, resize, None, num_threads)
     return np.stack([found[number] for number in numbers])
 
@@ -111,13 +110,13 @@ def _decode(
 
 
 def _numbered(container: Any, stream: Any, start: KeyFrame | None) -> Iterator[tuple[int, Any]]:
-    """The frames from `start` on with their numbers."""
+    """Yield the frames from `start` on with their numbers."""
     frames = decoded_frames(container, stream)
     if start is None:
         yield from enumerate(frames)
         return
     container.seek(start.time, stream=stream)
-    # Frames of an open group of pictures come before its key frame, and may lack what they need.
+    # Frames of an open group of pictures precede its key frame and may be incomplete.
     for first in frames:
         if first.pts is None or first.pts > start.time:
             raise _Missed
@@ -129,9 +128,9 @@ def _numbered(container: Any, stream: Any, start: KeyFrame | None) -> Iterator[t
 
 
 def decoded_frames(container: Any, stream: Any) -> Iterator[Any]:
-    """The frames of a stream, until the file ends."""
+    """Yield the frames of a stream until the end of the file."""
     for packet in container.demux(stream):
-        # An empty packet means "the same again" in AVI, and would end the decoding in PyAV.
+        # An empty packet repeats a frame in AVI, but would end the decoding in PyAV.
         if packet.size:
             yield from stream.decode(packet)
     yield from stream.decode(None)
@@ -139,7 +138,7 @@ def decoded_frames(container: Any, stream: Any) -> Iterator[Any]:
 
 @contextmanager
 def open_video(path: Path, num_threads: int = 1) -> Iterator[tuple[Any, Any]]:
-    """The container and the first video stream of a file; errors of FFmpeg become `VideoError`."""
+    """Open a file: its container and first video stream. FFmpeg errors become `VideoError`."""
     try:
         with av.open(str(path.absolute()), "r", **_OPTIONS) as container:
             stream = _video_stream(path, container)
@@ -151,15 +150,15 @@ def open_video(path: Path, num_threads: int = 1) -> Iterator[tuple[Any, Any]]:
 
 
 def _video_stream(path: Path, container: Any) -> Any:
-    """The stream to decode; the cover picture of a song is none."""
+    """Return the first video stream that is not a cover picture."""
     cover = av.stream.Disposition.attached_pic
     streams = [s for s in container.streams.video if not s.disposition & cover]
     if not streams:
-        # FFmpeg drops a stream of MP4 that has no frames.
+        # FFmpeg omits a stream of an MP4 without frames.
         reason = "it has no video stream" if len(container.streams) else "it has no frames"
         raise VideoError(Problem(path, reason))
     if streams[0].codec_context is None:
-        raise VideoError(Problem(path, "there is no decoder here for its video stream"))
+        raise VideoError(Problem(path, "this FFmpeg has no decoder for its video stream"))
     return streams[0]
 
 
@@ -174,9 +173,9 @@ def _reason(error: av.FFmpegError) -> str:
 
 
 class Pictures:
-    """Frames of one file as upright RGB arrays of one size; see `read_frames` for `resize`.
+    """Converts the frames of one file to upright RGB arrays; `resize` as in `read_frames`.
 
-    The converter is kept from frame to frame: making one costs more than using it.
+    The converter is reused, because creating it takes longer than a conversion.
     """
 
     def __init__(self, path: Path, resize: int | tuple[int, int] | None) -> None:
@@ -186,11 +185,11 @@ class Pictures:
         self._size: tuple[int, int] | None = None
 
     def of(self, frame: Any) -> np.ndarray:
-        """uint8 of shape `(height, width, 3)`.
+        """Convert a frame to uint8 of shape `(height, width, 3)`.
 
         Raises:
-            VideoError: If the frame is damaged, or cannot be converted, or has another size than
-                the one before.
+            VideoError: If the frame is damaged, cannot be converted, or differs in size from the
+                first.
         """
         if frame.is_corrupt:
             raise VideoError(Problem(self._path, f"it is damaged at {frame.time or 0:.3f} s"))
@@ -201,7 +200,7 @@ class Pictures:
         return np.rot90(rgb, num_turns) if num_turns % 4 else rgb
 
     def check_size(self, frame: Any) -> None:
-        """Raise `VideoError` unless this frame has the size of the first."""
+        """Raise a `VideoError` if the size of a frame differs from that of the first."""
         size = frame.width, frame.height
         self._size = self._size or size
         if size != self._size:
@@ -224,7 +223,7 @@ class Pictures:
 def _resized(
     height: int, width: int, resize: int | tuple[int, int] | None, is_lying: bool
 ) -> tuple[int, int]:
-    """Height and width to convert to, before the frame is turned."""
+    """Return height and width of the converted frame before its rotation."""
     if resize is None:
         return height, width
     if isinstance(resize, int):

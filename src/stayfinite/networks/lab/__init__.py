@@ -1,1 +1,1 @@
-"""Named configurations of a training side by side, with their curves: `stayfinite lab`."""
+"""Comparison of named configurations of a training: `stayfinite lab`."""

@@ -1,6 +1,6 @@
 """Trains one configuration of a lab in its own process.
 
-Usage: `python -m stayfinite.networks.lab.child SETTINGS_AS_JSON`.
+Usage: `python -m stayfinite.networks.lab.child SETTINGS_AS_JSON FOLDER`.
 """
 
 from __future__ import annotations
@@ -14,22 +14,29 @@ from pathlib import Path
 from typing import Any
 
 from stayfinite.errors import NonFiniteError
-from stayfinite.networks.lab.factors import UnfilledLastBatch, varied
-from stayfinite.networks.lab.norms import AdamWithNorms, RecordSteps
-from stayfinite.networks.lab.result import DIED, DONE, NON_FINITE, REPORT, RESULT, STEPS, Result
+from stayfinite.networks.lab.running import (
+    DONE,
+    FAILED,
+    NON_FINITE,
+    REPORT,
+    RESULT,
+    STEPS,
+    LabResult,
+)
 from stayfinite.networks.lab.spec import Factors
+from stayfinite.networks.lab.variations import AdamWithNorms, RecordSteps, UnfilledLastBatch, varied
 from stayfinite.networks.training.resnet3d import Variation, train
 from stayfinite.networks.training.settings import ResNet3DSettings
 
 
 def main() -> None:
-    """Train what the JSON in the first argument says, into the folder in the second."""
+    """Train the settings of the first argument and write to the folder of the second."""
     given, out = json.loads(sys.argv[1]), Path(sys.argv[2])
     run_configuration(given, out).save(out / RESULT)
 
 
-def run_configuration(given: dict[str, Any], out: Path) -> Result:
-    """Train one configuration to its end, whatever that is."""
+def run_configuration(given: dict[str, Any], out: Path) -> LabResult:
+    """Train one configuration and return how it ended; no exception of the training is raised."""
     names = {field.name for field in fields(Factors)}
     factors = Factors(**{name: value for name, value in given.items() if name in names})
     own = {name: value for name, value in given.items() if name not in names}
@@ -39,10 +46,10 @@ def run_configuration(given: dict[str, Any], out: Path) -> Result:
     fed: list[Any] = []
 
     def wrap(clips: Any) -> Any:
-        def rows_of(batch: int) -> int:
+        def samples_of(batch: int) -> int:
             return settings.batch_size if factors.unfilled else len(clips.files_of(batch))
 
-        steps.rows_of = rows_of
+        steps.samples_of = samples_of
         fed.append(varied(clips, factors, settings.batch_size))
         return fed[0]
 
@@ -50,11 +57,11 @@ def run_configuration(given: dict[str, Any], out: Path) -> Result:
     variation = Variation(optimizer, wrap, (steps,))
     began = time.monotonic()
 
-    def result(status: str, **more: Any) -> Result:
+    def result(status: str, **more: Any) -> LabResult:
         steps.save()
         seconds = round(time.monotonic() - began, 1)
         found = fed[0].found if fed and isinstance(fed[0], UnfilledLastBatch) else []
-        return Result(given, status, seconds, len(steps.rows), found=found, **more)
+        return LabResult(given, status, seconds, len(steps.rows), found=found, **more)
 
     try:
         figures = train(settings, out, False, print, verbose=2, variation=variation)
@@ -69,7 +76,7 @@ def run_configuration(given: dict[str, Any], out: Path) -> Result:
         )
     except Exception as error:
         text = str(error).strip().partition("\n")[0]
-        return result(DIED, message=f"{type(error).__name__}: {text}")
+        return result(FAILED, message=f"{type(error).__name__}: {text}")
     return result(DONE, figures=figures)
 
 

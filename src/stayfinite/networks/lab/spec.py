@@ -1,14 +1,14 @@
-"""What a lab trains: a TOML or YAML file with one table a configuration.
+"""The specification of a lab: a TOML or YAML file with one table for each configuration.
 
 [lab]
-out = "lab-out"          # where all files go
+out = "lab-out"          # folder for all files
 title = "He and L2"
 
 [defaults]               # settings of every configuration
 data = "videos"
 depth = 34
 
-[configurations.both]    # and what is different in each
+[configurations.both]    # settings that differ
 
 [configurations."he only"]
 l2 = 0.0
@@ -32,11 +32,11 @@ _LAB = ("out", "title")
 
 @dataclass(frozen=True)
 class Factors:
-    """What a configuration may have besides: clipping, and mistakes in its loader."""
+    """Further settings of a configuration: clipping, and mistakes of its loader."""
 
     clipnorm: float = 0.0  # of each gradient; 0 for none
-    unfilled: bool = False  # the last batch keeps its full size, its missing rows unset
-    constant: float = 0.0  # share of the rows of a batch replaced by one grey
+    unfilled: bool = False  # the last batch has the full size, with unset samples
+    constant: float = 0.0  # share of the samples of a batch replaced by one gray value
 
 
 @dataclass(frozen=True)
@@ -48,13 +48,13 @@ class Configuration:
 
     @property
     def folder(self) -> str:
-        """The name of its folder."""
+        """The name of its folder, below that of the lab."""
         return re.sub(r"[^A-Za-z0-9._-]+", "-", self.name).strip("-.") or "configuration"
 
 
 @dataclass(frozen=True)
 class Spec:
-    """A whole lab."""
+    """The specification of a lab."""
 
     out: Path
     title: str
@@ -62,10 +62,10 @@ class Spec:
 
 
 def read_spec(path: str | Path) -> Spec:
-    """Read and check the file.
+    """Read and check a specification.
 
     Raises:
-        UsageError: If it cannot be read, or has a table or setting that is not known.
+        UsageError: If the file cannot be read, or has an unknown table or setting.
     """
     path = Path(path)
     tables = _parsed(path)
@@ -73,7 +73,7 @@ def read_spec(path: str | Path) -> Spec:
     lab, defaults = tables.get("lab", {}), tables.get("defaults", {})
     _check_names(lab, _LAB, f"[lab] in {path}")
     if not tables.get("configurations"):
-        raise UsageError(f"expected one table [configurations.NAME] at least in {path}")
+        raise UsageError(f"expected at least one table [configurations.NAME] in {path}")
     found = []
     for name, own in tables["configurations"].items():
         settings = {**defaults, **(own or {})}
@@ -97,7 +97,8 @@ def _parsed(path: Path) -> dict[str, Any]:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"cannot read {path}: {error}") from error
+        reason = getattr(error, "strerror", None) or error
+        raise UsageError(f"cannot read {path}: {reason}") from error
     tables = _toml(path, text) if path.suffix.lower() == ".toml" else _yaml(path, text)
     if not isinstance(tables, dict) or not all(isinstance(t, dict) for t in tables.values()):
         raise UsageError(f"expected tables {', '.join(_TABLES)} in {path}")
@@ -108,7 +109,7 @@ def _toml(path: Path, text: str) -> Any:
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"{path} is no TOML: {error}") from error
+        raise UsageError(f"{path} is not valid TOML: {error}") from error
 
 
 def _yaml(path: Path, text: str) -> Any:
@@ -116,19 +117,19 @@ def _yaml(path: Path, text: str) -> Any:
         import yaml
     except ImportError as error:
         raise UsageError(
-            f"to read {path}, install PyYAML: pip install 'stayfinite[train]'; or write it as TOML"
+            f"cannot read {path} without PyYAML; run pip install 'stayfinite[train]', or write TOML"
         ) from error
     try:
         return yaml.safe_load(text)
     except yaml.YAMLError as error:
         reason = " ".join(str(error).split())
-        raise UsageError(f"{path} is no YAML: {reason}") from error
+        raise UsageError(f"{path} is not valid YAML: {reason}") from error
 
 
 def _check_names(table: dict[str, Any], known: tuple[str, ...], where: str) -> None:
     for name in table:
         if name not in known:
-            raise UsageError(f"{name!r} of {where} is not known; expected {', '.join(known)}")
+            raise UsageError(f"unknown name {name!r} in {where}; expected {', '.join(known)}")
 
 
 def _check_settings(settings: dict[str, Any], where: str) -> None:
@@ -137,10 +138,12 @@ def _check_settings(settings: dict[str, Any], where: str) -> None:
     for name, field in known.items():
         if field.default is MISSING:
             if name not in settings:
-                raise UsageError(f"{where} has no {name!r}, which is needed")
+                raise UsageError(f"{where} needs the setting {name!r}")
         elif name in settings and not _is_like(settings[name], field.default):
-            kind = "a text" if field.default is None else type(field.default).__name__
-            raise UsageError(f"{name!r} of {where} must be {kind}; received {settings[name]!r}")
+            kind = "str" if field.default is None else type(field.default).__name__
+            raise UsageError(
+                f"{name!r} in {where} must be of type {kind}; received {settings[name]!r}"
+            )
 
 
 def _is_like(value: Any, default: Any) -> bool:

@@ -1,4 +1,4 @@
-"""Triplet losses that find their triplets in a batch of embeddings and labels.
+"""Triplet losses that select their triplets in a batch of embeddings and labels.
 
 Sources: A. Hermans, L. Beyer, B. Leibe, "In Defense of the Triplet Loss for Person
 Re-Identification", 2017 (batch hard); F. Schroff, D. Kalenichenko, J. Philbin, "FaceNet: A Unified
@@ -12,24 +12,73 @@ from typing import Any
 import keras
 from keras import ops
 
-from stayfinite.networks.losses.norms import Tensor, at_least_float32, float_range
-from stayfinite.networks.losses.pairs import (
-    check_embeddings,
-    flat_labels,
-    pair_distances,
-    pair_masks,
+from stayfinite.networks.losses.distances import (
+    DISTANCES,
+    Tensor,
+    as_tensor,
+    at_least_float32,
+    float_range,
 )
 from stayfinite.networks.losses.triplet import TripletOptions, margin_rows, summable
 
 
+def flat_labels(labels: Tensor) -> Tensor:
+    """Reshape labels of shape `(batch,)` or `(batch, 1)` to `(batch,)`.
+
+    Raises:
+        ValueError: If the shape is another.
+    """
+    labels = as_tensor(labels)
+    shape = tuple(labels.shape)
+    if len(shape) not in (1, 2) or (len(shape) == 2 and shape[1] not in (1, None)):
+        raise ValueError(
+            "`y_true` must have one class number for each sample, as shape (batch,) or (batch, 1); "
+            f"for one-hot labels pass their argmax. Received: y_true.shape={shape}"
+        )
+    return ops.reshape(labels, (-1,))
+
+
+def check_embeddings(embeddings: Tensor) -> None:
+    """Raise a `ValueError` unless the shape is `(batch, dim)`."""
+    shape = tuple(embeddings.shape)
+    if len(shape) != 2:
+        raise ValueError(
+            "`y_pred` must have one embedding for each sample, as shape (batch, dim). "
+            f"Received: y_pred.shape={shape}"
+        )
+
+
+def pair_distances(embeddings: Tensor, distance: str) -> Tensor:
+    """Compute the distances of all pairs, `(batch, batch)`, from embeddings `(batch, dim)`.
+
+    The differences of all pairs take the memory of `batch ** 2 * dim` numbers. A matrix product
+    would take less, but gives equal embeddings a distance above 0, and short distances a gradient
+    that consists of rounding errors.
+    """
+    measure = DISTANCES[distance]
+    rows = measure(ops.expand_dims(embeddings, 1), ops.expand_dims(embeddings, 0))
+    return ops.squeeze(rows, axis=-1)
+
+
+def pair_masks(labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Return which pairs are of one class, and which of two classes, as bool `(batch, batch)`.
+
+    The pair of a sample with itself is in neither mask.
+    """
+    same = ops.equal(ops.expand_dims(labels, 1), ops.expand_dims(labels, 0))
+    place = ops.arange(ops.shape(labels)[0], dtype="int32")
+    other = ops.not_equal(ops.expand_dims(place, 1), ops.expand_dims(place, 0))
+    return ops.logical_and(same, other), ops.logical_not(same)
+
+
 class MinedTripletLoss(TripletOptions):
-    """What the losses share that mine: masks, the mean over anchors, NaN."""
+    """Base of the losses with mining: masks, the mean over anchors, propagation of NaN."""
 
     def __call__(self, y_true: Tensor, y_pred: Tensor, sample_weight: Any = None) -> Tensor:
-        """The losses of the anchors, reduced.
+        """Reduce the losses of the anchors.
 
-        A mean is over those rows that are anchors, not over all. The weight of a row is that of its
-        loss as an anchor; as a positive or negative of others it counts in full.
+        A mean is over the samples that are anchors. The weight of a sample applies to its loss as
+        an anchor, not to its use as a positive or negative of others.
         """
         labels = _numbered(flat_labels(y_true), self.dtype)
         weights = self._anchor_weights(labels)
@@ -39,10 +88,10 @@ class MinedTripletLoss(TripletOptions):
         return super().__call__(labels, y_pred, sample_weight=weights)
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
-        """One loss a row, `(batch,)`; 0 for a row that is no anchor.
+        """Return one loss for each sample, `(batch,)`; 0 for a sample that is not an anchor.
 
-        NaN for all of them if an embedding or a label is not finite: every anchor is compared with
-        every row, and a maximum or a mask may drop a NaN.
+        All losses are NaN if an embedding or a label is non-finite. Every anchor is compared with
+        every sample, and a maximum or a mask could discard the NaN.
         """
         check_embeddings(y_pred)
         embeddings, labels = at_least_float32(y_pred), flat_labels(y_true)
@@ -54,15 +103,17 @@ class MinedTripletLoss(TripletOptions):
         return ops.where(_anchors(positive, negative), rows, 0.0) + zero_or_nan
 
     def _rows(self, distances: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
+        """Return one loss for each anchor, `(batch,)`, from distances and masks of all pairs."""
         raise NotImplementedError
 
     def _losses(self, difference: Tensor) -> Tensor:
         return summable(margin_rows(difference, self.margin, self.margin_size))
 
     def _anchor_weights(self, labels: Tensor) -> Tensor:
-        """1 for an anchor and else 0; for a mean scaled to the sum `batch`, which Keras divides by.
+        """Return 1 for an anchor and 0 otherwise, for a mean scaled to the sum `batch`.
 
-        All 1 if there is no anchor. The rows are all 0 then, or all NaN, and a NaN must stay one.
+        Keras divides by `batch`. Without an anchor all weights are 1: the losses are then all 0, or
+        all NaN, and NaN must not be multiplied away.
         """
         is_anchor = ops.cast(_anchors(*pair_masks(labels)), self.dtype)
         num_anchors = ops.sum(is_anchor)
@@ -74,15 +125,14 @@ class MinedTripletLoss(TripletOptions):
 
 @keras.saving.register_keras_serializable(package="stayfinite")
 class BatchHardTripletLoss(MinedTripletLoss):
-    """For each row of a batch its farthest positive against its nearest negative.
+    """Triplet loss of each sample with its farthest positive and its nearest negative.
 
-    Each row is an anchor if the batch has another row of its class and one of another class. Its
-    positive is the farthest of its class, its negative the nearest of all others. Give it batches
-    of some classes with some images each, such as `stayfinite.data.ClassBatches`. The mean is over
-    the anchors; a batch without any has the loss 0.
+    A sample is an anchor if the batch has another sample of its class and one of another class. The
+    batches need several classes with several images each, such as those of
+    `stayfinite.data.ClassBatches`. The mean is over the anchors; without an anchor the loss is 0.
 
-    Finite in value and gradient at every finite input, on every backend, also where rows are equal
-    or zero. Takes the memory of `batch ** 2 * dim` numbers, several times over.
+    Value and gradient are finite at every finite input on every backend, also for equal embeddings
+    and zero vectors. The loss takes the memory of several times `batch ** 2 * dim` numbers.
 
     Source: A. Hermans, L. Beyer, B. Leibe, "In Defense of the Triplet Loss for Person
     Re-Identification", 2017.
@@ -91,7 +141,7 @@ class BatchHardTripletLoss(MinedTripletLoss):
         distance: `"euclidean"`, `"squared_euclidean"` or `"cosine"`.
         margin: `"hinge"` or `"softplus"`; see `stayfinite.losses.triplet_loss`.
         margin_size: For `"hinge"`, how much farther than the positive the negative should be. A
-            loss that stays at this number tells of a collapse: all embeddings are equal.
+            loss that stays at this number indicates a collapse: all embeddings are equal.
         reduction: As in `keras.losses.Loss`.
         name: Optional name of the loss.
         dtype: `"float32"` or `"float64"`.
@@ -120,12 +170,12 @@ class BatchHardTripletLoss(MinedTripletLoss):
 
 @keras.saving.register_keras_serializable(package="stayfinite")
 class SemiHardTripletLoss(MinedTripletLoss):
-    """For each pair of a class the nearest negative that is farther than the positive.
+    """Triplet loss of each pair of a class with the nearest negative beyond the positive.
 
-    Where no negative is farther, the farthest of them is taken, as in TensorFlow Addons; so a
-    collapse, where all distances are 0, has the loss `margin_size` and not 0. The loss of an anchor
-    is the mean over its positives. Else as `BatchHardTripletLoss`; takes the memory of
-    `batch ** 2 * max(batch, dim)` numbers, several times over.
+    Where no negative is farther than the positive, the farthest negative is used, as in TensorFlow
+    Addons. A collapse, where all distances are 0, then has the loss `margin_size`. The loss of an
+    anchor is the mean over its positives. Otherwise as `BatchHardTripletLoss`, with the memory of
+    several times `batch ** 2 * max(batch, dim)` numbers.
 
     Source: F. Schroff, D. Kalenichenko, J. Philbin, "FaceNet: A Unified Embedding for Face
     Recognition and Clustering", CVPR 2015.
@@ -166,9 +216,9 @@ class SemiHardTripletLoss(MinedTripletLoss):
 
 
 def _numbered(labels: Tensor, dtype: str) -> Tensor:
-    """For each label the first row that has it: large labels would be rounded into one another.
+    """Replace each label by the index of its first sample; a NaN stays NaN.
 
-    NaN stays NaN.
+    Casting large labels to the dtype of the loss could make different ones equal.
     """
     same = ops.equal(ops.expand_dims(labels, 1), ops.expand_dims(labels, 0))
     first = ops.argmax(ops.cast(same, "int32"), axis=1)
@@ -180,11 +230,14 @@ def _anchors(positive: Tensor, negative: Tensor) -> Tensor:
 
 
 def _largest(distances: Tensor, mask: Tensor) -> Tensor:
-    """The largest of each row where the mask is set; below every distance where it nowhere is."""
+    """Return the largest distance of each row under the mask; -1 for a row without one."""
     return ops.max(ops.where(mask, distances, -1.0), axis=-1)
 
 
 def _smallest(distances: Tensor, mask: Tensor) -> Tensor:
-    """The smallest along the last axis where the mask is set; without any the largest number."""
+    """Return the smallest distance along the last axis under the mask.
+
+    The largest number of the dtype where the mask is empty.
+    """
     largest = ops.full_like(distances, float(float_range(distances).max))
     return ops.min(ops.where(mask, distances, largest), axis=-1)

@@ -1,4 +1,4 @@
-"""The triplet loss: an image is nearer to another of its own class than to one of any other class.
+"""The triplet loss: an image should be nearer to an image of its class than to any other image.
 
 Sources: F. Schroff, D. Kalenichenko, J. Philbin, "FaceNet: A Unified Embedding for Face Recognition
 and Clustering", CVPR 2015 (hinge); A. Hermans, L. Beyer, B. Leibe, "In Defense of the Triplet Loss
@@ -13,14 +13,13 @@ from typing import Any
 import keras
 from keras import ops
 
-from stayfinite.networks.losses.distances import DISTANCES
-from stayfinite.networks.losses.norms import Tensor, float_range
+from stayfinite.networks.losses.distances import DISTANCES, Tensor, float_range
 
 MARGINS = ("hinge", "softplus")
 
 
 def check_triplet_options(distance: str, margin: str, margin_size: float) -> None:
-    """Raise `ValueError`, saying what was expected, unless `triplet_loss` knows these options."""
+    """Raise a `ValueError` unless the options are valid for `triplet_loss`."""
     if distance not in DISTANCES:
         raise ValueError(
             f"`distance` must be one of {sorted(DISTANCES)}. Received: distance={distance!r}"
@@ -42,11 +41,11 @@ def triplet_loss(
     margin: str = "hinge",
     margin_size: float = 1.0,
 ) -> Tensor:
-    """How much nearer the negative is than it should be, for each row of three embeddings.
+    """Compute the triplet loss of each triplet of embeddings.
 
-    Finite in value and in gradient at every finite input, on every backend: at identical rows, at
-    rows of zeros, and at lengths whose squares leave the range of the dtype. Works on symbolic
-    tensors too, where it adds stock Keras operations to a functional model.
+    Value and gradient are finite at every finite input on every backend: for equal embeddings, for
+    zero vectors, and for lengths whose squares leave the range of the dtype. On symbolic tensors,
+    stock Keras operations are added to a functional model.
 
     Args:
         anchor: Embeddings of shape `(..., dim)`. Half precision is computed in float32.
@@ -56,8 +55,8 @@ def triplet_loss(
         margin: `"hinge"` for `max(0, positive_distance - negative_distance + margin_size)`, or
             `"softplus"` for `log(1 + exp(positive_distance - negative_distance))`.
         margin_size: How much farther than the positive the negative should be; for `"hinge"` only.
-            On the unit sphere no euclidean distance exceeds 2 (1.42 if no entry is negative): with
-            a margin beyond that, the loss pulls for ever and ends in a collapse.
+            On the unit sphere no euclidean distance exceeds 2 (1.42 if no element is negative). A
+            larger margin cannot be reached, and training ends in a collapse.
 
     Returns:
         Tensor of shape `(..., 1)`, float32 or float64.
@@ -78,23 +77,23 @@ def triplet_loss(
 
 
 def margin_rows(difference: Tensor, margin: str, margin_size: float) -> Tensor:
-    """The loss from how much farther the positive is than the negative; see `triplet_loss`."""
+    """Compute the loss from `positive_distance - negative_distance`, as in `triplet_loss`."""
     if margin == "softplus":
-        # Not log(1 + exp(x)) as written: that overflows from x = 89 on in float32.
+        # log(1 + exp(x)) as written overflows from x = 89 on in float32.
         return ops.softplus(difference)
     return ops.relu(difference + margin_size)
 
 
 def summable(rows: Tensor) -> Tensor:
-    """Losses of rows, none so large that the sum of 2 ** 24 such rows leaves the range.
+    """Limit losses so that the sum of 2 ** 24 of them stays in the range of the dtype.
 
-    Keras sums the rows before it divides by their number.
+    Keras sums the losses before it divides by their number.
     """
     return ops.clip(rows, 0.0, float(float_range(rows).max) / 2**24)
 
 
 class TripletOptions(keras.losses.Loss):
-    """The options that all triplet losses have, and their configuration."""
+    """Base of the triplet losses: their options and configuration."""
 
     default_name: str
 
@@ -116,7 +115,7 @@ class TripletOptions(keras.losses.Loss):
         self.margin_size = float(margin_size)
 
     def get_config(self) -> dict[str, Any]:
-        """The arguments of the constructor."""
+        """Return the arguments of the constructor."""
         config: dict[str, Any] = super().get_config()
         return {
             **config,
@@ -131,8 +130,8 @@ class TripletOptions(keras.losses.Loss):
 class TripletLoss(TripletOptions):
     """`triplet_loss` for a model whose output holds the three embeddings of each triplet.
 
-    The three lie along the axis before the last, in the order anchor, positive, negative; targets
-    are ignored. For a model that computes the loss itself see `stayfinite.models.TripletNetwork`.
+    They lie along the axis before the last, in the order anchor, positive, negative. Targets are
+    ignored. For a model that computes the loss itself, see `stayfinite.models.TripletNetwork`.
 
     Args:
         distance: `"euclidean"`, `"squared_euclidean"` or `"cosine"`.
@@ -140,10 +139,10 @@ class TripletLoss(TripletOptions):
         margin_size: For `"hinge"`, how much farther than the positive the negative should be.
         reduction: As in `keras.losses.Loss`.
         name: Optional name of the loss.
-        dtype: `"float32"` or `"float64"`; half precision has no range for a sum over a batch.
+        dtype: `"float32"` or `"float64"`; half precision cannot hold a sum over a batch.
 
     Call arguments:
-        y_true: Ignored; any array with one row a triplet, such as zeros.
+        y_true: Ignored; any array with one element for each triplet, such as zeros.
         y_pred: Embeddings of shape `(batch, 3, dim)`.
 
     Raises:
@@ -158,11 +157,11 @@ class TripletLoss(TripletOptions):
     default_name = "triplet_loss"
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
-        """One loss a row, from embeddings of shape `(batch, 3, dim)`."""
+        """Return one loss for each triplet, from embeddings of shape `(batch, 3, dim)`."""
         shape = tuple(y_pred.shape)
         if len(shape) < 3 or shape[-2] != 3:
             raise ValueError(
-                "`y_pred` must hold anchor, positive and negative along its second axis, as shape "
+                "`y_pred` must have anchor, positive and negative along its second axis, as shape "
                 f"(batch, 3, dim). Received: y_pred.shape={shape}"
             )
         rows = triplet_loss(

@@ -1,4 +1,4 @@
-"""How well embeddings tell classes apart: recall at k, and a verification curve."""
+"""Metrics of embeddings: recall at k, and a verification curve."""
 
 from stayfinite.networks.metrics.recall import RecallAtK, recall_at_k
 from stayfinite.networks.metrics.verification import VerificationCurve, verification_curve

@@ -1,4 +1,4 @@
-"""Embeddings and labels of a whole set, checked, in NumPy."""
+"""Checks and normalization of the embeddings and labels of a whole data set, in NumPy."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import numpy as np
 
 from stayfinite.networks.losses.distances import DISTANCES
 
-# Their squares, summed over any dim, are still in the range of float64.
+# The sum of the squares of such numbers is in the range of float64.
 LARGEST = 1e140
 
 
 def check_distance(distance: str) -> None:
-    """Raise `ValueError`, saying what was expected, unless it names a distance."""
+    """Raise a `ValueError` unless `distance` is the name of a distance."""
     if distance not in DISTANCES:
         raise ValueError(
             f"`distance` must be one of {sorted(DISTANCES)}. Received: distance={distance!r}"
@@ -21,7 +21,7 @@ def check_distance(distance: str) -> None:
 
 
 def checked(embeddings: Any, labels: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Embeddings as float64 `(rows, dim)`, and labels `(rows,)`.
+    """Return embeddings as float64 of shape `(images, dim)`, and labels of shape `(images,)`.
 
     Raises:
         ValueError: If a shape does not fit, or an embedding or label is not finite.
@@ -31,14 +31,14 @@ def checked(embeddings: Any, labels: Any) -> tuple[np.ndarray, np.ndarray]:
         classes = classes[:, 0]
     if vectors.ndim != 2 or classes.shape != vectors.shape[:1]:
         raise ValueError(
-            "`embeddings` must have the shape (rows, dim) and `labels` (rows,). Received: "
+            "`embeddings` must have the shape (images, dim) and `labels` (images,). Received: "
             f"embeddings of shape {vectors.shape}, labels of shape {classes.shape}"
         )
     bad = np.flatnonzero(~(np.abs(vectors) <= LARGEST).all(axis=1))
     if len(bad):
         raise ValueError(
             f"`embeddings` must be finite and below {LARGEST:g}. Received: {len(bad)} of "
-            f"{len(vectors)} rows that are not, the first is row {bad[0]}"
+            f"{len(vectors)} embeddings that are not, the first at index {bad[0]}"
         )
     if classes.dtype.kind == "f" and not np.isfinite(classes).all():
         raise ValueError("`labels` must be class numbers. Received: NaN or infinity among them")
@@ -46,15 +46,15 @@ def checked(embeddings: Any, labels: Any) -> tuple[np.ndarray, np.ndarray]:
 
 
 def rounding(embeddings: Any) -> float:
-    """What the numbers of this dtype may be off by, for a number of size 1: 8 of its last digit.
+    """Return the tolerance of a number of size 1 in this dtype: 8 units in the last place.
 
-    Two images that a network cannot tell apart have vectors that differ by as much.
+    The vectors of two images that a network does not distinguish differ by up to this much.
     """
     dtype = np.asarray(embeddings).dtype
     return 8 * float(np.finfo(dtype if dtype.kind == "f" else "float64").eps)
 
 
 def unit_rows(vectors: np.ndarray) -> np.ndarray:
-    """Rows of length 1; a row of zeros stays one, at a right angle to all others."""
+    """Scale vectors to length 1; a zero vector stays zero, at a right angle to all others."""
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     return vectors / np.where(lengths > 0, lengths, 1.0)

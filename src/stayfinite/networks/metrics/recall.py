@@ -1,8 +1,7 @@
-"""Recall at k: how often one of the k nearest neighbours of a row is of its class.
+"""Recall at k: the share of images with an image of their class among their k nearest neighbours.
 
-Rows at the same distance, up to rounding, count against it: the rows of other classes are taken to
-be nearer. So an embedding that gives every image the same vector has recall 0, not the luck of an
-order.
+Of images at the same distance, up to rounding, those of other classes count as nearer. An embedding
+that gives every image the same vector therefore has recall 0.
 """
 
 from __future__ import annotations
@@ -14,8 +13,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from stayfinite.networks.losses.norms import Tensor, float_range, l2_norm
-from stayfinite.networks.losses.pairs import (
+from stayfinite.networks.losses.distances import Tensor, float_range, l2_norm
+from stayfinite.networks.losses.mining import (
     check_embeddings,
     flat_labels,
     pair_distances,
@@ -23,7 +22,7 @@ from stayfinite.networks.losses.pairs import (
 )
 from stayfinite.networks.metrics.embeddings import check_distance, checked, rounding, unit_rows
 
-# Numbers of a block of distances; a few such blocks are alive at a time.
+# Size of a block of distances. A few blocks are in memory at a time.
 BLOCK = 2**22
 # Distances in a batch that differ by less, for embeddings of length 1, are equal up to rounding.
 TIED = 1e-6
@@ -31,24 +30,24 @@ TIED = 1e-6
 
 @keras.saving.register_keras_serializable(package="stayfinite")
 class RecallAtK(keras.metrics.Metric):
-    """Share of rows with a row of their class among their `k` nearest others of the batch.
+    """Share of samples with a sample of their class among their `k` nearest others in the batch.
 
-    Only rows that have another of their class in the batch are counted. The neighbours are those of
-    the batch alone, so the number depends on its size and is above `recall_at_k` of the whole set;
-    it is 1 where `k` exceeds the rows of other classes. Ties, and a NaN, count as a miss.
+    Samples without another of their class in the batch are not counted. Neighbours come from the
+    batch only, so the value depends on the batch size and is above `recall_at_k` of the whole set;
+    it is 1 if `k` exceeds the number of samples of other classes. Ties and NaN count as a miss.
 
-    Takes the memory of `batch ** 2 * dim` numbers, several times over.
+    The metric takes the memory of several times `batch ** 2 * dim` numbers.
 
     Args:
         k: Number of neighbours.
         distance: `"cosine"`, `"euclidean"` or `"squared_euclidean"`.
         name: Optional name; by default `"recall_at_<k>"`.
-        dtype: As of `keras.metrics.Metric`.
+        dtype: As for `keras.metrics.Metric`.
 
     Call arguments:
         y_true: Class numbers of shape `(batch,)` or `(batch, 1)`.
         y_pred: Embeddings of shape `(batch, dim)`.
-        sample_weight: Weight of each row, where it is the one that is looked up.
+        sample_weight: Weight of each sample as the query.
 
     Raises:
         ValueError: If an argument or a shape is none of those above.
@@ -74,17 +73,17 @@ class RecallAtK(keras.metrics.Metric):
         self.count = self.add_variable(shape=(), initializer="zeros", name="count")
 
     def update_state(self, y_true: Tensor, y_pred: Tensor, sample_weight: Any = None) -> None:
-        """Count the rows of a batch."""
+        """Add the samples of a batch to the counts."""
         y_pred = ops.stop_gradient(ops.convert_to_tensor(y_pred))
         check_embeddings(y_pred)
         positive, negative = pair_masks(flat_labels(y_true))
         is_angle = self.distance == "cosine"
-        # The squares of distances have their order.
+        # Squared distances have the same order.
         distances = pair_distances(y_pred, "cosine" if is_angle else "euclidean")
         tied = TIED * (1.0 if is_angle else l2_norm(y_pred))
         beyond = ops.full_like(distances, float(float_range(distances).max))
         nearest = ops.min(ops.where(positive, distances, beyond), axis=1, keepdims=True)
-        # Not `distances <= nearest + tied`, which a NaN would answer with no.
+        # `distances <= nearest + tied` would be false for NaN.
         is_nearer = ops.logical_and(negative, ops.logical_not(distances > nearest + tied))
         is_hit = ops.sum(ops.cast(is_nearer, "int32"), axis=1) < self.k
         weights = ops.cast(ops.any(positive, axis=1), self.dtype)
@@ -95,11 +94,11 @@ class RecallAtK(keras.metrics.Metric):
         self.count.assign_add(ops.sum(weights))
 
     def result(self) -> Tensor:
-        """The recall over all batches since the last reset; 0 before the first row."""
+        """Return the recall over all batches since the last reset; 0 before the first sample."""
         return ops.divide_no_nan(self.total, self.count)
 
     def get_config(self) -> dict[str, Any]:
-        """The arguments of the constructor."""
+        """Return the arguments of the constructor."""
         config: dict[str, Any] = super().get_config()
         return {**config, "k": self.k, "distance": self.distance}
 
@@ -107,13 +106,13 @@ class RecallAtK(keras.metrics.Metric):
 def recall_at_k(
     embeddings: Any, labels: Any, ks: Sequence[int] = (1, 5), distance: str = "cosine"
 ) -> dict[int, float]:
-    """Share of rows with a row of their class among their k nearest others of the whole set.
+    """Compute the share of images with an image of their class among their k nearest others.
 
-    Rows alone in their class are not counted, but are neighbours of others. Ties count as a miss.
+    The only image of a class is not counted, but is a neighbour of others. Ties count as a miss.
 
     Args:
-        embeddings: Vectors of shape `(rows, dim)`.
-        labels: Their classes, of shape `(rows,)` or `(rows, 1)`.
+        embeddings: Vectors of shape `(images, dim)`.
+        labels: Their classes, of shape `(images,)` or `(images, 1)`.
         ks: Numbers of neighbours.
         distance: `"cosine"`, `"euclidean"` or `"squared_euclidean"`.
 
@@ -121,7 +120,7 @@ def recall_at_k(
         The recall for each of `ks`.
 
     Raises:
-        ValueError: If an embedding is not finite, a shape does not fit, or no class has two rows.
+        ValueError: If an embedding is non-finite, a shape does not fit, or no class has two images.
 
     Example:
 
@@ -136,15 +135,15 @@ def recall_at_k(
     if distance == "cosine":
         ranks = _num_nearer(unit_rows(vectors), classes, tied, by_angle=True)
     else:
-        # Rows far from the origin are rounded more; the order is that of the squares of distances.
+        # The rounding error of a vector grows with its length.
         tied = tied * np.linalg.norm(vectors, axis=1, keepdims=True)
         centred = vectors - vectors.mean(axis=0)
         unit = np.abs(centred).max(initial=0.0) or 1.0
         ranks = _num_nearer(centred / unit, classes, tied / unit, by_angle=False)
     if not len(ranks):
         raise ValueError(
-            "`labels` must have a class with two rows at least. Received: "
-            f"{len(classes)} rows of {len(np.unique(classes))} classes"
+            "`labels` must have a class with at least two images. Received: "
+            f"{len(classes)} images of {len(np.unique(classes))} classes"
         )
     return {int(k): float((ranks < k).mean()) for k in ks}
 
@@ -152,9 +151,10 @@ def recall_at_k(
 def _num_nearer(
     vectors: np.ndarray, classes: np.ndarray, tied: float | np.ndarray, by_angle: bool
 ) -> np.ndarray:
-    """For each row with another of its class: how many of other classes are as near, or nearer.
+    """Count the images of other classes that are as near as the nearest of the own class.
 
-    `tied` is how much farther a row may be that counts as near; one number, or one a row.
+    One count for each image with another of its class. `tied` is the tolerance of a distance, one
+    number or one for each image.
     """
     squares = np.square(vectors).sum(axis=1)
     tied = np.broadcast_to(tied, (len(vectors), 1))
@@ -165,7 +165,7 @@ def _num_nearer(
         rows = every[begin : begin + size]
         far = -(vectors[rows] @ vectors.T)
         if not by_angle:
-            # The product rounds short distances: 1e-7 of the size of the set are as good as 0.
+            # The matrix product rounds short distances: 1e-7 of the largest distance counts as 0.
             far = np.sqrt(np.maximum(squares[rows, None] + squares + 2 * far, 1e-14))
         same = classes[rows, None] == classes
         positive = same & (rows[:, None] != every)

@@ -1,4 +1,4 @@
-"""Verification: are two rows of one class? Told by their distance, at every threshold."""
+"""Verification: whether two images are of one class, decided by a threshold of their distance."""
 
 from __future__ import annotations
 
@@ -15,27 +15,26 @@ BLOCK = 2**15
 
 @dataclass(frozen=True)
 class VerificationCurve:
-    """Which share of pairs is accepted as one class, at each threshold of the distance.
+    """The share of pairs accepted as one class at each threshold of the distance.
 
     A pair is accepted if its distance is at most the threshold. The first threshold, -1, accepts no
-    pair and the last accepts all. Points between two others on a level or upright line are left
-    out.
+    pair, the last accepts all. Inner points of horizontal and vertical lines are left out.
     """
 
     thresholds: np.ndarray  # float64, ascending
     false_accept_rates: np.ndarray  # of the pairs of two classes, float64 of the same shape
     true_accept_rates: np.ndarray  # of the pairs of one class
-    num_same: int  # pairs of one class that were looked at
-    num_different: int  # the same of two classes
+    num_same: int  # compared pairs of one class
+    num_different: int  # compared pairs of two classes
 
     @property
     def auc(self) -> float:
-        """Area under the curve: how likely a pair of one class is nearer than one of two."""
+        """Area under the curve: probability that a pair of one class is nearer than another."""
         return float(np.trapezoid(self.true_accept_rates, self.false_accept_rates))
 
     @property
     def equal_error_rate(self) -> float:
-        """The rate at which as many pairs of two classes are accepted as of one are not."""
+        """The false accept rate where it equals the false reject rate."""
         excess = self.false_accept_rates + self.true_accept_rates - 1.0
         after = int(np.argmax(excess >= 0))
         before = after - 1
@@ -44,7 +43,7 @@ class VerificationCurve:
         return float(low + part * (high - low))
 
     def true_accept_at(self, false_accept_rate: float) -> float:
-        """The largest true accept rate of a threshold that accepts no more false pairs than this.
+        """Return the largest true accept rate with at most this false accept rate.
 
         Raises:
             ValueError: If the rate is not from 0 to 1.
@@ -65,23 +64,23 @@ def verification_curve(
     max_pairs: int = 1_000_000,
     seed: int = 0,
 ) -> VerificationCurve:
-    """How well the distance of two embeddings tells whether they are of one class.
+    """Compute how well the distance of two embeddings separates pairs of one class from others.
 
     Pairs at the same distance are accepted together, and a distance within the rounding of the
-    embeddings is 0. So an embedding that gives all images the same vector has the area 0.5 and the
-    equal error rate 0.5.
+    embeddings is 0. An embedding that gives all images the same vector therefore has the area 0.5
+    and the equal error rate 0.5.
 
     Args:
-        embeddings: Vectors of shape `(rows, dim)`.
-        labels: Their classes, of shape `(rows,)` or `(rows, 1)`.
+        embeddings: Vectors of shape `(images, dim)`.
+        labels: Their classes, of shape `(images,)` or `(images, 1)`.
         distance: `"cosine"`, `"euclidean"` or `"squared_euclidean"`.
-        max_pairs: Of one class, and of two classes, at most so many pairs are looked at. If there
-            are more, that many are drawn evenly, with repetition.
-        seed: Of that draw.
+        max_pairs: Largest number of pairs of one class, and of pairs of two classes. If there are
+            more, this many are drawn uniformly with repetition.
+        seed: Seed of that draw.
 
     Raises:
-        ValueError: If an embedding is not finite, a shape does not fit, or there is no pair of one
-            class or none of two.
+        ValueError: If an embedding is non-finite, a shape does not fit, or there is no pair of one
+            class, or none of two.
 
     Example:
 
@@ -97,8 +96,8 @@ def verification_curve(
     _, count = np.unique(classes, return_counts=True)
     if len(count) < 2 or count.max() < 2:
         raise ValueError(
-            "`labels` must have two classes at least, and one of them two rows. Received: "
-            f"{len(classes)} rows of {len(count)} classes"
+            "`labels` must have at least two classes, and one of them two images. Received: "
+            f"{len(classes)} images of {len(count)} classes"
         )
     if distance == "cosine":
         vectors = unit_rows(vectors)
@@ -110,7 +109,7 @@ def verification_curve(
 
 
 def _same_pairs(count: np.ndarray, limit: int, random: np.random.Generator) -> np.ndarray:
-    """Places of two rows of one class among rows sorted by class, `(pairs, 2)`."""
+    """Return index pairs of one class, `(pairs, 2)`, for images sorted by class."""
     start = np.cumsum(count) - count
     sizes = count * (count - 1) // 2
     if sizes.sum() <= limit:
@@ -123,7 +122,7 @@ def _same_pairs(count: np.ndarray, limit: int, random: np.random.Generator) -> n
 
 
 def _different_pairs(count: np.ndarray, limit: int, random: np.random.Generator) -> np.ndarray:
-    """The same of two rows of two classes."""
+    """Return index pairs of two classes, `(pairs, 2)`, for images sorted by class."""
     start, num_rows = np.cumsum(count) - count, int(count.sum())
     end = (start + count).repeat(count)  # of the class of each row
     if (num_rows - end).sum() <= limit:
@@ -138,7 +137,7 @@ def _different_pairs(count: np.ndarray, limit: int, random: np.random.Generator)
 
 
 def _distances(vectors: np.ndarray, pairs: np.ndarray, distance: str, tied: float) -> np.ndarray:
-    """Distance of each pair; from the two vectors alone, so that equal pairs have equal ones."""
+    """Compute each distance from its two vectors alone: equal pairs have equal distances."""
     lengths = np.ones(len(vectors)) if distance == "cosine" else np.linalg.norm(vectors, axis=1)
     found = np.empty(len(pairs))
     for begin in range(0, len(pairs), BLOCK):
@@ -163,7 +162,7 @@ def _curve(same: np.ndarray, different: np.ndarray) -> VerificationCurve:
 
 
 def _corners(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Which points of a curve are its ends, or not on a level or upright line."""
+    """Return which points of a curve are its ends or corners of horizontal and vertical lines."""
     kept = np.ones(len(x), bool)
     still_x, still_y = np.diff(x) == 0, np.diff(y) == 0
     kept[1:-1] = ~((still_x[1:] & still_x[:-1]) | (still_y[1:] & still_y[:-1]))

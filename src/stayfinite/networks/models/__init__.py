@@ -1,7 +1,6 @@
-"""Reference networks, built like those of `keras.applications` and usable alone."""
+"""Reference networks, built like those of `keras.applications`."""
 
-from stayfinite.networks.models.backbones import preprocess_input
-from stayfinite.networks.models.embedding import EmbeddingNetwork
+from stayfinite.networks.models.embedding import EmbeddingNetwork, TripletNetwork, preprocess_input
 from stayfinite.networks.models.freezing import freeze
 from stayfinite.networks.models.resnet3d import (
     ResNet3D,
@@ -11,7 +10,6 @@ from stayfinite.networks.models.resnet3d import (
     ResNet3D101,
     ResNet3D152,
 )
-from stayfinite.networks.models.triplet import TripletNetwork
 
 __all__ = [
     "EmbeddingNetwork",

@@ -1,13 +1,102 @@
-"""A network that gives images of one class vectors that lie near one another."""
+"""Networks for embeddings: a backbone of `keras.applications`, the embedding, and its triplets."""
 
 from __future__ import annotations
 
+import inspect
+import sys
+from collections.abc import Callable
 from typing import Any
 
 import keras
+from keras import ops
 
-from stayfinite.networks.losses.norms import l2_normalize
-from stayfinite.networks.models.backbones import Backbone, build_backbone
+from stayfinite.networks.losses.distances import l2_normalize
+from stayfinite.networks.losses.triplet import triplet_loss
+
+Backbone = Any  # a name in `keras.applications`, a function like those there, or a keras.Model
+
+
+def application(name: str) -> Callable[..., Any]:
+    """Return the function of `keras.applications` with this name, such as `"ResNet50"`.
+
+    Raises:
+        ValueError: If there is none.
+    """
+    function = getattr(keras.applications, name, None)
+    if not inspect.isfunction(function):
+        names = [key for key in dir(keras.applications) if key[0].isupper()]
+        raise ValueError(
+            f"`backbone` must name a network of keras.applications, one of {names}. "
+            f"Received: backbone={name!r}"
+        )
+    return function
+
+
+def preprocess_input(backbone: Backbone = "ResNet50") -> Callable[..., Any]:
+    """Return the `preprocess_input` that belongs to a backbone of `keras.applications`.
+
+    Args:
+        backbone: A name in `keras.applications`, such as `"ResNet50"`, or the function itself.
+
+    Returns:
+        A function of images with values from 0 to 255, which it may change in place.
+
+    Raises:
+        ValueError: If there is no such backbone, or it has no preprocessing.
+
+    Example:
+
+    >>> prepare = stayfinite.models.preprocess_input("ResNet50")
+    >>> images = prepare(images.astype("float32"))
+    """
+    function = application(backbone) if isinstance(backbone, str) else backbone
+    # A module of keras.applications has networks and the preprocessing that they share.
+    module = sys.modules.get(getattr(function, "__module__", ""))
+    prepare = getattr(module, "preprocess_input", None)
+    if not callable(prepare):
+        raise ValueError(
+            "`backbone` must be a network of keras.applications, by name or as a function. "
+            f"Received: backbone={backbone!r}"
+        )
+    found: Callable[..., Any] = prepare
+    return found
+
+
+def build_backbone(
+    backbone: Backbone, input_shape: tuple[int, ...] | None, weights: str | None
+) -> Any:
+    """Build a model from images to vectors, or check the one that is given.
+
+    Raises:
+        ValueError: If no embedding can be built on it.
+    """
+    if isinstance(backbone, keras.Model):
+        return _checked(backbone)
+    function = application(backbone) if isinstance(backbone, str) else backbone
+    if not callable(function):
+        raise ValueError(
+            "`backbone` must be a name in keras.applications, a keras.Model, or a function that "
+            f"builds one. Received: backbone={backbone!r}"
+        )
+    model = function(include_top=False, weights=weights, input_shape=input_shape, pooling="avg")
+    if not isinstance(model, keras.Model):
+        raise ValueError(f"`backbone` must build a keras.Model. Received: {type(model).__name__}")
+    return _checked(model)
+
+
+def _checked(model: Any) -> Any:
+    """Return the model if layers can be added to it; otherwise raise a `ValueError`."""
+    if not isinstance(model, keras.Model) or not getattr(model, "inputs", None):
+        raise ValueError(
+            "`backbone` must be a functional or a built sequential model, so that layers can be "
+            f"added to its output. Received: {model.name!r} of type {type(model).__name__}"
+        )
+    if len(model.inputs) != 1 or len(model.outputs) != 1:
+        raise ValueError(
+            "`backbone` must have one input and one output. Received: "
+            f"{len(model.inputs)} inputs and {len(model.outputs)} outputs"
+        )
+    return model
 
 
 def EmbeddingNetwork(
@@ -20,28 +109,27 @@ def EmbeddingNetwork(
     normalize: bool = True,
     name: str = "embedding",
 ) -> Any:
-    """An embedding of images on top of any network of `keras.applications`.
+    """Build an embedding of images on any network of `keras.applications`.
 
-    The vectors have length 1, as in FaceNet. The normalisation is made of stock Keras operations
-    and is sound in value and gradient, also at a row of zeros: the model is saved as any functional
-    model, and loads in plain Keras without stayfinite.
+    The vectors have length 1, as in FaceNet. The normalization consists of stock Keras operations
+    and has finite values and gradients, also at a zero vector. The model is saved as any functional
+    model and loads in plain Keras without stayfinite.
 
-    Images go through the `preprocess_input` of the backbone first; see
-    `stayfinite.models.preprocess_input`.
+    The images need the preprocessing of the backbone, `stayfinite.models.preprocess_input`.
 
     Source: F. Schroff, D. Kalenichenko, J. Philbin, "FaceNet: A Unified Embedding for Face
     Recognition and Clustering", CVPR 2015.
 
     Args:
         backbone: A name in `keras.applications`, such as `"ResNet50"`; a function with the same
-            arguments; or a functional `keras.Model`, whose layers are then shared, not copied.
+            arguments; or a functional `keras.Model`, whose layers are shared, not copied.
         input_shape: Shape of one image, such as `(224, 224, 3)`; for a model as backbone, `None`.
         embedding_dim: Length of the vectors.
-        weights: `"imagenet"`, the path of a weights file, or `None` for random weights. For a model
-            as backbone its own weights are kept, whatever this says.
-        activation: Of the last layer. `None` is best: with `"relu"` all entries can be 0, and two
-            images of one class soon have exactly the same vector.
-        normalize: Whether to bring the vectors to length 1.
+        weights: `"imagenet"`, the path of a weights file, or `None` for random weights. Ignored for
+            a model as backbone, which keeps its weights.
+        activation: Activation of the last layer. `None` is recommended: with `"relu"` all elements
+            can be 0, and two images of one class can have exactly the same vector.
+        normalize: Whether to scale the vectors to length 1.
         name: Name of the model.
 
     Returns:
@@ -70,8 +158,73 @@ def EmbeddingNetwork(
     x = network.output
     if len(x.shape) == 4:
         x = keras.layers.GlobalAveragePooling2D(name="embedding_pool")(x)
-    # Half precision has too short a range for a length; as for a softmax, the end is in float32.
+    # In float32, as for a softmax, because half precision has no range for a length.
     x = keras.layers.Dense(
         embedding_dim, activation=activation, name="embedding_dense", dtype="float32"
     )(x)
     return keras.Model(network.input, l2_normalize(x) if normalize else x, name=name)
+
+
+def TripletNetwork(
+    embedding: Any,
+    *,
+    distance: str = "euclidean",
+    margin: str = "hinge",
+    margin_size: float = 1.0,
+    name: str = "triplet_network",
+) -> Any:
+    """Build a network from anchor, positive and negative images to the triplet loss of each.
+
+    The output is the loss of every triplet, so that `sample_weight` works and a bad triplet can be
+    identified. The loss is not negative, so its mean is the stock loss `"mean_absolute_error"`
+    against targets of 0, and the compiled network also loads in plain Keras:
+
+        network.compile(optimizer="adam", loss="mean_absolute_error")
+        network.fit([anchors, positives, negatives], np.zeros(len(anchors)))
+
+    All images pass the embedding in one batch, so that BatchNormalization has the same statistics
+    for anchor, positive and negative.
+
+    Source: F. Schroff, D. Kalenichenko, J. Philbin, "FaceNet: A Unified Embedding for Face
+    Recognition and Clustering", CVPR 2015.
+
+    Args:
+        embedding: A `keras.Model` from one image to one vector, such as an `EmbeddingNetwork`.
+        distance: `"euclidean"`, `"squared_euclidean"` or `"cosine"`.
+        margin: `"hinge"` or `"softplus"`; see `stayfinite.losses.triplet_loss`.
+        margin_size: For `"hinge"`, how much farther than the positive the negative should be.
+        name: Name of the model.
+
+    Returns:
+        A functional `keras.Model` with the inputs `anchor`, `positive` and `negative` and an output
+        of shape `(batch, 1)`. The embedding is one of its layers, not a copy.
+
+    Raises:
+        ValueError: If an option is none of those above, or the output of the embedding is not one
+            vector for each image.
+
+    Example:
+
+    >>> embedding = stayfinite.models.EmbeddingNetwork("ResNet50", (64, 64, 3), weights=None)
+    >>> network = stayfinite.models.TripletNetwork(embedding, margin_size=0.5)
+    >>> [tensor.name for tensor in network.inputs]
+    ['anchor', 'positive', 'negative']
+    """
+    if not isinstance(embedding, keras.Model):
+        raise ValueError(f"`embedding` must be a keras.Model. Received: embedding={embedding!r}")
+    shape = embedding.output_shape
+    if not isinstance(shape, tuple) or len(shape) != 2:
+        raise ValueError(
+            "`embedding` must return one vector per image, of shape (batch, dim). "
+            f"Received: embedding.output_shape={shape}"
+        )
+    images = [
+        keras.Input(embedding.input_shape[1:], dtype=embedding.inputs[0].dtype, name=part)
+        for part in ("anchor", "positive", "negative")
+    ]
+    vectors = embedding(keras.layers.Concatenate(axis=0, name="one_batch")(images))
+    anchor, positive, negative = ops.split(vectors, 3, axis=0)
+    rows = triplet_loss(
+        anchor, positive, negative, distance=distance, margin=margin, margin_size=margin_size
+    )
+    return keras.Model(images, rows, name=name)

@@ -1,4 +1,4 @@
-"""Freezing a pre-trained network but for the layers that must follow the new data."""
+"""Freezing of a pre-trained network, except layers that adapt to the new data."""
 
 from __future__ import annotations
 
@@ -12,23 +12,24 @@ Keep = type | tuple[type, ...] | Callable[[Layer], bool]
 
 
 def freeze(model: Layer, keep: Keep = keras.layers.BatchNormalization) -> list[str]:
-    """Stop the training of every layer of a model, nested models too, but for the layers to keep.
+    """Make every layer of a model not trainable, except the layers to keep.
 
-    A kept layer is made trainable, with everything inside it. Compile the model after this, not
-    before: a compiled model goes on with what was trainable then.
+    Layers of nested models are included. A kept layer is made trainable with everything inside it.
+    Compile the model after this call, because a compiled model keeps the trainable variables that
+    it was compiled with.
 
     Args:
         model: A Keras model, built or not.
         keep: The layers that stay trainable: a layer class, a tuple of classes, or a function that
-            takes a layer and returns whether to keep it. `()` keeps none. By default
-            `BatchNormalization`, whose statistics follow the new data only while it is trainable.
+            takes a layer and returns whether to keep it. `()` keeps none. The default is
+            `BatchNormalization`, whose statistics follow the data only while it is trainable.
 
     Returns:
-        The names of the layers kept, in the order of the model.
+        The names of the kept layers, in the order of the model.
 
     Raises:
-        ValueError: If `model` is no layer or model, if `keep` is none of the above, or if no layer
-            of the model is one to keep.
+        ValueError: If `model` is not a layer or model, if `keep` is none of the above, or if the
+            model has no layer to keep.
 
     Example:
 
@@ -39,12 +40,12 @@ def freeze(model: Layer, keep: Keep = keras.layers.BatchNormalization) -> list[s
     if not isinstance(model, keras.Layer):
         raise ValueError(f"`model` must be a Keras model or layer. Received: model={model!r}")
     is_kept = _predicate(keep)
-    # All on first: a container that is off hides the kept layers inside it from the optimizer.
+    # First all trainable: a container that is not hides the kept layers inside it.
     model.trainable = True
     kept = _freeze_children(model, is_kept)
     if not kept and keep != ():
         raise ValueError(
-            f"No layer of {model.name!r} is one to keep, so nothing would be left to train; "
+            f"`keep` must match a layer of {model.name!r}, otherwise nothing is left to train; "
             f"pass `keep=()` to freeze every layer. Received: keep={keep!r}"
         )
     return kept
@@ -65,7 +66,7 @@ def _predicate(keep: Keep) -> Callable[[Layer], bool]:
 
 
 def _freeze_children(parent: Layer, is_kept: Callable[[Layer], bool]) -> list[str]:
-    """Freeze what is in `parent` and not kept, its own variables too; the names of the kept."""
+    """Freeze the layers in `parent` and its own variables; return the names of kept layers."""
     kept: list[str] = []
     inside: set[int] = set()
     for layer in _children(parent):
@@ -84,6 +85,6 @@ def _freeze_children(parent: Layer, is_kept: Callable[[Layer], bool]) -> list[st
 
 
 def _children(parent: Layer) -> Iterator[Layer]:
-    """The layers directly inside a layer: of a model, a wrapper or a layer of the user's own."""
-    # Keras has no public name for the layers inside a layer that is no model.
+    """Yield the layers directly inside a layer: of a model, a wrapper or a user's layer."""
+    # Keras has no public name for the layers inside a layer that is not a model.
     yield from parent._flatten_layers(include_self=False, recursive=False)

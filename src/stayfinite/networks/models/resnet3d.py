@@ -1,7 +1,7 @@
 """ResNet3D-18, 34, 50, 101 and 152 for video clips, with pre-activation.
 
-Batch normalisation and relu stand before each kernel, so that the shortcut carries its input
-through unchanged.
+Batch normalization and relu come before each convolution, so that the shortcut passes its input on
+unchanged.
 
 Sources: K. He, X. Zhang, S. Ren, J. Sun, "Identity Mappings in Deep Residual Networks", ECCV 2016;
 K. Hara, H. Kataoka, Y. Satoh, "Can Spatiotemporal 3D CNNs Retrace the History of 2D CNNs and
@@ -23,7 +23,7 @@ Tensor = Any  # a KerasTensor
 
 BASIC, BOTTLENECK = "basic", "bottleneck"
 FILTERS = (64, 128, 256, 512)
-# What the last kernel of a bottleneck makes of its filters.
+# Factor of the number of filters in the last convolution of a bottleneck.
 EXPANSION = 4
 POOLING = (None, "avg", "max")
 
@@ -44,26 +44,26 @@ def ResNet3D(
     data_format: str | None = None,
     name: str = "resnet3d",
 ) -> Any:
-    """A ResNet3D of any depth; `ResNet3D18` and its like are this with block and depth chosen.
+    """Build a ResNet3D of any depth; `ResNet3D18` and others have a fixed block and depth.
 
-    The network is made of stock Keras layers: saved, it loads in plain Keras.
+    The network consists of stock Keras layers, so it loads in plain Keras.
 
     Args:
-        block: `"basic"`, two kernels of 3x3x3, or `"bottleneck"`, 1x1x1, 3x3x3 and 1x1x1.
+        block: `"basic"`, two convolutions of 3x3x3, or `"bottleneck"`, 1x1x1, 3x3x3 and 1x1x1.
         repetitions: The number of blocks in each of the four stages.
         include_top: Whether to end in pooling and a dense layer of `classes` units.
         weights: Path of a weights file of this network, or `None` for random weights.
-        input_tensor: A Keras tensor to build on, in place of a new input.
-        input_shape: Of one clip, `(frames, height, width, channels)`, or with the channels first
-            under `data_format="channels_first"`. Frames, height and width may be `None`.
+        input_tensor: A Keras tensor to build on, instead of a new input.
+        input_shape: Shape of one clip, `(frames, height, width, channels)`, or with the channels
+            first for `data_format="channels_first"`. Frames, height and width may be `None`.
         pooling: Without the top: `None` for the feature maps of the last stage, `"avg"` or `"max"`
-            for one vector a clip.
+            for one vector per clip.
         classes: Number of units of the top.
-        classifier_activation: Of the top: `"auto"` for softmax, or sigmoid with a single unit;
-            `None` for logits.
-        kernel_initializer: Of every kernel, that of the top too.
-        l2: Factor of the L2 penalty on every kernel, that of the top too; 0 for none.
-        data_format: `"channels_last"` or `"channels_first"`; by default that of Keras.
+        classifier_activation: Activation of the top: `"auto"` for softmax, or sigmoid with a single
+            unit; `None` for logits.
+        kernel_initializer: Initializer of every kernel, including the top.
+        l2: Factor of the L2 penalty on every kernel, including the top; 0 for none.
+        data_format: `"channels_last"` or `"channels_first"`; by default the setting of Keras.
         name: Name of the model.
 
     Returns:
@@ -84,7 +84,7 @@ def ResNet3D(
     elif pooling is not None:
         x = build.pooled(x, pooling)
     source = [inputs] if input_tensor is None else keras.utils.get_source_inputs(input_tensor)
-    # A list of one would ask for lists of one in every call.
+    # With a list of one input, every call would need a list of one.
     model = keras.Model(source[0] if len(source) == 1 else source, x, name=name)
     if weights is not None:
         _load(model, weights)
@@ -92,7 +92,7 @@ def ResNet3D(
 
 
 def ResNet3D18(input_shape: Any = None, classes: int = 400, **options: Any) -> Any:
-    """ResNet3D with 18 layers with kernels; see `ResNet3D` for the options.
+    """Build a ResNet3D with 18 layers with kernels. The options are those of `ResNet3D`.
 
     Example:
 
@@ -104,22 +104,22 @@ def ResNet3D18(input_shape: Any = None, classes: int = 400, **options: Any) -> A
 
 
 def ResNet3D34(input_shape: Any = None, classes: int = 400, **options: Any) -> Any:
-    """ResNet3D with 34 layers with kernels; see `ResNet3D` for the options."""
+    """Build a ResNet3D with 34 layers with kernels. The options are those of `ResNet3D`."""
     return _of_depth(34, BASIC, (3, 4, 6, 3), input_shape, classes, options)
 
 
 def ResNet3D50(input_shape: Any = None, classes: int = 400, **options: Any) -> Any:
-    """ResNet3D with 50 layers with kernels; see `ResNet3D` for the options."""
+    """Build a ResNet3D with 50 layers with kernels. The options are those of `ResNet3D`."""
     return _of_depth(50, BOTTLENECK, (3, 4, 6, 3), input_shape, classes, options)
 
 
 def ResNet3D101(input_shape: Any = None, classes: int = 400, **options: Any) -> Any:
-    """ResNet3D with 101 layers with kernels; see `ResNet3D` for the options."""
+    """Build a ResNet3D with 101 layers with kernels. The options are those of `ResNet3D`."""
     return _of_depth(101, BOTTLENECK, (3, 4, 23, 3), input_shape, classes, options)
 
 
 def ResNet3D152(input_shape: Any = None, classes: int = 400, **options: Any) -> Any:
-    """ResNet3D with 152 layers with kernels; see `ResNet3D` for the options."""
+    """Build a ResNet3D with 152 layers with kernels. The options are those of `ResNet3D`."""
     return _of_depth(152, BOTTLENECK, (3, 8, 36, 3), input_shape, classes, options)
 
 
@@ -136,7 +136,7 @@ def _of_depth(
 
 
 class _Builder:
-    """The parts of the network, all with the same initialiser, penalty and data format."""
+    """Builds the parts of a network with one initializer, penalty and data format."""
 
     def __init__(self, data_format: str, kernel_initializer: Any, l2: float) -> None:
         self._channel_axis = 1 if data_format == "channels_first" else -1
@@ -153,7 +153,7 @@ class _Builder:
         }
 
     def body(self, x: Tensor, block: str, repetitions: tuple[int, ...]) -> Tensor:
-        """Stem and stages, to the last activation."""
+        """Build stem and stages, up to the last activation."""
         x = self._conv(64, 7, strides=2, padding="same", name="conv1_conv")(x)
         x = self._activated(x, "conv1")
         x = self._max_pooling(3, strides=2, padding="same", name="pool1")(x)
@@ -162,7 +162,7 @@ class _Builder:
             for number in range(count):
                 name = f"conv{stage + 2}_block{number + 1}"
                 strides = 2 if stage and not number else 1
-                # The stem has just activated what the very first block is given.
+                # The input of the first block is already activated by the stem.
                 before = x if stage == number == 0 else self._activated(x, f"{name}_1")
                 change = residual(before, filters, strides, name)
                 shortcut = self._shortcut(x, change, strides, name)
@@ -192,14 +192,14 @@ class _Builder:
         return layers.Activation("relu", name=f"{name}_relu")(x)
 
     def pooled(self, x: Tensor, pooling: str) -> Tensor:
-        """One vector a clip."""
+        """Pool to one vector per clip."""
         return self._global[pooling](name=f"{pooling}_pool")(x)
 
     def top(self, x: Tensor, classes: int, activation: Any) -> Tensor:
-        """The class probabilities, or logits."""
+        """Build the class probabilities, or logits."""
         if activation == "auto":
             activation = "softmax" if classes > 1 else "sigmoid"
-        # In float32 under half precision too: a probability needs the range.
+        # In float32 also under half precision, for the range of a probability.
         return self._dense(classes, activation=activation, name="predictions")(
             self.pooled(x, "avg")
         )
@@ -275,6 +275,6 @@ def _load(model: Any, weights: str | Path) -> None:
     except (ValueError, OSError, KeyError) as error:
         reason = str(error).strip().partition("\n")[0]
         raise ValueError(
-            f"`weights` must be those of this very network ({model.name}, "
+            f"`weights` must be those of this network ({model.name}, "
             f"{model.count_params():,} parameters). Received: weights={str(weights)!r}: {reason}"
         ) from error

@@ -1,1 +1,1 @@
-"""The trainings of the reference networks: data in a folder to files that load back."""
+"""The trainings of the reference networks: from a folder of data to saved networks."""

@@ -1,4 +1,4 @@
-"""The network of a siamese training: the embedding on its backbone, and what shows images to it."""
+"""The encoder of a siamese training: the embedding on its backbone, and its preprocessing."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _MOMENTUM = 0.9
 
 
 def build_encoder(settings: SiameseSettings) -> Any:
-    """The model from images to vectors.
+    """Build the model from images to vectors.
 
     Raises:
-        UsageError: If the backbone or its weights cannot be had, or are of another size.
+        UsageError: If the backbone or its weights cannot be loaded, or the size does not fit.
     """
     if has_own_backbone(settings):
         return stayfinite.models.EmbeddingNetwork(
@@ -35,23 +35,23 @@ def build_encoder(settings: SiameseSettings) -> Any:
             weights=weights,
         )
     except Exception as error:
-        # Keras downloads the weights here, and has an exception of its own for each way to fail.
+        # Keras downloads the weights here and raises exceptions of many kinds.
         raise UsageError(
             f"cannot build {settings.backbone} with --weights {settings.weights} at "
-            f"--size {settings.size}: {_first_words(error)}"
+            f"--size {settings.size}: {_one_line(error)}"
         ) from error
     if weights is None:
-        _follow_soon(encoder)
+        _lower_momentum(encoder)
     return encoder
 
 
 def has_own_backbone(settings: SiameseSettings) -> bool:
-    """Whether the backbone is a file and not a name in `keras.applications`."""
+    """Whether the backbone is a file, not a name in `keras.applications`."""
     return settings.backbone.endswith(OWN_SUFFIX)
 
 
 def shown(settings: SiameseSettings) -> dict[str, Any]:
-    """How images are made ready for the backbone: options of the data sets of images."""
+    """Return the options of an image data set for this backbone: `size` and `preprocess`."""
     size = (settings.size, settings.size)
     if has_own_backbone(settings):
         return {"size": size, "preprocess": _as_they_are}
@@ -73,8 +73,8 @@ def _own_backbone(settings: SiameseSettings) -> Any:
     try:
         model = keras.saving.load_model(path, compile=False)
     except Exception as error:
-        # A damaged archive, a layer that is not registered: Keras raises many kinds.
-        raise UsageError(f"cannot load the backbone {path}: {_first_words(error)}") from error
+        # Keras raises exceptions of many kinds, for a damaged archive or an unknown layer.
+        raise UsageError(f"cannot load the backbone {path}: {_one_line(error)}") from error
     expected = (None, settings.size, settings.size, 3)
     received = tuple(getattr(model, "input_shape", ()))
     fits = len(received) == len(expected) and all(
@@ -83,16 +83,16 @@ def _own_backbone(settings: SiameseSettings) -> Any:
     if not fits:
         raise UsageError(
             f"expected a backbone that takes images of shape {expected}; received {path}, which "
-            f"takes {received}: give another --size"
+            f"takes {received}: pass another --size"
         )
     return model
 
 
-def _follow_soon(encoder: Any) -> None:
-    """Let moving statistics follow within some tens of steps.
+def _lower_momentum(encoder: Any) -> None:
+    """Limit the momentum of moving statistics, so that they follow within tens of steps.
 
-    Random weights change fast. With the momentum 0.999 of MobileNetV2 their statistics are those of
-    a network of a thousand steps ago, and its vectors in inference are worth nothing.
+    Random weights change fast. With the momentum 0.999 of MobileNetV2, the statistics are those of
+    the network about a thousand steps earlier, and its vectors in inference are useless.
     """
     for layer in encoder.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
@@ -103,5 +103,5 @@ def _as_they_are(images: np.ndarray) -> np.ndarray:
     return images
 
 
-def _first_words(error: Exception) -> str:
+def _one_line(error: Exception) -> str:
     return " ".join(str(error).split())[:200]

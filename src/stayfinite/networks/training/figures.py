@@ -1,4 +1,4 @@
-"""The pictures of a training, each written as PNG and SVG."""
+"""The figures of a training, each written as PNG and SVG."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ import numpy as np
 from stayfinite.errors import UsageError
 from stayfinite.networks.training.folder import Row
 
-# In the order of their panels; each is drawn with its `val_` twin.
+# Panels that come first. Each is drawn together with its `val_` column.
 _LOSSES = ("loss",)
 _APART = ("epoch", "phase", "seconds", "learning_rate")
-# Names beside the cells stay readable up to this many classes.
+# Largest number of classes with readable names.
 MOST_NAMED = 40
 
 
 def new_figure(width: float, height: float) -> Any:
-    """A matplotlib figure, in inches; there need not be a screen.
+    """Create a matplotlib figure of this size in inches; no display is needed.
 
     Raises:
         UsageError: If matplotlib is not installed.
@@ -33,13 +33,13 @@ def new_figure(width: float, height: float) -> Any:
 
 
 def write_figure(figure: Any, paths: Sequence[Path]) -> None:
-    """Write a figure to each path, in the form its suffix names."""
+    """Write a figure to each path, in the format of its suffix."""
     for path in paths:
         figure.savefig(path, dpi=150)
 
 
 def curves(rows: Sequence[Row], title: str) -> Any:
-    """Loss, metrics and learning rate over the epochs, training and validation together."""
+    """Draw loss, metrics and learning rate over the epochs, of training and validation."""
     names = [
         name
         for name in dict.fromkeys(name for row in rows for name in row)
@@ -74,12 +74,12 @@ def _mark_phases(axes: Any, rows: Sequence[Row]) -> None:
 
 
 def confusion(matrix: np.ndarray, classes: Sequence[str], title: str) -> Any:
-    """A confusion matrix: a row a true class, its colour the share of that class.
+    """Draw a confusion matrix with one row for each true class, coloured by the share.
 
     Args:
         matrix: Counts of shape `(classes, classes)`, true classes first.
-        classes: Their names.
-        title: Above it.
+        classes: Names of the classes.
+        title: Title of the figure.
     """
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     side = min(4 + 0.35 * len(classes), 20)
@@ -100,7 +100,7 @@ def confusion(matrix: np.ndarray, classes: Sequence[str], title: str) -> Any:
 
 
 def confusion_matrix(labels: np.ndarray, predicted: np.ndarray, num_classes: int) -> np.ndarray:
-    """Counts of shape `(num_classes, num_classes)`, true classes first, from two label arrays."""
+    """Count pairs of true and predicted labels: `(num_classes, num_classes)`, true first."""
     matrix = np.zeros((num_classes, num_classes), "int64")
     np.add.at(matrix, (labels, predicted), 1)
     return matrix

@@ -1,4 +1,4 @@
-"""The folder a training writes to: which file is what, and writing one so that it is whole."""
+"""The output folder of a training: the names of its files, and their atomic writing."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ Row = dict[str, float | int | str]
 
 @dataclass(frozen=True)
 class OutputFolder:
-    """Where a training keeps its files."""
+    """The output folder of a training."""
 
     root: Path
 
     def make(self) -> None:
-        """Make the folder, with those above it.
+        """Create the folder and its parents.
 
         Raises:
-            UsageError: If that is not possible.
+            UsageError: If it cannot be created.
         """
         try:
             self.root.mkdir(parents=True, exist_ok=True)
@@ -34,12 +34,12 @@ class OutputFolder:
 
     @property
     def history(self) -> Path:
-        """One row an epoch."""
+        """The history: one row for each epoch."""
         return self.root / "history.csv"
 
     @property
     def problems(self) -> Path:
-        """The files that were left out, each with its reason."""
+        """The files that were left out, with the reason."""
         return self.root / "problems.csv"
 
     @property
@@ -49,7 +49,7 @@ class OutputFolder:
 
     @property
     def progress(self) -> Path:
-        """How far the training is, and which file has the model and its optimizer by then."""
+        """The progress of the training, and the name of the file with model and optimizer."""
         return self.root / "progress.json"
 
     @property
@@ -59,28 +59,28 @@ class OutputFolder:
 
     @property
     def incidents(self) -> Path:
-        """Where the guard keeps what it finds."""
+        """The folder of incidents."""
         return self.root / "incidents"
 
     def figure(self, name: str) -> tuple[Path, Path]:
-        """A figure, for the screen and for print."""
+        """Return the paths of a figure, as PNG and SVG."""
         return self.root / f"{name}.png", self.root / f"{name}.svg"
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file that is whole at any moment: the old one, or the new one."""
+    """Write a file atomically: an interruption leaves the old file or the new one."""
     partial = path.with_name(path.name + ".partial")
     partial.write_text(text, encoding="utf-8")
     partial.replace(path)
 
 
 def write_json(path: Path, value: Any) -> None:
-    """`write_text` of a value as JSON."""
+    """Write a value as JSON atomically."""
     write_text(path, json.dumps(value, indent=1) + "\n")
 
 
 def write_table(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
-    """Write a CSV file; what a row lacks is empty."""
+    """Write a CSV file atomically; missing values are empty cells."""
     partial = path.with_name(path.name + ".partial")
     with partial.open("w", encoding="utf-8", newline="") as file:
         table = csv.DictWriter(file, columns, restval="", extrasaction="raise")
@@ -90,7 +90,7 @@ def write_table(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, 
 
 
 def read_table(path: Path) -> list[dict[str, Any]]:
-    """The rows of a table of numbers, without their empty cells; none if there is no table."""
+    """Read a CSV file of numbers as rows without their empty cells; none if there is no file."""
     if not path.exists():
         return []
     with path.open(encoding="utf-8", newline="") as file:
@@ -105,7 +105,7 @@ def _number(cell: str) -> int | float:
 
 
 def write_problems(path: Path, problems: Sequence[Problem]) -> None:
-    """List the files that were left out; without one, there is no list."""
+    """Write the list of files that were left out; without problems, remove it."""
     if not problems:
         path.unlink(missing_ok=True)
         return

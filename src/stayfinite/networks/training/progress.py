@@ -1,8 +1,8 @@
-"""A training that goes on where it was interrupted, as if it had not been.
+"""Continuation of an interrupted training with the same result as without the interruption.
 
-After each epoch the model with its optimizer is saved, and a small file says which epoch that was,
-what came of the epochs so far, and what the callbacks have counted. Keras's own
-`BackupAndRestore` leaves out the last: after it, a learning rate is not reduced when it should be.
+After each epoch, the model with its optimizer is saved, and a small file stores the epoch, the
+history and the counters of the callbacks. `keras.callbacks.BackupAndRestore` does not store those
+counters, so that a learning rate would be reduced at another epoch.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ import keras
 from stayfinite.errors import UsageError
 from stayfinite.networks.training.folder import OutputFolder, Row, write_json, write_table
 
-# What the callbacks of Keras count from epoch to epoch, and forget when `fit` begins.
+# Counters of the callbacks of Keras that `fit` resets.
 _COUNTS = ("wait", "best", "best_epoch", "cooldown_counter", "stopped_epoch")
 
 
 @dataclass
 class Progress:
-    """How far a training is."""
+    """The progress of a training."""
 
     settings: dict[str, Any]
     phase: int = 0
@@ -37,14 +37,14 @@ class Progress:
     counts: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def save(self, folder: OutputFolder) -> None:
-        """Write it down, and the history as a table beside it."""
+        """Write the progress, and the history as a table."""
         write_json(folder.progress, asdict(self))
         columns = list(dict.fromkeys(name for row in self.rows for name in row))
         write_table(folder.history, columns, self.rows)
 
 
 def read_progress(folder: OutputFolder, settings: dict[str, Any]) -> Progress:
-    """What an earlier start left in the folder, or a beginning.
+    """Read the progress of an earlier start, or return that of a new training.
 
     Raises:
         UsageError: If the earlier training had other settings, or its files are damaged.
@@ -64,12 +64,12 @@ def read_progress(folder: OutputFolder, settings: dict[str, Any]) -> Progress:
 
 
 def begin(out: Path, settings: Any, fresh: bool) -> tuple[OutputFolder, Progress]:
-    """The folder of a training and how far it is, with random seed and precision set.
+    """Create the output folder, read the progress, and set random seed and precision.
 
     Args:
-        out: The folder; it is made.
-        settings: A dataclass, with `seed` and `precision` among its fields.
-        fresh: Forget what is in the folder.
+        out: The folder; created if it does not exist.
+        settings: A dataclass with the fields `seed` and `precision`.
+        fresh: Ignore the progress in the folder.
 
     Raises:
         UsageError: If the folder cannot be used, or holds a training with other settings.
@@ -85,7 +85,7 @@ def begin(out: Path, settings: Any, fresh: bool) -> tuple[OutputFolder, Progress
 
 
 def load_last(folder: OutputFolder, progress: Progress) -> Any:
-    """The model of the last whole epoch, with its optimizer.
+    """Load the model of the last complete epoch with its optimizer.
 
     Raises:
         UsageError: If the file is missing or damaged.
@@ -99,16 +99,17 @@ def load_last(folder: OutputFolder, progress: Progress) -> Any:
 
 
 class KeepProgress(keras.callbacks.Callback):
-    """Saves model and progress after each epoch, and gives other callbacks their counts back.
+    """Saves model and progress after each epoch, and restores the counters of other callbacks.
 
-    To stand behind those callbacks: they reset themselves when the training begins.
+    It must come after those callbacks in the list, because they reset their counters when the
+    training begins.
 
     Args:
-        folder: Where to.
-        progress: Is brought up to date.
-        others: Callbacks with counts to keep, by name.
-        data: Whose `epoch` follows the training: Keras begins a pass over it to learn its shapes,
-            so the data cannot count by themselves.
+        folder: The folder to write to.
+        progress: The progress; updated after each epoch.
+        others: Callbacks whose counters are kept, by name.
+        data: Data set whose `epoch` is set: Keras may make an additional pass over the data to
+            learn their shapes, so the data set cannot count the epochs.
         phase: Name of the phase, for the history.
     """
 
@@ -127,19 +128,19 @@ class KeepProgress(keras.callbacks.Callback):
         self._began = time.monotonic()
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        """Called by Keras."""
+        """Restore the counters of the other callbacks."""
         for name, counts in self._progress.counts.items():
             for key, value in counts.items():
                 setattr(self._others[name], key, value)
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Called by Keras."""
+        """Start the clock, and set the epoch of the data."""
         self._began = time.monotonic()
         if self._data is not None:
             self._data.epoch = len(self._progress.rows)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Called by Keras."""
+        """Append the epoch to the history; save model and progress."""
         progress = self._progress
         row: Row = {"epoch": len(progress.rows)}
         if self._phase is not None:
@@ -150,7 +151,7 @@ class KeepProgress(keras.callbacks.Callback):
         progress.epoch = epoch + 1
         progress.stopped = bool(self.model.stop_training)
         progress.counts = {name: _counts(other) for name, other in self._others.items()}
-        # A file of its own each time: the progress always names a whole one, whenever it ends.
+        # A new file each time, so that the progress always names a complete one.
         before, progress.model = progress.model, f"last-{len(progress.rows)}.keras"
         self.model.save(self._folder.root / progress.model)
         progress.save(self._folder)
@@ -160,7 +161,7 @@ class KeepProgress(keras.callbacks.Callback):
 
 def _counts(callback: Any) -> dict[str, Any]:
     found = {key: getattr(callback, key, None) for key in _COUNTS}
-    # None and infinity stand for "nothing yet", which is how a callback begins anyway.
+    # None and infinity are initial values, which a callback sets itself.
     return {
         key: float(value) if key == "best" else int(value)
         for key, value in found.items()
@@ -169,7 +170,7 @@ def _counts(callback: Any) -> dict[str, Any]:
 
 
 def best_row(rows: Sequence[Row], monitor: str, *, largest: bool = False) -> Row | None:
-    """The epoch with the smallest, or largest, finite value of `monitor`; the first of equals."""
+    """Return the first epoch with the smallest, or largest, finite value of `monitor`."""
     finite = [row for row in rows if math.isfinite(float(row.get(monitor, math.nan)))]
     sign = -1 if largest else 1
     return min(finite, key=lambda row: sign * float(row[monitor]), default=None)
@@ -178,7 +179,7 @@ def best_row(rows: Sequence[Row], monitor: str, *, largest: bool = False) -> Row
 def best_epoch(
     folder: OutputFolder, progress: Progress, monitor: str, *, largest: bool = False
 ) -> Row:
-    """`best_row` of a training.
+    """Return the first epoch with the smallest, or largest, finite value of `monitor`.
 
     Raises:
         UsageError: If no epoch has a finite value.
@@ -190,5 +191,5 @@ def best_epoch(
 
 
 def numbers_of(row: Row) -> dict[str, float]:
-    """The numbers of an epoch, without the name of its phase."""
+    """Return the numbers of an epoch without the name of its phase."""
     return {name: value for name, value in row.items() if not isinstance(value, str)}

@@ -1,4 +1,4 @@
-"""Training a ResNet3D on a folder of videos, guarded, to files that load back."""
+"""The guarded training of a ResNet3D on a folder of videos."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import numpy as np
 
 import stayfinite
 from stayfinite.errors import UsageError
+from stayfinite.networks.data.clip_transform import span
 from stayfinite.networks.data.clips import ClipDataset
-from stayfinite.networks.data.cuts import span
 from stayfinite.networks.data.inspection import Videos, inspect_videos
 from stayfinite.networks.data.items import Items, read_items, split_files
 from stayfinite.networks.data.videos import SUFFIXES
@@ -39,7 +39,7 @@ MONITOR = "val_loss"
 
 @dataclass(frozen=True)
 class Variation:
-    """What an experiment does otherwise, and looks at besides."""
+    """Changes of a training for an experiment: optimizer, training data, further callbacks."""
 
     optimizer: Callable[[float], Any] = keras.optimizers.Adam
     training_data: Callable[[Any], Any] = lambda clips: clips
@@ -54,22 +54,22 @@ def train(
     verbose: int = 1,
     variation: Variation | None = None,
 ) -> dict[str, float]:
-    """Train until the epochs are done or the validation loss no longer falls; then save and check.
+    """Train until the last epoch or early stopping; then save the best epoch and load it back.
 
     Args:
-        settings: Of the training.
-        out: Where all files go. An unfinished training in it goes on.
-        fresh: Forget what is in it.
-        say: Is given lines for the user.
+        settings: Settings of the training.
+        out: Folder for all files. An unfinished training in it is continued.
+        fresh: Start a new training and ignore an earlier one in the folder.
+        say: Called with lines for the user.
         verbose: As for `keras.Model.fit`.
-        variation: Of the training, for an experiment.
+        variation: Changes of the training for an experiment.
 
     Returns:
-        The figures of the best epoch: `"epoch"` and those of the history.
+        The numbers of the best epoch: `"epoch"` and those of the history.
 
     Raises:
         UsageError: If the data or the folder cannot be used.
-        NonFiniteError: If a step was non-finite; what was saved before it is untouched.
+        NonFiniteError: If a step was non-finite; the files saved before are unchanged.
     """
     variation = variation or Variation()
     folder, progress = begin(out, settings, fresh)
@@ -84,14 +84,14 @@ def train(
         say(f"the {progress.epoch} epochs of {folder.root} are done; writing its files again")
     else:
         if progress.epoch:
-            say(f"going on after epoch {progress.epoch - 1} of {folder.root}")
+            say(f"continuing after epoch {progress.epoch - 1} of {folder.root}")
         model.fit(
             variation.training_data(training),
             validation_data=validation,
             initial_epoch=progress.epoch,
             epochs=settings.epochs,
             callbacks=[*variation.callbacks, *callbacks(settings, folder, progress, training)],
-            shuffle=False,  # the data do that by themselves, in the same order each time
+            shuffle=False,  # the data set shuffles, in a reproducible order
             verbose=verbose,
         )
     return finish(model, validation, folder, progress, say)
@@ -100,7 +100,11 @@ def train(
 def datasets(
     settings: ResNet3DSettings, say: Callable[[str], None]
 ) -> tuple[ClipDataset, ClipDataset]:
-    """The clips to train on and those to validate on, of different files."""
+    """Return the training and the validation clips, from different files.
+
+    Raises:
+        UsageError: If the sizes do not fit, or fewer than two classes have usable videos.
+    """
     if settings.size > settings.resize:
         raise UsageError(
             f"expected a size of at most {settings.resize}, to which frames are resized before "
@@ -120,7 +124,7 @@ def datasets(
 
 
 def _usable(settings: ResNet3DSettings) -> tuple[Items, Videos]:
-    """The videos that can be used: known before they are split, so that no part loses any."""
+    """Inspect the videos before the split, so that it covers usable videos only."""
     items = read_items(settings.data, SUFFIXES)
     paths = [item.path for item in items.items]
     frames = span(settings.clip_length, settings.frame_stride)
@@ -159,9 +163,16 @@ def _clips(
 
 
 def build(settings: ResNet3DSettings, classes: tuple[str, ...], optimizer: Any) -> Any:
-    """The network, compiled."""
+    """Build and compile the network."""
     if settings.depth not in DEPTHS:
         raise UsageError(f"expected a depth of {list(DEPTHS)}; received {settings.depth}")
+    try:
+        keras.initializers.get(settings.kernel_initializer)
+    except ValueError as error:
+        raise UsageError(
+            "expected the Keras name of an initializer, such as he_normal; received "
+            f"{settings.kernel_initializer}"
+        ) from error
     model = getattr(stayfinite.models, f"ResNet3D{settings.depth}")(
         (settings.clip_length, settings.size, settings.size, 3),
         classes=len(classes),
@@ -180,7 +191,7 @@ def build(settings: ResNet3DSettings, classes: tuple[str, ...], optimizer: Any) 
 def callbacks(
     settings: ResNet3DSettings, folder: OutputFolder, progress: Progress, training: ClipDataset
 ) -> list[Any]:
-    """What goes on beside the steps; `KeepProgress` last, because it reads the others."""
+    """Return the callbacks; `KeepProgress` is last, because it reads the others."""
     counting = {
         "reduce": keras.callbacks.ReduceLROnPlateau(
             MONITOR, factor=0.1, patience=settings.reduce_after, min_lr=1e-6
@@ -201,7 +212,7 @@ def finish(
     progress: Progress,
     say: Callable[[str], None],
 ) -> dict[str, float]:
-    """Write curves, confusion matrix and the network of the best epoch, and load it back."""
+    """Write curves, confusion matrix and the network of the best epoch; load it back."""
     figures.write_figure(figures.curves(progress.rows, model.name), folder.figure("curves"))
     best = best_epoch(folder, progress, MONITOR)
     model.load_weights(folder.best_weights)
@@ -226,7 +237,7 @@ def finish(
 
 
 def _predictions(model: Any, dataset: ClipDataset) -> tuple[np.ndarray, np.ndarray]:
-    """True and predicted labels, batch by batch, so that what is left out is left out of both."""
+    """Return true and predicted labels, batch by batch: a video left out is in neither."""
     true, predicted = [], []
     for number in range(len(dataset)):
         clips, one_hot = dataset[number]

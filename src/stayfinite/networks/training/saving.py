@@ -1,4 +1,4 @@
-"""Saving a trained network in the forms people load it from, and loading them back to compare."""
+"""Saving of a trained network in several formats, and a comparison with the loaded network."""
 
 from __future__ import annotations
 
@@ -15,18 +15,17 @@ ROUNDING = 1e-5
 
 
 def save(model: Any, folder: Path, name: str = "model") -> dict[str, Path]:
-    """Save a network whole, and its architecture and weights apart, without its optimizer.
+    """Save a network as one file, and as architecture and weights, without its optimizer.
 
     Args:
         model: A functional model of stock layers; the files load without stayfinite.
-        folder: Where to.
-        name: Begins the names of the files.
+        folder: The folder to write to.
+        name: Prefix of the file names.
 
     Returns:
         The paths under `"model"` (.keras), `"architecture"` (JSON) and `"weights"` (HDF5).
     """
-    # What a compiled model saves besides is an optimizer nobody needs to predict with, and perhaps
-    # a loss or metric that plain Keras does not know.
+    # A compiled model would also save its optimizer, and losses or metrics unknown to plain Keras.
     bare = keras.Model(model.input, model.output, name=model.name)
     paths = {
         "model": folder / f"{name}.keras",
@@ -40,18 +39,18 @@ def save(model: Any, folder: Path, name: str = "model") -> dict[str, Path]:
 
 
 def check_saved(model: Any, paths: dict[str, Path], batch: Any) -> float:
-    """Load what `save` wrote, and hold its predictions against those of the model.
+    """Load the files of `save` and compare their predictions with those of the model.
 
     Args:
         model: The model that was saved.
-        paths: What `save` returned.
+        paths: The paths that `save` returned.
         batch: Inputs to predict on.
 
     Returns:
-        The largest difference between two predictions; 0.0 where they are equal bit for bit.
+        The largest difference between two predictions; 0.0 if they are bit-identical.
 
     Raises:
-        UsageError: If predictions are not finite, or differ by more than rounding.
+        UsageError: If predictions are non-finite, or differ by more than rounding errors.
     """
     expected = np.asarray(model.predict_on_batch(batch))
     if not np.isfinite(expected).all():
@@ -66,13 +65,13 @@ def check_saved(model: Any, paths: dict[str, Path], batch: Any) -> float:
         differences.append(float(np.max(np.abs(found - expected))))
         if not differences[-1] <= ROUNDING * max(1.0, float(np.max(np.abs(expected)))):
             raise UsageError(
-                f"{source} does not load back to equal predictions: they differ by "
+                f"the predictions of the network loaded from {source} differ by "
                 f"{differences[-1]:.3g}"
             )
     return max(differences)
 
 
 def saved_and_checked(model: Any, folder: Path, name: str, batch: Any) -> str:
-    """`save`, then `check_saved`: how equal the predictions are, in words."""
+    """Save and check; return "equal" or "equal up to ..." for the loaded predictions."""
     difference = check_saved(model, save(model, folder, name), batch)
     return "equal" if difference == 0 else f"equal up to {difference:.1e}"

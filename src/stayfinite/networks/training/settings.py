@@ -1,4 +1,4 @@
-"""What decides what comes of a training. No Keras here: the command line reads the defaults."""
+"""The settings of a training. Keras is not imported, because `--help` reads the defaults."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ DEPTHS = (18, 34, 50, 101, 152)
 
 @dataclass(frozen=True)
 class ResNet3DSettings:
-    """Of a ResNet3D on videos; lengths in frames, sizes in pixels."""
+    """Settings of a ResNet3D on videos; lengths in frames, sizes in pixels."""
 
     data: str
     depth: int = 18
@@ -36,7 +36,7 @@ class ResNet3DSettings:
 
 @dataclass(frozen=True)
 class SiameseSettings:
-    """Of an embedding of images; sizes in pixels."""
+    """Settings of an embedding of images; sizes in pixels."""
 
     data: str
     backbone: str = "ResNet50"

@@ -1,7 +1,7 @@
-"""Training an embedding of images with triplets, guarded, to files that load back.
+"""The guarded training of an embedding of images with triplets.
 
-The pre-trained backbone is thawed from its end: first the new last layer alone, then with it the
-BatchNormalization layers, whose statistics have to follow the new images, then all of it if asked.
+The pre-trained backbone is unfrozen in phases: first the new last layer is trained, then also the
+BatchNormalization layers, whose statistics have to adapt to the images, then optionally all layers.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ import keras
 
 import stayfinite
 from stayfinite.errors import UsageError
-from stayfinite.networks.data.class_batches import ClassBatches
+from stayfinite.networks.data.image_batches import ClassBatches
 from stayfinite.networks.data.images import SUFFIXES, inspect_images
 from stayfinite.networks.data.items import Items, read_items, split_classes
 from stayfinite.networks.data.triplets import TripletDataset
-from stayfinite.networks.training import embedding_pages, figures, saving
+from stayfinite.networks.training import figures, saving
 from stayfinite.networks.training.encoder import build_encoder, shown
 from stayfinite.networks.training.folder import OutputFolder, write_json, write_problems
-from stayfinite.networks.training.heldout import KS, MONITOR, HeldOut, KeepBest
+from stayfinite.networks.training.heldout import KS, MONITOR, HeldOut, KeepBest, write_pages
 from stayfinite.networks.training.progress import (
     KeepProgress,
     Progress,
@@ -37,8 +37,8 @@ LAST_LAYER = "embedding_dense"
 
 
 @dataclass(frozen=True)
-class Phase:
-    """A stretch of the training in which the same layers train."""
+class TrainingPhase:
+    """A part of the training with the same trainable layers."""
 
     name: str
     epochs: int
@@ -46,17 +46,19 @@ class Phase:
     trains: Callable[[Any], bool]
 
 
-def phases(settings: SiameseSettings) -> list[Phase]:
-    """Head, BatchNormalization, everything: those that have epochs."""
+def phases(settings: SiameseSettings) -> list[TrainingPhase]:
+    """Return the phases that have epochs: head, BatchNormalization, everything."""
     rate = settings.learning_rate
 
     def is_normalization(layer: Any) -> bool:
         return isinstance(layer, keras.layers.BatchNormalization) or layer.name == LAST_LAYER
 
     found = [
-        Phase("head", settings.head_epochs, 10 * rate, lambda layer: layer.name == LAST_LAYER),
-        Phase("normalization", settings.epochs, rate, is_normalization),
-        Phase("everything", settings.whole_epochs, rate, lambda layer: True),
+        TrainingPhase(
+            "head", settings.head_epochs, 10 * rate, lambda layer: layer.name == LAST_LAYER
+        ),
+        TrainingPhase("normalization", settings.epochs, rate, is_normalization),
+        TrainingPhase("everything", settings.whole_epochs, rate, lambda layer: True),
     ]
     return [phase for phase in found if phase.epochs]
 
@@ -64,21 +66,21 @@ def phases(settings: SiameseSettings) -> list[Phase]:
 def train(
     settings: SiameseSettings, out: Path, fresh: bool, say: Callable[[str], None], verbose: int = 1
 ) -> dict[str, float]:
-    """Train through the phases, keep the epoch that retrieves best; then save, draw and check.
+    """Train all phases; then save the epoch with the best recall@1 and load it back.
 
     Args:
-        settings: Of the training.
-        out: Where all files go. An unfinished training in it goes on.
-        fresh: Forget what is in it.
-        say: Is given lines for the user.
+        settings: Settings of the training.
+        out: Folder for all files. An unfinished training in it is continued.
+        fresh: Start a new training and ignore an earlier one in the folder.
+        say: Called with lines for the user.
         verbose: As for `keras.Model.fit`.
 
     Returns:
-        The figures of the best epoch: `"epoch"` and those of the history.
+        The numbers of the best epoch: `"epoch"` and those of the history.
 
     Raises:
         UsageError: If the data, the weights or the folder cannot be used.
-        NonFiniteError: If a step was non-finite; what was saved before it is untouched.
+        NonFiniteError: If a step was non-finite; the files saved before are unchanged.
     """
     folder, progress = begin(out, settings, fresh)
     training, held_out = _images(settings, folder, say)
@@ -98,7 +100,7 @@ def train(
                 initial_epoch=progress.epoch,
                 epochs=phase.epochs,
                 callbacks=_callbacks(settings, folder, progress, judge, data, phase),
-                shuffle=False,  # the data do that by themselves, in the same order each time
+                shuffle=False,  # the data set shuffles, in a reproducible order
                 verbose=verbose,
             )
     return _finish(_encoder(network), judge, folder, progress, say)
@@ -107,7 +109,7 @@ def train(
 def _images(
     settings: SiameseSettings, folder: OutputFolder, say: Callable[[str], None]
 ) -> tuple[Items, Items]:
-    """The usable images of the classes to train on, and of those held out."""
+    """Return the usable images of the training classes and of the held-out classes."""
     items = inspect_images(read_items(settings.data, SUFFIXES))
     if items.problems and settings.problems == "raise":
         raise UsageError(f"{len(items.problems)} files cannot be used: {items.problems[0]}")
@@ -130,7 +132,7 @@ def _images(
 
 
 def dataset(settings: SiameseSettings, items: Items) -> Any:
-    """What is trained on: batches of classes, or triplets."""
+    """Return the training data: batches of classes, or triplets."""
     options: dict[str, Any] = {
         **shown(settings),
         "flip": settings.flip,
@@ -151,7 +153,7 @@ def dataset(settings: SiameseSettings, items: Items) -> Any:
 
 
 def build(settings: SiameseSettings) -> Any:
-    """The network that is trained: the embedding, or around it that of triplets."""
+    """Build the network to train: the embedding, or a triplet network around it."""
     encoder = build_encoder(settings)
     if settings.mining != "none":
         return encoder
@@ -164,11 +166,11 @@ def build(settings: SiameseSettings) -> Any:
 
 
 def _encoder(network: Any) -> Any:
-    """The embedding in what is trained."""
+    """Return the embedding within the trained network."""
     return next((layer for layer in network.layers if layer.name == "embedding"), network)
 
 
-def _compile(network: Any, settings: SiameseSettings, phase: Phase) -> None:
+def _compile(network: Any, settings: SiameseSettings, phase: TrainingPhase) -> None:
     stayfinite.freeze(_encoder(network), keep=phase.trains)
     network.compile(keras.optimizers.Adam(phase.learning_rate), loss=_loss(settings))
 
@@ -191,9 +193,9 @@ def _callbacks(
     progress: Progress,
     judge: HeldOut,
     data: Any,
-    phase: Phase,
+    phase: TrainingPhase,
 ) -> list[Any]:
-    """`judge` before those that read its figure, `KeepProgress` after them."""
+    """Return the callbacks; those that read the recall come after `KeepBest`."""
     counting = {
         "stop": keras.callbacks.EarlyStopping(MONITOR, patience=settings.patience, mode="max"),
     }
@@ -209,12 +211,12 @@ def _finish(
     progress: Progress,
     say: Callable[[str], None],
 ) -> dict[str, float]:
-    """Write figures and the encoder of the best epoch, and load it back."""
+    """Write figures and the encoder of the best epoch; load it back."""
     figures.write_figure(figures.curves(progress.rows, encoder.name), folder.figure("curves"))
     best = best_epoch(folder, progress, MONITOR, largest=True)
     encoder.load_weights(folder.best_weights)
     vectors, labels = judge.embed()
-    embedding_pages.write(vectors, labels, judge, folder)
+    write_pages(vectors, labels, judge, folder)
     equal = saving.saved_and_checked(encoder, folder.root, "encoder", judge.images[0][0])
     recalls = [f"recall@{k} {best[f'val_recall_at_{k}']:.4f}" for k in KS]
     say(

@@ -1,4 +1,7 @@
-"""The tensors of a checkpoint file, one after the other, whatever wrote it."""
+"""Checkpoint files: the tensors of a file, whatever wrote it, and their non-finite values.
+
+The files are read without a framework, a model or pickle.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
@@ -20,7 +24,7 @@ from stayfinite.errors import UsageError
 
 Tensors = Iterator[tuple[str, np.ndarray]]
 
-# What the libraries below raise for a file that is cut off, forged, or of another format.
+# Exceptions of the libraries below for a file that is truncated, forged or of another format.
 _DAMAGED = (
     OSError,
     ValueError,
@@ -49,16 +53,24 @@ _SAFETENSORS = {
 
 
 def read(path: Path) -> Tensors:
-    """Yield name and values of each tensor in `path` that could hold a NaN or an infinity.
+    """Yield name and values of each tensor in `path` whose dtype has NaN or infinity.
 
     Raises:
-        UsageError: the file is missing, damaged or of no format known here.
+        UsageError: The file is missing, damaged or of an unknown format.
     """
     reader = _READERS.get(path.suffix)
     if reader is None:
-        raise UsageError(f"{path}: not a checkpoint by its name; expected {', '.join(_READERS)}")
+        raise UsageError(
+            f"{path}: expected a file named {', '.join(f'*{suffix}' for suffix in _READERS)}; "
+            f"received the suffix {path.suffix!r}"
+        )
     try:
-        path.open("rb").close()  # its error is the system's, shorter than that of a library
+        path.open("rb").close()
+    except OSError as error:
+        raise UsageError(
+            f"{path}: cannot be read: {error.strerror}; pass a checkpoint file"
+        ) from None
+    try:
         for name, value in reader(path):
             if value.dtype.kind in "fcV":
                 yield name, _named(name, value)
@@ -68,7 +80,7 @@ def read(path: Path) -> Tensors:
 
 
 def _named(name: str, value: np.ndarray) -> np.ndarray:
-    """HDF5 and NumPy files do not name bfloat16; it is in them as two bytes without a type."""
+    """Read untyped pairs of bytes as bfloat16, which HDF5 and NumPy files cannot name."""
     if value.dtype.type is not np.void:
         return value
     if value.dtype.itemsize != 2:
@@ -80,9 +92,9 @@ def _keras(path: Path) -> Tensors:
     with zipfile.ZipFile(path) as archive:
         members = [m for m in archive.namelist() if m.endswith((".h5", ".npz"))]
         if not members:
-            raise ValueError("it holds no weights")
+            raise ValueError("the archive has no weights")
         for member in members:
-            # On disk and not in memory: HDF5 needs to seek, and weights are large.
+            # Unpacked to disk, because HDF5 seeks and weights may not fit into memory.
             with archive.open(member) as packed, tempfile.TemporaryFile() as unpacked:
                 shutil.copyfileobj(packed, unpacked)
                 unpacked.seek(0)
@@ -91,8 +103,8 @@ def _keras(path: Path) -> Tensors:
 
 def _hdf5(file: Path | IO[bytes]) -> Tensors:
     with h5py.File(file, "r") as opened:
-        # Named first and read after: values cannot be yielded from inside the visit, which also
-        # leaves out links, so a stranger's file does not lead to other files.
+        # Names first, since the visit cannot yield values. It skips links, so an untrusted file
+        # cannot refer to other files.
         names: list[str] = []
         opened.visititems(
             lambda name, item: names.append(name) if isinstance(item, h5py.Dataset) else None
@@ -104,7 +116,7 @@ def _hdf5(file: Path | IO[bytes]) -> Tensors:
 
 
 def _with_layer(name: str, dataset: Any) -> str:
-    """`layers/dense/vars/0`, and in brackets the layer's own name where Keras left it."""
+    """Return `layers/dense/vars/0`, with the name of the layer in brackets if Keras stored it."""
     layer = dataset.parent.attrs.get("name")
     known = isinstance(layer, str) and layer and layer not in name.split("/")
     return f"{name} ({layer})" if known else name
@@ -113,14 +125,14 @@ def _with_layer(name: str, dataset: Any) -> str:
 def _npz(file: Path | IO[bytes]) -> Tensors:
     if not zipfile.is_zipfile(file):
         raise ValueError("File is not a zip file")
-    # Without pickle: an array of objects in a stranger's file would run code.
+    # Without pickle, because an array of objects in an untrusted file would run code.
     with np.load(file, allow_pickle=False) as arrays:
         for name in arrays.files:
             yield name, arrays[name]
 
 
 def _safetensors(path: Path) -> Tensors:
-    # The library checks header and offsets, but has no NumPy type for some of the dtypes.
+    # The library checks header and offsets, but has no NumPy dtype for some of the tensors.
     with safe_open(path, framework="numpy"):
         pass
     with path.open("rb") as file:
@@ -140,3 +152,48 @@ _READERS: dict[str, Callable[[Path], Tensors]] = {
     ".npz": _npz,
     ".safetensors": _safetensors,
 }
+
+
+# Values counted at a time, so that a large tensor is not copied as a whole.
+_BLOCK = 1 << 22
+
+
+@dataclass(frozen=True)
+class TensorCount:
+    """The number of values of one tensor: all, NaN, +inf and -inf."""
+
+    name: str
+    num_values: int
+    num_nan: int
+    num_inf: int
+    num_negative_inf: int
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether every value is a finite number."""
+        return not (self.num_nan or self.num_inf or self.num_negative_inf)
+
+
+def count_file(path: Path) -> list[TensorCount]:
+    """Count every floating-point tensor of a checkpoint, in the order of the file.
+
+    Raises:
+        UsageError: The file cannot be read.
+    """
+    return [count(name, value) for name, value in read(path)]
+
+
+def count(name: str, value: np.ndarray) -> TensorCount:
+    """Count one tensor. A complex value is NaN if a part is NaN, else infinite if a part is."""
+    flat = value.reshape(-1)
+    totals = np.zeros(3, dtype=np.int64)
+    for start in range(0, flat.size, _BLOCK):
+        block = flat[start : start + _BLOCK]
+        finite = np.isfinite(block)
+        if finite.all():
+            continue
+        bad = block[~finite]
+        bad = bad[~np.isnan(bad)]
+        num_negative = int(np.sum(bad.real < 0))
+        totals += (block.size - finite.sum() - bad.size, bad.size - num_negative, num_negative)
+    return TensorCount(name, flat.size, *map(int, totals))

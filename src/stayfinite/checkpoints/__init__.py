@@ -1,1 +1,0 @@
-"""Is a checkpoint finite? Reads the files themselves: no framework, no model, no pickle."""

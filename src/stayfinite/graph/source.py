@@ -1,0 +1,275 @@
+"""The user's source: which frames are the user's, which expression a frame is at, and its text.
+
+A position in the source becomes an AST node in `node_at` only; the other functions ask it. Source
+text comes from `linecache` through `executing`, so cells of a notebook and lines typed into an
+interpreter have a source without a file.
+"""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import functools
+import itertools
+import linecache
+import sys
+import sysconfig
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from types import CodeType
+
+from executing import Source
+
+from stayfinite.graph.graph import Span
+
+_OURS = Path(__file__).resolve().parents[1]
+_INSTALLED = tuple(
+    Path(sysconfig.get_paths()[key]).resolve()
+    for key in ("stdlib", "platstdlib", "purelib", "platlib")
+)
+# File names of source that has no file: cells, interpreter input, `python -c`, `exec`. Other names
+# in angle brackets belong to code that libraries generate, such as `<attrs generated init ...>`.
+_TYPED = ("<ipython-input", "<python-input", "<stdin", "<string>", "<console>")
+
+
+def is_user_file(filename: str) -> bool:
+    """Whether code of `filename` is the user's: not of an installed library or of stayfinite.
+
+    A name such as `<string>` counts if `linecache` has its lines.
+    """
+    if filename.startswith("<"):
+        return filename.startswith(_TYPED) and bool(linecache.getlines(filename))
+    return _is_user_path(filename)
+
+
+@functools.cache
+def _is_user_path(filename: str) -> bool:
+    path = Path(filename)
+    # A relative name cannot be resolved once the working directory is deleted.
+    with contextlib.suppress(OSError):
+        path = path.resolve()
+    if any(path.is_relative_to(folder) for folder in (_OURS, *_INSTALLED)):
+        return False
+    return not {"site-packages", "dist-packages"}.intersection(path.parts)
+
+
+def span_at(code: CodeType, instruction: int) -> Span:
+    """Return the expression that `code` evaluates at byte offset `instruction` (`f_lasti`)."""
+    line, end_line, column, end_column = _position(code, instruction)
+    line = line or code.co_firstlineno
+    return Span(
+        file=code.co_filename,
+        line=line,
+        column=column or 0,
+        end_line=end_line or line,
+        end_column=end_column or 0,
+        function=code.co_qualname,
+        code=code,
+    )
+
+
+# The position alone is cached: equal code objects may be of different files and functions.
+@functools.lru_cache(maxsize=4096)
+def _position(
+    code: CodeType, instruction: int
+) -> tuple[int | None, int | None, int | None, int | None]:
+    positions = next(itertools.islice(code.co_positions(), instruction // 2, None), None)
+    return positions or (None, None, None, None)
+
+
+def user_spans(frames: Iterable[tuple[CodeType, int]]) -> tuple[Span, ...]:
+    """Return the user's expressions among `frames`, pairs of code and `f_lasti`, in order."""
+    return tuple(span_at(code, at) for code, at in frames if is_user_file(code.co_filename))
+
+
+def code_of(called: object) -> CodeType | None:
+    """Return the code that a call of `called` runs: of a function, or of its class's `__call__`."""
+    function = called if hasattr(called, "__code__") else vars(type(called)).get("__call__")
+    code: CodeType | None = getattr(function, "__code__", None)
+    return code
+
+
+def span_of(code: CodeType) -> Span | None:
+    """Return where the user wrote a function: its returned expression, or else its first line.
+
+    The expression is used where the function returns once. None if the code is not the user's.
+    """
+    if not is_user_file(code.co_filename):
+        return None
+    node = _definition(code)
+    if node is None:
+        first = code.co_firstlineno
+        return Span(code.co_filename, first, 0, first, 0, code.co_qualname, code)
+    if isinstance(node, ast.Lambda):
+        return _span_of_node(node.body, code)
+    returns = [n.value for n in ast.walk(node) if isinstance(n, ast.Return) and n.value is not None]
+    if len(returns) == 1:
+        return _span_of_node(returns[0], code)
+    head = linecache.getline(code.co_filename, node.lineno).rstrip()
+    return replace(_span_of_node(node, code), end_line=node.lineno, end_column=len(head.encode()))
+
+
+def _span_of_node(node: ast.expr | ast.stmt, code: CodeType) -> Span:
+    return Span(
+        code.co_filename,
+        node.lineno,
+        node.col_offset,
+        node.end_lineno or node.lineno,
+        node.end_col_offset or 0,
+        code.co_qualname,
+        code,
+    )
+
+
+def _definition(code: CodeType) -> ast.FunctionDef | ast.Lambda | None:
+    """Return the definition that was compiled to `code`."""
+    # A lambda ends with an instruction at exactly its body, which tells two on one line apart.
+    positions = {(line, column, end, last) for line, end, column, last in code.co_positions()}
+    for node in _nodes(code.co_filename):
+        if isinstance(node, ast.FunctionDef) and node.name == code.co_name:
+            first = min([node.lineno, *(d.lineno for d in node.decorator_list)])
+            if first == code.co_firstlineno:
+                return node
+        if isinstance(node, ast.Lambda) and code.co_name == "<lambda>":
+            body = node.body
+            at = (body.lineno, body.col_offset, body.end_lineno, body.end_col_offset)
+            if node.lineno == code.co_firstlineno and at in positions:
+                return node
+    return None
+
+
+def _nodes(file: str) -> Iterator[ast.AST]:
+    """Yield the nodes of a source; none where there is no source or it does not parse."""
+    tree = Source.for_filename(file).tree
+    return iter(()) if tree is None else ast.walk(tree)
+
+
+def node_at(span: Span) -> ast.expr | None:
+    """Return the expression at exactly `span` in its file; None where there is none.
+
+    For a method call over several lines Python gives the position of the name after the dot
+    instead of that of the object; the whole call is found for it.
+    """
+    start, end = (span.line, span.column), (span.end_line, span.end_column)
+    for node in _nodes(span.file):
+        if not isinstance(node, ast.expr) or (node.end_lineno, node.end_col_offset) != end:
+            continue
+        if (node.lineno, node.col_offset) == start:
+            return node
+        name = node.func if isinstance(node, ast.Call) else node
+        if isinstance(name, ast.Attribute) and name.end_col_offset is not None:
+            at = (name.end_lineno, name.end_col_offset - len(name.attr.encode()))
+            if at == start:
+                return node
+    return None
+
+
+def source_line(span: Span) -> str | None:
+    """Return the first line of `span` without its line end; None where there is no source."""
+    return linecache.getline(span.file, span.line).rstrip("\r\n") or None
+
+
+def expression_text(span: Span) -> str | None:
+    """Return the text of `span` on one line, blanks collapsed; None where there is no source."""
+    lines = [linecache.getline(span.file, n) for n in range(span.line, span.end_line + 1)]
+    if not all(lines):
+        return None
+    encoded = [line.encode() for line in lines]
+    encoded[-1] = encoded[-1][: span.end_column]
+    encoded[0] = encoded[0][span.column :]
+    return " ".join(b"".join(encoded).decode(errors="replace").split()) or None
+
+
+def keyword_span(span: Span, name: str) -> Span | None:
+    """Return the argument `name=...` of the call at `span`; None where the call has none."""
+    node = node_at(span)
+    for keyword in node.keywords if isinstance(node, ast.Call) else ():
+        if keyword.arg == name and keyword.end_lineno is not None:
+            return replace(
+                span,
+                line=keyword.lineno,
+                column=keyword.col_offset,
+                end_line=keyword.end_lineno,
+                end_column=keyword.end_col_offset or 0,
+            )
+    return None
+
+
+def callee(span: Span) -> str | None:
+    """Return the last name of the function called at `span`: `norm` for `K.norm(x)`."""
+    node = node_at(span)
+    function = node.func if isinstance(node, ast.Call) else None
+    if isinstance(function, ast.Attribute):
+        return function.attr
+    return function.id if isinstance(function, ast.Name) else None
+
+
+def numbers_in(span: Span | None) -> list[float]:
+    """Return every number of an expression: literals, and names that its file gives a number.
+
+    The numbers are those of the source, before a dtype rounded them.
+    """
+    node = None if span is None else node_at(span)
+    if span is None or node is None:
+        return []
+    found = [_number(inner) for inner in ast.walk(node)]
+    known = _named_numbers(Source.for_filename(span.file))
+    for inner in ast.walk(node):
+        name = inner.id if isinstance(inner, ast.Name) else getattr(inner, "attr", None)
+        if isinstance(name, str):
+            live = _live_number(span.file, name) if isinstance(inner, ast.Name) else None
+            found.append(known.get(name) if live is None else live)
+    return [number for number in found if number is not None]
+
+
+def _number(node: ast.AST | None) -> float | None:
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+        value = _number(node.operand)
+        return None if value is None else -value
+    value = getattr(node, "value", None) if isinstance(node, ast.Constant) else None
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    return None
+
+
+def _live_number(file: str, name: str) -> float | None:
+    """Return the number that the module of `file` holds under `name`."""
+    for module in list(sys.modules.values()):
+        if getattr(module, "__file__", None) == file:
+            value = vars(module).get(name)
+            if isinstance(value, int | float) and not isinstance(value, bool):
+                return float(value)
+    return None
+
+
+@functools.lru_cache(maxsize=32)
+def _named_numbers(source: Source) -> dict[str, float]:
+    """Map names to the numbers that assignments, attributes, keywords and defaults give them."""
+    found: dict[str, float] = {}
+    for node in ast.walk(source.tree) if source.tree is not None else ():
+        for name, value in _bindings(node):
+            number = _number(value)
+            if number is not None:
+                found[name] = number
+    return found
+
+
+def _bindings(node: ast.AST) -> list[tuple[str, ast.expr | None]]:
+    if isinstance(node, ast.Assign):
+        return [
+            (t.id if isinstance(t, ast.Name) else t.attr, node.value)
+            for t in node.targets
+            if isinstance(t, ast.Name | ast.Attribute)
+        ]
+    if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+        return [(node.target.id, node.value)]
+    if isinstance(node, ast.keyword) and node.arg is not None:
+        return [(node.arg, node.value)]
+    if isinstance(node, ast.FunctionDef | ast.Lambda):
+        positional = [*node.args.posonlyargs, *node.args.args]
+        defaults = node.args.defaults
+        pairs = zip(positional[len(positional) - len(defaults) :], defaults, strict=True)
+        named = zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True)
+        return [(a.arg, d) for a, d in (*pairs, *named)]
+    return []

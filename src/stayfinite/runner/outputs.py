@@ -1,0 +1,89 @@
+"""Where a run writes: the folder of incidents, and the run file (`stayfinite.run/1`)."""
+
+from __future__ import annotations
+
+import errno
+import os
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from stayfinite.errors import UsageError
+from stayfinite.incident import Incident
+
+# The exit code in the file while the program runs. It stays if the program is killed or calls
+# `os._exit`.
+UNFINISHED = -1
+
+
+def check_writable(folder: Path) -> None:
+    """Check before the training that `folder`, or its nearest existing parent, can be written.
+
+    Nothing is created, because a run without an incident leaves no folder.
+
+    Raises:
+        UsageError: The folder cannot be written.
+    """
+    nearest = folder.absolute()
+    while not nearest.exists() and nearest != nearest.parent:
+        nearest = nearest.parent
+    try:
+        # Permission bits are not enough: the file system may be read-only, the user may be root.
+        with tempfile.TemporaryFile(dir=nearest):
+            pass
+    except OSError as error:
+        raise UsageError(
+            f"--keep {folder}: {error.strerror}; pass a folder that can be written"
+        ) from None
+
+
+class RunFile:
+    """The run file at `path`; with None as path, nothing is written.
+
+    It is written before the program starts: a wrong path is reported at once, and a program that
+    is killed leaves a run file.
+
+    Raises:
+        UsageError: `path` cannot be written.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        # Absolute, because the program may change its working directory.
+        self._path = None if path is None else path.absolute()
+        if self._path is None:
+            return
+        try:
+            if self._path.is_dir():
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+            # A pipe or device gets one text, at the end.
+            if self._path.is_file() or not self._path.exists():
+                self._write(self._path, UNFINISHED, 0, ())
+        except OSError as error:
+            raise UsageError(
+                f"--json {path}: {error.strerror}; pass a file in a folder that exists and can be "
+                "written"
+            ) from None
+
+    def write(self, exit_code: int, num_steps: int, incidents: Sequence[Incident]) -> None:
+        """Write the run file, over an earlier one.
+
+        Args:
+            exit_code: As `subprocess` gives it: negative for a signal.
+            num_steps: Training steps of all models of the program.
+            incidents: In the order in which they occurred.
+
+        Raises:
+            OSError: The file cannot be written.
+        """
+        if self._path is None:
+            return
+        # The program may have deleted the folder.
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._write(self._path, exit_code, num_steps, incidents)
+
+    @staticmethod
+    def _write(path: Path, exit_code: int, num_steps: int, incidents: Sequence[Incident]) -> None:
+        # Imported here, because a run without a run file does not need it.
+        from stayfinite.report.json import run_file
+
+        path.write_text(run_file(exit_code, num_steps, incidents), encoding="utf-8")
