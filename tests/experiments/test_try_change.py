@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
 from stayfinite.experiments.advice import try_advice
@@ -58,8 +60,7 @@ def test_error_of_this_package_is_a_result_for_a_user(monkeypatch):
 
 def test_learning_rate_of_a_step_without_an_optimizer_is_not_tried():
     class Step:
-        def optimizers(self):
-            return []
+        subject = SimpleNamespace(optimizers=[])
 
         def run(self, change):
             return BAD
