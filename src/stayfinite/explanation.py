@@ -25,7 +25,8 @@ from stayfinite.experiments.samples_at_fault import find_samples
 from stayfinite.experiments.source_fix import find_source_fix, library_call
 from stayfinite.experiments.try_change import attempt
 from stayfinite.frameworks import base
-from stayfinite.frameworks.change import Batch, Unchanged
+from stayfinite.frameworks.batch import Batch
+from stayfinite.frameworks.change import Unchanged
 from stayfinite.frameworks.failure import Failure
 from stayfinite.frameworks.step import Outcome, Step
 from stayfinite.incident import Incident
@@ -48,8 +49,8 @@ def explain_failure(failure: Failure) -> Incident:
     path: Path | None = None
     try:
         step = backend.step(failure)
-        state, batch = step.state_arrays(), step.batch_arrays()
-        path, incident = folder.keep(incident, failure.keep, failure.model, state, batch)
+        state, batch = step.state_arrays(), step.batch.arrays()
+        path, incident = folder.keep(incident, failure.keep, failure.subject, state, batch)
         incident = _explain(failure, step, incident)
     except Exception as error:
         note = caught("the explanation", error)
@@ -69,10 +70,11 @@ def _explain(failure: Failure, step: Step, incident: Incident) -> Incident:
         return assemble.not_reproduced(incident, found)
 
     earlier = earlier_state(step, failure.bad.step, failure.snapshots)
-    diagnosis = diagnose(step, outcome, _ranges(failure, step), earlier)
+    numbered = _healthy(failure)
+    healthy = [batch for _, batch in numbered]
+    diagnosis = diagnose(step, outcome, _ranges(healthy), earlier)
     advice = try_advice(step, first_run)
-    healthy = [Batch(recorded.data) for recorded in failure.healthy]
-    without = try_other_samples(step, diagnosis.finding.samples, failure.healthy)
+    without = try_other_samples(step, diagnosis.finding.samples, numbered)
     samples = find_samples(step, diagnosis.finding, without, healthy)
     diagnosis = _with_samples(diagnosis, samples.samples)
     patch = _optional(
@@ -119,11 +121,17 @@ def _optional(stage: str, run: Callable[[], T | None]) -> Stage[T]:
         return Stage(None, (caught(stage, error),))
 
 
-def _ranges(failure: Failure, step: Step) -> dict[str, float]:
+def _healthy(failure: Failure) -> list[tuple[int, Batch]]:
+    """The number of each healthy step and its batch, newest first."""
+    backend = base.current()
+    return [(r.step, backend.batch(failure.subject, r.data)) for r in failure.healthy]
+
+
+def _ranges(healthy: list[Batch]) -> dict[str, float]:
     """The largest magnitude of each array of a batch in the healthy batches."""
     ranges: dict[str, float] = {}
-    for recorded in failure.healthy:
-        for name, size in step.magnitudes(recorded.data).items():
+    for batch in healthy:
+        for name, size in batch.magnitudes().items():
             ranges[name] = max(size, ranges.get(name, 0.0))
     return ranges
 
@@ -149,5 +157,5 @@ def _provenance(step: Step, finding: Finding) -> tuple[Fact, ...]:
 
 def _is_scale_spent(step: Step, outcome: Outcome) -> bool:
     """Whether the loss scale of an optimizer has fallen to 1."""
-    scales = [getattr(optimizer, "dynamic_scale", None) for optimizer in step.optimizers()]
+    scales = [getattr(optimizer, "dynamic_scale", None) for optimizer in step.subject.optimizers]
     return any(scale is not None and scale.path in outcome.bad_state for scale in scales)

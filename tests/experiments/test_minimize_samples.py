@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from stayfinite.experiments import minimize_samples as minimal
-from stayfinite.frameworks.change import Batch, SamplesFrom, WithoutSamples
+from stayfinite.frameworks.batch import Batch
+from stayfinite.frameworks.change import SamplesFrom, WithoutSamples
 from stayfinite.frameworks.step import Outcome
 
 NUM_SAMPLES = 16
@@ -23,8 +25,8 @@ class Step:
 
     def run(self, change):
         samples = set(range(NUM_SAMPLES)) - set(change.samples)
-        if isinstance(change, SamplesFrom) and change.other == "of other shape":
-            raise ValueError(change.other)
+        if isinstance(change, SamplesFrom) and change.other.data == "of other shape":
+            raise ValueError(change.other.data)
         assert samples or isinstance(change, SamplesFrom)
         assert isinstance(change, SamplesFrom | WithoutSamples)
         return BAD if self._fails(samples) else GOOD
@@ -35,8 +37,13 @@ def search(step, healthy):
     return found.smallest, found.too_slow
 
 
-HEALTHY = [Batch("healthy")]
-WITH = {"a healthy batch": HEALTHY, "none": [], "one of other shape": [Batch("of other shape")]}
+def batch(data):
+    """A batch that only the step above looks into."""
+    return Batch(data, (), pack=tuple, to_numpy=np.asarray)
+
+
+HEALTHY = [batch("healthy")]
+WITH = {"a healthy batch": HEALTHY, "none": [], "one of other shape": [batch("of other shape")]}
 
 
 @pytest.mark.parametrize("healthy", WITH.values(), ids=WITH)

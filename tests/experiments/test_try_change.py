@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
 from stayfinite.experiments.advice import try_advice
 from stayfinite.experiments.remedies import initial_values
 from stayfinite.experiments.try_change import NotTried, attempt, try_change
-from stayfinite.frameworks.change import ChangeError, ClipNorm, LearningRate
+from stayfinite.frameworks.batch import ChangeError
+from stayfinite.frameworks.change import ClipNorm, LearningRate
 from stayfinite.frameworks.step import Outcome
 from stayfinite.incident import TrialKind
 from stayfinite.report.wording.trials import trial_of
@@ -57,8 +60,7 @@ def test_error_of_this_package_is_a_result_for_a_user(monkeypatch):
 
 def test_learning_rate_of_a_step_without_an_optimizer_is_not_tried():
     class Step:
-        def optimizers(self):
-            return []
+        subject = SimpleNamespace(optimizers=[])
 
         def run(self, change):
             return BAD

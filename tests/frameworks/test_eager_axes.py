@@ -6,11 +6,11 @@ import pytest
 
 from stayfinite.frameworks.recording.axes import batch_axes, other_size
 from stayfinite.frameworks.recording.places import NOWHERE
-from stayfinite.frameworks.recording.recording import Recorded, Shape
+from stayfinite.frameworks.recording.recording import RecordedOp, Shape
 
 
 def op(operands, results, *, forward=None):
-    return Recorded("op", operands, results, NOWHERE, forward is not None, forward)
+    return RecordedOp("op", operands, results, NOWHERE, forward is not None, forward)
 
 
 def shapes(*sizes):

@@ -8,8 +8,8 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from stayfinite.frameworks.jax.batch_axis import batch_axes
-from stayfinite.frameworks.jax.program import flatten
+from stayfinite.frameworks.jax.capture_axes import batch_axes
+from stayfinite.frameworks.jax.capture_program import flatten
 
 X = jnp.ones((4, 3))
 

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from stayfinite.frameworks.jax import sentinel
+from stayfinite.frameworks.jax import guard_step as sentinel
 
 
 @pytest.mark.parametrize(

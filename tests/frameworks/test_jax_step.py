@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 import keras
@@ -15,12 +13,17 @@ from stayfinite.frameworks.change import (
     ClipNorm,
     ClipValue,
     LearningRate,
+    OnBatch,
+    OnState,
     Unchanged,
     WiderDtype,
     WithoutSamples,
 )
-from stayfinite.frameworks.jax import segments
+from stayfinite.frameworks.jax import executor, segments
 from stayfinite.frameworks.jax.step import JaxStep
+from stayfinite.frameworks.keras import batches
+from stayfinite.frameworks.keras.subjects import KerasModel
+from stayfinite.frameworks.state import State
 
 
 def dense(dtype):
@@ -69,7 +72,7 @@ def model_of(build, dtype="float32", optimizer="sgd"):
     return model
 
 
-def state_of(model) -> Any:
+def state_of(model):
     model.optimizer.build(model.trainable_variables)
     groups = (
         model.trainable_variables,
@@ -77,7 +80,7 @@ def state_of(model) -> Any:
         model.optimizer.variables,
         model.metrics_variables,
     )
-    return tuple([jnp.array(v.value) for v in group] for group in groups)
+    return State.of([[jnp.array(v.value) for v in group] for group in groups])
 
 
 def batch_of(model, samples=6):
@@ -86,11 +89,16 @@ def batch_of(model, samples=6):
     return x, rng.normal(size=(samples, *model.output_shape[1:])).astype("float32"), None
 
 
+def step_on(model, data):
+    subject = KerasModel(model)
+    return JaxStep.of(subject, state_of(model), batches.batch_of(subject, data, np.asarray))
+
+
 def step_of(name, **options):
     model = model_of(NETS[name], **options)
     # Keras builds its metrics at the first look at a batch.
     model.train_on_batch(*batch_of(model)[:2])
-    return JaxStep(model, state_of(model), batch_of(model))
+    return step_on(model, batch_of(model))
 
 
 def gradients_of(outcome):
@@ -100,12 +108,13 @@ def gradients_of(outcome):
 @pytest.mark.parametrize("name", NETS)
 def test_segments_give_what_the_train_step_gives(name):
     step = step_of(name, optimizer=keras.optimizers.SGD(0.1, momentum=0.9))
-    logs, new = jax.jit(step.model.train_step)(step.state, step.data)
+    groups = [list(group) for group in step.state.groups]
+    logs, new = jax.jit(step.subject.train_step)(groups, step.batch.data)
     outcome = step.run(Unchanged())
     assert outcome.finite
     assert outcome.loss == pytest.approx(float(logs["loss"]), rel=1e-5)
-    values = step.fetch(step.traced.new_state.values())
-    found = [values[number] for number in step.traced.new_state.values()]
+    values = step.fetch(step.program.traced.new_state.values())
+    found = [values[number] for number in step.program.traced.new_state.values()]
     expected = [v for v in jax.tree.leaves(new[:3]) if jnp.issubdtype(v.dtype, jnp.inexact)]
     for one, other in zip(found, expected, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)
@@ -113,7 +122,8 @@ def test_segments_give_what_the_train_step_gives(name):
 
 def test_two_runs_give_the_same_bits():
     step = step_of("dropout")
-    one, two = step.run(Unchanged()), JaxStep(step.model, step.state, step.data).run(Unchanged())
+    again = JaxStep.of(step.subject, step.state, step.batch)
+    one, two = step.run(Unchanged()), again.run(Unchanged())
     assert one.loss == two.loss
     pairs = zip(gradients_of(one), gradients_of(two), strict=True)
     assert all(np.array_equal(left, right) for left, right in pairs)
@@ -124,14 +134,14 @@ def test_layers_that_repeat_share_one_compiled_form():
         return [keras.Input((8,)), *(layers.Dense(8, "tanh", dtype=dtype) for _ in range(12))]
 
     model = model_of(tower, optimizer="adam")
-    step = JaxStep(model, state_of(model), batch_of(model))
+    step = step_on(model, batch_of(model))
     executor = step._executor
     assert len(executor.segments) > 30
     assert len(set(executor.structure)) < len(executor.segments) / 2
 
 
 def test_structure_tells_constants_and_parameters_apart():
-    from stayfinite.frameworks.jax.program import flatten
+    from stayfinite.frameworks.jax.capture_program import flatten
 
     def structure(function):
         def step(x):
@@ -199,8 +209,8 @@ PLAIN = {
 def test_float64_agrees_with_the_same_network_written_in_float64(name):
     step = step_of(name)
     wide = step.run(WiderDtype())
-    weights = [np.asarray(v, "float64") for v in step.state[0]]
-    x, y = (np.asarray(part, "float64") for part in step.data[:2])
+    weights = [np.asarray(v, "float64") for v in step.state.trainable]
+    x, y = (np.asarray(part, "float64") for part in step.batch.data[:2])
     with jax.enable_x64():
 
         def loss(weights):
@@ -215,7 +225,7 @@ def test_float64_agrees_with_the_same_network_written_in_float64(name):
 def test_float64_does_not_overflow_where_float32_does():
     model = model_of(lambda dtype: [keras.Input((2,)), layers.Dense(1, use_bias=False)])
     x = np.full((3, 2), 1e25, "float32")
-    step = JaxStep(model, state_of(model), (x, np.zeros((3, 1), "float32"), None))
+    step = step_on(model, (x, np.zeros((3, 1), "float32"), None))
     assert not step.run(Unchanged()).finite
     assert step.run(WiderDtype()).finite
 
@@ -230,7 +240,7 @@ class CooledDown(keras.optimizers.schedules.LearningRateSchedule):
 def test_root_is_found_where_only_compiled_code_makes_it_bad():
     model = model_of(dense, optimizer=keras.optimizers.SGD(CooledDown()))
     model.optimizer.iterations.assign(40)
-    step = JaxStep(model, state_of(model), batch_of(model))
+    step = step_on(model, batch_of(model))
     if step.run(Unchanged()).finite:
         pytest.skip("XLA rounds twice on this processor")
     (root,) = step.roots().ops
@@ -259,10 +269,11 @@ def test_learning_rate_leaves_loss_and_gradients():
     one, other = step.run(Unchanged()), step.run(LearningRate(0.1))
     assert one.loss == other.loss
     before, after = (
-        s.fetch(s.traced.new_state.values()) for s in (step, step.changed(LearningRate(0.1)))
+        s.fetch(s.program.traced.new_state.values())
+        for s in (step, step.changed(LearningRate(0.1)))
     )
-    old = [np.asarray(v) for v in step.state[0]]
-    numbers = list(step.traced.new_state.values())[: len(old)]
+    old = [np.asarray(v) for v in step.state.trainable]
+    numbers = list(step.program.traced.new_state.values())[: len(old)]
     for weight, number in zip(old, numbers, strict=True):
         np.testing.assert_allclose(
             after[number] - weight, 0.1 * (before[number] - weight), rtol=1e-2, atol=1e-7
@@ -271,11 +282,21 @@ def test_learning_rate_leaves_loss_and_gradients():
 
 def test_samples_are_replaced_by_other_samples():
     step = step_of("dense")
-    x, y, _ = step.data
-    bad = (x.at[2].set(np.nan), y, None)
-    spoiled = JaxStep(step.model, step.state, bad)
+    bad = step.batch.arrays()["x"].copy()
+    bad[2] = np.nan
+    spoiled = step.changed(OnBatch(step.batch.with_arrays({"x": bad})))
     assert not spoiled.run(Unchanged()).finite
     assert spoiled.run(WithoutSamples((2,))).finite
     assert not spoiled.run(WithoutSamples((3,))).finite
     with pytest.raises(ValueError, match="every sample"):
         spoiled.run(WithoutSamples(tuple(range(6))))
+
+
+def test_compiled_segments_that_are_not_used_for_longest_are_dropped(monkeypatch):
+    monkeypatch.setattr(executor, "_COMPILED", executor._CompiledSegments(max_kept=3))
+    step = step_of("lstm")
+    assert len(set(step._executor.structure)) > 3
+    outcome = step.run(Unchanged())
+    assert len(executor._COMPILED._kept) == 3
+    again = step.changed(OnState(step.state)).run(Unchanged())
+    assert outcome.loss == again.loss

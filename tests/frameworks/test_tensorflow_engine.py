@@ -9,10 +9,12 @@ import tensorflow as tf
 from keras import layers
 
 from stayfinite.frameworks.change import ClipNorm, LearningRate, Unchanged, WiderDtype
+from stayfinite.frameworks.keras import batches
+from stayfinite.frameworks.keras.subjects import KerasModel
 from stayfinite.frameworks.recording.recording import Enough, Recording
 from stayfinite.frameworks.recording.step import EagerStep
 from stayfinite.frameworks.tensorflow.engine import TensorFlowEngine
-from stayfinite.frameworks.tensorflow.state import state_of
+from stayfinite.frameworks.tensorflow.state import numpy_of, state_of
 from tests.guard import nets
 
 
@@ -51,16 +53,19 @@ def step_of(model, data):
     """The step after one healthy step, so that all variables are there."""
     batch = tuple(array[:8] for array in data)
     model.train_on_batch(*batch)
-    return EagerStep(TensorFlowEngine(model), state_of(model), batch)
+    subject = KerasModel(model)
+    named = batches.batch_of(subject, batch, numpy_of)
+    return EagerStep.of(TensorFlowEngine(subject), state_of(subject), named)
 
 
 def everything(model):
-    return [np.array(v) for group in state_of(model) for v in group]
+    return [np.array(v) for v in state_of(KerasModel(model)).values]
 
 
 def recorded(model, data, visit=lambda number, tensor: None):
     """An engine's recording, its result, and the arrays of all values."""
-    engine = TensorFlowEngine(model)
+    subject = KerasModel(model)
+    engine = TensorFlowEngine(subject)
     arrays = {}
 
     def keep(number, tensor):
@@ -68,7 +73,9 @@ def recorded(model, data, visit=lambda number, tensor: None):
         visit(number, tensor)
 
     recording = Recording(TensorFlowEngine.run.__code__, keep, engine.numpy)
-    result = engine.run(state_of(model), engine.tensors(data), recording)
+    result = engine.run(
+        state_of(subject), batches.batch_of(subject, data, numpy_of).map(engine.tensor), recording
+    )
     return recording, result, arrays
 
 
@@ -204,7 +211,7 @@ def test_run_can_be_ended_early_also_in_the_backward_pass():
     nets.assert_bit_equal(everything(model), before)
     again, result, _ = recorded(model, data)
     assert [op.name for op in again.ops] == [op.name for op in recording.ops]
-    assert result.marks.loss is not None
+    assert result.outputs.loss is not None
 
 
 def test_marks_name_loss_gradients_and_new_state():
@@ -212,17 +219,17 @@ def test_marks_name_loss_gradients_and_new_state():
     data = tuple(array[:8] for array in nets.table())
     model.train_on_batch(*data)
     _, result, arrays = recorded(model, data)
-    marks = result.marks
-    assert arrays[marks.loss] == pytest.approx(float(result.loss))
-    assert list(marks.gradients) == [v.path for v in model.trainable_variables]
+    outputs = result.outputs
+    assert arrays[outputs.loss] == pytest.approx(float(result.loss))
+    assert list(outputs.gradients) == [v.path for v in model.trainable_variables]
     moving = [v.path for v in model.non_trainable_variables if "moving" in v.path]
     assert moving
-    assert set(moving) <= set(marks.new_state)
-    assert not any("seed" in name for name in marks.new_state)
+    assert set(moving) <= set(outputs.new_state)
+    assert not any("seed" in name for name in outputs.new_state)
 
 
 def test_finiteness_is_that_of_every_element_however_large():
-    engine = TensorFlowEngine(dense())
+    engine = TensorFlowEngine(KerasModel(dense()))
     large = np.full((200, 200), 1e30, "float32")
     assert engine.is_finite(tf.constant(large))
     large[7, 7] = np.inf

@@ -9,8 +9,9 @@ import tensorflow as tf
 
 import stayfinite
 from stayfinite.errors import UsageError
+from stayfinite.frameworks.keras.subjects import KerasModel
 from stayfinite.frameworks.recorder import Recorder
-from stayfinite.frameworks.tensorflow import attach, bounds
+from stayfinite.frameworks.tensorflow import bounds, guard
 from tests.guard import nets
 
 optimizers = keras.optimizers
@@ -26,7 +27,7 @@ def guarded(model):
     def on_bad(state, step, rerun):
         raise Stop(state, step, rerun)
 
-    return attach.attach(model, Recorder(), on_bad)
+    return guard.attach(KerasModel(model), Recorder(), on_bad)
 
 
 def batch(value=None):
@@ -67,7 +68,7 @@ def test_state_is_handed_over_and_the_step_is_bad_again(mode):
     error, before = stopped(model, batch(np.nan))
     state, step, rerun = error.args
     nets.assert_bit_equal(nets.state_of(model), before)
-    nets.assert_bit_equal([np.array(v) for group in state[:3] for v in group], before)
+    nets.assert_bit_equal([np.array(v) for group in state.groups[:3] for v in group], before)
     assert step == 1
     assert rerun(batch(np.inf))
     assert not rerun(batch())
@@ -185,7 +186,7 @@ def test_several_steps_a_call_end_with_the_data():
 
 
 def test_eager_step_holds_no_copy_where_the_update_is_provably_finite(monkeypatch):
-    from stayfinite.frameworks.tensorflow import judged
+    from stayfinite.frameworks.tensorflow import guard_eager
 
     def careful(*args):
         raise AssertionError("a copy was made")
@@ -194,7 +195,7 @@ def test_eager_step_holds_no_copy_where_the_update_is_provably_finite(monkeypatc
     model.train_function = guarded(model)
     model.train_on_batch(*batch())
     model.train_function.begin_epoch()
-    monkeypatch.setattr(judged.JudgedStep, "_careful", careful)
+    monkeypatch.setattr(guard_eager.GuardedEagerStep, "_careful", careful)
     model.train_on_batch(*batch())
     assert int(model.optimizer.iterations) == 2
 

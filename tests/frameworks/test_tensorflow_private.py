@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from stayfinite.frameworks.keras.subjects import KerasModel
 from stayfinite.frameworks.tensorflow import private
 
 X = tf.constant([1.0, 4.0])
@@ -37,7 +38,9 @@ def test_made_function_takes_one_batch_at_a_time(eagerly):
     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
     options = {"run_eagerly": eagerly, "jit_compile": False, "steps_per_execution": 3}
     model.compile("sgd", "mse", **options)
-    function = private.make_function(model, lambda data: {"sum": tf.reduce_sum(data)})
+    function = private.make_function(
+        KerasModel(model).compilation, lambda data: {"sum": tf.reduce_sum(data)}
+    )
     iterator = iter(tf.data.Dataset.from_tensor_slices([1.0, 2.0, 3.0]))
     assert [float(function(iterator)["sum"]) for _ in range(3)] == [1.0, 2.0, 3.0]
     with pytest.raises((StopIteration, tf.errors.OutOfRangeError)):

@@ -9,12 +9,14 @@ import torch
 from keras import layers, ops
 
 from stayfinite.frameworks.change import ClipNorm, LearningRate, Unchanged, WiderDtype
+from stayfinite.frameworks.keras import batches
+from stayfinite.frameworks.keras.subjects import KerasModel
 from stayfinite.frameworks.recording.recording import Enough, Recording
 from stayfinite.frameworks.recording.step import EagerStep
-from stayfinite.frameworks.torch import random
-from stayfinite.frameworks.torch.dispatch import Dispatch
+from stayfinite.frameworks.torch import private
+from stayfinite.frameworks.torch.capture import Dispatch
 from stayfinite.frameworks.torch.engine import TorchEngine
-from stayfinite.frameworks.torch.state import LastGood, values_of
+from stayfinite.frameworks.torch.state import restore_random, state_of
 from tests.guard import nets
 
 
@@ -79,16 +81,12 @@ NETS = {
 }
 
 
-def state_of(model):
-    return LastGood(values_of(model), random.now())
-
-
 def batch_of(data):
     return tuple(array[:8] for array in data())
 
 
 def everything(model):
-    values = [value.numpy().copy() for group in values_of(model) for value in group]
+    values = [value.numpy().copy() for value in state_of(KerasModel(model)).values]
     product = getattr(model.optimizer, "_u_product", None)
     return [*values, *([] if product is None else [product.numpy()]), torch.get_rng_state().numpy()]
 
@@ -102,12 +100,15 @@ def prepared(name):
 
 
 def step_of(model, batch):
-    return EagerStep(TorchEngine(model), state_of(model), batch)
+    subject = KerasModel(model)
+    named = batches.batch_of(subject, batch, private.numpy_of)
+    return EagerStep.of(TorchEngine(subject), state_of(subject), named)
 
 
 def recorded(model, batch, visit=lambda number, tensor: None):
     """An engine's recording, its result, and the arrays of all values."""
-    engine = TorchEngine(model)
+    subject = KerasModel(model)
+    engine = TorchEngine(subject)
     arrays = {}
 
     def keep(number, tensor):
@@ -115,12 +116,14 @@ def recorded(model, batch, visit=lambda number, tensor: None):
         visit(number, tensor)
 
     recording = Recording(TorchEngine.run.__code__, keep, engine.numpy)
-    state = state_of(model)
+    state = state_of(subject)
     for number, named in enumerate(engine.named_state(state)):
         # Metrics begin afresh in a run.
         fresh = torch.zeros_like(named.value) if named.role == "metric" else named.value
         arrays[number] = engine.numpy(fresh).copy()
-    result = engine.run(state, engine.tensors(batch), recording)
+    result = engine.run(
+        state, batches.batch_of(subject, batch, engine.numpy).map(engine.tensor), recording
+    )
     arrays.update(recording.constants)
     return recording, result, arrays
 
@@ -137,7 +140,7 @@ def test_replay_is_the_step_as_keras_makes_it(name):
     assert all(v.value.grad is None for v in model.trainable_variables)
 
     model.reset_metrics()
-    random.restore(step.state.random)
+    restore_random(step.state.random)
     logs = model.train_on_batch(*batch, return_dict=True)
     assert outcome.loss == pytest.approx(logs["loss"], rel=1e-6)
     for variable in [*model.trainable_variables, *model.optimizer.variables]:
@@ -232,7 +235,7 @@ def ops_of(function, x=None):
     x = torch.tensor([[0.5, 2.0], [3.0, 4.0]]) if x is None else x
     x.requires_grad_(True)
     dispatch = Dispatch(recording)
-    dispatch.ledger.bind(x, recording.leaf("input", "x", x.shape, "float32"))
+    dispatch.numbers.bind(x, recording.leaf("input", "x", x.shape, "float32"))
     with dispatch:
         y = function(x)
         y.sum().backward()

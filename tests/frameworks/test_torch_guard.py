@@ -8,8 +8,9 @@ import pytest
 import torch
 
 import stayfinite
+from stayfinite.frameworks.keras.subjects import KerasModel
 from stayfinite.frameworks.recorder import Recorder
-from stayfinite.frameworks.torch import attach, finite, private
+from stayfinite.frameworks.torch import finite_checks, guard, private
 from stayfinite.frameworks.torch.bounds import Proof
 from tests.guard import nets
 
@@ -29,7 +30,7 @@ def guarded(model, compile_=lambda function: function):
 
     model.make_train_function()
     model.train_function = compile_(model.train_function)
-    return attach.attach(model, Recorder(), on_bad)
+    return guard.attach(KerasModel(model), Recorder(), on_bad)
 
 
 def batch(size=8, value=None):
@@ -42,7 +43,7 @@ def batch(size=8, value=None):
 
 def stopped_at(function, batches):
     """Call it on each batch until it stops: the step, and the states before and after it."""
-    model = function._model()
+    model = function._subject.model
     for data in batches:
         before = nets.state_of(model)
         try:
@@ -78,7 +79,7 @@ def one_variable(optimizer, value=1.0):
 
 
 def tensors(optimizer, variable):
-    return finite.floating(private.tensor_of(v) for v in [variable, *optimizer.variables])
+    return finite_checks.floating(private.tensor_of(v) for v in [variable, *optimizer.variables])
 
 
 @pytest.mark.parametrize("name", BOUNDED)
@@ -92,10 +93,10 @@ def test_an_update_that_is_proved_finite_is_finite(name):
         for _ in range(6):
             size = 10.0 ** rng.uniform(-45, 38)
             gradient = torch.tensor(rng.normal(size=(3, 2)) * size, dtype=torch.float32)
-            proved = proof.holds([variable], finite.norm([gradient]))
+            proved = proof.holds([variable], finite_checks.norm([gradient]))
             with torch.no_grad():
                 optimizer.apply([gradient], [variable])
-            is_finite = all(finite.is_finite(t) for t in tensors(optimizer, variable))
+            is_finite = all(finite_checks.is_finite(t) for t in tensors(optimizer, variable))
             if proved:
                 held += 1
                 assert is_finite
@@ -116,7 +117,7 @@ def test_ordinary_updates_are_proved_without_looking_at_the_state_again(name, mo
     measure = Proof._measure
     monkeypatch.setattr(Proof, "_measure", lambda self: (measured.append(1), measure(self))[1])
     for _ in range(150):
-        assert proof.holds([variable], finite.norm([gradient]))
+        assert proof.holds([variable], finite_checks.norm([gradient]))
         with torch.no_grad():
             optimizer.apply([gradient], [variable])
         proof.applied()
@@ -171,8 +172,8 @@ def test_the_update_is_made_in_place_once_the_model_is_known():
         journal = set()
         sentinel = function._sentinel
         if sentinel is not None:
-            save = sentinel._journal.save
-            sentinel._journal.save = lambda t, save=save, seen=journal: (seen.add(id(t)), save(t))
+            save = sentinel._saved.save
+            sentinel._saved.save = lambda t, save=save, seen=journal: (seen.add(id(t)), save(t))
         function(batch())
         weights = {id(private.tensor_of(v)) for v in model.trainable_variables}
         saved.append(len(journal & weights))
@@ -276,7 +277,7 @@ def test_random_state_is_that_before_the_bad_step():
         function(batch(value=np.nan))
     assert torch.equal(torch.get_rng_state(), before)
     state, _, rerun = stop.value.args
-    assert torch.equal(state.random[0], before)
+    assert torch.equal(state.random.cpu, before)
     assert rerun(batch(value=np.nan)[0])
     assert not rerun(batch()[0])
     assert torch.equal(torch.get_rng_state(), before)

@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from stayfinite.frameworks.keras import private as keras_private
+from stayfinite.frameworks.keras.subjects import KerasModel
 from stayfinite.frameworks.torch import private
 from tests.guard import nets
 
@@ -142,10 +143,10 @@ def test_autograd_node_has_the_number_that_was_next_before_it_was_made():
 
 
 def test_what_is_unseen_is_seen_by_no_mode():
-    from stayfinite.frameworks.torch.wide import Wide
+    from stayfinite.frameworks.torch.float64 import WideDispatch
 
     narrow = torch.ones(2)
-    with Wide():
+    with WideDispatch():
         assert (narrow + 1).dtype == torch.float64
         with private.unseen():
             assert (narrow + 1).dtype == torch.float32
@@ -165,7 +166,7 @@ def test_compiled_function_knows_what_it_was_made_of():
 def test_state_has_its_four_parts():
     model = nets.mlp()
     model.train_on_batch(*(array[:8] for array in nets.table()))
-    parts = keras_private.state_variables(model)
+    parts = keras_private.state_variables(KerasModel(model))
     assert [len(part) for part in parts[:2]] == [
         len(model.trainable_variables),
         len(model.non_trainable_variables),
@@ -177,13 +178,13 @@ def test_state_has_its_four_parts():
 def test_buffers_of_modules_inside_a_model():
     module = torch.nn.BatchNorm1d(5)
     model = keras.Sequential([keras.Input((5,)), keras.layers.TorchModuleWrapper(module)])
-    assert len(private.buffers_of(model)) == 3
-    assert private.buffers_of(nets.mlp()) == []
+    assert len(private.buffers_of(KerasModel(model))) == 3
+    assert private.buffers_of(KerasModel(nets.mlp())) == []
 
 
-def test_batch_as_tensors_keeps_its_structure():
-    batch = ({"a": np.ones(2)}, [np.zeros(2)], None)
-    found = private.as_tensors(batch)
-    assert isinstance(found[0]["a"], torch.Tensor)
-    assert isinstance(found[1][0], torch.Tensor)
-    assert found[2] is None
+def test_array_becomes_a_tensor_and_a_tensor_stays():
+    found = private.as_tensor(np.ones(2, "float32"))
+    assert isinstance(found, torch.Tensor)
+    assert private.as_tensor(found) is found
+    half = torch.ones(2, dtype=torch.bfloat16, requires_grad=True)
+    assert private.numpy_of(half).dtype == np.float32

@@ -9,8 +9,9 @@ import pytest
 import stayfinite
 from stayfinite.frameworks import snapshots
 from stayfinite.frameworks.snapshots import MAX_BYTES, MIN_STEPS, Snapshots
+from stayfinite.frameworks.state import State
 from stayfinite.guard.callback import Guard
-from stayfinite.guard.watch import watch_of
+from stayfinite.guard.registry import REGISTRY
 
 
 def take(kept, step, *, first_of_epoch=True, num_bytes=8):
@@ -18,7 +19,7 @@ def take(kept, step, *, first_of_epoch=True, num_bytes=8):
 
     def copy():
         made.append(step)
-        return [[step]]
+        return State((step,), (), (), ())
 
     kept.take(step, first_of_epoch=first_of_epoch, num_bytes=lambda: num_bytes, copy=copy)
     return bool(made)
@@ -48,15 +49,15 @@ def test_state_is_that_before_the_first_step_whatever_comes_later(tmp_path, monk
     model.compile(keras.optimizers.Adam(0.1), "mse")
     before = [weight.copy() for weight in model.get_weights()]
     model.fit(x, x[:, :1], batch_size=8, epochs=3, verbose=0, callbacks=[Guard(keep=tmp_path)])
-    first = watch_of(model, tmp_path, None).recorder.snapshots.all()
+    first = REGISTRY.watch_of(model, tmp_path, None).recorder.snapshots.all()
     assert [s.step for s in first] == [8, 4]
     model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
     model.set_weights(before)
     model.compile(keras.optimizers.Adam(0.1), "mse")
     guard = Guard(keep=tmp_path)
     model.fit(x, x[:, :1], batch_size=8, epochs=1, verbose=0, callbacks=[guard])
-    (only,) = watch_of(model, tmp_path, None).recorder.snapshots.all()
-    for weight, kept in zip(before, only.state[0], strict=True):
+    (only,) = REGISTRY.watch_of(model, tmp_path, None).recorder.snapshots.all()
+    for weight, kept in zip(before, only.state.trainable, strict=True):
         np.testing.assert_array_equal(weight, np.asarray(kept))
     assert not np.array_equal(before[0], model.get_weights()[0])
 
@@ -66,7 +67,7 @@ def test_loop_without_fit_has_one(tmp_path, num_steps):
     x = np.ones((8, 3), "float32")
     model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
     model.compile("sgd", "mse")
-    watch = watch_of(model, tmp_path, None)
+    watch = REGISTRY.watch_of(model, tmp_path, None)
     watch.arm()
     for _ in range(num_steps):
         model.train_on_batch(x, x[:, :1])
@@ -83,3 +84,19 @@ def test_metrics_that_the_first_step_makes_do_not_hide_the_growth_since(tmp_path
     assert incident.cause.name == "divergence"
     assert f"in {incident.where.step} steps" in incident.cause.message
     assert incident.fix.verified
+
+
+def test_metric_that_a_second_compile_adds_does_not_hide_the_cause(tmp_path):
+    """The kept state has fewer metrics than the state of the failing step."""
+    x = np.random.default_rng(0).normal(size=(32, 3)).astype("float32")
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+    model.compile(keras.optimizers.SGD(0.01), "mse")
+    options = {"batch_size": 8, "shuffle": False, "verbose": 0}
+    model.fit(x, x[:, :1], callbacks=[Guard(keep=tmp_path)], **options)
+    model.compile(keras.optimizers.SGD(0.001), "mse", metrics=["mae"])
+    bad = x.copy()
+    bad[13] = np.nan
+    with pytest.raises(stayfinite.NonFiniteError) as stop:
+        model.fit(bad, x[:, :1], callbacks=[Guard(keep=tmp_path)], **options)
+    assert stop.value.incident.cause.name == "bad-input"
+    assert stop.value.incident.origin.samples == (5,)

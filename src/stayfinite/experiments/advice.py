@@ -10,15 +10,15 @@ from dataclasses import dataclass
 
 from stayfinite.experiments.changes import OtherBatch
 from stayfinite.experiments.try_change import Experiment, NotTried, try_change
+from stayfinite.frameworks.batch import Batch
 from stayfinite.frameworks.change import (
-    Batch,
     ClipNorm,
     ClipValue,
     LearningRate,
+    OnBatch,
     WiderDtype,
     WithoutSamples,
 )
-from stayfinite.frameworks.recorder import Recorded
 from stayfinite.frameworks.step import Step
 
 # Seconds. Convolutions in float64 are an order of magnitude slower.
@@ -57,27 +57,27 @@ def try_advice(step: Step, first_run: float) -> Advice:
 
 
 def _try_rate(step: Step, change: LearningRate) -> Experiment:
-    if not step.optimizers():
+    if not step.subject.optimizers:
         # The update is the user's own, and its learning rate is not known.
         return Experiment(change, NotTried(None, "the step has no Keras optimizer"), finite=False)
     return try_change(change, lambda: step.run(change))
 
 
 def try_other_samples(
-    step: Step, samples: tuple[int, ...] | None, healthy: Sequence[Recorded]
+    step: Step, samples: tuple[int, ...] | None, healthy: Sequence[tuple[int, Batch]]
 ) -> Experiment | None:
     """The step without `samples`, or on the batch before if no other sample is left.
 
     Args:
         step: The failing step.
         samples: Those that the finding names; None where it names none.
-        healthy: Batches before it, newest first.
+        healthy: The number of each step before it, and its batch, newest first.
     """
     num_samples = step.trace.num_samples
     if samples and num_samples and len(samples) < num_samples:
         without = WithoutSamples(samples)
         return try_change(without, lambda: step.run(without))
     if healthy:
-        batch = Batch(healthy[0].data)
-        return try_change(OtherBatch(healthy[0].step), lambda: step.run(batch))
+        number, batch = healthy[0]
+        return try_change(OtherBatch(number), lambda: step.run(OnBatch(batch)))
     return None

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import copy
 import functools
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 import numpy as np
 
 from stayfinite.diagnose.evidence import Earlier
 from stayfinite.experiments.try_change import NotTried, attempt
-from stayfinite.frameworks.change import State
+from stayfinite.frameworks.change import OnState
 from stayfinite.frameworks.snapshots import Snapshot
 from stayfinite.frameworks.step import Step
 
@@ -22,19 +20,11 @@ def usable_snapshots(step: Step, snapshots: Sequence[Snapshot]) -> list[Snapshot
     So may metrics, on TensorFlow by the first step. They do not change the step, so those of now
     are taken.
     """
-    now = [len(group) for group in step.state[:3]]
-    alike = [s for s in snapshots if [len(group) for group in s.state[:3]] == now]
-    return [Snapshot(s.step, _with_metrics(s.state, step.state)) for s in alike]
-
-
-def _with_metrics(state: Any, now: Any) -> Any:
-    if len(state[3]) == len(now[3]):
-        return state
-    if isinstance(state, tuple):
-        return (*state[:3], now[3])
-    changed = copy.copy(state)
-    changed[3] = now[3]
-    return changed
+    return [
+        Snapshot(kept.step, kept.state.with_metrics(step.state.metrics))
+        for kept in snapshots
+        if kept.state.has_form_of(step.state)
+    ]
 
 
 def earlier_state(step: Step, bad_step: int, snapshots: Sequence[Snapshot]) -> Earlier | None:
@@ -49,7 +39,7 @@ def earlier_state(step: Step, bad_step: int, snapshots: Sequence[Snapshot]) -> E
 
     @functools.cache
     def there() -> Step:
-        return step.changed(State(oldest.state))
+        return step.changed(OnState(oldest.state))
 
     def fetch(values: Iterable[int]) -> dict[int, np.ndarray] | None:
         # A step that branches on its values may run other ops on that state.

@@ -12,7 +12,8 @@ import numpy as np
 from stayfinite.diagnose.evidence import as_float
 from stayfinite.experiments.rollout import goes_on, is_good
 from stayfinite.experiments.try_change import NotTried, attempt
-from stayfinite.frameworks.change import Batch
+from stayfinite.frameworks.batch import Batch
+from stayfinite.frameworks.change import OnBatch
 from stayfinite.frameworks.step import Outcome, Step
 
 # Seconds: of the healthy steps, and of the steps after the failing one.
@@ -55,7 +56,7 @@ class HealthySteps:
         """
         began = time.monotonic()
         for batch, before in self._unpatched:
-            after = attempt(functools.partial(step.run, batch))
+            after = attempt(functools.partial(step.run, OnBatch(batch)))
             if isinstance(after, NotTried):
                 return after
             if not _alike(before, after, self._tolerance):
@@ -78,7 +79,7 @@ class HealthySteps:
         until = time.monotonic() + _SECONDS
         num_bytes = 0
         for batch in self._batches:
-            outcome = self._step.run(batch)
+            outcome = self._step.run(OnBatch(batch))
             if is_good(outcome):
                 found.append((batch, outcome))
                 num_bytes += sum(gradient.nbytes for gradient in outcome.gradients.values())

@@ -14,7 +14,8 @@ from typing import TypeGuard
 
 from stayfinite.experiments.rollout import is_good
 from stayfinite.experiments.try_change import NotTried, attempt
-from stayfinite.frameworks.change import Batch, Change, SamplesFrom, WithoutSamples
+from stayfinite.frameworks.batch import Batch
+from stayfinite.frameworks.change import Change, SamplesFrom, WithoutSamples
 from stayfinite.frameworks.step import Outcome, Step
 
 # Seconds: of the whole search, and of one run with which it is begun at all.
@@ -125,7 +126,7 @@ class _Bisection:
     def _filler(self, healthy: Sequence[Batch]) -> Batch | None:
         """A healthy batch, of the same shapes, that is finite on the state of now as well."""
         for batch in healthy[:2]:
-            outcome = self._run(SamplesFrom(self._all, batch.data))
+            outcome = self._run(SamplesFrom(self._all, batch))
             if not isinstance(outcome, NotTried) and is_good(outcome):
                 return batch
         return None
@@ -153,7 +154,7 @@ class _Bisection:
 
     def _good_without(self, samples: tuple[int, ...]) -> bool:
         if self._other is not None:
-            return self._good(SamplesFrom(samples, self._other.data))
+            return self._good(SamplesFrom(samples, self._other))
         return len(samples) < len(self._all) and self._good(WithoutSamples(samples))
 
     def _good(self, change: Change) -> bool:

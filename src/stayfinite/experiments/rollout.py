@@ -10,7 +10,8 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from stayfinite.frameworks.change import Batch, State, Unchanged
+from stayfinite.frameworks.batch import Batch
+from stayfinite.frameworks.change import OnBatch, OnState, Unchanged
 from stayfinite.frameworks.step import Outcome, Step
 
 
@@ -48,14 +49,14 @@ def roll_out(step: Step, batches: Sequence[Batch], num_steps: int, seconds: floa
     for number in range(num_steps):
         if losses and time.monotonic() > until:
             return Rollout(tuple(losses), finite=True, complete=False)
-        step = step.changed(batches[number % len(batches)])
+        step = step.changed(OnBatch(batches[number % len(batches)]))
         # Asked for first: an eager step is then run only once.
         state = step.after()
         outcome = step.run(Unchanged())
         losses.append(outcome.loss)
         if not is_good(outcome):
             return Rollout(tuple(losses), finite=False, complete=False)
-        step = step.changed(State(state))
+        step = step.changed(OnState(state))
     return Rollout(tuple(losses), finite=True, complete=True)
 
 
@@ -84,7 +85,7 @@ def goes_on(
         seconds: No further step is begun after so many.
         num_steps: Steps to make.
     """
-    own, between = Batch(step.data), list(healthy[: num_steps - 2])
+    own, between = step.batch, list(healthy[: num_steps - 2])
     batches = [own, *between, own]
     further = roll_out(step, batches, len(batches), seconds)
     if not further.finite:
@@ -94,7 +95,7 @@ def goes_on(
     # Without the last step, which was one on the batch in question.
     ended = further.losses[1 : 1 + len(between)]
     return bool(ended) and all(
-        _is_bounded(loss, step.changed(batch).run(Unchanged()).loss, growth)
+        _is_bounded(loss, step.changed(OnBatch(batch)).run(Unchanged()).loss, growth)
         for batch, loss in zip(between, ended, strict=False)
     )
 

@@ -13,7 +13,7 @@ from stayfinite.experiments.minimize_samples import (
     smallest_samples,
 )
 from stayfinite.experiments.try_change import Experiment
-from stayfinite.frameworks.change import Batch
+from stayfinite.frameworks.batch import Batch
 from stayfinite.frameworks.step import Step
 
 # These causes do not depend on the batch.

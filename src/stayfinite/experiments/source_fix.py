@@ -20,7 +20,8 @@ from stayfinite.experiments.changes import SourcePatch
 from stayfinite.experiments.healthy_steps import HealthySteps, Objection
 from stayfinite.experiments.rollout import is_good
 from stayfinite.experiments.try_change import Experiment, NotTried, attempt
-from stayfinite.frameworks.change import Batch, Source, Unchanged
+from stayfinite.frameworks.batch import Batch
+from stayfinite.frameworks.change import Source, Unchanged
 from stayfinite.frameworks.step import Outcome, Step
 from stayfinite.graph.graph import Graph, Op, Span
 from stayfinite.graph.source import callee

@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from stayfinite.experiments.changes import TriedChange
 from stayfinite.experiments.rollout import Rollout
-from stayfinite.frameworks.change import ChangeError
+from stayfinite.frameworks.batch import ChangeError
 from stayfinite.frameworks.step import Outcome
 from stayfinite.repair import RepairError
 from stayfinite.strict import caught

@@ -3,40 +3,75 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from stayfinite.errors import CannotGuardError
+from stayfinite.frameworks.batch import Batch
 from stayfinite.frameworks.failure import Failure
 from stayfinite.frameworks.recorder import Recorder
+from stayfinite.frameworks.state import State
 from stayfinite.frameworks.step import Step
+from stayfinite.frameworks.subject import Compilation, Subject, TrainFunction, TrainStep
+
+# Called as `on_bad(state, step, rerun)`: the state before the bad step, its number, and what runs
+# the compiled step again on a batch and returns whether it is non-finite. It is expected to raise.
+OnBad = Callable[[State, int, Callable[[object], bool]], None]
+
+
+class GuardedFunction(Protocol):
+    """A train function with the sentinel inside."""
+
+    def __call__(self, *args: Any) -> Any:
+        """Make a step, as the train function that Keras made."""
+        ...
+
+    def begin_epoch(self) -> None:
+        """The next call is the first of an epoch: flags may be read late until `end_epoch`."""
+        ...
+
+    def end_epoch(self) -> None:
+        """Read every flag of the epoch now."""
+        ...
 
 
 class Backend(Protocol):
     """One framework. Each folder beside this file has a `backend.py` that holds one."""
 
     name: str
+    is_stateless: bool
+    """Whether a train step takes the state and returns the new one, as on JAX."""
 
-    def attach(self, model: Any, recorder: Recorder, on_bad: Any) -> Any:
-        """Put the sentinel into the model's train function and return that function."""
+    def attach(self, subject: Subject, recorder: Recorder, on_bad: OnBad) -> GuardedFunction:
+        """Set the train function of `subject` to one with the sentinel inside, and return it.
+
+        Raises:
+            CannotGuardError: the training is of a kind that cannot be guarded.
+        """
         ...
 
     def step(self, failure: Failure) -> Step:
         """The failing step as a value that can be run again."""
         ...
 
-    def plain(self, step: Any) -> Any:
-        """A step function of the user's own without the compiler that it was given to."""
+    def batch(self, subject: Subject, data: object) -> Batch:
+        """The data of a step of `subject` with a name for each array."""
         ...
 
-    def prepare(self, loop: Any, step: Any) -> None:
-        """Give a `guard.subject.Loop` what this framework's train function asks of a model.
-
-        It is to be compiled as the user's `step` was.
-        """
+    def uncompiled(self, step: TrainStep) -> TrainStep:
+        """The function that the user gave to the compiler of the framework; `step` if to none."""
         ...
 
-    def one_batch(self, batch: Any) -> Any:
-        """A single batch as a train function takes it."""
+    def compilation(self, step: TrainStep) -> Compilation:
+        """How the user compiled a step of their own."""
+        ...
+
+    def compiled(self, step: TrainStep, compilation: Compilation) -> TrainFunction:
+        """A train function that makes one `step` for a loop without `fit`."""
+        ...
+
+    def one_batch(self, data: object) -> object:
+        """The data of one step as a train function takes it."""
         ...
 
     def versions(self) -> dict[str, str]:

@@ -1,17 +1,15 @@
-"""One thing different about a step. A backend's `Step.run` knows how to make each of them so."""
+"""One thing different about a step. `Step.run` and `Step.changed` make each of them so."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-
-class ChangeError(ValueError):
-    """A step cannot be run with this change: it has no sample to put in the place of another."""
+from stayfinite.frameworks.batch import Batch
+from stayfinite.frameworks.state import State
 
 
 @dataclass(frozen=True)
@@ -32,12 +30,29 @@ class ClipNorm:
 
     norm: float
 
+    def clipped(self, gradient: np.ndarray) -> np.ndarray:
+        """`gradient`, scaled down to the norm where it is longer."""
+        # In NumPy: compiling a clip for each shape of a network takes longer than the clipping.
+        with np.errstate(all="ignore"):
+            length = np.sqrt(np.sum(np.square(gradient)))
+            clipped: np.ndarray = gradient * self.norm / np.maximum(length, self.norm)
+        return clipped.astype(gradient.dtype)
+
+    def settings(self) -> Settings:
+        """The same as settings of an optimizer that then clips in no other way."""
+        return Settings({"clipnorm": self.norm, "global_clipnorm": None, "clipvalue": None})
+
 
 @dataclass(frozen=True)
 class ClipValue:
     """Each gradient element clipped to `[-value, value]`, as `Optimizer(clipvalue=value)` does."""
 
     value: float
+
+    def clipped(self, gradient: np.ndarray) -> np.ndarray:
+        """`gradient` with each element in the interval."""
+        clipped: np.ndarray = np.clip(gradient, -self.value, self.value)
+        return clipped.astype(gradient.dtype)
 
 
 @dataclass(frozen=True)
@@ -47,7 +62,7 @@ class Settings:
     `learning_rate` may stand for a schedule, and `constraint` is that of every weight.
     """
 
-    values: Mapping[str, Any]
+    values: Mapping[str, object]
 
 
 @dataclass(frozen=True)
@@ -56,7 +71,7 @@ class LayerSetting:
 
     path: str
     name: str
-    value: Any
+    value: object
 
 
 @dataclass(frozen=True)
@@ -65,17 +80,17 @@ class WiderDtype:
 
 
 @dataclass(frozen=True)
-class Batch:
-    """The same step on another batch, in the backend's own form."""
+class OnBatch:
+    """The same step on another batch."""
 
-    data: Any
+    batch: Batch
 
 
 @dataclass(frozen=True)
-class State:
-    """The same step on another state, in the backend's own form or with host arrays in it."""
+class OnState:
+    """The same step on another state, in which some values may be NumPy arrays."""
 
-    values: Any
+    state: State
 
 
 @dataclass(frozen=True)
@@ -97,14 +112,14 @@ class SamplesFrom:
     """Some samples of the batch replaced by those of another batch of the same shapes."""
 
     samples: tuple[int, ...]
-    other: Any
+    other: Batch
 
 
 @dataclass(frozen=True)
 class Source:
     """The user's file with an edit. Inside `in_place()` the live functions run the edited code."""
 
-    in_place: Callable[[], AbstractContextManager[Any]]
+    in_place: Callable[[], AbstractContextManager[object]]
 
 
 Change = (
@@ -115,8 +130,8 @@ Change = (
     | Settings
     | LayerSetting
     | WiderDtype
-    | Batch
-    | State
+    | OnBatch
+    | OnState
     | Arrays
     | WithoutSamples
     | SamplesFrom

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from stayfinite.frameworks.recorder import Recorded
+from stayfinite.frameworks.recorder import RecordedBatch
 from stayfinite.frameworks.snapshots import Snapshot
+from stayfinite.frameworks.state import State
+from stayfinite.frameworks.subject import Subject
 
 # The files that one sample of a batch was read from.
 Files = tuple[str, ...]
@@ -16,20 +17,27 @@ Files = tuple[str, ...]
 
 @dataclass(frozen=True)
 class Failure:
-    """A bad step: the model, the state before the step, its batch, healthy batches before it.
+    """A bad step, and what was kept from before.
 
-    `snapshots` are earlier states, newest first.
-
-    `state` is the backend's own form of the whole state (weights, moving statistics, optimizer
-    variables, random seeds). `rerun()` runs the compiled step that failed on copies of both and
-    says whether it is non-finite again. `files()` asks for the files of each sample of the bad
-    batch.
+    Attributes:
+        subject: The training.
+        state: The whole state before the step: weights, moving statistics, optimizer variables,
+            random seeds.
+        bad: The batch of the step, and where it is in the training.
+        healthy: The batches before it, newest first.
+        snapshots: Earlier states, newest first.
+        rerun: Runs the compiled step that failed on copies of state and batch; returns whether it
+            is non-finite again.
+        files: The files of each sample of the bad batch; None where they are not known. It may
+            raise anything, since it runs code of the user.
+        keep: Folder for the incident.
+        script: The script as the user named it.
     """
 
-    model: Any
-    state: Any
-    bad: Recorded
-    healthy: list[Recorded]
+    subject: Subject
+    state: State
+    bad: RecordedBatch
+    healthy: list[RecordedBatch]
     snapshots: list[Snapshot]
     rerun: Callable[[], bool]
     files: Callable[[], tuple[Files, ...] | None]

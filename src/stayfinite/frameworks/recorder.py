@@ -33,18 +33,21 @@ class Flag(Protocol):
 
 
 @dataclasses.dataclass(frozen=True)
-class Recorded:
-    """One step's batch and its place. `step` counts over the whole script, from 0."""
+class RecordedBatch:
+    """The batch of one step, as the train step took it, and its place in the training.
+
+    `step` counts over the whole script, from 0; `batch` within the epoch.
+    """
 
     step: int
     epoch: int | None
     batch: int | None
-    data: Any
+    data: object
     num_bytes: int
 
 
 @dataclasses.dataclass
-class Count:
+class StepCount:
     """How many steps a model has made; outlives the model."""
 
     num_steps: int = 0
@@ -54,11 +57,11 @@ class Recorder:
     """Batches of the steps whose flags are unread, and of up to eight healthy steps before."""
 
     def __init__(self) -> None:
-        self.count = Count()
+        self.count = StepCount()
         self.snapshots = Snapshots()
         self.epoch: int | None = None
         self._batch = 0
-        self._steps: collections.deque[Recorded] = collections.deque()
+        self._steps: collections.deque[RecordedBatch] = collections.deque()
         self._pending: collections.deque[tuple[int, Flag]] = collections.deque()
 
     @property
@@ -84,7 +87,7 @@ class Recorder:
             batch = None if self.epoch is None else self._batch
             kept = own(data)
             num_bytes = _num_bytes(kept)
-            self._steps.append(Recorded(self.num_steps, self.epoch, batch, kept, num_bytes))
+            self._steps.append(RecordedBatch(self.num_steps, self.epoch, batch, kept, num_bytes))
             self.count.num_steps += 1
             self._batch += 1
             yield data
@@ -107,7 +110,7 @@ class Recorder:
             self._forget_before(last_step + 1)
         return None
 
-    def take(self, step: int) -> tuple[Recorded, list[Recorded]]:
+    def take(self, step: int) -> tuple[RecordedBatch, list[RecordedBatch]]:
         """The bad step and the healthy ones before it, newest first; later ones are forgotten."""
         bad = next(r for r in self._steps if r.step == step)
         healthy = [r for r in reversed(self._steps) if r.step < step]

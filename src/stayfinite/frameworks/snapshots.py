@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+
+from stayfinite.frameworks.state import State
 
 MAX_BYTES = 16 * 2**20
 # A copy is made at most once in so many steps.
@@ -19,10 +20,10 @@ MIN_STEPS = 100
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The state before `step`, in the backend's own form, in memory of its own."""
+    """The state before `step`, in memory of its own."""
 
     step: int
-    state: Any
+    state: State
 
 
 class Snapshots:
@@ -38,7 +39,7 @@ class Snapshots:
         *,
         first_of_epoch: bool,
         num_bytes: Callable[[], int],
-        copy: Callable[[], Any],
+        copy: Callable[[], State],
     ) -> None:
         """Keep the state before `step`, if one is due.
 

@@ -6,13 +6,16 @@ A step holds its whole state and its batch, so two runs of it give the same numb
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
+from stayfinite.frameworks.batch import Batch
 from stayfinite.frameworks.change import Change
+from stayfinite.frameworks.state import State
+from stayfinite.frameworks.subject import Subject
 from stayfinite.graph.graph import Graph, Leaf, Op
 
 
@@ -44,16 +47,21 @@ class Roots:
 
 
 class Step(Protocol):
-    """A backend's step."""
+    """The step of one framework. It never changes: `changed` returns another one."""
 
     @property
-    def data(self) -> Any:
-        """The batch of the step, in the backend's own form."""
+    def subject(self) -> Subject:
+        """The training that the step belongs to: its optimizers and layers."""
         ...
 
     @property
-    def state(self) -> Any:
-        """The state before the step, in the backend's own form: groups of arrays."""
+    def batch(self) -> Batch:
+        """The batch of the step."""
+        ...
+
+    @property
+    def state(self) -> State:
+        """The state before the step."""
         ...
 
     @property
@@ -65,52 +73,24 @@ class Step(Protocol):
         """What came in non-finite, and what made a non-finite value out of finite ones."""
         ...
 
-    def shapes(self, data: Any) -> list[tuple[int, ...]]:
-        """The shape of each array of a batch."""
-        ...
-
-    def with_arrays(self, data: Any, arrays: Mapping[str, np.ndarray]) -> Any:
-        """A batch with some of its arrays replaced, by the name of their leaf."""
-        ...
-
-    def scaled(self, data: Any, divisors: Mapping[str, float]) -> Any:
-        """A batch with some of its floating-point arrays divided, by the name of their leaf."""
-        ...
-
-    def magnitudes(self, data: Any) -> dict[str, float]:
-        """The largest finite magnitude in each array of a batch, by the name of its leaf."""
-        ...
-
     def fetch(self, values: Iterable[int]) -> dict[int, np.ndarray]:
-        """The arrays of a few values, by running the step once more."""
+        """The arrays of a few values of `trace`, by running the step once more."""
         ...
 
     def state_arrays(self) -> dict[str, np.ndarray]:
         """The whole state before the step, by name."""
         ...
 
-    def batch_arrays(self) -> dict[str, np.ndarray]:
-        """The batch of the step, by name."""
-        ...
-
     def run(self, change: Change) -> Outcome:
         """Run the step with one thing changed."""
         ...
 
-    def after(self) -> Any:
-        """The whole state after the step, in the backend's own form: see `change.State`."""
-        ...
-
-    def optimizers(self) -> list[Any]:
-        """The Keras optimizers of the step, whose settings can be read."""
-        ...
-
-    def layer(self, path: str) -> Any:
-        """The Keras layer with this path, as `Op.layer` and the names of the state have it."""
+    def after(self) -> State:
+        """The whole state after the step."""
         ...
 
     def changed(self, change: Change) -> Step:
-        """The step with one thing changed, as a step that can be asked in turn."""
+        """The step with one thing changed."""
         ...
 
 

@@ -9,7 +9,9 @@ from typing import Any
 import keras
 
 from stayfinite.errors import UsageError
-from stayfinite.guard.watch import watch_of
+from stayfinite.frameworks.keras.private import model_of
+from stayfinite.guard.registry import REGISTRY
+from stayfinite.guard.watch import Watch
 
 POLICIES = ("stop",)
 
@@ -49,35 +51,37 @@ class Guard(keras.callbacks.Callback):
         self.keep = Path(keep)
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        """Called by Keras. Puts the sentinel into the train step before it is compiled."""
-        # Not `self.model`: on JAX that property writes the whole state back.
-        self._watch = watch_of(self._model, self.keep, _script())
+        """Put the sentinel into the train step before it is compiled."""
+        self._watch = self._watch_of_model()
         if not self._watch.listeners:  # under `stayfinite run`, its `--keep` decides
             self._watch.keep = self.keep
         self._watch.arm()
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Called by Keras."""
+        """Let flags be read late from here on."""
         self._watch.begin_epoch(epoch)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Called by Keras. Nothing leaves an epoch unread."""
+        """Read every flag of the epoch."""
         self._watch.end_epoch()
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
-        """Called by Keras."""
+        """Forget the number of the epoch."""
         self._watch.end_training()
 
     def on_test_begin(self, logs: dict[str, Any] | None = None) -> None:
-        """Called by Keras, for the validation of an epoch before its end."""
+        """Read every flag before a validation, which comes before the end of its epoch."""
         # On JAX an evaluation gives the state away that a stop would need.
-        watch_of(self._model, self.keep, _script()).end_epoch()
+        self._watch_of_model().end_epoch()
 
     def on_test_end(self, logs: dict[str, Any] | None = None) -> None:
-        """Called by Keras. A non-finite validation loss is told; it is no incident."""
+        """Warn of a non-finite validation loss, which is not an incident."""
         loss = (logs or {}).get("loss")
         if loss is not None:
-            watch_of(self._model, self.keep, _script()).end_evaluation(float(loss))
+            self._watch_of_model().end_evaluation(float(loss))
+
+    def _watch_of_model(self) -> Watch:
+        return REGISTRY.watch_of(model_of(self), self.keep, _script())
 
 
 def _script() -> str | None:

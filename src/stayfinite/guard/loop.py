@@ -11,8 +11,8 @@ import keras
 
 from stayfinite.errors import UsageError
 from stayfinite.frameworks import base
-from stayfinite.frameworks.keras.loop import Loop, StatelessLoop
-from stayfinite.guard.watch import Watch, new_watch
+from stayfinite.frameworks.keras.subjects import KerasLoop, KerasStatelessLoop
+from stayfinite.guard.registry import REGISTRY
 
 
 def guarded(
@@ -66,24 +66,24 @@ def guarded(
             )
         if not each.built:
             each.build(model.trainable_variables)
-    kind = StatelessLoop if base.current().name == "jax" else Loop
+    kind = KerasStatelessLoop if base.current().is_stateless else KerasLoop
     return GuardedStep(kind(step, model, optimizers), Path(keep))
 
 
 class GuardedStep:
     """A train step of the user's own under guard; made by `guarded`."""
 
-    def __init__(self, loop: Loop, keep: Path) -> None:
+    def __init__(self, loop: KerasLoop, keep: Path) -> None:
         script = getattr(sys.modules.get("__main__"), "__file__", None)
         self._loop = loop
-        self._watch: Watch = new_watch(loop, keep, script)
+        self._watch = REGISTRY.new_watch(loop, keep, script)
         self._watch.arm()
 
     def __call__(self, *args: Any) -> Any:
         """Make one step; arguments and result are those of the function that is guarded."""
         # A flag may be read late, as inside an epoch of `fit`.
-        self._loop.train_function.begin_epoch()
-        return self._loop.make(args)
+        self._watch.let_flags_wait()
+        return self._loop.call(args)
 
     def check(self) -> None:
         """Wait for every step made so far; raises `NonFiniteError` if one was bad."""

@@ -9,13 +9,14 @@ from typing import Any
 
 from stayfinite.frameworks import base
 from stayfinite.frameworks.keras import creation
-from stayfinite.frameworks.recorder import Count
+from stayfinite.frameworks.recorder import StepCount
 from stayfinite.guard.callback import Guard
-from stayfinite.guard.watch import Watch, adopt_each, watch_of
+from stayfinite.guard.registry import REGISTRY
+from stayfinite.guard.watch import Watch
 from stayfinite.incident import Incident
 
 
-class Session:
+class GuardSession:
     """Guards each `keras.Model` that trains after `install`.
 
     The hooks return before a step begins, so none of our frames stands between the user's code
@@ -25,7 +26,7 @@ class Session:
         policy: As in `Guard`.
         keep: Folder for incidents and last good weights.
         script: The script as the user named it, for the incidents.
-        say: Takes a line for the user about what is no incident.
+        say: Called with a one-line notice that is not an incident.
         unguarded_ok: Whether a training that the guard cannot attach to runs without it, after
             saying so. If not, it ends with a `CannotGuardError`.
     """
@@ -45,7 +46,8 @@ class Session:
         self.unguarded_ok = unguarded_ok
         self.incidents: list[Incident] = []
         # Not the watches: a script that makes a hundred models must be free to forget them.
-        self._counts: list[Count] = []
+        self._counts: list[StepCount] = []
+        self._unhook: list[Callable[[], None]] = []
 
     @property
     def num_steps(self) -> int:
@@ -57,17 +59,31 @@ class Session:
 
         Raises:
             CannotGuardError: stayfinite has no backend for the Keras backend in use.
+            UsageError: another session is installed.
         """
         import keras
 
         base.current()
         creation.record()
-        adopt_each(self._adopt)
+        REGISTRY.begin_session(self)
         self._hook_callbacks(keras.callbacks.CallbackList)
         for owner in keras.Model.__mro__:
             if "make_train_function" in vars(owner):
                 self._hook_train_function(owner)
                 return
+
+    def close(self) -> None:
+        """Take the hooks out again. Models that are guarded stay so."""
+        REGISTRY.end_session()
+        while self._unhook:
+            self._unhook.pop()()
+
+    def adopt(self, watch: Watch) -> None:
+        """Make `watch` one of this session."""
+        watch.keep, watch.script = self.keep, self.script
+        watch.say, watch.unguarded_ok = self.say, self.unguarded_ok
+        watch.listeners.append(self.incidents.append)
+        self._counts.append(watch.recorder.count)
 
     def _hook_callbacks(self, owner: Any) -> None:
         plain = owner.set_model
@@ -79,6 +95,7 @@ class Session:
             plain(callbacks, model)
 
         owner.set_model = set_model
+        self._unhook.append(lambda: setattr(owner, "set_model", plain))
 
     def _hook_train_function(self, owner: Any) -> None:
         plain = owner.make_train_function
@@ -86,12 +103,7 @@ class Session:
         @functools.wraps(plain)
         def make_train_function(model: Any, force: bool = False) -> None:
             plain(model, force)
-            watch_of(model, self.keep, self.script).arm()
+            REGISTRY.watch_of(model, self.keep, self.script).arm()
 
         owner.make_train_function = make_train_function
-
-    def _adopt(self, watch: Watch) -> None:
-        watch.keep, watch.script = self.keep, self.script
-        watch.say, watch.unguarded_ok = self.say, self.unguarded_ok
-        watch.listeners.append(self.incidents.append)
-        self._counts.append(watch.recorder.count)
+        self._unhook.append(lambda: setattr(owner, "make_train_function", plain))

@@ -1,4 +1,4 @@
-"""One model under guard: its recorder, its compiled sentinel, and what happens at a bad step."""
+"""One training under guard: its recorder, its compiled sentinel, and what happens at a bad step."""
 
 from __future__ import annotations
 
@@ -7,43 +7,43 @@ import warnings
 import weakref
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from stayfinite.errors import CannotGuardError, NonFiniteError
+from stayfinite.frameworks.base import GuardedFunction
 from stayfinite.frameworks.failure import Failure
-from stayfinite.frameworks.keras.attaching import attach
 from stayfinite.frameworks.keras.sample_files import files_of
+from stayfinite.frameworks.keras.train_function import attach
 from stayfinite.frameworks.recorder import Recorder
+from stayfinite.frameworks.state import State
+from stayfinite.frameworks.subject import Subject
 from stayfinite.incident import Incident
-
-_WATCHES: weakref.WeakKeyDictionary[Any, Watch] = weakref.WeakKeyDictionary()
-_ADOPTERS: list[Callable[[Watch], None]] = []
 
 
 class Watch:
-    """The guard of one model, for as long as the model lives.
+    """The guard of one training.
 
-    `listeners` are told of every incident before `NonFiniteError` is raised; `say` takes a line
-    for the user about what is no incident.
+    Attributes:
+        listeners: Called with every incident before `NonFiniteError` is raised.
+        say: Called with a one-line notice that is not an incident.
+        unguarded_ok: Whether a training that the guard cannot attach to may run without it.
     """
 
-    def __init__(self, model: Any, keep: Path, script: str | None) -> None:
+    def __init__(self, subject: Subject, keep: Path, script: str | None) -> None:
         self.recorder = Recorder()
         self.keep = keep
         self.script = script
         self.listeners: list[Callable[[Incident], None]] = []
         self.say: Callable[[str], None] = _warn
-        # Whether a training that the guard cannot attach to may run without it.
         self.unguarded_ok = False
-        # Weak, both: a watch lives as long as its model, and must not be what keeps it alive.
-        self._model = weakref.ref(model)
-        self._function: Callable[[], Any] = lambda: None
+        self._subject = subject
+        # Weak: the function refers to this watch, and `compile` lets go of it.
+        self._function: Callable[[], GuardedFunction | None] = lambda: None
         self._arming = False
         self._refused = False
         self._epoch: int | None = None
 
     def arm(self) -> None:
-        """Put the sentinel into the model's train function, if it is not in it now.
+        """Put the sentinel into the train function, if it is not in it now.
 
         Raises:
             CannotGuardError: it cannot be put there, and nobody said that this may be.
@@ -52,7 +52,7 @@ class Watch:
             return
         self._arming = True
         try:
-            function = attach(self._model(), self.recorder, self._on_bad)
+            function = attach(self._subject, self.recorder, self._on_bad)
             self._function = weakref.ref(function)
         except CannotGuardError as error:
             if not self.unguarded_ok:
@@ -66,6 +66,10 @@ class Watch:
         """`fit` begins an epoch, counted from 0: flags may be read late until `end_epoch`."""
         self._epoch = epoch
         self.recorder.begin_epoch(epoch)
+        self.let_flags_wait()
+
+    def let_flags_wait(self) -> None:
+        """Flags may be read late until `end_epoch`, for steps that draw from one source."""
         function = self._function()
         if function is not None:
             function.begin_epoch()
@@ -91,7 +95,7 @@ class Watch:
                 "non-finite or extreme values in the data of the evaluation first"
             )
 
-    def _on_bad(self, state: Any, step: int, rerun: Callable[[Any], bool]) -> None:
+    def _on_bad(self, state: State, step: int, rerun: Callable[[object], bool]) -> None:
         # Imported here: a training that stays finite never pays for the explanation's code.
         from stayfinite.explanation import explain_failure
         from stayfinite.report import text
@@ -99,7 +103,7 @@ class Watch:
         bad, healthy = self.recorder.take(step)
         self.end_epoch()
         failure = Failure(
-            model=self._model(),
+            subject=self._subject.kept_alive(),
             state=state,
             bad=bad,
             healthy=healthy,
@@ -117,23 +121,3 @@ class Watch:
 
 def _warn(text: str) -> None:
     warnings.warn(text, RuntimeWarning, stacklevel=3)
-
-
-def watch_of(model: Any, keep: Path, script: str | None) -> Watch:
-    """The one watch of `model`; made on the first call."""
-    if model not in _WATCHES:
-        _WATCHES[model] = new_watch(model, keep, script)
-    return _WATCHES[model]
-
-
-def new_watch(model: Any, keep: Path, script: str | None) -> Watch:
-    """A watch, shown to all that want to see every one."""
-    watch = Watch(model, keep, script)
-    for adopt in _ADOPTERS:
-        adopt(watch)
-    return watch
-
-
-def adopt_each(adopt: Callable[[Watch], None]) -> None:
-    """Call `adopt` with every watch from here on."""
-    _ADOPTERS.append(adopt)

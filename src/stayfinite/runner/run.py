@@ -146,7 +146,7 @@ def _guard_session(
 ) -> GuardedSession:
     from stayfinite.guard import session
 
-    return session.Session(policy, keep, script, say, unguarded_ok)
+    return session.GuardSession(policy, keep, script, say, unguarded_ok)
 
 
 def _say_line(text: str) -> None:

@@ -7,16 +7,16 @@ from __future__ import annotations
 
 from stayfinite.experiments.changes import LabelsFromZero
 from stayfinite.experiments.remedies.try_remedy import FailureContext, RemedySearch, try_remedy
-from stayfinite.frameworks.change import Batch
+from stayfinite.frameworks.change import OnBatch
 
 
 def find_remedy(context: FailureContext) -> RemedySearch:
     """Labels less 1, where none of them is 0."""
     name = context.finding.tensor
-    labels = None if name is None else context.step.batch_arrays().get(name)
+    labels = None if name is None else context.step.batch.arrays().get(name)
     if name is None or labels is None or labels.dtype.kind not in "iu" or not labels.size:
         return RemedySearch()
     if int(labels.min()) != 1:
         return RemedySearch()
-    data = context.step.with_arrays(context.step.data, {name: labels - 1})
-    return RemedySearch((try_remedy(context, LabelsFromZero(name), Batch(data)),))
+    batch = context.step.batch.with_arrays({name: labels - 1})
+    return RemedySearch((try_remedy(context, LabelsFromZero(name), OnBatch(batch)),))

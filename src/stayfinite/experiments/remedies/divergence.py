@@ -27,7 +27,8 @@ from stayfinite.experiments.remedies.try_remedy import (
 )
 from stayfinite.experiments.rollout import Rollout, roll_out
 from stayfinite.experiments.try_change import Experiment, NotTried, attempt
-from stayfinite.frameworks.change import Arrays, Batch, State, Unchanged
+from stayfinite.frameworks.batch import Batch
+from stayfinite.frameworks.change import Arrays, OnBatch, OnState, Unchanged
 from stayfinite.frameworks.snapshots import Snapshot
 from stayfinite.frameworks.step import Step
 
@@ -57,7 +58,7 @@ def find_remedy(context: FailureContext) -> RemedySearch:
         num_steps = context.number - snapshot.step + 1
         if num_steps > _MAX_STEPS:
             continue
-        before = context.step.changed(State(snapshot.state))
+        before = context.step.changed(OnState(snapshot.state))
         rates = rates_of(context.step, before)
         # Set by the user's code, the learning rate there is not what it was.
         start = before.changed(Arrays(rates.now)) if rates.now else before
@@ -109,11 +110,11 @@ def _try(
         step, data = start, batches
         if candidate.divisors:
             divisors = dict(candidate.divisors)
-            data = [Batch(start.scaled(batch.data, divisors)) for batch in batches]
+            data = [batch.scaled(divisors) for batch in batches]
         for made in candidate.changes:
             step = step.changed(made)
         # The loss of each batch before the first of the steps.
-        losses = [step.changed(batch).run(Unchanged()).loss for batch in data]
+        losses = [step.changed(OnBatch(batch)).run(Unchanged()).loss for batch in data]
         ordered = _in_order(data, num_failed)
         return roll_out(step, ordered, change.num_steps, seconds), losses
 
@@ -137,9 +138,9 @@ def _batches(context: FailureContext) -> list[Batch]:
 
     On JAX each shape is a program of its own, and it may be the long sequence that makes it grow.
     """
-    failing = Batch(context.step.data)
-    shape = context.step.shapes(failing.data)
-    alike = [b for b in reversed(context.healthy) if context.step.shapes(b.data) == shape]
+    failing = context.step.batch
+    shapes = failing.shapes()
+    alike = [b for b in reversed(context.healthy) if b.shapes() == shapes]
     return [*alike, failing]
 
 
@@ -147,8 +148,8 @@ def _moving_targets(context: FailureContext) -> MovingTargets | None:
     """The targets that have grown along with the model that they are made by."""
     if len(context.healthy) < 2:
         return None
-    first = context.step.magnitudes(context.healthy[-1].data)
-    last = context.step.magnitudes(context.step.data)
+    first = context.healthy[-1].magnitudes()
+    last = context.step.batch.magnitudes()
     for leaf in context.step.trace.leaves.values():
         before, now = first.get(leaf.name, 0.0), last.get(leaf.name, 0.0)
         if leaf.role == "target" and now > _MOVING * max(before, 1.0):

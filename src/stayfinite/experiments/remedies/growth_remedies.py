@@ -83,7 +83,7 @@ def _scalings(context: FailureContext) -> Iterator[GrowthCandidate]:
     """Inputs, targets and both divided by their largest magnitude, where that is large."""
     step = context.step
     leaves = step.trace.leaves.values()
-    sizes = step.magnitudes(context.healthy[-1].data if context.healthy else step.data)
+    sizes = (context.healthy[-1] if context.healthy else step.batch).magnitudes()
     floats = {leaf.name for leaf in leaves if "float" in step.trace.values[leaf.value].dtype}
     large = {name: size for name, size in sizes.items() if size > _UNSCALED and name in floats}
     inputs, targets = (

@@ -40,7 +40,7 @@ def weight(step: Step, name: str, array: np.ndarray) -> np.ndarray:
 def initializer_of(step: Step, name: str) -> Any:
     """The initializer that the layer of a variable has for it; None where it has none."""
     path, _, own = name.rpartition("/")
-    layer = step.layer(path)
+    layer = step.subject.layer(path)
     return getattr(layer, f"{own}_initializer", None)
 
 

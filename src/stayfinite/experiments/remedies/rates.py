@@ -44,7 +44,7 @@ def rates_of(step: Step, earlier: Step) -> Rates:
             {n: old[n] for n in differing},
             {n: new[n] for n in differing},
         )
-    for optimizer in step.optimizers():
+    for optimizer in step.subject.optimizers:
         inner = getattr(optimizer, "inner_optimizer", optimizer)
         first, last = _scheduled(inner, old), _scheduled(inner, new)
         if first is not None and last is not None:

@@ -20,7 +20,7 @@ _MOMENTUM = 0.99
 def find_remedy(context: FailureContext) -> RemedySearch:
     """The first of: another momentum, statistics as created, float32; each where it applies."""
     finding, names = context.finding, _statistics_at_fault(context)
-    layer = context.step.layer(names[0].rpartition("/")[0]) if names else None
+    layer = context.step.subject.layer(names[0].rpartition("/")[0]) if names else None
     op = context.diagnosis.evidence.op
     span = None
     if layer is not None and finding.span is None and op is None:
@@ -64,7 +64,7 @@ def _other_momentum(context: FailureContext, layer: str, given: float) -> Remedy
     alike = [
         path
         for path in dict.fromkeys(layers.values())
-        if getattr(context.step.layer(path), "momentum", None) == given
+        if getattr(context.step.subject.layer(path), "momentum", None) == given
     ]
     names = [name for name, own in layers.items() if own in alike]
     others = [LayerSetting(path, "momentum", _MOMENTUM) for path in alike]

@@ -18,7 +18,8 @@ from stayfinite.experiments.changes import (
 )
 from stayfinite.experiments.rollout import Rollout, goes_on, is_good
 from stayfinite.experiments.try_change import Experiment, NotTried, attempt
-from stayfinite.frameworks.change import Batch, Change, Unchanged
+from stayfinite.frameworks.batch import Batch
+from stayfinite.frameworks.change import Change, Unchanged
 from stayfinite.frameworks.snapshots import Snapshot
 from stayfinite.frameworks.step import Outcome, Step
 from stayfinite.graph.graph import Span

@@ -73,7 +73,7 @@ def _try_variable(context: FailureContext, name: str) -> Experiment:
 
 
 def _candidates(context: FailureContext) -> Iterator[_Candidate]:
-    for optimizer in context.step.optimizers():
+    for optimizer in context.step.subject.optimizers:
         inner = getattr(optimizer, "inner_optimizer", optimizer)
         rate = rate_of(inner)
         # Some divide by the rate.
@@ -127,7 +127,7 @@ def _line_of_update(context: FailureContext) -> Span | None:
     finding, op = context.finding, context.diagnosis.evidence.op
     if finding.span is not None or (op is not None and op.stack):
         return None
-    for optimizer in context.step.optimizers():
+    for optimizer in context.step.subject.optimizers:
         inner = getattr(optimizer, "inner_optimizer", optimizer)
         rate, span = rate_of(inner), None
         if rate is not None and not math.isfinite(rate):

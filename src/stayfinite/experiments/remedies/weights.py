@@ -40,7 +40,7 @@ def _initializer_at_fault(context: FailureContext, state: Mapping[str, np.ndarra
     name, step = context.finding.tensor, context.step
     if name is None or name not in state:
         return RemedySearch()
-    layer = step.layer(name.rpartition("/")[0])
+    layer = step.subject.layer(name.rpartition("/")[0])
     initializer = initial_values.initializer_of(step, name)
     made = initial_values.by_initializer(step, name, state[name])
     if initializer is None or made is None or np.isfinite(as_float(made)).all():

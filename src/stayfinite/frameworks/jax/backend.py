@@ -1,50 +1,66 @@
-"""The JAX backend behind the seam of `backends.base`."""
+"""JAX as a `Backend`."""
 
 from __future__ import annotations
 
 from importlib import metadata
-from typing import Any
 
 import jax
+import numpy as np
 
+from stayfinite.frameworks.base import GuardedFunction, OnBad
+from stayfinite.frameworks.batch import Batch
 from stayfinite.frameworks.failure import Failure
-from stayfinite.frameworks.jax import attach, loop
-from stayfinite.frameworks.jax.step import JaxStep
+from stayfinite.frameworks.jax import guard
+from stayfinite.frameworks.keras.batches import batch_of
 from stayfinite.frameworks.recorder import Recorder
 from stayfinite.frameworks.step import Step
+from stayfinite.frameworks.subject import Compilation, Subject, TrainFunction, TrainStep
 
 
 class JaxBackend:
-    """See `backends.base.Backend`."""
+    """JAX behind the seam; implements `base.Backend`."""
 
     name = "jax"
+    is_stateless = True
 
-    def attach(self, model: Any, recorder: Recorder, on_bad: Any) -> Any:
-        """See `Backend.attach`."""
-        return attach.attach(model, recorder, on_bad)
+    def attach(self, subject: Subject, recorder: Recorder, on_bad: OnBad) -> GuardedFunction:
+        """Compile the train function with the sentinel inside."""
+        return guard.attach(subject, recorder, on_bad)
 
     def step(self, failure: Failure) -> Step:
-        """See `Backend.step`."""
-        return JaxStep(failure.model, failure.state, failure.bad.data)
+        """The failing step, traced."""
+        # Imported here: a training that stays finite never pays for it.
+        from stayfinite.frameworks.jax.step import JaxStep
 
-    def plain(self, step: Any) -> Any:
-        """See `Backend.plain`."""
-        return loop.plain(step)
+        batch = self.batch(failure.subject, failure.bad.data)
+        return JaxStep.of(failure.subject, failure.state, batch)
 
-    def prepare(self, given: Any, step: Any) -> None:
-        """See `Backend.prepare`."""
-        given.compile = loop.compiled
+    def batch(self, subject: Subject, data: object) -> Batch:
+        """The data of a step with a name for each array."""
+        return batch_of(subject, data, np.asarray)
 
-    def one_batch(self, batch: Any) -> Any:
-        """See `Backend.one_batch`."""
-        return iter([batch])
+    def uncompiled(self, step: TrainStep) -> TrainStep:
+        """The function inside `jax.jit`."""
+        return guard.uncompiled(step)
+
+    def compilation(self, step: TrainStep) -> Compilation:
+        """A step is always compiled, by XLA."""
+        return Compilation(eager=False, xla=True)
+
+    def compiled(self, step: TrainStep, compilation: Compilation) -> TrainFunction:
+        """A train function that draws one batch and makes `step`."""
+        return guard.compiled(step)
+
+    def one_batch(self, data: object) -> object:
+        """An iterator over one batch."""
+        return iter([data])
 
     def versions(self) -> dict[str, str]:
-        """See `Backend.versions`."""
+        """Of JAX, Keras and NumPy."""
         return {name: metadata.version(name) for name in ("jax", "jaxlib", "keras", "numpy")}
 
     def device(self) -> str:
-        """See `Backend.device`."""
+        """Platform and kind of the first device."""
         device = jax.devices()[0]
         return f"{device.platform}: {device.device_kind}"
 

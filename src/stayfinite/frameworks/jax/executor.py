@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import collections
 import concurrent.futures
 import dataclasses
 import os
+import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,19 +16,17 @@ import jax.numpy as jnp
 import numpy as np
 
 from stayfinite.frameworks.jax import private, segments
-from stayfinite.frameworks.jax.program import Program
+from stayfinite.frameworks.jax.capture_program import JaxProgram
 from stayfinite.frameworks.jax.segments import Segment
 
-# Structure of a segment to its compiled form, for the life of the process: the replays of one
-# incident differ in few segments, and so do those of the next incident.
-_COMPILED: dict[tuple[Any, ...], Any] = {}
-
+# Compiled segments that are kept: a deep network has some hundred different ones.
+_MAX_COMPILED = 2048
 
 _DRAFT = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
 
 
 @dataclass
-class Run:
+class ProgramRun:
     """One pass: the values asked for, which border values were finite, and inputs kept."""
 
     values: dict[int, Any]
@@ -39,13 +39,13 @@ class Executor:
 
     Args:
         program: What to run.
-        borders: See `segments.cut`.
+        borders: Values at which segments end, so that they can be replaced.
         draft: Compile with less optimisation, in half the time; for a program that is run once
             and need not round as the training did.
     """
 
     def __init__(
-        self, program: Program, borders: Iterable[int] = (), *, draft: bool = False
+        self, program: JaxProgram, borders: Iterable[int] = (), *, draft: bool = False
     ) -> None:
         self.program = program
         self.segments = segments.cut(program, set(borders))
@@ -62,7 +62,7 @@ class Executor:
         fetch: Iterable[int] = (),
         overrides: dict[int, Any] | None = None,
         keep_suspects: int = 0,
-    ) -> Run:
+    ) -> ProgramRun:
         """Run the whole program.
 
         Args:
@@ -76,7 +76,7 @@ class Executor:
         wanted = set(self.program.outputs) | set(fetch)
         env = dict(zip(self.program.inputs, inputs, strict=True))
         env.update(self.program.constants)
-        result = Run({}, {})
+        result = ProgramRun({}, {})
         last_use = self._last_use(wanted)
         inner = {
             index: wanted.intersection(made_in(segment)).difference(segment.results)
@@ -135,7 +135,7 @@ class Executor:
             for n in missing
         ]
         keys = [segments.structure(self.program, cut) for cut in cuts]
-        compiled = _compile_all(self.program, cuts, keys, self._options)
+        compiled = _COMPILED.of(self.program, cuts, keys, self._options)
         self._inner.update(zip(missing, compiled, strict=True))
 
     def _step_through(self, index: int, operands: list[Any], wanted: set[int]) -> dict[int, Any]:
@@ -161,7 +161,7 @@ class Executor:
 
     def _ready(self) -> list[Any]:
         if not self._compiled:
-            self._compiled = _compile_all(
+            self._compiled = _COMPILED.of(
                 self.program, self.segments, self.structure, self._options
             )
         return self._compiled
@@ -180,22 +180,47 @@ def is_finite(array: Any) -> bool:
     return bool(np.isfinite(host if host.dtype.kind in "fc" else host.astype("f4")).all())
 
 
-def _compile_all(
-    program: Program,
-    cuts: list[Segment],
-    keys: list[tuple[Any, ...]],
-    options: dict[str, Any],
-) -> list[Any]:
-    todo = {k: s for k, s in zip(keys, cuts, strict=True) if k not in _COMPILED}
-    # XLA compiles without holding the interpreter, so two segments can compile at once.
-    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        futures = {}
-        for key, segment in todo.items():
-            avals = [_shape_of(program.avals[value]) for value in segment.operands]
-            lowered = jax.jit(segments.function_of(program, segment)).lower(*avals)
-            futures[key] = pool.submit(lowered.compile, options)
-        _COMPILED.update((key, future.result()) for key, future in futures.items())
-    return [_COMPILED[key] for key in keys]
+class _CompiledSegments:
+    """Compiled segments by their structure; beyond `max_kept` those not used for longest go.
+
+    The replays of one incident differ in few segments, and so do those of the next incident.
+    """
+
+    def __init__(self, max_kept: int) -> None:
+        self._max_kept = max_kept
+        self._kept: collections.OrderedDict[tuple[Any, ...], Any] = collections.OrderedDict()
+        # Two threads may explain an incident each.
+        self._lock = threading.Lock()
+
+    def of(
+        self,
+        program: JaxProgram,
+        cuts: list[Segment],
+        keys: list[tuple[Any, ...]],
+        options: dict[str, Any],
+    ) -> list[Any]:
+        """The compiled form of each of `cuts`, whose structures are `keys`."""
+        with self._lock:
+            found = {key: self._kept[key] for key in keys if key in self._kept}
+        todo = {k: s for k, s in zip(keys, cuts, strict=True) if k not in found}
+        # XLA compiles without holding the interpreter, so two segments can compile at once.
+        with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+            futures = {}
+            for key, segment in todo.items():
+                avals = [_shape_of(program.avals[value]) for value in segment.operands]
+                lowered = jax.jit(segments.function_of(program, segment)).lower(*avals)
+                futures[key] = pool.submit(lowered.compile, options)
+            found.update((key, future.result()) for key, future in futures.items())
+        with self._lock:
+            for key in keys:
+                self._kept[key] = found[key]
+                self._kept.move_to_end(key)
+            while len(self._kept) > self._max_kept:
+                self._kept.popitem(last=False)
+        return [found[key] for key in keys]
+
+
+_COMPILED = _CompiledSegments(_MAX_COMPILED)
 
 
 def _shape_of(aval: Any) -> jax.ShapeDtypeStruct:

@@ -13,7 +13,7 @@ from stayfinite.frameworks.jax import private
 from stayfinite.frameworks.keras.patches import replaced
 
 
-class Seen:
+class SeenLoss:
     """What a train step made its gradients from."""
 
     def __init__(self) -> None:
@@ -31,10 +31,10 @@ class Seen:
 
 
 @contextlib.contextmanager
-def watched() -> Iterator[Seen]:
+def watched() -> Iterator[SeenLoss]:
     """Note the loss of each train step that is traced inside the block, without a loss scale."""
     level = private.trace_level()
-    seen = Seen()
+    seen = SeenLoss()
 
     def noting(plain: Callable[..., Any]) -> Callable[..., Any]:
         def update(self: Any, metrics: Any, loss: Any, *args: Any, **kwargs: Any) -> Any:

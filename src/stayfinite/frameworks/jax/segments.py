@@ -19,7 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from stayfinite.frameworks.jax import private
-from stayfinite.frameworks.jax.program import Equation, Program
+from stayfinite.frameworks.jax.capture_program import Equation, JaxProgram
 
 MAX_EQUATIONS = 200
 # The optimizer's loop over the weights has no scopes; a turn of it is at least this long.
@@ -36,7 +36,7 @@ class Segment:
     results: tuple[int, ...]
 
 
-def cut(program: Program, borders: set[int]) -> list[Segment]:
+def cut(program: JaxProgram, borders: set[int]) -> list[Segment]:
     """Segments of `program`, in order.
 
     Args:
@@ -64,7 +64,7 @@ def cut(program: Program, borders: set[int]) -> list[Segment]:
     return _connect(program, [group for group in groups if group])
 
 
-def _connect(program: Program, groups: list[list[Equation]]) -> list[Segment]:
+def _connect(program: JaxProgram, groups: list[list[Equation]]) -> list[Segment]:
     wanted = set(program.outputs)
     segments: list[Segment] = []
     first = len(program.equations)
@@ -79,7 +79,7 @@ def _connect(program: Program, groups: list[list[Equation]]) -> list[Segment]:
     return segments[::-1]
 
 
-def function_of(program: Program, segment: Segment) -> Callable[..., Any]:
+def function_of(program: JaxProgram, segment: Segment) -> Callable[..., Any]:
     """A traceable function from the segment's operands to its results.
 
     It has no finiteness flags of its own: a reduction for each result made a segment four times
@@ -101,7 +101,7 @@ def function_of(program: Program, segment: Segment) -> Callable[..., Any]:
     return run
 
 
-def structure(program: Program, segment: Segment) -> tuple[Any, ...]:
+def structure(program: JaxProgram, segment: Segment) -> tuple[Any, ...]:
     """Equal for two segments exactly when one compiled form serves both."""
     numbers: dict[int, int] = {}
     parts: list[Any] = [_aval_key(program.avals[value]) for value in segment.operands]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import Any
 
 import jax
@@ -13,15 +15,18 @@ import jax.numpy as jnp
 import numpy as np
 
 from stayfinite.frameworks import change as changes
+from stayfinite.frameworks.batch import Batch
 from stayfinite.frameworks.change import Change
-from stayfinite.frameworks.jax import tracing, widen
-from stayfinite.frameworks.jax.executor import Executor, Run, is_finite
-from stayfinite.frameworks.jax.program import Program
-from stayfinite.frameworks.jax.tracing import Traced
-from stayfinite.frameworks.keras import batches, clipping
+from stayfinite.frameworks.jax import float64
+from stayfinite.frameworks.jax.capture import STATE_ROLES, TracedStep, trace_step
+from stayfinite.frameworks.jax.capture_program import JaxProgram
+from stayfinite.frameworks.jax.executor import Executor, ProgramRun, is_finite
+from stayfinite.frameworks.jax.state import fresh_metrics
 from stayfinite.frameworks.keras import private as keras_private
 from stayfinite.frameworks.recording.axes import other_size
+from stayfinite.frameworks.state import State, Tensor
 from stayfinite.frameworks.step import Outcome, Roots
+from stayfinite.frameworks.subject import Subject
 from stayfinite.graph.graph import Graph, Op
 from stayfinite.graph.walk import roots
 
@@ -29,87 +34,128 @@ _MAX_SUSPECTS = 6
 # Equations of a step that is traced in a fraction of a second.
 _QUICK_TO_TRACE = 3000
 
+InPlace = Callable[[], AbstractContextManager[object]]
 
-class JaxStep:
-    """One step of `model` on `state` and `data`; see `replay.step.Step`.
 
-    The metrics of `state` are replaced by fresh ones, so that `logs["loss"]` is the loss of this
-    step and not the mean of its epoch.
+class StepProgram:
+    """The program of a step, which all states and batches of the same shapes share.
+
+    Args:
+        subject: The training whose step is traced.
+        state: Its shapes decide.
+        batch: Its shapes decide.
+        in_place: The step is traced inside it.
     """
 
     def __init__(
         self,
-        model: Any,
-        state: Any,
-        data: Any,
-        *,
-        wide: bool = False,
-        in_place: Callable[[], AbstractContextManager[Any]] = contextlib.nullcontext,
+        subject: Subject,
+        state: State,
+        batch: Batch,
+        in_place: InPlace = contextlib.nullcontext,
     ) -> None:
-        self.model = model
-        self.state = (*state[:3], _fresh_metrics(model))
-        self.data = jax.tree.map(jnp.asarray, data)
-        self.wide = wide
-        self._in_place = in_place
+        self.subject = subject
+        self.in_place = in_place
+        self._example = state, batch
         with in_place():
-            self.traced: Traced = tracing.trace_step(model, self.state, self.data)
-        self._overrides: dict[int, Any] = {}
+            self.traced: TracedStep = trace_step(subject, state, batch)
 
     @functools.cached_property
-    def trace(self) -> Graph:
+    def graph(self) -> Graph:
         """The step op by op."""
-        return self.traced.trace(self._resized())
+        return self.traced.graph(self._resized())
 
-    def _resized(self) -> Program | None:
+    def _resized(self) -> JaxProgram | None:
         """The program on another number of samples; None where tracing it would take long."""
         samples = self.traced.num_samples
         if samples is None or len(self.traced.program.equations) > _QUICK_TO_TRACE:
             return None
+        state, batch = self._example
         try:
-            data = jax.tree.map(
-                jnp.asarray, batches.resized(self.data, other_size(samples), np.asarray)
-            )
-            with self._in_place():
-                return tracing.trace_step(self.model, self.state, data).program
+            other = batch.resized(other_size(samples)).map(jnp.asarray)
+            with self.in_place():
+                return trace_step(self.subject, state, other).program
         except Exception:
             # The step takes no other number of samples; the axes are followed through it instead.
             return None
 
     @functools.cached_property
+    def executor(self) -> Executor:
+        """Runs the program as it is."""
+        return Executor(self.traced.program, self.traced.gradients.values())
+
+    @functools.cached_property
+    def wide_executor(self) -> Executor:
+        """Runs the program in float64, inside `jax.enable_x64`."""
+        with jax.enable_x64():
+            program = float64.widened(self.traced.program)
+            return Executor(program, self.traced.gradients.values(), draft=True)
+
+
+@dataclass(frozen=True, eq=False)
+class JaxStep:
+    """One step of `subject` on `state` and `batch`; implements `Step`.
+
+    The metrics of `state` are fresh ones, so that `logs["loss"]` is the loss of this step and not
+    the mean of its epoch. `wide` is true for the step in float64.
+    """
+
+    state: State
+    batch: Batch
+    program: StepProgram
+    wide: bool = False
+
+    @classmethod
+    def of(cls, subject: Subject, state: State, batch: Batch) -> JaxStep:
+        """The step on a state and a batch as the guard hands them over."""
+        state = state.map(jnp.asarray).with_metrics(fresh_metrics(subject))
+        batch = batch.map(jnp.asarray)
+        return cls(state, batch, StepProgram(subject, state, batch))
+
+    @property
+    def subject(self) -> Subject:
+        """The training that the step belongs to."""
+        return self.program.subject
+
+    @property
+    def trace(self) -> Graph:
+        """The step op by op."""
+        return self.program.graph
+
+    @property
+    def _traced(self) -> TracedStep:
+        return self.program.traced
+
+    @property
     def _executor(self) -> Executor:
-        program = self.traced.program
-        with self._precision():
-            return Executor(
-                widen.widened(program) if self.wide else program,
-                self.traced.gradients.values(),
-                draft=self.wide,
-            )
+        return self.program.wide_executor if self.wide else self.program.executor
 
     @contextlib.contextmanager
     def _precision(self) -> Iterator[None]:
         with jax.enable_x64() if self.wide else contextlib.nullcontext():
             yield
 
-    def _inputs(self) -> list[Any]:
-        leaves = jax.tree.leaves((self.state, self.data))
-        return [widen.widen_array(leaf) for leaf in leaves] if self.wide else leaves
+    @functools.cached_property
+    def _survey(self) -> ProgramRun:
+        """The step as it is, with what was finite in it. A step that is changed is another one."""
+        return self._run(keep_suspects=_MAX_SUSPECTS)
 
-    def _run(self, **options: Any) -> Run:
+    def _inputs(self) -> list[Any]:
+        leaves = [*self.state.values, *jax.tree.leaves(self.batch.data)]
+        return [float64.widen_array(leaf) for leaf in leaves] if self.wide else leaves
+
+    def _run(self, **options: Any) -> ProgramRun:
         with self._precision():
             return self._executor.run(self._inputs(), **options)
 
-    @functools.cached_property
-    def _survey(self) -> Run:
-        return self._run(keep_suspects=_MAX_SUSPECTS)
-
     def roots(self) -> Roots:
-        """See `Step.roots`: coarse over segments, then op by op inside the ones found."""
-        survey = self._survey
-        numbers = self.traced.program.inputs
+        """What came in non-finite and what made it: coarse over segments, then op by op."""
+        survey, traced = self._survey, self._traced
+        numbers = traced.program.inputs
         bad_leaves = {
             number
             for number, array in zip(numbers, self._inputs(), strict=True)
-            if number in self.traced.leaves and not is_finite(array)
+            if number in traced.leaves and not is_finite(array)
         }
 
         def is_bad(value: int) -> bool:
@@ -127,10 +173,10 @@ class JaxStep:
                 self._executor.go_one_by_one(index)
                 inside = self._roots_inside(index, is_bad)
             found.extend(inside)
-        leaves = [self.traced.leaves[number] for number in numbers if number in bad_leaves]
+        leaves = [traced.leaves[number] for number in numbers if number in bad_leaves]
         return Roots([leaf for leaf in leaves if leaf.value in harmful], found)
 
-    def _roots_inside(self, index: int, is_bad: Any) -> list[Op]:
+    def _roots_inside(self, index: int, is_bad: Callable[[int], bool]) -> list[Op]:
         bad: set[int] = set()
         ops = self.trace.ops
 
@@ -145,126 +191,98 @@ class JaxStep:
         sinks = [v for v in segment.results if is_bad(v) and v in bad]
         return roots(inside, lambda value: value in bad, sinks)[0]
 
-    def shapes(self, data: Any) -> list[tuple[int, ...]]:
-        """See `Step.shapes`."""
-        return [tuple(np.shape(leaf)) for leaf in batches.leaves(data)]
-
-    def with_arrays(self, data: Any, arrays: Mapping[str, np.ndarray]) -> Any:
-        """See `Step.with_arrays`."""
-        return batches.with_arrays(self.model, data, arrays)
-
-    def scaled(self, data: Any, divisors: Mapping[str, float]) -> Any:
-        """See `Step.scaled`."""
-        return batches.scaled(self.model, data, divisors, np.asarray)
-
-    def magnitudes(self, data: Any) -> dict[str, float]:
-        """See `Step.magnitudes`."""
-        return batches.magnitudes(self.model, data, np.asarray)
-
     def fetch(self, values: Iterable[int]) -> dict[int, np.ndarray]:
-        """See `Step.fetch`."""
+        """The arrays of a few values, by one more run unless they came in."""
         wanted = list(values)
-        known = dict(zip(self.traced.program.inputs, self._inputs(), strict=True))
-        known.update(self.traced.program.constants)
+        program = self._traced.program
+        known = dict(zip(program.inputs, self._inputs(), strict=True))
+        known.update(program.constants)
         missing = [v for v in wanted if v not in known]
         if missing:
             known.update(self._run(fetch=missing).values)
         return {value: np.asarray(known[value]) for value in wanted}
 
     def state_arrays(self) -> dict[str, np.ndarray]:
-        """See `Step.state_arrays`."""
-        return self._arrays(tracing.STATE_ROLES)
-
-    def batch_arrays(self) -> dict[str, np.ndarray]:
-        """See `Step.batch_arrays`."""
-        return self._arrays(batches.ROLES)
-
-    def _arrays(self, roles: tuple[str, ...]) -> dict[str, np.ndarray]:
-        numbered = zip(self.traced.program.inputs, self._inputs(), strict=True)
-        named = ((self.traced.leaves.get(number), array) for number, array in numbered)
+        """The whole state before the step, by name; random keys too."""
+        leaves = self._traced.leaves
+        numbered = zip(self._traced.program.inputs, self._inputs(), strict=True)
         return {
-            leaf.name: np.asarray(array)
-            for leaf, array in named
-            if leaf is not None and leaf.role in roles
+            leaves[number].name: np.asarray(array)
+            for number, array in numbered
+            if number in leaves and leaves[number].role in STATE_ROLES
         }
 
     def run(self, change: Change) -> Outcome:
-        """See `Step.run`."""
+        """Run the step with one thing changed."""
         match change:
             case changes.Unchanged():
                 return self._outcome(self._survey)
-            case changes.ClipNorm(norm):
-                return self._with_gradients(lambda g: clipping.by_norm(g, norm))
-            case changes.ClipValue(value):
-                return self._with_gradients(lambda g: clipping.by_value(g, value))
+            case changes.ClipNorm() | changes.ClipValue():
+                return self._with_gradients(change.clipped)
             case _:
-                step = self.changed(change)
-                return step._outcome(step._survey)
+                return self.changed(change).run(changes.Unchanged())
 
     def changed(self, change: Change) -> JaxStep:
-        """See `Step.changed`."""
+        """The step with one thing changed; it is traced again only where that is needed."""
         match change:
-            case changes.Batch(data):
-                return self._on(data)
+            case changes.Unchanged():
+                return self
+            case changes.OnBatch(batch):
+                return self._on(batch)
             case changes.WithoutSamples(samples):
-                return self._on(batches.without(self.data, samples, np.asarray))
+                return self._on(self.batch.without(samples))
             case changes.SamplesFrom(samples, other):
-                return self._on(batches.mixed(self.data, samples, other, np.asarray))
+                return self._on(self.batch.mixed(samples, other))
             case changes.WiderDtype():
-                return self._copy(wide=True)
-            case changes.State(values):
-                return self._copy(state=(*_arrays_of(values[:3]), self.state[3]))
+                return dataclasses.replace(self, wide=True)
+            case changes.OnState(state):
+                other_state = state.map(jnp.asarray).with_metrics(self.state.metrics)
+                return dataclasses.replace(self, state=other_state)
             case changes.Arrays(arrays):
-                return self._copy(state=self._with(arrays))
+                return dataclasses.replace(self, state=self._state_with(arrays))
             case changes.LearningRate(factor):
                 return self._at_learning_rate(factor)
-            case changes.ClipNorm(norm):
-                return self.changed(changes.Settings(clipping.only_clip(norm)))
+            case changes.ClipNorm():
+                return self.changed(change.settings())
             case changes.Settings(values):
-                return self._inside(lambda: keras_private.settings(self.model, values))
+                return self._inside(lambda: keras_private.settings(self.subject, values))
             case changes.LayerSetting(path, name, value):
-                layer = self.layer(path)
+                layer = self.subject.layer(path)
                 return self._inside(lambda: keras_private.set_attribute(layer, name, value))
             case changes.Source(in_place):
                 return self._retraced(in_place)
         raise TypeError(f"a JAX step cannot be changed by {change!r}")
 
-    def after(self) -> Any:
-        """See `Step.after`."""
+    def after(self) -> State:
+        """The whole state after the step, with the metrics before it."""
         values = self._survey.values
-        return (*jax.tree.map(lambda number: values[number], self.traced.after), self.state[3])
+        groups = [[values[number] for number in group] for group in self._traced.after]
+        return State.of([*groups, self.state.metrics])
 
-    def optimizers(self) -> list[Any]:
-        """See `Step.optimizers`."""
-        return keras_private.optimizers_of(self.model)
+    def _state_with(self, arrays: Mapping[str, np.ndarray]) -> State:
+        values: list[Any] = list(self.state.values)
+        numbers = self._traced.program.inputs[: len(values)]
+        names = [self._traced.leaves[number].name for number in numbers]
+        typed = {
+            name: jnp.asarray(arrays[name], value.dtype)
+            for name, value in zip(names, values, strict=True)
+            if name in arrays
+        }
+        return self.state.with_arrays(names, typed)
 
-    def layer(self, path: str) -> Any:
-        """See `Step.layer`."""
-        return keras_private.layer_at(self.model, path)
-
-    def _with(self, arrays: Mapping[str, np.ndarray]) -> Any:
-        leaves, structure = jax.tree.flatten(self.state)
-        numbers = self.traced.program.inputs
-        names = [self.traced.leaves[number].name for number in numbers[: len(leaves)]]
-        pairs = zip(names, leaves, strict=True)
-        replaced = [
-            jnp.asarray(arrays[name], leaf.dtype) if name in arrays else leaf
-            for name, leaf in pairs
-        ]
-        return jax.tree.unflatten(structure, replaced)
-
-    def _inside(self, context: Callable[[], AbstractContextManager[Any]]) -> JaxStep:
+    def _inside(self, context: InPlace) -> JaxStep:
         """This step, traced again inside one more context."""
-        outer = self._in_place
+        outer = self.program.in_place
 
         @contextlib.contextmanager
         def both() -> Iterator[None]:
             with outer(), context():
                 yield
 
-        return JaxStep(self.model, self.state, self.data, wide=self.wide, in_place=both)
+        program = StepProgram(self.subject, self.state, self.batch, both)
+        return dataclasses.replace(self, program=program)
 
-    def _retraced(self, in_place: Callable[[], AbstractContextManager[Any]]) -> JaxStep:
+    def _retraced(self, in_place: InPlace) -> JaxStep:
         other = self._inside(in_place)
         if other._executor.structure == self._executor.structure:
             # The user's function is itself jitted, and JAX gave back what it traced before.
@@ -272,61 +290,41 @@ class JaxStep:
             other = self._inside(in_place)
         return other
 
-    def _on(self, data: Any) -> JaxStep:
-        shapes = [jnp.shape(leaf) for leaf in jax.tree.leaves(data)]
-        if shapes != [jnp.shape(leaf) for leaf in jax.tree.leaves(self.data)]:
-            return JaxStep(self.model, self.state, data, wide=self.wide, in_place=self._in_place)
-        return self._copy(data=jax.tree.map(jnp.asarray, data))
-
-    def _copy(self, **different: Any) -> JaxStep:
-        """This step with other attributes; what was computed is kept where it still holds."""
-        stale = {"_survey"} if "wide" not in different else {"_survey", "_executor"}
-        other = JaxStep.__new__(JaxStep)
-        other.__dict__.update({k: v for k, v in self.__dict__.items() if k not in stale})
-        other.__dict__.update(different)
-        return other
+    def _on(self, batch: Batch) -> JaxStep:
+        batch = batch.map(jnp.asarray)
+        program = self.program
+        if batch.shapes() != self.batch.shapes():
+            program = StepProgram(self.subject, self.state, batch, program.in_place)
+        return dataclasses.replace(self, batch=batch, program=program)
 
     def _at_learning_rate(self, factor: float) -> JaxStep:
-        optimizer = self.model.optimizer
-        tv, ntv, ov, mv = self.state
-        if not any(variable.path.endswith("learning_rate") for variable in optimizer.variables):
+        variables = self.subject.optimizers[0].variables
+        if not any(variable.path.endswith("learning_rate") for variable in variables):
             # It comes from a schedule, inside the program.
-            return self._inside(lambda: keras_private.scaled_learning_rates(self.model, factor))
-        scaled = [
-            value * factor if variable.path.endswith("learning_rate") else value
-            for variable, value in zip(optimizer.variables, ov, strict=True)
-        ]
-        return self._copy(state=(tv, ntv, scaled, mv))
+            return self._inside(lambda: keras_private.scaled_learning_rates(self.subject, factor))
 
-    def _with_gradients(self, clip: Any) -> Outcome:
-        gradients = self.traced.gradients
+        def scaled(path: str, value: Any) -> Tensor:
+            return value * factor if path.endswith("learning_rate") else value
+
+        values = zip(variables, self.state.optimizer, strict=True)
+        slots = tuple(scaled(variable.path, value) for variable, value in values)
+        return dataclasses.replace(self, state=dataclasses.replace(self.state, optimizer=slots))
+
+    def _with_gradients(self, clip: Callable[[np.ndarray], np.ndarray]) -> Outcome:
         before = self._survey.values
         overrides = {
-            value: jnp.asarray(clip(np.asarray(before[value]))) for value in gradients.values()
+            value: jnp.asarray(clip(np.asarray(before[value])))
+            for value in self._traced.gradients.values()
         }
         return self._outcome(self._run(overrides=overrides))
 
-    def _outcome(self, run: Run) -> Outcome:
-        traced = self.traced
-        loss = float("nan") if traced.loss is None else float(run.values[traced.loss])
-        if traced.loss is None:
-            loss = 0.0
-        bad = [n for n, v in traced.new_state.items() if not is_finite(run.values[v])]
+    def _outcome(self, run: ProgramRun) -> Outcome:
+        traced, values = self._traced, run.values
+        # A step that differentiates nothing has no loss.
+        loss = 0.0 if traced.loss is None else float(values[traced.loss])
+        bad = [name for name, number in traced.new_state.items() if not is_finite(values[number])]
         bad += keras_private.collapsed_scales(
-            self.model, self.state[2], lambda n: run.values[traced.after[2][n]]
+            self.subject.optimizers, self.state.optimizer, lambda n: values[traced.after[2][n]]
         )
-        gradients = {n: np.asarray(run.values[v]) for n, v in traced.gradients.items()}
+        gradients = {name: np.asarray(values[n]) for name, n in traced.gradients.items()}
         return Outcome(loss=loss, gradients=gradients, bad_state=tuple(bad))
-
-
-def _arrays_of(groups: Any) -> tuple[list[Any], ...]:
-    return tuple([jnp.asarray(value) for value in group] for group in groups)
-
-
-def _fresh_metrics(model: Any) -> list[Any]:
-    kept = [np.asarray(v.value) for v in model.metrics_variables]
-    model.reset_metrics()
-    fresh = [jnp.asarray(np.asarray(v.value)) for v in model.metrics_variables]
-    for variable, value in zip(model.metrics_variables, kept, strict=True):
-        variable.assign(value)
-    return fresh

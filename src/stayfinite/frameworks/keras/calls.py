@@ -42,7 +42,7 @@ def is_entry(code: CodeType) -> bool:
     return code in _ENTRIES
 
 
-def layer_path(model: Any, chain: list[Any]) -> str | None:
+def layer_path(model_name: str, chain: list[Any]) -> str | None:
     """`model/block/dense` for the layers in `chain`; None outside every layer.
 
     Keras enters a layer by `Layer.__call__` and `Operation.__call__`, so each stands there twice;
@@ -54,7 +54,7 @@ def layer_path(model: Any, chain: list[Any]) -> str | None:
             names.append(called.name)
     if not names:
         return None
-    return "/".join(names if names[0] == model.name else [model.name, *names])
+    return "/".join(names if names[0] == model_name else [model_name, *names])
 
 
 def _own_calls(base: type) -> list[tuple[Any, str]]:

@@ -15,6 +15,9 @@ from stayfinite.graph.graph import Span
 from stayfinite.graph.object_sites import note_setting, note_site, site_of
 from stayfinite.graph.source import is_user_file, span_at, span_of
 
+# The functions that were put into the classes of Keras, which hold them as long.
+_NOTING: set[Callable[..., Any]] = set()
+
 
 def record() -> None:
     """From now on note the user's line for each new Keras object. Idempotent."""
@@ -35,7 +38,7 @@ def record() -> None:
 
 def _note_learning_rates(owner: Any) -> None:
     plain = owner.learning_rate
-    if getattr(plain.fset, "_stayfinite_notes", False):
+    if plain.fset in _NOTING:
         return
 
     @functools.wraps(plain.fset)
@@ -45,7 +48,7 @@ def _note_learning_rates(owner: Any) -> None:
         if span is not None:
             note_setting(optimizer, span)
 
-    noting.__dict__["_stayfinite_notes"] = True
+    _NOTING.add(noting)
     owner.learning_rate = property(plain.fget, noting, plain.fdel, plain.__doc__)
 
 
@@ -64,7 +67,7 @@ def _setter() -> Span | None:
 
 def _note_on(owner: Any, method: str) -> None:
     plain: Callable[..., Any] = getattr(owner, method)
-    if getattr(plain, "_stayfinite_notes", False):
+    if plain in _NOTING:
         return
     if plain is object.__new__:
         plain = _next_new(owner)
@@ -79,7 +82,7 @@ def _note_on(owner: Any, method: str) -> None:
                 note_site(created, span)
         return result
 
-    noting.__dict__["_stayfinite_notes"] = True
+    _NOTING.add(noting)
     setattr(owner, method, staticmethod(noting) if method == "__new__" else noting)
 
 

@@ -16,6 +16,7 @@ import keras
 from keras.src.optimizers.base_optimizer import BaseOptimizer
 from keras.src.optimizers.loss_scale_optimizer import LossScaleOptimizer
 
+from stayfinite.frameworks.subject import Layer, Subject
 from stayfinite.graph.graph import Role
 
 __all__ = [
@@ -25,10 +26,11 @@ __all__ = [
     "dataset_at_work",
     "flatten_layers",
     "has_collapsed",
-    "has_own_step",
     "is_spent",
+    "keep_stored_state",
     "layer_at",
     "loss_scales",
+    "model_of",
     "optimizers_of",
     "roles",
     "scaled_learning_rate",
@@ -36,6 +38,8 @@ __all__ = [
     "set_attribute",
     "settings",
     "state_variables",
+    "uses_default_metrics",
+    "uses_default_train_step",
 ]
 
 
@@ -55,12 +59,11 @@ def dataset_at_work() -> Any:
     return None
 
 
-def layer_at(model: Any, path: str) -> Any:
+def layer_at(layers: Sequence[Layer], path: str) -> Layer | None:
     """The layer whose path is `path`; None where there is none.
 
     The path of an op begins with the name of the model, that of a layer or weight may not.
     """
-    layers = flatten_layers(model)
     for layer in layers:
         if getattr(layer, "path", None) == path:
             return layer
@@ -69,10 +72,26 @@ def layer_at(model: Any, path: str) -> Any:
     return named[0] if len(named) == 1 else None
 
 
-def has_own_step(model: Any) -> bool:
+def uses_default_train_step(model: Any) -> bool:
     """Whether the train step of a model is Keras's own, so that only metrics follow the update."""
-    step = getattr(getattr(model, "train_step", None), "__func__", None)
+    step = getattr(model.train_step, "__func__", None)
     return step is keras.Model.train_step
+
+
+def uses_default_metrics(model: Any) -> bool:
+    """Whether `compute_metrics` of a model is Keras's own."""
+    compute = getattr(model.compute_metrics, "__func__", None)
+    return compute is keras.Model.compute_metrics
+
+
+def model_of(callback: Any) -> Any:
+    """The model of a callback. The public property copies the whole state back on JAX."""
+    return callback._model
+
+
+def keep_stored_state(model: Any) -> None:
+    """Keep `fit` on JAX from overwriting the variables with its own copy of the state."""
+    model._jax_state_synced = True
 
 
 def optimizers_of(model: Any) -> list[Any]:
@@ -89,11 +108,11 @@ def optimizers_of(model: Any) -> list[Any]:
     return [o for o in found if not any(o is i for i in inner)]
 
 
-def loss_scales(model: Any) -> list[int]:
+def loss_scales(optimizers: Sequence[Any]) -> list[int]:
     """Where in the optimizer variables of a state the scales of `LossScaleOptimizer` are."""
     found: list[int] = []
     first = 0
-    for optimizer in optimizers_of(model):
+    for optimizer in optimizers:
         variables = optimizer.variables
         if isinstance(optimizer, LossScaleOptimizer) and optimizer.built:
             scale = optimizer.dynamic_scale
@@ -107,16 +126,18 @@ def is_spent(scale: Any) -> bool:
     return float(scale) <= 1.0
 
 
-def collapsed_scales(model: Any, before: Sequence[Any], after: Callable[[int], Any]) -> list[str]:
+def collapsed_scales(
+    optimizers: Sequence[Any], before: Sequence[Any], after: Callable[[int], Any]
+) -> list[str]:
     """The paths of the loss scales for which a step was too much: see `has_collapsed`.
 
     `before` are the optimizer variables of a state; `after(n)` is what number `n` of them became.
     """
-    variables = state_variables(model)[2]
+    variables = [variable for optimizer in optimizers for variable in optimizer.variables]
     # As numbers: a step in float64 has another dtype than the state.
     return [
         variables[n].path
-        for n in loss_scales(model)
+        for n in loss_scales(optimizers)
         if has_collapsed(float(before[n]), float(after(n)))
     ]
 
@@ -131,25 +152,25 @@ def has_collapsed(before: Any, after: Any) -> Any:
     return (after < 1.0) & (after < before)
 
 
-def state_variables(model: Any) -> list[list[Any]]:
+def state_variables(subject: Subject) -> list[list[Any]]:
     """The variables of a state: trainable, non-trainable, of all optimizers, of metrics."""
     return [
-        list(model.trainable_variables),
-        list(model.non_trainable_variables),
-        [variable for optimizer in optimizers_of(model) for variable in optimizer.variables],
-        list(model.metrics_variables),
+        subject.trainable_variables,
+        subject.non_trainable_variables,
+        [variable for optimizer in subject.optimizers for variable in optimizer.variables],
+        subject.metrics_variables,
     ]
 
 
-def roles(model: Any) -> list[list[Role]]:
-    """The role of each variable of `state_variables(model)`.
+def roles(subject: Subject) -> list[list[Role]]:
+    """The role of each variable of `state_variables(subject)`.
 
     A weight that is frozen is not trainable either, and no moving statistic.
     """
-    trainable, others, of_optimizers, of_metrics = state_variables(model)
+    trainable, others, of_optimizers, of_metrics = state_variables(subject)
     frozen = {
         id(variable)
-        for layer in flatten_layers(model)
+        for layer in subject.layers()
         for variable in getattr(layer, "_trainable_variables", ())
     }
     return [
@@ -161,14 +182,14 @@ def roles(model: Any) -> list[list[Role]]:
 
 
 @contextlib.contextmanager
-def settings(model: Any, values: Mapping[str, Any]) -> Iterator[None]:
-    """Attributes of the optimizers of `model` with other values inside the block.
+def settings(subject: Subject, values: Mapping[str, Any]) -> Iterator[None]:
+    """Attributes of the optimizers of `subject` with other values inside the block.
 
     A number for `learning_rate` stands in the place of a schedule too. `constraint` is set on
     each trainable weight. An optimizer that has no such attribute is left as it is.
     """
     with contextlib.ExitStack() as stack:
-        for outer in optimizers_of(model):
+        for outer in subject.optimizers:
             inner = outer.inner_optimizer if isinstance(outer, LossScaleOptimizer) else outer
             for name, value in values.items():
                 if name == "learning_rate":
@@ -178,7 +199,7 @@ def settings(model: Any, values: Mapping[str, Any]) -> Iterator[None]:
                 elif hasattr(inner, name):
                     stack.enter_context(set_attribute(inner, name, value))
         if "constraint" in values:
-            for variable in model.trainable_variables:
+            for variable in subject.trainable_variables:
                 stack.enter_context(set_attribute(variable, "_constraint", values["constraint"]))
         yield
 
@@ -213,9 +234,9 @@ def scaled_learning_rate(optimizer: Any, factor: float) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def scaled_learning_rates(model: Any, factor: float) -> Iterator[None]:
-    """`scaled_learning_rate` for every optimizer of `model`."""
+def scaled_learning_rates(subject: Subject, factor: float) -> Iterator[None]:
+    """`scaled_learning_rate` for every optimizer of `subject`."""
     with contextlib.ExitStack() as stack:
-        for optimizer in optimizers_of(model):
+        for optimizer in subject.optimizers:
             stack.enter_context(scaled_learning_rate(optimizer, factor))
         yield

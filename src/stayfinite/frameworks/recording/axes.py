@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from stayfinite.frameworks.recording.recording import Recorded, Shape
+from stayfinite.frameworks.recording.recording import RecordedOp, Shape
 
 
 def other_size(samples: int) -> int:
@@ -18,7 +18,7 @@ def other_size(samples: int) -> int:
 
 
 def batch_axes(
-    ops: Sequence[Recorded],
+    ops: Sequence[RecordedOp],
     shapes: Sequence[Shape],
     leaves: dict[int, int],
     samples: int,
@@ -58,7 +58,7 @@ def changed_axis(shape: tuple[int, ...], other: tuple[int, ...], samples: int) -
 
 
 def _like(
-    shape: tuple[int, ...], forward: Recorded, shapes: Sequence[Shape], axes: dict[int, int]
+    shape: tuple[int, ...], forward: RecordedOp, shapes: Sequence[Shape], axes: dict[int, int]
 ) -> int | None:
     """A derivative has the axis of the forward value of its own shape."""
     for value in (*forward.results, *forward.operands):
@@ -68,7 +68,7 @@ def _like(
 
 
 def _inherited(
-    op: Recorded, shape: tuple[int, ...], axes: dict[int, int], samples: int
+    op: RecordedOp, shape: tuple[int, ...], axes: dict[int, int], samples: int
 ) -> int | None:
     for operand in op.operands:
         axis = axes.get(operand)

@@ -7,17 +7,21 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from stayfinite.frameworks.batch import Batch
 from stayfinite.frameworks.keras import private as keras_private
+from stayfinite.frameworks.keras.batches import unique
 from stayfinite.frameworks.recording.recording import Recording
+from stayfinite.frameworks.state import State, Tensor
+from stayfinite.frameworks.subject import Subject
 from stayfinite.graph.graph import Role
-
-# Trainable, non-trainable, optimizer and metric variables, each in the model's order.
-State = list[list[Any]]
 
 
 @dataclass(frozen=True)
 class Update:
-    """One call of an optimizer: the gradients it was given, and for which variables."""
+    """One call of an optimizer: the gradients it was given, and for which variables.
+
+    `gradients` are tensors of the framework, of the shapes of `variables`.
+    """
 
     optimizer: Any
     gradients: list[Any]
@@ -25,7 +29,7 @@ class Update:
 
 
 @dataclass(frozen=True)
-class Marks:
+class OutputNumbers:
     """Numbers, in a recording, of what the step is judged by.
 
     `gradients` by the path of the variable, as the optimizer was given them; `new_state` by the
@@ -40,24 +44,24 @@ class Marks:
 
 
 @dataclass(frozen=True)
-class Result:
+class EagerResult:
     """What one eager run of a train step gave, as the framework's own tensors.
 
     `loss` is the root of the backward pass (unscaled under loss scaling), or None where nothing was
     differentiated. `bad_state` names the floating-point variables (metrics left out) that are not
-    finite after the step. `marks` is there when the run was recorded, `after`, the whole state
+    finite after the step. `outputs` is there when the run was recorded, `after`, the whole state
     after the step, where it was asked for.
     """
 
     loss: Any
     updates: list[Update]
     bad_state: tuple[str, ...]
-    marks: Marks | None = None
+    outputs: OutputNumbers | None = None
     after: State | None = None
 
 
 @dataclass(frozen=True)
-class Named:
+class NamedValue:
     """A variable's value before the step, under its role and its unique path."""
 
     role: Role
@@ -65,59 +69,52 @@ class Named:
     value: Any
 
 
-def named_values(model: Any, state: State) -> list[Named]:
-    """The values of `state` under the paths of the variables of `model`, made unique."""
-    groups, roles = keras_private.state_variables(model), keras_private.roles(model)
-    found: list[Named] = []
-    seen: dict[str, int] = {}
-    for own, variables, values in zip(roles, groups, state, strict=True):
-        for role, variable, value in zip(own, variables, values, strict=True):
-            seen[variable.path] = seen.get(variable.path, 0) + 1
-            times = seen[variable.path]
-            name = variable.path if times == 1 else f"{variable.path}:{times}"
-            found.append(Named(role, name, value))
-    return found
+def named_values(subject: Subject, state: State) -> list[NamedValue]:
+    """The values of `state` under the paths of the variables of `subject`, made unique."""
+    variables = [v for group in keras_private.state_variables(subject) for v in group]
+    roles = [role for group in subject.roles() for role in group]
+    names = unique([variable.path for variable in variables])
+    return [
+        NamedValue(role, name, value)
+        for role, name, value in zip(roles, names, state.values, strict=True)
+    ]
 
 
 class Engine(Protocol):
-    """Runs the train step of one model. Every run leaves the model's variables as they were."""
+    """Runs the train step of one subject. Every run leaves its variables as they were."""
 
-    model: Any
+    subject: Subject
 
-    def named_state(self, state: State) -> list[Named]:
+    def named_state(self, state: State) -> list[NamedValue]:
         """The values of `state` with role and unique path, in the order of the state."""
         ...
 
-    def tensors(self, data: Any) -> Any:
-        """A batch as the framework's tensors, in the same structure; None stays None."""
+    def tensor(self, value: Tensor) -> Any:
+        """A NumPy array as a tensor of the framework; a tensor as it is."""
         ...
 
     def run(
         self,
         state: State,
-        data: Any,
+        batch: Batch,
         recording: Recording | None = None,
         *,
         keep_after: bool = False,
-    ) -> Result:
+    ) -> EagerResult:
         """Run the train step on copies of `state`, with fresh metrics.
 
         With a `recording`, every primitive op of forward, backward and update is told to it, after
-        the leaves: those of `named_state`, then those of `batches.named_leaves(model, data)`. The
+        the leaves: those of `named_state`, then those of the batch. The
         calls of Keras objects stand in `recording.chain` (`keras_calls.entered`). What the visitor
         of the recording raises (`Enough`) ends the run and passes through.
         """
-        ...
-
-    def stored(self, state: State, values: list[list[Any]]) -> State:
-        """`values`, of which some may be host arrays, as a state like `state`."""
         ...
 
     def update(self, state: State, updates: list[Update], factor: float) -> tuple[str, ...]:
         """Apply given gradients on `state`, learning rates times `factor`; names as `bad_state`."""
         ...
 
-    def run_wide(self, state: State, data: Any) -> Result:
+    def run_wide(self, state: State, batch: Batch) -> EagerResult:
         """The same step with every floating-point value in float64."""
         ...
 
@@ -125,6 +122,6 @@ class Engine(Protocol):
         """Whether every element is finite; integers always are."""
         ...
 
-    def numpy(self, tensor: Any) -> np.ndarray:
+    def numpy(self, tensor: Tensor) -> np.ndarray:
         """The tensor on the host; bfloat16 as `ml_dtypes.bfloat16` or float32."""
         ...

@@ -1,4 +1,4 @@
-"""Where in the user's code an op runs: read off the Python stack at that moment."""
+"""Where in the user's code an op runs, and the line that the user can change for it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 from stayfinite.frameworks.keras.calls import is_entry
 from stayfinite.graph.graph import Span
+from stayfinite.graph.object_sites import site_of
 from stayfinite.graph.source import is_user_file, user_spans
 
 
@@ -42,3 +43,23 @@ def place_here(boundary: CodeType, chain: tuple[Any, ...]) -> Place:
             break
         frame = frame.f_back
     return Place(user_spans(inside), entered, chain)
+
+
+def locate(
+    stack: tuple[Span, ...], in_library_object: bool, chain: list[Any]
+) -> tuple[Span | None, tuple[Span, ...], Any]:
+    """The user's expression for an op, the call path to it, and the library object it is in.
+
+    Args:
+        stack: User frames, innermost first.
+        in_library_object: Whether a Keras object was entered after the last of them. Then the
+            line that created that object is the answer, with an empty path.
+        chain: The Keras objects at work, outermost first.
+    """
+    if stack and not in_library_object:
+        return stack[0], stack, None
+    for called in reversed(chain):
+        site = site_of(called)
+        if site is not None:
+            return site, (), called
+    return (stack[0], stack, None) if stack else (None, (), None)

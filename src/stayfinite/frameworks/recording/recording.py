@@ -47,7 +47,7 @@ class Enough(BaseException):
 
 
 @dataclass(frozen=True)
-class Recorded:
+class RecordedOp:
     """One op. `forward` is the index of the op that this one differentiates, where it is known."""
 
     name: str
@@ -84,7 +84,7 @@ class Recording:
         *,
         places: bool = True,
     ) -> None:
-        self.ops: list[Recorded] = []
+        self.ops: list[RecordedOp] = []
         self.shapes: list[Shape] = []
         self.constants: dict[int, np.ndarray] = {}
         self.large_constants: set[int] = set()
@@ -153,7 +153,7 @@ class Recording:
             place = place_here(self._boundary, tuple(self.chain))
         numbers = tuple(number for number, _ in results)
         read = () if name in _READ_NO_NUMBERS else tuple(operands)
-        self.ops.append(Recorded(name, read, numbers, place, backward, forward))
+        self.ops.append(RecordedOp(name, read, numbers, place, backward, forward))
         for number, tensor in results:
             self._visit(number, tensor)
         return index

@@ -3,98 +3,133 @@
 from __future__ import annotations
 
 import contextlib
-import functools
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import dataclasses
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from stayfinite.frameworks import change as changes
+from stayfinite.frameworks.batch import ROLES, Batch
 from stayfinite.frameworks.change import Change
-from stayfinite.frameworks.keras import batches, clipping
 from stayfinite.frameworks.keras import private as keras_private
-from stayfinite.frameworks.keras.clipping import only_clip
+from stayfinite.frameworks.keras.batches import fresh
 from stayfinite.frameworks.recording.axes import batch_axes, other_size
-from stayfinite.frameworks.recording.engine import Engine, Result, State, Update
-from stayfinite.frameworks.recording.recording import Enough, Recording
+from stayfinite.frameworks.recording.engine import EagerResult, Engine, Update
+from stayfinite.frameworks.recording.recording import Enough, Recording, Shape
 from stayfinite.frameworks.recording.translate import translate
+from stayfinite.frameworks.state import State
 from stayfinite.frameworks.step import Outcome, Roots
+from stayfinite.frameworks.subject import Subject
 from stayfinite.graph.graph import Graph
 from stayfinite.graph.walk import roots
 
 # Arrays asked for once are often asked for again; beyond this they are run for again.
 _CACHE_BYTES = 64 * 2**20
 
+InPlace = Callable[[], AbstractContextManager[object]]
 
+
+@dataclass(frozen=True)
+class _Survey:
+    """One recorded run: its ops, what it gave, and which op results were finite."""
+
+    recording: Recording
+    result: EagerResult
+    finite: dict[int, bool]
+
+
+@dataclass
+class _Cache:
+    """What the runs of one step gave so far."""
+
+    survey: _Survey | None = None
+    result: EagerResult | None = None
+    graph: Graph | None = None
+    arrays: dict[int, np.ndarray] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
 class EagerStep:
-    """One step of a model on `state` and `data`; see `replay.step.Step`.
+    """One step of a subject on `state` and `batch`; implements `Step`.
 
     Nothing of a run is held but its recording, loss and gradients: arrays are fetched by running
     the step again up to the last one that is wanted.
+
+    Attributes:
+        engine: Runs the step.
+        state: Values, all tensors of the framework.
+        batch: Its arrays, all tensors of the framework.
+        in_place: Each run is made inside it.
     """
 
-    def __init__(
-        self,
-        engine: Engine,
-        state: State,
-        data: Any,
-        in_place: Callable[[], AbstractContextManager[Any]] = contextlib.nullcontext,
-    ) -> None:
-        self.engine = engine
-        self.state = state
-        self.data = engine.tensors(data)
-        self._in_place = in_place
-        self._cache: dict[int, np.ndarray] = {}
+    engine: Engine
+    state: State
+    batch: Batch
+    in_place: InPlace = contextlib.nullcontext
+    _cache: _Cache = field(default_factory=_Cache, init=False, repr=False)
 
-    @functools.cached_property
-    def _survey(self) -> tuple[Recording, Result, dict[int, bool]]:
-        finite: dict[int, bool] = {}
+    @classmethod
+    def of(cls, engine: Engine, state: State, batch: Batch) -> EagerStep:
+        """The step on a state and a batch that may hold NumPy arrays."""
+        return cls(engine, state.map(engine.tensor), batch.map(engine.tensor))
 
-        def visit(number: int, tensor: Any) -> None:
-            finite[number] = self.engine.is_finite(tensor)
+    @property
+    def subject(self) -> Subject:
+        """The training that the step belongs to."""
+        return self.engine.subject
 
-        recording, result = self._recorded(self.data, visit, places=True)
-        assert result is not None
-        return recording, result, finite
+    @property
+    def trace(self) -> Graph:
+        """The step op by op."""
+        if self._cache.graph is None:
+            survey = self._surveyed()
+            assert survey.result.outputs is not None
+            samples = self.batch.num_samples
+            self._cache.graph = translate(
+                self.subject.name,
+                survey.recording,
+                survey.result.outputs,
+                self._axes(samples),
+                samples,
+            )
+        return self._cache.graph
 
-    def _recorded(
-        self, data: Any, visit: Callable[[int, Any], None], *, places: bool = False
-    ) -> tuple[Recording, Result | None]:
-        recording = self._recording(visit, places=places)
-        try:
-            with self._in_place():
-                return recording, self.engine.run(self.state, data, recording)
-        except Enough:
-            return recording, None
+    def _surveyed(self) -> _Survey:
+        if self._cache.survey is None:
+            finite: dict[int, bool] = {}
+
+            def visit(number: int, tensor: Any) -> None:
+                finite[number] = self.engine.is_finite(tensor)
+
+            recording = self._recording(visit, places=True)
+            with self.in_place():
+                result = self.engine.run(self.state, self.batch, recording)
+            self._cache.survey = _Survey(recording, result, finite)
+            self._cache.result = self._cache.result or result
+        return self._cache.survey
 
     def _recording(self, visit: Callable[[int, Any], None], *, places: bool = False) -> Recording:
         boundary = type(self.engine).run.__code__
         return Recording(boundary, visit, self.engine.numpy, places=places)
 
-    @functools.cached_property
-    def trace(self) -> Graph:
-        """The step op by op."""
-        recording, result, _ = self._survey
-        assert result.marks is not None
-        samples = batches.num_samples(self.data)
-        return translate(self.engine.model, recording, result.marks, self._axes(samples), samples)
-
     def _axes(self, samples: int | None) -> dict[int, int]:
-        recording = self._survey[0]
+        recording = self._surveyed().recording
         if samples is None:
             return {}
         leaves = {
             number: 0
             for number, (role, _) in recording.leaves.items()
-            if role in batches.ROLES and recording.shapes[number].shape[:1] == (samples,)
+            if role in ROLES and recording.shapes[number].shape[:1] == (samples,)
         }
         probe = self._probe(samples)
         return batch_axes(recording.ops, recording.shapes, leaves, samples, probe)
 
-    def _probe(self, samples: int) -> list[Any]:
+    def _probe(self, samples: int) -> list[Shape]:
         """Shapes of the forward values with another number of samples; empty where that fails."""
-        expected = self._survey[0].ops
+        expected = self._surveyed().recording.ops
         probe: Recording | None = None
 
         def visit(number: int, tensor: Any) -> None:
@@ -102,13 +137,11 @@ class EagerStep:
             if probe.ops and expected[len(probe.ops) - 1].backward:
                 raise Enough
 
-        data = self.engine.tensors(
-            batches.resized(self.data, other_size(samples), self.engine.numpy)
-        )
+        other = self.batch.resized(other_size(samples)).map(self.engine.tensor)
         probe = self._recording(visit)
         try:
-            with self._in_place(), np.errstate(all="ignore"):
-                self.engine.run(self.state, data, probe)
+            with self.in_place(), np.errstate(all="ignore"):
+                self.engine.run(self.state, other, probe)
         except Enough:
             pass
         except Exception:
@@ -119,16 +152,16 @@ class EagerStep:
         return probe.shapes if alike else []
 
     def roots(self) -> Roots:
-        """See `Step.roots`."""
-        recording, _, finite = self._survey
+        """What came in non-finite, and what made a non-finite value out of finite ones."""
+        survey = self._surveyed()
         leaves = self._leaves().items()
         bad_leaves = {n for n, tensor in leaves if not self.engine.is_finite(tensor)}
 
         def is_bad(value: int) -> bool:
             # A constant of the code is part of the op that reads it.
-            if value in recording.large_constants:
+            if value in survey.recording.large_constants:
                 return False
-            return value in bad_leaves or not finite.get(value, True)
+            return value in bad_leaves or not survey.finite.get(value, True)
 
         trace = self.trace
         found, harmful = roots(trace.ops, is_bad, trace.sinks())
@@ -137,37 +170,21 @@ class EagerStep:
     def _leaves(self) -> dict[int, Any]:
         """The tensors that came in, by number."""
         tensors = [named.value for named in self.engine.named_state(self.state)]
-        tensors += [leaf for _, _, leaf in batches.named_leaves(self.engine.model, self.data)]
-        return dict(zip(self._survey[0].leaves, tensors, strict=True))
-
-    def shapes(self, data: Any) -> list[tuple[int, ...]]:
-        """See `Step.shapes`."""
-        return [tuple(np.shape(leaf)) for leaf in batches.leaves(data)]
-
-    def with_arrays(self, data: Any, arrays: Mapping[str, np.ndarray]) -> Any:
-        """See `Step.with_arrays`."""
-        return batches.with_arrays(self.engine.model, data, arrays)
-
-    def scaled(self, data: Any, divisors: Mapping[str, float]) -> Any:
-        """See `Step.scaled`."""
-        return batches.scaled(self.engine.model, data, divisors, self.engine.numpy)
-
-    def magnitudes(self, data: Any) -> dict[str, float]:
-        """See `Step.magnitudes`."""
-        return batches.magnitudes(self.engine.model, data, self.engine.numpy)
+        tensors += [leaf.value for leaf in self.batch.leaves]
+        return dict(zip(self._surveyed().recording.leaves, tensors, strict=True))
 
     def fetch(self, values: Iterable[int]) -> dict[int, np.ndarray]:
-        """See `Step.fetch`."""
+        """The arrays of a few values, by one more run unless they came in or are held."""
         wanted = list(values)
-        leaves, constants = self._leaves(), self._survey[0].constants
+        leaves, constants = self._leaves(), self._surveyed().recording.constants
         found: dict[int, np.ndarray] = {}
         for value in wanted:
             if value in leaves:
                 found[value] = self.engine.numpy(leaves[value])
             elif value in constants:
                 found[value] = constants[value]
-            elif value in self._cache:
-                found[value] = self._cache[value]
+            elif value in self._cache.arrays:
+                found[value] = self._cache.arrays[value]
         missing = set(wanted).difference(found)
         if missing:
             found.update(self._captured(missing))
@@ -183,130 +200,115 @@ class EagerStep:
                 if len(captured) == len(missing):
                     raise Enough
 
-        self._recorded(self.data, visit)
-        if sum(a.nbytes for a in (*self._cache.values(), *captured.values())) <= _CACHE_BYTES:
-            self._cache.update(captured)
+        with contextlib.suppress(Enough), self.in_place():
+            self.engine.run(self.state, self.batch, self._recording(visit))
+        held = self._cache.arrays
+        if sum(a.nbytes for a in (*held.values(), *captured.values())) <= _CACHE_BYTES:
+            held.update(captured)
         return captured
 
     def state_arrays(self) -> dict[str, np.ndarray]:
-        """See `Step.state_arrays`."""
+        """The whole state before the step, by name."""
         return {n.name: self.engine.numpy(n.value) for n in self.engine.named_state(self.state)}
 
-    def batch_arrays(self) -> dict[str, np.ndarray]:
-        """See `Step.batch_arrays`."""
-        named = batches.named_leaves(self.engine.model, self.data)
-        return {name: self.engine.numpy(leaf) for _, name, leaf in named}
-
     def run(self, change: Change) -> Outcome:
-        """See `Step.run`."""
+        """Run the step with one thing changed."""
         match change:
             case changes.Unchanged():
-                return self._outcome(self._plain)
-            case changes.ClipNorm(norm):
-                return self._updated(lambda g: clipping.by_norm(g, norm))
-            case changes.ClipValue(value):
-                return self._updated(lambda g: clipping.by_value(g, value))
+                return self._outcome(self._result())
+            case changes.ClipNorm() | changes.ClipValue():
+                return self._updated(change.clipped)
             case changes.LearningRate(factor):
                 return self._updated(lambda g: g, factor)
             case changes.Settings(values):
-                with keras_private.settings(self.engine.model, values):
+                with keras_private.settings(self.subject, values):
                     return self._updated(lambda g: g)
             case changes.WiderDtype():
-                return self._outcome(self.engine.run_wide(self.state, self.data))
+                return self._outcome(self.engine.run_wide(self.state, self.batch))
             case _:
                 return self.changed(change).run(changes.Unchanged())
 
-    @functools.cached_property
-    def _plain(self) -> Result:
-        """The step as it was: from the survey where that has been made, else by a run."""
-        if "_survey" in self.__dict__:
-            return self._survey[1]
-        with self._in_place():
-            return self.engine.run(self.state, self.data)
+    def _result(self) -> EagerResult:
+        """The step as it is: from the survey where that has been made, else by a run."""
+        if self._cache.result is None:
+            with self.in_place():
+                self._cache.result = self.engine.run(self.state, self.batch)
+        return self._cache.result
 
     def after(self) -> State:
-        """See `Step.after`."""
-        if "_plain" not in self.__dict__ or self._plain.after is None:
-            with self._in_place():
-                result = self.engine.run(self.state, self.data, keep_after=True)
-            self.__dict__["_plain"] = result
-        after = self._plain.after
-        assert after is not None
-        return after
-
-    def optimizers(self) -> list[Any]:
-        """See `Step.optimizers`."""
-        return keras_private.optimizers_of(self.engine.model)
-
-    def layer(self, path: str) -> Any:
-        """See `Step.layer`."""
-        return keras_private.layer_at(self.engine.model, path)
+        """The whole state after the step."""
+        result = self._cache.result
+        if result is None or result.after is None:
+            with self.in_place():
+                result = self.engine.run(self.state, self.batch, keep_after=True)
+            self._cache.result = result
+        assert result.after is not None
+        return result.after
 
     def changed(self, change: Change) -> EagerStep:
-        """See `Step.changed`."""
-        model = self.engine.model
+        """The step with one thing changed."""
+        subject, tensor = self.subject, self.engine.tensor
         match change:
-            case changes.State(values):
-                state = self.engine.stored(self.state, values)
-                return EagerStep(self.engine, state, self.data, self._in_place)
+            case changes.Unchanged():
+                return self
+            case changes.OnState(state):
+                random = self.state.random if state.random is None else state.random
+                other = dataclasses.replace(state.map(tensor), random=random)
+                return dataclasses.replace(self, state=other)
             case changes.Arrays(arrays):
-                return EagerStep(self.engine, self._with(arrays), self.data, self._in_place)
+                names = [named.name for named in self.engine.named_state(self.state)]
+                other = self.state.with_arrays(names, arrays).map(tensor)
+                return dataclasses.replace(self, state=other)
             case changes.Settings(values):
-                return self._inside(lambda: keras_private.settings(model, values))
+                return self._inside(lambda: keras_private.settings(subject, values))
             case changes.LearningRate(factor):
-                return self._inside(lambda: keras_private.scaled_learning_rates(model, factor))
-            case changes.ClipNorm(norm):
-                return self._inside(lambda: keras_private.settings(model, only_clip(norm)))
+                return self._inside(lambda: keras_private.scaled_learning_rates(subject, factor))
+            case changes.ClipNorm():
+                return self.changed(change.settings())
             case changes.LayerSetting(path, name, value):
-                layer = keras_private.layer_at(model, path)
+                layer = subject.layer(path)
                 return self._inside(lambda: keras_private.set_attribute(layer, name, value))
-            case changes.Batch(data):
-                return EagerStep(self.engine, self.state, data, self._in_place)
+            case changes.OnBatch(batch):
+                return dataclasses.replace(self, batch=batch.map(tensor))
             case changes.WithoutSamples(samples):
-                others = batches.without(self.data, samples, self.engine.numpy)
-                return EagerStep(self.engine, self.state, others, self._in_place)
-            case changes.SamplesFrom(samples, other):
-                mixed = batches.mixed(self.data, samples, other, self.engine.numpy)
-                return EagerStep(self.engine, self.state, mixed, self._in_place)
+                return dataclasses.replace(self, batch=self.batch.without(samples).map(tensor))
+            case changes.SamplesFrom(samples, other_batch):
+                mixed = self.batch.mixed(samples, other_batch)
+                return dataclasses.replace(self, batch=mixed.map(tensor))
             case changes.Source(in_place):
-                return EagerStep(self.engine, self.state, self.data, in_place)
+                return dataclasses.replace(self, in_place=in_place)
         raise TypeError(f"an eager step cannot be changed by {change!r}")
 
-    def _inside(self, context: Callable[[], AbstractContextManager[Any]]) -> EagerStep:
+    def _inside(self, context: InPlace) -> EagerStep:
         """This step, run inside one more context."""
-        outer = self._in_place
+        outer = self.in_place
 
         @contextlib.contextmanager
         def both() -> Iterator[None]:
             with outer(), context():
                 yield
 
-        return EagerStep(self.engine, self.state, self.data, both)
-
-    def _with(self, arrays: Mapping[str, np.ndarray]) -> State:
-        names = iter([named.name for named in self.engine.named_state(self.state)])
-        values = [[arrays.get(next(names), value) for value in group] for group in self.state]
-        return self.engine.stored(self.state, values)
+        return dataclasses.replace(self, in_place=both)
 
     def _updated(self, clip: Callable[[np.ndarray], np.ndarray], factor: float = 1.0) -> Outcome:
         """The outcome with other gradients or another learning rate; nothing else is run again."""
-        plain = self._plain
+        plain = self._result()
         updates = []
         for update in plain.updates:
             clipped = [clip(self.engine.numpy(gradient)) for gradient in update.gradients]
-            tensors = [self.engine.tensors(gradient) for gradient in clipped]
+            tensors = [self.engine.tensor(gradient) for gradient in clipped]
             updates.append(Update(update.optimizer, tensors, update.variables))
         bad_state = self.engine.update(self.state, updates, factor)
         named = self.engine.named_state(self.state)
         forward = {n.name for n in named if n.role == "statistics"}
         kept = tuple(name for name in plain.bad_state if name in forward)
-        return self._outcome(Result(plain.loss, updates, (*kept, *bad_state)))
+        return self._outcome(EagerResult(plain.loss, updates, (*kept, *bad_state)))
 
-    def _outcome(self, result: Result) -> Outcome:
+    def _outcome(self, result: EagerResult) -> Outcome:
         gradients: dict[str, np.ndarray] = {}
         for update in result.updates:
             for variable, gradient in zip(update.variables, update.gradients, strict=True):
-                name = batches.fresh(variable.path, gradients)
+                name = fresh(variable.path, gradients)
                 gradients[name] = self.engine.numpy(gradient)
         loss = 0.0 if result.loss is None else float(np.mean(self.engine.numpy(result.loss)))
         return Outcome(loss=loss, gradients=gradients, bad_state=result.bad_state)

@@ -5,16 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 from stayfinite.frameworks.keras.calls import layer_path
-from stayfinite.frameworks.recording.engine import Marks
-from stayfinite.frameworks.recording.locate import locate
+from stayfinite.frameworks.recording.engine import OutputNumbers
 from stayfinite.frameworks.recording.phases import phases
-from stayfinite.frameworks.recording.places import Place
-from stayfinite.frameworks.recording.recording import Recorded, Recording
+from stayfinite.frameworks.recording.places import Place, locate
+from stayfinite.frameworks.recording.recording import RecordedOp, Recording
 from stayfinite.graph.graph import Graph, Leaf, Op, Value
 
 
 def translate(
-    model: Any, recording: Recording, marks: Marks, axes: dict[int, int], num_samples: int | None
+    model_name: str,
+    recording: Recording,
+    outputs: OutputNumbers,
+    axes: dict[int, int],
+    num_samples: int | None,
 ) -> Graph:
     """The trace of a recorded step; `axes` maps values to their batch axis."""
     leaves = {n: Leaf(n, role, name) for n, (role, name) in recording.leaves.items()}
@@ -23,16 +26,16 @@ def translate(
     phase_of = phases(
         ops,
         is_backward=lambda index: ops[index].backward,
-        observed=marks.observed if marks.loss is None else (marks.loss, *marks.observed),
-        gradients=marks.gradients.values(),
-        statistics=[value for name, value in marks.new_state.items() if name in statistics],
+        observed=outputs.observed if outputs.loss is None else (outputs.loss, *outputs.observed),
+        gradients=outputs.gradients.values(),
+        statistics=[value for name, value in outputs.new_state.items() if name in statistics],
     )
     located: dict[int, tuple[Any, ...]] = {}
 
-    def op_of(index: int, recorded: Recorded) -> Op:
+    def op_of(index: int, recorded: RecordedOp) -> Op:
         place = recorded.place
         if id(place) not in located:
-            located[id(place)] = _located(model, place)
+            located[id(place)] = _located(model_name, place)
         layer, span, stack, owner = located[id(place)]
         return Op(
             index=index,
@@ -55,13 +58,13 @@ def translate(
         },
         leaves=leaves,
         constants=recording.constants,
-        loss=marks.loss,
-        gradients=marks.gradients,
-        new_state=marks.new_state,
+        loss=outputs.loss,
+        gradients=outputs.gradients,
+        new_state=outputs.new_state,
         num_samples=num_samples,
     )
 
 
-def _located(model: Any, place: Place) -> tuple[Any, ...]:
+def _located(model_name: str, place: Place) -> tuple[Any, ...]:
     chain = list(place.chain)
-    return layer_path(model, chain), *locate(place.stack, place.in_library_object, chain)
+    return layer_path(model_name, chain), *locate(place.stack, place.in_library_object, chain)

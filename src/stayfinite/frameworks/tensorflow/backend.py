@@ -1,58 +1,68 @@
-"""The TensorFlow backend behind the seam of `backends.base`."""
+"""TensorFlow as a `Backend`."""
 
 from __future__ import annotations
 
 from importlib import metadata
-from typing import Any
 
 import tensorflow as tf
 
+from stayfinite.frameworks.base import GuardedFunction, OnBad
+from stayfinite.frameworks.batch import Batch
 from stayfinite.frameworks.failure import Failure
+from stayfinite.frameworks.keras.batches import batch_of
 from stayfinite.frameworks.recorder import Recorder
 from stayfinite.frameworks.step import Step
-from stayfinite.frameworks.tensorflow import attach, private
+from stayfinite.frameworks.subject import Compilation, Subject, TrainFunction, TrainStep
+from stayfinite.frameworks.tensorflow import guard, private
+from stayfinite.frameworks.tensorflow.state import numpy_of
 
 
 class TensorFlowBackend:
-    """See `backends.base.Backend`."""
+    """TensorFlow behind the seam; implements `base.Backend`."""
 
     name = "tensorflow"
+    is_stateless = False
 
-    def attach(self, model: Any, recorder: Recorder, on_bad: Any) -> Any:
-        """See `Backend.attach`."""
-        return attach.attach(model, recorder, on_bad)
+    def attach(self, subject: Subject, recorder: Recorder, on_bad: OnBad) -> GuardedFunction:
+        """Make the train function with the sentinel inside."""
+        return guard.attach(subject, recorder, on_bad)
 
     def step(self, failure: Failure) -> Step:
-        """See `Backend.step`."""
+        """The failing step, run op by op."""
+        # Imported here: a training that stays finite never pays for it.
         from stayfinite.frameworks.recording.step import EagerStep
         from stayfinite.frameworks.tensorflow.engine import TensorFlowEngine
 
-        engine = TensorFlowEngine(failure.model)
-        return EagerStep(engine, failure.state, failure.bad.data)
+        batch = self.batch(failure.subject, failure.bad.data)
+        return EagerStep.of(TensorFlowEngine(failure.subject), failure.state, batch)
 
-    def plain(self, step: Any) -> Any:
-        """See `Backend.plain`."""
-        return step.python_function if private.is_function(step) else step
+    def batch(self, subject: Subject, data: object) -> Batch:
+        """The data of a step with a name for each array."""
+        return batch_of(subject, data, numpy_of)
 
-    def prepare(self, loop: Any, step: Any) -> None:
-        """See `Backend.prepare`."""
-        loop.distribute_strategy = tf.distribute.get_strategy()
-        loop.steps_per_execution = 1
-        loop.run_eagerly = not private.is_function(step)
-        loop.jit_compile = private.is_xla(step)
-        loop.built = True
+    def uncompiled(self, step: TrainStep) -> TrainStep:
+        """The function that was given to `tf.function`."""
+        return private.python_function_of(step)
 
-    def one_batch(self, batch: Any) -> Any:
-        """See `Backend.one_batch`."""
-        return iter([batch])
+    def compilation(self, step: TrainStep) -> Compilation:
+        """Whether `tf.function` made it, and whether XLA compiles it."""
+        return Compilation(eager=not private.is_function(step), xla=private.is_xla(step))
+
+    def compiled(self, step: TrainStep, compilation: Compilation) -> TrainFunction:
+        """A train function that makes `step` on the next batch of an iterator."""
+        return private.make_function(compilation, step)
+
+    def one_batch(self, data: object) -> object:
+        """An iterator over one batch."""
+        return iter([data])
 
     def versions(self) -> dict[str, str]:
-        """See `Backend.versions`."""
+        """Of TensorFlow, Keras and NumPy."""
         installed = (name for name in ("tensorflow", "keras", "numpy"))
         return {name: metadata.version(name) for name in installed}
 
     def device(self) -> str:
-        """See `Backend.device`."""
+        """The first GPU, or the CPU."""
         gpus = tf.config.list_logical_devices("GPU")
         if not gpus:
             return "cpu"

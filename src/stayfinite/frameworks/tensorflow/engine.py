@@ -10,98 +10,98 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from stayfinite.frameworks.keras import batches
+from stayfinite.frameworks.batch import Batch
 from stayfinite.frameworks.keras import calls as keras_calls
 from stayfinite.frameworks.keras import private as keras_private
-from stayfinite.frameworks.recording.engine import Marks, Named, Result, State, Update, named_values
+from stayfinite.frameworks.keras.batches import fresh
+from stayfinite.frameworks.recording.engine import (
+    EagerResult,
+    NamedValue,
+    OutputNumbers,
+    Update,
+    named_values,
+)
 from stayfinite.frameworks.recording.recording import Recording
+from stayfinite.frameworks.state import State, Tensor
+from stayfinite.frameworks.subject import Subject
 from stayfinite.frameworks.tensorflow import private
-from stayfinite.frameworks.tensorflow.record import Record
-from stayfinite.frameworks.tensorflow.state import state_of, store
+from stayfinite.frameworks.tensorflow.capture import OpRecord
+from stayfinite.frameworks.tensorflow.float64 import WideShadows
+from stayfinite.frameworks.tensorflow.state import numpy_of, state_of, store
 from stayfinite.frameworks.tensorflow.watching import watched
-from stayfinite.frameworks.tensorflow.wide import Wide
 
 # Below, one pass in NumPy is cheaper than the launch of an op.
 _SMALL = 1 << 14
 
 
 class TensorFlowEngine:
-    """See `backends.eager.engine.Engine`."""
+    """Runs the train step of a subject on TensorFlow; implements `Engine`."""
 
-    def __init__(self, model: Any) -> None:
-        self.model = model
+    def __init__(self, subject: Subject) -> None:
+        self.subject = subject
         # Whether the step draws numbers from a state that is in no variable of the model, as
         # `tf.random.uniform` does; None until it has been run. To have the same ones each time
         # TensorFlow has to forget its kernels, which takes as long as a small step.
         self._draws: bool | None = None
 
-    def named_state(self, state: State) -> list[Named]:
-        """See `Engine.named_state`."""
-        return named_values(self.model, state)
+    def named_state(self, state: State) -> list[NamedValue]:
+        """The values of `state` with role and unique path."""
+        return named_values(self.subject, state)
 
-    def tensors(self, data: Any) -> Any:
-        """See `Engine.tensors`."""
-
-        def tensor(leaf: Any) -> Any:
-            return leaf if leaf is None or tf.is_tensor(leaf) else tf.convert_to_tensor(leaf)
-
-        return keras.tree.map_structure(tensor, data)
+    def tensor(self, value: Tensor) -> Any:
+        """A NumPy array as a tensor."""
+        return value if tf.is_tensor(value) else tf.convert_to_tensor(value)
 
     def run(
         self,
         state: State,
-        data: Any,
+        batch: Batch,
         recording: Recording | None = None,
         *,
         keep_after: bool = False,
-    ) -> Result:
-        """See `Engine.run`."""
+    ) -> EagerResult:
+        """Run the train step on copies of `state`, and leave the variables as they were."""
         with self._on(state), contextlib.ExitStack() as stack:
             record = None
             if recording is not None:
-                record = self._begun(recording, state, data)
+                record = self._begun(recording, state, batch)
                 stack.enter_context(keras_calls.entered(recording.inside))
                 stack.enter_context(record.active())
             notes = _Notes(self.is_finite, record)
             with watched(notes):
-                logs = self.model.train_step(data)
+                logs = self.subject.train_step(batch.data)
             # What is looked at from here on is not the step's.
             stack.close()
             if record is not None:
                 self._draws = self._draws or record.draws
-            marks = None if record is None else self._marks(state, record, notes, logs)
-            after = state_of(self.model) if keep_after else None
-            return Result(notes.loss, notes.updates, self._bad_state(state), marks, after)
-
-    def stored(self, state: State, values: list[list[Any]]) -> State:
-        """See `Engine.stored`."""
-        return [[tf.convert_to_tensor(value) for value in group] for group in values]
+            outputs = None if record is None else self._outputs(state, record, notes, logs)
+            after = state_of(self.subject) if keep_after else None
+            return EagerResult(notes.loss, notes.updates, self._bad_state(state), outputs, after)
 
     def update(self, state: State, updates: list[Update], factor: float) -> tuple[str, ...]:
-        """See `Engine.update`."""
+        """Apply given gradients on `state`; returns the names of the bad new state."""
         with self._on(state):
             for update in updates:
                 with keras_private.scaled_learning_rate(update.optimizer, factor):
                     update.optimizer.apply(update.gradients, update.variables)
             return self._bad_state(state)
 
-    def run_wide(self, state: State, data: Any) -> Result:
-        """See `Engine.run_wide`."""
-        wide = Wide()
+    def run_wide(self, state: State, batch: Batch) -> EagerResult:
+        """Run the train step with every floating-point value in float64."""
+        wide = WideShadows()
         notes = _Notes(self.is_finite, None, wide.of)
         with self._on(state):
             for variable, value in self._variables(state):
                 wide.hold(variable, value)
-            for leaf in keras.tree.flatten(data):
-                if tf.is_tensor(leaf):
-                    wide.seed(leaf)
+            for leaf in batch.leaves:
+                wide.seed(leaf.value)
             with wide.active(), watched(notes):
-                self.model.train_step(data)
+                self.subject.train_step(batch.data)
             bad = self._bad_state(state, wide.of_variable)
-        return Result(notes.loss, notes.updates, bad)
+        return EagerResult(notes.loss, notes.updates, bad)
 
     def is_finite(self, tensor: Any) -> bool:
-        """See `Engine.is_finite`."""
+        """Whether every element is finite; integers always are."""
         tensor = tensor.values if isinstance(tensor, tf.IndexedSlices) else tensor
         if not tensor.dtype.is_floating:
             return True
@@ -115,47 +115,46 @@ class TensorFlowEngine:
         finite = private.execute("IsFinite", [tensor], attrs, 1)[0]
         return bool(finite.numpy().all())
 
-    def numpy(self, tensor: Any) -> np.ndarray:
-        """See `Engine.numpy`."""
-        if isinstance(tensor, np.ndarray) or not tf.is_tensor(tensor):
-            return np.asarray(tensor)
-        array: np.ndarray = tf.convert_to_tensor(tensor).numpy()
-        return np.asarray(array)
+    def numpy(self, tensor: Tensor) -> np.ndarray:
+        """The tensor on the host; that of an embedding's gradient is made dense."""
+        return numpy_of(tensor)
 
     @contextlib.contextmanager
     def _on(self, state: State) -> Iterator[None]:
         """The model on `state` inside the block, eagerly, and as it was afterwards."""
-        before = state_of(self.model)
+        before = state_of(self.subject)
         functions_ran_eagerly = tf.config.functions_run_eagerly()
         tf.config.run_functions_eagerly(True)
         try:
-            store(self.model, state)
-            self.model.reset_metrics()
+            store(self.subject, state)
+            self.subject.reset_metrics()
             with (
                 contextlib.nullcontext() if self._draws is False else private.same_random_numbers()
             ):
                 yield
         finally:
             tf.config.run_functions_eagerly(functions_ran_eagerly)
-            store(self.model, before)
+            store(self.subject, before)
 
     def _variables(self, state: State) -> list[tuple[tf.Variable, Any]]:
         variables = [
-            private.raw(v) for group in keras_private.state_variables(self.model) for v in group
+            private.raw(v) for group in keras_private.state_variables(self.subject) for v in group
         ]
-        return list(zip(variables, [v for group in state for v in group], strict=True))
+        return list(zip(variables, state.values, strict=True))
 
-    def _begun(self, recording: Recording, state: State, data: Any) -> Record:
-        record = Record(recording)
+    def _begun(self, recording: Recording, state: State, batch: Batch) -> OpRecord:
+        record = OpRecord(recording)
         pairs = zip(self.named_state(state), self._variables(state), strict=True)
         for named, (variable, _) in pairs:
             dtype = variable.dtype.name
             record.hold(variable, recording.leaf(named.role, named.name, variable.shape, dtype))
-        for role, name, leaf in batches.named_leaves(self.model, data):
-            record.bind(leaf, recording.leaf(role, name, leaf.shape, leaf.dtype.name))
+        for leaf in batch.leaves:
+            value: Any = leaf.value
+            number = recording.leaf(leaf.role, leaf.name, value.shape, value.dtype.name)
+            record.bind(value, number)
         return record
 
-    def _marks(self, state: State, record: Record, notes: _Notes, logs: Any) -> Marks:
+    def _outputs(self, state: State, record: OpRecord, notes: _Notes, logs: Any) -> OutputNumbers:
         new_state: dict[str, int] = {}
         pairs = zip(self.named_state(state), self._variables(state), strict=True)
         for named, (variable, _) in pairs:
@@ -163,7 +162,7 @@ class TensorFlowEngine:
             if named.role != "metric" and variable.dtype.is_floating and number is not None:
                 new_state[named.name] = number
         observed = [record.number(leaf) for leaf in keras.tree.flatten(logs) if tf.is_tensor(leaf)]
-        return Marks(notes.loss_number, notes.gradient_numbers, new_state, tuple(observed))
+        return OutputNumbers(notes.loss_number, notes.gradient_numbers, new_state, tuple(observed))
 
     def _bad_state(
         self, state: State, value: Callable[[Any], Any] = lambda variable: variable.read_value()
@@ -174,9 +173,9 @@ class TensorFlowEngine:
             for named, (variable, _) in pairs
             if named.role != "metric" and not self.is_finite(value(variable))
         ]
-        slots = keras_private.state_variables(self.model)[2]
+        slots = keras_private.state_variables(self.subject)[2]
         collapsed = keras_private.collapsed_scales(
-            self.model, state[2], lambda n: private.raw(slots[n]).read_value()
+            self.subject.optimizers, state.optimizer, lambda n: private.raw(slots[n]).read_value()
         )
         return (*bad, *collapsed)
 
@@ -187,7 +186,7 @@ class _Notes:
     def __init__(
         self,
         is_finite: Callable[[Any], bool],
-        record: Record | None,
+        record: OpRecord | None,
         value: Callable[[Any], Any] = lambda tensor: tensor,
     ) -> None:
         self._is_finite = is_finite
@@ -207,7 +206,7 @@ class _Notes:
     def applying(
         self, optimizer: Any, grads: list[Any], variables: list[Any], apply: Callable[[], None]
     ) -> None:
-        """See `Watcher`. Gradients are a loss scale's own affair while it can be lowered."""
+        """Note the gradients, unless a loss scale that can still be lowered handles them."""
         scale = getattr(optimizer, "dynamic_scale", None)
         if scale is None or keras_private.is_spent(scale):
             self._note(optimizer, grads, variables)
@@ -218,8 +217,8 @@ class _Notes:
         if self._record is not None:
             for gradient, variable in zip(grads, variables, strict=True):
                 path = getattr(variable, "path", "gradient")
-                name = batches.fresh(path, self.gradient_numbers)
+                name = fresh(path, self.gradient_numbers)
                 self.gradient_numbers[name] = self._record.number(gradient)
 
     def assigning(self, variable: Any) -> None:
-        """Not of interest here."""
+        """Nothing: the state is restored after the run."""

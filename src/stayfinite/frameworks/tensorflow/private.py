@@ -22,6 +22,8 @@ from tensorflow.python.eager import backprop, context
 from tensorflow.python.eager.execute import quick_execute
 from tensorflow.python.framework import op_callbacks, op_def_registry
 
+from stayfinite.frameworks.subject import Compilation
+
 __all__ = [
     "KerasVariable",
     "TensorFlowTrainer",
@@ -35,6 +37,7 @@ __all__ = [
     "rarely",
     "raw",
     "same_random_numbers",
+    "strategy_of",
     "with_types",
 ]
 
@@ -48,22 +51,28 @@ def raw(variable: Any) -> Any:
     return variable._value if isinstance(variable, KerasVariable) else variable
 
 
-def make_function(model: Any, step: Callable[[Any], Any]) -> Callable[[Any], Any]:
+def make_function(compilation: Compilation, step: Callable[[Any], Any]) -> Callable[[Any], Any]:
     """Keras's own train function around another step; each call makes one step."""
-    function: Callable[[Any], Any] = TensorFlowTrainer._make_function(_OneStepAtATime(model), step)
+    trainer = _OneStepAtATime(compilation)
+    function: Callable[[Any], Any] = TensorFlowTrainer._make_function(trainer, step)
     return function
 
 
+def strategy_of(compilation: Compilation) -> Any:
+    """The distribution strategy that a step is compiled under."""
+    return compilation.strategy or tf.distribute.get_strategy()
+
+
 class _OneStepAtATime:
-    """A model to `_make_function`, but for `steps_per_execution`."""
+    """What `_make_function` asks of a model, but for `steps_per_execution`."""
 
     steps_per_execution = 1
+    unrolled_steps_per_execution = 1
 
-    def __init__(self, model: Any) -> None:
-        self.distribute_strategy = model.distribute_strategy
-        self.run_eagerly = model.run_eagerly
-        self.jit_compile = model.jit_compile
-        self.unrolled_steps_per_execution = 1
+    def __init__(self, compilation: Compilation) -> None:
+        self.distribute_strategy = strategy_of(compilation)
+        self.run_eagerly = compilation.eager
+        self.jit_compile = compilation.xla
 
     _autoconvert_optionals = TensorFlowTrainer._autoconvert_optionals
 
@@ -96,6 +105,12 @@ def _read_only(op: Any) -> list[int]:
 def is_function(step: Any) -> bool:
     """Whether `tf.function` made it."""
     return hasattr(step, "python_function")
+
+
+def python_function_of(step: Any) -> Callable[..., Any]:
+    """What was given to `tf.function`; any other function itself."""
+    function: Callable[..., Any] = step.python_function if is_function(step) else step
+    return function
 
 
 def is_xla(step: Any) -> bool:

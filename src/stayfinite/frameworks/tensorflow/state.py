@@ -1,29 +1,43 @@
-"""The whole state of a model as lists of tensors, in the order that all backends share."""
+"""The state of a training on TensorFlow: the values of its variables."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+import tensorflow as tf
+
 from stayfinite.frameworks.keras import private as keras_private
+from stayfinite.frameworks.state import State
+from stayfinite.frameworks.subject import Subject
 from stayfinite.frameworks.tensorflow import private
 
 
-def state_of(model: Any) -> list[list[Any]]:
+def state_of(subject: Subject) -> State:
     """The present values. Tensors never change, so they are copies."""
-    return [
-        [private.raw(v).read_value() for v in group]
-        for group in keras_private.state_variables(model)
-    ]
+    return State.of(
+        [
+            [private.raw(v).read_value() for v in group]
+            for group in keras_private.state_variables(subject)
+        ]
+    )
 
 
-def num_bytes_of(model: Any) -> int:
+def num_bytes_of(subject: Subject) -> int:
     """How much memory the state takes."""
-    variables = [v for group in keras_private.state_variables(model) for v in group]
+    variables = [v for group in keras_private.state_variables(subject) for v in group]
     return sum(v.shape.num_elements() * v.dtype.size for v in map(private.raw, variables))
 
 
-def store(model: Any, state: list[list[Any]]) -> None:
-    """Make `state` the values of the model's variables."""
-    for variables, values in zip(keras_private.state_variables(model), state, strict=True):
+def store(subject: Subject, state: State) -> None:
+    """Make `state` the values of the variables."""
+    for variables, values in zip(keras_private.state_variables(subject), state.groups, strict=True):
         for variable, value in zip(variables, values, strict=True):
             private.raw(variable).assign(value)
+
+
+def numpy_of(tensor: Any) -> np.ndarray:
+    """A tensor on the host; `IndexedSlices` as a dense array, a NumPy array as it is."""
+    if isinstance(tensor, np.ndarray) or not tf.is_tensor(tensor):
+        return np.asarray(tensor)
+    return np.asarray(tf.convert_to_tensor(tensor).numpy())

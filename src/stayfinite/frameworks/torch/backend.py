@@ -1,60 +1,67 @@
-"""The PyTorch backend behind the seam of `backends.base`."""
+"""PyTorch as a `Backend`."""
 
 from __future__ import annotations
 
 from importlib import metadata
-from typing import Any
 
 import torch
 
+from stayfinite.frameworks.base import GuardedFunction, OnBad
+from stayfinite.frameworks.batch import Batch
 from stayfinite.frameworks.failure import Failure
+from stayfinite.frameworks.keras.batches import batch_of
 from stayfinite.frameworks.recorder import Recorder
 from stayfinite.frameworks.step import Step
-from stayfinite.frameworks.torch import attach, private
+from stayfinite.frameworks.subject import Compilation, Subject, TrainFunction, TrainStep
+from stayfinite.frameworks.torch import guard, private
 
 
 class TorchBackend:
-    """See `backends.base.Backend`."""
+    """PyTorch behind the seam; implements `base.Backend`."""
 
     name = "torch"
+    is_stateless = False
 
-    def attach(self, model: Any, recorder: Recorder, on_bad: Any) -> Any:
-        """See `Backend.attach`."""
-        return attach.attach(model, recorder, on_bad)
+    def attach(self, subject: Subject, recorder: Recorder, on_bad: OnBad) -> GuardedFunction:
+        """Put the sentinel around the train function."""
+        return guard.attach(subject, recorder, on_bad)
 
     def step(self, failure: Failure) -> Step:
-        """See `Backend.step`."""
+        """The failing step, run op by op."""
         # Imported here: a training that stays finite never pays for it.
         from stayfinite.frameworks.recording.step import EagerStep
         from stayfinite.frameworks.torch.engine import TorchEngine
 
-        return EagerStep(TorchEngine(failure.model), failure.state, failure.bad.data)
+        batch = self.batch(failure.subject, failure.bad.data)
+        return EagerStep.of(TorchEngine(failure.subject), failure.state, batch)
 
-    def plain(self, step: Any) -> Any:
-        """See `Backend.plain`."""
-        return private.function_of(step)
+    def batch(self, subject: Subject, data: object) -> Batch:
+        """The data of a step with a name for each array."""
+        return batch_of(subject, data, private.numpy_of)
 
-    def prepare(self, loop: Any, step: Any) -> None:
-        """See `Backend.prepare`."""
+    def uncompiled(self, step: TrainStep) -> TrainStep:
+        """What was given to `torch.compile`."""
+        function: TrainStep = private.function_of(step)
+        return function
 
-        def compile_(train_step: Any) -> Any:
-            def train_function(data: Any) -> Any:
-                return train_step(data[0])
+    def compilation(self, step: TrainStep) -> Compilation:
+        """Whether `torch.compile` made it."""
+        return Compilation(eager=not private.is_compiled(step))
 
-            return torch.compile(train_function) if private.is_compiled(step) else train_function
+    def compiled(self, step: TrainStep, compilation: Compilation) -> TrainFunction:
+        """A train function that makes `step` on the only batch of a list."""
+        return guard.compiled(step, compilation)
 
-        loop.compile = compile_
-
-    def one_batch(self, batch: Any) -> Any:
-        """See `Backend.one_batch`."""
-        return [batch]
+    def one_batch(self, data: object) -> object:
+        """A list of one batch."""
+        return [data]
 
     def versions(self) -> dict[str, str]:
-        """See `Backend.versions`."""
+        """Of PyTorch, Keras and NumPy."""
         return {name: metadata.version(name) for name in ("torch", "keras", "numpy")}
 
     def device(self) -> str:
-        """See `Backend.device`."""
+        """The CUDA device in use, or the CPU."""
         if torch.cuda.is_available():
             return f"cuda: {torch.cuda.get_device_name()}"
         return "cpu: cpu"

@@ -17,7 +17,7 @@ from typing import Any
 
 import keras
 
-from stayfinite.frameworks.torch import finite, private
+from stayfinite.frameworks.torch import finite_checks, private
 
 _LIMIT = 1e30
 # Its square, and the sum of squares that clipping by norm takes, stay below the limit.
@@ -119,10 +119,10 @@ class Proof:
     def _measure(self) -> None:
         tensors = [private.tensor_of(v) for v in self._slots]
         self._sizes = (
-            finite.norm([private.tensor_of(v) for v in self._variables]),
+            finite_checks.norm([private.tensor_of(v) for v in self._variables]),
             # No slot of squares is below 0 but by hand; its square root would be NaN.
-            finite.norm(tensors) if self._squares_are_positive() else math.inf,
-            finite.norm([private.tensor_of(v) for v in self._apart]),
+            finite_checks.norm(tensors) if self._squares_are_positive() else math.inf,
+            finite_checks.norm([private.tensor_of(v) for v in self._apart]),
         )
         self._version = private.version(self._all)
 

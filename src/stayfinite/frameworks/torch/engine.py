@@ -5,90 +5,93 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import gc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 
-from stayfinite.frameworks.keras import batches
+from stayfinite.frameworks.batch import Batch
 from stayfinite.frameworks.keras import calls as keras_calls
 from stayfinite.frameworks.keras import private as keras_private
-from stayfinite.frameworks.recording.engine import Marks, Named, Result, State, Update, named_values
+from stayfinite.frameworks.keras.batches import fresh, leaves
+from stayfinite.frameworks.recording.engine import (
+    EagerResult,
+    NamedValue,
+    OutputNumbers,
+    Update,
+    named_values,
+)
 from stayfinite.frameworks.recording.recording import Recording
-from stayfinite.frameworks.torch import finite, hooks, private, random
-from stayfinite.frameworks.torch.dispatch import Dispatch
-from stayfinite.frameworks.torch.journal import Journal
-from stayfinite.frameworks.torch.ledger import dtype_of
-from stayfinite.frameworks.torch.raising import raises_on_bad_numbers
-from stayfinite.frameworks.torch.state import LastGood, values_of
-from stayfinite.frameworks.torch.wide import Wide, in_float64
+from stayfinite.frameworks.state import State, Tensor
+from stayfinite.frameworks.subject import Subject
+from stayfinite.frameworks.torch import finite_checks, hooks, private
+from stayfinite.frameworks.torch.capture import Dispatch
+from stayfinite.frameworks.torch.capture_tensors import dtype_of
+from stayfinite.frameworks.torch.float64 import WideDispatch, in_float64
+from stayfinite.frameworks.torch.operator_errors import raises_on_bad_numbers
+from stayfinite.frameworks.torch.saved_values import SavedValues
+from stayfinite.frameworks.torch.state import random_state, restore_random, state_of
 
 
 class TorchEngine:
-    """See `backends.eager.engine.Engine`."""
+    """Runs the train step of a subject on PyTorch; implements `Engine`."""
 
-    def __init__(self, model: Any) -> None:
-        self.model = model
+    def __init__(self, subject: Subject) -> None:
+        self.subject = subject
 
     def variables(self) -> list[list[Any]]:
         """The Keras variables of a state, in its order."""
-        return keras_private.state_variables(self.model)
+        return keras_private.state_variables(self.subject)
 
-    def named_state(self, state: State) -> list[Named]:
-        """See `Engine.named_state`."""
-        return named_values(self.model, state)
+    def named_state(self, state: State) -> list[NamedValue]:
+        """The values of `state` with role and unique path."""
+        return named_values(self.subject, state)
 
-    def tensors(self, data: Any) -> Any:
-        """See `Engine.tensors`."""
-        return private.as_tensors(data)
+    def tensor(self, value: Tensor) -> Any:
+        """A NumPy array as a tensor on Keras's device."""
+        return private.as_tensor(value)
 
     def run(
         self,
         state: State,
-        data: Any,
+        batch: Batch,
         recording: Recording | None = None,
         *,
         keep_after: bool = False,
-    ) -> Result:
-        """See `Engine.run`."""
+    ) -> EagerResult:
+        """Run the train step on copies of `state`, and leave the variables as they were."""
         watcher = _Watcher()
         with self._on(state, watcher), contextlib.ExitStack() as stack:
             dispatch: Dispatch | None = None
             if recording is not None:
-                dispatch = stack.enter_context(self._recorded(recording, state, data))
-                watcher.number = dispatch.ledger.number
-            logs = self._logs(watcher, data, dispatch)
+                dispatch = stack.enter_context(self._recorded(recording, state, batch))
+                watcher.number = dispatch.numbers.number
+            logs = self._logs(watcher, batch, dispatch)
             # Recorded or not, what is looked at from here on is not the step's.
             stack.close()
             result = self._result(watcher, logs, state)
             return (
-                dataclasses.replace(result, after=values_of(self.model)) if keep_after else result
+                dataclasses.replace(result, after=state_of(self.subject)) if keep_after else result
             )
 
-    def _logs(self, watcher: _Watcher, data: Any, dispatch: Dispatch | None) -> Any:
+    def _logs(self, watcher: _Watcher, batch: Batch, dispatch: Dispatch | None) -> Any:
         """What the train step returns; where an operator refuses a NaN, the loss is one."""
         try:
             with _observed(watcher):
-                return self.model.train_step(data)
+                return self.subject.train_step(batch.data)
         except Exception:
             number = None if dispatch is None else dispatch.refusal
             if number is None and (
                 dispatch is not None
-                or not raises_on_bad_numbers(lambda: self.model.train_step(data))
+                or not raises_on_bad_numbers(lambda: self.subject.train_step(batch.data))
             ):
                 raise
             watcher.loss, watcher.loss_number = torch.tensor(float("nan")), number
             return {}
 
-    def stored(self, state: State, values: list[list[Any]]) -> State:
-        """See `Engine.stored`."""
-        tensors = [[torch.as_tensor(value) for value in group] for group in values]
-        kept = getattr(values, "random", None) or getattr(state, "random", None) or random.now()
-        return LastGood(tensors, kept)
-
     def update(self, state: State, updates: list[Update], factor: float) -> tuple[str, ...]:
-        """See `Engine.update`."""
+        """Apply given gradients on `state`; returns the names of the bad new state."""
         watcher = _Watcher()
         with self._on(state, watcher), _observed(watcher), torch.no_grad():
             for update in updates:
@@ -96,8 +99,8 @@ class TorchEngine:
                     update.optimizer.apply(update.gradients, update.variables)
             return self._bad_state(state)
 
-    def run_wide(self, state: State, data: Any) -> Result:
-        """See `Engine.run_wide`."""
+    def run_wide(self, state: State, batch: Batch) -> EagerResult:
+        """Run the train step with every floating-point value in float64."""
         # A run that was ended early leaves its activations in cycles, and this one needs the room.
         gc.collect()
         watcher = _Watcher()
@@ -111,62 +114,59 @@ class TorchEngine:
                     stack.enter_context(in_float64([slots]))
 
             watcher.before_update = widen_slots
-            stack.enter_context(Wide())
+            stack.enter_context(WideDispatch())
             stack.enter_context(_observed(watcher))
-            self.model.train_step(batches.map_leaves(_widened, data))
+            self.subject.train_step(batch.map(_widened).data)
             bad = self._bad_state(state)
-        return Result(watcher.loss, watcher.updates, bad)
+        return EagerResult(watcher.loss, watcher.updates, bad)
 
     def is_finite(self, tensor: Any) -> bool:
-        """See `Engine.is_finite`."""
-        return finite.all_finite(finite.floating([tensor]))
+        """Whether every element is finite; integers always are."""
+        return finite_checks.all_finite(finite_checks.floating([tensor]))
 
-    def numpy(self, tensor: Any) -> np.ndarray:
-        """See `Engine.numpy`."""
-        if not isinstance(tensor, torch.Tensor):
-            return np.asarray(tensor)
-        plain = tensor.detach().cpu()
-        array: np.ndarray = (plain.float() if plain.dtype == torch.bfloat16 else plain).numpy()
-        return array
+    def numpy(self, tensor: Tensor) -> np.ndarray:
+        """The tensor on the host, bfloat16 as float32."""
+        return private.numpy_of(tensor)
 
     @contextlib.contextmanager
     def _on(self, state: State, watcher: _Watcher) -> Iterator[None]:
         """The model on `state` inside the block, and on it again afterwards; metrics as before."""
         groups = self.variables()
         watcher.restored = {id(private.tensor_of(v)) for group in groups for v in group}
-        for buffer in private.buffers_of(self.model):
+        for buffer in private.buffers_of(self.subject):
             watcher.others.save(buffer)
         metrics = [private.tensor_of(v).detach().clone() for v in groups[3]]
-        before = random.now()
-        random.restore(getattr(state, "random", before))
-        _assign(groups[:3], state[:3])
-        self.model.reset_metrics()
+        before = random_state()
+        restore_random(before if state.random is None else state.random)
+        _assign(groups[:3], state.groups[:3])
+        self.subject.reset_metrics()
         try:
             yield
         finally:
             for variable in groups[0]:
                 private.tensor_of(variable).grad = None
-            _assign(groups, [*state[:3], metrics])
+            _assign(groups, [*state.groups[:3], metrics])
             watcher.others.restore()
-            random.restore(before)
+            restore_random(before)
 
     @contextlib.contextmanager
-    def _recorded(self, recording: Recording, state: State, data: Any) -> Iterator[Any]:
+    def _recorded(self, recording: Recording, state: State, batch: Batch) -> Iterator[Any]:
         dispatch = Dispatch(recording)
 
         variables = [v for group in self.variables() for v in group]
         for named, variable in zip(self.named_state(state), variables, strict=True):
             tensor = private.tensor_of(variable)
             number = recording.leaf(named.role, named.name, tensor.shape, dtype_of(tensor))
-            dispatch.ledger.bind(tensor, number)
-        for role, name, leaf in batches.named_leaves(self.model, data):
-            number = recording.leaf(role, name, leaf.shape, dtype_of(leaf))
-            dispatch.ledger.bind(leaf, number)
+            dispatch.numbers.bind(tensor, number)
+        for leaf in batch.leaves:
+            value: Any = leaf.value
+            number = recording.leaf(leaf.role, leaf.name, value.shape, dtype_of(value))
+            dispatch.numbers.bind(value, number)
         with keras_calls.entered(recording.inside), dispatch:
             yield dispatch
 
-    def _result(self, watcher: _Watcher, logs: Any, state: State) -> Result:
-        marks = None
+    def _result(self, watcher: _Watcher, logs: Any, state: State) -> EagerResult:
+        outputs = None
         if watcher.number is not None:
             names = [named.name for named in self.named_state(state)]
             number = watcher.number
@@ -177,11 +177,11 @@ class TorchEngine:
                 for name, tensor in zip(names, tensors, strict=False)
                 if tensor.is_floating_point()
             }
-            observed = [
-                number(leaf) for leaf in batches.leaves(logs) if isinstance(leaf, torch.Tensor)
-            ]
-            marks = Marks(watcher.loss_number, watcher.gradient_numbers, new_state, tuple(observed))
-        return Result(watcher.loss, watcher.updates, self._bad_state(state), marks)
+            observed = [number(leaf) for leaf in leaves(logs) if isinstance(leaf, torch.Tensor)]
+            outputs = OutputNumbers(
+                watcher.loss_number, watcher.gradient_numbers, new_state, tuple(observed)
+            )
+        return EagerResult(watcher.loss, watcher.updates, self._bad_state(state), outputs)
 
     def _bad_state(self, state: State) -> tuple[str, ...]:
         groups = self.variables()
@@ -192,7 +192,7 @@ class TorchEngine:
             if named.role != "metric" and not self.is_finite(private.tensor_of(variable))
         ]
         collapsed = keras_private.collapsed_scales(
-            self.model, state[2], lambda n: private.tensor_of(groups[2][n])
+            self.subject.optimizers, state.optimizer, lambda n: private.tensor_of(groups[2][n])
         )
         return (*bad, *collapsed)
 
@@ -209,7 +209,7 @@ class _Watcher:
         self._scaled: list[tuple[Any, Any]] = []
         self._depth = 0
         # What is no part of a state and is written to all the same.
-        self.others = Journal()
+        self.others = SavedValues()
         self.before_update: Callable[[], None] = lambda: None
         self.restored: set[int] = set()
 
@@ -251,7 +251,7 @@ class _Watcher:
         self.updates.append(Update(optimizer, [g for g, _ in pairs], [v for _, v in pairs]))
         if self.number is not None:
             for gradient, variable in pairs:
-                name = batches.fresh(variable.path, self.gradient_numbers)
+                name = fresh(variable.path, self.gradient_numbers)
                 self.gradient_numbers[name] = self.number(gradient)
 
     def _inside(self, run: Callable[[], Any]) -> Any:
@@ -273,7 +273,7 @@ def _observed(watcher: _Watcher) -> Iterator[None]:
         hooks.unobserve()
 
 
-def _assign(groups: list[list[Any]], state: State) -> None:
+def _assign(groups: list[list[Any]], state: Sequence[Sequence[Tensor]]) -> None:
     with torch.no_grad():
         for variables, values in zip(groups, state, strict=True):
             for variable, value in zip(variables, values, strict=True):

@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
-import keras
+import numpy as np
 import torch
 from keras.src.backend.torch.core import Variable, convert_to_tensor
 from keras.src.backend.torch.optimizers import (
@@ -25,13 +25,13 @@ from keras.src.backend.torch.optimizers import (
 )
 from torch.utils._python_dispatch import _disable_current_modes
 
-from stayfinite.frameworks.keras import private as keras_private
+from stayfinite.frameworks.subject import Subject
 
 __all__ = [
     "OPTIMIZERS",
     "Variable",
     "alike",
-    "as_tensors",
+    "as_tensor",
     "averages_and_sums",
     "buffers_of",
     "choose",
@@ -41,6 +41,7 @@ __all__ = [
     "is_compiled",
     "next_node",
     "norms",
+    "numpy_of",
     "peaks",
     "tensor_of",
     "unseen",
@@ -156,17 +157,24 @@ def averages_and_sums(optimizer: Any) -> list[Any]:
     return [variable for variable in (*averages, *sums) if variable is not None]
 
 
-def buffers_of(model: Any) -> list[Any]:
+def buffers_of(subject: Subject) -> list[Any]:
     """The buffers of every PyTorch module in a model; they are no Keras variables."""
     found: dict[int, Any] = {}
-    for layer in keras_private.flatten_layers(model):
+    for layer in subject.layers():
         for buffer in layer.buffers() if isinstance(layer, torch.nn.Module) else ():
             found.setdefault(id(buffer), buffer)
     return list(found.values())
 
 
-def as_tensors(data: Any) -> Any:
-    """A batch as tensors on Keras's device, in the same structure; None stays None."""
-    return keras.tree.map_structure(
-        lambda leaf: None if leaf is None else convert_to_tensor(leaf), data
-    )
+def as_tensor(value: Any) -> Any:
+    """A NumPy array or a tensor as a tensor on Keras's device."""
+    return convert_to_tensor(value)
+
+
+def numpy_of(tensor: Any) -> np.ndarray:
+    """A tensor on the host, bfloat16 as float32; a NumPy array as it is."""
+    if not isinstance(tensor, torch.Tensor):
+        return np.asarray(tensor)
+    plain = tensor.detach().cpu()
+    array: np.ndarray = (plain.float() if plain.dtype == torch.bfloat16 else plain).numpy()
+    return array

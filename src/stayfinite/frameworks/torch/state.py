@@ -1,36 +1,41 @@
-"""The whole state of a model as lists of tensors, in the order that all backends share."""
+"""The state of a training on PyTorch: copies of its variables, and PyTorch's random generators."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import torch
+
 from stayfinite.frameworks.keras import private as keras_private
-from stayfinite.frameworks.torch import private, random
+from stayfinite.frameworks.state import RandomState, State
+from stayfinite.frameworks.subject import Subject
+from stayfinite.frameworks.torch import private
 
 
-class LastGood(list[list[Any]]):
-    """A state: values of trainable, non-trainable, optimizer and metric variables.
-
-    `random` is the random state that goes with it: plain PyTorch draws dropout from a state of
-    its own, which no variable holds.
-    """
-
-    def __init__(self, groups: list[list[Any]], random: random.State) -> None:
-        super().__init__(groups)
-        self.random = random
-
-
-def values_of(model: Any, *, device: str | None = None) -> LastGood:
+def state_of(subject: Subject, *, device: str | None = None) -> State:
     """Copies of the present values, where they are or on `device`, and the random state of now."""
-    groups = keras_private.state_variables(model)
+    groups = keras_private.state_variables(subject)
     values = [[_copied(private.tensor_of(v), device) for v in group] for group in groups]
-    return LastGood(values, random.now())
+    return State.of(values, random_state())
 
 
-def num_bytes_of(model: Any) -> int:
+def num_bytes_of(subject: Subject) -> int:
     """How much memory such a copy takes."""
-    groups = keras_private.state_variables(model)
+    groups = keras_private.state_variables(subject)
     return sum(int(private.tensor_of(v).nbytes) for group in groups for v in group)
+
+
+def random_state() -> RandomState:
+    """The generators that Keras draws an unseeded dropout from: CPU, and the CUDA device in use."""
+    on_cuda = torch.cuda.is_initialized()
+    return RandomState(torch.get_rng_state(), torch.cuda.get_rng_state() if on_cuda else None)
+
+
+def restore_random(state: RandomState) -> None:
+    """Set the generators to `state`."""
+    torch.set_rng_state(state.cpu)
+    if state.cuda is not None:
+        torch.cuda.set_rng_state(state.cuda)
 
 
 def _copied(tensor: Any, device: str | None) -> Any:

@@ -1,4 +1,4 @@
-"""The sentinel on PyTorch: judges a step while it runs, and keeps or gives back the old state.
+"""The sentinel on PyTorch: checks a step while it runs, and keeps or gives back the old state.
 
 Loss, gradients and what the step assigned so far are looked at just before an optimizer is
 applied. If they are bad, it is not; if they are good and the update can be proved finite
@@ -17,39 +17,42 @@ import keras
 import torch
 
 from stayfinite.frameworks.keras import private as keras_private
-from stayfinite.frameworks.recorder import MAX_PENDING
-from stayfinite.frameworks.torch import finite, hooks, private, random
+from stayfinite.frameworks.recorder import MAX_PENDING, Flag
+from stayfinite.frameworks.state import RandomState
+from stayfinite.frameworks.subject import Subject
+from stayfinite.frameworks.torch import finite_checks, hooks, private
 from stayfinite.frameworks.torch.bounds import Proof
-from stayfinite.frameworks.torch.journal import Journal
+from stayfinite.frameworks.torch.saved_values import SavedValues
+from stayfinite.frameworks.torch.state import random_state
 
 
-class Sentinel:
+class TorchSentinel:
     """The sentinel of one model on a device whose numbers can be read without waiting.
 
     Args:
-        model: The model.
+        subject: The training.
         first_step: Number, in the whole script, of the first step that it sees.
         compiled: Whether the step runs under `torch.compile`.
     """
 
-    def __init__(self, model: Any, first_step: int, *, compiled: bool = False) -> None:
+    def __init__(self, subject: Subject, first_step: int, *, compiled: bool = False) -> None:
         self._first_step = first_step
-        self._model: Any = None
+        self._subject: Subject | None = None
         self._compiled = compiled
-        self._buffers = private.buffers_of(model)
-        self._journal = Journal()
+        self._buffers = private.buffers_of(subject)
+        self._saved = SavedValues()
         self._is_metric: dict[int, tuple[Any, bool]] = {}
         self._proofs: dict[int, Proof] = {}
-        self._careful = not _ends_in_update(model)
+        self._careful = not _ends_in_update(subject)
         self._first = True
         self._steps = 0
         # The random states before the steps whose flags may not have been read yet, oldest first.
-        self._random: collections.deque[Any] = collections.deque(maxlen=MAX_PENDING + 2)
+        self._random: collections.deque[RandomState] = collections.deque(maxlen=MAX_PENDING + 2)
         self._reset()
 
     def _reset(self) -> None:
         self._bad = False
-        self._judged_loss = False
+        self._checked_loss = False
         self._num_updates = 0
         self._depth = 0
         self._under_scale = False
@@ -57,51 +60,51 @@ class Sentinel:
         self._scales: list[Any] = []
         self._scaled: tuple[Any, Any] = (None, None)
 
-    def begin(self, model: Any) -> None:
-        """A step of `model` begins."""
+    def begin(self, subject: Subject) -> None:
+        """A step of `subject` begins."""
         self._reset()
-        self._random.append(random.now())
+        self._random.append(random_state())
         self._steps += 1
-        self._model = model
+        self._subject = subject
         for buffer in self._buffers:
-            self._journal.save(buffer)
+            self._saved.save(buffer)
         if self._compiled:
             # Nothing can be seen from inside without changing what is compiled.
-            self._journal.save_all(lasting(model))
-            self._scales = [private.tensor_of(o.dynamic_scale) for o in _scaling(model)]
+            self._saved.save_all(lasting(subject))
+            self._scales = [private.tensor_of(o.dynamic_scale) for o in _scaling(subject)]
         else:
             hooks.observe(self)
 
     def abandon(self) -> None:
         """The step is over, in whatever way; nothing is kept of it."""
         hooks.unobserve()
-        self._journal.clear()
-        self._model, self._scaled = None, (None, None)
+        self._saved.clear()
+        self._subject, self._scaled = None, (None, None)
 
-    def random_before(self, step: int) -> Any:
+    def random_before(self, step: int) -> RandomState:
         """PyTorch's random state before `step`, counted over the whole script."""
         return self._random[step - self._first_step - self._steps]
 
-    def fail(self) -> Any:
+    def fail(self) -> Flag:
         """The step raised. Undoes what it did, and returns the flag of a bad step."""
         hooks.unobserve()
         self._bad = True
-        return self._settle(self._model)
+        return self._settle(self._current())
 
-    def end(self, logs: Any) -> Any:
+    def end(self, logs: Any) -> Flag:
         """The step has been made. Undoes it if it was bad, and returns its flag."""
         hooks.unobserve()
-        model = self._model
-        if not self._judged_loss:
-            self._judge(_loss_of(logs))
+        subject = self._current()
+        if not self._checked_loss:
+            self._check(_loss_of(logs))
         if self._compiled and not self._scales:
-            self._judge(gradients_of(model))
-        self._judge(self._journal.written())
+            self._check(gradients_of(subject))
+        self._check(self._saved.written())
         if self._first:
-            self._judge(private.tensor_of(v) for v in lasting(model))
+            self._check(private.tensor_of(v) for v in lasting(subject))
         if self._scales:
-            self._judge_scales()
-        flag = self._settle(model)
+            self._check_scales()
+        flag = self._settle(subject)
         follows = self._late or self._num_updates > 1
         self._careful = follows or (self._careful and not self._first)
         self._first = False
@@ -110,27 +113,27 @@ class Sentinel:
     # What the step does, as the hooks tell it.
 
     def differentiating(self, root: Any) -> None:
-        """See `hooks.Observer`."""
-        self._judged_loss = True
+        """Check the loss, unscaled."""
+        self._checked_loss = True
         roots = root if isinstance(root, list | tuple) else [root]
         scaled, loss = self._scaled
-        self._judge([loss if one is scaled else one for one in roots])
+        self._check([loss if one is scaled else one for one in roots])
 
     def scaled(self, loss: Any, result: Any) -> None:
-        """See `hooks.Observer`."""
+        """Remember which loss was scaled to `result`."""
         self._scaled = (result, loss)
 
     def assigning(self, variable: Any) -> None:
-        """See `hooks.Observer`."""
+        """Keep the old value of a variable that is no metric."""
         known = self._is_metric.get(id(variable)) or self._classify(variable)
         if known[1]:
             return
         if self._num_updates and not self._depth:
             self._late = True
-        self._journal.save(private.tensor_of(variable))
+        self._saved.save(private.tensor_of(variable))
 
     def update(self, optimizer: Any, gradients: Any, variables: Any, run: Callable[[], Any]) -> Any:
-        """See `hooks.Observer`."""
+        """Apply the outermost optimizer only if that leaves all finite or can be undone."""
         if self._depth and not self._under_scale:
             return run()
         variables = _built(optimizer, variables)
@@ -140,9 +143,9 @@ class Sentinel:
     def scaled_update(
         self, optimizer: Any, gradients: Any, variables: Any, run: Callable[[], Any]
     ) -> Any:
-        """See `hooks.Observer`. Its gradients are its own affair: it skips those that are bad."""
+        """Apply a `LossScaleOptimizer`, which skips bad gradients by itself."""
         _built(optimizer, variables)
-        if self._spared():
+        if self._is_skipped():
             return None
         self._under_scale = True
         self._scales.append(private.tensor_of(optimizer.dynamic_scale))
@@ -151,41 +154,41 @@ class Sentinel:
         finally:
             self._under_scale = False
 
-    def _judge_scales(self) -> None:
+    def _check_scales(self) -> None:
         for scale in self._scales:
-            before = self._journal.old(scale)
+            before = self._saved.old(scale)
             if before is not None:
-                self._judge_collapse(keras_private.has_collapsed(before, scale.detach()))
+                self._check_collapse(keras_private.has_collapsed(before, scale.detach()))
 
-    # How it judges. On a device that must not be waited for, these differ.
+    # How it checks. On a device that must not be waited for, these differ.
 
-    def _judge(self, tensors: Iterable[Any]) -> None:
+    def _check(self, tensors: Iterable[Any]) -> None:
         """Note that the step is bad if one of `tensors` is."""
         if not self._bad:
-            self._bad = not finite.all_finite(finite.floating(tensors))
+            self._bad = not finite_checks.all_finite(finite_checks.floating(tensors))
 
-    def _judge_collapse(self, collapsed: Any) -> None:
+    def _check_collapse(self, collapsed: Any) -> None:
         self._bad = self._bad or bool(collapsed)
 
-    def _spared(self) -> bool:
+    def _is_skipped(self) -> bool:
         """Whether the optimizer is not to be applied, by what is known so far."""
         if not self._careful:
-            self._judge(self._journal.written())
+            self._check(self._saved.written())
         return self._bad
 
     def _applied(
         self, optimizer: Any, gradients: list[Any], variables: list[Any], run: Callable[[], Any]
     ) -> Any:
-        if self._spared():
+        if self._is_skipped():
             return None
-        size = finite.norm(finite.floating(gradients))
+        size = finite_checks.norm(finite_checks.floating(gradients))
         if not self._under_scale and not size < float("inf"):
-            self._judge(gradients)
+            self._check(gradients)
             if self._bad:
                 return None
         proof = self._proof(optimizer)
         if self._careful or not proof.holds(variables, size):
-            self._journal.save_all([*variables, *optimizer.variables])
+            self._saved.save_all([*variables, *optimizer.variables])
             return self._entered(run)
         result = self._entered(run)
         proof.applied()
@@ -196,12 +199,12 @@ class Sentinel:
             self._proofs[id(optimizer)] = Proof(optimizer)
         return self._proofs[id(optimizer)]
 
-    def _settle(self, model: Any) -> Any:
+    def _settle(self, subject: Subject) -> Flag:
         if not self._bad:
-            return Known(-1)
-        self._journal.restore()
-        clear_gradients(model)
-        return Known(self._steps - 1)
+            return KnownFlag(-1)
+        self._saved.restore()
+        clear_gradients(subject)
+        return KnownFlag(self._steps - 1)
 
     def _entered(self, run: Callable[[], Any]) -> Any:
         self._depth += 1
@@ -212,14 +215,18 @@ class Sentinel:
             if not self._depth:
                 self._num_updates += 1
 
+    def _current(self) -> Subject:
+        assert self._subject is not None, "no step is under way"
+        return self._subject
+
     def _classify(self, variable: Any) -> tuple[Any, bool]:
-        metrics = self._model.metrics_variables
+        metrics = self._current().metrics_variables
         known = (variable, any(variable is metric for metric in metrics))
         self._is_metric[id(variable)] = known
         return known
 
 
-class Known:
+class KnownFlag:
     """A flag that is known at once."""
 
     def __init__(self, first_bad: int) -> None:
@@ -233,21 +240,21 @@ class Known:
         return self._first_bad
 
 
-def lasting(model: Any) -> list[Any]:
-    """Every variable of a model and its optimizers that outlives a step, metrics left out."""
-    slots = [v for o in keras_private.optimizers_of(model) for v in o.variables]
-    return [*model.trainable_variables, *model.non_trainable_variables, *slots]
+def lasting(subject: Subject) -> list[Any]:
+    """Every variable that outlives a step: all of the state, metrics left out."""
+    slots = [v for o in subject.optimizers for v in o.variables]
+    return [*subject.trainable_variables, *subject.non_trainable_variables, *slots]
 
 
-def gradients_of(model: Any) -> list[Any]:
+def gradients_of(subject: Subject) -> list[Any]:
     """What the backward pass left in the trainable weights."""
-    grads = [private.tensor_of(v).grad for v in model.trainable_variables]
+    grads = [private.tensor_of(v).grad for v in subject.trainable_variables]
     return [g for g in grads if g is not None]
 
 
-def clear_gradients(model: Any) -> None:
+def clear_gradients(subject: Subject) -> None:
     """Forget what the backward pass left in the trainable weights."""
-    for variable in model.trainable_variables:
+    for variable in subject.trainable_variables:
         private.tensor_of(variable).grad = None
 
 
@@ -266,15 +273,14 @@ def _built(optimizer: Any, variables: Any) -> list[Any]:
     return owned
 
 
-def _ends_in_update(model: Any) -> bool:
+def _ends_in_update(subject: Subject) -> bool:
     """Whether nothing but Keras's own metrics follows the update in its train step."""
-    metrics = getattr(getattr(model, "compute_metrics", None), "__func__", None)
-    return keras_private.has_own_step(model) and metrics is keras.Model.compute_metrics
+    return subject.uses_default_train_step and subject.uses_default_metrics
 
 
-def _scaling(model: Any) -> list[Any]:
+def _scaling(subject: Subject) -> list[Any]:
     """The optimizers with a loss scale that has been made."""
-    found = keras_private.optimizers_of(model)
+    found: list[Any] = subject.optimizers
     return [o for o in found if isinstance(o, keras_private.LossScaleOptimizer) and o.built]
 
 

@@ -1,4 +1,4 @@
-"""The sentinel on a device that works ahead of the host: it decides there, and is read later.
+"""The sentinel on CUDA: the device checks and restores, and the host reads the flag later.
 
 The host must not wait for a number of each step, so it cannot choose to apply an update or not.
 The old values of weights and slots are kept while the update is applied, and the device chooses
@@ -16,15 +16,17 @@ from typing import Any
 
 import torch
 
-from stayfinite.frameworks.torch import finite, private
-from stayfinite.frameworks.torch.sentinel import Known, Sentinel
+from stayfinite.frameworks.recorder import Flag
+from stayfinite.frameworks.subject import Subject
+from stayfinite.frameworks.torch import finite_checks, private
+from stayfinite.frameworks.torch.guard_sentinel import KnownFlag, TorchSentinel
 
 
-class LateSentinel(Sentinel):
+class CudaSentinel(TorchSentinel):
     """The sentinel of a model on CUDA. Once a step was bad, no later one is applied either."""
 
-    def __init__(self, model: Any, first_step: int, *, compiled: bool = False) -> None:
-        super().__init__(model, first_step, compiled=compiled)
+    def __init__(self, subject: Subject, first_step: int, *, compiled: bool = False) -> None:
+        super().__init__(subject, first_step, compiled=compiled)
         self._ok: Any = None
         self._first_bad: Any = None
         self._assigned: dict[int, Any] = {}
@@ -33,54 +35,58 @@ class LateSentinel(Sentinel):
         super()._reset()
         self._verdicts: list[Any] = []
 
-    def begin(self, model: Any) -> None:
-        """See `Sentinel`. What the last step assigned, this one will: it is kept in one call."""
-        super().begin(model)
-        self._journal.save_all(self._assigned.values())
+    def begin(self, subject: Subject) -> None:
+        """Begin a step. What the last step assigned, this one will: it is kept in one call."""
+        super().begin(subject)
+        self._saved.save_all(self._assigned.values())
 
     def assigning(self, variable: Any) -> None:
-        """See `hooks.Observer`."""
+        """Keep the old value, and remember the variable for the next step."""
         super().assigning(variable)
-        if not self._depth and self._journal.holds(variable):
+        if not self._depth and self._saved.holds(variable):
             self._assigned[id(variable)] = variable
 
-    def _judge(self, tensors: Iterable[Any]) -> None:
-        self._verdicts += finite.all_finite_on_device(finite.floating(tensors))
+    def _check(self, tensors: Iterable[Any]) -> None:
+        self._verdicts += finite_checks.all_finite_on_device(finite_checks.floating(tensors))
 
-    def _judge_collapse(self, collapsed: Any) -> None:
+    def _check_collapse(self, collapsed: Any) -> None:
         self._verdicts.append(~collapsed)
 
-    def _spared(self) -> bool:
+    def _is_skipped(self) -> bool:
         return False
 
     def _applied(
         self, optimizer: Any, gradients: list[Any], variables: list[Any], run: Callable[[], Any]
     ) -> Any:
         if not self._under_scale:
-            self._judge(gradients)
-        self._journal.save_all([*variables, *optimizer.variables])
+            self._check(gradients)
+        self._saved.save_all([*variables, *optimizer.variables])
         return self._entered(run)
 
-    def _settle(self, model: Any) -> Any:
+    def _settle(self, subject: Subject) -> Flag:
         if self._ok is None:
-            # One device judges for all: that of the first trainable weight.
-            device = private.tensor_of(model.trainable_variables[0]).device
+            # One device decides for all: that of the first trainable weight.
+            device = private.tensor_of(subject.trainable_variables[0]).device
             self._ok = torch.tensor(True, device=device)
             self._first_bad = torch.tensor(-1, device=device)
         before = self._ok
         if self._bad:
-            # It raised, whatever was judged until then.
+            # It raised, whatever was checked until then.
             self._ok = torch.zeros_like(before)
         elif self._verdicts:
             here = [verdict.to(before.device) for verdict in self._verdicts]
             self._ok = torch.stack([before, *here]).all()
         step = torch.full_like(self._first_bad, self._steps - 1)
         self._first_bad = torch.where(before & ~self._ok, step, self._first_bad)
-        self._journal.restore_unless(self._ok)
-        return _Sent(self._first_bad) if self._first_bad.is_cuda else Known(int(self._first_bad))
+        self._saved.restore_unless(self._ok)
+        return (
+            _FlagOnItsWay(self._first_bad)
+            if self._first_bad.is_cuda
+            else KnownFlag(int(self._first_bad))
+        )
 
 
-class _Sent:
+class _FlagOnItsWay:
     """A flag on its way to the host."""
 
     def __init__(self, first_bad: Any) -> None:

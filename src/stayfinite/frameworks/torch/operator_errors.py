@@ -14,12 +14,12 @@ from typing import Any
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from stayfinite.frameworks.torch import finite
+from stayfinite.frameworks.torch import finite_checks
 
 _RAISES = (dis.opmap["RAISE_VARARGS"], dis.opmap["RERAISE"])
 
 
-class Judge(TorchDispatchMode):
+class RefusalWatch(TorchDispatchMode):
     """Notes in `refused` whether the operator that raised inside it had a non-finite operand."""
 
     def __init__(self) -> None:
@@ -50,15 +50,15 @@ def is_from_operator(error: Exception) -> bool:
 def refused(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
     """Whether one of the operands of an operator that raised is a tensor that is not finite."""
     tensors = [a for a in (*args, *kwargs.values()) if isinstance(a, torch.Tensor)]
-    return not finite.all_finite(finite.floating(tensors))
+    return not finite_checks.all_finite(finite_checks.floating(tensors))
 
 
 def raises_on_bad_numbers(run: Callable[[], Any]) -> bool:
     """Whether `run`, run once more, raises in an operator that was given a non-finite number."""
-    judge = Judge()
+    watch = RefusalWatch()
     try:
-        with judge:
+        with watch:
             run()
     except Exception:
-        return judge.refused
+        return watch.refused
     return False

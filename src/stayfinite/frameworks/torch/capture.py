@@ -10,9 +10,10 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from stayfinite.frameworks.recording.recording import Recording
-from stayfinite.frameworks.torch import names, private
-from stayfinite.frameworks.torch.ledger import Ledger, dtype_of
-from stayfinite.frameworks.torch.raising import refused
+from stayfinite.frameworks.torch import capture_names as names
+from stayfinite.frameworks.torch import private
+from stayfinite.frameworks.torch.capture_tensors import TensorNumbers, dtype_of
+from stayfinite.frameworks.torch.operator_errors import refused
 
 
 class Dispatch(TorchDispatchMode):
@@ -26,7 +27,7 @@ class Dispatch(TorchDispatchMode):
     def __init__(self, recording: Recording) -> None:
         super().__init__()
         self._recording = recording
-        self.ledger = Ledger(recording, self._synthetic)
+        self.numbers = TensorNumbers(recording, self._synthetic)
         self._op_of_node: dict[int, int] = {}
         self._next_node = private.next_node()
         # The number of the NaN in the place of what an operator refused to compute.
@@ -58,11 +59,11 @@ class Dispatch(TorchDispatchMode):
         for position, argument in enumerate(signature.arguments):
             value = args[position] if position < len(args) else kwargs.get(argument)
             if isinstance(value, torch.Tensor):
-                groups.append([self.ledger.number(value)])
+                groups.append([self.numbers.number(value)])
             elif isinstance(value, list | tuple) and any(
                 isinstance(v, torch.Tensor) for v in value
             ):
-                groups.append([self.ledger.number(v) for v in value if v is not None])
+                groups.append([self.numbers.number(v) for v in value if v is not None])
             elif names.is_scalar_operand(signature.name, argument):
                 numbers = value if isinstance(value, list | tuple) else [value]
                 scalars = [n for n in numbers if isinstance(n, int | float)]
@@ -116,7 +117,7 @@ class Dispatch(TorchDispatchMode):
         results = []
         for tensor in tensors:
             number = self._recording.value(tensor.shape, dtype_of(tensor))
-            (self.ledger.written if written else self.ledger.bind)(tensor, number)
+            (self.numbers.written if written else self.numbers.bind)(tensor, number)
             results.append((number, tensor))
         node = private.current_node()
         backward = node is not None

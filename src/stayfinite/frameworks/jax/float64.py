@@ -15,16 +15,16 @@ import numpy as np
 from jax.extend import core as jex
 
 from stayfinite.frameworks.jax import private
-from stayfinite.frameworks.jax.program import Program
+from stayfinite.frameworks.jax.capture_program import JaxProgram
 
 _NARROW = {"float32", "float16", "bfloat16"}
 # They read the bits of a float, or draw random bits for one: their own width is part of them.
 _BITWISE = {"bitcast_convert_type", "reduce_precision", "nextafter", "rng_uniform"}
 
 
-def widened(program: Program) -> Program:
+def widened(program: JaxProgram) -> JaxProgram:
     """`program` with float64 for each narrower float. Needs `jax.enable_x64` to be traced."""
-    wide = Program([], {}, program.inputs, program.outputs)
+    wide = JaxProgram([], {}, program.inputs, program.outputs)
     wide.avals = {number: _wide_aval(aval) for number, aval in program.avals.items()}
     wide.constants = {number: widen_array(v) for number, v in program.constants.items()}
     for equation in program.equations:

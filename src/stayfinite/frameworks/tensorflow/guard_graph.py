@@ -1,4 +1,4 @@
-"""One train step that is judged by the state after it, and undone where that is bad.
+"""One train step that is checked by the state after it, and undone where that is bad.
 
 The compiled way. The update itself stays untouched: a condition around it, and in a plain graph
 even one more reader of a gradient, changes what is fused and simplified, and with it the last bit
@@ -14,9 +14,15 @@ from typing import Any
 import tensorflow as tf
 
 from stayfinite.frameworks.keras import private as keras_private
+from stayfinite.frameworks.subject import Subject
 from stayfinite.frameworks.tensorflow import bounds, private
-from stayfinite.frameworks.tensorflow.journal import Journal, all_finite
-from stayfinite.frameworks.tensorflow.sentinel import Sentinel
+from stayfinite.frameworks.tensorflow.guard_eager import GuardedEagerStep
+from stayfinite.frameworks.tensorflow.guard_sentinel import (
+    TensorFlowSentinel,
+    VariableValues,
+    all_finite,
+)
+from stayfinite.frameworks.tensorflow.watching import watched
 
 # Optimizers whose variables become non-finite where a gradient is.
 _TELLING = {"SGD", "Adam", "AdamW", "Adamax", "Nadam", "RMSprop", "Adagrad", "Adadelta"}
@@ -29,45 +35,45 @@ class Unsuited(BaseException):
     """
 
 
-class WholeStep:
+class GuardedGraphStep:
     """A `Watcher` that lets everything happen, and puts the state back where that was bad.
 
     Args:
-        model: The model.
+        subject: The training.
         sentinel: Asked whether a step was bad before.
         everything: Read the whole state first, also what no watch sees being written.
     """
 
-    def __init__(self, model: Any, sentinel: Sentinel, *, everything: bool) -> None:
-        self._model = model
+    def __init__(self, subject: Subject, sentinel: TensorFlowSentinel, *, everything: bool) -> None:
+        self._subject = subject
         self._alive = sentinel.count >= 0
-        self._judged: list[Any] = []
+        self._checked: list[Any] = []
         self._applied: list[Any] = []
-        self._journal = Journal()
+        self._values = VariableValues()
         self._everything = everything
-        state = state_variables(model)
+        state = lasting(subject)
         self._num_variables = len(state)
         if everything:
-            self._journal.save(state)
+            self._values.save(state)
 
     def differentiating(self, loss: Any) -> None:
-        """See `Watcher`."""
-        if self._journal.here():
-            self._judged.append(loss)
+        """Check the loss."""
+        if self._values.here():
+            self._checked.append(loss)
 
     def assigning(self, variable: Any) -> None:
-        """See `Watcher`."""
-        self._journal.save([variable])
+        """Keep the old value."""
+        self._values.save([variable])
 
     def applying(
         self, optimizer: Any, grads: list[Any], variables: list[Any], apply: Callable[[], None]
     ) -> None:
-        """See `Watcher`."""
-        self._journal.save([*variables, *optimizer.variables])
-        if self._journal.here():
+        """Keep what the update will change, and make it."""
+        self._values.save([*variables, *optimizer.variables])
+        if self._values.here():
             self._applied.append(optimizer)
             if _hides(optimizer):
-                self._judged.extend(grads)
+                self._checked.extend(grads)
         apply()
 
     def finish(self) -> Any:
@@ -75,27 +81,26 @@ class WholeStep:
         if not self._everything and self._is_written_unseen():
             raise Unsuited
         # A progress bar that showed the bad loss is not to be corrected.
-        metrics = list(self._model.metrics_variables)
-        good = self._alive & _is_finite([*self._judged, *self._journal.new(metrics)])
-        for collapsed in self._journal.collapsed(self._applied):
+        metrics = list(self._subject.metrics_variables)
+        good = self._alive & _is_finite([*self._checked, *self._values.new(metrics)])
+        for collapsed in self._values.collapsed(self._applied):
             good &= ~collapsed
-        private.rarely(good, lambda: None, lambda: self._journal.restore(metrics))
+        private.rarely(good, lambda: None, lambda: self._values.restore(metrics))
         return good
 
     def _is_written_unseen(self) -> bool:
-        state = [private.raw(v) for v in state_variables(self._model)]
+        state = [private.raw(v) for v in lasting(self._subject)]
         if len(state) != self._num_variables:
             # Given up, this trace would leave what it made without values. The next one tells.
             return False
-        unseen = [v for v in state if id(v) not in self._journal.old]
+        unseen = [v for v in state if id(v) not in self._values.old]
         return private.is_written(tf.compat.v1.get_default_graph(), unseen)
 
 
-def state_variables(model: Any) -> list[Any]:
+def lasting(subject: Subject) -> list[Any]:
     """Every variable that must not change in a bad step, as far as it has been made."""
-    optimizers = keras_private.optimizers_of(model)
-    of_optimizers = [v for optimizer in optimizers for v in optimizer.variables]
-    return [*model.trainable_variables, *model.non_trainable_variables, *of_optimizers]
+    slots = [v for optimizer in subject.optimizers for v in optimizer.variables]
+    return [*subject.trainable_variables, *subject.non_trainable_variables, *slots]
 
 
 def _hides(optimizer: Any) -> bool:
@@ -111,3 +116,37 @@ def _is_finite(tensors: list[Any]) -> Any:
     floating = [t for t in map(bounds.dense, tensors) if t.dtype.is_floating]
     quick = tf.math.is_finite(bounds.half_square_sum(floating))
     return private.rarely(quick, lambda: tf.constant(True), lambda: all_finite(floating))
+
+
+def guarded(
+    subject: Subject, sentinel: TensorFlowSentinel, *, everything: bool
+) -> Callable[[Any], Any]:
+    """The train step with the sentinel: returns `(logs, count, data)`.
+
+    The batch comes out again because it is drawn inside the compiled function.
+
+    Args:
+        subject: The training.
+        sentinel: Noted in by each step.
+        everything: Read the whole state first, also what no watch sees being written.
+    """
+
+    def guarded_step(data: Any) -> Any:
+        step: GuardedEagerStep | GuardedGraphStep
+        if tf.executing_eagerly() and ends_in_update(subject):
+            step = GuardedEagerStep(subject, sentinel)
+        else:
+            step = GuardedGraphStep(subject, sentinel, everything=everything)
+        with watched(step):
+            logs = subject.train_step(data)
+        return logs, sentinel.note(step.finish()), data
+
+    return guarded_step
+
+
+def ends_in_update(subject: Subject) -> bool:
+    """Whether train step and optimizer are Keras's own, so that nothing follows the update."""
+    base, scaled = keras_private.BaseOptimizer, keras_private.LossScaleOptimizer
+    if not subject.uses_default_train_step:
+        return False
+    return getattr(type(subject.optimizers[0]), "apply", None) in (base.apply, scaled.apply)

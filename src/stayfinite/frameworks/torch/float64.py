@@ -18,7 +18,7 @@ from stayfinite.frameworks.torch import private
 _NARROW = (torch.float32, torch.float16, torch.bfloat16)
 
 
-class Wide(TorchDispatchMode):
+class WideDispatch(TorchDispatchMode):
     """Inside this mode every floating-point result is float64."""
 
     def __torch_dispatch__(

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from stayfinite.frameworks.jax.program import Equation, Program
+from stayfinite.frameworks.jax.capture_program import Equation, JaxProgram
 from stayfinite.frameworks.recording.axes import changed_axis
 
 _REDUCTIONS = {
@@ -25,7 +25,7 @@ _REDUCTIONS = {
 }
 
 
-def axes_by_size(program: Program, other: Program, samples: int) -> dict[int, int] | None:
+def axes_by_size(program: JaxProgram, other: JaxProgram, samples: int) -> dict[int, int] | None:
     """Value number to batch axis, from the same program on another number of samples.
 
     None where the two are not the same op by op, as where a shape decides what is computed.
@@ -43,7 +43,7 @@ def axes_by_size(program: Program, other: Program, samples: int) -> dict[int, in
     return axes
 
 
-def batch_axes(program: Program, batch_inputs: list[int]) -> dict[int, int]:
+def batch_axes(program: JaxProgram, batch_inputs: list[int]) -> dict[int, int]:
     """Value number to batch axis, for the values that have one."""
     axes = {value: 0 for value in batch_inputs if program.avals[value].shape}
     for equation in program.equations:
@@ -57,7 +57,9 @@ def batch_axes(program: Program, batch_inputs: list[int]) -> dict[int, int]:
     return axes
 
 
-def _axis(program: Program, equation: Equation, known: list[int | None], result: int) -> int | None:
+def _axis(
+    program: JaxProgram, equation: Equation, known: list[int | None], result: int
+) -> int | None:
     name, params = equation.primitive.name, equation.params
     shape = program.avals[result].shape
     shapes = [program.avals[operand].shape for operand in equation.operands]

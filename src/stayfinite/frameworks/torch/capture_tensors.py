@@ -30,7 +30,7 @@ class _Memory:
     numbers: dict[Layout, tuple[int, int]] = field(default_factory=dict)
 
 
-class Ledger:
+class TensorNumbers:
     """Numbers of tensors, for one recording."""
 
     def __init__(self, recording: Recording, synthetic: Callable[[list[int], Any], int]) -> None:

@@ -1,4 +1,4 @@
-"""One eager train step that is judged before its update is made.
+"""One eager train step that is checked before its update is made.
 
 Loss, gradients and what the forward pass assigned are reduced to one boolean, and the update lies
 in a condition on it. So nothing has to be undone, and no second copy of the weights is held,
@@ -12,33 +12,37 @@ from typing import Any
 
 import tensorflow as tf
 
+from stayfinite.frameworks.subject import Subject
 from stayfinite.frameworks.tensorflow import bounds
-from stayfinite.frameworks.tensorflow.journal import Journal, all_finite
-from stayfinite.frameworks.tensorflow.sentinel import Sentinel
+from stayfinite.frameworks.tensorflow.guard_sentinel import (
+    TensorFlowSentinel,
+    VariableValues,
+    all_finite,
+)
 
 
-class JudgedStep:
-    """A `Watcher` that puts the update into a condition."""
+class GuardedEagerStep:
+    """A `Watcher` that puts the update into a condition: it is made only if all is finite."""
 
-    def __init__(self, model: Any, sentinel: Sentinel) -> None:
-        self._model = model
+    def __init__(self, subject: Subject, sentinel: TensorFlowSentinel) -> None:
+        self._subject = subject
         self._sentinel = sentinel
-        self._journal = Journal()
+        self._values = VariableValues()
         self._losses: list[Any] = []
         self._good: Any = None
 
     def differentiating(self, loss: Any) -> None:
-        """See `Watcher`."""
+        """Check the loss."""
         self._losses.append(loss)
 
     def assigning(self, variable: Any) -> None:
-        """See `Watcher`."""
-        self._journal.save([variable])
+        """Keep the old value."""
+        self._values.save([variable])
 
     def applying(
         self, optimizer: Any, grads: list[Any], variables: list[Any], apply: Callable[[], None]
     ) -> None:
-        """See `Watcher`."""
+        """Make the update only if loss, gradients and assigned values are finite."""
         alive = self._sentinel.count >= 0
         way = tf.where(alive, 1, 0)
         ways: list[Callable[[], Any]] = [
@@ -55,7 +59,7 @@ class JudgedStep:
         if self._good is None:
             alive = self._sentinel.count >= 0
             self._good = alive & all_finite([*self._losses, *self._assigned()])
-            tf.cond(self._good, _nothing, lambda: self._journal.restore(self._metrics()))
+            tf.cond(self._good, _nothing, lambda: self._values.restore(self._metrics()))
         return self._good
 
     def _is_quick(self, optimizer: Any, grads: list[Any]) -> Any:
@@ -70,12 +74,12 @@ class JudgedStep:
     def _careful(
         self, optimizer: Any, grads: list[Any], variables: list[Any], apply: Callable[[], None]
     ) -> Any:
-        judged = [*self._losses, *self._assigned()]
+        checked = [*self._losses, *self._assigned()]
         if not hasattr(optimizer, "inner_optimizer"):
-            judged += grads
+            checked += grads
 
-        def checked() -> Any:
-            copy = Journal()
+        def applied_on_copy() -> Any:
+            copy = VariableValues()
             copy.save([*variables, *optimizer.variables])
             apply()
             good = all_finite(copy.new([]))
@@ -85,23 +89,23 @@ class JudgedStep:
 
             def undo() -> None:
                 copy.restore([])
-                self._journal.restore(self._metrics())
+                self._values.restore(self._metrics())
 
             tf.cond(good, _nothing, undo)
             return good
 
-        return tf.cond(all_finite(judged), checked, self._frozen)
+        return tf.cond(all_finite(checked), applied_on_copy, self._frozen)
 
     def _frozen(self) -> Any:
-        self._journal.restore(self._metrics())
+        self._values.restore(self._metrics())
         return tf.constant(False)
 
     def _assigned(self) -> list[Any]:
-        return self._journal.new(self._metrics())
+        return self._values.new(self._metrics())
 
     def _metrics(self) -> list[Any]:
         # A progress bar that showed the bad loss is not to be corrected.
-        return list(self._model.metrics_variables)
+        return list(self._subject.metrics_variables)
 
 
 def _applied(apply: Callable[[], None]) -> Any:

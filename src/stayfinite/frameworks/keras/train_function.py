@@ -1,32 +1,72 @@
-"""When the flags of a guarded train function are read: what is the same for every framework.
+"""The guarded train function: whether there can be one, and when its flags are read.
 
-Inside an epoch of `fit` they are read late, so that the host never waits for the device; outside
+Inside an epoch of `fit` flags are read late, so that the host never waits for the device; outside
 of one, and at its end, at once.
 """
 
 from __future__ import annotations
 
 import abc
-import weakref
 from collections.abc import Callable
 from typing import Any
 
+from stayfinite.errors import CannotGuardError
+from stayfinite.frameworks import base
+from stayfinite.frameworks.base import GuardedFunction, OnBad
+from stayfinite.frameworks.keras.subjects import KerasModel
 from stayfinite.frameworks.recorder import Flag, Recorder
+from stayfinite.frameworks.state import State
+from stayfinite.frameworks.subject import Subject
 
-# Called as `on_bad(state, step, rerun)`; it is expected to raise.
-OnBad = Callable[[Any, int, Callable[[Any], bool]], None]
+
+def attach(subject: Subject, recorder: Recorder, on_bad: OnBad) -> GuardedFunction:
+    """The train function of `subject` with the sentinel inside; see `Backend.attach`.
+
+    A train function of the user's own is left alone: what it does with the state is not known, so
+    no promise about it could be kept.
+
+    Raises:
+        CannotGuardError: the model brings its own train function, or attaching failed.
+    """
+    if isinstance(subject, KerasModel):
+        _require_functions_of_keras(subject.model)
+    try:
+        return base.current().attach(subject, recorder, on_bad)
+    except CannotGuardError:
+        raise
+    except Exception as error:
+        raise CannotGuardError(
+            f"the guard cannot attach to {subject.kind}: {type(error).__name__}: {error}"
+        ) from error
 
 
-class Polling(abc.ABC):
-    """Base of the function that stands in for `model.train_function`.
+def _require_functions_of_keras(model: Any) -> None:
+    if not _is_by_keras(type(model).make_train_function):
+        raise CannotGuardError(
+            f"{type(model).__name__} overrides make_train_function, so the guard cannot attach; "
+            "override train_step instead"
+        )
+    if model.train_function is not None and not _is_by_keras(model.train_function):
+        raise CannotGuardError(
+            f"{type(model).__name__} has a train_function of its own, so the guard cannot attach; "
+            "override train_step instead"
+        )
 
-    A backend calls `enter` before a step and `expect` after it, and says in `stop` how the last
-    good state is handed to `on_bad`.
+
+def _is_by_keras(function: Any) -> bool:
+    module = str(getattr(function, "__module__", None) or type(function).__module__)
+    return module.partition(".")[0] in ("keras", "stayfinite")
+
+
+class GuardedTrainFunction(abc.ABC):
+    """Base of the function that takes the place of the train function of a subject.
+
+    A framework calls `enter` before a step and `expect` after it, and hands the last good state to
+    `on_bad` in `stop`.
     """
 
-    def __init__(self, model: Any, recorder: Recorder, on_bad: OnBad) -> None:
-        # Weak: the model holds this function.
-        self._model = weakref.ref(model)
+    def __init__(self, subject: Subject, recorder: Recorder, on_bad: OnBad) -> None:
+        self._subject = subject
         self._recorder = recorder
         self._on_bad = on_bad
         self._first_step = recorder.num_steps
@@ -55,7 +95,7 @@ class Polling(abc.ABC):
             self._epoch_source = None
             self._recorder.begin_epoch(None)
 
-    def remember(self, num_bytes: Callable[[], int], copy: Callable[[], Any]) -> None:
+    def remember(self, num_bytes: Callable[[], int], copy: Callable[[], State]) -> None:
         """Keep a copy of the state before the step that begins, if one is due; after `enter`."""
         self._recorder.snapshots.take(
             self._recorder.num_steps,

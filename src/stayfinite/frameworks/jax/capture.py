@@ -2,63 +2,72 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import keras
 import numpy as np
 
+from stayfinite.frameworks.batch import ROLES, Batch
 from stayfinite.frameworks.jax import gradients, losses
-from stayfinite.frameworks.jax.batch_axis import axes_by_size, batch_axes
-from stayfinite.frameworks.jax.names import canonical
-from stayfinite.frameworks.jax.program import Program, flatten
-from stayfinite.frameworks.jax.scopes import Scopes, is_backward
-from stayfinite.frameworks.jax.unroll import unrolled
-from stayfinite.frameworks.keras import batches
+from stayfinite.frameworks.jax.capture_axes import axes_by_size, batch_axes
+from stayfinite.frameworks.jax.capture_names import canonical
+from stayfinite.frameworks.jax.capture_program import JaxProgram, Scopes, flatten, is_backward
+from stayfinite.frameworks.jax.state import state_variables
 from stayfinite.frameworks.keras import private as keras_private
+from stayfinite.frameworks.keras.batches import unique
 from stayfinite.frameworks.keras.calls import layer_path
-from stayfinite.frameworks.recording.locate import locate
 from stayfinite.frameworks.recording.phases import phases
+from stayfinite.frameworks.recording.places import locate
+from stayfinite.frameworks.state import State
+from stayfinite.frameworks.subject import Subject
 from stayfinite.graph.graph import Graph, Leaf, Op, Role, Value
 from stayfinite.incident import Phase
 
+# Beyond this the program grows past what an explanation may cost; the loop then stays a loop.
+MAX_TIME_STEPS = 100
 STATE_ROLES: tuple[Role, ...] = ("weight", "statistics", "optimizer", "metric")
 
 
 @dataclass
-class Traced:
+class TracedStep:
     """A traced step: `program` and what its numbered values mean.
 
-    `after` is the new state in its own structure, without metrics. `observed` are loss, logs and
-    metrics: what they are computed from is the forward pass.
+    `after` has the trainable, non-trainable and optimizer variables of the new state. `observed`
+    are loss, logs and metrics: what they are computed from is the forward pass.
     """
 
-    program: Program
+    program: JaxProgram
     leaves: dict[int, Leaf]
     loss: int | None
     gradients: dict[str, int]
     new_state: dict[str, int]
-    after: Any
+    after: list[list[int]]
     observed: list[int]
     num_samples: int | None
     scopes: Scopes
-    model: Any
+    subject_name: str
 
-    def trace(self, resized: Program | None = None) -> Graph:
+    def graph(self, resized: JaxProgram | None = None) -> Graph:
         """The neutral form. Built on request, because a trial needs the program alone.
 
         `resized` is the program on another number of samples, which shows the axis of the batch.
         """
-        return _Translator(self).trace(resized)
+        return _GraphBuilder(self).graph(resized)
 
 
-def trace_step(model: Any, state: Any, data: Any) -> Traced:
-    """Graph `model.train_step` on a state and a batch, as shapes only: nothing is run."""
+def trace_step(subject: Subject, state: State, batch: Batch) -> TracedStep:
+    """The train step of `subject` on a state and a batch, as shapes only: nothing is run."""
     scopes = Scopes()
     names: list[str] = []
     # Whether the scale is so small that a skipped step is a bad one.
-    skipped = any(keras_private.is_spent(state[2][n]) for n in keras_private.loss_scales(model))
+    scales = keras_private.loss_scales(subject.optimizers)
+    skipped = any(keras_private.is_spent(state.optimizer[n]) for n in scales)
+    train_step = subject.train_step
 
     def step(state: Any, data: Any) -> Any:
         grads: list[Any] = []
@@ -68,84 +77,86 @@ def trace_step(model: Any, state: Any, data: Any) -> Traced:
             names.extend(getattr(v, "path", str(i)) for i, v in enumerate(variables))
 
         with gradients.watched(seen, scaled_too=skipped), losses.watched() as shown:
-            logs, new = model.train_step(state, data)
-        return shown.of(logs), grads, tuple(new[:3]), (logs, new[3])
+            logs, new = train_step(state, data)
+        return shown.of(logs), grads, [list(group) for group in new[:3]], (logs, new[3])
 
-    with scopes.active(), unrolled(model, _num_time_steps(data)):
-        closed, shapes = jax.make_jaxpr(step, return_shape=True)(state, data)
+    # As `fit` hands it over: a tuple of lists.
+    groups = tuple(list(group) for group in state.groups)
+    with scopes.active(), _unrolled(subject, batch):
+        closed, shapes = jax.make_jaxpr(step, return_shape=True)(groups, batch.data)
     program = flatten(closed, step.__code__)
     numbers = iter(program.outputs)
     loss, grads, new, extra = jax.tree.map(lambda _: next(numbers), shapes)
-    leaves = _name_leaves(model, state, data, program)
-    new_state = dict(zip(_state_names(model), jax.tree.leaves(new), strict=True))
-    inexact = {
-        name: v
-        for name, v in new_state.items()
-        if jnp.issubdtype(program.avals[v].dtype, jnp.inexact)
-    }
-    return Traced(
+    variables = state_variables(subject)
+    state_names = unique([v.path for group in variables[:3] for v in group])
+    new_state = dict(zip(state_names, jax.tree.leaves(new), strict=True))
+    return TracedStep(
         program=program,
-        leaves=leaves,
+        leaves=_leaves(subject, state_names, batch, program),
         loss=loss,
-        gradients=dict(zip(_unique(names), grads, strict=True)),
-        new_state=inexact,
+        gradients=dict(zip(unique(names), grads, strict=True)),
+        new_state={
+            name: number
+            for name, number in new_state.items()
+            if jnp.issubdtype(program.avals[number].dtype, jnp.inexact)
+        },
         after=new,
         observed=jax.tree.leaves((loss, extra)),
-        num_samples=batches.num_samples(data),
+        num_samples=batch.num_samples,
         scopes=scopes,
-        model=model,
+        subject_name=subject.name,
     )
 
 
-def _state_names(model: Any) -> list[str]:
-    variables = [
-        *model.trainable_variables,
-        *model.non_trainable_variables,
-        *model.optimizer.variables,
-    ]
-    return _unique([v.path for v in variables])
-
-
-def _unique(names: list[str]) -> list[str]:
-    seen: dict[str, int] = {}
-    result = []
-    for name in names:
-        seen[name] = seen.get(name, 0) + 1
-        result.append(name if seen[name] == 1 else f"{name}:{seen[name]}")
-    return result
-
-
-def _name_leaves(model: Any, state: Any, data: Any, program: Program) -> dict[int, Leaf]:
-    names = _state_names(model) + [v.path for v in model.metrics_variables]
-    roles: list[Role] = [role for group in keras_private.roles(model)[:2] for role in group]
-    roles.extend("optimizer" for _ in state[2])
-    roles.extend("metric" for _ in state[3])
-    numbers = iter(program.inputs)
-    leaves = {
+def _leaves(
+    subject: Subject, state_names: list[str], batch: Batch, program: JaxProgram
+) -> dict[int, Leaf]:
+    *_, slots, metrics = state_variables(subject)
+    names = [*state_names, *[v.path for v in metrics]]
+    roles: list[Role] = [role for group in subject.roles()[:2] for role in group]
+    roles.extend("optimizer" for _ in slots)
+    roles.extend("metric" for _ in metrics)
+    roles += [leaf.role for leaf in batch.leaves]
+    names += [leaf.name for leaf in batch.leaves]
+    return {
         number: Leaf(number, role, name)
-        for number, role, name in zip(numbers, roles, names, strict=False)
+        for number, role, name in zip(program.inputs, roles, names, strict=True)
     }
-    for number, (role, name, _) in zip(
-        program.inputs[len(roles) :], batches.named_leaves(model, data), strict=True
-    ):
-        leaves[number] = Leaf(number, role, name)
-    return leaves
 
 
-def _num_time_steps(data: Any) -> int | None:
-    lengths = [np.shape(leaf)[1] for leaf in jax.tree.leaves(data) if np.ndim(leaf) > 1]
-    return max(lengths, default=None)
+@contextlib.contextmanager
+def _unrolled(subject: Subject, batch: Batch) -> Iterator[None]:
+    """Recurrent layers unroll inside the block, if the sequences are short.
+
+    A `scan` is one op whose inside no question reaches. Unrolled, each time step has ops of its
+    own, with lines, layers and samples. The values are the same: a loop over the same cell.
+    """
+    longest = max((shape[1] for shape in batch.shapes() if len(shape) > 1), default=None)
+    layers: list[Any] = [
+        layer
+        for layer in subject.layers()
+        if isinstance(layer, keras.layers.RNN) and not layer.unroll
+    ]
+    if longest is None or longest > MAX_TIME_STEPS:
+        layers = []
+    for layer in layers:
+        layer.unroll = True
+    try:
+        yield
+    finally:
+        for layer in layers:
+            layer.unroll = False
 
 
-class _Translator:
-    def __init__(self, traced: Traced) -> None:
+class _GraphBuilder:
+    def __init__(self, traced: TracedStep) -> None:
         self._traced = traced
         self._program = traced.program
         self._chains: dict[str, list[Any]] = {}
 
-    def trace(self, resized: Program | None) -> Graph:
+    def graph(self, resized: JaxProgram | None) -> Graph:
         program, traced = self._program, self._traced
-        batch = [n for n, leaf in traced.leaves.items() if leaf.role in batches.ROLES]
+        batch = [n for n, leaf in traced.leaves.items() if leaf.role in ROLES]
         axes = None
         if resized is not None and traced.num_samples is not None:
             axes = axes_by_size(program, resized, traced.num_samples)
@@ -182,7 +193,7 @@ class _Translator:
                     phase=phase_of[index],
                     operands=equation.operands,
                     results=equation.results,
-                    layer=layer_path(traced.model, chain),
+                    layer=layer_path(traced.subject_name, chain),
                     span=span,
                     stack=stack,
                     owner=owner,

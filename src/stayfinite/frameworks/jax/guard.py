@@ -7,6 +7,7 @@ in for `train_step`, so donation, `steps_per_execution` and `run_eagerly` stay K
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,23 +15,25 @@ import jax
 import numpy as np
 
 from stayfinite.errors import CannotGuardError
-from stayfinite.frameworks.jax import sentinel
+from stayfinite.frameworks.base import OnBad
+from stayfinite.frameworks.jax import guard_step
+from stayfinite.frameworks.jax.state import store
 from stayfinite.frameworks.keras import private as keras_private
-from stayfinite.frameworks.keras.polling import OnBad, Polling
+from stayfinite.frameworks.keras.train_function import GuardedTrainFunction
 from stayfinite.frameworks.recorder import Recorder
+from stayfinite.frameworks.state import State
+from stayfinite.frameworks.subject import Subject, TrainFunction, TrainStep
 
 
-class GuardedTrainFunction(Polling):
-    """Stands in for `model.train_function`: the same call, with the sentinel inside.
+class JaxTrainFunction(GuardedTrainFunction):
+    """The train function of a subject on JAX: the same call, with the sentinel inside."""
 
-    `on_bad(state, step, rerun)` is called, with the model's variables already set to the last
-    good state, as soon as the host knows that a step was bad; it is expected to raise.
-    """
-
-    def __init__(self, inner: Any, model: Any, recorder: Recorder, on_bad: OnBad) -> None:
-        super().__init__(model, recorder, on_bad)
+    def __init__(
+        self, inner: TrainFunction, subject: Subject, recorder: Recorder, on_bad: OnBad
+    ) -> None:
+        super().__init__(subject, recorder, on_bad)
         self._inner = inner
-        self._sentinel = sentinel.new_sentinel()
+        self._sentinel = guard_step.new_sentinel()
         self._state: Any = None
 
     def __call__(self, state: Any, iterator: Iterator[Any]) -> Any:
@@ -38,7 +41,7 @@ class GuardedTrainFunction(Polling):
         self.enter(iterator)
         self._state = state
         self.poll(wait=False)
-        self.remember(lambda: _num_bytes(state), lambda: jax.tree.map(np.array, tuple(state[:4])))
+        self.remember(lambda: _num_bytes(state), lambda: State.of(state[:4]).map(np.array))
         batches = self._recorder.recording(iterator, own=_own)
         (logs, first_bad), state = self._inner((*state, self._sentinel), batches)
         self._state, self._sentinel = tuple(state[:4]), state[4]
@@ -46,15 +49,15 @@ class GuardedTrainFunction(Polling):
         return logs, self._state
 
     def stop(self, step: int) -> None:
-        """See `Polling.stop`."""
-        state = self._state
-        self._sentinel = sentinel.new_sentinel()
-        store(self._model(), state)
+        """Store the last good state and call `on_bad`."""
+        state = State.of(self._state)
+        self._sentinel = guard_step.new_sentinel()
+        store(self._subject, state)
         self._on_bad(state, step, lambda data: self._rerun(state, data))
 
-    def _rerun(self, state: Any, data: Any) -> bool:
-        copies = jax.tree.map(jax.numpy.array, state)
-        (_, first_bad), _ = self._inner((*copies, sentinel.new_sentinel()), iter([data]))
+    def _rerun(self, state: State, data: object) -> bool:
+        copies = [[jax.numpy.array(value) for value in group] for group in state.groups]
+        (_, first_bad), _ = self._inner((*copies, guard_step.new_sentinel()), iter([data]))
         return int(first_bad) >= 0
 
 
@@ -71,45 +74,40 @@ class _Report:
         return int(np.asarray(self._array))
 
 
-def attach(model: Any, recorder: Recorder, on_bad: OnBad) -> GuardedTrainFunction:
-    """Compile `model`'s train function with the sentinel inside.
+def attach(subject: Subject, recorder: Recorder, on_bad: OnBad) -> JaxTrainFunction:
+    """Compile the train function of `subject` with the sentinel inside.
 
     Raises:
         CannotGuardError: under a `keras.distribution`, whose state has a fixed sharding.
     """
-    present = model.__dict__.get("train_function")
-    if isinstance(present, GuardedTrainFunction):
+    present = subject.train_function
+    if isinstance(present, JaxTrainFunction):
         return present
     if _is_distributed():
         raise CannotGuardError("stayfinite cannot guard a model under keras.distribution yet")
-    overridden = model.__dict__.get("train_step")
-    model.__dict__["train_step"] = sentinel.guarded(
-        model.train_step, functools.partial(keras_private.loss_scales, model)
-    )
-    try:
-        type(model).make_train_function(model, force=True)
-    finally:
-        del model.__dict__["train_step"]
-        if overridden is not None:
-            model.__dict__["train_step"] = overridden
-    function = GuardedTrainFunction(model.train_function, model, recorder, on_bad)
-    model.train_function = function
+
+    def loss_scales() -> list[int]:
+        return keras_private.loss_scales(subject.optimizers)
+
+    inner = subject.make_train_function(guard_step.guarded(subject.train_step, loss_scales))
+    function = JaxTrainFunction(inner, subject, recorder, on_bad)
+    subject.train_function = function
     return function
 
 
-def store(model: Any, state: Any) -> None:
-    """Make `state` the values of the model's variables, also in the middle of `fit`."""
-    groups = (
-        model.trainable_variables,
-        model.non_trainable_variables,
-        model.optimizer.variables,
-        model.metrics_variables,
-    )
-    for variables, values in zip(groups, state, strict=True):
-        for variable, value in zip(variables, values, strict=True):
-            variable.assign(value)
-    # `fit` writes its own idea of the state back when it is left, unless told that it has.
-    model._jax_state_synced = True
+def uncompiled(step: TrainStep) -> TrainStep:
+    """The function inside `jax.jit`: what it has traced before does not have the sentinel."""
+    return inspect.unwrap(step) if hasattr(step, "lower") else step
+
+
+def compiled(step: TrainStep) -> TrainFunction:
+    """A train function that draws one batch and makes `step`, compiled by JAX."""
+    function = jax.jit(step)
+
+    def train_function(state: Any, batches: Iterator[Any]) -> Any:
+        return function(state, next(batches))
+
+    return train_function
 
 
 def _own(data: Any) -> Any:

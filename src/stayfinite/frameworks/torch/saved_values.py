@@ -10,7 +10,7 @@ import torch
 from stayfinite.frameworks.torch import private
 
 
-class Journal:
+class SavedValues:
     """Tensors with the value that each had when it was first written to in this step."""
 
     def __init__(self) -> None:

@@ -7,30 +7,22 @@ function: the frames of an inlined equation are its own and then those of the ca
 
 from __future__ import annotations
 
+import contextlib
+import re
 from dataclasses import dataclass, field
 from types import CodeType
 from typing import Any
 
+import jax
 import numpy as np
 from jax.extend import core as jex
 
 from stayfinite.frameworks.jax import private
-from stayfinite.frameworks.jax.scopes import section
 from stayfinite.frameworks.keras import calls as keras_calls
-from stayfinite.graph.graph import Span
+from stayfinite.frameworks.recording.places import Place
 from stayfinite.graph.source import is_user_file, user_spans
 
-
-@dataclass(frozen=True)
-class Place:
-    """User frames of an equation, innermost first, and whether a library object is inside them.
-
-    `in_library_object` is true where a Keras object was entered after the user's last frame, so
-    that the innermost user expression is only the caller of that object.
-    """
-
-    stack: tuple[Span, ...]
-    in_library_object: bool
+_TOKEN = re.compile(r"@(\d+)")
 
 
 @dataclass(frozen=True)
@@ -50,7 +42,7 @@ class Equation:
 
 
 @dataclass
-class Program:
+class JaxProgram:
     """Equations over numbered values: `inputs` and `constants` come in, `outputs` are wanted."""
 
     equations: list[Equation]
@@ -60,19 +52,19 @@ class Program:
     constants: dict[int, Any] = field(default_factory=dict)
 
 
-def flatten(closed: Any, boundary: CodeType) -> Program:
-    """`closed` as a `Program`. Only frames inside `boundary`, a code object, are the step's."""
+def flatten(closed: Any, boundary: CodeType) -> JaxProgram:
+    """`closed` as a `JaxProgram`. Only frames inside `boundary`, a code object, are the step's."""
     return _Flattener(boundary).run(closed)
 
 
 class _Flattener:
     def __init__(self, boundary: CodeType) -> None:
         self._boundary = boundary
-        self._program = Program([], {}, [], [])
+        self._program = JaxProgram([], {}, [], [])
         self._places: dict[int, Place] = {}
         self._keep: list[Any] = []
 
-    def run(self, closed: Any) -> Program:
+    def run(self, closed: Any) -> JaxProgram:
         env: dict[Any, int] = {}
         program = self._program
         for var in closed.jaxpr.invars:
@@ -165,3 +157,41 @@ def _place_of(source_info: Any, boundary: CodeType) -> Place:
             in_library_object = True
             break
     return Place(user_spans(inside), in_library_object)
+
+
+class Scopes:
+    """Which Keras object was at work for each equation: a token `@n` on JAX's name stack.
+
+    While a step is traced for its explanation, each call of a layer, operation, loss or optimizer
+    is wrapped in a scope `@n`, and `n` leads back to the object.
+    """
+
+    def __init__(self) -> None:
+        self._objects: list[Any] = []
+        self._numbers: dict[int, int] = {}
+
+    def chain(self, name_stack: str) -> list[Any]:
+        """The Keras objects named in `name_stack`, outermost first."""
+        return [self._objects[int(number)] for number in _TOKEN.findall(name_stack)]
+
+    def active(self) -> contextlib.AbstractContextManager[None]:
+        """Name every Keras object that is called inside the block."""
+        return keras_calls.entered(lambda called: jax.named_scope(f"@{self._number(called)}"))
+
+    def _number(self, called: Any) -> int:
+        if id(called) not in self._numbers:
+            self._numbers[id(called)] = len(self._objects)
+            self._objects.append(called)
+        return self._numbers[id(called)]
+
+
+def section(name_stack: str) -> str:
+    """The innermost token and the pass: what stays the same inside one call of a layer."""
+    tokens = _TOKEN.findall(name_stack)
+    innermost = tokens[-1] if tokens else ""
+    return f"{innermost} {is_backward(name_stack)}"
+
+
+def is_backward(name_stack: str) -> bool:
+    """Whether JAX made the equation by transposing a forward one."""
+    return "transpose(" in name_stack

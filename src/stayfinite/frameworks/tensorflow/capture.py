@@ -15,7 +15,7 @@ import tensorflow as tf
 from stayfinite.frameworks.keras.patches import replaced
 from stayfinite.frameworks.recording.recording import Recording
 from stayfinite.frameworks.tensorflow import private
-from stayfinite.frameworks.tensorflow.names import canonical, num_operands
+from stayfinite.frameworks.tensorflow.capture_names import canonical, num_operands
 
 _IN_PLACE = {
     "AssignAddVariableOp": "add",
@@ -27,7 +27,7 @@ _IN_PLACE = {
 _WITHOUT_NUMBERS = (tf.resource, tf.variant, tf.string)
 
 
-class Record:
+class OpRecord:
     """Tells a `Recording` of the ops of one run.
 
     Attributes:

@@ -29,8 +29,8 @@ _NO_KERNEL = (
 )
 
 
-class Wide:
-    """Follows a run and keeps the shadows."""
+class WideShadows:
+    """Follows a run and keeps the shadow of each tensor in float64."""
 
     def __init__(self) -> None:
         self._variables: dict[int, Any] = {}

@@ -8,8 +8,9 @@ import pytest
 import torch
 
 import stayfinite
-from stayfinite.frameworks.torch import attach, finite, journal
-from stayfinite.frameworks.torch.late import LateSentinel
+from stayfinite.frameworks.keras.subjects import KerasModel
+from stayfinite.frameworks.torch import finite_checks, guard, saved_values
+from stayfinite.frameworks.torch.guard_cuda import CudaSentinel
 from tests.guard import nets
 
 BAD_STEP = 3
@@ -29,21 +30,21 @@ class Arriving:
         return self.flag
 
 
-class SlowSentinel(LateSentinel):
+class SlowSentinel(CudaSentinel):
     """Its flags arrive as they do from a device that is busy."""
 
-    def _settle(self, model):
-        return Arriving(super()._settle(model))
+    def _settle(self, subject):
+        return Arriving(super()._settle(subject))
 
 
 @pytest.fixture
 def late(monkeypatch):
     """Every model is guarded as if it were on such a device."""
     monkeypatch.setattr(
-        attach,
+        guard,
         "_new_sentinel",
-        lambda model, inner, first: SlowSentinel(
-            model, first, compiled=attach.private.is_compiled(inner)
+        lambda subject, inner, first: SlowSentinel(
+            subject, first, compiled=guard.private.is_compiled(inner)
         ),
     )
 
@@ -129,7 +130,7 @@ VALUES = {
 def test_old_and_new_are_chosen_by_their_bits(dtype, good):
     old, new = np.array(VALUES[dtype], dtype), np.array(VALUES[dtype][::-1], dtype)
     tensors = [torch.tensor(old), torch.tensor(old)[:2], torch.tensor(old[1])]
-    kept = journal.Journal()
+    kept = saved_values.SavedValues()
     for tensor in tensors:
         kept.save(tensor)
         tensor.copy_(torch.tensor(new)[: tensor.numel()].reshape(tensor.shape))
@@ -141,7 +142,7 @@ def test_old_and_new_are_chosen_by_their_bits(dtype, good):
 @pytest.mark.parametrize("good", [True, False])
 def test_two_that_lie_in_the_same_memory_are_not_chosen_twice(good):
     memory = torch.arange(6.0)
-    kept = journal.Journal()
+    kept = saved_values.SavedValues()
     for view in (memory, memory[1:4], memory.reshape(2, 3)):
         kept.save(view)
     memory += 10
@@ -164,23 +165,26 @@ JUDGED = {
 @pytest.mark.parametrize("name", JUDGED)
 def test_what_is_finite_is_known_on_the_device(name):
     tensors, is_finite = JUDGED[name]
-    assert all(bool(verdict) for verdict in finite.all_finite_on_device(tensors)) == is_finite
+    assert (
+        all(bool(verdict) for verdict in finite_checks.all_finite_on_device(tensors)) == is_finite
+    )
 
 
 def test_what_a_step_assigns_is_kept_at_once_when_the_next_begins():
     """A call for each would make a step of many small layers longer."""
     model = nets.conv_net()
     model.make_train_function()
-    sentinel = LateSentinel(model, 0)
+    subject = KerasModel(model)
+    sentinel = CudaSentinel(subject, 0)
     x, y = nets.images()
     statistics = model.layers[1].non_trainable_variables
     for step in range(2):
         before = [v.numpy().copy() for v in statistics]
-        sentinel.begin(model)
-        assert [sentinel._journal.holds(v) for v in statistics] == [step == 1] * 2
+        sentinel.begin(subject)
+        assert [sentinel._saved.holds(v) for v in statistics] == [step == 1] * 2
         samples = slice(8 * step, 8 * step + 8)
         logs = model.train_function([(torch.tensor(x[samples]), torch.tensor(y[samples]))])
-        kept = [sentinel._journal.old(v.value) for v in statistics]
+        kept = [sentinel._saved.old(v.value) for v in statistics]
         assert [k.numpy().tolist() for k in kept] == [b.tolist() for b in before]
         assert int(sentinel.end(logs)) == -1
         sentinel.abandon()

@@ -15,39 +15,43 @@ import numpy as np
 import tensorflow as tf
 
 from stayfinite.errors import CannotGuardError
-from stayfinite.frameworks.keras.polling import OnBad, Polling
+from stayfinite.frameworks.base import OnBad
+from stayfinite.frameworks.keras.train_function import GuardedTrainFunction
 from stayfinite.frameworks.recorder import Recorder
+from stayfinite.frameworks.state import State
+from stayfinite.frameworks.subject import Subject
 from stayfinite.frameworks.tensorflow import bounds, private
-from stayfinite.frameworks.tensorflow.guarded import guarded, is_plain
-from stayfinite.frameworks.tensorflow.sentinel import Sentinel
+from stayfinite.frameworks.tensorflow.guard_graph import Unsuited, ends_in_update, guarded
+from stayfinite.frameworks.tensorflow.guard_sentinel import TensorFlowSentinel
 from stayfinite.frameworks.tensorflow.state import num_bytes_of, state_of, store
-from stayfinite.frameworks.tensorflow.whole import Unsuited
 
 # Outside of `fit` no epoch says when the state may have been set from outside.
 _STEPS_PER_MEASURE = 1000
 
 
-class GuardedTrainFunction(Polling):
-    """Stands in for `model.train_function`: the same call, with the sentinel inside."""
+class TensorFlowTrainFunction(GuardedTrainFunction):
+    """The train function of a subject on TensorFlow: the same call, with the sentinel inside."""
 
-    def __init__(self, model: Any, recorder: Recorder, on_bad: OnBad) -> None:
-        super().__init__(model, recorder, on_bad)
-        self._sentinel = Sentinel()
+    def __init__(self, subject: Subject, recorder: Recorder, on_bad: OnBad) -> None:
+        super().__init__(subject, recorder, on_bad)
+        self._sentinel = TensorFlowSentinel()
+        self._compilation = subject.compilation
+        eager = self._compilation.eager
         # What an eager step writes unseen is not told by a graph, and a trace that is given up
         # would leave new variables without values.
-        plain = is_plain(model)
-        self._everything = not model.built or (not plain and model.run_eagerly)
+        plain = ends_in_update(subject)
+        self._everything = not subject.is_built or (not plain and eager)
         self._inner = self._made()
         self._unmeasured = 0
-        self._bounds_matter = plain and model.run_eagerly
+        self._bounds_matter = plain and eager
 
     def __call__(self, iterator: Iterator[Any]) -> Any:
         """One call of Keras's train function: the logs of its last step."""
         self.enter(iterator)
         self.poll(wait=False)
-        if self._living().built:
-            model = self._living()
-            self.remember(lambda: num_bytes_of(model), lambda: _whole_state(model))
+        subject = self._subject
+        if subject.is_built:
+            self.remember(lambda: num_bytes_of(subject), lambda: _whole_state(subject))
         self._measure()
         if isinstance(iterator, tf.data.Iterator):
             logs, count = self._from_dataset(iterator)
@@ -57,26 +61,20 @@ class GuardedTrainFunction(Polling):
         return logs
 
     def begin_epoch(self) -> None:
-        """See `Polling`."""
+        """Measure the state once more: it may have been set from outside."""
         super().begin_epoch()
         self._unmeasured = 0
 
     def stop(self, step: int) -> None:
-        """See `Polling`."""
-        state = state_of(self._living())
+        """Begin a new sentinel and call `on_bad`; the step itself has restored the state."""
+        state = state_of(self._subject)
         self._sentinel.reset()
         self._unmeasured = 0
         self._on_bad(state, step, lambda data: self._rerun(state, data))
 
-    def _living(self) -> Any:
-        # Held weakly, and called only from its own train function.
-        return self._model()
-
     def _made(self) -> Any:
-        model = self._living()
-        return private.make_function(
-            model, guarded(model, self._sentinel, everything=self._everything)
-        )
+        step = guarded(self._subject, self._sentinel, everything=self._everything)
+        return private.make_function(self._compilation, step)
 
     def _step(self, source: Any) -> Any:
         try:
@@ -88,7 +86,7 @@ class GuardedTrainFunction(Polling):
             return self._inner(source)
 
     def _from_dataset(self, iterator: Any) -> Any:
-        num_steps = self._living().steps_per_execution
+        num_steps = self._compilation.steps_per_execution
         if num_steps > 1:
             # At the end of the data, a step that draws its own batch still makes what does not
             # depend on it: it counts, and moves the random seeds.
@@ -101,7 +99,7 @@ class GuardedTrainFunction(Polling):
     def _from_python(self, iterator: Iterator[Any]) -> Any:
         batches = self._recorder.recording(iterator, own=_own)
         outputs = None
-        for data in itertools.islice(batches, self._living().steps_per_execution):
+        for data in itertools.islice(batches, self._compilation.steps_per_execution):
             outputs = self._step([data])
         if outputs is None:
             raise StopIteration
@@ -110,17 +108,19 @@ class GuardedTrainFunction(Polling):
     def _measure(self) -> None:
         """Find out whether the state is within the limits, unless that is known."""
         self._unmeasured -= 1
-        optimizer = self._living().optimizer
-        if not self._bounds_matter or self._unmeasured >= 0 or not optimizer.built:
+        if not self._bounds_matter or self._unmeasured >= 0:
+            return
+        optimizer: Any = self._subject.optimizers[0]
+        if not optimizer.built:
             return
         self._unmeasured = _STEPS_PER_MEASURE
-        variables = self._living().trainable_variables
+        variables: list[Any] = self._subject.trainable_variables
         if bounds.is_provable(optimizer, variables):
             self._sentinel.bounded.assign(bounds.is_bounded(optimizer, variables))
 
-    def _rerun(self, state: Any, data: Any) -> bool:
+    def _rerun(self, state: State, data: object) -> bool:
         count = self._step([data])[1]
-        store(self._living(), state)
+        store(self._subject, state)
         self._sentinel.reset()
         return int(count) < 0
 
@@ -140,32 +140,33 @@ class _Flag:
         return ~count if count < 0 else -1
 
 
-def attach(model: Any, recorder: Recorder, on_bad: OnBad) -> GuardedTrainFunction:
-    """Make `model`'s train function with the sentinel inside.
+def attach(subject: Subject, recorder: Recorder, on_bad: OnBad) -> TensorFlowTrainFunction:
+    """Make the train function of `subject` with the sentinel inside.
 
     Raises:
         CannotGuardError: under a `tf.distribute` strategy with more than one replica.
     """
-    present = model.__dict__.get("train_function")
-    if isinstance(present, GuardedTrainFunction):
+    present = subject.train_function
+    if isinstance(present, TensorFlowTrainFunction):
         return present
-    if model.distribute_strategy.num_replicas_in_sync > 1:
+    if private.strategy_of(subject.compilation).num_replicas_in_sync > 1:
         raise CannotGuardError(
             "stayfinite cannot guard a model on several tf.distribute replicas yet"
         )
-    function = GuardedTrainFunction(model, recorder, on_bad)
-    model.train_function = function
+    function = TensorFlowTrainFunction(subject, recorder, on_bad)
+    subject.train_function = function
     return function
 
 
-def _whole_state(model: Any) -> list[list[Any]]:
+def _whole_state(subject: Subject) -> State:
     """The state with the slots of the optimizer, which Keras is about to make otherwise."""
-    optimizer = model.optimizer
-    if is_plain(model) and not optimizer.built:
-        with keras.name_scope(optimizer.name, caller=optimizer):
-            optimizer.build(model.trainable_variables)
-        optimizer.built = True
-    return state_of(model)
+    if ends_in_update(subject):
+        optimizer: Any = subject.optimizers[0]
+        if not optimizer.built:
+            with keras.name_scope(optimizer.name, caller=optimizer):
+                optimizer.build(subject.trainable_variables)
+            optimizer.built = True
+    return state_of(subject)
 
 
 def _batches(iterator: Any) -> Iterator[Any]:

@@ -1,8 +1,4 @@
-"""Values of variables before a step changed them, to be put back where the step was bad.
-
-Reading costs no memory by itself: a tensor shares the buffer of its variable until that is written
-to in place.
-"""
+"""The sentinel on TensorFlow: the flag on the device, and the values to put back in a bad step."""
 
 from __future__ import annotations
 
@@ -16,6 +12,31 @@ from stayfinite.frameworks.keras import private as keras_private
 from stayfinite.frameworks.tensorflow import bounds, private
 
 
+class TensorFlowSentinel:
+    """The flag on the device.
+
+    `count` is the number of good steps, and `~count` once a step was bad: it then stays so.
+    `bounded` says that the state is known to be within the limits of `bounds`.
+    """
+
+    def __init__(self) -> None:
+        with tf.init_scope():
+            self.count = tf.Variable(0, dtype=tf.int64, trainable=False, name="num_good_steps")
+            self.bounded = tf.Variable(False, trainable=False, name="bounded")
+
+    def reset(self) -> None:
+        """No step has been seen."""
+        self.count.assign(0)
+        self.bounded.assign(False)
+
+    def note(self, good: Any) -> Any:
+        """A step was made; returns the new count. `good` is false once a step was bad."""
+        count = self.count.read_value()
+        after = tf.where(good, count + 1, tf.where(count < 0, count, ~count))
+        self.count.assign(after)
+        return after
+
+
 def all_finite(tensors: list[Any]) -> Any:
     """Whether every element of the floating-point tensors is finite."""
     dense = [bounds.dense(t) for t in tensors]
@@ -23,8 +44,12 @@ def all_finite(tensors: list[Any]) -> Any:
     return tf.reduce_all(tf.stack(verdicts)) if verdicts else tf.constant(True)
 
 
-class Journal:
-    """Values of variables before the step assigned them, to be put back."""
+class VariableValues:
+    """Values of variables before the step assigned them, to be put back where it was bad.
+
+    Reading costs no memory by itself: a tensor shares the buffer of its variable until that is
+    written to in place.
+    """
 
     def __init__(self) -> None:
         self._graph = None if tf.executing_eagerly() else tf.compat.v1.get_default_graph()

@@ -1,0 +1,155 @@
+"""The batch of a step: its arrays under their names, and the same batch with other samples."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+import numpy.typing
+
+from stayfinite.frameworks.state import Tensor
+from stayfinite.graph.graph import Role
+
+ROLES: tuple[Role, ...] = ("input", "target", "sample_weight")
+
+
+class ChangeError(ValueError):
+    """A batch cannot be changed so: it has no sample to put in the place of another."""
+
+
+@dataclass(frozen=True)
+class BatchArray:
+    """One array of a batch. `value` is a tensor of the framework or a NumPy array."""
+
+    role: Role
+    name: str
+    value: Tensor
+
+
+@dataclass(frozen=True)
+class Batch:
+    """The data of one step.
+
+    Attributes:
+        data: The structure that the train step takes.
+        leaves: Its arrays in the order of the structure, without None.
+        pack: Puts as many arrays into the structure of `data`.
+        to_numpy: Copies a tensor to the host.
+    """
+
+    data: object
+    leaves: tuple[BatchArray, ...]
+    pack: Callable[[Sequence[Tensor]], object] = dataclasses.field(compare=False, repr=False)
+    to_numpy: Callable[[Tensor], np.ndarray] = dataclasses.field(compare=False, repr=False)
+
+    @property
+    def num_samples(self) -> int | None:
+        """The size of the first axis of the first array that has one; None where none has."""
+        return next((shape[0] for shape in self.shapes() if shape), None)
+
+    def shapes(self) -> list[tuple[int, ...]]:
+        """The shape of each array."""
+        return [_shape(leaf.value) for leaf in self.leaves]
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Each array on the host, by name."""
+        return {leaf.name: self.to_numpy(leaf.value) for leaf in self.leaves}
+
+    def magnitudes(self) -> dict[str, float]:
+        """The largest finite magnitude in each numeric array, by name; 0 where none is finite."""
+        found: dict[str, float] = {}
+        for name, array in self.arrays().items():
+            if array.size and array.dtype.kind in "fiu":
+                size = np.abs(array.astype(np.float64))
+                found[name] = float(np.max(size, initial=0.0, where=np.isfinite(size)))
+        return found
+
+    def map(self, convert: Callable[[Tensor], Tensor]) -> Batch:
+        """This batch with `convert` applied to each array."""
+        values = [convert(leaf.value) for leaf in self.leaves]
+        leaves = tuple(
+            dataclasses.replace(leaf, value=value)
+            for leaf, value in zip(self.leaves, values, strict=True)
+        )
+        return dataclasses.replace(self, data=self.pack(values), leaves=leaves)
+
+    def with_arrays(self, arrays: Mapping[str, np.ndarray]) -> Batch:
+        """This batch with some arrays replaced, by name."""
+        values = iter([arrays.get(leaf.name, leaf.value) for leaf in self.leaves])
+        return self.map(lambda _: next(values))
+
+    def scaled(self, divisors: Mapping[str, float]) -> Batch:
+        """This batch with some of its floating-point arrays divided by a number, by name."""
+        arrays = {
+            name: (array / divisors[name]).astype(array.dtype)
+            for name, array in self.arrays().items()
+            if name in divisors and array.dtype.kind == "f"
+        }
+        return self.with_arrays(arrays)
+
+    def without(self, samples: Sequence[int]) -> Batch:
+        """This batch with other samples of it in the place of `samples`; shapes stay.
+
+        Raises:
+            ChangeError: no other sample is left.
+        """
+
+        def replace(array: np.ndarray) -> np.ndarray:
+            others = [sample for sample in range(len(array)) if sample not in samples]
+            if not others:
+                raise ChangeError(
+                    "every sample of the batch is suspect; none is left to replace it"
+                )
+            order = [others[r % len(others)] if r in samples else r for r in range(len(array))]
+            return array[order]
+
+        return self._per_sample(replace)
+
+    def mixed(self, samples: Sequence[int], other: Batch) -> Batch:
+        """This batch with `samples` of `other`.
+
+        Raises:
+            ChangeError: the two differ in their structure or in a shape.
+        """
+        if len(self.leaves) != len(other.leaves):
+            raise ChangeError(
+                f"numbers of arrays of two batches differ: {len(self.leaves)} and "
+                f"{len(other.leaves)}"
+            )
+        of_other = iter(other.leaves)
+
+        def replace(leaf: Tensor) -> Tensor:
+            another = other.to_numpy(next(of_other).value)
+            if not _shape(leaf):
+                return leaf
+            array = np.array(self.to_numpy(leaf))
+            if array.shape != another.shape:
+                raise ChangeError(
+                    f"shapes of two batches differ: {array.shape} and {another.shape}"
+                )
+            array[list(samples)] = another[list(samples)]
+            return array
+
+        return self.map(replace)
+
+    def resized(self, num_samples: int) -> Batch:
+        """The first `num_samples` samples; the last one is repeated where there are fewer."""
+
+        def resize(array: np.ndarray) -> np.ndarray:
+            if not len(array):
+                return np.zeros((num_samples, *array.shape[1:]), array.dtype)
+            return array[np.minimum(np.arange(num_samples), len(array) - 1)]
+
+        return self._per_sample(resize)
+
+    def _per_sample(self, change: Callable[[np.ndarray], np.ndarray]) -> Batch:
+        """`change` applied to each array that has an axis of samples."""
+        return self.map(lambda leaf: change(self.to_numpy(leaf)) if _shape(leaf) else leaf)
+
+
+def _shape(value: Tensor) -> tuple[int, ...]:
+    """The shape of a tensor of any framework, or of a number."""
+    return tuple(np.shape(cast(np.typing.ArrayLike, value)))

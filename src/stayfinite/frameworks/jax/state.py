@@ -1,0 +1,43 @@
+"""The state of a training on JAX: the variables that a train step is given, and their values."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from stayfinite.frameworks.state import State, Tensor
+from stayfinite.frameworks.subject import Subject
+
+
+def state_variables(subject: Subject) -> list[list[Any]]:
+    """The variables of a state: trainable, non-trainable, of the first optimizer, of metrics.
+
+    Keras hands its train step no other optimizer than that of the training.
+    """
+    return [
+        list(subject.trainable_variables),
+        list(subject.non_trainable_variables),
+        list(subject.optimizers[0].variables),
+        list(subject.metrics_variables),
+    ]
+
+
+def store(subject: Subject, state: State) -> None:
+    """Make `state` the values of the variables, also in the middle of `fit`."""
+    for variables, values in zip(state_variables(subject), state.groups, strict=True):
+        for variable, value in zip(variables, values, strict=True):
+            variable.assign(value)
+    subject.state_was_stored()
+
+
+def fresh_metrics(subject: Subject) -> list[Tensor]:
+    """The values of the metrics after a reset; the metrics themselves stay as they are."""
+    variables = state_variables(subject)[3]
+    kept = [np.asarray(variable.value) for variable in variables]
+    subject.reset_metrics()
+    fresh: list[Tensor] = [jnp.asarray(np.asarray(variable.value)) for variable in variables]
+    for variable, value in zip(variables, kept, strict=True):
+        variable.assign(value)
+    return fresh

@@ -1,0 +1,178 @@
+"""What is guarded: anything that trains by steps on a state of variables.
+
+The guard, the replay and the frameworks use of a training what is here and no more. A training of
+another library, with its own model and optimizer, can be guarded by a class that implements this
+Protocol.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from stayfinite.graph.graph import Role
+
+# They are called with the framework's own structures, and have no other common form.
+TrainStep = Callable[..., Any]
+TrainFunction = Callable[..., Any]
+
+
+class Variable(Protocol):
+    """One array of a state. Only the framework's own folder reads and writes its value."""
+
+    @property
+    def path(self) -> str:
+        """Its name; two variables may share one."""
+        ...
+
+    def assign(self, value: Any) -> Any:
+        """Set its value."""
+        ...
+
+
+class Optimizer(Protocol):
+    """What changes weights by gradients. Its settings are attributes."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        ...
+
+    @property
+    def variables(self) -> Sequence[Variable]:
+        """Its slots and counters."""
+        ...
+
+
+class Layer(Protocol):
+    """A part of a model. Its settings are attributes."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        ...
+
+
+@dataclass(frozen=True)
+class Compilation:
+    """How a step is compiled.
+
+    Attributes:
+        eager: Whether it is run as it is.
+        xla: Whether XLA compiles it; "auto" where Keras decides.
+        steps_per_execution: Steps that one call of the train function makes.
+        strategy: The distribution strategy of TensorFlow; None for the one in use.
+    """
+
+    eager: bool
+    xla: bool | str = False
+    steps_per_execution: int = 1
+    strategy: object | None = None
+
+
+class Subject(Protocol):
+    """A training: its variables and optimizers, its step, and its names."""
+
+    train_function: TrainFunction | None
+    """What makes a step; None until it has been made."""
+
+    def kept_alive(self) -> Subject:
+        """The same subject, with which the model cannot be deleted."""
+        ...
+
+    @property
+    def name(self) -> str:
+        """The name of the model. The paths of its layers begin with it."""
+        ...
+
+    @property
+    def kind(self) -> str:
+        """The class of the model, for messages."""
+        ...
+
+    @property
+    def input_names(self) -> list[str] | None:
+        """The names of the inputs of the model; None where they have none."""
+        ...
+
+    @property
+    def is_built(self) -> bool:
+        """Whether the weights have been made."""
+        ...
+
+    @property
+    def trainable_variables(self) -> list[Variable]:
+        """The weights that the step trains."""
+        ...
+
+    @property
+    def non_trainable_variables(self) -> list[Variable]:
+        """Moving statistics, random seeds and frozen weights."""
+        ...
+
+    @property
+    def metrics_variables(self) -> list[Variable]:
+        """Metrics. They are reset before each replay and never checked."""
+        ...
+
+    @property
+    def optimizers(self) -> list[Optimizer]:
+        """Every optimizer, that of the training first.
+
+        One inside a `LossScaleOptimizer` is not listed.
+        """
+        ...
+
+    @property
+    def train_step(self) -> TrainStep:
+        """One step on a batch, or on a state and a batch, not compiled."""
+        ...
+
+    @property
+    def uses_default_train_step(self) -> bool:
+        """Whether the train step is Keras's own, so that only metrics follow the update."""
+        ...
+
+    @property
+    def uses_default_metrics(self) -> bool:
+        """Whether the metrics are updated by Keras alone."""
+        ...
+
+    @property
+    def compilation(self) -> Compilation:
+        """How the step is compiled."""
+        ...
+
+    def roles(self) -> list[list[Role]]:
+        """The role of each variable of a state, in its four groups."""
+        ...
+
+    def layers(self) -> list[Layer]:
+        """Every layer, nested ones too."""
+        ...
+
+    def layer(self, path: str) -> Layer | None:
+        """The layer with this path, as in `Op.layer` and the names of the state."""
+        ...
+
+    def make_train_function(self, step: TrainStep | None = None) -> TrainFunction:
+        """Set and return the train function of `train_step`, or of another `step`."""
+        ...
+
+    def reset_metrics(self) -> None:
+        """Set the metrics to their initial values."""
+        ...
+
+    def state_was_stored(self) -> None:
+        """Called when the variables have been set to the values of a state inside a step."""
+        ...
+
+    def save_weights(self, path: Path) -> None:
+        """Write the weights as a file of Keras.
+
+        Raises:
+            Exception: what saving the model raises.
+        """
+        ...

@@ -1,0 +1,158 @@
+"""Putting the sentinel around a train function on PyTorch, and stopping it safely."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+
+from stayfinite.frameworks.base import OnBad
+from stayfinite.frameworks.keras.train_function import GuardedTrainFunction
+from stayfinite.frameworks.recorder import Flag, Recorder
+from stayfinite.frameworks.subject import Compilation, Subject, TrainFunction, TrainStep
+from stayfinite.frameworks.torch import private
+from stayfinite.frameworks.torch.guard_cuda import CudaSentinel
+from stayfinite.frameworks.torch.guard_sentinel import TorchSentinel, clear_gradients, lasting
+from stayfinite.frameworks.torch.operator_errors import is_from_operator, raises_on_bad_numbers
+from stayfinite.frameworks.torch.saved_values import SavedValues
+from stayfinite.frameworks.torch.state import (
+    num_bytes_of,
+    random_state,
+    restore_random,
+    state_of,
+)
+
+
+class TorchTrainFunction(GuardedTrainFunction):
+    """The train function of a subject on PyTorch: the same call, observed by a sentinel.
+
+    On a CPU a bad step is known, and `on_bad` called, at the end of this very step.
+    """
+
+    def __init__(
+        self, inner: TrainFunction, subject: Subject, recorder: Recorder, on_bad: OnBad
+    ) -> None:
+        super().__init__(subject, recorder, on_bad)
+        self._inner = inner
+        self._sentinel: TorchSentinel | None = None
+
+    def __call__(self, data: Any) -> Any:
+        """One call of Keras's train function, on a list of one batch: its logs."""
+        # All steps of an epoch are called from the same code, that of `fit`.
+        self.enter(sys._getframe(1).f_code)
+        self.poll(wait=False)
+        subject = self._subject
+        if self._sentinel is None:
+            self._sentinel = _new_sentinel(subject, self._inner, self._recorder.num_steps)
+        self.remember(lambda: num_bytes_of(subject), lambda: state_of(subject, device="cpu"))
+        for _ in self._recorder.recording(iter(data), own=_own):
+            pass
+        logs, flag = _run(self._sentinel, subject, self._inner, data)
+        self.expect(flag)
+        self.poll(wait=False)
+        return logs
+
+    def stop(self, step: int) -> None:
+        """Restore the random state of the bad step and call `on_bad`."""
+        sentinel, self._sentinel = self._sentinel, None
+        assert sentinel is not None
+        clear_gradients(self._subject)
+        restore_random(sentinel.random_before(step))
+        self._on_bad(state_of(self._subject), step, self._rerun)
+
+    def _rerun(self, data: object) -> bool:
+        with _put_back(self._subject):
+            sentinel = _new_sentinel(self._subject, self._inner, 0)
+            _, flag = _run(sentinel, self._subject, self._inner, [data])
+            return int(flag) >= 0
+
+
+def attach(subject: Subject, recorder: Recorder, on_bad: OnBad) -> TorchTrainFunction:
+    """Put the sentinel around the train function of `subject`."""
+    present = subject.train_function
+    if isinstance(present, TorchTrainFunction):
+        return present
+    inner = subject.make_train_function() if present is None else present
+    function = TorchTrainFunction(inner, subject, recorder, on_bad)
+    subject.train_function = function
+    return function
+
+
+def compiled(step: TrainStep, compilation: Compilation) -> TrainFunction:
+    """A train function that makes `step` on the only batch of a list."""
+
+    def train_function(data: Any) -> Any:
+        return step(data[0])
+
+    return train_function if compilation.eager else torch.compile(train_function)
+
+
+def _run(
+    sentinel: TorchSentinel, subject: Subject, inner: TrainFunction, data: Any
+) -> tuple[Any, Flag]:
+    sentinel.begin(subject)
+    try:
+        logs = inner(data)
+        return logs, sentinel.end(logs)
+    except Exception as error:
+        if private.is_compiled(inner) or not is_from_operator(error):
+            raise
+        # If the error has another cause, the model is left as plain Keras leaves it.
+        left = _kept(subject)
+        flag = sentinel.fail()
+        if not _refuses(subject, inner, data):
+            left.restore()
+            raise
+        return {}, flag
+    finally:
+        sentinel.abandon()
+
+
+def _refuses(subject: Subject, inner: TrainFunction, data: Any) -> bool:
+    """Whether the step raises because an operator refuses the non-finite number it is given."""
+    with _put_back(subject):
+        return raises_on_bad_numbers(lambda: inner(data))
+
+
+@contextlib.contextmanager
+def _put_back(subject: Subject) -> Iterator[None]:
+    """State, random numbers and gradients after the block are those before it."""
+    whole = _kept(subject)
+    before = random_state()
+    try:
+        yield
+    finally:
+        restore_random(before)
+        whole.restore()
+        clear_gradients(subject)
+
+
+def _kept(subject: Subject) -> SavedValues:
+    """A copy of every value that the subject holds now."""
+    whole = SavedValues()
+    whole.save_all([*lasting(subject), *subject.metrics_variables])
+    return whole
+
+
+def _new_sentinel(subject: Subject, inner: TrainFunction, first_step: int) -> TorchSentinel:
+    tensors = [private.tensor_of(v) for v in subject.trainable_variables]
+    on_cuda = any(tensor.device.type == "cuda" for tensor in tensors)
+    kind = CudaSentinel if on_cuda else TorchSentinel
+    return kind(subject, first_step, compiled=private.is_compiled(inner))
+
+
+def _own(data: Any) -> Any:
+    """A copy of a batch: a loader may fill the same buffer again."""
+    if isinstance(data, torch.Tensor):
+        return data.detach().clone()
+    if isinstance(data, np.ndarray):
+        return np.array(data)
+    if isinstance(data, dict):
+        return {key: _own(item) for key, item in data.items()}
+    if type(data) in (tuple, list):
+        return type(data)(_own(item) for item in data)
+    return data

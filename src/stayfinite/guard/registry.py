@@ -1,0 +1,65 @@
+"""Which watch belongs to which model, and the session that is told of each."""
+
+from __future__ import annotations
+
+import weakref
+from pathlib import Path
+from typing import Protocol
+
+import keras
+
+from stayfinite.errors import UsageError
+from stayfinite.frameworks.keras.subjects import KerasModel
+from stayfinite.frameworks.subject import Subject
+from stayfinite.guard.watch import Watch
+
+
+class Adopter(Protocol):
+    """A session that takes over new watches."""
+
+    def adopt(self, watch: Watch) -> None:
+        """Set what the session decides: folder, script, notices, listeners."""
+        ...
+
+
+class Registry:
+    """The watches of this process, one a model for as long as the model lives.
+
+    A watch outlives the `Guard` of one `fit`: it counts the steps of all. At most one session at a
+    time adopts the watches that are made.
+    """
+
+    def __init__(self) -> None:
+        self._watches: weakref.WeakKeyDictionary[keras.Model, Watch] = weakref.WeakKeyDictionary()
+        self._adopter: Adopter | None = None
+
+    def watch_of(self, model: keras.Model, keep: Path, script: str | None) -> Watch:
+        """The one watch of `model`; made on the first call."""
+        if model not in self._watches:
+            self._watches[model] = self.new_watch(KerasModel(model, weak=True), keep, script)
+        return self._watches[model]
+
+    def new_watch(self, subject: Subject, keep: Path, script: str | None) -> Watch:
+        """A watch that belongs to the caller, adopted by the session if there is one."""
+        watch = Watch(subject, keep, script)
+        if self._adopter is not None:
+            self._adopter.adopt(watch)
+        return watch
+
+    def begin_session(self, adopter: Adopter) -> None:
+        """Have `adopter` adopt every watch that is made until `end_session`.
+
+        Raises:
+            UsageError: another session is at work.
+        """
+        if self._adopter is not None:
+            raise UsageError("a session guards this process already; close it first")
+        self._adopter = adopter
+
+    def end_session(self) -> None:
+        """Adopt no further watch; those of the session stay as they are."""
+        self._adopter = None
+
+
+# A model cannot say which `Guard` saw it before, so the process has one registry.
+REGISTRY = Registry()
