@@ -52,7 +52,7 @@ types: .venv-test-torch/ready  ## Check types
 ON_EACH = tests/frameworks tests/guard tests/incidents
 NETWORKS = tests/networks/models tests/networks/losses tests/networks/metrics/test_recall.py
 # The gradients of the fixes are computed with JAX, and an internal error is put into its step.
-ONLY_ON_JAX = tests/repair tests/experiments/test_explain.py
+ONLY_ON_JAX = tests/repair tests/experiments/test_explanation.py
 MATCHING = tests/diagnose/test_matching.py
 
 TESTS_fast_jax = $(ON_EACH) $(ONLY_ON_JAX) tests/networks/losses/test_values.py \
