@@ -1,0 +1,205 @@
+"""The exact value and gradient of a formula at given operands, and where there is none."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from mpmath import mp, mpf
+
+from stayfinite.numerics.dtypes import largest
+from stayfinite.numerics.exact import Array
+from stayfinite.repair.engine import structure
+from stayfinite.repair.engine.evaluate import EXACT, Evaluation, exact_array, to_float64
+from stayfinite.repair.engine.problem import Problem
+from stayfinite.repair.formula import LeafRole, Node, walk
+
+DIGITS = (40, 160, 400)  # raised until two evaluations agree
+AGREEMENT = 1e-9
+SHIFT = mpf(10) ** -25
+DIRECTIONS = 8
+POLE = 1e18  # a shifted value above this is on its way to infinity
+
+
+class Kind(enum.Enum):
+    """What is known of the exact value of one element."""
+
+    PLAIN = "plain"
+    LIMIT = "limit"  # the formula has no value there, but a limit
+    NO_ROOM = "no room"  # infinite, or beyond the largest number of the dtype
+    UNDEFINED = "undefined"
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Exact value and gradient, rounded to float64.
+
+    `kinds` holds a `Kind` for each element of the value. `gradients` are those of
+    `sum(seed * value)` over the elements of kind PLAIN and LIMIT; an entry is NaN where it does not
+    exist or has no room in the dtype. Where only the derivative is infinite (`sqrt` at 0) the
+    gradient from that point counts as 0. `limited` are leaf elements with a shifted limit.
+    """
+
+    value: np.ndarray
+    kinds: np.ndarray
+    gradients: Mapping[Node, np.ndarray]
+    seed: np.ndarray
+    digits: int
+
+    @property
+    def known(self) -> np.ndarray:
+        """Where the value exists and has room."""
+        return np.isin(self.kinds, [Kind.PLAIN, Kind.LIMIT])
+
+    def has(self, kind: Kind) -> bool:
+        """Whether any element is of this kind."""
+        return bool((self.kinds == kind).any())
+
+
+def reference(problem: Problem) -> Reference:
+    """The exact value and gradient of the problem's formula at its operands."""
+    return reference_at(problem.root, problem.values, problem.wanted, problem.dtype)
+
+
+def random_seed(shape: tuple[int, ...]) -> np.ndarray:
+    """A fixed vector: with a seed of ones the gradient of a sum of softmax would be 0 throughout."""
+    rng = np.random.default_rng(20)
+    return rng.uniform(0.5, 1.5, shape) * rng.choice([-1.0, 1.0], shape)
+
+
+@dataclass(frozen=True)
+class _Run:
+    """One exact evaluation."""
+
+    value: np.ndarray
+    gradients: dict[Node, np.ndarray]
+    smooth: bool  # nothing on the way was NaN or infinite
+
+
+def reference_at(
+    root: Node, values: Mapping[Node, np.ndarray], wanted: tuple[Node, ...], dtype: str
+) -> Reference:
+    """The exact value and gradient of `root` at the operands `values`.
+
+    Raises:
+        BadFormula: the formula cannot be evaluated at these operands.
+    """
+    with mp.workdps(DIGITS[0]):
+        shape = np.shape(Evaluation(EXACT, values).value(root))
+    seed = random_seed(shape)
+    previous: _Run | None = None
+    for digits in DIGITS:
+        with mp.workdps(digits):
+            run = _run(root, values, wanted, seed)
+            if previous is not None and _agree(previous, run):
+                break
+            previous = run
+    with mp.workdps(max(digits, 160)):
+        kinds = np.full(shape, Kind.PLAIN, object)
+        value, gradients = run.value, run.gradients
+        if not run.smooth:
+            value, kinds, gradients = _limits(root, values, wanted, seed, run)
+        top = largest(dtype)
+        kinds = np.where(np.abs(value) > top, Kind.NO_ROOM, kinds)
+        kinds = np.where(np.isnan(value), Kind.UNDEFINED, kinds)
+        known = np.isin(kinds, [Kind.PLAIN, Kind.LIMIT])
+        if not known.all():
+            seed = np.where(known, seed, 0.0)
+            run = _run(root, values, wanted, seed)
+            gradients = run.gradients
+            if not run.smooth and known.any():
+                gradients = _limits(root, values, wanted, seed, run)[2]
+        gradients = {
+            leaf: np.where(np.abs(g) > top, np.nan, g) for leaf, g in gradients.items()
+        }
+    return Reference(np.asarray(value), np.asarray(kinds), gradients, seed, digits)
+
+
+def _run(
+    root: Node,
+    values: Mapping[Node, np.ndarray],
+    wanted: tuple[Node, ...],
+    seed: np.ndarray,
+    *,
+    subgradient: bool = True,
+) -> _Run:
+    evaluation = Evaluation(EXACT, values)
+    value = evaluation.value(root)
+    smooth = all(
+        structure.finite(evaluation.known[n]).all() for n in walk(root) if n.op != "constant"
+    )
+    exact_seed = exact_array(seed)
+    found = evaluation.gradients(root, exact_seed, wanted, subgradient=subgradient)
+    if smooth and subgradient:
+        plain = evaluation.gradients(root, exact_seed, wanted)
+        smooth = all(structure.finite(g).all() for g in plain.values())
+    return _Run(to_float64(value), {leaf: to_float64(g) for leaf, g in found.items()}, smooth)
+
+
+def _agree(a: _Run, b: _Run) -> bool:
+    pairs = [(a.value, b.value), *((a.gradients[leaf], b.gradients[leaf]) for leaf in a.gradients)]
+    return all(np.allclose(x, y, rtol=AGREEMENT, atol=0, equal_nan=True) for x, y in pairs)
+
+
+def shifted(values: Mapping[Node, np.ndarray]) -> Iterator[dict[Node, Array]]:
+    """The operands moved a little in several directions, as exact numbers."""
+    rng = np.random.default_rng(7)
+    moved = [leaf for leaf in values if leaf.attribute("role") in (LeafRole.VARIABLE, LeafRole.DATA)]
+    for number in range(DIRECTIONS):
+        found: dict[Node, Array] = dict(values)
+        for leaf in moved:
+            x = exact_array(values[leaf])
+            if x.dtype != object:
+                continue
+            size = rng.uniform(0.3, 1.7, np.shape(x))
+            # Two directions keep one sign for all, which a formula of positive operands needs.
+            sign = (-1.0) ** number if number < 2 else rng.choice([-1.0, 1.0], np.shape(x))
+            scale = np.maximum(np.abs(to_float64(x)), 1e-3)
+            found[leaf] = np.asarray(x + exact_array(size * sign * scale) * SHIFT, object)
+        yield found
+
+
+def _limits(
+    root: Node,
+    values: Mapping[Node, np.ndarray],
+    wanted: tuple[Node, ...],
+    seed: np.ndarray,
+    at: _Run,
+) -> tuple[np.ndarray, np.ndarray, dict[Node, np.ndarray]]:
+    """Value, kinds and gradients from points around the one where something is not finite."""
+    runs = [_run(root, moved, wanted, seed, subgradient=False) for moved in shifted(values)]
+    around = np.stack([run.value for run in runs])
+    limit, agree = _common(around)
+    was_finite = np.isfinite(at.value)
+    value = np.where(agree, limit, at.value)
+    kinds = np.where(agree & ~was_finite, Kind.LIMIT, Kind.PLAIN)
+    # A pole is infinite from all sides that exist, with one sign; otherwise there is no value.
+    far = np.abs(np.where(np.isnan(around), np.inf, around)) > POLE
+    with np.errstate(all="ignore"):
+        signs = np.where(np.isnan(around), np.nan, np.sign(around))
+        one_sign = np.nanmin(np.nan_to_num(signs, nan=2), 0) == np.nanmax(
+            np.nan_to_num(signs, nan=-2), 0
+        )
+    pole = ~was_finite & ~agree & far.all(axis=0) & ~np.isnan(around).all(axis=0)
+    sign = np.sign(np.nansum(signs, axis=0))
+    value = np.where(pole & one_sign, sign * np.inf, np.where(pole & ~one_sign, np.nan, value))
+    value = np.where(~agree & ~was_finite & ~pole & ~np.isinf(at.value), np.nan, value)
+    gradients: dict[Node, np.ndarray] = {}
+    for leaf in wanted:
+        limit, agree = _common(np.stack([run.gradients[leaf] for run in runs]))
+        gradients[leaf] = np.where(agree, limit, at.gradients[leaf])
+    return value, kinds, gradients
+
+
+def _common(around: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The value on which the finite rows agree, and where at least two do."""
+    usable = np.isfinite(around) & (np.abs(around) < POLE)
+    count = usable.sum(axis=0)
+    middle = np.where(usable, around, 0.0).sum(axis=0) / np.maximum(count, 1)
+    scale = np.maximum(np.abs(middle), np.abs(np.where(usable, around, 0.0)).max(axis=0))
+    near = np.abs(around - middle) <= 1e-8 * scale + 1e-11
+    # From a side where the formula has a value it must be this one.
+    defined = ~np.isnan(around)
+    return middle, (count >= 2) & (near | ~defined).all(axis=0)
