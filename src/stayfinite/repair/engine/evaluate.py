@@ -170,7 +170,8 @@ def floating_array(x: np.ndarray, leaf: Node, dtype: str) -> np.ndarray:
 def to_float64(x: Array) -> np.ndarray:
     """An array of either arithmetic in float64; too large becomes infinite."""
     x = np.asarray(x)
-    return np.asarray(_TO_FLOAT(x), np.float64) if x.dtype == object else x.astype(np.float64)
+    with np.errstate(invalid="ignore"):
+        return np.asarray(_TO_FLOAT(x), np.float64) if x.dtype == object else x.astype(np.float64)
 
 
 def summed(x: Array, shape: tuple[int, ...]) -> Array:

@@ -39,7 +39,7 @@ class Reference:
     `kinds` holds a `Kind` for each element of the value. `gradients` are those of
     `sum(seed * value)` over the elements of kind PLAIN and LIMIT; an entry is NaN where it does not
     exist or has no room in the dtype. Where only the derivative is infinite (`sqrt` at 0) the
-    gradient from that point counts as 0. `limited` are leaf elements with a shifted limit.
+    gradient from that point counts as 0.
     """
 
     value: np.ndarray
@@ -173,7 +173,7 @@ def _limits(
     around = np.stack([run.value for run in runs])
     limit, agree = _common(around)
     was_finite = np.isfinite(at.value)
-    value = np.where(agree, limit, at.value)
+    value = np.where(agree & ~was_finite, limit, at.value)
     kinds = np.where(agree & ~was_finite, Kind.LIMIT, Kind.PLAIN)
     # A pole is infinite from all sides that exist, with one sign; otherwise there is no value.
     far = np.abs(np.where(np.isnan(around), np.inf, around)) > POLE
@@ -184,8 +184,8 @@ def _limits(
         )
     pole = ~was_finite & ~agree & far.all(axis=0) & ~np.isnan(around).all(axis=0)
     sign = np.sign(np.nansum(signs, axis=0))
-    value = np.where(pole & one_sign, sign * np.inf, np.where(pole & ~one_sign, np.nan, value))
-    value = np.where(~agree & ~was_finite & ~pole & ~np.isinf(at.value), np.nan, value)
+    infinite = np.where(sign > 0, np.inf, -np.inf)
+    value = np.where(pole & one_sign, infinite, np.where(pole & ~one_sign, np.nan, value))
     gradients: dict[Node, np.ndarray] = {}
     for leaf in wanted:
         limit, agree = _common(np.stack([run.gradients[leaf] for run in runs]))

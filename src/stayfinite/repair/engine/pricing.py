@@ -1,0 +1,92 @@
+"""How far a formula in floating point is from the exact one, on all sets of operands."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from stayfinite.repair.engine.evaluate import BadFormula, to_float64
+from stayfinite.repair.engine.problem import Price, Problem
+from stayfinite.repair.engine.samples import Sample, Samples
+from stayfinite.repair.formula import Node, walk
+
+# Relative tolerance by dtype, of value and gradient.
+TOLERANCE = {"float16": 2e-2, "bfloat16": 6e-2, "float32": 1e-3, "float64": 1e-6}
+# Absolute parts, relative to the largest element of the value and of the gradient of a leaf.
+VALUE_PART = 1e-6
+GRADIENT_PART = 1e-5
+# What an operation costs to read and to run; others cost 1.
+COST = {
+    "log": 2, "exp": 3, "power": 4, "prod": 6, "divide": 2, "where": 3, "lgamma": 3, "arctan2": 3,
+    "cast": 4, "constant": 0.2, "leaf": 0.2, "stop_gradient": 0.5, "expand_dims": 0.3,
+}  # fmt: skip
+
+
+def size(root: Node) -> int:
+    """The cost of all operations, each sub-formula once, in tenths of a plain one."""
+    return round(10 * sum(COST.get(node.op, 1) for node in walk(root)))
+
+
+class Pricing:
+    """Prices of formulas for one problem; the original is priced first, to know its regressions."""
+
+    def __init__(self, problem: Problem, samples: Samples) -> None:
+        self.problem = problem
+        self.samples = samples
+        self.tolerance = TOLERANCE.get(problem.dtype, 1e-3)
+        self.known: dict[Node, Price | None] = {}
+        self.original = {
+            id(s): self.errors(problem.root, s) for s in (*samples.probes, *samples.directed)
+        }
+
+    def price(self, root: Node) -> Price | None:
+        """The price, or None for a formula that cannot be evaluated or has another shape."""
+        if root not in self.known:
+            try:
+                self.known[root] = self._price(root)
+            except BadFormula:
+                self.known[root] = None
+        return self.known[root]
+
+    def _price(self, root: Node) -> Price:
+        values = gradients = regressions = misses = 0
+        for sample in self.samples.required:
+            wrong = self.errors(root, sample)
+            values += int(wrong[0].sum())
+            gradients += sum(int(w.sum()) for w in wrong[1:])
+        worth = values == 0 and gradients == 0
+        for sample in self.samples.probes if worth else ():
+            before, after = self.original[id(sample)], self.errors(root, sample)
+            regressions += sum(int((b & ~a).sum()) for a, b in zip(before, after, strict=True))
+        for sample in self.samples.directed if worth else ():
+            misses += sum(int(w.sum()) for w in self.errors(root, sample))
+        return Price(values, gradients, regressions, misses, size(root))
+
+    def errors(self, root: Node, sample: Sample) -> list[np.ndarray]:
+        """Where the value, and the gradient of each wanted leaf, is wrong.
+
+        Raises:
+            BadFormula: the formula cannot be evaluated or has another shape.
+        """
+        exact = sample.reference
+        value = np.asarray(sample.floating.value(root))
+        if value.shape != exact.value.shape or value.dtype.kind != "f":
+            raise BadFormula(f"shape {value.shape} in the place of {exact.value.shape}")
+        with np.errstate(all="ignore"):
+            wrong = [self._wrong(to_float64(value), exact.value, exact.known, VALUE_PART)]
+            seed = exact.seed.astype(value.dtype)
+            found = sample.floating.gradients(root, seed, self.problem.wanted)
+            for leaf in self.problem.wanted:
+                want = exact.gradients[leaf]
+                wrong.append(
+                    self._wrong(to_float64(found[leaf]), want, np.isfinite(want), GRADIENT_PART)
+                )
+        return wrong
+
+    def _wrong(
+        self, found: np.ndarray, want: np.ndarray, known: np.ndarray, part: float
+    ) -> np.ndarray:
+        """Where `found` is not `want`; where nothing is known, where it is not finite."""
+        scale = np.abs(want[known]).max(initial=0.0)
+        allowed = self.tolerance * np.abs(want) + part * scale + 1e-37
+        near = np.abs(found - want) <= allowed
+        return ~np.where(known, near, np.isfinite(found))

@@ -1,0 +1,150 @@
+"""Operands around those at which a formula fails, each set with its exact value and gradient."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from stayfinite.repair.engine.evaluate import FLOATING, BadFormula, Evaluation, to_float64
+from stayfinite.repair.engine.problem import Problem
+from stayfinite.repair.engine.reference import Reference, reference_at
+from stayfinite.repair.formula import LeafRole, Node
+
+DISTURBED = (LeafRole.VARIABLE, LeafRole.DATA)
+SMALL = (3e-6, 3e-4, 7e-3)
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """One set of operands. `floating` keeps the values of all formulas at them."""
+
+    name: str
+    values: Mapping[Node, np.ndarray]
+    reference: Reference
+    floating: Evaluation
+
+
+@dataclass(frozen=True)
+class Samples:
+    """The operands a formula is held against.
+
+    `main` are the recorded ones, `near` random neighbours. `probes` have other signs, zeros and
+    small numbers, where the formula as written is defined. `directed` have two operands close to
+    each other or far apart.
+    """
+
+    main: Sample
+    near: tuple[Sample, ...]
+    probes: tuple[Sample, ...]
+    directed: tuple[Sample, ...]
+
+    @property
+    def required(self) -> tuple[Sample, ...]:
+        """Those on which a rewrite has to be right."""
+        return (self.main, *self.near)
+
+
+def make_sample(problem: Problem, name: str, values: Mapping[Node, np.ndarray]) -> Sample:
+    """The operands with their exact value and gradient.
+
+    Raises:
+        BadFormula: the formula cannot be evaluated.
+    """
+    rounded = {leaf: _as_recorded(leaf, x, problem.dtype) for leaf, x in values.items()}
+    found = reference_at(problem.root, rounded, problem.wanted, problem.dtype)
+    floating = Evaluation(FLOATING[problem.framework], rounded, problem.dtype)
+    return Sample(name, rounded, found, floating)
+
+
+def make_samples(problem: Problem) -> Samples:
+    """All sets of operands for a problem.
+
+    Raises:
+        BadFormula: the formula cannot be evaluated at its own operands.
+    """
+    main = make_sample(problem, "main", problem.values)
+
+    def usable(sets: Iterator[tuple[str, dict[Node, np.ndarray]]], limit: int) -> tuple[Sample, ...]:
+        found = []
+        for name, values in itertools.islice(sets, limit):
+            try:
+                sample = make_sample(problem, name, values)
+            except BadFormula:
+                continue
+            if sample.reference.known.any():
+                found.append(sample)
+        return tuple(found)
+
+    return Samples(
+        main,
+        usable(_near(problem.values), 3),
+        usable(_probes(problem.values), 8),
+        usable(_directed(problem.values), 4),
+    )
+
+
+def _as_recorded(leaf: Node, x: np.ndarray, dtype: str) -> np.ndarray:
+    """Exactly the number that the floating-point evaluation starts from."""
+    if leaf.attribute("role") not in DISTURBED:
+        return np.asarray(x)
+    return np.asarray(x, np.float64 if dtype == "float64" else np.float32)
+
+
+def _disturbed(values: Mapping[Node, np.ndarray]) -> list[Node]:
+    return [leaf for leaf in values if leaf.attribute("role") in DISTURBED]
+
+
+def _near(values: Mapping[Node, np.ndarray]) -> Iterator[tuple[str, dict[Node, np.ndarray]]]:
+    rng = np.random.default_rng(3)
+    for number, width in enumerate((0.02, 0.1, 0.003)):
+        found = dict(values)
+        for leaf in _disturbed(values):
+            x = np.asarray(values[leaf], np.float64)
+            moved = x * (1 + width * rng.uniform(-1, 1, x.shape))
+            sign = rng.choice([-1.0, 1.0], x.shape)
+            found[leaf] = np.where(x == 0, sign * SMALL[number], moved)
+        yield f"near {width}", found
+
+
+def _probes(values: Mapping[Node, np.ndarray]) -> Iterator[tuple[str, dict[Node, np.ndarray]]]:
+    rng = np.random.default_rng(5)
+    leaves = _disturbed(values)
+    mild = {leaf: _mild(values[leaf]) for leaf in leaves}
+    yield "mild", {**values, **mild}
+    for name in ("flip", "zero"):
+        for leaf in leaves[:3]:
+            x = mild[leaf]
+            pick = rng.random(x.shape) < 0.5
+            if not pick.any():
+                pick = np.ones(x.shape, bool)
+            yield f"{name} {leaf.attribute('name')}", {
+                **values,
+                **mild,
+                leaf: np.where(pick, -x if name == "flip" else 0.0, x),
+            }
+    flipped = {leaf: x * rng.choice([-1.0, 1.0], x.shape) for leaf, x in mild.items()}
+    yield "signs", {**values, **flipped}
+
+
+def _mild(x: np.ndarray) -> np.ndarray:
+    """The same signs with sizes around 1, where a naive formula is right."""
+    x = np.asarray(x, np.float64)
+    with np.errstate(all="ignore"):
+        return np.sign(x) * np.where(np.abs(x) > 1, np.abs(x) ** 0.3, np.abs(x))
+
+
+def _directed(values: Mapping[Node, np.ndarray]) -> Iterator[tuple[str, dict[Node, np.ndarray]]]:
+    leaves = _disturbed(values)
+    for a, b in itertools.permutations(leaves[:3], 2):
+        if np.shape(values[a]) == np.shape(values[b]):
+            for gap in (12.0, -12.0, 1e-4):
+                yield f"{gap}", {**values, a: np.asarray(values[b], np.float64) + gap}
+
+
+def exactness(sample: Sample) -> np.ndarray:
+    """The largest size of the exact value, for absolute tolerances."""
+    known = to_float64(sample.reference.value)[sample.reference.known]
+    return np.abs(known).max(initial=0.0)
