@@ -1,0 +1,223 @@
+"""Makes nodes with the trivial cases done: constants folded, signs to the outside, exp of log."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable
+
+from stayfinite.repair.formula import Node, constant, node
+
+
+def number(x: Node) -> float | None:
+    """The value of a constant, otherwise None."""
+    if x.op == "constant":
+        value = x.attribute("value")
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return float(value)
+    return None
+
+
+def is_number(x: Node, value: float) -> bool:
+    """Whether `x` is the constant `value`."""
+    return number(x) == value
+
+
+def real(value: float) -> Node:
+    """A constant; whole numbers are written as such."""
+    return constant(float(value))
+
+
+def negative(x: Node) -> Node:
+    """-x."""
+    value = number(x)
+    if value is not None:
+        return real(-value)
+    if x.op == "negative":
+        return x.operands[0]
+    if x.op == "subtract":
+        return subtract(x.operands[1], x.operands[0])
+    return node("negative", x)
+
+
+def add(x: Node, y: Node) -> Node:
+    """x + y."""
+    a, b = number(x), number(y)
+    if a is not None and b is not None:
+        return real(a + b)
+    if a == 0:
+        return y
+    if b == 0:
+        return x
+    if y.op == "negative":
+        return subtract(x, y.operands[0])
+    if x.op == "negative":
+        return subtract(y, x.operands[0])
+    if b is not None and b < 0:
+        return subtract(x, real(-b))
+    return node("add", x, y)
+
+
+def subtract(x: Node, y: Node) -> Node:
+    """x - y."""
+    a, b = number(x), number(y)
+    if a is not None and b is not None:
+        return real(a - b)
+    if b == 0:
+        return x
+    if a == 0:
+        return negative(y)
+    if y.op == "negative":
+        return add(x, y.operands[0])
+    if b is not None and b < 0:
+        return node("add", x, real(-b))
+    return node("subtract", x, y)
+
+
+def multiply(x: Node, y: Node) -> Node:
+    """x * y."""
+    a, b = number(x), number(y)
+    if a is not None and b is not None:
+        return real(a * b)
+    if b is not None:
+        x, y, a, b = y, x, b, a
+    if a == 1:
+        return y
+    if a == -1:
+        return negative(y)
+    if x.op == "negative":
+        return negative(multiply(x.operands[0], y))
+    if y.op == "negative":
+        return negative(multiply(x, y.operands[0]))
+    if a is not None and y.op == "multiply":
+        inner = number(y.operands[0])
+        if inner is not None:
+            return multiply(real(a * inner), y.operands[1])
+    if x is y:
+        return square(x)
+    return node("multiply", x, y)
+
+
+def divide(x: Node, y: Node) -> Node:
+    """x / y."""
+    a, b = number(x), number(y)
+    if a is not None and b:
+        return real(a / b)
+    if b == 1:
+        return x
+    if b == -1:
+        return negative(x)
+    if x.op == "negative":
+        return negative(divide(x.operands[0], y))
+    if y.op == "negative":
+        return negative(divide(x, y.operands[0]))
+    return node("divide", x, y)
+
+
+def square(x: Node) -> Node:
+    """x * x."""
+    if x.op in ("negative", "abs"):
+        return square(x.operands[0])
+    if x.op == "sqrt":
+        return x.operands[0]
+    return node("square", x)
+
+
+def power(x: Node, y: Node) -> Node:
+    """x ** y."""
+    exponent, base = number(y), number(x)
+    if exponent == 1:
+        return x
+    if exponent == 0:
+        return real(1.0)
+    if exponent == 2:
+        return square(x)
+    if exponent == 0.5:
+        return sqrt(x)
+    if exponent == -1:
+        return divide(real(1.0), x)
+    if base is not None and exponent is not None and base > 0:
+        return real(base**exponent)
+    return node("power", x, y)
+
+
+def sqrt(x: Node) -> Node:
+    """The square root of x."""
+    value = number(x)
+    if value is not None and value >= 0:
+        return real(math.sqrt(value))
+    if x.op == "square":
+        return absolute(x.operands[0])
+    return node("sqrt", x)
+
+
+def absolute(x: Node) -> Node:
+    """|x|."""
+    value = number(x)
+    if value is not None:
+        return real(abs(value))
+    if x.op in ("negative", "abs"):
+        return absolute(x.operands[0]) if x.op == "negative" else x
+    return x if x.op in ("square", "exp", "sqrt") else node("abs", x)
+
+
+def exp(x: Node) -> Node:
+    """exp(x), by the function that it is where x is a logarithm."""
+    value = number(x)
+    if value is not None and value < 80:
+        return real(math.exp(value))
+    if x.op == "log":
+        return x.operands[0]
+    if x.op == "log_sigmoid":
+        return node("sigmoid", *x.operands)
+    if x.op == "log_softmax":
+        return node("softmax", *x.operands, **dict(x.attributes))
+    if x.op == "negative" and x.operands[0].op == "softplus":
+        return node("sigmoid", negative(x.operands[0].operands[0]))
+    return node("exp", x)
+
+
+def log(x: Node) -> Node:
+    """log(x)."""
+    value = number(x)
+    if value is not None and value > 0:
+        return real(math.log(value))
+    return x.operands[0] if x.op == "exp" else node("log", x)
+
+
+def where(condition: Node, x: Node, y: Node) -> Node:
+    """x where the condition holds, otherwise y."""
+    return x if x is y else node("where", condition, x, y)
+
+
+BUILDERS = {
+    "abs": absolute,
+    "add": add,
+    "divide": divide,
+    "exp": exp,
+    "log": log,
+    "multiply": multiply,
+    "negative": negative,
+    "power": power,
+    "sqrt": sqrt,
+    "square": square,
+    "subtract": subtract,
+    "where": where,
+}
+
+
+def made(op: str, *operands: Node, **attributes: Hashable) -> Node:
+    """The node of an operation with the trivial cases done."""
+    builder = BUILDERS.get(op)
+    return builder(*operands) if builder is not None else node(op, *operands, **attributes)
+
+
+def rebuilt(x: Node, operands: tuple[Node, ...]) -> Node:
+    """The operation of `x` on other operands."""
+    if operands == x.operands:
+        return x
+    return made(x.op, *operands, **dict(x.attributes))
+
+
+def reduced(op: str, x: Node, axis: object, keepdims: object) -> Node:
+    """A reduction over `axis`."""
+    return node(op, x, axis=axis, keepdims=keepdims)
