@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable
+from collections.abc import Collection, Hashable, Mapping
 
-from stayfinite.repair.formula import Node, constant, node
+from stayfinite.repair.formula import Node, constant, node, walk
 
 
 def number(x: Node) -> float | None:
@@ -221,3 +221,17 @@ def rebuilt(x: Node, operands: tuple[Node, ...]) -> Node:
 def reduced(op: str, x: Node, axis: object, keepdims: object) -> Node:
     """A reduction over `axis`."""
     return node(op, x, axis=axis, keepdims=keepdims)
+
+
+def substituted(root: Node, mapping: Mapping[Node, Node]) -> Node:
+    """`root` with every key of `mapping` replaced, all at once."""
+    done = dict(mapping)
+    for x in walk(root):
+        if x not in done:
+            done[x] = rebuilt(x, tuple(done[operand] for operand in x.operands))
+    return done[root]
+
+
+def uses(root: Node, parts: Collection[Node]) -> bool:
+    """Whether one of `parts` occurs in `root`."""
+    return any(x in parts for x in walk(root))

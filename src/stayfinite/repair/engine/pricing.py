@@ -67,26 +67,27 @@ class Pricing:
         Raises:
             BadFormula: the formula cannot be evaluated or has another shape.
         """
-        exact = sample.reference
+        exact, main = sample.reference, sample is self.samples.main
         value = np.asarray(sample.floating.value(root))
         if value.shape != exact.value.shape or value.dtype.kind != "f":
             raise BadFormula(f"shape {value.shape} in the place of {exact.value.shape}")
         with np.errstate(all="ignore"):
-            wrong = [self._wrong(to_float64(value), exact.value, exact.known, VALUE_PART)]
+            wrong = [self._wrong(to_float64(value), exact.value, exact.known, VALUE_PART, main)]
             seed = exact.seed.astype(value.dtype)
             found = sample.floating.gradients(root, seed, self.problem.wanted)
             for leaf in self.problem.wanted:
                 want = exact.gradients[leaf]
+                known = np.isfinite(want)
                 wrong.append(
-                    self._wrong(to_float64(found[leaf]), want, np.isfinite(want), GRADIENT_PART)
+                    self._wrong(to_float64(found[leaf]), want, known, GRADIENT_PART, main)
                 )
         return wrong
 
     def _wrong(
-        self, found: np.ndarray, want: np.ndarray, known: np.ndarray, part: float
+        self, found: np.ndarray, want: np.ndarray, known: np.ndarray, part: float, main: bool
     ) -> np.ndarray:
-        """Where `found` is not `want`; where nothing is known, where it is not finite."""
+        """Where `found` is not `want`; in the main sample also where a number is due and none is."""
         scale = np.abs(want[known]).max(initial=0.0)
         allowed = self.tolerance * np.abs(want) + part * scale + 1e-37
         near = np.abs(found - want) <= allowed
-        return ~np.where(known, near, np.isfinite(found))
+        return ~np.where(known, near, np.isfinite(found) | (not main))

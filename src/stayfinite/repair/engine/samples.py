@@ -10,7 +10,7 @@ import numpy as np
 
 from stayfinite.repair.engine.evaluate import FLOATING, BadFormula, Evaluation, to_float64
 from stayfinite.repair.engine.problem import Problem
-from stayfinite.repair.engine.reference import Reference, reference_at
+from stayfinite.repair.engine.reference import Kind, Reference, reference_at
 from stayfinite.repair.formula import LeafRole, Node
 
 DISTURBED = (LeafRole.VARIABLE, LeafRole.DATA)
@@ -74,6 +74,9 @@ def make_samples(problem: Problem) -> Samples:
                 sample = make_sample(problem, name, values)
             except BadFormula:
                 continue
+            undefined = sample.reference.kinds == Kind.UNDEFINED
+            if name.startswith("near") and (undefined & main.reference.known).any():
+                continue
             if sample.reference.known.any():
                 found.append(sample)
         return tuple(found)
@@ -81,7 +84,7 @@ def make_samples(problem: Problem) -> Samples:
     return Samples(
         main,
         usable(_near(problem.values), 3),
-        usable(_probes(problem.values), 8),
+        usable(_probes(problem.values), 11),
         usable(_directed(problem.values), 4),
     )
 
@@ -104,7 +107,8 @@ def _near(values: Mapping[Node, np.ndarray]) -> Iterator[tuple[str, dict[Node, n
         for leaf in _disturbed(values):
             x = np.asarray(values[leaf], np.float64)
             moved = x * (1 + width * rng.uniform(-1, 1, x.shape))
-            sign = rng.choice([-1.0, 1.0], x.shape)
+            # Both signs around a zero, unless the formula is defined on one side only.
+            sign = np.ones(x.shape) if number < 2 else rng.choice([-1.0, 1.0], x.shape)
             found[leaf] = np.where(x == 0, sign * SMALL[number], moved)
         yield f"near {width}", found
 
@@ -125,6 +129,8 @@ def _probes(values: Mapping[Node, np.ndarray]) -> Iterator[tuple[str, dict[Node,
                 **mild,
                 leaf: np.where(pick, -x if name == "flip" else 0.0, x),
             }
+    for leaf in leaves[:3]:
+        yield f"zeros {leaf.attribute('name')}", {**values, **mild, leaf: 0.0 * mild[leaf]}
     flipped = {leaf: x * rng.choice([-1.0, 1.0], x.shape) for leaf, x in mild.items()}
     yield "signs", {**values, **flipped}
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stayfinite.repair.engine import log_domain
+from stayfinite.repair.engine import limits, log_domain, scaling, zero_safe
 from stayfinite.repair.engine.context import Context
 from stayfinite.repair.engine.evaluate import BadFormula
 from stayfinite.repair.engine.lowering import lowered
@@ -24,7 +24,12 @@ KEPT = 8
 
 Proposal = tuple[Node, str, tuple[Assumption, ...]]
 Proposer = Callable[[Context, Node], Iterator[Proposal]]
-PROPOSERS: tuple[Proposer, ...] = (log_domain.proposals,)
+PROPOSERS: tuple[Proposer, ...] = (
+    log_domain.proposals,
+    scaling.proposals,
+    zero_safe.proposals,
+    limits.proposals,
+)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,123 @@
+"""Rules about zeros and branches: `x log x` at 0, and `where` with a bad branch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from stayfinite.repair.engine import build
+from stayfinite.repair.engine.build import real
+from stayfinite.repair.engine.context import Context
+from stayfinite.repair.engine.evaluate import to_float64
+from stayfinite.repair.engine.problem import Assumption
+from stayfinite.repair.formula import Node, node, walk
+
+# Functions with a pole or an infinite derivative, and an argument at which they have neither.
+SINGULAR = {
+    "log": 0.0, "sqrt": 0.0, "rsqrt": 0.0, "reciprocal": 0.0, "divide": 0.0, "power": 0.0,
+    "norm": 0.0, "std": 0.0, "arccos": 1.0, "arcsin": 1.0, "arctanh": 1.0, "log1p": -1.0,
+}  # fmt: skip
+
+
+def proposals(context: Context, root: Node) -> Iterator[tuple[Node, str, tuple[Assumption, ...]]]:
+    """Safe forms of every singular sub-formula whose operand is at the singular point."""
+    safe = {x: _moved(context, x) for x in walk(root)}
+    made = [(x, found) for x, found in safe.items() if found is not None]
+    for x, found in made:
+        yield build.substituted(root, {x: found}), "safe where", ()
+    if len(made) > 1:
+        yield build.substituted(root, dict(made)), "safe where", ()
+    for x in walk(root):
+        if x.op == "multiply":
+            for factor, other in (x.operands, x.operands[::-1]):
+                for found in _masked(context, factor, other):
+                    yield build.substituted(root, {x: found}), "zero times a pole", ()
+        if x.op == "where":
+            yield from _branches(context, root, x)
+
+
+def _argument(x: Node) -> Node:
+    return x.operands[1] if x.op == "divide" else x.operands[0]
+
+
+def _moved(context: Context, x: Node) -> Node | None:
+    """f(x) as `where(x at the point, f(point), f(x moved away from it))`."""
+    if x.op not in SINGULAR or x.op in ("log", "divide", "reciprocal", "rsqrt", "log1p"):
+        return None
+    inner, point = _argument(x), SINGULAR[x.op]
+    if x.op in ("norm", "std"):
+        return _moved_reduction(context, x)
+    if not (to_float64(context.floating.value(inner)) == point).any():
+        return None
+    at = node("equal", inner, real(point))
+    away = real(0.5) if x.op in ("arccos", "arcsin", "arctanh") else real(1.0)
+    safe = node("where", at, away, inner)
+    value = {"arccos": 0.0, "arcsin": float(np.pi / 2)}.get(x.op, 0.0)
+    return node("where", at, real(value), build.rebuilt(x, (safe, *x.operands[1:])))
+
+
+def _moved_reduction(context: Context, x: Node) -> Node | None:
+    """Norm and standard deviation by their squares, with the root taken of a safe number."""
+    if not (to_float64(context.floating.value(x)) == 0).any():
+        return None
+    inner, attributes = x.operands[0], dict(x.attributes)
+    if x.op == "norm":
+        squares = node("sum", build.square(inner), **attributes)
+    else:
+        squares = node("var", inner, **attributes)
+    at = node("equal", squares, real(0.0))
+    return node("where", at, real(0.0), build.sqrt(node("where", at, real(1.0), squares)))
+
+
+def _masked(context: Context, factor: Node, other: Node) -> Iterator[Node]:
+    """`factor * f(x)` as 0 where factor is 0, with f's argument moved away from the pole."""
+    if not context.bad_below(other):
+        return
+    if not (to_float64(context.floating.value(factor)) == 0).any():
+        return
+    at = node("equal", factor, real(0.0))
+    mapping = {}
+    for x in walk(other):
+        if x.op in SINGULAR and context.bad(x):
+            inner = _argument(x)
+            mapping[inner] = node("where", at, real(1.0), inner)
+    for x in walk(other):
+        if x.op in SINGULAR and not context.bad(x) and x.op in ("sqrt", "power", "norm"):
+            mapping[_argument(x)] = node("where", at, real(1.0), _argument(x))
+    if mapping:
+        tame = build.substituted(other, mapping)
+        yield build.multiply(factor, tame)
+        yield node("where", at, real(0.0), build.multiply(factor, tame))
+
+
+def _branches(
+    context: Context, root: Node, x: Node
+) -> Iterator[tuple[Node, str, tuple[Assumption, ...]]]:
+    """`where(c, f(x), g)` with f computed at a harmless argument where c does not hold."""
+    condition, first, second = x.operands
+    for branch, chosen in ((first, True), (second, False)):
+        if not context.bad_below(branch) and branch.op not in SINGULAR:
+            continue
+        for inner in _inputs(context, branch):
+            for harmless in (1.0, 0.0, 0.5):
+                away = real(harmless)
+                safe = (
+                    node("where", condition, inner, away)
+                    if chosen
+                    else node("where", condition, away, inner)
+                )
+                tame = build.substituted(branch, {inner: safe})
+                parts = (tame, second) if chosen else (first, tame)
+                yield (
+                    build.substituted(root, {x: node("where", condition, *parts)}),
+                    "safe branch",
+                    (),
+                )
+
+
+def _inputs(context: Context, branch: Node) -> list[Node]:
+    """Where to cut in: leaves, and operands of functions with a pole."""
+    found = [_argument(x) for x in walk(branch) if x.op in SINGULAR]
+    found += [x for x in walk(branch) if x.op == "leaf"]
+    return [x for x in dict.fromkeys(found) if x.op != "constant"][:6]
