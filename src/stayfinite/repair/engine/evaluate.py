@@ -34,6 +34,7 @@ class Evaluation:
     ) -> None:
         self.m = m
         self.dtype = dtype
+        self.poles = False
         self.known: dict[Node, Array] = {
             leaf: exact_array(x) if m.exact else floating_array(x, leaf, dtype)
             for leaf, x in leaves.items()
@@ -54,13 +55,18 @@ class Evaluation:
                     known[node] = self._compute(node, [known[x] for x in node.operands])
         return known[root]
 
-    def gradients(
-        self, root: Node, seed: np.ndarray, wanted: Sequence[Node], *, subgradient: bool = False
-    ) -> dict[Node, Array]:
-        """The gradient of `sum(seed * root)` with respect to each of `wanted`.
+    def gradients(self, root: Node, seed: np.ndarray, wanted: Sequence[Node]) -> dict[Node, Array]:
+        """The gradient of `sum(seed * root)` with respect to each of `wanted`."""
+        return self.gradients_and_poles(root, seed, wanted, subgradient=False)[0]
 
-        With `subgradient` a derivative that is not finite counts as 0.
+    def gradients_and_poles(
+        self, root: Node, seed: np.ndarray, wanted: Sequence[Node], subgradient: bool
+    ) -> tuple[dict[Node, Array], bool]:
+        """The gradients, and whether a derivative on the way was not finite.
+
+        With `subgradient` such a derivative counts as 0.
         """
+        self.poles = False
         self.value(root)
         order = list(walk(root))
         reach = set(wanted)
@@ -79,10 +85,11 @@ class Evaluation:
                     part = summed(part, np.shape(self.known[operand]))
                     before = adjoint.get(operand)
                     adjoint[operand] = part if before is None else before + part
-        return {
+        found = {
             leaf: adjoint.get(leaf, structure.zeros(self.m, np.asarray(self.known[leaf])))
             for leaf in wanted
         }
+        return found, self.poles
 
     def _compute(self, node: Node, x: list[Array]) -> Array:
         try:
@@ -128,7 +135,7 @@ class Evaluation:
             return [None] * len(x)
         if node.op not in FUNCTIONS:
             found = structure.adjoints(self.m, node, x, y, np.asarray(g))
-            return [_or_zero(part) for part in found] if subgradient else found
+            return [self._or_zero(part) for part in found] if subgradient else found
         parts: list[Array | None] = []
         for operand, derivative in zip(node.operands, FUNCTIONS[node.op].derivatives, strict=True):
             if derivative is None or operand not in reach:
@@ -140,8 +147,18 @@ class Evaluation:
                     parts.append(self.m.call("divide", g, x[1]))
                     continue
             slope = derivative(self.m, *x, y)
-            parts.append(self.m.chain(g, _or_zero(slope) if subgradient else slope))
+            parts.append(self.m.chain(g, self._or_zero(slope) if subgradient else slope))
         return parts
+
+    def _or_zero(self, x: Array | None) -> Array | None:
+        if x is None:
+            return None
+        x = np.asarray(x)
+        usable = structure.finite(x)
+        if usable.all():
+            return x
+        self.poles = True
+        return np.where(usable, x, x.dtype.type(0) if x.dtype != object else mpf(0))
 
 
 def working(dtype: str) -> type[np.float32] | type[np.float64]:
@@ -188,10 +205,3 @@ def summed(x: Array, shape: tuple[int, ...]) -> Array:
 
 def _numeric(x: Array) -> bool:
     return bool(np.asarray(x).dtype == object)
-
-
-def _or_zero(x: Array | None) -> Array | None:
-    if x is None:
-        return None
-    x = np.asarray(x)
-    return np.where(structure.finite(x), x, x.dtype.type(0) if x.dtype != object else mpf(0))

@@ -112,7 +112,7 @@ def _broadcast(context: Context, x: Node, like: np.ndarray) -> np.ndarray | None
 
 def _vanishes(context: Context, x: Node) -> bool:
     """Whether a coefficient is 0 at the recorded operands and around them."""
-    for sample in (context.samples.main, *context.samples.near[:1]):
+    for sample in context.samples.required[:2]:
         with mp.workdps(50):
             value = Evaluation(EXACT, sample.values).value(x)
         size = np.abs(to_float64(value))

@@ -27,16 +27,14 @@ def size(root: Node) -> int:
 
 
 class Pricing:
-    """Prices of formulas for one problem; the original is priced first, to know its regressions."""
+    """Prices of formulas for one problem."""
 
     def __init__(self, problem: Problem, samples: Samples) -> None:
         self.problem = problem
         self.samples = samples
         self.tolerance = TOLERANCE.get(problem.dtype, 1e-3)
         self.known: dict[Node, Price | None] = {}
-        self.original = {
-            id(s): self.errors(problem.root, s) for s in (*samples.probes, *samples.directed)
-        }
+        self._original: dict[int, list[np.ndarray]] = {}
 
     def price(self, root: Node) -> Price | None:
         """The price, or None for a formula that cannot be evaluated or has another shape."""
@@ -55,11 +53,16 @@ class Pricing:
             gradients += sum(int(w.sum()) for w in wrong[1:])
         worth = values == 0 and gradients == 0
         for sample in self.samples.probes if worth else ():
-            before, after = self.original[id(sample)], self.errors(root, sample)
+            before, after = self._before(sample), self.errors(root, sample)
             regressions += sum(int((b & ~a).sum()) for a, b in zip(before, after, strict=True))
         for sample in self.samples.directed if worth else ():
             misses += sum(int(w.sum()) for w in self.errors(root, sample))
         return Price(values, gradients, regressions, misses, size(root))
+
+    def _before(self, sample: Sample) -> list[np.ndarray]:
+        if id(sample) not in self._original:
+            self._original[id(sample)] = self.errors(self.problem.root, sample)
+        return self._original[id(sample)]
 
     def errors(self, root: Node, sample: Sample) -> list[np.ndarray]:
         """Where the value, and the gradient of each wanted leaf, is wrong.

@@ -16,7 +16,7 @@ from stayfinite.repair.engine.evaluate import EXACT, Evaluation, exact_array, to
 from stayfinite.repair.engine.problem import Problem
 from stayfinite.repair.formula import LeafRole, Node, walk
 
-DIGITS = (40, 160, 400)  # raised until two evaluations agree
+DIGITS = (25, 50, 160, 400)  # raised until two evaluations agree
 AGREEMENT = 1e-9
 SHIFT = mpf(10) ** -25
 DIRECTIONS = 8
@@ -47,6 +47,7 @@ class Reference:
     gradients: Mapping[Node, np.ndarray]
     seed: np.ndarray
     digits: int
+    smooth: bool  # nothing on the way was NaN or infinite
 
     @property
     def known(self) -> np.ndarray:
@@ -79,9 +80,16 @@ class _Run:
 
 
 def reference_at(
-    root: Node, values: Mapping[Node, np.ndarray], wanted: tuple[Node, ...], dtype: str
+    root: Node,
+    values: Mapping[Node, np.ndarray],
+    wanted: tuple[Node, ...],
+    dtype: str,
+    *,
+    limits: bool = True,
 ) -> Reference:
     """The exact value and gradient of `root` at the operands `values`.
+
+    Without `limits`, gradients count as unknown where something on the way is not finite.
 
     Raises:
         BadFormula: the formula cannot be evaluated at these operands.
@@ -96,16 +104,19 @@ def reference_at(
             if previous is not None and _agree(previous, run):
                 break
             previous = run
-    with mp.workdps(max(digits, 160)):
+    smooth = run.smooth
+    with mp.workdps(digits if smooth else max(digits, 160)):
         kinds = np.full(shape, Kind.PLAIN, object)
         value, gradients = run.value, run.gradients
-        if not run.smooth:
+        if not smooth and limits:
             value, kinds, gradients = _limits(root, values, wanted, seed, run)
         top = largest(dtype)
         kinds = np.where(np.abs(value) > top, Kind.NO_ROOM, kinds)
         kinds = np.where(np.isnan(value), Kind.UNDEFINED, kinds)
         known = np.isin(kinds, [Kind.PLAIN, Kind.LIMIT])
-        if not known.all():
+        if not smooth and not limits:
+            gradients = {leaf: np.full_like(g, np.nan) for leaf, g in gradients.items()}
+        elif not known.all():
             seed = np.where(known, seed, 0.0)
             run = _run(root, values, wanted, seed)
             gradients = run.gradients
@@ -114,7 +125,7 @@ def reference_at(
         gradients = {
             leaf: np.where(np.abs(g) > top, np.nan, g) for leaf, g in gradients.items()
         }
-    return Reference(np.asarray(value), np.asarray(kinds), gradients, seed, digits)
+    return Reference(np.asarray(value), np.asarray(kinds), gradients, seed, digits, smooth)
 
 
 def _run(
@@ -130,12 +141,10 @@ def _run(
     smooth = all(
         structure.finite(evaluation.known[n]).all() for n in walk(root) if n.op != "constant"
     )
-    exact_seed = exact_array(seed)
-    found = evaluation.gradients(root, exact_seed, wanted, subgradient=subgradient)
-    if smooth and subgradient:
-        plain = evaluation.gradients(root, exact_seed, wanted)
-        smooth = all(structure.finite(g).all() for g in plain.values())
-    return _Run(to_float64(value), {leaf: to_float64(g) for leaf, g in found.items()}, smooth)
+    found, replaced = evaluation.gradients_and_poles(root, exact_array(seed), wanted, subgradient)
+    gradients = {leaf: to_float64(g) for leaf, g in found.items()}
+    smooth = smooth and not replaced and all(np.isfinite(g).all() for g in gradients.values())
+    return _Run(to_float64(value), gradients, smooth)
 
 
 def _agree(a: _Run, b: _Run) -> bool:

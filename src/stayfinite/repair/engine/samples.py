@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -27,66 +28,76 @@ class Sample:
     floating: Evaluation
 
 
-@dataclass(frozen=True)
 class Samples:
-    """The operands a formula is held against.
+    """The operands a formula is held against; each set is made when it is first needed.
 
     `main` are the recorded ones, `near` random neighbours. `probes` have other signs, zeros and
     small numbers, where the formula as written is defined. `directed` have two operands close to
     each other or far apart.
-    """
-
-    main: Sample
-    near: tuple[Sample, ...]
-    probes: tuple[Sample, ...]
-    directed: tuple[Sample, ...]
-
-    @property
-    def required(self) -> tuple[Sample, ...]:
-        """Those on which a rewrite has to be right."""
-        return (self.main, *self.near)
-
-
-def make_sample(problem: Problem, name: str, values: Mapping[Node, np.ndarray]) -> Sample:
-    """The operands with their exact value and gradient.
-
-    Raises:
-        BadFormula: the formula cannot be evaluated.
-    """
-    rounded = {leaf: _as_recorded(leaf, x, problem.dtype) for leaf, x in values.items()}
-    found = reference_at(problem.root, rounded, problem.wanted, problem.dtype)
-    floating = Evaluation(FLOATING[problem.framework], rounded, problem.dtype)
-    return Sample(name, rounded, found, floating)
-
-
-def make_samples(problem: Problem) -> Samples:
-    """All sets of operands for a problem.
 
     Raises:
         BadFormula: the formula cannot be evaluated at its own operands.
     """
-    main = make_sample(problem, "main", problem.values)
 
-    def usable(sets: Iterator[tuple[str, dict[Node, np.ndarray]]], limit: int) -> tuple[Sample, ...]:
+    def __init__(self, problem: Problem) -> None:
+        self.problem = problem
+        self.main = make_sample(problem, "main", problem.values)
+
+    @functools.cached_property
+    def required(self) -> tuple[Sample, ...]:
+        """Those on which a rewrite has to be right: main and near."""
+        near = self._usable(_near(self.problem.values), 3)
+        lost = [
+            s
+            for s in near
+            if ((s.reference.kinds == Kind.UNDEFINED) & self.main.reference.known).any()
+        ]
+        return (self.main, *(s for s in near if s not in lost))
+
+    @functools.cached_property
+    def probes(self) -> tuple[Sample, ...]:
+        """Other signs, zeros and small numbers."""
+        return self._usable(iter(self.probe_values), len(self.probe_values))
+
+    @functools.cached_property
+    def probe_values(self) -> tuple[tuple[str, dict[Node, np.ndarray]], ...]:
+        """The operands of the probes, without exact values."""
+        return tuple(itertools.islice(_probes(self.problem.values), 11))
+
+    @functools.cached_property
+    def directed(self) -> tuple[Sample, ...]:
+        """Two operands close to each other or far apart."""
+        return self._usable(_directed(self.problem.values), 4)
+
+    def _usable(
+        self, sets: Iterator[tuple[str, dict[Node, np.ndarray]]], limit: int
+    ) -> tuple[Sample, ...]:
         found = []
         for name, values in itertools.islice(sets, limit):
             try:
-                sample = make_sample(problem, name, values)
+                sample = make_sample(self.problem, name, values, main=self.main)
             except BadFormula:
-                continue
-            undefined = sample.reference.kinds == Kind.UNDEFINED
-            if name.startswith("near") and (undefined & main.reference.known).any():
                 continue
             if sample.reference.known.any():
                 found.append(sample)
         return tuple(found)
 
-    return Samples(
-        main,
-        usable(_near(problem.values), 3),
-        usable(_probes(problem.values), 11),
-        usable(_directed(problem.values), 4),
-    )
+
+def make_sample(
+    problem: Problem, name: str, values: Mapping[Node, np.ndarray], main: Sample | None = None
+) -> Sample:
+    """The operands with their exact value and gradient.
+
+    Limits are looked for only at operands near those of `main`, and if it has some.
+
+    Raises:
+        BadFormula: the formula cannot be evaluated.
+    """
+    rounded = {leaf: _as_recorded(leaf, x, problem.dtype) for leaf, x in values.items()}
+    limits = main is None or (name.startswith("near") and not main.reference.smooth)
+    found = reference_at(problem.root, rounded, problem.wanted, problem.dtype, limits=limits)
+    floating = Evaluation(FLOATING[problem.framework], rounded, problem.dtype)
+    return Sample(name, rounded, found, floating)
 
 
 def _as_recorded(leaf: Node, x: np.ndarray, dtype: str) -> np.ndarray:

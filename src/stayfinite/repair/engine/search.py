@@ -8,14 +8,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stayfinite.repair.engine import limits, log_domain, scaling, zero_safe
+from stayfinite.repair.engine import limits, log_domain, saturation, scaling, zero_safe
 from stayfinite.repair.engine.context import Context
 from stayfinite.repair.engine.evaluate import BadFormula
 from stayfinite.repair.engine.lowering import lowered
 from stayfinite.repair.engine.pricing import Pricing
 from stayfinite.repair.engine.problem import Assumption, FixValue, Price, Problem, Rewrite
 from stayfinite.repair.engine.reference import Kind
-from stayfinite.repair.engine.samples import make_samples
+from stayfinite.repair.engine.samples import Samples
 from stayfinite.repair.formula import Node
 
 DEPTH = 3
@@ -29,6 +29,7 @@ PROPOSERS: tuple[Proposer, ...] = (
     scaling.proposals,
     zero_safe.proposals,
     limits.proposals,
+    saturation.proposals,
 )
 
 
@@ -60,7 +61,7 @@ def search(problem: Problem, *, seconds: float = 1.0) -> list[Rewrite]:
         BadFormula: the formula cannot be evaluated at the operands given.
     """
     deadline = time.monotonic() + seconds
-    samples = make_samples(problem)
+    samples = Samples(problem)
     context, pricing = Context(problem, samples), Pricing(problem, samples)
     start = pricing.price(problem.root)
     if start is None:

@@ -65,9 +65,8 @@ class Expansion:
                 self.known[x] = self._trimmed(0, [self.point, ONE])
             elif not depends[x]:
                 self.known[x] = self._trimmed(0, [x])
-            elif depends[root]:
-                if all(operand in self.known for operand in x.operands):
-                    self.known[x] = self._compute(x, [self.known[o] for o in x.operands])
+            else:
+                self.known[x] = self._compute(x, [self.known[o] for o in x.operands])
         return self.known[root]
 
     def _trimmed(self, order: int, coefficients: list[Node]) -> Series:

@@ -1,0 +1,313 @@
+"""An e-graph: many equal formulas at once, each class with its exact values on samples.
+
+A union of two classes whose values differ is refused, so an identity that does not hold at the
+operands, or under other signs of them, does no harm.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Hashable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+from mpmath import mp
+
+from stayfinite.numerics.exact import Array, Floating
+from stayfinite.repair.engine.context import Context
+from stayfinite.repair.engine.evaluate import BadFormula, Evaluation, to_float64
+from stayfinite.repair.engine.patterns import ALONG, REDUCTIONS, Pattern, Rule
+from stayfinite.repair.formula import Node, constant, node, walk
+
+Attributes = tuple[tuple[str, Hashable], ...]
+SAME_EXACT = 1e-15  # relative difference of equal exact values
+SAME_FLOAT = 1e-6  # of equal values in float64, at mild operands
+LARGE, SMALL = 1e35, 1e-30
+_FLOAT64 = Floating("quotient")
+
+
+@dataclass(frozen=True)
+class ENode:
+    """An operation on classes."""
+
+    op: str
+    children: tuple[int, ...]
+    attributes: Attributes = ()
+
+
+@dataclass
+class EClass:
+    """Equal formulas. `node` is one of them; `values` are exact, `mild` in float64."""
+
+    node: Node
+    values: Array
+    mild: list[np.ndarray]
+    positive: bool
+    non_negative: bool
+    nodes: set[ENode] = field(default_factory=set)
+    parents: set[ENode] = field(default_factory=set)
+
+
+Binding = dict[str, int]
+
+
+class EGraph:
+    """The classes of all sub-formulas that were added, under the unions made."""
+
+    def __init__(self, context: Context) -> None:
+        self.context = context
+        self.classes: dict[int, EClass] = {}
+        self.leader: list[int] = []
+        self.index: dict[ENode, int] = {}
+        self.refused = 0
+        probes = [Evaluation(_FLOAT64, v, "float64") for _, v in context.samples.probe_values]
+        # Only where the formula as written has a value: a positive rate of a density stays positive.
+        root = context.problem.root
+        self.probes = [p for p in probes if np.isfinite(to_float64(p.value(root))).all()][:4]
+
+    def find(self, number: int) -> int:
+        """The class that `number` is in now."""
+        while self.leader[number] != number:
+            self.leader[number] = self.leader[self.leader[number]]
+            number = self.leader[number]
+        return number
+
+    def add_formula(self, root: Node) -> int:
+        """The class of a formula.
+
+        Raises:
+            BadFormula: it cannot be evaluated.
+        """
+        made: dict[Node, int] = {}
+        for x in walk(root):
+            made[x] = self.add(
+                ENode(x.op, tuple(made[operand] for operand in x.operands), x.attributes)
+            )
+        return made[root]
+
+    def add(self, enode: ENode) -> int:
+        """The class of an operation on classes, made if it is new.
+
+        Raises:
+            BadFormula: it cannot be evaluated.
+        """
+        enode = self.canonical(enode)
+        found = self.index.get(enode)
+        if found is not None:
+            return self.find(found)
+        formula = node(
+            enode.op,
+            *(self.classes[child].node for child in enode.children),
+            **dict(enode.attributes),
+        )
+        context = self.context
+        number = len(self.leader)
+        values = context.value(formula)
+        mild = [to_float64(probe.value(formula)) for probe in self.probes]
+        new = EClass(
+            formula,
+            values,
+            mild,
+            context.signs.positive(formula),
+            context.signs.non_negative(formula),
+            {enode},
+        )
+        self.leader.append(number)
+        self.classes[number] = new
+        self.index[enode] = number
+        for child in enode.children:
+            self.classes[child].parents.add(enode)
+        return number
+
+    def canonical(self, enode: ENode) -> ENode:
+        """The operation with the present numbers of its classes."""
+        children = tuple(self.find(child) for child in enode.children)
+        return enode if children == enode.children else ENode(enode.op, children, enode.attributes)
+
+    def union(self, a: int, b: int) -> bool:
+        """Makes two classes one, unless their values differ."""
+        a, b = self.find(a), self.find(b)
+        if a == b:
+            return False
+        first, second = self.classes[a], self.classes[b]
+        if not self._same(first, second):
+            self.refused += 1
+            return False
+        if len(first.parents) < len(second.parents):
+            a, b, first, second = b, a, second, first
+        self.leader[b] = a
+        first.nodes |= second.nodes
+        first.parents |= second.parents
+        first.positive |= second.positive
+        first.non_negative |= second.non_negative
+        del self.classes[b]
+        return True
+
+    def rebuild(self) -> None:
+        """Restores that equal operations on equal classes are in one class."""
+        changed = True
+        while changed:
+            changed = False
+            index: dict[ENode, int] = {}
+            for number, each in list(self.classes.items()):
+                if number not in self.classes:
+                    continue
+                each.nodes = {self.canonical(enode) for enode in each.nodes}
+                for enode in list(each.nodes):
+                    other = index.get(enode)
+                    if other is not None and self.find(other) != self.find(number):
+                        changed |= self.union(other, number)
+                    index[enode] = self.find(number)
+            self.index = index
+
+    def _same(self, a: EClass, b: EClass) -> bool:
+        if np.shape(a.values) != np.shape(b.values):
+            return False
+        if a.values.dtype == bool or b.values.dtype == bool:
+            return bool(np.array_equal(a.values, b.values))
+        if not _equal(a.values, b.values, SAME_EXACT, self.context.digits):
+            return False
+        return all(
+            _close(x, y) for x, y in zip(a.mild, b.mild, strict=True) if x.shape == y.shape
+        )
+
+    def size(self) -> int:
+        """The number of operations."""
+        return len(self.index)
+
+
+def _equal(x: Array, y: Array, tolerance: float, digits: int) -> bool:
+    with mp.workdps(digits):
+        for p, q in zip(np.ravel(x), np.ravel(y), strict=True):
+            if p == q or p != p or q != q:
+                continue
+            if not abs(p - q) <= tolerance * max(abs(p), abs(q)) + mp.mpf(10) ** (15 - digits):
+                return False
+    return True
+
+
+def _close(x: np.ndarray, y: np.ndarray) -> bool:
+    with np.errstate(all="ignore"):
+        near = np.abs(x - y) <= SAME_FLOAT * np.maximum(np.abs(x), np.abs(y)) + 1e-12
+    return bool((near | (x == y) | ~np.isfinite(x) | ~np.isfinite(y)).all())
+
+
+def saturate(
+    graph: EGraph, chosen: tuple[Rule, ...], *, rounds: int, nodes: int, deadline: float
+) -> None:
+    """Applies all rules to all classes until a limit is met."""
+    for _ in range(rounds):
+        matches: list[tuple[Rule, int, Binding, Attributes]] = []
+        by_op: dict[str, list[tuple[int, ENode]]] = {}
+        for number, each in graph.classes.items():
+            for enode in each.nodes:
+                by_op.setdefault(enode.op, []).append((number, enode))
+        for rule in chosen:
+            for number, enode in by_op.get(rule.left.op, ()):
+                for binding, axis in _match_node(graph, rule.left, enode, {}, ()):
+                    if _holds(graph, rule, binding):
+                        matches.append((rule, number, binding, axis))
+            if time.monotonic() > deadline:
+                break
+        before = graph.size(), len(graph.classes)
+        for rule, number, binding, axis in matches:
+            if graph.size() > nodes or time.monotonic() > deadline:
+                break
+            try:
+                made = _instantiate(graph, rule.right, binding, axis)
+            except BadFormula:
+                continue
+            graph.union(number, made)
+        graph.rebuild()
+        stopped = graph.size() > nodes or time.monotonic() > deadline
+        if stopped or (graph.size(), len(graph.classes)) == before:
+            break
+
+
+def _holds(graph: EGraph, rule: Rule, binding: Binding) -> bool:
+    bound = {name: graph.classes[graph.find(number)] for name, number in binding.items()}
+    if not all(bound[name].positive for name in rule.positive):
+        return False
+    if not all(bound[name].non_negative for name in rule.non_negative):
+        return False
+    return not rule.extreme or any(_extreme(each.values) for each in bound.values())
+
+
+def _extreme(values: Array) -> bool:
+    sizes = np.abs(to_float64(values))
+    return bool(((sizes > LARGE) | ((sizes < SMALL) & (sizes > 0)) | np.isinf(sizes)).any())
+
+
+def _match(
+    graph: EGraph, pattern: Pattern, number: int, binding: Binding, axis: Attributes
+) -> Iterator[tuple[Binding, Attributes]]:
+    number = graph.find(number)
+    if pattern.op == "?":
+        known = binding.get(pattern.name)
+        if known is None:
+            yield {**binding, pattern.name: number}, axis
+        elif graph.find(known) == number:
+            yield binding, axis
+        return
+    if pattern.op == "#":
+        for enode in graph.classes[number].nodes:
+            if enode.op == "constant" and dict(enode.attributes)["value"] == pattern.value:
+                yield binding, axis
+                return
+        return
+    for enode in list(graph.classes[number].nodes):
+        if enode.op == pattern.op:
+            yield from _match_node(graph, pattern, enode, binding, axis)
+
+
+def _match_node(
+    graph: EGraph, pattern: Pattern, enode: ENode, binding: Binding, axis: Attributes
+) -> Iterator[tuple[Binding, Attributes]]:
+    if len(enode.children) != len(pattern.operands):
+        return
+    if pattern.op in REDUCTIONS:
+        found = dict(enode.attributes)
+        if pattern.kept and not found["keepdims"]:
+            return
+        shared = dict(axis)
+        if shared and shared["axis"] != found["axis"]:
+            return
+        keepdims = shared.get("keepdims", None)
+        if not pattern.kept:
+            if keepdims is not None and keepdims != found["keepdims"]:
+                return
+            keepdims = found["keepdims"]
+        axis = (("axis", found["axis"]), ("keepdims", keepdims))
+    elif pattern.op in ALONG:
+        single = (dict(enode.attributes)["axis"],)
+        shared = dict(axis)
+        if shared and shared["axis"] != single:
+            return
+        axis = (("axis", single), ("keepdims", shared.get("keepdims")))
+    states = [(binding, axis)]
+    for child, part in zip(enode.children, pattern.operands, strict=True):
+        states = [found for b, a in states for found in _match(graph, part, child, b, a)]
+        if not states:
+            return
+    yield from states
+
+
+def _instantiate(graph: EGraph, pattern: Pattern, binding: Binding, axis: Attributes) -> int:
+    if pattern.op == "?":
+        return graph.find(binding[pattern.name])
+    if pattern.op == "#":
+        return graph.add_formula(constant(pattern.value))
+    children = tuple(
+        _instantiate(graph, operand, binding, axis) for operand in pattern.operands
+    )
+    attributes: Attributes = ()
+    if pattern.op in REDUCTIONS:
+        found = dict(axis)
+        keepdims = True if pattern.kept else bool(found.get("keepdims"))
+        attributes = (("axis", found["axis"]), ("keepdims", keepdims))
+    elif pattern.op in ALONG:
+        axes = dict(axis)["axis"]
+        if not isinstance(axes, tuple) or len(axes) != 1:
+            raise BadFormula(f"{pattern.op} over {axes}")
+        attributes = (("axis", axes[0]),)
+    return graph.add(ENode(pattern.op, children, attributes))

@@ -1,0 +1,118 @@
+"""Applies all identities together and takes out the formulas that float32 computes best."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import numpy as np
+
+from stayfinite.numerics.exact import FUNCTIONS
+from stayfinite.repair.engine import build
+from stayfinite.repair.engine.context import Context
+from stayfinite.repair.engine.egraph import EGraph, ENode, saturate
+from stayfinite.repair.engine.evaluate import BadFormula, to_float64
+from stayfinite.repair.engine.lowering import ALWAYS
+from stayfinite.repair.engine.patterns import rules
+from stayfinite.repair.engine.pricing import COST, TOLERANCE
+from stayfinite.repair.engine.problem import Assumption
+from stayfinite.repair.formula import Node, walk
+
+ROUNDS, NODES, SECONDS = 5, 1500, 0.35
+ALTERNATIVES = 4
+# Functions that nothing else can be written for: not used where the dialect lacks them.
+NEEDED = frozenset("erfc log_ndtr lgamma gamma digamma erfinv expm1 log1p erf".split())
+Best = tuple[int, float, Node]
+
+
+def proposals(context: Context, root: Node) -> Iterator[tuple[Node, str, tuple[Assumption, ...]]]:
+    """The best formulas equal to `root`."""
+    graph = EGraph(context)
+    try:
+        start = graph.add_formula(root)
+    except BadFormula:
+        return
+    deadline = time.monotonic() + SECONDS
+    saturate(graph, rules(), rounds=ROUNDS, nodes=NODES, deadline=deadline)
+    allowed = ALWAYS | context.problem.available | {x.op for x in walk(context.problem.root)}
+    best = extracted(context, graph, allowed)
+    top = graph.find(start)
+    seen: set[Node] = {root}
+    found = [best[top]] if top in best else []
+    for enode in graph.classes[top].nodes:
+        made = _made(context, graph, graph.canonical(enode), best, allowed)
+        if made is not None:
+            found.append(made)
+    for _, _, formula in sorted(found, key=lambda item: item[:2])[: ALTERNATIVES + 1]:
+        if formula not in seen:
+            seen.add(formula)
+            yield formula, "identities", ()
+
+
+def extracted(context: Context, graph: EGraph, allowed: frozenset[str]) -> dict[int, Best]:
+    """For each class the formula with the fewest wrong elements, then the least cost."""
+    best: dict[int, Best] = {}
+    changed, rounds = True, 0
+    while changed and rounds < 12:
+        changed, rounds = False, rounds + 1
+        for number, each in graph.classes.items():
+            for enode in each.nodes:
+                made = _made(context, graph, graph.canonical(enode), best, allowed)
+                if made is not None and (number not in best or made[:2] < best[number][:2]):
+                    best[number] = made
+                    changed = True
+    return best
+
+
+def _made(
+    context: Context,
+    graph: EGraph,
+    enode: ENode,
+    best: dict[int, Best],
+    allowed: frozenset[str],
+) -> Best | None:
+    if enode.op in NEEDED and enode.op not in allowed:
+        return None
+    parts = [best.get(graph.find(child)) for child in enode.children]
+    if any(part is None for part in parts):
+        return None
+    children = [part for part in parts if part is not None]
+    formula = build.made(enode.op, *(part[2] for part in children), **dict(enode.attributes))
+    number = graph.index.get(enode)
+    try:
+        wrong = _wrong(context, formula, graph, number)
+        wrong += _steep(context, formula)
+    except BadFormula:
+        return None
+    cost = COST.get(enode.op, 1.0) + sum(part[1] for part in children)
+    return wrong + sum(part[0] for part in children), cost, formula
+
+
+def _wrong(context: Context, formula: Node, graph: EGraph, number: int | None) -> int:
+    """Elements whose floating-point value is not that of the class."""
+    if number is None:
+        return 0
+    want = to_float64(graph.classes[graph.find(number)].values)
+    found = to_float64(context.floating.value(formula))
+    if found.shape != want.shape:
+        raise BadFormula("shape")
+    with np.errstate(all="ignore"):
+        close = np.abs(found - want) <= TOLERANCE.get(context.problem.dtype, 1e-3) * np.abs(want)
+    return int((~close).sum())
+
+
+def _steep(context: Context, formula: Node) -> int:
+    """Elements at which a derivative of the outer operation is not finite."""
+    row = FUNCTIONS.get(formula.op)
+    if row is None:
+        return 0
+    floating = context.floating
+    x = [np.asarray(floating.value(operand)) for operand in formula.operands]
+    y = floating.value(formula)
+    count = 0
+    with np.errstate(all="ignore"):
+        for operand, derivative in zip(formula.operands, row.derivatives, strict=True):
+            if derivative is not None and operand.op != "constant":
+                slope = np.asarray(derivative(floating.m, *x, y))
+                count += int((~np.isfinite(slope.astype(np.float64))).sum())
+    return count
