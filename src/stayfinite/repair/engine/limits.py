@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 
 import numpy as np
 from mpmath import mp
@@ -13,6 +14,7 @@ from stayfinite.repair.engine import build
 from stayfinite.repair.engine.build import real
 from stayfinite.repair.engine.context import Context
 from stayfinite.repair.engine.evaluate import EXACT, BadFormula, Evaluation, to_float64
+from stayfinite.repair.engine.monomials import Polynomial, formula
 from stayfinite.repair.engine.problem import Assumption
 from stayfinite.repair.engine.reference import Kind
 from stayfinite.repair.engine.series import Expansion, NoSeries, Series
@@ -129,10 +131,13 @@ def _patched(target: Node, point: Point, series: Series, width: float, terms: in
         node("less", build.absolute(gap), constant(width)) if width else node("equal", variable, at)
     )
     safe = node("where", near, build.add(at, real(1.0)), variable)
-    total = series.at(0)
+    total = formula(series.at(0))
     for power in range(1, terms):
         coefficient = series.at(power)
-        if build.number(coefficient) == 0:
+        if coefficient.is_zero:
             continue
-        total = build.add(total, build.multiply(coefficient, build.power(gap, real(float(power)))))
+        factor = Polynomial({((gap, Fraction(power)),): Fraction(1)})
+        part = formula(coefficient.times(factor))
+        negative = part.op == "negative"
+        total = build.subtract(total, part.operands[0]) if negative else build.add(total, part)
     return node("where", near, total, build.substituted(target, {variable: safe}))

@@ -330,12 +330,11 @@ class LogDomain:
         total, outside = Linear(), []
         for factor, exponent in _factors(x):
             value = number(exponent)
-            if (
-                number(factor) is None
-                and self.signs.non_negative(factor)
-                and self._progress(factor)
-                and factor is not x
-            ) or (value is None and self.signs.non_negative(factor)):
+            even = value is not None and value % 2 == 0
+            known_sign = even or self.signs.non_negative(factor)
+            if known_sign and number(factor) is None and factor is not x and (
+                value is None or abs(value) >= 3 or self._progress(factor)
+            ):
                 log = self.log_of(factor)
                 total = total.plus(
                     log.times(value)

@@ -86,10 +86,11 @@ def reference_at(
     dtype: str,
     *,
     limits: bool = True,
+    digits: int | None = None,
 ) -> Reference:
     """The exact value and gradient of `root` at the operands `values`.
 
-    Without `limits`, gradients count as unknown where something on the way is not finite.
+    With `digits` that precision is used unchecked. Without `limits`, gradients count as unknown where something on the way is not finite.
 
     Raises:
         BadFormula: the formula cannot be evaluated at these operands.
@@ -98,7 +99,7 @@ def reference_at(
         shape = np.shape(Evaluation(EXACT, values).value(root))
     seed = random_seed(shape)
     previous: _Run | None = None
-    for digits in DIGITS:
+    for digits in DIGITS if digits is None else (digits,):
         with mp.workdps(digits):
             run = _run(root, values, wanted, seed)
             if previous is not None and _agree(previous, run):

@@ -95,7 +95,10 @@ def make_sample(
     """
     rounded = {leaf: _as_recorded(leaf, x, problem.dtype) for leaf, x in values.items()}
     limits = main is None or (name.startswith("near") and not main.reference.smooth)
-    found = reference_at(problem.root, rounded, problem.wanted, problem.dtype, limits=limits)
+    digits = None if main is None else main.reference.digits
+    found = reference_at(
+        problem.root, rounded, problem.wanted, problem.dtype, limits=limits, digits=digits
+    )
     floating = Evaluation(FLOATING[problem.framework], rounded, problem.dtype)
     return Sample(name, rounded, found, floating)
 

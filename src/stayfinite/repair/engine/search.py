@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stayfinite.repair.engine import limits, log_domain, saturation, scaling, zero_safe
+from stayfinite.repair.engine import limits, log_domain, reductions, saturation, scaling, zero_safe
 from stayfinite.repair.engine.context import Context
 from stayfinite.repair.engine.evaluate import BadFormula
 from stayfinite.repair.engine.lowering import lowered
@@ -26,11 +26,14 @@ Proposal = tuple[Node, str, tuple[Assumption, ...]]
 Proposer = Callable[[Context, Node], Iterator[Proposal]]
 PROPOSERS: tuple[Proposer, ...] = (
     log_domain.proposals,
+    reductions.proposals,
     scaling.proposals,
     zero_safe.proposals,
     limits.proposals,
     saturation.proposals,
 )
+# Left out where the others have already found a form that nothing speaks against.
+EXPENSIVE = frozenset({saturation.proposals})
 
 
 @dataclass(frozen=True)
@@ -95,6 +98,8 @@ def _expand(
     deadline: float,
 ) -> None:
     for propose in PROPOSERS:
+        if propose in EXPENSIVE and any(_done(c) and not c.price.near_miss for c in found.values()):
+            continue
         try:
             for source, rule, assumptions in propose(context, base.source):
                 _price(context, pricing, base, (source, rule, assumptions), found)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from fractions import Fraction
 
 from stayfinite.repair.engine import build
-from stayfinite.repair.engine.build import number, real
+from stayfinite.repair.engine.build import number
+from stayfinite.repair.engine.monomials import Polynomial, formula, polynomial
 from stayfinite.repair.formula import Node, node, walk
 
-ZERO, ONE = real(0.0), real(1.0)
+ZERO, ONE = Polynomial(), Polynomial({(): Fraction(1)})
 TERMS = 9  # coefficients that are carried; a few are lost to cancellation
 
 
@@ -22,9 +25,9 @@ class Series:
     """The sum of `coefficients[i] * d ** (order + i)`; the first coefficient is not 0."""
 
     order: int
-    coefficients: tuple[Node, ...]
+    coefficients: tuple[Polynomial, ...]
 
-    def at(self, power: int) -> Node:
+    def at(self, power: int) -> Polynomial:
         """The coefficient of `d ** power`.
 
         Raises:
@@ -37,63 +40,76 @@ class Series:
             raise NoSeries
         return self.coefficients[position]
 
+    @property
+    def constant(self) -> bool:
+        """No power of `d` but the first one, which is 0."""
+        return self.order == 0 and all(c.is_zero for c in self.coefficients[1:])
+
+    def taylor(self) -> list[Polynomial]:
+        """Coefficients from power 0 on.
+
+        Raises:
+            NoSeries: there are negative powers.
+        """
+        if all(c.is_zero for c in self.coefficients):
+            return [ZERO] * TERMS
+        if self.order < 0:
+            raise NoSeries
+        return [ZERO] * self.order + list(self.coefficients)
+
 
 class Expansion:
     """Expands formulas in `d`, with the variable equal to `point + d`.
 
-    `is_zero` decides whether a coefficient vanishes.
+    `is_zero` decides whether a coefficient vanishes whose terms do not cancel by themselves.
     """
 
     def __init__(self, variable: Node, point: Node, is_zero: Callable[[Node], bool]) -> None:
-        self.variable = variable
-        self.point = point
         self.is_zero = is_zero
-        self.known: dict[Node, Series] = {}
+        start = self._cut(0, [polynomial(point), ONE, *[ZERO] * (TERMS - 2)])
+        self.known: dict[Node, Series] = {variable: start}
 
     def of(self, root: Node) -> Series:
         """The series of `root`.
 
         Raises:
             NoSeries: there is none, or no rule for it.
+            ZeroDivisionError: it divides by what is 0 throughout.
         """
         depends: dict[Node, bool] = {}
         for x in walk(root):
-            depends[x] = x is self.variable or any(depends[operand] for operand in x.operands)
-            if x in self.known:
-                continue
-            if x is self.variable:
-                self.known[x] = self._trimmed(0, [self.point, ONE])
-            elif not depends[x]:
-                self.known[x] = self._trimmed(0, [x])
-            else:
-                self.known[x] = self._compute(x, [self.known[o] for o in x.operands])
-        return self.known[root]
+            depends[x] = x in self.known or any(depends[operand] for operand in x.operands)
+            if x not in self.known:
+                if depends[x]:
+                    self.known[x] = self._compute(x, [self._part(o, depends) for o in x.operands])
+        return self._part(root, depends)
 
-    def _trimmed(self, order: int, coefficients: list[Node]) -> Series:
-        padded = [*coefficients, *[ZERO] * TERMS][:TERMS]
-        while padded and (number(padded[0]) == 0 or self.is_zero(padded[0])):
-            padded.pop(0)
-            order += 1
-        if not padded:
-            return Series(0, tuple([ZERO] * TERMS))
-        return Series(order, tuple(padded))
+    def _part(self, x: Node, depends: dict[Node, bool]) -> Series:
+        return self.known[x] if depends[x] else self._constant(polynomial(x))
 
-    def _cut(self, order: int, coefficients: list[Node]) -> Series:
-        while coefficients and (number(coefficients[0]) == 0 or self.is_zero(coefficients[0])):
+    def _constant(self, value: Polynomial) -> Series:
+        return Series(0, (value, *[ZERO] * (TERMS - 1)))
+
+    def _cut(self, order: int, coefficients: list[Polynomial]) -> Series:
+        while coefficients and self._vanishes(coefficients[0]):
             coefficients = coefficients[1:]
             order += 1
-        if not coefficients:
-            return Series(0, tuple([ZERO] * TERMS))
-        return Series(order, tuple(coefficients))
+        return Series(order, tuple(coefficients)) if coefficients else self._constant(ZERO)
+
+    def _vanishes(self, value: Polynomial) -> bool:
+        if len(value.terms) < 2 and not any(e < 0 for p in value.terms for _, e in p):
+            return value.is_zero
+        return self.is_zero(formula(value))
 
     def _compute(self, x: Node, s: list[Series]) -> Series:
+        one = self._constant(ONE)
         match x.op:
             case "add":
                 return self.add(s[0], s[1])
             case "subtract":
-                return self.add(s[0], self.scaled(s[1], real(-1.0)))
+                return self.add(s[0], self.scaled(s[1], -1))
             case "negative":
-                return self.scaled(s[0], real(-1.0))
+                return self.scaled(s[0], -1)
             case "multiply":
                 return self.multiply(s[0], s[1])
             case "square":
@@ -105,13 +121,13 @@ class Expansion:
             case "exp":
                 return self.exp(s[0])
             case "expm1":
-                return self.add(self.exp(s[0]), self._trimmed(0, [real(-1.0)]))
+                return self.add(self.exp(s[0]), self.scaled(one, -1))
             case "log":
                 return self.log(s[0])
             case "log1p":
-                return self.log(self.add(s[0], self._trimmed(0, [ONE])))
+                return self.log(self.add(s[0], one))
             case "sqrt":
-                return self.power(s[0], real(0.5))
+                return self.power(s[0], Fraction(1, 2))
             case "power":
                 return self._general_power(x, s)
             case "sin" | "cos":
@@ -120,159 +136,135 @@ class Expansion:
                 cosine = self._trigonometric("cos", s[0])
                 return self.multiply(self._trigonometric("sin", s[0]), self.reciprocal(cosine))
             case "sinh" | "cosh":
-                sign = real(-0.5 if x.op == "sinh" else 0.5)
-                up, down = self.exp(s[0]), self.exp(self.scaled(s[0], real(-1.0)))
-                return self.add(self.scaled(up, real(0.5)), self.scaled(down, sign))
+                sign = -1 if x.op == "sinh" else 1
+                up, down = self.exp(s[0]), self.exp(self.scaled(s[0], -1))
+                return self.scaled(self.add(up, self.scaled(down, sign)), Fraction(1, 2))
             case "tanh":
-                return self._tanh(s[0])
+                grown = self.exp(self.scaled(s[0], 2))
+                above = self.add(grown, self.scaled(one, -1))
+                return self.multiply(above, self.reciprocal(self.add(grown, one)))
             case "sigmoid":
-                grown = self.exp(self.scaled(s[0], real(-1.0)))
-                return self.reciprocal(self.add(self._trimmed(0, [ONE]), grown))
+                return self.reciprocal(self.add(one, self.exp(self.scaled(s[0], -1))))
             case "softplus":
-                return self.log(self.add(self._trimmed(0, [ONE]), self.exp(s[0])))
+                return self.log(self.add(one, self.exp(s[0])))
+            case "log_sigmoid":
+                return self.scaled(self.log(self.add(one, self.exp(self.scaled(s[0], -1)))), -1)
             case "arctan" | "arctanh":
-                sign = ONE if x.op == "arctan" else real(-1.0)
-                slope = self.add(self._trimmed(0, [ONE]), self.scaled(self.multiply(s[0], s[0]), sign))
-                return self._integral(x, s[0], self.reciprocal(slope))
-            case "arcsin":
-                inside = self.scaled(self.multiply(s[0], s[0]), real(-1.0))
-                slope = self.power(self.add(self._trimmed(0, [ONE]), inside), real(-0.5))
-                return self._integral(x, s[0], slope)
+                sign = 1 if x.op == "arctan" else -1
+                slope = self.add(one, self.scaled(self.multiply(s[0], s[0]), sign))
+                return self._integral(x.op, s[0], self.reciprocal(slope))
+            case "arcsin" | "arcsinh":
+                sign = 1 if x.op == "arcsinh" else -1
+                inside = self.add(one, self.scaled(self.multiply(s[0], s[0]), sign))
+                return self._integral(x.op, s[0], self.power(inside, Fraction(-1, 2)))
+            case "erf":
+                bell = self.exp(self.scaled(self.multiply(s[0], s[0]), -1))
+                scale = Fraction(2 / math.sqrt(math.pi))
+                return self._integral(x.op, s[0], self.scaled(bell, scale))
             case "stop_gradient":
                 return s[0]
         raise NoSeries
 
-    def scaled(self, s: Series, factor: Node) -> Series:
-        """The series times a formula without the variable."""
-        return Series(s.order, tuple(build.multiply(factor, c) if number(c) != 0 else ZERO for c in s.coefficients))
+    def scaled(self, s: Series, factor: Fraction | int) -> Series:
+        """The series times a number."""
+        return Series(s.order, tuple(c.scaled(Fraction(factor)) for c in s.coefficients))
 
     def add(self, a: Series, b: Series) -> Series:
-        """The sum; as long as the shorter of the two reaches."""
+        """The sum, as far as the shorter of the two reaches."""
         order = min(a.order, b.order)
         end = min(a.order + len(a.coefficients), b.order + len(b.coefficients))
-        found = [_sum(a.at(i), b.at(i)) for i in range(order, end)]
-        return self._cut(order, found)
+        return self._cut(order, [a.at(i).plus(b.at(i)) for i in range(order, end)])
 
     def multiply(self, a: Series, b: Series) -> Series:
         """The product."""
         count = min(len(a.coefficients), len(b.coefficients))
-        found = []
-        for i in range(count):
-            total = ZERO
-            for j in range(i + 1):
-                total = _sum(total, _product(a.coefficients[j], b.coefficients[i - j]))
-            found.append(total)
+        found = [
+            _total(a.coefficients[j].times(b.coefficients[i - j]) for j in range(i + 1))
+            for i in range(count)
+        ]
         return self._cut(a.order + b.order, found)
 
     def reciprocal(self, s: Series) -> Series:
         """1 / s."""
-        if all(number(c) == 0 for c in s.coefficients):
-            raise NoSeries
-        first = s.coefficients[0]
-        found = [build.divide(ONE, first)]
+        first = s.coefficients[0].inverse()
+        found = [first]
         for i in range(1, len(s.coefficients)):
-            total = ZERO
-            for j in range(1, i + 1):
-                total = _sum(total, _product(s.coefficients[j], found[i - j]))
-            found.append(ZERO if number(total) == 0 else build.negative(build.divide(total, first)))
+            rest = _total(s.coefficients[j].times(found[i - j]) for j in range(1, i + 1))
+            found.append(rest.times(first).scaled(Fraction(-1)))
         return Series(-s.order, tuple(found))
 
     def exp(self, s: Series) -> Series:
         """exp(s), by its differential equation."""
-        inner = _taylor(s)
-        found = [build.exp(inner[0])]
+        inner = s.taylor()
+        found = [polynomial(build.exp(formula(inner[0])))]
         for i in range(1, len(inner)):
-            total = ZERO
-            for j in range(1, i + 1):
-                total = _sum(total, _product(real(j / i), _product(inner[j], found[i - j])))
-            found.append(total)
+            found.append(
+                _total(
+                    inner[j].times(found[i - j]).scaled(Fraction(j, i)) for j in range(1, i + 1)
+                )
+            )
         return Series(0, tuple(found))
 
     def log(self, s: Series) -> Series:
         """log(s), where s does not vanish at the point."""
-        if s.order != 0 or all(number(c) == 0 for c in s.coefficients):
+        if s.order != 0:
             raise NoSeries
-        first = s.coefficients[0]
-        inner = [build.divide(c, first) if number(c) != 0 else ZERO for c in s.coefficients]
-        found = [build.log(first)]
+        first = s.coefficients[0].inverse()
+        inner = [c.times(first) for c in s.coefficients]
+        found = [polynomial(build.log(formula(s.coefficients[0])))]
         for i in range(1, len(inner)):
-            total = inner[i]
-            for j in range(1, i):
-                part = _product(real(-j / i), _product(found[j], inner[i - j]))
-                total = _sum(total, part)
-            found.append(total)
+            rest = _total(
+                found[j].times(inner[i - j]).scaled(Fraction(-j, i)) for j in range(1, i)
+            )
+            found.append(inner[i].plus(rest))
         return self._cut(0, found)
 
-    def power(self, s: Series, exponent: Node) -> Series:
-        """s ** exponent with an exponent without the variable."""
-        value = number(exponent)
-        if value is not None and value == int(value) and 0 <= value <= 12:
-            found = self._trimmed(0, [ONE])
-            for _ in range(int(value)):
+    def power(self, s: Series, exponent: Fraction) -> Series:
+        """s ** exponent for a number."""
+        if exponent.denominator == 1 and abs(exponent) <= 12:
+            found = self._constant(ONE)
+            for _ in range(abs(int(exponent))):
                 found = self.multiply(found, s)
-            return found
-        if value is not None and value == int(value) and value < 0:
-            return self.reciprocal(self.power(s, real(-value)))
-        exponent_series = self._trimmed(0, [exponent])
-        return self.exp(self.multiply(exponent_series, self.log(s)))
+            return found if exponent >= 0 else self.reciprocal(found)
+        return self.exp(self.scaled(self.log(s), exponent))
 
     def _general_power(self, x: Node, s: list[Series]) -> Series:
-        if s[1].order == 0 and all(number(c) == 0 for c in s[1].coefficients[1:]):
-            return self.power(s[0], s[1].coefficients[0])
+        value = number(x.operands[1])
+        if value is not None:
+            return self.power(s[0], Fraction(value).limit_denominator(10**9))
         return self.exp(self.multiply(s[1], self.log(s[0])))
 
     def _trigonometric(self, op: str, s: Series) -> Series:
-        inner = _taylor(s)
+        inner = s.taylor()
         sine, cosine = [_folded("sin", inner[0])], [_folded("cos", inner[0])]
         for i in range(1, len(inner)):
-            up = down = ZERO
-            for j in range(1, i + 1):
-                slope = _product(real(j / i), inner[j])
-                up = _sum(up, _product(slope, cosine[i - j]))
-                down = _sum(down, _product(slope, sine[i - j]))
-            sine.append(up)
-            cosine.append(build.negative(down) if number(down) != 0 else ZERO)
+            slopes = [inner[j].scaled(Fraction(j, i)) for j in range(1, i + 1)]
+            sine.append(_total(d.times(cosine[i - j]) for j, d in enumerate(slopes, 1)))
+            falling = _total(d.times(sine[i - j]) for j, d in enumerate(slopes, 1))
+            cosine.append(falling.scaled(Fraction(-1)))
         return self._cut(0, sine if op == "sin" else cosine)
 
-    def _tanh(self, s: Series) -> Series:
-        grown = self.exp(self.scaled(s, real(2.0)))
-        minus, plus = self._trimmed(0, [real(-1.0)]), self._trimmed(0, [ONE])
-        return self.multiply(self.add(grown, minus), self.reciprocal(self.add(grown, plus)))
-
-    def _integral(self, x: Node, s: Series, slope: Series) -> Series:
+    def _integral(self, op: str, s: Series, slope: Series) -> Series:
         """f(s) from the series of f'(s)."""
-        inner, outer = _taylor(s), _taylor(slope)
-        found = [_folded(x.op, inner[0])]
+        inner, outer = s.taylor(), slope.taylor()
+        found = [_folded(op, inner[0])]
         for i in range(1, min(len(inner), len(outer))):
-            total = ZERO
-            for j in range(1, i + 1):
-                total = _sum(total, _product(real(j / i), _product(inner[j], outer[i - j])))
-            found.append(total)
+            found.append(
+                _total(
+                    inner[j].times(outer[i - j]).scaled(Fraction(j, i)) for j in range(1, i + 1)
+                )
+            )
         return self._cut(0, found)
 
 
-def _taylor(s: Series) -> list[Node]:
-    """Coefficients from power 0 on."""
-    if all(number(c) == 0 for c in s.coefficients):
-        return [ZERO] * TERMS
-    if s.order < 0:
-        raise NoSeries
-    return [ZERO] * s.order + list(s.coefficients)
+def _total(parts: Iterable[Polynomial]) -> Polynomial:
+    found = ZERO
+    for part in parts:
+        found = found.plus(part)
+    return found
 
 
-def _sum(a: Node, b: Node) -> Node:
-    if a.op == "negative" and a.operands[0] is b or b.op == "negative" and b.operands[0] is a:
-        return ZERO
-    return build.add(a, b)
-
-
-def _product(a: Node, b: Node) -> Node:
-    if number(a) == 0 or number(b) == 0:
-        return ZERO
-    return build.multiply(a, b)
-
-
-def _folded(op: str, x: Node) -> Node:
-    if number(x) == 0:
+def _folded(op: str, x: Polynomial) -> Polynomial:
+    if x.is_zero:
         return ONE if op == "cos" else ZERO
-    return node(op, x)
+    return polynomial(node(op, formula(x)))
