@@ -10,7 +10,7 @@ from stayfinite.repair.formula import Node, node, walk
 
 # Every dialect spells these, by operators or by indexing.
 ALWAYS = frozenset(
-    "leaf constant add subtract multiply divide negative power index equal not_equal greater"
+    "leaf constant cast add subtract multiply divide negative power index equal not_equal greater"
     " greater_equal less less_equal abs exp log sqrt sum max min where".split()
 )
 
@@ -101,6 +101,14 @@ def _written(context: Context, x: Node, allowed: frozenset[str]) -> Node | None:
         case "mean":
             count = math.prod(context.shape(a)) / max(math.prod(context.shape(x)), 1)
             return build.divide(node("sum", a, **dict(x.attributes)), build.real(count))
+        case "var":
+            attributes = dict(x.attributes)
+            centred = build.subtract(a, node("mean", a, axis=attributes["axis"], keepdims=True))
+            return node("mean", build.square(centred), **attributes)
+        case "std":
+            return build.sqrt(node("var", a, **dict(x.attributes)))
+        case "norm":
+            return build.sqrt(node("sum", build.square(a), **dict(x.attributes)))
         case "stop_gradient":
             return a
         case "expand_dims":

@@ -6,6 +6,7 @@ import numpy as np
 
 from stayfinite.repair.engine.evaluate import BadFormula, to_float64
 from stayfinite.repair.engine.problem import Price, Problem
+from stayfinite.repair.engine.reference import random_seed
 from stayfinite.repair.engine.samples import Sample, Samples
 from stayfinite.repair.formula import Node, walk
 
@@ -78,13 +79,34 @@ class Pricing:
             wrong = [self._wrong(to_float64(value), exact.value, exact.known, VALUE_PART, main)]
             seed = exact.seed.astype(value.dtype)
             found = sample.floating.gradients(root, seed, self.problem.wanted)
+            whole = found
+            if main and not exact.known.all():
+                full = random_seed(value.shape).astype(value.dtype)
+                whole = sample.floating.gradients(root, full, self.problem.wanted)
             for leaf in self.problem.wanted:
                 want = exact.gradients[leaf]
                 known = np.isfinite(want)
-                wrong.append(
-                    self._wrong(to_float64(found[leaf]), want, known, GRADIENT_PART, main)
-                )
+                part = self._wrong(to_float64(found[leaf]), want, known, GRADIENT_PART, main)
+                # Elements without a reference take part too: their gradient has to be finite.
+                wrong.append(part | (~np.isfinite(to_float64(whole[leaf])) & main))
         return wrong
+
+    def deviation(self, root: Node) -> tuple[bool, float]:
+        """Whether value and gradient are not finite at the recorded operands, and how far off.
+
+        Raises:
+            BadFormula: the formula cannot be evaluated.
+        """
+        sample = self.samples.main
+        exact = sample.reference
+        with np.errstate(all="ignore"):
+            value = np.asarray(sample.floating.value(root))
+            seed = random_seed(value.shape).astype(value.dtype)
+            found = sample.floating.gradients(root, seed, self.problem.wanted)
+            arrays = [to_float64(value), *map(to_float64, found.values())]
+            broken = not all(np.isfinite(x).all() for x in arrays)
+            gap = np.abs(arrays[0] - exact.value)[exact.known]
+        return broken, float(np.nan_to_num(gap, nan=np.inf).sum())
 
     def _wrong(
         self, found: np.ndarray, want: np.ndarray, known: np.ndarray, part: float, main: bool

@@ -8,7 +8,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stayfinite.repair.engine import limits, log_domain, reductions, saturation, scaling, zero_safe
+from stayfinite.repair.engine import (
+    last_resort,
+    limits,
+    log_domain,
+    reductions,
+    saturation,
+    scaling,
+    zero_safe,
+)
 from stayfinite.repair.engine.context import Context
 from stayfinite.repair.engine.evaluate import BadFormula
 from stayfinite.repair.engine.lowering import lowered
@@ -47,108 +55,137 @@ class Candidate:
     assumptions: tuple[Assumption, ...]
 
     @property
-    def rank(self) -> tuple[object, ...]:
+    def assumed(self) -> bool:
+        """It holds for some signs only, or under what was recorded."""
+        return bool(self.price.regressions) or bool(self.assumptions)
+
+    @property
+    def done(self) -> bool:
+        """Right on the samples, around them and on the probes."""
+        return self.price.clean and not self.assumed
+
+    @property
+    def rank(self) -> tuple[float, ...]:
         """Less is better."""
         p = self.price
+        kind = 2 * (last_resort.ISLAND in self.trail) + 4 * (last_resort.BOUND in self.trail)
         wrong = p.wrong_values + p.wrong_gradients
-        assumed = bool(p.regressions) + bool(self.assumptions)
-        return (wrong, p.wrong_values, assumed, p.near_miss, p.regressions, p.size, len(self.trail))
+        misses = (p.near_miss, p.regressions, p.size, len(self.trail))
+        return (not p.clean, wrong, p.wrong_values, kind + self.assumed, *misses)
+
+
+class Search:
+    """One search: what was found so far, and the time that is left."""
+
+    def __init__(self, problem: Problem, seconds: float) -> None:
+        self.deadline = time.monotonic() + seconds
+        self.problem = problem
+        samples = Samples(problem)
+        self.context = Context(problem, samples)
+        self.pricing = Pricing(problem, samples)
+        self.found: dict[Node, Candidate] = {}
+
+    @property
+    def late(self) -> bool:
+        """The time is used up."""
+        return time.monotonic() > self.deadline
+
+    @property
+    def ranked(self) -> list[Candidate]:
+        """Everything found, best first."""
+        return sorted(self.found.values(), key=lambda candidate: candidate.rank)
+
+    def run(self, start: Candidate) -> None:
+        """All proposers on the formula, then on the best unfinished rewrites of it."""
+        frontier = [start]
+        for _ in range(DEPTH):
+            for base in frontier:
+                for propose in PROPOSERS:
+                    best = self.ranked[:1]
+                    settled = bool(best) and best[0].done and not best[0].price.near_miss
+                    if not (propose in EXPENSIVE and settled):
+                        self.expand(base, propose)
+            best = self.ranked[:1]
+            if not best or self.late or best[0].done:
+                return
+            tried = {candidate.source for candidate in frontier}
+            frontier = [c for c in self.ranked if c.source not in tried][:WIDTH]
+
+    def expand(self, base: Candidate, propose: Proposer, *, always: bool = False) -> None:
+        """Prices what one proposer makes of a formula; `always` does so after the deadline too."""
+        try:
+            for source, rule, assumptions in propose(self.context, base.source):
+                self._take(base, source, rule, assumptions)
+                if self.late and not always:
+                    return
+        except (BadFormula, ArithmeticError):
+            return  # shapes that do not fit, or a constant out of range, end this proposer
+
+    def _take(
+        self, base: Candidate, source: Node, rule: str, assumptions: tuple[Assumption, ...]
+    ) -> None:
+        root = lowered(self.context, source)
+        if root is None or root in self.found or root is self.problem.root:
+            return
+        price = self.pricing.price(root)
+        if price is not None:
+            taken = (*base.assumptions, *assumptions)
+            self.found[root] = Candidate(root, source, price, (*base.trail, rule), taken)
+
+    def rewrite(self, candidate: Candidate) -> Rewrite:
+        """The candidate with what it does to the value."""
+        reference = self.context.samples.main.reference
+        if not candidate.price.clean:
+            value = FixValue.CHANGED
+        elif reference.has(Kind.UNDEFINED):
+            value = FixValue.UNDEFINED
+        elif reference.has(Kind.NO_ROOM):
+            value = FixValue.BOUNDED
+        else:
+            value = FixValue.EXACT
+        assumed = dict.fromkeys((*candidate.assumptions, *self._signs_assumed(candidate)))
+        return Rewrite(candidate.root, value, candidate.price, candidate.trail, tuple(assumed))
+
+    def _signs_assumed(self, candidate: Candidate) -> Iterator[Assumption]:
+        """What must hold for a rewrite that is worse than the original on a probe."""
+        if not candidate.price.regressions:
+            return
+        for leaf, x in self.problem.values.items():
+            low = np.asarray(x, np.float64).min(initial=np.inf)
+            if low >= 0:
+                yield Assumption(leaf, "positive" if low > 0 else "non-negative")
 
 
 def search(problem: Problem, *, seconds: float = 1.0) -> list[Rewrite]:
     """Formulas in the place of the problem's root, best first.
 
-    Empty if the formula is right as it stands, or if nothing at all was found.
+    Empty if the formula is right as it stands, or if nothing was found. What is not exact is finite.
 
     Raises:
         BadFormula: the formula cannot be evaluated at the operands given.
     """
-    deadline = time.monotonic() + seconds
-    samples = Samples(problem)
-    context, pricing = Context(problem, samples), Pricing(problem, samples)
-    start = pricing.price(problem.root)
-    if start is None:
+    each = Search(problem, seconds)
+    price = each.pricing.price(problem.root)
+    if price is None:
         raise BadFormula("the formula has no floating-point value")
-    if start.clean:
+    if price.clean:
         return []
-    first = Candidate(problem.root, problem.root, start, (), ())
-    found: dict[Node, Candidate] = {}
-    frontier = [first]
-    for _ in range(DEPTH):
-        for base in frontier:
-            _expand(context, pricing, base, found, deadline)
-        ranked = sorted(found.values(), key=lambda c: c.rank)
-        if not ranked or time.monotonic() > deadline or _done(ranked[0]):
-            break
-        tried = {c.source for c in frontier}
-        frontier = [c for c in ranked if c.source not in tried][:WIDTH]
-    ranked = sorted(found.values(), key=lambda c: c.rank)
-    return [_rewrite(context, pricing, candidate) for candidate in ranked[:KEPT]]
+    start = Candidate(problem.root, problem.root, price, (), ())
+    each.run(start)
+    if not any(candidate.done for candidate in each.found.values()):
+        each.expand(start, last_resort.islands, always=True)
+    if not any(candidate.price.clean for candidate in each.found.values()):
+        each.expand(start, last_resort.bounds, always=True)
+    right = [c for c in each.ranked if c.price.clean][:KEPT]
+    wrong = [] if right else _least_changed(each)[:KEPT]
+    return [each.rewrite(candidate) for candidate in (*right, *wrong)]
 
 
-def _done(best: Candidate) -> bool:
-    return best.price.clean and not best.price.regressions and not best.assumptions
-
-
-def _expand(
-    context: Context,
-    pricing: Pricing,
-    base: Candidate,
-    found: dict[Node, Candidate],
-    deadline: float,
-) -> None:
-    for propose in PROPOSERS:
-        if propose in EXPENSIVE and any(_done(c) and not c.price.near_miss for c in found.values()):
-            continue
-        try:
-            for source, rule, assumptions in propose(context, base.source):
-                _price(context, pricing, base, (source, rule, assumptions), found)
-                if time.monotonic() > deadline:
-                    return
-        except (BadFormula, ArithmeticError):
-            continue  # a proposal whose shapes do not fit ends this proposer
-
-
-def _price(
-    context: Context,
-    pricing: Pricing,
-    base: Candidate,
-    proposal: Proposal,
-    found: dict[Node, Candidate],
-) -> None:
-    source, rule, assumptions = proposal
-    root = lowered(context, source)
-    if root is None or root in found or root is context.problem.root:
-        return
-    price = pricing.price(root)
-    if price is not None:
-        taken = (*base.assumptions, *assumptions)
-        found[root] = Candidate(root, source, price, (*base.trail, rule), taken)
-
-
-def _rewrite(context: Context, pricing: Pricing, candidate: Candidate) -> Rewrite:
-    reference = context.samples.main.reference
-    if not candidate.price.clean:
-        value = FixValue.CHANGED
-    elif reference.has(Kind.UNDEFINED):
-        value = FixValue.UNDEFINED
-    elif reference.has(Kind.NO_ROOM):
-        value = FixValue.BOUNDED
-    else:
-        value = FixValue.EXACT
-    assumed = (*candidate.assumptions, *_signs_assumed(context, pricing, candidate))
-    return Rewrite(
-        candidate.root, value, candidate.price, candidate.trail, tuple(dict.fromkeys(assumed))
-    )
-
-
-def _signs_assumed(
-    context: Context, pricing: Pricing, candidate: Candidate
-) -> Iterator[Assumption]:
-    """What must hold for a rewrite that is worse than the original on a probe."""
-    if not candidate.price.regressions:
-        return
-    for leaf, x in context.problem.values.items():
-        low = np.asarray(x, np.float64).min(initial=np.inf)
-        if low >= 0 and leaf in context.samples.main.floating.known:
-            yield Assumption(leaf, "positive" if low > 0 else "non-negative")
+def _least_changed(each: Search) -> list[Candidate]:
+    """Candidates that are finite at the recorded operands, by their distance from the exact value."""
+    order = []
+    for candidate in each.found.values():
+        broken, distance = each.pricing.deviation(candidate.root)
+        if not broken:
+            order.append((distance, candidate.rank, candidate))
+    return [candidate for _, _, candidate in sorted(order, key=lambda item: item[:2])]
