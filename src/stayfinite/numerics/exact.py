@@ -200,7 +200,11 @@ def _elementwise(function: Callable[[float], Any]) -> Callable[[np.ndarray], np.
 
 def _log_ndtr_float(x: float) -> float:
     if x > -20:
-        return math.log(math.erfc(-x / math.sqrt(2)) / 2) if x < 6 else -math.erfc(x / math.sqrt(2)) / 2
+        return (
+            math.log(math.erfc(-x / math.sqrt(2)) / 2)
+            if x < 6
+            else -math.erfc(x / math.sqrt(2)) / 2
+        )
     return -x * x / 2 - math.log(-x * math.sqrt(2 * math.pi)) - 1 / (x * x)
 
 
@@ -340,7 +344,9 @@ def _mills(m: Exact | Floating, x: Array, y: Array) -> Array:
 
 
 FUNCTIONS: dict[str, Function] = {
-    "add": Function(lambda m, x, y: x + y, (lambda m, x, y, z: _one(m, x), lambda m, x, y, z: _one(m, y))),
+    "add": Function(
+        lambda m, x, y: x + y, (lambda m, x, y, z: _one(m, x), lambda m, x, y, z: _one(m, y))
+    ),
     "subtract": Function(
         lambda m, x, y: x - y, (lambda m, x, y, z: _one(m, x), lambda m, x, y, z: -_one(m, y))
     ),
@@ -375,7 +381,9 @@ FUNCTIONS: dict[str, Function] = {
             lambda m, x, y, z: _over(m, -x, x * x + y * y),
         ),
     ),
-    "hypot": Function(_hypot, (lambda m, x, y, z: _over(m, x, z), lambda m, x, y, z: _over(m, y, z))),
+    "hypot": Function(
+        _hypot, (lambda m, x, y, z: _over(m, x, z), lambda m, x, y, z: _over(m, y, z))
+    ),
     "xlogy": Function(
         _xlogy, (lambda m, x, y, z: m.call("log", y), lambda m, x, y, z: _over(m, x, y))
     ),
@@ -413,9 +421,7 @@ FUNCTIONS: dict[str, Function] = {
         lambda m, x: x * _sigmoid(m, x),
         (lambda m, x, y: _sigmoid(m, x) * (1 + x * _sigmoid(m, -x)),),
     ),
-    "log_sigmoid": Function(
-        lambda m, x: -_softplus(m, -x), (lambda m, x, y: _sigmoid(m, -x),)
-    ),
+    "log_sigmoid": Function(lambda m, x: -_softplus(m, -x), (lambda m, x, y: _sigmoid(m, -x),)),
     "softplus": Function(_softplus, (lambda m, x, y: _sigmoid(m, x),)),
     "relu": Function(
         lambda m, x: m.where((x > 0) | (x != x), x, m.number(0.0, x)),

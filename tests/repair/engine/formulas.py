@@ -16,7 +16,26 @@ import numpy as np
 from stayfinite.repair.engine.problem import Problem
 from tests.repair.engine.notation import Expr, along, call, one_leaf, reduce
 
-abs_, cos, cosh, erf, erfc, exp, expm1, lgamma, gamma, log, log1p, log10, sigmoid, sin, sinh, sqrt, square, tanh = (
+(
+    abs_,
+    cos,
+    cosh,
+    erf,
+    erfc,
+    exp,
+    expm1,
+    lgamma,
+    gamma,
+    log,
+    log1p,
+    log10,
+    sigmoid,
+    sin,
+    sinh,
+    sqrt,
+    square,
+    tanh,
+) = (
     partial(call, op)
     for op in "abs cos cosh erf erfc exp expm1 lgamma gamma log log1p log10 sigmoid sin sinh sqrt square tanh".split()
 )

@@ -52,7 +52,9 @@ class Expr:
     def __getitem__(self, key):
         key = key if isinstance(key, tuple) else (key,)
         shape = np.empty(self.shape)[key].shape
-        stored = tuple(("slice", k.start, k.stop, k.step) if isinstance(k, slice) else k for k in key)
+        stored = tuple(
+            ("slice", k.start, k.stop, k.step) if isinstance(k, slice) else k for k in key
+        )
         return Expr(node("index", self.root, key=stored), shape)
 
 

@@ -167,9 +167,7 @@ class EGraph:
             return bool(np.array_equal(a.values, b.values))
         if not _equal(a.values, b.values, SAME_EXACT, self.context.digits):
             return False
-        return all(
-            _close(x, y) for x, y in zip(a.mild, b.mild, strict=True) if x.shape == y.shape
-        )
+        return all(_close(x, y) for x, y in zip(a.mild, b.mild, strict=True) if x.shape == y.shape)
 
     def size(self) -> int:
         """The number of operations."""
@@ -297,9 +295,7 @@ def _instantiate(graph: EGraph, pattern: Pattern, binding: Binding, axis: Attrib
         return graph.find(binding[pattern.name])
     if pattern.op == "#":
         return graph.add_formula(constant(pattern.value))
-    children = tuple(
-        _instantiate(graph, operand, binding, axis) for operand in pattern.operands
-    )
+    children = tuple(_instantiate(graph, operand, binding, axis) for operand in pattern.operands)
     attributes: Attributes = ()
     if pattern.op in REDUCTIONS:
         found = dict(axis)

@@ -102,7 +102,9 @@ class Evaluation:
             if node.op in COMPARISONS:
                 return np.asarray(COMPARISONS[node.op](*x)).astype(bool)
             found = structure.value(self.m, node, x)
-            return np.asarray(found, object) if self.m.exact and _numeric(found) else np.asarray(found)
+            return (
+                np.asarray(found, object) if self.m.exact and _numeric(found) else np.asarray(found)
+            )
         except (ValueError, IndexError, KeyError, TypeError, OverflowError) as error:
             raise BadFormula(f"{node.op}: {error}") from error
 
@@ -197,7 +199,10 @@ def summed(x: Array, shape: tuple[int, ...]) -> Array:
     if x.shape == shape:
         return x
     extra = x.ndim - len(shape)
-    axes = (*range(extra), *(i + extra for i, n in enumerate(shape) if n == 1 != x.shape[i + extra]))
+    axes = (
+        *range(extra),
+        *(i + extra for i, n in enumerate(shape) if n == 1 != x.shape[i + extra]),
+    )
     found = np.sum(x, axis=axes, keepdims=True) if axes else x
     found = np.reshape(found, found.shape[extra:])
     return found if found.shape == shape else np.broadcast_to(found, shape)

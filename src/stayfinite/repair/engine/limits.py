@@ -42,9 +42,9 @@ def proposals(context: Context, root: Node) -> Iterator[tuple[Node, str, tuple[A
     for target in _targets(context, root):
         for point in _points(context, target):
             try:
-                series = Expansion(
-                    point.variable, point.at, lambda x: _vanishes(context, x)
-                ).of(target)
+                series = Expansion(point.variable, point.at, lambda x: _vanishes(context, x)).of(
+                    target
+                )
             except (NoSeries, BadFormula, ArithmeticError):
                 continue
             if series.order < 0:
@@ -82,9 +82,7 @@ def _points(context: Context, target: Node) -> Iterator[Point]:
     where_bad = ~finite(context.value(target))
     parts = [x for x in walk(target) if x.op != "constant" and x is not target]
     leaves = [x for x in parts if x.op == "leaf" and _movable(x)]
-    inner = [
-        x for x in parts if x.op != "leaf" and x.op not in ("exp", "where") and x.operands
-    ]
+    inner = [x for x in parts if x.op != "leaf" and x.op not in ("exp", "where") and x.operands]
     for x in (*leaves, *inner):
         value = _broadcast(context, x, where_bad)
         if value is None:

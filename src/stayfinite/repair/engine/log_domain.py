@@ -96,7 +96,9 @@ class LogDomain:
             return build.divide(assembled(self.log_of(x.operands[0])), build.real(math.log(base)))
         if x.op == "log1p":
             return self._log1p(x.operands[0], plain)
-        if x.op in MULTIPLICATIVE and any(self.context.bad_below(o) or self.context.bad(x) for o in x.operands):
+        if x.op in MULTIPLICATIVE and any(
+            self.context.bad_below(o) or self.context.bad(x) for o in x.operands
+        ):
             return self._product(x, plain)
         if x.op in ("add", "subtract"):
             return assembled(linear(plain)) if self._has_log(plain) else plain
@@ -332,8 +334,11 @@ class LogDomain:
             value = number(exponent)
             even = value is not None and value % 2 == 0
             known_sign = even or self.signs.non_negative(factor)
-            if known_sign and number(factor) is None and factor is not x and (
-                value is None or abs(value) >= 3 or self._progress(factor)
+            if (
+                known_sign
+                and number(factor) is None
+                and factor is not x
+                and (value is None or abs(value) >= 3 or self._progress(factor))
             ):
                 log = self.log_of(factor)
                 total = total.plus(

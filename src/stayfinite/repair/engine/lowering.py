@@ -116,7 +116,9 @@ def _written(context: Context, x: Node, allowed: frozenset[str]) -> Node | None:
             axis = x.attribute("axis")
             axes = axis if isinstance(axis, tuple) else (axis,)
             everything = ("slice", None, None, None)
-            return node("index", a, key=tuple(None if i in axes else everything for i in range(rank)))
+            return node(
+                "index", a, key=tuple(None if i in axes else everything for i in range(rank))
+            )
         case "squeeze":
             rank = len(context.shape(a))
             axis = x.attribute("axis")

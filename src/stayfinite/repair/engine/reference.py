@@ -123,9 +123,7 @@ def reference_at(
             gradients = run.gradients
             if not run.smooth and known.any():
                 gradients = _limits(root, values, wanted, seed, run)[2]
-        gradients = {
-            leaf: np.where(np.abs(g) > top, np.nan, g) for leaf, g in gradients.items()
-        }
+        gradients = {leaf: np.where(np.abs(g) > top, np.nan, g) for leaf, g in gradients.items()}
     return Reference(np.asarray(value), np.asarray(kinds), gradients, seed, digits, smooth)
 
 
@@ -156,7 +154,9 @@ def _agree(a: _Run, b: _Run) -> bool:
 def shifted(values: Mapping[Node, np.ndarray]) -> Iterator[dict[Node, Array]]:
     """The operands moved a little in several directions, as exact numbers."""
     rng = np.random.default_rng(7)
-    moved = [leaf for leaf in values if leaf.attribute("role") in (LeafRole.VARIABLE, LeafRole.DATA)]
+    moved = [
+        leaf for leaf in values if leaf.attribute("role") in (LeafRole.VARIABLE, LeafRole.DATA)
+    ]
     for number in range(DIRECTIONS):
         found: dict[Node, Array] = dict(values)
         for leaf in moved:

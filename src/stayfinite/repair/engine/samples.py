@@ -138,11 +138,14 @@ def _probes(values: Mapping[Node, np.ndarray]) -> Iterator[tuple[str, dict[Node,
             pick = rng.random(x.shape) < 0.5
             if not pick.any():
                 pick = np.ones(x.shape, bool)
-            yield f"{name} {leaf.attribute('name')}", {
-                **values,
-                **mild,
-                leaf: np.where(pick, -x if name == "flip" else 0.0, x),
-            }
+            yield (
+                f"{name} {leaf.attribute('name')}",
+                {
+                    **values,
+                    **mild,
+                    leaf: np.where(pick, -x if name == "flip" else 0.0, x),
+                },
+            )
     for leaf in leaves[:3]:
         yield f"zeros {leaf.attribute('name')}", {**values, **mild, leaf: 0.0 * mild[leaf]}
     flipped = {leaf: x * rng.choice([-1.0, 1.0], x.shape) for leaf, x in mild.items()}

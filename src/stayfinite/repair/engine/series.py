@@ -199,9 +199,7 @@ class Expansion:
         found = [polynomial(build.exp(formula(inner[0])))]
         for i in range(1, len(inner)):
             found.append(
-                _total(
-                    inner[j].times(found[i - j]).scaled(Fraction(j, i)) for j in range(1, i + 1)
-                )
+                _total(inner[j].times(found[i - j]).scaled(Fraction(j, i)) for j in range(1, i + 1))
             )
         return Series(0, tuple(found))
 
@@ -213,9 +211,7 @@ class Expansion:
         inner = [c.times(first) for c in s.coefficients]
         found = [polynomial(build.log(formula(s.coefficients[0])))]
         for i in range(1, len(inner)):
-            rest = _total(
-                found[j].times(inner[i - j]).scaled(Fraction(-j, i)) for j in range(1, i)
-            )
+            rest = _total(found[j].times(inner[i - j]).scaled(Fraction(-j, i)) for j in range(1, i))
             found.append(inner[i].plus(rest))
         return self._cut(0, found)
 
@@ -250,9 +246,7 @@ class Expansion:
         found = [_folded(op, inner[0])]
         for i in range(1, min(len(inner), len(outer))):
             found.append(
-                _total(
-                    inner[j].times(outer[i - j]).scaled(Fraction(j, i)) for j in range(1, i + 1)
-                )
+                _total(inner[j].times(outer[i - j]).scaled(Fraction(j, i)) for j in range(1, i + 1))
             )
         return self._cut(0, found)
 

@@ -140,8 +140,9 @@ class Signs:
                 return Range(low, high, all(part.positive for part in used))
             case "sum" | "cumsum":
                 part = parts[0]
-                low, high = (0.0 if part.low >= 0 else -math.inf), (
-                    0.0 if part.high <= 0 else math.inf
+                low, high = (
+                    (0.0 if part.low >= 0 else -math.inf),
+                    (0.0 if part.high <= 0 else math.inf),
                 )
                 return Range(low, high, part.positive)
             case "prod":

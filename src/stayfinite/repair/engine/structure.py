@@ -84,7 +84,9 @@ def value(m: Arithmetic, node: Node, x: Sequence[Array]) -> Array:
     raise KeyError(node.op)
 
 
-def adjoints(m: Arithmetic, node: Node, x: Sequence[Array], y: Array, g: Array) -> list[Array | None]:
+def adjoints(
+    m: Arithmetic, node: Node, x: Sequence[Array], y: Array, g: Array
+) -> list[Array | None]:
     """The adjoints of the operands of a structural node with the value `y` and the adjoint `g`."""
     attributes = dict(node.attributes)
     axis = cast(Any, attributes.get("axis"))
@@ -135,7 +137,11 @@ def adjoints(m: Arithmetic, node: Node, x: Sequence[Array], y: Array, g: Array) 
         case "sum":
             return [np.broadcast_to(wide, first.shape)]
         case "mean":
-            return [np.broadcast_to(m.call("divide", wide, m.number(_count(first, axis), g)), first.shape)]
+            return [
+                np.broadcast_to(
+                    m.call("divide", wide, m.number(_count(first, axis), g)), first.shape
+                )
+            ]
         case "max" | "min":
             best = (first == kept).astype(bool)
             share = np.sum(best, axis=axis, keepdims=True)
