@@ -27,6 +27,11 @@ def real(value: float) -> Node:
     return constant(float(value))
 
 
+def _tidy(value: float) -> float:
+    """A whole number that floating-point arithmetic has missed by a rounding."""
+    return float(round(value)) if abs(value - round(value)) < 1e-12 * abs(value) else value
+
+
 def negative(x: Node) -> Node:
     """-x."""
     value = number(x)
@@ -91,7 +96,11 @@ def multiply(x: Node, y: Node) -> Node:
     if a is not None and y.op == "multiply":
         inner = number(y.operands[0])
         if inner is not None:
-            return multiply(real(a * inner), y.operands[1])
+            return multiply(real(_tidy(a * inner)), y.operands[1])
+    if a is not None and y.op == "divide":
+        inner = number(y.operands[1])
+        if inner and _tidy(a / inner) in (1.0, -1.0, 2.0, -2.0):
+            return multiply(real(_tidy(a / inner)), y.operands[0])
     if x is y:
         return square(x)
     return node("multiply", x, y)
@@ -106,6 +115,10 @@ def divide(x: Node, y: Node) -> Node:
         return x
     if b == -1:
         return negative(x)
+    if b and x.op == "multiply":
+        inner = number(x.operands[0])
+        if inner is not None and _tidy(inner / b) in (1.0, -1.0, 2.0, -2.0):
+            return multiply(real(_tidy(inner / b)), x.operands[1])
     if x.op == "negative":
         return negative(divide(x.operands[0], y))
     if y.op == "negative":

@@ -23,7 +23,9 @@ from stayfinite.repair.formula import LeafRole, Node, constant, node, walk
 
 POINTS = (0.0, 1.0, -1.0, 2.0)
 # Distance below which the polynomial is taken, and its number of terms; cheapest first.
-PATCHES = ((0.0, 1), (0.0, 2), (1e-3, 2), (3e-2, 3), (3e-2, 4), (0.2, 6))
+PATCHES = (
+    (0.0, 1), (0.0, 2), (1e-4, 2), (1e-3, 2), (1e-2, 3), (3e-2, 3), (3e-2, 4), (0.2, 5), (0.2, 6)
+)  # fmt: skip
 ELEMENTWISE = frozenset(FUNCTIONS)
 
 
@@ -49,12 +51,15 @@ def proposals(context: Context, root: Node) -> Iterator[tuple[Node, str, tuple[A
                 continue
             if series.order < 0:
                 continue
+            forms = dict.fromkeys((target, _sharpened(context, target)))
             for width, terms in PATCHES:
                 try:
-                    found = _patched(target, point, series, width, terms)
+                    patch = _Patch(point, series, width, terms)
+                    for form in forms:
+                        found = patch.on(form)
+                        yield build.substituted(root, {target: found}), "limit", ()
                 except NoSeries:
                     break
-                yield build.substituted(root, {target: found}), "limit", ()
 
 
 def _singular(context: Context, root: Node) -> bool:
@@ -121,21 +126,61 @@ def _vanishes(context: Context, x: Node) -> bool:
     return True
 
 
-def _patched(target: Node, point: Point, series: Series, width: float, terms: int) -> Node:
-    """The series near the point, the formula elsewhere with its variable moved away inside."""
-    variable, at = point.variable, point.at
-    gap = build.subtract(variable, at)
-    near = (
-        node("less", build.absolute(gap), constant(width)) if width else node("equal", variable, at)
-    )
-    safe = node("where", near, build.add(at, real(1.0)), variable)
-    total = formula(series.at(0))
-    for power in range(1, terms):
-        coefficient = series.at(power)
-        if coefficient.is_zero:
+@dataclass(frozen=True)
+class _Patch:
+    """A number of terms of a series, taken closer than `width` to the point."""
+
+    point: Point
+    series: Series
+    width: float
+    terms: int
+
+    def on(self, form: Node) -> Node:
+        """The series near the point, `form` elsewhere with its variable moved away inside.
+
+        Raises:
+            NoSeries: it has fewer terms.
+        """
+        variable, at = self.point.variable, self.point.at
+        gap = build.subtract(variable, at)
+        near = (
+            node("less", build.absolute(gap), constant(self.width))
+            if self.width
+            else node("equal", variable, at)
+        )
+        safe = node("where", near, build.add(at, real(1.0)), variable)
+        total = formula(self.series.at(0))
+        for power in range(1, self.terms):
+            coefficient = self.series.at(power)
+            if coefficient.is_zero:
+                continue
+            factor = Polynomial({((gap, Fraction(power)),): Fraction(1)})
+            part = formula(coefficient.times(factor))
+            negative = part.op == "negative"
+            total = build.subtract(total, part.operands[0]) if negative else build.add(total, part)
+        return node("where", near, total, build.substituted(form, {variable: safe}))
+
+
+def _sharpened(context: Context, target: Node) -> Node:
+    """`target` with the differences that lose all digits near 0 as the functions for them."""
+    mapping: dict[Node, Node] = {}
+    for x in walk(target):
+        if x.op not in ("subtract", "log"):
             continue
-        factor = Polynomial({((gap, Fraction(power)),): Fraction(1)})
-        part = formula(coefficient.times(factor))
-        negative = part.op == "negative"
-        total = build.subtract(total, part.operands[0]) if negative else build.add(total, part)
-    return node("where", near, total, build.substituted(target, {variable: safe}))
+        a, b = x.operands[0], x.operands[-1]
+        if x.op == "log":
+            one = a.op == "add" and 1.0 in [build.number(operand) for operand in a.operands]
+            if one:
+                other = next(o for o in a.operands if build.number(o) != 1.0)
+                mapping[x] = node("log1p", other)
+        elif build.number(b) == 1 and a.op == "exp":
+            mapping[x] = node("expm1", a.operands[0])
+        elif build.number(a) == 1 and b.op == "exp":
+            mapping[x] = build.negative(node("expm1", b.operands[0]))
+        elif build.number(b) == 1 and a.op == "power":
+            base, exponent = a.operands
+            mapping[x] = node("expm1", build.multiply(exponent, build.log(base)))
+        elif build.number(a) == 1 and b.op == "cos":
+            half = node("sin", build.divide(b.operands[0], real(2.0)))
+            mapping[x] = build.multiply(real(2.0), build.square(half))
+    return build.substituted(target, mapping)

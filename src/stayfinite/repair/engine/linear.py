@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from stayfinite.repair.engine import build
 from stayfinite.repair.engine.build import number
-from stayfinite.repair.formula import Node, node
+from stayfinite.repair.formula import LeafRole, Node, node
 
 
 @dataclass(frozen=True)
@@ -86,41 +86,72 @@ def _scaled(term: Node, scale: float) -> Node:
 
 def _named(total: Linear) -> Linear:
     for term, coefficient in list(total.terms.items()):
-        if term not in total.terms:
-            continue
-        inner = linear(term.operands[0]) if term.operands else Linear()
-        if term.op == "softplus":
-            # softplus(a) - a is softplus(-a): taken where it removes terms.
-            other = total.plus(inner, -coefficient)
-            if len(other.terms) < len(total.terms) or (
-                len(other.terms) == len(total.terms) and abs(other.offset) < abs(total.offset)
-            ):
-                continue  # a is not in the sum with the opposite sign
-            swapped = total.plus(Linear({term: 1.0}), -coefficient).plus(inner, coefficient)
-            if len(swapped.terms) < len(total.terms):
-                flipped = node("softplus", build.negative(term.operands[0]))
-                total = swapped.plus(Linear({flipped: 1.0}), coefficient)
-        elif term.op == "logaddexp":
-            for first, second in (term.operands, term.operands[::-1]):
-                # c (logaddexp(a, b) - a) is c softplus(b - a).
-                swapped = total.plus(Linear({term: 1.0}), -coefficient).plus(
-                    linear(first), coefficient
-                )
-                if len(swapped.terms) < len(total.terms):
-                    gap = node("softplus", build.subtract(second, first))
-                    total = swapped.plus(Linear({gap: 1.0}), coefficient)
+        if term in total.terms:
+            for rest, named in _alternatives(total, term, coefficient):
+                # Taken where it removes another term of the sum.
+                if len(rest.terms) <= len(total.terms) - 2:
+                    total = rest.plus(named)
                     break
-        elif term.op == "logsumexp":
-            # a - logsumexp(a) is log_softmax(a), for one axis.
-            axis = term.attribute("axis")
-            swapped = total.plus(Linear({term: 1.0}), -coefficient).plus(inner, coefficient)
-            if isinstance(axis, tuple) and len(axis) == 1 and term.attribute("keepdims"):
-                if len(swapped.terms) < len(total.terms):
-                    whole = node("log_softmax", term.operands[0], axis=axis[0])
-                    total = swapped.plus(Linear({whole: 1.0}), -coefficient)
     for term, coefficient in list(total.terms.items()):
         if term.op == "softplus" and coefficient < 0:
             named = node("log_sigmoid", build.negative(term.operands[0]))
             total = total.plus(Linear({term: 1.0}), -coefficient)
             total = total.plus(Linear({named: 1.0}), -coefficient)
     return total
+
+
+def _alternatives(
+    total: Linear, term: Node, coefficient: float
+) -> Iterator[tuple[Linear, Linear]]:
+    """The sum without `term` and what joins it, and the function that takes their place."""
+    rest = total.plus(Linear({term: 1.0}), -coefficient)
+    match term.op:
+        case "softplus":
+            # softplus(a) - a is softplus(-a).
+            a = term.operands[0]
+            flipped = node("softplus", build.negative(a))
+            yield rest.plus(linear(a), coefficient), Linear({flipped: coefficient})
+        case "logaddexp":
+            # logaddexp(a, b) - a is softplus(b - a).
+            for first, second in (term.operands, term.operands[::-1]):
+                gap = node("softplus", build.subtract(second, first))
+                yield rest.plus(linear(first), coefficient), Linear({gap: coefficient})
+        case "logsumexp":
+            # a - logsumexp(a) is log_softmax(a), for one axis.
+            axis = term.attribute("axis")
+            if not isinstance(axis, tuple) or len(axis) != 1:
+                return
+            a = term.operands[0]
+            whole = node("log_softmax", a, axis=axis[0])
+            if term.attribute("keepdims"):
+                yield rest.plus(linear(a), coefficient), Linear({whole: -coefficient})
+                return
+            for other, factor in rest.terms.items():
+                picked = _picked(other, a, factor / -coefficient, whole)
+                if picked is not None:
+                    yield (
+                        rest.plus(Linear({other: 1.0}), -factor),
+                        Linear({picked: -coefficient}),
+                    )
+
+
+def _picked(x: Node, source: Node, factor: float, whole: Node) -> Node | None:
+    """The same elements of `whole` if `factor * x` picks elements of `source`."""
+    if x.op in ("index", "take_along_axis", "squeeze"):
+        inner, rest = x.operands[0], x.operands[1:]
+        if linear(source).terms == Linear({inner: factor}).terms:
+            return node(x.op, whole, *rest, **dict(x.attributes))
+        below = _picked(inner, source, factor, whole)
+        return None if below is None else node(x.op, below, *rest, **dict(x.attributes))
+    if x.op == "divide" and number(x.operands[1]):
+        picks = x.operands[0]
+        if picks.op in ("index", "take_along_axis"):
+            wide = build.divide(picks.operands[0], x.operands[1])
+            moved = node(picks.op, wide, *picks.operands[1:], **dict(picks.attributes))
+            return _picked(moved, source, factor, whole)
+    if x.op == "sum" and x.operands[0].op == "multiply":
+        for mask, other in (x.operands[0].operands, x.operands[0].operands[::-1]):
+            if mask.op == "leaf" and mask.attribute("role") is LeafRole.MASK:
+                if linear(source).terms == linear(other).times(factor).terms:
+                    return node("sum", build.multiply(mask, whole), **dict(x.attributes))
+    return None

@@ -27,18 +27,23 @@ class Variant:
     """How the pass decides where more than one form is right.
 
     `everywhere` enters healthy sub-formulas too; `pairs` writes a sum of two as a softplus of the
-    difference; `complement` is the form of log(1 - exp(x)); `divided` keeps factors outside.
+    difference; `complement` is the form of log(1 - exp(x)).
     """
 
     everywhere: bool = False
     pairs: bool = False
     complement: str = "expm1"
     one_hot: bool = True
+    bare: bool = True  # log(x) where log(|x|) is what is proved; the probes decide
 
 
 VARIANTS = (
     Variant(),
+    Variant(bare=False),
     Variant(everywhere=True),
+    Variant(everywhere=True, bare=False),
+    Variant(one_hot=False),
+    Variant(everywhere=True, one_hot=False),
     Variant(pairs=True),
     Variant(everywhere=True, pairs=True),
     Variant(complement="log1p"),
@@ -132,7 +137,7 @@ class LogDomain:
         inner = self._made.get(x)
         if inner is None:
             inner = self.rewritten(x)
-        if not self.signs.non_negative(x):
+        if not self.variant.bare and not self.signs.non_negative(x):
             inner = build.absolute(inner)
         found = build.log(inner)
         return linear(found) if found.op != "log" else Linear({found: 1.0})

@@ -66,8 +66,8 @@ class Samples:
 
     @functools.cached_property
     def directed(self) -> tuple[Sample, ...]:
-        """Two operands close to each other or far apart."""
-        return self._usable(_directed(self.problem.values), 4)
+        """Extremer operands; two operands close to each other or far apart."""
+        return self._usable(_directed(self.problem.values), 5)
 
     def _usable(
         self, sets: Iterator[tuple[str, dict[Node, np.ndarray]]], limit: int
@@ -161,6 +161,12 @@ def _mild(x: np.ndarray) -> np.ndarray:
 
 def _directed(values: Mapping[Node, np.ndarray]) -> Iterator[tuple[str, dict[Node, np.ndarray]]]:
     leaves = _disturbed(values)
+    further = {leaf: np.asarray(values[leaf], np.float64) for leaf in leaves}
+    for leaf, x in further.items():
+        size = np.abs(x)
+        grown = np.where(size > 1e6, 30 * x, np.where((size < 1e-6), x / 30, 1.4 * x))
+        further[leaf] = grown
+    yield "further", {**values, **further}
     for a, b in itertools.permutations(leaves[:3], 2):
         if np.shape(values[a]) == np.shape(values[b]):
             for gap in (12.0, -12.0, 1e-4):

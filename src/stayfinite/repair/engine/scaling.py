@@ -52,7 +52,7 @@ def degree(
     """The degree of `target` in `inputs` as a formula, or None if it is not homogeneous.
 
     With `swapped`, a constant that is added to something of another degree gets that degree; it is
-    noted there with the degree it needs.
+    noted there: the addition and the degree that its constant needs.
     """
     known: dict[Node, Node | None] = {}
     for x in walk(target):
@@ -103,8 +103,7 @@ def _equal(x: Node, degrees: list[Node], swapped: dict[Node, Node] | None) -> No
             continue
         if found is not ZERO or swapped is None or number(operand) is None:
             return None
-        if swapped.setdefault(operand, want) is not want:
-            return None
+        swapped[x] = want
     return ZERO if x.op in COMPARED else want
 
 
@@ -114,6 +113,7 @@ def scaled(
     """`target` with the inputs of each group divided by a common size."""
     mapping: dict[Node, Node] = {}
     outer: list[tuple[Node, Node]] = []
+    sums: dict[Node, Node] = {}  # additions whose constant is scaled too
     for group in groups:
         inputs = frozenset(group)
         found = degree(context, target, inputs)
@@ -133,11 +133,13 @@ def scaled(
         size = node("stop_gradient", size)
         for x in group:
             mapping[x] = build.divide(x, size)
-        for constant, needed in swapped.items():
-            mapping[constant] = build.divide(constant, _power(size, needed))
+        for x, needed in swapped.items():
+            divisor = _power(size, needed)
+            parts = [build.divide(o, divisor) if number(o) is not None else o for o in x.operands]
+            sums[x] = build.rebuilt(x, tuple(parts))
         if found is not ZERO:
             outer.append((_fitted(context, size, target, axes), found))
-    inner = build.substituted(target, mapping)
+    inner = build.substituted(_replaced(target, sums), mapping)
     for size, power in outer:
         value = number(power)
         if value is not None and value < 0:
@@ -145,6 +147,16 @@ def scaled(
         else:
             inner = build.multiply(_power(size, power), inner)
     return inner
+
+
+def _replaced(target: Node, sums: dict[Node, Node]) -> Node:
+    done: dict[Node, Node] = {}
+    for x in walk(target):
+        for operand in sums[x].operands if x in sums else ():
+            done.setdefault(operand, operand)
+        current = sums.get(x, x)
+        done[x] = build.rebuilt(current, tuple(done.get(o, o) for o in current.operands))
+    return done[target]
 
 
 def _power(x: Node, exponent: Node) -> Node:

@@ -56,8 +56,9 @@ class Candidate:
 
     @property
     def assumed(self) -> bool:
-        """It holds for some signs only, or under what was recorded."""
-        return bool(self.price.regressions) or bool(self.assumptions)
+        """It holds for some signs only."""
+        claims = [a for a in self.assumptions if a.claim != "one-hot"]
+        return bool(self.price.regressions) or bool(claims)
 
     @property
     def done(self) -> bool:
