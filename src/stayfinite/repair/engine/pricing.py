@@ -76,7 +76,8 @@ class Pricing:
         if value.shape != exact.value.shape or value.dtype.kind != "f":
             raise BadFormula(f"shape {value.shape} in the place of {exact.value.shape}")
         with np.errstate(all="ignore"):
-            wrong = [self._wrong(to_float64(value), exact.value, exact.known, VALUE_PART, main)]
+            slack = VALUE_PART * _largest(np.asarray(exact.value[exact.known]))
+            wrong = [self._wrong(to_float64(value), exact.value, exact.known, slack, main)]
             seed = exact.seed.astype(value.dtype)
             found = sample.floating.gradients(root, seed, self.problem.wanted)
             whole = found
@@ -86,7 +87,8 @@ class Pricing:
             for leaf in self.problem.wanted:
                 want = exact.gradients[leaf]
                 known = np.isfinite(want)
-                part = self._wrong(to_float64(found[leaf]), want, known, GRADIENT_PART, main)
+                slack = GRADIENT_PART * self._scale(sample, leaf)
+                part = self._wrong(to_float64(found[leaf]), want, known, slack, main)
                 # Elements without a reference take part too: their gradient has to be finite.
                 wrong.append(part | (~np.isfinite(to_float64(whole[leaf])) & main))
         return wrong
@@ -108,11 +110,22 @@ class Pricing:
             gap = np.abs(arrays[0] - exact.value)[exact.known]
         return broken, float(np.nan_to_num(gap, nan=np.inf).sum())
 
+    def _scale(self, sample: Sample, leaf: Node) -> float:
+        """The size of the gradient of a leaf; where it is 0, of what it is elsewhere."""
+        found = _largest(sample.reference.gradients[leaf])
+        if found == 0:
+            gradients = self.samples.main.reference.gradients
+            found = _largest(gradients[leaf]) or 1e-2 * max(map(_largest, gradients.values()))
+        return found
+
     def _wrong(
-        self, found: np.ndarray, want: np.ndarray, known: np.ndarray, part: float, main: bool
+        self, found: np.ndarray, want: np.ndarray, known: np.ndarray, slack: float, main: bool
     ) -> np.ndarray:
         """Where `found` is not `want`; in the main sample also where a number is due and none is."""
-        scale = np.abs(want[known]).max(initial=0.0)
-        allowed = self.tolerance * np.abs(want) + part * scale + 1e-37
-        near = np.abs(found - want) <= allowed
-        return ~np.where(known, near, np.isfinite(found) | (not main))
+        near = np.abs(found - want) <= self.tolerance * np.abs(want) + slack + 1e-37
+        return np.asarray(~np.where(known, near, np.isfinite(found) | (not main)))
+
+
+def _largest(x: np.ndarray) -> float:
+    """The largest absolute value of the numbers among the elements."""
+    return float(np.abs(x[np.isfinite(x)]).max(initial=0.0))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stayfinite.repair.engine.evaluate import FLOATING, BadFormula, Evaluation, to_float64
+from stayfinite.repair.engine.evaluate import FLOATING, BadFormula, Evaluation
 from stayfinite.repair.engine.problem import Problem
 from stayfinite.repair.engine.reference import Kind, Reference, reference_at
 from stayfinite.repair.formula import LeafRole, Node
@@ -172,8 +172,3 @@ def _directed(values: Mapping[Node, np.ndarray]) -> Iterator[tuple[str, dict[Nod
             for gap in (12.0, -12.0, 1e-4):
                 yield f"{gap}", {**values, a: np.asarray(values[b], np.float64) + gap}
 
-
-def exactness(sample: Sample) -> np.ndarray:
-    """The largest size of the exact value, for absolute tolerances."""
-    known = to_float64(sample.reference.value)[sample.reference.known]
-    return np.abs(known).max(initial=0.0)

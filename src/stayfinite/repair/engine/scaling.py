@@ -113,7 +113,7 @@ def scaled(
     """`target` with the inputs of each group divided by a common size."""
     mapping: dict[Node, Node] = {}
     outer: list[tuple[Node, Node]] = []
-    sums: dict[Node, Node] = {}  # additions whose constant is scaled too
+    sums: dict[Node, Node] = {}  # additions whose constant is divided by a power of the size
     for group in groups:
         inputs = frozenset(group)
         found = degree(context, target, inputs)
@@ -134,12 +134,10 @@ def scaled(
         for x in group:
             mapping[x] = build.divide(x, size)
         for x, needed in swapped.items():
-            divisor = _power(size, needed)
-            parts = [build.divide(o, divisor) if number(o) is not None else o for o in x.operands]
-            sums[x] = build.rebuilt(x, tuple(parts))
+            sums[x] = _power(size, needed)
         if found is not ZERO:
             outer.append((_fitted(context, size, target, axes), found))
-    inner = build.substituted(_replaced(target, sums), mapping)
+    inner = _replaced(target, mapping, sums)
     for size, power in outer:
         value = number(power)
         if value is not None and value < 0:
@@ -149,13 +147,15 @@ def scaled(
     return inner
 
 
-def _replaced(target: Node, sums: dict[Node, Node]) -> Node:
-    done: dict[Node, Node] = {}
+def _replaced(target: Node, mapping: dict[Node, Node], sums: dict[Node, Node]) -> Node:
+    done = dict(mapping)
     for x in walk(target):
-        for operand in sums[x].operands if x in sums else ():
-            done.setdefault(operand, operand)
-        current = sums.get(x, x)
-        done[x] = build.rebuilt(current, tuple(done.get(o, o) for o in current.operands))
+        if x in done:
+            continue
+        operands = [done[operand] for operand in x.operands]
+        if x in sums:
+            operands = [build.divide(o, sums[x]) if number(o) is not None else o for o in operands]
+        done[x] = build.rebuilt(x, tuple(operands))
     return done[target]
 
 

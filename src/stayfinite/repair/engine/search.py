@@ -29,6 +29,7 @@ from stayfinite.repair.formula import Node
 DEPTH = 3
 WIDTH = 3  # unfinished rewrites that are carried to the next level
 KEPT = 8
+MISS = 25  # what one miss at a directed sample weighs against the size of the formula
 
 Proposal = tuple[Node, str, tuple[Assumption, ...]]
 Proposer = Callable[[Context, Node], Iterator[Proposal]]
@@ -65,14 +66,19 @@ class Candidate:
         """Right on the samples, around them and on the probes."""
         return self.price.clean and not self.assumed
 
+    def settled(self, start: Candidate) -> bool:
+        """Nothing speaks against it: no miss at directed samples, not much longer than before."""
+        longer = self.price.size > 1.2 * start.price.size
+        return self.done and not self.price.near_miss and not longer
+
     @property
     def rank(self) -> tuple[float, ...]:
         """Less is better."""
         p = self.price
         kind = 2 * (last_resort.ISLAND in self.trail) + 4 * (last_resort.BOUND in self.trail)
         wrong = p.wrong_values + p.wrong_gradients
-        misses = (p.near_miss, p.regressions, p.size, len(self.trail))
-        return (not p.clean, wrong, p.wrong_values, kind + self.assumed, *misses)
+        length = p.size + MISS * p.near_miss
+        return (not p.clean, wrong, p.wrong_values, kind + self.assumed, p.regressions, length)
 
 
 class Search:
@@ -103,7 +109,7 @@ class Search:
             for base in frontier:
                 for propose in PROPOSERS:
                     best = self.ranked[:1]
-                    settled = bool(best) and best[0].done and not best[0].price.near_miss
+                    settled = bool(best) and best[0].settled(start)
                     if not (propose in EXPENSIVE and settled):
                         self.expand(base, propose)
             best = self.ranked[:1]
