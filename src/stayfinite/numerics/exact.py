@@ -1,8 +1,8 @@
 """Functions of real numbers, element by element, in exact and in floating-point arithmetic.
 
 `FUNCTIONS` has one row for each: how the value is computed, and the derivative for each operand.
-Both are written once against the class `Arithmetic`, of which there are two: `Exact` works on object
-arrays of mpmath numbers with the current `mpmath.mp` precision, `Floating` on NumPy arrays.
+Both are written once for two arithmetics: `Exact` works on object arrays of mpmath numbers with the
+current `mpmath.mp` precision, `Floating` on NumPy arrays.
 A value that does not exist is NaN in both; a pole is infinite.
 """
 
@@ -209,7 +209,7 @@ def _log_ndtr_float(x: float) -> float:
 
 
 def _lgamma_float(x: float) -> float:
-    return math.inf if x <= 0 and x == math.floor(x) or math.isinf(x) else math.lgamma(x)
+    return math.inf if (x <= 0 and x == math.floor(x)) or math.isinf(x) else math.lgamma(x)
 
 
 # Functions that NumPy does not have, computed in float64 and rounded.

@@ -1,8 +1,8 @@
 """Identities between formulas, as data.
 
 Each is written in Python's syntax: single letters stand for any formula, other names are operations
-of `keras.ops`. Reductions (`sum`, `mean`, `logsumexp`) of one identity share their axis; `softmax` and
-`log_softmax` are over it too, `mean_kept` and `logsumexp_kept` keep it with length 1.
+of `keras.ops`. Reductions (`sum`, `mean`, `logsumexp`) of one identity share their axis; `softmax`
+and `log_softmax` are over it too, `mean_kept` and `logsumexp_kept` keep it with length 1.
 
 Conditions hold where an identity is not true, or not useful, for all operands:
 
@@ -184,7 +184,7 @@ log(a + sqrt(square(a) + 1)) => arcsinh(a)
 log(a + sqrt(square(a) - 1)) => arccosh(a)
 log((1 + a) / (1 - a)) => 2 * arctanh(a)
 log(1 + a) - log(1 - a) => 2 * arctanh(a)
-sinh(a) / sinh(b) => exp(abs(a) - abs(b)) * (expm1(-2 * abs(a)) / expm1(-2 * abs(b))) * sign(a) * sign(b)
+sinh(a) / sinh(b) => exp(a - b) * (expm1(-2 * a) / expm1(-2 * b))
 """)
 
 CANCELLATION = _table("""

@@ -57,7 +57,7 @@ KERAS = frozenset(
 SCIPY = KERAS | {"erfc", "log_ndtr", "hypot", "gamma"}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Formula:
     """One entry; leaves are named after the parameters of `written`."""
 
@@ -140,7 +140,7 @@ FORMULAS = [
     f("beta function", lambda a, b: log(gamma(a) * gamma(b) / gamma(a + b)), {"a": rows(30.0, positive=True), "b": rows(12.0, positive=True, seed=1)}, SCIPY),
     f("Dirichlet likelihood", lambda a, d_x: log(gamma(sum_(a)) / prod(gamma(a)) * prod(d_x ** (a - 1))), {"a": rows([20.0, 18, 9], positive=True), "d_x": np.array([[0.5, 0.3, 0.2], [0.2, 0.3, 0.5], [0.6, 0.2, 0.2], [0.1, 0.5, 0.4]])}, SCIPY),
     f("gamma density", lambda x, a, b: log(b**a / gamma(a) * x ** (a - 1) * exp(-b * x)), {"x": rows(45.0, positive=True), "a": rows(3.0, positive=True), "b": rows(3.0, positive=True, seed=1)}, SCIPY),
-    f("inverse gaussian", lambda x, m, l: log(sqrt(l / (2 * math.pi * x**3)) * exp(-l * square(x - m) / (2 * square(m) * x))), {"x": rows(250.0, positive=True), "m": rows(1.0, positive=True), "l": rows(1.4, positive=True, seed=1)}),
+    f("inverse gaussian", lambda x, m, k: log(sqrt(k / (2 * math.pi * x**3)) * exp(-k * square(x - m) / (2 * square(m) * x))), {"x": rows(250.0, positive=True), "m": rows(1.0, positive=True), "k": rows(1.4, positive=True, seed=1)}),
     f("von Mises", lambda x, m, k: log(exp(k * cos(x - m)) / (2 * math.pi)), {"x": rows(0.2), "m": rows(0.1, seed=1), "k": rows(95.0, positive=True)}),
     f("log of prod of hazards", lambda z, m_e: log(prod(1 - sigmoid(z)) * sum_(sigmoid(z) * m_e)), {"z": rows([30.0, 25, 3]), "m_e": onehot(1, 0, 2, 1, n=3)}),
     f("log of product of probabilities", lambda s: -log(prod(sigmoid(s))), {"s": rows([-50.0, -45, -3])}),
@@ -204,7 +204,7 @@ FORMULAS = [
     f("square root at zero", lambda x: sqrt(x), {"x": np.array([0.0, 1, 2, 3])}),
     f("power at zero", lambda x: abs_(x) ** 0.5, {"x": np.array([0.0, 1, -2, 3])}),
     f("standard deviation of equals", lambda x: std(x), {"x": np.array([[2.0, 2, 2], [1, 2, 4], [0, 1, 5], [3, 3, 1]])}),
-    f("xlogy by product", lambda n_k, l: n_k * log(l) - l, {"n_k": [0.0, 1, 2, 3], "l": np.array([0.0, 1, 2, 3])}),
+    f("xlogy by product", lambda n_k, r: n_k * log(r) - r, {"n_k": [0.0, 1, 2, 3], "r": np.array([0.0, 1, 2, 3])}),
     f("masked square root", lambda x, m_k: sqrt(x) * m_k, {"x": np.array([0.0, 1, 2, 3]), "m_k": [0.0, 1, 1, 1]}),
     f("ratio of sinh", lambda a, b: sinh(a) / sinh(b), {"a": rows(95.0), "b": rows(94.0, seed=1)}),
     f("mutual information", lambda s, t: log(sigmoid(s) * sigmoid(t) / (sigmoid(s) * sigmoid(t) + (1 - sigmoid(s)) * (1 - sigmoid(t)))), {"s": rows(-60.0), "t": rows(-65.0, seed=1)}),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Hashable, Mapping
+from collections.abc import Callable, Collection, Hashable, Mapping
 
 from stayfinite.repair.formula import Node, constant, node, walk
 
@@ -202,7 +202,7 @@ def where(condition: Node, x: Node, y: Node) -> Node:
     return x if x is y else node("where", condition, x, y)
 
 
-BUILDERS = {
+BUILDERS: dict[str, Callable[..., Node]] = {
     "abs": absolute,
     "add": add,
     "divide": divide,

@@ -15,10 +15,14 @@ from stayfinite.repair.formula import Node, walk
 
 
 class Context:
-    """A problem with its samples; `exact` and `floating` hold values at the recorded operands."""
+    """A problem with its samples; `exact` and `floating` hold values at the recorded operands.
 
-    def __init__(self, problem: Problem, samples: Samples) -> None:
+    `deadline` is the time on the monotonic clock at which a search ends.
+    """
+
+    def __init__(self, problem: Problem, samples: Samples, deadline: float) -> None:
         self.problem = problem
+        self.deadline = deadline
         self.samples = samples
         self.signs = Signs(problem.root)
         self.digits = min(max(samples.main.reference.digits, 40), 160)

@@ -61,7 +61,7 @@ class EGraph:
         self.index: dict[ENode, int] = {}
         self.refused = 0
         probes = [Evaluation(_FLOAT64, v, "float64") for _, v in context.samples.probe_values]
-        # Only where the formula as written has a value: a positive rate of a density stays positive.
+        # Only where the formula as written has a value: a positive rate stays positive.
         root = context.problem.root
         self.probes = [p for p in probes if np.isfinite(to_float64(p.value(root))).all()][:4]
 
@@ -270,7 +270,7 @@ def _match_node(
         shared = dict(axis)
         if shared and shared["axis"] != found["axis"]:
             return
-        keepdims = shared.get("keepdims", None)
+        keepdims = shared.get("keepdims")
         if not pattern.kept:
             if keepdims is not None and keepdims != found["keepdims"]:
                 return

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from mpmath import mpf
 
+from stayfinite.numerics.dtypes import rounded
 from stayfinite.numerics.exact import COMPARISONS, FUNCTIONS, Array, Exact, Floating
 from stayfinite.repair.engine import structure
 from stayfinite.repair.engine.problem import Framework
@@ -85,11 +86,11 @@ class Evaluation:
                     part = summed(part, np.shape(self.known[operand]))
                     before = adjoint.get(operand)
                     adjoint[operand] = part if before is None else before + part
-        found = {
+        gradients = {
             leaf: adjoint.get(leaf, structure.zeros(self.m, np.asarray(self.known[leaf])))
             for leaf in wanted
         }
-        return found, self.poles
+        return gradients, self.poles
 
     def _compute(self, node: Node, x: list[Array]) -> Array:
         try:
@@ -116,10 +117,8 @@ class Evaluation:
     def _rounded(self, found: Array, x: list[Array]) -> np.ndarray:
         found = np.asarray(found)
         if self.dtype in ("float16", "bfloat16") and found.dtype == np.float32:
-            from stayfinite.numerics.dtypes import rounded
-
-            return rounded(found, self.dtype).astype(np.float32)
-        return found
+            return np.asarray(rounded(found, self.dtype), np.float32)
+        return np.asarray(found)
 
     def _constant(self, value: object) -> Array:
         if isinstance(value, bool):

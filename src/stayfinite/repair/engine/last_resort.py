@@ -20,7 +20,7 @@ ISLAND, BOUND = "float64", "bound"
 # Distances from a pole, the one that changes least first; scaled to the dtype.
 FLOORS = {"float32": (1e-37, 1e-30, 1e-20, 1e-12, 1e-7), "float16": (6e-8, 1e-6, 1e-3)}
 EDGES = {"float32": (1e-7, 1e-6), "float16": (1e-3, 1e-2)}
-MOST = 40
+MOST = 24
 
 
 def islands(context: Context, root: Node) -> Iterator[tuple[Node, str, tuple[Assumption, ...]]]:
@@ -96,8 +96,8 @@ def _bounded(context: Context, x: Node) -> Iterator[Node]:
                     yield build.rebuilt(x, (node("minimum", a, real(float(limit))),))
         case "square":
             for share in (0.5, 0.25):
-                limit = float(f"{top**share:.0e}") / 10
-                yield build.rebuilt(x, (_clip(a, -limit, limit),))
+                size = float(f"{top**share:.0e}") / 10
+                yield build.rebuilt(x, (_clip(a, -size, size),))
         case "log" | "log2" | "log10" | "rsqrt" | "sqrt" | "lgamma" | "gamma" | "digamma":
             for floor in floors:
                 yield build.rebuilt(x, (node("maximum", a, real(floor)),))
@@ -120,8 +120,8 @@ def _bounded(context: Context, x: Node) -> Iterator[Node]:
                 yield build.rebuilt(x, (node("maximum", a, real(floor)), x.operands[1]))
             exponent = build.number(x.operands[1])
             if exponent is not None and exponent > 1:
-                limit = float(f"{top ** (1 / exponent):.0e}") / 10
-                yield build.rebuilt(x, (_clip(a, -limit, limit), x.operands[1]))
+                size = float(f"{top ** (1 / exponent):.0e}") / 10
+                yield build.rebuilt(x, (_clip(a, -size, size), x.operands[1]))
         case "norm" | "std":
             inner = node("sum", build.square(a), **dict(x.attributes))
             squares = inner if x.op == "norm" else node("var", a, **dict(x.attributes))

@@ -39,7 +39,7 @@ class Point:
 
 def proposals(context: Context, root: Node) -> Iterator[tuple[Node, str, tuple[Assumption, ...]]]:
     """Safe forms of every sub-formula that is 0 / 0 at a removable point."""
-    if not context.samples.main.reference.has(Kind.LIMIT) and not _singular(context, root):
+    if not context.samples.main.reference.has(Kind.LIMIT):
         return
     for target in _targets(context, root):
         for point in _points(context, target):
@@ -60,13 +60,6 @@ def proposals(context: Context, root: Node) -> Iterator[tuple[Node, str, tuple[A
                         yield build.substituted(root, {target: found}), "limit", ()
                 except NoSeries:
                     break
-
-
-def _singular(context: Context, root: Node) -> bool:
-    """Whether something on the way is not finite in exact arithmetic."""
-    return any(
-        not finite(context.value(x)).all() for x in walk(root) if x.op not in ("constant", "leaf")
-    )
 
 
 def _targets(context: Context, root: Node) -> list[Node]:
@@ -98,9 +91,10 @@ def _points(context: Context, target: Node) -> Iterator[Point]:
     for i, a in enumerate(leaves):
         for b in leaves[i + 1 :]:
             first, second = _broadcast(context, a, where_bad), _broadcast(context, b, where_bad)
-            if first is not None and second is not None:
-                if (first[where_bad] == second[where_bad]).all():
-                    yield Point(a, b)
+            if first is None or second is None:
+                continue
+            if (first[where_bad] == second[where_bad]).all():
+                yield Point(a, b)
 
 
 def _movable(x: Node) -> bool:

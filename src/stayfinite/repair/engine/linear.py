@@ -94,15 +94,13 @@ def _named(total: Linear) -> Linear:
                     break
     for term, coefficient in list(total.terms.items()):
         if term.op == "softplus" and coefficient < 0:
-            named = node("log_sigmoid", build.negative(term.operands[0]))
+            flipped = node("log_sigmoid", build.negative(term.operands[0]))
             total = total.plus(Linear({term: 1.0}), -coefficient)
-            total = total.plus(Linear({named: 1.0}), -coefficient)
+            total = total.plus(Linear({flipped: 1.0}), -coefficient)
     return total
 
 
-def _alternatives(
-    total: Linear, term: Node, coefficient: float
-) -> Iterator[tuple[Linear, Linear]]:
+def _alternatives(total: Linear, term: Node, coefficient: float) -> Iterator[tuple[Linear, Linear]]:
     """The sum without `term` and what joins it, and the function that takes their place."""
     rest = total.plus(Linear({term: 1.0}), -coefficient)
     match term.op:
@@ -151,7 +149,8 @@ def _picked(x: Node, source: Node, factor: float, whole: Node) -> Node | None:
             return _picked(moved, source, factor, whole)
     if x.op == "sum" and x.operands[0].op == "multiply":
         for mask, other in (x.operands[0].operands, x.operands[0].operands[::-1]):
-            if mask.op == "leaf" and mask.attribute("role") is LeafRole.MASK:
-                if linear(source).terms == linear(other).times(factor).terms:
-                    return node("sum", build.multiply(mask, whole), **dict(x.attributes))
+            if mask.op != "leaf" or mask.attribute("role") is not LeafRole.MASK:
+                continue
+            if linear(source).terms == linear(other).times(factor).terms:
+                return node("sum", build.multiply(mask, whole), **dict(x.attributes))
     return None

@@ -118,7 +118,7 @@ class LogDomain:
         if self.signs.non_negative(x) and self._progress(x):
             return node("softplus", assembled(self.log_of(x)))
         if x.op == "negative" and self._progress(x.operands[0]):
-            return self._complement(self.log_of(x.operands[0]))
+            return assembled(self._complement(self.log_of(x.operands[0])))
         return plain
 
     def _progress(self, x: Node) -> bool:

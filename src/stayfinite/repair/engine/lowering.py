@@ -1,4 +1,4 @@
-"""Formulas in the functions that a dialect has; done before pricing, since what is printed counts."""
+"""Formulas in the functions that a dialect has; done before pricing: what is printed counts."""
 
 from __future__ import annotations
 
@@ -16,10 +16,9 @@ ALWAYS = frozenset(
 
 
 def lowered(context: Context, root: Node) -> Node | None:
-    """`root` with functions that the dialect lacks written by others; None if that is impossible."""
+    """`root` with functions that the dialect lacks written by others; None if there are none."""
     allowed = ALWAYS | context.problem.available | {x.op for x in walk(context.problem.root)}
     made: dict[Node, Node] = {}
-    todo = [root]
     for x in walk(root):
         current = build.rebuilt(x, tuple(made[operand] for operand in x.operands))
         for _ in range(4):  # one function may be written by another that the dialect lacks too
@@ -29,7 +28,7 @@ def lowered(context: Context, root: Node) -> Node | None:
         if any(part.op not in allowed for part in _new(current, made)):
             return None
         made[x] = current
-    return made[todo[0]]
+    return made[root]
 
 
 def _new(x: Node, made: dict[Node, Node]) -> list[Node]:

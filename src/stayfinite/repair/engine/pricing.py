@@ -121,7 +121,7 @@ class Pricing:
     def _wrong(
         self, found: np.ndarray, want: np.ndarray, known: np.ndarray, slack: float, main: bool
     ) -> np.ndarray:
-        """Where `found` is not `want`; in the main sample also where a number is due and none is."""
+        """Where `found` is not `want`; at the recorded operands also where it is not finite."""
         near = np.abs(found - want) <= self.tolerance * np.abs(want) + slack + 1e-37
         return np.asarray(~np.where(known, near, np.isfinite(found) | (not main)))
 

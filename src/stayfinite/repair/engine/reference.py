@@ -52,11 +52,15 @@ class Reference:
     @property
     def known(self) -> np.ndarray:
         """Where the value exists and has room."""
-        return np.isin(self.kinds, [Kind.PLAIN, Kind.LIMIT])
+        return np.asarray(_is(self.kinds, Kind.PLAIN) | _is(self.kinds, Kind.LIMIT))
 
     def has(self, kind: Kind) -> bool:
         """Whether any element is of this kind."""
-        return bool((self.kinds == kind).any())
+        return bool(_is(self.kinds, kind).any())
+
+
+def _is(kinds: np.ndarray, kind: Kind) -> np.ndarray:
+    return np.asarray(np.frompyfunc(lambda x: x is kind, 1, 1)(kinds)).astype(bool)
 
 
 def reference(problem: Problem) -> Reference:
@@ -65,9 +69,9 @@ def reference(problem: Problem) -> Reference:
 
 
 def random_seed(shape: tuple[int, ...]) -> np.ndarray:
-    """A fixed vector: with a seed of ones the gradient of a sum of softmax would be 0 throughout."""
+    """A fixed vector; a seed of ones would give a softmax the gradient 0 throughout."""
     rng = np.random.default_rng(20)
-    return rng.uniform(0.5, 1.5, shape) * rng.choice([-1.0, 1.0], shape)
+    return np.asarray(rng.uniform(0.5, 1.5, shape) * rng.choice([-1.0, 1.0], shape))
 
 
 @dataclass(frozen=True)
@@ -90,7 +94,8 @@ def reference_at(
 ) -> Reference:
     """The exact value and gradient of `root` at the operands `values`.
 
-    With `digits` that precision is used unchecked. Without `limits`, gradients count as unknown where something on the way is not finite.
+    With `digits` that precision is used unchecked. Without `limits`, gradients count as unknown
+    where something on the way is not finite.
 
     Raises:
         BadFormula: the formula cannot be evaluated at these operands.
@@ -99,22 +104,22 @@ def reference_at(
         shape = np.shape(Evaluation(EXACT, values).value(root))
     seed = random_seed(shape)
     previous: _Run | None = None
-    for digits in DIGITS if digits is None else (digits,):
-        with mp.workdps(digits):
+    for used in DIGITS if digits is None else (digits,):
+        with mp.workdps(used):
             run = _run(root, values, wanted, seed)
             if previous is not None and _agree(previous, run):
                 break
             previous = run
     smooth = run.smooth
-    with mp.workdps(digits if smooth else max(digits, 160)):
+    with mp.workdps(used if smooth else max(used, 160)):
         kinds = np.full(shape, Kind.PLAIN, object)
         value, gradients = run.value, run.gradients
         if not smooth and limits:
             value, kinds, gradients = _limits(root, values, wanted, seed, run)
         top = largest(dtype)
-        kinds = np.where(np.abs(value) > top, Kind.NO_ROOM, kinds)
-        kinds = np.where(np.isnan(value), Kind.UNDEFINED, kinds)
-        known = np.isin(kinds, [Kind.PLAIN, Kind.LIMIT])
+        kinds[np.abs(value) > top] = Kind.NO_ROOM
+        kinds[np.isnan(value)] = Kind.UNDEFINED
+        known = _is(kinds, Kind.PLAIN) | _is(kinds, Kind.LIMIT)
         if not smooth and not limits:
             gradients = {leaf: np.full_like(g, np.nan) for leaf, g in gradients.items()}
         elif not known.all():
@@ -124,7 +129,7 @@ def reference_at(
             if not run.smooth and known.any():
                 gradients = _limits(root, values, wanted, seed, run)[2]
         gradients = {leaf: np.where(np.abs(g) > top, np.nan, g) for leaf, g in gradients.items()}
-    return Reference(np.asarray(value), np.asarray(kinds), gradients, seed, digits, smooth)
+    return Reference(np.asarray(value), np.asarray(kinds), gradients, seed, used, smooth)
 
 
 def _run(
@@ -184,7 +189,8 @@ def _limits(
     limit, agree = _common(around)
     was_finite = np.isfinite(at.value)
     value = np.where(agree & ~was_finite, limit, at.value)
-    kinds = np.where(agree & ~was_finite, Kind.LIMIT, Kind.PLAIN)
+    kinds = np.full(np.shape(value), Kind.PLAIN, object)
+    kinds[agree & ~was_finite] = Kind.LIMIT
     # A pole is infinite from all sides that exist, with one sign; otherwise there is no value.
     far = np.abs(np.where(np.isnan(around), np.inf, around)) > POLE
     with np.errstate(all="ignore"):

@@ -156,7 +156,7 @@ def _mild(x: np.ndarray) -> np.ndarray:
     """The same signs with sizes around 1, where a naive formula is right."""
     x = np.asarray(x, np.float64)
     with np.errstate(all="ignore"):
-        return np.sign(x) * np.where(np.abs(x) > 1, np.abs(x) ** 0.3, np.abs(x))
+        return np.asarray(np.sign(x) * np.where(np.abs(x) > 1, np.abs(x) ** 0.3, np.abs(x)))
 
 
 def _directed(values: Mapping[Node, np.ndarray]) -> Iterator[tuple[str, dict[Node, np.ndarray]]]:
@@ -171,4 +171,3 @@ def _directed(values: Mapping[Node, np.ndarray]) -> Iterator[tuple[str, dict[Nod
         if np.shape(values[a]) == np.shape(values[b]):
             for gap in (12.0, -12.0, 1e-4):
                 yield f"{gap}", {**values, a: np.asarray(values[b], np.float64) + gap}
-

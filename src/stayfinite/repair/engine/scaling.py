@@ -1,7 +1,7 @@
 """Homogeneous formulas computed on operands of size 1.
 
-If `f(s x) = s^k f(x)` for every s > 0, then f(x) is `m^k f(x / m)` with m the largest |x|: nothing on
-the way overflows or underflows. One rule for hypot, norms of any order, cosines, correlations,
+If `f(s x) = s^k f(x)` for every s > 0, then f(x) is `m^k f(x / m)` with m the largest |x|: nothing
+on the way overflows or underflows. One rule for hypot, norms of any order, cosines, correlations,
 complex division and ratios of powers. The result does not depend on m, so no gradient flows to it.
 """
 

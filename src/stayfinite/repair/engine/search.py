@@ -36,9 +36,9 @@ Proposer = Callable[[Context, Node], Iterator[Proposal]]
 PROPOSERS: tuple[Proposer, ...] = (
     log_domain.proposals,
     reductions.proposals,
-    scaling.proposals,
     zero_safe.proposals,
     limits.proposals,
+    scaling.proposals,
     saturation.proposals,
 )
 # Left out where the others have already found a form that nothing speaks against.
@@ -88,7 +88,7 @@ class Search:
         self.deadline = time.monotonic() + seconds
         self.problem = problem
         samples = Samples(problem)
-        self.context = Context(problem, samples)
+        self.context = Context(problem, samples, self.deadline)
         self.pricing = Pricing(problem, samples)
         self.found: dict[Node, Candidate] = {}
 
@@ -108,9 +108,11 @@ class Search:
         for _ in range(DEPTH):
             for base in frontier:
                 for propose in PROPOSERS:
+                    if self.late and base is not start:
+                        return
                     best = self.ranked[:1]
                     settled = bool(best) and best[0].settled(start)
-                    if not (propose in EXPENSIVE and settled):
+                    if not (propose in EXPENSIVE and (settled or self.late)):
                         self.expand(base, propose)
             best = self.ranked[:1]
             if not best or self.late or best[0].done:
@@ -166,7 +168,7 @@ class Search:
 def search(problem: Problem, *, seconds: float = 1.0) -> list[Rewrite]:
     """Formulas in the place of the problem's root, best first.
 
-    Empty if the formula is right as it stands, or if nothing was found. What is not exact is finite.
+    Empty if the formula is right as it stands, or if nothing was found.
 
     Raises:
         BadFormula: the formula cannot be evaluated at the operands given.
@@ -189,7 +191,7 @@ def search(problem: Problem, *, seconds: float = 1.0) -> list[Rewrite]:
 
 
 def _least_changed(each: Search) -> list[Candidate]:
-    """Candidates that are finite at the recorded operands, by their distance from the exact value."""
+    """Candidates that are finite at the recorded operands, the closest to the exact value first."""
     order = []
     for candidate in each.found.values():
         broken, distance = each.pricing.deviation(candidate.root)

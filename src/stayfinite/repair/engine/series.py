@@ -79,9 +79,8 @@ class Expansion:
         depends: dict[Node, bool] = {}
         for x in walk(root):
             depends[x] = x in self.known or any(depends[operand] for operand in x.operands)
-            if x not in self.known:
-                if depends[x]:
-                    self.known[x] = self._compute(x, [self._part(o, depends) for o in x.operands])
+            if depends[x] and x not in self.known:
+                self.known[x] = self._compute(x, [self._part(o, depends) for o in x.operands])
         return self._part(root, depends)
 
     def _part(self, x: Node, depends: dict[Node, bool]) -> Series:

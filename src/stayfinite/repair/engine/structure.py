@@ -12,6 +12,7 @@ from typing import Any, cast
 import numpy as np
 from mpmath import mpf
 
+from stayfinite.numerics.dtypes import rounded
 from stayfinite.numerics.exact import FUNCTIONS, Array, Exact, Floating
 from stayfinite.repair.formula import Node
 
@@ -174,7 +175,7 @@ def finite(x: Array) -> np.ndarray:
     """Where `x` is neither NaN nor infinite, for arrays of both arithmetics."""
     x = np.asarray(x)
     if x.dtype != object:
-        return np.isfinite(x.astype(np.float64)) if x.dtype.kind not in "fb" else np.isfinite(x)
+        return np.asarray(np.isfinite(x))
     return np.asarray(_FINITE(x)).astype(bool)
 
 
@@ -226,10 +227,8 @@ def _others(m: Arithmetic, x: np.ndarray, axis: Any) -> np.ndarray:
         found[..., i] = np.prod(np.delete(flat, i, axis=-1), axis=-1)
     if m.exact:
         found = found * mpf(1)
-    return np.transpose(found.reshape(moved.shape), np.argsort(order))
+    return np.asarray(np.transpose(found.reshape(moved.shape), np.argsort(order)))
 
 
 def _cast(x: np.ndarray, dtype: str) -> np.ndarray:
-    from stayfinite.numerics.dtypes import rounded
-
     return np.asarray(x).astype(dtype) if dtype in ("bool", "int32", "int64") else rounded(x, dtype)

@@ -1,0 +1,69 @@
+"""Every identity holds, in value and gradient, at operands that hypothesis draws."""
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from mpmath import mp
+
+from stayfinite.numerics.identities import IDENTITIES
+from stayfinite.repair.engine.evaluate import EXACT, Evaluation, exact_array, to_float64
+from stayfinite.repair.engine.patterns import ALONG, REDUCTIONS, parsed, rules, variables
+from stayfinite.repair.formula import LeafRole, constant, leaf, node
+
+SHAPE = (2, 3)
+
+
+def formula(pattern):
+    """The pattern over leaves named like its variables; reductions are over the last axis."""
+    if pattern.op == "?":
+        return leaf(pattern.name, LeafRole.VARIABLE)
+    if pattern.op == "#":
+        return constant(pattern.value)
+    attributes = {}
+    if pattern.op in REDUCTIONS:
+        attributes = {"axis": (1,), "keepdims": pattern.kept}
+    elif pattern.op in ALONG:
+        attributes = {"axis": 1}
+    return node(pattern.op, *map(formula, pattern.operands), **attributes)
+
+
+def test_there_are_sixty_identities_and_none_twice():
+    assert len({(i.left, i.right) for i in IDENTITIES}) == len(IDENTITIES) > 100
+
+
+@pytest.mark.parametrize("rule", rules(), ids=lambda r: f"{r.identity}")
+def test_no_variable_appears_from_nowhere(rule):
+    assert variables(rule.right) <= variables(rule.left)
+
+
+@pytest.mark.parametrize("identity", IDENTITIES, ids=str)
+@settings(max_examples=12, deadline=None)
+@given(data=st.data())
+def test_both_sides_have_the_same_value_and_gradient(identity, data):
+    left, right = formula(parsed(identity.left)), formula(parsed(identity.right))
+    positive = {c.split()[0] for c in identity.conditions if ">" in c}
+    scale = data.draw(st.sampled_from([0.3, 0.9, 4.0]))
+    values = {}
+    for name in sorted(variables(parsed(identity.left))):
+        sizes = data.draw(st.lists(st.floats(0.01, 1.0), min_size=6, max_size=6))
+        signs = data.draw(st.sampled_from(["++++++", "++++++", "+-+--+", "------"]))
+        negative = name not in positive and np.array(list(signs)) == "-"
+        array = scale * np.where(negative, -1.0, 1.0) * np.array(sizes)
+        values[leaf(name, LeafRole.VARIABLE)] = array.reshape(SHAPE)
+    with mp.workdps(40):
+        evaluation = Evaluation(EXACT, values)
+        first, second = to_float64(evaluation.value(left)), to_float64(evaluation.value(right))
+        defined = np.isfinite(first)
+        assume(defined.any())
+        second = np.broadcast_to(second, first.shape)
+        np.testing.assert_allclose(second[defined], first[defined], 1e-12, 1e-15)
+        if evaluation.value(right).shape != first.shape:
+            return  # a constant: 1 for a / a
+        seed = exact_array(np.linspace(0.5, 1.7, first.size).reshape(first.shape))
+        before = evaluation.gradients(left, seed, tuple(values))
+        after = evaluation.gradients(right, seed, tuple(values))
+        for each in values:
+            want = to_float64(before[each])
+            usable = np.isfinite(want)
+            np.testing.assert_allclose(to_float64(after[each])[usable], want[usable], 1e-12, 1e-15)

@@ -1,0 +1,91 @@
+"""What is known of the exact value: plain, a limit, no room, undefined."""
+
+import numpy as np
+import pytest
+
+from stayfinite.repair.engine.problem import Problem
+from stayfinite.repair.engine.reference import Kind, reference
+from tests.repair.engine.formulas import abs_, cos, exp, log, sigmoid, sin, sqrt, square, sum_, tanh
+from tests.repair.engine.notation import call, one_leaf
+
+
+def reference_of(written, **operands):
+    arrays = {k: np.asarray(v, np.float32) for k, v in operands.items()}
+    leaves = {k: one_leaf(k, v) for k, v in arrays.items()}
+    root = written(**leaves).root
+    values = {leaves[k].root: v for k, v in arrays.items()}
+    wanted = tuple(values)
+    found = reference(Problem(root, values, wanted))
+    slopes = [found.gradients[leaf] / np.where(found.seed == 0, 1, found.seed) for leaf in wanted]
+    return found, slopes
+
+
+@pytest.mark.parametrize(
+    "written, at, value, slope",
+    [
+        (lambda x: sin(x) / x, 0.0, 1.0, 0.0),
+        (lambda x: (1 - cos(x)) / square(x), 0.0, 0.5, 0.0),
+        (lambda x: (exp(x) - 1) / x, 0.0, 1.0, 0.5),
+        (lambda x: x / tanh(x), 0.0, 1.0, 0.0),
+        (lambda x: (x - 1) / log(x), 1.0, 1.0, 0.5),
+    ],
+)
+def test_a_removable_point_has_the_limit_in_value_and_gradient(written, at, value, slope):
+    found, slopes = reference_of(written, x=[at, 2.0])
+    assert found.kinds[0] is Kind.LIMIT
+    assert found.value[0] == pytest.approx(value, rel=1e-9)
+    assert slopes[0][0] == pytest.approx(slope, abs=1e-9)
+
+
+def test_x_log_x_is_one_sided_and_its_gradient_at_0_counts_as_0():
+    found, slopes = reference_of(lambda x: x * log(x), x=[0.0, 1.0])
+    assert found.kinds[0] is Kind.LIMIT
+    assert found.value[0] == pytest.approx(0.0, abs=1e-20)
+    assert list(slopes[0]) == pytest.approx([0.0, 1.0])
+
+
+def test_an_infinite_derivative_of_a_finite_value_counts_as_0():
+    found, slopes = reference_of(lambda x: sqrt(x), x=[0.0, 4.0])
+    assert found.kinds[0] is Kind.PLAIN
+    assert list(found.value) == [0.0, 2.0]
+    assert list(slopes[0]) == pytest.approx([0.0, 0.25])
+
+
+@pytest.mark.parametrize(
+    "written, at, kind",
+    [
+        (lambda x: log(x), -1.0, Kind.UNDEFINED),
+        (lambda x: 1 / x, 0.0, Kind.UNDEFINED),  # infinite with either sign
+        (lambda x: log(x), 0.0, Kind.NO_ROOM),
+        (lambda x: 1 / square(x), 0.0, Kind.NO_ROOM),
+        (lambda x: exp(x), 100.0, Kind.NO_ROOM),
+        (lambda x: abs_(x) / x, 0.0, Kind.UNDEFINED),
+    ],
+)
+def test_where_there_is_no_value(written, at, kind):
+    found, _ = reference_of(written, x=[at, 2.0])
+    assert list(found.kinds) == [kind, Kind.PLAIN]
+    assert list(found.known) == [False, True]
+
+
+def test_digits_are_raised_until_two_evaluations_agree():
+    """1 - sigmoid(300) needs 130 digits."""
+    found, slopes = reference_of(lambda x: log(1 - sigmoid(x)), x=[300.0, 1.0])
+    assert found.value[0] == pytest.approx(-300.0)
+    assert slopes[0][0] == pytest.approx(-1.0)
+
+
+def test_the_gradient_is_taken_with_an_uneven_seed():
+    """The sum of a softmax has the gradient 0, whatever a rewrite does to it."""
+    found, _ = reference_of(lambda s: exp(s) / sum_(exp(s), keepdims=True), s=[[1.0, 2, 3]])
+    (gradient,) = found.gradients.values()
+    assert np.abs(gradient).min() > 1e-3
+
+
+def test_the_branch_that_is_not_taken_does_not_count():
+    def written(x):
+        return call("where", x > 0, log(x), 0.0)
+
+    found, slopes = reference_of(written, x=[-1.0, 2.0])
+    assert list(found.value) == pytest.approx([0.0, np.log(2)])
+    assert list(slopes[0]) == pytest.approx([0.0, 0.5])

@@ -1,0 +1,143 @@
+"""What a search answers, and what it says the answer does to the value."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from stayfinite.repair.engine.evaluate import FLOATING, Evaluation
+from stayfinite.repair.engine.problem import FixValue, Problem
+from stayfinite.repair.engine.search import search
+from stayfinite.repair.formula import walk
+from tests.repair.engine.formulas import (
+    KERAS,
+    arccos,
+    exp,
+    log,
+    sigmoid,
+    softmax,
+    sqrt,
+    square,
+    sum_,
+    tanh,
+)
+from tests.repair.engine.notation import call, one_leaf
+
+
+def problem_of(written, **operands):
+    arrays = {k: np.asarray(v, np.float32) for k, v in operands.items()}
+    leaves = {k: one_leaf(k, v) for k, v in arrays.items()}
+    values = {leaves[k].root: v for k, v in arrays.items()}
+    wanted = tuple(x for x in values if not x.attribute("name").startswith("m_"))
+    return Problem(written(**leaves).root, values, wanted, available=KERAS)
+
+
+def value_of(problem, root):
+    return Evaluation(FLOATING[problem.framework], problem.values).value(root)
+
+
+def operations(root):
+    return {x.op for x in walk(root)}
+
+
+def test_a_healthy_formula_is_left_alone():
+    assert search(problem_of(lambda x: log(1 + exp(x)), x=[1.0, 2.0])) == []
+
+
+def test_the_ratio_of_exponentials_is_a_sigmoid():
+    """A clamp of one of the two exponents gives 0.0067 here."""
+    problem = problem_of(lambda a, b: exp(a) / (exp(a) + exp(b)), a=[100.0, 1, 2], b=[85.0, 2, 1])
+    best = search(problem)[0]
+    assert best.value is FixValue.EXACT and not best.assumptions
+    assert value_of(problem, best.root)[0] == pytest.approx(0.9999997, abs=1e-7)
+    assert operations(best.root) == {"sigmoid", "subtract", "leaf"}
+
+
+def test_a_value_without_room_is_bounded():
+    problem = problem_of(lambda x: exp(x), x=[100.0, 1, 2])
+    best = search(problem)[0]
+    assert best.value is FixValue.BOUNDED
+    assert np.isfinite(value_of(problem, best.root)).all()
+    assert value_of(problem, best.root)[1:] == pytest.approx(np.exp([1.0, 2.0]))
+    assert value_of(problem, best.root)[0] > 1e38  # the bound that changes least
+
+
+@pytest.mark.parametrize(
+    "written, at",
+    [(lambda x: log(x), -0.5), (lambda x: 1 / x, 0.0), (lambda x: arccos(x), 1.5)],
+)
+def test_outside_its_domain_a_formula_is_undefined(written, at):
+    problem = problem_of(written, x=[at, 0.5, 0.7])
+    best = search(problem)[0]
+    assert best.value is FixValue.UNDEFINED
+    assert np.isfinite(value_of(problem, best.root)).all()
+
+
+def test_a_divisor_of_either_sign_keeps_its_side():
+    """`maximum(gap, 1e-7)` would turn the healthy negative gaps into 1e-7."""
+    problem = problem_of(lambda v, gap: v / gap, v=[1.0, 2, 3], gap=[0.0, -2, 0.5])
+    best = search(problem)[0]
+    assert best.value is FixValue.UNDEFINED
+    assert value_of(problem, best.root)[1:] == pytest.approx([-1.0, 6.0])
+
+
+def test_a_floor_over_an_exact_value_is_called_changed():
+    """No function of the library computes this one."""
+    library = frozenset({"exp", "log", "erf", "maximum", "where"})
+    problem = problem_of(lambda x: log(1 + call("erf", x)), x=[-8.0, 0.3, 1.0])
+    problem = dataclasses.replace(problem, available=library)
+    best = search(problem)[0]
+    assert best.value is FixValue.CHANGED
+    assert np.isfinite(value_of(problem, best.root)).all()
+
+
+def test_a_float64_island_is_proposed_before_a_bound():
+    library = frozenset({"exp", "log", "erf", "maximum", "where", "cast"})
+    written = problem_of(lambda x: log(1 + call("erf", x)), x=[-4.5, 0.3, 1.0])
+    problem = dataclasses.replace(written, available=library, float64_island=True)
+    best = search(problem)[0]
+    assert best.value is FixValue.EXACT
+    assert best.trail == ("float64",)
+    casts = [x for x in walk(best.root) if x.op == "cast"]
+    assert {x.attribute("dtype") for x in casts} == {"float64", "float32"}
+
+
+def test_only_functions_of_the_dialect_are_used():
+    problem = problem_of(lambda a, b: log(exp(a) + exp(b)), a=[120.0, 1], b=[3.0, 2])
+    allowed = frozenset({"exp", "log", "softplus"})
+    best = search(dataclasses.replace(problem, available=allowed))[0]
+    assert best.value is FixValue.EXACT
+    assert "softplus" in operations(best.root)
+    assert not operations(best.root) & {"logaddexp", "logsumexp"}
+
+
+def test_a_one_hot_is_stated_as_an_assumption():
+    problem = problem_of(
+        lambda s, m_y: -log(sum_(softmax(s) * m_y)),
+        s=[[140.0, 3, -2], [1, 2, 3]],
+        m_y=np.eye(3)[[1, 0]],
+    )
+    best = search(problem)[0]
+    assert best.value is FixValue.EXACT
+    assert [a.claim for a in best.assumptions] == ["one-hot"]
+
+
+def test_the_sign_of_recorded_operands_proves_nothing():
+    """log(x) is no form of sqrt(x * x) that holds for the next batch."""
+    problem = problem_of(lambda x, y: sqrt(square(x) + square(y)), x=[3e21, 1, 2], y=[4e21, 1, 1])
+    best = search(problem)[0]
+    assert best.value is FixValue.EXACT and not best.assumptions
+    flipped = {leaf: -array for leaf, array in problem.values.items()}
+    value = Evaluation(FLOATING["jax"], flipped).value(best.root)
+    assert value == pytest.approx([5e21, 2**0.5, 5**0.5])
+
+
+def test_a_wrong_formula_is_not_hidden_by_an_exact_looking_fix():
+    """The squashed action is scaled by 2, so 1 - action ** 2 is negative."""
+    problem = problem_of(lambda u: log(1 - square(2 * tanh(u)) + 1e-6), u=[3.0, 0.1, 0.2])
+    assert {found.value for found in search(problem)} == {FixValue.UNDEFINED}
+
+
+def test_the_search_keeps_its_deadline():
+    problem = problem_of(lambda x: log(sigmoid(x)), x=np.linspace(-120, 3, 40))
+    assert search(problem, seconds=0.0)[0].value in FixValue
