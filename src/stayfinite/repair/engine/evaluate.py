@@ -188,7 +188,7 @@ def floating_array(x: np.ndarray, leaf: Node, dtype: str) -> np.ndarray:
 def to_float64(x: Array) -> np.ndarray:
     """An array of either arithmetic in float64; too large becomes infinite."""
     x = np.asarray(x)
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore", over="ignore"):
         return np.asarray(_TO_FLOAT(x), np.float64) if x.dtype == object else x.astype(np.float64)
 
 

@@ -45,7 +45,7 @@ def bounds(context: Context, root: Node) -> Iterator[tuple[Node, str, tuple[Assu
     count = 0
     bounded: dict[Node, list[Node]] = {}
     for x in walk(root):
-        if x.operands and x.op in _HANDLED and context.bad_below(x):
+        if x.op in _HANDLED and (x.op in _STEEP or context.bad_below(x)):
             found = list(_bounded(context, x))
             if found:
                 bounded[x] = found
@@ -77,6 +77,10 @@ _HANDLED = frozenset(
     "exp exp2 expm1 cosh sinh log log2 log10 log1p sqrt rsqrt divide reciprocal power square"
     " arccos arcsin arctanh arccosh norm std lgamma gamma digamma".split()
 )
+
+
+# Functions with a finite value where their derivative is infinite.
+_STEEP = frozenset("sqrt norm std power arccos arcsin".split())
 
 
 def _bounded(context: Context, x: Node) -> Iterator[Node]:

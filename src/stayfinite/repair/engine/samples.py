@@ -16,6 +16,7 @@ from stayfinite.repair.formula import LeafRole, Node
 
 DISTURBED = (LeafRole.VARIABLE, LeafRole.DATA)
 SMALL = (3e-6, 3e-4, 7e-3)
+ELEMENTS = 2000  # of all samples of one kind together; exact arithmetic takes microseconds for each
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,6 +73,8 @@ class Samples:
     def _usable(
         self, sets: Iterator[tuple[str, dict[Node, np.ndarray]]], limit: int
     ) -> tuple[Sample, ...]:
+        elements = sum(np.size(x) for x in self.problem.values.values())
+        limit = max(2, min(limit, ELEMENTS // elements))
         found = []
         for name, values in itertools.islice(sets, limit):
             try:

@@ -105,13 +105,14 @@ class Search:
     def run(self, start: Candidate) -> None:
         """All proposers on the formula, then on the best unfinished rewrites of it."""
         frontier = [start]
-        for _ in range(DEPTH):
+        hopeless = self.context.samples.main.reference.has(Kind.UNDEFINED)
+        for _ in range(1 if hopeless else DEPTH):
             for base in frontier:
                 for propose in PROPOSERS:
                     if self.late and base is not start:
                         return
                     best = self.ranked[:1]
-                    settled = bool(best) and best[0].settled(start)
+                    settled = hopeless or (bool(best) and best[0].settled(start))
                     if not (propose in EXPENSIVE and (settled or self.late)):
                         self.expand(base, propose)
             best = self.ranked[:1]
