@@ -9,7 +9,6 @@ from fractions import Fraction
 import numpy as np
 from mpmath import mp
 
-from stayfinite.numerics.exact import FUNCTIONS
 from stayfinite.repair.engine import build
 from stayfinite.repair.engine.build import real
 from stayfinite.repair.engine.context import Context
@@ -26,7 +25,6 @@ POINTS = (0.0, 1.0, -1.0, 2.0)
 PATCHES = (
     (0.0, 1), (0.0, 2), (1e-4, 2), (1e-3, 2), (1e-2, 3), (3e-2, 3), (3e-2, 4), (0.2, 5), (0.2, 6)
 )  # fmt: skip
-ELEMENTWISE = frozenset(FUNCTIONS)
 
 
 @dataclass(frozen=True)

@@ -9,33 +9,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
-
-import numpy as np
 
 from stayfinite.repair.engine import build
 from stayfinite.repair.engine.build import number
 from stayfinite.repair.engine.context import Context
-from stayfinite.repair.engine.evaluate import to_float64
 from stayfinite.repair.engine.linear import Linear, assembled, linear
+from stayfinite.repair.engine.logarithms import Logarithms, Variant
 from stayfinite.repair.engine.problem import Assumption
-from stayfinite.repair.formula import LeafRole, Node, node, walk
-
-
-@dataclass(frozen=True)
-class Variant:
-    """How the pass decides where more than one form is right.
-
-    `everywhere` enters healthy sub-formulas too; `pairs` writes a sum of two as a softplus of the
-    difference; `complement` is the form of log(1 - exp(x)).
-    """
-
-    everywhere: bool = False
-    pairs: bool = False
-    complement: str = "expm1"
-    one_hot: bool = True
-    bare: bool = True  # log(x) where log(|x|) is what is proved; the probes decide
-
+from stayfinite.repair.formula import Node, node, walk
 
 VARIANTS = (
     Variant(),
@@ -51,12 +32,6 @@ VARIANTS = (
     Variant(complement="where"),
     Variant(everywhere=True, complement="where"),
 )
-# Operations through which a logarithm moves inwards, with the operands that it enters.
-MOVES = {
-    "broadcast_to": (0,), "expand_dims": (0,), "index": (0,), "max": (0,), "min": (0,),
-    "reshape": (0,), "squeeze": (0,), "take_along_axis": (0,), "transpose": (0,),
-    "stop_gradient": (0,), "where": (1, 2), "maximum": (0, 1), "minimum": (0, 1),
-}  # fmt: skip
 MULTIPLICATIVE = frozenset("multiply divide power square sqrt rsqrt reciprocal prod".split())
 
 
@@ -69,29 +44,21 @@ def proposals(context: Context, root: Node) -> Iterator[tuple[Node, str, tuple[A
             yield found, "log domain", tuple(each.assumptions)
 
 
-class LogDomain:
+class LogDomain(Logarithms):
     """One variant of the pass."""
-
-    def __init__(self, context: Context, variant: Variant) -> None:
-        self.context = context
-        self.signs = context.signs
-        self.variant = variant
-        self.assumptions: list[Assumption] = []
-        self._made: dict[Node, Node] = {}
-        self._logs: dict[Node, Linear] = {}
 
     def rewritten(self, root: Node) -> Node:
         """`root` with every suitable sub-formula computed by logarithms."""
         for x in walk(root):
-            if x not in self._made:
-                self._made[x] = self._rewrite(x)
-        return self._made[root]
+            if x not in self.made:
+                self.made[x] = self._rewrite(x)
+        return self.made[root]
 
     def _enter(self, x: Node) -> bool:
         return self.variant.everywhere or self.context.bad_below(x)
 
     def _rewrite(self, x: Node) -> Node:
-        plain = build.rebuilt(x, tuple(self._made[operand] for operand in x.operands))
+        plain = build.rebuilt(x, tuple(self.made[operand] for operand in x.operands))
         if not x.operands or not self._enter(x):
             return plain
         if x.op == "log":
@@ -115,222 +82,11 @@ class LogDomain:
 
     def _log1p(self, x: Node, plain: Node) -> Node:
         """log(1 + x), where x has a logarithm of its own."""
-        if self.signs.non_negative(x) and self._progress(x):
+        if self.signs.non_negative(x) and self.progress(x):
             return node("softplus", assembled(self.log_of(x)))
-        if x.op == "negative" and self._progress(x.operands[0]):
-            return assembled(self._complement(self.log_of(x.operands[0])))
+        if x.op == "negative" and self.progress(x.operands[0]):
+            return assembled(self.complement(self.log_of(x.operands[0])))
         return plain
-
-    def _progress(self, x: Node) -> bool:
-        """Whether the logarithm of `x` is more than the function log of it."""
-        found = self.log_of(x)
-        rest = [t for t in found.terms if t.op != "log"]
-        return bool(rest) or x.op == "constant" or len(found.terms) != 1
-
-    def log_of(self, x: Node) -> Linear:
-        """log|x| without passing through x."""
-        if x not in self._logs:
-            self._logs[x] = self._log_of(x)
-        return self._logs[x]
-
-    def _plain(self, x: Node) -> Linear:
-        inner = self._made.get(x)
-        if inner is None:
-            inner = self.rewritten(x)
-        if not self.variant.bare and not self.signs.non_negative(x):
-            inner = build.absolute(inner)
-        found = build.log(inner)
-        return linear(found) if found.op != "log" else Linear({found: 1.0})
-
-    def _log_of(self, x: Node) -> Linear:
-        value = number(x)
-        if value is not None:
-            return Linear({}, math.log(abs(value))) if value else self._plain(x)
-        a = x.operands[0] if x.operands else x
-        match x.op:
-            case "exp":
-                return linear(self.rewritten(a))
-            case "exp2":
-                return linear(self.rewritten(a)).times(math.log(2))
-            case "multiply":
-                return self.log_of(a).plus(self.log_of(x.operands[1]))
-            case "divide":
-                return self.log_of(a).plus(self.log_of(x.operands[1]), -1.0)
-            case "reciprocal":
-                return self.log_of(a).times(-1.0)
-            case "negative" | "abs":
-                return self.log_of(a)
-            case "square":
-                return self.log_of(a).times(2.0)
-            case "sqrt":
-                return self.log_of(a).times(0.5)
-            case "rsqrt":
-                return self.log_of(a).times(-0.5)
-            case "power":
-                return self._log_power(a, x.operands[1])
-            case "sigmoid":
-                return Linear({node("log_sigmoid", self.rewritten(a)): 1.0})
-            case "softmax":
-                return Linear({node("log_softmax", self.rewritten(a), **dict(x.attributes)): 1.0})
-            case "gamma":
-                return Linear({node("lgamma", self.rewritten(a)): 1.0})
-            case "cosh":
-                size = build.absolute(self.rewritten(a))
-                tail = node("softplus", build.multiply(build.real(-2.0), size))
-                return Linear({size: 1.0, tail: 1.0}, -math.log(2))
-            case "prod" | "sum" | "mean":
-                return self._log_reduction(x)
-            case "add":
-                return self._log_sum(x)
-            case "subtract":
-                return self._log_difference(x)
-            case "erfc":
-                if self.context.has("log_ndtr"):
-                    scaled = build.multiply(build.real(-math.sqrt(2)), self.rewritten(a))
-                    return Linear({node("log_ndtr", scaled): 1.0}, math.log(2))
-            case "expm1":
-                if self.signs.non_negative(a):
-                    inner = self.rewritten(a)
-                    return linear(inner).plus(self._complement_of(build.negative(inner)))
-        if x.op in MOVES and all(
-            self._progress(x.operands[i]) and self.signs.non_negative(x.operands[i])
-            for i in MOVES[x.op]
-        ):
-            operands = [
-                assembled(self.log_of(operand)) if i in MOVES[x.op] else self.rewritten(operand)
-                for i, operand in enumerate(x.operands)
-            ]
-            return Linear({build.rebuilt(x, tuple(operands)): 1.0})
-        return self._plain(x)
-
-    def _log_power(self, base: Node, exponent: Node) -> Linear:
-        value = number(exponent)
-        if value is not None:
-            return self.log_of(base).times(value)
-        inner = assembled(self.log_of(base))
-        return Linear({build.multiply(self.rewritten(exponent), inner): 1.0})
-
-    def _log_reduction(self, x: Node) -> Linear:
-        a, attributes = x.operands[0], dict(x.attributes)
-        if x.op == "prod":
-            inner = self.log_of(a)
-            return Linear({node("sum", assembled(inner), **attributes): 1.0})
-        chosen = self._chosen(x)
-        if chosen is not None:
-            return chosen
-        if not self.signs.non_negative(a) or not self._progress(a):
-            return self._plain(x)
-        inner_log = self.log_of(a)
-        common, inner_log = self._outside(inner_log, attributes)
-        found = Linear({node("logsumexp", assembled(inner_log), **attributes): 1.0}).plus(common)
-        if x.op == "mean":
-            count = math.prod(self.context.shape(a)) / max(math.prod(self.context.shape(x)), 1)
-            found = found.plus(Linear({}, -math.log(count)))
-        return found
-
-    def _outside(self, inner: Linear, attributes: dict[str, object]) -> tuple[Linear, Linear]:
-        """Constant offsets go in front of a logsumexp."""
-        return Linear({}, inner.offset), Linear(inner.terms, 0.0)
-
-    def _chosen(self, x: Node) -> Linear | None:
-        """log of `sum(one_hot * a)` as `sum(one_hot * log a)`."""
-        a = x.operands[0]
-        if not self.variant.one_hot or x.op != "sum" or a.op != "multiply":
-            return None
-        for mask, other in (a.operands, a.operands[::-1]):
-            if self._one_hot(mask, x.attribute("axis")) and self._progress(other):
-                if not self.signs.non_negative(other):
-                    continue
-                self.assumptions.append(Assumption(mask, "one-hot"))
-                picked = build.multiply(self.rewritten(mask), assembled(self.log_of(other)))
-                return Linear({node("sum", picked, **dict(x.attributes)): 1.0})
-        return None
-
-    def _one_hot(self, x: Node, axis: object) -> bool:
-        if not any(part.op == "leaf" for part in walk(x)):
-            return False
-        if any(
-            part.op == "leaf" and part.attribute("role") is LeafRole.VARIABLE for part in walk(x)
-        ):
-            return False
-        values = to_float64(self.context.floating.value(x))
-        binary = np.isin(values, (0.0, 1.0)).all()
-        return bool(binary and (values.sum(axis=axis) == 1).all())  # type: ignore[call-overload]
-
-    def _log_sum(self, x: Node) -> Linear:
-        a, b = x.operands
-        for one, other in ((a, b), (b, a)):
-            if number(one) == 1 and other.op in ("tanh", "erf"):
-                return self._one_plus(other, 1.0)
-        if not (self.signs.non_negative(a) and self.signs.non_negative(b)):
-            return self._plain(x)
-        if not (self._progress(a) or self._progress(b)):
-            return self._plain(x)
-        first, second = self.log_of(a), self.log_of(b)
-        if not first.terms and not first.offset:
-            return Linear({node("softplus", assembled(second)): 1.0})
-        if not second.terms and not second.offset:
-            return Linear({node("softplus", assembled(first)): 1.0})
-        if self.variant.pairs:
-            gap = assembled(second.plus(first, -1.0))
-            return first.plus(Linear({node("softplus", gap): 1.0}))
-        return Linear({node("logaddexp", assembled(first), assembled(second)): 1.0})
-
-    def _one_plus(self, x: Node, sign: float) -> Linear:
-        """log(1 + f) or log(1 - f) for tanh and erf."""
-        a = self.rewritten(x.operands[0])
-        if x.op == "tanh":
-            doubled = build.multiply(build.real(2.0 * sign), a)
-            return Linear({node("log_sigmoid", doubled): 1.0}, math.log(2))
-        if self.context.has("log_ndtr"):
-            scaled = build.multiply(build.real(sign * math.sqrt(2)), a)
-            if a.op == "divide" and number(a.operands[1]) is not None:
-                scaled = build.multiply(
-                    build.real(sign), _unscaled(a.operands[0], float(number(a.operands[1]) or 1))
-                )
-            return Linear({node("log_ndtr", scaled): 1.0}, math.log(2))
-        inner = build.multiply(build.real(-sign), a)
-        return Linear({node("log", node("erfc", inner)): 1.0})
-
-    def _log_difference(self, x: Node) -> Linear:
-        a, b = x.operands
-        if number(a) == 1:
-            if b.op in ("tanh", "erf"):
-                return self._one_plus(b, -1.0)
-            if b.op == "square" and b.operands[0].op == "tanh":
-                inner = build.multiply(build.real(2.0), self.rewritten(b.operands[0].operands[0]))
-                pair = {
-                    node("log_sigmoid", inner): 1.0,
-                    node("log_sigmoid", build.negative(inner)): 1.0,
-                }
-                return Linear(pair, math.log(4))
-        if number(b) == 1 and a.op == "exp" and self.signs.non_negative(a.operands[0]):
-            return self.log_of(node("expm1", a.operands[0]))
-        if not (self.signs.non_negative(a) and self.signs.non_negative(b)):
-            return self._plain(x)
-        if not (self._progress(a) or self._progress(b)):
-            return self._plain(x)
-        first, second = self.log_of(a), self.log_of(b)
-        return first.plus(self._complement(second.plus(first, -1.0)))
-
-    def _complement(self, exponent: Linear) -> Linear:
-        """log(1 - exp(exponent))."""
-        return self._complement_of(assembled(exponent))
-
-    def _complement_of(self, x: Node) -> Linear:
-        if x.op == "log_sigmoid":
-            return Linear({node("log_sigmoid", build.negative(x.operands[0])): 1.0})
-        small = build.log(build.negative(node("expm1", x)))
-        large = node("log1p", build.negative(build.exp(x)))
-        if self.variant.complement == "expm1":
-            return Linear({small: 1.0})
-        if self.variant.complement == "log1p":
-            return Linear({large: 1.0})
-        near = node("greater", x, build.real(-math.log(2)))
-        one = build.real(-1.0)
-        inside = build.log(build.negative(node("expm1", node("where", near, x, one))))
-        outside = node("log1p", build.negative(build.exp(node("where", near, one, x))))
-        return Linear({node("where", near, inside, outside): 1.0})
 
     def _product(self, x: Node, plain: Node) -> Node:
         """A product as `rest * exp(sum of logarithms)` of the factors that have one."""
@@ -343,7 +99,7 @@ class LogDomain:
                 known_sign
                 and number(factor) is None
                 and factor is not x
-                and (value is None or abs(value) >= 3 or self._progress(factor))
+                and (value is None or abs(value) >= 3 or self.progress(factor))
             ):
                 log = self.log_of(factor)
                 total = total.plus(
@@ -364,12 +120,6 @@ class LogDomain:
             else:
                 found = build.multiply(build.power(inner, self.rewritten(exponent)), found)
         return found
-
-
-def _unscaled(x: Node, divisor: float) -> Node:
-    """sqrt(2) * x / divisor."""
-    scale = math.sqrt(2) / divisor
-    return x if abs(scale - 1) < 1e-6 else build.multiply(build.real(scale), x)
 
 
 def _factors(x: Node) -> list[tuple[Node, Node]]:

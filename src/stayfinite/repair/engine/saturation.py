@@ -7,12 +7,13 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from stayfinite.numerics.exact import FUNCTIONS
+from stayfinite.numerics.functions import FUNCTIONS
 from stayfinite.repair.engine import build
 from stayfinite.repair.engine.context import Context
-from stayfinite.repair.engine.egraph import EGraph, ENode, saturate
+from stayfinite.repair.engine.egraph import EGraph, ENode
 from stayfinite.repair.engine.evaluate import BadFormula, to_float64
 from stayfinite.repair.engine.lowering import ALWAYS
+from stayfinite.repair.engine.matching import saturate
 from stayfinite.repair.engine.patterns import rules
 from stayfinite.repair.engine.pricing import COST, TOLERANCE
 from stayfinite.repair.engine.problem import Assumption

@@ -13,7 +13,8 @@ import numpy as np
 from mpmath import mpf
 
 from stayfinite.numerics.dtypes import rounded
-from stayfinite.numerics.exact import FUNCTIONS, Array, Exact, Floating
+from stayfinite.numerics.exact import Array, Exact, Floating
+from stayfinite.numerics.functions import FUNCTIONS
 from stayfinite.repair.formula import Node
 
 Arithmetic = Exact | Floating

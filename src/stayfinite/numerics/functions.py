@@ -1,0 +1,267 @@
+"""Functions of real numbers, element by element: one row for each, with value and derivatives.
+
+Both are written once for the two arithmetics of `numerics.exact`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from mpmath import mp, mpf
+
+from stayfinite.numerics.exact import Array, Exact, Floating, flushed
+
+
+@dataclass(frozen=True)
+class Function:
+    """One row: `value(m, *x)` and, for each operand, `derivative(m, *x, y)` with the result `y`.
+
+    A derivative of None is 0 by definition: the gradient stops there.
+    """
+
+    value: Callable[..., Array]
+    derivatives: tuple[Callable[..., Array] | None, ...]
+
+
+def _kernel(name: str) -> Callable[..., Array]:
+    return lambda m, *x: m.call(name, *x)
+
+
+def _one(m: Exact | Floating, x: Array) -> Array:
+    return m.number(1.0, x)
+
+
+def _sigmoid(m: Exact | Floating, x: Array) -> Array:
+    if m.exact:
+        return m.call("divide", mpf(1), 1 + m.call("exp", -x))
+    small = m.call("exp", -np.abs(x))
+    return m.where(x >= 0, 1 / (1 + small), small / (1 + small))
+
+
+def _softplus(m: Exact | Floating, x: Array) -> Array:
+    if m.exact:
+        return m.call("log1p", m.call("exp", x))
+    return np.maximum(x, 0) + m.call("log1p", m.call("exp", -np.abs(x)))
+
+
+def _logaddexp(m: Exact | Floating, x: Array, y: Array) -> Array:
+    if m.exact:
+        return m.call("log", m.call("exp", x) + m.call("exp", y))
+    return np.logaddexp(x, y)
+
+
+def _xlogy(m: Exact | Floating, x: Array, y: Array) -> Array:
+    zero = m.number(0.0, x)
+    return m.where(x == 0, zero, x * m.call("log", m.where(x == 0, _one(m, x), y)))
+
+
+def _square_root_slope(m: Exact | Floating, x: Array, y: Array) -> Array:
+    return m.call("divide", m.number(0.5, x), y)
+
+
+def _over(m: Exact | Floating, x: Array, y: Array) -> Array:
+    return m.call("divide", x, y)
+
+
+def _divisor(m: Exact | Floating, x: Array, y: Array, z: Array) -> Array:
+    if m.division == "square":
+        return -x * m.call("divide", _one(m, y), flushed(np.asarray(y * y)))
+    return -m.call("divide", m.call("divide", x, y), y)
+
+
+def _base(m: Exact | Floating, x: Array, y: Array, z: Array) -> Array:
+    zero = m.number(0.0, x)
+    return m.where(y == 0, zero, y * m.call("power", x, y - 1))
+
+
+def _exponent(m: Exact | Floating, x: Array, y: Array, z: Array) -> Array:
+    """0 where the base is 0, as all frameworks define it."""
+    safe = m.where(x == 0, _one(m, x), x)
+    return z * m.call("log", safe)
+
+
+def _half(m: Exact | Floating, condition: Array, tie: Array, x: Array) -> Array:
+    """1 where `condition`, one half where `tie`, otherwise 0."""
+    one, zero = m.number(1.0, x), m.number(0.0, x)
+    return m.where(tie, m.number(0.5, x), m.where(condition, one, zero))
+
+
+def _sign(m: Exact | Floating, x: Array) -> Array:
+    one, zero = m.number(1.0, x), m.number(0.0, x)
+    return m.where(x > 0, one, m.where(x < 0, -one, zero))
+
+
+def _hypot(m: Exact | Floating, x: Array, y: Array) -> Array:
+    return m.call("sqrt", x * x + y * y)
+
+
+_LN2, _LN10 = math.log(2), math.log(10)
+
+
+def _logarithm(base: int) -> Function:
+    def scale(m: Exact | Floating, x: Array) -> Array:
+        return m.call("log", mpf(base)) if m.exact else m.number(math.log(base), x)
+
+    return Function(
+        lambda m, x: _over(m, m.call("log", x), scale(m, x)),
+        (lambda m, x, y: _over(m, _one(m, x), x * scale(m, x)),),
+    )
+
+
+def _inverse(slope: Callable[[Any, Array], Array]) -> tuple[Callable[..., Array]]:
+    """The derivative 1 / slope(x)."""
+    return (lambda m, x, y: _over(m, _one(m, x), slope(m, x)),)
+
+
+_NORMAL = 2 / math.sqrt(math.pi)
+
+
+def _bell(m: Exact | Floating, x: Array) -> Array:
+    """2 / sqrt(pi) exp(-x^2)."""
+    scale = 2 / mp.sqrt(mp.pi) if m.exact else m.number(_NORMAL, x)
+    return scale * m.call("exp", -x * x)
+
+
+def _mills(m: Exact | Floating, x: Array, y: Array) -> Array:
+    """The derivative of log of the normal distribution function."""
+    if m.exact:
+        return m.call("divide", m.call("exp", -x * x / 2) / mp.sqrt(2 * mp.pi), m.call("exp", y))
+    half_log_2_pi = m.number(0.5 * math.log(2 * math.pi), x)
+    return m.call("exp", -x * x / 2 - half_log_2_pi - y)
+
+
+FUNCTIONS: dict[str, Function] = {
+    "add": Function(
+        lambda m, x, y: x + y, (lambda m, x, y, z: _one(m, x), lambda m, x, y, z: _one(m, y))
+    ),
+    "subtract": Function(
+        lambda m, x, y: x - y, (lambda m, x, y, z: _one(m, x), lambda m, x, y, z: -_one(m, y))
+    ),
+    "multiply": Function(lambda m, x, y: x * y, (lambda m, x, y, z: y, lambda m, x, y, z: x)),
+    "divide": Function(_over, (lambda m, x, y, z: _over(m, _one(m, y), y), _divisor)),
+    "power": Function(_kernel("power"), (_base, _exponent)),
+    "maximum": Function(
+        lambda m, x, y: m.where((x > y) | (x != x), x, y),
+        (
+            lambda m, x, y, z: _half(m, x > y, x == y, z),
+            lambda m, x, y, z: _half(m, y > x, x == y, z),
+        ),
+    ),
+    "minimum": Function(
+        lambda m, x, y: m.where((x < y) | (x != x), x, y),
+        (
+            lambda m, x, y, z: _half(m, x < y, x == y, z),
+            lambda m, x, y, z: _half(m, y < x, x == y, z),
+        ),
+    ),
+    "logaddexp": Function(
+        _logaddexp,
+        (
+            lambda m, x, y, z: m.call("exp", x - z),
+            lambda m, x, y, z: m.call("exp", y - z),
+        ),
+    ),
+    "arctan2": Function(
+        _kernel("arctan2"),
+        (
+            lambda m, x, y, z: _over(m, y, x * x + y * y),
+            lambda m, x, y, z: _over(m, -x, x * x + y * y),
+        ),
+    ),
+    "hypot": Function(
+        _hypot, (lambda m, x, y, z: _over(m, x, z), lambda m, x, y, z: _over(m, y, z))
+    ),
+    "xlogy": Function(
+        _xlogy, (lambda m, x, y, z: m.call("log", y), lambda m, x, y, z: _over(m, x, y))
+    ),
+    "floor_divide": Function(lambda m, x, y: m.call("floor", _over(m, x, y)), (None, None)),
+    "mod": Function(
+        lambda m, x, y: x - y * m.call("floor", _over(m, x, y)),
+        (
+            lambda m, x, y, z: _one(m, x),
+            lambda m, x, y, z: -m.call("floor", _over(m, x, y)),
+        ),
+    ),
+    "negative": Function(lambda m, x: -x, (lambda m, x, y: -_one(m, x),)),
+    "reciprocal": Function(
+        lambda m, x: _over(m, _one(m, x), x), (lambda m, x, y: _divisor(m, _one(m, x), x, y),)
+    ),
+    "abs": Function(lambda m, x: abs(x), (lambda m, x, y: _sign(m, x),)),
+    "square": Function(lambda m, x: x * x, (lambda m, x, y: 2 * x,)),
+    "sqrt": Function(_kernel("sqrt"), (_square_root_slope,)),
+    "rsqrt": Function(
+        lambda m, x: _over(m, _one(m, x), m.call("sqrt", x)),
+        (lambda m, x, y: _over(m, m.number(-0.5, x) * y, x),),
+    ),
+    "exp": Function(_kernel("exp"), (lambda m, x, y: y,)),
+    "exp2": Function(
+        lambda m, x: m.call("power", m.number(2.0, x), x),
+        (lambda m, x, y: y * (m.call("log", mpf(2)) if m.exact else m.number(_LN2, x)),),
+    ),
+    "expm1": Function(_kernel("expm1"), (lambda m, x, y: y + 1,)),
+    "log": Function(_kernel("log"), _inverse(lambda m, x: x)),
+    "log1p": Function(_kernel("log1p"), _inverse(lambda m, x: 1 + x)),
+    "log2": _logarithm(2),
+    "log10": _logarithm(10),
+    "sigmoid": Function(_sigmoid, (lambda m, x, y: y * (1 - y),)),
+    "silu": Function(
+        lambda m, x: x * _sigmoid(m, x),
+        (lambda m, x, y: _sigmoid(m, x) * (1 + x * _sigmoid(m, -x)),),
+    ),
+    "log_sigmoid": Function(lambda m, x: -_softplus(m, -x), (lambda m, x, y: _sigmoid(m, -x),)),
+    "softplus": Function(_softplus, (lambda m, x, y: _sigmoid(m, x),)),
+    "relu": Function(
+        lambda m, x: m.where((x > 0) | (x != x), x, m.number(0.0, x)),
+        (lambda m, x, y: m.where(x > 0, m.number(1.0, x), m.number(0.0, x)),),
+    ),
+    "tanh": Function(_kernel("tanh"), (lambda m, x, y: 1 - y * y,)),
+    "sinh": Function(
+        lambda m, x: (m.call("exp", x) - m.call("exp", -x)) / 2 if m.exact else flushed(np.sinh(x)),
+        (lambda m, x, y: FUNCTIONS["cosh"].value(m, x),),
+    ),
+    "cosh": Function(
+        lambda m, x: (m.call("exp", x) + m.call("exp", -x)) / 2 if m.exact else np.cosh(x),
+        (lambda m, x, y: FUNCTIONS["sinh"].value(m, x),),
+    ),
+    "sin": Function(_kernel("sin"), (lambda m, x, y: m.call("cos", x),)),
+    "cos": Function(_kernel("cos"), (lambda m, x, y: -m.call("sin", x),)),
+    "tan": Function(
+        lambda m, x: _over(m, m.call("sin", x), m.call("cos", x)), (lambda m, x, y: 1 + y * y,)
+    ),
+    "arcsin": Function(_kernel("arcsin"), _inverse(lambda m, x: m.call("sqrt", 1 - x * x))),
+    "arccos": Function(_kernel("arccos"), _inverse(lambda m, x: -m.call("sqrt", 1 - x * x))),
+    "arctan": Function(_kernel("arctan"), _inverse(lambda m, x: 1 + x * x)),
+    "arcsinh": Function(_kernel("arcsinh"), _inverse(lambda m, x: m.call("sqrt", 1 + x * x))),
+    "arccosh": Function(_kernel("arccosh"), _inverse(lambda m, x: m.call("sqrt", x * x - 1))),
+    "arctanh": Function(_kernel("arctanh"), _inverse(lambda m, x: 1 - x * x)),
+    "erf": Function(_kernel("erf"), (lambda m, x, y: _bell(m, x),)),
+    "erfc": Function(_kernel("erfc"), (lambda m, x, y: -_bell(m, x),)),
+    "erfinv": Function(_kernel("erfinv"), _inverse(lambda m, x: _bell(m, m.call("erfinv", x)))),
+    "lgamma": Function(_kernel("lgamma"), (lambda m, x, y: m.call("digamma", x),)),
+    "gamma": Function(
+        lambda m, x: m.call("exp", m.call("lgamma", x)), (lambda m, x, y: y * m.call("digamma", x),)
+    ),
+    "digamma": Function(_kernel("digamma"), (lambda m, x, y: m.call("trigamma", x),)),
+    "log_ndtr": Function(_kernel("log_ndtr"), (_mills,)),
+    "sign": Function(_sign, (None,)),
+    "floor": Function(_kernel("floor"), (None,)),
+    "ceil": Function(_kernel("ceil"), (None,)),
+    "round": Function(_kernel("round"), (None,)),
+    "stop_gradient": Function(lambda m, x: x, (None,)),
+}
+
+COMPARISONS: dict[str, Callable[..., np.ndarray]] = {
+    "equal": lambda x, y: x == y,
+    "not_equal": lambda x, y: x != y,
+    "greater": lambda x, y: x > y,
+    "greater_equal": lambda x, y: x >= y,
+    "less": lambda x, y: x < y,
+    "less_equal": lambda x, y: x <= y,
+    "logical_and": np.logical_and,
+    "logical_or": np.logical_or,
+    "logical_not": np.logical_not,
+}
