@@ -27,11 +27,13 @@ VARIANTS = (
     Variant(everywhere=True, one_hot=False),
     Variant(pairs=True),
     Variant(everywhere=True, pairs=True),
+    Variant(everywhere=True, trusting=True),
     Variant(complement="log1p"),
     Variant(everywhere=True, complement="log1p"),
     Variant(complement="where"),
     Variant(everywhere=True, complement="where"),
 )
+EXPONENTIAL = frozenset({"exp", "sigmoid", "softmax", "expm1"})
 MULTIPLICATIVE = frozenset("multiply divide power square sqrt rsqrt reciprocal prod".split())
 
 
@@ -41,7 +43,7 @@ def proposals(context: Context, root: Node) -> Iterator[tuple[Node, str, tuple[A
         each = LogDomain(context, variant)
         found = each.rewritten(root)
         if found is not root:
-            yield found, "log domain", tuple(each.assumptions)
+            yield found, "log domain", tuple(dict.fromkeys(each.assumptions))
 
 
 class LogDomain(Logarithms):
@@ -82,7 +84,7 @@ class LogDomain(Logarithms):
 
     def _log1p(self, x: Node, plain: Node) -> Node:
         """log(1 + x), where x has a logarithm of its own."""
-        if self.signs.non_negative(x) and self.progress(x):
+        if self.non_negative(x) and self.progress(x):
             return node("softplus", assembled(self.log_of(x)))
         if x.op == "negative" and self.progress(x.operands[0]):
             return assembled(self.complement(self.log_of(x.operands[0])))
@@ -94,13 +96,14 @@ class LogDomain(Logarithms):
         for factor, exponent in _factors(x):
             value = number(exponent)
             even = value is not None and value % 2 == 0
-            known_sign = even or self.signs.non_negative(factor)
-            if (
-                known_sign
-                and number(factor) is None
-                and factor is not x
-                and (value is None or abs(value) >= 3 or self.progress(factor))
-            ):
+            known_sign = even or self.non_negative(factor)
+            gains = value is None or abs(value) >= 3 or self.progress(factor)
+            # A healthy factor joins only for its exponentials, which may cancel.
+            concerned = self.context.bad_below(factor) or any(
+                part.op in EXPONENTIAL for part in walk(factor)
+            )
+            concerned = concerned or value is None or abs(value) >= 3
+            if known_sign and gains and concerned and number(factor) is None and factor is not x:
                 log = self.log_of(factor)
                 total = total.plus(
                     log.times(value)

@@ -15,6 +15,7 @@ from stayfinite.repair.engine.context import Context
 from stayfinite.repair.engine.evaluate import to_float64
 from stayfinite.repair.engine.linear import Linear, assembled, linear
 from stayfinite.repair.engine.problem import Assumption
+from stayfinite.repair.engine.signs import Signs
 from stayfinite.repair.formula import LeafRole, Node, node, walk
 
 
@@ -30,6 +31,7 @@ class Variant:
     pairs: bool = False
     complement: str = "expm1"
     one_hot: bool = True
+    trusting: bool = False  # leaves recorded as positive count as such; stated as assumptions
     bare: bool = True  # log(x) where log(|x|) is what is proved; the probes decide
 
 
@@ -52,8 +54,21 @@ class Logarithms(abc.ABC):
         self.signs = context.signs
         self.variant = variant
         self.assumptions: list[Assumption] = []
+        values = context.samples.main.values
+        self.recorded = frozenset(leaf for leaf, x in values.items() if (np.asarray(x) > 0).all())
+        self.trusted = Signs(context.problem.root, self.recorded)
         self.made: dict[Node, Node] = {}
         self._logs: dict[Node, Linear] = {}
+
+    def non_negative(self, x: Node) -> bool:
+        """Proved not to be below 0, or so if leaves are that were recorded as positive."""
+        if self.signs.non_negative(x):
+            return True
+        if not self.variant.trusting or not self.trusted.non_negative(x):
+            return False
+        found = [part for part in walk(x) if part in self.recorded]
+        self.assumptions += [Assumption(part, "positive") for part in found]
+        return True
 
     @abc.abstractmethod
     def rewritten(self, root: Node) -> Node:
@@ -75,7 +90,7 @@ class Logarithms(abc.ABC):
         inner = self.made.get(x)
         if inner is None:
             inner = self.rewritten(x)
-        if not self.variant.bare and not self.signs.non_negative(x):
+        if not self.variant.bare and not self.non_negative(x):
             inner = build.absolute(inner)
         found = build.log(inner)
         return linear(found) if found.op != "log" else Linear({found: 1.0})
@@ -99,7 +114,7 @@ class Logarithms(abc.ABC):
             case "negative" | "abs":
                 return self.log_of(a)
             case "square":
-                return self.log_of(a).times(2.0)
+                return self._log_size(a).times(2.0)
             case "sqrt":
                 return self.log_of(a).times(0.5)
             case "rsqrt":
@@ -127,12 +142,11 @@ class Logarithms(abc.ABC):
                     scaled = build.multiply(build.real(-math.sqrt(2)), self.rewritten(a))
                     return Linear({node("log_ndtr", scaled): 1.0}, math.log(2))
             case "expm1":
-                if self.signs.non_negative(a):
+                if self.non_negative(a):
                     inner = self.rewritten(a)
                     return linear(inner).plus(self._complement_of(build.negative(inner)))
         if x.op in MOVES and all(
-            self.progress(x.operands[i]) and self.signs.non_negative(x.operands[i])
-            for i in MOVES[x.op]
+            self.progress(x.operands[i]) and self.non_negative(x.operands[i]) for i in MOVES[x.op]
         ):
             operands = [
                 assembled(self.log_of(operand)) if i in MOVES[x.op] else self.rewritten(operand)
@@ -141,10 +155,17 @@ class Logarithms(abc.ABC):
             return Linear({build.rebuilt(x, tuple(operands)): 1.0})
         return self._plain(x)
 
+    def _log_size(self, x: Node) -> Linear:
+        """log|x| where x may well be negative: under an even power."""
+        if self.progress(x) or self.non_negative(x):
+            return self.log_of(x)
+        return Linear({build.log(build.absolute(self.rewritten(x))): 1.0})
+
     def _log_power(self, base: Node, exponent: Node) -> Linear:
         value = number(exponent)
         if value is not None:
-            return self.log_of(base).times(value)
+            even = value % 2 == 0
+            return (self._log_size(base) if even else self.log_of(base)).times(value)
         inner = assembled(self.log_of(base))
         return Linear({build.multiply(self.rewritten(exponent), inner): 1.0})
 
@@ -156,7 +177,7 @@ class Logarithms(abc.ABC):
         chosen = self._chosen(x)
         if chosen is not None:
             return chosen
-        if not self.signs.non_negative(a) or not self.progress(a):
+        if not self.non_negative(a) or not self.progress(a):
             return self._plain(x)
         inner_log = self.log_of(a)
         common, inner_log = self._outside(inner_log, attributes)
@@ -177,7 +198,7 @@ class Logarithms(abc.ABC):
             return None
         for mask, other in (a.operands, a.operands[::-1]):
             if self._one_hot(mask, x.attribute("axis")) and self.progress(other):
-                if not self.signs.non_negative(other):
+                if not self.non_negative(other):
                     continue
                 self.assumptions.append(Assumption(mask, "one-hot"))
                 picked = build.multiply(self.rewritten(mask), assembled(self.log_of(other)))
@@ -200,7 +221,7 @@ class Logarithms(abc.ABC):
         for one, other in ((a, b), (b, a)):
             if number(one) == 1 and other.op in ("tanh", "erf"):
                 return self._one_plus(other, 1.0)
-        if not (self.signs.non_negative(a) and self.signs.non_negative(b)):
+        if not (self.non_negative(a) and self.non_negative(b)):
             return self._plain(x)
         if not (self.progress(a) or self.progress(b)):
             return self._plain(x)
@@ -242,9 +263,9 @@ class Logarithms(abc.ABC):
                     node("log_sigmoid", build.negative(inner)): 1.0,
                 }
                 return Linear(pair, math.log(4))
-        if number(b) == 1 and a.op == "exp" and self.signs.non_negative(a.operands[0]):
+        if number(b) == 1 and a.op == "exp" and self.non_negative(a.operands[0]):
             return self.log_of(node("expm1", a.operands[0]))
-        if not (self.signs.non_negative(a) and self.signs.non_negative(b)):
+        if not (self.non_negative(a) and self.non_negative(b)):
             return self._plain(x)
         if not (self.progress(a) or self.progress(b)):
             return self._plain(x)

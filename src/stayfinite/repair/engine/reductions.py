@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from stayfinite.repair.engine import build
+from stayfinite.repair.engine import build, log_domain
 from stayfinite.repair.engine.context import Context
 from stayfinite.repair.engine.evaluate import BadFormula
 from stayfinite.repair.engine.problem import Assumption
@@ -30,7 +30,10 @@ def proposals(context: Context, root: Node) -> Iterator[tuple[Node, str, tuple[A
             inside = _inside(total.operands[0], wide, x.op)
             for each in inside:
                 found = node(total.op, each, **dict(total.attributes))
-                yield build.substituted(root, {x: found}), "into the sum", ()
+                whole = build.substituted(root, {x: found})
+                yield whole, "into the sum", ()
+                for formula, rule, assumptions in log_domain.proposals(context, whole):
+                    yield formula, f"into the sum, {rule}", assumptions
 
 
 def _inside(a: Node, b: Node, op: str) -> Iterator[Node]:

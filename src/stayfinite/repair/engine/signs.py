@@ -61,10 +61,13 @@ DOMAIN = {"log": True, "log2": True, "log10": True, "sqrt": False, "rsqrt": True
 
 
 class Signs:
-    """Ranges of the sub-formulas of `root` and of what is rewritten from them."""
+    """Ranges of the sub-formulas of `root` and of what is rewritten from them.
 
-    def __init__(self, root: Node) -> None:
-        self.known: dict[Node, Range] = {}
+    The leaves `assumed` count as positive.
+    """
+
+    def __init__(self, root: Node, assumed: frozenset[Node] = frozenset()) -> None:
+        self.known: dict[Node, Range] = dict.fromkeys(assumed, POSITIVE)
         self.domain = _domain(root)
 
     def positive(self, x: Node) -> bool:
