@@ -24,8 +24,10 @@ class Problem:
     and DATA, bool or integer or float for MASK and INTEGER. `wanted` are the leaves whose gradient
     counts. `available` are the op names of `formula` that the user's dialect can spell; arithmetic
     (`add`, `subtract`, `multiply`, `divide`, `negative`, `power`), comparisons and indexing always
-    are. Exact arithmetic takes microseconds an element: beyond some hundred elements the search takes
-    longer than it is given. With `float64_island` a sub-formula may be computed between two `cast` nodes.
+    are. With `float64_island` a sub-formula may be computed between two `cast` nodes.
+
+    Exact arithmetic takes microseconds an element: beyond some hundred elements the search takes
+    longer than it is given.
     """
 
     root: Node
@@ -58,9 +60,10 @@ class Assumption:
 class Price:
     """How far a formula in floating point is from the exact one; less is better.
 
-    The first three count elements: `regressions` those at other signs, zeros and small operands that
-    the original has right and this has not. `near_miss` counts elements of the directed samples, where
-    operands were set close to each other or far apart; it ranks rewrites and refuses none.
+    The first three count elements. `regressions` are those at other signs, zeros and small
+    operands that the original has right and this has not. `near_miss` counts elements of the
+    directed samples, where operands are close to each other, far apart or more extreme; it ranks
+    rewrites and refuses none.
     """
 
     wrong_values: int
