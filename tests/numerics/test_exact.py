@@ -5,7 +5,7 @@ import pytest
 from mpmath import mp, mpf
 
 from stayfinite.numerics.exact import INF, Exact, Floating
-from stayfinite.numerics.functions import FUNCTIONS
+from stayfinite.numerics.exact_functions import FUNCTIONS
 
 POINTS = {"arccosh": 1.7, "erfinv": 0.3}
 STEPS = {"sign", "floor", "ceil", "round", "floor_divide", "stop_gradient"}

@@ -9,7 +9,7 @@ from mpmath import mpf
 
 from stayfinite.numerics.dtypes import rounded
 from stayfinite.numerics.exact import Array, Exact, Floating
-from stayfinite.numerics.functions import COMPARISONS, FUNCTIONS
+from stayfinite.numerics.exact_functions import COMPARISONS, FUNCTIONS
 from stayfinite.repair.engine import structure
 from stayfinite.repair.engine.problem import Framework
 from stayfinite.repair.formula import LeafRole, Node, walk

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from stayfinite.numerics.functions import FUNCTIONS
+from stayfinite.numerics.exact_functions import FUNCTIONS
 from stayfinite.repair.engine import build
 from stayfinite.repair.engine.context import Context
 from stayfinite.repair.engine.egraph import EGraph, ENode

@@ -14,7 +14,7 @@ from mpmath import mpf
 
 from stayfinite.numerics.dtypes import rounded
 from stayfinite.numerics.exact import Array, Exact, Floating
-from stayfinite.numerics.functions import FUNCTIONS
+from stayfinite.numerics.exact_functions import FUNCTIONS
 from stayfinite.repair.formula import Node
 
 Arithmetic = Exact | Floating

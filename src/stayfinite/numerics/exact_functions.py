@@ -1,4 +1,4 @@
-"""Functions of real numbers, element by element: one row for each, with value and derivatives.
+"""Values and derivatives of elementwise functions, in exact and in floating-point arithmetic.
 
 Both are written once for the two arithmetics of `numerics.exact`.
 """
@@ -17,7 +17,7 @@ from stayfinite.numerics.exact import Array, Exact, Floating, flushed
 
 
 @dataclass(frozen=True)
-class Function:
+class ExactFunction:
     """One row: `value(m, *x)` and, for each operand, `derivative(m, *x, y)` with the result `y`.
 
     A derivative of None is 0 by definition: the gradient stops there.
@@ -102,11 +102,11 @@ def _hypot(m: Exact | Floating, x: Array, y: Array) -> Array:
 _LN2, _LN10 = math.log(2), math.log(10)
 
 
-def _logarithm(base: int) -> Function:
+def _logarithm(base: int) -> ExactFunction:
     def scale(m: Exact | Floating, x: Array) -> Array:
         return m.call("log", mpf(base)) if m.exact else m.number(math.log(base), x)
 
-    return Function(
+    return ExactFunction(
         lambda m, x: _over(m, m.call("log", x), scale(m, x)),
         (lambda m, x, y: _over(m, _one(m, x), x * scale(m, x)),),
     )
@@ -134,124 +134,128 @@ def _mills(m: Exact | Floating, x: Array, y: Array) -> Array:
     return m.call("exp", -x * x / 2 - half_log_2_pi - y)
 
 
-FUNCTIONS: dict[str, Function] = {
-    "add": Function(
+FUNCTIONS: dict[str, ExactFunction] = {
+    "add": ExactFunction(
         lambda m, x, y: x + y, (lambda m, x, y, z: _one(m, x), lambda m, x, y, z: _one(m, y))
     ),
-    "subtract": Function(
+    "subtract": ExactFunction(
         lambda m, x, y: x - y, (lambda m, x, y, z: _one(m, x), lambda m, x, y, z: -_one(m, y))
     ),
-    "multiply": Function(lambda m, x, y: x * y, (lambda m, x, y, z: y, lambda m, x, y, z: x)),
-    "divide": Function(_over, (lambda m, x, y, z: _over(m, _one(m, y), y), _divisor)),
-    "power": Function(_kernel("power"), (_base, _exponent)),
-    "maximum": Function(
+    "multiply": ExactFunction(lambda m, x, y: x * y, (lambda m, x, y, z: y, lambda m, x, y, z: x)),
+    "divide": ExactFunction(_over, (lambda m, x, y, z: _over(m, _one(m, y), y), _divisor)),
+    "power": ExactFunction(_kernel("power"), (_base, _exponent)),
+    "maximum": ExactFunction(
         lambda m, x, y: m.where((x > y) | (x != x), x, y),
         (
             lambda m, x, y, z: _half(m, x > y, x == y, z),
             lambda m, x, y, z: _half(m, y > x, x == y, z),
         ),
     ),
-    "minimum": Function(
+    "minimum": ExactFunction(
         lambda m, x, y: m.where((x < y) | (x != x), x, y),
         (
             lambda m, x, y, z: _half(m, x < y, x == y, z),
             lambda m, x, y, z: _half(m, y < x, x == y, z),
         ),
     ),
-    "logaddexp": Function(
+    "logaddexp": ExactFunction(
         _logaddexp,
         (
             lambda m, x, y, z: m.call("exp", x - z),
             lambda m, x, y, z: m.call("exp", y - z),
         ),
     ),
-    "arctan2": Function(
+    "arctan2": ExactFunction(
         _kernel("arctan2"),
         (
             lambda m, x, y, z: _over(m, y, x * x + y * y),
             lambda m, x, y, z: _over(m, -x, x * x + y * y),
         ),
     ),
-    "hypot": Function(
+    "hypot": ExactFunction(
         _hypot, (lambda m, x, y, z: _over(m, x, z), lambda m, x, y, z: _over(m, y, z))
     ),
-    "xlogy": Function(
+    "xlogy": ExactFunction(
         _xlogy, (lambda m, x, y, z: m.call("log", y), lambda m, x, y, z: _over(m, x, y))
     ),
-    "floor_divide": Function(lambda m, x, y: m.call("floor", _over(m, x, y)), (None, None)),
-    "mod": Function(
+    "floor_divide": ExactFunction(lambda m, x, y: m.call("floor", _over(m, x, y)), (None, None)),
+    "mod": ExactFunction(
         lambda m, x, y: x - y * m.call("floor", _over(m, x, y)),
         (
             lambda m, x, y, z: _one(m, x),
             lambda m, x, y, z: -m.call("floor", _over(m, x, y)),
         ),
     ),
-    "negative": Function(lambda m, x: -x, (lambda m, x, y: -_one(m, x),)),
-    "reciprocal": Function(
+    "negative": ExactFunction(lambda m, x: -x, (lambda m, x, y: -_one(m, x),)),
+    "reciprocal": ExactFunction(
         lambda m, x: _over(m, _one(m, x), x), (lambda m, x, y: _divisor(m, _one(m, x), x, y),)
     ),
-    "abs": Function(lambda m, x: abs(x), (lambda m, x, y: _sign(m, x),)),
-    "square": Function(lambda m, x: x * x, (lambda m, x, y: 2 * x,)),
-    "sqrt": Function(_kernel("sqrt"), (_square_root_slope,)),
-    "rsqrt": Function(
+    "abs": ExactFunction(lambda m, x: abs(x), (lambda m, x, y: _sign(m, x),)),
+    "square": ExactFunction(lambda m, x: x * x, (lambda m, x, y: 2 * x,)),
+    "sqrt": ExactFunction(_kernel("sqrt"), (_square_root_slope,)),
+    "rsqrt": ExactFunction(
         lambda m, x: _over(m, _one(m, x), m.call("sqrt", x)),
         (lambda m, x, y: _over(m, m.number(-0.5, x) * y, x),),
     ),
-    "exp": Function(_kernel("exp"), (lambda m, x, y: y,)),
-    "exp2": Function(
+    "exp": ExactFunction(_kernel("exp"), (lambda m, x, y: y,)),
+    "exp2": ExactFunction(
         lambda m, x: m.call("power", m.number(2.0, x), x),
         (lambda m, x, y: y * (m.call("log", mpf(2)) if m.exact else m.number(_LN2, x)),),
     ),
-    "expm1": Function(_kernel("expm1"), (lambda m, x, y: y + 1,)),
-    "log": Function(_kernel("log"), _inverse(lambda m, x: x)),
-    "log1p": Function(_kernel("log1p"), _inverse(lambda m, x: 1 + x)),
+    "expm1": ExactFunction(_kernel("expm1"), (lambda m, x, y: y + 1,)),
+    "log": ExactFunction(_kernel("log"), _inverse(lambda m, x: x)),
+    "log1p": ExactFunction(_kernel("log1p"), _inverse(lambda m, x: 1 + x)),
     "log2": _logarithm(2),
     "log10": _logarithm(10),
-    "sigmoid": Function(_sigmoid, (lambda m, x, y: y * (1 - y),)),
-    "silu": Function(
+    "sigmoid": ExactFunction(_sigmoid, (lambda m, x, y: y * (1 - y),)),
+    "silu": ExactFunction(
         lambda m, x: x * _sigmoid(m, x),
         (lambda m, x, y: _sigmoid(m, x) * (1 + x * _sigmoid(m, -x)),),
     ),
-    "log_sigmoid": Function(lambda m, x: -_softplus(m, -x), (lambda m, x, y: _sigmoid(m, -x),)),
-    "softplus": Function(_softplus, (lambda m, x, y: _sigmoid(m, x),)),
-    "relu": Function(
+    "log_sigmoid": ExactFunction(
+        lambda m, x: -_softplus(m, -x), (lambda m, x, y: _sigmoid(m, -x),)
+    ),
+    "softplus": ExactFunction(_softplus, (lambda m, x, y: _sigmoid(m, x),)),
+    "relu": ExactFunction(
         lambda m, x: m.where((x > 0) | (x != x), x, m.number(0.0, x)),
         (lambda m, x, y: m.where(x > 0, m.number(1.0, x), m.number(0.0, x)),),
     ),
-    "tanh": Function(_kernel("tanh"), (lambda m, x, y: 1 - y * y,)),
-    "sinh": Function(
+    "tanh": ExactFunction(_kernel("tanh"), (lambda m, x, y: 1 - y * y,)),
+    "sinh": ExactFunction(
         lambda m, x: (m.call("exp", x) - m.call("exp", -x)) / 2 if m.exact else flushed(np.sinh(x)),
         (lambda m, x, y: FUNCTIONS["cosh"].value(m, x),),
     ),
-    "cosh": Function(
+    "cosh": ExactFunction(
         lambda m, x: (m.call("exp", x) + m.call("exp", -x)) / 2 if m.exact else np.cosh(x),
         (lambda m, x, y: FUNCTIONS["sinh"].value(m, x),),
     ),
-    "sin": Function(_kernel("sin"), (lambda m, x, y: m.call("cos", x),)),
-    "cos": Function(_kernel("cos"), (lambda m, x, y: -m.call("sin", x),)),
-    "tan": Function(
+    "sin": ExactFunction(_kernel("sin"), (lambda m, x, y: m.call("cos", x),)),
+    "cos": ExactFunction(_kernel("cos"), (lambda m, x, y: -m.call("sin", x),)),
+    "tan": ExactFunction(
         lambda m, x: _over(m, m.call("sin", x), m.call("cos", x)), (lambda m, x, y: 1 + y * y,)
     ),
-    "arcsin": Function(_kernel("arcsin"), _inverse(lambda m, x: m.call("sqrt", 1 - x * x))),
-    "arccos": Function(_kernel("arccos"), _inverse(lambda m, x: -m.call("sqrt", 1 - x * x))),
-    "arctan": Function(_kernel("arctan"), _inverse(lambda m, x: 1 + x * x)),
-    "arcsinh": Function(_kernel("arcsinh"), _inverse(lambda m, x: m.call("sqrt", 1 + x * x))),
-    "arccosh": Function(_kernel("arccosh"), _inverse(lambda m, x: m.call("sqrt", x * x - 1))),
-    "arctanh": Function(_kernel("arctanh"), _inverse(lambda m, x: 1 - x * x)),
-    "erf": Function(_kernel("erf"), (lambda m, x, y: _bell(m, x),)),
-    "erfc": Function(_kernel("erfc"), (lambda m, x, y: -_bell(m, x),)),
-    "erfinv": Function(_kernel("erfinv"), _inverse(lambda m, x: _bell(m, m.call("erfinv", x)))),
-    "lgamma": Function(_kernel("lgamma"), (lambda m, x, y: m.call("digamma", x),)),
-    "gamma": Function(
+    "arcsin": ExactFunction(_kernel("arcsin"), _inverse(lambda m, x: m.call("sqrt", 1 - x * x))),
+    "arccos": ExactFunction(_kernel("arccos"), _inverse(lambda m, x: -m.call("sqrt", 1 - x * x))),
+    "arctan": ExactFunction(_kernel("arctan"), _inverse(lambda m, x: 1 + x * x)),
+    "arcsinh": ExactFunction(_kernel("arcsinh"), _inverse(lambda m, x: m.call("sqrt", 1 + x * x))),
+    "arccosh": ExactFunction(_kernel("arccosh"), _inverse(lambda m, x: m.call("sqrt", x * x - 1))),
+    "arctanh": ExactFunction(_kernel("arctanh"), _inverse(lambda m, x: 1 - x * x)),
+    "erf": ExactFunction(_kernel("erf"), (lambda m, x, y: _bell(m, x),)),
+    "erfc": ExactFunction(_kernel("erfc"), (lambda m, x, y: -_bell(m, x),)),
+    "erfinv": ExactFunction(
+        _kernel("erfinv"), _inverse(lambda m, x: _bell(m, m.call("erfinv", x)))
+    ),
+    "lgamma": ExactFunction(_kernel("lgamma"), (lambda m, x, y: m.call("digamma", x),)),
+    "gamma": ExactFunction(
         lambda m, x: m.call("exp", m.call("lgamma", x)), (lambda m, x, y: y * m.call("digamma", x),)
     ),
-    "digamma": Function(_kernel("digamma"), (lambda m, x, y: m.call("trigamma", x),)),
-    "log_ndtr": Function(_kernel("log_ndtr"), (_mills,)),
-    "sign": Function(_sign, (None,)),
-    "floor": Function(_kernel("floor"), (None,)),
-    "ceil": Function(_kernel("ceil"), (None,)),
-    "round": Function(_kernel("round"), (None,)),
-    "stop_gradient": Function(lambda m, x: x, (None,)),
+    "digamma": ExactFunction(_kernel("digamma"), (lambda m, x, y: m.call("trigamma", x),)),
+    "log_ndtr": ExactFunction(_kernel("log_ndtr"), (_mills,)),
+    "sign": ExactFunction(_sign, (None,)),
+    "floor": ExactFunction(_kernel("floor"), (None,)),
+    "ceil": ExactFunction(_kernel("ceil"), (None,)),
+    "round": ExactFunction(_kernel("round"), (None,)),
+    "stop_gradient": ExactFunction(lambda m, x: x, (None,)),
 }
 
 COMPARISONS: dict[str, Callable[..., np.ndarray]] = {
