@@ -63,6 +63,7 @@ class Op:
             expression that created `owner`.
         stack: The user's call path, innermost first.
         differentiates: Index of the forward op whose derivative this is, if the framework gives it.
+        is_derivative: Whether this op is all of that derivative, as TensorFlow's `SqrtGrad`.
         owner: Without user code on the stack, the library object whose `call` has the op.
     """
 
@@ -75,6 +76,7 @@ class Op:
     span: Span | None
     stack: tuple[Span, ...] = ()
     differentiates: int | None = None
+    is_derivative: bool = False
     owner: Any = field(default=None, compare=False, repr=False)
 
 

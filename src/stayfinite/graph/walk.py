@@ -5,25 +5,12 @@ Every walk is iterative and visits a value once, so that its time grows with the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Protocol, TypeVar
 
 from stayfinite.graph.graph import Graph, Op
-
-# Ops that only move, copy or retype elements.
-STRUCTURAL = {
-    "broadcast_to",
-    "reshape",
-    "squeeze",
-    "transpose",
-    "cast",
-    "copy",
-    "slice",
-    "concatenate",
-    "pad",
-    "stop_gradient",
-    "optimization_barrier",
-}
+from stayfinite.incident import Phase
+from stayfinite.numerics.functions import STRUCTURAL
 
 
 class Unit(Protocol):
@@ -160,3 +147,44 @@ def _forward_op_on(graph: Graph, value: int, op: Op) -> Op | None:
 
 def _at_one_place(one: Op, other: Op) -> bool:
     return one.span == other.span and one.stack == other.stack and one.layer == other.layer
+
+
+def consumers_of(
+    graph: Graph, values: Iterable[int], phases: Collection[Phase] | None = None
+) -> list[Op]:
+    """Return the ops of some phases, or of all, that read one of `values`; each once."""
+    found = {
+        op.index: op
+        for value in values
+        for op in graph.consumers.get(value, ())
+        if phases is None or op.phase in phases
+    }
+    return list(found.values())
+
+
+def nearest_downstream(
+    graph: Graph,
+    values: Iterable[int],
+    phases: Collection[Phase] | None,
+    *,
+    max_steps: int,
+    max_ops: int,
+) -> list[Op]:
+    """Return the ops that read `values`, then those that read their results, and so on.
+
+    Args:
+        graph: The graph.
+        values: Where to begin.
+        phases: Phases of the ops; None for all.
+        max_steps: How far to go.
+        max_ops: No further step is begun with so many ops.
+    """
+    found: dict[int, Op] = {}
+    frontier = list(values)
+    for _ in range(max_steps):
+        fresh = [op for op in consumers_of(graph, frontier, phases) if op.index not in found]
+        found.update((op.index, op) for op in fresh)
+        frontier = [result for op in fresh for result in op.results]
+        if not frontier or len(found) >= max_ops:
+            break
+    return list(found.values())

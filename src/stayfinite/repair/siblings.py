@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
+from stayfinite.numerics import functions
 from stayfinite.repair.operation import Operation, recognise
 from stayfinite.repair.rewrites import Site
 from stayfinite.repair.rewrites.guards import is_guarded
@@ -49,7 +50,8 @@ def _alike(site: Site, first: Operation, second: Operation, kind: str) -> bool:
 
 def _critical(operation: Operation) -> ast.expr | None:
     """The operand on which it depends whether the operation fails."""
-    role = {"divide": "right", "power": "left", "arctan2": "right"}.get(operation.name, "x")
+    position = functions.row(operation.name).critical
+    role = "x" if "x" in operation.arguments else ("left", "right")[position]
     return operation.arguments.get(role)
 
 

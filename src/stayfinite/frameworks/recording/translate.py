@@ -11,6 +11,9 @@ from stayfinite.frameworks.recording.places import Place, locate
 from stayfinite.frameworks.recording.recording import RecordedOp, Recording
 from stayfinite.graph.graph import Graph, Leaf, Op, Value
 
+# TensorFlow's `SqrtGrad` is recorded as `sqrt_grad`, PyTorch's `tanh_backward` under its own name.
+_DERIVATIVES = ("_grad", "_backward")
+
 
 def translate(
     model_name: str,
@@ -47,6 +50,7 @@ def translate(
             span=span,
             stack=stack,
             differentiates=recorded.forward,
+            is_derivative=recorded.name.endswith(_DERIVATIVES),
             owner=owner,
         )
 

@@ -1,77 +1,57 @@
 """ATen operator names as the canonical op names that reports and rules use: those of `keras.ops`.
 
-An operator that is not in the table keeps its own name, without the underscores around it.
+An operator that is in neither table keeps its own name, without the underscores around it.
 """
 
 from __future__ import annotations
 
+from stayfinite.numerics import functions
+
 _CANONICAL = {
-    "abs": "absolute",
-    "acos": "arccos",
-    "acosh": "arccosh",
     "addbmm": "matmul",
     "addmm": "matmul",
     "addmv": "matmul",
     "alias": "copy",
     "amax": "max",
     "amin": "min",
-    "asin": "arcsin",
     "asinh": "arcsinh",
     "atan": "arctan",
-    "atan2": "arctan2",
-    "atanh": "arctanh",
     "avg_pool2d": "average_pool",
     "avg_pool3d": "average_pool",
     "baddbmm": "matmul",
     "bmm": "matmul",
     "cat": "concatenate",
     "cdist_forward": "cdist",
-    "clamp": "clip",
     "clamp_max": "minimum",
     "clamp_min": "maximum",
     "clone": "copy",
     "convolution": "conv",
     "copy": "copy",
     "detach": "copy",
-    "div": "divide",
     "dot": "matmul",
     "embedding": "gather",
-    "eq": "equal",
     "expand": "broadcast_to",
-    "fmod": "mod",
-    "ge": "greater_equal",
-    "gt": "greater",
     "hardtanh": "clip",
     "index": "gather",
     "index_select": "gather",
-    "le": "less_equal",
     "lift_fresh": "copy",
-    "linalg_vector_norm": "norm",
     "log_sigmoid_forward": "log_sigmoid",
-    "lt": "less",
     "masked_fill": "where",
     "max_pool2d_with_indices": "max_pool",
     "max_pool3d_with_indices": "max_pool",
     "mm": "matmul",
-    "mul": "multiply",
     "mv": "matmul",
     "native_batch_norm": "batch_normalization",
     "native_dropout": "dropout",
     "native_layer_norm": "layer_normalization",
-    "ne": "not_equal",
-    "neg": "negative",
     "nll_loss2d_forward": "nll_loss",
     "nll_loss_forward": "nll_loss",
     "permute": "transpose",
-    "pow": "power",
-    "remainder": "mod",
     "rsub": "subtract",
     "select": "slice",
-    "sub": "subtract",
     "t": "transpose",
     "take": "gather",
     "to_copy": "cast",
-    "true_divide": "divide",
     "unsafe_view": "reshape",
     "unsqueeze": "reshape",
     "view": "reshape",
@@ -112,7 +92,7 @@ _TAKES_SCALARS = {
 def canonical(aten: str) -> str:
     """The canonical name of an operator: `aten::pow_` is `power`, as `aten::_foreach_pow` is."""
     name = aten.rpartition("::")[2].removeprefix("_foreach_").strip("_")
-    return _CANONICAL.get(name, name)
+    return _CANONICAL.get(name) or functions.canonical(name)
 
 
 def is_scalar_operand(name: str, argument: str) -> bool:

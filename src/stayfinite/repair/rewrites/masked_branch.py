@@ -10,6 +10,7 @@ import ast
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from stayfinite.numerics import functions
 from stayfinite.repair.edit import Replacement
 from stayfinite.repair.operation import Operation, recognise
 from stayfinite.repair.rewrites import (
@@ -21,28 +22,6 @@ from stayfinite.repair.rewrites import (
 from stayfinite.repair.rewrites.site import Rewrite, Site, spelled
 from stayfinite.repair.scope import dotted, enclosing_function
 
-# The operand that makes each operation fail, and a value that is harmless to it.
-_CRITICAL = {
-    "arccos": ("x", "0.0"),
-    "arccosh": ("x", "2.0"),
-    "arcsin": ("x", "0.0"),
-    "arctanh": ("x", "0.0"),
-    "cosh": ("x", "0.0"),
-    "divide": ("right", "1.0"),
-    "exp": ("x", "0.0"),
-    "expm1": ("x", "0.0"),
-    "log": ("x", "1.0"),
-    "log10": ("x", "1.0"),
-    "log1p": ("x", "0.0"),
-    "log2": ("x", "1.0"),
-    "power": ("left", "1.0"),
-    "reciprocal": ("x", "1.0"),
-    "rsqrt": ("x", "1.0"),
-    "sinh": ("x", "0.0"),
-    "sqrt": ("x", "1.0"),
-    "square": ("x", "0.0"),
-}
-
 _KEEPS_ZERO = {"abs", "multiply", "power", "sinh", "sqrt", "square"}
 
 
@@ -53,11 +32,13 @@ class _Choice(NamedTuple):
 
 def rewrites(site: Site) -> Iterator[Rewrite]:
     """The double `where`, then what would repair the operation without a mask."""
-    if site.operation is not None and (found := _CRITICAL.get(site.operation.name)) is not None:
-        operand = site.operation.arguments.get(found[0])
-        choice = _choice(site)
+    operation = site.operation
+    function = None if operation is None else functions.row(operation.name)
+    if operation is not None and function is not None and function.harmless is not None:
+        role = "x" if "x" in operation.arguments else ("left", "right")[function.critical]
+        operand, choice = operation.arguments.get(role), _choice(site)
         if operand is not None and choice is not None:
-            yield _double_where(site, site.operation, operand, found[1], choice)
+            yield _double_where(site, operation, operand, repr(function.harmless), choice)
     yield from _earlier_nan_to_num(site)
     for mechanism in (log_of_zero, division_by_zero, singular_gradient, overflow):
         yield from mechanism.rewrites(site)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Iterator
 
+from stayfinite.numerics import functions
 from stayfinite.repair.edit import Replacement
 from stayfinite.repair.operation import Operation
 from stayfinite.repair.rewrites import guards, norms
@@ -66,8 +66,12 @@ def _std(site: Site, operation: Operation) -> Iterator[Rewrite]:
     yield site.rewrite("guard", description, pieces, emit)
 
 
-def _inverse(site: Site, operation: Operation, lower: int = -1) -> Iterator[Rewrite]:
-    """A function that is defined between `lower` and 1: the inverse of a cosine, of a sigmoid."""
+def _inverse(site: Site, operation: Operation) -> Iterator[Rewrite]:
+    """A function that is defined up to 1: the inverse of a cosine, of a sigmoid."""
+    domain = functions.row(operation.name).domain
+    if not isinstance(domain, functions.Interval):
+        return
+    lower = int(domain.low)
     emit, margin = site.emitter(), site.limits.margin
     bounds = (f"{lower} + {margin}" if lower else margin, f"1 - {margin}")
     pieces = guards.between(site, emit, operation, operation.arguments["x"], bounds)
@@ -121,5 +125,5 @@ _RULES: dict[str, Callable[[Site, Operation], Iterator[Rewrite]]] = {
     "arctan2": _arctan2,
     "erfinv": _inverse,
     "hypot": _hypot,
-    "logit": functools.partial(_inverse, lower=0),
+    "logit": _inverse,
 }
