@@ -13,10 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from stayfinite.diagnose.finding import Finding
 from stayfinite.diagnose.locate import Diagnosis, diagnose
 from stayfinite.diagnose.origin import file_of
-from stayfinite.diagnose.provenance import Fact, facts
+from stayfinite.diagnose.provenance import ProvenanceFact, facts
 from stayfinite.experiments.advice import try_advice, try_other_samples
 from stayfinite.experiments.earlier_state import earlier_state, usable_snapshots
 from stayfinite.experiments.remedies.catalog import find_remedy
@@ -96,7 +95,7 @@ def _explain(failure: Failure, step: Step, incident: Incident) -> Incident:
         source_fix=patch.value,
         library_call=library_call(diagnosis),
         remedy=remedy.value or RemedySearch(),
-        provenance=_provenance(step, diagnosis.finding),
+        provenance=_provenance(diagnosis),
         files=attempt(failure.files) if diagnosis.finding.samples else None,
         spent_scale=_is_scale_spent(step, outcome),
         num_samples=num_samples,
@@ -148,11 +147,11 @@ def _with_samples(diagnosis: Diagnosis, samples: tuple[int, ...] | None) -> Diag
     return dataclasses.replace(diagnosis, finding=finding)
 
 
-def _provenance(step: Step, finding: Finding) -> tuple[Fact, ...]:
-    critical = finding.critical
+def _provenance(diagnosis: Diagnosis) -> tuple[ProvenanceFact, ...]:
+    evidence, critical = diagnosis.evidence, diagnosis.finding.critical
     if critical is None or not critical.samples:
         return ()
-    return tuple(facts(step.trace, critical.value, critical.samples, step.fetch))
+    return tuple(facts(evidence.trace, critical.value, critical.samples, evidence.values))
 
 
 def _is_scale_spent(step: Step, outcome: Outcome) -> bool:

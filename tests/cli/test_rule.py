@@ -5,20 +5,20 @@ from __future__ import annotations
 import pytest
 
 from stayfinite.cli import main
-from stayfinite.diagnose import catalog
+from stayfinite.diagnose.pages import pages
 
 
 def test_list(capsys):
     assert main(["rule"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in lines] == list(catalog.pages())
+    assert [line.split()[0] for line in lines] == list(pages())
     assert all(len(line.split(maxsplit=1)[1]) > 10 for line in lines)
 
 
-@pytest.mark.parametrize("name", catalog.pages())
+@pytest.mark.parametrize("name", pages())
 def test_page(name, capsys):
     assert main(["rule", name]) == 0
-    assert capsys.readouterr().out == catalog.pages()[name].strip() + "\n"
+    assert capsys.readouterr().out == pages()[name].strip() + "\n"
 
 
 def test_spelling_mistake(capsys):

@@ -10,7 +10,7 @@ import pytest
 
 import stayfinite
 from stayfinite import explanation
-from stayfinite.diagnose import catalog
+from stayfinite.diagnose import locate
 from stayfinite.frameworks.jax.backend import JaxBackend
 from stayfinite.frameworks.jax.step import JaxStep
 from stayfinite.report import folder
@@ -61,7 +61,7 @@ def test_explanation_that_is_whole(stopped, tmp_path):
     [
         (explanation, "diagnose"),
         (explanation, "try_advice"),
-        (catalog, "diagnose"),
+        (locate, "classify"),
     ],
     ids=lambda value: value if isinstance(value, str) else value.__name__.split(".")[-1],
 )

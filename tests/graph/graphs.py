@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from stayfinite.diagnose.values import Values
 from stayfinite.graph.graph import Graph, Leaf, Op, Span, Value
 
 
@@ -47,6 +48,6 @@ def trace(ops: list[Op], leaves: list[Leaf] = (), **options: Any) -> Graph:
     )
 
 
-def fetcher(arrays: Mapping[int, np.ndarray]) -> Any:
-    """What a step's `fetch` does, from a table."""
-    return lambda values: {value: arrays[value] for value in values}
+def values(graph: Graph, arrays: Mapping[int, np.ndarray]) -> Values:
+    """A store whose runs take the arrays from a table."""
+    return Values(graph, lambda wanted: {value: arrays[value] for value in wanted})

@@ -237,19 +237,9 @@ def test_proof_of_a_fix_that_is_no_edit(kind, change, expected):
     assert "= also finite: float64 =" in report
 
 
-@pytest.mark.parametrize(
-    ("arithmetic", "expected"),
-    [
-        ("log(0) = -inf", "^ log(0) = -inf for 2 of 32 samples (4, 19)\n"),
-        (
-            "log(0) = -inf for 2 of 32 samples",
-            "^ log(0) = -inf for 2 of 32 samples (4, 19)\n",
-        ),
-        ("-inf for 2 of 32 samples (4, 19)", "^ -inf for 2 of 32 samples (4, 19)\n"),
-    ],
-)
-def test_samples_are_told_once(arithmetic, expected):
-    assert expected in text.render(dataclasses.replace(SQRT, arithmetic=arithmetic))
+def test_samples_are_told_beside_the_arithmetic():
+    report = text.render(dataclasses.replace(SQRT, arithmetic="log(0) = -inf"))
+    assert "^ log(0) = -inf for 2 of 32 samples (4, 19)\n" in report
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -6,6 +6,7 @@ import difflib
 
 import click
 
+from stayfinite.diagnose import pages as causes
 from stayfinite.errors import UsageError
 
 
@@ -13,10 +14,7 @@ from stayfinite.errors import UsageError
 @click.argument("name", required=False)
 def rule(name: str | None) -> int:
     """Show the page of the cause NAME, or list all causes."""
-    # Imported here, because `stayfinite run` does not need it.
-    from stayfinite.diagnose import catalog
-
-    pages = catalog.pages()
+    pages = causes.pages()
     if name is None:
         width = max(map(len, pages), default=0)
         for known, page in pages.items():

@@ -1,4 +1,4 @@
-"""The first bad op with its numbers at hand: what a rule looks at."""
+"""One root of the failure with its arrays: what a cause is recognised from."""
 
 from __future__ import annotations
 
@@ -7,17 +7,16 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from stayfinite.diagnose.values import Values, as_float
 from stayfinite.graph.graph import Graph, Leaf, Op
 from stayfinite.graph.walk import primal_of
-
-Fetch = Callable[[Iterable[int]], dict[int, np.ndarray]]
 
 
 @dataclass(frozen=True)
 class Earlier:
     """The same step on the same batch, with the state of `num_steps` steps before.
 
-    `fetch` has the arrays of that run under the numbers of the failing one; None where the step
+    `fetch` gives the arrays of that run under the numbers of the failing one; None where the step
     could not be run on that state.
     """
 
@@ -29,38 +28,42 @@ class Earlier:
 class Evidence:
     """One root of the failure, with arrays.
 
-    Either `op` made the first bad value, or `leaf` brought it in; the other is None. `primal` is
-    the forward op that `op` differentiates (`op` itself in the forward pass). Arrays that belong
-    to a value are found by its number in `arrays`. `loss_finite` tells whether the loss was finite
-    all the same. `ranges` holds, for each array of the batch by name, the largest magnitudes seen
-    in healthy batches before this one. `finite_wider` runs the step in float64 and tells whether it
-    was finite. `earlier` is there where a state of some steps before is known.
+    Args:
+        trace: The graph of the step.
+        op: What made the first bad value; None where `leaf` brought it in.
+        primal: The forward op that `op` differentiates; `op` itself in the forward pass.
+        leaf: The input that came in bad; None where there is an `op`.
+        values: The arrays of the step. Operands and results of `op` and `primal`, and the array of
+            `leaf`, are loaded.
+        loss_finite: Whether the loss was finite all the same.
+        ranges: The largest magnitude in healthy batches, by the name of the array of the batch.
+        finite_wider: Runs the step in float64 and tells whether it was finite.
+        earlier: The step with an earlier state, where one is known.
     """
 
     trace: Graph
     op: Op | None
     primal: Op | None
     leaf: Leaf | None
-    arrays: dict[int, np.ndarray]
-    fetch: Fetch = field(repr=False)
+    values: Values = field(repr=False)
     loss_finite: bool = False
     ranges: dict[str, float] = field(default_factory=dict)
     finite_wider: Callable[[], bool] = field(default=lambda: False, repr=False)
     earlier: Earlier | None = None
 
     def bad(self, value: int) -> np.ndarray:
-        """Which elements of `value` are not finite."""
-        mask: np.ndarray = ~np.isfinite(as_float(self.arrays[value]))
+        """Which elements of a loaded value are not finite."""
+        mask: np.ndarray = ~np.isfinite(as_float(self.values[value]))
         return mask
 
     def results_of(self, op: Op) -> np.ndarray:
-        """The first result of `op`."""
-        return self.arrays[op.results[0]]
+        """The first result of `op`, loaded before."""
+        return self.values[op.results[0]]
 
     def operand(self, op: Op, position: int) -> np.ndarray:
-        """Operand `position` of `op`, broadcast to the shape of its result where it can be."""
-        array = self.arrays[op.operands[position]]
-        shape = self.arrays[op.results[0]].shape
+        """A loaded operand of `op`, broadcast to the shape of its result where it can be."""
+        array = self.values[op.operands[position]]
+        shape = self.results_of(op).shape
         try:
             return np.broadcast_to(array, shape)
         except ValueError:
@@ -74,26 +77,34 @@ class Evidence:
         others = tuple(d for d in range(mask.ndim) if d != axis)
         return tuple(int(sample) for sample in np.flatnonzero(mask.any(axis=others)))
 
-
-def as_float(array: np.ndarray) -> np.ndarray:
-    """`array` in a dtype that NumPy can test for finiteness; bfloat16 and integers are widened."""
-    if array.dtype.kind == "f" and array.dtype.itemsize >= 2 and array.dtype.name != "bfloat16":
-        return array
-    return array.astype(np.float64) if array.dtype.kind != "c" else array
+    def dtype(self, value: int) -> str:
+        """The dtype of a value."""
+        return self.trace.values[value].dtype
 
 
 def gather(
     trace: Graph,
     op: Op | None,
     leaf: Leaf | None,
-    fetch: Fetch,
+    values: Values,
     *,
     loss_finite: bool,
     ranges: dict[str, float],
     finite_wider: Callable[[], bool] = lambda: False,
     earlier: Earlier | None = None,
 ) -> Evidence:
-    """Fetch the arrays around a root and put them together."""
+    """The evidence at one root, with the arrays around it loaded in one run of the step.
+
+    Args:
+        trace: The graph of the step.
+        op: The root, or None where it is `leaf`.
+        leaf: The root, or None where it is `op`.
+        values: The arrays of the step.
+        loss_finite: See `Evidence`.
+        ranges: See `Evidence`.
+        finite_wider: See `Evidence`.
+        earlier: See `Evidence`.
+    """
     primal: Op | None = None
     wanted: list[int] = []
     if op is not None:
@@ -103,7 +114,5 @@ def gather(
             wanted += [*primal.operands, *primal.results]
     if leaf is not None:
         wanted.append(leaf.value)
-    arrays = fetch(dict.fromkeys(wanted))
-    return Evidence(
-        trace, op, primal, leaf, arrays, fetch, loss_finite, ranges, finite_wider, earlier
-    )
+    values.load(wanted)
+    return Evidence(trace, op, primal, leaf, values, loss_finite, ranges, finite_wider, earlier)

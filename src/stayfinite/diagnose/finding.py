@@ -1,12 +1,34 @@
-"""What a rule says when it matches."""
+"""A cause with its facts: what is recognised in the evidence."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
+from stayfinite.diagnose.facts import Facts
 from stayfinite.graph.graph import Span
 from stayfinite.incident import Phase
+
+CauseName = Literal[
+    "bad-input",
+    "bad-statistics",
+    "bad-target",
+    "bad-update",
+    "bad-weights",
+    "divergence",
+    "division-by-zero",
+    "empty-reduction",
+    "epsilon-underflow",
+    "fully-masked-row",
+    "half-overflow",
+    "log-of-zero",
+    "masked-branch",
+    "not-reproduced",
+    "out-of-domain",
+    "overflow",
+    "singular-gradient",
+    "unknown",
+]
 
 Mechanism = Literal[
     "singular-gradient",
@@ -22,7 +44,7 @@ Mechanism = Literal[
 
 @dataclass(frozen=True)
 class Critical:
-    """The value that made it happen: `text` of it, its number in the trace, its samples."""
+    """The value that decides whether it fails: its number in the graph, and its samples."""
 
     value: int
     samples: tuple[int, ...] | None
@@ -30,33 +52,28 @@ class Critical:
 
 @dataclass(frozen=True)
 class Finding:
-    """A cause, in words and as what a repair has to know.
+    """A cause with its facts. `report.wording` has the sentences.
 
     Args:
         cause: Contract name.
-        message: One sentence that stands alone; lower case, no full stop.
-        op: Canonical name of the op at fault.
-        detail: The numbers behind the message, for the first `because` line.
+        facts: What is known, as numbers and names.
+        op: Canonical name of the op at fault, or what came in: `input`, `target`, `weight`.
         samples: Suspect samples of the batch; None where they are not known.
         critical: Where to ask for provenance.
         mechanism: Kind of source repair, or None where the source is not at fault.
         operand: Position of the critical operand in the op.
-        remedy: Advice in words where no source repair applies.
-        tensor: Name of the batch array or weight at fault.
+        tensor: Name of the batch array or state variable at fault.
         phase: Where the step went wrong, if not where the op ran.
         span: The user's line, where it is not that of the root op.
     """
 
-    cause: str
-    message: str
+    cause: CauseName
+    facts: Facts
     op: str
-    detail: str = ""
     samples: tuple[int, ...] | None = None
     critical: Critical | None = None
     mechanism: Mechanism | None = None
     operand: int = 0
-    remedy: str | None = None
     tensor: str | None = None
     phase: Phase | None = None
     span: Span | None = None
-    notes: tuple[str, ...] = field(default=())

@@ -6,37 +6,23 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stayfinite.diagnose.evidence import Evidence, as_float
+from stayfinite.diagnose.evidence import Evidence
+from stayfinite.diagnose.values import as_float, summary_of
 from stayfinite.graph.graph import Graph, Op
-from stayfinite.graph.walk import STRUCTURAL, unwrapped, upstream
+from stayfinite.graph.walk import unwrapped, upstream
+from stayfinite.numerics.functions import STRUCTURAL, Growth, PoleKind, Trait, row
 
-# How far to look, and at how many numbers: one run of the step fetches them all.
+# How far to look, and at how large arrays: one run of the step summarises them all.
 _NEAREST = 60
 _MAX_ELEMENTS = 8_000_000
-# Ops whose result may be large where their operands are ordinary.
-_MAKERS = {
-    "cosh",
-    "cumprod",
-    "divide",
-    "exp",
-    "exp2",
-    "expm1",
-    "power",
-    "prod",
-    "reciprocal",
-    "rsqrt",
-    "sinh",
-    "tan",
-}
 _ORDINARY = 1e5
-_PRODUCTS = {"conv", "dot", "einsum", "matmul"}
 # A weight may start at 0, and a value too.
 SMALLEST_WEIGHT = 0.1
 _SMALLEST_VALUE = 1.0
 
 
 @dataclass(frozen=True)
-class Growth:
+class ValueGrowth:
     """Largest magnitudes now, and on the same batch with the state of `steps` steps before.
 
     `operands` are those of the failing op, `values` these and what they were computed from nearby.
@@ -60,22 +46,22 @@ class Growth:
         return self.leader_now > factor * max(self.leader_before, SMALLEST_WEIGHT)
 
 
-def measured(evidence: Evidence, op: Op) -> Growth:
+def measured(evidence: Evidence, op: Op) -> ValueGrowth:
     """The growth at the root op."""
     trace, earlier = evidence.trace, evidence.earlier
     near = [v for v in _near(evidence, op) if v not in trace.constants]
     operands = [v for v in op.operands if v not in trace.constants]
     weights = [leaf for leaf in trace.leaves.values() if leaf.role == "weight"]
     wanted = list(dict.fromkeys([*operands, *near, *(leaf.value for leaf in weights)]))
-    now = _sizes(evidence.fetch(wanted))
+    now = _sizes(evidence, wanted)
     arrays = None if earlier is None else earlier.fetch(wanted)
-    before = {} if arrays is None else _sizes(arrays)
+    before = {v: summary_of(array).largest for v, array in (arrays or {}).items()}
     name, large, small = None, 0.0, 0.0
     for leaf in weights:
         size, then = now[leaf.value], before.get(leaf.value, 0.0)
         if size / max(then, SMALLEST_WEIGHT) > large / max(small, SMALLEST_WEIGHT):
             name, large, small = leaf.name, size, then
-    return Growth(
+    return ValueGrowth(
         steps=None if earlier is None or arrays is None else earlier.num_steps,
         operands=_largest(now, operands),
         operands_before=_largest(before, operands),
@@ -96,45 +82,33 @@ def depends_on_weights(evidence: Evidence, op: Op) -> bool:
 def is_sum_or_product(evidence: Evidence, op: Op) -> bool:
     """Whether the op can leave its range only with operands that are large themselves."""
     if op.name == "power":
-        exponent = as_float(evidence.arrays[op.operands[1]]) if len(op.operands) > 1 else None
+        exponent = as_float(evidence.values[op.operands[1]]) if len(op.operands) > 1 else None
         return exponent is not None and bool(np.all(np.abs(exponent) <= 4.0))
     if op.name == "divide":
-        divisor = np.abs(as_float(evidence.arrays[op.operands[-1]]))
+        divisor = np.abs(as_float(evidence.values[op.operands[-1]]))
         return bool(divisor.size and divisor.min() >= 1e-6)
-    return op.name in _SUMS_AND_PRODUCTS
-
-
-_SUMS_AND_PRODUCTS = {
-    "add",
-    "conv",
-    "cumsum",
-    "dot",
-    "einsum",
-    "matmul",
-    "mean",
-    "multiply",
-    "norm",
-    "square",
-    "std",
-    "subtract",
-    "sum",
-    "var",
-}
+    return row(op.name).growth is Growth.POLYNOMIAL
 
 
 def is_made_by_one_op(evidence: Evidence, op: Op) -> bool:
     """Whether one function nearby has made the large value out of ordinary ones."""
     trace = evidence.trace
     path = [o for v in op.operands for o in upstream(trace, v, max_ops=_NEAREST)]
-    makers = [o for o in dict.fromkeys(path) if o.name in _MAKERS and o.phase == "forward"]
+    makers = [o for o in dict.fromkeys(path) if _is_steep(o) and o.phase == "forward"]
     values = dict.fromkeys(v for o in makers for v in (*o.operands, o.results[0]))
-    small = [v for v in values if _num_elements(evidence, v) <= _MAX_ELEMENTS]
-    sizes = _sizes(evidence.fetch(small))
+    sizes = _sizes(evidence, [v for v in values if _is_small(evidence, v)])
     for maker in makers:
         came_in = max((sizes.get(v, 0.0) for v in maker.operands), default=0.0)
         if came_in <= _ORDINARY and sizes.get(maker.results[0], 0.0) > 1e5 * _ORDINARY:
             return True
     return False
+
+
+def _is_steep(op: Op) -> bool:
+    """Whether the result may be large where the operands are ordinary."""
+    function = row(op.name)
+    by_division = function.pole is not None and function.pole.kind is PoleKind.DIVISION
+    return function.growth is Growth.STEEP or by_division
 
 
 @dataclass(frozen=True)
@@ -150,12 +124,12 @@ def through_layers(evidence: Evidence, op: Op) -> Depth | None:
     """How the values grow from the batch to the op; None with fewer than 2 products between."""
     trace = evidence.trace
     path = dict.fromkeys(o for v in op.operands for o in upstream(trace, v))
-    products = [o for o in (*path, op) if o.name in _PRODUCTS and _with_weight(trace, o)]
+    products = [o for o in (*path, op) if _multiplies_weight(trace, o)]
     if len(products) < 2:
         return None
     leaves = [leaf for leaf in trace.leaves.values() if leaf.role == "input"]
     wanted = [*op.operands, *(leaf.value for leaf in leaves)]
-    sizes = _sizes(evidence.fetch(list(dict.fromkeys(wanted))))
+    sizes = _sizes(evidence, wanted)
     return Depth(
         _largest(sizes, [leaf.value for leaf in leaves]),
         _largest(sizes, list(op.operands)),
@@ -163,7 +137,9 @@ def through_layers(evidence: Evidence, op: Op) -> Depth | None:
     )
 
 
-def _with_weight(trace: Graph, product: Op) -> bool:
+def _multiplies_weight(trace: Graph, product: Op) -> bool:
+    if not row(product.name).has(Trait.CONTRACTS):
+        return False
     sources = [trace.leaves.get(unwrapped(trace, v, STRUCTURAL)) for v in product.operands]
     return any(leaf is not None and leaf.role == "weight" for leaf in sources)
 
@@ -175,25 +151,19 @@ def _near(evidence: Evidence, op: Op) -> list[int]:
         for made_by in upstream(evidence.trace, value, max_ops=_NEAREST):
             for result in made_by.results:
                 known = evidence.trace.values[result]
-                fits = _num_elements(evidence, result) <= _MAX_ELEMENTS
-                if "float" in known.dtype and fits and len(found) < _NEAREST:
+                fits = _is_small(evidence, result) and len(found) < _NEAREST
+                if "float" in known.dtype and fits:
                     found[result] = None
     return list(found)
 
 
-def _num_elements(evidence: Evidence, value: int) -> int:
-    return int(np.prod(evidence.trace.values[value].shape, dtype=np.int64))
+def _is_small(evidence: Evidence, value: int) -> bool:
+    return evidence.values.num_elements(value) <= _MAX_ELEMENTS
 
 
-def _sizes(arrays: dict[int, np.ndarray]) -> dict[int, float]:
-    found: dict[int, float] = {}
-    for value, array in arrays.items():
-        if array.dtype.kind in "fV" or "float" in array.dtype.name:
-            size = np.abs(as_float(array))
-            found[value] = float(np.max(size, initial=0.0, where=np.isfinite(size)))
-        else:
-            found[value] = 0.0
-    return found
+def _sizes(evidence: Evidence, values: list[int]) -> dict[int, float]:
+    evidence.values.summarise(values)
+    return {value: evidence.values.summary(value).largest for value in values}
 
 
 def _largest(sizes: dict[int, float], values: list[int]) -> float:

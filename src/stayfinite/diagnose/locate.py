@@ -1,4 +1,4 @@
-"""What a step says of itself: its evidence, and the cause that the rules find in it."""
+"""Which root of a failing step is diagnosed, and what cause it has."""
 
 from __future__ import annotations
 
@@ -6,19 +6,21 @@ import functools
 import math
 from dataclasses import dataclass
 
-import numpy as np
-
-from stayfinite.diagnose import catalog
-from stayfinite.diagnose import evidence as evidences
-from stayfinite.diagnose.causes import fully_masked_row, half_overflow
-from stayfinite.diagnose.evidence import Earlier, Evidence, as_float
+from stayfinite.diagnose.classify import classify
+from stayfinite.diagnose.evidence import Earlier, Evidence, gather
 from stayfinite.diagnose.finding import Finding
-from stayfinite.diagnose.hiding import leaking_op
-from stayfinite.diagnose.infinities import first_nan, is_meant
+from stayfinite.diagnose.infinities import (
+    first_nan,
+    fully_masked_row,
+    is_written,
+    may_be_intended,
+)
+from stayfinite.diagnose.masking import leaking_derivative
+from stayfinite.diagnose.ranges import literal_out_of_range
+from stayfinite.diagnose.values import Values
 from stayfinite.frameworks.change import WiderDtype
 from stayfinite.frameworks.step import Outcome, Step
 from stayfinite.graph.graph import Leaf, Op
-from stayfinite.graph.walk import depends_on
 
 _LEAF_ORDER = ("weight", "statistics", "input", "target", "sample_weight", "optimizer", "metric")
 _PHASE_ORDER = ("load", "data", "forward", "backward", "statistics", "update")
@@ -26,10 +28,11 @@ _PHASE_ORDER = ("load", "data", "forward", "backward", "statistics", "update")
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """A root of the failure with its numbers, and what the rules say of it."""
+    """A root of the failure with its arrays, its cause, and notes on rules that failed."""
 
     evidence: Evidence
     finding: Finding
+    notes: tuple[str, ...] = ()
 
 
 def diagnose(
@@ -40,15 +43,10 @@ def diagnose(
     Args:
         step: The step.
         outcome: What running it gave.
-        ranges: See `Evidence.ranges`.
-        earlier: See `Evidence.earlier`.
+        ranges: See `Evidence`.
+        earlier: See `Evidence`.
     """
-    found = step.roots()
-    leaf = min(found.leaves, key=lambda leaf: _LEAF_ORDER.index(leaf.role), default=None)
-    op: Op | None = None
-    if leaf is None:
-        order = {phase: number for number, phase in enumerate(_PHASE_ORDER)}
-        op = min(found.ops, key=lambda op: (order[op.phase], op.index), default=None)
+    values = Values(step.trace, step.fetch)
 
     @functools.cache
     def finite_wider() -> bool:
@@ -60,43 +58,43 @@ def diagnose(
         return wider.finite and not wider.bad_gradients
 
     def evidence_of(op: Op | None, leaf: Leaf | None) -> Evidence:
-        return evidences.gather(
+        return gather(
             step.trace,
             op,
             leaf,
-            step.fetch,
+            values,
             loss_finite=math.isfinite(outcome.loss),
             ranges=ranges,
             finite_wider=finite_wider,
             earlier=earlier,
         )
 
-    evidence = evidence_of(op, leaf)
-    nan = first_nan(evidence) if _may_be_meant(evidence) else None
-    if nan is not None and not _is_beyond_dtype(evidence):
+    evidence = evidence_of(*_first_root(step))
+    nan = first_nan(evidence) if may_be_intended(evidence) else None
+    if nan is not None and not _is_literal_out_of_range(evidence):
         there = evidence_of(nan, None)
-        written = evidence.leaf is None and is_meant(evidence)
-        if written or fully_masked_row.match(there) is not None:
+        is_of_mask = evidence.leaf is None and is_written(evidence)
+        if is_of_mask or fully_masked_row(there) is not None:
             evidence = there
-    leak = leaking_op(evidence)
+    leak = leaking_derivative(evidence)
     if leak is not None:
         evidence = evidence_of(leak, None)
-    return Diagnosis(evidence, catalog.diagnose(evidence))
+    found = classify(evidence)
+    return Diagnosis(evidence, found.finding, found.notes)
 
 
-def _is_beyond_dtype(evidence: Evidence) -> bool:
+def _first_root(step: Step) -> tuple[Op | None, Leaf | None]:
+    """What came in bad, if something did; else the op of the earliest phase."""
+    found = step.roots()
+    leaf = min(found.leaves, key=lambda leaf: _LEAF_ORDER.index(leaf.role), default=None)
+    if leaf is not None:
+        return None, leaf
+    return min(
+        found.ops, key=lambda op: (_PHASE_ORDER.index(op.phase), op.index), default=None
+    ), None
+
+
+def _is_literal_out_of_range(evidence: Evidence) -> bool:
     """Whether the infinity was written as a number that this dtype has no room for."""
     op = evidence.op
-    return op is not None and half_overflow.literal_beyond(evidence, op) is not None
-
-
-def _may_be_meant(evidence: Evidence) -> bool:
-    op = evidence.op
-    if op is None or op.phase == "backward" or is_meant(evidence):
-        return is_meant(evidence)
-    if op.name == "log":
-        return True
-    # Two masks of the lowest number, added up: no weight has a part in it.
-    result = as_float(evidence.results_of(op))
-    only_masks = bool(np.isneginf(result[~np.isfinite(result)]).all())
-    return only_masks and not depends_on(evidence.trace, op.results[0], "weight")
+    return op is not None and literal_out_of_range(evidence, op) is not None

@@ -1,14 +1,14 @@
-"""Where it happened, as the incident tells it: the user's expression, its operands, its samples."""
+"""The origin of an incident: the user's expression, its operands, its samples."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
 from pathlib import Path
-from typing import Any
 
-from stayfinite.diagnose.evidence import Evidence, as_float
+from stayfinite.diagnose.evidence import Evidence
 from stayfinite.diagnose.finding import Finding
+from stayfinite.diagnose.values import as_float
 from stayfinite.graph.graph import Span
 from stayfinite.graph.source import source_line as line_of
 from stayfinite.incident import Operand, Origin
@@ -19,10 +19,11 @@ NOWHERE = Origin("", None, None, None, None, None, None, None, None, ())
 def origin_of(evidence: Evidence, finding: Finding) -> Origin:
     """The origin of an incident: the forward expression, also where its derivative failed."""
     op = evidence.primal or evidence.op
-    samples = finding.samples
-    span = span_of(evidence, finding)
     origin = dataclasses.replace(
-        NOWHERE, op=finding.op, samples=samples, tensor=finding.tensor, **_place(span)
+        _place(span_of(evidence, finding)),
+        op=finding.op,
+        samples=finding.samples,
+        tensor=finding.tensor,
     )
     if op is None:
         leaf = evidence.leaf
@@ -40,17 +41,18 @@ def span_of(evidence: Evidence, finding: Finding) -> Span | None:
     return op.span
 
 
-def _place(span: Span | None) -> dict[str, Any]:
+def _place(span: Span | None) -> Origin:
     if span is None:
-        return {}
-    return {
-        "file": _shown(span.file),
-        "line": span.line,
-        "column": span.column,
-        "end_line": span.end_line,
-        "end_column": span.end_column,
-        "function": span.function,
-    }
+        return NOWHERE
+    return dataclasses.replace(
+        NOWHERE,
+        file=_shown(span.file),
+        line=span.line,
+        column=span.column,
+        end_line=span.end_line,
+        end_column=span.end_column,
+        function=span.function,
+    )
 
 
 def source_line(evidence: Evidence, finding: Finding) -> str | None:
@@ -60,7 +62,7 @@ def source_line(evidence: Evidence, finding: Finding) -> str | None:
 
 
 def file_of(evidence: Evidence) -> str | None:
-    """The path of the user's file, relative to the working directory where it is below it."""
+    """The user's file, relative to the working directory if it is below it."""
     op = evidence.primal or evidence.op
     return None if op is None or op.span is None else _shown(op.span.file)
 
@@ -75,13 +77,13 @@ def _shown(file: str) -> str:
 
 
 def _operand(evidence: Evidence, value: int) -> Operand:
-    array = evidence.arrays[value]
+    array = evidence.values[value]
     wide = as_float(array)
     finite = wide[wide == wide] if wide.dtype.kind == "f" else wide
     finite = finite[abs(finite) < math.inf]
     return Operand(
         shape=tuple(array.shape),
-        dtype=evidence.trace.values[value].dtype,
+        dtype=evidence.dtype(value),
         min=float(finite.min()) if finite.size else None,
         max=float(finite.max()) if finite.size else None,
         num_nonfinite=int(wide.size - finite.size),

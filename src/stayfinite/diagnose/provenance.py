@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stayfinite.diagnose.evidence import Fetch, as_float
+from stayfinite.diagnose.values import Values, as_float
 from stayfinite.graph.graph import Graph, Op
 from stayfinite.graph.source import expression_text
 from stayfinite.graph.walk import upstream
 
-# How many arrays are fetched for one question.
+# How many outputs of layers are looked at.
 _MAX_ARRAYS = 40
 
 
@@ -37,10 +37,12 @@ class SameInputs:
     names: tuple[str, ...]
 
 
-Fact = EqualSides | ZeroOutputs | SameInputs
+ProvenanceFact = EqualSides | ZeroOutputs | SameInputs
 
 
-def facts(trace: Graph, value: int, samples: tuple[int, ...], fetch: Fetch) -> list[Fact]:
+def facts(
+    trace: Graph, value: int, samples: tuple[int, ...], values: Values
+) -> list[ProvenanceFact]:
     """What is special about `samples` upstream of `value`, nearest first."""
     behind = list(upstream(trace, value))
     differences = [op for op in behind if op.name == "subtract" and _per_sample(trace, op)][:4]
@@ -48,16 +50,16 @@ def facts(trace: Graph, value: int, samples: tuple[int, ...], fetch: Fetch) -> l
     leaves = [leaf for leaf in trace.leaves.values() if leaf.role == "input"]
     wanted = [v for op in differences for v in op.operands]
     wanted += [op.results[0] for op in outputs[:_MAX_ARRAYS]]
-    arrays = fetch(dict.fromkeys([*wanted, *(leaf.value for leaf in leaves)]))
-    found: list[Fact] = []
+    values.load([*wanted, *(leaf.value for leaf in leaves)])
+    found: list[ProvenanceFact] = []
     for op in differences:
-        fact = _equal_sides(trace, op, samples, arrays)
+        fact = _equal_sides(trace, op, samples, values)
         if fact is not None and fact not in found:
             found.append(fact)
-    zero = [op for op in outputs[:_MAX_ARRAYS] if _is_zero(trace, op.results[0], samples, arrays)]
+    zero = [op for op in outputs[:_MAX_ARRAYS] if _is_zero(trace, op.results[0], samples, values)]
     if zero:
-        found.extend(_zero_outputs(trace, zero, samples, arrays))
-    same = _same_inputs([(leaf.name, arrays[leaf.value]) for leaf in leaves], samples)
+        found.extend(_zero_outputs(trace, zero, samples, values))
+    same = _same_inputs([(leaf.name, values[leaf.value]) for leaf in leaves], samples)
     return [*found, same] if same is not None else found
 
 
@@ -73,41 +75,39 @@ def _leaves_layer(trace: Graph, op: Op) -> bool:
 
 
 def _in_samples(
-    trace: Graph, value: int, samples: tuple[int, ...], arrays: dict[int, np.ndarray]
+    trace: Graph, value: int, samples: tuple[int, ...], values: Values
 ) -> np.ndarray | None:
     axis = trace.values[value].batch_axis
-    array = arrays[value]
+    array = values[value]
     if axis is None or array.ndim <= axis or max(samples) >= array.shape[axis]:
         return None
     return as_float(np.take(array, samples, axis=axis))
 
 
 def _equal_sides(
-    trace: Graph, op: Op, samples: tuple[int, ...], arrays: dict[int, np.ndarray]
+    trace: Graph, op: Op, samples: tuple[int, ...], values: Values
 ) -> EqualSides | None:
-    left, right = (_in_samples(trace, v, samples, arrays) for v in op.operands)
+    left, right = (_in_samples(trace, v, samples, values) for v in op.operands)
     text = None if op.span is None else expression_text(op.span)
     if left is None or right is None or left.shape != right.shape or text is None:
         return None
     return EqualSides(text) if np.array_equal(left, right) else None
 
 
-def _is_zero(
-    trace: Graph, value: int, samples: tuple[int, ...], arrays: dict[int, np.ndarray]
-) -> bool:
-    taken = _in_samples(trace, value, samples, arrays)
+def _is_zero(trace: Graph, value: int, samples: tuple[int, ...], values: Values) -> bool:
+    taken = _in_samples(trace, value, samples, values)
     return taken is not None and taken.size > 0 and not taken.any()
 
 
 def _zero_outputs(
-    trace: Graph, zero: list[Op], samples: tuple[int, ...], arrays: dict[int, np.ndarray]
+    trace: Graph, zero: list[Op], samples: tuple[int, ...], values: Values
 ) -> list[ZeroOutputs]:
     # The layer farthest upstream is where the zeros began; the ones after it only pass them on.
     origins = [op for op in zero if not any(_feeds(trace, other, op) for other in zero)]
     found: dict[str, ZeroOutputs] = {}
     for op in origins:
         assert op.layer is not None
-        taken = _in_samples(trace, op.results[0], samples, arrays)
+        taken = _in_samples(trace, op.results[0], samples, values)
         assert taken is not None
         found.setdefault(op.layer, ZeroOutputs(op.layer, taken.size // len(samples)))
     return list(found.values())

@@ -9,7 +9,7 @@ from enum import Enum, auto
 
 import numpy as np
 
-from stayfinite.diagnose.evidence import as_float
+from stayfinite.diagnose.values import as_float
 from stayfinite.experiments.rollout import goes_on, is_good
 from stayfinite.experiments.try_change import NotTried, attempt
 from stayfinite.frameworks.batch import Batch

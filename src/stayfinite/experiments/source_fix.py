@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stayfinite.diagnose.evidence import as_float
 from stayfinite.diagnose.locate import Diagnosis, diagnose
+from stayfinite.diagnose.values import as_float
 from stayfinite.experiments.changes import SourcePatch
 from stayfinite.experiments.healthy_steps import HealthySteps, Objection
 from stayfinite.experiments.rollout import is_good
@@ -25,7 +25,8 @@ from stayfinite.frameworks.change import Source, Unchanged
 from stayfinite.frameworks.step import Outcome, Step
 from stayfinite.graph.graph import Graph, Op, Span
 from stayfinite.graph.source import callee
-from stayfinite.graph.walk import STRUCTURAL, unwrapped
+from stayfinite.graph.walk import unwrapped
+from stayfinite.numerics.functions import STRUCTURAL
 from stayfinite.repair import (
     MECHANISMS,
     Edit,
@@ -243,7 +244,7 @@ def _facts(diagnosis: Diagnosis) -> Facts:
     if op is None or not op.operands:
         return Facts()
     value = op.operands[min(finding.operand, len(op.operands) - 1)]
-    array = as_float(evidence.arrays[value])
+    array = as_float(evidence.values[value])
     finite = array[np.isfinite(array)]
     dtype = evidence.trace.values[value].dtype
     if not finite.size:

@@ -9,7 +9,7 @@ from stayfinite.diagnose.evidence import Evidence
 from stayfinite.diagnose.finding import Finding
 from stayfinite.diagnose.locate import Diagnosis
 from stayfinite.diagnose.origin import NOWHERE, origin_of, source_line
-from stayfinite.diagnose.provenance import Fact
+from stayfinite.diagnose.provenance import ProvenanceFact
 from stayfinite.experiments.advice import Advice
 from stayfinite.experiments.remedies.try_remedy import RemedySearch
 from stayfinite.experiments.samples_at_fault import SamplesAtFault
@@ -21,7 +21,8 @@ from stayfinite.frameworks.step import Outcome
 from stayfinite.incident import Cause, Incident, Kept, Phase, Spread, Where
 from stayfinite.report.chosen_fix import choose_fix
 from stayfinite.report.wording import evidence as evidence_wording
-from stayfinite.report.wording import fixes
+from stayfinite.report.wording import findings, fixes
+from stayfinite.report.wording.arithmetic import arithmetic
 from stayfinite.report.wording.trials import outcome_in_words, trial_of
 
 
@@ -70,7 +71,7 @@ class Explanation:
     source_fix: SourceFix | None
     library_call: str | None
     remedy: RemedySearch
-    provenance: tuple[Fact, ...]
+    provenance: tuple[ProvenanceFact, ...]
     files: tuple[Files, ...] | NotTried | None
     spent_scale: bool
     num_samples: int | None
@@ -122,7 +123,7 @@ def explained(incident: Incident, found: Explanation) -> Incident:
     remedy = found.remedy
     if remedy.span is not None:
         finding = dataclasses.replace(finding, span=remedy.span)
-    message = finding.message
+    message = findings.message(finding)
     if remedy.blame is not None:
         message = fixes.blame_message(message, remedy.blame)
     chosen = choose_fix(
@@ -138,8 +139,8 @@ def explained(incident: Incident, found: Explanation) -> Incident:
         trials=tuple(trial_of(tried) for tried in _experiments(found, chosen.shown_by)),
         fix=chosen.fix,
         because=tuple(_because(finding, found)),
-        arithmetic=finding.detail or None,
-        notes=(*incident.notes, *finding.notes, *_notes(found), *chosen.notes),
+        arithmetic=arithmetic(finding) or None,
+        notes=(*incident.notes, *found.diagnosis.notes, *_notes(found), *chosen.notes),
         num_healthy_steps=0 if found.source_fix is None else found.source_fix.num_healthy_steps,
         source_line=source_line(evidence, finding),
     )

@@ -11,7 +11,7 @@ from stayfinite.experiments.samples_at_fault import SamplesAtFault
 from stayfinite.experiments.source_fix import SourceFix
 from stayfinite.experiments.try_change import Experiment
 from stayfinite.incident import Certainty, Fix, FixKind
-from stayfinite.report.wording import fixes
+from stayfinite.report.wording import fixes, remedies
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,8 @@ def _source(found: SourceFix) -> Fix:
 
 def _advice(finding: Finding, without: Experiment | None, library_call: str | None) -> ChosenFix:
     """What the cause advises, where nothing was shown to help but other samples."""
-    if finding.remedy is None:
+    text = remedies.remedy(finding)
+    if text is None:
         if library_call is None:
             return ChosenFix(None, "unknown" if finding.cause == "unknown" else "likely")
         text = fixes.instead_of_library(library_call)
@@ -77,5 +78,5 @@ def _advice(finding: Finding, without: Experiment | None, library_call: str | No
     shown_by = without if finding.phase == "data" and without and without.finite else None
     kind: FixKind = "data" if finding.phase in ("data", "load") else "setting"
     confirmed = shown_by is not None or finding.phase == "load"
-    fix = Fix(shown_by is not None, kind, finding.remedy, None)
+    fix = Fix(shown_by is not None, kind, text, None)
     return ChosenFix(fix, "confirmed" if confirmed else "likely", shown_by)

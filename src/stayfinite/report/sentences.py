@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 
 from stayfinite.incident import Incident, Origin
 from stayfinite.report import words
@@ -73,10 +72,7 @@ def label(incident: Incident) -> str:
     # Where the place names the samples already, they are not said twice.
     samples = words.samples_affected(incident) if origin.file is not None else ""
     if incident.arithmetic:
-        # A rule may count the samples; which ones they are is said here.
-        said = incident.arithmetic.removesuffix(f" for {samples.split(' (')[0]}")
-        told = not samples or re.search(r"\bsamples?\b", said)
-        return said if told else f"{said} for {samples}"
+        return f"{incident.arithmetic} for {samples}" if samples else incident.arithmetic
     facts = words.operands(origin.operands)
     if facts and origin.op and origin.tensor is None:
         verb = "gradient of" if incident.where.phase == "backward" else "result of"

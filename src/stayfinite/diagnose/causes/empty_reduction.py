@@ -1,114 +1,75 @@
-"""# empty-reduction
-
-A mean over nothing: the count, the sum of the weights or the batch that it divides by is 0.
-
-A masked mean is `sum(values * mask) / sum(mask)`. The first batch in which the mask holds nothing,
-because no pixel is labelled, no pair is positive, or a class does not occur, is 0 / 0. So is the
-mean of a tensor that a boolean index has left empty.
-
-Divide by `maximum(count, 1)`: the sum above it is 0 then, and so is the mean and its gradient.
-
-## Fails
-
-```python
-import keras, numpy as np
-from keras import ops
-
-def masked_error(y_true, y_pred):
-    labelled = ops.cast(ops.not_equal(y_true, -1), "float32")
-    return ops.sum(ops.square(y_pred - y_true) * labelled) / ops.sum(labelled)
-
-x = np.random.default_rng(0).normal(size=(64, 4)).astype("float32")
-y = x[:, :1].copy()
-y[32:40] = -1
-model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
-model.compile(keras.optimizers.SGD(1e-3), loss=masked_error)
-model.fit(x, y, batch_size=8, shuffle=False, verbose=0)
-```
-
-## Passes
-
-```python
-import keras, numpy as np
-from keras import ops
-
-def masked_error(y_true, y_pred):
-    labelled = ops.cast(ops.not_equal(y_true, -1), "float32")
-    return ops.sum(ops.square(y_pred - y_true) * labelled) / ops.maximum(ops.sum(labelled), 1)
-
-x = np.random.default_rng(0).normal(size=(64, 4)).astype("float32")
-y = x[:, :1].copy()
-y[32:40] = -1
-model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
-model.compile(keras.optimizers.SGD(1e-3), loss=masked_error)
-model.fit(x, y, batch_size=8, shuffle=False, verbose=0)
-```
-"""
+"""`empty-reduction`: a mean over nothing."""
 
 from __future__ import annotations
 
-import dataclasses
+from collections import deque
 
 import numpy as np
 
-from stayfinite.diagnose import numbers
-from stayfinite.diagnose.booleans import COMPARISONS, LOGICAL
-from stayfinite.diagnose.causes import division_by_zero
-from stayfinite.diagnose.evidence import Evidence, as_float
+from stayfinite.diagnose.elements import finite_operands, largest_magnitude
+from stayfinite.diagnose.evidence import Evidence
+from stayfinite.diagnose.facts import EmptyCount, NothingToReduce
 from stayfinite.diagnose.finding import Finding
+from stayfinite.diagnose.poles import zero_divisor
+from stayfinite.diagnose.values import as_float
 from stayfinite.graph.graph import Graph, Op
-from stayfinite.graph.walk import STRUCTURAL, unwrapped
+from stayfinite.graph.walk import unwrapped
 from stayfinite.numerics import dtypes
+from stayfinite.numerics.functions import STRUCTURAL, Trait, having, row
 
-_SUMS = {"sum", "mean", "count_nonzero", "matmul", "dot", "einsum", "bincount", "segment_sum"}
+# Through these a divisor is still a sum of the same elements.
 _LINEAR = STRUCTURAL | {"add", "subtract", "maximum", "clip", "stack", "gather", "where"}
-_COUNTED = COMPARISONS | LOGICAL | {"any", "all", "one_hot"}
-# What a sum of it is no count and no weight, but an energy, a norm or a softmax denominator.
-_NOT_WEIGHTS = {"square", "power", "exp", "abs", "absolute", "sqrt", "log"}
-_OF_NOTHING = {"mean", "var", "std", "var_mean", "std_mean", "nll_loss", "median", "nanmean"}
+_COUNTED = having(Trait.COMPARES, Trait.LOGICAL) | {"any", "all", "one_hot"}
+# A sum of these is no count and no weight, but an energy, a norm or a softmax denominator.
+_NOT_WEIGHTS = {"square", "power", "exp", "absolute", "sqrt", "log"}
+_MAX_OPS = 12
 
 
 def match(evidence: Evidence) -> Finding | None:
     """A reduction of nothing, or 0 / 0 whose divisor is a count or a sum of weights."""
-    return _of_nothing(evidence) or _by_empty_count(evidence)
-
-
-def _of_nothing(evidence: Evidence) -> Finding | None:
     op = evidence.op
-    if op is None or op.phase == "backward" or op.name not in _OF_NOTHING:
+    if op is None or op.phase == "backward":
         return None
-    if not op.operands or not numbers.finite_operands(evidence, op):
+    return _of_nothing(evidence, op) or _by_empty_count(evidence, op)
+
+
+def _of_nothing(evidence: Evidence, op: Op) -> Finding | None:
+    if not row(op.name).has(Trait.AVERAGES):
         return None
-    result = as_float(evidence.results_of(op))
-    if not np.isnan(result).any():
+    if not op.operands or not finite_operands(evidence, op):
         return None
-    shape = evidence.trace.values[op.operands[0]].shape
-    largest = float(np.max(np.abs(as_float(evidence.arrays[op.operands[0]])), initial=0.0))
-    if largest > dtypes.largest(evidence.trace.values[op.operands[0]].dtype) ** 0.5:
+    if not np.isnan(as_float(evidence.results_of(op))).any():
+        return None
+    operand = op.operands[0]
+    limit = dtypes.largest(evidence.dtype(operand)) ** 0.5
+    if largest_magnitude(evidence.values[operand]) > limit:
         return None
     return Finding(
         cause="empty-reduction",
-        message=f"`{op.name}` over nothing is nan",
+        facts=NothingToReduce(evidence.trace.values[operand].shape),
         op=op.name,
-        detail=f"its operand has the shape {shape}, and nothing of it counts",
         mechanism="empty-reduction",
     )
 
 
-def _by_empty_count(evidence: Evidence) -> Finding | None:
-    op = evidence.op
-    found = division_by_zero.match(evidence)
-    if found is None or op is None or op.name != "divide":
+def _by_empty_count(evidence: Evidence, op: Op) -> Finding | None:
+    met = zero_divisor(evidence)
+    if met is None or op.name != "divide":
         return None
-    summand = _summand(evidence, op.operands[1])
-    counted = _is_shape(evidence, op)
-    if not counted and (summand is None or not _is_weights(evidence, op, summand)):
+    summand = _summand(evidence.trace, op.operands[1])
+    is_weights = summand is not None and _is_weights(evidence, op, summand)
+    if not is_weights and not _is_shape(evidence, op):
         return None
-    return dataclasses.replace(
-        found,
+    divisor = as_float(evidence.operand(op, 1))
+    at_zero = evidence.bad(op.results[0]) & (divisor == 0)
+    return Finding(
         cause="empty-reduction",
-        message="a mean over nothing: the count that it divides by is 0",
+        facts=EmptyCount(int(at_zero.sum()), at_zero.size),
+        op=op.name,
+        samples=met.samples,
+        critical=met.critical,
         mechanism="empty-reduction",
+        operand=met.position,
     )
 
 
@@ -121,21 +82,19 @@ def _is_shape(evidence: Evidence, op: Op) -> bool:
     return bool((total[divisor == 0] == 0).all())
 
 
-def _summand(evidence: Evidence, divisor: int) -> int | None:
+def _summand(trace: Graph, divisor: int) -> int | None:
     """What the divisor is the sum of, if it is a sum, a count, or a sum of such."""
-    trace = evidence.trace
-    frontier = [divisor]
-    for _ in range(12):
+    frontier = deque([divisor])
+    for _ in range(_MAX_OPS):
         if not frontier:
             return None
-        value = unwrapped(trace, frontier.pop(0), STRUCTURAL)
-        made_by = trace.producer.get(value)
+        made_by = trace.producer.get(unwrapped(trace, frontier.popleft(), STRUCTURAL))
         if made_by is None:
             continue
-        if made_by.name in _SUMS and made_by.operands:
+        if row(made_by.name).has(Trait.SUMS) and made_by.operands:
             return unwrapped(trace, made_by.operands[0], STRUCTURAL)
         if made_by.name in _LINEAR or _by_constant(trace, made_by):
-            frontier += made_by.operands
+            frontier.extend(made_by.operands)
     return None
 
 
@@ -152,17 +111,18 @@ def _is_weights(evidence: Evidence, op: Op, summand: int) -> bool:
         return True
     if made_by is not None and (made_by.name in _NOT_WEIGHTS or _is_square(made_by)):
         return False
-    if trace.values[summand].dtype.startswith(("bool", "int", "uint")):
+    if evidence.dtype(summand).startswith(("bool", "int", "uint")):
         return True
     if made_by is not None and made_by.name in _COUNTED:
         return True
     numerator = unwrapped(trace, op.operands[0], STRUCTURAL)
+    if numerator == summand:
+        return False  # `x / sum(x)` normalises
     over = trace.producer.get(numerator)
-    if over is not None and over.name in (_SUMS | {"add", "multiply"}):
-        # `x / sum(x)` normalises; `sum(w * x) / sum(w)` is a mean.
-        return numerator != summand
-    binary = as_float(evidence.fetch([summand])[summand])
-    return numerator != summand and bool(np.isin(binary, (0.0, 1.0)).all())
+    if over is not None and (row(over.name).has(Trait.SUMS) or over.name in ("add", "multiply")):
+        return True  # `sum(w * x) / sum(w)` is a mean
+    binary = as_float(evidence.values.loaded(summand))
+    return bool(np.isin(binary, (0.0, 1.0)).all())
 
 
 def _is_square(op: Op) -> bool:

@@ -5,18 +5,19 @@ That the step is finite without the bad samples is tried for every cause: `exper
 
 from __future__ import annotations
 
+from stayfinite.diagnose.facts import MissingClass, MissingIndex, ValuePattern
 from stayfinite.experiments.changes import LabelsFromZero
 from stayfinite.experiments.remedies.try_remedy import FailureContext, RemedySearch, try_remedy
 from stayfinite.frameworks.change import OnBatch
 
 
 def find_remedy(context: FailureContext) -> RemedySearch:
-    """Labels less 1, where none of them is 0."""
-    name = context.finding.tensor
-    labels = None if name is None else context.step.batch.arrays().get(name)
-    if name is None or labels is None or labels.dtype.kind not in "iu" or not labels.size:
+    """Labels less 1, where they count from 1."""
+    name, facts = context.finding.tensor, context.finding.facts
+    if name is None or not isinstance(facts, MissingIndex | MissingClass):
         return RemedySearch()
-    if int(labels.min()) != 1:
+    if facts.pattern is not ValuePattern.COUNTS_FROM_1:
         return RemedySearch()
+    labels = context.step.batch.arrays()[name]
     batch = context.step.batch.with_arrays({name: labels - 1})
     return RemedySearch((try_remedy(context, LabelsFromZero(name), OnBatch(batch)),))

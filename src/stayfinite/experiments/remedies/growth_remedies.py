@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from stayfinite.diagnose.evidence import as_float
+from stayfinite.diagnose.values import as_float
 from stayfinite.experiments.changes import (
     ClipFromStart,
     EarlierRate,

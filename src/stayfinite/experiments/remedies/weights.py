@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from stayfinite.diagnose.evidence import as_float
 from stayfinite.diagnose.line_watch import first_bad_line
+from stayfinite.diagnose.values import as_float
 from stayfinite.experiments.changes import BadInitializer, NewWeights
 from stayfinite.experiments.remedies import initial_values
 from stayfinite.experiments.remedies.try_remedy import FailureContext, RemedySearch, try_remedy

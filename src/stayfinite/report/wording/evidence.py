@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from stayfinite.diagnose.provenance import EqualSides, Fact, SameInputs, ZeroOutputs
+from stayfinite.diagnose.provenance import EqualSides, ProvenanceFact, SameInputs, ZeroOutputs
 from stayfinite.experiments.advice import Advice
 from stayfinite.experiments.remedies.try_remedy import (
     MovingTargets,
@@ -21,7 +21,7 @@ _FILES_NAMED = 3
 _STEPS_SHOWN = 5
 
 
-def provenance(fact: Fact, samples: tuple[int, ...], num_samples: int | None) -> str:
+def provenance(fact: ProvenanceFact, samples: tuple[int, ...], num_samples: int | None) -> str:
     """What is special about `samples` upstream of the critical value."""
     whose = f"in {sample_list(samples, num_samples)}"
     match fact:
@@ -58,7 +58,10 @@ def samples_at_fault(found: SamplesAtFault) -> list[str]:
     samples = found.samples or ()
     if found.innocent:
         others = sample_list(found.innocent)
-        return [f"without {sample_list(samples)} the step is finite; {others} do not fail alone"]
+        verb = "does" if len(found.innocent) == 1 else "do"
+        return [
+            f"without {sample_list(samples)} the step is finite; {others} {verb} not fail alone"
+        ]
     if found.bisection is None:
         return []
     if len(samples) == 1:

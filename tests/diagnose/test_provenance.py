@@ -9,7 +9,7 @@ import pytest
 
 from stayfinite.diagnose.provenance import EqualSides, SameInputs, ZeroOutputs, facts
 from stayfinite.graph.graph import Leaf
-from tests.graph.graphs import fetcher, op, trace
+from tests.graph.graphs import op, trace, values
 
 ROWS = (1, 3)
 
@@ -29,7 +29,7 @@ def test_two_sides_of_a_difference_are_equal(source):
     left, right = random(4, 3), random(4, 3) + 1
     right[list(ROWS)] = left[list(ROWS)]
     graph = trace([op(0, "subtract", (0, 1), 2), op(1, "square", (2,), 3)], samples={0, 1, 2, 3})
-    found = facts(graph, 3, ROWS, fetcher({0: left, 1: right}))
+    found = facts(graph, 3, ROWS, values(graph, {0: left, 1: right}))
     assert [type(fact) for fact in found] == [EqualSides]
     assert found[0].text in "d = anchor - positive"
 
@@ -38,7 +38,7 @@ def test_two_sides_equal_in_other_samples_are_no_fact(source):
     left = random(4, 3)
     right = left + np.array([0, 1, 0, 1], "float32")[:, None]
     graph = trace([op(0, "subtract", (0, 1), 2)], samples={0, 1, 2})
-    assert facts(graph, 2, ROWS, fetcher({0: left, 1: right})) == []
+    assert facts(graph, 2, ROWS, values(graph, {0: left, 1: right})) == []
 
 
 def layers(*names):
@@ -51,7 +51,7 @@ def test_all_outputs_of_a_layer_are_zero_and_the_farthest_layer_is_named():
     hidden, out = random(4, 5), random(4, 5)
     hidden[list(ROWS)] = out[list(ROWS)] = 0
     graph = trace(layers("net/relu", "net/out"), samples={0, 1, 2, 3})
-    found = facts(graph, 3, ROWS, fetcher({1: hidden, 2: out}))
+    found = facts(graph, 3, ROWS, values(graph, {1: hidden, 2: out}))
     assert found == [ZeroOutputs("net/relu", 5)]
 
 
@@ -59,12 +59,12 @@ def test_layer_that_is_zero_in_one_of_two_samples_is_no_fact():
     hidden = random(4, 5)
     hidden[1] = 0
     graph = trace(layers("net/relu"), samples={0, 1, 2})
-    assert facts(graph, 2, ROWS, fetcher({1: hidden})) == []
+    assert facts(graph, 2, ROWS, values(graph, {1: hidden})) == []
 
 
 def test_value_without_a_batch_axis_is_not_asked():
     graph = trace(layers("net/relu"), samples=set())
-    assert facts(graph, 2, ROWS, fetcher({})) == []
+    assert facts(graph, 2, ROWS, values(graph, {})) == []
 
 
 def test_inputs_that_hold_the_same_samples():
@@ -72,5 +72,5 @@ def test_inputs_that_hold_the_same_samples():
     positive[list(ROWS)] = anchor[list(ROWS)]
     leaves = [Leaf(n, "input", name) for n, name in enumerate(["anchor", "positive", "negative"])]
     graph = trace([op(0, "sum", (0,), 3)], leaves)
-    found = facts(graph, 3, ROWS, fetcher({0: anchor, 1: positive, 2: negative}))
+    found = facts(graph, 3, ROWS, values(graph, {0: anchor, 1: positive, 2: negative}))
     assert found == [SameInputs(("anchor", "positive"))]

@@ -1,0 +1,207 @@
+"""The message of a finding: what happened, in one sentence."""
+
+from __future__ import annotations
+
+import math
+from typing import assert_never
+
+from stayfinite.diagnose import facts as f
+from stayfinite.diagnose.finding import CauseName, Finding
+from stayfinite.numerics.functions import Domain, Interval, NoPositivePole, RealPower
+from stayfinite.report.words import number, plural
+
+
+def message(finding: Finding) -> str:
+    """One sentence that stands alone; lower case, no full stop."""
+    facts, name = finding.facts, finding.tensor
+    match facts:
+        case f.NonFiniteArray(kind):
+            return _came_in(finding.cause, name, kind)
+        case f.NonFiniteConstant(kind):
+            return f"a constant that `{finding.op}` reads, and that is not a weight, is {kind}"
+        case f.ImpossibleStatistic(worst=worst):
+            return f"{_statistic(finding.cause, name, facts)}: {number(worst)}"
+        case f.BadValues() | f.MissingIndex() | f.MissingValueCode() | f.MissingClass():
+            return f"{finding.op} `{name}` of the batch holds {_held(facts)}"
+        case f.GrowthOverSteps() | f.GrowthOverLayers() | f.GrowthInLoop():
+            return _growth(facts)
+        case f.BadNewStatistic():
+            return _statistic(finding.cause, name, facts) + _reason(facts)
+        case f.BadNewWeights():
+            return _bad_weights(facts)
+        case f.UnexplainedOp(kind, has_operands):
+            operands = "finite operands" if has_operands else "no operands"
+            return (
+                f"`{finding.op}` gave {kind} from {operands}, for a reason that could not be shown"
+            )
+        case f.UnexplainedInput():
+            return f"{'the step' if name is None else f'`{name}`'} is non-finite"
+        case _:
+            return of_expression(finding.op, facts)
+
+
+def of_expression(op: str, facts: f.ExpressionFacts) -> str:
+    """What one expression, whose op at fault is `op`, did."""
+    match facts:
+        case f.ZeroDivisor(is_nan):
+            return f"`{op}` by 0: {'0 / 0 is nan' if is_nan else 'the divisor is 0'}"
+        case f.AtLogPole(pole):
+            return f"`{op}` of {number(pole)} is -inf"
+        case f.AtSingularPoint(points, _, value):
+            verdict = "has no value" if math.isnan(value) else "is infinite"
+            return f"the gradient of `{op}` {verdict} at {' and '.join(map(_point, points))}"
+        case f.SingularDerivative():
+            return f"the gradient of `{op}` is not finite here, though its value is"
+        case f.SingularInside(function):
+            return f"the gradient of `{function}` is infinite at 0, though its value is finite"
+        case f.SquareVanishes(divisor, _, dtype):
+            return (
+                f"the divisor {number(divisor)} vanishes when it is squared in {dtype}, "
+                "as the derivative of a division does"
+            )
+        case f.OutsideDomain(worst, domain):
+            return f"`{op}` of {number(worst)}, which is {outside(domain)}, has no value"
+        case f.NothingToReduce():
+            return f"`{op}` over nothing is nan"
+        case f.EmptyCount():
+            return "a mean over nothing: the count that it divides by is 0"
+        case f.FullyMaskedRow():
+            return f"`{op}` over a row that is all -inf"
+        case f.MaskOutOfRange(dtype):
+            return f"a mask that is finite in float32 is -inf in {dtype}, and fills a row"
+        case f.Discarded(kind, leak):
+            how = "its gradient leaks" if leak is f.Leak.GRADIENT else "0 * inf is nan"
+            return f"`{op}` is {kind} where it is masked, and {how}"
+        case f.OutOfRange(worst, dtype):
+            text = f"`{op}` of {number(worst)} leaves the range of {dtype}"
+            return f"{text}; float32 has room for it" if facts.float32_holds else text
+        case f.LiteralOutOfRange(literal, dtype):
+            return f"{number(literal)} leaves the range of {dtype}; float32 has room for it"
+        case f.VanishedEpsilon(f.Underflow(dtype)):
+            return f"`{op}` meets 0: a number that float32 can hold is 0 in {dtype}"
+        case f.VanishedEpsilon(lost):
+            return f"the epsilon of `{op}` vanishes: {_lost(lost)}"
+        case _:
+            assert_never(facts)
+
+
+def outside(domain: Domain | None) -> str:
+    """`below 0`, for a number that is not in the domain."""
+    match domain:
+        case Interval(low, high, closed) if math.isinf(high):
+            return f"below {number(low)}" if closed else f"not above {number(low)}"
+        case Interval(low, high, closed):
+            ends = f"{number(low)}, {number(high)}"
+            return f"outside [{ends}]" if closed else f"not inside ({ends})"
+        case NoPositivePole():
+            return "0 or a negative integer"
+        case RealPower():
+            return "negative, with an exponent that is not an integer"
+        case None:
+            return "outside its domain"
+
+
+def statistic_problem(problem: f.StatisticProblem) -> str:
+    """The adjective for a statistic that a layer cannot compute with."""
+    return "negative" if problem is f.StatisticProblem.NEGATIVE else "absurdly large"
+
+
+def _came_in(cause: CauseName, name: str | None, kind: f.Kind) -> str:
+    if cause == "bad-update":
+        return f"`{name}` of the optimizer was {kind} before the update"
+    noun = "weight" if cause == "bad-weights" else "the moving statistic"
+    return f"{noun} `{name}` was {kind} before the step"
+
+
+def _held(facts: f.BadValues | f.MissingIndex | f.MissingValueCode | f.MissingClass) -> str:
+    match facts:
+        case f.BadValues(kinds):
+            return " and ".join(kinds) or f"values up to {number(facts.largest)}"
+        case f.MissingIndex(indices):
+            shown = f" ({_numbers(indices)})" if indices else ""
+            return f"an index that does not exist{shown}"
+        case f.MissingValueCode(lowest):
+            return number(lowest)
+        case f.MissingClass(labels):
+            return f"classes that do not exist: {_numbers(labels)}"
+
+
+def _growth(facts: f.GrowthOverSteps | f.GrowthOverLayers | f.GrowthInLoop) -> str:
+    match facts:
+        case f.GrowthOverSteps(weight, before, now, num_steps):
+            what = "the values at the failing op" if weight is None else f"`{weight}`"
+            return (
+                f"the training diverged: {what} grew from {number(before)} to {number(now)} "
+                f"in {plural(num_steps, 'step')}"
+            )
+        case f.GrowthOverLayers(came_in, largest):
+            return (
+                "the values grow on their way through the network, "
+                f"from {number(came_in)} to {number(largest)}"
+            )
+        case f.GrowthInLoop():
+            return "the values grow in a recurrence until they leave the range of their dtype"
+
+
+def _statistic(
+    cause: CauseName,
+    name: str | None,
+    facts: f.NonFiniteArray | f.ImpossibleStatistic | f.BadNewStatistic,
+) -> str:
+    match facts:
+        case f.NonFiniteArray(kind):
+            return _came_in(cause, name, kind)
+        case f.ImpossibleStatistic(problem):
+            return f"the moving statistic `{name}` was {statistic_problem(problem)} before the step"
+        case f.BadNewStatistic(reached, kind):
+            which = "a moving statistic" if reached is None else f"`{reached}`"
+            return f"{which} became {kind} while the loss was finite"
+
+
+def _reason(facts: f.BadNewStatistic) -> str:
+    match facts.reason:
+        case None:
+            return ""
+        case f.Reason(function, of_root):
+            return f": {of_expression(function, of_root)}"
+
+
+def _bad_weights(facts: f.BadNewWeights) -> str:
+    text = f"the update of {_variables(facts.names)} is {facts.kind}"
+    match facts.reason:
+        case None:
+            return f"{text} from `{facts.function}`"
+        case f.Reason(function, of_root):
+            return f"{text}: {of_expression(function, of_root)}"
+        case f.HostNumber(kind, function):
+            return f"{text}: a number in it is {kind}, made by `{function}`"
+
+
+def _variables(names: tuple[str, ...]) -> str:
+    if not names:
+        return "the weights"
+    more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+    return f"`{names[0]}`{more}"
+
+
+def _lost(lost: f.LostEpsilon) -> str:
+    match lost:
+        case f.EpsilonAbsorbed(epsilon, dtype):
+            return f"{number(epsilon)} is absorbed in {dtype}"
+        case f.EpsilonRoundedTo0(epsilon, dtype):
+            return f"{'it' if epsilon is None else number(epsilon)} is 0 in {dtype}"
+        case f.OneMinusEpsilonIs1(dtype):
+            return f"1 minus it is 1 in {dtype}"
+        case f.EpsilonLostInConstant(whole, epsilon, dtype):
+            return f"{number(whole)} + {number(epsilon)} is {number(whole)} in {dtype}"
+        case f.Underflow(dtype):
+            return f"a number that float32 can hold is 0 in {dtype}"
+
+
+def _point(point: tuple[float, ...]) -> str:
+    text = ", ".join(map(number, point))
+    return text if len(point) == 1 else f"({text})"
+
+
+def _numbers(values: tuple[float, ...]) -> str:
+    return ", ".join(map(number, values))

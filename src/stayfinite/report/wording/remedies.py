@@ -1,0 +1,72 @@
+"""What to do about a finding where no repair of the source was found."""
+
+from __future__ import annotations
+
+from stayfinite.diagnose import facts as f
+from stayfinite.diagnose.finding import CauseName, Finding
+from stayfinite.report.words import sample_list
+
+_ON_GROWTH_OVER_LAYERS = (
+    "initialize the weights so that a layer keeps the size of its input (`glorot_uniform`, "
+    "`he_normal`, `orthogonal`), or normalize between layers"
+)
+_ON_GROWTH_OVER_STEPS = (
+    "lower the learning rate or scale inputs and targets to about 1, and train again from the "
+    "start: the weights of this step had run away before it"
+)
+
+
+def remedy(finding: Finding) -> str | None:
+    """An imperative sentence; None where only a repair of the source would help."""
+    facts, name, op = finding.facts, finding.tensor, finding.op
+    match facts:
+        case f.NonFiniteArray():
+            return _on_non_finite_array(finding.cause, name)
+        case f.NonFiniteConstant():
+            return f"make the number finite where it is computed, before it is given to `{op}`"
+        case f.ImpossibleStatistic():
+            return f"load or compute `{name}` anew"
+        case f.BadValues():
+            return (
+                f"leave out or repair the bad samples of `{name}`{_listed(finding)} before training"
+            )
+        case f.MissingIndex(last=last):
+            return f"make every value of `{name}` an index from 0 to {last}"
+        case f.MissingValueCode():
+            return (
+                f"leave out the samples of `{name}` that have no value{_listed(finding)} "
+                "before training"
+            )
+        case f.MissingClass():
+            return (
+                f"leave out the samples of `{name}` that have no class{_listed(finding)} "
+                "before training"
+            )
+        case f.GrowthOverSteps():
+            return _ON_GROWTH_OVER_STEPS
+        case f.GrowthOverLayers() | f.GrowthInLoop():
+            return _ON_GROWTH_OVER_LAYERS
+        case f.BadNewStatistic(statistic) if finding.mechanism is None:
+            which = "the moving statistics" if statistic is None else f"`{statistic}`"
+            return f"keep {which} within the range of its dtype"
+        case f.BadNewWeights() if finding.mechanism is None:
+            return "look at the epsilon, learning rate and clipping of the optimizer"
+        case f.OutOfRange(float32_holds=True):
+            return 'compute this part in float32: cast before it, or give the layer dtype="float32"'
+        case _:
+            return None
+
+
+def _on_non_finite_array(cause: CauseName, name: str | None) -> str:
+    if cause == "bad-update":
+        return f"set `{name}` to a finite value"
+    if cause == "bad-statistics":
+        return f"load or compute `{name}` with finite values"
+    return (
+        f"load or initialize `{name}` with finite values; "
+        "`stayfinite verify FILE` names the bad tensors of a weights file"
+    )
+
+
+def _listed(finding: Finding) -> str:
+    return f" ({sample_list(finding.samples)})" if finding.samples else ""

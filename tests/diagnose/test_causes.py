@@ -1,0 +1,249 @@
+"""Each cause on a graph written by hand, beside a graph that looks alike and has another one."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from stayfinite.diagnose import facts as f
+from stayfinite.diagnose.classify import ORDER, classify
+from tests.diagnose.steps import StepByHand
+
+INF, NAN = np.inf, np.nan
+
+
+def found(evidence):
+    classification = classify(evidence)
+    assert classification.notes == ()
+    return classification.finding
+
+
+def unary(name, operand, result, *, dtype="float32", **options):
+    step = StepByHand(dtype)
+    x = step.leaf("input", operand)
+    return step.evidence(root=step.op(name, [x], result), **options)
+
+
+UNARY = {
+    "log at its pole": ("log", [1.0, 0.0], [0.0, -INF], "log-of-zero", (1,)),
+    "log1p at its pole": ("log1p", [-1.0, 2.0], [-INF, 1.1], "log-of-zero", (0,)),
+    "log below 0": ("log", [1.0, -2.0], [0.0, NAN], "out-of-domain", (1,)),
+    "a function without a row": ("bessel", [1.0, -2.0], [0.0, NAN], "out-of-domain", (1,)),
+    "arccos": ("arccos", [0.5, 1.5], [1.0, NAN], "out-of-domain", (1,)),
+    "rsqrt of 0": ("rsqrt", [4.0, 0.0], [0.5, INF], "division-by-zero", (1,)),
+    "exp": ("exp", [1.0, 90.0], [2.7, INF], "overflow", (1,)),
+    "infinity of a bounded function": ("bessel", [1.0, 2.0], [0.0, INF], "unknown", (1,)),
+    "mean of nothing": ("mean", np.zeros((4, 0)), np.full(4, NAN), "empty-reduction", None),
+}
+
+
+@pytest.mark.parametrize("case", UNARY)
+def test_functions_of_one_number(case):
+    name, operand, result, cause, samples = UNARY[case]
+    finding = found(unary(name, operand, result))
+    assert (finding.cause, finding.samples, finding.op) == (cause, samples, name)
+
+
+def test_facts_of_a_domain_are_those_of_the_failing_elements():
+    finding = found(unary("log", [1.0, -2.0, -5.0], [0.0, NAN, NAN]))
+    assert isinstance(finding.facts, f.OutsideDomain)
+    assert (finding.facts.worst, finding.facts.num_bad, finding.facts.size) == (-5.0, 2, 3)
+
+
+def test_overflow_that_float32_holds():
+    finding = found(unary("exp", [1.0, 12.0], [2.7, INF], dtype="float16"))
+    assert (finding.cause, finding.mechanism) == ("half-overflow", "half-overflow")
+    assert finding.facts.float32_holds
+    finding = found(unary("exp", [1.0, 100.0], [2.7, INF], dtype="float16"))
+    assert (finding.cause, finding.facts.float32_holds) == ("overflow", False)
+
+
+def division(divisor_of, numerator, divisor, result):
+    step = StepByHand()
+    x = step.leaf("input", numerator, "x")
+    y = divisor_of(step, divisor)
+    return step.evidence(root=step.op("divide", [x, y], result))
+
+
+def a_leaf(step, divisor):
+    return step.leaf("input", divisor, "y")
+
+
+def a_count(step, divisor):
+    mask = step.leaf("input", np.ones((len(divisor), 2)), "mask")
+    compared = step.op("greater", [mask, step.constant(0.0)], np.ones((4, 2)), dtype="bool")
+    number = step.op("cast", [compared], np.ones((4, 2)))
+    return step.op("sum", [number], divisor)
+
+
+def test_division_by_0_and_by_an_empty_count():
+    numbers = [1.0, 0.0, 2.0, 3.0], [1.0, 0.0, 1.0, 1.0], [1.0, NAN, 2.0, 3.0]
+    finding = found(division(a_leaf, *numbers))
+    assert (finding.cause, finding.samples) == ("division-by-zero", (1,))
+    assert finding.facts == f.ZeroDivisor(is_nan=True, num_bad=1, size=4)
+    finding = found(division(a_count, *numbers))
+    assert (finding.cause, finding.samples) == ("empty-reduction", (1,))
+    assert finding.facts == f.EmptyCount(num_bad=1, size=4)
+
+
+@pytest.mark.parametrize(
+    ("epsilon", "cause"), [(1e-12, "epsilon-underflow"), (None, "log-of-zero")]
+)
+def test_epsilon_that_is_absorbed(epsilon, cause):
+    step = StepByHand()
+    x = step.leaf("input", [0.5, 1.0])
+    value = step.op("subtract", [step.constant(1.0), x], [0.5, 0.0])
+    if epsilon is not None:
+        # 1 + 1e-12 is 1, so that the difference is 0 again.
+        above = step.op("add", [x, step.constant(epsilon)], [0.5, 1.0])
+        value = step.op("subtract", [step.constant(1.0), above], [0.5, 0.0])
+    finding = found(step.evidence(root=step.op("log", [value], [-0.7, -INF])))
+    assert finding.cause == cause
+    if epsilon is not None:
+        assert finding.facts.lost == f.EpsilonAbsorbed(pytest.approx(1e-12), "float32")
+        assert isinstance(finding.facts.pole, f.AtLogPole)
+
+
+def backward_of(name, operands, value, **options):
+    """A forward op, and its derivative, which is infinite in the first sample."""
+    step = StepByHand()
+    leaves = [step.leaf("input", operand, f"x{n}") for n, operand in enumerate(operands)]
+    made = step.op(name, leaves, value)
+    assert step.ops[-1].results == (made,)
+    gradient = step.op(
+        "sqrt_grad", [made], [INF, 1.0], phase="backward", differentiates=0, **options
+    )
+    return step.evidence(root=gradient, loss_finite=True)
+
+
+SINGULAR = {
+    "sqrt": ("sqrt", [[0.0, 4.0]], [0.0, 2.0], "1 / (2 * sqrt(0))"),
+    "power": ("power", [[0.0, 4.0], [0.5, 0.5]], [0.0, 2.0], "0.5 * 0 ** (0.5 - 1)"),
+    "arccos": ("arccos", [[-1.0, 0.1]], [3.14, 1.5], "-1 / sqrt(1 - (-1) ** 2)"),
+}
+
+
+@pytest.mark.parametrize("case", SINGULAR)
+def test_value_is_finite_and_its_derivative_is_not(case):
+    name, operands, value, derivative = SINGULAR[case]
+    finding = found(backward_of(name, operands, value))
+    assert (finding.cause, finding.samples, finding.op) == ("singular-gradient", (0,), name)
+    assert finding.facts.derivative == derivative
+
+
+def test_derivative_of_an_unknown_function_has_to_be_all_of_it():
+    of_a_norm = ("pdist", [[1.0, 4.0]], [1.0, 2.0])
+    finding = found(backward_of(*of_a_norm, is_derivative=True))
+    assert isinstance(finding.facts, f.SingularDerivative)
+    assert found(backward_of(*of_a_norm)).cause == "unknown"
+
+
+def masked(mask_of):
+    step = StepByHand()
+    x = step.leaf("input", [1.0, 0.0], "x")
+    log = step.op("log", [x], [0.0, -INF])
+    mask = mask_of(step)
+    step.op("multiply", [log, mask], [0.0, NAN])
+    return step.evidence(root=log)
+
+
+def compared_with_a_number(step):
+    y = step.leaf("input", [1.0, 0.0], "y")
+    return step.op("greater", [y, step.constant(0.5)], [1.0, 0.0])
+
+
+def one_hot(step):
+    y = step.leaf("target", [1.0, 0.0], "y")
+    return step.op("equal", [y, step.constant([0.0, 1.0])], [1.0, 0.0])
+
+
+def test_product_with_a_mask_and_with_a_one_hot_code():
+    finding = found(masked(compared_with_a_number))
+    assert (finding.cause, finding.samples) == ("masked-branch", (1,))
+    assert finding.facts == f.Discarded("-inf", f.Leak.PRODUCT_WITH_0, 1, 2)
+    assert found(masked(one_hot)).cause == "log-of-zero"
+
+
+def scores(dtype="float32", **options):
+    step = StepByHand(dtype)
+    x = step.leaf("input", [[-INF, -INF], [0.0, 1.0]])
+    root = step.op("softmax", [x], [[NAN, NAN], [0.3, 0.7]])
+    return step.evidence(root=root, **options)
+
+
+def test_row_of_scores_that_is_masked():
+    finding = found(scores())
+    assert (finding.cause, finding.samples) == ("fully-masked-row", (0,))
+
+
+def test_row_that_is_masked_by_the_range_of_float16():
+    finding = found(scores("float16", finite_wider=lambda: True))
+    assert (finding.cause, finding.mechanism) == ("half-overflow", "fully-masked-row")
+    assert finding.facts == f.MaskOutOfRange("float16")
+
+
+def leaf_root(role, array, **options):
+    step = StepByHand()
+    return step.evidence(leaf=step.leaf(role, array, "x"), **options)
+
+
+ROLES = {
+    "input": "bad-input",
+    "target": "bad-target",
+    "sample_weight": "bad-target",
+    "weight": "bad-weights",
+    "statistics": "bad-statistics",
+    "optimizer": "bad-update",
+    "metric": "unknown",
+}
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_what_came_in_bad(role):
+    finding = found(leaf_root(role, [[1.0, NAN], [2.0, 3.0], [1.0, 1.0]]))
+    assert (finding.cause, finding.tensor) == (ROLES[role], "x")
+    if role == "input":
+        assert finding.samples == (0,)
+        assert (finding.facts.kinds, finding.facts.feature) == (("nan",), 1)
+
+
+def test_absurd_values_are_measured_against_healthy_batches():
+    def evidence(ranges):
+        step = StepByHand()
+        x = step.leaf("input", [1e20, 1e25], "x")
+        return step.evidence(root=step.op("square", [x], [INF, INF]), ranges=ranges)
+
+    finding = found(evidence({"x": 1.0}))
+    assert (finding.cause, finding.facts.has_large) == ("bad-input", True)
+    assert found(evidence({"x": 1e21})).cause == "overflow"
+
+
+def update(**options):
+    step = StepByHand()
+    gradient = step.leaf("weight", [1.0, 0.0], "gradient")
+    norm = step.leaf("weight", [1.0, 0.0], "norm")
+    root = step.op("divide", [gradient, norm], [1.0, NAN], phase="update", **options)
+    return step.evidence(root=root, loss_finite=True, new_state={"dense/kernel": root})
+
+
+def test_bad_update_has_the_reason_of_its_expression():
+    finding = found(update())
+    assert (finding.cause, finding.mechanism) == ("bad-update", "division-by-zero")
+    assert finding.facts.names == ("dense/kernel",)
+    reason = finding.facts.reason
+    assert (reason.function, type(reason.facts)) == ("divide", f.ZeroDivisor)
+
+
+def test_source_of_a_library_is_not_repaired():
+    finding = found(update(stack=()))
+    assert (finding.cause, finding.mechanism) == ("bad-update", None)
+    assert finding.facts.reason is not None
+
+
+def test_every_rule_is_asked_once_and_the_last_one_matches_anything():
+    assert len({rule.match for rule in ORDER}) == len(ORDER)
+    assert ORDER[-1].cause == "unknown"
+    evidence = unary("bessel", [1.0], [INF])
+    assert ORDER[-1].match(dataclasses.replace(evidence, op=None)).cause == "unknown"
