@@ -65,3 +65,23 @@ class Matcher:
 
 def _key(code: CodeType) -> tuple[str, int]:
     return code.co_qualname, code.co_firstlineno
+
+
+def function_with(code: CodeType) -> FunctionType | None:
+    """A living function that runs `code`, if there is one."""
+    return next((thing for thing in gc.get_referrers(code) if type(thing) is FunctionType), None)
+
+
+def instances_with(function: FunctionType) -> list[object]:
+    """The living objects that have `function` as a method."""
+    name = function.__code__.co_name
+    owners = [
+        thing
+        for thing in gc.get_objects()
+        if issubclass(type(thing), type) and vars(thing).get(name) is function
+    ]
+    return [
+        thing
+        for thing in gc.get_objects()
+        if any(issubclass(type(thing), owner) for owner in owners)
+    ]

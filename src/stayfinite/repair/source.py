@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import io
 import keyword
+import linecache
 import re
 import tokenize
 import warnings
@@ -75,6 +76,24 @@ class SourceFile:
         data = Path(path).read_bytes()
         encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
         return cls(str(path), data.decode(encoding), encoding)
+
+    @classmethod
+    def of(cls, filename: str) -> SourceFile:
+        """The source of code whose `co_filename` is `filename`: a file, else what `linecache` has.
+
+        Notebooks and interactive sessions keep the text of a cell in `linecache` only.
+
+        Raises:
+            OSError: there is no source.
+            SyntaxError: the declared encoding of the file is unknown.
+        """
+        try:
+            return cls.read(filename)
+        except (OSError, ValueError) as error:
+            lines = linecache.getlines(filename)
+            if not lines:
+                raise OSError(f"no source for {filename}") from error
+            return cls(filename, "".join(lines))
 
     def with_text(self, text: str) -> SourceFile:
         """The same file with other text."""

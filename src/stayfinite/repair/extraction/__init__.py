@@ -1,0 +1,35 @@
+"""From the user's source and recorded operands to a formula.
+
+    extraction = extract(function, failing, recorded)
+    extraction.root      # the formula, from its leaves to what the function returns
+    extraction.arrays()  # the recorded array of each leaf
+
+The syntax tree of the function is interpreted: Python values are computed, tensors become nodes.
+"""
+
+from stayfinite.repair.extraction.extract import Extraction, ExtractionError, extract, extract_from_stack
+from stayfinite.repair.extraction.recorded import (
+    Evaluation,
+    GraphRecorded,
+    NothingRecorded,
+    Recorded,
+    Recording,
+)
+from stayfinite.repair.extraction.values import Frame, Moment, Origin, Pending, Tensor
+
+__all__ = [
+    "Evaluation",
+    "Extraction",
+    "ExtractionError",
+    "Frame",
+    "GraphRecorded",
+    "Moment",
+    "NothingRecorded",
+    "Origin",
+    "Pending",
+    "Recorded",
+    "Recording",
+    "Tensor",
+    "extract",
+    "extract_from_stack",
+]

@@ -1,0 +1,242 @@
+"""The formula of a failing function, with everything that writing a change of it needs."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import FunctionType
+
+import numpy as np
+
+from stayfinite.graph.graph import Span
+from stayfinite.repair import live
+from stayfinite.repair.errors import RepairError
+from stayfinite.repair.extraction.interpreter import (
+    GivesUpError,
+    Interpreter,
+    Patched,
+    frame_of,
+)
+from stayfinite.repair.extraction.leaves import Leaves
+from stayfinite.repair.extraction.operations import Formulas
+from stayfinite.repair.extraction.recorded import NothingRecorded, Place, Recorded, Recording
+from stayfinite.repair.extraction.values import Frame, Origin, Pending, Tensor
+from stayfinite.repair.formula import Node, walk
+from stayfinite.repair.source import SourceFile
+
+
+class ExtractionError(RepairError):
+    """There is no formula: no source, no function, or the failing expression is not met."""
+
+
+@dataclass(frozen=True, eq=False)
+class Extraction:
+    """One interpreted run of `function`.
+
+    `root` is the formula of what the function returns or gives to `add_loss`. `failing` is the node
+    of the failing expression. `origins` tells for every node which expressions of the user's made
+    it, in the order of their evaluation, and each origin the names in scope at that time.
+    `evaluated` lists all evaluations in order. `shapes` has the shape of a node, None if unknown.
+    """
+
+    function: FunctionType
+    root: Node
+    failing: Node
+    origins: Mapping[Node, Sequence[Origin]]
+    evaluated: Sequence[tuple[Origin, Node]]
+    shapes: Mapping[Node, tuple[int, ...] | None]
+    pure_calls: frozenset[Place]
+    _leaves: Leaves = field(repr=False)
+    _recorded: Recorded = field(repr=False)
+    _bound: Mapping[str, object] = field(repr=False)
+    _decisions: Sequence[bool] = field(repr=False)
+
+    @functools.cached_property
+    def leaves(self) -> tuple[Node, ...]:
+        """The leaves of `root`."""
+        return tuple(node for node in walk(self.root) if node.op == "leaf")
+
+    def recording(self, node: Node) -> Recording | None:
+        """The recorded array that a node has, as far as it is known: shape, dtype, batch axis."""
+        return self._leaves.recordings.get(node)
+
+    def arrays(self) -> dict[Node, np.ndarray]:
+        """The array of each leaf of `root`; a leaf that nothing tells is missing."""
+        recordings = [self._leaves.recordings.get(leaf) for leaf in self.leaves]
+        fetched = self._recorded.arrays(r.value for r in recordings if r is not None)
+        found = {leaf: self._leaves.values(fetched, leaf) for leaf in self.leaves}
+        return {leaf: array for leaf, array in found.items() if array is not None}
+
+    def again(self, before: SourceFile, after: SourceFile) -> Interpreter:
+        """The same function, interpreted with the text `after` in the place of `before`.
+
+        Its nodes are comparable to those of this extraction.
+
+        Raises:
+            ExtractionError: the new text cannot be interpreted.
+        """
+        names = {str(n.attribute("name")): n for n in self._all_leaves}
+        leaves = Leaves(self._leaves.formulas, earlier=names)
+        interpreter = Interpreter(
+            NothingRecorded(),
+            leaves,
+            Patched(before, after),
+            earlier_decisions=list(self._decisions),
+        )
+        _run(interpreter, self.function, self._bound)
+        return interpreter
+
+    @property
+    def _all_leaves(self) -> list[Node]:
+        return [node for node in self._leaves.formulas.shapes if node.op == "leaf"] + [
+            node for node in self.origins if node.op == "leaf"
+        ]
+
+
+def extract(
+    function: FunctionType,
+    failing: Span,
+    recorded: Recorded | None = None,
+    bound: Mapping[str, object] | None = None,
+) -> Extraction:
+    """The formula of `function`, which holds or reaches the expression at `failing`.
+
+    Args:
+        function: where to begin: a function of the user's that a library calls.
+        failing: the expression whose value or gradient is bad.
+        recorded: the arrays of the failing step.
+        bound: what is known of the parameters, by name: `self`, or arrays. A living instance is
+            looked for otherwise, if there is one only.
+
+    Example:
+        >>> extraction = extract(loss, op.span, GraphRecorded(step.trace, step.fetch))
+        >>> extraction.root
+        negative(mean(log(softmax(leaf(...)))))
+
+    Raises:
+        ExtractionError: the source is missing, too long, or does not reach `failing`.
+    """
+    recorded = recorded or NothingRecorded()
+    bound = dict(bound or {})
+    _bind_self(function, bound)
+    interpreter = Interpreter(recorded, Leaves(Formulas()))
+    returned = _run(interpreter, function, bound)
+    found = _failing(interpreter, failing)
+    for sink in (*interpreter.sinks, returned):
+        for node in _nodes(sink):
+            members = set(walk(node))
+            for bad in found:
+                if bad in members:
+                    return Extraction(
+                        function,
+                        node,
+                        bad,
+                        interpreter.origins,
+                        interpreter.evaluated,
+                        interpreter.formulas.shapes,
+                        frozenset(interpreter.pure_calls),
+                        interpreter.leaves,
+                        recorded,
+                        bound,
+                        interpreter.decisions,
+                    )
+    raise ExtractionError(f"{function.__qualname__} does not return what {failing.line} computes")
+
+
+def extract_from_stack(
+    stack: Sequence[Span], recorded: Recorded, bound: Mapping[str, object] | None = None
+) -> Extraction:
+    """The formula from the outermost function of a call stack that can be interpreted.
+
+    `stack` is that of the failing op, innermost first. The outermost ones may be a loop that calls
+    a library which then calls the function that matters, so they are tried in turn.
+
+    Raises:
+        ExtractionError: none of the functions can.
+    """
+    reason = ExtractionError("no function of the program is on the stack")
+    for span in reversed(stack):
+        function = None if span.code is None else live.function_with(span.code)
+        if function is None:
+            continue
+        try:
+            return extract(function, stack[0], recorded.fresh(), bound)
+        except ExtractionError as error:
+            reason = error
+    raise reason
+
+
+def _run(
+    interpreter: Interpreter, function: FunctionType, bound: Mapping[str, object]
+) -> object:
+    named = {name: _entered(interpreter, name, value) for name, value in bound.items()}
+    try:
+        return interpreter.enter(function, (), named, None)
+    except LookupError as error:
+        raise ExtractionError(str(error)) from error
+    except GivesUpError as error:
+        raise ExtractionError(f"{function.__qualname__}: {error}") from error
+
+
+def _entered(interpreter: Interpreter, text: str, value: object) -> object:
+    """An argument as the interpreter has it: arrays are tensors."""
+    if isinstance(value, np.ndarray):
+        return interpreter.leaves.array(text, value)
+    if isinstance(value, tuple | list):
+        return [_entered(interpreter, f"{text}[{i}]", one) for i, one in enumerate(value)]
+    return value
+
+
+def _bind_self(function: FunctionType, bound: dict[str, object]) -> None:
+    code = function.__code__
+    if not code.co_argcount or "." not in code.co_qualname:
+        return
+    first = code.co_varnames[0]
+    if first in bound or code.co_qualname.rpartition(".")[0].endswith("<locals>"):
+        return
+    instances = live.instances_with(function)
+    if len(instances) == 1:
+        bound[first] = instances[0]
+
+
+def _failing(interpreter: Interpreter, span: Span) -> list[Node]:
+    """The nodes of the expression at `span`, else of the smallest expressions around it."""
+    from stayfinite.repair.extraction.syntax import place_of
+
+    exact: list[Node] = []
+    around: list[tuple[int, Node]] = []
+    for origin, node in interpreter.evaluated:
+        expression, frame = origin.expression, origin.moment.frame
+        if not _same_file(frame, span):
+            continue
+        if place_of(frame.source, expression).matches(span):
+            exact.append(node)
+        start = expression.lineno, expression.col_offset
+        end = expression.end_lineno or 0, expression.end_col_offset or 0
+        if start <= (span.line, span.column) and (span.end_line, span.end_column) <= end:
+            first, last = frame.source.range_of(expression)
+            around.append((last - first, node))
+    return list(dict.fromkeys(exact)) or [
+        node for _, node in sorted(around, key=lambda pair: pair[0])
+    ]
+
+
+def _same_file(frame: Frame, span: Span) -> bool:
+    return frame.source.path == span.file
+
+
+def _nodes(value: object) -> list[Node]:
+    """The tensors in what a function returns."""
+    if isinstance(value, Pending):
+        value = value.tensor
+    if isinstance(value, Tensor):
+        return [value.node]
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, tuple | list):
+        return [node for item in value for node in _nodes(item)]
+    return []
+
+
+__all__ = ["Extraction", "ExtractionError", "Origin", "extract", "extract_from_stack"]

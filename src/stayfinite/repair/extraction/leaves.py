@@ -1,0 +1,137 @@
+"""What the formula takes as given: names, recorded arrays, and values that nothing tells."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from stayfinite.repair.extraction.operations import Formulas, as_constant
+from stayfinite.repair.extraction.recorded import Evaluation, Recording
+from stayfinite.repair.extraction.values import Pending, Tensor
+from stayfinite.repair.formula import LeafRole, Node, leaf
+
+
+@dataclass
+class Leaves:
+    """The leaves met so far.
+
+    `recordings` tells which recorded array a node has; `known` holds arrays that did not have to
+    be looked up. `earlier` are the leaves of the same function before an edit, by name.
+    """
+
+    formulas: Formulas
+    recordings: dict[Node, Recording] = field(default_factory=dict)
+    known: dict[Node, np.ndarray] = field(default_factory=dict)
+    earlier: Mapping[str, Node] = field(default_factory=dict)
+    _names: dict[str, int] = field(default_factory=dict)
+    _objects: dict[int, tuple[object, Pending]] = field(default_factory=dict)
+
+    def named(self, text: str, recording: Recording | None) -> Tensor:
+        """A new leaf for the value of `text`."""
+        name = self._free(text)
+        role = LeafRole.VARIABLE if recording is None else recording.role
+        made = self.earlier.get(name) or leaf(name, role)
+        if recording is not None:
+            self.record(made, recording)
+        return Tensor(made)
+
+    def array(self, text: str, value: np.ndarray) -> Tensor:
+        """A new leaf for an array that is known."""
+        name = self._free(text)
+        made = self.earlier.get(name) or leaf(name, _role(value))
+        self.known[made] = value
+        self.formulas.shapes[made] = value.shape
+        self.formulas.dtypes[made] = value.dtype.name
+        return Tensor(made)
+
+    def living(self, text: str, value: object) -> Pending:
+        """The leaf of a living tensor; the same one wherever the tensor is met."""
+        found = self._objects.get(id(value))
+        if found is None:
+            found = value, Pending(text)
+            self._objects[id(value)] = found
+        return found[1]
+
+    def record(self, node: Node, recording: Recording) -> None:
+        """`node` has this recorded array."""
+        self.recordings[node] = recording
+        if self.formulas.shape(node) is None:
+            self.formulas.shapes[node] = recording.shape
+        self.formulas.dtypes.setdefault(node, recording.dtype)
+
+    def resolve(self, pending: Pending, recording: Recording | None) -> Tensor:
+        """`pending` is a tensor, with this recorded array if it is known."""
+        if pending.tensor is None:
+            pending.tensor = self.named(pending.text, recording)
+        elif recording is not None and pending.tensor.node not in self.recordings:
+            self.record(pending.tensor.node, recording)
+        return pending.tensor
+
+    def match(self, operands: Sequence[object], evaluation: Evaluation | None) -> None:
+        """Find the recorded arrays of those `operands` that are not known yet.
+
+        The arrays that flow into an operation are in the order of its operands.
+        """
+        if evaluation is None:
+            return
+        inputs = list(evaluation.inputs)
+        values = {r.value for r in map(self._recording, operands) if r is not None}
+        inputs = [recording for recording in inputs if recording.value not in values]
+        wanted = list(dict.fromkeys(o for o in operands if isinstance(o, Pending)))
+        wanted = [p for p in wanted if p.tensor is None or p.tensor.node not in self.recordings]
+        others = [
+            operand
+            for operand in dict.fromkeys(o for o in operands if isinstance(o, Tensor))
+            if operand.node.op != "constant" and operand.node not in self.recordings
+        ]
+        for other in others:
+            # A value without a number of its own, such as a broadcast: known by its shape.
+            shape = self.formulas.shape(other.node)
+            same = [recording for recording in inputs if recording.shape == shape]
+            if len(inputs) > len(wanted) and same:
+                inputs.remove(same[0])
+        for pending, recording in zip(wanted, inputs, strict=False):
+            self.resolve(pending, recording)
+
+    def operand(self, value: object, text: str) -> Node | None:
+        """The node of an operand; None for what is no number and no tensor."""
+        if isinstance(value, Tensor):
+            return value.node
+        if isinstance(value, Pending):
+            return self.resolve(value, None).node
+        if isinstance(value, np.ndarray):
+            return self.living_array(text, value).node
+        return as_constant(value)
+
+    def living_array(self, text: str, value: np.ndarray) -> Tensor:
+        """The leaf of a NumPy array of the program."""
+        pending = self.living(text, value)
+        if pending.tensor is None:
+            pending.tensor = self.array(text, value)
+        return pending.tensor
+
+    def values(self, fetched: Mapping[int, np.ndarray], node: Node) -> np.ndarray | None:
+        """The array of a leaf, from the arrays of its recording."""
+        if node in self.known:
+            return self.known[node]
+        recording = self.recordings.get(node)
+        return None if recording is None else fetched.get(recording.value)
+
+    def _recording(self, operand: object) -> Recording | None:
+        tensor = operand.tensor if isinstance(operand, Pending) else operand
+        return self.recordings.get(tensor.node) if isinstance(tensor, Tensor) else None
+
+    def _free(self, text: str) -> str:
+        number = self._names.get(text, 0) + 1
+        self._names[text] = number
+        return text if number == 1 else f"{text}#{number}"
+
+
+def _role(value: np.ndarray) -> LeafRole:
+    if value.dtype.kind == "b":
+        return LeafRole.MASK
+    if value.dtype.kind in "iu":
+        return LeafRole.INTEGER
+    return LeafRole.DATA

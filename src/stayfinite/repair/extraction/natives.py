@@ -1,0 +1,93 @@
+"""Which Python code may simply be run: it has no effect but its result."""
+
+from __future__ import annotations
+
+import builtins
+import functools
+import itertools
+import math
+import operator
+from collections.abc import Callable
+from types import BuiltinFunctionType, ModuleType
+
+import numpy as np
+
+_BUILTINS = (
+    "abs all any bool bytes callable complex dict divmod enumerate filter float frozenset getattr"
+    " hasattr hash hex int isinstance issubclass iter len list max min next pow range repr reversed"
+    " round set slice sorted str sum tuple type zip"
+)
+_PURE: frozenset[int] = frozenset(
+    id(getattr(builtins, name)) for name in _BUILTINS.split()
+) | frozenset(id(thing) for thing in vars(math).values() if callable(thing)) | frozenset(
+    id(thing) for thing in vars(operator).values() if callable(thing)
+) | frozenset(id(thing) for thing in vars(itertools).values() if callable(thing))
+# Numbers of a library: the fuzz factor of Keras, the limits of a dtype.
+_NUMBERS = frozenset(("epsilon", "finfo", "floatx", "iinfo"))
+_EFFECTS = frozenset(
+    "copyto fill_diagonal place put putmask save savetxt savez savez_compressed seterr".split()
+)
+_IMMUTABLE = (str, bytes, int, float, complex, tuple, frozenset, range, np.generic)
+_READING = frozenset("copy count get index items keys values".split())
+_CHANGING = frozenset("add append extend insert pop popleft setdefault sort update".split())
+
+
+def is_pure(called: object) -> bool:
+    """Whether calling `called` with plain values gives a value and does nothing else."""
+    if id(called) in _PURE or isinstance(called, np.ufunc) or called is functools.partial:
+        return True
+    name = getattr(called, "__name__", "")
+    module = getattr(called, "__module__", None) or ""
+    if name in _NUMBERS:
+        return True
+    return (
+        module.partition(".")[0] == "numpy"
+        and "random" not in module
+        and name not in _EFFECTS
+        and callable(called)
+    )
+
+
+def method_is_safe(receiver: object, name: str, own: Callable[[object], bool]) -> bool:
+    """Whether `receiver.name(...)` may be run; `own` tells objects that interpreted code made."""
+    if isinstance(receiver, _IMMUTABLE):
+        return True
+    if isinstance(receiver, np.ndarray):
+        return name not in ("fill", "itemset", "partition", "put", "resize", "setflags", "sort")
+    if isinstance(receiver, list | dict | set):
+        return name in _READING or (name in _CHANGING and own(receiver))
+    return False
+
+
+def is_plain(value: object) -> bool:
+    """Whether a value is one of Python's or NumPy's own, with nothing unknown inside."""
+    if isinstance(value, tuple | list | set | frozenset):
+        return all(is_plain(item) for item in value)
+    if isinstance(value, dict):
+        return all(is_plain(key) and is_plain(item) for key, item in value.items())
+    return value is None or isinstance(
+        value,
+        bool
+        | int
+        | float
+        | complex
+        | str
+        | bytes
+        | range
+        | slice
+        | np.ndarray
+        | np.generic
+        | np.dtype
+        | type
+        | ModuleType
+        | BuiltinFunctionType,
+    )
+
+
+def is_living_tensor(value: object) -> bool:
+    """Whether an object of the program is a tensor or a variable of some framework."""
+    return (
+        not isinstance(value, np.ndarray | np.generic | type | ModuleType)
+        and hasattr(value, "shape")
+        and hasattr(value, "dtype")
+    )

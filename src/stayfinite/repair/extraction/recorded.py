@@ -1,0 +1,216 @@
+"""The arrays of the failing step, found by the expression of the user's that made them."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from stayfinite.graph.graph import Graph, Op, Span
+from stayfinite.repair.formula import LeafRole
+
+_COMPREHENSIONS = ("<listcomp>", "<genexpr>", "<dictcomp>", "<setcomp>")
+
+
+@dataclass(frozen=True)
+class Place:
+    """An expression by its position in `file`; `starts` are all positions it may be told by."""
+
+    file: str
+    starts: tuple[tuple[int, int], ...]
+    end: tuple[int, int]
+
+    def matches(self, span: Span) -> bool:
+        """Whether a recorded span means this expression."""
+        return (
+            (span.end_line, span.end_column) == self.end
+            and (span.line, span.column) in self.starts
+            and span.file == self.file
+        )
+
+
+@dataclass(frozen=True)
+class Recording:
+    """One recorded array: what is known of it without fetching it."""
+
+    value: int
+    shape: tuple[int, ...]
+    dtype: str
+    role: LeafRole
+    batch_axis: int | None = None
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One evaluation of an expression: what flowed in, in order, and what came out."""
+
+    inputs: tuple[Recording, ...]
+    result: Recording | None
+
+
+class Recorded(Protocol):
+    """The seam between the source and the step."""
+
+    def evaluation(self, stack: Sequence[Place]) -> Evaluation | None:
+        """The next evaluation of an expression under these callers, innermost first."""
+        ...
+
+    def touches(self, file: str, first_line: int, last_line: int) -> bool:
+        """Whether anything was computed in these lines."""
+        ...
+
+    def arrays(self, values: Iterable[int]) -> dict[int, np.ndarray]:
+        """The arrays themselves."""
+        ...
+
+    def fresh(self) -> Recorded:
+        """The same, as if nothing had been asked yet."""
+        ...
+
+
+class NothingRecorded:
+    """For a function whose arguments are known, so that nothing has to be looked up."""
+
+    def evaluation(self, stack: Sequence[Place]) -> Evaluation | None:  # noqa: ARG002
+        """Nothing."""
+        return None
+
+    def touches(self, file: str, first_line: int, last_line: int) -> bool:  # noqa: ARG002
+        """Nothing."""
+        return False
+
+    def arrays(self, values: Iterable[int]) -> dict[int, np.ndarray]:  # noqa: ARG002
+        """Nothing."""
+        return {}
+
+    def fresh(self) -> NothingRecorded:
+        """The same."""
+        return self
+
+
+class GraphRecorded:
+    """The forward pass of a graph. Each question for an expression is answered by its next run.
+
+    Args:
+        graph: the failing step.
+        fetch: the arrays of some of its values, as `Step.fetch`.
+    """
+
+    def __init__(
+        self, graph: Graph, fetch: Callable[[Iterable[int]], dict[int, np.ndarray]]
+    ) -> None:
+        self._graph = graph
+        self._fetch = fetch
+        self._ends: dict[tuple[str, int, int], list[tuple[Op, int, tuple[Span, ...]]]] = {}
+        self._used: dict[tuple[Place, ...], int] = {}
+        self._lines: set[tuple[str, int]] = set()
+        for op in graph.ops:
+            if op.phase == "backward" or op.phase == "update":
+                continue
+            stack = _without_comprehensions(op.stack)
+            for depth, span in enumerate(stack):
+                key = span.file, span.end_line, span.end_column
+                self._ends.setdefault(key, []).append((op, depth, stack))
+                self._lines.update((span.file, n) for n in range(span.line, span.end_line + 1))
+
+    def evaluation(self, stack: Sequence[Place]) -> Evaluation | None:
+        """The next run of ops under `stack`; None after the last."""
+        key = tuple(stack)
+        found = self._ops(stack)
+        used = self._used.get(key, -1)
+        run = _first_run([op for op in found if op.index > used]) or _first_run(found)
+        if not run:
+            return None
+        self._used[key] = run[-1].index
+        return self._evaluation(run)
+
+    def touches(self, file: str, first_line: int, last_line: int) -> bool:
+        """Whether the forward pass computed anything in these lines."""
+        return any((file, line) in self._lines for line in range(first_line, last_line + 1))
+
+    def arrays(self, values: Iterable[int]) -> dict[int, np.ndarray]:
+        """Fetched by running the step once more."""
+        return self._fetch(list(dict.fromkeys(values)))
+
+    def fresh(self) -> GraphRecorded:
+        """The same graph, from its first op."""
+        again = copy.copy(self)
+        again._used = {}
+        return again
+
+    def _ops(self, stack: Sequence[Place]) -> list[Op]:
+        place = stack[0]
+        found = []
+        for op, depth, spans in self._ends.get((place.file, *place.end), []):
+            below = spans[depth : depth + len(stack)]
+            if len(below) == len(stack) and all(
+                outer.matches(span) for outer, span in zip(stack, below, strict=True)
+            ):
+                found.append(op)
+        return found
+
+    def _evaluation(self, run: list[Op]) -> Evaluation:
+        inside = {result for op in run for result in op.results}
+        inputs: dict[int, None] = {}
+        for op in run:
+            for operand in op.operands:
+                if operand not in inside and operand not in self._graph.constants:
+                    inputs[operand] = None
+        return Evaluation(
+            tuple(self._recording(value) for value in inputs), self._result(run, inside)
+        )
+
+    def _result(self, run: list[Op], inside: set[int]) -> Recording | None:
+        """The last value that the forward pass goes on with, else the last one."""
+        members = {op.index for op in run}
+        last: int | None = None
+        for op in run:
+            for value in op.results:
+                users = [
+                    user
+                    for user in self._graph.consumers.get(value, [])
+                    if user.index not in members and user.phase != "backward"
+                ]
+                if users or value == self._graph.loss:
+                    last = value
+        if last is None and run[-1].results:
+            last = run[-1].results[0]
+        return None if last is None else self._recording(last)
+
+    def _recording(self, value: int) -> Recording:
+        about = self._graph.values[value]
+        role = self._role(value, about.dtype)
+        return Recording(value, about.shape, about.dtype, role, about.batch_axis)
+
+    def _role(self, value: int, dtype: str) -> LeafRole:
+        if dtype.startswith("bool"):
+            return LeafRole.MASK
+        if dtype.startswith(("int", "uint")):
+            return LeafRole.INTEGER
+        if any(leaf.role == "weight" for leaf in self._graph.leaves_of(value)):
+            return LeafRole.VARIABLE
+        return LeafRole.DATA
+
+
+def _without_comprehensions(stack: tuple[Span, ...]) -> tuple[Span, ...]:
+    """The stack in which a comprehension has no frame of its own, as from Python 3.12 on."""
+    kept: list[Span] = []
+    skip = False
+    for span in stack:
+        if not skip:
+            kept.append(span)
+        skip = span.function.endswith(_COMPREHENSIONS)
+    return tuple(kept)
+
+
+def _first_run(ops: list[Op]) -> list[Op]:
+    """The ops up to the first that is not next in the order of the step."""
+    run: list[Op] = []
+    for op in ops:
+        if run and op.index > run[-1].index + 1:
+            break
+        run.append(op)
+    return run

@@ -1,0 +1,105 @@
+"""What the interpreter computes with, and what it remembers of the source."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import CodeType
+
+from stayfinite.repair.formula import Node
+from stayfinite.repair.source import SourceFile
+
+FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """A tensor of the user's: the formula of its value."""
+
+    node: Node
+
+
+@dataclass(eq=False)
+class Pending:
+    """A value of which only the text is known, until it is used: a tensor or any other object.
+
+    `parts` are the elements and attributes asked of it, by text. `function` and `name` tell the
+    parameter that it is, if it is one.
+    """
+
+    text: str
+    tensor: Tensor | None = None
+    parts: dict[str, Pending] = field(default_factory=dict)
+
+
+@dataclass(eq=False)
+class Frame:
+    """One call of a function that is interpreted.
+
+    `caller` is where it was called from; `names` are its local variables at present; `outer` is
+    the frame in whose body the function was defined, if that was interpreted too.
+    """
+
+    source: SourceFile
+    function: FunctionNode
+    names: dict[str, object]
+    globals: Mapping[str, object]
+    cells: Mapping[str, object]
+    code: CodeType | None = None
+    outer: Frame | None = None
+    caller: Origin | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Moment:
+    """One execution of a statement (or of the body of a lambda), with the names as it began."""
+
+    frame: Frame
+    statement: ast.stmt | ast.Lambda
+    scope: Mapping[str, object]
+
+
+@dataclass(frozen=True, eq=False)
+class Origin:
+    """One evaluation of an expression of the user's."""
+
+    moment: Moment
+    expression: ast.expr | ast.AugAssign
+
+    @property
+    def source(self) -> SourceFile:
+        """The file that holds it."""
+        return self.moment.frame.source
+
+    @property
+    def text(self) -> str:
+        """The expression as the user wrote it."""
+        return self.source.text_of(self.expression)
+
+
+@dataclass(frozen=True, eq=False)
+class Closure:
+    """A function that was defined in interpreted code."""
+
+    function: FunctionNode
+    frame: Frame
+    defaults: tuple[object, ...]
+    named_defaults: Mapping[str, object]
+
+
+@dataclass(frozen=True, eq=False)
+class DType:
+    """The dtype of a tensor, where the user asks for it."""
+
+    name: str
+
+
+@dataclass(frozen=True, eq=False)
+class Method:
+    """`x.name` of a tensor, before it is called."""
+
+    receiver: object
+    name: str
+    text: str
