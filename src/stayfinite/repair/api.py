@@ -8,7 +8,7 @@ an import line has to be added.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from types import ModuleType
@@ -38,16 +38,24 @@ class _Namespace:
 class Api:
     """The numerical functions within reach of one expression."""
 
-    def __init__(self, scope: Scope, node: ast.AST) -> None:
+    def __init__(
+        self,
+        scope: Scope,
+        node: ast.AST,
+        spellings: Mapping[str, Mapping[str, str]] = dialects.SPELLINGS,
+        library: str | None = None,
+    ) -> None:
         self._scope = scope
         self._node = node
+        self._spellings = spellings
+        self._library = library
 
     def spell(self, operation: str) -> Spelling | None:
         """How to call `operation` here; `None` if no loaded library has it."""
         if (spelling := self._bare(operation)) and self._nearest and not self._nearest.prefix:
             return spelling
         for space in self._namespaces:
-            name = dialects.SPELLINGS[space.home].get(operation)
+            name = self._spellings[space.home].get(operation)
             if name is not None and hasattr(space.module, name):
                 return Spelling(f"{space.prefix}.{name}", family(space.home))
         return spelling or self._imported(operation)
@@ -55,6 +63,8 @@ class Api:
     @cached_property
     def family(self) -> str:
         """The library that the code around the expression is written in."""
+        if self._library is not None:
+            return self._library
         if self._nearest is not None and self._nearest.home is not None:
             return family(self._nearest.home)
         return family(self._namespaces[0].home) if self._namespaces else "keras"
@@ -78,6 +88,7 @@ class Api:
 
         def rank(space: _Namespace) -> tuple[int, ...]:
             return (
+                self._library is not None and family(space.home) != self._library,
                 not (nearest and space.prefix == nearest.prefix),
                 not (home and family(space.home) == family(home)),
                 space.home != "keras.ops",
@@ -96,7 +107,7 @@ class Api:
             for part in ("", *dialects.SUBMODULES.get(root, ())):
                 full = f"{root}.{part}".rstrip(".")
                 below = live_object(f"{path}.{part}".rstrip("."))
-                if isinstance(below, ModuleType) and full in dialects.SPELLINGS:
+                if isinstance(below, ModuleType) and full in self._spellings:
                     yield _Namespace(f"{name}.{part}".rstrip("."), full, below)
 
     def _bare(self, operation: str) -> Spelling | None:
@@ -104,7 +115,7 @@ class Api:
         for name in self._scope.names:
             home, _, attribute = (self._scope.path_of_name(name) or "").rpartition(".")
             place = home_of(home)
-            if place and dialects.SPELLINGS.get(place, {}).get(operation) == attribute:
+            if place and self._spellings.get(place, {}).get(operation) == attribute:
                 return Spelling(name, family(place))
         return None
 
@@ -112,7 +123,7 @@ class Api:
         """The import line to add, in the library of the code around, else of Keras."""
         for library in dict.fromkeys((self.family, "keras")):
             for item in dialects.IMPORTS[library]:
-                name = dialects.SPELLINGS[item.home].get(operation)
+                name = self._spellings[item.home].get(operation)
                 module = live_object(item.home)
                 if name and hasattr(module, name) and self._scope.is_free(item.name):
                     return Spelling(f"{item.prefix}.{name}", library, item.line)

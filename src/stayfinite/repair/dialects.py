@@ -80,9 +80,9 @@ SPELLINGS: dict[str, dict[str, str]] = {
 # Where submodules are found below a name that the user has imported.
 SUBMODULES: dict[str, tuple[str, ...]] = {
     "keras": ("ops",),
-    "jax": ("numpy", "nn", "lax"),
+    "jax": ("numpy", "nn", "lax", "scipy.special"),
     "tensorflow": ("math", "nn"),
-    "torch": ("nn.functional",),
+    "torch": ("nn.functional", "special"),
 }
 
 
@@ -106,6 +106,10 @@ IMPORTS: dict[str, tuple[ImportLine, ...]] = {
         ImportLine("import jax", "jax", "jax.numpy", "jax.numpy"),
         ImportLine("import jax", "jax", "jax.nn", "jax.nn"),
         ImportLine("from jax import nn as jax_nn", "jax_nn", "jax_nn", "jax.nn"),
+        ImportLine("from jax import lax", "lax", "lax", "jax.lax"),
+        ImportLine(
+            "from jax.scipy import special", "special", "special", "jax.scipy.special"
+        ),
     ),
     "tensorflow": (
         ImportLine("import tensorflow as tf", "tf", "tf", "tensorflow"),
@@ -115,6 +119,7 @@ IMPORTS: dict[str, tuple[ImportLine, ...]] = {
     "torch": (
         ImportLine("import torch", "torch", "torch", "torch"),
         ImportLine("import torch.nn.functional as F", "F", "F", "torch.nn.functional"),
+        ImportLine("import torch", "torch", "torch.special", "torch.special"),
     ),
 }
 

@@ -16,12 +16,11 @@ from stayfinite.repair.extraction.interpreter import (
     GivesUpError,
     Interpreter,
     Patched,
-    frame_of,
 )
 from stayfinite.repair.extraction.leaves import Leaves
 from stayfinite.repair.extraction.operations import Formulas
 from stayfinite.repair.extraction.recorded import NothingRecorded, Place, Recorded, Recording
-from stayfinite.repair.extraction.values import Frame, Origin, Pending, Tensor
+from stayfinite.repair.extraction.values import Frame, Origin
 from stayfinite.repair.formula import Node, walk
 from stayfinite.repair.source import SourceFile
 
@@ -47,6 +46,7 @@ class Extraction:
     evaluated: Sequence[tuple[Origin, Node]]
     shapes: Mapping[Node, tuple[int, ...] | None]
     pure_calls: frozenset[Place]
+    has_torch_methods: bool
     _leaves: Leaves = field(repr=False)
     _recorded: Recorded = field(repr=False)
     _bound: Mapping[str, object] = field(repr=False)
@@ -56,6 +56,14 @@ class Extraction:
     def leaves(self) -> tuple[Node, ...]:
         """The leaves of `root`."""
         return tuple(node for node in walk(self.root) if node.op == "leaf")
+
+    def shape_of(self, node: Node) -> tuple[int, ...] | None:
+        """The shape of any node over the leaves of this extraction."""
+        formulas = self._leaves.formulas
+        for part in walk(node):
+            if part.op not in ("leaf", "constant") and formulas.shapes.get(part) is None:
+                formulas.make(part.op, *part.operands, **dict(part.attributes))
+        return formulas.shape(node)
 
     def recording(self, node: Node) -> Recording | None:
         """The recorded array that a node has, as far as it is known: shape, dtype, batch axis."""
@@ -121,26 +129,26 @@ def extract(
     bound = dict(bound or {})
     _bind_self(function, bound)
     interpreter = Interpreter(recorded, Leaves(Formulas()))
-    returned = _run(interpreter, function, bound)
+    _run(interpreter, function, bound)
     found = _failing(interpreter, failing)
-    for sink in (*interpreter.sinks, returned):
-        for node in _nodes(sink):
-            members = set(walk(node))
-            for bad in found:
-                if bad in members:
-                    return Extraction(
-                        function,
-                        node,
-                        bad,
-                        interpreter.origins,
-                        interpreter.evaluated,
-                        interpreter.formulas.shapes,
-                        frozenset(interpreter.pure_calls),
-                        interpreter.leaves,
-                        recorded,
-                        bound,
-                        interpreter.decisions,
-                    )
+    for root in interpreter.roots():
+        members = set(walk(root))
+        bad = next((node for node in found if node in members), None)
+        if bad is not None:
+            return Extraction(
+                function,
+                root,
+                bad,
+                interpreter.origins,
+                interpreter.evaluated,
+                interpreter.formulas.shapes,
+                frozenset(interpreter.pure_calls),
+                interpreter.has_torch_methods,
+                interpreter.leaves,
+                recorded,
+                bound,
+                interpreter.decisions,
+            )
     raise ExtractionError(f"{function.__qualname__} does not return what {failing.line} computes")
 
 
@@ -169,10 +177,10 @@ def extract_from_stack(
 
 def _run(
     interpreter: Interpreter, function: FunctionType, bound: Mapping[str, object]
-) -> object:
+) -> None:
     named = {name: _entered(interpreter, name, value) for name, value in bound.items()}
     try:
-        return interpreter.enter(function, (), named, None)
+        interpreter.returned = interpreter.enter(function, (), named, None)
     except LookupError as error:
         raise ExtractionError(str(error)) from error
     except GivesUpError as error:
@@ -224,19 +232,6 @@ def _failing(interpreter: Interpreter, span: Span) -> list[Node]:
 
 def _same_file(frame: Frame, span: Span) -> bool:
     return frame.source.path == span.file
-
-
-def _nodes(value: object) -> list[Node]:
-    """The tensors in what a function returns."""
-    if isinstance(value, Pending):
-        value = value.tensor
-    if isinstance(value, Tensor):
-        return [value.node]
-    if isinstance(value, dict):
-        value = list(value.values())
-    if isinstance(value, tuple | list):
-        return [node for item in value for node in _nodes(item)]
-    return []
 
 
 __all__ = ["Extraction", "ExtractionError", "Origin", "extract", "extract_from_stack"]

@@ -111,16 +111,23 @@ class Interpreter:
     evaluated: list[tuple[Origin, Node]] = field(default_factory=list)
     pure_calls: set[Place] = field(default_factory=set)
     sinks: list[object] = field(default_factory=list)
+    returned: object = None
+    has_torch_methods: bool = False
     _steps: int = 0
     _made: dict[int, object] = field(default_factory=dict)
     _attributes: dict[tuple[int, str], object] = field(default_factory=dict)
     _moments: list[Moment] = field(default_factory=list)
     _family: str = "keras"
+    _sources: dict[str, SourceFile] = field(default_factory=dict)
 
     @property
     def formulas(self) -> Formulas:
         """The shapes of the nodes."""
         return self.leaves.formulas
+
+    def roots(self) -> list[Node]:
+        """What the run gave to `add_loss`, then what it returned."""
+        return [node for value in (*self.sinks, self.returned) for node in tensors_in(value)]
 
     # Calls
 
@@ -146,7 +153,7 @@ class Interpreter:
         caller: Origin | None,
     ) -> object:
         """Interpret a living function; `LookupError` if it has no source."""
-        frame = frame_of(function, caller, self.patched)
+        frame = frame_of(function, caller, self.patched, self._sources)
         defaults = function.__defaults__ or ()
         frame.names.update(
             _bound(frame.function, positional, named, defaults, function.__kwdefaults__ or {})
@@ -774,6 +781,8 @@ class Interpreter:
         row = LIBRARIES.method(name.removesuffix("_") if in_place else name, self._family)
         if row is None:
             return self._unknown_call(expression, frame)
+        if not hasattr(np.ndarray, name) or "dim" in named or "keepdim" in named:
+            self.has_torch_methods = True
         value = self._library(row, positional, named, expression, frame, receiver)
         if in_place and isinstance(expression.func, ast.Attribute):
             self._assign(_stored(expression.func.value), value, frame)
@@ -797,7 +806,7 @@ class Interpreter:
                 several = positional[0] if len(positional) == 1 else tuple(positional)
                 arguments: Arguments = {star[0].role[1:]: several}
             else:
-                if row.home == "torch" and row.op in ("max", "min"):
+                if row.home == "torch" and row.name in ("max", "min"):
                     return self._torch_extreme(row, positional, named, expression, frame, receiver)
                 if row.op in ("reshape", "broadcast_to", "transpose") and len(positional) > 2:
                     positional = [positional[0], tuple(positional[1:])]
@@ -995,6 +1004,19 @@ class _Pair:
     parts: tuple[object, object]
 
 
+def tensors_in(value: object) -> list[Node]:
+    """The nodes of the tensors in what a function returns."""
+    if isinstance(value, Pending):
+        value = value.tensor
+    if isinstance(value, Tensor):
+        return [value.node]
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, tuple | list):
+        return [node for item in value for node in tensors_in(item)]
+    return []
+
+
 @dataclass(frozen=True)
 class Patched:
     """The text of a file before and after an edit that adds no function and removes none."""
@@ -1012,16 +1034,21 @@ class Patched:
 
 
 def frame_of(
-    function: types.FunctionType, caller: Origin | None = None, patched: Patched | None = None
+    function: types.FunctionType,
+    caller: Origin | None,
+    patched: Patched | None,
+    sources: dict[str, SourceFile],
 ) -> Frame:
-    """A frame of a living function, without arguments.
+    """A frame of a living function, without arguments. `sources` are the files read so far.
 
     Raises:
         LookupError: it has no source.
     """
     code = function.__code__
     try:
-        source = SourceFile.of(code.co_filename)
+        source = sources.get(code.co_filename)
+        if source is None:
+            source = sources[code.co_filename] = SourceFile.of(code.co_filename)
         if patched is not None and patched.before.path == source.path:
             source = patched.before
         node = function_node(source, code)

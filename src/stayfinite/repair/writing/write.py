@@ -1,0 +1,262 @@
+"""Writing a rewritten formula into the file it came from, and checking what was written."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from stayfinite.repair.edit import Edit
+from stayfinite.repair.errors import RepairError
+from stayfinite.repair.extraction import Extraction, ExtractionError, Origin
+from stayfinite.repair.extraction.interpreter import Patched
+from stayfinite.repair.extraction.syntax import place_of
+from stayfinite.repair.extraction.values import FunctionNode
+from stayfinite.repair.formula import BINARY, OTHER, REDUCTIONS, UNARY, Node, replaced, walk
+from stayfinite.repair.scope import enclosing_function
+from stayfinite.repair.source import SourceFile
+from stayfinite.repair.writing.changes import CannotChangeError, Changes
+from stayfinite.repair.writing.compare import differing, same, smallest_differing
+from stayfinite.repair.writing.liveness import Store, dead_stores
+from stayfinite.repair.writing.printer import (
+    CannotPrintError,
+    CannotSpellError,
+    Printer,
+    needed,
+    precedence,
+)
+from stayfinite.repair.writing.spelling import Speller
+
+_MAX_TRIES = 12
+
+
+class CannotWriteError(RepairError):
+    """No edit of the source computes the rewritten formula."""
+
+
+@dataclass(frozen=True)
+class Written:
+    """An edit, and the formula of the file with it.
+
+    `root` is the rewritten formula that was asked for; where the edited function is called more
+    than once, it is changed at all calls.
+    """
+
+    edit: Edit
+    root: Node
+
+
+def available(extraction: Extraction) -> frozenset[str]:
+    """The operations that the user's library can spell at the failing expression."""
+    origin = extraction.origins[extraction.failing][0]
+    speller = Speller(origin.source, origin.expression)
+    ops = (*UNARY, *BINARY, *REDUCTIONS, *OTHER)
+    return frozenset(op for op in ops if speller.can_spell(op))
+
+
+def write(extraction: Extraction, rewritten: Node, description: str = "") -> Written:
+    """The smallest edit after which the function computes `rewritten` where it computes the root.
+
+    The edited source is extracted again, and only an edit that gives the wanted formula counts.
+
+    Example:
+        >>> written = write(extraction, rewrite.root, "use `log_softmax`")
+        >>> print(Patch.start(written.edit.source).then(written.edit).diff())
+
+    Raises:
+        CannotWriteError: no place is found where the new expression can be written.
+    """
+    reasons: list[str] = []
+    tries = 0
+    for old, new in _pairs(extraction, rewritten):
+        for origin in _origins(extraction, old):
+            if tries == _MAX_TRIES:
+                break
+            try:
+                tries += 1
+                return _Attempt(extraction, origin, old, new).run(description)
+            except (CannotChangeError, CannotPrintError, CannotSpellError, ExtractionError) as error:
+                reasons.append(str(error))
+    why = "; ".join(dict.fromkeys(filter(None, reasons))) or "no expression of the file computes it"
+    raise CannotWriteError(f"the new formula cannot be written: {why}")
+
+
+def _pairs(extraction: Extraction, rewritten: Node) -> list[tuple[Node, Node]]:
+    """What to replace by what, the best place first: the smallest, and the first evaluated."""
+    order: dict[Node, int] = {}
+    for position, (_, node) in enumerate(extraction.evaluated):
+        order.setdefault(node, position)
+    smallest = smallest_differing(extraction.root, rewritten)
+    smallest.sort(key=lambda pair: order.get(pair[0], len(order)))
+    around = list(reversed(differing(extraction.root, rewritten)))
+    return list(dict.fromkeys([*smallest[:2], *around]))
+
+
+def _origins(extraction: Extraction, node: Node) -> Iterator[Origin]:
+    """The places to edit for another value of `node`: what computes it before what reads it."""
+    found: dict[ast.AST, Origin] = {}
+    for origin in extraction.origins.get(node, ()):
+        found.setdefault(origin.expression, origin)
+    yield from sorted(found.values(), key=lambda o: isinstance(o.expression, ast.Name))
+
+
+class _Attempt:
+    """One place and one new formula for it."""
+
+    def __init__(self, extraction: Extraction, origin: Origin, old: Node, new: Node) -> None:
+        self._extraction = extraction
+        self._origin = origin
+        self._old = old
+        self._new = new
+
+    def run(self, description: str) -> Written:
+        """The checked edit."""
+        reason = "the edited source computes another formula"
+        for may_assign in (True, False):
+            changes = self._changes(may_assign)
+            text = changes.apply()
+            after = changes.source.with_text(text)
+            dead = self._newly_dead(changes, after)
+            if dead:
+                changes = Changes(
+                    changes.source,
+                    changes.node,
+                    changes.text,
+                    changes.lines,
+                    dead,
+                    changes.imports,
+                )
+                after = changes.source.with_text(changes.apply())
+            root = self._root(changes, after)
+            if root is not None:
+                return Written(changes.edit("formula", description), root)
+            if not changes.lines:
+                break
+        raise CannotPrintError(reason)
+
+    def _changes(self, may_assign: bool) -> Changes:
+        origin, expression = self._origin, self._origin.expression
+        source = origin.source
+        is_lambda = isinstance(origin.moment.statement, ast.Lambda)
+        methods = self._prefers_methods()
+        library = "torch" if methods and self._extraction.has_torch_methods else None
+        speller = Speller(source, expression, methods, library)
+        printer = Printer(
+            self._extraction,
+            origin,
+            speller,
+            may_assign and not is_lambda and not _is_conditional(source, expression),
+        )
+        text = printer.print(self._new).text
+        self._printed = text
+        if isinstance(expression, ast.AugAssign):
+            text = f"{source.text_of(expression.target)} = {text}"
+        elif precedence(text) < needed(source.parents.get(expression), expression):
+            # `libcst` keeps parentheses of the user's own.
+            text = text if source.is_grouped(expression) else f"({text})"
+        return Changes(source, expression, text, printer.lines, (), speller.imports)
+
+    def _prefers_methods(self) -> bool:
+        """Whether the user calls methods of tensors rather than functions."""
+        calls = [
+            origin.expression
+            for origin, node in self._extraction.evaluated
+            if isinstance(origin.expression, ast.Call) and node.op in (*UNARY, *REDUCTIONS)
+        ]
+        methods = [
+            call
+            for call in calls
+            if isinstance(call.func, ast.Attribute)
+            and any(call.func.value is o.expression for o, _ in self._extraction.evaluated)
+        ]
+        return 2 * len(methods) > len(calls)
+
+    def _newly_dead(self, changes: Changes, after: SourceFile) -> list[ast.stmt]:
+        """The statements of the text before that nobody reads in the text after."""
+        before = enclosing_function(changes.source, changes.node)
+        if not isinstance(before, ast.FunctionDef | ast.AsyncFunctionDef):
+            return []
+        now = Patched(changes.source, after).function(before)
+        assert isinstance(now, ast.FunctionDef | ast.AsyncFunctionDef)
+        known = {ast.dump(statement) for statement in dead_stores(before)}
+        dead = [ast.dump(s) for s in dead_stores(now)]
+        wanted = [text for text in dead if text not in known]
+        found: list[ast.stmt] = []
+        for statement in ast.walk(before):
+            if isinstance(statement, Store) and ast.dump(statement) in wanted:
+                wanted.remove(ast.dump(statement))
+                if self._is_pure(changes.source, statement) and _is_alone(
+                    changes.source, statement
+                ):
+                    found.append(statement)
+        return found
+
+    def _is_pure(self, source: SourceFile, statement: Store) -> bool:
+        value = statement.value
+        return value is not None and all(
+            place_of(source, part) in self._extraction.pure_calls
+            for part in ast.walk(value)
+            if isinstance(part, ast.Call)
+        )
+
+    def _root(self, changes: Changes, after: SourceFile) -> Node | None:
+        """The root with the edit, if it is the wanted formula and everything else is the same."""
+        interpreter = self._extraction.again(changes.source, after)
+        olds = [
+            node
+            for origin, node in self._extraction.evaluated
+            if origin.expression is changes.node
+        ]
+        wanted = ast.dump(ast.parse(self._printed, mode="eval").body)
+        before = enclosing_function(changes.source, changes.node)
+        function = None if before is None else Patched(changes.source, after).function(before)
+        news = [
+            node
+            for origin, node in interpreter.evaluated
+            if origin.moment.frame.function is function
+            and _same_place(function, origin)
+            and ast.dump(origin.expression) == wanted
+        ]
+        if len(olds) != len(news):
+            return None
+        place = olds.index(self._old)
+        if not same(_undone(news[place], news[:place], olds[:place]), self._new):
+            return None
+        for root in interpreter.roots():
+            if same(_undone(root, news, olds), self._extraction.root):
+                return root
+        return None
+
+
+def _undone(root: Node, news: list[Node], olds: list[Node]) -> Node:
+    """`root` with every rewritten call as it was."""
+    for new, old in reversed(list(zip(news, olds, strict=True))):
+        if new is not old:
+            root = replaced(root, new, old)
+    return root
+
+
+def _same_place(function: FunctionNode | None, origin: Origin) -> bool:
+    return function is not None and origin.moment.frame.function is function
+
+
+def _is_conditional(source: SourceFile, expression: ast.AST) -> bool:
+    """Whether the expression may not be evaluated, or has names that its statement has not."""
+    for around in source.ancestors(expression):
+        if isinstance(around, ast.stmt):
+            return isinstance(around, ast.While)
+        if isinstance(around, ast.IfExp | ast.BoolOp | ast.comprehension | ast.Lambda):
+            return True
+        if isinstance(around, ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp):
+            return True
+    return False
+
+
+def _is_alone(source: SourceFile, statement: ast.stmt) -> bool:
+    """Whether the block of the statement has others."""
+    parent = source.parents[statement]
+    blocks = [getattr(parent, name, None) for name in ("body", "orelse", "finalbody")]
+    return any(isinstance(b, list) and statement in b and len(b) > 1 for b in blocks)
+
+
+_ = walk
