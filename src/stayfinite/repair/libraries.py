@@ -350,6 +350,9 @@ _METHODS = """
 class Libraries:
     """The table, parsed once."""
 
+    def __init__(self) -> None:
+        self._num_modules = 0
+
     @cached_property
     def functions(self) -> tuple[Function, ...]:
         """Every row."""
@@ -383,8 +386,11 @@ class Libraries:
 
     def of(self, called: object) -> Function | None:
         """The row of a live function."""
+        if len(sys.modules) != self._num_modules:
+            self._num_modules = len(sys.modules)
+            self._look()
         found = self._live.get(id(called))
-        return found[1] if found is not None and found[0] is called else self._added(called)
+        return found[1] if found is not None and found[0] is called else None
 
     @cached_property
     def _by_name(self) -> dict[tuple[str, str], Function]:
@@ -406,15 +412,13 @@ class Libraries:
     def _live(self) -> dict[int, tuple[object, Function]]:
         return {}
 
-    def _added(self, called: object) -> Function | None:
-        """Libraries may have been imported since the last look."""
+    def _look(self) -> None:
+        """Find the functions of the libraries that are loaded by now."""
         for function in self.functions:
             for path in _MODULES.get(function.home, (function.home,)):
                 thing = getattr(_module(path), function.name, None)
                 if thing is not None and id(thing) not in self._live:
                     self._live[id(thing)] = thing, function
-        found = self._live.get(id(called))
-        return found[1] if found is not None and found[0] is called else None
 
 
 LIBRARIES = Libraries()

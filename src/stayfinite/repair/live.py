@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import CodeType, FunctionType
 
@@ -67,21 +67,35 @@ def _key(code: CodeType) -> tuple[str, int]:
     return code.co_qualname, code.co_firstlineno
 
 
-def function_with(code: CodeType) -> FunctionType | None:
-    """A living function that runs `code`, if there is one."""
-    return next((thing for thing in gc.get_referrers(code) if type(thing) is FunctionType), None)
+def functions_with(codes: Iterable[CodeType]) -> dict[CodeType, FunctionType]:
+    """A living function for each of `codes` that has one."""
+    wanted = {id(code): code for code in codes}
+    found: dict[CodeType, FunctionType] = {}
+    for thing in gc.get_referrers(*wanted.values()):
+        if type(thing) is FunctionType and id(thing.__code__) in wanted:
+            found.setdefault(wanted[id(thing.__code__)], thing)
+    return found
 
 
 def instances_with(function: FunctionType) -> list[object]:
     """The living objects that have `function` as a method."""
     name = function.__code__.co_name
-    owners = [
-        thing
-        for thing in gc.get_objects()
-        if issubclass(type(thing), type) and vars(thing).get(name) is function
+    owner: object = None
+    names: Mapping[str, object] = function.__globals__
+    for part in function.__qualname__.split(".")[:-1]:
+        owner = names.get(part)
+        names = vars(owner) if isinstance(owner, type) else {}
+    # A class that is no longer, or never was, a global name takes another look at all objects.
+    owners = [owner] if isinstance(owner, type) and names.get(name) is function else [
+        owner
+        for names in gc.get_referrers(function)
+        if isinstance(names, dict) and names.get(name) is function
+        for owner in gc.get_referrers(names)
+        if isinstance(owner, type) and vars(owner).get(name) is function
     ]
-    return [
-        thing
-        for thing in gc.get_objects()
-        if any(issubclass(type(thing), owner) for owner in owners)
-    ]
+    classes: dict[type, None] = {}
+    while owners:
+        kind = owners.pop()
+        classes[kind] = None
+        owners += type.__subclasses__(kind)
+    return [thing for thing in gc.get_referrers(*classes) if type(thing) in classes]

@@ -164,8 +164,9 @@ def extract_from_stack(
         ExtractionError: none of the functions can.
     """
     reason = ExtractionError("no function of the program is on the stack")
+    functions = live.functions_with(span.code for span in stack if span.code is not None)
     for span in reversed(stack):
-        function = None if span.code is None else live.function_with(span.code)
+        function = None if span.code is None else functions.get(span.code)
         if function is None:
             continue
         try:

@@ -622,6 +622,7 @@ class Interpreter:
             return self._library(row, positional, named, expression, frame)
         function = id(called)
         if function in _BUILTIN_OPS and any(isinstance(v, Tensor | Pending) for v in positional):
+            self.pure_calls.add(place_of(frame.source, expression))
             roles = ("x", "y")
             arguments = dict(zip(roles, positional, strict=False))
             return self._applied(_BUILTIN_OPS[function], arguments, expression, frame)
@@ -647,6 +648,8 @@ class Interpreter:
         frame: Frame,
     ) -> object:
         """Python's own functions; a call of anything else is a leaf."""
+        if called is sum or called is len or natives.is_pure(called):
+            self.pure_calls.add(place_of(frame.source, expression))
         if called is sum and positional and isinstance(positional[0], list | tuple):
             return self._summed(positional, expression, frame)
         if called is len and isinstance(positional[0] if positional else None, Tensor | Pending):
@@ -766,8 +769,12 @@ class Interpreter:
         receiver, name = called.receiver, called.name
         if not isinstance(receiver, Tensor | Pending):
             if natives.method_is_safe(receiver, name, self._own):
+                if natives.only_reads(receiver, name):
+                    self.pure_calls.add(place_of(frame.source, expression))
                 try:
-                    return self._keep(getattr(receiver, name)(*positional, **named))
+                    made = getattr(receiver, name)(*positional, **named)
+                    views = name in ("items", "keys", "values")
+                    return self._keep(list(made) if views else made)
                 except (AttributeError, LookupError, TypeError, ValueError):
                     pass
             return Pending(_text(frame, expression))

@@ -59,6 +59,11 @@ def method_is_safe(receiver: object, name: str, own: Callable[[object], bool]) -
     return False
 
 
+def only_reads(receiver: object, name: str) -> bool:
+    """Whether a safe method changes nothing."""
+    return not isinstance(receiver, list | dict | set) or name in _READING
+
+
 def is_plain(value: object) -> bool:
     """Whether a value is one of Python's or NumPy's own, with nothing unknown inside."""
     if isinstance(value, tuple | list | set | frozenset):

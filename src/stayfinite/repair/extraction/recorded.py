@@ -107,9 +107,10 @@ class GraphRecorded:
         self._ends: dict[tuple[str, int, int], list[tuple[Op, int, tuple[Span, ...]]]] = {}
         self._used: dict[tuple[Place, ...], int] = {}
         self._lines: set[tuple[str, int]] = set()
-        for op in graph.ops:
-            if op.phase == "backward" or op.phase == "update":
-                continue
+        # JAX keeps what only derivatives need between the ops of the forward pass.
+        forward = [op for op in graph.ops if op.phase not in ("backward", "update")]
+        self._order = {op.index: position for position, op in enumerate(forward)}
+        for op in forward:
             stack = _without_comprehensions(op.stack)
             for depth, span in enumerate(stack):
                 key = span.file, span.end_line, span.end_column
@@ -121,7 +122,7 @@ class GraphRecorded:
         key = tuple(stack)
         found = self._ops(stack)
         used = self._used.get(key, -1)
-        run = _first_run([op for op in found if op.index > used]) or _first_run(found)
+        run = self._first_run([op for op in found if op.index > used]) or self._first_run(found)
         if not run:
             return None
         self._used[key] = run[-1].index
@@ -151,6 +152,15 @@ class GraphRecorded:
             ):
                 found.append(op)
         return found
+
+    def _first_run(self, ops: list[Op]) -> list[Op]:
+        """The ops up to the first that is not next in the order of the forward pass."""
+        run: list[Op] = []
+        for op in ops:
+            if run and self._order[op.index] > self._order[run[-1].index] + 1:
+                break
+            run.append(op)
+        return run
 
     def _evaluation(self, run: list[Op]) -> Evaluation:
         inside = {result for op in run for result in op.results}
@@ -204,13 +214,3 @@ def _without_comprehensions(stack: tuple[Span, ...]) -> tuple[Span, ...]:
             kept.append(span)
         skip = span.function.endswith(_COMPREHENSIONS)
     return tuple(kept)
-
-
-def _first_run(ops: list[Op]) -> list[Op]:
-    """The ops up to the first that is not next in the order of the step."""
-    run: list[Op] = []
-    for op in ops:
-        if run and op.index > run[-1].index + 1:
-            break
-        run.append(op)
-    return run

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import libcst as cst
 from libcst.metadata import CodeRange, MetadataWrapper, PositionProvider
 
-from stayfinite.repair.edit import Edit, Replacement
+from stayfinite.repair.edit import Edit, Replacement, apply, insert_imports
 from stayfinite.repair.source import SourceFile
 
 _Position = tuple[int, int]
@@ -24,8 +26,8 @@ class CannotChangeError(Exception):
 class Changes:
     """What to change in a file, by nodes of its syntax tree.
 
-    `expressions` get other text; `lines` are put before the statement that holds the first of
-    them; `removed` are whole statements; `imports` are lines for the top of the file. An augmented
+    The expression `node` gets other text; `lines` are put before the statement that holds it;
+    `removed` are whole statements; `imports` are lines for the top of the file. An augmented
     assignment is replaced as a whole, by a statement.
     """
 
@@ -36,47 +38,81 @@ class Changes:
     removed: Sequence[ast.stmt] = ()
     imports: Sequence[str] = field(default=())
 
-    def apply(self) -> str:
-        """The text of the file with the changes.
+    @cached_property
+    def replacements(self) -> tuple[Replacement, ...]:
+        """The changes as pieces of text, as small as they can be.
 
         Raises:
             CannotChangeError: lines would have to stand before a statement that shares its line.
         """
-        module = cst.parse_module(self.source.text)
+        start, end = self._block
+        old = self.source.text[start:end]
+        module = cst.parse_module(old)
         wrapper = MetadataWrapper(module, unsafe_skip_copy=True)
-        positions = wrapper.resolve(PositionProvider)
-        change = _Change(self, positions, wrapper.module)
-        text = wrapper.module.visit(change).code
+        change = _Change(self, wrapper.resolve(PositionProvider), wrapper.module)
+        new = wrapper.module.visit(change).code
         if not change.done:
             raise CannotChangeError("the expression is not in the tree")
-        return text
+        first, last = _common(old, new)
+        piece = Replacement(start + first, end - last, new[first : len(new) - last])
+        imports = insert_imports(self.source, self.node, self.imports)
+        if imports and imports[0].start == piece.start:
+            return (Replacement(piece.start, piece.end, imports[0].text + piece.text),)
+        return (*imports, piece)
+
+    @property
+    def after(self) -> SourceFile:
+        """The file with the changes."""
+        return self.source.with_text(apply(self.source.text, self.replacements))
 
     def edit(self, kind: str, description: str, num_places: int = 1) -> Edit:
-        """The changes as one piece of text: from the first to the last character that differs."""
-        old, new = self.source.text, self.apply()
-        start = 0
-        shortest = min(len(old), len(new))
-        while start < shortest and old[start] == new[start]:
-            start += 1
-        end = 0
-        while end < shortest - start and old[-1 - end] == new[-1 - end]:
-            end += 1
-        piece = Replacement(start, len(old) - end, new[start : len(new) - end])
-        return Edit(self.source, kind, description, (piece,), num_places)
+        """The changes as an edit of the file."""
+        return Edit(self.source, kind, description, self.replacements, num_places)
 
     def range_of(self, node: ast.expr | ast.stmt) -> _Range:
-        """The position of a node as `libcst` counts: lines from 1, columns in characters."""
-        start, end = self.source.range_of(node)
+        """The position of a node as `libcst` counts it in the block: columns in characters."""
+        starts, first = self.source.line_starts, self._block[0]
+        before = bisect_right(starts, first) - 1
         found = []
-        for index in (start, end):
-            line = max(n for n, begin in enumerate(self.source.line_starts, 1) if begin <= index)
-            found.append((line, index - self.source.line_starts[line - 1]))
+        for index in self.source.range_of(node):
+            line = bisect_right(starts, index)
+            found.append((line - before, index - starts[line - 1]))
         return found[0], found[1]
+
+    @cached_property
+    def _block(self) -> tuple[int, int]:
+        """The lines of the statement of the module that holds the node; the rest is not parsed."""
+        around = [self.node, *self.source.ancestors(self.node)]
+        top = around[-2]
+        decorators = (
+            top.decorator_list
+            if isinstance(top, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+            else []
+        )
+        assert isinstance(top, ast.stmt)
+        line = min([top.lineno, *(decorator.lineno for decorator in decorators)])
+        starts = [*self.source.line_starts, len(self.source.text)]
+        return starts[line - 1], starts[top.end_lineno or top.lineno]
+
+
+def _common(old: str, new: str) -> tuple[int, int]:
+    """How many characters two texts have in common at their beginning, and at their end."""
+    shortest = min(len(old), len(new))
+    start = 0
+    while start < shortest and old[start] == new[start]:
+        start += 1
+    end = 0
+    while end < shortest - start and old[-1 - end] == new[-1 - end]:
+        end += 1
+    return start, end
 
 
 class _Change(cst.CSTTransformer):
     def __init__(
-        self, changes: Changes, positions: dict[cst.CSTNode, CodeRange], module: cst.Module
+        self,
+        changes: Changes,
+        positions: Mapping[cst.CSTNode, CodeRange],
+        module: cst.Module,
     ) -> None:
         super().__init__()
         self._changes = changes
@@ -129,23 +165,6 @@ class _Change(cst.CSTTransformer):
             raise CannotChangeError("the condition of a loop is evaluated again and again")
         return updated
 
-    def leave_Module(self, original_node: cst.Module, updated_node: cst.Module) -> cst.Module:
-        """Add the imports behind the last one above the change."""
-        if not self._changes.imports:
-            return updated_node
-        place = 0
-        for position, statement in enumerate(original_node.body):
-            if self._range(statement)[0] >= self._target[0]:
-                break
-            if isinstance(statement, cst.SimpleStatementLine) and all(
-                isinstance(part, cst.Import | cst.ImportFrom) or _is_text(part)
-                for part in statement.body
-            ):
-                place = position + 1
-        lines = [cst.parse_statement(line, self._config) for line in self._changes.imports]
-        body = list(updated_node.body)
-        return updated_node.with_changes(body=[*body[:place], *lines, *body[place:]])
-
     def _new(self, original: cst.CSTNode) -> cst.CSTNode:
         if isinstance(original, cst.AugAssign):
             statement = cst.parse_statement(self._changes.text, self._config)
@@ -182,9 +201,3 @@ class _Change(cst.CSTTransformer):
     def _range(self, node: cst.CSTNode) -> _Range:
         found = self._positions[node]
         return (found.start.line, found.start.column), (found.end.line, found.end.column)
-
-
-def _is_text(statement: cst.BaseSmallStatement) -> bool:
-    return isinstance(statement, cst.Expr) and isinstance(
-        statement.value, cst.SimpleString | cst.ConcatenatedString
-    )

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 Store = ast.Assign | ast.AnnAssign | ast.AugAssign
 
 
-def dead_stores(function: Function) -> list[Store]:
+def dead_stores(function: Function, may_go: Callable[[Store], bool]) -> list[Store]:
     """The assignments of a single local name whose value is overwritten or dropped unread.
 
-    An assignment is dead also where only dead ones read it.
+    Those that `may_go` refuses are kept, and with them what they read. An assignment is dead also
+    where only dead ones read it.
     """
     dead: list[Store] = []
     while True:
-        found = _Liveness(function, dead).dead
+        found = [store for store in _Liveness(function, dead).dead if may_go(store)]
         if len(found) == len(dead):
             return dead
         dead = found

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import ast
 import builtins
+import functools
 import math
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 
 from stayfinite.repair.extraction import Extraction, Moment, Origin, Pending, Tensor
-from stayfinite.repair.extraction.operations import as_constant, python_key
+from stayfinite.repair.extraction.operations import python_key
 from stayfinite.repair.extraction.syntax import place_of
-from stayfinite.repair.formula import REDUCTIONS, Node, walk
+from stayfinite.repair.formula import REDUCTIONS, Node
 from stayfinite.repair.writing.spelling import OPERATORS, CannotSpellError, Speller
 
 COMPARE, SUM, PRODUCT, SIGN, POWER, ATOM = range(1, 7)
@@ -26,6 +27,7 @@ _LEVELS: dict[type[ast.AST], int] = {
     ast.MatMult: PRODUCT,
     ast.Pow: POWER,
 }
+_WIDE = 88  # characters; longer operations are written in two statements
 _LONG = 40  # characters; a longer text is not repeated
 # Numbers that belong to formulas as such, and are seldom the value of a parameter that has a name.
 _COMMON = frozenset((0.0, 0.5, 1.0, 2.0, 4.0, -0.5, -1.0, -2.0))
@@ -122,11 +124,15 @@ class Printer:
         if text is None:
             text = self._operation(node)
         if self._deserves_name(node, text):
-            name = self._free_name(node)
-            self.lines.append(f"{name} = {text.text}")
-            text = Text(name, ATOM)
+            text = self._assigned(node, text)
         self._printed[node] = text
         return text
+
+    def _assigned(self, node: Node, text: Text) -> Text:
+        """A new name for what `text` computes."""
+        name = self._free_name(node)
+        self.lines.append(f"{name} = {text.text}")
+        return Text(name, ATOM)
 
     def _deserves_name(self, node: Node, text: Text) -> bool:
         if self._uses.get(node, 0) < 2 or not self.may_assign or node.op in ("constant", "leaf"):
@@ -176,8 +182,6 @@ class Printer:
         if node in self._names:
             return self._names[node]
         for origin in self.extraction.origins.get(node, ()):
-            if origin.expression is self.origin.expression:
-                continue
             if not isinstance(origin.expression, ast.AugAssign) and self._is_readable(
                 node, origin
             ):
@@ -275,6 +279,11 @@ class Printer:
         elif op == "multiply" and left.op == "constant" and left.attribute("value") in (-1, -1.0):
             return Text(f"-{self._text(right).at(SIGN)}", SIGN)
         one, other = self._text(left), self._text(right)
+        if len(one.text) + len(other.text) > _WIDE and self.may_assign:
+            if len(one.text) > len(other.text):
+                one = self._assigned(left, one)
+            else:
+                other = self._assigned(right, other)
         if op == "power":
             return Text(f"{one.at(ATOM)} ** {other.at(SIGN)}", POWER)
         if sign in ("+", "-"):
@@ -284,33 +293,79 @@ class Printer:
         return Text(f"{one.at(SUM)} {sign} {other.at(SUM)}", COMPARE)
 
     def _axis(self, node: Node) -> str | None:
-        """The axis as the user counts: from the end for the last one."""
-        attributes = dict(node.attributes)
-        axis = attributes.get("axis")
+        """The axis as the user writes it: from the end for the last one, unless it was not."""
+        axis = dict(node.attributes).get("axis")
         if axis is None:
             return None
-        shape = self.extraction.shapes.get(node.operands[0]) or self._shape(node.operands[0])
-        rank = len(shape) if shape is not None else None
+        shape = self._shape(node.operands[0])
+        rank = None if shape is None else len(shape)
         axes = axis if isinstance(axis, tuple) else (axis,)
+        if (
+            node.op in ("softmax", "log_softmax")
+            and self._leaves_axis_out
+            and rank is not None
+            and axes == (rank - 1,)
+        ):
+            return None
+        written = self._written_axes.get((rank, axes))
+        if written is not None and node.op != "stack":
+            return written
         if node.op in REDUCTIONS and rank is not None and axes == tuple(range(rank)):
-            whole = node.op != "logsumexp" or self.speller.family != "torch"
-            if whole and not (rank == 1 and self._wrote_axis()):
+            # PyTorch's `logsumexp` asks for the axes.
+            if rank != 1 and not (node.op == "logsumexp" and self.speller.family == "torch"):
+                return None
+            if rank == 1 and node.op != "logsumexp":
                 return None
         if len(axes) == 1 and rank is not None and axes[0] == rank - 1 + (node.op == "stack"):
             return "-1"
-        if len(axes) == 1:
-            return str(axes[0])
-        return f"({', '.join(map(str, axes))})"
+        return str(axes[0]) if len(axes) == 1 else f"({', '.join(map(str, axes))})"
 
-    def _wrote_axis(self) -> bool:
+    @functools.cached_property
+    def _written_axes(self) -> dict[tuple[int | None, tuple[int, ...]], str]:
+        """How the user writes the axes of operands of some rank."""
+        found: dict[tuple[int | None, tuple[int, ...]], str] = {}
+        for origin, node in self.extraction.evaluated:
+            axis = dict(node.attributes).get("axis")
+            text = _axis_argument(origin)
+            if axis is None or text is None or node.op == "stack":
+                continue
+            shape = self._shape(node.operands[0])
+            axes = axis if isinstance(axis, tuple) else (axis,)
+            if shape is not None:
+                found.setdefault((len(shape), axes), text)
+        return found
+
+    @functools.cached_property
+    def _leaves_axis_out(self) -> bool:
+        """Whether the user calls `softmax` without an axis: it is the last one."""
         return any(
-            isinstance(part, ast.keyword) and part.arg in ("axis", "dim")
-            for part in ast.walk(self.origin.expression)
+            node.op in ("softmax", "log_softmax")
+            and isinstance(origin.expression, ast.Call)
+            and len(origin.expression.args) == 1
+            and not origin.expression.keywords
+            for origin, node in self.extraction.evaluated
         )
 
     def _shape(self, node: Node) -> tuple[int, ...] | None:
         """The shape of a node of the rewritten formula."""
         return self.extraction.shape_of(node)
+
+
+def _axis_argument(origin: Origin) -> str | None:
+    """The literal that a call passes as its axis."""
+    expression = origin.expression
+    if not isinstance(expression, ast.Call):
+        return None
+    given = [k.value for k in expression.keywords if k.arg in ("axis", "dim")]
+    given += expression.args[-1:]
+    for value in given:
+        try:
+            literal = ast.literal_eval(value)
+        except (ValueError, TypeError):
+            continue
+        if isinstance(literal, int | tuple) and not isinstance(literal, bool):
+            return origin.source.text_of(value)
+    return None
 
 
 def _identical(one: object, other: object) -> bool:
@@ -409,5 +464,3 @@ def needed(parent: ast.AST | None, child: ast.AST) -> int:
 
 
 __all__ = ["CannotPrintError", "CannotSpellError", "Printer", "Text", "needed", "precedence"]
-
-_ = (Mapping, as_constant, walk)

@@ -12,7 +12,7 @@ from stayfinite.repair.extraction import Extraction, ExtractionError, Origin
 from stayfinite.repair.extraction.interpreter import Patched
 from stayfinite.repair.extraction.syntax import place_of
 from stayfinite.repair.extraction.values import FunctionNode
-from stayfinite.repair.formula import BINARY, OTHER, REDUCTIONS, UNARY, Node, replaced, walk
+from stayfinite.repair.formula import BINARY, OTHER, REDUCTIONS, UNARY, Node, replaced
 from stayfinite.repair.scope import enclosing_function
 from stayfinite.repair.source import SourceFile
 from stayfinite.repair.writing.changes import CannotChangeError, Changes
@@ -74,7 +74,7 @@ def write(extraction: Extraction, rewritten: Node, description: str = "") -> Wri
                 break
             try:
                 tries += 1
-                return _Attempt(extraction, origin, old, new).run(description)
+                return _Attempt(extraction, rewritten, origin, old, new).run(description)
             except (CannotChangeError, CannotPrintError, CannotSpellError, ExtractionError) as error:
                 reasons.append(str(error))
     why = "; ".join(dict.fromkeys(filter(None, reasons))) or "no expression of the file computes it"
@@ -103,8 +103,11 @@ def _origins(extraction: Extraction, node: Node) -> Iterator[Origin]:
 class _Attempt:
     """One place and one new formula for it."""
 
-    def __init__(self, extraction: Extraction, origin: Origin, old: Node, new: Node) -> None:
+    def __init__(
+        self, extraction: Extraction, rewritten: Node, origin: Origin, old: Node, new: Node
+    ) -> None:
         self._extraction = extraction
+        self._rewritten = rewritten
         self._origin = origin
         self._old = old
         self._new = new
@@ -114,8 +117,7 @@ class _Attempt:
         reason = "the edited source computes another formula"
         for may_assign in (True, False):
             changes = self._changes(may_assign)
-            text = changes.apply()
-            after = changes.source.with_text(text)
+            after = changes.after
             dead = self._newly_dead(changes, after)
             if dead:
                 changes = Changes(
@@ -126,7 +128,7 @@ class _Attempt:
                     dead,
                     changes.imports,
                 )
-                after = changes.source.with_text(changes.apply())
+                after = changes.after
             root = self._root(changes, after)
             if root is not None:
                 return Written(changes.edit("formula", description), root)
@@ -178,18 +180,20 @@ class _Attempt:
             return []
         now = Patched(changes.source, after).function(before)
         assert isinstance(now, ast.FunctionDef | ast.AsyncFunctionDef)
-        known = {ast.dump(statement) for statement in dead_stores(before)}
-        dead = [ast.dump(s) for s in dead_stores(now)]
-        wanted = [text for text in dead if text not in known]
-        found: list[ast.stmt] = []
-        for statement in ast.walk(before):
-            if isinstance(statement, Store) and ast.dump(statement) in wanted:
-                wanted.remove(ast.dump(statement))
-                if self._is_pure(changes.source, statement) and _is_alone(
-                    changes.source, statement
-                ):
-                    found.append(statement)
-        return found
+        stores = {ast.dump(s): s for s in ast.walk(before) if isinstance(s, Store)}
+
+        def may_go(store: Store) -> bool:
+            """A statement of the user's that only computes, and leaves its block not empty."""
+            own = stores.get(ast.dump(store))
+            return (
+                own is not None
+                and self._is_pure(changes.source, own)
+                and _is_alone(changes.source, own)
+            )
+
+        known = {ast.dump(store) for store in dead_stores(before, lambda _: True)}
+        dead = {ast.dump(store) for store in dead_stores(now, may_go)} - known
+        return [s for s in ast.walk(before) if isinstance(s, Store) and ast.dump(s) in dead]
 
     def _is_pure(self, source: SourceFile, statement: Store) -> bool:
         value = statement.value
@@ -223,9 +227,18 @@ class _Attempt:
         if not same(_undone(news[place], news[:place], olds[:place]), self._new):
             return None
         for root in interpreter.roots():
-            if same(_undone(root, news, olds), self._extraction.root):
+            if same(root, self._rewritten):
+                return root
+            # A function that is called more than once is rewritten at all calls.
+            if self._differs_at(olds) and same(_undone(root, news, olds), self._extraction.root):
                 return root
         return None
+
+    def _differs_at(self, olds: list[Node]) -> bool:
+        """Whether the rewritten formula differs from the root at these nodes only."""
+        pairs = smallest_differing(self._extraction.root, self._rewritten)
+        places = set(olds)
+        return len(places) > 1 and all(old in places for old, _ in pairs)
 
 
 def _undone(root: Node, news: list[Node], olds: list[Node]) -> Node:
@@ -258,5 +271,3 @@ def _is_alone(source: SourceFile, statement: ast.stmt) -> bool:
     blocks = [getattr(parent, name, None) for name in ("body", "orelse", "finalbody")]
     return any(isinstance(b, list) and statement in b and len(b) > 1 for b in blocks)
 
-
-_ = walk
