@@ -49,7 +49,7 @@ types: .venv-test-torch/ready  ## Check types
 
 # What depends on the framework runs on each; the rest runs on PyTorch, which compiles nothing.
 # Whole networks on each are left to `make test-all`.
-ON_EACH = tests/frameworks tests/guard tests/incidents
+ON_EACH = tests/formulas tests/frameworks tests/guard tests/incidents
 NETWORKS = tests/networks/models tests/networks/losses tests/networks/metrics/test_recall.py
 # The gradients of the fixes are computed with JAX, and an internal error is put into its step.
 ONLY_ON_JAX = tests/repair tests/experiments/test_explanation.py

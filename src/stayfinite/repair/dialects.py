@@ -107,9 +107,7 @@ IMPORTS: dict[str, tuple[ImportLine, ...]] = {
         ImportLine("import jax", "jax", "jax.nn", "jax.nn"),
         ImportLine("from jax import nn as jax_nn", "jax_nn", "jax_nn", "jax.nn"),
         ImportLine("from jax import lax", "lax", "lax", "jax.lax"),
-        ImportLine(
-            "from jax.scipy import special", "special", "special", "jax.scipy.special"
-        ),
+        ImportLine("from jax.scipy import special", "special", "special", "jax.scipy.special"),
     ),
     "tensorflow": (
         ImportLine("import tensorflow as tf", "tf", "tf", "tensorflow"),

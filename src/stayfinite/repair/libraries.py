@@ -152,7 +152,8 @@ _PLAIN: dict[str, str] = {
     " log2 logical_not negative=neg reciprocal relu round rsqrt sigmoid sign sin sinh sqrt square"
     " tan tanh abs=absolute negative arccos arccosh arcsin arcsinh arctan arctanh arccos=acos"
     " arccosh=acosh arcsin=asin arcsinh=asinh arctan=atan arctanh=atanh"
-    " add multiply=mul subtract=sub divide=div power=pow multiply subtract divide divide=true_divide"
+    " add multiply=mul subtract=sub divide=div multiply subtract divide"
+    " divide=true_divide"
     " equal=eq not_equal=ne less=lt less_equal=le greater=gt greater_equal=ge maximum minimum"
     " logical_and logical_or hypot logaddexp xlogy floor_divide mod=remainder arctan2 arctan2=atan2"
     " sum mean prod max=amax min=amin all any logsumexp",
@@ -221,7 +222,7 @@ _SPECIAL: dict[str, str] = {
         stack arrays:xs axis?0
         concatenate arrays:xs axis?0
         cumsum a:x axis?None
-        astype = astype x dtype
+        cast = astype x dtype
         ones_like a:x
         zeros_like a:x
         swapaxes a:x axis1 axis2
@@ -277,6 +278,7 @@ _SPECIAL: dict[str, str] = {
         normalize = l2_normalize x axis?None epsilon?1e-12
         """,
     "torch": """
+        power = pow input:x exponent:y
         clip = clamp input:x min:minimum?None max:maximum?None
         clip input:x min:minimum?None max:maximum?None
         where condition input:x other:y
@@ -454,9 +456,7 @@ def _rows(home: str) -> Iterator[Function]:
 def _parameter(text: str) -> Parameter:
     names, has_default, default = text.partition("?")
     keyword, _, role = names.partition(":")
-    return Parameter(
-        keyword, role or keyword, _value(default) if has_default else _REQUIRED
-    )
+    return Parameter(keyword, role or keyword, _value(default) if has_default else _REQUIRED)
 
 
 def _value(text: str) -> Default:

@@ -86,13 +86,17 @@ def instances_with(function: FunctionType) -> list[object]:
         owner = names.get(part)
         names = vars(owner) if isinstance(owner, type) else {}
     # A class that is no longer, or never was, a global name takes another look at all objects.
-    owners = [owner] if isinstance(owner, type) and names.get(name) is function else [
-        owner
-        for names in gc.get_referrers(function)
-        if isinstance(names, dict) and names.get(name) is function
-        for owner in gc.get_referrers(names)
-        if isinstance(owner, type) and vars(owner).get(name) is function
-    ]
+    owners = (
+        [owner]
+        if isinstance(owner, type) and names.get(name) is function
+        else [
+            owner
+            for names in gc.get_referrers(function)
+            if isinstance(names, dict) and names.get(name) is function
+            for owner in gc.get_referrers(names)
+            if isinstance(owner, type) and vars(owner).get(name) is function
+        ]
+    )
     classes: dict[type, None] = {}
     while owners:
         kind = owners.pop()

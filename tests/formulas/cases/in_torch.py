@@ -69,12 +69,12 @@ def weighted_exact(x, mask):
 
 
 def largest(x):
-    values, where = x.max(dim=1, keepdim=True)
+    values, _ = x.max(dim=1, keepdim=True)
     return torch.log(torch.exp(x - values).sum(1)) + values.squeeze(1)
 
 
 def largest_exact(x):
-    values, where = x.max(dim=1, keepdim=True)
+    values, _ = x.max(dim=1, keepdim=True)
     return torch.logsumexp(x, dim=1)
 
 

@@ -7,7 +7,12 @@
 The syntax tree of the function is interpreted: Python values are computed, tensors become nodes.
 """
 
-from stayfinite.repair.extraction.extract import Extraction, ExtractionError, extract, extract_from_stack
+from stayfinite.repair.extraction.extract import (
+    Extraction,
+    ExtractionError,
+    extract,
+    extract_from_stack,
+)
 from stayfinite.repair.extraction.recorded import (
     Evaluation,
     GraphRecorded,

@@ -20,6 +20,7 @@ from stayfinite.repair.extraction.interpreter import (
 from stayfinite.repair.extraction.leaves import Leaves
 from stayfinite.repair.extraction.operations import Formulas
 from stayfinite.repair.extraction.recorded import NothingRecorded, Place, Recorded, Recording
+from stayfinite.repair.extraction.syntax import place_of
 from stayfinite.repair.extraction.values import Frame, Origin
 from stayfinite.repair.formula import Node, walk
 from stayfinite.repair.source import SourceFile
@@ -76,10 +77,12 @@ class Extraction:
         found = {leaf: self._leaves.values(fetched, leaf) for leaf in self.leaves}
         return {leaf: array for leaf, array in found.items() if array is not None}
 
-    def again(self, before: SourceFile, after: SourceFile) -> Interpreter:
+    def again(
+        self, before: SourceFile, after: SourceFile, added: Mapping[str, object]
+    ) -> Interpreter:
         """The same function, interpreted with the text `after` in the place of `before`.
 
-        Its nodes are comparable to those of this extraction.
+        `added` are the names of new imports. The nodes are comparable to those of this extraction.
 
         Raises:
             ExtractionError: the new text cannot be interpreted.
@@ -90,6 +93,7 @@ class Extraction:
             NothingRecorded(),
             leaves,
             Patched(before, after),
+            added,
             earlier_decisions=list(self._decisions),
         )
         _run(interpreter, self.function, self._bound)
@@ -176,9 +180,7 @@ def extract_from_stack(
     raise reason
 
 
-def _run(
-    interpreter: Interpreter, function: FunctionType, bound: Mapping[str, object]
-) -> None:
+def _run(interpreter: Interpreter, function: FunctionType, bound: Mapping[str, object]) -> None:
     named = {name: _entered(interpreter, name, value) for name, value in bound.items()}
     try:
         interpreter.returned = interpreter.enter(function, (), named, None)
@@ -186,6 +188,7 @@ def _run(
         raise ExtractionError(str(error)) from error
     except GivesUpError as error:
         raise ExtractionError(f"{function.__qualname__}: {error}") from error
+    interpreter.settle()
 
 
 def _entered(interpreter: Interpreter, text: str, value: object) -> object:
@@ -211,8 +214,6 @@ def _bind_self(function: FunctionType, bound: dict[str, object]) -> None:
 
 def _failing(interpreter: Interpreter, span: Span) -> list[Node]:
     """The nodes of the expression at `span`, else of the smallest expressions around it."""
-    from stayfinite.repair.extraction.syntax import place_of
-
     exact: list[Node] = []
     around: list[tuple[int, Node]] = []
     for origin, node in interpreter.evaluated:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import builtins
 import functools
+import sys
 import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from stayfinite.graph.frames import is_user_file
 from stayfinite.repair.extraction import natives
 from stayfinite.repair.extraction.leaves import Leaves
 from stayfinite.repair.extraction.operations import (
@@ -105,6 +107,7 @@ class Interpreter:
     recorded: Recorded
     leaves: Leaves
     patched: Patched | None = None
+    added_names: Mapping[str, object] = field(default_factory=dict)
     decisions: list[bool] = field(default_factory=list)
     earlier_decisions: list[bool] = field(default_factory=list)
     origins: dict[Node, list[Origin]] = field(default_factory=dict)
@@ -119,6 +122,7 @@ class Interpreter:
     _moments: list[Moment] = field(default_factory=list)
     _family: str = "keras"
     _sources: dict[str, SourceFile] = field(default_factory=dict)
+    _waiting: list[tuple[Pending, Origin]] = field(default_factory=list)
 
     @property
     def formulas(self) -> Formulas:
@@ -128,6 +132,13 @@ class Interpreter:
     def roots(self) -> list[Node]:
         """What the run gave to `add_loss`, then what it returned."""
         return [node for value in (*self.sinks, self.returned) for node in tensors_in(value)]
+
+    def settle(self) -> None:
+        """Note where values were written that turned out to be tensors later."""
+        for pending, origin in self._waiting:
+            if pending.tensor is not None:
+                self.origins.setdefault(pending.tensor.node, []).append(origin)
+        self._waiting.clear()
 
     # Calls
 
@@ -234,7 +245,7 @@ class Interpreter:
             container = self.evaluate(target.value, frame)
             key = self._key(target.slice, frame)
             if isinstance(container, list | dict) and self._own(container):
-                container[key] = value  # type: ignore[index, call-overload]
+                container[key] = value  # type: ignore[call-overload]
             elif isinstance(target.value, ast.Name):
                 # Part of a tensor is written: no formula for it.
                 frame.names[target.value.id] = Pending(target.value.id)
@@ -289,8 +300,6 @@ class Interpreter:
         self._block(statement.body, frame)
 
     def _import(self, statement: ast.Import | ast.ImportFrom, frame: Frame) -> None:
-        import sys
-
         for alias in statement.names:
             name = alias.asname or alias.name.partition(".")[0]
             if isinstance(statement, ast.ImportFrom):
@@ -314,6 +323,9 @@ class Interpreter:
 
     def _remember(self, expression: ast.expr | ast.AugAssign, value: object) -> None:
         tensor = value.tensor if isinstance(value, Pending) else value
+        if isinstance(value, Pending) and tensor is None:
+            self._waiting.append((value, Origin(self._moments[-1], expression)))
+            return
         node = tensor.node if isinstance(tensor, Tensor) else None
         if node is None:
             node = as_constant(value)
@@ -324,7 +336,7 @@ class Interpreter:
         if isinstance(tensor, Tensor):
             self.evaluated.append((origin, node))
 
-    def _constant(self, expression: ast.Constant, frame: Frame) -> object:  # noqa: ARG002
+    def _constant(self, expression: ast.Constant, frame: Frame) -> object:
         return expression.value
 
     def _name(self, expression: ast.Name, frame: Frame) -> object:
@@ -340,6 +352,8 @@ class Interpreter:
             around = around.outer
         if name in frame.globals:
             return self._adopted(frame.globals[name], name)
+        if name in self.added_names:
+            return self.added_names[name]
         return getattr(builtins, name, Pending(name))
 
     def _adopted(self, value: object, text: str) -> object:
@@ -587,7 +601,7 @@ class Interpreter:
             return tuple(self._key(part, frame) for part in expression.elts)
         return self.evaluate(expression, frame)
 
-    def _joinedstr(self, expression: ast.JoinedStr, frame: Frame) -> object:  # noqa: ARG002
+    def _joinedstr(self, expression: ast.JoinedStr, frame: Frame) -> object:
         return ast.unparse(expression)
 
     # Calls
@@ -702,7 +716,7 @@ class Interpreter:
     def _summed(self, positional: list[object], expression: ast.Call, frame: Frame) -> object:
         """`sum(list)` adds from the left, to 0."""
         total: object = positional[1] if len(positional) > 1 else 0
-        for item in positional[0]:  # type: ignore[attr-defined]
+        for item in self._items(positional[0]):
             if isinstance(item, Tensor | Pending) or isinstance(total, Tensor | Pending):
                 if total == 0 and len(positional) == 1:
                     total = item
@@ -780,7 +794,10 @@ class Interpreter:
             return Pending(_text(frame, expression))
         shape = self._shape_of(receiver, frame) if name in ("size", "dim") else None
         if shape is not None:
-            return len(shape) if name == "dim" else shape[int(positional[0])] if positional else shape  # type: ignore[call-overload]
+            axis = positional[0] if positional else None
+            if name == "dim":
+                return len(shape)
+            return shape[axis] if isinstance(axis, int) else shape
         if name in _CASTS and not positional:
             arguments: Arguments = {"x": receiver, "dtype": _CASTS[name]}
             return self._applied("cast", arguments, expression, frame)
@@ -899,9 +916,7 @@ class Interpreter:
 
     # Helpers
 
-    def _decide(
-        self, frame: Frame, first: ast.stmt | ast.expr, last: ast.stmt | ast.expr
-    ) -> bool:
+    def _decide(self, frame: Frame, first: ast.stmt | ast.expr, last: ast.stmt | ast.expr) -> bool:
         """Whether a branch was taken that depends on a tensor: something was computed there."""
         if len(self.decisions) < len(self.earlier_decisions):
             taken = self.earlier_decisions[len(self.decisions)]
@@ -958,8 +973,7 @@ class Interpreter:
             if count is None:
                 raise GivesUpError("the number of elements is not known")
             return [
-                value.parts.setdefault(repr(i), Pending(f"{value.text}[{i}]"))
-                for i in range(count)
+                value.parts.setdefault(repr(i), Pending(f"{value.text}[{i}]")) for i in range(count)
             ]
         if isinstance(value, Pending):
             value = value.tensor
@@ -967,7 +981,8 @@ class Interpreter:
             shape = self.formulas.shape(value.node)
             if not shape:
                 raise GivesUpError("the number of elements is not known")
-            return [Tensor(self.formulas.make("index", value.node, key=(i,))) for i in range(shape[0])]
+            node = value.node
+            return [Tensor(self.formulas.make("index", node, key=(i,))) for i in range(shape[0])]
         if isinstance(value, _Pair):
             return list(value.parts)
         try:
@@ -1081,8 +1096,6 @@ def _user_function(called: object) -> types.FunctionType | None:
     called = getattr(called, "__wrapped__", called) if not isinstance(called, type) else called
     if not isinstance(called, types.FunctionType):
         return None
-    from stayfinite.graph.frames import is_user_file
-
     return called if is_user_file(called.__code__.co_filename) else None
 
 

@@ -17,11 +17,12 @@ _BUILTINS = (
     " hasattr hash hex int isinstance issubclass iter len list max min next pow range repr reversed"
     " round set slice sorted str sum tuple type zip"
 )
-_PURE: frozenset[int] = frozenset(
-    id(getattr(builtins, name)) for name in _BUILTINS.split()
-) | frozenset(id(thing) for thing in vars(math).values() if callable(thing)) | frozenset(
-    id(thing) for thing in vars(operator).values() if callable(thing)
-) | frozenset(id(thing) for thing in vars(itertools).values() if callable(thing))
+_PURE: frozenset[int] = (
+    frozenset(id(getattr(builtins, name)) for name in _BUILTINS.split())
+    | frozenset(id(thing) for thing in vars(math).values() if callable(thing))
+    | frozenset(id(thing) for thing in vars(operator).values() if callable(thing))
+    | frozenset(id(thing) for thing in vars(itertools).values() if callable(thing))
+)
 # Numbers of a library: the fuzz factor of Keras, the limits of a dtype.
 _NUMBERS = frozenset(("epsilon", "finfo", "floatx", "iinfo"))
 _EFFECTS = frozenset(

@@ -46,9 +46,7 @@ class Formulas:
         if self.shapes.get(made) is None:
             shapes = [self.shape(operand) for operand in operands]
             known = [shape for shape in shapes if shape is not None]
-            self.shapes[made] = (
-                _shape(op, known, attributes) if len(known) == len(shapes) else None
-            )
+            self.shapes[made] = _shape(op, known, attributes) if len(known) == len(shapes) else None
         return made
 
     def apply(self, op: str, arguments: Arguments) -> Node:
@@ -321,7 +319,7 @@ def _softplus(f: Formulas, a: Arguments) -> Node:
     return f.make("divide", f.make("softplus", f.make("multiply", scale, x)), scale)
 
 
-def _identity(f: Formulas, a: Arguments) -> Node:  # noqa: ARG001
+def _identity(f: Formulas, a: Arguments) -> Node:
     return _node(a, "x")
 
 
@@ -357,9 +355,11 @@ def _shape(op: str, shapes: Sequence[Shape], attributes: dict[str, Hashable]) ->
     example = np.broadcast_to(np.zeros(()), first)
     try:
         if op == "expand_dims":
-            return np.expand_dims(example, axis).shape  # type: ignore[arg-type]
+            assert isinstance(axis, tuple)
+            return tuple(np.expand_dims(example, axis).shape)
         if op == "squeeze":
-            return np.squeeze(example, axis).shape  # type: ignore[arg-type]
+            assert isinstance(axis, tuple)
+            return tuple(np.squeeze(example, axis).shape)
         if op == "index":
             return example[python_key(attributes["key"])].shape  # type: ignore[index]
         if op in ("reshape", "broadcast_to"):

@@ -74,15 +74,15 @@ class Recorded(Protocol):
 class NothingRecorded:
     """For a function whose arguments are known, so that nothing has to be looked up."""
 
-    def evaluation(self, stack: Sequence[Place]) -> Evaluation | None:  # noqa: ARG002
+    def evaluation(self, stack: Sequence[Place]) -> Evaluation | None:
         """Nothing."""
         return None
 
-    def touches(self, file: str, first_line: int, last_line: int) -> bool:  # noqa: ARG002
+    def touches(self, file: str, first_line: int, last_line: int) -> bool:
         """Nothing."""
         return False
 
-    def arrays(self, values: Iterable[int]) -> dict[int, np.ndarray]:  # noqa: ARG002
+    def arrays(self, values: Iterable[int]) -> dict[int, np.ndarray]:
         """Nothing."""
         return {}
 

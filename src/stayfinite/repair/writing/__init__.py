@@ -1,7 +1,7 @@
 """From a rewritten formula back to the user's source.
 
-    written = write(extraction, rewritten)
-    print(Patch.start(written.edit.source).then(written.edit).diff())
+written = write(extraction, rewritten)
+print(Patch.start(written.edit.source).then(written.edit).diff())
 """
 
 from stayfinite.repair.writing.write import CannotWriteError, Written, available, write

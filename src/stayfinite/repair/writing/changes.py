@@ -124,19 +124,16 @@ class _Change(cst.CSTTransformer):
         self._inside = False
         self._comments: list[cst.EmptyLine] = []
 
-    def on_leave(
+    def on_leave(  # type: ignore[override]
         self, original_node: cst.CSTNode, updated_node: cst.CSTNode
     ) -> cst.CSTNode | cst.RemovalSentinel | cst.FlattenSentinel[cst.CSTNode]:
         updated = super().on_leave(original_node, updated_node)
-        if isinstance(self._changes.node, ast.AugAssign):
-            wanted: type[cst.CSTNode] = cst.AugAssign
-        else:
-            wanted = cst.BaseExpression
-        if (
-            isinstance(original_node, wanted)
-            and not self.done
-            and self._range(original_node) == self._target
-        ):
+        wanted = (
+            isinstance(original_node, cst.AugAssign)
+            if isinstance(self._changes.node, ast.AugAssign)
+            else isinstance(original_node, cst.BaseExpression)
+        )
+        if wanted and not self.done and self._range(original_node) == self._target:
             self.done = self._inside = True
             return self._new(original_node)
         if isinstance(original_node, cst.SimpleStatementSuite) and self._inside:
@@ -172,15 +169,17 @@ class _Change(cst.CSTTransformer):
             return statement.body[0]
         assert isinstance(original, cst.BaseExpression)
         new = cst.parse_expression(self._changes.text, self._config)
-        if original.lpar and not new.lpar and not isinstance(
-            new, cst.Call | cst.Name | cst.Attribute | cst.Subscript
+        if (
+            original.lpar
+            and not new.lpar
+            and not isinstance(new, cst.Call | cst.Name | cst.Attribute | cst.Subscript)
         ):
             return new.with_changes(lpar=original.lpar, rpar=original.rpar)
         return new
 
     def _with_lines(
         self, original: cst.SimpleStatementLine, updated: cst.SimpleStatementLine
-    ) -> cst.SimpleStatementLine | cst.FlattenSentinel[cst.BaseStatement]:
+    ) -> cst.CSTNode | cst.FlattenSentinel[cst.CSTNode]:
         if self._changes.lines and len(original.body) > 1:
             raise CannotChangeError("the statement shares its line with another")
         return self._before(updated)

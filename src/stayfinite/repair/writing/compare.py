@@ -27,9 +27,7 @@ def differing(old: Node, new: Node) -> list[tuple[Node, Node]]:
     while old.op == new.op and old.attributes == new.attributes:
         if len(old.operands) != len(new.operands):
             break
-        pairs = {
-            (a, b) for a, b in zip(old.operands, new.operands, strict=True) if not same(a, b)
-        }
+        pairs = {(a, b) for a, b in zip(old.operands, new.operands, strict=True) if not same(a, b)}
         if len(pairs) != 1:
             break
         old, new = next(iter(pairs))

@@ -28,6 +28,18 @@ _LEVELS: dict[type[ast.AST], int] = {
     ast.Pow: POWER,
 }
 _WIDE = 88  # characters; longer operations are written in two statements
+# What texts consist of that are repeated rather than named.
+_SHORT = (
+    ast.Name,
+    ast.Attribute,
+    ast.Subscript,
+    ast.Constant,
+    ast.Slice,
+    ast.Tuple,
+    ast.UnaryOp,
+    ast.USub,
+    ast.expr_context,
+)
 _LONG = 40  # characters; a longer text is not repeated
 # Numbers that belong to formulas as such, and are seldom the value of a parameter that has a name.
 _COMMON = frozenset((0.0, 0.5, 1.0, 2.0, 4.0, -0.5, -1.0, -2.0))
@@ -138,11 +150,7 @@ class Printer:
         if self._uses.get(node, 0) < 2 or not self.may_assign or node.op in ("constant", "leaf"):
             return False
         tree = ast.parse(text.text, mode="eval").body
-        simple = all(
-            isinstance(part, ast.Name | ast.Attribute | ast.Subscript | ast.Constant | ast.Slice)
-            or isinstance(part, ast.expr_context | ast.Tuple | ast.UnaryOp | ast.USub)
-            for part in ast.walk(tree)
-        )
+        simple = all(isinstance(part, _SHORT) for part in ast.walk(tree))
         return not simple or len(text.text) > _LONG
 
     def _free_name(self, node: Node) -> str:
@@ -182,9 +190,7 @@ class Printer:
         if node in self._names:
             return self._names[node]
         for origin in self.extraction.origins.get(node, ()):
-            if not isinstance(origin.expression, ast.AugAssign) and self._is_readable(
-                node, origin
-            ):
+            if not isinstance(origin.expression, ast.AugAssign) and self._is_readable(node, origin):
                 self._names[node] = _user_text(origin)
                 return self._names[node]
         return None
@@ -196,7 +202,10 @@ class Printer:
             return False
         if node.op == "constant" and not self._is_meant(node):
             return False
-        if here.frame.source != there.frame.source and here.frame.globals is not there.frame.globals:
+        if (
+            here.frame.source != there.frame.source
+            and here.frame.globals is not there.frame.globals
+        ):
             return False
         for part in ast.walk(expression):
             if isinstance(part, ast.Call) and not self._may_repeat(part, origin):
@@ -399,7 +408,7 @@ def _user_text(origin: Origin) -> Text:
 
 def _number(node: Node) -> Text:
     value = node.attribute("value")
-    if isinstance(value, bool) or isinstance(value, int):
+    if isinstance(value, int):
         return Text(repr(value), ATOM if value >= 0 else SIGN)
     assert isinstance(value, float)
     if math.isinf(value) or math.isnan(value):

@@ -28,6 +28,7 @@ from stayfinite.repair.writing.printer import (
 from stayfinite.repair.writing.spelling import Speller
 
 _MAX_TRIES = 12
+_REFUSALS = (CannotChangeError, CannotPrintError, CannotSpellError, ExtractionError)
 
 
 class CannotWriteError(RepairError):
@@ -75,7 +76,12 @@ def write(extraction: Extraction, rewritten: Node, description: str = "") -> Wri
             try:
                 tries += 1
                 return _Attempt(extraction, rewritten, origin, old, new).run(description)
-            except (CannotChangeError, CannotPrintError, CannotSpellError, ExtractionError) as error:
+            except (
+                CannotChangeError,
+                CannotPrintError,
+                CannotSpellError,
+                ExtractionError,
+            ) as error:
                 reasons.append(str(error))
     why = "; ".join(dict.fromkeys(filter(None, reasons))) or "no expression of the file computes it"
     raise CannotWriteError(f"the new formula cannot be written: {why}")
@@ -205,11 +211,9 @@ class _Attempt:
 
     def _root(self, changes: Changes, after: SourceFile) -> Node | None:
         """The root with the edit, if it is the wanted formula and everything else is the same."""
-        interpreter = self._extraction.again(changes.source, after)
+        interpreter = self._extraction.again(changes.source, after, _imported(changes))
         olds = [
-            node
-            for origin, node in self._extraction.evaluated
-            if origin.expression is changes.node
+            node for origin, node in self._extraction.evaluated if origin.expression is changes.node
         ]
         wanted = ast.dump(ast.parse(self._printed, mode="eval").body)
         before = enclosing_function(changes.source, changes.node)
@@ -241,6 +245,13 @@ class _Attempt:
         return len(places) > 1 and all(old in places for old, _ in pairs)
 
 
+def _imported(changes: Changes) -> dict[str, object]:
+    """What the new imports bind; they import what is loaded already."""
+    names: dict[str, object] = {}
+    exec("\n".join(changes.imports), names)
+    return names
+
+
 def _undone(root: Node, news: list[Node], olds: list[Node]) -> Node:
     """`root` with every rewritten call as it was."""
     for new, old in reversed(list(zip(news, olds, strict=True))):
@@ -270,4 +281,3 @@ def _is_alone(source: SourceFile, statement: ast.stmt) -> bool:
     parent = source.parents[statement]
     blocks = [getattr(parent, name, None) for name in ("body", "orelse", "finalbody")]
     return any(isinstance(b, list) and statement in b and len(b) > 1 for b in blocks)
-

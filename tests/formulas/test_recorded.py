@@ -1,0 +1,117 @@
+"""Formulas of real training steps: the recorded arrays are found, and give the recorded value."""
+
+import importlib
+
+import keras
+import numpy as np
+import pytest
+from keras import layers, ops
+
+import stayfinite
+from stayfinite.repair import Patch, swapped
+from stayfinite.repair.extraction import GraphRecorded, extract_from_stack
+from stayfinite.repair.formula import node, replaced, walk
+from stayfinite.repair.writing import write
+from tests.formulas.arithmetic import value_of
+
+_BATCH = 4
+
+
+@pytest.fixture
+def failure(monkeypatch):
+    """A function that trains until a step fails, and gives the step and its diagnosis."""
+    found = []
+    explanation = importlib.import_module("stayfinite.explanation")
+    monkeypatch.setattr(
+        explanation, "mend", lambda step, diagnosis, *rest: found.append((step, diagnosis))
+    )
+
+    def train(model, x, y):
+        with pytest.raises(stayfinite.NonFiniteError):
+            model.fit(
+                x, y, batch_size=_BATCH, shuffle=False, verbose=0, callbacks=[stayfinite.Guard()]
+            )
+        return found[0]
+
+    return train
+
+
+def softmin(a, b):
+    return -ops.log(ops.exp(-a) + ops.exp(-b))
+
+
+def distance(y_true, y_pred):
+    cost = ops.square(y_true - y_pred)
+    best = cost[:, 0]
+    for column in range(1, 3):
+        best = cost[:, column] + softmin(best, cost[:, column])
+    return best
+
+
+class Contrast(layers.Layer):
+    def __init__(self, temperature):
+        super().__init__()
+        self.temperature = temperature
+        self.project = layers.Dense(3, use_bias=False, kernel_initializer="identity")
+
+    def call(self, inputs):
+        left, right = inputs
+        similarity = self.project(left) * self.project(right) / self.temperature
+        weights = [ops.exp(part) for part in (similarity[:, 0], similarity[:, 1])]
+        self.add_loss(-ops.mean(ops.log(weights[0] / sum(weights))))
+        return similarity
+
+
+def _batches(extreme):
+    x = np.random.default_rng(0).normal(size=(3 * _BATCH, 3)).astype("float32")
+    x[2 * _BATCH + 1] = extreme
+    return x
+
+
+def _loop():
+    model = keras.Sequential([keras.Input((3,)), layers.Dense(3, kernel_initializer="identity")])
+    model.compile("sgd", loss=distance)
+    return model, _batches(40.0), np.zeros((3 * _BATCH, 3), "float32")
+
+
+def _layer():
+    left, right = keras.Input((3,)), keras.Input((3,))
+    model = keras.Model([left, right], Contrast(0.05)([left, right]))
+    model.compile("sgd")
+    return model, [_batches(3.0), _batches(4.0)], None
+
+
+@pytest.mark.parametrize("build", [_loop, _layer])
+def test_the_formula_has_the_recorded_value(failure, build):
+    step, diagnosis = failure(*build())
+    op = diagnosis.evidence.primal or diagnosis.evidence.op
+    extraction = extract_from_stack(op.stack, GraphRecorded(step.trace, step.fetch))
+    arrays = extraction.arrays()
+    assert arrays.keys() == set(extraction.leaves)
+    with np.errstate(all="ignore"):
+        value = value_of(extraction.root, arrays)
+    recording = extraction.recording(extraction.root)
+    assert recording is not None
+    recorded = step.fetch([recording.value])[recording.value]
+    assert not np.isfinite(recorded).all()
+    assert np.isfinite(value) == pytest.approx(np.isfinite(recorded))
+    healthy = np.isfinite(recorded)
+    assert value[healthy] == pytest.approx(recorded[healthy], rel=1e-3)
+
+
+def test_a_helper_that_is_called_in_a_loop_is_rewritten_at_all_calls(failure):
+    step, diagnosis = failure(*_loop())
+    op = diagnosis.evidence.primal or diagnosis.evidence.op
+    extraction = extract_from_stack(op.stack, GraphRecorded(step.trace, step.fetch))
+    first = next(n for n in walk(extraction.root) if n.op == "log")
+    terms = [exponential.operands[0] for exponential in first.operands[0].operands]
+    rewritten = replaced(extraction.root, first, node("logaddexp", *terms))
+    written = write(extraction, rewritten)
+    assert not any(n.op == "log" for n in walk(written.root))
+    patch = Patch.start(written.edit.source).then(written.edit)
+    assert "+    return -ops.logaddexp(-a, -b)\n" in patch.diff()
+    far = np.array([900.0], "float32")
+    assert np.isinf(keras.ops.convert_to_numpy(softmin(far, far))).all()
+    with swapped(patch):
+        inside = keras.ops.convert_to_numpy(softmin(far, far))
+    assert inside == pytest.approx(900.0, abs=1)
