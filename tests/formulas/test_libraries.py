@@ -94,7 +94,7 @@ def _arguments(function):
             continue
         given[role] = value
         converted = _converted(library, value, role)
-        if is_operand and not named:
+        if (is_operand or role == "dtype") and not named:
             positional.append(converted)
         else:
             named[parameter.keyword] = converted

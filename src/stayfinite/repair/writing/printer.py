@@ -147,7 +147,7 @@ class Printer:
         return Text(name, ATOM)
 
     def _deserves_name(self, node: Node, text: Text) -> bool:
-        if self._uses.get(node, 0) < 2 or not self.may_assign or node.op in ("constant", "leaf"):
+        if self._uses.get(node, 0) < 2 or not self.may_assign or node.op == "constant":
             return False
         tree = ast.parse(text.text, mode="eval").body
         simple = all(isinstance(part, _SHORT) for part in ast.walk(tree))
