@@ -22,9 +22,11 @@ def failure(monkeypatch):
     """A function that trains until a step fails, and gives the step and its diagnosis."""
     found = []
     explanation = importlib.import_module("stayfinite.explanation")
-    monkeypatch.setattr(
-        explanation, "mend", lambda step, diagnosis, *rest: found.append((step, diagnosis))
-    )
+
+    def keep(step, diagnosis, healthy, path):
+        found.append((step, diagnosis))
+
+    monkeypatch.setattr(explanation, "find_source_fix", keep)
 
     def train(model, x, y):
         with pytest.raises(stayfinite.NonFiniteError):

@@ -67,13 +67,16 @@ def _key(code: CodeType) -> tuple[str, int]:
     return code.co_qualname, code.co_firstlineno
 
 
-def functions_with(codes: Iterable[CodeType]) -> dict[CodeType, FunctionType]:
-    """A living function for each of `codes` that has one."""
+def functions_with(codes: Iterable[CodeType]) -> dict[int, FunctionType]:
+    """A living function for each of `codes` that has one, by the identity of the code.
+
+    Code objects of different files may be equal.
+    """
     wanted = {id(code): code for code in codes}
-    found: dict[CodeType, FunctionType] = {}
+    found: dict[int, FunctionType] = {}
     for thing in gc.get_referrers(*wanted.values()):
         if type(thing) is FunctionType and id(thing.__code__) in wanted:
-            found.setdefault(wanted[id(thing.__code__)], thing)
+            found.setdefault(id(thing.__code__), thing)
     return found
 
 

@@ -170,7 +170,7 @@ def extract_from_stack(
     reason = ExtractionError("no function of the program is on the stack")
     functions = live.functions_with(span.code for span in stack if span.code is not None)
     for span in reversed(stack):
-        function = None if span.code is None else functions.get(span.code)
+        function = None if span.code is None else functions.get(id(span.code))
         if function is None:
             continue
         try:

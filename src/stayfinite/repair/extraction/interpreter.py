@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from stayfinite.graph.frames import is_user_file
+from stayfinite.graph.source import is_user_file
 from stayfinite.repair.extraction import natives
 from stayfinite.repair.extraction.leaves import Leaves
 from stayfinite.repair.extraction.operations import (
