@@ -9,7 +9,7 @@ from keras import layers, ops
 
 import stayfinite
 from stayfinite.repair import Patch, swapped
-from stayfinite.repair.extraction import GraphRecorded, extract_from_stack
+from stayfinite.repair.extraction import GraphRecorded, extract_from_stack, extractions
 from stayfinite.repair.formula import node, replaced, walk
 from stayfinite.repair.writing import write
 from tests.formulas.arithmetic import value_of
@@ -117,3 +117,18 @@ def test_a_helper_that_is_called_in_a_loop_is_rewritten_at_all_calls(failure):
     with swapped(patch):
         inside = keras.ops.convert_to_numpy(softmin(far, far))
     assert inside == pytest.approx(900.0, abs=1)
+
+
+def test_a_helper_by_itself_has_the_arrays_of_the_call_that_failed(failure):
+    step, diagnosis = failure(*_loop())
+    op = diagnosis.evidence.primal or diagnosis.evidence.op
+    inner, outer = extractions(op.stack, GraphRecorded(step.trace, step.fetch, op.index))
+    assert (inner.function, outer.function) == (softmin, distance)
+    assert {leaf.attribute("name") for leaf in inner.leaves} == {"a", "b"}
+    recording = inner.recording(inner.failing)
+    assert recording is not None
+    assert recording.value in op.results
+    with np.errstate(all="ignore"):
+        value = value_of(inner.failing, inner.arrays())
+    recorded = step.fetch([recording.value])[recording.value]
+    assert np.asarray(value) == pytest.approx(recorded, rel=1e-3)

@@ -12,6 +12,7 @@ from stayfinite.repair.extraction.extract import (
     ExtractionError,
     extract,
     extract_from_stack,
+    extractions,
 )
 from stayfinite.repair.extraction.recorded import (
     Evaluation,
@@ -37,4 +38,5 @@ __all__ = [
     "Tensor",
     "extract",
     "extract_from_stack",
+    "extractions",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import FunctionType
 
@@ -156,28 +156,38 @@ def extract(
     raise ExtractionError(f"{function.__qualname__} does not return what {failing.line} computes")
 
 
-def extract_from_stack(
+def extractions(
     stack: Sequence[Span], recorded: Recorded, bound: Mapping[str, object] | None = None
-) -> Extraction:
-    """The formula from the outermost function of a call stack that can be interpreted.
+) -> Iterator[Extraction]:
+    """The formulas of the functions of a call stack, the smallest first.
 
-    `stack` is that of the failing op, innermost first. The outermost ones may be a loop that calls
-    a library which then calls the function that matters, so they are tried in turn.
-
-    Raises:
-        ExtractionError: none of the functions can.
+    `stack` is that of the failing op, innermost first. A helper by itself is the smaller problem,
+    and the better place for an edit; where it has no exact form, its caller may have one.
+    Functions that have no formula are left out.
     """
-    reason = ExtractionError("no function of the program is on the stack")
     functions = live.functions_with(span.code for span in stack if span.code is not None)
-    for span in reversed(stack):
+    for span in stack:
         function = None if span.code is None else functions.get(id(span.code))
         if function is None:
             continue
         try:
-            return extract(function, stack[0], recorded.fresh(), bound)
-        except ExtractionError as error:
-            reason = error
-    raise reason
+            yield extract(function, stack[0], recorded.fresh(), bound)
+        except ExtractionError:
+            continue
+
+
+def extract_from_stack(
+    stack: Sequence[Span], recorded: Recorded, bound: Mapping[str, object] | None = None
+) -> Extraction:
+    """The formula of the outermost function of a call stack that has one.
+
+    Raises:
+        ExtractionError: none has.
+    """
+    found = list(extractions(stack, recorded, bound))
+    if not found:
+        raise ExtractionError("no function of the program on the stack has a formula")
+    return found[-1]
 
 
 def _run(interpreter: Interpreter, function: FunctionType, bound: Mapping[str, object]) -> None:
@@ -236,4 +246,4 @@ def _same_file(frame: Frame, span: Span) -> bool:
     return frame.source.path == span.file
 
 
-__all__ = ["Extraction", "ExtractionError", "Origin", "extract", "extract_from_stack"]
+__all__ = ["Extraction", "ExtractionError", "extract", "extract_from_stack", "extractions"]

@@ -97,12 +97,19 @@ class GraphRecorded:
     Args:
         graph: the failing step.
         fetch: the arrays of some of its values, as `Step.fetch`.
+        failing: the index of the op that failed. Of several calls of a function, the one that holds
+            it is then the first to be answered for.
     """
 
     def __init__(
-        self, graph: Graph, fetch: Callable[[Iterable[int]], dict[int, np.ndarray]]
+        self,
+        graph: Graph,
+        fetch: Callable[[Iterable[int]], dict[int, np.ndarray]],
+        failing: int | None = None,
     ) -> None:
         self._graph = graph
+        self._failing = failing
+        self._passed = False
         self._fetch = fetch
         self._ends: dict[tuple[str, int, int], list[tuple[Op, int, tuple[Span, ...]]]] = {}
         self._used: dict[tuple[Place, ...], int] = {}
@@ -121,12 +128,33 @@ class GraphRecorded:
         """The next run of ops under `stack`; None after the last."""
         key = tuple(stack)
         found = self._ops(stack)
-        used = self._used.get(key, -1)
+        used = self._used.get(key)
+        if used is None:
+            used = self._before_failing(found)
         run = self._first_run([op for op in found if op.index > used]) or self._first_run(found)
         if not run:
             return None
         self._used[key] = run[-1].index
         return self._evaluation(run)
+
+    def _before_failing(self, ops: list[Op]) -> int:
+        """The last op to leave out, so that the next run is of the call that failed.
+
+        That call has begun before the failing op, and goes on after it.
+        """
+        if self._failing is None:
+            return -1
+        skipped = -1
+        while run := self._first_run([op for op in ops if op.index > skipped]):
+            if any(op.index == self._failing for op in run):
+                self._passed = True
+                return skipped
+            following = [op for op in ops if op.index > run[-1].index]
+            is_last = not following or following[0].index > self._failing
+            if run[0].index > self._failing or (is_last and not self._passed):
+                return skipped
+            skipped = run[-1].index
+        return -1
 
     def touches(self, file: str, first_line: int, last_line: int) -> bool:
         """Whether the forward pass computed anything in these lines."""
@@ -140,6 +168,7 @@ class GraphRecorded:
         """The same graph, from its first op."""
         again = copy.copy(self)
         again._used = {}
+        again._passed = False
         return again
 
     def _ops(self, stack: Sequence[Place]) -> list[Op]:
