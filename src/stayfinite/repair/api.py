@@ -123,7 +123,7 @@ class Api:
         """The import line to add, in the library of the code around, else of Keras."""
         for library in dict.fromkeys((self.family, "keras")):
             for item in dialects.IMPORTS[library]:
-                name = self._spellings[item.home].get(operation)
+                name = self._spellings.get(item.home, {}).get(operation)
                 module = live_object(item.home)
                 if name and hasattr(module, name) and self._scope.is_free(item.name):
                     return Spelling(f"{item.prefix}.{name}", library, item.line)
