@@ -4,7 +4,8 @@ PYTHON ?= python3
 # Modules are compiled where they are imported; most of those installed never are.
 INSTALL = bin/pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt
 
-.PHONY: help demo test test-all environments lint types test-jax test-tensorflow test-torch coverage zoo clean
+.PHONY: help demo test test-all environments lint types test-jax test-tensorflow test-torch \
+	test-oldest test-newest coverage zoo clean
 .DEFAULT_GOAL := help
 
 help:  ## Show this list
@@ -33,6 +34,21 @@ ALL_OPTIONS = --hypothesis-profile=full --cov --cov-report=
 test-all: environments  ## The same with every test, and line coverage (an hour)
 	@$(IN_PARALLEL) 2 $(PARTS) WHICH=all PYTEST_OPTIONS="$(ALL_OPTIONS)"
 	@$(MAKE) --no-print-directory coverage
+
+# Both ends of what is supported; docs/versions.md says what was run.
+OLDEST_PYTHON ?= $(PYTHON)
+NEWEST_PYTHON ?= python3.13
+ON_VERSIONS = tests/frameworks tests/guard tests/incidents
+
+test-oldest: $(foreach backend,jax tensorflow torch,.venv-oldest-$(backend)/ready)  ## Run on the oldest frameworks
+	for backend in jax tensorflow torch; do \
+		KERAS_BACKEND=$$backend .venv-oldest-$$backend/bin/python -m pytest $(TWO_AT_A_TIME) $(ON_VERSIONS) || exit; \
+	done
+
+test-newest: $(foreach backend,jax tensorflow torch,.venv-newest-$(backend)/ready)  ## Run on the newest frameworks
+	for backend in jax tensorflow torch; do \
+		KERAS_BACKEND=$$backend .venv-newest-$$backend/bin/python -m pytest $(TWO_AT_A_TIME) $(ON_VERSIONS) || exit; \
+	done
 
 ENVIRONMENTS = $(foreach backend,jax tensorflow torch,.venv-test-$(backend)/ready)
 
@@ -101,5 +117,16 @@ EXTRA_torch = dev
 	.venv-test-$*/$(INSTALL) -e ".[$*,$(EXTRA_$*)]"
 	@touch $@
 
+.venv-oldest-%/ready: pyproject.toml constraints-oldest.txt
+	$(OLDEST_PYTHON) -m venv .venv-oldest-$*
+	.venv-oldest-$*/$(subst constraints.txt,constraints-oldest.txt,$(INSTALL)) -e ".[$*,dev]"
+	@touch $@
+
+.venv-newest-%/ready: pyproject.toml constraints-newest.txt
+	$(NEWEST_PYTHON) -m venv .venv-newest-$*
+	.venv-newest-$*/$(subst constraints.txt,constraints-newest.txt,$(INSTALL)) -e ".[$*,dev]"
+	@touch $@
+
 clean:  ## Remove the environments and all caches
-	rm -rf .venv .venv-test-* .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage*
+	rm -rf .venv .venv-test-* .venv-oldest-* .venv-newest-* .mypy_cache .pytest_cache .ruff_cache \
+		.hypothesis .coverage*

@@ -28,26 +28,46 @@ def equation(function, *args, name):
 X = jnp.arange(4.0)
 
 
-def test_trainer_is_that_of_the_public_class():
-    assert issubclass(keras.Model, private.JAXTrainer)
-    assert "make_train_function" in vars(private.JAXTrainer)
+def small_model():
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    return model
 
 
-def test_train_function_and_state_of_the_trainer():
-    assert list(inspect.signature(private.JAXTrainer.make_train_function).parameters) == [
-        "self",
-        "force",
-    ]
-    assert "_jax_state_synced" in inspect.getsource(private.JAXTrainer.jax_state_sync)
+def test_a_state_that_is_marked_is_not_written_over_by_fit():
+    class Marks(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            for variable in model.trainable_variables:
+                variable.assign(keras.ops.full(variable.shape, 7.0))
+            keras_private.keep_stored_state(model)
+            raise KeyboardInterrupt
+
+    model = small_model()
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(jnp.ones((4, 2)), jnp.ones((4, 1)), verbose=0, callbacks=[Marks()])
+    assert [float(v.numpy().min()) for v in model.trainable_variables] == [7.0, 7.0]
 
 
-def test_trainer_adds_its_loss_to_the_metrics_by_a_method():
-    update = private.JAXTrainer._update_metrics_variables
-    assert list(inspect.signature(update).parameters)[:3] == [
-        "self",
-        "metrics_variables",
-        "unscaled_loss",
-    ]
+def test_the_loss_of_a_step_is_seen_once_and_is_not_the_mean():
+    model = small_model()
+    model.optimizer.build(model.trainable_variables)
+    private.note_shardings(model.train_step)
+    seen = []
+    with private.losses_seen(seen.append):
+        model.make_train_function(force=True)
+        for target in (1.0, 3.0):
+            model.reset_metrics()
+            state = [
+                [v.value for v in variables]
+                for variables in (
+                    model.trainable_variables,
+                    model.non_trainable_variables,
+                    model.optimizer.variables,
+                    model.metrics_variables,
+                )
+            ]
+            model.train_step(state, (jnp.zeros((4, 2)), jnp.full((4, 1), target)))
+    assert [float(loss) for loss in seen] == [1.0, 9.0]
 
 
 def test_optimizer_takes_gradients_by_apply():

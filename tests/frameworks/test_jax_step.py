@@ -19,7 +19,7 @@ from stayfinite.frameworks.change import (
     WiderDtype,
     WithoutSamples,
 )
-from stayfinite.frameworks.jax import executor, segments
+from stayfinite.frameworks.jax import executor, private, segments
 from stayfinite.frameworks.jax.step import JaxStep
 from stayfinite.frameworks.keras import batches
 from stayfinite.frameworks.keras.subjects import KerasModel
@@ -211,7 +211,7 @@ def test_float64_agrees_with_the_same_network_written_in_float64(name):
     wide = step.run(WiderDtype())
     weights = [np.asarray(v, "float64") for v in step.state.trainable]
     x, y = (np.asarray(part, "float64") for part in step.batch.data[:2])
-    with jax.enable_x64():
+    with private.float64_enabled():
 
         def loss(weights):
             return jnp.mean(jnp.square(PLAIN[name](weights, x) - y))

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import re
 
 import keras
+import numpy as np
 import pytest
 
+from stayfinite.errors import CannotGuardError
 from stayfinite.frameworks.keras import calls as keras_calls
 from stayfinite.frameworks.keras import private as keras_private
+from stayfinite.frameworks.keras.subjects import KerasModel
 
 
 def model_with(**optimizers):
@@ -19,9 +23,76 @@ def model_with(**optimizers):
     return model
 
 
-def test_optimizers_are_those_of_the_public_classes():
+def test_hooks_of_apply_reach_every_optimizer():
     assert issubclass(keras.optimizers.Optimizer, keras_private.BaseOptimizer)
-    assert keras.optimizers.LossScaleOptimizer is keras_private.LossScaleOptimizer
+    assert "apply" in vars(keras_private.BaseOptimizer)
+    assert "apply" in vars(keras_private.LossScaleOptimizer)
+    for name in ("Adam", "SGD", "RMSprop", "Muon"):
+        if hasattr(keras.optimizers, name):
+            kind = getattr(keras.optimizers, name)
+            assert keras_private.owner_of(kind, "apply") is keras_private.BaseOptimizer
+
+
+def test_a_missing_private_name_is_one_clear_error():
+    message = rf"Keras {re.escape(keras.__version__)} has no `Sequential\._nowhere`"
+    with pytest.raises(CannotGuardError, match=message):
+        keras_private.required(keras.Sequential(), "_nowhere")
+    with pytest.raises(CannotGuardError, match=message):
+        keras_private.owner_of(keras.Sequential, "_nowhere")
+
+
+def test_variables_of_an_optimizer_are_those_it_was_built_for():
+    model = model_with()
+    model.optimizer.build(model.trainable_variables)
+    found = keras_private.variables_of(model.optimizer)
+    assert [id(v) for v in found] == [id(v) for v in model.trainable_variables]
+
+
+def test_learning_rate_as_it_was_set():
+    schedules = keras.optimizers.schedules
+    own = type("Own", (schedules.ExponentialDecay,), {})
+    for rate, is_schedule in (
+        (schedules.ExponentialDecay(0.1, 10, 0.9), True),
+        (own(0.1, 10, 0.9), False),
+        (lambda: 0.1, False),
+    ):
+        assert keras_private.learning_rate_of(keras.optimizers.SGD(rate)) is rate
+        assert keras_private.is_keras_schedule(rate) == is_schedule
+    assert isinstance(keras_private.learning_rate_of(keras.optimizers.SGD(0.1)), keras.Variable)
+
+
+def test_constraints_are_off_inside_the_block_only():
+    model = model_with()
+    (kernel, bias) = model.trainable_variables
+    kernel.constraint = keras.constraints.NonNeg()
+    with keras_private.settings(KerasModel(model), {"constraint": None}):
+        assert kernel.constraint is None
+    assert isinstance(kernel.constraint, keras.constraints.NonNeg)
+    assert bias.constraint is None
+
+
+class Samples(keras.utils.PyDataset):
+    def __len__(self):
+        return 1
+
+    def __getitem__(self, index):
+        return np.ones((4, 2), "float32"), np.ones((4, 1), "float32")
+
+
+def test_data_set_at_work_is_that_of_fit():
+    class Looks(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            seen.append(keras_private.dataset_at_work())
+
+    data, seen = Samples(), []
+    model = model_with()
+    for given in (data, None):
+        x = np.ones((4, 2), "float32")
+        arguments = {"x": given} if given is not None else {"x": x, "y": x[:, :1]}
+        model.fit(**arguments, verbose=0, callbacks=[Looks()])
+    assert [one is data for one in seen] == [True, False]
+    assert seen[1] is None
+    assert keras_private.dataset_at_work() is None
 
 
 def test_layers_inside_layers_are_found():

@@ -93,6 +93,7 @@ def test_replay_is_the_step_as_keras_makes_it(name):
     twin = build()
     twin.run_eagerly = True
     for _ in range(2):
+        twin.reset_metrics()  # before Keras 3.15, the loss is the mean over all calls
         logs = twin.train_on_batch(*batch, return_dict=True)
     assert outcome.loss == pytest.approx(logs["loss"], rel=1e-5)
     new = step.trace.new_state

@@ -300,6 +300,10 @@ def test_buffers_of_a_torch_module_are_given_back():
 
 
 @pytest.mark.filterwarnings("ignore")
+@pytest.mark.skipif(
+    keras.__version__.startswith("3.8."),
+    reason="PyTorch 2.13 cannot compile the train step of Keras 3.8, guarded or not",
+)
 def test_a_compiled_step_is_the_same_and_is_undone():
     def dynamo(function):
         return torch.compile(function, backend="eager")

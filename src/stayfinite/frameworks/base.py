@@ -83,7 +83,7 @@ class Backend(Protocol):
         ...
 
 
-OLDEST_KERAS = (3, 15)
+OLDEST_KERAS = (3, 8)
 _in_use: str | None = None
 
 
@@ -91,8 +91,8 @@ def current() -> Backend:
     """The backend that Keras uses in this process.
 
     Raises:
-        CannotGuardError: stayfinite has no backend for it, Keras is too old, or it ran on another
-            backend before in this process.
+        CannotGuardError: stayfinite has no backend for it, Keras is too old, the framework lacks a
+            name that is needed, or Keras ran on another backend before in this process.
     """
     import keras
 
@@ -101,15 +101,34 @@ def current() -> Backend:
     _require_one_backend(name)
     try:
         module = importlib.import_module(f"stayfinite.frameworks.{name}.backend")
-    except ModuleNotFoundError as error:
-        if error.name is None or not error.name.startswith("stayfinite.frameworks"):
-            raise
+    except ImportError as error:
+        if error.name is not None and error.name.startswith("stayfinite.frameworks"):
+            raise CannotGuardError(
+                f"trainings on the Keras backend {name!r} cannot be guarded; "
+                "set KERAS_BACKEND to jax, tensorflow or torch"
+            ) from None
         raise CannotGuardError(
-            f"trainings on the Keras backend {name!r} cannot be guarded; "
-            "set KERAS_BACKEND to jax, tensorflow or torch"
-        ) from None
+            f"trainings with Keras {keras.__version__} on this {name} cannot be guarded: {error}; "
+            "docs/versions.md lists the releases that can"
+        ) from error
     backend: Backend = module.BACKEND
     return backend
+
+
+def learning_rate_of(optimizer: Any) -> Any:
+    """The learning rate of a Keras optimizer as it was set: variable, schedule or function."""
+    return _keras_private().learning_rate_of(optimizer)
+
+
+def variables_of(optimizer: Any) -> list[Any]:
+    """The variables that a Keras optimizer was built for."""
+    variables: list[Any] = _keras_private().variables_of(optimizer)
+    return variables
+
+
+def _keras_private() -> Any:
+    # By its name, as a backend is: this module imports no framework.
+    return importlib.import_module("stayfinite.frameworks.keras.private")
 
 
 def _require_keras(version: str) -> None:

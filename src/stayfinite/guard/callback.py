@@ -9,7 +9,6 @@ from typing import Any
 import keras
 
 from stayfinite.errors import UsageError
-from stayfinite.frameworks.keras.private import model_of
 from stayfinite.guard.registry import REGISTRY
 from stayfinite.guard.watch import Watch
 
@@ -50,6 +49,12 @@ class Guard(keras.callbacks.Callback):
         self.policy = policy
         self.keep = Path(keep)
 
+    def set_model(self, model: Any) -> None:
+        """Called by Keras."""
+        super().set_model(model)
+        # Kept, because on JAX the property `model` writes the whole state back.
+        self._guarded = model
+
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Put the sentinel into the train step before it is compiled."""
         self._watch = self._watch_of_model()
@@ -81,7 +86,7 @@ class Guard(keras.callbacks.Callback):
             self._watch_of_model().end_evaluation(float(loss))
 
     def _watch_of_model(self) -> Watch:
-        return REGISTRY.watch_of(model_of(self), self.keep, _script())
+        return REGISTRY.watch_of(self._guarded, self.keep, _script())
 
 
 def _script() -> str | None:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from stayfinite.experiments.try_change import NotTried, attempt
+from stayfinite.frameworks import base
 from stayfinite.frameworks.step import Step
 
 
@@ -59,7 +60,7 @@ def rate_of(optimizer: Any) -> float | None:
 
 def schedule_of(optimizer: Any) -> Any:
     """What computes the learning rate of `optimizer`; None where it is a variable."""
-    rate = getattr(optimizer, "_learning_rate", None)
+    rate = base.learning_rate_of(optimizer)
     return rate if callable(rate) and not hasattr(rate, "assign") else None
 
 

@@ -18,6 +18,7 @@ from stayfinite.experiments.changes import OptimizerSetting, OptimizerVariable
 from stayfinite.experiments.remedies.rates import rate_of, schedule_of
 from stayfinite.experiments.remedies.try_remedy import FailureContext, RemedySearch, try_remedy
 from stayfinite.experiments.try_change import Experiment
+from stayfinite.frameworks import base
 from stayfinite.frameworks.change import Arrays, Settings
 from stayfinite.graph.graph import Span
 from stayfinite.graph.object_sites import last_setting, site_of
@@ -82,7 +83,7 @@ def _candidates(context: FailureContext) -> Iterator[_Candidate]:
         yield from _hyperparameters(inner)
         if rate is not None and math.isfinite(rate) and abs(rate) > 1.0:
             yield _candidate(inner, "learning_rate", rate, learning_rate=_RATE)
-        if any(getattr(v, "constraint", None) for v in getattr(inner, "_trainable_variables", ())):
+        if any(getattr(v, "constraint", None) for v in base.variables_of(inner)):
             yield _candidate(inner, "constraint", None, constraint=None)
 
 

@@ -13,7 +13,7 @@ import keras
 import numpy as np
 
 from stayfinite.frameworks.batch import ROLES, Batch
-from stayfinite.frameworks.jax import gradients, losses
+from stayfinite.frameworks.jax import gradients, losses, private
 from stayfinite.frameworks.jax.capture_axes import axes_by_size, batch_axes
 from stayfinite.frameworks.jax.capture_names import canonical
 from stayfinite.frameworks.jax.capture_program import JaxProgram, Scopes, flatten, is_backward
@@ -68,6 +68,7 @@ def trace_step(subject: Subject, state: State, batch: Batch) -> TracedStep:
     scales = keras_private.loss_scales(subject.optimizers)
     skipped = any(keras_private.is_spent(state.optimizer[n]) for n in scales)
     train_step = subject.train_step
+    private.note_shardings(train_step)
 
     def step(state: Any, data: Any) -> Any:
         grads: list[Any] = []

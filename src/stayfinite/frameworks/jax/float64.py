@@ -23,7 +23,7 @@ _BITWISE = {"bitcast_convert_type", "reduce_precision", "nextafter", "rng_unifor
 
 
 def widened(program: JaxProgram) -> JaxProgram:
-    """`program` with float64 for each narrower float. Needs `jax.enable_x64` to be traced."""
+    """`program` with float64 for each narrower float. Trace it in `float64_enabled`."""
     wide = JaxProgram([], {}, program.inputs, program.outputs)
     wide.avals = {number: _wide_aval(aval) for number, aval in program.avals.items()}
     wide.constants = {number: widen_array(v) for number, v in program.constants.items()}

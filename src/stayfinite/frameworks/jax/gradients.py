@@ -28,9 +28,7 @@ def watched(
     depth = 0
 
     def show(optimizer: Any, grads: Any, variables: Any) -> None:
-        owned = variables
-        if owned is None:
-            owned = getattr(optimizer, "_trainable_variables", [])
+        owned = keras_private.variables_of(optimizer) if variables is None else variables
         pairs = [(g, v) for g, v in zip(grads, owned, strict=False) if g is not None]
         seen(optimizer, [g for g, _ in pairs], [v for _, v in pairs])
 

@@ -6,11 +6,10 @@ That mean is a sum, divided: it overflows while the loss itself is still finite.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from stayfinite.frameworks.jax import private
-from stayfinite.frameworks.keras.patches import replaced
 
 
 class SeenLoss:
@@ -36,13 +35,9 @@ def watched() -> Iterator[SeenLoss]:
     level = private.trace_level()
     seen = SeenLoss()
 
-    def noting(plain: Callable[..., Any]) -> Callable[..., Any]:
-        def update(self: Any, metrics: Any, loss: Any, *args: Any, **kwargs: Any) -> Any:
-            if private.same_trace_level(level):
-                seen.add(loss)
-            return plain(self, metrics, loss, *args, **kwargs)
+    def tell(loss: Any) -> None:
+        if private.same_trace_level(level):
+            seen.add(loss)
 
-        return update
-
-    with replaced([(private.JAXTrainer, "_update_metrics_variables", noting)]):
+    with private.losses_seen(tell):
         yield seen

@@ -1,25 +1,35 @@
-"""Everything used from JAX, and from Keras on JAX, that is not public API, in one place.
+"""Every private or unstable name of JAX, and of Keras on JAX, that is used.
 
-`tests/frameworks/test_jax_private.py` exercises each name, so a release that moves one of them is
-named by the test that fails, not by a user's traceback.
+`jax.extend.core` is public, but JAX promises no stability for it. Without these names a JAX step
+can neither be guarded nor explained, so a missing one is an error, not a lost feature.
+`tests/frameworks/test_jax_private.py` exercises each of them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import contextlib
+import itertools
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from types import CodeType
 from typing import Any
 
 import jax
+import jax.experimental
+import keras
 from jax.extend import core as jex
-from keras.src.backend.jax.trainer import JAXTrainer
+
+from stayfinite.frameworks.keras import private as keras_private
+from stayfinite.frameworks.keras.patches import replaced
 
 __all__ = [
-    "JAXTrainer",
     "bind",
     "closed_call_of",
+    "float64_enabled",
     "frames",
     "is_tracing",
+    "losses_seen",
+    "note_shardings",
     "same_trace_level",
     "scope",
     "trace_level",
@@ -64,7 +74,32 @@ def frames(source_info: Any) -> Iterator[tuple[CodeType, int]]:
     if source_info.traceback is None:
         return iter(())
     codes, instructions = source_info.traceback.raw_frames()
-    return iter(zip(codes, instructions, strict=True))
+    return itertools.takewhile(_is_inside_trace, zip(codes, instructions, strict=True))
+
+
+def _is_inside_trace(frame: tuple[CodeType, int]) -> bool:
+    # Up to JAX 0.6, the traceback of an equation in a jitted function goes on with the caller that
+    # had it traced first, which need not be the caller in question.
+    return frame[0].co_name != "trace_to_jaxpr_dynamic"
+
+
+def float64_enabled() -> AbstractContextManager[Any]:
+    """A context in which JAX makes float64 arrays."""
+    # JAX 0.6 has it in `jax.experimental`, later releases in `jax`.
+    enable = jax.enable_x64 if hasattr(jax, "enable_x64") else jax.experimental.enable_x64
+    context: AbstractContextManager[Any] = enable()
+    return context
+
+
+def note_shardings(train_step: Callable[..., Any]) -> None:
+    """Note the sharding of the variables, which the train step of Keras before 3.13 asks for.
+
+    Private: only `fit` and its like note it, and forget it at their end.
+    """
+    model = getattr(train_step, "__self__", None)
+    record = getattr(model, "_record_training_state_sharding_spec", None)
+    if record is not None and getattr(model, "_trainable_variable_shardings", None) is None:
+        record()
 
 
 def scope(source_info: Any) -> str:
@@ -74,7 +109,9 @@ def scope(source_info: Any) -> str:
 
 def trace_level() -> Any:
     """A token that is equal as long as JAX is in the same trace."""
-    return jex.get_opaque_trace_state(convention="flax")
+    # JAX 0.6 has it in `jax.core`, later releases in `jax.extend.core`.
+    home = jex if hasattr(jex, "get_opaque_trace_state") else jax.core
+    return home.get_opaque_trace_state(convention="flax")
 
 
 def same_trace_level(token: Any) -> bool:
@@ -85,3 +122,39 @@ def same_trace_level(token: Any) -> bool:
 def is_tracing(values: Any) -> bool:
     """Whether any array in the tree `values` is abstract, that is: the code is being compiled."""
     return any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(values))
+
+
+@contextlib.contextmanager
+def losses_seen(tell: Callable[[Any], None]) -> Iterator[None]:
+    """Call `tell(loss)` when the train step of Keras adds a loss to the mean that it shows.
+
+    Private: `compute_loss` is public, but runs while JAX differentiates, so that the value which it
+    returns cannot leave that trace.
+    """
+
+    def on_metrics(plain: Callable[..., Any]) -> Callable[..., Any]:
+        def update_metrics(self: Any, metrics: Any, loss: Any, *args: Any, **kwargs: Any) -> Any:
+            tell(loss)
+            return plain(self, metrics, loss, *args, **kwargs)
+
+        return update_metrics
+
+    def on_tracker(plain: Callable[..., Any]) -> Callable[..., Any]:
+        def update_state(self: Any, values: Any, *args: Any, **kwargs: Any) -> Any:
+            if self.name == "loss":
+                tell(values)
+            return plain(self, values, *args, **kwargs)
+
+        return update_state
+
+    if hasattr(keras.Model, _UPDATE_METRICS):
+        owner = keras_private.owner_of(keras.Model, _UPDATE_METRICS)
+        hook = (owner, _UPDATE_METRICS, on_metrics)
+    else:
+        # Keras 3.8 updates its loss tracker in the train step itself.
+        hook = (keras.metrics.Mean, "update_state", on_tracker)
+    with replaced([hook]):
+        yield
+
+
+_UPDATE_METRICS = "_update_metrics_variables"

@@ -17,7 +17,7 @@ import numpy as np
 from stayfinite.frameworks import change as changes
 from stayfinite.frameworks.batch import Batch
 from stayfinite.frameworks.change import Change
-from stayfinite.frameworks.jax import float64
+from stayfinite.frameworks.jax import float64, private
 from stayfinite.frameworks.jax.capture import STATE_ROLES, TracedStep, trace_step
 from stayfinite.frameworks.jax.capture_program import JaxProgram
 from stayfinite.frameworks.jax.executor import Executor, ProgramRun, is_finite
@@ -86,8 +86,8 @@ class StepProgram:
 
     @functools.cached_property
     def wide_executor(self) -> Executor:
-        """Runs the program in float64, inside `jax.enable_x64`."""
-        with jax.enable_x64():
+        """Runs the program in float64, inside `float64_enabled`."""
+        with private.float64_enabled():
             program = float64.widened(self.traced.program)
             return Executor(program, self.traced.gradients.values(), draft=True)
 
@@ -132,7 +132,7 @@ class JaxStep:
 
     @contextlib.contextmanager
     def _precision(self) -> Iterator[None]:
-        with jax.enable_x64() if self.wide else contextlib.nullcontext():
+        with private.float64_enabled() if self.wide else contextlib.nullcontext():
             yield
 
     @functools.cached_property

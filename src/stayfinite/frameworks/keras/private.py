@@ -1,7 +1,8 @@
-"""What every backend uses from Keras that is not public API, in one place.
+"""Every private name of Keras that all backends use, and what is built on them.
 
-`tests/frameworks/test_keras_private.py` exercises each name, so a release that moves one of them is
-named by the test that fails, not by a user's traceback.
+Each is reached through one small function here. A name that a release of Keras does not have raises
+`CannotGuardError` with the release and the name. `tests/frameworks/test_keras_private.py` exercises
+each of them, and `tests/frameworks/test_private_names.py` finds private names elsewhere.
 """
 
 from __future__ import annotations
@@ -13,9 +14,8 @@ from types import FrameType
 from typing import Any
 
 import keras
-from keras.src.optimizers.base_optimizer import BaseOptimizer
-from keras.src.optimizers.loss_scale_optimizer import LossScaleOptimizer
 
+from stayfinite.errors import CannotGuardError
 from stayfinite.frameworks.subject import Layer, Subject
 from stayfinite.graph.graph import Role
 
@@ -26,12 +26,15 @@ __all__ = [
     "dataset_at_work",
     "flatten_layers",
     "has_collapsed",
+    "is_keras_schedule",
     "is_spent",
     "keep_stored_state",
     "layer_at",
+    "learning_rate_of",
     "loss_scales",
-    "model_of",
     "optimizers_of",
+    "owner_of",
+    "required",
     "roles",
     "scaled_learning_rate",
     "scaled_learning_rates",
@@ -40,21 +43,83 @@ __all__ = [
     "state_variables",
     "uses_default_metrics",
     "uses_default_train_step",
+    "variables_of",
 ]
 
 
+def required(owner: Any, name: str) -> Any:
+    """The attribute `name` of a Keras object or class.
+
+    Raises:
+        CannotGuardError: This release of Keras has no such attribute.
+    """
+    try:
+        return getattr(owner, name)
+    except AttributeError:
+        raise _missing(owner, name) from None
+
+
+def owner_of(owner: type, name: str) -> Any:
+    """The class among the bases of `owner` that defines `name`, where a hook reaches all of them.
+
+    Raises:
+        CannotGuardError: This release of Keras has no such attribute.
+    """
+    for base in owner.__mro__:
+        if name in vars(base):
+            return base
+    raise _missing(owner, name)
+
+
+def _missing(owner: Any, name: str) -> CannotGuardError:
+    kind = owner if isinstance(owner, type) else type(owner)
+    return CannotGuardError(
+        f"Keras {keras.__version__} has no `{kind.__name__}.{name}`, which stayfinite needs; "
+        "install a release of Keras that docs/versions.md lists"
+    )
+
+
+LossScaleOptimizer = keras.optimizers.LossScaleOptimizer
+# The public `Optimizer` inherits `apply`, so hooks of it belong on its base.
+BaseOptimizer = owner_of(keras.optimizers.Optimizer, "apply")
+
+
 def flatten_layers(model: Any) -> list[Any]:
-    """Every layer inside a model, nested ones too; Keras has no public name for that."""
-    return list(model._flatten_layers())
+    """Every layer inside a model, nested ones too.
+
+    Private: `layers` leaves out those that a layer of the user's own holds as attributes.
+    """
+    return list(required(model, "_flatten_layers")())
+
+
+def variables_of(optimizer: Any) -> list[Any]:
+    """The variables that an optimizer was built for, in the order of gradients without variables.
+
+    Private: needed where a train step calls `apply` with gradients only.
+    """
+    return list(required(optimizer, "_trainable_variables"))
+
+
+def learning_rate_of(optimizer: Any) -> Any:
+    """The learning rate as it was set: a variable, a schedule or a function of the user's own.
+
+    Private: `learning_rate` gives the present number, and calls the function for it.
+    """
+    return required(optimizer, "_learning_rate")
+
+
+def is_keras_schedule(rate: Any) -> bool:
+    """Whether a learning rate is a schedule of Keras's own, which is free of side effects."""
+    return any(type(rate) is kind for kind in vars(keras.optimizers.schedules).values())
 
 
 def dataset_at_work() -> Any:
-    """The `PyDataset` that the innermost `fit` on this thread draws from; None if it has none."""
+    """The `PyDataset` that the innermost `fit` on this thread was given; None if it has none."""
     frame: FrameType | None = sys._getframe()
     while frame is not None:
-        adapter = getattr(frame.f_locals.get("epoch_iterator"), "data_adapter", None)
-        if adapter is not None:
-            return getattr(adapter, "py_dataset", None)
+        if frame.f_code.co_name == "fit" and isinstance(frame.f_locals.get("self"), keras.Model):
+            data = frame.f_locals.get("x")
+            return data if isinstance(data, keras.utils.PyDataset) else None
         frame = frame.f_back
     return None
 
@@ -84,14 +149,16 @@ def uses_default_metrics(model: Any) -> bool:
     return compute is keras.Model.compute_metrics
 
 
-def model_of(callback: Any) -> Any:
-    """The model of a callback. The public property copies the whole state back on JAX."""
-    return callback._model
-
-
 def keep_stored_state(model: Any) -> None:
-    """Keep `fit` on JAX from overwriting the variables with its own copy of the state."""
+    """Keep `fit` on JAX from overwriting the variables with its own copy of the state.
+
+    Private: `fit` holds the state itself, and writes it to the variables at its end.
+    """
+    required(model, _STATE_SYNCED)
     model._jax_state_synced = True
+
+
+_STATE_SYNCED = "_jax_state_synced"
 
 
 def optimizers_of(model: Any) -> list[Any]:
@@ -171,7 +238,7 @@ def roles(subject: Subject) -> list[list[Role]]:
     frozen = {
         id(variable)
         for layer in subject.layers()
-        for variable in getattr(layer, "_trainable_variables", ())
+        for variable in required(layer, "_trainable_variables")
     }
     return [
         ["weight"] * len(trainable),
@@ -195,12 +262,14 @@ def settings(subject: Subject, values: Mapping[str, Any]) -> Iterator[None]:
                 if name == "learning_rate":
                     # Not a default argument: a schedule is called without any.
                     rate = _constant(value)
-                    stack.enter_context(set_attribute(inner, "_get_current_learning_rate", rate))
+                    stack.enter_context(_learning_rate_function(inner, rate))
                 elif hasattr(inner, name):
                     stack.enter_context(set_attribute(inner, name, value))
         if "constraint" in values:
-            for variable in subject.trainable_variables:
-                stack.enter_context(set_attribute(variable, "_constraint", values["constraint"]))
+            variables: list[Any] = subject.trainable_variables
+            for variable in variables:
+                stack.callback(setattr, variable, "constraint", variable.constraint)
+                variable.constraint = values["constraint"]
         yield
 
 
@@ -220,6 +289,15 @@ def set_attribute(owner: Any, name: str, value: Any) -> Iterator[None]:
             held[name] = before
 
 
+# Private: a schedule can only be replaced for a while where the optimizer asks for the rate.
+_CURRENT_RATE = "_get_current_learning_rate"
+
+
+def _learning_rate_function(optimizer: Any, rate: Callable[[], Any]) -> Any:
+    required(optimizer, _CURRENT_RATE)
+    return set_attribute(optimizer, _CURRENT_RATE, rate)
+
+
 def _constant(value: Any) -> Callable[[], Any]:
     return lambda: value
 
@@ -228,8 +306,8 @@ def _constant(value: Any) -> Callable[[], Any]:
 def scaled_learning_rate(optimizer: Any, factor: float) -> Iterator[None]:
     """The learning rate of `optimizer` times `factor` inside the block, schedules included."""
     target = optimizer.inner_optimizer if isinstance(optimizer, LossScaleOptimizer) else optimizer
-    plain = target._get_current_learning_rate
-    with set_attribute(target, "_get_current_learning_rate", lambda: plain() * factor):
+    plain = required(target, _CURRENT_RATE)
+    with _learning_rate_function(target, lambda: plain() * factor):
         yield
 
 

@@ -1,30 +1,32 @@
-"""Where an optimizer's new state is finite without looking at it.
+"""Where an eager update is known to be finite by a few operations on the device.
 
-To see that an update went wrong, and to undo it, a copy of weights and optimizer variables would
-be needed on every step. But with gradients, state and learning rate within the limits below, none
-of Keras's usual optimizers can leave the range of float32, not in a thousand million steps. The
-limits are far beyond any healthy training; a step outside them is made on a copy.
+The limits below are far beyond any healthy training. For an optimizer whose state, gradients and
+learning rate are inside them, `keras/optimizer_bounds.py` tells whether every one of the next
+`STEPS` updates is finite. A step outside the limits is made on a copy.
 """
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Any
 
 import keras
 import tensorflow as tf
 
+from stayfinite.frameworks.keras import optimizer_bounds
 from stayfinite.frameworks.keras import private as keras_private
+from stayfinite.frameworks.keras.optimizer_bounds import Bounds, Sizes
 from stayfinite.frameworks.tensorflow import private
 
 # On the L2 norm of all gradients, and of the whole state, and on the learning rate.
 MAX_GRADIENTS = 1e8
 MAX_STATE = 1e10
 MAX_LEARNING_RATE = 10.0
+# After so many updates at most the state is measured again.
+STEPS = 1000
 
 _SAFE_DTYPES = ("float32", "float64")
-# Variables that a square root is taken of.
-_SQUARES = ("_velocities", "_velocity_hats", "_accumulators", "_u")
 
 
 def half_square_sum(tensors: list[Any]) -> Any:
@@ -44,16 +46,9 @@ def is_bounded(optimizer: Any, variables: list[Any]) -> Any:
     total = half_square_sum([v for v in floating if v.dtype.is_floating])
     # Written so that a NaN is out of bounds.
     bounded = total <= MAX_STATE**2 / 2
-    for slot in squares(optimizer):
+    for slot in _never_negative(optimizer):
         bounded &= tf.reduce_min(private.raw(slot)) >= 0
     return bounded
-
-
-def squares(optimizer: Any) -> list[Any]:
-    """Optimizer variables that must not be negative."""
-    inner = getattr(optimizer, "inner_optimizer", optimizer)
-    found = [getattr(inner, name, None) or [] for name in _SQUARES]
-    return [slot for slots in found for slot in slots if slot is not None]
 
 
 def learning_rate_term(optimizer: Any) -> Any:
@@ -79,58 +74,37 @@ def is_provable(optimizer: Any, variables: list[Any]) -> bool:
         if type(optimizer) is not keras_private.LossScaleOptimizer:
             return False
         optimizer = optimizer.inner_optimizer
-    tensors = [private.raw(v) for v in variables]
+    rate = keras_private.learning_rate_of(optimizer)
+    # A callable of the user's own may do anything when it is called once more.
+    plain_rate = isinstance(rate, keras.Variable) or keras_private.is_keras_schedule(rate)
+    bounds = optimizer_bounds.bounds_of(optimizer, variables)
+    slots = None if bounds is None else optimizer_bounds.slots_of(optimizer, bounds.row)
     return (
-        _law(optimizer)
-        and all(v.dtype.name in _SAFE_DTYPES for v in tensors)
-        and not any(getattr(v, "constraint", None) is not None for v in variables)
-        and not any(getattr(v, "overwrite_with_gradient", False) for v in variables)
-        and _has_plain_rate(optimizer)
-        and _within(optimizer.weight_decay, 0.0, 0.1)
-        and _within(optimizer.clipnorm, 1e-6, 1e6)
-        and _within(optimizer.global_clipnorm, 1e-6, 1e6)
-        and _within(optimizer.clipvalue, 1e-10, 1e6)
-        and _within(optimizer.loss_scale_factor, 1.0, 1e10)
-        and _within(optimizer.gradient_accumulation_steps, 1, 100)
-        and (not optimizer.use_ema or _within(optimizer.ema_momentum, 0.0, 1.0))
+        bounds is not None
+        and slots is not None
+        and plain_rate
+        and all(private.raw(v).dtype.name in _SAFE_DTYPES for v in variables)
+        and _stays_finite(bounds, tuple(slots))
     )
 
 
-def _has_plain_rate(optimizer: Any) -> bool:
-    # A callable of the user's own may do anything when it is called once more.
-    rate = optimizer._learning_rate
-    schedules = keras.optimizers.schedules.LearningRateSchedule
-    own = type(rate).__module__.partition(".")[0] == "keras"
-    return own and isinstance(rate, private.KerasVariable | schedules)
+@functools.lru_cache(maxsize=64)
+def _stays_finite(bounds: Bounds, slots: tuple[str, ...]) -> bool:
+    """Whether `STEPS` updates from the limit of the state, with gradients at theirs, are finite."""
+    sizes: Sizes | None = Sizes(MAX_STATE, dict.fromkeys(slots, MAX_STATE))
+    for _ in range(STEPS):
+        if sizes is None:
+            return False
+        sizes = bounds.after_update(sizes, MAX_GRADIENTS, MAX_LEARNING_RATE)
+    return sizes is not None
 
 
-def _law(optimizer: Any) -> bool:
-    named = keras.optimizers
-    kind = type(optimizer)
-    if kind is named.SGD:
-        return _within(optimizer.momentum, 0.0, 0.9999)
-    if kind in (named.Adam, named.AdamW, named.Adamax):
-        return all(_within(b, 0.0, 0.999999) for b in (optimizer.beta_1, optimizer.beta_2)) and (
-            _has_epsilon(optimizer)
-        )
-    if kind is named.RMSprop:
-        return not optimizer.centered and (
-            _within(optimizer.rho, 0.0, 1.0)
-            and _within(optimizer.momentum, 0.0, 0.9999)
-            and _has_epsilon(optimizer)
-        )
-    if kind is named.Adagrad:
-        return _has_epsilon(optimizer)
-    if kind is named.Lion:
-        return all(_within(b, 0.0, 1.0) for b in (optimizer.beta_1, optimizer.beta_2))
-    return False
-
-
-def _has_epsilon(optimizer: Any) -> bool:
-    return optimizer.epsilon is not None and _within(optimizer.epsilon, 1e-10, 1e6)
-
-
-def _within(number: Any, low: float, high: float) -> bool:
-    if number is None:
-        return True
-    return isinstance(number, int | float) and low <= number <= high
+def _never_negative(optimizer: Any) -> list[Any]:
+    inner = optimizer
+    if isinstance(optimizer, keras_private.LossScaleOptimizer):
+        inner = optimizer.inner_optimizer
+    row = optimizer_bounds.row_of(inner)
+    slots = None if row is None else optimizer_bounds.slots_of(inner, row)
+    if row is None or slots is None:
+        return []
+    return [slot for name in row.never_negative for slot in slots.get(name, ())]

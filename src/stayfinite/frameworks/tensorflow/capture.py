@@ -171,4 +171,4 @@ class OpRecord:
 
 
 def _known(tensors: Any) -> list[Any]:
-    return [t for t in tensors if t is not None and hasattr(t, "_id")]
+    return [t for t in tensors if t is not None and private.has_key(t)]

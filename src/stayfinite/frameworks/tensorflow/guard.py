@@ -25,9 +25,6 @@ from stayfinite.frameworks.tensorflow.guard_graph import Unsuited, ends_in_updat
 from stayfinite.frameworks.tensorflow.guard_sentinel import TensorFlowSentinel
 from stayfinite.frameworks.tensorflow.state import num_bytes_of, state_of, store
 
-# Outside of `fit` no epoch says when the state may have been set from outside.
-_STEPS_PER_MEASURE = 1000
-
 
 class TensorFlowTrainFunction(GuardedTrainFunction):
     """The train function of a subject on TensorFlow: the same call, with the sentinel inside."""
@@ -113,7 +110,10 @@ class TensorFlowTrainFunction(GuardedTrainFunction):
         optimizer: Any = self._subject.optimizers[0]
         if not optimizer.built:
             return
-        self._unmeasured = _STEPS_PER_MEASURE
+        # Outside of `fit` no epoch says when the state may have been set from outside.
+        self._unmeasured = bounds.STEPS // self._subject.compilation.steps_per_execution - 1
+        if self._unmeasured < 0:
+            return
         variables: list[Any] = self._subject.trainable_variables
         if bounds.is_provable(optimizer, variables):
             self._sentinel.bounded.assign(bounds.is_bounded(optimizer, variables))

@@ -14,6 +14,7 @@ from typing import Any
 import tensorflow as tf
 
 from stayfinite.frameworks.keras import private as keras_private
+from stayfinite.frameworks.keras.optimizer_bounds import row_of
 from stayfinite.frameworks.subject import Subject
 from stayfinite.frameworks.tensorflow import bounds, private
 from stayfinite.frameworks.tensorflow.guard_eager import GuardedEagerStep
@@ -23,9 +24,6 @@ from stayfinite.frameworks.tensorflow.guard_sentinel import (
     all_finite,
 )
 from stayfinite.frameworks.tensorflow.watching import watched
-
-# Optimizers whose variables become non-finite where a gradient is.
-_TELLING = {"SGD", "Adam", "AdamW", "Adamax", "Nadam", "RMSprop", "Adagrad", "Adadelta"}
 
 
 class Unsuited(BaseException):
@@ -108,7 +106,9 @@ def _hides(optimizer: Any) -> bool:
     if isinstance(optimizer, keras_private.LossScaleOptimizer):
         return False  # it skips non-finite gradients by itself, and that is no incident
     clips = (optimizer.clipnorm, optimizer.global_clipnorm, optimizer.clipvalue)
-    return type(optimizer).__name__ not in _TELLING or any(clip is not None for clip in clips)
+    row = row_of(optimizer)
+    keeps = row is not None and row.keeps_bad_gradients
+    return not keeps or any(clip is not None for clip in clips)
 
 
 def _is_finite(tensors: list[Any]) -> Any:

@@ -1,34 +1,35 @@
-"""Everything used from TensorFlow, and from Keras on TensorFlow, that is not public API.
+"""Every private name of TensorFlow, and of Keras on TensorFlow, that is used.
 
-`tests/frameworks/test_tensorflow_private.py` exercises each name, so a release that moves one of
-them is named by the test that fails, not by a user's traceback.
+TensorFlow has no public way to see eager ops, their gradient functions, or writes to variables in
+a graph. Its own debugger uses the same modules. `tests/frameworks/test_tensorflow_private.py`
+exercises each name.
 """
 
 from __future__ import annotations
 
 import contextlib
 import functools
+import inspect
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from typing import Any
 
+import keras
 import tensorflow as tf
-from keras.src.backend.tensorflow.core import Variable as KerasVariable
-from keras.src.backend.tensorflow.trainer import TensorFlowTrainer
 from tensorflow.core.framework import attr_value_pb2
 from tensorflow.python import pywrap_tfe
 from tensorflow.python.eager import backprop, context
 from tensorflow.python.eager.execute import quick_execute
 from tensorflow.python.framework import op_callbacks, op_def_registry
 
+from stayfinite.frameworks.keras import private as keras_private
 from stayfinite.frameworks.subject import Compilation
 
 __all__ = [
-    "KerasVariable",
-    "TensorFlowTrainer",
     "execute",
     "gradient_functions",
+    "has_key",
     "is_random",
     "is_written",
     "key",
@@ -47,14 +48,20 @@ _READS = {"ReadVariableOp", "VarIsInitializedOp", "VariableShape", "ResourceGath
 
 
 def raw(variable: Any) -> Any:
-    """The `tf.Variable` itself, also where a dtype policy would cast what is read from it."""
-    return variable._value if isinstance(variable, KerasVariable) else variable
+    """The `tf.Variable` itself.
+
+    Private: `value` casts it under a dtype policy, and reads a symbolic value in some scopes.
+    """
+    return variable._value if isinstance(variable, keras.Variable) else variable
 
 
 def make_function(compilation: Compilation, step: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """Keras's own train function around another step; each call makes one step."""
-    trainer = _OneStepAtATime(compilation)
-    function: Callable[[Any], Any] = TensorFlowTrainer._make_function(trainer, step)
+    """Keras's own train function around another step; each call makes one step.
+
+    Private: `make_train_function` takes no step, and makes `steps_per_execution` steps a call.
+    """
+    make = keras_private.required(keras.Model, "_make_function")
+    function: Callable[[Any], Any] = make(_OneStepAtATime(compilation), step)
     return function
 
 
@@ -64,7 +71,10 @@ def strategy_of(compilation: Compilation) -> Any:
 
 
 class _OneStepAtATime:
-    """What `_make_function` asks of a model, but for `steps_per_execution`."""
+    """What `_make_function` asks of a model, but for `steps_per_execution`.
+
+    Which other methods it calls differs from release to release: those of `keras.Model` are lent.
+    """
 
     steps_per_execution = 1
     unrolled_steps_per_execution = 1
@@ -74,7 +84,9 @@ class _OneStepAtATime:
         self.run_eagerly = compilation.eager
         self.jit_compile = compilation.xla
 
-    _autoconvert_optionals = TensorFlowTrainer._autoconvert_optionals
+    def __getattr__(self, name: str) -> Any:
+        keras_private.required(keras.Model, name)
+        return inspect.getattr_static(keras.Model, name).__get__(self, keras.Model)
 
 
 def is_written(graph: Any, variables: list[tf.Variable]) -> bool:
@@ -213,6 +225,11 @@ def execute(op_type: str, inputs: Any, attrs: tuple[Any, ...], num_outputs: int)
     """Run one op that no tape and no callback sees."""
     results = quick_execute(op_type, num_outputs, list(inputs), attrs, context.context())
     return list(results)
+
+
+def has_key(tensor: Any) -> bool:
+    """Whether `key` can be asked for `tensor`: it is an eager tensor."""
+    return hasattr(tensor, "_id")
 
 
 def key(tensor: Any) -> int:

@@ -51,7 +51,7 @@ def watched(watcher: Watcher) -> Iterator[None]:
         (scaled, "apply", hooks.apply),
         (base, "scale_loss", hooks.scale_loss),
         (scaled, "scale_loss", hooks.scale_loss),
-        (private.KerasVariable, "_direct_assign", hooks.assign),
+        (keras_private.owner_of(keras.Variable, "assign"), "assign", hooks.assign),
     ]
     with replaced(methods):
         yield
@@ -66,7 +66,7 @@ class _Hooks:
     def gradient(self, plain: Callable[..., Any]) -> Callable[..., Any]:
         def gradient(tape: Any, target: Any, sources: Any, *args: Any, **kwargs: Any) -> Any:
             # A penalty on the gradients of an input is a part of the loss, not the loss.
-            if any(isinstance(s, private.KerasVariable | tf.Variable) for s in _flat(sources)):
+            if any(isinstance(s, keras.Variable | tf.Variable) for s in _flat(sources)):
                 for root in _flat(target):
                     self._watcher.differentiating(self._judged(root))
             return plain(tape, target, sources, *args, **kwargs)
@@ -99,7 +99,7 @@ class _Hooks:
                 finally:
                     self._depth -= 1
 
-            known = given if given is not None else list(optimizer._trainable_variables)
+            known = given if given is not None else keras_private.variables_of(optimizer)
             pairs = [(g, v) for g, v in zip(grads, known, strict=False) if g is not None]
             if not pairs or not _is_built(optimizer, known):
                 update()
@@ -110,10 +110,10 @@ class _Hooks:
         return apply
 
     def assign(self, plain: Callable[..., Any]) -> Callable[..., Any]:
-        def assign(variable: Any, value: Any) -> None:
+        def assign(variable: Any, value: Any) -> Any:
             if not self._depth:
                 self._watcher.assigning(variable)
-            plain(variable, value)
+            return plain(variable, value)
 
         return assign
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from stayfinite.frameworks.recording.recording import Recording
 from stayfinite.frameworks.torch import capture_names as names
@@ -16,7 +15,7 @@ from stayfinite.frameworks.torch.capture_tensors import TensorNumbers, dtype_of
 from stayfinite.frameworks.torch.operator_errors import refused
 
 
-class Dispatch(TorchDispatchMode):
+class Dispatch(private.TorchDispatchMode):
     """Notes each operator that runs inside it, in the forward and the backward pass.
 
     An autograd node has a sequence number; that of a forward operator is found right after it
@@ -152,7 +151,7 @@ class _Signature:
     """What the schema of an operator says."""
 
     def __init__(self, func: Any) -> None:
-        schema = func._schema
+        schema = private.schema_of(func)
         self.aten: str = schema.name
         self.name = names.canonical(schema.name)
         self.arguments = [argument.name for argument in schema.arguments]
@@ -163,7 +162,7 @@ class _Signature:
         ]
         base = schema.name.rpartition("::")[2]
         self.is_alias = base in ("detach", "alias", "lift_fresh", "detach_")
-        self.is_list = base.startswith("_foreach_")
+        self.is_list = base.startswith(private.FOREACH)
         self.is_pure_write = base in ("copy_", "fill_", "zero_")
 
 

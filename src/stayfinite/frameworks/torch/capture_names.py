@@ -5,6 +5,7 @@ An operator that is in neither table keeps its own name, without the underscores
 
 from __future__ import annotations
 
+from stayfinite.frameworks.torch import private
 from stayfinite.numerics import functions
 
 _CANONICAL = {
@@ -91,7 +92,7 @@ _TAKES_SCALARS = {
 
 def canonical(aten: str) -> str:
     """The canonical name of an operator: `aten::pow_` is `power`, as `aten::_foreach_pow` is."""
-    name = aten.rpartition("::")[2].removeprefix("_foreach_").strip("_")
+    name = aten.rpartition("::")[2].removeprefix(private.FOREACH).strip("_")
     return _CANONICAL.get(name) or functions.canonical(name)
 
 

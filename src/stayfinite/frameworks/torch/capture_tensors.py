@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from torch.multiprocessing.reductions import StorageWeakRef
 
 from stayfinite.frameworks.recording.recording import Recording
+from stayfinite.frameworks.torch import private
 
 Layout = tuple[int, tuple[int, ...], tuple[int, ...], Any]
 
@@ -72,10 +72,11 @@ class TensorNumbers:
 
     def _memory(self, tensor: Any) -> _Memory:
         storage = tensor.untyped_storage()
-        memory = self._memories.get(storage._cdata)
+        address = private.memory_of(storage)
+        memory = self._memories.get(address)
         if memory is None or memory.alive.expired():
-            memory = _Memory(StorageWeakRef(storage))
-            self._memories[storage._cdata] = memory
+            memory = _Memory(private.StorageWeakRef(storage))
+            self._memories[address] = memory
         return memory
 
 

@@ -246,7 +246,7 @@ class _Watcher:
         return self._inside(run)
 
     def _note(self, optimizer: Any, gradients: Any, variables: Any) -> None:
-        owned = private.variables_of(optimizer) if variables is None else list(variables)
+        owned = keras_private.variables_of(optimizer) if variables is None else list(variables)
         pairs = [(g, v) for g, v in zip(gradients, owned, strict=False) if g is not None]
         self.updates.append(Update(optimizer, [g for g, _ in pairs], [v for _, v in pairs]))
         if self.number is not None:

@@ -11,14 +11,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from stayfinite.frameworks.torch import private
 
 _NARROW = (torch.float32, torch.float16, torch.bfloat16)
 
 
-class WideDispatch(TorchDispatchMode):
+class WideDispatch(private.TorchDispatchMode):
     """Inside this mode every floating-point result is float64."""
 
     def __torch_dispatch__(
@@ -69,13 +68,15 @@ def _draws(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
     """Whether an operator draws random numbers; one with a dropout of 0 does not."""
     if torch.Tag.nondeterministic_seeded not in func.tags:
         return False
-    given = {argument.name: argument.default_value for argument in func._schema.arguments}
+    given = {
+        argument.name: argument.default_value for argument in private.schema_of(func).arguments
+    }
     given |= dict(zip(given, args, strict=False)) | kwargs
     return bool(given.get("dropout_p") != 0.0)
 
 
 def _first_written(func: Any, args: tuple[Any, ...]) -> Any:
-    for position, argument in enumerate(func._schema.arguments):
+    for position, argument in enumerate(private.schema_of(func).arguments):
         info = argument.alias_info
         if info is not None and info.is_write and position < len(args):
             given = args[position]

@@ -264,7 +264,7 @@ def _built(optimizer: Any, variables: Any) -> list[Any]:
     Its slots have to be there before it is applied, so that they can be given back as they were.
     """
     if variables is None:
-        return private.variables_of(optimizer)
+        return keras_private.variables_of(optimizer)
     owned = list(variables)
     if not optimizer.built and owned:
         with keras.name_scope(optimizer.name, caller=optimizer):

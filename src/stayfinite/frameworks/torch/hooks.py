@@ -11,10 +11,10 @@ import threading
 from collections.abc import Callable
 from typing import Any, Protocol
 
+import keras
 import torch
 
 from stayfinite.frameworks.keras import private as keras_private
-from stayfinite.frameworks.torch import private
 
 
 class Observer(Protocol):
@@ -70,7 +70,7 @@ def _install() -> None:
     _installed = True
     _hook(torch.autograd, "backward", _backward)
     _hook(torch.autograd, "grad", _grad)
-    _hook(private.Variable, "_direct_assign", _assign)
+    _hook(keras_private.owner_of(keras.Variable, "assign"), "assign", _assign)
     _hook(keras_private.BaseOptimizer, "apply", _apply)
     _hook(keras_private.BaseOptimizer, "scale_loss", _scale_loss)
     _hook(keras_private.LossScaleOptimizer, "apply", _scaled_apply)
@@ -104,13 +104,13 @@ def _grad(plain: Any) -> Any:
 
 
 def _assign(plain: Any) -> Any:
-    def _direct_assign(self: Any, value: Any) -> Any:
+    def assign(self: Any, value: Any) -> Any:
         observer = _observer()
         if observer is not None:
             observer.assigning(self)
         return plain(self, value)
 
-    return _direct_assign
+    return assign
 
 
 def _apply(plain: Any) -> Any:

@@ -12,14 +12,13 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
 
-from stayfinite.frameworks.torch import finite_checks
+from stayfinite.frameworks.torch import finite_checks, private
 
 _RAISES = (dis.opmap["RAISE_VARARGS"], dis.opmap["RERAISE"])
 
 
-class RefusalWatch(TorchDispatchMode):
+class RefusalWatch(private.TorchDispatchMode):
     """Notes in `refused` whether the operator that raised inside it had a non-finite operand."""
 
     def __init__(self) -> None:

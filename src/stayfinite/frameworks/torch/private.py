@@ -1,7 +1,8 @@
-"""Everything used from PyTorch, and from Keras on PyTorch, that is not public API, in one place.
+"""Every private name of PyTorch, and of Keras on PyTorch, that is used.
 
-`tests/frameworks/test_torch_private.py` exercises each name, so a release that moves one of them is
-named by the test that fails, not by a user's traceback.
+PyTorch documents dispatch modes and leaves their module private; the multi-tensor functions
+(`_foreach_...`) are those that its own optimizers call. `tests/frameworks/test_torch_private.py`
+exercises each name.
 """
 
 from __future__ import annotations
@@ -10,60 +11,46 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
+import keras
 import numpy as np
 import torch
-from keras.src.backend.torch.core import Variable, convert_to_tensor
-from keras.src.backend.torch.optimizers import (
-    torch_adagrad,
-    torch_adam,
-    torch_adamax,
-    torch_adamw,
-    torch_lion,
-    torch_nadam,
-    torch_rmsprop,
-    torch_sgd,
-)
-from torch.utils._python_dispatch import _disable_current_modes
+from torch.multiprocessing.reductions import StorageWeakRef
+from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 
 from stayfinite.frameworks.subject import Subject
 
 __all__ = [
-    "OPTIMIZERS",
-    "Variable",
+    "FOREACH",
+    "StorageWeakRef",
+    "TorchDispatchMode",
     "alike",
     "as_tensor",
-    "averages_and_sums",
     "buffers_of",
     "choose",
     "copies",
     "current_node",
     "function_of",
     "is_compiled",
+    "memory_of",
     "next_node",
     "norms",
     "numpy_of",
     "peaks",
+    "schema_of",
     "tensor_of",
     "unseen",
-    "variables_of",
     "version",
 ]
 
-# The classes that Keras makes on PyTorch for its public ones, by name.
-OPTIMIZERS: dict[str, type] = {
-    "adagrad": torch_adagrad.Adagrad,
-    "adam": torch_adam.Adam,
-    "adamax": torch_adamax.Adamax,
-    "adamw": torch_adamw.AdamW,
-    "lion": torch_lion.Lion,
-    "nadam": torch_nadam.Nadam,
-    "rmsprop": torch_rmsprop.RMSprop,
-    "sgd": torch_sgd.SGD,
-}
+# How the names of the multi-tensor operators begin.
+FOREACH = "_foreach_"
 
 
 def tensor_of(variable: Any) -> Any:
-    """The tensor of a Keras variable itself, past autocast and stateless scopes."""
+    """The tensor of a Keras variable itself.
+
+    Private: `value` casts it under autocast, and reads another one in a stateless scope.
+    """
     return variable._value
 
 
@@ -116,6 +103,7 @@ def _bits(tensor: Any) -> Any:
 
 def version(variables: Iterable[Any]) -> int:
     """A number that changes when any of the variables is written to."""
+    # `_version` counts the writes in place; PyTorch's autograd relies on it.
     return sum([(t := v._value)._version + id(t) for v in variables])
 
 
@@ -140,21 +128,22 @@ def current_node() -> int | None:
     return None if node is None else int(node._sequence_nr())
 
 
+def schema_of(operator: Any) -> Any:
+    """The declaration of an ATen operator: its name, its arguments, and what it writes to."""
+    return operator._schema
+
+
+def memory_of(storage: Any) -> int:
+    """The address of a storage object, the same for every tensor that lies in it.
+
+    Private: `data_ptr` is 0 for every empty storage.
+    """
+    return int(storage._cdata)
+
+
 def unseen() -> Any:
     """A context in which no dispatch mode sees, or changes, an operator."""
     return _disable_current_modes()
-
-
-def variables_of(optimizer: Any) -> list[Any]:
-    """The variables that an optimizer was built for."""
-    return list(getattr(optimizer, "_trainable_variables", []))
-
-
-def averages_and_sums(optimizer: Any) -> list[Any]:
-    """The slots that any optimizer may have: averages of the weights, sums of gradients."""
-    averages = getattr(optimizer, "_model_variables_moving_average", None) or []
-    sums = getattr(optimizer, "_accumulated_gradients", None) or []
-    return [variable for variable in (*averages, *sums) if variable is not None]
 
 
 def buffers_of(subject: Subject) -> list[Any]:
@@ -168,7 +157,7 @@ def buffers_of(subject: Subject) -> list[Any]:
 
 def as_tensor(value: Any) -> Any:
     """A NumPy array or a tensor as a tensor on Keras's device."""
-    return convert_to_tensor(value)
+    return keras.ops.convert_to_tensor(value)
 
 
 def numpy_of(tensor: Any) -> np.ndarray:

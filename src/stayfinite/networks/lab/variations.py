@@ -94,6 +94,9 @@ class AdamWithNorms(keras.optimizers.Adam):
         if self.built:
             return
         super().build(variables)
+        weights = list(variables)
+        # A function, because an optimizer takes the variables of a list for its own.
+        self._weights: Callable[[], list[Any]] = lambda: weights
         self.norms = self.add_variable((2,), dtype="float32", name="norms")
 
     def apply(self, grads: Sequence[Any], trainable_variables: Any = None) -> None:
@@ -101,7 +104,7 @@ class AdamWithNorms(keras.optimizers.Adam):
         grads = list(grads)
         variables = trainable_variables
         if variables is None:
-            variables = self._trainable_variables
+            variables = self._weights()
         elif not self.built:
             with keras.name_scope(self.name):
                 self.build(variables)

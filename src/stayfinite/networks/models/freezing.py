@@ -86,5 +86,5 @@ def _freeze_children(parent: Layer, is_kept: Callable[[Layer], bool]) -> list[st
 
 def _children(parent: Layer) -> Iterator[Layer]:
     """Yield the layers directly inside a layer: of a model, a wrapper or a user's layer."""
-    # Keras has no public name for the layers inside a layer that is not a model.
-    yield from parent._flatten_layers(include_self=False, recursive=False)
+    # Only models have `layers`, but its getter takes any layer.
+    yield from keras.Model.layers.fget(parent)
