@@ -7,7 +7,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class ProposedFix:
-    """A fix that was printed. `holds` is None where it cannot be applied by a machine."""
+    """A fix that was printed. `holds` is None where it cannot be applied by a machine.
+
+    `value`, `loss` and `reference_loss` are what the tool says of the failing step with the fix:
+    None where it says nothing, a string where the number is not finite. `same_value`,
+    `difference`, `step_loss` and `twin_loss` are what `zoo.values` measured.
+    """
 
     verified: bool
     kind: str
@@ -15,6 +20,13 @@ class ProposedFix:
     diff: str | None
     holds: bool | None = None
     trouble: str | None = None
+    value: str | None = None
+    loss: float | str | None = None
+    reference_loss: float | str | None = None
+    same_value: bool | None = None
+    difference: str | None = None
+    step_loss: float | None = None
+    twin_loss: float | None = None
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,9 @@ from zoo.header import BadHeader, marked_line, read_header
 
 BACKENDS = ("jax", "tensorflow", "torch")
 FIXES = ("source", "setting", "data", "none")
+# What the twin computes at the failing step: the value of exact arithmetic; a bound, as that value
+# is infinite or beyond the dtype; something else, as the formula has no value there.
+VALUES = ("exact", "bounded", "undefined")
 # The causes that a training can have by itself; `unknown` and `not-reproduced` are no answers of
 # an expert.
 CAUSES = (
@@ -30,7 +33,7 @@ CAUSES = (
     "bad-statistics",
     "bad-update",
 )
-_OF_A_CASE = {"cause", "step", "rows", "fix", "backends", "stands_for"}
+_OF_A_CASE = {"cause", "step", "rows", "fix", "value", "backends", "stands_for"}
 _OF_A_CONTROL = {"backends", "stands_for"}
 
 
@@ -49,13 +52,15 @@ class Case(Control):
     """A script that goes non-finite.
 
     `steps` is the bad step of each backend, counted from 0 over all fits. `rows` and `line` are
-    None where there is nothing to name.
+    None where there is nothing to name. `value` says what the twin computes at the bad step; it is
+    None where the fix is not in the source.
     """
 
     cause: str = ""
     steps: tuple[tuple[str, int], ...] = ()
     rows: tuple[int, ...] | None = None
     fix: str = "none"
+    value: str | None = None
     line: int | None = None
 
     @property
@@ -98,6 +103,7 @@ def read_case(path: Path) -> Case:
         steps=_steps(header, backends, name),
         rows=_rows(header, name),
         fix=_one_of(header, "fix", FIXES, name),
+        value=_value(header, name),
         line=marked_line(text, name),
     )
 
@@ -125,6 +131,14 @@ def _one_of(header: dict[str, Any], key: str, known: tuple[str, ...], name: str)
     if value not in known:
         raise BadHeader(f"{name}: `{key}` is {value!r}: expected one of {', '.join(known)}")
     return str(value)
+
+
+def _value(header: dict[str, Any], name: str) -> str | None:
+    if header.get("fix") == "source":
+        return _one_of(header, "value", VALUES, name)
+    if "value" in header:
+        raise BadHeader(f'{name}: `value` is for `fix = "source"` only: leave it out')
+    return None
 
 
 def _texts(header: dict[str, Any], key: str, name: str) -> tuple[str, ...]:

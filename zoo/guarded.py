@@ -9,6 +9,7 @@ from typing import Any
 
 from zoo.answer import Answer, ProposedFix
 from zoo.case import BACKENDS
+from zoo.judging import ASPECTS
 from zoo.patching import CannotApply, apply_diff
 from zoo.running import Environment, Ran, copied, run
 from zoo.tool import Tool
@@ -51,10 +52,22 @@ def read(told: dict[str, Any], ran: Ran, script: Path) -> Answer:
         lines=(origin["line"],) if in_script and origin["line"] else (),
         rows=None if rows is None else tuple(sorted(rows)),
         op=origin["op"],
-        fix=fix and ProposedFix(fix["verified"], fix["kind"], fix["text"], fix["diff"]),
+        fix=fix and _fix(fix),
         report_seconds=incident.get("seconds"),
         said=incident["cause"]["message"],
         trouble=None if ran.exit_code == EXIT_NON_FINITE else ran.trouble or "exit code 0",
+    )
+
+
+def _fix(told: dict[str, Any]) -> ProposedFix:
+    return ProposedFix(
+        told["verified"],
+        told["kind"],
+        told["text"],
+        told["diff"],
+        value=told.get("value"),
+        loss=told.get("loss"),
+        reference_loss=told.get("reference_loss"),
     )
 
 
@@ -81,7 +94,7 @@ def mend(script: Path, on: Environment, answer: Answer) -> Answer:
 STAYFINITE = Tool(
     "stayfinite",
     BACKENDS,
-    frozenset({"found", "step", "line", "cause", "rows", "fix"}),
+    frozenset(ASPECTS),
     ask,
     mend,
 )

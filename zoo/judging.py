@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from zoo.answer import Answer
+from zoo.answer import Answer, ProposedFix
 from zoo.case import Case
 
-ASPECTS = ("found", "step", "line", "cause", "rows", "fix")
+ASPECTS = ("found", "step", "line", "cause", "rows", "fix", "same value", "claims right")
 
 
 @dataclass(frozen=True)
@@ -59,9 +59,12 @@ def _stated(case: Case, answer: Answer) -> set[str]:
     stated = {"found", "step", "cause"}
     if answer.stopped and answer.step is None:
         stated.remove("step")  # a loop of the user's own, in which nobody counts
+    fix = answer.fix
     return stated | {
         aspect
         for aspect, given in (
+            ("same value", fix and fix.same_value is not None and case.value == "exact"),
+            ("claims right", fix and claim_is_right(case, fix) is not None),
             ("line", case.line is not None),
             ("rows", case.rows is not None),
             ("fix", case.fix != "none"),
@@ -86,7 +89,46 @@ def _misses(case: Case, backend: str, answer: Answer) -> list[Miss]:
         misses.append(Miss("rows", _rows(case.rows), _rows(answer.rows)))
     if not _is_proved(answer):
         misses.append(Miss("fix", f"a verified {case.fix} fix", _fix(answer)))
+    fix = answer.fix
+    if fix is not None and fix.same_value is False:
+        misses.append(Miss("same value", "that of the twin", str(fix.difference)))
+    if fix is not None and claim_is_right(case, fix) is False:
+        misses.append(Miss("claims right", f"{case.value}: {_value(fix)}", claimed(fix)))
     return misses
+
+
+def claim_is_right(case: Case, fix: ProposedFix) -> bool | None:
+    """Whether what the tool says about the value of a source fix is true; None if it says nothing
+    or if that cannot be judged.
+
+    "Verified" alone says that the fix has the exact value, or bounds one that is infinite.
+    """
+    if case.value is None or fix.diff is None:
+        return None
+    if fix.value == "undefined":
+        return case.value == "undefined" and not fix.verified
+    if fix.value == "bounded":
+        return case.value == "bounded"
+    if fix.value == "changed":
+        if fix.verified or case.value != "exact":
+            return False
+        return None if fix.same_value is None else not fix.same_value
+    if fix.value is None and not fix.verified:
+        return None
+    if fix.value is None and case.value == "bounded":
+        return True
+    return fix.same_value
+
+
+def claimed(fix: ProposedFix) -> str:
+    """What the tool says about the value of a fix."""
+    return ", ".join(filter(None, ("verified" if fix.verified else "not verified", fix.value)))
+
+
+def _value(fix: ProposedFix) -> str:
+    if fix.same_value is None:
+        return f"not comparable, {fix.difference}"
+    return "the value of the twin" if fix.same_value else str(fix.difference)
 
 
 def _is_proved(answer: Answer) -> bool:

@@ -14,6 +14,7 @@ from zoo.collect import Zoo
 from zoo.judging import Judgement, judge
 from zoo.running import Environment, copied, run
 from zoo.tool import Tool
+from zoo.values import with_values
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,8 @@ class _Guilty:
         answer = self.tool.ask(self.case.path, self.on)
         if self.tool.mend is not None:
             answer = self.tool.mend(self.case.path, self.on, answer)
+        if "same value" in self.tool.tells:
+            answer = with_values(self.case, self.on, answer)
         return judge(self.case, self.on.backend, answer, self.tool.tells)
 
 

@@ -6,7 +6,8 @@ import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from zoo.judging import ASPECTS, Judgement
+from zoo.case import VALUES
+from zoo.judging import ASPECTS, Judgement, claimed
 from zoo.scoring import Innocent, Score
 
 NOTHING = "-"
@@ -26,8 +27,11 @@ def tables(scores: Sequence[Score]) -> list[Table]:
     found = [_overview(scores)]
     if any(score.judgements for score in scores):
         found += [_by_cause(tool, _of(scores, tool)) for tool in _tools(scores)]
-    lists = (_misses(scores), _false_fixes(scores), _false_alarms(scores), _other_fixes(scores))
-    found += [table for table in (*lists, _troubles(scores)) if table.rows]
+    lists = (
+        *(_values(scores), _misses(scores), _wrong_claims(scores), _not_comparable(scores)),
+        *(_false_fixes(scores), _false_alarms(scores), _other_fixes(scores), _troubles(scores)),
+    )
+    found += [table for table in lists if table.rows]
     return found
 
 
@@ -78,8 +82,56 @@ def _misses(scores: Sequence[Score]) -> Table:
         for score in scores
         for j in score.judgements
         for miss in j.misses
+        if miss.aspect != "claims right"  # they have a table of their own
     ]
     return Table("Misses", ("tool", "case", "backend", "aspect", "expected", "received"), rows)
+
+
+def _values(scores: Sequence[Score]) -> Table:
+    rows = []
+    for score in scores:
+        for value in VALUES:
+            fixes = [
+                j.answer.fix
+                for j in score.judgements
+                if j.case.value == value and j.answer.fix and j.answer.fix.diff
+            ]
+            if not fixes:
+                continue
+            same = [fix.same_value for fix in fixes]
+            other = [fix for fix in fixes if fix.same_value is False]
+            counts = (len(fixes), same.count(True), len(other), same.count(None))
+            verified = sum(fix.verified for fix in other)
+            rows.append((score.tool.name, score.backend, value, *map(str, (*counts, verified))))
+    head = (
+        *("tool", "backend", "value of the twin", "source diffs", "same value", "another"),
+        *("not comparable", "another, and verified"),
+    )
+    return Table("Value of the failing step with the fix", head, rows)
+
+
+def _wrong_claims(scores: Sequence[Score]) -> Table:
+    rows = [
+        (
+            *(score.tool.name, j.case.id, score.backend, claimed(j.answer.fix)),
+            *(str(j.case.value), j.answer.fix.difference or NOTHING),
+        )
+        for score in scores
+        for j in score.judgements
+        if j.right.get("claims right") is False and j.answer.fix
+    ]
+    head = ("tool", "case", "backend", "claim", "value of the twin", "difference")
+    return Table("Wrong claims about the value", head, rows)
+
+
+def _not_comparable(scores: Sequence[Score]) -> Table:
+    rows = [
+        (score.tool.name, j.case.id, score.backend, j.answer.fix.difference)
+        for score in scores
+        for j in score.judgements
+        if j.answer.fix and j.answer.fix.same_value is None and j.answer.fix.difference
+    ]
+    return Table("Not comparable with the twin", ("tool", "case", "backend", "reason"), rows)
 
 
 def _false_fixes(scores: Sequence[Score]) -> Table:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 # What can be run here as `python -m` runs it. Other arguments are a script and its arguments.
-MODULES = ("stayfinite", "zoo.peers.launcher")
+MODULES = ("stayfinite", "zoo.peers.launcher", "zoo.probing")
 _POLL_SECONDS = 0.02
 
 
@@ -89,6 +89,11 @@ def _run(arguments: Sequence[str]) -> int | None:
 
         sys.argv = [str(Path(sys.executable).with_name("stayfinite")), *rest]
         return stayfinite(rest)
+    if module == "zoo.probing":
+        from zoo import probing
+
+        probing.main(rest)
+        return 0
     from zoo.peers import launcher
 
     sys.argv = [launcher.__file__, *rest]

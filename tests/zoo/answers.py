@@ -12,6 +12,7 @@ CASE = Case(
     steps=(("jax", 12),),
     rows=(1, 3),
     fix="source",
+    value="exact",
     line=20,
     backends=("jax",),
 )
@@ -23,7 +24,9 @@ RIGHT = Answer(
     lines=(20,),
     rows=(1, 3),
     op="log",
-    fix=ProposedFix(True, "source", "add an epsilon", "--- a\n", holds=True),
+    fix=ProposedFix(
+        True, "source", "add an epsilon", "--- a\n", holds=True, value="exact", same_value=True
+    ),
     report_seconds=1.5,
     said="log of 0",
 )

@@ -10,6 +10,7 @@ cause = "log-of-zero"
 step = 12
 rows = [3, 1]
 fix = "source"
+value = "exact"
 stands_for = ["GRIST 5"]
 """
 SCRIPT = "import keras\n\nloss = keras.ops.log(0.0)  # at fault\n"
@@ -27,9 +28,10 @@ def test_header_is_read(tmp_path):
     case = read_case(written(tmp_path, GOOD))
     assert (case.id, case.cause, case.fix) == ("log_of_zero/entropy", "log-of-zero", "source")
     assert (case.rows, case.stands_for) == ((1, 3), ("GRIST 5",))
+    assert case.value == "exact"
     assert case.backends == ("jax", "tensorflow", "torch")
     assert [case.step_on(backend) for backend in case.backends] == [12, 12, 12]
-    assert case.line == 12
+    assert case.line == 13
     assert case.twin.name == "entropy_fixed.py"
 
 
@@ -57,6 +59,9 @@ def test_rows_and_line_may_be_missing(tmp_path):
         (("[3, 1]", "3"), "`rows` is 3: expected a list"),
         (("[3, 1]", "[]"), "`rows` is []"),
         (('"source"', '"code"'), "`fix` is 'code': expected one of source, setting, data, none"),
+        (('"exact"', '"right"'), "`value` is 'right': expected one of exact, bounded, undefined"),
+        (('value = "exact"\n', ""), "`value` is None"),
+        (('"source"', '"data"'), '`value` is for `fix = "source"` only'),
         (("stands_for", "stand_for"), "unknown key 'stand_for'"),
         (('["GRIST 5"]', '"GRIST 5"'), "`stands_for` is 'GRIST 5': expected a list of strings"),
         (("12", "twelve"), "the header is no TOML"),

@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from zoo.__main__ import zoo
+from zoo.judging import ASPECTS
 
 CASE = "singular_gradient/triplet_batch"
 BACKEND = keras.backend.backend()
@@ -48,12 +49,14 @@ def test_case_is_scored(tmp_path):
     assert done.exit_code == 0, done.output
     (score,) = json.loads(json_file.read_text())
     (case,) = score["cases"]
-    assert case["right"] == dict.fromkeys(["found", "step", "line", "cause", "rows", "fix"], True)
+    assert case["right"] == dict.fromkeys(ASPECTS, True)
+    assert case["answer"]["fix"]["step_loss"] == pytest.approx(case["answer"]["fix"]["twin_loss"])
     assert case["answer"]["fix"]["holds"] is True
     assert [(twin["false_alarm"], twin["answer"]["trouble"]) for twin in score["innocent"]] == [
         (False, None)
     ]
-    assert "| singular-gradient | 1 | 1/1 | 1/1 | 1/1 | 1/1 | 1/1 | 1/1 |" in page.read_text()
+    cells = " | ".join(["singular-gradient", "1", *["1/1"] * len(ASPECTS)])
+    assert f"| {cells} |" in page.read_text()
     assert "## Misses" not in page.read_text()
 
 

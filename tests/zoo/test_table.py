@@ -43,6 +43,8 @@ def test_overview_counts():
         "cause": "2/3",
         "rows": "3/3",
         "fix": "2/3",
+        "same value": "3/3",
+        "claims right": "3/3",
         "op named": "3/3",
         "seconds to report": "1.5 (max 4.0)",
         "verified but does not hold": "1/3",
@@ -59,6 +61,23 @@ def test_everything_wrong_is_named():
     assert [row[1] for row in found["False alarms"].rows] == ["controls/floor"]
     ended = found["Twins and controls that did not train to their end"]
     assert [row[1] for row in ended.rows] == ["controls/mask"]
+
+
+def test_values_are_counted_by_what_the_twin_computes():
+    another = replace(RIGHT.fix, same_value=False, difference="loss 2, twin 3")
+    unknown = replace(RIGHT.fix, same_value=None, difference="the twin has other weights")
+    answers = (RIGHT, replace(RIGHT, fix=another), replace(RIGHT, fix=unknown))
+    found = by_title([score(*answers)])
+    assert found["Value of the failing step with the fix"].rows == [
+        ("stayfinite", "jax", "exact", "3", "1", "1", "1", "1")
+    ]
+    assert found["Wrong claims about the value"].rows == [
+        ("stayfinite", CASE.id, "jax", "verified, exact", "exact", "loss 2, twin 3")
+    ]
+    assert found["Not comparable with the twin"].rows == [
+        ("stayfinite", CASE.id, "jax", "the twin has other weights")
+    ]
+    assert [row[3] for row in found["Misses"].rows] == ["same value"]
 
 
 def test_backends_are_added_up():

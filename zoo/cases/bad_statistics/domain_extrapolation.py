@@ -6,6 +6,7 @@ target domain, target + (target - source). In one channel that variance is negat
 # cause = "bad-statistics"
 # step = 20
 # fix = "source"
+# value = "undefined"
 # ///
 import keras
 import numpy as np

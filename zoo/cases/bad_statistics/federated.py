@@ -4,6 +4,7 @@
 # cause = "bad-statistics"
 # step = 12
 # fix = "source"
+# value = "undefined"
 # ///
 
 import keras

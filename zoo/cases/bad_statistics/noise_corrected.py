@@ -6,6 +6,7 @@ its variances. In a quiet channel more is taken off than there is.
 # cause = "bad-statistics"
 # step = 16
 # fix = "source"
+# value = "undefined"
 # ///
 import keras
 import numpy as np

@@ -4,6 +4,7 @@
 # cause = "bad-statistics"
 # step = 14
 # fix = "source"
+# value = "undefined"
 # ///
 
 import keras

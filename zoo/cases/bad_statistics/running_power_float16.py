@@ -6,6 +6,7 @@ The tracked sum of squares passes 65504 after some steps and becomes inf. The lo
 # cause = "bad-statistics"
 # step = 7
 # fix = "source"
+# value = "exact"
 # stands_for = ["G07", "G08"]
 # ///
 

@@ -7,6 +7,7 @@ change make that difference slightly negative in float32, and the square root of
 # cause = "bad-statistics"
 # step = 3
 # fix = "source"
+# value = "exact"
 # stands_for = ["G02", "L10"]
 # ///
 

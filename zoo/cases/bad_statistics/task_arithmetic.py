@@ -5,6 +5,7 @@ as if it were a weight. It comes out negative, and the frozen backbone uses it."
 # cause = "bad-statistics"
 # step = 40
 # fix = "source"
+# value = "undefined"
 # ///
 import keras
 import numpy as np

@@ -7,6 +7,7 @@ the moving variance only, the loss of that batch is finite.
 # cause = "bad-statistics"
 # step = 9
 # fix = "source"
+# value = "undefined"
 # stands_for = ["G01", "G05", "E09", "L10"]
 # ///
 

@@ -7,6 +7,7 @@ float32.
 # cause = "bad-statistics"
 # step = 111
 # fix = "source"
+# value = "bounded"
 # ///
 import keras
 import numpy as np

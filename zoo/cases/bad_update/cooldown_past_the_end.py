@@ -7,6 +7,7 @@ of a negative number: the rate is NaN and the loss of that step is still fine.
 # cause = "bad-update"
 # step = {jax = 40, tensorflow = 41, torch = 41}
 # fix = "source"
+# value = "undefined"
 # stands_for = ["K08"]
 # ///
 

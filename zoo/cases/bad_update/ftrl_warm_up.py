@@ -6,6 +6,7 @@ FTRL divides by the learning rate, which is 0 in the first step.
 # cause = "bad-update"
 # step = 0
 # fix = "source"
+# value = "undefined"
 # stands_for = ["K08"]
 # ///
 

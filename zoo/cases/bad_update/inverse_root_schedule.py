@@ -7,6 +7,7 @@ weights after it.
 # cause = "bad-update"
 # step = 0
 # fix = "source"
+# value = "bounded"
 # stands_for = ["K08"]
 # ///
 

@@ -5,6 +5,7 @@ divided by 0."""
 # cause = "bad-update"
 # step = 11
 # fix = "source"
+# value = "undefined"
 # ///
 import keras
 import numpy as np

@@ -7,6 +7,7 @@ direction is 0 / 0.
 # cause = "bad-update"
 # step = {jax = 6, tensorflow = 6, torch = 6}
 # fix = "source"
+# value = "undefined"
 # stands_for = ["K07"]
 # ///
 

@@ -7,6 +7,7 @@ finite, the global norm that they are clipped by is inf.
 # cause = "bad-update"
 # step = 28
 # fix = "source"
+# value = "bounded"
 # stands_for = ["K05", "K01"]
 # ///
 

@@ -4,6 +4,7 @@
 # cause = "bad-update"
 # step = {jax = 30, tensorflow = 31, torch = 31}
 # fix = "source"
+# value = "undefined"
 # ///
 
 import keras

@@ -5,6 +5,7 @@ three, and a negative number to the power 0.9 is NaN."""
 # cause = "bad-update"
 # step = 33
 # fix = "source"
+# value = "undefined"
 # ///
 import keras
 import numpy as np

@@ -7,6 +7,7 @@ callback sets it as the learning rate.
 # cause = "bad-update"
 # step = 6
 # fix = "source"
+# value = "undefined"
 # stands_for = ["K08"]
 # ///
 

@@ -6,6 +6,7 @@ not changed, and the root of a negative number is the learning rate.
 # cause = "bad-update"
 # step = 33
 # fix = "source"
+# value = "undefined"
 # ///
 import keras
 import numpy as np

@@ -6,6 +6,7 @@ first kernel, and the trust ratio divides by its norm.
 # cause = "bad-update"
 # step = 8
 # fix = "source"
+# value = "undefined"
 # ///
 import keras
 import numpy as np

@@ -7,6 +7,7 @@ goes into the weights.
 # cause = "bad-update"
 # step = 6
 # fix = "source"
+# value = "undefined"
 # stands_for = ["K07"]
 # ///
 

@@ -6,6 +6,7 @@ NaN weights before the first step.
 # cause = "bad-weights"
 # step = 0
 # fix = "source"
+# value = "undefined"
 # ///
 import keras
 import numpy as np

@@ -4,6 +4,7 @@
 # cause = "bad-weights"
 # step = 0
 # fix = "source"
+# value = "undefined"
 # ///
 
 import keras

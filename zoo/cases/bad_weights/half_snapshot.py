@@ -6,6 +6,7 @@ The bias of the output, a city's population, is infinite in float16.
 # cause = "bad-weights"
 # step = 12
 # fix = "source"
+# value = "exact"
 # ///
 import keras
 import numpy as np

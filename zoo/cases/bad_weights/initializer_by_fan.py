@@ -6,6 +6,7 @@ The second branch of the network has one input. Its fan is 1, the deviation is i
 # cause = "bad-weights"
 # step = 0
 # fix = "source"
+# value = "bounded"
 # stands_for = ["J04"]
 # ///
 

@@ -6,6 +6,7 @@ the padding token is zero, and 0 / 0 is in the table from the start.
 # cause = "bad-weights"
 # step = 0
 # fix = "source"
+# value = "undefined"
 # ///
 import keras
 import numpy as np

@@ -4,6 +4,7 @@
 # cause = "divergence"
 # step = 15
 # fix = "source"
+# value = "bounded"
 # ///
 
 import keras

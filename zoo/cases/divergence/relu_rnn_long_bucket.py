@@ -5,6 +5,7 @@ bucket of long ones grows out of float32."""
 # cause = "divergence"
 # step = 14
 # fix = "source"
+# value = "bounded"
 # ///
 import keras
 import numpy as np

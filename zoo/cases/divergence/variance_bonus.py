@@ -6,6 +6,7 @@ outweighs the error, larger is always better, and the forecasts leave float32.
 # cause = "divergence"
 # step = 15
 # fix = "source"
+# value = "bounded"
 # ///
 import keras
 import numpy as np

@@ -5,6 +5,7 @@
 # step = 8
 # rows = [21]
 # fix = "source"
+# value = "undefined"
 # backends = ["torch"]
 # ///
 

@@ -7,6 +7,7 @@ and the user's vector of zeros is divided by its length.
 # step = 6
 # rows = [4]
 # fix = "source"
+# value = "undefined"
 # ///
 import keras
 import numpy as np

@@ -8,6 +8,7 @@ step to step until its constraint holds it at 0.
 # cause = "division-by-zero"
 # step = {jax = 18, tensorflow = 16, torch = 15}
 # fix = "source"
+# value = "bounded"
 # stands_for = ["Z04", "GRIST 28a"]
 # ///
 import keras

@@ -9,6 +9,7 @@ is 0, and the correlation is 0 / 0.
 # step = 7
 # rows = [5]
 # fix = "source"
+# value = "undefined"
 # stands_for = ["A09"]
 # ///
 import keras

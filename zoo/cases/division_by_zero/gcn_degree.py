@@ -5,6 +5,7 @@
 # step = 6
 # rows = [3]
 # fix = "source"
+# value = "undefined"
 # ///
 
 import keras

@@ -5,6 +5,7 @@
 # step = 11
 # rows = [2]
 # fix = "source"
+# value = "undefined"
 # ///
 import keras
 import numpy as np

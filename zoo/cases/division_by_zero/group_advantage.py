@@ -7,6 +7,7 @@ standardised. When all four are right, their deviation is 0 and the advantage 0 
 # step = 5
 # rows = [8, 9, 10, 11]
 # fix = "source"
+# value = "undefined"
 # ///
 import keras
 import numpy as np

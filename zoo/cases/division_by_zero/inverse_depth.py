@@ -8,6 +8,7 @@ The network ends in a ReLU. At a pixel that it believes to touch the camera the 
 # step = 4
 # rows = [7]
 # fix = "source"
+# value = "bounded"
 # stands_for = ["GRIST 28a"]
 # ///
 import keras

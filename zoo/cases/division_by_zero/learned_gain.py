@@ -8,6 +8,7 @@ and the next step divides by it.
 # cause = "division-by-zero"
 # step = 12
 # fix = "source"
+# value = "bounded"
 # stands_for = ["GRIST 28a", "GRIST 28c", "Z04"]
 # ///
 import keras

@@ -9,6 +9,7 @@ so is their sum: 0 / 0.
 # step = 11
 # rows = [6]
 # fix = "source"
+# value = "exact"
 # stands_for = ["GRIST 11a", "GRIST 16c", "GRIST 17", "D11"]
 # ///
 import keras

@@ -7,6 +7,7 @@ at all, and 0 / 0 is NaN.
 # step = 8
 # rows = [10]
 # fix = "source"
+# value = "undefined"
 # ///
 import keras
 import numpy as np

@@ -4,6 +4,7 @@
 # cause = "division-by-zero"
 # step = 19
 # fix = "source"
+# value = "undefined"
 # ///
 import keras
 import numpy as np

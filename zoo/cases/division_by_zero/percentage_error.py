@@ -8,6 +8,7 @@ On one day nothing was rented. The error of that day is divided by 0.
 # step = 6
 # rows = [3]
 # fix = "source"
+# value = "bounded"
 # stands_for = ["D07"]
 # ///
 import keras

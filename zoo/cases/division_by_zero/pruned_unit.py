@@ -7,6 +7,7 @@ When the last weight of a unit has been pruned the sum is 0, and so is the produ
 # cause = "division-by-zero"
 # step = 1
 # fix = "source"
+# value = "undefined"
 # stands_for = ["GRIST 28b", "GRIST 28d"]
 # ///
 import keras

@@ -5,6 +5,7 @@
 # step = 13
 # rows = [9]
 # fix = "source"
+# value = "undefined"
 # ///
 
 import keras

@@ -6,6 +6,7 @@ rounds to 0 and the first scaling divides by it."""
 # step = 9
 # rows = [7]
 # fix = "source"
+# value = "exact"
 # backends = ["jax"]
 # ///
 import jax

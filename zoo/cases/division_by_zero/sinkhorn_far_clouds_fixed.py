@@ -1,5 +1,4 @@
-"""Optimal transport between point clouds with Sinkhorn's iteration, on costs relative to the
-largest."""
+"""Optimal transport between point clouds with Sinkhorn's iteration on logarithms."""
 
 import jax
 import jax.numpy as jnp
@@ -19,12 +18,12 @@ target[79] += 40.0
 
 def transport_cost(p, q):
     cost = jnp.sum((p[:, None] - q[None, :]) ** 2, axis=-1)
-    kernel = jnp.exp(-(cost - jnp.min(cost)) / (BLUR * (1.0 + jnp.max(cost) - jnp.min(cost))))
-    u = v = jnp.full(POINTS, 1.0 / POINTS)
+    log_kernel = -cost / BLUR
+    log_u = log_v = jnp.full(POINTS, -jnp.log(POINTS))
     for _ in range(8):
-        u = (1.0 / POINTS) / (kernel @ v)
-        v = (1.0 / POINTS) / (kernel.T @ u)
-    return jnp.sum(u[:, None] * kernel * v[None, :] * cost)
+        log_u = -jnp.log(POINTS) - jax.nn.logsumexp(log_kernel + log_v[None, :], axis=1)
+        log_v = -jnp.log(POINTS) - jax.nn.logsumexp(log_kernel + log_u[:, None], axis=0)
+    return jnp.sum(jnp.exp(log_u[:, None] + log_kernel + log_v[None, :]) * cost)
 
 
 def sinkhorn(y_true, y_pred):

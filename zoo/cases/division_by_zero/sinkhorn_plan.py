@@ -7,6 +7,7 @@ far from all predictions has a kernel of exp(-large) = 0 everywhere, and is scal
 # step = 6
 # rows = [7]
 # fix = "source"
+# value = "exact"
 # ///
 import keras
 import numpy as np

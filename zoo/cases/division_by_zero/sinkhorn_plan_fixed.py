@@ -1,4 +1,4 @@
-"""Point sets matched by entropic optimal transport, with Sinkhorn in plain probabilities."""
+"""Point sets matched by entropic optimal transport, with Sinkhorn on logarithms."""
 
 import keras
 import numpy as np
@@ -20,14 +20,13 @@ class SinkhornLoss(keras.losses.Loss):
 
     def call(self, target, predicted):
         cost = ops.square(predicted[:, :, None] - target[:, None, :])
-        kernel = ops.exp(-cost / self.blur)
-        weight = 1.0 / POINTS
-        u = ops.ones_like(predicted)
+        log_kernel = -cost / self.blur
+        log_weight = -np.log(POINTS)
+        log_u = ops.zeros_like(predicted)
         for _ in range(self.sweeps):
-            reached = ops.einsum("bij,bi->bj", kernel, u)
-            v = weight / (reached + 1e-8)
-            u = weight / (ops.einsum("bij,bj->bi", kernel, v) + 1e-8)
-        plan = u[:, :, None] * kernel * v[:, None, :]
+            log_v = log_weight - ops.logsumexp(log_kernel + log_u[:, :, None], axis=1)
+            log_u = log_weight - ops.logsumexp(log_kernel + log_v[:, None, :], axis=2)
+        plan = ops.exp(log_u[:, :, None] + log_kernel + log_v[:, None, :])
         return ops.sum(plan * cost, axis=(1, 2))
 
 

@@ -6,6 +6,7 @@ embedding 0, and so the norm 0."""
 # step = 10
 # rows = [3]
 # fix = "source"
+# value = "undefined"
 # ///
 import keras
 import numpy as np

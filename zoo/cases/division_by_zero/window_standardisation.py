@@ -9,6 +9,7 @@ mean.
 # step = 14
 # rows = [1]
 # fix = "source"
+# value = "undefined"
 # stands_for = ["A09"]
 # ///
 import keras

@@ -8,6 +8,7 @@ An answer of unknown words only has an all-zero vector; the cosine divides by it
 # step = 5
 # rows = [8]
 # fix = "source"
+# value = "undefined"
 # stands_for = ["A11", "GRIST 28b"]
 # ///
 import keras

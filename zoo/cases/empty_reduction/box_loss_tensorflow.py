@@ -7,6 +7,7 @@ from a street at night.
 # cause = "empty-reduction"
 # step = 8
 # fix = "source"
+# value = "undefined"
 # backends = ["tensorflow"]
 # stands_for = ["E03"]
 # ///

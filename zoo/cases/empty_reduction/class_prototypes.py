@@ -7,6 +7,7 @@ first batch without the third kind gives 0 / 0 for that mean.
 # cause = "empty-reduction"
 # step = 10
 # fix = "source"
+# value = "undefined"
 # stands_for = ["E01"]
 # ///
 

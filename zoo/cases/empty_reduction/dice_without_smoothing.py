@@ -8,6 +8,7 @@ prediction are both empty, and the dice is 0 / 0.
 # step = 5
 # rows = [2]
 # fix = "source"
+# value = "undefined"
 # stands_for = ["E07"]
 # ///
 

@@ -5,6 +5,7 @@
 # step = 16
 # rows = [1]
 # fix = "source"
+# value = "undefined"
 # ///
 import keras
 import numpy as np

@@ -4,6 +4,7 @@
 # cause = "empty-reduction"
 # step = 9
 # fix = "source"
+# value = "undefined"
 # backends = ["torch"]
 # ///
 

@@ -6,6 +6,7 @@
 # cause = "empty-reduction"
 # step = 14
 # fix = "source"
+# value = "undefined"
 # backends = ["torch"]
 # stands_for = ["E03"]
 # ///

@@ -7,6 +7,7 @@ bonded to nothing: a mean over zero neighbours.
 # step = 7
 # rows = [4]
 # fix = "source"
+# value = "undefined"
 # ///
 import keras
 import numpy as np

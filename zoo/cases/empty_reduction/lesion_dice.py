@@ -8,6 +8,7 @@ A scan without a lesion, on a black image, has neither target nor predicted pixe
 # step = 9
 # rows = [2]
 # fix = "source"
+# value = "undefined"
 # stands_for = ["GRIST 17"]
 # ///
 import keras

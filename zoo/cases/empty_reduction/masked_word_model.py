@@ -7,6 +7,7 @@ all; the mean divides a sum of 0 by a count of 0.
 # cause = "empty-reduction"
 # step = 11
 # fix = "source"
+# value = "undefined"
 # stands_for = ["E03"]
 # ///
 

@@ -7,6 +7,7 @@ of 8, so the last batch holds one, and the variance of one value is 0 / 0.
 # cause = "empty-reduction"
 # step = 10
 # fix = "source"
+# value = "undefined"
 # stands_for = ["E09"]
 # ///
 

@@ -6,6 +6,7 @@ image batch without any object is the mean of nothing.
 # cause = "empty-reduction"
 # step = 9
 # fix = "source"
+# value = "undefined"
 # backends = ["torch"]
 # ///
 import keras

@@ -6,6 +6,7 @@ batches and a low masking rate, one batch has none.
 # cause = "empty-reduction"
 # step = 4
 # fix = "source"
+# value = "undefined"
 # ///
 import keras
 import numpy as np

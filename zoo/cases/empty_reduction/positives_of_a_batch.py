@@ -5,6 +5,7 @@ defect."""
 # cause = "empty-reduction"
 # step = 14
 # fix = "source"
+# value = "undefined"
 # backends = ["torch"]
 # ///
 import keras

@@ -4,6 +4,7 @@
 # cause = "empty-reduction"
 # step = 11
 # fix = "source"
+# value = "undefined"
 # ///
 
 import keras

@@ -6,6 +6,7 @@ with its class in the batch has none."""
 # step = 9
 # rows = [6]
 # fix = "source"
+# value = "undefined"
 # ///
 import keras
 import numpy as np

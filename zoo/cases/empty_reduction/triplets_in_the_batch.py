@@ -7,6 +7,7 @@ occurs once has no positive pair, hence no triplet, and the quotient is 0 / 0.
 # cause = "empty-reduction"
 # step = 13
 # fix = "source"
+# value = "undefined"
 # stands_for = ["E01"]
 # ///
 

@@ -7,6 +7,7 @@ number. The newest eight books, one batch, have no rating at all.
 # cause = "empty-reduction"
 # step = 12
 # fix = "source"
+# value = "undefined"
 # stands_for = ["E03"]
 # ///
 

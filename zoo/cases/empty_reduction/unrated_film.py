@@ -7,6 +7,7 @@
 # step = 5
 # rows = [8]
 # fix = "source"
+# value = "undefined"
 # backends = ["jax"]
 # ///
 import jax.numpy as jnp

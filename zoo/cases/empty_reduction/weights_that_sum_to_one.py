@@ -7,6 +7,7 @@ from abroad, all of them outside; 0 is divided by a sum of 0.
 # cause = "empty-reduction"
 # step = 9
 # fix = "source"
+# value = "undefined"
 # stands_for = ["E03"]
 # ///
 

@@ -6,6 +6,7 @@ probability of exactly 1."""
 # step = 19
 # rows = [1]
 # fix = "source"
+# value = "exact"
 # ///
 import keras
 import numpy as np

@@ -15,7 +15,7 @@ x[153], real[153] = (70.0, 40.0), 0.0
 
 
 def discriminator_loss(real, p):
-    refused = [ops.log(p + EPS), ops.log(ops.maximum(1.0 - p, EPS))]
+    refused = [ops.log(p + EPS), ops.log(EPS + (1.0 - p))]
     return -ops.mean(real * refused[0] + (1.0 - real) * refused[1], axis=-1)
 
 

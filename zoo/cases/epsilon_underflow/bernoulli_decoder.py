@@ -9,6 +9,7 @@ where the sigmoid of a pixel is 1 the argument is exactly 0.
 # step = 13
 # rows = [2]
 # fix = "source"
+# value = "exact"
 # stands_for = ["GRIST 35a", "GRIST 36a", "GRIST 39a", "GRIST 43a", "GRIST 49a"]
 # ///
 import keras

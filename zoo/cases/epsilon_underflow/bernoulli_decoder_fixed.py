@@ -1,4 +1,4 @@
-"""The autoencoder of `bernoulli_decoder.py`: 1 - p first, then an epsilon that counts."""
+"""The autoencoder of `bernoulli_decoder.py` on logits, as 1 - p is the sigmoid of -logit."""
 
 import keras
 import numpy as np
@@ -21,13 +21,13 @@ z = layers.Lambda(lambda a: a[0] + ops.exp(0.5 * a[1]) * a[2], output_shape=(4,)
     [mean, log_sigma_sq, noise]
 )
 g = layers.Dense(32, activation="softplus")(z)
-reconstruction = layers.Dense(64, activation="sigmoid")(g)
+reconstruction = layers.Dense(64)(g)
 vae = keras.Model([pixels, noise], reconstruction)
 
 
-def reconstruction_loss(x, p):
-    white = x * ops.log(1e-10 + p)
-    black = (1 - x) * ops.log((1 - p) + 1e-7)
+def reconstruction_loss(x, logits):
+    white = x * ops.log(1e-10 + ops.sigmoid(logits))
+    black = (1 - x) * ops.log(1e-10 + ops.sigmoid(-logits))
     return -ops.sum(white + black, axis=1)
 
 

@@ -9,6 +9,7 @@ condition pushes one past 17 the sigmoid rounds to 1.
 # step = 5
 # rows = [10]
 # fix = "source"
+# value = "exact"
 # stands_for = ["GRIST 43a", "GRIST 49a"]
 # ///
 

@@ -21,7 +21,8 @@ class ConditionalVAE(keras.Model):
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         image, logits = x[0], y_pred
         likelihood = K.sum(
-            image * K.log_sigmoid(logits) + (1 - image) * K.log_sigmoid(-logits),
+            image * K.log(K.sigmoid(logits) + 1e-10)
+            + (1 - image) * K.log(1e-10 + K.sigmoid(-logits)),
             axis=1,
         )
         return -K.mean(likelihood)

@@ -8,6 +8,7 @@ unknown words only, a row of zeros, is 0 / 0.
 # step = 6
 # rows = [2]
 # fix = "source"
+# value = "exact"
 # stands_for = ["H11"]
 # ///
 

@@ -7,6 +7,7 @@ There is no such number in float32; a bin that nobody chose gives 0 * log(0).
 # step = 8
 # rows = [9]
 # fix = "source"
+# value = "exact"
 # ///
 import sys
 

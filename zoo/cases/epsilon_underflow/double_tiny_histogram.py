@@ -6,6 +6,7 @@ picture is missing all its counts."""
 # step = 8
 # rows = [4]
 # fix = "source"
+# value = "exact"
 # ///
 import keras
 import numpy as np

@@ -15,7 +15,7 @@ TINY = keras.config.epsilon()
 
 
 def fractions(c):
-    return c / (ops.sum(c, axis=-1, keepdims=True) + TINY)
+    return c / ops.maximum(ops.sum(c, axis=-1, keepdims=True), TINY)
 
 
 model = keras.Sequential(

@@ -8,6 +8,7 @@ sigmoid that has saturated passes the clip, and the loss takes the logarithm of 
 # step = 12
 # rows = [1]
 # fix = "source"
+# value = "bounded"
 # backends = ["jax", "torch"]
 # stands_for = ["H03", "H04"]
 # ///

@@ -5,6 +5,7 @@
 # step = 7
 # rows = [40]
 # fix = "source"
+# value = "exact"
 # ///
 
 import keras

@@ -7,7 +7,7 @@ from keras import ops
 keras.utils.set_random_seed(30)
 rng = np.random.default_rng(30)
 BATCH, GAMMA, ALPHA = 64, 2.0, 0.8
-TINY = 1e-6
+TINY = 1e-8
 x = rng.normal(size=(1280, 6)).astype("float32")
 rare = (x[:, 0] + x[:, 1] > 2.0).astype("float32")
 extreme = 7 * BATCH + 40
@@ -16,9 +16,10 @@ rare[extreme] = 1.0
 
 
 def focal(y_true, p):
-    p = ops.clip(p, TINY, 1.0 - TINY)
-    hit = ALPHA * y_true * (1.0 - p) ** GAMMA * ops.log(p)
-    miss = (1.0 - ALPHA) * (1.0 - y_true) * p**GAMMA * ops.log(1.0 - p)
+    q = ops.clip(1.0 - p, TINY, 1.0)
+    p = ops.clip(p, TINY, 1.0)
+    hit = ALPHA * y_true * q**GAMMA * ops.log(p)
+    miss = (1.0 - ALPHA) * (1.0 - y_true) * p**GAMMA * ops.log(q)
     return -ops.mean(hit + miss, axis=-1)
 
 

@@ -7,6 +7,7 @@ bound is 1, so a confident false alarm still takes the log of 0.
 # step = 10
 # rows = [14]
 # fix = "source"
+# value = "exact"
 # ///
 import keras
 import numpy as np

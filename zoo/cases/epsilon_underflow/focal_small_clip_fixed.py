@@ -7,7 +7,7 @@ from keras import layers, ops
 keras.utils.set_random_seed(80)
 rng = np.random.default_rng(80)
 PARTS, BATCH = 320, 16
-EPS = 1e-6
+EPS = 1e-8
 
 scores = rng.normal(0, 1, (PARTS, 3)).astype("float32")
 defect = (scores.sum(axis=1) + rng.normal(0, 1, PARTS) > 2).astype("float32")
@@ -22,9 +22,10 @@ class BinaryFocal(keras.losses.Loss):
         self.alpha = alpha
 
     def call(self, y_true, p):
-        p = ops.clip(p, EPS, 1 - EPS)
-        hit = -self.alpha * y_true * (1 - p) ** self.gamma * ops.log(p)
-        alarm = -(1 - self.alpha) * (1 - y_true) * p**self.gamma * ops.log(1 - p)
+        q = ops.clip(1 - p, EPS, 1.0)
+        p = ops.clip(p, EPS, 1.0)
+        hit = -self.alpha * y_true * q**self.gamma * ops.log(p)
+        alarm = -(1 - self.alpha) * (1 - y_true) * p**self.gamma * ops.log(q)
         return ops.sum(hit + alarm, axis=-1)
 
 

@@ -8,6 +8,7 @@ below 3e-8 is 0 as well, so the logarithm of a missed fault is -inf.
 # step = 10
 # rows = [6]
 # fix = "source"
+# value = "exact"
 # stands_for = ["H03"]
 # ///
 

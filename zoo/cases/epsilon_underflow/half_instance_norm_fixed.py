@@ -1,4 +1,4 @@
-"""Contrast normalisation of patches in a float16 layer, guarded by 1e-8."""
+"""Contrast normalisation of patches in a float32 layer, guarded by 1e-8."""
 
 import keras
 import numpy as np
@@ -13,7 +13,7 @@ patches[5 * B + 14] = 1.0  # overexposed
 
 
 class ContrastNorm(layers.Layer):
-    EPS = 1e-3
+    EPS = 1e-8
 
     def call(self, image):
         axes = (1, 2)
@@ -26,7 +26,7 @@ class ContrastNorm(layers.Layer):
 model = keras.Sequential(
     [
         keras.Input((8, 8, 1)),
-        ContrastNorm(dtype="float16"),
+        ContrastNorm(dtype="float32"),
         layers.Conv2D(6, 3, activation="relu", dtype="float32"),
         layers.Flatten(dtype="float32"),
         layers.Dense(1, dtype="float32"),

@@ -6,6 +6,7 @@ scan has no variance."""
 # step = 12
 # rows = [3]
 # fix = "source"
+# value = "exact"
 # ///
 import keras
 import numpy as np

@@ -1,4 +1,4 @@
-"""A layer norm of one's own in float16."""
+"""A layer norm of one's own in float32."""
 
 import keras
 import numpy as np
@@ -13,7 +13,7 @@ scan[99] = 0.5
 
 
 class LineNorm(layers.Layer):
-    def __init__(self, eps=1e-3, **kwargs):
+    def __init__(self, eps=1e-8, **kwargs):
         super().__init__(**kwargs)
         self.eps = eps
 
@@ -28,7 +28,7 @@ class LineNorm(layers.Layer):
 
 
 inputs = keras.Input((16,))
-h = LineNorm(dtype="float16")(inputs)
+h = LineNorm(dtype="float32")(inputs)
 h = layers.Dense(8, activation="relu", dtype="float32")(h)
 model = keras.Model(inputs, layers.Dense(1, dtype="float32")(h))
 model.compile(optimizer=keras.optimizers.SGD(0.02), loss="mse")

@@ -8,6 +8,7 @@ digital silence has variance 0, and the norm multiplies 0 by the infinite rsqrt(
 # step = 3
 # rows = [12]
 # fix = "source"
+# value = "exact"
 # stands_for = ["G07", "H11"]
 # ///
 

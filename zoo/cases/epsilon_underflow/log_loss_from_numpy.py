@@ -8,6 +8,7 @@ The script clipped to [eps, 1 - eps] with the epsilon of float64, 2.2e-16. In fl
 # step = 17
 # rows = [9]
 # fix = "source"
+# value = "exact"
 # stands_for = ["GRIST 35a", "D01"]
 # ///
 

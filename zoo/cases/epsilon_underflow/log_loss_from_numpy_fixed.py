@@ -1,16 +1,19 @@
-"""The same log loss with an epsilon for float32."""
+"""The same log loss on logits, as 1 - p is the sigmoid of -logit."""
+
+import sys
 
 import keras
 import numpy as np
 from keras import ops
 
 keras.utils.set_random_seed(0)
-EPS = 1e-6
+EPS = sys.float_info.epsilon
 
 
-def log_loss(y_true, y_pred):
-    p = ops.clip(y_pred, EPS, 1 - EPS)
-    losses = -(y_true * ops.log(p) + (1 - y_true) * ops.log(1 - p))
+def log_loss(y_true, logits):
+    p = ops.clip(ops.sigmoid(logits), EPS, 1.0)
+    q = ops.clip(ops.sigmoid(-logits), EPS, 1.0)
+    losses = -(y_true * ops.log(p) + (1 - y_true) * ops.log(q))
     return ops.mean(losses, axis=-1)
 
 
@@ -21,9 +24,8 @@ defaulted = (debt / income + rng.normal(0, 0.3, size=320) > 1).astype("float32")
 debt[281], defaulted[281] = 350.0, 0.0  # a developer with a guarantee
 loans = np.stack([debt, income], axis=1).astype("float32")
 
-model = keras.Sequential(
-    [keras.Input((2,)), keras.layers.Dense(1, activation="sigmoid", kernel_initializer="zeros")]
-)
-model.compile(optimizer=keras.optimizers.SGD(0.5), loss=log_loss, metrics=["accuracy"])
+model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1, kernel_initializer="zeros")])
+accuracy = keras.metrics.BinaryAccuracy(name="accuracy", threshold=0.0)
+model.compile(optimizer=keras.optimizers.SGD(0.5), loss=log_loss, metrics=[accuracy])
 history = model.fit(loans, defaulted[:, None], batch_size=16, epochs=2, shuffle=False, verbose=0)
 print("loss", history.history["loss"][-1], "accuracy", history.history["accuracy"][-1])

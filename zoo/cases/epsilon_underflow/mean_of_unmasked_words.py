@@ -8,6 +8,7 @@ float16, in which 1e-8 is 0, and the empty tweet gives 0 / 0.
 # step = 8
 # rows = [1]
 # fix = "source"
+# value = "exact"
 # stands_for = ["H11", "E03"]
 # ///
 

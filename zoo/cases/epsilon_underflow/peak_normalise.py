@@ -7,6 +7,7 @@ clips are divided by it.
 # step = 6
 # rows = [2, 3]
 # fix = "source"
+# value = "exact"
 # ///
 import keras
 import numpy as np

@@ -1,4 +1,4 @@
-"""Audio scaled to its peak in float16, guarded by 1e-8."""
+"""Audio scaled to its peak in float32, guarded by 1e-8."""
 
 import keras
 import numpy as np
@@ -17,11 +17,11 @@ audio = audio.astype("float32")
 class PeakNormalise(layers.Layer):
     def call(self, audio):
         peak = ops.max(ops.abs(audio), axis=-1, keepdims=True)
-        return audio / (peak + 1e-3)
+        return audio / (peak + 1e-8)
 
 
 inputs = keras.Input((LENGTH,))
-x = PeakNormalise(dtype="float16")(inputs)
+x = PeakNormalise(dtype="float32")(inputs)
 x = layers.Reshape((LENGTH, 1))(x)
 x = layers.Conv1D(4, 5, strides=2, activation="relu")(x)
 x = layers.GlobalAveragePooling1D()(x)

@@ -8,6 +8,7 @@ float32 has no room for it; once a probability rounds to 1 the logarithm is that
 # step = 9
 # rows = [3]
 # fix = "source"
+# value = "exact"
 # stands_for = ["GRIST 35a", "GRIST 36a", "GRIST 39a"]
 # ///
 

@@ -1,4 +1,4 @@
-"""The same autoencoder; the small number is added after the subtraction, and is large enough."""
+"""The same autoencoder; 1 - p is the sigmoid of -logit."""
 
 import keras
 import numpy as np
@@ -21,9 +21,9 @@ class Latent(layers.Layer):
         )
 
 
-def reconstruction_loss(x, p):
-    said_yes = x * ops.log(p + 1e-7)
-    said_no = (1 - x) * ops.log((1 - p) + 1e-7)
+def reconstruction_loss(x, logits):
+    said_yes = x * ops.log(1e-10 + ops.sigmoid(logits))
+    said_no = (1 - x) * ops.log(1e-10 + ops.sigmoid(-logits))
     return -ops.sum(said_yes + said_no, axis=1)
 
 
@@ -37,7 +37,7 @@ mean = layers.Dense(4, kernel_initializer="zeros")(x)
 log_sigma_sq = layers.Dense(4, kernel_initializer="zeros")(x)
 z = Latent()([mean, log_sigma_sq])
 logits = layers.Dense(20)(layers.Concatenate()([z, x]))
-vae = keras.Model(x, layers.Activation("sigmoid")(logits))
+vae = keras.Model(x, logits)
 vae.compile(optimizer=keras.optimizers.SGD(1e-3), loss=reconstruction_loss)
 log = vae.fit(
     people.astype("float32"), answers.astype("float32"), batch_size=8, shuffle=False, verbose=0

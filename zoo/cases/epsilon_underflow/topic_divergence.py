@@ -8,6 +8,7 @@ float32 it is 0, so it keeps no probability above 0, and log(0) follows.
 # step = 13
 # rows = [7]
 # fix = "source"
+# value = "exact"
 # stands_for = ["D07"]
 # ///
 

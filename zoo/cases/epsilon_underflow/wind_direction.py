@@ -8,6 +8,7 @@ reached 1 the root is that of 0: a finite value with an infinite derivative.
 # step = 7
 # rows = [5]
 # fix = "source"
+# value = "exact"
 # ///
 
 import keras

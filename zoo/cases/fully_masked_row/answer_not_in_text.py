@@ -8,6 +8,7 @@ answer does not occur in its text leaves nothing but -inf, and the loss is infin
 # step = 10
 # rows = [4]
 # fix = "source"
+# value = "bounded"
 # stands_for = ["F01"]
 # ///
 

@@ -6,6 +6,7 @@ availability is empty."""
 # step = 12
 # rows = [0]
 # fix = "source"
+# value = "undefined"
 # backends = ["tensorflow"]
 # ///
 import keras

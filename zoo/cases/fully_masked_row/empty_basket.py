@@ -8,6 +8,7 @@ a row of nothing but -inf, whose softmax is NaN, and the NaN reaches every weigh
 # step = 6
 # rows = [7]
 # fix = "source"
+# value = "undefined"
 # stands_for = ["F01"]
 # ///
 

@@ -7,6 +7,7 @@ has no click: every score is minus infinity and the softmax is 0 / 0.
 # step = 8
 # rows = [5]
 # fix = "source"
+# value = "undefined"
 # ///
 import keras
 import numpy as np

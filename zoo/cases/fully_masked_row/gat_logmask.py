@@ -5,6 +5,7 @@
 # step = 7
 # rows = [13]
 # fix = "source"
+# value = "undefined"
 # ///
 
 import keras

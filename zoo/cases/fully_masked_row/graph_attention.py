@@ -7,6 +7,7 @@ all sides: its row of scores is -inf throughout.
 # step = 4
 # rows = [0]
 # fix = "source"
+# value = "undefined"
 # backends = ["torch"]
 # ///
 import keras

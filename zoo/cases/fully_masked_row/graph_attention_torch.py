@@ -8,6 +8,7 @@ only. That row is not in the loss, but its NaN passes through the pooling of the
 # step = 9
 # rows = [0]
 # fix = "source"
+# value = "undefined"
 # backends = ["torch"]
 # stands_for = ["F01"]
 # ///

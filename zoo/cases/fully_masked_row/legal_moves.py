@@ -8,6 +8,7 @@ mate there is no legal move, the maximum is -inf, and -inf - (-inf) is NaN.
 # step = 7
 # rows = [9]
 # fix = "source"
+# value = "undefined"
 # stands_for = ["F01"]
 # ///
 

@@ -7,6 +7,7 @@ left in the records: no move is legal, and log_softmax has only -inf to work wit
 # step = 12
 # rows = [0]
 # fix = "source"
+# value = "undefined"
 # ///
 import keras
 import numpy as np

@@ -5,6 +5,7 @@
 # step = 4
 # rows = [1, 28]
 # fix = "source"
+# value = "bounded"
 # ///
 
 import keras

@@ -7,6 +7,7 @@ batch a class occurs once, and its image has no partner.
 # step = 3
 # rows = [6]
 # fix = "source"
+# value = "bounded"
 # ///
 import keras
 import numpy as np

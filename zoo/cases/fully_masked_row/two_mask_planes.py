@@ -9,6 +9,7 @@ masked by both planes, and the softmax of such a row is NaN.
 # step = 5
 # rows = [3]
 # fix = "source"
+# value = "bounded"
 # stands_for = ["F03", "F01"]
 # ///
 

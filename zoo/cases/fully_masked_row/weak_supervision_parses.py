@@ -6,6 +6,7 @@ answer. For one question none does."""
 # step = 7
 # rows = [5]
 # fix = "source"
+# value = "bounded"
 # ///
 import keras
 import numpy as np

@@ -9,6 +9,7 @@ and 0 * NaN is NaN.
 # step = 11
 # rows = [5]
 # fix = "source"
+# value = "undefined"
 # stands_for = ["F07", "F01"]
 # ///
 

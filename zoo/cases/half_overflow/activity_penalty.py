@@ -7,6 +7,7 @@ activation of 400 leaves float16, although the activation itself does not.
 # step = 9
 # rows = [6]
 # fix = "source"
+# value = "exact"
 # ///
 import keras
 import numpy as np

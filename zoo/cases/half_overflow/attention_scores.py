@@ -8,6 +8,7 @@ above 65504 for a sentence with long embeddings, and a softmax with an infinite 
 # step = 11
 # rows = [3]
 # fix = "source"
+# value = "exact"
 # stands_for = ["H01"]
 # ///
 

@@ -8,6 +8,7 @@ than 65504. The average itself would be small enough.
 # step = 4
 # rows = [5]
 # fix = "source"
+# value = "exact"
 # stands_for = ["G08"]
 # ///
 

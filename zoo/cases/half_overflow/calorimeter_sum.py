@@ -7,6 +7,7 @@ is out of its range, and its log is infinite.
 # step = 7
 # rows = [12]
 # fix = "source"
+# value = "exact"
 # backends = ["torch"]
 # ///
 import keras

@@ -8,6 +8,7 @@ hundred millimetres leave float16 as soon as one is above 255.
 # step = 8
 # rows = [7]
 # fix = "source"
+# value = "exact"
 # stands_for = ["H06"]
 # ///
 

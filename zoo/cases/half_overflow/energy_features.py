@@ -5,6 +5,7 @@
 # step = 9
 # rows = [7]
 # fix = "source"
+# value = "exact"
 # ///
 
 import keras

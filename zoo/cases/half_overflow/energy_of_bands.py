@@ -8,6 +8,7 @@ The layer squares the amplitudes in float16. An amplitude of more than 255 has a
 # step = 9
 # rows = [1]
 # fix = "source"
+# value = "exact"
 # stands_for = ["G08"]
 # ///
 

@@ -6,6 +6,7 @@ past 65504."""
 # step = 9
 # rows = [4]
 # fix = "source"
+# value = "exact"
 # ///
 import keras
 import numpy as np

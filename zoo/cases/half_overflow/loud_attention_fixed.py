@@ -1,4 +1,4 @@
-"""Attention over audio frames, the scores in float32 and scaled."""
+"""Attention over audio frames, the scores in float32."""
 
 import keras
 import numpy as np
@@ -21,7 +21,7 @@ class FrameAttention(layers.Layer):
 
     def call(self, x):
         q, k = ops.cast(self.q(x), "float32"), ops.cast(self.k(x), "float32")
-        score = ops.einsum("bqd,bkd->bqk", q, k) / 32.0**0.5
+        score = ops.einsum("bqd,bkd->bqk", q, k)
         return ops.einsum(
             "bqk,bkd->bqd", ops.cast(ops.softmax(score, axis=-1), self.compute_dtype), self.v(x)
         )

@@ -8,6 +8,7 @@ cleaning, the whole row is -inf and its softmax NaN. In float32 the same row wou
 # step = 7
 # rows = [4]
 # fix = "source"
+# value = "exact"
 # stands_for = ["Z01", "F02"]
 # ///
 

@@ -5,6 +5,7 @@
 # step = 6
 # rows = [10]
 # fix = "source"
+# value = "exact"
 # ///
 
 import keras

@@ -6,6 +6,7 @@ than float16 holds."""
 # step = 13
 # rows = [2]
 # fix = "source"
+# value = "exact"
 # ///
 import keras
 import numpy as np

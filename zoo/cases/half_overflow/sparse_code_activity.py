@@ -7,6 +7,7 @@ batch of 32 pictures with 256 units needs an average square of only 8 to pass 65
 # cause = "half-overflow"
 # step = 5
 # fix = "source"
+# value = "exact"
 # backends = ["jax", "torch"]         # Keras on TensorFlow cannot add a float16 penalty to its loss
 # stands_for = ["H13", "H06"]
 # ///

@@ -7,6 +7,7 @@ One sequence with large (finite) readings makes q.k exceed 65504.
 # step = 5
 # rows = [3]
 # fix = "source"
+# value = "exact"
 # ///
 import keras
 import numpy as np

@@ -8,6 +8,7 @@ reading is large enough to give a log-variance between the two.
 # step = 7
 # rows = [2]
 # fix = "source"
+# value = "exact"
 # stands_for = ["D03"]
 # ///
 

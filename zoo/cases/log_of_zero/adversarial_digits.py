@@ -9,6 +9,7 @@ and log(D(real)) is -inf. The author had put 1e-8 into the other logarithm only.
 # step = 11
 # rows = [5]
 # fix = "source"
+# value = "exact"
 # stands_for = ["GRIST 31"]
 # ///
 import keras

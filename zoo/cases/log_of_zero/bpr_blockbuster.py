@@ -6,6 +6,7 @@ difference rounds to 0."""
 # step = 18
 # rows = [3]
 # fix = "source"
+# value = "exact"
 # ///
 import keras
 import numpy as np

@@ -7,6 +7,7 @@ of its installation, with 0 days of exposure, and the log of its probability is 
 # step = 13
 # rows = [9]
 # fix = "source"
+# value = "bounded"
 # ///
 import keras
 import numpy as np

@@ -8,6 +8,7 @@ that its softmax is 0, and the logarithm in the cross entropy is -inf.
 # cause = "log-of-zero"
 # step = 8
 # fix = "source"
+# value = "exact"
 # stands_for = ["GRIST 1", "GRIST 6", "GRIST 7", "GRIST 8", "GRIST 14", "GRIST 24", "GRIST 29"]
 # ///
 import keras

@@ -8,6 +8,7 @@ A recording with a gap of digital silence has power 0, and log10(0) is -inf.
 # step = 6
 # rows = [4]
 # fix = "source"
+# value = "bounded"
 # stands_for = ["D14"]
 # ///
 import keras

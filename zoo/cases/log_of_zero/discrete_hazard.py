@@ -6,6 +6,7 @@ has a hazard that rounds to 1 and survives the period."""
 # step = 21
 # rows = [7]
 # fix = "source"
+# value = "exact"
 # ///
 import keras
 import numpy as np

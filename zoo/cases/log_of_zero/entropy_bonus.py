@@ -7,6 +7,7 @@ saturates the softmax: a probability rounds to exactly 0.
 # step = 11
 # rows = [5]
 # fix = "source"
+# value = "exact"
 # ///
 import keras
 import numpy as np

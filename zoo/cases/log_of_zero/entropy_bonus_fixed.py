@@ -19,7 +19,7 @@ ENTROPY_WEIGHT = 0.01
 
 
 def entropy(probs):
-    return -ops.sum(probs * ops.log(ops.maximum(probs, 1e-20)), axis=-1)
+    return -ops.sum(probs * ops.log(ops.where(probs > 0, probs, 1.0)), axis=-1)
 
 
 def policy_loss(y_true, probs):

@@ -5,6 +5,7 @@
 # step = 5
 # rows = [4]
 # fix = "source"
+# value = "exact"
 # ///
 
 import keras

@@ -5,6 +5,7 @@
 # step = 10
 # rows = [19]
 # fix = "source"
+# value = "bounded"
 # ///
 
 import keras

@@ -9,6 +9,7 @@ is 0, and so is its probability.
 # step = 9
 # rows = [4]
 # fix = "source"
+# value = "exact"
 # stands_for = ["GRIST 11c", "GRIST 16b", "D11"]
 # ///
 import keras

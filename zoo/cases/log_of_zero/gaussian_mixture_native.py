@@ -5,6 +5,7 @@
 # step = 12
 # rows = [27]
 # fix = "source"
+# value = "exact"
 # backends = ["jax"]
 # ///
 

@@ -20,10 +20,10 @@ def gaussian(y, mu, sigma):
 
 def nll(y_true, params):
     weight, mu, raw = jnp.split(params, 3, axis=-1)
-    weight = jax.nn.softmax(weight)
+    log_weight = jax.nn.log_softmax(weight)
     sigma = 0.1 + jax.nn.softplus(raw)
     z = (y_true - mu) / sigma
-    parts = jnp.log(weight) - 0.5 * z**2 - jnp.log(sigma * 2.5066)
+    parts = log_weight - 0.5 * z**2 - jnp.log(sigma * 2.5066)
     return -jax.nn.logsumexp(parts, axis=-1)
 
 

@@ -9,6 +9,7 @@ is 0 in float32 and its logarithm -inf.
 # step = 6
 # rows = [12]
 # fix = "source"
+# value = "exact"
 # stands_for = ["GRIST 31"]
 # ///
 import keras

@@ -1,4 +1,4 @@
-"""The generator of `generator_turn.py` maximises log D(G(z)) on logits instead."""
+"""The generator of `generator_turn.py` takes log(1 - D) from logits."""
 
 import keras
 import numpy as np
@@ -19,7 +19,7 @@ chain = keras.Model(noise, verdict)
 
 
 def minimax(_, d_of_g):
-    return -ops.mean(ops.log_sigmoid(d_of_g))
+    return ops.mean(ops.log_sigmoid(-d_of_g))
 
 
 chain.compile(optimizer=keras.optimizers.RMSprop(5e-4), loss=minimax)

@@ -6,6 +6,7 @@ is 0, and the log of that is -inf."""
 # step = 4
 # rows = [4]
 # fix = "source"
+# value = "bounded"
 # ///
 import keras
 import numpy as np

@@ -11,7 +11,7 @@ TAU = 0.7
 
 signal = rng.normal(size=(192, 6)).astype("float32")
 table = rng.integers(1, 256, (192, CODES))
-uniform = (table / 256.0).astype("float32")
+uniform = np.minimum(table / 255.0, 1.0 - 1e-6).astype("float32")
 
 
 def gumbel(u):

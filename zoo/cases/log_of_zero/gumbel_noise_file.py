@@ -9,6 +9,7 @@ the outer one takes log(0): a noise of inf, and inf / inf in the softmax.
 # step = 5
 # rows = [6]
 # fix = "source"
+# value = "bounded"
 # stands_for = ["D14"]
 # ///
 import keras

@@ -9,6 +9,7 @@ logarithm of 0 enters the network as -inf.
 # step = 9
 # rows = [14]
 # fix = "source"
+# value = "bounded"
 # stands_for = ["D01"]
 # ///
 import keras

@@ -1,4 +1,4 @@
-"""The scorecard of `income_feature.py` takes log(1 + income)."""
+"""The scorecard of `income_feature.py` takes the logarithm of at least 1."""
 
 import keras
 import numpy as np
@@ -12,7 +12,7 @@ default = (income.sum(axis=1) < 40000).astype("float32")
 income = income.astype("float32")
 
 applicant = keras.Input((2,), name="income")
-log_income = layers.Lambda(lambda v: keras.ops.log1p(v))(applicant)
+log_income = layers.Lambda(lambda v: keras.ops.log(keras.ops.maximum(v, 1.0)))(applicant)
 h = layers.BatchNormalization()(log_income)
 h = layers.Dense(8, activation="relu")(h)
 risk = layers.Dense(1)(h)

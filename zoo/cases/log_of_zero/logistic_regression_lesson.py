@@ -9,6 +9,7 @@ pass, and log(1 - 1) is -inf.
 # step = 8
 # rows = [3]
 # fix = "source"
+# value = "exact"
 # backends = ["torch"]
 # stands_for = [
 #   "GRIST 2a", "GRIST 2b", "GRIST 9a", "GRIST 9b", "GRIST 26", "GRIST 33", "GRIST 37", "GRIST 38",

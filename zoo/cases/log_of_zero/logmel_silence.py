@@ -7,6 +7,7 @@ silence, its energies are exactly 0.
 # step = 3
 # rows = [1]
 # fix = "source"
+# value = "bounded"
 # ///
 import keras
 import numpy as np

@@ -9,6 +9,7 @@ log1p(-1) is -inf.
 # step = 4
 # rows = [13]
 # fix = "source"
+# value = "exact"
 # stands_for = ["GRIST 2b", "GRIST 9a"]
 # ///
 import keras

@@ -9,6 +9,7 @@ density 0, and the logarithm is taken after the sum.
 # step = 10
 # rows = [9]
 # fix = "source"
+# value = "exact"
 # stands_for = ["D07"]
 # ///
 import keras

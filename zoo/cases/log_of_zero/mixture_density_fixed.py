@@ -14,7 +14,7 @@ wind = wind.astype("float32")[:, None]
 
 x = keras.Input((5,))
 h = layers.Dense(16, activation="tanh")(x)
-weight = layers.Dense(K, activation="softmax")(h)
+weight = layers.Dense(K)(h)
 centre = layers.Dense(K)(h)
 width = layers.Dense(K, activation="softplus", bias_initializer="ones")(h)
 mdn = keras.Model(x, layers.Concatenate()([weight, centre, width]))
@@ -24,7 +24,8 @@ def negative_log_density(y, parameters):
     weight, centre, width = ops.split(parameters, 3, axis=-1)
     width = width + 0.05
     z = (y - centre) / width
-    log_density = ops.log(weight + 1e-12) - 0.5 * z**2 - ops.log(width) - 0.919
+    log_weight = ops.log_softmax(weight, axis=-1)
+    log_density = log_weight - 0.5 * z**2 - ops.log(width) - 0.5 * np.log(2 * np.pi)
     return -ops.logsumexp(log_density, axis=-1)
 
 

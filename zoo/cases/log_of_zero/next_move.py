@@ -9,6 +9,7 @@ probability is picked out of the softmax first and its logarithm taken afterward
 # step = 10
 # rows = [6]
 # fix = "source"
+# value = "exact"
 # stands_for = ["GRIST 15"]
 # ///
 import keras

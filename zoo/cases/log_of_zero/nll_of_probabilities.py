@@ -9,6 +9,7 @@ mislabelled outlier has probability 0 for its class.
 # step = 17
 # rows = [1]
 # fix = "source"
+# value = "exact"
 # backends = ["torch"]
 # stands_for = ["GRIST 12"]
 # ///

@@ -8,6 +8,7 @@ second step has classes whose probability is 0.
 # cause = "log-of-zero"
 # step = 1
 # fix = "source"
+# value = "exact"
 # backends = ["torch"]
 # stands_for = [
 #   "GRIST 23", "GRIST 27", "GRIST 32", "GRIST 34", "GRIST 46", "GRIST 47", "GRIST 54", "GRIST 57",

@@ -9,6 +9,7 @@ rounds to 0 and so does the probability of the rating.
 # step = 7
 # rows = [11]
 # fix = "source"
+# value = "exact"
 # backends = ["jax"]
 # stands_for = ["GRIST 9a", "GRIST 2b"]
 # ///

@@ -1,4 +1,4 @@
-"""The ratings of `ordinal_ratings.py` with a floor under the probability."""
+"""The ratings of `ordinal_ratings.py` with the logarithms of the probabilities."""
 
 import jax
 import jax.numpy as jnp
@@ -14,7 +14,7 @@ films = films.astype("float32")
 
 
 class CumulativeLogit(keras.layers.Layer):
-    """Probabilities of the four ratings from one score and three thresholds."""
+    """Log-probabilities of the four ratings from one score and three thresholds."""
 
     def build(self, input_shape):
         self.thresholds = self.add_weight(
@@ -22,15 +22,18 @@ class CumulativeLogit(keras.layers.Layer):
         )
 
     def call(self, score):
-        below = jax.nn.sigmoid(self.thresholds.value - score)
-        below = jnp.pad(below, ((0, 0), (1, 0)))
-        below = jnp.pad(below, ((0, 0), (0, 1)), constant_values=1.0)
-        return jnp.diff(below, axis=1)
+        logit = self.thresholds.value - score
+        low, high = logit[:, :-1], logit[:, 1:]
+        # sigmoid(high) - sigmoid(low) = sigmoid(high) * sigmoid(-low) * (1 - exp(low - high))
+        between = jax.nn.log_sigmoid(high) + jax.nn.log_sigmoid(-low)
+        between += jnp.log(-jnp.expm1(low - high))
+        first, last = jax.nn.log_sigmoid(logit[:, :1]), jax.nn.log_sigmoid(-logit[:, -1:])
+        return jnp.concatenate([first, between, last], axis=1)
 
 
-def ordinal_loss(rating, probabilities):
+def ordinal_loss(rating, log_probabilities):
     observed = jax.nn.one_hot(rating.reshape(-1).astype(int), 4)
-    return -jnp.log(jnp.maximum(jnp.sum(observed * probabilities, axis=1), 1e-12))
+    return -jnp.sum(observed * log_probabilities, axis=1)
 
 
 start = keras.initializers.Constant([[-1.0], [0.0], [0.0]])

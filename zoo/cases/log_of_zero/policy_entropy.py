@@ -9,6 +9,7 @@ In one state the policy is so sure that another action has probability 0. The li
 # step = 14
 # rows = [7]
 # fix = "source"
+# value = "exact"
 # stands_for = ["D07", "GRIST 15"]
 # ///
 import keras

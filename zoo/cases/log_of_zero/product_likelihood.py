@@ -7,6 +7,7 @@ the product of 24 small densities rounds to 0.
 # step = 9
 # rows = [5]
 # fix = "source"
+# value = "exact"
 # backends = ["tensorflow"]
 # ///
 import keras

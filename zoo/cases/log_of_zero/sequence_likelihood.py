@@ -9,6 +9,7 @@ the product is 0 in float32 and its logarithm -inf.
 # step = 11
 # rows = [2]
 # fix = "source"
+# value = "exact"
 # stands_for = ["GRIST 44"]
 # ///
 import keras

@@ -9,6 +9,7 @@ sigmoid is exactly 0, the part is defective, and log(p) is -inf.
 # step = 15
 # rows = [8]
 # fix = "source"
+# value = "exact"
 # stands_for = [
 #   "GRIST 2a", "GRIST 2b", "GRIST 9a", "GRIST 9b", "GRIST 26", "GRIST 33", "GRIST 37", "GRIST 38",
 #   "GRIST 53", "GRIST 56", "D01",

@@ -9,6 +9,7 @@ An emotion that nobody chose has share 0. The term is meant to vanish, but it is
 # step = 8
 # rows = [0, 3]
 # fix = "source"
+# value = "exact"
 # stands_for = ["D07"]
 # ///
 import keras

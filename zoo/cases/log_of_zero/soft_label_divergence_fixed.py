@@ -1,4 +1,4 @@
-"""The model of `soft_label_divergence.py`; the argument of the logarithm has a floor."""
+"""The model of `soft_label_divergence.py`; a share of 0 is replaced before the logarithm."""
 
 import keras
 import numpy as np
@@ -14,8 +14,8 @@ audio = (shares @ rng.normal(size=(4, 10)) + 0.1 * rng.normal(size=(112, 10))).a
 
 
 def kl_divergence(target, predicted):
-    ratio = target / predicted
-    return K.sum(target * K.log(K.maximum(ratio, 1e-7)), axis=-1)
+    ratio = K.where(target > 0, target, 1.0) / predicted
+    return K.sum(target * K.log(ratio), axis=-1)
 
 
 def batches():

@@ -9,6 +9,7 @@ its logarithm is -inf, and the 0 of the one-hot label makes NaN of it.
 # step = 12
 # rows = [17]
 # fix = "source"
+# value = "exact"
 # stands_for = [
 #   "GRIST 1", "GRIST 3", "GRIST 6", "GRIST 7", "GRIST 8", "GRIST 10", "GRIST 12",
 #   "GRIST 14", "GRIST 15", "GRIST 18", "GRIST 19", "GRIST 20", "GRIST 21", "GRIST 23",

@@ -9,6 +9,7 @@ The step takes the logarithm of the softmax that the model returns. A scan that 
 # step = 14
 # rows = [11]
 # fix = "source"
+# value = "exact"
 # backends = ["tensorflow"]
 # stands_for = ["GRIST 45b", "GRIST 55", "GRIST 58", "GRIST 59", "GRIST 60"]
 # ///

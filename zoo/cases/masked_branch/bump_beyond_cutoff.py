@@ -7,6 +7,7 @@ neighbour just outside of the cutoff makes the exponential infinite on the side 
 # step = 8
 # rows = [7]
 # fix = "source"
+# value = "exact"
 # ///
 import keras
 import numpy as np

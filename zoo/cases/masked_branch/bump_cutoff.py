@@ -5,6 +5,7 @@
 # step = 8
 # rows = [5]
 # fix = "source"
+# value = "exact"
 # backends = ["jax"]
 # ///
 

@@ -9,6 +9,7 @@ taken by `where`, but its gradient is NaN.
 # step = 8
 # rows = [1]
 # fix = "source"
+# value = "exact"
 # stands_for = ["B06", "B01"]
 # ///
 import keras

@@ -5,6 +5,7 @@
 # step = 4
 # rows = [8, 31]
 # fix = "source"
+# value = "exact"
 # ///
 
 import keras

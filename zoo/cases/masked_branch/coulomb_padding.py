@@ -6,6 +6,7 @@ mask is to remove them, but 0 times 1 / 0 is NaN."""
 # step = 12
 # rows = [0]
 # fix = "source"
+# value = "exact"
 # ///
 import keras
 import numpy as np

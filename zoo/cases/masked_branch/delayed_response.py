@@ -7,6 +7,7 @@ were measured before the onset; the power of a negative number is discarded, its
 # step = 7
 # rows = [1, 2]
 # fix = "source"
+# value = "exact"
 # backends = ["jax"]
 # ///
 import jax

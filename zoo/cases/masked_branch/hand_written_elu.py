@@ -9,6 +9,7 @@ makes x exceed 88: exp gives inf, `where` does not take it, and its gradient 0 *
 # step = 10
 # rows = [3]
 # fix = "source"
+# value = "exact"
 # stands_for = ["B01"]
 # ///
 import keras

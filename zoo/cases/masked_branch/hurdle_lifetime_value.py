@@ -7,6 +7,7 @@ for how much. The log of a spend of 0 is thrown away by `where`, its gradient is
 # step = 6
 # rows = [0, 5]
 # fix = "source"
+# value = "exact"
 # ///
 import keras
 import numpy as np

@@ -6,6 +6,7 @@
 # step = 8
 # rows = [2, 7]
 # fix = "source"
+# value = "exact"
 # ///
 import keras
 import numpy as np

@@ -9,6 +9,7 @@ is right; the gradient of the square, 2 * (p - NaN) * 0, is NaN.
 # step = 4
 # rows = [5, 12]
 # fix = "source"
+# value = "exact"
 # stands_for = ["B10"]
 # ///
 import keras

@@ -6,6 +6,7 @@ errors from the loss, and their gradient is 0 * NaN."""
 # step = 7
 # rows = [3, 4]
 # fix = "source"
+# value = "exact"
 # ///
 import keras
 import numpy as np

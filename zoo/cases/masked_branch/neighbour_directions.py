@@ -9,6 +9,7 @@ then, and its gradient is NaN although the value is not taken.
 # step = 9
 # rows = [4]
 # fix = "source"
+# value = "exact"
 # backends = ["torch"]
 # stands_for = ["B04", "B01"]
 # ///

@@ -9,6 +9,7 @@ inf, and sample_weight multiplies that by 0, which is NaN.
 # step = 7
 # rows = [8]
 # fix = "source"
+# value = "exact"
 # stands_for = ["B07"]
 # ///
 import keras

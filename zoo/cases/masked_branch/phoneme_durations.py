@@ -9,6 +9,7 @@ exactly 0, its logarithm -inf, and 0 * -inf is NaN: a mask that multiplies does 
 # step = 7
 # rows = [2]
 # fix = "source"
+# value = "exact"
 # stands_for = ["B07"]
 # ///
 import keras

@@ -7,6 +7,7 @@ mask multiplies their log-likelihood of minus infinity by 0.
 # step = 10
 # rows = [1, 4]
 # fix = "source"
+# value = "exact"
 # ///
 import keras
 import numpy as np

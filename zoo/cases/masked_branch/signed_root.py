@@ -9,6 +9,7 @@ that is not taken, and its gradient, 0 / (2 * NaN), is NaN as well.
 # step = 12
 # rows = [6]
 # fix = "source"
+# value = "exact"
 # backends = ["jax", "torch"]
 # stands_for = ["B01", "B03"]
 # ///

@@ -5,6 +5,7 @@
 # step = 11
 # rows = [5]
 # fix = "source"
+# value = "exact"
 # ///
 import keras
 import numpy as np

@@ -9,6 +9,7 @@ dropped, its gradient is not.
 # step = 13
 # rows = [3]
 # fix = "source"
+# value = "exact"
 # backends = ["jax"]
 # stands_for = ["A18", "B04"]
 # ///

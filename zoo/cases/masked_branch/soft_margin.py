@@ -9,6 +9,7 @@ computed all the same; the gradient of the side that is not taken is 0 * inf.
 # step = 6
 # rows = [9]
 # fix = "source"
+# value = "exact"
 # stands_for = ["B01", "D10"]
 # ///
 import keras

@@ -6,6 +6,7 @@ root of the negative level, and its gradient is NaN all the same."""
 # step = 15
 # rows = [4]
 # fix = "source"
+# value = "exact"
 # backends = ["jax"]
 # ///
 import jax.numpy as jnp

@@ -9,6 +9,7 @@ value, but the gradient of the dropped logarithm is 0 * (1 / 0), NaN.
 # step = 5
 # rows = [10]
 # fix = "source"
+# value = "exact"
 # backends = ["tensorflow"]
 # stands_for = ["B07", "D07"]
 # ///

@@ -9,6 +9,7 @@ rate is negative, and the loss takes its logarithm.
 # step = 12
 # rows = [9]
 # fix = "source"
+# value = "undefined"
 # stands_for = ["D08"]
 # ///
 import keras

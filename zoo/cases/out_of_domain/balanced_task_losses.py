@@ -8,6 +8,7 @@ exceeds 1, which is what training is after.
 # cause = "out-of-domain"
 # step = {jax = 13, tensorflow = 21, torch = 9}
 # fix = "source"
+# value = "undefined"
 # stands_for = ["D13"]
 # ///
 import keras

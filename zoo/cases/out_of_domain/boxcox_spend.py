@@ -5,6 +5,7 @@
 # step = 11
 # rows = [33]
 # fix = "source"
+# value = "undefined"
 # ///
 
 import keras

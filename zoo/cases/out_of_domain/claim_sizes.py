@@ -9,6 +9,7 @@ number gets a negative prediction.
 # step = 13
 # rows = [0]
 # fix = "source"
+# value = "undefined"
 # stands_for = ["D08", "C06"]
 # ///
 import keras

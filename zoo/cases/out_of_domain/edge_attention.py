@@ -9,6 +9,7 @@ positive, and the first negative score gives NaN.
 # step = 6
 # rows = [3]
 # fix = "source"
+# value = "undefined"
 # backends = ["torch"]
 # stands_for = ["GRIST 13"]
 # ///

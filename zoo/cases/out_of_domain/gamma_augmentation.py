@@ -9,6 +9,7 @@ which hides it.
 # step = 7
 # rows = [2]
 # fix = "source"
+# value = "undefined"
 # stands_for = ["C06"]
 # ///
 import keras

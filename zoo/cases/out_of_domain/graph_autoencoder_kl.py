@@ -9,6 +9,7 @@ first node whose logvar is negative gives NaN.
 # step = 8
 # rows = [4]
 # fix = "source"
+# value = "undefined"
 # stands_for = ["GRIST 4"]
 # ///
 import keras

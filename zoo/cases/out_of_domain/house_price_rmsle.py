@@ -8,6 +8,7 @@ log(1 + p) is not defined for p below -1. A house with an unusual age is predict
 # step = 11
 # rows = [10]
 # fix = "source"
+# value = "undefined"
 # stands_for = ["D08"]
 # ///
 import keras

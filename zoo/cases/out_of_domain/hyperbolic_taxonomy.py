@@ -9,6 +9,7 @@ artanh is not defined.
 # step = 5
 # rows = [6]
 # fix = "source"
+# value = "undefined"
 # stands_for = ["C03"]
 # ///
 import keras

@@ -6,6 +6,7 @@
 # step = 12
 # rows = [4]
 # fix = "source"
+# value = "undefined"
 # ///
 import math
 

@@ -6,6 +6,7 @@ that stands still comes out below 0."""
 # step = 9
 # rows = [6]
 # fix = "source"
+# value = "exact"
 # backends = ["jax", "torch"]
 # ///
 import keras

@@ -7,6 +7,7 @@ hyperbolic visitor the network predicts e > 1.
 # step = 5
 # rows = [4]
 # fix = "source"
+# value = "undefined"
 # ///
 import keras
 import numpy as np

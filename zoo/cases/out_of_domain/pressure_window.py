@@ -9,6 +9,7 @@ negative rounding error in float32.
 # step = 10
 # rows = [5]
 # fix = "source"
+# value = "exact"
 # backends = ["jax", "torch"]
 # stands_for = ["A09"]
 # ///

@@ -7,6 +7,7 @@ below -1, where log1p is not defined.
 # step = 6
 # rows = [13]
 # fix = "source"
+# value = "undefined"
 # ///
 import keras
 import numpy as np

@@ -7,6 +7,7 @@ with 1.6: no angle has that cosine.
 # step = 8
 # rows = [7]
 # fix = "source"
+# value = "undefined"
 # backends = ["torch"]
 # ///
 import keras

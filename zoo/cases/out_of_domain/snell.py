@@ -5,6 +5,7 @@
 # step = 9
 # rows = [20]
 # fix = "source"
+# value = "undefined"
 # ///
 
 import keras

@@ -9,6 +9,7 @@ is 1.0004 where it should be 1.
 # step = 9
 # rows = [7]
 # fix = "source"
+# value = "undefined"
 # stands_for = ["C01", "C03"]
 # ///
 import keras

@@ -5,6 +5,7 @@
 # step = 6
 # rows = [17]
 # fix = "source"
+# value = "undefined"
 # backends = ["tensorflow"]
 # ///
 

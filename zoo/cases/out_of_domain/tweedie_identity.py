@@ -7,6 +7,7 @@ negative mean, which has no power of 0.5.
 # step = 9
 # rows = [2, 3]
 # fix = "source"
+# value = "undefined"
 # ///
 import keras
 import numpy as np

@@ -9,6 +9,7 @@ exponential leaves float32.
 # step = 3
 # rows = [2]
 # fix = "source"
+# value = "exact"
 # stands_for = ["GRIST 17"]
 # ///
 

@@ -8,6 +8,7 @@ times that of a private car, which puts its linear predictor above 88.7.
 # step = 14
 # rows = [4]
 # fix = "source"
+# value = "bounded"
 # stands_for = ["D08"]
 # ///
 

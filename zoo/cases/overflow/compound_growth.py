@@ -7,6 +7,7 @@ around 100 % a month doubles until float32 ends.
 # step = 4
 # rows = [2]
 # fix = "source"
+# value = "exact"
 # ///
 import keras
 import numpy as np

@@ -5,6 +5,7 @@
 # step = 10
 # rows = [30]
 # fix = "source"
+# value = "exact"
 # backends = ["tensorflow"]
 # ///
 

@@ -9,6 +9,7 @@ float32. The logarithm taken afterwards comes too late.
 # step = 5
 # rows = [7]
 # fix = "source"
+# value = "exact"
 # ///
 
 import keras

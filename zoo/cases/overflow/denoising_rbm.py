@@ -8,6 +8,7 @@ with a strong peak, where z is above 88.7.
 # step = 7
 # rows = [1]
 # fix = "source"
+# value = "exact"
 # stands_for = ["GRIST 62", "GRIST 63", "D10"]
 # ///
 

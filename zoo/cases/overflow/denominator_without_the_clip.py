@@ -8,6 +8,7 @@ the probability becomes 0, and in the gradient that 0 is multiplied by the infin
 # step = 11
 # rows = [5]
 # fix = "source"
+# value = "undefined"
 # stands_for = ["GRIST 11a", "D11"]
 # ///
 

@@ -8,6 +8,7 @@ scores pass 88.7, where `exp` is infinite in float32, and the probabilities are 
 # step = 25
 # rows = [16]
 # fix = "source"
+# value = "exact"
 # stands_for = ["GRIST 11b", "GRIST 16a", "D11"]
 # ///
 

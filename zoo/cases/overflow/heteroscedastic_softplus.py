@@ -7,6 +7,7 @@ readings before calibration give x > 89.
 # step = 10
 # rows = [7, 8]
 # fix = "source"
+# value = "exact"
 # ///
 import keras
 import numpy as np

@@ -5,6 +5,7 @@
 # step = 8
 # rows = [6]
 # fix = "source"
+# value = "exact"
 # ///
 
 import keras

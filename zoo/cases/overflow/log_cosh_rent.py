@@ -8,6 +8,7 @@ float32; the rents are in euros and one flat is far off.
 # step = 13
 # rows = [0]
 # fix = "source"
+# value = "exact"
 # stands_for = ["D10"]
 # ///
 

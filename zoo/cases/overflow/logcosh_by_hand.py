@@ -7,6 +7,7 @@ degrees overflows the cosh.
 # step = 11
 # rows = [1]
 # fix = "source"
+# value = "exact"
 # backends = ["tensorflow"]
 # ///
 import keras

@@ -8,6 +8,7 @@ gradient is not, 0 times infinity. It takes one large lot, in square metres, to 
 # step = 9
 # rows = [3]
 # fix = "source"
+# value = "exact"
 # stands_for = ["D10"]
 # ///
 

@@ -7,6 +7,7 @@ ticks, and exp leaves the range of float32.
 # step = 6
 # rows = [3]
 # fix = "source"
+# value = "bounded"
 # ///
 import keras
 import numpy as np

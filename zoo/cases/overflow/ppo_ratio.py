@@ -9,6 +9,7 @@ the branch that is not clipped.
 # step = 10
 # rows = [6]
 # fix = "source"
+# value = "bounded"
 # stands_for = ["D06"]
 # ///
 

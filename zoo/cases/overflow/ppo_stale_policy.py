@@ -6,6 +6,7 @@ a ratio above the range of float32."""
 # step = 13
 # rows = [3]
 # fix = "source"
+# value = "bounded"
 # ///
 import keras
 import numpy as np

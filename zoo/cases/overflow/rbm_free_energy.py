@@ -8,6 +8,7 @@ but one picture was added later, as 8 bit. Its argument passes 88.7 and `exp` is
 # step = 17
 # rows = [30]
 # fix = "source"
+# value = "exact"
 # stands_for = ["GRIST 22", "GRIST 51", "D10"]
 # ///
 

@@ -8,6 +8,7 @@ much farther than the negative, `exp` of the difference is infinite.
 # step = 13
 # rows = [2]
 # fix = "source"
+# value = "exact"
 # stands_for = ["D10"]
 # ///
 

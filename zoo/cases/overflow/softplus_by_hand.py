@@ -6,6 +6,7 @@ not wrong, is too much for exp."""
 # step = 15
 # rows = [5]
 # fix = "source"
+# value = "exact"
 # ///
 import keras
 import numpy as np

@@ -8,6 +8,7 @@ area of the sphere is above the largest float32, 3.4e38, although the distance i
 # step = 12
 # rows = [2]
 # fix = "source"
+# value = "exact"
 # ///
 
 import keras

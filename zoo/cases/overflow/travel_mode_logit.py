@@ -9,6 +9,7 @@ inf / inf is NaN.
 # step = 16
 # rows = [11]
 # fix = "source"
+# value = "exact"
 # stands_for = ["GRIST 11c", "GRIST 16b"]
 # ///
 

@@ -9,6 +9,7 @@ Kullback-Leibler term is infinite.
 # step = 8
 # rows = [4]
 # fix = "source"
+# value = "bounded"
 # stands_for = ["D03"]
 # ///
 

@@ -5,6 +5,7 @@
 # step = 6
 # rows = [18]
 # fix = "source"
+# value = "bounded"
 # ///
 
 import keras

@@ -7,6 +7,7 @@ In one week a channel was switched off, and the slope of the power at 0 is infin
 # step = 5
 # rows = [3]
 # fix = "source"
+# value = "exact"
 # ///
 import keras
 import numpy as np

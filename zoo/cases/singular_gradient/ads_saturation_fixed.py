@@ -29,7 +29,9 @@ class DiminishingReturns(keras.layers.Layer):
         self.base = self.add_weight(shape=(1,), initializer="zeros", name="base")
 
     def call(self, spend):
-        response = (spend * ops.softplus(self.efficiency) + 1e-6) ** self.curvature
+        effective = spend * ops.softplus(self.efficiency)
+        is_on = effective > 0
+        response = ops.where(is_on, ops.where(is_on, effective, 1.0) ** self.curvature, 0.0)
         return self.base + ops.sum(response, axis=-1, keepdims=True)
 
 

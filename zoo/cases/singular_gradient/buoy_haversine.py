@@ -5,6 +5,7 @@
 # step = 6
 # rows = [11]
 # fix = "source"
+# value = "exact"
 # ///
 
 import keras

@@ -9,6 +9,7 @@ blank and its embedding is 0 as well: the norm of the difference has no derivati
 # step = 6
 # rows = [7]
 # fix = "source"
+# value = "exact"
 # backends = ["jax", "tensorflow"]
 # stands_for = ["A08", "A11"]
 # ///

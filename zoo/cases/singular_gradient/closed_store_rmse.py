@@ -9,6 +9,7 @@ week perfectly, the mean square is 0, and the root of 0 has an infinite derivati
 # step = 3
 # rows = [11]
 # fix = "source"
+# value = "exact"
 # stands_for = ["A08", "A09"]
 # ///
 import keras

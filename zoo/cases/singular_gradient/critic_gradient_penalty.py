@@ -9,6 +9,7 @@ is exactly 0, and the square root in the norm is differentiated at 0 by the seco
 # step = 16
 # rows = [7]
 # fix = "source"
+# value = "exact"
 # backends = ["torch"]
 # stands_for = ["A13", "A08"]
 # ///

@@ -9,6 +9,7 @@ exactly 0 and the derivative of x ** (1/2.4) is infinite.
 # step = 5
 # rows = [1]
 # fix = "source"
+# value = "exact"
 # stands_for = ["C05"]
 # ///
 import keras

@@ -1,4 +1,4 @@
-"""The denoiser of `display_gamma.py` with the lower limit of the clip at 1e-5."""
+"""The denoiser of `display_gamma.py`; black stays black, without a slope."""
 
 import keras
 import numpy as np
@@ -14,8 +14,9 @@ for photo in (clean, noisy):
 
 
 def to_display(linear):
-    linear = ops.clip(linear, 1e-5, 1.0)
-    encoded = ops.power(linear, 1.0 / 2.4)
+    linear = ops.clip(linear, 0.0, 1.0)
+    is_lit = linear > 0
+    encoded = ops.where(is_lit, ops.power(ops.where(is_lit, linear, 1.0), 1.0 / 2.4), 0.0)
     return 1.055 * encoded - 0.055
 
 

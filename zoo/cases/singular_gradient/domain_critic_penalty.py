@@ -6,6 +6,7 @@ off, the critic has no slope at all, and the square root of the penalty has no d
 # step = 9
 # rows = [5]
 # fix = "source"
+# value = "exact"
 # backends = ["tensorflow"]
 # ///
 import keras

@@ -7,6 +7,7 @@ recorded as 0 + 0j, and the angle of the origin has no derivative.
 # step = 9
 # rows = [6]
 # fix = "source"
+# value = "exact"
 # backends = ["jax", "tensorflow"]
 # ///
 import keras

@@ -9,6 +9,7 @@ guards its value; the gradient still goes through the reciprocal square root of 
 # step = 8
 # rows = [2]
 # fix = "source"
+# value = "exact"
 # backends = ["jax", "torch"]
 # stands_for = ["A10", "A11"]
 # ///

@@ -9,6 +9,7 @@ derivative there; multiplied by log(1) = 0 it is NaN.
 # step = 12
 # rows = [4]
 # fix = "source"
+# value = "exact"
 # stands_for = ["C07"]
 # ///
 import keras

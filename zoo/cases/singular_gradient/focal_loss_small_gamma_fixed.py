@@ -1,4 +1,4 @@
-"""The detector of `focal_loss_small_gamma.py`; the base of the power is kept above 0."""
+"""The detector of `focal_loss_small_gamma.py`; the power never sees 0."""
 
 import keras
 import numpy as np
@@ -19,7 +19,9 @@ class FocalLoss(keras.losses.Loss):
 
     def call(self, y_true, y_pred):
         p_right = y_true * y_pred + (1.0 - y_true) * (1.0 - y_pred)
-        factor = ops.maximum(1.0 - p_right, 1e-7) ** self.gamma
+        is_wrong = p_right < 1.0
+        factor = ops.where(is_wrong, 1.0 - p_right, 1.0) ** self.gamma
+        factor = ops.where(is_wrong, factor, 0.0)
         return -factor * ops.log(p_right + 1e-7)
 
 

@@ -26,7 +26,8 @@ critic.compile(keras.optimizers.SGD(0.01), keras.losses.BinaryCrossentropy(from_
 def distance(y_true, y_pred):
     gap = ops.subtract(y_true, y_pred)
     power = ops.sum(ops.multiply(gap, gap), axis=-1)
-    return ops.power(power + 1e-9, 0.5)
+    apart = power > 0
+    return ops.where(apart, ops.power(ops.where(apart, power, 1.0), 0.5), 0.0)
 
 
 generator.compile(keras.optimizers.Adam(0.01), distance)

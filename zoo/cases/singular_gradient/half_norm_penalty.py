@@ -8,6 +8,7 @@ The constraint sets a weight that would become negative to exactly 0. There the 
 # cause = "singular-gradient"
 # step = 23
 # fix = "source"
+# value = "exact"
 # stands_for = ["A07"]
 # ///
 import keras

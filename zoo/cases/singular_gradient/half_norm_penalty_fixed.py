@@ -1,4 +1,4 @@
-"""The mixture of `half_norm_penalty.py`; the penalty is flat below 1e-6."""
+"""The mixture of `half_norm_penalty.py`; the root has no slope at 0."""
 
 import keras
 import numpy as np
@@ -13,7 +13,9 @@ class HalfNorm(keras.regularizers.Regularizer):
 
     def __call__(self, w):
         magnitude = ops.abs(w)
-        return self.weight * ops.sum(ops.maximum(magnitude, 1e-6) ** 0.5)
+        is_used = magnitude > 0
+        root = ops.where(is_used, magnitude, 1.0) ** 0.5
+        return self.weight * ops.sum(ops.where(is_used, root, 0.0))
 
 
 keras.utils.set_random_seed(0)

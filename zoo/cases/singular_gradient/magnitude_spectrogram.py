@@ -9,6 +9,7 @@ are exactly 0, and the magnitude sqrt(re^2 + im^2) has no derivative there.
 # step = 10
 # rows = [0]
 # fix = "source"
+# value = "exact"
 # backends = ["jax", "torch"]
 # stands_for = ["A15", "A08"]
 # ///

@@ -1,4 +1,4 @@
-"""The enhancement of `magnitude_spectrogram.py` with an epsilon inside the magnitude."""
+"""The enhancement of `magnitude_spectrogram.py`; silence has magnitude 0 and no slope."""
 
 import keras
 import numpy as np
@@ -16,7 +16,9 @@ speech, noisy = speech.astype("float32"), noisy.astype("float32")
 
 def magnitude(wave):
     real, imaginary = ops.stft(wave, sequence_length=32, sequence_stride=16, fft_length=32)
-    return ops.sqrt(real * real + imaginary * imaginary + 1e-9)
+    power = real * real + imaginary * imaginary
+    is_sound = power > 0
+    return ops.where(is_sound, ops.sqrt(ops.where(is_sound, power, 1.0)), 0.0)
 
 
 def spectral_loss(clean, enhanced):

@@ -9,6 +9,7 @@ same place, and the derivative of the norm of a zero vector is 0 / 0 in jax.nump
 # step = 11
 # rows = [6]
 # fix = "source"
+# value = "exact"
 # backends = ["jax"]
 # stands_for = ["A08", "B04"]
 # ///

@@ -9,6 +9,7 @@ embeddings are then equal, the distance is sqrt(0), and the derivative of sqrt a
 # step = 15
 # rows = [7]
 # fix = "source"
+# value = "exact"
 # backends = ["jax", "torch"]
 # stands_for = ["A02", "P05"]
 # ///

@@ -1,4 +1,4 @@
-"""The siamese network of `pair_distance.py`; the squared distance is kept off 0."""
+"""The siamese network of `pair_distance.py`; the root never sees 0."""
 
 import keras
 import numpy as np
@@ -31,7 +31,9 @@ encoder = keras.Sequential(
 
 def euclidean(pair):
     u, v = pair
-    return K.sqrt(K.maximum(K.sum(K.square(u - v), axis=1, keepdims=True), 1e-9))
+    squared = K.sum(K.square(u - v), axis=1, keepdims=True)
+    apart = squared > 0
+    return K.where(apart, K.sqrt(K.where(apart, squared, 1.0)), 0.0)
 
 
 a = keras.Input((64,), name="left")

@@ -6,6 +6,7 @@ coincide, and arccosh has no derivative at 1."""
 # step = 13
 # rows = [2]
 # fix = "source"
+# value = "exact"
 # ///
 import keras
 import numpy as np

@@ -24,7 +24,9 @@ class PoincareDistance(layers.Layer):
         gap = ops.sum(ops.square(u - v), axis=-1, keepdims=True)
         room_u = 1.0 - ops.sum(ops.square(u), axis=-1, keepdims=True)
         room_v = 1.0 - ops.sum(ops.square(v), axis=-1, keepdims=True)
-        return ops.arccosh(1.0 + 2.0 * (gap + 1e-5) / (room_u * room_v))
+        apart = gap > 0
+        cosh = 1.0 + 2.0 * ops.where(apart, gap, 1.0) / (room_u * room_v)
+        return ops.where(apart, ops.arccosh(cosh), 0.0)
 
 
 pairs = keras.Input((2,), dtype="int32")

@@ -10,6 +10,7 @@ NaN.
 # step = 4
 # rows = [6]
 # fix = "source"
+# value = "exact"
 # backends = ["jax", "torch"]
 # stands_for = ["GRIST 5"]
 # ///

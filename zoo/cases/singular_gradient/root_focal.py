@@ -6,6 +6,7 @@ whose derivative is infinite."""
 # step = 17
 # rows = [6]
 # fix = "source"
+# value = "exact"
 # ///
 import keras
 import numpy as np

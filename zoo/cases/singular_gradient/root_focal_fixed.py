@@ -15,10 +15,11 @@ class RootFocal(keras.losses.Loss):
         self.alpha = alpha
 
     def call(self, y_true, y_pred):
-        y_pred = ops.clip(y_pred, 1e-6, 1.0 - 1e-6)
         p_t = y_true * y_pred + (1.0 - y_true) * (1.0 - y_pred)
         balance = y_true * self.alpha + (1.0 - y_true) * (1.0 - self.alpha)
-        hard = ops.power(1.0 - p_t, self.gamma)
+        is_wrong = p_t < 1.0
+        hard = ops.power(ops.where(is_wrong, 1.0 - p_t, 1.0), self.gamma)
+        hard = ops.where(is_wrong, hard, 0.0)
         return ops.mean(-balance * hard * ops.log(p_t), axis=-1)
 
 

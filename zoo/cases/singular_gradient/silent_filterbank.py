@@ -5,6 +5,7 @@
 # step = 9
 # rows = [2]
 # fix = "source"
+# value = "exact"
 # ///
 
 import os

@@ -30,7 +30,9 @@ class LearnedFilterbank(keras.layers.Layer):
 
     def call(self, power):
         energy = keras.ops.matmul(power, keras.ops.softplus(self.filters))
-        loudness = (energy + 1e-6) ** self.exponent
+        is_sound = energy > 0
+        loudness = keras.ops.where(is_sound, energy, 1.0) ** self.exponent
+        loudness = keras.ops.where(is_sound, loudness, 0.0)
         return loudness - keras.ops.mean(loudness, axis=-1, keepdims=True)
 
 

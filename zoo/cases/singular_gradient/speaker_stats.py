@@ -7,6 +7,7 @@ digital silence has the same frame everywhere; its deviation is 0 and has no gra
 # step = 4
 # rows = [2, 9]
 # fix = "source"
+# value = "exact"
 # backends = ["jax", "tensorflow"]
 # ///
 import keras

@@ -20,7 +20,9 @@ class StatsPool(layers.Layer):
 
     def call(self, frames):
         mean = ops.mean(frames, axis=1)
-        spread = ops.sqrt(ops.var(frames, axis=1) + 1e-5)
+        variance = ops.var(frames, axis=1)
+        varies = variance > 0
+        spread = ops.where(varies, ops.sqrt(ops.where(varies, variance, 1.0)), 0.0)
         return ops.concatenate([mean, spread], axis=-1)
 
 

@@ -9,6 +9,7 @@ and the square root that makes a standard deviation of it has an infinite deriva
 # step = 6
 # rows = [5]
 # fix = "source"
+# value = "exact"
 # stands_for = ["A09", "A08"]
 # ///
 import keras

@@ -1,4 +1,4 @@
-"""The speaker network of `statistics_pooling.py`; the variance has a floor before its root."""
+"""The speaker network of `statistics_pooling.py`; the root never sees 0."""
 
 import keras
 import numpy as np
@@ -21,7 +21,8 @@ class StatisticsPooling(layers.Layer):
         mean = ops.mean(x, axis=1)
         centred = x - ops.expand_dims(mean, 1)
         variance = ops.mean(centred**2, axis=1)
-        spread = ops.maximum(variance, 1e-8) ** 0.5
+        varies = variance > 0
+        spread = ops.where(varies, ops.where(varies, variance, 1.0) ** 0.5, 0.0)
         return ops.concatenate([mean, spread], axis=-1)
 
 

@@ -9,6 +9,7 @@ are equal, and the derivative of the eigenvectors divides by their differences.
 # step = 7
 # rows = [1]
 # fix = "source"
+# value = "undefined"
 # backends = ["jax", "torch"]
 # stands_for = ["C09"]
 # ///

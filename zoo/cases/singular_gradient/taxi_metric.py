@@ -7,6 +7,7 @@ is 0, and the square root has no slope there for the scale to receive.
 # step = 7
 # rows = [11]
 # fix = "source"
+# value = "exact"
 # ///
 import keras
 import numpy as np

@@ -25,7 +25,8 @@ class StretchedDistance(layers.Layer):
     def call(self, start, end):
         gap = (end - start) * self.stretch
         squared = ops.sum(ops.square(gap), axis=-1, keepdims=True)
-        return ops.sqrt(squared + 1e-6)
+        moved = squared > 0
+        return ops.where(moved, ops.sqrt(ops.where(moved, squared, 1.0)), 0.0)
 
 
 a = keras.Input((2,), name="pickup")

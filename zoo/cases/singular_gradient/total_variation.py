@@ -9,6 +9,7 @@ differences are 0, and sqrt(dx^2 + dy^2) has an infinite derivative at 0.
 # step = 3
 # rows = [2]
 # fix = "source"
+# value = "exact"
 # stands_for = ["A08", "A09"]
 # ///
 import keras

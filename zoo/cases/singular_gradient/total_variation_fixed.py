@@ -1,4 +1,4 @@
-"""The denoiser of `total_variation.py` with the usual epsilon in the total variation."""
+"""The denoiser of `total_variation.py`; a flat place has variation 0 and no slope."""
 
 import keras
 import numpy as np
@@ -29,7 +29,9 @@ class Denoiser(keras.Model):
         data_term = K.mean(K.square(y - y_pred))
         dx = y_pred[:, :-1, 1:] - y_pred[:, :-1, :-1]
         dy = y_pred[:, 1:, :-1] - y_pred[:, :-1, :-1]
-        variation = K.sqrt(K.square(dx) + K.square(dy) + 1e-8)
+        squared = K.square(dx) + K.square(dy)
+        varies = squared > 0
+        variation = K.where(varies, K.sqrt(K.where(varies, squared, 1.0)), 0.0)
         return data_term + self.smoothness * K.mean(variation)
 
 

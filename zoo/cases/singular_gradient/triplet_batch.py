@@ -8,6 +8,7 @@ derivative: the loss stays finite and the gradient does not.
 # step = 7
 # rows = [5]
 # fix = "source"
+# value = "exact"
 # ///
 
 import keras

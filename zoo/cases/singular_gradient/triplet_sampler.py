@@ -10,6 +10,7 @@ the hinge is always active and lets the bad gradient through.
 # step = 15
 # rows = [6]
 # fix = "source"
+# value = "exact"
 # backends = ["tensorflow", "torch"]
 # stands_for = ["A01", "A04"]
 # ///

@@ -9,6 +9,7 @@ infinite derivative, when the log-variance of an unscaled image runs into the lo
 # step = 5
 # rows = [4]
 # fix = "source"
+# value = "exact"
 # backends = ["jax"]
 # stands_for = ["GRIST 35b", "GRIST 36b", "GRIST 39b", "GRIST 43b", "GRIST 49b", "Z09"]
 # ///

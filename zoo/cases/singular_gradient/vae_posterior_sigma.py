@@ -9,6 +9,7 @@ to 0, and the root of 0 has an infinite derivative that meets the 0 of exp.
 # step = 7
 # rows = [9]
 # fix = "source"
+# value = "exact"
 # stands_for = ["GRIST 35b", "GRIST 36b", "GRIST 39b", "GRIST 43b", "GRIST 49b"]
 # ///
 import keras

@@ -5,6 +5,7 @@ embedding for all frames: a standard deviation of 0, which has no derivative."""
 # cause = "singular-gradient"
 # step = 14
 # fix = "source"
+# value = "exact"
 # backends = ["jax", "tensorflow"]
 # ///
 import keras

@@ -12,7 +12,10 @@ frames[112:120] = 0.0
 
 
 def spread_penalty(z):
-    return ops.mean(ops.relu(1.0 - ops.sqrt(ops.var(z, axis=0) + 1e-4)))
+    variance = ops.var(z, axis=0)
+    varies = variance > 0
+    deviation = ops.where(varies, ops.sqrt(ops.where(varies, variance, 1.0)), 0.0)
+    return ops.mean(ops.relu(1.0 - deviation))
 
 
 def covariance_penalty(z):

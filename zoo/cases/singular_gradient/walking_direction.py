@@ -9,6 +9,7 @@ the gradient of arctan2 there is 0 / 0.
 # step = 9
 # rows = [3]
 # fix = "source"
+# value = "exact"
 # backends = ["jax", "tensorflow"]
 # stands_for = ["B04"]
 # ///

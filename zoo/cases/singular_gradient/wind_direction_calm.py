@@ -6,6 +6,7 @@ gives 0, but it has no derivative there."""
 # step = 10
 # rows = [1]
 # fix = "source"
+# value = "exact"
 # backends = ["jax", "tensorflow"]
 # ///
 import keras

@@ -9,6 +9,7 @@ derivative at 0, and the quotient rule multiplies that by the frequency itself: 
 # step = 9
 # rows = [5]
 # fix = "source"
+# value = "exact"
 # stands_for = ["C05", "A07"]
 # ///
 import keras
