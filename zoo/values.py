@@ -179,6 +179,8 @@ def _differ_before(mine: Arrays, theirs: Arrays) -> str:
 
 
 def _differ(what: str, ours: Arrays, twins: Arrays) -> str:
+    if what == "gradient" and twins and not ours:
+        return "no gradient is applied: a loss scale skips the step"
     if ours.keys() != twins.keys():
         return f"{len(ours)} {what}s, twin {len(twins)}"
     largest = max((_largest(value) for value in twins.values()), default=0.0)
