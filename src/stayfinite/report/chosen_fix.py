@@ -10,8 +10,16 @@ from stayfinite.experiments.remedies.try_remedy import RemedySearch
 from stayfinite.experiments.samples_at_fault import SamplesAtFault
 from stayfinite.experiments.source_fix import SourceFix
 from stayfinite.experiments.try_change import Experiment
-from stayfinite.incident import Certainty, Fix, FixKind
+from stayfinite.incident import Certainty, Fix, FixKind, FixValue
+from stayfinite.repair.engine import problem as engine
 from stayfinite.report.wording import fixes, remedies
+
+_VALUES: dict[engine.FixValue, FixValue] = {
+    engine.FixValue.EXACT: "exact",
+    engine.FixValue.BOUNDED: "bounded",
+    engine.FixValue.CHANGED: "changed",
+    engine.FixValue.UNDEFINED: "undefined",
+}
 
 
 @dataclass(frozen=True)
@@ -32,7 +40,7 @@ def choose_fix(
     library_call: str | None,
     remedy: RemedySearch,
 ) -> ChosenFix:
-    """The first of: a verified patch, a remedy, other samples, advice.
+    """The first of: a patch that removes the failure, a remedy, other samples, advice.
 
     A cause is confirmed if the step is finite when it is removed.
 
@@ -45,15 +53,15 @@ def choose_fix(
         remedy: The search for a remedy.
     """
     patched = None if source_fix is None else source_fix.experiment
-    if source_fix is not None and source_fix.verified:
-        return ChosenFix(_source(source_fix), "confirmed", patched)
+    if source_fix is not None and source_fix.removes_failure:
+        return ChosenFix(_source(source_fix, finding.op), "confirmed", patched)
     proved = remedy.proved
     if proved is not None and isinstance(proved.change, Remedy):
         kind, text = fixes.remedy_text(proved.change)
         return ChosenFix(Fix(True, kind, text, None), "confirmed", proved)
     advice = _advice(finding, without, library_call)
     if source_fix is not None:
-        advice = ChosenFix(_source(source_fix), "likely", patched)
+        advice = ChosenFix(_source(source_fix, finding.op), "likely", patched)
     settled = advice.fix is not None and (advice.fix.verified or advice.fix.diff is not None)
     if samples.shown and samples.samples and not settled:
         text = fixes.leave_out(samples.samples)
@@ -63,8 +71,17 @@ def choose_fix(
     return advice
 
 
-def _source(found: SourceFix) -> Fix:
-    return Fix(found.verified, "source", "; ".join(found.descriptions), found.diff)
+def _source(found: SourceFix, op: str) -> Fix:
+    value = None if found.judged.value is None else _VALUES[found.judged.value]
+    return Fix(
+        found.verified,
+        "source",
+        fixes.source_text(found, op),
+        found.diff,
+        value,
+        found.loss,
+        found.judged.reference_loss,
+    )
 
 
 def _advice(finding: Finding, without: Experiment | None, library_call: str | None) -> ChosenFix:
