@@ -13,6 +13,7 @@ import functools
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -66,6 +67,13 @@ _MAX_FORMULAS = 4
 _SECONDS = 25.0
 _SECONDS_OF_ENGINE = 3.0
 _KEEPS_COUNTS = STRUCTURAL | {"sqrt", "square", "power"}
+Value = Literal["exact", "bounded", "changed", "undefined"]
+_NAMES: dict[FixValue, Value] = {
+    FixValue.EXACT: "exact",
+    FixValue.BOUNDED: "bounded",
+    FixValue.CHANGED: "changed",
+    FixValue.UNDEFINED: "undefined",
+}
 _ORDER = (FixValue.EXACT, FixValue.BOUNDED, FixValue.CHANGED, FixValue.UNDEFINED, None)
 
 
@@ -101,6 +109,11 @@ class SourceFix:
     def removes_failure(self) -> bool:
         """Whether the step is finite with it and training goes on, whatever the value."""
         return self.trouble is None and self.experiment is not None and self.experiment.finite
+
+    @property
+    def value(self) -> Value | None:
+        """What it does to the value, by name; None where that could not be computed."""
+        return None if self.judged.value is None else _NAMES[self.judged.value]
 
     @property
     def loss(self) -> float | None:

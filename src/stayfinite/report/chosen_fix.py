@@ -10,16 +10,8 @@ from stayfinite.experiments.remedies.try_remedy import RemedySearch
 from stayfinite.experiments.samples_at_fault import SamplesAtFault
 from stayfinite.experiments.source_fix import SourceFix
 from stayfinite.experiments.try_change import Experiment
-from stayfinite.incident import Certainty, Fix, FixKind, FixValue
-from stayfinite.repair.engine import problem as engine
+from stayfinite.incident import Certainty, Fix, FixKind
 from stayfinite.report.wording import fixes, remedies
-
-_VALUES: dict[engine.FixValue, FixValue] = {
-    engine.FixValue.EXACT: "exact",
-    engine.FixValue.BOUNDED: "bounded",
-    engine.FixValue.CHANGED: "changed",
-    engine.FixValue.UNDEFINED: "undefined",
-}
 
 
 @dataclass(frozen=True)
@@ -72,13 +64,12 @@ def choose_fix(
 
 
 def _source(found: SourceFix, op: str) -> Fix:
-    value = None if found.judged.value is None else _VALUES[found.judged.value]
     return Fix(
         found.verified,
         "source",
         fixes.source_text(found, op),
         found.diff,
-        value,
+        found.value,
         found.loss,
         found.judged.reference_loss,
     )

@@ -27,7 +27,6 @@ from stayfinite.experiments.rewritings import RewrittenFormula
 from stayfinite.experiments.source_fix import SourceFix
 from stayfinite.experiments.try_change import NotTried
 from stayfinite.incident import FixKind
-from stayfinite.repair.engine.problem import FixValue
 from stayfinite.report.wording.trials import not_tried
 from stayfinite.report.words import names, number, plural, sample_list
 
@@ -121,7 +120,7 @@ def source_text(fix: SourceFix, op: str) -> str:
     text = "; ".join(
         edit if isinstance(edit, str) else rewritten(edit) for edit in fix.descriptions
     )
-    if fix.judged.value is not FixValue.UNDEFINED:
+    if fix.value != "undefined":
         return text
     operand = "the operand" if fix.operand is None else f"`{fix.operand}`"
     return f"check {operand}: `{op}` has no value there. If it is as intended: {text}"
