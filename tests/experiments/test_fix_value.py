@@ -1,5 +1,6 @@
 """What a fix does to the value: exact, bounded, changed, undefined, or not known."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -115,6 +116,13 @@ def test_a_guard_of_an_infinite_value_is_bounded():
     zero = formula(node("log", X), 0.0, 2.0)
     found = judged(before(BAD, zero), outcome(16.1), None, lambda: outcome(16.1))
     assert (found.value, found.reference_loss) == (FixValue.BOUNDED, None)
+
+
+def test_an_infinity_at_a_number_that_rounded_to_0_is_no_exact_value():
+    zero = dataclasses.replace(formula(node("log", X), 0.0, 2.0), has_rounded_zero=True)
+    for claimed in (None, rewriting(zero, FixValue.BOUNDED)):
+        found = judged(before(BAD, zero), outcome(16.1), claimed, lambda: outcome(16.1))
+        assert (found.value, found.reference_loss) == (FixValue.CHANGED, None)
 
 
 def test_without_a_reference_nothing_is_said():

@@ -61,6 +61,11 @@ class AsWritten:
     mechanism: str | None
     tolerance: float
 
+    @property
+    def has_rounded_zero(self) -> bool:
+        """Whether an infinity of the formula comes from a number that rounded to 0 before it."""
+        return self.formula is not None and self.formula.has_rounded_zero
+
 
 def judged(
     before: AsWritten,
@@ -108,6 +113,8 @@ def judged(
         same = same_in_float64()
         known = loss if loss is not None else loss_in_float64()
         return Judged(FixValue.EXACT if same else FixValue.CHANGED, known)
+    if claim is FixValue.BOUNDED and before.has_rounded_zero:
+        claim = FixValue.CHANGED
     if claim is not None:
         return Judged(claim, loss)
     return Judged(_without_claim(before, after, loss, same_in_float64), loss)
@@ -127,7 +134,9 @@ def _without_claim(
     kinds = _kinds(before.formula)
     if Kind.UNDEFINED in kinds or before.mechanism in _UNDEFINED:
         return FixValue.UNDEFINED
-    return FixValue.BOUNDED if Kind.NO_ROOM in kinds else None
+    if Kind.NO_ROOM not in kinds:
+        return None
+    return FixValue.CHANGED if before.has_rounded_zero else FixValue.BOUNDED
 
 
 def _kinds(formula: Formula | None) -> set[Kind]:

@@ -21,6 +21,8 @@ from stayfinite.frameworks.batch import Batch
 from stayfinite.frameworks.change import OnBatch
 from stayfinite.frameworks.step import Step
 from stayfinite.graph.graph import Op
+from stayfinite.graph.walk import unwrapped
+from stayfinite.numerics.functions import STRUCTURAL
 from stayfinite.repair import Edit, live
 from stayfinite.repair.engine import last_resort
 from stayfinite.repair.engine.evaluate import FLOATING, BadFormula, Evaluation
@@ -45,6 +47,8 @@ _SECONDS = 1.0
 _FEW = 300
 _MOST = 4000
 _FAILING, _HEALTHY = 3, 3
+_NEVER_ZERO = ("exp", "exp2", "sigmoid", "softmax")
+_KEEPS_ZERO = STRUCTURAL | {"divide", "multiply"}
 _FLOATS = ("float16", "bfloat16", "float32", "float64")
 
 
@@ -55,10 +59,13 @@ class Formula:
     Args:
         extraction: Where it comes from.
         problem: What the engine is asked.
+        has_rounded_zero: Whether an operand is 0 that is the result of an exponential: its exact
+            value is not 0, and what the formula has at 0 is no reference.
     """
 
     extraction: Extraction
     problem: Problem
+    has_rounded_zero: bool = False
 
     @functools.cached_property
     def reference(self) -> Reference:
@@ -202,7 +209,18 @@ def formulas(step: Step, diagnosis: Diagnosis) -> Iterator[Formula]:
         problem = _problem(step, extraction, diagnosis.finding.samples)
         if problem is not None and problem.root not in roots:
             roots.add(problem.root)
-            yield Formula(extraction, problem)
+            yield Formula(extraction, problem, _has_rounded_zero(step, extraction, problem))
+
+
+def _has_rounded_zero(step: Step, extraction: Extraction, problem: Problem) -> bool:
+    for leaf, array in problem.values.items():
+        recording = extraction.recording(leaf)
+        if recording is None or leaf.attribute("role") is not LeafRole.VARIABLE or array.all():
+            continue
+        op = step.trace.producer.get(unwrapped(step.trace, recording.value, _KEEPS_ZERO))
+        if op is not None and op.name in _NEVER_ZERO:
+            return True
+    return False
 
 
 def rewritings(formula: Formula, seconds: float = _SECONDS) -> list[Rewrite]:

@@ -126,7 +126,8 @@ class SourceFix:
         """Less is better: those that training goes on with, then by value, then by distance."""
         loss, reference = self.loss, self.judged.reference_loss
         distance = 0.0 if loss is None or reference is None else abs(loss - reference)
-        return (self.trouble is not None, _ORDER.index(self.judged.value), distance)
+        size = sum(line.startswith(("+", "-")) * len(line) for line in self.diff.splitlines())
+        return (self.trouble is not None, _ORDER.index(self.judged.value), distance, size)
 
 
 def find_source_fix(
@@ -140,7 +141,8 @@ def find_source_fix(
         healthy: Batches before it, newest first.
         path: How the diff names the file.
     """
-    if _span(diagnosis) is None:
+    op = _op(diagnosis)
+    if op is None or op.span is None:
         return None
     return _PatchSearch(step, healthy, path, diagnosis).run()
 
@@ -205,7 +207,11 @@ class _PatchSearch:
 
     def run(self) -> SourceFix | None:
         """The best patch: the first with the exact value, else the best of all that were tried."""
-        found = self._rewritten() or self._by_templates()
+        found = self._rewritten()
+        if found is not None or self._diagnosis.finding.mechanism is None:
+            # Where something else is at fault, only an exact form of the formula is a fix as well.
+            return found
+        found = self._by_templates()
         return found or min(self._tried, key=lambda fix: fix.rank, default=None)
 
     def _rewritten(self) -> SourceFix | None:
@@ -223,6 +229,8 @@ class _PatchSearch:
             found = self._first(((formula, r) for r in exact), FixValue.EXACT)
             if found is not None:
                 return found
+        if self._diagnosis.finding.mechanism is None:
+            return None
         return self._first(others, FixValue.EXACT, FixValue.BOUNDED)
 
     def _first(
@@ -307,7 +315,8 @@ class _PatchSearch:
         value: Judged,
         num_healthy: int,
     ) -> SourceFix:
-        span = _span(self._diagnosis)
+        op = _op(self._diagnosis)
+        span = None if op is None else op.span
         own = span is not None and span.file == patch.original.path
         diff = patch.diff(self._path if own else shown_path(patch.original.path))
         fix = SourceFix(
