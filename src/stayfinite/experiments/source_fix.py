@@ -208,6 +208,9 @@ class _PatchSearch:
     def run(self) -> SourceFix | None:
         """The best patch: the first with the exact value, else the best of all that were tried."""
         found = self._rewritten()
+        if found is not None and self._diagnosis.finding.mechanism == "singular-gradient":
+            # A guard of all places of a function at which the same can happen is worth more.
+            return self._by_templates(only_with_siblings=True) or found
         if found is not None or self._diagnosis.finding.mechanism is None:
             # Where something else is at fault, only an exact form of the formula is a fix as well.
             return found
@@ -251,18 +254,26 @@ class _PatchSearch:
                 return fix
         return None
 
-    def _by_templates(self) -> SourceFix | None:
-        """An exact edit by templates."""
+    def _by_templates(self, *, only_with_siblings: bool = False) -> SourceFix | None:
+        """An exact edit by templates, or by those that edit several places alike."""
         span = _span(self._diagnosis)
         assert span is not None
         try:
             source = SourceFile.read(span.file)
         except (OSError, SyntaxError, UnicodeError):
             return None
-        return self._from(Patch.start(source), self._diagnosis, _Edits())
+        found = _candidates(Patch.start(source), self._diagnosis)
+        if only_with_siblings:
+            found = [(edit, made) for edit, made in found if edit.num_places > 1]
+        return self._first_exact(Patch.start(source), found, _Edits())
 
     def _from(self, patch: Patch, diagnosis: Diagnosis, done: _Edits) -> SourceFix | None:
-        for edit, made in _candidates(patch, diagnosis):
+        return self._first_exact(patch, _candidates(patch, diagnosis), done)
+
+    def _first_exact(
+        self, patch: Patch, found: list[tuple[Edit, Remade | None]], done: _Edits
+    ) -> SourceFix | None:
+        for edit, made in found:
             if time.monotonic() > self._until:
                 return None
             fix = self._try(patch.then(edit), done.then(edit, made))
