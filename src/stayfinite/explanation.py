@@ -81,7 +81,7 @@ def _explain(failure: Failure, step: Step, incident: Incident) -> Incident:
         lambda: find_source_fix(step, diagnosis, healthy, file_of(diagnosis.evidence)),
     )
     remedy = Stage[RemedySearch](None)
-    if patch.value is None or not patch.value.verified:
+    if patch.value is None or not patch.value.removes_failure:
         # What no edit of the source can do: a setting, other data.
         snapshots = usable_snapshots(step, failure.snapshots)
         context = FailureContext(step, outcome, diagnosis, healthy, failure.bad.step, snapshots)

@@ -67,6 +67,9 @@ SQRT = Incident(
             "--- train.py\n+++ train.py\n@@ -14,1 +14,1 @@\n"
             f" def triplet_loss(anchor, positive):\n-{SQRT_LINE}\n+{SQRT_FIXED}\n"
         ),
+        value="exact",
+        loss=1.9800000190734863,
+        reference_loss=1.9800000190734863,
     ),
     kept=Kept("stayfinite-out/812/weights.h5", 811, "stayfinite-out/812"),
     because=(
@@ -116,6 +119,8 @@ LOG = _like(
             "+    return layers.Lambda(lambda p: ops.log(ops.maximum(p, 1e-7)), "
             'name="log_prob")(x)\n'
         ),
+        value="bounded",
+        loss=16.12,
     ),
     trials=(*ADVICE[:3], Trial("float64", "finite", "", TrialKind.FLOAT64), with_the_fix()),
     kept=Kept(None, 5, "stayfinite-out/6"),

@@ -184,6 +184,24 @@ def test_proof_of_the_fix(verified, healthy, outcome, expected):
     assert "not the cause" not in joined(incident)
 
 
+@pytest.mark.parametrize(
+    ("value", "verified", "loss", "reference", "expected"),
+    [
+        ("exact", True, 19.71, 19.71, "(verified: exact value (loss 19.71), 8 healthy steps"),
+        ("bounded", True, 88.0, 1e60, "(verified: the exact value has no room in this dtype and"),
+        ("changed", False, 3.011, 19.71, "this step is 3.011, the exact one 19.71)"),
+        ("changed", False, 3.011, None, "changes the value: the loss of this step is 3.011)"),
+        ("undefined", False, 3.011, None, "(not verified: the formula is undefined here, so no"),
+        ("exact", False, 19.71, 19.71, "with it, but a healthy step was not shown unchanged)"),
+    ],
+)
+def test_value_of_the_fix(value, verified, loss, reference, expected):
+    trial = Trial("with the fix", "finite", "", TrialKind.SOURCE, is_fix=True)
+    fix = Fix(verified, "source", "keep it above 0", None, value, loss, reference)
+    incident = dataclasses.replace(SQRT, fix=fix, trials=(trial,), num_healthy_steps=8)
+    assert expected in joined(incident)
+
+
 def test_long_fix_text_does_not_hide_its_proof():
     fix = Fix(False, "setting", "word " * 200, None)
     assert "... (not verified:" in joined(dataclasses.replace(SQRT, fix=fix))

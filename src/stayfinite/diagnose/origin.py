@@ -46,7 +46,7 @@ def _place(span: Span | None) -> Origin:
         return NOWHERE
     return dataclasses.replace(
         NOWHERE,
-        file=_shown(span.file),
+        file=shown_path(span.file),
         line=span.line,
         column=span.column,
         end_line=span.end_line,
@@ -64,10 +64,11 @@ def source_line(evidence: Evidence, finding: Finding) -> str | None:
 def file_of(evidence: Evidence) -> str | None:
     """The user's file, relative to the working directory if it is below it."""
     op = evidence.primal or evidence.op
-    return None if op is None or op.span is None else _shown(op.span.file)
+    return None if op is None or op.span is None else shown_path(op.span.file)
 
 
-def _shown(file: str) -> str:
+def shown_path(file: str) -> str:
+    """`file` as reports name it: relative to the working directory if it is below it."""
     try:
         here = Path.cwd()
     except FileNotFoundError:  # deleted while the program ran

@@ -59,7 +59,7 @@ class HealthySteps:
             after = attempt(functools.partial(step.run, OnBatch(batch)))
             if isinstance(after, NotTried):
                 return after
-            if not _alike(before, after, self._tolerance):
+            if not alike(before, after, self.tolerance):
                 return Objection.CHANGES_HEALTHY_STEPS
         seconds = (time.monotonic() - began) / max(self.count(), 1)
         if seconds > _SECONDS_AFTER / 2:
@@ -88,14 +88,22 @@ class HealthySteps:
         return found
 
     @functools.cached_property
-    def _tolerance(self) -> float:
+    def tolerance(self) -> float:
+        """How far two correct ways to write the step may differ, relative to its values."""
         values = self._step.trace.values.values()
         half = any(value.dtype in ("float16", "bfloat16") for value in values)
         return _HALF_TOLERANCE if half else _TOLERANCE
 
 
-def _alike(one: Outcome, other: Outcome, tolerance: float) -> bool:
-    if not _close(np.asarray(one.loss), np.asarray(other.loss), tolerance):
+def alike(one: Outcome, other: Outcome, tolerance: float) -> bool:
+    """Whether loss and gradients are equal but for roundings.
+
+    Args:
+        one: What the other is compared with.
+        other: The same step, computed in another way.
+        tolerance: Relative to the loss, and to the largest element of each gradient.
+    """
+    if not alike_loss(one.loss, other.loss, tolerance):
         return False
     if one.gradients.keys() != other.gradients.keys():
         return False
@@ -105,6 +113,11 @@ def _alike(one: Outcome, other: Outcome, tolerance: float) -> bool:
         _close(gradient, other.gradients[name], tolerance, rounding)
         for name, gradient in one.gradients.items()
     )
+
+
+def alike_loss(one: float, other: float, tolerance: float) -> bool:
+    """Whether two losses are equal but for roundings."""
+    return _close(np.asarray(one), np.asarray(other), tolerance)
 
 
 def _close(one: np.ndarray, other: np.ndarray, tolerance: float, rounding: float = 0.0) -> bool:

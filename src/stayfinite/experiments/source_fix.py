@@ -1,27 +1,41 @@
-"""Find a source fix, and verify it on the failing step and on healthy ones.
+"""Find a source fix, and hold it against the failing step, healthy ones and exact arithmetic.
 
 A fix is tried as it will be printed: the patched file is compiled and put in the place of the
-running functions. The removal of one hazard may uncover the next (a division by a norm, then the
-gradient of that norm), so a patch that moves the failure elsewhere is edited further.
+running functions. Rewritings of the engine come first, then edits by templates. The removal of one
+hazard may uncover the next (a division by a norm, then the gradient of that norm), so a patch that
+moves the failure elsewhere is edited further.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
 from stayfinite.diagnose.locate import Diagnosis, diagnose
+from stayfinite.diagnose.origin import shown_path
 from stayfinite.diagnose.values import as_float
 from stayfinite.experiments.changes import SourcePatch
+from stayfinite.experiments.fix_value import AsWritten, Judged, judged
 from stayfinite.experiments.healthy_steps import HealthySteps, Objection
+from stayfinite.experiments.rewritings import (
+    Formula,
+    Rewriting,
+    RewrittenFormula,
+    formulas,
+    is_last_resort,
+    rewritings,
+    written,
+)
 from stayfinite.experiments.rollout import is_good
 from stayfinite.experiments.try_change import Experiment, NotTried, attempt
 from stayfinite.frameworks.batch import Batch
-from stayfinite.frameworks.change import Source, Unchanged
+from stayfinite.frameworks.change import Source, Unchanged, WiderDtype
 from stayfinite.frameworks.step import Outcome, Step
 from stayfinite.graph.graph import Graph, Op, Span
 from stayfinite.graph.source import callee
@@ -42,12 +56,25 @@ from stayfinite.repair import (
     swapped,
 )
 from stayfinite.repair import Span as SourceSpan
+from stayfinite.repair.engine.problem import FixValue, Rewrite
 
 _MAX_EDITS = 3
 _MAX_CANDIDATES = 6
-# Seconds of the whole search.
+# Rewritings of one formula that are tried, and formulas of one step.
+_MAX_REWRITES = 3
+_MAX_FORMULAS = 4
+# Seconds: of the whole search, and of it in the engine.
 _SECONDS = 25.0
+_SECONDS_OF_ENGINE = 3.0
 _KEEPS_COUNTS = STRUCTURAL | {"sqrt", "square", "power"}
+Value = Literal["exact", "bounded", "changed", "undefined"]
+_NAMES: dict[FixValue, Value] = {
+    FixValue.EXACT: "exact",
+    FixValue.BOUNDED: "bounded",
+    FixValue.CHANGED: "changed",
+    FixValue.UNDEFINED: "undefined",
+}
+_ORDER = (FixValue.EXACT, FixValue.BOUNDED, FixValue.CHANGED, FixValue.UNDEFINED, None)
 
 
 @dataclass(frozen=True)
@@ -55,23 +82,52 @@ class SourceFix:
     """The best patch of the user's file that was found.
 
     Args:
-        descriptions: What each edit does, in the words of its rewrite.
+        descriptions: What each edit does: a rewritten formula, or the words of a template.
         diff: The patch.
         num_healthy_steps: How many healthy steps it left unchanged.
         experiment: The failing step with it, where that could be run.
-        trouble: Why it is not verified; None if it is.
+        trouble: Why training does not go on as before; None if it does.
+        judged: What it does to the value of the failing step.
+        operand: The operand at fault as the user wrote it, if known.
     """
 
-    descriptions: tuple[str, ...]
+    descriptions: tuple[RewrittenFormula | str, ...]
     diff: str
     num_healthy_steps: int
     experiment: Experiment | None
     trouble: Objection | NotTried | None
+    judged: Judged
+    operand: str | None = None
 
     @property
     def verified(self) -> bool:
-        """Whether the failing step is finite with it, and healthy steps are unchanged."""
-        return self.trouble is None
+        """Whether it has the exact value, as far as there is one, and training goes on."""
+        right = self.judged.value in (FixValue.EXACT, FixValue.BOUNDED)
+        return right and self.trouble is None
+
+    @property
+    def removes_failure(self) -> bool:
+        """Whether the step is finite with it and training goes on, whatever the value."""
+        return self.trouble is None and self.experiment is not None and self.experiment.finite
+
+    @property
+    def value(self) -> Value | None:
+        """What it does to the value, by name; None where that could not be computed."""
+        return None if self.judged.value is None else _NAMES[self.judged.value]
+
+    @property
+    def loss(self) -> float | None:
+        """The loss of the failing step with it."""
+        result = None if self.experiment is None else self.experiment.result
+        return result.loss if isinstance(result, Outcome) else None
+
+    @property
+    def rank(self) -> tuple[float, ...]:
+        """Less is better: those that training goes on with, then by value, then by distance."""
+        loss, reference = self.loss, self.judged.reference_loss
+        distance = 0.0 if loss is None or reference is None else abs(loss - reference)
+        size = sum(line.startswith(("+", "-")) * len(line) for line in self.diff.splitlines())
+        return (self.trouble is not None, _ORDER.index(self.judged.value), distance, size)
 
 
 def find_source_fix(
@@ -85,14 +141,10 @@ def find_source_fix(
         healthy: Batches before it, newest first.
         path: How the diff names the file.
     """
-    span = _span(diagnosis)
-    if span is None:
+    op = _op(diagnosis)
+    if op is None or op.span is None:
         return None
-    try:
-        source = SourceFile.read(span.file)
-    except (OSError, SyntaxError, UnicodeError):
-        return None
-    return _PatchSearch(step, healthy, path).run(Patch.start(source), diagnosis)
+    return _PatchSearch(step, healthy, path, diagnosis).run()
 
 
 def library_call(diagnosis: Diagnosis) -> str | None:
@@ -118,15 +170,14 @@ def _span(diagnosis: Diagnosis) -> Span | None:
 class _Edits:
     """The edits of a patch: what they do, and the library objects that some of them remade."""
 
-    descriptions: tuple[str, ...] = ()
+    descriptions: tuple[RewrittenFormula | str, ...] = ()
     remade: tuple[Remade, ...] = ()
+    rewriting: Rewriting | None = None
 
     def then(self, edit: Edit, made: Remade | None) -> _Edits:
-        """These edits and one more."""
-        return _Edits(
-            (*self.descriptions, edit.description),
-            self.remade if made is None else (*self.remade, made),
-        )
+        """These edits and one more by a template."""
+        again = self.remade if made is None else (*self.remade, made)
+        return _Edits((*self.descriptions, edit.description), again)
 
     @contextlib.contextmanager
     def in_place(self, patch: Patch) -> Iterator[None]:
@@ -140,33 +191,103 @@ class _Edits:
 
 
 class _PatchSearch:
-    """Depth first over patches, best candidates first, within a budget of seconds."""
+    """Rewritings of the engine, then depth first over templates, within a budget of seconds."""
 
-    def __init__(self, step: Step, healthy: list[Batch], path: str | None) -> None:
+    def __init__(
+        self, step: Step, healthy: list[Batch], path: str | None, diagnosis: Diagnosis
+    ) -> None:
         self._step = step
+        self._batches = healthy
         self._healthy = HealthySteps(step, healthy)
         self._path = path
+        self._diagnosis = diagnosis
         self._until = time.monotonic() + _SECONDS
-        self._unverified: SourceFix | None = None
+        self._tried: list[SourceFix] = []
+        self._formula: Formula | None = None
 
-    def run(self, patch: Patch, diagnosis: Diagnosis) -> SourceFix | None:
-        """The first patch that is verified, else the first that was tried."""
-        return self._from(patch, diagnosis, _Edits()) or self._unverified
+    def run(self) -> SourceFix | None:
+        """The best patch: the first with the exact value, else the best of all that were tried."""
+        found = self._rewritten()
+        if found is not None and self._diagnosis.finding.mechanism == "singular-gradient":
+            # A guard of all places of a function at which the same can happen is worth more.
+            return self._by_templates(only_with_siblings=True) or found
+        if found is not None or self._diagnosis.finding.mechanism is None:
+            # Where something else is at fault, only an exact form of the formula is a fix as well.
+            return found
+        found = self._by_templates()
+        return found or min(self._tried, key=lambda fix: fix.rank, default=None)
 
-    def _from(self, patch: Patch, diagnosis: Diagnosis, done: _Edits) -> SourceFix | None:
-        for edit, made in _candidates(patch, diagnosis):
-            if time.monotonic() > self._until:
-                return None
-            found = self._tried(patch.then(edit), done.then(edit, made))
+    def _rewritten(self) -> SourceFix | None:
+        """An exact rewriting; else, where no exact value exists, one that bounds it."""
+        others: list[tuple[Formula, Rewrite]] = []
+        until = min(self._until, time.monotonic() + _SECONDS_OF_ENGINE)
+        for number, formula in enumerate(formulas(self._step, self._diagnosis)):
+            if number == _MAX_FORMULAS or time.monotonic() > until:
+                break
+            if self._formula is None:
+                self._formula = formula
+            rewrites = rewritings(formula)
+            exact = [r for r in rewrites if r.value is FixValue.EXACT and not is_last_resort(r)]
+            others += [(formula, r) for r in rewrites if r not in exact]
+            found = self._first(((formula, r) for r in exact), FixValue.EXACT)
             if found is not None:
                 return found
+        if self._diagnosis.finding.mechanism is None:
+            return None
+        return self._first(others, FixValue.EXACT, FixValue.BOUNDED)
+
+    def _first(
+        self, rewrites: Iterable[tuple[Formula, Rewrite]], *values: FixValue
+    ) -> SourceFix | None:
+        """The first rewriting that is verified with one of `values`."""
+        count = 0
+        for formula, rewrite in rewrites:
+            if count == _MAX_REWRITES or time.monotonic() > self._until:
+                return None
+            rewriting = written(formula, rewrite)
+            if rewriting is None or not rewriting.holds_on(self._step, self._batches):
+                continue
+            count += 1
+            edits = _Edits((rewriting.fact,), rewriting=rewriting)
+            fix = self._try(Patch.start(rewriting.edit.source).then(rewriting.edit), edits)
+            if fix is not None and fix.verified and fix.judged.value in values:
+                return fix
         return None
 
-    def _tried(self, patch: Patch, edits: _Edits) -> SourceFix | None:
-        """The patch if it is verified, or the first verified one that begins with it."""
+    def _by_templates(self, *, only_with_siblings: bool = False) -> SourceFix | None:
+        """An exact edit by templates, or by those that edit several places alike."""
+        span = _span(self._diagnosis)
+        assert span is not None
+        try:
+            source = SourceFile.read(span.file)
+        except (OSError, SyntaxError, UnicodeError):
+            return None
+        found = _candidates(Patch.start(source), self._diagnosis)
+        if only_with_siblings:
+            found = [(edit, made) for edit, made in found if edit.num_places > 1]
+        return self._first_exact(Patch.start(source), found, _Edits())
+
+    def _from(self, patch: Patch, diagnosis: Diagnosis, done: _Edits) -> SourceFix | None:
+        return self._first_exact(patch, _candidates(patch, diagnosis), done)
+
+    def _first_exact(
+        self, patch: Patch, found: list[tuple[Edit, Remade | None]], done: _Edits
+    ) -> SourceFix | None:
+        for edit, made in found:
+            if time.monotonic() > self._until:
+                return None
+            fix = self._try(patch.then(edit), done.then(edit, made))
+            if fix is not None and fix.verified and fix.judged.value is FixValue.EXACT:
+                return fix
+        return None
+
+    def _try(self, patch: Patch, edits: _Edits) -> SourceFix | None:
+        """The patch if the step is finite with it, or the first such one that begins with it."""
         further: Diagnosis | None = None
         trouble: Objection | NotTried | None = None
+        value = Judged(None)
         num_healthy = self._healthy.count()  # run before the patch is in place
+        before = self._as_written
         with contextlib.ExitStack() as stack:
 
             def run() -> tuple[Step, Outcome]:
@@ -177,21 +298,18 @@ class _PatchSearch:
             # Finding the live functions is most of the cost, so it is done once for all runs.
             ran = attempt(run)
             if isinstance(ran, NotTried):
-                self._remember(patch, edits, None, ran)
-                return None
+                return self._found(patch, edits, None, ran, value, 0)
             step, outcome = ran
             if is_good(outcome):
+                value = judged(before, outcome, edits.rewriting, lambda: _wide(step))
                 trouble = self._healthy.objection(step, outcome)
-            elif len(edits.descriptions) < _MAX_EDITS:
+            elif len(edits.descriptions) < _MAX_EDITS and edits.rewriting is None:
                 further = diagnose(step, outcome, {})
         if not is_good(outcome):
             return None if further is None else self._further(patch, further, edits)
         experiment = Experiment(SourcePatch(), outcome, outcome.finite)
-        if trouble is not None:
-            self._remember(patch, edits, experiment, trouble)
-            return None
-        diff = patch.diff(self._path)
-        return SourceFix(edits.descriptions, diff, num_healthy, experiment, None)
+        count = 0 if trouble is not None else num_healthy
+        return self._found(patch, edits, experiment, trouble, value, count)
 
     def _further(self, patch: Patch, diagnosis: Diagnosis, edits: _Edits) -> SourceFix | None:
         span = _span(diagnosis)
@@ -199,16 +317,41 @@ class _PatchSearch:
             return None
         return self._from(patch, diagnosis, edits)
 
-    def _remember(
+    def _found(
         self,
         patch: Patch,
         edits: _Edits,
         experiment: Experiment | None,
-        trouble: Objection | NotTried,
-    ) -> None:
-        if self._unverified is None:
-            diff = patch.diff(self._path)
-            self._unverified = SourceFix(edits.descriptions, diff, 0, experiment, trouble)
+        trouble: Objection | NotTried | None,
+        value: Judged,
+        num_healthy: int,
+    ) -> SourceFix:
+        op = _op(self._diagnosis)
+        span = None if op is None else op.span
+        own = span is not None and span.file == patch.original.path
+        diff = patch.diff(self._path if own else shown_path(patch.original.path))
+        fix = SourceFix(
+            edits.descriptions, diff, num_healthy, experiment, trouble, value, self._operand()
+        )
+        self._tried.append(fix)
+        return fix
+
+    def _operand(self) -> str | None:
+        return None if self._formula is None else self._formula.operand(self._diagnosis)
+
+    @functools.cached_property
+    def _as_written(self) -> AsWritten:
+        return AsWritten(
+            self._step.run(Unchanged()),
+            _wide(self._step),
+            self._formula,
+            self._diagnosis.finding.mechanism,
+            self._healthy.tolerance,
+        )
+
+
+def _wide(step: Step) -> Outcome | NotTried:
+    return attempt(lambda: step.run(WiderDtype()))
 
 
 def _candidates(patch: Patch, diagnosis: Diagnosis) -> list[tuple[Edit, Remade | None]]:

@@ -78,6 +78,10 @@ class Backend(Protocol):
         """Package names and versions that the values of a step depend on."""
         ...
 
+    def has_float64(self) -> bool:
+        """Whether a program of the user's may compute in float64."""
+        ...
+
     def device(self) -> str:
         """The device that the step ran on, in words."""
         ...

@@ -32,7 +32,7 @@ def choose_fix(
     library_call: str | None,
     remedy: RemedySearch,
 ) -> ChosenFix:
-    """The first of: a verified patch, a remedy, other samples, advice.
+    """The first of: a patch that removes the failure, a remedy, other samples, advice.
 
     A cause is confirmed if the step is finite when it is removed.
 
@@ -45,15 +45,15 @@ def choose_fix(
         remedy: The search for a remedy.
     """
     patched = None if source_fix is None else source_fix.experiment
-    if source_fix is not None and source_fix.verified:
-        return ChosenFix(_source(source_fix), "confirmed", patched)
+    if source_fix is not None and source_fix.removes_failure:
+        return ChosenFix(_source(source_fix, finding.op), "confirmed", patched)
     proved = remedy.proved
     if proved is not None and isinstance(proved.change, Remedy):
         kind, text = fixes.remedy_text(proved.change)
         return ChosenFix(Fix(True, kind, text, None), "confirmed", proved)
     advice = _advice(finding, without, library_call)
     if source_fix is not None:
-        advice = ChosenFix(_source(source_fix), "likely", patched)
+        advice = ChosenFix(_source(source_fix, finding.op), "likely", patched)
     settled = advice.fix is not None and (advice.fix.verified or advice.fix.diff is not None)
     if samples.shown and samples.samples and not settled:
         text = fixes.leave_out(samples.samples)
@@ -63,8 +63,16 @@ def choose_fix(
     return advice
 
 
-def _source(found: SourceFix) -> Fix:
-    return Fix(found.verified, "source", "; ".join(found.descriptions), found.diff)
+def _source(found: SourceFix, op: str) -> Fix:
+    return Fix(
+        found.verified,
+        "source",
+        fixes.source_text(found, op),
+        found.diff,
+        found.value,
+        found.loss,
+        found.judged.reference_loss,
+    )
 
 
 def _advice(finding: Finding, without: Experiment | None, library_call: str | None) -> ChosenFix:

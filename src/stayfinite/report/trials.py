@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from stayfinite.incident import Incident, Trial, TrialKind
-from stayfinite.report.words import plural
+from stayfinite.incident import Fix, Incident, Trial, TrialKind
+from stayfinite.report.words import number, plural
 
 # What a reader suspects who would try a change of this kind. Other changes name it themselves.
 _SUBJECTS = {
@@ -65,17 +65,46 @@ def proof(incident: Incident) -> str:
         return "not verified: this step was not run with it"
     if ran.outcome == "non-finite":
         return "not verified: this step was still non-finite with it"
+    if fix.kind == "source" and fix.value is not None and not _has_trouble(incident):
+        return _other_value(fix)
     return "not verified: this step was finite with it, but a healthy step was not shown unchanged"
+
+
+def _has_trouble(incident: Incident) -> bool:
+    """Whether a healthy step changed, or training did not go on: a right value is then no proof."""
+    return incident.fix is not None and incident.fix.value in ("exact", "bounded")
+
+
+def _other_value(fix: Fix) -> str:
+    """What an unverified fix does to the value of the step."""
+    if fix.value == "undefined":
+        return "not verified: the formula is undefined here, so no fix has its value"
+    loss = "" if fix.loss is None else f": the loss of this step is {number(fix.loss)}"
+    if fix.reference_loss is not None:
+        loss += f", the exact one {number(fix.reference_loss)}"
+    return f"not verified: this changes the value{loss}"
+
+
+def _value(fix: Fix) -> str:
+    """`exact value (loss 19.7)`; files of earlier versions have no value."""
+    loss = "" if fix.loss is None else f" (loss {number(fix.loss)})"
+    match fix.value:
+        case "exact":
+            return f"exact value{loss}"
+        case "bounded":
+            return f"the exact value has no room in this dtype and is bounded{loss}"
+    return "this step finite"
 
 
 def _verified(incident: Incident, ran: Trial | None) -> str:
     fix = incident.fix
     assert fix is not None
     if fix.kind == "source":
+        value = _value(fix)
         if not incident.num_healthy_steps:
-            return "this step finite; there was no healthy step to compare"
+            return f"{value}; there was no healthy step to compare"
         steps = plural(incident.num_healthy_steps, "healthy step")
-        return f"this step finite, {steps} unchanged"
+        return f"{value}, {steps} unchanged"
     if incident.cause.name == "divergence" and (ran is None or ran.kind != TrialKind.SAMPLES):
         return "the steps were made again with it, and nothing grew"
     match None if ran is None else ran.kind:

@@ -59,6 +59,10 @@ class JaxBackend:
         """Of JAX, Keras and NumPy."""
         return {name: metadata.version(name) for name in ("jax", "jaxlib", "keras", "numpy")}
 
+    def has_float64(self) -> bool:
+        """Whether a program may compute in float64, which JAX allows only if told so."""
+        return bool(jax.config.jax_enable_x64)
+
     def device(self) -> str:
         """Platform and kind of the first device."""
         device = jax.devices()[0]

@@ -61,6 +61,10 @@ class TensorFlowBackend:
         installed = (name for name in ("tensorflow", "keras", "numpy"))
         return {name: metadata.version(name) for name in installed}
 
+    def has_float64(self) -> bool:
+        """Whether a program may compute in float64."""
+        return True
+
     def device(self) -> str:
         """The first GPU, or the CPU."""
         gpus = tf.config.list_logical_devices("GPU")

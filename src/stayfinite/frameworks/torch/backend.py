@@ -60,6 +60,10 @@ class TorchBackend:
         """Of PyTorch, Keras and NumPy."""
         return {name: metadata.version(name) for name in ("torch", "keras", "numpy")}
 
+    def has_float64(self) -> bool:
+        """Whether a program may compute in float64."""
+        return True
+
     def device(self) -> str:
         """The CUDA device in use, or the CPU."""
         if torch.cuda.is_available():

@@ -130,8 +130,12 @@ class TorchEngine:
 
     @contextlib.contextmanager
     def _on(self, state: State, watcher: _Watcher) -> Iterator[None]:
-        """The model on `state` inside the block, and on it again afterwards; metrics as before."""
+        """The model on `state` inside the block, and as it was afterwards."""
         groups = self.variables()
+        held = [
+            [_held(variable, value) for variable, value in zip(*group, strict=True)]
+            for group in zip(groups[:3], state.groups[:3], strict=True)
+        ]
         watcher.restored = {id(private.tensor_of(v)) for group in groups for v in group}
         for buffer in private.buffers_of(self.subject):
             watcher.others.save(buffer)
@@ -145,7 +149,7 @@ class TorchEngine:
         finally:
             for variable in groups[0]:
                 private.tensor_of(variable).grad = None
-            _assign(groups, [*state.groups[:3], metrics])
+            _assign(groups, [*held, metrics])
             watcher.others.restore()
             restore_random(before)
 
@@ -271,6 +275,12 @@ def _observed(watcher: _Watcher) -> Iterator[None]:
         yield
     finally:
         hooks.unobserve()
+
+
+def _held(variable: Any, value: Tensor) -> Any:
+    """What the variable holds: `value` where that is the same, else a copy."""
+    tensor = private.tensor_of(variable)
+    return value if torch.equal(tensor, value) else tensor.detach().clone()
 
 
 def _assign(groups: list[list[Any]], state: Sequence[Sequence[Tensor]]) -> None:

@@ -662,7 +662,8 @@ class Interpreter:
         frame: Frame,
     ) -> object:
         """Python's own functions; a call of anything else is a leaf."""
-        if called is sum or called is len or natives.is_pure(called):
+        is_pure = called is sum or called is len or natives.is_pure(called)
+        if is_pure or natives.is_pure_of_library(called):
             self.pure_calls.add(place_of(frame.source, expression))
         if called is sum and positional and isinstance(positional[0], list | tuple):
             return self._summed(positional, expression, frame)

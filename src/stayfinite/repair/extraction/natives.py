@@ -33,6 +33,21 @@ _READING = frozenset("copy count get index items keys values".split())
 _CHANGING = frozenset("add append extend insert pop popleft setdefault sort update".split())
 
 
+# Functions of a tensor library that are no operation of a formula.
+_OF_LIBRARY = frozenset(
+    "arange constant convert_to_tensor diag dot einsum eye full gather identity linspace matmul"
+    " one_hot ones outer range take tensor tensordot tril triu zeros".split()
+)
+_TENSOR_LIBRARIES = ("jax", "keras", "tensorflow", "torch")
+
+
+def is_pure_of_library(called: object) -> bool:
+    """Whether `called` is a function of a tensor library that has no effect but its result."""
+    name = getattr(called, "__name__", "")
+    module = getattr(called, "__module__", None) or "torch"
+    return name in _OF_LIBRARY and module.partition(".")[0] in _TENSOR_LIBRARIES
+
+
 def is_pure(called: object) -> bool:
     """Whether calling `called` with plain values gives a value and does nothing else."""
     if id(called) in _PURE or isinstance(called, np.ufunc) or called is functools.partial:

@@ -23,11 +23,18 @@ from stayfinite.experiments.changes import (
 )
 from stayfinite.experiments.healthy_steps import Objection
 from stayfinite.experiments.remedies.try_remedy import Blame
+from stayfinite.experiments.rewritings import RewrittenFormula
+from stayfinite.experiments.source_fix import SourceFix
 from stayfinite.experiments.try_change import NotTried
 from stayfinite.incident import FixKind
 from stayfinite.report.wording.trials import not_tried
 from stayfinite.report.words import names, number, plural, sample_list
 
+# Functions worth naming; others are arithmetic.
+_NAMED = frozenset(
+    "arctan2 erfc expm1 hypot lgamma log1p log_ndtr log_sigmoid log_softmax logaddexp logsumexp"
+    " norm sigmoid softmax softplus tanh where xlogy".split()
+)
 # The largest finite number of float16.
 _FLOAT16_MAX = 65504
 
@@ -101,6 +108,39 @@ def instead_of_library(called: str) -> str:
         f"replace `{called}`, which is not finite here, by your own function with that argument "
         "kept away from the point above"
     )
+
+
+def source_text(fix: SourceFix, op: str) -> str:
+    """What the edits of a source fix do; of a formula without a value, what to check first.
+
+    Args:
+        fix: The fix.
+        op: The operation at fault.
+    """
+    text = "; ".join(
+        edit if isinstance(edit, str) else rewritten(edit) for edit in fix.descriptions
+    )
+    if fix.value != "undefined":
+        return text
+    operand = "the operand" if fix.operand is None else f"`{fix.operand}`"
+    return f"check {operand}: `{op}` has no value there. If it is as intended: {text}"
+
+
+def rewritten(edit: RewrittenFormula) -> str:
+    """What a rewritten formula does, and what it takes for granted."""
+    match edit.method:
+        case "float64":
+            text = "compute this part in float64"
+        case "bound":
+            text = "keep the operand inside the range of the function"
+        case "identity":
+            new = [name for name in edit.functions if name in _NAMED]
+            text = "write the formula in another form with the same value"
+            if new:
+                text = f"write the formula with {names(tuple(new), most=3)}"
+    for operand, claim in edit.assumptions:
+        text += f"; right as long as `{operand}` is {claim}, as in every recorded batch"
+    return text
 
 
 def trouble(why: Objection | NotTried) -> str:

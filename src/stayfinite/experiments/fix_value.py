@@ -1,0 +1,169 @@
+"""What a fix does to the value of the failing step, compared with exact arithmetic.
+
+The reference is the step as written in float64, where that is finite and float64 suffices; else
+what the engine knows of the formula from arithmetic with as many digits as needed.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from stayfinite.diagnose.values import as_float
+from stayfinite.experiments.healthy_steps import alike, alike_loss
+from stayfinite.experiments.rewritings import Formula, Rewriting
+from stayfinite.experiments.rollout import is_good
+from stayfinite.experiments.try_change import NotTried
+from stayfinite.frameworks.step import Outcome
+from stayfinite.numerics.dtypes import largest
+from stayfinite.repair.engine.evaluate import BadFormula
+from stayfinite.repair.engine.problem import FixValue
+from stayfinite.repair.engine.reference import Kind
+
+# At these points the value exists and the derivative does not, or a branch is thrown away.
+_SAME_VALUE = ("singular-gradient", "masked-branch")
+# A quotient of 0 and 0, whatever the operands.
+_UNDEFINED = ("fully-masked-row", "empty-reduction")
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What a fix does to the value.
+
+    Args:
+        value: None where it could not be computed.
+        reference_loss: The loss of the failing step in exact arithmetic, if known.
+    """
+
+    value: FixValue | None
+    reference_loss: float | None = None
+
+
+@dataclass(frozen=True)
+class AsWritten:
+    """The failing step without a fix.
+
+    Args:
+        outcome: What it gives.
+        wide: What it gives in float64.
+        formula: The innermost function at fault as a formula, if it has one.
+        mechanism: The kind of failure.
+        tolerance: How far two correct ways to write one thing may differ.
+    """
+
+    outcome: Outcome
+    wide: Outcome | NotTried
+    formula: Formula | None
+    mechanism: str | None
+    tolerance: float
+
+    @property
+    def has_rounded_zero(self) -> bool:
+        """Whether an infinity of the formula comes from a number that rounded to 0 before it."""
+        return self.formula is not None and self.formula.has_rounded_zero
+
+
+def judged(
+    before: AsWritten,
+    after: Outcome,
+    rewriting: Rewriting | None,
+    wide_after: Callable[[], Outcome | NotTried],
+) -> Judged:
+    """The value of the failing step with a fix.
+
+    Args:
+        before: The step without it.
+        after: The step with it, finite.
+        rewriting: What the engine claims, if the fix is a rewriting of it.
+        wide_after: Runs the step with it in float64.
+    """
+    claim = None if rewriting is None else rewriting.value
+    formula = before.formula if rewriting is None else rewriting.formula
+    run_wide = functools.cache(wide_after)
+
+    def same_in_float64() -> bool:
+        wide = run_wide()
+        return not isinstance(wide, NotTried) and alike(wide, after, before.tolerance)
+
+    def loss_in_float64() -> float | None:
+        wide = run_wide()
+        return None if isinstance(wide, NotTried) or not is_good(wide) else wide.loss
+
+    wide = before.wide
+    if not isinstance(wide, NotTried) and is_good(wide):
+        if not _has_room(wide):
+            return Judged(FixValue.BOUNDED, wide.loss)
+        if _is_accurate(formula):
+            same = alike(wide, after, before.tolerance)
+            return Judged(FixValue.EXACT if same else FixValue.CHANGED, wide.loss)
+        if claim is FixValue.EXACT:
+            same = same_in_float64()
+            return Judged(FixValue.EXACT if same else FixValue.CHANGED, loss_in_float64())
+        return Judged(FixValue.CHANGED, None)
+    loss = None if isinstance(wide, NotTried) or not math.isfinite(wide.loss) else wide.loss
+    if loss is not None and abs(loss) > largest("float32"):
+        return Judged(FixValue.BOUNDED, loss)
+    if loss is not None and claim is FixValue.EXACT and not _same_loss(loss, after, before):
+        return Judged(FixValue.CHANGED, loss)
+    if claim is FixValue.EXACT:
+        same = same_in_float64()
+        known = loss if loss is not None else loss_in_float64()
+        return Judged(FixValue.EXACT if same else FixValue.CHANGED, known)
+    if claim is FixValue.BOUNDED and before.has_rounded_zero:
+        claim = FixValue.CHANGED
+    if claim is not None:
+        return Judged(claim, loss)
+    return Judged(_without_claim(before, after, loss, same_in_float64), loss)
+
+
+def _without_claim(
+    before: AsWritten, after: Outcome, loss: float | None, same_in_float64: Callable[[], bool]
+) -> FixValue | None:
+    """The value where the step has none in float64, and the fix is no rewriting of the engine."""
+    unchanged = math.isfinite(before.outcome.loss) and _same_loss(
+        before.outcome.loss, after, before
+    )
+    if before.mechanism in _SAME_VALUE and unchanged and same_in_float64():
+        return FixValue.EXACT
+    if loss is not None:
+        return None if _same_loss(loss, after, before) else FixValue.CHANGED
+    kinds = _kinds(before.formula)
+    if Kind.UNDEFINED in kinds or before.mechanism in _UNDEFINED:
+        return FixValue.UNDEFINED
+    if Kind.NO_ROOM not in kinds:
+        return None
+    return FixValue.CHANGED if before.has_rounded_zero else FixValue.BOUNDED
+
+
+def _kinds(formula: Formula | None) -> set[Kind]:
+    if formula is None:
+        return set()
+    try:
+        return set(formula.reference.kinds.flat)
+    except BadFormula:
+        return set()
+
+
+def _is_accurate(formula: Formula | None) -> bool:
+    """Whether float64 suffices for the formula as written, as far as is known."""
+    if formula is None:
+        return True
+    try:
+        return formula.has_value_in_float64()
+    except BadFormula:
+        return True
+
+
+def _has_room(outcome: Outcome) -> bool:
+    """Whether float32 can hold what the step gives in float64."""
+    arrays = [np.asarray(outcome.loss), *outcome.gradients.values()]
+    top = largest("float32")
+    return all(float(np.abs(as_float(a)).max(initial=0.0)) <= top for a in arrays)
+
+
+def _same_loss(loss: float, after: Outcome, before: AsWritten) -> bool:
+    return alike_loss(loss, after.loss, before.tolerance)

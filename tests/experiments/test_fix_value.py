@@ -1,0 +1,130 @@
+"""What a fix does to the value: exact, bounded, changed, undefined, or not known."""
+
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+
+from stayfinite.experiments.fix_value import AsWritten, judged
+from stayfinite.experiments.rewritings import Formula, Rewriting
+from stayfinite.experiments.try_change import NotTried
+from stayfinite.frameworks.step import Outcome
+from stayfinite.repair.engine.problem import FixValue, Price, Problem, Rewrite
+from stayfinite.repair.formula import LeafRole, constant, leaf, node
+
+X = leaf("x", LeafRole.VARIABLE)
+NOT_RUN = NotTried(None, "not run")
+
+
+def outcome(loss, gradient=1.0):
+    return Outcome(loss, {"w": np.array([gradient, 0.5])}, ())
+
+
+def formula(root, *values):
+    return Formula(None, Problem(root, {X: np.array(values, "float32")}, (X,)))
+
+
+def rewriting(of, value, regressions=0):
+    return Rewriting(of, Rewrite(X, value, Price(0, 0, regressions, 0, 1)), None)
+
+
+def before(wide, of=None, mechanism="log-of-zero", loss=math.inf):
+    return AsWritten(outcome(loss, math.nan), wide, of, mechanism, 1e-3)
+
+
+LOG = formula(node("log", X), 1e-30, 2.0)
+# 1 - sigmoid(45) is 0 in float64 too; 1 - sigmoid(35) is off by some percent.
+NEAR_ONE = formula(node("log", node("subtract", constant(1.0), node("sigmoid", X))), 35.0, 0.0)
+BAD = outcome(math.inf, math.nan)
+
+
+def test_agreement_with_float64_is_exact_whatever_made_the_fix():
+    found = judged(before(outcome(19.7), LOG), outcome(19.7001), None, lambda: NOT_RUN)
+    assert (found.value, found.reference_loss) == (FixValue.EXACT, 19.7)
+
+
+@pytest.mark.parametrize("after", [outcome(3.01), outcome(19.7, gradient=0.0)])
+@pytest.mark.parametrize("claim", [None, FixValue.EXACT, FixValue.BOUNDED])
+def test_another_loss_or_gradient_than_in_float64_is_changed(after, claim):
+    claimed = None if claim is None else rewriting(LOG, claim)
+    found = judged(before(outcome(19.7), LOG), after, claimed, lambda: after)
+    assert (found.value, found.reference_loss) == (FixValue.CHANGED, 19.7)
+
+
+def test_float64_is_no_reference_where_the_formula_loses_its_digits_there_too():
+    wide, after = outcome(34.0), outcome(35.0)
+    claimed = rewriting(NEAR_ONE, FixValue.EXACT)
+    found = judged(before(wide, NEAR_ONE), after, claimed, lambda: outcome(35.0))
+    assert (found.value, found.reference_loss) == (FixValue.EXACT, 35.0)
+    by_template = judged(before(wide, NEAR_ONE), wide, None, lambda: NOT_RUN)
+    assert (by_template.value, by_template.reference_loss) == (FixValue.CHANGED, None)
+
+
+def test_a_claim_counts_where_float64_fails_and_the_rewritten_step_agrees_with_itself():
+    claimed = rewriting(LOG, FixValue.EXACT)
+    found = judged(before(BAD, LOG), outcome(20.0), claimed, lambda: outcome(20.0))
+    assert (found.value, found.reference_loss) == (FixValue.EXACT, 20.0)
+
+
+def test_a_claim_that_the_step_contradicts_is_changed():
+    claimed = rewriting(LOG, FixValue.EXACT)
+    for wide_after in (outcome(25.0), BAD, NOT_RUN):
+        found = judged(before(BAD, LOG), outcome(20.0), claimed, lambda one=wide_after: one)
+        assert found.value is FixValue.CHANGED
+    finite_loss = outcome(30.0, math.nan)
+    found = judged(before(finite_loss, LOG), outcome(20.0), claimed, lambda: outcome(20.0))
+    assert (found.value, found.reference_loss) == (FixValue.CHANGED, 30.0)
+
+
+def test_a_rewriting_that_is_wrong_at_other_signs_is_not_exact():
+    claimed = rewriting(LOG, FixValue.EXACT, regressions=2)
+    found = judged(before(BAD, LOG), outcome(20.0), claimed, lambda: outcome(20.0))
+    assert found.value is FixValue.CHANGED
+
+
+@pytest.mark.parametrize("wide", [outcome(1e60), outcome(2.0, gradient=1e60)])
+def test_what_float32_cannot_hold_is_bounded(wide):
+    found = judged(before(wide), outcome(88.0), None, lambda: NOT_RUN)
+    assert (found.value, found.reference_loss) == (FixValue.BOUNDED, wide.loss)
+
+
+@pytest.mark.parametrize("claim", [FixValue.BOUNDED, FixValue.CHANGED, FixValue.UNDEFINED])
+def test_a_lesser_claim_is_taken_as_it_is(claim):
+    found = judged(before(BAD, LOG), outcome(1.0), rewriting(LOG, claim), lambda: NOT_RUN)
+    assert (found.value, found.reference_loss) == (claim, None)
+
+
+def test_a_guard_where_only_the_derivative_does_not_exist_is_exact():
+    wide = outcome(2.0, math.nan)
+    written = before(wide, mechanism="singular-gradient", loss=2.0)
+    found = judged(written, outcome(2.0, 0.0), None, lambda: outcome(2.0, 0.0))
+    assert (found.value, found.reference_loss) == (FixValue.EXACT, 2.0)
+    other = judged(written, outcome(2.5, 0.0), None, lambda: outcome(2.5, 0.0))
+    assert (other.value, other.reference_loss) == (FixValue.CHANGED, 2.0)
+
+
+def test_a_guard_of_a_formula_without_a_value_is_undefined():
+    negative = formula(node("log", X), -0.3, 2.0)
+    found = judged(before(BAD, negative), outcome(16.1), None, lambda: outcome(16.1))
+    assert (found.value, found.reference_loss) == (FixValue.UNDEFINED, None)
+    empty = before(BAD, mechanism="empty-reduction")
+    assert judged(empty, outcome(0.0), None, lambda: outcome(0.0)).value is FixValue.UNDEFINED
+
+
+def test_a_guard_of_an_infinite_value_is_bounded():
+    zero = formula(node("log", X), 0.0, 2.0)
+    found = judged(before(BAD, zero), outcome(16.1), None, lambda: outcome(16.1))
+    assert (found.value, found.reference_loss) == (FixValue.BOUNDED, None)
+
+
+def test_an_infinity_at_a_number_that_rounded_to_0_is_no_exact_value():
+    zero = dataclasses.replace(formula(node("log", X), 0.0, 2.0), has_rounded_zero=True)
+    for claimed in (None, rewriting(zero, FixValue.BOUNDED)):
+        found = judged(before(BAD, zero), outcome(16.1), claimed, lambda: outcome(16.1))
+        assert (found.value, found.reference_loss) == (FixValue.CHANGED, None)
+
+
+def test_without_a_reference_nothing_is_said():
+    found = judged(before(NOT_RUN), outcome(1.0), None, lambda: outcome(1.0))
+    assert (found.value, found.reference_loss) == (None, None)

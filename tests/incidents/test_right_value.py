@@ -1,0 +1,116 @@
+"""A fix is verified only with the value of exact arithmetic: loss and fix of naive formulas."""
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+import stayfinite
+
+BATCH = 4
+
+
+def probability(_, z):
+    a, b = z[:, 0], z[:, 1]
+    p = ops.exp(a) / (ops.exp(a) + ops.exp(b))
+    return ops.mean(ops.square(p - 0.25))
+
+
+def picked_class(y, z):
+    chosen = ops.take_along_axis(ops.softmax(z), ops.cast(y, "int32"), axis=-1)
+    return -ops.mean(ops.log(chosen))
+
+
+def log_of_sum(_, z):
+    return ops.mean(ops.log(ops.exp(z[:, 0]) + ops.exp(z[:, 1])))
+
+
+def evidential(_, z):
+    omega = 2.0 * ops.exp(z[:, 0]) * (1.0 + ops.softplus(z[:, 1]))
+    return ops.mean(-1.5 * ops.log(omega))
+
+
+def slope(_, z):
+    gap = z[:, 0] - z[:, 1]
+    return ops.mean(z[:, 1] / gap)
+
+
+def squashed(_, z):
+    action = 2.0 * ops.tanh(z[:, 0])
+    return ops.mean(ops.log(1.0 - action**2 + 1e-6))
+
+
+@pytest.fixture
+def incident(tmp_path):
+    """Trains on rows of two or more logits, the last batch with an extreme one; the incident."""
+
+    def train(loss, extreme, targets=None):
+        width = len(extreme)
+        rng = np.random.default_rng(0)
+        x = rng.uniform(0.05, 0.3, size=(3 * BATCH, width)).astype("float32")
+        x[:, 0] += 0.02 * np.arange(3 * BATCH)
+        if loss is slope:
+            x[:, 0] += np.where(np.arange(3 * BATCH) % 2, -1.0, 1.0)
+        x[2 * BATCH + 1] = extreme
+        y = np.zeros((3 * BATCH, 1), "float32") if targets is None else targets
+        keras.utils.set_random_seed(0)
+        dense = keras.layers.Dense(width, kernel_initializer="identity", use_bias=False)
+        model = keras.Sequential([keras.Input((width,)), dense])
+        model.compile(keras.optimizers.SGD(0.0 if loss is slope else 1e-6), loss=loss)
+        options = {"batch_size": BATCH, "shuffle": False, "verbose": 0}
+        with pytest.raises(stayfinite.NonFiniteError) as caught:
+            model.fit(x, y, callbacks=[stayfinite.Guard(keep=tmp_path / "kept")], **options)
+        found = caught.value.incident
+        weights = model.get_weights()[0].astype("float64")
+        return found, x[2 * BATCH :].astype("float64") @ weights
+
+    return train
+
+
+def log_softmax(z):
+    top = z.max(axis=-1, keepdims=True)
+    return z - top - np.log(np.exp(z - top).sum(axis=-1, keepdims=True))
+
+
+@pytest.mark.parametrize(
+    ("loss", "extreme", "exact"),
+    [
+        (
+            probability,
+            (100.0, 85.0),
+            lambda z: np.mean((1 / (1 + np.exp(z[:, 1] - z[:, 0])) - 0.25) ** 2),
+        ),
+        (picked_class, (-70.0, 60.0, 2.0), lambda z: -np.mean(log_softmax(z)[:, 0])),
+        (log_of_sum, (120.0, 3.0), lambda z: np.mean(np.logaddexp(z[:, 0], z[:, 1]))),
+        (
+            evidential,
+            (-130.0, 0.3),
+            lambda z: np.mean(
+                -1.5 * (np.log(2.0) + z[:, 0] + np.log1p(np.logaddexp(0.0, z[:, 1])))
+            ),
+        ),
+    ],
+)
+def test_a_fix_has_the_exact_loss(incident, loss, extreme, exact):
+    found, z = incident(loss, extreme)
+    fix = found.fix
+    assert (fix.kind, fix.value, fix.verified) == ("source", "exact", True), fix
+    assert fix.loss == pytest.approx(exact(z), rel=1e-6)
+    assert fix.reference_loss == pytest.approx(exact(z), rel=1e-6)
+    assert found.cause.certainty == "confirmed"
+    assert "verified: exact value (loss" in stayfinite.explain(found)
+
+
+@pytest.mark.parametrize(("loss", "extreme"), [(slope, (0.25, 0.25)), (squashed, (1.5, 0.0))])
+def test_a_formula_without_a_value_has_no_verified_fix(incident, loss, extreme):
+    found, _ = incident(loss, extreme)
+    fix = found.fix
+    assert (fix.value, fix.verified, fix.reference_loss) == ("undefined", False, None), fix
+    assert fix.text.startswith("check `")
+    told = " ".join(stayfinite.explain(found).split())
+    assert "not verified: the formula is undefined here" in told
+
+
+def test_a_guard_keeps_the_sign_of_a_divisor(incident):
+    found, _ = incident(slope, (0.25, 0.25))
+    assert "maximum(gap" not in found.fix.diff, found.fix.diff
