@@ -41,6 +41,8 @@ MOVES = {
     "reshape": (0,), "squeeze": (0,), "take_along_axis": (0,), "transpose": (0,),
     "stop_gradient": (0,), "where": (1, 2), "maximum": (0, 1), "minimum": (0, 1),
 }  # fmt: skip
+# The same for all operands, of which one has to have a logarithm of its own.
+JOINS = frozenset({"stack", "concatenate"})
 
 
 class Logarithms(abc.ABC):
@@ -145,11 +147,16 @@ class Logarithms(abc.ABC):
                 if self.non_negative(a):
                     inner = self.rewritten(a)
                     return linear(inner).plus(self._complement_of(build.negative(inner)))
-        if x.op in MOVES and all(
-            self.progress(x.operands[i]) and self.non_negative(x.operands[i]) for i in MOVES[x.op]
+        inwards = range(len(x.operands)) if x.op in JOINS else MOVES.get(x.op, ())
+        entered = [x.operands[i] for i in inwards]
+        gains = any if x.op in JOINS else all
+        if (
+            entered
+            and gains(self.progress(operand) for operand in entered)
+            and all(self.non_negative(operand) for operand in entered)
         ):
             operands = [
-                assembled(self.log_of(operand)) if i in MOVES[x.op] else self.rewritten(operand)
+                assembled(self.log_of(operand)) if i in inwards else self.rewritten(operand)
                 for i, operand in enumerate(x.operands)
             ]
             return Linear({build.rebuilt(x, tuple(operands)): 1.0})
