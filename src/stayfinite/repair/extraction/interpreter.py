@@ -674,7 +674,8 @@ class Interpreter:
             shape = self._shape_of(positional[0], frame)
             if shape is not None:
                 return shape if name == "shape" else len(shape) if name != "size" else _size(shape)
-        made = creation.made_array(called, positional, named)
+        known = [self._known(value) for value in positional]
+        made = creation.made_array(called, known, named)
         if made is not None:
             self.pure_calls.add(place_of(frame.source, expression))
             return self.leaves.array(_text(frame, expression), made)
@@ -696,6 +697,11 @@ class Interpreter:
                 except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
                     return Pending(_text(frame, expression))
         return self._unknown_call(expression, frame)
+
+    def _known(self, value: object) -> object:
+        """The array of a tensor that interpreted code made of plain values."""
+        array = self.leaves.known.get(value.node) if isinstance(value, Tensor) else None
+        return value if array is None else array
 
     def _parts(
         self,
