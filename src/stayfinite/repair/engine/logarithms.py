@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from stayfinite.numerics.exact_functions import COMPARISONS
 from stayfinite.repair.engine import build
 from stayfinite.repair.engine.build import number
 from stayfinite.repair.engine.context import Context
@@ -108,7 +109,8 @@ class Logarithms(abc.ABC):
             case "exp2":
                 return linear(self.rewritten(a)).times(math.log(2))
             case "multiply":
-                return self.log_of(a).plus(self.log_of(x.operands[1]))
+                masked = self._masked(*x.operands) or self._masked(*x.operands[::-1])
+                return masked or self.log_of(a).plus(self.log_of(x.operands[1]))
             case "divide":
                 return self.log_of(a).plus(self.log_of(x.operands[1]), -1.0)
             case "reciprocal":
@@ -161,6 +163,15 @@ class Logarithms(abc.ABC):
             ]
             return Linear({build.rebuilt(x, tuple(operands)): 1.0})
         return self._plain(x)
+
+    def _masked(self, mask: Node, x: Node) -> Linear | None:
+        """log(mask * x) for a condition as a number: minus infinity where it does not hold."""
+        condition = mask.operands[0] if mask.op == "cast" else mask
+        if condition.op not in COMPARISONS or not self.progress(x):
+            return None
+        inner = assembled(self.log_of(x))
+        outside = build.real(-math.inf)
+        return Linear({node("where", self.rewritten(condition), inner, outside): 1.0})
 
     def _log_size(self, x: Node) -> Linear:
         """log|x| where x may well be negative: under an even power."""
