@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from mpmath import mp, mpf
 
-from stayfinite.numerics.exact import INF, Exact, Floating
+from stayfinite.numerics.exact import INF, RULES, Exact, Floating, Rules
 from stayfinite.numerics.exact_functions import FUNCTIONS
 
 POINTS = {"arccosh": 1.7, "erfinv": 0.3}
@@ -27,13 +27,13 @@ def test_floating_point_has_the_exact_value(name):
         want = float(FUNCTIONS[name].value(Exact(), *exact(x))[0])
     for dtype, tolerance in ((np.float64, 1e-12), (np.float32, 1e-5)):
         arrays = [np.array([v], dtype) for v in x]
-        found = FUNCTIONS[name].value(Floating("quotient"), *arrays)
+        found = FUNCTIONS[name].value(Floating(Rules()), *arrays)
         assert found == pytest.approx(want, rel=tolerance, abs=tolerance)
 
 
 @pytest.mark.parametrize("name", sorted(set(FUNCTIONS) - STEPS))
-@pytest.mark.parametrize("division", ["square", "quotient"])
-def test_the_derivative_is_that_of_the_value(name, division):
+@pytest.mark.parametrize("rules", RULES.values(), ids=RULES.keys())
+def test_the_derivative_is_that_of_the_value(name, rules):
     x = operands(name)
     for i, derivative in enumerate(FUNCTIONS[name].derivatives):
         with mp.workdps(40):
@@ -44,7 +44,7 @@ def test_the_derivative_is_that_of_the_value(name, division):
             slope = float((rise / (2 * step))[0])
             value = FUNCTIONS[name].value(m, *exact(x))
             assert float(np.ravel(derivative(m, *exact(x), value))[0]) == pytest.approx(slope)
-        floating, arrays = Floating(division), [np.array([v]) for v in x]
+        floating, arrays = Floating(rules), [np.array([v]) for v in x]
         value = FUNCTIONS[name].value(floating, *arrays)
         assert derivative(floating, *arrays, value) == pytest.approx(slope)
 
@@ -70,12 +70,12 @@ def test_an_adjoint_of_zero_meets_an_infinite_derivative():
     zero, infinite = np.array([mpf(0)], object), np.array([INF], object)
     assert Exact().chain(zero, infinite)[0] == 0
     with np.errstate(invalid="ignore"):
-        assert np.isnan(Floating("quotient").chain(np.float32([0]), np.float32([np.inf]))).all()
+        assert np.isnan(Floating(Rules()).chain(np.float32([0]), np.float32([np.inf]))).all()
 
 
 def test_the_division_of_jax_loses_the_gradient_of_a_large_divisor():
     x, y = np.float32([3e22]), np.float32([2e22])
     derivative = FUNCTIONS["divide"].derivatives[1]
     with np.errstate(all="ignore"):
-        assert derivative(Floating("square"), x, y, x / y) == 0
-        assert derivative(Floating("quotient"), x, y, x / y) == pytest.approx(-7.5e-23, rel=1e-4)
+        assert derivative(Floating(Rules(squares_divisor=True)), x, y, x / y) == 0
+        assert derivative(Floating(Rules()), x, y, x / y) == pytest.approx(-7.5e-23, rel=1e-4)

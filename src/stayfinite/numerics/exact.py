@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 from mpmath import mp, mpf
@@ -110,11 +111,50 @@ EXACT: dict[str, Callable[..., mpf]] = {
 }
 
 
+@dataclass(frozen=True)
+class Rules:
+    """How a framework computes those gradients in which frameworks differ.
+
+    `squares_divisor`: the gradient of a divisor is divided by its square, which loses it where the
+    square overflows; otherwise it is divided twice. `selects`: functions that choose the adjoint by
+    a condition; the others multiply it by 0 or 1, and 0 times NaN is NaN. `absorbs`: functions with
+    an infinite slope through which an adjoint of 0 stays 0. `first_of_equals`: the gradient of a
+    tie of two operands goes to the first, not to both. `slope_of_abs_at_zero` is 0 or 1.
+    `flat_power`: the slope of `x ** 0` at 0 is 0, not NaN. `power_of_negative`: the slope of the
+    exponent over a negative base is 0, not NaN. `norm_at_zero`: the gradient there is 0, not NaN.
+    """
+
+    squares_divisor: bool = False
+    selects: frozenset[str] = frozenset()
+    absorbs: frozenset[str] = frozenset()
+    first_of_equals: bool = False
+    slope_of_abs_at_zero: int = 0
+    flat_power: bool = False
+    power_of_negative: bool = False
+    norm_at_zero: bool = False
+
+
+RULES: dict[Literal["jax", "tensorflow", "torch"], Rules] = {
+    "jax": Rules(squares_divisor=True, selects=frozenset({"relu"}), slope_of_abs_at_zero=1),
+    "tensorflow": Rules(
+        selects=frozenset({"maximum", "minimum", "clip"}),
+        absorbs=frozenset({"sqrt"}),
+        first_of_equals=True,
+        power_of_negative=True,
+    ),
+    "torch": Rules(
+        selects=frozenset({"relu", "maximum", "minimum", "clip"}),
+        flat_power=True,
+        norm_at_zero=True,
+    ),
+}
+
+
 class Exact:
     """Arithmetic on object arrays of `mpf`, with the precision that `mpmath.mp` has now."""
 
     exact = True
-    division = "quotient"
+    rules = Rules(flat_power=True)
 
     def __init__(self) -> None:
         self._functions = {
@@ -144,16 +184,12 @@ class Exact:
 
 
 class Floating:
-    """Arithmetic on floating-point arrays, with subnormal numbers flushed as devices do.
-
-    `division` selects how the divisor's gradient is computed: "square" divides by the square of the
-    divisor, as JAX does, which loses it where the square overflows; "quotient" divides twice.
-    """
+    """Arithmetic on floating-point arrays, with subnormal numbers flushed as devices do."""
 
     exact = False
 
-    def __init__(self, division: str) -> None:
-        self.division = division
+    def __init__(self, rules: Rules) -> None:
+        self.rules = rules
 
     def call(self, name: str, *x: Array) -> Array:
         """The function `name` of the table `EXACT`, rounded to the dtype of its operands."""

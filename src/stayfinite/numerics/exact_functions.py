@@ -54,6 +54,14 @@ def _logaddexp(m: Exact | Floating, x: Array, y: Array) -> Array:
     return np.logaddexp(x, y)
 
 
+def _share(m: Exact | Floating, x: Array, y: Array, z: Array, first: bool) -> Array:
+    """The slope of `logaddexp` in `x`, the first operand or the second."""
+    found = m.call("exp", x - z)
+    if not m.rules.first_of_equals:
+        return found
+    return m.where(x - y == 0, m.number(float(first), x), found)
+
+
 def _xlogy(m: Exact | Floating, x: Array, y: Array) -> Array:
     zero = m.number(0.0, x)
     return m.where(x == 0, zero, x * m.call("log", m.where(x == 0, _one(m, x), y)))
@@ -68,31 +76,39 @@ def _over(m: Exact | Floating, x: Array, y: Array) -> Array:
 
 
 def _divisor(m: Exact | Floating, x: Array, y: Array, z: Array) -> Array:
-    if m.division == "square":
+    if m.rules.squares_divisor:
         return -x * m.call("divide", _one(m, y), flushed(np.asarray(y * y)))
     return -m.call("divide", m.call("divide", x, y), y)
 
 
 def _base(m: Exact | Floating, x: Array, y: Array, z: Array) -> Array:
-    zero = m.number(0.0, x)
-    return m.where(y == 0, zero, y * m.call("power", x, y - 1))
+    slope = y * m.call("power", x, y - 1)
+    return m.where(y == 0, m.number(0.0, x), slope) if m.rules.flat_power else slope
 
 
 def _exponent(m: Exact | Floating, x: Array, y: Array, z: Array) -> Array:
     """0 where the base is 0, as all frameworks define it."""
-    safe = m.where(x == 0, _one(m, x), x)
-    return z * m.call("log", safe)
+    away = (x <= 0) if m.rules.power_of_negative else (x == 0)
+    return z * m.call("log", m.where(away, _one(m, x), x))
 
 
-def _half(m: Exact | Floating, condition: Array, tie: Array, x: Array) -> Array:
-    """1 where `condition`, one half where `tie`, otherwise 0."""
+def _chosen(
+    m: Exact | Floating, condition: Array, tie: Array, x: Array, first: bool
+) -> Array:
+    """1 where `condition`, otherwise 0; of a tie what the framework gives to this operand."""
     one, zero = m.number(1.0, x), m.number(0.0, x)
-    return m.where(tie, m.number(0.5, x), m.where(condition, one, zero))
+    shared = float(first) if m.rules.first_of_equals else 0.5
+    return m.where(tie, m.number(shared, x), m.where(condition, one, zero))
 
 
 def _sign(m: Exact | Floating, x: Array) -> Array:
     one, zero = m.number(1.0, x), m.number(0.0, x)
     return m.where(x > 0, one, m.where(x < 0, -one, zero))
+
+
+def _slope_of_abs(m: Exact | Floating, x: Array, y: Array) -> Array:
+    at_zero = m.number(float(m.rules.slope_of_abs_at_zero), x)
+    return m.where(x == 0, at_zero, _sign(m, x))
 
 
 def _hypot(m: Exact | Floating, x: Array, y: Array) -> Array:
@@ -147,22 +163,22 @@ FUNCTIONS: dict[str, ExactFunction] = {
     "maximum": ExactFunction(
         lambda m, x, y: m.where((x > y) | (x != x), x, y),
         (
-            lambda m, x, y, z: _half(m, x > y, x == y, z),
-            lambda m, x, y, z: _half(m, y > x, x == y, z),
+            lambda m, x, y, z: _chosen(m, x > y, x == y, z, True),
+            lambda m, x, y, z: _chosen(m, y > x, x == y, z, False),
         ),
     ),
     "minimum": ExactFunction(
         lambda m, x, y: m.where((x < y) | (x != x), x, y),
         (
-            lambda m, x, y, z: _half(m, x < y, x == y, z),
-            lambda m, x, y, z: _half(m, y < x, x == y, z),
+            lambda m, x, y, z: _chosen(m, x < y, x == y, z, True),
+            lambda m, x, y, z: _chosen(m, y < x, x == y, z, False),
         ),
     ),
     "logaddexp": ExactFunction(
         _logaddexp,
         (
-            lambda m, x, y, z: m.call("exp", x - z),
-            lambda m, x, y, z: m.call("exp", y - z),
+            lambda m, x, y, z: _share(m, x, y, z, True),
+            lambda m, x, y, z: _share(m, y, x, z, False),
         ),
     ),
     "arctan2": ExactFunction(
@@ -190,7 +206,7 @@ FUNCTIONS: dict[str, ExactFunction] = {
     "reciprocal": ExactFunction(
         lambda m, x: _over(m, _one(m, x), x), (lambda m, x, y: _divisor(m, _one(m, x), x, y),)
     ),
-    "abs": ExactFunction(lambda m, x: abs(x), (lambda m, x, y: _sign(m, x),)),
+    "abs": ExactFunction(lambda m, x: abs(x), (_slope_of_abs,)),
     "square": ExactFunction(lambda m, x: x * x, (lambda m, x, y: 2 * x,)),
     "sqrt": ExactFunction(_kernel("sqrt"), (_square_root_slope,)),
     "rsqrt": ExactFunction(

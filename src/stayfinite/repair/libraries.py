@@ -179,6 +179,7 @@ _SPECIAL: dict[str, str] = {
         broadcast_to x shape
         transpose x axes?None
         take_along_axis x indices axis?-1
+        take x indices axis?None
         stack x:xs axis?0
         concatenate xs axis?-1
         cumsum x axis?None
@@ -208,6 +209,14 @@ _SPECIAL: dict[str, str] = {
         zeros_like x
         normalize = l2_normalize x axis?None
         """,
+    "keras.activations": """
+        log_softmax x axis?-1
+        relu x
+        sigmoid x
+        softmax x axis?-1
+        softplus x
+        tanh x
+        """,
     "jax.numpy": """
         clip a:x min:minimum?None max:maximum?None
         where condition x y
@@ -219,6 +228,7 @@ _SPECIAL: dict[str, str] = {
         broadcast_to array:x shape
         transpose a:x axes?None
         take_along_axis arr:x indices axis?-1
+        take a:x indices axis?None
         stack arrays:xs axis?0
         concatenate arrays:xs axis?0
         cumsum a:x axis?None

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from mpmath import mp
 
-from stayfinite.numerics.exact import Array, Floating
+from stayfinite.numerics.exact import Array, Floating, Rules
 from stayfinite.repair.engine.context import Context
 from stayfinite.repair.engine.evaluate import Evaluation, to_float64
 from stayfinite.repair.formula import Node, node, walk
@@ -20,7 +20,7 @@ from stayfinite.repair.formula import Node, node, walk
 Attributes = tuple[tuple[str, Hashable], ...]
 SAME_EXACT = 1e-15  # relative difference of equal exact values
 SAME_FLOAT = 1e-6  # of equal values in float64, at mild operands
-_FLOAT64 = Floating("quotient")
+_FLOAT64 = Floating(Rules())
 
 
 @dataclass(frozen=True)

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from mpmath import mpf
 
 from stayfinite.numerics.dtypes import rounded
-from stayfinite.numerics.exact import Array, Exact, Floating
+from stayfinite.numerics.exact import RULES, Array, Exact, Floating
 from stayfinite.numerics.exact_functions import COMPARISONS, FUNCTIONS
 from stayfinite.repair.engine import structure
 from stayfinite.repair.engine.problem import Framework
 from stayfinite.repair.formula import LeafRole, Node, walk
 
 EXACT = Exact()
-FLOATING: dict[Framework, Floating] = {
-    "jax": Floating("square"),
-    "tensorflow": Floating("quotient"),
-    "torch": Floating("quotient"),
-}
+FLOATING: dict[Framework, Floating] = {name: Floating(rules) for name, rules in RULES.items()}
 _TO_EXACT = np.frompyfunc(lambda x: x if isinstance(x, mpf) else mpf(float(x)), 1, 1)
 _TO_FLOAT = np.frompyfunc(float, 1, 1)
 
@@ -69,6 +65,37 @@ class Evaluation:
         With `subgradient` such a derivative counts as 0.
         """
         self.poles = False
+
+        def adjoints(node: Node, g: Array, reach: set[Node]) -> Sequence[Array | None]:
+            return self._adjoints(node, g, reach, subgradient)
+
+        return self._backward(root, seed, wanted, adjoints), self.poles
+
+    def magnitudes(
+        self, root: Node, seed: np.ndarray, wanted: Sequence[Node]
+    ) -> dict[Node, np.ndarray]:
+        """The gradient with every term of every sum taken as its absolute value.
+
+        One rounding of each term moves an entry of the gradient by this, times the spacing of the
+        dtype; where the terms cancel that is more than the entry itself. Floating point only.
+        """
+
+        def adjoints(node: Node, g: Array, reach: set[Node]) -> Sequence[Array | None]:
+            own = structure.magnitudes(node, [self.known[x] for x in node.operands],
+                                       self.known[node], np.asarray(g))
+            found = self._adjoints(node, g, reach, False) if own is None else own
+            return [None if part is None else np.abs(part) for part in found]
+
+        return self._backward(root, np.abs(seed), wanted, adjoints)
+
+    def _backward(
+        self,
+        root: Node,
+        seed: np.ndarray,
+        wanted: Sequence[Node],
+        adjoints: Callable[[Node, Array, set[Node]], Sequence[Array | None]],
+    ) -> dict[Node, Array]:
+        """Adjoints from `root` down to `wanted`; `adjoints` gives those of a node's operands."""
         self.value(root)
         order = list(walk(root))
         reach = set(wanted)
@@ -80,18 +107,17 @@ class Evaluation:
             for node in reversed(order):
                 if node.op in ("leaf", "constant") or node not in adjoint or node not in reach:
                     continue
-                found = self._adjoints(node, adjoint[node], reach, subgradient)
+                found = adjoints(node, adjoint[node], reach)
                 for operand, part in zip(node.operands, found, strict=True):
                     if part is None or operand not in reach:
                         continue
                     part = summed(part, np.shape(self.known[operand]))
                     before = adjoint.get(operand)
                     adjoint[operand] = part if before is None else before + part
-        gradients = {
+        return {
             leaf: adjoint.get(leaf, structure.zeros(self.m, np.asarray(self.known[leaf])))
             for leaf in wanted
         }
-        return gradients, self.poles
 
     def _compute(self, node: Node, x: list[Array]) -> Array:
         try:
@@ -149,7 +175,12 @@ class Evaluation:
                     parts.append(self.m.call("divide", g, x[1]))
                     continue
             slope = derivative(self.m, *x, y)
-            parts.append(self.m.chain(g, self._or_zero(slope) if subgradient else slope))
+            part = self.m.chain(g, self._or_zero(slope) if subgradient else slope)
+            if node.op in self.m.rules.selects:
+                part = self.m.where(slope == 0, self.m.number(0.0, part), part)
+            elif node.op in self.m.rules.absorbs:
+                part = self.m.where(np.equal(g, 0), self.m.number(0.0, part), part)
+            parts.append(part)
         return parts
 
     def _or_zero(self, x: Array | None) -> Array | None:

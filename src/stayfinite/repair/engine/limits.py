@@ -52,7 +52,7 @@ def proposals(context: Context, root: Node) -> Iterator[tuple[Node, str, tuple[A
             forms = dict.fromkeys((target, _sharpened(context, target)))
             for width, terms in PATCHES:
                 try:
-                    patch = _Patch(point, series, width, terms)
+                    patch = _LocalForm(point, series, width, terms)
                     for form in forms:
                         found = patch.on(form)
                         yield build.substituted(root, {target: found}), "limit", ()
@@ -119,7 +119,7 @@ def _vanishes(context: Context, x: Node) -> bool:
 
 
 @dataclass(frozen=True)
-class _Patch:
+class _LocalForm:
     """A number of terms of a series, taken closer than `width` to the point."""
 
     point: Point

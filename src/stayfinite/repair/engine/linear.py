@@ -79,7 +79,7 @@ def assembled(total: Linear) -> Node:
 def _scaled(term: Node, scale: float) -> Node:
     if scale != 1 and term.op == "divide" and number(term.operands[1]) == scale:
         return term.operands[0]
-    if 0 < scale < 1 and (1 / scale).is_integer():
+    if 0 < scale < 0.5 and (1 / scale).is_integer():
         return build.divide(term, build.real(1 / scale))
     return build.multiply(build.real(scale), term)
 

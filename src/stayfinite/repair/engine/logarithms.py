@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from stayfinite.numerics.exact_functions import COMPARISONS
 from stayfinite.repair.engine import build
 from stayfinite.repair.engine.build import number
 from stayfinite.repair.engine.context import Context
@@ -41,6 +42,8 @@ MOVES = {
     "reshape": (0,), "squeeze": (0,), "take_along_axis": (0,), "transpose": (0,),
     "stop_gradient": (0,), "where": (1, 2), "maximum": (0, 1), "minimum": (0, 1),
 }  # fmt: skip
+# The same for all operands, of which one has to have a logarithm of its own.
+JOINS = frozenset({"stack", "concatenate"})
 
 
 class Logarithms(abc.ABC):
@@ -106,7 +109,8 @@ class Logarithms(abc.ABC):
             case "exp2":
                 return linear(self.rewritten(a)).times(math.log(2))
             case "multiply":
-                return self.log_of(a).plus(self.log_of(x.operands[1]))
+                masked = self._masked(*x.operands) or self._masked(*x.operands[::-1])
+                return masked or self.log_of(a).plus(self.log_of(x.operands[1]))
             case "divide":
                 return self.log_of(a).plus(self.log_of(x.operands[1]), -1.0)
             case "reciprocal":
@@ -145,15 +149,29 @@ class Logarithms(abc.ABC):
                 if self.non_negative(a):
                     inner = self.rewritten(a)
                     return linear(inner).plus(self._complement_of(build.negative(inner)))
-        if x.op in MOVES and all(
-            self.progress(x.operands[i]) and self.non_negative(x.operands[i]) for i in MOVES[x.op]
+        inwards = range(len(x.operands)) if x.op in JOINS else MOVES.get(x.op, ())
+        entered = [x.operands[i] for i in inwards]
+        gains = any if x.op in JOINS else all
+        if (
+            entered
+            and gains(self.progress(operand) for operand in entered)
+            and all(self.non_negative(operand) for operand in entered)
         ):
             operands = [
-                assembled(self.log_of(operand)) if i in MOVES[x.op] else self.rewritten(operand)
+                assembled(self.log_of(operand)) if i in inwards else self.rewritten(operand)
                 for i, operand in enumerate(x.operands)
             ]
             return Linear({build.rebuilt(x, tuple(operands)): 1.0})
         return self._plain(x)
+
+    def _masked(self, mask: Node, x: Node) -> Linear | None:
+        """log(mask * x) for a condition as a number: minus infinity where it does not hold."""
+        condition = mask.operands[0] if mask.op == "cast" else mask
+        if condition.op not in COMPARISONS or not self.progress(x):
+            return None
+        inner = assembled(self.log_of(x))
+        outside = build.real(-math.inf)
+        return Linear({node("where", self.rewritten(condition), inner, outside): 1.0})
 
     def _log_size(self, x: Node) -> Linear:
         """log|x| where x may well be negative: under an even power."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from stayfinite.repair.engine.evaluate import BadFormula, to_float64
@@ -12,9 +14,11 @@ from stayfinite.repair.formula import Node, walk
 
 # Relative tolerance by dtype, of value and gradient.
 TOLERANCE = {"float16": 2e-2, "bfloat16": 6e-2, "float32": 1e-3, "float64": 1e-6}
-# Absolute parts, relative to the largest element of the value and of the gradient of a leaf.
+# Absolute parts, relative to the largest element of a sample's value, and of its gradient.
 VALUE_PART = 1e-6
 GRADIENT_PART = 1e-5
+ROUNDINGS = 16  # of the terms of a gradient, each by half the spacing of the dtype
+SPACING = {"float16": 9.8e-4, "bfloat16": 7.8e-3, "float32": 1.2e-7, "float64": 2.2e-16}
 # What an operation costs to read and to run; others cost 1.
 COST = {
     "log": 2, "exp": 3, "power": 4, "prod": 6, "divide": 2, "where": 3, "lgamma": 3, "arctan2": 3,
@@ -34,6 +38,7 @@ class Pricing:
         self.problem = problem
         self.samples = samples
         self.tolerance = TOLERANCE.get(problem.dtype, 1e-3)
+        self.spacing = SPACING.get(problem.dtype, 1.2e-7)
         self.known: dict[Node, Price | None] = {}
         self._original: dict[int, list[np.ndarray]] = {}
 
@@ -54,11 +59,18 @@ class Pricing:
             gradients += sum(int(w.sum()) for w in wrong[1:])
         worth = values == 0 and gradients == 0
         for sample in self.samples.probes if worth else ():
-            before, after = self._before(sample), self.errors(root, sample)
-            regressions += sum(int((b & ~a).sum()) for a, b in zip(before, after, strict=True))
+            regressions += self._regressions(root, sample)
         for sample in self.samples.directed if worth else ():
             misses += sum(int(w.sum()) for w in self.errors(root, sample))
         return Price(values, gradients, regressions, misses, size(root))
+
+    def worse_at(self, root: Node) -> Iterator[Sample]:
+        """The probes at which the original is right and `root` is not."""
+        return (probe for probe in self.samples.probes if self._regressions(root, probe))
+
+    def _regressions(self, root: Node, sample: Sample) -> int:
+        before, after = self._before(sample), self.errors(root, sample)
+        return sum(int((b & ~a).sum()) for a, b in zip(before, after, strict=True))
 
     def _before(self, sample: Sample) -> list[np.ndarray]:
         if id(sample) not in self._original:
@@ -76,7 +88,11 @@ class Pricing:
         if value.shape != exact.value.shape or value.dtype.kind != "f":
             raise BadFormula(f"shape {value.shape} in the place of {exact.value.shape}")
         with np.errstate(all="ignore"):
-            slack = VALUE_PART * _largest(np.asarray(exact.value[exact.known]))
+            reachable = np.where(exact.known, exact.value, np.nan)
+            slack = VALUE_PART * _largest_by_sample(reachable)
+            # The logarithm of a number next to 1 is off by the spacing there.
+            floor = np.minimum(VALUE_PART * _largest(reachable), self.spacing)
+            slack = np.maximum(slack, floor)
             wrong = [self._wrong(to_float64(value), exact.value, exact.known, slack, main)]
             seed = exact.seed.astype(value.dtype)
             found = sample.floating.gradients(root, seed, self.problem.wanted)
@@ -87,8 +103,11 @@ class Pricing:
             for leaf in self.problem.wanted:
                 want = exact.gradients[leaf]
                 known = np.isfinite(want)
-                slack = GRADIENT_PART * self._scale(sample, leaf)
+                slack = GRADIENT_PART * _largest_by_sample(want)
                 part = self._wrong(to_float64(found[leaf]), want, known, slack, main)
+                if part.any():
+                    slack = np.maximum(slack, self._unreachable(root, sample, leaf, seed))
+                    part = self._wrong(to_float64(found[leaf]), want, known, slack, main)
                 # Elements without a reference take part too: their gradient has to be finite.
                 wrong.append(part | (~np.isfinite(to_float64(whole[leaf])) & main))
         return wrong
@@ -110,6 +129,19 @@ class Pricing:
             gap = np.abs(arrays[0] - exact.value)[exact.known]
         return broken, float(np.nan_to_num(gap, nan=np.inf).sum())
 
+    def _unreachable(
+        self, root: Node, sample: Sample, leaf: Node, seed: np.ndarray
+    ) -> np.ndarray:
+        """What the entries of a gradient are off by since terms of the formula's cancel.
+
+        A saturated softmax has a gradient far below the rounding of its two terms. This is never
+        more than a share of the leaf's largest entry: a form that loses more is a worse one.
+        """
+        size = sample.floating.magnitudes(root, seed, (leaf,))[leaf]
+        size = np.nan_to_num(to_float64(size), nan=0.0, posinf=0.0)
+        share = GRADIENT_PART * self._scale(sample, leaf)
+        return np.asarray(np.minimum(ROUNDINGS * self.spacing * size, share))
+
     def _scale(self, sample: Sample, leaf: Node) -> float:
         """The size of the gradient of a leaf; where it is 0, of what it is elsewhere."""
         found = _largest(sample.reference.gradients[leaf])
@@ -119,11 +151,17 @@ class Pricing:
         return found
 
     def _wrong(
-        self, found: np.ndarray, want: np.ndarray, known: np.ndarray, slack: float, main: bool
+        self, found: np.ndarray, want: np.ndarray, known: np.ndarray, slack: np.ndarray, main: bool
     ) -> np.ndarray:
         """Where `found` is not `want`; at the recorded operands also where it is not finite."""
         near = np.abs(found - want) <= self.tolerance * np.abs(want) + slack + 1e-37
         return np.asarray(~np.where(known, near, np.isfinite(found) | (not main)))
+
+
+def _largest_by_sample(x: np.ndarray) -> np.ndarray:
+    """The largest absolute value of the numbers in each row along the first axis."""
+    size = np.where(np.isfinite(x), np.abs(x), 0.0)
+    return size.max(axis=tuple(range(1, size.ndim)), initial=0.0, keepdims=True)
 
 
 def _largest(x: np.ndarray) -> float:

@@ -216,6 +216,9 @@ def _common(around: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     middle = np.where(usable, around, 0.0).sum(axis=0) / np.maximum(count, 1)
     scale = np.maximum(np.abs(middle), np.abs(np.where(usable, around, 0.0)).max(axis=0))
     near = np.abs(around - middle) <= 1e-8 * scale + 1e-11
+    # What is left of the shifts alone is of either sign: the limit is 0.
+    spread = np.abs(np.where(usable, around - middle, 0.0)).max(axis=0)
+    middle = np.where(spread > 1e-8 * scale, np.where(scale < 1e-11, 0.0, middle), middle)
     # From a side where the formula has a value it must be this one.
     defined = ~np.isnan(around)
     return middle, (count >= 2) & (near | ~defined).all(axis=0)

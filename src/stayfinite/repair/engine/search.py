@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -145,16 +145,25 @@ class Search:
     def rewrite(self, candidate: Candidate) -> Rewrite:
         """The candidate with what it does to the value."""
         reference = self.context.samples.main.reference
+        assumed = tuple(dict.fromkeys((*candidate.assumptions, *self._signs_assumed(candidate))))
         if not candidate.price.clean:
             value = FixValue.CHANGED
         elif reference.has(Kind.UNDEFINED):
             value = FixValue.UNDEFINED
         elif reference.has(Kind.NO_ROOM):
             value = FixValue.BOUNDED
+        elif candidate.price.regressions and not self._explained(candidate, assumed):
+            value = FixValue.CHANGED
         else:
             value = FixValue.EXACT
-        assumed = dict.fromkeys((*candidate.assumptions, *self._signs_assumed(candidate)))
-        return Rewrite(candidate.root, value, candidate.price, candidate.trail, tuple(assumed))
+        return Rewrite(candidate.root, value, candidate.price, candidate.trail, assumed)
+
+    def _explained(self, candidate: Candidate, assumed: tuple[Assumption, ...]) -> bool:
+        """Whether a rewrite is worse than the original only where an assumption does not hold."""
+        return all(
+            any(_fails(assumption, sample.values) for assumption in assumed)
+            for sample in self.pricing.worse_at(candidate.root)
+        )
 
     def _signs_assumed(self, candidate: Candidate) -> Iterator[Assumption]:
         """What must hold for a rewrite that is worse than the original on a probe."""
@@ -164,6 +173,14 @@ class Search:
             low = np.asarray(x, np.float64).min(initial=np.inf)
             if low >= 0:
                 yield Assumption(leaf, "positive" if low > 0 else "non-negative")
+
+
+def _fails(assumption: Assumption, values: Mapping[Node, np.ndarray]) -> bool:
+    """Whether an assumption on the sign of a leaf does not hold at these operands."""
+    if assumption.node not in values or assumption.claim == "one-hot":
+        return False
+    low = np.asarray(values[assumption.node], np.float64).min(initial=np.inf)
+    return bool(low <= 0 if assumption.claim == "positive" else low < 0)
 
 
 def search(problem: Problem, *, seconds: float = 1.0) -> list[Rewrite]:

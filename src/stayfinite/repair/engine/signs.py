@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from stayfinite.numerics.exact_functions import COMPARISONS
 from stayfinite.repair.engine.build import number
 from stayfinite.repair.formula import LeafRole, Node, walk
 
@@ -49,8 +50,7 @@ FIXED: dict[str, Range] = {
     "log_softmax": Range(high=0.0),
     "log_ndtr": Range(high=0.0),
     "arccos": Range(0.0, math.pi),
-    "logical_not": Range(0.0, 1.0),
-    "equal": Range(0.0, 1.0),
+    **dict.fromkeys(COMPARISONS, Range(0.0, 1.0)),
 }
 # The range of the result is that of the operand.
 SAME = frozenset(

@@ -100,7 +100,12 @@ def adjoints(
             return [None, m.where(condition, g, zero), m.where(condition, zero, g)]
         case "clip":
             inside = ((first >= x[1]) & (first <= x[2])).astype(bool)
-            return [m.where(inside, g, zero), None, None]
+            if m.exact or "clip" in m.rules.selects:
+                return [m.where(inside, g, zero), None, None]
+            edge = (first == x[1]) | (first == x[2])
+            half = 1.0 if m.rules.first_of_equals else 0.5
+            slope = np.where(edge, half, inside).astype(first.dtype)
+            return [m.chain(g, slope), None, None]
         case "broadcast_to":
             return [g]
         case "reshape" | "squeeze" | "expand_dims":
@@ -153,14 +158,42 @@ def adjoints(
         case "logsumexp":
             return [m.chain(wide, m.call("exp", first - kept))]
         case "norm":
-            return [m.chain(wide, m.call("divide", first, kept))]
+            return [_unless_zero(m, m.chain(wide, m.call("divide", first, kept)), kept)]
         case "var" | "std":
             centred = first - _reduced("mean", first, axis, True)
             slope = 2 * centred / m.number(_count(first, axis), g)
             if node.op == "std":
                 slope = m.call("divide", slope, 2 * kept)
+                return [_unless_zero(m, m.chain(wide, slope), kept)]
             return [m.chain(wide, slope)]
     raise KeyError(node.op)
+
+
+def _unless_zero(m: Arithmetic, found: Array, result: Array) -> Array:
+    """The gradient of a norm, where the framework has one at 0."""
+    return m.where(result == 0, m.number(0.0, found), found) if m.rules.norm_at_zero else found
+
+
+def magnitudes(
+    node: Node, x: Sequence[np.ndarray], y: np.ndarray, g: np.ndarray
+) -> list[np.ndarray | None] | None:
+    """The adjoints of operands whose rule subtracts, with the terms added instead.
+
+    `g` has no negative element. None for a node whose rule has one term for each operand.
+    """
+    axis = cast(Any, dict(node.attributes).get("axis"))
+    match node.op:
+        case "sigmoid":
+            return [g * y * (1 + y)]
+        case "tanh":
+            return [g * (1 + y * y)]
+        case "expm1":
+            return [g * (1 + np.abs(y))]
+        case "softmax":
+            return [g * y + y * np.sum(g * y, axis=axis, keepdims=True)]
+        case "log_softmax":
+            return [g + np.exp(y) * np.sum(g, axis=axis, keepdims=True)]
+    return None
 
 
 def zeros(m: Arithmetic, like: np.ndarray) -> np.ndarray:

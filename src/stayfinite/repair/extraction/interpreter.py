@@ -11,14 +11,14 @@ import builtins
 import functools
 import sys
 import types
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from stayfinite.graph.source import is_user_file
-from stayfinite.repair.extraction import natives
+from stayfinite.repair.extraction import creation, natives
 from stayfinite.repair.extraction.leaves import Leaves
 from stayfinite.repair.extraction.operations import (
     Arguments,
@@ -675,6 +675,16 @@ class Interpreter:
             shape = self._shape_of(positional[0], frame)
             if shape is not None:
                 return shape if name == "shape" else len(shape) if name != "size" else _size(shape)
+        known = [self._known(value) for value in positional]
+        made = creation.made_array(called, known, named)
+        if made is not None:
+            self.pure_calls.add(place_of(frame.source, expression))
+            return self.leaves.array(_text(frame, expression), made)
+        if positional:
+            parts = self._parts(called, name, positional[0], positional[1:], named, frame)
+            if parts is not None:
+                self.pure_calls.add(place_of(frame.source, expression))
+                return parts
         containers = (zip, enumerate, reversed, list, tuple, dict, isinstance, sorted, map, filter)
         if any(called is one for one in containers) and called not in (map, filter):
             return self._container(called, positional, named, expression, frame)
@@ -688,6 +698,41 @@ class Interpreter:
                 except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
                     return Pending(_text(frame, expression))
         return self._unknown_call(expression, frame)
+
+    def _known(self, value: object) -> object:
+        """The array of a tensor that interpreted code made of plain values."""
+        array = self.leaves.known.get(value.node) if isinstance(value, Tensor) else None
+        return value if array is None else array
+
+    def _parts(
+        self,
+        called: object,
+        name: str,
+        tensor: object,
+        positional: Sequence[object],
+        named: Mapping[str, object],
+        frame: Frame,
+    ) -> list[object] | None:
+        """The parts of a tensor that a call takes apart along an axis."""
+        asked = creation.num_parts(called, name, positional, named)
+        if asked is None or not isinstance(tensor, Tensor | Pending):
+            return None
+        count, axis, goes = asked
+        shape = self._shape_of(tensor, frame)
+        if not shape or not -len(shape) <= axis < len(shape):
+            return None
+        node = self.leaves.operand(tensor, name)
+        assert node is not None
+        axis %= len(shape)
+        before: tuple[Hashable, ...] = (("slice", None, None, None),) * axis
+        count = shape[axis] if count is None else count
+        if count < 1 or shape[axis] % count:
+            return None
+        length = shape[axis] // count
+        keys: list[Hashable] = [
+            i if goes else ("slice", i * length, (i + 1) * length, None) for i in range(count)
+        ]
+        return [Tensor(self.formulas.make("index", node, key=(*before, key))) for key in keys]
 
     def _container(
         self,
@@ -804,6 +849,10 @@ class Interpreter:
             return self._applied("cast", arguments, expression, frame)
         in_place = name in _INPLACE
         row = LIBRARIES.method(name.removesuffix("_") if in_place else name, self._family)
+        parts = self._parts(None, name, receiver, positional, named, frame)
+        if row is None and parts is not None:
+            self.pure_calls.add(place_of(frame.source, expression))
+            return parts
         if row is None:
             return self._unknown_call(expression, frame)
         if not hasattr(np.ndarray, name) or "dim" in named or "keepdim" in named:

@@ -130,7 +130,7 @@ class Leaves:
 
 
 def _role(value: np.ndarray) -> LeafRole:
-    if value.dtype.kind == "b":
+    if value.dtype.kind == "b" or (value.size > 1 and np.isin(value, (0.0, 1.0)).all()):
         return LeafRole.MASK
     if value.dtype.kind in "iu":
         return LeafRole.INTEGER

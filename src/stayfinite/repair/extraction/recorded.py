@@ -98,7 +98,8 @@ class GraphRecorded:
         graph: the failing step.
         fetch: the arrays of some of its values, as `Step.fetch`.
         failing: the index of the op that failed. Of several calls of a function, the one that holds
-            it is then the first to be answered for.
+            it is then the first to be answered for. In a loop that is the first call that made a
+            bad value out of finite operands, whichever call the failure was traced to.
     """
 
     def __init__(
@@ -108,7 +109,6 @@ class GraphRecorded:
         failing: int | None = None,
     ) -> None:
         self._graph = graph
-        self._failing = failing
         self._passed = False
         self._fetch = fetch
         self._ends: dict[tuple[str, int, int], list[tuple[Op, int, tuple[Span, ...]]]] = {}
@@ -117,6 +117,7 @@ class GraphRecorded:
         # JAX keeps what only derivatives need between the ops of the forward pass.
         forward = [op for op in graph.ops if op.phase not in ("backward", "update")]
         self._order = {op.index: position for position, op in enumerate(forward)}
+        self._failing = self._first_failing(forward, failing)
         for op in forward:
             stack = _without_comprehensions(op.stack)
             for depth, span in enumerate(stack):
@@ -155,6 +156,23 @@ class GraphRecorded:
                 return skipped
             skipped = run[-1].index
         return -1
+
+    def _first_failing(self, forward: list[Op], failing: int | None) -> int | None:
+        """The first run of the failing expression that is bad on finite operands."""
+        op = next((op for op in forward if op.index == failing), None)
+        if op is None or not op.stack:
+            return failing
+        runs = [
+            other
+            for other in forward
+            if other.name == op.name and other.stack == op.stack and other.index < op.index
+        ]
+        values = [value for run in runs for value in (*run.operands, *run.results)]
+        arrays = self._fetch(dict.fromkeys(values)) if runs else {}
+        for run in runs:
+            if _finite(arrays, run.operands) and not _finite(arrays, run.results):
+                return run.index
+        return failing
 
     def touches(self, file: str, first_line: int, last_line: int) -> bool:
         """Whether the forward pass computed anything in these lines."""
@@ -232,6 +250,11 @@ class GraphRecorded:
         if any(leaf.role == "weight" for leaf in self._graph.leaves_of(value)):
             return LeafRole.VARIABLE
         return LeafRole.DATA
+
+
+def _finite(arrays: dict[int, np.ndarray], values: Iterable[int]) -> bool:
+    known = [arrays[value] for value in values if value in arrays]
+    return all(bool(np.isfinite(array.astype(np.float64)).all()) for array in known)
 
 
 def _without_comprehensions(stack: tuple[Span, ...]) -> tuple[Span, ...]:

@@ -10,6 +10,8 @@ from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 
+import numpy as np
+
 from stayfinite.repair.extraction import Extraction, Moment, Origin, Pending, Tensor
 from stayfinite.repair.extraction.operations import python_key
 from stayfinite.repair.extraction.syntax import place_of
@@ -27,7 +29,8 @@ _LEVELS: dict[type[ast.AST], int] = {
     ast.MatMult: PRODUCT,
     ast.Pow: POWER,
 }
-_WIDE = 88  # characters; longer operations are written in two statements
+WIDTHS = (88, 66, 50, 38)  # characters; longer operations get names, the fewest that suffice
+LINE = 99  # characters
 # What texts consist of that are repeated rather than named.
 _SHORT = (
     ast.Name,
@@ -45,12 +48,12 @@ _LONG = 40  # characters; a longer text is not repeated
 _COMMON = frozenset((0.0, 0.5, 1.0, 2.0, 4.0, -0.5, -1.0, -2.0))
 _NAMES = {
     "abs": "magnitude",
-    "add": "total",
+    "add": "added",
     "divide": "ratio",
-    "equal": "at_zero",
+    "equal": "is_zero",
     "exp": "weight",
-    "less": "near",
-    "less_equal": "near",
+    "less": "is_near",
+    "less_equal": "is_near",
     "log": "log_value",
     "log_sigmoid": "log_p",
     "log_softmax": "log_p",
@@ -60,6 +63,7 @@ _NAMES = {
     "maximum": "largest",
     "mean": "mean",
     "multiply": "product",
+    "power": "power",
     "negative": "opposite",
     "sigmoid": "p",
     "softmax": "p",
@@ -101,6 +105,7 @@ class Printer:
     origin: Origin
     speller: Speller
     may_assign: bool = True
+    width: int = WIDTHS[0]
     lines: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -118,6 +123,7 @@ class Printer:
             CannotSpellError: the library has no such operation.
         """
         self._count(node)
+        self._root = node
         return self._text(node)
 
     def _count(self, root: Node) -> None:
@@ -133,9 +139,11 @@ class Printer:
         if node in self._printed:
             return self._printed[node]
         text = self._spelled(node)
+        too_long = False
         if text is None:
             text = self._operation(node)
-        if self._deserves_name(node, text):
+            too_long = self.may_assign and len(text.text) > self.width and node is not self._root
+        if too_long or self._deserves_name(node, text):
             text = self._assigned(node, text)
         self._printed[node] = text
         return text
@@ -154,11 +162,7 @@ class Printer:
         return not simple or len(text.text) > _LONG
 
     def _free_name(self, node: Node) -> str:
-        word = _NAMES.get(node.op, "value")
-        if node.op == "where" and node.operands[0].op == "equal":
-            word = "safe"
-        if node.op == "equal" and not _is_zero(node.operands[1]):
-            word = "same"
+        word = self._word(node)
         number = 1
         name = word
         while name in self._taken or not self._is_free(name):
@@ -166,6 +170,23 @@ class Printer:
             name = f"{word}_{number}"
         self._taken.add(name)
         return name
+
+    def _word(self, node: Node) -> str:
+        """A name that says what was computed, of what the user has a name for."""
+        if node.op == "equal" and not _is_zero(node.operands[1]):
+            return "is_same"
+        word = _NAMES.get(node.op, "result")
+        if node.op == "divide" and node.operands[1].op == "stop_gradient":
+            word = "scaled"
+        if node.op not in ("divide", "where", "square", "power", "abs"):
+            return word
+        of = node.operands[1] if node.op == "where" and word == "safe" else node.operands[0]
+        if node.op == "where":
+            of = next((x for x in node.operands[1:] if x.op != "constant"), of)
+        text = self._printed.get(of) or self._names.get(of)
+        if text is None or not text.text.isidentifier() or text.text in self._taken:
+            return word
+        return f"{text.text}_{word}" if node.op in ("square", "power", "abs") else f"{word}_{text.text}"
 
     def _is_free(self, name: str) -> bool:
         frame = self._moment.frame
@@ -253,16 +274,30 @@ class Printer:
             isinstance(part, ast.Constant) and part.value == abs(value) for part in ast.walk(here)
         )
 
+    def _number(self, node: Node) -> Text:
+        """A number as a maintainer writes it: `1 / 16`, and `np.log(2.0)` where that is at hand."""
+        value = node.attribute("value")
+        if isinstance(value, float) and math.isfinite(value) and len(f"{value:.9g}") > 7:
+            for module in (math, np):
+                name = next((n for n in ("math", "np", "numpy") if self._is_module(n, module)), None)
+                found = None if name is None else _closed_form(abs(value), name)
+                if found is not None:
+                    return found if value > 0 else Text(f"-{found.text}", found.level)
+        return _plain_number(value)
+
+    def _is_module(self, name: str, module: object) -> bool:
+        frame = self._moment.frame
+        return name not in self._moment.scope and frame.globals.get(name) is module
+
     # Operations
 
     def _operation(self, node: Node) -> Text:
         if node.op == "leaf":
             raise CannotPrintError(f"{node.attribute('name')} is not visible here")
         if node.op == "constant":
-            return _number(node)
+            return self._number(node)
         if node.op == "negative":
-            inner = self._text(node.operands[0])
-            return Text(f"-{inner.at(SIGN)}", SIGN)
+            return _opposite(node.operands[0], self._text(node.operands[0]))
         if node.op == "index":
             base = self._text(node.operands[0])
             return Text(f"{base.at(ATOM)}[{_key_text(node.attribute('key'))}]", ATOM)
@@ -286,9 +321,9 @@ class Printer:
         elif op == "multiply" and right.op == "constant" and left.op != "constant":
             left, right = right, left
         elif op == "multiply" and left.op == "constant" and left.attribute("value") in (-1, -1.0):
-            return Text(f"-{self._text(right).at(SIGN)}", SIGN)
+            return _opposite(right, self._text(right))
         one, other = self._text(left), self._text(right)
-        if len(one.text) + len(other.text) > _WIDE and self.may_assign:
+        if len(one.text) + len(other.text) > self.width and self.may_assign:
             if len(one.text) > len(other.text):
                 one = self._assigned(left, one)
             else:
@@ -360,6 +395,13 @@ class Printer:
         return self.extraction.shape_of(node)
 
 
+def _opposite(node: Node, text: Text) -> Text:
+    """The text with its sign changed, before the first factor of a product."""
+    if node.op in ("multiply", "divide") and text.level == PRODUCT and text.text[0] != "-":
+        return Text(f"-{text.text}", PRODUCT)
+    return Text(f"-{text.at(SIGN)}", SIGN)
+
+
 def _axis_argument(origin: Origin) -> str | None:
     """The literal that a call passes as its axis."""
     expression = origin.expression
@@ -406,8 +448,7 @@ def _user_text(origin: Origin) -> Text:
     return Text(origin.text, level)
 
 
-def _number(node: Node) -> Text:
-    value = node.attribute("value")
+def _plain_number(value: object) -> Text:
     if isinstance(value, int):
         return Text(repr(value), ATOM if value >= 0 else SIGN)
     assert isinstance(value, float)
@@ -419,6 +460,31 @@ def _number(node: Node) -> Text:
         return Text(f"{near.numerator} / {near.denominator}", PRODUCT)
     text = short if any(c in short for c in ".en") else f"{short}.0"
     return Text(text, ATOM if value >= 0 else SIGN)
+
+
+def _closed_form(value: float, module: str) -> Text | None:
+    """A logarithm or a root of a short number, or what stands before a normal density."""
+    tau = f"2.0 * {module}.pi"
+    for wanted, text, level in (
+        (math.pi, f"{module}.pi", ATOM),
+        (math.tau, tau, PRODUCT),
+        (math.log(math.tau), f"{module}.log({tau})", ATOM),
+        (0.5 * math.log(math.tau), f"0.5 * {module}.log({tau})", PRODUCT),
+        (math.sqrt(math.tau), f"{module}.sqrt({tau})", ATOM),
+    ):
+        if math.isclose(value, wanted, rel_tol=1e-15):
+            return Text(text, level)
+    if value < 20:
+        for sign in (1, -1):
+            inner = float(f"{math.exp(sign * value):.6g}")
+            short = len(f"{inner:g}") <= 4 and inner > 0
+            if short and math.isclose(sign * math.log(inner), value, rel_tol=1e-15):
+                text = f"{module}.log({_plain_number(inner).text})"
+                return Text(text if sign > 0 else f"-{text}", ATOM if sign > 0 else SIGN)
+    square = float(f"{value * value:.6g}")
+    if len(f"{square:g}") <= 4 and math.isclose(math.sqrt(square), value, rel_tol=1e-15):
+        return Text(f"{module}.sqrt({_plain_number(square).text})", ATOM)
+    return None
 
 
 def _key_text(key: Hashable) -> str:
@@ -472,4 +538,13 @@ def needed(parent: ast.AST | None, child: ast.AST) -> int:
     return 0
 
 
-__all__ = ["CannotPrintError", "CannotSpellError", "Printer", "Text", "needed", "precedence"]
+__all__ = [
+    "LINE",
+    "WIDTHS",
+    "CannotPrintError",
+    "CannotSpellError",
+    "Printer",
+    "Text",
+    "needed",
+    "precedence",
+]

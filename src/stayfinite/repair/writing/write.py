@@ -19,6 +19,8 @@ from stayfinite.repair.writing.changes import CannotChangeError, Changes
 from stayfinite.repair.writing.compare import differing, same, smallest_differing
 from stayfinite.repair.writing.liveness import Store, dead_stores
 from stayfinite.repair.writing.printer import (
+    LINE,
+    WIDTHS,
     CannotPrintError,
     CannotSpellError,
     Printer,
@@ -148,14 +150,18 @@ class _Attempt:
         is_lambda = isinstance(origin.moment.statement, ast.Lambda)
         methods = self._prefers_methods()
         library = "torch" if methods and self._extraction.has_torch_methods else None
-        speller = Speller(source, expression, methods, library)
-        printer = Printer(
-            self._extraction,
-            origin,
-            speller,
-            may_assign and not is_lambda and not _is_conditional(source, expression),
-        )
-        text = printer.print(self._new).text
+        may_assign = may_assign and not is_lambda and not _is_conditional(source, expression)
+        start, _ = source.range_of(expression)
+        line = source.text.rfind("\n", 0, start) + 1
+        before = start - line
+        indent = before - len(source.text[line:start].lstrip())
+        for width in WIDTHS:
+            speller = Speller(source, expression, methods, library)
+            printer = Printer(self._extraction, origin, speller, may_assign, width)
+            text = printer.print(self._new).text
+            longest = max([before + len(text), *(indent + len(x) for x in printer.lines)])
+            if longest <= LINE or not may_assign:
+                break
         self._printed = text
         if isinstance(expression, ast.AugAssign):
             text = f"{source.text_of(expression.target)} = {text}"
