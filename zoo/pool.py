@@ -24,7 +24,7 @@ class WarmProcess:
             stderr=sys.stderr if sys.stderr.isatty() else subprocess.DEVNULL,
             text=True,
         )
-        atexit.register(self._process.kill)
+        atexit.register(self._end)
 
     def run(
         self,
@@ -54,6 +54,11 @@ class WarmProcess:
             raise OSError(f"the warm process ended with {self._process.wait()}")
         code: int | None = json.loads(line)["exit_code"]
         return code
+
+    def _end(self) -> None:
+        # Leaving the context closes the pipes and waits for the process.
+        with self._process:
+            self._process.kill()
 
 
 class Pool:

@@ -50,10 +50,13 @@ class NanRate(keras.callbacks.Callback):
         self.model.optimizer.learning_rate = float("nan")
 
 
+# PyTorch takes the learning rate of an update as a Python number: no op leads back to the schedule.
+ON_TORCH = keras.backend.backend() == "torch"
+SCHEDULE = ("setting", "`AtStep0`") if ON_TORCH else ("source", "keep the divisor above 0")
 UPDATES = {
     "epsilon": (keras.optimizers.Adam(0.01, epsilon=0.0), (), "setting", "`epsilon=1e-07`"),
     "beta": (keras.optimizers.Adam(0.01, beta_1=1.0), (), "setting", "`beta_1=0.9`"),
-    "schedule": (keras.optimizers.SGD(AtStep0()), (), "source", ""),
+    "schedule": (keras.optimizers.SGD(AtStep0()), (), *SCHEDULE),
     "callback": (keras.optimizers.SGD(0.01), (NanRate(),), "setting", "learning rate"),
 }
 

@@ -88,10 +88,19 @@ def test_backend_that_is_not_installed(script, name, tmp_path):
     assert line.startswith(f"stayfinite: the Keras backend '{name}' is not installed")
 
 
-def test_backend_that_cannot_train(script):
-    done = run(script("import keras"), backend="numpy")
+@pytest.mark.parametrize("name", ["numpy", "openvino"])
+def test_backend_that_cannot_train(script, name):
+    done = run(script("import keras"), backend=name)
     assert done.returncode == 2
-    assert done.stderr.startswith("stayfinite: trainings on the Keras backend 'numpy' cannot")
+    (line,) = done.stderr.splitlines()[-1:]
+    assert line.startswith(f"stayfinite: trainings on the Keras backend '{name}' cannot")
+
+
+@pytest.mark.parametrize("backend", ["nowhere", "numpy"])
+def test_error_of_a_script_without_keras_is_its_own(script, backend):
+    done = run(script("raise ValueError('mine')"), backend=backend)
+    assert done.returncode == 1
+    assert done.stderr.endswith("ValueError: mine\n")
 
 
 def test_script_that_goes_on_without_keras_is_left_alone(script):

@@ -12,6 +12,7 @@ import importlib.util
 import json
 import os
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from importlib.machinery import ModuleSpec
 from pathlib import Path
@@ -87,16 +88,35 @@ def import_failure(error: BaseException) -> str | None:
     """
     if not isinstance(error, ImportError | ValueError) or "keras" in sys.modules:
         return None
+    if not _was_raised_in_keras(error):
+        return None
     name = _chosen()
     expected = ", ".join(_TRAINING[:-1]) + f" or {_TRAINING[-1]}"
     if name not in _KNOWN:
         return f"Keras has no backend {name!r}; set KERAS_BACKEND to {expected}"
+    if name not in _TRAINING:
+        # Keras cannot train on them, whether they are installed or not.
+        return (
+            f"trainings on the Keras backend {name!r} cannot be guarded; "
+            f"set KERAS_BACKEND to {expected}"
+        )
     if not _is_installed(name):
         return (
             f"the Keras backend {name!r} is not installed; run pip install {name}, or set "
             f"KERAS_BACKEND to another of {expected}"
         )
     return None
+
+
+def _was_raised_in_keras(error: BaseException) -> bool:
+    """Return whether the error, or one that it replaced, passed through the code of Keras."""
+    cause: BaseException | None = error
+    while cause is not None:
+        for frame, _ in traceback.walk_tb(cause.__traceback__):
+            if str(frame.f_globals.get("__name__")).partition(".")[0] == "keras":
+                return True
+        cause = cause.__cause__ or cause.__context__
+    return False
 
 
 def _chosen() -> str:
