@@ -6,10 +6,13 @@ failing step. `num_bad` of `size` elements are at fault.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Literal
 
+import numpy as np
+
+from stayfinite.frameworks.subject import HeldArray
 from stayfinite.numerics.functions import Domain
 
 Kind = Literal["nan", "inf", "-inf"]
@@ -28,9 +31,16 @@ class NonFiniteArray:
 
 @dataclass(frozen=True)
 class NonFiniteConstant:
-    """An op of the step has a constant operand that is non-finite."""
+    """An op of the step has a constant operand that is non-finite; `holder` is where it is kept.
+
+    `array` are its values.
+    """
 
     kind: Kind
+    num_bad: int
+    size: int
+    array: np.ndarray = field(compare=False, repr=False)
+    holder: HeldArray | None = None
 
 
 class StatisticProblem(Enum):

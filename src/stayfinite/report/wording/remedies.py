@@ -22,8 +22,10 @@ def remedy(finding: Finding) -> str | None:
     match facts:
         case f.NonFiniteArray():
             return _on_non_finite_array(finding.cause, name)
-        case f.NonFiniteConstant():
+        case f.NonFiniteConstant(holder=None):
             return f"make the number finite where it is computed, before it is given to `{op}`"
+        case f.NonFiniteConstant(holder=holder):
+            return f"make `{holder.attribute}` finite where it is computed; it is not trained"
         case f.ImpossibleStatistic():
             return f"load or compute `{name}` anew"
         case f.BadValues():
