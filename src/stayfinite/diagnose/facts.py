@@ -136,6 +136,20 @@ class MissingClass:
 
 
 @dataclass(frozen=True)
+class JumpedWeight:
+    """One of `size` elements of a weight is `now` and was `before`, `num_steps` steps before.
+
+    All other elements of the weights are at most `others`, and have not grown.
+    """
+
+    before: float
+    now: float
+    others: float
+    num_steps: int
+    size: int
+
+
+@dataclass(frozen=True)
 class GrowthOverSteps:
     """`weight`, or the values at the failing op if None, grew over `num_steps` steps.
 
@@ -448,6 +462,7 @@ Facts = (
     | MissingIndex
     | MissingValueCode
     | MissingClass
+    | JumpedWeight
     | GrowthOverSteps
     | GrowthOverLayers
     | GrowthInLoop

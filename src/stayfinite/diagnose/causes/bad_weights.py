@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from stayfinite.diagnose.elements import kind_of
+from stayfinite.diagnose import growth
+from stayfinite.diagnose.elements import finite_operands, kind_of
 from stayfinite.diagnose.evidence import Evidence
-from stayfinite.diagnose.facts import NonFiniteArray, NonFiniteConstant
+from stayfinite.diagnose.facts import JumpedWeight, NonFiniteArray, NonFiniteConstant
 from stayfinite.diagnose.finding import Finding
 from stayfinite.diagnose.infinities import is_scaled_by_infinity
 from stayfinite.diagnose.values import as_float
@@ -33,6 +34,18 @@ def match(evidence: Evidence) -> Finding | None:
         tensor=leaf.name,
         phase="load",
     )
+
+
+def match_jump(evidence: Evidence) -> Finding | None:
+    """One element of a weight has jumped between two steps, as by a bit flip or a bad write."""
+    op = evidence.op
+    if op is None or not op.operands or not finite_operands(evidence, op):
+        return None
+    found = growth.jump(evidence, op)
+    if found is None:
+        return None
+    facts = JumpedWeight(found.before, found.now, found.others, found.num_steps, found.size)
+    return Finding(cause="bad-weights", facts=facts, op="weight", tensor=found.weight, phase="load")
 
 
 def _constant(evidence: Evidence) -> Finding | None:
