@@ -113,6 +113,24 @@ def test_frozen_weight_is_a_weight_and_no_statistic():
     assert (incident.fix.verified, incident.fix.kind) == (True, "data")
 
 
+class FlippedBit(keras.callbacks.Callback):
+    def on_train_batch_begin(self, batch, logs=None):
+        if batch == 5:
+            kernel = self.model.layers[0].kernel
+            values = ops.convert_to_numpy(kernel).copy()
+            values[1, 2] = 1e30
+            kernel.assign(values)
+
+
+def test_jump_of_one_value_is_no_growth():
+    network = [layers.Dense(4, kernel_initializer="ones"), dense()]
+    incident = incident_of(network, keras.optimizers.SGD(1e-3), callbacks=[FlippedBit()])
+    assert incident.cause.name == "bad-weights"
+    assert "1 of 16 values" in incident.cause.message
+    assert "1e+30" in incident.cause.message
+    assert incident.origin.tensor.endswith("kernel")
+
+
 def doubling(step):
     return 0.01 * 2.0**step
 

@@ -6,6 +6,7 @@ import dataclasses
 import enum
 import typing
 
+import numpy as np
 import pytest
 
 from stayfinite.diagnose import facts as f
@@ -102,6 +103,8 @@ def examples(kind):
         return [False, True]
     if kind is type(None):
         return [None]
+    if kind is np.ndarray:
+        return [np.full(3, np.nan)]
     if origin is typing.Literal:
         return list(typing.get_args(kind))
     if origin is tuple:

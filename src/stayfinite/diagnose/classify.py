@@ -71,6 +71,7 @@ ORDER: tuple[CauseRule, ...] = (
     CauseRule("bad-statistics", bad_statistics.match),
     CauseRule("bad-input", bad_input.match),
     CauseRule("bad-target", bad_target.match),
+    CauseRule("bad-weights", bad_weights.match_jump),
     CauseRule("divergence", divergence.match),
     CauseRule("bad-update", bad_update.match),
     CauseRule("half-overflow", half_overflow.match_masked_row),

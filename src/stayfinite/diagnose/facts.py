@@ -6,10 +6,13 @@ failing step. `num_bad` of `size` elements are at fault.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Literal
 
+import numpy as np
+
+from stayfinite.frameworks.subject import HeldArray
 from stayfinite.numerics.functions import Domain
 
 Kind = Literal["nan", "inf", "-inf"]
@@ -28,9 +31,16 @@ class NonFiniteArray:
 
 @dataclass(frozen=True)
 class NonFiniteConstant:
-    """An op of the step has a constant operand that is non-finite."""
+    """An op of the step has a constant operand that is non-finite; `holder` is where it is kept.
+
+    `array` are its values.
+    """
 
     kind: Kind
+    num_bad: int
+    size: int
+    array: np.ndarray = field(compare=False, repr=False)
+    holder: HeldArray | None = None
 
 
 class StatisticProblem(Enum):
@@ -123,6 +133,20 @@ class MissingClass:
 
 
 # --- Growth ---
+
+
+@dataclass(frozen=True)
+class JumpedWeight:
+    """One of `size` elements of a weight is `now` and was `before`, `num_steps` steps before.
+
+    All other elements of the weights are at most `others`, and have not grown.
+    """
+
+    before: float
+    now: float
+    others: float
+    num_steps: int
+    size: int
 
 
 @dataclass(frozen=True)
@@ -438,6 +462,7 @@ Facts = (
     | MissingIndex
     | MissingValueCode
     | MissingClass
+    | JumpedWeight
     | GrowthOverSteps
     | GrowthOverLayers
     | GrowthInLoop

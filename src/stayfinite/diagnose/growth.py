@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +17,8 @@ from stayfinite.numerics.functions import STRUCTURAL, Growth, PoleKind, Trait, r
 _NEAREST = 60
 _MAX_ELEMENTS = 8_000_000
 _ORDINARY = 1e5
+# A factor between one element and all others that no gradient gives.
+_JUMP = 1e6
 # A weight may start at 0, and a value too.
 SMALLEST_WEIGHT = 0.1
 _SMALLEST_VALUE = 1.0
@@ -71,6 +74,61 @@ def measured(evidence: Evidence, op: Op) -> ValueGrowth:
         leader_now=large,
         leader_before=small,
     )
+
+
+@dataclass(frozen=True)
+class Jump:
+    """The only element of all weights that has grown: from `before` to `now` in `num_steps`."""
+
+    weight: str
+    size: int
+    before: float
+    now: float
+    others: float
+    num_steps: int
+
+
+def jump(evidence: Evidence, op: Op) -> Jump | None:
+    """The element that alone has left the size of all other weights; None if it is not alone.
+
+    Gradients reach many elements, so growth over steps shows in more than one. A weight of one
+    element cannot tell.
+    """
+    earlier = evidence.earlier
+    operands = [v for v in op.operands if v not in evidence.trace.constants]
+    far = _largest(_sizes(evidence, operands), operands) > _JUMP
+    if earlier is None or not far or not depends_on_weights(evidence, op):
+        return None
+    weights = [leaf for leaf in evidence.trace.leaves.values() if leaf.role == "weight"]
+    sizes = _sizes(evidence, [leaf.value for leaf in weights])
+    jumped = [leaf for leaf in weights if sizes[leaf.value] > _JUMP]
+    if len(jumped) != 1 or evidence.values.num_elements(jumped[0].value) < 2:
+        return None
+    before = earlier.fetch([leaf.value for leaf in weights])
+    if before is None:
+        return None
+    found: Jump | None = None
+    others = 0.0
+    for leaf in weights:
+        now = np.abs(as_float(evidence.values.loaded(leaf.value))).ravel()
+        then = np.abs(as_float(before[leaf.value])).ravel()
+        grown = np.flatnonzero(now > 10.0 * np.maximum(then, SMALLEST_WEIGHT))
+        if leaf is not jumped[0]:
+            if grown.size:
+                return None
+            others = max(others, float(now.max(initial=0.0)))
+            continue
+        if grown.size != 1 or now[grown[0]] <= _JUMP * max(then[grown[0]], SMALLEST_WEIGHT):
+            return None
+        at = int(grown[0])
+        others = max(others, float(np.delete(now, at).max()))
+        values = [
+            as_float(a).ravel()[at] for a in (before[leaf.value], evidence.values[leaf.value])
+        ]
+        found = Jump(
+            leaf.name, now.size, float(values[0]), float(values[1]), others, earlier.num_steps
+        )
+    return None if found is None else dataclasses.replace(found, others=others)
 
 
 def depends_on_weights(evidence: Evidence, op: Op) -> bool:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import math
 from dataclasses import dataclass
 
+import numpy as np
+
 from stayfinite.diagnose.classify import classify
 from stayfinite.diagnose.evidence import Earlier, Evidence, gather
+from stayfinite.diagnose.facts import NonFiniteConstant
 from stayfinite.diagnose.finding import Finding
 from stayfinite.diagnose.infinities import (
     first_nan,
@@ -17,7 +21,7 @@ from stayfinite.diagnose.infinities import (
 )
 from stayfinite.diagnose.masking import leaking_derivative
 from stayfinite.diagnose.ranges import literal_out_of_range
-from stayfinite.diagnose.values import Values
+from stayfinite.diagnose.values import Values, as_float
 from stayfinite.frameworks.change import WiderDtype
 from stayfinite.frameworks.step import Outcome, Step
 from stayfinite.graph.graph import Leaf, Op
@@ -80,18 +84,41 @@ def diagnose(
     if leak is not None:
         evidence = evidence_of(leak, None)
     found = classify(evidence)
-    return Diagnosis(evidence, found.finding, found.notes)
+    return Diagnosis(evidence, _with_holder(found.finding, evidence, step), found.notes)
+
+
+def _with_holder(finding: Finding, evidence: Evidence, step: Step) -> Finding:
+    """A finding on a constant with the place that holds it."""
+    facts, op = finding.facts, evidence.op
+    if not isinstance(facts, NonFiniteConstant) or op is None:
+        return finding
+    codes = [span.code for span in op.stack if span.code is not None]
+    holder = step.subject.holder_of(facts.array, codes)
+    return dataclasses.replace(finding, facts=dataclasses.replace(facts, holder=holder))
 
 
 def _first_root(step: Step) -> tuple[Op | None, Leaf | None]:
     """What came in bad, if something did; else the op of the earliest phase."""
     found = step.roots()
-    leaf = min(found.leaves, key=lambda leaf: _LEAF_ORDER.index(leaf.role), default=None)
+    leaves = found.leaves
+    if found.ops or len(leaves) > 1:
+        # What the bounds of a clip pass on began elsewhere, be they infinite or not.
+        leaves = [leaf for leaf in leaves if not _is_endless(step, leaf)] or (
+            [] if found.ops else leaves
+        )
+    leaf = min(leaves, key=lambda leaf: _LEAF_ORDER.index(leaf.role), default=None)
     if leaf is not None:
         return None, leaf
     return min(
         found.ops, key=lambda op: (_PHASE_ORDER.index(op.phase), op.index), default=None
     ), None
+
+
+def _is_endless(step: Step, leaf: Leaf) -> bool:
+    """Whether the leaf is a statistic with infinities and without NaN."""
+    if leaf.role != "statistics":
+        return False
+    return not np.isnan(as_float(step.fetch([leaf.value])[leaf.value])).any()
 
 
 def _is_literal_out_of_range(evidence: Evidence) -> bool:

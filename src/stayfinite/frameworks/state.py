@@ -21,6 +21,11 @@ class RandomState:
     cuda: Tensor | None = None
 
 
+def keeps_its_infinities(before: np.ndarray, after: np.ndarray) -> bool:
+    """Whether `after` is finite, but for infinities that were there before the step."""
+    return bool((np.isfinite(after) | (np.isinf(after) & (after == before))).all())
+
+
 @dataclass(frozen=True)
 class State:
     """The values of all variables, each group in the order of the variables of the subject.

@@ -10,7 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from types import CodeType
+from typing import Any, Literal, Protocol
+
+import numpy as np
 
 from stayfinite.graph.graph import Role
 
@@ -53,6 +56,19 @@ class Layer(Protocol):
     def name(self) -> str:
         """Its name."""
         ...
+
+
+@dataclass(frozen=True)
+class HeldArray:
+    """A place that holds an array: the name `attribute` in a layer, an object, a closure, a module.
+
+    `owner` is the path of the layer, the class or variable of the object, the function of the
+    closure, or the name of the module.
+    """
+
+    attribute: str
+    kind: Literal["layer", "object", "closure", "module"]
+    owner: str
 
 
 @dataclass(frozen=True)
@@ -155,6 +171,13 @@ class Subject(Protocol):
 
     def layer(self, path: str) -> Layer | None:
         """The layer with this path, as in `Op.layer` and the names of the state."""
+        ...
+
+    def holder_of(self, array: np.ndarray, codes: Sequence[CodeType]) -> HeldArray | None:
+        """What holds an array that is no variable; None where that is not found.
+
+        `codes` is the code of the functions that read it.
+        """
         ...
 
     def make_train_function(self, step: TrainStep | None = None) -> TrainFunction:

@@ -128,7 +128,8 @@ def spread(incident: Incident) -> str:
 def weights(incident: Incident) -> str:
     """What became of the weights. In the past tense: the report is read again days later."""
     kept = incident.kept
-    if incident.cause.name == "bad-weights" and incident.origin.tensor is not None:
+    came_in = any(operand.num_nonfinite for operand in incident.origin.operands)
+    if incident.cause.name == "bad-weights" and incident.origin.tensor is not None and came_in:
         text = "the update was not applied; no good weights exist, these came in non-finite"
         return f"{text}; as they came: {kept.weights}" if kept.weights else text
     those = "the initial weights" if kept.step < 0 else f"the weights of step {kept.step}"

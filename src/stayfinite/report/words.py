@@ -22,7 +22,9 @@ def number(value: float) -> str:
 
 def plural(count: int, noun: str) -> str:
     """`1 sample`, `2 samples`."""
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+    if count == 1:
+        return f"{count} {noun}"
+    return f"{count} {noun.removesuffix('y')}ies" if noun == "entry" else f"{count} {noun}s"
 
 
 def sample_list(samples: Sequence[int], num_samples: int | None = None) -> str:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 
-from stayfinite.diagnose.elements import kind_of
+from stayfinite.diagnose import growth
+from stayfinite.diagnose.elements import finite_operands, kind_of
 from stayfinite.diagnose.evidence import Evidence
-from stayfinite.diagnose.facts import NonFiniteArray, NonFiniteConstant
+from stayfinite.diagnose.facts import JumpedWeight, NonFiniteArray, NonFiniteConstant
 from stayfinite.diagnose.finding import Finding
 from stayfinite.diagnose.infinities import is_scaled_by_infinity
 from stayfinite.diagnose.values import as_float
+from stayfinite.graph.graph import Graph, Op
+from stayfinite.numerics.functions import STRUCTURAL
 
 # A `where` may choose a NaN on purpose; arithmetic with one is a mistake.
-_ARITHMETIC = {"add", "divide", "multiply", "subtract"}
+_ARITHMETIC = {"add", "divide", "multiply", "subtract", "matmul", "dot_general", "power"}
 
 
 def match(evidence: Evidence) -> Finding | None:
@@ -33,19 +36,52 @@ def match(evidence: Evidence) -> Finding | None:
     )
 
 
+def match_jump(evidence: Evidence) -> Finding | None:
+    """One element of a weight has jumped between two steps, as by a bit flip or a bad write."""
+    op = evidence.op
+    if op is None or not op.operands or not finite_operands(evidence, op):
+        return None
+    found = growth.jump(evidence, op)
+    if found is None:
+        return None
+    facts = JumpedWeight(found.before, found.now, found.others, found.num_steps, found.size)
+    return Finding(cause="bad-weights", facts=facts, op="weight", tensor=found.weight, phase="load")
+
+
 def _constant(evidence: Evidence) -> Finding | None:
     """A factor that was computed before the training, as a scale of 1 / 0, and is in no weight."""
     op = evidence.op
-    if op is None or op.phase != "forward" or op.name not in _ARITHMETIC:
+    if op is None or op.phase != "forward":
         return None
     constants = [
-        as_float(evidence.values[value])
+        evidence.values[value]
         for value in op.operands
-        if value in evidence.trace.constants
+        if value in evidence.trace.constants and evidence.bad(value).any()
     ]
-    has_nan = any(bool(np.isnan(array).any()) for array in constants)
-    has_infinity = any(bool(np.isinf(array).any()) for array in constants)
-    if not has_nan and not (has_infinity and is_scaled_by_infinity(evidence, op)):
+    reader = _arithmetic_reader(evidence.trace, op)
+    if not constants or reader is None:
         return None
-    facts = NonFiniteConstant("nan" if has_nan else "inf")
-    return Finding(cause="bad-weights", facts=facts, op=op.name, phase="load")
+    array = next((a for a in constants if np.isnan(as_float(a)).any()), constants[0])
+    is_nan = bool(np.isnan(as_float(array)).any())
+    if not is_nan and not (reader is op and is_scaled_by_infinity(evidence, op)):
+        return None
+    num_bad = int((~np.isfinite(as_float(array))).sum())
+    facts = NonFiniteConstant("nan" if is_nan else "inf", num_bad, array.size, array)
+    return Finding(cause="bad-weights", facts=facts, op=reader.name, phase="load")
+
+
+def _arithmetic_reader(trace: Graph, op: Op) -> Op | None:
+    """The arithmetic that `op` is, or that reads the constant where `op` only shapes it."""
+    readers = [op]
+    while readers:
+        found = next((reader for reader in readers if reader.name in _ARITHMETIC), None)
+        if found is not None:
+            return found
+        shaping = [reader for reader in readers if reader.name in STRUCTURAL]
+        readers = [
+            reader
+            for shaper in shaping
+            for reader in trace.consumers.get(shaper.results[0], ())
+            if reader.phase == "forward"
+        ]
+    return None

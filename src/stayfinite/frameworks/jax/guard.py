@@ -89,7 +89,11 @@ def attach(subject: Subject, recorder: Recorder, on_bad: OnBad) -> JaxTrainFunct
     def loss_scales() -> list[int]:
         return keras_private.loss_scales(subject.optimizers)
 
-    inner = subject.make_train_function(guard_step.guarded(subject.train_step, loss_scales))
+    def own_statistics() -> list[int]:
+        return keras_private.own_statistics(subject)
+
+    guarded = guard_step.guarded(subject.train_step, loss_scales, own_statistics)
+    inner = subject.make_train_function(guarded)
     function = JaxTrainFunction(inner, subject, recorder, on_bad)
     subject.train_function = function
     return function

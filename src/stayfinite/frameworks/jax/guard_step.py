@@ -60,11 +60,14 @@ def _all_finite(arrays: list[Any]) -> Any:
 
 
 def guarded(
-    train_step: Callable[..., Any], loss_scales: Callable[[], list[int]] = list
+    train_step: Callable[..., Any],
+    loss_scales: Callable[[], list[int]] = list,
+    own_statistics: Callable[[], list[int]] = list,
 ) -> Callable[..., Any]:
     """`train_step` with the sentinel as a fifth entry of its state.
 
-    `loss_scales` is asked for `keras_private.loss_scales` when the step is compiled.
+    `loss_scales` and `own_statistics` are asked for the positions that the functions of this name
+    in `keras_private` give, when the step is compiled.
 
     Returns `((logs, report), state)`; `report` is the step number of the first bad step or -1,
     as an array of its own, because the sentinel in the state is donated to the next step.
@@ -80,7 +83,8 @@ def guarded(
             logs, new = train_step(old, data)
         *lasting, metrics = new
         good = sentinel[_FIRST_BAD] < 0
-        ok = good & all_finite((seen.of(logs), grads, _changed(lasting, old[:3])))
+        judged = _without_kept_infinities(lasting, old, own_statistics())
+        ok = good & all_finite((seen.of(logs), grads, _changed(judged, old[:3])))
         for position in loss_scales():
             ok &= ~keras_private.has_collapsed(old[2][position], new[2][position])
         first_bad = jnp.where(good & ~ok, sentinel[_STEPS], sentinel[_FIRST_BAD])
@@ -109,6 +113,16 @@ def _choose(ok: Any, new: Any, old: Any) -> Any:
     for n, value in zip(changed, chosen, strict=True):
         leaves[n] = value
     return jax.tree.unflatten(treedef, leaves)
+
+
+def _without_kept_infinities(new: list[Any], old: Any, positions: list[int]) -> list[Any]:
+    """The new state with 0 for infinities that these non-trainable variables held before."""
+    statistics = list(new[1])
+    for position in positions:
+        after, before = statistics[position], old[1][position]
+        if after is not before and jnp.issubdtype(after.dtype, jnp.floating):
+            statistics[position] = jnp.where(jnp.isinf(after) & (after == before), 0, after)
+    return [new[0], statistics, new[2]]
 
 
 def _changed(new: Any, old: Any) -> list[Any]:

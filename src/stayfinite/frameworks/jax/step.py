@@ -24,7 +24,7 @@ from stayfinite.frameworks.jax.executor import Executor, ProgramRun, is_finite
 from stayfinite.frameworks.jax.state import fresh_metrics
 from stayfinite.frameworks.keras import private as keras_private
 from stayfinite.frameworks.recording.axes import other_size
-from stayfinite.frameworks.state import State, Tensor
+from stayfinite.frameworks.state import State, Tensor, keeps_its_infinities
 from stayfinite.frameworks.step import Outcome, Roots
 from stayfinite.frameworks.subject import Subject
 from stayfinite.graph.graph import Graph, Op
@@ -162,7 +162,10 @@ class JaxStep:
             return value in bad_leaves or not survey.finite.get(value, True)
 
         segments = self._executor.segments
-        coarse, harmful = roots(segments, is_bad, self.trace.sinks())
+        bad_state = self._bad_state(survey)
+        kept = {n for name, n in self.trace.new_state.items() if name not in bad_state}
+        sinks = [sink for sink in self.trace.sinks() if sink not in kept]
+        coarse, harmful = roots(segments, is_bad, sinks)
         found: list[Op] = []
         for segment in coarse:
             index = segments.index(segment)
@@ -318,11 +321,27 @@ class JaxStep:
         }
         return self._outcome(self._run(overrides=overrides))
 
+    def _bad_state(self, run: ProgramRun) -> list[str]:
+        """The new state that is not finite, but for infinities that a statistic kept."""
+        traced = self._traced
+        before = dict(zip(traced.after[1], self.state.non_trainable, strict=True))
+        positions = keras_private.own_statistics(self.subject)
+        may_keep = {traced.after[1][position] for position in positions}
+        return [
+            name
+            for name, number in traced.new_state.items()
+            if not is_finite(run.values[number])
+            and not (
+                number in may_keep
+                and keeps_its_infinities(np.asarray(before[number]), np.asarray(run.values[number]))
+            )
+        ]
+
     def _outcome(self, run: ProgramRun) -> Outcome:
         traced, values = self._traced, run.values
         # A step that differentiates nothing has no loss.
         loss = 0.0 if traced.loss is None else float(values[traced.loss])
-        bad = [name for name, number in traced.new_state.items() if not is_finite(values[number])]
+        bad = self._bad_state(run)
         bad += keras_private.collapsed_scales(
             self.subject.optimizers, self.state.optimizer, lambda n: values[traced.after[2][n]]
         )

@@ -33,6 +33,7 @@ __all__ = [
     "learning_rate_of",
     "loss_scales",
     "optimizers_of",
+    "own_statistics",
     "owner_of",
     "required",
     "roles",
@@ -245,6 +246,26 @@ def roles(subject: Subject) -> list[list[Role]]:
         ["weight" if id(variable) in frozen else "statistics" for variable in others],
         ["optimizer"] * len(of_optimizers),
         ["metric"] * len(of_metrics),
+    ]
+
+
+def own_statistics(subject: Subject) -> list[int]:
+    """Positions in the non-trainable state of the statistics that no layer of Keras keeps.
+
+    Such a variable may hold an infinity on purpose: the bound of a clip, a minimum so far. A moving
+    mean of Keras may not.
+    """
+    of_keras = {
+        id(variable)
+        for layer in subject.layers()
+        if type(layer).__module__.partition(".")[0] == "keras"
+        for variable in required(layer, "_non_trainable_variables")
+    }
+    group = subject.non_trainable_variables
+    return [
+        position
+        for position, (variable, role) in enumerate(zip(group, roles(subject)[1], strict=True))
+        if role == "statistics" and id(variable) not in of_keras
     ]
 
 

@@ -6,15 +6,19 @@ import contextlib
 import weakref
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import CodeType
 from typing import Any
 
 import keras
+import numpy as np
 
 from stayfinite.errors import UsageError
 from stayfinite.frameworks import base
 from stayfinite.frameworks.keras import private as keras_private
+from stayfinite.frameworks.keras.held_arrays import holder_of
 from stayfinite.frameworks.subject import (
     Compilation,
+    HeldArray,
     Layer,
     Optimizer,
     Subject,
@@ -142,6 +146,10 @@ class KerasModel(Subject):
         """The layer with this path."""
         return keras_private.layer_at(self.layers(), path)
 
+    def holder_of(self, array: np.ndarray, codes: Sequence[CodeType]) -> HeldArray | None:
+        """What holds an array that is no variable."""
+        return holder_of(array, self.layers(), codes)
+
     def make_train_function(self, step: TrainStep | None = None) -> TrainFunction:
         """Have Keras compile `step` in the place of `model.train_step`."""
         model = self.model
@@ -261,6 +269,10 @@ class KerasLoop(Subject):
     def layer(self, path: str) -> Layer | None:
         """The layer with this path."""
         return keras_private.layer_at(self.layers(), path)
+
+    def holder_of(self, array: np.ndarray, codes: Sequence[CodeType]) -> HeldArray | None:
+        """What holds an array that is no variable."""
+        return holder_of(array, self.layers(), codes)
 
     def make_train_function(self, step: TrainStep | None = None) -> TrainFunction:
         """Compile `step` as the user compiled the step of the loop."""

@@ -62,11 +62,15 @@ class EagerResult:
 
 @dataclass(frozen=True)
 class NamedValue:
-    """A variable's value before the step, under its role and its unique path."""
+    """A variable's value before the step, under its role and its unique path.
+
+    `may_keep_infinity` is true for the variables of `keras_private.own_statistics`.
+    """
 
     role: Role
     name: str
     value: Any
+    may_keep_infinity: bool = False
 
 
 def named_values(subject: Subject, state: State) -> list[NamedValue]:
@@ -74,9 +78,11 @@ def named_values(subject: Subject, state: State) -> list[NamedValue]:
     variables = [v for group in keras_private.state_variables(subject) for v in group]
     roles = [role for group in subject.roles() for role in group]
     names = unique([variable.path for variable in variables])
+    first = len(subject.trainable_variables)
+    may_keep = {first + position for position in keras_private.own_statistics(subject)}
     return [
-        NamedValue(role, name, value)
-        for role, name, value in zip(roles, names, state.values, strict=True)
+        NamedValue(role, name, value, number in may_keep)
+        for number, (role, name, value) in enumerate(zip(roles, names, state.values, strict=True))
     ]
 
 

@@ -164,7 +164,10 @@ class EagerStep:
             return value in bad_leaves or not survey.finite.get(value, True)
 
         trace = self.trace
-        found, harmful = roots(trace.ops, is_bad, trace.sinks())
+        bad_state = survey.result.bad_state
+        kept = {n for name, n in trace.new_state.items() if name not in bad_state}
+        sinks = [sink for sink in trace.sinks() if sink not in kept]
+        found, harmful = roots(trace.ops, is_bad, sinks)
         return Roots([trace.leaves[n] for n in sorted(bad_leaves & harmful)], found)
 
     def _leaves(self) -> dict[int, Any]:

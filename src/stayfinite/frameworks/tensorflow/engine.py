@@ -22,7 +22,7 @@ from stayfinite.frameworks.recording.engine import (
     named_values,
 )
 from stayfinite.frameworks.recording.recording import Recording
-from stayfinite.frameworks.state import State, Tensor
+from stayfinite.frameworks.state import State, Tensor, keeps_its_infinities
 from stayfinite.frameworks.subject import Subject
 from stayfinite.frameworks.tensorflow import private
 from stayfinite.frameworks.tensorflow.capture import OpRecord
@@ -164,6 +164,13 @@ class TensorFlowEngine:
         observed = [record.number(leaf) for leaf in keras.tree.flatten(logs) if tf.is_tensor(leaf)]
         return OutputNumbers(notes.loss_number, notes.gradient_numbers, new_state, tuple(observed))
 
+    def _is_bad(self, named: NamedValue, after: Any) -> bool:
+        if self.is_finite(after):
+            return False
+        if not named.may_keep_infinity:
+            return True
+        return not keeps_its_infinities(self.numpy(named.value), self.numpy(after))
+
     def _bad_state(
         self, state: State, value: Callable[[Any], Any] = lambda variable: variable.read_value()
     ) -> tuple[str, ...]:
@@ -171,7 +178,7 @@ class TensorFlowEngine:
         bad = [
             named.name
             for named, (variable, _) in pairs
-            if named.role != "metric" and not self.is_finite(value(variable))
+            if named.role != "metric" and self._is_bad(named, value(variable))
         ]
         slots = keras_private.state_variables(self.subject)[2]
         collapsed = keras_private.collapsed_scales(

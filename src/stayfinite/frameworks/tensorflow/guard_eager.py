@@ -101,7 +101,7 @@ class GuardedEagerStep:
         return tf.constant(False)
 
     def _assigned(self) -> list[Any]:
-        return self._values.new(self._metrics())
+        return self._values.judged(self._subject)
 
     def _metrics(self) -> list[Any]:
         # A progress bar that showed the bad loss is not to be corrected.

@@ -80,7 +80,7 @@ class GuardedGraphStep:
             raise Unsuited
         # A progress bar that showed the bad loss is not to be corrected.
         metrics = list(self._subject.metrics_variables)
-        good = self._alive & _is_finite([*self._checked, *self._values.new(metrics)])
+        good = self._alive & _is_finite([*self._checked, *self._values.judged(self._subject)])
         for collapsed in self._values.collapsed(self._applied):
             good &= ~collapsed
         private.rarely(good, lambda: None, lambda: self._values.restore(metrics))

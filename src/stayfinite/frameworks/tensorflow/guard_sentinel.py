@@ -9,6 +9,7 @@ from typing import Any
 import tensorflow as tf
 
 from stayfinite.frameworks.keras import private as keras_private
+from stayfinite.frameworks.subject import Subject
 from stayfinite.frameworks.tensorflow import bounds, private
 
 
@@ -44,6 +45,11 @@ def all_finite(tensors: list[Any]) -> Any:
     return tf.reduce_all(tf.stack(verdicts)) if verdicts else tf.constant(True)
 
 
+def _without_kept_infinities(after: Any, before: Any) -> Any:
+    kept = tf.math.is_inf(after) & tf.equal(after, before)
+    return tf.where(kept, tf.zeros_like(after), after)
+
+
 class VariableValues:
     """Values of variables before the step assigned them, to be put back where it was bad.
 
@@ -76,6 +82,25 @@ class VariableValues:
         """The present values, without those of some variables."""
         others = {id(private.raw(variable)) for variable in apart_from}
         return [v.read_value() for key, (v, _) in self.old.items() if key not in others]
+
+    def judged(self, subject: Subject) -> list[Any]:
+        """`new` without metrics, and with 0 for infinities that a statistic may keep.
+
+        These are the variables of `keras_private.own_statistics`.
+        """
+        metrics = {id(private.raw(variable)) for variable in subject.metrics_variables}
+        present = {key: pair for key, pair in self.old.items() if key not in metrics}
+        if not present:
+            return []
+        statistics = subject.non_trainable_variables
+        positions = keras_private.own_statistics(subject)
+        may_keep = {id(private.raw(statistics[position])) for position in positions}
+        return [
+            _without_kept_infinities(variable.read_value(), before)
+            if key in may_keep and variable.dtype.is_floating
+            else variable.read_value()
+            for key, (variable, before) in present.items()
+        ]
 
     def restore(self, apart_from: list[Any]) -> None:
         """Put the old values back, but for those of some variables."""

@@ -23,7 +23,7 @@ from stayfinite.frameworks.recording.engine import (
     named_values,
 )
 from stayfinite.frameworks.recording.recording import Recording
-from stayfinite.frameworks.state import State, Tensor
+from stayfinite.frameworks.state import State, Tensor, keeps_its_infinities
 from stayfinite.frameworks.subject import Subject
 from stayfinite.frameworks.torch import finite_checks, hooks, private
 from stayfinite.frameworks.torch.capture import Dispatch
@@ -187,13 +187,20 @@ class TorchEngine:
             )
         return EagerResult(watcher.loss, watcher.updates, self._bad_state(state), outputs)
 
+    def _is_bad(self, named: NamedValue, after: Any) -> bool:
+        if self.is_finite(after):
+            return False
+        if not named.may_keep_infinity:
+            return True
+        return not keeps_its_infinities(self.numpy(named.value), self.numpy(after))
+
     def _bad_state(self, state: State) -> tuple[str, ...]:
         groups = self.variables()
         variables = [v for group in groups for v in group]
         bad = [
             named.name
             for named, variable in zip(self.named_state(state), variables, strict=True)
-            if named.role != "metric" and not self.is_finite(private.tensor_of(variable))
+            if named.role != "metric" and self._is_bad(named, private.tensor_of(variable))
         ]
         collapsed = keras_private.collapsed_scales(
             self.subject.optimizers, state.optimizer, lambda n: private.tensor_of(groups[2][n])

@@ -49,6 +49,9 @@ class CudaSentinel(TorchSentinel):
     def _check(self, tensors: Iterable[Any]) -> None:
         self._verdicts += finite_checks.all_finite_on_device(finite_checks.floating(tensors))
 
+    def _check_state(self, tensors: list[Any]) -> None:
+        self._check(self._without_kept_infinities(tensors))
+
     def _check_collapse(self, collapsed: Any) -> None:
         self._verdicts.append(~collapsed)
 

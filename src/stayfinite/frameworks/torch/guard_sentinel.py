@@ -99,9 +99,9 @@ class TorchSentinel:
             self._check(_loss_of(logs))
         if self._compiled and not self._scales:
             self._check(gradients_of(subject))
-        self._check(self._saved.written())
+        self._check_state(self._saved.written())
         if self._first:
-            self._check(private.tensor_of(v) for v in lasting(subject))
+            self._check_state([private.tensor_of(v) for v in lasting(subject)])
         if self._scales:
             self._check_scales()
         flag = self._settle(subject)
@@ -167,13 +167,36 @@ class TorchSentinel:
         if not self._bad:
             self._bad = not finite_checks.all_finite(finite_checks.floating(tensors))
 
+    def _check_state(self, tensors: list[Any]) -> None:
+        """`_check` for new state, whose statistics may keep infinities."""
+        if not self._bad and not finite_checks.all_finite(finite_checks.floating(tensors)):
+            self._check(self._without_kept_infinities(tensors))
+
+    def _without_kept_infinities(self, tensors: list[Any]) -> list[Any]:
+        """`tensors` with 0 for infinities that one of `keras_private.own_statistics` held before.
+
+        A tensor that no hook saw being written is as it was.
+        """
+        subject = self._current()
+        statistics = subject.non_trainable_variables
+        positions = keras_private.own_statistics(subject)
+        may_keep = {id(private.tensor_of(statistics[position])) for position in positions}
+        judged = []
+        for tensor in tensors:
+            if id(tensor) in may_keep and tensor.is_floating_point():
+                old = self._saved.old(tensor)
+                kept = torch.isinf(tensor) & (tensor == (tensor if old is None else old))
+                tensor = torch.where(kept, torch.zeros_like(tensor), tensor)
+            judged.append(tensor)
+        return judged
+
     def _check_collapse(self, collapsed: Any) -> None:
         self._bad = self._bad or bool(collapsed)
 
     def _is_skipped(self) -> bool:
         """Whether the optimizer is not to be applied, by what is known so far."""
         if not self._careful:
-            self._check(self._saved.written())
+            self._check_state(self._saved.written())
         return self._bad
 
     def _applied(

@@ -51,6 +51,11 @@ def arithmetic(finding: Finding) -> str:
     match facts:
         case f.NonFiniteArray(_, num_bad, size):
             return f"{num_bad} of {size} values of `{name}` are non-finite"
+        case f.JumpedWeight(others=others):
+            return (
+                f"all other weights are at most {number(others)}; gradients reach many elements, "
+                "a damaged memory or file one"
+            )
         case f.NonFiniteConstant():
             return "it was computed before the training: a division by 0 there looks like this"
         case f.ImpossibleStatistic(problem, _, num_bad, size):

@@ -7,6 +7,7 @@ from typing import assert_never
 
 from stayfinite.diagnose import facts as f
 from stayfinite.diagnose.finding import CauseName, Finding
+from stayfinite.frameworks.subject import HeldArray
 from stayfinite.numerics.functions import Domain, Interval, NoPositivePole, RealPower
 from stayfinite.report.words import number, plural
 
@@ -17,8 +18,19 @@ def message(finding: Finding) -> str:
     match facts:
         case f.NonFiniteArray(kind):
             return _came_in(finding.cause, name, kind)
-        case f.NonFiniteConstant(kind):
-            return f"a constant that `{finding.op}` reads, and that is not a weight, is {kind}"
+        case f.NonFiniteConstant(kind, num_bad, size, holder=holder):
+            bad = kind if size == 1 else f"{kind} in {num_bad} of {plural(size, 'entry')}"
+            if holder is None:
+                return f"a constant that `{finding.op}` reads, and that is not a weight, is {bad}"
+            return f"`{holder.attribute}` held by {_holder(holder)} is {bad}"
+        case f.JumpedWeight(before, now, _, num_steps, size):
+            change = f"from {number(before)} to {number(now)}"
+            if num_steps == 1:
+                return f"1 of {size} values of `{name}` changed {change} in one step"
+            return (
+                f"1 of {size} values of `{name}` jumped {change} within {num_steps} steps, "
+                "while no other weight grew"
+            )
         case f.ImpossibleStatistic(worst=worst):
             return f"{_statistic(finding.cause, name, facts)}: {number(worst)}"
         case f.BadValues() | f.MissingIndex() | f.MissingValueCode() | f.MissingClass():
@@ -38,6 +50,18 @@ def message(finding: Finding) -> str:
             return f"{'the step' if name is None else f'`{name}`'} is non-finite"
         case _:
             return of_expression(finding.op, facts)
+
+
+def _holder(held: HeldArray) -> str:
+    match held.kind:
+        case "layer":
+            return f"layer `{held.owner}`"
+        case "closure":
+            return f"the closure of `{held.owner}`"
+        case "module":
+            return f"module `{held.owner}`"
+        case "object":
+            return f"`{held.owner}`"
 
 
 def of_expression(op: str, facts: f.ExpressionFacts) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from stayfinite.diagnose import facts as f
 from stayfinite.diagnose.finding import CauseName, Finding
+from stayfinite.frameworks.subject import HeldArray
 from stayfinite.report.words import sample_list
 
 _ON_GROWTH_OVER_LAYERS = (
@@ -22,8 +23,15 @@ def remedy(finding: Finding) -> str | None:
     match facts:
         case f.NonFiniteArray():
             return _on_non_finite_array(finding.cause, name)
-        case f.NonFiniteConstant():
+        case f.NonFiniteConstant(holder=None):
             return f"make the number finite where it is computed, before it is given to `{op}`"
+        case f.NonFiniteConstant(holder=HeldArray() as holder):
+            return f"make `{holder.attribute}` finite where it is computed; it is not trained"
+        case f.JumpedWeight():
+            return (
+                f"restore `{name}` from a checkpoint; look at what writes to it between two steps, "
+                "at the saved file and at the memory of the device"
+            )
         case f.ImpossibleStatistic():
             return f"load or compute `{name}` anew"
         case f.BadValues():
