@@ -113,7 +113,7 @@ class Stage(Generic[T]):
 
 
 def _optional(stage: str, run: Callable[[], T | None]) -> Stage[T]:
-    """The result of a stage whose failure must not take away the cause."""
+    """The result of a stage after the diagnosis; its failure keeps the cause."""
     try:
         return Stage(run())
     except Exception as error:

@@ -64,7 +64,7 @@ class Where:
 
 @dataclass(frozen=True)
 class Cause:
-    """The cause by its contract name, how sure we are, and one sentence that stands alone."""
+    """The name of the cause, its certainty, and one complete sentence."""
 
     name: str
     certainty: Certainty

@@ -1,7 +1,7 @@
 """Which line of the user's plain Python made the first non-finite number.
 
 For code that runs on the host, outside of the step: an initialiser, a schedule. It is run again,
-and the local variables are looked at after each line.
+and the local variables are checked after each line.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 from stayfinite.graph.graph import Span
 from stayfinite.graph.source import is_user_file
 
-# A loop over millions of numbers is not watched to its end.
+# Lines; a longer run is not watched to its end.
 _MAX_LINES = 100_000
 _MAX_ELEMENTS = 1_000_000
 

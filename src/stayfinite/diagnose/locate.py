@@ -43,8 +43,8 @@ def diagnose(
     Args:
         step: The step.
         outcome: What running it gave.
-        ranges: See `Evidence`.
-        earlier: See `Evidence`.
+        ranges: Largest magnitudes of the batch arrays in healthy steps, by name.
+        earlier: The same batch on an earlier state; None if there is none.
     """
     values = Values(step.trace, step.fetch)
 
@@ -53,7 +53,7 @@ def diagnose(
         try:
             wider = step.run(WiderDtype())
         except Exception:
-            # An op without a float64 form: then nothing is known of the wider step.
+            # An op without a float64 form: the wider step is unknown.
             return False
         return wider.finite and not wider.bad_gradients
 
@@ -84,7 +84,7 @@ def diagnose(
 
 
 def _first_root(step: Step) -> tuple[Op | None, Leaf | None]:
-    """What came in bad, if something did; else the op of the earliest phase."""
+    """A bad leaf if there is one, else the op of the earliest phase."""
     found = step.roots()
     leaf = min(found.leaves, key=lambda leaf: _LEAF_ORDER.index(leaf.role), default=None)
     if leaf is not None:
@@ -95,6 +95,6 @@ def _first_root(step: Step) -> tuple[Op | None, Leaf | None]:
 
 
 def _is_literal_out_of_range(evidence: Evidence) -> bool:
-    """Whether the infinity was written as a number that this dtype has no room for."""
+    """Whether the infinity was written as a number past the range of this dtype."""
     op = evidence.op
     return op is not None and literal_out_of_range(evidence, op) is not None

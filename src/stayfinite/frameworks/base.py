@@ -1,4 +1,4 @@
-"""The seam between the house and the frameworks: what a backend can do, and which one is in use."""
+"""What a framework provides to the other rooms, and which framework is in use."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The recent past of one model: which batch each step got, and which flags are still out.
+"""The recent batches of one model, and the flags that have not been read yet.
 
 Reading a flag that the device has not computed yet would make the host wait on every step. So
 flags are queued and read when they are ready; only a long queue makes the host wait, on its
@@ -18,7 +18,7 @@ from stayfinite.frameworks.snapshots import Snapshots
 # CPU and about this long on a GPU, so waiting here costs nothing.
 MAX_PENDING = 16
 MAX_HEALTHY = 8
-# Kept batches are memory that the training has to do without; one is kept however large it is.
+# Bytes of kept batches; at least one batch is kept, of any size.
 MAX_HEALTHY_BYTES = 32 * 2**20
 
 
@@ -93,7 +93,7 @@ class Recorder:
             yield data
 
     def expect(self, flag: Flag) -> None:
-        """`flag` tells about every step up to the last recorded one."""
+        """Queue `flag`, which covers every step up to the last recorded one."""
         self._pending.append((self.num_steps - 1, flag))
 
     def first_bad(self, *, wait: bool) -> int | None:

@@ -1,4 +1,4 @@
-"""The incident on disk: JSON and safetensors only, so that a stranger's is safe to open.
+"""The incident on disk: JSON and safetensors only, so that an untrusted one is safe to open.
 
 incident-000812/
     incident.json              the incident (`stayfinite.incident/1`)
@@ -38,7 +38,7 @@ class IncidentFolder:
 def create(
     keep: Path, step: int, model: Any, state: dict[str, np.ndarray], batch: dict[str, np.ndarray]
 ) -> IncidentFolder:
-    """Write everything but the explanation, before anything else can go wrong.
+    """Write everything but the explanation, before the explanation can fail.
 
     Raises:
         OSError: the folder cannot be written.
@@ -64,7 +64,7 @@ def keep(
 ) -> tuple[Path | None, Incident]:
     """Make the folder of `incident` in `parent`; the folder, and the incident that names it.
 
-    A full disk must not take the explanation away: the incident then has a note, and no folder.
+    If the disk is full, the incident has a note and no folder.
     """
     try:
         made = create(parent, incident.where.step, model, state, batch)
@@ -133,7 +133,7 @@ def _save_weights(model: Any, path: Path) -> Path | None:
     try:
         model.save_weights(path)
     except Exception:
-        # A user's layer may not be savable; its values are in state.safetensors all the same.
+        # A user's layer may not be savable; its values are also in state.safetensors.
         return None
     return path
 

@@ -1,4 +1,4 @@
-"""Seeing the gradients of any train step: what an optimizer is given, at the moment it gets it.
+"""Observes the gradients that any train step passes to an optimizer.
 
 A train step, the user's own included, hands its gradients to `Optimizer.apply`. While a step is
 traced, that method is watched, so that no assumption about the train step itself is needed.

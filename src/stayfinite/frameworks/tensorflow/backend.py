@@ -29,7 +29,7 @@ class TensorFlowBackend:
 
     def step(self, failure: Failure) -> Step:
         """The failing step, run op by op."""
-        # Imported here: a training that stays finite never pays for it.
+        # Imported here because a finite training does not need it.
         from stayfinite.frameworks.recording.step import EagerStep
         from stayfinite.frameworks.tensorflow.engine import TensorFlowEngine
 

@@ -1,4 +1,4 @@
-"""The trials of an incident: what was changed, and what came of it, in words."""
+"""The trials of an incident in words: what was changed, and the result."""
 
 from __future__ import annotations
 
