@@ -26,7 +26,7 @@ class _Found(BaseException):
     """Ends the run: the line is known. Not an `Exception`: the user's code must not swallow it."""
 
 
-def first_bad_line(call: Callable[[], Any]) -> Span | None:
+def first_bad_line(call: Callable[[], object]) -> Span | None:
     """The user's line after which a local variable, or the result, is first non-finite.
 
     None if there is none, or if `call` raises.
@@ -83,7 +83,7 @@ def _bad_locals(frame: FrameType) -> set[str]:
     return {name for name, value in frame.f_locals.items() if _is_bad(value)}
 
 
-def _is_bad(value: Any) -> bool:
+def _is_bad(value: object) -> bool:
     if isinstance(value, float):
         return not math.isfinite(value)
     if isinstance(value, np.ndarray | np.generic):

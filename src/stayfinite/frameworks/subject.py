@@ -44,6 +44,11 @@ class Optimizer(Protocol):
         """Its slots and counters."""
         ...
 
+    @property
+    def learning_rate(self) -> object:
+        """The present learning rate, a scalar tensor."""
+        ...
+
 
 class Layer(Protocol):
     """A part of a model. Its settings are attributes."""

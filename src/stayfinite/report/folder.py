@@ -13,12 +13,12 @@ import dataclasses
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from safetensors.numpy import save_file
 
 from stayfinite.errors import UsageError
+from stayfinite.frameworks.subject import Subject
 from stayfinite.incident import Incident, Kept
 from stayfinite.report import text
 from stayfinite.report.json import render
@@ -36,7 +36,11 @@ class IncidentFolder:
 
 
 def create(
-    keep: Path, step: int, model: Any, state: dict[str, np.ndarray], batch: dict[str, np.ndarray]
+    keep: Path,
+    step: int,
+    subject: Subject,
+    state: dict[str, np.ndarray],
+    batch: dict[str, np.ndarray],
 ) -> IncidentFolder:
     """Write everything but the explanation, before the explanation can fail.
 
@@ -47,7 +51,7 @@ def create(
     for name, arrays in (("batch", batch), ("state", state)):
         contiguous = {key: np.asarray(array, order="C") for key, array in arrays.items()}
         save_file(contiguous, path / f"{name}.safetensors")
-    return IncidentFolder(path, _save_weights(model, path / WEIGHTS))
+    return IncidentFolder(path, _save_weights(subject, path / WEIGHTS))
 
 
 def write(path: Path, incident: Incident) -> None:
@@ -58,7 +62,7 @@ def write(path: Path, incident: Incident) -> None:
 def keep(
     incident: Incident,
     parent: Path,
-    model: Any,
+    subject: Subject,
     state: dict[str, np.ndarray],
     batch: dict[str, np.ndarray],
 ) -> tuple[Path | None, Incident]:
@@ -67,7 +71,7 @@ def keep(
     If the disk is full, the incident has a note and no folder.
     """
     try:
-        made = create(parent, incident.where.step, model, state, batch)
+        made = create(parent, incident.where.step, subject, state, batch)
     except OSError as error:
         return None, _with_note(incident, f"nothing could be kept on disk: {error}")
     weights = None if made.weights is None else str(made.weights)
@@ -129,9 +133,9 @@ def read(path: Path) -> Incident:
     )
 
 
-def _save_weights(model: Any, path: Path) -> Path | None:
+def _save_weights(subject: Subject, path: Path) -> Path | None:
     try:
-        model.save_weights(path)
+        subject.save_weights(path)
     except Exception:
         # A user's layer may not be savable; its values are also in state.safetensors.
         return None

@@ -13,7 +13,7 @@ import keras
 import numpy as np
 
 from stayfinite.frameworks.batch import ROLES, Batch
-from stayfinite.frameworks.jax import gradients, losses, private
+from stayfinite.frameworks.jax import private, watching
 from stayfinite.frameworks.jax.capture_axes import axes_by_size, batch_axes
 from stayfinite.frameworks.jax.capture_names import canonical
 from stayfinite.frameworks.jax.capture_program import JaxProgram, Scopes, flatten, is_backward
@@ -77,7 +77,7 @@ def trace_step(subject: Subject, state: State, batch: Batch) -> TracedStep:
             grads.extend(values)
             names.extend(getattr(v, "path", str(i)) for i, v in enumerate(variables))
 
-        with gradients.watched(seen, scaled_too=skipped), losses.watched() as shown:
+        with watching.watched_gradients(seen, scaled_too=skipped), watching.watched_loss() as shown:
             logs, new = train_step(state, data)
         return shown.of(logs), grads, [list(group) for group in new[:3]], (logs, new[3])
 

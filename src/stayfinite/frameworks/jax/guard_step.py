@@ -20,7 +20,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from stayfinite.frameworks.jax import gradients, losses, private
+from stayfinite.frameworks.jax import private, watching
 from stayfinite.frameworks.keras import private as keras_private
 
 # One array, because each argument of a compiled step costs about a microsecond.
@@ -74,8 +74,8 @@ def guarded(
         old, sentinel = tuple(state[:4]), state[4]
         grads: list[Any] = []
         with (
-            gradients.watched(lambda _, values, __: grads.extend(values)),
-            losses.watched() as seen,
+            watching.watched_gradients(lambda _, values, __: grads.extend(values)),
+            watching.watched_loss() as seen,
         ):
             logs, new = train_step(old, data)
         *lasting, metrics = new

@@ -188,6 +188,17 @@ def loss_scales(optimizers: Sequence[Any]) -> list[int]:
     return found
 
 
+def loss_scale_paths(optimizers: Sequence[Any]) -> list[str]:
+    """The paths of the variables at `loss_scales`."""
+    variables = [variable for optimizer in optimizers for variable in optimizer.variables]
+    return [variables[n].path for n in loss_scales(optimizers)]
+
+
+def inner_optimizer(optimizer: Any) -> Any:
+    """The optimizer inside a `LossScaleOptimizer`; any other optimizer itself."""
+    return optimizer.inner_optimizer if isinstance(optimizer, LossScaleOptimizer) else optimizer
+
+
 def is_spent(scale: Any) -> bool:
     """Whether a loss scale is at its minimum, so that a step which it skips is bad."""
     return float(scale) <= 1.0
