@@ -10,7 +10,7 @@ from __future__ import annotations
 import collections
 import dataclasses
 from collections.abc import Callable, Iterator
-from typing import Any, Protocol
+from typing import Protocol
 
 from stayfinite.frameworks.snapshots import Snapshots
 
@@ -75,8 +75,8 @@ class Recorder:
         self._batch = 0
 
     def recording(
-        self, iterator: Iterator[Any], *, own: Callable[[Any], Any] = lambda data: data
-    ) -> Iterator[Any]:
+        self, iterator: Iterator[object], *, own: Callable[[object], object] = lambda data: data
+    ) -> Iterator[object]:
         """`iterator`, with a note of each batch that is drawn from it.
 
         Args:
@@ -131,7 +131,7 @@ class Recorder:
             self._steps.popleft()
 
 
-def _num_bytes(data: Any) -> int:
+def _num_bytes(data: object) -> int:
     if isinstance(data, dict):
         data = list(data.values())
     # `list | tuple` would be made anew in each call, and this is called for each array of a step.

@@ -18,7 +18,7 @@ from stayfinite.frameworks.subject import Compilation, Subject, TrainFunction, T
 
 
 class JaxBackend:
-    """JAX behind the seam; implements `base.Backend`."""
+    """The `base.Backend` of JAX."""
 
     name = "jax"
     is_stateless = True

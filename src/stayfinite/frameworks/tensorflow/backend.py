@@ -18,7 +18,7 @@ from stayfinite.frameworks.tensorflow.state import numpy_of
 
 
 class TensorFlowBackend:
-    """TensorFlow behind the seam; implements `base.Backend`."""
+    """The `base.Backend` of TensorFlow."""
 
     name = "tensorflow"
     is_stateless = False
@@ -58,8 +58,7 @@ class TensorFlowBackend:
 
     def versions(self) -> dict[str, str]:
         """Of TensorFlow, Keras and NumPy."""
-        installed = (name for name in ("tensorflow", "keras", "numpy"))
-        return {name: metadata.version(name) for name in installed}
+        return {name: metadata.version(name) for name in ("tensorflow", "keras", "numpy")}
 
     def device(self) -> str:
         """The first GPU, or the CPU."""

@@ -17,7 +17,7 @@ from stayfinite.frameworks.torch import guard, private
 
 
 class TorchBackend:
-    """PyTorch behind the seam; implements `base.Backend`."""
+    """The `base.Backend` of PyTorch."""
 
     name = "torch"
     is_stateless = False
