@@ -113,7 +113,7 @@ class Stage(Generic[T]):
 
 
 def _optional(stage: str, run: Callable[[], T | None]) -> Stage[T]:
-    """The result of a stage whose failure must not take away the cause."""
+    """The result of a stage after the diagnosis; its failure keeps the cause."""
     try:
         return Stage(run())
     except Exception as error:
@@ -156,5 +156,4 @@ def _provenance(diagnosis: Diagnosis) -> tuple[ProvenanceFact, ...]:
 
 def _is_scale_spent(step: Step, outcome: Outcome) -> bool:
     """Whether the loss scale of an optimizer has fallen to 1."""
-    scales = [getattr(optimizer, "dynamic_scale", None) for optimizer in step.subject.optimizers]
-    return any(scale is not None and scale.path in outcome.bad_state for scale in scales)
+    return any(path in outcome.bad_state for path in base.loss_scale_paths(step.subject.optimizers))

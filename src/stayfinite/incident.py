@@ -64,7 +64,7 @@ class Where:
 
 @dataclass(frozen=True)
 class Cause:
-    """The cause by its contract name, how sure we are, and one sentence that stands alone."""
+    """The name of the cause, its certainty, and one complete sentence."""
 
     name: str
     certainty: Certainty
@@ -121,8 +121,9 @@ class Spread:
 class Trial:
     """The same step with one thing different.
 
-    `is_fix` marks the trial of the fix itself. Files of earlier versions have neither `kind` nor
-    `is_fix`.
+    `is_fix` marks the trial of the fix itself. `parameter` is the new value of what `kind` names,
+    as `/ 10` for a learning rate; empty where `change` has no shorter form. Files of earlier
+    versions have no `kind`, `is_fix` or `parameter`.
     """
 
     change: str
@@ -130,6 +131,7 @@ class Trial:
     detail: str
     kind: TrialKind = TrialKind.OTHER
     is_fix: bool = False
+    parameter: str = ""
 
 
 @dataclass(frozen=True)

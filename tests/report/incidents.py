@@ -20,7 +20,7 @@ from stayfinite.incident import (
 
 FAILED = "loss 1.98, 106 of 106 gradients nan"
 ADVICE = (
-    Trial("learning rate / 10", "non-finite", FAILED, TrialKind.LEARNING_RATE),
+    Trial("learning rate / 10", "non-finite", FAILED, TrialKind.LEARNING_RATE, parameter="/ 10"),
     Trial("clipnorm=1", "non-finite", FAILED, TrialKind.CLIPNORM),
     Trial("clipvalue=0.5", "non-finite", FAILED, TrialKind.CLIPVALUE),
     Trial("float64", "non-finite", FAILED, TrialKind.FLOAT64),
@@ -237,7 +237,9 @@ NOT_REPRODUCED = _like(
     trials=(
         Trial("compiled as in training", "finite", "loss 0.5312"),
         Trial("op by op", "finite", "loss 0.5312"),
-        Trial("learning rate / 10", "finite", "loss 0.5312", TrialKind.LEARNING_RATE),
+        Trial(
+            "learning rate / 10", "finite", "loss 0.5312", TrialKind.LEARNING_RATE, parameter="/ 10"
+        ),
     ),
     because=("the loss was 0.5312 in 3 replays, compiled and op by op, equal to the last bit",),
     notes=("2 of 3 replays ran on the device of the training, cpu:0",),

@@ -47,7 +47,14 @@ OPERAND = {
     "shape": list, "dtype": str, "min": (*NUMBER, type(None)), "max": (*NUMBER, type(None)),
     "num_nonfinite": int,
 }  # fmt: skip
-TRIAL = {"kind": str, "change": str, "outcome": str, "detail": str, "is_fix": bool}
+TRIAL = {
+    "kind": str,
+    "change": str,
+    "outcome": str,
+    "detail": str,
+    "is_fix": bool,
+    "parameter": str,
+}
 
 
 def check(value, table, *, exact=True):
@@ -121,7 +128,7 @@ def test_damaged_incident_is_refused_with_the_key(part, key, value):
 def test_incident_of_an_earlier_version_has_trials_of_no_kind():
     value = SQRT.to_json()
     for trial in value["trials"]:
-        del trial["kind"], trial["is_fix"]
+        del trial["kind"], trial["is_fix"], trial["parameter"]
     for key in ("value", "loss", "reference_loss"):
         del value["fix"][key]
     read = Incident.from_json(value)
@@ -129,7 +136,7 @@ def test_incident_of_an_earlier_version_has_trials_of_no_kind():
     assert [trial.change for trial in read.trials] == [trial.change for trial in SQRT.trials]
     unknown = {"value": None, "loss": None, "reference_loss": None}
     assert read.fix == dataclasses.replace(SQRT.fix, **unknown)
-    # What was changed is told in its own words: nothing is concluded from them.
+    # The text of `change` is printed; nothing is concluded from it.
     report = text.render(read)
     assert "not the cause: learning rate / 10, clipnorm=1, clipvalue=0.5, float64:" in report
     assert "gradient size" not in report

@@ -207,7 +207,7 @@ def test_long_fix_text_does_not_hide_its_proof():
     assert "... (not verified:" in joined(dataclasses.replace(SQRT, fix=fix))
 
 
-def test_trial_that_failed_to_run_clears_nobody():
+def test_trial_that_failed_to_run_excludes_nothing():
     failed = Trial("float64", "not-tried", "could not be tried: TypeError: no", TrialKind.FLOAT64)
     report = text.render(dataclasses.replace(SQRT, trials=(failed,)))
     assert "not the cause" not in report
@@ -255,7 +255,7 @@ def test_proof_of_a_fix_that_is_no_edit(kind, change, expected):
     assert "= also finite: float64 =" in report
 
 
-def test_samples_are_told_beside_the_arithmetic():
+def test_samples_are_printed_beside_the_arithmetic():
     report = text.render(dataclasses.replace(SQRT, arithmetic="log(0) = -inf"))
     assert "^ log(0) = -inf for 2 of 32 samples (4, 19)\n" in report
 

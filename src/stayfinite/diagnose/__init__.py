@@ -1,1 +1,1 @@
-"""One file a cause: does it match, what does it say, which repair would remove it."""
+"""From the graph of a failing step to a `Finding`: its root, and its cause with facts."""

@@ -1,7 +1,7 @@
 """Whether an array of the batch is at fault: `bad-input` and `bad-target`.
 
-Four questions, the plainest first: is it non-finite or absurdly large, does it hold an index that a
-table has not, a number that stands for a missing value, a label that is no class.
+Four checks, in this order: non-finite or absurdly large values, an index outside its table, a
+number in place of a missing value, a label that is no class.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ _ABSURD = 1e15
 _TIMES_HEALTHY = 1e6
 # Samples from which the usual sign of an array can be seen.
 _FEWEST_SAMPLES = 4
-# How far above the root a one-hot code is looked for.
+# Values upstream of the root that are searched for a one-hot code.
 _NEAREST = 60
 _VALUES_NAMED = 4
-# The magnitudes of numbers that were once something else: text, pixels, the other byte order.
+# Magnitudes of bytes read as the wrong type: text, pixels, the other byte order.
 _WILD = 1e20
 _FEW = 0.25
 # Where integers wrap around.
@@ -80,7 +80,7 @@ def _near_leaves(evidence: Evidence, op: Op, roles: Asked) -> Iterator[Leaf]:
 
 def _absurd(evidence: Evidence, op: Op, roles: Asked) -> BatchFault | None:
     for leaf in _near_leaves(evidence, op, roles):
-        # Where NaN of the batch were to blame, the leaf itself would be the root.
+        # If NaN of the batch were the cause, the leaf itself would be the root.
         if not evidence.bad(leaf.value).any():
             found = _bad_values(evidence, leaf)
             if found is not None:
@@ -147,12 +147,12 @@ def _missing_index(evidence: Evidence, op: Op, roles: Asked) -> BatchFault | Non
 
 
 def _last_index(table: tuple[int, ...], at_fault: np.ndarray, others: np.ndarray) -> int:
-    """The last index that exists, by the axis of the table that the indices can be meant for."""
+    """The last index that exists, by the axis of the table that the indices select from."""
     highest = max((int(v) for v in np.ravel(others)), default=0)
     axes = [size for size in table if size > highest] or [max(table)]
     beyond = [int(v) for v in at_fault if v > highest and v >= min(axes)]
     if beyond:
-        # What failed has to lie behind the end.
+        # The bad elements must be those past the end.
         return max([size for size in axes if size <= min(beyond)] or axes) - 1
     return min(axes) - 1
 
@@ -160,7 +160,7 @@ def _last_index(table: tuple[int, ...], at_fault: np.ndarray, others: np.ndarray
 def _missing_value_code(evidence: Evidence, op: Op, roles: Asked) -> BatchFault | None:
     """The root failed on targets alone, just where they are negative and all others are not.
 
-    Inputs are not asked: a layer is expected to take what it is given.
+    Inputs are not checked: negative values are usual there.
     """
     if op.phase != "forward" or "target" not in roles:
         return None

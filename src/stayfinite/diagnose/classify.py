@@ -1,9 +1,9 @@
-"""Which cause the evidence shows: the only place that knows the order of the causes.
+"""Which cause the evidence shows, by the order of the causes.
 
-A cause is recognised by the first rule of `ORDER` that matches. The more special stands before the
-more general one: what came in before what was computed from it, and what the forward pass hides
-before what it shows. Two causes are refined afterwards: a bad update and a bad statistic get the
-reason why the expression at the root fails.
+The first rule of `ORDER` that matches gives the cause. A more special rule comes before a more
+general one: bad inputs before ops on them, masked values before visible ones. Two causes are
+refined afterwards: a bad update and a bad statistic get the reason why the expression at the root
+fails.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ ORDER: tuple[CauseRule, ...] = (
 
 
 def classify(evidence: Evidence) -> Classification:
-    """The first cause that matches. A rule that fails is a note, and the next one is asked."""
+    """The first cause that matches. A rule that raises gives a note, and the next one is tried."""
     notes: list[str] = []
     finding = _first(ORDER, evidence, notes)
     if finding is None:

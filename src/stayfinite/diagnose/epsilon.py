@@ -19,7 +19,7 @@ from stayfinite.graph.walk import unwrapped, upstream
 from stayfinite.numerics import dtypes
 from stayfinite.numerics.functions import STRUCTURAL
 
-# How far above the operand it is looked for. One that is farther away protects something else.
+# Ops upstream of the operand that are searched. An epsilon farther away protects another op.
 _NEAR = 8
 _SUMS = ("add", "subtract")
 _CLAMPS = ("maximum", "minimum", "clip")
@@ -82,7 +82,7 @@ def _constant(evidence: Evidence, value: int) -> float | None:
     array = evidence.trace.constants.get(source)
     if array is None or not array.size or array.dtype.kind not in "fiuV":
         return None
-    # A cast on the way may round 0.9999999 to 1.
+    # A cast upstream may round 0.9999999 to 1.
     rounded = dtypes.rounded(as_float(array), evidence.dtype(value))
     wide = as_float(rounded).astype(np.float64)
     first = float(wide.flat[0])
@@ -98,12 +98,12 @@ def _is_absorbed(evidence: Evidence, op: Op, other: int, where: np.ndarray) -> b
 
 
 def _is_rounded(constant: float, written: float) -> bool:
-    """Whether `constant` is a round number to which `written` may have been added in vain."""
+    """Whether `constant` may be a round number plus `written`, which rounding removed."""
     return constant == round(constant, 2) and written < 1e-6 * abs(constant)
 
 
 def _is_mirrored(evidence: Evidence, op: Op) -> bool:
-    """Whether a clip to `[eps, 1 - eps]` has lost its upper end, and keeps its lower one."""
+    """Whether rounding removed the upper bound of a clip to `[eps, 1 - eps]`, and not the lower."""
     trace = evidence.trace
     # A clip is one op, or a minimum and a maximum in either order.
     beside = [trace.producer.get(v) for v in op.operands] + trace.consumers.get(op.results[0], [])

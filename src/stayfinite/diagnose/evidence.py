@@ -1,4 +1,4 @@
-"""One root of the failure with its arrays: what a cause is recognised from."""
+"""One root of the failure with its arrays, in which a cause is recognised."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ class Evidence:
 
     Args:
         trace: The graph of the step.
-        op: What made the first bad value; None where `leaf` brought it in.
+        op: The op that made the first bad value; None where that is `leaf`.
         primal: The forward op that `op` differentiates; `op` itself in the forward pass.
-        leaf: The input that came in bad; None where there is an `op`.
+        leaf: The bad input; None where there is an `op`.
         values: The arrays of the step. Operands and results of `op` and `primal`, and the array of
             `leaf`, are loaded.
-        loss_finite: Whether the loss was finite all the same.
+        loss_finite: Whether the loss was finite.
         ranges: The largest magnitude in healthy batches, by the name of the array of the batch.
-        finite_wider: Runs the step in float64 and tells whether it was finite.
+        finite_wider: Runs the step in float64; returns whether it was finite.
         earlier: The step with an earlier state, where one is known.
     """
 
@@ -61,7 +61,7 @@ class Evidence:
         return self.values[op.results[0]]
 
     def operand(self, op: Op, position: int) -> np.ndarray:
-        """A loaded operand of `op`, broadcast to the shape of its result where it can be."""
+        """A loaded operand of `op`, broadcast to the shape of its result if possible."""
         array = self.values[op.operands[position]]
         shape = self.results_of(op).shape
         try:
@@ -70,7 +70,7 @@ class Evidence:
             return array
 
     def samples(self, value: int, mask: np.ndarray) -> tuple[int, ...] | None:
-        """The samples of the batch that the elements under `mask` belong to, if that is known."""
+        """The samples of the batch that the elements under `mask` belong to; None if not known."""
         axis = self.trace.values[value].batch_axis
         if axis is None or mask.ndim <= axis:
             return None
@@ -100,10 +100,10 @@ def gather(
         op: The root, or None where it is `leaf`.
         leaf: The root, or None where it is `op`.
         values: The arrays of the step.
-        loss_finite: See `Evidence`.
-        ranges: See `Evidence`.
-        finite_wider: See `Evidence`.
-        earlier: See `Evidence`.
+        loss_finite: Whether the loss was finite.
+        ranges: The largest magnitude in healthy batches, by the name of the array of the batch.
+        finite_wider: Runs the step in float64; returns whether it was finite.
+        earlier: The step with an earlier state; None if none is known.
     """
     primal: Op | None = None
     wanted: list[int] = []

@@ -1,4 +1,4 @@
-"""What a finding knows: one class a kind of fact, with numbers, names and enumerations.
+"""The facts of a finding: one class for each kind, with numbers, names and enumerations.
 
 Nothing here is a sentence; `report.wording` writes them. Magnitudes and counts are those of the
 failing step. `num_bad` of `size` elements are at fault.
@@ -17,7 +17,7 @@ from stayfinite.numerics.functions import Domain
 
 Kind = Literal["nan", "inf", "-inf"]
 
-# --- What came in ---
+# --- Inputs of the step ---
 
 
 @dataclass(frozen=True)
@@ -288,7 +288,7 @@ class Leak(Enum):
 
 @dataclass(frozen=True)
 class Discarded:
-    """A value is non-finite where it is discarded, and still spreads."""
+    """A discarded value is non-finite, and the gradient has it again."""
 
     kind: Kind
     leak: Leak
@@ -417,7 +417,7 @@ class BadNewStatistic:
 
 @dataclass(frozen=True)
 class HostNumber:
-    """A scalar of the update, made by `function`, came to the failing op by way of the host."""
+    """A scalar of the update, made by `function`, reached the failing op through the host."""
 
     kind: Kind
     function: str

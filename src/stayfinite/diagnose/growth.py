@@ -1,4 +1,4 @@
-"""How much values have grown: over steps, and on their way through the network."""
+"""How much values have grown: over steps, and from layer to layer."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from stayfinite.graph.graph import Graph, Op
 from stayfinite.graph.walk import unwrapped, upstream
 from stayfinite.numerics.functions import STRUCTURAL, Growth, PoleKind, Trait, row
 
-# How far to look, and at how large arrays: one run of the step summarises them all.
+# Limits on the values upstream, and on their size: one run of the step summarises them all.
 _NEAREST = 60
 _MAX_ELEMENTS = 8_000_000
 _ORDINARY = 1e5
 # A factor between one element and all others that no gradient gives.
 _JUMP = 1e6
-# A weight may start at 0, and a value too.
+# A weight or a value may start at 0.
 SMALLEST_WEIGHT = 0.1
 _SMALLEST_VALUE = 1.0
 
@@ -30,7 +30,7 @@ class ValueGrowth:
 
     `operands` are those of the failing op, `values` these and what they were computed from nearby.
     `leader` is the weight that has grown by the largest factor. `steps` is None where no earlier
-    state is known; what is "before" is 0 then.
+    state is known; the earlier values are then 0.
     """
 
     steps: int | None
@@ -149,7 +149,7 @@ def is_sum_or_product(evidence: Evidence, op: Op) -> bool:
 
 
 def is_made_by_one_op(evidence: Evidence, op: Op) -> bool:
-    """Whether one function nearby has made the large value out of ordinary ones."""
+    """Whether one function nearby made the large value of ordinary ones."""
     trace = evidence.trace
     path = [o for v in op.operands for o in upstream(trace, v, max_ops=_NEAREST)]
     makers = [o for o in dict.fromkeys(path) if _is_steep(o) and o.phase == "forward"]

@@ -1,7 +1,7 @@
 """Infinities that were written on purpose, and the op at which they became a NaN.
 
-A mask puts -inf where a softmax must not look, and the logarithm of 0 is -inf in log-space models
-by design. Such a value is a fault only where the next ops cannot take it.
+A mask has -inf for the scores that a softmax must ignore, and the logarithm of 0 is -inf in
+log-space models by design. Such a value is a fault only if the next ops make NaN of it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from stayfinite.incident import Phase
 from stayfinite.numerics.dtypes import HALF
 from stayfinite.numerics.functions import STRUCTURAL, PoleKind, Trait, row
 
-# How far an infinity is followed, how much of that is planned in one run, and where it is given up.
+# Ops that an infinity is followed through, ops summarised in one run, and the limit of both.
 _MAX_STEPS = 16
 _PLANNED_STEPS = 8
 _PLANNED_OPS = 200
@@ -46,14 +46,14 @@ def is_written(evidence: Evidence) -> bool:
 
 
 def may_be_intended(evidence: Evidence) -> bool:
-    """Whether the infinity at the root could be one that later ops were meant to take."""
+    """Whether later ops may accept the infinity at the root on purpose."""
     op = evidence.op
     if op is None or op.phase == "backward" or is_written(evidence):
         return is_written(evidence)
     pole = row(op.name).pole
     if pole is not None and pole.kind is PoleKind.LOGARITHM:
         return True
-    # Two masks of the lowest number, added up: no weight has a part in it.
+    # The sum of two masks of the lowest number: no weight is upstream of it.
     result = as_float(evidence.results_of(op))
     only_masks = bool(np.isneginf(result[~np.isfinite(result)]).all())
     return only_masks and not depends_on(evidence.trace, op.results[0], "weight")
@@ -62,7 +62,7 @@ def may_be_intended(evidence: Evidence) -> bool:
 def is_scaled_by_infinity(evidence: Evidence, op: Op) -> bool:
     """Whether the op multiplies numbers of the step, none of them 0, with an infinity.
 
-    That masks nothing, while ones of some shape times an infinity are the filling of a mask.
+    That is no mask, while ones of some shape times an infinity are the values of a mask.
     """
     if op.name not in ("multiply", "divide") or len(op.operands) != 2:
         return False
@@ -80,7 +80,7 @@ def first_nan(evidence: Evidence) -> Op | None:
     start = op.results[0] if op is not None else leaf.value if leaf is not None else None
     if start is None or np.isnan(as_float(evidence.values[start])).any():
         return None
-    # The derivative of the first op may be nearer than what went wrong before it.
+    # The derivative of the first op may be nearer than the op that failed before it.
     return _first_nan(evidence, start, ("forward",)) or _first_nan(evidence, start, None)
 
 
@@ -115,7 +115,7 @@ def _first_nan(evidence: Evidence, start: int, phases: tuple[Phase, ...] | None)
 class MaskedRow:
     """A row of the scores of a softmax or logsumexp, in `value`, that is masked as a whole.
 
-    `by_range` tells that the mask is finite in float32, and -inf in its half-precision dtype only.
+    `by_range`: the mask is finite in float32, and -inf in its half-precision dtype only.
     """
 
     value: int

@@ -1,7 +1,7 @@
 """Which line of the user's plain Python made the first non-finite number.
 
 For code that runs on the host, outside of the step: an initialiser, a schedule. It is run again,
-and the local variables are looked at after each line.
+and the local variables are checked after each line.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 from stayfinite.graph.graph import Span
 from stayfinite.graph.source import is_user_file
 
-# A loop over millions of numbers is not watched to its end.
+# Lines; a longer run is not watched to its end.
 _MAX_LINES = 100_000
 _MAX_ELEMENTS = 1_000_000
 
@@ -26,7 +26,7 @@ class _Found(BaseException):
     """Ends the run: the line is known. Not an `Exception`: the user's code must not swallow it."""
 
 
-def first_bad_line(call: Callable[[], Any]) -> Span | None:
+def first_bad_line(call: Callable[[], object]) -> Span | None:
     """The user's line after which a local variable, or the result, is first non-finite.
 
     None if there is none, or if `call` raises.
@@ -83,7 +83,7 @@ def _bad_locals(frame: FrameType) -> set[str]:
     return {name for name, value in frame.f_locals.items() if _is_bad(value)}
 
 
-def _is_bad(value: Any) -> bool:
+def _is_bad(value: object) -> bool:
     if isinstance(value, float):
         return not math.isfinite(value)
     if isinstance(value, np.ndarray | np.generic):

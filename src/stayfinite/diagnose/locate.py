@@ -47,8 +47,8 @@ def diagnose(
     Args:
         step: The step.
         outcome: What running it gave.
-        ranges: See `Evidence`.
-        earlier: See `Evidence`.
+        ranges: Largest magnitudes of the batch arrays in healthy steps, by name.
+        earlier: The same batch on an earlier state; None if there is none.
     """
     values = Values(step.trace, step.fetch)
 
@@ -57,7 +57,7 @@ def diagnose(
         try:
             wider = step.run(WiderDtype())
         except Exception:
-            # An op without a float64 form: then nothing is known of the wider step.
+            # An op without a float64 form: the wider step is unknown.
             return False
         return wider.finite and not wider.bad_gradients
 
@@ -98,7 +98,7 @@ def _with_holder(finding: Finding, evidence: Evidence, step: Step) -> Finding:
 
 
 def _first_root(step: Step) -> tuple[Op | None, Leaf | None]:
-    """What came in bad, if something did; else the op of the earliest phase."""
+    """A bad leaf if there is one, else the op of the earliest phase."""
     found = step.roots()
     leaves = found.leaves
     if found.ops or len(leaves) > 1:
@@ -122,6 +122,6 @@ def _is_endless(step: Step, leaf: Leaf) -> bool:
 
 
 def _is_literal_out_of_range(evidence: Evidence) -> bool:
-    """Whether the infinity was written as a number that this dtype has no room for."""
+    """Whether the infinity was written as a number past the range of this dtype."""
     op = evidence.op
     return op is not None and literal_out_of_range(evidence, op) is not None

@@ -1,4 +1,4 @@
-"""Whether the step discards a non-finite value, and whether it comes back all the same.
+"""Whether the step discards a non-finite value, and whether the gradient has it again.
 
 A value is discarded by a choice (`where`, `nan_to_num`), or by a product with a mask that is 0
 there. A choice has a finite result and may have a NaN in its gradient; 0 * inf is NaN by itself.
@@ -18,7 +18,7 @@ from stayfinite.graph.walk import consumers_of, depends_on, nearest_downstream, 
 from stayfinite.incident import Phase
 from stayfinite.numerics.functions import STRUCTURAL, Trait, row
 
-# How far a discarded value is followed, and for how many ops that is planned in one run.
+# Ops that a discarded value is followed through, and ops summarised in one run.
 _MAX_STEPS = 8
 _PLANNED_OPS = 200
 # Functions between a value and its product with the mask.
@@ -42,8 +42,8 @@ _FORWARD: tuple[Phase, ...] = ("forward",)
 def chosen_away(evidence: Evidence, op: Op) -> bool:
     """Whether a `where` or `nan_to_num` of another expression discards the bad result of `op`.
 
-    A bound or a function that saturates discards an infinity as well, but masks nothing: then the
-    infinity itself is the cause.
+    A clamp or a saturating function also discards an infinity, but is no mask: then the infinity
+    itself is the cause.
     """
     by = discarded_by(evidence, op)
     return by is not None and row(by.name).has(Trait.CHOOSES) and not same_expression(by, op)
@@ -57,21 +57,21 @@ def discarded_by(evidence: Evidence, op: Op) -> Op | None:
 
 
 def same_expression(one: Op, other: Op) -> bool:
-    """Whether both ops are inside one and the same expression of the user."""
+    """Whether both ops are inside the same expression of the user."""
     return one.span == other.span and one.stack == other.stack
 
 
 def leaking_derivative(evidence: Evidence) -> Op | None:
     """Where a choice discards a bad array of the batch, the first derivative that is bad again.
 
-    A loss that is finite all the same shows that the bad elements were meant to be left out.
+    A finite loss shows that the bad elements are masked on purpose.
     """
     if evidence.leaf is None or not evidence.loss_finite:
         return None
     by = _first_finite(evidence, [evidence.leaf.value])
     if by is None or not row(by.name).has(Trait.CHOOSES):
         return None
-    # A mask is known from the data; a `where` on the error, as in Huber's loss, is none.
+    # A mask is computed from the data; a `where` on the error, as in Huber's loss, is no mask.
     if (
         by.name == "where"
         and depends_on(evidence.trace, by.operands[0], "weight")
@@ -94,7 +94,7 @@ def leaking_derivative(evidence: Evidence) -> Op | None:
 
 
 def _is_gradient(trace: Graph, value: int) -> bool:
-    """Whether it came down from the loss; a derivative may compute forward values once more."""
+    """Whether it was computed from the loss; a derivative may recompute forward values."""
     made_by = trace.producer.get(value)
     return made_by is not None and made_by.phase == "backward"
 
@@ -144,7 +144,7 @@ def _discards(evidence: Evidence, op: Op) -> bool:
     function = row(op.name)
     if function.has(Trait.CHOOSES):
         return True
-    # `maximum(nan, 0)` is 0 in some compiled code, but nobody writes it for that.
+    # `maximum(nan, 0)` is 0 in some compiled code, but is not written as a mask.
     return function.has(Trait.BOUNDED_AT_INFINITY) and not any(
         evidence.values.summary(value).has_nan for value in op.operands
     )
@@ -169,8 +169,8 @@ class _MaskFactor:
 def masked_by_product(evidence: Evidence, op: Op) -> bool:
     """Whether a mask is 0 wherever the result of `op`, or what was made of it, is not finite.
 
-    The one-hot labels of a cross entropy are zeros and ones as well, but nobody means to discard
-    the logarithm with them; a mask comes from a comparison, or came in beside the data.
+    One-hot labels of a cross entropy are zeros and ones too, but no mask. A mask comes from a
+    comparison, or is an array of the batch.
     """
     if op.name == "multiply" and _zero_times_infinity(evidence, op):
         return True

@@ -1,6 +1,6 @@
 """Measurements at poles: which elements of an op are outside its domain, or at a pole.
 
-Each says what is there; which cause it amounts to is decided by the causes.
+These are measurements; the causes decide what they show.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _Outside = tuple[int, np.ndarray, Domain | None]
 
 @dataclass(frozen=True)
 class MetPole:
-    """A pole that the value or the derivative of `op` met, at its operand `position`.
+    """A pole of the value or the derivative of `op`, at its operand `position`.
 
     `phase` is where the step fails, if that is not the phase of the root.
     """
@@ -207,7 +207,7 @@ def _outside_known_domain(evidence: Evidence, op: Op) -> _Outside | None:
 
 
 def _nan_of_one_operand(evidence: Evidence, op: Op) -> _Outside | None:
-    """Any function of one finite number that is NaN: only its domain can be the reason."""
+    """A function of one finite number is NaN, so the number is outside its domain."""
     if len(op.operands) != 1:
         return None
     mask = np.isnan(as_float(evidence.results_of(op)))

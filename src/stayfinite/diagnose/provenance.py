@@ -1,4 +1,4 @@
-"""Where the critical value came from: which samples, which layer, which two things were equal."""
+"""Where the critical value came from: samples, layers, and equal operands."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from stayfinite.graph.graph import Graph, Op
 from stayfinite.graph.source import expression_text
 from stayfinite.graph.walk import upstream
 
-# How many outputs of layers are looked at.
+# Outputs of layers that are checked.
 _MAX_ARRAYS = 40
 
 
@@ -102,7 +102,7 @@ def _is_zero(trace: Graph, value: int, samples: tuple[int, ...], values: Values)
 def _zero_outputs(
     trace: Graph, zero: list[Op], samples: tuple[int, ...], values: Values
 ) -> list[ZeroOutputs]:
-    # The layer farthest upstream is where the zeros began; the ones after it only pass them on.
+    # The zeros began in the layer farthest upstream; later layers pass them on.
     origins = [op for op in zero if not any(_feeds(trace, other, op) for other in zero)]
     found: dict[str, ZeroOutputs] = {}
     for op in origins:

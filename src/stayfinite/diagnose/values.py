@@ -1,7 +1,7 @@
-"""The arrays of a step, by the number of their value, as a few planned runs of it have given them.
+"""The arrays of a step by the number of their value, filled by a few planned runs of the step.
 
-To know an array of the middle of a step takes a run of the step. So what a question needs is
-planned and fetched together: `load` keeps arrays, `summarise` keeps a few numbers of each.
+Each array inside a step costs a run of the step. So the values that a rule needs are requested
+together: `load` keeps arrays, `summarise` keeps a few numbers of each.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from stayfinite.graph.graph import Graph
 
 Fetch = Callable[[Iterable[int]], dict[int, np.ndarray]]
 
-# The elements that one run hands back for summaries; each is there at once.
+# Elements that one run returns for summaries; all are in memory at once.
 _ELEMENTS_A_RUN = 50_000_000
 
 
 @dataclass(frozen=True)
 class Summary:
-    """What is kept of an array that is not. `largest` is the largest finite magnitude, or 0."""
+    """A summary of an array. `largest` is the largest finite magnitude, or 0."""
 
     is_finite: bool
     has_nan: bool
@@ -32,7 +32,7 @@ class Values:
     """A store of arrays and summaries that is filled by runs of the step."""
 
     def __init__(self, graph: Graph, fetch: Fetch) -> None:
-        """`fetch` runs the step and gives the arrays that it is asked for."""
+        """`fetch` runs the step and returns the arrays of the requested values."""
         self._graph = graph
         self._fetch = fetch
         self._arrays: dict[int, np.ndarray] = {}
@@ -43,13 +43,13 @@ class Values:
         return self._arrays[value]
 
     def load(self, values: Iterable[int]) -> None:
-        """Fetch and keep the arrays that are not there yet, in one run of the step."""
+        """Fetch and keep the arrays that are missing, in one run of the step."""
         missing = [v for v in dict.fromkeys(values) if v not in self._arrays]
         if missing:
             self._arrays.update(self._fetch(missing))
 
     def loaded(self, value: int) -> np.ndarray:
-        """One array, in a run of its own if it is not there yet."""
+        """One array; a run of its own if it was not loaded."""
         self.load([value])
         return self._arrays[value]
 

@@ -1,1 +1,1 @@
-"""The failing step again: as a value, with one thing changed, on disk."""
+"""The failing step with one thing changed: trials, samples at fault, source fixes, remedies."""

@@ -1,6 +1,6 @@
 """The common advice, and other samples, tried on the failing step.
 
-"Not the learning rate" is a result: the same step, with only that changed, is still non-finite.
+A trial that is still non-finite shows that its setting is not the cause.
 """
 
 from __future__ import annotations

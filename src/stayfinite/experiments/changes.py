@@ -1,7 +1,7 @@
 """What was changed in a trial, as facts. `report/wording` has the sentences.
 
-A simple change is described by itself, as `LearningRate(0.1)`. The classes here describe what the
-others stand for in the user's terms, beside the arrays that they are made with.
+A simple change describes itself, as `LearningRate(0.1)`. The classes here describe changes of
+arrays in the user's terms.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ class OptimizerSetting:
 class OptimizerVariable:
     """The variable `name` of an optimizer with the value `value` everywhere.
 
-    `given` is its value, where it is a scalar. `is_rate` tells whether it is the learning rate.
+    `given` is its value, where it is a scalar. `is_rate`: it is the learning rate.
     """
 
     name: str

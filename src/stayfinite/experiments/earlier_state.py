@@ -1,4 +1,4 @@
-"""The failing batch on an earlier state: how large were the values before they grew?"""
+"""The failing batch on an earlier state, for the size of its values there."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def usable_snapshots(step: Step, snapshots: Sequence[Snapshot]) -> list[Snapshot
 def earlier_state(step: Step, bad_step: int, snapshots: Sequence[Snapshot]) -> Earlier | None:
     """The oldest of `snapshots` as a rule sees it; None where there is none.
 
-    The first step of a model has no state before it, and is compared with nothing.
+    The first step of a model has no earlier state.
     """
     kept = [s for s in usable_snapshots(step, snapshots) if s.step < bad_step]
     if not kept:

@@ -38,12 +38,12 @@ class SmallestSamples:
 
 
 class _SearchEndedError(Exception):
-    """The time is over, or the step cannot be run on other samples."""
+    """The time is used up, or the step cannot be run on other samples."""
 
 
 @dataclass(frozen=True)
 class SampleSearch:
-    """What a search found; `too_slow` tells that the step takes too long to search at all."""
+    """The result of a search; `too_slow` if the step takes too long to search at all."""
 
     smallest: SmallestSamples | None = None
     too_slow: bool = False
@@ -95,7 +95,7 @@ class _Bisection:
 
     def run(self) -> SmallestSamples | None:
         self._other = self._filler(self._healthy)
-        # Without a healthy batch nothing good is known to put in the place of both halves.
+        # Without a healthy batch there are no good samples to replace both halves with.
         samples = _fewest(self._all, self._good_without, self._other is not None)
         if not self._is_few(samples):
             return None

@@ -1,4 +1,4 @@
-"""Several training steps from one state on, each on the state that the one before left.
+"""Several training steps from one state on, each on the state after the previous one.
 
 One step cannot prove a remedy for values that grew over many. And a step that is finite may leave
 weights with which the loss no longer falls.
@@ -17,7 +17,7 @@ from stayfinite.frameworks.step import Outcome, Step
 
 @dataclass(frozen=True)
 class Rollout:
-    """What a run of several steps gave.
+    """The result of a run of several steps.
 
     Args:
         losses: The loss of each step that was made, the last one included.
@@ -50,7 +50,7 @@ def roll_out(step: Step, batches: Sequence[Batch], num_steps: int, seconds: floa
         if losses and time.monotonic() > until:
             return Rollout(tuple(losses), finite=True, complete=False)
         step = step.changed(OnBatch(batches[number % len(batches)]))
-        # Asked for first: an eager step is then run only once.
+        # Requested first, so that an eager step is run only once.
         state = step.after()
         outcome = step.run(Unchanged())
         losses.append(outcome.loss)

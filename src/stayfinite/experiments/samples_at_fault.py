@@ -44,7 +44,7 @@ class SamplesAtFault:
 def find_samples(
     step: Step, finding: Finding, without: Experiment | None, healthy: Sequence[Batch]
 ) -> SamplesAtFault:
-    """Look for the fewest samples, unless the finding knows them or the cause is elsewhere.
+    """Search the fewest samples, unless the finding has them or the cause is not in the batch.
 
     Args:
         step: The failing step.

@@ -1,7 +1,7 @@
-"""Run a step with one change, and record what came of it.
+"""Run a step with one change, and record the result.
 
 The user's code runs under every change, and it may raise anything: that is a result of the trial.
-An error that is raised in this package is a bug of it, which strict mode raises again.
+An error raised in this package is a bug; strict mode raises it again.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class NotTried:
 
 @dataclass(frozen=True)
 class Experiment:
-    """One change that was tried, and what came of it.
+    """One change that was tried, and its result.
 
     Args:
         change: What was changed.

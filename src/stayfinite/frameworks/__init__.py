@@ -1,1 +1,1 @@
-"""The only rooms that import a framework: one folder a backend behind the seam of `base`."""
+"""The only room that imports a framework: values and Protocols, and one folder per framework."""

@@ -1,9 +1,9 @@
-"""The seam between the house and the frameworks: what a backend can do, and which one is in use."""
+"""What a framework provides to the other rooms, and which framework is in use."""
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from stayfinite.errors import CannotGuardError
@@ -12,7 +12,14 @@ from stayfinite.frameworks.failure import Failure
 from stayfinite.frameworks.recorder import Recorder
 from stayfinite.frameworks.state import State
 from stayfinite.frameworks.step import Step
-from stayfinite.frameworks.subject import Compilation, Subject, TrainFunction, TrainStep
+from stayfinite.frameworks.subject import (
+    Compilation,
+    Optimizer,
+    Subject,
+    TrainFunction,
+    TrainStep,
+    Variable,
+)
 
 # Called as `on_bad(state, step, rerun)`: the state before the bad step, its number, and what runs
 # the compiled step again on a batch and returns whether it is non-finite. It is expected to raise.
@@ -119,15 +126,28 @@ def current() -> Backend:
     return backend
 
 
-def learning_rate_of(optimizer: Any) -> Any:
+def learning_rate_of(optimizer: Optimizer) -> object:
     """The learning rate of a Keras optimizer as it was set: variable, schedule or function."""
-    return _keras_private().learning_rate_of(optimizer)
+    rate: object = _keras_private().learning_rate_of(optimizer)
+    return rate
 
 
-def variables_of(optimizer: Any) -> list[Any]:
+def variables_of(optimizer: Optimizer) -> list[Variable]:
     """The variables that a Keras optimizer was built for."""
-    variables: list[Any] = _keras_private().variables_of(optimizer)
+    variables: list[Variable] = _keras_private().variables_of(optimizer)
     return variables
+
+
+def inner_optimizer(optimizer: Optimizer) -> Optimizer:
+    """The optimizer inside a `LossScaleOptimizer`; any other optimizer itself."""
+    inner: Optimizer = _keras_private().inner_optimizer(optimizer)
+    return inner
+
+
+def loss_scale_paths(optimizers: Sequence[Optimizer]) -> list[str]:
+    """The paths of the variables that hold the scale of a `LossScaleOptimizer`."""
+    paths: list[str] = _keras_private().loss_scale_paths(optimizers)
+    return paths
 
 
 def _keras_private() -> Any:

@@ -1,4 +1,4 @@
-"""The recent past of one model: which batch each step got, and which flags are still out.
+"""The recent batches of one model, and the flags that have not been read yet.
 
 Reading a flag that the device has not computed yet would make the host wait on every step. So
 flags are queued and read when they are ready; only a long queue makes the host wait, on its
@@ -10,7 +10,7 @@ from __future__ import annotations
 import collections
 import dataclasses
 from collections.abc import Callable, Iterator
-from typing import Any, Protocol
+from typing import Protocol
 
 from stayfinite.frameworks.snapshots import Snapshots
 
@@ -18,7 +18,7 @@ from stayfinite.frameworks.snapshots import Snapshots
 # CPU and about this long on a GPU, so waiting here costs nothing.
 MAX_PENDING = 16
 MAX_HEALTHY = 8
-# Kept batches are memory that the training has to do without; one is kept however large it is.
+# Bytes of kept batches; at least one batch is kept, of any size.
 MAX_HEALTHY_BYTES = 32 * 2**20
 
 
@@ -75,8 +75,8 @@ class Recorder:
         self._batch = 0
 
     def recording(
-        self, iterator: Iterator[Any], *, own: Callable[[Any], Any] = lambda data: data
-    ) -> Iterator[Any]:
+        self, iterator: Iterator[object], *, own: Callable[[object], object] = lambda data: data
+    ) -> Iterator[object]:
         """`iterator`, with a note of each batch that is drawn from it.
 
         Args:
@@ -93,7 +93,7 @@ class Recorder:
             yield data
 
     def expect(self, flag: Flag) -> None:
-        """`flag` tells about every step up to the last recorded one."""
+        """Queue `flag`, which covers every step up to the last recorded one."""
         self._pending.append((self.num_steps - 1, flag))
 
     def first_bad(self, *, wait: bool) -> int | None:
@@ -131,7 +131,7 @@ class Recorder:
             self._steps.popleft()
 
 
-def _num_bytes(data: Any) -> int:
+def _num_bytes(data: object) -> int:
     if isinstance(data, dict):
         data = list(data.values())
     # `list | tuple` would be made anew in each call, and this is called for each array of a step.

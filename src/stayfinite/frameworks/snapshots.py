@@ -1,9 +1,9 @@
 """Earlier states of a training on the host, to compare a bad step with.
 
-Whether values have grown, since when and what would have kept them small is seen from a state of
-before. Copying one in each step would cost what it has to be compared with; so one is kept from the
-first step and one from the beginning of an epoch some steps ago, where Keras waits anyhow, and none
-of a model that is too large for that to go unnoticed.
+An earlier state shows whether values have grown, and which remedy would have kept them small. A
+copy per step would be too expensive. So one is kept from the first step and one from the beginning
+of an epoch at least `MIN_STEPS` before, where Keras waits for the device anyway. No state of a
+model larger than `MAX_BYTES` is kept.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""One training step as a value: run it, ask it, run it with one thing changed.
+"""One training step as a value: run it, read its arrays, run it with one thing changed.
 
 A step holds its whole state and its batch, so two runs of it give the same numbers.
 """
@@ -21,7 +21,7 @@ from stayfinite.graph.graph import Graph, Leaf, Op
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run of the step gave. `bad_state` names non-finite new weights and other state."""
+    """The result of a run of the step. `bad_state` names non-finite new weights and other state."""
 
     loss: float
     gradients: dict[str, np.ndarray]
@@ -40,14 +40,14 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Roots:
-    """Where the failure began: bad leaves that reached a sink, and ops on finite operands."""
+    """The bad leaves that reached a sink, and the ops that fail on finite operands."""
 
     leaves: list[Leaf]
     ops: list[Op]
 
 
 class Step(Protocol):
-    """The step of one framework. It never changes: `changed` returns another one."""
+    """The step of one framework, immutable: `changed` returns another one."""
 
     @property
     def subject(self) -> Subject:
@@ -70,7 +70,7 @@ class Step(Protocol):
         ...
 
     def roots(self) -> Roots:
-        """What came in non-finite, and what made a non-finite value out of finite ones."""
+        """The non-finite leaves, and the ops that made a non-finite result of finite operands."""
         ...
 
     def fetch(self, values: Iterable[int]) -> dict[int, np.ndarray]:

@@ -1,8 +1,7 @@
 """What is guarded: anything that trains by steps on a state of variables.
 
-The guard, the replay and the frameworks use of a training what is here and no more. A training of
-another library, with its own model and optimizer, can be guarded by a class that implements this
-Protocol.
+The other rooms read a training through this Protocol only. A training of another library is
+guarded by a class that implements it.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ import numpy as np
 
 from stayfinite.graph.graph import Role
 
-# They are called with the framework's own structures, and have no other common form.
+# Called with structures of the framework, which have no common type.
 TrainStep = Callable[..., Any]
 TrainFunction = Callable[..., Any]
 
@@ -46,6 +45,11 @@ class Optimizer(Protocol):
     @property
     def variables(self) -> Sequence[Variable]:
         """Its slots and counters."""
+        ...
+
+    @property
+    def learning_rate(self) -> object:
+        """The present learning rate, a scalar tensor."""
         ...
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from types import CodeType
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -77,7 +77,7 @@ class Op:
     stack: tuple[Span, ...] = ()
     differentiates: int | None = None
     is_derivative: bool = False
-    owner: Any = field(default=None, compare=False, repr=False)
+    owner: object | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass

@@ -16,27 +16,27 @@ _SITES: weakref.WeakKeyDictionary[Any, Span] = weakref.WeakKeyDictionary()
 _SETTINGS: weakref.WeakKeyDictionary[Any, Span] = weakref.WeakKeyDictionary()
 
 
-def note_site(created: Any, span: Span) -> None:
+def note_site(created: object, span: Span) -> None:
     """Store `span` as the place that created `created`; ignored for an object without a hash."""
     # A user's class may have no hash, or none before the end of its constructor.
     with contextlib.suppress(TypeError, AttributeError):
         _SITES[created] = span
 
 
-def note_setting(optimizer: Any, span: Span) -> None:
+def note_setting(optimizer: object, span: Span) -> None:
     """Store `span` as the place that last set the learning rate of `optimizer`."""
     with contextlib.suppress(TypeError, AttributeError):
         _SETTINGS[optimizer] = span
 
 
-def site_of(created: Any) -> Span | None:
+def site_of(created: object) -> Span | None:
     """Return the user's expression that created `created`; None if it is not known."""
     with contextlib.suppress(TypeError, AttributeError):
         return _SITES.get(created)
     return None
 
 
-def last_setting(optimizer: Any) -> Span | None:
+def last_setting(optimizer: object) -> Span | None:
     """Return the user's line that last set the learning rate of `optimizer`, or None.
 
     If a Keras callback set it, this is the function that the user gave to the callback.

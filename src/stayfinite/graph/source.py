@@ -1,6 +1,6 @@
 """The user's source: which frames are the user's, which expression a frame is at, and its text.
 
-A position in the source becomes an AST node in `node_at` only; the other functions ask it. Source
+A position in the source becomes an AST node in `node_at` only; the other functions call it. Source
 text comes from `linecache` through `executing`, so cells of a notebook and lines typed into an
 interpreter have a source without a file.
 """
@@ -124,7 +124,7 @@ def _span_of_node(node: ast.expr | ast.stmt, code: CodeType) -> Span:
 
 def _definition(code: CodeType) -> ast.FunctionDef | ast.Lambda | None:
     """Return the definition that was compiled to `code`."""
-    # A lambda ends with an instruction at exactly its body, which tells two on one line apart.
+    # A lambda ends with an instruction at its body, which distinguishes two on one line.
     positions = {(line, column, end, last) for line, end, column, last in code.co_positions()}
     for node in _nodes(code.co_filename):
         if isinstance(node, ast.FunctionDef) and node.name == code.co_name:

@@ -1,1 +1,1 @@
-"""In the loop: the flag of each step, the recent batches, the policy, the safe stop."""
+"""`Guard`, `guarded`, and the session of `stayfinite run`."""

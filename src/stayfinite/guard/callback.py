@@ -23,7 +23,7 @@ class Guard(keras.callbacks.Callback):
     `stayfinite.NonFiniteError`, whose message is the report and whose `incident` is the same as
     data. The model then holds the weights of the last good step. The guard stays in the model's
     compiled train function until the model is compiled again, so `train_on_batch` is watched too.
-    A non-finite loss of a validation is told by a `RuntimeWarning` and stops nothing.
+    A non-finite loss of a validation gives a `RuntimeWarning`; the training goes on.
 
     It has no per-batch hook, so it never makes Keras wait for the device on each step, and it
     may stand anywhere in the list of callbacks.
@@ -50,7 +50,7 @@ class Guard(keras.callbacks.Callback):
         self.keep = Path(keep)
 
     def set_model(self, model: Any) -> None:
-        """Called by Keras."""
+        """Take the model from Keras, without the `model` property of the base class."""
         super().set_model(model)
         # Kept, because on JAX the property `model` writes the whole state back.
         self._guarded = model
@@ -71,7 +71,7 @@ class Guard(keras.callbacks.Callback):
         self._watch.end_epoch()
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
-        """Forget the number of the epoch."""
+        """End the last epoch."""
         self._watch.end_training()
 
     def on_test_begin(self, logs: dict[str, Any] | None = None) -> None:

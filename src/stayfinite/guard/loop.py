@@ -1,4 +1,4 @@
-"""`stayfinite.guarded`: the guard for a training loop that calls no `fit`."""
+"""`stayfinite.guarded`: the guard for a training loop without `fit`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which watch belongs to which model, and the session that is told of each."""
+"""The watch of each model, and the session that adopts new watches."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Adopter(Protocol):
 
 
 class Registry:
-    """The watches of this process, one a model for as long as the model lives.
+    """The watches of this process, one a model until the model is deleted.
 
     A watch outlives the `Guard` of one `fit`: it counts the steps of all. At most one session at a
     time adopts the watches that are made.

@@ -19,7 +19,7 @@ from stayfinite.incident import Incident
 class GuardSession:
     """Guards each `keras.Model` that trains after `install`.
 
-    The hooks return before a step begins, so none of our frames stands between the user's code
+    The hooks return before a step begins, so no frame of stayfinite is between the user's code
     and Keras when the user's own exception passes through `fit`.
 
     Args:
@@ -45,7 +45,7 @@ class GuardSession:
         self.say = say
         self.unguarded_ok = unguarded_ok
         self.incidents: list[Incident] = []
-        # Not the watches: a script that makes a hundred models must be free to forget them.
+        # Not the watches themselves, so that the models of a script can be freed.
         self._counts: list[StepCount] = []
         self._unhook: list[Callable[[], None]] = []
 
@@ -73,7 +73,7 @@ class GuardSession:
                 return
 
     def close(self) -> None:
-        """Take the hooks out again. Models that are guarded stay so."""
+        """Remove the hooks. Guarded models stay guarded."""
         REGISTRY.end_session()
         while self._unhook:
             self._unhook.pop()()

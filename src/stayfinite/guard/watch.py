@@ -1,4 +1,4 @@
-"""One training under guard: its recorder, its compiled sentinel, and what happens at a bad step."""
+"""The guard of one training: its recorder, its sentinel, and the handling of a bad step."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Watch:
         """Put the sentinel into the train function, if it is not in it now.
 
         Raises:
-            CannotGuardError: it cannot be put there, and nobody said that this may be.
+            CannotGuardError: it cannot be attached, and `unguarded_ok` is false.
         """
         if self._arming or self._refused:
             return
@@ -86,7 +86,7 @@ class Watch:
         self._epoch = None
 
     def end_evaluation(self, loss: float) -> None:
-        """An evaluation is over: a non-finite loss is told, and nothing else is done about it."""
+        """End an evaluation; a non-finite loss gives a notice."""
         if not math.isfinite(loss):
             epoch = self._epoch
             when = "the evaluation" if epoch is None else f"the validation after epoch {epoch}"
@@ -96,7 +96,7 @@ class Watch:
             )
 
     def _on_bad(self, state: State, step: int, rerun: Callable[[object], bool]) -> None:
-        # Imported here: a training that stays finite never pays for the explanation's code.
+        # Imported here because a finite training does not need the explanation.
         from stayfinite.explanation import explain_failure
         from stayfinite.report import text
 

@@ -92,9 +92,7 @@ def _exponent(m: Exact | Floating, x: Array, y: Array, z: Array) -> Array:
     return z * m.call("log", m.where(away, _one(m, x), x))
 
 
-def _chosen(
-    m: Exact | Floating, condition: Array, tie: Array, x: Array, first: bool
-) -> Array:
+def _chosen(m: Exact | Floating, condition: Array, tie: Array, x: Array, first: bool) -> Array:
     """1 where `condition`, otherwise 0; of a tie what the framework gives to this operand."""
     one, zero = m.number(1.0, x), m.number(0.0, x)
     shared = float(first) if m.rules.first_of_equals else 0.5

@@ -138,7 +138,7 @@ class FunctionRow:
         inverse: The operand at which it has a value, for that value; for steep functions.
         critical: Position of the operand that `domain`, `pole` and `singular` speak of.
         harmless: A value of the critical operand at which value and derivative are ordinary.
-        traits: See `Trait`.
+        traits: Further properties.
     """
 
     name: str

@@ -47,16 +47,6 @@ class Patch:
         """Whether nothing is changed."""
         return self.original.text == self.source.text
 
-    def original_line(self, line: int) -> int | None:
-        """The line of the original that became `line`; `None` for a changed or inserted one."""
-        old, new = _lines(self.original), _lines(self.source)
-        blocks = difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes()
-        for tag, old_start, old_end, new_start, new_end in blocks:
-            if new_start < line <= new_end:
-                same = tag == "equal" or old_end - old_start == new_end - new_start
-                return old_start + line - new_start if same else None
-        return None
-
     def diff(self, path: str | None = None) -> str:
         """The change as a unified diff, `path` in its header (default: the path of the file).
 

@@ -1,4 +1,4 @@
-"""The incident on disk: JSON and safetensors only, so that a stranger's is safe to open.
+"""The incident on disk: JSON and safetensors only, so that an untrusted one is safe to open.
 
 incident-000812/
     incident.json              the incident (`stayfinite.incident/1`)
@@ -13,12 +13,12 @@ import dataclasses
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from safetensors.numpy import save_file
 
 from stayfinite.errors import UsageError
+from stayfinite.frameworks.subject import Subject
 from stayfinite.incident import Incident, Kept
 from stayfinite.report import text
 from stayfinite.report.json import render
@@ -36,9 +36,13 @@ class IncidentFolder:
 
 
 def create(
-    keep: Path, step: int, model: Any, state: dict[str, np.ndarray], batch: dict[str, np.ndarray]
+    keep: Path,
+    step: int,
+    subject: Subject,
+    state: dict[str, np.ndarray],
+    batch: dict[str, np.ndarray],
 ) -> IncidentFolder:
-    """Write everything but the explanation, before anything else can go wrong.
+    """Write everything but the explanation, before the explanation can fail.
 
     Raises:
         OSError: the folder cannot be written.
@@ -47,7 +51,7 @@ def create(
     for name, arrays in (("batch", batch), ("state", state)):
         contiguous = {key: np.asarray(array, order="C") for key, array in arrays.items()}
         save_file(contiguous, path / f"{name}.safetensors")
-    return IncidentFolder(path, _save_weights(model, path / WEIGHTS))
+    return IncidentFolder(path, _save_weights(subject, path / WEIGHTS))
 
 
 def write(path: Path, incident: Incident) -> None:
@@ -58,16 +62,16 @@ def write(path: Path, incident: Incident) -> None:
 def keep(
     incident: Incident,
     parent: Path,
-    model: Any,
+    subject: Subject,
     state: dict[str, np.ndarray],
     batch: dict[str, np.ndarray],
 ) -> tuple[Path | None, Incident]:
     """Make the folder of `incident` in `parent`; the folder, and the incident that names it.
 
-    A full disk must not take the explanation away: the incident then has a note, and no folder.
+    If the disk is full, the incident has a note and no folder.
     """
     try:
-        made = create(parent, incident.where.step, model, state, batch)
+        made = create(parent, incident.where.step, subject, state, batch)
     except OSError as error:
         return None, _with_note(incident, f"nothing could be kept on disk: {error}")
     weights = None if made.weights is None else str(made.weights)
@@ -129,11 +133,11 @@ def read(path: Path) -> Incident:
     )
 
 
-def _save_weights(model: Any, path: Path) -> Path | None:
+def _save_weights(subject: Subject, path: Path) -> Path | None:
     try:
-        model.save_weights(path)
+        subject.save_weights(path)
     except Exception:
-        # A user's layer may not be savable; its values are in state.safetensors all the same.
+        # A user's layer may not be savable; its values are also in state.safetensors.
         return None
     return path
 

@@ -19,14 +19,14 @@ def help_text(incident: Incident, longest: int) -> str:
 
 
 def quoted(path: str) -> str:
-    """`path` as one word of a shell; left alone where no shell minds it, on Windows too."""
+    """`path` as one word of a shell, quoted only if needed, on Windows too."""
     return path if re.fullmatch(r"[\w./\\:@%+=,~-]+", path) else shlex.quote(path)
 
 
 def _in_general(incident: Incident) -> str:
     page = f"stayfinite rule {incident.cause.name}"
     if also_finite(incident):
-        return f"no fix was proved; what kept this step finite is told above, more in: {page}"
+        return f"no fix was proved; what kept this step finite is above, more in: {page}"
     return f"no fix was found for this step; what helps against this cause: {page}"
 
 

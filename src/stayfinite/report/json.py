@@ -17,7 +17,7 @@ def render(incident: Incident) -> str:
 
 
 def run_file(exit_code: int, num_steps: int, incidents: Sequence[Incident]) -> str:
-    """The whole file that `stayfinite run --json` writes, also when nothing happened."""
+    """The whole file that `stayfinite run --json` writes, also without an incident."""
     run = {
         "schema": RUN_SCHEMA,
         "exit_code": exit_code,
@@ -33,6 +33,6 @@ def _dump(value: dict[str, Any]) -> str:
         text.encode("utf-8")
     except UnicodeEncodeError:
         # A file name that is not valid UTF-8 reaches Python as lone surrogates; escaped, they
-        # survive the way through the file.
+        # are the same after reading.
         return json.dumps(value, indent=2, allow_nan=False)
     return text

@@ -44,7 +44,7 @@ def paint(line: Line, *, color: bool) -> str:
     pieces = [Piece(p.text.rstrip(), p.role) if i == last else p for i, p in enumerate(line)]
     if not color:
         return "".join(piece.text for piece in pieces)
-    # The eight standard colours are the reader's own, so they suit a light and a dark terminal.
+    # The terminal defines the eight standard colours, so they suit a light and a dark background.
     return "".join(
         _STYLES[piece.role].render(piece.text, color_system=ColorSystem.STANDARD)
         for piece in pieces
@@ -52,7 +52,7 @@ def paint(line: Line, *, color: bool) -> str:
 
 
 def wants_color(stream: Any, environ: Mapping[str, str]) -> bool:
-    """Whether a report on `stream` may be coloured: only on a terminal that did not refuse.
+    """Whether a report on `stream` may be coloured: on a terminal, if the environment allows it.
 
     `NO_COLOR` (https://no-color.org) counts when it is set and not empty.
     """
@@ -67,14 +67,14 @@ def wants_color(stream: Any, environ: Mapping[str, str]) -> bool:
 ELLIPSIS = "..."
 _TAB = 4
 
-# A sentence longer than this cannot be shown anyway; cutting it early keeps wrapping cheap.
+# Characters; a longer sentence does not fit a report, and cutting it early keeps wrapping fast.
 _LONGEST = 4000
 
 
 def clean(text: str) -> str:
-    """`text` with every character that a terminal would obey replaced by `?`, one for one.
+    """`text` with every control character replaced by `?`, one for one.
 
-    An incident may come from a stranger: its names and source lines must not be able to move the
+    An incident may be untrusted: its names and source lines must not move the
     cursor (C0, C1), reorder the line (bidirectional controls) or fail to encode (surrogates).
     Zero-width joiners and other harmless format characters stay.
     """
@@ -82,7 +82,7 @@ def clean(text: str) -> str:
 
 
 def clean_name(text: str) -> str:
-    """As `clean`, for what has to stay on one line as it is: a path or a name."""
+    """As `clean`, for a path or a name, which stays on one line."""
     return clean(text).replace("\t", "?").replace("\n", "?")
 
 
@@ -120,7 +120,7 @@ def clip(text: str, width: int) -> str:
 
 
 def clip_start(text: str, width: int) -> str:
-    """`text` cut at its beginning: the end of a path says more than its root."""
+    """`text` cut at its beginning: the end of a path is the more useful part."""
     if cell_len(text) <= width:
         return text
     start = max(0, len(text) - width)
@@ -133,7 +133,7 @@ def chunks(text: str, width: int) -> list[str]:
     """`text` cut into pieces of at most `width` cells, nothing lost. `width` is at least 2."""
     parts = []
     while cell_len(text) > width:
-        # One character is taken at least, lest a strange one stop the loop.
+        # At least one character is taken, so that the loop ends.
         part = head_within(text, width) or text[0]
         parts.append(part)
         text = text[len(part) :]

@@ -69,7 +69,7 @@ def label(incident: Incident) -> str:
     The rule's own arithmetic (`1 / (2 * sqrt(0)) = inf`) when there is one; else the bare facts.
     """
     origin = incident.origin
-    # Where the place names the samples already, they are not said twice.
+    # The place may already name the samples.
     samples = words.samples_affected(incident) if origin.file is not None else ""
     if incident.arithmetic:
         return f"{incident.arithmetic} for {samples}" if samples else incident.arithmetic
@@ -104,7 +104,7 @@ def _loss(text: str) -> str:
 
 
 def certainty(incident: Incident) -> str:
-    """A claim that no trial confirmed is called what it is."""
+    """The certainty of a cause that no trial confirmed."""
     cause = incident.cause
     if cause.certainty == "confirmed" or cause.name in ("unknown", "not-reproduced"):
         return ""
@@ -126,7 +126,7 @@ def spread(incident: Incident) -> str:
 
 
 def weights(incident: Incident) -> str:
-    """What became of the weights. In the past tense: the report is read again days later."""
+    """What happened to the weights; in the past tense, since the report may be read days later."""
     kept = incident.kept
     came_in = any(operand.num_nonfinite for operand in incident.origin.operands)
     if incident.cause.name == "bad-weights" and incident.origin.tensor is not None and came_in:

@@ -35,7 +35,7 @@ _CONTINUATION = range(0x80, 0xC0)
 
 
 class Marked(NamedTuple):
-    """A line of text and the part of it, `[start, end)` in characters, that is meant."""
+    """A line of text and the marked part of it, `[start, end)` in characters."""
 
     text: str
     start: int
@@ -77,8 +77,8 @@ def character_column(line: str, byte_column: int) -> int:
 def mark(origin: Origin, source_line: str) -> Marked:
     """The safe, tab-free source line with the part to underline.
 
-    Of a call only what is called is underlined: in `K.sqrt(K.sum(x))` the carets under the whole
-    would not tell which of the two failed. Of an expression over several lines, the first counts.
+    Of a call only the function is underlined: in `K.sqrt(K.sum(x))` carets under the whole would
+    not show which call failed. Of an expression over several lines, the first is shown.
     """
     line = source_line.split("\n", 1)[0].rstrip()
     indent = len(line) - len(line.lstrip())
@@ -96,7 +96,9 @@ def mark(origin: Origin, source_line: str) -> Marked:
 def _called(expression: str) -> int:
     """How many characters of `expression` name what is called; all of them when it is no call."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # an odd escape in the user's string is not our business
+        warnings.simplefilter(
+            "ignore"
+        )  # a warning about the user's string, such as an invalid escape
         try:
             tree = ast.parse(expression, mode="eval").body
         except (SyntaxError, ValueError, RecursionError, MemoryError):
@@ -120,7 +122,7 @@ def window(marked: Marked, room: int) -> Marked:
     high = low
     while high < len(text) and cell_len(text[low : high + 1]) <= room:
         high += 1
-    if high == len(text):  # the line ends early: give what is left over to the beginning
+    if high == len(text):  # the line ends early: show more of its beginning
         low = _leftmost(text, low, room - cell_len(text[low:high]))
     left = ELLIPSIS if low else ""
     right = ELLIPSIS if high < len(text) else ""
@@ -157,7 +159,7 @@ def diff_lines(diff: str, *, indent: int, width: int) -> list[tuple[Line, ...]]:
     changed = [(line[0], expand_tabs(clean(line[1:]))) for line in changed_lines(diff)]
     room = width - indent - 2
     if any(cell_len(text) > room for _, text in changed):
-        # What all lines have in common on the left says nothing; the change may need the room.
+        # The common indentation is removed, which leaves more room for the change.
         dedented = textwrap.dedent("\n".join(text for _, text in changed)).split("\n")
         changed = [(sign, text) for (sign, _), text in zip(changed, dedented, strict=True)]
     return [_diff_line(sign, text, indent, width) for sign, text in changed]

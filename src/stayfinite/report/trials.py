@@ -5,7 +5,7 @@ from __future__ import annotations
 from stayfinite.incident import Fix, Incident, Trial, TrialKind
 from stayfinite.report.words import number, plural
 
-# What a reader suspects who would try a change of this kind. Other changes name it themselves.
+# What a change of this kind tests. Other changes are named as they are.
 _SUBJECTS = {
     TrialKind.LEARNING_RATE: "learning rate",
     TrialKind.CLIPNORM: "gradient size",
@@ -14,8 +14,8 @@ _SUBJECTS = {
     TrialKind.SAMPLES: "those samples",
 }
 
-# With these causes a change that did not help on this one step may still be the cause: one step is
-# too late for what grew over many, and without a cause nothing is known of the others.
+# With these causes a change that did not help on this one step may still be the cause: values that
+# grew over many steps are not undone in one, and an unknown cause excludes no other.
 _NOT_CLEARED = ("divergence", "unknown", "not-reproduced")
 
 
@@ -24,18 +24,20 @@ def not_the_cause(incident: Incident) -> str:
     groups: dict[str, list[str]] = {}
     for trial in incident.trials:
         if trial.outcome == "non-finite" and not trial.is_fix:
-            subject = _SUBJECTS.get(trial.kind, trial.change)
-            # `learning rate (/ 10)`: the subject is not said twice.
-            groups.setdefault(subject, []).append(trial.change.removeprefix(subject).strip())
+            subject = _SUBJECTS.get(trial.kind)
+            if subject is None:
+                groups.setdefault(trial.change, []).append("")
+            else:
+                groups.setdefault(subject, []).append(trial.parameter or trial.change)
     if not groups:
         return ""
-    told = [
+    subjects = [
         f"{subject} ({', '.join(changes)})" if any(changes) else subject
         for subject, changes in groups.items()
     ]
     each = "each" if sum(map(len, groups.values())) > 1 else "it"
     label = "did not help" if incident.cause.name in _NOT_CLEARED else "not the cause"
-    return f"{label}: {', '.join(told)}: still non-finite with {each}"
+    return f"{label}: {', '.join(subjects)}: still non-finite with {each}"
 
 
 def also_finite(incident: Incident) -> str:

@@ -50,7 +50,7 @@ def _came_in(evidence: Evidence, leaf: Leaf) -> Finding:
 
 
 def _host_number(evidence: Evidence, op: Op) -> tuple[Op, HostNumber] | None:
-    """The op that made a non-finite number which came to `op` by way of the host."""
+    """The op that made a non-finite number which reached `op` through the host."""
     trace = evidence.trace
     constants = (trace.constants.get(value) for value in op.operands)
     given = [c for c in constants if c is not None and c.dtype.kind == "f"]

@@ -1,4 +1,4 @@
-"""`divergence`: values grew, over steps or from layer to layer, until an op could not take them."""
+"""`divergence`: values grew, over steps or from layer to layer, until an op overflowed."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from stayfinite.graph.graph import Op
 from stayfinite.numerics import dtypes
 from stayfinite.numerics.functions import Trait, row
 
-# Between a value that one op has made large and one that has become so over many steps.
+# The factor between a value made large by one op and one that grew over many steps.
 _FAR = 1e3
 _RUNAWAY = 1e6
 
 
 def match(evidence: Evidence) -> Finding | None:
-    """What the root op failed on had grown over steps, or on the way through the network."""
+    """The operands of the root op had grown over steps, or from layer to layer."""
     op = evidence.op
     if op is None or not op.operands or not finite_operands(evidence, op):
         return None
@@ -39,12 +39,12 @@ def match(evidence: Evidence) -> Finding | None:
 
 
 def _is_far(evidence: Evidence, op: Op, grown: ValueGrowth) -> bool:
-    """Whether the values at the failing op are beyond what it has to deal with."""
+    """Whether the values at the failing op are larger than in any usable training."""
     largest = dtypes.largest(evidence.dtype(op.results[0]))
     if growth.is_sum_or_product(evidence, op):
         # With the factor of a sum of as many terms as a batch or a layer may have.
         return bool(grown.operands > largest**0.5 / 1e4)
-    # exp, log, a pole: they fail on ordinary values, unless these have run away.
+    # exp, log and functions with a pole also fail on ordinary values.
     return grown.values > min(_RUNAWAY, largest**0.5) and grown.weights_grew(_FAR)
 
 
@@ -85,8 +85,8 @@ def _through_layers(evidence: Evidence, op: Op, grown: ValueGrowth) -> Finding |
 def _through_loop(evidence: Evidence, op: Op) -> Finding | None:
     """A recurrence with weights that begins with ordinary values.
 
-    A library's recurrent layer has no pole to meet, it can only grow. A loop that the user wrote
-    counts only if the step is finite in float64.
+    A library's recurrent layer has no pole, so its values have grown. A loop of the user counts
+    only if the step is finite in float64.
     """
     is_of_library = not op.stack
     if op.phase == "update" or not (is_of_library or evidence.finite_wider()):

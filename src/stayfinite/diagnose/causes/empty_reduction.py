@@ -1,4 +1,4 @@
-"""`empty-reduction`: a mean over nothing."""
+"""`empty-reduction`: a mean over no elements."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from stayfinite.numerics.functions import STRUCTURAL, Trait, having, row
 # Through these a divisor is still a sum of the same elements.
 _LINEAR = STRUCTURAL | {"add", "subtract", "maximum", "clip", "stack", "gather", "where"}
 _COUNTED = having(Trait.COMPARES, Trait.LOGICAL) | {"any", "all", "one_hot"}
-# A sum of these is no count and no weight, but an energy, a norm or a softmax denominator.
+# A sum of these is an energy, a norm or a softmax denominator, not a count or a sum of weights.
 _NOT_WEIGHTS = {"square", "power", "exp", "absolute", "sqrt", "log"}
 _MAX_OPS = 12
 
@@ -74,7 +74,7 @@ def _by_empty_count(evidence: Evidence, op: Op) -> Finding | None:
 
 
 def _is_shape(evidence: Evidence, op: Op) -> bool:
-    """Whether the divisor is known from the shape of the batch, and nothing was there to sum."""
+    """Whether the divisor is known from the shape of the batch, and the sum has no elements."""
     if evidence.trace.leaves_of(op.operands[1]):
         return False
     total, divisor = (as_float(evidence.operand(op, position)) for position in (0, 1))

@@ -23,7 +23,7 @@ _POLES: tuple[tuple[Callable[[Evidence], MetPole | None], Mechanism], ...] = (
 
 
 def match(evidence: Evidence) -> Finding | None:
-    """A pole was met although an epsilon stands before it, or only because the dtype is narrow."""
+    """A pole was met in spite of an epsilon, or only because the dtype is narrow."""
     for measure, mechanism in _POLES:
         met = measure(evidence)
         if met is not None and met.critical is not None:

@@ -1,4 +1,4 @@
-"""`masked-branch`: a value that is discarded is non-finite, and spreads all the same."""
+"""`masked-branch`: a discarded value is non-finite, and the gradient has it again."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""`divergence`: training again from an earlier state, with one thing different.
+"""`divergence`: repeat the steps from an earlier state, with one thing changed.
 
-First the steps are made again as they were: a remedy shows something only if they fail without it.
-Where more steps lie between than batches were kept, these are used again and again.
+First the steps are repeated unchanged: a remedy is shown only if they fail without it. If there are
+more steps than kept batches, the batches are used in turn.
 """
 
 from __future__ import annotations

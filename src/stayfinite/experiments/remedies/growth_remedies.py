@@ -1,4 +1,4 @@
-"""What could have kept the values of a training small, in the order in which it is tried."""
+"""Remedies that could have kept the values of a training small, in the order of the trials."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _CLIPNORM = 1.0
 
 @dataclass(frozen=True)
 class GrowthCandidate:
-    """A remedy, and what to do for it: changes of the first step, data to divide."""
+    """A remedy and its changes: of the first step, and of the data."""
 
     remedy: GrowthRemedy
     changes: tuple[Change, ...] = ()

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 
 from stayfinite.experiments.try_change import NotTried, attempt
+from stayfinite.frameworks.state import Tensor
 from stayfinite.frameworks.step import Step
 
 
@@ -37,17 +37,18 @@ def weight(step: Step, name: str, array: np.ndarray) -> np.ndarray:
     return filled
 
 
-def initializer_of(step: Step, name: str) -> Any:
+def initializer_of(step: Step, name: str) -> Callable[..., Tensor] | None:
     """The initializer that the layer of a variable has for it; None where it has none."""
     path, _, own = name.rpartition("/")
     layer = step.subject.layer(path)
-    return getattr(layer, f"{own}_initializer", None)
+    found: object = getattr(layer, f"{own}_initializer", None)
+    return found if callable(found) else None
 
 
 def by_initializer(step: Step, name: str, array: np.ndarray) -> np.ndarray | None:
     """What that initializer gives when called again; None where there is none, or it fails."""
     initializer = initializer_of(step, name)
-    if not callable(initializer):
+    if initializer is None:
         return None
     made = attempt(lambda: initializer(array.shape, dtype="float32"))
     if isinstance(made, NotTried):

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
 from stayfinite.experiments.try_change import NotTried, attempt
 from stayfinite.frameworks import base
 from stayfinite.frameworks.step import Step
+from stayfinite.frameworks.subject import Optimizer
 
 
 @dataclass(frozen=True)
@@ -46,25 +46,25 @@ def rates_of(step: Step, earlier: Step) -> Rates:
             {n: new[n] for n in differing},
         )
     for optimizer in step.subject.optimizers:
-        inner = getattr(optimizer, "inner_optimizer", optimizer)
+        inner = base.inner_optimizer(optimizer)
         first, last = _scheduled(inner, old), _scheduled(inner, new)
         if first is not None and last is not None:
             return Rates(first, last)
     return Rates()
 
 
-def rate_of(optimizer: Any) -> float | None:
+def rate_of(optimizer: Optimizer) -> float | None:
     """The learning rate of `optimizer` now; None where its schedule cannot be called."""
     return _number(attempt(lambda: optimizer.learning_rate))
 
 
-def schedule_of(optimizer: Any) -> Any:
+def schedule_of(optimizer: Optimizer) -> Callable[..., object] | None:
     """What computes the learning rate of `optimizer`; None where it is a variable."""
     rate = base.learning_rate_of(optimizer)
     return rate if callable(rate) and not hasattr(rate, "assign") else None
 
 
-def _scheduled(optimizer: Any, state: Mapping[str, np.ndarray]) -> float | None:
+def _scheduled(optimizer: Optimizer, state: Mapping[str, np.ndarray]) -> float | None:
     schedule = schedule_of(optimizer)
     steps = [array for name, array in state.items() if name.endswith("/iteration")]
     if schedule is None or not steps:
@@ -73,7 +73,7 @@ def _scheduled(optimizer: Any, state: Mapping[str, np.ndarray]) -> float | None:
     return _number(attempt(lambda: schedule(np.asarray(steps[0]))))
 
 
-def _number(rate: Any) -> float | None:
+def _number(rate: object) -> float | None:
     if isinstance(rate, NotTried):
         return None
     rate = getattr(rate, "value", rate)

@@ -87,7 +87,7 @@ def _as_created(
 
 
 def _wider(context: FailureContext, names: list[str]) -> RemedySearch:
-    """The failing step in float64, which stands for a layer in float32."""
+    """The failing step in float64, as a trial of the layer in float32."""
     op, trace = context.diagnosis.evidence.op, context.step.trace
     dtype = None if op is None else trace.values[op.results[0]].dtype
     if dtype not in ("float16", "bfloat16"):

@@ -50,13 +50,13 @@ class FailureContext:
         return self.diagnosis.finding
 
 
-# What the trials showed to be at fault, where that is more than the finding knows.
+# What the trials showed to be at fault, beyond the facts of the finding.
 Blame = OptimizerSetting | NewMomentum | WiderLayer | BadInitializer
 
 
 @dataclass(frozen=True)
 class RepeatedGrowth:
-    """The steps from `first` on, made again as they were, fail again."""
+    """The steps from `first` on, repeated unchanged, fail again."""
 
     first: int
     rollout: Rollout
@@ -74,7 +74,7 @@ class MovingTargets:
 
 @dataclass(frozen=True)
 class NoRepeatedGrowth:
-    """The steps from earlier states on, made again as they were, stay finite."""
+    """The steps from earlier states on, repeated unchanged, stay finite."""
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -20,6 +19,7 @@ from stayfinite.experiments.remedies.try_remedy import FailureContext, RemedySea
 from stayfinite.experiments.try_change import Experiment
 from stayfinite.frameworks import base
 from stayfinite.frameworks.change import Arrays, Settings
+from stayfinite.frameworks.subject import Optimizer
 from stayfinite.graph.graph import Span
 from stayfinite.graph.object_sites import last_setting, site_of
 from stayfinite.graph.source import code_of, keyword_span, span_of
@@ -34,7 +34,7 @@ _OTHERS = {"self", "name", "learning_rate", "kwargs", "args", "loss_scale_factor
 class _Candidate:
     """A setting to try, and the optimizer that has it."""
 
-    optimizer: Any
+    optimizer: Optimizer
     setting: OptimizerSetting
 
 
@@ -75,7 +75,7 @@ def _try_variable(context: FailureContext, name: str) -> Experiment:
 
 def _candidates(context: FailureContext) -> Iterator[_Candidate]:
     for optimizer in context.step.subject.optimizers:
-        inner = getattr(optimizer, "inner_optimizer", optimizer)
+        inner = base.inner_optimizer(optimizer)
         rate = rate_of(inner)
         # Some divide by the rate.
         if rate is not None and (rate == 0 or not math.isfinite(rate)):
@@ -87,7 +87,7 @@ def _candidates(context: FailureContext) -> Iterator[_Candidate]:
             yield _candidate(inner, "constraint", None, constraint=None)
 
 
-def _hyperparameters(optimizer: Any) -> Iterator[_Candidate]:
+def _hyperparameters(optimizer: Optimizer) -> Iterator[_Candidate]:
     """Numbers that the constructor takes, and that are not its default."""
     for name, default in _defaults(type(optimizer)).items():
         given = getattr(optimizer, name, default)
@@ -101,7 +101,7 @@ def _hyperparameters(optimizer: Any) -> Iterator[_Candidate]:
 
 
 def _candidate(
-    optimizer: Any, name: str, given: float | None, **values: float | None
+    optimizer: Optimizer, name: str, given: float | None, **values: float | None
 ) -> _Candidate:
     schedule = schedule_of(optimizer)
     called = None
@@ -129,7 +129,7 @@ def _line_of_update(context: FailureContext) -> Span | None:
     if finding.span is not None or (op is not None and op.stack):
         return None
     for optimizer in context.step.subject.optimizers:
-        inner = getattr(optimizer, "inner_optimizer", optimizer)
+        inner = base.inner_optimizer(optimizer)
         rate, span = rate_of(inner), None
         if rate is not None and not math.isfinite(rate):
             schedule = schedule_of(inner)
@@ -141,7 +141,7 @@ def _line_of_update(context: FailureContext) -> Span | None:
     return None
 
 
-def _line_of_schedule(schedule: Any) -> Span | None:
+def _line_of_schedule(schedule: Callable[..., object]) -> Span | None:
     """Where the user wrote a schedule: its code, or the line that created a library's."""
     if not hasattr(schedule, "get_config"):
         line = first_bad_line(schedule)

@@ -1,4 +1,4 @@
-"""`bad-weights`: finite values in the place of the others; was it the initializer?"""
+"""`bad-weights`: finite values in place of the others, and whether the initializer was at fault."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from stayfinite.frameworks.subject import Compilation, Subject, TrainFunction, T
 
 
 class JaxBackend:
-    """JAX behind the seam; implements `base.Backend`."""
+    """The `base.Backend` of JAX."""
 
     name = "jax"
     is_stateless = True
@@ -29,7 +29,7 @@ class JaxBackend:
 
     def step(self, failure: Failure) -> Step:
         """The failing step, traced."""
-        # Imported here: a training that stays finite never pays for it.
+        # Imported here because a finite training does not need it.
         from stayfinite.frameworks.jax.step import JaxStep
 
         batch = self.batch(failure.subject, failure.bad.data)

@@ -13,7 +13,7 @@ import keras
 import numpy as np
 
 from stayfinite.frameworks.batch import ROLES, Batch
-from stayfinite.frameworks.jax import gradients, losses, private
+from stayfinite.frameworks.jax import private, watching
 from stayfinite.frameworks.jax.capture_axes import axes_by_size, batch_axes
 from stayfinite.frameworks.jax.capture_names import canonical
 from stayfinite.frameworks.jax.capture_program import JaxProgram, Scopes, flatten, is_backward
@@ -28,7 +28,7 @@ from stayfinite.frameworks.subject import Subject
 from stayfinite.graph.graph import Graph, Leaf, Op, Role, Value
 from stayfinite.incident import Phase
 
-# Beyond this the program grows past what an explanation may cost; the loop then stays a loop.
+# A longer loop is not unrolled, because the program would be too large to replay.
 MAX_TIME_STEPS = 100
 STATE_ROLES: tuple[Role, ...] = ("weight", "statistics", "optimizer", "metric")
 
@@ -77,7 +77,7 @@ def trace_step(subject: Subject, state: State, batch: Batch) -> TracedStep:
             grads.extend(values)
             names.extend(getattr(v, "path", str(i)) for i, v in enumerate(variables))
 
-        with gradients.watched(seen, scaled_too=skipped), losses.watched() as shown:
+        with watching.watched_gradients(seen, scaled_too=skipped), watching.watched_loss() as shown:
             logs, new = train_step(state, data)
         return shown.of(logs), grads, [list(group) for group in new[:3]], (logs, new[3])
 
@@ -129,7 +129,7 @@ def _leaves(
 def _unrolled(subject: Subject, batch: Batch) -> Iterator[None]:
     """Recurrent layers unroll inside the block, if the sequences are short.
 
-    A `scan` is one op whose inside no question reaches. Unrolled, each time step has ops of its
+    A `scan` is one op without positions inside. Unrolled, each time step has ops of its
     own, with lines, layers and samples. The values are the same: a loop over the same cell.
     """
     longest = max((shape[1] for shape in batch.shapes() if len(shape) > 1), default=None)
@@ -223,4 +223,4 @@ def _as_numpy(value: Any) -> np.ndarray | None:
     try:
         return np.asarray(value)
     except TypeError:
-        return None  # a typed random key has no NumPy form, and no rule asks for one
+        return None  # a typed random key has no NumPy form, and no rule reads one

@@ -2,7 +2,7 @@
 
 Calls (`jit`, `custom_jvp_call`, rematerialisation) are inlined; loops and branches stay one
 equation. JAX caches the jaxpr of a jitted function, and the tracebacks inside it begin at that
-function: the frames of an inlined equation are its own and then those of the call it stands in.
+function: the frames of an inlined equation are its own, then those of the call around it.
 """
 
 from __future__ import annotations
@@ -160,7 +160,7 @@ def _place_of(source_info: Any, boundary: CodeType) -> Place:
 
 
 class Scopes:
-    """Which Keras object was at work for each equation: a token `@n` on JAX's name stack.
+    """Which Keras object was being called for each equation: a token `@n` on JAX's name stack.
 
     While a step is traced for its explanation, each call of a layer, operation, loss or optimizer
     is wrapped in a scope `@n`, and `n` leads back to the object.

@@ -1,7 +1,7 @@
 """The same program in float64: every floating-point value of the step, constants included.
 
-Not the model rebuilt with another dtype policy, whose layers would cast their inputs back, but
-the equations themselves, so that nothing differs but the width.
+The equations are changed, not the dtype policy of the model, whose layers would cast their inputs
+back. So only the width differs.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from stayfinite.frameworks.jax import private
 from stayfinite.frameworks.jax.capture_program import JaxProgram
 
 _NARROW = {"float32", "float16", "bfloat16"}
-# They read the bits of a float, or draw random bits for one: their own width is part of them.
+# They read the bits of a float, or draw random bits for one, so their width cannot change.
 _BITWISE = {"bitcast_convert_type", "reduce_precision", "nextafter", "rng_uniform"}
 
 
@@ -45,7 +45,7 @@ def widen_array(value: Any) -> Any:
 
 
 class _Widened:
-    """Stands where a primitive stands: binds the original one with wide parameters."""
+    """Replaces a primitive: binds the original one with wide parameters."""
 
     multiple_results = True
 

@@ -1,7 +1,7 @@
-"""Putting the sentinel into a Keras model on JAX, and stopping it safely.
+"""Attach the sentinel to a Keras model on JAX, and stop the training safely.
 
-Keras's own `make_train_function` does the compiling: it is run once with `guarded_step` standing
-in for `train_step`, so donation, `steps_per_execution` and `run_eagerly` stay Keras's business.
+Keras's own `make_train_function` does the compiling: it is run once with `guarded_step` in
+place of `train_step`, so Keras handles donation, `steps_per_execution` and `run_eagerly`.
 """
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ def compiled(step: TrainStep) -> TrainFunction:
 def _own(data: Any) -> Any:
     """A copy of a batch on the host: a loader may fill the same buffer again, and JAX shares it.
 
-    A batch in the memory of another device is the device's own already.
+    A batch on another device is not shared with the host.
     """
 
     # The forms that `fit` itself gives are taken apart here, because `jax.tree.map` is slow.

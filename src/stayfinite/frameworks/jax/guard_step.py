@@ -1,9 +1,9 @@
-"""The sentinel: one flag inside the compiled step, and a state that freezes when it falls.
+"""The sentinel: a finiteness flag in the compiled step. After a bad step no update is applied.
 
 Keras compiles `model.train_step`. Here it compiles `guarded_step` instead, whose state has one
 more entry, the sentinel. Loss, gradients and new state are reduced to one boolean on the device;
 `lax.cond` keeps the old state when it is false, and the number of the first bad step is latched,
-so no later update is applied either, whenever the host finds out.
+so no later update is applied either, however late the host reads the flag.
 
 `lax.cond` chooses between two finished states, which takes memory for both. Cheaper ways were
 tried, and changed the weights of a healthy training in the last bit: with `jnp.where`, and with
@@ -20,7 +20,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from stayfinite.frameworks.jax import gradients, losses, private
+from stayfinite.frameworks.jax import private, watching
 from stayfinite.frameworks.keras import private as keras_private
 
 # One array, because each argument of a compiled step costs about a microsecond.
@@ -66,8 +66,8 @@ def guarded(
 ) -> Callable[..., Any]:
     """`train_step` with the sentinel as a fifth entry of its state.
 
-    `loss_scales` and `own_statistics` are asked for the positions that the functions of this name
-    in `keras_private` give, when the step is compiled.
+    `loss_scales` and `own_statistics` return positions in the state, as the functions of these
+    names in `keras_private` do; they are called when the step is compiled.
 
     Returns `((logs, report), state)`; `report` is the step number of the first bad step or -1,
     as an array of its own, because the sentinel in the state is donated to the next step.
@@ -77,8 +77,8 @@ def guarded(
         old, sentinel = tuple(state[:4]), state[4]
         grads: list[Any] = []
         with (
-            gradients.watched(lambda _, values, __: grads.extend(values)),
-            losses.watched() as seen,
+            watching.watched_gradients(lambda _, values, __: grads.extend(values)),
+            watching.watched_loss() as seen,
         ):
             logs, new = train_step(old, data)
         *lasting, metrics = new
@@ -88,7 +88,7 @@ def guarded(
         for position in loss_scales():
             ok &= ~keras_private.has_collapsed(old[2][position], new[2][position])
         first_bad = jnp.where(good & ~ok, sentinel[_STEPS], sentinel[_FIRST_BAD])
-        # Metrics are not frozen: a progress bar that showed the bad loss is not to be corrected.
+        # Metrics keep the bad step, so that they agree with the progress bar.
         kept = (*_choose(ok, lasting, list(old[:3])), metrics)
         after = jnp.stack([sentinel[_STEPS] + 1, first_bad])
         return (logs, first_bad), (*kept, after)
@@ -99,8 +99,8 @@ def guarded(
 def _choose(ok: Any, new: Any, old: Any) -> Any:
     if not private.is_tracing((ok, new, old)):
         return new if bool(ok) else old
-    # A train step may return lists where it took tuples, or weakly typed scalars: `cond` wants
-    # both sides alike.
+    # A train step may return lists for tuples, or weakly typed scalars; `cond` requires both
+    # branches to have the same structure.
     leaves, treedef = jax.tree.flatten(new)
     pairs = list(zip(leaves, jax.tree.leaves(old), strict=True))
     changed = [n for n, (one, other) in enumerate(pairs) if one is not other]

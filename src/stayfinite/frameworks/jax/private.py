@@ -92,9 +92,9 @@ def float64_enabled() -> AbstractContextManager[Any]:
 
 
 def note_shardings(train_step: Callable[..., Any]) -> None:
-    """Note the sharding of the variables, which the train step of Keras before 3.13 asks for.
+    """Record the sharding of the variables, which the train step of Keras before 3.13 reads.
 
-    Private: only `fit` and its like note it, and forget it at their end.
+    Private: `fit`, `train_on_batch` and the like record it, and delete it at their end.
     """
     model = getattr(train_step, "__self__", None)
     record = getattr(model, "_record_training_state_sharding_spec", None)
@@ -126,7 +126,7 @@ def is_tracing(values: Any) -> bool:
 
 @contextlib.contextmanager
 def losses_seen(tell: Callable[[Any], None]) -> Iterator[None]:
-    """Call `tell(loss)` when the train step of Keras adds a loss to the mean that it shows.
+    """Call `tell(loss)` when the train step of Keras adds a loss to its running mean.
 
     Private: `compute_loss` is public, but runs while JAX differentiates, so that the value which it
     returns cannot leave that trace.

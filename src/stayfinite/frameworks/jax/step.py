@@ -1,4 +1,4 @@
-"""The failing step on JAX: run it, ask it, change it."""
+"""The failing step on JAX: runs it, reads its arrays, changes it."""
 
 from __future__ import annotations
 
@@ -149,7 +149,7 @@ class JaxStep:
             return self._executor.run(self._inputs(), **options)
 
     def roots(self) -> Roots:
-        """What came in non-finite and what made it: coarse over segments, then op by op."""
+        """The non-finite leaves and the failing ops: first over segments, then op by op."""
         survey, traced = self._survey, self._traced
         numbers = traced.program.inputs
         bad_leaves = {
@@ -195,7 +195,7 @@ class JaxStep:
         return roots(inside, lambda value: value in bad, sinks)[0]
 
     def fetch(self, values: Iterable[int]) -> dict[int, np.ndarray]:
-        """The arrays of a few values, by one more run unless they came in."""
+        """The arrays of a few values, by one more run unless they are leaves."""
         wanted = list(values)
         program = self._traced.program
         known = dict(zip(program.inputs, self._inputs(), strict=True))

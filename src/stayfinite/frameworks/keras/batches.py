@@ -22,7 +22,7 @@ def batch_of(subject: Subject, data: Any, to_numpy: Callable[[Tensor], np.ndarra
     An input has the name of the model's own input where the model has named inputs.
 
     Args:
-        subject: Asked for the names of the inputs.
+        subject: Has the names of the inputs.
         data: A structure of arrays, in the order `(x, y, sample_weight)` if it is a tuple or list.
         to_numpy: Copies a tensor of the framework to the host.
     """
@@ -73,7 +73,7 @@ def _named(input_names: list[str] | None, data: Any) -> list[BatchArray]:
         inputs = input_names if number == 0 else None
         for position, (path, leaf) in enumerate(own):
             name = short + "".join(f"[{key!r}]" for key in path)
-            # Keras makes up a name for an `Input` that was given none. A dict has its own names,
+            # Keras generates a name for an `Input` without one. A dict has its own names,
             # and another order than the inputs.
             listed = not any(isinstance(key, str) for key in path)
             if not listed:

@@ -1,8 +1,8 @@
-"""Telling which Keras object is at work while a step is traced or replayed.
+"""Which Keras object is being called while a step is traced or replayed.
 
 Keras's own name scopes hold names only, and operations in a functional graph
 (`keras.ops.sqrt(tensor)`) have none. So each call of a layer, operation, loss or optimizer is
-wrapped for as long as a step is looked at.
+wrapped while a step is traced or replayed.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ def is_entry(code: CodeType) -> bool:
 def layer_path(model_name: str, chain: list[Any]) -> str | None:
     """`model/block/dense` for the layers in `chain`; None outside every layer.
 
-    Keras enters a layer by `Layer.__call__` and `Operation.__call__`, so each stands there twice;
-    a model's own train step calls it by `call`, so the model itself may be missing.
+    Keras enters a layer by `Layer.__call__` and `Operation.__call__`, so `chain` has each twice. A
+    train step calls its model by `call`, so the model itself may be missing.
     """
     names: list[str] = []
     for called in chain:

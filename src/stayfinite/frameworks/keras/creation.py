@@ -15,12 +15,12 @@ from stayfinite.graph.graph import Span
 from stayfinite.graph.object_sites import note_setting, note_site, site_of
 from stayfinite.graph.source import is_user_file, span_at, span_of
 
-# The functions that were put into the classes of Keras, which hold them as long.
+# The functions that replaced methods of Keras classes; the classes keep them alive.
 _NOTING: set[Callable[..., Any]] = set()
 
 
 def record() -> None:
-    """From now on note the user's line for each new Keras object. Idempotent."""
+    """Note the user's line for each Keras object created from now on. Idempotent."""
     import keras
 
     _note_on(keras.Operation, "__new__")
@@ -87,7 +87,7 @@ def _note_on(owner: Any, method: str) -> None:
 
 
 def _next_new(owner: Any) -> Callable[..., Any]:
-    """What makes an instance where `owner` itself says nothing about it."""
+    """The constructor that `owner` inherits."""
 
     def new(cls: Any, *args: Any, **kwargs: Any) -> Any:
         following = super(owner, cls).__new__

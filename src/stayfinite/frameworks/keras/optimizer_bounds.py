@@ -1,7 +1,7 @@
 """How far one update of each Keras optimizer can move weights and slots, as one table.
 
 Keeping the state before every update, and reading the state after it, would cost a copy and one
-more pass. With the table, the guard knows before an update that its result is finite. It needs
+more pass. With the table, the guard can prove before an update that its result is finite. It needs
 upper bounds on gradients, weights and slots only.
 
 An optimizer is found by the identity of its class, never by the name of the class. An optimizer
@@ -53,7 +53,7 @@ def row_of(optimizer: Any) -> Row | None:
 def slots_of(optimizer: Any, row: Row) -> dict[str, list[Any]] | None:
     """The variables of a built optimizer by the name of their slot, the two counters left out.
 
-    None if one of them cannot be told, so that no slot is ever overlooked.
+    None if the slot of a variable is not found, so that no slot is left out.
     """
     names = sorted([name for name in row.slots if name != REST] + [AVERAGE, GRADIENT_SUM])
     found: dict[str, list[Any]] = {}
@@ -101,7 +101,7 @@ class Bounds:
     unscale: float
 
     def after_update(self, sizes: Sizes, gradient: float, rate: float) -> Sizes | None:
-        """Bounds on the state after one update; None where nothing can be said about it.
+        """Bounds on the state after one update; None where there is none.
 
         Args:
             sizes: Bounds on the state before the update.

@@ -17,7 +17,7 @@ Method = Callable[..., Any]
 Replacement = Callable[[Method], Method]
 
 _LOCK = threading.Lock()
-_PATCHES: dict[tuple[type, str], _Patch] = {}
+_PATCHES: dict[tuple[type, str], _PatchedMethod] = {}
 
 
 @contextlib.contextmanager
@@ -38,7 +38,7 @@ def _replaced_method(owner: type, name: str, make: Replacement) -> Iterator[None
     with _LOCK:
         patch = _PATCHES.get((owner, name))
         if patch is None:
-            patch = _PATCHES[owner, name] = _Patch(owner, name)
+            patch = _PATCHES[owner, name] = _PatchedMethod(owner, name)
         patch.num_blocks += 1
     try:
         with patch.on_this_thread(make):
@@ -51,7 +51,7 @@ def _replaced_method(owner: type, name: str, make: Replacement) -> Iterator[None
                 del _PATCHES[owner, name]
 
 
-class _Patch:
+class _PatchedMethod:
     """One patched method with the replacements of each thread."""
 
     def __init__(self, owner: type, name: str) -> None:

@@ -189,15 +189,26 @@ def loss_scales(optimizers: Sequence[Any]) -> list[int]:
     return found
 
 
+def loss_scale_paths(optimizers: Sequence[Any]) -> list[str]:
+    """The paths of the variables at `loss_scales`."""
+    variables = [variable for optimizer in optimizers for variable in optimizer.variables]
+    return [variables[n].path for n in loss_scales(optimizers)]
+
+
+def inner_optimizer(optimizer: Any) -> Any:
+    """The optimizer inside a `LossScaleOptimizer`; any other optimizer itself."""
+    return optimizer.inner_optimizer if isinstance(optimizer, LossScaleOptimizer) else optimizer
+
+
 def is_spent(scale: Any) -> bool:
-    """Whether a loss scale magnifies no longer, so that a step it skips is a bad one."""
+    """Whether a loss scale is at its minimum, so that a step which it skips is bad."""
     return float(scale) <= 1.0
 
 
 def collapsed_scales(
     optimizers: Sequence[Any], before: Sequence[Any], after: Callable[[int], Any]
 ) -> list[str]:
-    """The paths of the loss scales for which a step was too much: see `has_collapsed`.
+    """The paths of the loss scales for which `has_collapsed` is true.
 
     `before` are the optimizer variables of a state; `after(n)` is what number `n` of them became.
     """
@@ -211,7 +222,7 @@ def collapsed_scales(
 
 
 def has_collapsed(before: Any, after: Any) -> Any:
-    """Whether a step halved a loss scale that had nothing left to give, as the backend's boolean.
+    """Whether a step halved a loss scale that was already at its minimum, as the backend's boolean.
 
     Gradients that overflow are the normal way of finding the scale. If they are not finite although
     the loss was not magnified at all, it is not the scale that made them so, and every further
@@ -233,7 +244,7 @@ def state_variables(subject: Subject) -> list[list[Any]]:
 def roles(subject: Subject) -> list[list[Role]]:
     """The role of each variable of `state_variables(subject)`.
 
-    A weight that is frozen is not trainable either, and no moving statistic.
+    A frozen weight is non-trainable, but not a moving statistic.
     """
     trainable, others, of_optimizers, of_metrics = state_variables(subject)
     frozen = {
@@ -273,7 +284,7 @@ def own_statistics(subject: Subject) -> list[int]:
 def settings(subject: Subject, values: Mapping[str, Any]) -> Iterator[None]:
     """Attributes of the optimizers of `subject` with other values inside the block.
 
-    A number for `learning_rate` stands in the place of a schedule too. `constraint` is set on
+    A number for `learning_rate` also replaces a schedule. `constraint` is set on
     each trainable weight. An optimizer that has no such attribute is left as it is.
     """
     with contextlib.ExitStack() as stack:
@@ -296,7 +307,7 @@ def settings(subject: Subject, values: Mapping[str, Any]) -> Iterator[None]:
 
 @contextlib.contextmanager
 def set_attribute(owner: Any, name: str, value: Any) -> Iterator[None]:
-    """`owner.name = value` inside the block, past what a Keras object tracks of its attributes."""
+    """`owner.name = value` inside the block, without the attribute tracking of a Keras object."""
     held = vars(owner)
     missing = object()
     before = held.get(name, missing)
@@ -310,7 +321,7 @@ def set_attribute(owner: Any, name: str, value: Any) -> Iterator[None]:
             held[name] = before
 
 
-# Private: a schedule can only be replaced for a while where the optimizer asks for the rate.
+# Private: a schedule can be replaced temporarily only in the method that reads the rate.
 _CURRENT_RATE = "_get_current_learning_rate"
 
 

@@ -1,4 +1,4 @@
-"""Which files the samples of a batch came from, where the data set of a `fit` can tell.
+"""Which files the samples of a batch came from, where the data set of a `fit` has that method.
 
 A `keras.utils.PyDataset` can if it has a method `files_of(batch_index)` with an entry for each
 sample,
@@ -21,7 +21,7 @@ from stayfinite.frameworks.failure import Files
 from stayfinite.frameworks.keras import private as keras_private
 from stayfinite.frameworks.keras.batches import leaves
 
-# A report is not to be waited for, and each batch that is looked at has to be loaded again.
+# Seconds. Each batch that is compared has to be loaded again.
 _SECONDS = 5.0
 
 

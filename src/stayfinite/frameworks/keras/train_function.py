@@ -1,7 +1,7 @@
-"""The guarded train function: whether there can be one, and when its flags are read.
+"""The guarded train function: whether a subject can have one, and when its flags are read.
 
-Inside an epoch of `fit` flags are read late, so that the host never waits for the device; outside
-of one, and at its end, at once.
+Inside an epoch of `fit` flags are read late, so that the host does not wait for the device. At the
+end of an epoch and outside `fit` they are read at once.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from stayfinite.frameworks.subject import Subject
 def attach(subject: Subject, recorder: Recorder, on_bad: OnBad) -> GuardedFunction:
     """The train function of `subject` with the sentinel inside; see `Backend.attach`.
 
-    A train function of the user's own is left alone: what it does with the state is not known, so
-    no promise about it could be kept.
+    A train function of the user's own is not guarded: it may change the state in ways that the
+    guard cannot undo.
 
     Raises:
         CannotGuardError: the model brings its own train function, or attaching failed.
@@ -80,16 +80,16 @@ class GuardedTrainFunction(abc.ABC):
         self._epoch_begins = True
 
     def end_epoch(self) -> None:
-        """Nothing more comes from the data of the epoch, and every flag is to be read now."""
+        """End the epoch: read every flag now."""
         self._epoch_begins, self._epoch_source = False, None
         self.poll(wait=True)
 
     def enter(self, source: Any) -> None:
-        """A step begins. `source` is one and the same object for all steps of an epoch."""
+        """Begin a step. `source` is the same object for all steps of an epoch."""
         self._first_of_epoch = self._epoch_begins
         if self._epoch_begins:
             self._epoch_begins, self._epoch_source = False, source
-        # A `fit` that an exception ended says nothing; the next call then has another source.
+        # After an exception in `fit`, `end_epoch` is not called; the next call has another source.
         self._in_epoch = source is self._epoch_source
         if not self._in_epoch:
             self._epoch_source = None
@@ -99,20 +99,20 @@ class GuardedTrainFunction(abc.ABC):
         """Keep a copy of the state before the step that begins, if one is due; after `enter`."""
         self._recorder.snapshots.take(
             self._recorder.num_steps,
-            # Outside of an epoch each step is waited for, and a copy costs no more.
+            # Outside an epoch the host waits for each step anyway, so a copy adds no wait.
             first_of_epoch=self._first_of_epoch or not self._in_epoch,
             num_bytes=num_bytes,
             copy=copy,
         )
 
     def expect(self, flag: Flag) -> None:
-        """The steps are under way; `flag` counts from `first_step` of the sentinel."""
+        """Queue the flag of the last steps; `flag` counts from `first_step` of the sentinel."""
         self._recorder.expect(_Offset(flag, self._first_step))
         if not self._in_epoch:
             self.poll(wait=True)
 
     def poll(self, *, wait: bool) -> None:
-        """Look at the flags that have come in; with `wait`, at all of them."""
+        """Read the flags that are ready; with `wait`, all of them."""
         step = self._recorder.first_bad(wait=wait)
         if step is not None:
             self._first_step = step + 1

@@ -1,4 +1,4 @@
-"""What a framework provides to run a train step eagerly: state in, results out, each op told."""
+"""What a framework provides to run a train step eagerly and record its ops."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Update:
 
 @dataclass(frozen=True)
 class OutputNumbers:
-    """Numbers, in a recording, of what the step is judged by.
+    """The numbers, in a recording, of the outputs of the step.
 
     `gradients` by the path of the variable, as the optimizer was given them; `new_state` by the
     path of each floating-point variable that the step assigned; `observed` the loss and the logs:
@@ -109,10 +109,10 @@ class Engine(Protocol):
     ) -> EagerResult:
         """Run the train step on copies of `state`, with fresh metrics.
 
-        With a `recording`, every primitive op of forward, backward and update is told to it, after
-        the leaves: those of `named_state`, then those of the batch. The
-        calls of Keras objects stand in `recording.chain` (`keras_calls.entered`). What the visitor
-        of the recording raises (`Enough`) ends the run and passes through.
+        A `recording` gets the leaves, those of `named_state` and then those of the batch, and then
+        every primitive op of forward, backward and update. `recording.chain` has the calls of Keras
+        objects (`keras_calls.entered`). What the visitor of the recording raises (`Enough`) ends
+        the run and passes through.
         """
         ...
 

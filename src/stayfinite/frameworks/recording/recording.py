@@ -1,8 +1,8 @@
-"""The ops of one eager run, as numbered values: the raw material of a `Graph`.
+"""The ops of one eager run on numbered values, from which a `Graph` is made.
 
 Numbers are given in the order of execution, so a second run of the same step gives the same
-numbers, and a pass that wants a few arrays asks for them by number. The first pass holds no
-arrays; it only asks each result whether it is finite.
+numbers, and a pass can fetch a few arrays by number. The first pass holds no arrays and stores for
+each result whether it is finite.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from stayfinite.frameworks.recording.places import NOWHERE, Place, place_here
 from stayfinite.graph.graph import Role
 
 _MAX_CONSTANT = 4096
-# They read how large their operand is, and none of its numbers.
+# They read the shape of their operand only.
 _READ_NO_NUMBERS = {
     "empty_like",
     "full_like",
@@ -40,7 +40,7 @@ _READ_NO_NUMBERS = {
 
 
 class Enough(BaseException):
-    """Ends a run early: everything that was asked for has been seen.
+    """Ends a run early, when everything that was requested has been seen.
 
     Not an `Exception`: the user's own `except Exception` must not swallow it.
     """
@@ -67,7 +67,7 @@ class Shape:
 
 
 class Recording:
-    """Takes note of each op of a run; an engine's interception tells it of them.
+    """Records each op of a run; called by the op interception of an engine.
 
     Args:
         boundary: Code of the frame that calls the train step; frames outside it are not the step's.

@@ -1,4 +1,4 @@
-"""The failing step on an eager framework: run it, ask it, change it."""
+"""The failing step on an eager framework: runs it, reads its arrays, changes it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from stayfinite.frameworks.subject import Subject
 from stayfinite.graph.graph import Graph
 from stayfinite.graph.walk import roots
 
-# Arrays asked for once are often asked for again; beyond this they are run for again.
+# Bytes of fetched arrays that are kept, since many are needed twice.
 _CACHE_BYTES = 64 * 2**20
 
 InPlace = Callable[[], AbstractContextManager[object]]
@@ -34,7 +34,7 @@ InPlace = Callable[[], AbstractContextManager[object]]
 
 @dataclass(frozen=True)
 class _Survey:
-    """One recorded run: its ops, what it gave, and which op results were finite."""
+    """One recorded run: its ops, its result, and which op results were finite."""
 
     recording: Recording
     result: EagerResult
@@ -43,7 +43,7 @@ class _Survey:
 
 @dataclass
 class _Cache:
-    """What the runs of one step gave so far."""
+    """The results of the runs of one step so far."""
 
     survey: _Survey | None = None
     result: EagerResult | None = None
@@ -55,8 +55,8 @@ class _Cache:
 class EagerStep:
     """One step of a subject on `state` and `batch`; implements `Step`.
 
-    Nothing of a run is held but its recording, loss and gradients: arrays are fetched by running
-    the step again up to the last one that is wanted.
+    Of a run, its recording, loss and gradients are kept. Arrays are fetched by running the step
+    again up to the last one that is needed.
 
     Attributes:
         engine: Runs the step.
@@ -145,14 +145,14 @@ class EagerStep:
         except Enough:
             pass
         except Exception:
-            # A network may be built for one batch size; the axes are then told by their sizes.
+            # A network may be built for one batch size; the axes are then found by their sizes.
             return []
         same = zip(probe.ops, expected, strict=False)
         alike = all((a.name, a.results) == (b.name, b.results) for a, b in same)
         return probe.shapes if alike else []
 
     def roots(self) -> Roots:
-        """What came in non-finite, and what made a non-finite value out of finite ones."""
+        """The non-finite leaves, and the ops that made a non-finite result of finite operands."""
         survey = self._surveyed()
         leaves = self._leaves().items()
         bad_leaves = {n for n, tensor in leaves if not self.engine.is_finite(tensor)}
@@ -171,7 +171,7 @@ class EagerStep:
         return Roots([trace.leaves[n] for n in sorted(bad_leaves & harmful)], found)
 
     def _leaves(self) -> dict[int, Any]:
-        """The tensors that came in, by number."""
+        """The tensors of batch and state, by number."""
         tensors = [named.value for named in self.engine.named_state(self.state)]
         tensors += [leaf.value for leaf in self.batch.leaves]
         return dict(zip(self._surveyed().recording.leaves, tensors, strict=True))

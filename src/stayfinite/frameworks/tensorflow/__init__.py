@@ -1,1 +1,1 @@
-"""TensorFlow: the guarded step, its ops told one by one, and its replay."""
+"""TensorFlow: the guarded step, the recording of its ops, and its replay."""

@@ -18,7 +18,7 @@ from stayfinite.frameworks.tensorflow.state import numpy_of
 
 
 class TensorFlowBackend:
-    """TensorFlow behind the seam; implements `base.Backend`."""
+    """The `base.Backend` of TensorFlow."""
 
     name = "tensorflow"
     is_stateless = False
@@ -29,7 +29,7 @@ class TensorFlowBackend:
 
     def step(self, failure: Failure) -> Step:
         """The failing step, run op by op."""
-        # Imported here: a training that stays finite never pays for it.
+        # Imported here because a finite training does not need it.
         from stayfinite.frameworks.recording.step import EagerStep
         from stayfinite.frameworks.tensorflow.engine import TensorFlowEngine
 
@@ -58,8 +58,7 @@ class TensorFlowBackend:
 
     def versions(self) -> dict[str, str]:
         """Of TensorFlow, Keras and NumPy."""
-        installed = (name for name in ("tensorflow", "keras", "numpy"))
-        return {name: metadata.version(name) for name in installed}
+        return {name: metadata.version(name) for name in ("tensorflow", "keras", "numpy")}
 
     def has_float64(self) -> bool:
         """Whether a program may compute in float64."""

@@ -1,7 +1,7 @@
 """Where an eager update is known to be finite by a few operations on the device.
 
 The limits below are far beyond any healthy training. For an optimizer whose state, gradients and
-learning rate are inside them, `keras/optimizer_bounds.py` tells whether every one of the next
+learning rate are inside them, `keras/optimizer_bounds.py` decides whether every one of the next
 `STEPS` updates is finite. A step outside the limits is made on a copy.
 """
 
@@ -64,7 +64,7 @@ def gradient_limit(optimizer: Any) -> Any:
         return MAX_GRADIENTS**2 / 2
     scale = tf.cast(private.raw(optimizer.dynamic_scale), tf.float32)
     limit = (MAX_GRADIENTS * scale) ** 2 / 2
-    # A scale at the ends of its range is for the careful way.
+    # At the ends of the range of the scale, the old state is kept.
     return tf.where((scale >= 1e-10) & (scale <= 1e10), limit, math.nan)
 
 
@@ -75,7 +75,7 @@ def is_provable(optimizer: Any, variables: list[Any]) -> bool:
             return False
         optimizer = optimizer.inner_optimizer
     rate = keras_private.learning_rate_of(optimizer)
-    # A callable of the user's own may do anything when it is called once more.
+    # A callable of the user may have side effects.
     plain_rate = isinstance(rate, keras.Variable) or keras_private.is_keras_schedule(rate)
     bounds = optimizer_bounds.bounds_of(optimizer, variables)
     slots = None if bounds is None else optimizer_bounds.slots_of(optimizer, bounds.row)

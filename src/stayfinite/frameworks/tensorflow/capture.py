@@ -1,7 +1,6 @@
-"""The ops of an eager step as TensorFlow tells them, with numbers for tensors and variables.
+"""Records the ops of an eager step, with numbers for tensors and variables.
 
-A variable has no value of its own on the way: reading it gives the number of what it holds, and
-assigning it gives it another.
+Reading a variable gives the number of its present value; assigning it gives it another number.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ _WITHOUT_NUMBERS = (tf.resource, tf.variant, tf.string)
 
 
 class OpRecord:
-    """Tells a `Recording` of the ops of one run.
+    """Passes the ops of one run to a `Recording`.
 
     Attributes:
         draws: Whether one of them drew random numbers from a state of TensorFlow's own.
@@ -53,7 +52,7 @@ class OpRecord:
         self._held[private.key(variable.handle)] = number
 
     def held(self, variable: tf.Variable) -> int | None:
-        """The number of what a variable holds now."""
+        """The number of the present value of a variable."""
         return self._held.get(private.key(variable.handle))
 
     def number(self, tensor: Any) -> int:

@@ -41,7 +41,7 @@ class TensorFlowEngine:
         self.subject = subject
         # Whether the step draws numbers from a state that is in no variable of the model, as
         # `tf.random.uniform` does; None until it has been run. To have the same ones each time
-        # TensorFlow has to forget its kernels, which takes as long as a small step.
+        # TensorFlow has to clear its kernel cache, which takes as long as a small step.
         self._draws: bool | None = None
 
     def named_state(self, state: State) -> list[NamedValue]:
@@ -70,7 +70,7 @@ class TensorFlowEngine:
             notes = _Notes(self.is_finite, record)
             with watched(notes):
                 logs = self.subject.train_step(batch.data)
-            # What is looked at from here on is not the step's.
+            # Operations from here on are not part of the step.
             stack.close()
             if record is not None:
                 self._draws = self._draws or record.draws

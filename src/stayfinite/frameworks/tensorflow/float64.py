@@ -1,7 +1,7 @@
-"""The step in float64: a shadow of every tensor, made by the same op on the shadows.
+"""The step in float64: each op is repeated on float64 copies (shadows) of its operands.
 
-TensorFlow never casts by itself, so a model cannot be run in another dtype than its own. It runs
-as it is, and beside each op the same op runs in float64 on what came out of the ops before.
+TensorFlow has no implicit casts, so a model runs in its own dtypes only. The step runs unchanged,
+and after each op the same op runs in float64 on the shadows of its operands.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from stayfinite.frameworks.tensorflow import private
 
-# On the tensor itself, so that it goes when the tensor goes.
+# An attribute of the tensor, so that both are freed together.
 _SHADOW = "_stayfinite_wide"
 _SCATTERS = {
     "ResourceScatterAdd": tf.tensor_scatter_nd_add,
@@ -42,7 +42,7 @@ class WideShadows:
             yield
 
     def seed(self, tensor: Any) -> None:
-        """A tensor that comes in: what is made of it has shadows."""
+        """Start the shadows at a tensor of batch or state."""
         if _is_floating(tensor):
             self.of(tensor)
 
@@ -59,7 +59,7 @@ class WideShadows:
         return shadow
 
     def of_variable(self, variable: tf.Variable) -> Any:
-        """The shadow of what a variable holds now."""
+        """The shadow of the present value of a variable."""
         return self._variables.get(private.key(variable.handle), variable.read_value())
 
     def _tell(
@@ -82,7 +82,7 @@ class WideShadows:
             self._repeat(kind, inputs, attrs, outputs)
 
     def hold(self, variable: tf.Variable, value: Any) -> None:
-        """What a variable holds before the step."""
+        """The value of a variable before the step."""
         if _is_floating(value):
             self._variables[private.key(variable.handle)] = tf.cast(value, tf.float64)
 

@@ -1,7 +1,7 @@
-"""Putting the sentinel into a Keras model on TensorFlow, and stopping it safely.
+"""Attach the sentinel to a Keras model on TensorFlow, and stop the training safely.
 
 Keras's own trainer makes the function, so `jit_compile`, `run_eagerly` and the reading of a
-`tf.data` iterator inside the compiled function stay Keras's business.
+`tf.data` iterator inside the compiled function are done by Keras.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class TensorFlowTrainFunction(GuardedTrainFunction):
         self._sentinel = TensorFlowSentinel()
         self._compilation = subject.compilation
         eager = self._compilation.eager
-        # What an eager step writes unseen is not told by a graph, and a trace that is given up
+        # A graph does not show what an eager step writes, and a trace that is ended early
         # would leave new variables without values.
         plain = ends_in_update(subject)
         self._everything = not subject.is_built or (not plain and eager)
@@ -58,7 +58,7 @@ class TensorFlowTrainFunction(GuardedTrainFunction):
         return logs
 
     def begin_epoch(self) -> None:
-        """Measure the state once more: it may have been set from outside."""
+        """Measure the state again, because other code may have set it."""
         super().begin_epoch()
         self._unmeasured = 0
 
@@ -77,7 +77,7 @@ class TensorFlowTrainFunction(GuardedTrainFunction):
         try:
             return self._inner(source)
         except Unsuited:
-            # Nothing was run yet: it showed while the step was traced.
+            # Raised while the step was traced, before anything was run.
             self._everything = True
             self._inner = self._made()
             return self._inner(source)

@@ -1,8 +1,8 @@
-"""One eager train step that is checked before its update is made.
+"""An eager train step that is checked before its update.
 
-Loss, gradients and what the forward pass assigned are reduced to one boolean, and the update lies
-in a condition on it. So nothing has to be undone, and no second copy of the weights is held,
-unless the numbers are so large that the update itself could leave its range (`bounds.py`).
+Loss, gradients and the variables that the forward pass assigned are reduced to one boolean, and the
+update is in a condition on it. So no second copy of the weights is needed, unless the numbers are
+so large that the update could overflow (`bounds.py`).
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class GuardedEagerStep:
         self._good = tf.switch_case(way, ways)
 
     def finish(self) -> Any:
-        """The step is made; returns whether it was good."""
+        """End the step; returns whether it was good."""
         if self._good is None:
             alive = self._sentinel.count >= 0
             self._good = alive & all_finite([*self._losses, *self._assigned()])
@@ -63,7 +63,7 @@ class GuardedEagerStep:
         return self._good
 
     def _is_quick(self, optimizer: Any, grads: list[Any]) -> Any:
-        """Whether all is finite, and the update will be; by as few ops as can be."""
+        """Whether everything is finite, and the update will be; with as few ops as possible."""
         size = bounds.half_square_sum([*grads, bounds.learning_rate_term(optimizer)])
         quick = self._sentinel.bounded & (size <= bounds.gradient_limit(optimizer))
         floating = [t for t in (*self._losses, *self._assigned()) if t.dtype.is_floating]
@@ -104,7 +104,7 @@ class GuardedEagerStep:
         return self._values.judged(self._subject)
 
     def _metrics(self) -> list[Any]:
-        # A progress bar that showed the bad loss is not to be corrected.
+        # Metrics keep the bad step, so that they agree with the progress bar.
         return list(self._subject.metrics_variables)
 
 

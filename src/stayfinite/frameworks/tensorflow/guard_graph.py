@@ -1,9 +1,8 @@
-"""One train step that is checked by the state after it, and undone where that is bad.
+"""A compiled train step that is checked by its new state and undone if that is bad.
 
-The compiled way. The update itself stays untouched: a condition around it, and in a plain graph
-even one more reader of a gradient, changes what is fused and simplified, and with it the last bit
-of healthy trainings. What the step overwrites is read before, and put back in one branch of a
-condition at its end.
+The update itself is unchanged: a condition around it, or one more reader of a gradient, changes
+which ops are fused, and with it the last bit of healthy trainings. Variables are read before the
+step overwrites them, and restored in one branch of a condition at its end.
 """
 
 from __future__ import annotations
@@ -27,18 +26,18 @@ from stayfinite.frameworks.tensorflow.watching import watched
 
 
 class Unsuited(BaseException):
-    """A train step that writes to state in a way that no watch sees: all of it must be read.
+    """The train step writes to state without a call that a `Watcher` sees: all state must be read.
 
     Not an `Exception`: the user's own `except Exception` must not swallow it.
     """
 
 
 class GuardedGraphStep:
-    """A `Watcher` that lets everything happen, and puts the state back where that was bad.
+    """A `Watcher` that restores the state after a bad step.
 
     Args:
         subject: The training.
-        sentinel: Asked whether a step was bad before.
+        sentinel: Has the flag of earlier steps.
         everything: Read the whole state first, also what no watch sees being written.
     """
 
@@ -75,10 +74,10 @@ class GuardedGraphStep:
         apply()
 
     def finish(self) -> Any:
-        """The step is made; returns whether it was good."""
+        """End the step; returns whether it was good."""
         if not self._everything and self._is_written_unseen():
             raise Unsuited
-        # A progress bar that showed the bad loss is not to be corrected.
+        # Metrics keep the bad step, so that they agree with the progress bar.
         metrics = list(self._subject.metrics_variables)
         good = self._alive & _is_finite([*self._checked, *self._values.judged(self._subject)])
         for collapsed in self._values.collapsed(self._applied):
@@ -89,7 +88,7 @@ class GuardedGraphStep:
     def _is_written_unseen(self) -> bool:
         state = [private.raw(v) for v in lasting(self._subject)]
         if len(state) != self._num_variables:
-            # Given up, this trace would leave what it made without values. The next one tells.
+            # Ending this trace would leave its new variables without values; the next trace checks.
             return False
         unseen = [v for v in state if id(v) not in self._values.old]
         return private.is_written(tf.compat.v1.get_default_graph(), unseen)
@@ -104,7 +103,7 @@ def lasting(subject: Subject) -> list[Any]:
 def _hides(optimizer: Any) -> bool:
     """Whether a non-finite gradient may leave a finite state behind."""
     if isinstance(optimizer, keras_private.LossScaleOptimizer):
-        return False  # it skips non-finite gradients by itself, and that is no incident
+        return False  # it skips non-finite gradients itself; this is not a bad step
     clips = (optimizer.clipnorm, optimizer.global_clipnorm, optimizer.clipvalue)
     row = row_of(optimizer)
     keeps = row is not None and row.keeps_bad_gradients

@@ -31,7 +31,7 @@ class TensorFlowSentinel:
         self.bounded.assign(False)
 
     def note(self, good: Any) -> Any:
-        """A step was made; returns the new count. `good` is false once a step was bad."""
+        """Count a step; returns the new count. `good` is false once a step was bad."""
         count = self.count.read_value()
         after = tf.where(good, count + 1, tf.where(count < 0, count, ~count))
         self.count.assign(after)

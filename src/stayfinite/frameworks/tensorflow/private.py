@@ -71,9 +71,9 @@ def strategy_of(compilation: Compilation) -> Any:
 
 
 class _OneStepAtATime:
-    """What `_make_function` asks of a model, but for `steps_per_execution`.
+    """The attributes of a model that `_make_function` reads, with one step per execution.
 
-    Which other methods it calls differs from release to release: those of `keras.Model` are lent.
+    It calls further methods, which differ between releases; these are looked up on `keras.Model`.
     """
 
     steps_per_execution = 1
@@ -131,10 +131,10 @@ def is_xla(step: Any) -> bool:
 
 
 def rarely(pred: Any, usual: Callable[[], Any], rare: Callable[[], Any]) -> Any:
-    """`tf.cond` for a branch that is hardly ever taken, with a cost that does not grow with it.
+    """`tf.cond` for a branch that is rarely taken: an untaken branch has a constant cost.
 
-    A condition in a graph is as a rule dissolved into the ops around it, and then each op of the
-    branch, and each tensor that it reads, costs something also where it is not taken.
+    By default TensorFlow lowers a condition into the surrounding graph. Each op of the branch, and
+    each tensor that it reads, then has a cost in every step.
     """
     if tf.executing_eagerly():
         return tf.cond(pred, usual, rare)
@@ -154,7 +154,7 @@ OpCallback = Callable[[str, tuple[Any, ...], tuple[Any, ...], list[Any]], None]
 def op_callback(tell: OpCallback) -> Iterator[None]:
     """Call `tell(op_type, inputs, attrs, outputs)` after each eager op inside the block.
 
-    Ops that `tell` runs itself are not told, nor those of `execute`.
+    Not for ops that `tell` runs itself, nor for those of `execute`.
     """
     busy = False
 
@@ -179,7 +179,7 @@ def op_callback(tell: OpCallback) -> Iterator[None]:
 
 
 def _given(attrs: Any) -> tuple[Any, ...]:
-    # An attribute that was left out is told as None.
+    # An attribute that was left out is passed as None.
     pairs = zip(attrs[::2], attrs[1::2], strict=True)
     return tuple(item for pair in pairs if pair[1] is not None for item in pair)
 
@@ -188,8 +188,7 @@ def _given(attrs: Any) -> tuple[Any, ...]:
 def gradient_functions(entered: Callable[..., AbstractContextManager[Any]]) -> Iterator[None]:
     """Run each gradient function inside `entered(op_type, inputs, outputs)`.
 
-    What the gradient function has no need of is None among `inputs` and `outputs`, as either of
-    them may be.
+    `inputs`, `outputs` and their elements are None where the gradient function does not use them.
     """
     plain = backprop._gradient_function
     # The registration is one for all threads.
@@ -228,7 +227,7 @@ def execute(op_type: str, inputs: Any, attrs: tuple[Any, ...], num_outputs: int)
 
 
 def has_key(tensor: Any) -> bool:
-    """Whether `key` can be asked for `tensor`: it is an eager tensor."""
+    """Whether `tensor` is an eager tensor, for which `key` is defined."""
     return hasattr(tensor, "_id")
 
 

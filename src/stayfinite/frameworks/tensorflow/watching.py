@@ -1,4 +1,4 @@
-"""Seeing what a train step does, whoever wrote it: what it differentiates, applies and assigns.
+"""Observes what any train step differentiates, applies and assigns.
 
 While a step is traced, or run eagerly, these methods of TensorFlow and Keras are watched, so that
 no assumption about the train step itself is needed.
@@ -19,7 +19,7 @@ from stayfinite.frameworks.tensorflow import private
 
 
 class Watcher(Protocol):
-    """What is told."""
+    """Called for each loss, update and assignment of a train step."""
 
     def differentiating(self, loss: Any) -> None:
         """A loss is about to be differentiated by a variable; unscaled under loss scaling."""
@@ -38,9 +38,9 @@ class Watcher(Protocol):
 
 @contextlib.contextmanager
 def watched(watcher: Watcher) -> Iterator[None]:
-    """Tell `watcher` of what happens inside the block.
+    """Call `watcher` for the train step inside the block.
 
-    Of an optimizer inside another one only the outer is told: non-finite gradients under a
+    Only the outer of two nested optimizers is reported: non-finite gradients under a
     `LossScaleOptimizer` are its normal way of finding the scale.
     """
     hooks = _Hooks(watcher)

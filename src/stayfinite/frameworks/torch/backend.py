@@ -17,7 +17,7 @@ from stayfinite.frameworks.torch import guard, private
 
 
 class TorchBackend:
-    """PyTorch behind the seam; implements `base.Backend`."""
+    """The `base.Backend` of PyTorch."""
 
     name = "torch"
     is_stateless = False
@@ -28,7 +28,7 @@ class TorchBackend:
 
     def step(self, failure: Failure) -> Step:
         """The failing step, run op by op."""
-        # Imported here: a training that stays finite never pays for it.
+        # Imported here because a finite training does not need it.
         from stayfinite.frameworks.recording.step import EagerStep
         from stayfinite.frameworks.torch.engine import TorchEngine
 

@@ -1,4 +1,4 @@
-"""The sizes of weights and slots of one optimizer, known without reading them at every step.
+"""Bounds on the weights and slots of one optimizer, without reading them at every step.
 
 Sizes are measured once and carried on by `keras/optimizer_bounds.py`. They are measured again
 where the bounds no longer suffice, or where something else has written to the state.
@@ -19,7 +19,7 @@ from stayfinite.frameworks.torch import finite_checks, private
 
 
 class Proof:
-    """What is known about the size of the weights and slots of one optimizer."""
+    """Bounds on the weights and slots of one optimizer."""
 
     def __init__(self, optimizer: Any) -> None:
         self._optimizer = optimizer
@@ -48,7 +48,7 @@ class Proof:
         return self._stays_finite(gradient)
 
     def applied(self) -> None:
-        """The update that `holds` was asked about has been made, and nothing else."""
+        """Take over the bounds of the update that `holds` was called for."""
         self._version = private.version(self._all)
         self._sizes = self._after
 
@@ -89,7 +89,7 @@ class Proof:
 
 
 def learning_rate(optimizer: Any) -> float:
-    """The learning rate of the next update; NaN where asking for it might change something."""
+    """The learning rate of the next update; NaN where reading it may have side effects."""
     rate = keras_private.learning_rate_of(optimizer)
     if isinstance(rate, keras.Variable):
         return float(private.tensor_of(rate).item())

@@ -1,4 +1,4 @@
-"""Every ATen operator of a run, told to a recording."""
+"""Records every ATen operator of a run."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from stayfinite.frameworks.torch.operator_errors import refused
 
 
 class Dispatch(private.TorchDispatchMode):
-    """Notes each operator that runs inside it, in the forward and the backward pass.
+    """Records each operator that runs inside it, in the forward and the backward pass.
 
     An autograd node has a sequence number; that of a forward operator is found right after it
     ran, that of the node at work is known in the backward pass. So a derivative leads to its
@@ -29,7 +29,7 @@ class Dispatch(private.TorchDispatchMode):
         self.numbers = TensorNumbers(recording, self._synthetic)
         self._op_of_node: dict[int, int] = {}
         self._next_node = private.next_node()
-        # The number of the NaN in the place of what an operator refused to compute.
+        # The number of the NaN that replaces the result of an operator that raised.
         self.refusal: int | None = None
 
     def __torch_dispatch__(
@@ -77,7 +77,7 @@ class Dispatch(private.TorchDispatchMode):
             return self._recording.constant((), dtype, np.asarray(value).astype(kind))
 
     def _note_refusal(self, signature: _Signature, operands: list[int]) -> None:
-        """The operator raises instead of giving NaN; what it would have given ends the step."""
+        """Record a NaN result for an operator that raised, and end the step."""
         number = self._recording.value((), "float32")
         operands = names.order(signature.aten, operands)
         self._recording.op(signature.name, operands, [(number, torch.tensor(float("nan")))])
@@ -148,7 +148,7 @@ def _tensors(out: Any) -> list[Any]:
 
 
 class _Signature:
-    """What the schema of an operator says."""
+    """The declaration of an operator, as the capture needs it."""
 
     def __init__(self, func: Any) -> None:
         schema = private.schema_of(func)

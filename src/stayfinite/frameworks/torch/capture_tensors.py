@@ -1,6 +1,6 @@
 """Which number each tensor has while a run is recorded.
 
-A tensor is told by its memory and how it lies in it, not by its Python object: what autograd
+A tensor is identified by its memory and layout, not by its Python object: what autograd
 saved in the forward pass comes back in the backward pass as another object. Writing in place makes
 a new value; a view that is read after its memory was written to through another one is a value
 made from both.
@@ -35,7 +35,7 @@ class TensorNumbers:
 
     def __init__(self, recording: Recording, synthetic: Callable[[list[int], Any], int]) -> None:
         self._recording = recording
-        # Notes a `copy` that no operator made, and gives the number of its result.
+        # Records a `copy` that no operator made, and gives the number of its result.
         self._synthetic = synthetic
         self._memories: dict[int, _Memory] = {}
 

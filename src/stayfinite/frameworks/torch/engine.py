@@ -68,7 +68,7 @@ class TorchEngine:
                 dispatch = stack.enter_context(self._recorded(recording, state, batch))
                 watcher.number = dispatch.numbers.number
             logs = self._logs(watcher, batch, dispatch)
-            # Recorded or not, what is looked at from here on is not the step's.
+            # Operations from here on are not part of the step.
             stack.close()
             result = self._result(watcher, logs, state)
             return (
@@ -76,7 +76,7 @@ class TorchEngine:
             )
 
     def _logs(self, watcher: _Watcher, batch: Batch, dispatch: Dispatch | None) -> Any:
-        """What the train step returns; where an operator refuses a NaN, the loss is one."""
+        """The result of the train step; a NaN loss if an operator raises on a NaN."""
         try:
             with _observed(watcher):
                 return self.subject.train_step(batch.data)
@@ -251,7 +251,7 @@ class _Watcher:
         return self._inside(run)
 
     def scaled_update(self, optimizer: Any, gradients: Any, variables: Any, run: Any) -> Any:
-        """The gradients under loss scaling are its own affair while there is a scale to lower."""
+        """Keep the gradients under loss scaling only if the scale cannot be lowered further."""
         if self._depth == 0 and optimizer.built and keras_private.is_spent(optimizer.dynamic_scale):
             self._note(optimizer, gradients, variables)
         return self._inside(run)

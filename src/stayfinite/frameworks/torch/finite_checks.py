@@ -43,7 +43,7 @@ def norm(tensors: list[Any]) -> float:
 
 
 def all_finite_on_device(tensors: list[Any]) -> list[Any]:
-    """`all_finite` as booleans of one element that nobody waits for, one or more a device."""
+    """`all_finite` as boolean tensors of one element, without a wait; at least one per device."""
     whole = [t for t in tensors if t.numel() and not t.is_complex()]
     verdicts = [torch.isfinite(t).all() for t in tensors if t.is_complex()]
     for alike in private.alike(whole):

@@ -1,7 +1,7 @@
 """A run in float64: each operator gets its floating-point operands widened.
 
-Not the model under another dtype policy, whose layers would cast their inputs back: casts to a
-narrower type inside the step widen as well.
+The dtype policy of the model is not changed, since its layers would cast their inputs back. Casts
+to a narrower dtype inside the step give float64 too.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Putting the sentinel around a train function on PyTorch, and stopping it safely."""
+"""Attach the sentinel to a train function on PyTorch, and stop the training safely."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from stayfinite.frameworks.torch.state import (
 class TorchTrainFunction(GuardedTrainFunction):
     """The train function of a subject on PyTorch: the same call, observed by a sentinel.
 
-    On a CPU a bad step is known, and `on_bad` called, at the end of this very step.
+    On a CPU, `on_bad` is called at the end of the bad step.
     """
 
     def __init__(
@@ -101,7 +101,7 @@ def _run(
     except Exception as error:
         if private.is_compiled(inner) or not is_from_operator(error):
             raise
-        # If the error has another cause, the model is left as plain Keras leaves it.
+        # If the error has another cause, the model is left as Keras without the guard leaves it.
         left = _kept(subject)
         flag = sentinel.fail()
         if not _refuses(subject, inner, data):

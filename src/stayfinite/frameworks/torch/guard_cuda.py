@@ -5,8 +5,8 @@ The old values of weights and slots are kept while the update is applied, and th
 between old and new. The copy is made after the backward pass, when its memory is free again, and
 is gone when the step is over.
 
-A step of many small tensors takes as long as the host needs to ask for its operations, so what is
-done here to many tensors is one call.
+A step of many small tensors is bound by the launches of the host, so each operation here takes many
+tensors in one call.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ class CudaSentinel(TorchSentinel):
 
 
 class _FlagOnItsWay:
-    """A flag on its way to the host."""
+    """A flag that is being copied to the host."""
 
     def __init__(self, first_bad: Any) -> None:
         self._host = torch.empty_like(first_bad, device="cpu", pin_memory=True)

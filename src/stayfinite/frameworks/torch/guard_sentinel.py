@@ -76,7 +76,7 @@ class TorchSentinel:
             hooks.observe(self)
 
     def abandon(self) -> None:
-        """The step is over, in whatever way; nothing is kept of it."""
+        """End the step, after a result or an exception; drop all that was kept of it."""
         hooks.unobserve()
         self._saved.clear()
         self._subject, self._scaled = None, (None, None)
@@ -110,7 +110,7 @@ class TorchSentinel:
         self._first = False
         return flag
 
-    # What the step does, as the hooks tell it.
+    # Called by the hooks.
 
     def differentiating(self, root: Any) -> None:
         """Check the loss, unscaled."""
@@ -160,7 +160,7 @@ class TorchSentinel:
             if before is not None:
                 self._check_collapse(keras_private.has_collapsed(before, scale.detach()))
 
-    # How it checks. On a device that must not be waited for, these differ.
+    # The checks. `CudaSentinel` overrides these: the host must not wait for the device.
 
     def _check(self, tensors: Iterable[Any]) -> None:
         """Note that the step is bad if one of `tensors` is."""
@@ -194,7 +194,7 @@ class TorchSentinel:
         self._bad = self._bad or bool(collapsed)
 
     def _is_skipped(self) -> bool:
-        """Whether the optimizer is not to be applied, by what is known so far."""
+        """Whether the step is already bad, so that the optimizer must not be applied."""
         if not self._careful:
             self._check_state(self._saved.written())
         return self._bad
@@ -250,7 +250,7 @@ class TorchSentinel:
 
 
 class KnownFlag:
-    """A flag that is known at once."""
+    """A flag whose value is on the host."""
 
     def __init__(self, first_bad: int) -> None:
         self._first_bad = first_bad
@@ -276,7 +276,7 @@ def gradients_of(subject: Subject) -> list[Any]:
 
 
 def clear_gradients(subject: Subject) -> None:
-    """Forget what the backward pass left in the trainable weights."""
+    """Clear the gradients of the trainable weights."""
     for variable in subject.trainable_variables:
         private.tensor_of(variable).grad = None
 

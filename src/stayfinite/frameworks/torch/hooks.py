@@ -1,7 +1,7 @@
-"""Seeing what a train step does: what it differentiates, assigns, and hands to an optimizer.
+"""Observes what any train step differentiates, assigns and passes to an optimizer.
 
-The hooks are put in once and stay; they do nothing but where a step is observed. Taking them out
-between steps would make Python forget, each time, what it knows of these classes.
+The hooks are installed once and have no effect unless a step is observed. Re-installing them in
+each step would invalidate CPython's attribute caches and slow the step.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from stayfinite.frameworks.keras import private as keras_private
 
 
 class Observer(Protocol):
-    """Told of what the step on its thread does."""
+    """Called for each action of the step on its thread."""
 
     def differentiating(self, root: Any) -> None:
         """A backward pass begins at `root`: tensors, in Keras's train step the loss."""
@@ -49,13 +49,13 @@ _installed = False
 
 
 def observe(observer: Observer) -> None:
-    """From now on, and until `unobserve`, tell `observer` what happens on this thread."""
+    """Until `unobserve`, call `observer` for the steps of this thread."""
     _install()
     _OBSERVERS[threading.get_ident()] = observer
 
 
 def unobserve() -> None:
-    """Tell nobody any longer."""
+    """Stop calling the observer of this thread."""
     _OBSERVERS.pop(threading.get_ident(), None)
 
 

@@ -1,8 +1,7 @@
-"""Steps that end in PyTorch's own error, because an operator was given numbers it refuses.
+"""Steps that end in a PyTorch error because an operator rejects a non-finite operand.
 
-`binary_cross_entropy` wants probabilities, `multinomial` weights, `cholesky` a positive matrix:
-given a NaN they raise, and the step has no loss that could be looked at. Such a step is a
-non-finite one all the same.
+`binary_cross_entropy`, `multinomial` and `cholesky` check their operands and raise on a NaN, so the
+step has no loss to check. Such a step is a bad step.
 """
 
 from __future__ import annotations

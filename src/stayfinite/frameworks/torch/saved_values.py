@@ -1,4 +1,4 @@
-"""The old values of what a step writes to, for as long as the step may turn out to be bad."""
+"""The old values of the tensors that a step writes to, until the step is known to be good."""
 
 from __future__ import annotations
 
@@ -51,13 +51,13 @@ class SavedValues:
                 tensor.copy_(old)
 
     def restore_unless(self, good: Any) -> None:
-        """`restore` where `good`, one boolean on a device, is false; nobody waits for it.
+        """`restore` if `good`, a boolean tensor, is false; the host does not wait.
 
-        The old values are used up.
+        The old values are overwritten.
         """
         for alike in private.alike(self.written()):
             private.choose(good, alike, [self.old(tensor) for tensor in alike])
 
     def clear(self) -> None:
-        """Forget all, and with it the memory."""
+        """Drop all values and free their memory."""
         self._old.clear()

@@ -1,4 +1,4 @@
-"""What stands behind a cause, in words: where its values came from, and how they grew."""
+"""The evidence for a cause, in words: where its values came from, and how they grew."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def unproved(why: NoRepeatedGrowth | OutOfTime) -> str:
 
 
 def not_searched(advice: Advice, samples: SamplesAtFault | None) -> list[str]:
-    """What was left out for its time."""
+    """What was left out to save time."""
     notes = []
     if advice.too_slow is not None:
         notes.append(

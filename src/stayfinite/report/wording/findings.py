@@ -13,7 +13,7 @@ from stayfinite.report.words import number, plural
 
 
 def message(finding: Finding) -> str:
-    """One sentence that stands alone; lower case, no full stop."""
+    """One complete sentence; lower case, no full stop."""
     facts, name = finding.facts, finding.tensor
     match facts:
         case f.NonFiniteArray(kind):

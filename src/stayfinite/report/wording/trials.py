@@ -1,6 +1,8 @@
-"""The trials of an incident: what was changed, and what came of it, in words."""
+"""The trials of an incident in words: what was changed, and the result."""
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 from stayfinite.experiments.changes import (
     BisectedSamples,
@@ -37,15 +39,23 @@ from stayfinite.incident import Trial, TrialKind, TrialOutcome
 from stayfinite.report.words import names, number, plural, sample_list
 
 
+class _Described(NamedTuple):
+    """`kind`, `change` and `parameter` of a trial."""
+
+    kind: TrialKind
+    change: str
+    parameter: str = ""
+
+
 def trial_of(experiment: Experiment) -> Trial:
     """The trial that an incident holds."""
-    kind, change = _change(experiment.change)
+    kind, change, parameter = _change(experiment.change)
     outcome: TrialOutcome = "finite" if experiment.finite else "non-finite"
     if isinstance(experiment.result, NotTried):
         outcome = "not-tried"
     if isinstance(experiment.change, SourcePatch) and not experiment.is_fix:
         change = "with a change of the source"
-    return Trial(change, outcome, _detail(experiment), kind, experiment.is_fix)
+    return Trial(change, outcome, _detail(experiment), kind, experiment.is_fix, parameter)
 
 
 def outcome_in_words(outcome: Outcome) -> str:
@@ -79,58 +89,69 @@ def _detail(experiment: Experiment) -> str:
     return ""
 
 
-def _change(change: TriedChange) -> tuple[TrialKind, str]:
+def _change(change: TriedChange) -> _Described:
     match change:
         case LearningRate(factor):
-            return TrialKind.LEARNING_RATE, f"learning rate / {number(1.0 / factor)}"
+            return _rate(f"/ {number(1.0 / factor)}")
         case ClipNorm(norm):
-            return TrialKind.CLIPNORM, f"clipnorm={norm:g}"
+            return _Described(TrialKind.CLIPNORM, f"clipnorm={norm:g}")
         case ClipValue(value):
-            return TrialKind.CLIPVALUE, f"clipvalue={value:g}"
+            return _Described(TrialKind.CLIPVALUE, f"clipvalue={value:g}")
         case WiderDtype():
-            return TrialKind.FLOAT64, "float64"
+            return _Described(TrialKind.FLOAT64, "float64")
         case WithoutSamples(samples) | BisectedSamples(samples):
-            return TrialKind.SAMPLES, f"without {sample_list(samples)}"
+            return _Described(TrialKind.SAMPLES, f"without {sample_list(samples)}")
         case OtherBatch(step):
-            return TrialKind.BATCH, f"the batch of step {step} in its place"
+            return _Described(TrialKind.BATCH, f"the batch of step {step} in its place")
         case SourcePatch():
-            return TrialKind.SOURCE, "with the fix"
+            return _Described(TrialKind.SOURCE, "with the fix")
         case LabelsFromZero(tensor):
-            return TrialKind.DATA, f"1 subtracted from `{tensor}`"
+            return _Described(TrialKind.DATA, f"1 subtracted from `{tensor}`")
         case NewWeights(weights, num_values):
             new = plural(num_values, "new value")
-            return TrialKind.WEIGHTS, f"{new} in {names(weights, most=1)}"
+            return _Described(TrialKind.WEIGHTS, f"{new} in {names(weights, most=1)}")
         case NewStatistics(tensor):
-            return TrialKind.STATISTICS, f"`{tensor}` as it was created"
+            return _Described(TrialKind.STATISTICS, f"`{tensor}` as it was created")
         case NewMomentum(value=value):
-            return TrialKind.SETTING, f"momentum={value:g}, moving statistics as they were created"
+            return _Described(
+                TrialKind.SETTING, f"momentum={value:g}, moving statistics as they were created"
+            )
         case WiderLayer(layer):
-            return TrialKind.FLOAT64, f"{_layer(layer)} in a wider dtype"
+            return _Described(TrialKind.FLOAT64, f"{_layer(layer)} in a wider dtype")
         case OptimizerSetting(values=values):
-            return TrialKind.SETTING, ", ".join(f"{name}={_short(v)}" for name, v in values)
+            return _Described(
+                TrialKind.SETTING, ", ".join(f"{name}={_short(v)}" for name, v in values)
+            )
         case OptimizerVariable(name, value, _, is_rate):
             text = f"learning_rate={_short(value)}" if is_rate else f"`{name}` set to {value:g}"
-            return TrialKind.SETTING, text
+            return _Described(TrialKind.SETTING, text)
         case FromEarlierState(remedy, first, num_steps):
-            kind, text = _growth_remedy(remedy)
-            return kind, f"{text}, {plural(num_steps, 'step')} from step {first} on"
+            kind, text, parameter = _growth_remedy(remedy)
+            steps = f", {plural(num_steps, 'step')} from step {first} on"
+            return _Described(kind, text + steps, parameter and parameter + steps)
 
 
-def _growth_remedy(remedy: GrowthRemedy) -> tuple[TrialKind, str]:
+def _growth_remedy(remedy: GrowthRemedy) -> _Described:
     match remedy:
         case EarlierRate(before):
-            return TrialKind.LEARNING_RATE, f"learning rate {number(before)}"
+            return _rate(number(before))
         case LowerRate(times):
-            return TrialKind.LEARNING_RATE, f"learning rate / {times}"
+            return _rate(f"/ {times}")
         case UsualRate(rate):
-            return TrialKind.LEARNING_RATE, f"learning rate {number(rate)}"
+            return _rate(number(rate))
         case ClipFromStart(norm):
-            return TrialKind.CLIPNORM, f"clipnorm={norm:g}"
+            return _Described(TrialKind.CLIPNORM, f"clipnorm={norm:g}")
         case ScaledData(roles=roles):
-            return TrialKind.DATA, f"{' and '.join(f'{role}s' for role in roles)} scaled to 1"
+            return _Described(
+                TrialKind.DATA, f"{' and '.join(f'{role}s' for role in roles)} scaled to 1"
+            )
         case NarrowWeights(clipnorm=clipnorm):
             also = "" if clipnorm is None else f", clipnorm={clipnorm:g}"
-            return TrialKind.WEIGHTS, f"weights initialised as by glorot_uniform{also}"
+            return _Described(TrialKind.WEIGHTS, f"weights initialised as by glorot_uniform{also}")
+
+
+def _rate(new: str) -> _Described:
+    return _Described(TrialKind.LEARNING_RATE, f"learning rate {new}", new)
 
 
 def _layer(path: str | None) -> str:

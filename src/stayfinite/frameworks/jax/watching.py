@@ -1,7 +1,8 @@
-"""Seeing the gradients of any train step: what an optimizer is given, at the moment it gets it.
+"""Observes the loss and the gradients of any train step while it is traced.
 
-A train step, the user's own included, hands its gradients to `Optimizer.apply`. While a step is
-traced, that method is watched, so that no assumption about the train step itself is needed.
+A train step, the user's own included, hands its gradients to `Optimizer.apply`, so that method is
+watched. The loss is read before it enters the mean that Keras shows: that mean is a sum, divided,
+and overflows while the loss itself is finite.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from stayfinite.frameworks.keras.patches import replaced
 
 
 @contextlib.contextmanager
-def watched(
+def watched_gradients(
     seen: Callable[[Any, list[Any], list[Any]], None], *, scaled_too: bool = False
 ) -> Iterator[None]:
     """Call `seen(optimizer, gradients, variables)` for each outermost update inside the block.
@@ -65,3 +66,34 @@ def watched(
         ]
     ):
         yield
+
+
+class SeenLoss:
+    """What a train step made its gradients from."""
+
+    def __init__(self) -> None:
+        self._losses: list[Any] = []
+
+    def add(self, loss: Any) -> None:
+        """Note a loss that Keras is about to add to its mean."""
+        self._losses.append(loss)
+
+    def of(self, logs: Any) -> Any:
+        """The loss: the one seen; for a step that is not Keras's own, the one in its logs."""
+        if self._losses:
+            return self._losses[-1]
+        return logs.get("loss") if isinstance(logs, dict) else None
+
+
+@contextlib.contextmanager
+def watched_loss() -> Iterator[SeenLoss]:
+    """Note the loss of each train step that is traced inside the block, without a loss scale."""
+    level = private.trace_level()
+    seen = SeenLoss()
+
+    def tell(loss: Any) -> None:
+        if private.same_trace_level(level):
+            seen.add(loss)
+
+    with private.losses_seen(tell):
+        yield seen
