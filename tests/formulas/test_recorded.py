@@ -127,7 +127,9 @@ def test_a_helper_by_itself_has_the_arrays_of_the_call_that_failed(failure):
     assert {leaf.attribute("name") for leaf in inner.leaves} == {"a", "b"}
     recording = inner.recording(inner.failing)
     assert recording is not None
-    assert recording.value in op.results
+    # The first call that failed, on finite operands; later calls have its infinity among theirs.
+    assert recording.value <= op.results[0]
+    assert all(np.isfinite(array).all() for array in inner.arrays().values())
     with np.errstate(all="ignore"):
         value = value_of(inner.failing, inner.arrays())
     recorded = step.fetch([recording.value])[recording.value]

@@ -133,5 +133,3 @@ def test_value_and_gradient_are_those_of_the_framework(op, operands, adjoint):
         np.testing.assert_allclose(
             evaluation.gradients(root, seed, leaves)[x], np.asarray(want), **same
         )
-
-

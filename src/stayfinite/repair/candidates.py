@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from stayfinite.repair.edit import Edit, Replacement, insert_imports, overlap
 from stayfinite.repair.emit import CannotSpellError
 from stayfinite.repair.expression import Expression, expressions_in
-from stayfinite.repair.rewrites import MECHANISMS, Facts, Rewrite, Site
+from stayfinite.repair.rewrites import MECHANISMS, Facts, Site, Template
 from stayfinite.repair.rewrites.dead import deletions
 from stayfinite.repair.siblings import siblings
 from stayfinite.repair.source import compile_module
@@ -61,8 +61,8 @@ def _places(expression: Expression, mechanism: str, facts: Facts) -> list[ast.ex
     return [node for node, _ in zip(useful, range(_MAX_INNER), strict=False)]
 
 
-def _rewrites(site: Site, mechanism: str) -> list[Rewrite]:
-    found: list[Rewrite] = []
+def _rewrites(site: Site, mechanism: str) -> list[Template]:
+    found: list[Template] = []
     try:
         for rewrite in MECHANISMS[mechanism](site):
             found.append(rewrite)
@@ -72,7 +72,7 @@ def _rewrites(site: Site, mechanism: str) -> list[Rewrite]:
 
 
 def _edits(
-    expression: Expression, site: Site, rewrite: Rewrite, mechanism: str
+    expression: Expression, site: Site, rewrite: Template, mechanism: str
 ) -> Iterator[Edit | None]:
     group = [rewrite]
     for node in siblings(site, rewrite.kind):
@@ -85,7 +85,7 @@ def _edits(
     yield _edit(expression, site, [rewrite])
 
 
-def _edit(expression: Expression, site: Site, group: list[Rewrite]) -> Edit | None:
+def _edit(expression: Expression, site: Site, group: list[Template]) -> Edit | None:
     imports = dict.fromkeys(line for rewrite in group for line in rewrite.imports)
     pieces: list[Replacement] = [p for rewrite in group for p in rewrite.replacements]
     formulas = [rewrite.formula for rewrite in group if rewrite.formula is not None]

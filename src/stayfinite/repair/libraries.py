@@ -179,7 +179,6 @@ _SPECIAL: dict[str, str] = {
         broadcast_to x shape
         transpose x axes?None
         take_along_axis x indices axis?-1
-        take x indices axis?None
         stack x:xs axis?0
         concatenate xs axis?-1
         cumsum x axis?None
@@ -228,7 +227,6 @@ _SPECIAL: dict[str, str] = {
         broadcast_to array:x shape
         transpose a:x axes?None
         take_along_axis arr:x indices axis?-1
-        take a:x indices axis?None
         stack arrays:xs axis?0
         concatenate arrays:xs axis?0
         cumsum a:x axis?None

@@ -33,10 +33,12 @@ def cosine(x, y):
 
 
 def cosine_exact(x, y):
-    ratio = x / K.stop_gradient(K.max(K.abs(x), axis=-1, keepdims=True))
-    ratio_2 = y / K.stop_gradient(K.max(K.abs(y), axis=-1, keepdims=True))
-    product = K.sqrt(K.sum(ratio * ratio, axis=-1)) * K.sqrt(K.sum(ratio_2 * ratio_2, axis=-1))
-    return K.sum(ratio * ratio_2, axis=-1) / product
+    scaled_x = x / K.stop_gradient(K.max(K.abs(x), axis=-1, keepdims=True))
+    scaled_y = y / K.stop_gradient(K.max(K.abs(y), axis=-1, keepdims=True))
+    product = K.sqrt(K.sum(scaled_x * scaled_x, axis=-1)) * K.sqrt(
+        K.sum(scaled_y * scaled_y, axis=-1)
+    )
+    return K.sum(scaled_x * scaled_y, axis=-1) / product
 
 
 def survival(x, mask):

@@ -10,6 +10,7 @@ from stayfinite.repair.engine.evaluate import EXACT, Evaluation, exact_array, to
 from stayfinite.repair.engine.patterns import parsed, rules, variables
 from tests.formulas.identities import formula, numbers, operands
 
+
 def test_there_are_sixty_identities_and_none_twice():
     assert len({(i.left, i.right) for i in IDENTITIES}) == len(IDENTITIES) > 100
 

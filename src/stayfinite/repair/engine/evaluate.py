@@ -81,8 +81,9 @@ class Evaluation:
         """
 
         def adjoints(node: Node, g: Array, reach: set[Node]) -> Sequence[Array | None]:
-            own = structure.magnitudes(node, [self.known[x] for x in node.operands],
-                                       self.known[node], np.asarray(g))
+            own = structure.magnitudes(
+                node, [self.known[x] for x in node.operands], self.known[node], np.asarray(g)
+            )
             found = self._adjoints(node, g, reach, False) if own is None else own
             return [None if part is None else np.abs(part) for part in found]
 

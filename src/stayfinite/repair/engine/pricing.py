@@ -129,9 +129,7 @@ class Pricing:
             gap = np.abs(arrays[0] - exact.value)[exact.known]
         return broken, float(np.nan_to_num(gap, nan=np.inf).sum())
 
-    def _unreachable(
-        self, root: Node, sample: Sample, leaf: Node, seed: np.ndarray
-    ) -> np.ndarray:
+    def _unreachable(self, root: Node, sample: Sample, leaf: Node, seed: np.ndarray) -> np.ndarray:
         """What the entries of a gradient are off by since terms of the formula's cancel.
 
         A saturated softmax has a gradient far below the rounding of its two terms. This is never
@@ -161,7 +159,7 @@ class Pricing:
 def _largest_by_sample(x: np.ndarray) -> np.ndarray:
     """The largest absolute value of the numbers in each row along the first axis."""
     size = np.where(np.isfinite(x), np.abs(x), 0.0)
-    return size.max(axis=tuple(range(1, size.ndim)), initial=0.0, keepdims=True)
+    return np.asarray(size.max(axis=tuple(range(1, size.ndim)), initial=0.0, keepdims=True))
 
 
 def _largest(x: np.ndarray) -> float:

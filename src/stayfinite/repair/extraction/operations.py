@@ -203,13 +203,6 @@ def _take(f: Formulas, a: Arguments) -> Node:
     return f.make("take_along_axis", x, _node(a, "indices"), axis=f.axis(x, a["axis"]))
 
 
-def _take_one(f: Formulas, a: Arguments) -> Node:
-    """One element along an axis; several would need an index that is an array."""
-    x, axis = _node(a, "x"), f.axis(_node(a, "x"), a["axis"])
-    key: tuple[Hashable, ...] = (("slice", None, None, None),) * axis
-    return f.make("index", x, key=(*key, _integer(a["indices"])))
-
-
 def _cast(f: Formulas, a: Arguments) -> Node:
     x, dtype = _node(a, "x"), a.get("dtype")
     if not isinstance(dtype, str):
@@ -235,7 +228,6 @@ _OTHER: dict[str, Callable[[Formulas, Arguments], Node]] = {
     "softmax": _along("softmax"),
     "squeeze": _squeeze,
     "stack": _stack("stack", 1),
-    "take": _take_one,
     "take_along_axis": _take,
     "transpose": _transpose,
     "where": _where,

@@ -17,11 +17,11 @@ from stayfinite.repair.rewrites import (
     overflow,
     singular_gradient,
 )
-from stayfinite.repair.rewrites.site import Facts, Rewrite, Site
+from stayfinite.repair.rewrites.site import Facts, Site, Template
 
-__all__ = ["MECHANISMS", "Facts", "Rewrite", "Site"]
+__all__ = ["MECHANISMS", "Facts", "Site", "Template"]
 
-MECHANISMS: dict[str, Callable[[Site], Iterator[Rewrite]]] = {
+MECHANISMS: dict[str, Callable[[Site], Iterator[Template]]] = {
     "division-by-zero": division_by_zero.rewrites,
     "empty-reduction": empty_reduction.rewrites,
     "fully-masked-row": fully_masked_row.rewrites,

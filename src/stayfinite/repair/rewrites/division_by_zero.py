@@ -10,10 +10,10 @@ from stayfinite.repair.operation import Operation
 from stayfinite.repair.rewrites import guards, singular_gradient, stable
 from stayfinite.repair.rewrites.limits import power_floor
 from stayfinite.repair.rewrites.power import guard_base, one_where_zero_base
-from stayfinite.repair.rewrites.site import Rewrite, Site, spelled
+from stayfinite.repair.rewrites.site import Site, Template, spelled
 
 
-def rewrites(site: Site) -> Iterator[Rewrite]:
+def rewrites(site: Site) -> Iterator[Template]:
     """The repairs of one operation, best first."""
     operation = site.operation
     if operation is None:
@@ -33,7 +33,7 @@ def rewrites(site: Site) -> Iterator[Rewrite]:
         yield from _power(site, operation)
 
 
-def _divide(site: Site, operation: Operation, divisor: ast.expr) -> Iterator[Rewrite]:
+def _divide(site: Site, operation: Operation, divisor: ast.expr) -> Iterator[Template]:
     if site.number(divisor) is not None:
         return
     yield from _root(site, divisor)
@@ -45,7 +45,7 @@ def _divide(site: Site, operation: Operation, divisor: ast.expr) -> Iterator[Rew
     yield site.rewrite("where", "divide by 1 where the divisor is 0", pieces, emit)
 
 
-def _root(site: Site, divisor: ast.expr) -> Iterator[Rewrite]:
+def _root(site: Site, divisor: ast.expr) -> Iterator[Template]:
     """A length or a deviation that is 0 has no derivative either: one guard inside mends both."""
     root = Site(site.source, site.locals.value(divisor), site.facts)
     if root.operation is not None and root.operation.name in ("sqrt", "norm", "std", "hypot"):
@@ -53,13 +53,13 @@ def _root(site: Site, divisor: ast.expr) -> Iterator[Rewrite]:
             yield replace(rewrite, kind="root")
 
 
-def _guard(site: Site, operation: Operation, divisor: ast.expr, bound: str) -> Rewrite:
+def _guard(site: Site, operation: Operation, divisor: ast.expr, bound: str) -> Template:
     emit = site.emitter()
     pieces = guards.at_least(site, emit, operation, divisor, bound)
     return site.rewrite("guard", "keep the divisor above 0", pieces, emit)
 
 
-def _power(site: Site, operation: Operation) -> Iterator[Rewrite]:
+def _power(site: Site, operation: Operation) -> Iterator[Template]:
     exponent = site.number(operation.arguments.get("right"))
     if exponent is None or exponent >= 0:
         return

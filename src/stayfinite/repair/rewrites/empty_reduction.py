@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 from stayfinite.repair.operation import Operation
 from stayfinite.repair.rewrites import division_by_zero, guards
-from stayfinite.repair.rewrites.site import Rewrite, Site
+from stayfinite.repair.rewrites.site import Site, Template
 
 
-def rewrites(site: Site) -> Iterator[Rewrite]:
+def rewrites(site: Site) -> Iterator[Template]:
     """The repairs of one operation, best first."""
     operation = site.operation
     if operation is None:
@@ -33,7 +33,7 @@ def _options(site: Site, operation: Operation) -> dict[str, str] | None:
     return {**roles, **mask} if operation.complete or mask else None
 
 
-def _mean_along(site: Site, operation: Operation, options: dict[str, str]) -> Rewrite:
+def _mean_along(site: Site, operation: Operation, options: dict[str, str]) -> Template:
     """`mean(x, axis, where=m)` -> `sum(x, ...) / maximum(sum(ones_like(x), ...), 1)`."""
     emit, x = site.emitter(), operation.arguments["x"]
     first, again = site.twice(x, "values")
@@ -43,7 +43,7 @@ def _mean_along(site: Site, operation: Operation, options: dict[str, str]) -> Re
     return site.rewrite("count", "divide the sum by at least 1", [piece], emit)
 
 
-def _mean(site: Site, operation: Operation) -> Rewrite:
+def _mean(site: Site, operation: Operation) -> Template:
     """`x.mean()` -> `x.sum() / max(x.numel(), 1)`, and so in the other libraries."""
     emit, x = site.emitter(), operation.arguments["x"]
     first, again = site.twice(x, "values")

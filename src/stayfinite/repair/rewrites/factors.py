@@ -14,7 +14,7 @@ from stayfinite.repair.emit import CannotSpellError, Emitter
 from stayfinite.repair.operation import recognise
 from stayfinite.repair.rewrites.algebra import Reader
 from stayfinite.repair.rewrites.islands import is_written_out
-from stayfinite.repair.rewrites.site import Rewrite, Site
+from stayfinite.repair.rewrites.site import Site, Template
 from stayfinite.repair.rewrites.stable import formulas_around
 
 _LOGARITHMS = ("log", "log10", "log2")
@@ -27,7 +27,7 @@ class _Factor(NamedTuple):
     exponent: float
 
 
-def rewrites(site: Site) -> Iterator[Rewrite]:
+def rewrites(site: Site) -> Iterator[Template]:
     """The sum in the place of the nearest logarithm of a product that the expression is in."""
     for root in formulas_around(site):
         for name in _LOGARITHMS:
@@ -48,7 +48,7 @@ def rewrites(site: Site) -> Iterator[Rewrite]:
             piece = site.replace(root, text, is_atom=False)
             description = f"add up the `{name}` of each factor instead of multiplying them"
             imports, definitions = tuple(emit.imports), tuple(reader.definitions)
-            yield Rewrite("factors", description, (piece,), imports, root, definitions)
+            yield Template("factors", description, (piece,), imports, root, definitions)
             return
 
 

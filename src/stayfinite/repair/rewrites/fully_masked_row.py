@@ -6,11 +6,11 @@ import ast
 from collections.abc import Iterator
 
 from stayfinite.repair.rewrites import division_by_zero, guards, log_of_zero
-from stayfinite.repair.rewrites.site import Rewrite, Site, spelled
+from stayfinite.repair.rewrites.site import Site, Template, spelled
 from stayfinite.repair.scope import enclosing_function
 
 
-def _finite_mask(site: Site) -> Iterator[Rewrite]:
+def _finite_mask(site: Site) -> Iterator[Template]:
     """The infinities of the function that makes the mask -> a number that softmax makes 0 of."""
     function = enclosing_function(site.source, site.node)
     number = "3e4" if site.facts.dtype == "float16" else "1e9"
@@ -57,7 +57,7 @@ def _sign_of_named(site: Site, name: str) -> str | None:
     return None if sign is None else "-" if sign != before else ""
 
 
-def rewrites(site: Site) -> Iterator[Rewrite]:
+def rewrites(site: Site) -> Iterator[Template]:
     """The repairs of one operation, best first."""
     operation = site.operation
     if operation is None:

@@ -9,13 +9,13 @@ from stayfinite.repair.edit import Replacement
 from stayfinite.repair.emit import Emitter
 from stayfinite.repair.rewrites import overflow
 from stayfinite.repair.rewrites.islands import is_written_out, islands
-from stayfinite.repair.rewrites.site import Rewrite, Site, is_library_call
+from stayfinite.repair.rewrites.site import Site, Template, is_library_call
 
 _LARGEST = 65504
 _HALF = ("float16", "bfloat16", "half")
 
 
-def rewrites(site: Site) -> Iterator[Rewrite]:
+def rewrites(site: Site) -> Iterator[Template]:
     """The repairs of one operation, best first."""
     if isinstance(site.node, ast.AugAssign):
         return
@@ -29,7 +29,7 @@ def rewrites(site: Site) -> Iterator[Rewrite]:
     yield from overflow.rewrites(site)
 
 
-def _smaller_literal(site: Site) -> Iterator[Rewrite]:
+def _smaller_literal(site: Site) -> Iterator[Template]:
     """`-1e9` of a mask -> `-3e4`, which float16 can hold and softmax still makes 0 of."""
     for node in ast.walk(site.node):
         if not isinstance(node, ast.UnaryOp | ast.Constant):
@@ -74,7 +74,7 @@ def _is_receiver(site: Site, operand: ast.expr) -> bool:
     return site.operation is not None and site.operation.is_receiver(operand)
 
 
-def _wider_cast(site: Site) -> Iterator[Rewrite]:
+def _wider_cast(site: Site) -> Iterator[Template]:
     """`cast(x, "float16")` -> `cast(x, "float32")`, and `x.half()` -> `x.float()`."""
     if not isinstance(site.node, ast.Call):
         return

@@ -9,11 +9,11 @@ import ast
 from collections.abc import Iterator
 
 from stayfinite.repair.operation import recognise
-from stayfinite.repair.rewrites.site import Rewrite, Site, is_library_call
+from stayfinite.repair.rewrites.site import Site, Template, is_library_call
 from stayfinite.repair.scope import enclosing_function
 
 
-def islands(site: Site) -> Iterator[Rewrite]:
+def islands(site: Site) -> Iterator[Template]:
     """Every operand of the statement, or of the function, in float32."""
     function = enclosing_function(site.source, site.node)
     for part, words in ((_statement(site), "statement"), (function, "function")):

@@ -19,7 +19,7 @@ from stayfinite.repair.rewrites import (
     overflow,
     singular_gradient,
 )
-from stayfinite.repair.rewrites.site import Rewrite, Site, spelled
+from stayfinite.repair.rewrites.site import Site, Template, spelled
 from stayfinite.repair.scope import dotted, enclosing_function
 
 _KEEPS_ZERO = {"abs", "multiply", "power", "sinh", "sqrt", "square"}
@@ -30,7 +30,7 @@ class _Choice(NamedTuple):
     keeps_true: bool  # the failing expression is what is taken where the condition is true
 
 
-def rewrites(site: Site) -> Iterator[Rewrite]:
+def rewrites(site: Site) -> Iterator[Template]:
     """The double `where`, then what would repair the operation without a mask."""
     operation = site.operation
     function = None if operation is None else functions.row(operation.name)
@@ -44,7 +44,7 @@ def rewrites(site: Site) -> Iterator[Rewrite]:
         yield from mechanism.rewrites(site)
 
 
-def _earlier_nan_to_num(site: Site) -> Iterator[Rewrite]:
+def _earlier_nan_to_num(site: Site) -> Iterator[Template]:
     """`nan_to_num((x - y) ** 2)` -> `nan_to_num(nan_to_num(x - y) ** 2)`, for what keeps a 0."""
     operation = site.operation
     function = enclosing_function(site.source, site.node)
@@ -72,7 +72,7 @@ def _earlier_nan_to_num(site: Site) -> Iterator[Rewrite]:
 
 def _double_where(
     site: Site, operation: Operation, operand: ast.expr, harmless: str, choice: _Choice
-) -> Rewrite:
+) -> Template:
     emit = site.emitter()
     condition, x = site.text(choice.condition), site.text(operand)
     other = emit.constant_like(harmless, x)

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 
 from stayfinite.repair.operation import Operation
 from stayfinite.repair.rewrites.limits import power_floor
-from stayfinite.repair.rewrites.site import Rewrite, Site, spelled
+from stayfinite.repair.rewrites.site import Site, Template, spelled
 
 _EUCLIDEAN = (None, 2, 2.0, "euclidean", "fro")
 
 
-def norm(site: Site, operation: Operation) -> Iterator[Rewrite]:
+def norm(site: Site, operation: Operation) -> Iterator[Template]:
     """`norm(x, axis=a)` -> `sqrt(maximum(sum(square(x), axis=a), eps))`."""
     if not _is_euclidean(operation):
         return
@@ -37,7 +37,7 @@ def norm(site: Site, operation: Operation) -> Iterator[Rewrite]:
     )
 
 
-def normalize(site: Site, operation: Operation) -> Iterator[Rewrite]:
+def normalize(site: Site, operation: Operation) -> Iterator[Template]:
     """`normalize(x, axis=a)` -> `x * rsqrt(maximum(sum(square(x), axis=a, keepdims), eps))`."""
     if not _is_euclidean(operation):
         return

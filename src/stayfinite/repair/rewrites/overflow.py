@@ -8,12 +8,12 @@ from stayfinite.repair.operation import Operation
 from stayfinite.repair.rewrites import factors, guards, stable
 from stayfinite.repair.rewrites.limits import power_ceiling
 from stayfinite.repair.rewrites.power import bound_base
-from stayfinite.repair.rewrites.site import Rewrite, Site, spelled
+from stayfinite.repair.rewrites.site import Site, Template, spelled
 
 _MODEST = "20.0"
 
 
-def rewrites(site: Site) -> Iterator[Rewrite]:
+def rewrites(site: Site) -> Iterator[Template]:
     """The repairs of one operation, best first."""
     yield from stable.rewrites(site)
     yield from factors.rewrites(site)
@@ -41,7 +41,7 @@ def rewrites(site: Site) -> Iterator[Rewrite]:
             yield bound_base(site, operation, power_ceiling(site.facts.dtype, exponent))
 
 
-def _product(site: Site, operation: Operation) -> Iterator[Rewrite]:
+def _product(site: Site, operation: Operation) -> Iterator[Template]:
     """A product of many positive numbers, as a sum of logarithms that is kept in range."""
     if site.facts.minimum is None or site.facts.minimum <= 0 or operation.style == "operator":
         return
@@ -59,7 +59,7 @@ def _product(site: Site, operation: Operation) -> Iterator[Rewrite]:
     )
 
 
-def _between(site: Site, operation: Operation, bound: str) -> Rewrite:
+def _between(site: Site, operation: Operation, bound: str) -> Template:
     emit = site.emitter()
     bounds = (f"-{bound}", bound)
     pieces = guards.between(site, emit, operation, operation.arguments["x"], bounds)

@@ -7,10 +7,10 @@ import ast
 from stayfinite.repair.edit import Replacement
 from stayfinite.repair.operation import Operation
 from stayfinite.repair.rewrites import guards
-from stayfinite.repair.rewrites.site import Rewrite, Site, spelled
+from stayfinite.repair.rewrites.site import Site, Template, spelled
 
 
-def guard_base(site: Site, operation: Operation, bound: str) -> Rewrite:
+def guard_base(site: Site, operation: Operation, bound: str) -> Template:
     """The base of the power with every element at least `bound`."""
     emit, base = site.emitter(), operation.arguments["left"]
     if isinstance(site.node, ast.AugAssign):
@@ -20,7 +20,7 @@ def guard_base(site: Site, operation: Operation, bound: str) -> Rewrite:
     return site.rewrite("guard", f"keep the base of `{spelled(operation)}` above 0", pieces, emit)
 
 
-def signed(site: Site, operation: Operation, bound: str) -> Rewrite | None:
+def signed(site: Site, operation: Operation, bound: str) -> Template | None:
     """The power of the size of its base, with the sign of it; None where it is `x **= p`."""
     if isinstance(site.node, ast.AugAssign):
         return None
@@ -34,7 +34,7 @@ def signed(site: Site, operation: Operation, bound: str) -> Rewrite | None:
     return site.rewrite("signed", description, pieces, emit)
 
 
-def bound_base(site: Site, operation: Operation, bound: str) -> Rewrite:
+def bound_base(site: Site, operation: Operation, bound: str) -> Template:
     """The base of the power with every element between `-bound` and `bound`."""
     emit, base = site.emitter(), operation.arguments["left"]
     bounds = (f"-{bound}", bound)
@@ -47,7 +47,7 @@ def bound_base(site: Site, operation: Operation, bound: str) -> Rewrite:
     return site.rewrite("clip", description, pieces, emit)
 
 
-def one_where_zero_base(site: Site, operation: Operation) -> Rewrite:
+def one_where_zero_base(site: Site, operation: Operation) -> Template:
     """The base of a negative power with every 0 made 1."""
     emit, base = site.emitter(), operation.arguments["left"]
     if isinstance(site.node, ast.AugAssign):

@@ -10,17 +10,17 @@ from stayfinite.repair.operation import Operation
 from stayfinite.repair.rewrites import guards, norms
 from stayfinite.repair.rewrites.limits import power_floor
 from stayfinite.repair.rewrites.power import guard_base, signed
-from stayfinite.repair.rewrites.site import Rewrite, Site, spelled
+from stayfinite.repair.rewrites.site import Site, Template, spelled
 
 
-def rewrites(site: Site) -> Iterator[Rewrite]:
+def rewrites(site: Site) -> Iterator[Template]:
     """The repairs of one operation, best first."""
     rule = _RULES.get(site.operation.name) if site.operation is not None else None
     if site.operation is not None and rule is not None:
         yield from rule(site, site.operation)
 
 
-def _root(site: Site, operation: Operation) -> Iterator[Rewrite]:
+def _root(site: Site, operation: Operation) -> Iterator[Template]:
     emit = site.emitter()
     bound = power_floor(site.facts.dtype, 0.5 if operation.name == "sqrt" else -0.5)
     pieces = guards.at_least(site, emit, operation, operation.arguments["x"], bound)
@@ -28,7 +28,7 @@ def _root(site: Site, operation: Operation) -> Iterator[Rewrite]:
     yield site.rewrite("guard", description, pieces, emit)
 
 
-def _power(site: Site, operation: Operation) -> Iterator[Rewrite]:
+def _power(site: Site, operation: Operation) -> Iterator[Template]:
     exponent = site.number(operation.arguments.get("right"))
     if exponent is not None and exponent >= 1:
         return
@@ -40,7 +40,7 @@ def _power(site: Site, operation: Operation) -> Iterator[Rewrite]:
             yield of_size
 
 
-def _std(site: Site, operation: Operation) -> Iterator[Rewrite]:
+def _std(site: Site, operation: Operation) -> Iterator[Template]:
     """`std(...)` -> `sqrt(maximum(var(...), eps))`: all arguments of `std` suit `var`."""
     emit, bound = site.emitter(), site.limits.radicand
     start, end = site.source.range_of(operation.call)
@@ -66,7 +66,7 @@ def _std(site: Site, operation: Operation) -> Iterator[Rewrite]:
     yield site.rewrite("guard", description, pieces, emit)
 
 
-def _inverse(site: Site, operation: Operation) -> Iterator[Rewrite]:
+def _inverse(site: Site, operation: Operation) -> Iterator[Template]:
     """A function that is defined up to 1: the inverse of a cosine, of a sigmoid."""
     domain = functions.row(operation.name).domain
     if not isinstance(domain, functions.Interval):
@@ -79,7 +79,7 @@ def _inverse(site: Site, operation: Operation) -> Iterator[Rewrite]:
     yield site.rewrite("guard", description, pieces, emit)
 
 
-def _arccosh(site: Site, operation: Operation) -> Iterator[Rewrite]:
+def _arccosh(site: Site, operation: Operation) -> Iterator[Template]:
     emit = site.emitter()
     bound = f"1 + {site.limits.margin}"
     pieces = guards.not_below(site, emit, operation, operation.arguments["x"], bound)
@@ -87,7 +87,7 @@ def _arccosh(site: Site, operation: Operation) -> Iterator[Rewrite]:
     yield site.rewrite("guard", description, pieces, emit)
 
 
-def _arctan2(site: Site, operation: Operation) -> Iterator[Rewrite]:
+def _arctan2(site: Site, operation: Operation) -> Iterator[Template]:
     """`arctan2(0, 0)` is 0, and so is `arctan2(0, 1)`, which has a derivative."""
     y, x = operation.arguments["left"], operation.arguments.get("right")
     if x is None or not (site.is_repeatable(x) and site.is_repeatable(y)):
@@ -100,7 +100,7 @@ def _arctan2(site: Site, operation: Operation) -> Iterator[Rewrite]:
     yield site.rewrite("guard", description, pieces, emit)
 
 
-def _hypot(site: Site, operation: Operation) -> Iterator[Rewrite]:
+def _hypot(site: Site, operation: Operation) -> Iterator[Template]:
     left, right = operation.arguments["left"], operation.arguments.get("right")
     if right is None or not operation.complete:
         return
@@ -111,7 +111,7 @@ def _hypot(site: Site, operation: Operation) -> Iterator[Rewrite]:
     yield site.rewrite("guard", description, [site.replace(operation.call, text)], emit)
 
 
-_RULES: dict[str, Callable[[Site, Operation], Iterator[Rewrite]]] = {
+_RULES: dict[str, Callable[[Site, Operation], Iterator[Template]]] = {
     "sqrt": _root,
     "rsqrt": _root,
     "power": _power,

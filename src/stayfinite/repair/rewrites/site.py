@@ -34,7 +34,7 @@ class Facts:
 
 
 @dataclass(frozen=True)
-class Rewrite:
+class Template:
     """One way to write one place differently.
 
     `formula` is what gives way to a stable function as a whole; `definitions` are the assignments
@@ -150,9 +150,9 @@ class Site:
 
     def rewrite(
         self, kind: str, description: str, pieces: Iterable[Replacement], emit: Emitter
-    ) -> Rewrite:
+    ) -> Template:
         """The finished proposal."""
-        return Rewrite(kind, description, tuple(pieces), tuple(emit.imports))
+        return Template(kind, description, tuple(pieces), tuple(emit.imports))
 
 
 def is_library_call(scope: Scope, call: ast.Call) -> bool:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from stayfinite.repair.emit import CannotSpellError, Emitter
 from stayfinite.repair.rewrites.algebra import Reader, Term
-from stayfinite.repair.rewrites.site import Rewrite, Site
+from stayfinite.repair.rewrites.site import Site, Template
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Form:
     is_atom: bool = True
 
 
-def rewrites(site: Site) -> Iterator[Rewrite]:
+def rewrites(site: Site) -> Iterator[Template]:
     """The stable form of the outermost formula that contains the expression."""
     for root in reversed(list(formulas_around(site))):
         for read in (_log, _log1p, _divide):
@@ -39,7 +39,7 @@ def rewrites(site: Site) -> Iterator[Rewrite]:
             piece = site.replace(root, form.text, is_atom=form.is_atom)
             description = f"use `{form.function}`, the stable form of `{form.formula}`"
             imports, definitions = tuple(emit.imports), tuple(reader.definitions)
-            yield Rewrite("stable", description, (piece,), imports, root, definitions)
+            yield Template("stable", description, (piece,), imports, root, definitions)
             return
 
 

@@ -50,10 +50,10 @@ _NAMES = {
     "abs": "magnitude",
     "add": "added",
     "divide": "ratio",
-    "equal": "is_zero",
+    "equal": "at_zero",
     "exp": "weight",
-    "less": "is_near",
-    "less_equal": "is_near",
+    "less": "near",
+    "less_equal": "near",
     "log": "log_value",
     "log_sigmoid": "log_p",
     "log_softmax": "log_p",
@@ -174,19 +174,17 @@ class Printer:
     def _word(self, node: Node) -> str:
         """A name that says what was computed, of what the user has a name for."""
         if node.op == "equal" and not _is_zero(node.operands[1]):
-            return "is_same"
+            return "same"
         word = _NAMES.get(node.op, "result")
         if node.op == "divide" and node.operands[1].op == "stop_gradient":
             word = "scaled"
-        if node.op not in ("divide", "where", "square", "power", "abs"):
+        if node.op not in ("divide", "square", "power", "abs"):
             return word
-        of = node.operands[1] if node.op == "where" and word == "safe" else node.operands[0]
-        if node.op == "where":
-            of = next((x for x in node.operands[1:] if x.op != "constant"), of)
+        of = node.operands[0]
         text = self._printed.get(of) or self._names.get(of)
         if text is None or not text.text.isidentifier() or text.text in self._taken:
             return word
-        return f"{text.text}_{word}" if node.op in ("square", "power", "abs") else f"{word}_{text.text}"
+        return f"{word}_{text.text}" if node.op == "divide" else f"{text.text}_{word}"
 
     def _is_free(self, name: str) -> bool:
         frame = self._moment.frame
@@ -279,7 +277,9 @@ class Printer:
         value = node.attribute("value")
         if isinstance(value, float) and math.isfinite(value) and len(f"{value:.9g}") > 7:
             for module in (math, np):
-                name = next((n for n in ("math", "np", "numpy") if self._is_module(n, module)), None)
+                name = next(
+                    (n for n in ("math", "np", "numpy") if self._is_module(n, module)), None
+                )
                 found = None if name is None else _closed_form(abs(value), name)
                 if found is not None:
                     return found if value > 0 else Text(f"-{found.text}", found.level)
