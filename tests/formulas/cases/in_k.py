@@ -35,9 +35,8 @@ def cosine(x, y):
 def cosine_exact(x, y):
     scaled_x = x / K.stop_gradient(K.max(K.abs(x), axis=-1, keepdims=True))
     scaled_y = y / K.stop_gradient(K.max(K.abs(y), axis=-1, keepdims=True))
-    product = K.sqrt(K.sum(scaled_x * scaled_x, axis=-1)) * K.sqrt(
-        K.sum(scaled_y * scaled_y, axis=-1)
-    )
+    root = K.sqrt(K.sum(scaled_y * scaled_y, axis=-1))
+    product = K.sqrt(K.sum(scaled_x * scaled_x, axis=-1)) * root
     return K.sum(scaled_x * scaled_y, axis=-1) / product
 
 
