@@ -113,7 +113,7 @@ def test_weights_from_a_file(tmp_path):
     clips = np.random.default_rng(0).random((2, *SMALL), "float32")
     assert np.array_equal(outputs(model, clips), outputs(again, clips))
     with pytest.raises(
-        ValueError, match=r"`weights` must be .*Received: weights="
+        ValueError, match=r"`weights` must be those of this network .*Received: weights="
     ):
         models.ResNet3D34(SMALL, classes=2, weights=tmp_path / "a.weights.h5")
 
