@@ -15,26 +15,26 @@ from stayfinite.repair.extraction.extract import (
     extractions,
 )
 from stayfinite.repair.extraction.recorded import (
-    Evaluation,
+    RecordedCall,
     GraphRecorded,
     NothingRecorded,
     Recorded,
-    Recording,
+    RecordedArray,
 )
-from stayfinite.repair.extraction.values import Frame, Moment, Origin, Pending, Tensor
+from stayfinite.repair.extraction.values import Frame, Moment, SourceOrigin, Pending, Tensor
 
 __all__ = [
-    "Evaluation",
+    "RecordedCall",
     "Extraction",
     "ExtractionError",
     "Frame",
     "GraphRecorded",
     "Moment",
     "NothingRecorded",
-    "Origin",
+    "SourceOrigin",
     "Pending",
     "Recorded",
-    "Recording",
+    "RecordedArray",
     "Tensor",
     "extract",
     "extract_from_stack",

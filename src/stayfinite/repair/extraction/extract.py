@@ -19,9 +19,9 @@ from stayfinite.repair.extraction.interpreter import (
 )
 from stayfinite.repair.extraction.leaves import Leaves
 from stayfinite.repair.extraction.operations import Formulas
-from stayfinite.repair.extraction.recorded import NothingRecorded, Place, Recorded, Recording
+from stayfinite.repair.extraction.recorded import NothingRecorded, ExpressionSpan, Recorded, RecordedArray
 from stayfinite.repair.extraction.syntax import place_of
-from stayfinite.repair.extraction.values import Frame, Origin
+from stayfinite.repair.extraction.values import Frame, SourceOrigin
 from stayfinite.repair.formula import Node, walk
 from stayfinite.repair.source import SourceFile
 
@@ -43,10 +43,10 @@ class Extraction:
     function: FunctionType
     root: Node
     failing: Node
-    origins: Mapping[Node, Sequence[Origin]]
-    evaluated: Sequence[tuple[Origin, Node]]
+    origins: Mapping[Node, Sequence[SourceOrigin]]
+    evaluated: Sequence[tuple[SourceOrigin, Node]]
     shapes: Mapping[Node, tuple[int, ...] | None]
-    pure_calls: frozenset[Place]
+    pure_calls: frozenset[ExpressionSpan]
     has_torch_methods: bool
     _leaves: Leaves = field(repr=False)
     _recorded: Recorded = field(repr=False)
@@ -66,7 +66,7 @@ class Extraction:
                 formulas.make(part.op, *part.operands, **dict(part.attributes))
         return formulas.shape(node)
 
-    def recording(self, node: Node) -> Recording | None:
+    def recording(self, node: Node) -> RecordedArray | None:
         """The recorded array that a node has, as far as it is known: shape, dtype, batch axis."""
         return self._leaves.recordings.get(node)
 

@@ -27,7 +27,7 @@ from stayfinite.repair.extraction.operations import (
     as_constant,
     node_key,
 )
-from stayfinite.repair.extraction.recorded import Evaluation, Place, Recorded
+from stayfinite.repair.extraction.recorded import RecordedCall, ExpressionSpan, Recorded
 from stayfinite.repair.extraction.syntax import function_node, place_of
 from stayfinite.repair.extraction.values import (
     Closure,
@@ -36,7 +36,7 @@ from stayfinite.repair.extraction.values import (
     FunctionNode,
     Method,
     Moment,
-    Origin,
+    SourceOrigin,
     Pending,
     Tensor,
 )
@@ -110,9 +110,9 @@ class Interpreter:
     added_names: Mapping[str, object] = field(default_factory=dict)
     decisions: list[bool] = field(default_factory=list)
     earlier_decisions: list[bool] = field(default_factory=list)
-    origins: dict[Node, list[Origin]] = field(default_factory=dict)
-    evaluated: list[tuple[Origin, Node]] = field(default_factory=list)
-    pure_calls: set[Place] = field(default_factory=set)
+    origins: dict[Node, list[SourceOrigin]] = field(default_factory=dict)
+    evaluated: list[tuple[SourceOrigin, Node]] = field(default_factory=list)
+    pure_calls: set[ExpressionSpan] = field(default_factory=set)
     sinks: list[object] = field(default_factory=list)
     returned: object = None
     has_torch_methods: bool = False
@@ -122,7 +122,7 @@ class Interpreter:
     _moments: list[Moment] = field(default_factory=list)
     _family: str = "keras"
     _sources: dict[str, SourceFile] = field(default_factory=dict)
-    _waiting: list[tuple[Pending, Origin]] = field(default_factory=list)
+    _waiting: list[tuple[Pending, SourceOrigin]] = field(default_factory=list)
 
     @property
     def formulas(self) -> Formulas:
@@ -161,7 +161,7 @@ class Interpreter:
         function: types.FunctionType,
         positional: Sequence[object],
         named: Mapping[str, object],
-        caller: Origin | None,
+        caller: SourceOrigin | None,
     ) -> object:
         """Interpret a living function; `LookupError` if it has no source."""
         frame = frame_of(function, caller, self.patched, self._sources)
@@ -324,14 +324,14 @@ class Interpreter:
     def _remember(self, expression: ast.expr | ast.AugAssign, value: object) -> None:
         tensor = value.tensor if isinstance(value, Pending) else value
         if isinstance(value, Pending) and tensor is None:
-            self._waiting.append((value, Origin(self._moments[-1], expression)))
+            self._waiting.append((value, SourceOrigin(self._moments[-1], expression)))
             return
         node = tensor.node if isinstance(tensor, Tensor) else None
         if node is None:
             node = as_constant(value)
         if node is None or isinstance(expression, ast.Constant):
             return
-        origin = Origin(self._moments[-1], expression)
+        origin = SourceOrigin(self._moments[-1], expression)
         self.origins.setdefault(node, []).append(origin)
         if isinstance(tensor, Tensor):
             self.evaluated.append((origin, node))
@@ -579,7 +579,7 @@ class Interpreter:
         key: object,
         expression: ast.Subscript,
         frame: Frame,
-        evaluation: Evaluation | None,
+        evaluation: RecordedCall | None,
     ) -> object:
         text = _text(frame, expression)
         node = self.leaves.operand(base, text)
@@ -646,7 +646,7 @@ class Interpreter:
         if user is not None:
             if isinstance(called, types.MethodType):
                 positional = [called.__self__, *positional]
-            caller = Origin(self._moments[-1], expression)
+            caller = SourceOrigin(self._moments[-1], expression)
             try:
                 return self.enter(user, positional, named, caller)
             except LookupError:
@@ -800,7 +800,7 @@ class Interpreter:
         named: dict[str, object],
         expression: ast.Call,
     ) -> object:
-        caller = Origin(self._moments[-1], expression)
+        caller = SourceOrigin(self._moments[-1], expression)
         names = _bound(called.function, positional, named, called.defaults, called.named_defaults)
         outer = called.frame
         frame = Frame(
@@ -946,7 +946,7 @@ class Interpreter:
             return self._unknown(_text(frame, expression), evaluation)
         return self._recorded_as(made, evaluation)
 
-    def _recorded_as(self, made: Node, evaluation: Evaluation | None) -> Tensor:
+    def _recorded_as(self, made: Node, evaluation: RecordedCall | None) -> Tensor:
         result = None if evaluation is None else evaluation.result
         if result is not None and made not in self.leaves.recordings:
             shape = self.formulas.shape(made)
@@ -958,7 +958,7 @@ class Interpreter:
         evaluation = self.recorded.evaluation(self._stack(expression))
         return self._unknown(_text(frame, expression), evaluation)
 
-    def _unknown(self, text: str, evaluation: Evaluation | None) -> object:
+    def _unknown(self, text: str, evaluation: RecordedCall | None) -> object:
         """The leaf of what cannot be looked into."""
         if evaluation is None or evaluation.result is None:
             return Pending(text)
@@ -976,7 +976,7 @@ class Interpreter:
         self.decisions.append(taken)
         return taken
 
-    def _stack(self, expression: ast.expr | ast.AugAssign) -> list[Place]:
+    def _stack(self, expression: ast.expr | ast.AugAssign) -> list[ExpressionSpan]:
         frame: Frame | None = self._moments[-1].frame
         assert frame is not None
         places = [place_of(frame.source, expression)]
@@ -1107,7 +1107,7 @@ class Patched:
 
 def frame_of(
     function: types.FunctionType,
-    caller: Origin | None,
+    caller: SourceOrigin | None,
     patched: Patched | None,
     sources: dict[str, SourceFile],
 ) -> Frame:

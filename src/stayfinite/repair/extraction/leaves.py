@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from stayfinite.repair.extraction.operations import Formulas, as_constant
-from stayfinite.repair.extraction.recorded import Evaluation, Recording
+from stayfinite.repair.extraction.recorded import RecordedCall, RecordedArray
 from stayfinite.repair.extraction.values import Pending, Tensor
 from stayfinite.repair.formula import LeafRole, Node, leaf
 
@@ -22,13 +22,13 @@ class Leaves:
     """
 
     formulas: Formulas
-    recordings: dict[Node, Recording] = field(default_factory=dict)
+    recordings: dict[Node, RecordedArray] = field(default_factory=dict)
     known: dict[Node, np.ndarray] = field(default_factory=dict)
     earlier: Mapping[str, Node] = field(default_factory=dict)
     _names: dict[str, int] = field(default_factory=dict)
     _objects: dict[int, tuple[object, Pending]] = field(default_factory=dict)
 
-    def named(self, text: str, recording: Recording | None) -> Tensor:
+    def named(self, text: str, recording: RecordedArray | None) -> Tensor:
         """A new leaf for the value of `text`."""
         name = self._free(text)
         role = LeafRole.VARIABLE if recording is None else recording.role
@@ -54,14 +54,14 @@ class Leaves:
             self._objects[id(value)] = found
         return found[1]
 
-    def record(self, node: Node, recording: Recording) -> None:
+    def record(self, node: Node, recording: RecordedArray) -> None:
         """`node` has this recorded array."""
         self.recordings[node] = recording
         if self.formulas.shape(node) is None:
             self.formulas.shapes[node] = recording.shape
         self.formulas.dtypes.setdefault(node, recording.dtype)
 
-    def resolve(self, pending: Pending, recording: Recording | None) -> Tensor:
+    def resolve(self, pending: Pending, recording: RecordedArray | None) -> Tensor:
         """`pending` is a tensor, with this recorded array if it is known."""
         if pending.tensor is None:
             pending.tensor = self.named(pending.text, recording)
@@ -69,7 +69,7 @@ class Leaves:
             self.record(pending.tensor.node, recording)
         return pending.tensor
 
-    def match(self, operands: Sequence[object], evaluation: Evaluation | None) -> None:
+    def match(self, operands: Sequence[object], evaluation: RecordedCall | None) -> None:
         """Find the recorded arrays of those `operands` that are not known yet.
 
         The arrays that flow into an operation are in the order of its operands.
@@ -119,7 +119,7 @@ class Leaves:
         recording = self.recordings.get(node)
         return None if recording is None else fetched.get(recording.value)
 
-    def _recording(self, operand: object) -> Recording | None:
+    def _recording(self, operand: object) -> RecordedArray | None:
         tensor = operand.tensor if isinstance(operand, Pending) else operand
         return self.recordings.get(tensor.node) if isinstance(tensor, Tensor) else None
 

@@ -16,7 +16,7 @@ _COMPREHENSIONS = ("<listcomp>", "<genexpr>", "<dictcomp>", "<setcomp>")
 
 
 @dataclass(frozen=True)
-class Place:
+class ExpressionSpan:
     """An expression by its position in `file`; `starts` are all positions it may be told by."""
 
     file: str
@@ -33,7 +33,7 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Recording:
+class RecordedArray:
     """One recorded array: what is known of it without fetching it."""
 
     value: int
@@ -44,17 +44,17 @@ class Recording:
 
 
 @dataclass(frozen=True)
-class Evaluation:
+class RecordedCall:
     """One evaluation of an expression: what flowed in, in order, and what came out."""
 
-    inputs: tuple[Recording, ...]
-    result: Recording | None
+    inputs: tuple[RecordedArray, ...]
+    result: RecordedArray | None
 
 
 class Recorded(Protocol):
     """The seam between the source and the step."""
 
-    def evaluation(self, stack: Sequence[Place]) -> Evaluation | None:
+    def evaluation(self, stack: Sequence[ExpressionSpan]) -> RecordedCall | None:
         """The next evaluation of an expression under these callers, innermost first."""
         ...
 
@@ -74,7 +74,7 @@ class Recorded(Protocol):
 class NothingRecorded:
     """For a function whose arguments are known, so that nothing has to be looked up."""
 
-    def evaluation(self, stack: Sequence[Place]) -> Evaluation | None:
+    def evaluation(self, stack: Sequence[ExpressionSpan]) -> RecordedCall | None:
         """Nothing."""
         return None
 
@@ -112,7 +112,7 @@ class GraphRecorded:
         self._passed = False
         self._fetch = fetch
         self._ends: dict[tuple[str, int, int], list[tuple[Op, int, tuple[Span, ...]]]] = {}
-        self._used: dict[tuple[Place, ...], int] = {}
+        self._used: dict[tuple[ExpressionSpan, ...], int] = {}
         self._lines: set[tuple[str, int]] = set()
         # JAX keeps what only derivatives need between the ops of the forward pass.
         forward = [op for op in graph.ops if op.phase not in ("backward", "update")]
@@ -125,7 +125,7 @@ class GraphRecorded:
                 self._ends.setdefault(key, []).append((op, depth, stack))
                 self._lines.update((span.file, n) for n in range(span.line, span.end_line + 1))
 
-    def evaluation(self, stack: Sequence[Place]) -> Evaluation | None:
+    def evaluation(self, stack: Sequence[ExpressionSpan]) -> RecordedCall | None:
         """The next run of ops under `stack`; None after the last."""
         key = tuple(stack)
         found = self._ops(stack)
@@ -189,7 +189,7 @@ class GraphRecorded:
         again._passed = False
         return again
 
-    def _ops(self, stack: Sequence[Place]) -> list[Op]:
+    def _ops(self, stack: Sequence[ExpressionSpan]) -> list[Op]:
         place = stack[0]
         found = []
         for op, depth, spans in self._ends.get((place.file, *place.end), []):
@@ -209,18 +209,18 @@ class GraphRecorded:
             run.append(op)
         return run
 
-    def _evaluation(self, run: list[Op]) -> Evaluation:
+    def _evaluation(self, run: list[Op]) -> RecordedCall:
         inside = {result for op in run for result in op.results}
         inputs: dict[int, None] = {}
         for op in run:
             for operand in op.operands:
                 if operand not in inside and operand not in self._graph.constants:
                     inputs[operand] = None
-        return Evaluation(
+        return RecordedCall(
             tuple(self._recording(value) for value in inputs), self._result(run, inside)
         )
 
-    def _result(self, run: list[Op], inside: set[int]) -> Recording | None:
+    def _result(self, run: list[Op], inside: set[int]) -> RecordedArray | None:
         """The last value that the forward pass goes on with, else the last one."""
         members = {op.index for op in run}
         last: int | None = None
@@ -237,10 +237,10 @@ class GraphRecorded:
             last = run[-1].results[0]
         return None if last is None else self._recording(last)
 
-    def _recording(self, value: int) -> Recording:
+    def _recording(self, value: int) -> RecordedArray:
         about = self._graph.values[value]
         role = self._role(value, about.dtype)
-        return Recording(value, about.shape, about.dtype, role, about.batch_axis)
+        return RecordedArray(value, about.shape, about.dtype, role, about.batch_axis)
 
     def _role(self, value: int, dtype: str) -> LeafRole:
         if dtype.startswith("bool"):

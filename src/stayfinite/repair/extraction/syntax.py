@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from types import CodeType
 
-from stayfinite.repair.extraction.recorded import Place
+from stayfinite.repair.extraction.recorded import ExpressionSpan
 from stayfinite.repair.extraction.values import FunctionNode
 from stayfinite.repair.source import SourceFile
 
@@ -23,7 +23,7 @@ def function_node(source: SourceFile, code: CodeType) -> FunctionNode | None:
     return first if isinstance(first, FunctionNode) else None
 
 
-def place_of(source: SourceFile, node: ast.expr | ast.AugAssign) -> Place:
+def place_of(source: SourceFile, node: ast.expr | ast.AugAssign) -> ExpressionSpan:
     """How a trace tells the expression.
 
     A method call over several lines is told from its name on (Python 3.11 and 3.12).
@@ -33,7 +33,7 @@ def place_of(source: SourceFile, node: ast.expr | ast.AugAssign) -> Place:
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
         last = node.func.end_lineno or node.lineno
         starts.append((last, (node.func.end_col_offset or 0) - len(node.func.attr.encode())))
-    return Place(source.path, tuple(starts), end)
+    return ExpressionSpan(source.path, tuple(starts), end)
 
 
 def _may_be(node: ast.AST, code: CodeType) -> bool:

@@ -49,7 +49,7 @@ class Frame:
     cells: Mapping[str, object]
     code: CodeType | None = None
     outer: Frame | None = None
-    caller: Origin | None = None
+    caller: SourceOrigin | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +62,7 @@ class Moment:
 
 
 @dataclass(frozen=True, eq=False)
-class Origin:
+class SourceOrigin:
     """One evaluation of an expression of the user's."""
 
     moment: Moment

@@ -12,11 +12,11 @@ from fractions import Fraction
 
 import numpy as np
 
-from stayfinite.repair.extraction import Extraction, Moment, Origin, Pending, Tensor
+from stayfinite.repair.extraction import Extraction, Moment, SourceOrigin, Pending, Tensor
 from stayfinite.repair.extraction.operations import python_key
 from stayfinite.repair.extraction.syntax import place_of
 from stayfinite.repair.formula import REDUCTIONS, Node
-from stayfinite.repair.writing.spelling import OPERATORS, CannotSpellError, Speller
+from stayfinite.repair.writing.spelling import OPERATORS, NoSpellingError, Speller
 
 COMPARE, SUM, PRODUCT, SIGN, POWER, ATOM = range(1, 7)
 _LEVELS: dict[type[ast.AST], int] = {
@@ -102,7 +102,7 @@ class Printer:
     """
 
     extraction: Extraction
-    origin: Origin
+    origin: SourceOrigin
     speller: Speller
     may_assign: bool = True
     width: int = WIDTHS[0]
@@ -120,7 +120,7 @@ class Printer:
 
         Raises:
             CannotPrintError: an operand is not visible here.
-            CannotSpellError: the library has no such operation.
+            NoSpellingError: the library has no such operation.
         """
         self._count(node)
         self._root = node
@@ -214,7 +214,7 @@ class Printer:
                 return self._names[node]
         return None
 
-    def _is_readable(self, node: Node, origin: Origin) -> bool:
+    def _is_readable(self, node: Node, origin: SourceOrigin) -> bool:
         expression = origin.expression
         here, there = self._moment, origin.moment
         if "#" in origin.text or "\n" in origin.text:
@@ -235,7 +235,7 @@ class Printer:
                 return False
         return True
 
-    def _may_repeat(self, call: ast.Call, origin: Origin) -> bool:
+    def _may_repeat(self, call: ast.Call, origin: SourceOrigin) -> bool:
         """Whether a call may be written once more, or is moved."""
         if place_of(origin.source, call) in self.extraction.pure_calls:
             return True
@@ -402,7 +402,7 @@ def _opposite(node: Node, text: Text) -> Text:
     return Text(f"-{text.at(SIGN)}", SIGN)
 
 
-def _axis_argument(origin: Origin) -> str | None:
+def _axis_argument(origin: SourceOrigin) -> str | None:
     """The literal that a call passes as its axis."""
     expression = origin.expression
     if not isinstance(expression, ast.Call):
@@ -432,7 +432,7 @@ def _identical(one: object, other: object) -> bool:
     return one is other
 
 
-def _user_text(origin: Origin) -> Text:
+def _user_text(origin: SourceOrigin) -> Text:
     expression = origin.expression
     level = ATOM
     if isinstance(expression, ast.BinOp):
@@ -542,7 +542,7 @@ __all__ = [
     "LINE",
     "WIDTHS",
     "CannotPrintError",
-    "CannotSpellError",
+    "NoSpellingError",
     "Printer",
     "Text",
     "needed",

@@ -35,7 +35,7 @@ OPERATORS = {
 _ALWAYS = frozenset((*OPERATORS, "negative", "index"))
 
 
-class CannotSpellError(Exception):
+class NoSpellingError(Exception):
     """The library of the user's has no such operation."""
 
 
@@ -73,7 +73,7 @@ class Speller:
         `axis` is the text of the attribute `axis`, None for all axes.
 
         Raises:
-            CannotSpellError: the library has no such function.
+            NoSpellingError: the library has no such function.
         """
         op = node.op
         method = self._as_method(node, operands, axis)
@@ -100,7 +100,7 @@ class Speller:
                 words.append(f"{parameter.keyword}={text}" if named else text)
                 keywords = keywords or named
             elif parameter.is_required:
-                raise CannotSpellError(f"{op} needs {parameter.keyword}")
+                raise NoSpellingError(f"{op} needs {parameter.keyword}")
             else:
                 keywords = True
         return f"{spelling.text}({', '.join(words)})"
@@ -108,12 +108,12 @@ class Speller:
     def _function(self, op: str) -> tuple[Spelling, Function]:
         spelling = self._api.spell(op)
         if spelling is None or spelling.family != self.family:
-            raise CannotSpellError(op)
+            raise NoSpellingError(op)
         name = spelling.text.rpartition(".")[2]
         rows = [f for f in LIBRARIES.functions if f.op == op]
         own = [f for f in rows if f.home.partition(".")[0] == spelling.family and f.name == name]
         if not own:
-            raise CannotSpellError(op)
+            raise NoSpellingError(op)
         if spelling.import_line and spelling.import_line not in self.imports:
             self.imports.append(spelling.import_line)
         return spelling, own[0]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from stayfinite.repair.edit import Edit
 from stayfinite.repair.errors import RepairError
-from stayfinite.repair.extraction import Extraction, ExtractionError, Origin
+from stayfinite.repair.extraction import Extraction, ExtractionError, SourceOrigin
 from stayfinite.repair.extraction.interpreter import Patched
 from stayfinite.repair.extraction.syntax import place_of
 from stayfinite.repair.extraction.values import FunctionNode
@@ -22,7 +22,7 @@ from stayfinite.repair.writing.printer import (
     LINE,
     WIDTHS,
     CannotPrintError,
-    CannotSpellError,
+    NoSpellingError,
     Printer,
     needed,
     precedence,
@@ -30,7 +30,7 @@ from stayfinite.repair.writing.printer import (
 from stayfinite.repair.writing.spelling import Speller
 
 _MAX_TRIES = 12
-_REFUSALS = (CannotChangeError, CannotPrintError, CannotSpellError, ExtractionError)
+_REFUSALS = (CannotChangeError, CannotPrintError, NoSpellingError, ExtractionError)
 
 
 class CannotWriteError(RepairError):
@@ -81,7 +81,7 @@ def write(extraction: Extraction, rewritten: Node, description: str = "") -> Wri
             except (
                 CannotChangeError,
                 CannotPrintError,
-                CannotSpellError,
+                NoSpellingError,
                 ExtractionError,
             ) as error:
                 reasons.append(str(error))
@@ -100,9 +100,9 @@ def _pairs(extraction: Extraction, rewritten: Node) -> list[tuple[Node, Node]]:
     return list(dict.fromkeys([*smallest[:2], *around]))
 
 
-def _origins(extraction: Extraction, node: Node) -> Iterator[Origin]:
+def _origins(extraction: Extraction, node: Node) -> Iterator[SourceOrigin]:
     """The places to edit for another value of `node`: what computes it before what reads it."""
-    found: dict[ast.AST, Origin] = {}
+    found: dict[ast.AST, SourceOrigin] = {}
     for origin in extraction.origins.get(node, ()):
         found.setdefault(origin.expression, origin)
     yield from sorted(found.values(), key=lambda o: isinstance(o.expression, ast.Name))
@@ -112,7 +112,7 @@ class _Attempt:
     """One place and one new formula for it."""
 
     def __init__(
-        self, extraction: Extraction, rewritten: Node, origin: Origin, old: Node, new: Node
+        self, extraction: Extraction, rewritten: Node, origin: SourceOrigin, old: Node, new: Node
     ) -> None:
         self._extraction = extraction
         self._rewritten = rewritten
@@ -266,7 +266,7 @@ def _undone(root: Node, news: list[Node], olds: list[Node]) -> Node:
     return root
 
 
-def _same_place(function: FunctionNode | None, origin: Origin) -> bool:
+def _same_place(function: FunctionNode | None, origin: SourceOrigin) -> bool:
     return function is not None and origin.moment.frame.function is function
 
 
