@@ -47,6 +47,8 @@ _SECONDS = 1.0
 _FEW = 300
 _MOST = 4000
 _FAILING, _HEALTHY = 3, 3
+# An unrolled loop has the exact value, and nobody would merge it.
+_MOST_NEW_LINES = 8
 _NEVER_ZERO = ("exp", "exp2", "sigmoid", "softmax")
 _KEEPS_ZERO = STRUCTURAL | {"divide", "multiply"}
 _FLOATS = ("float16", "bfloat16", "float32", "float64")
@@ -193,7 +195,7 @@ def formulas(step: Step, diagnosis: Diagnosis) -> Iterator[Formula]:
     op = diagnosis.evidence.primal or diagnosis.evidence.op
     if op is None or not op.stack:
         return
-    recorded = GraphRecorded(step.trace, step.fetch, op.index)
+    recorded = GraphRecorded(step.trace, step.fetch, _first_failing(step, op))
     functions = live.functions_with(span.code for span in op.stack if span.code is not None)
     roots: set[Node] = set()
     for span in op.stack:
@@ -210,6 +212,15 @@ def formulas(step: Step, diagnosis: Diagnosis) -> Iterator[Formula]:
         if problem is not None and problem.root not in roots:
             roots.add(problem.root)
             yield Formula(extraction, problem, _has_rounded_zero(step, extraction, problem))
+
+
+def _first_failing(step: Step, op: Op) -> int:
+    """The index of the first op of the same expression that failed: of a helper's calls, the first.
+
+    The operands of a later call may be infinite by what an earlier one returned.
+    """
+    same = [root.index for root in step.roots().ops if root.stack[:1] == op.stack[:1]]
+    return min([op.index, *same])
 
 
 def _has_rounded_zero(step: Step, extraction: Extraction, problem: Problem) -> bool:
@@ -241,6 +252,8 @@ def written(formula: Formula, rewrite: Rewrite) -> Rewriting | None:
     try:
         edit = write(formula.extraction, rewrite.root).edit
     except CannotWriteError:
+        return None
+    if edit.apply().count("\n") - edit.source.text.count("\n") > _MOST_NEW_LINES:
         return None
     return Rewriting(formula, rewrite, edit)
 
