@@ -10,7 +10,7 @@ from stayfinite.experiments.fix_value import AsWritten, judged
 from stayfinite.experiments.rewritings import Formula, Rewriting
 from stayfinite.experiments.try_change import NotTried
 from stayfinite.frameworks.step import Outcome
-from stayfinite.repair.engine.problem import FixValue, Price, Problem, Rewrite
+from stayfinite.repair.engine.problem import FixValue, FormulaProblem, Price, Rewrite
 from stayfinite.repair.formula import LeafRole, constant, leaf, node
 
 X = leaf("x", LeafRole.VARIABLE)
@@ -22,7 +22,7 @@ def outcome(loss, gradient=1.0):
 
 
 def formula(root, *values):
-    return Formula(None, Problem(root, {X: np.array(values, "float32")}, (X,)))
+    return Formula(None, FormulaProblem(root, {X: np.array(values, "float32")}, (X,)))
 
 
 def rewriting(of, value, regressions=0):

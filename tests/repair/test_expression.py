@@ -4,7 +4,7 @@ import dis
 
 import pytest
 
-from stayfinite.repair import ExpressionNotFoundError, SourceFile, Span, find_expression
+from stayfinite.repair import ExpressionNotFoundError, SourceFile, TextSpan, find_expression
 
 OPERATIONS = ("CALL", "CALL_KW", "BINARY_OP", "UNARY_NEGATIVE", "COMPARE_OP", "BINARY_SUBSCR")
 
@@ -19,7 +19,7 @@ def spans(text, operations=OPERATIONS):
         if instruction.opname in operations:
             position = instruction.positions
             found.append(
-                Span(
+                TextSpan(
                     position.lineno,
                     position.col_offset,
                     position.end_lineno,
@@ -78,10 +78,12 @@ def test_an_augmented_assignment():
 
 def test_the_smallest_expression_around_an_odd_span():
     source = SourceFile("t.py", "y = K.mean(K.sqrt(x + 1))\n")
-    assert find_expression(source, Span(1, 13, 1, 20)).text == "K.sqrt(x + 1)"
+    assert find_expression(source, TextSpan(1, 13, 1, 20)).text == "K.sqrt(x + 1)"
 
 
-@pytest.mark.parametrize("span", [Span(1, 0, 1, 5), Span(7, 0, 7, 1), Span(2, 0, 2, 99)])
+@pytest.mark.parametrize(
+    "span", [TextSpan(1, 0, 1, 5), TextSpan(7, 0, 7, 1), TextSpan(2, 0, 2, 99)]
+)
 def test_no_expression_there(span):
     with pytest.raises(ExpressionNotFoundError):
         find_expression(SourceFile("t.py", "import os\nx = 1\n"), span)
@@ -89,7 +91,7 @@ def test_no_expression_there(span):
 
 def test_a_file_that_is_no_python():
     with pytest.raises(ExpressionNotFoundError, match=r"t\.py"):
-        find_expression(SourceFile("t.py", "def f(:\n"), Span(1, 0, 1, 3))
+        find_expression(SourceFile("t.py", "def f(:\n"), TextSpan(1, 0, 1, 3))
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@ import ast
 
 import pytest
 
-from stayfinite.repair import SourceFile, Span
+from stayfinite.repair import SourceFile, TextSpan
 
 
 def calls(source):
@@ -16,7 +16,7 @@ def test_positions_survive_every_newline_and_unicode(newline):
     assert [source.text_of(node) for node in calls(source)] == ["f(größe)", "g(文)"]
     for node in calls(source):
         span = source.span(*source.range_of(node))
-        assert span == Span(node.lineno, node.col_offset, node.end_lineno, node.end_col_offset)
+        assert span == TextSpan(node.lineno, node.col_offset, node.end_lineno, node.end_col_offset)
     assert source.newline == newline
 
 

@@ -310,7 +310,7 @@ def test_a_script_in_its_own_process(tmp_path):
         textwrap.dedent(
             """\
             import keras
-            from stayfinite.repair import SourceFile, Span, Patch, swapped
+            from stayfinite.repair import SourceFile, TextSpan, Patch, swapped
             from stayfinite.repair import candidates, find_expression
 
             class Root(keras.losses.Loss):
@@ -319,7 +319,7 @@ def test_a_script_in_its_own_process(tmp_path):
 
             loss, zero = Root(), keras.ops.zeros((1, 1))
             source = SourceFile.read(__file__)
-            expression = find_expression(source, Span(7, 33, 7, 47))
+            expression = find_expression(source, TextSpan(7, 33, 7, 47))
             assert expression.text == "größe ** 0.5", expression.text
             patch = Patch.start(source).then(candidates(expression, "singular-gradient")[0])
             print(float(loss(zero, zero)))

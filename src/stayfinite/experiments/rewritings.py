@@ -31,8 +31,8 @@ from stayfinite.repair.engine.problem import (
     Assumption,
     Claim,
     FixValue,
+    FormulaProblem,
     Framework,
-    Problem,
     Rewrite,
 )
 from stayfinite.repair.engine.reference import Reference, reference
@@ -66,7 +66,7 @@ class Formula:
     """
 
     extraction: Extraction
-    problem: Problem
+    problem: FormulaProblem
     has_rounded_zero: bool = False
 
     @functools.cached_property
@@ -223,7 +223,7 @@ def _first_failing(step: Step, op: Op) -> int:
     return min([op.index, *same])
 
 
-def _has_rounded_zero(step: Step, extraction: Extraction, problem: Problem) -> bool:
+def _has_rounded_zero(step: Step, extraction: Extraction, problem: FormulaProblem) -> bool:
     for leaf, array in problem.values.items():
         recording = extraction.recording(leaf)
         if recording is None or leaf.attribute("role") is not LeafRole.VARIABLE or array.all():
@@ -270,7 +270,9 @@ def _receiver(step: Step, op: Op, function: FunctionType) -> Mapping[str, object
     return {code.co_varnames[0]: layer}
 
 
-def _problem(step: Step, extraction: Extraction, samples: tuple[int, ...] | None) -> Problem | None:
+def _problem(
+    step: Step, extraction: Extraction, samples: tuple[int, ...] | None
+) -> FormulaProblem | None:
     """The formula with the operands of the failing step; None where some are not known."""
     arrays = extraction.arrays()
     if arrays.keys() != set(extraction.leaves):
@@ -284,7 +286,7 @@ def _problem(step: Step, extraction: Extraction, samples: tuple[int, ...] | None
         return None
     recording = extraction.recording(extraction.failing)
     dtype = "float32" if recording is None else recording.dtype
-    return Problem(
+    return FormulaProblem(
         extraction.root,
         values,
         wanted,

@@ -49,13 +49,13 @@ from stayfinite.repair import (
     Remade,
     RepairError,
     SourceFile,
+    TextSpan,
     candidates,
     find_expression,
     proposals,
     remade,
     swapped,
 )
-from stayfinite.repair import Span as SourceSpan
 from stayfinite.repair.engine.problem import FixValue, Rewrite
 
 _MAX_EDITS = 3
@@ -259,7 +259,7 @@ class _PatchSearch:
         span = _span(self._diagnosis)
         assert span is not None
         try:
-            source = SourceFile.read(span.file)
+            source = SourceFile.of(span.file)
         except (OSError, SyntaxError, UnicodeError):
             return None
         found = _candidates(Patch.start(source), self._diagnosis)
@@ -358,7 +358,7 @@ def _candidates(patch: Patch, diagnosis: Diagnosis) -> list[tuple[Edit, Remade |
     span, mechanism = _span(diagnosis), diagnosis.finding.mechanism
     if span is None or mechanism is None:
         return []
-    place = SourceSpan(span.line, span.column, span.end_line, span.end_column)
+    place = TextSpan(span.line, span.column, span.end_line, span.end_column)
     try:
         expression = find_expression(patch.source, place)
     except RepairError:

@@ -1,7 +1,7 @@
 """Source repairs: from the expression that failed to a patch that the program can be run with.
 
     source = SourceFile.read("train.py")
-    expression = find_expression(source, Span(14, 15, 14, 78))
+    expression = find_expression(source, TextSpan(14, 15, 14, 78))
     for edit in candidates(expression, "singular-gradient", Facts("float32", 0.0, 4.2)):
         patch = Patch.start(source).then(edit)
         print(patch.diff("train.py"))
@@ -23,7 +23,7 @@ from stayfinite.repair.expression import Expression, find_expression
 from stayfinite.repair.objects import Remade, proposals, remade
 from stayfinite.repair.patch import Patch
 from stayfinite.repair.rewrites import MECHANISMS, Facts
-from stayfinite.repair.source import SourceFile, Span
+from stayfinite.repair.source import SourceFile, TextSpan
 from stayfinite.repair.swap import swapped
 
 __all__ = [
@@ -37,8 +37,8 @@ __all__ = [
     "Remade",
     "RepairError",
     "SourceFile",
-    "Span",
     "StaleSourceError",
+    "TextSpan",
     "candidates",
     "find_expression",
     "proposals",

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from stayfinite.repair.errors import ExpressionNotFoundError
 from stayfinite.repair.scope import qualname
-from stayfinite.repair.source import SourceFile, Span
+from stayfinite.repair.source import SourceFile, TextSpan
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Expression:
         return self.source.path
 
     @property
-    def span(self) -> Span:
+    def span(self) -> TextSpan:
         """Where the expression stands."""
         return self.source.span(*self.source.range_of(self.node))
 
@@ -39,12 +39,12 @@ class Expression:
         return qualname(self.source, self.node)
 
 
-def find_expression(source: SourceFile, span: Span) -> Expression:
+def find_expression(source: SourceFile, span: TextSpan) -> Expression:
     """The expression at `span`: the one that has exactly this range, else the smallest around it.
 
     Example:
         >>> source = SourceFile("train.py", "y = ops.sqrt(x)\\n")
-        >>> find_expression(source, Span(1, 4, 1, 15)).text
+        >>> find_expression(source, TextSpan(1, 4, 1, 15)).text
         'ops.sqrt(x)'
 
     Raises:

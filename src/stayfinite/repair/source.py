@@ -42,7 +42,7 @@ def compile_module(code: str | ast.Module, filename: str) -> CodeType:
 
 
 @dataclass(frozen=True)
-class Span:
+class TextSpan:
     """A range of source as in `code.co_positions()`: lines from 1, columns in UTF-8 bytes."""
 
     line: int
@@ -138,13 +138,13 @@ class SourceFile:
         # UnicodeDecodeError, for a column inside a character, is a ValueError too.
         return start + len(self.text[start:end].encode()[:column].decode())
 
-    def span(self, start: int, end: int) -> Span:
+    def span(self, start: int, end: int) -> TextSpan:
         """The span of `text[start:end]`."""
         positions = []
         for index in (start, end):
             line = bisect_right(self.line_starts, index)
             positions += [line, len(self.text[self.line_starts[line - 1] : index].encode())]
-        return Span(*positions)
+        return TextSpan(*positions)
 
     def range_of(self, node: Node) -> tuple[int, int]:
         """Where `node` begins and ends in `text`."""

@@ -13,7 +13,7 @@ from functools import partial
 
 import numpy as np
 
-from stayfinite.repair.engine.problem import Problem
+from stayfinite.repair.engine.problem import FormulaProblem
 from tests.repair.engine.notation import Expr, along, call, one_leaf, reduce
 
 (
@@ -67,13 +67,13 @@ class Formula:
     library: frozenset[str] = KERAS
     framework: str = "jax"
 
-    def problem(self) -> Problem:
+    def problem(self) -> FormulaProblem:
         arrays = {k: np.asarray(v, np.float32) for k, v in self.operands.items()}
         leaves = {k: one_leaf(k, v) for k, v in arrays.items()}
         root = self.written(**leaves).root
         values = {leaves[k].root: v for k, v in arrays.items()}
         wanted = tuple(leaves[k].root for k in arrays if k[:2] not in ("n_", "m_"))
-        return Problem(root, values, wanted, "float32", self.framework, self.library)
+        return FormulaProblem(root, values, wanted, "float32", self.framework, self.library)
 
 
 def rows(first, n=3, width=1.0, seed=0, positive=False):

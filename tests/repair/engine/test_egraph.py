@@ -10,7 +10,7 @@ from stayfinite.repair.engine.context import Context
 from stayfinite.repair.engine.egraph import EGraph
 from stayfinite.repair.engine.matching import saturate
 from stayfinite.repair.engine.patterns import Rule, parsed, rules
-from stayfinite.repair.engine.problem import Problem
+from stayfinite.repair.engine.problem import FormulaProblem
 from stayfinite.repair.engine.samples import Samples
 from tests.repair.engine.formulas import KERAS, abs_, exp, log, sigmoid
 from tests.repair.engine.notation import one_leaf
@@ -21,7 +21,7 @@ def graph_of(written, **operands):
     leaves = {k: one_leaf(k, v) for k, v in arrays.items()}
     root = written(**leaves).root
     values = {leaves[k].root: v for k, v in arrays.items()}
-    problem = Problem(root, values, tuple(values), available=KERAS)
+    problem = FormulaProblem(root, values, tuple(values), available=KERAS)
     graph = EGraph(Context(problem, Samples(problem), time.monotonic() + 60))
     return graph, graph.add_formula(root), leaves
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from stayfinite.repair.engine.pricing import Pricing
-from stayfinite.repair.engine.problem import Problem
+from stayfinite.repair.engine.problem import FormulaProblem
 from stayfinite.repair.engine.samples import Samples
 from tests.repair.engine.formulas import KERAS, exp, expm1, log, log1p, maximum, softmax, sqrt, sum_
 from tests.repair.engine.notation import call, one_leaf
@@ -16,7 +16,7 @@ def priced(written, candidate, framework="jax", **operands):
     arrays = {k: np.asarray(v, np.float32) for k, v in operands.items()}
     leaves = {k: one_leaf(k, v) for k, v in arrays.items()}
     values = {leaves[k].root: v for k, v in arrays.items()}
-    problem = Problem(written(**leaves).root, values, tuple(values), available=KERAS)
+    problem = FormulaProblem(written(**leaves).root, values, tuple(values), available=KERAS)
     problem = dataclasses.replace(problem, framework=framework)
     return Pricing(problem, Samples(problem)).price(candidate(**leaves).root)
 

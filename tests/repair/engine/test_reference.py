@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from stayfinite.repair.engine.problem import Problem
+from stayfinite.repair.engine.problem import FormulaProblem
 from stayfinite.repair.engine.reference import Kind, reference
 from tests.repair.engine.formulas import abs_, cos, exp, log, sigmoid, sin, sqrt, square, sum_, tanh
 from tests.repair.engine.notation import call, one_leaf
@@ -15,7 +15,7 @@ def reference_of(written, **operands):
     root = written(**leaves).root
     values = {leaves[k].root: v for k, v in arrays.items()}
     wanted = tuple(values)
-    found = reference(Problem(root, values, wanted))
+    found = reference(FormulaProblem(root, values, wanted))
     slopes = [found.gradients[leaf] / np.where(found.seed == 0, 1, found.seed) for leaf in wanted]
     return found, slopes
 

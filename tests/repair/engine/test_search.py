@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from stayfinite.repair.engine.evaluate import FLOATING, Evaluation
-from stayfinite.repair.engine.problem import FixValue, Problem
+from stayfinite.repair.engine.problem import FixValue, FormulaProblem
 from stayfinite.repair.engine.search import search
 from stayfinite.repair.formula import walk
 from tests.repair.engine.formulas import (
@@ -29,7 +29,7 @@ def problem_of(written, **operands):
     leaves = {k: one_leaf(k, v) for k, v in arrays.items()}
     values = {leaves[k].root: v for k, v in arrays.items()}
     wanted = tuple(x for x in values if not x.attribute("name").startswith("m_"))
-    return Problem(written(**leaves).root, values, wanted, available=KERAS)
+    return FormulaProblem(written(**leaves).root, values, wanted, available=KERAS)
 
 
 def value_of(problem, root):

@@ -8,7 +8,7 @@ from mpmath import mp
 from stayfinite.numerics.exact import Array
 from stayfinite.repair.engine.evaluate import EXACT, BadFormula, Evaluation, to_float64
 from stayfinite.repair.engine.pricing import TOLERANCE
-from stayfinite.repair.engine.problem import Problem
+from stayfinite.repair.engine.problem import FormulaProblem
 from stayfinite.repair.engine.samples import Samples
 from stayfinite.repair.engine.signs import Signs
 from stayfinite.repair.formula import Node, walk
@@ -20,7 +20,7 @@ class Context:
     `deadline` is the time on the monotonic clock at which a search ends.
     """
 
-    def __init__(self, problem: Problem, samples: Samples, deadline: float) -> None:
+    def __init__(self, problem: FormulaProblem, samples: Samples, deadline: float) -> None:
         self.problem = problem
         self.deadline = deadline
         self.samples = samples

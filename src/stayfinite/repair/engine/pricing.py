@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from stayfinite.repair.engine.evaluate import BadFormula, to_float64
-from stayfinite.repair.engine.problem import Price, Problem
+from stayfinite.repair.engine.problem import FormulaProblem, Price
 from stayfinite.repair.engine.reference import random_seed
 from stayfinite.repair.engine.samples import Sample, Samples
 from stayfinite.repair.formula import Node, walk
@@ -34,7 +34,7 @@ def size(root: Node) -> int:
 class Pricing:
     """Prices of formulas for one problem."""
 
-    def __init__(self, problem: Problem, samples: Samples) -> None:
+    def __init__(self, problem: FormulaProblem, samples: Samples) -> None:
         self.problem = problem
         self.samples = samples
         self.tolerance = TOLERANCE.get(problem.dtype, 1e-3)

@@ -16,7 +16,7 @@ Claim = Literal["positive", "non-negative", "one-hot"]
 
 
 @dataclass(frozen=True, eq=False)
-class Problem:
+class FormulaProblem:
     """A formula that fails in floating point, with the operands at which it fails.
 
     `values` holds one array for each leaf of `root`: the failing sample first, then two to four

@@ -13,7 +13,7 @@ from stayfinite.numerics.dtypes import largest
 from stayfinite.numerics.exact import Array
 from stayfinite.repair.engine import structure
 from stayfinite.repair.engine.evaluate import EXACT, Evaluation, exact_array, to_float64
-from stayfinite.repair.engine.problem import Problem
+from stayfinite.repair.engine.problem import FormulaProblem
 from stayfinite.repair.formula import LeafRole, Node, walk
 
 DIGITS = (25, 50, 160, 400)  # raised until two evaluations agree
@@ -63,7 +63,7 @@ def _is(kinds: np.ndarray, kind: Kind) -> np.ndarray:
     return np.asarray(np.frompyfunc(lambda x: x is kind, 1, 1)(kinds)).astype(bool)
 
 
-def reference(problem: Problem) -> Reference:
+def reference(problem: FormulaProblem) -> Reference:
     """The exact value and gradient of the problem's formula at its operands."""
     return reference_at(problem.root, problem.values, problem.wanted, problem.dtype)
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from stayfinite.repair.engine.evaluate import FLOATING, BadFormula, Evaluation
-from stayfinite.repair.engine.problem import Problem
+from stayfinite.repair.engine.problem import FormulaProblem
 from stayfinite.repair.engine.reference import Kind, Reference, reference_at
 from stayfinite.repair.formula import LeafRole, Node
 
@@ -40,7 +40,7 @@ class Samples:
         BadFormula: the formula cannot be evaluated at its own operands.
     """
 
-    def __init__(self, problem: Problem) -> None:
+    def __init__(self, problem: FormulaProblem) -> None:
         self.problem = problem
         self.main = make_sample(problem, "main", problem.values)
 
@@ -87,7 +87,10 @@ class Samples:
 
 
 def make_sample(
-    problem: Problem, name: str, values: Mapping[Node, np.ndarray], main: Sample | None = None
+    problem: FormulaProblem,
+    name: str,
+    values: Mapping[Node, np.ndarray],
+    main: Sample | None = None,
 ) -> Sample:
     """The operands with their exact value and gradient.
 

@@ -21,7 +21,7 @@ from stayfinite.repair.engine.context import Context
 from stayfinite.repair.engine.evaluate import BadFormula
 from stayfinite.repair.engine.lowering import lowered
 from stayfinite.repair.engine.pricing import Pricing
-from stayfinite.repair.engine.problem import Assumption, FixValue, Price, Problem, Rewrite
+from stayfinite.repair.engine.problem import Assumption, FixValue, FormulaProblem, Price, Rewrite
 from stayfinite.repair.engine.reference import Kind
 from stayfinite.repair.engine.samples import Samples
 from stayfinite.repair.formula import Node
@@ -84,7 +84,7 @@ class Candidate:
 class Search:
     """One search: what was found so far, and the time that is left."""
 
-    def __init__(self, problem: Problem, seconds: float) -> None:
+    def __init__(self, problem: FormulaProblem, seconds: float) -> None:
         self.deadline = time.monotonic() + seconds
         self.problem = problem
         samples = Samples(problem)
@@ -183,7 +183,7 @@ def _fails(assumption: Assumption, values: Mapping[Node, np.ndarray]) -> bool:
     return bool(low <= 0 if assumption.claim == "positive" else low < 0)
 
 
-def search(problem: Problem, *, seconds: float = 1.0) -> list[Rewrite]:
+def search(problem: FormulaProblem, *, seconds: float = 1.0) -> list[Rewrite]:
     """Formulas in the place of the problem's root, best first.
 
     Empty if the formula is right as it stands, or if nothing was found.

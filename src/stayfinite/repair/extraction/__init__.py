@@ -15,26 +15,26 @@ from stayfinite.repair.extraction.extract import (
     extractions,
 )
 from stayfinite.repair.extraction.recorded import (
-    RecordedCall,
     GraphRecorded,
     NothingRecorded,
     Recorded,
     RecordedArray,
+    RecordedCall,
 )
-from stayfinite.repair.extraction.values import Frame, Moment, SourceOrigin, Pending, Tensor
+from stayfinite.repair.extraction.values import Frame, Moment, Pending, SourceOrigin, Tensor
 
 __all__ = [
-    "RecordedCall",
     "Extraction",
     "ExtractionError",
     "Frame",
     "GraphRecorded",
     "Moment",
     "NothingRecorded",
-    "SourceOrigin",
     "Pending",
     "Recorded",
     "RecordedArray",
+    "RecordedCall",
+    "SourceOrigin",
     "Tensor",
     "extract",
     "extract_from_stack",

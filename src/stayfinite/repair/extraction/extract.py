@@ -19,7 +19,12 @@ from stayfinite.repair.extraction.interpreter import (
 )
 from stayfinite.repair.extraction.leaves import Leaves
 from stayfinite.repair.extraction.operations import Formulas
-from stayfinite.repair.extraction.recorded import NothingRecorded, ExpressionSpan, Recorded, RecordedArray
+from stayfinite.repair.extraction.recorded import (
+    ExpressionSpan,
+    NothingRecorded,
+    Recorded,
+    RecordedArray,
+)
 from stayfinite.repair.extraction.syntax import place_of
 from stayfinite.repair.extraction.values import Frame, SourceOrigin
 from stayfinite.repair.formula import Node, walk

@@ -27,7 +27,7 @@ from stayfinite.repair.extraction.operations import (
     as_constant,
     node_key,
 )
-from stayfinite.repair.extraction.recorded import RecordedCall, ExpressionSpan, Recorded
+from stayfinite.repair.extraction.recorded import ExpressionSpan, Recorded, RecordedCall
 from stayfinite.repair.extraction.syntax import function_node, place_of
 from stayfinite.repair.extraction.values import (
     Closure,
@@ -36,8 +36,8 @@ from stayfinite.repair.extraction.values import (
     FunctionNode,
     Method,
     Moment,
-    SourceOrigin,
     Pending,
+    SourceOrigin,
     Tensor,
 )
 from stayfinite.repair.formula import Node
