@@ -36,6 +36,7 @@ def test_origin_in_a_cell(tmp_path, monkeypatch):
     assert incident.source_line == lines[1].rstrip()
 
 
+OTHER_NAME = "<ipython-input-5-0a1b2c>"
 LOGISTIC = """\
 def loss(y_true, y_pred):
     return ops.mean(ops.log(ops.exp(y_pred) + ops.exp(-y_pred)))
@@ -48,13 +49,13 @@ model.fit(x, y, batch_size=8, shuffle=False, verbose=0, callbacks=[guard])
 
 def test_fix_in_a_cell_uses_the_names_of_other_cells(tmp_path, monkeypatch):
     lines = LOGISTIC.splitlines(keepends=True)
-    monkeypatch.setitem(linecache.cache, NAME, (len(LOGISTIC), None, lines, NAME))
+    monkeypatch.setitem(linecache.cache, OTHER_NAME, (len(LOGISTIC), None, lines, OTHER_NAME))
     x, y = np.ones((32, 1), "float32"), np.ones((32, 1), "float32")
     x[20] = 120
     names = {"keras": keras, "ops": keras.ops, "x": x, "y": y}
     names["guard"] = stayfinite.Guard(keep=tmp_path)
     with pytest.raises(stayfinite.NonFiniteError) as stopped:
-        exec(compile(LOGISTIC, NAME, "exec"), names)
+        exec(compile(LOGISTIC, OTHER_NAME, "exec"), names)
     fix = stopped.value.incident.fix
     assert (fix.verified, fix.value) == (True, "exact")
     added = [line for line in fix.diff.splitlines() if line.startswith("+") and line[1] != "+"]
