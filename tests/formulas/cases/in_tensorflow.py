@@ -52,8 +52,8 @@ def unit(x):
 
 
 def unit_exact(x):
-    ratio = x / tf.stop_gradient(tf.reduce_max(tf.abs(x), axis=-1, keepdims=True))
-    return ratio / tf.sqrt(tf.reduce_sum(tf.square(ratio), axis=-1, keepdims=True))
+    scaled_x = x / tf.stop_gradient(tf.reduce_max(tf.abs(x), axis=-1, keepdims=True))
+    return scaled_x / tf.sqrt(tf.reduce_sum(tf.square(scaled_x), axis=-1, keepdims=True))
 
 
 def masked(x, mask):
