@@ -33,20 +33,25 @@ class Pair:
         return "the module" if self.outer is None else f"`{self.old.co_qualname}`"
 
 
-def pairs(patch: Patch, filename: str) -> list[Pair]:
+def pairs(patch: Patch, filename: str, flags: int = 0) -> list[Pair]:
     """All code of the file, compiled under `filename`; the module first.
+
+    Args:
+        patch: The edit.
+        filename: The `co_filename` of the running functions.
+        flags: Their future statements: see `future_flags`.
 
     Raises:
         NotSwappableError: the functions of the two versions do not correspond.
         StaleSourceError: the original does not compile any more.
     """
     try:
-        old = compile_module(patch.original.text, filename)
+        old = compile_module(patch.original.text, filename, flags)
     except (SyntaxError, ValueError) as error:
         raise StaleSourceError(f"{filename} does not compile: {error}") from error
-    new = compile_module(patch.source.text, filename)
+    new = compile_module(patch.source.text, filename, flags)
     # An inserted import changes the code of the module, and nothing that must be run again.
-    plain = compile_module(_without(patch.source, inserted_imports(patch)), filename)
+    plain = compile_module(_without(patch.source, inserted_imports(patch)), filename, flags)
     return list(_walk(old, new, None, _differs(old, plain)))
 
 

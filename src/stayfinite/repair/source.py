@@ -5,11 +5,14 @@ only place that converts.
 """
 
 from __future__ import annotations
+import __future__
 
 import ast
+import functools
 import io
 import keyword
 import linecache
+import operator
 import re
 import tokenize
 import warnings
@@ -34,11 +37,26 @@ def parse(text: str, filename: str) -> ast.Module:
         return ast.parse(text, filename=filename)
 
 
-def compile_module(code: str | ast.Module, filename: str) -> CodeType:
-    """The code of a module, quietly, and with no future statement but its own."""
+# The bits of `co_flags` that stand for future statements.
+_FUTURE = functools.reduce(
+    operator.or_, (getattr(__future__, name).compiler_flag for name in __future__.all_feature_names)
+)
+
+
+def future_flags(code: CodeType) -> int:
+    """The future statements that `code` was compiled with, as a flag of `compile`.
+
+    A notebook keeps those of an earlier cell, which the text of a later cell does not show.
+    """
+    return code.co_flags & _FUTURE
+
+
+def compile_module(code: str | ast.Module, filename: str, flags: int = 0) -> CodeType:
+    """The code of a module, with its own future statements and those of `flags`; no warnings."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return compile(code, filename, "exec", dont_inherit=True)
+        compiled: CodeType = compile(code, filename, "exec", flags, dont_inherit=True)
+    return compiled
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from stayfinite.repair.codetree import Pair, inserted_imports, pairs
 from stayfinite.repair.errors import NotSwappableError, StaleSourceError
 from stayfinite.repair.live import Matcher, functions_of
 from stayfinite.repair.patch import Patch
-from stayfinite.repair.source import compile_module
+from stayfinite.repair.source import compile_module, future_flags
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,8 @@ def _plan(patch: Patch, but_module_code: bool) -> list[_Swap]:
     tree: list[Pair] = []
     stale: set[str] = set()
     for filename, functions in (by_filename or {patch.original.path: []}).items():
-        tree = pairs(patch, filename)
+        flags = future_flags(functions[0].__code__) if functions else 0
+        tree = pairs(patch, filename, flags)
         matcher = Matcher(tree)
         for function in functions:
             pair = matcher.pair_of(function)
