@@ -48,7 +48,7 @@ def future_flags(code: CodeType) -> int:
 
     A notebook keeps those of an earlier cell, which the text of a later cell does not show.
     """
-    return code.co_flags & _FUTURE
+    return code.co_flags & int(_FUTURE)
 
 
 def compile_module(code: str | ast.Module, filename: str, flags: int = 0) -> CodeType:
