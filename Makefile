@@ -38,16 +38,18 @@ test-all: environments  ## The same with every test, and line coverage (an hour)
 # Both ends of what is supported; docs/versions.md says what was run.
 OLDEST_PYTHON ?= $(PYTHON)
 NEWEST_PYTHON ?= python3.13
+# For Python 3.12 and later, the packages of PyTorch bring CUDA, several GB.
+NEWEST_PYTHON_torch ?= $(PYTHON)
 ON_VERSIONS = tests/frameworks tests/guard tests/incidents
 
 test-oldest: $(foreach backend,jax tensorflow torch,.venv-oldest-$(backend)/ready)  ## Run on the oldest frameworks
 	for backend in jax tensorflow torch; do \
-		KERAS_BACKEND=$$backend .venv-oldest-$$backend/bin/python -m pytest $(TWO_AT_A_TIME) $(ON_VERSIONS) || exit; \
+		KERAS_BACKEND=$$backend .venv-oldest-$$backend/bin/python -m pytest $(PYTEST_OPTIONS) $(ON_VERSIONS) || exit; \
 	done
 
 test-newest: $(foreach backend,jax tensorflow torch,.venv-newest-$(backend)/ready)  ## Run on the newest frameworks
 	for backend in jax tensorflow torch; do \
-		KERAS_BACKEND=$$backend .venv-newest-$$backend/bin/python -m pytest $(TWO_AT_A_TIME) $(ON_VERSIONS) || exit; \
+		KERAS_BACKEND=$$backend .venv-newest-$$backend/bin/python -m pytest $(PYTEST_OPTIONS) $(ON_VERSIONS) || exit; \
 	done
 
 ENVIRONMENTS = $(foreach backend,jax tensorflow torch,.venv-test-$(backend)/ready)
@@ -123,7 +125,7 @@ EXTRA_torch = dev
 	@touch $@
 
 .venv-newest-%/ready: pyproject.toml constraints-newest.txt
-	$(NEWEST_PYTHON) -m venv .venv-newest-$*
+	$(or $(NEWEST_PYTHON_$*),$(NEWEST_PYTHON)) -m venv .venv-newest-$*
 	.venv-newest-$*/$(subst constraints.txt,constraints-newest.txt,$(INSTALL)) -e ".[$*,dev]"
 	@touch $@
 

@@ -260,3 +260,49 @@ def test_optimizer_that_begins_with_the_weights_of_a_model_built_by_its_first_st
         trained.append(model.get_weights())
     for bare, guarded in zip(*trained, strict=True):
         np.testing.assert_array_equal(bare, guarded)
+
+
+HIDDEN = {"batch_size": 8, "shuffle": False, "verbose": 0}
+
+
+def with_loss_scale(layer, scale):
+    """A network whose first layer makes NaN of NaN, which the fused `relu` hides from the loss."""
+    keras.utils.set_random_seed(0)
+    layers = [keras.Input((5,)), *layer, keras.layers.Dense(4, "relu"), keras.layers.Dense(1)]
+    model = keras.Sequential(layers)
+    optimizer = optimizers.LossScaleOptimizer(optimizers.Adam(1e-2), initial_scale=scale)
+    model.compile(optimizer, loss="mse", jit_compile=False)
+    return model
+
+
+def spoiled_table():
+    x = np.random.default_rng(0).normal(size=(48, 5)).astype("float32")
+    y = x.sum(axis=1, keepdims=True)
+    x[20, 1] = np.nan
+    return x, y
+
+
+@pytest.mark.parametrize("steps_per_execution", [1, 3])
+def test_batch_that_is_not_finite_is_told_though_its_step_is_skipped(steps_per_execution, tmp_path):
+    model = with_loss_scale([], 2.0**15)
+    model.steps_per_execution = steps_per_execution
+    with pytest.raises(stayfinite.NonFiniteError) as caught:
+        model.fit(*spoiled_table(), **HIDDEN, callbacks=[stayfinite.Guard(keep=tmp_path)])
+    assert (caught.value.incident.where.step, caught.value.incident.cause.name) == (2, "bad-input")
+
+
+def test_skip_on_a_batch_whose_missing_values_are_masked_changes_nothing(tmp_path):
+    """The scale overflows on every batch, also on the one with a NaN that is replaced."""
+
+    def fill(x):
+        return keras.ops.where(keras.ops.isnan(x), 0.0, x)
+
+    plain, guarded = (with_loss_scale([keras.layers.Lambda(fill)], 2.0**127) for _ in range(2))
+    x, y = spoiled_table()
+    plain.fit(x, y * 1e6, **HIDDEN)
+    guarded.fit(x, y * 1e6, **HIDDEN, callbacks=[stayfinite.Guard(keep=tmp_path)])
+    assert float(plain.optimizer.dynamic_scale) == 2.0 ** (127 - 6)
+    for one, other in zip(plain.optimizer.variables, guarded.optimizer.variables, strict=True):
+        assert one.numpy().tobytes() == other.numpy().tobytes()
+    for one, other in zip(plain.get_weights(), guarded.get_weights(), strict=True):
+        assert one.tobytes() == other.tobytes()

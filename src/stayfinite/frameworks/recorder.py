@@ -110,6 +110,10 @@ class Recorder:
             self._forget_before(last_step + 1)
         return None
 
+    def batch_of(self, step: int) -> object:
+        """The data of a step whose flag is being read."""
+        return next(r.data for r in self._steps if r.step == step)
+
     def take(self, step: int) -> tuple[RecordedBatch, list[RecordedBatch]]:
         """The bad step and the healthy ones before it, newest first; later ones are forgotten."""
         bad = next(r for r in self._steps if r.step == step)

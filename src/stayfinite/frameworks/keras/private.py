@@ -26,6 +26,7 @@ __all__ = [
     "dataset_at_work",
     "flatten_layers",
     "has_collapsed",
+    "has_fallen",
     "is_keras_schedule",
     "is_spent",
     "keep_stored_state",
@@ -198,6 +199,11 @@ def loss_scale_paths(optimizers: Sequence[Any]) -> list[str]:
 def inner_optimizer(optimizer: Any) -> Any:
     """The optimizer inside a `LossScaleOptimizer`; any other optimizer itself."""
     return optimizer.inner_optimizer if isinstance(optimizer, LossScaleOptimizer) else optimizer
+
+
+def has_fallen(before: Any, after: Any) -> Any:
+    """Whether a step was skipped to lower a loss scale, as the backend's boolean."""
+    return after < before
 
 
 def is_spent(scale: Any) -> bool:

@@ -7,7 +7,7 @@ Keras's own trainer makes the function, so `jit_compile`, `run_eagerly` and the 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
@@ -16,6 +16,7 @@ import tensorflow as tf
 
 from stayfinite.errors import CannotGuardError
 from stayfinite.frameworks.base import OnBad
+from stayfinite.frameworks.keras import private as keras_private
 from stayfinite.frameworks.keras.train_function import GuardedTrainFunction
 from stayfinite.frameworks.recorder import Recorder
 from stayfinite.frameworks.state import State
@@ -51,10 +52,10 @@ class TensorFlowTrainFunction(GuardedTrainFunction):
             self.remember(lambda: num_bytes_of(subject), lambda: _whole_state(subject))
         self._measure()
         if isinstance(iterator, tf.data.Iterator):
-            logs, count = self._from_dataset(iterator)
+            logs, reports = self._from_dataset(iterator)
         else:
-            logs, count = self._from_python(iterator)
-        self.expect(_Flag(count))
+            logs, reports = self._from_python(iterator)
+        self.expect(_Flag(reports, self._is_bad_unscaled))
         return logs
 
     def begin_epoch(self) -> None:
@@ -82,25 +83,27 @@ class TensorFlowTrainFunction(GuardedTrainFunction):
             self._inner = self._made()
             return self._inner(source)
 
-    def _from_dataset(self, iterator: Any) -> Any:
+    def _from_dataset(self, iterator: Any) -> tuple[Any, list[Any]]:
         num_steps = self._compilation.steps_per_execution
         if num_steps > 1:
             # At the end of the data, a step that draws its own batch still makes what does not
             # depend on it: it counts, and moves the random seeds.
             return self._from_python(_batches(iterator))
-        logs, count, data = self._step(iterator)
+        logs, report, data = self._step(iterator)
         for _ in self._recorder.recording(iter([data])):
             pass
-        return logs, count
+        return logs, [report]
 
-    def _from_python(self, iterator: Iterator[Any]) -> Any:
+    def _from_python(self, iterator: Iterator[Any]) -> tuple[Any, list[Any]]:
         batches = self._recorder.recording(iterator, own=_own)
-        outputs = None
+        logs = None
+        reports: list[Any] = []
         for data in itertools.islice(batches, self._compilation.steps_per_execution):
-            outputs = self._step([data])
-        if outputs is None:
+            logs, report, _ = self._step([data])
+            reports.append(report)
+        if not reports:
             raise StopIteration
-        return outputs[:2]
+        return logs, reports
 
     def _measure(self) -> None:
         """Find out whether the state is within the limits, unless that is known."""
@@ -119,25 +122,52 @@ class TensorFlowTrainFunction(GuardedTrainFunction):
             self._sentinel.bounded.assign(bounds.is_bounded(optimizer, variables))
 
     def _rerun(self, state: State, data: object) -> bool:
-        count = self._step([data])[1]
+        count, suspect = self._step([data])[1].numpy()
         store(self._subject, state)
         self._sentinel.reset()
-        return int(count) < 0
+        return bool(count < 0 or suspect >= 0)
+
+    def _is_bad_unscaled(self, step: int) -> bool:
+        """Whether a step that a loss scale skipped is bad without the scale, too.
+
+        The step is made once more, and everything that it changed is put back.
+        """
+        data = self._recorder.batch_of(self._first_step + step)
+        state = state_of(self._subject)
+        count = self._sentinel.count.read_value()
+        self._sentinel.reset()
+        for optimizer in self._subject.optimizers:
+            if isinstance(optimizer, keras_private.LossScaleOptimizer):
+                optimizer.dynamic_scale.assign(1.0)
+        bad = self._rerun(state, data)
+        self._sentinel.count.assign(count)
+        return bad
 
 
 class _Flag:
-    """The first bad step since the sentinel was made, from its count; see `Sentinel`."""
+    """The first bad step since the sentinel was made, from the reports of its steps.
 
-    def __init__(self, count: Any) -> None:
-        self._count = count
+    Args:
+        reports: The reports of one or several steps; see `TensorFlowSentinel.note`.
+        is_bad: Asked whether a suspect is bad, with its number.
+    """
+
+    def __init__(self, reports: list[Any], is_bad: Callable[[int], bool]) -> None:
+        self._reports = reports
+        self._is_bad = is_bad
 
     def is_ready(self) -> bool:
         # TensorFlow does not say whether a tensor of a GPU has been computed.
-        return "CPU" in self._count.device
+        return "CPU" in self._reports[-1].device
 
     def __int__(self) -> int:
-        count = int(self._count)
-        return ~count if count < 0 else -1
+        for report in self._reports:
+            count, suspect = report.numpy().tolist()
+            if count < 0:
+                return int(~count)
+            if suspect >= 0 and self._is_bad(suspect):
+                return int(suspect)
+        return -1
 
 
 def attach(subject: Subject, recorder: Recorder, on_bad: OnBad) -> TensorFlowTrainFunction:

@@ -62,6 +62,10 @@ class GuardedEagerStep:
             tf.cond(self._good, _nothing, lambda: self._values.restore(self._metrics()))
         return self._good
 
+    def is_suspect(self, data: Any) -> Any:
+        """Whether a bad step may have a finite loss: not here, where no ops are fused."""
+        return tf.constant(False)
+
     def _is_quick(self, optimizer: Any, grads: list[Any]) -> Any:
         """Whether everything is finite, and the update will be; with as few ops as possible."""
         size = bounds.half_square_sum([*grads, bounds.learning_rate_term(optimizer)])

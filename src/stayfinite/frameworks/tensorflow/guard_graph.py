@@ -85,6 +85,19 @@ class GuardedGraphStep:
         private.rarely(good, lambda: None, lambda: self._values.restore(metrics))
         return good
 
+    def is_suspect(self, data: Any) -> Any:
+        """Whether a loss scale skipped the step on a batch that is not finite; after `finish`.
+
+        A fused `relu` makes 0 of NaN, so that the loss can be finite and the gradients are not.
+        """
+        skipped = self._values.skipped(self._applied)
+        if not skipped:
+            return tf.constant(False)
+        leaves = tf.nest.flatten(data, expand_composites=True)
+        tensors = [leaf for leaf in leaves if tf.is_tensor(leaf)]
+        usual = ~tf.reduce_any(tf.stack(skipped))
+        return private.rarely(usual, lambda: tf.constant(False), lambda: ~all_finite(tensors))
+
     def _is_written_unseen(self) -> bool:
         state = [private.raw(v) for v in lasting(self._subject)]
         if len(state) != self._num_variables:
@@ -120,7 +133,7 @@ def _is_finite(tensors: list[Any]) -> Any:
 def guarded(
     subject: Subject, sentinel: TensorFlowSentinel, *, everything: bool
 ) -> Callable[[Any], Any]:
-    """The train step with the sentinel: returns `(logs, count, data)`.
+    """The train step with the sentinel: returns `(logs, report, data)`.
 
     The batch comes out again because it is drawn inside the compiled function.
 
@@ -138,7 +151,8 @@ def guarded(
             step = GuardedGraphStep(subject, sentinel, everything=everything)
         with watched(step):
             logs = subject.train_step(data)
-        return logs, sentinel.note(step.finish()), data
+        good = step.finish()
+        return logs, sentinel.note(good, step.is_suspect(data)), data
 
     return guarded_step
 

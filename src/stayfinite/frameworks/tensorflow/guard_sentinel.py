@@ -30,12 +30,19 @@ class TensorFlowSentinel:
         self.count.assign(0)
         self.bounded.assign(False)
 
-    def note(self, good: Any) -> Any:
-        """Count a step; returns the new count. `good` is false once a step was bad."""
+    def note(self, good: Any, suspect: Any) -> Any:
+        """Count a step; returns its report, two numbers of type int64.
+
+        The first is the new count, the second the number of this step if it is a suspect, or -1.
+
+        Args:
+            good: False once a step was bad.
+            suspect: Whether a loss scale skipped the step on a batch that is not finite.
+        """
         count = self.count.read_value()
         after = tf.where(good, count + 1, tf.where(count < 0, count, ~count))
         self.count.assign(after)
-        return after
+        return tf.stack([after, tf.where(good & suspect, count, -1)])
 
 
 def all_finite(tensors: list[Any]) -> Any:
@@ -74,9 +81,17 @@ class VariableValues:
 
     def collapsed(self, optimizers: list[Any]) -> list[Any]:
         """For each optimizer with a loss scale: `keras_private.has_collapsed`."""
-        scaling = [o for o in optimizers if isinstance(o, keras_private.LossScaleOptimizer)]
-        scales = [self.old[id(private.raw(o.dynamic_scale))] for o in scaling]
+        scales = self._scales(optimizers)
         return [keras_private.has_collapsed(before, v.read_value()) for v, before in scales]
+
+    def skipped(self, optimizers: list[Any]) -> list[Any]:
+        """For each optimizer with a loss scale: `keras_private.has_fallen`."""
+        scales = self._scales(optimizers)
+        return [keras_private.has_fallen(before, v.read_value()) for v, before in scales]
+
+    def _scales(self, optimizers: list[Any]) -> list[tuple[tf.Variable, Any]]:
+        scaling = [o for o in optimizers if isinstance(o, keras_private.LossScaleOptimizer)]
+        return [self.old[id(private.raw(o.dynamic_scale))] for o in scaling]
 
     def new(self, apart_from: list[Any]) -> list[Any]:
         """The present values, without those of some variables."""
