@@ -119,7 +119,7 @@ def test_a_guard_of_an_infinite_value_is_bounded():
 
 
 def test_an_infinity_at_a_number_that_rounded_to_0_is_no_exact_value():
-    zero = dataclasses.replace(formula(node("log", X), 0.0, 2.0), has_rounded_zero=True)
+    zero = dataclasses.replace(formula(node("log", X), 0.0, 2.0), has_rounded_operand=True)
     for claimed in (None, rewriting(zero, FixValue.BOUNDED)):
         found = judged(before(BAD, zero), outcome(16.1), claimed, lambda: outcome(16.1))
         assert (found.value, found.reference_loss) == (FixValue.CHANGED, None)

@@ -48,6 +48,9 @@ class Case:
     quiet: tuple[str, ...] = ()
 
 
+# The exact loss has no room in float32.
+BEYOND_FLOAT32 = ("overflow", "forward", 3, [6])
+
 CASES = [
     Case(
         "contrastive_loss.py",
@@ -61,14 +64,17 @@ CASES = [
     Case("standardise_layer.py", "division-by-zero", "forward", 5, [7], value="undefined"),
     Case("last_batch_of_one.py", "division-by-zero", "forward", 4, [0], value="undefined"),
     Case("entropy_bonus.py", "log-of-zero", "forward", 5, [5]),
-    Case("poisson_train_step_jax.py", "overflow", "forward", 3, [6], only=("jax",)),
-    Case("poisson_train_step_tensorflow.py", "overflow", "forward", 3, [6], only=("tensorflow",)),
-    Case("poisson_train_step_torch.py", "overflow", "forward", 3, [6], only=("torch",)),
+    Case("poisson_train_step_jax.py", *BEYOND_FLOAT32, value="bounded", only=("jax",)),
+    Case(
+        "poisson_train_step_tensorflow.py", *BEYOND_FLOAT32, value="bounded", only=("tensorflow",)
+    ),
+    Case("poisson_train_step_torch.py", *BEYOND_FLOAT32, value="bounded", only=("torch",)),
     Case("gan_tensorflow.py", "log-of-zero", "forward", 3, [5], only=("tensorflow",)),
     Case("gan_torch.py", "log-of-zero", "forward", 3, [5], only=("torch",)),
     Case("distance_on_batch.py", "singular-gradient", "backward", 5, [1, 4], epoch=None),
     Case("root_of_power.py", "singular-gradient", "backward", 3, [3]),
-    Case("cross_entropy_by_hand.py", "log-of-zero", "forward", 2, [13]),
+    # The probability is 1 by rounding in the layer: the loss alone cannot have the exact value.
+    Case("cross_entropy_by_hand.py", "log-of-zero", "forward", 2, [13], value="changed"),
     Case("log_of_positive.py", "masked-branch", "backward", 1, [6]),
     Case("missing_target.py", "bad-target", "data", 0, [3], tensor="y", kind="data"),
     Case("unfilled_frames.py", "bad-input", "data", 3, [5, 7], tensor="frames", kind="data"),
@@ -136,7 +142,7 @@ def test_mistake_is_found_named_and_mended(case: Case, tmp_path: Path) -> None:
     assert fix["kind"] == case.kind
     if case.kind == "source":
         assert fix["value"] == case.value, fix
-        assert fix["verified"] == (case.value == "exact"), fix
+        assert fix["verified"] == (case.value in ("exact", "bounded")), fix
         apply(fix["diff"], script)
         run_to_the_end(script)
 

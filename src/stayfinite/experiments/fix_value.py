@@ -13,9 +13,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from stayfinite.diagnose.facts import AtLogPole, OutsideDomain, ZeroDivisor
+from stayfinite.diagnose.locate import Diagnosis
 from stayfinite.diagnose.values import as_float
 from stayfinite.experiments.healthy_steps import alike, alike_loss
-from stayfinite.experiments.rewritings import Formula, Rewriting
+from stayfinite.experiments.rewritings import Formula, Rewriting, approached
 from stayfinite.experiments.rollout import is_good
 from stayfinite.experiments.try_change import NotTried
 from stayfinite.frameworks.step import Outcome
@@ -53,6 +55,7 @@ class AsWritten:
         formula: The innermost function at fault as a formula, if it has one.
         mechanism: The kind of failure.
         tolerance: How far two correct ways to write one thing may differ.
+        kind: What the facts of the finding say of the exact value; asked where there is no formula.
     """
 
     outcome: Outcome
@@ -60,11 +63,12 @@ class AsWritten:
     formula: Formula | None
     mechanism: str | None
     tolerance: float
+    kind: Kind | None = None
 
     @property
-    def has_rounded_zero(self) -> bool:
-        """Whether an infinity of the formula comes from a number that rounded to 0 before it."""
-        return self.formula is not None and self.formula.has_rounded_zero
+    def has_rounded_operand(self) -> bool:
+        """Whether an infinity of the formula comes from a number that was rounded before it."""
+        return self.formula is not None and self.formula.has_rounded_operand
 
 
 def judged(
@@ -113,7 +117,7 @@ def judged(
         same = same_in_float64()
         known = loss if loss is not None else loss_in_float64()
         return Judged(FixValue.EXACT if same else FixValue.CHANGED, known)
-    if claim is FixValue.BOUNDED and before.has_rounded_zero:
+    if claim is FixValue.BOUNDED and before.has_rounded_operand:
         claim = FixValue.CHANGED
     if claim is not None:
         return Judged(claim, loss)
@@ -132,11 +136,36 @@ def _without_claim(
     if loss is not None:
         return None if _same_loss(loss, after, before) else FixValue.CHANGED
     kinds = _kinds(before.formula)
+    if before.formula is None and before.kind is not None:
+        kinds = {before.kind}
     if Kind.UNDEFINED in kinds or before.mechanism in _UNDEFINED:
         return FixValue.UNDEFINED
     if Kind.NO_ROOM not in kinds:
         return None
-    return FixValue.CHANGED if before.has_rounded_zero else FixValue.BOUNDED
+    return FixValue.CHANGED if before.has_rounded_operand else FixValue.BOUNDED
+
+
+def kind_by_facts(diagnosis: Diagnosis) -> Kind | None:
+    """The kind of exact value that an operation of a library has at its operands, if it is known.
+
+    At an operand that was rounded on the way, nothing is known.
+    """
+    evidence, finding = diagnosis.evidence, diagnosis.finding
+    match finding.facts:
+        case OutsideDomain():
+            return Kind.UNDEFINED
+        case ZeroDivisor(is_nan=False) | AtLogPole():
+            kind = Kind.NO_ROOM
+        case _:
+            return None
+    critical = finding.critical
+    if critical is None:
+        return None
+    rounded = np.isin(
+        as_float(evidence.values.loaded(critical.value)),
+        approached(evidence.trace, critical.value),
+    )
+    return None if rounded.any() else kind
 
 
 def _kinds(formula: Formula | None) -> set[Kind]:

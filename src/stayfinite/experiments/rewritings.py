@@ -20,7 +20,7 @@ from stayfinite.frameworks import base
 from stayfinite.frameworks.batch import Batch
 from stayfinite.frameworks.change import OnBatch
 from stayfinite.frameworks.step import Step
-from stayfinite.graph.graph import Op
+from stayfinite.graph.graph import Graph, Op
 from stayfinite.graph.walk import unwrapped
 from stayfinite.numerics.functions import STRUCTURAL
 from stayfinite.repair import Edit, live
@@ -49,7 +49,16 @@ _MOST = 4000
 _FAILING, _HEALTHY = 3, 3
 # An unrolled loop has the exact value, and nobody would merge it.
 _MOST_NEW_LINES = 8
-_NEVER_ZERO = ("exp", "exp2", "sigmoid", "softmax")
+# Values that these functions only approach: where a result has one, it has been rounded.
+_APPROACHED = {
+    "erf": (-1.0, 1.0),
+    "exp": (0.0,),
+    "exp2": (0.0,),
+    "sigmoid": (0.0, 1.0),
+    "softmax": (0.0, 1.0),
+    "softplus": (0.0,),
+    "tanh": (-1.0, 1.0),
+}
 _KEEPS_ZERO = STRUCTURAL | {"divide", "multiply"}
 _FLOATS = ("float16", "bfloat16", "float32", "float64")
 
@@ -61,13 +70,14 @@ class Formula:
     Args:
         extraction: Where it comes from.
         problem: What the engine is asked.
-        has_rounded_zero: Whether an operand is 0 that is the result of an exponential: its exact
-            value is not 0, and what the formula has at 0 is no reference.
+        has_rounded_operand: Whether an operand has a value that its function only approaches, as
+            an exponential that is 0 or a sigmoid that is 1. Its exact value is another one, so
+            what the formula gives at that operand is no reference.
     """
 
     extraction: Extraction
     problem: FormulaProblem
-    has_rounded_zero: bool = False
+    has_rounded_operand: bool = False
 
     @functools.cached_property
     def reference(self) -> Reference:
@@ -211,7 +221,7 @@ def formulas(step: Step, diagnosis: Diagnosis) -> Iterator[Formula]:
         problem = _problem(step, extraction, diagnosis.finding.samples)
         if problem is not None and problem.root not in roots:
             roots.add(problem.root)
-            yield Formula(extraction, problem, _has_rounded_zero(step, extraction, problem))
+            yield Formula(extraction, problem, _has_rounded_operand(step, extraction, problem))
 
 
 def _first_failing(step: Step, op: Op) -> int:
@@ -223,15 +233,29 @@ def _first_failing(step: Step, op: Op) -> int:
     return min([op.index, *same])
 
 
-def _has_rounded_zero(step: Step, extraction: Extraction, problem: FormulaProblem) -> bool:
+def _has_rounded_operand(step: Step, extraction: Extraction, problem: FormulaProblem) -> bool:
     for leaf, array in problem.values.items():
         recording = extraction.recording(leaf)
-        if recording is None or leaf.attribute("role") is not LeafRole.VARIABLE or array.all():
+        if recording is None or leaf.attribute("role") is not LeafRole.VARIABLE:
             continue
-        op = step.trace.producer.get(unwrapped(step.trace, recording.value, _KEEPS_ZERO))
-        if op is not None and op.name in _NEVER_ZERO:
+        if np.isin(array, approached(step.trace, recording.value)).any():
             return True
     return False
+
+
+def approached(graph: Graph, value: int) -> tuple[float, ...]:
+    """The numbers that `value` can only have by rounding."""
+    op = graph.producer.get(unwrapped(graph, value, STRUCTURAL))
+    if op is not None and op.name == "divide":
+        # A softmax as JAX computes it; of any other quotient only a 0 is known to be rounded.
+        above = graph.producer.get(unwrapped(graph, op.operands[0], STRUCTURAL))
+        below = graph.producer.get(unwrapped(graph, op.operands[1], STRUCTURAL))
+        if above is not None and below is not None and (above.name, below.name) == ("exp", "sum"):
+            return _APPROACHED["softmax"]
+    if op is not None and op.name in _APPROACHED:
+        return _APPROACHED[op.name]
+    op = graph.producer.get(unwrapped(graph, value, _KEEPS_ZERO))
+    return (0.0,) if op is not None and 0.0 in _APPROACHED.get(op.name, ()) else ()
 
 
 def rewritings(formula: Formula, seconds: float = _SECONDS) -> list[Rewrite]:

@@ -21,7 +21,7 @@ from stayfinite.diagnose.locate import Diagnosis, diagnose
 from stayfinite.diagnose.origin import shown_path
 from stayfinite.diagnose.values import as_float
 from stayfinite.experiments.changes import SourcePatch
-from stayfinite.experiments.fix_value import AsWritten, Judged, judged
+from stayfinite.experiments.fix_value import AsWritten, Judged, judged, kind_by_facts
 from stayfinite.experiments.healthy_steps import HealthySteps, Objection
 from stayfinite.experiments.rewritings import (
     Formula,
@@ -347,6 +347,7 @@ class _PatchSearch:
             self._formula,
             self._diagnosis.finding.mechanism,
             self._healthy.tolerance,
+            kind_by_facts(self._diagnosis),
         )
 
 
