@@ -150,6 +150,11 @@ class TwoSteps(keras.Model):
         self.first, self.second = keras.layers.Dense(1), keras.layers.Dense(1)
         self.other_optimizer = optimizers.Adam(1e-2)
 
+    def build(self, shape):
+        self.first.build(shape)
+        self.second.build(shape)
+        self.built = True
+
     def call(self, x):
         return self.first(x) + self.second(x)
 
