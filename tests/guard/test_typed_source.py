@@ -47,7 +47,7 @@ model.fit(x, y, batch_size=8, shuffle=False, verbose=0, callbacks=[guard])
 """
 
 
-def test_fix_in_a_cell_uses_the_names_of_other_cells(tmp_path, monkeypatch):
+def test_fix_in_a_cell_is_proved(tmp_path, monkeypatch):
     lines = LOGISTIC.splitlines(keepends=True)
     monkeypatch.setitem(linecache.cache, OTHER_NAME, (len(LOGISTIC), None, lines, OTHER_NAME))
     x, y = np.ones((32, 1), "float32"), np.ones((32, 1), "float32")
@@ -59,4 +59,4 @@ def test_fix_in_a_cell_uses_the_names_of_other_cells(tmp_path, monkeypatch):
     fix = stopped.value.incident.fix
     assert (fix.verified, fix.value) == (True, "exact")
     added = [line for line in fix.diff.splitlines() if line.startswith("+") and line[1] != "+"]
-    assert added == ["+    return ops.mean(ops.logaddexp(y_pred, -y_pred))"]
+    assert added[-1] == "+    return ops.mean(ops.logaddexp(y_pred, -y_pred))"

@@ -119,6 +119,8 @@ def judged(
         return Judged(FixValue.EXACT if same else FixValue.CHANGED, known)
     if claim is FixValue.BOUNDED and before.has_rounded_operand:
         claim = FixValue.CHANGED
+    if claim is FixValue.BOUNDED and not _may_be_infinite(before):
+        return Judged(None, loss)
     if claim is not None:
         return Judged(claim, loss)
     return Judged(_without_claim(before, after, loss, same_in_float64), loss)
@@ -142,7 +144,17 @@ def _without_claim(
         return FixValue.UNDEFINED
     if Kind.NO_ROOM not in kinds:
         return None
-    return FixValue.CHANGED if before.has_rounded_operand else FixValue.BOUNDED
+    if before.has_rounded_operand:
+        return FixValue.CHANGED
+    return FixValue.BOUNDED if _may_be_infinite(before) else None
+
+
+def _may_be_infinite(before: AsWritten) -> bool:
+    """Whether the loss in float64 leaves open that the exact loss is infinite.
+
+    A loss of NaN does not: an infinity inside it may cancel, as in a quotient of exponentials.
+    """
+    return not isinstance(before.wide, NotTried) and not math.isnan(before.wide.loss)
 
 
 def kind_by_facts(diagnosis: Diagnosis) -> Kind | None:

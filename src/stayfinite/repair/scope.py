@@ -12,7 +12,6 @@ from functools import cached_property
 from pathlib import Path
 from types import ModuleType
 
-from stayfinite.repair.live import functions_of
 from stayfinite.repair.source import SourceFile
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
@@ -157,18 +156,13 @@ class Scope:
 
     @cached_property
     def module_names(self) -> dict[str, object]:
-        """What the loaded module of the file holds by name; empty where it is not loaded.
-
-        The text of a cell is no file: its names are the globals of a function defined in it.
-        """
+        """What the loaded module of the file holds by name; empty where it is not loaded."""
         name = Path(self.source.path).name
         for module in list(sys.modules.values()):
             # Other types are lazy modules, which load something when they are looked at.
             file = vars(module).get("__file__") if type(module) is ModuleType else None
             if isinstance(file, str) and file.endswith(name) and _same(file, self.source.path):
                 return vars(module)
-        if not Path(self.source.path).is_file():
-            return next((f.__globals__ for f in functions_of(self.source.path)), {})
         return {}
 
     @property

@@ -200,6 +200,7 @@ def working(dtype: str) -> type[np.float32] | type[np.float64]:
     return np.float64 if dtype == "float64" else np.float32
 
 
+@np.errstate(all="ignore")
 def exact_array(x: np.ndarray) -> Array:
     """`x` as an object array of mpmath numbers; booleans stay booleans."""
     x = np.asarray(x)

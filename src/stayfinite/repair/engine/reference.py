@@ -83,6 +83,7 @@ class _Run:
     smooth: bool  # nothing on the way was NaN or infinite
 
 
+@np.errstate(all="ignore")
 def reference_at(
     root: Node,
     values: Mapping[Node, np.ndarray],

@@ -183,6 +183,8 @@ def _fails(assumption: Assumption, values: Mapping[Node, np.ndarray]) -> bool:
     return bool(low <= 0 if assumption.claim == "positive" else low < 0)
 
 
+# Operands at which a formula fails are evaluated on purpose.
+@np.errstate(all="ignore")
 def search(problem: FormulaProblem, *, seconds: float = 1.0) -> list[Rewrite]:
     """Formulas in the place of the problem's root, best first.
 
