@@ -57,7 +57,7 @@ model.fit(x, y, batch_size=8, verbose=0, callbacks=[Mine()])
 
 BAD = """
 def loss(y_true, y_pred):
-    return keras.ops.mean(keras.ops.log(y_true))
+    return keras.ops.mean(keras.ops.log(y_true) + y_pred)
 
 y[20] = 0
 model.compile("sgd", loss=loss)
