@@ -155,5 +155,9 @@ def _provenance(diagnosis: Diagnosis) -> tuple[ProvenanceFact, ...]:
 
 
 def _is_scale_spent(step: Step, outcome: Outcome) -> bool:
-    """Whether the loss scale of an optimizer has fallen to 1."""
-    return any(path in outcome.bad_state for path in base.loss_scale_paths(step.subject.optimizers))
+    """Whether the loss scale of an optimizer has fallen to 1; a scale may also grow to infinity."""
+    paths = base.loss_scale_paths(step.subject.optimizers)
+    if not any(path in outcome.bad_state for path in paths):
+        return False
+    state = step.state_arrays()
+    return any(float(state[path]) <= 1.0 for path in paths if path in state)

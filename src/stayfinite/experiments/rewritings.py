@@ -155,9 +155,8 @@ class Rewriting:
             method = "bound"
         elif last_resort.ISLAND in self.rewrite.trail:
             method = "float64"
-        assumptions = [
-            (self.formula.text(a.node) or repr(a.node), a.claim) for a in self.rewrite.assumptions
-        ]
+        told = [(self.formula.text(a.node), a.claim) for a in self.rewrite.assumptions]
+        assumptions = [(text, claim) for text, claim in told if text is not None]
         return RewrittenFormula(method, tuple(dict.fromkeys(new)), tuple(assumptions))
 
     @property
@@ -168,10 +167,15 @@ class Rewriting:
         return self.rewrite.value
 
     def holds_on(self, step: Step, batches: Sequence[Batch]) -> bool:
-        """Whether every assumption of the rewriting is true of the failing and healthy batches."""
+        """Whether every assumption of the rewriting is true of the failing and healthy batches.
+
+        An assumption about an expression that is not in the source cannot be stated: False.
+        """
         assumptions = self.rewrite.assumptions
         if not assumptions:
             return True
+        if any(self.formula.text(each.node) is None for each in assumptions):
+            return False
         return all(
             self._holds(each, assumptions)
             for each in (step, *(step.changed(OnBatch(batch)) for batch in batches))
