@@ -6,7 +6,9 @@ import math
 import numpy as np
 import pytest
 
-from stayfinite.experiments.fix_value import AsWritten, judged
+from stayfinite.experiments.comparison import RoundingError
+from stayfinite.experiments.fix_value import AsWritten
+from stayfinite.experiments.fix_value import judged as judged_with
 from stayfinite.experiments.rewritings import Formula, Rewriting
 from stayfinite.experiments.try_change import NotTried
 from stayfinite.frameworks.step import Outcome
@@ -15,6 +17,10 @@ from stayfinite.repair.formula import LeafRole, constant, leaf, node
 
 X = leaf("x", LeafRole.VARIABLE)
 NOT_RUN = NotTried(None, "not run")
+
+
+def judged(before, after, rewriting, wide_after, rounding=None):
+    return judged_with(before, after, rewriting, wide_after, lambda: rounding)
 
 
 def outcome(loss, gradient=1.0):
@@ -128,3 +134,18 @@ def test_an_infinity_at_a_number_that_rounded_to_0_is_no_exact_value():
 def test_without_a_reference_nothing_is_said():
     found = judged(before(NOT_RUN), outcome(1.0), None, lambda: outcome(1.0))
     assert (found.value, found.reference_loss) == (None, None)
+
+
+def test_a_step_may_differ_from_float64_by_what_roundings_do_to_it():
+    claimed = rewriting(LOG, FixValue.EXACT)
+    wide, after = outcome(19.7, gradient=1.0), outcome(19.7, gradient=1.2)
+    for rounding, value in [
+        (None, FixValue.CHANGED),
+        (RoundingError(1e-6, {"w": 0.1}), FixValue.CHANGED),
+        (RoundingError(1e-6, {"w": 0.3}), FixValue.EXACT),
+    ]:
+        assert judged(before(wide, LOG), after, claimed, lambda: wide, rounding).value is value
+    other_loss = outcome(19.8, gradient=1.2)
+    rounding = RoundingError(1e-6, {"w": 0.3})
+    found = judged(before(wide, LOG), other_loss, claimed, lambda: wide, rounding)
+    assert found.value is FixValue.CHANGED

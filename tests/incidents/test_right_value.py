@@ -114,3 +114,40 @@ def test_a_formula_without_a_value_has_no_verified_fix(incident, loss, extreme):
 def test_a_guard_keeps_the_sign_of_a_divisor(incident):
     found, _ = incident(slope, (0.25, 0.25))
     assert "maximum(gap" not in found.fix.diff, found.fix.diff
+
+
+def test_an_exact_fix_in_a_network_that_amplifies_roundings(tmp_path):
+    """Batch normalization over three samples, 14 times: float32 and float64 differ in the gradients.
+
+    The comparison allows what roundings do to this step, so the exact form is still verified.
+    """
+    keras.utils.set_random_seed(0)
+    x = h = keras.Input((16,))
+    for _ in range(14):
+        h = keras.layers.BatchNormalization()(keras.layers.Dense(16)(h))
+        h = keras.layers.Activation("relu")(h)
+    embedding = keras.Model(x, keras.layers.Dense(4)(h))
+    inputs = [keras.Input((16,)) for _ in range(3)]
+    model = keras.Model(inputs, keras.layers.Concatenate()([embedding(i) for i in inputs]))
+
+    def triplet(_, e):
+        positive = ops.sqrt(ops.sum(ops.square(e[:, :4] - e[:, 4:8]), axis=-1))
+        negative = ops.sqrt(ops.sum(ops.square(e[:, :4] - e[:, 8:]), axis=-1))
+        return ops.mean(ops.softplus(positive - negative))
+
+    model.compile(keras.optimizers.SGD(1e-9), triplet)
+    anchor, positive, negative = np.random.default_rng(0).normal(size=(3, 9, 16)).astype("float32")
+    positive[6:] = anchor[6:]
+    guard = stayfinite.Guard(keep=tmp_path)
+    with pytest.raises(stayfinite.NonFiniteError) as caught:
+        model.fit(
+            [anchor, positive, negative],
+            np.zeros((9, 1)),
+            batch_size=3,
+            shuffle=False,
+            verbose=0,
+            callbacks=[guard],
+        )
+    incident = caught.value.incident
+    assert incident.cause.name == "singular-gradient"
+    assert (incident.fix.value, incident.fix.verified) == ("exact", True)

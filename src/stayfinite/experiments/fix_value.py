@@ -16,7 +16,7 @@ import numpy as np
 from stayfinite.diagnose.facts import AtLogPole, OutsideDomain, ZeroDivisor
 from stayfinite.diagnose.locate import Diagnosis
 from stayfinite.diagnose.values import as_float
-from stayfinite.experiments.healthy_steps import alike, alike_loss
+from stayfinite.experiments.comparison import RoundingError, alike, alike_loss
 from stayfinite.experiments.rewritings import Formula, Rewriting, approached
 from stayfinite.experiments.rollout import is_good
 from stayfinite.experiments.try_change import NotTried
@@ -76,6 +76,7 @@ def judged(
     after: Outcome,
     rewriting: Rewriting | None,
     wide_after: Callable[[], Outcome | NotTried],
+    rounding: Callable[[], RoundingError | None],
 ) -> Judged:
     """The value of the failing step with a fix.
 
@@ -84,14 +85,20 @@ def judged(
         after: The step with it, finite.
         rewriting: What the engine claims, if the fix is a rewriting of it.
         wide_after: Runs the step with it in float64.
+        rounding: How far roundings alone may move the step with it.
     """
     claim = None if rewriting is None else rewriting.value
     formula = before.formula if rewriting is None else rewriting.formula
     run_wide = functools.cache(wide_after)
 
+    def same(reference: Outcome) -> bool:
+        if alike(reference, after, before.tolerance):
+            return True
+        return alike(reference, after, before.tolerance, rounding())
+
     def same_in_float64() -> bool:
         wide = run_wide()
-        return not isinstance(wide, NotTried) and alike(wide, after, before.tolerance)
+        return not isinstance(wide, NotTried) and same(wide)
 
     def loss_in_float64() -> float | None:
         wide = run_wide()
@@ -102,11 +109,10 @@ def judged(
         if not _has_room(wide):
             return Judged(FixValue.BOUNDED, wide.loss)
         if _is_accurate(formula):
-            same = alike(wide, after, before.tolerance)
-            return Judged(FixValue.EXACT if same else FixValue.CHANGED, wide.loss)
+            return Judged(FixValue.EXACT if same(wide) else FixValue.CHANGED, wide.loss)
         if claim is FixValue.EXACT:
-            same = same_in_float64()
-            return Judged(FixValue.EXACT if same else FixValue.CHANGED, loss_in_float64())
+            value = FixValue.EXACT if same_in_float64() else FixValue.CHANGED
+            return Judged(value, loss_in_float64())
         return Judged(FixValue.CHANGED, None)
     loss = None if isinstance(wide, NotTried) or not math.isfinite(wide.loss) else wide.loss
     if loss is not None and abs(loss) > largest("float32"):
@@ -114,9 +120,8 @@ def judged(
     if loss is not None and claim is FixValue.EXACT and not _same_loss(loss, after, before):
         return Judged(FixValue.CHANGED, loss)
     if claim is FixValue.EXACT:
-        same = same_in_float64()
-        known = loss if loss is not None else loss_in_float64()
-        return Judged(FixValue.EXACT if same else FixValue.CHANGED, known)
+        value = FixValue.EXACT if same_in_float64() else FixValue.CHANGED
+        return Judged(value, loss if loss is not None else loss_in_float64())
     if claim is FixValue.BOUNDED and before.has_rounded_operand:
         claim = FixValue.CHANGED
     if claim is FixValue.BOUNDED and not _may_be_infinite(before):

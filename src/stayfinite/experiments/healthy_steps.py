@@ -7,9 +7,7 @@ import time
 from collections.abc import Sequence
 from enum import Enum, auto
 
-import numpy as np
-
-from stayfinite.diagnose.values import as_float
+from stayfinite.experiments.comparison import RoundingError, alike, rounding_error
 from stayfinite.experiments.rollout import goes_on, is_good
 from stayfinite.experiments.try_change import NotTried, attempt
 from stayfinite.frameworks.batch import Batch
@@ -24,7 +22,6 @@ _MAX_BYTES = 2**28
 _GROWTH = 10.0
 # Two correct ways to write one thing differ by a few roundings, more after a sum over a batch.
 _TOLERANCE = 1e-3
-_ROUNDING = 1e-6
 # A few roundings of float16, where a part of the step is in it.
 _HALF_TOLERANCE = 5e-2
 
@@ -59,7 +56,12 @@ class HealthySteps:
             after = attempt(functools.partial(step.run, OnBatch(batch)))
             if isinstance(after, NotTried):
                 return after
-            if not alike(before, after, self.tolerance):
+            if alike(before, after, self.tolerance):
+                continue
+            rounding = attempt(functools.partial(_rounding_error, step, batch))
+            if isinstance(rounding, NotTried):
+                return rounding
+            if not alike(before, after, self.tolerance, rounding):
                 return Objection.CHANGES_HEALTHY_STEPS
         seconds = (time.monotonic() - began) / max(self.count(), 1)
         if seconds > _SECONDS_AFTER / 2:
@@ -95,36 +97,5 @@ class HealthySteps:
         return _HALF_TOLERANCE if half else _TOLERANCE
 
 
-def alike(one: Outcome, other: Outcome, tolerance: float) -> bool:
-    """Whether loss and gradients are equal but for roundings.
-
-    Args:
-        one: What the other is compared with.
-        other: The same step, computed in another way.
-        tolerance: Relative to the loss, and to the largest element of each gradient.
-    """
-    if not alike_loss(one.loss, other.loss, tolerance):
-        return False
-    if one.gradients.keys() != other.gradients.keys():
-        return False
-    # A gradient that is 0 by a symmetry of the loss is a sum of roundings of the others.
-    rounding = _ROUNDING * max(map(_largest, one.gradients.values()), default=0.0)
-    return all(
-        _close(gradient, other.gradients[name], tolerance, rounding)
-        for name, gradient in one.gradients.items()
-    )
-
-
-def alike_loss(one: float, other: float, tolerance: float) -> bool:
-    """Whether two losses are equal but for roundings."""
-    return _close(np.asarray(one), np.asarray(other), tolerance)
-
-
-def _close(one: np.ndarray, other: np.ndarray, tolerance: float, rounding: float = 0.0) -> bool:
-    a, b = as_float(one).astype("float64"), as_float(other).astype("float64")
-    allowed = tolerance * _largest(one) + rounding + 1e-12
-    return a.shape == b.shape and bool(np.all(np.abs(a - b) <= allowed))
-
-
-def _largest(array: np.ndarray) -> float:
-    return float(np.max(np.abs(as_float(array).astype("float64")), initial=0.0))
+def _rounding_error(step: Step, batch: Batch) -> RoundingError | None:
+    return rounding_error(step.changed(OnBatch(batch)))

@@ -21,6 +21,7 @@ from stayfinite.diagnose.locate import Diagnosis, diagnose
 from stayfinite.diagnose.origin import shown_path
 from stayfinite.diagnose.values import as_float
 from stayfinite.experiments.changes import SourcePatch
+from stayfinite.experiments.comparison import rounding_error
 from stayfinite.experiments.fix_value import AsWritten, Judged, judged, kind_by_facts
 from stayfinite.experiments.healthy_steps import HealthySteps, Objection
 from stayfinite.experiments.rewritings import (
@@ -301,7 +302,13 @@ class _PatchSearch:
                 return self._found(patch, edits, None, ran, value, 0)
             step, outcome = ran
             if is_good(outcome):
-                value = judged(before, outcome, edits.rewriting, lambda: _wide(step))
+                value = judged(
+                    before,
+                    outcome,
+                    edits.rewriting,
+                    lambda: _wide(step),
+                    lambda: rounding_error(step),
+                )
                 trouble = self._healthy.objection(step, outcome)
             elif len(edits.descriptions) < _MAX_EDITS and edits.rewriting is None:
                 further = diagnose(step, outcome, {})

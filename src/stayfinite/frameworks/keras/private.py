@@ -97,8 +97,8 @@ def flatten_layers(model: Any) -> list[Any]:
 def variables_of(optimizer: Any) -> list[Any]:
     """The variables that an optimizer was built for, in the order of gradients without variables.
 
-    Private: needed where a train step calls `apply` with gradients only. The loss scale of Keras 3.8
-    builds only the optimizer inside it.
+    Private: needed where a train step calls `apply` with gradients only. The loss scale of
+    Keras 3.8 builds only the optimizer inside it.
     """
     while isinstance(optimizer, LossScaleOptimizer):
         optimizer = optimizer.inner_optimizer

@@ -1,0 +1,105 @@
+"""Whether two runs of a step are equal but for roundings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from stayfinite.diagnose.values import as_float
+from stayfinite.experiments.rollout import is_good
+from stayfinite.frameworks.change import Arrays, Unchanged
+from stayfinite.frameworks.step import Outcome, Step
+
+# Relative to the largest gradient: one that is 0 by a symmetry of the loss is a sum of roundings.
+_ROUNDING = 1e-6
+# Rounding each weight once stands for the roundings of all operations, to this factor.
+_SAFETY = 4.0
+
+
+@dataclass(frozen=True)
+class RoundingError:
+    """How far roundings alone may move a step.
+
+    Args:
+        loss: In units of the loss.
+        gradients: In units of each gradient, by name: the largest over its elements.
+    """
+
+    loss: float
+    gradients: dict[str, float]
+
+
+def alike(
+    one: Outcome, other: Outcome, tolerance: float, rounding: RoundingError | None = None
+) -> bool:
+    """Whether loss and gradients are equal but for roundings.
+
+    Args:
+        one: What the other is compared with.
+        other: The same step, computed in another way.
+        tolerance: Relative to the loss, and to the largest element of each gradient.
+        rounding: How far the step is moved by roundings alone, if that may be more.
+    """
+    of_loss = 0.0 if rounding is None else rounding.loss
+    if not _close(np.asarray(one.loss), np.asarray(other.loss), tolerance, of_loss):
+        return False
+    if one.gradients.keys() != other.gradients.keys():
+        return False
+    floor = _ROUNDING * max(map(_largest, one.gradients.values()), default=0.0)
+    of_gradients = {} if rounding is None else rounding.gradients
+    return all(
+        _close(gradient, other.gradients[name], tolerance, floor + of_gradients.get(name, 0.0))
+        for name, gradient in one.gradients.items()
+    )
+
+
+def alike_loss(one: float, other: float, tolerance: float) -> bool:
+    """Whether two losses are equal but for roundings."""
+    return _close(np.asarray(one), np.asarray(other), tolerance)
+
+
+def rounding_error(step: Step) -> RoundingError | None:
+    """How far roundings alone may move `step`; None where it is not finite.
+
+    The step is run twice, the second time with each weight moved to a neighbouring number. In a
+    deep network with batch normalization over few samples the gradients may move by half.
+    """
+    rng = np.random.default_rng(0)
+    moved = {
+        name: _neighbour(array, rng)
+        for name, array in step.state_arrays().items()
+        if array.ndim and array.dtype.kind not in "biu"
+    }
+    plain, rounded = step.run(Unchanged()), step.run(Arrays(moved))
+    if not is_good(plain) or not is_good(rounded):
+        return None
+    errors = {n: _distance(g, rounded.gradients[n]) for n, g in plain.gradients.items()}
+    # One that moved little by chance is allowed what the others moved, relative to its size.
+    sizes = {name: _largest(gradient) for name, gradient in plain.gradients.items()}
+    usual = float(np.median([errors[name] / max(sizes[name], 1e-30) for name in errors] or [0.0]))
+    return RoundingError(
+        _SAFETY * abs(plain.loss - rounded.loss),
+        {name: _SAFETY * max(errors[name], usual * sizes[name]) for name in errors},
+    )
+
+
+def _neighbour(array: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Each element moved to the next number above or below it; zeros stay."""
+    sides = np.where(rng.random(array.shape) < 0.5, -np.inf, np.inf).astype(array.dtype)
+    moved: np.ndarray = np.where(array == 0, array, np.nextafter(array, sides))
+    return moved
+
+
+def _close(one: np.ndarray, other: np.ndarray, tolerance: float, rounding: float = 0.0) -> bool:
+    allowed = tolerance * _largest(one) + rounding + 1e-12
+    return one.shape == other.shape and _distance(one, other) <= allowed
+
+
+def _distance(one: np.ndarray, other: np.ndarray) -> float:
+    difference = as_float(one).astype("float64") - as_float(other).astype("float64")
+    return float(np.max(np.abs(difference), initial=0.0))
+
+
+def _largest(array: np.ndarray) -> float:
+    return float(np.max(np.abs(as_float(array).astype("float64")), initial=0.0))
