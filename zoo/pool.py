@@ -18,6 +18,7 @@ class WarmProcess:
     def __init__(self, python: str, variables: Mapping[str, str]) -> None:
         self._process = subprocess.Popen(
             [python, "-m", "zoo.warm"],
+            cwd=Path(__file__).parents[1],  # where `python -m` finds this package
             env=dict(variables),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -117,7 +117,7 @@ def test_a_guard_keeps_the_sign_of_a_divisor(incident):
 
 
 def test_an_exact_fix_in_a_network_that_amplifies_roundings(tmp_path):
-    """Batch normalization over three samples, 14 times: float32 and float64 differ in the gradients.
+    """Batch normalization over three samples, 14 times: gradients of float32 and float64 differ.
 
     The comparison allows what roundings do to this step, so the exact form is still verified.
     """

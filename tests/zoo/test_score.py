@@ -44,7 +44,7 @@ def test_wrong_arguments_are_told_in_one_line(arguments, said):
 
 def test_case_is_scored(tmp_path):
     json_file, page = tmp_path / "score.json", tmp_path / "score.md"
-    options = [*HERE, "--json", json_file, "--markdown", page]
+    options = [*HERE, "--warm", "--json", json_file, "--markdown", page]
     done = run("score", "--only", CASE, *options)
     assert done.exit_code == 0, done.output
     (score,) = json.loads(json_file.read_text())
