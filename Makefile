@@ -5,7 +5,7 @@ PYTHON ?= python3
 INSTALL = bin/pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt
 
 .PHONY: help demo test test-all environments lint types test-jax test-tensorflow test-torch \
-	test-oldest test-newest coverage zoo clean
+	test-networks test-oldest test-newest coverage zoo clean
 .DEFAULT_GOAL := help
 
 help:  ## Show this list
@@ -22,7 +22,7 @@ demo: .venv/ready  ## Train a siamese network that goes NaN, and see it stopped 
 	@echo "Next, the same training with the fix: KERAS_BACKEND=jax .venv/bin/python examples/siamese_triplet_fixed.py"
 
 # Two at a time, as a part is one process that uses one core; of the tests, the longest first.
-PARTS = lint types test-jax test-torch test-tensorflow
+PARTS = lint types test-torch test-networks test-tensorflow test-jax
 IN_PARALLEL = $(MAKE) --no-print-directory --output-sync=target --jobs
 
 test: environments  ## Check style and types, run the fast tests on all backends (12 minutes)
@@ -77,21 +77,25 @@ TESTS_fast_jax = $(ON_EACH) $(ONLY_ON_JAX) tests/networks/losses/test_values.py 
 	tests/networks/losses/test_mining.py::test_it_trains_compiled_with_batches_of_several_sizes \
 	$(MATCHING)::test_cause_and_sample $(MATCHING)::test_recurrence_that_grows_beyond_what_is_unrolled
 TESTS_fast_tensorflow = $(ON_EACH)
-TESTS_fast_torch = tests $(addprefix --ignore=,$(ONLY_ON_JAX))
+TESTS_fast_torch = tests $(addprefix --ignore=,$(ONLY_ON_JAX) tests/networks)
+TESTS_fast_networks = tests/networks
 TESTS_all_jax = $(ON_EACH) $(ONLY_ON_JAX) $(NETWORKS) tests/diagnose tests/runner
 TESTS_all_tensorflow = $(ON_EACH) $(NETWORKS) tests/diagnose tests/runner
 TESTS_all_torch = $(TESTS_fast_torch)
+TESTS_all_networks = $(TESTS_fast_networks)
 
 WHICH = fast
 PYTEST_OPTIONS = -m "not slow"
 
 test-jax: .venv-test-jax/ready  ## Run the tests that depend on the framework on JAX
 test-tensorflow: .venv-test-tensorflow/ready  ## Run them on TensorFlow
-test-torch: .venv-test-torch/ready  ## Run all tests on PyTorch
+test-torch: .venv-test-torch/ready  ## Run all tests on PyTorch but those of the reference networks
+test-networks: .venv-test-torch/ready  ## Run the tests of the reference networks on PyTorch
 
-test-jax test-tensorflow test-torch: test-%:
-	KERAS_BACKEND=$* OMP_NUM_THREADS=1 COVERAGE_FILE=.coverage.$* .venv-test-$*/bin/python -m pytest \
-		$(PYTEST_OPTIONS) $(TESTS_$(WHICH)_$*)
+BACKEND_networks = torch
+test-jax test-tensorflow test-torch test-networks: test-%:
+	KERAS_BACKEND=$(or $(BACKEND_$*),$*) OMP_NUM_THREADS=1 COVERAGE_FILE=.coverage.$* \
+		.venv-test-$(or $(BACKEND_$*),$*)/bin/python -m pytest $(PYTEST_OPTIONS) $(TESTS_$(WHICH)_$*)
 
 # What was run on the three backends together: files with less than 80 %, and the total.
 coverage: .venv-test-torch/ready  ## Report the line coverage that `make test-all` measured
