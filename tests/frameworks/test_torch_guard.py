@@ -12,6 +12,7 @@ from stayfinite.frameworks.keras.subjects import KerasModel
 from stayfinite.frameworks.recorder import Recorder
 from stayfinite.frameworks.torch import finite_checks, guard, private
 from stayfinite.frameworks.torch.bounds import Proof
+from tests import versions
 from tests.guard import nets
 
 optimizers = keras.optimizers
@@ -300,10 +301,7 @@ def test_buffers_of_a_torch_module_are_given_back():
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.skipif(
-    keras.__version__.startswith("3.8."),
-    reason="PyTorch 2.13 cannot compile the train step of Keras 3.8, guarded or not",
-)
+@versions.NO_COMPILED_STEP
 def test_a_compiled_step_is_the_same_and_is_undone():
     def dynamo(function):
         return torch.compile(function, backend="eager")

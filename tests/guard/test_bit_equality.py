@@ -6,6 +6,7 @@ import keras
 import pytest
 
 import stayfinite
+from tests import versions
 from tests.guard import nets
 
 optimizers = keras.optimizers
@@ -27,7 +28,13 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("name", CASES)
+MARKED = [
+    pytest.param(name, marks=versions.ROUNDS_OTHERWISE) if name == "conv, AdamW" else name
+    for name in CASES
+]
+
+
+@pytest.mark.parametrize("name", MARKED)
 def test_same_bits_with_and_without_guard(name, tmp_path):
     build, data, optimizer = CASES[name]
     plain, guarded = build(optimizer()), build(optimizer())

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import stayfinite
+from tests import versions
 from tests.guard import nets
 
 BAD_STEP = 3
@@ -202,6 +203,7 @@ def test_single_batches_after_a_guarded_fit(tmp_path):
     assert (where.step, where.epoch, where.batch) == (7, None, None)
 
 
+@versions.NO_BATCHES_AFTER_A_FIT_THAT_RAISED
 def test_single_batches_after_a_fit_that_was_left_by_an_exception(tmp_path):
     class Leave(keras.callbacks.Callback):
         def on_train_batch_end(self, batch, logs=None):
@@ -254,6 +256,7 @@ def test_what_is_kept_is_the_last_good_state(tmp_path):
 # On TensorFlow a training without guard sees the later samples, too: `from_generator` prefetches,
 # and shares the memory of an array that happens to be aligned.
 @pytest.mark.skipif(keras.backend.backend() == "tensorflow", reason="tf.data shares the buffer")
+@versions.READS_BUFFERS_LATE
 def test_a_buffer_that_is_filled_again_is_kept_as_it_was(tmp_path):
     keras.utils.set_random_seed(0)
     model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import stayfinite
+from tests import versions
 from tests.guard import nets
 
 BACKEND = keras.backend.backend()
@@ -94,7 +95,7 @@ WAYS = [
     fit_py_dataset,
     fit_tf_data,
     fit_data_loader,
-    fit_grain,
+    pytest.param(fit_grain, marks=versions.NO_GRAIN),
 ]
 # Keras itself does not promise the order in which several workers deliver.
 WAYS_OUT_OF_ORDER = [fit_py_dataset_with_threads, fit_py_dataset_with_processes]
