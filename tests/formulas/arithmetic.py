@@ -3,7 +3,7 @@
 import numpy as np
 from scipy import special
 
-from stayfinite.repair.extraction.operations import python_key
+from stayfinite.repair.extraction.shapes import python_key
 from stayfinite.repair.formula import Node, walk
 
 _SCIPY = "digamma erf erfc erfinv gamma log_ndtr xlogy".split()

@@ -7,7 +7,9 @@ import keras
 import numpy as np
 import pytest
 
-from stayfinite.repair.extraction.operations import CannotReadError, Formulas
+from stayfinite.repair.extraction.formulas import Formulas
+from stayfinite.repair.extraction.operations import apply
+from stayfinite.repair.extraction.shapes import CannotReadError
 from stayfinite.repair.formula import BINARY, LeafRole, leaf
 from stayfinite.repair.libraries import LIBRARIES
 from tests.formulas.arithmetic import value_of
@@ -60,12 +62,12 @@ def test_the_library_computes_what_the_table_says(function, called):
             read[role] = _leaf(row, leaves, role, value)
         else:
             read[role] = value
-    expected = value_of(row.apply(function.op, read), leaves)
+    expected = value_of(apply(row, function.op, read), leaves)
     result = called(*positional, **named)
     if function.home == "torch" and function.name in ("max", "min"):
         result = result.values
     result = as_array(result)
-    assert result.shape == expected.shape == row.shape(row.apply(function.op, read))
+    assert result.shape == expected.shape == row.shape(apply(row, function.op, read))
     assert np.asarray(result, "float64") == pytest.approx(np.asarray(expected, "float64"), rel=2e-4)
 
 
@@ -74,7 +76,7 @@ def test_an_argument_without_a_node_is_refused():
     with pytest.raises(TypeError):
         row.bind([1], {"initial": 0.0})
     with pytest.raises(CannotReadError):
-        Formulas().apply("sum", {"x": leaf("x", LeafRole.DATA), "axis": None, "keepdims": False})
+        apply(Formulas(), "sum", {"x": leaf("x", LeafRole.DATA), "axis": None, "keepdims": False})
 
 
 def _arguments(function):

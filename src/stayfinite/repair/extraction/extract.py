@@ -12,19 +12,18 @@ import numpy as np
 from stayfinite.graph.graph import Span
 from stayfinite.repair import live
 from stayfinite.repair.errors import RepairError
-from stayfinite.repair.extraction.interpreter import (
-    GivesUpError,
-    Interpreter,
-    Patched,
-)
+from stayfinite.repair.extraction.calls import enter
+from stayfinite.repair.extraction.formulas import Formulas
+from stayfinite.repair.extraction.frames import Patched
+from stayfinite.repair.extraction.interpreter import Interpreter
 from stayfinite.repair.extraction.leaves import Leaves
-from stayfinite.repair.extraction.operations import Formulas
 from stayfinite.repair.extraction.recorded import (
     ExpressionSpan,
     NothingRecorded,
     Recorded,
     RecordedArray,
 )
+from stayfinite.repair.extraction.run import GivesUpError
 from stayfinite.repair.extraction.syntax import place_of
 from stayfinite.repair.extraction.values import Frame, SourceOrigin
 from stayfinite.repair.formula import Node, walk
@@ -198,7 +197,7 @@ def extract_from_stack(
 def _run(interpreter: Interpreter, function: FunctionType, bound: Mapping[str, object]) -> None:
     named = {name: _entered(interpreter, name, value) for name, value in bound.items()}
     try:
-        interpreter.returned = interpreter.enter(function, (), named, None)
+        interpreter.returned = enter(interpreter, function, (), named, None)
     except LookupError as error:
         raise ExtractionError(str(error)) from error
     except GivesUpError as error:

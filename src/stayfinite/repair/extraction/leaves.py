@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from stayfinite.repair.extraction.operations import Formulas, as_constant
+from stayfinite.repair.extraction.formulas import Formulas, as_constant
 from stayfinite.repair.extraction.recorded import RecordedArray, RecordedCall
 from stayfinite.repair.extraction.values import Pending, Tensor
 from stayfinite.repair.formula import LeafRole, Node, leaf

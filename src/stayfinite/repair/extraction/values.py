@@ -51,6 +51,12 @@ class Frame:
     outer: Frame | None = None
     caller: SourceOrigin | None = None
 
+    def text_of(self, expression: ast.expr | ast.AugAssign) -> str:
+        """An expression as the user wrote it, or the target of an assignment, on one line."""
+        if isinstance(expression, ast.AugAssign):
+            expression = expression.target
+        return " ".join(self.source.text_of(expression).split())
+
 
 @dataclass(frozen=True, eq=False)
 class Moment:
@@ -103,3 +109,10 @@ class Method:
     receiver: object
     name: str
     text: str
+
+
+@dataclass(frozen=True, eq=False)
+class ValuesAndIndices:
+    """What PyTorch's `max` along an axis gives: values and positions."""
+
+    parts: tuple[object, object]

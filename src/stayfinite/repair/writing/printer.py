@@ -13,7 +13,7 @@ from fractions import Fraction
 import numpy as np
 
 from stayfinite.repair.extraction import Extraction, Moment, Pending, SourceOrigin, Tensor
-from stayfinite.repair.extraction.operations import python_key
+from stayfinite.repair.extraction.shapes import python_key
 from stayfinite.repair.extraction.syntax import place_of
 from stayfinite.repair.formula import REDUCTIONS, Node
 from stayfinite.repair.writing.spelling import OPERATORS, NoSpellingError, Speller

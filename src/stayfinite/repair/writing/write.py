@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from stayfinite.repair.edit import Edit
 from stayfinite.repair.errors import RepairError
 from stayfinite.repair.extraction import Extraction, ExtractionError, SourceOrigin
-from stayfinite.repair.extraction.interpreter import Patched
+from stayfinite.repair.extraction.frames import Patched
 from stayfinite.repair.extraction.syntax import place_of
 from stayfinite.repair.extraction.values import FunctionNode
 from stayfinite.repair.formula import BINARY, OTHER, REDUCTIONS, UNARY, Node, replaced

@@ -1,0 +1,146 @@
+"""Calls: functions of the user's are entered, the others are looked up."""
+
+from __future__ import annotations
+
+import ast
+import functools
+import types
+from collections.abc import Mapping, Sequence
+
+from stayfinite.repair.extraction.frames import bound, frame_of, num_required, user_function
+from stayfinite.repair.extraction.library_calls import library_call, method_call
+from stayfinite.repair.extraction.native_calls import native_call
+from stayfinite.repair.extraction.operators import applied
+from stayfinite.repair.extraction.run import Run
+from stayfinite.repair.extraction.syntax import place_of
+from stayfinite.repair.extraction.values import (
+    Closure,
+    Frame,
+    FunctionNode,
+    Method,
+    Pending,
+    SourceOrigin,
+    Tensor,
+)
+from stayfinite.repair.libraries import LIBRARIES
+
+_BUILTIN_OPS = {id(abs): "abs", id(pow): "power", id(round): "round"}
+# What a training does with the loss it has computed.
+_SINKS = ("add_loss", "backward", "gradient")
+
+
+def call_expression(run: Run, expression: ast.Call, frame: Frame) -> object:
+    """What a call gives."""
+    called = run.evaluate(expression.func, frame)
+    positional = _arguments(run, expression, called, frame)
+    named = _named_arguments(run, expression, frame)
+    if isinstance(expression.func, ast.Attribute) and expression.func.attr in _SINKS:
+        name = expression.func.attr
+        receiver = called.receiver if isinstance(called, Method) else None
+        run.sinks += [receiver] if name == "backward" else positional[:1]
+        return Pending(frame.text_of(expression))
+    return _called(run, called, positional, named, expression, frame)
+
+
+def _called(
+    run: Run,
+    called: object,
+    positional: list[object],
+    named: dict[str, object],
+    expression: ast.Call,
+    frame: Frame,
+) -> object:
+    if isinstance(called, functools.partial):
+        positional = [*called.args, *positional]
+        named = {**called.keywords, **named}
+        called = called.func
+    if isinstance(called, Method):
+        return method_call(run, called, positional, named, expression, frame)
+    row = LIBRARIES.of(called)
+    if row is not None:
+        return library_call(run, row, positional, named, expression, frame)
+    function = id(called)
+    if function in _BUILTIN_OPS and any(isinstance(v, Tensor | Pending) for v in positional):
+        run.pure_calls.add(place_of(frame.source, expression))
+        roles = ("x", "y")
+        arguments = dict(zip(roles, positional, strict=False))
+        return applied(run, _BUILTIN_OPS[function], arguments, expression, frame)
+    if isinstance(called, Closure):
+        return _closed(run, called, positional, named, expression)
+    user = user_function(called)
+    if user is not None:
+        if isinstance(called, types.MethodType):
+            positional = [called.__self__, *positional]
+        caller = SourceOrigin(run.moments[-1], expression)
+        try:
+            return enter(run, user, positional, named, caller)
+        except LookupError:
+            pass
+    return native_call(run, called, positional, named, expression, frame)
+
+
+def _arguments(run: Run, expression: ast.Call, called: object, frame: Frame) -> list[object]:
+    found: list[object] = []
+    for part in expression.args:
+        if not isinstance(part, ast.Starred):
+            found.append(run.evaluate(part, frame))
+            continue
+        value = run.evaluate(part.value, frame)
+        wanted = num_required(called) - len(found) - (len(expression.args) - 1)
+        found += run.items(value, max(wanted, 1) if isinstance(value, Pending) else None)
+    return found
+
+
+def _named_arguments(run: Run, expression: ast.Call, frame: Frame) -> dict[str, object]:
+    found: dict[str, object] = {}
+    for keyword in expression.keywords:
+        value = run.evaluate(keyword.value, frame)
+        if keyword.arg is not None:
+            found[keyword.arg] = value
+        elif isinstance(value, dict):
+            found.update({str(key): item for key, item in value.items()})
+    return found
+
+
+def _closed(
+    run: Run,
+    called: Closure,
+    positional: list[object],
+    named: dict[str, object],
+    expression: ast.Call,
+) -> object:
+    caller = SourceOrigin(run.moments[-1], expression)
+    names = bound(called.function, positional, named, called.defaults, called.named_defaults)
+    outer = called.frame
+    frame = Frame(
+        outer.source, called.function, names, outer.globals, outer.cells, None, outer, caller
+    )
+    return run.call(frame)
+
+
+def closure(run: Run, function: FunctionNode, frame: Frame) -> Closure:
+    """A function that interpreted code defines."""
+    arguments = function.args
+    defaults = tuple(run.evaluate(one, frame) for one in arguments.defaults)
+    named = {
+        one.arg: run.evaluate(value, frame)
+        for one, value in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
+        if value is not None
+    }
+    return Closure(function, frame, defaults, named)
+
+
+def enter(
+    run: Run,
+    function: types.FunctionType,
+    positional: Sequence[object],
+    named: Mapping[str, object],
+    caller: SourceOrigin | None,
+) -> object:
+    """Interpret a living function; `LookupError` if it has no source."""
+    frame = frame_of(function, caller, run.patched, run.sources)
+    defaults = function.__defaults__ or ()
+    frame.names.update(
+        bound(frame.function, positional, named, defaults, function.__kwdefaults__ or {})
+    )
+    return run.call(frame)

@@ -1,0 +1,112 @@
+"""From a living function to a frame that can be interpreted, and its arguments."""
+
+from __future__ import annotations
+
+import ast
+import types
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from stayfinite.graph.source import is_user_file
+from stayfinite.repair.extraction.syntax import function_node
+from stayfinite.repair.extraction.values import Closure, Frame, FunctionNode, Pending, SourceOrigin
+from stayfinite.repair.source import SourceFile
+
+
+@dataclass(frozen=True)
+class Patched:
+    """The text of a file before and after an edit that adds no function and removes none."""
+
+    before: SourceFile
+    after: SourceFile
+
+    def function(self, node: FunctionNode) -> FunctionNode:
+        """The function of the text before, in the text after."""
+        old, new = (
+            [n for n in ast.walk(source.tree) if isinstance(n, FunctionNode)]
+            for source in (self.before, self.after)
+        )
+        return new[old.index(node)]
+
+
+def frame_of(
+    function: types.FunctionType,
+    caller: SourceOrigin | None,
+    patched: Patched | None,
+    sources: dict[str, SourceFile],
+) -> Frame:
+    """A frame of a living function, without arguments. `sources` are the files read so far.
+
+    Raises:
+        LookupError: it has no source.
+    """
+    code = function.__code__
+    try:
+        source = sources.get(code.co_filename)
+        if source is None:
+            source = sources[code.co_filename] = SourceFile.of(code.co_filename)
+        if patched is not None and patched.before.path == source.path:
+            source = patched.before
+        node = function_node(source, code)
+    except (OSError, SyntaxError, UnicodeError) as error:
+        raise LookupError(str(error)) from error
+    if node is None:
+        raise LookupError(f"{code.co_qualname} is not in {source.path}")
+    if patched is not None and patched.before is source:
+        source, node = patched.after, patched.function(node)
+    cells: dict[str, object] = {}
+    for name, cell in zip(code.co_freevars, function.__closure__ or (), strict=True):
+        try:
+            cells[name] = cell.cell_contents
+        except ValueError:
+            continue  # not bound yet
+    return Frame(source, node, {}, function.__globals__, cells, code, None, caller)
+
+
+def user_function(called: object) -> types.FunctionType | None:
+    """The plain function behind what is called, if it is one of the user's."""
+    if isinstance(called, types.MethodType):
+        called = called.__func__
+    called = getattr(called, "__wrapped__", called) if not isinstance(called, type) else called
+    if not isinstance(called, types.FunctionType):
+        return None
+    return called if is_user_file(called.__code__.co_filename) else None
+
+
+def bound(
+    function: FunctionNode,
+    positional: Sequence[object],
+    named: Mapping[str, object],
+    defaults: Sequence[object],
+    named_defaults: Mapping[str, object],
+) -> dict[str, object]:
+    """The parameters of a function with the arguments of a call; the missing ones are unknown."""
+    arguments = function.args
+    names = [one.arg for one in (*arguments.posonlyargs, *arguments.args)]
+    found: dict[str, object] = dict(zip(names[len(names) - len(defaults) :], defaults, strict=True))
+    found.update(named_defaults)
+    found.update(zip(names, positional, strict=False))
+    extra = {}
+    for name, value in named.items():
+        if name in names or any(name == one.arg for one in arguments.kwonlyargs):
+            found[name] = value
+        else:
+            extra[name] = value
+    if arguments.vararg is not None:
+        found[arguments.vararg.arg] = tuple(positional[len(names) :])
+    if arguments.kwarg is not None:
+        found[arguments.kwarg.arg] = extra
+    for one in (*names, *(a.arg for a in arguments.kwonlyargs)):
+        found.setdefault(one, Pending(one))
+    return found
+
+
+def num_required(called: object) -> int:
+    """How many arguments a call has to pass by position; 1 where it is not known."""
+    if isinstance(called, Closure):
+        arguments = called.function.args
+        return len(arguments.posonlyargs) + len(arguments.args) - len(called.defaults)
+    function = user_function(called)
+    if function is None:
+        return 1
+    return function.__code__.co_argcount - len(function.__defaults__ or ())

@@ -1,0 +1,244 @@
+"""The state of one interpreted run: where it is, and what is known of the values so far."""
+
+from __future__ import annotations
+
+import abc
+import ast
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from stayfinite.repair.extraction import natives
+from stayfinite.repair.extraction.formulas import Formulas, as_constant
+from stayfinite.repair.extraction.frames import Patched
+from stayfinite.repair.extraction.leaves import Leaves
+from stayfinite.repair.extraction.recorded import ExpressionSpan, Recorded, RecordedCall
+from stayfinite.repair.extraction.syntax import place_of
+from stayfinite.repair.extraction.values import (
+    Frame,
+    Moment,
+    Pending,
+    SourceOrigin,
+    Tensor,
+    ValuesAndIndices,
+)
+from stayfinite.repair.formula import Node
+from stayfinite.repair.source import SourceFile
+
+_MAX_STEPS = 40_000
+
+
+class GivesUpError(Exception):
+    """The function is too long, or needs a value that nothing tells."""
+
+
+@dataclass
+class Run(abc.ABC):
+    """One run over a function and what it calls.
+
+    Args:
+        recorded: The arrays of the failing step.
+        leaves: What the formula takes as given.
+        patched: The text to interpret in the place of that of the file.
+        added_names: What the imports of the new text bring.
+        earlier_decisions: The branches that the run over the text before has taken.
+    """
+
+    recorded: Recorded
+    leaves: Leaves
+    patched: Patched | None = None
+    added_names: Mapping[str, object] = field(default_factory=dict)
+    decisions: list[bool] = field(default_factory=list)
+    earlier_decisions: list[bool] = field(default_factory=list)
+    origins: dict[Node, list[SourceOrigin]] = field(default_factory=dict)
+    evaluated: list[tuple[SourceOrigin, Node]] = field(default_factory=list)
+    pure_calls: set[ExpressionSpan] = field(default_factory=set)
+    sinks: list[object] = field(default_factory=list)
+    has_torch_methods: bool = False
+    family: str = "keras"
+    moments: list[Moment] = field(default_factory=list)
+    sources: dict[str, SourceFile] = field(default_factory=dict)
+    attributes: dict[tuple[int, str], object] = field(default_factory=dict)
+    _steps: int = 0
+    _made: dict[int, object] = field(default_factory=dict)
+    _waiting: list[tuple[Pending, SourceOrigin]] = field(default_factory=list)
+
+    @abc.abstractmethod
+    def evaluate(self, expression: ast.expr, frame: Frame) -> object:
+        """The value of an expression."""
+
+    @abc.abstractmethod
+    def call(self, frame: Frame) -> object:
+        """What the function of `frame` returns."""
+
+    @property
+    def formulas(self) -> Formulas:
+        """The shapes of the nodes."""
+        return self.leaves.formulas
+
+    @contextmanager
+    def moment(self, frame: Frame, statement: ast.stmt | ast.Lambda) -> Iterator[None]:
+        """One execution of a statement inside the block."""
+        self.count()
+        self.moments.append(Moment(frame, statement, dict(frame.names)))
+        try:
+            yield
+        finally:
+            self.moments.pop()
+
+    def remember(self, expression: ast.expr | ast.AugAssign, value: object) -> None:
+        """Note which expression made the node of `value`."""
+        tensor = value.tensor if isinstance(value, Pending) else value
+        if isinstance(value, Pending) and tensor is None:
+            self._waiting.append((value, SourceOrigin(self.moments[-1], expression)))
+            return
+        node = tensor.node if isinstance(tensor, Tensor) else None
+        if node is None:
+            node = as_constant(value)
+        if node is None or isinstance(expression, ast.Constant):
+            return
+        origin = SourceOrigin(self.moments[-1], expression)
+        self.origins.setdefault(node, []).append(origin)
+        if isinstance(tensor, Tensor):
+            self.evaluated.append((origin, node))
+
+    def adopted(self, value: object, text: str) -> object:
+        """An object of the program as a value here."""
+        if isinstance(value, np.ndarray):
+            return self.leaves.living_array(text, value)
+        return self.leaves.living(text, value) if natives.is_living_tensor(value) else value
+
+    def recorded_as(self, made: Node, evaluation: RecordedCall | None) -> Tensor:
+        """The tensor of a node, with the recorded array of its evaluation."""
+        result = None if evaluation is None else evaluation.result
+        if result is not None and made not in self.leaves.recordings:
+            shape = self.formulas.shape(made)
+            if shape is None or shape == result.shape:
+                self.leaves.record(made, result)
+        return Tensor(made)
+
+    def unknown_call(self, expression: ast.Call, frame: Frame) -> object:
+        """The leaf of a call that cannot be looked into."""
+        evaluation = self.recorded.evaluation(self.stack(expression))
+        return self.unknown(frame.text_of(expression), evaluation)
+
+    def unknown(self, text: str, evaluation: RecordedCall | None) -> object:
+        """The leaf of what cannot be looked into."""
+        if evaluation is None or evaluation.result is None:
+            return Pending(text)
+        return self.leaves.named(text, evaluation.result)
+
+    def decide(self, frame: Frame, first: ast.stmt | ast.expr, last: ast.stmt | ast.expr) -> bool:
+        """Whether a branch was taken that depends on a tensor: something was computed there."""
+        if len(self.decisions) < len(self.earlier_decisions):
+            taken = self.earlier_decisions[len(self.decisions)]
+        else:
+            end = last.end_lineno or last.lineno
+            taken = self.recorded.touches(frame.source.path, first.lineno, end)
+        self.decisions.append(taken)
+        return taken
+
+    def stack(self, expression: ast.expr | ast.AugAssign) -> list[ExpressionSpan]:
+        """The expression and the calls around it, innermost first."""
+        frame: Frame | None = self.moments[-1].frame
+        assert frame is not None
+        places = [place_of(frame.source, expression)]
+        while frame is not None and frame.caller is not None:
+            caller = frame.caller
+            places.append(place_of(caller.source, caller.expression))
+            frame = caller.moment.frame
+        return places
+
+    def ahead(self, pending: Pending, frame: Frame) -> bool:
+        """Look for the recorded array of a parameter among its uses further down."""
+        if pending.tensor is None and pending.text in self.leaves.earlier:
+            self.leaves.resolve(pending, None)
+        if pending.tensor is not None:
+            return True
+        for node in ast.walk(frame.function):
+            operands: list[ast.expr] = []
+            if isinstance(node, ast.BinOp):
+                operands = [node.left, node.right]
+            elif isinstance(node, ast.Call):
+                operands = node.args
+            elif isinstance(node, ast.UnaryOp):
+                operands = [node.operand]
+            elif isinstance(node, ast.Subscript):
+                operands = [node.value]
+            for position, operand in enumerate(operands):
+                if not (isinstance(operand, ast.Name) and operand.id == pending.text):
+                    continue
+                assert isinstance(node, ast.expr)
+                evaluation = self.recorded.evaluation(self.stack(node))
+                if evaluation is not None and position < len(evaluation.inputs):
+                    self.leaves.resolve(pending, evaluation.inputs[position])
+                    return True
+        return False
+
+    def shape_of(self, value: object, frame: Frame) -> tuple[int, ...] | None:
+        """The shape of a tensor, if it is known."""
+        if isinstance(value, Pending) and not self.ahead(value, frame):
+            return None
+        tensor = value.tensor if isinstance(value, Pending) else value
+        return self.formulas.shape(tensor.node) if isinstance(tensor, Tensor) else None
+
+    def items(self, value: object, count: int | None = None) -> list[object]:
+        """The elements of a sequence or tensor; `count` of them where nothing tells how many.
+
+        Raises:
+            GivesUpError: there is no telling.
+        """
+        if isinstance(value, Pending) and value.tensor is None:
+            if count is None:
+                raise GivesUpError("the number of elements is not known")
+            return [
+                value.parts.setdefault(repr(i), Pending(f"{value.text}[{i}]")) for i in range(count)
+            ]
+        if isinstance(value, Pending):
+            value = value.tensor
+        if isinstance(value, Tensor):
+            shape = self.formulas.shape(value.node)
+            if not shape:
+                raise GivesUpError("the number of elements is not known")
+            node = value.node
+            return [Tensor(self.formulas.make("index", node, key=(i,))) for i in range(shape[0])]
+        if isinstance(value, ValuesAndIndices):
+            return list(value.parts)
+        if not isinstance(value, Iterable):
+            raise GivesUpError(f"a {type(value).__name__} is no sequence")
+        return list(value)
+
+    def truth(self, value: object) -> bool | None:
+        """Whether a value counts as true; None if it depends on a tensor."""
+        if isinstance(value, Tensor | Pending):
+            return None
+        return bool(value)
+
+    def keep(self, value: object) -> object:
+        """Note that interpreted code made `value`, so that it may change it."""
+        if isinstance(value, list | dict | set):
+            self._made[id(value)] = value
+        return value
+
+    def owns(self, value: object) -> bool:
+        """Whether interpreted code made `value`."""
+        return id(value) in self._made
+
+    def count(self) -> None:
+        """Count one step.
+
+        Raises:
+            GivesUpError: there have been too many.
+        """
+        self._steps += 1
+        if self._steps > _MAX_STEPS:
+            raise GivesUpError("the function takes too many steps")
+
+    def settle(self) -> None:
+        """Note where values were written that turned out to be tensors later."""
+        for pending, origin in self._waiting:
+            if pending.tensor is not None:
+                self.origins.setdefault(pending.tensor.node, []).append(origin)
+        self._waiting.clear()
