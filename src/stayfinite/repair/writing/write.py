@@ -18,16 +18,9 @@ from stayfinite.repair.source import SourceFile
 from stayfinite.repair.writing.changes import CannotChangeError, Changes
 from stayfinite.repair.writing.compare import differing, same, smallest_differing
 from stayfinite.repair.writing.liveness import Store, dead_stores
-from stayfinite.repair.writing.printer import (
-    LINE,
-    WIDTHS,
-    CannotPrintError,
-    NoSpellingError,
-    Printer,
-    needed,
-    precedence,
-)
-from stayfinite.repair.writing.spelling import Speller
+from stayfinite.repair.writing.printer import LINE, WIDTHS, CannotPrintError, Printer
+from stayfinite.repair.writing.spelling import NoSpellingError, Speller
+from stayfinite.repair.writing.text import needed, precedence
 
 _MAX_TRIES = 12
 _REFUSALS = (CannotChangeError, CannotPrintError, NoSpellingError, ExtractionError)
