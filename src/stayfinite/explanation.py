@@ -18,10 +18,10 @@ from stayfinite.diagnose.origin import file_of
 from stayfinite.diagnose.provenance import ProvenanceFact, facts
 from stayfinite.experiments.advice import try_advice, try_other_samples
 from stayfinite.experiments.earlier_state import earlier_state, usable_snapshots
+from stayfinite.experiments.fix_search import find_source_fix, library_call
 from stayfinite.experiments.remedies.catalog import find_remedy
 from stayfinite.experiments.remedies.try_remedy import FailureContext, RemedySearch
 from stayfinite.experiments.samples_at_fault import find_samples
-from stayfinite.experiments.source_fix import find_source_fix, library_call
 from stayfinite.experiments.try_change import attempt
 from stayfinite.frameworks import base
 from stayfinite.frameworks.batch import Batch

@@ -9,7 +9,8 @@ import pytest
 from stayfinite.experiments.comparison import RoundingError
 from stayfinite.experiments.fix_value import AsWritten
 from stayfinite.experiments.fix_value import judged as judged_with
-from stayfinite.experiments.rewritings import Formula, Rewriting
+from stayfinite.experiments.formulas import Formula
+from stayfinite.experiments.rewritings import Rewriting
 from stayfinite.experiments.try_change import NotTried
 from stayfinite.frameworks.step import Outcome
 from stayfinite.repair.engine.problem import FixValue, FormulaProblem, Price, Rewrite

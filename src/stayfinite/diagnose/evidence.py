@@ -51,6 +51,11 @@ class Evidence:
     finite_wider: Callable[[], bool] = field(default=lambda: False, repr=False)
     earlier: Earlier | None = None
 
+    @property
+    def forward_op(self) -> Op | None:
+        """The op at fault as the user wrote it: of a derivative, the forward op."""
+        return self.primal or self.op
+
     def bad(self, value: int) -> np.ndarray:
         """Which elements of a loaded value are not finite."""
         mask: np.ndarray = ~np.isfinite(as_float(self.values[value]))

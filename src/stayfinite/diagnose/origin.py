@@ -18,7 +18,7 @@ NOWHERE = Origin("", None, None, None, None, None, None, None, None, ())
 
 def origin_of(evidence: Evidence, finding: Finding) -> Origin:
     """The origin of an incident: the forward expression, also where its derivative failed."""
-    op = evidence.primal or evidence.op
+    op = evidence.forward_op
     origin = dataclasses.replace(
         _place(span_of(evidence, finding)),
         op=finding.op,
@@ -35,7 +35,7 @@ def origin_of(evidence: Evidence, finding: Finding) -> Origin:
 
 def span_of(evidence: Evidence, finding: Finding) -> Span | None:
     """The user's expression: what the finding names, or that of the op at fault."""
-    op = evidence.primal or evidence.op
+    op = evidence.forward_op
     if finding.span is not None or finding.tensor is not None or op is None:
         return finding.span
     return op.span
@@ -63,7 +63,7 @@ def source_line(evidence: Evidence, finding: Finding) -> str | None:
 
 def file_of(evidence: Evidence) -> str | None:
     """The user's file, relative to the working directory if it is below it."""
-    op = evidence.primal or evidence.op
+    op = evidence.forward_op
     return None if op is None or op.span is None else shown_path(op.span.file)
 
 

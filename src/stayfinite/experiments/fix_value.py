@@ -17,8 +17,10 @@ from stayfinite.diagnose.facts import AtLogPole, OutsideDomain, ZeroDivisor
 from stayfinite.diagnose.locate import Diagnosis
 from stayfinite.diagnose.values import as_float
 from stayfinite.experiments.comparison import RoundingError, alike, alike_loss
-from stayfinite.experiments.rewritings import Formula, Rewriting, approached
+from stayfinite.experiments.formulas import Formula
+from stayfinite.experiments.rewritings import Rewriting
 from stayfinite.experiments.rollout import is_good
+from stayfinite.experiments.rounding import approached
 from stayfinite.experiments.try_change import NotTried
 from stayfinite.frameworks.step import Outcome
 from stayfinite.numerics.dtypes import largest

@@ -138,6 +138,7 @@ class FunctionRow:
         inverse: The operand at which it has a value, for that value; for steep functions.
         critical: Position of the operand that `domain`, `pole` and `singular` speak of.
         harmless: A value of the critical operand at which value and derivative are ordinary.
+        approached: Values that it has by rounding only.
         traits: Further properties.
     """
 
@@ -150,6 +151,7 @@ class FunctionRow:
     inverse: Callable[[float], float] | None = None
     critical: int = 0
     harmless: float | None = None
+    approached: tuple[float, ...] = ()
     traits: frozenset[Trait] = frozenset()
 
     def has(self, trait: Trait) -> bool:
@@ -243,17 +245,27 @@ _ROWS: tuple[FunctionRow, ...] = (
     FunctionRow("mod", ("rem", "fmod", "remainder"), pole=_at_division(), critical=1, harmless=1.0),
     FunctionRow("reciprocal", ("inv",), pole=_at_division(), harmless=1.0),
     # Exponentials.
-    FunctionRow("exp", growth=Growth.STEEP, inverse=math.log, harmless=0.0, traits=_BOUNDED),
-    FunctionRow("exp2", growth=Growth.STEEP, inverse=math.log2, harmless=0.0),
+    FunctionRow(
+        "exp",
+        growth=Growth.STEEP,
+        inverse=math.log,
+        harmless=0.0,
+        approached=(0.0,),
+        traits=_BOUNDED,
+    ),
+    FunctionRow("exp2", growth=Growth.STEEP, inverse=math.log2, harmless=0.0, approached=(0.0,)),
     FunctionRow("expm1", growth=Growth.STEEP, inverse=math.log, harmless=0.0),
     FunctionRow("cosh", growth=Growth.STEEP, inverse=_log_of_twice, harmless=0.0),
     FunctionRow("sinh", growth=Growth.STEEP, inverse=_log_of_twice, harmless=0.0),
     FunctionRow("tan", growth=Growth.STEEP),
-    FunctionRow("sigmoid", ("logistic",), traits=_BOUNDED),
-    FunctionRow("tanh", traits=_BOUNDED),
+    FunctionRow("sigmoid", ("logistic",), approached=(0.0, 1.0), traits=_BOUNDED),
+    FunctionRow("softplus", approached=(0.0,)),
+    FunctionRow("tanh", approached=(-1.0, 1.0), traits=_BOUNDED),
+    FunctionRow("erf", approached=(-1.0, 1.0)),
     FunctionRow("logsumexp", growth=Growth.LINEAR, traits=frozenset({Trait.SOFTMAX})),
     FunctionRow("cumlogsumexp", growth=Growth.LINEAR),
-    *_having(Trait.SOFTMAX, "softmax", "log_softmax", "softmax_cross_entropy_with_logits"),
+    FunctionRow("softmax", approached=(0.0, 1.0), traits=frozenset({Trait.SOFTMAX})),
+    *_having(Trait.SOFTMAX, "log_softmax", "softmax_cross_entropy_with_logits"),
     # Inverse functions.
     FunctionRow(
         "arccos",

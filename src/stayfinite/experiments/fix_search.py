@@ -1,0 +1,276 @@
+"""Find a source fix, and hold it against the failing step, healthy ones and exact arithmetic.
+
+A fix is tried as it will be printed: the patched file is compiled and put in the place of the
+running functions. Rewritings of the engine come first, then edits by templates. The removal of one
+hazard may uncover the next (a division by a norm, then the gradient of that norm), so a patch that
+moves the failure elsewhere is edited further.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from stayfinite.diagnose.locate import Diagnosis, diagnose
+from stayfinite.diagnose.origin import shown_path
+from stayfinite.experiments.changes import SourcePatch
+from stayfinite.experiments.comparison import rounding_error
+from stayfinite.experiments.fix_value import AsWritten, Judged, judged, kind_by_facts
+from stayfinite.experiments.formulas import Formula, formulas
+from stayfinite.experiments.healthy_steps import HealthySteps, Objection
+from stayfinite.experiments.rewritings import (
+    Rewriting,
+    RewrittenFormula,
+    is_last_resort,
+    rewritings,
+    written,
+)
+from stayfinite.experiments.rollout import is_good
+from stayfinite.experiments.source_fix import SourceFix
+from stayfinite.experiments.template_edits import template_edits
+from stayfinite.experiments.try_change import Experiment, NotTried, attempt
+from stayfinite.frameworks.batch import Batch
+from stayfinite.frameworks.change import Source, Unchanged, WiderDtype
+from stayfinite.frameworks.step import Outcome, Step
+from stayfinite.graph.graph import Span
+from stayfinite.graph.source import callee
+from stayfinite.repair import Edit, Patch, Remade, SourceFile, swapped
+from stayfinite.repair.engine.problem import FixValue, Rewrite
+
+_MAX_EDITS = 3
+# Rewritings of one formula that are tried, and formulas of one step.
+_MAX_REWRITES = 3
+_MAX_FORMULAS = 4
+# Seconds: of the whole search, and of it in the engine.
+_SECONDS = 25.0
+_SECONDS_OF_ENGINE = 3.0
+
+
+def find_source_fix(
+    step: Step, diagnosis: Diagnosis, healthy: list[Batch], path: str | None
+) -> SourceFix | None:
+    """A source fix for `diagnosis`; None where the source is not at fault or not there.
+
+    Args:
+        step: The failing step.
+        diagnosis: Its cause.
+        healthy: Batches before it, newest first.
+        path: How the diff names the file.
+    """
+    op = diagnosis.evidence.forward_op
+    if op is None or op.span is None:
+        return None
+    return _PatchSearch(step, healthy, path, diagnosis).run()
+
+
+def library_call(diagnosis: Diagnosis) -> str | None:
+    """The library's layer or loss that holds the op at fault, as the user's line calls it."""
+    op = diagnosis.evidence.forward_op
+    if op is None or op.span is None or op.stack or diagnosis.finding.mechanism is None:
+        return None
+    called = callee(op.span)
+    # These lines start a training; they create no layer or loss.
+    return None if called in ("fit", "compile", "train_on_batch") else called
+
+
+def _span(diagnosis: Diagnosis) -> Span | None:
+    op = diagnosis.evidence.forward_op
+    return None if op is None or diagnosis.finding.mechanism is None else op.span
+
+
+@dataclass(frozen=True)
+class _Edits:
+    """The edits of a patch: what they do, and the library objects that some of them remade."""
+
+    descriptions: tuple[RewrittenFormula | str, ...] = ()
+    remade: tuple[Remade, ...] = ()
+    rewriting: Rewriting | None = None
+
+    def then(self, edit: Edit, made: Remade | None) -> _Edits:
+        """These edits and one more by a template."""
+        again = self.remade if made is None else (*self.remade, made)
+        return _Edits((*self.descriptions, edit.description), again)
+
+    @contextlib.contextmanager
+    def in_place(self, patch: Patch) -> Iterator[None]:
+        """Run the patched code in the place of the running code inside the block."""
+        with contextlib.ExitStack() as stack:
+            for made in self.remade:
+                stack.enter_context(made.in_place())
+            if len(self.remade) < len(self.descriptions) or not self.remade:
+                stack.enter_context(swapped(patch, but_module_code=bool(self.remade)))
+            yield
+
+
+class _PatchSearch:
+    """Rewritings of the engine, then depth first over templates, within a budget of seconds."""
+
+    def __init__(
+        self, step: Step, healthy: list[Batch], path: str | None, diagnosis: Diagnosis
+    ) -> None:
+        self._step = step
+        self._batches = healthy
+        self._healthy = HealthySteps(step, healthy)
+        self._path = path
+        self._diagnosis = diagnosis
+        self._until = time.monotonic() + _SECONDS
+        self._tried: list[SourceFix] = []
+        self._formula: Formula | None = None
+
+    def run(self) -> SourceFix | None:
+        """The best patch: the first with the exact value, else the best of all that were tried."""
+        found = self._rewritten()
+        if found is not None and self._diagnosis.finding.mechanism == "singular-gradient":
+            # A guard of all places of a function at which the same can happen is worth more.
+            return self._by_templates(only_with_siblings=True) or found
+        if found is not None or self._diagnosis.finding.mechanism is None:
+            # Where something else is at fault, only an exact form of the formula is a fix as well.
+            return found
+        found = self._by_templates()
+        return found or min(self._tried, key=lambda fix: fix.rank, default=None)
+
+    def _rewritten(self) -> SourceFix | None:
+        """An exact rewriting; else, where no exact value exists, one that bounds it."""
+        others: list[tuple[Formula, Rewrite]] = []
+        until = min(self._until, time.monotonic() + _SECONDS_OF_ENGINE)
+        for number, formula in enumerate(formulas(self._step, self._diagnosis)):
+            if number == _MAX_FORMULAS or time.monotonic() > until:
+                break
+            if self._formula is None:
+                self._formula = formula
+            rewrites = rewritings(formula)
+            exact = [r for r in rewrites if r.value is FixValue.EXACT and not is_last_resort(r)]
+            others += [(formula, r) for r in rewrites if r not in exact]
+            found = self._first(((formula, r) for r in exact), FixValue.EXACT)
+            if found is not None:
+                return found
+        if self._diagnosis.finding.mechanism is None:
+            return None
+        return self._first(others, FixValue.EXACT, FixValue.BOUNDED)
+
+    def _first(
+        self, rewrites: Iterable[tuple[Formula, Rewrite]], *values: FixValue
+    ) -> SourceFix | None:
+        """The first rewriting that is verified with one of `values`."""
+        count = 0
+        for formula, rewrite in rewrites:
+            if count == _MAX_REWRITES or time.monotonic() > self._until:
+                return None
+            rewriting = written(formula, rewrite)
+            if rewriting is None or not rewriting.holds_on(self._step, self._batches):
+                continue
+            count += 1
+            edits = _Edits((rewriting.fact,), rewriting=rewriting)
+            fix = self._try(Patch.start(rewriting.edit.source).then(rewriting.edit), edits)
+            if fix is not None and fix.verified and fix.judged.value in values:
+                return fix
+        return None
+
+    def _by_templates(self, *, only_with_siblings: bool = False) -> SourceFix | None:
+        """An exact edit by templates, or by those that edit several places alike."""
+        span = _span(self._diagnosis)
+        assert span is not None
+        try:
+            source = SourceFile.of(span.file)
+        except (OSError, SyntaxError, UnicodeError):
+            return None
+        found = template_edits(Patch.start(source), self._diagnosis)
+        if only_with_siblings:
+            found = [(edit, made) for edit, made in found if edit.num_places > 1]
+        return self._first_exact(Patch.start(source), found, _Edits())
+
+    def _from(self, patch: Patch, diagnosis: Diagnosis, done: _Edits) -> SourceFix | None:
+        return self._first_exact(patch, template_edits(patch, diagnosis), done)
+
+    def _first_exact(
+        self, patch: Patch, found: list[tuple[Edit, Remade | None]], done: _Edits
+    ) -> SourceFix | None:
+        for edit, made in found:
+            if time.monotonic() > self._until:
+                return None
+            fix = self._try(patch.then(edit), done.then(edit, made))
+            if fix is not None and fix.verified and fix.judged.value is FixValue.EXACT:
+                return fix
+        return None
+
+    def _try(self, patch: Patch, edits: _Edits) -> SourceFix | None:
+        """The patch if the step is finite with it, or the first such one that begins with it."""
+        further: Diagnosis | None = None
+        trouble: Objection | NotTried | None = None
+        value = Judged(None)
+        num_healthy = self._healthy.count()  # run before the patch is in place
+        before = self._as_written
+        with contextlib.ExitStack() as stack:
+
+            def run() -> tuple[Step, Outcome]:
+                stack.enter_context(edits.in_place(patch))
+                step = self._step.changed(Source(contextlib.nullcontext))
+                return step, step.run(Unchanged())
+
+            # Finding the live functions is most of the cost, so it is done once for all runs.
+            ran = attempt(run)
+            if isinstance(ran, NotTried):
+                return self._found(patch, edits, None, ran, value, 0)
+            step, outcome = ran
+            if is_good(outcome):
+                value = judged(
+                    before,
+                    outcome,
+                    edits.rewriting,
+                    lambda: _wide(step),
+                    lambda: rounding_error(step),
+                )
+                trouble = self._healthy.objection(step, outcome)
+            elif len(edits.descriptions) < _MAX_EDITS and edits.rewriting is None:
+                further = diagnose(step, outcome, {})
+        if not is_good(outcome):
+            return None if further is None else self._further(patch, further, edits)
+        experiment = Experiment(SourcePatch(), outcome, outcome.finite)
+        count = 0 if trouble is not None else num_healthy
+        return self._found(patch, edits, experiment, trouble, value, count)
+
+    def _further(self, patch: Patch, diagnosis: Diagnosis, edits: _Edits) -> SourceFix | None:
+        span = _span(diagnosis)
+        if span is None or span.file != patch.original.path:
+            return None
+        return self._from(patch, diagnosis, edits)
+
+    def _found(
+        self,
+        patch: Patch,
+        edits: _Edits,
+        experiment: Experiment | None,
+        trouble: Objection | NotTried | None,
+        value: Judged,
+        num_healthy: int,
+    ) -> SourceFix:
+        op = self._diagnosis.evidence.forward_op
+        span = None if op is None else op.span
+        own = span is not None and span.file == patch.original.path
+        diff = patch.diff(self._path if own else shown_path(patch.original.path))
+        fix = SourceFix(
+            edits.descriptions, diff, num_healthy, experiment, trouble, value, self._operand()
+        )
+        self._tried.append(fix)
+        return fix
+
+    def _operand(self) -> str | None:
+        return None if self._formula is None else self._formula.operand(self._diagnosis)
+
+    @functools.cached_property
+    def _as_written(self) -> AsWritten:
+        return AsWritten(
+            self._step.run(Unchanged()),
+            _wide(self._step),
+            self._formula,
+            self._diagnosis.finding.mechanism,
+            self._healthy.tolerance,
+            kind_by_facts(self._diagnosis),
+        )
+
+
+def _wide(step: Step) -> Outcome | NotTried:
+    return attempt(lambda: step.run(WiderDtype()))

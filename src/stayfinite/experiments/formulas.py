@@ -1,0 +1,135 @@
+"""The functions on the failing path as formulas, at the operands of the failing step."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from types import FunctionType
+
+import numpy as np
+
+from stayfinite.diagnose.locate import Diagnosis
+from stayfinite.experiments.operands import problem_of
+from stayfinite.experiments.rounding import approached
+from stayfinite.frameworks.step import Step
+from stayfinite.graph.graph import Op
+from stayfinite.repair import live
+from stayfinite.repair.engine.evaluate import FLOATING, Evaluation
+from stayfinite.repair.engine.pricing import TOLERANCE
+from stayfinite.repair.engine.problem import FormulaProblem
+from stayfinite.repair.engine.reference import Reference, reference
+from stayfinite.repair.extraction import Extraction, ExtractionError, GraphRecorded, extract
+from stayfinite.repair.formula import LeafRole, Node
+
+
+@dataclass(frozen=True, eq=False)
+class Formula:
+    """The formula of one function of the user's at the operands of the failing step.
+
+    Args:
+        extraction: Where it comes from.
+        problem: What the engine is asked.
+        has_rounded_operand: Whether an operand has a value that its function only approaches, as
+            an exponential that is 0 or a sigmoid that is 1. Its exact value is another one, so
+            what the formula gives at that operand is no reference.
+    """
+
+    extraction: Extraction
+    problem: FormulaProblem
+    has_rounded_operand: bool = False
+
+    @functools.cached_property
+    def reference(self) -> Reference:
+        """The exact value and gradient at the failing operands.
+
+        Raises:
+            BadFormula: the formula cannot be evaluated.
+        """
+        return reference(self.problem)
+
+    def operand(self, diagnosis: Diagnosis) -> str | None:
+        """The operand at fault of the failing operation, as the user wrote it."""
+        operands = self.extraction.failing.operands
+        position = diagnosis.finding.operand
+        return self.text(operands[position]) if position < len(operands) else None
+
+    def text(self, node: Node) -> str | None:
+        """A sub-formula as the user wrote it."""
+        origins = self.extraction.origins.get(node, ())
+        return origins[0].text if origins else None
+
+    def has_value_in_float64(self) -> bool:
+        """Whether the formula as written, in float64, has the exact value at these operands."""
+        problem = self.problem
+        wide = Evaluation(FLOATING[problem.framework], problem.values, "float64")
+        with np.errstate(all="ignore"):
+            found = np.asarray(wide.value(problem.root), np.float64)
+            exact = self.reference
+            near = np.abs(found - exact.value) <= TOLERANCE["float32"] * np.abs(exact.value) + 1e-30
+            if not near[exact.known].all():
+                return False
+            gradients = wide.gradients(problem.root, exact.seed, problem.wanted)
+            for leaf, want in exact.gradients.items():
+                known = np.isfinite(want)
+                size = np.abs(want[known]).max(initial=0.0)
+                gap = np.abs(np.asarray(gradients[leaf], np.float64) - want)[known]
+                if not np.all(gap <= TOLERANCE["float32"] * size):
+                    return False
+        return True
+
+
+def formulas(step: Step, diagnosis: Diagnosis) -> Iterator[Formula]:
+    """The formulas of the functions on the stack of the op at fault, the innermost first."""
+    op = diagnosis.evidence.forward_op
+    if op is None or not op.stack:
+        return
+    recorded = GraphRecorded(step.trace, step.fetch, _first_failing(step, op))
+    functions = live.functions_with(span.code for span in op.stack if span.code is not None)
+    roots: set[Node] = set()
+    for span in op.stack:
+        function = None if span.code is None else functions.get(id(span.code))
+        if function is None:
+            continue
+        try:
+            extraction = extract(
+                function, op.stack[0], recorded.fresh(), _receiver(step, op, function)
+            )
+        except ExtractionError:
+            continue
+        problem = problem_of(step, extraction, diagnosis.finding.samples)
+        if problem is not None and problem.root not in roots:
+            roots.add(problem.root)
+            yield Formula(extraction, problem, _has_rounded_operand(step, extraction, problem))
+
+
+def _first_failing(step: Step, op: Op) -> int:
+    """The index of the first op of the same expression that failed: of a helper's calls, the first.
+
+    The operands of a later call may be infinite by what an earlier one returned.
+    """
+    same = [root.index for root in step.roots().ops if root.stack[:1] == op.stack[:1]]
+    return min([op.index, *same])
+
+
+def _has_rounded_operand(step: Step, extraction: Extraction, problem: FormulaProblem) -> bool:
+    for leaf, array in problem.values.items():
+        recording = extraction.recording(leaf)
+        if recording is None or leaf.attribute("role") is not LeafRole.VARIABLE:
+            continue
+        if np.isin(array, approached(step.trace, recording.value)).any():
+            return True
+    return False
+
+
+def _receiver(step: Step, op: Op, function: FunctionType) -> Mapping[str, object]:
+    """The layer of the step as `self` of a method of it."""
+    code = function.__code__
+    layer = None if op.layer is None else step.subject.layer(op.layer)
+    if layer is None or not code.co_argcount:
+        return {}
+    method = getattr(type(layer), function.__name__, None)
+    if not callable(method) or inspect.unwrap(method) is not function:
+        return {}
+    return {code.co_varnames[0]: layer}
