@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
 
+from stayfinite.diagnose.float64_run import Float64Run
 from stayfinite.diagnose.locate import Diagnosis, diagnose
 from stayfinite.diagnose.origin import file_of
 from stayfinite.diagnose.provenance import ProvenanceFact, facts
@@ -62,23 +63,24 @@ def _explain(failure: Failure, step: Step, incident: Incident) -> Incident:
     began = time.perf_counter()
     outcome = step.run(Unchanged())
     first_run = time.perf_counter() - began
+    wider = Float64Run(step)
     num_samples = step.trace.num_samples
     if outcome.finite and not outcome.bad_gradients:
-        bad_again, advice = failure.rerun(), try_advice(step, first_run)
+        bad_again, advice = failure.rerun(), try_advice(step, wider, first_run)
         found = NotReproduced(outcome, bad_again, advice, num_samples)
         return assemble.not_reproduced(incident, found)
 
     earlier = earlier_state(step, failure.bad.step, failure.snapshots)
     numbered = _healthy(failure)
     healthy = [batch for _, batch in numbered]
-    diagnosis = diagnose(step, outcome, _ranges(healthy), earlier)
-    advice = try_advice(step, first_run)
+    diagnosis = diagnose(step, outcome, wider, _ranges(healthy), earlier)
+    advice = try_advice(step, wider, first_run)
     without = try_other_samples(step, diagnosis.finding.samples, numbered)
     samples = find_samples(step, diagnosis.finding, without, healthy)
     diagnosis = _with_samples(diagnosis, samples.samples)
     patch = _optional(
         "the search for a fix",
-        lambda: find_source_fix(step, diagnosis, healthy, file_of(diagnosis.evidence)),
+        lambda: find_source_fix(step, diagnosis, wider, healthy, file_of(diagnosis.evidence)),
     )
     remedy = Stage[RemedySearch](None)
     if patch.value is None or not patch.value.removes_failure:

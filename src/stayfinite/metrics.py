@@ -1,4 +1,15 @@
 """Metrics of embeddings: the public name of `stayfinite.networks.metrics`."""
 
-from stayfinite.networks.metrics import *  # noqa: F403
-from stayfinite.networks.metrics import __all__ as __all__
+from stayfinite.networks.metrics import (
+    RecallAtK,
+    VerificationCurve,
+    recall_at_k,
+    verification_curve,
+)
+
+__all__ = [
+    "RecallAtK",
+    "VerificationCurve",
+    "recall_at_k",
+    "verification_curve",
+]

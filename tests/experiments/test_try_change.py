@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from stayfinite.diagnose.float64_run import Float64Run
 from stayfinite.experiments.advice import try_advice
 from stayfinite.experiments.remedies import initial_values
 from stayfinite.experiments.try_change import NotTried, attempt, try_change
@@ -65,7 +66,8 @@ def test_learning_rate_of_a_step_without_an_optimizer_is_not_tried():
         def run(self, change):
             return BAD
 
-    rate, *others = try_advice(Step(), first_run=0.0).experiments
+    step = Step()
+    rate, *others = try_advice(step, Float64Run(step), first_run=0.0).experiments
     assert trial_of(rate).outcome == "not-tried"
     assert [trial_of(tried).outcome for tried in others] == ["non-finite"] * 3
     assert [trial_of(tried).change for tried in others] == [

@@ -23,7 +23,7 @@ def failure(monkeypatch):
     found = []
     explanation = importlib.import_module("stayfinite.explanation")
 
-    def keep(step, diagnosis, healthy, path):
+    def keep(step, diagnosis, wider, healthy, path):
         found.append((step, diagnosis))
 
     monkeypatch.setattr(explanation, "find_source_fix", keep)

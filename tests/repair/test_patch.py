@@ -1,3 +1,4 @@
+import os
 import shutil
 import subprocess
 
@@ -14,6 +15,14 @@ def tool(*command, cwd, data):
     if shutil.which(command[0]) is None:
         pytest.skip(f"{command[0]} is not installed")
     subprocess.run(command, cwd=cwd, input=data, check=True, capture_output=True)
+
+
+def as_bytes(patch, name):
+    """The diff for a tool that applies it: the text in the encoding of the file."""
+    encoding = patch.original.encoding
+    lines = patch.diff(name).split("\n")
+    text = "\n".join(lines[2:]).encode("utf-8" if encoding == "utf-8-sig" else encoding)
+    return b"".join(os.fsencode(line) + b"\n" for line in lines[:2]) + text
 
 
 TOOLS = [("patch", "-p0"), ("git", "apply", "-p0")]
@@ -39,8 +48,8 @@ def test_the_diff_turns_the_file_into_the_patched_file(tmp_path, data, name, com
     path.write_bytes(data)
     patch = first_patch(path, "singular-gradient", SPAN if b"sqrt" in data else "x ** 0.5")
     assert patch.source.text != patch.original.text
-    tool(*command, cwd=tmp_path, data=patch.diff_bytes(name))
-    assert path.read_bytes() == patch.source.to_bytes()
+    tool(*command, cwd=tmp_path, data=as_bytes(patch, name))
+    assert path.read_bytes() == patch.source.text.encode(patch.source.encoding)
 
 
 def test_the_diff_as_users_read_it(tmp_path):

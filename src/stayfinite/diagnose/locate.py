@@ -13,6 +13,7 @@ from stayfinite.diagnose.classify import classify
 from stayfinite.diagnose.evidence import Earlier, Evidence, gather
 from stayfinite.diagnose.facts import NonFiniteConstant
 from stayfinite.diagnose.finding import Finding
+from stayfinite.diagnose.float64_run import Float64Run
 from stayfinite.diagnose.infinities import (
     first_nan,
     fully_masked_row,
@@ -22,7 +23,6 @@ from stayfinite.diagnose.infinities import (
 from stayfinite.diagnose.masking import leaking_derivative
 from stayfinite.diagnose.ranges import literal_out_of_range
 from stayfinite.diagnose.values import Values, as_float
-from stayfinite.frameworks.change import WiderDtype
 from stayfinite.frameworks.step import Outcome, Step
 from stayfinite.graph.graph import Leaf, Op
 
@@ -40,13 +40,18 @@ class Diagnosis:
 
 
 def diagnose(
-    step: Step, outcome: Outcome, ranges: dict[str, float], earlier: Earlier | None = None
+    step: Step,
+    outcome: Outcome,
+    wider: Float64Run,
+    ranges: dict[str, float],
+    earlier: Earlier | None = None,
 ) -> Diagnosis:
     """The cause of a non-finite step.
 
     Args:
         step: The step.
         outcome: What running it gave.
+        wider: It in float64.
         ranges: Largest magnitudes of the batch arrays in healthy steps, by name.
         earlier: The same batch on an earlier state; None if there is none.
     """
@@ -55,11 +60,11 @@ def diagnose(
     @functools.cache
     def finite_wider() -> bool:
         try:
-            wider = step.run(WiderDtype())
+            found = wider.outcome
         except Exception:
             # An op without a float64 form: the wider step is unknown.
             return False
-        return wider.finite and not wider.bad_gradients
+        return found.finite and not found.bad_gradients
 
     def evidence_of(op: Op | None, leaf: Leaf | None) -> Evidence:
         return gather(

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from stayfinite.diagnose.float64_run import Float64Run
 from stayfinite.experiments.changes import OtherBatch
 from stayfinite.experiments.try_change import Experiment, NotTried, try_change
 from stayfinite.frameworks.batch import Batch
@@ -35,17 +36,18 @@ class Advice:
     too_slow: float | None = None
 
 
-def try_advice(step: Step, first_run: float) -> Advice:
+def try_advice(step: Step, wider: Float64Run, first_run: float) -> Advice:
     """Learning rate / 10, clipnorm 1, clipvalue 0.5 and float64, each on its own.
 
     float64 is left out where one run of the step takes seconds.
 
     Args:
         step: The failing step.
+        wider: It in float64.
         first_run: Seconds of its first run, compiling included.
     """
     rate = _try_rate(step, LearningRate(0.1))
-    norm, value, wider = ClipNorm(1.0), ClipValue(0.5), WiderDtype()
+    norm, value = ClipNorm(1.0), ClipValue(0.5)
     tried = (
         rate,
         try_change(norm, lambda: step.run(norm)),
@@ -53,7 +55,7 @@ def try_advice(step: Step, first_run: float) -> Advice:
     )
     if rate.seconds > _LONGEST_FOR_FLOAT64 or first_run > _LONGEST_FIRST_RUN:
         return Advice(tried, max(rate.seconds, first_run))
-    return Advice((*tried, try_change(wider, lambda: step.run(wider))))
+    return Advice((*tried, try_change(WiderDtype(), lambda: wider.outcome)))
 
 
 def _try_rate(step: Step, change: LearningRate) -> Experiment:

@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from stayfinite.diagnose.float64_run import Float64Run
 from stayfinite.diagnose.locate import Diagnosis, diagnose
 from stayfinite.diagnose.origin import shown_path
 from stayfinite.experiments.changes import SourcePatch
@@ -33,7 +34,7 @@ from stayfinite.experiments.source_fix import SourceFix
 from stayfinite.experiments.template_edits import template_edits
 from stayfinite.experiments.try_change import Experiment, NotTried, attempt
 from stayfinite.frameworks.batch import Batch
-from stayfinite.frameworks.change import Source, Unchanged, WiderDtype
+from stayfinite.frameworks.change import Source, Unchanged
 from stayfinite.frameworks.step import Outcome, Step
 from stayfinite.graph.graph import Span
 from stayfinite.graph.source import callee
@@ -50,20 +51,21 @@ _SECONDS_OF_ENGINE = 3.0
 
 
 def find_source_fix(
-    step: Step, diagnosis: Diagnosis, healthy: list[Batch], path: str | None
+    step: Step, diagnosis: Diagnosis, wider: Float64Run, healthy: list[Batch], path: str | None
 ) -> SourceFix | None:
     """A source fix for `diagnosis`; None where the source is not at fault or not there.
 
     Args:
         step: The failing step.
         diagnosis: Its cause.
+        wider: It in float64.
         healthy: Batches before it, newest first.
         path: How the diff names the file.
     """
     op = diagnosis.evidence.forward_op
     if op is None or op.span is None:
         return None
-    return _PatchSearch(step, healthy, path, diagnosis).run()
+    return _PatchSearch(step, diagnosis, wider, healthy, path).run()
 
 
 def library_call(diagnosis: Diagnosis) -> str | None:
@@ -109,9 +111,15 @@ class _PatchSearch:
     """Rewritings of the engine, then depth first over templates, within a budget of seconds."""
 
     def __init__(
-        self, step: Step, healthy: list[Batch], path: str | None, diagnosis: Diagnosis
+        self,
+        step: Step,
+        diagnosis: Diagnosis,
+        wider: Float64Run,
+        healthy: list[Batch],
+        path: str | None,
     ) -> None:
         self._step = step
+        self._wider = wider
         self._batches = healthy
         self._healthy = HealthySteps(step, healthy)
         self._path = path
@@ -220,12 +228,12 @@ class _PatchSearch:
                     before,
                     outcome,
                     edits.rewriting,
-                    lambda: _wide(step),
+                    lambda: _run_in_float64(Float64Run(step)),
                     lambda: rounding_error(step),
                 )
                 trouble = self._healthy.objection(step, outcome)
             elif len(edits.descriptions) < _MAX_EDITS and edits.rewriting is None:
-                further = diagnose(step, outcome, {})
+                further = diagnose(step, outcome, Float64Run(step), {})
         if not is_good(outcome):
             return None if further is None else self._further(patch, further, edits)
         experiment = Experiment(SourcePatch(), outcome, outcome.finite)
@@ -264,7 +272,7 @@ class _PatchSearch:
     def _as_written(self) -> AsWritten:
         return AsWritten(
             self._step.run(Unchanged()),
-            _wide(self._step),
+            _run_in_float64(self._wider),
             self._formula,
             self._diagnosis.finding.mechanism,
             self._healthy.tolerance,
@@ -272,5 +280,5 @@ class _PatchSearch:
         )
 
 
-def _wide(step: Step) -> Outcome | NotTried:
-    return attempt(lambda: step.run(WiderDtype()))
+def _run_in_float64(wider: Float64Run) -> Outcome | NotTried:
+    return attempt(lambda: wider.outcome)

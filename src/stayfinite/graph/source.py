@@ -23,6 +23,7 @@ from executing import Source
 
 from stayfinite.graph.graph import Span
 
+Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 _OURS = Path(__file__).resolve().parents[1]
 _INSTALLED = tuple(
     Path(sysconfig.get_paths()[key]).resolve()
@@ -97,7 +98,7 @@ def span_of(code: CodeType) -> Span | None:
     """
     if not is_user_file(code.co_filename):
         return None
-    node = _definition(code)
+    node = definition(_nodes(code.co_filename), code)
     if node is None:
         first = code.co_firstlineno
         return Span(code.co_filename, first, 0, first, 0, code.co_qualname, code)
@@ -122,21 +123,26 @@ def _span_of_node(node: ast.expr | ast.stmt, code: CodeType) -> Span:
     )
 
 
-def _definition(code: CodeType) -> ast.FunctionDef | ast.Lambda | None:
-    """Return the definition that was compiled to `code`."""
-    # A lambda ends with an instruction at its body, which distinguishes two on one line.
-    positions = {(line, column, end, last) for line, end, column, last in code.co_positions()}
-    for node in _nodes(code.co_filename):
-        if isinstance(node, ast.FunctionDef) and node.name == code.co_name:
-            first = min([node.lineno, *(d.lineno for d in node.decorator_list)])
-            if first == code.co_firstlineno:
-                return node
-        if isinstance(node, ast.Lambda) and code.co_name == "<lambda>":
-            body = node.body
-            at = (body.lineno, body.col_offset, body.end_lineno, body.end_col_offset)
-            if node.lineno == code.co_firstlineno and at in positions:
-                return node
-    return None
+def definition(nodes: Iterable[ast.AST], code: CodeType) -> Definition | None:
+    """Return the definition among `nodes` that was compiled to `code`."""
+    found = [node for node in nodes if isinstance(node, Definition) and _may_define(node, code)]
+    if len(found) > 1:
+        # A lambda ends with an instruction at its body, which distinguishes two on one line.
+        positions = {(line, column, end, last) for line, end, column, last in code.co_positions()}
+        found = [n for n in found if not isinstance(n, ast.Lambda) or _body(n) in positions]
+    return found[0] if found else None
+
+
+def _may_define(node: Definition, code: CodeType) -> bool:
+    if isinstance(node, ast.Lambda):
+        return code.co_name == "<lambda>" and node.lineno == code.co_firstlineno
+    first = min([node.lineno, *(d.lineno for d in node.decorator_list)])
+    return node.name == code.co_name and first == code.co_firstlineno
+
+
+def _body(node: ast.Lambda) -> tuple[int, int, int | None, int | None]:
+    body = node.body
+    return body.lineno, body.col_offset, body.end_lineno, body.end_col_offset
 
 
 def _nodes(file: str) -> Iterator[ast.AST]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import io
-import os
 from dataclasses import dataclass
 
 from stayfinite.repair.edit import Edit
@@ -60,13 +59,6 @@ class Patch:
         )
         end = "\n\\ No newline at end of file\n"
         return "".join(line if line.endswith("\n") else line + end for line in lines)
-
-    def diff_bytes(self, path: str | None = None) -> bytes:
-        """The diff for a tool that applies it: the text in the encoding of the file."""
-        encoding = self.original.encoding
-        lines = self.diff(path).split("\n")
-        text = "\n".join(lines[2:]).encode("utf-8" if encoding == "utf-8-sig" else encoding)
-        return b"".join(os.fsencode(line) + b"\n" for line in lines[:2] if line) + text
 
 
 def _lines(source: SourceFile) -> list[str]:

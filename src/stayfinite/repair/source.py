@@ -117,10 +117,6 @@ class SourceFile:
         """The same file with other text."""
         return SourceFile(self.path, text, self.encoding)
 
-    def to_bytes(self) -> bytes:
-        """The file as it lies, or would lie, on disk."""
-        return self.text.encode(self.encoding)
-
     @cached_property
     def tree(self) -> ast.Module:
         """The syntax tree of the whole file."""

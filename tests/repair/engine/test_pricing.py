@@ -12,6 +12,8 @@ from tests.repair.engine.formulas import KERAS, exp, expm1, log, log1p, maximum,
 from tests.repair.engine.notation import call, one_leaf
 
 
+# As in a search.
+@np.errstate(all="ignore")
 def priced(written, candidate, framework="jax", **operands):
     arrays = {k: np.asarray(v, np.float32) for k, v in operands.items()}
     leaves = {k: one_leaf(k, v) for k, v in arrays.items()}

@@ -179,6 +179,5 @@ def _equal(x: Array, y: Array, tolerance: float, digits: int) -> bool:
 
 
 def _close(x: np.ndarray, y: np.ndarray) -> bool:
-    with np.errstate(all="ignore"):
-        near = np.abs(x - y) <= SAME_FLOAT * np.maximum(np.abs(x), np.abs(y)) + 1e-12
+    near = np.abs(x - y) <= SAME_FLOAT * np.maximum(np.abs(x), np.abs(y)) + 1e-12
     return bool((near | (x == y) | ~np.isfinite(x) | ~np.isfinite(y)).all())

@@ -47,9 +47,9 @@ class Evaluation:
         known = self.known
         if root in known:
             return known[root]
-        for node in walk(root):
-            if node not in known:
-                with np.errstate(all="ignore"):
+        with np.errstate(all="ignore"):
+            for node in walk(root):
+                if node not in known:
                     known[node] = self._compute(node, [known[x] for x in node.operands])
         return known[root]
 

@@ -87,29 +87,28 @@ class Pricing:
         value = np.asarray(sample.floating.value(root))
         if value.shape != exact.value.shape or value.dtype.kind != "f":
             raise BadFormula(f"shape {value.shape} in the place of {exact.value.shape}")
-        with np.errstate(all="ignore"):
-            reachable = np.where(exact.known, exact.value, np.nan)
-            slack = VALUE_PART * _largest_by_sample(reachable)
-            # The logarithm of a number next to 1 is off by the spacing there.
-            floor = np.minimum(VALUE_PART * _largest(reachable), self.spacing)
-            slack = np.maximum(slack, floor)
-            wrong = [self._wrong(to_float64(value), exact.value, exact.known, slack, main)]
-            seed = exact.seed.astype(value.dtype)
-            found = sample.floating.gradients(root, seed, self.problem.wanted)
-            whole = found
-            if main and not exact.known.all():
-                full = random_seed(value.shape).astype(value.dtype)
-                whole = sample.floating.gradients(root, full, self.problem.wanted)
-            for leaf in self.problem.wanted:
-                want = exact.gradients[leaf]
-                known = np.isfinite(want)
-                slack = GRADIENT_PART * _largest_by_sample(want)
+        reachable = np.where(exact.known, exact.value, np.nan)
+        slack = VALUE_PART * _largest_by_sample(reachable)
+        # The logarithm of a number next to 1 is off by the spacing there.
+        floor = np.minimum(VALUE_PART * _largest(reachable), self.spacing)
+        slack = np.maximum(slack, floor)
+        wrong = [self._wrong(to_float64(value), exact.value, exact.known, slack, main)]
+        seed = exact.seed.astype(value.dtype)
+        found = sample.floating.gradients(root, seed, self.problem.wanted)
+        whole = found
+        if main and not exact.known.all():
+            full = random_seed(value.shape).astype(value.dtype)
+            whole = sample.floating.gradients(root, full, self.problem.wanted)
+        for leaf in self.problem.wanted:
+            want = exact.gradients[leaf]
+            known = np.isfinite(want)
+            slack = GRADIENT_PART * _largest_by_sample(want)
+            part = self._wrong(to_float64(found[leaf]), want, known, slack, main)
+            if part.any():
+                slack = np.maximum(slack, self._unreachable(root, sample, leaf, seed))
                 part = self._wrong(to_float64(found[leaf]), want, known, slack, main)
-                if part.any():
-                    slack = np.maximum(slack, self._unreachable(root, sample, leaf, seed))
-                    part = self._wrong(to_float64(found[leaf]), want, known, slack, main)
-                # Elements without a reference take part too: their gradient has to be finite.
-                wrong.append(part | (~np.isfinite(to_float64(whole[leaf])) & main))
+            # Elements without a reference take part too: their gradient has to be finite.
+            wrong.append(part | (~np.isfinite(to_float64(whole[leaf])) & main))
         return wrong
 
     def deviation(self, root: Node) -> tuple[bool, float]:
@@ -120,13 +119,12 @@ class Pricing:
         """
         sample = self.samples.main
         exact = sample.reference
-        with np.errstate(all="ignore"):
-            value = np.asarray(sample.floating.value(root))
-            seed = random_seed(value.shape).astype(value.dtype)
-            found = sample.floating.gradients(root, seed, self.problem.wanted)
-            arrays = [to_float64(value), *map(to_float64, found.values())]
-            broken = not all(np.isfinite(x).all() for x in arrays)
-            gap = np.abs(arrays[0] - exact.value)[exact.known]
+        value = np.asarray(sample.floating.value(root))
+        seed = random_seed(value.shape).astype(value.dtype)
+        found = sample.floating.gradients(root, seed, self.problem.wanted)
+        arrays = [to_float64(value), *map(to_float64, found.values())]
+        broken = not all(np.isfinite(x).all() for x in arrays)
+        gap = np.abs(arrays[0] - exact.value)[exact.known]
         return broken, float(np.nan_to_num(gap, nan=np.inf).sum())
 
     def _unreachable(self, root: Node, sample: Sample, leaf: Node, seed: np.ndarray) -> np.ndarray:

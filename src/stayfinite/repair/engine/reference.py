@@ -194,11 +194,10 @@ def _limits(
     kinds[agree & ~was_finite] = Kind.LIMIT
     # A pole is infinite from all sides that exist, with one sign; otherwise there is no value.
     far = np.abs(np.where(np.isnan(around), np.inf, around)) > POLE
-    with np.errstate(all="ignore"):
-        signs = np.where(np.isnan(around), np.nan, np.sign(around))
-        one_sign = np.nanmin(np.nan_to_num(signs, nan=2), 0) == np.nanmax(
-            np.nan_to_num(signs, nan=-2), 0
-        )
+    signs = np.where(np.isnan(around), np.nan, np.sign(around))
+    one_sign = np.nanmin(np.nan_to_num(signs, nan=2), 0) == np.nanmax(
+        np.nan_to_num(signs, nan=-2), 0
+    )
     pole = ~was_finite & ~agree & far.all(axis=0) & ~np.isnan(around).all(axis=0)
     sign = np.sign(np.nansum(signs, axis=0))
     infinite = np.where(sign > 0, np.inf, -np.inf)

@@ -161,8 +161,7 @@ def _probes(values: Mapping[Node, np.ndarray]) -> Iterator[tuple[str, dict[Node,
 def _mild(x: np.ndarray) -> np.ndarray:
     """The same signs with sizes around 1, where a naive formula is right."""
     x = np.asarray(x, np.float64)
-    with np.errstate(all="ignore"):
-        return np.asarray(np.sign(x) * np.where(np.abs(x) > 1, np.abs(x) ** 0.3, np.abs(x)))
+    return np.asarray(np.sign(x) * np.where(np.abs(x) > 1, np.abs(x) ** 0.3, np.abs(x)))
 
 
 def _directed(values: Mapping[Node, np.ndarray]) -> Iterator[tuple[str, dict[Node, np.ndarray]]]:

@@ -97,8 +97,7 @@ def _wrong(context: Context, formula: Node, graph: EGraph, number: int | None) -
     found = to_float64(context.floating.value(formula))
     if found.shape != want.shape:
         raise BadFormula("shape")
-    with np.errstate(all="ignore"):
-        close = np.abs(found - want) <= TOLERANCE.get(context.problem.dtype, 1e-3) * np.abs(want)
+    close = np.abs(found - want) <= TOLERANCE.get(context.problem.dtype, 1e-3) * np.abs(want)
     return int((~close).sum())
 
 
@@ -111,9 +110,8 @@ def _steep(context: Context, formula: Node) -> int:
     x = [np.asarray(floating.value(operand)) for operand in formula.operands]
     y = floating.value(formula)
     count = 0
-    with np.errstate(all="ignore"):
-        for operand, derivative in zip(formula.operands, row.derivatives, strict=True):
-            if derivative is not None and operand.op != "constant":
-                slope = np.asarray(derivative(floating.m, *x, y))
-                count += int((~np.isfinite(slope.astype(np.float64))).sum())
+    for operand, derivative in zip(formula.operands, row.derivatives, strict=True):
+        if derivative is not None and operand.op != "constant":
+            slope = np.asarray(derivative(floating.m, *x, y))
+            count += int((~np.isfinite(slope.astype(np.float64))).sum())
     return count

@@ -7,6 +7,7 @@ import functools
 import types
 from collections.abc import Mapping, Sequence
 
+from stayfinite.graph.source import Definition
 from stayfinite.repair.extraction.frames import bound, frame_of, num_required, user_function
 from stayfinite.repair.extraction.library_calls import library_call, method_call
 from stayfinite.repair.extraction.native_calls import native_call
@@ -16,7 +17,6 @@ from stayfinite.repair.extraction.syntax import place_of
 from stayfinite.repair.extraction.values import (
     Closure,
     Frame,
-    FunctionNode,
     Method,
     Pending,
     SourceOrigin,
@@ -118,7 +118,7 @@ def _closed(
     return run.call(frame)
 
 
-def closure(run: Run, function: FunctionNode, frame: Frame) -> Closure:
+def closure(run: Run, function: Definition, frame: Frame) -> Closure:
     """A function that interpreted code defines."""
     arguments = function.args
     defaults = tuple(run.evaluate(one, frame) for one in arguments.defaults)

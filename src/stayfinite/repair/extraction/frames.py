@@ -7,9 +7,8 @@ import types
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from stayfinite.graph.source import is_user_file
-from stayfinite.repair.extraction.syntax import function_node
-from stayfinite.repair.extraction.values import Closure, Frame, FunctionNode, Pending, SourceOrigin
+from stayfinite.graph.source import Definition, definition, is_user_file
+from stayfinite.repair.extraction.values import Closure, Frame, Pending, SourceOrigin
 from stayfinite.repair.source import SourceFile
 
 
@@ -20,10 +19,10 @@ class Patched:
     before: SourceFile
     after: SourceFile
 
-    def function(self, node: FunctionNode) -> FunctionNode:
+    def function(self, node: Definition) -> Definition:
         """The function of the text before, in the text after."""
         old, new = (
-            [n for n in ast.walk(source.tree) if isinstance(n, FunctionNode)]
+            [n for n in ast.walk(source.tree) if isinstance(n, Definition)]
             for source in (self.before, self.after)
         )
         return new[old.index(node)]
@@ -47,7 +46,7 @@ def frame_of(
             source = sources[code.co_filename] = SourceFile.of(code.co_filename)
         if patched is not None and patched.before.path == source.path:
             source = patched.before
-        node = function_node(source, code)
+        node = definition(ast.walk(source.tree), code)
     except (OSError, SyntaxError, UnicodeError) as error:
         raise LookupError(str(error)) from error
     if node is None:
@@ -74,7 +73,7 @@ def user_function(called: object) -> types.FunctionType | None:
 
 
 def bound(
-    function: FunctionNode,
+    function: Definition,
     positional: Sequence[object],
     named: Mapping[str, object],
     defaults: Sequence[object],

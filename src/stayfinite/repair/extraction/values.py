@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import CodeType
 
+from stayfinite.graph.source import Definition
 from stayfinite.repair.formula import Node
 from stayfinite.repair.source import SourceFile
 
-FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 Shape = tuple[int, ...]
 
 
@@ -43,7 +43,7 @@ class Frame:
     """
 
     source: SourceFile
-    function: FunctionNode
+    function: Definition
     names: dict[str, object]
     globals: Mapping[str, object]
     cells: Mapping[str, object]
@@ -89,7 +89,7 @@ class SourceOrigin:
 class Closure:
     """A function that was defined in interpreted code."""
 
-    function: FunctionNode
+    function: Definition
     frame: Frame
     defaults: tuple[object, ...]
     named_defaults: Mapping[str, object]

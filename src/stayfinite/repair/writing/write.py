@@ -6,12 +6,12 @@ import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from stayfinite.graph.source import Definition
 from stayfinite.repair.edit import Edit
 from stayfinite.repair.errors import RepairError
 from stayfinite.repair.extraction import Extraction, ExtractionError, SourceOrigin
 from stayfinite.repair.extraction.frames import Patched
 from stayfinite.repair.extraction.syntax import place_of
-from stayfinite.repair.extraction.values import FunctionNode
 from stayfinite.repair.formula import BINARY, OTHER, REDUCTIONS, UNARY, Node, replaced
 from stayfinite.repair.scope import enclosing_function
 from stayfinite.repair.source import SourceFile
@@ -259,7 +259,7 @@ def _undone(root: Node, news: list[Node], olds: list[Node]) -> Node:
     return root
 
 
-def _same_place(function: FunctionNode | None, origin: SourceOrigin) -> bool:
+def _same_place(function: Definition | None, origin: SourceOrigin) -> bool:
     return function is not None and origin.moment.frame.function is function
 
 
