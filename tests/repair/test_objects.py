@@ -95,3 +95,73 @@ def test_loss_object(tmp_path):
     # The logarithm of a negative number: the fix keeps the step finite, and proves nothing.
     assert (incident.fix.verified, incident.fix.value) == (False, "undefined"), incident.notes
     assert "keras.losses.poisson(y_true, keras.ops.maximum(y_pred, 1e-7))" in incident.fix.diff
+
+
+@pytest.fixture
+def half():
+    before = keras.config.floatx()
+    keras.config.set_floatx("float16")
+    yield
+    keras.config.set_floatx(before)
+
+
+def added_lines(incident):
+    lines = incident.fix.diff.splitlines()
+    return [line for line in lines if line.startswith("+") and not line.startswith("+++")]
+
+
+@pytest.mark.parametrize("given", ["mse", ["mse"], keras.losses.mean_squared_error])
+def test_loss_in_half_precision_that_compile_names(given, half, tmp_path):
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(1, kernel_initializer="ones")])
+    if given == "mse":
+        model.compile(keras.optimizers.SGD(1e-6), loss="mse")
+    elif given == ["mse"]:
+        model.compile(keras.optimizers.SGD(1e-6), loss=["mse"])
+    else:
+        model.compile(keras.optimizers.SGD(1e-6), loss=keras.losses.mean_squared_error)
+    y = np.ones((32, 1))
+    y[ROW] = 600
+    with pytest.raises(stayfinite.NonFiniteError) as caught:
+        guard = stayfinite.Guard(keep=tmp_path)
+        model.fit(X, y, batch_size=8, shuffle=False, verbose=0, callbacks=[guard])
+    incident = caught.value.incident
+    assert (incident.cause.name, incident.origin.samples) == ("half-overflow", (ROW % 8,))
+    assert (incident.fix.verified, incident.fix.value) == (True, "exact"), incident.notes
+    [line] = added_lines(incident)
+    assert line.lstrip("+ ").startswith("model.compile(")
+    assert 'keras.losses.MeanSquaredError(dtype="float32")' in line
+
+
+def test_gradient_of_a_loss_in_half_precision(half, tmp_path):
+    keras.utils.set_random_seed(0)
+    num_classes = 3
+    model = keras.Sequential([keras.Input((3,))])
+    model.add(layers.Dense(num_classes, "softmax", kernel_initializer="identity"))
+    model.compile(keras.optimizers.SGD(1e-3), loss="kl_divergence")
+    x = X[:, :3].copy()
+    x[ROW] = [16, 0, 0]
+    y = np.eye(3)[np.full(32, 1)]
+    with pytest.raises(stayfinite.NonFiniteError) as caught:
+        guard = stayfinite.Guard(keep=tmp_path)
+        model.fit(x, y, batch_size=8, shuffle=False, verbose=0, callbacks=[guard])
+    incident = caught.value.incident
+    assert incident.cause.name == "half-overflow"
+    assert (incident.fix.verified, incident.fix.value) == (True, "exact"), incident.notes
+    # Where the compiler keeps the gradient in float32, the layer may stay as it is.
+    *layer, loss = added_lines(incident)
+    assert 'keras.losses.KLDivergence(dtype="float32")' in loss
+    assert all('kernel_initializer="identity", dtype="float32")' in line for line in layer)
+
+
+def test_line_that_does_not_make_the_object_is_not_edited(half, tmp_path):
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(1, kernel_initializer="ones")])
+    settings = {"loss": "mse", "optimizer": keras.optimizers.SGD(1e-6)}
+    model.compile(**settings)
+    y = np.ones((32, 1))
+    y[ROW] = 600
+    with pytest.raises(stayfinite.NonFiniteError) as caught:
+        guard = stayfinite.Guard(keep=tmp_path)
+        model.fit(X, y, batch_size=8, shuffle=False, verbose=0, callbacks=[guard])
+    assert caught.value.incident.fix.diff is None

@@ -34,8 +34,10 @@ def exceeded(evidence: Evidence) -> RangeExceeded | None:
     op = evidence.op
     if op is None or not op.operands or not finite_operands(evidence, op):
         return None
-    # A function of one number that does not grow is infinite at a pole only.
-    if len(op.operands) == 1 and row(op.name).growth is None:
+    function = row(op.name)
+    shrinks = len(op.operands) == 1 and function.growth is None
+    # A function of one number that does not grow is infinite at a pole, or next to it.
+    if shrinks and function.pole is None:
         return None
     result = as_float(evidence.results_of(op))
     bad = np.isinf(result)
@@ -46,13 +48,18 @@ def exceeded(evidence: Evidence) -> RangeExceeded | None:
             return None
     if op.name == "divide" and not as_float(evidence.operand(op, 1))[bad].all():
         return None
+    if shrinks and function.pole is not None:
+        beside = as_float(evidence.operand(op, 0))
+        if beside.shape != bad.shape or (beside[bad] == function.pole.at).any():
+            return None
     position = int(np.argmax([largest_magnitude(evidence.values[v]) for v in op.operands]))
     critical = as_float(evidence.operand(op, position))
     # Operands of a product have shapes of their own.
     at_fault = critical[bad] if critical.shape == bad.shape else np.ravel(critical)
     dtype = evidence.dtype(op.results[0])
+    sizes = np.abs(at_fault)
     facts = OutOfRange(
-        worst=float(at_fault[np.argmax(np.abs(at_fault))]),
+        worst=float(at_fault[np.argmin(sizes) if shrinks else np.argmax(sizes)]),
         dtype=dtype,
         largest=dtypes.largest(dtype),
         num_bad=int(bad.sum()),
@@ -80,6 +87,10 @@ def fits_float32(evidence: Evidence, op: Op) -> bool:
         with np.errstate(all="ignore"):
             powers = np.abs(operands[0]) ** operands[1]
         return bool(np.max(powers, initial=0.0) < limit)
+    if op.name in ("divide", "reciprocal", "rsqrt"):
+        divisors = np.abs(operands[-1])
+        smallest = np.min(divisors, where=divisors > 0, initial=np.inf)
+        return bool(np.max(np.abs(operands[0]), initial=1.0) / smallest < limit)
     if op.name in ("cumprod", "prod"):
         return evidence.finite_wider()
     # Sums and products of numbers that float16 holds are far inside the range of float32; the

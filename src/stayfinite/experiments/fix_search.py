@@ -31,7 +31,7 @@ from stayfinite.experiments.rewritings import (
 )
 from stayfinite.experiments.rollout import is_good
 from stayfinite.experiments.source_fix import SourceFix
-from stayfinite.experiments.template_edits import template_edits
+from stayfinite.experiments.template_edits import edited_op, template_edits
 from stayfinite.experiments.try_change import Experiment, NotTried, attempt
 from stayfinite.frameworks.batch import Batch
 from stayfinite.frameworks.change import Source, Unchanged
@@ -79,8 +79,8 @@ def library_call(diagnosis: Diagnosis) -> str | None:
 
 
 def _span(diagnosis: Diagnosis) -> Span | None:
-    op = diagnosis.evidence.forward_op
-    return None if op is None or diagnosis.finding.mechanism is None else op.span
+    op = edited_op(diagnosis)
+    return None if op is None else op.span
 
 
 @dataclass(frozen=True)

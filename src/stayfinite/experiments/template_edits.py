@@ -6,8 +6,9 @@ import numpy as np
 
 from stayfinite.diagnose.locate import Diagnosis
 from stayfinite.diagnose.values import as_float
-from stayfinite.graph.graph import Graph
-from stayfinite.graph.walk import unwrapped
+from stayfinite.graph.graph import Graph, Op
+from stayfinite.graph.walk import unwrapped, upstream
+from stayfinite.numerics.dtypes import HALF
 from stayfinite.numerics.functions import STRUCTURAL
 from stayfinite.repair import (
     MECHANISMS,
@@ -24,22 +25,29 @@ from stayfinite.repair import (
 )
 
 _MAX_CANDIDATES = 6
+# Ops between a cast and the layer that made its operand.
+_NEAREST = 8
 _KEEPS_COUNTS = STRUCTURAL | {"sqrt", "square", "power"}
 
 
 def template_edits(patch: Patch, diagnosis: Diagnosis) -> list[tuple[Edit, Remade | None]]:
     """Edits of the file as patched so far, each with the library object that it makes again."""
-    op, mechanism = diagnosis.evidence.forward_op, diagnosis.finding.mechanism
+    op, mechanism = edited_op(diagnosis), diagnosis.finding.mechanism
     span = None if op is None else op.span
-    if span is None or mechanism is None:
+    if op is None or span is None or mechanism is None:
         return []
-    place = TextSpan(span.line, span.column, span.end_line, span.end_column)
+    owner = None if op.stack else op.owner
+    # An object of a library was made before the edits of this patch; other spans are of code that
+    # has them.
+    line = span.line if owner is None else patch.line_now(span.line)
+    if line is None:
+        return []
+    place = TextSpan(line, span.column, span.end_line + line - span.line, span.end_column)
     try:
         expression = find_expression(patch.source, place)
     except RepairError:
         return []
     facts = _facts(diagnosis)
-    owner = None if op is None or op.stack else op.owner
     objects = [] if owner is None else proposals(expression, owner, mechanism, facts.dtype)
     if objects:
         return [(made.edit, made) for made in objects]
@@ -53,6 +61,33 @@ def template_edits(patch: Patch, diagnosis: Diagnosis) -> list[tuple[Edit, Remad
         if found:
             return [(edit, None) for edit in found[:_MAX_CANDIDATES]]
     return []
+
+
+def edited_op(diagnosis: Diagnosis) -> Op | None:
+    """The op whose expression, or whose object of a library, is edited."""
+    op, finding = diagnosis.evidence.forward_op, diagnosis.finding
+    if op is None or finding.mechanism is None:
+        return None
+    if finding.mechanism == "half-overflow" and finding.op == "cast":
+        return _maker_of_half(diagnosis.evidence.trace, op) or op
+    return op
+
+
+def _maker_of_half(trace: Graph, op: Op) -> Op | None:
+    """The op of a library's layer whose result is made wider where `op` is; None for another's.
+
+    The gradient of what is made wider has to fit into half precision again, so the layer itself
+    has to be wider.
+    """
+    for cast in trace.ops:
+        here = cast.name == "cast" and cast.phase == "forward" and cast.span == op.span
+        if not here or trace.values[cast.operands[0]].dtype not in HALF:
+            continue
+        makers = upstream(trace, cast.operands[0], max_ops=_NEAREST)
+        maker = next((o for o in makers if o.layer is not None and o.layer != cast.layer), None)
+        if maker is not None and maker.owner is not None and not maker.stack:
+            return maker
+    return None
 
 
 def _facts(diagnosis: Diagnosis) -> Facts:

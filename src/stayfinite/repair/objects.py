@@ -13,23 +13,28 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from stayfinite.repair.edit import Edit, Replacement
+from stayfinite.repair.edit import Edit, Replacement, insert_imports
 from stayfinite.repair.errors import NotSwappableError
 from stayfinite.repair.expression import Expression
 from stayfinite.repair.rewrites.site import Facts, Site
-from stayfinite.repair.scope import Scope
+from stayfinite.repair.scope import Scope, dotted, live_object
 from stayfinite.repair.source import SourceFile
 
 
 @dataclass(frozen=True)
 class Remade:
-    """An edit of the line that made `owner`: `node` of the old text becomes `text`."""
+    """An edit of the line that made `owner`: `node` of the old text becomes `text`.
+
+    `dtype` is set where the new text has another dtype and no other difference. It needs no
+    evaluation, so the arguments of a layer may be local variables of a function.
+    """
 
     edit: Edit
     owner: Any
     node: ast.expr
     text: str
     names: dict[str, object]
+    dtype: str | None = None
 
     @contextmanager
     def in_place(self) -> Iterator[None]:
@@ -46,8 +51,14 @@ class Remade:
             made = self._evaluated(self.text)
             if type(made) is type(self.owner):
                 return dict(vars(made))
-            return {"call": getattr(made, "call", made)}
+            if _is(made, "Loss"):
+                # The object that calls it also casts its operands, and takes the mean.
+                return {**vars(made), "call": made.call}
+            return {"call": made}
         if _is(self.owner, "Layer"):
+            policy = live_object("keras.DTypePolicy")
+            if self.dtype is not None and callable(policy):
+                return {"dtype_policy": policy(self.dtype)}
             made = self._evaluated(self.text)
             if type(made) is type(self.owner):
                 return {
@@ -98,58 +109,124 @@ def remade(expression: Expression, owner: Any, edits: list[Edit]) -> list[Remade
 
 
 def proposals(expression: Expression, owner: Any, mechanism: str, dtype: str) -> list[Remade]:
-    """What may repair a layer or a loss of the library, best first."""
-    node = _made(expression.node, owner)
+    """What may repair a layer or a loss of the library, best first.
+
+    Empty where `expression` does not make `owner`: it may also be the line that starts the
+    training, or a function of a library that makes a whole model.
+    """
+    node = _made(expression, owner)
     if node is None:
         return []
     found = []
     for text, description in _texts(Site(expression.source, node, Facts(dtype)), owner, mechanism):
         start, end = expression.source.range_of(node)
-        pieces = (Replacement(start, end, text),)
-        edit = Edit(expression.source, "object", description, pieces, 1)
-        found.append(Remade(edit, owner, node, text, Scope(expression.source, node).module_names))
+        pieces = [Replacement(start, end, text)]
+        scope = Scope(expression.source, node)
+        names = {**scope.module_names, **_imported(scope)}
+        if text.startswith("losses.") and "losses" not in names:
+            pieces += insert_imports(expression.source, node, ["from keras import losses"])
+            names["losses"] = live_object("keras.losses")
+        edit = Edit(expression.source, "object", description, tuple(pieces), 1)
+        wider = "float32" if description == _in_float32(owner) else None
+        found.append(Remade(edit, owner, node, text, names, wider))
     return found
 
 
-def _made(node: ast.AST, owner: Any) -> ast.expr | None:
+def _made(expression: Expression, owner: Any) -> ast.expr | None:
     """The expression for the object itself, which `compile(loss="poisson")` holds inside."""
+    node = expression.node
     if not isinstance(node, ast.Call):
         return None
-    function = node.func.attr if isinstance(node.func, ast.Attribute) else None
-    if _is(owner, "Loss") and function == "compile":
+    scope = Scope(expression.source, node)
+    if _is(owner, "Loss") and _last_name(node.func) == "compile":
         keyword = next((k.value for k in node.keywords if k.arg == "loss"), None)
-        return keyword or (node.args[1] if len(node.args) > 1 else None)
-    return node
+        given = keyword or (node.args[1] if len(node.args) > 1 else None)
+        return None if given is None else _one_loss(scope, given, owner)
+    path = scope.path(node.func) or ".".join(dotted(node.func) or ())
+    made = live_object(path) or _value_of(scope, node.func)
+    if isinstance(made, type):
+        return node if isinstance(owner, made) else None
+    return node if path.rpartition(".")[2] == type(owner).__name__ else None
+
+
+def _one_loss(scope: Scope, given: ast.expr, owner: Any) -> ast.expr | None:
+    """The part of `given` that stands for `owner`; None where two parts may."""
+    parts = given.values if isinstance(given, ast.Dict) else [given]
+    if isinstance(given, ast.List | ast.Tuple):
+        parts = given.elts
+    if len(parts) > 1:
+        parts = [part for part in parts if _stands_for(scope, part, owner)]
+    return parts[0] if len(parts) == 1 else None
+
+
+def _stands_for(scope: Scope, node: ast.expr, owner: Any) -> bool:
+    """Whether `node` is the name or the function that the library made the loss `owner` of."""
+    if isinstance(node, ast.Constant):
+        get = live_object("keras.losses.get")
+        if not callable(get) or not isinstance(node.value, str):
+            return False
+        try:
+            found = get(node.value)
+        except ValueError:
+            return False
+        return found is owner.fn or getattr(found, "fn", None) is owner.fn
+    path = scope.path(node)
+    return path is not None and live_object(path) is owner.fn
+
+
+def _value_of(scope: Scope, node: ast.expr) -> object | None:
+    name = node.id if isinstance(node, ast.Name) else None
+    return None if name is None or name in scope.local else scope.module_names.get(name)
+
+
+def _last_name(function: ast.expr) -> str | None:
+    return function.attr if isinstance(function, ast.Attribute) else None
 
 
 def _texts(site: Site, owner: Any, mechanism: str) -> Iterator[tuple[str, str]]:
-    ops, keras = _prefixes(site)
-    if ops is None:
-        return
+    ops, losses = _prefix(site, "ops"), _prefix(site, "losses")
     if _is(owner, "Loss"):
-        yield from _loss_texts(site, owner, mechanism, ops, keras)
+        yield from _loss_texts(site, owner, mechanism, ops, losses)
     elif _is(owner, "Layer"):
         yield from _layer_texts(site, owner, mechanism, ops)
 
 
 def _loss_texts(
-    site: Site, owner: Any, mechanism: str, ops: str, keras: str | None
+    site: Site, owner: Any, mechanism: str, ops: str | None, losses: str | None
 ) -> Iterator[tuple[str, str]]:
-    if site.facts.dtype in ("float16", "bfloat16") and isinstance(site.node, ast.Call):
-        yield _with_keyword(site, "dtype", '"float32"'), "compute the loss in float32"
+    if site.facts.dtype in ("float16", "bfloat16"):
+        if isinstance(site.node, ast.Call):
+            yield _with_keyword(site, "dtype", '"float32"'), "compute the loss in float32"
+        elif losses is not None and (name := _class_name(owner)) is not None:
+            yield f'{losses}.{name}(dtype="float32")', "compute the loss in float32"
     function = getattr(getattr(owner, "fn", None), "__name__", None)
-    if function is None or keras is None or mechanism == "overflow":
+    if function is None or ops is None or losses is None or mechanism == "overflow":
         return
     guarded = f"{ops}.maximum(y_pred, {site.limits.logarithm})"
     yield (
-        f"lambda y_true, y_pred: {keras}.losses.{function}(y_true, {guarded})",
+        f"lambda y_true, y_pred: {losses}.{function}(y_true, {guarded})",
         "keep the predictions that the loss sees above 0",
     )
 
 
-def _layer_texts(site: Site, owner: Any, mechanism: str, ops: str) -> Iterator[tuple[str, str]]:
+def _class_name(owner: Any) -> str | None:
+    """The class of `keras.losses` whose objects do by default what the function in `owner` does."""
+    function = getattr(owner, "fn", None)
+    losses = live_object("keras.losses")
+    for name, made in sorted(vars(losses).items()) if function is not None else ():
+        is_loss = isinstance(made, type) and any(base.__name__ == "Loss" for base in made.__mro__)
+        if is_loss and getattr(made(), "fn", None) is function:
+            return name
+    return None
+
+
+def _layer_texts(
+    site: Site, owner: Any, mechanism: str, ops: str | None
+) -> Iterator[tuple[str, str]]:
     if mechanism == "half-overflow":
-        yield _with_keyword(site, "dtype", '"float32"'), "compute this layer in float32"
+        yield _with_keyword(site, "dtype", '"float32"'), _in_float32(owner)
+    if ops is None:
+        return
     activation = getattr(getattr(owner, "activation", None), "__name__", None)
     if mechanism in ("overflow", "half-overflow") and activation == "exponential":
         for bound in dict.fromkeys((site.limits.exponent, "20.0")):
@@ -173,6 +250,10 @@ def _unit_normalization(site: Site, owner: Any, ops: str) -> str:
     return f"{prefix}Lambda(lambda x: x / {length})"
 
 
+def _in_float32(layer: Any) -> str:
+    return f"compute this `{type(layer).__name__}` layer in float32"
+
+
 def _with_keyword(site: Site, name: str, value: str) -> str:
     """The call with one keyword set, be it there already or not."""
     node = site.node
@@ -190,16 +271,27 @@ def _with_keyword(site: Site, name: str, value: str) -> str:
     return f"{body}{comma}{' ' if body.endswith(',') else ''}{name}={value})"
 
 
-def _prefixes(site: Site) -> tuple[str | None, str | None]:
-    """How the file says `keras.ops` and `keras`."""
+def _imported(scope: Scope) -> dict[str, object]:
+    """What the imports in reach of an expression have bound, also those of a function."""
+    found = {name: live_object(path) for name, path in scope.paths.items()}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _prefix(site: Site, module: str) -> str | None:
+    """How the file says a module of Keras, `keras.ops` or `keras.losses`."""
     names = {name: site.scope.path_of_name(name) for name in site.scope.names}
-    keras = next((name for name, path in names.items() if path == "keras"), None)
+    for keras in ("keras", "tensorflow.keras"):
+        for name, path in names.items():
+            if path in (keras, f"{keras}.{module}"):
+                return name if path != keras else f"{name}.{module}"
+    if "tensorflow" in names.values():
+        return next(f"{n}.keras.{module}" for n, path in names.items() if path == "tensorflow")
+    if module != "ops":
+        return module if site.scope.is_free(module) else None
     spelling = site.api.spell("maximum")
-    if keras is not None:
-        return f"{keras}.ops", keras
     if spelling is None or spelling.import_line or spelling.family != "keras":
-        return None, None
-    return spelling.text.rpartition(".")[0] or None, None
+        return None
+    return spelling.text.rpartition(".")[0] or None
 
 
 def _operands(node: ast.expr) -> list[ast.expr]:
@@ -230,18 +322,18 @@ def _is(owner: Any, kind: str) -> bool:
 @contextmanager
 def _set(owner: Any, attributes: dict[str, Any]) -> Iterator[None]:
     missing = object()
-    before = {name: vars(owner).get(name, missing) for name in attributes}
-    shown = {name: getattr(owner, name) for name in attributes}
+    is_method = [name for name in attributes if name not in vars(owner) and name == "call"]
+    before = {name: getattr(owner, name, missing) for name in attributes}
     try:
         for name, value in attributes.items():
             setattr(owner, name, value)
         yield
     finally:
         for name, value in before.items():
-            if value is missing and name == "call":
+            if value is missing or name in is_method:
                 delattr(owner, name)
             else:
-                setattr(owner, name, shown[name])
+                setattr(owner, name, value)
 
 
 class _Operands(ast.NodeTransformer):

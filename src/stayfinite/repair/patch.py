@@ -41,6 +41,13 @@ class Patch:
             raise ValueError(f"the edit is not of the present text of {self.source.path}")
         return Patch(self.original, self.source.with_text(edit.apply()))
 
+    def line_now(self, line: int) -> int | None:
+        """The line that the unchanged line `line` of the original is now; None for another."""
+        before, after = _lines(self.original), _lines(self.source)
+        blocks = difflib.SequenceMatcher(None, before, after, autojunk=False).get_matching_blocks()
+        at = line - 1
+        return next((b.b + at - b.a + 1 for b in blocks if b.a <= at < b.a + b.size), None)
+
     @property
     def is_empty(self) -> bool:
         """Whether nothing is changed."""

@@ -86,6 +86,12 @@ def _note_on(owner: Any, method: str) -> None:
     setattr(owner, method, staticmethod(noting) if method == "__new__" else noting)
 
 
+def _is_loss(thing: object) -> bool:
+    import keras
+
+    return isinstance(thing, keras.losses.Loss)
+
+
 def _next_new(owner: Any) -> Callable[..., Any]:
     """The constructor that `owner` inherits."""
 
@@ -103,6 +109,11 @@ def _innermost_user_span() -> Span | None:
     while frame is not None:
         if is_user_file(frame.f_code.co_filename):
             return span_at(frame.f_code, frame.f_lasti)
+        # The loss that `compile(loss="mse")` names is made by the first `fit`, for an object that
+        # `compile` made.
+        maker = frame.f_locals.get("self") if frame.f_code.co_argcount else None
+        if _is_loss(maker) and (site := site_of(maker)) is not None:
+            return site
         if frame.f_back is None:
             return None
         frame = frame.f_back
