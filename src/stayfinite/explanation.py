@@ -70,9 +70,9 @@ def _explain(failure: Failure, step: Step, incident: Incident) -> Incident:
         found = NotReproduced(outcome, bad_again, advice, num_samples)
         return assemble.not_reproduced(incident, found)
 
-    earlier = earlier_state(step, failure.bad.step, failure.snapshots)
     numbered = _healthy(failure)
     healthy = [batch for _, batch in numbered]
+    earlier = earlier_state(step, failure.bad.step, failure.snapshots, healthy)
     diagnosis = diagnose(step, outcome, wider, _ranges(healthy), earlier)
     advice = try_advice(step, wider, first_run)
     without = try_other_samples(step, diagnosis.finding.samples, numbered)

@@ -114,22 +114,41 @@ def test_frozen_weight_is_a_weight_and_no_statistic():
     assert (incident.fix.verified, incident.fix.kind) == (True, "data")
 
 
-class FlippedBit(keras.callbacks.Callback):
+class Overwritten(keras.callbacks.Callback):
+    """Writes to the kernel of the first layer between two steps."""
+
+    def __init__(self, *places):
+        super().__init__()
+        self.places = places
+
     def on_train_batch_begin(self, batch, logs=None):
         if batch == 5:
             kernel = self.model.layers[0].kernel
             values = ops.convert_to_numpy(kernel).copy()
-            values[1, 2] = 1e30
+            for place in self.places:
+                values[place] = 1e30
             kernel.assign(values)
 
 
-def test_jump_of_one_value_is_no_growth():
+@pytest.mark.parametrize(("places", "num_jumped"), [([(1, 2)], 1), ([(0, 1), (2, 3)], 2)])
+@pytest.mark.parametrize("optimizer", [keras.optimizers.SGD, keras.optimizers.Adam])
+def test_values_that_no_update_made_are_no_growth(places, num_jumped, optimizer):
     network = [layers.Dense(4, kernel_initializer="ones"), dense()]
-    incident = incident_of(network, keras.optimizers.SGD(1e-3), callbacks=[FlippedBit()])
+    incident = incident_of(network, optimizer(1e-3), callbacks=[Overwritten(*places)])
     assert incident.cause.name == "bad-weights"
-    assert "1 of 16 values" in incident.cause.message
+    assert f"{num_jumped} of 16 values" in incident.cause.message
+    assert "not by an update of the optimizer" in incident.cause.message
     assert "1e+30" in incident.cause.message
     assert incident.origin.tensor.endswith("kernel")
+    assert (incident.fix.verified, incident.fix.kind) == (True, "data")
+
+
+def test_growth_of_one_value_is_no_jump():
+    x = np.zeros((96, 4), "float32")
+    x[:, 0] = 1.0
+    network = [layers.Dense(1, use_bias=False)]
+    incident = incident_of(network, keras.optimizers.SGD(20.0), x=x, y=x[:, :1], epochs=20)
+    assert incident.cause.name == "divergence"
 
 
 def doubling(step):

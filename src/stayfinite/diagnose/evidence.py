@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -11,17 +11,24 @@ from stayfinite.diagnose.values import Values, as_float
 from stayfinite.graph.graph import Graph, Leaf, Op
 from stayfinite.graph.walk import primal_of
 
+StateArrays = Mapping[str, np.ndarray]
+
 
 @dataclass(frozen=True)
 class Earlier:
     """The same step on the same batch, with the state of `num_steps` steps before.
 
     `fetch` gives the arrays of that run under the numbers of the failing one; None where the step
-    could not be run on that state.
+    could not be run on that state. `updated` makes one step from the state now, with some of its
+    arrays replaced, on the failing batch and on a few healthy ones; it returns the state after
+    each, by name.
     """
 
     num_steps: int
     fetch: Callable[[Iterable[int]], dict[int, np.ndarray] | None] = field(repr=False)
+    updated: Callable[[StateArrays], list[StateArrays]] = field(
+        default=lambda arrays: [], repr=False
+    )
 
 
 @dataclass(frozen=True)

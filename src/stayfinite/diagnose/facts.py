@@ -137,16 +137,21 @@ class MissingClass:
 
 @dataclass(frozen=True)
 class JumpedWeight:
-    """One of `size` elements of a weight is `now` and was `before`, `num_steps` steps before.
+    """`num_jumped` of `size` elements of a weight were changed by no update of the optimizer.
 
-    All other elements of the weights are at most `others`, and have not grown.
+    The largest is `now` and was `before`, `num_steps` steps before. All other elements of the
+    weights are at most `others`, and have not grown. Where the element is `tried`, a size that
+    growth over steps would have passed, an update makes it `updated` at most.
     """
 
     before: float
     now: float
     others: float
     num_steps: int
+    num_jumped: int
     size: int
+    tried: float
+    updated: float
 
 
 @dataclass(frozen=True)

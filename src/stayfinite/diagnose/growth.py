@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
 
-from stayfinite.diagnose.evidence import Evidence
+from stayfinite.diagnose.evidence import Earlier, Evidence
 from stayfinite.diagnose.values import as_float, summary_of
 from stayfinite.graph.graph import Graph, Op
 from stayfinite.graph.walk import unwrapped, upstream
@@ -17,8 +16,10 @@ from stayfinite.numerics.functions import STRUCTURAL, Growth, PoleKind, Trait, r
 _NEAREST = 60
 _MAX_ELEMENTS = 8_000_000
 _ORDINARY = 1e5
-# A factor between one element and all others that no gradient gives.
+# By how much an element has to have grown, for an update from one size to the other to be unlikely.
 _JUMP = 1e6
+# An update that makes an element no larger than this many times, a few roundings, keeps its size.
+_UNCHANGED = 1.01
 # A weight or a value may start at 0.
 SMALLEST_WEIGHT = 0.1
 _SMALLEST_VALUE = 1.0
@@ -78,21 +79,28 @@ def measured(evidence: Evidence, op: Op) -> ValueGrowth:
 
 @dataclass(frozen=True)
 class Jump:
-    """The only element of all weights that has grown: from `before` to `now` in `num_steps`."""
+    """`num_jumped` of `size` elements of one weight, changed by no update of the optimizer.
+
+    The largest of them was `before` and is `now`, `num_steps` steps later. All other elements of
+    the weights are at most `others`. Where that element is `tried`, an update makes it `updated`.
+    """
 
     weight: str
+    num_jumped: int
     size: int
     before: float
     now: float
     others: float
     num_steps: int
+    tried: float
+    updated: float
 
 
 def jump(evidence: Evidence, op: Op) -> Jump | None:
-    """The element that alone has left the size of all other weights; None if it is not alone.
+    """The elements of one weight that were changed outside the updates; None if that is not shown.
 
-    Gradients reach many elements, so growth over steps shows in more than one. A weight of one
-    element cannot tell.
+    They alone have grown, by orders of magnitude, and at sizes in between, which growth over steps
+    would have passed, an update does not make them larger.
     """
     earlier = evidence.earlier
     operands = [v for v in op.operands if v not in evidence.trace.constants]
@@ -101,34 +109,72 @@ def jump(evidence: Evidence, op: Op) -> Jump | None:
         return None
     weights = [leaf for leaf in evidence.trace.leaves.values() if leaf.role == "weight"]
     sizes = _sizes(evidence, [leaf.value for leaf in weights])
-    jumped = [leaf for leaf in weights if sizes[leaf.value] > _JUMP]
-    if len(jumped) != 1 or evidence.values.num_elements(jumped[0].value) < 2:
-        return None
+    leaf = max(weights, key=lambda leaf: sizes[leaf.value], default=None)
     before = earlier.fetch([leaf.value for leaf in weights])
-    if before is None:
+    if leaf is None or before is None or sizes[leaf.value] <= _JUMP:
         return None
-    found: Jump | None = None
     others = 0.0
-    for leaf in weights:
-        now = np.abs(as_float(evidence.values.loaded(leaf.value))).ravel()
-        then = np.abs(as_float(before[leaf.value])).ravel()
-        grown = np.flatnonzero(now > 10.0 * np.maximum(then, SMALLEST_WEIGHT))
-        if leaf is not jumped[0]:
-            if grown.size:
+    for other in weights:
+        if other is not leaf:
+            now = np.abs(as_float(evidence.values.loaded(other.value)))
+            if _has_grown(now, np.abs(as_float(before[other.value])), 10.0).any():
                 return None
             others = max(others, float(now.max(initial=0.0)))
-            continue
-        if grown.size != 1 or now[grown[0]] <= _JUMP * max(then[grown[0]], SMALLEST_WEIGHT):
+    now = as_float(evidence.values.loaded(leaf.value)).astype(np.float64)
+    then = as_float(before[leaf.value]).astype(np.float64)
+    jumped = has_jumped(now, then)
+    if not jumped.any() or (_has_grown(np.abs(now), np.abs(then), 10.0) & ~jumped).any():
+        return None
+    at = np.unravel_index(int(np.argmax(np.abs(now))), now.shape)
+    kept = np.abs(now[~jumped]).max(initial=0.0)
+    step = _step_in_between(earlier, leaf.name, now, then, jumped)
+    if step is None:
+        return None
+    return Jump(
+        weight=leaf.name,
+        num_jumped=int(jumped.sum()),
+        size=now.size,
+        before=float(then[at]),
+        now=float(now[at]),
+        others=max(others, float(kept)),
+        num_steps=earlier.num_steps,
+        tried=step[0],
+        updated=step[1],
+    )
+
+
+def has_jumped(now: np.ndarray, then: np.ndarray) -> np.ndarray:
+    """Which elements are larger than those of an earlier state by orders of magnitude."""
+    return _has_grown(np.abs(now), np.abs(then), _JUMP)
+
+
+def _has_grown(now: np.ndarray, then: np.ndarray, factor: float) -> np.ndarray:
+    grown: np.ndarray = now > factor * np.maximum(then, SMALLEST_WEIGHT)
+    return grown
+
+
+def _step_in_between(
+    earlier: Earlier, name: str, now: np.ndarray, then: np.ndarray, jumped: np.ndarray
+) -> tuple[float, float] | None:
+    """A size between `then` and `now`, and what updates make of it at most.
+
+    None where an update makes it larger, or leads from `then` to the size of `now`.
+    """
+    small = np.maximum(np.abs(then), SMALLEST_WEIGHT)
+    ratio = np.where(jumped, np.abs(now) / small, 1.0)
+    tried = updated = 0.0
+    for part in (0.0, 0.5, 0.75):
+        sizes = np.where(jumped, np.sign(now) * small * ratio**part, then)
+        states = earlier.updated({name: sizes.astype(np.float32)})
+        if not states:
             return None
-        at = int(grown[0])
-        others = max(others, float(np.delete(now, at).max()))
-        values = [
-            as_float(a).ravel()[at] for a in (before[leaf.value], evidence.values[leaf.value])
-        ]
-        found = Jump(
-            leaf.name, now.size, float(values[0]), float(values[1]), others, earlier.num_steps
-        )
-    return None if found is None else dataclasses.replace(found, others=others)
+        tried = float(np.abs(sizes[jumped]).max())
+        updated = max(float(np.abs(as_float(s[name])[jumped]).max()) for s in states)
+        allowed = _UNCHANGED * tried if part else float(np.abs(now[jumped]).min()) / _JUMP**0.5
+        # A comparison with NaN is false as well.
+        if not updated <= allowed:
+            return None
+    return tried, updated
 
 
 def depends_on_weights(evidence: Evidence, op: Op) -> bool:

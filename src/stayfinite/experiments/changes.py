@@ -55,6 +55,15 @@ class NewWeights:
 
 
 @dataclass(frozen=True)
+class EarlierWeight:
+    """The values of step `step` in the place of the `num_values` that jumped in `name`."""
+
+    name: str
+    num_values: int
+    step: int
+
+
+@dataclass(frozen=True)
 class BadInitializer:
     """The initializer `called` gives non-finite values for the shape of the weight `weight`."""
 
@@ -181,6 +190,7 @@ class FromEarlierState:
 Remedy = (
     LabelsFromZero
     | NewWeights
+    | EarlierWeight
     | NewStatistics
     | NewMomentum
     | WiderLayer

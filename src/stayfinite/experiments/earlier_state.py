@@ -7,11 +7,15 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from stayfinite.diagnose.evidence import Earlier
+from stayfinite.diagnose.evidence import Earlier, StateArrays
 from stayfinite.experiments.try_change import NotTried, attempt
-from stayfinite.frameworks.change import OnState
+from stayfinite.frameworks.batch import Batch
+from stayfinite.frameworks.change import Arrays, OnBatch, OnState
 from stayfinite.frameworks.snapshots import Snapshot
 from stayfinite.frameworks.step import Step
+
+# Healthy batches that an update is made on.
+_FEW = 2
 
 
 def usable_snapshots(step: Step, snapshots: Sequence[Snapshot]) -> list[Snapshot]:
@@ -27,10 +31,12 @@ def usable_snapshots(step: Step, snapshots: Sequence[Snapshot]) -> list[Snapshot
     ]
 
 
-def earlier_state(step: Step, bad_step: int, snapshots: Sequence[Snapshot]) -> Earlier | None:
+def earlier_state(
+    step: Step, bad_step: int, snapshots: Sequence[Snapshot], healthy: Sequence[Batch] = ()
+) -> Earlier | None:
     """The oldest of `snapshots` as a rule sees it; None where there is none.
 
-    The first step of a model has no earlier state.
+    The first step of a model has no earlier state. `healthy` are batches before it, newest first.
     """
     kept = [s for s in usable_snapshots(step, snapshots) if s.step < bad_step]
     if not kept:
@@ -46,4 +52,14 @@ def earlier_state(step: Step, bad_step: int, snapshots: Sequence[Snapshot]) -> E
         fetched = attempt(lambda: there().fetch(values))
         return None if isinstance(fetched, NotTried) else fetched
 
-    return Earlier(bad_step - oldest.step, fetch)
+    def updated(arrays: StateArrays) -> list[StateArrays]:
+        changed = step.changed(Arrays(arrays))
+        steps = [changed, *(changed.changed(OnBatch(batch)) for batch in healthy[:_FEW])]
+        found = [attempt(functools.partial(_state_after, each)) for each in steps]
+        return [after for after in found if not isinstance(after, NotTried)]
+
+    return Earlier(bad_step - oldest.step, fetch, updated)
+
+
+def _state_after(step: Step) -> StateArrays:
+    return step.changed(OnState(step.after())).state_arrays()

@@ -37,14 +37,23 @@ def match(evidence: Evidence) -> Finding | None:
 
 
 def match_jump(evidence: Evidence) -> Finding | None:
-    """One element of a weight has jumped between two steps, as by a bit flip or a bad write."""
+    """Elements of a weight were changed between two steps, as by a bit flip or a bad write."""
     op = evidence.op
     if op is None or not op.operands or not finite_operands(evidence, op):
         return None
     found = growth.jump(evidence, op)
     if found is None:
         return None
-    facts = JumpedWeight(found.before, found.now, found.others, found.num_steps, found.size)
+    facts = JumpedWeight(
+        before=found.before,
+        now=found.now,
+        others=found.others,
+        num_steps=found.num_steps,
+        num_jumped=found.num_jumped,
+        size=found.size,
+        tried=found.tried,
+        updated=found.updated,
+    )
     return Finding(cause="bad-weights", facts=facts, op="weight", tensor=found.weight, phase="load")
 
 

@@ -1,4 +1,4 @@
-"""`bad-weights`: finite values in place of the others, and whether the initializer was at fault."""
+"""`bad-weights`: other values in place of the bad ones, and the initializer if it is at fault."""
 
 from __future__ import annotations
 
@@ -6,18 +6,22 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from stayfinite.diagnose import growth
+from stayfinite.diagnose.facts import JumpedWeight
 from stayfinite.diagnose.line_watch import first_bad_line
 from stayfinite.diagnose.values import as_float
-from stayfinite.experiments.changes import BadInitializer, NewWeights
+from stayfinite.experiments.changes import BadInitializer, EarlierWeight, NewWeights
 from stayfinite.experiments.remedies import initial_values
 from stayfinite.experiments.remedies.try_remedy import FailureContext, RemedySearch, try_remedy
-from stayfinite.frameworks.change import Arrays
+from stayfinite.frameworks.change import Arrays, OnState
 from stayfinite.graph.object_sites import site_of
 from stayfinite.graph.source import code_of, span_of
 
 
 def find_remedy(context: FailureContext) -> RemedySearch:
-    """Whether the weights alone were at fault: training goes on with finite values."""
+    """Whether the weights alone were at fault: training goes on with other values."""
+    if isinstance(context.finding.facts, JumpedWeight):
+        return _earlier_values(context)
     state = context.step.state_arrays()
     roles = {leaf.name: leaf.role for leaf in context.step.trace.leaves.values()}
     bad = [
@@ -33,6 +37,23 @@ def find_remedy(context: FailureContext) -> RemedySearch:
     remedy = NewWeights(tuple(bad), num_values, initializer)
     new = {name: initial_values.weight(context.step, name, state[name]) for name in bad}
     return search.then(try_remedy(context, remedy, Arrays(new)))
+
+
+def _earlier_values(context: FailureContext) -> RemedySearch:
+    """Whether the elements that jumped were at fault: training goes on with earlier values."""
+    name, step = context.finding.tensor, context.step
+    layer = None if name is None else step.subject.layer(name.rpartition("/")[0])
+    search = RemedySearch(span=None if layer is None else site_of(layer))
+    if name is None or not context.snapshots:
+        return search
+    kept = context.snapshots[0]
+    now = step.state_arrays()[name]
+    then = step.changed(OnState(kept.state)).state_arrays()[name]
+    jumped = growth.has_jumped(as_float(now), as_float(then))
+    if not jumped.any():
+        return search
+    remedy = EarlierWeight(name, int(jumped.sum()), kept.step)
+    return search.then(try_remedy(context, remedy, Arrays({name: np.where(jumped, then, now)})))
 
 
 def _initializer_at_fault(context: FailureContext, state: Mapping[str, np.ndarray]) -> RemedySearch:

@@ -51,10 +51,10 @@ def arithmetic(finding: Finding) -> str:
     match facts:
         case f.NonFiniteArray(_, num_bad, size):
             return f"{num_bad} of {size} values of `{name}` are non-finite"
-        case f.JumpedWeight(others=others):
+        case f.JumpedWeight():
             return (
-                f"all other weights are at most {number(others)}; gradients reach many elements, "
-                "a damaged memory or file one"
+                f"no other weight is above {number(facts.others)}; an update takes "
+                f"{number(facts.tried)} in its place to {number(facts.updated)}"
             )
         case f.NonFiniteConstant():
             return "it was computed before the training: a division by 0 there looks like this"

@@ -23,14 +23,15 @@ def message(finding: Finding) -> str:
             if holder is None:
                 return f"a constant that `{finding.op}` reads, and that is not a weight, is {bad}"
             return f"`{holder.attribute}` held by {_holder(holder)} is {bad}"
-        case f.JumpedWeight(before, now, _, num_steps, size):
-            change = f"from {number(before)} to {number(now)}"
-            if num_steps == 1:
-                return f"1 of {size} values of `{name}` changed {change} in one step"
-            return (
-                f"1 of {size} values of `{name}` jumped {change} within {num_steps} steps, "
-                "while no other weight grew"
-            )
+        case f.JumpedWeight():
+            which = f"{facts.num_jumped} of {facts.size} values of `{name}`"
+            if facts.size == 1:
+                which = f"the value of `{name}`"
+            change = f"from {number(facts.before)} to {number(facts.now)}"
+            if facts.num_jumped > 1:
+                change = f"to as much as {number(facts.now)}"
+            steps = "one step" if facts.num_steps == 1 else f"{facts.num_steps} steps"
+            return f"{which} changed {change} within {steps}, and not by an update of the optimizer"
         case f.ImpossibleStatistic(worst=worst):
             return f"{_statistic(finding.cause, name, facts)}: {number(worst)}"
         case f.BadValues() | f.MissingIndex() | f.MissingValueCode() | f.MissingClass():

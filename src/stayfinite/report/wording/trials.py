@@ -8,6 +8,7 @@ from stayfinite.experiments.changes import (
     BisectedSamples,
     ClipFromStart,
     EarlierRate,
+    EarlierWeight,
     FromEarlierState,
     GrowthRemedy,
     LabelsFromZero,
@@ -107,6 +108,8 @@ def _change(change: TriedChange) -> _Described:
             return _Described(TrialKind.SOURCE, "with the fix")
         case LabelsFromZero(tensor):
             return _Described(TrialKind.DATA, f"1 subtracted from `{tensor}`")
+        case EarlierWeight(name, _, step):
+            return _Described(TrialKind.WEIGHTS, f"`{name}` as it was at step {step}")
         case NewWeights(weights, num_values):
             new = plural(num_values, "new value")
             return _Described(TrialKind.WEIGHTS, f"{new} in {names(weights, most=1)}")
