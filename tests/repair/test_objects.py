@@ -97,6 +97,22 @@ def test_loss_object(tmp_path):
     assert "keras.losses.poisson(y_true, keras.ops.maximum(y_pred, 1e-7))" in incident.fix.diff
 
 
+def fractional_power(y_true, u):
+    return ops.mean(ops.square(u**1.5 - y_true))
+
+
+def test_power_of_a_network_that_gives_negative_numbers(tmp_path):
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(8, "tanh"), layers.Dense(1)])
+    incident = stopped(model, fractional_power, X, tmp_path)
+    assert (incident.cause.name, incident.where.step) == ("out-of-domain", 0)
+    assert (incident.fix.verified, incident.fix.value) == (False, "undefined"), incident.notes
+    assert incident.fix.text.startswith("check `u`: `power` has no value there.")
+    [line] = added_lines(incident)
+    assert 'layers.Dense(1, activation="softplus")' in line
+    assert any("its sign" in note and "maximum(u" in note for note in incident.notes)
+
+
 @pytest.fixture
 def half():
     before = keras.config.floatx()

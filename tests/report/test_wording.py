@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import get_args
 
 import pytest
 
+from stayfinite.diagnose.facts import BadValues
+from stayfinite.diagnose.finding import Finding
 from stayfinite.experiments.changes import (
     BadInitializer,
     BisectedSamples,
@@ -44,9 +47,13 @@ from stayfinite.frameworks.change import (
     WiderDtype,
     WithoutSamples,
 )
+from stayfinite.frameworks.step import Outcome
 from stayfinite.incident import TrialKind
-from stayfinite.report.wording import evidence, fixes
+from stayfinite.report import trials
+from stayfinite.report.wording import evidence, fixes, remedies
 from stayfinite.report.wording.trials import trial_of
+from stayfinite.report.words import sample_list
+from tests.report.incidents import SQRT
 
 EPSILON = OptimizerSetting("Adam", "epsilon", 0.0, (("epsilon", 1e-7),))
 SCHEDULE = OptimizerSetting(
@@ -77,6 +84,7 @@ TRIALS = [
         "weights",
         "3 new values in `clip_encoder/kernel` and 1 more",
     ),
+    (EarlierWeight("net/kernel", 1, 3), "weights", "`net/kernel` as it was at step 3"),
     (NewStatistics("bn/moving_mean"), "statistics", "`bn/moving_mean` as it was created"),
     (
         NewMomentum("bn", 1.5, 0.99),
@@ -111,6 +119,13 @@ FIXES = [
         "data",
         "make `scaled` give finite values for the shape (3, 4): with new values in the place of "
         "the bad value of `net/kernel` this step is finite",
+    ),
+    (
+        EarlierWeight("net/kernel", 1, 3),
+        "data",
+        "restore `net/kernel` from a checkpoint, and look at what writes to it between two steps, "
+        "at the saved file and at the memory of the device: with the value of step 3 this step is "
+        "finite",
     ),
     (
         NewStatistics("bn/moving_mean"),
@@ -247,3 +262,21 @@ def test_samples_that_do_not_fail_alone():
     assert evidence.samples_at_fault(found) == [
         "without sample 6 the step is finite; samples 2, 9 do not fail alone"
     ]
+
+
+def test_all_samples_of_a_batch_are_every_sample():
+    assert sample_list(range(64), 64) == "every sample"
+    assert sample_list(range(63), 64) == "samples 0, 1, 2 and 60 more"
+    facts = BadValues(("nan",), False, 1.0, 1.0, 64, 64, None, None)
+    finding = Finding("bad-input", facts, "input", samples=tuple(range(64)), tensor="x")
+    assert "(every sample)" in remedies.remedy(finding, num_samples=64)
+
+
+def test_a_trial_that_could_not_be_run_did_not_fail():
+    reason = NotTried("TypeError", "the rate of this optimizer is a function")
+    untried = trial_of(Experiment(LearningRate(0.1), reason, finite=False))
+    ran = trial_of(Experiment(ClipNorm(1.0), Outcome(float("nan"), {}, ()), finite=False))
+    incident = dataclasses.replace(SQRT, trials=(untried, ran))
+    assert trials.not_tried(incident) == "could not be tried: learning rate / 10"
+    assert "learning rate" not in trials.not_the_cause(incident)
+    assert "clipnorm" in trials.not_the_cause(incident)

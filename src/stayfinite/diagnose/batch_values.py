@@ -281,7 +281,7 @@ def _pattern_of_nan(nan: np.ndarray) -> ValuePattern:
     by_sample = nan.reshape(len(nan), -1) if nan.ndim else nan.reshape(1, 1)
     samples = np.flatnonzero(by_sample.any(axis=1))
     if by_sample.shape[1] > 1 and by_sample[samples].all():
-        if len(samples) > 1 and samples[0] == len(nan) - len(samples):
+        if 1 < len(samples) < len(nan) and samples[0] == len(nan) - len(samples):
             return ValuePattern.LAST_SAMPLES
         return ValuePattern.WHOLE_SAMPLES
     if by_sample.shape[1] > 1 and nan.ndim == 2 and by_sample.all(axis=0).any():

@@ -9,6 +9,7 @@ moves the failure elsewhere is edited further.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 import time
 from collections.abc import Iterable, Iterator
@@ -31,7 +32,7 @@ from stayfinite.experiments.rewritings import (
 )
 from stayfinite.experiments.rollout import is_good
 from stayfinite.experiments.source_fix import SourceFix
-from stayfinite.experiments.template_edits import edited_op, template_edits
+from stayfinite.experiments.template_edits import edited_op, positive_output, template_edits
 from stayfinite.experiments.try_change import Experiment, NotTried, attempt
 from stayfinite.frameworks.batch import Batch
 from stayfinite.frameworks.change import Source, Unchanged
@@ -129,7 +130,20 @@ class _PatchSearch:
         self._formula: Formula | None = None
 
     def run(self) -> SourceFix | None:
-        """The best patch: the first with the exact value, else the best of all that were tried."""
+        """The best patch: the first with the exact value, else the best of all that were tried.
+
+        Where the formula has no value at what a layer gives, another activation of that layer.
+        """
+        found = self._of_formula()
+        if found is None or found.value != "undefined":
+            return found
+        for made in positive_output(self._diagnosis):
+            fix = self._try(Patch.start(made.edit.source).then(made.edit), _Edits().then(made.edit, made))
+            if fix is not None and fix.removes_failure:
+                return dataclasses.replace(fix, guard=found)
+        return found
+
+    def _of_formula(self) -> SourceFix | None:
         found = self._rewritten()
         if found is not None and self._diagnosis.finding.mechanism == "singular-gradient":
             # A guard of all places of a function at which the same can happen is worth more.

@@ -34,6 +34,7 @@ class SourceFix:
         trouble: Why training does not go on as before; None if it does.
         judged: What it does to the value of the failing step.
         operand: The operand at fault as the user wrote it, if known.
+        guard: The patch to make instead, where the operand is as intended.
     """
 
     descriptions: tuple[RewrittenFormula | str, ...]
@@ -43,6 +44,7 @@ class SourceFix:
     trouble: Objection | NotTried | None
     judged: Judged
     operand: str | None = None
+    guard: SourceFix | None = None
 
     @property
     def verified(self) -> bool:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
+from stayfinite.diagnose.facts import OutsideDomain
 from stayfinite.diagnose.locate import Diagnosis
 from stayfinite.diagnose.values import as_float
 from stayfinite.graph.graph import Graph, Op
 from stayfinite.graph.walk import unwrapped, upstream
 from stayfinite.numerics.dtypes import HALF
-from stayfinite.numerics.functions import STRUCTURAL
+from stayfinite.numerics.functions import STRUCTURAL, Interval, RealPower
 from stayfinite.repair import (
     MECHANISMS,
     Edit,
@@ -17,6 +20,7 @@ from stayfinite.repair import (
     Patch,
     Remade,
     RepairError,
+    SourceFile,
     TextSpan,
     candidates,
     find_expression,
@@ -61,6 +65,33 @@ def template_edits(patch: Patch, diagnosis: Diagnosis) -> list[tuple[Edit, Remad
         if found:
             return [(edit, None) for edit in found[:_MAX_CANDIDATES]]
     return []
+
+
+def positive_output(diagnosis: Diagnosis) -> list[Remade]:
+    """Activations that keep the operand at fault positive, where a layer gives it."""
+    evidence, critical = diagnosis.evidence, diagnosis.finding.critical
+    if critical is None or not _has_no_value_below_0(diagnosis):
+        return []
+    maker = evidence.trace.producer.get(unwrapped(evidence.trace, critical.value, STRUCTURAL))
+    if maker is None or maker.owner is None or maker.stack or maker.span is None:
+        return []
+    span = maker.span
+    place = TextSpan(span.line, span.column, span.end_line, span.end_column)
+    try:
+        expression = find_expression(SourceFile.of(span.file), place)
+    except (OSError, SyntaxError, UnicodeError, RepairError):
+        return []
+    return proposals(expression, maker.owner, "out-of-domain", "float32")
+
+
+def _has_no_value_below_0(diagnosis: Diagnosis) -> bool:
+    """Whether the function at fault has values at all positive numbers and failed at others."""
+    match diagnosis.finding.facts:
+        case OutsideDomain(domain=RealPower()) | OutsideDomain(
+            domain=Interval(low=0.0, high=math.inf)
+        ):
+            return True
+    return False
 
 
 def edited_op(diagnosis: Diagnosis) -> Op | None:

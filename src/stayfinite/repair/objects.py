@@ -11,7 +11,7 @@ import copy
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from stayfinite.repair.edit import Edit, Replacement, insert_imports
 from stayfinite.repair.errors import NotSwappableError
@@ -20,13 +20,19 @@ from stayfinite.repair.rewrites.site import Facts, Site
 from stayfinite.repair.scope import Scope, dotted, live_object
 from stayfinite.repair.source import SourceFile
 
+# The one argument of a layer that is set for a mechanism.
+_SETTINGS: dict[str, tuple[Literal["dtype", "activation"], str]] = {
+    "half-overflow": ("dtype", "float32"),
+    "out-of-domain": ("activation", "softplus"),
+}
+
 
 @dataclass(frozen=True)
 class Remade:
     """An edit of the line that made `owner`: `node` of the old text becomes `text`.
 
-    `dtype` is set where the new text has another dtype and no other difference. It needs no
-    evaluation, so the arguments of a layer may be local variables of a function.
+    `setting` is the only argument that the new text changes, with its value, where that is known.
+    Then the text needs no evaluation, so its arguments may be local variables of a function.
     """
 
     edit: Edit
@@ -34,7 +40,7 @@ class Remade:
     node: ast.expr
     text: str
     names: dict[str, object]
-    dtype: str | None = None
+    setting: tuple[Literal["dtype", "activation"], str] | None = None
 
     @contextmanager
     def in_place(self) -> Iterator[None]:
@@ -56,9 +62,8 @@ class Remade:
                 return {**vars(made), "call": made.call}
             return {"call": made}
         if _is(self.owner, "Layer"):
-            policy = live_object("keras.DTypePolicy")
-            if self.dtype is not None and callable(policy):
-                return {"dtype_policy": policy(self.dtype)}
+            if self.setting is not None:
+                return _attribute(*self.setting)
             made = self._evaluated(self.text)
             if type(made) is type(self.owner):
                 return {
@@ -127,8 +132,8 @@ def proposals(expression: Expression, owner: Any, mechanism: str, dtype: str) ->
             pieces += insert_imports(expression.source, node, ["from keras import losses"])
             names["losses"] = live_object("keras.losses")
         edit = Edit(expression.source, "object", description, tuple(pieces), 1)
-        wider = "float32" if description == _in_float32(owner) else None
-        found.append(Remade(edit, owner, node, text, names, wider))
+        setting = _SETTINGS.get(mechanism) if description == _as_set(owner, mechanism) else None
+        found.append(Remade(edit, owner, node, text, names, setting))
     return found
 
 
@@ -224,7 +229,9 @@ def _layer_texts(
     site: Site, owner: Any, mechanism: str, ops: str | None
 ) -> Iterator[tuple[str, str]]:
     if mechanism == "half-overflow":
-        yield _with_keyword(site, "dtype", '"float32"'), _in_float32(owner)
+        yield _with_keyword(site, "dtype", '"float32"'), _as_set(owner, mechanism)
+    if mechanism == "out-of-domain" and is_unbounded(owner):
+        yield _with_keyword(site, "activation", '"softplus"'), _as_set(owner, mechanism)
     if ops is None:
         return
     activation = getattr(getattr(owner, "activation", None), "__name__", None)
@@ -250,8 +257,26 @@ def _unit_normalization(site: Site, owner: Any, ops: str) -> str:
     return f"{prefix}Lambda(lambda x: x / {length})"
 
 
-def _in_float32(layer: Any) -> str:
-    return f"compute this `{type(layer).__name__}` layer in float32"
+def is_unbounded(layer: Any) -> bool:
+    """Whether the activation of a layer is none, so that what it gives may have any sign."""
+    return getattr(getattr(layer, "activation", None), "__name__", None) == "linear"
+
+
+def _as_set(layer: Any, mechanism: str) -> str:
+    name = type(layer).__name__
+    if mechanism == "out-of-domain":
+        return f"give this `{name}` layer the activation softplus"
+    return f"compute this `{name}` layer in float32"
+
+
+def _attribute(argument: str, value: str) -> dict[str, object]:
+    """The attribute of a layer that the constructor sets for an argument."""
+    if argument == "activation":
+        return {"activation": live_object(f"keras.activations.{value}")}
+    policy = live_object("keras.DTypePolicy")
+    if not callable(policy):
+        raise NotSwappableError("the program has not loaded Keras")
+    return {"dtype_policy": policy(value)}
 
 
 def _with_keyword(site: Site, name: str, value: str) -> str:

@@ -127,7 +127,13 @@ def explained(incident: Incident, found: Explanation) -> Incident:
     if remedy.blame is not None:
         message = fixes.blame_message(message, remedy.blame)
     chosen = choose_fix(
-        finding, found.without, found.samples, found.source_fix, found.library_call, remedy
+        finding,
+        found.without,
+        found.samples,
+        found.source_fix,
+        found.library_call,
+        remedy,
+        found.num_samples,
     )
     return dataclasses.replace(
         incident,

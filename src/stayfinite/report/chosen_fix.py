@@ -31,6 +31,7 @@ def choose_fix(
     source_fix: SourceFix | None,
     library_call: str | None,
     remedy: RemedySearch,
+    num_samples: int | None,
 ) -> ChosenFix:
     """The first of: a patch that removes the failure, a remedy, other samples, advice.
 
@@ -43,15 +44,17 @@ def choose_fix(
         source_fix: The best patch.
         library_call: The call of a library that holds the op at fault.
         remedy: The search for a remedy.
+        num_samples: Samples of the batch, if known.
     """
     patched = None if source_fix is None else source_fix.experiment
     if source_fix is not None and source_fix.removes_failure:
-        return ChosenFix(_source(source_fix, finding.op), "confirmed", patched)
+        others = fixes.instead(source_fix, finding.op)
+        return ChosenFix(_source(source_fix, finding.op), "confirmed", patched, others)
     proved = remedy.proved
     if proved is not None and isinstance(proved.change, Remedy):
         kind, text = fixes.remedy_text(proved.change)
         return ChosenFix(Fix(True, kind, text, None), "confirmed", proved)
-    advice = _advice(finding, without, library_call)
+    advice = _advice(finding, without, library_call, num_samples)
     if source_fix is not None:
         advice = ChosenFix(_source(source_fix, finding.op), "likely", patched)
     settled = advice.fix is not None and (advice.fix.verified or advice.fix.diff is not None)
@@ -75,9 +78,14 @@ def _source(found: SourceFix, op: str) -> Fix:
     )
 
 
-def _advice(finding: Finding, without: Experiment | None, library_call: str | None) -> ChosenFix:
+def _advice(
+    finding: Finding,
+    without: Experiment | None,
+    library_call: str | None,
+    num_samples: int | None,
+) -> ChosenFix:
     """What the cause advises, where nothing was shown to help but other samples."""
-    text = remedies.remedy(finding)
+    text = remedies.remedy(finding, num_samples)
     if text is None:
         if library_call is None:
             return ChosenFix(None, "unknown" if finding.cause == "unknown" else "likely")

@@ -131,7 +131,21 @@ def source_text(fix: SourceFix, op: str) -> str:
     if fix.value != "undefined":
         return text
     operand = "the operand" if fix.operand is None else f"`{fix.operand}`"
-    return f"check {operand}: `{op}` has no value there. If it is as intended: {text}"
+    check = f"check {operand}: `{op}` has no value there"
+    condition = "it is as intended" if fix.guard is None else "it has to be positive"
+    return f"{check}. If {condition}: {text}"
+
+
+def instead(fix: SourceFix, op: str) -> tuple[str, ...]:
+    """What else to do where a formula has no value at what a network gives; the guard last."""
+    if fix.guard is None:
+        return ()
+    text = "; ".join(e if isinstance(e, str) else rewritten(e) for e in fix.guard.descriptions)
+    added = [line[1:].strip() for line in fix.guard.diff.splitlines()[2:] if line[0] == "+"]
+    guard = f"or only {text}, as in `{added[-1]}`: its gradient is 0 there"
+    if op == "power":
+        guard = f"or, if its sign counts, the power of its size times its sign; {guard}"
+    return (guard,)
 
 
 def rewritten(edit: RewrittenFormula) -> str:

@@ -17,9 +17,15 @@ _ON_GROWTH_OVER_STEPS = (
 )
 
 
-def remedy(finding: Finding) -> str | None:
-    """An imperative sentence; None where only a repair of the source would help."""
+def remedy(finding: Finding, num_samples: int | None = None) -> str | None:
+    """An imperative sentence; None where only a repair of the source would help.
+
+    Args:
+        finding: The cause.
+        num_samples: Samples of the batch, if known.
+    """
     facts, name, op = finding.facts, finding.tensor, finding.op
+    listed = f" ({sample_list(finding.samples, num_samples)})" if finding.samples else ""
     match facts:
         case f.NonFiniteArray():
             return _on_non_finite_array(finding.cause, name)
@@ -35,21 +41,13 @@ def remedy(finding: Finding) -> str | None:
         case f.ImpossibleStatistic():
             return f"load or compute `{name}` anew"
         case f.BadValues():
-            return (
-                f"leave out or repair the bad samples of `{name}`{_listed(finding)} before training"
-            )
+            return f"leave out or repair the bad samples of `{name}`{listed} before training"
         case f.MissingIndex(last=last):
             return f"make every value of `{name}` an index from 0 to {last}"
         case f.MissingValueCode():
-            return (
-                f"leave out the samples of `{name}` that have no value{_listed(finding)} "
-                "before training"
-            )
+            return f"leave out the samples of `{name}` that have no value{listed} before training"
         case f.MissingClass():
-            return (
-                f"leave out the samples of `{name}` that have no class{_listed(finding)} "
-                "before training"
-            )
+            return f"leave out the samples of `{name}` that have no class{listed} before training"
         case f.GrowthOverSteps():
             return _ON_GROWTH_OVER_STEPS
         case f.GrowthOverLayers() | f.GrowthInLoop():
@@ -74,7 +72,3 @@ def _on_non_finite_array(cause: CauseName, name: str | None) -> str:
         f"load or initialize `{name}` with finite values; "
         "`stayfinite verify FILE` names the bad tensors of a weights file"
     )
-
-
-def _listed(finding: Finding) -> str:
-    return f" ({sample_list(finding.samples)})" if finding.samples else ""
