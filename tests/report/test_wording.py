@@ -14,6 +14,7 @@ from stayfinite.experiments.changes import (
     BisectedSamples,
     ClipFromStart,
     EarlierRate,
+    EarlierWeight,
     FromEarlierState,
     GrowthRemedy,
     LabelsFromZero,
