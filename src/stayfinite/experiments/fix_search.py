@@ -138,7 +138,9 @@ class _PatchSearch:
         if found is None or found.value != "undefined":
             return found
         for made in positive_output(self._diagnosis):
-            fix = self._try(Patch.start(made.edit.source).then(made.edit), _Edits().then(made.edit, made))
+            fix = self._try(
+                Patch.start(made.edit.source).then(made.edit), _Edits().then(made.edit, made)
+            )
             if fix is not None and fix.removes_failure:
                 return dataclasses.replace(fix, guard=found)
         return found

@@ -87,8 +87,9 @@ def positive_output(diagnosis: Diagnosis) -> list[Remade]:
 def _has_no_value_below_0(diagnosis: Diagnosis) -> bool:
     """Whether the function at fault has values at all positive numbers and failed at others."""
     match diagnosis.finding.facts:
-        case OutsideDomain(domain=RealPower()) | OutsideDomain(
-            domain=Interval(low=0.0, high=math.inf)
+        case (
+            OutsideDomain(domain=RealPower())
+            | OutsideDomain(domain=Interval(low=0.0, high=math.inf))
         ):
             return True
     return False
