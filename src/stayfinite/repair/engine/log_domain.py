@@ -103,7 +103,13 @@ class LogDomain(Logarithms):
                 part.op in EXPONENTIAL for part in walk(factor)
             )
             concerned = concerned or value is None or abs(value) >= 3
-            if known_sign and gains and concerned and number(factor) is None and factor is not x:
+            if (
+                known_sign
+                and gains
+                and concerned
+                and build.value(factor) is None
+                and factor is not x
+            ):
                 log = self.log_of(factor)
                 total = total.plus(
                     log.times(value)

@@ -38,7 +38,7 @@ class Variant:
 
 # Operations through which a logarithm moves inwards, with the operands that it enters.
 MOVES = {
-    "broadcast_to": (0,), "expand_dims": (0,), "index": (0,), "max": (0,), "min": (0,),
+    "broadcast_to": (0,), "diagonal": (0,), "expand_dims": (0,), "flip": (0,), "index": (0,), "max": (0,), "min": (0,),
     "reshape": (0,), "squeeze": (0,), "take_along_axis": (0,), "transpose": (0,),
     "stop_gradient": (0,), "where": (1, 2), "maximum": (0, 1), "minimum": (0, 1),
 }  # fmt: skip
@@ -99,9 +99,11 @@ class Logarithms(abc.ABC):
         return linear(found) if found.op != "log" else Linear({found: 1.0})
 
     def _log_of(self, x: Node) -> Linear:
-        value = number(x)
-        if value is not None:
-            return Linear({}, math.log(abs(value))) if value else self._plain(x)
+        known = build.value(x)
+        if known is not None:
+            if number(x) is None and known > 0:
+                return Linear({build.log(x): 1.0})
+            return Linear({}, math.log(abs(known))) if known else self._plain(x)
         a = x.operands[0] if x.operands else x
         match x.op:
             case "exp":
@@ -137,6 +139,10 @@ class Logarithms(abc.ABC):
                 return Linear({size: 1.0, tail: 1.0}, -math.log(2))
             case "prod" | "sum" | "mean":
                 return self._log_reduction(x)
+            case "cumsum":
+                if self.non_negative(a) and self.progress(a):
+                    inner = assembled(self.log_of(a))
+                    return Linear({node("logcumsumexp", inner, **dict(x.attributes)): 1.0})
             case "add":
                 return self._log_sum(x)
             case "subtract":

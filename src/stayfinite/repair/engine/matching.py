@@ -32,11 +32,11 @@ def saturate(
                 for binding, axis in _match_node(graph, rule.left, enode, {}, ()):
                     if _holds(graph, rule, binding):
                         matches.append((rule, number, binding, axis))
-            if time.monotonic() > deadline:
+            if time.thread_time() > deadline:
                 break
         before = graph.size(), len(graph.classes)
         for rule, number, binding, axis in matches:
-            if graph.size() > nodes or time.monotonic() > deadline:
+            if graph.size() > nodes or time.thread_time() > deadline:
                 break
             try:
                 made = _instantiate(graph, rule.right, binding, axis)
@@ -44,7 +44,7 @@ def saturate(
                 continue
             graph.union(number, made)
         graph.rebuild()
-        stopped = graph.size() > nodes or time.monotonic() > deadline
+        stopped = graph.size() > nodes or time.thread_time() > deadline
         if stopped or (graph.size(), len(graph.classes)) == before:
             break
 

@@ -56,6 +56,8 @@ def shape_of_result(
             return tuple(first[i] for i in axes_order)
         if op == "take_along_axis":
             return shapes[1]
+        if op == "diagonal":
+            return (min(first),)
         if op in ("stack", "concatenate"):
             assert isinstance(axis, int)
             if op == "stack":
