@@ -75,9 +75,12 @@ class Rewriting:
     def _values_taken(self) -> Iterator[tuple[str, float]]:
         """The names of numbers for whose value alone the rewriting is right."""
         problem = self.formula.problem
+        kept = {name_of(x) for x in walk(self.rewrite.root)}
         for x in walk(problem.root):
             name, number = name_of(x), build.value(x)
-            if name is None or number is None or last_resort.BOUND in self.rewrite.trail:
+            if name in kept or name is None or number is None:
+                continue
+            if last_resort.BOUND in self.rewrite.trail:
                 continue
             other = {x: build.real(1.25 * number + 0.125)}
             try:

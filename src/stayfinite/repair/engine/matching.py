@@ -76,7 +76,10 @@ def _match(
         return
     if pattern.op == "#":
         for enode in graph.classes[number].nodes:
-            if enode.op == "constant" and dict(enode.attributes)["value"] == pattern.value:
+            attributes = dict(enode.attributes)
+            if enode.op != "constant" or "name" in attributes:
+                continue
+            if attributes["value"] == pattern.value:
                 yield binding, axis
                 return
         return
