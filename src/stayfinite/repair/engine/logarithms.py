@@ -39,8 +39,8 @@ class Variant:
 # Operations through which a logarithm moves inwards, with the operands that it enters.
 MOVES = {
     "broadcast_to": (0,), "diagonal": (0,), "expand_dims": (0,), "flip": (0,), "index": (0,),
-    "max": (0,), "min": (0,), "reshape": (0,), "squeeze": (0,), "take_along_axis": (0,), "transpose": (0,),
-    "stop_gradient": (0,), "where": (1, 2), "maximum": (0, 1), "minimum": (0, 1),
+    "max": (0,), "min": (0,), "reshape": (0,), "squeeze": (0,), "take_along_axis": (0,),
+    "transpose": (0,), "stop_gradient": (0,), "where": (1, 2), "maximum": (0, 1), "minimum": (0, 1),
 }  # fmt: skip
 # The same for all operands, of which one has to have a logarithm of its own.
 JOINS = frozenset({"stack", "concatenate"})
@@ -173,11 +173,13 @@ class Logarithms(abc.ABC):
     def _masked(self, mask: Node, x: Node) -> Linear | None:
         """log(mask * x) for a condition as a number: minus infinity where it does not hold."""
         condition = mask.operands[0] if mask.op == "cast" else mask
-        if condition.op not in COMPARISONS or not self.progress(x):
+        if not _is_binary(condition) or not self.progress(x):
             return None
+        holds = self.rewritten(condition)
+        if condition.op not in COMPARISONS:
+            holds = node("greater", holds, build.real(0.0))
         inner = assembled(self.log_of(x))
-        outside = build.real(-math.inf)
-        return Linear({node("where", self.rewritten(condition), inner, outside): 1.0})
+        return Linear({node("where", holds, inner, build.real(-math.inf)): 1.0})
 
     def _log_size(self, x: Node) -> Linear:
         """log|x| where x may well be negative: under an even power."""
@@ -314,6 +316,17 @@ class Logarithms(abc.ABC):
         inside = build.log(build.negative(node("expm1", node("where", near, x, one))))
         outside = node("log1p", build.negative(build.exp(node("where", near, one, x))))
         return Linear({node("where", near, inside, outside): 1.0})
+
+
+def _is_binary(x: Node) -> bool:
+    """Whether every element is 0 or 1, proved by structure."""
+    if x.op == "leaf":
+        return x.attribute("role") is LeafRole.MASK
+    if x.op == "subtract":
+        return number(x.operands[0]) == 1 and _is_binary(x.operands[1])
+    if x.op in ("cast", "multiply"):
+        return all(map(_is_binary, x.operands))
+    return x.op in COMPARISONS
 
 
 def _unscaled(x: Node, divisor: float) -> Node:

@@ -128,9 +128,13 @@ def adjoints(
         case "stack":
             return list(np.moveaxis(g, axis, 0))
         case "take_along_axis":
+            # Both operands may be broadcast along the other axes.
             found, indices = zeros(m, first), np.asarray(x[1]).astype(np.int64)
-            grid = list(np.indices(indices.shape))
-            grid[axis] = indices
+            grid = [
+                part if size > 1 else np.zeros_like(part)
+                for part, size in zip(np.indices(g.shape), first.shape, strict=True)
+            ]
+            grid[axis] = np.broadcast_to(indices, g.shape)
             np.add.at(found, tuple(grid), g)
             return [found, None]
         case "cumsum":

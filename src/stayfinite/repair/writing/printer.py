@@ -185,7 +185,12 @@ class Printer:
                 )
                 found = None if name is None else closed_form(abs(value), name)
                 if found is not None:
-                    return found if value > 0 else Text(f"-{found.text}", found.level)
+                    if value > 0:
+                        return found
+                    positive = found.text.removeprefix("-")
+                    if positive != found.text:
+                        return Text(positive, ATOM)
+                    return Text(f"-{found.text}", min(found.level, SIGN))
         return plain_number(value)
 
     def _of_named(self, node: Node) -> Text | None:
