@@ -90,7 +90,7 @@ def _arguments(function):
         if role in _ATTRIBUTES:
             value = _ATTRIBUTES[role]
             if function.op == "flip" and library in ("tensorflow", "torch"):
-                value = [value]
+                value = (value,)
         if role == "dtype":
             value = "float32"
         if value is None:
