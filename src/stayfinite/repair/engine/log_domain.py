@@ -20,6 +20,7 @@ from stayfinite.repair.formula import Node, node, walk
 
 VARIANTS = (
     Variant(),
+    Variant(wrong_only=True),
     Variant(bare=False),
     Variant(everywhere=True),
     Variant(everywhere=True, bare=False),
@@ -57,6 +58,8 @@ class LogDomain(Logarithms):
         return self.made[root]
 
     def _enter(self, x: Node) -> bool:
+        if self.variant.wrong_only:
+            return self.context.bad(x)
         return self.variant.everywhere or self.context.bad_below(x)
 
     def _rewrite(self, x: Node) -> Node:

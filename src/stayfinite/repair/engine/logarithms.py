@@ -24,11 +24,13 @@ from stayfinite.repair.formula import LeafRole, Node, node, walk
 class Variant:
     """How the pass decides where more than one form is right.
 
-    `everywhere` enters healthy sub-formulas too; `pairs` writes a sum of two as a softplus of the
-    difference; `complement` is the form of log(1 - exp(x)).
+    `everywhere` enters healthy sub-formulas too, `wrong_only` none whose value is right; `pairs`
+    writes a sum of two as a softplus of the difference; `complement` is the form of
+    log(1 - exp(x)).
     """
 
     everywhere: bool = False
+    wrong_only: bool = False
     pairs: bool = False
     complement: str = "expm1"
     one_hot: bool = True
