@@ -284,7 +284,8 @@ class Logarithms(abc.ABC):
         if number(a) == 1:
             if b.op in ("tanh", "erf"):
                 return self._one_plus(b, -1.0)
-            if b.op == "square" and b.operands[0].op == "tanh":
+            squared = b.op == "square" or (b.op == "power" and number(b.operands[1]) == 2)
+            if squared and b.operands[0].op == "tanh":
                 inner = build.multiply(build.real(2.0), self.rewritten(b.operands[0].operands[0]))
                 pair = {
                     node("log_sigmoid", inner): 1.0,
