@@ -86,7 +86,7 @@ ARRAYS = {
         "shape": _floats(1.6, 1.5, 1.2),
     },
     "info_nce": {"similarity": _floats([150.0, 170.0], [1.0, 0.0])},
-    "hyperbolic": {"gap": _floats(0.0, 0.5, -3.0)},
+    "hyperbolic": {"gap": _floats(1e-5, 0.5, -3.0)},
 }
 
 
