@@ -34,7 +34,9 @@ def _applied(op, a, attributes):
         return getattr(special, op)(a[0], axis=axis)
     if op in ("stack", "concatenate"):
         return getattr(np, op)(a, axis=axis)
-    if op in ("expand_dims", "squeeze", "cumsum"):
+    if op == "logcumsumexp":
+        return np.logaddexp.accumulate(a[0], axis=axis)
+    if op in ("expand_dims", "squeeze", "cumsum", "flip"):
         return getattr(np, op)(a[0], axis=axis)
     if op in _SCIPY:
         return getattr(special, op)(*a)

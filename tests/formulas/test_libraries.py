@@ -89,6 +89,8 @@ def _arguments(function):
         is_operand = value is not None
         if role in _ATTRIBUTES:
             value = _ATTRIBUTES[role]
+            if function.op == "flip" and library in ("tensorflow", "torch"):
+                value = (value,)
         if role == "dtype":
             value = "float32"
         if value is None:

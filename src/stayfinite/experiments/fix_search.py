@@ -28,6 +28,7 @@ from stayfinite.experiments.rewritings import (
     RewrittenFormula,
     is_last_resort,
     rewritings,
+    rewritings_by_value,
     written,
 )
 from stayfinite.experiments.rollout import is_good
@@ -48,7 +49,9 @@ _MAX_REWRITES = 3
 _MAX_FORMULAS = 4
 # Seconds: of the whole search, and of it in the engine.
 _SECONDS = 25.0
-_SECONDS_OF_ENGINE = 3.0
+_SECONDS_OF_ENGINE = 3.0  # of processor time, so that a busy machine finds the same
+# The formula has an exact value, whether or not a form of it was found.
+_REACHABLE = (FixValue.EXACT, FixValue.CHANGED)
 
 
 def find_source_fix(
@@ -156,21 +159,28 @@ class _PatchSearch:
         found = self._by_templates()
         return found or min(self._tried, key=lambda fix: fix.rank, default=None)
 
+    @property
+    def _is_late(self) -> bool:
+        return time.monotonic() > self._until
+
     def _rewritten(self) -> SourceFix | None:
         """An exact rewriting; else, where no exact value exists, one that bounds it."""
         others: list[tuple[Formula, Rewrite]] = []
-        until = min(self._until, time.monotonic() + _SECONDS_OF_ENGINE)
+        until = time.thread_time() + _SECONDS_OF_ENGINE
         for number, formula in enumerate(formulas(self._step, self._diagnosis)):
-            if number == _MAX_FORMULAS or time.monotonic() > until:
+            if number == _MAX_FORMULAS or time.thread_time() > until or self._is_late:
                 break
             if self._formula is None:
                 self._formula = formula
-            rewrites = rewritings(formula)
-            exact = [r for r in rewrites if r.value is FixValue.EXACT and not is_last_resort(r)]
-            others += [(formula, r) for r in rewrites if r not in exact]
-            found = self._first(((formula, r) for r in exact), FixValue.EXACT)
-            if found is not None:
-                return found
+            for find in (rewritings, rewritings_by_value):
+                rewrites = find(formula)
+                exact = [r for r in rewrites if r.value is FixValue.EXACT and not is_last_resort(r)]
+                others += [(formula, r) for r in rewrites if r not in exact]
+                found = self._first(((formula, r) for r in exact), FixValue.EXACT)
+                if found is not None:
+                    return found
+                if rewrites and not any(r.value in _REACHABLE for r in rewrites):
+                    break
         if self._diagnosis.finding.mechanism is None:
             return None
         return self._first(others, FixValue.EXACT, FixValue.BOUNDED)
@@ -181,7 +191,7 @@ class _PatchSearch:
         """The first rewriting that is verified with one of `values`."""
         count = 0
         for formula, rewrite in rewrites:
-            if count == _MAX_REWRITES or time.monotonic() > self._until:
+            if count == _MAX_REWRITES or self._is_late:
                 return None
             rewriting = written(formula, rewrite)
             if rewriting is None or not rewriting.holds_on(self._step, self._batches):
@@ -213,7 +223,7 @@ class _PatchSearch:
         self, patch: Patch, found: list[tuple[Edit, Remade | None]], done: _Edits
     ) -> SourceFix | None:
         for edit, made in found:
-            if time.monotonic() > self._until:
+            if self._is_late:
                 return None
             fix = self._try(patch.then(edit), done.then(edit, made))
             if fix is not None and fix.verified and fix.judged.value is FixValue.EXACT:

@@ -5,7 +5,8 @@ What it claims of a rewriting is held against the whole step in `fix_search`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import dataclasses
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -16,11 +17,11 @@ from stayfinite.frameworks.batch import Batch
 from stayfinite.frameworks.change import OnBatch
 from stayfinite.frameworks.step import Step
 from stayfinite.repair import Edit
-from stayfinite.repair.engine import last_resort
-from stayfinite.repair.engine.evaluate import FLOATING, BadFormula, Evaluation
+from stayfinite.repair.engine import build, last_resort
+from stayfinite.repair.engine.evaluate import EXACT, FLOATING, BadFormula, Evaluation, to_float64
 from stayfinite.repair.engine.problem import Assumption, Claim, FixValue, Rewrite
 from stayfinite.repair.engine.search import search
-from stayfinite.repair.formula import walk
+from stayfinite.repair.formula import name_of, walk
 from stayfinite.repair.writing import CannotWriteError, write
 
 # Seconds of one search.
@@ -39,11 +40,13 @@ class RewrittenFormula:
         method: By an identity, by float64 for a part, or by a bound for an operand.
         functions: Operations that the formula did not have before.
         assumptions: What it takes for granted of which expression; true in every recorded batch.
+        values: Names of numbers for whose present value only it is right, with that value.
     """
 
     method: Method
     functions: tuple[str, ...]
     assumptions: tuple[tuple[str, Claim], ...] = ()
+    values: tuple[tuple[str, float], ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +69,30 @@ class Rewriting:
             method = "float64"
         told = [(self.formula.text(a.node), a.claim) for a in self.rewrite.assumptions]
         assumptions = [(text, claim) for text, claim in told if text is not None]
-        return RewrittenFormula(method, tuple(dict.fromkeys(new)), tuple(assumptions))
+        values = tuple(self._values_taken())
+        return RewrittenFormula(method, tuple(dict.fromkeys(new)), tuple(assumptions), values)
+
+    def _values_taken(self) -> Iterator[tuple[str, float]]:
+        """The names of numbers for whose value alone the rewriting is right."""
+        problem = self.formula.problem
+        kept = {name_of(x) for x in walk(self.rewrite.root)}
+        for x in walk(problem.root):
+            name, number = name_of(x), build.value(x)
+            if name in kept or name is None or number is None:
+                continue
+            if last_resort.BOUND in self.rewrite.trail:
+                continue
+            other = {x: build.real(1.25 * number + 0.125)}
+            try:
+                evaluation = Evaluation(EXACT, problem.values)
+                before, after = (
+                    to_float64(evaluation.value(build.substituted(root, other)))
+                    for root in (problem.root, self.rewrite.root)
+                )
+            except BadFormula:
+                continue
+            if not np.allclose(before, after, rtol=1e-6, atol=0, equal_nan=True):
+                yield name, number
 
     @property
     def value(self) -> FixValue:
@@ -117,6 +143,24 @@ def rewritings(formula: Formula, seconds: float = _SECONDS) -> list[Rewrite]:
     """What the engine finds for a formula, best first; empty where it cannot be evaluated."""
     try:
         return search(formula.problem, seconds=seconds)
+    except BadFormula:
+        return []
+
+
+def rewritings_by_value(formula: Formula, seconds: float = _SECONDS) -> list[Rewrite]:
+    """The same with every named number as the number that it is at present.
+
+    An identity may hold for these values only, or the names are not visible at the only place for
+    an edit; the report states the values. Empty for a formula without names.
+    """
+    problem = formula.problem
+    names = [x for x in walk(problem.root) if name_of(x) is not None]
+    if not names:
+        return []
+    plain = {x: build.real(build.value(x) or 0.0) for x in names}
+    root = build.substituted(problem.root, plain)
+    try:
+        return search(dataclasses.replace(problem, root=root), seconds=seconds)
     except BadFormula:
         return []
 

@@ -70,8 +70,18 @@ class SourceFix:
 
     @property
     def rank(self) -> tuple[float, ...]:
-        """Less is better: those that training goes on with, then by value, then by distance."""
+        """Less is better: those that training goes on with, then by value, then by distance.
+
+        With the exact value it is not for the fix that training does not go on.
+        """
         loss, reference = self.loss, self.judged.reference_loss
         distance = 0.0 if loss is None or reference is None else abs(loss - reference)
         size = sum(line.startswith(("+", "-")) * len(line) for line in self.diff.splitlines())
-        return (self.trouble is not None, _ORDER.index(self.judged.value), distance, size)
+        exact = self.judged.value is FixValue.EXACT
+        excused = exact and self.trouble is Objection.DOES_NOT_GO_ON
+        return (
+            self.trouble is not None and not excused,
+            _ORDER.index(self.judged.value),
+            distance,
+            size,
+        )

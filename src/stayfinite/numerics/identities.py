@@ -70,6 +70,8 @@ square(-a) => square(a)
 square(a) * square(b) <=> square(a * b)
 square(a) / square(b) <=> square(a / b)
 a / a => 1
+a * b / a => b
+a * b / b => a
 a - a => 0
 1 / (1 / a) => a
 1 / (a / b) => b / a
@@ -182,6 +184,8 @@ log(a) - log(b) => log1p((a - b) / b) if a > 0 and b > 0
 log(a / b) => log1p((a - b) / b) if a > 0 and b > 0
 log(a + sqrt(square(a) + 1)) => arcsinh(a)
 log(a + sqrt(square(a) - 1)) => arccosh(a)
+arccosh(1 + a) => 2 * arcsinh(sqrt(a / 2)) if a >= 0
+arccosh(a + 1) => 2 * arcsinh(sqrt(a / 2)) if a >= 0
 log((1 + a) / (1 - a)) => 2 * arctanh(a)
 log(1 + a) - log(1 - a) => 2 * arctanh(a)
 sinh(a) / sinh(b) => exp(a - b) * (expm1(-2 * a) / expm1(-2 * b))

@@ -27,8 +27,8 @@ class Node:
     """One operation on other nodes; made by `node`, `leaf` and `constant` only.
 
     `attributes` are sorted by name. An `axis` is never negative; it is an int for `softmax`,
-    `log_softmax`, `stack`, `concatenate`, `take_along_axis` and `cumsum`, and a sorted tuple of
-    ints for reductions and `expand_dims`.
+    `log_softmax`, `stack`, `concatenate`, `take_along_axis`, `cumsum` and `logcumsumexp`, and a
+    sorted tuple of ints for reductions, `expand_dims` and `flip`.
     """
 
     op: str
@@ -69,9 +69,12 @@ OTHER: dict[str, tuple[str, ...]] = {
     "clip": (),  # x, minimum, maximum
     "concatenate": ("axis",),
     "cumsum": ("axis",),
+    "diagonal": (),  # of a matrix
     "expand_dims": ("axis",),
+    "flip": ("axis",),
     "index": ("key",),  # a tuple of ints, None, Ellipsis and ("slice", start, stop, step)
     "log_softmax": ("axis",),
+    "logcumsumexp": ("axis",),
     "ones_like": (),
     "reshape": ("shape",),
     "softmax": ("axis",),
@@ -96,9 +99,24 @@ def leaf(name: str, role: LeafRole) -> Node:
     return _interned("leaf", (), (("name", name), ("role", role)))
 
 
-def constant(value: float | bool) -> Node:
-    """A Python number written in the formula. True, 1 and 1.0 are three different constants."""
-    return _interned("constant", (), (("type", type(value).__name__), ("value", value)))
+def constant(value: float | bool, name: str | None = None) -> Node:
+    """A Python number written in the formula. True, 1 and 1.0 are three different constants.
+
+    `name` is the user's expression for it, such as a parameter. Its value may be another one
+    elsewhere, so a constant with a name is not folded into others.
+    """
+    attributes = (("type", _type_name(value)), ("value", value))
+    return _interned("constant", (), attributes if name is None else (("name", name), *attributes))
+
+
+def name_of(x: Node) -> str | None:
+    """The name of a constant that has one."""
+    name = dict(x.attributes).get("name") if x.op == "constant" else None
+    return name if isinstance(name, str) else None
+
+
+def _type_name(value: float | bool) -> str:
+    return next(kind.__name__ for kind in (bool, int, float) if isinstance(value, kind))
 
 
 def walk(root: Node) -> Iterator[Node]:

@@ -109,6 +109,8 @@ SPECIAL: dict[str, str] = {
         stack x:xs axis?0
         concatenate xs axis?-1
         cumsum x axis?None
+        flip x axis?None
+        diagonal x offset:ignored?None axis1:ignored2?None axis2:ignored3?None
         cast x dtype
         ones_like x
         zeros_like x
@@ -157,6 +159,8 @@ SPECIAL: dict[str, str] = {
         stack arrays:xs axis?0
         concatenate arrays:xs axis?0
         cumsum a:x axis?None
+        flip m:x axis?None
+        diagonal a:x offset:ignored?None axis1:ignored2?None axis2:ignored3?None
         cast = astype x dtype
         ones_like a:x
         zeros_like a:x
@@ -170,6 +174,7 @@ SPECIAL: dict[str, str] = {
         """,
     "jax.lax": """
         stop_gradient x
+        logcumsumexp = cumlogsumexp operand:x axis?0 reverse:ignored?None
         where = select pred:condition on_true:x on_false:y
         """,
     "jax.scipy.special": "logit x",
@@ -186,6 +191,7 @@ SPECIAL: dict[str, str] = {
         stack values:xs axis?0
         concatenate = concat values:xs axis
         cumsum x axis?0
+        flip = reverse tensor:x axis
         cast x dtype
         ones_like input:x
         zeros_like input:x
@@ -194,6 +200,7 @@ SPECIAL: dict[str, str] = {
         """,
     "tensorflow.math": """
         cumsum x axis?0
+        logcumsumexp = cumulative_logsumexp x axis?0
         var = reduce_variance input_tensor:x axis?None keepdims?False
         std = reduce_std input_tensor:x axis?None keepdims?False
         norm = reduce_euclidean_norm input_tensor:x axis?None keepdims?False ord?None
@@ -209,6 +216,7 @@ SPECIAL: dict[str, str] = {
         normalize = l2_normalize x axis?None epsilon?1e-12
         """,
     "tensorflow.linalg": """
+        diagonal = diag_part input:x
         norm tensor:x ord?euclidean axis?None keepdims?False
         normalize = l2_normalize x axis?None epsilon?1e-12
         """,
@@ -234,6 +242,9 @@ SPECIAL: dict[str, str] = {
         concatenate = cat tensors:xs dim:axis?0
         concatenate = concat tensors:xs dim:axis?0
         cumsum input:x dim:axis
+        logcumsumexp input:x dim:axis
+        flip input:x dims:axis
+        diagonal input:x offset:ignored?None dim1:ignored2?None dim2:ignored3?None
         ones_like input:x
         zeros_like input:x
         max input:x dim:axis?None keepdim:keepdims?False

@@ -5,38 +5,49 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Hashable, Mapping
 
-from stayfinite.repair.formula import Node, constant, node, walk
+from stayfinite.repair.formula import Node, constant, name_of, node, walk
 
 
 def number(x: Node) -> float | None:
-    """The value of a constant, otherwise None."""
+    """The value of a constant that is written as a number, otherwise None."""
+    return None if name_of(x) is not None else value(x)
+
+
+def value(x: Node) -> float | None:
+    """The value of a constant, with a name or without, otherwise None."""
     if x.op == "constant":
-        value = x.attribute("value")
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            return float(value)
+        found = x.attribute("value")
+        if isinstance(found, int | float) and not isinstance(found, bool):
+            return float(found)
     return None
 
 
-def is_number(x: Node, value: float) -> bool:
-    """Whether `x` is the constant `value`."""
-    return number(x) == value
+def is_number(x: Node, wanted: float) -> bool:
+    """Whether `x` is the constant `wanted`."""
+    return number(x) == wanted
 
 
-def real(value: float) -> Node:
+def real(number: float) -> Node:
     """A constant; whole numbers are written as such."""
-    return constant(float(value))
+    return constant(float(number))
 
 
-def _tidy(value: float) -> float:
+def _tidy(x: float) -> float:
     """A whole number that floating-point arithmetic has missed by a rounding."""
-    return float(round(value)) if abs(value - round(value)) < 1e-12 * abs(value) else value
+    return float(round(x)) if abs(x - round(x)) < 1e-12 * abs(x) else x
+
+
+def _of_named(function: str, x: Node, result: float) -> Node:
+    """A function of a constant; libraries take no plain numbers, so it is computed here."""
+    name = name_of(x)
+    return real(result) if name is None else constant(result, f"{function}({name})")
 
 
 def negative(x: Node) -> Node:
     """-x."""
-    value = number(x)
-    if value is not None:
-        return real(-value)
+    literal = number(x)
+    if literal is not None:
+        return real(-literal)
     if x.op == "negative":
         return x.operands[0]
     if x.op == "subtract":
@@ -155,9 +166,9 @@ def power(x: Node, y: Node) -> Node:
 
 def sqrt(x: Node) -> Node:
     """The square root of x."""
-    value = number(x)
-    if value is not None and value >= 0:
-        return real(math.sqrt(value))
+    known = value(x)
+    if known is not None and known >= 0:
+        return _of_named("sqrt", x, math.sqrt(known))
     if x.op == "square":
         return absolute(x.operands[0])
     return node("sqrt", x)
@@ -165,9 +176,9 @@ def sqrt(x: Node) -> Node:
 
 def absolute(x: Node) -> Node:
     """|x|."""
-    value = number(x)
-    if value is not None:
-        return real(abs(value))
+    known = value(x)
+    if known is not None:
+        return x if known >= 0 else negative(x)
     if x.op in ("negative", "abs"):
         return absolute(x.operands[0]) if x.op == "negative" else x
     return x if x.op in ("square", "exp", "sqrt") else node("abs", x)
@@ -175,9 +186,9 @@ def absolute(x: Node) -> Node:
 
 def exp(x: Node) -> Node:
     """exp(x), by the function that it is where x is a logarithm."""
-    value = number(x)
-    if value is not None and value < 80:
-        return real(math.exp(value))
+    known = value(x)
+    if known is not None and known < 80:
+        return _of_named("exp", x, math.exp(known))
     if x.op == "log":
         return x.operands[0]
     if x.op == "log_sigmoid":
@@ -191,9 +202,9 @@ def exp(x: Node) -> Node:
 
 def log(x: Node) -> Node:
     """log(x)."""
-    value = number(x)
-    if value is not None and value > 0:
-        return real(math.log(value))
+    known = value(x)
+    if known is not None and known > 0:
+        return _of_named("log", x, math.log(known))
     return x.operands[0] if x.op == "exp" else node("log", x)
 
 

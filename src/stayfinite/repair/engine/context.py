@@ -17,7 +17,8 @@ from stayfinite.repair.formula import Node, walk
 class Context:
     """A problem with its samples; `exact` and `floating` hold values at the recorded operands.
 
-    `deadline` is the time on the monotonic clock at which a search ends.
+    `deadline` is the processor time of the thread at which a search ends, so that a busy machine
+    finds the same formulas.
     """
 
     def __init__(self, problem: FormulaProblem, samples: Samples, deadline: float) -> None:

@@ -80,7 +80,7 @@ _HANDLED = frozenset(
 
 
 # Functions with a finite value where their derivative is infinite.
-_STEEP = frozenset("sqrt norm std power arccos arcsin".split())
+_STEEP = frozenset("sqrt norm std power arccos arccosh arcsin".split())
 
 
 def _bounded(context: Context, x: Node) -> Iterator[Node]:
@@ -122,7 +122,7 @@ def _bounded(context: Context, x: Node) -> Iterator[Node]:
         case "power":
             for floor in floors:
                 yield build.rebuilt(x, (node("maximum", a, real(floor)), x.operands[1]))
-            exponent = build.number(x.operands[1])
+            exponent = build.value(x.operands[1])
             if exponent is not None and exponent > 1:
                 size = float(f"{top ** (1 / exponent):.0e}") / 10
                 yield build.rebuilt(x, (_clip(a, -size, size), x.operands[1]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -20,6 +21,7 @@ from stayfinite.repair.engine.series import Expansion, NoSeries, Series
 from stayfinite.repair.engine.structure import finite
 from stayfinite.repair.formula import LeafRole, Node, constant, node, walk
 
+VIEWS = frozenset("broadcast_to expand_dims index reshape squeeze take_along_axis".split())
 POINTS = (0.0, 1.0, -1.0, 2.0)
 # Distance below which the polynomial is taken, and its number of terms; cheapest first.
 PATCHES = (
@@ -75,24 +77,44 @@ def _targets(context: Context, root: Node) -> list[Node]:
 
 
 def _points(context: Context, target: Node) -> Iterator[Point]:
+    """Where the formula may have a limit: first where two things that it compares are equal."""
     where_bad = ~finite(context.value(target))
+
+    def bad(x: Node) -> np.ndarray | None:
+        value = _broadcast(context, x, where_bad)
+        return None if value is None else value[where_bad]
+
     parts = [x for x in walk(target) if x.op != "constant" and x is not target]
     leaves = [x for x in parts if x.op == "leaf" and _movable(x)]
     inner = [x for x in parts if x.op != "leaf" and x.op not in ("exp", "where") and x.operands]
+    views = [x for x in inner if all(part.op in VIEWS or part in leaves for part in walk(x))]
+    pairs = list(dict.fromkeys((*_compared(target), *itertools.combinations((*leaves, *views), 2))))
+    equal = [Point(a, b) for a, b in pairs if _independent(a, b) and _same(bad(a), bad(b))]
+    yield from (point for point in equal if (point.variable, point.at) in _compared(target))
     for x in (*leaves, *inner):
-        value = _broadcast(context, x, where_bad)
-        if value is None:
-            continue
-        for at in POINTS:
-            if (value[where_bad] == at).all():
-                yield Point(x, real(at))
-    for i, a in enumerate(leaves):
-        for b in leaves[i + 1 :]:
-            first, second = _broadcast(context, a, where_bad), _broadcast(context, b, where_bad)
-            if first is None or second is None:
-                continue
-            if (first[where_bad] == second[where_bad]).all():
-                yield Point(a, b)
+        value = bad(x)
+        if value is not None:
+            yield from (Point(x, real(at)) for at in POINTS if (value == at).all())
+    yield from (point for point in equal if (point.variable, point.at) not in _compared(target))
+
+
+def _independent(a: Node, b: Node) -> bool:
+    return not build.uses(a, (b,)) and not build.uses(b, (a,))
+
+
+def _same(one: np.ndarray | None, other: np.ndarray | None) -> bool:
+    return one is not None and other is not None and bool((one == other).all())
+
+
+def _compared(target: Node) -> list[tuple[Node, Node]]:
+    """Operands of differences and ratios: what the formula itself holds against each other."""
+    return [
+        (x.operands[0], x.operands[1])
+        for x in walk(target)
+        if x.op in ("subtract", "divide")
+        and all(operand.op not in ("constant", "where") for operand in x.operands)
+        and all(build.value(operand) is None for operand in x.operands)
+    ]
 
 
 def _movable(x: Node) -> bool:
@@ -165,6 +187,9 @@ def _sharpened(context: Context, target: Node) -> Node:
             if one:
                 other = next(o for o in a.operands if build.number(o) != 1.0)
                 mapping[x] = node("log1p", other)
+            elif a.op == "divide":
+                gap = build.subtract(*a.operands)
+                mapping[x] = node("log1p", build.divide(gap, a.operands[1]))
         elif build.number(b) == 1 and a.op == "exp":
             mapping[x] = node("expm1", a.operands[0])
         elif build.number(a) == 1 and b.op == "exp":

@@ -48,8 +48,10 @@ def linear(x: Node) -> Linear:
                 scale = number(factor)
                 if scale is not None:
                     return linear(rest).times(scale)
+                if build.value(factor) is not None:
+                    return _times_named(factor, linear(rest))
         case "divide":
-            scale = number(x.operands[1])
+            scale = build.value(x.operands[1])
             if scale:
                 # A division stays a division in the source: x / 2 and not 0.5 * x.
                 inner = linear(x.operands[0])
@@ -58,6 +60,14 @@ def linear(x: Node) -> Linear:
                     if coefficient in (1.0, -1.0):
                         return Linear({node("divide", term, x.operands[1]): coefficient})
     return Linear({x: 1.0})
+
+
+def _times_named(factor: Node, total: Linear) -> Linear:
+    """The sum times a number that has a name, which stays as it is in each term."""
+    terms = {build.multiply(factor, term): c for term, c in total.terms.items()}
+    if total.offset:
+        terms[build.multiply(factor, build.real(total.offset))] = 1.0
+    return Linear(terms)
 
 
 def assembled(total: Linear) -> Node:
@@ -135,16 +145,20 @@ def _alternatives(total: Linear, term: Node, coefficient: float) -> Iterator[tup
 
 def _picked(x: Node, source: Node, factor: float, whole: Node) -> Node | None:
     """The same elements of `whole` if `factor * x` picks elements of `source`."""
-    if x.op in ("index", "take_along_axis", "squeeze"):
+    if x.op in ("index", "take_along_axis", "squeeze", "diagonal"):
         inner, rest = x.operands[0], x.operands[1:]
         if linear(source).terms == Linear({inner: factor}).terms:
             return node(x.op, whole, *rest, **dict(x.attributes))
         below = _picked(inner, source, factor, whole)
         return None if below is None else node(x.op, below, *rest, **dict(x.attributes))
-    if x.op == "divide" and number(x.operands[1]):
-        picks = x.operands[0]
-        if picks.op in ("index", "take_along_axis"):
-            wide = build.divide(picks.operands[0], x.operands[1])
+    named = x.op == "multiply" and build.value(x.operands[0]) is not None
+    if named or (x.op == "divide" and build.value(x.operands[1])):
+        picks = x.operands[1 if named else 0]
+        if picks.op in ("index", "take_along_axis", "diagonal"):
+            wide = build.rebuilt(
+                x,
+                (x.operands[0], picks.operands[0]) if named else (picks.operands[0], x.operands[1]),
+            )
             moved = node(picks.op, wide, *picks.operands[1:], **dict(picks.attributes))
             return _picked(moved, source, factor, whole)
     if x.op == "sum" and x.operands[0].op == "multiply":

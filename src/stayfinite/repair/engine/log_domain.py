@@ -20,6 +20,7 @@ from stayfinite.repair.formula import Node, node, walk
 
 VARIANTS = (
     Variant(),
+    Variant(wrong_only=True),
     Variant(bare=False),
     Variant(everywhere=True),
     Variant(everywhere=True, bare=False),
@@ -57,6 +58,8 @@ class LogDomain(Logarithms):
         return self.made[root]
 
     def _enter(self, x: Node) -> bool:
+        if self.variant.wrong_only:
+            return self.context.bad(x)
         return self.variant.everywhere or self.context.bad_below(x)
 
     def _rewrite(self, x: Node) -> Node:
@@ -103,7 +106,13 @@ class LogDomain(Logarithms):
                 part.op in EXPONENTIAL for part in walk(factor)
             )
             concerned = concerned or value is None or abs(value) >= 3
-            if known_sign and gains and concerned and number(factor) is None and factor is not x:
+            if (
+                known_sign
+                and gains
+                and concerned
+                and build.value(factor) is None
+                and factor is not x
+            ):
                 log = self.log_of(factor)
                 total = total.plus(
                     log.times(value)

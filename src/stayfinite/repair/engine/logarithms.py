@@ -24,11 +24,13 @@ from stayfinite.repair.formula import LeafRole, Node, node, walk
 class Variant:
     """How the pass decides where more than one form is right.
 
-    `everywhere` enters healthy sub-formulas too; `pairs` writes a sum of two as a softplus of the
-    difference; `complement` is the form of log(1 - exp(x)).
+    `everywhere` enters healthy sub-formulas too, `wrong_only` none whose value is right; `pairs`
+    writes a sum of two as a softplus of the difference; `complement` is the form of
+    log(1 - exp(x)).
     """
 
     everywhere: bool = False
+    wrong_only: bool = False
     pairs: bool = False
     complement: str = "expm1"
     one_hot: bool = True
@@ -38,9 +40,9 @@ class Variant:
 
 # Operations through which a logarithm moves inwards, with the operands that it enters.
 MOVES = {
-    "broadcast_to": (0,), "expand_dims": (0,), "index": (0,), "max": (0,), "min": (0,),
-    "reshape": (0,), "squeeze": (0,), "take_along_axis": (0,), "transpose": (0,),
-    "stop_gradient": (0,), "where": (1, 2), "maximum": (0, 1), "minimum": (0, 1),
+    "broadcast_to": (0,), "diagonal": (0,), "expand_dims": (0,), "flip": (0,), "index": (0,),
+    "max": (0,), "min": (0,), "reshape": (0,), "squeeze": (0,), "take_along_axis": (0,),
+    "transpose": (0,), "stop_gradient": (0,), "where": (1, 2), "maximum": (0, 1), "minimum": (0, 1),
 }  # fmt: skip
 # The same for all operands, of which one has to have a logarithm of its own.
 JOINS = frozenset({"stack", "concatenate"})
@@ -99,9 +101,11 @@ class Logarithms(abc.ABC):
         return linear(found) if found.op != "log" else Linear({found: 1.0})
 
     def _log_of(self, x: Node) -> Linear:
-        value = number(x)
-        if value is not None:
-            return Linear({}, math.log(abs(value))) if value else self._plain(x)
+        known = build.value(x)
+        if known is not None:
+            if number(x) is None and known > 0:
+                return Linear({build.log(x): 1.0})
+            return Linear({}, math.log(abs(known))) if known else self._plain(x)
         a = x.operands[0] if x.operands else x
         match x.op:
             case "exp":
@@ -137,6 +141,10 @@ class Logarithms(abc.ABC):
                 return Linear({size: 1.0, tail: 1.0}, -math.log(2))
             case "prod" | "sum" | "mean":
                 return self._log_reduction(x)
+            case "cumsum":
+                if self.non_negative(a) and self.progress(a):
+                    inner = assembled(self.log_of(a))
+                    return Linear({node("logcumsumexp", inner, **dict(x.attributes)): 1.0})
             case "add":
                 return self._log_sum(x)
             case "subtract":
@@ -167,11 +175,13 @@ class Logarithms(abc.ABC):
     def _masked(self, mask: Node, x: Node) -> Linear | None:
         """log(mask * x) for a condition as a number: minus infinity where it does not hold."""
         condition = mask.operands[0] if mask.op == "cast" else mask
-        if condition.op not in COMPARISONS or not self.progress(x):
+        if not _is_binary(condition) or not self.progress(x):
             return None
+        holds = self.rewritten(condition)
+        if condition.op not in COMPARISONS:
+            holds = node("greater", holds, build.real(0.0))
         inner = assembled(self.log_of(x))
-        outside = build.real(-math.inf)
-        return Linear({node("where", self.rewritten(condition), inner, outside): 1.0})
+        return Linear({node("where", holds, inner, build.real(-math.inf)): 1.0})
 
     def _log_size(self, x: Node) -> Linear:
         """log|x| where x may well be negative: under an even power."""
@@ -274,7 +284,8 @@ class Logarithms(abc.ABC):
         if number(a) == 1:
             if b.op in ("tanh", "erf"):
                 return self._one_plus(b, -1.0)
-            if b.op == "square" and b.operands[0].op == "tanh":
+            squared = b.op == "square" or (b.op == "power" and number(b.operands[1]) == 2)
+            if squared and b.operands[0].op == "tanh":
                 inner = build.multiply(build.real(2.0), self.rewritten(b.operands[0].operands[0]))
                 pair = {
                     node("log_sigmoid", inner): 1.0,
@@ -308,6 +319,17 @@ class Logarithms(abc.ABC):
         inside = build.log(build.negative(node("expm1", node("where", near, x, one))))
         outside = node("log1p", build.negative(build.exp(node("where", near, one, x))))
         return Linear({node("where", near, inside, outside): 1.0})
+
+
+def _is_binary(x: Node) -> bool:
+    """Whether every element is 0 or 1, proved by structure."""
+    if x.op == "leaf":
+        return x.attribute("role") is LeafRole.MASK
+    if x.op == "subtract":
+        return number(x.operands[0]) == 1 and _is_binary(x.operands[1])
+    if x.op in ("cast", "multiply"):
+        return all(map(_is_binary, x.operands))
+    return x.op in COMPARISONS
 
 
 def _unscaled(x: Node, divisor: float) -> Node:

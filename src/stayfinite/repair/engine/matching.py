@@ -32,11 +32,11 @@ def saturate(
                 for binding, axis in _match_node(graph, rule.left, enode, {}, ()):
                     if _holds(graph, rule, binding):
                         matches.append((rule, number, binding, axis))
-            if time.monotonic() > deadline:
+            if time.thread_time() > deadline:
                 break
         before = graph.size(), len(graph.classes)
         for rule, number, binding, axis in matches:
-            if graph.size() > nodes or time.monotonic() > deadline:
+            if graph.size() > nodes or time.thread_time() > deadline:
                 break
             try:
                 made = _instantiate(graph, rule.right, binding, axis)
@@ -44,7 +44,7 @@ def saturate(
                 continue
             graph.union(number, made)
         graph.rebuild()
-        stopped = graph.size() > nodes or time.monotonic() > deadline
+        stopped = graph.size() > nodes or time.thread_time() > deadline
         if stopped or (graph.size(), len(graph.classes)) == before:
             break
 
@@ -76,7 +76,10 @@ def _match(
         return
     if pattern.op == "#":
         for enode in graph.classes[number].nodes:
-            if enode.op == "constant" and dict(enode.attributes)["value"] == pattern.value:
+            attributes = dict(enode.attributes)
+            if enode.op != "constant" or "name" in attributes:
+                continue
+            if attributes["value"] == pattern.value:
                 yield binding, axis
                 return
         return

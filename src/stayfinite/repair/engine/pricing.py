@@ -17,6 +17,7 @@ TOLERANCE = {"float16": 2e-2, "bfloat16": 6e-2, "float32": 1e-3, "float64": 1e-6
 # Absolute parts, relative to the largest element of a sample's value, and of its gradient.
 VALUE_PART = 1e-6
 GRADIENT_PART = 1e-5
+VANISHING = 1e-20  # against what it is elsewhere: terms that cancel in exact arithmetic only
 ROUNDINGS = 16  # of the terms of a gradient, each by half the spacing of the dtype
 SPACING = {"float16": 9.8e-4, "bfloat16": 7.8e-3, "float32": 1.2e-7, "float64": 2.2e-16}
 # What an operation costs to read and to run; others cost 1.
@@ -139,12 +140,11 @@ class Pricing:
         return np.asarray(np.minimum(ROUNDINGS * self.spacing * size, share))
 
     def _scale(self, sample: Sample, leaf: Node) -> float:
-        """The size of the gradient of a leaf; where it is 0, of what it is elsewhere."""
+        """The size of the gradient of a leaf; where it vanishes, of what it is elsewhere."""
         found = _largest(sample.reference.gradients[leaf])
-        if found == 0:
-            gradients = self.samples.main.reference.gradients
-            found = _largest(gradients[leaf]) or 1e-2 * max(map(_largest, gradients.values()))
-        return found
+        gradients = self.samples.main.reference.gradients
+        elsewhere = _largest(gradients[leaf]) or 1e-2 * max(map(_largest, gradients.values()))
+        return elsewhere if found <= VANISHING * elsewhere else found
 
     def _wrong(
         self, found: np.ndarray, want: np.ndarray, known: np.ndarray, slack: np.ndarray, main: bool

@@ -68,7 +68,7 @@ class Samples:
     @functools.cached_property
     def directed(self) -> tuple[Sample, ...]:
         """Extremer operands; two operands close to each other or far apart."""
-        return self._usable(_directed(self.problem.values), 5)
+        return self._usable(_directed(self.problem.values), 6)
 
     def _usable(
         self, sets: Iterator[tuple[str, dict[Node, np.ndarray]]], limit: int
@@ -164,14 +164,18 @@ def _mild(x: np.ndarray) -> np.ndarray:
     return np.asarray(np.sign(x) * np.where(np.abs(x) > 1, np.abs(x) ** 0.3, np.abs(x)))
 
 
+def _further(x: np.ndarray, factor: float) -> np.ndarray:
+    """The next extreme: what is huge or tiny more so, anything else times `factor`."""
+    x = np.asarray(x, np.float64)
+    size = np.abs(x)
+    return np.asarray(np.where(size > 1e6, 30 * x, np.where(size < 1e-6, x / 30, factor * x)))
+
+
 def _directed(values: Mapping[Node, np.ndarray]) -> Iterator[tuple[str, dict[Node, np.ndarray]]]:
     leaves = _disturbed(values)
-    further = {leaf: np.asarray(values[leaf], np.float64) for leaf in leaves}
-    for leaf, x in further.items():
-        size = np.abs(x)
-        grown = np.where(size > 1e6, 30 * x, np.where((size < 1e-6), x / 30, 1.4 * x))
-        further[leaf] = grown
-    yield "further", {**values, **further}
+    for factor in (1.4, 10.0):
+        further = {leaf: _further(values[leaf], factor) for leaf in leaves}
+        yield f"further {factor}", {**values, **further}
     for a, b in itertools.permutations(leaves[:3], 2):
         if np.shape(values[a]) == np.shape(values[b]):
             for gap in (12.0, -12.0, 1e-4):

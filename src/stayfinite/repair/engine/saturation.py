@@ -33,7 +33,7 @@ def proposals(context: Context, root: Node) -> Iterator[tuple[Node, str, tuple[A
         start = graph.add_formula(root)
     except BadFormula:
         return
-    deadline = min(time.monotonic() + SECONDS, context.deadline)
+    deadline = min(time.thread_time() + SECONDS, context.deadline)
     saturate(graph, rules(), rounds=ROUNDS, nodes=NODES, deadline=deadline)
     allowed = ALWAYS | context.problem.available | {x.op for x in walk(context.problem.root)}
     best = extracted(context, graph, allowed)

@@ -80,7 +80,9 @@ def _degree(
         case "divide":
             return ZERO if degrees[0] is degrees[1] else build.subtract(*degrees)
         case "power":
-            return build.multiply(x.operands[1], degrees[0]) if degrees[1] is ZERO else None
+            exponent = build.value(x.operands[1])
+            times = x.operands[1] if exponent is None else real(exponent)
+            return build.multiply(times, degrees[0]) if degrees[1] is ZERO else None
         case "prod":
             inner, outer = context.shape(x.operands[0]), context.shape(x)
             count = 1
@@ -101,7 +103,7 @@ def _equal(x: Node, degrees: list[Node], swapped: dict[Node, Node] | None) -> No
     for operand, found in zip(x.operands, degrees, strict=True):
         if found is want or is_number(operand, 0.0):
             continue
-        if found is not ZERO or swapped is None or number(operand) is None:
+        if found is not ZERO or swapped is None or build.value(operand) is None:
             return None
         swapped[x] = want
     return ZERO if x.op in COMPARED else want
@@ -154,7 +156,9 @@ def _replaced(target: Node, mapping: dict[Node, Node], sums: dict[Node, Node]) -
             continue
         operands = [done[operand] for operand in x.operands]
         if x in sums:
-            operands = [build.divide(o, sums[x]) if number(o) is not None else o for o in operands]
+            operands = [
+                build.divide(o, sums[x]) if build.value(o) is not None else o for o in operands
+            ]
         done[x] = build.rebuilt(x, tuple(operands))
     return done[target]
 

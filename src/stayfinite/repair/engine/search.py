@@ -43,6 +43,8 @@ PROPOSERS: tuple[Proposer, ...] = (
 )
 # Left out where the others have already found a form that nothing speaks against.
 EXPENSIVE = frozenset({saturation.proposals})
+# The first proposal that nothing speaks against is the best: the others are longer series.
+CHEAPEST_FIRST = frozenset({limits.proposals})
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,7 @@ class Search:
     """One search: what was found so far, and the time that is left."""
 
     def __init__(self, problem: FormulaProblem, seconds: float) -> None:
-        self.deadline = time.monotonic() + seconds
+        self.deadline = time.thread_time() + seconds
         self.problem = problem
         samples = Samples(problem)
         self.context = Context(problem, samples, self.deadline)
@@ -95,7 +97,7 @@ class Search:
     @property
     def late(self) -> bool:
         """The time is used up."""
-        return time.monotonic() > self.deadline
+        return time.thread_time() > self.deadline
 
     @property
     def ranked(self) -> list[Candidate]:
@@ -125,22 +127,28 @@ class Search:
         """Prices what one proposer makes of a formula; `always` does so after the deadline too."""
         try:
             for source, rule, assumptions in propose(self.context, base.source):
-                self._take(base, source, rule, assumptions)
+                taken = self._take(base, source, rule, assumptions)
                 if self.late and not always:
+                    return
+                enough = taken is not None and taken.done and not taken.price.near_miss
+                if propose in CHEAPEST_FIRST and enough:
                     return
         except (BadFormula, ArithmeticError):
             return  # shapes that do not fit, or a constant out of range, end this proposer
 
     def _take(
         self, base: Candidate, source: Node, rule: str, assumptions: tuple[Assumption, ...]
-    ) -> None:
+    ) -> Candidate | None:
         root = lowered(self.context, source)
         if root is None or root in self.found or root is self.problem.root:
-            return
+            return None
         price = self.pricing.price(root)
-        if price is not None:
-            taken = (*base.assumptions, *assumptions)
-            self.found[root] = Candidate(root, source, price, (*base.trail, rule), taken)
+        if price is None:
+            return None
+        taken = (*base.assumptions, *assumptions)
+        found = Candidate(root, source, price, (*base.trail, rule), taken)
+        self.found[root] = found
+        return found
 
     def rewrite(self, candidate: Candidate) -> Rewrite:
         """The candidate with what it does to the value."""

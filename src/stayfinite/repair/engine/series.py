@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from stayfinite.repair.engine import build
-from stayfinite.repair.engine.build import number
 from stayfinite.repair.engine.monomials import Polynomial, formula, polynomial
 from stayfinite.repair.formula import Node, node, walk
 
@@ -224,7 +223,7 @@ class Expansion:
         return self.exp(self.scaled(self.log(s), exponent))
 
     def _general_power(self, x: Node, s: list[Series]) -> Series:
-        value = number(x.operands[1])
+        value = build.value(x.operands[1])
         if value is not None:
             return self.power(s[0], Fraction(value).limit_denominator(10**9))
         return self.exp(self.multiply(s[1], self.log(s[0])))

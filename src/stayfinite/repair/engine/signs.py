@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass
 
 from stayfinite.numerics.exact_functions import COMPARISONS
-from stayfinite.repair.engine.build import number
+from stayfinite.repair.engine import build
 from stayfinite.repair.formula import LeafRole, Node, walk
 
 
@@ -54,7 +54,7 @@ FIXED: dict[str, Range] = {
 }
 # The range of the result is that of the operand.
 SAME = frozenset(
-    "broadcast_to cast expand_dims index max mean min reshape squeeze stop_gradient"
+    "broadcast_to cast diagonal expand_dims flip index max mean min reshape squeeze stop_gradient"
     " take_along_axis transpose".split()
 )
 DOMAIN = {"log": True, "log2": True, "log10": True, "sqrt": False, "rsqrt": True, "lgamma": True}
@@ -92,7 +92,7 @@ class Signs:
         return self.known[x]
 
     def _range(self, x: Node) -> Range:
-        value = number(x)
+        value = build.value(x)
         if value is not None:
             return Range(value, value, value > 0)
         if x.op == "leaf":
@@ -170,7 +170,7 @@ class Signs:
         return Range(min(corners), max(corners), positive)
 
     def _power(self, x: Node, base: Range) -> Range:
-        exponent = number(x.operands[1])
+        exponent = build.value(x.operands[1])
         if base.low >= 0:
             small = base.high <= 1 and exponent is not None and exponent >= 0
             return Range(0.0, 1.0 if small else math.inf, base.positive)
@@ -184,21 +184,35 @@ def _times(a: float, b: float) -> float:
 def _domain(root: Node) -> dict[Node, bool]:
     """Operands of log, sqrt and fractional powers that every element meets; True excludes 0.
 
-    What stands in a branch of `where` may be outside its domain in the other branch.
+    What stands in a branch of `where` may be outside its domain in the other branch, unless both
+    ask for the same.
     """
-    branches: set[Node] = set()
+    known: dict[Node, dict[Node, bool]] = {}
     for x in walk(root):
         if x.op == "where":
-            branches.update(part for branch in x.operands[1:] for part in walk(branch))
-    found: dict[Node, bool] = {}
-    for x in walk(root):
-        if x in branches or not x.operands:
+            condition, first, second = (known[operand] for operand in x.operands)
+            both = {part: first[part] and second[part] for part in first.keys() & second.keys()}
+            known[x] = _joined(condition, both)
             continue
-        strict = DOMAIN.get(x.op)
+        found: dict[Node, bool] = {}
+        for operand in x.operands:
+            found = _joined(found, known[operand])
+        strict = DOMAIN.get(x.op) if x.operands else None
         if x.op == "power":
-            exponent = number(x.operands[1])
+            exponent = build.value(x.operands[1])
             strict = False if exponent is None or exponent != round(exponent) else None
         if strict is not None:
-            inner = x.operands[0]
-            found[inner] = strict or found.get(inner, False)
-    return found
+            found = _joined(found, {x.operands[0]: strict})
+        if x.op == "arccosh" and x.operands[0].op == "add":
+            rest = [part for part in x.operands[0].operands if build.value(part) != 1]
+            if len(rest) == 1:
+                found = _joined(found, {rest[0]: False})
+        known[x] = found
+    return known[root]
+
+
+def _joined(one: dict[Node, bool], other: dict[Node, bool]) -> dict[Node, bool]:
+    """What either asks for."""
+    if not one or not other:
+        return one or other
+    return {part: one.get(part, False) or other.get(part, False) for part in (*one, *other)}

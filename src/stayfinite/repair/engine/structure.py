@@ -56,6 +56,12 @@ def value(m: Arithmetic, node: Node, x: Sequence[Array]) -> Array:
             return np.take_along_axis(first, np.asarray(x[1]).astype(np.int64), axis)
         case "cumsum":
             return np.cumsum(first, axis)
+        case "logcumsumexp":
+            return _logcumsumexp(m, first, axis)
+        case "flip":
+            return np.flip(first, axis)
+        case "diagonal":
+            return np.diagonal(first).copy()
         case "cast":
             return first if m.exact else _cast(first, str(attributes["dtype"]))
         case "zeros_like" | "ones_like":
@@ -122,13 +128,26 @@ def adjoints(
         case "stack":
             return list(np.moveaxis(g, axis, 0))
         case "take_along_axis":
+            # Both operands may be broadcast along the other axes.
             found, indices = zeros(m, first), np.asarray(x[1]).astype(np.int64)
-            grid = list(np.indices(indices.shape))
-            grid[axis] = indices
+            grid = [
+                part if size > 1 else np.zeros_like(part)
+                for part, size in zip(np.indices(g.shape), first.shape, strict=True)
+            ]
+            grid[axis] = np.broadcast_to(indices, g.shape)
             np.add.at(found, tuple(grid), g)
             return [found, None]
         case "cumsum":
             return [np.flip(np.cumsum(np.flip(g, axis), axis), axis)]
+        case "logcumsumexp":
+            return [_adjoint_of_logcumsumexp(m, first, y, g, axis)]
+        case "flip":
+            return [np.flip(g, axis)]
+        case "diagonal":
+            found = zeros(m, first)
+            rows = np.arange(np.size(g))
+            found[rows, rows] = g
+            return [found]
         case "cast":
             return [g if m.exact else g.astype(first.dtype)]
         case "zeros_like" | "ones_like" | "all" | "any":
@@ -167,6 +186,26 @@ def adjoints(
                 return [_unless_zero(m, m.chain(wide, slope), kept)]
             return [m.chain(wide, slope)]
     raise KeyError(node.op)
+
+
+def _logcumsumexp(m: Arithmetic, x: Array, axis: int) -> Array:
+    """The logarithm of the sums of exponentials up to each element along `axis`."""
+    moved = np.moveaxis(np.asarray(x), axis, 0)
+    found = np.empty_like(moved)
+    for i in range(len(moved)):
+        top = np.max(moved[: i + 1], axis=0)
+        total = np.sum(m.call("exp", moved[: i + 1] - top), axis=0)
+        found[i] = m.call("log", total) + top
+    return np.moveaxis(found, 0, axis)
+
+
+def _adjoint_of_logcumsumexp(m: Arithmetic, x: Array, y: Array, g: Array, axis: int) -> Array:
+    operand, result, adjoint = (np.moveaxis(np.asarray(a), axis, 0) for a in (x, y, g))
+    found = np.empty_like(operand)
+    for i in range(len(operand)):
+        shares = m.call("exp", operand[i] - result[i:])
+        found[i] = np.sum(m.chain(adjoint[i:], shares), axis=0)
+    return np.moveaxis(found, 0, axis)
 
 
 def _unless_zero(m: Arithmetic, found: Array, result: Array) -> Array:

@@ -16,8 +16,11 @@ from stayfinite.repair.formula import Node, node, walk
 # Functions with a pole or an infinite derivative, and an argument at which they have neither.
 SINGULAR = {
     "log": 0.0, "sqrt": 0.0, "rsqrt": 0.0, "reciprocal": 0.0, "divide": 0.0, "power": 0.0,
-    "norm": 0.0, "std": 0.0, "arccos": 1.0, "arcsin": 1.0, "arctanh": 1.0, "log1p": -1.0,
+    "norm": 0.0, "std": 0.0, "arccos": 1.0, "arccosh": 1.0, "arcsin": 1.0, "arctanh": 1.0,
+    "log1p": -1.0,
 }  # fmt: skip
+
+_AWAY = {"arccos": 0.5, "arcsin": 0.5, "arctanh": 0.5, "arccosh": 2.0}
 
 
 def proposals(context: Context, root: Node) -> Iterator[tuple[Node, str, tuple[Assumption, ...]]]:
@@ -51,7 +54,7 @@ def _moved(context: Context, x: Node) -> Node | None:
     if not (to_float64(context.floating.value(inner)) == point).any():
         return None
     at = node("equal", inner, real(point))
-    away = real(0.5) if x.op in ("arccos", "arcsin", "arctanh") else real(1.0)
+    away = real(_AWAY.get(x.op, 1.0))
     safe = node("where", at, away, inner)
     value = {"arccos": 0.0, "arcsin": float(np.pi / 2)}.get(x.op, 0.0)
     return node("where", at, real(value), build.rebuilt(x, (safe, *x.operands[1:])))

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from stayfinite.repair.extraction.shapes import CannotReadError, shape_of_result
-from stayfinite.repair.extraction.values import Shape
+from stayfinite.repair.extraction.values import NamedFloat, NamedInt, Shape
 from stayfinite.repair.formula import Node, constant, node
 
 Arguments = dict[str, object]
@@ -81,6 +81,8 @@ def as_constant(value: object) -> Node | None:
     """The node of a Python or NumPy number, else None."""
     if isinstance(value, np.generic):
         value = value.item()
+    if isinstance(value, NamedInt | NamedFloat):
+        return constant(value.plain, value.name)
     return constant(value) if isinstance(value, bool | int | float) else None
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from stayfinite.graph.source import Definition, definition, is_user_file
-from stayfinite.repair.extraction.values import Closure, Frame, Pending, SourceOrigin
+from stayfinite.repair.extraction.values import Closure, Frame, Pending, SourceOrigin, named_number
 from stayfinite.repair.source import SourceFile
 
 
@@ -96,7 +96,7 @@ def bound(
     if arguments.kwarg is not None:
         found[arguments.kwarg.arg] = extra
     for one in (*names, *(a.arg for a in arguments.kwonlyargs)):
-        found.setdefault(one, Pending(one))
+        found[one] = named_number(found.get(one, Pending(one)), one)
     return found
 
 

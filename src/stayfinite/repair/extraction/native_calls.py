@@ -10,7 +10,14 @@ from stayfinite.repair.extraction.operators import OPERATORS, operator
 from stayfinite.repair.extraction.parts import taken_apart
 from stayfinite.repair.extraction.run import Run
 from stayfinite.repair.extraction.syntax import place_of
-from stayfinite.repair.extraction.values import DType, Frame, Pending, Tensor
+from stayfinite.repair.extraction.values import (
+    DType,
+    Frame,
+    NamedFloat,
+    NamedInt,
+    Pending,
+    Tensor,
+)
 
 
 def native_call(
@@ -62,6 +69,8 @@ def native_call(
 
 def _known(run: Run, value: object) -> object:
     """The array of a tensor that interpreted code made of plain values."""
+    if isinstance(value, NamedInt | NamedFloat):
+        return value.plain
     array = run.leaves.known.get(value.node) if isinstance(value, Tensor) else None
     return value if array is None else array
 

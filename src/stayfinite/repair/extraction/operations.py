@@ -102,6 +102,18 @@ def _take(f: Formulas, a: Arguments) -> Node:
     return f.make("take_along_axis", x, node_of(a, "indices"), axis=f.axis(x, a["axis"]))
 
 
+def _flip(f: Formulas, a: Arguments) -> Node:
+    x = node_of(a, "x")
+    return f.make("flip", x, axis=f.axes(x, a.get("axis")))
+
+
+def _diagonal(f: Formulas, a: Arguments) -> Node:
+    x = node_of(a, "x")
+    if f.rank(x) != 2:
+        raise CannotReadError("the diagonal of what is no matrix")
+    return f.make("diagonal", x)
+
+
 def _cast(f: Formulas, a: Arguments) -> Node:
     x, dtype = node_of(a, "x"), a.get("dtype")
     if not isinstance(dtype, str):
@@ -121,8 +133,11 @@ _OTHER: dict[str, Callable[[Formulas, Arguments], Node]] = {
     "clip": _clip,
     "concatenate": _stack("concatenate", 0),
     "cumsum": _along("cumsum"),
+    "diagonal": _diagonal,
     "expand_dims": _expand_dims,
+    "flip": _flip,
     "log_softmax": _along("log_softmax"),
+    "logcumsumexp": _along("logcumsumexp"),
     "reshape": _reshape("reshape"),
     "softmax": _along("softmax"),
     "squeeze": _squeeze,

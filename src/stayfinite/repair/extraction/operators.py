@@ -9,7 +9,15 @@ from stayfinite.repair.extraction.formulas import Arguments
 from stayfinite.repair.extraction.operations import apply
 from stayfinite.repair.extraction.run import GivesUpError, Run
 from stayfinite.repair.extraction.shapes import CannotReadError
-from stayfinite.repair.extraction.values import DType, Frame, Pending, Tensor
+from stayfinite.repair.extraction.values import (
+    DType,
+    Frame,
+    NamedFloat,
+    NamedInt,
+    Pending,
+    Tensor,
+    named_number,
+)
 
 _OPERANDS = frozenset("x y condition minimum maximum indices".split())
 OPERATORS: dict[type[ast.AST], tuple[str, Callable[..., object]]] = {
@@ -93,7 +101,8 @@ def operator(
         except (ArithmeticError, TypeError, ValueError) as error:
             raise GivesUpError(str(error)) from error
         run.keep(value)
-        return value
+        has_name = any(isinstance(o, NamedInt | NamedFloat) for o in operands)
+        return named_number(value, frame.text_of(expression)) if has_name else value
     roles = ("x",) if len(operands) == 1 else ("x", "y")
     arguments = dict(zip(roles, operands, strict=True))
     value = applied(run, name, arguments, expression, frame)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
+import types
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
+from stayfinite.graph.source import is_user_file
 from stayfinite.repair.extraction import creation
 from stayfinite.repair.extraction.operators import applied
 from stayfinite.repair.extraction.recorded import RecordedCall
@@ -44,6 +46,8 @@ def attribute(run: Run, expression: ast.Attribute, frame: Frame) -> object:
         value = getattr(base, name)
     except AttributeError:
         return Pending(text)
+    if isinstance(base, types.ModuleType) and not is_user_file(base.__file__ or ""):
+        return value
     return run.adopted(value, text)
 
 

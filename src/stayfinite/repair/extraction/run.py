@@ -23,6 +23,7 @@ from stayfinite.repair.extraction.values import (
     SourceOrigin,
     Tensor,
     ValuesAndIndices,
+    named_number,
 )
 from stayfinite.repair.formula import Node
 from stayfinite.repair.source import SourceFile
@@ -108,7 +109,9 @@ class Run(abc.ABC):
         """An object of the program as a value here."""
         if isinstance(value, np.ndarray):
             return self.leaves.living_array(text, value)
-        return self.leaves.living(text, value) if natives.is_living_tensor(value) else value
+        if natives.is_living_tensor(value):
+            return self.leaves.living(text, value)
+        return named_number(value, text)
 
     def recorded_as(self, made: Node, evaluation: RecordedCall | None) -> Tensor:
         """The tensor of a node, with the recorded array of its evaluation."""

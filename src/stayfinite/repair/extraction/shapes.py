@@ -55,7 +55,11 @@ def shape_of_result(
             assert isinstance(axes_order, tuple)
             return tuple(first[i] for i in axes_order)
         if op == "take_along_axis":
-            return shapes[1]
+            assert isinstance(axis, int)
+            around = (*first[:axis], shapes[1][axis], *first[axis + 1 :])
+            return np.broadcast_shapes(around, shapes[1])
+        if op == "diagonal":
+            return (min(first),)
         if op in ("stack", "concatenate"):
             assert isinstance(axis, int)
             if op == "stack":

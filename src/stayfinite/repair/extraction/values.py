@@ -95,6 +95,43 @@ class Closure:
     named_defaults: Mapping[str, object]
 
 
+class NamedInt(int):
+    """An integer that the program has under a name: a parameter, an attribute, a global."""
+
+    name: str
+
+    @property
+    def plain(self) -> int:
+        """The number alone."""
+        return int(self)
+
+
+class NamedFloat(float):
+    """A number that the program has under a name: a parameter, an attribute, a global."""
+
+    name: str
+
+    @property
+    def plain(self) -> float:
+        """The number alone."""
+        return float(self)
+
+
+def named_number(value: object, text: str) -> object:
+    """`value` with the name `text`, if it is a number."""
+    if isinstance(value, NamedInt | NamedFloat):
+        value = value.plain
+    made: NamedInt | NamedFloat
+    if type(value) is int:
+        made = NamedInt(value)
+    elif type(value) is float:
+        made = NamedFloat(value)
+    else:
+        return value
+    made.name = text
+    return made
+
+
 @dataclass(frozen=True, eq=False)
 class DType:
     """The dtype of a tensor, where the user asks for it."""

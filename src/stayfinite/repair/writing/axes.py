@@ -21,6 +21,8 @@ class AxisWriter:
         axis = dict(node.attributes).get("axis")
         if axis is None:
             return None
+        if node.op == "flip" and self._family in ("tensorflow", "torch"):
+            return f"[{', '.join(map(str, axis if isinstance(axis, tuple) else (axis,)))}]"
         shape = self._extraction.shape_of(node.operands[0])
         rank = None if shape is None else len(shape)
         axes = axis if isinstance(axis, tuple) else (axis,)

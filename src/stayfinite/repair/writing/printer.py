@@ -11,7 +11,7 @@ import numpy as np
 
 from stayfinite.repair.extraction import Extraction, SourceOrigin
 from stayfinite.repair.extraction.shapes import python_key
-from stayfinite.repair.formula import Node
+from stayfinite.repair.formula import Node, name_of
 from stayfinite.repair.writing.axes import AxisWriter
 from stayfinite.repair.writing.numbers import closed_form, plain_number
 from stayfinite.repair.writing.spelling import OPERATORS, Speller
@@ -175,6 +175,9 @@ class Printer:
     def _number(self, node: Node) -> Text:
         """A number as a maintainer writes it: `1 / 16`, and `np.log(2.0)` where that is at hand."""
         value = node.attribute("value")
+        of_named = self._of_named(node)
+        if of_named is not None:
+            return of_named
         if isinstance(value, float) and math.isfinite(value) and len(f"{value:.9g}") > 7:
             for module in (math, np):
                 name = next(
@@ -182,8 +185,28 @@ class Printer:
                 )
                 found = None if name is None else closed_form(abs(value), name)
                 if found is not None:
-                    return found if value > 0 else Text(f"-{found.text}", found.level)
+                    if value > 0:
+                        return found
+                    positive = found.text.removeprefix("-")
+                    if positive != found.text:
+                        return Text(positive, ATOM)
+                    return Text(f"-{found.text}", min(found.level, SIGN))
         return plain_number(value)
+
+    def _of_named(self, node: Node) -> Text | None:
+        """A function of a number that has a name here, where the user has a module for it."""
+        function, _, inner = (name_of(node) or "").partition("(")
+        module = next(
+            (n for n, m in (("math", math), ("np", np)) if self._visible.is_module(n, m)), None
+        )
+        if not inner.endswith(")") or module is None or function not in ("exp", "log", "sqrt"):
+            return None
+        for other in self.extraction.origins:
+            if name_of(other) == inner[:-1]:
+                text = self._visible.spelled(other)
+                if text is not None:
+                    return Text(f"{module}.{function}({text.text})", ATOM)
+        return None
 
     def _operation(self, node: Node) -> Text:
         if node.op == "leaf":

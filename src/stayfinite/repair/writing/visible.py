@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from stayfinite.repair.extraction import Extraction, Moment, Pending, SourceOrigin, Tensor
 from stayfinite.repair.extraction.syntax import place_of
-from stayfinite.repair.formula import Node
+from stayfinite.repair.formula import Node, name_of
 from stayfinite.repair.writing.text import ATOM, Text, precedence_of
 
 # Numbers that belong to formulas as such, and are seldom the value of a parameter that has a name.
@@ -88,7 +88,7 @@ class Visible:
         """Whether a number of the formula is the named number of the user's, not just equal."""
         value = node.attribute("value")
         assert isinstance(value, bool | int | float)
-        if float(value) not in _COMMON:
+        if name_of(node) is not None or float(value) not in _COMMON:
             return True
         here = self._moment.frame.function
         return not any(

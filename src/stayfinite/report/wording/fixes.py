@@ -162,6 +162,8 @@ def rewritten(edit: RewrittenFormula) -> str:
                 text = f"write the formula with {names(tuple(new), most=3)}"
     for operand, claim in edit.assumptions:
         text += f"; right as long as `{operand}` is {claim}, as in every recorded batch"
+    for name, value in edit.values:
+        text += f"; right for `{name}` = {value:g} only"
     return text
 
 
