@@ -6,7 +6,7 @@ What it claims of a rewriting is held against the whole step in `fix_search`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -57,7 +57,7 @@ class Rewriting:
     @property
     def fact(self) -> RewrittenFormula:
         """What it does, as a report tells it."""
-        before = {node.op for node in walk(self.formula.problem.root)}
+        before = {node.op for node in walk(self.formula.extraction.root)}
         new = [node.op for node in walk(self.rewrite.root) if node.op not in before]
         method: Method = "identity"
         if last_resort.BOUND in self.rewrite.trail:
@@ -116,9 +116,19 @@ def _is_true(assumption: Assumption, array: np.ndarray) -> bool:
 def rewritings(formula: Formula, seconds: float = _SECONDS) -> list[Rewrite]:
     """What the engine finds for a formula, best first; empty where it cannot be evaluated."""
     try:
-        return search(formula.problem, seconds=seconds)
+        found = search(formula.problem, seconds=seconds)
     except BadFormula:
         return []
+    return [
+        replace(
+            rewrite,
+            root=formula.restored(rewrite.root),
+            assumptions=tuple(
+                replace(each, node=formula.restored(each.node)) for each in rewrite.assumptions
+            ),
+        )
+        for rewrite in found
+    ]
 
 
 def is_last_resort(rewrite: Rewrite) -> bool:

@@ -16,6 +16,7 @@ from typing import Any
 from stayfinite.repair.edit import Edit, Replacement
 from stayfinite.repair.errors import NotSwappableError
 from stayfinite.repair.expression import Expression
+from stayfinite.repair.rewrites.limits import ceiling
 from stayfinite.repair.rewrites.site import Facts, Site
 from stayfinite.repair.scope import Scope
 from stayfinite.repair.source import SourceFile
@@ -152,7 +153,7 @@ def _layer_texts(site: Site, owner: Any, mechanism: str, ops: str) -> Iterator[t
         yield _with_keyword(site, "dtype", '"float32"'), "compute this layer in float32"
     activation = getattr(getattr(owner, "activation", None), "__name__", None)
     if mechanism in ("overflow", "half-overflow") and activation == "exponential":
-        for bound in dict.fromkeys((site.limits.exponent, "20.0")):
+        for bound in dict.fromkeys((f"{ceiling(site.facts.dtype, 'exp')}.0", "20.0")):
             bounded = f"lambda x: {ops}.exp({ops}.minimum(x, {bound}))"
             size = bound.removesuffix(".0")
             yield (

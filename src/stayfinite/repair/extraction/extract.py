@@ -76,10 +76,14 @@ class Extraction:
 
     def arrays(self) -> dict[Node, np.ndarray]:
         """The array of each leaf of `root`; a leaf that nothing tells is missing."""
-        recordings = [self._leaves.recordings.get(leaf) for leaf in self.leaves]
+        return self.arrays_of({leaf: leaf for leaf in self.leaves})
+
+    def arrays_of(self, nodes: Mapping[Node, Node]) -> dict[Node, np.ndarray]:
+        """The arrays of some nodes, by the keys of `nodes`; one that nothing tells is missing."""
+        recordings = [self._leaves.recordings.get(node) for node in nodes.values()]
         fetched = self._recorded.arrays(r.value for r in recordings if r is not None)
-        found = {leaf: self._leaves.values(fetched, leaf) for leaf in self.leaves}
-        return {leaf: array for leaf, array in found.items() if array is not None}
+        found = {key: self._leaves.values(fetched, node) for key, node in nodes.items()}
+        return {key: array for key, array in found.items() if array is not None}
 
     def again(
         self, before: SourceFile, after: SourceFile, added: Mapping[str, object]

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from stayfinite.graph.source import Definition
+from stayfinite.repair.api import NoSpellingError
 from stayfinite.repair.edit import Edit
 from stayfinite.repair.errors import RepairError
 from stayfinite.repair.extraction import Extraction, ExtractionError, SourceOrigin
@@ -19,7 +20,7 @@ from stayfinite.repair.writing.changes import CannotChangeError, Changes
 from stayfinite.repair.writing.compare import differing, same, smallest_differing
 from stayfinite.repair.writing.liveness import Store, dead_stores
 from stayfinite.repair.writing.printer import LINE, WIDTHS, CannotPrintError, Printer
-from stayfinite.repair.writing.spelling import NoSpellingError, Speller
+from stayfinite.repair.writing.spelling import Speller
 from stayfinite.repair.writing.text import needed, precedence
 
 _MAX_TRIES = 12
