@@ -20,8 +20,8 @@ from stayfinite.repair.engine import last_resort
 from stayfinite.repair.engine.evaluate import FLOATING, BadFormula, Evaluation
 from stayfinite.repair.engine.problem import Assumption, Claim, FixValue, Rewrite
 from stayfinite.repair.engine.search import search
-from stayfinite.repair.formula import walk
-from stayfinite.repair.writing import CannotWriteError, write
+from stayfinite.repair.formula import LeafRole, walk
+from stayfinite.repair.writing import CannotWriteError, Changes, repeated, write
 
 # Seconds of one search.
 _SECONDS = 1.0
@@ -39,11 +39,13 @@ class RewrittenFormula:
         method: By an identity, by float64 for a part, or by a bound for an operand.
         functions: Operations that the formula did not have before.
         assumptions: What it takes for granted of which expression; true in every recorded batch.
+        num_places: How many expressions of the function are rewritten alike.
     """
 
     method: Method
     functions: tuple[str, ...]
     assumptions: tuple[tuple[str, Claim], ...] = ()
+    num_places: int = 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +55,7 @@ class Rewriting:
     formula: Formula
     rewrite: Rewrite
     edit: Edit
+    changes: Changes | None = None
 
     @property
     def fact(self) -> RewrittenFormula:
@@ -66,7 +69,26 @@ class Rewriting:
             method = "float64"
         told = [(self.formula.text(a.node), a.claim) for a in self.rewrite.assumptions]
         assumptions = [(text, claim) for text, claim in told if text is not None]
-        return RewrittenFormula(method, tuple(dict.fromkeys(new)), tuple(assumptions))
+        functions = tuple(dict.fromkeys(new))
+        return RewrittenFormula(method, functions, tuple(assumptions), self.edit.num_places)
+
+    def at_all_places(self) -> Rewriting | None:
+        """It at each place of the function that does the same to another operand.
+
+        Only the derivative with respect to what depends on weights is computed.
+        """
+        if self.changes is None:
+            return None
+        places = {
+            origin.expression
+            for origin, node in self.formula.extraction.evaluated
+            if any(
+                part.op == "leaf" and part.attribute("role") is LeafRole.VARIABLE
+                for part in walk(node)
+            )
+        }
+        edit = repeated(self.changes, places)
+        return None if edit is None else replace(self, edit=edit, changes=None)
 
     @property
     def value(self) -> FixValue:
@@ -139,9 +161,10 @@ def is_last_resort(rewrite: Rewrite) -> bool:
 def written(formula: Formula, rewrite: Rewrite) -> Rewriting | None:
     """The rewriting as an edit; None where no place is found for it."""
     try:
-        edit = write(formula.extraction, rewrite.root).edit
+        found = write(formula.extraction, rewrite.root)
     except CannotWriteError:
         return None
+    edit = found.edit
     if edit.apply().count("\n") - edit.source.text.count("\n") > _MOST_NEW_LINES:
         return None
-    return Rewriting(formula, rewrite, edit)
+    return Rewriting(formula, rewrite, edit, found.changes)
