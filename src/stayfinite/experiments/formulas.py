@@ -15,12 +15,11 @@ from stayfinite.experiments.operands import Posed, problem_of
 from stayfinite.experiments.rounding import approached
 from stayfinite.frameworks.step import Step
 from stayfinite.graph.graph import Op
-from stayfinite.repair import live
 from stayfinite.repair.engine.evaluate import FLOATING, Evaluation
 from stayfinite.repair.engine.pricing import TOLERANCE
 from stayfinite.repair.engine.problem import FormulaProblem
 from stayfinite.repair.engine.reference import Reference, reference
-from stayfinite.repair.extraction import Extraction, ExtractionError, GraphRecorded, extract
+from stayfinite.repair.extraction import Extraction, GraphRecorded, extractions
 from stayfinite.repair.formula import LeafRole, Node, replaced
 
 
@@ -94,18 +93,8 @@ def formulas(step: Step, diagnosis: Diagnosis) -> Iterator[Formula]:
     if op is None or not op.stack:
         return
     recorded = GraphRecorded(step.trace, step.fetch, _first_failing(step, op))
-    functions = live.functions_with(span.code for span in op.stack if span.code is not None)
     roots: set[Node] = set()
-    for span in op.stack:
-        function = None if span.code is None else functions.get(id(span.code))
-        if function is None:
-            continue
-        try:
-            extraction = extract(
-                function, op.stack[0], recorded.fresh(), _receiver(step, op, function)
-            )
-        except ExtractionError:
-            continue
+    for extraction in extractions(op.stack, recorded, lambda f: _receiver(step, op, f)):
         posed = problem_of(step, extraction, diagnosis.finding.samples)
         if posed is not None and extraction.root not in roots:
             roots.add(extraction.root)
