@@ -86,7 +86,9 @@ def _explain(failure: Failure, step: Step, incident: Incident) -> Incident:
     if patch.value is None or not patch.value.removes_failure:
         # What no edit of the source can do: a setting, other data.
         snapshots = usable_snapshots(step, failure.snapshots)
-        context = FailureContext(step, outcome, diagnosis, healthy, failure.bad.step, snapshots)
+        context = FailureContext(
+            step, outcome, diagnosis, wider, healthy, failure.bad.step, snapshots
+        )
         remedy = _optional("the search for a remedy", lambda: find_remedy(context))
     explanation = Explanation(
         outcome=outcome,

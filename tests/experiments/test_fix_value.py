@@ -76,12 +76,17 @@ def test_a_claim_counts_where_float64_fails_and_the_rewritten_step_agrees_with_i
 
 def test_a_claim_that_the_step_contradicts_is_changed():
     claimed = rewriting(LOG, FixValue.EXACT)
-    for wide_after in (outcome(25.0), BAD, NOT_RUN):
+    for wide_after in (outcome(25.0), BAD):
         found = judged(before(BAD, LOG), outcome(20.0), claimed, lambda one=wide_after: one)
         assert found.value is FixValue.CHANGED
     finite_loss = outcome(30.0, math.nan)
     found = judged(before(finite_loss, LOG), outcome(20.0), claimed, lambda: outcome(20.0))
     assert (found.value, found.reference_loss) == (FixValue.CHANGED, 30.0)
+
+
+def test_a_claim_that_nothing_could_be_held_against_is_not_known():
+    claimed = rewriting(LOG, FixValue.EXACT)
+    assert judged(before(BAD, LOG), outcome(20.0), claimed, lambda: NOT_RUN).value is None
 
 
 def test_a_rewriting_that_is_wrong_at_other_signs_is_not_exact():

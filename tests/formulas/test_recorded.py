@@ -9,7 +9,7 @@ from keras import layers, ops
 
 import stayfinite
 from stayfinite.repair import Patch, swapped
-from stayfinite.repair.extraction import GraphRecorded, extract_from_stack, extractions
+from stayfinite.repair.extraction import GraphRecorded, extractions
 from stayfinite.repair.formula import node, replaced, walk
 from stayfinite.repair.writing import write
 from tests.formulas.arithmetic import value_of
@@ -87,7 +87,7 @@ def _layer():
 def test_the_formula_has_the_recorded_value(failure, build):
     step, diagnosis = failure(*build())
     op = diagnosis.evidence.primal or diagnosis.evidence.op
-    extraction = extract_from_stack(op.stack, GraphRecorded(step.trace, step.fetch))
+    *_, extraction = extractions(op.stack, GraphRecorded(step.trace, step.fetch))
     arrays = extraction.arrays()
     assert arrays.keys() == set(extraction.leaves)
     with np.errstate(all="ignore"):
@@ -104,7 +104,7 @@ def test_the_formula_has_the_recorded_value(failure, build):
 def test_a_helper_that_is_called_in_a_loop_is_rewritten_at_all_calls(failure):
     step, diagnosis = failure(*_loop())
     op = diagnosis.evidence.primal or diagnosis.evidence.op
-    extraction = extract_from_stack(op.stack, GraphRecorded(step.trace, step.fetch))
+    *_, extraction = extractions(op.stack, GraphRecorded(step.trace, step.fetch))
     first = next(n for n in walk(extraction.root) if n.op == "log")
     terms = [exponential.operands[0] for exponential in first.operands[0].operands]
     rewritten = replaced(extraction.root, first, node("logaddexp", *terms))

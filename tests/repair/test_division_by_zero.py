@@ -19,7 +19,6 @@ NO_SIGN = {
     "x ** -1": "K.maximum(x, 1e-7) ** -1",
     "x ** -0.5": "K.maximum(x, 1e-12) ** -0.5",
     "K.power(x, -2)": "K.power(K.maximum(x, 1e-7), -2)",
-    "K.exp(x) / K.sum(K.exp(x), -1, True)": "K.softmax(x, axis=-1)",
 }
 
 ANY_SIGN = {

@@ -5,7 +5,7 @@ from tests.repair.helpers import expressions
 MECHANISM = "empty-reduction"
 
 MEANS = {
-    "K.mean(x)": "K.sum(x) / K.maximum(K.cast(K.size(x), x.dtype), 1)",
+    "K.mean(x)": "K.sum(x) / K.maximum(K.sum(K.ones_like(x)), 1)",
     "K.mean(x, axis=1)": "K.sum(x, axis=1) / K.maximum(K.sum(K.ones_like(x), axis=1), 1)",
     "K.mean(x, -1, keepdims=True)":
         "K.sum(x, axis=-1, keepdims=True)"

@@ -49,7 +49,7 @@ def test_the_expression_of_an_instruction(expression):
     found = find_expression(SourceFile("t.py", text), span)
     assert found.text == expression
     assert found.function == "f"
-    assert found.span == span
+    assert found.source.span(*found.source.range_of(found.node)) == span
 
 
 def test_a_call_over_several_lines():

@@ -204,4 +204,4 @@ def test_power_of_numbers_below_0_may_keep_their_sign(before, after):
     [("K.sqrt(n)", "K.sqrt(K.maximum(n, 1.0))"), ("n ** -0.5", "K.maximum(n, 1.0) ** -0.5")],
 )
 def test_number_of_things_is_kept_at_1(before, after):
-    assert expressions(before, MECHANISM, Facts("float32", 0.0, 9.0, counts=True)) == [after]
+    assert expressions(before, MECHANISM, Facts("float32", 0.0, 9.0, counts=True))[0] == after

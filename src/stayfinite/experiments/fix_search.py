@@ -150,9 +150,6 @@ class _PatchSearch:
 
     def _of_formula(self) -> SourceFix | None:
         found = self._rewritten()
-        if found is not None and self._diagnosis.finding.mechanism == "singular-gradient":
-            # A guard of all places of a function at which the same can happen is worth more.
-            return self._by_templates(only_with_siblings=True) or found
         if found is not None or self._diagnosis.finding.mechanism is None:
             # Where something else is at fault, only an exact form of the formula is a fix as well.
             return found
@@ -197,32 +194,36 @@ class _PatchSearch:
             if rewriting is None or not rewriting.holds_on(self._step, self._batches):
                 continue
             count += 1
-            edits = _Edits((rewriting.fact,), rewriting=rewriting)
-            fix = self._try(Patch.start(rewriting.edit.source).then(rewriting.edit), edits)
-            if fix is not None and fix.verified and fix.judged.value in values:
-                return fix
+            fix = self._try_rewriting(rewriting, values)
+            if fix is None:
+                continue
+            # The operands of the other places may be the next to meet a singular point.
+            at_singular_point = self._diagnosis.finding.mechanism == "singular-gradient"
+            everywhere = rewriting.at_all_places() if at_singular_point else None
+            again = None if everywhere is None else self._try_rewriting(everywhere, values)
+            return again or fix
         return None
 
-    def _by_templates(self, *, only_with_siblings: bool = False) -> SourceFix | None:
-        """An exact edit by templates, or by those that edit several places alike."""
+    def _try_rewriting(
+        self, rewriting: Rewriting, values: tuple[FixValue, ...]
+    ) -> SourceFix | None:
+        """The fix by a rewriting, if it is verified with one of `values`."""
+        edits = _Edits((rewriting.fact,), rewriting=rewriting)
+        fix = self._try(Patch.start(rewriting.edit.source).then(rewriting.edit), edits)
+        return fix if fix is not None and fix.verified and fix.judged.value in values else None
+
+    def _by_templates(self) -> SourceFix | None:
+        """An exact edit by templates."""
         span = _span(self._diagnosis)
         assert span is not None
         try:
             source = SourceFile.of(span.file)
         except (OSError, SyntaxError, UnicodeError):
             return None
-        found = template_edits(Patch.start(source), self._diagnosis)
-        if only_with_siblings:
-            found = [(edit, made) for edit, made in found if edit.num_places > 1]
-        return self._first_exact(Patch.start(source), found, _Edits())
+        return self._from(Patch.start(source), self._diagnosis, _Edits())
 
     def _from(self, patch: Patch, diagnosis: Diagnosis, done: _Edits) -> SourceFix | None:
-        return self._first_exact(patch, template_edits(patch, diagnosis), done)
-
-    def _first_exact(
-        self, patch: Patch, found: list[tuple[Edit, Remade | None]], done: _Edits
-    ) -> SourceFix | None:
-        for edit, made in found:
+        for edit, made in template_edits(patch, diagnosis):
             if self._is_late:
                 return None
             fix = self._try(patch.then(edit), done.then(edit, made))

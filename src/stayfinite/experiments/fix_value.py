@@ -102,6 +102,11 @@ def judged(
         wide = run_wide()
         return not isinstance(wide, NotTried) and same(wide)
 
+    def as_claimed() -> FixValue | None:
+        if isinstance(run_wide(), NotTried):
+            return None
+        return FixValue.EXACT if same_in_float64() else FixValue.CHANGED
+
     def loss_in_float64() -> float | None:
         wide = run_wide()
         return None if isinstance(wide, NotTried) or not is_good(wide) else wide.loss
@@ -113,8 +118,7 @@ def judged(
         if _is_accurate(formula):
             return Judged(FixValue.EXACT if same(wide) else FixValue.CHANGED, wide.loss)
         if claim is FixValue.EXACT:
-            value = FixValue.EXACT if same_in_float64() else FixValue.CHANGED
-            return Judged(value, loss_in_float64())
+            return Judged(as_claimed(), loss_in_float64())
         return Judged(FixValue.CHANGED, None)
     loss = None if isinstance(wide, NotTried) or not math.isfinite(wide.loss) else wide.loss
     if loss is not None and abs(loss) > largest("float32"):
@@ -122,8 +126,7 @@ def judged(
     if loss is not None and claim is FixValue.EXACT and not _same_loss(loss, after, before):
         return Judged(FixValue.CHANGED, loss)
     if claim is FixValue.EXACT:
-        value = FixValue.EXACT if same_in_float64() else FixValue.CHANGED
-        return Judged(value, loss if loss is not None else loss_in_float64())
+        return Judged(as_claimed(), loss if loss is not None else loss_in_float64())
     if claim is FixValue.BOUNDED and before.has_rounded_operand:
         claim = FixValue.CHANGED
     if claim is FixValue.BOUNDED and not _may_be_infinite(before):

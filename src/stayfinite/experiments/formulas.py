@@ -5,23 +5,22 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import FunctionType
 
 import numpy as np
 
 from stayfinite.diagnose.locate import Diagnosis
-from stayfinite.experiments.operands import problem_of
+from stayfinite.experiments.operands import Posed, problem_of
 from stayfinite.experiments.rounding import approached
 from stayfinite.frameworks.step import Step
 from stayfinite.graph.graph import Op
-from stayfinite.repair import live
 from stayfinite.repair.engine.evaluate import FLOATING, Evaluation
 from stayfinite.repair.engine.pricing import TOLERANCE
 from stayfinite.repair.engine.problem import FormulaProblem
 from stayfinite.repair.engine.reference import Reference, reference
-from stayfinite.repair.extraction import Extraction, ExtractionError, GraphRecorded, extract
-from stayfinite.repair.formula import LeafRole, Node
+from stayfinite.repair.extraction import Extraction, GraphRecorded, extractions
+from stayfinite.repair.formula import LeafRole, Node, replaced
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,11 +33,13 @@ class Formula:
         has_rounded_operand: Whether an operand has a value that its function only approaches, as
             an exponential that is 0 or a sigmoid that is 1. Its exact value is another one, so
             what the formula gives at that operand is no reference.
+        stand_ins: Leaves of the problem that stand for sub-formulas of the source.
     """
 
     extraction: Extraction
     problem: FormulaProblem
     has_rounded_operand: bool = False
+    stand_ins: Mapping[Node, Node] = field(default_factory=dict)
 
     @functools.cached_property
     def reference(self) -> Reference:
@@ -54,6 +55,18 @@ class Formula:
         operands = self.extraction.failing.operands
         position = diagnosis.finding.operand
         return self.text(operands[position]) if position < len(operands) else None
+
+    def restored(self, node: Node) -> Node:
+        """A formula over the leaves of the problem as one over those of the source."""
+        for stand_in, picked in self.stand_ins.items():
+            node = replaced(node, stand_in, picked)
+        return node
+
+    def posed(self, node: Node) -> Node:
+        """A formula over the leaves of the source as one over those of the problem."""
+        for stand_in, picked in self.stand_ins.items():
+            node = replaced(node, picked, stand_in)
+        return node
 
     def text(self, node: Node) -> str | None:
         """A sub-formula as the user wrote it."""
@@ -86,22 +99,13 @@ def formulas(step: Step, diagnosis: Diagnosis) -> Iterator[Formula]:
     if op is None or not op.stack:
         return
     recorded = GraphRecorded(step.trace, step.fetch, _first_failing(step, op))
-    functions = live.functions_with(span.code for span in op.stack if span.code is not None)
     roots: set[Node] = set()
-    for span in op.stack:
-        function = None if span.code is None else functions.get(id(span.code))
-        if function is None:
-            continue
-        try:
-            extraction = extract(
-                function, op.stack[0], recorded.fresh(), _receiver(step, op, function)
-            )
-        except ExtractionError:
-            continue
-        problem = problem_of(step, extraction, diagnosis.finding.samples)
-        if problem is not None and problem.root not in roots:
-            roots.add(problem.root)
-            yield Formula(extraction, problem, _has_rounded_operand(step, extraction, problem))
+    for extraction in extractions(op.stack, recorded, lambda f: _receiver(step, op, f)):
+        posed = problem_of(step, extraction, diagnosis.finding.samples)
+        if posed is not None and extraction.root not in roots:
+            roots.add(extraction.root)
+            rounded = _has_rounded_operand(step, extraction, posed)
+            yield Formula(extraction, posed.problem, rounded, posed.stand_ins)
 
 
 def _first_failing(step: Step, op: Op) -> int:
@@ -113,9 +117,9 @@ def _first_failing(step: Step, op: Op) -> int:
     return min([op.index, *same])
 
 
-def _has_rounded_operand(step: Step, extraction: Extraction, problem: FormulaProblem) -> bool:
-    for leaf, array in problem.values.items():
-        recording = extraction.recording(leaf)
+def _has_rounded_operand(step: Step, extraction: Extraction, posed: Posed) -> bool:
+    for leaf, array in posed.problem.values.items():
+        recording = extraction.recording(posed.stand_ins.get(leaf, leaf))
         if recording is None or leaf.attribute("role") is not LeafRole.VARIABLE:
             continue
         if np.isin(array, approached(step.trace, recording.value)).any():

@@ -5,9 +5,8 @@ What it claims of a rewriting is held against the whole step in `fix_search`.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -19,10 +18,10 @@ from stayfinite.frameworks.step import Step
 from stayfinite.repair import Edit
 from stayfinite.repair.engine import build, last_resort
 from stayfinite.repair.engine.evaluate import EXACT, FLOATING, BadFormula, Evaluation, to_float64
-from stayfinite.repair.engine.problem import Assumption, Claim, FixValue, Rewrite
+from stayfinite.repair.engine.problem import Assumption, Claim, FixValue, FormulaProblem, Rewrite
 from stayfinite.repair.engine.search import search
-from stayfinite.repair.formula import name_of, walk
-from stayfinite.repair.writing import CannotWriteError, write
+from stayfinite.repair.formula import LeafRole, name_of, walk
+from stayfinite.repair.writing import CannotWriteError, Changes, repeated, write
 
 # Seconds of one search.
 _SECONDS = 1.0
@@ -41,12 +40,14 @@ class RewrittenFormula:
         functions: Operations that the formula did not have before.
         assumptions: What it takes for granted of which expression; true in every recorded batch.
         values: Names of numbers for whose present value only it is right, with that value.
+        num_places: How many expressions of the function are rewritten alike.
     """
 
     method: Method
     functions: tuple[str, ...]
     assumptions: tuple[tuple[str, Claim], ...] = ()
     values: tuple[tuple[str, float], ...] = ()
+    num_places: int = 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,11 +57,12 @@ class Rewriting:
     formula: Formula
     rewrite: Rewrite
     edit: Edit
+    changes: Changes | None = None
 
     @property
     def fact(self) -> RewrittenFormula:
         """What it does, as a report tells it."""
-        before = {node.op for node in walk(self.formula.problem.root)}
+        before = {node.op for node in walk(self.formula.extraction.root)}
         new = [node.op for node in walk(self.rewrite.root) if node.op not in before]
         method: Method = "identity"
         if last_resort.BOUND in self.rewrite.trail:
@@ -69,13 +71,19 @@ class Rewriting:
             method = "float64"
         told = [(self.formula.text(a.node), a.claim) for a in self.rewrite.assumptions]
         assumptions = [(text, claim) for text, claim in told if text is not None]
-        values = tuple(self._values_taken())
-        return RewrittenFormula(method, tuple(dict.fromkeys(new)), tuple(assumptions), values)
+        return RewrittenFormula(
+            method,
+            tuple(dict.fromkeys(new)),
+            tuple(assumptions),
+            tuple(self._values_taken()),
+            self.edit.num_places,
+        )
 
     def _values_taken(self) -> Iterator[tuple[str, float]]:
         """The names of numbers for whose value alone the rewriting is right."""
         problem = self.formula.problem
-        kept = {name_of(x) for x in walk(self.rewrite.root)}
+        rewritten = self.formula.posed(self.rewrite.root)
+        kept = {name_of(x) for x in walk(rewritten)}
         for x in walk(problem.root):
             name, number = name_of(x), build.value(x)
             if name in kept or name is None or number is None:
@@ -87,12 +95,30 @@ class Rewriting:
                 evaluation = Evaluation(EXACT, problem.values)
                 before, after = (
                     to_float64(evaluation.value(build.substituted(root, other)))
-                    for root in (problem.root, self.rewrite.root)
+                    for root in (problem.root, rewritten)
                 )
             except BadFormula:
                 continue
             if not np.allclose(before, after, rtol=1e-6, atol=0, equal_nan=True):
                 yield name, number
+
+    def at_all_places(self) -> Rewriting | None:
+        """It at each place of the function that does the same to another operand.
+
+        Only the derivative with respect to what depends on weights is computed.
+        """
+        if self.changes is None:
+            return None
+        places = {
+            origin.expression
+            for origin, node in self.formula.extraction.evaluated
+            if any(
+                part.op == "leaf" and part.attribute("role") is LeafRole.VARIABLE
+                for part in walk(node)
+            )
+        }
+        edit = repeated(self.changes, places)
+        return None if edit is None else replace(self, edit=edit, changes=None)
 
     @property
     def value(self) -> FixValue:
@@ -141,10 +167,7 @@ def _is_true(assumption: Assumption, array: np.ndarray) -> bool:
 
 def rewritings(formula: Formula, seconds: float = _SECONDS) -> list[Rewrite]:
     """What the engine finds for a formula, best first; empty where it cannot be evaluated."""
-    try:
-        return search(formula.problem, seconds=seconds)
-    except BadFormula:
-        return []
+    return _found(formula, formula.problem, seconds)
 
 
 def rewritings_by_value(formula: Formula, seconds: float = _SECONDS) -> list[Rewrite]:
@@ -158,11 +181,25 @@ def rewritings_by_value(formula: Formula, seconds: float = _SECONDS) -> list[Rew
     if not names:
         return []
     plain = {x: build.real(build.value(x) or 0.0) for x in names}
-    root = build.substituted(problem.root, plain)
+    return _found(formula, replace(problem, root=build.substituted(problem.root, plain)), seconds)
+
+
+def _found(formula: Formula, problem: FormulaProblem, seconds: float) -> list[Rewrite]:
+    """What the engine finds, over the leaves of the source."""
     try:
-        return search(dataclasses.replace(problem, root=root), seconds=seconds)
+        found = search(problem, seconds=seconds)
     except BadFormula:
         return []
+    return [
+        replace(
+            rewrite,
+            root=formula.restored(rewrite.root),
+            assumptions=tuple(
+                replace(each, node=formula.restored(each.node)) for each in rewrite.assumptions
+            ),
+        )
+        for rewrite in found
+    ]
 
 
 def is_last_resort(rewrite: Rewrite) -> bool:
@@ -173,9 +210,10 @@ def is_last_resort(rewrite: Rewrite) -> bool:
 def written(formula: Formula, rewrite: Rewrite) -> Rewriting | None:
     """The rewriting as an edit; None where no place is found for it."""
     try:
-        edit = write(formula.extraction, rewrite.root).edit
+        found = write(formula.extraction, rewrite.root)
     except CannotWriteError:
         return None
+    edit = found.edit
     if edit.apply().count("\n") - edit.source.text.count("\n") > _MOST_NEW_LINES:
         return None
-    return Rewriting(formula, rewrite, edit)
+    return Rewriting(formula, rewrite, edit, found.changes)

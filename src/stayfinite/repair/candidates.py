@@ -5,11 +5,10 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
+from stayfinite.repair.api import NoSpellingError
 from stayfinite.repair.edit import Edit, Replacement, insert_imports, overlap
-from stayfinite.repair.emit import CannotSpellError
 from stayfinite.repair.expression import Expression, expressions_in
 from stayfinite.repair.rewrites import MECHANISMS, Facts, Site, Template
-from stayfinite.repair.rewrites.dead import deletions
 from stayfinite.repair.siblings import siblings
 from stayfinite.repair.source import compile_module
 
@@ -66,7 +65,7 @@ def _rewrites(site: Site, mechanism: str) -> list[Template]:
     try:
         for rewrite in MECHANISMS[mechanism](site):
             found.append(rewrite)
-    except CannotSpellError:
+    except NoSpellingError:
         pass  # what was found before still stands
     return found
 
@@ -88,9 +87,6 @@ def _edits(
 def _edit(expression: Expression, site: Site, group: list[Template]) -> Edit | None:
     imports = dict.fromkeys(line for rewrite in group for line in rewrite.imports)
     pieces: list[Replacement] = [p for rewrite in group for p in rewrite.replacements]
-    formulas = [rewrite.formula for rewrite in group if rewrite.formula is not None]
-    definitions = dict.fromkeys(d for rewrite in group for d in rewrite.definitions)
-    pieces += deletions(site, definitions, formulas)
     pieces += insert_imports(site.source, site.node, imports)
     if overlap(pieces):
         return None

@@ -19,16 +19,6 @@ class Expression:
     node: ast.expr | ast.AugAssign
 
     @property
-    def file(self) -> str:
-        """The path of the file."""
-        return self.source.path
-
-    @property
-    def span(self) -> TextSpan:
-        """Where the expression stands."""
-        return self.source.span(*self.source.range_of(self.node))
-
-    @property
     def text(self) -> str:
         """The expression as the user wrote it."""
         return self.source.text_of(self.node)

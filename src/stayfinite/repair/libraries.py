@@ -54,7 +54,7 @@ class Function:
         for keyword, value in named.items():
             if keyword == "name":
                 continue
-            role = self._role(keyword, found)
+            role = self.role(keyword, found)
             if role is None:
                 raise TypeError(f"{self.name} has no parameter {keyword}")
             found[role] = value
@@ -69,7 +69,8 @@ class Function:
         """What the library calls the argument `role`."""
         return next((p.keyword for p in self.parameters if p.role == role), None)
 
-    def _role(self, keyword: str, found: Mapping[str, object]) -> str | None:
+    def role(self, keyword: str, found: Mapping[str, object]) -> str | None:
+        """The argument that a keyword means, None for one not known or `found` before."""
         for parameter in self.parameters:
             if parameter.keyword == keyword and parameter.role not in found:
                 return parameter.role

@@ -59,15 +59,6 @@ class Locals:
             if isinstance(use, ast.Name) and self.definition(use) is statement:
                 yield use
 
-    def reads(self, name: str) -> list[ast.Name]:
-        """All reads of a name, nested functions included."""
-        nodes = ast.walk(self._function) if self._function is not None else ()
-        return [
-            node
-            for node in nodes
-            if isinstance(node, ast.Name) and node.id == name and isinstance(node.ctx, ast.Load)
-        ]
-
     def is_bound_before(self, name: str, place: ast.expr | ast.stmt) -> bool:
         """Whether `name` means the same at `place` as later: bound above it, or not local."""
         return all(_start(node) < _start(place) for node in self._bindings.get(name, []))

@@ -16,6 +16,7 @@ from typing import Any, Literal
 from stayfinite.repair.edit import Edit, Replacement, insert_imports
 from stayfinite.repair.errors import NotSwappableError
 from stayfinite.repair.expression import Expression
+from stayfinite.repair.rewrites.limits import ceiling
 from stayfinite.repair.rewrites.site import Facts, Site
 from stayfinite.repair.scope import Scope, dotted, live_object
 from stayfinite.repair.source import SourceFile
@@ -236,7 +237,7 @@ def _layer_texts(
         return
     activation = getattr(getattr(owner, "activation", None), "__name__", None)
     if mechanism in ("overflow", "half-overflow") and activation == "exponential":
-        for bound in dict.fromkeys((site.limits.exponent, "20.0")):
+        for bound in dict.fromkeys((f"{ceiling(site.facts.dtype, 'exp')}.0", "20.0")):
             bounded = f"lambda x: {ops}.exp({ops}.minimum(x, {bound}))"
             size = bound.removesuffix(".0")
             yield (

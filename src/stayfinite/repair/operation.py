@@ -7,8 +7,11 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Literal
 
+from stayfinite.numerics import functions
 from stayfinite.repair import dialects
 from stayfinite.repair.dialects import family
+from stayfinite.repair.formula import BINARY, REDUCTIONS, UNARY
+from stayfinite.repair.libraries import LIBRARIES, Function, Parameter
 from stayfinite.repair.scope import Scope, dotted, live_object
 
 Style = Literal["function", "method", "operator"]
@@ -20,11 +23,30 @@ _OPERATORS: dict[type[ast.operator], str] = {
     ast.Div: "divide",
     ast.Pow: "power",
 }
+# Methods by which anything may be told to be a tensor.
+_METHODS = UNARY | BINARY | REDUCTIONS | frozenset("clip log_softmax norm softmax std var".split())
+
+
+def _function(op: str, *roles: str, name: str | None = None) -> Function:
+    return Function("", name or op, op, tuple(Parameter(role, role) for role in roles))
+
+
+# Functions that can be guarded, and are none of a formula under this name.
+_FURTHER = {
+    function.name: function
+    for function in (
+        _function("cumprod", "x", "axis"),
+        _function("normalize", "x", "axis", "ord", "epsilon"),
+        _function("logit", "x"),
+        _function("power", "x", "y", name="pow"),
+        _function("abs", "x"),
+    )
+}
 
 
 @dataclass(frozen=True)
 class Operation:
-    """One operation: our name for it, its arguments by role, and how it is spelled.
+    """One operation: its name in `keras.ops`, its arguments by role, and how it is spelled.
 
     `complete` is false when the call has arguments that we do not understand.
     """
@@ -45,6 +67,12 @@ class Operation:
             raise TypeError(f"`{self.name}` is not a call here")
         return self.node
 
+    @property
+    def critical(self) -> ast.expr | None:
+        """The operand on which it depends whether the operation fails."""
+        second = "y" in self.arguments and functions.row(self.name).critical == 1
+        return self.arguments.get("y" if second else "x")
+
     def is_receiver(self, operand: ast.expr) -> bool:
         """Whether `operand` is `x` in `x.sqrt()`."""
         function = getattr(self.node, "func", None)
@@ -54,34 +82,10 @@ class Operation:
 def recognise(scope: Scope, node: ast.AST) -> Operation | None:
     """The operation that `node` is, or `None`."""
     if isinstance(node, ast.BinOp):
-        name = _OPERATORS.get(type(node.op))
-        pair = {"left": node.left, "right": node.right}
-        return None if name is None else Operation(name, node, pair, "operator")
+        return _recognise_operator(node, node.left, node.right)
     if isinstance(node, ast.AugAssign):
-        name = _OPERATORS.get(type(node.op))
-        pair = {"left": node.target, "right": node.value}
-        return None if name is None else Operation(name, node, pair, "operator")
+        return _recognise_operator(node, node.target, node.value)
     return _recognise_call(scope, node) if isinstance(node, ast.Call) else None
-
-
-def _recognise_call(scope: Scope, call: ast.Call) -> Operation | None:
-    parts = dotted(call.func)
-    if parts is not None and parts[0] in ("pow", "abs") and len(parts) == 1:
-        if parts[0] in scope.taken and parts[0] not in scope.paths:
-            return None
-        if parts[0] not in scope.taken:
-            return _build(scope, call, parts[0], None, None)
-    path = scope.path(call.func)
-    if path is not None:
-        module, _, attribute = path.rpartition(".")
-        home = _home(module)
-        if home is None:
-            return None
-        prefix = ".".join(parts[:-1]) if parts and len(parts) > 1 else ""
-        return _build(scope, call, attribute, home, prefix)
-    if not isinstance(call.func, ast.Attribute):
-        return None  # a function of the user's own
-    return _build_of_value(call, call.func)
 
 
 def is_pure_call(scope: Scope, call: ast.Call) -> bool:
@@ -95,6 +99,31 @@ def is_pure_call(scope: Scope, call: ast.Call) -> bool:
     return home is not None and home != "keras.backend" and family(home) in ("keras", "jax")
 
 
+def _recognise_operator(
+    node: ast.BinOp | ast.AugAssign, left: ast.expr, right: ast.expr
+) -> Operation | None:
+    name = _OPERATORS.get(type(node.op))
+    return None if name is None else Operation(name, node, {"x": left, "y": right}, "operator")
+
+
+def _recognise_call(scope: Scope, call: ast.Call) -> Operation | None:
+    parts = dotted(call.func)
+    if parts is not None and parts[0] in ("pow", "abs") and len(parts) == 1:
+        if parts[0] in scope.taken and parts[0] not in scope.paths:
+            return None
+        if parts[0] not in scope.taken:
+            return _of_function(call, _FURTHER[parts[0]])
+    path = scope.path(call.func)
+    if path is not None:
+        module, _, attribute = path.rpartition(".")
+        home = _home(module)
+        row = None if home is None else LIBRARIES.named(home, attribute) or _named(attribute)
+        prefix = ".".join(parts[:-1]) if parts and len(parts) > 1 else ""
+        return None if row is None else _of_function(call, row, attribute, prefix, home)
+    # Any other name is that of a function of the user's own.
+    return _of_value(call, call.func) if isinstance(call.func, ast.Attribute) else None
+
+
 def _home(module: str) -> str | None:
     """The home of a module as the user calls it, else as it calls itself."""
     home = dialects.home_of(module)
@@ -103,39 +132,50 @@ def _home(module: str) -> str | None:
     return home
 
 
-def _roles(attribute: str, name: str, home: str | None) -> tuple[str, ...]:
-    table = dialects.SIGNATURES
-    return table.get(f"{home}.{attribute}") or table.get(attribute) or table.get(name, ("x",))
+def _named(name: str) -> Function | None:
+    """What functions of this name compute in all libraries."""
+    rows = (f for f in LIBRARIES.functions if f.name == name)
+    return _FURTHER.get(name) or next(rows, None)
 
 
-def _build(
-    scope: Scope, call: ast.Call, attribute: str, home: str | None, prefix: str | None
+def _of_function(
+    call: ast.Call,
+    row: Function,
+    attribute: str | None = None,
+    prefix: str | None = None,
+    home: str | None = None,
 ) -> Operation | None:
-    name = dialects.OPERATIONS.get(attribute)
-    if name is None:
+    arguments, complete = _arguments(call, row)
+    if row.parameters[0].role not in arguments:
         return None
-    roles = _roles(attribute, name, home)
-    arguments, complete = _arguments(call, roles, attribute)
-    if roles[0] not in arguments:
-        return None
-    return Operation(name, call, arguments, "function", complete, attribute, prefix, home)
+    attribute = attribute or row.name
+    return Operation(row.op, call, arguments, "function", complete, attribute, prefix, home)
 
 
-def _build_of_value(call: ast.Call, function: ast.Attribute) -> Operation | None:
+def _of_value(call: ast.Call, function: ast.Attribute) -> Operation | None:
     """`a.b(...)` where nothing says what `a` is: a tensor's method, or a module kept somewhere.
 
     A method of one operand takes no tensor, so `self.ops.sqrt(x)` can be told from `x.sqrt()`.
     """
-    name = dialects.OPERATIONS.get(function.attr)
-    if name is None or name == "where":
+    row = _method(function.attr)
+    if row is None:
         return None
-    roles = _roles(function.attr, name, None)
-    if call.args and roles[0] == "x" and not _is_option(call.args[0]):
-        arguments, complete = _arguments(call, roles, function.attr)
-        return Operation(name, call, arguments, "function", complete, function.attr)
-    arguments, complete = _arguments(call, roles[1:], function.attr)
+    roles = [parameter.role for parameter in row.parameters]
+    if call.args and "y" not in roles and not _is_option(call.args[0]):
+        return _of_function(call, row)
+    rest = Function(row.home, row.name, row.op, row.parameters[1:])
+    arguments, complete = _arguments(call, rest)
     arguments[roles[0]] = function.value
-    return Operation(name, call, arguments, "method", complete, function.attr)
+    return Operation(row.op, call, arguments, "method", complete, function.attr)
+
+
+def _method(name: str) -> Function | None:
+    if name in _FURTHER:
+        return _FURTHER[name]
+    homes = ("torch", "jax.numpy", "torch.special", "keras.ops")
+    rows = (LIBRARIES.named(home, name) for home in homes)
+    row = next(filter(None, rows), None)
+    return row if row is not None and row.op in _METHODS else None
 
 
 def _is_option(node: ast.expr) -> bool:
@@ -147,14 +187,14 @@ def _is_option(node: ast.expr) -> bool:
     return True
 
 
-def _arguments(
-    call: ast.Call, roles: tuple[str, ...], attribute: str
-) -> tuple[dict[str, ast.expr], bool]:
+def _arguments(call: ast.Call, row: Function) -> tuple[dict[str, ast.expr], bool]:
+    """The arguments by role, and whether all are understood."""
     starred = any(isinstance(argument, ast.Starred) for argument in call.args)
+    roles = [parameter.role for parameter in row.parameters]
     arguments = {} if starred else dict(zip(roles, call.args, strict=False))
     complete = not starred and len(call.args) <= len(roles)
     for keyword in call.keywords:
-        role = dialects.role_of(keyword.arg, roles, attribute) if keyword.arg else None
+        role = row.role(keyword.arg, arguments) if keyword.arg else None
         if role is None:
             complete = complete and keyword.arg == "name"
         else:

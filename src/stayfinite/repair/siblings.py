@@ -9,7 +9,6 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from stayfinite.numerics import functions
 from stayfinite.repair.operation import Operation, recognise
 from stayfinite.repair.rewrites import Site
 from stayfinite.repair.rewrites.guards import is_guarded
@@ -33,9 +32,7 @@ def siblings(site: Site, kind: str) -> Iterator[ast.expr | ast.AugAssign]:
 def _alike(site: Site, first: Operation, second: Operation, kind: str) -> bool:
     if (first.name, first.style, first.attribute) != (second.name, second.style, second.attribute):
         return False
-    if kind == "stable":
-        return True  # that the formula is there is likeness enough
-    one, two = _critical(first), _critical(second)
+    one, two = first.critical, second.critical
     if one is None or two is None or is_guarded(site, two):
         return False
     if kind == "clip" and first.style != "operator":
@@ -46,13 +43,6 @@ def _alike(site: Site, first: Operation, second: Operation, kind: str) -> bool:
     if first.style == "operator":
         return _shape(first.node) == _shape(second.node)
     return _form(one) == _form(two)
-
-
-def _critical(operation: Operation) -> ast.expr | None:
-    """The operand on which it depends whether the operation fails."""
-    position = functions.row(operation.name).critical
-    role = "x" if "x" in operation.arguments else ("left", "right")[position]
-    return operation.arguments.get(role)
 
 
 def _unsigned(node: ast.expr) -> ast.expr:

@@ -9,7 +9,7 @@ from stayfinite.experiments.remedies import initial_values
 from stayfinite.experiments.remedies.try_remedy import FailureContext, RemedySearch, try_remedy
 from stayfinite.experiments.rollout import is_good
 from stayfinite.experiments.try_change import Experiment, try_change
-from stayfinite.frameworks.change import Arrays, Change, LayerSetting, WiderDtype
+from stayfinite.frameworks.change import Arrays, Change, LayerSetting
 from stayfinite.frameworks.step import Outcome
 from stayfinite.graph.object_sites import site_of
 from stayfinite.graph.walk import new_state_of
@@ -93,6 +93,6 @@ def _wider(context: FailureContext, names: list[str]) -> RemedySearch:
     if dtype not in ("float16", "bfloat16"):
         return RemedySearch()
     remedy = WiderLayer(names[0].rpartition("/")[0] if names else None, dtype)
-    tried = try_change(remedy, lambda: context.step.run(WiderDtype()))
+    tried = try_change(remedy, lambda: context.wider.outcome)
     good = isinstance(tried.result, Outcome) and is_good(tried.result)
     return RemedySearch((dataclasses.replace(tried, is_fix=good),), blame=remedy)

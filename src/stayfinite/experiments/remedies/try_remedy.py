@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from stayfinite.diagnose.finding import Finding
+from stayfinite.diagnose.float64_run import Float64Run
 from stayfinite.diagnose.locate import Diagnosis
 from stayfinite.experiments.changes import (
     BadInitializer,
@@ -32,7 +33,7 @@ _WORSE = 2.0
 
 @dataclass(frozen=True)
 class FailureContext:
-    """The failing step, its number, and what was kept from before, newest first.
+    """The failing step, it in float64, its number, and what was kept from before, newest first.
 
     The snapshots have the form of the state of the step.
     """
@@ -40,6 +41,7 @@ class FailureContext:
     step: Step
     outcome: Outcome
     diagnosis: Diagnosis
+    wider: Float64Run
     healthy: Sequence[Batch] = ()
     number: int = 0
     snapshots: Sequence[Snapshot] = ()

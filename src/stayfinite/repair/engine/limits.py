@@ -51,7 +51,7 @@ def proposals(context: Context, root: Node) -> Iterator[tuple[Node, str, tuple[A
                 continue
             if series.order < 0:
                 continue
-            forms = dict.fromkeys((target, _sharpened(context, target)))
+            forms = dict.fromkeys((target, _sharpened(target)))
             for width, terms in PATCHES:
                 try:
                     patch = _LocalForm(point, series, width, terms)
@@ -175,7 +175,7 @@ class _LocalForm:
         return node("where", near, total, build.substituted(form, {variable: safe}))
 
 
-def _sharpened(context: Context, target: Node) -> Node:
+def _sharpened(target: Node) -> Node:
     """`target` with the differences that lose all digits near 0 as the functions for them."""
     mapping: dict[Node, Node] = {}
     for x in walk(target):

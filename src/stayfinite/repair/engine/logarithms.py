@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import abc
 import math
-from collections.abc import Hashable
 from dataclasses import dataclass
 
 import numpy as np
@@ -208,14 +207,14 @@ class Logarithms(abc.ABC):
         if not self.non_negative(a) or not self.progress(a):
             return self._plain(x)
         inner_log = self.log_of(a)
-        common, inner_log = self._outside(inner_log, attributes)
+        common, inner_log = self._outside(inner_log)
         found = Linear({node("logsumexp", assembled(inner_log), **attributes): 1.0}).plus(common)
         if x.op == "mean":
             count = math.prod(self.context.shape(a)) / max(math.prod(self.context.shape(x)), 1)
             found = found.plus(Linear({}, -math.log(count)))
         return found
 
-    def _outside(self, inner: Linear, attributes: dict[str, Hashable]) -> tuple[Linear, Linear]:
+    def _outside(self, inner: Linear) -> tuple[Linear, Linear]:
         """Constant offsets go in front of a logsumexp."""
         return Linear({}, inner.offset), Linear(inner.terms, 0.0)
 

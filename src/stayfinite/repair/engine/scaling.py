@@ -124,7 +124,7 @@ def scaled(
             found = degree(context, target, inputs, swapped)
         if found is None or (swapped and len(groups) > 1):
             return None
-        axes = _axes(context, target, inputs)
+        axes = _axes(target, inputs)
         size = _size(context, group, axes)
         if size is None:
             return None
@@ -227,7 +227,7 @@ def _groupings(inputs: tuple[Node, ...]) -> Iterator[tuple[tuple[Node, ...], ...
             yield from (((a, b), (c, d)), ((a, c), (b, d)), ((a, d), (b, c)))
 
 
-def _axes(context: Context, target: Node, inputs: frozenset[Node]) -> tuple[int, ...]:
+def _axes(target: Node, inputs: frozenset[Node]) -> tuple[int, ...]:
     """The axes along which elements of the inputs meet."""
     found: set[int] = set()
     for x in walk(target):

@@ -102,7 +102,7 @@ def _branches(
     for branch, chosen in ((first, True), (second, False)):
         if not context.bad_below(branch) and branch.op not in SINGULAR:
             continue
-        for inner in _inputs(context, branch):
+        for inner in _inputs(branch):
             for harmless in (1.0, 0.0, 0.5):
                 away = real(harmless)
                 safe = (
@@ -119,7 +119,7 @@ def _branches(
                 )
 
 
-def _inputs(context: Context, branch: Node) -> list[Node]:
+def _inputs(branch: Node) -> list[Node]:
     """Where to cut in: leaves, and operands of functions with a pole."""
     found = [_argument(x) for x in walk(branch) if x.op in SINGULAR]
     found += [x for x in walk(branch) if x.op == "leaf"]

@@ -11,7 +11,6 @@ from stayfinite.repair.extraction.extract import (
     Extraction,
     ExtractionError,
     extract,
-    extract_from_stack,
     extractions,
 )
 from stayfinite.repair.extraction.recorded import (
@@ -37,6 +36,5 @@ __all__ = [
     "SourceOrigin",
     "Tensor",
     "extract",
-    "extract_from_stack",
     "extractions",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import functools
 import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from stayfinite.graph.source import Definition
 from stayfinite.repair.extraction.frames import bound, frame_of, num_required, user_function
@@ -143,4 +143,22 @@ def enter(
     frame.names.update(
         bound(frame.function, positional, named, defaults, function.__kwdefaults__ or {})
     )
+    if caller is None:
+        frame.left_out = frozenset(_with_default(frame.function)) - named.keys()
     return run.call(frame)
+
+
+def _with_default(function: Definition) -> Iterator[str]:
+    """The parameters with a default value that the function assigns nothing else to."""
+    arguments = function.args
+    by_position = (*arguments.posonlyargs, *arguments.args)
+    stored = {
+        node.id
+        for node in ast.walk(function)
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+    }
+    named = zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
+    found = by_position[len(by_position) - len(arguments.defaults) :]
+    for one in (*found, *(one for one, default in named if default is not None)):
+        if one.arg not in stored:
+            yield one.arg

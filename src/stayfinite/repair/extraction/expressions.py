@@ -68,7 +68,8 @@ def _lookup(run: Run, name: str, frame: Frame) -> object:
     around: Frame | None = frame
     while around is not None:
         if name in around.names:
-            return around.names[name]
+            value = around.names[name]
+            return run.given(name, around) if value is None else value
         if name in around.cells:
             return run.adopted(around.cells[name], name)
         around = around.outer

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import FunctionType
 
@@ -76,10 +76,14 @@ class Extraction:
 
     def arrays(self) -> dict[Node, np.ndarray]:
         """The array of each leaf of `root`; a leaf that nothing tells is missing."""
-        recordings = [self._leaves.recordings.get(leaf) for leaf in self.leaves]
+        return self.arrays_of({leaf: leaf for leaf in self.leaves})
+
+    def arrays_of(self, nodes: Mapping[Node, Node]) -> dict[Node, np.ndarray]:
+        """The arrays of some nodes, by the keys of `nodes`; one that nothing tells is missing."""
+        recordings = [self._leaves.recordings.get(node) for node in nodes.values()]
         fetched = self._recorded.arrays(r.value for r in recordings if r is not None)
-        found = {leaf: self._leaves.values(fetched, leaf) for leaf in self.leaves}
-        return {leaf: array for leaf, array in found.items() if array is not None}
+        found = {key: self._leaves.values(fetched, node) for key, node in nodes.items()}
+        return {key: array for key, array in found.items() if array is not None}
 
     def again(
         self, before: SourceFile, after: SourceFile, added: Mapping[str, object]
@@ -161,13 +165,19 @@ def extract(
 
 
 def extractions(
-    stack: Sequence[Span], recorded: Recorded, bound: Mapping[str, object] | None = None
+    stack: Sequence[Span],
+    recorded: Recorded,
+    bound: Callable[[FunctionType], Mapping[str, object]] = lambda function: {},
 ) -> Iterator[Extraction]:
     """The formulas of the functions of a call stack, the smallest first.
 
-    `stack` is that of the failing op, innermost first. A helper by itself is the smaller problem,
-    and the better place for an edit; where it has no exact form, its caller may have one.
-    Functions that have no formula are left out.
+    A helper by itself is the smaller problem, and the better place for an edit; where it has no
+    exact form, its caller may have one. Functions that have no formula are left out.
+
+    Args:
+        stack: That of the failing op, innermost first.
+        recorded: The arrays of the failing step.
+        bound: What is known of the parameters of a function, by name.
     """
     functions = live.functions_with(span.code for span in stack if span.code is not None)
     for span in stack:
@@ -175,23 +185,9 @@ def extractions(
         if function is None:
             continue
         try:
-            yield extract(function, stack[0], recorded.fresh(), bound)
+            yield extract(function, stack[0], recorded.fresh(), bound(function))
         except ExtractionError:
             continue
-
-
-def extract_from_stack(
-    stack: Sequence[Span], recorded: Recorded, bound: Mapping[str, object] | None = None
-) -> Extraction:
-    """The formula of the outermost function of a call stack that has one.
-
-    Raises:
-        ExtractionError: none has.
-    """
-    found = list(extractions(stack, recorded, bound))
-    if not found:
-        raise ExtractionError("no function of the program on the stack has a formula")
-    return found[-1]
 
 
 def _run(interpreter: Interpreter, function: FunctionType, bound: Mapping[str, object]) -> None:
@@ -250,4 +246,4 @@ def _same_file(frame: Frame, span: Span) -> bool:
     return frame.source.path == span.file
 
 
-__all__ = ["Extraction", "ExtractionError", "extract", "extract_from_stack", "extractions"]
+__all__ = ["Extraction", "ExtractionError", "extract", "extractions"]

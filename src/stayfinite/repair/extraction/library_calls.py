@@ -121,13 +121,22 @@ def method_call(
         run.pure_calls.add(place_of(frame.source, expression))
         return parts
     if row is None:
-        return run.unknown_call(expression, frame)
+        value = run.unknown_call(expression, frame)
+        if name.endswith("_") and not name.startswith("_"):
+            _changed_in_place(run, expression, value, frame)
+        return value
     if not hasattr(np.ndarray, name) or "dim" in named or "keepdim" in named:
         run.has_torch_methods = True
     value = library_call(run, row, positional, named, expression, frame, receiver)
-    if in_place and isinstance(expression.func, ast.Attribute):
-        assign(run, _stored(expression.func.value), value, frame)
+    if in_place:
+        _changed_in_place(run, expression, value, frame)
     return value
+
+
+def _changed_in_place(run: Run, expression: ast.Call, value: object, frame: Frame) -> None:
+    """The receiver of a method such as `add_` has its result from here on."""
+    if isinstance(expression.func, ast.Attribute):
+        assign(run, _stored(expression.func.value), value, frame)
 
 
 def _stored(expression: ast.expr) -> ast.expr:

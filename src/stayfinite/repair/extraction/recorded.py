@@ -216,11 +216,9 @@ class GraphRecorded:
             for operand in op.operands:
                 if operand not in inside and operand not in self._graph.constants:
                     inputs[operand] = None
-        return RecordedCall(
-            tuple(self._recording(value) for value in inputs), self._result(run, inside)
-        )
+        return RecordedCall(tuple(self._recording(value) for value in inputs), self._result(run))
 
-    def _result(self, run: list[Op], inside: set[int]) -> RecordedArray | None:
+    def _result(self, run: list[Op]) -> RecordedArray | None:
         """The last value that the forward pass goes on with, else the last one."""
         members = {op.index for op in run}
         last: int | None = None

@@ -180,6 +180,19 @@ class Run(abc.ABC):
                     return True
         return False
 
+    def given(self, name: str, frame: Frame) -> object:
+        """What a name stands for that has the value None: a parameter may have been given another.
+
+        That is asked of the arguments that a library passed to the function, which are not known.
+        """
+        if name not in frame.left_out:
+            return None
+        pending = Pending(name)
+        if not self.ahead(pending, frame):
+            return None
+        frame.names[name] = pending
+        return pending
+
     def shape_of(self, value: object, frame: Frame) -> tuple[int, ...] | None:
         """The shape of a tensor, if it is known."""
         if isinstance(value, Pending) and not self.ahead(value, frame):

@@ -66,7 +66,7 @@ def _execute(run: Run, statement: ast.stmt, frame: Frame) -> None:
     elif isinstance(statement, ast.FunctionDef):
         frame.names[statement.name] = closure(run, statement, frame)
     elif isinstance(statement, ast.Import | ast.ImportFrom):
-        _import(run, statement, frame)
+        _import(statement, frame)
     elif isinstance(statement, ast.Break | ast.Continue):
         raise _Left(again=isinstance(statement, ast.Continue))
     elif isinstance(statement, ast.Raise):
@@ -119,7 +119,7 @@ def _with(run: Run, statement: ast.With, frame: Frame) -> None:
     _block(run, statement.body, frame)
 
 
-def _import(run: Run, statement: ast.Import | ast.ImportFrom, frame: Frame) -> None:
+def _import(statement: ast.Import | ast.ImportFrom, frame: Frame) -> None:
     for alias in statement.names:
         name = alias.asname or alias.name.partition(".")[0]
         if isinstance(statement, ast.ImportFrom):

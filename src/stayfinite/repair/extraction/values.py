@@ -39,7 +39,8 @@ class Frame:
     """One call of a function that is interpreted.
 
     `caller` is where it was called from; `names` are its local variables at present; `outer` is
-    the frame in whose body the function was defined, if that was interpreted too.
+    the frame in whose body the function was defined, if that was interpreted too. `left_out` are
+    the parameters of a function that a library calls, as far as they have a default value.
     """
 
     source: SourceFile
@@ -50,6 +51,7 @@ class Frame:
     code: CodeType | None = None
     outer: Frame | None = None
     caller: SourceOrigin | None = None
+    left_out: frozenset[str] = frozenset()
 
     def text_of(self, expression: ast.expr | ast.AugAssign) -> str:
         """An expression as the user wrote it, or the target of an assignment, on one line."""

@@ -6,28 +6,20 @@ A mechanism is called as the cause that it repairs.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
-from stayfinite.repair.rewrites import (
-    division_by_zero,
-    empty_reduction,
-    fully_masked_row,
-    half_overflow,
-    log_of_zero,
-    masked_branch,
-    overflow,
-    singular_gradient,
-)
+from stayfinite.repair.rewrites import empty_reduction, guards, half_precision, masks
 from stayfinite.repair.rewrites.site import Facts, Site, Template
 
 __all__ = ["MECHANISMS", "Facts", "Site", "Template"]
 
 MECHANISMS: dict[str, Callable[[Site], Iterator[Template]]] = {
-    "division-by-zero": division_by_zero.rewrites,
+    **{
+        name: partial(guards.rewrites, mechanism=name)
+        for name in (guards.DIVISION, guards.LOGARITHM, guards.OVERFLOW, guards.SINGULAR)
+    },
     "empty-reduction": empty_reduction.rewrites,
-    "fully-masked-row": fully_masked_row.rewrites,
-    "half-overflow": half_overflow.rewrites,
-    "log-of-zero": log_of_zero.rewrites,
-    "masked-branch": masked_branch.rewrites,
-    "overflow": overflow.rewrites,
-    "singular-gradient": singular_gradient.rewrites,
+    "fully-masked-row": masks.fully_masked_row,
+    "half-overflow": half_precision.rewrites,
+    "masked-branch": masks.masked_branch,
 }

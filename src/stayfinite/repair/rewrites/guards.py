@@ -1,90 +1,235 @@
-"""Keeping an operand inside the domain where a function and its derivative are finite."""
+"""Keeping the operands of a function where its value and its derivative are finite.
+
+What has to be avoided is read from the row of the function: its domain, its pole, its singular
+point, its growth. The engine has the exact forms; these are for code that it cannot read.
+"""
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable
+from collections.abc import Iterator
+from dataclasses import replace
 
+from stayfinite.numerics import functions
+from stayfinite.numerics.functions import Growth, Interval, PoleKind
 from stayfinite.repair.edit import Replacement
-from stayfinite.repair.emit import Emitter
 from stayfinite.repair.operation import Operation, recognise
-from stayfinite.repair.rewrites.site import Site
+from stayfinite.repair.rewrites import lengths
+from stayfinite.repair.rewrites.clamp import Clamp, assigned
+from stayfinite.repair.rewrites.limits import ceiling, power_ceiling, power_floor
+from stayfinite.repair.rewrites.site import Site, Template, spelled
 
-_ONE = "1.0"
+DIVISION, LOGARITHM = "division-by-zero", "log-of-zero"
+OVERFLOW, SINGULAR = "overflow", "singular-gradient"
+_MODEST = 20
+_EXPONENTS = {"sqrt": 0.5, "rsqrt": -0.5}
 
 
-def at_least(
-    site: Site, emit: Emitter, operation: Operation, operand: ast.expr, bound: str
-) -> list[Replacement]:
+def rewrites(site: Site, mechanism: str | None = None) -> Iterator[Template]:
+    """The guards of one operation, best first; only those against `mechanism` if it is given."""
+    operation = site.operation
+    if operation is None or (mechanism is not None and mechanism not in _mechanisms(operation)):
+        return
+    if operation.name in lengths.RULES:
+        yield from lengths.RULES[operation.name](site, operation)
+    elif operation.name in ("divide", "reciprocal"):
+        yield from _divide(site, operation)
+    elif operation.name == "power":
+        yield from _power(site, operation, mechanism)
+    elif operation.name in ("prod", "cumprod"):
+        yield from _product(site, operation)
+    elif operation.name == "square":
+        yield _inside(site, operation, power_ceiling(site.facts.dtype, 2.0))
+    elif (limit := ceiling(site.facts.dtype, operation.name)) is not None:
+        yield from _steep(site, operation, limit)
+    else:
+        yield from _domain(site, operation)
+
+
+def _mechanisms(operation: Operation) -> set[str]:
+    """What may go wrong with a function, by its row."""
+    row = functions.row(operation.name)
+    found = set()
+    is_logarithm = row.pole is not None and row.pole.kind is PoleKind.LOGARITHM
+    if row.pole is not None:
+        found.add(LOGARITHM if is_logarithm else DIVISION)
+    if (row.singular is not None or row.domain is not None) and not is_logarithm:
+        found.add(SINGULAR)
+    if operation.name in lengths.RULES:
+        found.add(SINGULAR)
+    elif row.growth is Growth.STEEP or operation.name == "square":
+        found.add(OVERFLOW)
+    return found
+
+
+def at_least(site: Site, operation: Operation, operand: ast.expr, bound: str) -> list[Replacement]:
     """`operand` with every element at least `bound`.
 
     A smaller epsilon that the user added, or a smaller bound that he set, gives way to ours: it
     was the guard that did not hold. A number of things has no values between 0 and 1.
     """
     if site.facts.counts:
-        bound = _ONE
+        bound = "1.0"
     if (literal := _small_lower_bound(site, operand, bound)) is not None:
         return [Replacement(*site.source.range_of(literal), bound)]
     inner = _without_small_constant(site, operand, bound)
-    return _kept(site, operation, operand, f"min={bound}", lambda x: emit.at_least(x, bound), inner)
+    return Clamp(site, operation, operand, inner).at_least(bound)
 
 
-def not_below(
-    site: Site, emit: Emitter, operation: Operation, operand: ast.expr, bound: str
-) -> list[Replacement]:
-    """`operand` with every element at least `bound`, which is no epsilon."""
-    return _kept(site, operation, operand, f"min={bound}", lambda x: emit.at_least(x, bound))
-
-
-def at_most(
-    site: Site, emit: Emitter, operation: Operation, operand: ast.expr, bound: str
-) -> list[Replacement]:
-    """`operand` with every element at most `bound`."""
-    return _kept(site, operation, operand, f"max={bound}", lambda x: emit.at_most(x, bound))
-
-
-def between(
-    site: Site, emit: Emitter, operation: Operation, operand: ast.expr, bounds: tuple[str, str]
-) -> list[Replacement]:
-    """`operand` with every element inside `bounds`."""
-    return _kept(
-        site, operation, operand, ", ".join(bounds), lambda x: emit.call("clip", x, *bounds)
-    )
-
-
-def one_where_zero(site: Site, emit: Emitter, operand: ast.expr) -> list[Replacement]:
+def one_where_zero(site: Site, operand: ast.expr) -> list[Replacement]:
     """`operand` with every 0 made 1."""
     tested, again = site.twice(operand, "divisor")
     start, end = site.source.grouped_range(operand)
-    return [Replacement(start, end, emit.one_where_zero(tested, again))]
+    return [Replacement(start, end, site.calls.one_where_zero(tested, again))]
 
 
-def _kept(
-    site: Site,
-    operation: Operation,
-    operand: ast.expr,
-    bounds: str,
-    template: Callable[[str], str],
-    inner: ast.expr | None = None,
-) -> list[Replacement]:
-    """`operand`, or its part `inner` while the rest goes, in `template` or with `.clamp(bounds)`.
+def is_guarded(site: Site, operand: ast.expr) -> bool:
+    """Whether the user already keeps `operand` away from 0, or it is a plain number."""
+    if site.number(operand) is not None:
+        return True
+    operation = recognise(site.scope, operand)
+    if operation is None or operation.name not in ("add", "maximum", "clip"):
+        return False
+    roles = ("minimum",) if operation.name == "clip" else ("x", "y")
+    return any((site.number(operation.arguments.get(role)) or 0) > 0 for role in roles)
 
-    Only tensors of PyTorch have methods such as `x.sqrt()`, so they have `clamp` too.
-    """
-    inner = inner or operand
-    if not operation.is_receiver(operand):
-        return site.wrap(operand, template, inner)
-    start, end = site.source.grouped_range(operand)
-    if inner is operand:
-        return [Replacement(end, end, f".clamp({bounds})")]
-    return [Replacement(start, end, f"{site.atom(inner)}.clamp({bounds})")]
+
+def _domain(site: Site, operation: Operation) -> Iterator[Template]:
+    """Logarithms, roots and inverse functions: the operand inside the interval of the domain."""
+    row = functions.row(operation.name)
+    operand = operation.critical
+    if not isinstance(row.domain, Interval) or operand is None:
+        return
+    low, high = int(row.domain.low), row.domain.high
+    known, place = site.limits, f"keep the argument of `{spelled(operation)}`"
+    from_low = f"{low} + {known.margin}" if low else known.margin
+    if high == 1:
+        pieces = Clamp(site, operation, operand).between(from_low, f"1 - {known.margin}")
+        yield site.rewrite("guard", f"{place} between {low} and 1", pieces)
+    elif low:
+        pieces = Clamp(site, operation, operand).at_least(from_low)
+        yield site.rewrite("guard", f"{place} above {low}", pieces)
+    else:
+        exponent = _EXPONENTS.get(operation.name)
+        floors = [known.logarithm, known.lowest]
+        if exponent is not None:
+            floors = [power_floor(site.facts.dtype, exponent)]
+        for floor in dict.fromkeys(floors):
+            yield _floor(site, operation, operand, floor, f"{place} above 0")
+
+
+def _floor(
+    site: Site, operation: Operation, operand: ast.expr, floor: str, description: str
+) -> Template:
+    return site.rewrite("guard", description, at_least(site, operation, operand, floor))
+
+
+def _divide(site: Site, operation: Operation) -> Iterator[Template]:
+    """The divisor above 0 where it has no sign, else 1 where it is 0."""
+    divisor = operation.critical
+    if divisor is None or site.number(divisor) is not None:
+        return
+    # A length or a deviation that is 0 has no derivative either: one guard inside mends both.
+    root = Site(site.source, site.locals.value(divisor), site.facts)
+    if root.operation is not None and root.operation.name in ("sqrt", "norm", "std", "hypot"):
+        for rewrite in rewrites(root):
+            yield replace(rewrite, kind="root")
+    if _has_no_sign(site):
+        for floor in dict.fromkeys((site.limits.divisor, site.limits.lowest)):
+            yield _floor(site, operation, divisor, floor, "keep the divisor above 0")
+    pieces = one_where_zero(site, divisor)
+    yield site.rewrite("where", "divide by 1 where the divisor is 0", pieces)
+
+
+def _power(site: Site, operation: Operation, mechanism: str | None) -> Iterator[Template]:
+    """The base of a call, of `x ** p` and of `x **= p`, by the sign and size of the exponent."""
+    exponent, base = site.number(operation.arguments.get("y")), operation.arguments["x"]
+    dtype, name = site.facts.dtype, spelled(operation)
+    if exponent is not None and exponent > 1 and mechanism in (None, OVERFLOW):
+        yield _inside(site, operation, power_ceiling(dtype, exponent))
+    if exponent is not None and exponent < 0 and mechanism != OVERFLOW:
+        if _has_no_sign(site) or exponent != int(exponent):
+            yield _above_zero(site, operation, power_floor(dtype, exponent))
+        pieces = one_where_zero(site, base)
+        if isinstance(site.node, ast.AugAssign):
+            text = site.text(base)
+            pieces = assigned(site, site.calls.one_where_zero(text, text))
+        yield site.rewrite("where", f"use 1 as the base of `{name}` where it is 0", pieces)
+    is_root = exponent is None or 0 < exponent < 1
+    if is_root and mechanism in (None, SINGULAR):
+        floor = power_floor(dtype, 0.5 if exponent is None else exponent)
+        yield _above_zero(site, operation, floor)
+        if site.facts.minimum is not None and site.facts.minimum < 0:
+            yield from _signed(site, operation, floor)
+
+
+def _above_zero(site: Site, operation: Operation, floor: str) -> Template:
+    base = operation.arguments["x"]
+    if isinstance(site.node, ast.AugAssign):
+        pieces = assigned(site, site.calls.at_least(site.text(base), floor))
+    else:
+        pieces = at_least(site, operation, base, floor)
+    return site.rewrite("guard", f"keep the base of `{spelled(operation)}` above 0", pieces)
+
+
+def _signed(site: Site, operation: Operation, floor: str) -> Iterator[Template]:
+    """The power of the size of its base, with the sign of it."""
+    if isinstance(site.node, ast.AugAssign):
+        return
+    base = operation.arguments["x"]
+    first, again = site.twice(base, "base")
+    sign, size = site.calls("sign", first), site.calls.at_least(site.calls("abs", again), floor)
+    (start, end), (left, right) = site.source.range_of(site.node), site.source.grouped_range(base)
+    text = f"{sign} * {site.source.text[start:left]}{size}{site.source.text[right:end]}"
+    pieces = [site.replace(site.node, text, is_atom=False)]
+    description = f"take `{spelled(operation)}` of the size of the base, and keep its sign"
+    yield site.rewrite("signed", description, pieces)
+
+
+def _steep(site: Site, operation: Operation, limit: float) -> Iterator[Template]:
+    """An exponential, or another function that leaves the range at an ordinary operand."""
+    operand = operation.arguments["x"]
+    if operation.name in ("sinh", "cosh"):
+        yield _inside(site, operation, f"{limit}.0")
+        return
+    # The lower bound is for what is squared, or multiplied by something large, later on.
+    for bound in (limit, _MODEST) if limit > _MODEST else (limit,):
+        pieces = Clamp(site, operation, operand).at_most(f"{bound}.0")
+        description = f"keep the argument of `{spelled(operation)}` below {bound}"
+        yield site.rewrite("clip", description, pieces)
+
+
+def _inside(site: Site, operation: Operation, bound: str) -> Template:
+    """The operand between `-bound` and `bound`."""
+    operand = operation.arguments["x"]
+    if isinstance(site.node, ast.AugAssign):
+        pieces = assigned(site, site.calls("clip", site.text(operand), f"-{bound}", bound))
+    else:
+        pieces = Clamp(site, operation, operand).between(f"-{bound}", bound)
+    word, size = ("base" if operation.name == "power" else "argument"), bound.removesuffix(".0")
+    description = f"keep the {word} of `{spelled(operation)}` between -{size} and {size}"
+    return site.rewrite("clip", description, pieces)
+
+
+def _product(site: Site, operation: Operation) -> Iterator[Template]:
+    """A product of many positive numbers, as a sum of logarithms that is kept in range."""
+    limit = ceiling(site.facts.dtype, "exp")
+    if site.facts.minimum is None or site.facts.minimum <= 0 or limit is None:
+        return
+    total = "cumsum" if operation.name == "cumprod" else "sum"
+    axis = operation.arguments.get("axis")
+    options = {} if axis is None else {"axis": site.text(axis)}
+    logs = site.calls(total, site.calls("log", site.text(operation.arguments["x"])), **options)
+    text = site.calls("exp", site.calls.at_most(logs, f"{limit}.0"))
+    description = f"compute `{spelled(operation)}` from logarithms, and keep it in range"
+    yield site.rewrite("logs", description, [site.replace(operation.call, text)])
 
 
 def _without_small_constant(site: Site, operand: ast.expr, bound: str) -> ast.expr:
     """`x` for `x + 1e-10`, if the constant is below `bound`."""
     operation = recognise(site.scope, operand)
     if operation is not None and operation.name == "add":
-        left, right = operation.arguments["left"], operation.arguments["right"]
+        left, right = operation.arguments["x"], operation.arguments["y"]
         for constant, rest in ((right, left), (left, right)):
             if _is_below(site, constant, bound):
                 return rest
@@ -94,7 +239,7 @@ def _without_small_constant(site: Site, operand: ast.expr, bound: str) -> ast.ex
 def _small_lower_bound(site: Site, operand: ast.expr, bound: str) -> ast.expr | None:
     """The literal in `maximum(x, 1e-10)` or `clip(x, 1e-10, 1.0)`, if it is below `bound`."""
     operation = recognise(site.scope, operand)
-    roles = {"maximum": ("left", "right"), "clip": ("minimum",)}
+    roles = {"maximum": ("x", "y"), "clip": ("minimum",)}
     for role in roles.get(operation.name, ()) if operation is not None else ():
         literal = operation.arguments.get(role) if operation is not None else None
         if literal is not None and _is_below(site, literal, bound):
@@ -107,12 +252,5 @@ def _is_below(site: Site, literal: ast.expr, bound: str) -> bool:
     return number is not None and not bound.startswith("-") and 0 <= number < float(bound)
 
 
-def is_guarded(site: Site, operand: ast.expr) -> bool:
-    """Whether the user already keeps `operand` away from 0, or it is a plain number."""
-    if site.number(operand) is not None:
-        return True
-    operation = recognise(site.scope, operand)
-    if operation is None or operation.name not in ("add", "maximum", "clip"):
-        return False
-    roles = ("minimum",) if operation.name == "clip" else ("left", "right")
-    return any((site.number(operation.arguments.get(role)) or 0) > 0 for role in roles)
+def _has_no_sign(site: Site) -> bool:
+    return site.facts.minimum is not None and site.facts.minimum >= 0

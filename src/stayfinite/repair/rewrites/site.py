@@ -7,10 +7,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
-from stayfinite.repair.api import Api
+from stayfinite.repair.api import Api, Calls
 from stayfinite.repair.dialects import home_of
 from stayfinite.repair.edit import Replacement
-from stayfinite.repair.emit import Emitter
 from stayfinite.repair.locals import Locals
 from stayfinite.repair.operation import Operation, is_pure_call, recognise
 from stayfinite.repair.rewrites.limits import Limits, limits
@@ -35,18 +34,12 @@ class Facts:
 
 @dataclass(frozen=True)
 class Template:
-    """One way to write one place differently.
-
-    `formula` is what gives way to a stable function as a whole; `definitions` are the assignments
-    that it has read, and that may be left without a reader.
-    """
+    """One way to write one place differently."""
 
     kind: str
     description: str
     replacements: tuple[Replacement, ...]
     imports: tuple[str, ...] = ()
-    formula: ast.expr | None = None
-    definitions: tuple[ast.Assign, ...] = ()
 
 
 class Site:
@@ -82,9 +75,10 @@ class Site:
         """The bounds for the dtype at hand."""
         return limits(self.facts.dtype)
 
-    def emitter(self) -> Emitter:
-        """A fresh writer of calls."""
-        return Emitter(self.api)
+    @cached_property
+    def calls(self) -> Calls:
+        """Writes calls in the words of the file."""
+        return Calls(self.api)
 
     def text(self, node: ast.expr) -> str:
         """`node` as the user wrote it, for use as an argument."""
@@ -148,11 +142,9 @@ class Site:
             return not is_sum or (parent.right is node and text.startswith("-"))
         return isinstance(parent, ast.UnaryOp | ast.Attribute | ast.Subscript | ast.Await)
 
-    def rewrite(
-        self, kind: str, description: str, pieces: Iterable[Replacement], emit: Emitter
-    ) -> Template:
-        """The finished proposal."""
-        return Template(kind, description, tuple(pieces), tuple(emit.imports))
+    def rewrite(self, kind: str, description: str, pieces: Iterable[Replacement]) -> Template:
+        """The finished proposal, with the imports of the calls since the last one."""
+        return Template(kind, description, tuple(pieces), self.calls.take_imports())
 
 
 def is_library_call(scope: Scope, call: ast.Call) -> bool:

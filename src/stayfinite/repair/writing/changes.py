@@ -53,7 +53,7 @@ class Changes:
         new = wrapper.module.visit(change).code
         if not change.done:
             raise CannotChangeError("the expression is not in the tree")
-        first, last = _common(old, new)
+        first, last = common(old, new)
         piece = Replacement(start + first, end - last, new[first : len(new) - last])
         imports = insert_imports(self.source, self.node, self.imports)
         if imports and imports[0].start == piece.start:
@@ -95,7 +95,19 @@ class Changes:
         return starts[line - 1], starts[top.end_lineno or top.lineno]
 
 
-def _common(old: str, new: str) -> tuple[int, int]:
+def is_conditional(source: SourceFile, expression: ast.AST) -> bool:
+    """Whether the expression may not be evaluated, or has names that its statement has not."""
+    for around in source.ancestors(expression):
+        if isinstance(around, ast.stmt):
+            return isinstance(around, ast.While)
+        if isinstance(around, ast.IfExp | ast.BoolOp | ast.comprehension | ast.Lambda):
+            return True
+        if isinstance(around, ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp):
+            return True
+    return False
+
+
+def common(old: str, new: str) -> tuple[int, int]:
     """How many characters two texts have in common at their beginning, and at their end."""
     shortest = min(len(old), len(new))
     start = 0

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from stayfinite.repair.api import Api, Spelling
+from stayfinite.repair.api import Api, Calls, NoSpellingError, Spelling, row_of
 from stayfinite.repair.formula import BINARY, REDUCTIONS, UNARY, Node
 from stayfinite.repair.libraries import LIBRARIES, Function
 from stayfinite.repair.scope import Scope, live_object
@@ -35,10 +35,6 @@ OPERATORS = {
 _ALWAYS = frozenset((*OPERATORS, "negative", "index"))
 
 
-class NoSpellingError(Exception):
-    """The library of the user's has no such operation."""
-
-
 @dataclass
 class Speller:
     """The library functions within reach of one expression; remembers the imports they need."""
@@ -47,11 +43,16 @@ class Speller:
     place: ast.AST
     prefers_methods: bool = False
     library: str | None = None
-    imports: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.scope = Scope(self.source, self.place)
-        self._api = Api(self.scope, self.place, LIBRARIES.spellings, self.library)
+        self._api = Api(self.scope, self.place, self.library)
+        self._calls = Calls(self._api)
+
+    @property
+    def imports(self) -> list[str]:
+        """The import lines that the calls need."""
+        return self._calls.imports
 
     @property
     def family(self) -> str:
@@ -109,14 +110,11 @@ class Speller:
         spelling = self._api.spell(op)
         if spelling is None or spelling.family != self.family:
             raise NoSpellingError(op)
-        name = spelling.text.rpartition(".")[2]
-        rows = [f for f in LIBRARIES.functions if f.op == op]
-        own = [f for f in rows if f.home.partition(".")[0] == spelling.family and f.name == name]
-        if not own:
+        row = row_of(op, spelling)
+        if row is None:
             raise NoSpellingError(op)
-        if spelling.import_line and spelling.import_line not in self.imports:
-            self.imports.append(spelling.import_line)
-        return spelling, own[0]
+        self._calls.need(spelling)
+        return spelling, row
 
     def _attributes(self, node: Node, axis: str | None) -> dict[str, str]:
         found: dict[str, str] = {}

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from stayfinite.graph.source import Definition
+from stayfinite.repair.api import NoSpellingError
 from stayfinite.repair.edit import Edit
 from stayfinite.repair.errors import RepairError
 from stayfinite.repair.extraction import Extraction, ExtractionError, SourceOrigin
@@ -15,11 +16,11 @@ from stayfinite.repair.extraction.syntax import place_of
 from stayfinite.repair.formula import BINARY, OTHER, REDUCTIONS, UNARY, Node, replaced
 from stayfinite.repair.scope import enclosing_function
 from stayfinite.repair.source import SourceFile
-from stayfinite.repair.writing.changes import CannotChangeError, Changes
+from stayfinite.repair.writing.changes import CannotChangeError, Changes, is_conditional
 from stayfinite.repair.writing.compare import differing, same, smallest_differing
 from stayfinite.repair.writing.liveness import Store, dead_stores
 from stayfinite.repair.writing.printer import LINE, WIDTHS, CannotPrintError, Printer
-from stayfinite.repair.writing.spelling import NoSpellingError, Speller
+from stayfinite.repair.writing.spelling import Speller
 from stayfinite.repair.writing.text import needed, precedence
 
 _MAX_TRIES = 12
@@ -32,13 +33,14 @@ class CannotWriteError(RepairError):
 
 @dataclass(frozen=True)
 class Written:
-    """An edit, and the formula of the file with it.
+    """An edit, the changes that it consists of, and the formula of the file with it.
 
     `root` is the rewritten formula that was asked for; where the edited function is called more
     than once, it is changed at all calls.
     """
 
     edit: Edit
+    changes: Changes
     root: Node
 
 
@@ -132,7 +134,7 @@ class _Attempt:
                 after = changes.after
             root = self._root(changes, after)
             if root is not None:
-                return Written(changes.edit("formula", description), root)
+                return Written(changes.edit("formula", description), changes, root)
             if not changes.lines:
                 break
         raise CannotPrintError(reason)
@@ -143,7 +145,7 @@ class _Attempt:
         is_lambda = isinstance(origin.moment.statement, ast.Lambda)
         methods = self._prefers_methods()
         library = "torch" if methods and self._extraction.has_torch_methods else None
-        may_assign = may_assign and not is_lambda and not _is_conditional(source, expression)
+        may_assign = may_assign and not is_lambda and not is_conditional(source, expression)
         start, _ = source.range_of(expression)
         line = source.text.rfind("\n", 0, start) + 1
         before = start - line
@@ -261,18 +263,6 @@ def _undone(root: Node, news: list[Node], olds: list[Node]) -> Node:
 
 def _same_place(function: Definition | None, origin: SourceOrigin) -> bool:
     return function is not None and origin.moment.frame.function is function
-
-
-def _is_conditional(source: SourceFile, expression: ast.AST) -> bool:
-    """Whether the expression may not be evaluated, or has names that its statement has not."""
-    for around in source.ancestors(expression):
-        if isinstance(around, ast.stmt):
-            return isinstance(around, ast.While)
-        if isinstance(around, ast.IfExp | ast.BoolOp | ast.comprehension | ast.Lambda):
-            return True
-        if isinstance(around, ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp):
-            return True
-    return False
 
 
 def _is_alone(source: SourceFile, statement: ast.stmt) -> bool:

@@ -160,6 +160,8 @@ def rewritten(edit: RewrittenFormula) -> str:
             text = "write the formula in another form with the same value"
             if new:
                 text = f"write the formula with {names(tuple(new), most=3)}"
+    if edit.num_places > 1:
+        text += f" ({edit.num_places} places)"
     for operand, claim in edit.assumptions:
         text += f"; right as long as `{operand}` is {claim}, as in every recorded batch"
     for name, value in edit.values:

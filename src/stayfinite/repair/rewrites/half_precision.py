@@ -1,0 +1,131 @@
+"""A value that float16 has no room for: do this operation, or what is around it, in float32."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+from stayfinite.numerics.dtypes import largest
+from stayfinite.repair.edit import Replacement
+from stayfinite.repair.operation import recognise
+from stayfinite.repair.rewrites import guards
+from stayfinite.repair.rewrites.site import Site, Template, is_library_call
+from stayfinite.repair.scope import enclosing_function
+
+_HALF = ("float16", "bfloat16", "half")
+
+
+def rewrites(site: Site) -> Iterator[Template]:
+    """The repairs of one operation, best first."""
+    if isinstance(site.node, ast.AugAssign):
+        return
+    yield from _smaller_literal(site)
+    yield from _wider_cast(site)
+    for operands in _operands(site):
+        pieces = [_in_float32(site, operand) for operand in operands]
+        yield site.rewrite("float32", "compute this in float32", pieces)
+    yield from _islands(site)
+    yield from guards.rewrites(site, guards.OVERFLOW)
+
+
+def _smaller_literal(site: Site) -> Iterator[Template]:
+    """`-1e9` of a mask -> `-3e4`, which float16 can hold and softmax still makes 0 of."""
+    for node in ast.walk(site.node):
+        if not isinstance(node, ast.UnaryOp | ast.Constant):
+            continue
+        number = site.number(node)
+        if number is not None and abs(number) > largest("float16"):
+            piece = site.replace(node, "-3e4" if number < 0 else "3e4")
+            description = f"use a number that float16 holds for {site.text(node)}"
+            yield site.rewrite("literal", description, [piece])
+            return
+
+
+def _wider_cast(site: Site) -> Iterator[Template]:
+    """`cast(x, "float16")` -> `cast(x, "float32")`, and `x.half()` -> `x.float()`."""
+    if not isinstance(site.node, ast.Call):
+        return
+    words = [*site.node.args, *(keyword.value for keyword in site.node.keywords)]
+    for word in words:
+        text = site.text(word)
+        name = next((n for n in _HALF if text.strip("\"'").rpartition(".")[2] == n), None)
+        if name is not None:
+            piece = site.replace(word, text.replace(name, "float32"))
+            yield site.rewrite("cast", "stay in float32", [piece])
+            return
+    function = site.node.func
+    if isinstance(function, ast.Attribute) and function.attr == "half" and not words:
+        start = site.source.range_of(site.node.func)[1] - len("half")
+        yield site.rewrite("cast", "stay in float32", [Replacement(start, start + 4, "float")])
+
+
+def _operands(site: Site) -> Iterator[list[ast.expr]]:
+    """What to have in float32: the first operand, where the library brings the others along.
+
+    A function that we do not know, such as `einsum`, may ask for all of them.
+    """
+    if site.operation is not None:
+        operand = site.operation.arguments.get("x")
+        if operand is not None:
+            yield [operand]
+    elif isinstance(site.node, ast.BinOp):  # a matrix product
+        yield [site.node.left]
+    elif isinstance(site.node, ast.Call) and is_library_call(site.scope, site.node):
+        operands = [node for node in site.node.args if not _is_written_out(node)]
+        if operands:
+            yield operands[:1]
+        if len(operands) > 1:
+            yield operands
+
+
+def _in_float32(site: Site, operand: ast.expr) -> Replacement:
+    start, end = site.source.grouped_range(operand)
+    is_receiver = site.operation is not None and site.operation.is_receiver(operand)
+    inside = site.atom(operand) if is_receiver else site.text(operand)
+    return Replacement(start, end, site.calls.float32(inside))
+
+
+def _islands(site: Site) -> Iterator[Template]:
+    """Every operand of the statement, or of the function, in float32.
+
+    Some libraries refuse to mix two dtypes, so it is not enough to cast what failed.
+    """
+    around = (n for n in site.source.ancestors(site.node) if isinstance(n, ast.stmt))
+    statement = getattr(next(around, site.node), "value", None) or site.node
+    function = enclosing_function(site.source, site.node)
+    for part, words in ((statement, "statement"), (function, "function")):
+        operands = [] if part is None else list(_tensors(site, part))
+        if len(operands) > 1:
+            pieces = [site.replace(n, site.calls.float32(site.text(n))) for n in operands]
+            yield site.rewrite("island", f"compute this {words} in float32", pieces)
+
+
+def _tensors(site: Site, part: ast.AST) -> Iterator[ast.expr]:
+    """The outermost expressions of `part` that bring a tensor of their own dtype into it."""
+    for child in ast.iter_child_nodes(part):
+        if isinstance(child, ast.expr) and _is_tensor(site, child):
+            yield child
+        else:
+            yield from _tensors(site, child)
+
+
+def _is_tensor(site: Site, node: ast.expr) -> bool:
+    parent = site.source.parents.get(node)
+    if isinstance(node, ast.Name | ast.Attribute):
+        if not isinstance(node.ctx, ast.Load):
+            return False
+    elif not isinstance(node, ast.Call) or is_library_call(site.scope, node):
+        return False  # its result has the dtype of what goes into it
+    if isinstance(parent, ast.BinOp | ast.UnaryOp):
+        return True
+    if not isinstance(parent, ast.Call):
+        return False
+    operation = recognise(site.scope, parent)
+    if operation is not None:
+        return node in (operation.arguments.get("x"), operation.arguments.get("y"))
+    return is_library_call(site.scope, parent) and node in parent.args
+
+
+def _is_written_out(node: ast.expr) -> bool:
+    """Whether an argument is computed from nothing, as the text of an `einsum` or a shape."""
+    return not any(isinstance(part, ast.Name | ast.Call | ast.Subscript) for part in ast.walk(node))
