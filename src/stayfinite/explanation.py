@@ -1,4 +1,4 @@
-"""The pipeline from a bad step to its incident.
+"""The pipeline from a bad step to its incident, and what a running training can take over of it.
 
 Failure -> Step -> Diagnosis -> samples at fault -> source fix -> remedy -> Incident. Each stage
 takes values and returns one; `report` has the words.
@@ -37,8 +37,22 @@ from stayfinite.strict import caught
 T = TypeVar("T")
 
 
-def explain_failure(failure: Failure) -> Incident:
-    """The incident of a bad step, on disk when this returns.
+@dataclass(frozen=True)
+class Explained:
+    """The incident of a bad step, and what was proved to let the training go on.
+
+    Attributes:
+        incident: The incident.
+        repair: Puts the source fix that has the right value into the running program; returns
+            False where it cannot. None where no such fix was proved.
+    """
+
+    incident: Incident
+    repair: Callable[[], bool] | None = None
+
+
+def explain_failure(failure: Failure) -> Explained:
+    """The incident of a bad step, on disk when this returns, and what its trials proved.
 
     An internal error does not hide the rest: the incident has a note of it, and the cause `unknown`
     if there is none yet. Strict mode raises it.
@@ -47,19 +61,28 @@ def explain_failure(failure: Failure) -> Incident:
     backend = base.current()
     incident = assemble.unexplained(failure, backend)
     path: Path | None = None
+    found: Explanation | None = None
     try:
         step = backend.step(failure)
         state, batch = step.state_arrays(), step.batch.arrays()
         path, incident = folder.keep(incident, failure.keep, failure.subject, state, batch)
-        incident = _explain(failure, step, incident)
+        incident, found = _explain(failure, step, incident)
     except Exception as error:
         note = caught("the explanation", error)
         incident = dataclasses.replace(incident, notes=(*incident.notes, note))
     incident = dataclasses.replace(incident, seconds=round(time.perf_counter() - began, 2))
-    return incident if path is None else folder.finish(path, incident)
+    incident = incident if path is None else folder.finish(path, incident)
+    return Explained(incident, None if found is None else _repair(found))
 
 
-def _explain(failure: Failure, step: Step, incident: Incident) -> Incident:
+def _repair(found: Explanation) -> Callable[[], bool] | None:
+    fix = found.source_fix
+    return fix.put_in_place if fix is not None and fix.verified else None
+
+
+def _explain(
+    failure: Failure, step: Step, incident: Incident
+) -> tuple[Incident, Explanation | None]:
     began = time.perf_counter()
     outcome = step.run(Unchanged())
     first_run = time.perf_counter() - began
@@ -68,7 +91,7 @@ def _explain(failure: Failure, step: Step, incident: Incident) -> Incident:
     if outcome.finite and not outcome.bad_gradients:
         bad_again, advice = failure.rerun(), try_advice(step, wider, first_run)
         found = NotReproduced(outcome, bad_again, advice, num_samples)
-        return assemble.not_reproduced(incident, found)
+        return assemble.not_reproduced(incident, found), None
 
     earlier = earlier_state(step, failure.bad.step, failure.snapshots)
     numbered = _healthy(failure)
@@ -103,7 +126,7 @@ def _explain(failure: Failure, step: Step, incident: Incident) -> Incident:
         num_samples=num_samples,
         notes=(*patch.notes, *remedy.notes),
     )
-    return assemble.explained(incident, explanation)
+    return assemble.explained(incident, explanation), explanation
 
 
 @dataclass(frozen=True)

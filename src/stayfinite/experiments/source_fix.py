@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -34,6 +35,7 @@ class SourceFix:
         trouble: Why training does not go on as before; None if it does.
         judged: What it does to the value of the failing step.
         operand: The operand at fault as the user wrote it, if known.
+        put_in_place: Has the program run the patched code from now on; False where it cannot.
     """
 
     descriptions: tuple[RewrittenFormula | str, ...]
@@ -43,6 +45,7 @@ class SourceFix:
     trouble: Objection | NotTried | None
     judged: Judged
     operand: str | None = None
+    put_in_place: Callable[[], bool] = lambda: False
 
     @property
     def verified(self) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import gc
 import inspect
 import threading
 from collections.abc import Callable, Iterator
@@ -21,6 +22,7 @@ from tensorflow.core.framework import attr_value_pb2
 from tensorflow.python import pywrap_tfe
 from tensorflow.python.eager import backprop, context
 from tensorflow.python.eager.execute import quick_execute
+from tensorflow.python.eager.polymorphic_function import polymorphic_function
 from tensorflow.python.framework import op_callbacks, op_def_registry
 
 from stayfinite.frameworks.keras import private as keras_private
@@ -28,6 +30,7 @@ from stayfinite.frameworks.subject import Compilation
 
 __all__ = [
     "execute",
+    "forget_traces",
     "gradient_functions",
     "has_key",
     "is_random",
@@ -123,6 +126,24 @@ def python_function_of(step: Any) -> Callable[..., Any]:
     """What was given to `tf.function`; any other function itself."""
     function: Callable[..., Any] = step.python_function if is_function(step) else step
     return function
+
+
+def forget_traces() -> None:
+    """Have every `tf.function` of the program traced again at its next call.
+
+    Private: a function that is traced once keeps the code that it had then. The functions of
+    libraries are left as they are.
+    """
+    for thing in gc.get_objects():
+        # Not isinstance: it asks proxies for their class, which may run code of the user.
+        if type(thing) is polymorphic_function.Function and not _is_of_library(thing):
+            thing._variable_creation_config = thing._no_variable_creation_config = None
+            thing._function_cache = type(thing._function_cache)()
+
+
+def _is_of_library(function: Any) -> bool:
+    module = str(getattr(function.python_function, "__module__", None))
+    return module.partition(".")[0] in ("keras", "tensorflow")
 
 
 def is_xla(step: Any) -> bool:

@@ -1,0 +1,50 @@
+"""Interventions in words: one line for each, and what is said while a step is being explained."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from stayfinite.incident import Incident, Intervention
+from stayfinite.report.words import plural
+
+SKIPPED = "its update is dropped"
+
+
+def working(step: int) -> str:
+    """Said before an explanation, which takes seconds."""
+    return f"step {step} is non-finite; looking for its cause"
+
+
+def line(incident: Incident, made: Intervention) -> str:
+    """`step 12 (epoch 0, batch 12) was non-finite (bad-input): its update is dropped`."""
+    known = [
+        f"{name} {value}"
+        for name, value in (("epoch", made.epoch), ("batch", made.batch))
+        if value is not None
+    ]
+    inside = f" ({', '.join(known)})" if known else ""
+    cause = "" if incident.cause.name == "unknown" else f" ({made.cause})"
+    kept = f"; incident: {incident.kept.incident}" if incident.kept.incident else ""
+    return f"step {made.step}{inside} was non-finite{cause}: {made.action}{kept}"
+
+
+def shown(incident: Incident, made: Intervention) -> str:
+    """`line`, and the diff of a repair."""
+    return line(incident, made) if made.diff is None else f"{line(incident, made)}\n{made.diff}"
+
+
+def repaired(incident: Incident) -> str:
+    """What a repair did."""
+    assert incident.fix is not None
+    origin = incident.origin
+    place = "" if origin.file is None else f" at {origin.file}:{origin.line}"
+    return f"the running program is repaired{place}, and the step is made again"
+
+
+def repairs(made: Sequence[Intervention]) -> str:
+    """The diffs of all repairs, for the end of a training; empty without one."""
+    diffs = [one.diff for one in made if one.diff is not None]
+    if not diffs:
+        return ""
+    number = plural(len(diffs), "repair")
+    return f"{number} made in the running program; apply to the source:\n" + "\n".join(diffs)
