@@ -53,8 +53,11 @@ class Resumption:
 
     Attributes:
         again: The step to make in the place of the bad one; None if it is left out.
-        state: The state to go on from; None for that before the bad step.
+        state: An earlier state to go on from, without its metrics; None for that before the bad
+            step.
+        then: Called when that state has been set; it may change settings.
     """
 
     again: RecordedBatch | None = None
     state: State | None = None
+    then: Callable[[], None] | None = None

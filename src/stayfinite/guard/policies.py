@@ -8,7 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from stayfinite.frameworks import base
 from stayfinite.frameworks.failure import Failure, Resumption
+from stayfinite.frameworks.keras.batches import without_samples
+from stayfinite.frameworks.keras.lasting_settings import lasting
 from stayfinite.guard.policy import Policy
 from stayfinite.incident import Incident, Intervention
 
@@ -64,6 +67,8 @@ class Measures:
         explained = self._explained(failure, say)
         if goes_on and self.policy.name == "repair":
             return self._repair(failure, explained)
+        if goes_on and self.policy.name == "rollback":
+            return self._roll_back(failure, explained)
         return Decision(explained.incident)
 
     def _goes_on_after(self, step: int) -> bool:
@@ -93,7 +98,33 @@ class Measures:
             return Decision(incident)
         self._rebuild()
         action = interventions.repaired(incident)
-        return self._made(incident, failure, Resumption(failure.bad), action, incident.fix.diff)
+        return self._made(
+            incident, failure, Resumption(failure.bad), action, diff=incident.fix.diff
+        )
+
+    def _roll_back(self, failure: Failure, explained: Explained) -> Decision:
+        from stayfinite.report.wording import interventions
+
+        incident, remedy = explained.incident, explained.remedy
+        if remedy is None:
+            return Decision(incident)
+        if remedy.change is None:
+            batch = base.current().batch(failure.subject, failure.bad.data)
+            data = without_samples(batch, remedy.samples)
+            again = dataclasses.replace(failure.bad, data=data)
+            action = interventions.left_out(remedy.samples)
+            return self._made(incident, failure, Resumption(again), action)
+        make = lasting(failure.subject, remedy.change)
+
+        def change() -> None:
+            make()
+            self._rebuild()
+
+        earlier = remedy.earlier
+        state, step = (None, failure.bad.step) if earlier is None else (earlier.state, earlier.step)
+        resumption = Resumption(failure.bad, state, change)
+        action = interventions.rolled_back(incident, step)
+        return self._made(incident, failure, resumption, action, resumed_from=step)
 
     def _explained(self, failure: Failure, say: Callable[[str], None]) -> Explained:
         # Imported here because a finite training does not need the explanation.
@@ -110,7 +141,9 @@ class Measures:
         failure: Failure,
         resumption: Resumption,
         action: str,
+        *,
         diff: str | None = None,
+        resumed_from: int | None = None,
     ) -> Decision:
         """Note the intervention, in the incident and its folder, too."""
         from stayfinite.report import folder
@@ -123,7 +156,7 @@ class Measures:
             batch=bad.batch,
             cause=incident.cause.name,
             action=action,
-            resumed_from=bad.step,
+            resumed_from=bad.step if resumed_from is None else resumed_from,
             diff=diff,
         )
         self.made.append(made)
@@ -133,7 +166,6 @@ class Measures:
 
 
 def _unexplained(failure: Failure) -> Incident:
-    from stayfinite.frameworks import base
     from stayfinite.report import assemble
 
     return assemble.unexplained(failure, base.current())

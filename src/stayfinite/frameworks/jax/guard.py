@@ -17,7 +17,7 @@ import numpy as np
 from stayfinite.errors import CannotGuardError
 from stayfinite.frameworks.base import OnBad
 from stayfinite.frameworks.jax import guard_step
-from stayfinite.frameworks.jax.state import store
+from stayfinite.frameworks.jax.state import state_variables, store
 from stayfinite.frameworks.keras import private as keras_private
 from stayfinite.frameworks.keras.train_function import GuardedTrainFunction
 from stayfinite.frameworks.recorder import Flag, Recorder
@@ -60,6 +60,11 @@ class JaxTrainFunction(GuardedTrainFunction):
         own = state.map(lambda v: jax.numpy.array(v) if isinstance(v, np.ndarray) else v)
         self._state = tuple(list(group) for group in own.groups)
         store(self._subject, own)
+
+    def present(self) -> State:
+        """The values of the variables."""
+        groups = state_variables(self._subject)
+        return State.of([[variable.value for variable in group] for group in groups])
 
     def make(self, data: object) -> tuple[Any, Flag]:
         """Make one step; its state is stored by `resumed`."""

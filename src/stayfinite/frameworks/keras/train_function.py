@@ -150,7 +150,15 @@ class GuardedTrainFunction(abc.ABC):
             self._first_step = bad + 1
             state = self.last_good(bad)
             way = self._on_bad(state, bad, functools.partial(self.fails_again, state))
-            self.set_state(state if way.state is None else way.state)
+            if way.state is None:
+                self.set_state(state)
+            else:
+                self.set_state(way.state.with_metrics(state.metrics))
+                self._subject.reset_metrics()
+                self.set_state(self.present())
+            if way.then is not None:
+                way.then()
+                self.set_state(self.present())
             left_out = way.again is None
             waiting = waiting if way.again is None else [way.again, *waiting]
             self._first_step = waiting[0].step if waiting else self._recorder.num_steps
@@ -188,6 +196,10 @@ class GuardedTrainFunction(abc.ABC):
     @abc.abstractmethod
     def set_state(self, state: State) -> None:
         """Set the model to `state`, also in the middle of `fit`; arrays of NumPy are copied."""
+
+    @abc.abstractmethod
+    def present(self) -> State:
+        """The values of the variables."""
 
     @abc.abstractmethod
     def make(self, data: object) -> tuple[Any, Flag]:

@@ -75,6 +75,10 @@ class TensorFlowTrainFunction(GuardedTrainFunction):
         store(self._subject, state)
         self._unmeasured = 0
 
+    def present(self) -> State:
+        """The values of the variables."""
+        return state_of(self._subject)
+
     def make(self, data: object) -> tuple[Any, Flag]:
         """Make one step."""
         self._measure()

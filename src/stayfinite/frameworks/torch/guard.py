@@ -75,6 +75,10 @@ class TorchTrainFunction(GuardedTrainFunction):
         if state.random is not None:
             restore_random(state.random)
 
+    def present(self) -> State:
+        """The values of the variables."""
+        return state_of(self._subject)
+
     def make(self, data: object) -> tuple[Any, Flag]:
         """Make one step."""
         return _run(self._current_sentinel(), self._subject, self.inner, [data])

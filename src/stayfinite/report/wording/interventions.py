@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from stayfinite.incident import Incident, Intervention
-from stayfinite.report.words import plural
+from stayfinite.report.words import plural, sample_list
 
 SKIPPED = "its update is dropped"
 
@@ -39,6 +39,17 @@ def repaired(incident: Incident) -> str:
     origin = incident.origin
     place = "" if origin.file is None else f" at {origin.file}:{origin.line}"
     return f"the running program is repaired{place}, and the step is made again"
+
+
+def left_out(samples: tuple[int, ...]) -> str:
+    """What was done about samples at fault."""
+    return f"the step is made again without {sample_list(samples, None)}"
+
+
+def rolled_back(incident: Incident, step: int) -> str:
+    """What was done with a setting."""
+    remedy = "" if incident.fix is None else f" ({incident.fix.text})"
+    return f"training goes on from the state before step {step} with the remedy{remedy}"
 
 
 def repairs(made: Sequence[Intervention]) -> str:
