@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from stayfinite.incident import Incident, Intervention
 from stayfinite.report.words import plural, sample_list
 
-SKIPPED = "its update is dropped"
+SKIPPED = "the step is left out"
 
 
 def working(step: int) -> str:
@@ -16,7 +16,7 @@ def working(step: int) -> str:
 
 
 def line(incident: Incident, made: Intervention) -> str:
-    """`step 12 (epoch 0, batch 12) was non-finite (bad-input): its update is dropped`."""
+    """`step 12 (epoch 0, batch 12) was non-finite (bad-input): the step is left out`."""
     known = [
         f"{name} {value}"
         for name, value in (("epoch", made.epoch), ("batch", made.batch))
