@@ -24,13 +24,18 @@ class Guard(keras.callbacks.Callback):
     compiled train function until the model is compiled again, so `train_on_batch` is watched too.
     A non-finite loss of a validation gives a `RuntimeWarning`; the training goes on.
 
+    Another policy than "stop" lets the training go on, and says so in a `RuntimeWarning`. Metrics,
+    callbacks and `History` then see finite values only. The host waits for each step.
+
     It has no per-batch hook, so it never makes Keras wait for the device on each step, and it
     may stand anywhere in the list of callbacks.
 
     Args:
-        policy: What to do at a bad step. "stop" ends the training. "skip" leaves the step out,
-            as if its batch had not been drawn. Under any policy but "stop" the host waits for each
-            step.
+        policy: What to do at a bad step. "stop" ends the training. "skip" leaves the step out, as
+            if its batch had not been drawn. "rollback" makes it again with the learning rate,
+            the clipping or without the samples, as the trials proved. "repair" makes it again with
+            the source fix that was proved to have the right value, in the running program. If
+            nothing was proved, the last two end the training.
         keep: Folder for the incident and the last good weights. It is made when it is needed.
         max_bad_steps: So many bad steps in a row end the training under every policy.
 
