@@ -15,6 +15,8 @@ from tests.guard.loops import WrittenByHand
 from zoo.patching import patched
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*(non-finite|made in the running):RuntimeWarning")
+# Each explanation compiles the step many times.
+SLOW_IF_COMPILED = pytest.mark.slow_on("jax", "tensorflow")
 callbacks = keras.callbacks
 
 DISTANCE = """
@@ -138,6 +140,7 @@ def test_run_is_that_of_the_repaired_source(source, tmp_path):
     assert history.epoch == expected.epoch
 
 
+@SLOW_IF_COMPILED
 @pytest.mark.parametrize("options", [{}, {"steps_per_execution": 4}], ids=["one", "four"])
 def test_siamese_network_in_several_fits(options, source, tmp_path):
     if options and keras.backend.backend() == "torch":
@@ -158,6 +161,7 @@ def test_siamese_network_in_several_fits(options, source, tmp_path):
     assert histories == expected
 
 
+@SLOW_IF_COMPILED
 def test_log_of_a_rounded_probability(source, tmp_path):
     model, data = probabilities(source("broken", LOG).loss)
     guard = stayfinite.Guard("repair", keep=tmp_path)
@@ -171,6 +175,7 @@ def test_log_of_a_rounded_probability(source, tmp_path):
     np.testing.assert_allclose(history.history["loss"], expected.history["loss"], rtol=1e-6)
 
 
+@SLOW_IF_COMPILED
 @pytest.mark.parametrize("policy", ["repair", "rollback"])
 def test_what_is_not_proved_stops(policy, tmp_path):
     model = nets.mlp()
@@ -185,6 +190,7 @@ def test_what_is_not_proved_stops(policy, tmp_path):
     nets.assert_bit_equal(nets.state_of(model)[: len(before)], before)
 
 
+@SLOW_IF_COMPILED
 def test_loop_written_by_hand(source, tmp_path):
     x, y = nets.table()
 

@@ -19,9 +19,16 @@ def fitted(model, data, added, **options):
     return model.fit(*data, callbacks=added, verbose=0, **options)
 
 
-@pytest.mark.parametrize("build_and_data", [(nets.conv_net, nets.images), (nets.mlp, nets.table)])
-def test_sample_at_fault_is_left_out_of_its_batch(build_and_data, tmp_path):
-    build, data = build_and_data
+@pytest.mark.parametrize(
+    ("build", "data"),
+    [
+        pytest.param(
+            nets.conv_net, nets.images, marks=pytest.mark.slow_on("jax", "tensorflow"), id="conv"
+        ),
+        pytest.param(nets.mlp, nets.table, id="mlp"),
+    ],
+)
+def test_sample_at_fault_is_left_out_of_its_batch(build, data, tmp_path):
     options = {"batch_size": nets.BATCH, "shuffle": False, "epochs": 2}
     x, y = data()
     rows = np.arange(nets.ROWS)
@@ -46,6 +53,7 @@ def linear_data():
     return x, x.sum(axis=1)
 
 
+@pytest.mark.slow_on("jax", "tensorflow")
 @pytest.mark.parametrize("scheduled", [False, True], ids=["variable", "schedule"])
 def test_too_large_a_learning_rate_is_lowered_from_the_state_before_the_growth(scheduled, tmp_path):
     keras.utils.set_random_seed(0)

@@ -14,6 +14,8 @@ from tests.guard import nets
 from tests.guard.loops import WrittenByHand
 
 pytestmark = pytest.mark.filterwarnings("ignore:step .* non-finite:RuntimeWarning")
+# Each explanation compiles the step many times.
+SLOW_IF_COMPILED = pytest.mark.slow_on("jax", "tensorflow")
 NUM_BATCHES = nets.ROWS // nets.BATCH
 NOT_ON_TORCH = pytest.mark.skipif(
     keras.backend.backend() == "torch", reason="Keras runs single steps only on PyTorch"
@@ -44,10 +46,16 @@ def fitted(model, data, callbacks, **options):
 @pytest.mark.parametrize(
     ("build", "data", "bad", "options"),
     [
-        (nets.conv_net, nets.images, [1, 2], {}),
+        pytest.param(nets.conv_net, nets.images, [1, 2], {}, marks=SLOW_IF_COMPILED),
         (nets.mlp, nets.table, [0], {}),
-        (nets.mlp, nets.table, [5], {"run_eagerly": True}),
-        pytest.param(nets.mlp, nets.table, [2], {"steps_per_execution": 4}, marks=NOT_ON_TORCH),
+        pytest.param(nets.mlp, nets.table, [5], {"run_eagerly": True}, marks=SLOW_IF_COMPILED),
+        pytest.param(
+            nets.mlp,
+            nets.table,
+            [2],
+            {"steps_per_execution": 4},
+            marks=[NOT_ON_TORCH, SLOW_IF_COMPILED],
+        ),
     ],
     ids=["two in a row", "the first", "the last, eager", "several steps a call"],
 )
@@ -65,6 +73,7 @@ def test_training_is_that_of_the_data_without_the_batch(build, data, bad, option
     assert history.interventions == guard.interventions
 
 
+@SLOW_IF_COMPILED
 def test_callbacks_of_a_batch_see_finite_logs_and_each_batch(tmp_path):
     seen = []
     callback = keras.callbacks.LambdaCallback(
@@ -79,6 +88,7 @@ def test_callbacks_of_a_batch_see_finite_logs_and_each_batch(tmp_path):
     assert np.isfinite([loss for _, loss in seen]).all()
 
 
+@SLOW_IF_COMPILED
 def test_too_many_in_a_row_end_the_training(tmp_path):
     model = nets.mlp()
     expected = nets.state_of(model)
@@ -93,6 +103,7 @@ def test_too_many_in_a_row_end_the_training(tmp_path):
     nets.assert_bit_equal(nets.state_of(model)[: len(expected)], expected)
 
 
+@SLOW_IF_COMPILED
 def test_loop_written_by_hand(tmp_path):
     x, y = nets.table()
     y = y.astype("float32")[:, None]
@@ -119,6 +130,7 @@ def test_loop_written_by_hand(tmp_path):
     assert [one.step for one in loop.guarded.interventions] == [3]
 
 
+@SLOW_IF_COMPILED
 def test_train_on_batch_returns_what_the_step_computed(tmp_path):
     model, plain = nets.mlp(), nets.mlp()
     x, y = nets.table()
