@@ -88,6 +88,32 @@ def test_callbacks_of_a_batch_see_finite_logs_and_each_batch(tmp_path):
     assert np.isfinite([loss for _, loss in seen]).all()
 
 
+class OwnLogs(keras.Sequential):
+    """Its train step returns what no metric holds."""
+
+    def train_step(self, *args):
+        result = super().train_step(*args)
+        if keras.backend.backend() != "jax":
+            return {"mine": result["loss"]}
+        logs, state = result
+        return {"mine": logs["loss"]}, state
+
+
+@SLOW_IF_COMPILED
+def test_logs_of_an_own_train_step_are_those_of_the_step_before(tmp_path):
+    def trained(data, *guards):
+        keras.utils.set_random_seed(0)
+        model = OwnLogs([keras.Input((5,)), keras.layers.Dense(1)])
+        model.compile("sgd", "mse")
+        return fitted(model, data, guards).history
+
+    bad = [NUM_BATCHES - 1]
+    guard = stayfinite.Guard("skip", keep=tmp_path)
+    expected = trained(without(nets.table(), bad))
+    assert list(expected) == ["mine"]
+    assert trained(spoiled(nets.table(), bad), guard) == expected
+
+
 @SLOW_IF_COMPILED
 def test_too_many_in_a_row_end_the_training(tmp_path):
     model = nets.mlp()
@@ -124,8 +150,8 @@ def test_loop_written_by_hand(tmp_path):
     expected = trained(plain, spoil=False)
     loop = WrittenByHand(functools.partial(stayfinite.guarded, policy="skip", keep=tmp_path))
     losses = trained(loop, spoil=True)
-    assert np.isnan(losses.pop(3))
-    assert losses == expected
+    # The fourth is that of the step that was left out.
+    assert losses[:3] + losses[4:] == expected
     nets.assert_bit_equal(loop.arrays(), plain.arrays())
     assert [one.step for one in loop.guarded.interventions] == [3]
 

@@ -137,7 +137,7 @@ class GuardedTrainFunction(abc.ABC):
         step = self._recorder.first_bad(wait=wait)
         if step is not None:
             return self._handle(step, logs)
-        if self.resumes:
+        if self.resumes and logs is not None:
             self._logs = logs
         return logs
 
