@@ -61,7 +61,8 @@ class Guard(keras.callbacks.Callback):
         max_bad_steps: int = MAX_BAD_STEPS,
     ) -> None:
         super().__init__()
-        self.policy = Policy(policy, max_bad_steps)
+        self.policy = policy
+        self._rules = Policy(policy, max_bad_steps)
         self.keep = Path(keep)
         self.interventions: list[Intervention] = []
 
@@ -76,11 +77,13 @@ class Guard(keras.callbacks.Callback):
         self._watch = self._watch_of_model()
         if not self._watch.listeners:  # under `stayfinite run`, its `--keep` decides
             self._watch.keep = self.keep
-        if self.policy.may_go_on or not self._watch.listeners:
-            self._watch.measures.policy = self.policy
+        if self._rules.may_go_on or not self._watch.listeners:
+            self._watch.measures.policy = self._rules
         self._watch.arm()
         self.interventions = self._watch.measures.begin()
-        self._guarded.history.interventions = self.interventions
+        history = getattr(self._guarded, "history", None)
+        if isinstance(history, keras.callbacks.History):
+            history.interventions = self.interventions
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Let flags be read late from here on."""

@@ -25,10 +25,17 @@ MAX_INTERVENTIONS = 100
 
 @dataclass(frozen=True)
 class Decision:
-    """The incident of a bad step, and how the training goes on; None where it ends."""
+    """The incident of a bad step, and how the training goes on.
+
+    Attributes:
+        incident: The incident.
+        resumption: None where the training ends.
+        reason: Why it ends under a policy that could have let it go on.
+    """
 
     incident: Incident
     resumption: Resumption | None = None
+    reason: str | None = None
 
 
 class Measures:
@@ -69,7 +76,17 @@ class Measures:
             return self._repair(failure, explained)
         if goes_on and self.policy.name == "rollback":
             return self._roll_back(failure, explained)
-        return Decision(explained.incident)
+        return Decision(explained.incident, reason=self._limit())
+
+    def _limit(self) -> str | None:
+        """The limit that ends the training; None under the policy that always ends it."""
+        from stayfinite.report.wording import interventions
+
+        if not self.policy.may_go_on:
+            return None
+        if self._num_in_a_row >= self.policy.max_bad_steps:
+            return interventions.too_many_in_a_row(self._num_in_a_row)
+        return interventions.too_many(len(self.made))
 
     def _goes_on_after(self, step: int) -> bool:
         """Count the bad step `step`; whether the policy and its limits let the training go on."""
@@ -95,7 +112,7 @@ class Measures:
 
         incident = explained.incident
         if incident.fix is None or explained.repair is None or not explained.repair():
-            return Decision(incident)
+            return Decision(incident, reason=interventions.NO_SOURCE_FIX)
         self._rebuild()
         action = interventions.repaired(incident)
         return self._made(
@@ -107,7 +124,7 @@ class Measures:
 
         incident, remedy = explained.incident, explained.remedy
         if remedy is None:
-            return Decision(incident)
+            return Decision(incident, reason=interventions.NO_REMEDY)
         if remedy.change is None:
             batch = base.current().batch(failure.subject, failure.bad.data)
             data = without_samples(batch, remedy.samples)

@@ -153,6 +153,8 @@ class Watch:
         for listener in self.listeners:
             listener(incident)
         if decision.resumption is None or incident.intervention is None:
+            if decision.reason is not None:
+                self.say(interventions.ends(self.measures.policy.name, decision.reason))
             self.recorder.forget()
             self.end_epoch()
             raise NonFiniteError(text.render(incident), incident)

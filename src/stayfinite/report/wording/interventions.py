@@ -8,6 +8,8 @@ from stayfinite.incident import Incident, Intervention
 from stayfinite.report.words import plural, sample_list
 
 SKIPPED = "the step is left out"
+NO_SOURCE_FIX = "no source fix was proved to have the right value"
+NO_REMEDY = "no remedy was proved that can be applied to a running training"
 
 
 def working(step: int) -> str:
@@ -26,6 +28,21 @@ def line(incident: Incident, made: Intervention) -> str:
     cause = "" if incident.cause.name == "unknown" else f" ({made.cause})"
     kept = f"; incident: {incident.kept.incident}" if incident.kept.incident else ""
     return f"step {made.step}{inside} was non-finite{cause}: {made.action}{kept}"
+
+
+def ends(policy: str, reason: str) -> str:
+    """Said where a training ends although its policy could have let it go on."""
+    return f"the policy {policy} ends the training after a non-finite step: {reason}"
+
+
+def too_many_in_a_row(num_steps: int) -> str:
+    """Why a training ends after bad steps in a row."""
+    return f"{plural(num_steps, 'bad step')} in a row"
+
+
+def too_many(num_interventions: int) -> str:
+    """Why a training ends after many interventions."""
+    return f"{plural(num_interventions, 'intervention')} were made before"
 
 
 def shown(incident: Incident, made: Intervention) -> str:
