@@ -1,4 +1,4 @@
-"""The pipeline from a bad step to its incident.
+"""The pipeline from a bad step to its incident, and what a running training can take over of it.
 
 Failure -> Step -> Diagnosis -> samples at fault -> source fix -> remedy -> Incident. Each stage
 takes values and returns one; `report` has the words.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -18,6 +18,15 @@ from stayfinite.diagnose.locate import Diagnosis, diagnose
 from stayfinite.diagnose.origin import file_of
 from stayfinite.diagnose.provenance import ProvenanceFact, facts
 from stayfinite.experiments.advice import try_advice, try_other_samples
+from stayfinite.experiments.changes import (
+    ClipFromStart,
+    EarlierRate,
+    FromEarlierState,
+    GrowthRemedy,
+    LowerRate,
+    OptimizerSetting,
+    UsualRate,
+)
 from stayfinite.experiments.earlier_state import earlier_state, usable_snapshots
 from stayfinite.experiments.fix_search import find_source_fix, library_call
 from stayfinite.experiments.remedies.catalog import find_remedy
@@ -26,8 +35,9 @@ from stayfinite.experiments.samples_at_fault import find_samples
 from stayfinite.experiments.try_change import attempt
 from stayfinite.frameworks import base
 from stayfinite.frameworks.batch import Batch
-from stayfinite.frameworks.change import Unchanged
+from stayfinite.frameworks.change import ClipNorm, LearningRate, Settings, Unchanged
 from stayfinite.frameworks.failure import Failure
+from stayfinite.frameworks.snapshots import Snapshot
 from stayfinite.frameworks.step import Outcome, Step
 from stayfinite.incident import Incident
 from stayfinite.report import assemble, folder
@@ -37,8 +47,39 @@ from stayfinite.strict import caught
 T = TypeVar("T")
 
 
-def explain_failure(failure: Failure) -> Incident:
-    """The incident of a bad step, on disk when this returns.
+@dataclass(frozen=True)
+class ProvedRemedy:
+    """What was proved to let the training go on without an edit of the source.
+
+    Attributes:
+        change: A setting for all later steps, if that is the remedy.
+        samples: Samples of the failing batch to leave out, if that is the remedy.
+        earlier: The earlier state that the remedy was proved from; None for that before the step.
+    """
+
+    change: LearningRate | ClipNorm | Settings | None = None
+    samples: tuple[int, ...] = ()
+    earlier: Snapshot | None = None
+
+
+@dataclass(frozen=True)
+class Explained:
+    """The incident of a bad step, and what was proved to let the training go on.
+
+    Attributes:
+        incident: The incident.
+        remedy: A remedy that can be applied to the running training; None where none was proved.
+        repair: Puts the source fix that has the right value into the running program; returns
+            False where it cannot. None where no such fix was proved.
+    """
+
+    incident: Incident
+    remedy: ProvedRemedy | None = None
+    repair: Callable[[], bool] | None = None
+
+
+def explain_failure(failure: Failure) -> Explained:
+    """The incident of a bad step, on disk when this returns, and what its trials proved.
 
     An internal error does not hide the rest: the incident has a note of it, and the cause `unknown`
     if there is none yet. Strict mode raises it.
@@ -47,19 +88,59 @@ def explain_failure(failure: Failure) -> Incident:
     backend = base.current()
     incident = assemble.unexplained(failure, backend)
     path: Path | None = None
+    found: Explanation | None = None
     try:
         step = backend.step(failure)
         state, batch = step.state_arrays(), step.batch.arrays()
         path, incident = folder.keep(incident, failure.keep, failure.subject, state, batch)
-        incident = _explain(failure, step, incident)
+        incident, found = _explain(failure, step, incident)
     except Exception as error:
         note = caught("the explanation", error)
         incident = dataclasses.replace(incident, notes=(*incident.notes, note))
     incident = dataclasses.replace(incident, seconds=round(time.perf_counter() - began, 2))
-    return incident if path is None else folder.finish(path, incident)
+    incident = incident if path is None else folder.finish(path, incident)
+    if found is None:
+        return Explained(incident)
+    return Explained(incident, _remedy(found, failure.snapshots), _repair(found))
 
 
-def _explain(failure: Failure, step: Step, incident: Incident) -> Incident:
+def _remedy(found: Explanation, snapshots: Sequence[Snapshot]) -> ProvedRemedy | None:
+    proved = found.remedy.proved
+    change = None if proved is None else proved.change
+    if isinstance(change, FromEarlierState):
+        lasting = _lasting(change.remedy)
+        earlier = next((kept for kept in snapshots if kept.step == change.first), None)
+        if lasting is not None and earlier is not None:
+            return ProvedRemedy(lasting, earlier=earlier)
+    elif isinstance(change, OptimizerSetting):
+        return ProvedRemedy(Settings(dict(change.values)))
+    if found.samples.shown and found.samples.samples:
+        return ProvedRemedy(samples=found.samples.samples)
+    return None
+
+
+def _lasting(remedy: GrowthRemedy) -> LearningRate | ClipNorm | Settings | None:
+    """The remedy of a growth as a setting of the optimizer; None where it is none."""
+    match remedy:
+        case LowerRate(times):
+            return LearningRate(1.0 / times)
+        case EarlierRate(before):
+            return Settings({"learning_rate": before})
+        case UsualRate(rate):
+            return Settings({"learning_rate": rate})
+        case ClipFromStart(norm):
+            return ClipNorm(norm)
+    return None
+
+
+def _repair(found: Explanation) -> Callable[[], bool] | None:
+    fix = found.source_fix
+    return fix.put_in_place if fix is not None and fix.verified else None
+
+
+def _explain(
+    failure: Failure, step: Step, incident: Incident
+) -> tuple[Incident, Explanation | None]:
     began = time.perf_counter()
     outcome = step.run(Unchanged())
     first_run = time.perf_counter() - began
@@ -68,7 +149,7 @@ def _explain(failure: Failure, step: Step, incident: Incident) -> Incident:
     if outcome.finite and not outcome.bad_gradients:
         bad_again, advice = failure.rerun(), try_advice(step, wider, first_run)
         found = NotReproduced(outcome, bad_again, advice, num_samples)
-        return assemble.not_reproduced(incident, found)
+        return assemble.not_reproduced(incident, found), None
 
     numbered = _healthy(failure)
     healthy = [batch for _, batch in numbered]
@@ -105,7 +186,7 @@ def _explain(failure: Failure, step: Step, incident: Incident) -> Incident:
         num_samples=num_samples,
         notes=(*patch.notes, *remedy.notes),
     )
-    return assemble.explained(incident, explanation)
+    return assemble.explained(incident, explanation), explanation
 
 
 @dataclass(frozen=True)

@@ -164,6 +164,25 @@ class Kept:
 
 
 @dataclass(frozen=True)
+class Intervention:
+    """How a training went on after a bad step.
+
+    `policy` is that in force. `action` says in words what was done. The training went on from the
+    state before the step `resumed_from`. `diff` is the source fix of a repair. `cause` is the name
+    of the cause; all other fields are as in `Where`.
+    """
+
+    policy: str
+    step: int
+    epoch: int | None
+    batch: int | None
+    cause: str
+    action: str
+    resumed_from: int
+    diff: str | None = None
+
+
+@dataclass(frozen=True)
 class Incident:
     """One bad step. See the module docstring.
 
@@ -172,7 +191,7 @@ class Incident:
     a report adds the samples. `num_rows` is the number of samples in the batch.
     `source_line` is the whole line at `origin.line`, indentation included, for the columns to fit.
     `num_healthy_steps` is how many healthy steps the fix was held against. `seconds` is how long
-    the explanation took.
+    the explanation took. `intervention` is None where the step ended the training.
     """
 
     backend: str
@@ -193,6 +212,7 @@ class Incident:
     source_line: str | None = None
     seconds: Number | None = None
     arithmetic: str | None = None
+    intervention: Intervention | None = None
     schema: str = field(default=SCHEMA)
 
     def __post_init__(self) -> None:

@@ -43,8 +43,8 @@ def late(monkeypatch):
     monkeypatch.setattr(
         guard,
         "_new_sentinel",
-        lambda subject, inner, first: SlowSentinel(
-            subject, first, compiled=guard.private.is_compiled(inner)
+        lambda subject, inner, first, **options: SlowSentinel(
+            subject, first, compiled=guard.private.is_compiled(inner), **options
         ),
     )
 
@@ -188,3 +188,17 @@ def test_what_a_step_assigns_is_kept_at_once_when_the_next_begins():
         assert [k.numpy().tolist() for k in kept] == [b.tolist() for b in before]
         assert int(sentinel.end(logs)) == -1
         sentinel.abandon()
+
+
+@pytest.mark.filterwarnings("ignore:.*non-finite:RuntimeWarning")
+def test_skipped_step_leaves_no_trace_in_metrics_either(late, tmp_path):
+    x, y = nets.images()
+    spoiled = x.copy()
+    spoiled[BAD_STEP * nets.BATCH] = np.nan
+    kept = [row for row in range(nets.ROWS) if row // nets.BATCH != BAD_STEP]
+    plain, model = nets.conv_net(metrics=["accuracy"]), nets.conv_net(metrics=["accuracy"])
+    expected = fitted(plain, (x[kept], y[kept]), shuffle=False)
+    guard = stayfinite.Guard("skip", keep=tmp_path)
+    assert fitted(model, (spoiled, y), guard, shuffle=False) == expected
+    nets.assert_bit_equal(nets.state_of(model), nets.state_of(plain))
+    assert [one.step for one in guard.interventions] == [3, 9, 15]

@@ -11,13 +11,14 @@ import pytest
 
 from stayfinite.errors import UsageError
 from stayfinite.guard.callback import Guard
+from stayfinite.guard.policy import Policy
 from stayfinite.guard.registry import REGISTRY, Registry
 from stayfinite.guard.session import GuardSession
 from tests.guard import nets
 
 
 def session_in(folder):
-    return GuardSession("stop", folder, "train.py", print)
+    return GuardSession(Policy(), folder, "train.py", print)
 
 
 @pytest.fixture

@@ -84,6 +84,7 @@ def test_run_file_without_incidents():
         "exit_code": 0,
         "num_steps": 40,
         "incidents": [],
+        "interventions": [],
     }
 
 

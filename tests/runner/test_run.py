@@ -21,7 +21,7 @@ from stayfinite.runner.run import GuardedRun
 
 class Session:
     def __init__(self, policy, keep, script, say, unguarded_ok):
-        print("session", policy, keep == Path.cwd() / "kept", script)
+        print("session", policy.name, keep == Path.cwd() / "kept", script)
         self.incidents, self.num_steps = [], 0
     def install(self):
         import keras
@@ -60,6 +60,7 @@ def run_file(exit_code, num_steps=0, incidents=()):
         "exit_code": exit_code,
         "num_steps": num_steps,
         "incidents": [incident.to_json() for incident in incidents],
+        "interventions": [],
     }
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from stayfinite.runner.program import UserProgram
-from stayfinite.runner.run import GuardedRun
+from stayfinite.runner.run import MAX_BAD_STEPS, POLICIES, GuardedRun
 
 
 @click.command(
@@ -22,10 +22,22 @@ from stayfinite.runner.run import GuardedRun
 )
 @click.option(
     "--policy",
-    type=click.Choice(["stop"]),
+    type=click.Choice(POLICIES),
     default="stop",
     show_default=True,
-    help="Action at a bad step: stop keeps the weights of the last good step and prints a report.",
+    help="Action at a bad step. stop: keep the weights of the last good step and print a report. "
+    "skip: leave the step out and go on. rollback: go on from the last good state with the "
+    "learning rate, the clipping or the samples that the trials proved. repair: put the source fix "
+    "that was proved to have the right value into the running program and make the step again. "
+    "Without such a proof, rollback and repair stop.",
+)
+@click.option(
+    "--max-bad-steps",
+    type=click.IntRange(min=1),
+    default=MAX_BAD_STEPS,
+    metavar="N",
+    show_default=True,
+    help="Number of bad steps in a row that ends the training under every policy.",
 )
 @click.option(
     "--keep",
@@ -53,6 +65,7 @@ def run(
     args: tuple[str, ...],
     is_module: bool,
     policy: str,
+    max_bad_steps: int,
     keep: Path,
     json: Path | None,
     unguarded_ok: bool,
@@ -63,4 +76,11 @@ def run(
     if a non-finite step stopped it.
     """
     program = UserProgram(script, args, is_module)
-    return GuardedRun(program, policy=policy, keep=keep, json=json, unguarded_ok=unguarded_ok)
+    return GuardedRun(
+        program,
+        policy=policy,
+        max_bad_steps=max_bad_steps,
+        keep=keep,
+        json=json,
+        unguarded_ok=unguarded_ok,
+    )

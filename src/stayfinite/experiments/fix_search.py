@@ -40,7 +40,15 @@ from stayfinite.frameworks.change import Source, Unchanged
 from stayfinite.frameworks.step import Outcome, Step
 from stayfinite.graph.graph import Span
 from stayfinite.graph.source import callee
-from stayfinite.repair import Edit, Patch, Remade, SourceFile, swapped
+from stayfinite.repair import (
+    Edit,
+    Patch,
+    Remade,
+    RepairError,
+    SourceFile,
+    put_in_place,
+    swapped,
+)
 from stayfinite.repair.engine.problem import FixValue, Rewrite
 
 _MAX_EDITS = 3
@@ -287,7 +295,14 @@ class _PatchSearch:
         own = span is not None and span.file == patch.original.path
         diff = patch.diff(self._path if own else shown_path(patch.original.path))
         fix = SourceFix(
-            edits.descriptions, diff, num_healthy, experiment, trouble, value, self._operand()
+            edits.descriptions,
+            diff,
+            num_healthy,
+            experiment,
+            trouble,
+            value,
+            self._operand(),
+            functools.partial(_put_in_place, patch, edits),
         )
         self._tried.append(fix)
         return fix
@@ -305,6 +320,14 @@ class _PatchSearch:
             self._healthy.tolerance,
             kind_by_facts(self._diagnosis),
         )
+
+
+def _put_in_place(patch: Patch, edits: _Edits) -> bool:
+    try:
+        put_in_place(patch, functools.partial(edits.in_place, patch))
+    except RepairError:
+        return False
+    return True
 
 
 def _run_in_float64(wider: Float64Run) -> Outcome | NotTried:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -35,6 +36,7 @@ class SourceFix:
         judged: What it does to the value of the failing step.
         operand: The operand at fault as the user wrote it, if known.
         guard: The patch to make instead, where the operand is as intended.
+        put_in_place: Has the program run the patched code from now on; False where it cannot.
     """
 
     descriptions: tuple[RewrittenFormula | str, ...]
@@ -45,6 +47,7 @@ class SourceFix:
     judged: Judged
     operand: str | None = None
     guard: SourceFix | None = None
+    put_in_place: Callable[[], bool] = lambda: False
 
     @property
     def verified(self) -> bool:

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from stayfinite.errors import CannotGuardError
 from stayfinite.frameworks.batch import Batch
-from stayfinite.frameworks.failure import Failure
+from stayfinite.frameworks.failure import Failure, Resumption
 from stayfinite.frameworks.recorder import Recorder
 from stayfinite.frameworks.state import State
 from stayfinite.frameworks.step import Step
@@ -22,8 +22,9 @@ from stayfinite.frameworks.subject import (
 )
 
 # Called as `on_bad(state, step, rerun)`: the state before the bad step, its number, and what runs
-# the compiled step again on a batch and returns whether it is non-finite. It is expected to raise.
-OnBad = Callable[[State, int, Callable[[object], bool]], None]
+# the compiled step again on a batch and returns whether it is non-finite. It raises where the
+# training ends.
+OnBad = Callable[[State, int, Callable[[object], bool]], Resumption]
 
 
 class GuardedFunction(Protocol):
@@ -41,6 +42,10 @@ class GuardedFunction(Protocol):
         """Read every flag of the epoch now."""
         ...
 
+    def rebuild(self) -> None:
+        """Compile the step again, because its source or a setting was changed."""
+        ...
+
 
 class Backend(Protocol):
     """One framework. Each folder beside this file has a `backend.py` that holds one."""
@@ -49,8 +54,17 @@ class Backend(Protocol):
     is_stateless: bool
     """Whether a train step takes the state and returns the new one, as on JAX."""
 
-    def attach(self, subject: Subject, recorder: Recorder, on_bad: OnBad) -> GuardedFunction:
+    def attach(
+        self, subject: Subject, recorder: Recorder, on_bad: OnBad, *, resumes: bool = False
+    ) -> GuardedFunction:
         """Set the train function of `subject` to one with the sentinel inside, and return it.
+
+        Args:
+            subject: The training.
+            recorder: Records its steps.
+            on_bad: Called at a bad step.
+            resumes: Whether `on_bad` may return. Each flag is then read at once, and metrics do
+                not keep the bad step.
 
         Raises:
             CannotGuardError: the training is of a kind that cannot be guarded.

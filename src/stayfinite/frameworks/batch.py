@@ -97,16 +97,7 @@ class Batch:
             ChangeError: no other sample is left.
         """
 
-        def replace(array: np.ndarray) -> np.ndarray:
-            others = [sample for sample in range(len(array)) if sample not in samples]
-            if not others:
-                raise ChangeError(
-                    "every sample of the batch is suspect; none is left to replace it"
-                )
-            order = [others[r % len(others)] if r in samples else r for r in range(len(array))]
-            return array[order]
-
-        return self._per_sample(replace)
+        return self._per_sample(lambda array: array[order_without(samples, len(array))])
 
     def mixed(self, samples: Sequence[int], other: Batch) -> Batch:
         """This batch with `samples` of `other`.
@@ -148,6 +139,18 @@ class Batch:
     def _per_sample(self, change: Callable[[np.ndarray], np.ndarray]) -> Batch:
         """`change` applied to each array that has an axis of samples."""
         return self.map(lambda leaf: change(self.to_numpy(leaf)) if _shape(leaf) else leaf)
+
+
+def order_without(samples: Sequence[int], num_samples: int) -> list[int]:
+    """The rows of a batch with others of it in the place of `samples`.
+
+    Raises:
+        ChangeError: no other sample is left.
+    """
+    others = [sample for sample in range(num_samples) if sample not in samples]
+    if not others:
+        raise ChangeError("every sample of the batch is suspect; none is left to replace it")
+    return [others[row % len(others)] if row in samples else row for row in range(num_samples)]
 
 
 def _shape(value: Tensor) -> tuple[int, ...]:

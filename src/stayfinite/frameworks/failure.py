@@ -1,4 +1,4 @@
-"""What the guard hands to the explanation: one bad step, as it was."""
+"""A bad step as the guard hands it to the explanation, and how the training goes on after it."""
 
 from __future__ import annotations
 
@@ -43,3 +43,21 @@ class Failure:
     files: Callable[[], tuple[Files, ...] | None]
     keep: Path
     script: str | None
+
+
+@dataclass(frozen=True)
+class Resumption:
+    """How a training goes on after a bad step.
+
+    The steps that were made since then are made again, because none of them was applied.
+
+    Attributes:
+        again: The step to make in the place of the bad one; None if it is left out.
+        state: An earlier state to go on from, without its metrics; None for that before the bad
+            step.
+        then: Called when that state has been set; it may change settings.
+    """
+
+    again: RecordedBatch | None = None
+    state: State | None = None
+    then: Callable[[], None] | None = None

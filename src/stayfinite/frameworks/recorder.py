@@ -114,13 +114,26 @@ class Recorder:
         """The data of a step whose flag is being read."""
         return next(r.data for r in self._steps if r.step == step)
 
+    def after(self, step: int) -> list[RecordedBatch]:
+        """The steps after `step`, oldest first."""
+        return [r for r in self._steps if r.step > step]
+
     def take(self, step: int) -> tuple[RecordedBatch, list[RecordedBatch]]:
-        """The bad step and the healthy ones before it, newest first; later ones are forgotten."""
+        """The bad step and the healthy ones before it, newest first; only these are kept."""
         bad = next(r for r in self._steps if r.step == step)
-        healthy = [r for r in reversed(self._steps) if r.step < step]
-        self._steps.clear()
+        while self._steps and self._steps[-1].step >= step:
+            self._steps.pop()
         self.count.num_steps = step + 1
-        return bad, healthy
+        return bad, list(reversed(self._steps))
+
+    def again(self, recorded: RecordedBatch) -> None:
+        """Record a step that was taken back and is made again."""
+        self._steps.append(recorded)
+        self.count.num_steps = recorded.step + 1
+
+    def forget(self) -> None:
+        """Drop every batch."""
+        self._steps.clear()
 
     def _forget_before(self, step: int) -> None:
         healthy = [r for r in self._steps if r.step < step]

@@ -192,6 +192,14 @@ class Subject(Protocol):
         """Set the metrics to their initial values."""
         ...
 
+    def metrics_result(self) -> dict[str, object]:
+        """The present values of the metrics, by name."""
+        ...
+
+    def forget_functions(self) -> None:
+        """Have the functions for evaluation and prediction compiled again at their next use."""
+        ...
+
     def state_was_stored(self) -> None:
         """Called when the variables have been set to the values of a state inside a step."""
         ...

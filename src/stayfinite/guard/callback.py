@@ -8,11 +8,10 @@ from typing import Any
 
 import keras
 
-from stayfinite.errors import UsageError
+from stayfinite.guard.policy import MAX_BAD_STEPS, Policy
 from stayfinite.guard.registry import REGISTRY
 from stayfinite.guard.watch import Watch
-
-POLICIES = ("stop",)
+from stayfinite.incident import Intervention
 
 
 class Guard(keras.callbacks.Callback):
@@ -25,12 +24,24 @@ class Guard(keras.callbacks.Callback):
     compiled train function until the model is compiled again, so `train_on_batch` is watched too.
     A non-finite loss of a validation gives a `RuntimeWarning`; the training goes on.
 
+    Another policy than "stop" lets the training go on, and says so in a `RuntimeWarning`. Metrics,
+    callbacks and `History` then see finite values only. The host waits for each step.
+
     It has no per-batch hook, so it never makes Keras wait for the device on each step, and it
     may stand anywhere in the list of callbacks.
 
     Args:
-        policy: What to do at a bad step. "stop" is the only policy so far.
+        policy: What to do at a bad step. "stop" ends the training. "skip" leaves the step out, as
+            if its batch had not been drawn. "rollback" makes it again with the learning rate,
+            the clipping or without the samples, as the trials proved. "repair" makes it again with
+            the source fix that was proved to have the right value, in the running program. If
+            nothing was proved, the last two end the training.
         keep: Folder for the incident and the last good weights. It is made when it is needed.
+        max_bad_steps: So many bad steps in a row end the training under every policy.
+
+    Attributes:
+        interventions: How the training went on after each bad step, as `stayfinite.incident` has
+            it. The `History` that `fit` returns has the same list.
 
     Raises:
         UsageError: for another policy.
@@ -42,12 +53,18 @@ class Guard(keras.callbacks.Callback):
     ```
     """
 
-    def __init__(self, policy: str = "stop", *, keep: str | Path = "stayfinite-out") -> None:
+    def __init__(
+        self,
+        policy: str = "stop",
+        *,
+        keep: str | Path = "stayfinite-out",
+        max_bad_steps: int = MAX_BAD_STEPS,
+    ) -> None:
         super().__init__()
-        if policy not in POLICIES:
-            raise UsageError(f"policy={policy!r} is not known; expected one of {list(POLICIES)}")
         self.policy = policy
+        self._rules = Policy(policy, max_bad_steps)
         self.keep = Path(keep)
+        self.interventions: list[Intervention] = []
 
     def set_model(self, model: Any) -> None:
         """Take the model from Keras, without the `model` property of the base class."""
@@ -60,7 +77,13 @@ class Guard(keras.callbacks.Callback):
         self._watch = self._watch_of_model()
         if not self._watch.listeners:  # under `stayfinite run`, its `--keep` decides
             self._watch.keep = self.keep
+        if self._rules.may_go_on or not self._watch.listeners:
+            self._watch.measures.policy = self._rules
         self._watch.arm()
+        self.interventions = self._watch.measures.begin()
+        history = getattr(self._guarded, "history", None)
+        if isinstance(history, keras.callbacks.History):
+            history.interventions = self.interventions
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Let flags be read late from here on."""

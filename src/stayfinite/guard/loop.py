@@ -12,7 +12,9 @@ import keras
 from stayfinite.errors import UsageError
 from stayfinite.frameworks import base
 from stayfinite.frameworks.keras.subjects import KerasLoop, KerasStatelessLoop
+from stayfinite.guard.policy import MAX_BAD_STEPS, Policy
 from stayfinite.guard.registry import REGISTRY
+from stayfinite.incident import Intervention
 
 
 def guarded(
@@ -20,7 +22,9 @@ def guarded(
     model: Any,
     optimizer: Any,
     *,
+    policy: str = "stop",
     keep: str | Path = "stayfinite-out",
+    max_bad_steps: int = MAX_BAD_STEPS,
 ) -> GuardedStep:
     """`step` under guard: the same call, and a non-finite step is never applied.
 
@@ -38,7 +42,10 @@ def guarded(
         step: One training step.
         model: The Keras model whose weights it trains.
         optimizer: The optimizer that it uses, or a list of them.
+        policy: What to do at a bad step, as in `Guard`. A step that is left out returns what it
+            computed; on JAX with the state before it.
         keep: Folder for the incident and the last good weights.
+        max_bad_steps: So many bad steps in a row end the training under every policy.
 
     Returns:
         The guarded step. It raises `NonFiniteError`, at a bad step or, on a device that works
@@ -46,7 +53,7 @@ def guarded(
         after the loop. The state is that of the last good step in any case.
 
     Raises:
-        UsageError: the optimizer is not one of Keras.
+        UsageError: the optimizer is not one of Keras, or the policy is not known.
 
     Example:
 
@@ -57,6 +64,7 @@ def guarded(
     step.check()
     ```
     """
+    rules = Policy(policy, max_bad_steps)
     optimizers = list(optimizer) if isinstance(optimizer, list | tuple) else [optimizer]
     for each in optimizers:
         if not isinstance(each, keras.optimizers.Optimizer):
@@ -67,17 +75,24 @@ def guarded(
         if not each.built:
             each.build(model.trainable_variables)
     kind = KerasStatelessLoop if base.current().is_stateless else KerasLoop
-    return GuardedStep(kind(step, model, optimizers), Path(keep))
+    return GuardedStep(kind(step, model, optimizers), Path(keep), rules)
 
 
 class GuardedStep:
     """A train step of the user's own under guard; made by `guarded`."""
 
-    def __init__(self, loop: KerasLoop, keep: Path) -> None:
+    def __init__(self, loop: KerasLoop, keep: Path, policy: Policy) -> None:
         script = getattr(sys.modules.get("__main__"), "__file__", None)
         self._loop = loop
         self._watch = REGISTRY.new_watch(loop, keep, script)
+        if policy.may_go_on or not self._watch.listeners:
+            self._watch.measures.policy = policy
         self._watch.arm()
+
+    @property
+    def interventions(self) -> list[Intervention]:
+        """How the training went on after each bad step."""
+        return list(self._watch.measures.made)
 
     def __call__(self, *args: Any) -> Any:
         """Make one step; arguments and result are those of the function that is guarded."""

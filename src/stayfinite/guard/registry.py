@@ -31,6 +31,7 @@ class Registry:
 
     def __init__(self) -> None:
         self._watches: weakref.WeakKeyDictionary[keras.Model, Watch] = weakref.WeakKeyDictionary()
+        self._all: weakref.WeakSet[Watch] = weakref.WeakSet()
         self._adopter: Adopter | None = None
 
     def watch_of(self, model: keras.Model, keep: Path, script: str | None) -> Watch:
@@ -41,10 +42,15 @@ class Registry:
 
     def new_watch(self, subject: Subject, keep: Path, script: str | None) -> Watch:
         """A watch that belongs to the caller, adopted by the session if there is one."""
-        watch = Watch(subject, keep, script)
+        watch = Watch(subject, keep, script, self._rebuild_all)
+        self._all.add(watch)
         if self._adopter is not None:
             self._adopter.adopt(watch)
         return watch
+
+    def _rebuild_all(self) -> None:
+        for watch in list(self._all):
+            watch.rebuild()
 
     def begin_session(self, adopter: Adopter) -> None:
         """Have `adopter` adopt every watch that is made until `end_session`.

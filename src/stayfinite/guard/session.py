@@ -11,6 +11,7 @@ from stayfinite.frameworks import base
 from stayfinite.frameworks.keras import creation
 from stayfinite.frameworks.recorder import StepCount
 from stayfinite.guard.callback import Guard
+from stayfinite.guard.policy import Policy
 from stayfinite.guard.registry import REGISTRY
 from stayfinite.guard.watch import Watch
 from stayfinite.incident import Incident
@@ -23,7 +24,7 @@ class GuardSession:
     and Keras when the user's own exception passes through `fit`.
 
     Args:
-        policy: As in `Guard`.
+        policy: For each model; a `Guard` of the script with another policy than "stop" has its own.
         keep: Folder for incidents and last good weights.
         script: The script as the user named it, for the incidents.
         say: Called with a one-line notice that is not an incident.
@@ -33,7 +34,7 @@ class GuardSession:
 
     def __init__(
         self,
-        policy: str,
+        policy: Policy,
         keep: Path,
         script: str | None,
         say: Callable[[str], None],
@@ -82,8 +83,13 @@ class GuardSession:
         """Make `watch` one of this session."""
         watch.keep, watch.script = self.keep, self.script
         watch.say, watch.unguarded_ok = self.say, self.unguarded_ok
+        watch.measures.policy = self.policy
         watch.listeners.append(self.incidents.append)
         self._counts.append(watch.recorder.count)
+
+    def _guard(self) -> Guard:
+        policy = self.policy
+        return Guard(policy.name, keep=self.keep, max_bad_steps=policy.max_bad_steps)
 
     def _hook_callbacks(self, owner: Any) -> None:
         plain = owner.set_model
@@ -91,7 +97,7 @@ class GuardSession:
         @functools.wraps(plain)
         def set_model(callbacks: Any, model: Any) -> None:
             if model is not None and not any(isinstance(c, Guard) for c in callbacks.callbacks):
-                callbacks.callbacks.append(Guard(self.policy, keep=self.keep))
+                callbacks.callbacks.append(self._guard())
             plain(callbacks, model)
 
         owner.set_model = set_model

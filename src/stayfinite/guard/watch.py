@@ -2,39 +2,54 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
+import random
 import warnings
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+
+import numpy as np
 
 from stayfinite.errors import CannotGuardError, NonFiniteError
 from stayfinite.frameworks.base import GuardedFunction
-from stayfinite.frameworks.failure import Failure
+from stayfinite.frameworks.failure import Failure, Resumption
 from stayfinite.frameworks.keras.sample_files import files_of
 from stayfinite.frameworks.keras.train_function import attach
 from stayfinite.frameworks.recorder import Recorder
 from stayfinite.frameworks.state import State
 from stayfinite.frameworks.subject import Subject
+from stayfinite.guard.policies import Measures
 from stayfinite.incident import Incident
 
 
 class Watch:
     """The guard of one training.
 
+    Args:
+        subject: The training.
+        keep: Folder for incidents.
+        script: The script as the user named it.
+        rebuild_all: Calls `rebuild` of every watch of the program.
+
     Attributes:
         listeners: Called with every incident before `NonFiniteError` is raised.
         say: Called with a one-line notice that is not an incident.
         unguarded_ok: Whether a training that the guard cannot attach to may run without it.
+        measures: The policy, and what it has done.
     """
 
-    def __init__(self, subject: Subject, keep: Path, script: str | None) -> None:
+    def __init__(
+        self, subject: Subject, keep: Path, script: str | None, rebuild_all: Callable[[], None]
+    ) -> None:
         self.recorder = Recorder()
         self.keep = keep
         self.script = script
         self.listeners: list[Callable[[Incident], None]] = []
         self.say: Callable[[str], None] = _warn
         self.unguarded_ok = False
+        self.measures = Measures(rebuild_all)
         self._subject = subject
         # Weak: the function refers to this watch, and `compile` lets go of it.
         self._function: Callable[[], GuardedFunction | None] = lambda: None
@@ -52,13 +67,26 @@ class Watch:
             return
         self._arming = True
         try:
-            function = attach(self._subject, self.recorder, self._on_bad)
+            resumes = self.measures.policy.may_go_on
+            function = attach(self._subject, self.recorder, self._on_bad, resumes=resumes)
             self._function = weakref.ref(function)
         except CannotGuardError as error:
             if not self.unguarded_ok:
                 raise
             self._refused = True
             self.say(f"{error}; this training runs unguarded")
+        finally:
+            self._arming = False
+
+    def rebuild(self) -> None:
+        """Have the step compiled again, because the source of the program was patched."""
+        function = self._function()
+        if function is None:
+            return
+        self._arming = True
+        try:
+            function.rebuild()
+            self._subject.forget_functions()
         finally:
             self._arming = False
 
@@ -82,8 +110,15 @@ class Watch:
             function.end_epoch()
 
     def end_training(self) -> None:
-        """`fit` is over: what is evaluated now belongs to no epoch."""
+        """`fit` is over: what is evaluated now belongs to no epoch. Repairs are shown again."""
         self._epoch = None
+        if self.listeners:
+            return  # `stayfinite run` shows those of the whole program
+        from stayfinite.report.wording import interventions
+
+        repairs = interventions.repairs(self.measures.made)
+        if repairs:
+            self.say(repairs)
 
     def end_evaluation(self, loss: float) -> None:
         """End an evaluation; a non-finite loss gives a notice."""
@@ -95,13 +130,12 @@ class Watch:
                 "non-finite or extreme values in the data of the evaluation first"
             )
 
-    def _on_bad(self, state: State, step: int, rerun: Callable[[object], bool]) -> None:
-        # Imported here because a finite training does not need the explanation.
-        from stayfinite.explanation import explain_failure
+    def _on_bad(self, state: State, step: int, rerun: Callable[[object], bool]) -> Resumption:
+        # Imported here because a finite training does not need the report.
         from stayfinite.report import text
+        from stayfinite.report.wording import interventions
 
         bad, healthy = self.recorder.take(step)
-        self.end_epoch()
         failure = Failure(
             subject=self._subject.kept_alive(),
             state=state,
@@ -113,10 +147,30 @@ class Watch:
             keep=self.keep,
             script=self.script,
         )
-        incident = explain_failure(failure)
+        with _same_random_numbers():
+            decision = self.measures.decide(failure, self.say)
+        incident = decision.incident
         for listener in self.listeners:
             listener(incident)
-        raise NonFiniteError(text.render(incident), incident)
+        if decision.resumption is None or incident.intervention is None:
+            if decision.reason is not None:
+                self.say(interventions.ends(self.measures.policy.name, decision.reason))
+            self.recorder.forget()
+            self.end_epoch()
+            raise NonFiniteError(text.render(incident), incident)
+        self.say(interventions.shown(incident, incident.intervention))
+        return decision.resumption
+
+
+@contextlib.contextmanager
+def _same_random_numbers() -> Iterator[None]:
+    """Python and NumPy draw the same numbers after the block as without it."""
+    of_python, of_numpy = random.getstate(), np.random.get_state()
+    try:
+        yield
+    finally:
+        random.setstate(of_python)
+        np.random.set_state(of_numpy)
 
 
 def _warn(text: str) -> None:

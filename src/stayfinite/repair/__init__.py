@@ -20,6 +20,7 @@ from stayfinite.repair.errors import (
     StaleSourceError,
 )
 from stayfinite.repair.expression import Expression, find_expression
+from stayfinite.repair.for_good import put_in_place
 from stayfinite.repair.objects import Remade, proposals, remade
 from stayfinite.repair.patch import Patch
 from stayfinite.repair.rewrites import MECHANISMS, Facts
@@ -42,6 +43,7 @@ __all__ = [
     "candidates",
     "find_expression",
     "proposals",
+    "put_in_place",
     "remade",
     "swapped",
 ]

@@ -59,6 +59,10 @@ def compile_module(code: str | ast.Module, filename: str, flags: int = 0) -> Cod
     return compiled
 
 
+# Files of which another text is running than that on disk, by the `co_filename` of the code.
+_RUNNING: dict[str, SourceFile] = {}
+
+
 @dataclass(frozen=True)
 class TextSpan:
     """A range of source as in `code.co_positions()`: lines from 1, columns in UTF-8 bytes."""
@@ -95,16 +99,26 @@ class SourceFile:
         encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
         return cls(str(path), data.decode(encoding), encoding)
 
+    def run_as(self, filename: str) -> None:
+        """Have this be the source of the running code whose `co_filename` is `filename`."""
+        _RUNNING[filename] = self
+        lines = list(io.StringIO(self.text, newline=None))
+        # Without a time of the file, `linecache` does not read it again.
+        linecache.cache[filename] = (len(self.text), None, lines, filename)
+
     @classmethod
     def of(cls, filename: str) -> SourceFile:
         """The source of code whose `co_filename` is `filename`: a file, else what `linecache` has.
 
-        Notebooks and interactive sessions keep the text of a cell in `linecache` only.
+        Notebooks and interactive sessions keep the text of a cell in `linecache` only. A file of
+        which a patch is running is the patched one.
 
         Raises:
             OSError: there is no source.
             SyntaxError: the declared encoding of the file is unknown.
         """
+        if filename in _RUNNING:
+            return _RUNNING[filename]
         try:
             return cls.read(filename)
         except (OSError, ValueError) as error:

@@ -23,6 +23,11 @@ def run_file(exit_code: int, num_steps: int, incidents: Sequence[Incident]) -> s
         "exit_code": exit_code,
         "num_steps": num_steps,
         "incidents": [incident.to_json() for incident in incidents],
+        "interventions": [
+            incident.to_json()["intervention"]
+            for incident in incidents
+            if incident.intervention is not None
+        ],
     }
     return _dump(run) + "\n"
 

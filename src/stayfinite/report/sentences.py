@@ -128,6 +128,8 @@ def spread(incident: Incident) -> str:
 def weights(incident: Incident) -> str:
     """What happened to the weights; in the past tense, since the report may be read days later."""
     kept = incident.kept
+    if incident.intervention is not None:
+        return f"the update was not applied; {incident.intervention.action}"
     came_in = any(operand.num_nonfinite for operand in incident.origin.operands)
     if incident.cause.name == "bad-weights" and incident.origin.tensor is not None and came_in:
         text = "the update was not applied; no good weights exist, these came in non-finite"

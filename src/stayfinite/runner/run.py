@@ -9,12 +9,15 @@ from pathlib import Path
 from typing import Protocol
 
 from stayfinite.errors import CannotGuardError, NonFiniteError
+from stayfinite.guard.policy import MAX_BAD_STEPS, POLICIES, Policy
 from stayfinite.incident import Incident
 from stayfinite.runner import endings
 from stayfinite.runner.console import is_terminal, report_for, say
 from stayfinite.runner.keras_import import after_import, import_failure
 from stayfinite.runner.outputs import RunFile, check_writable
 from stayfinite.runner.program import UserProgram
+
+__all__ = ["MAX_BAD_STEPS", "POLICIES", "GuardedRun"]
 
 NON_FINITE = 3
 USAGE = 2
@@ -41,7 +44,7 @@ class GuardedSession(Protocol):
 
 
 Say = Callable[[str], None]
-NewSession = Callable[[str, Path, str | None, Say, bool], GuardedSession]
+NewSession = Callable[[Policy, Path, str | None, Say, bool], GuardedSession]
 
 
 class GuardedRun:
@@ -52,6 +55,7 @@ class GuardedRun:
     Args:
         program: The program to run.
         policy: What the guard does at a bad step.
+        max_bad_steps: So many bad steps in a row end the training under every policy.
         keep: Folder for incidents and last good weights.
         json: Path of the run file, or None for no run file.
         unguarded_ok: Run a training that the guard cannot attach to, after a line about it.
@@ -66,6 +70,7 @@ class GuardedRun:
         program: UserProgram,
         *,
         policy: str = "stop",
+        max_bad_steps: int = MAX_BAD_STEPS,
         keep: Path = Path("stayfinite-out"),
         json: Path | None = None,
         unguarded_ok: bool = False,
@@ -73,7 +78,7 @@ class GuardedRun:
     ) -> None:
         check_writable(keep)
         self._program = program
-        self._policy = policy
+        self._policy = Policy(policy, max_bad_steps)
         # Absolute, because the program may change its working directory.
         self._keep = keep.absolute()
         self._file = RunFile(json)
@@ -136,13 +141,27 @@ class GuardedRun:
             self._file.write(code, num_steps, incidents)
         except OSError as error:
             say(f"stayfinite: the run file could not be written: {error}")
+        _show_repairs(incidents)
         if code == 0 and num_steps == 0 and not incidents:
             say(_NOTHING_SEEN)
         return code
 
 
+def _show_repairs(incidents: Sequence[Incident]) -> None:
+    """The source fixes that the run went on with, once more at its end."""
+    made = [i.intervention for i in incidents if i.intervention is not None]
+    if not made:
+        return
+    # Imported here, because a run that stays finite does not need it.
+    from stayfinite.report.wording import interventions
+
+    repairs = interventions.repairs(made)
+    if repairs:
+        _say_line(repairs)
+
+
 def _guard_session(
-    policy: str, keep: Path, script: str | None, say: Say, unguarded_ok: bool
+    policy: Policy, keep: Path, script: str | None, say: Say, unguarded_ok: bool
 ) -> GuardedSession:
     from stayfinite.guard import session
 

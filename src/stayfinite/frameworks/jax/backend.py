@@ -23,9 +23,11 @@ class JaxBackend:
     name = "jax"
     is_stateless = True
 
-    def attach(self, subject: Subject, recorder: Recorder, on_bad: OnBad) -> GuardedFunction:
+    def attach(
+        self, subject: Subject, recorder: Recorder, on_bad: OnBad, *, resumes: bool = False
+    ) -> GuardedFunction:
         """Compile the train function with the sentinel inside."""
-        return guard.attach(subject, recorder, on_bad)
+        return guard.attach(subject, recorder, on_bad, resumes=resumes)
 
     def step(self, failure: Failure) -> Step:
         """The failing step, traced."""

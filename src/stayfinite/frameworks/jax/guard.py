@@ -17,10 +17,10 @@ import numpy as np
 from stayfinite.errors import CannotGuardError
 from stayfinite.frameworks.base import OnBad
 from stayfinite.frameworks.jax import guard_step
-from stayfinite.frameworks.jax.state import store
+from stayfinite.frameworks.jax.state import state_variables, store
 from stayfinite.frameworks.keras import private as keras_private
 from stayfinite.frameworks.keras.train_function import GuardedTrainFunction
-from stayfinite.frameworks.recorder import Recorder
+from stayfinite.frameworks.recorder import Flag, Recorder
 from stayfinite.frameworks.state import State
 from stayfinite.frameworks.subject import Subject, TrainFunction, TrainStep
 
@@ -29,10 +29,10 @@ class JaxTrainFunction(GuardedTrainFunction):
     """The train function of a subject on JAX: the same call, with the sentinel inside."""
 
     def __init__(
-        self, inner: TrainFunction, subject: Subject, recorder: Recorder, on_bad: OnBad
+        self, subject: Subject, recorder: Recorder, on_bad: OnBad, *, resumes: bool
     ) -> None:
-        super().__init__(subject, recorder, on_bad)
-        self._inner = inner
+        super().__init__(subject, recorder, on_bad, resumes=resumes)
+        self._inner = self._made()
         self._sentinel = guard_step.new_sentinel()
         self._state: Any = None
 
@@ -40,22 +40,65 @@ class JaxTrainFunction(GuardedTrainFunction):
         """One call of Keras's train function: `(logs, state)`."""
         self.enter(iterator)
         self._state = state
-        self.poll(wait=False)
+        self.poll(None, wait=False)
         self.remember(lambda: _num_bytes(state), lambda: State.of(state[:4]).map(np.array))
         batches = self._recorder.recording(iterator, own=_own)
         (logs, first_bad), state = self._inner((*state, self._sentinel), batches)
         self._state, self._sentinel = tuple(state[:4]), state[4]
-        self.expect(_Report(first_bad))
+        logs = self.expect(_Report(first_bad), logs)
         return logs, self._state
 
-    def stop(self, step: int) -> None:
-        """Store the last good state and call `on_bad`."""
+    def last_good(self, step: int) -> State:
+        """Store the state before the bad step, which no later step has changed."""
         state = State.of(self._state)
         self._sentinel = guard_step.new_sentinel()
         store(self._subject, state)
-        self._on_bad(state, step, lambda data: self._rerun(state, data))
+        return state
 
-    def _rerun(self, state: State, data: object) -> bool:
+    def set_state(self, state: State) -> None:
+        """Store `state`, and take it for the next step."""
+        own = state.map(lambda v: jax.numpy.array(v) if isinstance(v, np.ndarray) else v)
+        self._state = tuple(list(group) for group in own.groups)
+        store(self._subject, own)
+
+    def present(self) -> State:
+        """The values of the variables."""
+        groups = state_variables(self._subject)
+        return State.of([[variable.value for variable in group] for group in groups])
+
+    def make(self, data: object) -> tuple[Any, Flag]:
+        """Make one step; its state is stored by `resumed`."""
+        (logs, first_bad), state = self._inner((*self._state, self._sentinel), iter([data]))
+        self._state, self._sentinel = tuple(state[:4]), state[4]
+        return logs, _Report(first_bad)
+
+    def resumed(self) -> None:
+        """Store the state. The steps used up the arrays that the variables held."""
+        store(self._subject, State.of(self._state))
+
+    def rebuild(self) -> None:
+        """Trace the step again, and every function that it calls."""
+        # A function that the user has jitted keeps what it traced before.
+        jax.clear_caches()
+        self._inner = self._made()
+        self._subject.train_function = self
+
+    def _made(self) -> TrainFunction:
+        subject = self._subject
+
+        def loss_scales() -> list[int]:
+            return keras_private.loss_scales(subject.optimizers)
+
+        def own_statistics() -> list[int]:
+            return keras_private.own_statistics(subject)
+
+        step = guard_step.guarded(
+            subject.train_step, loss_scales, own_statistics, keeps_metrics=self.resumes
+        )
+        return subject.make_train_function(step)
+
+    def fails_again(self, state: State, data: object) -> bool:
+        """Run the compiled step on copies."""
         copies = [[jax.numpy.array(value) for value in group] for group in state.groups]
         (_, first_bad), _ = self._inner((*copies, guard_step.new_sentinel()), iter([data]))
         return int(first_bad) >= 0
@@ -74,27 +117,20 @@ class _Report:
         return int(np.asarray(self._array))
 
 
-def attach(subject: Subject, recorder: Recorder, on_bad: OnBad) -> JaxTrainFunction:
+def attach(
+    subject: Subject, recorder: Recorder, on_bad: OnBad, *, resumes: bool = False
+) -> JaxTrainFunction:
     """Compile the train function of `subject` with the sentinel inside.
 
     Raises:
         CannotGuardError: under a `keras.distribution`, whose state has a fixed sharding.
     """
     present = subject.train_function
-    if isinstance(present, JaxTrainFunction):
+    if isinstance(present, JaxTrainFunction) and present.resumes == resumes:
         return present
     if _is_distributed():
         raise CannotGuardError("stayfinite cannot guard a model under keras.distribution yet")
-
-    def loss_scales() -> list[int]:
-        return keras_private.loss_scales(subject.optimizers)
-
-    def own_statistics() -> list[int]:
-        return keras_private.own_statistics(subject)
-
-    guarded = guard_step.guarded(subject.train_step, loss_scales, own_statistics)
-    inner = subject.make_train_function(guarded)
-    function = JaxTrainFunction(inner, subject, recorder, on_bad)
+    function = JaxTrainFunction(subject, recorder, on_bad, resumes=resumes)
     subject.train_function = function
     return function
 

@@ -63,11 +63,14 @@ def guarded(
     train_step: Callable[..., Any],
     loss_scales: Callable[[], list[int]] = list,
     own_statistics: Callable[[], list[int]] = list,
+    *,
+    keeps_metrics: bool = False,
 ) -> Callable[..., Any]:
     """`train_step` with the sentinel as a fifth entry of its state.
 
     `loss_scales` and `own_statistics` return positions in the state, as the functions of these
-    names in `keras_private` do; they are called when the step is compiled.
+    names in `keras_private` do; they are called when the step is compiled. With `keeps_metrics` a
+    bad step leaves the metrics as they were, too.
 
     Returns `((logs, report), state)`; `report` is the step number of the first bad step or -1,
     as an array of its own, because the sentinel in the state is donated to the next step.
@@ -88,8 +91,11 @@ def guarded(
         for position in loss_scales():
             ok &= ~keras_private.has_collapsed(old[2][position], new[2][position])
         first_bad = jnp.where(good & ~ok, sentinel[_STEPS], sentinel[_FIRST_BAD])
-        # Metrics keep the bad step, so that they agree with the progress bar.
-        kept = (*_choose(ok, lasting, list(old[:3])), metrics)
+        if keeps_metrics:
+            kept = tuple(_choose(ok, [*lasting, metrics], list(old)))
+        else:
+            # Metrics keep the bad step, so that they agree with the progress bar.
+            kept = (*_choose(ok, lasting, list(old[:3])), metrics)
         after = jnp.stack([sentinel[_STEPS] + 1, first_bad])
         return (logs, first_bad), (*kept, after)
 

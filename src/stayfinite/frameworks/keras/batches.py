@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from stayfinite.frameworks.batch import ROLES, Batch, BatchArray
+from stayfinite.frameworks.batch import ROLES, Batch, BatchArray, order_without
 from stayfinite.frameworks.state import Tensor
 from stayfinite.frameworks.subject import Subject
 from stayfinite.graph.graph import Role
@@ -35,6 +35,26 @@ def batch_of(subject: Subject, data: Any, to_numpy: Callable[[Tensor], np.ndarra
         return packed
 
     return Batch(data, tuple(_named(subject.input_names, data)), pack, to_numpy)
+
+
+def without_samples(batch: Batch, samples: Sequence[int]) -> object:
+    """The data of `batch` with other samples of it in the place of `samples`, for a train step.
+
+    Shapes, and the kind of each array, stay as they were.
+
+    Raises:
+        ChangeError: no other sample is left.
+    """
+
+    def chosen(array: Any) -> Any:
+        if not np.shape(array):
+            return array
+        order = order_without(samples, len(array))
+        if isinstance(array, np.ndarray):
+            return array[order]
+        return keras.ops.take(array, np.asarray(order), axis=0)
+
+    return batch.map(chosen).data
 
 
 def leaves(structure: Any) -> list[Any]:

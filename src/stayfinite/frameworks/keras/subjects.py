@@ -167,6 +167,14 @@ class KerasModel(Subject):
         """Reset the metrics of the model."""
         self.model.reset_metrics()
 
+    def metrics_result(self) -> dict[str, object]:
+        """`model.get_metrics_result()`."""
+        return dict(self.model.get_metrics_result())
+
+    def forget_functions(self) -> None:
+        """Set both functions to None, so that Keras makes them again."""
+        self.model.test_function = self.model.predict_function = None
+
     def state_was_stored(self) -> None:
         """Keep `fit` from writing its own copy of the state back."""
         keras_private.keep_stored_state(self.model)
@@ -282,6 +290,13 @@ class KerasLoop(Subject):
 
     def reset_metrics(self) -> None:
         """Nothing: see `metrics_variables`."""
+
+    def metrics_result(self) -> dict[str, object]:
+        """None: see `metrics_variables`."""
+        return {}
+
+    def forget_functions(self) -> None:
+        """Nothing: a loop has no others."""
 
     def state_was_stored(self) -> None:
         """Nothing: the loop holds no other copy of the state."""

@@ -1,12 +1,15 @@
 """The guarded train function: whether a subject can have one, and when its flags are read.
 
 Inside an epoch of `fit` flags are read late, so that the host does not wait for the device. At the
-end of an epoch and outside `fit` they are read at once.
+end of an epoch and outside `fit` they are read at once. A training that may go on after a bad step
+has each flag read at once: callbacks, data and random numbers must not run ahead of a step that is
+made again.
 """
 
 from __future__ import annotations
 
 import abc
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -19,7 +22,9 @@ from stayfinite.frameworks.state import State
 from stayfinite.frameworks.subject import Subject
 
 
-def attach(subject: Subject, recorder: Recorder, on_bad: OnBad) -> GuardedFunction:
+def attach(
+    subject: Subject, recorder: Recorder, on_bad: OnBad, *, resumes: bool
+) -> GuardedFunction:
     """The train function of `subject` with the sentinel inside; see `Backend.attach`.
 
     A train function of the user's own is not guarded: it may change the state in ways that the
@@ -31,7 +36,7 @@ def attach(subject: Subject, recorder: Recorder, on_bad: OnBad) -> GuardedFuncti
     if isinstance(subject, KerasModel):
         _require_functions_of_keras(subject.model)
     try:
-        return base.current().attach(subject, recorder, on_bad)
+        return base.current().attach(subject, recorder, on_bad, resumes=resumes)
     except CannotGuardError:
         raise
     except Exception as error:
@@ -61,11 +66,16 @@ def _is_by_keras(function: Any) -> bool:
 class GuardedTrainFunction(abc.ABC):
     """Base of the function that takes the place of the train function of a subject.
 
-    A framework calls `enter` before a step and `expect` after it, and hands the last good state to
-    `on_bad` in `stop`.
+    A framework calls `enter` before a step and `expect` after it.
+
+    Attributes:
+        resumes: Whether `on_bad` may return, so that the training goes on.
     """
 
-    def __init__(self, subject: Subject, recorder: Recorder, on_bad: OnBad) -> None:
+    def __init__(
+        self, subject: Subject, recorder: Recorder, on_bad: OnBad, *, resumes: bool
+    ) -> None:
+        self.resumes = resumes
         self._subject = subject
         self._recorder = recorder
         self._on_bad = on_bad
@@ -74,6 +84,7 @@ class GuardedTrainFunction(abc.ABC):
         self._first_of_epoch = False
         self._epoch_source: Any = None
         self._in_epoch = False
+        self._logs: Any = None
 
     def begin_epoch(self) -> None:
         """The next call is the first of an epoch: flags may be read late until `end_epoch`."""
@@ -82,13 +93,14 @@ class GuardedTrainFunction(abc.ABC):
     def end_epoch(self) -> None:
         """End the epoch: read every flag now."""
         self._epoch_begins, self._epoch_source = False, None
-        self.poll(wait=True)
+        self.poll(None, wait=True)
 
     def enter(self, source: Any) -> None:
         """Begin a step. `source` is the same object for all steps of an epoch."""
         self._first_of_epoch = self._epoch_begins
         if self._epoch_begins:
             self._epoch_begins, self._epoch_source = False, source
+            self._logs = None
         # After an exception in `fit`, `end_epoch` is not called; the next call has another source.
         self._in_epoch = source is self._epoch_source
         if not self._in_epoch:
@@ -105,22 +117,101 @@ class GuardedTrainFunction(abc.ABC):
             copy=copy,
         )
 
-    def expect(self, flag: Flag) -> None:
-        """Queue the flag of the last steps; `flag` counts from `first_step` of the sentinel."""
-        self._recorder.expect(_Offset(flag, self._first_step))
-        if not self._in_epoch:
-            self.poll(wait=True)
+    def expect(self, flag: Flag, logs: Any) -> Any:
+        """Queue the flag of the last steps; returns the logs of the last one for Keras.
 
-    def poll(self, *, wait: bool) -> None:
-        """Read the flags that are ready; with `wait`, all of them."""
+        Args:
+            flag: Counts from the first step of the sentinel.
+            logs: What the last step returned.
+        """
+        self._recorder.expect(_Offset(flag, self._first_step))
+        if self.resumes or not self._in_epoch:
+            return self.poll(logs, wait=True)
+        return logs
+
+    def poll(self, logs: Any, *, wait: bool) -> Any:
+        """Read the flags that are ready; with `wait`, all of them.
+
+        Returns `logs`, or those of the last step that was made again after a bad one.
+        """
         step = self._recorder.first_bad(wait=wait)
         if step is not None:
-            self._first_step = step + 1
-            self.stop(step)
+            return self._handle(step, logs)
+        if self.resumes and logs is not None:
+            self._logs = logs
+        return logs
+
+    def _handle(self, step: int, logs: Any) -> Any:
+        """Hand the bad step to `on_bad`, and make the steps again that it does not leave out."""
+        waiting = self._recorder.after(step)
+        bad: int | None = step
+        left_out = False
+        while bad is not None:
+            self._first_step = bad + 1
+            state = self.last_good(bad)
+            way = self._on_bad(state, bad, functools.partial(self.fails_again, state))
+            if way.state is None:
+                self.set_state(state)
+            else:
+                self.set_state(way.state.with_metrics(state.metrics))
+                self._subject.reset_metrics()
+                self.set_state(self.present())
+            if way.then is not None:
+                way.then()
+                self.set_state(self.present())
+            left_out = way.again is None
+            waiting = waiting if way.again is None else [way.again, *waiting]
+            self._first_step = waiting[0].step if waiting else self._recorder.num_steps
+            bad = None
+            while waiting and bad is None:
+                recorded = waiting.pop(0)
+                self._recorder.again(recorded)
+                made, flag = self.make(recorded.data)
+                if int(flag) >= 0:
+                    bad = recorded.step
+                else:
+                    self._logs, left_out = made, False
+        self.resumed()
+        return self._logs_without_step(logs) if left_out else self._logs
+
+    def _logs_without_step(self, logs: Any) -> Any:
+        """The logs after a step that was left out, of which `logs` are its own.
+
+        Callbacks see those of the step before. Outside `fit` a caller gets what the step returned.
+        """
+        if not self._in_epoch:
+            return logs
+        if self._logs is None and self._subject.uses_default_train_step:
+            return self._subject.metrics_result()
+        return logs if self._logs is None else self._logs
 
     @abc.abstractmethod
-    def stop(self, step: int) -> None:
-        """Set the model to the last good state, begin a new sentinel, and call `on_bad`."""
+    def last_good(self, step: int) -> State:
+        """Set the model to the state before the bad step `step`, and begin a new sentinel."""
+
+    @abc.abstractmethod
+    def fails_again(self, state: State, data: object) -> bool:
+        """Run the compiled step on copies; whether it is non-finite. `state` is the present one."""
+
+    @abc.abstractmethod
+    def set_state(self, state: State) -> None:
+        """Set the model to `state`, also in the middle of `fit`; arrays of NumPy are copied."""
+
+    @abc.abstractmethod
+    def present(self) -> State:
+        """The values of the variables."""
+
+    @abc.abstractmethod
+    def make(self, data: object) -> tuple[Any, Flag]:
+        """Make one step from the present state on; its logs and its flag."""
+
+    @abc.abstractmethod
+    def rebuild(self) -> None:
+        """Compile the step again, because its source or a setting was changed."""
+
+    @abc.abstractmethod
+    def resumed(self) -> None:
+        """Called when the last of the steps that are made again has been made."""
 
 
 class _Offset:

@@ -23,9 +23,11 @@ class TensorFlowBackend:
     name = "tensorflow"
     is_stateless = False
 
-    def attach(self, subject: Subject, recorder: Recorder, on_bad: OnBad) -> GuardedFunction:
+    def attach(
+        self, subject: Subject, recorder: Recorder, on_bad: OnBad, *, resumes: bool = False
+    ) -> GuardedFunction:
         """Make the train function with the sentinel inside."""
-        return guard.attach(subject, recorder, on_bad)
+        return guard.attach(subject, recorder, on_bad, resumes=resumes)
 
     def step(self, failure: Failure) -> Step:
         """The failing step, run op by op."""

@@ -18,7 +18,7 @@ from stayfinite.errors import CannotGuardError
 from stayfinite.frameworks.base import OnBad
 from stayfinite.frameworks.keras import private as keras_private
 from stayfinite.frameworks.keras.train_function import GuardedTrainFunction
-from stayfinite.frameworks.recorder import Recorder
+from stayfinite.frameworks.recorder import Flag, Recorder
 from stayfinite.frameworks.state import State
 from stayfinite.frameworks.subject import Subject
 from stayfinite.frameworks.tensorflow import bounds, private
@@ -30,8 +30,10 @@ from stayfinite.frameworks.tensorflow.state import num_bytes_of, state_of, store
 class TensorFlowTrainFunction(GuardedTrainFunction):
     """The train function of a subject on TensorFlow: the same call, with the sentinel inside."""
 
-    def __init__(self, subject: Subject, recorder: Recorder, on_bad: OnBad) -> None:
-        super().__init__(subject, recorder, on_bad)
+    def __init__(
+        self, subject: Subject, recorder: Recorder, on_bad: OnBad, *, resumes: bool
+    ) -> None:
+        super().__init__(subject, recorder, on_bad, resumes=resumes)
         self._sentinel = TensorFlowSentinel()
         self._compilation = subject.compilation
         eager = self._compilation.eager
@@ -46,7 +48,7 @@ class TensorFlowTrainFunction(GuardedTrainFunction):
     def __call__(self, iterator: Iterator[Any]) -> Any:
         """One call of Keras's train function: the logs of its last step."""
         self.enter(iterator)
-        self.poll(wait=False)
+        self.poll(None, wait=False)
         subject = self._subject
         if subject.is_built:
             self.remember(lambda: num_bytes_of(subject), lambda: _whole_state(subject))
@@ -55,23 +57,49 @@ class TensorFlowTrainFunction(GuardedTrainFunction):
             logs, reports = self._from_dataset(iterator)
         else:
             logs, reports = self._from_python(iterator)
-        self.expect(_Flag(reports, self._is_bad_unscaled))
-        return logs
+        return self.expect(_Flag(reports, self._is_bad_unscaled), logs)
 
     def begin_epoch(self) -> None:
         """Measure the state again, because other code may have set it."""
         super().begin_epoch()
         self._unmeasured = 0
 
-    def stop(self, step: int) -> None:
-        """Begin a new sentinel and call `on_bad`; the step itself has restored the state."""
-        state = state_of(self._subject)
+    def last_good(self, step: int) -> State:
+        """Begin a new sentinel; the step itself has restored the state."""
         self._sentinel.reset()
         self._unmeasured = 0
-        self._on_bad(state, step, lambda data: self._rerun(state, data))
+        return state_of(self._subject)
+
+    def set_state(self, state: State) -> None:
+        """Assign the values of `state`."""
+        store(self._subject, state)
+        self._unmeasured = 0
+
+    def present(self) -> State:
+        """The values of the variables."""
+        return state_of(self._subject)
+
+    def make(self, data: object) -> tuple[Any, Flag]:
+        """Make one step."""
+        self._measure()
+        logs, report, _ = self._step([data])
+        return logs, _Flag([report], self._is_bad_unscaled)
+
+    def resumed(self) -> None:
+        """Nothing: the steps changed the variables themselves."""
+
+    def rebuild(self) -> None:
+        """Trace the step again, and every function that it calls."""
+        private.forget_traces()
+        self._inner = self._made()
 
     def _made(self) -> Any:
-        step = guarded(self._subject, self._sentinel, everything=self._everything)
+        step = guarded(
+            self._subject,
+            self._sentinel,
+            everything=self._everything,
+            keeps_metrics=self.resumes,
+        )
         return private.make_function(self._compilation, step)
 
     def _step(self, source: Any) -> Any:
@@ -121,7 +149,8 @@ class TensorFlowTrainFunction(GuardedTrainFunction):
         if bounds.is_provable(optimizer, variables):
             self._sentinel.bounded.assign(bounds.is_bounded(optimizer, variables))
 
-    def _rerun(self, state: State, data: object) -> bool:
+    def fails_again(self, state: State, data: object) -> bool:
+        """Run the compiled step, and put everything back that it changed."""
         count, suspect = self._step([data])[1].numpy()
         store(self._subject, state)
         self._sentinel.reset()
@@ -139,7 +168,7 @@ class TensorFlowTrainFunction(GuardedTrainFunction):
         for optimizer in self._subject.optimizers:
             if isinstance(optimizer, keras_private.LossScaleOptimizer):
                 optimizer.dynamic_scale.assign(1.0)
-        bad = self._rerun(state, data)
+        bad = self.fails_again(state, data)
         self._sentinel.count.assign(count)
         return bad
 
@@ -170,20 +199,22 @@ class _Flag:
         return -1
 
 
-def attach(subject: Subject, recorder: Recorder, on_bad: OnBad) -> TensorFlowTrainFunction:
+def attach(
+    subject: Subject, recorder: Recorder, on_bad: OnBad, *, resumes: bool = False
+) -> TensorFlowTrainFunction:
     """Make the train function of `subject` with the sentinel inside.
 
     Raises:
         CannotGuardError: under a `tf.distribute` strategy with more than one replica.
     """
     present = subject.train_function
-    if isinstance(present, TensorFlowTrainFunction):
+    if isinstance(present, TensorFlowTrainFunction) and present.resumes == resumes:
         return present
     if private.strategy_of(subject.compilation).num_replicas_in_sync > 1:
         raise CannotGuardError(
             "stayfinite cannot guard a model on several tf.distribute replicas yet"
         )
-    function = TensorFlowTrainFunction(subject, recorder, on_bad)
+    function = TensorFlowTrainFunction(subject, recorder, on_bad, resumes=resumes)
     subject.train_function = function
     return function
 

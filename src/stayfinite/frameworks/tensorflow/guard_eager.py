@@ -22,9 +22,15 @@ from stayfinite.frameworks.tensorflow.guard_sentinel import (
 
 
 class GuardedEagerStep:
-    """A `Watcher` that puts the update into a condition: it is made only if all is finite."""
+    """A `Watcher` that puts the update into a condition: it is made only if all is finite.
 
-    def __init__(self, subject: Subject, sentinel: TensorFlowSentinel) -> None:
+    With `keeps_metrics` a bad step leaves the metrics as they were, too.
+    """
+
+    def __init__(
+        self, subject: Subject, sentinel: TensorFlowSentinel, *, keeps_metrics: bool
+    ) -> None:
+        self._keeps_metrics = keeps_metrics
         self._subject = subject
         self._sentinel = sentinel
         self._values = VariableValues()
@@ -60,6 +66,9 @@ class GuardedEagerStep:
             alive = self._sentinel.count >= 0
             self._good = alive & all_finite([*self._losses, *self._assigned()])
             tf.cond(self._good, _nothing, lambda: self._values.restore(self._metrics()))
+        if self._keeps_metrics and not self._good:
+            # They are updated after the update that was not made.
+            self._values.restore([])
         return self._good
 
     def is_suspect(self, data: Any) -> Any:

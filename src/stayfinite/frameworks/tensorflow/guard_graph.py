@@ -39,15 +39,24 @@ class GuardedGraphStep:
         subject: The training.
         sentinel: Has the flag of earlier steps.
         everything: Read the whole state first, also what no watch sees being written.
+        keeps_metrics: Whether a bad step leaves the metrics as they were, too.
     """
 
-    def __init__(self, subject: Subject, sentinel: TensorFlowSentinel, *, everything: bool) -> None:
+    def __init__(
+        self,
+        subject: Subject,
+        sentinel: TensorFlowSentinel,
+        *,
+        everything: bool,
+        keeps_metrics: bool,
+    ) -> None:
         self._subject = subject
         self._alive = sentinel.count >= 0
         self._checked: list[Any] = []
         self._applied: list[Any] = []
         self._values = VariableValues()
         self._everything = everything
+        self._keeps_metrics = keeps_metrics
         state = lasting(subject)
         self._num_variables = len(state)
         if everything:
@@ -77,8 +86,8 @@ class GuardedGraphStep:
         """End the step; returns whether it was good."""
         if not self._everything and self._is_written_unseen():
             raise Unsuited
-        # Metrics keep the bad step, so that they agree with the progress bar.
-        metrics = list(self._subject.metrics_variables)
+        # Else metrics keep the bad step, so that they agree with the progress bar.
+        metrics = [] if self._keeps_metrics else list(self._subject.metrics_variables)
         good = self._alive & _is_finite([*self._checked, *self._values.judged(self._subject)])
         for collapsed in self._values.collapsed(self._applied):
             good &= ~collapsed
@@ -131,7 +140,11 @@ def _is_finite(tensors: list[Any]) -> Any:
 
 
 def guarded(
-    subject: Subject, sentinel: TensorFlowSentinel, *, everything: bool
+    subject: Subject,
+    sentinel: TensorFlowSentinel,
+    *,
+    everything: bool,
+    keeps_metrics: bool = False,
 ) -> Callable[[Any], Any]:
     """The train step with the sentinel: returns `(logs, report, data)`.
 
@@ -141,14 +154,17 @@ def guarded(
         subject: The training.
         sentinel: Noted in by each step.
         everything: Read the whole state first, also what no watch sees being written.
+        keeps_metrics: Whether a bad step leaves the metrics as they were, too.
     """
 
     def guarded_step(data: Any) -> Any:
         step: GuardedEagerStep | GuardedGraphStep
         if tf.executing_eagerly() and ends_in_update(subject):
-            step = GuardedEagerStep(subject, sentinel)
+            step = GuardedEagerStep(subject, sentinel, keeps_metrics=keeps_metrics)
         else:
-            step = GuardedGraphStep(subject, sentinel, everything=everything)
+            step = GuardedGraphStep(
+                subject, sentinel, everything=everything, keeps_metrics=keeps_metrics
+            )
         with watched(step):
             logs = subject.train_step(data)
         good = step.finish()

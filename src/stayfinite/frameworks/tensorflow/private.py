@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import gc
 import inspect
+import linecache
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -19,8 +21,10 @@ import keras
 import tensorflow as tf
 from tensorflow.core.framework import attr_value_pb2
 from tensorflow.python import pywrap_tfe
+from tensorflow.python.autograph.pyct import inspect_utils
 from tensorflow.python.eager import backprop, context
 from tensorflow.python.eager.execute import quick_execute
+from tensorflow.python.eager.polymorphic_function import polymorphic_function
 from tensorflow.python.framework import op_callbacks, op_def_registry
 
 from stayfinite.frameworks.keras import private as keras_private
@@ -28,6 +32,7 @@ from stayfinite.frameworks.subject import Compilation
 
 __all__ = [
     "execute",
+    "forget_traces",
     "gradient_functions",
     "has_key",
     "is_random",
@@ -123,6 +128,39 @@ def python_function_of(step: Any) -> Callable[..., Any]:
     """What was given to `tf.function`; any other function itself."""
     function: Callable[..., Any] = step.python_function if is_function(step) else step
     return function
+
+
+def forget_traces() -> None:
+    """Have every `tf.function` of the program traced again at its next call.
+
+    Private: a function that is traced once keeps the code that it had then. The functions of
+    libraries are left as they are.
+    """
+    inspect_utils._fix_linecache_record = _unless_patched
+    for thing in gc.get_objects():
+        # Not isinstance: it asks proxies for their class, which may run code of the user.
+        if type(thing) is polymorphic_function.Function and not _is_of_library(thing):
+            thing._variable_creation_config = thing._no_variable_creation_config = None
+            thing._function_cache = type(thing._function_cache)()
+
+
+_fix_linecache_record = inspect_utils._fix_linecache_record
+
+
+def _unless_patched(function: Any) -> None:
+    """Let AutoGraph read the lines of a function from its file, unless these were replaced.
+
+    AutoGraph compiles the text of a function that has control flow. Lines in `linecache` without
+    the time of a file were not read from one.
+    """
+    entry: tuple[Any, ...] = linecache.cache.get(inspect.getfile(function), ())
+    if len(entry) < 2 or entry[1] is not None:
+        _fix_linecache_record(function)
+
+
+def _is_of_library(function: Any) -> bool:
+    module = str(getattr(function.python_function, "__module__", None))
+    return module.partition(".")[0] in ("keras", "tensorflow")
 
 
 def is_xla(step: Any) -> bool:

@@ -22,9 +22,11 @@ class TorchBackend:
     name = "torch"
     is_stateless = False
 
-    def attach(self, subject: Subject, recorder: Recorder, on_bad: OnBad) -> GuardedFunction:
+    def attach(
+        self, subject: Subject, recorder: Recorder, on_bad: OnBad, *, resumes: bool = False
+    ) -> GuardedFunction:
         """Put the sentinel around the train function."""
-        return guard.attach(subject, recorder, on_bad)
+        return guard.attach(subject, recorder, on_bad, resumes=resumes)
 
     def step(self, failure: Failure) -> Step:
         """The failing step, run op by op."""

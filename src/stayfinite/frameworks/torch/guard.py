@@ -13,6 +13,7 @@ import torch
 from stayfinite.frameworks.base import OnBad
 from stayfinite.frameworks.keras.train_function import GuardedTrainFunction
 from stayfinite.frameworks.recorder import Flag, Recorder
+from stayfinite.frameworks.state import State
 from stayfinite.frameworks.subject import Compilation, Subject, TrainFunction, TrainStep
 from stayfinite.frameworks.torch import private
 from stayfinite.frameworks.torch.guard_cuda import CudaSentinel
@@ -24,6 +25,7 @@ from stayfinite.frameworks.torch.state import (
     random_state,
     restore_random,
     state_of,
+    store,
 )
 
 
@@ -34,50 +36,86 @@ class TorchTrainFunction(GuardedTrainFunction):
     """
 
     def __init__(
-        self, inner: TrainFunction, subject: Subject, recorder: Recorder, on_bad: OnBad
+        self,
+        inner: TrainFunction,
+        subject: Subject,
+        recorder: Recorder,
+        on_bad: OnBad,
+        *,
+        resumes: bool,
     ) -> None:
-        super().__init__(subject, recorder, on_bad)
-        self._inner = inner
+        super().__init__(subject, recorder, on_bad, resumes=resumes)
+        self.inner = inner
         self._sentinel: TorchSentinel | None = None
 
     def __call__(self, data: Any) -> Any:
         """One call of Keras's train function, on a list of one batch: its logs."""
         # All steps of an epoch are called from the same code, that of `fit`.
         self.enter(sys._getframe(1).f_code)
-        self.poll(wait=False)
+        self.poll(None, wait=False)
         subject = self._subject
-        if self._sentinel is None:
-            self._sentinel = _new_sentinel(subject, self._inner, self._recorder.num_steps)
         self.remember(lambda: num_bytes_of(subject), lambda: state_of(subject, device="cpu"))
         for _ in self._recorder.recording(iter(data), own=_own):
             pass
-        logs, flag = _run(self._sentinel, subject, self._inner, data)
-        self.expect(flag)
-        self.poll(wait=False)
-        return logs
+        logs, flag = _run(self._current_sentinel(), subject, self.inner, data)
+        logs = self.expect(flag, logs)
+        return self.poll(logs, wait=False)
 
-    def stop(self, step: int) -> None:
-        """Restore the random state of the bad step and call `on_bad`."""
+    def last_good(self, step: int) -> State:
+        """Restore the random state of the bad step; the sentinel has restored the rest."""
         sentinel, self._sentinel = self._sentinel, None
         assert sentinel is not None
         clear_gradients(self._subject)
         restore_random(sentinel.random_before(step))
-        self._on_bad(state_of(self._subject), step, self._rerun)
+        return state_of(self._subject)
 
-    def _rerun(self, data: object) -> bool:
+    def set_state(self, state: State) -> None:
+        """Copy the values of `state`, and set the random generators."""
+        store(self._subject, state)
+        if state.random is not None:
+            restore_random(state.random)
+
+    def present(self) -> State:
+        """The values of the variables."""
+        return state_of(self._subject)
+
+    def make(self, data: object) -> tuple[Any, Flag]:
+        """Make one step."""
+        return _run(self._current_sentinel(), self._subject, self.inner, [data])
+
+    def resumed(self) -> None:
+        """Nothing: the steps changed the variables themselves."""
+
+    def rebuild(self) -> None:
+        """Have what `torch.compile` made compiled again; all else runs the code that is there."""
+        torch.compiler.reset()
+
+    def _current_sentinel(self) -> TorchSentinel:
+        if self._sentinel is None:
+            self._sentinel = _new_sentinel(
+                self._subject, self.inner, self._first_step, keeps_metrics=self.resumes
+            )
+        return self._sentinel
+
+    def fails_again(self, state: State, data: object) -> bool:
+        """Run the compiled step, and put everything back that it changed."""
         with _put_back(self._subject):
-            sentinel = _new_sentinel(self._subject, self._inner, 0)
-            _, flag = _run(sentinel, self._subject, self._inner, [data])
+            sentinel = _new_sentinel(self._subject, self.inner, 0)
+            _, flag = _run(sentinel, self._subject, self.inner, [data])
             return int(flag) >= 0
 
 
-def attach(subject: Subject, recorder: Recorder, on_bad: OnBad) -> TorchTrainFunction:
+def attach(
+    subject: Subject, recorder: Recorder, on_bad: OnBad, *, resumes: bool = False
+) -> TorchTrainFunction:
     """Put the sentinel around the train function of `subject`."""
     present = subject.train_function
     if isinstance(present, TorchTrainFunction):
-        return present
+        if present.resumes == resumes:
+            return present
+        present = present.inner
     inner = subject.make_train_function() if present is None else present
-    function = TorchTrainFunction(inner, subject, recorder, on_bad)
+    function = TorchTrainFunction(inner, subject, recorder, on_bad, resumes=resumes)
     subject.train_function = function
     return function
 
@@ -138,11 +176,14 @@ def _kept(subject: Subject) -> SavedValues:
     return whole
 
 
-def _new_sentinel(subject: Subject, inner: TrainFunction, first_step: int) -> TorchSentinel:
+def _new_sentinel(
+    subject: Subject, inner: TrainFunction, first_step: int, *, keeps_metrics: bool = False
+) -> TorchSentinel:
     tensors = [private.tensor_of(v) for v in subject.trainable_variables]
     on_cuda = any(tensor.device.type == "cuda" for tensor in tensors)
     kind = CudaSentinel if on_cuda else TorchSentinel
-    return kind(subject, first_step, compiled=private.is_compiled(inner))
+    compiled = private.is_compiled(inner)
+    return kind(subject, first_step, compiled=compiled, keeps_metrics=keeps_metrics)
 
 
 def _own(data: Any) -> Any:

@@ -25,8 +25,15 @@ from stayfinite.frameworks.torch.guard_sentinel import KnownFlag, TorchSentinel
 class CudaSentinel(TorchSentinel):
     """The sentinel of a model on CUDA. Once a step was bad, no later one is applied either."""
 
-    def __init__(self, subject: Subject, first_step: int, *, compiled: bool = False) -> None:
-        super().__init__(subject, first_step, compiled=compiled)
+    def __init__(
+        self,
+        subject: Subject,
+        first_step: int,
+        *,
+        compiled: bool = False,
+        keeps_metrics: bool = False,
+    ) -> None:
+        super().__init__(subject, first_step, compiled=compiled, keeps_metrics=keeps_metrics)
         self._ok: Any = None
         self._first_bad: Any = None
         self._assigned: dict[int, Any] = {}
@@ -82,6 +89,7 @@ class CudaSentinel(TorchSentinel):
         step = torch.full_like(self._first_bad, self._steps - 1)
         self._first_bad = torch.where(before & ~self._ok, step, self._first_bad)
         self._saved.restore_unless(self._ok)
+        self._metrics.restore_unless(self._ok)
         return (
             _FlagOnItsWay(self._first_bad)
             if self._first_bad.is_cuda

@@ -33,9 +33,19 @@ class TorchSentinel:
         subject: The training.
         first_step: Number, in the whole script, of the first step that it sees.
         compiled: Whether the step runs under `torch.compile`.
+        keeps_metrics: Whether a bad step leaves the metrics as they were, too.
     """
 
-    def __init__(self, subject: Subject, first_step: int, *, compiled: bool = False) -> None:
+    def __init__(
+        self,
+        subject: Subject,
+        first_step: int,
+        *,
+        compiled: bool = False,
+        keeps_metrics: bool = False,
+    ) -> None:
+        self._keeps_metrics = keeps_metrics
+        self._metrics = SavedValues()
         self._first_step = first_step
         self._subject: Subject | None = None
         self._compiled = compiled
@@ -71,6 +81,8 @@ class TorchSentinel:
         if self._compiled:
             # Nothing can be seen from inside without changing what is compiled.
             self._saved.save_all(lasting(subject))
+            if self._keeps_metrics:
+                self._metrics.save_all(subject.metrics_variables)
             self._scales = [private.tensor_of(o.dynamic_scale) for o in _scaling(subject)]
         else:
             hooks.observe(self)
@@ -79,6 +91,7 @@ class TorchSentinel:
         """End the step, after a result or an exception; drop all that was kept of it."""
         hooks.unobserve()
         self._saved.clear()
+        self._metrics.clear()
         self._subject, self._scaled = None, (None, None)
 
     def random_before(self, step: int) -> RandomState:
@@ -127,6 +140,8 @@ class TorchSentinel:
         """Keep the old value of a variable that is no metric."""
         known = self._is_metric.get(id(variable)) or self._classify(variable)
         if known[1]:
+            if self._keeps_metrics:
+                self._metrics.save(private.tensor_of(variable))
             return
         if self._num_updates and not self._depth:
             self._late = True
@@ -226,6 +241,7 @@ class TorchSentinel:
         if not self._bad:
             return KnownFlag(-1)
         self._saved.restore()
+        self._metrics.restore()
         clear_gradients(subject)
         return KnownFlag(self._steps - 1)
 

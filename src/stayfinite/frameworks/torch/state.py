@@ -19,6 +19,17 @@ def state_of(subject: Subject, *, device: str | None = None) -> State:
     return State.of(values, random_state())
 
 
+def store(subject: Subject, state: State) -> None:
+    """Copy the values of `state`, tensors or arrays of NumPy, to the variables."""
+    with torch.no_grad():
+        for variables, values in zip(
+            keras_private.state_variables(subject), state.groups, strict=True
+        ):
+            for variable, value in zip(variables, values, strict=True):
+                tensor = private.tensor_of(variable)
+                tensor.copy_(torch.as_tensor(value, device=tensor.device))
+
+
 def num_bytes_of(subject: Subject) -> int:
     """How much memory such a copy takes."""
     groups = keras_private.state_variables(subject)

@@ -1,0 +1,78 @@
+"""Interventions in words: one line for each, and what is said while a step is being explained."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from stayfinite.incident import Incident, Intervention
+from stayfinite.report.words import plural, sample_list
+
+SKIPPED = "the step is left out"
+NO_SOURCE_FIX = "no source fix was proved to have the right value"
+NO_REMEDY = "no remedy was proved that can be applied to a running training"
+
+
+def working(step: int) -> str:
+    """Said before an explanation, which takes seconds."""
+    return f"step {step} is non-finite; looking for its cause"
+
+
+def line(incident: Incident, made: Intervention) -> str:
+    """`step 12 (epoch 0, batch 12) was non-finite (bad-input): the step is left out`."""
+    known = [
+        f"{name} {value}"
+        for name, value in (("epoch", made.epoch), ("batch", made.batch))
+        if value is not None
+    ]
+    inside = f" ({', '.join(known)})" if known else ""
+    cause = "" if incident.cause.name == "unknown" else f" ({made.cause})"
+    kept = f"; incident: {incident.kept.incident}" if incident.kept.incident else ""
+    return f"step {made.step}{inside} was non-finite{cause}: {made.action}{kept}"
+
+
+def ends(policy: str, reason: str) -> str:
+    """Said where a training ends although its policy could have let it go on."""
+    return f"the policy {policy} ends the training after a non-finite step: {reason}"
+
+
+def too_many_in_a_row(num_steps: int) -> str:
+    """Why a training ends after bad steps in a row."""
+    return f"{plural(num_steps, 'bad step')} in a row"
+
+
+def too_many(num_interventions: int) -> str:
+    """Why a training ends after many interventions."""
+    return f"{plural(num_interventions, 'intervention')} were made before"
+
+
+def shown(incident: Incident, made: Intervention) -> str:
+    """`line`, and the diff of a repair."""
+    return line(incident, made) if made.diff is None else f"{line(incident, made)}\n{made.diff}"
+
+
+def repaired(incident: Incident) -> str:
+    """What a repair did."""
+    assert incident.fix is not None
+    origin = incident.origin
+    place = "" if origin.file is None else f" at {origin.file}:{origin.line}"
+    return f"the running program is repaired{place}, and the step is made again"
+
+
+def left_out(samples: tuple[int, ...]) -> str:
+    """What was done about samples at fault."""
+    return f"the step is made again without {sample_list(samples, None)}"
+
+
+def rolled_back(incident: Incident, step: int) -> str:
+    """What was done with a setting."""
+    remedy = "" if incident.fix is None else f" ({incident.fix.text})"
+    return f"training goes on from the state before step {step} with the remedy{remedy}"
+
+
+def repairs(made: Sequence[Intervention]) -> str:
+    """The diffs of all repairs, for the end of a training; empty without one."""
+    diffs = [one.diff for one in made if one.diff is not None]
+    if not diffs:
+        return ""
+    number = plural(len(diffs), "repair")
+    return f"{number} made in the running program; apply to the source:\n" + "\n".join(diffs)

@@ -1,0 +1,71 @@
+"""The policy "rollback": training goes on from an earlier state, with what the trials proved."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+
+import stayfinite
+from stayfinite.frameworks.batch import order_without
+from tests.guard import nets
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*non-finite:RuntimeWarning")
+BAD, SAMPLE = 3, 2
+
+
+def fitted(model, data, added, **options):
+    keras.utils.set_random_seed(1)
+    return model.fit(*data, callbacks=added, verbose=0, **options)
+
+
+@pytest.mark.parametrize(
+    ("build", "data"),
+    [
+        pytest.param(
+            nets.conv_net, nets.images, marks=pytest.mark.slow_on("jax", "tensorflow"), id="conv"
+        ),
+        pytest.param(nets.mlp, nets.table, id="mlp"),
+    ],
+)
+def test_sample_at_fault_is_left_out_of_its_batch(build, data, tmp_path):
+    options = {"batch_size": nets.BATCH, "shuffle": False, "epochs": 2}
+    x, y = data()
+    rows = np.arange(nets.ROWS)
+    batch = slice(BAD * nets.BATCH, (BAD + 1) * nets.BATCH)
+    rows[batch] = rows[batch][order_without([SAMPLE], nets.BATCH)]
+    plain = build()
+    expected = fitted(plain, (x[rows], y[rows]), [], validation_data=(x, y), **options)
+    spoiled = x.copy()
+    spoiled[BAD * nets.BATCH + SAMPLE] = np.nan
+    model = build()
+    guard = stayfinite.Guard("rollback", keep=tmp_path)
+    history = fitted(model, (spoiled, y), [guard], validation_data=(x, y), **options)
+    nets.assert_bit_equal(nets.state_of(model), nets.state_of(plain))
+    assert history.history == expected.history
+    made = [(one.epoch, one.batch, one.resumed_from) for one in history.interventions]
+    assert made == [(0, BAD, BAD), (1, BAD, BAD + nets.ROWS // nets.BATCH)]
+    assert "without sample 2" in guard.interventions[0].action
+
+
+def linear_data():
+    x = 3 * np.random.default_rng(0).normal(size=(256, 5)).astype("float32")
+    return x, x.sum(axis=1)
+
+
+@pytest.mark.slow_on("jax", "tensorflow")
+@pytest.mark.parametrize("scheduled", [False, True], ids=["variable", "schedule"])
+def test_too_large_a_learning_rate_is_lowered_from_the_state_before_the_growth(scheduled, tmp_path):
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input((5,)), keras.layers.Dense(1)])
+    rate = keras.optimizers.schedules.ExponentialDecay(0.3, 10**6, 0.5) if scheduled else 0.3
+    model.compile(keras.optimizers.SGD(rate), "mse", metrics=["mae"])
+    guard = stayfinite.Guard("rollback", keep=tmp_path)
+    history = fitted(model, linear_data(), [guard], epochs=3, batch_size=4)
+    (made,) = guard.interventions
+    assert (made.cause, made.resumed_from) == ("divergence", 0)
+    assert float(model.optimizer.learning_rate) == pytest.approx(0.03, rel=1e-3)
+    losses = history.history["loss"]
+    assert np.isfinite(losses).all() and losses[-1] < 1.0
+    # The steps before it were taken back.
+    assert int(model.optimizer.iterations) == 3 * 64 - made.step
