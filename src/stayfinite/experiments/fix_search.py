@@ -302,7 +302,7 @@ class _PatchSearch:
             trouble,
             value,
             self._operand(),
-            functools.partial(_put_in_place, patch, edits),
+            put_in_place=functools.partial(_put_in_place, patch, edits),
         )
         self._tried.append(fix)
         return fix
