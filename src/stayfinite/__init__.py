@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from stayfinite import data, losses, metrics, models
+    from stayfinite.checkpoints.counting import verify
     from stayfinite.errors import NonFiniteError, UsageError
     from stayfinite.guard.callback import Guard
     from stayfinite.guard.loop import guarded
@@ -33,6 +34,7 @@ __all__ = [
     "losses",
     "metrics",
     "models",
+    "verify",
 ]
 
 _HOME = {
@@ -43,6 +45,7 @@ _HOME = {
     "explain": "stayfinite.report.folder",
     "freeze": "stayfinite.networks.models.freezing",
     "guarded": "stayfinite.guard.loop",
+    "verify": "stayfinite.checkpoints.counting",
 }
 _ROOMS = ("data", "losses", "metrics", "models")
 

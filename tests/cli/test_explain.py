@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 
 from stayfinite.cli import main
+from tests.checkpoints import hostile
 from tests.report.incidents import SQRT
 
 
@@ -63,3 +65,91 @@ def test_not_text(tmp_path, capsys):
     (tmp_path / "incident.json").write_bytes(b"\xff\xfe\x00")
     assert main(["explain", str(tmp_path / "incident.json")]) == 2
     assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "write", [hostile.fifo, hostile.device, hostile.link_to_itself, hostile.folder, hostile.sparse]
+)
+def test_what_is_no_file_or_has_no_end(tmp_path, capsys, write):
+    write(tmp_path / "incident.json")
+    assert main(["explain", str(tmp_path)]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+MANY = [f"-old {i}\n+new {i}\n" for i in range(100_000)]
+
+
+@pytest.mark.parametrize(
+    "room, key, value, says",
+    [
+        ("origin", "line", 10**11, "line 100000000000 does not exist"),
+        ("origin", "end_line", -1, "line -1 does not exist"),
+        ("origin", "column", 10**4000, "too large for an incident"),
+        ("where", "step", -(10**19), "too large for an incident"),
+        ("origin", "samples", "[" * 100_000, "the incident is damaged"),
+        ("cause", "message", "x" * 2_000_000, "a text of 2,000,000 characters"),
+        (
+            "origin",
+            "operands",
+            [{"shape": [10**15] * 10**5, "dtype": "f", "min": 0, "max": 0, "num_nonfinite": 0}],
+            "an operand of 100,000 dimensions",
+        ),
+    ],
+)
+def test_what_no_incident_has_is_refused(tmp_path, capsys, room, key, value, says):
+    data = SQRT.to_json()
+    data[room][key] = value
+    (tmp_path / "incident.json").write_text(json.dumps(data, default=str), encoding="utf-8")
+    assert main(["explain", str(tmp_path)]) == 2
+    captured = capsys.readouterr()
+    assert says in captured.err
+    assert len(captured.err.splitlines()) == 1
+    assert len(captured.err) < 700
+
+
+def test_a_hundred_thousand_notes_reasons_and_changed_lines(tmp_path, capsys):
+    data = SQRT.to_json()
+    data["notes"] = data["because"] = MANY
+    data["fix"]["diff"] = "--- a\n+++ b\n@@ -1 +1 @@\n" + "".join(MANY)[: 1 << 19]
+    (tmp_path / "incident.json").write_text(json.dumps(data), encoding="utf-8")
+    began = time.monotonic()
+    assert main(["explain", str(tmp_path)]) == 0
+    assert time.monotonic() - began < 10
+    out = capsys.readouterr().out
+    assert len(out.splitlines()) <= 24
+    num_changed = len([line for line in data["fix"]["diff"].splitlines() if line[0] in "-+"]) - 2
+    num_shown = out.count(" - old") + out.count(" + new")
+    assert f"({num_changed - num_shown} more lines" in out
+
+
+@pytest.mark.parametrize("form", [[], ["--json"]])
+def test_no_character_that_a_terminal_obeys(tmp_path, capsys, form):
+    """Each text of the incident, and the name of its folder, has escape codes."""
+
+    def infect(value):
+        if isinstance(value, dict):
+            return {key: infect(item) for key, item in value.items()}
+        if isinstance(value, list):
+            return [infect(item) for item in value]
+        return f"{value}\x1b[31m\x9b2J\u202e\x07\x7f" if isinstance(value, str) else value
+
+    data = infect(SQRT.to_json())
+    clean = SQRT.to_json()
+    for keys in (("schema",), ("where", "phase"), ("cause", "certainty"), ("fix", "kind"),
+                 ("fix", "value")):  # fmt: skip
+        source, target = clean, data
+        for key in keys[:-1]:
+            source, target = source[key], target[key]
+        target[keys[-1]] = source[keys[-1]]
+    for infected, trial in zip(data["trials"], clean["trials"], strict=True):
+        infected["outcome"] = trial["outcome"]
+    folder = tmp_path / "incident\x1b[31m"
+    folder.mkdir()
+    (folder / "incident.json").write_text(json.dumps(data), encoding="utf-8")
+    assert main(["explain", *form, str(folder)]) == 0
+    assert main(["explain", str(folder / "missing\x9b")]) == 2
+    captured = capsys.readouterr()
+    text = captured.out + captured.err
+    assert not [char for char in text if char != "\n" and not char.isprintable()]
+    if form:
+        assert json.loads(captured.out)["cause"]["message"] == data["cause"]["message"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 
 import click
@@ -10,6 +9,7 @@ import click
 import stayfinite
 from stayfinite.cli.explain import explain
 from stayfinite.cli.lab import lab
+from stayfinite.cli.refusal import USAGE, refuse
 from stayfinite.cli.rule import rule
 from stayfinite.cli.run import run
 from stayfinite.cli.train import train
@@ -17,7 +17,6 @@ from stayfinite.cli.verify import verify
 from stayfinite.errors import UsageError
 from stayfinite.runner.run import GuardedRun
 
-USAGE = 2
 # The exit code that a shell reports after Ctrl-C.
 INTERRUPTED = 130
 
@@ -56,19 +55,14 @@ def _parse(args: Sequence[str] | None) -> int | GuardedRun:
         )
         return outcome
     except UsageError as error:
-        return _refuse(str(error))
+        return refuse(str(error))
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         return USAGE
     except click.UsageError as error:
         command = error.ctx.command_path if error.ctx else "stayfinite"
-        return _refuse(f"{error.format_message()} See: {command} --help")
+        return refuse(f"{error.format_message()} See: {command} --help")
     except click.ClickException as error:
-        return _refuse(error.format_message())
+        return refuse(error.format_message())
     except click.Abort:
         return INTERRUPTED
-
-
-def _refuse(line: str) -> int:
-    print(f"stayfinite: {line}", file=sys.stderr)
-    return USAGE

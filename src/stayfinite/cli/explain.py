@@ -19,9 +19,9 @@ def explain(incident: Path, as_json: bool) -> int:
     INCIDENT is the folder of the incident, or the incident.json in it.
     """
     # Imported here, because `stayfinite run` does not need it.
-    from stayfinite.report import folder
     from stayfinite.report.json import render
+    from stayfinite.report.reading import read
 
-    found = folder.read(incident)
+    found = read(incident)
     click.echo(render(found) if as_json else report_for(sys.stdout, found))
     return 0

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from stayfinite.cli.refusal import refuse
+from stayfinite.cli.separate import counts_of
 from stayfinite.errors import UsageError
+from stayfinite.files import limits
 
 if TYPE_CHECKING:
-    from stayfinite.checkpoints import TensorCount
+    from stayfinite.checkpoints.counting import TensorCount
 
-FINITE, NON_FINITE, UNREADABLE = range(3)
+FINITE, NON_FINITE = range(2)
 
 
 @click.command(short_help="Check that checkpoint files have no NaN or infinity.")
@@ -30,25 +32,29 @@ def verify(files: tuple[Path, ...]) -> int:
 
 
 def _verify(path: Path) -> int:
-    # Imported here, because it needs h5py and NumPy, and `stayfinite run` does not.
-    from stayfinite.checkpoints import count_file
+    # Imported here, because it needs rich, and `stayfinite run` does not.
+    from stayfinite.report.lines import clean_name
 
+    file = clean_name(str(path))
     try:
-        counts = count_file(path)
+        counts = counts_of(path)
     except UsageError as error:
-        print(f"stayfinite: {error}", file=sys.stderr)
-        return UNREADABLE
+        return refuse(str(error))
     bad = [count for count in counts if not count.is_finite]
     for count in bad:
-        click.echo(f"{path}: {_describe(count)}")
+        click.echo(f"{file}: {_name(clean_name(count.name))}: {_describe(count)}")
     if bad:
-        click.echo(f"{path}: {len(bad)} of {len(counts)} tensors are not finite")
+        click.echo(f"{file}: {len(bad)} of {len(counts)} tensors are not finite")
         return NON_FINITE
-    click.echo(f"{path}: all {len(counts)} tensors are finite")
+    click.echo(f"{file}: all {len(counts)} tensors are finite")
     return FINITE
+
+
+def _name(name: str) -> str:
+    return name if len(name) <= limits.NAME else f"{name[: limits.NAME]}..."
 
 
 def _describe(count: TensorCount) -> str:
     numbers = {"nan": count.num_nan, "inf": count.num_inf, "-inf": count.num_negative_inf}
     found = ", ".join(f"{number} {kind}" for kind, number in numbers.items() if number)
-    return f"{count.name}: {found} of {count.num_values} values"
+    return f"{found} of {count.num_values} values"

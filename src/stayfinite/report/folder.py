@@ -10,20 +10,18 @@ incident-000812/
 from __future__ import annotations
 
 import dataclasses
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from safetensors.numpy import save_file
 
-from stayfinite.errors import UsageError
 from stayfinite.frameworks.subject import Subject
 from stayfinite.incident import Incident, Kept
 from stayfinite.report import text
 from stayfinite.report.json import render
+from stayfinite.report.reading import INCIDENT, read
 
-INCIDENT = "incident.json"
 WEIGHTS = "last_good.weights.h5"
 
 
@@ -113,24 +111,6 @@ def explain(incident: Incident | str | Path, *, width: int = 100) -> str:
     """
     found = incident if isinstance(incident, Incident) else read(Path(incident))
     return text.render(found, width=width)
-
-
-def read(path: Path) -> Incident:
-    """Read the incident in the folder `path`, or in its JSON file `path`.
-
-    Raises:
-        UsageError: there is none, or it is damaged.
-    """
-    manifest = path / INCIDENT if path.is_dir() else path
-    try:
-        return Incident.from_json(json.loads(manifest.read_text(encoding="utf-8")))
-    except OSError as error:
-        reason = error.strerror
-    except (ValueError, RecursionError) as error:
-        reason = str(error)
-    raise UsageError(
-        f"{manifest}: {reason}; pass the folder of an incident, as printed at the end of its report"
-    )
 
 
 def _save_weights(subject: Subject, path: Path) -> Path | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -32,12 +33,12 @@ def run_file(exit_code: int, num_steps: int, incidents: Sequence[Incident]) -> s
     return _dump(run) + "\n"
 
 
+# What `report.lines.clean` replaces in a text; JSON has an escape for each. Those below U+0020 are
+# always escaped.
+_UNSAFE = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
 def _dump(value: dict[str, Any]) -> str:
     text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:
-        # A file name that is not valid UTF-8 reaches Python as lone surrogates; escaped, they
-        # are the same after reading.
-        return json.dumps(value, indent=2, allow_nan=False)
-    return text
+    # Names may hold what a terminal obeys, or lone surrogates, as of a file name that is not UTF-8.
+    return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)

@@ -67,8 +67,9 @@ def wants_color(stream: Any, environ: Mapping[str, str]) -> bool:
 ELLIPSIS = "..."
 _TAB = 4
 
-# Characters; a longer sentence does not fit a report, and cutting it early keeps wrapping fast.
-_LONGEST = 4000
+# Characters; a longer sentence or line does not fit a report, and cutting it early keeps wrapping
+# fast.
+LONGEST = 4000
 
 
 def clean(text: str) -> str:
@@ -143,7 +144,7 @@ def chunks(text: str, width: int) -> list[str]:
 def fill(text: str, first_width: int, width: int, max_lines: int) -> list[str]:
     """`text` broken at blanks into at most `max_lines`; the first line has a width of its own."""
     lines = [""]
-    for word in clean(text[:_LONGEST]).split():
+    for word in clean(text[:LONGEST]).split():
         room = first_width if len(lines) == 1 else width
         joined = f"{lines[-1]} {word}" if lines[-1] else word
         if cell_len(joined) <= room:

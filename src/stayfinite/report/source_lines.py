@@ -6,6 +6,7 @@ import ast
 import itertools
 import textwrap
 import warnings
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from rich.cells import cell_len
@@ -13,6 +14,7 @@ from rich.cells import cell_len
 from stayfinite.incident import Origin
 from stayfinite.report.lines import (
     ELLIPSIS,
+    LONGEST,
     Line,
     Piece,
     TextRole,
@@ -154,15 +156,15 @@ def changed_lines(diff: str) -> list[str]:
     ]
 
 
-def diff_lines(diff: str, *, indent: int, width: int) -> list[tuple[Line, ...]]:
-    """Each changed line as the terminal lines that it needs."""
-    changed = [(line[0], expand_tabs(clean(line[1:]))) for line in changed_lines(diff)]
+def diff_lines(changed: Sequence[str], *, indent: int, width: int) -> list[tuple[Line, ...]]:
+    """Each of `changed_lines` as the terminal lines that it needs."""
+    parts = [(line[0], expand_tabs(clean(line[1:LONGEST]))) for line in changed]
     room = width - indent - 2
-    if any(cell_len(text) > room for _, text in changed):
+    if any(cell_len(text) > room for _, text in parts):
         # The common indentation is removed, which leaves more room for the change.
-        dedented = textwrap.dedent("\n".join(text for _, text in changed)).split("\n")
-        changed = [(sign, text) for (sign, _), text in zip(changed, dedented, strict=True)]
-    return [_diff_line(sign, text, indent, width) for sign, text in changed]
+        dedented = textwrap.dedent("\n".join(text for _, text in parts)).split("\n")
+        parts = [(sign, text) for (sign, _), text in zip(parts, dedented, strict=True)]
+    return [_diff_line(sign, text, indent, width) for sign, text in parts]
 
 
 def _diff_line(sign: str, text: str, indent: int, width: int) -> tuple[Line, ...]:

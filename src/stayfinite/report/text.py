@@ -23,9 +23,10 @@ from stayfinite.report.lines import (
     paint,
     paragraph,
 )
-from stayfinite.report.source_lines import diff_lines, excerpt
+from stayfinite.report.source_lines import changed_lines, diff_lines, excerpt
 from stayfinite.report.words import plural
 
+# Also the most notes, reasons and changed lines that are laid out: each takes a line at least.
 MAX_LINES = 24
 
 # Below this the essential blocks no longer fit; a narrower terminal wraps the lines itself.
@@ -54,12 +55,14 @@ def render(incident: Incident, *, width: int = 100, color: bool = False) -> str:
     width = max(width, MIN_WIDTH)
     incident = replace(incident, kept=_as_typed(incident.kept))
     gutter = max(2, len(str(incident.origin.line or 0)))
-    blocks = list(_blocks(incident, gutter, width))
+    changed = changed_lines(incident.fix.diff) if incident.fix and incident.fix.diff else []
+    hidden = max(0, len(changed) - MAX_LINES)
+    blocks = list(_blocks(incident, changed[:MAX_LINES], gutter, width))
     path = clean_name(incident.kept.incident)
 
-    def more(count: int) -> tuple[Line, ...]:
-        text = f"... ({plural(count, 'more line')}{', see ' if path else ''}{path})"
-        return ((Piece(" " * (gutter + 1) + clip(text, width - gutter - 1)),),)
+    def more(count: int) -> Line:
+        text = f"... ({plural(hidden + count, 'more line')}{', see ' if path else ''}{path})"
+        return (Piece(" " * (gutter + 1) + clip(text, width - gutter - 1)),)
 
     lines = fit(blocks, MAX_LINES, more)
     return "\n".join(paint(line, color=color) for line in lines)
@@ -80,7 +83,7 @@ def _near(path: str) -> str:
     return str(found.relative_to(here)) if path and found.is_relative_to(here) else path
 
 
-def _blocks(incident: Incident, gutter: int, width: int) -> Iterator[Block]:
+def _blocks(incident: Incident, changed: Sequence[str], gutter: int, width: int) -> Iterator[Block]:
     yield _headline(incident, width)
     arrow = (Piece(" " * gutter + "--> ", "gutter"),)
     where = sentences.place(incident, width - gutter - 4)
@@ -89,8 +92,9 @@ def _blocks(incident: Incident, gutter: int, width: int) -> Iterator[Block]:
     yield from _facts(incident, gutter, width)
     text = help_text(incident, 3 * width - 80)
     yield _block(Priority.ESSENTIAL, text, _word("help", "help"), 6, width, max_lines=4)
-    yield from _diff(incident, gutter, width)
-    for note in incident.notes:
+    for i, diff in enumerate(diff_lines(changed, indent=gutter + 1, width=width)):
+        yield Block(Priority.ESSENTIAL if i < _DIFF_LINES_KEPT else Priority.EXTRA_DIFF, diff)
+    for note in incident.notes[:MAX_LINES]:
         yield _block(Priority.NOTE, note, _word("note", "note"), 6, width)
     yield _footer(incident, width)
 
@@ -134,7 +138,7 @@ def _fact(priority: Priority, text: str, gutter: int, width: int, *, max_lines: 
 def _facts(incident: Incident, gutter: int, width: int) -> Iterator[Block]:
     because = [
         (Priority.EXTRA_BECAUSE if i else Priority.BECAUSE, "because: ", text)
-        for i, text in enumerate(incident.because)
+        for i, text in enumerate(incident.because[:MAX_LINES])
     ]
     for priority, name, text in (
         (Priority.WHEN, "", sentences.when(incident)),
@@ -148,13 +152,6 @@ def _facts(incident: Incident, gutter: int, width: int) -> Iterator[Block]:
     ):
         if text:
             yield _fact(priority, name + text, gutter, width)
-
-
-def _diff(incident: Incident, gutter: int, width: int) -> Iterator[Block]:
-    if incident.fix is None or incident.fix.diff is None:
-        return
-    for i, lines in enumerate(diff_lines(incident.fix.diff, indent=gutter + 1, width=width)):
-        yield Block(Priority.ESSENTIAL if i < _DIFF_LINES_KEPT else Priority.EXTRA_DIFF, lines)
 
 
 def _footer(incident: Incident, width: int) -> Block:
@@ -193,34 +190,25 @@ class Block(NamedTuple):
     lines: tuple[Line, ...]
 
 
-def fit(
-    blocks: Sequence[Block], max_lines: int, more: Callable[[int], tuple[Line, ...]]
-) -> list[Line]:
+def fit(blocks: Sequence[Block], max_lines: int, more: Callable[[int], Line]) -> list[Line]:
     """The lines of `blocks`, at most `max_lines` as long as the essential ones are fewer.
 
     Among blocks of one priority the last goes first. `more(n)` is put where the extra diff lines
     stood when `n` of them had to go: a fix must not look whole when it is not.
     """
-    kept = list(enumerate(blocks))
+    order = sorted(
+        (i for i, block in enumerate(blocks) if block.priority is not Priority.ESSENTIAL),
+        key=lambda i: (blocks[i].priority, -i),
+    )
+    kept = {i: block.lines for i, block in enumerate(blocks)}
+    num_lines = sum(map(len, kept.values()))
     dropped: list[int] = []
-    while True:
-        lines = _assemble(kept, blocks, dropped, more)
-        least = min((block.priority for _, block in kept), default=Priority.ESSENTIAL)
-        if len(lines) <= max_lines or least is Priority.ESSENTIAL:
-            return lines
-        last = max(i for i, (_, block) in enumerate(kept) if block.priority is least)
-        index, block = kept.pop(last)
-        if block.priority is Priority.EXTRA_DIFF:
+    for index in order:
+        if num_lines + (1 if dropped else 0) <= max_lines:
+            break
+        num_lines -= len(kept.pop(index))
+        if blocks[index].priority is Priority.EXTRA_DIFF:
             dropped.append(index)
-
-
-def _assemble(
-    kept: Sequence[tuple[int, Block]],
-    blocks: Sequence[Block],
-    dropped: Sequence[int],
-    more: Callable[[int], tuple[Line, ...]],
-) -> list[Line]:
-    parts = [(index, block.lines) for index, block in kept]
     if dropped:
-        parts.append((min(dropped), more(len(dropped))))
-    return [line for _, lines in sorted(parts, key=lambda part: part[0]) for line in lines]
+        kept[min(dropped)] = (more(len(dropped)),)
+    return [line for _, lines in sorted(kept.items()) for line in lines]

@@ -1,0 +1,132 @@
+"""The number of NaN and infinite values of each tensor of a checkpoint."""
+
+from __future__ import annotations
+
+import math
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from stayfinite.checkpoints import archives, hdf5, safetensors
+from stayfinite.checkpoints.stored import Budget, StoredTensor
+from stayfinite.errors import UsageError
+from stayfinite.files.reading import num_stored, open_regular
+
+# What the libraries raise for a file that is truncated, forged or of another format. A file can
+# state a size for which there is no memory.
+_DAMAGED = (
+    OSError,
+    ValueError,
+    KeyError,
+    TypeError,
+    EOFError,
+    RuntimeError,  # also RecursionError, and NotImplementedError of zipfile
+    MemoryError,
+    OverflowError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+
+_READERS: dict[str, Callable[[BinaryIO, Budget], Iterator[StoredTensor]]] = {
+    ".keras": archives.keras,
+    ".h5": hdf5.tensors,
+    ".npz": archives.npz,
+    ".safetensors": safetensors.tensors,
+}
+
+
+@dataclass(frozen=True)
+class TensorCount:
+    """The number of values of one tensor: all, NaN, +inf and -inf."""
+
+    name: str
+    num_values: int
+    num_nan: int
+    num_inf: int
+    num_negative_inf: int
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether every value is a finite number."""
+        return not (self.num_nan or self.num_inf or self.num_negative_inf)
+
+
+def verify(path: str | Path) -> list[TensorCount]:
+    """Count the NaN and infinite values of each floating-point tensor of a checkpoint.
+
+    Reads `.keras`, `.h5`, `.weights.h5`, `.npz` and `.safetensors`, without a framework and without
+    pickle. A large file is read in parts, so it need not fit into memory.
+
+    Args:
+        path: The file.
+
+    Returns:
+        One entry for each tensor, in the order of the file.
+
+    Raises:
+        UsageError: The file is missing, damaged or of an unknown format, refers to another file, or
+            unpacks to far more than it occupies.
+
+    Example:
+
+    ```python
+    bad = [tensor.name for tensor in stayfinite.verify("model.keras") if not tensor.is_finite]
+    ```
+    """
+    with reading(Path(path)) as tensors:
+        return [count(tensor) for tensor in tensors]
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[Iterator[StoredTensor]]:
+    """Open `path`; gives each tensor in it whose dtype has NaN or infinity.
+
+    Raises:
+        UsageError: As `verify`, also while the values are read.
+    """
+    reader = _READERS.get(path.suffix)
+    if reader is None:
+        raise UsageError(
+            f"{path}: expected a file named {', '.join(f'*{suffix}' for suffix in _READERS)}; "
+            f"received the suffix {path.suffix!r}"
+        )
+    try:
+        file = open_regular(path)
+    except OSError as error:
+        raise UsageError(
+            f"{path}: cannot be read: {error.strerror}; pass a checkpoint file"
+        ) from None
+    with file:
+        try:
+            yield reader(file, Budget(num_stored(file)))
+        except _DAMAGED as error:
+            raise UsageError(
+                f"{path}: cannot be read as a {path.suffix} file: {_reason(error)}"
+            ) from None
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, MemoryError):
+        return "not enough memory for the sizes that it states"
+    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return " ".join(text.split()) or type(error).__name__
+
+
+def count(tensor: StoredTensor) -> TensorCount:
+    """Count one tensor. A complex value is NaN if a part is NaN, else infinite if a part is."""
+    totals = np.zeros(3, dtype=np.int64)
+    for block in tensor.blocks():
+        finite = np.isfinite(block)
+        if finite.all():
+            continue
+        bad = block[~finite]
+        bad = bad[~np.isnan(bad)]
+        num_negative = int(np.sum(bad.real < 0))
+        totals += (block.size - finite.sum() - bad.size, bad.size - num_negative, num_negative)
+    return TensorCount(tensor.name, math.prod(tensor.shape), *map(int, totals))

@@ -1,0 +1,120 @@
+"""The tensors of an HDF5 file, read within the file only.
+
+HDF5 can read other files of the machine: by external links, external storage and virtual datasets.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from functools import partial
+from itertools import product
+from typing import BinaryIO
+
+import h5py
+import numpy as np
+
+from stayfinite.checkpoints.stored import Blocks, Budget, StoredTensor, has_nonfinite, named
+from stayfinite.files import limits
+
+
+def tensors(file: BinaryIO, budget: Budget) -> Iterator[StoredTensor]:
+    """Yield each tensor of a file.
+
+    Raises:
+        ValueError: The file refers to another file, or is damaged.
+    """
+    with h5py.File(file, "r") as opened:
+        for name, dataset in _datasets(opened):
+            if dataset.shape is None or not has_nonfinite(dataset.dtype):
+                continue
+            num_bytes = math.prod(dataset.shape) * dataset.dtype.itemsize
+            budget.take(num_bytes, name)
+            label = _with_layer(name, dataset)
+            dtype = named(dataset.dtype, label)
+            yield StoredTensor(label, dtype, dataset.shape, partial(_values, dataset, dtype))
+
+
+def _datasets(opened: h5py.File) -> Iterator[tuple[str, h5py.Dataset]]:
+    """Yield each dataset once, without recursion, as groups may be nested to any depth."""
+    seen = set()
+    num_links = 0
+    waiting: list[tuple[int, str, h5py.Group]] = [(0, "", opened)]
+    while waiting:
+        depth, path, group = waiting.pop()
+        if depth > limits.HDF5_DEPTH:
+            raise ValueError(f"groups are nested more than {limits.HDF5_DEPTH} deep")
+        groups = []
+        for name in group:
+            num_links += 1
+            if num_links > limits.HDF5_LINKS:
+                raise ValueError(f"more than {limits.HDF5_LINKS:,} names")
+            inner = f"{path}{name}"
+            link = group.get(name, getlink=True)
+            if isinstance(link, h5py.ExternalLink):
+                raise ValueError(f"{inner} is a link to another file, which is not read")
+            if isinstance(link, h5py.SoftLink):
+                continue  # to an object that has a name of its own
+            item = group[name]
+            address = h5py.h5o.get_info(item.id).addr
+            if address in seen:
+                continue
+            seen.add(address)
+            if isinstance(item, h5py.Group):
+                groups.append((depth + 1, f"{inner}/", item))
+            elif isinstance(item, h5py.Dataset):
+                _refuse_other_files(inner, item)
+                yield inner, item
+        waiting += reversed(groups)
+
+
+def _refuse_other_files(name: str, dataset: h5py.Dataset) -> None:
+    layout = dataset.id.get_create_plist()
+    if layout.get_external_count() or layout.get_layout() == h5py.h5d.VIRTUAL:
+        raise ValueError(f"{name} has its values in another file, which is not read")
+
+
+def _with_layer(name: str, dataset: h5py.Dataset) -> str:
+    """Return `layers/dense/vars/0`, with the name of the layer in brackets if Keras stored it."""
+    attributes = dataset.parent.attrs
+    if "name" not in attributes or attributes.get_id("name").get_storage_size() > limits.NAME:
+        return name
+    layer = attributes["name"]
+    known = isinstance(layer, str) and layer and layer not in name.split("/")
+    return f"{name} ({layer})" if known else name
+
+
+def _values(dataset: h5py.Dataset, dtype: np.dtype) -> Blocks:
+    if not dataset.size:
+        return
+    steps = _steps(dataset)
+    starts = (range(0, size, step) for size, step in zip(dataset.shape, steps, strict=True))
+    for corner in product(*starts):
+        region = tuple(slice(at, at + step) for at, step in zip(corner, steps, strict=True))
+        values = np.asarray(dataset[region]).reshape(-1)
+        yield values.view(dtype) if values.dtype.type is np.void else values
+
+
+def _steps(dataset: h5py.Dataset) -> tuple[int, ...]:
+    """The shape of a block: whole chunks, as many along the last axes as fit.
+
+    Raises:
+        ValueError: The chunks are too large or too many to be read.
+    """
+    chunk = dataset.chunks or (1,) * len(dataset.shape)
+    num_bytes = math.prod(chunk) * dataset.dtype.itemsize
+    counts = [-(-size // step) for size, step in zip(dataset.shape, chunk, strict=True)]
+    room = max(1, limits.BLOCK // num_bytes)
+    if dataset.chunks is not None:
+        if num_bytes > limits.HDF5_CHUNK or math.prod(counts) > limits.HDF5_CHUNKS_OF_DATASET:
+            raise ValueError(
+                f"{dataset.name} has {math.prod(counts):,} chunks of {num_bytes:,} bytes; "
+                f"the limits are {limits.HDF5_CHUNKS_OF_DATASET:,} and {limits.HDF5_CHUNK:,}"
+            )
+        room = min(room, limits.HDF5_CHUNKS)
+    steps = list(chunk)
+    for axis in reversed(range(len(steps))):
+        along = min(counts[axis], room)
+        steps[axis] = along * chunk[axis]
+        room = room // along if along == counts[axis] else 1
+    return tuple(steps)

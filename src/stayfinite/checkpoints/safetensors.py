@@ -1,0 +1,84 @@
+"""The tensors of a safetensors file.
+
+The library of that name has no NumPy dtype for some of them, and maps the whole file.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterator
+from functools import partial
+from typing import BinaryIO
+
+import ml_dtypes
+import msgspec
+import numpy as np
+
+from stayfinite.checkpoints.stored import Blocks, Budget, StoredTensor, blocks_of
+from stayfinite.files import limits
+
+# The dtypes that have a NaN; all others (integers, F4, F6) are always finite.
+_DTYPES = {
+    "F64": np.float64,
+    "F32": np.float32,
+    "F16": np.float16,
+    "BF16": ml_dtypes.bfloat16,
+    "C64": np.complex64,
+    "F8_E4M3": ml_dtypes.float8_e4m3fn,
+    "F8_E4M3FNUZ": ml_dtypes.float8_e4m3fnuz,
+    "F8_E5M2": ml_dtypes.float8_e5m2,
+    "F8_E5M2FNUZ": ml_dtypes.float8_e5m2fnuz,
+    "F8_E8M0": ml_dtypes.float8_e8m0fnu,
+}
+
+
+class _Entry(msgspec.Struct):
+    dtype: str
+    shape: list[int]
+    data_offsets: tuple[int, int]
+
+
+def tensors(file: BinaryIO, budget: Budget) -> Iterator[StoredTensor]:
+    """Yield each tensor of a file that is open at its beginning.
+
+    Raises:
+        ValueError: The file is damaged: tensors overlap, leave gaps or do not fill the file.
+    """
+    length = int.from_bytes(file.read(8), "little")
+    if length > limits.HEADER:
+        raise ValueError(f"a header of {length:,} bytes, the limit is {limits.HEADER:,}")
+    entries = _entries(file.read(length))
+    first = 8 + length
+    _check_layout(entries, file.seek(0, os.SEEK_END) - first)
+    for name, entry in entries.items():
+        if entry.dtype in _DTYPES:
+            dtype = np.dtype(_DTYPES[entry.dtype])
+            start, end = entry.data_offsets
+            if end - start != math.prod(entry.shape) * dtype.itemsize:
+                raise ValueError(f"{name} of shape {entry.shape} does not have {end - start} bytes")
+            budget.take(end - start, name)
+            read = partial(_values, file, first + start, end - start, dtype)
+            yield StoredTensor(name, dtype, tuple(entry.shape), read)
+
+
+def _entries(header: bytes) -> dict[str, _Entry]:
+    raw = msgspec.json.decode(header, type=dict[str, msgspec.Raw])
+    raw.pop("__metadata__", None)
+    return {name: msgspec.json.decode(entry, type=_Entry) for name, entry in raw.items()}
+
+
+def _check_layout(entries: dict[str, _Entry], num_bytes: int) -> None:
+    """Check that the tensors lie one after another and fill the file, as the format has it."""
+    end = 0
+    for start, following in sorted(entry.data_offsets for entry in entries.values()):
+        if start != end or following < start:
+            raise ValueError(f"a tensor begins at {start}, where {end} was expected")
+        end = following
+    if end != num_bytes:
+        raise ValueError(f"the tensors have {end:,} bytes, the file has {num_bytes:,} for them")
+
+
+def _values(file: BinaryIO, start: int, num_bytes: int, dtype: np.dtype) -> Blocks:
+    file.seek(start)
+    yield from blocks_of(file, num_bytes, dtype)

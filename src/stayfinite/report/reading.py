@@ -1,0 +1,72 @@
+"""An incident from disk. It may come from a stranger: each text and number is within limits."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from stayfinite.errors import UsageError
+from stayfinite.files import limits
+from stayfinite.files.reading import read_at_most
+from stayfinite.incident import Incident
+
+INCIDENT = "incident.json"
+
+
+def read(path: Path) -> Incident:
+    """Read the incident in the folder `path`, or in its JSON file `path`.
+
+    Raises:
+        UsageError: There is none, or it is damaged.
+    """
+    manifest = path
+    try:
+        manifest = path / INCIDENT if path.is_dir() else path
+        data = json.loads(read_at_most(manifest, limits.JSON), parse_int=_integer)
+        _check_texts(data)
+        incident = Incident.from_json(data)
+        _check_origin(incident)
+        return incident
+    except OSError as error:
+        reason = error.strerror or str(error)
+    except RecursionError:
+        reason = "the JSON is nested too deeply"
+    except ValueError as error:
+        reason = str(error)
+    raise UsageError(
+        f"{manifest}: {reason}; pass the folder of an incident, as printed at the end of its report"
+    )
+
+
+def _integer(text: str) -> int:
+    number = int(text) if len(text) < 20 else limits.INTEGER
+    if abs(number) >= limits.INTEGER:
+        raise ValueError(f"the number {text:.20} is too large for an incident")
+    return number
+
+
+def _check_texts(data: object) -> None:
+    waiting = [data]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict):
+            waiting += value.keys()
+            waiting += value.values()
+        elif isinstance(value, list):
+            waiting += value
+        elif isinstance(value, str) and len(value) > limits.TEXT:
+            raise ValueError(
+                f"a text of {len(value):,} characters; an incident has at most {limits.TEXT:,}"
+            )
+
+
+def _check_origin(incident: Incident) -> None:
+    origin = incident.origin
+    for line in (origin.line, origin.end_line):
+        if line is not None and not 0 < line <= limits.LINE:
+            raise ValueError(f"line {line} does not exist; lines are from 1 to {limits.LINE:,}")
+    for operand in origin.operands:
+        if len(operand.shape) > limits.DIMENSIONS:
+            raise ValueError(
+                f"an operand of {len(operand.shape):,} dimensions; NumPy has {limits.DIMENSIONS}"
+            )
