@@ -95,6 +95,18 @@ def test_data_set_at_work_is_that_of_fit():
     assert keras_private.dataset_at_work() is None
 
 
+def test_callbacks_at_work_are_the_list_of_fit():
+    class Looks(keras.callbacks.Callback):
+        def on_train_begin(self, logs=None):
+            seen.append(keras_private.callbacks_at_work())
+
+    seen, looks = [], Looks()
+    x = np.ones((4, 2), "float32")
+    model_with().fit(x, x[:, :1], verbose=0, callbacks=[looks])
+    assert looks in seen[0].callbacks
+    assert keras_private.callbacks_at_work() is None
+
+
 def test_layers_inside_layers_are_found():
     inner = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1, name="inside")])
     names = [layer.name for layer in keras_private.flatten_layers(keras.Sequential([inner]))]

@@ -38,6 +38,7 @@ _READERS: dict[str, Callable[[BinaryIO, Budget], Iterator[StoredTensor]]] = {
     ".h5": hdf5.tensors,
     ".npz": archives.npz,
     ".safetensors": safetensors.tensors,
+    ".hdf5": hdf5.tensors,
 }
 
 

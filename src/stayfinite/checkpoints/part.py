@@ -3,30 +3,22 @@
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING, BinaryIO
+from typing import BinaryIO
 
 from stayfinite.files import limits
 
-if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
 
-
-class FilePart(io.RawIOBase):
-    """The bytes of `file` from `start`, `size` of them.
+class FilePart:
+    """The bytes of `file` from `start`, `size` of them, for `zipfile` and `h5py`.
 
     `read` is limited, because `zipfile` reads the directory of an archive at once.
     """
 
     def __init__(self, file: BinaryIO, start: int, size: int) -> None:
-        super().__init__()
         self._file = file
         self._start = start
         self._size = size
         self._position = 0
-
-    def readable(self) -> bool:
-        """True."""
-        return True
 
     def seekable(self) -> bool:
         """True."""
@@ -59,7 +51,7 @@ class FilePart(io.RawIOBase):
             raise ValueError(f"a directory of {wanted:,} bytes, the limit is {limits.HEADER:,}")
         return self._take(wanted)
 
-    def readinto(self, buffer: WriteableBuffer) -> int:
+    def readinto(self, buffer: bytearray | memoryview) -> int:
         """Fill `buffer` as far as the part goes."""
         view = memoryview(buffer).cast("B")
         content = self._take(self._within(len(view)))

@@ -8,10 +8,12 @@ from typing import Any
 
 import keras
 
+from stayfinite.frameworks.keras import private as keras_private
 from stayfinite.guard.policy import MAX_BAD_STEPS, Policy
 from stayfinite.guard.registry import REGISTRY
 from stayfinite.guard.watch import Watch
 from stayfinite.incident import Intervention
+from stayfinite.saving.guarded import make_files_safe
 
 
 class Guard(keras.callbacks.Callback):
@@ -26,6 +28,9 @@ class Guard(keras.callbacks.Callback):
 
     Another policy than "stop" lets the training go on, and says so in a `RuntimeWarning`. Metrics,
     callbacks and `History` then see finite values only. The host waits for each step.
+
+    During the `fit`, files that Keras saves are checked and put in place whole. A file without NaN
+    is never replaced by one with NaN; README.md has the rules.
 
     It has no per-batch hook, so it never makes Keras wait for the device on each step, and it
     may stand anywhere in the list of callbacks.
@@ -80,6 +85,9 @@ class Guard(keras.callbacks.Callback):
         if self._rules.may_go_on or not self._watch.listeners:
             self._watch.measures.policy = self._rules
         self._watch.arm()
+        # The list of callbacks goes when `fit` is left by an exception, of which none is told.
+        self._watch.let_go()
+        self._watch.let_go = make_files_safe(keras_private.callbacks_at_work() or self)
         self.interventions = self._watch.measures.begin()
         history = getattr(self._guarded, "history", None)
         if isinstance(history, keras.callbacks.History):
@@ -96,6 +104,7 @@ class Guard(keras.callbacks.Callback):
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         """End the last epoch."""
         self._watch.end_training()
+        self._watch.let_go()
 
     def on_test_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Read every flag before a validation, which comes before the end of its epoch."""

@@ -15,6 +15,7 @@ from stayfinite.frameworks.keras.subjects import KerasLoop, KerasStatelessLoop
 from stayfinite.guard.policy import MAX_BAD_STEPS, Policy
 from stayfinite.guard.registry import REGISTRY
 from stayfinite.incident import Intervention
+from stayfinite.saving.guarded import make_files_safe
 
 
 def guarded(
@@ -88,6 +89,7 @@ class GuardedStep:
         if policy.may_go_on or not self._watch.listeners:
             self._watch.measures.policy = policy
         self._watch.arm()
+        self._watch.let_go = make_files_safe(self)
 
     @property
     def interventions(self) -> list[Intervention]:

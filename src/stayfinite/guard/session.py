@@ -15,6 +15,7 @@ from stayfinite.guard.policy import Policy
 from stayfinite.guard.registry import REGISTRY
 from stayfinite.guard.watch import Watch
 from stayfinite.incident import Incident
+from stayfinite.saving.guarded import make_files_safe
 
 
 class GuardSession:
@@ -67,6 +68,7 @@ class GuardSession:
         base.current()
         creation.record()
         REGISTRY.begin_session(self)
+        self._unhook.append(make_files_safe(self))
         self._hook_callbacks(keras.callbacks.CallbackList)
         for owner in keras.Model.__mro__:
             if "make_train_function" in vars(owner):

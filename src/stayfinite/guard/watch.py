@@ -22,6 +22,7 @@ from stayfinite.frameworks.state import State
 from stayfinite.frameworks.subject import Subject
 from stayfinite.guard.policies import Measures
 from stayfinite.incident import Incident
+from stayfinite.saving.whole_files import as_it_is
 
 
 class Watch:
@@ -36,6 +37,7 @@ class Watch:
     Attributes:
         listeners: Called with every incident before `NonFiniteError` is raised.
         say: Called with a one-line notice that is not an incident.
+        let_go: Called when a bad step ends the training, to undo what was in place for it.
         unguarded_ok: Whether a training that the guard cannot attach to may run without it.
         measures: The policy, and what it has done.
     """
@@ -48,6 +50,7 @@ class Watch:
         self.script = script
         self.listeners: list[Callable[[Incident], None]] = []
         self.say: Callable[[str], None] = _warn
+        self.let_go: Callable[[], object] = lambda: None
         self.unguarded_ok = False
         self.measures = Measures(rebuild_all)
         self._subject = subject
@@ -147,7 +150,7 @@ class Watch:
             keep=self.keep,
             script=self.script,
         )
-        with _same_random_numbers():
+        with _same_random_numbers(), as_it_is():
             decision = self.measures.decide(failure, self.say)
         incident = decision.incident
         for listener in self.listeners:
@@ -157,6 +160,7 @@ class Watch:
                 self.say(interventions.ends(self.measures.policy.name, decision.reason))
             self.recorder.forget()
             self.end_epoch()
+            self.let_go()
             raise NonFiniteError(text.render(incident), incident)
         self.say(interventions.shown(incident, incident.intervention))
         return decision.resumption

@@ -8,22 +8,27 @@ each of them, and `tests/frameworks/test_private_names.py` finds private names e
 from __future__ import annotations
 
 import contextlib
+import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import keras
 
 from stayfinite.errors import CannotGuardError
+from stayfinite.files.writing import put
 from stayfinite.frameworks.subject import Layer, Subject
 from stayfinite.graph.graph import Role
 
 __all__ = [
     "BaseOptimizer",
     "LossScaleOptimizer",
+    "callbacks_at_work",
     "collapsed_scales",
     "dataset_at_work",
+    "epoch_of_backup",
     "flatten_layers",
     "has_collapsed",
     "has_fallen",
@@ -127,6 +132,44 @@ def dataset_at_work() -> Any:
             return data if isinstance(data, keras.utils.PyDataset) else None
         frame = frame.f_back
     return None
+
+
+def callbacks_at_work() -> Any:
+    """The list of callbacks that is calling one of them on this thread; None if none is."""
+    frame: FrameType | None = sys._getframe()
+    while frame is not None:
+        owner = frame.f_locals.get("self")
+        if isinstance(owner, keras.callbacks.CallbackList):
+            return owner
+        frame = frame.f_back
+    return None
+
+
+@contextlib.contextmanager
+def epoch_of_backup(callback: Any, is_saved: Callable[[], bool]) -> Iterator[None]:
+    """Inside the block, `BackupAndRestore` writes the number of its epoch to a file beside its own.
+
+    At the end the file is put in the place of its own if it has changed and `is_saved()`.
+
+    Private: the callback has no other place to say where that file is.
+    """
+    there = required(callback, "_training_metadata_path")
+    if "://" in there:  # not a file of this machine
+        yield
+        return
+    new = Path(f"{there}.new")
+    with contextlib.suppress(FileNotFoundError):
+        # The callback may keep a second backup, which it makes of the first.
+        shutil.copy(there, new)
+    before = new.read_bytes() if new.exists() else b""
+    callback._training_metadata_path = str(new)
+    try:
+        yield
+        if new.exists() and is_saved() and new.read_bytes() != before:
+            put(new, Path(there))
+    finally:
+        callback._training_metadata_path = there
+        new.unlink(missing_ok=True)
 
 
 def layer_at(layers: Sequence[Layer], path: str) -> Layer | None:

@@ -1,0 +1,1 @@
+"""What a guarded training saves: files that are whole and finite, or the files that were there."""

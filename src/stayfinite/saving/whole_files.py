@@ -1,0 +1,161 @@
+"""`model.save` and `save_weights` by way of a temporary file that is checked.
+
+A file that is finite is never replaced by one that is not. What is written is what Keras writes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import tempfile
+import threading
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import keras
+import numpy as np
+
+from stayfinite.errors import UsageError
+from stayfinite.files.writing import put
+
+if TYPE_CHECKING:
+    from stayfinite.checkpoints.counting import TensorCount
+
+Save = Callable[..., Any]
+
+_SUFFIXES = (".keras", ".h5", ".hdf5", ".weights.json")
+
+_inside = threading.local()
+
+
+class KeptFile(UsageError):
+    """A model that is not finite was not saved, because a finite file is at its path."""
+
+
+@contextlib.contextmanager
+def refusals_as_warnings() -> Iterator[list[str]]:
+    """Inside the block a refusal to save is a warning; gives the list of them.
+
+    For a callback, which should not end a training because of a file.
+    """
+    outer = getattr(_inside, "refusals", None)
+    refusals: list[str] = []
+    _inside.refusals = refusals
+    try:
+        yield refusals
+    finally:
+        _inside.refusals = outer
+
+
+@contextlib.contextmanager
+def as_it_is() -> Iterator[None]:
+    """Inside the block a model is saved without a check, as the report needs it."""
+    outer = getattr(_inside, "is_saving", False)
+    _inside.is_saving = True
+    try:
+        yield
+    finally:
+        _inside.is_saving = outer
+
+
+def saving(plain: Save) -> Save:
+    """`plain`, a function `(model, filepath, ...)` of Keras, by way of a temporary file."""
+
+    def save(model: Any, filepath: Any, *args: Any, **kwargs: Any) -> Any:
+        path = _local(filepath)
+        in_place = kwargs.get("overwrite", args[0] if args else True) is False
+        if path is None or in_place or getattr(_inside, "is_saving", False):
+            return plain(model, filepath, *args, **kwargs)
+        with as_it_is():
+            return _save(model, path, lambda new: plain(model, new, *args, **kwargs))
+
+    return save
+
+
+def _local(filepath: Any) -> Path | None:
+    """Where a file would be written; None for what is no file of this machine.
+
+    A link stays a link, as its target is replaced.
+    """
+    if not isinstance(filepath, str | os.PathLike):
+        return None
+    name = os.fspath(filepath)
+    if not isinstance(name, str) or "://" in name or not name.endswith(_SUFFIXES):
+        return None
+    path = Path(os.path.realpath(name))
+    # Of another kind, or in a folder that is not there: Keras has an error for each.
+    is_usable = path.is_file() or not path.exists()
+    return path if is_usable and os.access(path.parent, os.W_OK | os.X_OK) else None
+
+
+def _save(model: Any, path: Path, write: Callable[[str], Any]) -> Any:
+    # In the folder of the file, as a file can be moved at once only within a file system.
+    folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    try:
+        result = write(str(folder / path.name))
+        files = sorted(folder.iterdir(), key=lambda file: file.suffix == ".json")
+        bad = [count for file in files for count in _non_finite(file)]
+        if bad and not _has_only_kept_infinities(model):
+            _refuse_or_warn(path, files, bad)
+        # The shards of a model before the file that names them.
+        for file in files:
+            put(file, path.parent / file.name)
+        return result
+    except KeptFile as refusal:
+        refusals = getattr(_inside, "refusals", None)
+        if refusals is None:
+            raise
+        refusals.append(str(refusal))
+        warnings.warn(str(refusal), RuntimeWarning, stacklevel=4)
+        return None
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _non_finite(path: Path) -> list[TensorCount]:
+    if path.suffix == ".json":
+        return []
+    # Imported here, because a training that saves nothing does not need it.
+    from stayfinite.checkpoints.counting import verify
+
+    try:
+        return [count for count in verify(path) if not count.is_finite]
+    except UsageError:
+        return []  # a layer of the user's own may save what is no tensor
+
+
+def _has_only_kept_infinities(model: Any) -> bool:
+    """Whether what is not finite are infinite statistics, which a step may keep, as a bound has."""
+    optimizer = getattr(model, "optimizer", None)
+    trained = [*model.trainable_variables, *(optimizer.variables if optimizer else ())]
+    return all(_all(np.isfinite, variable) for variable in trained) and not any(
+        _any_nan(variable) for variable in model.non_trainable_variables
+    )
+
+
+def _any_nan(variable: Any) -> bool:
+    return not _all(lambda values: ~np.isnan(values), variable)
+
+
+def _all(test: Callable[[np.ndarray], np.ndarray], variable: Any) -> bool:
+    if not keras.backend.is_float_dtype(variable.dtype):
+        return True
+    return bool(np.all(test(np.asarray(keras.ops.convert_to_numpy(variable)))))
+
+
+def _refuse_or_warn(path: Path, files: list[Path], bad: list[TensorCount]) -> None:
+    there = [path.parent / file.name for file in files if file.suffix != ".json"]
+    what = f"{len(bad)} tensors are not finite, the first is {bad[0].name}"
+    if all(file.is_file() and not _non_finite(file) for file in there):
+        raise KeptFile(
+            f"{path}: the model was not saved, because {what}; the file there is finite and was "
+            "kept; pass another path to save the model all the same"
+        )
+    warnings.warn(
+        f"{path}: the model was saved, but {what}; load an earlier file, or train again",
+        RuntimeWarning,
+        stacklevel=5,
+    )

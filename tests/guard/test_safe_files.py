@@ -1,0 +1,297 @@
+"""What is saved while a training is guarded is whole and finite, and what Keras saves."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import io
+import sys
+import warnings
+import zipfile
+from pathlib import Path
+
+import h5py
+import keras
+import numpy as np
+import pytest
+
+import stayfinite
+from stayfinite.saving.guarded import make_files_safe
+from tests.guard.test_kept_infinities import network as network_with_bounds
+
+X = np.random.default_rng(0).normal(size=(16, 4)).astype("float32")
+Y = X[:, :1]
+
+
+def network():
+    keras.utils.set_random_seed(3)
+    # With names, as Keras counts those without, and writes the names.
+    dense = keras.layers.Dense
+    model = keras.Sequential(
+        [keras.Input((4,), name="x"), dense(3, name="a"), dense(1, name="b")], name="m"
+    )
+    model.compile(keras.optimizers.Adam(name="o"), "mse")
+    return model
+
+
+def fit(model, *callbacks, epochs=3, **settings):
+    settings = {"batch_size": 8, "epochs": epochs, "verbose": 0, **settings}
+    return model.fit(X, Y, callbacks=[*callbacks], **settings)
+
+
+def poison(model):
+    weight = model.layers[0].kernel
+    weight.assign(np.full(weight.shape, np.nan, "float32"))
+
+
+class AfterEpoch(keras.callbacks.Callback):
+    def __init__(self, epoch, do):
+        super().__init__()
+        self.epoch, self.do = epoch, do
+
+    def on_epoch_end(self, epoch, logs=None):
+        if epoch == self.epoch:
+            self.do(self.model)
+
+
+def content(path):
+    """What is in a file, but for the times that HDF5 and Keras write into it."""
+    if path.suffix == ".keras":
+        with zipfile.ZipFile(path) as archive:
+            names = [name for name in archive.namelist() if "metadata" not in name]
+            return {name: unpacked(name, archive.read(name)) for name in names}
+    return unpacked(path.name, path.read_bytes())
+
+
+def unpacked(name, data):
+    if not name.endswith(".h5"):
+        return data
+    found = {}
+
+    def add(name, item):
+        attributes = {key: str(value) for key, value in item.attrs.items()}
+        values = (item.dtype, item[()].tobytes()) if isinstance(item, h5py.Dataset) else ()
+        found[name] = (attributes, *values)
+
+    with h5py.File(io.BytesIO(data), "r") as file:
+        add("/", file)
+        file.visititems(add)
+    return found
+
+
+def save_all(folder, save_format=("m.keras", "m.h5", "m.weights.h5", "s.weights.json")):
+    def save(model):
+        folder.mkdir(exist_ok=True)
+        for name in save_format:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                if name.endswith(".json"):
+                    model.save_weights(folder / name, max_shard_size=1e-7)
+                elif ".weights" in name:
+                    model.save_weights(str(folder / name))
+                else:
+                    model.save(folder / name)
+
+    return save
+
+
+def test_files_are_those_of_keras(tmp_path, monkeypatch):
+    for name, guards in (("plain", []), ("guarded", [stayfinite.Guard(keep=tmp_path)])):
+        (tmp_path / name).mkdir()
+        monkeypatch.chdir(tmp_path / name)
+        kinds = keras.callbacks
+        fit(
+            network(),
+            *guards,
+            kinds.ModelCheckpoint("c{epoch}.keras"),
+            kinds.ModelCheckpoint("c.weights.h5", save_weights_only=True, save_freq=2),
+            kinds.BackupAndRestore("backup", delete_checkpoint=False, double_checkpoint=True),
+            AfterEpoch(1, save_all(Path("all"))),
+        )
+    plain, guarded = (
+        {path.relative_to(tmp_path / name): content(path)
+         for path in (tmp_path / name).rglob("*") if path.is_file()}
+        for name in ("plain", "guarded")
+    )  # fmt: skip
+    assert len(plain) > 10
+    assert plain == guarded
+
+
+def test_a_finite_file_is_kept_and_the_training_told(tmp_path):
+    model = network()
+    paths = [tmp_path / "c.weights.h5", tmp_path / "backup" / "latest.weights.h5"]
+    kept = []
+
+    def remember_and_poison(model):
+        kept.extend(path.read_bytes() for path in paths)
+        poison(model)
+
+    callbacks = (
+        stayfinite.Guard(keep=tmp_path),
+        AfterEpoch(0, lambda model: None),
+        AfterEpoch(1, lambda model: remember_and_poison(model)),
+        keras.callbacks.ModelCheckpoint(paths[0], save_weights_only=True),
+        keras.callbacks.BackupAndRestore(tmp_path / "backup"),
+    )
+    with (
+        pytest.warns(RuntimeWarning, match="not saved, because 1 tensors are not finite") as warned,
+        pytest.raises(stayfinite.NonFiniteError),
+    ):
+        fit(model, *callbacks)
+    assert len([w for w in warned if "not saved" in str(w.message)]) == 2
+    assert [path.read_bytes() for path in paths] == kept
+    metadata = tmp_path / "backup" / "training_metadata.json"
+    assert metadata.read_text() == '{"epoch": 1, "batch": 0}'
+
+
+@pytest.mark.parametrize("name", ["m.keras", "m.weights.h5", "m.h5", "s.weights.json"])
+def test_saving_by_hand_is_refused_over_a_finite_file(tmp_path, name):
+    save = save_all(tmp_path, [name])
+
+    def save_bad(model):
+        save(model)
+        before = {path: content(path) for path in tmp_path.iterdir()}
+        poison(model)
+        with pytest.raises(stayfinite.UsageError, match="the file there is finite and was kept"):
+            save(model)
+        assert before == {path: content(path) for path in tmp_path.iterdir()}
+        with pytest.warns(RuntimeWarning, match=r"was saved, but 1 tensors are not finite"):
+            model.save_weights(tmp_path / "new.weights.h5")
+        assert not all(c.is_finite for c in stayfinite.verify(tmp_path / "new.weights.h5"))
+        model.set_weights(network().get_weights())
+
+    fit(network(), stayfinite.Guard(), AfterEpoch(0, save_bad), epochs=1)
+
+
+def test_infinities_that_a_statistic_may_keep_are_saved(tmp_path):
+    checkpoint = keras.callbacks.ModelCheckpoint(tmp_path / "m.weights.h5", save_weights_only=True)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message=".*not finite")
+        fit(network_with_bounds(), stayfinite.Guard(), checkpoint)
+    assert (tmp_path / "m.weights.h5").is_file()
+
+
+def test_a_failure_while_writing_leaves_the_file(tmp_path, monkeypatch):
+    path = tmp_path / "m.keras"
+    path.symlink_to(tmp_path / "elsewhere.keras")
+    model = network()
+    with_error = RuntimeError("no room")
+
+    def fail(*args):
+        raise with_error
+
+    def save_twice(model):
+        model.save(path)
+        before = path.read_bytes()
+        monkeypatch.setattr(type(model.layers[0]), "save_own_variables", fail)
+        with pytest.raises(RuntimeError, match="no room"):
+            model.save(path)
+        monkeypatch.undo()
+        assert path.read_bytes() == before
+
+    fit(model, stayfinite.Guard(), AfterEpoch(0, save_twice), epochs=1)
+    assert path.is_symlink()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["elsewhere.keras", "m.keras"]
+
+
+class Mine(keras.callbacks.EarlyStopping):
+    """As users write them."""
+
+    def on_epoch_end(self, epoch, logs=None):
+        super().on_epoch_end(epoch, logs)
+        self.seen = dict(logs)
+
+
+NOT_FINITE = (np.nan, np.inf, -np.inf)
+
+
+@pytest.mark.parametrize("mode", ["min", "max"])
+@pytest.mark.parametrize("value", NOT_FINITE)
+def test_what_is_not_finite_is_never_best(tmp_path, mode, value):
+    kinds = keras.callbacks
+    model = network()
+    path = tmp_path / "best.weights.h5"
+    callbacks = [
+        Mine("x", mode=mode, patience=2, restore_best_weights=True),
+        kinds.ReduceLROnPlateau("x", mode=mode, patience=2, min_delta=0),
+        kinds.ModelCheckpoint(
+            path, "x", mode=mode, save_best_only=True, save_weights_only=True, verbose=1
+        ),
+    ]
+    worse, better = (3.0, 2.0) if mode == "min" else (2.0, 3.0)
+    release = make_files_safe(callbacks[0])
+    try:
+        for callback in callbacks:
+            callback.set_model(model)
+            callback.on_train_begin()
+
+        def end(epoch, number):
+            for callback in callbacks:
+                callback.on_epoch_begin(epoch)
+                logs = {"x": number}
+                callback.on_epoch_end(epoch, logs)
+                np.testing.assert_equal(logs["x"], number)
+
+        end(0, value)
+        assert [callback.best for callback in callbacks] == [None] * 3
+        assert callbacks[0].best_weights is None
+        assert not path.exists()
+        end(1, worse)
+        assert path.exists()
+        end(2, value)
+        assert [callback.best for callback in callbacks] == [worse] * 3
+        assert (callbacks[0].wait, callbacks[1].wait) == (1, 1)
+        end(3, better)
+        assert [callback.best for callback in callbacks] == [better] * 3
+        end(4, value)
+        end(5, value)
+        assert model.stop_training
+        np.testing.assert_equal(callbacks[0].seen["x"], value)
+    finally:
+        release()
+
+
+def functions():
+    kinds = keras.callbacks
+    return [
+        keras.Model.save,
+        keras.Model.save_weights,
+        keras.saving.save_model,
+        kinds.ModelCheckpoint.on_epoch_end,
+        kinds.BackupAndRestore.on_train_end,
+        kinds.EarlyStopping.on_epoch_end,
+        kinds.ReduceLROnPlateau.on_epoch_end,
+    ]
+
+
+class Interrupt(Exception):
+    pass
+
+
+@pytest.mark.parametrize("end", ["good", "bad", "exception"])
+def test_keras_is_given_back_at_the_end(tmp_path, end):
+    plain = functions()
+    during = []
+
+    def look(model):
+        during.extend(functions())
+        if end == "bad":
+            poison(model)
+        if end == "exception":
+            raise Interrupt
+
+    def train():
+        fit(network(), stayfinite.Guard(keep=tmp_path), AfterEpoch(0, look))
+
+    if end == "good":
+        train()
+    elif end == "bad":
+        with pytest.raises(stayfinite.NonFiniteError):
+            train()
+    else:
+        with contextlib.suppress(Interrupt):
+            train()
+        sys.last_traceback = None
+        gc.collect()
+    assert not any(one is other for one, other in zip(plain, during, strict=True))
+    assert functions() == plain
