@@ -5,7 +5,11 @@ from __future__ import annotations
 import contextlib
 import gc
 import io
+import os
+import resource
+import signal
 import sys
+import time
 import warnings
 import zipfile
 from pathlib import Path
@@ -295,3 +299,57 @@ def test_keras_is_given_back_at_the_end(tmp_path, end):
         gc.collect()
     assert not any(one is other for one, other in zip(plain, during, strict=True))
     assert functions() == plain
+
+
+@pytest.mark.skipif(keras.backend.backend() != "torch", reason="the same on each framework")
+def test_a_process_that_is_killed_while_it_saves_leaves_a_whole_file(tmp_path):
+    path = tmp_path / "m.weights.h5"
+    model = keras.Sequential([keras.Input((1000,)), keras.layers.Dense(1000)])
+    model.save_weights(path)
+    for delay in np.random.default_rng(1).uniform(0.001, 0.15, 12):
+        child = os.fork()
+        if not child:
+            try:
+                make_files_safe(model)
+                while True:
+                    model.save_weights(path)
+            finally:
+                os._exit(1)
+        time.sleep(delay)
+        os.kill(child, signal.SIGKILL)
+        _, status = os.waitpid(child, 0)
+        assert os.WIFSIGNALED(status)
+        assert {count.num_values for count in stayfinite.verify(path)} == {1000, 10**6}
+    left = [folder for folder in tmp_path.iterdir() if folder != path]
+    assert left
+    for folder in left:
+        os.utime(folder, (0, 0))
+    release = make_files_safe(model)
+    model.save_weights(path)
+    release()
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.skipif(keras.backend.backend() != "torch", reason="the same on each framework")
+def test_a_full_disk_leaves_the_file_and_nothing_else(tmp_path):
+    path = tmp_path / "m.weights.h5"
+    model = keras.Sequential([keras.Input((1000,)), keras.layers.Dense(1000)])
+    model.save_weights(path)
+    before = path.read_bytes()
+    child = os.fork()
+    if not child:
+        code = 1
+        try:
+            make_files_safe(model)
+            # An error and no signal, as from a disk that is full.
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
+            with contextlib.suppress(OSError, RuntimeError):
+                model.save_weights(path)
+                code = 2
+            code = 0 if code == 1 else code
+        finally:
+            os._exit(code)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]

@@ -3,9 +3,74 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import os
 import shutil
+import tempfile
+import time
+from collections.abc import Iterator
 from pathlib import Path
+
+try:
+    import fcntl
+except ImportError:  # on Windows
+    fcntl = None  # type: ignore[assignment]
+
+
+# Another process may have made its folder, and not locked it yet.
+_SECONDS_TO_LOCK = 5
+
+
+@contextlib.contextmanager
+def folder_beside(path: Path) -> Iterator[Path]:
+    """A folder for a file that will be put at `path`, deleted at the end.
+
+    It is beside `path`, because a file is moved at once only within a file system. Folders of
+    processes that were killed meanwhile are deleted, too.
+
+    Raises:
+        OSError: It could not be made.
+    """
+    prefix, suffix = f".{path.name}.", ".unfinished"
+    for left in path.parent.glob(f"{glob.escape(prefix)}*{suffix}"):
+        with _locked(left) as is_ours:
+            if is_ours and _age(left) > _SECONDS_TO_LOCK:
+                shutil.rmtree(left, ignore_errors=True)
+    folder = Path(tempfile.mkdtemp(suffix, prefix, path.parent))
+    try:
+        with _locked(folder):
+            yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _age(path: Path) -> float:
+    try:
+        return time.time() - path.stat().st_mtime
+    except FileNotFoundError:
+        return 0
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[bool]:
+    """Lock a folder until the end of the block or of the process; False if another has done so."""
+    if fcntl is None:
+        yield False
+        return
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except OSError:
+        yield False
+        return
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        is_ours = True
+    except OSError:
+        is_ours = False
+    try:
+        yield is_ours
+    finally:
+        os.close(descriptor)
 
 
 def put(new: Path, path: Path) -> None:

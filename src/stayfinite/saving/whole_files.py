@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
-import tempfile
 import threading
 import warnings
 from collections.abc import Callable, Iterator
@@ -19,7 +17,7 @@ import keras
 import numpy as np
 
 from stayfinite.errors import UsageError
-from stayfinite.files.writing import put
+from stayfinite.files.writing import folder_beside, put
 
 if TYPE_CHECKING:
     from stayfinite.checkpoints.counting import TensorCount
@@ -92,8 +90,11 @@ def _local(filepath: Any) -> Path | None:
 
 
 def _save(model: Any, path: Path, write: Callable[[str], Any]) -> Any:
-    # In the folder of the file, as a file can be moved at once only within a file system.
-    folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    with folder_beside(path) as folder:
+        return _save_by_way_of(folder, model, path, write)
+
+
+def _save_by_way_of(folder: Path, model: Any, path: Path, write: Callable[[str], Any]) -> Any:
     try:
         result = write(str(folder / path.name))
         files = sorted(folder.iterdir(), key=lambda file: file.suffix == ".json")
@@ -111,8 +112,6 @@ def _save(model: Any, path: Path, write: Callable[[str], Any]) -> Any:
         refusals.append(str(refusal))
         warnings.warn(str(refusal), RuntimeWarning, stacklevel=4)
         return None
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _non_finite(path: Path) -> list[TensorCount]:
