@@ -31,7 +31,9 @@ def folder_beside(path: Path) -> Iterator[Path]:
     Raises:
         OSError: It could not be made.
     """
-    prefix, suffix = f".{path.name}.", ".unfinished"
+    # Shortened, because a name may have 255 bytes.
+    name = path.name.encode()[:100].decode(errors="ignore")
+    prefix, suffix = f".{name}.", ".unfinished"
     for left in path.parent.glob(f"{glob.escape(prefix)}*{suffix}"):
         with _locked(left) as is_ours:
             if is_ours and _age(left) > _SECONDS_TO_LOCK:

@@ -19,12 +19,16 @@ from stayfinite.saving.whole_files import saving
 
 def _patches() -> list[KerasPatch]:
     kinds = keras.callbacks
+    # The same function under two names; the last is not in each release of Keras.
+    functions = (
+        (keras.saving, "save_model"),
+        (keras.models, "save_model"),
+        (keras.saving, "save_weights"),
+    )
     return [
         KerasPatch(keras.Model, "save", saving),
         KerasPatch(keras.Model, "save_weights", saving),
-        # The function of `keras.models` is another name in another module.
-        KerasPatch(keras.saving, "save_model", saving),
-        KerasPatch(keras.models, "save_model", saving),
+        *(KerasPatch(*function, saving) for function in functions if hasattr(*function)),
         KerasPatch(kinds.ModelCheckpoint, "on_epoch_end", checkpointing),
         KerasPatch(kinds.ModelCheckpoint, "on_train_batch_end", at_batches(checkpointing)),
         KerasPatch(kinds.BackupAndRestore, "on_epoch_end", backing_up),

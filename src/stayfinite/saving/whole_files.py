@@ -115,15 +115,26 @@ def _save_by_way_of(folder: Path, model: Any, path: Path, write: Callable[[str],
 
 
 def _non_finite(path: Path) -> list[TensorCount]:
-    if path.suffix == ".json":
-        return []
+    try:
+        return [count for count in _counts(path) if not count.is_finite]
+    except UsageError:
+        return []  # a layer of the user's own may save what is no tensor
+
+
+def _is_finite(path: Path) -> bool:
+    """Whether there is a file that can be read and is finite."""
+    try:
+        return all(count.is_finite for count in _counts(path))
+    except UsageError:
+        return False
+
+
+def _counts(path: Path) -> list[TensorCount]:
     # Imported here, because a training that saves nothing does not need it.
     from stayfinite.checkpoints.counting import verify
 
-    try:
-        return [count for count in verify(path) if not count.is_finite]
-    except UsageError:
-        return []  # a layer of the user's own may save what is no tensor
+    # The list of shards has no tensors.
+    return [] if path.suffix == ".json" else verify(path)
 
 
 def _has_only_kept_infinities(model: Any) -> bool:
@@ -146,9 +157,9 @@ def _all(test: Callable[[np.ndarray], np.ndarray], variable: Any) -> bool:
 
 
 def _refuse_or_warn(path: Path, files: list[Path], bad: list[TensorCount]) -> None:
-    there = [path.parent / file.name for file in files if file.suffix != ".json"]
+    there = [path.parent / file.name for file in files]
     what = f"{len(bad)} tensors are not finite, the first is {bad[0].name}"
-    if all(file.is_file() and not _non_finite(file) for file in there):
+    if all(file.is_file() and _is_finite(file) for file in there):
         raise KeptFile(
             f"{path}: the model was not saved, because {what}; the file there is finite and was "
             "kept; pass another path to save the model all the same"
