@@ -158,7 +158,8 @@ def _all(test: Callable[[np.ndarray], np.ndarray], variable: Any) -> bool:
 
 def _refuse_or_warn(path: Path, files: list[Path], bad: list[TensorCount]) -> None:
     there = [path.parent / file.name for file in files]
-    what = f"{len(bad)} tensors are not finite, the first is {bad[0].name}"
+    first, others = bad[0].name, len(bad) - 1
+    what = f"{first} and {others} more are not finite" if others else f"{first} is not finite"
     if all(file.is_file() and _is_finite(file) for file in there):
         raise KeptFile(
             f"{path}: the model was not saved, because {what}; the file there is finite and was "
