@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import atexit
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
 
 from stayfinite.repair.live import functions_of
 from stayfinite.repair.patch import Patch
 
-# Never left: the program ends with the patched code.
+# Left when the program ends, while the interpreter can still run what leaves it.
 _ENTERED = ExitStack()
+atexit.register(_ENTERED.close)
 
 
 def put_in_place(patch: Patch, in_place: Callable[[], AbstractContextManager[object]]) -> None:

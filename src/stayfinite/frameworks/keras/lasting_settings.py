@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 from collections.abc import Callable
 from typing import Any
@@ -11,8 +12,9 @@ from stayfinite.frameworks.keras import private as keras_private
 from stayfinite.frameworks.subject import Subject
 
 LastingChange = LearningRate | ClipNorm | Settings
-# Never left: the settings stay as they are.
+# Left when the program ends, while the interpreter can still run what leaves it.
 _ENTERED = contextlib.ExitStack()
+atexit.register(_ENTERED.close)
 
 
 def lasting(subject: Subject, change: LastingChange) -> Callable[[], None]:
