@@ -1,4 +1,4 @@
-"""The training of `siamese_triplet.py` with a lower bound for both square roots.
+"""The training of `siamese_triplet.py` with square roots that have a gradient of 0 at 0.
 
 Loss and evaluation differ; everything else is the same.
 
@@ -28,12 +28,12 @@ def triplet_loss(inputs, dist="euclidean", margin="maxplus"):
     positive_distance = K.square(anchor - positive)
     negative_distance = K.square(anchor - negative)
     if dist == "euclidean":
-        positive_distance = K.sqrt(
-            K.maximum(K.sum(positive_distance, axis=-1, keepdims=True), 1e-12)
-        )
-        negative_distance = K.sqrt(
-            K.maximum(K.sum(negative_distance, axis=-1, keepdims=True), 1e-12)
-        )
+        total = K.sum(positive_distance, axis=-1, keepdims=True)
+        at_zero = K.equal(total, 0.0)
+        positive_distance = K.where(at_zero, 0.0, K.sqrt(K.where(at_zero, 1.0, total)))
+        total_2 = K.sum(negative_distance, axis=-1, keepdims=True)
+        at_zero_2 = K.equal(total_2, 0.0)
+        negative_distance = K.where(at_zero_2, 0.0, K.sqrt(K.where(at_zero_2, 1.0, total_2)))
     elif dist == "sqeuclidean":
         positive_distance = K.sum(positive_distance, axis=-1, keepdims=True)
         negative_distance = K.sum(negative_distance, axis=-1, keepdims=True)
