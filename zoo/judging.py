@@ -87,7 +87,7 @@ def _misses(case: Case, backend: str, answer: Answer) -> list[Miss]:
         misses.append(Miss("cause", case.cause, f"{answer.cause}: {answer.said}"))
     if answer.rows != case.rows:
         misses.append(Miss("rows", _rows(case.rows), _rows(answer.rows)))
-    if not _is_proved(answer):
+    if not _is_proved(case, answer):
         misses.append(Miss("fix", f"a verified {case.fix} fix", _fix(answer)))
     fix = answer.fix
     if fix is not None and fix.same_value is False:
@@ -131,9 +131,16 @@ def _value(fix: ProposedFix) -> str:
     return "the value of the twin" if fix.same_value else str(fix.difference)
 
 
-def _is_proved(answer: Answer) -> bool:
-    """Whether there is a fix that was called verified and, if it is a diff, held when trained."""
-    return answer.fix is not None and answer.fix.verified and answer.fix.holds is not False
+def _is_proved(case: Case, answer: Answer) -> bool:
+    """Whether there is a fix that was called verified and, if it is a diff, held when trained.
+
+    Where the formula has no value, no fix can be verified: the guard of the expert then counts.
+    """
+    fix = answer.fix
+    if fix is None or fix.holds is False:
+        return False
+    is_guard = case.value == fix.value == "undefined" and fix.diff is not None
+    return fix.verified or is_guard
 
 
 def _rows(rows: tuple[int, ...] | None) -> str:

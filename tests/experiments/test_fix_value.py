@@ -14,6 +14,7 @@ from stayfinite.experiments.rewritings import Rewriting
 from stayfinite.experiments.try_change import NotTried
 from stayfinite.frameworks.step import Outcome
 from stayfinite.repair.engine.problem import FixValue, FormulaProblem, Price, Rewrite
+from stayfinite.repair.engine.reference import Kind
 from stayfinite.repair.formula import LeafRole, constant, leaf, node
 
 X = leaf("x", LeafRole.VARIABLE)
@@ -155,3 +156,31 @@ def test_a_step_may_differ_from_float64_by_what_roundings_do_to_it():
     rounding = RoundingError(1e-6, {"w": 0.3})
     found = judged(before(wide, LOG), other_loss, claimed, lambda: wide, rounding)
     assert found.value is FixValue.CHANGED
+
+
+def state_alone(kind, has_nan, of=None):
+    bad = Outcome(0.5, {"w": np.array([1.0, 0.5])}, ("w",))
+    return AsWritten(bad, NOT_RUN, of, "division-by-zero", 1e-3, kind, has_nan)
+
+
+@pytest.mark.parametrize(
+    ("kind", "has_nan", "value"),
+    [
+        (Kind.UNDEFINED, True, FixValue.UNDEFINED),
+        (Kind.NO_ROOM, True, FixValue.UNDEFINED),
+        (Kind.NO_ROOM, False, FixValue.BOUNDED),
+        (None, True, None),
+    ],
+)
+def test_an_equal_loss_proves_nothing_where_the_state_alone_is_bad(kind, has_nan, value):
+    found = judged(state_alone(kind, has_nan), outcome(0.5), None, lambda: NOT_RUN)
+    assert found.value is value
+    other = judged(state_alone(kind, has_nan), outcome(0.7), None, lambda: NOT_RUN)
+    assert other.value is FixValue.CHANGED
+
+
+def test_an_exact_pole_in_a_nan_loss_has_no_value():
+    as_written = dataclasses.replace(before(BAD, None), kind=Kind.NO_ROOM)
+    nan = dataclasses.replace(as_written, wide=outcome(math.nan, math.nan))
+    assert judged(nan, outcome(1.0), None, lambda: NOT_RUN).value is FixValue.UNDEFINED
+    assert judged(as_written, outcome(1.0), None, lambda: NOT_RUN).value is FixValue.BOUNDED

@@ -171,7 +171,7 @@ def joined(incident: Incident) -> str:
         (False, 8, None, "(not verified: this step was not run with it)"),
         (False, 8, "not-tried", "(not verified: this step was not run with it)"),
         (False, 8, "non-finite", "(not verified: this step was still non-finite with it)"),
-        (False, 8, "finite", "(not verified: this step was finite with it, but a healthy step"),
+        (False, 8, "finite", "(not verified: the exact value of this step could not be computed)"),
     ],
 )
 def test_proof_of_the_fix(verified, healthy, outcome, expected):

@@ -15,9 +15,12 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+import numpy as np
+
 from stayfinite.diagnose.float64_run import Float64Run
 from stayfinite.diagnose.locate import Diagnosis, diagnose
 from stayfinite.diagnose.origin import shown_path
+from stayfinite.diagnose.values import as_float
 from stayfinite.experiments.changes import SourcePatch
 from stayfinite.experiments.comparison import rounding_error
 from stayfinite.experiments.fix_value import AsWritten, Judged, judged, kind_by_facts
@@ -312,14 +315,21 @@ class _PatchSearch:
 
     @functools.cached_property
     def _as_written(self) -> AsWritten:
+        outcome = self._step.run(Unchanged())
         return AsWritten(
-            self._step.run(Unchanged()),
+            outcome,
             _run_in_float64(self._wider),
             self._formula,
             self._diagnosis.finding.mechanism,
             self._healthy.tolerance,
             kind_by_facts(self._diagnosis),
+            _has_nan_state(self._step, outcome),
         )
+
+
+def _has_nan_state(step: Step, outcome: Outcome) -> bool:
+    numbers = [n for name, n in step.trace.new_state.items() if name in outcome.bad_state]
+    return any(bool(np.isnan(as_float(a)).any()) for a in step.fetch(numbers).values())
 
 
 def _put_in_place(patch: Patch, edits: _Edits) -> bool:

@@ -13,7 +13,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stayfinite.diagnose.facts import AtLogPole, OutsideDomain, ZeroDivisor
+from stayfinite.diagnose.facts import (
+    AtLogPole,
+    BadNewStatistic,
+    BadNewWeights,
+    OutsideDomain,
+    Reason,
+    ZeroDivisor,
+)
 from stayfinite.diagnose.locate import Diagnosis
 from stayfinite.diagnose.values import as_float
 from stayfinite.experiments.comparison import RoundingError, alike, alike_loss
@@ -57,7 +64,8 @@ class AsWritten:
         formula: The innermost function at fault as a formula, if it has one.
         mechanism: The kind of failure.
         tolerance: How far two correct ways to write one thing may differ.
-        kind: What the facts of the finding say of the exact value; asked where there is no formula.
+        kind: What the facts of the finding say of the exact value, at an operand that is exact.
+        has_nan_state: Whether NaN is among the new weights and other new state.
     """
 
     outcome: Outcome
@@ -66,6 +74,14 @@ class AsWritten:
     mechanism: str | None
     tolerance: float
     kind: Kind | None = None
+    has_nan_state: bool = False
+
+    @property
+    def fails_in_state_alone(self) -> bool:
+        """Whether loss and gradients are finite, so that they say nothing of the failure."""
+        outcome = self.outcome
+        finite = math.isfinite(outcome.loss) and not outcome.bad_gradients
+        return finite and bool(outcome.bad_state)
 
     @property
     def has_rounded_operand(self) -> bool:
@@ -91,6 +107,10 @@ def judged(
     """
     claim = None if rewriting is None else rewriting.value
     formula = before.formula if rewriting is None else rewriting.formula
+    if before.fails_in_state_alone:
+        if not alike(before.outcome, after, before.tolerance):
+            return Judged(FixValue.CHANGED, before.outcome.loss)
+        return Judged(_value_of_state(before, claim), before.outcome.loss)
     run_wide = functools.cache(wide_after)
 
     def same(reference: Outcome) -> bool:
@@ -147,16 +167,29 @@ def _without_claim(
         return FixValue.EXACT
     if loss is not None:
         return None if _same_loss(loss, after, before) else FixValue.CHANGED
-    kinds = _kinds(before.formula)
-    if before.formula is None and before.kind is not None:
-        kinds = {before.kind}
+    kinds = _kinds(before)
     if Kind.UNDEFINED in kinds or before.mechanism in _UNDEFINED:
         return FixValue.UNDEFINED
     if Kind.NO_ROOM not in kinds:
         return None
     if before.has_rounded_operand:
         return FixValue.CHANGED
-    return FixValue.BOUNDED if _may_be_infinite(before) else None
+    if _may_be_infinite(before):
+        return FixValue.BOUNDED
+    # Times 0, or less another infinity, the infinity of an exact pole has no value.
+    return FixValue.UNDEFINED if before.kind is Kind.NO_ROOM else None
+
+
+def _value_of_state(before: AsWritten, claim: FixValue | None) -> FixValue | None:
+    """The value where new weights or statistics alone are non-finite."""
+    if claim is FixValue.EXACT:
+        return claim
+    kinds = {before.kind, *_kinds(before)}
+    if Kind.UNDEFINED in kinds or before.mechanism in _UNDEFINED:
+        return FixValue.UNDEFINED
+    if Kind.NO_ROOM not in kinds or before.has_rounded_operand:
+        return None
+    return FixValue.UNDEFINED if before.has_nan_state else FixValue.BOUNDED
 
 
 def _may_be_infinite(before: AsWritten) -> bool:
@@ -173,10 +206,13 @@ def kind_by_facts(diagnosis: Diagnosis) -> Kind | None:
     At an operand that was rounded on the way, nothing is known.
     """
     evidence, finding = diagnosis.evidence, diagnosis.finding
-    match finding.facts:
-        case OutsideDomain():
+    facts = finding.facts
+    if isinstance(facts, BadNewStatistic | BadNewWeights) and isinstance(facts.reason, Reason):
+        facts = facts.reason.facts
+    match facts:
+        case OutsideDomain() | ZeroDivisor(is_nan=True):
             return Kind.UNDEFINED
-        case ZeroDivisor(is_nan=False) | AtLogPole():
+        case ZeroDivisor() | AtLogPole():
             kind = Kind.NO_ROOM
         case _:
             return None
@@ -190,11 +226,12 @@ def kind_by_facts(diagnosis: Diagnosis) -> Kind | None:
     return None if rounded.any() else kind
 
 
-def _kinds(formula: Formula | None) -> set[Kind]:
-    if formula is None:
-        return set()
+def _kinds(before: AsWritten) -> set[Kind]:
+    """Those of the formula, or what the facts say where there is none."""
+    if before.formula is None:
+        return set() if before.kind is None else {before.kind}
     try:
-        return set(formula.reference.kinds.flat)
+        return set(before.formula.reference.kinds.flat)
     except BadFormula:
         return set()
 

@@ -38,9 +38,9 @@ class Posed:
 
 
 def problem_of(step: Step, extraction: Extraction, samples: tuple[int, ...] | None) -> Posed | None:
-    """The formula with the operands of the failing step; None where some are not known."""
+    """The formula with the operands of the failing step; None where some are empty or not known."""
     arrays = extraction.arrays()
-    if arrays.keys() != set(extraction.leaves):
+    if arrays.keys() != set(extraction.leaves) or not all(a.size for a in arrays.values()):
         return None
     framework = cast(Framework, base.current().name)
     for stand_ins in _choices(extraction):

@@ -67,7 +67,7 @@ def proof(incident: Incident) -> str:
         return "not verified: this step was not run with it"
     if ran.outcome == "non-finite":
         return "not verified: this step was still non-finite with it"
-    if fix.kind == "source" and fix.value is not None and not _has_trouble(incident):
+    if fix.kind == "source" and not _has_trouble(incident):
         return _other_value(fix)
     return "not verified: this step was finite with it, but a healthy step was not shown unchanged"
 
@@ -81,6 +81,8 @@ def _other_value(fix: Fix) -> str:
     """What an unverified fix does to the value of the step."""
     if fix.value == "undefined":
         return "not verified: the formula is undefined here, so no fix has its value"
+    if fix.value is None:
+        return "not verified: the exact value of this step could not be computed"
     loss = "" if fix.loss is None else f": the loss of this step is {number(fix.loss)}"
     if fix.reference_loss is not None:
         loss += f", the exact one {number(fix.reference_loss)}"
