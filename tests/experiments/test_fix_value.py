@@ -121,7 +121,7 @@ def test_a_guard_of_a_formula_without_a_value_is_undefined():
     negative = formula(node("log", X), -0.3, 2.0)
     found = judged(before(BAD, negative), outcome(16.1), None, lambda: outcome(16.1))
     assert (found.value, found.reference_loss) == (FixValue.UNDEFINED, None)
-    empty = before(BAD, mechanism="empty-reduction")
+    empty = dataclasses.replace(before(BAD, mechanism="empty-reduction"), kind=Kind.UNDEFINED)
     assert judged(empty, outcome(0.0), None, lambda: outcome(0.0)).value is FixValue.UNDEFINED
 
 
@@ -179,8 +179,10 @@ def test_an_equal_loss_proves_nothing_where_the_state_alone_is_bad(kind, has_nan
     assert other.value is FixValue.CHANGED
 
 
-def test_an_exact_pole_in_a_nan_loss_has_no_value():
+def test_in_a_nan_loss_a_logarithm_of_0_is_infinite_and_a_quotient_by_0_undefined():
     as_written = dataclasses.replace(before(BAD, None), kind=Kind.NO_ROOM)
     nan = dataclasses.replace(as_written, wide=outcome(math.nan, math.nan))
-    assert judged(nan, outcome(1.0), None, lambda: NOT_RUN).value is FixValue.UNDEFINED
+    assert judged(nan, outcome(1.0), None, lambda: NOT_RUN).value is FixValue.BOUNDED
+    quotient = dataclasses.replace(nan, mechanism="division-by-zero")
+    assert judged(quotient, outcome(1.0), None, lambda: NOT_RUN).value is FixValue.UNDEFINED
     assert judged(as_written, outcome(1.0), None, lambda: NOT_RUN).value is FixValue.BOUNDED

@@ -274,7 +274,9 @@ class EmptyCount:
 
 @dataclass(frozen=True)
 class FullyMaskedRow:
-    """All scores of a row are -inf."""
+    """All scores of a row are -inf; whether the function is infinite there, or has no value."""
+
+    is_infinite: bool
 
 
 @dataclass(frozen=True)

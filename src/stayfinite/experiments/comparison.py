@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,11 +11,15 @@ from stayfinite.diagnose.values import as_float
 from stayfinite.experiments.rollout import is_good
 from stayfinite.frameworks.change import Arrays, Unchanged
 from stayfinite.frameworks.step import Outcome, Step
+from stayfinite.numerics.dtypes import HALF, spacing
 
 # Relative to the largest gradient: one that is 0 by a symmetry of the loss is a sum of roundings.
 _ROUNDING = 1e-6
 # Rounding each weight once stands for the roundings of all operations, to this factor.
-_SAFETY = 4.0
+_SAFETY = 5.0
+_MAX_DRAWS = 4
+# No further draw is begun after so many.
+_SECONDS = 4.0
 
 
 @dataclass(frozen=True)
@@ -62,33 +67,47 @@ def alike_loss(one: float, other: float, tolerance: float) -> bool:
 def rounding_error(step: Step) -> RoundingError | None:
     """How far roundings alone may move `step`; None where it is not finite.
 
-    The step is run twice, the second time with each weight moved to a neighbouring number. In a
+    The step is run again a few times, with each weight moved by one rounding of the narrowest dtype
+    of the step. In a
     deep network with batch normalization over few samples the gradients may move by half.
     """
     rng = np.random.default_rng(0)
-    moved = {
-        name: _neighbour(array, rng)
+    dtypes = {value.dtype for value in step.trace.values.values()}
+    half = next((dtype for dtype in HALF if dtype in dtypes), None)
+    weights = {
+        name: array
         for name, array in step.state_arrays().items()
         if array.ndim and array.dtype.kind not in "biu"
     }
-    plain, rounded = step.run(Unchanged()), step.run(Arrays(moved))
-    if not is_good(plain) or not is_good(rounded):
-        return None
-    errors = {n: _distance(g, rounded.gradients[n]) for n, g in plain.gradients.items()}
+    until = time.monotonic() + _SECONDS
+    plain = step.run(Unchanged())
+    of_loss, of_gradients = 0.0, dict.fromkeys(plain.gradients, 0.0)
+    for _ in range(_MAX_DRAWS):
+        moved = {n: _neighbour(a, half or str(a.dtype), rng) for n, a in weights.items()}
+        rounded = step.run(Arrays(moved))
+        if not is_good(plain) or not is_good(rounded):
+            return None
+        of_loss = max(of_loss, abs(plain.loss - rounded.loss))
+        for name, gradient in plain.gradients.items():
+            gap = _distance(gradient, rounded.gradients[name])
+            of_gradients[name] = max(of_gradients[name], gap)
+        if time.monotonic() > until:
+            break
     # One that moved little by chance is allowed what the others moved, relative to its size.
     sizes = {name: _largest(gradient) for name, gradient in plain.gradients.items()}
-    usual = float(np.median([errors[name] / max(sizes[name], 1e-30) for name in errors] or [0.0]))
+    ratios = [of_gradients[name] / max(sizes[name], 1e-30) for name in sizes]
+    usual = float(np.median(ratios or [0.0]))
     return RoundingError(
-        _SAFETY * abs(plain.loss - rounded.loss),
-        {name: _SAFETY * max(errors[name], usual * sizes[name]) for name in errors},
+        _SAFETY * of_loss,
+        {name: _SAFETY * max(gap, usual * sizes[name]) for name, gap in of_gradients.items()},
     )
 
 
-def _neighbour(array: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Each element moved to the next number above or below it; zeros stay."""
-    sides = np.where(rng.random(array.shape) < 0.5, -np.inf, np.inf).astype(array.dtype)
-    moved: np.ndarray = np.where(array == 0, array, np.nextafter(array, sides))
-    return moved
+def _neighbour(array: np.ndarray, dtype: str, rng: np.random.Generator) -> np.ndarray:
+    """Each element moved by one rounding of `dtype`, up or down; zeros stay."""
+    sides = rng.choice([-1.0, 1.0], array.shape)
+    moved: np.ndarray = as_float(array).astype("float64") * (1.0 + sides * spacing(dtype))
+    return moved.astype(array.dtype)
 
 
 def _close(one: np.ndarray, other: np.ndarray, tolerance: float, rounding: float = 0.0) -> bool:

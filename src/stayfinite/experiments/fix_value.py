@@ -17,6 +17,9 @@ from stayfinite.diagnose.facts import (
     AtLogPole,
     BadNewStatistic,
     BadNewWeights,
+    EmptyCount,
+    FullyMaskedRow,
+    NothingToReduce,
     OutsideDomain,
     Reason,
     ZeroDivisor,
@@ -37,8 +40,6 @@ from stayfinite.repair.engine.reference import Kind
 
 # At these points the value exists and the derivative does not, or a branch is thrown away.
 _SAME_VALUE = ("singular-gradient", "masked-branch")
-# A quotient of 0 and 0, whatever the operands.
-_UNDEFINED = ("fully-masked-row", "empty-reduction")
 
 
 @dataclass(frozen=True)
@@ -165,10 +166,13 @@ def _without_claim(
     )
     if before.mechanism in _SAME_VALUE and unchanged and same_in_float64():
         return FixValue.EXACT
+    if before.mechanism == "masked-branch":
+        # What is discarded counts for nothing, so any finite number may stand in its place.
+        return FixValue.EXACT if same_in_float64() else FixValue.CHANGED
     if loss is not None:
         return None if _same_loss(loss, after, before) else FixValue.CHANGED
     kinds = _kinds(before)
-    if Kind.UNDEFINED in kinds or before.mechanism in _UNDEFINED:
+    if Kind.UNDEFINED in kinds:
         return FixValue.UNDEFINED
     if Kind.NO_ROOM not in kinds:
         return None
@@ -176,8 +180,10 @@ def _without_claim(
         return FixValue.CHANGED
     if _may_be_infinite(before):
         return FixValue.BOUNDED
-    # Times 0, or less another infinity, the infinity of an exact pole has no value.
-    return FixValue.UNDEFINED if before.kind is Kind.NO_ROOM else None
+    if before.kind is not Kind.NO_ROOM:
+        return None
+    # The logarithm of an exact 0 is infinite, whatever is made of it; a quotient by 0 has no sign.
+    return FixValue.BOUNDED if before.mechanism == "log-of-zero" else FixValue.UNDEFINED
 
 
 def _value_of_state(before: AsWritten, claim: FixValue | None) -> FixValue | None:
@@ -185,7 +191,7 @@ def _value_of_state(before: AsWritten, claim: FixValue | None) -> FixValue | Non
     if claim is FixValue.EXACT:
         return claim
     kinds = {before.kind, *_kinds(before)}
-    if Kind.UNDEFINED in kinds or before.mechanism in _UNDEFINED:
+    if Kind.UNDEFINED in kinds:
         return FixValue.UNDEFINED
     if Kind.NO_ROOM not in kinds or before.has_rounded_operand:
         return None
@@ -210,8 +216,10 @@ def kind_by_facts(diagnosis: Diagnosis) -> Kind | None:
     if isinstance(facts, BadNewStatistic | BadNewWeights) and isinstance(facts.reason, Reason):
         facts = facts.reason.facts
     match facts:
-        case OutsideDomain() | ZeroDivisor(is_nan=True):
+        case OutsideDomain() | ZeroDivisor(is_nan=True) | NothingToReduce() | EmptyCount():
             return Kind.UNDEFINED
+        case FullyMaskedRow(is_infinite=is_infinite):
+            return Kind.NO_ROOM if is_infinite else Kind.UNDEFINED
         case ZeroDivisor() | AtLogPole():
             kind = Kind.NO_ROOM
         case _:

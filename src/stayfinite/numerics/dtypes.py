@@ -27,6 +27,12 @@ def smallest(dtype: str) -> float:
     return float(info.smallest_subnormal if dtype == "float16" else info.smallest_normal)
 
 
+@functools.cache
+def spacing(dtype: str) -> float:
+    """The distance from 1 to the next larger number of `dtype`."""
+    return float(_info(dtype).eps)
+
+
 def rounded(array: np.ndarray, dtype: str) -> np.ndarray:
     """`array` rounded to the floating-point type `dtype`; values out of range become infinite."""
     with np.errstate(over="ignore"):

@@ -15,7 +15,7 @@ def match(evidence: Evidence) -> Finding | None:
         return None
     return Finding(
         cause="fully-masked-row",
-        facts=FullyMaskedRow(),
+        facts=FullyMaskedRow(is_infinite=found.function == "logsumexp"),
         op=found.function,
         samples=found.samples,
         critical=Critical(found.value, found.samples),
