@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +17,8 @@ from stayfinite.frameworks.step import Outcome, Step
 _ROUNDING = 1e-6
 # Rounding each weight once stands for the roundings of all operations, to this factor.
 _SAFETY = 4.0
+_MAX_RUNS = 8
+_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -60,20 +64,42 @@ def alike_loss(one: float, other: float, tolerance: float) -> bool:
 
 
 def rounding_error(step: Step) -> RoundingError | None:
-    """How far roundings alone may move `step`; None where it is not finite.
+    """The first of `rounding_errors`; None where the step is not finite."""
+    return next(rounding_errors(step), None)
 
-    The step is run twice, the second time with each weight moved to a neighbouring number. In a
-    deep network with batch normalization over few samples the gradients may move by half.
+
+def rounding_errors(step: Step) -> Iterator[RoundingError]:
+    """How far roundings alone may move `step`, in estimates that do not decrease.
+
+    For each estimate the step is run again with each weight moved to a neighbouring number. In a
+    deep network with batch normalization over few samples the gradients may move by half. A relu
+    whose operand is nearly 0 takes the other side in some of the runs only. There is no estimate
+    where the step is not finite, and no further one after some seconds.
     """
+    until = time.monotonic() + _SECONDS
     rng = np.random.default_rng(0)
-    moved = {
-        name: _neighbour(array, rng)
-        for name, array in step.state_arrays().items()
-        if array.ndim and array.dtype.kind not in "biu"
-    }
-    plain, rounded = step.run(Unchanged()), step.run(Arrays(moved))
-    if not is_good(plain) or not is_good(rounded):
-        return None
+    plain = step.run(Unchanged())
+    found = RoundingError(0.0, dict.fromkeys(plain.gradients, 0.0))
+    for number in range(_MAX_RUNS):
+        if number and time.monotonic() > until:
+            return
+        moved = {
+            name: _neighbour(array, rng)
+            for name, array in step.state_arrays().items()
+            if array.ndim and array.dtype.kind not in "biu"
+        }
+        rounded = step.run(Arrays(moved))
+        if not is_good(plain) or not is_good(rounded):
+            return
+        error = _moved(plain, rounded)
+        found = RoundingError(
+            max(found.loss, error.loss),
+            {name: max(found.gradients[name], other) for name, other in error.gradients.items()},
+        )
+        yield found
+
+
+def _moved(plain: Outcome, rounded: Outcome) -> RoundingError:
     errors = {n: _distance(g, rounded.gradients[n]) for n, g in plain.gradients.items()}
     # One that moved little by chance is allowed what the others moved, relative to its size.
     sizes = {name: _largest(gradient) for name, gradient in plain.gradients.items()}
