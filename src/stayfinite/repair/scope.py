@@ -203,7 +203,7 @@ def _globals_of(path: str, qualname: str | None) -> dict[str, object]:
 
     Texts of `exec` may share one name: of several namespaces, what all of them hold.
     """
-    functions = functions_of(path)
+    functions = [f for f in functions_of(path) if f.__code__.co_filename == path]
     named = [function for function in functions if function.__code__.co_qualname == qualname]
     spaces = {id(f.__globals__): f.__globals__ for f in named or functions}
     first, *others = list(spaces.values()) or [{}]
