@@ -1,8 +1,9 @@
-"""The siamese network of `siamese_triplet.py` on TensorFlow, where its embedding collapses to 0.
+"""The siamese network of `siamese_triplet.py` with a usual batch, where its embedding collapses.
 
-TensorFlow computes the gradient of relu as a product, so a NaN passes a unit that is 0. Two
-embeddings of all zeros in one triplet then suffice for NaN weights. Nothing is added to the script
-of the question; a batch has 32 triplets, and the learning rate is higher to shorten the training.
+The relu switches off most of the 128 units. Two images that have the same single unit left are
+normalized to the same vector, and the distance of two equal vectors has no finite gradient. Nothing
+is added to the script of the question; a batch has 32 triplets, and the learning rate is higher to
+shorten the training.
 
     python siamese_collapse.py --backbone resnet50 --image-size 224
     stayfinite run siamese_collapse.py

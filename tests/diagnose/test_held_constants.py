@@ -20,6 +20,16 @@ class Scale(layers.Layer):
         return x * self.scale
 
 
+class Tables(layers.Layer):
+    def __init__(self):
+        super().__init__()
+        bad = ops.convert_to_tensor(np.array([1.0, 1.0, np.nan, 1.0], "float32"))
+        self.tables = {"good": [ops.ones(4)], "bad": [ops.ones(4), bad]}
+
+    def call(self, x):
+        return x * self.tables["bad"][1]
+
+
 class Weighted(keras.losses.Loss):
     def __init__(self):
         super().__init__()
@@ -48,6 +58,12 @@ def incident_of(before, loss, keep):
 
 CASES = {
     "layer": (lambda: [Scale("norm")], "mse", "`scale` held by layer `", "nan in 2 of 4 entries"),
+    "list in a dict": (
+        lambda: [Tables()],
+        "mse",
+        "`tables['bad'][1]` held by layer `",
+        "nan in 1 of 4 entries",
+    ),
     "closure": (
         lambda: [layers.Lambda(projection())],
         "mse",

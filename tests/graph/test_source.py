@@ -144,6 +144,15 @@ def test_source_without_a_file(typed):
 TEXT_OF_RETURN = TYPED.splitlines()[3]
 
 
+def test_typed_code_has_a_place_without_its_text():
+    # `python -i` before Python 3.13, and `python - < script`.
+    code = compile("y = 2\nx = y + 1", "<stdin>", "exec")
+    at = 2 * [line for line, *_ in code.co_positions()].index(2)
+    (found,) = user_spans([(code, at)])
+    assert (found.file, found.line) == ("<stdin>", 2)
+    assert (expression_text(found), source_line(found)) == (None, None)
+
+
 def test_code_in_brackets_without_lines_is_no_user_code():
     assert not is_user_file("<string>")
     linecache.cache["<attrs generated init x>"] = (1, None, ["x\n"], "<attrs generated init x>")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import linecache
 
 import keras
@@ -37,9 +38,10 @@ def test_origin_in_a_cell(tmp_path, monkeypatch):
 
 
 OTHER_NAME = "<ipython-input-5-0a1b2c>"
+IMPORTS = "import keras\nfrom keras import ops as K\n"
 LOGISTIC = """\
 def loss(y_true, y_pred):
-    return ops.mean(ops.log(ops.exp(y_pred) + ops.exp(-y_pred)))
+    return K.mean(K.log(K.exp(y_pred) + K.exp(-y_pred)))
 
 model = keras.Sequential([keras.layers.Dense(1, use_bias=False, kernel_initializer="ones")])
 model.compile("sgd", loss)
@@ -47,16 +49,38 @@ model.fit(x, y, batch_size=8, shuffle=False, verbose=0, callbacks=[guard])
 """
 
 
-def test_fix_in_a_cell_is_proved(tmp_path, monkeypatch):
-    lines = LOGISTIC.splitlines(keepends=True)
-    monkeypatch.setitem(linecache.cache, OTHER_NAME, (len(LOGISTIC), None, lines, OTHER_NAME))
+def run_cell(text, names):
+    """Run a cell as a notebook does, one statement at a time."""
+    for statement in ast.parse(text).body:
+        exec(compile(ast.Module([statement], []), OTHER_NAME, "exec"), names)
+
+
+@pytest.mark.parametrize(("before", "cell"), [(IMPORTS, LOGISTIC), ("", IMPORTS + LOGISTIC)])
+def test_fix_in_a_cell_uses_the_names_in_reach(before, cell, tmp_path, monkeypatch):
+    lines = cell.splitlines(keepends=True)
+    monkeypatch.setitem(linecache.cache, OTHER_NAME, (len(cell), None, lines, OTHER_NAME))
     x, y = np.ones((32, 1), "float32"), np.ones((32, 1), "float32")
     x[20] = 120
-    names = {"keras": keras, "ops": keras.ops, "x": x, "y": y}
-    names["guard"] = stayfinite.Guard(keep=tmp_path)
+    names = {"x": x, "y": y, "guard": stayfinite.Guard(keep=tmp_path)}
+    run_cell(before, names)
     with pytest.raises(stayfinite.NonFiniteError) as stopped:
-        exec(compile(LOGISTIC, OTHER_NAME, "exec"), names)
+        run_cell(cell, names)
     fix = stopped.value.incident.fix
     assert (fix.verified, fix.value) == (True, "exact")
-    added = [line for line in fix.diff.splitlines() if line.startswith("+") and line[1] != "+"]
-    assert added[-1].startswith("+    return ops.mean(")
+    assert [line for line in fix.diff.splitlines()[2:] if line[0] in "+-"] == [
+        "-    return K.mean(K.log(K.exp(y_pred) + K.exp(-y_pred)))",
+        "+    return K.mean(K.logaddexp(y_pred, -y_pred))",
+    ]
+
+
+def test_code_without_text_has_its_place_and_a_note(tmp_path):
+    x, y = np.ones((32, 3), "float32"), np.ones((32, 1), "float32")
+    x[20] = 0
+    names = {"keras": keras, "x": x, "y": y, "guard": stayfinite.Guard(keep=tmp_path)}
+    with pytest.raises(stayfinite.NonFiniteError) as stopped:
+        exec(compile(CELL, "<stdin>", "exec"), names)
+    incident = stopped.value.incident
+    origin = incident.origin
+    assert (origin.file, origin.line, origin.function) == ("<stdin>", 2, "loss")
+    assert incident.source_line is None
+    assert any("the text of <stdin> is not known" in note for note in incident.notes)

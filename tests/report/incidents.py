@@ -33,10 +33,11 @@ def with_the_fix(detail: str = "") -> Trial:
 
 
 SQRT_LINE = "    positive = K.sqrt(K.sum(K.square(anchor - positive), axis=-1, keepdims=True))"
-SQRT_FIXED = (
-    "    positive = K.sqrt(K.maximum(K.sum(K.square(anchor - positive), axis=-1, keepdims=True),"
-    " 1e-12))"
-)
+SQRT_FIXED = """\
++    total = K.sum(K.square(anchor - positive), axis=-1, keepdims=True)
++    at_zero = K.equal(total, 0.0)
++    positive = K.where(at_zero, 0.0, K.sqrt(K.where(at_zero, 1.0, total)))
+"""
 
 SQRT = Incident(
     backend="jax",
@@ -62,10 +63,10 @@ SQRT = Incident(
     fix=Fix(
         verified=True,
         kind="source",
-        text="keep the argument of `sqrt` above 0",
+        text="write the formula with `where`",
         diff=(
-            "--- train.py\n+++ train.py\n@@ -14,1 +14,1 @@\n"
-            f" def triplet_loss(anchor, positive):\n-{SQRT_LINE}\n+{SQRT_FIXED}\n"
+            "--- train.py\n+++ train.py\n@@ -13,2 +13,4 @@\n"
+            f" def triplet_loss(anchor, positive):\n-{SQRT_LINE}\n{SQRT_FIXED}"
         ),
         value="exact",
         loss=1.9800000190734863,

@@ -53,7 +53,7 @@ def test_colour_changes_nothing_but_escape_codes(name):
 
 def test_added_and_removed_lines_have_their_colours():
     coloured = text.render(SQRT, color=True)
-    assert "\x1b[31m- positive" in coloured
-    assert "\x1b[32m+ positive" in coloured
+    assert "\x1b[31m-     positive" in coloured
+    assert "\x1b[32m+     positive" in coloured
     assert "\x1b[32mhelp:" in coloured
     assert "\x1b[34m14 | " in coloured

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,10 +17,9 @@ from stayfinite.numerics.dtypes import HALF, spacing
 # Relative to the largest gradient: one that is 0 by a symmetry of the loss is a sum of roundings.
 _ROUNDING = 1e-6
 # Rounding each weight once stands for the roundings of all operations, to this factor.
-_SAFETY = 5.0
-_MAX_DRAWS = 4
-# No further draw is begun after so many.
-_SECONDS = 4.0
+_SAFETY = 4.0
+_MAX_RUNS = 8
+_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -65,41 +65,51 @@ def alike_loss(one: float, other: float, tolerance: float) -> bool:
 
 
 def rounding_error(step: Step) -> RoundingError | None:
-    """How far roundings alone may move `step`; None where it is not finite.
+    """The first of `rounding_errors`; None where the step is not finite."""
+    return next(rounding_errors(step), None)
 
-    The step is run again a few times, with each weight moved by one rounding of the narrowest dtype
-    of the step. In a
-    deep network with batch normalization over few samples the gradients may move by half.
+
+def rounding_errors(step: Step) -> Iterator[RoundingError]:
+    """How far roundings alone may move `step`, in estimates that do not decrease.
+
+    For each estimate the step is run again with each weight moved by one rounding of the narrowest
+    dtype of the step. In a deep network with batch normalization over few samples the gradients may move by half. A relu
+    whose operand is nearly 0 takes the other side in some of the runs only. There is no estimate
+    where the step is not finite, and no further one after some seconds.
     """
+    until = time.monotonic() + _SECONDS
     rng = np.random.default_rng(0)
     dtypes = {value.dtype for value in step.trace.values.values()}
     half = next((dtype for dtype in HALF if dtype in dtypes), None)
-    weights = {
-        name: array
-        for name, array in step.state_arrays().items()
-        if array.ndim and array.dtype.kind not in "biu"
-    }
-    until = time.monotonic() + _SECONDS
     plain = step.run(Unchanged())
-    of_loss, of_gradients = 0.0, dict.fromkeys(plain.gradients, 0.0)
-    for _ in range(_MAX_DRAWS):
-        moved = {n: _neighbour(a, half or str(a.dtype), rng) for n, a in weights.items()}
+    found = RoundingError(0.0, dict.fromkeys(plain.gradients, 0.0))
+    for number in range(_MAX_RUNS):
+        if number and time.monotonic() > until:
+            return
+        moved = {
+            name: _neighbour(array, half or str(array.dtype), rng)
+            for name, array in step.state_arrays().items()
+            if array.ndim and array.dtype.kind not in "biu"
+        }
         rounded = step.run(Arrays(moved))
         if not is_good(plain) or not is_good(rounded):
-            return None
-        of_loss = max(of_loss, abs(plain.loss - rounded.loss))
-        for name, gradient in plain.gradients.items():
-            gap = _distance(gradient, rounded.gradients[name])
-            of_gradients[name] = max(of_gradients[name], gap)
-        if time.monotonic() > until:
-            break
+            return
+        error = _moved(plain, rounded)
+        found = RoundingError(
+            max(found.loss, error.loss),
+            {name: max(found.gradients[name], other) for name, other in error.gradients.items()},
+        )
+        yield found
+
+
+def _moved(plain: Outcome, rounded: Outcome) -> RoundingError:
+    errors = {n: _distance(g, rounded.gradients[n]) for n, g in plain.gradients.items()}
     # One that moved little by chance is allowed what the others moved, relative to its size.
     sizes = {name: _largest(gradient) for name, gradient in plain.gradients.items()}
-    ratios = [of_gradients[name] / max(sizes[name], 1e-30) for name in sizes]
-    usual = float(np.median(ratios or [0.0]))
+    usual = float(np.median([errors[name] / max(sizes[name], 1e-30) for name in errors] or [0.0]))
     return RoundingError(
-        _SAFETY * of_loss,
-        {name: _SAFETY * max(gap, usual * sizes[name]) for name, gap in of_gradients.items()},
+        _SAFETY * abs(plain.loss - rounded.loss),
+        {name: _SAFETY * max(errors[name], usual * sizes[name]) for name in errors},
     )
 
 

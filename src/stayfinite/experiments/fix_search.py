@@ -22,7 +22,7 @@ from stayfinite.diagnose.locate import Diagnosis, diagnose
 from stayfinite.diagnose.origin import shown_path
 from stayfinite.diagnose.values import as_float
 from stayfinite.experiments.changes import SourcePatch
-from stayfinite.experiments.comparison import rounding_error
+from stayfinite.experiments.comparison import rounding_errors
 from stayfinite.experiments.fix_value import AsWritten, Judged, judged, kind_by_facts
 from stayfinite.experiments.formulas import Formula, formulas
 from stayfinite.experiments.healthy_steps import HealthySteps, Objection
@@ -267,7 +267,7 @@ class _PatchSearch:
                     outcome,
                     edits.rewriting,
                     lambda: _run_in_float64(Float64Run(step)),
-                    lambda: rounding_error(step),
+                    lambda: rounding_errors(step),
                 )
                 trouble = self._healthy.objection(step, outcome)
             elif len(edits.descriptions) < _MAX_EDITS and edits.rewriting is None:

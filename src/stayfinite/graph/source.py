@@ -32,6 +32,8 @@ _INSTALLED = tuple(
 # File names of source that has no file: cells, interpreter input, `python -c`, `exec`. Other names
 # in angle brackets belong to code that libraries generate, such as `<attrs generated init ...>`.
 _TYPED = ("<ipython-input", "<python-input", "<stdin", "<string>", "<console>")
+# Those of an interpreter that keeps no text: no library generates code under these names.
+_WITHOUT_TEXT = ("<stdin>", "<console>")
 
 
 def is_user_file(filename: str) -> bool:
@@ -39,6 +41,8 @@ def is_user_file(filename: str) -> bool:
 
     A name such as `<string>` counts if `linecache` has its lines.
     """
+    if filename in _WITHOUT_TEXT:
+        return True
     if filename.startswith("<"):
         return filename.startswith(_TYPED) and bool(linecache.getlines(filename))
     return _is_user_path(filename)

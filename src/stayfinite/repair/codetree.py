@@ -33,26 +33,37 @@ class Pair:
         return "the module" if self.outer is None else f"`{self.old.co_qualname}`"
 
 
-def pairs(patch: Patch, filename: str, flags: int = 0) -> list[Pair]:
+def pairs(patch: Patch, filename: str, flags: int = 0, *, by_statement: bool = False) -> list[Pair]:
     """All code of the file, compiled under `filename`; the module first.
 
     Args:
         patch: The edit.
         filename: The `co_filename` of the running functions.
         flags: Their future statements: see `future_flags`.
+        by_statement: Compile as a notebook does, one statement of the module at a time. A function
+            then has other code for a call such as `K.exp(x)`, as its module does not import `K`.
 
     Raises:
         NotSwappableError: the functions of the two versions do not correspond.
         StaleSourceError: the original does not compile any more.
     """
+
+    def compiled(tree: ast.Module) -> CodeType:
+        return compile_module(_without_imports(tree) if by_statement else tree, filename, flags)
+
     try:
-        old = compile_module(patch.original.text, filename, flags)
+        old = compiled(patch.original.tree)
     except (SyntaxError, ValueError) as error:
         raise StaleSourceError(f"{filename} does not compile: {error}") from error
-    new = compile_module(patch.source.text, filename, flags)
+    new = compiled(patch.source.tree)
     # An inserted import changes the code of the module, and nothing that must be run again.
-    plain = compile_module(_without(patch.source, inserted_imports(patch)), filename, flags)
+    plain = compiled(_without(patch.source, inserted_imports(patch)))
     return list(_walk(old, new, None, _differs(old, plain)))
+
+
+def _without_imports(tree: ast.Module) -> ast.Module:
+    """The module without its imports, which decide how calls in its functions are compiled."""
+    return ast.Module([s for s in tree.body if not isinstance(s, ast.Import | ast.ImportFrom)], [])
 
 
 def inserted_imports(patch: Patch) -> list[ast.stmt]:

@@ -12,6 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from types import ModuleType
 
+from stayfinite.repair.live import functions_of
 from stayfinite.repair.source import SourceFile
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
@@ -113,6 +114,7 @@ class Scope:
 
     def __init__(self, source: SourceFile, node: ast.AST) -> None:
         self.source = source
+        self._qualname = qualname(source, node)
         scopes = enclosing(source, node)
         functions = [scope for scope in scopes if not isinstance(scope, ast.ClassDef)]
         self.paths: dict[str, str] = {}
@@ -156,14 +158,18 @@ class Scope:
 
     @cached_property
     def module_names(self) -> dict[str, object]:
-        """What the loaded module of the file holds by name; empty where it is not loaded."""
+        """What the loaded module of the file holds by name.
+
+        The text of a cell is in no module: its names are the globals of the functions that it
+        defined. Empty where none is alive.
+        """
         name = Path(self.source.path).name
         for module in list(sys.modules.values()):
             # Other types are lazy modules, which load something when they are looked at.
             file = vars(module).get("__file__") if type(module) is ModuleType else None
             if isinstance(file, str) and file.endswith(name) and _same(file, self.source.path):
                 return vars(module)
-        return {}
+        return _globals_of(self.source.path, self._qualname)
 
     @property
     def names(self) -> list[str]:
@@ -190,6 +196,24 @@ class Scope:
         """The first of `names` that is free, else the last one with a number."""
         numbered = (f"{names[-1]}_{number}" for number in range(2, 1000))
         return next(name for name in (*names, *numbered) if self.is_free(name))
+
+
+def _globals_of(path: str, qualname: str | None) -> dict[str, object]:
+    """The globals of the living functions made from `path`, of those named `qualname` if any are.
+
+    Texts of `exec` may share one name: of several namespaces, what all of them hold.
+    """
+    functions = [f for f in functions_of(path) if f.__code__.co_filename == path]
+    named = [function for function in functions if function.__code__.co_qualname == qualname]
+    spaces = {id(f.__globals__): f.__globals__ for f in named or functions}
+    first, *others = list(spaces.values()) or [{}]
+    if not others:
+        return first
+    return {
+        name: value
+        for name, value in first.items()
+        if all(other.get(name) is value for other in others)
+    }
 
 
 def _imports(node: ast.AST) -> Iterator[tuple[str, str]]:

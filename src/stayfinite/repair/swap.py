@@ -66,7 +66,7 @@ def _plan(patch: Patch, but_module_code: bool) -> list[_Swap]:
     stale: set[str] = set()
     for filename, functions in (by_filename or {patch.original.path: []}).items():
         flags = future_flags(functions[0].__code__) if functions else 0
-        tree = pairs(patch, filename, flags)
+        tree = _pairs_of(functions, patch, filename, flags)
         matcher = Matcher(tree)
         for function in functions:
             pair = matcher.pair_of(function)
@@ -82,6 +82,18 @@ def _plan(patch: Patch, but_module_code: bool) -> list[_Swap]:
         if pair.is_changed and not (but_module_code and not pair.is_function):
             _require_reached(pair, reached, stale, patch.original.path)
     return swaps
+
+
+def _pairs_of(functions: list[FunctionType], patch: Patch, filename: str, flags: int) -> list[Pair]:
+    """The file compiled in the way in which `functions` were compiled."""
+    whole = pairs(patch, filename, flags)
+    if not any(map(Matcher(whole).is_other_version, functions)):
+        return whole
+
+    def num_matches(tree: list[Pair]) -> int:
+        return sum(Matcher(tree).pair_of(function) is not None for function in functions)
+
+    return max(whole, pairs(patch, filename, flags, by_statement=True), key=num_matches)
 
 
 def _identity(pair: Pair) -> tuple[str, int]:

@@ -123,9 +123,14 @@ def explained(incident: Incident, found: Explanation) -> Incident:
     remedy = found.remedy
     if remedy.span is not None:
         finding = dataclasses.replace(finding, span=remedy.span)
+    line = source_line(evidence, finding)
+    origin = origin_of(evidence, finding)
     message = findings.message(finding)
     if remedy.blame is not None:
         message = fixes.blame_message(message, remedy.blame)
+    no_text = []
+    if origin.file is not None and line is None:
+        no_text.append(evidence_wording.no_text(origin.file))
     chosen = choose_fix(
         finding,
         found.without,
@@ -141,14 +146,14 @@ def explained(incident: Incident, found: Explanation) -> Incident:
         spread=_spread(found.outcome),
         where=dataclasses.replace(incident.where, phase=_phase(finding, evidence)),
         cause=Cause(finding.cause, chosen.certainty, message),
-        origin=origin_of(evidence, finding),
+        origin=origin,
         trials=tuple(trial_of(tried) for tried in _experiments(found, chosen.shown_by)),
         fix=chosen.fix,
         because=tuple(_because(finding, found)),
         arithmetic=arithmetic(finding) or None,
-        notes=(*incident.notes, *found.diagnosis.notes, *_notes(found), *chosen.notes),
+        notes=(*incident.notes, *found.diagnosis.notes, *_notes(found), *no_text, *chosen.notes),
         num_healthy_steps=0 if found.source_fix is None else found.source_fix.num_healthy_steps,
-        source_line=source_line(evidence, finding),
+        source_line=line,
     )
 
 

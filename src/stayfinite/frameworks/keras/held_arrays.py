@@ -14,6 +14,9 @@ from stayfinite.frameworks.subject import HeldArray, Layer
 
 # They have no array of the user, though they may have a `shape` and a `dtype`.
 _NO_ARRAYS = (ModuleType, FunctionType, type)
+# Of the lists and dicts that are searched: how deep they are nested, and how long one is.
+_MAX_DEPTH = 3
+_MAX_ITEMS = 1000
 
 
 def holder_of(
@@ -27,7 +30,7 @@ def holder_of(
         codes: The code of the user's functions that read it.
     """
     for layer in layers:
-        for name in _equal(vars(layer), array):
+        for name in _equal(_buffers(layer) | vars(layer), array):
             return HeldArray(name, "layer", str(getattr(layer, "path", layer.name)))
     functions = _functions_of(codes)
     for function in functions:
@@ -79,11 +82,33 @@ def _attributes(held: object) -> Mapping[str, object]:
     return vars(held) if is_object else {}
 
 
+def _buffers(layer: Any) -> dict[str, object]:
+    """The buffers of a PyTorch module by name, as every layer of Keras is one on PyTorch."""
+    named = getattr(layer, "named_buffers", None)
+    return {} if named is None else dict(named(recurse=False))
+
+
 def _equal(held: Mapping[str, object], array: np.ndarray) -> Iterator[str]:
-    """The names under which `held` has an array equal to `array`."""
+    """The names under which `held` has an array equal to `array`: `scale`, `tables['a'][0]`."""
     for name, value in list(held.items()):
-        if not isinstance(value, (*_NO_ARRAYS, keras.Variable)) and _holds(value, array):
-            yield name
+        for path, each in _inside(name, value, _MAX_DEPTH):
+            if not isinstance(each, (*_NO_ARRAYS, keras.Variable)) and _holds(each, array):
+                yield path
+
+
+def _inside(path: str, value: object, depth: int) -> Iterator[tuple[str, object]]:
+    """`value`, or what it holds if it is a list, a tuple or a dict."""
+    items: Iterable[tuple[object, object]]
+    if isinstance(value, dict):
+        items = list(value.items())
+    elif isinstance(value, list | tuple):
+        items = list(enumerate(value))
+    else:
+        yield path, value
+        return
+    if depth and len(value) <= _MAX_ITEMS:
+        for key, each in items:
+            yield from _inside(f"{path}[{key!r}]", each, depth - 1)
 
 
 def _holds(value: Any, array: np.ndarray) -> bool:

@@ -113,6 +113,14 @@ def not_searched(advice: Advice, samples: SamplesAtFault | None) -> list[str]:
     return notes
 
 
+def no_text(file: str) -> str:
+    """Why the report shows neither the line nor a fix of it."""
+    return (
+        f"the text of {file} is not known, so no change of it was tried; run the code from a file "
+        "to get one"
+    )
+
+
 def _spread(num_steps: int) -> list[int]:
     """Up to five of the numbers from 0 to `num_steps` - 1, evenly spread, both ends among them."""
     last, gaps = num_steps - 1, _STEPS_SHOWN - 1
