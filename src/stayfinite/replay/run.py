@@ -53,8 +53,8 @@ def require_backend(saved: SavedStep) -> None:
     present, expected = base.current().name, saved.incident.backend
     if present != expected:
         raise UsageError(
-            f"Keras runs on {present!r}, and the incident is of {expected!r:.40}; set KERAS_BACKEND "
-            f"to {expected:.40}"
+            f"Keras runs on {present!r}, and the incident is of {expected!r:.40}; set "
+            f"KERAS_BACKEND to {expected:.40}"
         )
 
 
