@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 
+import keras
 import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
@@ -61,6 +62,43 @@ model.compile(keras.optimizers.Adam(0.1), loss="mse", metrics=["mae"])
 x, y = np.random.default_rng(0).normal(size=(16, 4)), np.ones((16, 3))
 x[13, 2] = np.nan
 model.fit({"a": x, "b": -2 * x}, y, batch_size=8, shuffle=False, verbose=0)
+"""
+
+
+LOOP = """
+import keras
+import torch
+from distances import distance
+
+import stayfinite
+
+keras.utils.set_random_seed(0)
+model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
+optimizer = keras.optimizers.SGD(0.1, momentum=0.9)
+
+
+def train_step(x, y):
+    loss = distance(y, model(x))
+    model.zero_grad()
+    loss.backward()
+    with torch.no_grad():
+        optimizer.apply([v.value.grad for v in model.trainable_weights], model.trainable_weights)
+    return loss
+
+
+step = stayfinite.guarded(train_step, model, optimizer)
+for number in range(3):
+    x = torch.ones((8, 4))
+    step(x, model(x).detach() if number == 2 else torch.zeros((8, 1)))
+step.check()
+"""
+
+DISTANCES = """
+from keras import ops
+
+
+def distance(a, b):
+    return ops.mean(ops.sqrt(ops.sum(ops.square(a - b), axis=-1)))
 """
 
 
@@ -160,6 +198,29 @@ def test_without_a_script(of_keras):
     assert done.returncode == 0, done.stderr
 
 
+def test_half_precision_without_a_script(tmp_path):
+    policy = 'keras.config.set_dtype_policy("mixed_float16")\nkeras.utils.set'
+    text = OF_KERAS.replace("keras.utils.set", policy).replace("np.nan", "1e6")
+    folder = guarded(tmp_path, text)
+    done, result = replayed(folder, incident="stayfinite-out/incident-000001")
+    assert done.returncode == 3, done.stderr
+    assert result["spread"] == saved_spread(folder, "000001")
+
+
+@pytest.mark.skipif(keras.backend.backend() != "torch", reason="the loop is one of PyTorch")
+def test_a_loop_with_a_mistake_in_a_module(tmp_path):
+    (tmp_path / "distances.py").write_text(DISTANCES)
+    guarded(tmp_path, LOOP)
+    for change, code in (("clipnorm=1", 3), ("source", 0)):
+        done, result = replayed(tmp_path, "--script", "train.py", "--change", change)
+        assert done.returncode == code, done.stderr
+        assert result["phase"] == ("backward" if code else None)
+    # The diff is of another text than that of the file now.
+    (tmp_path / "distances.py").write_text(DISTANCES.replace("a - b", "b - a"))
+    message = refused(tmp_path, "--script", "train.py", "--change", "source")
+    assert "is not the text that the diff was made of" in message
+
+
 def test_state_and_data_from_elsewhere(of_keras, tmp_path):
     folder = of_keras / "stayfinite-out" / "incident-000001"
     batch = load_file(folder / "batch.safetensors")
@@ -240,7 +301,7 @@ def test_the_config_of_a_stranger_runs_no_code(of_keras, tmp_path, module, name,
     folder = tmp_path / "incident"
     shutil.copytree(of_keras / "stayfinite-out" / "incident-000001", folder)
     record = json.loads((folder / "replay.json").read_text())
-    layers = record["model"]["config"]["layers"]
+    layers = record["model"]["model"]["config"]["layers"]
     dense = next(layer for layer in layers if layer["class_name"] == "Dense")
     dense.update(module=module, class_name=name, registered_name=None, config=config)
     (folder / "replay.json").write_text(json.dumps(record))

@@ -57,14 +57,16 @@ class SavedStep:
         Raises:
             UsageError: it cannot be read, or it has a tensor that the step has not.
         """
-        arrays = load(path / STATE if path.is_dir() else path)
-        if arrays.keys() <= self.batch.keys():
-            return dataclasses.replace(self, batch={**self.batch, **arrays})
-        # Metrics are not part of the comparison: each replay resets them.
-        known = self.state.keys() | set(RANDOM) | set(self.record.metrics)
-        other = [name for name in arrays if name not in known]
         if path.is_dir():
-            other = [name for name in other if name not in read_record(path).metrics]
+            # Metrics stay: each replay resets them, and another model may have others.
+            ignored = read_record(path).metrics
+            arrays = {n: a for n, a in load(path / STATE).items() if n not in ignored}
+        else:
+            arrays = load(path)
+            if arrays.keys() <= self.batch.keys():
+                return dataclasses.replace(self, batch={**self.batch, **arrays})
+        known = self.state.keys() | set(RANDOM)
+        other = [name for name in arrays if name not in known]
         if other:
             raise UsageError(
                 f"--step-from {path}: {len(other)} of its {len(arrays)} tensors are neither in the "

@@ -41,6 +41,14 @@ _SINGLE = frozenset(
     }
 )
 _OPERATIONS = ("image", "linalg", "math", "nn", "numpy")
+_POLICIES = (
+    "bfloat16",
+    "float16",
+    "float32",
+    "float64",
+    "mixed_bfloat16",
+    "mixed_float16",
+)
 _OPTIMIZERS_OF_TORCH = "keras.src.backend.torch.optimizers."
 # They hold code, or read a file that their config names.
 _REFUSED = frozenset(
@@ -66,6 +74,9 @@ class NotRebuildableError(ValueError):
 def config_of(model: Any) -> dict[str, object] | None:
     """The config of a model, with that of its `compile`; None if it needs code of the user.
 
+    `model` is what Keras serializes; `dtype_policy`, the name of the policy of the model, which
+    decides whether `compile` scales the loss, is not in it for each kind of model.
+
     Raises:
         Exception: what `get_config` of the classes of the user raises.
     """
@@ -83,7 +94,7 @@ def config_of(model: Any) -> dict[str, object] | None:
         check(config)
     except NotRebuildableError:
         return None
-    return config
+    return {"model": config, "dtype_policy": model.dtype_policy.name}
 
 
 def check(config: object) -> None:
@@ -152,9 +163,10 @@ def model_of(config: dict[str, object], num_values: int, data: object, num_sampl
         UsageError: it wants more memory than the batch and the state of the incident have use for.
         Exception: what Keras raises for a config with wrong values.
     """
-    check(config)
-    with _at_most(num_values):
-        model = keras.saving.deserialize_keras_object(config, safe_mode=True)
+    described = config.get("model")
+    check(described)
+    with _at_most(num_values), _policy(config.get("dtype_policy")):
+        model = keras.saving.deserialize_keras_object(described, safe_mode=True)
         if not isinstance(model, keras.Model) or model.optimizer is None:
             raise UsageError("the config in the incident is not that of a compiled model")
         keras_private.symbolic_build(model, data)
@@ -166,6 +178,18 @@ def model_of(config: dict[str, object], num_values: int, data: object, num_sampl
                     f"{tensor.shape}, more than {limits.LAYER_OUTPUT:,} values"
                 )
     return model
+
+
+@contextlib.contextmanager
+def _policy(name: object) -> Iterator[None]:
+    """Models that are made in the block have the dtype policy `name`."""
+    before = keras.config.dtype_policy()
+    if name in _POLICIES:
+        keras.config.set_dtype_policy(name)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
 
 
 @contextlib.contextmanager
