@@ -160,7 +160,7 @@ def _skipped(name: str, reason: str) -> None:
 
     say(
         f"stayfinite: the training of {clean_name(name)!r} is not that of the incident "
-        f"({clean_name(reason)}); the script goes on to the next one"
+        f"({clean_name(reason)}); the script goes on"
     )
 
 
