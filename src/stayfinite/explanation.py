@@ -91,8 +91,7 @@ def explain_failure(failure: Failure) -> Explained:
     found: Explanation | None = None
     try:
         step = backend.step(failure)
-        state, batch = step.state_arrays(), step.batch.arrays()
-        path, incident = folder.keep(incident, failure.keep, failure.subject, state, batch)
+        path, incident = folder.keep(incident, failure.keep, step)
         incident, found = _explain(failure, step, incident)
     except Exception as error:
         note = caught("the explanation", error)

@@ -20,7 +20,7 @@ from stayfinite.files.reading import num_stored, open_regular
 
 # What the libraries raise for a file that is truncated, forged or of another format. A file can
 # state a size for which there is no memory.
-_DAMAGED = (
+DAMAGED = (
     OSError,
     ValueError,
     KeyError,
@@ -106,13 +106,14 @@ def reading(path: Path) -> Iterator[Iterator[StoredTensor]]:
     with file:
         try:
             yield reader(file, Budget(num_stored(file)))
-        except _DAMAGED as error:
+        except DAMAGED as error:
             raise UsageError(
-                f"{path}: cannot be read as a {path.suffix} file: {_reason(error)}"
+                f"{path}: cannot be read as a {path.suffix} file: {reason(error)}"
             ) from None
 
 
-def _reason(error: BaseException) -> str:
+def reason(error: BaseException) -> str:
+    """What is wrong with a file, in one line."""
     if isinstance(error, MemoryError):
         return "not enough memory for the sizes that it states"
     text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)

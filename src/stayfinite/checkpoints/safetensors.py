@@ -33,6 +33,19 @@ _DTYPES = {
 }
 
 
+_INTEGERS = {
+    "BOOL": np.bool_,
+    "I8": np.int8,
+    "I16": np.int16,
+    "I32": np.int32,
+    "I64": np.int64,
+    "U8": np.uint8,
+    "U16": np.uint16,
+    "U32": np.uint32,
+    "U64": np.uint64,
+}
+
+
 class _Entry(msgspec.Struct):
     dtype: str
     shape: list[int]
@@ -45,6 +58,40 @@ def tensors(file: BinaryIO, budget: Budget) -> Iterator[StoredTensor]:
     Raises:
         ValueError: The file is damaged: tensors overlap, leave gaps or do not fill the file.
     """
+    for name, entry, start in _located(file):
+        if entry.dtype in _DTYPES:
+            dtype = np.dtype(_DTYPES[entry.dtype])
+            num_bytes = _num_bytes(name, entry, dtype)
+            budget.take(num_bytes, name)
+            read = partial(_values, file, start, num_bytes, dtype)
+            yield StoredTensor(name, dtype, tuple(entry.shape), read)
+
+
+def arrays(file: BinaryIO, budget: Budget) -> dict[str, np.ndarray]:
+    """Each tensor of a file that is open at its beginning, integers too, by name.
+
+    Raises:
+        ValueError: As `tensors`, and for a dtype that NumPy does not have.
+    """
+    found: dict[str, np.ndarray] = {}
+    for name, entry, start in _located(file):
+        kind = _DTYPES.get(entry.dtype) or _INTEGERS.get(entry.dtype)
+        if kind is None:
+            raise ValueError(f"{name} is of the dtype {entry.dtype:.20}, which NumPy does not have")
+        dtype = np.dtype(kind)
+        num_bytes = _num_bytes(name, entry, dtype)
+        budget.take(num_bytes, name)
+        array = np.empty(entry.shape, dtype)
+        flat, filled = array.reshape(-1), 0
+        for block in _values(file, start, num_bytes, dtype):
+            flat[filled : filled + block.size] = block
+            filled += block.size
+        found[name] = array
+    return found
+
+
+def _located(file: BinaryIO) -> Iterator[tuple[str, _Entry, int]]:
+    """Each tensor by name, and where in the file its values begin."""
     length = int.from_bytes(file.read(8), "little")
     if length > limits.HEADER:
         raise ValueError(f"a header of {length:,} bytes, the limit is {limits.HEADER:,}")
@@ -52,14 +99,14 @@ def tensors(file: BinaryIO, budget: Budget) -> Iterator[StoredTensor]:
     first = 8 + length
     _check_layout(entries, file.seek(0, os.SEEK_END) - first)
     for name, entry in entries.items():
-        if entry.dtype in _DTYPES:
-            dtype = np.dtype(_DTYPES[entry.dtype])
-            start, end = entry.data_offsets
-            if end - start != math.prod(entry.shape) * dtype.itemsize:
-                raise ValueError(f"{name} of shape {entry.shape} does not have {end - start} bytes")
-            budget.take(end - start, name)
-            read = partial(_values, file, first + start, end - start, dtype)
-            yield StoredTensor(name, dtype, tuple(entry.shape), read)
+        yield name, entry, first + entry.data_offsets[0]
+
+
+def _num_bytes(name: str, entry: _Entry, dtype: np.dtype) -> int:
+    start, end = entry.data_offsets
+    if end - start != math.prod(entry.shape) * dtype.itemsize:
+        raise ValueError(f"{name} of shape {entry.shape} does not have {end - start} bytes")
+    return end - start
 
 
 def _entries(header: bytes) -> dict[str, _Entry]:

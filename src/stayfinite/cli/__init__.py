@@ -10,11 +10,13 @@ import stayfinite
 from stayfinite.cli.explain import explain
 from stayfinite.cli.lab import lab
 from stayfinite.cli.refusal import USAGE, refuse
+from stayfinite.cli.replay import replay
 from stayfinite.cli.rule import rule
 from stayfinite.cli.run import run
 from stayfinite.cli.train import train
 from stayfinite.cli.verify import verify
 from stayfinite.errors import UsageError
+from stayfinite.runner.replay import ReplayRun
 from stayfinite.runner.run import GuardedRun
 
 # The exit code that a shell reports after Ctrl-C.
@@ -30,7 +32,7 @@ def cli() -> None:
     """
 
 
-for verb in (run, explain, verify, rule, train, lab):
+for verb in (run, explain, replay, verify, rule, train, lab):
     cli.add_command(verb)
 
 
@@ -42,12 +44,17 @@ def main(args: Sequence[str] | None = None) -> int:
     """
     outcome = _parse(args)
     # The script runs outside of click, which would handle exceptions of the script as its own.
+    if isinstance(outcome, ReplayRun):
+        try:
+            return outcome()
+        except UsageError as error:
+            return refuse(str(error))
     return outcome() if isinstance(outcome, GuardedRun) else outcome
 
 
-def _parse(args: Sequence[str] | None) -> int | GuardedRun:
+def _parse(args: Sequence[str] | None) -> int | GuardedRun | ReplayRun:
     try:
-        outcome: int | GuardedRun = cli.main(
+        outcome: int | GuardedRun | ReplayRun = cli.main(
             args=None if args is None else list(args),
             prog_name="stayfinite",
             standalone_mode=False,

@@ -36,3 +36,5 @@ TEXT = 1 << 20  # characters
 LINE = (1 << 31) - 1
 INTEGER = 1 << 53
 DIMENSIONS = 64
+STEP_RECORD = 16 * MIB  # replay.json, which has the config of the model
+LAYER_OUTPUT = 1 << 31  # values of the output of one layer of a model that is made of a config

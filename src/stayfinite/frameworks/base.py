@@ -79,6 +79,10 @@ class Backend(Protocol):
         """The data of a step of `subject` with a name for each array."""
         ...
 
+    def variables(self, subject: Subject) -> list[list[Variable]]:
+        """The variables of a state: trainable, non-trainable, of optimizers, of metrics."""
+        ...
+
     def uncompiled(self, step: TrainStep) -> TrainStep:
         """The function that the user gave to the compiler of the framework; `step` if to none."""
         ...

@@ -21,6 +21,23 @@ class RandomState:
     cuda: Tensor | None = None
 
 
+# Their names among the arrays of a saved state, which else has paths of variables.
+RANDOM = ("random generator: cpu", "random generator: cuda")
+
+
+def arrays_of_random(random: RandomState | None) -> dict[str, np.ndarray]:
+    """The states of the generators as arrays by name."""
+    states = () if random is None else (random.cpu, random.cuda)
+    named = zip(RANDOM, states, strict=False)
+    return {name: np.array(state) for name, state in named if state is not None}
+
+
+def random_of_arrays(arrays: Mapping[str, np.ndarray]) -> RandomState | None:
+    """The generators of what `arrays_of_random` made; None where there are none."""
+    cpu, cuda = (arrays.get(name) for name in RANDOM)
+    return None if cpu is None else RandomState(cpu, cuda)
+
+
 def keeps_its_infinities(before: np.ndarray, after: np.ndarray) -> bool:
     """Whether `after` is finite, but for infinities that were there before the step."""
     return bool((np.isfinite(after) | (np.isinf(after) & (after == before))).all())

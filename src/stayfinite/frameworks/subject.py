@@ -204,6 +204,25 @@ class Subject(Protocol):
         """Called when the variables have been set to the values of a state inside a step."""
         ...
 
+    def config(self) -> dict[str, object] | None:
+        """What the training can be made of again without its source; None where it cannot.
+
+        Raises:
+            Exception: what the classes of the user raise.
+        """
+        ...
+
+    def prepare(self, data: object) -> None:
+        """Make what the first step would make: slots of the optimizer, and metrics.
+
+        Args:
+            data: A batch as the train step takes it; its shapes decide.
+
+        Raises:
+            Exception: what the model raises on such a batch.
+        """
+        ...
+
     def save_weights(self, path: Path) -> None:
         """Write the weights as a file of Keras.
 

@@ -5,6 +5,7 @@ incident-000812/
     batch.safetensors          the batch of the failing step, by leaf name
     state.safetensors          the whole state before it: weights, statistics, optimizer, seeds
     last_good.weights.h5       the last good weights, for plain `model.load_weights`
+    replay.json                structure of the batch and config of the model, for `replay`
 """
 
 from __future__ import annotations
@@ -16,11 +17,14 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import save_file
 
+from stayfinite.frameworks.state import arrays_of_random
+from stayfinite.frameworks.step import Step
 from stayfinite.frameworks.subject import Subject
 from stayfinite.incident import Incident, Kept
 from stayfinite.report import text
 from stayfinite.report.json import render
 from stayfinite.report.reading import INCIDENT, read
+from stayfinite.report.step_record import record_of, write_record
 
 WEIGHTS = "last_good.weights.h5"
 
@@ -57,19 +61,15 @@ def write(path: Path, incident: Incident) -> None:
     (path / INCIDENT).write_text(render(incident) + "\n", encoding="utf-8")
 
 
-def keep(
-    incident: Incident,
-    parent: Path,
-    subject: Subject,
-    state: dict[str, np.ndarray],
-    batch: dict[str, np.ndarray],
-) -> tuple[Path | None, Incident]:
+def keep(incident: Incident, parent: Path, step: Step) -> tuple[Path | None, Incident]:
     """Make the folder of `incident` in `parent`; the folder, and the incident that names it.
 
     If the disk is full, the incident has a note and no folder.
     """
+    state = {**step.state_arrays(), **arrays_of_random(step.state.random)}
     try:
-        made = create(parent, incident.where.step, subject, state, batch)
+        made = create(parent, incident.where.step, step.subject, state, step.batch.arrays())
+        write_record(made.path, record_of(step, state))
     except OSError as error:
         return None, _with_note(incident, f"nothing could be kept on disk: {error}")
     weights = None if made.weights is None else str(made.weights)

@@ -14,7 +14,7 @@ RUN_SCHEMA = "stayfinite.run/1"
 
 def render(incident: Incident) -> str:
     """One incident as JSON text, without a line feed at the end."""
-    return _dump(incident.to_json())
+    return dump(incident.to_json())
 
 
 def run_file(exit_code: int, num_steps: int, incidents: Sequence[Incident]) -> str:
@@ -30,7 +30,7 @@ def run_file(exit_code: int, num_steps: int, incidents: Sequence[Incident]) -> s
             if incident.intervention is not None
         ],
     }
-    return _dump(run) + "\n"
+    return dump(run) + "\n"
 
 
 # What `report.lines.clean` replaces in a text; JSON has an escape for each. Those below U+0020 are
@@ -38,7 +38,8 @@ def run_file(exit_code: int, num_steps: int, incidents: Sequence[Incident]) -> s
 _UNSAFE = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
-def _dump(value: dict[str, Any]) -> str:
+def dump(value: dict[str, Any]) -> str:
+    """JSON text that has nothing which a terminal obeys."""
     text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
     # Names may hold what a terminal obeys, or lone surrogates, as of a file name that is not UTF-8.
     return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)

@@ -37,6 +37,26 @@ def check_writable(folder: Path) -> None:
         ) from None
 
 
+def check_file(option: str, path: Path | None) -> None:
+    """Check that a file can be written at `path`; it is made empty if there is none.
+
+    Raises:
+        UsageError: It cannot.
+    """
+    if path is None:
+        return
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if not path.exists():
+            path.touch()
+    except OSError as error:
+        raise UsageError(
+            f"{option} {path}: {error.strerror}; pass a file in a folder that exists and can be "
+            "written"
+        ) from None
+
+
 class RunFile:
     """The run file at `path`; with None as path, nothing is written.
 

@@ -26,11 +26,15 @@ _replaced: list[ModuleType] = []
 
 @dataclass(frozen=True)
 class UserProgram:
-    """A script (file, folder or zip with a `__main__.py`), or a module name with `is_module`."""
+    """A script (file, folder or zip with a `__main__.py`), or a module name with `is_module`.
+
+    `content` is run in the place of that of the file of a script, if it is not None.
+    """
 
     target: str
     args: tuple[str, ...] = ()
     is_module: bool = False
+    content: bytes | None = None
 
     def execute(self) -> None:
         """Run the program as `__main__` of this process and return after its last line.
@@ -54,7 +58,7 @@ class UserProgram:
         _replace_path0(str(Path(file).resolve().parent))
         main.__file__ = file
         vars(main)["__cached__"] = None
-        source = _read(file)
+        source = _read(file) if self.content is None else self.content
         code: CodeType | None
         # Compiled in this function: a syntax error then has no further frame of stayfinite.
         if file.endswith(".pyc"):

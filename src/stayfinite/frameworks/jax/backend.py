@@ -11,10 +11,17 @@ from stayfinite.frameworks.base import GuardedFunction, OnBad
 from stayfinite.frameworks.batch import Batch
 from stayfinite.frameworks.failure import Failure
 from stayfinite.frameworks.jax import guard
+from stayfinite.frameworks.jax.state import state_variables
 from stayfinite.frameworks.keras.batches import batch_of
 from stayfinite.frameworks.recorder import Recorder
 from stayfinite.frameworks.step import Step
-from stayfinite.frameworks.subject import Compilation, Subject, TrainFunction, TrainStep
+from stayfinite.frameworks.subject import (
+    Compilation,
+    Subject,
+    TrainFunction,
+    TrainStep,
+    Variable,
+)
 
 
 class JaxBackend:
@@ -40,6 +47,10 @@ class JaxBackend:
     def batch(self, subject: Subject, data: object) -> Batch:
         """The data of a step with a name for each array."""
         return batch_of(subject, data, np.asarray)
+
+    def variables(self, subject: Subject) -> list[list[Variable]]:
+        """The variables of a state, in its four groups."""
+        return state_variables(subject)
 
     def uncompiled(self, step: TrainStep) -> TrainStep:
         """The function inside `jax.jit`."""

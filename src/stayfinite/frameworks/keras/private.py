@@ -48,6 +48,7 @@ __all__ = [
     "set_attribute",
     "settings",
     "state_variables",
+    "symbolic_build",
     "uses_default_metrics",
     "uses_default_train_step",
     "variables_of",
@@ -330,6 +331,14 @@ def own_statistics(subject: Subject) -> list[int]:
         for position, (variable, role) in enumerate(zip(group, roles(subject)[1], strict=True))
         if role == "statistics" and id(variable) not in of_keras
     ]
+
+
+def symbolic_build(model: Any, data: Any) -> None:
+    """Build layers, metrics and optimizer for the shapes of `data`, without computing anything.
+
+    Private: `fit` calls it before its first step; on TensorFlow not always.
+    """
+    required(model, "_symbolic_build")(data_batch=data)
 
 
 @contextlib.contextmanager

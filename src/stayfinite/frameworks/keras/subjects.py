@@ -15,6 +15,7 @@ import numpy as np
 from stayfinite.errors import UsageError
 from stayfinite.frameworks import base
 from stayfinite.frameworks.keras import private as keras_private
+from stayfinite.frameworks.keras import rebuilding
 from stayfinite.frameworks.keras.held_arrays import holder_of
 from stayfinite.frameworks.subject import (
     Compilation,
@@ -179,6 +180,14 @@ class KerasModel(Subject):
         """Keep `fit` from writing its own copy of the state back."""
         keras_private.keep_stored_state(self.model)
 
+    def config(self) -> dict[str, object] | None:
+        """The config of the model and its `compile`, if all objects in it are of Keras."""
+        return rebuilding.config_of(self.model)
+
+    def prepare(self, data: object) -> None:
+        """As `fit` does before its first step."""
+        keras_private.symbolic_build(self.model, data)
+
     def save_weights(self, path: Path) -> None:
         """`model.save_weights`."""
         self.model.save_weights(path)
@@ -191,7 +200,12 @@ class KerasLoop(Subject):
         step: The user's step, called with a batch.
         model: The Keras model that it trains.
         optimizers: The optimizers that it applies, at least one.
+
+    Attributes:
+        before_step: Called with the loop before each step of any loop.
     """
+
+    before_step: Callable[[Subject], object] = staticmethod(lambda subject: None)
 
     def __init__(self, step: Callable[..., Any], model: Any, optimizers: Sequence[Any]) -> None:
         backend = base.current()
@@ -301,6 +315,13 @@ class KerasLoop(Subject):
     def state_was_stored(self) -> None:
         """Nothing: the loop holds no other copy of the state."""
 
+    def config(self) -> dict[str, object] | None:
+        """None: the step is a function of the user's."""
+        return None
+
+    def prepare(self, data: object) -> None:
+        """Nothing: the optimizers of a loop are built, and it has no metrics."""
+
     def save_weights(self, path: Path) -> None:
         """`model.save_weights`."""
         self._model.save_weights(path)
@@ -308,7 +329,9 @@ class KerasLoop(Subject):
     def call(self, args: tuple[Any, ...]) -> Any:
         """Make one guarded step with the arguments of the user's call; returns its result."""
         assert self.train_function is not None
-        return self.train_function(base.current().one_batch(self._batch_of(args)))
+        batch = self._batch_of(args)
+        self.before_step(self)
+        return self.train_function(base.current().one_batch(batch))
 
     def _call(self, data: Any) -> Any:
         return self._step(data) if self._takes_one_argument else self._step(*data)
@@ -350,6 +373,7 @@ class KerasStatelessLoop(KerasLoop):
             self._metrics = [_MetricValue(value) for value in parts[3]]
         self._structure = state
         batches = base.current().one_batch(self._batch_of(tuple(rest)))
+        self.before_step(self)
         logs, new = self.train_function(tuple(parts), batches)
         return logs["out"], keras.tree.pack_sequence_as(state, _flat(new))
 

@@ -9,10 +9,17 @@ import tensorflow as tf
 from stayfinite.frameworks.base import GuardedFunction, OnBad
 from stayfinite.frameworks.batch import Batch
 from stayfinite.frameworks.failure import Failure
+from stayfinite.frameworks.keras import private as keras_private
 from stayfinite.frameworks.keras.batches import batch_of
 from stayfinite.frameworks.recorder import Recorder
 from stayfinite.frameworks.step import Step
-from stayfinite.frameworks.subject import Compilation, Subject, TrainFunction, TrainStep
+from stayfinite.frameworks.subject import (
+    Compilation,
+    Subject,
+    TrainFunction,
+    TrainStep,
+    Variable,
+)
 from stayfinite.frameworks.tensorflow import guard, private
 from stayfinite.frameworks.tensorflow.state import numpy_of
 
@@ -41,6 +48,10 @@ class TensorFlowBackend:
     def batch(self, subject: Subject, data: object) -> Batch:
         """The data of a step with a name for each array."""
         return batch_of(subject, data, numpy_of)
+
+    def variables(self, subject: Subject) -> list[list[Variable]]:
+        """The variables of a state, in its four groups."""
+        return keras_private.state_variables(subject)
 
     def uncompiled(self, step: TrainStep) -> TrainStep:
         """The function that was given to `tf.function`."""

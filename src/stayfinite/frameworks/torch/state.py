@@ -43,10 +43,10 @@ def random_state() -> RandomState:
 
 
 def restore_random(state: RandomState) -> None:
-    """Set the generators to `state`."""
-    torch.set_rng_state(state.cpu)
-    if state.cuda is not None:
-        torch.cuda.set_rng_state(state.cuda)
+    """Set the generators to `state`, tensors or arrays of NumPy."""
+    torch.set_rng_state(torch.as_tensor(state.cpu))
+    if state.cuda is not None and torch.cuda.is_available():
+        torch.cuda.set_rng_state(torch.as_tensor(state.cuda))
 
 
 def _copied(tensor: Any, device: str | None) -> Any:

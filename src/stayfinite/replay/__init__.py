@@ -1,0 +1,1 @@
+"""The saved step of an incident, run again in another process."""
