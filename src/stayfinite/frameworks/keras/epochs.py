@@ -1,0 +1,193 @@
+"""The place of a `fit` in its data, and the way of another `fit` to the same place.
+
+A place is the epoch, the number of steps done in it, and the random states at the moment at which
+its batches began. From there the batches that were seen are drawn once more. Where the order of an
+epoch is drawn inside a pipeline of TensorFlow, or nothing is known of the source, the epochs before
+are drawn, too.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+
+from stayfinite.frameworks.keras import random_states
+from stayfinite.frameworks.keras.private import EpochIterator
+from stayfinite.frameworks.keras.sources import SourceState, Sources
+
+
+@dataclass(frozen=True)
+class Origin:
+    """The moment before the first batch of an iterator over batches.
+
+    Attributes:
+        random: The random states.
+        source: The state of the user's data set.
+    """
+
+    random: dict[str, np.ndarray]
+    source: SourceState
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a `fit` is between two steps.
+
+    Attributes:
+        epoch: Counted from 0.
+        calls: Calls of the train function in this epoch.
+        num_epochs: Epochs that were drawn before this one.
+        num_drawn: Batches drawn before this epoch from the iterator that is under way.
+        origin: Of this iterator.
+        begin: The random states before the first epoch.
+    """
+
+    epoch: int
+    calls: int
+    num_epochs: int
+    num_drawn: int
+    origin: Origin
+    begin: dict[str, np.ndarray]
+
+
+class Epochs:
+    """Follows the epochs of one `fit`.
+
+    Args:
+        iterator: Of this `fit`.
+        at_place: Called between two steps, with whether a step is sure to follow.
+        resumed: Called at the place where the `fit` goes on, before its first step.
+        start: That place; None to begin at the beginning.
+
+    Attributes:
+        epoch: Set by the callback.
+    """
+
+    def __init__(
+        self,
+        iterator: EpochIterator,
+        at_place: Callable[[bool], None],
+        resumed: Callable[[], None],
+        start: Place | None,
+    ) -> None:
+        self.epoch = 0
+        self._iterator = iterator
+        self._at_place = at_place
+        self._resumed = resumed
+        self._start = start
+        self._sources = Sources(iterator.source)
+        self._calls = 0
+        self._num_epochs = -1
+        self._num_drawn = 0
+        self._origin: Origin | None = None
+        self._begin: dict[str, np.ndarray] | None = None
+        iterator.replace(self._enumerate)
+
+    def place(self) -> Place:
+        """Where the `fit` is now."""
+        assert self._origin is not None and self._begin is not None
+        return Place(
+            self.epoch, self._calls, self._num_epochs, self._num_drawn, self._origin, self._begin
+        )
+
+    def place_after_end(self) -> Place:
+        """Where a `fit` of more epochs would be after the last one of this."""
+        assert self._origin is not None and self._begin is not None
+        origin, num_drawn = self._origin, self._num_drawn
+        if self._iterator.under_way is None:
+            origin, num_drawn = Origin(random_states.present(), self._sources.present()), 0
+        else:
+            num_drawn += self._calls * self._iterator.steps_per_execution
+        return Place(self.epoch + 1, 0, self._num_epochs + 1, num_drawn, origin, self._begin)
+
+    def not_exact(self) -> str | None:
+        """What cannot be repeated exactly in another process, for the user; None if all can."""
+        kind = self._iterator.adapter
+        if kind == "GeneratorDataAdapter":
+            return (
+                "the position of a generator cannot be saved: as many batches are drawn again, "
+                "which is exact only if it gives the same ones; pass a PyDataset for an exact one"
+            )
+        if self._sources.has_workers:
+            return (
+                "data is made by several workers: random numbers that they draw cannot be "
+                "repeated; pass workers=1 for an exact one"
+            )
+        return None
+
+    def _enumerate(self) -> Iterator[Any]:
+        start, self._start = self._start, None
+        before, under_way = random_states.present(), self._iterator.under_way
+        if start is None:
+            origin = Origin(before, self._sources.present())
+            self._begin = self._begin or before
+            batches = self._iterator.plain()
+        else:
+            origin, self._begin = start.origin, start.begin
+            batches = self._go_to(start)
+            self._calls, self._num_epochs = start.calls, start.num_epochs - 1
+            self._num_drawn = start.num_drawn
+        self._num_epochs += 1
+        is_first = True
+        for step in batches:
+            if is_first and start is not None:
+                self._origin = origin
+                self._resumed()
+            else:
+                if is_first:
+                    self._note_origin(origin, is_new=under_way is None or step[2] is not under_way)
+                self._at_place(self._iterator.num_batches is not None)
+            is_first = False
+            yield step
+            self._calls += 1
+
+    def _note_origin(self, origin: Origin, *, is_new: bool) -> None:
+        if is_new:
+            self._origin, self._num_drawn = origin, 0
+        else:
+            self._num_drawn += self._calls * self._iterator.steps_per_execution
+        self._calls = 0
+
+    def _go_to(self, place: Place) -> Iterator[Any]:
+        """The rest of the epoch of `place`."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of Keras, on the end of the data
+            random_states.restore(place.begin)
+            self._draw_epochs(place.num_epochs)
+        self._sources.restore(place.origin.source)
+        random_states.restore(place.origin.random)
+        if place.num_drawn:
+            self._draw(self._iterator.begin_under_way(place.num_drawn), place.num_drawn)
+        batches = self._iterator.plain()
+        for _ in range(place.calls):
+            self._draw(next(batches)[2], self._iterator.steps_per_execution)
+        return batches
+
+    def _draw_epochs(self, number: int) -> None:
+        """Draw the batches of the epochs before, where their order is not known without it."""
+        kind = self._iterator.adapter
+        only_first = kind == "ArrayDataAdapter"
+        if only_first and keras.backend.backend() != "tensorflow":
+            return
+        if kind not in ("ArrayDataAdapter", "TFDatasetAdapter", "GeneratorDataAdapter"):
+            return
+        for _ in range(number):
+            with self._iterator.until_exhausted():
+                for n, (_, _, batches) in enumerate(self._iterator.plain()):
+                    # Arrays are ordered once an epoch.
+                    if not (only_first and n):
+                        self._draw(batches, self._iterator.steps_per_execution, to_end=False)
+
+    def _draw(self, batches: Iterator[Any], number: int, *, to_end: bool = True) -> None:
+        for _ in range(number):
+            try:
+                next(batches)
+            except StopIteration:
+                if not to_end:
+                    raise
+                return  # the last steps of an epoch are fewer than those of one call
