@@ -53,6 +53,7 @@ def taken(
         "calls": place.calls,
         "num_epochs": place.num_epochs,
         "num_drawn": place.num_drawn,
+        "is_begun": place.origin.is_begun,
         "source": place.origin.source.plain,
         "callbacks": of_callbacks.plain,
         "callback_arrays": {path: len(values) for path, values in of_callbacks.arrays.items()},
@@ -85,7 +86,7 @@ def place_of(checkpoint: Checkpoint) -> Place:
         facts["calls"],
         facts["num_epochs"],
         facts["num_drawn"],
-        Origin(_under(arrays, "origin"), source),
+        Origin(_under(arrays, "origin"), source, facts["is_begun"]),
         _under(arrays, "begin"),
     )
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from stayfinite.frameworks.keras import random_states
 from stayfinite.frameworks.keras.private import EpochIterator
-from stayfinite.frameworks.keras.sources import SourceState, Sources
+from stayfinite.frameworks.keras.sources import Sources, SourceState
 
 
 @dataclass(frozen=True)
@@ -28,10 +28,12 @@ class Origin:
     Attributes:
         random: The random states.
         source: The state of the user's data set.
+        is_begun: Whether the iterator had been made by then.
     """
 
     random: dict[str, np.ndarray]
     source: SourceState
+    is_begun: bool
 
 
 @dataclass(frozen=True)
@@ -100,7 +102,8 @@ class Epochs:
         assert self._origin is not None and self._begin is not None
         origin, num_drawn = self._origin, self._num_drawn
         if self._iterator.under_way is None:
-            origin, num_drawn = Origin(random_states.present(), self._sources.present()), 0
+            random, source = random_states.present(), self._sources.present()
+            origin, num_drawn = Origin(random, source, self._iterator.is_begun), 0
         else:
             num_drawn += self._calls * self._iterator.steps_per_execution
         return Place(self.epoch + 1, 0, self._num_epochs + 1, num_drawn, origin, self._begin)
@@ -124,7 +127,7 @@ class Epochs:
         start, self._start = self._start, None
         before, under_way = random_states.present(), self._iterator.under_way
         if start is None:
-            origin = Origin(before, self._sources.present())
+            origin = Origin(before, self._sources.present(), self._iterator.is_begun)
             self._begin = self._begin or before
             batches = self._iterator.plain()
         else:
@@ -158,30 +161,39 @@ class Epochs:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of Keras, on the end of the data
             random_states.restore(place.begin)
-            self._draw_epochs(place.num_epochs)
+            is_there = self._draw_epochs(place.num_epochs)
         self._sources.restore(place.origin.source)
+        under_way = None
+        if place.origin.is_begun and not is_there:
+            under_way = self._iterator.begin_under_way(place.num_drawn)
         random_states.restore(place.origin.random)
-        if place.num_drawn:
-            self._draw(self._iterator.begin_under_way(place.num_drawn), place.num_drawn)
+        if place.num_drawn and not is_there:
+            under_way = under_way or self._iterator.begin_under_way(place.num_drawn)
+            self._draw(under_way, place.num_drawn)
         batches = self._iterator.plain()
         for _ in range(place.calls):
             self._draw(next(batches)[2], self._iterator.steps_per_execution)
         return batches
 
-    def _draw_epochs(self, number: int) -> None:
-        """Draw the batches of the epochs before, where their order is not known without it."""
+    def _draw_epochs(self, number: int) -> bool:
+        """Draw the batches of the epochs before, where their order is not known without it.
+
+        Returns whether it did so, so that an iterator of several epochs is at its place.
+        """
         kind = self._iterator.adapter
-        only_first = kind == "ArrayDataAdapter"
-        if only_first and keras.backend.backend() != "tensorflow":
-            return
+        is_arrays = kind == "ArrayDataAdapter"
+        if is_arrays and keras.backend.backend() != "tensorflow":
+            return False
         if kind not in ("ArrayDataAdapter", "TFDatasetAdapter", "GeneratorDataAdapter"):
-            return
+            return False
+        # Arrays are ordered once an iterator.
+        only_first = is_arrays and not self._iterator.spans_epochs
         for _ in range(number):
             with self._iterator.until_exhausted():
                 for n, (_, _, batches) in enumerate(self._iterator.plain()):
-                    # Arrays are ordered once an epoch.
                     if not (only_first and n):
                         self._draw(batches, self._iterator.steps_per_execution, to_end=False)
+        return number > 0
 
     def _draw(self, batches: Iterator[Any], number: int, *, to_end: bool = True) -> None:
         for _ in range(number):

@@ -187,8 +187,18 @@ class EpochIterator:
     @property
     def under_way(self) -> Any:
         """The iterator over batches that an epoch of `steps_per_epoch` goes on with; or None."""
-        goes_on = self._iterator.steps_per_epoch and self._iterator._steps_seen
+        goes_on = self.is_begun and self._iterator._steps_seen
         return self._iterator._current_iterator if goes_on else None
+
+    @property
+    def spans_epochs(self) -> bool:
+        """Whether an iterator over batches is used for several epochs."""
+        return bool(self._iterator.steps_per_epoch)
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether the iterator of the next epoch has been made, be it without a batch drawn."""
+        return self.spans_epochs and self._iterator._current_iterator is not None
 
     def begin_under_way(self, num_drawn: int) -> Any:
         """Make such an iterator, of which so many batches will have been drawn."""
@@ -204,11 +214,6 @@ class EpochIterator:
     def adapter(self) -> str:
         """The name of the class that adapts the data of the user."""
         return type(self._iterator.data_adapter).__name__
-
-    @property
-    def shuffles(self) -> bool:
-        """Whether arrays are shuffled."""
-        return bool(getattr(self._iterator.data_adapter, "_shuffle", False))
 
     @property
     def source(self) -> Any:

@@ -124,7 +124,7 @@ def _is_order(array: np.ndarray) -> bool:
 def _digest(array: np.ndarray) -> object:
     if array.dtype.hasobject:
         return None
-    return array.shape, str(array.dtype), zlib.crc32(np.ascontiguousarray(array).view(np.uint8))
+    return array.shape, str(array.dtype), zlib.crc32(array.tobytes())
 
 
 def _restore_array(owner: Any, name: str, value: Any, saved: np.ndarray) -> None:
