@@ -11,7 +11,7 @@ import keras
 
 from stayfinite.errors import UsageError
 from stayfinite.frameworks.keras import private as keras_private
-from stayfinite.frameworks.keras.epochs import Epochs, Place
+from stayfinite.frameworks.keras.epochs import DataPlace, Epochs
 from stayfinite.frameworks.keras.train_function import GuardedTrainFunction
 from stayfinite.saving import checkpoint_files, training_state
 from stayfinite.saving.callback_state import CallbackStates
@@ -171,7 +171,7 @@ class SafeCheckpoint(keras.callbacks.Callback):
             # The data may be at its end, and then this is no place between two steps.
             self._unsure = checkpoint
 
-    def _taken(self, place: Place, *, ended: bool) -> Checkpoint:
+    def _taken(self, place: DataPlace, *, ended: bool) -> Checkpoint:
         # The property `model` writes the state of JAX back.
         return training_state.taken(
             self.model,

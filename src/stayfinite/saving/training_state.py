@@ -11,7 +11,7 @@ import numpy as np
 from stayfinite.errors import UsageError
 from stayfinite.frameworks.keras import private as keras_private
 from stayfinite.frameworks.keras import random_states
-from stayfinite.frameworks.keras.epochs import Origin, Place
+from stayfinite.frameworks.keras.epochs import DataOrigin, DataPlace
 from stayfinite.frameworks.keras.sources import SourceState
 from stayfinite.frameworks.keras.subjects import KerasModel
 from stayfinite.saving.callback_state import CallbackState, CallbackStates
@@ -23,7 +23,13 @@ Arrays = dict[str, np.ndarray]
 
 
 def taken(
-    model: Any, place: Place, step: int, callbacks: CallbackStates, *, ended: bool, stopped: bool
+    model: Any,
+    place: DataPlace,
+    step: int,
+    callbacks: CallbackStates,
+    *,
+    ended: bool,
+    stopped: bool,
 ) -> Checkpoint:
     """The state of now, copied to the host.
 
@@ -77,16 +83,16 @@ def not_finite(checkpoint: Checkpoint) -> str | None:
     return None
 
 
-def place_of(checkpoint: Checkpoint) -> Place:
+def place_of(checkpoint: Checkpoint) -> DataPlace:
     """Where the training was."""
     facts, arrays = checkpoint.facts, checkpoint.arrays
     source = SourceState(_under(arrays, "source"), facts["source"])
-    return Place(
+    return DataPlace(
         facts["epoch"],
         facts["calls"],
         facts["num_epochs"],
         facts["num_drawn"],
-        Origin(_under(arrays, "origin"), source, facts["is_begun"]),
+        DataOrigin(_under(arrays, "origin"), source, facts["is_begun"]),
         _under(arrays, "begin"),
     )
 

@@ -22,7 +22,7 @@ from stayfinite.frameworks.keras.sources import Sources, SourceState
 
 
 @dataclass(frozen=True)
-class Origin:
+class DataOrigin:
     """The moment before the first batch of an iterator over batches.
 
     Attributes:
@@ -37,7 +37,7 @@ class Origin:
 
 
 @dataclass(frozen=True)
-class Place:
+class DataPlace:
     """Where a `fit` is between two steps.
 
     Attributes:
@@ -53,7 +53,7 @@ class Place:
     calls: int
     num_epochs: int
     num_drawn: int
-    origin: Origin
+    origin: DataOrigin
     begin: dict[str, np.ndarray]
 
 
@@ -75,7 +75,7 @@ class Epochs:
         iterator: EpochIterator,
         at_place: Callable[[bool], None],
         resumed: Callable[[], None],
-        start: Place | None,
+        start: DataPlace | None,
     ) -> None:
         self.epoch = 0
         self._iterator = iterator
@@ -86,27 +86,27 @@ class Epochs:
         self._calls = 0
         self._num_epochs = -1
         self._num_drawn = 0
-        self._origin: Origin | None = None
+        self._origin: DataOrigin | None = None
         self._begin: dict[str, np.ndarray] | None = None
         iterator.replace(self._enumerate)
 
-    def place(self) -> Place:
+    def place(self) -> DataPlace:
         """Where the `fit` is now."""
         assert self._origin is not None and self._begin is not None
-        return Place(
+        return DataPlace(
             self.epoch, self._calls, self._num_epochs, self._num_drawn, self._origin, self._begin
         )
 
-    def place_after_end(self) -> Place:
+    def place_after_end(self) -> DataPlace:
         """Where a `fit` of more epochs would be after the last one of this."""
         assert self._origin is not None and self._begin is not None
         origin, num_drawn = self._origin, self._num_drawn
         if self._iterator.under_way is None:
             random, source = random_states.present(), self._sources.present()
-            origin, num_drawn = Origin(random, source, self._iterator.is_begun), 0
+            origin, num_drawn = DataOrigin(random, source, self._iterator.is_begun), 0
         else:
             num_drawn += self._calls * self._iterator.steps_per_execution
-        return Place(self.epoch + 1, 0, self._num_epochs + 1, num_drawn, origin, self._begin)
+        return DataPlace(self.epoch + 1, 0, self._num_epochs + 1, num_drawn, origin, self._begin)
 
     def not_exact(self) -> str | None:
         """What cannot be repeated exactly in another process, for the user; None if all can."""
@@ -116,6 +116,14 @@ class Epochs:
                 "the position of a generator cannot be saved: as many batches are drawn again, "
                 "which is exact only if it gives the same ones; pass a PyDataset for an exact one"
             )
+        if keras.backend.backend() == "tensorflow" and self._iterator.shuffles:
+            from stayfinite.frameworks.tensorflow import seeds
+
+            if not seeds.is_set():
+                return (
+                    "TensorFlow has no seed, so the order of shuffled arrays cannot be repeated; "
+                    "call keras.utils.set_random_seed first for an exact one"
+                )
         if self._sources.has_workers:
             return (
                 "data is made by several workers: random numbers that they draw cannot be "
@@ -127,7 +135,7 @@ class Epochs:
         start, self._start = self._start, None
         before, under_way = random_states.present(), self._iterator.under_way
         if start is None:
-            origin = Origin(before, self._sources.present(), self._iterator.is_begun)
+            origin = DataOrigin(before, self._sources.present(), self._iterator.is_begun)
             self._begin = self._begin or before
             batches = self._iterator.plain()
         else:
@@ -149,14 +157,14 @@ class Epochs:
             yield step
             self._calls += 1
 
-    def _note_origin(self, origin: Origin, *, is_new: bool) -> None:
+    def _note_origin(self, origin: DataOrigin, *, is_new: bool) -> None:
         if is_new:
             self._origin, self._num_drawn = origin, 0
         else:
             self._num_drawn += self._calls * self._iterator.steps_per_execution
         self._calls = 0
 
-    def _go_to(self, place: Place) -> Iterator[Any]:
+    def _go_to(self, place: DataPlace) -> Iterator[Any]:
         """The rest of the epoch of `place`."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of Keras, on the end of the data

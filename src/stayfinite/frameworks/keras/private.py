@@ -216,6 +216,11 @@ class EpochIterator:
         return type(self._iterator.data_adapter).__name__
 
     @property
+    def shuffles(self) -> bool:
+        """Whether arrays are shuffled."""
+        return bool(getattr(self._iterator.data_adapter, "_shuffle", False))
+
+    @property
     def source(self) -> Any:
         """The object of the user that gives the batches; None for arrays and generators."""
         held = vars(self._iterator.data_adapter)

@@ -45,7 +45,8 @@ class Sources:
     @property
     def has_workers(self) -> bool:
         """Whether several threads or processes make the batches."""
-        return bool(getattr(self._root, "workers", 1) > 1)
+        several = getattr(self._root, "workers", 1) > 1
+        return bool(several or getattr(self._root, "use_multiprocessing", False))
 
     def present(self) -> SourceState:
         """The present state."""
