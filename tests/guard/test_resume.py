@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import signal
 
 import keras
@@ -134,7 +135,9 @@ def ends_with_the_same_bits(folder, data, kills, *, guarded=False):
 
 
 def test_arrays(tmp_path):
-    steps = sorted(random.SystemRandom().sample(range(4, 28), 2))
+    # Once where each start compiles the step again.
+    number = 2 if keras.backend.backend() == "torch" else 1
+    steps = sorted(random.SystemRandom().sample(range(4, 28), number))
     print("killed at", steps)
     ends_with_the_same_bits(tmp_path, ARRAYS, steps)
     assert len(list((tmp_path / "ck").glob("step-*"))) == 2
