@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from stayfinite.incident import Incident
     from stayfinite.networks.models.freezing import freeze
     from stayfinite.report.folder import explain
+    from stayfinite.saving.safe_checkpoint import SafeCheckpoint
 
 __version__ = "0.1.0"
 
@@ -25,6 +26,7 @@ __all__ = [
     "Guard",
     "Incident",
     "NonFiniteError",
+    "SafeCheckpoint",
     "UsageError",
     "__version__",
     "data",
@@ -41,6 +43,7 @@ _HOME = {
     "Guard": "stayfinite.guard.callback",
     "Incident": "stayfinite.incident",
     "NonFiniteError": "stayfinite.errors",
+    "SafeCheckpoint": "stayfinite.saving.safe_checkpoint",
     "UsageError": "stayfinite.errors",
     "explain": "stayfinite.report.folder",
     "freeze": "stayfinite.networks.models.freezing",

@@ -88,6 +88,23 @@ def put(new: Path, path: Path) -> None:
     _sync(path.parent)
 
 
+def put_folder(new: Path, path: Path) -> None:
+    """Move a complete folder of files to `path`, as `put` does with a file.
+
+    What was at `path` is deleted first, because a folder cannot be replaced at once.
+
+    Raises:
+        OSError: It could not be moved.
+    """
+    for file in new.iterdir():
+        _sync(file)
+    _sync(new)
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    new.replace(path)
+    _sync(path.parent)
+
+
 def _sync(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:

@@ -24,12 +24,16 @@ from stayfinite.graph.graph import Role
 
 __all__ = [
     "BaseOptimizer",
+    "EpochIterator",
     "LossScaleOptimizer",
+    "build_for",
     "callbacks_at_work",
     "collapsed_scales",
     "dataset_at_work",
+    "epoch_iterator_at_work",
     "epoch_of_backup",
     "flatten_layers",
+    "global_seed",
     "has_collapsed",
     "has_fallen",
     "is_keras_schedule",
@@ -38,6 +42,7 @@ __all__ = [
     "layer_at",
     "learning_rate_of",
     "loss_scales",
+    "make_global_seed",
     "optimizers_of",
     "own_statistics",
     "owner_of",
@@ -47,6 +52,7 @@ __all__ = [
     "scaled_learning_rates",
     "set_attribute",
     "settings",
+    "start_at_epoch",
     "state_variables",
     "symbolic_build",
     "uses_default_metrics",
@@ -144,6 +150,123 @@ def callbacks_at_work() -> Any:
             return owner
         frame = frame.f_back
     return None
+
+
+def epoch_iterator_at_work() -> EpochIterator | None:
+    """The iterator over the data of the `fit` that called this function; None outside `fit`."""
+    frame: FrameType | None = sys._getframe()
+    while frame is not None:
+        iterator = frame.f_locals.get("epoch_iterator")
+        if iterator is not None and hasattr(iterator, "_enumerate_iterator"):
+            return EpochIterator(iterator)
+        frame = frame.f_back
+    return None
+
+
+class EpochIterator:
+    """The object that gives a `fit` its batches, epoch after epoch.
+
+    Private: Keras has no other place at which the callbacks of a step are done, and none to leave
+    out batches.
+    """
+
+    def __init__(self, iterator: Any) -> None:
+        self._iterator = iterator
+        self.steps_per_execution: int = iterator.steps_per_execution
+        self.plain: Callable[[], Iterator[Any]] = required(iterator, "_enumerate_iterator")
+
+    def replace(self, enumeration: Callable[[], Iterator[Any]]) -> None:
+        """Have each epoch enumerated by `enumeration`, which gives what `plain` gives."""
+        self._iterator._enumerate_iterator = enumeration
+
+    @property
+    def num_batches(self) -> int | None:
+        """Batches of an epoch, if known."""
+        number: int | None = self._iterator.num_batches
+        return number
+
+    @property
+    def under_way(self) -> Any:
+        """The iterator over batches that an epoch of `steps_per_epoch` goes on with; or None."""
+        goes_on = self.is_begun and self._iterator._steps_seen
+        return self._iterator._current_iterator if goes_on else None
+
+    @property
+    def spans_epochs(self) -> bool:
+        """Whether an iterator over batches is used for several epochs."""
+        return bool(self._iterator.steps_per_epoch)
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether the iterator of the next epoch has been made, be it without a batch drawn."""
+        return self.spans_epochs and self._iterator._current_iterator is not None
+
+    def begin_under_way(self, num_drawn: int) -> Any:
+        """Make such an iterator, of which so many batches will have been drawn."""
+        batches = iter(self._iterator._get_iterator())
+        self._iterator._current_iterator, self._iterator._steps_seen = batches, num_drawn
+        return batches
+
+    def until_exhausted(self) -> Any:
+        """A context in which the end of the data ends the epoch, as in `fit`."""
+        return self._iterator.catch_stop_iteration()
+
+    @property
+    def adapter(self) -> str:
+        """The name of the class that adapts the data of the user."""
+        return type(self._iterator.data_adapter).__name__
+
+    @property
+    def shuffles(self) -> bool:
+        """Whether arrays are shuffled."""
+        return bool(getattr(self._iterator.data_adapter, "_shuffle", False))
+
+    @property
+    def source(self) -> Any:
+        """The object of the user that gives the batches; None for arrays and generators."""
+        held = vars(self._iterator.data_adapter)
+        names = ("py_dataset", "_dataloader", "_dataset")
+        return next((held[name] for name in names if name in held), None)
+
+    @property
+    def element_spec(self) -> Any:
+        """The form of a batch on TensorFlow, where a model may be built by its first step."""
+        return required(self._iterator, "_distributed_dataset").element_spec
+
+
+def build_for(model: Any, iterator: EpochIterator) -> None:
+    """Make all variables of `model`, those of its optimizer and metrics included."""
+    if keras.backend.backend() == "tensorflow":
+        # The other trainers have done so before the callbacks are called.
+        required(model, "_symbolic_build")(data_batch=iterator.element_spec)
+
+
+def start_at_epoch(model: Any, epoch: int | None) -> None:
+    """Have the `fit` that has begun start at `epoch`, counted from 0; None for its own."""
+    required(model, "_initial_epoch")
+    model._initial_epoch = epoch
+
+
+def global_seed() -> Any:
+    """The variable of the generator that Keras draws from without a seed; None if not in use."""
+    generator = _global_state().get_global_attribute(_GLOBAL_SEED)
+    return None if generator is None else generator.state
+
+
+def make_global_seed() -> Any:
+    """The same variable, made if it is not there."""
+    from keras.src.random.seed_generator import global_seed_generator
+
+    return global_seed_generator().state
+
+
+_GLOBAL_SEED = "global_seed_generator"
+
+
+def _global_state() -> Any:
+    from keras.src.backend.common import global_state
+
+    return global_state
 
 
 @contextlib.contextmanager

@@ -1,0 +1,154 @@
+"""Checkpoints on disk: folders that are whole or not there.
+
+    step-000000001500/
+        state.safetensors   every array
+        manifest.json       everything else, and the SHA-256 of both
+
+A folder is written under another name, synced and renamed. No pickle.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+from safetensors.numpy import load, save_file
+
+from stayfinite.files.writing import folder_beside, put_folder
+
+SCHEMA = "stayfinite.checkpoint/1"
+
+_ARRAYS, _MANIFEST = "state.safetensors", "manifest.json"
+_NAME = re.compile(r"step-\d{12,}")
+
+
+class BadCheckpoint(ValueError):
+    """A checkpoint that is not whole; the message says why."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """The whole state of a training.
+
+    Attributes:
+        step: Steps made before it.
+        arrays: By name.
+        facts: Values of JSON.
+    """
+
+    step: int
+    arrays: dict[str, np.ndarray]
+    facts: dict[str, Any]
+
+
+def newest_first(directory: Path) -> Iterator[Path]:
+    """The checkpoints of `directory`, whether good or not."""
+    if directory.is_dir():
+        yield from sorted(
+            (path for path in directory.iterdir() if _NAME.fullmatch(path.name)),
+            key=lambda path: int(path.name.removeprefix("step-")),
+            reverse=True,
+        )
+
+
+def write(directory: Path, checkpoint: Checkpoint, keep: int) -> Path:
+    """Write `checkpoint`, then delete all but the newest `keep` that are not newer than it.
+
+    Those of later steps are deleted, too: the training has gone back behind them.
+
+    Raises:
+        OSError: It could not be written; the others are unchanged.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    path = directory / f"step-{checkpoint.step:012d}"
+    with folder_beside(path) as folder:
+        new = folder / path.name
+        new.mkdir()
+        _write_files(new, checkpoint)
+        put_folder(new, path)
+    for n, other in enumerate(_not_newer(directory, checkpoint.step)):
+        if n >= keep:
+            shutil.rmtree(other, ignore_errors=True)
+    return path
+
+
+def _not_newer(directory: Path, step: int) -> Iterator[Path]:
+    for path in newest_first(directory):
+        if int(path.name.removeprefix("step-")) <= step:
+            yield path
+        else:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _write_files(folder: Path, checkpoint: Checkpoint) -> None:
+    dtypes = {name: str(array.dtype) for name, array in checkpoint.arrays.items()}
+    shapes = {name: list(array.shape) for name, array in checkpoint.arrays.items()}
+    # As bytes, because safetensors does not know each dtype.
+    data = {
+        name: np.frombuffer(np.ascontiguousarray(array).tobytes(), np.uint8)
+        for name, array in checkpoint.arrays.items()
+    }
+    save_file(data, folder / _ARRAYS)
+    content = {
+        "step": checkpoint.step,
+        "facts": checkpoint.facts,
+        "dtypes": dtypes,
+        "shapes": shapes,
+        "arrays_sha256": _sha256_of(folder / _ARRAYS),
+    }
+    manifest = {"schema": SCHEMA, "content": content, "content_sha256": _sha256(content)}
+    text = json.dumps(manifest, allow_nan=False, separators=(",", ":"))
+    (folder / _MANIFEST).write_text(text, encoding="utf-8")
+
+
+def read(path: Path) -> Checkpoint:
+    """Read a checkpoint, and compare what is read with its checksums.
+
+    Raises:
+        BadCheckpoint: It is not whole.
+    """
+    try:
+        manifest = json.loads((path / _MANIFEST).read_text(encoding="utf-8"))
+        if manifest["schema"] != SCHEMA:
+            raise BadCheckpoint(f"its schema is {manifest['schema']!r}, {SCHEMA!r} was expected")
+        content = manifest["content"]
+        if manifest["content_sha256"] != _sha256(content):
+            raise BadCheckpoint(f"the checksum of {_MANIFEST} is wrong")
+        data = (path / _ARRAYS).read_bytes()
+        if hashlib.sha256(data).hexdigest() != content["arrays_sha256"]:
+            raise BadCheckpoint(f"the checksum of {_ARRAYS} is wrong")
+        arrays = {
+            name: _array(raw, content["dtypes"][name], content["shapes"][name])
+            for name, raw in load(data).items()
+        }
+        return Checkpoint(int(content["step"]), arrays, dict(content["facts"]))
+    except BadCheckpoint:
+        raise
+    except OSError as error:
+        raise BadCheckpoint(f"{error.strerror or error}") from error
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
+        raise BadCheckpoint(f"it is damaged ({type(error).__name__})") from error
+
+
+def _array(raw: np.ndarray, dtype: str, shape: list[int]) -> np.ndarray:
+    known = hasattr(ml_dtypes, dtype)
+    kind = np.dtype(getattr(ml_dtypes, dtype)) if known else np.dtype(dtype)
+    return np.frombuffer(raw.tobytes(), kind).reshape(shape).copy()
+
+
+def _sha256(content: object) -> str:
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _sha256_of(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

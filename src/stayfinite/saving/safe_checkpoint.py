@@ -1,0 +1,215 @@
+"""`stayfinite.SafeCheckpoint`: checkpoints from which a `fit` goes on to the same bits."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from stayfinite.errors import UsageError
+from stayfinite.frameworks.keras import private as keras_private
+from stayfinite.frameworks.keras.epochs import DataPlace, Epochs
+from stayfinite.frameworks.keras.train_function import GuardedTrainFunction
+from stayfinite.saving import checkpoint_files, training_state
+from stayfinite.saving.callback_state import CallbackStates
+from stayfinite.saving.checkpoint_files import BadCheckpoint, Checkpoint
+
+
+class SafeCheckpoint(keras.callbacks.Callback):
+    """Saves the whole training every so many steps, and goes on from there after a crash.
+
+    A checkpoint has the weights, the variables of the optimizer, the moving statistics, the loss
+    scale, the seeds, the metrics, the random states of Python, NumPy, PyTorch and Keras, the place
+    in the data, and what the other callbacks have counted. It is put in place whole, at once, with
+    checksums; one that is not finite is not written. It has no pickle.
+
+    A `fit` that finds a checkpoint goes on from it and ends with the same bits as one that was not
+    interrupted, if the script is the same and sets its seeds before. One line says so on stderr. A
+    damaged checkpoint is left out for the one before. A last one is saved at the end, so that a
+    `fit` that had ended is not made again. Use one directory for each `fit`.
+
+    What cannot be repeated, as the position of a generator, is told in a `RuntimeWarning` when the
+    training begins.
+
+    Args:
+        directory: Folder of the checkpoints. It is made when it is needed.
+        every: Steps between two checkpoints, at least 1.
+        keep: How many of the newest are kept, at least 1.
+
+    Raises:
+        UsageError: for other values; in `fit`, for the checkpoint of another model.
+
+    Example:
+
+    ```python
+    model.fit(x, y, callbacks=[stayfinite.SafeCheckpoint("checkpoints")])
+    ```
+    """
+
+    def __init__(self, directory: str | Path, *, every: int = 500, keep: int = 3) -> None:
+        super().__init__()
+        for name, value in (("every", every), ("keep", keep)):
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise UsageError(f"{name}={value!r}: pass a whole number of 1 or more")
+        self.directory, self.every, self.keep = Path(directory), every, keep
+        if self.directory.exists() and not self.directory.is_dir():
+            raise UsageError(f"{directory} is a file: pass a folder, or a path that is free")
+        self._found: Checkpoint | None = None
+        self._unsure: Checkpoint | None = None
+
+    def set_model(self, model: Any) -> None:
+        """Take the model from Keras, without the `model` property of the base class."""
+        super().set_model(model)
+        # Kept, because on JAX the property `model` writes the whole state back.
+        self._trained = model
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        """Look for a checkpoint, and follow the data from here on.
+
+        Raises:
+            UsageError: it is one of another model, or this is no `fit` of Keras.
+        """
+        iterator = keras_private.epoch_iterator_at_work()
+        callbacks = keras_private.callbacks_at_work()
+        if iterator is None or callbacks is None:
+            raise UsageError("SafeCheckpoint was not called by fit; pass it to fit as a callback")
+        self._iterator, self._unsure = iterator, None
+        self._step = self._saved_step = 0
+        self._others = [other for other in callbacks.callbacks if other is not self]
+        self._states: CallbackStates | None = None
+        self._found = self._newest_good()
+        start = epoch = None
+        if self._found is not None:
+            keras_private.build_for(self._trained, iterator)
+            training_state.require_same_model(self._found, self._trained, self.directory)
+            start, epoch = training_state.place_of(self._found), self._begin_at(self._found)
+            self._step = self._saved_step = self._found.step
+            if self._found.facts["ended"]:
+                training_state.put_variables_back(self._found, self._trained)
+        self._first_step = self._step
+        keras_private.start_at_epoch(self._trained, epoch)
+        self._epochs = Epochs(iterator, self._save_if_due, self._put_back, start)
+        not_exact = self._epochs.not_exact()
+        if not_exact is not None:
+            warnings.warn(f"SafeCheckpoint: {not_exact}", RuntimeWarning, stacklevel=2)
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Note the epoch."""
+        self._follow_callbacks()  # now that each has begun
+        keras_private.start_at_epoch(self._trained, None)  # for a `fit` after this one
+        self._epochs.epoch = epoch
+        if self._found is not None and self._found.facts["ended"]:
+            # An epoch more than it had: its callbacks begin it as they are after the last.
+            training_state.put_callbacks_back(self._found, self._states_of_others)
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        """Count the step; a checkpoint that waited for it is written now."""
+        self._step += self._iterator.steps_per_execution
+        waiting, self._unsure = self._unsure, None
+        if waiting is not None:
+            self._write(waiting)
+
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        """Save the end of the training, or put back that of a training that had ended."""
+        found, self._found = self._found, None
+        self._follow_callbacks()
+        keras_private.start_at_epoch(self._trained, None)
+        if found is not None:
+            training_state.put_variables_back(found, self._trained)
+            training_state.put_callbacks_back(found, self._states_of_others)
+        elif self._step > self._first_step:
+            self._write(self._taken(self._epochs.place_after_end(), ended=True))
+
+    def _follow_callbacks(self) -> None:
+        if self._states is None:
+            self._states = CallbackStates(self._others)
+
+    @property
+    def _states_of_others(self) -> CallbackStates:
+        assert self._states is not None
+        return self._states
+
+    def _newest_good(self) -> Checkpoint | None:
+        for path in checkpoint_files.newest_first(self.directory):
+            try:
+                return checkpoint_files.read(path)
+            except BadCheckpoint as error:
+                _say(f"{path} is left out, because it is not whole: {error}")
+        return None
+
+    def _begin_at(self, checkpoint: Checkpoint) -> int:
+        """The epoch at which the `fit` begins; all are over for a training that had ended."""
+        facts, epochs = checkpoint.facts, int(self.params["epochs"])
+        epoch = int(facts["epoch"])
+        if facts["stopped"] or epoch >= epochs:
+            _say(
+                f"the training in {self.directory} had ended after {checkpoint.step} steps, in "
+                f"epoch {epoch} of {epochs}; its end is restored, and no step is made"
+            )
+            return max(epochs, 1)
+        _say(
+            f"goes on from {self.directory} after {checkpoint.step} steps, in epoch {epoch + 1} of "
+            f"{epochs} after {facts['calls']} steps of it"
+        )
+        return epoch
+
+    def _save_if_due(self, is_sure: bool) -> None:
+        """Called between two steps, when the callbacks of the last one are done."""
+        self._unsure = None
+        if self._step - self._saved_step < self.every:
+            return
+        function = self._trained.train_function
+        if isinstance(function, GuardedTrainFunction):
+            function.poll(None, wait=True)  # a bad step ends the training here
+        checkpoint = self._taken(self._epochs.place(), ended=False)
+        if is_sure:
+            self._write(checkpoint)
+        else:
+            # The data may be at its end, and then this is no place between two steps.
+            self._unsure = checkpoint
+
+    def _taken(self, place: DataPlace, *, ended: bool) -> Checkpoint:
+        # The property `model` writes the state of JAX back.
+        return training_state.taken(
+            self.model,
+            place,
+            self._step,
+            self._states_of_others,
+            ended=ended,
+            stopped=ended and bool(self._trained.stop_training),
+        )
+
+    def _write(self, checkpoint: Checkpoint) -> None:
+        self._saved_step = checkpoint.step
+        bad = training_state.not_finite(checkpoint)
+        if bad is not None:
+            _warn(
+                f"no checkpoint of step {checkpoint.step}, because {bad} is not finite; those in "
+                f"{self.directory} are kept"
+            )
+            return
+        try:
+            checkpoint_files.write(self.directory, checkpoint, self.keep)
+        except OSError as error:
+            _warn(
+                f"the checkpoint of step {checkpoint.step} could not be written to "
+                f"{self.directory} ({error.strerror or error}); the training goes on"
+            )
+
+    def _put_back(self) -> None:
+        """Called where the `fit` goes on, when the callbacks of its epoch have begun."""
+        found, self._found = self._found, None
+        if found is not None and not found.facts["ended"]:
+            training_state.put_variables_back(found, self._trained)
+            training_state.put_callbacks_back(found, self._states_of_others)
+
+
+def _say(text: str) -> None:
+    print(f"SafeCheckpoint: {text}", file=sys.stderr, flush=True)
+
+
+def _warn(text: str) -> None:
+    warnings.warn(f"SafeCheckpoint: {text}", RuntimeWarning, stacklevel=3)

@@ -1,0 +1,158 @@
+"""A training between two steps as a checkpoint, and a checkpoint put back into a training."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+
+from stayfinite.errors import UsageError
+from stayfinite.frameworks.keras import private as keras_private
+from stayfinite.frameworks.keras import random_states
+from stayfinite.frameworks.keras.epochs import DataOrigin, DataPlace
+from stayfinite.frameworks.keras.sources import SourceState
+from stayfinite.frameworks.keras.subjects import KerasModel
+from stayfinite.saving.callback_state import CallbackState, CallbackStates
+from stayfinite.saving.checkpoint_files import Checkpoint
+
+_GROUPS = ("trainable", "non_trainable", "optimizer", "metrics")
+
+Arrays = dict[str, np.ndarray]
+
+
+def taken(
+    model: Any,
+    place: DataPlace,
+    step: int,
+    callbacks: CallbackStates,
+    *,
+    ended: bool,
+    stopped: bool,
+) -> Checkpoint:
+    """The state of now, copied to the host.
+
+    Args:
+        ended: Whether the last epoch has been made.
+        stopped: Whether a callback has ended the training before.
+    """
+    arrays: Arrays = {}
+    names: dict[str, list[str]] = {}
+    for group, variables in _groups(model):
+        names[group] = [str(variable.path) for variable in variables]
+        for n, variable in enumerate(variables):
+            arrays[f"{group}/{n}"] = np.array(keras.ops.convert_to_numpy(variable))
+    _put_all(arrays, "random", random_states.present())
+    _put_all(arrays, "origin", place.origin.random)
+    _put_all(arrays, "begin", place.begin)
+    _put_all(arrays, "source", place.origin.source.arrays)
+    of_callbacks = callbacks.present()
+    for path, values in of_callbacks.arrays.items():
+        _put_all(arrays, f"callbacks/{path}", {str(n): value for n, value in enumerate(values)})
+    facts = {
+        "backend": keras.backend.backend(),
+        "variables": names,
+        "ended": ended,
+        "stopped": stopped,
+        "epoch": place.epoch,
+        "calls": place.calls,
+        "num_epochs": place.num_epochs,
+        "num_drawn": place.num_drawn,
+        "is_begun": place.origin.is_begun,
+        "source": place.origin.source.plain,
+        "callbacks": of_callbacks.plain,
+        "callback_arrays": {path: len(values) for path, values in of_callbacks.arrays.items()},
+    }
+    return Checkpoint(step, arrays, facts)
+
+
+def not_finite(checkpoint: Checkpoint) -> str | None:
+    """The name of a variable that is not finite; None if all are.
+
+    A statistic may be infinite, as a bound is.
+    """
+    for group, paths in checkpoint.facts["variables"].items():
+        is_bad: Callable[[np.ndarray], Any] = (
+            np.isnan if group == "non_trainable" else lambda values: ~np.isfinite(values)
+        )
+        for n, path in enumerate(paths):
+            values = checkpoint.arrays[f"{group}/{n}"]
+            if values.dtype.kind in "fcV" and bool(np.any(is_bad(values))):
+                return str(path)
+    return None
+
+
+def place_of(checkpoint: Checkpoint) -> DataPlace:
+    """Where the training was."""
+    facts, arrays = checkpoint.facts, checkpoint.arrays
+    source = SourceState(_under(arrays, "source"), facts["source"])
+    return DataPlace(
+        facts["epoch"],
+        facts["calls"],
+        facts["num_epochs"],
+        facts["num_drawn"],
+        DataOrigin(_under(arrays, "origin"), source, facts["is_begun"]),
+        _under(arrays, "begin"),
+    )
+
+
+def put_variables_back(checkpoint: Checkpoint, model: Any) -> None:
+    """Set the variables of `model`."""
+    for group, variables in _groups(model):
+        for n, variable in enumerate(variables):
+            variable.assign(checkpoint.arrays[f"{group}/{n}"])
+
+
+def put_callbacks_back(checkpoint: Checkpoint, callbacks: CallbackStates) -> None:
+    """Set the callbacks, and the random generators."""
+    arrays = {
+        path: [checkpoint.arrays[f"callbacks/{path}/{n}"] for n in range(number)]
+        for path, number in checkpoint.facts["callback_arrays"].items()
+    }
+    callbacks.restore(CallbackState(checkpoint.facts["callbacks"], arrays))
+    random_states.restore(_under(checkpoint.arrays, "random"))
+
+
+def require_same_model(checkpoint: Checkpoint, model: Any, where: object) -> None:
+    """Compare the variables of a checkpoint with those of `model`, by order, shape and dtype.
+
+    Raises:
+        UsageError: they differ.
+    """
+    for group, variables in _groups(model):
+        paths = checkpoint.facts["variables"].get(group, [])
+        if len(paths) != len(variables):
+            raise _of_another_model(
+                where,
+                f"it has {len(paths)} variables of the kind {group}, the model has "
+                f"{len(variables)}",
+            )
+        for n, (path, variable) in enumerate(zip(paths, variables, strict=True)):
+            saved = checkpoint.arrays[f"{group}/{n}"]
+            there = np.asarray(keras.ops.convert_to_numpy(variable))
+            if (saved.shape, saved.dtype) != (there.shape, there.dtype):
+                raise _of_another_model(
+                    where,
+                    f"its {path} is {saved.dtype}{list(saved.shape)}, {variable.path} of the "
+                    f"model is {there.dtype}{list(there.shape)}",
+                )
+
+
+def _of_another_model(where: object, why: str) -> UsageError:
+    return UsageError(
+        f"{where} is a checkpoint of another model: {why}; pass another directory, or delete it"
+    )
+
+
+def _groups(model: Any) -> list[tuple[str, list[Any]]]:
+    return list(zip(_GROUPS, keras_private.state_variables(KerasModel(model)), strict=True))
+
+
+def _put_all(arrays: Arrays, prefix: str, values: Arrays) -> None:
+    arrays.update({f"{prefix}/{name}": value for name, value in values.items()})
+
+
+def _under(arrays: Arrays, prefix: str) -> Arrays:
+    begin = f"{prefix}/"
+    return {name[len(begin) :]: value for name, value in arrays.items() if name.startswith(begin)}

@@ -1,0 +1,250 @@
+"""`SafeCheckpoint`: a killed training goes on to the same bits as one that was not interrupted."""
+
+from __future__ import annotations
+
+import json
+import random
+import signal
+
+import keras
+import numpy as np
+import pytest
+
+import stayfinite
+from tests import warm
+from tests.versions import NO_GRAIN
+
+TORCH_ONLY = pytest.mark.skipif(
+    keras.backend.backend() != "torch", reason="no part of it depends on the framework"
+)
+
+# `{data}` sets `data` and may set `settings`; a step ends with a kill where `kill` is its number.
+SCRIPT = """
+import json, os, signal
+import keras
+import numpy as np
+import stayfinite
+
+kill = {kill}
+keras.utils.set_random_seed(1)
+x = np.random.normal(size=(50, 4)).astype("float32")
+y = x[:, :1] ** 2
+dense = keras.layers.Dense
+model = keras.Sequential([
+    keras.Input((4,)), dense(5, activation="relu"), keras.layers.BatchNormalization(),
+    keras.layers.Dropout(0.3), dense(1),
+])
+model.compile(keras.optimizers.Adam(0.01), "mse", metrics=["mae"])
+
+class Killing(keras.callbacks.Callback):
+    def on_train_begin(self, logs=None):
+        self.made = 0
+    def on_train_batch_end(self, batch, logs=None):
+        self.made += 1
+        np.random.random()  # as a callback of the user may
+        if kill and self.made >= kill:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+settings = {{}}
+{data}
+kinds = keras.callbacks
+checkpoints = [] if kill is None else [stayfinite.SafeCheckpoint("ck", every=3, keep=2)]
+guards = [stayfinite.Guard()] if {guarded} else []
+history = model.fit(
+    *data, epochs=4, verbose=0, validation_data=(x, y), **settings,
+    callbacks=[
+        kinds.EarlyStopping(patience=9, restore_best_weights=True),
+        kinds.LearningRateScheduler(lambda epoch, rate: rate * 0.9),
+        *checkpoints, *guards, Killing(), kinds.ReduceLROnPlateau(patience=1),
+    ],
+)
+variables = [*model.variables, *model.optimizer.variables]
+values = [np.asarray(keras.ops.convert_to_numpy(variable)) for variable in variables]
+json.dump(
+    [[value.tobytes().hex() for value in values], history.history, history.epoch,
+     np.random.random()],
+    open("result.json", "w"),
+)
+"""
+
+ARRAYS = "data, settings = (x, y), dict(batch_size=8)"
+SOURCES = {
+    "iterator over several epochs": (
+        "data, settings = (x, y), dict(batch_size=8, steps_per_epoch=5)\n"
+        "import warnings; warnings.simplefilter('ignore')"
+    ),
+    "PyDataset": """
+class Own(keras.utils.PyDataset):
+    def __init__(self):
+        super().__init__()
+        self.order, self.generator = np.arange(50), np.random.default_rng(3)
+    def __len__(self):
+        return 6
+    def __getitem__(self, number):
+        rows = self.order[8 * number:8 * number + 8]
+        return x[rows] + self.generator.normal(size=1).astype("float32"), y[rows]
+    def on_epoch_end(self):
+        np.random.shuffle(self.order)
+data = (Own(),)
+""",
+    "generator": """
+def batches():
+    generator = np.random.default_rng(5)
+    while True:
+        rows = generator.integers(0, 50, 8)
+        yield x[rows], y[rows]
+data, settings = (batches(),), dict(steps_per_epoch=6)
+""",
+    "DataLoader": """
+import torch
+rows = torch.utils.data.TensorDataset(torch.from_numpy(x), torch.from_numpy(y))
+generator = torch.Generator().manual_seed(4)
+data = (torch.utils.data.DataLoader(rows, batch_size=8, shuffle=True, generator=generator),)
+""",
+    "grain": """
+import grain
+data = (grain.MapDataset.source(list(zip(x, y))).shuffle(seed=3).batch(8),)
+""",
+    "tf.data": """
+import tensorflow as tf
+rows = tf.data.Dataset.from_tensor_slices((x, y)).shuffle(50, seed=3).batch(8)
+data = (rows.map(lambda a, b: (a + tf.random.normal((), seed=1), b)),)
+""",
+}
+
+
+def run(folder, data, kill, *, guarded=False):
+    """`kill`: the step that ends with a kill; 0 for none; None for none, without checkpoints."""
+    return warm.python(folder, SCRIPT.format(data=data, kill=kill, guarded=guarded))
+
+
+def ends_with_the_same_bits(folder, data, kills, *, guarded=False):
+    done = run(folder, data, None, guarded=guarded)
+    assert done.returncode == 0, done.stderr
+    undisturbed = json.loads((folder / "result.json").read_text())
+    (folder / "result.json").unlink()
+    for kill in kills:
+        done = run(folder, data, kill, guarded=guarded)
+        assert done.returncode == -signal.SIGKILL, done.stderr
+    done = run(folder, data, 0, guarded=guarded)
+    assert done.returncode == 0, done.stderr
+    assert "SafeCheckpoint: goes on from ck after" in done.stderr
+    assert json.loads((folder / "result.json").read_text()) == undisturbed
+    return done.stderr
+
+
+def test_arrays(tmp_path):
+    # Once where each start compiles the step again.
+    number = 2 if keras.backend.backend() == "torch" else 1
+    steps = sorted(random.SystemRandom().sample(range(4, 28), number))
+    print("killed at", steps)
+    ends_with_the_same_bits(tmp_path, ARRAYS, steps)
+    assert len(list((tmp_path / "ck").glob("step-*"))) == 2
+
+
+@pytest.mark.slow_on("jax", "tensorflow")
+def test_arrays_guarded(tmp_path):
+    ends_with_the_same_bits(tmp_path, ARRAYS, [11], guarded=True)
+
+
+@pytest.mark.slow_on("jax", "tensorflow")
+@pytest.mark.parametrize(
+    "kind", ["PyDataset", "iterator over several epochs", pytest.param("grain", marks=NO_GRAIN)]
+)
+def test_other_sources(kind, tmp_path):
+    # In the first of an epoch, of a length that is known only after it, and in a later one.
+    ends_with_the_same_bits(tmp_path, SOURCES[kind], [8, 13])
+
+
+@TORCH_ONLY
+@pytest.mark.parametrize("kind", ["DataLoader", "generator"])
+def test_sources_of_pytorch(kind, tmp_path):
+    printed = ends_with_the_same_bits(tmp_path, SOURCES[kind], [13])
+    assert ("the position of a generator cannot be saved" in printed) == (kind == "generator")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="needs TensorFlow")
+def test_tf_data(tmp_path):
+    ends_with_the_same_bits(tmp_path, SOURCES["tf.data"], [13])
+
+
+def network(units=3):
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(units)])
+    model.compile(keras.optimizers.Adam(), "mse")
+    return model
+
+
+def fit(folder, units=3, **settings):
+    keras.utils.set_random_seed(1)
+    model = network(units)
+    x = np.ones((16, 4), "float32")
+    checkpoint = stayfinite.SafeCheckpoint(folder, every=2)
+    extra = settings.pop("callbacks", [])
+    history = model.fit(
+        x, x[:, :1], batch_size=4, verbose=0, callbacks=[checkpoint, *extra], **settings
+    )
+    return model.get_weights(), history
+
+
+@TORCH_ONLY
+def test_a_damaged_checkpoint_is_left_out_for_the_one_before(tmp_path, capsys):
+    expected, history = fit(tmp_path, epochs=3)
+    newest, before = sorted(tmp_path.glob("step-*"), reverse=True)[:2]
+    arrays = newest / "state.safetensors"
+    data = bytearray(arrays.read_bytes())
+    data[-1] ^= 1
+    arrays.write_bytes(data)
+    (before / "manifest.json").write_text("{")
+    capsys.readouterr()
+    weights, again = fit(tmp_path, epochs=3)
+    lines = capsys.readouterr().err.splitlines()
+    assert f"{newest} is left out" in lines[0]
+    assert f"{before} is left out" in lines[1]
+    assert "goes on from" in lines[2]
+    assert all(map(np.array_equal, weights, expected))
+    assert again.history == history.history
+
+
+@TORCH_ONLY
+def test_a_training_that_had_ended_is_not_made_again_and_can_be_made_longer(tmp_path, capsys):
+    whole, history = fit(tmp_path / "whole", epochs=5)
+    first, _ = fit(tmp_path / "parts", epochs=3)
+    again, restored = fit(tmp_path / "parts", epochs=3)
+    assert "had ended" in capsys.readouterr().err
+    assert all(map(np.array_equal, again, first))
+    assert restored.epoch == [0, 1, 2]
+    longer, continued = fit(tmp_path / "parts", epochs=5)
+    assert all(map(np.array_equal, longer, whole))
+    assert continued.history == history.history
+
+
+@TORCH_ONLY
+def test_a_checkpoint_of_another_model_is_refused_in_one_line(tmp_path):
+    fit(tmp_path)
+    with pytest.raises(
+        stayfinite.UsageError, match=r"of another model: its .* is float32"
+    ) as error:
+        fit(tmp_path, units=2)
+    assert "\n" not in str(error.value)
+
+
+@TORCH_ONLY
+def test_what_is_not_finite_is_not_saved(tmp_path):
+    class Poisoning(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            if epoch == 1:
+                kernel = self.model.layers[0].kernel
+                kernel.assign(np.full(kernel.shape, np.nan, "float32"))
+
+    with pytest.warns(RuntimeWarning, match="is not finite") as warned:
+        fit(tmp_path, epochs=2, callbacks=[Poisoning()])
+    assert len(warned) >= 1
+    assert [path.name for path in tmp_path.glob("step-*")] == ["step-000000000002"]
+
+
+@TORCH_ONLY
+@pytest.mark.parametrize("setting", [{"every": 0}, {"keep": 0}, {"every": 1.5}])
+def test_settings_that_make_no_sense(setting, tmp_path):
+    with pytest.raises(stayfinite.UsageError, match="pass a whole number of 1 or more"):
+        stayfinite.SafeCheckpoint(tmp_path, **setting)
