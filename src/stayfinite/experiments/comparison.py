@@ -73,9 +73,9 @@ def rounding_errors(step: Step) -> Iterator[RoundingError]:
     """How far roundings alone may move `step`, in estimates that do not decrease.
 
     For each estimate the step is run again with each weight moved by one rounding of the narrowest
-    dtype of the step. In a deep network with batch normalization over few samples the gradients may move by half. A relu
-    whose operand is nearly 0 takes the other side in some of the runs only. There is no estimate
-    where the step is not finite, and no further one after some seconds.
+    dtype of the step. In a deep network with batch normalization over few samples the gradients may
+    move by half. A relu whose operand is nearly 0 takes the other side in some of the runs only.
+    There is no estimate where the step is not finite, and no further one after some seconds.
     """
     until = time.monotonic() + _SECONDS
     rng = np.random.default_rng(0)
