@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import linecache
+import re
 
 import keras
 import numpy as np
@@ -67,10 +68,11 @@ def test_fix_in_a_cell_uses_the_names_in_reach(before, cell, tmp_path, monkeypat
         run_cell(cell, names)
     fix = stopped.value.incident.fix
     assert (fix.verified, fix.value) == (True, "exact")
-    assert [line for line in fix.diff.splitlines()[2:] if line[0] in "+-"] == [
-        "-    return K.mean(K.log(K.exp(y_pred) + K.exp(-y_pred)))",
-        "+    return K.mean(K.logaddexp(y_pred, -y_pred))",
-    ]
+    # The form differs by backend; none needs another import.
+    removed, added = (line for line in fix.diff.splitlines()[2:] if line[0] in "+-")
+    assert removed == "-    return K.mean(K.log(K.exp(y_pred) + K.exp(-y_pred)))"
+    assert added.startswith("+    return K.mean(")
+    assert set(re.findall(r"(\w+)\.\w+\(", added)) == {"K"}
 
 
 def test_code_without_text_has_its_place_and_a_note(tmp_path):
