@@ -69,7 +69,8 @@ def write(directory: Path, checkpoint: Checkpoint, keep: int) -> Path:
     """
     directory.mkdir(parents=True, exist_ok=True)
     path = directory / f"step-{checkpoint.step:012d}"
-    with folder_beside(path) as folder:
+    # One name for all, so that each deletes what a killed process has left.
+    with folder_beside(directory / "step") as folder:
         new = folder / path.name
         new.mkdir()
         _write_files(new, checkpoint)

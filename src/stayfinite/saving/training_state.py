@@ -118,8 +118,14 @@ def require_same_model(checkpoint: Checkpoint, model: Any, where: object) -> Non
     """Compare the variables of a checkpoint with those of `model`, by order, shape and dtype.
 
     Raises:
-        UsageError: they differ.
+        UsageError: they differ, or the checkpoint is one of another backend.
     """
+    backend = checkpoint.facts["backend"]
+    if backend != keras.backend.backend():
+        raise UsageError(
+            f"{where} is a checkpoint of a training on {backend}, this one is on "
+            f"{keras.backend.backend()}; pass another directory, or set KERAS_BACKEND={backend}"
+        )
     for group, variables in _groups(model):
         paths = checkpoint.facts["variables"].get(group, [])
         if len(paths) != len(variables):

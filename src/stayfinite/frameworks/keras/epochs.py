@@ -145,13 +145,14 @@ class Epochs:
             self._num_drawn = start.num_drawn
         self._num_epochs += 1
         is_first = True
+        # The numbers of a call of the train function, and last the iterator that it draws from.
         for step in batches:
             if is_first and start is not None:
                 self._origin = origin
                 self._resumed()
             else:
                 if is_first:
-                    self._note_origin(origin, is_new=under_way is None or step[2] is not under_way)
+                    self._note_origin(origin, is_new=under_way is None or step[-1] is not under_way)
                 self._at_place(self._iterator.num_batches is not None)
             is_first = False
             yield step
@@ -180,7 +181,7 @@ class Epochs:
             self._draw(under_way, place.num_drawn)
         batches = self._iterator.plain()
         for _ in range(place.calls):
-            self._draw(next(batches)[2], self._iterator.steps_per_execution)
+            self._draw(next(batches)[-1], self._iterator.steps_per_execution)
         return batches
 
     def _draw_epochs(self, number: int) -> bool:
@@ -198,9 +199,9 @@ class Epochs:
         only_first = is_arrays and not self._iterator.spans_epochs
         for _ in range(number):
             with self._iterator.until_exhausted():
-                for n, (_, _, batches) in enumerate(self._iterator.plain()):
+                for n, step in enumerate(self._iterator.plain()):
                     if not (only_first and n):
-                        self._draw(batches, self._iterator.steps_per_execution, to_end=False)
+                        self._draw(step[-1], self._iterator.steps_per_execution, to_end=False)
         return number > 0
 
     def _draw(self, batches: Iterator[Any], number: int, *, to_end: bool = True) -> None:
