@@ -81,8 +81,8 @@ def test_constraint_that_divides_by_0_is_mended_in_its_source():
     network = [dense(3, kernel_constraint=ToLengthOne()), dense()]
     incident = incident_of(network, keras.optimizers.SGD(0.01))
     assert incident.cause.name == "bad-update"
-    # The quotient of 0 and 0 has no value to compare with, so nothing is proved.
-    assert (incident.fix.verified, incident.fix.kind, incident.fix.value) == (False, "source", None)
+    fix = incident.fix
+    assert (fix.verified, fix.kind, fix.value) == (False, "source", "undefined")
     assert incident.origin.file.endswith("test_outside_one_step.py")
 
 

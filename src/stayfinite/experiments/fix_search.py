@@ -333,6 +333,8 @@ def _has_nan_state(step: Step, outcome: Outcome) -> bool:
 
 
 def _put_in_place(patch: Patch, edits: _Edits) -> bool:
+    # Without the formula, which holds the failing step: the patch stays as long as the program.
+    edits = dataclasses.replace(edits, rewriting=None)
     try:
         put_in_place(patch, functools.partial(edits.in_place, patch))
     except RepairError:
