@@ -78,6 +78,7 @@ def test_the_line_and_its_fix(guard):
     assert incident.fix.verified
 
 
+@pytest.mark.slow_on("tensorflow")
 def test_training_goes_on_after_a_bad_step(guard):
     loop = WrittenByHand(guard)
     with pytest.raises(stayfinite.NonFiniteError):

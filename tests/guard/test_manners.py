@@ -92,6 +92,7 @@ def test_nan_metric_is_not_an_incident(tmp_path):
     model.fit(X, Y, callbacks=[stayfinite.Guard(keep=tmp_path)], verbose=0)
 
 
+@pytest.mark.slow_on("tensorflow")
 def test_model_that_was_guarded_can_be_forgotten(tmp_path):
     model = nets.mlp()
     model.fit(X, Y, callbacks=[stayfinite.Guard(keep=tmp_path)], verbose=0)

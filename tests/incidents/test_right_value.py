@@ -116,6 +116,7 @@ def test_a_guard_keeps_the_sign_of_a_divisor(incident):
     assert "maximum(gap" not in found.fix.diff, found.fix.diff
 
 
+@pytest.mark.slow_on("jax", "tensorflow")
 def test_an_exact_fix_in_a_network_that_amplifies_roundings(tmp_path):
     """Batch normalization over three samples, 14 times: gradients of float32 and float64 differ.
 
