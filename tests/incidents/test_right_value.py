@@ -30,6 +30,11 @@ def evidential(_, z):
     return ops.mean(-1.5 * ops.log(omega))
 
 
+def kernel(_, z):
+    a, b = ops.split(z, 2, axis=-1)
+    return -ops.mean(ops.log(ops.sum(ops.exp(-0.5 * ops.square(a - b)), axis=-1)))
+
+
 def slope(_, z):
     gap = z[:, 0] - z[:, 1]
     return ops.mean(z[:, 1] / gap)
@@ -114,6 +119,14 @@ def test_a_formula_without_a_value_has_no_verified_fix(incident, loss, extreme):
 def test_a_guard_keeps_the_sign_of_a_divisor(incident):
     found, _ = incident(slope, (0.25, 0.25))
     assert "maximum(gap" not in found.fix.diff, found.fix.diff
+
+
+def test_a_logarithm_of_a_sum_that_was_rounded_to_0_is_not_infinite(incident):
+    """With a true value of 450, no bound has the right value, whatever is read of the formula."""
+    found, _ = incident(kernel, (60.0, 0.0))
+    assert found.cause.name == "log-of-zero"
+    assert found.fix.value != "bounded"
+    assert found.fix.verified == (found.fix.value == "exact")
 
 
 @pytest.mark.slow_on("jax", "tensorflow")

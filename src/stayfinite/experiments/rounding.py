@@ -6,7 +6,13 @@ from stayfinite.graph.graph import Graph
 from stayfinite.graph.walk import unwrapped
 from stayfinite.numerics.functions import STRUCTURAL, row
 
-_KEEPS_ZERO = STRUCTURAL | {"divide", "multiply"}
+# A 0 of these may come of a 0 among their operands.
+_KEEPS_ZERO = STRUCTURAL | {
+    *("add", "subtract", "multiply", "divide", "negative", "power", "square", "sqrt"),
+    *("sum", "mean", "max", "min", "maximum", "minimum", "cumsum"),
+}
+_UNDERFLOW = {"prod", "cumprod"}
+_MAX_OPS = 200
 
 
 def approached(graph: Graph, value: int) -> tuple[float, ...]:
@@ -20,5 +26,23 @@ def approached(graph: Graph, value: int) -> tuple[float, ...]:
             return row("softmax").approached
     if op is not None and row(op.name).approached:
         return row(op.name).approached
-    op = graph.producer.get(unwrapped(graph, value, _KEEPS_ZERO))
-    return (0.0,) if op is not None and 0.0 in row(op.name).approached else ()
+    return (0.0,) if _has_rounded_zero(graph, value) else ()
+
+
+def _has_rounded_zero(graph: Graph, value: int) -> bool:
+    """Whether a function that only approaches 0 is upstream, as in a sum of exponentials.
+
+    A long product of small numbers is rounded to 0, too.
+    """
+    seen: set[int] = set()
+    waiting = [value]
+    while waiting and len(seen) < _MAX_OPS:
+        op = graph.producer.get(waiting.pop())
+        if op is None or op.index in seen:
+            continue
+        seen.add(op.index)
+        if 0.0 in row(op.name).approached or op.name in _UNDERFLOW:
+            return True
+        if op.name in _KEEPS_ZERO:
+            waiting += op.operands
+    return False
