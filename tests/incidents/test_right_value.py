@@ -32,7 +32,8 @@ def evidential(_, z):
 
 def kernel(_, z):
     a, b = ops.split(z, 2, axis=-1)
-    return -ops.mean(ops.log(ops.sum(ops.exp(-0.5 * ops.square(a - b)), axis=-1)))
+    density = ops.exp(-0.5 * ops.square(a - b)) / np.sqrt(2 * np.pi).astype("float32")
+    return -ops.mean(ops.log(ops.sum(density, axis=-1)))
 
 
 def slope(_, z):
