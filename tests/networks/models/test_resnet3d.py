@@ -106,6 +106,7 @@ def test_lengths_may_be_open():
 
 # Keras warns of what it leaves out before it refuses the file of another network.
 @pytest.mark.filterwarnings("ignore:Skipping :UserWarning")
+@pytest.mark.slow
 def test_weights_from_a_file(tmp_path):
     model = models.ResNet3D18(SMALL, classes=2)
     model.save_weights(tmp_path / "a.weights.h5")
@@ -135,6 +136,7 @@ def test_saved_it_loads_without_stayfinite(tmp_path):
     np.testing.assert_allclose(np.load(tmp_path / "found.npy"), expected, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_channels_first():
     last = models.ResNet3D18(SMALL, classes=2)
     first = models.ResNet3D18((3, 4, 16, 16), classes=2, data_format="channels_first")

@@ -90,6 +90,7 @@ def test_it_loads_in_plain_keras(trained):
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 def test_started_again_it_trains_no_further(trained):
     cwd, arguments, _ = trained
     before = (cwd / "out" / "history.csv").read_text()
