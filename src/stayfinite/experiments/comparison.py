@@ -64,9 +64,10 @@ def alike_loss(one: float, other: float, tolerance: float) -> bool:
     return _close(np.asarray(one), np.asarray(other), tolerance)
 
 
-def rounding_error(step: Step) -> RoundingError | None:
-    """The first of `rounding_errors`; None where the step is not finite."""
-    return next(rounding_errors(step), None)
+def half_dtype(step: Step) -> str | None:
+    """The half-precision dtype that a part of `step` is in, if there is one."""
+    dtypes = {value.dtype for value in step.trace.values.values()}
+    return next((dtype for dtype in HALF if dtype in dtypes), None)
 
 
 def rounding_errors(step: Step) -> Iterator[RoundingError]:
@@ -79,20 +80,22 @@ def rounding_errors(step: Step) -> Iterator[RoundingError]:
     """
     until = time.monotonic() + _SECONDS
     rng = np.random.default_rng(0)
-    dtypes = {value.dtype for value in step.trace.values.values()}
-    half = next((dtype for dtype in HALF if dtype in dtypes), None)
+    half = half_dtype(step)
     plain = step.run(Unchanged())
+    if not is_good(plain):
+        return
+    weights = {
+        name: array
+        for name, array in step.state_arrays().items()
+        if array.ndim and array.dtype.kind not in "biu"
+    }
     found = RoundingError(0.0, dict.fromkeys(plain.gradients, 0.0))
     for number in range(_MAX_RUNS):
         if number and time.monotonic() > until:
             return
-        moved = {
-            name: _neighbour(array, half or str(array.dtype), rng)
-            for name, array in step.state_arrays().items()
-            if array.ndim and array.dtype.kind not in "biu"
-        }
+        moved = {n: _neighbour(a, half or str(a.dtype), rng) for n, a in weights.items()}
         rounded = step.run(Arrays(moved))
-        if not is_good(plain) or not is_good(rounded):
+        if not is_good(rounded):
             return
         error = _moved(plain, rounded)
         found = RoundingError(

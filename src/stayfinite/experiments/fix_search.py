@@ -316,15 +316,17 @@ class _PatchSearch:
     @functools.cached_property
     def _as_written(self) -> AsWritten:
         outcome = self._step.run(Unchanged())
-        return AsWritten(
+        as_written = AsWritten(
             outcome,
             _run_in_float64(self._wider),
             self._formula,
             self._diagnosis.finding.mechanism,
             self._healthy.tolerance,
             kind_by_facts(self._diagnosis),
-            _has_nan_state(self._step, outcome),
         )
+        if not as_written.fails_in_state_alone:
+            return as_written  # the new state is not asked about, and takes one more run
+        return dataclasses.replace(as_written, has_nan_state=_has_nan_state(self._step, outcome))
 
 
 def _has_nan_state(step: Step, outcome: Outcome) -> bool:

@@ -39,9 +39,6 @@ from stayfinite.repair.engine.evaluate import BadFormula
 from stayfinite.repair.engine.problem import FixValue
 from stayfinite.repair.engine.reference import Kind
 
-# At these points the value exists and the derivative does not, or a branch is thrown away.
-_SAME_VALUE = ("singular-gradient", "masked-branch")
-
 
 @dataclass(frozen=True)
 class Judged:
@@ -67,7 +64,7 @@ class AsWritten:
         mechanism: The kind of failure.
         tolerance: How far two correct ways to write one thing may differ.
         kind: What the facts of the finding say of the exact value, at an operand that is exact.
-        has_nan_state: Whether NaN is among the new weights and other new state.
+        has_nan_state: Whether NaN is among the new state; asked where that alone is bad.
     """
 
     outcome: Outcome
@@ -165,11 +162,12 @@ def _without_claim(
     before: AsWritten, after: Outcome, loss: float | None, same_in_float64: Callable[[], bool]
 ) -> FixValue | None:
     """The value where the step has none in float64, and the fix is no rewriting of the engine."""
-    unchanged = math.isfinite(before.outcome.loss) and _same_loss(
-        before.outcome.loss, after, before
-    )
-    if before.mechanism in _SAME_VALUE and unchanged and same_in_float64():
-        return FixValue.EXACT
+    if before.mechanism == "singular-gradient":
+        # The value exists, and the derivative does not.
+        written = before.outcome.loss
+        unchanged = math.isfinite(written) and _same_loss(written, after, before)
+        if unchanged and same_in_float64():
+            return FixValue.EXACT
     if before.mechanism == "masked-branch":
         # What is discarded counts for nothing, so any finite number may stand in its place.
         return FixValue.EXACT if same_in_float64() else FixValue.CHANGED

@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from enum import Enum, auto
 
-from stayfinite.experiments.comparison import RoundingError, alike, rounding_error
+from stayfinite.experiments.comparison import RoundingError, alike, half_dtype, rounding_errors
 from stayfinite.experiments.rollout import goes_on, is_good
 from stayfinite.experiments.try_change import NotTried, attempt
 from stayfinite.frameworks.batch import Batch
@@ -51,11 +51,13 @@ class HealthySteps:
             step: The failing step with the patch in place.
             outcome: What it gives.
         """
-        began = time.monotonic()
+        seconds = 0.0
         for batch, before in self._unpatched:
+            began = time.monotonic()
             after = attempt(functools.partial(step.run, OnBatch(batch)))
             if isinstance(after, NotTried):
                 return after
+            seconds += time.monotonic() - began
             if alike(before, after, self.tolerance):
                 continue
             rounding = attempt(functools.partial(_rounding_error, step, batch))
@@ -63,8 +65,7 @@ class HealthySteps:
                 return rounding
             if not alike(before, after, self.tolerance, rounding):
                 return Objection.CHANGES_HEALTHY_STEPS
-        seconds = (time.monotonic() - began) / max(self.count(), 1)
-        if seconds > _SECONDS_AFTER / 2:
+        if seconds / max(self.count(), 1) > _SECONDS_AFTER / 2:
             # There is time for one more such step, which would show nothing.
             return None
         on = attempt(
@@ -92,10 +93,8 @@ class HealthySteps:
     @functools.cached_property
     def tolerance(self) -> float:
         """How far two correct ways to write the step may differ, relative to its values."""
-        values = self._step.trace.values.values()
-        half = any(value.dtype in ("float16", "bfloat16") for value in values)
-        return _HALF_TOLERANCE if half else _TOLERANCE
+        return _TOLERANCE if half_dtype(self._step) is None else _HALF_TOLERANCE
 
 
 def _rounding_error(step: Step, batch: Batch) -> RoundingError | None:
-    return rounding_error(step.changed(OnBatch(batch)))
+    return next(rounding_errors(step.changed(OnBatch(batch))), None)
