@@ -139,20 +139,21 @@ CASES = {
 
 # PyTorch takes the derivative of arctan2 at the origin to be 0.
 HERE = [n for n in CASES if n != "arctan2 at the origin" or keras.backend.backend() != "torch"]
-# One for each way in which the frameworks write a step: masks, half precision, derivatives.
-ON_EACH_BACKEND = (
+# One for each way in which the frameworks write a step: masks, half precision, derivatives. The
+# rules themselves are held against graphs in `test_causes.py`, and against programs in
+# `test_pages.py`.
+FAST = (
     "log under a mask",
     "log-softmax written out",
     "mask beyond float16",
     "arctan2 at the origin",
 )
-SLOW = pytest.mark.slow_on("jax", "tensorflow")
 
 
 # A number that float16 has no room for is what one of the cases is about.
 @pytest.mark.filterwarnings("ignore:overflow encountered in cast:RuntimeWarning")
 @pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=() if n in ON_EACH_BACKEND else SLOW) for n in HERE]
+    "name", [pytest.param(n, marks=() if n in FAST else pytest.mark.slow) for n in HERE]
 )
 def test_cause_and_sample(name, tmp_path):
     loss, x, cause = CASES[name]
@@ -161,6 +162,7 @@ def test_cause_and_sample(name, tmp_path):
     assert incident.where.step == 1
 
 
+@pytest.mark.slow
 def test_product_that_overflows(tmp_path):
     def gram(_, p):
         return ops.mean(ops.matmul(p, ops.transpose(p)))

@@ -3,8 +3,6 @@
 import os
 import pickle
 import re
-import subprocess
-import sys
 import warnings
 from pathlib import Path
 
@@ -14,6 +12,7 @@ import pytest
 
 from stayfinite import UsageError
 from stayfinite.networks.data import ClipDataset, read_items, split_files
+from tests import warm
 from tests.networks.data import videos
 
 STATM = Path("/proc/self/statm")
@@ -367,15 +366,8 @@ def test_the_example_of_the_documentation(tmp_path):
         "model.fit(clips, epochs=2, verbose=0)\n"
         "print(len(clips.problems))\n"
     )
-    environment = os.environ | {
-        "TF_CPP_MIN_LOG_LEVEL": "3",
-        "KERAS_BACKEND": keras.backend.backend(),
-    }
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True
-    )
-    assert done.stdout == "1\n"
-    assert "h264" not in done.stderr and "avi @" not in done.stderr
+    done = warm.python(tmp_path.parent, code)
+    assert (done.returncode, done.stderr) == (0, "1\n")
 
 
 def test_nothing_is_warned_of_while_all_is_well(two_classes):

@@ -16,10 +16,12 @@ resize = 16
 clip_length = 4
 batch_size = 12
 flip = false
+# Faster to draw than a truncated normal distribution, for 33 million weights.
+kernel_initializer = "he_uniform"
 [configurations.sound]
 [configurations.wild]
-learning_rate = 1e38
-l2 = 1.0
+# Infinite in float32, so the first update is bad.
+learning_rate = 1e39
 [configurations.dies]
 depth = 17
 """

@@ -1,12 +1,11 @@
 import csv
-import subprocess
-import sys
 
 import keras
 import pytest
 
 from stayfinite.networks.training.encoder import build_encoder
 from stayfinite.networks.training.settings import SiameseSettings
+from tests import warm
 from tests.conftest import EXAMPLES
 from tests.trainings import stayfinite
 
@@ -19,10 +18,16 @@ OPTIONS = (
 
 
 @pytest.fixture(scope="module")
-def folder(characters):
-    make = EXAMPLES / "small_backbone.py"
-    where = characters.parent
-    subprocess.run([sys.executable, str(make), "small.keras"], cwd=where, check=True)
+def folder(tmp_path_factory):
+    where = tmp_path_factory.mktemp("backbone")
+    make = str(EXAMPLES / "small_backbone.py")
+    script = (
+        "import runpy, sys\n"
+        "sys.argv[1:] = ['small.keras']\n"
+        f"runpy.run_path({make!r}, run_name='__main__')\n"
+    )
+    done = warm.python(where, script)
+    assert done.returncode == 0, done.stderr
     return where
 
 
@@ -45,10 +50,10 @@ def test_it_learns_to_find_letters_that_it_was_never_shown(folder, characters):
         (("--backbone", "broken.keras"), "cannot load the backbone broken.keras"),
     ],
 )
-def test_a_backbone_that_does_not_fit_is_one_line(folder, characters, options, message):
+def test_a_backbone_that_does_not_fit_is_one_line(folder, digits, options, message):
     (folder / "broken.keras").write_bytes(b"no archive")
     options = (*OPTIONS, *options, "--out", "refused")
-    printed = stayfinite("train", "siamese", characters, *options, cwd=folder, code=2)
+    printed = stayfinite("train", "siamese", digits, *options, cwd=folder, code=2)
     assert message in printed.splitlines()[-1]
 
 
