@@ -1,15 +1,4 @@
 """Metrics of embeddings: the public name of `stayfinite.networks.metrics`."""
 
-from stayfinite.networks.metrics import (
-    RecallAtK,
-    VerificationCurve,
-    recall_at_k,
-    verification_curve,
-)
-
-__all__ = [
-    "RecallAtK",
-    "VerificationCurve",
-    "recall_at_k",
-    "verification_curve",
-]
+from stayfinite.networks.metrics import *  # noqa: F403 - the names of `__all__`, and no others
+from stayfinite.networks.metrics import __all__ as __all__

@@ -1,27 +1,4 @@
 """Reference networks: the public name of `stayfinite.networks.models`."""
 
-from stayfinite.networks.models import (
-    EmbeddingNetwork,
-    ResNet3D,
-    ResNet3D18,
-    ResNet3D34,
-    ResNet3D50,
-    ResNet3D101,
-    ResNet3D152,
-    TripletNetwork,
-    freeze,
-    preprocess_input,
-)
-
-__all__ = [
-    "EmbeddingNetwork",
-    "ResNet3D",
-    "ResNet3D18",
-    "ResNet3D34",
-    "ResNet3D50",
-    "ResNet3D101",
-    "ResNet3D152",
-    "TripletNetwork",
-    "freeze",
-    "preprocess_input",
-]
+from stayfinite.networks.models import *  # noqa: F403 - the names of `__all__`, and no others
+from stayfinite.networks.models import __all__ as __all__

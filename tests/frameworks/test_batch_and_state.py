@@ -8,7 +8,7 @@ import pytest
 
 from stayfinite.frameworks import base
 from stayfinite.frameworks.batch import Batch, ChangeError
-from stayfinite.frameworks.keras.subjects import KerasModel
+from stayfinite.frameworks.keras.model_subject import KerasModel
 from stayfinite.frameworks.state import RandomState, State
 
 

@@ -22,7 +22,7 @@ from stayfinite.frameworks.change import (
 from stayfinite.frameworks.jax import executor, private, segments
 from stayfinite.frameworks.jax.step import JaxStep
 from stayfinite.frameworks.keras import batches
-from stayfinite.frameworks.keras.subjects import KerasModel
+from stayfinite.frameworks.keras.model_subject import KerasModel
 from stayfinite.frameworks.state import State
 
 

@@ -12,7 +12,7 @@ import pytest
 from stayfinite.errors import CannotGuardError
 from stayfinite.frameworks.keras import calls as keras_calls
 from stayfinite.frameworks.keras import private as keras_private
-from stayfinite.frameworks.keras.subjects import KerasModel
+from stayfinite.frameworks.keras.model_subject import KerasModel
 
 
 def model_with(**optimizers):

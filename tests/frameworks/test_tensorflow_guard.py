@@ -9,7 +9,7 @@ import tensorflow as tf
 
 import stayfinite
 from stayfinite.errors import UsageError
-from stayfinite.frameworks.keras.subjects import KerasModel
+from stayfinite.frameworks.keras.model_subject import KerasModel
 from stayfinite.frameworks.recorder import Recorder
 from stayfinite.frameworks.tensorflow import bounds, guard
 from tests.guard import nets

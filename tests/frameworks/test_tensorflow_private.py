@@ -14,7 +14,7 @@ import pytest
 import tensorflow as tf
 
 from stayfinite.frameworks.keras import private as keras_private
-from stayfinite.frameworks.keras.subjects import KerasModel
+from stayfinite.frameworks.keras.model_subject import KerasModel
 from stayfinite.frameworks.tensorflow import private
 
 X = tf.constant([1.0, 4.0])

@@ -10,7 +10,7 @@ from keras import layers, ops
 
 from stayfinite.frameworks.change import ClipNorm, LearningRate, Unchanged, WiderDtype
 from stayfinite.frameworks.keras import batches
-from stayfinite.frameworks.keras.subjects import KerasModel
+from stayfinite.frameworks.keras.model_subject import KerasModel
 from stayfinite.frameworks.recording.recording import Enough, Recording
 from stayfinite.frameworks.recording.step import EagerStep
 from stayfinite.frameworks.torch import private

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import stayfinite
-from stayfinite.frameworks.keras.subjects import KerasModel
+from stayfinite.frameworks.keras.model_subject import KerasModel
 from stayfinite.frameworks.recorder import Recorder
 from stayfinite.frameworks.torch import finite_checks, guard, private
 from stayfinite.frameworks.torch.bounds import Proof

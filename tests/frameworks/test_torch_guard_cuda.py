@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import stayfinite
-from stayfinite.frameworks.keras.subjects import KerasModel
+from stayfinite.frameworks.keras.model_subject import KerasModel
 from stayfinite.frameworks.torch import finite_checks, guard, saved_values
 from stayfinite.frameworks.torch.guard_cuda import CudaSentinel
 from tests.guard import nets

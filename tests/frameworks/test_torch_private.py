@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from stayfinite.frameworks.keras import private as keras_private
-from stayfinite.frameworks.keras.subjects import KerasModel
+from stayfinite.frameworks.keras.model_subject import KerasModel
 from stayfinite.frameworks.torch import private
 from tests.guard import nets
 

@@ -11,7 +11,7 @@ import keras
 
 from stayfinite.errors import UsageError
 from stayfinite.frameworks import base
-from stayfinite.frameworks.keras.subjects import KerasLoop, KerasStatelessLoop
+from stayfinite.frameworks.keras.loop_subject import KerasLoop, KerasStatelessLoop
 from stayfinite.guard.policy import MAX_BAD_STEPS, Policy
 from stayfinite.guard.registry import REGISTRY
 from stayfinite.incident import Intervention

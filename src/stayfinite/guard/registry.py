@@ -9,7 +9,7 @@ from typing import Protocol
 import keras
 
 from stayfinite.errors import UsageError
-from stayfinite.frameworks.keras.subjects import KerasModel
+from stayfinite.frameworks.keras.model_subject import KerasModel
 from stayfinite.frameworks.subject import Subject
 from stayfinite.guard.watch import Watch
 

@@ -9,7 +9,8 @@ from typing import Any
 import keras
 
 from stayfinite.frameworks.keras import private as keras_private
-from stayfinite.frameworks.keras.subjects import KerasLoop, KerasModel
+from stayfinite.frameworks.keras.loop_subject import KerasLoop
+from stayfinite.frameworks.keras.model_subject import KerasModel
 from stayfinite.frameworks.subject import Subject
 from stayfinite.replay.run import misfit
 from stayfinite.replay.saved_step import SavedStep

@@ -6,8 +6,8 @@ from typing import Any
 
 from stayfinite.errors import UsageError
 from stayfinite.experiments.try_change import NotTried, attempt
+from stayfinite.frameworks.keras.model_subject import KerasModel
 from stayfinite.frameworks.keras.rebuilding import NotRebuildableError, model_of
-from stayfinite.frameworks.keras.subjects import KerasModel
 from stayfinite.frameworks.subject import Subject
 from stayfinite.replay.run import misfit
 from stayfinite.replay.saved_step import SavedStep

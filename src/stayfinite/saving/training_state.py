@@ -12,8 +12,8 @@ from stayfinite.errors import UsageError
 from stayfinite.frameworks.keras import private as keras_private
 from stayfinite.frameworks.keras import random_states
 from stayfinite.frameworks.keras.epochs import DataOrigin, DataPlace
+from stayfinite.frameworks.keras.model_subject import KerasModel
 from stayfinite.frameworks.keras.sources import SourceState
-from stayfinite.frameworks.keras.subjects import KerasModel
 from stayfinite.saving.callback_state import CallbackState, CallbackStates
 from stayfinite.saving.checkpoint_files import Checkpoint
 

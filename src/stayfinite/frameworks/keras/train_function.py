@@ -16,7 +16,7 @@ from typing import Any
 from stayfinite.errors import CannotGuardError
 from stayfinite.frameworks import base
 from stayfinite.frameworks.base import GuardedFunction, OnBad
-from stayfinite.frameworks.keras.subjects import KerasModel
+from stayfinite.frameworks.keras.model_subject import KerasModel
 from stayfinite.frameworks.recorder import Flag, Recorder
 from stayfinite.frameworks.state import State
 from stayfinite.frameworks.subject import Subject

@@ -1,0 +1,209 @@
+"""A hand-written step that trains a Keras model, as a subject."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+
+from stayfinite.errors import UsageError
+from stayfinite.frameworks import base
+from stayfinite.frameworks.keras.subject import KerasSubject
+from stayfinite.frameworks.subject import (
+    Compilation,
+    Optimizer,
+    Subject,
+    TrainFunction,
+    TrainStep,
+    Variable,
+)
+
+
+class KerasLoop(KerasSubject):
+    """A hand-written step that changes the variables of a model in place.
+
+    Args:
+        step: The user's step, called with a batch.
+        model: The Keras model that it trains.
+        optimizers: The optimizers that it applies, at least one.
+
+    Attributes:
+        before_step: Called with the loop before each step of any loop.
+    """
+
+    before_step: Callable[[Subject], object] = staticmethod(lambda subject: None)
+
+    def __init__(self, step: Callable[..., Any], model: Any, optimizers: Sequence[Any]) -> None:
+        backend = base.current()
+        self._model = model
+        self._optimizers = list(optimizers)
+        self._step = backend.uncompiled(step)
+        self._compilation = backend.compilation(step)
+        self._takes_one_argument = False
+        self.train_function: TrainFunction | None = None
+
+    @property
+    def model(self) -> Any:
+        """The model."""
+        return self._model
+
+    def kept_alive(self) -> KerasLoop:
+        """The loop itself, which refers to its model."""
+        return self
+
+    @property
+    def is_built(self) -> bool:
+        """True: the optimizer of a loop is built, and with it the model."""
+        return True
+
+    @property
+    def metrics_variables(self) -> list[Variable]:
+        """None: the step updates metrics of its own, if any."""
+        return []
+
+    @property
+    def optimizers(self) -> list[Optimizer]:
+        """As they were given."""
+        return list(self._optimizers)
+
+    @property
+    def train_step(self) -> TrainStep:
+        """The user's step on one batch."""
+        return self._call
+
+    @property
+    def uses_default_train_step(self) -> bool:
+        """False: what follows the update is not known."""
+        return False
+
+    @property
+    def uses_default_metrics(self) -> bool:
+        """False: the step may update metrics of its own."""
+        return False
+
+    @property
+    def compilation(self) -> Compilation:
+        """As the user compiled the step."""
+        return self._compilation
+
+    def make_train_function(self, step: TrainStep | None = None) -> TrainFunction:
+        """Compile `step` as the user compiled the step of the loop."""
+        function = base.current().compiled(step or self.train_step, self._compilation)
+        self.train_function = function
+        return function
+
+    def reset_metrics(self) -> None:
+        """Nothing: see `metrics_variables`."""
+
+    def metrics_result(self) -> dict[str, object]:
+        """None: see `metrics_variables`."""
+        return {}
+
+    def forget_functions(self) -> None:
+        """Nothing: a loop has no others."""
+
+    def state_was_stored(self) -> None:
+        """Nothing: the loop holds no other copy of the state."""
+
+    def config(self) -> dict[str, object] | None:
+        """None: the step is a function of the user's."""
+        return None
+
+    def prepare(self, data: object) -> None:
+        """Nothing: the optimizers of a loop are built, and it has no metrics."""
+
+    def call(self, args: tuple[Any, ...]) -> Any:
+        """Make one guarded step with the arguments of the user's call; returns its result."""
+        assert self.train_function is not None
+        batch = self._batch_of(args)
+        self.before_step(self)
+        return self.train_function(base.current().one_batch(batch))
+
+    def _call(self, data: Any) -> Any:
+        return self._step(data) if self._takes_one_argument else self._step(*data)
+
+    def _batch_of(self, args: tuple[Any, ...]) -> Any:
+        """The batch: the arguments, or the only one."""
+        self._takes_one_argument = len(args) == 1
+        return args[0] if self._takes_one_argument else args
+
+
+class KerasStatelessLoop(KerasLoop):
+    """A hand-written step from state to state, as on JAX."""
+
+    def __init__(self, step: Callable[..., Any], model: Any, optimizers: Sequence[Any]) -> None:
+        super().__init__(step, model, optimizers)
+        self._metrics: list[Variable] = []
+        self._structure: Any = None
+
+    @property
+    def metrics_variables(self) -> list[Variable]:
+        """One for each array of the fourth part of the state, which the user's loop holds."""
+        return list(self._metrics)
+
+    @property
+    def train_step(self) -> TrainStep:
+        """The user's step as Keras has it: `(state, data)` to `(logs, state)`."""
+        return self._stateless
+
+    def call(self, args: tuple[Any, ...]) -> Any:
+        """Make one guarded step; the first argument is the state.
+
+        Raises:
+            UsageError: it is not a state of the model and its optimizer.
+        """
+        assert self.train_function is not None
+        state, *rest = args
+        parts = self._parts(state)
+        if len(self._metrics) != len(parts[3]):
+            self._metrics = [_MetricValue(value) for value in parts[3]]
+        self._structure = state
+        batches = base.current().one_batch(self._batch_of(tuple(rest)))
+        self.before_step(self)
+        logs, new = self.train_function(tuple(parts), batches)
+        return logs["out"], keras.tree.pack_sequence_as(state, _flat(new))
+
+    def _stateless(self, state: Any, data: Any) -> Any:
+        packed = keras.tree.pack_sequence_as(self._structure, _flat(state))
+        one = self._takes_one_argument
+        out, new = self._step(packed, data) if one else self._step(packed, *data)
+        return {"loss": _loss_of(out), "out": out}, tuple(self._parts(new))
+
+    def _parts(self, state: Any) -> list[list[Any]]:
+        """`state` as Keras's four lists; a fourth part, of metrics, may be missing."""
+        expected = (
+            len(self.trainable_variables),
+            len(self.non_trainable_variables),
+            len(self.optimizers[0].variables),
+        )
+        parts = [list(part) for part in state] if isinstance(state, tuple | list) else []
+        if len(parts) not in (3, 4) or tuple(map(len, parts[:3])) != expected:
+            raise UsageError(
+                "the state of a guarded step has to be (trainable, non-trainable, optimizer "
+                f"variables) of the model and its optimizer, of lengths {expected}; received "
+                f"{tuple(map(len, parts)) or type(state).__name__}"
+            )
+        return [*parts, *[[]] * (4 - len(parts))]
+
+
+class _MetricValue:
+    """The value of a metric that the user's loop holds; a `Variable`."""
+
+    path = "metric"
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def assign(self, value: Any) -> None:
+        self.value = value
+
+
+def _flat(state: Any) -> list[Any]:
+    return [value for part in state for value in part]
+
+
+def _loss_of(out: Any) -> Any:
+    if isinstance(out, dict):
+        return out.get("loss")
+    return out[0] if isinstance(out, tuple | list) else out

@@ -1,0 +1,137 @@
+"""A Keras model that is trained with `fit` or `train_on_batch`, as a subject."""
+
+from __future__ import annotations
+
+import contextlib
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+from stayfinite.frameworks.keras import private as keras_private
+from stayfinite.frameworks.keras import rebuilding
+from stayfinite.frameworks.keras.subject import KerasSubject
+from stayfinite.frameworks.subject import (
+    Compilation,
+    Optimizer,
+    TrainFunction,
+    TrainStep,
+    Variable,
+)
+
+
+class KerasModel(KerasSubject):
+    """A compiled `keras.Model`.
+
+    Args:
+        model: The model.
+        weak: Whether it may be deleted meanwhile. Its guard must not keep it alive.
+    """
+
+    def __init__(self, model: Any, *, weak: bool = False) -> None:
+        self._model: Callable[[], Any] = weakref.ref(model) if weak else lambda: model
+
+    @property
+    def model(self) -> Any:
+        """The model.
+
+        Raises:
+            ReferenceError: it has been deleted.
+        """
+        model = self._model()
+        if model is None:
+            raise ReferenceError("the guarded model has been deleted")
+        return model
+
+    def kept_alive(self) -> KerasModel:
+        """The same with a strong reference to the model."""
+        return KerasModel(self.model)
+
+    @property
+    def is_built(self) -> bool:
+        """Whether the weights have been made."""
+        return bool(self.model.built)
+
+    @property
+    def metrics_variables(self) -> list[Variable]:
+        """Those of the model."""
+        return list(self.model.metrics_variables)
+
+    @property
+    def optimizers(self) -> list[Optimizer]:
+        """The compiled optimizer, then those that are attributes of the model."""
+        return keras_private.optimizers_of(self.model)
+
+    @property
+    def train_step(self) -> TrainStep:
+        """`model.train_step`."""
+        step: TrainStep = self.model.train_step
+        return step
+
+    @property
+    def train_function(self) -> TrainFunction | None:
+        """`model.train_function`, which Keras sets to None when the model is compiled."""
+        function: TrainFunction | None = getattr(self.model, "train_function", None)
+        return function
+
+    @train_function.setter
+    def train_function(self, function: TrainFunction | None) -> None:
+        self.model.train_function = function
+
+    @property
+    def uses_default_train_step(self) -> bool:
+        """Whether the model does not override `train_step`."""
+        return keras_private.uses_default_train_step(self.model)
+
+    @property
+    def uses_default_metrics(self) -> bool:
+        """Whether the model does not override `compute_metrics`."""
+        return keras_private.uses_default_metrics(self.model)
+
+    @property
+    def compilation(self) -> Compilation:
+        """The options of `model.compile`."""
+        model = self.model
+        return Compilation(
+            eager=model.run_eagerly,
+            xla=model.jit_compile,
+            steps_per_execution=model.steps_per_execution,
+            # Of TensorFlow's trainer only.
+            strategy=getattr(model, "distribute_strategy", None),
+        )
+
+    def make_train_function(self, step: TrainStep | None = None) -> TrainFunction:
+        """Have Keras compile `step` in the place of `model.train_step`."""
+        model = self.model
+        replaced = (
+            contextlib.nullcontext()
+            if step is None
+            else keras_private.set_attribute(model, "train_step", step)
+        )
+        with replaced:
+            type(model).make_train_function(model, force=step is not None)
+        function: TrainFunction = model.train_function
+        return function
+
+    def reset_metrics(self) -> None:
+        """Reset the metrics of the model."""
+        self.model.reset_metrics()
+
+    def metrics_result(self) -> dict[str, object]:
+        """`model.get_metrics_result()`."""
+        return dict(self.model.get_metrics_result())
+
+    def forget_functions(self) -> None:
+        """Set both functions to None, so that Keras makes them again."""
+        self.model.test_function = self.model.predict_function = None
+
+    def state_was_stored(self) -> None:
+        """Keep `fit` from writing its own copy of the state back."""
+        keras_private.keep_stored_state(self.model)
+
+    def config(self) -> dict[str, object] | None:
+        """The config of the model and its `compile`, if all objects in it are of Keras."""
+        return rebuilding.config_of(self.model)
+
+    def prepare(self, data: object) -> None:
+        """As `fit` does before its first step."""
+        keras_private.symbolic_build(self.model, data)
