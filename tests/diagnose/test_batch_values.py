@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from stayfinite.diagnose.batch_values import pattern_of_indices, pattern_of_values
-from stayfinite.diagnose.facts import ValuePattern
+from stayfinite.diagnose.facts.inputs import ValuePattern
 
 NAN, INF = float("nan"), float("inf")
 

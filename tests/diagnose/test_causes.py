@@ -7,8 +7,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from stayfinite.diagnose import facts as f
 from stayfinite.diagnose.classify import ORDER, classify
+from stayfinite.diagnose.facts import expressions
 from tests.diagnose.steps import StepByHand
 
 INF, NAN = np.inf, np.nan
@@ -48,7 +48,7 @@ def test_functions_of_one_number(case):
 
 def test_facts_of_a_domain_are_those_of_the_failing_elements():
     finding = found(unary("log", [1.0, -2.0, -5.0], [0.0, NAN, NAN]))
-    assert isinstance(finding.facts, f.OutsideDomain)
+    assert isinstance(finding.facts, expressions.OutsideDomain)
     assert (finding.facts.worst, finding.facts.num_bad, finding.facts.size) == (-5.0, 2, 3)
 
 
@@ -82,10 +82,10 @@ def test_division_by_0_and_by_an_empty_count():
     numbers = [1.0, 0.0, 2.0, 3.0], [1.0, 0.0, 1.0, 1.0], [1.0, NAN, 2.0, 3.0]
     finding = found(division(a_leaf, *numbers))
     assert (finding.cause, finding.samples) == ("division-by-zero", (1,))
-    assert finding.facts == f.ZeroDivisor(is_nan=True, num_bad=1, size=4)
+    assert finding.facts == expressions.ZeroDivisor(is_nan=True, num_bad=1, size=4)
     finding = found(division(a_count, *numbers))
     assert (finding.cause, finding.samples) == ("empty-reduction", (1,))
-    assert finding.facts == f.EmptyCount(num_bad=1, size=4)
+    assert finding.facts == expressions.EmptyCount(num_bad=1, size=4)
 
 
 @pytest.mark.parametrize(
@@ -102,8 +102,8 @@ def test_epsilon_that_is_absorbed(epsilon, cause):
     finding = found(step.evidence(root=step.op("log", [value], [-0.7, -INF])))
     assert finding.cause == cause
     if epsilon is not None:
-        assert finding.facts.lost == f.EpsilonAbsorbed(pytest.approx(1e-12), "float32")
-        assert isinstance(finding.facts.pole, f.AtLogPole)
+        assert finding.facts.lost == expressions.EpsilonAbsorbed(pytest.approx(1e-12), "float32")
+        assert isinstance(finding.facts.pole, expressions.AtLogPole)
 
 
 def backward_of(name, operands, value, **options):
@@ -136,7 +136,7 @@ def test_value_is_finite_and_its_derivative_is_not(case):
 def test_derivative_of_an_unknown_function_has_to_be_all_of_it():
     of_a_norm = ("pdist", [[1.0, 4.0]], [1.0, 2.0])
     finding = found(backward_of(*of_a_norm, is_derivative=True))
-    assert isinstance(finding.facts, f.SingularDerivative)
+    assert isinstance(finding.facts, expressions.SingularDerivative)
     assert found(backward_of(*of_a_norm)).cause == "unknown"
 
 
@@ -162,7 +162,7 @@ def one_hot(step):
 def test_product_with_a_mask_and_with_a_one_hot_code():
     finding = found(masked(compared_with_a_number))
     assert (finding.cause, finding.samples) == ("masked-branch", (1,))
-    assert finding.facts == f.Discarded("-inf", f.Leak.PRODUCT_WITH_0, 1, 2)
+    assert finding.facts == expressions.Discarded("-inf", expressions.Leak.PRODUCT_WITH_0, 1, 2)
     assert found(masked(one_hot)).cause == "log-of-zero"
 
 
@@ -181,7 +181,7 @@ def test_row_of_scores_that_is_masked():
 def test_row_that_is_masked_by_the_range_of_float16():
     finding = found(scores("float16", finite_wider=lambda: True))
     assert (finding.cause, finding.mechanism) == ("half-overflow", "fully-masked-row")
-    assert finding.facts == f.MaskOutOfRange("float16")
+    assert finding.facts == expressions.MaskOutOfRange("float16")
 
 
 def leaf_root(role, array, **options):
@@ -233,7 +233,7 @@ def test_bad_update_has_the_reason_of_its_expression():
     assert (finding.cause, finding.mechanism) == ("bad-update", "division-by-zero")
     assert finding.facts.names == ("dense/kernel",)
     reason = finding.facts.reason
-    assert (reason.function, type(reason.facts)) == ("divide", f.ZeroDivisor)
+    assert (reason.function, type(reason.facts)) == ("divide", expressions.ZeroDivisor)
 
 
 def test_source_of_a_library_is_not_repaired():

@@ -9,14 +9,14 @@ import typing
 import numpy as np
 import pytest
 
-from stayfinite.diagnose import facts as f
+from stayfinite.diagnose.facts import Facts, expressions, inputs, new_state
 from stayfinite.diagnose.finding import CauseName, Finding
 from stayfinite.numerics import functions
 from stayfinite.report.wording.arithmetic import arithmetic, pattern_clause
 from stayfinite.report.wording.findings import message, outside
 from stayfinite.report.wording.remedies import remedy
 
-POLE = f.ZeroDivisor(is_nan=False, num_bad=1, size=8)
+POLE = expressions.ZeroDivisor(is_nan=False, num_bad=1, size=8)
 HALF = ("float16", 65504.0)
 
 
@@ -25,40 +25,46 @@ def findings(*several, cause: CauseName = "unknown", op="log", **options):
 
 
 SAID = {
-    "`divide` by 0: 0 / 0 is nan": ("divide", f.ZeroDivisor(True, 1, 8)),
-    "`log` of 0 is -inf": ("log", f.AtLogPole(0.0, 1, 8, "float32")),
+    "`divide` by 0: 0 / 0 is nan": ("divide", expressions.ZeroDivisor(True, 1, 8)),
+    "`log` of 0 is -inf": ("log", expressions.AtLogPole(0.0, 1, 8, "float32")),
     "the gradient of `sqrt` is infinite at 0": (
         "sqrt",
-        f.AtSingularPoint(((0.0,),), "1 / (2 * sqrt(0))", float("inf")),
+        expressions.AtSingularPoint(((0.0,),), "1 / (2 * sqrt(0))", float("inf")),
     ),
     "the gradient of `arctan2` has no value at (0, 0)": (
         "arctan2",
-        f.AtSingularPoint(((0.0, 0.0),), "0 / (0 ** 2 + 0 ** 2)", float("nan")),
+        expressions.AtSingularPoint(((0.0, 0.0),), "0 / (0 ** 2 + 0 ** 2)", float("nan")),
     ),
     "`sqrt` of -1, which is below 0, has no value": (
         "sqrt",
-        f.OutsideDomain(-1.0, functions.Interval(0.0), 1, 8),
+        expressions.OutsideDomain(-1.0, functions.Interval(0.0), 1, 8),
     ),
     "`exp` of 12 leaves the range of float16; float32 has room for it": (
         "exp",
-        f.OutOfRange(12.0, *HALF, 1, 8, float32_holds=True),
+        expressions.OutOfRange(12.0, *HALF, 1, 8, float32_holds=True),
     ),
     "the epsilon of `divide` vanishes: 1e-12 is absorbed in float32": (
         "divide",
-        f.VanishedEpsilon(f.EpsilonAbsorbed(1e-12, "float32"), POLE),
+        expressions.VanishedEpsilon(expressions.EpsilonAbsorbed(1e-12, "float32"), POLE),
     ),
     "`divide` meets 0: a number that float32 can hold is 0 in float16": (
         "divide",
-        f.VanishedEpsilon(f.Underflow("float16"), POLE),
+        expressions.VanishedEpsilon(expressions.Underflow("float16"), POLE),
     ),
     "the update of `w` and 1 more is nan: a number in it is inf, made by `power`": (
         "power",
-        f.BadNewWeights(("w", "b"), "nan", "multiply", 1, 8, f.HostNumber("inf", "power")),
+        new_state.BadNewWeights(
+            ("w", "b"), "nan", "multiply", 1, 8, new_state.HostNumber("inf", "power")
+        ),
     ),
     "`s` became inf while the loss was finite: `exp` of 99 leaves the range of float32": (
         "exp",
-        f.BadNewStatistic(
-            "s", "inf", 1, 8, f.Reason("exp", f.OutOfRange(99.0, "float32", 3.4e38, 1, 8))
+        new_state.BadNewStatistic(
+            "s",
+            "inf",
+            1,
+            8,
+            new_state.Reason("exp", expressions.OutOfRange(99.0, "float32", 3.4e38, 1, 8)),
         ),
     ),
 }
@@ -85,7 +91,7 @@ def test_domain(domain, words):
     assert outside(domain) == words
 
 
-@pytest.mark.parametrize("pattern", f.ValuePattern)
+@pytest.mark.parametrize("pattern", inputs.ValuePattern)
 def test_every_pattern_has_a_clause(pattern):
     assert pattern_clause(pattern).startswith("; ")
 
@@ -127,11 +133,11 @@ def made(kind):
     ]
 
 
-@pytest.mark.parametrize("kind", typing.get_args(f.Facts), ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("kind", typing.get_args(Facts), ids=lambda kind: kind.__name__)
 def test_every_fact_has_plain_sentences(kind):
     causes = ("bad-weights", "bad-statistics", "bad-update")
     facts = made(kind)
-    if kind is f.AtSingularPoint:
+    if kind is expressions.AtSingularPoint:
         facts = [dataclasses.replace(fact, points=((0.0,),)) for fact in facts]
     for cause in causes:
         for finding in findings(*facts, cause=cause, tensor="x"):

@@ -7,7 +7,7 @@ from typing import get_args
 
 import pytest
 
-from stayfinite.diagnose.facts import BadValues
+from stayfinite.diagnose.facts.inputs import BadValues
 from stayfinite.diagnose.finding import Finding
 from stayfinite.experiments.changes import (
     BadInitializer,

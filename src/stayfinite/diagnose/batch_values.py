@@ -13,14 +13,14 @@ import numpy as np
 
 from stayfinite.diagnose.elements import bad_elements, samples_with
 from stayfinite.diagnose.evidence import Evidence
-from stayfinite.diagnose.facts import (
+from stayfinite.diagnose.facts.inputs import (
     BadValues,
-    Kind,
     MissingClass,
     MissingIndex,
     MissingValueCode,
     ValuePattern,
 )
+from stayfinite.diagnose.facts.kind import Kind
 from stayfinite.diagnose.values import as_float
 from stayfinite.graph.graph import Leaf, Op, Role
 from stayfinite.graph.walk import upstream

@@ -32,12 +32,8 @@ from stayfinite.diagnose.causes import (
     unknown,
 )
 from stayfinite.diagnose.evidence import Evidence
-from stayfinite.diagnose.facts import (
-    BadNewStatistic,
-    BadNewWeights,
-    ExpressionFacts,
-    Reason,
-)
+from stayfinite.diagnose.facts.expressions import ExpressionFacts
+from stayfinite.diagnose.facts.new_state import BadNewStatistic, BadNewWeights, Reason
 from stayfinite.diagnose.finding import CauseName, Finding
 from stayfinite.strict import caught
 

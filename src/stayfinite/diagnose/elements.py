@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from stayfinite.diagnose.evidence import Evidence
-from stayfinite.diagnose.facts import Kind
+from stayfinite.diagnose.facts.kind import Kind
 from stayfinite.diagnose.values import as_float
 from stayfinite.graph.graph import Op
 

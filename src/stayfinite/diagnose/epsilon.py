@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from stayfinite.diagnose.evidence import Evidence
-from stayfinite.diagnose.facts import (
+from stayfinite.diagnose.facts.expressions import (
     EpsilonAbsorbed,
     EpsilonLostInConstant,
     EpsilonRoundedTo0,

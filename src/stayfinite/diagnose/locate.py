@@ -11,7 +11,7 @@ import numpy as np
 
 from stayfinite.diagnose.classify import classify
 from stayfinite.diagnose.evidence import Earlier, Evidence, gather
-from stayfinite.diagnose.facts import NonFiniteConstant
+from stayfinite.diagnose.facts.inputs import NonFiniteConstant
 from stayfinite.diagnose.finding import Finding
 from stayfinite.diagnose.float64_run import Float64Run
 from stayfinite.diagnose.infinities import (

@@ -11,7 +11,7 @@ import numpy as np
 
 from stayfinite.diagnose.elements import bad_elements, finite_operands, samples_of
 from stayfinite.diagnose.evidence import Evidence
-from stayfinite.diagnose.facts import (
+from stayfinite.diagnose.facts.expressions import (
     AtLogPole,
     AtSingularPoint,
     OutsideDomain,

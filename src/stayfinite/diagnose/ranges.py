@@ -8,7 +8,7 @@ import numpy as np
 
 from stayfinite.diagnose.elements import finite_operands, largest_magnitude
 from stayfinite.diagnose.evidence import Evidence
-from stayfinite.diagnose.facts import OutOfRange
+from stayfinite.diagnose.facts.expressions import OutOfRange
 from stayfinite.diagnose.values import as_float
 from stayfinite.graph.graph import Op
 from stayfinite.graph.source import numbers_in

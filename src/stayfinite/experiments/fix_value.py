@@ -14,17 +14,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stayfinite.diagnose.facts import (
+from stayfinite.diagnose.facts.expressions import (
     AtLogPole,
-    BadNewStatistic,
-    BadNewWeights,
     EmptyCount,
     FullyMaskedRow,
     NothingToReduce,
     OutsideDomain,
-    Reason,
     ZeroDivisor,
 )
+from stayfinite.diagnose.facts.new_state import BadNewStatistic, BadNewWeights, Reason
 from stayfinite.diagnose.locate import Diagnosis
 from stayfinite.diagnose.values import as_float
 from stayfinite.experiments.comparison import RoundingError, alike, alike_loss

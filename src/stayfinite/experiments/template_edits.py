@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from stayfinite.diagnose.facts import OutsideDomain
+from stayfinite.diagnose.facts.expressions import OutsideDomain
 from stayfinite.diagnose.locate import Diagnosis
 from stayfinite.diagnose.values import as_float
 from stayfinite.graph.graph import Graph, Op

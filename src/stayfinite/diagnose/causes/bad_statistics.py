@@ -6,12 +6,8 @@ import numpy as np
 
 from stayfinite.diagnose.elements import kind_of
 from stayfinite.diagnose.evidence import Evidence
-from stayfinite.diagnose.facts import (
-    BadNewStatistic,
-    ImpossibleStatistic,
-    NonFiniteArray,
-    StatisticProblem,
-)
+from stayfinite.diagnose.facts.inputs import ImpossibleStatistic, NonFiniteArray, StatisticProblem
+from stayfinite.diagnose.facts.new_state import BadNewStatistic
 from stayfinite.diagnose.finding import Finding
 from stayfinite.diagnose.values import as_float
 from stayfinite.graph.graph import Leaf, Op

@@ -6,7 +6,8 @@ import numpy as np
 
 from stayfinite.diagnose.elements import kind_of
 from stayfinite.diagnose.evidence import Evidence
-from stayfinite.diagnose.facts import BadNewWeights, HostNumber, NonFiniteArray
+from stayfinite.diagnose.facts.inputs import NonFiniteArray
+from stayfinite.diagnose.facts.new_state import BadNewWeights, HostNumber
 from stayfinite.diagnose.finding import Finding
 from stayfinite.graph.graph import Leaf, Op
 from stayfinite.graph.walk import new_state_of

@@ -7,7 +7,8 @@ import numpy as np
 from stayfinite.diagnose import growth
 from stayfinite.diagnose.elements import finite_operands, kind_of
 from stayfinite.diagnose.evidence import Evidence
-from stayfinite.diagnose.facts import JumpedWeight, NonFiniteArray, NonFiniteConstant
+from stayfinite.diagnose.facts.growth import JumpedWeight
+from stayfinite.diagnose.facts.inputs import NonFiniteArray, NonFiniteConstant
 from stayfinite.diagnose.finding import Finding
 from stayfinite.diagnose.infinities import is_scaled_by_infinity
 from stayfinite.diagnose.values import as_float

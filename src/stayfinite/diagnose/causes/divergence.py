@@ -5,7 +5,7 @@ from __future__ import annotations
 from stayfinite.diagnose import growth
 from stayfinite.diagnose.elements import finite_operands, largest_magnitude
 from stayfinite.diagnose.evidence import Evidence
-from stayfinite.diagnose.facts import GrowthInLoop, GrowthOverLayers, GrowthOverSteps
+from stayfinite.diagnose.facts.growth import GrowthInLoop, GrowthOverLayers, GrowthOverSteps
 from stayfinite.diagnose.finding import Finding
 from stayfinite.diagnose.growth import ValueGrowth
 from stayfinite.graph.graph import Op

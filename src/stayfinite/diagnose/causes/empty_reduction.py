@@ -8,7 +8,7 @@ import numpy as np
 
 from stayfinite.diagnose.elements import finite_operands, largest_magnitude
 from stayfinite.diagnose.evidence import Evidence
-from stayfinite.diagnose.facts import EmptyCount, NothingToReduce
+from stayfinite.diagnose.facts.expressions import EmptyCount, NothingToReduce
 from stayfinite.diagnose.finding import Finding
 from stayfinite.diagnose.poles import zero_divisor
 from stayfinite.diagnose.values import as_float

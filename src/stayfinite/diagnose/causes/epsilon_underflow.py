@@ -9,7 +9,12 @@ import numpy as np
 from stayfinite.diagnose import epsilon
 from stayfinite.diagnose.elements import samples_of
 from stayfinite.diagnose.evidence import Evidence
-from stayfinite.diagnose.facts import AtLogPole, SquareVanishes, Underflow, VanishedEpsilon
+from stayfinite.diagnose.facts.expressions import (
+    AtLogPole,
+    SquareVanishes,
+    Underflow,
+    VanishedEpsilon,
+)
 from stayfinite.diagnose.finding import Critical, Finding, Mechanism
 from stayfinite.diagnose.poles import MetPole, log_pole, singular_point, zero_divisor
 from stayfinite.diagnose.values import as_float

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from stayfinite.diagnose.evidence import Evidence
-from stayfinite.diagnose.facts import FullyMaskedRow
+from stayfinite.diagnose.facts.expressions import FullyMaskedRow
 from stayfinite.diagnose.finding import Critical, Finding
 from stayfinite.diagnose.infinities import fully_masked_row
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from stayfinite.diagnose.evidence import Evidence
-from stayfinite.diagnose.facts import LiteralOutOfRange, MaskOutOfRange
+from stayfinite.diagnose.facts.expressions import LiteralOutOfRange, MaskOutOfRange
 from stayfinite.diagnose.finding import Critical, Finding
 from stayfinite.diagnose.infinities import first_nan, fully_masked_row
 from stayfinite.diagnose.ranges import exceeded, fits_float32, literal_out_of_range

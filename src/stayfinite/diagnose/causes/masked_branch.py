@@ -6,7 +6,8 @@ import numpy as np
 
 from stayfinite.diagnose.elements import bad_elements, samples_of
 from stayfinite.diagnose.evidence import Evidence
-from stayfinite.diagnose.facts import Discarded, Kind, Leak
+from stayfinite.diagnose.facts.expressions import Discarded, Leak
+from stayfinite.diagnose.facts.kind import Kind
 from stayfinite.diagnose.finding import Critical, Finding
 from stayfinite.diagnose.masking import chosen_away, masked_by_product
 from stayfinite.diagnose.ranges import literal_out_of_range

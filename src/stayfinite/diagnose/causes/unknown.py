@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from stayfinite.diagnose.elements import kind_of, samples_of
 from stayfinite.diagnose.evidence import Evidence
-from stayfinite.diagnose.facts import UnexplainedInput, UnexplainedOp
+from stayfinite.diagnose.facts.unexplained import UnexplainedInput, UnexplainedOp
 from stayfinite.diagnose.finding import Critical, Finding
 
 

@@ -5,7 +5,7 @@ That the step is finite without the bad samples is tried for every cause: `exper
 
 from __future__ import annotations
 
-from stayfinite.diagnose.facts import MissingClass, MissingIndex, ValuePattern
+from stayfinite.diagnose.facts.inputs import MissingClass, MissingIndex, ValuePattern
 from stayfinite.experiments.changes import LabelsFromZero
 from stayfinite.experiments.remedies.try_remedy import FailureContext, RemedySearch, try_remedy
 from stayfinite.frameworks.change import OnBatch

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from stayfinite.diagnose import growth
-from stayfinite.diagnose.facts import JumpedWeight
+from stayfinite.diagnose.facts.growth import JumpedWeight
 from stayfinite.diagnose.line_watch import first_bad_line
 from stayfinite.diagnose.values import as_float
 from stayfinite.experiments.changes import BadInitializer, EarlierWeight, NewWeights

@@ -4,39 +4,40 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from stayfinite.diagnose import facts as f
+from stayfinite.diagnose.facts import expressions, growth, inputs, new_state, unexplained
+from stayfinite.diagnose.facts.kind import Kind
 from stayfinite.diagnose.finding import Finding
 from stayfinite.report.wording.findings import of_expression, outside, statistic_problem
 from stayfinite.report.words import number, plural
 
 _PATTERNS = {
-    f.ValuePattern.UNFILLED_OR_BYTE_ORDER: (
+    inputs.ValuePattern.UNFILLED_OR_BYTE_ORDER: (
         "memory that was never filled, or bytes in the wrong order, look like this"
     ),
-    f.ValuePattern.LAST_SAMPLES: (
+    inputs.ValuePattern.LAST_SAMPLES: (
         "whole samples, the last ones: a buffer that was not filled looks like this"
     ),
-    f.ValuePattern.WHOLE_SAMPLES: (
+    inputs.ValuePattern.WHOLE_SAMPLES: (
         "whole samples: 0 / 0 in the scaling of a constant sample looks like this"
     ),
-    f.ValuePattern.WHOLE_FEATURE: (
+    inputs.ValuePattern.WHOLE_FEATURE: (
         "a whole feature: 0 / 0 in the scaling of a constant feature looks like this"
     ),
-    f.ValuePattern.MISSING_VALUE: "a missing value that was read as nan looks like this",
-    f.ValuePattern.UNDEFINED_RESULT: (
+    inputs.ValuePattern.MISSING_VALUE: "a missing value that was read as nan looks like this",
+    inputs.ValuePattern.UNDEFINED_RESULT: (
         "an undefined result of the preprocessing, as 0 / 0, looks like this"
     ),
-    f.ValuePattern.LOG_OF_0: "the logarithm of 0 looks like this",
-    f.ValuePattern.DIVISION_BY_0: (
+    inputs.ValuePattern.LOG_OF_0: "the logarithm of 0 looks like this",
+    inputs.ValuePattern.DIVISION_BY_0: (
         "a division by 0, or a number past the range of float16, looks like this"
     ),
-    f.ValuePattern.WRAPPED_INTEGER: "an integer that wrapped around looks like this",
-    f.ValuePattern.UNFILLED_OR_WRAPPED: (
+    inputs.ValuePattern.WRAPPED_INTEGER: "an integer that wrapped around looks like this",
+    inputs.ValuePattern.UNFILLED_OR_WRAPPED: (
         "memory that was never filled, or an integer that wrapped around, looks like this"
     ),
-    f.ValuePattern.NAN_AS_INTEGER: "a nan that was cast to an integer looks like this",
-    f.ValuePattern.COUNTS_FROM_1: "they count from 1",
-    f.ValuePattern.NEGATIVE_FOR_IGNORE: (
+    inputs.ValuePattern.NAN_AS_INTEGER: "a nan that was cast to an integer looks like this",
+    inputs.ValuePattern.COUNTS_FROM_1: "they count from 1",
+    inputs.ValuePattern.NEGATIVE_FOR_IGNORE: (
         "a negative number that means `ignore` elsewhere has no meaning here"
     ),
 }
@@ -49,102 +50,102 @@ def arithmetic(finding: Finding) -> str:
     """
     facts, name, op = finding.facts, finding.tensor, finding.op
     match facts:
-        case f.NonFiniteArray(_, num_bad, size):
+        case inputs.NonFiniteArray(_, num_bad, size):
             return f"{num_bad} of {size} values of `{name}` are non-finite"
-        case f.JumpedWeight():
+        case growth.JumpedWeight():
             return (
                 f"no other weight is above {number(facts.others)}; an update takes "
                 f"{number(facts.tried)} in its place to {number(facts.updated)}"
             )
-        case f.NonFiniteConstant():
+        case inputs.NonFiniteConstant():
             return "it was computed before the training: a division by 0 there looks like this"
-        case f.ImpossibleStatistic(problem, _, num_bad, size):
+        case inputs.ImpossibleStatistic(problem, _, num_bad, size):
             return f"{num_bad} of {size} values of `{name}` are {statistic_problem(problem)}"
-        case f.BadValues():
+        case inputs.BadValues():
             return _bad_values(facts, name)
-        case f.MissingIndex(_, shape, _, pattern):
+        case inputs.MissingIndex(_, shape, _, pattern):
             text = f"it looks up in a table of shape {shape}; such an index gives nan"
             return text + pattern_clause(pattern)
-        case f.MissingValueCode(_, others_from, function):
+        case inputs.MissingValueCode(_, others_from, function):
             return (
                 f"all other samples are at least {number(others_from)}; a number that stands for "
                 f"a missing value looks like this, and `{function}` has no value there"
             )
-        case f.MissingClass(_, num_classes, function, pattern):
+        case inputs.MissingClass(_, num_classes, function, pattern):
             return (
                 f"there are {num_classes} classes, so the one-hot code of such a label is all 0, "
                 f"and `{function}` fails on that{pattern_clause(pattern)}"
             )
-        case f.GrowthOverSteps(operand=operand, dtype=dtype):
+        case growth.GrowthOverSteps(operand=operand, dtype=dtype):
             steps = plural(facts.num_steps, "step")
             return (
                 f"a factor of {number(facts.factor)} a step; `{op}` of {number(operand)} is past "
                 f"the range of {dtype}, and with the weights of {steps} before it has "
                 f"{number(facts.operand_before)} on this batch"
             )
-        case f.GrowthOverLayers(num_products=num_products, operand=operand, dtype=dtype):
+        case growth.GrowthOverLayers(num_products=num_products, operand=operand, dtype=dtype):
             return (
                 f"over {num_products} products with weights; `{op}` of {number(operand)} is past "
                 f"the range of {dtype}"
             )
-        case f.GrowthInLoop():
+        case growth.GrowthInLoop():
             return f"`{op}` begins with ordinary values, and multiplies by its weights each time"
-        case f.BadNewStatistic():
+        case new_state.BadNewStatistic():
             return _bad_results(op, facts.kind, facts.num_bad, facts.size)
-        case f.BadNewWeights():
+        case new_state.BadNewWeights():
             return _bad_results(facts.function, facts.kind, facts.num_bad, facts.size)
-        case f.UnexplainedOp(kind, _, num_bad, size):
+        case unexplained.UnexplainedOp(kind, _, num_bad, size):
             return f"{num_bad} of {size} results are {kind}"
-        case f.UnexplainedInput():
+        case unexplained.UnexplainedInput():
             return ""
         case _:
             return _of_expression(op, facts)
 
 
-def pattern_clause(pattern: f.ValuePattern | None) -> str:
+def pattern_clause(pattern: inputs.ValuePattern | None) -> str:
     """`; they count from 1`, or nothing where the values look like nothing known."""
     return "" if pattern is None else f"; {_PATTERNS[pattern]}"
 
 
-def _of_expression(op: str, facts: f.ExpressionFacts) -> str:
+def _of_expression(op: str, facts: expressions.ExpressionFacts) -> str:
     match facts:
-        case f.ZeroDivisor(_, num_bad, size):
+        case expressions.ZeroDivisor(_, num_bad, size):
             return f"the divisor is 0 for {num_bad} of {size} results"
-        case f.EmptyCount(num_bad, size):
+        case expressions.EmptyCount(num_bad, size):
             return f"the divisor is 0 for {num_bad} of {size} results"
-        case f.AtLogPole(pole, num_bad, size, dtype):
+        case expressions.AtLogPole(pole, num_bad, size, dtype):
             return f"{num_bad} of {size} operands are exactly {number(pole)} in {dtype}"
-        case f.AtSingularPoint(_, derivative, value):
+        case expressions.AtSingularPoint(_, derivative, value):
             return f"{derivative} = {number(value)}"
-        case f.SingularDerivative():
+        case expressions.SingularDerivative():
             return "its derivative divides by 0"
-        case f.SingularInside(_, point):
+        case expressions.SingularInside(_, point):
             return f"inside it, `{op}` of {number(point)} is inf"
-        case f.SquareVanishes(_, smallest):
+        case expressions.SquareVanishes(_, smallest):
             return f"its square is below {number(smallest)}"
-        case f.OutsideDomain(_, domain, num_bad, size):
+        case expressions.OutsideDomain(_, domain, num_bad, size):
             return f"{num_bad} of {size} operands of `{op}` are {outside(domain)}"
-        case f.NothingToReduce(shape):
+        case expressions.NothingToReduce(shape):
             return f"its operand has the shape {shape}, and nothing of it counts"
-        case f.FullyMaskedRow() | f.MaskOutOfRange():
+        case expressions.FullyMaskedRow() | expressions.MaskOutOfRange():
             return "every score of a row is masked"
-        case f.Discarded(kind, _, num_bad, size):
+        case expressions.Discarded(kind, _, num_bad, size):
             return f"{num_bad} of {size} results are {kind} and discarded"
-        case f.OutOfRange(_, dtype, largest, num_bad, size):
+        case expressions.OutOfRange(_, dtype, largest, num_bad, size):
             return f"{dtype} ends at {number(largest)}; {num_bad} of {size} results are past it"
-        case f.LiteralOutOfRange(_, dtype, largest):
+        case expressions.LiteralOutOfRange(_, dtype, largest):
             return f"{dtype} ends at {number(largest)}"
-        case f.VanishedEpsilon(_, pole):
+        case expressions.VanishedEpsilon(_, pole):
             return f"{of_expression(op, pole)}; {_of_expression(op, pole)}"
         case _:
             assert_never(facts)
 
 
-def _bad_results(op: str, kind: f.Kind, num_bad: int, size: int) -> str:
+def _bad_results(op: str, kind: Kind, num_bad: int, size: int) -> str:
     return f"{num_bad} of {size} results of `{op}` are {kind}"
 
 
-def _bad_values(facts: f.BadValues, name: str | None) -> str:
+def _bad_values(facts: inputs.BadValues, name: str | None) -> str:
     if facts.kinds:
         verdict = f"are {' and '.join(facts.kinds)}"
         verdict += " or absurdly large" if facts.has_large else ""

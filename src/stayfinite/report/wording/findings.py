@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from typing import assert_never
 
-from stayfinite.diagnose import facts as f
+from stayfinite.diagnose.facts import expressions, growth, inputs, new_state, unexplained
+from stayfinite.diagnose.facts.kind import Kind
 from stayfinite.diagnose.finding import CauseName, Finding
 from stayfinite.frameworks.subject import HeldArray
 from stayfinite.numerics.functions import Domain, Interval, NoPositivePole, RealPower
@@ -16,14 +17,14 @@ def message(finding: Finding) -> str:
     """One complete sentence; lower case, no full stop."""
     facts, name = finding.facts, finding.tensor
     match facts:
-        case f.NonFiniteArray(kind):
+        case inputs.NonFiniteArray(kind):
             return _came_in(finding.cause, name, kind)
-        case f.NonFiniteConstant(kind, num_bad, size, holder=holder):
+        case inputs.NonFiniteConstant(kind, num_bad, size, holder=holder):
             bad = kind if size == 1 else f"{kind} in {num_bad} of {plural(size, 'entry')}"
             if holder is None:
                 return f"a constant that `{finding.op}` reads, and that is not a weight, is {bad}"
             return f"`{holder.attribute}` held by {_holder(holder)} is {bad}"
-        case f.JumpedWeight():
+        case growth.JumpedWeight():
             which = f"{facts.num_jumped} of {facts.size} values of `{name}`"
             if facts.size == 1:
                 which = f"the value of `{name}`"
@@ -32,22 +33,27 @@ def message(finding: Finding) -> str:
                 change = f"to as much as {number(facts.now)}"
             steps = "one step" if facts.num_steps == 1 else f"{facts.num_steps} steps"
             return f"{which} changed {change} within {steps}, and not by an update of the optimizer"
-        case f.ImpossibleStatistic(worst=worst):
+        case inputs.ImpossibleStatistic(worst=worst):
             return f"{_statistic(finding.cause, name, facts)}: {number(worst)}"
-        case f.BadValues() | f.MissingIndex() | f.MissingValueCode() | f.MissingClass():
+        case (
+            inputs.BadValues()
+            | inputs.MissingIndex()
+            | inputs.MissingValueCode()
+            | inputs.MissingClass()
+        ):
             return f"{finding.op} `{name}` of the batch holds {_held(facts)}"
-        case f.GrowthOverSteps() | f.GrowthOverLayers() | f.GrowthInLoop():
+        case growth.GrowthOverSteps() | growth.GrowthOverLayers() | growth.GrowthInLoop():
             return _growth(facts)
-        case f.BadNewStatistic():
+        case new_state.BadNewStatistic():
             return _statistic(finding.cause, name, facts) + _reason(facts)
-        case f.BadNewWeights():
+        case new_state.BadNewWeights():
             return _bad_weights(facts)
-        case f.UnexplainedOp(kind, has_operands):
+        case unexplained.UnexplainedOp(kind, has_operands):
             operands = "finite operands" if has_operands else "no operands"
             return (
                 f"`{finding.op}` gave {kind} from {operands}, for a reason that could not be shown"
             )
-        case f.UnexplainedInput():
+        case unexplained.UnexplainedInput():
             return f"{'the step' if name is None else f'`{name}`'} is non-finite"
         case _:
             return of_expression(finding.op, facts)
@@ -65,46 +71,46 @@ def _holder(held: HeldArray) -> str:
             return f"`{held.owner}`"
 
 
-def of_expression(op: str, facts: f.ExpressionFacts) -> str:
+def of_expression(op: str, facts: expressions.ExpressionFacts) -> str:
     """What one expression, whose op at fault is `op`, did."""
     match facts:
-        case f.ZeroDivisor(is_nan):
+        case expressions.ZeroDivisor(is_nan):
             return f"`{op}` by 0: {'0 / 0 is nan' if is_nan else 'the divisor is 0'}"
-        case f.AtLogPole(pole):
+        case expressions.AtLogPole(pole):
             return f"`{op}` of {number(pole)} is -inf"
-        case f.AtSingularPoint(points, _, value):
+        case expressions.AtSingularPoint(points, _, value):
             verdict = "has no value" if math.isnan(value) else "is infinite"
             return f"the gradient of `{op}` {verdict} at {' and '.join(map(_point, points))}"
-        case f.SingularDerivative():
+        case expressions.SingularDerivative():
             return f"the gradient of `{op}` is not finite here, though its value is"
-        case f.SingularInside(function):
+        case expressions.SingularInside(function):
             return f"the gradient of `{function}` is infinite at 0, though its value is finite"
-        case f.SquareVanishes(divisor, _, dtype):
+        case expressions.SquareVanishes(divisor, _, dtype):
             return (
                 f"the divisor {number(divisor)} vanishes when it is squared in {dtype}, "
                 "as the derivative of a division does"
             )
-        case f.OutsideDomain(worst, domain):
+        case expressions.OutsideDomain(worst, domain):
             return f"`{op}` of {number(worst)}, which is {outside(domain)}, has no value"
-        case f.NothingToReduce():
+        case expressions.NothingToReduce():
             return f"`{op}` over nothing is nan"
-        case f.EmptyCount():
+        case expressions.EmptyCount():
             return "a mean over nothing: the count that it divides by is 0"
-        case f.FullyMaskedRow():
+        case expressions.FullyMaskedRow():
             return f"`{op}` over a row that is all -inf"
-        case f.MaskOutOfRange(dtype):
+        case expressions.MaskOutOfRange(dtype):
             return f"a mask that is finite in float32 is -inf in {dtype}, and fills a row"
-        case f.Discarded(kind, leak):
-            how = "its gradient leaks" if leak is f.Leak.GRADIENT else "0 * inf is nan"
+        case expressions.Discarded(kind, leak):
+            how = "its gradient leaks" if leak is expressions.Leak.GRADIENT else "0 * inf is nan"
             return f"`{op}` is {kind} where it is masked, and {how}"
-        case f.OutOfRange(worst, dtype):
+        case expressions.OutOfRange(worst, dtype):
             text = f"`{op}` of {number(worst)} leaves the range of {dtype}"
             return f"{text}; float32 has room for it" if facts.float32_holds else text
-        case f.LiteralOutOfRange(literal, dtype):
+        case expressions.LiteralOutOfRange(literal, dtype):
             return f"{number(literal)} leaves the range of {dtype}; float32 has room for it"
-        case f.VanishedEpsilon(f.Underflow(dtype)):
+        case expressions.VanishedEpsilon(expressions.Underflow(dtype)):
             return f"`{op}` meets 0: a number that float32 can hold is 0 in {dtype}"
-        case f.VanishedEpsilon(lost):
+        case expressions.VanishedEpsilon(lost):
             return f"the epsilon of `{op}` vanishes: {_lost(lost)}"
         case _:
             assert_never(facts)
@@ -126,79 +132,81 @@ def outside(domain: Domain | None) -> str:
             return "outside its domain"
 
 
-def statistic_problem(problem: f.StatisticProblem) -> str:
+def statistic_problem(problem: inputs.StatisticProblem) -> str:
     """The adjective for a statistic that a layer cannot compute with."""
-    return "negative" if problem is f.StatisticProblem.NEGATIVE else "absurdly large"
+    return "negative" if problem is inputs.StatisticProblem.NEGATIVE else "absurdly large"
 
 
-def _came_in(cause: CauseName, name: str | None, kind: f.Kind) -> str:
+def _came_in(cause: CauseName, name: str | None, kind: Kind) -> str:
     if cause == "bad-update":
         return f"`{name}` of the optimizer was {kind} before the update"
     noun = "weight" if cause == "bad-weights" else "the moving statistic"
     return f"{noun} `{name}` was {kind} before the step"
 
 
-def _held(facts: f.BadValues | f.MissingIndex | f.MissingValueCode | f.MissingClass) -> str:
+def _held(
+    facts: inputs.BadValues | inputs.MissingIndex | inputs.MissingValueCode | inputs.MissingClass,
+) -> str:
     match facts:
-        case f.BadValues(kinds):
+        case inputs.BadValues(kinds):
             return " and ".join(kinds) or f"values up to {number(facts.largest)}"
-        case f.MissingIndex(indices):
+        case inputs.MissingIndex(indices):
             shown = f" ({_numbers(indices)})" if indices else ""
             return f"an index that does not exist{shown}"
-        case f.MissingValueCode(lowest):
+        case inputs.MissingValueCode(lowest):
             return number(lowest)
-        case f.MissingClass(labels):
+        case inputs.MissingClass(labels):
             return f"classes that do not exist: {_numbers(labels)}"
 
 
-def _growth(facts: f.GrowthOverSteps | f.GrowthOverLayers | f.GrowthInLoop) -> str:
+def _growth(facts: growth.GrowthOverSteps | growth.GrowthOverLayers | growth.GrowthInLoop) -> str:
     match facts:
-        case f.GrowthOverSteps(weight, before, now, num_steps):
+        case growth.GrowthOverSteps(weight, before, now, num_steps):
             what = "the values at the failing op" if weight is None else f"`{weight}`"
             return (
                 f"the training diverged: {what} grew from {number(before)} to {number(now)} "
                 f"in {plural(num_steps, 'step')}"
             )
-        case f.GrowthOverLayers(came_in, largest):
+        case growth.GrowthOverLayers(came_in, largest):
             return (
                 "the values grow on their way through the network, "
                 f"from {number(came_in)} to {number(largest)}"
             )
-        case f.GrowthInLoop():
+        case growth.GrowthInLoop():
             return "the values grow in a recurrence until they leave the range of their dtype"
 
 
 def _statistic(
     cause: CauseName,
     name: str | None,
-    facts: f.NonFiniteArray | f.ImpossibleStatistic | f.BadNewStatistic,
+    facts: inputs.NonFiniteArray | inputs.ImpossibleStatistic | new_state.BadNewStatistic,
 ) -> str:
     match facts:
-        case f.NonFiniteArray(kind):
+        case inputs.NonFiniteArray(kind):
             return _came_in(cause, name, kind)
-        case f.ImpossibleStatistic(problem):
+        case inputs.ImpossibleStatistic(problem):
             return f"the moving statistic `{name}` was {statistic_problem(problem)} before the step"
-        case f.BadNewStatistic(reached, kind):
+        case new_state.BadNewStatistic(reached, kind):
             which = "a moving statistic" if reached is None else f"`{reached}`"
             return f"{which} became {kind} while the loss was finite"
 
 
-def _reason(facts: f.BadNewStatistic) -> str:
+def _reason(facts: new_state.BadNewStatistic) -> str:
     match facts.reason:
         case None:
             return ""
-        case f.Reason(function, of_root):
+        case new_state.Reason(function, of_root):
             return f": {of_expression(function, of_root)}"
 
 
-def _bad_weights(facts: f.BadNewWeights) -> str:
+def _bad_weights(facts: new_state.BadNewWeights) -> str:
     text = f"the update of {_variables(facts.names)} is {facts.kind}"
     match facts.reason:
         case None:
             return f"{text} from `{facts.function}`"
-        case f.Reason(function, of_root):
+        case new_state.Reason(function, of_root):
             return f"{text}: {of_expression(function, of_root)}"
-        case f.HostNumber(kind, function):
+        case new_state.HostNumber(kind, function):
             return f"{text}: a number in it is {kind}, made by `{function}`"
 
 
@@ -209,17 +217,17 @@ def _variables(names: tuple[str, ...]) -> str:
     return f"`{names[0]}`{more}"
 
 
-def _lost(lost: f.LostEpsilon) -> str:
+def _lost(lost: expressions.LostEpsilon) -> str:
     match lost:
-        case f.EpsilonAbsorbed(epsilon, dtype):
+        case expressions.EpsilonAbsorbed(epsilon, dtype):
             return f"{number(epsilon)} is absorbed in {dtype}"
-        case f.EpsilonRoundedTo0(epsilon, dtype):
+        case expressions.EpsilonRoundedTo0(epsilon, dtype):
             return f"{'it' if epsilon is None else number(epsilon)} is 0 in {dtype}"
-        case f.OneMinusEpsilonIs1(dtype):
+        case expressions.OneMinusEpsilonIs1(dtype):
             return f"1 minus it is 1 in {dtype}"
-        case f.EpsilonLostInConstant(whole, epsilon, dtype):
+        case expressions.EpsilonLostInConstant(whole, epsilon, dtype):
             return f"{number(whole)} + {number(epsilon)} is {number(whole)} in {dtype}"
-        case f.Underflow(dtype):
+        case expressions.Underflow(dtype):
             return f"a number that float32 can hold is 0 in {dtype}"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stayfinite.diagnose import facts as f
+from stayfinite.diagnose.facts import expressions, growth, inputs, new_state
 from stayfinite.diagnose.finding import CauseName, Finding
 from stayfinite.frameworks.subject import HeldArray
 from stayfinite.report.words import sample_list
@@ -27,37 +27,37 @@ def remedy(finding: Finding, num_samples: int | None = None) -> str | None:
     facts, name, op = finding.facts, finding.tensor, finding.op
     listed = f" ({sample_list(finding.samples, num_samples)})" if finding.samples else ""
     match facts:
-        case f.NonFiniteArray():
+        case inputs.NonFiniteArray():
             return _on_non_finite_array(finding.cause, name)
-        case f.NonFiniteConstant(holder=None):
+        case inputs.NonFiniteConstant(holder=None):
             return f"make the number finite where it is computed, before it is given to `{op}`"
-        case f.NonFiniteConstant(holder=HeldArray() as holder):
+        case inputs.NonFiniteConstant(holder=HeldArray() as holder):
             return f"make `{holder.attribute}` finite where it is computed; it is not trained"
-        case f.JumpedWeight():
+        case growth.JumpedWeight():
             return (
                 f"restore `{name}` from a checkpoint; look at what writes to it between two steps, "
                 "at the saved file and at the memory of the device"
             )
-        case f.ImpossibleStatistic():
+        case inputs.ImpossibleStatistic():
             return f"load or compute `{name}` anew"
-        case f.BadValues():
+        case inputs.BadValues():
             return f"leave out or repair the bad samples of `{name}`{listed} before training"
-        case f.MissingIndex(last=last):
+        case inputs.MissingIndex(last=last):
             return f"make every value of `{name}` an index from 0 to {last}"
-        case f.MissingValueCode():
+        case inputs.MissingValueCode():
             return f"leave out the samples of `{name}` that have no value{listed} before training"
-        case f.MissingClass():
+        case inputs.MissingClass():
             return f"leave out the samples of `{name}` that have no class{listed} before training"
-        case f.GrowthOverSteps():
+        case growth.GrowthOverSteps():
             return _ON_GROWTH_OVER_STEPS
-        case f.GrowthOverLayers() | f.GrowthInLoop():
+        case growth.GrowthOverLayers() | growth.GrowthInLoop():
             return _ON_GROWTH_OVER_LAYERS
-        case f.BadNewStatistic(statistic) if finding.mechanism is None:
+        case new_state.BadNewStatistic(statistic) if finding.mechanism is None:
             which = "the moving statistics" if statistic is None else f"`{statistic}`"
             return f"keep {which} within the range of its dtype"
-        case f.BadNewWeights() if finding.mechanism is None:
+        case new_state.BadNewWeights() if finding.mechanism is None:
             return "look at the epsilon, learning rate and clipping of the optimizer"
-        case f.OutOfRange(float32_holds=True):
+        case expressions.OutOfRange(float32_holds=True):
             return 'compute this part in float32: cast before it, or give the layer dtype="float32"'
         case _:
             return None

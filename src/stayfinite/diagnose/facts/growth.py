@@ -1,0 +1,58 @@
+"""Facts of values that grew: over steps, over layers, or in a loop."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class JumpedWeight:
+    """`num_jumped` of `size` elements of a weight were changed by no update of the optimizer.
+
+    The largest is `now` and was `before`, `num_steps` steps before. All other elements of the
+    weights are at most `others`, and have not grown. Where the element is `tried`, a size that
+    growth over steps would have passed, an update makes it `updated` at most.
+    """
+
+    before: float
+    now: float
+    others: float
+    num_steps: int
+    num_jumped: int
+    size: int
+    tried: float
+    updated: float
+
+
+@dataclass(frozen=True)
+class GrowthOverSteps:
+    """`weight`, or the values at the failing op if None, grew over `num_steps` steps.
+
+    `operand` is the largest operand of the failing op now, and `operand_before` with the earlier
+    weights, on the same batch. `factor` is the growth of one step.
+    """
+
+    weight: str | None
+    before: float
+    now: float
+    num_steps: int
+    factor: float
+    operand: float
+    operand_before: float
+    dtype: str
+
+
+@dataclass(frozen=True)
+class GrowthOverLayers:
+    """Values grew from those of the input over `num_products` products with weights."""
+
+    came_in: float
+    largest: float
+    num_products: int
+    operand: float
+    dtype: str
+
+
+@dataclass(frozen=True)
+class GrowthInLoop:
+    """A loop that is one op left the range from ordinary operands."""
