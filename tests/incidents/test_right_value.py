@@ -130,7 +130,7 @@ def test_a_logarithm_of_a_sum_that_was_rounded_to_0_is_not_infinite(incident):
     assert found.fix.verified == (found.fix.value == "exact")
 
 
-@pytest.mark.slow_on("jax", "tensorflow")
+@pytest.mark.slow
 def test_an_exact_fix_in_a_network_that_amplifies_roundings(tmp_path):
     """Batch normalization over three samples, 14 times: gradients of float32 and float64 differ.
 
