@@ -4,7 +4,7 @@ PYTHON ?= python3
 # Modules are compiled where they are imported; most of those installed never are.
 INSTALL = bin/pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt
 
-.PHONY: help demo test test-all environments lint types test-jax test-tensorflow test-torch \
+.PHONY: help demo test test-all lint types test-jax test-repair test-tensorflow test-torch \
 	test-networks test-oldest test-newest coverage zoo clean
 .DEFAULT_GOAL := help
 
@@ -21,18 +21,19 @@ demo: .venv/ready  ## Train a siamese network that goes NaN, and see it stopped 
 	@echo
 	@echo "Next, the same training with the fix: KERAS_BACKEND=jax .venv/bin/python examples/siamese_triplet_fixed.py"
 
-# Two at a time, as a part is one process that uses one core; of the tests, the longest first.
-PARTS = lint types test-torch test-networks test-tensorflow test-jax
-IN_PARALLEL = $(MAKE) --no-print-directory --output-sync=target --jobs
+# A part is one process that uses one core. Three at a time keep two cores busy: a part begins when
+# its own environment is installed, an install mostly waits, and near the end no core is without work.
+PARTS = lint types test-torch test-tensorflow test-jax test-networks test-repair
+IN_PARALLEL = $(MAKE) --no-print-directory --output-sync=target --jobs 3
 
-test: environments  ## Check style and types, run the fast tests on all backends (12 minutes)
-	@$(IN_PARALLEL) 2 $(PARTS)
+test:  ## Check style and types, run the fast tests on all backends (12 minutes)
+	@$(IN_PARALLEL) $(PARTS)
 
 # Lines are counted here only, as counting takes a third more time.
 ALL_OPTIONS = --hypothesis-profile=full --cov --cov-report=
 
-test-all: environments  ## The same with every test, and line coverage (an hour)
-	@$(IN_PARALLEL) 2 $(PARTS) WHICH=all PYTEST_OPTIONS="$(ALL_OPTIONS)"
+test-all:  ## The same with every test, and line coverage (an hour)
+	@$(IN_PARALLEL) $(PARTS) WHICH=all PYTEST_OPTIONS="$(ALL_OPTIONS)"
 	@$(MAKE) --no-print-directory coverage
 
 # Both ends of what is supported; docs/versions.md says what was run.
@@ -52,12 +53,6 @@ test-newest: $(foreach backend,jax tensorflow torch,.venv-newest-$(backend)/read
 		KERAS_BACKEND=$$backend .venv-newest-$$backend/bin/python -m pytest $(PYTEST_OPTIONS) $(ON_VERSIONS) || exit; \
 	done
 
-ENVIRONMENTS = $(foreach backend,jax tensorflow torch,.venv-test-$(backend)/ready)
-
-# Three at a time, as an install mostly waits.
-environments:
-	@$(IN_PARALLEL) 3 $(ENVIRONMENTS)
-
 lint: .venv-test-torch/ready  ## Check style and format
 	.venv-test-torch/bin/ruff check
 	.venv-test-torch/bin/ruff format --check
@@ -73,13 +68,15 @@ NETWORKS = tests/networks/models tests/networks/losses tests/networks/metrics/te
 ONLY_ON_JAX = tests/repair tests/experiments/test_explanation.py
 MATCHING = tests/diagnose/test_matching.py
 
-TESTS_fast_jax = $(ON_EACH) $(ONLY_ON_JAX) tests/networks/losses/test_values.py \
+TESTS_fast_jax = $(ON_EACH) tests/networks/losses/test_values.py \
 	tests/networks/losses/test_mining.py::test_it_trains_compiled_with_batches_of_several_sizes \
 	$(MATCHING)::test_cause_and_sample $(MATCHING)::test_recurrence_that_grows_beyond_what_is_unrolled
+TESTS_fast_repair = $(ONLY_ON_JAX)
 TESTS_fast_tensorflow = $(ON_EACH)
 TESTS_fast_torch = tests $(addprefix --ignore=,$(ONLY_ON_JAX) tests/networks)
 TESTS_fast_networks = tests/networks
-TESTS_all_jax = $(ON_EACH) $(ONLY_ON_JAX) $(NETWORKS) tests/diagnose tests/runner
+TESTS_all_jax = $(ON_EACH) $(NETWORKS) tests/diagnose tests/runner
+TESTS_all_repair = $(TESTS_fast_repair)
 TESTS_all_tensorflow = $(ON_EACH) $(NETWORKS) tests/diagnose tests/runner
 TESTS_all_torch = $(TESTS_fast_torch)
 TESTS_all_networks = $(TESTS_fast_networks)
@@ -88,13 +85,17 @@ WHICH = fast
 PYTEST_OPTIONS = -m "not slow"
 
 test-jax: .venv-test-jax/ready  ## Run the tests that depend on the framework on JAX
+test-repair: .venv-test-jax/ready  ## Run the tests of source fixes, on JAX
 test-tensorflow: .venv-test-tensorflow/ready  ## Run them on TensorFlow
 test-torch: .venv-test-torch/ready  ## Run all tests on PyTorch but those of the reference networks
 test-networks: .venv-test-torch/ready  ## Run the tests of the reference networks on PyTorch
 
 BACKEND_networks = torch
-test-jax test-tensorflow test-torch test-networks: test-%:
+BACKEND_repair = jax
+# JAX writes a file of its cache in several steps, so two parts cannot share one.
+test-jax test-repair test-tensorflow test-torch test-networks: test-%:
 	KERAS_BACKEND=$(or $(BACKEND_$*),$*) OMP_NUM_THREADS=1 COVERAGE_FILE=.coverage.$* \
+		JAX_COMPILATION_CACHE_DIR=$(CURDIR)/.pytest_cache/jax-$* \
 		.venv-test-$(or $(BACKEND_$*),$*)/bin/python -m pytest $(PYTEST_OPTIONS) $(TESTS_$(WHICH)_$*)
 
 # What was run on the three backends together: files with less than 80 %, and the total.
@@ -103,7 +104,7 @@ coverage: .venv-test-torch/ready  ## Report the line coverage that `make test-al
 	@.venv-test-torch/bin/coverage combine --quiet --keep $(wildcard .coverage.*)
 	@.venv-test-torch/bin/coverage report --sort=cover | awk '$$1 == "TOTAL" || $$4 + 0 < 80'
 
-zoo: $(ENVIRONMENTS)  ## Ask the guard about every training of the zoo (two hours)
+zoo: $(foreach backend,jax tensorflow torch,.venv-test-$(backend)/ready)  ## Ask the guard about every training of the zoo (two hours)
 	.venv-test-jax/bin/python -m zoo score --warm --backend jax --backend tensorflow --backend torch \
 		--markdown docs/zoo-results.md
 

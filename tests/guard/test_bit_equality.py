@@ -28,10 +28,12 @@ CASES = {
 }
 
 
-MARKED = [
-    pytest.param(name, marks=versions.ROUNDS_OTHERWISE) if name == "conv, AdamW" else name
-    for name in CASES
-]
+MARKS = {
+    "conv, AdamW": versions.ROUNDS_OTHERWISE,
+    # The other cases have the same layers and the same momentum.
+    "conv, SGD with momentum": pytest.mark.slow_on("jax", "tensorflow"),
+}
+MARKED = [pytest.param(name, marks=MARKS.get(name, ())) for name in CASES]
 
 
 @pytest.mark.parametrize("name", MARKED)

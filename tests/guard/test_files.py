@@ -72,7 +72,18 @@ def incident(dataset, keep, **options):
     return stop.value.incident
 
 
-@pytest.mark.parametrize("options", [{}, {"shuffle": False}, {"epochs": 3}], ids=str)
+SLOW_IF_COMPILED = pytest.mark.slow_on("jax", "tensorflow")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        pytest.param({"shuffle": False}, marks=SLOW_IF_COMPILED),
+        pytest.param({"epochs": 1}, marks=SLOW_IF_COMPILED),
+    ],
+    ids=str,
+)
 @pytest.mark.parametrize("dataset", [Scans, Reshuffled])
 def test_the_file_is_named_in_whatever_order_it_comes(dataset, options, tmp_path):
     found = incident(dataset(), tmp_path, **{"epochs": 3, **options})

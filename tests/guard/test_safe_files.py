@@ -26,6 +26,9 @@ from tests.guard.test_kept_infinities import network as network_with_bounds
 X = np.random.default_rng(0).normal(size=(16, 4)).astype("float32")
 Y = X[:, :1]
 
+# Files and callbacks are those of Keras. What a step does to them is tested on each framework.
+SAME_ON_EACH = pytest.mark.slow_on("jax", "tensorflow")
+
 
 def network():
     keras.utils.set_random_seed(3)
@@ -148,7 +151,16 @@ def test_a_finite_file_is_kept_and_the_training_told(tmp_path):
     assert metadata.read_text() == '{"epoch": 1, "batch": 0}'
 
 
-@pytest.mark.parametrize("name", ["m.keras", "m.weights.h5", "m.h5", "s.weights.json"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "m.keras",
+        *(
+            pytest.param(name, marks=SAME_ON_EACH)
+            for name in ("m.weights.h5", "m.h5", "s.weights.json")
+        ),
+    ],
+)
 def test_saving_by_hand_is_refused_over_a_finite_file(tmp_path, name):
     save = save_all(tmp_path, [name])
 
@@ -167,6 +179,7 @@ def test_saving_by_hand_is_refused_over_a_finite_file(tmp_path, name):
     fit(network(), stayfinite.Guard(), AfterEpoch(0, save_bad), epochs=1)
 
 
+@SAME_ON_EACH
 def test_a_damaged_file_is_no_finite_one(tmp_path):
     path = tmp_path / f"{'ü' * 115}.weights.h5"
 
@@ -190,6 +203,7 @@ def test_infinities_that_a_statistic_may_keep_are_saved(tmp_path):
     assert (tmp_path / "m.weights.h5").is_file()
 
 
+@SAME_ON_EACH
 def test_a_failure_while_writing_leaves_the_file(tmp_path, monkeypatch):
     path = tmp_path / "m.keras"
     path.symlink_to(tmp_path / "elsewhere.keras")
@@ -288,6 +302,7 @@ class Interrupt(Exception):
     pass
 
 
+@SAME_ON_EACH
 @pytest.mark.parametrize("end", ["good", "bad", "exception"])
 def test_keras_is_given_back_at_the_end(tmp_path, end):
     gc.collect()  # a guarded step of another test may hold them

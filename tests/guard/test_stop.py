@@ -14,6 +14,8 @@ BAD_STEP = 3
 NOT_ON_TORCH = pytest.mark.skipif(
     keras.backend.backend() == "torch", reason="Keras runs single steps only on PyTorch"
 )
+# The convolutions are compared in `test_bit_equality.py`, too.
+SLOW_IF_COMPILED = pytest.mark.slow_on("jax", "tensorflow")
 
 
 def spoiled(data, step=BAD_STEP):
@@ -44,11 +46,10 @@ def after_good_steps(model, data, num_steps=BAD_STEP):
 @pytest.mark.parametrize(
     ("build", "data"),
     [
-        (nets.conv_net, nets.images),
-        (nets.mlp, nets.table),
-        (nets.recurrent, nets.series),
+        pytest.param(nets.conv_net, nets.images, marks=SLOW_IF_COMPILED, id="conv"),
+        pytest.param(nets.mlp, nets.table, id="mlp"),
+        pytest.param(nets.recurrent, nets.series, id="lstm"),
     ],
-    ids=["conv", "mlp", "lstm"],
 )
 def test_state_is_that_of_the_last_good_step(build, data, tmp_path):
     expected = after_good_steps(build(), data())

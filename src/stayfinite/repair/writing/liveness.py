@@ -30,7 +30,6 @@ class _Liveness:
         self._ignored = ignored
         self._kept = _captured(function)
         self.dead: list[Store] = []
-        self._breaks: list[set[str]] = []
         self._block(function.body, set())
         self.dead = list(dict.fromkeys(self.dead))
 
