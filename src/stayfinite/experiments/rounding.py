@@ -1,4 +1,4 @@
-"""Numbers that a function only approaches: a result that has one has been rounded."""
+"""Numbers that a function approaches and never reaches: as a result they come of rounding."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from stayfinite.graph.graph import Graph
 from stayfinite.graph.walk import unwrapped
 from stayfinite.numerics.functions import STRUCTURAL, row
 
-# A 0 of these may come of a 0 among their operands.
+# Their result may be 0 because an operand is 0.
 _KEEPS_ZERO = STRUCTURAL | {
     *("add", "subtract", "multiply", "divide", "negative", "power", "square", "sqrt"),
     *("sum", "mean", "max", "min", "maximum", "minimum", "cumsum"),
@@ -19,7 +19,7 @@ def approached(graph: Graph, value: int) -> tuple[float, ...]:
     """The numbers that `value` can only have by rounding."""
     op = graph.producer.get(unwrapped(graph, value, STRUCTURAL))
     if op is not None and op.name == "divide":
-        # A softmax as JAX computes it; of any other quotient only a 0 is known to be rounded.
+        # JAX computes a softmax in this way. Of any other quotient only a 0 is known to be rounded.
         above = graph.producer.get(unwrapped(graph, op.operands[0], STRUCTURAL))
         below = graph.producer.get(unwrapped(graph, op.operands[1], STRUCTURAL))
         if above is not None and below is not None and (above.name, below.name) == ("exp", "sum"):
@@ -30,9 +30,9 @@ def approached(graph: Graph, value: int) -> tuple[float, ...]:
 
 
 def _has_rounded_zero(graph: Graph, value: int) -> bool:
-    """Whether a function that only approaches 0 is upstream, as in a sum of exponentials.
+    """Whether a function that approaches 0 is upstream, as in a sum of exponentials.
 
-    A long product of small numbers is rounded to 0, too.
+    A long product of small numbers is also rounded to 0.
     """
     seen: set[int] = set()
     waiting = [value]

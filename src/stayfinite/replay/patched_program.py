@@ -1,4 +1,4 @@
-"""A program that runs with a patched copy of one of its files; the file itself stays as it is."""
+"""Run a program with a patched copy of one of its files; the file itself is not changed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The step that lies in an incident folder, and other state or data in the place of its own."""
+"""The step in an incident folder, and the same step with other state or data."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class SavedStep:
                 tensors replace those of the same names, of the state or of the batch.
 
         Raises:
-            UsageError: it cannot be read, or it has a tensor that the step has not.
+            UsageError: it cannot be read, or it has a tensor that the step does not have.
         """
         if path.is_dir():
             # Metrics stay: each replay resets them, and another model may have others.

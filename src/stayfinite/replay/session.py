@@ -1,4 +1,4 @@
-"""The training of an incident, found in a script at the moment before its first step."""
+"""Find the training of an incident in a script, before its first step."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class ReplaySession:
     Args:
         saved: The step to look for.
         found: Called with the training that fits, before its first step. It does not return.
-        refuse: Called with the reason where no training can fit. It does not return.
+        refuse: Called with the reason if no training can fit. It does not return.
         skipped: Called with the name of another training that begins, and why it is another.
     """
 
@@ -73,7 +73,7 @@ class ReplaySession:
         return False
 
     def _offer_again_later(self, model: Any) -> None:
-        """Offer a model once more after its first steps, which may make layers and optimizers."""
+        """Offer a model again after its first steps, which may create layers and optimizers."""
         plain, subject, left = model.train_function, KerasModel(model), _MOST_OFFERS
 
         def train_function(*args: Any) -> Any:

@@ -1,4 +1,4 @@
-"""The training of an incident, made again of the config of its model."""
+"""Build the training of an incident from the config of its model."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _PASS_SCRIPT = "pass the training script with --script"
 
 
 def rebuilt(saved: SavedStep) -> Subject:
-    """The training that `saved` belongs to, without its script.
+    """Build the training of `saved` without its script.
 
     Raises:
         UsageError: the incident has no config, or it needs code that is not of Keras.

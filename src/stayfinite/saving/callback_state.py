@@ -1,6 +1,7 @@
-"""What the callbacks of a `fit` have counted and kept, as plain values and arrays.
+"""The state of the callbacks of a `fit`, as plain values and arrays.
 
-Only what has changed since the training began is state; the rest are settings of the script.
+Only attributes that have changed since the training began are state. The others are settings of the
+script.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ class CallbackState:
 
     Attributes:
         plain: Values of JSON.
-        arrays: Lists of arrays, as the best weights of `EarlyStopping`.
+        arrays: Lists of arrays, such as the best weights of `EarlyStopping`.
     """
 
     plain: dict[str, object]
@@ -31,14 +32,14 @@ class CallbackState:
 
 
 class CallbackStates:
-    """The callbacks of one `fit`, as they are when it begins."""
+    """Follows the callbacks of one `fit`, from its beginning on."""
 
     def __init__(self, callbacks: Sequence[Any]) -> None:
         self._callbacks = list(callbacks)
         self._at_begin = {path: _encoded(value) for path, _, _, value in self._attributes()}
 
     def present(self) -> CallbackState:
-        """What has changed."""
+        """Return the attributes that have changed."""
         state = CallbackState({}, {})
         for path, _, _, value in self._attributes():
             if _is_arrays(value):
@@ -50,7 +51,7 @@ class CallbackStates:
         return state
 
     def restore(self, state: CallbackState) -> None:
-        """Set what had changed."""
+        """Set the attributes that had changed."""
         for prefix, callback in self._named():
             for path, encoded in state.plain.items():
                 if path.startswith(prefix):

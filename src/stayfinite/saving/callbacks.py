@@ -1,4 +1,4 @@
-"""The callbacks of Keras that keep the best, or a backup: NaN is never best, a backup is whole."""
+"""Safe forms of the callbacks of Keras that keep the best model or a backup."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Method = Callable[..., Any]
 def comparing(plain: Method) -> Method:
     """`on_epoch_end` or `on_train_batch_end` of a callback that compares with the best so far.
 
-    A value that is not finite is no improvement: neither the first, nor an infinite one.
+    A non-finite value is never an improvement, not even as the first value.
     """
 
     def on_end(callback: Any, number: int, logs: dict[str, Any] | None = None) -> Any:
@@ -42,7 +42,7 @@ def comparing(plain: Method) -> Method:
 
 
 def checkpointing(plain: Method) -> Method:
-    """The same of `ModelCheckpoint`; a model that could not be saved is not the best."""
+    """As `comparing`, for `ModelCheckpoint`; a model that was not saved is not the best."""
     compare = comparing(plain)
 
     def on_end(callback: Any, number: int, logs: dict[str, Any] | None = None) -> Any:
@@ -59,7 +59,7 @@ def checkpointing(plain: Method) -> Method:
 def backing_up(plain: Method) -> Method:
     """`on_epoch_end` or `on_train_batch_end` of `BackupAndRestore`.
 
-    The number of the epoch is put in place at once, as the weights are, and with them only.
+    The file with the number of the epoch is replaced as a whole, if the weights were saved.
     """
 
     def on_end(callback: Any, number: int, logs: dict[str, Any] | None = None) -> Any:
@@ -73,9 +73,9 @@ def backing_up(plain: Method) -> Method:
 
 
 def at_batches(make: Callable[[Method], Method]) -> Callable[[Method], Method]:
-    """`make` for `on_train_batch_end`, where a callback saves only if it counts batches.
+    """`make` for `on_train_batch_end`, where a callback saves only if `save_freq` counts batches.
 
-    Without need, the values of a batch are not looked at: that waits for the device.
+    Otherwise the values of a batch are not read, because reading waits for the device.
     """
 
     def changed(plain: Method) -> Method:
@@ -91,7 +91,7 @@ def at_batches(make: Callable[[Method], Method]) -> Callable[[Method], Method]:
 
 
 def ending_backup(plain: Method) -> Method:
-    """`on_train_end` of `BackupAndRestore`, which deletes the backup: not after a bad end."""
+    """`on_train_end` of `BackupAndRestore`; the backup is not deleted after a bad end."""
 
     def on_train_end(callback: Any, logs: dict[str, Any] | None = None) -> Any:
         loss = (logs or {}).get("loss")

@@ -1,4 +1,4 @@
-"""Replace functions of Keras while a training is guarded, and give them back after it."""
+"""Replace functions of Keras while a training is guarded, and restore them at its end."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class KerasPatch(NamedTuple):
 
 
 class Patches:
-    """Patches of the whole process, in place while somebody holds them.
+    """Patches of the whole process, in place as long as they have a holder.
 
     All threads see them, since Keras may run callbacks in a thread of its own.
     """
@@ -33,9 +33,9 @@ class Patches:
         self._undo: list[Callable[[], None]] = []
 
     def hold(self, owner: object) -> Callable[[], None]:
-        """Put the patches in place; returns what gives them back.
+        """Put the patches in place; returns a function that releases them.
 
-        They are also given back when `owner` is deleted.
+        They are also released when `owner` is deleted.
         """
         with self._lock:
             self._num_holders += 1

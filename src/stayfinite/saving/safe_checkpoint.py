@@ -1,4 +1,4 @@
-"""`stayfinite.SafeCheckpoint`: checkpoints from which a `fit` goes on to the same bits."""
+"""`stayfinite.SafeCheckpoint`: checkpoints from which a `fit` goes on, bit-identical."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from stayfinite.saving.checkpoint_files import BadCheckpoint, Checkpoint
 
 
 class SafeCheckpoint(keras.callbacks.Callback):
-    """Saves the whole training every so many steps, and goes on from there after a crash.
+    """Saves the whole training every `every` steps, and goes on from there after a crash.
 
     A checkpoint has the weights, the variables of the optimizer, the moving statistics, the loss
     scale, the seeds, the metrics, the random states of Python, NumPy, PyTorch and Keras, the place
-    in the data, and what the other callbacks have counted. It is put in place whole, at once, with
-    checksums; one that is not finite is not written. It has no pickle.
+    in the data, and the state of the other callbacks. It gets its name when all of it is written,
+    and it has checksums. A state that is not finite is not written. No pickle is used.
 
-    A `fit` that finds a checkpoint goes on from it and ends with the same bits as one that was not
-    interrupted, if the script is the same and sets its seeds before. One line says so on stderr. A
-    damaged checkpoint is left out for the one before. A last one is saved at the end, so that a
-    `fit` that had ended is not made again. Use one directory for each `fit`.
+    A `fit` that finds a checkpoint goes on from it. If the script is the same and sets its seeds,
+    the result is bit-identical to that of an uninterrupted `fit`. One line on stderr names the
+    checkpoint. In place of a damaged one, the one before it is used. The last checkpoint is saved
+    at the end, so that a finished `fit` is not repeated. Use one directory for each `fit`.
 
-    What cannot be repeated, as the position of a generator, is told in a `RuntimeWarning` when the
-    training begins.
+    A `RuntimeWarning` at the beginning names what cannot be repeated, such as the position of a
+    generator.
 
     Args:
         directory: Folder of the checkpoints. It is made when it is needed.
@@ -67,7 +67,7 @@ class SafeCheckpoint(keras.callbacks.Callback):
         self._trained = model
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        """Look for a checkpoint, and follow the data from here on.
+        """Look for a checkpoint, and begin to follow the data.
 
         Raises:
             UsageError: it is one of another model, or this is no `fit` of Keras.
@@ -102,18 +102,18 @@ class SafeCheckpoint(keras.callbacks.Callback):
         keras_private.start_at_epoch(self._trained, None)  # for a `fit` after this one
         self._epochs.epoch = epoch
         if self._found is not None and self._found.facts["ended"]:
-            # An epoch more than it had: its callbacks begin it as they are after the last.
+            # This `fit` has more epochs than the one that ended: its callbacks go on.
             training_state.put_callbacks_back(self._found, self._states_of_others)
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        """Count the step; a checkpoint that waited for it is written now."""
+        """Count the step, and write the checkpoint that waited for its end."""
         self._step += self._iterator.steps_per_execution
         waiting, self._unsure = self._unsure, None
         if waiting is not None:
             self._write(waiting)
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
-        """Save the end of the training, or put back that of a training that had ended."""
+        """Save the final state, or restore that of a training that had ended."""
         found, self._found = self._found, None
         self._follow_callbacks()
         keras_private.start_at_epoch(self._trained, None)
@@ -141,7 +141,7 @@ class SafeCheckpoint(keras.callbacks.Callback):
         return None
 
     def _begin_at(self, checkpoint: Checkpoint) -> int:
-        """The epoch at which the `fit` begins; all are over for a training that had ended."""
+        """The epoch at which the `fit` begins; the number of epochs for a training that ended."""
         facts, epochs = checkpoint.facts, int(self.params["epochs"])
         epoch = int(facts["epoch"])
         if facts["stopped"] or epoch >= epochs:

@@ -1,4 +1,4 @@
-"""A training between two steps as a checkpoint, and a checkpoint put back into a training."""
+"""Make a checkpoint of a training between two steps, and restore a training from one."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def taken(
     ended: bool,
     stopped: bool,
 ) -> Checkpoint:
-    """The state of now, copied to the host.
+    """Copy the present state to the host.
 
     Args:
         ended: Whether the last epoch has been made.
@@ -70,7 +70,7 @@ def taken(
 def not_finite(checkpoint: Checkpoint) -> str | None:
     """The name of a variable that is not finite; None if all are.
 
-    A statistic may be infinite, as a bound is.
+    A statistic may be infinite, because some hold a bound.
     """
     for group, paths in checkpoint.facts["variables"].items():
         is_bad: Callable[[np.ndarray], Any] = (
@@ -84,7 +84,7 @@ def not_finite(checkpoint: Checkpoint) -> str | None:
 
 
 def place_of(checkpoint: Checkpoint) -> DataPlace:
-    """Where the training was."""
+    """The place in the data at which the checkpoint was made."""
     facts, arrays = checkpoint.facts, checkpoint.arrays
     source = SourceState(_under(arrays, "source"), facts["source"])
     return DataPlace(
@@ -98,14 +98,14 @@ def place_of(checkpoint: Checkpoint) -> DataPlace:
 
 
 def put_variables_back(checkpoint: Checkpoint, model: Any) -> None:
-    """Set the variables of `model`."""
+    """Set the variables of `model` to those of the checkpoint."""
     for group, variables in _groups(model):
         for n, variable in enumerate(variables):
             variable.assign(checkpoint.arrays[f"{group}/{n}"])
 
 
 def put_callbacks_back(checkpoint: Checkpoint, callbacks: CallbackStates) -> None:
-    """Set the callbacks, and the random generators."""
+    """Set the callbacks and the random generators to their state in the checkpoint."""
     arrays = {
         path: [checkpoint.arrays[f"callbacks/{path}/{n}"] for n in range(number)]
         for path, number in checkpoint.facts["callback_arrays"].items()

@@ -1,6 +1,6 @@
 """`model.save` and `save_weights` by way of a temporary file that is checked.
 
-A file that is finite is never replaced by one that is not. What is written is what Keras writes.
+A finite file is never replaced by one that is not finite. Keras writes the content.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ class KeptFile(UsageError):
 
 @contextlib.contextmanager
 def refusals_as_warnings() -> Iterator[list[str]]:
-    """Inside the block a refusal to save is a warning; gives the list of them.
+    """Turn each refusal to save inside the block into a warning; yields the list of them.
 
-    For a callback, which should not end a training because of a file.
+    A callback uses it, because a refused file is no reason to end a training.
     """
     outer = getattr(_inside, "refusals", None)
     refusals: list[str] = []
@@ -50,7 +50,7 @@ def refusals_as_warnings() -> Iterator[list[str]]:
 
 @contextlib.contextmanager
 def as_it_is() -> Iterator[None]:
-    """Inside the block a model is saved without a check, as the report needs it."""
+    """Save models inside the block without a check, as the report does."""
     outer = getattr(_inside, "is_saving", False)
     _inside.is_saving = True
     try:
@@ -74,9 +74,9 @@ def saving(plain: Save) -> Save:
 
 
 def _local(filepath: Any) -> Path | None:
-    """Where a file would be written; None for what is no file of this machine.
+    """The path that is written; None if it is no file of this machine.
 
-    A link stays a link, as its target is replaced.
+    A link stays a link, because its target is replaced.
     """
     if not isinstance(filepath, str | os.PathLike):
         return None
@@ -84,7 +84,7 @@ def _local(filepath: Any) -> Path | None:
     if not isinstance(name, str) or "://" in name or not name.endswith(_SUFFIXES):
         return None
     path = Path(os.path.realpath(name))
-    # Of another kind, or in a folder that is not there: Keras has an error for each.
+    # Keras raises an error for a path of another kind, and for one in a missing folder.
     is_usable = path.is_file() or not path.exists()
     return path if is_usable and os.access(path.parent, os.W_OK | os.X_OK) else None
 
@@ -118,7 +118,7 @@ def _non_finite(path: Path) -> list[TensorCount]:
     try:
         return [count for count in _counts(path) if not count.is_finite]
     except UsageError:
-        return []  # a layer of the user's own may save what is no tensor
+        return []  # a layer of the user may save objects that are no tensors
 
 
 def _is_finite(path: Path) -> bool:
@@ -138,7 +138,7 @@ def _counts(path: Path) -> list[TensorCount]:
 
 
 def _has_only_kept_infinities(model: Any) -> bool:
-    """Whether what is not finite are infinite statistics, which a step may keep, as a bound has."""
+    """Whether all non-finite values are infinite statistics, which a step may keep as bounds."""
     optimizer = getattr(model, "optimizer", None)
     trained = [*model.trainable_variables, *(optimizer.variables if optimizer else ())]
     return all(_all(np.isfinite, variable) for variable in trained) and not any(
