@@ -236,7 +236,10 @@ def test_a_wrong_option_or_shape_is_named(kind):
 
 
 @pytest.mark.parametrize("kind", LOSSES)
-@pytest.mark.parametrize("jit_compile", [True, False])
+# Without `jit`, JAX compiles each operation by itself, for each size of a batch.
+@pytest.mark.parametrize(
+    "jit_compile", [True, pytest.param(False, marks=pytest.mark.slow_on("jax"))]
+)
 def test_it_trains_compiled_with_batches_of_several_sizes(kind, jit_compile):
     if jit_compile and keras.backend.backend() == "torch":
         pytest.skip("torch.compile needs a C++ compiler")
