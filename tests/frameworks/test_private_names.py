@@ -14,6 +14,7 @@ HOMES = {
 }
 
 
+@pytest.mark.slow_on("jax", "tensorflow")
 def test_no_private_name_of_a_framework_outside_its_file():
     files = set(PACKAGE.rglob("*.py"))
     assert files >= HOMES

@@ -124,6 +124,8 @@ def test_update_that_alone_is_bad_is_not_applied(tmp_path):
     assert (error.incident.where.step, error.incident.where.phase) == (2, "update")
 
 
+# Statistics of a layer of Keras: `test_kept_infinities.py`.
+@pytest.mark.slow_on("tensorflow")
 def test_moving_statistics_alone_can_stop_it(tmp_path):
     class Drift(keras.layers.Layer):
         """Its state grows out of range; nothing that is trained depends on it."""

@@ -107,7 +107,13 @@ def test_a_fix_has_the_exact_loss(incident, loss, extreme, exact):
     assert "verified: exact value (loss" in stayfinite.explain(found)
 
 
-@pytest.mark.parametrize(("loss", "extreme"), [(slope, (0.25, 0.25)), (squashed, (1.5, 0.0))])
+@pytest.mark.parametrize(
+    ("loss", "extreme"),
+    [
+        (slope, (0.25, 0.25)),
+        pytest.param(squashed, (1.5, 0.0), marks=pytest.mark.slow_on("jax", "tensorflow")),
+    ],
+)
 def test_a_formula_without_a_value_has_no_verified_fix(incident, loss, extreme):
     found, _ = incident(loss, extreme)
     fix = found.fix
@@ -115,11 +121,8 @@ def test_a_formula_without_a_value_has_no_verified_fix(incident, loss, extreme):
     assert fix.text.startswith("check `")
     told = " ".join(stayfinite.explain(found).split())
     assert "not verified: the formula is undefined here" in told
-
-
-def test_a_guard_keeps_the_sign_of_a_divisor(incident):
-    found, _ = incident(slope, (0.25, 0.25))
-    assert "maximum(gap" not in found.fix.diff, found.fix.diff
+    # A divisor keeps its sign.
+    assert "maximum(gap" not in fix.diff, fix.diff
 
 
 def test_a_logarithm_of_a_sum_that_was_rounded_to_0_is_not_infinite(incident):

@@ -106,20 +106,23 @@ CASES = [
 # Their causes are found by rules that know no framework, in graphs like those of other scripts.
 ALIKE = {
     "unit_sphere.py",
-    "standardise_layer.py",
+    "last_batch_of_one.py",
     "entropy_bonus.py",
-    "distance_on_batch.py",
-    "root_of_power.py",
     "unfilled_frames.py",
 }
-SLOW = pytest.mark.slow_on("jax", "tensorflow")
+# The same causes and fixes as those of `ALIKE`.
+TWICE = {"standardise_layer.py", "distance_on_batch.py", "root_of_power.py"}
+
+
+def marks_of(case: Case) -> tuple[pytest.MarkDecorator, ...]:
+    if case.script in TWICE:
+        return (pytest.mark.slow,)
+    return (pytest.mark.slow_on("jax", "tensorflow"),) if case.script in ALIKE else ()
 
 
 HERE_AND_NOW = [case for case in CASES if BACKEND in case.only]
 LOUD = [
-    pytest.param(case, marks=SLOW if case.script in ALIKE else ())
-    for case in HERE_AND_NOW
-    if BACKEND not in case.quiet
+    pytest.param(case, marks=marks_of(case)) for case in HERE_AND_NOW if BACKEND not in case.quiet
 ]
 QUIET = [case for case in HERE_AND_NOW if BACKEND in case.quiet]
 

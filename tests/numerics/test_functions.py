@@ -7,7 +7,7 @@ import re
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from stayfinite.numerics import exact_functions, functions
@@ -67,7 +67,6 @@ def test_exact_functions_have_the_names_of_this_table():
 
 
 @pytest.mark.parametrize("name", named(lambda row: row.domain is not None))
-@settings(max_examples=200, deadline=None)
 @given(critical=NUMBERS, other=NUMBERS)
 def test_there_is_no_value_just_outside_of_the_domain(name, critical, other):
     row = FUNCTIONS[name]
@@ -106,7 +105,6 @@ def test_at_a_singular_point_the_value_is_finite_and_the_derivative_is_not(name)
 
 
 @pytest.mark.parametrize("name", named(lambda row: row.singular is not None))
-@settings(max_examples=100, deadline=None)
 @given(critical=st.floats(0.05, 3.0))
 def test_derivative_is_the_slope_elsewhere(name, critical):
     row, other = FUNCTIONS[name], 0.5
