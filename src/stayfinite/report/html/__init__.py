@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
-from stayfinite.report.html.render import fragment, page
+from stayfinite.report.html.render import (
+    IncidentReport,
+    fragment,
+    fragment_of,
+    page,
+    page_of,
+    run_page,
+)
 
-__all__ = ["fragment", "page"]
+__all__ = ["IncidentReport", "fragment", "fragment_of", "page", "page_of", "run_page"]

@@ -16,7 +16,7 @@ from stayfinite.report.words import number, plural, sample_list
 NodeState = Literal["finite", "origin", "spread", "kept"]
 
 # Characters of a line of text in a box.
-_CELLS = 18
+_CELLS = 15
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,7 @@ def _loss(text: str) -> float | None:
 
 def across(nodes: tuple[PathNode, ...]) -> Drawing:
     """The nodes from left to right."""
-    width, height, gap = 156, 74, 26
+    width, height, gap = 136, 74, 20
     boxes = tuple(_box(node, _CELLS, i * (width + gap) + 1, 1) for i, node in enumerate(nodes))
     total = len(nodes) * (width + gap) - gap + 2
     return Drawing(boxes, total, height + 2, width, height, False)

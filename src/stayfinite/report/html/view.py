@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from stayfinite.incident import Fix, Incident, Trial, TrialKind
-from stayfinite.report import sentences
+from stayfinite.report import sentences, trials
 from stayfinite.report.help import help_text, quoted
 from stayfinite.report.html.path import Drawing, across, down, nodes_of
 from stayfinite.report.lines import LONGEST, clean_name, clip
@@ -78,6 +78,7 @@ class ReportView:
     label: str
     facts: tuple[Fact, ...]
     help: str
+    proof: str
     diff: tuple[DiffLine, ...]
     more_diff: int
     values: tuple[LossValue, ...]
@@ -103,7 +104,8 @@ def view_of(incident: Incident) -> ReportView:
         source=_source(incident),
         label=sentences.label(incident),
         facts=tuple(_facts(incident)),
-        help=_sentence(help_text(incident, _WIDTH)),
+        help=_sentence(help_text(incident, _WIDTH) if incident.fix is None else incident.fix.text),
+        proof=_sentence(trials.proof(incident)),
         diff=tuple(shown),
         more_diff=len(lines) - len(shown),
         values=tuple(_values(incident)),
