@@ -23,7 +23,7 @@ from stayfinite.frameworks.snapshots import Snapshot
 from stayfinite.frameworks.state import State
 from stayfinite.frameworks.step import Step
 
-# No step is begun that would end after so many seconds.
+# No step is begun that would end after so many seconds, all of them together.
 SECONDS = 2.0
 # Values of learning rate schedules that are computed.
 MAX_RATES = 100
@@ -67,23 +67,21 @@ def measure_recent_steps(
     bad_step: int,
     healthy: Sequence[tuple[int, Batch]],
     snapshots: Sequence[Snapshot],
-    seconds: float = SECONDS,
 ) -> RecentSteps | None:
-    """Run the recent steps again; None where even the failing one takes too long.
+    """Run the recent steps again, as many as `SECONDS` allow; None where that fails.
 
     Args:
         step: The failing step.
         bad_step: Its number.
         healthy: Number and batch of the steps before, newest first.
         snapshots: Earlier states, newest first.
-        seconds: The time for all of them.
     """
     began = time.monotonic()
     failing = attempt(lambda: _measure(step, bad_step))
     if isinstance(failing, NotTried):
         return None
     each = time.monotonic() - began
-    in_time = int(seconds / max(each, 1e-6)) - 1
+    in_time = int(SECONDS / max(each, 1e-6)) - 1
     first = _first_of_sequence(step, bad_step, healthy, snapshots)
     if first is not None and len(healthy) <= in_time:
         made = attempt(lambda: _sequence(step, first, healthy))
@@ -91,7 +89,7 @@ def measure_recent_steps(
             return RecentSteps((*made, failing), in_sequence=True)
     measures = [failing]
     for number, batch in healthy:
-        if time.monotonic() - began + each > seconds:
+        if time.monotonic() - began + each > SECONDS:
             break
         measure = attempt(lambda n=number, b=batch: _measure(step.changed(OnBatch(b)), n))  # type: ignore[misc]
         if isinstance(measure, NotTried):

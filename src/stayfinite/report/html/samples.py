@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -107,12 +106,12 @@ def _shown(name: str, array: np.ndarray, span: tuple[float, float], budget: int)
             drawn.append(pictures.data_url(pictures.pixels_of(frame, *span)))
         if sum(map(len, drawn)) <= budget:
             return ShownArray(
-                name, _about(values, array.dtype), tuple(drawn), (), len(frames) - len(chosen)
+                name, _about(values, array.dtype, True), tuple(drawn), (), len(frames) - len(chosen)
             )
     flat = values.ravel()
     numbers = tuple(ShownNumber(_number(v), bool(np.isfinite(v))) for v in flat[:_MAX_VALUES])
     return ShownArray(
-        name, _about(values, array.dtype), (), numbers, max(0, flat.size - _MAX_VALUES)
+        name, _about(values, array.dtype, False), (), numbers, max(0, flat.size - _MAX_VALUES)
     )
 
 
@@ -135,22 +134,19 @@ def _frames(values: np.ndarray) -> np.ndarray | None:
     return values if min(values.shape[1:3]) >= _MIN_SIDE else None
 
 
-def _about(values: np.ndarray, dtype: np.dtype[np.generic]) -> str:
-    """`float32 (32, 32, 3) from 0 to 1, 7 of 3072 values nan or inf`."""
-    return ", ".join(_parts(values, dtype))
-
-
-def _parts(values: np.ndarray, dtype: np.dtype[np.generic]) -> Iterator[str]:
+def _about(values: np.ndarray, dtype: np.dtype[np.generic], in_pictures: bool) -> str:
+    """`float32 (32, 32, 3) from 0 to 1, 7 of 3072 values nan or inf (magenta)`."""
     shape = str(values.shape) if values.shape else "scalar"
+    text = f"{dtype.name} {shape}"
     finite = np.isfinite(values)
-    span = ""
     if values.size > 1 and finite.any():
         low, high = pictures.finite_range(values)
-        span = f" from {number(low)} to {number(high)}"
-    yield f"{dtype.name} {shape}{span}"
+        text += f" from {number(low)} to {number(high)}"
     bad = int(values.size - finite.sum())
     if bad:
-        yield f"{bad:,} of {plural(values.size, 'value')} nan or inf"
+        colour = " (magenta)" if in_pictures else ""
+        text += f", {bad} of {plural(values.size, 'value')} nan or inf{colour}"
+    return text
 
 
 def _number(value: float) -> str:
