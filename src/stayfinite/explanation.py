@@ -29,6 +29,7 @@ from stayfinite.experiments.changes import (
 )
 from stayfinite.experiments.earlier_state import earlier_state, usable_snapshots
 from stayfinite.experiments.fix_search import find_source_fix, library_call
+from stayfinite.experiments.recent_steps import measure_recent_steps, scheduled_rates
 from stayfinite.experiments.remedies.catalog import find_remedy
 from stayfinite.experiments.remedies.try_remedy import FailureContext, RemedySearch
 from stayfinite.experiments.samples_at_fault import find_samples
@@ -42,6 +43,7 @@ from stayfinite.frameworks.step import Outcome, Step
 from stayfinite.incident import Incident
 from stayfinite.report import assemble, folder
 from stayfinite.report.assemble import Explanation, NotReproduced
+from stayfinite.report.figures import Figures
 from stayfinite.strict import caught
 
 T = TypeVar("T")
@@ -93,6 +95,8 @@ def explain_failure(failure: Failure) -> Explained:
         step = backend.step(failure)
         path, incident = folder.keep(incident, failure.keep, step)
         incident, found = _explain(failure, step, incident)
+        if path is not None:
+            incident = _with_figures(path, incident, failure, step)
     except Exception as error:
         note = caught("the explanation", error)
         incident = dataclasses.replace(incident, notes=(*incident.notes, note))
@@ -101,6 +105,20 @@ def explain_failure(failure: Failure) -> Explained:
     if found is None:
         return Explained(incident)
     return Explained(incident, _remedy(found, failure.snapshots), _repair(found))
+
+
+def _with_figures(path: Path, incident: Incident, failure: Failure, step: Step) -> Incident:
+    """Put the figures of the steps before into the folder; a note of it where that failed."""
+    bad, losses = failure.bad.step, failure.losses
+
+    def keep_figures() -> None:
+        recent = measure_recent_steps(step, bad, _healthy(failure), failure.snapshots)
+        first = losses[0].step if losses else bad
+        rates = tuple(scheduled_rates(step, bad, first).items())
+        folder.keep_figures(path, Figures(losses, rates, recent))
+
+    notes = _optional("the figures of the steps before", keep_figures).notes
+    return dataclasses.replace(incident, notes=(*incident.notes, *notes))
 
 
 def _remedy(found: Explanation, snapshots: Sequence[Snapshot]) -> ProvedRemedy | None:

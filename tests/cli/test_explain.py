@@ -10,6 +10,7 @@ import pytest
 from stayfinite.cli import main
 from tests.checkpoints import hostile
 from tests.report.incidents import SQRT
+from tests.report.test_html import check
 
 
 @pytest.fixture
@@ -37,6 +38,18 @@ def test_manifest_in_place_of_its_folder(folder, capsys):
 def test_json(folder, capsys):
     assert main(["explain", "--json", str(folder)]) == 0
     assert json.loads(capsys.readouterr().out) == SQRT.to_json()
+
+
+def test_page(folder, tmp_path, capsys):
+    page = tmp_path / "report.html"
+    assert main(["explain", str(folder), "--html", str(page)]) == 0
+    assert capsys.readouterr().out.startswith("error[singular-gradient]: ")
+    check(page.read_text(encoding="utf-8"))
+
+
+def test_page_that_cannot_be_written(folder, capsys):
+    assert main(["explain", str(folder), "--html", str(folder)]) == 2
+    assert "--html" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

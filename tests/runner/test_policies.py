@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 
 from tests import warm
@@ -46,6 +47,8 @@ def test_repair(tmp_path):
     assert done.stderr.count("looking for its cause") == 1
     kept = json.loads((tmp_path / "stayfinite-out/incident-000002/incident.json").read_text())
     assert kept["intervention"] == made
+    page = (tmp_path / "stayfinite-out/incident-000002/incident.html").read_text(encoding="utf-8")
+    assert made["action"] in html.unescape(page)
     assert (tmp_path / "train.py").read_text() == SCRIPT
 
 

@@ -35,7 +35,8 @@ class Session:
             raise NonFiniteError("the report\\n", incident)
 
 program = UserProgram(sys.argv[1], tuple(sys.argv[2:]))
-run = GuardedRun(program, keep=Path("kept"), json=Path("run.json"), new_session=Session)
+files = {"json": Path("run.json"), "html": Path("run.html")}
+run = GuardedRun(program, keep=Path("kept"), new_session=Session, **files)
 sys.exit(run())
 """
 
@@ -75,6 +76,20 @@ def test_guards_as_soon_as_keras_is_imported(run):
     ]
     assert done.stderr == ""
     assert file == run_file(0, num_steps=2)
+
+
+@pytest.mark.parametrize(
+    "program, says",
+    [
+        ("import keras; keras.train()", "Every training step was finite"),
+        ("pass", "No training step ran"),
+        ("import keras; keras.train(bad=True)", "The gradient of <code>sqrt</code> is infinite"),
+        ("import os; os._exit(0)", "This run has not ended"),
+    ],
+)
+def test_page_of_a_run(run, tmp_path, program, says):
+    run(program)
+    assert says in (tmp_path / "run.html").read_text(encoding="utf-8")
 
 
 def test_a_script_without_keras_is_told_so(run):

@@ -8,12 +8,19 @@ from pathlib import Path
 import click
 
 from stayfinite.runner.console import report_for
+from stayfinite.runner.outputs import check_file
 
 
 @click.command()
 @click.argument("incident", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print the incident as JSON.")
-def explain(incident: Path, as_json: bool) -> int:
+@click.option(
+    "--html",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write the report as a page in one file to FILE, too.",
+)
+def explain(incident: Path, as_json: bool, html: Path | None) -> int:
     """Show the report of a saved incident.
 
     INCIDENT is the folder of the incident, or the incident.json in it.
@@ -22,6 +29,13 @@ def explain(incident: Path, as_json: bool) -> int:
     from stayfinite.report.json import render
     from stayfinite.report.reading import read
 
+    check_file("--html", html)
     found = read(incident)
+    if html is not None:
+        from stayfinite.report.folder import report_of
+        from stayfinite.report.html import page_of
+
+        folder = incident if incident.is_dir() else incident.parent
+        html.write_text(page_of(report_of(folder, found)), encoding="utf-8")
     click.echo(render(found) if as_json else report_for(sys.stdout, found))
     return 0

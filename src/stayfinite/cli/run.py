@@ -54,6 +54,12 @@ from stayfinite.runner.run import MAX_BAD_STEPS, POLICIES, GuardedRun
     help="Write exit code, number of steps and incidents to FILE, with or without an incident.",
 )
 @click.option(
+    "--html",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write the report as a page in one file to FILE, with or without an incident.",
+)
+@click.option(
     "--unguarded-ok",
     is_flag=True,
     help="Run a training without the guard if it cannot attach, instead of stopping.",
@@ -68,6 +74,7 @@ def run(
     max_bad_steps: int,
     keep: Path,
     json: Path | None,
+    html: Path | None,
     unguarded_ok: bool,
 ) -> GuardedRun:
     """Run SCRIPT as `python SCRIPT ARGS...` does, with every keras.Model guarded.
@@ -82,5 +89,6 @@ def run(
         max_bad_steps=max_bad_steps,
         keep=keep,
         json=json,
+        html=html,
         unguarded_ok=unguarded_ok,
     )

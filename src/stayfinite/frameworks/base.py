@@ -150,6 +150,16 @@ def learning_rate_of(optimizer: Optimizer) -> object:
     return rate
 
 
+def schedule_of(optimizer: Optimizer) -> Callable[[int], object] | None:
+    """The schedule of a Keras optimizer, by the number of the update, if it is Keras's own.
+
+    A schedule of the user's may do more than compute a number.
+    """
+    private = _keras_private()
+    rate: Callable[[int], object] = private.learning_rate_of(private.inner_optimizer(optimizer))
+    return rate if private.is_keras_schedule(rate) else None
+
+
 def variables_of(optimizer: Optimizer) -> list[Variable]:
     """The variables that a Keras optimizer was built for."""
     variables: list[Variable] = _keras_private().variables_of(optimizer)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from stayfinite.frameworks.loss_log import LoggedLoss
 from stayfinite.frameworks.recorder import RecordedBatch
 from stayfinite.frameworks.snapshots import Snapshot
 from stayfinite.frameworks.state import State
@@ -26,6 +27,7 @@ class Failure:
         bad: The batch of the step, and where it is in the training.
         healthy: The batches before it, newest first.
         snapshots: Earlier states, newest first.
+        losses: The losses in the logs of the steps before, oldest first.
         rerun: Runs the compiled step that failed on copies of state and batch; returns whether it
             is non-finite again.
         files: The files of each sample of the bad batch; None where they are not known. It may
@@ -39,6 +41,7 @@ class Failure:
     bad: RecordedBatch
     healthy: list[RecordedBatch]
     snapshots: list[Snapshot]
+    losses: tuple[LoggedLoss, ...]
     rerun: Callable[[], bool]
     files: Callable[[], tuple[Files, ...] | None]
     keep: Path

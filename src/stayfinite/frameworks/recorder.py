@@ -12,6 +12,7 @@ import dataclasses
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
+from stayfinite.frameworks.loss_log import LossLog
 from stayfinite.frameworks.snapshots import Snapshots
 
 # The host may be this many steps ahead of the oldest unread flag. XLA's own queue is shorter on
@@ -59,6 +60,7 @@ class Recorder:
     def __init__(self) -> None:
         self.count = StepCount()
         self.snapshots = Snapshots()
+        self.losses = LossLog()
         self.epoch: int | None = None
         self._batch = 0
         self._steps: collections.deque[RecordedBatch] = collections.deque()

@@ -145,6 +145,7 @@ class Watch:
             bad=bad,
             healthy=healthy,
             snapshots=self.recorder.snapshots.all(),
+            losses=self.recorder.losses.before(bad.step),
             rerun=lambda: rerun(bad.data),
             files=lambda: files_of(bad.data, bad.batch),
             keep=self.keep,

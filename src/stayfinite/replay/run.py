@@ -132,6 +132,7 @@ def _step(subject: Subject, saved: SavedStep, data: object) -> Step:
         bad=bad,
         healthy=[],
         snapshots=[],
+        losses=(),
         rerun=lambda: False,
         files=lambda: None,
         keep=Path(),

@@ -4,12 +4,15 @@ incident-000812/
     incident.json              the incident (`stayfinite.incident/1`)
     batch.safetensors          the batch of the failing step, by leaf name
     state.safetensors          the whole state before it: weights, statistics, optimizer, seeds
+    figures.json               losses, and norms of each layer, of the steps before
+    incident.html              the report as a page
     last_good.weights.h5       the last good weights, for plain `model.load_weights`
     replay.json                structure of the batch and config of the model, for `replay`
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,11 +25,17 @@ from stayfinite.frameworks.step import Step
 from stayfinite.frameworks.subject import Subject
 from stayfinite.incident import Incident, Kept
 from stayfinite.report import text
+from stayfinite.report.figures import Figures, read_figures, write_figures
+from stayfinite.report.html import IncidentReport, page_of
+from stayfinite.report.html.samples import samples_of
 from stayfinite.report.json import render
 from stayfinite.report.reading import INCIDENT, read
 from stayfinite.report.step_record import record_of, write_record
+from stayfinite.strict import caught
 
 WEIGHTS = "last_good.weights.h5"
+BATCH = "batch.safetensors"
+PAGE = "incident.html"
 
 
 @dataclass(frozen=True)
@@ -61,6 +70,26 @@ def write(path: Path, incident: Incident) -> None:
     (path / INCIDENT).write_text(render(incident) + "\n", encoding="utf-8")
 
 
+def write_page(path: Path, incident: Incident) -> None:
+    """Write the page of the incident into its folder.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    (path / PAGE).write_text(page_of(report_of(path, incident)), encoding="utf-8")
+
+
+def report_of(path: Path, incident: Incident) -> IncidentReport:
+    """What a page shows of `incident`, with the figures and samples in its folder `path`."""
+    return IncidentReport(incident, read_figures(path), samples_of(incident, path / BATCH))
+
+
+def keep_figures(path: Path, figures: Figures) -> None:
+    """Write the figures of the steps before into the folder `path`, if the disk has room."""
+    with contextlib.suppress(OSError):
+        write_figures(path, figures)
+
+
 def keep(incident: Incident, parent: Path, step: Step) -> tuple[Path | None, Incident]:
     """Make the folder of `incident` in `parent`; the folder, and the incident that names it.
 
@@ -78,11 +107,15 @@ def keep(incident: Incident, parent: Path, step: Step) -> tuple[Path | None, Inc
 
 
 def finish(path: Path, incident: Incident) -> Incident:
-    """Write `incident` into its folder `path`; it has a note where that failed."""
+    """Write `incident` and its page into its folder `path`; it has a note where that failed."""
     try:
         write(path, incident)
+        write_page(path, incident)
     except OSError as error:
         return _with_note(incident, f"the incident could not be written: {error}")
+    except Exception as error:
+        # The training ends with the report, also without its page.
+        return _with_note(incident, caught("the page of the report", error))
     return incident
 
 

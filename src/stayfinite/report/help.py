@@ -6,7 +6,8 @@ import re
 import shlex
 
 from stayfinite.incident import Incident
-from stayfinite.report.lines import clean, clip
+from stayfinite.pages.clean import clean
+from stayfinite.report.lines import clip
 from stayfinite.report.trials import also_finite, proof
 from stayfinite.report.words import sample_list
 

@@ -33,7 +33,7 @@ def run_file(exit_code: int, num_steps: int, incidents: Sequence[Incident]) -> s
     return dump(run) + "\n"
 
 
-# What `report.lines.clean` replaces in a text; JSON has an escape for each. Those below U+0020 are
+# What `pages.clean` replaces in a text; JSON has an escape for each. Those below U+0020 are
 # always escaped.
 _UNSAFE = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 

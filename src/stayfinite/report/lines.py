@@ -5,7 +5,6 @@ One character may be 0, 1 or 2 cells wide.
 
 from __future__ import annotations
 
-import unicodedata
 from bisect import bisect_right
 from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
@@ -13,6 +12,8 @@ from typing import Any, Literal, NamedTuple
 from rich.cells import cell_len
 from rich.color import ColorSystem
 from rich.style import Style
+
+from stayfinite.pages.clean import clean
 
 TextRole = Literal["plain", "error", "title", "gutter", "help", "note", "removed", "added"]
 
@@ -72,31 +73,9 @@ _TAB = 4
 LONGEST = 4000
 
 
-def clean(text: str) -> str:
-    """`text` with every control character replaced by `?`, one for one.
-
-    An incident may be untrusted: its names and source lines must not move the
-    cursor (C0, C1), reorder the line (bidirectional controls) or fail to encode (surrogates).
-    Zero-width joiners and other harmless format characters stay.
-    """
-    return "".join("?" if _is_unsafe(char) else char for char in text)
-
-
 def clean_name(text: str) -> str:
     """As `clean`, for a path or a name, which stays on one line."""
     return clean(text).replace("\t", "?").replace("\n", "?")
-
-
-def _is_unsafe(char: str) -> bool:
-    if char in "\t\n":
-        return False
-    category = unicodedata.category(char)
-    return (
-        category in ("Cc", "Cs", "Zl", "Zp")
-        or "\u202a" <= char <= "\u202e"
-        or "\u2066" <= char <= "\u2069"
-        or char in "\u200e\u200f\u061c"
-    )
 
 
 def expand_tabs(text: str) -> str:

@@ -22,7 +22,7 @@ def read(path: Path) -> Incident:
     manifest = path
     try:
         manifest = path / INCIDENT if path.is_dir() else path
-        data = json.loads(read_at_most(manifest, limits.JSON), parse_int=_integer)
+        data = json.loads(read_at_most(manifest, limits.JSON), parse_int=integer)
         _check_texts(data)
         incident = Incident.from_json(data)
         _check_origin(incident)
@@ -38,7 +38,12 @@ def read(path: Path) -> Incident:
     )
 
 
-def _integer(text: str) -> int:
+def integer(text: str) -> int:
+    """A whole number of a file.
+
+    Raises:
+        ValueError: it is too large.
+    """
     number = int(text) if len(text) < 20 else limits.INTEGER
     if abs(number) >= limits.INTEGER:
         raise ValueError(f"the number {text:.20} is too large for an incident")

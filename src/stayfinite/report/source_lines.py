@@ -12,13 +12,13 @@ from typing import NamedTuple
 from rich.cells import cell_len
 
 from stayfinite.incident import Origin
+from stayfinite.pages.clean import clean
 from stayfinite.report.lines import (
     ELLIPSIS,
     LONGEST,
     Line,
     Piece,
     TextRole,
-    clean,
     clip,
     expand_tabs,
     fill,

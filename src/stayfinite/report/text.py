@@ -53,7 +53,7 @@ def render(incident: Incident, *, width: int = 100, color: bool = False) -> str:
         ...
     """
     width = max(width, MIN_WIDTH)
-    incident = replace(incident, kept=_as_typed(incident.kept))
+    incident = replace(incident, kept=as_typed(incident.kept))
     gutter = max(2, len(str(incident.origin.line or 0)))
     changed = changed_lines(incident.fix.diff) if incident.fix and incident.fix.diff else []
     hidden = max(0, len(changed) - MAX_LINES)
@@ -68,7 +68,7 @@ def render(incident: Incident, *, width: int = 100, color: bool = False) -> str:
     return "\n".join(paint(line, color=color) for line in lines)
 
 
-def _as_typed(kept: Kept) -> Kept:
+def as_typed(kept: Kept) -> Kept:
     """Paths below the working directory as a user would type them there."""
     weights = None if kept.weights is None else _near(kept.weights)
     return replace(kept, weights=weights, incident=_near(kept.incident))

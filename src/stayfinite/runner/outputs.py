@@ -57,6 +57,55 @@ def check_file(option: str, path: Path | None) -> None:
         ) from None
 
 
+_UNFINISHED_PAGE = """<!doctype html>
+<html lang="en"><meta charset="utf-8"><title>stayfinite</title>
+<p>This run has not ended, or was killed.</p></html>
+"""
+
+
+class RunPage:
+    """The page of a run at `path`; with None as path, nothing is written.
+
+    Raises:
+        UsageError: `path` cannot be written.
+    """
+
+    def __init__(self, path: Path | None, script: str) -> None:
+        # Absolute, because the program may change its working directory.
+        self._path = None if path is None else path.absolute()
+        self._script = script
+        check_file("--html", path)
+        if self._path is not None and self._path.is_file():
+            self._path.write_text(_UNFINISHED_PAGE, encoding="utf-8")
+
+    def write(self, exit_code: int, num_steps: int, incidents: Sequence[Incident]) -> None:
+        """Write the page, with the report of each of `incidents`.
+
+        Args:
+            exit_code: As `subprocess` gives it: negative for a signal.
+            num_steps: Training steps of all models of the program.
+            incidents: In the order in which they occurred.
+
+        Raises:
+            OSError: The file cannot be written.
+        """
+        if self._path is None:
+            return
+        # Imported here, because a run without a page does not need it.
+        from stayfinite.report.folder import report_of
+        from stayfinite.report.html import IncidentReport, run_page
+
+        reports = [
+            report_of(Path(each.kept.incident), each)
+            if each.kept.incident
+            else IncidentReport(each)
+            for each in incidents
+        ]
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        page = run_page(self._script, exit_code, num_steps, reports)
+        self._path.write_text(page, encoding="utf-8")
+
+
 class RunFile:
     """The run file at `path`; with None as path, nothing is written.
 

@@ -14,7 +14,7 @@ from stayfinite.incident import Incident
 from stayfinite.runner import endings
 from stayfinite.runner.console import is_terminal, report_for, say
 from stayfinite.runner.keras_import import after_import, import_failure
-from stayfinite.runner.outputs import RunFile, check_writable
+from stayfinite.runner.outputs import RunFile, RunPage, check_writable
 from stayfinite.runner.program import UserProgram
 
 __all__ = ["MAX_BAD_STEPS", "POLICIES", "GuardedRun"]
@@ -50,7 +50,7 @@ NewSession = Callable[[Policy, Path, str | None, Say, bool], GuardedSession]
 class GuardedRun:
     """One guarded run of a program in this process; call it once.
 
-    The constructor checks `keep` and `json` and starts nothing.
+    The constructor checks `keep`, `json` and `html` and starts nothing.
 
     Args:
         program: The program to run.
@@ -58,11 +58,12 @@ class GuardedRun:
         max_bad_steps: So many bad steps in a row end the training under every policy.
         keep: Folder for incidents and last good weights.
         json: Path of the run file, or None for no run file.
+        html: Path of the page of the run, or None for no page.
         unguarded_ok: Run a training that the guard cannot attach to, after a line about it.
         new_session: Makes the guard once the program has imported Keras.
 
     Raises:
-        UsageError: `keep` or `json` cannot be written.
+        UsageError: `keep`, `json` or `html` cannot be written.
     """
 
     def __init__(
@@ -73,6 +74,7 @@ class GuardedRun:
         max_bad_steps: int = MAX_BAD_STEPS,
         keep: Path = Path("stayfinite-out"),
         json: Path | None = None,
+        html: Path | None = None,
         unguarded_ok: bool = False,
         new_session: NewSession | None = None,
     ) -> None:
@@ -82,6 +84,7 @@ class GuardedRun:
         # Absolute, because the program may change its working directory.
         self._keep = keep.absolute()
         self._file = RunFile(json)
+        self._page = RunPage(html, program.target)
         self._unguarded_ok = unguarded_ok
         self._new_session = new_session or _guard_session
         self._session: GuardedSession | None = None
@@ -141,6 +144,10 @@ class GuardedRun:
             self._file.write(code, num_steps, incidents)
         except OSError as error:
             say(f"stayfinite: the run file could not be written: {error}")
+        try:
+            self._page.write(code, num_steps, incidents)
+        except OSError as error:
+            say(f"stayfinite: the page could not be written: {error}")
         _show_repairs(incidents)
         if code == 0 and num_steps == 0 and not incidents:
             say(_NOTHING_SEEN)

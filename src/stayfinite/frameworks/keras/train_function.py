@@ -125,9 +125,16 @@ class GuardedTrainFunction(abc.ABC):
             logs: What the last step returned.
         """
         self._recorder.expect(_Offset(flag, self._first_step))
+        if isinstance(logs, dict) and "loss" in logs:
+            step, epoch = self._recorder.num_steps - 1, self._recorder.epoch
+            self._recorder.losses.keep(step, epoch, self.detached(logs["loss"]))
         if self.resumes or not self._in_epoch:
             return self.poll(logs, wait=True)
         return logs
+
+    def detached(self, loss: Any) -> Any:
+        """`loss` as a value that holds nothing else of the step in memory."""
+        return loss
 
     def poll(self, logs: Any, *, wait: bool) -> Any:
         """Read the flags that are ready; with `wait`, all of them.

@@ -61,6 +61,10 @@ class TorchTrainFunction(GuardedTrainFunction):
         logs = self.expect(flag, logs)
         return self.poll(logs, wait=False)
 
+    def detached(self, loss: Any) -> Any:
+        """`loss` without the graph of its step, which a train step of the user's may return."""
+        return loss.detach() if isinstance(loss, torch.Tensor) else loss
+
     def last_good(self, step: int) -> State:
         """Restore the random state of the bad step; the sentinel has restored the rest."""
         sentinel, self._sentinel = self._sentinel, None
