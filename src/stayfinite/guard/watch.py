@@ -93,6 +93,13 @@ class Watch:
         finally:
             self._arming = False
 
+    def release(self) -> None:
+        """Have the train function made again at the next step, without the sentinel."""
+        if self._function() is not None:
+            self._subject.train_function = None
+            self._function = lambda: None
+        self.let_go()
+
     def begin_epoch(self, epoch: int) -> None:
         """`fit` begins an epoch, counted from 0: flags may be read late until `end_epoch`."""
         self._epoch = epoch
