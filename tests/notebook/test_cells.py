@@ -1,4 +1,4 @@
-"""Cells of a notebook: the extension, cells that are timed or defined again, scripts that are run."""
+"""Cells of a notebook: the extension, timed cells, functions defined again, scripts."""
 
 from __future__ import annotations
 

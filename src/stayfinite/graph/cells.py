@@ -1,7 +1,7 @@
 """Cells of IPython and of notebooks: their numbers, and the text of those that `%%time` runs.
 
 A cell has a file name, as `/tmp/ipykernel_7/883622951.py` or `<ipython-input-3-0a1b2c>`, and its
-text is in `linecache`. One that begins with `%%time` is compiled as `<timed exec>`, and has no text.
+text is in `linecache`. One that begins with `%%time` is compiled as `<timed exec>`, without text.
 """
 
 from __future__ import annotations

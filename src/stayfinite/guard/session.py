@@ -23,6 +23,10 @@ class GuardSession:
         say: Called with a one-line notice that is not an incident.
         unguarded_ok: Whether a training that the guard cannot attach to runs without it, after
             saying so. If not, it ends with a `CannotGuardError`.
+
+    Attributes:
+        incidents: One for each bad step.
+        was_aborted: Whether Ctrl-C has ended an explanation without an incident.
     """
 
     def __init__(
@@ -39,6 +43,7 @@ class GuardSession:
         self.say = say
         self.unguarded_ok = unguarded_ok
         self.incidents: list[Incident] = []
+        self.was_aborted = False
         # Not the watches themselves, so that the models of a script can be freed.
         self._counts: list[StepCount] = []
         self._hooks = EveryModel(self, self._guard, keep, script)
@@ -65,9 +70,12 @@ class GuardSession:
         """Make `watch` one of this session."""
         watch.keep, watch.script = self.keep, self.script
         watch.say, watch.unguarded_ok = self.say, self.unguarded_ok
-        watch.measures.policy = self.policy
+        watch.measures.policy, watch.on_abort = self.policy, self._abort
         watch.listeners.append(self.incidents.append)
         self._counts.append(watch.recorder.count)
+
+    def _abort(self) -> None:
+        self.was_aborted = True
 
     def _guard(self) -> Guard:
         policy = self.policy

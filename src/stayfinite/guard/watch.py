@@ -38,6 +38,7 @@ class Watch:
         listeners: Called with every incident before `NonFiniteError` is raised.
         say: Called with a one-line notice that is not an incident.
         let_go: Called when a bad step ends the training, to undo what was in place for it.
+        on_abort: Called when Ctrl-C has ended an explanation without an incident.
         unguarded_ok: Whether a training that the guard cannot attach to may run without it.
         measures: The policy, and what it has done.
     """
@@ -51,6 +52,7 @@ class Watch:
         self.listeners: list[Callable[[Incident], None]] = []
         self.say: Callable[[str], None] = _warn
         self.let_go: Callable[[], object] = lambda: None
+        self.on_abort: Callable[[], object] = lambda: None
         self.unguarded_ok = False
         self.measures = Measures(rebuild_all)
         self._subject = subject
@@ -157,20 +159,29 @@ class Watch:
             keep=self.keep,
             script=self.script,
         )
-        with _same_random_numbers(), as_it_is():
-            decision = self.measures.decide(failure, self.say)
+        try:
+            with _same_random_numbers(), as_it_is():
+                decision = self.measures.decide(failure, self.say)
+        except KeyboardInterrupt:
+            self.on_abort()
+            self._end()
+            raise
         incident = decision.incident
         for listener in self.listeners:
             listener(incident)
         if decision.resumption is None or incident.intervention is None:
             if decision.reason is not None:
                 self.say(interventions.ends(self.measures.policy.name, decision.reason))
-            self.recorder.forget()
-            self.end_epoch()
-            self.let_go()
+            self._end()
             raise NonFiniteError(text.render(incident), incident)
         self.say(interventions.shown(incident, incident.intervention))
         return decision.resumption
+
+    def _end(self) -> None:
+        """The training ends here, at the state before the bad step."""
+        self.recorder.forget()
+        self.end_epoch()
+        self.let_go()
 
 
 @contextlib.contextmanager

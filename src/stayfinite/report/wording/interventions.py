@@ -8,6 +8,7 @@ from stayfinite.incident import Incident, Intervention
 from stayfinite.report.words import file_and_line, plural, sample_list
 
 SKIPPED = "the step is left out"
+INTERRUPTED = "its explanation was interrupted"
 NO_SOURCE_FIX = "no source fix was proved to have the right value"
 NO_REMEDY = "no remedy was proved that can be applied to a running training"
 
