@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from stayfinite import data, losses, metrics, models
+    from stayfinite import notebook as notebook
     from stayfinite.checkpoints.counting import verify
     from stayfinite.errors import NonFiniteError, UsageError
     from stayfinite.guard.callback import Guard
@@ -48,9 +49,11 @@ _HOME = {
     "explain": "stayfinite.report.folder",
     "freeze": "stayfinite.networks.models.freezing",
     "guarded": "stayfinite.guard.loop",
+    "load_ipython_extension": "stayfinite.notebook.extension",
+    "unload_ipython_extension": "stayfinite.notebook.extension",
     "verify": "stayfinite.checkpoints.counting",
 }
-_ROOMS = ("data", "losses", "metrics", "models")
+_ROOMS = ("data", "losses", "metrics", "models", "notebook")
 
 
 def __getattr__(name: str) -> object:

@@ -27,9 +27,19 @@ class NonFiniteError(ArithmeticError):
         super().__init__(message)
         self.incident = incident
 
+    def _render_traceback_(self) -> list[str]:
+        """The lines that IPython prints: the report, without a traceback."""
+        import stayfinite
+
+        return stayfinite.notebook.traceback_lines(self)
+
 
 class UsageError(ValueError):
     """Bad input. The message is one line: what was passed, what was expected, what to do."""
+
+    def _render_traceback_(self) -> list[str]:
+        """The lines that IPython prints: the message, without a traceback."""
+        return [f"{type(self).__name__}: {self}"]
 
 
 class CannotGuardError(UsageError):

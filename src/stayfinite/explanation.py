@@ -6,10 +6,9 @@ takes values and returns one; `report` has the words.
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -27,12 +26,13 @@ from stayfinite.experiments.changes import (
     OptimizerSetting,
     UsualRate,
 )
+from stayfinite.experiments.counted_step import CountedStep
 from stayfinite.experiments.earlier_state import earlier_state, usable_snapshots
 from stayfinite.experiments.fix_search import find_source_fix, library_call
 from stayfinite.experiments.recent_steps import measure_recent_steps, scheduled_rates
 from stayfinite.experiments.remedies.catalog import find_remedy
 from stayfinite.experiments.remedies.try_remedy import FailureContext, RemedySearch
-from stayfinite.experiments.samples_at_fault import find_samples
+from stayfinite.experiments.samples_at_fault import SamplesAtFault, find_samples
 from stayfinite.experiments.try_change import attempt
 from stayfinite.frameworks import base
 from stayfinite.frameworks.batch import Batch
@@ -44,6 +44,8 @@ from stayfinite.incident import Incident
 from stayfinite.report import assemble, folder
 from stayfinite.report.assemble import Explanation, NotReproduced
 from stayfinite.report.figures import Figures
+from stayfinite.report.wording import progress as wording
+from stayfinite.report.wording.progress import ExplanationStage
 from stayfinite.strict import caught
 
 T = TypeVar("T")
@@ -73,52 +75,67 @@ class Explained:
         remedy: A remedy that can be applied to the running training; None where none was proved.
         repair: Puts the source fix that has the right value into the running program; returns
             False where it cannot. None where no such fix was proved.
+        interruption: The note of Ctrl-C, if that ended the explanation; the training has to end.
     """
 
     incident: Incident
     remedy: ProvedRemedy | None = None
     repair: Callable[[], bool] | None = None
+    interruption: str | None = None
 
 
-def explain_failure(failure: Failure) -> Explained:
+@dataclass
+class ExplanationProgress:
+    """What an explanation is at; another thread may read it while it changes.
+
+    Attributes:
+        stage: The present stage.
+        num_runs: How often the step has been run.
+    """
+
+    stage: ExplanationStage = ExplanationStage.REPLAY
+    num_runs: int = 0
+
+    def count(self) -> None:
+        """Count a run of the step."""
+        self.num_runs += 1
+
+
+def explain_failure(failure: Failure, progress: ExplanationProgress) -> Explained:
     """The incident of a bad step, on disk when this returns, and what its trials proved.
 
     An internal error does not hide the rest: the incident has a note of it, and the cause `unknown`
-    if there is none yet. Strict mode raises it.
+    if there is none yet. Strict mode raises it. Ctrl-C ends the explanation in the same way.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C was pressed again.
     """
     began = time.perf_counter()
-    backend = base.current()
-    incident = assemble.unexplained(failure, backend)
-    path: Path | None = None
-    found: Explanation | None = None
+    stages = _Stages(failure, progress)
+    note: str | None = None
+    interruption: str | None = None
     try:
-        step = backend.step(failure)
-        path, incident = folder.keep(incident, failure.keep, step)
-        incident, found = _explain(failure, step, incident)
-        if path is not None:
-            incident = _with_figures(path, incident, failure, step)
+        stages.keep()
+        stages.run()
+        stages.keep_figures()
+    except KeyboardInterrupt:
+        note = interruption = wording.interrupted(progress.stage)
     except Exception as error:
         note = caught("the explanation", error)
-        incident = dataclasses.replace(incident, notes=(*incident.notes, note))
-    incident = dataclasses.replace(incident, seconds=round(time.perf_counter() - began, 2))
-    incident = incident if path is None else folder.finish(path, incident)
-    if found is None:
-        return Explained(incident)
+    progress.stage = ExplanationStage.REPORT
+    if interruption is not None and stages.path is None:
+        stages.keep()
+    incident = stages.incident()
+    incident = replace(
+        incident,
+        notes=incident.notes if note is None else (note, *incident.notes),
+        seconds=round(time.perf_counter() - began, 2),
+    )
+    incident = incident if stages.path is None else folder.finish(stages.path, incident)
+    found = stages.found
+    if found is None or interruption is not None:
+        return Explained(incident, interruption=interruption)
     return Explained(incident, _remedy(found, failure.snapshots), _repair(found))
-
-
-def _with_figures(path: Path, incident: Incident, failure: Failure, step: Step) -> Incident:
-    """Put the figures of the steps before into the folder; a note of it where that failed."""
-    bad, losses = failure.bad.step, failure.losses
-
-    def keep_figures() -> None:
-        recent = measure_recent_steps(step, bad, _healthy(failure), failure.snapshots)
-        first = losses[0].step if losses else bad
-        rates = tuple(scheduled_rates(step, bad, first).items())
-        folder.keep_figures(path, Figures(losses, rates, recent))
-
-    notes = _optional("the figures of the steps before", keep_figures).notes
-    return dataclasses.replace(incident, notes=(*incident.notes, *notes))
 
 
 def _remedy(found: Explanation, snapshots: Sequence[Snapshot]) -> ProvedRemedy | None:
@@ -155,55 +172,118 @@ def _repair(found: Explanation) -> Callable[[], bool] | None:
     return fix.put_in_place if fix is not None and fix.verified else None
 
 
-def _explain(
-    failure: Failure, step: Step, incident: Incident
-) -> tuple[Incident, Explanation | None]:
-    began = time.perf_counter()
-    outcome = step.run(Unchanged())
-    first_run = time.perf_counter() - began
-    wider = Float64Run(step)
-    num_samples = step.trace.num_samples
-    if outcome.finite and not outcome.bad_gradients:
-        bad_again, advice = failure.rerun(), try_advice(step, wider, first_run)
-        found = NotReproduced(outcome, bad_again, advice, num_samples)
-        return assemble.not_reproduced(incident, found), None
+class _Stages:
+    """The stages, and what they have found so far.
 
-    numbered = _healthy(failure)
-    healthy = [batch for _, batch in numbered]
-    earlier = earlier_state(step, failure.bad.step, failure.snapshots, healthy)
-    diagnosis = diagnose(step, outcome, wider, _ranges(healthy), earlier)
-    advice = try_advice(step, wider, first_run)
-    without = try_other_samples(step, diagnosis.finding.samples, numbered)
-    samples = find_samples(step, diagnosis.finding, without, healthy)
-    diagnosis = _with_samples(diagnosis, samples.samples)
-    patch = _optional(
-        "the search for a fix",
-        lambda: find_source_fix(step, diagnosis, wider, healthy, file_of(diagnosis.evidence)),
-    )
-    remedy = Stage[RemedySearch](None)
-    if patch.value is None or not patch.value.removes_failure:
+    Attributes:
+        path: The folder of the incident, once it was made.
+        found: What was found, from the diagnosis on.
+    """
+
+    def __init__(self, failure: Failure, progress: ExplanationProgress) -> None:
+        self.path: Path | None = None
+        self.found: Explanation | None = None
+        self._failure = failure
+        self._progress = progress
+        self._incident = assemble.unexplained(failure, base.current())
+        self._not_reproduced: NotReproduced | None = None
+        self._notes: tuple[str, ...] = ()
+        self._step: Step | None = None
+
+    def keep(self) -> None:
+        """Make the step, and put it on disk before anything of it can fail."""
+        self._step = CountedStep(base.current().step(self._failure), self._progress.count)
+        self.path, self._incident = folder.keep(self._incident, self._failure.keep, self._step)
+
+    def incident(self) -> Incident:
+        """The incident with what was found so far."""
+        incident = self._incident
+        if self.found is not None:
+            incident = assemble.explained(incident, self.found)
+        elif self._not_reproduced is not None:
+            incident = assemble.not_reproduced(incident, self._not_reproduced)
+        return replace(incident, notes=(*incident.notes, *self._notes))
+
+    def run(self) -> None:
+        """Run the stages in their order."""
+        failure, step, progress = self._failure, self._step, self._progress
+        assert step is not None
+        began = time.perf_counter()
+        outcome = step.run(Unchanged())
+        first_run = time.perf_counter() - began
+        self._incident = assemble.run_again(self._incident, outcome)
+        wider = Float64Run(step)
+        num_samples = step.trace.num_samples
+        if outcome.finite and not outcome.bad_gradients:
+            progress.stage = ExplanationStage.ADVICE
+            bad_again, advice = failure.rerun(), try_advice(step, wider, first_run)
+            self._not_reproduced = NotReproduced(outcome, bad_again, advice, num_samples)
+            return
+
+        progress.stage = ExplanationStage.CAUSE
+        numbered = _healthy(failure)
+        healthy = [batch for _, batch in numbered]
+        earlier = earlier_state(step, failure.bad.step, failure.snapshots, healthy)
+        diagnosis = diagnose(step, outcome, wider, _ranges(healthy), earlier)
+        found = self.found = Explanation(
+            outcome,
+            diagnosis,
+            samples=SamplesAtFault(diagnosis.finding.samples),
+            spent_scale=_is_scale_spent(step, outcome),
+            num_samples=num_samples,
+        )
+
+        progress.stage = ExplanationStage.ADVICE
+        advice = try_advice(step, wider, first_run)
+        found = self.found = replace(found, advice=advice, library_call=library_call(diagnosis))
+
+        progress.stage = ExplanationStage.SAMPLES
+        without = try_other_samples(step, diagnosis.finding.samples, numbered)
+        samples = find_samples(step, diagnosis.finding, without, healthy)
+        diagnosis = _with_samples(diagnosis, samples.samples)
+        found = self.found = replace(
+            found,
+            diagnosis=diagnosis,
+            without=without,
+            samples=samples,
+            provenance=_provenance(diagnosis),
+            files=attempt(failure.files) if diagnosis.finding.samples else None,
+        )
+
+        progress.stage = ExplanationStage.FIX
+        patch = _optional(
+            "the search for a fix",
+            lambda: find_source_fix(step, diagnosis, wider, healthy, file_of(diagnosis.evidence)),
+        )
+        found = self.found = replace(found, source_fix=patch.value, notes=patch.notes)
+        if patch.value is not None and patch.value.removes_failure:
+            return
+
         # What no edit of the source can do: a setting, other data.
+        progress.stage = ExplanationStage.REMEDY
         snapshots = usable_snapshots(step, failure.snapshots)
         context = FailureContext(
             step, outcome, diagnosis, wider, healthy, failure.bad.step, snapshots
         )
         remedy = _optional("the search for a remedy", lambda: find_remedy(context))
-    explanation = Explanation(
-        outcome=outcome,
-        advice=advice,
-        diagnosis=diagnosis,
-        without=without,
-        samples=samples,
-        source_fix=patch.value,
-        library_call=library_call(diagnosis),
-        remedy=remedy.value or RemedySearch(),
-        provenance=_provenance(diagnosis),
-        files=attempt(failure.files) if diagnosis.finding.samples else None,
-        spent_scale=_is_scale_spent(step, outcome),
-        num_samples=num_samples,
-        notes=(*patch.notes, *remedy.notes),
-    )
-    return assemble.explained(incident, explanation), explanation
+        notes = (*found.notes, *remedy.notes)
+        self.found = replace(found, remedy=remedy.value or RemedySearch(), notes=notes)
+
+    def keep_figures(self) -> None:
+        """Put the figures of the steps before into the folder; a note of it where that failed."""
+        failure, step, path = self._failure, self._step, self.path
+        if step is None or path is None:
+            return
+        bad, losses = failure.bad.step, failure.losses
+
+        def measure() -> None:
+            recent = measure_recent_steps(step, bad, _healthy(failure), failure.snapshots)
+            first = losses[0].step if losses else bad
+            rates = tuple(scheduled_rates(step, bad, first).items())
+            folder.keep_figures(path, Figures(losses, rates, recent))
+
+        self._progress.stage = ExplanationStage.FIGURES
+        self._notes = _optional("the figures of the steps before", measure).notes
 
 
 @dataclass(frozen=True)
@@ -244,9 +324,9 @@ def _with_samples(diagnosis: Diagnosis, samples: tuple[int, ...] | None) -> Diag
         return diagnosis
     critical = finding.critical
     if critical is not None:
-        critical = dataclasses.replace(critical, samples=samples)
-    finding = dataclasses.replace(finding, samples=samples, critical=critical)
-    return dataclasses.replace(diagnosis, finding=finding)
+        critical = replace(critical, samples=samples)
+    finding = replace(finding, samples=samples, critical=critical)
+    return replace(diagnosis, finding=finding)
 
 
 def _provenance(diagnosis: Diagnosis) -> tuple[ProvenanceFact, ...]:

@@ -10,7 +10,7 @@ import dataclasses
 import math
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 SCHEMA = "stayfinite.incident/1"
 
@@ -182,6 +182,12 @@ class Intervention:
     diff: str | None = None
 
 
+class _Printer(Protocol):
+    """What is used of the pretty printer of IPython."""
+
+    def text(self, text: str) -> None: ...
+
+
 @dataclass(frozen=True)
 class Incident:
     """One bad step. See the module docstring.
@@ -222,6 +228,18 @@ class Incident:
         """This incident as JSON values: no NaN literals, tuples as lists."""
         encoded: dict[str, Any] = _encode(dataclasses.asdict(self))
         return encoded
+
+    def _repr_html_(self) -> str:
+        """The report, as a notebook displays it."""
+        import stayfinite
+
+        return stayfinite.notebook.html(self)
+
+    def _repr_pretty_(self, printer: _Printer, _is_inside_itself: bool) -> None:
+        """The report as text, as IPython shows it in a terminal."""
+        import stayfinite
+
+        printer.text(stayfinite.explain(self))
 
     @classmethod
     def from_json(cls, data: object) -> Incident:

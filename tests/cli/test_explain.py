@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
+import sys
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -26,6 +29,28 @@ def test_text(folder, capsys):
     assert len(out.splitlines()) <= 24
     assert all(len(line) <= 100 for line in out.splitlines())
     assert "\x1b" not in out
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
+def test_stream_that_cannot_print_every_character(encoding, tmp_path, monkeypatch):
+    line = "x = größe * K.sqrt(ŷ)  # 文"
+    start = len("x = größe * ".encode())
+    origin = replace(SQRT.origin, column=start, end_column=start + 10, end_line=SQRT.origin.line)
+    incident = replace(SQRT, source_line=line, origin=origin)
+    (tmp_path / "incident.json").write_text(json.dumps(incident.to_json()), encoding="utf-8")
+
+    def printed(*arguments):
+        out = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+        monkeypatch.setattr(sys, "stdout", out)
+        assert main(["explain", *arguments, str(tmp_path)]) == 0
+        out.flush()
+        return out.buffer.getvalue().decode(encoding)
+
+    assert json.loads(printed("--json")) == incident.to_json()
+    lines = printed().splitlines()
+    at = next(i for i, text in enumerate(lines) if "K.sqrt" in text)
+    assert lines[at].endswith("K.sqrt(?)  # ??")
+    assert lines[at].index("K.sqrt") == lines[at + 1].index("^")
 
 
 def test_manifest_in_place_of_its_folder(folder, capsys):

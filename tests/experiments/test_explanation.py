@@ -60,7 +60,6 @@ def test_explanation_that_is_whole(stopped, tmp_path):
     ("owner", "name"),
     [
         (explanation, "diagnose"),
-        (explanation, "try_advice"),
         (locate, "classify"),
     ],
     ids=lambda value: value if isinstance(value, str) else value.__name__.split(".")[-1],
@@ -75,6 +74,14 @@ def test_error_inside_the_explanation_is_a_note(
     assert any("RuntimeError: out of luck" in note for note in incident.notes)
     assert folder.read(tmp_path / "kept" / "incident-000002") == incident
     assert "out of luck" in stayfinite.explain(incident)
+
+
+@pytest.mark.parametrize("name", ["try_advice", "find_samples"])
+def test_error_after_the_diagnosis_leaves_the_cause(name, stopped, monkeypatch, not_strict):
+    monkeypatch.setattr(explanation, name, broken)
+    incident = stopped()
+    assert incident.cause.name == "bad-input"
+    assert incident.notes[0] == "the explanation failed: RuntimeError: out of luck"
 
 
 def test_error_in_the_search_for_a_fix_leaves_the_cause(stopped, monkeypatch, not_strict):

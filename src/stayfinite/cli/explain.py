@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
 import click
 
-from stayfinite.runner.console import report_for
+from stayfinite.runner.console import encodable, report_for
 from stayfinite.runner.outputs import check_file
 
 
@@ -37,5 +38,10 @@ def explain(incident: Path, as_json: bool, html: Path | None) -> int:
 
         folder = incident if incident.is_dir() else incident.parent
         html.write_text(page_of(report_of(folder, found)), encoding="utf-8")
-    click.echo(render(found) if as_json else report_for(sys.stdout, found))
+    text = render(found) if as_json else report_for(sys.stdout, found)
+    shown = encodable(text, sys.stdout)
+    if as_json and shown != text:
+        # An escape of JSON keeps what `?` would lose.
+        shown = json.dumps(found.to_json(), indent=2)
+    click.echo(shown)
     return 0

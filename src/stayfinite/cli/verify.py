@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from stayfinite.cli.refusal import refuse
 from stayfinite.cli.separate import counts_of
 from stayfinite.errors import UsageError
 from stayfinite.files import limits
+from stayfinite.runner.console import encodable
 
 if TYPE_CHECKING:
     from stayfinite.checkpoints.counting import TensorCount
@@ -42,12 +44,16 @@ def _verify(path: Path) -> int:
         return refuse(str(error))
     bad = [count for count in counts if not count.is_finite]
     for count in bad:
-        click.echo(f"{file}: {_name(clean_name(count.name))}: {_describe(count)}")
+        _show(f"{file}: {_name(clean_name(count.name))}: {_describe(count)}")
     if bad:
-        click.echo(f"{file}: {len(bad)} of {len(counts)} tensors are not finite")
+        _show(f"{file}: {len(bad)} of {len(counts)} tensors are not finite")
         return NON_FINITE
-    click.echo(f"{file}: all {len(counts)} tensors are finite")
+    _show(f"{file}: all {len(counts)} tensors are finite")
     return FINITE
+
+
+def _show(text: str) -> None:
+    click.echo(encodable(text, sys.stdout))
 
 
 def _name(name: str) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from stayfinite.diagnose.evidence import Evidence
 from stayfinite.diagnose.finding import Finding
 from stayfinite.diagnose.values import as_float
+from stayfinite.graph.cells import cell_name, num_lines_above
 from stayfinite.graph.graph import Span
 from stayfinite.graph.source import source_line as line_of
 from stayfinite.incident import Operand, Origin
@@ -44,12 +45,13 @@ def span_of(evidence: Evidence, finding: Finding) -> Span | None:
 def _place(span: Span | None) -> Origin:
     if span is None:
         return NOWHERE
+    above = num_lines_above(span.file)
     return dataclasses.replace(
         NOWHERE,
         file=shown_path(span.file),
-        line=span.line,
+        line=span.line + above,
         column=span.column,
-        end_line=span.end_line,
+        end_line=span.end_line + above,
         end_column=span.end_column,
         function=span.function,
     )
@@ -62,13 +64,16 @@ def source_line(evidence: Evidence, finding: Finding) -> str | None:
 
 
 def file_of(evidence: Evidence) -> str | None:
-    """The user's file, relative to the working directory if it is below it."""
+    """The user's file or cell, as `shown_path` names it."""
     op = evidence.forward_op
     return None if op is None or op.span is None else shown_path(op.span.file)
 
 
 def shown_path(file: str) -> str:
-    """`file` as reports name it: relative to the working directory if it is below it."""
+    """`file` as reports name it: a cell by its number, a path below the working directory by it."""
+    cell = cell_name(file)
+    if cell is not None:
+        return cell
     try:
         here = Path.cwd()
     except FileNotFoundError:  # deleted while the program ran

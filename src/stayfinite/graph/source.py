@@ -21,6 +21,7 @@ from types import CodeType
 
 from executing import Source
 
+from stayfinite.graph.cells import TIMED, keep_timed_text
 from stayfinite.graph.graph import Span
 
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
@@ -43,6 +44,8 @@ def is_user_file(filename: str) -> bool:
     """
     if filename in _WITHOUT_TEXT:
         return True
+    if filename in TIMED:
+        return keep_timed_text()
     if filename.startswith("<"):
         return filename.startswith(_TYPED) and bool(linecache.getlines(filename))
     return _is_user_path(filename)

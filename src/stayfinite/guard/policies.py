@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +16,7 @@ from stayfinite.frameworks.keras.batches import without_samples
 from stayfinite.frameworks.keras.lasting_settings import lasting
 from stayfinite.guard.policy import Policy
 from stayfinite.incident import Incident, Intervention
+from stayfinite.live_line import LiveLine
 
 if TYPE_CHECKING:
     from stayfinite.explanation import Explained
@@ -72,6 +75,8 @@ class Measures:
         if goes_on and self.policy.name == "skip":
             return self._skip(failure, say)
         explained = self._explained(failure, say)
+        if goes_on and explained.interruption is not None:
+            return _interrupted(explained)
         if goes_on and self.policy.name == "repair":
             return self._repair(failure, explained)
         if goes_on and self.policy.name == "rollback":
@@ -104,7 +109,10 @@ class Measures:
         if self._num_skips > MAX_EXPLAINED_SKIPS:
             incident = _unexplained(failure)
         else:
-            incident = self._explained(failure, say).incident
+            explained = self._explained(failure, say)
+            if explained.interruption is not None:
+                return _interrupted(explained)
+            incident = explained.incident
         return self._made(incident, failure, Resumption(), interventions.SKIPPED)
 
     def _repair(self, failure: Failure, explained: Explained) -> Decision:
@@ -145,12 +153,22 @@ class Measures:
 
     def _explained(self, failure: Failure, say: Callable[[str], None]) -> Explained:
         # Imported here because a finite training does not need the explanation.
-        from stayfinite.explanation import explain_failure
+        from stayfinite.explanation import ExplanationProgress, explain_failure
         from stayfinite.report.wording import interventions
+        from stayfinite.report.wording.progress import progress
 
         if self.policy.may_go_on:
             say(interventions.working(failure.bad.step))
-        return explain_failure(failure)
+        at, began = ExplanationProgress(), time.perf_counter()
+
+        def line(width: int) -> str:
+            return progress(at.stage, at.num_runs, time.perf_counter() - began, width)
+
+        with LiveLine(sys.stderr, line):
+            explained = explain_failure(failure, at)
+        if explained.interruption is not None:
+            say(explained.interruption)
+        return explained
 
     def _made(
         self,
@@ -180,6 +198,12 @@ class Measures:
         incident = dataclasses.replace(incident, intervention=made)
         kept = incident.kept.incident
         return Decision(folder.finish(Path(kept), incident) if kept else incident, resumption)
+
+
+def _interrupted(explained: Explained) -> Decision:
+    from stayfinite.report.wording import interventions
+
+    return Decision(explained.incident, reason=interventions.INTERRUPTED)
 
 
 def _unexplained(failure: Failure) -> Incident:

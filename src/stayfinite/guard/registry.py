@@ -52,6 +52,11 @@ class Registry:
         for watch in list(self._all):
             watch.rebuild()
 
+    def release(self) -> None:
+        """Give each model a train function without the sentinel at its next step."""
+        for watch in list(self._watches.values()):
+            watch.release()
+
     def begin_session(self, adopter: Adopter) -> None:
         """Have `adopter` adopt every watch that is made until `end_session`.
 

@@ -38,6 +38,7 @@ class Watch:
         listeners: Called with every incident before `NonFiniteError` is raised.
         say: Called with a one-line notice that is not an incident.
         let_go: Called when a bad step ends the training, to undo what was in place for it.
+        on_abort: Called when Ctrl-C has ended an explanation without an incident.
         unguarded_ok: Whether a training that the guard cannot attach to may run without it.
         measures: The policy, and what it has done.
     """
@@ -51,6 +52,7 @@ class Watch:
         self.listeners: list[Callable[[Incident], None]] = []
         self.say: Callable[[str], None] = _warn
         self.let_go: Callable[[], object] = lambda: None
+        self.on_abort: Callable[[], object] = lambda: None
         self.unguarded_ok = False
         self.measures = Measures(rebuild_all)
         self._subject = subject
@@ -92,6 +94,13 @@ class Watch:
             self._subject.forget_functions()
         finally:
             self._arming = False
+
+    def release(self) -> None:
+        """Have the train function made again at the next step, without the sentinel."""
+        if self._function() is not None:
+            self._subject.train_function = None
+            self._function = lambda: None
+        self.let_go()
 
     def begin_epoch(self, epoch: int) -> None:
         """`fit` begins an epoch, counted from 0: flags may be read late until `end_epoch`."""
@@ -151,20 +160,29 @@ class Watch:
             keep=self.keep,
             script=self.script,
         )
-        with _same_random_numbers(), as_it_is():
-            decision = self.measures.decide(failure, self.say)
+        try:
+            with _same_random_numbers(), as_it_is():
+                decision = self.measures.decide(failure, self.say)
+        except KeyboardInterrupt:
+            self.on_abort()
+            self._end()
+            raise
         incident = decision.incident
         for listener in self.listeners:
             listener(incident)
         if decision.resumption is None or incident.intervention is None:
             if decision.reason is not None:
                 self.say(interventions.ends(self.measures.policy.name, decision.reason))
-            self.recorder.forget()
-            self.end_epoch()
-            self.let_go()
+            self._end()
             raise NonFiniteError(text.render(incident), incident)
         self.say(interventions.shown(incident, incident.intervention))
         return decision.resumption
+
+    def _end(self) -> None:
+        """The training ends here, at the state before the bad step."""
+        self.recorder.forget()
+        self.end_epoch()
+        self.let_go()
 
 
 @contextlib.contextmanager

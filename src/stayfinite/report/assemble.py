@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from stayfinite.diagnose.evidence import Evidence
 from stayfinite.diagnose.finding import Finding
@@ -45,37 +45,37 @@ class NotReproduced:
 
 @dataclass(frozen=True)
 class Explanation:
-    """What the stages found, in their order.
+    """What the stages have found; the defaults are of those that have not run.
 
     Args:
         outcome: What the failing step gave.
-        advice: The common advice, tried.
         diagnosis: The cause, with the samples at fault.
-        without: The step without the samples that the rule named, or on another batch.
         samples: The samples at fault, and how they were found.
+        spent_scale: Whether the loss scale has fallen to 1.
+        num_samples: Samples of the batch, if known.
+        advice: The common advice, tried.
+        without: The step without the samples that the rule named, or on another batch.
         source_fix: The best patch of the user's file.
         library_call: The call of a library that holds the op at fault.
         remedy: The search for a setting or other data, if no patch was verified.
         provenance: Where the critical value came from.
         files: The files of each sample of the batch, where the data set has them.
-        spent_scale: Whether the loss scale has fallen to 1.
-        num_samples: Samples of the batch, if known.
         notes: What failed on the way.
     """
 
     outcome: Outcome
-    advice: Advice
     diagnosis: Diagnosis
-    without: Experiment | None
     samples: SamplesAtFault
-    source_fix: SourceFix | None
-    library_call: str | None
-    remedy: RemedySearch
-    provenance: tuple[ProvenanceFact, ...]
-    files: tuple[Files, ...] | NotTried | None
     spent_scale: bool
     num_samples: int | None
-    notes: tuple[str, ...]
+    advice: Advice = field(default_factory=lambda: Advice(()))
+    without: Experiment | None = None
+    source_fix: SourceFix | None = None
+    library_call: str | None = None
+    remedy: RemedySearch = field(default_factory=RemedySearch)
+    provenance: tuple[ProvenanceFact, ...] = ()
+    files: tuple[Files, ...] | NotTried | None = None
+    notes: tuple[str, ...] = ()
 
 
 def unexplained(failure: Failure, backend: Backend) -> Incident:
@@ -94,6 +94,11 @@ def unexplained(failure: Failure, backend: Backend) -> Incident:
         fix=None,
         kept=Kept(None, bad.step - 1, ""),
     )
+
+
+def run_again(incident: Incident, outcome: Outcome) -> Incident:
+    """`incident` with what the step gave when it was run again."""
+    return dataclasses.replace(incident, spread=_spread(outcome))
 
 
 def not_reproduced(incident: Incident, found: NotReproduced) -> Incident:

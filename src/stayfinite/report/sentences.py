@@ -6,7 +6,7 @@ import math
 
 from stayfinite.incident import Incident, Origin
 from stayfinite.report import words
-from stayfinite.report.lines import clean_name, clip_start
+from stayfinite.report.lines import clean_name, clip, clip_start
 from stayfinite.report.source_lines import character_column
 
 _TENSOR_NOUNS = {
@@ -40,7 +40,12 @@ def _tensor(incident: Incident) -> str:
 
 
 def _file(origin: Origin, source_line: str | None, width: int) -> str:
-    """`file:line:column`, both from 1 as editors count, so that a terminal can open it."""
+    """`file:line:column`, both from 1 as editors count, so that a terminal can open it.
+
+    The place in a cell is named as notebooks name it.
+    """
+    if words.is_cell(origin):
+        return clip(words.file_and_line(origin), width)
     position = ""
     if origin.line is not None:
         position = f":{origin.line}"

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 
-from stayfinite.incident import Incident, Operand
+from stayfinite.incident import Incident, Operand, Origin
 
 # Up to so many samples are listed; of more, the first three stand for all.
 _SAMPLES_LISTED = 6
@@ -13,6 +14,22 @@ _SAMPLES_OF_MANY = 3
 
 # An op with more operands is described well enough by the first.
 _OPERANDS = 2
+
+
+# The name of a cell in a notebook, as `graph.cells` gives it.
+_CELL = re.compile(r"Cell In \[\d+\]")
+
+
+def is_cell(origin: Origin) -> bool:
+    """Whether the origin is in a cell of a notebook."""
+    return origin.file is not None and _CELL.fullmatch(origin.file) is not None
+
+
+def file_and_line(origin: Origin) -> str:
+    """`train.py:14`, or `Cell In [3], line 2`."""
+    return (
+        f"{origin.file}, line {origin.line}" if is_cell(origin) else f"{origin.file}:{origin.line}"
+    )
 
 
 def number(value: float) -> str:

@@ -1,4 +1,4 @@
-"""Lines and reports for the user on standard error."""
+"""Lines and reports for the user, on streams of any encoding."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import contextlib
 import os
 import shutil
 import sys
-from typing import Any
+from typing import Any, TextIO
 
 from stayfinite.incident import Incident
 
@@ -17,7 +17,24 @@ def say(text: str) -> None:
     """Print `text` on standard error, unless the program has closed it."""
     if sys.stderr is not None:
         with contextlib.suppress(OSError, ValueError):
-            print(text.rstrip("\n"), file=sys.stderr, flush=True)
+            print(encodable(text.rstrip("\n"), sys.stderr), file=sys.stderr, flush=True)
+
+
+def encodable(text: str, stream: TextIO | None) -> str:
+    """`text` as `stream` can print it: as wide, with `?` for what its encoding does not have."""
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        # Imported here, because a run that stays finite does not need it.
+        from rich.cells import cell_len
+
+        def printed(char: str) -> str:
+            has_it = char.encode(encoding, "ignore") != b""
+            return char if has_it else "?" * cell_len(char)
+
+        return "".join(map(printed, text))
+    return text
 
 
 def is_terminal(stream: Any) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from stayfinite.errors import UsageError
-from stayfinite.runner.console import say
+from stayfinite.runner.console import encodable, say
 from stayfinite.runner.keras_import import after_import, import_failure
 from stayfinite.runner.outputs import check_file
 from stayfinite.runner.program import UserProgram
@@ -151,7 +151,7 @@ class ReplayRun:
                 )
             except OSError as error:
                 raise UsageError(f"--json {self._json}: {error.strerror}") from None
-        print(replayed_text(incident, self._words, found), flush=True)
+        print(encodable(replayed_text(incident, self._words, found), sys.stdout), flush=True)
         return FINITE if all(found.finite) else NON_FINITE
 
 

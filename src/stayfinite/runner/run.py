@@ -21,6 +21,8 @@ __all__ = ["MAX_BAD_STEPS", "POLICIES", "GuardedRun"]
 
 NON_FINITE = 3
 USAGE = 2
+# What a shell reports for a program that Ctrl-C has ended.
+INTERRUPTED = 130
 
 _NOTHING_SEEN = (
     "stayfinite: no Keras training step ran, so nothing was guarded; to guard a training loop of "
@@ -38,6 +40,10 @@ class GuardedSession(Protocol):
     @property
     def num_steps(self) -> int:
         """Training steps of all models so far."""
+
+    @property
+    def was_aborted(self) -> bool:
+        """Whether Ctrl-C has ended an explanation without an incident."""
 
     def install(self) -> None:
         """Guard every model that trains from now on; called once Keras is imported."""
@@ -101,7 +107,11 @@ class GuardedRun:
         try:
             self._program.execute()
         except NonFiniteError as error:
-            say(report_for(sys.stderr, error.incident) if is_terminal(sys.stderr) else str(error))
+            if is_terminal(sys.stderr):
+                # The progress bar of Keras has left its line open.
+                say(f"\n{report_for(sys.stderr, error.incident)}")
+            else:
+                say(str(error))
             return self._end(NON_FINITE)
         except CannotGuardError as error:
             _say_line(str(error))
@@ -110,6 +120,8 @@ class GuardedRun:
             self._end(endings.code_of_exit(error))
             raise
         except BaseException as error:
+            if isinstance(error, KeyboardInterrupt) and self._was_aborted:
+                return self._end(INTERRUPTED)
             reason = import_failure(error)
             if reason is not None:
                 _say_line(reason)
@@ -117,6 +129,10 @@ class GuardedRun:
             endings.leave(UserProgram.execute.__code__, self._end)
             raise
         return self._end(0)
+
+    @property
+    def _was_aborted(self) -> bool:
+        return self._session is not None and self._session.was_aborted
 
     def _guard(self) -> None:
         script = None if self._program.is_module else self._program.target

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from stayfinite.incident import Incident, Intervention
-from stayfinite.report.words import plural, sample_list
+from stayfinite.report.words import file_and_line, plural, sample_list
 
 SKIPPED = "the step is left out"
+INTERRUPTED = "its explanation was interrupted"
 NO_SOURCE_FIX = "no source fix was proved to have the right value"
 NO_REMEDY = "no remedy was proved that can be applied to a running training"
 
@@ -54,7 +55,7 @@ def repaired(incident: Incident) -> str:
     """What a repair did."""
     assert incident.fix is not None
     origin = incident.origin
-    place = "" if origin.file is None else f" at {origin.file}:{origin.line}"
+    place = "" if origin.file is None else f" at {file_and_line(origin)}"
     return f"the running program is repaired{place}, and the step is made again"
 
 

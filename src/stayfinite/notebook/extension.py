@@ -1,0 +1,71 @@
+"""`%load_ext stayfinite`: every training of the notebook under guard, until `%unload_ext`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stayfinite.errors import UsageError
+from stayfinite.runner.console import say
+from stayfinite.runner.keras_import import after_import
+
+if TYPE_CHECKING:
+    from stayfinite.guard.every_model import EveryModel
+    from stayfinite.guard.watch import Watch
+
+KEEP = Path("stayfinite-out")
+
+
+class NotebookSession:
+    """Guards each `keras.Model` of a notebook; a `Guard` in a cell keeps its own settings."""
+
+    def __init__(self) -> None:
+        self._hooks: EveryModel | None = None
+        self._closed = False
+
+    def install(self) -> None:
+        """Guard what trains from now on; called once Keras is imported."""
+        if self._closed:
+            return
+        # Imported here, because a notebook may choose the backend of Keras after this extension.
+        from stayfinite.guard.callback import Guard
+        from stayfinite.guard.every_model import EveryModel
+
+        hooks = EveryModel(self, lambda: Guard(keep=KEEP), KEEP)
+        try:
+            hooks.install()
+        except UsageError as error:
+            _say_line(f"{error}; this notebook runs unguarded")
+            return
+        self._hooks = hooks
+
+    def adopt(self, watch: Watch) -> None:
+        """Have `watch` print its notices, and run unguarded what it cannot attach to."""
+        watch.say, watch.unguarded_ok = _say_line, True
+
+    def close(self) -> None:
+        """Guard nothing any more."""
+        self._closed = True
+        if self._hooks is not None:
+            self._hooks.close()
+            self._hooks.release()
+
+
+_sessions: list[NotebookSession] = []
+
+
+def load_ipython_extension(_shell: object) -> None:
+    """Guard every training from now on; IPython calls it."""
+    session = NotebookSession()
+    _sessions.append(session)
+    after_import("keras", session.install)
+
+
+def unload_ipython_extension(_shell: object) -> None:
+    """Undo `load_ipython_extension`, for models that were guarded, too; IPython calls it."""
+    while _sessions:
+        _sessions.pop().close()
+
+
+def _say_line(text: str) -> None:
+    say(f"stayfinite: {text}")
