@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import html
 import inspect
+import re
 
 import click
 
 from stayfinite.cli import cli
 
+# A paragraph that click does not wrap.
+_VERBATIM = re.compile(r"\x08\n(.*?)(?=\n\n|\Z)", re.DOTALL)
 _TOP = """# Commands
 
 `python -m stayfinite` is the same command. Every command has `--help`. `stayfinite --version`
@@ -37,14 +40,12 @@ def page() -> str:
 
 
 def contexts() -> list[click.Context]:
-    """A context for each command that takes arguments, in the order of `stayfinite --help`."""
+    """A context for each command that takes arguments, in the order in which they are defined."""
     found: list[click.Context] = []
 
     def visit(command: click.Command, context: click.Context) -> None:
         if isinstance(command, click.Group):
-            for name in command.list_commands(context):
-                inner = command.get_command(context, name)
-                assert inner is not None
+            for name, inner in command.commands.items():
                 visit(inner, click.Context(inner, info_name=name, parent=context))
         else:
             found.append(context)
@@ -63,5 +64,5 @@ def _section(context: click.Context) -> str:
         and (record := parameter.get_help_record(context)) is not None
     ]
     options = "\n\n".join(f"`{names}`\n:   {html.escape(text)}" for names, text in records)
-    text = inspect.cleandoc(command.help or "").replace("\b\n", "")
+    text = _VERBATIM.sub(r"```text\n\1\n```", inspect.cleandoc(command.help or ""))
     return f"## {context.command_path}\n\n```text\n{usage}\n```\n\n{text}\n\n{options}\n"
