@@ -22,19 +22,22 @@ PAGES = [
 
 
 def lines_of(page: Path) -> list[str]:
-    """The command lines in the fences of a page, and in its code spans that have an option."""
-    text = page.read_text(encoding="utf-8")
+    """The command lines in the fences of a page."""
     found = []
-    for example in examples_of(text):
+    for example in examples_of(page.read_text(encoding="utf-8")):
         if example.language in ("sh", "console"):
             joined = re.sub(r"\\\n\s*", " ", example.text)
             found += re.findall(
                 r"^(?:\$ )?(?:\w+=\w+ )?(stayfinite [^\n#|]+)", joined, re.MULTILINE
             )
-    found += re.findall(r"`(stayfinite \w+ [^`\n]*--[^`\n]*)`", text)
     return found
 
 
+# `stayfinite run --json FILE` in a sentence, which need not be whole.
+SPAN = re.compile(r"`stayfinite (\w+) [^`]*?(--[\w-]+)[^`]*`")
+SPANS = {
+    span.groups() for page in PAGES for span in SPAN.finditer(page.read_text(encoding="utf-8"))
+}
 LINES = sorted({line.strip() for page in PAGES for line in lines_of(page)})
 
 
@@ -58,6 +61,13 @@ def parse(line: str) -> None:
 
 def test_lines_are_found():
     assert len(LINES) > 20
+
+
+def test_options_in_sentences_exist():
+    assert len(SPANS) > 3
+    for verb, option in SPANS:
+        names = {name for parameter in cli.commands[verb].params for name in parameter.opts}
+        assert option in names | {"--help"}, (verb, option)
 
 
 @pytest.mark.parametrize("line", LINES)
