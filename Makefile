@@ -25,7 +25,7 @@ demo: .venv/ready  ## Train a siamese network that goes NaN, and see it stopped 
 PARTS = lint types docs package test-torch test-networks test-tensorflow test-jax
 IN_PARALLEL = $(MAKE) --no-print-directory --output-sync=target --jobs
 
-test: environments  ## Check style and types, run the fast tests on all backends (12 minutes)
+test: environments  ## Check style, types, site and wheel, run the fast tests on all backends (12 minutes)
 	@$(IN_PARALLEL) 2 $(PARTS)
 
 # Lines are counted here only, as counting takes a third more time.
@@ -89,7 +89,7 @@ changelog: .venv-test-torch/ready  ## Put the fragments of changes.d into CHANGE
 
 # What depends on the framework runs on each; the rest runs on PyTorch, which compiles nothing.
 # Whole networks on each are left to `make test-all`.
-ON_EACH = tests/formulas tests/frameworks tests/guard tests/incidents
+ON_EACH = tests/docs/test_examples.py tests/formulas tests/frameworks tests/guard tests/incidents
 NETWORKS = tests/networks/models tests/networks/losses tests/networks/metrics/test_recall.py
 # The gradients of the fixes are computed with JAX, and an internal error is put into its step.
 ONLY_ON_JAX = tests/repair tests/experiments/test_explanation.py
