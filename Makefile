@@ -4,7 +4,8 @@ PYTHON ?= python3
 # Modules are compiled where they are imported; most of those installed never are.
 INSTALL = bin/pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt
 
-.PHONY: help demo test test-all lint types test-jax test-repair test-tensorflow test-torch \
+.PHONY: help demo test test-all lint types docs package release-check changelog test-jax \
+	test-repair test-tensorflow test-torch \
 	test-networks test-oldest test-newest coverage zoo clean
 .DEFAULT_GOAL := help
 
@@ -23,10 +24,10 @@ demo: .venv/ready  ## Train a siamese network that goes NaN, and see it stopped 
 
 # A part is one process that uses one core. Three at a time keep two cores busy: a part begins when
 # its own environment is installed, an install mostly waits, and near the end no core is without work.
-PARTS = lint types test-torch test-tensorflow test-jax test-networks test-repair
+PARTS = lint types docs package test-torch test-tensorflow test-jax test-networks test-repair
 IN_PARALLEL = $(MAKE) --no-print-directory --output-sync=target --jobs 3
 
-test:  ## Check style and types, run the fast tests on all backends (12 minutes)
+test:  ## Check style, types, site and wheel, run the fast tests on all backends (12 minutes)
 	@$(IN_PARALLEL) $(PARTS)
 
 # Lines are counted here only, as counting takes a third more time.
@@ -35,6 +36,7 @@ ALL_OPTIONS = --hypothesis-profile=full --cov --cov-report=
 test-all:  ## The same with every test, and line coverage (an hour)
 	@$(IN_PARALLEL) $(PARTS) WHICH=all PYTEST_OPTIONS="$(ALL_OPTIONS)"
 	@$(MAKE) --no-print-directory coverage
+	@$(MAKE) --no-print-directory release-check
 
 # Both ends of what is supported; docs/versions.md says what was run.
 OLDEST_PYTHON ?= $(PYTHON)
@@ -60,9 +62,30 @@ lint: .venv-test-torch/ready  ## Check style and format
 types: .venv-test-torch/ready  ## Check types
 	.venv-test-torch/bin/mypy
 
+# The notice is of the theme, about its own future.
+docs: .venv-test-torch/ready  ## Build the site into build/site; a broken link is an error
+	NO_MKDOCS_2_WARNING=1 .venv-test-torch/bin/python -m mkdocs build --quiet --strict
+
+WHEEL = build/package/stayfinite-*.whl
+# The wheel alone, with no framework; types of a user's file are checked against what it installs.
+package: .venv-test-torch/ready  ## Build wheel and sdist, check both, and use the wheel alone
+	rm -rf build/package
+	.venv-test-torch/bin/python -m build --no-isolation --outdir build/package >/dev/null
+	.venv-test-torch/bin/twine check --strict build/package/*
+	.venv-test-torch/bin/towncrier build --draft --version next >/dev/null
+	PYTHON=$(PYTHON) MYPY=$(CURDIR)/.venv-test-torch/bin/mypy .ci/check-wheel $(WHEEL)
+
+release-check: package  ## Use the wheel with each of its extras, in an environment of its own (minutes)
+	for extra in jax tensorflow torch train; do \
+		PYTHON=$(PYTHON) .ci/check-wheel $(WHEEL) $$extra || exit; \
+	done
+
+changelog: .venv-test-torch/ready  ## Put the fragments of changes.d into CHANGELOG.md
+	.venv-test-torch/bin/towncrier build --yes --version next
+
 # What depends on the framework runs on each; the rest runs on PyTorch, which compiles nothing.
 # Whole networks on each are left to `make test-all`.
-ON_EACH = tests/formulas tests/frameworks tests/guard tests/incidents
+ON_EACH = tests/docs/test_examples.py tests/formulas tests/frameworks tests/guard tests/incidents
 NETWORKS = tests/networks/models tests/networks/losses tests/networks/metrics/test_recall.py
 # The gradients of the fixes are computed with JAX, and an internal error is put into its step.
 ONLY_ON_JAX = tests/repair tests/experiments/test_explanation.py
@@ -117,7 +140,7 @@ zoo: $(foreach backend,jax tensorflow torch,.venv-test-$(backend)/ready)  ## Ask
 # what the reference networks need, are in the one where all tests run.
 EXTRA_jax = test
 EXTRA_tensorflow = test
-EXTRA_torch = dev
+EXTRA_torch = dev,docs,release
 
 .venv-test-%/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv-test-$*

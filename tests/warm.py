@@ -21,12 +21,17 @@ def stayfinite(folder: Path, *arguments: str, timeout: float = 240) -> Done:
     return _run(folder, ("-m", "stayfinite", *arguments), timeout)
 
 
+def script(folder: Path, *arguments: str, timeout: float = 240) -> Done:
+    """Run a script of `folder` with arguments. What it printed on both streams is in `stderr`."""
+    return _run(folder, arguments, timeout)
+
+
 def python(folder: Path, text: str, timeout: float = 240) -> Done:
     """Run `text` as a script in `folder`. What it printed on both streams is in `stderr`."""
-    script = folder / "forked.py"
-    script.write_text(text, encoding="utf-8")
-    done = _run(folder, (script.name,), timeout)
-    script.unlink()
+    written = folder / "forked.py"
+    written.write_text(text, encoding="utf-8")
+    done = _run(folder, (written.name,), timeout)
+    written.unlink()
     return done
 
 

@@ -22,6 +22,8 @@ FixValue = Literal["exact", "bounded", "changed", "undefined"]
 
 # JSON has no literal for a non-finite number: it is written as one of these strings.
 if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
     Number = float
 else:
     Number = float | Literal["nan", "inf", "-inf"]
@@ -190,7 +192,7 @@ class _Printer(Protocol):
 
 @dataclass(frozen=True)
 class Incident:
-    """One bad step. See the module docstring.
+    """One bad step.
 
     `because` says where the critical value came from and `notes` are further sentences, both in
     order of use. `arithmetic` is what the origin computed, in numbers (`1 / (2 * sqrt(0)) = inf`);
@@ -226,8 +228,7 @@ class Incident:
 
     def to_json(self) -> dict[str, Any]:
         """This incident as JSON values: no NaN literals, tuples as lists."""
-        encoded: dict[str, Any] = _encode(dataclasses.asdict(self))
-        return encoded
+        return to_json(self)
 
     def _repr_html_(self) -> str:
         """The report, as a notebook displays it."""
@@ -261,6 +262,12 @@ class Incident:
         except (msgspec.ValidationError, RecursionError) as error:
             reason = " ".join(str(error).split())
             raise ValueError(f"the incident is damaged: {reason:.200}") from error
+
+
+def to_json(record: DataclassInstance) -> dict[str, Any]:
+    """A dataclass as JSON values: no NaN literals, tuples as lists."""
+    encoded: dict[str, Any] = _encode(dataclasses.asdict(record))
+    return encoded
 
 
 def _parse_numbers(owner: object, *names: str) -> None:

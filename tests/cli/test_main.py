@@ -10,7 +10,7 @@ import pytest
 import stayfinite
 from stayfinite.cli import cli, main
 
-VERBS = ["explain", "lab", "replay", "rule", "run", "train", "verify"]
+VERBS = ["completion", "explain", "lab", "replay", "rule", "run", "train", "verify"]
 
 
 def test_help_names_every_verb(capsys):

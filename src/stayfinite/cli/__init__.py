@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import click
 
 import stayfinite
+from stayfinite.cli.completion import completion
 from stayfinite.cli.explain import explain
 from stayfinite.cli.lab import lab
 from stayfinite.cli.refusal import USAGE, refuse
@@ -32,7 +33,7 @@ def cli() -> None:
     """
 
 
-for verb in (run, explain, replay, verify, rule, train, lab):
+for verb in (run, explain, replay, verify, rule, train, lab, completion):
     cli.add_command(verb)
 
 

@@ -6,19 +6,20 @@ import difflib
 
 import click
 
+from stayfinite.cli.completion import a_cause
 from stayfinite.diagnose import pages as causes
 from stayfinite.errors import UsageError
 
 
 @click.command(short_help="Show the page of a cause, or list all causes.")
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=a_cause)
 def rule(name: str | None) -> int:
     """Show the page of the cause NAME, or list all causes."""
     pages = causes.pages()
     if name is None:
         width = max(map(len, pages), default=0)
         for known, page in pages.items():
-            click.echo(f"{known:{width}}  {_summary(page)}")
+            click.echo(f"{known:{width}}  {causes.summary(page)}")
     elif name in pages:
         click.echo(pages[name].strip())
     else:
@@ -26,10 +27,3 @@ def rule(name: str | None) -> int:
         guess = f"did you mean {close[0]}?" if close else "for the list, run stayfinite rule"
         raise UsageError(f"{name!r} is not the name of a cause; {guess}")
     return 0
-
-
-def _summary(page: str) -> str:
-    """Return the first sentence below the heading of a page."""
-    paragraph = page.split("\n\n")[1] if "\n\n" in page else page
-    sentence, dot, _ = " ".join(paragraph.split()).partition(". ")
-    return sentence + dot.rstrip()

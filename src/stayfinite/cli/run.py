@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from stayfinite.cli.completion import a_file
 from stayfinite.runner.program import UserProgram
 from stayfinite.runner.run import MAX_BAD_STEPS, POLICIES, GuardedRun
 
@@ -64,8 +65,8 @@ from stayfinite.runner.run import MAX_BAD_STEPS, POLICIES, GuardedRun
     is_flag=True,
     help="Run a training without the guard if it cannot attach, instead of stopping.",
 )
-@click.argument("script")
-@click.argument("args", nargs=-1, type=click.UNPROCESSED)
+@click.argument("script", shell_complete=a_file)
+@click.argument("args", nargs=-1, type=click.UNPROCESSED, shell_complete=a_file)
 def run(
     script: str,
     args: tuple[str, ...],

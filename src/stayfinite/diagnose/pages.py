@@ -14,3 +14,10 @@ def pages() -> dict[str, str]:
         if file.name.endswith(".md")
     }
     return dict(sorted(found.items()))
+
+
+def summary(page: str) -> str:
+    """The first sentence below the heading of a page."""
+    paragraph = page.split("\n\n")[1] if "\n\n" in page else page
+    sentence, dot, _ = " ".join(paragraph.split()).partition(". ")
+    return sentence + dot.rstrip()

@@ -30,7 +30,7 @@ class Guard(keras.callbacks.Callback):
     callbacks and `History` then see finite values only. The host waits for each step.
 
     During the `fit`, files that Keras saves are checked and put in place whole. A file without NaN
-    is never replaced by one with NaN; README.md has the rules.
+    is never replaced by one with NaN; docs/how-to/saved-files.md has the rules.
 
     It has no per-batch hook, so it never makes Keras wait for the device on each step, and it
     may stand anywhere in the list of callbacks.

@@ -5,11 +5,26 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from stayfinite.incident import Incident
+from stayfinite.incident import Incident, Intervention, to_json
 
 RUN_SCHEMA = "stayfinite.run/1"
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """One run of a script: its exit code, the training steps of all its models, its bad steps.
+
+    `exit_code` is -1 while the script runs. `interventions` are those of the incidents.
+    """
+
+    schema: str
+    exit_code: int
+    num_steps: int
+    incidents: tuple[Incident, ...]
+    interventions: tuple[Intervention, ...]
 
 
 def render(incident: Incident) -> str:
@@ -19,18 +34,9 @@ def render(incident: Incident) -> str:
 
 def run_file(exit_code: int, num_steps: int, incidents: Sequence[Incident]) -> str:
     """The whole file that `stayfinite run --json` writes, also without an incident."""
-    run = {
-        "schema": RUN_SCHEMA,
-        "exit_code": exit_code,
-        "num_steps": num_steps,
-        "incidents": [incident.to_json() for incident in incidents],
-        "interventions": [
-            incident.to_json()["intervention"]
-            for incident in incidents
-            if incident.intervention is not None
-        ],
-    }
-    return dump(run) + "\n"
+    made = tuple(each.intervention for each in incidents if each.intervention is not None)
+    record = RunRecord(RUN_SCHEMA, exit_code, num_steps, tuple(incidents), made)
+    return dump(to_json(record)) + "\n"
 
 
 # What `pages.clean` replaces in a text; JSON has an escape for each. Those below U+0020 are

@@ -33,9 +33,9 @@ def freeze(model: Layer, keep: Keep = keras.layers.BatchNormalization) -> list[s
 
     Example:
 
-    >>> network = keras.applications.ResNet50(weights="imagenet")
+    >>> network = keras.applications.ResNet50(weights=None)
     >>> stayfinite.freeze(network)[:2]
-    ['conv1_bn', 'conv2_block1_0_bn']
+    ['conv1_bn', 'conv2_block1_1_bn']
     """
     if not isinstance(model, keras.Layer):
         raise ValueError(f"`model` must be a Keras model or layer. Received: model={model!r}")
