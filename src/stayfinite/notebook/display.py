@@ -9,6 +9,7 @@ from stayfinite.errors import NonFiniteError
 from stayfinite.incident import Incident
 from stayfinite.report import notebook as notebook_report
 from stayfinite.report import text
+from stayfinite.report.html import fragment
 from stayfinite.runner.console import report_for
 
 # The number of the cell in which an error was displayed last. IPython asks for the lines of an
@@ -18,7 +19,7 @@ _DISPLAYED: weakref.WeakKeyDictionary[NonFiniteError, int] = weakref.WeakKeyDict
 
 def html(incident: Incident) -> str:
     """The report of `incident` as HTML that a page may contain more than once."""
-    return notebook_report.fragment(incident)
+    return fragment(incident)
 
 
 def traceback_lines(error: NonFiniteError) -> list[str]:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import html
-
 from stayfinite.incident import Incident
-from stayfinite.report import text
-from stayfinite.report.lines import clean
+from stayfinite.pages.clean import clean
 from stayfinite.report.sentences import place
 
 _LONGEST_PLACE = 200
@@ -16,8 +13,3 @@ def one_line(incident: Incident) -> str:
     """`NonFiniteError: the gradient of `sqrt` is infinite at 0 (Cell In [3], line 2 in loss)`."""
     message = f"NonFiniteError: {incident.cause.message} ({place(incident, _LONGEST_PLACE)})"
     return " ".join(clean(message).split())
-
-
-def fragment(incident: Incident) -> str:
-    """The report as HTML."""
-    return f"<pre>{html.escape(text.render(incident))}</pre>"
