@@ -52,7 +52,7 @@ def test_it_learns_to_find_letters_that_it_was_never_shown(folder, characters):
 )
 def test_a_backbone_that_does_not_fit_is_one_line(folder, digits, options, message):
     (folder / "broken.keras").write_bytes(b"no archive")
-    options = (*OPTIONS, *options, "--out", "refused")
+    options = (*OPTIONS, "--classes-per-batch", 4, *options, "--out", "refused")
     printed = stayfinite("train", "siamese", digits, *options, cwd=folder, code=2)
     assert message in printed.splitlines()[-1]
 
