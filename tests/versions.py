@@ -1,15 +1,20 @@
 """What old releases do otherwise, with or without the guard; `docs/versions.md` has the list."""
 
 import importlib.metadata
+import inspect
 
 import keras
 import pytest
 
 IS_KERAS_3_8 = keras.__version__.startswith("3.8.")
 ON_JAX = keras.backend.backend() == "jax"
+SAVES_SHARDS = "max_shard_size" in inspect.signature(keras.Model.save_weights).parameters
 IS_JAX_0_6 = ON_JAX and importlib.metadata.version("jax").startswith("0.6.")
 
 NO_GRAIN = pytest.mark.skipif(IS_KERAS_3_8, reason="`fit` of Keras 3.8 takes no Grain data set")
+NO_SHARDS = pytest.mark.skipif(
+    not SAVES_SHARDS, reason="Keras 3.8 does not save weights in several files"
+)
 NO_BATCHES_AFTER_A_FIT_THAT_RAISED = pytest.mark.skipif(
     IS_KERAS_3_8 and ON_JAX,
     reason="`train_on_batch` of Keras 3.8 raises TypeError then, without the guard too",
