@@ -6,7 +6,7 @@ INSTALL = bin/pip install --quiet --disable-pip-version-check --no-compile -c co
 
 .PHONY: help demo test test-all lint types docs package release-check changelog test-jax \
 	test-repair test-tensorflow test-torch \
-	test-networks test-oldest test-newest coverage zoo clean
+	test-networks test-rest test-oldest test-newest coverage zoo clean
 .DEFAULT_GOAL := help
 
 help:  ## Show this list
@@ -24,7 +24,8 @@ demo: .venv/ready  ## Train a siamese network that goes NaN, and see it stopped 
 
 # A part is one process that uses one core. Three at a time keep two cores busy: a part begins when
 # its own environment is installed, an install mostly waits, and near the end no core is without work.
-PARTS = lint types docs package test-torch test-tensorflow test-jax test-networks test-repair
+# The long parts come first.
+PARTS = lint types test-rest test-tensorflow test-jax test-torch test-networks test-repair docs package
 IN_PARALLEL = $(MAKE) --no-print-directory --output-sync=target --jobs 3
 
 test:  ## Check style, types, site and wheel, run the fast tests on all backends (12 minutes)
@@ -83,8 +84,8 @@ release-check: package  ## Use the wheel with each of its extras, in an environm
 changelog: .venv-test-torch/ready  ## Put the fragments of changes.d into CHANGELOG.md
 	.venv-test-torch/bin/towncrier build --yes --version next
 
-# What depends on the framework runs on each; the rest runs on PyTorch, which compiles nothing.
-# Whole networks on each are left to `make test-all`.
+# What depends on the framework runs on each; the rest runs on PyTorch, which compiles nothing, and
+# source fixes on JAX. Whole networks on each are left to `make test-all`.
 ON_EACH = tests/docs/test_examples.py tests/formulas tests/frameworks tests/guard tests/incidents
 NETWORKS = tests/networks/models tests/networks/losses tests/networks/metrics/test_recall.py
 # The gradients of the fixes are computed with JAX, and an internal error is put into its step.
@@ -96,12 +97,14 @@ TESTS_fast_jax = $(ON_EACH) tests/networks/losses/test_values.py \
 	$(MATCHING)::test_cause_and_sample $(MATCHING)::test_recurrence_that_grows_beyond_what_is_unrolled
 TESTS_fast_repair = $(ONLY_ON_JAX)
 TESTS_fast_tensorflow = $(ON_EACH)
-TESTS_fast_torch = tests $(addprefix --ignore=,$(ONLY_ON_JAX) tests/networks)
+TESTS_fast_torch = $(ON_EACH)
+TESTS_fast_rest = tests $(addprefix --ignore=,$(ON_EACH) $(ONLY_ON_JAX) tests/networks)
 TESTS_fast_networks = tests/networks
 TESTS_all_jax = $(ON_EACH) $(NETWORKS) tests/diagnose tests/runner
 TESTS_all_repair = $(TESTS_fast_repair)
 TESTS_all_tensorflow = $(ON_EACH) $(NETWORKS) tests/diagnose tests/runner
 TESTS_all_torch = $(TESTS_fast_torch)
+TESTS_all_rest = $(TESTS_fast_rest)
 TESTS_all_networks = $(TESTS_fast_networks)
 
 WHICH = fast
@@ -110,13 +113,15 @@ PYTEST_OPTIONS = -m "not slow"
 test-jax: .venv-test-jax/ready  ## Run the tests that depend on the framework on JAX
 test-repair: .venv-test-jax/ready  ## Run the tests of source fixes, on JAX
 test-tensorflow: .venv-test-tensorflow/ready  ## Run them on TensorFlow
-test-torch: .venv-test-torch/ready  ## Run all tests on PyTorch but those of the reference networks
+test-torch: .venv-test-torch/ready  ## Run them on PyTorch
+test-rest: .venv-test-torch/ready  ## Run all others, on PyTorch, but for those of the reference networks
 test-networks: .venv-test-torch/ready  ## Run the tests of the reference networks on PyTorch
 
 BACKEND_networks = torch
+BACKEND_rest = torch
 BACKEND_repair = jax
 # JAX writes a file of its cache in several steps, so two parts cannot share one.
-test-jax test-repair test-tensorflow test-torch test-networks: test-%:
+test-jax test-repair test-tensorflow test-torch test-networks test-rest: test-%:
 	KERAS_BACKEND=$(or $(BACKEND_$*),$*) OMP_NUM_THREADS=1 COVERAGE_FILE=.coverage.$* \
 		JAX_COMPILATION_CACHE_DIR=$(CURDIR)/.pytest_cache/jax-$* \
 		.venv-test-$(or $(BACKEND_$*),$*)/bin/python -m pytest $(PYTEST_OPTIONS) $(TESTS_$(WHICH)_$*)
