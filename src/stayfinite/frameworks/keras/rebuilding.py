@@ -31,13 +31,15 @@ _HOMES = (
     "keras.regularizers",
 )
 # Classes that are exported elsewhere, and those of operations in a functional model, which are not
-# exported. Those of `keras.src.ops.core` take functions.
+# exported. Those of `keras.src.ops.core` take functions, but for `Cast`, which Keras 3.8 puts where
+# an operation of a model in half precision gets its inputs.
 _SINGLE = frozenset(
     {
         ("keras", "DTypePolicy"),
         ("keras", "Sequential"),
         ("keras.random", "SeedGenerator"),
         ("keras.src.models.functional", "Functional"),
+        ("keras.src.ops.core", "Cast"),
     }
 )
 _OPERATIONS = ("image", "linalg", "math", "nn", "numpy")
