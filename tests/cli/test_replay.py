@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from tests import warm
+from tests import versions, warm
 from tests.checkpoints import hostile
 
 # The loss is finite, and its gradient is not for one sample; the dropout draws from a generator
@@ -198,6 +198,7 @@ def test_without_a_script(of_keras):
     assert done.returncode == 0, done.stderr
 
 
+@versions.LINE_CANNOT_BE_TRIED
 def test_half_precision_without_a_script(tmp_path):
     policy = 'keras.config.set_dtype_policy("mixed_float16")\nkeras.utils.set'
     text = OF_KERAS.replace("keras.utils.set", policy).replace("np.nan", "1e6")

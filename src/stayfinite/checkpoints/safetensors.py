@@ -29,8 +29,11 @@ _DTYPES = {
     "F8_E4M3FNUZ": ml_dtypes.float8_e4m3fnuz,
     "F8_E5M2": ml_dtypes.float8_e5m2,
     "F8_E5M2FNUZ": ml_dtypes.float8_e5m2fnuz,
-    "F8_E8M0": ml_dtypes.float8_e8m0fnu,
 }
+# It has a NaN, too. It came with ml_dtypes 0.5, which TensorFlow 2.18 excludes.
+_E8M0 = "F8_E8M0"
+if hasattr(ml_dtypes, "float8_e8m0fnu"):
+    _DTYPES[_E8M0] = ml_dtypes.float8_e8m0fnu
 
 
 _INTEGERS = {
@@ -56,9 +59,12 @@ def tensors(file: BinaryIO, budget: Budget) -> Iterator[StoredTensor]:
     """Yield each tensor of a file that is open at its beginning.
 
     Raises:
-        ValueError: The file is damaged: tensors overlap, leave gaps or do not fill the file.
+        ValueError: The file is damaged: tensors overlap, leave gaps or do not fill the file. Or it
+            has a dtype with a NaN that the installed ml_dtypes does not have.
     """
     for name, entry, start in _located(file):
+        if entry.dtype == _E8M0 and _E8M0 not in _DTYPES:
+            raise ValueError(f"{name:.200} is of the dtype {_E8M0}; install ml_dtypes 0.5 or later")
         if entry.dtype in _DTYPES:
             dtype = np.dtype(_DTYPES[entry.dtype])
             num_bytes = _num_bytes(name, entry, dtype)
