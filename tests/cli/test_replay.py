@@ -198,7 +198,7 @@ def test_without_a_script(of_keras):
     assert done.returncode == 0, done.stderr
 
 
-@versions.LINE_CANNOT_BE_TRIED
+@versions.NO_HALF_PRECISION_WITHOUT_A_SCRIPT
 def test_half_precision_without_a_script(tmp_path):
     policy = 'keras.config.set_dtype_policy("mixed_float16")\nkeras.utils.set'
     text = OF_KERAS.replace("keras.utils.set", policy).replace("np.nan", "1e6")
