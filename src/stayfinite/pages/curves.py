@@ -120,6 +120,7 @@ def curves_page(
         title=title,
         about=about,
         legend=[(label, styles[label]) for label in labels],
+        ended=any(curve.crosses for panel in panels for curve in panel.curves),
         panels=[panel for panel in drawn if panel is not None],
         tables=tables,
         pictures=[(picture.title, _data_url(picture.path)) for picture in pictures],

@@ -18,7 +18,7 @@ def write_page(spec: Spec, results: dict[str, LabResult]) -> None:
         [*(in_text(row[name]) for name in COLUMNS[:-1]), _report(spec, row["report"])]
         for row in table_rows(spec, results)
     ]
-    table = DataTable("Configurations", COLUMNS, rows)
+    table = DataTable("Configurations", [title_of(column) for column in COLUMNS], rows)
     page = curves_page(spec.title, "lab", list(_panels(spec, results)), [table])
     write_text(OutputFolder(spec.out).page, page)
 
