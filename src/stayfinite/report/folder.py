@@ -85,6 +85,13 @@ def report_of(path: Path, incident: Incident) -> IncidentReport:
     return IncidentReport(incident, read_figures(path), samples_of(incident, path / BATCH))
 
 
+def kept_report(incident: Incident) -> IncidentReport:
+    """What a page shows of `incident`, from the folder that this process has made for it."""
+    if not incident.kept.incident:  # nothing could be written
+        return IncidentReport(incident)
+    return report_of(Path(incident.kept.incident), incident)
+
+
 def page_of_run(script: str, exit_code: int, num_steps: int, incidents: Sequence[Incident]) -> str:
     """The page of a run, with what lies in the folder of each of its incidents.
 
@@ -94,10 +101,7 @@ def page_of_run(script: str, exit_code: int, num_steps: int, incidents: Sequence
         num_steps: Training steps of all models.
         incidents: In the order in which they occurred.
     """
-    reports = [
-        report_of(Path(each.kept.incident), each) if each.kept.incident else IncidentReport(each)
-        for each in incidents
-    ]
+    reports = [kept_report(incident) for incident in incidents]
     return run_page(script, exit_code, num_steps, reports)
 
 
