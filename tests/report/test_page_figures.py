@@ -10,6 +10,7 @@ import re
 import struct
 import zlib
 
+import ml_dtypes
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
@@ -151,6 +152,21 @@ def test_picture_in_the_range_of_the_batch_with_nan_in_the_signal_colour():
     assert tuple(drawn[8, 9]) == pictures.SIGNAL
     assert drawn[0, 0].tolist() == [0] * 3
     assert array.about == "float32 (16, 16, 3) from 0 to 2, 1 of 768 values nan or inf (magenta)"
+
+
+@pytest.mark.parametrize(
+    "values, low, high",
+    (
+        (np.array([3, 250], np.uint8), 3, 250),
+        (np.array([True, True]), 1, 1),
+        (np.array([1, np.nan, -np.inf, 2], np.float16), 1, 2),
+        (np.array([1, np.nan], ml_dtypes.bfloat16), 1, 1),
+        (np.array([np.nan]), 0, 1),
+        (np.zeros(0), 0, 1),
+    ),
+)
+def test_range_of_finite_values(values, low, high):
+    assert pictures.finite_range(values) == (low, high)
 
 
 def test_a_bad_pixel_survives_reduction():

@@ -14,10 +14,11 @@ def lab(spec: Path) -> None:
 
     Each configuration is trained in its own process, by default with the same data in the same
     order. After an interruption, the command continues with the configurations that have not ended.
-    It writes curves.png, curves.svg, table.md and table.csv, and one folder for each configuration,
-    to the folder `out` of SPEC.
+    It writes index.html, curves.png, curves.svg, table.md and table.csv, and one folder for each
+    configuration, to the folder `out` of SPEC.
     """
     from stayfinite.networks.lab.output import draw_curves, write_tables
+    from stayfinite.networks.lab.page import write_page
     from stayfinite.networks.lab.running import run_all
     from stayfinite.networks.lab.spec import read_spec
     from stayfinite.networks.training.figures import write_figure
@@ -29,4 +30,5 @@ def lab(spec: Path) -> None:
     results = run_all(read, click.echo)
     write_figure(draw_curves(read, results), folder.figure("curves"))
     write_tables(read, results)
-    click.echo(f"curves and table are in {read.out}")
+    write_page(read, results)
+    click.echo(f"curves and table are in {read.out}; open {folder.page}")

@@ -136,8 +136,8 @@ def train() -> None:
 def resnet3d(out: Path, fresh: bool, depth: str, **settings: Any) -> int:
     """Train a ResNet3D on DATA: a folder of videos with one sub-folder per class, or a CSV list.
 
-    Writes history.csv, curves and confusion matrix as PNG and SVG, model.keras, the architecture as
-    JSON and the weights as HDF5 to DIR.
+    Writes index.html, history.csv, curves and confusion matrix as PNG and SVG, model.keras, the
+    architecture as JSON and the weights as HDF5 to DIR.
     """
     # Imported here, because it imports Keras and the backend.
     from stayfinite.networks.training.resnet3d import train
@@ -210,8 +210,8 @@ def resnet3d(out: Path, fresh: bool, depth: str, **settings: Any) -> int:
 def siamese(out: Path, fresh: bool, **settings: Any) -> int:
     """Train an embedding on DATA: a folder of images with one sub-folder per class, or a CSV list.
 
-    Writes history.csv, curves, verification curve and a picture of the embedding as PNG and SVG,
-    and the encoder alone as .keras, as JSON and as HDF5 weights to DIR.
+    Writes index.html, history.csv, curves, verification curve and a picture of the embedding as PNG
+    and SVG, and the encoder alone as .keras, as JSON and as HDF5 weights to DIR.
     """
     from stayfinite.networks.training.siamese import train
 

@@ -38,4 +38,5 @@ INTEGER = 1 << 53
 DIMENSIONS = 64
 STEP_RECORD = 16 * MIB  # replay.json, which has the config of the model
 FIGURES = 4 * MIB  # figures.json, the numbers of the figures of a page
+SHOWN_BATCH = 512 * MIB  # batch.safetensors, of which a page shows samples
 LAYER_OUTPUT = 1 << 31  # values of the output of one layer of a model that is made of a config

@@ -9,7 +9,8 @@ from stayfinite.errors import NonFiniteError
 from stayfinite.incident import Incident
 from stayfinite.report import notebook as notebook_report
 from stayfinite.report import text
-from stayfinite.report.html import fragment
+from stayfinite.report.folder import kept_report
+from stayfinite.report.html import fragment_of
 from stayfinite.runner.console import report_for
 
 # The number of the cell in which an error was displayed last. IPython asks for the lines of an
@@ -19,7 +20,7 @@ _DISPLAYED: weakref.WeakKeyDictionary[NonFiniteError, int] = weakref.WeakKeyDict
 
 def html(incident: Incident) -> str:
     """The report of `incident` as HTML that a page may contain more than once."""
-    return fragment(incident)
+    return fragment_of(kept_report(incident))
 
 
 def traceback_lines(error: NonFiniteError) -> list[str]:

@@ -6,6 +6,8 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from markupsafe import Markup
+
 # The drawing area of a panel in its own units. The page stretches it, so no text stands in it.
 WIDTH, HEIGHT = 1000.0, 100.0
 # So much of the height stays free above and below.
@@ -43,20 +45,20 @@ def axis_of(values: Iterable[float]) -> Axis | None:
     return Axis(low, high, is_log=low > 0 and high / low > _LOG_FROM)
 
 
-def line(points: Sequence[Point], across: Axis, up: Axis) -> str:
+def line(points: Sequence[Point], across: Axis, up: Axis) -> Markup:
     """The path through `points`; it is broken where a value has no place."""
     parts, pen = [], "M"
     for x, y in points:
         place = _place(x, y, across, up)
         parts.append("" if place is None else f"{pen}{place}")
         pen = "M" if place is None else "L"
-    return "".join(parts)
+    return Markup("").join(parts)
 
 
-def dots(points: Sequence[Point], across: Axis, up: Axis) -> str:
+def dots(points: Sequence[Point], across: Axis, up: Axis) -> Markup:
     """A path of lines without length, which a round end makes dots."""
     places = [_place(x, y, across, up) for x, y in points]
-    return "".join(f"M{place}h0" for place in places if place is not None)
+    return Markup("").join(f"M{place}h0" for place in places if place is not None)
 
 
 def upright(x: float, across: Axis) -> str:

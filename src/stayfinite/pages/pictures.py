@@ -37,8 +37,16 @@ def data_url(pixels: np.ndarray) -> Markup:
 
 def finite_range(array: np.ndarray) -> tuple[float, float]:
     """The smallest and the largest finite value; 0 and 1 where there is none."""
-    finite = array[np.isfinite(array)]
-    return (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
+    if array.dtype.kind not in "biu" and array.dtype not in (np.float32, np.float64):
+        array = array.astype(np.float32)
+    finite = np.isfinite(array)
+    if not finite.any():
+        return 0.0, 1.0
+    # Without a copy of the array, which may be the whole batch.
+    ends = np.iinfo(array.dtype) if array.dtype.kind in "iu" else None
+    low = np.min(array, where=finite, initial=np.inf if ends is None else ends.max)
+    high = np.max(array, where=finite, initial=-np.inf if ends is None else ends.min)
+    return float(low), float(high)
 
 
 def pixels_of(image: np.ndarray, low: float, high: float) -> np.ndarray:

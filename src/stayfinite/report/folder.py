@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,7 +27,7 @@ from stayfinite.frameworks.subject import Subject
 from stayfinite.incident import Incident, Kept
 from stayfinite.report import text
 from stayfinite.report.figures import Figures, read_figures, write_figures
-from stayfinite.report.html import IncidentReport, page_of
+from stayfinite.report.html import IncidentReport, page_of, run_page
 from stayfinite.report.html.samples import samples_of
 from stayfinite.report.json import render
 from stayfinite.report.reading import INCIDENT, read
@@ -82,6 +83,26 @@ def write_page(path: Path, incident: Incident) -> None:
 def report_of(path: Path, incident: Incident) -> IncidentReport:
     """What a page shows of `incident`, with the figures and samples in its folder `path`."""
     return IncidentReport(incident, read_figures(path), samples_of(incident, path / BATCH))
+
+
+def kept_report(incident: Incident) -> IncidentReport:
+    """What a page shows of `incident`, from the folder that this process has made for it."""
+    if not incident.kept.incident:  # nothing could be written
+        return IncidentReport(incident)
+    return report_of(Path(incident.kept.incident), incident)
+
+
+def page_of_run(script: str, exit_code: int, num_steps: int, incidents: Sequence[Incident]) -> str:
+    """The page of a run, with what lies in the folder of each of its incidents.
+
+    Args:
+        script: The script as the user named it.
+        exit_code: That of the run.
+        num_steps: Training steps of all models.
+        incidents: In the order in which they occurred.
+    """
+    reports = [kept_report(incident) for incident in incidents]
+    return run_page(script, exit_code, num_steps, reports)
 
 
 def keep_figures(path: Path, figures: Figures) -> None:

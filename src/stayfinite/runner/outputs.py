@@ -1,11 +1,11 @@
-"""Where a run writes: the folder of incidents, and the run file (`stayfinite.run/1`)."""
+"""Where a run writes: the folder of incidents, the run file (`stayfinite.run/1`), the page."""
 
 from __future__ import annotations
 
 import errno
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from stayfinite.errors import UsageError
@@ -78,6 +78,15 @@ class RunPage:
         if self._path is not None and self._path.is_file():
             self._path.write_text(_UNFINISHED_PAGE, encoding="utf-8")
 
+    def prepare(self) -> None:
+        """Import what `write` needs, before the interpreter handles the error that ends a program.
+
+        A module that runs a string of code, as data classes do, makes the interpreter forget that
+        the error was a `KeyboardInterrupt`, and the process then ends with another exit code.
+        """
+        if self._path is not None:
+            _renderer()
+
     def write(self, exit_code: int, num_steps: int, incidents: Sequence[Incident]) -> None:
         """Write the page, with the report of each of `incidents`.
 
@@ -91,19 +100,17 @@ class RunPage:
         """
         if self._path is None:
             return
-        # Imported here, because a run without a page does not need it.
-        from stayfinite.report.folder import report_of
-        from stayfinite.report.html import IncidentReport, run_page
-
-        reports = [
-            report_of(Path(each.kept.incident), each)
-            if each.kept.incident
-            else IncidentReport(each)
-            for each in incidents
-        ]
+        page = _renderer()(self._script, exit_code, num_steps, incidents)
+        # The program may have deleted the folder.
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        page = run_page(self._script, exit_code, num_steps, reports)
         self._path.write_text(page, encoding="utf-8")
+
+
+def _renderer() -> Callable[[str, int, int, Sequence[Incident]], str]:
+    # Imported here, because a run without a page does not need it.
+    from stayfinite.report.folder import page_of_run
+
+    return page_of_run
 
 
 class RunFile:

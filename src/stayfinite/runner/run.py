@@ -126,6 +126,7 @@ class GuardedRun:
             if reason is not None:
                 _say_line(reason)
                 return self._end(USAGE)
+            self._page.prepare()
             endings.leave(UserProgram.execute.__code__, self._end)
             raise
         return self._end(0)

@@ -1,5 +1,6 @@
 import csv
 import json
+import re
 
 import pytest
 
@@ -67,6 +68,16 @@ def test_the_figure_links_the_incident_to_its_report(lab):
     assert 'href="wild/report.txt"' in (lab[0] / "out" / "curves.svg").read_text()
     assert (lab[0] / "out" / "curves.png").stat().st_size > 10_000
     assert "[report](wild/report.txt)" in (lab[0] / "out" / "table.md").read_text()
+
+
+def test_page_has_the_curves_and_leads_to_the_report(lab):
+    out = lab[0] / "out"
+    text = (out / "index.html").read_text(encoding="utf-8")
+    assert len(text) < 2**21 and "://" not in text
+    [link] = re.findall(r'href="\./([^"]+)"', text)
+    assert link.startswith("wild/incidents/") and link.endswith("/incident.html")
+    assert (out / link).is_file()
+    assert "gradient norm" in text and "validation loss" in text
 
 
 def test_again_it_trains_only_what_failed(lab):

@@ -46,6 +46,7 @@ def test_everything_that_was_promised_is_there(trained):
     cwd, _, printed = trained
     names = {path.name for path in (cwd / "out").iterdir()}
     assert names >= {
+        "index.html",
         "history.csv",
         "curves.png",
         "curves.svg",

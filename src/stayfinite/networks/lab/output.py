@@ -69,16 +69,21 @@ COLUMNS = ("configuration", "status", "steps", "best epoch", *_FIGURES, "seconds
 
 def write_tables(spec: Spec, results: dict[str, LabResult]) -> None:
     """Write `table.csv` and `table.md` to the folder of the lab."""
-    rows = [_row(spec, name, result) for name, result in results.items()]
+    rows = table_rows(spec, results)
     write_table(spec.out / "table.csv", COLUMNS, rows)
     lines = [" | ".join(COLUMNS), " | ".join("---" for _ in COLUMNS)]
     for row in rows:
         report = f"[report]({row['report']})" if row["report"] else ""
-        cells = [*(_text(row[name]) for name in COLUMNS[:-1]), report]
+        cells = [*(in_text(row[name]) for name in COLUMNS[:-1]), report]
         lines.append(" | ".join(cells))
     body = "".join(f"| {line} |\n" for line in lines)
     ends = "".join(f"- {name}: {describe(result)}\n" for name, result in results.items())
     write_text(spec.out / "table.md", f"# {spec.title}\n\n![curves](curves.png)\n\n{body}\n{ends}")
+
+
+def table_rows(spec: Spec, results: dict[str, LabResult]) -> list[dict[str, Any]]:
+    """The rows of the table, by `COLUMNS`; `report` is the path of a report, or empty."""
+    return [_row(spec, name, result) for name, result in results.items()]
 
 
 def _row(spec: Spec, name: str, result: LabResult) -> dict[str, Any]:
@@ -95,5 +100,6 @@ def _row(spec: Spec, name: str, result: LabResult) -> dict[str, Any]:
     }
 
 
-def _text(value: Any) -> str:
+def in_text(value: Any) -> str:
+    """A cell of the table."""
     return f"{value:.4g}" if isinstance(value, float) else str(value)

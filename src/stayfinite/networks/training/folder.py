@@ -58,6 +58,11 @@ class OutputFolder:
         return self.root / "best.weights.h5"
 
     @property
+    def page(self) -> Path:
+        """The page of the training, or of the lab."""
+        return self.root / "index.html"
+
+    @property
     def incidents(self) -> Path:
         """The folder of incidents."""
         return self.root / "incidents"

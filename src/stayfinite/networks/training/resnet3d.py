@@ -24,6 +24,7 @@ from stayfinite.networks.training.folder import (
     write_problems,
     write_table,
 )
+from stayfinite.networks.training.page import write_page
 from stayfinite.networks.training.progress import (
     KeepProgress,
     Progress,
@@ -227,6 +228,7 @@ def finish(
         for name, counts in zip(classes, matrix.tolist(), strict=True)
     ]
     write_table(folder.root / "confusion.csv", columns, rows)
+    write_page(folder, model.name, progress.rows, best, ["confusion"])
     equal = saving.saved_and_checked(model, folder.root, "model", validation[0][0])
     say(
         f"best epoch {best['epoch']}: validation loss {best[MONITOR]:.4f}, "

@@ -23,6 +23,7 @@ from stayfinite.networks.training import figures, saving
 from stayfinite.networks.training.encoder import build_encoder, shown
 from stayfinite.networks.training.folder import OutputFolder, write_json, write_problems
 from stayfinite.networks.training.heldout import KS, MONITOR, HeldOut, KeepBest, write_pages
+from stayfinite.networks.training.page import write_page
 from stayfinite.networks.training.progress import (
     KeepProgress,
     Progress,
@@ -217,6 +218,7 @@ def _finish(
     encoder.load_weights(folder.best_weights)
     vectors, labels = judge.embed()
     write_pages(vectors, labels, judge, folder)
+    write_page(folder, encoder.name, progress.rows, best, ["verification", "embedding"])
     equal = saving.saved_and_checked(encoder, folder.root, "encoder", judge.images[0][0])
     recalls = [f"recall@{k} {best[f'val_recall_at_{k}']:.4f}" for k in KS]
     say(

@@ -94,7 +94,7 @@ def _nodes(incident: Incident) -> Iterator[PathNode]:
 def _batch(incident: Incident) -> PathNode:
     samples, rows = incident.origin.samples, incident.num_rows
     is_origin = incident.where.phase == "data"
-    name = plural(rows, "sample") if rows is not None else "batch"
+    name = plural(rows, "sample") if rows is not None else ""
     value = sample_list(samples, rows) if samples else ""
     if is_origin and incident.origin.tensor is not None:
         name = incident.origin.tensor

@@ -10,6 +10,7 @@ from markupsafe import Markup
 
 from stayfinite.checkpoints.loading import load
 from stayfinite.errors import UsageError
+from stayfinite.files import limits
 from stayfinite.incident import Incident
 from stayfinite.pages import pictures
 from stayfinite.report.words import number, plural
@@ -64,13 +65,15 @@ class ShownSample:
 def samples_of(incident: Incident, batch: Path) -> tuple[ShownSample, ...]:
     """The samples at fault, from the arrays in the file `batch`.
 
-    Empty where they are not known, or where there is no such file.
+    Empty where they are not known, or where there is no such file or a very large one.
     """
     if not incident.origin.samples:
         return ()
     try:
+        if batch.stat().st_size > limits.SHOWN_BATCH:
+            return ()
         arrays = load(batch)
-    except UsageError:
+    except (OSError, UsageError):
         return ()
     return shown_samples(incident.origin.samples, arrays)
 
@@ -87,7 +90,7 @@ def shown_samples(
         for name, array in list(arrays.items())[:_MAX_ARRAYS]:
             if array.ndim and 0 <= sample < len(array) and array.dtype.kind in "biufV":
                 if name not in ranges:
-                    ranges[name] = pictures.finite_range(array.astype(np.float64))
+                    ranges[name] = pictures.finite_range(array)
                 each = _shown(name, array[sample], ranges[name], budget)
                 budget -= sum(map(len, each.pictures))
                 shown.append(each)
