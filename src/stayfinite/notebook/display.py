@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sys
 import weakref
+from pathlib import Path
 
 from stayfinite.errors import NonFiniteError
 from stayfinite.incident import Incident
 from stayfinite.report import notebook as notebook_report
 from stayfinite.report import text
-from stayfinite.report.html import fragment
+from stayfinite.report.folder import report_of
+from stayfinite.report.html import IncidentReport, fragment_of
 from stayfinite.runner.console import report_for
 
 # The number of the cell in which an error was displayed last. IPython asks for the lines of an
@@ -19,7 +21,9 @@ _DISPLAYED: weakref.WeakKeyDictionary[NonFiniteError, int] = weakref.WeakKeyDict
 
 def html(incident: Incident) -> str:
     """The report of `incident` as HTML that a page may contain more than once."""
-    return fragment(incident)
+    folder = Path(incident.kept.incident)
+    is_kept = bool(incident.kept.incident) and folder.is_dir()
+    return fragment_of(report_of(folder, incident) if is_kept else IncidentReport(incident))
 
 
 def traceback_lines(error: NonFiniteError) -> list[str]:
