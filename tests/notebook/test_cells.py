@@ -71,6 +71,15 @@ def test_a_function_that_is_defined_again_is_that_of_the_last_cell(kernel):
     )
 
 
+def test_a_cell_is_found_by_its_text_where_ipython_does_not_name_it(kernel):
+    """As in IPython 7, which Colab has."""
+    compiler = "from IPython.core.compilerop import CachingCompiler as Compiler\n"
+    kernel.run(f"{compiler}name = Compiler.format_code_name\ndel Compiler.format_code_name")
+    cell = kernel.run(LOSS + FIT)
+    kernel.run("Compiler.format_code_name = name")
+    assert place(cell)[0] == f"Cell In [{cell.number}], line 2 in loss"
+
+
 def test_a_script_that_is_run_has_its_file(kernel):
     (kernel.folder / "script.py").write_text(f"{SETUP}\n{LOSS}\n{FIT}", encoding="utf-8")
     line = SETUP.count("\n") + 3
