@@ -29,7 +29,9 @@ _EXIT_CODES = """
 | `train` | 0; 3 if a non-finite step stopped it; 2 if the data or an option cannot be used |
 | `lab` | 0, however the configurations ended; 2 if SPEC cannot be used |
 
-Ctrl-C gives 130, as in a shell.
+Ctrl-C gives 130, as in a shell. While a bad step is explained, it ends the explanation only: the
+report of what is known by then is printed and kept, and the exit code is 3. A second Ctrl-C gives
+130.
 """
 
 

@@ -33,7 +33,7 @@ def test_origin_in_a_cell(tmp_path, monkeypatch):
         exec(compile(CELL, NAME, "exec"), names)
     incident = stopped.value.incident
     assert (incident.cause.name, incident.where.step) == ("log-of-zero", 2)
-    assert (incident.origin.file, incident.origin.line) == (NAME, 2)
+    assert (incident.origin.file, incident.origin.line) == ("Cell In [4]", 2)
     assert incident.origin.function == "loss"
     assert incident.source_line == lines[1].rstrip()
 

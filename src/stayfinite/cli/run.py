@@ -65,6 +65,12 @@ from stayfinite.runner.run import MAX_BAD_STEPS, POLICIES, GuardedRun
     is_flag=True,
     help="Run a training without the guard if it cannot attach, instead of stopping.",
 )
+@click.option(
+    "--log-metrics",
+    is_flag=True,
+    help="Add gradient_norm, loss_scale and num_bad_steps to the logs of each epoch, so that "
+    "TensorBoard and other callbacks show them.",
+)
 @click.argument("script", shell_complete=a_file)
 @click.argument("args", nargs=-1, type=click.UNPROCESSED, shell_complete=a_file)
 def run(
@@ -77,6 +83,7 @@ def run(
     json: Path | None,
     html: Path | None,
     unguarded_ok: bool,
+    log_metrics: bool,
 ) -> GuardedRun:
     """Run SCRIPT as `python SCRIPT ARGS...` does, with every keras.Model guarded.
 
@@ -92,4 +99,5 @@ def run(
         json=json,
         html=html,
         unguarded_ok=unguarded_ok,
+        log_metrics=log_metrics,
     )

@@ -99,6 +99,13 @@ class Backend(Protocol):
         """The data of one step as a train function takes it."""
         ...
 
+    def gradient_norm(self, subject: Subject) -> Callable[[object], float]:
+        """What computes the norm of all gradients, with a loss scale in it, outside of the step.
+
+        It is called with the data of the last step, and leaves the training as it is.
+        """
+        ...
+
     def versions(self) -> dict[str, str]:
         """Package names and versions that the values of a step depend on."""
         ...
@@ -176,6 +183,12 @@ def loss_scale_paths(optimizers: Sequence[Optimizer]) -> list[str]:
     """The paths of the variables that hold the scale of a `LossScaleOptimizer`."""
     paths: list[str] = _keras_private().loss_scale_paths(optimizers)
     return paths
+
+
+def loss_scale(optimizers: Sequence[Optimizer]) -> float | None:
+    """The scale of the first optimizer, if it is a `LossScaleOptimizer`."""
+    scale: float | None = _keras_private().loss_scale(optimizers)
+    return scale
 
 
 def _keras_private() -> Any:

@@ -112,6 +112,10 @@ class Recorder:
             self._forget_before(last_step + 1)
         return None
 
+    def newest(self) -> object:
+        """The data of the last recorded step; None if it is not kept."""
+        return self._steps[-1].data if self._steps else None
+
     def batch_of(self, step: int) -> object:
         """The data of a step whose flag is being read."""
         return next(r.data for r in self._steps if r.step == step)

@@ -11,6 +11,7 @@ import functools
 import linecache
 import re
 import sys
+from pathlib import Path
 from typing import NamedTuple, Protocol, cast
 
 # What a cell is called whose code is timed: of one expression, of anything else.
@@ -52,13 +53,8 @@ def cell_name(filename: str) -> str | None:
 
     The number is that of the last time that the cell was run, as a notebook shows it.
     """
-    if filename in TIMED:
-        timed = _timed_cell()
-        return None if timed is None else f"Cell In [{timed.number}]"
-    shell = _shell()
-    found = None if shell is None else shell.compile.format_code_name(filename)
-    number = _NUMBER.fullmatch(found[1]) if found else _NUMBER_IN_NAME.search(filename)
-    return None if number is None else f"Cell In [{number[1]}]"
+    number = _number(filename)
+    return None if number is None else f"Cell In [{number}]"
 
 
 def num_lines_above(filename: str) -> int:
@@ -77,6 +73,31 @@ def keep_timed_text() -> bool:
         # Without a time of the file, `linecache` does not look for one.
         linecache.cache[name] = (len(timed.text), None, lines, name)
     return True
+
+
+def _number(filename: str) -> int | None:
+    if filename in TIMED:
+        timed = _timed_cell()
+        return None if timed is None else timed.number
+    shell = _shell()
+    found = None
+    # IPython 7 has no such method.
+    if shell is not None and hasattr(shell.compile, "format_code_name"):
+        found = shell.compile.format_code_name(filename)
+    number = _NUMBER.fullmatch(found[1]) if found else _NUMBER_IN_NAME.search(filename)
+    if number is not None:
+        return int(number[1])
+    return None if shell is None or Path(filename).exists() else _number_by_text(shell, filename)
+
+
+def _number_by_text(shell: _Shell, filename: str) -> int | None:
+    """The number of the newest input that has the text of `filename`."""
+    text = "".join(linecache.getlines(filename)).splitlines()
+    inputs = shell.history_manager.input_hist_raw
+    for number in range(len(inputs) - 1, 0, -1):
+        if text and shell.transform_cell(inputs[number]).splitlines() == text:
+            return number
+    return None
 
 
 def _shell() -> _Shell | None:

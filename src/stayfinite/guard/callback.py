@@ -43,6 +43,11 @@ class Guard(keras.callbacks.Callback):
             nothing was proved, the last two end the training.
         keep: Folder for the incident and the last good weights. It is made when it is needed.
         max_bad_steps: So many bad steps in a row end the training under every policy.
+        log: Whether to add to the logs of each epoch, for the callbacks that follow in the list and
+            `History`: `gradient_norm`, the norm of all gradients on the last batch, not clipped and
+            without a loss scale; `loss_scale`, if there is one; `num_bad_steps` of this `fit`. The
+            training keeps its bits. On JAX and TensorFlow the norm takes one more forward and
+            backward pass an epoch, at the weights after it.
 
     Attributes:
         interventions: How the training went on after each bad step, as `stayfinite.incident` has
@@ -64,8 +69,10 @@ class Guard(keras.callbacks.Callback):
         *,
         keep: str | Path = "stayfinite-out",
         max_bad_steps: int = MAX_BAD_STEPS,
+        log: bool = False,
     ) -> None:
         super().__init__()
+        self.log = log
         self.policy = policy
         self._rules = Policy(policy, max_bad_steps)
         self.keep = Path(keep)
@@ -89,6 +96,8 @@ class Guard(keras.callbacks.Callback):
         self._watch.let_go()
         self._watch.let_go = make_files_safe(keras_private.callbacks_at_work() or self)
         self.interventions = self._watch.measures.begin()
+        if self.log:
+            self._watch.log_epochs()
         history = getattr(self._guarded, "history", None)
         if isinstance(history, keras.callbacks.History):
             history.interventions = self.interventions
@@ -98,8 +107,10 @@ class Guard(keras.callbacks.Callback):
         self._watch.begin_epoch(epoch)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Read every flag of the epoch."""
+        """Read every flag of the epoch, and add to its logs."""
         self._watch.end_epoch()
+        if self.log and logs is not None:
+            logs.update(self._watch.logs_of_epoch())
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         """End the last epoch."""

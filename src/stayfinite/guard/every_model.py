@@ -74,12 +74,22 @@ class EveryModel:
 
         @functools.wraps(plain)
         def set_model(callbacks: Any, model: Any) -> None:
-            if model is not None and not any(isinstance(c, Guard) for c in callbacks.callbacks):
-                callbacks.callbacks.append(self._new_guard())
+            if model is not None:
+                self._guard(callbacks.callbacks)
             plain(callbacks, model)
 
         owner.set_model = set_model
         self._unhook.append(lambda: setattr(owner, "set_model", plain))
+
+    def _guard(self, callbacks: list[Any]) -> None:
+        """Add a guard to the callbacks of a `fit`, if none is there."""
+        own = [callback for callback in callbacks if isinstance(callback, Guard)]
+        new = self._new_guard()
+        for guard in own:
+            guard.log |= new.log
+        if not own:
+            # What it logs is seen by those that follow.
+            callbacks.insert(0 if new.log else len(callbacks), new)
 
     def _hook_train_function(self, owner: Any) -> None:
         plain = owner.make_train_function

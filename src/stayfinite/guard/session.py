@@ -23,6 +23,7 @@ class GuardSession:
         say: Called with a one-line notice that is not an incident.
         unguarded_ok: Whether a training that the guard cannot attach to runs without it, after
             saying so. If not, it ends with a `CannotGuardError`.
+        log: As that of `Guard`.
 
     Attributes:
         incidents: One for each bad step.
@@ -36,7 +37,9 @@ class GuardSession:
         script: str | None,
         say: Callable[[str], None],
         unguarded_ok: bool = False,
+        log: bool = False,
     ) -> None:
+        self.log = log
         self.policy = policy
         self.keep = keep
         self.script = script
@@ -79,4 +82,4 @@ class GuardSession:
 
     def _guard(self) -> Guard:
         policy = self.policy
-        return Guard(policy.name, keep=self.keep, max_bad_steps=policy.max_bad_steps)
+        return Guard(policy.name, keep=self.keep, max_bad_steps=policy.max_bad_steps, log=self.log)

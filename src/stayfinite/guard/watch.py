@@ -20,6 +20,7 @@ from stayfinite.frameworks.keras.train_function import attach
 from stayfinite.frameworks.recorder import Recorder
 from stayfinite.frameworks.state import State
 from stayfinite.frameworks.subject import Subject
+from stayfinite.guard.epoch_logs import EpochLogs
 from stayfinite.guard.policies import Measures
 from stayfinite.incident import Incident
 from stayfinite.saving.whole_files import as_it_is
@@ -61,6 +62,7 @@ class Watch:
         self._arming = False
         self._refused = False
         self._epoch: int | None = None
+        self._logs: EpochLogs | None = None
 
     def arm(self) -> None:
         """Put the sentinel into the train function, if it is not in it now.
@@ -113,6 +115,15 @@ class Watch:
         function = self._function()
         if function is not None:
             function.begin_epoch()
+
+    def log_epochs(self) -> None:
+        """A `fit` begins of which `logs_of_epoch` is asked."""
+        self._logs = EpochLogs(self._subject)
+
+    def logs_of_epoch(self) -> dict[str, float]:
+        """What is added to the logs of an epoch, at its end; after `log_epochs`."""
+        assert self._logs is not None
+        return self._logs.after(self.recorder.newest(), len(self.measures.made))
 
     def end_epoch(self) -> None:
         """Read every flag of the epoch, so that nothing is saved or validated on a bad one."""

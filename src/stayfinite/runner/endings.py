@@ -8,6 +8,7 @@ interpreter calls `sys.excepthook`. So the hook is replaced for that one call.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -68,6 +69,18 @@ class _LastHook:
             _show_broken_hook(broken, error)
         finally:
             self._end(code)
+            if kind is KeyboardInterrupt:
+                _note_interrupt()
+
+
+def _note_interrupt() -> None:
+    """Have the interpreter die by the signal.
+
+    It does so if the last code that it compiled from a string ended with this exception, and `end`
+    may import modules that compile such code, as every dataclass does.
+    """
+    with contextlib.suppress(KeyboardInterrupt):
+        exec("raise KeyboardInterrupt")
 
 
 def _without(own: CodeType, trace: TracebackType | None) -> TracebackType | None:

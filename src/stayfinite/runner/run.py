@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -66,6 +67,7 @@ class GuardedRun:
         json: Path of the run file, or None for no run file.
         html: Path of the page of the run, or None for no page.
         unguarded_ok: Run a training that the guard cannot attach to, after a line about it.
+        log_metrics: Add to the logs of each epoch, as `Guard(log=True)` does.
         new_session: Makes the guard once the program has imported Keras.
 
     Raises:
@@ -82,6 +84,7 @@ class GuardedRun:
         json: Path | None = None,
         html: Path | None = None,
         unguarded_ok: bool = False,
+        log_metrics: bool = False,
         new_session: NewSession | None = None,
     ) -> None:
         check_writable(keep)
@@ -92,7 +95,7 @@ class GuardedRun:
         self._file = RunFile(json)
         self._page = RunPage(html, program.target)
         self._unguarded_ok = unguarded_ok
-        self._new_session = new_session or _guard_session
+        self._new_session = new_session or functools.partial(_guard_session, log=log_metrics)
         self._session: GuardedSession | None = None
         self._pid = os.getpid()
 
@@ -185,11 +188,11 @@ def _show_repairs(incidents: Sequence[Incident]) -> None:
 
 
 def _guard_session(
-    policy: Policy, keep: Path, script: str | None, say: Say, unguarded_ok: bool
+    policy: Policy, keep: Path, script: str | None, say: Say, unguarded_ok: bool, *, log: bool
 ) -> GuardedSession:
     from stayfinite.guard import session
 
-    return session.GuardSession(policy, keep, script, say, unguarded_ok)
+    return session.GuardSession(policy, keep, script, say, unguarded_ok, log)
 
 
 def _say_line(text: str) -> None:

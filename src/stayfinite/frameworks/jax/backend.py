@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib import metadata
 
 import jax
@@ -67,6 +68,13 @@ class JaxBackend:
     def one_batch(self, data: object) -> object:
         """An iterator over one batch."""
         return iter([data])
+
+    def gradient_norm(self, subject: Subject) -> Callable[[object], float]:
+        """By a compiled function of its own."""
+        # Imported here because few trainings log it.
+        from stayfinite.frameworks.jax.gradient_norm import JaxGradientNorm
+
+        return JaxGradientNorm(subject)
 
     def versions(self) -> dict[str, str]:
         """Of JAX, Keras and NumPy."""

@@ -366,6 +366,14 @@ def loss_scale_paths(optimizers: Sequence[Any]) -> list[str]:
     return [variables[n].path for n in loss_scales(optimizers)]
 
 
+def loss_scale(optimizers: Sequence[Any]) -> float | None:
+    """The scale of the first optimizer, if it is a `LossScaleOptimizer`."""
+    first = optimizers[0] if optimizers else None
+    if not isinstance(first, LossScaleOptimizer) or not first.built:
+        return None
+    return float(keras.ops.convert_to_numpy(first.dynamic_scale))
+
+
 def inner_optimizer(optimizer: Any) -> Any:
     """The optimizer inside a `LossScaleOptimizer`; any other optimizer itself."""
     return optimizer.inner_optimizer if isinstance(optimizer, LossScaleOptimizer) else optimizer

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from importlib import metadata
 
 import tensorflow as tf
@@ -68,6 +70,13 @@ class TensorFlowBackend:
     def one_batch(self, data: object) -> object:
         """An iterator over one batch."""
         return iter([data])
+
+    def gradient_norm(self, subject: Subject) -> Callable[[object], float]:
+        """By an eager step that is not applied."""
+        # Imported here because few trainings log it.
+        from stayfinite.frameworks.tensorflow.gradient_norm import gradient_norm
+
+        return functools.partial(gradient_norm, subject)
 
     def versions(self) -> dict[str, str]:
         """Of TensorFlow, Keras and NumPy."""

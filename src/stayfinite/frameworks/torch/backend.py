@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib import metadata
 
 import torch
@@ -68,6 +69,13 @@ class TorchBackend:
     def one_batch(self, data: object) -> object:
         """A list of one batch."""
         return [data]
+
+    def gradient_norm(self, subject: Subject) -> Callable[[object], float]:
+        """Of the gradients that the last step has left."""
+        # Imported here because few trainings log it.
+        from stayfinite.frameworks.torch.gradient_norm import gradient_norm
+
+        return lambda data: gradient_norm(subject)
 
     def versions(self) -> dict[str, str]:
         """Of PyTorch, Keras and NumPy."""
