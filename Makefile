@@ -63,9 +63,9 @@ lint: .venv-test-torch/ready  ## Check style and format
 types: .venv-test-torch/ready  ## Check types
 	.venv-test-torch/bin/mypy
 
-# The notice is of the theme, about its own future.
+# The notice is of the theme, about its own future. With --quiet, mkdocs counts no warnings.
 docs: .venv-test-torch/ready  ## Build the site into build/site; a broken link is an error
-	NO_MKDOCS_2_WARNING=1 .venv-test-torch/bin/python -m mkdocs build --quiet --strict
+	NO_MKDOCS_2_WARNING=1 .venv-test-torch/bin/python -m mkdocs build --strict
 
 WHEEL = build/package/stayfinite-*.whl
 # The wheel alone, with no framework; types of a user's file are checked against what it installs.

@@ -1,4 +1,4 @@
-"""The page of the commands, made of the parsers of the command line."""
+"""The sections of the commands, made of the parsers of the command line."""
 
 from __future__ import annotations
 
@@ -12,33 +12,15 @@ from stayfinite.cli import cli
 
 # A paragraph that click does not wrap.
 _VERBATIM = re.compile(r"\x08\n(.*?)(?=\n\n|\Z)", re.DOTALL)
-_TOP = """# Commands
-
-`python -m stayfinite` is the same command. Every command has `--help`. `stayfinite --version`
-prints the version. The exit codes are in [the table at the end](#exit-codes).
-"""
-_EXIT_CODES = """
-## Exit codes
-
-| command | exit code |
-| --- | --- |
-| `run` | that of the script; 3 if a bad step ended it; 2 for a wrong option or a missing script |
-| `explain`, `rule`, `completion` | 0; 2 if the incident or cause does not exist, or is damaged |
-| `replay` | 0 if the step is finite; 3 if not; 2 if it cannot be run |
-| `verify` | 0 if all files are finite; 1 if one is not; 2 if one cannot be read |
-| `train` | 0; 3 if a non-finite step stopped it; 2 if the data or an option cannot be used |
-| `lab` | 0, however the configurations ended; 2 if SPEC cannot be used |
-
-Ctrl-C gives 130, as in a shell. While a bad step is explained, it ends the explanation only: the
-report of what is known by then is printed and kept, and the exit code is 3. A second Ctrl-C gives
-130.
-"""
+# Where the page has the sections of the commands.
+PLACE = "<!-- commands -->"
 
 
-def page() -> str:
-    """The Markdown of the page."""
-    sections = [_section(context) for context in contexts()]
-    return "\n".join([_TOP, *sections, _EXIT_CODES])
+def with_commands(page: str) -> str:
+    """A page with a section for each command in the place that it has for them."""
+    if PLACE not in page:
+        return page
+    return page.replace(PLACE, "\n".join(_section(context) for context in contexts()))
 
 
 def contexts() -> list[click.Context]:

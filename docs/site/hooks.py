@@ -29,7 +29,6 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the pages that are not in `docs/`."""
     made: dict[str, Any] = {
         **causes.pages(),
-        "reference/commands.md": commands.page(),
         **schemas.files(),
         **{to: (ROOT / path).read_text(encoding="utf-8") for path, to in OUTSIDE.items()},
     }
@@ -39,5 +38,5 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Point links between files of the repository to pages of the site."""
-    return for_site(markdown, page.file.src_uri)
+    """Point links between files of the repository to pages of the site; fill in the commands."""
+    return commands.with_commands(for_site(markdown, page.file.src_uri))

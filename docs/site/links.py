@@ -16,7 +16,9 @@ OUTSIDE = {
     "zoo/README.md": "project/zoo.md",
     "benchmarks/README.md": "project/benchmarks.md",
 }
-_ON_SITE = {**OUTSIDE, "README.md": "index.md"}
+_CAUSES = "src/stayfinite/diagnose/causes"
+_SCHEMAS = "src/stayfinite/report/schemas"
+_ON_SITE = {**OUTSIDE, "README.md": "index.md", _CAUSES: "causes/index.md"}
 _IN_REPOSITORY = {to: path for path, to in OUTSIDE.items()}
 _LINK = re.compile(r"(?<!!)\[(?P<text>[^\]]*)\]\((?P<path>[^)\s#]+)(?P<anchor>#[^)\s]*)?\)")
 
@@ -34,8 +36,13 @@ def for_site(markdown: str, page: str) -> str:
         if "://" in path or path.startswith("mailto:"):
             return link[0]
         target = posixpath.normpath(posixpath.join(posixpath.dirname(origin), path))
+        folder, name = posixpath.split(target)
         if target in _ON_SITE:
             to = _ON_SITE[target]
+        elif folder == _CAUSES and name.endswith(".md"):
+            to = f"causes/{name.replace('_', '-')}"
+        elif folder == _SCHEMAS:
+            to = f"schemas/{name}"
         elif target.startswith("docs/"):
             to = target.removeprefix("docs/")
         elif (ROOT / target).exists():

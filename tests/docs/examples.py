@@ -16,7 +16,6 @@ from __future__ import annotations
 import re
 import shlex
 import subprocess
-import sys
 import textwrap
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +29,12 @@ _FENCE = re.compile(
 )
 _TITLE = re.compile(r'title="([^"]+)"')
 _BACKENDS = {"jax", "tensorflow", "torch"}
+# `python -m`, from a process that has loaded Keras.
+_MODULE = """
+import runpy, sys
+sys.argv = {words}
+runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+"""
 # Files in these languages are written where they have a title.
 _FILES = {"python", "toml", "yaml", "json", "ini"}
 
@@ -118,12 +123,15 @@ class Reader:
         if words[0] == "stayfinite":
             done = warm.stayfinite(self._folder, *words[1:])
             self._exit_code, self._printed = done.returncode, done.stderr
-        elif words[0] == "python" and words[1] != "-m":
+        elif words[:2] == ["python", "-m"]:
+            done = warm.python(self._folder, _MODULE.format(words=words[2:]))
+            self._exit_code, self._printed = done.returncode, done.stderr
+        elif words[0] == "python":
             done = warm.script(self._folder, *words[1:])
             self._exit_code, self._printed = done.returncode, done.stderr
         else:
             shell = subprocess.run(
-                [sys.executable, *words[1:]] if words[0] == "python" else ["bash", "-c", command],
+                ["bash", "-c", command],
                 cwd=self._folder,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
