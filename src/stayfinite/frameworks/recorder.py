@@ -32,6 +32,20 @@ class Flag(Protocol):
     def __int__(self) -> int: ...
 
 
+class KnownFlag:
+    """A flag whose value is on the host."""
+
+    def __init__(self, first_bad: int) -> None:
+        self._first_bad = first_bad
+
+    def is_ready(self) -> bool:
+        """Always."""
+        return True
+
+    def __int__(self) -> int:
+        return self._first_bad
+
+
 @dataclasses.dataclass(frozen=True)
 class RecordedBatch:
     """The batch of one step, as the train step took it, and its place in the training.
@@ -68,6 +82,11 @@ class Recorder:
     def num_steps(self) -> int:
         """Steps recorded so far; the number of the next one."""
         return self.count.num_steps
+
+    @property
+    def newest(self) -> RecordedBatch:
+        """The last recorded step."""
+        return self._steps[-1]
 
     def begin_epoch(self, epoch: int | None) -> None:
         """Count batches from 0 again; `epoch` is None outside `fit`."""

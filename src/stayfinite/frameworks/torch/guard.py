@@ -86,6 +86,9 @@ class TorchTrainFunction(GuardedTrainFunction):
     def resumed(self) -> None:
         """Nothing: the steps changed the variables themselves."""
 
+    def went_back(self) -> None:
+        """Nothing: no step is checked late."""
+
     def rebuild(self) -> None:
         """Have what `torch.compile` made compiled again; all else runs the code that is there."""
         torch.compiler.reset()
