@@ -6,7 +6,6 @@ place of `train_step`, so Keras handles donation, `steps_per_execution` and `run
 
 from __future__ import annotations
 
-import functools
 import inspect
 from collections.abc import Iterator
 from typing import Any
@@ -24,7 +23,7 @@ from stayfinite.frameworks.jax.state_copy import is_on_default_device
 from stayfinite.frameworks.keras import private as keras_private
 from stayfinite.frameworks.keras.persistence import bad_steps_leave_marks
 from stayfinite.frameworks.keras.train_function import GuardedTrainFunction, settle_model
-from stayfinite.frameworks.recorder import Flag, Recorder
+from stayfinite.frameworks.recorder import Flag, Recorder, is_frozen
 from stayfinite.frameworks.state import State
 from stayfinite.frameworks.subject import Subject, TrainFunction, TrainStep
 
@@ -49,7 +48,9 @@ class JaxTrainFunction(GuardedTrainFunction):
         self._state = state
         self.poll(None, wait=False)
         self.remember(lambda: _num_bytes(state), lambda: State.of(state[:4]).map(np.array))
-        batches = self._recorder.recording(iterator, own=_own)
+        # The batches of a window are kept for longer than a step.
+        borrow = _may_not_borrow if self._may_be_heavy else _is_changeable
+        batches = self._recorder.recording(iterator, own=_own, may_borrow=borrow)
         if self._may_be_heavy:
             data = next(batches)
             steps = self._heavy_steps(state)
@@ -208,32 +209,36 @@ def compiled(step: TrainStep) -> TrainFunction:
 
 
 def _own(data: Any) -> Any:
-    """A copy of a batch on the host: a loader may fill the same buffer again, and JAX shares it.
-
-    A batch on another device is not shared with the host.
-    """
+    """A copy of what is in arrays of NumPy: a loader may fill them again, and JAX shares them."""
 
     # The forms that `fit` itself gives are taken apart here, because `jax.tree.map` is slow.
     if type(data) is tuple:
         return tuple([_own(item) for item in data])
     if type(data) is np.ndarray:
-        return data.copy()
+        return data if is_frozen(data) else data.copy()
     if data is None:
         return None
-    return jax.tree.map(lambda leaf: np.array(leaf) if _on_host(leaf) else leaf, data)
+    return jax.tree.map(_owned, data)
+
+
+def _owned(leaf: Any) -> Any:
+    # An array of JAX never changes.
+    is_safe = isinstance(leaf, jax.Array) or (isinstance(leaf, np.ndarray) and is_frozen(leaf))
+    return leaf if is_safe else np.array(leaf)
+
+
+def _is_changeable(data: Any) -> bool:
+    """Whether other code may write to an array of a batch."""
+    leaves = jax.tree.leaves(data)
+    return any(isinstance(leaf, np.ndarray) and not is_frozen(leaf) for leaf in leaves)
+
+
+def _may_not_borrow(data: Any) -> bool:
+    return False
 
 
 def _num_bytes(state: Any) -> int:
     return sum(leaf.nbytes for leaf in jax.tree.leaves(state))
-
-
-def _on_host(leaf: Any) -> bool:
-    return not isinstance(leaf, jax.Array) or leaf.devices() == _host()
-
-
-@functools.cache
-def _host() -> set[Any]:
-    return set(jax.devices("cpu")[:1])
 
 
 def _is_distributed() -> bool:

@@ -128,7 +128,7 @@ class GuardedTrainFunction(abc.ABC):
             logs: What the last step returned.
         """
         self._recorder.expect(_Offset(flag, self._first_step))
-        if self.resumes or not self._in_epoch:
+        if self.resumes or not self._in_epoch or self._recorder.is_borrowing:
             return self.poll(logs, wait=True)
         return logs
 

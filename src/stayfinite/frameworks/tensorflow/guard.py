@@ -21,7 +21,7 @@ from stayfinite.frameworks.heavy import is_heavy
 from stayfinite.frameworks.keras import private as keras_private
 from stayfinite.frameworks.keras.persistence import bad_steps_leave_marks
 from stayfinite.frameworks.keras.train_function import GuardedTrainFunction
-from stayfinite.frameworks.recorder import Flag, Recorder
+from stayfinite.frameworks.recorder import MAX_COPIED_BYTES, Flag, Recorder, is_frozen
 from stayfinite.frameworks.state import State
 from stayfinite.frameworks.subject import Subject
 from stayfinite.frameworks.tensorflow import bounds, private
@@ -46,6 +46,9 @@ class TensorFlowTrainFunction(GuardedTrainFunction):
         # would leave new variables without values.
         plain = ends_in_update(subject)
         self._everything = not subject.is_built or (not plain and eager)
+        # At the end of the data, a step that draws its own batch still makes what does not depend
+        # on it: it counts, and moves the random seeds. Several steps a call draw theirs outside.
+        self._draws_outside = self._compilation.steps_per_execution > 1
         self._inner = self._made()
         self._unmeasured = 0
         self._bounds_matter = plain and eager
@@ -191,6 +194,7 @@ class TensorFlowTrainFunction(GuardedTrainFunction):
             self._sentinel,
             everything=self._everything,
             keeps_metrics=self.resumes,
+            gives_data=not self._draws_outside,
         )
         return private.make_function(self._compilation, step)
 
@@ -204,18 +208,19 @@ class TensorFlowTrainFunction(GuardedTrainFunction):
             return self._inner(source)
 
     def _from_dataset(self, iterator: Any) -> tuple[Any, list[Any]]:
-        num_steps = self._compilation.steps_per_execution
-        if num_steps > 1:
-            # At the end of the data, a step that draws its own batch still makes what does not
-            # depend on it: it counts, and moves the random seeds.
+        if self._draws_outside:
             return self._from_python(_batches(iterator))
         logs, report, data = self._step(iterator)
         for _ in self._recorder.recording(iter([data])):
             pass
+        if self._recorder.newest.num_bytes > MAX_COPIED_BYTES:
+            # What comes out of a compiled function is copied.
+            self._draws_outside = True
+            self._inner = self._made()
         return logs, [report]
 
     def _from_python(self, iterator: Iterator[Any]) -> tuple[Any, list[Any]]:
-        batches = self._recorder.recording(iterator, own=_own)
+        batches = self._recorder.recording(iterator, own=_own, may_borrow=_is_changeable)
         logs = None
         reports: list[Any] = []
         for data in itertools.islice(batches, self._compilation.steps_per_execution):
@@ -338,6 +343,13 @@ def _own(data: Any) -> Any:
     """A copy of a batch: a loader may fill the same array again. Tensors never change."""
 
     def own(leaf: Any) -> Any:
-        return np.array(leaf) if isinstance(leaf, np.ndarray) else leaf
+        is_safe = not isinstance(leaf, np.ndarray) or is_frozen(leaf)
+        return leaf if is_safe else np.array(leaf)
 
     return keras.tree.map_structure(own, data)
+
+
+def _is_changeable(data: Any) -> bool:
+    """Whether other code may write to an array of a batch."""
+    leaves = keras.tree.flatten(data)
+    return any(isinstance(leaf, np.ndarray) and not is_frozen(leaf) for leaf in leaves)

@@ -12,7 +12,7 @@ import torch
 
 from stayfinite.frameworks.base import OnBad
 from stayfinite.frameworks.keras.train_function import GuardedTrainFunction
-from stayfinite.frameworks.recorder import Flag, Recorder
+from stayfinite.frameworks.recorder import Flag, Recorder, is_frozen
 from stayfinite.frameworks.state import State
 from stayfinite.frameworks.subject import Compilation, Subject, TrainFunction, TrainStep
 from stayfinite.frameworks.torch import private
@@ -55,11 +55,15 @@ class TorchTrainFunction(GuardedTrainFunction):
         self.poll(None, wait=False)
         subject = self._subject
         self.remember(lambda: num_bytes_of(subject), lambda: state_of(subject, device="cpu"))
-        for _ in self._recorder.recording(iter(data), own=_own):
+        for _ in self._recorder.recording(iter(data), own=_own, may_borrow=self._may_borrow):
             pass
         logs, flag = _run(self._current_sentinel(), subject, self.inner, data)
         logs = self.expect(flag, logs)
         return self.poll(logs, wait=False)
+
+    def _may_borrow(self, data: Any) -> bool:
+        """Whether the flag of the step is known when it is over."""
+        return not isinstance(self._current_sentinel(), CudaSentinel)
 
     def last_good(self, step: int) -> State:
         """Restore the random state of the bad step; the sentinel has restored the rest."""
@@ -194,7 +198,7 @@ def _own(data: Any) -> Any:
     if isinstance(data, torch.Tensor):
         return data.detach().clone()
     if isinstance(data, np.ndarray):
-        return np.array(data)
+        return data if is_frozen(data) else np.array(data)
     if isinstance(data, dict):
         return {key: _own(item) for key, item in data.items()}
     if type(data) in (tuple, list):
