@@ -84,8 +84,11 @@ class JaxTrainFunction(GuardedTrainFunction):
             return None
         plain = self._subject.make_train_function(self._subject.train_step)
         self._subject.train_function = self
-        keras_private.before_state_sync(settle_model)
-        self.heavy = JaxHeavySteps(plain, self._is_bad, num_bytes)
+        steps = JaxHeavySteps(self._subject, plain, self._is_bad, num_bytes)
+        self._may_be_heavy = steps.begins_finite(state)
+        if self._may_be_heavy:
+            keras_private.before_state_sync(settle_model)
+            self.heavy = steps
         return self.heavy
 
     def _run_heavy(self, steps: JaxHeavySteps, state: Any, data: object) -> Any:

@@ -9,26 +9,34 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from stayfinite.frameworks.base import learning_rate_of
 from stayfinite.frameworks.heavy_steps import MAX_WRITTEN_BYTES, HeavySteps, Writes
 from stayfinite.frameworks.jax import guard_step
+from stayfinite.frameworks.jax.state import state_variables
 from stayfinite.frameworks.jax.state_copy import StateCopy
 from stayfinite.frameworks.recorder import RecordedBatch
-from stayfinite.frameworks.subject import TrainFunction
+from stayfinite.frameworks.subject import Subject, TrainFunction
 
 
 class JaxHeavySteps(HeavySteps):
     """Makes the steps of one training.
 
     Args:
+        subject: The training.
         plain: The train function of Keras.
         fails: Makes one step on copies of a state, with the sentinel; whether it is bad.
         num_bytes: The size of the state.
     """
 
     def __init__(
-        self, plain: TrainFunction, fails: Callable[[Any, object], bool], num_bytes: int
+        self,
+        subject: Subject,
+        plain: TrainFunction,
+        fails: Callable[[Any, object], bool],
+        num_bytes: int,
     ) -> None:
         super().__init__(num_bytes)
+        self._subject = subject
         self._plain = plain
         self._fails = fails
         self._snapshot = StateCopy()
@@ -40,6 +48,10 @@ class JaxHeavySteps(HeavySteps):
     def state(self) -> Any:
         """The present state, as a train function takes it."""
         return jax.tree.unflatten(self._structure, self._leaves)
+
+    def begins_finite(self, state: Any) -> bool:
+        """Whether a state is finite. If not, what a step leaves as it is would count as bad."""
+        return _is_finite(self._judged(jax.tree.leaves(state[:3])))
 
     def run(self, state: Any, recorded: RecordedBatch, data: object) -> Any:
         """Make a step: what the train function of Keras returns."""
@@ -93,8 +105,15 @@ class JaxHeavySteps(HeavySteps):
 
     def is_finite(self) -> bool:
         """Whether the present state is finite, metrics left out."""
-        lasting = self._leaves[: self._num_lasting]
-        return bool(_has_finite_squares(lasting)) or bool(_all_finite(lasting))
+        return _is_finite(self._judged(self._leaves[: self._num_lasting]))
+
+    def _judged(self, lasting: list[Any]) -> list[Any]:
+        """Without the learning rate, which no step changes."""
+        subject = self._subject
+        rate = learning_rate_of(subject.optimizers[0])
+        variables = [variable for group in state_variables(subject)[:3] for variable in group]
+        pairs = zip(lasting, variables, strict=True)
+        return [leaf for leaf, variable in pairs if variable is not rate]
 
     def is_bad(self, data: object) -> bool:
         """Make a step on copies, with the sentinel."""
@@ -112,6 +131,10 @@ class JaxHeavySteps(HeavySteps):
         """Delete the arrays of the present state, which `fit` still refers to."""
         for leaf in self._leaves:
             leaf.delete()
+
+
+def _is_finite(leaves: list[Any]) -> bool:
+    return bool(_has_finite_squares(leaves)) or bool(_all_finite(leaves))
 
 
 @jax.jit

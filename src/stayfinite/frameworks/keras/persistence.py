@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import keras
+
 from stayfinite.frameworks.keras import private as keras_private
 from stayfinite.frameworks.keras.optimizer_bounds import row_of
 from stayfinite.frameworks.subject import Subject
@@ -30,4 +32,7 @@ def bad_steps_leave_marks(subject: Subject) -> bool:
         variable.constraint is not None or getattr(variable, "overwrite_with_gradient", False)
         for variable in variables
     )
-    return not changed_otherwise and not keras_private.own_statistics(subject)
+    others: list[Any] = subject.non_trainable_variables
+    # A seed is an integer.
+    own = [others[position] for position in keras_private.own_statistics(subject)]
+    return not changed_otherwise and not any(keras.backend.is_float_dtype(v.dtype) for v in own)

@@ -87,10 +87,13 @@ class TensorFlowTrainFunction(GuardedTrainFunction):
         if not self._may_be_heavy:
             return None
         _build_slots(subject)
-        self.heavy = TensorFlowHeavySteps(
-            subject, self._plain(), self._fails_now, num_bytes_of(subject)
-        )
-        return self.heavy
+        steps = TensorFlowHeavySteps(subject, self._plain(), self._fails_now, num_bytes_of(subject))
+        # What a step leaves as it is would count as bad.
+        self._may_be_heavy = steps.is_finite()
+        if self._may_be_heavy:
+            self.heavy = steps
+            return steps
+        return None
 
     def _plain(self) -> Any:
         subject = self._subject

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from stayfinite.frameworks.base import learning_rate_of
 from stayfinite.frameworks.heavy_steps import MAX_WRITTEN_BYTES, HeavySteps, Writes
 from stayfinite.frameworks.keras import private as keras_private
 from stayfinite.frameworks.recorder import RecordedBatch
@@ -122,7 +123,9 @@ class TensorFlowHeavySteps(HeavySteps):
 
     def is_finite(self) -> bool:
         """Whether the present state is finite, metrics left out."""
-        values = [private.raw(variable) for variable in lasting(self._subject)]
+        rate = learning_rate_of(self._subject.optimizers[0])
+        # No step changes the learning rate.
+        values = [private.raw(v) for v in lasting(self._subject) if v is not rate]
         floating = [value.read_value() for value in values if value.dtype.is_floating]
         # A sum of squares is faster than a look at each, and may overflow.
         squares = [float(tf.nn.l2_loss(value)) for value in floating]
