@@ -127,6 +127,7 @@ def test_update_that_is_bad_beside_a_finite_loss_is_never_seen(tmp_path):
     nets.assert_bit_equal(without_rate(model), without_rate(plain))
 
 
+@pytest.mark.slow_on("tensorflow")
 def test_mean_of_the_loss_that_overflows_is_no_bad_step(tmp_path):
     def built():
         model = nets.mlp()
