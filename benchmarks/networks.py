@@ -1,7 +1,8 @@
 """The networks that are measured, compiled, each with fixed data of its own.
 
 `siamese` and `resnet3d` are of the size that people train; `mlp` has steps so short that whatever
-is added to them shows.
+is added to them shows. `heavy_model` computes little with 381 MB of weights, `heavy_batch` little
+with batches of 503 MB.
 """
 
 from __future__ import annotations
@@ -67,6 +68,27 @@ def mlp() -> Any:
     return network
 
 
+def heavy_model() -> Any:
+    """Five dense layers of 4,360: 95 million weights, and as many of two slots of Adam."""
+    network = keras.Sequential(
+        [keras.Input((_WIDTH,)), *(layers.Dense(_WIDTH, activation="relu") for _ in range(5))]
+    )
+    network.compile(keras.optimizers.Adam(1e-4), loss="mean_squared_error")
+    return network
+
+
+def heavy_batch() -> Any:
+    """The mean color of images, and a dense layer."""
+    network = keras.Sequential(
+        [keras.Input((512, 512, 3)), layers.GlobalAveragePooling2D(), layers.Dense(4)]
+    )
+    network.compile(keras.optimizers.SGD(1e-4), loss="mean_squared_error")
+    return network
+
+
+_WIDTH = 4360
+
+
 def _triplets(num_rows: int) -> tuple[Any, Any]:
     random = np.random.default_rng(SEED)
     images = [random.normal(size=(num_rows, 112, 112, 3)).astype("float32") for _ in range(3)]
@@ -84,8 +106,19 @@ def _vectors(num_rows: int) -> tuple[Any, Any]:
     return tuple(random.normal(size=(num_rows, 64)).astype("float32") for _ in range(2))
 
 
+def _wide_vectors(num_rows: int) -> tuple[Any, Any]:
+    random = np.random.default_rng(SEED)
+    return tuple(random.normal(size=(num_rows, _WIDTH)).astype("float32") for _ in range(2))
+
+
+def _images(num_rows: int) -> tuple[Any, Any]:
+    return np.full((num_rows, 512, 512, 3), 0.5, "float32"), np.zeros((num_rows, 4), "float32")
+
+
 NETWORKS = {
     "siamese": Network(siamese, _triplets, batch_size=4, num_steps=5, num_blocks=10),
     "resnet3d": Network(resnet3d, _clips, batch_size=2, num_steps=3, num_blocks=8),
+    "heavy_model": Network(heavy_model, _wide_vectors, batch_size=8, num_steps=20, num_blocks=6),
+    "heavy_batch": Network(heavy_batch, _images, batch_size=160, num_steps=4, num_blocks=6),
     "mlp": Network(mlp, _vectors, batch_size=32, num_steps=100, num_blocks=40),
 }

@@ -13,7 +13,7 @@ from typing import Any
 
 from benchmarks import processes
 
-NAMES = ["siamese", "resnet3d", "mlp"]
+NAMES = ["siamese", "resnet3d", "mlp", "heavy_model", "heavy_batch"]
 
 
 def main() -> None:

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from stayfinite.frameworks.recorder import MAX_HEALTHY, MAX_HEALTHY_BYTES, MAX_PENDING, Recorder
+from stayfinite.frameworks.recorder import (
+    MAX_COPIED_BYTES,
+    MAX_HEALTHY,
+    MAX_HEALTHY_BYTES,
+    MAX_PENDING,
+    Recorder,
+    is_frozen,
+)
 
 
 class FakeFlag:
@@ -133,3 +140,45 @@ def test_bytes_of_a_nested_batch_are_counted():
     recorder.expect(FakeFlag(first_bad=0))
     recorder.first_bad(wait=True)
     assert recorder.take(0)[0].num_bytes == 30
+
+
+def test_large_batch_of_others_is_kept_until_its_flag_is_read(monkeypatch):
+    monkeypatch.setattr("stayfinite.frameworks.recorder.COPY_SHARE", 1e-9)
+    recorder = Recorder()
+    array = np.zeros(MAX_COPIED_BYTES + 1, "uint8")
+    batches = recorder.recording(iter([array] * 3), own=np.copy, may_borrow=lambda _: True)
+    kept = []
+    for _ in range(3):
+        next(batches)
+        assert recorder.newest.data is array and recorder.is_borrowing
+        recorder.expect(FakeFlag())
+        assert recorder.first_bad(wait=True) is None
+        assert not recorder.is_borrowing
+        kept = recorder.after(-1)
+    # The first was copied, to compare a bad step with. Another copy is not due yet.
+    assert [recorded.step for recorded in kept] == [0]
+    assert kept[0].data is not array
+
+
+def test_bad_batch_of_others_is_taken_as_it_is():
+    recorder = Recorder()
+    make_steps(recorder, [FakeFlag(), FakeFlag()])
+    array = np.zeros(MAX_COPIED_BYTES + 1, "uint8")
+    next(recorder.recording(iter([array]), own=np.copy, may_borrow=lambda _: True))
+    recorder.expect(FakeFlag(first_bad=2))
+    assert recorder.first_bad(wait=True) == 2
+    bad, healthy = recorder.take(2)
+    assert bad.data is array
+    assert [recorded.step for recorded in healthy] == [1, 0]
+
+
+def test_only_what_nothing_can_write_to_is_frozen():
+    array = np.zeros(4)
+    view = array[1:]
+    assert not is_frozen(view)
+    view.flags.writeable = False
+    assert not is_frozen(view)
+    array.flags.writeable = False
+    assert is_frozen(array[1:])
+    assert is_frozen(np.frombuffer(b"1234", "uint8"))
+    assert not is_frozen(np.frombuffer(bytearray(b"1234"), "uint8"))

@@ -9,8 +9,12 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import math
+import time
 from collections.abc import Callable, Iterator
 from typing import Protocol
+
+import numpy as np
 
 from stayfinite.frameworks.loss_log import LossLog
 from stayfinite.frameworks.snapshots import Snapshots
@@ -21,6 +25,10 @@ MAX_PENDING = 16
 MAX_HEALTHY = 8
 # Bytes of kept batches; at least one batch is kept, of any size.
 MAX_HEALTHY_BYTES = 32 * 2**20
+# A larger batch that may be written to later is not copied: its flag is read before that.
+MAX_COPIED_BYTES = 8 * 2**20
+# The part of the time of a training that copies of such batches may take.
+COPY_SHARE = 0.01
 
 
 class Flag(Protocol):
@@ -33,11 +41,26 @@ class Flag(Protocol):
     def __int__(self) -> int: ...
 
 
+class KnownFlag:
+    """A flag whose value is on the host."""
+
+    def __init__(self, first_bad: int) -> None:
+        self._first_bad = first_bad
+
+    def is_ready(self) -> bool:
+        """Always."""
+        return True
+
+    def __int__(self) -> int:
+        return self._first_bad
+
+
 @dataclasses.dataclass(frozen=True)
 class RecordedBatch:
     """The batch of one step, as the train step took it, and its place in the training.
 
-    `step` counts over the whole script, from 0; `batch` within the epoch.
+    `step` counts over the whole script, from 0; `batch` within the epoch. `is_borrowed` says that
+    other code may write to the data once the step is over.
     """
 
     step: int
@@ -45,6 +68,7 @@ class RecordedBatch:
     batch: int | None
     data: object
     num_bytes: int
+    is_borrowed: bool = False
 
 
 @dataclasses.dataclass
@@ -65,31 +89,52 @@ class Recorder:
         self._batch = 0
         self._steps: collections.deque[RecordedBatch] = collections.deque()
         self._pending: collections.deque[tuple[int, Flag]] = collections.deque()
+        self._own: Callable[[object], object] = lambda data: data
+        self._next_copy = 0.0
 
     @property
     def num_steps(self) -> int:
         """Steps recorded so far; the number of the next one."""
         return self.count.num_steps
 
+    @property
+    def newest(self) -> RecordedBatch:
+        """The last recorded step."""
+        return self._steps[-1]
+
     def begin_epoch(self, epoch: int | None) -> None:
         """Count batches from 0 again; `epoch` is None outside `fit`."""
         self.epoch = epoch
         self._batch = 0
 
+    @property
+    def is_borrowing(self) -> bool:
+        """Whether the flag of the last step has to be read before other code goes on."""
+        return bool(self._steps) and self._steps[-1].is_borrowed
+
     def recording(
-        self, iterator: Iterator[object], *, own: Callable[[object], object] = lambda data: data
+        self,
+        iterator: Iterator[object],
+        *,
+        own: Callable[[object], object] = lambda data: data,
+        may_borrow: Callable[[object], bool] = lambda data: False,
     ) -> Iterator[object]:
         """`iterator`, with a note of each batch that is drawn from it.
 
         Args:
             iterator: The batches.
             own: Makes a batch safe from being written to later.
+            may_borrow: Whether a large batch is kept as it is until the flag of its step is read.
         """
+        self._own = own
         for data in iterator:
             batch = None if self.epoch is None else self._batch
-            kept = own(data)
-            num_bytes = _num_bytes(kept)
-            self._steps.append(RecordedBatch(self.num_steps, self.epoch, batch, kept, num_bytes))
+            num_bytes = _num_bytes(data)
+            borrowed = num_bytes > MAX_COPIED_BYTES and may_borrow(data)
+            kept = data if borrowed else own(data)
+            self._steps.append(
+                RecordedBatch(self.num_steps, self.epoch, batch, kept, num_bytes, borrowed)
+            )
             self.count.num_steps += 1
             self._batch += 1
             yield data
@@ -112,7 +157,7 @@ class Recorder:
             self._forget_before(last_step + 1)
         return None
 
-    def newest(self) -> object:
+    def newest_data(self) -> object:
         """The data of the last recorded step; None if it is not kept."""
         return self._steps[-1].data if self._steps else None
 
@@ -142,6 +187,8 @@ class Recorder:
         self._steps.clear()
 
     def _forget_before(self, step: int) -> None:
+        if self.is_borrowing and self.newest.step < step:
+            self._own_one()
         healthy = [r for r in self._steps if r.step < step]
         total = 0
         keep = 0
@@ -153,6 +200,27 @@ class Recorder:
         for _ in range(len(healthy) - keep):
             self._steps.popleft()
 
+    def _own_one(self) -> None:
+        """Drop what is borrowed. Now and then the newest is copied, to compare a bad step with."""
+        newest = self._steps[-1]
+        self._steps = collections.deque(r for r in self._steps if not r.is_borrowed)
+        began = time.perf_counter()
+        if began >= self._next_copy:
+            data = self._own(newest.data)
+            self._steps.append(dataclasses.replace(newest, data=data, is_borrowed=False))
+            ended = time.perf_counter()
+            self._next_copy = ended + (ended - began) / COPY_SHARE
+
+
+def is_frozen(array: np.ndarray) -> bool:
+    """Whether nothing can write to an array: it is read-only, and so is what it is a view of."""
+    held: object = array
+    while isinstance(held, np.ndarray):
+        if held.flags.writeable:
+            return False
+        held = held.base
+    return not isinstance(held, memoryview) or held.readonly
+
 
 def _num_bytes(data: object) -> int:
     if isinstance(data, dict):
@@ -160,4 +228,11 @@ def _num_bytes(data: object) -> int:
     # `list | tuple` would be made anew in each call, and this is called for each array of a step.
     if isinstance(data, (list, tuple)):
         return sum([_num_bytes(item) for item in data])
-    return 0 if data is None else int(getattr(data, "nbytes", 0))
+    if data is None:
+        return 0
+    num_bytes = getattr(data, "nbytes", None)
+    if num_bytes is None:
+        # A tensor of TensorFlow has none.
+        shape, size = getattr(data, "shape", ()), getattr(getattr(data, "dtype", None), "size", 0)
+        num_bytes = math.prod(shape) * size
+    return int(num_bytes)

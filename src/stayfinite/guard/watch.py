@@ -123,7 +123,7 @@ class Watch:
     def logs_of_epoch(self) -> dict[str, float]:
         """What is added to the logs of an epoch, at its end; after `log_epochs`."""
         assert self._logs is not None
-        return self._logs.after(self.recorder.newest(), len(self.measures.made))
+        return self._logs.after(self.recorder.newest_data(), len(self.measures.made))
 
     def end_epoch(self) -> None:
         """Read every flag of the epoch, so that nothing is saved or validated on a bad one."""

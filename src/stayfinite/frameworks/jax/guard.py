@@ -6,7 +6,6 @@ place of `train_step`, so Keras handles donation, `steps_per_execution` and `run
 
 from __future__ import annotations
 
-import functools
 import inspect
 from collections.abc import Iterator
 from typing import Any
@@ -16,11 +15,15 @@ import numpy as np
 
 from stayfinite.errors import CannotGuardError
 from stayfinite.frameworks.base import OnBad
+from stayfinite.frameworks.heavy import is_heavy
 from stayfinite.frameworks.jax import guard_step
+from stayfinite.frameworks.jax.guard_heavy import JaxHeavySteps
 from stayfinite.frameworks.jax.state import state_variables, store
+from stayfinite.frameworks.jax.state_copy import is_on_default_device
 from stayfinite.frameworks.keras import private as keras_private
-from stayfinite.frameworks.keras.train_function import GuardedTrainFunction
-from stayfinite.frameworks.recorder import Flag, Recorder
+from stayfinite.frameworks.keras.persistence import bad_steps_leave_marks
+from stayfinite.frameworks.keras.train_function import GuardedTrainFunction, settle_model
+from stayfinite.frameworks.recorder import Flag, Recorder, is_frozen
 from stayfinite.frameworks.state import State
 from stayfinite.frameworks.subject import Subject, TrainFunction, TrainStep
 
@@ -35,6 +38,9 @@ class JaxTrainFunction(GuardedTrainFunction):
         self._inner = self._made()
         self._sentinel = guard_step.new_sentinel()
         self._state: Any = None
+        self._may_be_heavy = (
+            not resumes and _makes_compiled_steps(subject) and bad_steps_leave_marks(subject)
+        )
 
     def __call__(self, state: Any, iterator: Iterator[Any]) -> Any:
         """One call of Keras's train function: `(logs, state)`."""
@@ -42,10 +48,54 @@ class JaxTrainFunction(GuardedTrainFunction):
         self._state = state
         self.poll(None, wait=False)
         self.remember(lambda: _num_bytes(state), lambda: State.of(state[:4]).map(np.array))
-        batches = self._recorder.recording(iterator, own=_own)
+        # The batches of a window are kept for longer than a step.
+        borrow = _may_not_borrow if self._may_be_heavy else _is_changeable
+        batches = self._recorder.recording(iterator, own=_own, may_borrow=borrow)
+        if self._may_be_heavy:
+            data = next(batches)
+            steps = self._heavy_steps(state)
+            if steps is not None:
+                return self._run_heavy(steps, state, data)
+            batches = iter([data])
         (logs, first_bad), state = self._inner((*state, self._sentinel), batches)
         self._state, self._sentinel = tuple(state[:4]), state[4]
         logs = self.expect(_Report(first_bad), logs)
+        return logs, self._state
+
+    def went_back(self) -> None:
+        """Give the variables the state before the bad step."""
+        assert isinstance(self.heavy, JaxHeavySteps)
+        self._state = self.heavy.state
+        store(self._subject, State.of(self._state))
+
+    def _heavy_steps(self, state: Any) -> JaxHeavySteps | None:
+        """What makes the steps of a heavy state; None if the state is not heavy."""
+        steps = self.heavy
+        if isinstance(steps, JaxHeavySteps) and steps.trusts_loss:
+            return steps
+        num_bytes = _num_bytes(state)
+        self._may_be_heavy = (
+            steps is None
+            and is_heavy(num_bytes, self._recorder.newest.num_bytes)
+            and is_on_default_device(jax.tree.leaves(state))
+        )
+        self.heavy = None
+        if not self._may_be_heavy:
+            return None
+        plain = self._subject.make_train_function(self._subject.train_step)
+        self._subject.train_function = self
+        steps = JaxHeavySteps(self._subject, plain, self._is_bad, num_bytes)
+        self._may_be_heavy = steps.begins_finite(state)
+        if self._may_be_heavy:
+            keras_private.before_state_sync(settle_model)
+            self.heavy = steps
+        return self.heavy
+
+    def _run_heavy(self, steps: JaxHeavySteps, state: Any, data: object) -> Any:
+        logs, new = steps.run(state, self._recorder.newest, data)
+        self._state = new
+        if not self._in_epoch:
+            self.poll(None, wait=True)
         return logs, self._state
 
     def last_good(self, step: int) -> State:
@@ -78,6 +128,8 @@ class JaxTrainFunction(GuardedTrainFunction):
 
     def rebuild(self) -> None:
         """Trace the step again, and every function that it calls."""
+        self.settle()
+        self.heavy = None
         # A function that the user has jitted keeps what it traced before.
         jax.clear_caches()
         self._inner = self._made()
@@ -99,9 +151,18 @@ class JaxTrainFunction(GuardedTrainFunction):
 
     def fails_again(self, state: State, data: object) -> bool:
         """Run the compiled step on copies."""
-        copies = [[jax.numpy.array(value) for value in group] for group in state.groups]
+        return self._is_bad(state.groups, data)
+
+    def _is_bad(self, groups: Any, data: object) -> bool:
+        copies = [[jax.numpy.array(value) for value in group] for group in groups]
         (_, first_bad), _ = self._inner((*copies, guard_step.new_sentinel()), iter([data]))
         return int(first_bad) >= 0
+
+
+def _makes_compiled_steps(subject: Subject) -> bool:
+    """Whether each call of the train function of Keras is one compiled step."""
+    compilation = subject.compilation
+    return not compilation.eager and bool(compilation.xla) and compilation.steps_per_execution == 1
 
 
 class _Report:
@@ -151,32 +212,36 @@ def compiled(step: TrainStep) -> TrainFunction:
 
 
 def _own(data: Any) -> Any:
-    """A copy of a batch on the host: a loader may fill the same buffer again, and JAX shares it.
-
-    A batch on another device is not shared with the host.
-    """
+    """A copy of what is in arrays of NumPy: a loader may fill them again, and JAX shares them."""
 
     # The forms that `fit` itself gives are taken apart here, because `jax.tree.map` is slow.
     if type(data) is tuple:
         return tuple([_own(item) for item in data])
     if type(data) is np.ndarray:
-        return data.copy()
+        return data if is_frozen(data) else data.copy()
     if data is None:
         return None
-    return jax.tree.map(lambda leaf: np.array(leaf) if _on_host(leaf) else leaf, data)
+    return jax.tree.map(_owned, data)
+
+
+def _owned(leaf: Any) -> Any:
+    # An array of JAX never changes.
+    is_safe = isinstance(leaf, jax.Array) or (isinstance(leaf, np.ndarray) and is_frozen(leaf))
+    return leaf if is_safe else np.array(leaf)
+
+
+def _is_changeable(data: Any) -> bool:
+    """Whether other code may write to an array of a batch."""
+    leaves = jax.tree.leaves(data)
+    return any(isinstance(leaf, np.ndarray) and not is_frozen(leaf) for leaf in leaves)
+
+
+def _may_not_borrow(data: Any) -> bool:
+    return False
 
 
 def _num_bytes(state: Any) -> int:
     return sum(leaf.nbytes for leaf in jax.tree.leaves(state))
-
-
-def _on_host(leaf: Any) -> bool:
-    return not isinstance(leaf, jax.Array) or leaf.devices() == _host()
-
-
-@functools.cache
-def _host() -> set[Any]:
-    return set(jax.devices("cpu")[:1])
 
 
 def _is_distributed() -> bool:

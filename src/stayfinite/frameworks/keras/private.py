@@ -8,6 +8,7 @@ each of them, and `tests/frameworks/test_private_names.py` finds private names e
 from __future__ import annotations
 
 import contextlib
+import functools
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -26,6 +27,7 @@ __all__ = [
     "BaseOptimizer",
     "EpochIterator",
     "LossScaleOptimizer",
+    "before_state_sync",
     "build_for",
     "callbacks_at_work",
     "collapsed_scales",
@@ -331,6 +333,30 @@ def keep_stored_state(model: Any) -> None:
 
 
 _STATE_SYNCED = "_jax_state_synced"
+
+
+def before_state_sync(tell: Callable[[Any], None]) -> None:
+    """From now on, call `tell(model)` before a model on JAX takes over the state of its `fit`.
+
+    Whoever reads or saves a model in the middle of `fit` has this done first. `tell` is a function
+    of a module; once it is installed, it stays.
+    """
+    if tell in _told_of_sync:
+        return
+    owner = owner_of(keras.Model, "jax_state_sync")
+    plain = owner.jax_state_sync
+
+    @functools.wraps(plain)
+    def jax_state_sync(model: Any) -> None:
+        if not model._jax_state_synced:
+            tell(model)
+        plain(model)
+
+    owner.jax_state_sync = jax_state_sync
+    _told_of_sync.append(tell)
+
+
+_told_of_sync: list[Callable[[Any], None]] = []
 
 
 def optimizers_of(model: Any) -> list[Any]:

@@ -16,8 +16,9 @@ from typing import Any
 from stayfinite.errors import CannotGuardError
 from stayfinite.frameworks import base
 from stayfinite.frameworks.base import GuardedFunction, OnBad
+from stayfinite.frameworks.heavy_steps import HeavySteps
 from stayfinite.frameworks.keras.model_subject import KerasModel
-from stayfinite.frameworks.recorder import Flag, Recorder
+from stayfinite.frameworks.recorder import Flag, KnownFlag, Recorder
 from stayfinite.frameworks.state import State
 from stayfinite.frameworks.subject import Subject
 
@@ -70,6 +71,7 @@ class GuardedTrainFunction(abc.ABC):
 
     Attributes:
         resumes: Whether `on_bad` may return, so that the training goes on.
+        heavy: What makes the steps of a heavy state, which are checked in windows.
     """
 
     def __init__(
@@ -85,6 +87,7 @@ class GuardedTrainFunction(abc.ABC):
         self._epoch_source: Any = None
         self._in_epoch = False
         self._logs: Any = None
+        self.heavy: HeavySteps | None = None
 
     def begin_epoch(self) -> None:
         """The next call is the first of an epoch: flags may be read late until `end_epoch`."""
@@ -128,7 +131,7 @@ class GuardedTrainFunction(abc.ABC):
         if isinstance(logs, dict) and "loss" in logs:
             step, epoch = self._recorder.num_steps - 1, self._recorder.epoch
             self._recorder.losses.keep(step, epoch, self.detached(logs["loss"]))
-        if self.resumes or not self._in_epoch:
+        if self.resumes or not self._in_epoch or self._recorder.is_borrowing:
             return self.poll(logs, wait=True)
         return logs
 
@@ -141,12 +144,30 @@ class GuardedTrainFunction(abc.ABC):
 
         Returns `logs`, or those of the last step that was made again after a bad one.
         """
+        if self.heavy is not None and (wait or self.heavy.needs_check()):
+            self.settle()
         step = self._recorder.first_bad(wait=wait)
         if step is not None:
             return self._handle(step, logs)
         if self.resumes and logs is not None:
             self._logs = logs
         return logs
+
+    def settle(self) -> None:
+        """Check the steps of a heavy state now, because something is about to see it.
+
+        After a bad step the model has the state before it; `poll` reads the flag.
+        """
+        if self.heavy is None:
+            return
+        bad = self.heavy.check()
+        if bad is not None:
+            self.went_back()
+        self._recorder.expect(KnownFlag(-1 if bad is None else bad))
+
+    @abc.abstractmethod
+    def went_back(self) -> None:
+        """Called when `heavy` has made the state before a bad step again."""
 
     def _handle(self, step: int, logs: Any) -> Any:
         """Hand the bad step to `on_bad`, and make the steps again that it does not leave out."""
@@ -219,6 +240,13 @@ class GuardedTrainFunction(abc.ABC):
     @abc.abstractmethod
     def resumed(self) -> None:
         """Called when the last of the steps that are made again has been made."""
+
+
+def settle_model(model: Any) -> None:
+    """`settle` the training of a Keras model, if it is guarded."""
+    function = getattr(model, "train_function", None)
+    if isinstance(function, GuardedTrainFunction):
+        function.settle()
 
 
 class _Offset:

@@ -6,6 +6,7 @@ Keras's own trainer makes the function, so `jit_compile`, `run_eagerly` and the 
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -16,15 +17,19 @@ import tensorflow as tf
 
 from stayfinite.errors import CannotGuardError
 from stayfinite.frameworks.base import OnBad
+from stayfinite.frameworks.heavy import is_heavy
 from stayfinite.frameworks.keras import private as keras_private
+from stayfinite.frameworks.keras.persistence import bad_steps_leave_marks
 from stayfinite.frameworks.keras.train_function import GuardedTrainFunction
-from stayfinite.frameworks.recorder import Flag, Recorder
+from stayfinite.frameworks.recorder import MAX_COPIED_BYTES, Flag, Recorder, is_frozen
 from stayfinite.frameworks.state import State
 from stayfinite.frameworks.subject import Subject
 from stayfinite.frameworks.tensorflow import bounds, private
 from stayfinite.frameworks.tensorflow.guard_graph import Unsuited, ends_in_update, guarded
+from stayfinite.frameworks.tensorflow.guard_heavy import TensorFlowHeavySteps
 from stayfinite.frameworks.tensorflow.guard_sentinel import TensorFlowSentinel
 from stayfinite.frameworks.tensorflow.state import num_bytes_of, state_of, store
+from stayfinite.frameworks.tensorflow.variable_hooks import follow
 
 
 class TensorFlowTrainFunction(GuardedTrainFunction):
@@ -41,9 +46,18 @@ class TensorFlowTrainFunction(GuardedTrainFunction):
         # would leave new variables without values.
         plain = ends_in_update(subject)
         self._everything = not subject.is_built or (not plain and eager)
+        # At the end of the data, a step that draws its own batch still makes what does not depend
+        # on it: it counts, and moves the random seeds. Several steps a call draw theirs outside.
+        self._draws_outside = self._compilation.steps_per_execution > 1
         self._inner = self._made()
         self._unmeasured = 0
         self._bounds_matter = plain and eager
+        self._may_be_heavy = (
+            not (resumes or eager or self._everything)
+            and self._compilation.steps_per_execution == 1
+            and bad_steps_leave_marks(subject)
+        )
+        self._is_checking = False
 
     def __call__(self, iterator: Iterator[Any]) -> Any:
         """One call of Keras's train function: the logs of its last step."""
@@ -52,12 +66,94 @@ class TensorFlowTrainFunction(GuardedTrainFunction):
         subject = self._subject
         if subject.is_built:
             self.remember(lambda: num_bytes_of(subject), lambda: _whole_state(subject))
+        steps = self._heavy_steps() if self._may_be_heavy else None
+        if steps is not None:
+            return self._run_heavy(steps, iterator)
         self._measure()
         if isinstance(iterator, tf.data.Iterator):
             logs, reports = self._from_dataset(iterator)
         else:
             logs, reports = self._from_python(iterator)
         return self.expect(_Flag(reports, self._is_bad_unscaled), logs)
+
+    def _heavy_steps(self) -> TensorFlowHeavySteps | None:
+        """What makes the steps of a heavy state; None if the state is not heavy."""
+        steps = self.heavy
+        if isinstance(steps, TensorFlowHeavySteps) and steps.trusts_loss:
+            return steps
+        subject = self._subject
+        self._may_be_heavy = steps is None and is_heavy(num_bytes_of(subject), 0)
+        self.heavy = None
+        if not self._may_be_heavy:
+            return None
+        _build_slots(subject)
+        steps = TensorFlowHeavySteps(subject, self._plain(), self._fails_now, num_bytes_of(subject))
+        # What a step leaves as it is would count as bad.
+        self._may_be_heavy = steps.is_finite()
+        if self._may_be_heavy:
+            self.heavy = steps
+            return steps
+        return None
+
+    def _plain(self) -> Any:
+        subject = self._subject
+        return private.make_function(
+            self._compilation, lambda data: (subject.train_step(data), data)
+        )
+
+    def _run_heavy(self, steps: TensorFlowHeavySteps, iterator: Any) -> Any:
+        source = iterator
+        if not isinstance(iterator, tf.data.Iterator):
+            source = [next(iterator)]
+        is_first = not steps.has_variables
+        with self._checking():
+            logs, data = steps.run(source)
+        if is_first:
+            groups = keras_private.state_variables(self._subject)
+            follow(self, [variable for group in groups for variable in group])
+        for _ in self._recorder.recording(iter([data]), own=_own):
+            pass
+        recorded = self._recorder.newest
+        steps.ran(recorded, logs)
+        if not is_heavy(num_bytes_of(self._subject), recorded.num_bytes):
+            self.settle()
+            self.heavy, self._may_be_heavy = None, False
+        elif steps.needs_check():
+            # Whatever comes next may see the state.
+            self.settle()
+        return logs if self._in_epoch else self.poll(logs, wait=True)
+
+    @contextlib.contextmanager
+    def _checking(self) -> Iterator[None]:
+        """Inside the block, what is read and written is read and written by the guard."""
+        before, self._is_checking = self._is_checking, True
+        try:
+            yield
+        finally:
+            self._is_checking = before
+
+    def settle(self) -> None:
+        """Check the steps of a heavy state now."""
+        if not self._is_checking:
+            with self._checking():
+                super().settle()
+
+    def reading(self) -> None:
+        """Other code is about to read the state."""
+        self.settle()
+
+    def writing(self, variable: Any) -> None:
+        """Other code is about to assign a variable of the state."""
+        if isinstance(self.heavy, TensorFlowHeavySteps) and not self._is_checking:
+            if not self.heavy.is_small(variable):
+                self.settle()
+            self.heavy.writing(variable)
+
+    def went_back(self) -> None:
+        """Nothing: the variables have the state."""
+
+    def _fails_now(self, data: object) -> bool:
+        return self.fails_again(state_of(self._subject), data)
 
     def begin_epoch(self) -> None:
         """Measure the state again, because other code may have set it."""
@@ -90,6 +186,8 @@ class TensorFlowTrainFunction(GuardedTrainFunction):
 
     def rebuild(self) -> None:
         """Trace the step again, and every function that it calls."""
+        self.settle()
+        self.heavy = None
         private.forget_traces()
         self._inner = self._made()
 
@@ -99,6 +197,7 @@ class TensorFlowTrainFunction(GuardedTrainFunction):
             self._sentinel,
             everything=self._everything,
             keeps_metrics=self.resumes,
+            gives_data=not self._draws_outside,
         )
         return private.make_function(self._compilation, step)
 
@@ -112,18 +211,19 @@ class TensorFlowTrainFunction(GuardedTrainFunction):
             return self._inner(source)
 
     def _from_dataset(self, iterator: Any) -> tuple[Any, list[Any]]:
-        num_steps = self._compilation.steps_per_execution
-        if num_steps > 1:
-            # At the end of the data, a step that draws its own batch still makes what does not
-            # depend on it: it counts, and moves the random seeds.
+        if self._draws_outside:
             return self._from_python(_batches(iterator))
         logs, report, data = self._step(iterator)
         for _ in self._recorder.recording(iter([data])):
             pass
+        if self._recorder.newest.num_bytes > MAX_COPIED_BYTES:
+            # What comes out of a compiled function is copied.
+            self._draws_outside = True
+            self._inner = self._made()
         return logs, [report]
 
     def _from_python(self, iterator: Iterator[Any]) -> tuple[Any, list[Any]]:
-        batches = self._recorder.recording(iterator, own=_own)
+        batches = self._recorder.recording(iterator, own=_own, may_borrow=_is_changeable)
         logs = None
         reports: list[Any] = []
         for data in itertools.islice(batches, self._compilation.steps_per_execution):
@@ -222,12 +322,16 @@ def attach(
 def _whole_state(subject: Subject) -> State:
     """The state with the slots of the optimizer, which Keras is about to make otherwise."""
     if ends_in_update(subject):
-        optimizer: Any = subject.optimizers[0]
-        if not optimizer.built:
-            with keras.name_scope(optimizer.name, caller=optimizer):
-                optimizer.build(subject.trainable_variables)
-            optimizer.built = True
+        _build_slots(subject)
     return state_of(subject)
+
+
+def _build_slots(subject: Subject) -> None:
+    optimizer: Any = subject.optimizers[0]
+    if not optimizer.built:
+        with keras.name_scope(optimizer.name, caller=optimizer):
+            optimizer.build(subject.trainable_variables)
+        optimizer.built = True
 
 
 def _batches(iterator: Any) -> Iterator[Any]:
@@ -242,6 +346,13 @@ def _own(data: Any) -> Any:
     """A copy of a batch: a loader may fill the same array again. Tensors never change."""
 
     def own(leaf: Any) -> Any:
-        return np.array(leaf) if isinstance(leaf, np.ndarray) else leaf
+        is_safe = not isinstance(leaf, np.ndarray) or is_frozen(leaf)
+        return leaf if is_safe else np.array(leaf)
 
     return keras.tree.map_structure(own, data)
+
+
+def _is_changeable(data: Any) -> bool:
+    """Whether other code may write to an array of a batch."""
+    leaves = keras.tree.flatten(data)
+    return any(isinstance(leaf, np.ndarray) and not is_frozen(leaf) for leaf in leaves)

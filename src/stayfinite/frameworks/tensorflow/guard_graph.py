@@ -145,16 +145,18 @@ def guarded(
     *,
     everything: bool,
     keeps_metrics: bool = False,
+    gives_data: bool = True,
 ) -> Callable[[Any], Any]:
     """The train step with the sentinel: returns `(logs, report, data)`.
 
-    The batch comes out again because it is drawn inside the compiled function.
+    The batch comes out again because it is drawn inside the compiled function, which copies it.
 
     Args:
         subject: The training.
         sentinel: Noted in by each step.
         everything: Read the whole state first, also what no watch sees being written.
         keeps_metrics: Whether a bad step leaves the metrics as they were, too.
+        gives_data: Whether the batch comes out; else there is nothing in its place.
     """
 
     def guarded_step(data: Any) -> Any:
@@ -168,7 +170,8 @@ def guarded(
         with watched(step):
             logs = subject.train_step(data)
         good = step.finish()
-        return logs, sentinel.note(good, step.is_suspect(data)), data
+        report = sentinel.note(good, step.is_suspect(data))
+        return logs, report, data if gives_data else ()
 
     return guarded_step
 

@@ -12,7 +12,7 @@ import torch
 
 from stayfinite.frameworks.base import OnBad
 from stayfinite.frameworks.keras.train_function import GuardedTrainFunction
-from stayfinite.frameworks.recorder import Flag, Recorder
+from stayfinite.frameworks.recorder import Flag, Recorder, is_frozen
 from stayfinite.frameworks.state import State
 from stayfinite.frameworks.subject import Compilation, Subject, TrainFunction, TrainStep
 from stayfinite.frameworks.torch import private
@@ -55,7 +55,7 @@ class TorchTrainFunction(GuardedTrainFunction):
         self.poll(None, wait=False)
         subject = self._subject
         self.remember(lambda: num_bytes_of(subject), lambda: state_of(subject, device="cpu"))
-        for _ in self._recorder.recording(iter(data), own=_own):
+        for _ in self._recorder.recording(iter(data), own=_own, may_borrow=self._may_borrow):
             pass
         logs, flag = _run(self._current_sentinel(), subject, self.inner, data)
         logs = self.expect(flag, logs)
@@ -64,6 +64,10 @@ class TorchTrainFunction(GuardedTrainFunction):
     def detached(self, loss: Any) -> Any:
         """`loss` without the graph of its step, which a train step of the user's may return."""
         return loss.detach() if isinstance(loss, torch.Tensor) else loss
+
+    def _may_borrow(self, data: Any) -> bool:
+        """Whether the flag of the step is known when it is over."""
+        return not isinstance(self._current_sentinel(), CudaSentinel)
 
     def last_good(self, step: int) -> State:
         """Restore the random state of the bad step; the sentinel has restored the rest."""
@@ -89,6 +93,9 @@ class TorchTrainFunction(GuardedTrainFunction):
 
     def resumed(self) -> None:
         """Nothing: the steps changed the variables themselves."""
+
+    def went_back(self) -> None:
+        """Nothing: no step is checked late."""
 
     def rebuild(self) -> None:
         """Have what `torch.compile` made compiled again; all else runs the code that is there."""
@@ -195,7 +202,7 @@ def _own(data: Any) -> Any:
     if isinstance(data, torch.Tensor):
         return data.detach().clone()
     if isinstance(data, np.ndarray):
-        return np.array(data)
+        return data if is_frozen(data) else np.array(data)
     if isinstance(data, dict):
         return {key: _own(item) for key, item in data.items()}
     if type(data) in (tuple, list):

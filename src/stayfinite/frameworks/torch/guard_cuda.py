@@ -16,10 +16,10 @@ from typing import Any
 
 import torch
 
-from stayfinite.frameworks.recorder import Flag
+from stayfinite.frameworks.recorder import Flag, KnownFlag
 from stayfinite.frameworks.subject import Subject
 from stayfinite.frameworks.torch import finite_checks, private
-from stayfinite.frameworks.torch.guard_sentinel import KnownFlag, TorchSentinel
+from stayfinite.frameworks.torch.guard_sentinel import TorchSentinel
 
 
 class CudaSentinel(TorchSentinel):

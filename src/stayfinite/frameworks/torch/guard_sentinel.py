@@ -17,7 +17,7 @@ import keras
 import torch
 
 from stayfinite.frameworks.keras import private as keras_private
-from stayfinite.frameworks.recorder import MAX_PENDING, Flag
+from stayfinite.frameworks.recorder import MAX_PENDING, Flag, KnownFlag
 from stayfinite.frameworks.state import RandomState
 from stayfinite.frameworks.subject import Subject
 from stayfinite.frameworks.torch import finite_checks, hooks, private
@@ -263,20 +263,6 @@ class TorchSentinel:
         known = (variable, any(variable is metric for metric in metrics))
         self._is_metric[id(variable)] = known
         return known
-
-
-class KnownFlag:
-    """A flag whose value is on the host."""
-
-    def __init__(self, first_bad: int) -> None:
-        self._first_bad = first_bad
-
-    def is_ready(self) -> bool:
-        """Always."""
-        return True
-
-    def __int__(self) -> int:
-        return self._first_bad
 
 
 def lasting(subject: Subject) -> list[Any]:

@@ -1,0 +1,62 @@
+"""Heavy states: which trainings are checked in windows of many steps, and how long a window is.
+
+To check each new state, and to keep the old one until then, moves the whole state through memory
+several times. Where the state is large and the batch is not, that is most of the cost of a step. So
+the step of a heavy state runs as it is. A snapshot is taken now and then, and the batches since are
+kept. If the state is found to be bad, the steps since the snapshot are made again, each with a
+check.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+# A state of this size is copied in about 20 ms.
+MIN_STATE_BYTES = 64 * 2**20
+MIN_BATCH_BUDGET = 32 * 2**20
+# A window of fewer steps would not pay for its snapshot.
+MIN_STEPS = 8
+# The part of the time of a training that snapshots may take.
+SHARE = 0.015
+
+
+def batch_budget(state_bytes: int) -> int:
+    """How many bytes of batches a window may keep."""
+    return max(MIN_BATCH_BUDGET, state_bytes // 8)
+
+
+def is_heavy(state_bytes: int, batch_bytes: int) -> bool:
+    """Whether a training is checked in windows, by the sizes of its state and of one batch."""
+    if state_bytes < MIN_STATE_BYTES:
+        return False
+    return MIN_STEPS * batch_bytes <= batch_budget(state_bytes)
+
+
+class Window:
+    """How long the steps since one snapshot may go on.
+
+    Args:
+        state_bytes: The size of the state.
+        clock: The time in seconds.
+    """
+
+    def __init__(self, state_bytes: int, clock: Callable[[], float] = time.perf_counter) -> None:
+        self._budget = batch_budget(state_bytes)
+        self._clock = clock
+        self._cost = 0.0
+        self._bytes = 0
+        self._began = clock()
+
+    def begin(self, cost: float) -> None:
+        """A snapshot has been taken, which took `cost` seconds."""
+        self._began, self._cost, self._bytes = self._clock(), cost, 0
+
+    def add(self, batch_bytes: int) -> None:
+        """A batch is kept."""
+        self._bytes += batch_bytes
+
+    def is_over(self) -> bool:
+        """Whether another snapshot is due before the next step."""
+        elapsed = self._clock() - self._began
+        return self._bytes >= self._budget or elapsed * SHARE >= self._cost

@@ -1,0 +1,222 @@
+"""The steps of a heavy state: as they are without a guard, with a way back to the last good one.
+
+The compiled step has no sentinel. The mean of the loss is read when it is ready. The state is
+checked by a program of its own, before anything can see or save it. If one of them is bad, the
+steps since the last snapshot are made again by the same compiled function on the same batches, each
+with a check, up to the bad one.
+
+That finds the same states where the device computes the same bits again. Where it does not, and the
+steps are all finite the second time, the last of them counts as the bad one.
+"""
+
+from __future__ import annotations
+
+import abc
+import collections
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from stayfinite.frameworks.heavy import Window
+from stayfinite.frameworks.recorder import MAX_PENDING, RecordedBatch
+
+# What other code may write to the state between two steps without a new snapshot: a learning rate,
+# metrics that are reset.
+MAX_WRITTEN_BYTES = 2**20
+# While steps are made again, so many steps are between two snapshots.
+_STRIDE = 8
+
+# What other code wrote to the state, by the position of the variable.
+Writes = Mapping[int, np.ndarray]
+
+
+class LateNumber(Protocol):
+    """A number that the device may not have computed yet."""
+
+    def is_ready(self) -> bool:
+        """Whether reading it would not wait."""
+        ...
+
+    def __float__(self) -> float: ...
+
+
+@dataclass(frozen=True)
+class _MadeStep:
+    """A step since the snapshot, with what was written to the state before it."""
+
+    recorded: RecordedBatch
+    writes: Writes
+
+
+class HeavySteps(abc.ABC):
+    """Follows the steps of one training, and finds the bad one. A framework makes them.
+
+    Args:
+        num_bytes: The size of the state.
+
+    Attributes:
+        trusts_loss: False once the mean of the loss was non-finite in a step that was not bad.
+            The steps after that have to be checked one by one.
+    """
+
+    def __init__(self, num_bytes: int) -> None:
+        self.trusts_loss = True
+        self._window = Window(num_bytes)
+        self._has_begun = False
+        self._writes: Writes = {}
+        self._made: list[_MadeStep] = []
+        self._num_checked = 0
+        self._check_seconds = 0.0
+        # Those that have not been read, oldest first.
+        self._losses: collections.deque[LateNumber] = collections.deque()
+        self._is_loss_bad = False
+
+    def begin_step(self, writes: Writes | None) -> None:
+        """A step is about to be made.
+
+        Args:
+            writes: What other code wrote to the state since the last step; None where that is
+                large or not known.
+        """
+        self._writes = {} if writes is None else writes
+        if self._has_begun and writes is not None and not self._window.is_over():
+            return
+        self.wait()
+        began = time.perf_counter()
+        self.copy()
+        self._window.begin(time.perf_counter() - began + self._check_seconds)
+        self._has_begun, self._writes, self._made, self._num_checked = True, {}, [], 0
+
+    def end_step(self, recorded: RecordedBatch, loss: LateNumber) -> None:
+        """A step has been made. `loss` is the mean of the losses of the epoch."""
+        self._made.append(_MadeStep(recorded, self._writes))
+        self._window.add(recorded.num_bytes)
+        self._losses.append(loss)
+
+    def needs_check(self) -> bool:
+        """Whether the steps have to be checked now: a loss is bad, or the window is over."""
+        while self._losses and (len(self._losses) > MAX_PENDING or self._losses[0].is_ready()):
+            self._read_loss()
+        is_due = self._is_loss_bad or self._window.is_over()
+        return is_due and self._num_checked < len(self._made)
+
+    def check(self) -> int | None:
+        """Check the steps that have not been checked yet; returns the number of the first bad one.
+
+        The state is then the one before it, and the next step begins a window.
+        """
+        if self._num_checked == len(self._made):
+            return None
+        while self._losses:
+            self._read_loss()
+        self.wait()
+        began = time.perf_counter()
+        is_finite = self.is_finite()
+        self._check_seconds = time.perf_counter() - began
+        if not is_finite or self._is_loss_bad:
+            bad = self._find(is_finite)
+            if bad is not None:
+                self.forget()
+                return bad
+        self._num_checked, self._is_loss_bad = len(self._made), False
+        return None
+
+    def forget(self) -> None:
+        """Begin a new window with the next step."""
+        self._has_begun, self._made, self._num_checked = False, [], 0
+        self._losses.clear()
+        self._is_loss_bad = False
+
+    def _read_loss(self) -> None:
+        loss = float(self._losses.popleft())
+        self._is_loss_bad |= self.trusts_loss and not math.isfinite(loss)
+
+    def _find(self, is_finite: bool) -> int | None:
+        """The first bad step; None where only the mean of the loss is not finite."""
+        present = self.set_aside() if is_finite else self.drop()
+        while True:
+            suspect, by_loss = self._first_suspect()
+            if suspect is None and is_finite:
+                self.take_back(present)
+                return None
+            # The device did not compute the same again: the last step is as suspect as any.
+            position = len(self._made) - 1 if suspect is None else suspect
+            self._go_before(position)
+            recorded = self._made[position].recorded
+            if by_loss and not self.is_bad(recorded.data):
+                self.trusts_loss = False
+                continue
+            return recorded.step
+
+    def _first_suspect(self) -> tuple[int | None, bool]:
+        """The position of the first step that is bad when it is made again.
+
+        Also whether nothing but the mean of the loss says so.
+        """
+        self.restore()
+        position = 0
+        while position < len(self._made):
+            made = self._made[position]
+            self.write(made.writes)
+            loss = self.make(made.recorded.data)
+            is_finite = self.is_finite()
+            if not is_finite or (self.trusts_loss and not math.isfinite(float(loss))):
+                return position, is_finite
+            position += 1
+            if position == _STRIDE < len(self._made):
+                self.copy()
+                self._made, position = self._made[_STRIDE:], 0
+        return None, False
+
+    def _go_before(self, position: int) -> None:
+        self.restore()
+        for made in self._made[:position]:
+            self.write(made.writes)
+            self.make(made.recorded.data)
+        self.write(self._made[position].writes)
+
+    # What a framework does with the state of the training.
+
+    @abc.abstractmethod
+    def wait(self) -> None:
+        """Until the device has computed the present state."""
+
+    @abc.abstractmethod
+    def copy(self) -> None:
+        """Take a snapshot of the present state in the place of the last one."""
+
+    @abc.abstractmethod
+    def restore(self) -> None:
+        """Make the snapshot the present state."""
+
+    @abc.abstractmethod
+    def write(self, writes: Writes) -> None:
+        """Write to the present state."""
+
+    @abc.abstractmethod
+    def make(self, data: object) -> LateNumber:
+        """Make a step from the present state on; returns the mean of the loss."""
+
+    @abc.abstractmethod
+    def is_finite(self) -> bool:
+        """Whether the present state is finite, metrics left out."""
+
+    @abc.abstractmethod
+    def is_bad(self, data: object) -> bool:
+        """Make a step with the sentinel, and undo it; whether it is bad."""
+
+    @abc.abstractmethod
+    def set_aside(self) -> object:
+        """The present state, to be given to `take_back`."""
+
+    @abc.abstractmethod
+    def take_back(self, state: object) -> None:
+        """Make what was set aside the present state again."""
+
+    @abc.abstractmethod
+    def drop(self) -> None:
+        """Free the memory of the present state, if the framework can."""

@@ -1,0 +1,154 @@
+"""Steps of a heavy state on JAX: the train function of Keras, to which the state is donated."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from stayfinite.frameworks.base import learning_rate_of
+from stayfinite.frameworks.heavy_steps import MAX_WRITTEN_BYTES, HeavySteps, Writes
+from stayfinite.frameworks.jax import guard_step
+from stayfinite.frameworks.jax.state import state_variables
+from stayfinite.frameworks.jax.state_copy import StateCopy
+from stayfinite.frameworks.recorder import RecordedBatch
+from stayfinite.frameworks.subject import Subject, TrainFunction
+
+
+class JaxHeavySteps(HeavySteps):
+    """Makes the steps of one training.
+
+    Args:
+        subject: The training.
+        plain: The train function of Keras.
+        fails: Makes one step on copies of a state, with the sentinel; whether it is bad.
+        num_bytes: The size of the state.
+    """
+
+    def __init__(
+        self,
+        subject: Subject,
+        plain: TrainFunction,
+        fails: Callable[[Any, object], bool],
+        num_bytes: int,
+    ) -> None:
+        super().__init__(num_bytes)
+        self._subject = subject
+        self._plain = plain
+        self._fails = fails
+        self._snapshot = StateCopy()
+        self._structure: Any = None
+        self._num_lasting = 0
+        self._leaves: list[Any] = []
+
+    @property
+    def state(self) -> Any:
+        """The present state, as a train function takes it."""
+        return jax.tree.unflatten(self._structure, self._leaves)
+
+    def begins_finite(self, state: Any) -> bool:
+        """Whether a state is finite. If not, what a step leaves as it is would count as bad."""
+        return _is_finite(self._judged(jax.tree.leaves(state[:3])))
+
+    def run(self, state: Any, recorded: RecordedBatch, data: object) -> Any:
+        """Make a step: what the train function of Keras returns."""
+        leaves, self._structure = jax.tree.flatten(state)
+        writes = self._written_to(leaves)
+        self._leaves = leaves
+        self._num_lasting = sum(len(group) for group in state[:3])
+        self.begin_step(writes)
+        logs, new = self._plain(state, iter([data]))
+        self._leaves = jax.tree.leaves(new)
+        self.end_step(recorded, logs["loss"])
+        return logs, new
+
+    def _written_to(self, leaves: list[Any]) -> Writes | None:
+        """The leaves that are not those of the last step."""
+        if len(leaves) != len(self._leaves):
+            return None
+        pairs = enumerate(zip(leaves, self._leaves, strict=True))
+        changed = [position for position, (leaf, before) in pairs if leaf is not before]
+        if sum(leaves[position].nbytes for position in changed) > MAX_WRITTEN_BYTES:
+            return None
+        return {position: np.array(leaves[position]) for position in changed}
+
+    def forget(self) -> None:
+        """Begin a new window with the next step."""
+        super().forget()
+        self._snapshot = StateCopy()
+
+    def wait(self) -> None:
+        """Until the device has computed the present state."""
+        jax.block_until_ready(self._leaves)
+
+    def copy(self) -> None:
+        """Take a snapshot of the present state."""
+        self._snapshot.take(self._leaves)
+
+    def restore(self) -> None:
+        """Make the snapshot the present state."""
+        self._leaves = self._snapshot.restored()
+
+    def write(self, writes: Writes) -> None:
+        """Replace leaves."""
+        for position, value in writes.items():
+            self._leaves[position] = jnp.array(value)
+
+    def make(self, data: object) -> Any:
+        """Make a step from the present state on; returns the mean of the loss."""
+        logs, new = self._plain(self.state, iter([data]))
+        self._leaves = jax.tree.leaves(new)
+        return logs["loss"]
+
+    def is_finite(self) -> bool:
+        """Whether the present state is finite, metrics left out."""
+        return _is_finite(self._judged(self._leaves[: self._num_lasting]))
+
+    def _judged(self, lasting: list[Any]) -> list[Any]:
+        """Without the learning rate, which no step changes."""
+        subject = self._subject
+        rate = learning_rate_of(subject.optimizers[0])
+        variables = [variable for group in state_variables(subject)[:3] for variable in group]
+        pairs = zip(lasting, variables, strict=True)
+        return [leaf for leaf, variable in pairs if variable is not rate]
+
+    def is_bad(self, data: object) -> bool:
+        """Make a step on copies, with the sentinel."""
+        return self._fails(self.state, data)
+
+    def set_aside(self) -> list[Any]:
+        """The leaves of the present state."""
+        return self._leaves
+
+    def take_back(self, state: Any) -> None:
+        """Make what was set aside the present state again."""
+        self._leaves = state
+
+    def drop(self) -> None:
+        """Delete the arrays of the present state, which `fit` still refers to."""
+        for leaf in self._leaves:
+            leaf.delete()
+
+
+def _is_finite(leaves: list[Any]) -> bool:
+    return bool(_has_finite_squares(leaves)) or bool(_all_finite(leaves))
+
+
+@jax.jit
+def _has_finite_squares(leaves: list[Any]) -> Any:
+    """Whether the sum of all squares is finite: faster than `_all_finite`, and may overflow."""
+    floating = [leaf.ravel() for leaf in leaves if jnp.issubdtype(leaf.dtype, jnp.inexact)]
+    wide = [jnp.promote_types(leaf.dtype, jnp.float32) for leaf in floating]
+    squares = [
+        jnp.vdot(leaf, leaf, preferred_element_type=dtype).real
+        for leaf, dtype in zip(floating, wide, strict=True)
+    ]
+    return jnp.isfinite(sum(squares)) if squares else jnp.asarray(True)
+
+
+@jax.jit
+def _all_finite(leaves: list[Any]) -> Any:
+    return guard_step.all_finite(leaves)
