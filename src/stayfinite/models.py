@@ -1,6 +1,7 @@
 """Reference networks: the public name of `stayfinite.networks.models`."""
 
 from stayfinite.networks.models import (
+    EfficientNetLite0,
     EmbeddingNetwork,
     ResNet3D,
     ResNet3D18,
@@ -14,6 +15,7 @@ from stayfinite.networks.models import (
 )
 
 __all__ = [
+    "EfficientNetLite0",
     "EmbeddingNetwork",
     "ResNet3D",
     "ResNet3D18",
