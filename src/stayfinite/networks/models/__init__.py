@@ -1,5 +1,6 @@
 """Reference networks, built like those of `keras.applications`."""
 
+from stayfinite.networks.models.efficientnet_lite import EfficientNetLite0
 from stayfinite.networks.models.embedding import EmbeddingNetwork, TripletNetwork, preprocess_input
 from stayfinite.networks.models.freezing import freeze
 from stayfinite.networks.models.resnet3d import (
@@ -12,6 +13,7 @@ from stayfinite.networks.models.resnet3d import (
 )
 
 __all__ = [
+    "EfficientNetLite0",
     "EmbeddingNetwork",
     "ResNet3D",
     "ResNet3D18",

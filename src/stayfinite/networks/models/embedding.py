@@ -1,4 +1,4 @@
-"""Networks for embeddings: a backbone of `keras.applications`, the embedding, and its triplets."""
+"""Networks for embeddings: a backbone, the embedding of images on it, and its triplets."""
 
 from __future__ import annotations
 
@@ -12,31 +12,36 @@ from keras import ops
 
 from stayfinite.networks.losses.distances import l2_normalize
 from stayfinite.networks.losses.triplet import triplet_loss
+from stayfinite.networks.models.efficientnet_lite import EfficientNetLite0
 
-Backbone = Any  # a name in `keras.applications`, a function like those there, or a keras.Model
+# A name of `OWN` or in `keras.applications`, a function like those there, or a keras.Model.
+Backbone = Any
+OWN = {"EfficientNetLite0": EfficientNetLite0}
 
 
 def application(name: str) -> Callable[..., Any]:
-    """Return the function of `keras.applications` with this name, such as `"ResNet50"`.
+    """Return the function with this name, such as `"ResNet50"`, of `keras.applications` or `OWN`.
 
     Raises:
         ValueError: If there is none.
     """
+    if name in OWN:
+        return OWN[name]
     function = getattr(keras.applications, name, None)
     if not inspect.isfunction(function):
-        names = [key for key in dir(keras.applications) if key[0].isupper()]
+        names = [*OWN, *(key for key in dir(keras.applications) if key[0].isupper())]
         raise ValueError(
-            f"`backbone` must name a network of keras.applications, one of {names}. "
-            f"Received: backbone={name!r}"
+            f"`backbone` must name a network, one of {names}. Received: backbone={name!r}"
         )
     return function
 
 
 def preprocess_input(backbone: Backbone = "ResNet50") -> Callable[..., Any]:
-    """Return the `preprocess_input` that belongs to a backbone of `keras.applications`.
+    """Return the `preprocess_input` that belongs to a backbone.
 
     Args:
-        backbone: A name in `keras.applications`, such as `"ResNet50"`, or the function itself.
+        backbone: `"EfficientNetLite0"`, a name in `keras.applications`, such as `"ResNet50"`, or
+            the function itself.
 
     Returns:
         A function of images with values from 0 to 255, which it may change in place.
@@ -50,12 +55,13 @@ def preprocess_input(backbone: Backbone = "ResNet50") -> Callable[..., Any]:
     >>> images = prepare(images.astype("float32"))
     """
     function = application(backbone) if isinstance(backbone, str) else backbone
-    # A module of keras.applications has networks and the preprocessing that they share.
+    # The module of a network has the preprocessing too.
     module = sys.modules.get(getattr(function, "__module__", ""))
     prepare = getattr(module, "preprocess_input", None)
     if not callable(prepare):
         raise ValueError(
-            "`backbone` must be a network of keras.applications, by name or as a function. "
+            "`backbone` must be EfficientNetLite0 or a network of keras.applications, by name or "
+            "as a function. "
             f"Received: backbone={backbone!r}"
         )
     found: Callable[..., Any] = prepare
@@ -75,8 +81,8 @@ def build_backbone(
     function = application(backbone) if isinstance(backbone, str) else backbone
     if not callable(function):
         raise ValueError(
-            "`backbone` must be a name in keras.applications, a keras.Model, or a function that "
-            f"builds one. Received: backbone={backbone!r}"
+            "`backbone` must be the name of a network, a keras.Model, or a function that builds "
+            f"one. Received: backbone={backbone!r}"
         )
     model = function(include_top=False, weights=weights, input_shape=input_shape, pooling="avg")
     if not isinstance(model, keras.Model):
@@ -109,7 +115,7 @@ def EmbeddingNetwork(
     normalize: bool = True,
     name: str = "embedding",
 ) -> Any:
-    """Build an embedding of images on any network of `keras.applications`.
+    """Build an embedding of images on `EfficientNetLite0` or any network of `keras.applications`.
 
     The vectors have length 1, as in FaceNet. The normalization consists of stock Keras operations
     and has finite values and gradients, also at a zero vector. The model is saved as any functional
@@ -121,8 +127,9 @@ def EmbeddingNetwork(
     Recognition and Clustering", CVPR 2015.
 
     Args:
-        backbone: A name in `keras.applications`, such as `"ResNet50"`; a function with the same
-            arguments; or a functional `keras.Model`, whose layers are shared, not copied.
+        backbone: `"EfficientNetLite0"` or a name in `keras.applications`, such as `"ResNet50"`; a
+            function with the same arguments; or a functional `keras.Model`, whose layers are
+            shared, not copied.
         input_shape: Shape of one image, such as `(224, 224, 3)`; for a model as backbone, `None`.
         embedding_dim: Length of the vectors.
         weights: `"imagenet"`, the path of a weights file, or `None` for random weights. Ignored for

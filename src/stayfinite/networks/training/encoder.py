@@ -24,7 +24,9 @@ def build_encoder(settings: SiameseSettings) -> Any:
     """
     if has_own_backbone(settings):
         return stayfinite.models.EmbeddingNetwork(
-            _own_backbone(settings), embedding_dim=settings.embedding_dim
+            _own_backbone(settings),
+            embedding_dim=settings.embedding_dim,
+            activation=settings.activation,
         )
     weights = None if settings.weights == "none" else settings.weights
     try:
@@ -33,6 +35,7 @@ def build_encoder(settings: SiameseSettings) -> Any:
             (settings.size, settings.size, 3),
             settings.embedding_dim,
             weights=weights,
+            activation=settings.activation,
         )
     except Exception as error:
         # Keras downloads the weights here and raises exceptions of many kinds.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -18,7 +19,11 @@ from stayfinite.networks.training.progress import Progress, best_row
 
 KS = (1, 5)
 MONITOR = "val_recall_at_1"
+# The layer of the encoder after the backbone.
+LAST_LAYER = "embedding_dense"
 _BATCH = 32
+# Side of the images that are compared by their pixels; larger ones would be shifted copies.
+_PIXELS = 32
 
 
 class HeldOut:
@@ -38,12 +43,7 @@ class HeldOut:
 
     def embed(self) -> tuple[np.ndarray, np.ndarray]:
         """Return the vectors, `(images, dim)`, and labels, `(images,)`, of all images."""
-        vectors, labels = [], []
-        for number in range(len(self.images)):
-            batch, of_batch = self.images[number]
-            vectors.append(np.asarray(self.encoder.predict_on_batch(batch)))
-            labels.append(of_batch)
-        return np.concatenate(vectors), np.concatenate(labels)
+        return self._vectors(self.encoder.predict_on_batch), self.images.labels
 
     def recalls(self) -> dict[str, float]:
         """Return recall@k for each k, as entries of the logs."""
@@ -53,12 +53,39 @@ class HeldOut:
         found = recall_at_k(vectors, labels, KS, distance=self.distance)
         return {f"val_recall_at_{k}": float(found[k]) for k in KS}
 
+    def baselines(self) -> dict[str, float]:
+        """Return recall@1 without a training: of the pixels, and of the features of the backbone.
+
+        Pixels are compared by their distance in images of 32 x 32 pixels, features by their angle.
+        """
+        features = keras.Model(self.encoder.input, self.encoder.get_layer(LAST_LAYER).input)
+        found = {
+            "pixels": (self._vectors(_thumbnails), "euclidean"),
+            "backbone": (self._vectors(features.predict_on_batch), "cosine"),
+        }
+        return {
+            name: float(recall_at_k(vectors, self.images.labels, (1,), distance=distance)[1])
+            for name, (vectors, distance) in found.items()
+        }
+
+    def _vectors(self, embed: Callable[[np.ndarray], Any]) -> np.ndarray:
+        """Return `embed` of every batch of images, shape `(images, dim)`."""
+        batches = (self.images[number][0] for number in range(len(self.images)))
+        return np.concatenate([np.asarray(embed(batch)) for batch in batches])
+
     def chance(self) -> float:
         """Return the expected recall@1 of an encoder that gives random vectors."""
         labels = self.images.labels
         counts = np.bincount(labels)
         same = (counts[labels] - 1)[counts[labels] > 1]
         return float(np.mean(same / (len(labels) - 1)))
+
+
+def _thumbnails(images: np.ndarray) -> np.ndarray:
+    """Return the images at 32 x 32 pixels, shape `(images, 3072)`."""
+    size = (_PIXELS, _PIXELS)
+    small = keras.ops.image.resize(images, size, antialias=True, data_format="channels_last")
+    return np.asarray(keras.ops.convert_to_numpy(small)).reshape(len(images), -1)
 
 
 class KeepBest(keras.callbacks.Callback):

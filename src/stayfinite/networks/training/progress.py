@@ -33,6 +33,7 @@ class Progress:
     epoch: int = 0  # epochs done in this phase
     stopped: bool = False  # whether early stopping has ended this phase
     model: str | None = None  # the file of the model after that epoch
+    baselines: dict[str, float] = field(default_factory=dict)  # without a training
     rows: list[Row] = field(default_factory=list)
     counts: dict[str, dict[str, Any]] = field(default_factory=dict)
 

@@ -12,6 +12,8 @@ from stayfinite.errors import UsageError
 from stayfinite.networks.training.folder import write_text
 
 ROUNDING = 1e-5
+# Samples that are saved with their predictions.
+_SAMPLES = 8
 
 
 def save(model: Any, folder: Path, name: str = "model") -> dict[str, Path]:
@@ -72,6 +74,13 @@ def check_saved(model: Any, paths: dict[str, Path], batch: Any) -> float:
 
 
 def saved_and_checked(model: Any, folder: Path, name: str, batch: Any) -> str:
-    """Save and check; return "equal" or "equal up to ..." for the loaded predictions."""
+    """Save and check; return "equal" or "equal up to ..." for the loaded predictions.
+
+    `<name>.sample.npz` gets a few samples of the batch as `inputs` and the predictions as `outputs`,
+    to compare a network that another process loads.
+    """
     difference = check_saved(model, save(model, folder, name), batch)
+    inputs = np.asarray(batch)[:_SAMPLES]
+    outputs = np.asarray(model.predict_on_batch(inputs))
+    np.savez(folder / f"{name}.sample.npz", inputs=inputs, outputs=outputs)
     return "equal" if difference == 0 else f"equal up to {difference:.1e}"

@@ -43,6 +43,7 @@ class SiameseSettings:
     weights: str = "imagenet"
     size: int = 224
     embedding_dim: int = 128
+    activation: str = "linear"
     mining: str = "batch_hard"
     distance: str = "euclidean"
     margin: str = "softplus"

@@ -22,7 +22,14 @@ from stayfinite.networks.data.triplets import TripletDataset
 from stayfinite.networks.training import figures, saving
 from stayfinite.networks.training.encoder import build_encoder, shown
 from stayfinite.networks.training.folder import OutputFolder, write_json, write_problems
-from stayfinite.networks.training.heldout import KS, MONITOR, HeldOut, KeepBest, write_pages
+from stayfinite.networks.training.heldout import (
+    KS,
+    LAST_LAYER,
+    MONITOR,
+    HeldOut,
+    KeepBest,
+    write_pages,
+)
 from stayfinite.networks.training.page import write_page
 from stayfinite.networks.training.progress import (
     KeepProgress,
@@ -33,8 +40,6 @@ from stayfinite.networks.training.progress import (
     numbers_of,
 )
 from stayfinite.networks.training.settings import SiameseSettings
-
-LAST_LAYER = "embedding_dense"
 
 
 @dataclass(frozen=True)
@@ -88,6 +93,8 @@ def train(
     data = dataset(settings, training)
     network = load_last(folder, progress) if progress.model else build(settings)
     judge = HeldOut(held_out, _encoder(network), shown(settings), settings.distance)
+    if not progress.model:
+        progress.baselines = judge.baselines()
     for number, phase in enumerate(phases(settings)):
         if number < progress.phase or (number == progress.phase and progress.stopped):
             continue
@@ -224,6 +231,12 @@ def _finish(
     say(
         f"best epoch {best['epoch']}: {', '.join(recalls)} on {len(labels)} images of classes held "
         f"out; chance {judge.chance():.4f}"
+    )
+    say(
+        "without a training: "
+        + ", ".join(
+            f"recall@1 of the {name} {recall:.4f}" for name, recall in progress.baselines.items()
+        )
     )
     say(f"the encoder is saved to {folder.root} and loaded back: its vectors are {equal}")
     return numbers_of(best)
