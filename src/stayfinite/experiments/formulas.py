@@ -95,17 +95,22 @@ class Formula:
 
 def formulas(step: Step, diagnosis: Diagnosis) -> Iterator[Formula]:
     """The formulas of the functions on the stack of the op at fault, the innermost first."""
-    op = diagnosis.evidence.forward_op
-    if op is None or not op.stack:
-        return
-    recorded = GraphRecorded(step.trace, step.fetch, _first_failing(step, op))
     roots: set[Node] = set()
-    for extraction in extractions(op.stack, recorded, lambda f: _receiver(step, op, f)):
+    for extraction in extracted(step, diagnosis):
         posed = problem_of(step, extraction, diagnosis.finding.samples)
         if posed is not None and extraction.root not in roots:
             roots.add(extraction.root)
             rounded = _has_rounded_operand(step, extraction, posed)
             yield Formula(extraction, posed.problem, rounded, posed.stand_ins)
+
+
+def extracted(step: Step, diagnosis: Diagnosis) -> Iterator[Extraction]:
+    """What the functions on the stack of the op at fault compute, the innermost first."""
+    op = diagnosis.evidence.forward_op
+    if op is None or not op.stack:
+        return
+    recorded = GraphRecorded(step.trace, step.fetch, _first_failing(step, op))
+    yield from extractions(op.stack, recorded, lambda f: _receiver(step, op, f))
 
 
 def _first_failing(step: Step, op: Op) -> int:
