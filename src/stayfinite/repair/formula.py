@@ -27,7 +27,8 @@ class Node:
     """One operation on other nodes; made by `node`, `leaf` and `constant` only.
 
     `attributes` are sorted by name. An `axis` is never negative; it is an int for `softmax`,
-    `log_softmax`, `stack`, `concatenate`, `take_along_axis`, `cumsum` and `logcumsumexp`, and a
+    `log_softmax`, `stack`, `concatenate`, `take_along_axis`, `cumsum`, `cumprod` and `logcumsumexp`, and
+    a
     sorted tuple of ints for reductions, `expand_dims` and `flip`.
     """
 
@@ -68,6 +69,7 @@ OTHER: dict[str, tuple[str, ...]] = {
     "cast": ("dtype",),
     "clip": (),  # x, minimum, maximum
     "concatenate": ("axis",),
+    "cumprod": ("axis",),
     "cumsum": ("axis",),
     "diagonal": (),  # of a matrix
     "expand_dims": ("axis",),

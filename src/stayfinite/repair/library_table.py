@@ -108,6 +108,7 @@ SPECIAL: dict[str, str] = {
         take_along_axis x indices axis?-1
         stack x:xs axis?0
         concatenate xs axis?-1
+        cumprod x axis?None
         cumsum x axis?None
         flip x axis?None
         diagonal x offset:ignored?None axis1:ignored2?None axis2:ignored3?None
@@ -131,6 +132,7 @@ SPECIAL: dict[str, str] = {
         reshape x shape
         stack x:xs axis?0
         concatenate tensors:xs axis?-1
+        cumprod x axis?0
         cumsum x axis?0
         cast x dtype
         ones_like x
@@ -158,6 +160,7 @@ SPECIAL: dict[str, str] = {
         take_along_axis arr:x indices axis?-1
         stack arrays:xs axis?0
         concatenate arrays:xs axis?0
+        cumprod a:x axis?None
         cumsum a:x axis?None
         flip m:x axis?None
         diagonal a:x offset:ignored?None axis1:ignored2?None axis2:ignored3?None
@@ -190,6 +193,7 @@ SPECIAL: dict[str, str] = {
         transpose a:x perm:axes?None
         stack values:xs axis?0
         concatenate = concat values:xs axis
+        cumprod x axis?0
         cumsum x axis?0
         flip = reverse tensor:x axis
         cast x dtype
@@ -199,6 +203,7 @@ SPECIAL: dict[str, str] = {
         identity = convert_to_tensor value:x
         """,
     "tensorflow.math": """
+        cumprod x axis?0
         cumsum x axis?0
         logcumsumexp = cumulative_logsumexp x axis?0
         var = reduce_variance input_tensor:x axis?None keepdims?False
@@ -241,6 +246,7 @@ SPECIAL: dict[str, str] = {
         stack tensors:xs dim:axis?0
         concatenate = cat tensors:xs dim:axis?0
         concatenate = concat tensors:xs dim:axis?0
+        cumprod input:x dim:axis
         cumsum input:x dim:axis
         logcumsumexp input:x dim:axis
         flip input:x dims:axis

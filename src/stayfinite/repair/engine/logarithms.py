@@ -140,6 +140,9 @@ class Logarithms(abc.ABC):
                 return Linear({size: 1.0, tail: 1.0}, -math.log(2))
             case "prod" | "sum" | "mean":
                 return self._log_reduction(x)
+            case "cumprod":
+                inner = assembled(self.log_of(a))
+                return Linear({node("cumsum", inner, **dict(x.attributes)): 1.0})
             case "cumsum":
                 if self.non_negative(a) and self.progress(a):
                     inner = assembled(self.log_of(a))

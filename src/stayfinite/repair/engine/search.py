@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from stayfinite.repair.engine import (
+    build,
+    complements,
     last_resort,
     limits,
     log_domain,
@@ -24,16 +26,18 @@ from stayfinite.repair.engine.pricing import Pricing
 from stayfinite.repair.engine.problem import Assumption, FixValue, FormulaProblem, Price, Rewrite
 from stayfinite.repair.engine.reference import Kind
 from stayfinite.repair.engine.samples import Samples
-from stayfinite.repair.formula import Node
+from stayfinite.repair.formula import Node, walk
 
 DEPTH = 3
 WIDTH = 3  # unfinished rewrites that are carried to the next level
 KEPT = 8
+STRANGE = 50  # what a number weighs that nobody would have written
 MISS = 25  # what one miss at a directed sample weighs against the size of the formula
 
 Proposal = tuple[Node, str, tuple[Assumption, ...]]
 Proposer = Callable[[Context, Node], Iterator[Proposal]]
 PROPOSERS: tuple[Proposer, ...] = (
+    complements.proposals,
     log_domain.proposals,
     reductions.proposals,
     zero_safe.proposals,
@@ -56,6 +60,7 @@ class Candidate:
     price: Price
     trail: tuple[str, ...]
     assumptions: tuple[Assumption, ...]
+    num_strange: int = 0
 
     @property
     def assumed(self) -> bool:
@@ -79,7 +84,7 @@ class Candidate:
         p = self.price
         kind = 2 * (last_resort.ISLAND in self.trail) + 4 * (last_resort.BOUND in self.trail)
         wrong = p.wrong_values + p.wrong_gradients
-        length = p.size + MISS * p.near_miss
+        length = p.size + MISS * p.near_miss + STRANGE * self.num_strange
         return (not p.clean, wrong, p.wrong_values, kind + self.assumed, p.regressions, length)
 
 
@@ -146,7 +151,9 @@ class Search:
         if price is None:
             return None
         taken = (*base.assumptions, *assumptions)
-        found = Candidate(root, source, price, (*base.trail, rule), taken)
+        trail = (*base.trail, rule)
+        num_strange = len(_strange_numbers(root) - _strange_numbers(self.problem.root))
+        found = Candidate(root, source, price, trail, taken, num_strange)
         self.found[root] = found
         return found
 
@@ -181,6 +188,12 @@ class Search:
             low = np.asarray(x, np.float64).min(initial=np.inf)
             if low >= 0:
                 yield Assumption(leaf, "positive" if low > 0 else "non-negative")
+
+
+def _strange_numbers(root: Node) -> set[float]:
+    """The numbers with more digits than one writes by hand."""
+    numbers = {number for x in walk(root) if (number := build.number(x)) is not None}
+    return {number for number in numbers if len(f"{number:.12g}".strip("-0.")) > 8}
 
 
 def _fails(assumption: Assumption, values: Mapping[Node, np.ndarray]) -> bool:

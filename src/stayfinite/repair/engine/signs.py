@@ -148,7 +148,7 @@ class Signs:
                     (0.0 if part.high <= 0 else math.inf),
                 )
                 return Range(low, high, part.positive)
-            case "prod":
+            case "prod" | "cumprod":
                 part = parts[0]
                 high = 1.0 if part.low >= 0 and part.high <= 1 else math.inf
                 return Range(0.0, high, part.positive) if part.low >= 0 else ANY

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from stayfinite.graph.source import Definition
 from stayfinite.repair.extraction import natives
 from stayfinite.repair.extraction.formulas import Formulas, as_constant
 from stayfinite.repair.extraction.frames import Patched
@@ -29,6 +30,23 @@ from stayfinite.repair.formula import Node
 from stayfinite.repair.source import SourceFile
 
 _MAX_STEPS = 40_000
+
+
+def _may_be_none(function: Definition, name: str) -> bool:
+    """Whether a function asks whether a parameter is None or empty, so that both may be so."""
+    for node in ast.walk(function):
+        tests: list[ast.expr] = []
+        if isinstance(node, ast.If | ast.IfExp | ast.While | ast.Assert):
+            tests = [node.test]
+        elif isinstance(node, ast.BoolOp):
+            tests = node.values
+        elif isinstance(node, ast.Compare):
+            tests = [node.left, *node.comparators]
+        elif isinstance(node, ast.UnaryOp):
+            tests = [node.operand] if isinstance(node.op, ast.Not) else []
+        if any(isinstance(test, ast.Name) and test.id == name for test in tests):
+            return True
+    return False
 
 
 class GivesUpError(Exception):
@@ -188,7 +206,7 @@ class Run(abc.ABC):
         if name not in frame.left_out:
             return None
         pending = Pending(name)
-        if not self.ahead(pending, frame):
+        if not self.ahead(pending, frame) and _may_be_none(frame.function, name):
             return None
         frame.names[name] = pending
         return pending
