@@ -99,7 +99,8 @@ def _moved(step: Step, extraction: Extraction, op: Op, leaves: list[Node]) -> Mo
         return None
     if removal.op == "softmax" and not all(_keeps_shape(step, extraction, op, x) for x in leaves):
         return None
-    edit = moved(removal, known)
+    shape = step.trace.values[op.results[0]].shape
+    edit = moved(removal, known, shape[-1] if shape else 1)
     if edit is None:
         return None
     layer = None if removal.owner is None else type(removal.owner).__name__

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from stayfinite.repair.activations import Removal
 from stayfinite.repair.api import Api, Calls, NoSpellingError
 from stayfinite.repair.edit import Edit, Replacement, insert_imports, overlap
+from stayfinite.repair.metrics_of_logits import metric_edits
 from stayfinite.repair.scope import Function, Scope, bound_names, enclosing_function
 from stayfinite.repair.source import SourceFile
 
@@ -24,21 +25,26 @@ _OPERANDS = {"sigmoid": "logits", "softmax": "logits", "tanh": "unsquashed"}
 _BY_KEYWORD = ("call", "compute_loss", "compute_metrics", "train_step", "test_step", "update_state")
 
 
-def moved(removal: Removal, readers: Sequence[ast.expr]) -> Edit | None:
+def moved(removal: Removal, readers: Sequence[ast.expr], num_outputs: int) -> Edit | None:
     """The activation removed, and applied at `readers`; None where there is no place for it.
 
     Args:
         removal: What removes it.
         readers: In the same file, an expression for each value that the activation gave: where a
             function that the library calls has it first.
+        num_outputs: The length of the last axis of what the activation gave.
     """
-    return _Move(removal, len(readers)).edit(readers)
+    metrics = metric_edits(removal.source, removal.op, num_outputs)
+    if metrics is None:
+        return None
+    return _Move(removal, len(readers), tuple(metrics)).edit(readers)
 
 
 @dataclass
 class _Move:
     removal: Removal
     num_readers: int
+    metrics: tuple[Replacement, ...] = ()
     _names: set[str] = field(default_factory=set)
 
     @property
@@ -46,7 +52,7 @@ class _Move:
         return self.removal.source
 
     def edit(self, readers: Sequence[ast.expr]) -> Edit | None:
-        pieces = list(self.removal.pieces)
+        pieces = [*self.removal.pieces, *self.metrics]
         for reader in readers:
             calls = Calls(Api(Scope(self._source, reader), reader))
             try:

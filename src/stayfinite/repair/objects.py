@@ -196,7 +196,7 @@ def _last_name(function: ast.expr) -> str | None:
 
 
 def _texts(site: Site, owner: Any, mechanism: str) -> Iterator[tuple[str, str]]:
-    ops, losses = _prefix(site, "ops"), _prefix(site, "losses")
+    ops, losses = prefix_of(site, "ops"), prefix_of(site, "losses")
     if _is(owner, "Loss"):
         yield from _loss_texts(site, owner, mechanism, ops, losses)
     elif _is(owner, "Layer"):
@@ -315,8 +315,8 @@ def _imported(scope: Scope) -> dict[str, object]:
     return {name: value for name, value in found.items() if value is not None}
 
 
-def _prefix(site: Site, module: str) -> str | None:
-    """How the file says a module of Keras, `keras.ops` or `keras.losses`."""
+def prefix_of(site: Site, module: str) -> str | None:
+    """How the file says a module of Keras, as `keras.ops` or `keras.losses`."""
     names = {name: site.scope.path_of_name(name) for name in site.scope.names}
     for keras in ("keras", "tensorflow.keras"):
         for name, path in names.items():

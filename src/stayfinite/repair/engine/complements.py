@@ -1,112 +1,21 @@
-"""One minus a function that approaches 1, as the function that approaches 0 in its place."""
+"""`1 - sigmoid(x)` as `sigmoid(-x)` and the like, also through bounds."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from decimal import Decimal
+from collections.abc import Iterator
 
-from stayfinite.repair.engine import build, log_domain
-from stayfinite.repair.engine.build import number, real, value
+from stayfinite.repair.engine import log_domain
+from stayfinite.repair.engine.complement_forms import without_differences
 from stayfinite.repair.engine.context import Context
 from stayfinite.repair.engine.problem import Assumption
-from stayfinite.repair.formula import Node, node, walk
-
-# Operations that only move elements, with the operands that they move.
-MOVES = {
-    "broadcast_to": (0,), "diagonal": (0,), "expand_dims": (0,), "flip": (0,), "index": (0,),
-    "reshape": (0,), "squeeze": (0,), "stop_gradient": (0,), "take_along_axis": (0,),
-    "transpose": (0,), "where": (1, 2), "stack": (0, 1), "concatenate": (0, 1),
-}  # fmt: skip
+from stayfinite.repair.formula import Node
 
 
 def proposals(context: Context, root: Node) -> Iterator[tuple[Node, str, tuple[Assumption, ...]]]:
-    """`1 - sigmoid(x)` as `sigmoid(-x)` and the like, also through bounds; then in the log domain."""
-    made: dict[Node, Node] = {}
-    for x in walk(root):
-        found = _rewritten(context, x)
-        if found is not None:
-            made[x] = found
-    if not made:
+    """The formula without such differences; then what the log domain makes of it."""
+    whole = without_differences(root)
+    if whole is root:
         return
-    whole = build.substituted(root, made)
     yield whole, "complement", ()
     for formula, rule, assumptions in log_domain.proposals(context, whole):
         yield formula, f"complement, {rule}", assumptions
-
-
-def _rewritten(context: Context, x: Node) -> Node | None:
-    """A difference from 1 or more, or a logarithm of one, without the difference."""
-    if x.op == "log1p" and x.operands[0].op == "negative":
-        found = _complement(context, x.operands[0].operands[0])
-        return None if found is None else build.log(found)
-    if x.op != "subtract":
-        return None
-    whole, part = x.operands
-    literal = number(whole)
-    if literal is None or literal < 1:
-        return None
-    found = _complement(context, part)
-    return None if found is None else build.add(_less_one(literal), found)
-
-
-def _less_one(x: float) -> Node:
-    """x - 1 as one would write it: the difference of the decimal numbers."""
-    return real(float(Decimal(repr(x)) - 1))
-
-
-def _complement(context: Context, x: Node) -> Node | None:
-    """1 - x without the difference; None where it takes one."""
-    inner = x.operands[0] if x.operands else x
-    own = _OWN.get(x.op)
-    if own is not None:
-        return own(inner) if x.op != "erf" or context.has("erfc") else None
-    if x.op == "square" or (x.op == "power" and number(x.operands[1]) == 2):
-        if inner.op != "tanh":
-            return None
-        doubled = build.multiply(real(2.0), inner.operands[0])
-        pair = build.multiply(
-            node("sigmoid", doubled), node("sigmoid", build.negative(doubled))
-        )
-        return build.multiply(real(4.0), pair)
-    if x.op in ("clip", "maximum", "minimum"):
-        return _of_bounded(context, x)
-    if x.op in MOVES:
-        moved = range(len(x.operands)) if x.op in ("stack", "concatenate") else MOVES[x.op]
-        operands = list(x.operands)
-        for i in moved:
-            known = value(operands[i])
-            found = _complement(context, operands[i]) if known is None else real(1.0 - known)
-            if found is None:
-                return None
-            operands[i] = found
-        return node(x.op, *operands, **dict(x.attributes))
-    return None
-
-
-def _of_bounded(context: Context, x: Node) -> Node | None:
-    """1 minus a value between bounds is between 1 minus those."""
-    found = _complement(context, x.operands[0])
-    bounds = x.operands[1:]
-    numbers = [value(bound) for bound in bounds]
-    if found is None or any(n is None for n in numbers):
-        return None
-    known = [Decimal(repr(n)) for n in numbers if n is not None]
-    if len(known) == 1:
-        op = "minimum" if x.op == "maximum" else "maximum"
-        return node(op, found, real(float(1 - known[0])))
-    low, high = known
-    if abs(float(low + high - 1)) < 1e-6 * float(abs(low)):
-        return node("clip", found, *bounds)  # the same bounds, in the words of the user
-    return node("clip", found, real(float(1 - high)), real(float(1 - low)))
-
-
-def _of_tanh(x: Node) -> Node:
-    return build.multiply(real(2.0), node("sigmoid", build.multiply(real(-2.0), x)))
-
-
-_OWN: dict[str, Callable[[Node], Node]] = {
-    "sigmoid": lambda x: node("sigmoid", build.negative(x)),
-    "tanh": _of_tanh,
-    "erf": lambda x: node("erfc", x),
-    "exp": lambda x: build.negative(node("expm1", x)),
-}

@@ -58,11 +58,17 @@ class Logarithms(abc.ABC):
         self.signs = context.signs
         self.variant = variant
         self.assumptions: list[Assumption] = []
-        values = context.samples.main.values
-        self.recorded = frozenset(leaf for leaf, x in values.items() if (np.asarray(x) > 0).all())
+        self.recorded = frozenset(filter(self._is_positive, walk(context.problem.root)))
         self.trusted = Signs(context.problem.root, self.recorded)
         self.made: dict[Node, Node] = {}
         self._logs: dict[Node, Linear] = {}
+
+    def _is_positive(self, x: Node) -> bool:
+        """Whether a leaf, or a part of one, was recorded as positive."""
+        is_part = x.op == "index" and x.operands[0].op == "leaf"
+        if x.op != "leaf" and not is_part:
+            return False
+        return bool((np.asarray(self.context.floating.value(x)) > 0).all())
 
     def non_negative(self, x: Node) -> bool:
         """Proved not to be below 0, or so if leaves are that were recorded as positive."""
@@ -253,7 +259,7 @@ class Logarithms(abc.ABC):
                 return self._one_plus(other, 1.0)
         if not (self.non_negative(a) and self.non_negative(b)):
             return self._plain(x)
-        if not (self.progress(a) or self.progress(b)):
+        if not any(self.progress(part) for part in (a, b) if part.op != "constant"):
             return self._plain(x)
         first, second = self.log_of(a), self.log_of(b)
         if not first.terms and not first.offset:
@@ -298,7 +304,7 @@ class Logarithms(abc.ABC):
             return self.log_of(node("expm1", a.operands[0]))
         if not (self.non_negative(a) and self.non_negative(b)):
             return self._plain(x)
-        if not (self.progress(a) or self.progress(b)):
+        if not any(self.progress(part) for part in (a, b) if part.op != "constant"):
             return self._plain(x)
         first, second = self.log_of(a), self.log_of(b)
         return first.plus(self.complement(second.plus(first, -1.0)))

@@ -12,6 +12,7 @@ from mpmath import mp, mpf
 from stayfinite.numerics.dtypes import largest
 from stayfinite.numerics.exact import Array
 from stayfinite.repair.engine import structure
+from stayfinite.repair.engine.complement_forms import without_differences
 from stayfinite.repair.engine.evaluate import EXACT, Evaluation, exact_array, to_float64
 from stayfinite.repair.engine.problem import FormulaProblem
 from stayfinite.repair.formula import LeafRole, Node, walk
@@ -101,6 +102,7 @@ def reference_at(
     Raises:
         BadFormula: the formula cannot be evaluated at these operands.
     """
+    root = without_differences(root)
     with mp.workdps(DIGITS[0]):
         shape = np.shape(Evaluation(EXACT, values).value(root))
     seed = random_seed(shape)

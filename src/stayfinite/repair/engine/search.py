@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,12 +20,12 @@ from stayfinite.repair.engine import (
     zero_safe,
 )
 from stayfinite.repair.engine.context import Context
-from stayfinite.repair.engine.evaluate import BadFormula
+from stayfinite.repair.engine.evaluate import BadFormula, to_float64
 from stayfinite.repair.engine.lowering import lowered
 from stayfinite.repair.engine.pricing import Pricing
 from stayfinite.repair.engine.problem import Assumption, FixValue, FormulaProblem, Price, Rewrite
 from stayfinite.repair.engine.reference import Kind
-from stayfinite.repair.engine.samples import Samples
+from stayfinite.repair.engine.samples import Sample, Samples
 from stayfinite.repair.formula import Node, walk
 
 DEPTH = 3
@@ -176,7 +176,7 @@ class Search:
     def _explained(self, candidate: Candidate, assumed: tuple[Assumption, ...]) -> bool:
         """Whether a rewrite is worse than the original only where an assumption does not hold."""
         return all(
-            any(_fails(assumption, sample.values) for assumption in assumed)
+            any(_fails(assumption, sample) for assumption in assumed)
             for sample in self.pricing.worse_at(candidate.root)
         )
 
@@ -196,11 +196,11 @@ def _strange_numbers(root: Node) -> set[float]:
     return {number for number in numbers if len(f"{number:.12g}".strip("-0.")) > 8}
 
 
-def _fails(assumption: Assumption, values: Mapping[Node, np.ndarray]) -> bool:
-    """Whether an assumption on the sign of a leaf does not hold at these operands."""
-    if assumption.node not in values or assumption.claim == "one-hot":
+def _fails(assumption: Assumption, sample: Sample) -> bool:
+    """Whether an assumption on a sign does not hold at these operands."""
+    if assumption.claim == "one-hot":
         return False
-    low = np.asarray(values[assumption.node], np.float64).min(initial=np.inf)
+    low = to_float64(sample.floating.value(assumption.node)).min(initial=np.inf)
     return bool(low <= 0 if assumption.claim == "positive" else low < 0)
 
 

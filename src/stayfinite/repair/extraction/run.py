@@ -75,6 +75,7 @@ class Run(abc.ABC):
     evaluated: list[tuple[SourceOrigin, Node]] = field(default_factory=list)
     pure_calls: set[ExpressionSpan] = field(default_factory=set)
     sinks: list[object] = field(default_factory=list)
+    given_away: list[object] = field(default_factory=list)
     has_torch_methods: bool = False
     family: str = "keras"
     moments: list[Moment] = field(default_factory=list)
