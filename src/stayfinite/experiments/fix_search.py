@@ -392,6 +392,8 @@ def _has_nan_state(step: Step, outcome: Outcome) -> bool:
 
 
 def _put_in_place(patch: Patch, edits: _Edits) -> bool:
+    if any(isinstance(each, MovedActivation) for each in edits.descriptions):
+        return False  # the rest of the program would get logits from `predict`
     # Without the formula, which holds the failing step: the patch stays as long as the program.
     edits = dataclasses.replace(edits, rewriting=None)
     try:

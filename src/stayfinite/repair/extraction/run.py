@@ -32,6 +32,21 @@ from stayfinite.repair.source import SourceFile
 _MAX_STEPS = 40_000
 
 
+def _uses(function: Definition) -> list[tuple[ast.expr, list[ast.expr]]]:
+    """Every expression with operands; calls of several, which may be read in any order, are last."""
+    found: list[tuple[ast.expr, list[ast.expr]]] = []
+    for node in ast.walk(function):
+        if isinstance(node, ast.BinOp):
+            found.append((node, [node.left, node.right]))
+        elif isinstance(node, ast.Call):
+            found.append((node, node.args))
+        elif isinstance(node, ast.UnaryOp):
+            found.append((node, [node.operand]))
+        elif isinstance(node, ast.Subscript):
+            found.append((node, [node.value]))
+    return sorted(found, key=lambda use: isinstance(use[0], ast.Call) and len(use[1]) > 1)
+
+
 def _may_be_none(function: Definition, name: str) -> bool:
     """Whether a function asks whether a parameter is None or empty, so that both may be so."""
     for node in ast.walk(function):
@@ -179,20 +194,10 @@ class Run(abc.ABC):
             self.leaves.resolve(pending, None)
         if pending.tensor is not None:
             return True
-        for node in ast.walk(frame.function):
-            operands: list[ast.expr] = []
-            if isinstance(node, ast.BinOp):
-                operands = [node.left, node.right]
-            elif isinstance(node, ast.Call):
-                operands = node.args
-            elif isinstance(node, ast.UnaryOp):
-                operands = [node.operand]
-            elif isinstance(node, ast.Subscript):
-                operands = [node.value]
+        for node, operands in _uses(frame.function):
             for position, operand in enumerate(operands):
                 if not (isinstance(operand, ast.Name) and operand.id == pending.text):
                     continue
-                assert isinstance(node, ast.expr)
                 evaluation = self.recorded.evaluation(self.stack(node))
                 if evaluation is not None and position < len(evaluation.inputs):
                     self.leaves.resolve(pending, evaluation.inputs[position])

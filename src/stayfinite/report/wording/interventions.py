@@ -9,6 +9,10 @@ from stayfinite.report.words import plural, sample_list
 
 SKIPPED = "the step is left out"
 NO_SOURCE_FIX = "no source fix was proved to have the right value"
+NOT_IN_PLACE = (
+    "the fix that was found cannot be made in the running program: it changes what the model "
+    "returns, or code that runs only once"
+)
 NO_REMEDY = "no remedy was proved that can be applied to a running training"
 
 
