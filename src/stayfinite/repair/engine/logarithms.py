@@ -43,6 +43,8 @@ MOVES = {
     "max": (0,), "min": (0,), "reshape": (0,), "squeeze": (0,), "take_along_axis": (0,),
     "transpose": (0,), "stop_gradient": (0,), "where": (1, 2), "maximum": (0, 1), "minimum": (0, 1),
 }  # fmt: skip
+# Operations that are not below 0 where no operand is.
+KEEPS_SIGN = frozenset("add concatenate cumprod cumsum divide mean multiply prod stack sum".split())
 # The same for all operands, of which one has to have a logarithm of its own.
 JOINS = frozenset({"stack", "concatenate"})
 
@@ -58,27 +60,29 @@ class Logarithms(abc.ABC):
         self.signs = context.signs
         self.variant = variant
         self.assumptions: list[Assumption] = []
-        self.recorded = frozenset(filter(self._is_positive, walk(context.problem.root)))
-        self.trusted = Signs(context.problem.root, self.recorded)
         self.made: dict[Node, Node] = {}
         self._logs: dict[Node, Linear] = {}
 
-    def _is_positive(self, x: Node) -> bool:
-        """Whether a leaf, or a part of one, was recorded as positive."""
-        is_part = x.op == "index" and x.operands[0].op == "leaf"
-        if x.op != "leaf" and not is_part:
-            return False
-        return bool((np.asarray(self.context.floating.value(x)) > 0).all())
-
     def non_negative(self, x: Node) -> bool:
-        """Proved not to be below 0, or so if leaves are that were recorded as positive."""
+        """Proved not to be below 0, or so if what was recorded as positive always is."""
         if self.signs.non_negative(x):
             return True
-        if not self.variant.trusting or not self.trusted.non_negative(x):
-            return False
-        found = [part for part in walk(x) if part in self.recorded]
-        self.assumptions += [Assumption(part, "positive") for part in found]
-        return True
+        found = self._assumed(x) if self.variant.trusting else None
+        self.assumptions += found or []
+        return found is not None
+
+    def _assumed(self, x: Node) -> list[Assumption] | None:
+        """What has to be positive for `x` not to be below 0; None if that was not so."""
+        if self.signs.non_negative(x):
+            return []
+        if x.op in KEEPS_SIGN or x.op in MOVES:
+            moved = MOVES.get(x.op, range(len(x.operands)))
+            parts = [self._assumed(x.operands[i]) for i in moved]
+            if all(part is not None for part in parts):
+                return [each for part in parts for each in part or []]
+        if not (to_float64(self.context.floating.value(x)) > 0).all():
+            return None
+        return [Assumption(x, "positive")]
 
     @abc.abstractmethod
     def rewritten(self, root: Node) -> Node:
@@ -146,7 +150,7 @@ class Logarithms(abc.ABC):
                 return Linear({size: 1.0, tail: 1.0}, -math.log(2))
             case "prod" | "sum" | "mean":
                 return self._log_reduction(x)
-            case "cumprod":
+            case "cumprod" if self.non_negative(a):
                 inner = assembled(self.log_of(a))
                 return Linear({node("cumsum", inner, **dict(x.attributes)): 1.0})
             case "cumsum":
