@@ -71,9 +71,7 @@ def moved_activations(step: Step, diagnosis: Diagnosis) -> Iterator[Move]:
             return
 
 
-def _by_activation(
-    step: Step, extraction: Extraction
-) -> dict[tuple[Op, object], list[Node]]:
+def _by_activation(step: Step, extraction: Extraction) -> dict[tuple[Op, object], list[Node]]:
     """The leaves of a formula that the same activation gave, with an op of it."""
     found: dict[object, tuple[Op, list[Node]]] = {}
     for leaf in extraction.leaves:

@@ -27,9 +27,8 @@ class Node:
     """One operation on other nodes; made by `node`, `leaf` and `constant` only.
 
     `attributes` are sorted by name. An `axis` is never negative; it is an int for `softmax`,
-    `log_softmax`, `stack`, `concatenate`, `take_along_axis`, `cumsum`, `cumprod` and `logcumsumexp`, and
-    a
-    sorted tuple of ints for reductions, `expand_dims` and `flip`.
+    `log_softmax`, `stack`, `concatenate`, `take_along_axis`, `cumsum`, `cumprod` and
+    `logcumsumexp`, and a sorted tuple of ints for reductions, `expand_dims` and `flip`.
     """
 
     op: str

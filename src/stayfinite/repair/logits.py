@@ -164,9 +164,7 @@ def _may_be_renamed(source: SourceFile, function: Function, binding: ast.AST) ->
     return is_loss and binding.arg not in keywords and binding.annotation is None
 
 
-def _line_after(
-    source: SourceFile, function: Function, binding: ast.AST
-) -> tuple[int, str] | None:
+def _line_after(source: SourceFile, function: Function, binding: ast.AST) -> tuple[int, str] | None:
     """Where a line may stand in which a value has just got its name, and the indent there."""
     if isinstance(function, ast.Lambda):
         return None

@@ -64,9 +64,7 @@ def complement(x: Node) -> Node | None:
         if inner.op != "tanh":
             return None
         doubled = build.multiply(real(2.0), inner.operands[0])
-        pair = build.multiply(
-            node("sigmoid", doubled), node("sigmoid", build.negative(doubled))
-        )
+        pair = build.multiply(node("sigmoid", doubled), node("sigmoid", build.negative(doubled)))
         return build.multiply(real(4.0), pair)
     if x.op in ("clip", "maximum", "minimum"):
         return _of_bounded(x)

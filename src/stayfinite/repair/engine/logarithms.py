@@ -15,7 +15,6 @@ from stayfinite.repair.engine.context import Context
 from stayfinite.repair.engine.evaluate import to_float64
 from stayfinite.repair.engine.linear import Linear, assembled, linear
 from stayfinite.repair.engine.problem import Assumption
-from stayfinite.repair.engine.signs import Signs
 from stayfinite.repair.formula import LeafRole, Node, node, walk
 
 

@@ -68,9 +68,7 @@ def extracted(
         changed, rounds = False, rounds + 1
         for number, each in graph.classes.items():
             for enode in each.nodes:
-                made = _made(
-                    context, graph, graph.canonical(enode), best, allowed, counts_inner
-                )
+                made = _made(context, graph, graph.canonical(enode), best, allowed, counts_inner)
                 if made is not None and (number not in best or made[:2] < best[number][:2]):
                     best[number] = made
                     changed = True
