@@ -45,6 +45,7 @@ _NUMPY_BINARY = (
 )
 _NUMPY_REDUCTIONS = "all any max mean min prod sum max=amax min=amin"
 _TENSORFLOW_MATH = (
+    "i0=bessel_i0 i0e=bessel_i0e i1=bessel_i1 i1e=bessel_i1e "
     "abs ceil cos cosh erf erfc erfinv exp expm1 floor log log1p log_sigmoid logical_not negative"
     " reciprocal round rsqrt sigmoid sign sin sinh softplus sqrt square tan tanh digamma lgamma"
     " arccos=acos arccosh=acosh arcsin=asin arcsinh=asinh arctan=atan arctanh=atanh"
@@ -67,6 +68,7 @@ PLAIN: dict[str, str] = {
     " sigmoid=logistic add divide=div multiply=mul subtract=sub maximum=max minimum=min power=pow"
     " abs negative=neg sign floor ceil square reciprocal",
     "jax.scipy.special": "erf erfc erfinv sigmoid=expit lgamma=gammaln digamma gamma log_ndtr"
+    " i0 i0e i1 i1e"
     " xlogy logsumexp",
     "tensorflow": "abs exp sqrt square sigmoid tanh sin cos tan sinh cosh round sign floor negative"
     " logical_not arccos=acos arccosh=acosh arcsin=asin arcsinh=asinh arctan=atan arctanh=atanh"
@@ -75,7 +77,7 @@ PLAIN: dict[str, str] = {
     " min=reduce_min prod=reduce_prod all=reduce_all any=reduce_any logsumexp=reduce_logsumexp",
     "tensorflow.math": _TENSORFLOW_MATH,
     "tensorflow.nn": "softplus",
-    "torch": "abs ceil cos cosh digamma erf erfc erfinv exp exp2 expm1 floor lgamma log log10 log1p"
+    "torch": "i0 abs ceil cos cosh digamma erf erfc erfinv exp exp2 expm1 floor lgamma log log10 log1p"
     " log2 logical_not negative=neg reciprocal relu round rsqrt sigmoid sign sin sinh sqrt square"
     " tan tanh abs=absolute negative arccos arccosh arcsin arcsinh arctan arctanh arccos=acos"
     " arccosh=acosh arcsin=asin arcsinh=asinh arctan=atan arctanh=atanh"
@@ -84,7 +86,7 @@ PLAIN: dict[str, str] = {
     " equal=eq not_equal=ne less=lt less_equal=le greater=gt greater_equal=ge maximum minimum"
     " logical_and logical_or hypot logaddexp xlogy floor_divide mod=remainder arctan2 arctan2=atan2"
     " sum mean prod max=amax min=amin all any logsumexp",
-    "torch.special": "erf erfc erfinv exp2 expm1 log1p log_ndtr digamma sigmoid=expit"
+    "torch.special": "i0 i0e i1 i1e erf erfc erfinv exp2 expm1 log1p log_ndtr digamma sigmoid=expit"
     " lgamma=gammaln xlogy logsumexp",
     "torch.nn.functional": "log_sigmoid=logsigmoid relu silu sigmoid tanh",
 }

@@ -22,7 +22,9 @@ from stayfinite.repair.formula import Node, walk
 ROUNDS, NODES, SECONDS = 5, 1500, 0.35
 ALTERNATIVES = 4
 # Functions that nothing else can be written for: not used where the dialect lacks them.
-NEEDED = frozenset("erfc log_ndtr lgamma gamma digamma erfinv expm1 log1p erf".split())
+NEEDED = frozenset(
+    "i0 i0e i1 i1e erfc log_ndtr lgamma gamma digamma erfinv expm1 log1p erf".split()
+)
 Best = tuple[int, float, Node]
 
 

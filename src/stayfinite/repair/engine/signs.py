@@ -49,6 +49,8 @@ FIXED: dict[str, Range] = {
     "log_sigmoid": Range(high=0.0),
     "log_softmax": Range(high=0.0),
     "log_ndtr": Range(high=0.0),
+    "i0": Range(1.0, positive=True),
+    "i0e": UNIT,
     "arccos": Range(0.0, math.pi),
     **dict.fromkeys(COMPARISONS, Range(0.0, 1.0)),
 }

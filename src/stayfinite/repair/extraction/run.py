@@ -33,7 +33,7 @@ _MAX_STEPS = 40_000
 
 
 def _uses(function: Definition) -> list[tuple[ast.expr, list[ast.expr]]]:
-    """Every expression with operands. Calls with several may read them in any order: they are last."""
+    """Every expression with operands; last the calls with several, read in an unknown order."""
     found: list[tuple[ast.expr, list[ast.expr]]] = []
     for node in ast.walk(function):
         if isinstance(node, ast.BinOp):
