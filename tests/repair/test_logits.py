@@ -166,6 +166,7 @@ def test_a_saturated_sigmoid_is_removed_with_the_loss_written_from_logits(tmp_pa
     assert "ops.sigmoid" in fix.text
 
 
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # what the policy says
 def test_it_is_not_made_in_the_running_program(tmp_path):
     """What reads the predictions later would get logits."""
     plain = log_loss.__code__

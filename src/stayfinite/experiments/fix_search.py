@@ -61,6 +61,8 @@ _MAX_REWRITES = 3
 _MAX_FORMULAS = 4
 # Seconds: of the whole search, and of it in the engine.
 _SECONDS = 25.0
+_SECONDS_A_SEARCH = 1.0
+_SECONDS_IF_ROUNDED = 0.4  # an exact form needs what the rounded operand has lost
 _SECONDS_OF_ENGINE = 3.0  # of processor time, so that a busy machine finds the same
 # The formula has an exact value, whether or not a form of it was found.
 _REACHABLE = (FixValue.EXACT, FixValue.CHANGED)
@@ -192,8 +194,9 @@ class _PatchSearch:
                 break
             if self._formula is None:
                 self._formula = formula
+            seconds = _SECONDS_IF_ROUNDED if formula.has_rounded_operand else _SECONDS_A_SEARCH
             for find in (rewritings, rewritings_by_value):
-                rewrites = find(formula)
+                rewrites = find(formula, seconds)
                 exact = [r for r in rewrites if r.value is FixValue.EXACT and not is_last_resort(r)]
                 others += [(formula, r) for r in rewrites if r not in exact]
                 found = self._first(((formula, r) for r in exact), FixValue.EXACT)
@@ -240,7 +243,7 @@ class _PatchSearch:
             for number, formula in enumerate(formulas(step, diagnosis)):
                 if number == _MAX_FORMULAS or self._is_late:
                     break
-                for rewrite in rewritings(formula):
+                for rewrite in rewritings(formula, _SECONDS_A_SEARCH):
                     if rewrite.value is not FixValue.EXACT or is_last_resort(rewrite):
                         continue
                     rewriting = written(formula, rewrite)

@@ -102,7 +102,7 @@ def _moved(step: Step, extraction: Extraction, op: Op, leaves: list[Node]) -> Mo
     if edit is None:
         return None
     layer = None if removal.owner is None else type(removal.owner).__name__
-    remade = ()
+    remade: tuple[Remade, ...] = ()
     if removal.owner is not None:
         remade = (Remade(edit, removal.owner, removal.node, "", {}, removal.setting),)
     return Move(MovedActivation(removal.op, layer), edit, remade)

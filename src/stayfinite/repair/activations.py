@@ -1,4 +1,4 @@
-"""The edit that takes an activation away: from the line that made a layer, or from an expression."""
+"""The edit that takes an activation away from a layer, or from an expression."""
 
 from __future__ import annotations
 

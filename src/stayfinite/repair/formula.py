@@ -51,9 +51,9 @@ class Node:
 # Operations of one operand, element by element.
 UNARY = frozenset(
     "abs arccos arccosh arcsin arcsinh arctan arctanh ceil cos cosh digamma erf erfc erfinv exp"
-    " exp2 expm1 floor gamma i0 i0e i1 i1e lgamma log log10 log1p log2 log_ndtr log_sigmoid logical_not negative"
-    " reciprocal relu round rsqrt sigmoid sign silu sin sinh softplus sqrt square stop_gradient tan"
-    " tanh".split()
+    " exp2 expm1 floor gamma i0 i0e i1 i1e lgamma log log10 log1p log2 log_ndtr log_sigmoid"
+    " logical_not negative reciprocal relu round rsqrt sigmoid sign silu sin sinh softplus sqrt"
+    " square stop_gradient tan tanh".split()
 )
 # Operations of two operands, with broadcasting.
 BINARY = frozenset(

@@ -77,9 +77,9 @@ PLAIN: dict[str, str] = {
     " min=reduce_min prod=reduce_prod all=reduce_all any=reduce_any logsumexp=reduce_logsumexp",
     "tensorflow.math": _TENSORFLOW_MATH,
     "tensorflow.nn": "softplus",
-    "torch": "i0 abs ceil cos cosh digamma erf erfc erfinv exp exp2 expm1 floor lgamma log log10 log1p"
+    "torch": "abs ceil cos cosh digamma erf erfc erfinv exp exp2 expm1 floor lgamma log log10 log1p"
     " log2 logical_not negative=neg reciprocal relu round rsqrt sigmoid sign sin sinh sqrt square"
-    " tan tanh abs=absolute negative arccos arccosh arcsin arcsinh arctan arctanh arccos=acos"
+    " i0 tan tanh abs=absolute negative arccos arccosh arcsin arcsinh arctan arctanh arccos=acos"
     " arccosh=acosh arcsin=asin arcsinh=asinh arctan=atan arctanh=atanh"
     " add multiply=mul subtract=sub divide=div multiply subtract divide"
     " divide=true_divide"

@@ -21,6 +21,7 @@ from stayfinite.repair.source import SourceFile
 # What a result, and an operand, of each activation may be called.
 _RESULTS = {"sigmoid": "probability", "softmax": "probabilities", "tanh": "squashed"}
 _OPERANDS = {"sigmoid": "logits", "softmax": "logits", "tanh": "unsquashed"}
+_Binding = ast.arg | ast.Name
 # Methods whose parameters Keras passes by keyword.
 _BY_KEYWORD = ("call", "compute_loss", "compute_metrics", "train_step", "test_step", "update_state")
 
@@ -77,11 +78,11 @@ class _Move:
         if not isinstance(reader, ast.Name):
             return self._of_expression(reader, function, calls)
         name = reader.id
-        bindings = [node for bound, node in bound_names(function) if bound == name]
+        bindings = _bindings(function, name)
         inner = [n for n in ast.walk(function) if isinstance(n, Function) and n is not function]
         if not bindings or any(name in dict(bound_names(other)) for other in inner):
             return []
-        loads = [n for n in ast.walk(function) if _is_load(n, name)]
+        loads = _loads(function, name)
         if len(bindings) == 1 and (len(loads) == 1 or isinstance(function, ast.Lambda)):
             return [Replacement(*source.range_of(n), self._call(calls, name)) for n in loads]
         binding = min(bindings, key=lambda node: (node.lineno, node.col_offset))
@@ -145,11 +146,19 @@ class _Move:
         return new
 
 
-def _is_load(node: ast.AST, name: str) -> bool:
-    return isinstance(node, ast.Name) and node.id == name and isinstance(node.ctx, ast.Load)
+def _loads(function: Function, name: str) -> list[ast.Name]:
+    names = [node for node in ast.walk(function) if isinstance(node, ast.Name)]
+    return [node for node in names if node.id == name and isinstance(node.ctx, ast.Load)]
 
 
-def _may_be_renamed(source: SourceFile, function: Function, binding: ast.AST) -> bool:
+def _bindings(function: Function, name: str) -> list[_Binding]:
+    """What gives `name` a value; empty if something else than a parameter or an assignment does."""
+    found = [node for bound, node in bound_names(function) if bound == name]
+    known = [node for node in found if isinstance(node, _Binding)]
+    return known if len(known) == len(found) else []
+
+
+def _may_be_renamed(source: SourceFile, function: Function, binding: _Binding) -> bool:
     """Whether nothing but the function itself uses the name that `binding` gives to a value."""
     if isinstance(function, ast.Lambda):
         return False
@@ -164,34 +173,32 @@ def _may_be_renamed(source: SourceFile, function: Function, binding: ast.AST) ->
     return is_loss and binding.arg not in keywords and binding.annotation is None
 
 
-def _line_after(source: SourceFile, function: Function, binding: ast.AST) -> tuple[int, str] | None:
-    """Where a line may stand in which a value has just got its name, and the indent there."""
+def _line_after(
+    source: SourceFile, function: Function, binding: _Binding | ast.Assign
+) -> tuple[int, str] | None:
+    """Where a line may stand at which a value has just got its name, and the indent there."""
     if isinstance(function, ast.Lambda):
         return None
     if isinstance(binding, ast.arg):
-        body = function.body
-        is_text = isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant)
-        following = body[1] if is_text and len(body) > 1 else body[0]
-        statement: ast.stmt = following
-        starts = source.line_starts[following.lineno - 1]
+        first, *others = function.body
+        is_text = isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant)
+        following = others[0] if is_text and others else first
         if following.lineno == function.lineno:
             return None
-        return starts, _indent(source, following)
+        return source.line_starts[following.lineno - 1], _indent(source, following)
     around = [binding, *source.ancestors(binding)]
-    found = next((node for node in around if isinstance(node, ast.stmt)), None)
-    if not isinstance(found, ast.Assign | ast.AnnAssign):
+    statement = next((node for node in around if isinstance(node, ast.stmt)), None)
+    if not isinstance(statement, ast.Assign | ast.AnnAssign):
         return None
-    statement = found
     starts = [*source.line_starts, len(source.text)]
     start, end = starts[statement.lineno - 1], starts[statement.end_lineno or statement.lineno]
-    text = source.text[start:end].strip()
-    if not text.startswith(source.text_of(statement)) or not source.text[:end].endswith("\n"):
+    text, own = source.text[start:end].strip(), source.text_of(statement)
+    if not text.startswith(own) or not source.text[:end].endswith("\n"):
         return None
-    rest = text[len(source.text_of(statement)) :].strip()
+    rest = text[len(own) :].strip()
     return None if rest and not rest.startswith("#") else (end, _indent(source, statement))
 
 
 def _indent(source: SourceFile, statement: ast.stmt) -> str:
-    start = source.line_starts[statement.lineno - 1]
-    line = source.text[start:]
+    line = source.text[source.line_starts[statement.lineno - 1] :]
     return line[: len(line) - len(line.lstrip(" \t"))]

@@ -130,7 +130,7 @@ def _with_argument(
     if prefix is None:
         return None
     # Keras names the metric as it was asked for.
-    text = f'{prefix}.{kind}({argument}, name="{metric.value}")'
+    text = f'{prefix}.{kind}({argument}, name="{_name(metric)}")'
     pieces = [Replacement(*source.range_of(metric), text)]
     if prefix == "metrics":
         pieces += insert_imports(source, metric, ["from keras import metrics"])
