@@ -8,7 +8,7 @@ import numpy as np
 
 from stayfinite.repair.engine.evaluate import BadFormula, to_float64
 from stayfinite.repair.engine.problem import FormulaProblem, Price
-from stayfinite.repair.engine.reference import Run, moved_by_rounding, random_seed
+from stayfinite.repair.engine.reference import ExactRun, moved_by_rounding, random_seed
 from stayfinite.repair.engine.samples import Sample, Samples
 from stayfinite.repair.formula import Node, walk
 
@@ -44,7 +44,7 @@ class Pricing:
         self.tolerance = TOLERANCE.get(problem.dtype, 1e-3)
         self.spacing = SPACING.get(problem.dtype, 1.2e-7)
         self.known: dict[Node, Price | None] = {}
-        self._roundings: dict[str, Run] = {}
+        self._roundings: dict[str, ExactRun] = {}
         self._original: dict[int, list[np.ndarray]] = {}
 
     def price(self, root: Node) -> Price | None:
@@ -145,7 +145,7 @@ class Pricing:
         gap = np.abs(found[wrong] - want[wrong])
         return bool((gap <= ILL_CONDITIONED * np.abs(want[wrong])).all())
 
-    def _moved(self, sample: Sample) -> Run:
+    def _moved(self, sample: Sample) -> ExactRun:
         """What one rounding of the operands moves the exact value and gradient by, at most."""
         if sample.name not in self._roundings:
             self._roundings[sample.name] = moved_by_rounding(

@@ -76,7 +76,7 @@ def random_seed(shape: tuple[int, ...]) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class Run:
+class ExactRun:
     """One exact evaluation, or the difference of two."""
 
     value: np.ndarray
@@ -106,7 +106,7 @@ def reference_at(
     with mp.workdps(DIGITS[0]):
         shape = np.shape(Evaluation(EXACT, values).value(root))
     seed = random_seed(shape)
-    previous: Run | None = None
+    previous: ExactRun | None = None
     for used in DIGITS if digits is None else (digits,):
         with mp.workdps(used):
             run = _run(root, values, wanted, seed)
@@ -142,7 +142,7 @@ def _run(
     seed: np.ndarray,
     *,
     subgradient: bool = True,
-) -> Run:
+) -> ExactRun:
     evaluation = Evaluation(EXACT, values)
     value = evaluation.value(root)
     smooth = all(
@@ -151,12 +151,12 @@ def _run(
     found, replaced = evaluation.gradients_and_poles(root, exact_array(seed), wanted, subgradient)
     gradients = {leaf: to_float64(g) for leaf, g in found.items()}
     smooth = smooth and not replaced and all(np.isfinite(g).all() for g in gradients.values())
-    return Run(to_float64(value), gradients, smooth)
+    return ExactRun(to_float64(value), gradients, smooth)
 
 
 def moved_by_rounding(
     problem: FormulaProblem, values: Mapping[Node, np.ndarray], at: Reference, spacing: float
-) -> Run:
+) -> ExactRun:
     """How far value and gradient move where each operand is another number of the same rounding."""
     root = without_differences(problem.root)
     rng = np.random.default_rng(11)
@@ -173,10 +173,10 @@ def moved_by_rounding(
             value = np.fmax(value, np.abs(run.value - at.value))
             for leaf, gradient in run.gradients.items():
                 gradients[leaf] = np.fmax(gradients[leaf], np.abs(gradient - at.gradients[leaf]))
-    return Run(2 * value, {leaf: 2 * g for leaf, g in gradients.items()}, True)
+    return ExactRun(2 * value, {leaf: 2 * g for leaf, g in gradients.items()}, True)
 
 
-def _agree(a: Run, b: Run) -> bool:
+def _agree(a: ExactRun, b: ExactRun) -> bool:
     pairs = [(a.value, b.value), *((a.gradients[leaf], b.gradients[leaf]) for leaf in a.gradients)]
     return all(np.allclose(x, y, rtol=AGREEMENT, atol=0, equal_nan=True) for x, y in pairs)
 
@@ -206,7 +206,7 @@ def _limits(
     values: Mapping[Node, np.ndarray],
     wanted: tuple[Node, ...],
     seed: np.ndarray,
-    at: Run,
+    at: ExactRun,
 ) -> tuple[np.ndarray, np.ndarray, dict[Node, np.ndarray]]:
     """Value, kinds and gradients from points around the one where something is not finite."""
     runs = [_run(root, moved, wanted, seed, subgradient=False) for moved in shifted(values)]
