@@ -6,7 +6,7 @@ from scipy import special
 from stayfinite.repair.extraction.shapes import python_key
 from stayfinite.repair.formula import Node, walk
 
-_SCIPY = "digamma erf erfc erfinv gamma log_ndtr xlogy".split()
+_SCIPY = "digamma erf erfc erfinv gamma i0 i0e i1 i1e log_ndtr xlogy".split()
 
 
 def value_of(root: Node, leaves: dict[Node, np.ndarray]) -> np.ndarray:
@@ -36,7 +36,7 @@ def _applied(op, a, attributes):
         return getattr(np, op)(a, axis=axis)
     if op == "logcumsumexp":
         return np.logaddexp.accumulate(a[0], axis=axis)
-    if op in ("expand_dims", "squeeze", "cumsum", "flip"):
+    if op in ("expand_dims", "squeeze", "cumprod", "cumsum", "flip"):
         return getattr(np, op)(a[0], axis=axis)
     if op in _SCIPY:
         return getattr(special, op)(*a)

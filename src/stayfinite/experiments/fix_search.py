@@ -26,16 +26,16 @@ from stayfinite.experiments.comparison import rounding_errors
 from stayfinite.experiments.fix_value import AsWritten, Judged, judged, kind_by_facts
 from stayfinite.experiments.formulas import Formula, formulas
 from stayfinite.experiments.healthy_steps import HealthySteps, Objection
+from stayfinite.experiments.moved_activation import MovedActivation, moved_activations
 from stayfinite.experiments.rewritings import (
     Rewriting,
-    RewrittenFormula,
     is_last_resort,
     rewritings,
     rewritings_by_value,
     written,
 )
 from stayfinite.experiments.rollout import is_good
-from stayfinite.experiments.source_fix import SourceFix
+from stayfinite.experiments.source_fix import Description, SourceFix
 from stayfinite.experiments.template_edits import edited_op, positive_output, template_edits
 from stayfinite.experiments.try_change import Experiment, NotTried, attempt
 from stayfinite.frameworks.batch import Batch
@@ -49,6 +49,7 @@ from stayfinite.repair import (
     Remade,
     RepairError,
     SourceFile,
+    filenames,
     put_in_place,
     swapped,
 )
@@ -60,6 +61,8 @@ _MAX_REWRITES = 3
 _MAX_FORMULAS = 4
 # Seconds: of the whole search, and of it in the engine.
 _SECONDS = 25.0
+_SECONDS_A_SEARCH = 1.0
+_SECONDS_IF_ROUNDED = 0.4  # an exact form needs what the rounded operand has lost
 _SECONDS_OF_ENGINE = 3.0  # of processor time, so that a busy machine finds the same
 # The formula has an exact value, whether or not a form of it was found.
 _REACHABLE = (FixValue.EXACT, FixValue.CHANGED)
@@ -102,14 +105,25 @@ def _span(diagnosis: Diagnosis) -> Span | None:
 class _Edits:
     """The edits of a patch: what they do, and the library objects that some of them remade."""
 
-    descriptions: tuple[RewrittenFormula | str, ...] = ()
+    descriptions: tuple[Description, ...] = ()
     remade: tuple[Remade, ...] = ()
     rewriting: Rewriting | None = None
+
+    def rewritten(self, rewriting: Rewriting) -> _Edits:
+        """These edits and a rewriting after them."""
+        return _Edits((*self.descriptions, rewriting.fact), self.remade, rewriting)
 
     def then(self, edit: Edit, made: Remade | None) -> _Edits:
         """These edits and one more by a template."""
         again = self.remade if made is None else (*self.remade, made)
         return _Edits((*self.descriptions, edit.description), again)
+
+    @property
+    def _change_functions(self) -> bool:
+        """Whether the patch changes more than the lines that made the remade objects."""
+        if any(isinstance(each, MovedActivation) for each in self.descriptions):
+            return True
+        return len(self.remade) < len(self.descriptions) or not self.remade
 
     @contextlib.contextmanager
     def in_place(self, patch: Patch) -> Iterator[None]:
@@ -117,7 +131,7 @@ class _Edits:
         with contextlib.ExitStack() as stack:
             for made in self.remade:
                 stack.enter_context(made.in_place())
-            if len(self.remade) < len(self.descriptions) or not self.remade:
+            if self._change_functions:
                 stack.enter_context(swapped(patch, but_module_code=bool(self.remade)))
             yield
 
@@ -180,8 +194,9 @@ class _PatchSearch:
                 break
             if self._formula is None:
                 self._formula = formula
+            seconds = _SECONDS_IF_ROUNDED if formula.has_rounded_operand else _SECONDS_A_SEARCH
             for find in (rewritings, rewritings_by_value):
-                rewrites = find(formula)
+                rewrites = find(formula, seconds)
                 exact = [r for r in rewrites if r.value is FixValue.EXACT and not is_last_resort(r)]
                 others += [(formula, r) for r in rewrites if r not in exact]
                 found = self._first(((formula, r) for r in exact), FixValue.EXACT)
@@ -191,7 +206,52 @@ class _PatchSearch:
                     break
         if self._diagnosis.finding.mechanism is None:
             return None
+        found = self._from_logits()
+        if found is not None:
+            return found
         return self._first(others, FixValue.EXACT, FixValue.BOUNDED)
+
+    def _from_logits(self) -> SourceFix | None:
+        """An exact form where the loss reads what goes into the last activation of the network."""
+        for move in moved_activations(self._step, self._diagnosis):
+            patch, edits = Patch.start(move.edit.source).then(move.edit), _Edits((move.fact,))
+            edits = dataclasses.replace(edits, remade=move.remade)
+            for rewriting in self._rewritings_after(patch, edits):
+                fix = self._try(patch.then(rewriting.edit), edits.rewritten(rewriting))
+                if fix is not None and fix.verified and fix.judged.value is FixValue.EXACT:
+                    return fix
+        return None
+
+    def _rewritings_after(self, patch: Patch, edits: _Edits) -> list[Rewriting]:
+        """Exact rewritings of the formulas that fail once a patch is in place."""
+        found: list[Rewriting] = []
+        with contextlib.ExitStack() as stack:
+
+            def run() -> tuple[Step, Outcome]:
+                stack.enter_context(edits.in_place(patch))
+                stack.enter_context(patch.source.running_as(filenames(patch)))
+                step = self._step.changed(Source(contextlib.nullcontext))
+                return step, step.run(Unchanged())
+
+            ran = attempt(run)
+            if isinstance(ran, NotTried):
+                return []
+            step, outcome = ran
+            if is_good(outcome):
+                return []
+            diagnosis = diagnose(step, outcome, Float64Run(step), {})
+            for number, formula in enumerate(formulas(step, diagnosis)):
+                if number == _MAX_FORMULAS or self._is_late:
+                    break
+                for rewrite in rewritings(formula, _SECONDS_A_SEARCH):
+                    if rewrite.value is not FixValue.EXACT or is_last_resort(rewrite):
+                        continue
+                    rewriting = written(formula, rewrite)
+                    if rewriting is not None and rewriting.holds_on(step, self._batches):
+                        found.append(rewriting)
+                    if len(found) == _MAX_REWRITES:
+                        return found
+        return found
 
     def _first(
         self, rewrites: Iterable[tuple[Formula, Rewrite]], *values: FixValue
@@ -335,6 +395,8 @@ def _has_nan_state(step: Step, outcome: Outcome) -> bool:
 
 
 def _put_in_place(patch: Patch, edits: _Edits) -> bool:
+    if any(isinstance(each, MovedActivation) for each in edits.descriptions):
+        return False  # the rest of the program would get logits from `predict`
     # Without the formula, which holds the failing step: the patch stays as long as the program.
     edits = dataclasses.replace(edits, rewriting=None)
     try:

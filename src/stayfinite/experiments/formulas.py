@@ -15,12 +15,13 @@ from stayfinite.experiments.operands import Posed, problem_of
 from stayfinite.experiments.rounding import approached
 from stayfinite.frameworks.step import Step
 from stayfinite.graph.graph import Op
+from stayfinite.repair.engine import build
 from stayfinite.repair.engine.evaluate import FLOATING, Evaluation
 from stayfinite.repair.engine.pricing import TOLERANCE
 from stayfinite.repair.engine.problem import FormulaProblem
 from stayfinite.repair.engine.reference import Reference, reference
 from stayfinite.repair.extraction import Extraction, GraphRecorded, extractions
-from stayfinite.repair.formula import LeafRole, Node, replaced
+from stayfinite.repair.formula import LeafRole, Node, replaced, walk
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +79,8 @@ class Formula:
         problem = self.problem
         wide = Evaluation(FLOATING[problem.framework], problem.values, "float64")
         with np.errstate(all="ignore"):
-            found = np.asarray(wide.value(problem.root), np.float64)
+            # A library rounds numbers before the step is widened: a bound of 1 - 1e-8 is 1 then.
+            found = np.asarray(wide.value(_with_rounded_numbers(problem.root)), np.float64)
             exact = self.reference
             near = np.abs(found - exact.value) <= TOLERANCE["float32"] * np.abs(exact.value) + 1e-30
             if not near[exact.known].all():
@@ -93,19 +95,30 @@ class Formula:
         return True
 
 
+def _with_rounded_numbers(root: Node) -> Node:
+    numbers = {x: value for x in walk(root) if (value := build.value(x)) is not None}
+    rounded = {x: build.real(float(np.float32(value))) for x, value in numbers.items()}
+    return build.substituted(root, {x: rounded[x] for x in numbers if numbers[x] not in (0, 1)})
+
+
 def formulas(step: Step, diagnosis: Diagnosis) -> Iterator[Formula]:
     """The formulas of the functions on the stack of the op at fault, the innermost first."""
-    op = diagnosis.evidence.forward_op
-    if op is None or not op.stack:
-        return
-    recorded = GraphRecorded(step.trace, step.fetch, _first_failing(step, op))
     roots: set[Node] = set()
-    for extraction in extractions(op.stack, recorded, lambda f: _receiver(step, op, f)):
+    for extraction in extracted(step, diagnosis):
         posed = problem_of(step, extraction, diagnosis.finding.samples)
         if posed is not None and extraction.root not in roots:
             roots.add(extraction.root)
             rounded = _has_rounded_operand(step, extraction, posed)
             yield Formula(extraction, posed.problem, rounded, posed.stand_ins)
+
+
+def extracted(step: Step, diagnosis: Diagnosis) -> Iterator[Extraction]:
+    """What the functions on the stack of the op at fault compute, the innermost first."""
+    op = diagnosis.evidence.forward_op
+    if op is None or not op.stack:
+        return
+    recorded = GraphRecorded(step.trace, step.fetch, _first_failing(step, op))
+    yield from extractions(op.stack, recorded, lambda f: _receiver(step, op, f))
 
 
 def _first_failing(step: Step, op: Op) -> int:

@@ -116,6 +116,8 @@ class _Asked:
         recording = self.extraction.recording(self.stand_ins.get(leaf, leaf))
         if recording is not None and recording.batch_axis is not None:
             return recording.batch_axis
+        if recording is not None and recording.is_held:
+            return None  # a weight may have as many rows as the batch
         # What the program made for the batch, as an index of each sample.
         return 0 if array.shape[:1] == (num_samples,) else None
 

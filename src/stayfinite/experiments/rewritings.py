@@ -23,8 +23,6 @@ from stayfinite.repair.engine.search import search
 from stayfinite.repair.formula import LeafRole, name_of, walk
 from stayfinite.repair.writing import CannotWriteError, Changes, repeated, write
 
-# Seconds of one search.
-_SECONDS = 1.0
 # An unrolled loop has the exact value, and nobody would merge it.
 _MOST_NEW_LINES = 8
 
@@ -165,12 +163,12 @@ def _is_true(assumption: Assumption, array: np.ndarray) -> bool:
             return bool(((x == 0) | (x == 1)).all())
 
 
-def rewritings(formula: Formula, seconds: float = _SECONDS) -> list[Rewrite]:
+def rewritings(formula: Formula, seconds: float) -> list[Rewrite]:
     """What the engine finds for a formula, best first; empty where it cannot be evaluated."""
     return _found(formula, formula.problem, seconds)
 
 
-def rewritings_by_value(formula: Formula, seconds: float = _SECONDS) -> list[Rewrite]:
+def rewritings_by_value(formula: Formula, seconds: float) -> list[Rewrite]:
     """The same with every named number as the number that it is at present.
 
     An identity may hold for these values only, or the names are not visible at the only place for

@@ -8,11 +8,13 @@ from typing import Literal
 
 from stayfinite.experiments.fix_value import Judged
 from stayfinite.experiments.healthy_steps import Objection
+from stayfinite.experiments.moved_activation import MovedActivation
 from stayfinite.experiments.rewritings import RewrittenFormula
 from stayfinite.experiments.try_change import Experiment, NotTried
 from stayfinite.frameworks.step import Outcome
 from stayfinite.repair.engine.problem import FixValue
 
+Description = RewrittenFormula | MovedActivation | str
 Value = Literal["exact", "bounded", "changed", "undefined"]
 _NAMES: dict[FixValue, Value] = {
     FixValue.EXACT: "exact",
@@ -39,7 +41,7 @@ class SourceFix:
         put_in_place: Has the program run the patched code from now on; False where it cannot.
     """
 
-    descriptions: tuple[RewrittenFormula | str, ...]
+    descriptions: tuple[Description, ...]
     diff: str
     num_healthy_steps: int
     experiment: Experiment | None

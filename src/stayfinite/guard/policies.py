@@ -119,8 +119,10 @@ class Measures:
         from stayfinite.report.wording import interventions
 
         incident = explained.incident
-        if incident.fix is None or explained.repair is None or not explained.repair():
+        if incident.fix is None or explained.repair is None:
             return Decision(incident, reason=interventions.NO_SOURCE_FIX)
+        if not explained.repair():
+            return Decision(incident, reason=interventions.NOT_IN_PLACE)
         self._rebuild()
         action = interventions.repaired(incident)
         return self._made(

@@ -102,6 +102,10 @@ EXACT: dict[str, Callable[..., mpf]] = {
     "digamma": _bounded(mp.digamma, 10**40),
     "trigamma": _bounded(lambda x: mp.psi(1, x), 10**40),
     "log_ndtr": _log_ndtr,
+    "i0": _bounded(lambda x: mp.besseli(0, x), 10**8),
+    "i1": _bounded(lambda x: mp.besseli(1, x), 10**8),
+    "i0e": _bounded(lambda x: mp.besseli(0, x) * mp.exp(-abs(x)), 10**8),
+    "i1e": _bounded(lambda x: mp.besseli(1, x) * mp.exp(-abs(x)), 10**8),
     "floor": mp.floor,
     "ceil": mp.ceil,
     "round": mp.nint,
@@ -254,5 +258,9 @@ SLOW: dict[str, Callable[..., np.ndarray]] = {
     "digamma": _elementwise(lambda x: mp.digamma(x)),
     "trigamma": _elementwise(lambda x: mp.psi(1, x)),
     "log_ndtr": _elementwise(_log_ndtr_float),
+    "i0": _elementwise(lambda x: mp.besseli(0, x)),
+    "i1": _elementwise(lambda x: mp.besseli(1, x)),
+    "i0e": _elementwise(lambda x: mp.besseli(0, x) * mp.exp(-abs(x))),
+    "i1e": _elementwise(lambda x: mp.besseli(1, x) * mp.exp(-abs(x))),
 }
 BINARY_KERNELS = frozenset({"divide", "power", "arctan2"})

@@ -140,6 +140,13 @@ def _bell(m: Exact | Floating, x: Array) -> Array:
     return scale * m.call("exp", -x * x)
 
 
+def _slope_of_i1(m: Exact | Floating, x: Array, y: Array, even: str = "i0") -> Array:
+    """`even` less y / x, which is 1/2 at 0."""
+    zero, one = m.number(0.0, x), _one(m, x)
+    ratio = m.where(x == zero, m.number(0.5, x), _over(m, y, m.where(x == zero, one, x)))
+    return m.call(even, x) - ratio
+
+
 def _mills(m: Exact | Floating, x: Array, y: Array) -> Array:
     """The derivative of log of the normal distribution function."""
     if m.exact:
@@ -265,6 +272,12 @@ FUNCTIONS: dict[str, ExactFunction] = {
     ),
     "digamma": ExactFunction(_kernel("digamma"), (lambda m, x, y: m.call("trigamma", x),)),
     "log_ndtr": ExactFunction(_kernel("log_ndtr"), (_mills,)),
+    "i0": ExactFunction(_kernel("i0"), (lambda m, x, y: m.call("i1", x),)),
+    "i0e": ExactFunction(_kernel("i0e"), (lambda m, x, y: m.call("i1e", x) - _sign(m, x) * y,)),
+    "i1": ExactFunction(_kernel("i1"), (_slope_of_i1,)),
+    "i1e": ExactFunction(
+        _kernel("i1e"), (lambda m, x, y: _slope_of_i1(m, x, y, "i0e") - _sign(m, x) * y,)
+    ),
     "sign": ExactFunction(_sign, (None,)),
     "floor": ExactFunction(_kernel("floor"), (None,)),
     "ceil": ExactFunction(_kernel("ceil"), (None,)),

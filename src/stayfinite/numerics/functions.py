@@ -258,6 +258,7 @@ _ROWS: tuple[FunctionRow, ...] = (
     FunctionRow("cosh", growth=Growth.STEEP, inverse=_log_of_twice, harmless=0.0),
     FunctionRow("sinh", growth=Growth.STEEP, inverse=_log_of_twice, harmless=0.0),
     FunctionRow("tan", growth=Growth.STEEP),
+    FunctionRow("i0", ("bessel_i0", "special_i0"), growth=Growth.STEEP),
     FunctionRow("sigmoid", ("logistic",), approached=(0.0, 1.0), traits=_BOUNDED),
     FunctionRow("softplus", approached=(0.0,)),
     FunctionRow("tanh", approached=(-1.0, 1.0), traits=_BOUNDED),

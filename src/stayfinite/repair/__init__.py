@@ -11,6 +11,7 @@
 Nothing here imports a framework: what a library offers is looked up among the loaded modules.
 """
 
+from stayfinite.repair.activations import Removal, activation_of, applied_at
 from stayfinite.repair.candidates import candidates
 from stayfinite.repair.edit import Edit
 from stayfinite.repair.errors import (
@@ -20,7 +21,8 @@ from stayfinite.repair.errors import (
     StaleSourceError,
 )
 from stayfinite.repair.expression import Expression, find_expression
-from stayfinite.repair.for_good import put_in_place
+from stayfinite.repair.for_good import filenames, put_in_place
+from stayfinite.repair.logits import moved
 from stayfinite.repair.objects import Remade, proposals, remade
 from stayfinite.repair.patch import Patch
 from stayfinite.repair.rewrites import MECHANISMS, Facts
@@ -36,12 +38,17 @@ __all__ = [
     "NotSwappableError",
     "Patch",
     "Remade",
+    "Removal",
     "RepairError",
     "SourceFile",
     "StaleSourceError",
     "TextSpan",
+    "activation_of",
+    "applied_at",
     "candidates",
+    "filenames",
     "find_expression",
+    "moved",
     "proposals",
     "put_in_place",
     "remade",

@@ -27,8 +27,13 @@ def put_in_place(patch: Patch, in_place: Callable[[], AbstractContextManager[obj
         NotSwappableError: the program cannot run it.
         StaleSourceError: the running functions are not those of the original text.
     """
-    path = patch.original.path
-    names = {path, *(function.__code__.co_filename for function in functions_of(path))}
+    names = filenames(patch)
     _ENTERED.enter_context(in_place())
     for name in names:
         patch.source.run_as(name)
+
+
+def filenames(patch: Patch) -> set[str]:
+    """The names by which running code calls the file of a patch."""
+    path = patch.original.path
+    return {path, *(function.__code__.co_filename for function in functions_of(path))}

@@ -27,8 +27,8 @@ class Node:
     """One operation on other nodes; made by `node`, `leaf` and `constant` only.
 
     `attributes` are sorted by name. An `axis` is never negative; it is an int for `softmax`,
-    `log_softmax`, `stack`, `concatenate`, `take_along_axis`, `cumsum` and `logcumsumexp`, and a
-    sorted tuple of ints for reductions, `expand_dims` and `flip`.
+    `log_softmax`, `stack`, `concatenate`, `take_along_axis`, `cumsum`, `cumprod` and
+    `logcumsumexp`, and a sorted tuple of ints for reductions, `expand_dims` and `flip`.
     """
 
     op: str
@@ -51,9 +51,9 @@ class Node:
 # Operations of one operand, element by element.
 UNARY = frozenset(
     "abs arccos arccosh arcsin arcsinh arctan arctanh ceil cos cosh digamma erf erfc erfinv exp"
-    " exp2 expm1 floor gamma lgamma log log10 log1p log2 log_ndtr log_sigmoid logical_not negative"
-    " reciprocal relu round rsqrt sigmoid sign silu sin sinh softplus sqrt square stop_gradient tan"
-    " tanh".split()
+    " exp2 expm1 floor gamma i0 i0e i1 i1e lgamma log log10 log1p log2 log_ndtr log_sigmoid"
+    " logical_not negative reciprocal relu round rsqrt sigmoid sign silu sin sinh softplus sqrt"
+    " square stop_gradient tan tanh".split()
 )
 # Operations of two operands, with broadcasting.
 BINARY = frozenset(
@@ -68,6 +68,7 @@ OTHER: dict[str, tuple[str, ...]] = {
     "cast": ("dtype",),
     "clip": (),  # x, minimum, maximum
     "concatenate": ("axis",),
+    "cumprod": ("axis",),
     "cumsum": ("axis",),
     "diagonal": (),  # of a matrix
     "expand_dims": ("axis",),

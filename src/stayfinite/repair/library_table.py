@@ -45,6 +45,7 @@ _NUMPY_BINARY = (
 )
 _NUMPY_REDUCTIONS = "all any max mean min prod sum max=amax min=amin"
 _TENSORFLOW_MATH = (
+    "i0=bessel_i0 i0e=bessel_i0e i1=bessel_i1 i1e=bessel_i1e "
     "abs ceil cos cosh erf erfc erfinv exp expm1 floor log log1p log_sigmoid logical_not negative"
     " reciprocal round rsqrt sigmoid sign sin sinh softplus sqrt square tan tanh digamma lgamma"
     " arccos=acos arccosh=acosh arcsin=asin arcsinh=asinh arctan=atan arctanh=atanh"
@@ -67,6 +68,7 @@ PLAIN: dict[str, str] = {
     " sigmoid=logistic add divide=div multiply=mul subtract=sub maximum=max minimum=min power=pow"
     " abs negative=neg sign floor ceil square reciprocal",
     "jax.scipy.special": "erf erfc erfinv sigmoid=expit lgamma=gammaln digamma gamma log_ndtr"
+    " i0 i0e i1 i1e"
     " xlogy logsumexp",
     "tensorflow": "abs exp sqrt square sigmoid tanh sin cos tan sinh cosh round sign floor negative"
     " logical_not arccos=acos arccosh=acosh arcsin=asin arcsinh=asinh arctan=atan arctanh=atanh"
@@ -77,14 +79,14 @@ PLAIN: dict[str, str] = {
     "tensorflow.nn": "softplus",
     "torch": "abs ceil cos cosh digamma erf erfc erfinv exp exp2 expm1 floor lgamma log log10 log1p"
     " log2 logical_not negative=neg reciprocal relu round rsqrt sigmoid sign sin sinh sqrt square"
-    " tan tanh abs=absolute negative arccos arccosh arcsin arcsinh arctan arctanh arccos=acos"
+    " i0 tan tanh abs=absolute negative arccos arccosh arcsin arcsinh arctan arctanh arccos=acos"
     " arccosh=acosh arcsin=asin arcsinh=asinh arctan=atan arctanh=atanh"
     " add multiply=mul subtract=sub divide=div multiply subtract divide"
     " divide=true_divide"
     " equal=eq not_equal=ne less=lt less_equal=le greater=gt greater_equal=ge maximum minimum"
     " logical_and logical_or hypot logaddexp xlogy floor_divide mod=remainder arctan2 arctan2=atan2"
     " sum mean prod max=amax min=amin all any logsumexp",
-    "torch.special": "erf erfc erfinv exp2 expm1 log1p log_ndtr digamma sigmoid=expit"
+    "torch.special": "i0 i0e i1 i1e erf erfc erfinv exp2 expm1 log1p log_ndtr digamma sigmoid=expit"
     " lgamma=gammaln xlogy logsumexp",
     "torch.nn.functional": "log_sigmoid=logsigmoid relu silu sigmoid tanh",
 }
@@ -108,6 +110,7 @@ SPECIAL: dict[str, str] = {
         take_along_axis x indices axis?-1
         stack x:xs axis?0
         concatenate xs axis?-1
+        cumprod x axis?None
         cumsum x axis?None
         flip x axis?None
         diagonal x offset:ignored?None axis1:ignored2?None axis2:ignored3?None
@@ -131,6 +134,7 @@ SPECIAL: dict[str, str] = {
         reshape x shape
         stack x:xs axis?0
         concatenate tensors:xs axis?-1
+        cumprod x axis?0
         cumsum x axis?0
         cast x dtype
         ones_like x
@@ -158,6 +162,7 @@ SPECIAL: dict[str, str] = {
         take_along_axis arr:x indices axis?-1
         stack arrays:xs axis?0
         concatenate arrays:xs axis?0
+        cumprod a:x axis?None
         cumsum a:x axis?None
         flip m:x axis?None
         diagonal a:x offset:ignored?None axis1:ignored2?None axis2:ignored3?None
@@ -190,6 +195,7 @@ SPECIAL: dict[str, str] = {
         transpose a:x perm:axes?None
         stack values:xs axis?0
         concatenate = concat values:xs axis
+        cumprod x axis?0
         cumsum x axis?0
         flip = reverse tensor:x axis
         cast x dtype
@@ -199,6 +205,7 @@ SPECIAL: dict[str, str] = {
         identity = convert_to_tensor value:x
         """,
     "tensorflow.math": """
+        cumprod x axis?0
         cumsum x axis?0
         logcumsumexp = cumulative_logsumexp x axis?0
         var = reduce_variance input_tensor:x axis?None keepdims?False
@@ -241,6 +248,7 @@ SPECIAL: dict[str, str] = {
         stack tensors:xs dim:axis?0
         concatenate = cat tensors:xs dim:axis?0
         concatenate = concat tensors:xs dim:axis?0
+        cumprod input:x dim:axis
         cumsum input:x dim:axis
         logcumsumexp input:x dim:axis
         flip input:x dims:axis

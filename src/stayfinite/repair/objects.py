@@ -21,8 +21,11 @@ from stayfinite.repair.rewrites.site import Facts, Site
 from stayfinite.repair.scope import Scope, dotted, live_object
 from stayfinite.repair.source import SourceFile
 
+# What alone a living object does otherwise, with its value: an argument of its constructor, or
+# its whole `call`.
+Setting = tuple[Literal["dtype", "activation", "call"], str]
 # The one argument of a layer that is set for a mechanism.
-_SETTINGS: dict[str, tuple[Literal["dtype", "activation"], str]] = {
+_SETTINGS: dict[str, Setting] = {
     "half-overflow": ("dtype", "float32"),
     "out-of-domain": ("activation", "softplus"),
 }
@@ -32,8 +35,8 @@ _SETTINGS: dict[str, tuple[Literal["dtype", "activation"], str]] = {
 class Remade:
     """An edit of the line that made `owner`: `node` of the old text becomes `text`.
 
-    `setting` is the only argument that the new text changes, with its value, where that is known.
-    Then the text needs no evaluation, so its arguments may be local variables of a function.
+    `setting` is all that the new text changes, where that is known. Then the text needs no
+    evaluation, so its arguments may be local variables of a function.
     """
 
     edit: Edit
@@ -41,7 +44,7 @@ class Remade:
     node: ast.expr
     text: str
     names: dict[str, object]
-    setting: tuple[Literal["dtype", "activation"], str] | None = None
+    setting: Setting | None = None
 
     @contextmanager
     def in_place(self) -> Iterator[None]:
@@ -54,6 +57,8 @@ class Remade:
             yield
 
     def _attributes(self) -> dict[str, Any]:
+        if self.setting is not None:
+            return _attribute(*self.setting)
         if _is(self.owner, "Loss"):
             made = self._evaluated(self.text)
             if type(made) is type(self.owner):
@@ -63,8 +68,6 @@ class Remade:
                 return {**vars(made), "call": made.call}
             return {"call": made}
         if _is(self.owner, "Layer"):
-            if self.setting is not None:
-                return _attribute(*self.setting)
             made = self._evaluated(self.text)
             if type(made) is type(self.owner):
                 return {
@@ -120,7 +123,7 @@ def proposals(expression: Expression, owner: Any, mechanism: str, dtype: str) ->
     Empty where `expression` does not make `owner`: it may also be the line that starts the
     training, or a function of a library that makes a whole model.
     """
-    node = _made(expression, owner)
+    node = made_by(expression, owner)
     if node is None:
         return []
     found = []
@@ -138,8 +141,11 @@ def proposals(expression: Expression, owner: Any, mechanism: str, dtype: str) ->
     return found
 
 
-def _made(expression: Expression, owner: Any) -> ast.expr | None:
-    """The expression for the object itself, which `compile(loss="poisson")` holds inside."""
+def made_by(expression: Expression, owner: Any) -> ast.expr | None:
+    """The expression for the object itself, which `compile(loss="poisson")` holds inside.
+
+    None where `expression` does not make `owner`.
+    """
     node = expression.node
     if not isinstance(node, ast.Call):
         return None
@@ -190,7 +196,7 @@ def _last_name(function: ast.expr) -> str | None:
 
 
 def _texts(site: Site, owner: Any, mechanism: str) -> Iterator[tuple[str, str]]:
-    ops, losses = _prefix(site, "ops"), _prefix(site, "losses")
+    ops, losses = prefix_of(site, "ops"), prefix_of(site, "losses")
     if _is(owner, "Loss"):
         yield from _loss_texts(site, owner, mechanism, ops, losses)
     elif _is(owner, "Layer"):
@@ -272,12 +278,18 @@ def _as_set(layer: Any, mechanism: str) -> str:
 
 def _attribute(argument: str, value: str) -> dict[str, object]:
     """The attribute of a layer that the constructor sets for an argument."""
+    if argument == "call":
+        return {"call": _identity}
     if argument == "activation":
         return {"activation": live_object(f"keras.activations.{value}")}
     policy = live_object("keras.DTypePolicy")
     if not callable(policy):
         raise NotSwappableError("the program has not loaded Keras")
     return {"dtype_policy": policy(value)}
+
+
+def _identity(x: object, **options: object) -> object:
+    return x
 
 
 def _with_keyword(site: Site, name: str, value: str) -> str:
@@ -303,8 +315,8 @@ def _imported(scope: Scope) -> dict[str, object]:
     return {name: value for name, value in found.items() if value is not None}
 
 
-def _prefix(site: Site, module: str) -> str | None:
-    """How the file says a module of Keras, `keras.ops` or `keras.losses`."""
+def prefix_of(site: Site, module: str) -> str | None:
+    """How the file says a module of Keras, as `keras.ops` or `keras.losses`."""
     names = {name: site.scope.path_of_name(name) for name in site.scope.names}
     for keras in ("keras", "tensorflow.keras"):
         for name, path in names.items():

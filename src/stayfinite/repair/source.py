@@ -17,17 +17,20 @@ import re
 import tokenize
 import warnings
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from types import CodeType
+from typing import TypeVar
 
 _NEWLINE = re.compile(r"\r\n|\r|\n")  # what the tokenizer splits on; str.splitlines does more
 _SPACE = " \t\f\r\n\\"
 _LAST_WORD = re.compile(r"\w+\Z")
 
 Node = ast.expr | ast.stmt
+T = TypeVar("T")
 
 
 def parse(text: str, filename: str) -> ast.Module:
@@ -57,6 +60,13 @@ def compile_module(code: str | ast.Module, filename: str, flags: int = 0) -> Cod
         warnings.simplefilter("ignore")
         compiled: CodeType = compile(code, filename, "exec", flags, dont_inherit=True)
     return compiled
+
+
+def _restore(table: dict[str, T], key: str, value: T | None) -> None:
+    if value is None:
+        table.pop(key, None)
+    else:
+        table[key] = value
 
 
 # Files of which another text is running than that on disk, by the `co_filename` of the code.
@@ -105,6 +115,21 @@ class SourceFile:
         lines = list(io.StringIO(self.text, newline=None))
         # Without a time of the file, `linecache` does not read it again.
         linecache.cache[filename] = (len(self.text), None, lines, filename)
+
+    @contextmanager
+    def running_as(self, filenames: Iterable[str]) -> Iterator[None]:
+        """This is the source of the running code of `filenames` inside the block."""
+        names = list(filenames)
+        sources = {name: _RUNNING.get(name) for name in names}
+        lines = {name: linecache.cache.get(name) for name in names}
+        for name in names:
+            self.run_as(name)
+        try:
+            yield
+        finally:
+            for name in names:
+                _restore(_RUNNING, name, sources[name])
+                _restore(linecache.cache, name, lines[name])
 
     @classmethod
     def of(cls, filename: str) -> SourceFile:

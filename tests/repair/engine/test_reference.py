@@ -89,3 +89,16 @@ def test_the_branch_that_is_not_taken_does_not_count():
     found, slopes = reference_of(written, x=[-1.0, 2.0])
     assert list(found.value) == pytest.approx([0.0, np.log(2)])
     assert list(slopes[0]) == pytest.approx([0.0, 0.5])
+
+
+def test_an_overlap_of_nothing_has_the_same_limit_from_everywhere():
+    """An empty mask and a prediction that was rounded to 0: the quotient is 0 next to it."""
+    zeros = [0.0, 0.0, 0.0]
+    found, _ = reference_of(lambda p, t: sum_(p * t, -1) / sum_(p + t, -1), p=zeros, t=zeros)
+    assert found.has(Kind.LIMIT)
+    assert float(found.value) == 0.0
+
+
+def test_a_share_of_nothing_has_no_limit():
+    found, _ = reference_of(lambda a, b: a / (a + b), a=[0.0, 1.0], b=[0.0, 1.0])
+    assert found.kinds[0] is Kind.UNDEFINED

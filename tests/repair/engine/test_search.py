@@ -14,6 +14,7 @@ from tests.repair.engine.formulas import (
     arccos,
     exp,
     log,
+    mean,
     sigmoid,
     softmax,
     sqrt,
@@ -21,7 +22,7 @@ from tests.repair.engine.formulas import (
     sum_,
     tanh,
 )
-from tests.repair.engine.notation import call, one_leaf
+from tests.repair.engine.notation import along, call, one_leaf
 
 
 def problem_of(written, **operands):
@@ -141,3 +142,33 @@ def test_a_wrong_formula_is_not_hidden_by_an_exact_looking_fix():
 def test_the_search_keeps_its_deadline():
     problem = problem_of(lambda x: log(sigmoid(x)), x=np.linspace(-120, 3, 40))
     assert search(problem, seconds=0.0)[0].value in FixValue
+
+
+def test_a_variance_in_one_pass_is_written_in_two():
+    rng = np.random.default_rng(0)
+    x = 20011.3 + rng.normal(0, 0.05, (4, 8))
+    problem = problem_of(lambda d_x: sqrt(mean(square(d_x), -1) - square(mean(d_x, -1))), d_x=x)
+    problem = dataclasses.replace(problem, wanted=())
+    best = search(problem)[0]
+    assert best.value is FixValue.EXACT
+    assert value_of(problem, best.root) == pytest.approx(
+        x.astype(np.float32).astype(np.float64).std(axis=1), rel=1e-2
+    )
+
+
+def test_the_logarithm_of_a_long_product_is_a_sum_where_the_factors_are_positive():
+    growth = np.full((2, 200), 2.0)
+    growth[1] = 1.1
+    problem = problem_of(lambda g: log(along("cumprod", 1 + g))[:, -1:], g=growth)
+    best = search(problem)[0]
+    assert best.value is FixValue.EXACT
+    assert "cumprod" not in operations(best.root)
+    assert {each.claim for each in best.assumptions} <= {"positive"}
+
+
+def test_the_logarithm_of_a_bessel_function_is_that_of_the_scaled_one():
+    problem = problem_of(lambda k: log(call("i0", exp(k))), k=[5.0, 0.3, -1.0])
+    problem = dataclasses.replace(problem, available=KERAS | {"i0", "i0e"})
+    best = search(problem)[0]
+    assert best.value is FixValue.EXACT
+    assert "i0e" in operations(best.root)

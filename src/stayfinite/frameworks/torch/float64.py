@@ -14,6 +14,8 @@ import torch
 
 from stayfinite.frameworks.torch import private
 
+# The kernels that have float64 take the gradient of a transposed kernel for contiguous.
+_CONVOLUTIONS = (torch.ops.aten.convolution.default, torch.ops.aten.convolution_backward.default)
 _NARROW = (torch.float32, torch.float16, torch.bfloat16)
 
 
@@ -31,7 +33,10 @@ class WideDispatch(private.TorchDispatchMode):
             # A narrow tensor from outside the step that is written to: it cannot be replaced.
             narrow = [_to(a, written.dtype) for a in args]
             return func(*narrow, **kwargs)
-        out = func(*[_wide(a) for a in args], **{k: _wide(v) for k, v in kwargs.items()})
+        wide = [_wide(a) for a in args]
+        if func in _CONVOLUTIONS:
+            wide = [_contiguous(a) for a in wide]
+        out = func(*wide, **{k: _wide(v) for k, v in kwargs.items()})
         return out if written is not None else _wide_result(out)
 
 
@@ -92,6 +97,10 @@ def _wide(value: Any) -> Any:
     if type(value) in (list, tuple):
         return type(value)(_wide(item) for item in value)
     return value
+
+
+def _contiguous(value: Any) -> Any:
+    return value.contiguous() if isinstance(value, torch.Tensor) else value
 
 
 def _wide_result(value: Any) -> Any:

@@ -76,8 +76,8 @@ def check_saved(model: Any, paths: dict[str, Path], batch: Any) -> float:
 def saved_and_checked(model: Any, folder: Path, name: str, batch: Any) -> str:
     """Save and check; return "equal" or "equal up to ..." for the loaded predictions.
 
-    `<name>.sample.npz` gets a few samples of the batch as `inputs` and the predictions as `outputs`,
-    to compare a network that another process loads.
+    `<name>.sample.npz` gets a few samples of the batch as `inputs` and the predictions as `outputs`
+    for a comparison with a network that another process loads.
     """
     difference = check_saved(model, save(model, folder, name), batch)
     inputs = np.asarray(batch)[:_SAMPLES]

@@ -6,6 +6,7 @@ import numpy as np
 from mpmath import mp
 
 from stayfinite.numerics.exact import Array
+from stayfinite.repair.engine.complement_forms import without_differences
 from stayfinite.repair.engine.evaluate import EXACT, BadFormula, Evaluation, to_float64
 from stayfinite.repair.engine.pricing import TOLERANCE
 from stayfinite.repair.engine.problem import FormulaProblem
@@ -27,6 +28,8 @@ class Context:
         self.samples = samples
         self.signs = Signs(problem.root)
         self.digits = min(max(samples.main.reference.digits, 40), 160)
+        if without_differences(problem.root) is not problem.root:
+            self.digits = 160  # the reference does without these differences, sub-formulas do not
         self.exact = Evaluation(EXACT, samples.main.values)
         self.floating = samples.main.floating
         self._bad: dict[Node, bool] = {}

@@ -28,6 +28,7 @@ VARIANTS = (
     Variant(everywhere=True, one_hot=False),
     Variant(pairs=True),
     Variant(everywhere=True, pairs=True),
+    Variant(trusting=True),
     Variant(everywhere=True, trusting=True),
     Variant(complement="log1p"),
     Variant(everywhere=True, complement="log1p"),

@@ -15,7 +15,6 @@ from stayfinite.repair.engine.context import Context
 from stayfinite.repair.engine.evaluate import to_float64
 from stayfinite.repair.engine.linear import Linear, assembled, linear
 from stayfinite.repair.engine.problem import Assumption
-from stayfinite.repair.engine.signs import Signs
 from stayfinite.repair.formula import LeafRole, Node, node, walk
 
 
@@ -43,6 +42,8 @@ MOVES = {
     "max": (0,), "min": (0,), "reshape": (0,), "squeeze": (0,), "take_along_axis": (0,),
     "transpose": (0,), "stop_gradient": (0,), "where": (1, 2), "maximum": (0, 1), "minimum": (0, 1),
 }  # fmt: skip
+# Operations that are not below 0 where no operand is.
+KEEPS_SIGN = frozenset("add concatenate cumprod cumsum divide mean multiply prod stack sum".split())
 # The same for all operands, of which one has to have a logarithm of its own.
 JOINS = frozenset({"stack", "concatenate"})
 
@@ -58,21 +59,29 @@ class Logarithms(abc.ABC):
         self.signs = context.signs
         self.variant = variant
         self.assumptions: list[Assumption] = []
-        values = context.samples.main.values
-        self.recorded = frozenset(leaf for leaf, x in values.items() if (np.asarray(x) > 0).all())
-        self.trusted = Signs(context.problem.root, self.recorded)
         self.made: dict[Node, Node] = {}
         self._logs: dict[Node, Linear] = {}
 
     def non_negative(self, x: Node) -> bool:
-        """Proved not to be below 0, or so if leaves are that were recorded as positive."""
+        """Proved not to be below 0, or so if what was recorded as positive always is."""
         if self.signs.non_negative(x):
             return True
-        if not self.variant.trusting or not self.trusted.non_negative(x):
-            return False
-        found = [part for part in walk(x) if part in self.recorded]
-        self.assumptions += [Assumption(part, "positive") for part in found]
-        return True
+        found = self._assumed(x) if self.variant.trusting else None
+        self.assumptions += found or []
+        return found is not None
+
+    def _assumed(self, x: Node) -> list[Assumption] | None:
+        """What has to be positive for `x` not to be below 0; None if that was not so."""
+        if self.signs.non_negative(x):
+            return []
+        if x.op in KEEPS_SIGN or x.op in MOVES:
+            moved = MOVES.get(x.op, range(len(x.operands)))
+            parts = [self._assumed(x.operands[i]) for i in moved]
+            if all(part is not None for part in parts):
+                return [each for part in parts for each in part or []]
+        if not (to_float64(self.context.floating.value(x)) > 0).all():
+            return None
+        return [Assumption(x, "positive")]
 
     @abc.abstractmethod
     def rewritten(self, root: Node) -> Node:
@@ -132,6 +141,10 @@ class Logarithms(abc.ABC):
                 return Linear({node("log_sigmoid", self.rewritten(a)): 1.0})
             case "softmax":
                 return Linear({node("log_softmax", self.rewritten(a), **dict(x.attributes)): 1.0})
+            case "i0" if self.context.has("i0e"):
+                inner = self.rewritten(a)
+                size = inner if self.signs.non_negative(a) else build.absolute(inner)
+                return Linear({size: 1.0, node("log", node("i0e", inner)): 1.0})
             case "gamma":
                 return Linear({node("lgamma", self.rewritten(a)): 1.0})
             case "cosh":
@@ -140,6 +153,9 @@ class Logarithms(abc.ABC):
                 return Linear({size: 1.0, tail: 1.0}, -math.log(2))
             case "prod" | "sum" | "mean":
                 return self._log_reduction(x)
+            case "cumprod" if self.non_negative(a):
+                inner = assembled(self.log_of(a))
+                return Linear({node("cumsum", inner, **dict(x.attributes)): 1.0})
             case "cumsum":
                 if self.non_negative(a) and self.progress(a):
                     inner = assembled(self.log_of(a))
@@ -250,7 +266,7 @@ class Logarithms(abc.ABC):
                 return self._one_plus(other, 1.0)
         if not (self.non_negative(a) and self.non_negative(b)):
             return self._plain(x)
-        if not (self.progress(a) or self.progress(b)):
+        if not any(self.progress(part) for part in (a, b) if part.op != "constant"):
             return self._plain(x)
         first, second = self.log_of(a), self.log_of(b)
         if not first.terms and not first.offset:
@@ -295,7 +311,7 @@ class Logarithms(abc.ABC):
             return self.log_of(node("expm1", a.operands[0]))
         if not (self.non_negative(a) and self.non_negative(b)):
             return self._plain(x)
-        if not (self.progress(a) or self.progress(b)):
+        if not any(self.progress(part) for part in (a, b) if part.op != "constant"):
             return self._plain(x)
         first, second = self.log_of(a), self.log_of(b)
         return first.plus(self.complement(second.plus(first, -1.0)))

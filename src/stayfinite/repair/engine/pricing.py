@@ -8,7 +8,7 @@ import numpy as np
 
 from stayfinite.repair.engine.evaluate import BadFormula, to_float64
 from stayfinite.repair.engine.problem import FormulaProblem, Price
-from stayfinite.repair.engine.reference import random_seed
+from stayfinite.repair.engine.reference import ExactRun, moved_by_rounding, random_seed
 from stayfinite.repair.engine.samples import Sample, Samples
 from stayfinite.repair.formula import Node, walk
 
@@ -17,6 +17,9 @@ TOLERANCE = {"float16": 2e-2, "bfloat16": 6e-2, "float32": 1e-3, "float64": 1e-6
 # Absolute parts, relative to the largest element of a sample's value, and of its gradient.
 VALUE_PART = 1e-6
 GRADIENT_PART = 1e-5
+# Where an operand's own rounding moves the value by more than the tolerance, a right form may be
+# off by that, up to this.
+ILL_CONDITIONED = 1e-2
 VANISHING = 1e-20  # against what it is elsewhere: terms that cancel in exact arithmetic only
 ROUNDINGS = 16  # of the terms of a gradient, each by half the spacing of the dtype
 SPACING = {"float16": 9.8e-4, "bfloat16": 7.8e-3, "float32": 1.2e-7, "float64": 2.2e-16}
@@ -41,6 +44,7 @@ class Pricing:
         self.tolerance = TOLERANCE.get(problem.dtype, 1e-3)
         self.spacing = SPACING.get(problem.dtype, 1.2e-7)
         self.known: dict[Node, Price | None] = {}
+        self._roundings: dict[str, ExactRun] = {}
         self._original: dict[int, list[np.ndarray]] = {}
 
     def price(self, root: Node) -> Price | None:
@@ -94,6 +98,9 @@ class Pricing:
         floor = np.minimum(VALUE_PART * _largest(reachable), self.spacing)
         slack = np.maximum(slack, floor)
         wrong = [self._wrong(to_float64(value), exact.value, exact.known, slack, main)]
+        if self._is_near(to_float64(value), exact.value, wrong[0]):
+            slack = np.maximum(slack, self._moved(sample).value)
+            wrong = [self._wrong(to_float64(value), exact.value, exact.known, slack, main)]
         seed = exact.seed.astype(value.dtype)
         found = sample.floating.gradients(root, seed, self.problem.wanted)
         whole = found
@@ -107,6 +114,9 @@ class Pricing:
             part = self._wrong(to_float64(found[leaf]), want, known, slack, main)
             if part.any():
                 slack = np.maximum(slack, self._unreachable(root, sample, leaf, seed))
+                part = self._wrong(to_float64(found[leaf]), want, known, slack, main)
+            if self._is_near(to_float64(found[leaf]), want, part):
+                slack = np.maximum(slack, self._moved(sample).gradients[leaf])
                 part = self._wrong(to_float64(found[leaf]), want, known, slack, main)
             # Elements without a reference take part too: their gradient has to be finite.
             wrong.append(part | (~np.isfinite(to_float64(whole[leaf])) & main))
@@ -127,6 +137,21 @@ class Pricing:
         broken = not all(np.isfinite(x).all() for x in arrays)
         gap = np.abs(arrays[0] - exact.value)[exact.known]
         return broken, float(np.nan_to_num(gap, nan=np.inf).sum())
+
+    def _is_near(self, found: np.ndarray, want: np.ndarray, wrong: np.ndarray) -> bool:
+        """Whether something is wrong, and by so little that it may be a rounding of operands."""
+        if not wrong.any() or self.tolerance >= ILL_CONDITIONED:
+            return False
+        gap = np.abs(found[wrong] - want[wrong])
+        return bool((gap <= ILL_CONDITIONED * np.abs(want[wrong])).all())
+
+    def _moved(self, sample: Sample) -> ExactRun:
+        """What one rounding of the operands moves the exact value and gradient by, at most."""
+        if sample.name not in self._roundings:
+            self._roundings[sample.name] = moved_by_rounding(
+                self.problem, sample.values, sample.reference, self.spacing
+            )
+        return self._roundings[sample.name]
 
     def _unreachable(self, root: Node, sample: Sample, leaf: Node, seed: np.ndarray) -> np.ndarray:
         """What the entries of a gradient are off by since terms of the formula's cancel.

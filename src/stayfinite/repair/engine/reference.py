@@ -12,6 +12,7 @@ from mpmath import mp, mpf
 from stayfinite.numerics.dtypes import largest
 from stayfinite.numerics.exact import Array
 from stayfinite.repair.engine import structure
+from stayfinite.repair.engine.complement_forms import without_differences
 from stayfinite.repair.engine.evaluate import EXACT, Evaluation, exact_array, to_float64
 from stayfinite.repair.engine.problem import FormulaProblem
 from stayfinite.repair.formula import LeafRole, Node, walk
@@ -75,8 +76,8 @@ def random_seed(shape: tuple[int, ...]) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class _Run:
-    """One exact evaluation."""
+class ExactRun:
+    """One exact evaluation, or the difference of two."""
 
     value: np.ndarray
     gradients: dict[Node, np.ndarray]
@@ -101,10 +102,11 @@ def reference_at(
     Raises:
         BadFormula: the formula cannot be evaluated at these operands.
     """
+    root = without_differences(root)
     with mp.workdps(DIGITS[0]):
         shape = np.shape(Evaluation(EXACT, values).value(root))
     seed = random_seed(shape)
-    previous: _Run | None = None
+    previous: ExactRun | None = None
     for used in DIGITS if digits is None else (digits,):
         with mp.workdps(used):
             run = _run(root, values, wanted, seed)
@@ -140,7 +142,7 @@ def _run(
     seed: np.ndarray,
     *,
     subgradient: bool = True,
-) -> _Run:
+) -> ExactRun:
     evaluation = Evaluation(EXACT, values)
     value = evaluation.value(root)
     smooth = all(
@@ -149,10 +151,32 @@ def _run(
     found, replaced = evaluation.gradients_and_poles(root, exact_array(seed), wanted, subgradient)
     gradients = {leaf: to_float64(g) for leaf, g in found.items()}
     smooth = smooth and not replaced and all(np.isfinite(g).all() for g in gradients.values())
-    return _Run(to_float64(value), gradients, smooth)
+    return ExactRun(to_float64(value), gradients, smooth)
 
 
-def _agree(a: _Run, b: _Run) -> bool:
+def moved_by_rounding(
+    problem: FormulaProblem, values: Mapping[Node, np.ndarray], at: Reference, spacing: float
+) -> ExactRun:
+    """How far value and gradient move where each operand is another number of the same rounding."""
+    root = without_differences(problem.root)
+    rng = np.random.default_rng(11)
+    value = np.zeros(np.shape(at.value))
+    gradients = {leaf: np.zeros(np.shape(g)) for leaf, g in at.gradients.items()}
+    with mp.workdps(at.digits):
+        for _ in range(2):
+            moved: dict[Node, np.ndarray] = dict(values)
+            for leaf, x in values.items():
+                if leaf.attribute("role") in (LeafRole.VARIABLE, LeafRole.DATA):
+                    side = rng.choice([-0.5, 0.5], np.shape(x)) * spacing
+                    moved[leaf] = np.asarray(np.asarray(x, np.float64) * (1.0 + side))
+            run = _run(root, moved, problem.wanted, at.seed)
+            value = np.fmax(value, np.abs(run.value - at.value))
+            for leaf, gradient in run.gradients.items():
+                gradients[leaf] = np.fmax(gradients[leaf], np.abs(gradient - at.gradients[leaf]))
+    return ExactRun(2 * value, {leaf: 2 * g for leaf, g in gradients.items()}, True)
+
+
+def _agree(a: ExactRun, b: ExactRun) -> bool:
     pairs = [(a.value, b.value), *((a.gradients[leaf], b.gradients[leaf]) for leaf in a.gradients)]
     return all(np.allclose(x, y, rtol=AGREEMENT, atol=0, equal_nan=True) for x, y in pairs)
 
@@ -182,7 +206,7 @@ def _limits(
     values: Mapping[Node, np.ndarray],
     wanted: tuple[Node, ...],
     seed: np.ndarray,
-    at: _Run,
+    at: ExactRun,
 ) -> tuple[np.ndarray, np.ndarray, dict[Node, np.ndarray]]:
     """Value, kinds and gradients from points around the one where something is not finite."""
     runs = [_run(root, moved, wanted, seed, subgradient=False) for moved in shifted(values)]

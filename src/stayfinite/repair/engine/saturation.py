@@ -22,7 +22,9 @@ from stayfinite.repair.formula import Node, walk
 ROUNDS, NODES, SECONDS = 5, 1500, 0.35
 ALTERNATIVES = 4
 # Functions that nothing else can be written for: not used where the dialect lacks them.
-NEEDED = frozenset("erfc log_ndtr lgamma gamma digamma erfinv expm1 log1p erf".split())
+NEEDED = frozenset(
+    "i0 i0e i1 i1e erfc log_ndtr lgamma gamma digamma erfinv expm1 log1p erf".split()
+)
 Best = tuple[int, float, Node]
 
 
@@ -36,29 +38,39 @@ def proposals(context: Context, root: Node) -> Iterator[tuple[Node, str, tuple[A
     deadline = min(time.thread_time() + SECONDS, context.deadline)
     saturate(graph, rules(), rounds=ROUNDS, nodes=NODES, deadline=deadline)
     allowed = ALWAYS | context.problem.available | {x.op for x in walk(context.problem.root)}
-    best = extracted(context, graph, allowed)
     top = graph.find(start)
     seen: set[Node] = {root}
-    found = [best[top]] if top in best else []
-    for enode in graph.classes[top].nodes:
-        made = _made(context, graph, graph.canonical(enode), best, allowed)
-        if made is not None:
-            found.append(made)
-    for _, _, formula in sorted(found, key=lambda item: item[:2])[: ALTERNATIVES + 1]:
-        if formula not in seen:
-            seen.add(formula)
-            yield formula, "identities", ()
+    for counts_inner in (True, False):
+        best = extracted(context, graph, allowed, counts_inner)
+        found = [best[top]] if top in best else []
+        for enode in graph.classes[top].nodes:
+            made = _made(context, graph, graph.canonical(enode), best, allowed, counts_inner)
+            if made is not None:
+                found.append(made)
+        found.sort(key=lambda item: item[:2])
+        for _, _, formula in found[: ALTERNATIVES + 1]:
+            if formula not in seen:
+                seen.add(formula)
+                yield formula, "identities", ()
+        if found and not found[0][0]:
+            return
 
 
-def extracted(context: Context, graph: EGraph, allowed: frozenset[str]) -> dict[int, Best]:
-    """For each class the formula with the fewest wrong elements, then the least cost."""
+def extracted(
+    context: Context, graph: EGraph, allowed: frozenset[str], counts_inner: bool = True
+) -> dict[int, Best]:
+    """For each class the formula with the fewest wrong elements, then the least cost.
+
+    With `counts_inner` those of its sub-formulas count, too: gradients go through them. Without, a
+    mean of squares may be right whose deviations are not.
+    """
     best: dict[int, Best] = {}
     changed, rounds = True, 0
     while changed and rounds < 12:
         changed, rounds = False, rounds + 1
         for number, each in graph.classes.items():
             for enode in each.nodes:
-                made = _made(context, graph, graph.canonical(enode), best, allowed)
+                made = _made(context, graph, graph.canonical(enode), best, allowed, counts_inner)
                 if made is not None and (number not in best or made[:2] < best[number][:2]):
                     best[number] = made
                     changed = True
@@ -71,6 +83,7 @@ def _made(
     enode: ENode,
     best: dict[int, Best],
     allowed: frozenset[str],
+    counts_inner: bool,
 ) -> Best | None:
     if enode.op in NEEDED and enode.op not in allowed:
         return None
@@ -86,7 +99,8 @@ def _made(
     except BadFormula:
         return None
     cost = COST.get(enode.op, 1.0) + sum(part[1] for part in children)
-    return wrong + sum(part[0] for part in children), cost, formula
+    inner = sum(part[0] for part in children) if counts_inner else 0
+    return wrong + inner, cost, formula
 
 
 def _wrong(context: Context, formula: Node, graph: EGraph, number: int | None) -> int:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from stayfinite.repair.engine import (
+    build,
+    complements,
     last_resort,
     limits,
     log_domain,
@@ -18,22 +20,24 @@ from stayfinite.repair.engine import (
     zero_safe,
 )
 from stayfinite.repair.engine.context import Context
-from stayfinite.repair.engine.evaluate import BadFormula
+from stayfinite.repair.engine.evaluate import BadFormula, to_float64
 from stayfinite.repair.engine.lowering import lowered
 from stayfinite.repair.engine.pricing import Pricing
 from stayfinite.repair.engine.problem import Assumption, FixValue, FormulaProblem, Price, Rewrite
 from stayfinite.repair.engine.reference import Kind
-from stayfinite.repair.engine.samples import Samples
-from stayfinite.repair.formula import Node
+from stayfinite.repair.engine.samples import Sample, Samples
+from stayfinite.repair.formula import Node, walk
 
 DEPTH = 3
 WIDTH = 3  # unfinished rewrites that are carried to the next level
 KEPT = 8
+STRANGE = 50  # what a number weighs that nobody would have written
 MISS = 25  # what one miss at a directed sample weighs against the size of the formula
 
 Proposal = tuple[Node, str, tuple[Assumption, ...]]
 Proposer = Callable[[Context, Node], Iterator[Proposal]]
 PROPOSERS: tuple[Proposer, ...] = (
+    complements.proposals,
     log_domain.proposals,
     reductions.proposals,
     zero_safe.proposals,
@@ -56,6 +60,7 @@ class Candidate:
     price: Price
     trail: tuple[str, ...]
     assumptions: tuple[Assumption, ...]
+    num_strange: int = 0
 
     @property
     def assumed(self) -> bool:
@@ -79,7 +84,7 @@ class Candidate:
         p = self.price
         kind = 2 * (last_resort.ISLAND in self.trail) + 4 * (last_resort.BOUND in self.trail)
         wrong = p.wrong_values + p.wrong_gradients
-        length = p.size + MISS * p.near_miss
+        length = p.size + MISS * p.near_miss + STRANGE * self.num_strange
         return (not p.clean, wrong, p.wrong_values, kind + self.assumed, p.regressions, length)
 
 
@@ -146,7 +151,9 @@ class Search:
         if price is None:
             return None
         taken = (*base.assumptions, *assumptions)
-        found = Candidate(root, source, price, (*base.trail, rule), taken)
+        trail = (*base.trail, rule)
+        num_strange = len(_strange_numbers(root) - _strange_numbers(self.problem.root))
+        found = Candidate(root, source, price, trail, taken, num_strange)
         self.found[root] = found
         return found
 
@@ -169,7 +176,7 @@ class Search:
     def _explained(self, candidate: Candidate, assumed: tuple[Assumption, ...]) -> bool:
         """Whether a rewrite is worse than the original only where an assumption does not hold."""
         return all(
-            any(_fails(assumption, sample.values) for assumption in assumed)
+            any(_fails(assumption, sample) for assumption in assumed)
             for sample in self.pricing.worse_at(candidate.root)
         )
 
@@ -183,11 +190,17 @@ class Search:
                 yield Assumption(leaf, "positive" if low > 0 else "non-negative")
 
 
-def _fails(assumption: Assumption, values: Mapping[Node, np.ndarray]) -> bool:
-    """Whether an assumption on the sign of a leaf does not hold at these operands."""
-    if assumption.node not in values or assumption.claim == "one-hot":
+def _strange_numbers(root: Node) -> set[float]:
+    """The numbers with more digits than one writes by hand."""
+    numbers = {number for x in walk(root) if (number := build.number(x)) is not None}
+    return {number for number in numbers if len(f"{number:.12g}".strip("-0.")) > 8}
+
+
+def _fails(assumption: Assumption, sample: Sample) -> bool:
+    """Whether an assumption on a sign does not hold at these operands."""
+    if assumption.claim == "one-hot":
         return False
-    low = np.asarray(values[assumption.node], np.float64).min(initial=np.inf)
+    low = to_float64(sample.floating.value(assumption.node)).min(initial=np.inf)
     return bool(low <= 0 if assumption.claim == "positive" else low < 0)
 
 

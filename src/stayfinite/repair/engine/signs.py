@@ -49,6 +49,8 @@ FIXED: dict[str, Range] = {
     "log_sigmoid": Range(high=0.0),
     "log_softmax": Range(high=0.0),
     "log_ndtr": Range(high=0.0),
+    "i0": Range(1.0, positive=True),
+    "i0e": UNIT,
     "arccos": Range(0.0, math.pi),
     **dict.fromkeys(COMPARISONS, Range(0.0, 1.0)),
 }
@@ -148,7 +150,7 @@ class Signs:
                     (0.0 if part.high <= 0 else math.inf),
                 )
                 return Range(low, high, part.positive)
-            case "prod":
+            case "prod" | "cumprod":
                 part = parts[0]
                 high = 1.0 if part.low >= 0 and part.high <= 1 else math.inf
                 return Range(0.0, high, part.positive) if part.low >= 0 else ANY

@@ -56,6 +56,8 @@ def value(m: Arithmetic, node: Node, x: Sequence[Array]) -> Array:
             return np.take_along_axis(first, np.asarray(x[1]).astype(np.int64), axis)
         case "cumsum":
             return np.cumsum(first, axis)
+        case "cumprod":
+            return np.cumprod(first, axis)
         case "logcumsumexp":
             return _logcumsumexp(m, first, axis)
         case "flip":
@@ -139,6 +141,8 @@ def adjoints(
             return [found, None]
         case "cumsum":
             return [np.flip(np.cumsum(np.flip(g, axis), axis), axis)]
+        case "cumprod":
+            return [_adjoint_of_cumprod(m, first, y, g, axis)]
         case "logcumsumexp":
             return [_adjoint_of_logcumsumexp(m, first, y, g, axis)]
         case "flip":
@@ -186,6 +190,21 @@ def adjoints(
                 return [_unless_zero(m, m.chain(wide, slope), kept)]
             return [m.chain(wide, slope)]
     raise KeyError(node.op)
+
+
+def _adjoint_of_cumprod(m: Arithmetic, x: Array, y: Array, g: Array, axis: int) -> Array:
+    """What libraries compute where no element is 0; elsewhere the products without the element."""
+    if not (x == 0).any():
+        tail = np.flip(np.cumsum(np.flip(m.chain(g, y), axis), axis), axis)
+        return np.asarray(m.call("divide", tail, x))
+    found = zeros(m, x)
+    steps, slopes = np.moveaxis(x, axis, 0), np.moveaxis(g, axis, 0)
+    adjoint = np.moveaxis(found, axis, 0)
+    for i in range(len(steps)):
+        before = np.prod(steps[:i], axis=0)
+        for j in range(i, len(steps)):
+            adjoint[i] = adjoint[i] + slopes[j] * before * np.prod(steps[i + 1 : j + 1], axis=0)
+    return np.asarray(found)
 
 
 def _logcumsumexp(m: Arithmetic, x: Array, axis: int) -> Array:

@@ -25,6 +25,8 @@ from stayfinite.repair.extraction.values import (
 from stayfinite.repair.libraries import LIBRARIES
 
 _BUILTIN_OPS = {id(abs): "abs", id(pow): "power", id(round): "round"}
+# What a scan with an operation of two operands is.
+_SCANS = {"add": "cumsum", "logaddexp": "logcumsumexp", "multiply": "cumprod"}
 # What a training does with the loss it has computed.
 _SINKS = ("add_loss", "backward", "gradient")
 
@@ -59,6 +61,10 @@ def _called(
     row = LIBRARIES.of(called)
     if row is not None:
         return library_call(run, row, positional, named, expression, frame)
+    scanned = _scanned(called, positional, named)
+    if scanned is not None:
+        run.pure_calls.add(place_of(frame.source, expression))
+        return applied(run, *scanned, expression, frame)
     function = id(called)
     if function in _BUILTIN_OPS and any(isinstance(v, Tensor | Pending) for v in positional):
         run.pure_calls.add(place_of(frame.source, expression))
@@ -77,6 +83,19 @@ def _called(
         except LookupError:
             pass
     return native_call(run, called, positional, named, expression, frame)
+
+
+def _scanned(
+    called: object, positional: list[object], named: dict[str, object]
+) -> tuple[str, dict[str, object]] | None:
+    """The cumulative operation that `associative_scan(function, x, axis=...)` is, if any."""
+    if getattr(called, "__name__", "") != "associative_scan" or len(positional) < 2:
+        return None
+    function = LIBRARIES.of(positional[0])
+    op = None if function is None else _SCANS.get(function.op)
+    if op is None or not isinstance(positional[1], Tensor | Pending) or named.keys() - {"axis"}:
+        return None
+    return op, {"x": positional[1], "axis": named.get("axis", 0)}
 
 
 def _arguments(run: Run, expression: ast.Call, called: object, frame: Frame) -> list[object]:

@@ -38,7 +38,8 @@ class ExtractionError(RepairError):
 class Extraction:
     """One interpreted run of `function`.
 
-    `root` is the formula of what the function returns or gives to `add_loss`. `failing` is the node
+    `root` is the formula of what the function returns or gives to `add_loss`, else of what it gives
+    to code that is no formula. `failing` is the node
     of the failing expression. `origins` tells for every node which expressions of the user's made
     it, in the order of their evaluation, and each origin the names in scope at that time.
     `evaluated` lists all evaluations in order. `shapes` has the shape of a node, None if unknown.

@@ -25,8 +25,9 @@ class Interpreter(Run):
     returned: object = None
 
     def roots(self) -> list[Node]:
-        """What the run gave to `add_loss`, then what it returned."""
-        return [node for value in (*self.sinks, self.returned) for node in tensors_in(value)]
+        """What the run gave to `add_loss`, what it returned, then what it gave to other code."""
+        values = (*self.sinks, self.returned, *self.given_away)
+        return list(dict.fromkeys(node for value in values for node in tensors_in(value)))
 
     def evaluate(self, expression: ast.expr, frame: Frame) -> object:
         """The value of an expression."""

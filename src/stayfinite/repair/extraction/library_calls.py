@@ -55,6 +55,7 @@ def library_call(
             if any(given[k] is not None for k in given if k.startswith("ignored")):
                 raise CannotReadError("an option that has no node")
     except (TypeError, CannotReadError):
+        run.given_away += [*positional, *named.values()]
         return run.unknown_call(expression, frame)
     if receiver is not None:
         arguments["x"] = receiver
@@ -121,6 +122,7 @@ def method_call(
         run.pure_calls.add(place_of(frame.source, expression))
         return parts
     if row is None:
+        run.given_away += [receiver, *positional]
         value = run.unknown_call(expression, frame)
         if name.endswith("_") and not name.startswith("_"):
             _changed_in_place(run, expression, value, frame)

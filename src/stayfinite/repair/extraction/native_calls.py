@@ -64,6 +64,7 @@ def native_call(
                 return run.keep(called(*plain, **named))
             except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
                 return Pending(frame.text_of(expression))
+    run.given_away += [*positional, *named.values()]
     return run.unknown_call(expression, frame)
 
 

@@ -97,6 +97,17 @@ def _along(op: str) -> Callable[[Formulas, Arguments], Node]:
     return build
 
 
+def _cumulative(op: str) -> Callable[[Formulas, Arguments], Node]:
+    def build(f: Formulas, a: Arguments) -> Node:
+        x = node_of(a, "x")
+        if a.get("axis") is not None:
+            return f.make(op, x, axis=f.axis(x, a["axis"]))
+        flat = x if f.rank(x) == 1 else f.make("reshape", x, shape=(-1,))
+        return f.make(op, flat, axis=0)
+
+    return build
+
+
 def _take(f: Formulas, a: Arguments) -> Node:
     x = node_of(a, "x")
     return f.make("take_along_axis", x, node_of(a, "indices"), axis=f.axis(x, a["axis"]))
@@ -132,7 +143,8 @@ _OTHER: dict[str, Callable[[Formulas, Arguments], Node]] = {
     "cast": _cast,
     "clip": _clip,
     "concatenate": _stack("concatenate", 0),
-    "cumsum": _along("cumsum"),
+    "cumprod": _cumulative("cumprod"),
+    "cumsum": _cumulative("cumsum"),
     "diagonal": _diagonal,
     "expand_dims": _expand_dims,
     "flip": _flip,

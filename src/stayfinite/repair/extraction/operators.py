@@ -79,6 +79,7 @@ def applied(
                 read[role] = value
         made = apply(run.formulas, op, read)
     except (CannotReadError, KeyError):
+        run.given_away += operands
         return run.unknown(frame.text_of(expression), evaluation)
     return run.recorded_as(made, evaluation)
 

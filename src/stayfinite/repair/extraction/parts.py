@@ -7,6 +7,8 @@ import types
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
+import numpy as np
+
 from stayfinite.graph.source import is_user_file
 from stayfinite.repair.extraction import creation
 from stayfinite.repair.extraction.operators import applied
@@ -41,6 +43,8 @@ def attribute(run: Run, expression: ast.Attribute, frame: Frame) -> object:
     if isinstance(base, ValuesAndIndices) and name in ("values", "indices"):
         return base.parts[name == "indices"]
     if isinstance(base, list | dict | set | str | tuple):
+        return Method(base, name, text)
+    if isinstance(base, np.generic) and _is_called(expression, frame):
         return Method(base, name, text)
     try:
         value = getattr(base, name)

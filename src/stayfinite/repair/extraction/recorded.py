@@ -34,13 +34,17 @@ class ExpressionSpan:
 
 @dataclass(frozen=True)
 class RecordedArray:
-    """One recorded array: what is known of it without fetching it."""
+    """One recorded array: what is known of it without fetching it.
+
+    `is_held` tells a weight, or other state, from what the step computes.
+    """
 
     value: int
     shape: tuple[int, ...]
     dtype: str
     role: LeafRole
     batch_axis: int | None = None
+    is_held: bool = False
 
 
 @dataclass(frozen=True)
@@ -238,7 +242,9 @@ class GraphRecorded:
     def _recording(self, value: int) -> RecordedArray:
         about = self._graph.values[value]
         role = self._role(value, about.dtype)
-        return RecordedArray(value, about.shape, about.dtype, role, about.batch_axis)
+        leaf = self._graph.leaves.get(value)
+        is_held = leaf is not None and leaf.role not in ("input", "target", "sample_weight")
+        return RecordedArray(value, about.shape, about.dtype, role, about.batch_axis, is_held)
 
     def _role(self, value: int, dtype: str) -> LeafRole:
         if dtype.startswith("bool"):

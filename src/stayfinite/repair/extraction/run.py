@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from stayfinite.graph.source import Definition
 from stayfinite.repair.extraction import natives
 from stayfinite.repair.extraction.formulas import Formulas, as_constant
 from stayfinite.repair.extraction.frames import Patched
@@ -29,6 +30,38 @@ from stayfinite.repair.formula import Node
 from stayfinite.repair.source import SourceFile
 
 _MAX_STEPS = 40_000
+
+
+def _uses(function: Definition) -> list[tuple[ast.expr, list[ast.expr]]]:
+    """Every expression with operands; last the calls with several, read in an unknown order."""
+    found: list[tuple[ast.expr, list[ast.expr]]] = []
+    for node in ast.walk(function):
+        if isinstance(node, ast.BinOp):
+            found.append((node, [node.left, node.right]))
+        elif isinstance(node, ast.Call):
+            found.append((node, node.args))
+        elif isinstance(node, ast.UnaryOp):
+            found.append((node, [node.operand]))
+        elif isinstance(node, ast.Subscript):
+            found.append((node, [node.value]))
+    return sorted(found, key=lambda use: isinstance(use[0], ast.Call) and len(use[1]) > 1)
+
+
+def _may_be_none(function: Definition, name: str) -> bool:
+    """Whether a function asks whether a parameter is None or empty, so that both may be so."""
+    for node in ast.walk(function):
+        tests: list[ast.expr] = []
+        if isinstance(node, ast.If | ast.IfExp | ast.While | ast.Assert):
+            tests = [node.test]
+        elif isinstance(node, ast.BoolOp):
+            tests = node.values
+        elif isinstance(node, ast.Compare):
+            tests = [node.left, *node.comparators]
+        elif isinstance(node, ast.UnaryOp):
+            tests = [node.operand] if isinstance(node.op, ast.Not) else []
+        if any(isinstance(test, ast.Name) and test.id == name for test in tests):
+            return True
+    return False
 
 
 class GivesUpError(Exception):
@@ -57,6 +90,7 @@ class Run(abc.ABC):
     evaluated: list[tuple[SourceOrigin, Node]] = field(default_factory=list)
     pure_calls: set[ExpressionSpan] = field(default_factory=set)
     sinks: list[object] = field(default_factory=list)
+    given_away: list[object] = field(default_factory=list)
     has_torch_methods: bool = False
     family: str = "keras"
     moments: list[Moment] = field(default_factory=list)
@@ -160,20 +194,10 @@ class Run(abc.ABC):
             self.leaves.resolve(pending, None)
         if pending.tensor is not None:
             return True
-        for node in ast.walk(frame.function):
-            operands: list[ast.expr] = []
-            if isinstance(node, ast.BinOp):
-                operands = [node.left, node.right]
-            elif isinstance(node, ast.Call):
-                operands = node.args
-            elif isinstance(node, ast.UnaryOp):
-                operands = [node.operand]
-            elif isinstance(node, ast.Subscript):
-                operands = [node.value]
+        for node, operands in _uses(frame.function):
             for position, operand in enumerate(operands):
                 if not (isinstance(operand, ast.Name) and operand.id == pending.text):
                     continue
-                assert isinstance(node, ast.expr)
                 evaluation = self.recorded.evaluation(self.stack(node))
                 if evaluation is not None and position < len(evaluation.inputs):
                     self.leaves.resolve(pending, evaluation.inputs[position])
@@ -188,7 +212,7 @@ class Run(abc.ABC):
         if name not in frame.left_out:
             return None
         pending = Pending(name)
-        if not self.ahead(pending, frame):
+        if not self.ahead(pending, frame) and _may_be_none(frame.function, name):
             return None
         frame.names[name] = pending
         return pending

@@ -64,7 +64,7 @@ class AxisWriter:
     @functools.cached_property
     def _leaves_axis_out(self) -> bool:
         """Whether the user calls `softmax` without an axis: it is the last one."""
-        return any(
+        return self._family != "torch" and any(
             node.op in ("softmax", "log_softmax")
             and isinstance(origin.expression, ast.Call)
             and len(origin.expression.args) == 1

@@ -66,7 +66,9 @@ class Speller:
         if op in ("cast", "clip", "maximum", "minimum") and self.family == "torch":
             return True
         spelling = self._api.spell(op)
-        return spelling is not None and spelling.family == self.family
+        if spelling is not None and spelling.family == self.family:
+            return True
+        return op == "logcumsumexp" and self._scan() is not None
 
     def call(self, node: Node, operands: Sequence[str], axis: str | None) -> str:
         """The text of a call. Operands are texts for use as arguments, in the order of the node.
@@ -80,6 +82,8 @@ class Speller:
         method = self._as_method(node, operands, axis)
         if method is not None:
             return method
+        if op == "logcumsumexp" and (scan := self._scan()) is not None:
+            return f"{scan}, {operands[0]}, axis={axis})"
         if self.family == "torch" and op in ("clip", "maximum", "minimum"):
             bounded = self._bounded(node, operands)
             if bounded is not None:
@@ -105,6 +109,17 @@ class Speller:
             else:
                 keywords = True
         return f"{spelling.text}({', '.join(words)})"
+
+    def _scan(self) -> str | None:
+        """The beginning of a scan, where Keras has no function for it."""
+        spelling = self._api.spell("logaddexp")
+        if self.family != "keras" or spelling is None or spelling.family != "keras":
+            return None
+        prefix = spelling.text.rpartition(".")[0]
+        if not prefix or live_object("keras.ops.associative_scan") is None:
+            return None
+        self._calls.need(spelling)
+        return f"{prefix}.associative_scan({spelling.text}"
 
     def _function(self, op: str) -> tuple[Spelling, Function]:
         spelling = self._api.spell(op)

@@ -23,9 +23,10 @@ from stayfinite.experiments.changes import (
     WiderLayer,
 )
 from stayfinite.experiments.healthy_steps import Objection
+from stayfinite.experiments.moved_activation import MovedActivation
 from stayfinite.experiments.remedies.try_remedy import Blame
 from stayfinite.experiments.rewritings import RewrittenFormula
-from stayfinite.experiments.source_fix import SourceFix
+from stayfinite.experiments.source_fix import Description, SourceFix
 from stayfinite.experiments.try_change import NotTried
 from stayfinite.incident import FixKind
 from stayfinite.report.wording.trials import not_tried
@@ -125,9 +126,7 @@ def source_text(fix: SourceFix, op: str) -> str:
         fix: The fix.
         op: The operation at fault.
     """
-    text = "; ".join(
-        edit if isinstance(edit, str) else rewritten(edit) for edit in fix.descriptions
-    )
+    text = "; ".join(map(_edit, fix.descriptions))
     if fix.value != "undefined":
         return text
     operand = "the operand" if fix.operand is None else f"`{fix.operand}`"
@@ -140,12 +139,25 @@ def instead(fix: SourceFix, op: str) -> tuple[str, ...]:
     """What else to do where a formula has no value at what a network gives; the guard last."""
     if fix.guard is None:
         return ()
-    text = "; ".join(e if isinstance(e, str) else rewritten(e) for e in fix.guard.descriptions)
+    text = "; ".join(map(_edit, fix.guard.descriptions))
     added = [line[1:].strip() for line in fix.guard.diff.splitlines()[2:] if line[0] == "+"]
     guard = f"or only {text}, as in `{added[-1]}`: its gradient is 0 there"
     if op == "power":
         guard = f"or, if its sign counts, the power of its size times its sign; {guard}"
     return (guard,)
+
+
+def _edit(edit: Description) -> str:
+    match edit:
+        case RewrittenFormula():
+            return rewritten(edit)
+        case MovedActivation(op, layer):
+            whose = "" if layer is None else f" of the `{layer}` layer"
+            return (
+                f"remove the {op}{whose}, so that the network gives its operand (for predictions "
+                f"apply `ops.{op}` to what `predict` returns)"
+            )
+    return edit
 
 
 def rewritten(edit: RewrittenFormula) -> str:

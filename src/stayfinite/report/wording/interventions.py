@@ -10,6 +10,10 @@ from stayfinite.report.words import file_and_line, plural, sample_list
 SKIPPED = "the step is left out"
 INTERRUPTED = "its explanation was interrupted"
 NO_SOURCE_FIX = "no source fix was proved to have the right value"
+NOT_IN_PLACE = (
+    "the fix that was found cannot be made in the running program: it changes what the model "
+    "returns, or code that runs only once"
+)
 NO_REMEDY = "no remedy was proved that can be applied to a running training"
 
 

@@ -1,0 +1,151 @@
+"""The last activation of a network, moved to where its output is read.
+
+What is lost when a sigmoid is rounded to 1 cannot be found again in the loss. Where an operand of
+the failing formula is the output of an activation, the network may give the activation's operand
+instead, and the formula is one of that.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from stayfinite.diagnose.locate import Diagnosis
+from stayfinite.experiments.formulas import extracted
+from stayfinite.frameworks.step import Step
+from stayfinite.graph.graph import Op, Span
+from stayfinite.graph.object_sites import site_of
+from stayfinite.graph.walk import unwrapped
+from stayfinite.numerics.functions import STRUCTURAL
+from stayfinite.repair import (
+    Edit,
+    Expression,
+    Remade,
+    Removal,
+    RepairError,
+    SourceFile,
+    TextSpan,
+    activation_of,
+    applied_at,
+    find_expression,
+    moved,
+)
+from stayfinite.repair.extraction import Extraction
+from stayfinite.repair.formula import LeafRole, Node
+
+# The last op of each activation; JAX computes a softmax as a quotient.
+_LAST_OPS = {"sigmoid": ("sigmoid",), "softmax": ("softmax", "divide"), "tanh": ("tanh",)}
+
+
+@dataclass(frozen=True)
+class MovedActivation:
+    """Of which layer the activation `op` was moved; None for one in the user's own code."""
+
+    op: str
+    layer: str | None
+
+
+@dataclass(frozen=True, eq=False)
+class Move:
+    """An edit after which an activation is applied where its result is read."""
+
+    fact: MovedActivation
+    edit: Edit
+    remade: tuple[Remade, ...]
+
+
+def moved_activations(step: Step, diagnosis: Diagnosis) -> Iterator[Move]:
+    """Moves of the activations that give the operands of the failing formula.
+
+    The outermost function is edited, which the library calls with the output of the network:
+    another one may have callers that are not run here.
+    """
+    for extraction in reversed(list(extracted(step, diagnosis))):
+        found = _by_activation(step, extraction)
+        for (op, _), leaves in found.items():
+            move = _moved(step, extraction, op, leaves)
+            if move is not None:
+                yield move
+        if found:
+            return
+
+
+def _by_activation(step: Step, extraction: Extraction) -> dict[tuple[Op, object], list[Node]]:
+    """The leaves of a formula that the same activation gave, with an op of it."""
+    found: dict[object, tuple[Op, list[Node]]] = {}
+    for leaf in extraction.leaves:
+        recording = extraction.recording(leaf)
+        if recording is None or leaf.attribute("role") is not LeafRole.VARIABLE:
+            continue
+        maker = step.trace.producer.get(unwrapped(step.trace, recording.value, STRUCTURAL))
+        if maker is None or maker.name not in {n for names in _LAST_OPS.values() for n in names}:
+            continue
+        key = (maker.layer, maker.span)
+        found.setdefault(key, (maker, []))[1].append(leaf)
+    return {(op, key): leaves for key, (op, leaves) in found.items()}
+
+
+def _moved(step: Step, extraction: Extraction, op: Op, leaves: list[Node]) -> Move | None:
+    readers = [_first_reader(extraction, leaf) for leaf in leaves]
+    known = [reader for reader in readers if reader is not None]
+    if len(known) < len(readers):
+        return None
+    source = extraction.origins[leaves[0]][0].source
+    removal = _removal(step, source, op)
+    if removal is None or op.name not in _LAST_OPS[removal.op]:
+        return None
+    if removal.op == "softmax" and not all(_keeps_shape(step, extraction, op, x) for x in leaves):
+        return None
+    shape = step.trace.values[op.results[0]].shape
+    edit = moved(removal, known, shape[-1] if shape else 1)
+    if edit is None:
+        return None
+    layer = None if removal.owner is None else type(removal.owner).__name__
+    remade: tuple[Remade, ...] = ()
+    if removal.owner is not None:
+        remade = (Remade(edit, removal.owner, removal.node, "", {}, removal.setting),)
+    return Move(MovedActivation(removal.op, layer), edit, remade)
+
+
+def _first_reader(extraction: Extraction, leaf: Node) -> ast.expr | None:
+    """Where the function itself has the value of a leaf first."""
+    found = [
+        origin.expression
+        for origin in extraction.origins.get(leaf, ())
+        if origin.moment.frame.caller is None
+        and origin.moment.frame.outer is None
+        and not isinstance(origin.expression, ast.AugAssign)
+    ]
+    expressions = [x for x in found if isinstance(x, ast.expr)]
+    return min(expressions, key=lambda x: (x.lineno, x.col_offset), default=None)
+
+
+def _keeps_shape(step: Step, extraction: Extraction, op: Op, leaf: Node) -> bool:
+    recording = extraction.recording(leaf)
+    return recording is not None and step.trace.values[op.results[0]].shape == recording.shape
+
+
+def _removal(step: Step, source: SourceFile, op: Op) -> Removal | None:
+    """What removes the activation that made the result of `op`, in the file `source`."""
+    if op.stack and op.stack[0].file == source.path:
+        found = _at(source, op.stack[0])
+        removal = None if found is None else applied_at(found)
+        if removal is not None:
+            return removal
+    owner = op.owner
+    if owner is None and op.layer is not None:
+        owner = step.subject.layer(op.layer)
+    site = None if owner is None else site_of(owner)
+    if owner is None or site is None or site.file != source.path:
+        return None
+    found = _at(source, site)
+    return None if found is None else activation_of(owner, found)
+
+
+def _at(source: SourceFile, span: Span) -> Expression | None:
+    place = TextSpan(span.line, span.column, span.end_line, span.end_column)
+    try:
+        return find_expression(source, place)
+    except RepairError:
+        return None
