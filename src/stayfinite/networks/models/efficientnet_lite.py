@@ -31,7 +31,7 @@ _CONVOLUTION = {"padding": "same", "use_bias": False, "data_format": "channels_l
 
 
 @dataclass(frozen=True)
-class Stage:
+class BlockStage:
     """Blocks with one kernel size and one number of filters; only the first has the strides."""
 
     repeats: int
@@ -43,13 +43,13 @@ class Stage:
 
 STEM_FILTERS, HEAD_FILTERS = 32, 1280
 STAGES = (
-    Stage(1, 3, 1, 1, 16),
-    Stage(2, 3, 2, 6, 24),
-    Stage(2, 5, 2, 6, 40),
-    Stage(3, 3, 2, 6, 80),
-    Stage(3, 5, 1, 6, 112),
-    Stage(4, 5, 2, 6, 192),
-    Stage(1, 3, 1, 6, 320),
+    BlockStage(1, 3, 1, 1, 16),
+    BlockStage(2, 3, 2, 6, 24),
+    BlockStage(2, 5, 2, 6, 40),
+    BlockStage(3, 3, 2, 6, 80),
+    BlockStage(3, 5, 1, 6, 112),
+    BlockStage(4, 5, 2, 6, 192),
+    BlockStage(1, 3, 1, 6, 320),
 )
 
 
@@ -143,7 +143,7 @@ def _body(x: Tensor) -> Tensor:
     return _activated(_normalized(x, "head"), "head")
 
 
-def _block(x: Tensor, stage: Stage, strides: int, name: str) -> Tensor:
+def _block(x: Tensor, stage: BlockStage, strides: int, name: str) -> Tensor:
     """Build an inverted residual block: expansion, depthwise convolution, projection."""
     before, filters = x, x.shape[-1]
     if stage.expansion != 1:
