@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
 import stayfinite
+from stayfinite.incident import Kept, Where
 from stayfinite.report import folder
+from stayfinite.report.step_record import StepRecord
 from tests.report.incidents import CASES
 
 
@@ -25,15 +28,23 @@ STATE = {"dense/kernel": np.arange(6, dtype="float32").reshape(2, 3), "seed": np
 BATCH = {"x": np.array([[1.0, np.nan]], "float32"), "y": np.array([3]), "flag": np.array([True])}
 
 
-def created(keep):
-    return folder.create(keep, 812, Model(), STATE, BATCH)
+INCIDENT = dataclasses.replace(
+    next(iter(CASES.values())),
+    where=Where(0, 812, 812, "forward"),
+    kept=Kept(None, 811, ""),
+)
+
+
+def created(keep, model=None, state=STATE, batch=BATCH):
+    contents = folder.Contents(model or Model(), state, batch, StepRecord((), None, None))
+    return folder.create(keep, INCIDENT, contents)
 
 
 def test_arrays_come_back_with_their_bits(tmp_path):
-    made = created(tmp_path / "new" / "keep")
-    assert made.path.name == "incident-000812"
+    path, _ = created(tmp_path / "new" / "keep")
+    assert path.name == "incident-000812"
     for name, arrays in (("state", STATE), ("batch", BATCH)):
-        loaded = load_file(made.path / f"{name}.safetensors")
+        loaded = load_file(path / f"{name}.safetensors")
         assert loaded.keys() == arrays.keys()
         for key, array in arrays.items():
             assert loaded[key].dtype == np.asarray(array).dtype
@@ -42,34 +53,56 @@ def test_arrays_come_back_with_their_bits(tmp_path):
 
 
 def test_an_earlier_incident_is_never_written_over(tmp_path):
-    names = [created(tmp_path).path.name for _ in range(3)]
+    names = [created(tmp_path)[0].name for _ in range(3)]
     assert names == ["incident-000812", "incident-000812-2", "incident-000812-3"]
 
 
 def test_views_are_written_as_they_look(tmp_path):
     array = np.arange(12.0).reshape(3, 4).T[::-1]
-    made = folder.create(tmp_path, 0, Model(), {"a": array}, {})
-    assert np.array_equal(load_file(made.path / "state.safetensors")["a"], array)
+    path, _ = created(tmp_path, state={"a": array}, batch={})
+    assert np.array_equal(load_file(path / "state.safetensors")["a"], array)
 
 
 def test_model_that_cannot_be_saved_costs_only_its_weights(tmp_path):
     class Unsavable:
         def save_weights(self, path):
+            path.write_bytes(b"the first half")
             raise NotImplementedError("a layer of the user's")
 
-    made = folder.create(tmp_path, 0, Unsavable(), STATE, BATCH)
-    assert made.weights is None
-    assert (made.path / "state.safetensors").exists()
+    path, incident = created(tmp_path, Unsavable())
+    assert incident.kept == Kept(None, 811, str(path))
+    assert (path / "state.safetensors").exists()
+    assert not (path / "last_good.weights.h5").exists()
+
+
+def test_incident_is_whole_before_its_explanation(tmp_path):
+    path, incident = created(tmp_path)
+    kept = folder.read(path)
+    assert kept.notes[-1] == "its explanation was not finished"
+    assert dataclasses.replace(kept, notes=incident.notes) == incident
+    assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
+
+
+def test_full_disk_leaves_the_incident_that_was_there(tmp_path, monkeypatch):
+    path, incident = created(tmp_path)
+    before = folder.read(path)
+
+    def full(*_args, **_settings):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    assert "No space left" in folder.finish(path, incident).notes[-1]
+    assert folder.read(path) == before
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_incident_comes_back_as_it_was(name, tmp_path):
     incident = CASES[name]
-    made = created(tmp_path)
-    folder.write(made.path, incident)
-    assert folder.read(made.path) == incident
-    assert folder.read(made.path / "incident.json") == incident
-    assert stayfinite.explain(made.path) == stayfinite.explain(incident)
+    path, _ = created(tmp_path)
+    folder.write(path, incident)
+    assert folder.read(path) == incident
+    assert folder.read(path / "incident.json") == incident
+    assert stayfinite.explain(path) == stayfinite.explain(incident)
 
 
 def damaged(text):
@@ -88,12 +121,12 @@ def damaged(text):
 
 @pytest.mark.parametrize("how", damaged('{"where": {}}'))
 def test_damaged_incident_is_a_usage_error_of_one_line(how, tmp_path):
-    made = created(tmp_path)
-    folder.write(made.path, next(iter(CASES.values())))
-    manifest = made.path / "incident.json"
+    path, _ = created(tmp_path)
+    folder.write(path, next(iter(CASES.values())))
+    manifest = path / "incident.json"
     manifest.write_text(damaged(manifest.read_text(encoding="utf-8"))[how], encoding="utf-8")
     with pytest.raises(stayfinite.UsageError, match=r"incident\.json") as caught:
-        folder.read(made.path)
+        folder.read(path)
     assert "\n" not in str(caught.value)
 
 
@@ -114,9 +147,9 @@ def test_numbers_that_are_not_finite_are_strings_on_disk(tmp_path):
     operand = stayfinite.incident.Operand((2,), "float32", float("-inf"), float("inf"), 1)
     origin = dataclasses.replace(incident.origin, operands=(operand,))
     incident = dataclasses.replace(incident, origin=origin)
-    made = created(tmp_path)
-    folder.write(made.path, incident)
-    text = (made.path / "incident.json").read_text(encoding="utf-8")
+    path, _ = created(tmp_path)
+    folder.write(path, incident)
+    text = (path / "incident.json").read_text(encoding="utf-8")
     assert '"-inf"' in text
     json.loads(text, parse_constant=lambda name: pytest.fail(f"literal {name}"))
-    assert folder.read(made.path) == incident
+    assert folder.read(path) == incident

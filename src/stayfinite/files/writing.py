@@ -88,19 +88,21 @@ def put(new: Path, path: Path) -> None:
     _sync(path.parent)
 
 
-def put_folder(new: Path, path: Path) -> None:
+def put_folder(new: Path, path: Path, *, replaces: bool = False) -> None:
     """Move a complete folder of files to `path`, as `put` does with a file.
 
-    What was at `path` is deleted first, because a folder cannot be replaced at once.
+    Args:
+        replaces: Whether a folder at `path` is moved beside `new` first, because a folder cannot
+            be replaced at once.
 
     Raises:
-        OSError: It could not be moved.
+        OSError: It could not be moved; there may be another folder at `path`.
     """
     for file in new.iterdir():
         _sync(file)
     _sync(new)
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
+    if replaces and path.is_dir() and not path.is_symlink():
+        path.replace(new.with_name(f"{new.name}.replaced"))
     new.replace(path)
     _sync(path.parent)
 

@@ -14,6 +14,8 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import errno
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +23,7 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import save_file
 
+from stayfinite.files.writing import folder_beside, put, put_folder
 from stayfinite.frameworks.state import arrays_of_random
 from stayfinite.frameworks.step import Step
 from stayfinite.frameworks.subject import Subject
@@ -31,44 +34,24 @@ from stayfinite.report.html import IncidentReport, page_of, run_page
 from stayfinite.report.html.samples import samples_of
 from stayfinite.report.json import render
 from stayfinite.report.reading import INCIDENT, read
-from stayfinite.report.step_record import record_of, write_record
+from stayfinite.report.step_record import StepRecord, record_of, write_record
 from stayfinite.strict import caught
 
 WEIGHTS = "last_good.weights.h5"
 BATCH = "batch.safetensors"
 PAGE = "incident.html"
 
+_UNEXPLAINED = "its explanation was not finished"
+
 
 @dataclass(frozen=True)
-class IncidentFolder:
-    """Where one incident lies. `weights` is None when they could not be written."""
+class Contents:
+    """What an incident folder has beside the incident: arrays by name, and the record of a step."""
 
-    path: Path
-    weights: Path | None
-
-
-def create(
-    keep: Path,
-    step: int,
-    subject: Subject,
-    state: dict[str, np.ndarray],
-    batch: dict[str, np.ndarray],
-) -> IncidentFolder:
-    """Write everything but the explanation, before the explanation can fail.
-
-    Raises:
-        OSError: the folder cannot be written.
-    """
-    path = _fresh(keep, f"incident-{step:06d}")
-    for name, arrays in (("batch", batch), ("state", state)):
-        contiguous = {key: np.asarray(array, order="C") for key, array in arrays.items()}
-        save_file(contiguous, path / f"{name}.safetensors")
-    return IncidentFolder(path, _save_weights(subject, path / WEIGHTS))
-
-
-def write(path: Path, incident: Incident) -> None:
-    """Write the incident into its folder."""
-    (path / INCIDENT).write_text(render(incident) + "\n", encoding="utf-8")
+    subject: Subject
+    state: dict[str, np.ndarray]
+    batch: dict[str, np.ndarray]
+    record: StepRecord
 
 
 def write_page(path: Path, incident: Incident) -> None:
@@ -114,17 +97,70 @@ def keep_figures(path: Path, figures: Figures) -> None:
 def keep(incident: Incident, parent: Path, step: Step) -> tuple[Path | None, Incident]:
     """Make the folder of `incident` in `parent`; the folder, and the incident that names it.
 
-    If the disk is full, the incident has a note and no folder.
+    It is whole from its first moment, before the explanation can fail or be interrupted. If the
+    disk is full, the incident has a note and no folder.
     """
     state = {**step.state_arrays(), **arrays_of_random(step.state.random)}
     try:
-        made = create(parent, incident.where.step, step.subject, state, step.batch.arrays())
-        write_record(made.path, record_of(step, state))
+        record = record_of(step, state)
+        contents = Contents(step.subject, state, step.batch.arrays(), record)
+        return create(parent, incident, contents)
     except OSError as error:
         return None, _with_note(incident, f"nothing could be kept on disk: {error}")
-    weights = None if made.weights is None else str(made.weights)
-    kept = Kept(weights, incident.kept.step, str(made.path))
-    return made.path, dataclasses.replace(incident, kept=kept)
+
+
+def create(parent: Path, incident: Incident, contents: Contents) -> tuple[Path, Incident]:
+    """Write everything to a folder under another name, and move it to a free one in `parent`.
+
+    Returns:
+        The folder, and the incident that names it. In the folder it has a note that there is no
+        explanation yet.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    parent.mkdir(parents=True, exist_ok=True)
+    name = f"incident-{incident.where.step:06d}"
+    with folder_beside(parent / name) as unfinished:
+        new = unfinished / name
+        new.mkdir()
+        for file, arrays in (("batch", contents.batch), ("state", contents.state)):
+            contiguous = {key: np.asarray(array, order="C") for key, array in arrays.items()}
+            save_file(contiguous, new / f"{file}.safetensors")
+        has_weights = _save_weights(contents.subject, new / WEIGHTS)
+        write_record(new, contents.record)
+        # A run never writes over the incident of an earlier one.
+        for number in itertools.count(1):
+            path = parent / (name if number == 1 else f"{name}-{number}")
+            if path.exists():
+                continue
+            weights = str(path / WEIGHTS) if has_weights else None
+            kept = Kept(weights, incident.kept.step, str(path))
+            named = dataclasses.replace(incident, kept=kept)
+            _write_into(new, _with_note(named, _UNEXPLAINED))
+            try:
+                put_folder(new, path)
+            except OSError as error:
+                if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
+                    continue  # another process has just made it
+                raise
+            return path, named
+    raise AssertionError("numbers do not end")
+
+
+def write(path: Path, incident: Incident) -> None:
+    """Write the incident into its folder, in the place of the one that is there.
+
+    Raises:
+        OSError: it could not be written; the one that is there is unchanged.
+    """
+    with folder_beside(path / INCIDENT) as unfinished:
+        _write_into(unfinished, incident)
+        put(unfinished / INCIDENT, path / INCIDENT)
+
+
+def _write_into(folder: Path, incident: Incident) -> None:
+    (folder / INCIDENT).write_text(render(incident) + "\n", encoding="utf-8")
 
 
 def finish(path: Path, incident: Incident) -> Incident:
@@ -167,24 +203,11 @@ def explain(incident: Incident | str | Path, *, width: int = 100) -> str:
     return text.render(found, width=width)
 
 
-def _save_weights(subject: Subject, path: Path) -> Path | None:
+def _save_weights(subject: Subject, path: Path) -> bool:
     try:
         subject.save_weights(path)
     except Exception:
         # A user's layer may not be savable; its values are also in state.safetensors.
-        return None
-    return path
-
-
-def _fresh(keep: Path, name: str) -> Path:
-    """A new folder; a run never writes over the incident of an earlier one."""
-    keep.mkdir(parents=True, exist_ok=True)
-    number = 1
-    while True:
-        path = keep / (name if number == 1 else f"{name}-{number}")
-        try:
-            path.mkdir()
-        except FileExistsError:
-            number += 1
-            continue
-        return path
+        path.unlink(missing_ok=True)
+        return False
+    return True

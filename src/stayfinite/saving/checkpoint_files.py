@@ -9,10 +9,10 @@ A folder is written under another name, synced and renamed. No pickle.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import re
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,19 +74,18 @@ def write(directory: Path, checkpoint: Checkpoint, keep: int) -> Path:
         new = folder / path.name
         new.mkdir()
         _write_files(new, checkpoint)
-        put_folder(new, path)
-    for n, other in enumerate(_not_newer(directory, checkpoint.step)):
-        if n >= keep:
-            shutil.rmtree(other, ignore_errors=True)
+        put_folder(new, path, replaces=True)
+        # Moved at once and deleted there, so that none is found half deleted after a kill.
+        for other in _superseded(directory, checkpoint.step, keep):
+            with contextlib.suppress(OSError):
+                other.replace(folder / other.name)
     return path
 
 
-def _not_newer(directory: Path, step: int) -> Iterator[Path]:
-    for path in newest_first(directory):
-        if int(path.name.removeprefix("step-")) <= step:
-            yield path
-        else:
-            shutil.rmtree(path, ignore_errors=True)
+def _superseded(directory: Path, step: int, keep: int) -> list[Path]:
+    paths = list(newest_first(directory))
+    newer = [path for path in paths if int(path.name.removeprefix("step-")) > step]
+    return [*newer, *paths[len(newer) + keep :]]
 
 
 def _write_files(folder: Path, checkpoint: Checkpoint) -> None:
