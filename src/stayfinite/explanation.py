@@ -30,6 +30,7 @@ from stayfinite.experiments.counted_step import CountedStep
 from stayfinite.experiments.earlier_state import earlier_state, usable_snapshots
 from stayfinite.experiments.fix_search import find_source_fix, library_call
 from stayfinite.experiments.recent_steps import measure_recent_steps, scheduled_rates
+from stayfinite.experiments.recurrence import run_again
 from stayfinite.experiments.remedies.catalog import find_remedy
 from stayfinite.experiments.remedies.try_remedy import FailureContext, RemedySearch
 from stayfinite.experiments.samples_at_fault import SamplesAtFault, find_samples
@@ -54,6 +55,8 @@ T = TypeVar("T")
 @dataclass(frozen=True)
 class ProvedRemedy:
     """What was proved to let the training go on without an edit of the source.
+
+    Without a change and samples, it is enough to make the step again: it is finite each time.
 
     Attributes:
         change: A setting for all later steps, if that is the remedy.
@@ -132,9 +135,13 @@ def explain_failure(failure: Failure, progress: ExplanationProgress) -> Explaine
         seconds=round(time.perf_counter() - began, 2),
     )
     incident = incident if stages.path is None else folder.finish(stages.path, incident)
-    found = stages.found
-    if found is None or interruption is not None:
+    found, not_reproduced = stages.found, stages.not_reproduced
+    if interruption is not None:
         return Explained(incident, interruption=interruption)
+    if not_reproduced is not None and not_reproduced.recurrences.kind == "transient":
+        return Explained(incident, ProvedRemedy())
+    if found is None:
+        return Explained(incident)
     return Explained(incident, _remedy(found, failure.snapshots), _repair(found))
 
 
@@ -178,6 +185,7 @@ class _Stages:
     Attributes:
         path: The folder of the incident, once it was made.
         found: What was found, from the diagnosis on.
+        not_reproduced: What was found of a step that is finite op by op.
     """
 
     def __init__(self, failure: Failure, progress: ExplanationProgress) -> None:
@@ -186,7 +194,7 @@ class _Stages:
         self._failure = failure
         self._progress = progress
         self._incident = assemble.unexplained(failure, base.current())
-        self._not_reproduced: NotReproduced | None = None
+        self.not_reproduced: NotReproduced | None = None
         self._notes: tuple[str, ...] = ()
         self._step: Step | None = None
 
@@ -200,8 +208,8 @@ class _Stages:
         incident = self._incident
         if self.found is not None:
             incident = assemble.explained(incident, self.found)
-        elif self._not_reproduced is not None:
-            incident = assemble.not_reproduced(incident, self._not_reproduced)
+        elif self.not_reproduced is not None:
+            incident = assemble.not_reproduced(incident, self.not_reproduced)
         return replace(incident, notes=(*incident.notes, *self._notes))
 
     def run(self) -> None:
@@ -214,10 +222,12 @@ class _Stages:
         self._incident = assemble.run_again(self._incident, outcome)
         wider = Float64Run(step)
         num_samples = step.trace.num_samples
-        if outcome.finite and not outcome.bad_gradients:
+        devices = base.current().other_devices()
+        recurrences = run_again(step, outcome, first_run, failure.rerun, devices)
+        if not recurrences.is_bad_op_by_op:
             progress.stage = ExplanationStage.ADVICE
-            bad_again, advice = failure.rerun(), try_advice(step, wider, first_run)
-            self._not_reproduced = NotReproduced(outcome, bad_again, advice, num_samples)
+            advice = try_advice(step, wider, first_run)
+            self.not_reproduced = NotReproduced(outcome, recurrences, advice, num_samples)
             return
 
         progress.stage = ExplanationStage.CAUSE
@@ -227,6 +237,7 @@ class _Stages:
         diagnosis = diagnose(step, outcome, wider, _ranges(healthy), earlier)
         found = self.found = Explanation(
             outcome,
+            recurrences,
             diagnosis,
             samples=SamplesAtFault(diagnosis.finding.samples),
             spent_scale=_is_scale_spent(step, outcome),
@@ -284,6 +295,23 @@ class _Stages:
 
         self._progress.stage = ExplanationStage.FIGURES
         self._notes = _optional("the figures of the steps before", measure).notes
+    explanation = Explanation(
+        outcome=outcome,
+        recurrences=recurrences,
+        advice=advice,
+        diagnosis=diagnosis,
+        without=without,
+        samples=samples,
+        source_fix=patch.value,
+        library_call=library_call(diagnosis),
+        remedy=remedy.value or RemedySearch(),
+        provenance=_provenance(diagnosis),
+        files=attempt(failure.files) if diagnosis.finding.samples else None,
+        spent_scale=_is_scale_spent(step, outcome),
+        num_samples=num_samples,
+        notes=(*patch.notes, *remedy.notes),
+    )
+    return assemble.explained(incident, explanation), explanation
 
 
 @dataclass(frozen=True)

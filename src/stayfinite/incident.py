@@ -19,6 +19,9 @@ Certainty = Literal["confirmed", "likely", "unknown"]
 TrialOutcome = Literal["finite", "non-finite", "not-tried"]
 FixKind = Literal["source", "setting", "data"]
 FixValue = Literal["exact", "bounded", "changed", "undefined"]
+RecurrenceKind = Literal[
+    "transient", "intermittent", "compiled-only", "persistent", "persistent-on-device", "everywhere"
+]
 
 # JSON has no literal for a non-finite number: it is written as one of these strings.
 if TYPE_CHECKING:
@@ -191,6 +194,32 @@ class _Printer(Protocol):
 
 
 @dataclass(frozen=True)
+class DeviceRun:
+    """The step on another device; `bad` is None where it could not be run."""
+
+    device: str
+    bad: bool | None
+
+
+@dataclass(frozen=True)
+class Recurrence:
+    """Whether the step was bad again. A step that is finite op by op is run again as compiled.
+
+    - `transient`: finite in each of `num_reruns` runs.
+    - `intermittent`: bad in some of them.
+    - `compiled-only`: bad in each of them, and finite op by op.
+    - `persistent`: bad op by op; no other device ran it.
+    - `persistent-on-device`: the same, and finite on another device.
+    - `everywhere`: bad on each device that ran it.
+    """
+
+    kind: RecurrenceKind
+    num_reruns: int
+    num_bad: int
+    devices: tuple[DeviceRun, ...] = ()
+
+
+@dataclass(frozen=True)
 class Incident:
     """One bad step.
 
@@ -199,7 +228,8 @@ class Incident:
     a report adds the samples. `num_rows` is the number of samples in the batch.
     `source_line` is the whole line at `origin.line`, indentation included, for the columns to fit.
     `num_healthy_steps` is how many healthy steps the fix was held against. `seconds` is how long
-    the explanation took. `intervention` is None where the step ended the training.
+    the explanation took. `intervention` is None where the step ended the training. `recurrence` is
+    None where the step could not be run again, and in files of earlier versions.
     """
 
     backend: str
@@ -221,6 +251,7 @@ class Incident:
     seconds: Number | None = None
     arithmetic: str | None = None
     intervention: Intervention | None = None
+    recurrence: Recurrence | None = None
     schema: str = field(default=SCHEMA)
 
     def __post_init__(self) -> None:

@@ -148,8 +148,9 @@ def test_step_that_is_finite_when_run_again_is_not_reproduced(stopped, monkeypat
     monkeypatch.setattr(JaxBackend, "step", step_on_clean_data)
     incident = stopped()
     assert (incident.cause.name, incident.fix) == ("not-reproduced", None)
-    assert "the compiled step, run again on the same state and batch, was non-finite again" in (
-        incident.because
+    assert incident.recurrence.kind == "compiled-only"
+    assert incident.because[0] == (
+        "compiled only: the compiled step was non-finite again in 5 of 5 runs"
     )
 
 

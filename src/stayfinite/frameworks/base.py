@@ -118,6 +118,10 @@ class Backend(Protocol):
         """The device that the step ran on, in words."""
         ...
 
+    def other_devices(self) -> list[str]:
+        """Other devices that can run a step: one of the same kind, and the CPU beside a GPU."""
+        ...
+
 
 OLDEST_KERAS = (3, 8)
 _in_use: str | None = None

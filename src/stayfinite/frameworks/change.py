@@ -116,6 +116,13 @@ class SamplesFrom:
 
 
 @dataclass(frozen=True)
+class OnDevice:
+    """The same step on another device, one of `Backend.other_devices`."""
+
+    device: str
+
+
+@dataclass(frozen=True)
 class Source:
     """The user's file with an edit. Inside `in_place()` the live functions run the edited code."""
 
@@ -135,5 +142,6 @@ Change = (
     | Arrays
     | WithoutSamples
     | SamplesFrom
+    | OnDevice
     | Source
 )

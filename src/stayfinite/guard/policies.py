@@ -135,6 +135,9 @@ class Measures:
         incident, remedy = explained.incident, explained.remedy
         if remedy is None:
             return Decision(incident, reason=interventions.NO_REMEDY)
+        if remedy.change is None and not remedy.samples:
+            action = interventions.made_again(incident)
+            return self._made(incident, failure, Resumption(failure.bad), action)
         if remedy.change is None:
             batch = base.current().batch(failure.subject, failure.bad.data)
             data = without_samples(batch, remedy.samples)

@@ -11,6 +11,7 @@ from stayfinite.diagnose.locate import Diagnosis
 from stayfinite.diagnose.origin import NOWHERE, origin_of, source_line
 from stayfinite.diagnose.provenance import ProvenanceFact
 from stayfinite.experiments.advice import Advice
+from stayfinite.experiments.recurrence import Recurrences
 from stayfinite.experiments.remedies.try_remedy import RemedySearch
 from stayfinite.experiments.samples_at_fault import SamplesAtFault
 from stayfinite.experiments.source_fix import SourceFix
@@ -22,6 +23,7 @@ from stayfinite.incident import Cause, Incident, Kept, Phase, Spread, Where
 from stayfinite.report.chosen_fix import choose_fix
 from stayfinite.report.wording import evidence as evidence_wording
 from stayfinite.report.wording import findings, fixes
+from stayfinite.report.wording import recurrence as recurrence_wording
 from stayfinite.report.wording.arithmetic import arithmetic
 from stayfinite.report.wording.trials import outcome_in_words, trial_of
 
@@ -32,13 +34,13 @@ class NotReproduced:
 
     Args:
         outcome: What it gave, op by op.
-        bad_again: Whether the compiled step was non-finite when run again.
+        recurrences: What it gave as it was compiled, and on other devices.
         advice: What was tried.
         num_samples: Samples of the batch, if known.
     """
 
     outcome: Outcome
-    bad_again: bool
+    recurrences: Recurrences
     advice: Advice
     num_samples: int | None
 
@@ -49,6 +51,7 @@ class Explanation:
 
     Args:
         outcome: What the failing step gave.
+        recurrences: What it gave on other devices.
         diagnosis: The cause, with the samples at fault.
         samples: The samples at fault, and how they were found.
         spent_scale: Whether the loss scale has fallen to 1.
@@ -64,6 +67,7 @@ class Explanation:
     """
 
     outcome: Outcome
+    recurrences: Recurrences
     diagnosis: Diagnosis
     samples: SamplesAtFault
     spent_scale: bool
@@ -103,7 +107,6 @@ def run_again(incident: Incident, outcome: Outcome) -> Incident:
 
 def not_reproduced(incident: Incident, found: NotReproduced) -> Incident:
     """`incident` as a step that was finite when run again."""
-    again = "non-finite again" if found.bad_again else "finite this time"
     return dataclasses.replace(
         incident,
         num_rows=found.num_samples,
@@ -114,9 +117,11 @@ def not_reproduced(incident: Incident, found: NotReproduced) -> Incident:
             "the step was non-finite in training and finite when run again",
         ),
         because=(
-            f"the compiled step, run again on the same state and batch, was {again}",
+            recurrence_wording.compiled(found.recurrences),
             f"op by op the same step is finite: {outcome_in_words(found.outcome)}",
+            *recurrence_wording.devices(found.recurrences),
         ),
+        recurrence=recurrence_wording.recurrence(found.recurrences),
         trials=tuple(trial_of(tried) for tried in found.advice.experiments),
         notes=(*incident.notes, *evidence_wording.not_searched(found.advice, None)),
     )
@@ -159,6 +164,7 @@ def explained(incident: Incident, found: Explanation) -> Incident:
         notes=(*incident.notes, *found.diagnosis.notes, *_notes(found), *no_text, *chosen.notes),
         num_healthy_steps=0 if found.source_fix is None else found.source_fix.num_healthy_steps,
         source_line=line,
+        recurrence=recurrence_wording.recurrence(found.recurrences),
     )
 
 
@@ -204,7 +210,7 @@ def _because(finding: Finding, found: Explanation) -> list[str]:
         lines.append("the loss scale has fallen to 1, so no skipped step can lower it further")
     if found.remedy.growth is not None:
         lines.append(evidence_wording.growth(found.remedy.growth))
-    return lines
+    return [*lines, *recurrence_wording.devices(found.recurrences)]
 
 
 def _notes(found: Explanation) -> list[str]:

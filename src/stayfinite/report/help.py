@@ -43,6 +43,17 @@ def _unknown(incident: Incident) -> str:
 
 
 def _not_reproduced(incident: Incident) -> str:
+    again = incident.recurrence
+    if again is not None and again.kind == "compiled-only":
+        return (
+            "compare with run_eagerly=True: only the compiled step fails; rewrite the expression "
+            "so that one rounding more or less does not matter, or report it to the framework"
+        )
+    if again is not None and again.kind == "transient":
+        return (
+            "go on from the last checkpoint; if it happens again, test the memory and the device, "
+            "or run with --policy rollback, which makes such a step again"
+        )
     return (
         "train again with the same seed; if another step fails, or none, suspect the data "
         "pipeline, a kernel or the hardware"

@@ -11,7 +11,7 @@ import numpy as np
 from stayfinite.frameworks.base import GuardedFunction, OnBad
 from stayfinite.frameworks.batch import Batch
 from stayfinite.frameworks.failure import Failure
-from stayfinite.frameworks.jax import guard
+from stayfinite.frameworks.jax import devices, guard
 from stayfinite.frameworks.jax.state import state_variables
 from stayfinite.frameworks.keras.batches import batch_of
 from stayfinite.frameworks.recorder import Recorder
@@ -88,6 +88,10 @@ class JaxBackend:
         """Platform and kind of the first device."""
         device = jax.devices()[0]
         return f"{device.platform}: {device.device_kind}"
+
+    def other_devices(self) -> list[str]:
+        """The second device, and the CPU beside a GPU."""
+        return [devices.name_of(device) for device in devices.others()]
 
 
 BACKEND = JaxBackend()

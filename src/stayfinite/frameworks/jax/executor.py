@@ -42,14 +42,21 @@ class Executor:
         borders: Values at which segments end, so that they can be replaced.
         draft: Compile with less optimisation, in half the time; for a program that is run once
             and need not round as the training did.
+        device: The device for which it is compiled, if that is not the one of the training.
     """
 
     def __init__(
-        self, program: JaxProgram, borders: Iterable[int] = (), *, draft: bool = False
+        self,
+        program: JaxProgram,
+        borders: Iterable[int] = (),
+        *,
+        draft: bool = False,
+        device: Any = None,
     ) -> None:
         self.program = program
+        self._device = device
         self.segments = segments.cut(program, set(borders))
-        self.structure = [segments.structure(program, segment) for segment in self.segments]
+        self.structure = [self._key(segment) for segment in self.segments]
         self._options = _DRAFT if draft else {}
         self._compiled: list[Any] = []
         self._inner: dict[int, Any] = {}
@@ -134,9 +141,12 @@ class Executor:
             dataclasses.replace(self.segments[n], results=made_in(self.segments[n]))
             for n in missing
         ]
-        keys = [segments.structure(self.program, cut) for cut in cuts]
+        keys = [self._key(cut) for cut in cuts]
         compiled = _COMPILED.of(self.program, cuts, keys, self._options)
         self._inner.update(zip(missing, compiled, strict=True))
+
+    def _key(self, segment: Segment) -> tuple[Any, ...]:
+        return (self._device, *segments.structure(self.program, segment))
 
     def _step_through(self, index: int, operands: list[Any], wanted: set[int]) -> dict[int, Any]:
         found: dict[int, Any] = {}

@@ -17,7 +17,7 @@ import numpy as np
 from stayfinite.frameworks import change as changes
 from stayfinite.frameworks.batch import Batch
 from stayfinite.frameworks.change import Change
-from stayfinite.frameworks.jax import float64, private
+from stayfinite.frameworks.jax import devices, float64, private
 from stayfinite.frameworks.jax.capture import STATE_ROLES, TracedStep, trace_step
 from stayfinite.frameworks.jax.capture_program import JaxProgram
 from stayfinite.frameworks.jax.executor import Executor, ProgramRun, is_finite
@@ -57,6 +57,7 @@ class StepProgram:
         self.subject = subject
         self.in_place = in_place
         self._example = state, batch
+        self._elsewhere: dict[Any, Executor] = {}
         with in_place():
             self.traced: TracedStep = trace_step(subject, state, batch)
 
@@ -84,6 +85,13 @@ class StepProgram:
         """Runs the program as it is."""
         return Executor(self.traced.program, self.traced.gradients.values())
 
+    def executor_on(self, device: Any) -> Executor:
+        """Runs the program on another device, where that is the default one."""
+        if device not in self._elsewhere:
+            borders = self.traced.gradients.values()
+            self._elsewhere[device] = Executor(self.traced.program, borders, device=device)
+        return self._elsewhere[device]
+
     @functools.cached_property
     def wide_executor(self) -> Executor:
         """Runs the program in float64, inside `float64_enabled`."""
@@ -97,13 +105,15 @@ class JaxStep:
     """One step of `subject` on `state` and `batch`; implements `Step`.
 
     The metrics of `state` are fresh ones, so that `logs["loss"]` is the loss of this step and not
-    the mean of its epoch. `wide` is true for the step in float64.
+    the mean of its epoch. `wide` is true for the step in float64. `device` is None for that of the
+    training.
     """
 
     state: State
     batch: Batch
     program: StepProgram
     wide: bool = False
+    device: Any = None
 
     @classmethod
     def of(cls, subject: Subject, state: State, batch: Batch) -> JaxStep:
@@ -128,11 +138,17 @@ class JaxStep:
 
     @property
     def _executor(self) -> Executor:
+        if self.device is not None:
+            return self.program.executor_on(self.device)
         return self.program.wide_executor if self.wide else self.program.executor
 
     @contextlib.contextmanager
     def _precision(self) -> Iterator[None]:
-        with private.float64_enabled() if self.wide else contextlib.nullcontext():
+        with contextlib.ExitStack() as stack:
+            if self.wide:
+                stack.enter_context(private.float64_enabled())
+            if self.device is not None:
+                stack.enter_context(jax.default_device(self.device))
             yield
 
     @functools.cached_property
@@ -252,9 +268,19 @@ class JaxStep:
             case changes.LayerSetting(path, name, value):
                 layer = self.subject.layer(path)
                 return self._inside(lambda: keras_private.set_attribute(layer, name, value))
+            case changes.OnDevice(device):
+                return self._on_device(devices.named(device))
             case changes.Source(in_place):
                 return self._retraced(in_place)
         raise TypeError(f"a JAX step cannot be changed by {change!r}")
+
+    def _on_device(self, device: Any) -> JaxStep:
+        # What is computed follows the device of its operands.
+        def moved(value: Any) -> Any:
+            return jax.device_put(value, device)
+
+        state, batch = self.state.map(moved), self.batch.map(moved)
+        return dataclasses.replace(self, state=state, batch=batch, device=device)
 
     def after(self) -> State:
         """The whole state after the step, with the metrics before it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -122,6 +123,14 @@ class Engine(Protocol):
 
     def run_wide(self, state: State, batch: Batch) -> EagerResult:
         """The same step with every floating-point value in float64."""
+        ...
+
+    def on_device(self, device: str) -> AbstractContextManager[None]:
+        """Inside the block, a run computes on `device`, one of `Backend.other_devices`."""
+        ...
+
+    def moved(self, tensor: Any, device: str) -> Any:
+        """A tensor of a batch for a run on `device`."""
         ...
 
     def is_finite(self, tensor: Any) -> bool:

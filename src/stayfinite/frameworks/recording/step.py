@@ -278,6 +278,10 @@ class EagerStep:
             case changes.SamplesFrom(samples, other_batch):
                 mixed = self.batch.mixed(samples, other_batch)
                 return dataclasses.replace(self, batch=mixed.map(tensor))
+            case changes.OnDevice(device):
+                inside = self._inside(lambda: self.engine.on_device(device))
+                batch = self.batch.map(lambda value: self.engine.moved(value, device))
+                return dataclasses.replace(inside, batch=batch)
             case changes.Source(in_place):
                 return dataclasses.replace(self, in_place=in_place)
         raise TypeError(f"an eager step cannot be changed by {change!r}")

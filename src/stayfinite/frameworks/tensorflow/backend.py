@@ -96,5 +96,12 @@ class TensorFlowBackend:
         )
         return f"gpu: {details.get('device_name', 'unknown')}"
 
+    def other_devices(self) -> list[str]:
+        """The second logical device, and the CPU beside a GPU."""
+        cpus = [device.name for device in tf.config.list_logical_devices("CPU")]
+        gpus = [device.name for device in tf.config.list_logical_devices("GPU")]
+        others = [*gpus[1:2], *cpus[:1]] if gpus else cpus[1:2]
+        return [name.removeprefix("/device:").lower() for name in others]
+
 
 BACKEND = TensorFlowBackend()

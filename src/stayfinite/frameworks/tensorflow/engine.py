@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from typing import Any
 
 import keras
@@ -99,6 +100,15 @@ class TensorFlowEngine:
                 self.subject.train_step(batch.data)
             bad = self._bad_state(state, wide.of_variable)
         return EagerResult(notes.loss, notes.updates, bad)
+
+    def on_device(self, device: str) -> AbstractContextManager[None]:
+        """Operations are computed on `device`; variables are read and written where they are."""
+        scope: AbstractContextManager[None] = tf.device(device)
+        return scope
+
+    def moved(self, tensor: Any, device: str) -> Any:
+        """The tensor itself: an operation copies what is on another device."""
+        return tensor
 
     def is_finite(self, tensor: Any) -> bool:
         """Whether every element is finite; integers always are."""

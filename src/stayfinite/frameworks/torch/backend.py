@@ -91,5 +91,13 @@ class TorchBackend:
             return f"cuda: {torch.cuda.get_device_name()}"
         return "cpu: cpu"
 
+    def other_devices(self) -> list[str]:
+        """Another CUDA device, and the CPU beside one."""
+        if not torch.cuda.is_available():
+            return []
+        used = torch.cuda.current_device()
+        others = [n for n in range(torch.cuda.device_count()) if n != used]
+        return [*(f"cuda:{n}" for n in others[:1]), "cpu"]
+
 
 BACKEND = TorchBackend()

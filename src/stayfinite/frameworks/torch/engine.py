@@ -8,6 +8,7 @@ import gc
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import keras
 import numpy as np
 import torch
 
@@ -119,6 +120,24 @@ class TorchEngine:
             self.subject.train_step(batch.map(_widened).data)
             bad = self._bad_state(state)
         return EagerResult(watcher.loss, watcher.updates, bad)
+
+    @contextlib.contextmanager
+    def on_device(self, device: str) -> Iterator[None]:
+        """The variables are on `device`, and so is what Keras makes."""
+        tensors = [private.tensor_of(v) for group in self.variables() for v in group]
+        held = [tensor.data for tensor in tensors]
+        with keras.device(device):
+            try:
+                for tensor in tensors:
+                    tensor.data = tensor.data.to(device, copy=True)
+                yield
+            finally:
+                for tensor, data in zip(tensors, held, strict=True):
+                    tensor.data = data
+
+    def moved(self, tensor: Any, device: str) -> Any:
+        """A copy on `device`."""
+        return tensor.to(device)
 
     def is_finite(self, tensor: Any) -> bool:
         """Whether every element is finite; integers always are."""

@@ -68,6 +68,13 @@ def left_out(samples: tuple[int, ...]) -> str:
     return f"the step is made again without {sample_list(samples, None)}"
 
 
+def made_again(incident: Incident) -> str:
+    """What was done about a step that was bad once."""
+    again = incident.recurrence
+    assert again is not None
+    return f"the step is made again: it was finite in {again.num_reruns} of {again.num_reruns} runs"
+
+
 def rolled_back(incident: Incident, step: int) -> str:
     """What was done with a setting."""
     remedy = "" if incident.fix is None else f" ({incident.fix.text})"

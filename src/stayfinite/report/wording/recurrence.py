@@ -1,0 +1,49 @@
+"""Whether a step was bad again, on this device and on others, in words."""
+
+from __future__ import annotations
+
+from stayfinite.experiments.recurrence import OtherDevice, Recurrences
+from stayfinite.experiments.try_change import NotTried
+from stayfinite.incident import DeviceRun, Recurrence
+from stayfinite.report.wording.trials import not_tried
+from stayfinite.report.words import plural
+
+
+def recurrence(found: Recurrences) -> Recurrence:
+    """The facts as an incident has them."""
+    num_reruns = 1 if found.is_bad_op_by_op else len(found.compiled)
+    return Recurrence(
+        kind=found.kind,
+        num_reruns=num_reruns,
+        num_bad=1 if found.is_bad_op_by_op else sum(found.compiled),
+        devices=tuple(DeviceRun(device.name, device.is_bad) for device in found.devices),
+    )
+
+
+def compiled(found: Recurrences) -> str:
+    """What the compiled step gave when it was run again."""
+    num_runs, num_bad = len(found.compiled), sum(found.compiled)
+    runs = plural(num_runs, "run")
+    match found.kind:
+        case "transient":
+            return f"transient: the compiled step was finite in {num_runs} of {runs}"
+        case "intermittent":
+            return f"intermittent: the compiled step was non-finite again in {num_bad} of {runs}"
+    return f"compiled only: the compiled step was non-finite again in {num_bad} of {runs}"
+
+
+def devices(found: Recurrences) -> list[str]:
+    """What the step gave on other devices; for a step that is bad each time, only if there are."""
+    if not found.devices:
+        return [] if found.is_bad_op_by_op else ["there is no other device to run the step on"]
+    begin = {
+        "everywhere": "everywhere: ",
+        "persistent-on-device": "persistent on this device: ",
+    }.get(found.kind, "")
+    return [begin + ", ".join(_on(device) for device in found.devices)]
+
+
+def _on(device: OtherDevice) -> str:
+    if isinstance(device.result, NotTried):
+        return f"the step was not run on {device.name}: {not_tried(device.result)}"
+    return f"the step is {'non-finite' if device.is_bad else 'finite'} on {device.name}"
