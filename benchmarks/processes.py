@@ -20,6 +20,12 @@ ROOT = Path(__file__).parents[1]
 def add_options(parser: argparse.ArgumentParser, networks: list[str]) -> None:
     """The options that choose what is measured and with which Python."""
     parser.add_argument("--network", nargs="+", choices=networks, default=networks)
+    add_python_options(parser)
+    parser.add_argument("--json", type=Path, metavar="FILE", help="all numbers as JSON")
+
+
+def add_python_options(parser: argparse.ArgumentParser) -> None:
+    """The options that choose the backends and their Python."""
     parser.add_argument(
         "--backend", nargs="+", metavar="NAME", help="default: the one that KERAS_BACKEND says"
     )
@@ -30,7 +36,6 @@ def add_options(parser: argparse.ArgumentParser, networks: list[str]) -> None:
         metavar="BACKEND=PATH",
         help="interpreter for a backend; default: that of `make test`, or else this one",
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="all numbers as JSON")
 
 
 def backends(options: argparse.Namespace) -> dict[str, str]:

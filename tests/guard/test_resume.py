@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
 import signal
 
 import keras
@@ -11,6 +12,8 @@ import numpy as np
 import pytest
 
 import stayfinite
+from stayfinite.saving import checkpoint_files
+from stayfinite.saving.checkpoint_files import Checkpoint
 from tests import warm
 from tests.versions import NO_GRAIN
 
@@ -248,3 +251,37 @@ def test_what_is_not_finite_is_not_saved(tmp_path):
 def test_settings_that_make_no_sense(setting, tmp_path):
     with pytest.raises(stayfinite.UsageError, match="pass a whole number of 1 or more"):
         stayfinite.SafeCheckpoint(tmp_path, **setting)
+
+
+@TORCH_ONLY
+def test_superseded_checkpoints_are_gone_at_once_if_deleting_them_is_interrupted(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(shutil, "rmtree", lambda *args, **settings: None)
+    empty = np.zeros(3, "float32")
+    for step in (1, 2, 9, 4):
+        checkpoint_files.write(tmp_path, Checkpoint(step, {"a": empty}, {}), 2)
+    kept = [checkpoint_files.read(path).step for path in checkpoint_files.newest_first(tmp_path)]
+    assert kept == [4, 2]
+
+
+@TORCH_ONLY
+def test_full_disk_is_told_and_the_training_goes_on(tmp_path, monkeypatch):
+    resource = pytest.importorskip("resource")
+    plain = checkpoint_files.write_arrays
+    expected, _ = fit(tmp_path / "whole", epochs=1)
+
+    def write_arrays(path, arrays):
+        # Python ignores the signal that comes with it, and gets an error as of a full disk.
+        limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
+        try:
+            plain(path, arrays)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+    monkeypatch.setattr(checkpoint_files, "write_arrays", write_arrays)
+    with pytest.warns(RuntimeWarning, match="could not be written .*; the training goes on"):
+        weights, _ = fit(tmp_path / "full", epochs=1)
+    assert all(map(np.array_equal, weights, expected))
+    assert list((tmp_path / "full").iterdir()) == []

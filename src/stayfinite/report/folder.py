@@ -21,8 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from safetensors.numpy import save_file
 
+from stayfinite.files.arrays import write_arrays
 from stayfinite.files.writing import folder_beside, put, put_folder
 from stayfinite.frameworks.state import arrays_of_random
 from stayfinite.frameworks.step import Step
@@ -126,7 +126,7 @@ def create(parent: Path, incident: Incident, contents: Contents) -> tuple[Path, 
         new.mkdir()
         for file, arrays in (("batch", contents.batch), ("state", contents.state)):
             contiguous = {key: np.asarray(array, order="C") for key, array in arrays.items()}
-            save_file(contiguous, new / f"{file}.safetensors")
+            write_arrays(new / f"{file}.safetensors", contiguous)
         has_weights = _save_weights(contents.subject, new / WEIGHTS)
         write_record(new, contents.record)
         # A run never writes over the incident of an earlier one.

@@ -20,8 +20,9 @@ from typing import Any
 
 import ml_dtypes
 import numpy as np
-from safetensors.numpy import load, save_file
+from safetensors.numpy import load
 
+from stayfinite.files.arrays import write_arrays
 from stayfinite.files.writing import folder_beside, put_folder
 
 SCHEMA = "stayfinite.checkpoint/1"
@@ -96,7 +97,7 @@ def _write_files(folder: Path, checkpoint: Checkpoint) -> None:
         name: np.frombuffer(np.ascontiguousarray(array).tobytes(), np.uint8)
         for name, array in checkpoint.arrays.items()
     }
-    save_file(data, folder / _ARRAYS)
+    write_arrays(folder / _ARRAYS, data)
     content = {
         "step": checkpoint.step,
         "facts": checkpoint.facts,
