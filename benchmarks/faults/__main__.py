@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 from benchmarks.faults.result import Result
@@ -16,6 +17,7 @@ from benchmarks.processes import ROOT, add_python_options, backends
 
 # Both kinds of trainings save at least so often.
 EVERY = 6
+_ENVIRONMENT = {"TF_CPP_MIN_LOG_LEVEL": "2", "OMP_NUM_THREADS": "1"}
 
 
 def main() -> int:
@@ -44,16 +46,28 @@ def main() -> int:
     return int(any(misses(results, EVERY) for results in found.values()))
 
 
+def _cached(folder: str) -> dict[str, str]:
+    """Settings of JAX, with which its processes compile the same step once."""
+    return {
+        "JAX_COMPILATION_CACHE_DIR": folder,
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+        "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+    }
+
+
 def _measured(backend: str, python: str, options: argparse.Namespace) -> list[Result]:
     command = [python, "-m", "benchmarks.faults.injections", str(options.num), str(options.seed)]
     results = []
-    with subprocess.Popen(
-        [*command, *(options.only or ())],
-        cwd=ROOT,
-        env=os.environ | {"KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "2"},
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
+    with (
+        tempfile.TemporaryDirectory() as cache,
+        subprocess.Popen(
+            [*command, *(options.only or ())],
+            cwd=ROOT,
+            env=os.environ | _ENVIRONMENT | _cached(cache) | {"KERAS_BACKEND": backend},
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as process,
+    ):
         assert process.stdout is not None
         for line in process.stdout:
             results.append(Result(**json.loads(line)))

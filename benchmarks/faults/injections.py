@@ -10,7 +10,6 @@ import dataclasses
 import json
 import os
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from typing import IO
 
@@ -32,13 +31,10 @@ def main(num: int, seed: int, only: list[str]) -> None:
 
     of_numbers = [kind for kind in NUMBERS if is_chosen(kind.name)]
     of_processes = [kind for kind in PROCESSES if is_chosen(kind.name)]
-    with tempfile.TemporaryDirectory() as cache:
-        # Each process of JAX would compile the same.
-        os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", cache)
-        if of_numbers:
-            _forked(lambda: numbers.results(of_numbers, num, seed), answers)
-        if of_processes:
-            _print(processes.results(of_processes, num, seed), answers)
+    if of_numbers:
+        _forked(lambda: numbers.results(of_numbers, num, seed), answers)
+    if of_processes:
+        _print(processes.results(of_processes, num, seed), answers)
 
 
 def _forked(results: Callable[[], Iterator[Result]], answers: IO[str]) -> None:

@@ -58,23 +58,23 @@ NUMBERS = (
     *(NumberFault(value, "loss", 16) for value in ("NaN", "inf", "huge value")),
     *(NumberFault(value, "gradients", 16) for value in ("NaN", "inf", "huge value")),
     *(NumberFault(value, "batch", 16) for value in ("NaN", "inf", "huge value")),
-    NumberFault("bit flip", "batch", 64),
+    NumberFault("bit flip", "batch", 100),
     *(
         NumberFault(value, place, 5)
         for place in ("weights", "moments", "statistics")
         for value in ("NaN", "inf", "huge value")
     ),
-    *(NumberFault("bit flip", place, 30) for place in ("weights", "moments", "statistics")),
+    *(NumberFault("bit flip", place, 45) for place in ("weights", "moments", "statistics")),
 )
 PROCESSES = (
     *(
-        ProcessFault(action, when, 10)
+        ProcessFault(action, when, 6)
         for action in ("SIGKILL", "SIGTERM", "SIGINT")
         for when in ("step", "checkpoints", "incidents")
     ),
-    ProcessFault("callback raises", "step", 10),
+    ProcessFault("callback raises", "step", 6),
     *(
-        ProcessFault(action, when, 5)
+        ProcessFault(action, when, 3)
         for action in ("disk full", "read-only", "slow disk", "folder deleted", "two runs")
         for when in ("checkpoints", "incidents")
     ),

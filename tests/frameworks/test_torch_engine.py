@@ -8,7 +8,7 @@ import pytest
 import torch
 from keras import layers, ops
 
-from stayfinite.frameworks.change import ClipNorm, LearningRate, Unchanged, WiderDtype
+from stayfinite.frameworks.change import ClipNorm, LearningRate, OnDevice, Unchanged, WiderDtype
 from stayfinite.frameworks.keras import batches
 from stayfinite.frameworks.keras.model_subject import KerasModel
 from stayfinite.frameworks.recording.recording import Enough, Recording
@@ -436,3 +436,19 @@ def test_run_can_be_ended_early(phase):
         recorded(model, batch, stop)
     nets.assert_bit_equal(everything(model), before)
     recorded(model, batch)
+
+
+def test_step_on_another_device_gives_the_variables_back():
+    model, batch = prepared("normalised, with dropout")
+    before = everything(model)
+    tensors = [private.tensor_of(variable) for variable in model.variables]
+    places = [tensor.data_ptr() for tensor in tensors]
+    step = step_of(model, batch)
+    # The same device stands for another one, which not every computer has.
+    moved, plain = step.run(OnDevice("cpu")), step.run(Unchanged())
+    assert moved.loss == plain.loss
+    assert all(
+        np.array_equal(moved.gradients[name], plain.gradients[name]) for name in plain.gradients
+    )
+    assert [tensor.data_ptr() for tensor in tensors] == places
+    assert all(np.array_equal(one, two) for one, two in zip(everything(model), before, strict=True))
