@@ -295,23 +295,6 @@ class _Stages:
 
         self._progress.stage = ExplanationStage.FIGURES
         self._notes = _optional("the figures of the steps before", measure).notes
-    explanation = Explanation(
-        outcome=outcome,
-        recurrences=recurrences,
-        advice=advice,
-        diagnosis=diagnosis,
-        without=without,
-        samples=samples,
-        source_fix=patch.value,
-        library_call=library_call(diagnosis),
-        remedy=remedy.value or RemedySearch(),
-        provenance=_provenance(diagnosis),
-        files=attempt(failure.files) if diagnosis.finding.samples else None,
-        spent_scale=_is_scale_spent(step, outcome),
-        num_samples=num_samples,
-        notes=(*patch.notes, *remedy.notes),
-    )
-    return assemble.explained(incident, explanation), explanation
 
 
 @dataclass(frozen=True)

@@ -88,6 +88,18 @@ def put(new: Path, path: Path) -> None:
     _sync(path.parent)
 
 
+def put_text(path: Path, text: str) -> None:
+    """Write a file with `text` at `path`, as `put` does.
+
+    Raises:
+        OSError: It could not be written; `path` is unchanged.
+    """
+    with folder_beside(path) as folder:
+        new = folder / path.name
+        new.write_text(text, encoding="utf-8")
+        put(new, path)
+
+
 def put_folder(new: Path, path: Path, *, replaces: bool = False) -> None:
     """Move a complete folder of files to `path`, as `put` does with a file.
 

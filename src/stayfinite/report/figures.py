@@ -12,6 +12,7 @@ from pathlib import Path
 from stayfinite.experiments.recent_steps import RecentSteps, StepMeasure
 from stayfinite.files import limits
 from stayfinite.files.reading import read_at_most
+from stayfinite.files.writing import put_text
 from stayfinite.frameworks.loss_log import LoggedLoss
 from stayfinite.report.reading import integer
 
@@ -74,7 +75,7 @@ def write_figures(folder: Path, figures: Figures) -> None:
     """
     data = _encoded({"schema": SCHEMA, **dataclasses.asdict(figures)})
     text = json.dumps(data, allow_nan=False)
-    (folder / FIGURES).write_text(text + "\n", encoding="utf-8")
+    put_text(folder / FIGURES, text + "\n")
 
 
 def read_figures(folder: Path) -> Figures:

@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 
 from stayfinite.files.arrays import write_arrays
-from stayfinite.files.writing import folder_beside, put, put_folder
+from stayfinite.files.writing import folder_beside, put_folder, put_text
 from stayfinite.frameworks.state import arrays_of_random
 from stayfinite.frameworks.step import Step
 from stayfinite.frameworks.subject import Subject
@@ -60,7 +60,7 @@ def write_page(path: Path, incident: Incident) -> None:
     Raises:
         OSError: it cannot be written.
     """
-    (path / PAGE).write_text(page_of(report_of(path, incident)), encoding="utf-8")
+    put_text(path / PAGE, page_of(report_of(path, incident)))
 
 
 def report_of(path: Path, incident: Incident) -> IncidentReport:
@@ -137,7 +137,8 @@ def create(parent: Path, incident: Incident, contents: Contents) -> tuple[Path, 
             weights = str(path / WEIGHTS) if has_weights else None
             kept = Kept(weights, incident.kept.step, str(path))
             named = dataclasses.replace(incident, kept=kept)
-            _write_into(new, _with_note(named, _UNEXPLAINED))
+            text_of_now = _text_of(_with_note(named, _UNEXPLAINED))
+            (new / INCIDENT).write_text(text_of_now, encoding="utf-8")
             try:
                 put_folder(new, path)
             except OSError as error:
@@ -154,13 +155,11 @@ def write(path: Path, incident: Incident) -> None:
     Raises:
         OSError: it could not be written; the one that is there is unchanged.
     """
-    with folder_beside(path / INCIDENT) as unfinished:
-        _write_into(unfinished, incident)
-        put(unfinished / INCIDENT, path / INCIDENT)
+    put_text(path / INCIDENT, _text_of(incident))
 
 
-def _write_into(folder: Path, incident: Incident) -> None:
-    (folder / INCIDENT).write_text(render(incident) + "\n", encoding="utf-8")
+def _text_of(incident: Incident) -> str:
+    return render(incident) + "\n"
 
 
 def finish(path: Path, incident: Incident) -> Incident:

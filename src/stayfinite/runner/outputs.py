@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from stayfinite.errors import UsageError
-from stayfinite.files.writing import folder_beside, put
+from stayfinite.files.writing import put_text
 from stayfinite.incident import Incident
 
 # The exit code in the file while the program runs. It stays if the program is killed or calls
@@ -166,11 +166,8 @@ class RunFile:
         text = run_file(exit_code, num_steps, incidents)
         # A link stays a link, as its target is replaced.
         target = Path(os.path.realpath(path))
-        may_replace = not target.exists() or target.is_file()
-        if not may_replace or not os.access(target.parent, os.W_OK | os.X_OK):
+        is_file = path.is_file() or not path.exists()
+        if is_file and os.access(target.parent, os.W_OK | os.X_OK):
+            put_text(target, text)
+        else:
             path.write_text(text, encoding="utf-8")
-            return
-        with folder_beside(target) as folder:
-            new = folder / target.name
-            new.write_text(text, encoding="utf-8")
-            put(new, target)
