@@ -28,18 +28,16 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0, help="of all draws")
     parser.add_argument("--only", nargs="+", help="kinds whose name has one of these texts")
     parser.add_argument("--json", type=Path, metavar="FILE", help="every injection as JSON")
-    parser.add_argument("--markdown", type=Path, metavar="FILE", help="the tables")
+    parser.add_argument("--markdown", type=Path, metavar="FILE", help="the table of all backends")
     options = parser.parse_args()
     found: dict[str, list[Result]] = {}
-    texts = []
     for backend, python in backends(options).items():
         found[backend] = _measured(backend, python, options)
-        texts.append(f"## {backend}\n\n{markdown(found[backend])}\n")
-        print(texts[-1])
+        print(f"{backend}\n{markdown({backend: found[backend]})}\n")
         for miss in misses(found[backend], EVERY):
             print(f"missed: {miss}\n")
     if options.markdown is not None:
-        options.markdown.write_text("\n".join(texts), encoding="utf-8")
+        options.markdown.write_text(markdown(found) + "\n", encoding="utf-8")
     if options.json is not None:
         everything = {name: [dataclasses.asdict(r) for r in rs] for name, rs in found.items()}
         options.json.write_text(json.dumps(everything, indent=1) + "\n", encoding="utf-8")

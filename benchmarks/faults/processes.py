@@ -28,6 +28,7 @@ from benchmarks.faults.result import Result
 
 NUM_STEPS = 40
 _NON_FINITE = 3
+_INTERRUPTED = 130
 _START = re.compile(r"goes on from \S+ after (\d+) steps|had ended after (\d+) steps")
 _BYTES = {
     "step": child.STEP,
@@ -106,13 +107,11 @@ def _chain(
         if _ended_by_itself(ended, plan, has_acted=act is None or ended.acted):
             continue
         damaged = _damaged(folder)
-        code = _SIGNALS[kind.action] * -1 if kind.action in _SIGNALS else 1
         result = Result(
             kind.name,
             num_damaged=len(damaged),
             num_lost=done - start,
-            # Ctrl-C before the script begins has the exit code that a shell gives it.
-            right_exit=ended.exit_code == code or (code, ended.exit_code) == (-signal.SIGINT, 130),
+            right_exit=_is_right(ended.exit_code, kind),
             detail=f"{plan} {moment}: {damaged}, exit code {ended.exit_code}",
         )
         if not result.right_exit:
@@ -156,9 +155,22 @@ def _ended_by_itself(ended: Ended, plan: Plan, *, has_acted: bool) -> bool:
     """Whether a process came to its end before the fault, or Python ignored the signal."""
     if not has_acted:
         return True
+    if "explanation interrupted" in ended.printed:
+        return False
     by_itself = 0 if plan.bad_step is None else _NON_FINITE
     is_over = "read: stayfinite rule" in ended.printed or plan.bad_step is None
     return ended.exit_code == by_itself and (is_over or "Exception ignored in" in ended.printed)
+
+
+def _is_right(exit_code: int | None, kind: ProcessFault) -> bool:
+    """Whether a process that a fault ended has one of the exit codes that are documented."""
+    if kind.action not in _SIGNALS:
+        return exit_code == 1
+    if kind.action == "SIGINT" and exit_code == _INTERRUPTED:
+        return True  # before the script began, or a second time
+    if kind.action == "SIGINT" and kind.when == "incidents" and exit_code == _NON_FINITE:
+        return True  # Ctrl-C ends the explanation, and the report has what was known
+    return exit_code == -_SIGNALS[kind.action]
 
 
 def _start(ended: Ended) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from benchmarks.faults.result import Result
 
@@ -11,21 +11,36 @@ _HEAD = (
     "injected",
     "no effect",
     "noticed",
-    "steps later",
+    "most steps later",
     "damaged files",
-    "steps lost",
+    "most steps lost",
     "not gone on",
     "wrong exit",
     "other bits",
 )
 
 
-def markdown(results: Sequence[Result]) -> str:
-    """A table with a row for each kind, and one for all."""
-    kinds = list(dict.fromkeys(result.kind for result in results))
-    rows = [_row(kind, [r for r in results if r.kind == kind]) for kind in kinds]
-    lines = [_HEAD, ("---",) * len(_HEAD), *rows, _row("all", results)]
+def markdown(found: Mapping[str, Sequence[Result]]) -> str:
+    """A table with a row for each kind, and one for all.
+
+    Args:
+        found: The results of each backend. Where they differ, a cell has one entry for each.
+    """
+    kinds = list(dict.fromkeys(r.kind for results in found.values() for r in results))
+    rows = [
+        _cells([_row(kind, [r for r in results if r.kind == kind]) for results in found.values()])
+        for kind in kinds
+    ]
+    everything = _cells([_row("all", results) for results in found.values()])
+    lines = [_HEAD, ("---",) * len(_HEAD), *rows, everything]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _cells(rows: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
+    return tuple(
+        column[0] if len(set(column)) == 1 else " / ".join(column)
+        for column in zip(*rows, strict=True)
+    )
 
 
 def misses(results: Iterable[Result], most_lost: int) -> list[Result]:
@@ -71,4 +86,4 @@ def _sum(numbers: Iterable[int | None]) -> str:
 
 def _most(numbers: Iterable[int | None]) -> str:
     known = [number for number in numbers if number is not None]
-    return f"at most {max(known)}" if known else "-"
+    return str(max(known)) if known else "-"
