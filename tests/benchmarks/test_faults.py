@@ -25,7 +25,7 @@ KINDS = (
 )
 
 
-@pytest.mark.slow_on("jax", "tensorflow")
+@pytest.mark.slow
 def test_faults_are_noticed_and_nothing_is_lost(tmp_path):
     backend, path = keras.backend.backend(), tmp_path / "table.md"
     command = [sys.executable, "-m", "benchmarks.faults", "--backend", backend, "--num", "40"]
