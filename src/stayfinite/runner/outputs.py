@@ -104,7 +104,7 @@ class RunPage:
         page = _renderer()(self._script, exit_code, num_steps, incidents)
         # The program may have deleted the folder.
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._path.write_text(page, encoding="utf-8")
+        _put(self._path, page)
 
 
 def _renderer() -> Callable[[str, int, int, Sequence[Incident]], str]:
@@ -164,10 +164,19 @@ class RunFile:
         from stayfinite.report.json import run_file
 
         text = run_file(exit_code, num_steps, incidents)
-        # A link stays a link, as its target is replaced.
-        target = Path(os.path.realpath(path))
-        is_file = path.is_file() or not path.exists()
-        if is_file and os.access(target.parent, os.W_OK | os.X_OK):
-            put_text(target, text)
-        else:
-            path.write_text(text, encoding="utf-8")
+        _put(path, text)
+
+
+def _put(path: Path, text: str) -> None:
+    """Write a file in the place of another; a pipe or device gets the text as it is.
+
+    Raises:
+        OSError: It could not be written.
+    """
+    # A link stays a link, as its target is replaced.
+    target = Path(os.path.realpath(path))
+    is_file = path.is_file() or not path.exists()
+    if is_file and os.access(target.parent, os.W_OK | os.X_OK):
+        put_text(target, text)
+    else:
+        path.write_text(text, encoding="utf-8")
