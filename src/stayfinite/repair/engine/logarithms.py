@@ -266,7 +266,7 @@ class Logarithms(abc.ABC):
                 return self._one_plus(other, 1.0)
         if not (self.non_negative(a) and self.non_negative(b)):
             return self._plain(x)
-        if not any(self.progress(part) for part in (a, b) if part.op != "constant"):
+        if not any(map(self._gains, (a, b))):
             return self._plain(x)
         first, second = self.log_of(a), self.log_of(b)
         if not first.terms and not first.offset:
@@ -277,6 +277,13 @@ class Logarithms(abc.ABC):
             gap = assembled(second.plus(first, -1.0))
             return first.plus(Linear({node("softplus", gap): 1.0}))
         return Linear({node("logaddexp", assembled(first), assembled(second)): 1.0})
+
+    def _gains(self, x: Node) -> bool:
+        """Whether the logarithm of a term tells more than the term, as of one rounded to 0."""
+        known = build.value(x)
+        if known is None:
+            return self.progress(x)
+        return self.context.problem.dtype == "float16" and not np.float16(known)
 
     def _one_plus(self, x: Node, sign: float) -> Linear:
         """log(1 + f) or log(1 - f) for tanh and erf."""
@@ -311,7 +318,7 @@ class Logarithms(abc.ABC):
             return self.log_of(node("expm1", a.operands[0]))
         if not (self.non_negative(a) and self.non_negative(b)):
             return self._plain(x)
-        if not any(self.progress(part) for part in (a, b) if part.op != "constant"):
+        if not any(map(self._gains, (a, b))):
             return self._plain(x)
         first, second = self.log_of(a), self.log_of(b)
         return first.plus(self.complement(second.plus(first, -1.0)))
