@@ -10,7 +10,7 @@ import dataclasses
 import math
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 SCHEMA = "stayfinite.incident/1"
 
@@ -25,8 +25,6 @@ RecurrenceKind = Literal[
 
 # JSON has no literal for a non-finite number: it is written as one of these strings.
 if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
-
     Number = float
 else:
     Number = float | Literal["nan", "inf", "-inf"]
@@ -295,7 +293,13 @@ class Incident:
             raise ValueError(f"the incident is damaged: {reason:.200}") from error
 
 
-def to_json(record: DataclassInstance) -> dict[str, Any]:
+class _Record(Protocol):
+    """Any dataclass."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+
+def to_json(record: _Record) -> dict[str, Any]:
     """A dataclass as JSON values: no NaN literals, tuples as lists."""
     encoded: dict[str, Any] = _encode(dataclasses.asdict(record))
     return encoded

@@ -69,3 +69,22 @@ def test_steps_that_are_skipped_are_counted(tmp_path):
         warnings.simplefilter("ignore", RuntimeWarning)  # what the policy says
         history = model.fit(x, Y, batch_size=8, verbose=0, shuffle=False, callbacks=[guard])
     assert history.history["num_bad_steps"] == [1]
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="the callback needs TensorFlow")
+def test_tensorboard_shows_the_incident_as_text(tmp_path):
+    events = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    x = X.copy()
+    x[9] = np.nan
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    board = keras.callbacks.TensorBoard(tmp_path / "logs", write_graph=False)
+    callbacks = [stayfinite.Guard(keep=tmp_path), board]
+    with pytest.raises(stayfinite.NonFiniteError) as stopped:
+        model.fit(x, Y, batch_size=8, verbose=0, shuffle=False, callbacks=callbacks)
+    found = events.EventAccumulator(str(tmp_path / "logs" / "train"))
+    found.Reload()
+    (event,) = found.Tensors("stayfinite")
+    (text,) = event.tensor_proto.string_val
+    assert event.step == stopped.value.incident.where.step == 1
+    assert text.decode().startswith("    error[bad-input]: input `x` of the batch holds nan\n")

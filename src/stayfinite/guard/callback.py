@@ -94,7 +94,13 @@ class Guard(keras.callbacks.Callback):
         self._watch.arm()
         # The list of callbacks goes when `fit` is left by an exception, of which none is told.
         self._watch.let_go()
-        self._watch.let_go = make_files_safe(keras_private.callbacks_at_work() or self)
+        at_work = keras_private.callbacks_at_work()
+        self._watch.let_go = make_files_safe(at_work or self)
+        self._watch.boards = [
+            callback
+            for callback in (() if at_work is None else at_work.callbacks)
+            if isinstance(callback, keras.callbacks.TensorBoard)
+        ]
         self.interventions = self._watch.measures.begin()
         if self.log:
             self._watch.log_epochs()
@@ -116,6 +122,7 @@ class Guard(keras.callbacks.Callback):
         """End the last epoch."""
         self._watch.end_training()
         self._watch.let_go()
+        self._watch.boards = []
 
     def on_test_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Read every flag before a validation, which comes before the end of its epoch."""

@@ -5,16 +5,19 @@ from __future__ import annotations
 import contextlib
 import math
 import random
+import textwrap
 import warnings
 import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import keras
 import numpy as np
 
 from stayfinite.errors import CannotGuardError, NonFiniteError
 from stayfinite.frameworks.base import GuardedFunction
 from stayfinite.frameworks.failure import Failure, Resumption
+from stayfinite.frameworks.keras import private as keras_private
 from stayfinite.frameworks.keras.sample_files import files_of
 from stayfinite.frameworks.keras.train_function import attach
 from stayfinite.frameworks.recorder import Recorder
@@ -24,6 +27,7 @@ from stayfinite.guard.epoch_logs import EpochLogs
 from stayfinite.guard.policies import Measures
 from stayfinite.incident import Incident
 from stayfinite.saving.whole_files import as_it_is
+from stayfinite.strict import caught
 
 
 class Watch:
@@ -39,6 +43,7 @@ class Watch:
         listeners: Called with every incident before `NonFiniteError` is raised.
         say: Called with a one-line notice that is not an incident.
         let_go: Called when a bad step ends the training, to undo what was in place for it.
+        boards: The `TensorBoard` callbacks of the present `fit`, which show each incident as text.
         on_abort: Called when Ctrl-C has ended an explanation without an incident.
         unguarded_ok: Whether a training that the guard cannot attach to may run without it.
         measures: The policy, and what it has done.
@@ -53,6 +58,7 @@ class Watch:
         self.listeners: list[Callable[[Incident], None]] = []
         self.say: Callable[[str], None] = _warn
         self.let_go: Callable[[], object] = lambda: None
+        self.boards: list[keras.callbacks.TensorBoard] = []
         self.on_abort: Callable[[], object] = lambda: None
         self.unguarded_ok = False
         self.measures = Measures(rebuild_all)
@@ -181,6 +187,7 @@ class Watch:
         incident = decision.incident
         for listener in self.listeners:
             listener(incident)
+        self._show_on_boards(incident)
         if decision.resumption is None or incident.intervention is None:
             if decision.reason is not None:
                 self.say(interventions.ends(self.measures.policy.name, decision.reason))
@@ -188,6 +195,17 @@ class Watch:
             raise NonFiniteError(text.render(incident), incident)
         self.say(interventions.shown(incident, incident.intervention))
         return decision.resumption
+
+    def _show_on_boards(self, incident: Incident) -> None:
+        from stayfinite.report import text
+
+        # Four blanks make a block of code in Markdown.
+        report = textwrap.indent(text.render(incident), "    ")
+        for board in self.boards:
+            try:
+                keras_private.write_text(board, "stayfinite", report, incident.where.step)
+            except Exception as error:
+                self.say(caught("writing the incident for TensorBoard", error))
 
     def _end(self) -> None:
         """The training ends here, at the state before the bad step."""

@@ -154,6 +154,20 @@ def callbacks_at_work() -> Any:
     return None
 
 
+def write_text(board: Any, tag: str, text: str, step: int) -> None:
+    """Write a text in Markdown into the log of the `TensorBoard` callback `board`.
+
+    Private: Keras opens its file of events under this name only.
+
+    Raises:
+        Exception: what TensorFlow raises where TensorBoard is not installed or the disk is full.
+    """
+    writer = required(board, "_train_writer")
+    with writer.as_default():
+        board.summary.text(tag, text, step=step)
+    writer.flush()
+
+
 def epoch_iterator_at_work() -> EpochIterator | None:
     """The iterator over the data of the `fit` that called this function; None outside `fit`."""
     frame: FrameType | None = sys._getframe()
