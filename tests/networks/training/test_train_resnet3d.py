@@ -56,12 +56,23 @@ def test_everything_that_was_promised_is_there(trained):
         "model.keras",
         "model.architecture.json",
         "model.weights.h5",
+        "model.sample.npz",
         "classes.json",
         "problems.csv",
     }
     assert "incidents" not in names and not any("partial" in name for name in names)
     assert "loaded back: predictions are equal" in printed
     assert "24 videos to train on, 6 to validate on, 6 classes, 4 files left out" in printed
+
+
+def test_moving_statistics_of_random_weights_follow_soon(trained):
+    architecture = json.loads((trained[0] / "out" / "model.architecture.json").read_text())
+    layers = architecture["config"]["layers"]
+    assert {
+        layer["config"]["momentum"]
+        for layer in layers
+        if layer["class_name"] == "BatchNormalization"
+    } == {0.9}
 
 
 def test_broken_files_are_listed_with_their_reasons(trained):

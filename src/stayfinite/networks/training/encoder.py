@@ -10,10 +10,10 @@ import numpy as np
 
 import stayfinite
 from stayfinite.errors import UsageError
+from stayfinite.networks.training.momentum import lower_momentum
 from stayfinite.networks.training.settings import SiameseSettings
 
 OWN_SUFFIX = ".keras"
-_MOMENTUM = 0.9
 
 
 def build_encoder(settings: SiameseSettings) -> Any:
@@ -44,7 +44,7 @@ def build_encoder(settings: SiameseSettings) -> Any:
             f"--size {settings.size}: {_one_line(error)}"
         ) from error
     if weights is None:
-        _lower_momentum(encoder)
+        lower_momentum(encoder)
     return encoder
 
 
@@ -89,17 +89,6 @@ def _own_backbone(settings: SiameseSettings) -> Any:
             f"takes {received}: pass another --size"
         )
     return model
-
-
-def _lower_momentum(encoder: Any) -> None:
-    """Limit the momentum of moving statistics, so that they follow within tens of steps.
-
-    Random weights change fast. With the momentum 0.999 of MobileNetV2, the statistics are those of
-    the network about a thousand steps earlier, and its vectors in inference are useless.
-    """
-    for layer in encoder.layers:
-        if isinstance(layer, keras.layers.BatchNormalization):
-            layer.momentum = min(layer.momentum, _MOMENTUM)
 
 
 def _as_they_are(images: np.ndarray) -> np.ndarray:

@@ -24,6 +24,7 @@ from stayfinite.networks.training.folder import (
     write_problems,
     write_table,
 )
+from stayfinite.networks.training.momentum import lower_momentum
 from stayfinite.networks.training.page import write_page
 from stayfinite.networks.training.progress import (
     KeepProgress,
@@ -181,6 +182,8 @@ def build(settings: ResNet3DSettings, classes: tuple[str, ...], optimizer: Any) 
         kernel_initializer=settings.kernel_initializer,
         weights=settings.weights,
     )
+    if settings.weights is None:
+        lower_momentum(model)
     model.compile(
         optimizer,
         loss="categorical_crossentropy",
