@@ -38,7 +38,8 @@ class HeldOut:
 
     def __init__(self, items: Items, encoder: Any, shown: dict[str, Any], distance: str) -> None:
         self.images = ImageBatches(items, batch_size=_BATCH, cache_bytes=CACHE_BYTES, **shown)
-        self.encoder = encoder
+        # The same layers without an optimizer, whose variables change from phase to phase.
+        self.encoder = keras.Model(encoder.input, encoder.output, name=encoder.name)
         self.distance = distance
 
     def embed(self) -> tuple[np.ndarray, np.ndarray]:

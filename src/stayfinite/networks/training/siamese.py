@@ -111,7 +111,7 @@ def train(
                 shuffle=False,  # the data set shuffles, in a reproducible order
                 verbose=verbose,
             )
-    return _finish(_encoder(network), judge, folder, progress, say)
+    return _finish(judge, folder, progress, say)
 
 
 def _images(
@@ -213,13 +213,13 @@ def _callbacks(
 
 
 def _finish(
-    encoder: Any,
     judge: HeldOut,
     folder: OutputFolder,
     progress: Progress,
     say: Callable[[str], None],
 ) -> dict[str, float]:
     """Write figures and the encoder of the best epoch; load it back."""
+    encoder = judge.encoder
     figures.write_figure(figures.curves(progress.rows, encoder.name), folder.figure("curves"))
     best = best_epoch(folder, progress, MONITOR, largest=True)
     encoder.load_weights(folder.best_weights)
