@@ -105,6 +105,8 @@ def formulas(step: Step, diagnosis: Diagnosis) -> Iterator[Formula]:
     """The formulas of the functions on the stack of the op at fault, the innermost first."""
     roots: set[Node] = set()
     for extraction in extracted(step, diagnosis):
+        if extraction.failing.op == "leaf":
+            continue  # what failed is no part of the formula, as a product of matrices
         posed = problem_of(step, extraction, diagnosis.finding.samples)
         if posed is not None and extraction.root not in roots:
             roots.add(extraction.root)
