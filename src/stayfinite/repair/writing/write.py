@@ -226,7 +226,7 @@ class _Attempt:
             and _same_place(function, origin)
             and ast.dump(origin.expression) == wanted
         ]
-        if len(olds) != len(news):
+        if len(olds) != len(news) or self._old not in olds:
             return None
         place = olds.index(self._old)
         if not same(_undone(news[place], news[:place], olds[:place]), self._new):
