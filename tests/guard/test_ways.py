@@ -174,21 +174,21 @@ ON_EACH_BACKEND = ("accumulation", "average", "global_clipnorm", "loss scale")
 SLOW = pytest.mark.slow_on("jax", "tensorflow")
 
 
-def marks_of(name):
-    if name == "average":
-        return versions.NO_SECOND_FIT_WITH_AN_AVERAGE
-    return () if name in ON_EACH_BACKEND else SLOW
-
-
-@pytest.mark.parametrize("name", [pytest.param(n, marks=marks_of(n)) for n in OPTIMIZERS])
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=() if n in ON_EACH_BACKEND else SLOW) for n in OPTIMIZERS]
+)
 def test_optimizers(name, tmp_path):
     plain, guarded = nets.mlp(OPTIMIZERS[name]()), nets.mlp(OPTIMIZERS[name]())
     guard = stayfinite.Guard(keep=tmp_path)
     fit_arrays(plain, *table(spoiled=False))
     fit_arrays(guarded, *table(spoiled=False), callbacks=[guard])
     nets.assert_bit_equal(nets.state_of(guarded), nets.state_of(plain))
+    # Keras on JAX cannot fit a model twice whose optimizer has an average: it donates a buffer twice.
+    goes_on = name != "average"
+    stopped = guarded if goes_on else nets.mlp(OPTIMIZERS[name]())
     with pytest.raises(stayfinite.NonFiniteError) as caught:
-        fit_arrays(guarded, *table(spoiled=True), callbacks=[guard])
+        fit_arrays(stopped, *table(spoiled=True), callbacks=[guard])
     incident = caught.value.incident
-    assert (incident.where.step, incident.cause.name) == (2 * NUM_BATCHES + BAD_STEP, "bad-input")
-    assert all(np.isfinite(array).all() for array in nets.state_of(guarded))
+    num_before = 2 * NUM_BATCHES if goes_on else 0
+    assert (incident.where.step, incident.cause.name) == (num_before + BAD_STEP, "bad-input")
+    assert all(np.isfinite(array).all() for array in nets.state_of(stopped))
