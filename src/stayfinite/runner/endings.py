@@ -77,10 +77,8 @@ def _code_of_interrupt() -> int:
 
     A process that has the signal blocked does not die by it; the interpreter exits with 130 then.
     """
-    if hasattr(signal, "pthread_sigmask"):
-        if signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, ()):
-            return 128 + signal.SIGINT
-    return -signal.SIGINT
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    return 128 + signal.SIGINT if signal.SIGINT in blocked else -signal.SIGINT
 
 
 def _note_interrupt() -> None:
