@@ -155,10 +155,10 @@ def _is_ordinary(context: Context, branch: Node, condition: Node, *, chosen: boo
 def _ordinary_elements(context: Context, x: Node) -> np.ndarray:
     value = to_float64(context.floating.value(x))
     mask: np.ndarray = np.isfinite(value)
-    if x.op in ("norm", "std"):
-        return mask & (value != 0)
     singular = functions.row(x.op).singular
-    if singular is None:
-        return mask
-    operands = [to_float64(context.floating.value(operand)) for operand in x.operands]
-    return mask & ~singular.includes(*operands)
+    if x.op in ("norm", "std"):
+        mask = mask & (value != 0)
+    elif singular is not None:
+        operands = [to_float64(context.floating.value(operand)) for operand in x.operands]
+        mask = mask & ~singular.includes(*operands)
+    return mask
