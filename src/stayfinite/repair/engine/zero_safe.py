@@ -96,6 +96,7 @@ def _branches(
     for branch, chosen in ((first, True), (second, False)):
         if not context.bad_below(branch) and branch.op not in SINGULAR:
             continue
+        discarded = (to_float64(context.floating.value(condition)) != 0) != chosen
         for inner, harmless in _inputs(branch):
             for value in harmless:
                 away = real(value)
@@ -105,7 +106,7 @@ def _branches(
                     else node("where", condition, away, inner)
                 )
                 tame = build.substituted(branch, {inner: safe})
-                if not _is_ordinary(context, tame, condition, chosen=chosen):
+                if not is_ordinary(context, tame, discarded):
                     continue
                 parts = (tame, second) if chosen else (first, tame)
                 yield (
@@ -133,15 +134,14 @@ def _harmless(x: Node) -> float:
     return 1.0 if harmless is None else harmless
 
 
-def _is_ordinary(context: Context, branch: Node, condition: Node, *, chosen: bool) -> bool:
+def is_ordinary(context: Context, branch: Node, discarded: np.ndarray) -> bool:
     """Whether singular functions of a branch have finite values and derivatives where discarded.
 
-    A function of another shape than `condition` has to have them everywhere.
+    A function of another shape than the mask `discarded` has to have them everywhere.
 
     Raises:
         BadFormula: it cannot be evaluated.
     """
-    discarded = (to_float64(context.floating.value(condition)) != 0) != chosen
     for x in walk(branch):
         if x.op not in SINGULAR:
             continue
