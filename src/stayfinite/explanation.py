@@ -124,7 +124,8 @@ def explain_failure(failure: Failure, progress: ExplanationProgress) -> Explaine
     except KeyboardInterrupt:
         note = interruption = wording.interrupted(progress.stage)
     except Exception as error:
-        note = caught("the explanation", error)
+        at_replay = stages.path is not None and progress.stage is ExplanationStage.REPLAY
+        note = caught(str(progress.stage) if at_replay else "the explanation", error)
     progress.stage = ExplanationStage.REPORT
     if interruption is not None and stages.path is None:
         stages.keep()

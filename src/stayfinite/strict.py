@@ -7,7 +7,9 @@ environment variable `STAYFINITE_STRICT` is 1, the error is raised instead. The 
 from __future__ import annotations
 
 import os
+import re
 
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")  # Keras prints messages in bold
 VARIABLE = "STAYFINITE_STRICT"
 
 
@@ -24,4 +26,5 @@ def caught(where: str, error: Exception) -> str:
     """
     if is_strict():
         raise error
-    return f"{where} failed: {type(error).__name__}: {error}"
+    message = _COLOURS.sub("", str(error))
+    return f"{where} failed: {type(error).__name__}: {message}"

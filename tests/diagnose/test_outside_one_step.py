@@ -54,7 +54,7 @@ class NanRate(keras.callbacks.Callback):
 ON_TORCH = keras.backend.backend() == "torch"
 SCHEDULE = ("setting", "`AtStep0`") if ON_TORCH else ("source", "keep the divisor above 0")
 UPDATES = {
-    "epsilon": (keras.optimizers.Adam(0.01, epsilon=0.0), (), "setting", "`epsilon=1e-07`"),
+    "epsilon": (keras.optimizers.Adam(0.001, epsilon=0.0), (), "setting", "`epsilon=1e-07`"),
     "beta": (keras.optimizers.Adam(0.01, beta_1=1.0), (), "setting", "`beta_1=0.9`"),
     "schedule": (keras.optimizers.SGD(AtStep0()), (), *SCHEDULE),
     "callback": (keras.optimizers.SGD(0.01), (NanRate(),), "setting", "learning rate"),
@@ -70,6 +70,8 @@ def test_setting_of_the_optimizer_is_named_and_its_remedy_proved(name):
     assert incident.where.phase == "update"
     assert (incident.fix.verified, incident.fix.kind) == (True, kind)
     assert text in incident.fix.text
+    # No number beside the divisor, such as the learning rate, is said to be 0.
+    assert "vanishes" not in incident.cause.message
 
 
 class ToLengthOne(keras.constraints.Constraint):

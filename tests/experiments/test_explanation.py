@@ -76,6 +76,16 @@ def test_error_inside_the_explanation_is_a_note(
     assert "out of luck" in stayfinite.explain(incident)
 
 
+def test_a_step_that_cannot_be_run_again_is_said_to_be_one(stopped, monkeypatch, not_strict):
+    def refused(*args):
+        raise TypeError("\x1b[1mcalled twice\x1b[0m")
+
+    monkeypatch.setattr(explanation.CountedStep, "run", refused)
+    incident = stopped()
+    assert incident.cause.name == "unknown"
+    assert incident.notes == ("running the step again failed: TypeError: called twice",)
+
+
 @pytest.mark.parametrize("name", ["try_advice", "find_samples"])
 def test_error_after_the_diagnosis_leaves_the_cause(name, stopped, monkeypatch, not_strict):
     monkeypatch.setattr(explanation, name, broken)

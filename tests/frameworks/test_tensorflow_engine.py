@@ -229,6 +229,30 @@ def test_marks_name_loss_gradients_and_new_state():
     assert not any("seed" in name for name in outputs.new_state)
 
 
+class Largest(keras.metrics.Metric):
+    """The largest prediction. The result is a variable, not the value of it."""
+
+    def __init__(self):
+        super().__init__(name="largest")
+        self.largest = self.add_variable((), "zeros")
+
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        self.largest.assign(keras.ops.max(y_pred))
+
+    def result(self):
+        return self.largest
+
+
+def test_a_metric_may_return_a_variable():
+    model = dense()
+    model.compile("sgd", "mse", metrics=[Largest()])
+    x, y = (array[:8] for array in nets.table())
+    model.train_on_batch(x, y)
+    largest = float(np.max(model(x)))
+    _, result, arrays = recorded(model, (x, y))
+    assert any(arrays[n] == pytest.approx(largest) for n in result.outputs.observed if n in arrays)
+
+
 def test_finiteness_is_that_of_every_element_however_large():
     engine = TensorFlowEngine(KerasModel(dense()))
     large = np.full((200, 200), 1e30, "float32")

@@ -36,15 +36,18 @@ def script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], s
     return write
 
 
-def launch(*command: str, **options: Any) -> Done:
+def launch(*command: str, interrupt: int = signal.SIG_UNBLOCK, **options: Any) -> Done:
     """Run a command to its end, with its output as text, and with Ctrl-C as in a terminal.
 
-    A shell starts background jobs with Ctrl-C ignored, and children would inherit that.
+    A shell starts background jobs with Ctrl-C ignored, other programs start them with its signal
+    blocked, and children would inherit that. `interrupt=signal.SIG_BLOCK` blocks it.
     """
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    mask = signal.pthread_sigmask(interrupt, [signal.SIGINT])
     try:
         return subprocess.run(command, capture_output=True, text=True, timeout=120, **options)
     finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         signal.signal(signal.SIGINT, before)
 
 

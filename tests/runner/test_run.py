@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 
 import pytest
@@ -49,8 +50,8 @@ def run(script, tmp_path):
     script(DRIVER, "driver.py")
     (tmp_path / "incident.json").write_text(json.dumps(SQRT.to_json()))
 
-    def run_(text):
-        done = launch(sys.executable, "driver.py", script(text))
+    def run_(text, **options):
+        done = launch(sys.executable, "driver.py", script(text), **options)
         return done, json.loads((tmp_path / "run.json").read_text(encoding="utf-8"))
 
     return run_
@@ -176,6 +177,11 @@ def test_the_run_file_has_the_exit_code(run, text, code):
     done, file = run(text)
     assert file == run_file(code)
     assert code in (done.returncode, -1)
+
+
+def test_the_run_file_has_the_exit_code_where_the_signal_of_ctrl_c_is_blocked(run):
+    done, file = run("raise KeyboardInterrupt", interrupt=signal.SIG_BLOCK)
+    assert (done.returncode, file) == (130, run_file(130))
 
 
 def test_a_run_file_that_cannot_be_written_any_more(script, tmp_path):

@@ -72,7 +72,8 @@ def _was_epsilon(op: Op, dtype: str, written: float | None) -> bool:
     if op.name == "subtract":
         return False
     if written is not None:
-        return True
+        # Other numbers of the expression, such as a learning rate, do not become 0.
+        return written < dtypes.smallest(dtype)
     return dtype in dtypes.HALF and op.name not in ("maximum", "clip")
 
 

@@ -57,8 +57,7 @@ class _LastHook:
     ) -> None:
         # Exit handlers and threads that are still running see the hook of the program.
         sys.excepthook = self._hook
-        # The exit code of Ctrl-C as `subprocess` gives it: minus the signal.
-        code = -signal.SIGINT if kind is KeyboardInterrupt else 1
+        code = _code_of_interrupt() if kind is KeyboardInterrupt else 1
         sys.last_traceback = error.__traceback__ = trace = _without(self._own, trace)
         try:
             self._hook(kind, error, trace)
@@ -71,6 +70,15 @@ class _LastHook:
             self._end(code)
             if kind is KeyboardInterrupt:
                 _note_interrupt()
+
+
+def _code_of_interrupt() -> int:
+    """The exit code of Ctrl-C as `subprocess` gives it: minus the signal.
+
+    A process that has the signal blocked does not die by it; the interpreter exits with 130 then.
+    """
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    return 128 + signal.SIGINT if signal.SIGINT in blocked else -signal.SIGINT
 
 
 def _note_interrupt() -> None:

@@ -27,6 +27,16 @@ def test_a_model_with_a_feature_map_is_pooled_and_its_layers_are_shared():
     assert embedding.predict(images(2), verbose=0).shape == (2, 6)
 
 
+@pytest.mark.parametrize("declared", [True, False])
+def test_a_built_sequential_model_is_a_backbone(declared):
+    conv = keras.layers.Conv2D(4, 3)
+    backbone = keras.Sequential([keras.Input(SHAPE), conv] if declared else [conv])
+    backbone.build((None, *SHAPE))
+    embedding = EmbeddingNetwork(backbone, embedding_dim=6)
+    assert conv in embedding.layers
+    assert embedding.predict(images(2), verbose=0).shape == (2, 6)
+
+
 def test_a_dead_relu_gives_a_row_of_zeros_with_a_finite_gradient():
     embedding = EmbeddingNetwork(small_backbone, SHAPE, 6, weights=None, activation="relu")
     dense = embedding.get_layer("embedding_dense")
@@ -69,9 +79,9 @@ def test_the_preprocessing_of_a_backbone():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"backbone": "ResNet51"}, "must name a network of keras.applications.*'ResNet50'"),
+        ({"backbone": "ResNet51"}, "must name a network, one of .*'ResNet50'"),
         ({"backbone": "resnet50"}, "must name a network.* backbone='resnet50'"),
-        ({"backbone": 3}, "a name in keras.applications, a keras.Model, or a function"),
+        ({"backbone": 3}, "the name of a network, a keras.Model, or a function"),
         ({"backbone": lambda **options: None}, "must build a keras.Model. Received: NoneType"),
         ({"backbone": keras.Sequential()}, "a functional or a built sequential model"),
         ({"embedding_dim": 0}, "`embedding_dim` must be at least 1. Received: embedding_dim=0"),
@@ -95,5 +105,5 @@ def test_a_backbone_with_two_inputs_is_refused():
 
 
 def test_preprocessing_of_what_has_none_is_refused():
-    with pytest.raises(ValueError, match=r"must be a network of keras\.applications, by name"):
+    with pytest.raises(ValueError, match=r"or a network of keras\.applications, by name"):
         preprocess_input(small_backbone)

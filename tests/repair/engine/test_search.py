@@ -172,3 +172,29 @@ def test_the_logarithm_of_a_bessel_function_is_that_of_the_scaled_one():
     best = search(problem)[0]
     assert best.value is FixValue.EXACT
     assert "i0e" in operations(best.root)
+
+
+@pytest.mark.parametrize(
+    ("written", "operand", "harmless"),
+    [
+        (lambda x: call("where", x > 0, log(x), 0.0), [0.0, 1, 2], 1.0),
+        (lambda x: call("where", x > 0, sqrt(x), 0.0), [0.0, 1, 2], 1.0),
+        (lambda x: call("where", x > 0.9, 0.0, arccos(x)), [1.0, 0.5, 0.2], 0.0),
+        (lambda x: call("where", 1 - x > 0, log(1 - x), 0.0), [1.0, 0.5, 0.2], None),
+        (lambda x: call("arcsin", x) / x, [0.0, 0.5, 0.2], 0.5),
+    ],
+    ids=["log", "sqrt", "arccos", "log of a difference", "limit"],
+)
+def test_what_a_branch_is_given_where_it_is_discarded_has_value_and_derivative(
+    written, operand, harmless
+):
+    problem = problem_of(written, x=operand)
+    best = search(problem)[0]
+    assert best.value is FixValue.EXACT
+    branches = [x for x in walk(best.root) if x.op in ("log", "log1p", "sqrt", "arccos", "arcsin")]
+    assert branches
+    for branch in branches:
+        (argument,) = branch.operands
+        given = value_of(problem, argument)[0]
+        assert np.isfinite(value_of(problem, branch)).all()
+        assert harmless is None or given == harmless

@@ -9,6 +9,7 @@ import contextlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import keras
 import tensorflow as tf
 
 from stayfinite.frameworks.keras.patches import replaced
@@ -56,8 +57,14 @@ class OpRecord:
         return self._held.get(private.key(variable.handle))
 
     def number(self, tensor: Any) -> int:
-        """The number of a tensor; one that no op made is a constant."""
+        """The number of a tensor or variable; a tensor that no op made is a constant."""
         tensor = tensor.values if isinstance(tensor, tf.IndexedSlices) else tensor
+        if isinstance(tensor, keras.Variable | tf.Variable):
+            variable = private.raw(tensor)
+            held = self.held(variable)
+            if held is not None:
+                return held
+            tensor = variable.read_value()
         known = self._numbers.get(private.key(tensor))
         if known is not None:
             return known

@@ -162,14 +162,14 @@ def EmbeddingNetwork(
             f"Received: input_shape={input_shape}"
         )
     network = build_backbone(backbone, input_shape, weights)
-    x = network.output
+    x = network.outputs[0]
     if len(x.shape) == 4:
         x = keras.layers.GlobalAveragePooling2D(name="embedding_pool")(x)
     # In float32, as for a softmax, because half precision has no range for a length.
     x = keras.layers.Dense(
         embedding_dim, activation=activation, name="embedding_dense", dtype="float32"
     )(x)
-    return keras.Model(network.input, l2_normalize(x) if normalize else x, name=name)
+    return keras.Model(network.inputs[0], l2_normalize(x) if normalize else x, name=name)
 
 
 def TripletNetwork(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,9 +20,11 @@ from stayfinite.repair.engine.problem import Assumption
 from stayfinite.repair.engine.reference import Kind
 from stayfinite.repair.engine.series import Expansion, NoSeries, Series
 from stayfinite.repair.engine.structure import finite
+from stayfinite.repair.engine.zero_safe import is_ordinary
 from stayfinite.repair.formula import LeafRole, Node, constant, node, walk
 
 VIEWS = frozenset("broadcast_to expand_dims index reshape squeeze take_along_axis".split())
+OFFSETS = (1.0, 0.5, -0.5)  # the first one at which a form is ordinary is taken
 POINTS = (0.0, 1.0, -1.0, 2.0)
 # Distance below which the polynomial is taken, and its number of terms; cheapest first.
 PATCHES = (
@@ -51,12 +54,12 @@ def proposals(context: Context, root: Node) -> Iterator[tuple[Node, str, tuple[A
                 continue
             if series.order < 0:
                 continue
-            forms = dict.fromkeys((target, _sharpened(target)))
+            forms = {form: _offset(context, point, form) for form in (target, _sharpened(target))}
             for width, terms in PATCHES:
                 try:
                     patch = _LocalForm(point, series, width, terms)
-                    for form in forms:
-                        found = patch.on(form)
+                    for form, offset in forms.items():
+                        found = patch.on(form, offset)
                         yield build.substituted(root, {target: found}), "limit", ()
                 except NoSeries:
                     break
@@ -149,8 +152,8 @@ class _LocalForm:
     width: float
     terms: int
 
-    def on(self, form: Node) -> Node:
-        """The series near the point, `form` elsewhere with its variable moved away inside.
+    def on(self, form: Node, offset: float) -> Node:
+        """The series near the point, `form` elsewhere with its variable moved by `offset` inside.
 
         Raises:
             NoSeries: it has fewer terms.
@@ -162,7 +165,7 @@ class _LocalForm:
             if self.width
             else node("equal", variable, at)
         )
-        safe = node("where", near, build.add(at, real(1.0)), variable)
+        safe = node("where", near, build.add(at, real(offset)), variable)
         total = formula(self.series.at(0))
         for power in range(1, self.terms):
             coefficient = self.series.at(power)
@@ -173,6 +176,16 @@ class _LocalForm:
             negative = part.op == "negative"
             total = build.subtract(total, part.operands[0]) if negative else build.add(total, part)
         return node("where", near, total, build.substituted(form, {variable: safe}))
+
+
+def _offset(context: Context, point: Point, form: Node) -> float:
+    """How far from the point the functions of `form` have finite values and derivatives."""
+    for offset in OFFSETS:
+        moved = build.substituted(form, {point.variable: build.add(point.at, real(offset))})
+        with contextlib.suppress(BadFormula):
+            if is_ordinary(context, moved, np.asarray(True)):
+                return offset
+    return OFFSETS[0]
 
 
 def _sharpened(target: Node) -> Node:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from stayfinite.numerics import functions
 from stayfinite.repair.engine import build
 from stayfinite.repair.engine.build import real
 from stayfinite.repair.engine.context import Context
@@ -19,8 +20,6 @@ SINGULAR = {
     "norm": 0.0, "std": 0.0, "arccos": 1.0, "arccosh": 1.0, "arcsin": 1.0, "arctanh": 1.0,
     "log1p": -1.0,
 }  # fmt: skip
-
-_AWAY = {"arccos": 0.5, "arcsin": 0.5, "arctanh": 0.5, "arccosh": 2.0}
 
 
 def proposals(context: Context, root: Node) -> Iterator[tuple[Node, str, tuple[Assumption, ...]]]:
@@ -54,8 +53,7 @@ def _moved(context: Context, x: Node) -> Node | None:
     if not (to_float64(context.floating.value(inner)) == point).any():
         return None
     at = node("equal", inner, real(point))
-    away = real(_AWAY.get(x.op, 1.0))
-    safe = node("where", at, away, inner)
+    safe = node("where", at, real(_harmless(x)), inner)
     value = {"arccos": 0.0, "arcsin": float(np.pi / 2)}.get(x.op, 0.0)
     return node("where", at, real(value), build.rebuilt(x, (safe, *x.operands[1:])))
 
@@ -82,12 +80,8 @@ def _masked(context: Context, factor: Node, other: Node) -> Iterator[Node]:
     at = node("equal", factor, real(0.0))
     mapping = {}
     for x in walk(other):
-        if x.op in SINGULAR and context.bad(x):
-            inner = _argument(x)
-            mapping[inner] = node("where", at, real(1.0), inner)
-    for x in walk(other):
-        if x.op in SINGULAR and not context.bad(x) and x.op in ("sqrt", "power", "norm"):
-            mapping[_argument(x)] = node("where", at, real(1.0), _argument(x))
+        if x.op in SINGULAR and (context.bad(x) or x.op in ("sqrt", "power", "norm")):
+            mapping[_argument(x)] = node("where", at, real(_harmless(x)), _argument(x))
     if mapping:
         tame = build.substituted(other, mapping)
         yield build.multiply(factor, tame)
@@ -102,15 +96,18 @@ def _branches(
     for branch, chosen in ((first, True), (second, False)):
         if not context.bad_below(branch) and branch.op not in SINGULAR:
             continue
-        for inner in _inputs(branch):
-            for harmless in (1.0, 0.0, 0.5):
-                away = real(harmless)
+        discarded = (to_float64(context.floating.value(condition)) != 0) != chosen
+        for inner, harmless in _inputs(branch):
+            for value in harmless:
+                away = real(value)
                 safe = (
                     node("where", condition, inner, away)
                     if chosen
                     else node("where", condition, away, inner)
                 )
                 tame = build.substituted(branch, {inner: safe})
+                if not is_ordinary(context, tame, discarded):
+                    continue
                 parts = (tame, second) if chosen else (first, tame)
                 yield (
                     build.substituted(root, {x: node("where", condition, *parts)}),
@@ -119,8 +116,49 @@ def _branches(
                 )
 
 
-def _inputs(branch: Node) -> list[Node]:
-    """Where to cut in: leaves, and operands of functions with a pole."""
-    found = [_argument(x) for x in walk(branch) if x.op in SINGULAR]
-    found += [x for x in walk(branch) if x.op == "leaf"]
-    return [x for x in dict.fromkeys(found) if x.op != "constant"][:6]
+def _inputs(branch: Node) -> list[tuple[Node, tuple[float, ...]]]:
+    """Where to cut in, with numbers to put there: operands of functions with a pole, and leaves."""
+    found: dict[Node, tuple[float, ...]] = {}
+    for x in walk(branch):
+        if x.op in SINGULAR:
+            found.setdefault(_argument(x), (_harmless(x),))
+    for x in walk(branch):
+        if x.op == "leaf":
+            found.setdefault(x, (1.0, 0.0, 0.5))
+    return [(x, values) for x, values in found.items() if x.op != "constant"][:6]
+
+
+def _harmless(x: Node) -> float:
+    """An argument at which the value and the derivative of a singular function are finite."""
+    harmless = functions.row(x.op).harmless
+    return 1.0 if harmless is None else harmless
+
+
+def is_ordinary(context: Context, branch: Node, discarded: np.ndarray) -> bool:
+    """Whether singular functions of a branch have finite values and derivatives where discarded.
+
+    A function of another shape than the mask `discarded` has to have them everywhere.
+
+    Raises:
+        BadFormula: it cannot be evaluated.
+    """
+    for x in walk(branch):
+        if x.op not in SINGULAR:
+            continue
+        ordinary = _ordinary_elements(context, x)
+        fits = ordinary.shape == discarded.shape or discarded.shape == ()
+        if not (ordinary | ~discarded if fits else ordinary).all():
+            return False
+    return True
+
+
+def _ordinary_elements(context: Context, x: Node) -> np.ndarray:
+    value = to_float64(context.floating.value(x))
+    mask: np.ndarray = np.isfinite(value)
+    singular = functions.row(x.op).singular
+    if x.op in ("norm", "std"):
+        mask = mask & (value != 0)
+    elif singular is not None:
+        operands = [to_float64(context.floating.value(operand)) for operand in x.operands]
+        mask = mask & ~singular.includes(*operands)
+    return mask
