@@ -183,7 +183,7 @@ def test_optimizers(name, tmp_path):
     fit_arrays(plain, *table(spoiled=False))
     fit_arrays(guarded, *table(spoiled=False), callbacks=[guard])
     nets.assert_bit_equal(nets.state_of(guarded), nets.state_of(plain))
-    # Keras on JAX cannot fit a model twice whose optimizer has an average: it donates a buffer twice.
+    # Keras on JAX cannot fit a model twice with an average: it donates one buffer twice.
     goes_on = name != "average"
     stopped = guarded if goes_on else nets.mlp(OPTIMIZERS[name]())
     with pytest.raises(stayfinite.NonFiniteError) as caught:
