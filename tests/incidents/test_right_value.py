@@ -36,6 +36,10 @@ def kernel(_, z):
     return -ops.mean(ops.log(ops.sum(density, axis=-1)))
 
 
+def rate(_, z):
+    return ops.mean(ops.exp(z[:, 0]) - z[:, 0])
+
+
 def slope(_, z):
     gap = z[:, 0] - z[:, 1]
     return ops.mean(z[:, 1] / gap)
@@ -50,7 +54,7 @@ def squashed(_, z):
 def incident(tmp_path):
     """Trains on rows of two or more logits, the last batch with an extreme one; the incident."""
 
-    def train(loss, extreme, targets=None):
+    def train(loss, extreme, targets=None, policy="stop"):
         width = len(extreme)
         rng = np.random.default_rng(0)
         x = rng.uniform(0.05, 0.3, size=(3 * BATCH, width)).astype("float32")
@@ -65,7 +69,7 @@ def incident(tmp_path):
         model.compile(keras.optimizers.SGD(0.0 if loss is slope else 1e-6), loss=loss)
         options = {"batch_size": BATCH, "shuffle": False, "verbose": 0}
         with pytest.raises(stayfinite.NonFiniteError) as caught:
-            model.fit(x, y, callbacks=[stayfinite.Guard(keep=tmp_path / "kept")], **options)
+            model.fit(x, y, callbacks=[stayfinite.Guard(policy, keep=tmp_path / "kept")], **options)
         found = caught.value.incident
         weights = model.get_weights()[0].astype("float64")
         return found, x[2 * BATCH :].astype("float64") @ weights
@@ -131,6 +135,14 @@ def test_a_logarithm_of_a_sum_that_was_rounded_to_0_is_not_infinite(incident):
     assert found.cause.name == "log-of-zero"
     assert found.fix.value != "bounded"
     assert found.fix.verified == (found.fix.value == "exact")
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_a_bound_with_a_loss_far_above_the_healthy_ones_is_not_put_into_the_program(incident):
+    found, _ = incident(rate, (200.0, 0.0), policy="repair")
+    assert found.cause.name == "overflow"
+    assert (found.fix.value, found.fix.verified) == ("bounded", True)
+    assert any("far above that of any healthy step" in note for note in found.notes)
 
 
 @pytest.mark.slow

@@ -61,9 +61,9 @@ THREADS = """
 def one(number):
     try:
         train(is_bad=number == 2)
-        print(number, "finite", flush=True)
+        print(f"{number} finite\\n", end="", flush=True)
     except ArithmeticError as error:
-        print(number, error.incident.cause.name, flush=True)
+        print(f"{number} {error.incident.cause.name}\\n", end="", flush=True)
 
 threads = [threading.Thread(target=one, args=(number,)) for number in range(4)]
 for thread in threads:

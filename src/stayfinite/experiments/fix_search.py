@@ -365,10 +365,17 @@ class _PatchSearch:
             trouble,
             value,
             self._operand(),
+            is_far_above=self._is_far_above(experiment, value),
             put_in_place=functools.partial(_put_in_place, patch, edits),
         )
         self._tried.append(fix)
         return fix
+
+    def _is_far_above(self, experiment: Experiment | None, value: Judged) -> bool:
+        result = None if experiment is None else experiment.result
+        if value.value is not FixValue.BOUNDED or not isinstance(result, Outcome):
+            return False
+        return self._healthy.is_far_below(result.loss)
 
     def _operand(self) -> str | None:
         return None if self._formula is None else self._formula.operand(self._diagnosis)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import time
 from collections.abc import Sequence
 from enum import Enum, auto
@@ -20,6 +21,9 @@ _SECONDS_AFTER = 2.0
 _MAX_BYTES = 2**28
 # How many times its loss the batch may have some steps later; in any training it goes up and down.
 _GROWTH = 10.0
+# A bound so far above every healthy loss leaves gradients that the moments of an optimizer never
+# forget: Adam divides by their root for the rest of the training.
+_FAR = 1e6
 # Two correct ways to write one thing differ by a few roundings, more after a sum over a batch.
 _TOLERANCE = 1e-3
 # A few roundings of float16, where a part of the step is in it.
@@ -74,6 +78,11 @@ class HealthySteps:
         if isinstance(on, NotTried):
             return on
         return None if on else Objection.DOES_NOT_GO_ON
+
+    def is_far_below(self, loss: float) -> bool:
+        """Whether every healthy loss is smaller than `loss` by orders of magnitude."""
+        largest = max((abs(before.loss) for _, before in self._unpatched), default=math.inf)
+        return abs(loss) > _FAR * max(largest, 1.0)
 
     @functools.cached_property
     def _unpatched(self) -> list[tuple[Batch, Outcome]]:

@@ -38,6 +38,7 @@ class SourceFix:
         judged: What it does to the value of the failing step.
         operand: The operand at fault as the user wrote it, if known.
         guard: The patch to make instead, where the operand is as intended.
+        is_far_above: Whether its bound leaves a loss that is far above that of every healthy step.
         put_in_place: Has the program run the patched code from now on; False where it cannot.
     """
 
@@ -49,6 +50,7 @@ class SourceFix:
     judged: Judged
     operand: str | None = None
     guard: SourceFix | None = None
+    is_far_above: bool = False
     put_in_place: Callable[[], bool] = lambda: False
 
     @property

@@ -221,4 +221,6 @@ def _notes(found: Explanation) -> list[str]:
         notes.append(evidence_wording.unproved(found.remedy.unproved))
     if found.source_fix is not None and found.source_fix.trouble is not None:
         notes.append(fixes.trouble(found.source_fix.trouble))
+    if found.source_fix is not None and found.source_fix.is_far_above:
+        notes.append(fixes.far_above(found.source_fix))
     return notes

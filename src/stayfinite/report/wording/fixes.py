@@ -192,6 +192,15 @@ def trouble(why: Objection | NotTried) -> str:
             return "the steps after it are non-finite, or their loss grows"
 
 
+def far_above(fix: SourceFix) -> str:
+    """What the loss of a bounded step means for the training."""
+    loss = "" if fix.loss is None else f" of {number(fix.loss)}"
+    return (
+        f"a loss{loss} is far above that of any healthy step, and may leave moments that stop the "
+        "learning; without the samples at fault the training goes on as before"
+    )
+
+
 def _bad_values(num_values: int) -> str:
     return "bad value" if num_values == 1 else f"{num_values} bad values"
 
