@@ -181,6 +181,20 @@ def test_one_change(own_loss, change, code):
     assert (own_loss / "train.py").read_bytes() == before
 
 
+@pytest.mark.skipif(keras.backend.backend() != "torch", reason="the same on each backend")
+def test_a_copy_of_the_script_is_patched_where_the_diff_fits(own_loss):
+    (own_loss / "moved").mkdir()
+    copy = own_loss / "moved" / "renamed.py"
+    copy.write_bytes((own_loss / "train.py").read_bytes())
+    done, result = replayed(own_loss, "--script", "moved/renamed.py", "--change", "fix")
+    assert done.returncode == 0, done.stderr
+    assert result["finite"] is True
+    # The diff fits the original only, which this script does not run.
+    copy.write_text("\n\n" + OWN_LOSS)
+    message = refused(own_loss, "--script", "moved/renamed.py", "--change", "fix")
+    assert f"{(own_loss / 'train.py').resolve()}, which this script does not use" in message
+
+
 def test_without_a_script(of_keras):
     folder = "stayfinite-out/incident-000001"
     done, result = replayed(of_keras, incident=folder)

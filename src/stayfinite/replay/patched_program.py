@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.abc
 import importlib.machinery
 import io
@@ -20,12 +21,19 @@ _HUNK = re.compile(r"@@ -(\d+)(?:,(\d+))? \+\d+(?:,\d+)? @@")
 _DIGITS = 9
 
 
-@dataclass(frozen=True)
+@dataclass
 class PatchedFile:
-    """A file of the program and the text that is run in its place."""
+    """A file of the program and the text that is run in its place.
+
+    Attributes:
+        path: The resolved path of the file.
+        source: The patched text.
+        was_run: Whether the patched text has been run.
+    """
 
     path: Path
     source: SourceFile
+    was_run: bool = False
 
     @property
     def content(self) -> bytes:
@@ -46,7 +54,10 @@ class PatchedFile:
 
 
 def patched_file(diff: str, script: str) -> PatchedFile:
-    """The file that a diff of an incident names, with the diff applied to a copy in memory.
+    """The file that a diff of an incident is of, with the diff applied to a copy in memory.
+
+    It is the script where the diff fits its text, else the file that the diff names. So a script
+    that was moved or renamed is patched, whether or not the original is still there.
 
     Args:
         diff: A unified diff of one file.
@@ -58,20 +69,35 @@ def patched_file(diff: str, script: str) -> PatchedFile:
     lines = _lines(diff)
     if len(lines) < 3 or not lines[0].startswith("--- "):
         raise UsageError("--change source: the diff of the incident is damaged")
-    named = Path(lines[0][4:].rstrip("\r\n").rstrip("\t"))
-    beside = Path(script)
+    named, beside = Path(lines[0][4:].rstrip("\r\n").rstrip("\t")), Path(script)
+    with contextlib.suppress(OSError, SyntaxError, ValueError):
+        found = _patched(beside, lines[2:])
+        if found is not None:
+            return found
     path = beside if not named.is_file() and named.name == beside.name else named
     try:
-        source = SourceFile.read(path)
+        found = _patched(path, lines[2:])
     except (OSError, SyntaxError, ValueError) as error:
         raise UsageError(f"--change source: {path}: {error}; run it where the script ran") from None
-    text = _applied(source.text, lines[2:])
-    if text is None:
+    if found is None:
         raise UsageError(
             f"--change source: {path} is not the text that the diff was made of; it may have been "
             "changed since, so run replay without this change"
         )
-    return PatchedFile(path.resolve(), source.with_text(text))
+    return found
+
+
+def _patched(path: Path, diff: list[str]) -> PatchedFile | None:
+    """The file with the hunks of a diff; None where one does not fit.
+
+    Raises:
+        OSError: it cannot be read.
+        SyntaxError: its declared encoding is unknown.
+        ValueError: it is not text.
+    """
+    source = SourceFile.read(path)
+    text = _applied(source.text, diff)
+    return None if text is None else PatchedFile(path.resolve(), source.with_text(text))
 
 
 def _applied(text: str, diff: list[str]) -> str | None:
@@ -124,17 +150,19 @@ class _PatchedFinder(importlib.abc.MetaPathFinder):
             return None
         if Path(spec.origin).resolve() != self._patched.path:
             return None
-        spec.loader = _PatchedLoader(fullname, spec.origin, self._patched.source)
+        spec.loader = _PatchedLoader(fullname, spec.origin, self._patched)
         return spec
 
 
 class _PatchedLoader(SourceFileLoader):
     """Loads a module from a text, and never from its cached bytecode."""
 
-    def __init__(self, name: str, path: str, source: SourceFile) -> None:
+    def __init__(self, name: str, path: str, patched: PatchedFile) -> None:
         super().__init__(name, path)
-        self._source = source
+        self._patched = patched
 
     def get_code(self, fullname: str) -> CodeType:
-        self._source.run_as(self.path)
-        return compile(self._source.text, self.path, "exec", dont_inherit=True)
+        source = self._patched.source
+        source.run_as(self.path)
+        self._patched.was_run = True
+        return compile(source.text, self.path, "exec", dont_inherit=True)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from stayfinite.frameworks.change import Change
     from stayfinite.frameworks.subject import Subject
     from stayfinite.replay.changes import ReplayChange
+    from stayfinite.replay.patched_program import PatchedFile
     from stayfinite.replay.saved_step import SavedStep
 
 FINITE, USAGE, NON_FINITE = 0, 2, 3
@@ -68,14 +69,16 @@ class ReplayRun:
         self._json = None if json is None else json.absolute()
         self._folder = str(incident.absolute())
         self._program = program
+        self._patched: PatchedFile | None = None
         fix = self._saved.incident.fix
         if any(isinstance(change, texts.PatchedSource) for change in parsed):
             if program is None:
                 raise UsageError("--change source: the diff is of a script; pass it with --script")
             assert fix is not None and fix.diff is not None
-            patched = patched_file(fix.diff, program.target)
+            self._patched = patched = patched_file(fix.diff, program.target)
             if Path(program.target).resolve() == patched.path:
                 self._program = dataclasses.replace(program, content=patched.content)
+                patched.was_run = True
             patched.in_place(str(Path.cwd() / program.target))
 
     def __call__(self) -> int:
@@ -144,6 +147,12 @@ class ReplayRun:
 
         incident = self._saved.incident
         found = replay(subject, self._saved, self._changes, self._last, self._times)
+        # Only now, because a function of the step may import the file.
+        if self._patched is not None and not self._patched.was_run:
+            raise UsageError(
+                f"--change source: the diff is of {self._patched.path}, which this script does not "
+                "use; pass the script of the incident with --script"
+            )
         if self._json is not None:
             try:
                 self._json.write_text(
