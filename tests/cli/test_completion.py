@@ -61,3 +61,9 @@ def test_completions(words, expected, tmp_path):
 def test_unknown_shell(capsys):
     assert main(["completion", "csh"]) == 2
     assert "csh" in capsys.readouterr().err
+
+
+def test_missing_shell(capsys):
+    assert main(["completion"]) == 2
+    [line] = capsys.readouterr().err.splitlines()
+    assert "Choose from: bash, zsh, fish. See: stayfinite completion --help" in line

@@ -69,7 +69,9 @@ def _parse(args: Sequence[str] | None) -> int | GuardedRun | ReplayRun:
         return USAGE
     except click.UsageError as error:
         command = error.ctx.command_path if error.ctx else "stayfinite"
-        return refuse(f"{error.format_message()} See: {command} --help")
+        # click lists choices on lines of their own.
+        message = " ".join(error.format_message().split()).removesuffix(".")
+        return refuse(f"{message}. See: {command} --help")
     except click.ClickException as error:
         return refuse(error.format_message())
     except click.Abort:
