@@ -206,7 +206,9 @@ def test_samples_of_a_folder(tmp_path):
     report = folder.report_of(tmp_path, dataclasses.replace(SQRT, origin=origin))
     [sample] = report.samples
     assert [number.text for number in sample.arrays[0].numbers] == ["1", "nan"]
-    assert "<b>nan</b>" in page_of(report)
+    page = page_of(report)
+    assert "<b>nan</b>" in page
+    assert "<h3>Sample 0 of the batch</h3>" in page
 
 
 def test_folder_of_an_incident_has_its_page(tmp_path):
