@@ -146,3 +146,5 @@ def test_nonfinite_validation_loss_is_told_and_stops_nothing(tmp_path):
     with pytest.warns(RuntimeWarning, match="the loss of the evaluation is inf"):
         model.evaluate(X, bad, verbose=0, callbacks=[guard])
     assert not any(tmp_path.iterdir())
+    # The line shown with it is that of `fit`, not one of a library.
+    assert {warning.filename for warning in ours} == {__file__}

@@ -226,4 +226,8 @@ def _same_random_numbers() -> Iterator[None]:
 
 
 def _warn(text: str) -> None:
-    warnings.warn(text, RuntimeWarning, stacklevel=3)
+    """Warn at the line of the user, such as that of `fit`; lines of libraries say nothing."""
+    # Imported here, because a training that stays finite does not need it.
+    from stayfinite.frameworks.recording.places import user_stacklevel
+
+    warnings.warn(text, RuntimeWarning, stacklevel=user_stacklevel())

@@ -45,6 +45,20 @@ def place_here(boundary: CodeType, chain: tuple[Any, ...]) -> Place:
     return Place(user_spans(inside), entered, chain)
 
 
+def user_stacklevel() -> int:
+    """The `stacklevel` by which a warning of the caller names the user's innermost line.
+
+    It is that of the caller itself where no frame is the user's, as in a thread of a library.
+    """
+    level, frame = 1, sys._getframe(1).f_back
+    while frame is not None:
+        level += 1
+        if is_user_file(frame.f_code.co_filename):
+            return level
+        frame = frame.f_back
+    return 1
+
+
 def locate(
     stack: tuple[Span, ...], in_library_object: bool, chain: list[Any]
 ) -> tuple[Span | None, tuple[Span, ...], Any]:
