@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import html
 import json
+import re
+import shlex
 import shutil
 
 import keras
@@ -102,9 +105,9 @@ def distance(a, b):
 """
 
 
-def guarded(folder, text):
+def guarded(folder, text, *args):
     (folder / "train.py").write_text(text)
-    done = warm.stayfinite(folder, "run", "train.py")
+    done = warm.stayfinite(folder, "run", "train.py", *args)
     assert done.returncode == 3, done.stderr
     for name in ("began", "ended"):
         (folder / name).unlink(missing_ok=True)
@@ -193,6 +196,19 @@ def test_a_copy_of_the_script_is_patched_where_the_diff_fits(own_loss):
     copy.write_text("\n\n" + OWN_LOSS)
     message = refused(own_loss, "--script", "moved/renamed.py", "--change", "fix")
     assert f"{(own_loss / 'train.py').resolve()}, which this script does not use" in message
+
+
+@pytest.mark.skipif(keras.backend.backend() != "torch", reason="the same on each backend")
+def test_the_command_on_the_page_has_the_arguments(tmp_path):
+    guarded(tmp_path, OWN_LOSS, "4")
+    page = tmp_path / "stayfinite-out" / "incident-000002" / "incident.html"
+    shown = re.findall(r"<code>stayfinite (replay .*?)</code>", page.read_text(encoding="utf-8"))
+    texts = [shlex.split(html.unescape(text)) for text in shown]
+    assert [words[2:] for words in texts] == [
+        ["--script", "train.py", "--", "4"],
+        ["--script", "train.py", "--change", "fix", "--", "4"],
+    ]
+    assert warm.stayfinite(tmp_path, *texts[1]).returncode == 0
 
 
 def test_without_a_script(of_keras):

@@ -36,6 +36,7 @@ TEXT = 1 << 20  # characters
 LINE = (1 << 31) - 1
 INTEGER = 1 << 53
 DIMENSIONS = 64
+ARGUMENTS = 4096  # characters of the arguments of a script
 STEP_RECORD = 16 * MIB  # replay.json, which has the config of the model
 FIGURES = 4 * MIB  # figures.json, the numbers of the figures of a page
 SHOWN_BATCH = 512 * MIB  # batch.safetensors, of which a page shows samples

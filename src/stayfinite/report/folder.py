@@ -7,7 +7,7 @@ incident-000812/
     figures.json               losses, and norms of each layer, of the steps before
     incident.html              the report as a page
     last_good.weights.h5       the last good weights, for plain `model.load_weights`
-    replay.json                structure of the batch and config of the model, for `replay`
+    replay.json                structure of the batch, config of the model, arguments of the script
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from pathlib import Path
 
 import numpy as np
 
+from stayfinite.errors import UsageError
 from stayfinite.files.arrays import write_arrays
 from stayfinite.files.writing import folder_beside, put_folder, put_text
 from stayfinite.frameworks.state import arrays_of_random
@@ -31,10 +32,17 @@ from stayfinite.incident import Incident, Kept
 from stayfinite.report import text
 from stayfinite.report.figures import Figures, read_figures, write_figures
 from stayfinite.report.html import IncidentReport, page_of, run_page
+from stayfinite.report.html.commands import Rerun
 from stayfinite.report.html.samples import samples_of
 from stayfinite.report.json import render
 from stayfinite.report.reading import INCIDENT, read
-from stayfinite.report.step_record import StepRecord, record_of, write_record
+from stayfinite.report.step_record import (
+    StepRecord,
+    read_record,
+    record_of,
+    within_limit,
+    write_record,
+)
 from stayfinite.strict import caught
 
 WEIGHTS = "last_good.weights.h5"
@@ -65,7 +73,18 @@ def write_page(path: Path, incident: Incident) -> None:
 
 def report_of(path: Path, incident: Incident) -> IncidentReport:
     """What a page shows of `incident`, with the figures and samples in its folder `path`."""
-    return IncidentReport(incident, read_figures(path), samples_of(incident, path / BATCH))
+    samples = samples_of(incident, path / BATCH)
+    return IncidentReport(incident, read_figures(path), samples, _rerun(path))
+
+
+def _rerun(path: Path) -> Rerun | None:
+    try:
+        record = read_record(path)
+    except UsageError:
+        return None
+    if record.batch is None:
+        return None
+    return Rerun(record.model is not None, within_limit(record.args))
 
 
 def kept_report(incident: Incident) -> IncidentReport:

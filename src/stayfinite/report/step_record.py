@@ -1,12 +1,13 @@
 """What `stayfinite replay` needs of a step beside its arrays: `replay.json` in the incident folder.
 
-The structure of the batch, which arrays of the state are metrics, and the config of the model where
-it can be made again without the source of the user.
+The structure of the batch, which arrays of the state are metrics, the config of the model where it
+can be made again without the source of the user, and the arguments of the script.
 """
 
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,11 +33,14 @@ class StepRecord:
         batch: The structure of the batch as JSON: `{"array": name}`, `{"tuple": [...]}`,
             `{"list": [...]}`, `{"dict": {...}}` or null. None where it is of another kind.
         model: The config of the model and its `compile`; None where it needs code of the user.
+        args: The arguments of the script; None where there is no script that `replay --script` can
+            start (a notebook, typed code, `python -m`), or where they are very long.
     """
 
     metrics: tuple[str, ...]
     batch: object
     model: dict[str, object] | None
+    args: tuple[str, ...] | None = None
     schema: str = SCHEMA
 
 
@@ -50,7 +54,25 @@ def record_of(step: Step, names: Iterable[str]) -> StepRecord:
     except TypeError:
         batch = None
     config = attempt(step.subject.config)
-    return StepRecord(metrics, batch, None if isinstance(config, NotTried) else config)
+    model = None if isinstance(config, NotTried) else config
+    return StepRecord(metrics, batch, model, script_args())
+
+
+def script_args() -> tuple[str, ...] | None:
+    """The arguments of the script of this process, as `StepRecord.args`."""
+    main = sys.modules.get("__main__")
+    # `python -m` gives a module its name; a folder or zip with a `__main__.py` has no other.
+    spec = getattr(main, "__spec__", None)
+    is_module = spec is not None and spec.name != "__main__"
+    if getattr(main, "__file__", None) is None or is_module:
+        return None
+    return within_limit(tuple(sys.argv[1:]))
+
+
+def within_limit(args: tuple[str, ...] | None) -> tuple[str, ...] | None:
+    """`args`, or None where they are too long for a page."""
+    length = sum(len(each) + 1 for each in args or ())
+    return args if length <= limits.ARGUMENTS else None
 
 
 def write_record(folder: Path, record: StepRecord) -> None:
@@ -147,5 +169,6 @@ def _json(record: StepRecord, model: dict[str, object] | None) -> str:
         "metrics": record.metrics,
         "batch": record.batch,
         "model": model,
+        "args": record.args,
     }
     return json.dumps(data, indent=1, allow_nan=False) + "\n"

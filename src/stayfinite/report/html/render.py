@@ -10,6 +10,7 @@ from markupsafe import Markup
 from stayfinite.incident import Incident
 from stayfinite.pages.rendering import environment
 from stayfinite.report.figures import Figures
+from stayfinite.report.html.commands import Rerun
 from stayfinite.report.html.history import layer_maps_of, timeline_of
 from stayfinite.report.html.samples import ShownSample
 from stayfinite.report.html.view import view_of
@@ -27,11 +28,13 @@ class IncidentReport:
         incident: The explained step.
         figures: What was measured in the steps before it.
         samples: The samples at fault.
+        rerun: How its step can be run again; None if it cannot.
     """
 
     incident: Incident
     figures: Figures = field(default_factory=Figures)
     samples: Sequence[ShownSample] = ()
+    rerun: Rerun | None = None
 
 
 def fragment(incident: Incident) -> str:
@@ -107,7 +110,7 @@ def _rendered(name: str, report: IncidentReport, number: int = 1) -> str:
         environment(_PACKAGE)
         .get_template(name)
         .render(
-            view=view_of(incident),
+            view=view_of(incident, report.rerun),
             timeline=timeline_of(figures, incident.where.step),
             layers=layer_maps_of(figures.recent),
             samples=report.samples,

@@ -7,11 +7,12 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from stayfinite.incident import Fix, Incident, Trial, TrialKind
+from stayfinite.incident import Fix, Incident, Trial
 from stayfinite.report import sentences, trials
-from stayfinite.report.help import help_text, quoted
+from stayfinite.report.help import help_text
+from stayfinite.report.html.commands import Command, Rerun, commands
 from stayfinite.report.html.path import Drawing, across, down, nodes_of
-from stayfinite.report.lines import LONGEST, clean_name, clip
+from stayfinite.report.lines import LONGEST, clip
 from stayfinite.report.source_lines import mark
 from stayfinite.report.text import as_typed
 from stayfinite.report.words import number, plural
@@ -85,12 +86,12 @@ class ReportView:
     path: tuple[Drawing, ...]
     trials: tuple[Trial, ...]
     more_trials: int
-    commands: tuple[Fact, ...]
+    commands: tuple[Command, ...]
     versions: tuple[Fact, ...]
 
 
-def view_of(incident: Incident) -> ReportView:
-    """The content of the page of `incident`."""
+def view_of(incident: Incident, rerun: Rerun | None) -> ReportView:
+    """The content of the page of `incident`, whose step can be run again as `rerun` says."""
     incident = replace(incident, kept=as_typed(incident.kept))
     nodes = nodes_of(incident)
     lines = _diff(incident.fix)
@@ -112,7 +113,7 @@ def view_of(incident: Incident) -> ReportView:
         path=(across(nodes), down(nodes)) if nodes else (),
         trials=tuple(_short(trial) for trial in incident.trials[:MAX_TRIALS]),
         more_trials=max(0, len(incident.trials) - MAX_TRIALS),
-        commands=tuple(_commands(incident)),
+        commands=tuple(commands(incident, rerun)),
         versions=tuple(_versions(incident)),
     )
 
@@ -177,29 +178,6 @@ def _value(name: str, text: str, gradients: str = "") -> LossValue:
     except ValueError:
         shown = text or "not computed"
     return LossValue(name, shown, re.search("nan|inf", shown) is None, gradients)
-
-
-def _commands(incident: Incident) -> Iterator[Fact]:
-    if incident.kept.incident:
-        path = clean_name(quoted(incident.kept.incident))
-        again = f"stayfinite replay {path}"
-        if incident.script is not None:
-            again += f" --script {clean_name(quoted(incident.script))}"
-        yield Fact("run this step again", again)
-        if _can_be_replayed(incident):
-            yield Fact("run it with the fix", f"{again} --change fix")
-        yield Fact("print this report", f"stayfinite explain {path}")
-    name = clean_name(quoted(incident.cause.name))
-    yield Fact("read about the cause", f"stayfinite rule {name}")
-
-
-def _can_be_replayed(incident: Incident) -> bool:
-    """Whether `--change fix` can make the fix: an edit of the source, or samples to leave out."""
-    fix = incident.fix
-    if fix is None:
-        return False
-    shown_by = next((trial.kind for trial in incident.trials if trial.is_fix), None)
-    return bool(fix.diff) or shown_by is TrialKind.SAMPLES
 
 
 def _versions(incident: Incident) -> Iterator[Fact]:
