@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import linecache
 import re
 
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 
 import stayfinite
+from tests import warm
 
 NAME = "<ipython-input-4-0a1b2c>"
 CELL = """\
@@ -86,3 +88,18 @@ def test_code_without_text_has_its_place_and_a_note(tmp_path):
     assert (origin.file, origin.line, origin.function) == ("<stdin>", 2, "loss")
     assert incident.source_line is None
     assert any("the text of <stdin> is not known" in note for note in incident.notes)
+
+
+@pytest.mark.skipif(keras.backend.backend() != "torch", reason="the same on each backend")
+def test_code_of_exec_is_named_by_its_op(tmp_path):
+    data = "x, y = np.zeros((32, 3)), np.ones((32, 1))\n"
+    text = "import keras\nimport numpy as np\n" + data + CELL.replace("[guard]", "[]")
+    (tmp_path / "train.py").write_text(text)
+    (tmp_path / "start.py").write_text('exec(open("train.py").read())\n')
+    done = warm.stayfinite(tmp_path, "run", "start.py")
+    assert done.returncode == 3, done.stderr
+    path = tmp_path / "stayfinite-out" / "incident-000000" / "incident.json"
+    incident = json.loads(path.read_text())
+    assert (incident["origin"]["op"], incident["cause"]["name"]) == ("log", "log-of-zero")
+    assert incident["fix"] is None
+    assert any("the text that `exec` runs is not known" in note for note in incident["notes"])

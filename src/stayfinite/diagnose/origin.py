@@ -11,6 +11,7 @@ from stayfinite.diagnose.finding import Finding
 from stayfinite.diagnose.values import as_float
 from stayfinite.graph.cells import cell_name, num_lines_above
 from stayfinite.graph.graph import Span
+from stayfinite.graph.source import runs_text
 from stayfinite.graph.source import source_line as line_of
 from stayfinite.incident import Operand, Origin
 
@@ -40,6 +41,12 @@ def span_of(evidence: Evidence, finding: Finding) -> Span | None:
     if finding.span is not None or finding.tensor is not None or op is None:
         return finding.span
     return op.span
+
+
+def text_run_by(evidence: Evidence, finding: Finding) -> str | None:
+    """The function, `exec` or `eval`, that runs the failing expression of a text nobody kept."""
+    span = span_of(evidence, finding)
+    return None if span is None else runs_text(span)
 
 
 def _place(span: Span | None) -> Origin:

@@ -35,6 +35,8 @@ _INSTALLED = tuple(
 _TYPED = ("<ipython-input", "<python-input", "<stdin", "<string>", "<console>")
 # Those of an interpreter that keeps no text: no library generates code under these names.
 _WITHOUT_TEXT = ("<stdin>", "<console>")
+# A line with one of them is the innermost of an op in a text that nothing keeps.
+_RUN_TEXT = ("exec", "eval")
 
 
 def is_user_file(filename: str) -> bool:
@@ -210,12 +212,29 @@ def keyword_span(span: Span, name: str) -> Span | None:
 
 
 def callee(span: Span) -> str | None:
-    """Return the last name of the function called at `span`: `norm` for `K.norm(x)`."""
-    node = node_at(span)
-    function = node.func if isinstance(node, ast.Call) else None
+    """Return the last name of the function called at `span`: `norm` for `K.norm(x)`.
+
+    None for `exec` and `eval`, which run an op of a text and are not at fault for it.
+    """
+    function = _called(span)
     if isinstance(function, ast.Attribute):
         return function.attr
-    return function.id if isinstance(function, ast.Name) else None
+    if isinstance(function, ast.Name) and function.id not in _RUN_TEXT:
+        return function.id
+    return None
+
+
+def runs_text(span: Span) -> str | None:
+    """Return the name of the function called at `span` if it runs a text: `exec` or `eval`."""
+    function = _called(span)
+    if isinstance(function, ast.Name) and function.id in _RUN_TEXT:
+        return function.id
+    return None
+
+
+def _called(span: Span) -> ast.expr | None:
+    node = node_at(span)
+    return node.func if isinstance(node, ast.Call) else None
 
 
 def numbers_in(span: Span | None) -> list[float]:

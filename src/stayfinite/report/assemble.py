@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from stayfinite.diagnose.evidence import Evidence
 from stayfinite.diagnose.finding import Finding
 from stayfinite.diagnose.locate import Diagnosis
-from stayfinite.diagnose.origin import NOWHERE, origin_of, source_line
+from stayfinite.diagnose.origin import NOWHERE, origin_of, source_line, text_run_by
 from stayfinite.diagnose.provenance import ProvenanceFact
 from stayfinite.experiments.advice import Advice
 from stayfinite.experiments.recurrence import Recurrences
@@ -139,7 +139,10 @@ def explained(incident: Incident, found: Explanation) -> Incident:
     if remedy.blame is not None:
         message = fixes.blame_message(message, remedy.blame)
     no_text = []
-    if origin.file is not None and line is None:
+    by = text_run_by(evidence, finding)
+    if by is not None:
+        no_text.append(evidence_wording.no_text_run_by(by))
+    elif origin.file is not None and line is None:
         no_text.append(evidence_wording.no_text(origin.file))
     chosen = choose_fix(
         finding,

@@ -121,6 +121,14 @@ def no_text(file: str) -> str:
     )
 
 
+def no_text_run_by(function: str) -> str:
+    """Why the report shows the line of `exec` or `eval` and not one of the code that it runs."""
+    return (
+        f"the text that `{function}` runs is not known, so no change of it was tried; run the code "
+        "from a file to get one"
+    )
+
+
 def _spread(num_steps: int) -> list[int]:
     """Up to five of the numbers from 0 to `num_steps` - 1, evenly spread, both ends among them."""
     last, gaps = num_steps - 1, _STEPS_SHOWN - 1
