@@ -56,6 +56,7 @@ def test_what_cannot_work_is_not_shown(incident, rerun, expected):
         ("train.py", None, ("--lr", "0.1")),
         ("folder/__main__.py", "__main__", ("--lr", "0.1")),
         ("package/train.py", "package.train", None),
+        ("<stdin>", None, None),
         (None, None, None),
     ],
 )

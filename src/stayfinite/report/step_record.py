@@ -64,7 +64,9 @@ def script_args() -> tuple[str, ...] | None:
     # `python -m` gives a module its name; a folder or zip with a `__main__.py` has no other.
     spec = getattr(main, "__spec__", None)
     is_module = spec is not None and spec.name != "__main__"
-    if getattr(main, "__file__", None) is None or is_module:
+    file = getattr(main, "__file__", None)
+    # Code that is piped into `python` has the file `<stdin>`.
+    if file is None or file.startswith("<") or is_module:
         return None
     return within_limit(tuple(sys.argv[1:]))
 
