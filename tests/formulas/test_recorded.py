@@ -18,7 +18,7 @@ _BATCH = 4
 
 
 @pytest.fixture
-def failure(monkeypatch):
+def failure(monkeypatch, tmp_path):
     """A function that trains until a step fails, and gives the step and its diagnosis."""
     found = []
     explanation = importlib.import_module("stayfinite.explanation")
@@ -31,7 +31,12 @@ def failure(monkeypatch):
     def train(model, x, y):
         with pytest.raises(stayfinite.NonFiniteError):
             model.fit(
-                x, y, batch_size=_BATCH, shuffle=False, verbose=0, callbacks=[stayfinite.Guard()]
+                x,
+                y,
+                batch_size=_BATCH,
+                shuffle=False,
+                verbose=0,
+                callbacks=[stayfinite.Guard(keep=tmp_path)],
             )
         return found[0]
 
