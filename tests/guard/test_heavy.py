@@ -8,6 +8,7 @@ import pytest
 
 import stayfinite
 from stayfinite.frameworks import heavy
+from stayfinite.notebook.extension import NotebookSession
 from tests.guard import nets
 
 pytestmark = pytest.mark.skipif(
@@ -139,3 +140,15 @@ def test_mean_of_the_loss_that_overflows_is_no_bad_step(tmp_path):
     assert not np.isfinite(expected["loss"][0])
     assert fit(model, data(), [stayfinite.Guard(keep=tmp_path)]) == expected
     nets.assert_bit_equal(nets.state_of(model), nets.state_of(plain))
+
+
+def test_where_every_training_is_guarded(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    session = NotebookSession()
+    session.install()
+    try:
+        with pytest.raises(stayfinite.NonFiniteError) as caught:
+            fit(nets.mlp(), data(bad=BAD), [])
+    finally:
+        session.close()
+    assert caught.value.incident.where.step == BAD

@@ -9,6 +9,7 @@ from typing import Any
 
 from stayfinite.frameworks import base
 from stayfinite.frameworks.keras import creation
+from stayfinite.frameworks.keras.model_subject import IS_MAKING
 from stayfinite.guard.callback import Guard
 from stayfinite.guard.registry import REGISTRY, Adopter
 from stayfinite.saving.guarded import make_files_safe
@@ -97,7 +98,8 @@ class EveryModel:
         @functools.wraps(plain)
         def make_train_function(model: Any, force: bool = False) -> None:
             plain(model, force)
-            REGISTRY.watch_of(model, self._keep, self._script).arm()
+            if not IS_MAKING.get():
+                REGISTRY.watch_of(model, self._keep, self._script).arm()
 
         owner.make_train_function = make_train_function
         self._unhook.append(lambda: setattr(owner, "make_train_function", plain))

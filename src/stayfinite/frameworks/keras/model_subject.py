@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import weakref
 from collections.abc import Callable
+from contextvars import ContextVar
 from typing import Any
 
 from stayfinite.frameworks.keras import private as keras_private
@@ -17,6 +18,9 @@ from stayfinite.frameworks.subject import (
     TrainStep,
     Variable,
 )
+
+# True while a guard has a train function made, in which no other guard has a place.
+IS_MAKING: ContextVar[bool] = ContextVar("IS_MAKING", default=False)
 
 
 class KerasModel(KerasSubject):
@@ -107,8 +111,12 @@ class KerasModel(KerasSubject):
             if step is None
             else keras_private.set_attribute(model, "train_step", step)
         )
-        with replaced:
-            type(model).make_train_function(model, force=step is not None)
+        token = IS_MAKING.set(True)
+        try:
+            with replaced:
+                type(model).make_train_function(model, force=step is not None)
+        finally:
+            IS_MAKING.reset(token)
         function: TrainFunction = model.train_function
         return function
 
