@@ -65,7 +65,6 @@ class Watch:
         self._subject = subject
         # Weak: the function refers to this watch, and `compile` lets go of it.
         self._function: Callable[[], GuardedFunction | None] = lambda: None
-        self._arming = False
         self._refused = False
         self._epoch: int | None = None
         self._logs: EpochLogs | None = None
@@ -76,9 +75,8 @@ class Watch:
         Raises:
             CannotGuardError: it cannot be attached, and `unguarded_ok` is false.
         """
-        if self._arming or self._refused:
+        if self._refused:
             return
-        self._arming = True
         try:
             resumes = self.measures.policy.may_go_on
             function = attach(self._subject, self.recorder, self._on_bad, resumes=resumes)
@@ -88,20 +86,14 @@ class Watch:
                 raise
             self._refused = True
             self.say(f"{error}; this training runs unguarded")
-        finally:
-            self._arming = False
 
     def rebuild(self) -> None:
         """Have the step compiled again, because the source of the program was patched."""
         function = self._function()
         if function is None:
             return
-        self._arming = True
-        try:
-            function.rebuild()
-            self._subject.forget_functions()
-        finally:
-            self._arming = False
+        function.rebuild()
+        self._subject.forget_functions()
 
     def release(self) -> None:
         """Have the train function made again at the next step, without the sentinel."""
