@@ -18,6 +18,7 @@ import numpy as np
 from keras import layers
 
 from stayfinite.networks.models.pretrained import LITE0, convert
+from stayfinite.networks.models.weights_file import load_weights
 
 Tensor = Any  # a KerasTensor
 
@@ -113,7 +114,9 @@ def EfficientNetLite0(
         for layer, arrays in convert(LITE0, model):
             layer.set_weights(arrays)
     elif weights is not None:
-        _load(model, Path(weights))
+        load_weights(
+            model, weights, "must be 'imagenet', None or the path of a Keras weights file."
+        )
     return model
 
 
@@ -191,19 +194,3 @@ def _check(
             f"`classes` must be {IMAGENET_CLASSES} for weights='imagenet' with the top; pass "
             f"include_top=False for other classes. Received: classes={classes}"
         )
-
-
-def _load(model: Any, path: Path) -> None:
-    if not path.is_file():
-        raise ValueError(
-            "`weights` must be 'imagenet', None or the path of a Keras weights file. "
-            f"Received: weights={str(path)!r}"
-        )
-    try:
-        model.load_weights(path)
-    except (ValueError, OSError, KeyError) as error:
-        reason = str(error).strip().partition("\n")[0]
-        raise ValueError(
-            f"`weights` must be those of this network ({model.name}, "
-            f"{model.count_params():,} parameters). Received: weights={str(path)!r}: {reason}"
-        ) from error

@@ -19,6 +19,8 @@ from typing import Any
 import keras
 from keras import layers
 
+from stayfinite.networks.models.weights_file import load_weights
+
 Tensor = Any  # a KerasTensor
 
 BASIC, BOTTLENECK = "basic", "bottleneck"
@@ -87,7 +89,12 @@ def ResNet3D(
     # With a list of one input, every call would need a list of one.
     model = keras.Model(source[0] if len(source) == 1 else source, x, name=name)
     if weights is not None:
-        _load(model, weights)
+        load_weights(
+            model,
+            weights,
+            "must be None or the path of a weights file; there are no weights to download for a "
+            "ResNet3D.",
+        )
     return model
 
 
@@ -261,20 +268,3 @@ def _inputs(input_tensor: Any, input_shape: Any, data_format: str) -> Tensor:
             f"Received: input_shape={input_shape}"
         )
     return keras.Input(tuple(input_shape), name="clip")
-
-
-def _load(model: Any, weights: str | Path) -> None:
-    path = Path(weights)
-    if not path.is_file():
-        raise ValueError(
-            "`weights` must be None or the path of a weights file; there are no weights to "
-            f"download for a ResNet3D. Received: weights={str(weights)!r}"
-        )
-    try:
-        model.load_weights(path)
-    except (ValueError, OSError, KeyError) as error:
-        reason = str(error).strip().partition("\n")[0]
-        raise ValueError(
-            f"`weights` must be those of this network ({model.name}, "
-            f"{model.count_params():,} parameters). Received: weights={str(weights)!r}: {reason}"
-        ) from error
