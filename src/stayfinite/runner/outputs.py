@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from stayfinite.errors import UsageError
@@ -46,11 +47,18 @@ def check_file(option: str, path: Path | None) -> None:
     """
     if path is None:
         return
+    with _writing(option, path):
+        if not path.exists():
+            path.touch()
+
+
+@contextlib.contextmanager
+def _writing(option: str, path: Path) -> Iterator[None]:
+    """What cannot be written in the block, or is a folder, as a `UsageError` about `option`."""
     try:
         if path.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-        if not path.exists():
-            path.touch()
+        yield
     except OSError as error:
         raise UsageError(
             f"{option} {path}: {error.strerror}; pass a file in a folder that exists and can be "
@@ -127,19 +135,12 @@ class RunFile:
     def __init__(self, path: Path | None) -> None:
         # Absolute, because the program may change its working directory.
         self._path = None if path is None else path.absolute()
-        if self._path is None:
+        if path is None or self._path is None:
             return
-        try:
-            if self._path.is_dir():
-                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        with _writing("--json", path):
             # A pipe or device gets one text, at the end.
             if self._path.is_file() or not self._path.exists():
                 self._write(self._path, UNFINISHED, 0, ())
-        except OSError as error:
-            raise UsageError(
-                f"--json {path}: {error.strerror}; pass a file in a folder that exists and can be "
-                "written"
-            ) from None
 
     def write(self, exit_code: int, num_steps: int, incidents: Sequence[Incident]) -> None:
         """Write the run file, over an earlier one.
