@@ -177,9 +177,10 @@ def _lasting(remedy: GrowthRemedy) -> LearningRate | ClipNorm | Settings | None:
 
 def _repair(found: Explanation) -> Callable[[], bool] | None:
     fix = found.source_fix
-    # A step with such a loss leaves moments with which nothing is learned any more.
-    can_be_taken = fix is not None and fix.verified and not fix.is_far_above
-    return fix.put_in_place if fix is not None and can_be_taken else None
+    # A step with a loss far above leaves moments with which nothing is learned any more.
+    if fix is None or not fix.verified or fix.is_far_above:
+        return None
+    return fix.put_in_place
 
 
 class _Stages:

@@ -8,6 +8,7 @@ about the failing batch.
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -91,7 +92,7 @@ def measure_recent_steps(
     for number, batch in healthy:
         if time.monotonic() - began + each > SECONDS:
             break
-        measure = attempt(lambda n=number, b=batch: _measure(step.changed(OnBatch(b)), n))  # type: ignore[misc]
+        measure = attempt(functools.partial(_measure_on, step, number, batch))
         if isinstance(measure, NotTried):
             break
         measures.append(measure)
@@ -119,6 +120,10 @@ def _sequence(step: Step, first: State, healthy: Sequence[tuple[int, Batch]]) ->
         measures.append(_measure(current, number))
         state = current.after()
     return measures
+
+
+def _measure_on(step: Step, number: int, batch: Batch) -> StepMeasure:
+    return _measure(step.changed(OnBatch(batch)), number)
 
 
 def _measure(step: Step, number: int) -> StepMeasure:

@@ -41,10 +41,11 @@ class LossLog:
         """
         found = {}
         for number, epoch, loss in self._kept:
+            if number >= step:
+                continue
             try:
                 value = float(loss)  # type: ignore[arg-type]  # a scalar of the framework
             except (TypeError, ValueError, RuntimeError):
                 continue
-            if number < step:
-                found[number] = LoggedLoss(number, epoch, value)
+            found[number] = LoggedLoss(number, epoch, value)
         return tuple(found[number] for number in sorted(found))

@@ -84,8 +84,10 @@ def _metrics(source: SourceFile) -> Iterator[ast.expr | None]:
             continue
         for keyword in call.keywords:
             if keyword.arg in ("metrics", "weighted_metrics"):
-                written = isinstance(keyword.value, ast.List | ast.Tuple)
-                yield from keyword.value.elts if written else [None]  # type: ignore[attr-defined]
+                if isinstance(keyword.value, ast.List | ast.Tuple):
+                    yield from keyword.value.elts
+                else:
+                    yield None
 
 
 def _name(metric: ast.expr) -> str:
