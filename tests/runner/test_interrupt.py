@@ -15,6 +15,8 @@ import keras
 import numpy as np
 from keras import ops
 
+# Where the tests run in the background of a shell, the signal would be ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 when = sys.argv[1]
 runs = 0
 
