@@ -1,32 +1,23 @@
-"""Find a source fix, and hold it against the failing step, healthy ones and exact arithmetic.
+"""Search for a source fix.
 
-A fix is tried as it will be printed: the patched file is compiled and put in the place of the
-running functions. Rewritings of the engine come first, then edits by templates. The removal of one
-hazard may uncover the next (a division by a norm, then the gradient of that norm), so a patch that
-moves the failure elsewhere is edited further.
+Rewritings of the engine come first, then edits by templates. The removal of one hazard may uncover
+the next (a division by a norm, then the gradient of that norm), so a patch that moves the failure
+elsewhere is edited further.
 """
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
-import functools
 import time
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-
-import numpy as np
+from collections.abc import Iterable
 
 from stayfinite.diagnose.float64_run import Float64Run
-from stayfinite.diagnose.locate import Diagnosis, diagnose
-from stayfinite.diagnose.origin import shown_path
-from stayfinite.diagnose.values import as_float
-from stayfinite.experiments.changes import SourcePatch
-from stayfinite.experiments.comparison import rounding_errors
-from stayfinite.experiments.fix_value import AsWritten, Judged, judged, kind_by_facts
+from stayfinite.diagnose.locate import Diagnosis
+from stayfinite.experiments.applied_patch import AppliedPatch
 from stayfinite.experiments.formulas import Formula, formulas
-from stayfinite.experiments.healthy_steps import HealthySteps, Objection
-from stayfinite.experiments.moved_activation import MovedActivation, moved_activations
+from stayfinite.experiments.moved_activation import moved_activations
+from stayfinite.experiments.patch_trials import PatchTrials
 from stayfinite.experiments.rewritings import (
     Rewriting,
     is_last_resort,
@@ -34,28 +25,15 @@ from stayfinite.experiments.rewritings import (
     rewritings_by_value,
     written,
 )
-from stayfinite.experiments.rollout import is_good
-from stayfinite.experiments.source_fix import Description, SourceFix
+from stayfinite.experiments.source_fix import SourceFix
 from stayfinite.experiments.template_edits import edited_op, positive_output, template_edits
-from stayfinite.experiments.try_change import Experiment, NotTried, attempt
 from stayfinite.frameworks.batch import Batch
-from stayfinite.frameworks.change import Source, Unchanged
-from stayfinite.frameworks.step import Outcome, Step
+from stayfinite.frameworks.step import Step
 from stayfinite.graph.graph import Span
 from stayfinite.graph.source import callee
-from stayfinite.repair import (
-    Edit,
-    Patch,
-    Remade,
-    RepairError,
-    SourceFile,
-    filenames,
-    put_in_place,
-    swapped,
-)
+from stayfinite.repair import SourceFile
 from stayfinite.repair.engine.problem import FixValue, Rewrite
 
-_MAX_EDITS = 3
 # Rewritings of one formula that are tried, and formulas of one step.
 _MAX_REWRITES = 3
 _MAX_FORMULAS = 4
@@ -83,7 +61,8 @@ def find_source_fix(
     op = diagnosis.evidence.forward_op
     if op is None or op.span is None:
         return None
-    return _PatchSearch(step, diagnosis, wider, healthy, path).run()
+    trials = PatchTrials(step, diagnosis, wider, healthy, path)
+    return _PatchSearch(step, diagnosis, healthy, trials).run()
 
 
 def library_call(diagnosis: Diagnosis) -> str | None:
@@ -101,61 +80,21 @@ def _span(diagnosis: Diagnosis) -> Span | None:
     return None if op is None else op.span
 
 
-@dataclass(frozen=True)
-class _Edits:
-    """The edits of a patch: what they do, and the library objects that some of them remade."""
-
-    descriptions: tuple[Description, ...] = ()
-    remade: tuple[Remade, ...] = ()
-    rewriting: Rewriting | None = None
-
-    def rewritten(self, rewriting: Rewriting) -> _Edits:
-        """These edits and a rewriting after them."""
-        return _Edits((*self.descriptions, rewriting.fact), self.remade, rewriting)
-
-    def then(self, edit: Edit, made: Remade | None) -> _Edits:
-        """These edits and one more by a template."""
-        again = self.remade if made is None else (*self.remade, made)
-        return _Edits((*self.descriptions, edit.description), again)
-
-    @property
-    def _change_functions(self) -> bool:
-        """Whether the patch changes more than the lines that made the remade objects."""
-        if any(isinstance(each, MovedActivation) for each in self.descriptions):
-            return True
-        return len(self.remade) < len(self.descriptions) or not self.remade
-
-    @contextlib.contextmanager
-    def in_place(self, patch: Patch) -> Iterator[None]:
-        """Run the patched code in the place of the running code inside the block."""
-        with contextlib.ExitStack() as stack:
-            for made in self.remade:
-                stack.enter_context(made.in_place())
-            if self._change_functions:
-                stack.enter_context(swapped(patch, but_module_code=bool(self.remade)))
-            yield
+def _is_exact(fix: SourceFix | None) -> bool:
+    return fix is not None and fix.verified and fix.judged.value is FixValue.EXACT
 
 
 class _PatchSearch:
     """Rewritings of the engine, then depth first over templates, within a budget of seconds."""
 
     def __init__(
-        self,
-        step: Step,
-        diagnosis: Diagnosis,
-        wider: Float64Run,
-        healthy: list[Batch],
-        path: str | None,
+        self, step: Step, diagnosis: Diagnosis, batches: list[Batch], trials: PatchTrials
     ) -> None:
         self._step = step
-        self._wider = wider
-        self._batches = healthy
-        self._healthy = HealthySteps(step, healthy)
-        self._path = path
         self._diagnosis = diagnosis
+        self._batches = batches
+        self._trials = trials
         self._until = time.monotonic() + _SECONDS
-        self._tried: list[SourceFix] = []
-        self._formula: Formula | None = None
 
     def run(self) -> SourceFix | None:
         """The best patch: the first with the exact value, else the best of all that were tried.
@@ -166,9 +105,8 @@ class _PatchSearch:
         if found is None or found.value != "undefined":
             return found
         for made in positive_output(self._diagnosis):
-            fix = self._try(
-                Patch.start(made.edit.source).then(made.edit), _Edits().then(made.edit, made)
-            )
+            start = AppliedPatch.start(made.edit.source)
+            fix = self._try(start.then(made.edit, made.edit.description, (made,)))
             if fix is not None and fix.removes_failure:
                 return dataclasses.replace(fix, guard=found)
         return found
@@ -178,8 +116,7 @@ class _PatchSearch:
         if found is not None or self._diagnosis.finding.mechanism is None:
             # Where something else is at fault, only an exact form of the formula is a fix as well.
             return found
-        found = self._by_templates()
-        return found or min(self._tried, key=lambda fix: fix.rank, default=None)
+        return self._by_templates() or self._trials.best
 
     @property
     def _is_late(self) -> bool:
@@ -192,8 +129,8 @@ class _PatchSearch:
         for number, formula in enumerate(formulas(self._step, self._diagnosis)):
             if number == _MAX_FORMULAS or time.thread_time() > until or self._is_late:
                 break
-            if self._formula is None:
-                self._formula = formula
+            if self._trials.formula is None:
+                self._trials.formula = formula
             seconds = _SECONDS_IF_ROUNDED if formula.has_rounded_operand else _SECONDS_A_SEARCH
             for find in (rewritings, rewritings_by_value):
                 rewrites = find(formula, seconds)
@@ -214,40 +151,28 @@ class _PatchSearch:
     def _from_logits(self) -> SourceFix | None:
         """An exact form where the loss reads what goes into the last activation of the network."""
         for move in moved_activations(self._step, self._diagnosis):
-            patch, edits = Patch.start(move.edit.source).then(move.edit), _Edits((move.fact,))
-            edits = dataclasses.replace(edits, remade=move.remade)
-            for rewriting in self._rewritings_after(patch, edits):
-                fix = self._try(patch.then(rewriting.edit), edits.rewritten(rewriting))
-                if fix is not None and fix.verified and fix.judged.value is FixValue.EXACT:
+            applied = AppliedPatch.start(move.edit.source).then(move.edit, move.fact, move.remade)
+            for rewriting in self._rewritings_after(applied):
+                fix = self._try(applied.rewritten(rewriting))
+                if _is_exact(fix):
                     return fix
         return None
 
-    def _rewritings_after(self, patch: Patch, edits: _Edits) -> list[Rewriting]:
+    def _rewritings_after(self, applied: AppliedPatch) -> list[Rewriting]:
         """Exact rewritings of the formulas that fail once a patch is in place."""
         found: list[Rewriting] = []
         with contextlib.ExitStack() as stack:
-
-            def run() -> tuple[Step, Outcome]:
-                stack.enter_context(edits.in_place(patch))
-                stack.enter_context(patch.source.running_as(filenames(patch)))
-                step = self._step.changed(Source(contextlib.nullcontext))
-                return step, step.run(Unchanged())
-
-            ran = attempt(run)
-            if isinstance(ran, NotTried):
+            failing = self._trials.failing_with(applied, stack)
+            if failing is None:
                 return []
-            step, outcome = ran
-            if is_good(outcome):
-                return []
-            diagnosis = diagnose(step, outcome, Float64Run(step), {})
-            for number, formula in enumerate(formulas(step, diagnosis)):
+            for number, formula in enumerate(formulas(*failing)):
                 if number == _MAX_FORMULAS or self._is_late:
                     break
                 for rewrite in rewritings(formula, _SECONDS_A_SEARCH):
                     if rewrite.value is not FixValue.EXACT or is_last_resort(rewrite):
                         continue
                     rewriting = written(formula, rewrite)
-                    if rewriting is not None and rewriting.holds_on(step, self._batches):
+                    if rewriting is not None and rewriting.holds_on(failing[0], self._batches):
                         found.append(rewriting)
                     if len(found) == _MAX_REWRITES:
                         return found
@@ -279,8 +204,7 @@ class _PatchSearch:
         self, rewriting: Rewriting, values: tuple[FixValue, ...]
     ) -> SourceFix | None:
         """The fix by a rewriting, if it is verified with one of `values`."""
-        edits = _Edits((rewriting.fact,), rewriting=rewriting)
-        fix = self._try(Patch.start(rewriting.edit.source).then(rewriting.edit), edits)
+        fix = self._try(AppliedPatch.start(rewriting.edit.source).rewritten(rewriting))
         return fix if fix is not None and fix.verified and fix.judged.value in values else None
 
     def _by_templates(self) -> SourceFix | None:
@@ -291,127 +215,25 @@ class _PatchSearch:
             source = SourceFile.of(span.file)
         except (OSError, SyntaxError, UnicodeError):
             return None
-        return self._from(Patch.start(source), self._diagnosis, _Edits())
+        return self._edited(AppliedPatch.start(source), self._diagnosis)
 
-    def _from(self, patch: Patch, diagnosis: Diagnosis, done: _Edits) -> SourceFix | None:
-        for edit, made in template_edits(patch, diagnosis):
+    def _edited(self, applied: AppliedPatch, diagnosis: Diagnosis) -> SourceFix | None:
+        """The first exact edit by templates of a file as patched so far."""
+        for edit, made in template_edits(applied.patch, diagnosis):
             if self._is_late:
                 return None
-            fix = self._try(patch.then(edit), done.then(edit, made))
-            if fix is not None and fix.verified and fix.judged.value is FixValue.EXACT:
+            remade = () if made is None else (made,)
+            fix = self._try(applied.then(edit, edit.description, remade))
+            if _is_exact(fix):
                 return fix
         return None
 
-    def _try(self, patch: Patch, edits: _Edits) -> SourceFix | None:
+    def _try(self, applied: AppliedPatch) -> SourceFix | None:
         """The patch if the step is finite with it, or the first such one that begins with it."""
-        further: Diagnosis | None = None
-        trouble: Objection | NotTried | None = None
-        value = Judged(None)
-        num_healthy = self._healthy.count()  # run before the patch is in place
-        before = self._as_written
-        with contextlib.ExitStack() as stack:
-
-            def run() -> tuple[Step, Outcome]:
-                stack.enter_context(edits.in_place(patch))
-                step = self._step.changed(Source(contextlib.nullcontext))
-                return step, step.run(Unchanged())
-
-            # Finding the live functions is most of the cost, so it is done once for all runs.
-            ran = attempt(run)
-            if isinstance(ran, NotTried):
-                return self._found(patch, edits, None, ran, value, 0)
-            step, outcome = ran
-            if is_good(outcome):
-                value = judged(
-                    before,
-                    outcome,
-                    edits.rewriting,
-                    lambda: _run_in_float64(Float64Run(step)),
-                    lambda: rounding_errors(step),
-                )
-                trouble = self._healthy.objection(step, outcome)
-            elif len(edits.descriptions) < _MAX_EDITS and edits.rewriting is None:
-                further = diagnose(step, outcome, Float64Run(step), {})
-        if not is_good(outcome):
-            return None if further is None else self._further(patch, further, edits)
-        experiment = Experiment(SourcePatch(), outcome, outcome.finite)
-        count = 0 if trouble is not None else num_healthy
-        return self._found(patch, edits, experiment, trouble, value, count)
-
-    def _further(self, patch: Patch, diagnosis: Diagnosis, edits: _Edits) -> SourceFix | None:
-        span = _span(diagnosis)
-        if span is None or span.file != patch.original.path:
+        tried = self._trials.trial(applied)
+        if not isinstance(tried, Diagnosis):
+            return tried
+        span = _span(tried)
+        if span is None or span.file != applied.patch.original.path:
             return None
-        return self._from(patch, diagnosis, edits)
-
-    def _found(
-        self,
-        patch: Patch,
-        edits: _Edits,
-        experiment: Experiment | None,
-        trouble: Objection | NotTried | None,
-        value: Judged,
-        num_healthy: int,
-    ) -> SourceFix:
-        op = self._diagnosis.evidence.forward_op
-        span = None if op is None else op.span
-        own = span is not None and span.file == patch.original.path
-        diff = patch.diff(self._path if own else shown_path(patch.original.path))
-        fix = SourceFix(
-            edits.descriptions,
-            diff,
-            num_healthy,
-            experiment,
-            trouble,
-            value,
-            self._operand(),
-            is_far_above=self._is_far_above(experiment, value),
-            put_in_place=functools.partial(_put_in_place, patch, edits),
-        )
-        self._tried.append(fix)
-        return fix
-
-    def _is_far_above(self, experiment: Experiment | None, value: Judged) -> bool:
-        result = None if experiment is None else experiment.result
-        if value.value is not FixValue.BOUNDED or not isinstance(result, Outcome):
-            return False
-        return self._healthy.is_far_below(result.loss)
-
-    def _operand(self) -> str | None:
-        return None if self._formula is None else self._formula.operand(self._diagnosis)
-
-    @functools.cached_property
-    def _as_written(self) -> AsWritten:
-        outcome = self._step.run(Unchanged())
-        as_written = AsWritten(
-            outcome,
-            _run_in_float64(self._wider),
-            self._formula,
-            self._diagnosis.finding.mechanism,
-            self._healthy.tolerance,
-            kind_by_facts(self._diagnosis),
-        )
-        if not as_written.fails_in_state_alone:
-            return as_written  # the new state is not asked about, and takes one more run
-        return dataclasses.replace(as_written, has_nan_state=_has_nan_state(self._step, outcome))
-
-
-def _has_nan_state(step: Step, outcome: Outcome) -> bool:
-    numbers = [n for name, n in step.trace.new_state.items() if name in outcome.bad_state]
-    return any(bool(np.isnan(as_float(a)).any()) for a in step.fetch(numbers).values())
-
-
-def _put_in_place(patch: Patch, edits: _Edits) -> bool:
-    if any(isinstance(each, MovedActivation) for each in edits.descriptions):
-        return False  # the rest of the program would get logits from `predict`
-    # Without the formula, which holds the failing step: the patch stays as long as the program.
-    edits = dataclasses.replace(edits, rewriting=None)
-    try:
-        put_in_place(patch, functools.partial(edits.in_place, patch))
-    except RepairError:
-        return False
-    return True
-
-
-def _run_in_float64(wider: Float64Run) -> Outcome | NotTried:
-    return attempt(lambda: wider.outcome)
+        return self._edited(applied, tried)

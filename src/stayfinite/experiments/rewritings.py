@@ -1,6 +1,6 @@
 """What the engine finds for a formula, as edits of the file.
 
-What it claims of a rewriting is held against the whole step in `fix_search`.
+What it claims of a rewriting is held against the whole step in `patch_trials`.
 """
 
 from __future__ import annotations

@@ -1,0 +1,73 @@
+"""A patch of the user's file, and the running program with it."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from stayfinite.experiments.moved_activation import MovedActivation
+from stayfinite.experiments.rewritings import Rewriting
+from stayfinite.experiments.source_fix import Description
+from stayfinite.repair import Edit, Patch, Remade, RepairError, SourceFile, put_in_place, swapped
+
+
+@dataclass(frozen=True)
+class AppliedPatch:
+    """A patch with what its edits do, and the library objects that some of them remade."""
+
+    patch: Patch
+    descriptions: tuple[Description, ...] = ()
+    remade: tuple[Remade, ...] = ()
+    rewriting: Rewriting | None = None
+
+    @classmethod
+    def start(cls, source: SourceFile) -> AppliedPatch:
+        """The patch of `source` that changes nothing yet."""
+        return cls(Patch.start(source))
+
+    def rewritten(self, rewriting: Rewriting) -> AppliedPatch:
+        """This patch and a rewriting after it."""
+        descriptions = (*self.descriptions, rewriting.fact)
+        return AppliedPatch(self.patch.then(rewriting.edit), descriptions, self.remade, rewriting)
+
+    def then(
+        self, edit: Edit, description: Description, remade: tuple[Remade, ...] = ()
+    ) -> AppliedPatch:
+        """This patch and one more edit."""
+        return AppliedPatch(
+            self.patch.then(edit), (*self.descriptions, description), (*self.remade, *remade)
+        )
+
+    @property
+    def moves_activation(self) -> bool:
+        """Whether the network gives the operand of its last activation."""
+        return any(isinstance(each, MovedActivation) for each in self.descriptions)
+
+    @property
+    def _changes_functions(self) -> bool:
+        """Whether it changes more than the lines that made the remade objects."""
+        return self.moves_activation or len(self.remade) < max(len(self.descriptions), 1)
+
+    @contextlib.contextmanager
+    def in_place(self) -> Iterator[None]:
+        """Run the patched code in the place of the running code inside the block."""
+        with contextlib.ExitStack() as stack:
+            for made in self.remade:
+                stack.enter_context(made.in_place())
+            if self._changes_functions:
+                stack.enter_context(swapped(self.patch, but_module_code=bool(self.remade)))
+            yield
+
+    def put_in_place(self) -> bool:
+        """Have the program run the patched code from now on; False where it cannot."""
+        if self.moves_activation:
+            return False  # the rest of the program would get logits from `predict`
+        # Without the formula, which holds the failing step: this stays as long as the program.
+        lasting = dataclasses.replace(self, rewriting=None)
+        try:
+            put_in_place(self.patch, lasting.in_place)
+        except RepairError:
+            return False
+        return True

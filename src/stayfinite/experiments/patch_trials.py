@@ -1,0 +1,171 @@
+"""Try patches on the failing step, and compare them with healthy steps and exact arithmetic.
+
+A patch is tried as it will be printed: the patched file is compiled and put in the place of the
+running functions.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import functools
+
+import numpy as np
+
+from stayfinite.diagnose.float64_run import Float64Run
+from stayfinite.diagnose.locate import Diagnosis, diagnose
+from stayfinite.diagnose.origin import shown_path
+from stayfinite.diagnose.values import as_float
+from stayfinite.experiments.applied_patch import AppliedPatch
+from stayfinite.experiments.changes import SourcePatch
+from stayfinite.experiments.comparison import rounding_errors
+from stayfinite.experiments.fix_value import AsWritten, Judged, judged, kind_by_facts
+from stayfinite.experiments.formulas import Formula
+from stayfinite.experiments.healthy_steps import HealthySteps, Objection
+from stayfinite.experiments.rollout import is_good
+from stayfinite.experiments.source_fix import SourceFix
+from stayfinite.experiments.try_change import Experiment, NotTried, attempt
+from stayfinite.frameworks.batch import Batch
+from stayfinite.frameworks.change import Source, Unchanged
+from stayfinite.frameworks.step import Outcome, Step
+from stayfinite.repair import filenames
+from stayfinite.repair.engine.problem import FixValue
+
+_MAX_EDITS = 3
+
+
+class PatchTrials:
+    """The patches that were tried on one failing step."""
+
+    def __init__(
+        self,
+        step: Step,
+        diagnosis: Diagnosis,
+        wider: Float64Run,
+        healthy: list[Batch],
+        path: str | None,
+    ) -> None:
+        """See `fix_search.find_source_fix`."""
+        self._step = step
+        self._wider = wider
+        self._healthy = HealthySteps(step, healthy)
+        self._path = path
+        self._diagnosis = diagnosis
+        self._tried: list[SourceFix] = []
+        self.formula: Formula | None = None
+        """The innermost function at fault as a formula, once it is known."""
+
+    @property
+    def best(self) -> SourceFix | None:
+        """The best patch that was tried."""
+        return min(self._tried, key=lambda fix: fix.rank, default=None)
+
+    def trial(self, applied: AppliedPatch) -> SourceFix | Diagnosis | None:
+        """The fix by a patch; where the step fails elsewhere with it, the diagnosis of that.
+
+        None where the step fails with a patch that is not to be edited further.
+        """
+        further: Diagnosis | None = None
+        trouble: Objection | NotTried | None = None
+        value = Judged(None)
+        num_healthy = self._healthy.count()  # run before the patch is in place
+        before = self._as_written
+        with contextlib.ExitStack() as stack:
+            # Finding the live functions is most of the cost, so it is done once for all runs.
+            ran = attempt(lambda: self._run_with(applied, stack))
+            if isinstance(ran, NotTried):
+                return self._fix(applied, None, ran, value, 0)
+            step, outcome = ran
+            if is_good(outcome):
+                value = judged(
+                    before,
+                    outcome,
+                    applied.rewriting,
+                    lambda: _run_in_float64(Float64Run(step)),
+                    lambda: rounding_errors(step),
+                )
+                trouble = self._healthy.objection(step, outcome)
+            elif len(applied.descriptions) < _MAX_EDITS and applied.rewriting is None:
+                further = diagnose(step, outcome, Float64Run(step), {})
+        if not is_good(outcome):
+            return further
+        experiment = Experiment(SourcePatch(), outcome, outcome.finite)
+        return self._fix(applied, experiment, trouble, value, 0 if trouble else num_healthy)
+
+    def failing_with(
+        self, applied: AppliedPatch, stack: contextlib.ExitStack
+    ) -> tuple[Step, Diagnosis] | None:
+        """The step with a patch, and why it fails; None where it does not. `stack` removes it."""
+
+        def run() -> tuple[Step, Outcome]:
+            ran = self._run_with(applied, stack)
+            patch = applied.patch
+            stack.enter_context(patch.source.running_as(filenames(patch)))
+            return ran
+
+        ran = attempt(run)
+        if isinstance(ran, NotTried) or is_good(ran[1]):
+            return None
+        step, outcome = ran
+        return step, diagnose(step, outcome, Float64Run(step), {})
+
+    def _run_with(self, applied: AppliedPatch, stack: contextlib.ExitStack) -> tuple[Step, Outcome]:
+        stack.enter_context(applied.in_place())
+        step = self._step.changed(Source(contextlib.nullcontext))
+        return step, step.run(Unchanged())
+
+    def _fix(
+        self,
+        applied: AppliedPatch,
+        experiment: Experiment | None,
+        trouble: Objection | NotTried | None,
+        value: Judged,
+        num_healthy: int,
+    ) -> SourceFix:
+        op = self._diagnosis.evidence.forward_op
+        span = None if op is None else op.span
+        changed = applied.patch.original.path
+        own = span is not None and span.file == changed
+        fix = SourceFix(
+            applied.descriptions,
+            applied.patch.diff(self._path if own else shown_path(changed)),
+            num_healthy,
+            experiment,
+            trouble,
+            value,
+            None if self.formula is None else self.formula.operand(self._diagnosis),
+            is_far_above=self._is_far_above(experiment, value),
+            put_in_place=applied.put_in_place,
+        )
+        self._tried.append(fix)
+        return fix
+
+    def _is_far_above(self, experiment: Experiment | None, value: Judged) -> bool:
+        result = None if experiment is None else experiment.result
+        if value.value is not FixValue.BOUNDED or not isinstance(result, Outcome):
+            return False
+        return self._healthy.is_far_below(result.loss)
+
+    @functools.cached_property
+    def _as_written(self) -> AsWritten:
+        outcome = self._step.run(Unchanged())
+        as_written = AsWritten(
+            outcome,
+            _run_in_float64(self._wider),
+            self.formula,
+            self._diagnosis.finding.mechanism,
+            self._healthy.tolerance,
+            kind_by_facts(self._diagnosis),
+        )
+        if not as_written.fails_in_state_alone:
+            return as_written  # the new state is not asked about, and takes one more run
+        return dataclasses.replace(as_written, has_nan_state=_has_nan_state(self._step, outcome))
+
+
+def _has_nan_state(step: Step, outcome: Outcome) -> bool:
+    numbers = [n for name, n in step.trace.new_state.items() if name in outcome.bad_state]
+    return any(bool(np.isnan(as_float(a)).any()) for a in step.fetch(numbers).values())
+
+
+def _run_in_float64(wider: Float64Run) -> Outcome | NotTried:
+    return attempt(lambda: wider.outcome)
