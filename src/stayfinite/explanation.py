@@ -197,14 +197,15 @@ class _Stages:
         self.found: Explanation | None = None
         self._failure = failure
         self._progress = progress
-        self._incident = assemble.unexplained(failure, base.current())
+        self._incident = assemble.unexplained(failure)
         self.not_reproduced: NotReproduced | None = None
         self._notes: tuple[str, ...] = ()
         self._step: Step | None = None
 
     def keep(self) -> None:
         """Make the step, and put it on disk before anything of it can fail."""
-        self._step = CountedStep(base.current().step(self._failure), self._progress.count)
+        framework = base.framework_of(self._failure.subject)
+        self._step = CountedStep(framework.step(self._failure), self._progress.count)
         self.path, self._incident = folder.keep(self._incident, self._failure.keep, self._step)
 
     def incident(self) -> Incident:
@@ -226,7 +227,7 @@ class _Stages:
         self._incident = assemble.run_again(self._incident, outcome)
         wider = Float64Run(step)
         num_samples = step.trace.num_samples
-        devices = base.current().other_devices()
+        devices = base.framework_of(failure.subject).other_devices()
         recurrences = run_again(step, outcome, first_run, failure.rerun, devices)
         if not recurrences.is_bad_op_by_op:
             progress.stage = ExplanationStage.ADVICE
@@ -319,8 +320,8 @@ def _optional(stage: str, run: Callable[[], T | None]) -> Stage[T]:
 
 def _healthy(failure: Failure) -> list[tuple[int, Batch]]:
     """The number of each healthy step and its batch, newest first."""
-    backend = base.current()
-    return [(r.step, backend.batch(failure.subject, r.data)) for r in failure.healthy]
+    framework = base.framework_of(failure.subject)
+    return [(r.step, framework.batch(failure.subject, r.data)) for r in failure.healthy]
 
 
 def _ranges(healthy: list[Batch]) -> dict[str, float]:

@@ -51,9 +51,9 @@ def test_a_state_that_is_marked_is_not_written_over_by_fit():
 def test_the_loss_of_a_step_is_seen_once_and_is_not_the_mean():
     model = small_model()
     model.optimizer.build(model.trainable_variables)
-    private.note_shardings(model.train_step)
+    keras_private.note_shardings(model.train_step)
     seen = []
-    with private.losses_seen(seen.append):
+    with keras_private.losses_seen(seen.append):
         model.make_train_function(force=True)
         for target in (1.0, 3.0):
             model.reset_metrics()

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from stayfinite.frameworks.jax import guard_step as sentinel
+from stayfinite.frameworks.jax.keras_library import KERAS
 
 
 @pytest.mark.parametrize(
@@ -35,7 +36,7 @@ def train_step(state, data):
 
 @pytest.mark.parametrize("compiled", [True, False])
 def test_state_freezes_at_the_last_good_step_and_stays_so(compiled):
-    step = sentinel.guarded(train_step)
+    step = sentinel.guarded(train_step, KERAS)
     step = jax.jit(step) if compiled else step
     state = ([jnp.zeros(2)], [], [], [jnp.asarray(0.0)], sentinel.new_sentinel())
     reports = []

@@ -59,9 +59,9 @@ def try_advice(step: Step, wider: Float64Run, first_run: float) -> Advice:
 
 
 def _try_rate(step: Step, change: LearningRate) -> Experiment:
-    if not step.subject.optimizers:
-        # The update is the user's own, and its learning rate is not known.
-        return Experiment(change, NotTried(None, "the step has no Keras optimizer"), finite=False)
+    reason = step.subject.fixed_rate
+    if reason is not None:
+        return Experiment(change, NotTried(None, reason), finite=False)
     return try_change(change, lambda: step.run(change))
 
 

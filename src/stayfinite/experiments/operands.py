@@ -42,7 +42,8 @@ def problem_of(step: Step, extraction: Extraction, samples: tuple[int, ...] | No
     arrays = extraction.arrays()
     if arrays.keys() != set(extraction.leaves) or not all(a.size for a in arrays.values()):
         return None
-    framework = cast(Framework, base.current().name)
+    of_step = base.framework_of(step.subject)
+    framework = cast(Framework, of_step.name)
     for stand_ins in _choices(extraction):
         root = extraction.root
         for stand_in, picked in stand_ins.items():
@@ -63,7 +64,7 @@ def problem_of(step: Step, extraction: Extraction, samples: tuple[int, ...] | No
             dtype=dtype if dtype in _FLOATS else "float32",
             framework=framework,
             available=available(extraction),
-            float64_island=base.current().has_float64(),
+            float64_island=of_step.has_float64(),
         )
         return Posed(problem, stand_ins)
     return None

@@ -47,10 +47,39 @@ class GuardedFunction(Protocol):
         ...
 
 
-class Backend(Protocol):
-    """One framework. Each folder beside this file has a `backend.py` that holds one."""
+class Framework(Protocol):
+    """What a bad step is explained with, for one kind of training."""
 
     name: str
+
+    def step(self, failure: Failure) -> Step:
+        """The failing step as a value that can be run again."""
+        ...
+
+    def batch(self, subject: Subject, data: object) -> Batch:
+        """The data of a step of `subject` with a name for each array."""
+        ...
+
+    def versions(self) -> dict[str, str]:
+        """Package names and versions that the values of a step depend on."""
+        ...
+
+    def has_float64(self) -> bool:
+        """Whether a program of the user's may compute in float64."""
+        ...
+
+    def device(self) -> str:
+        """The device that the step ran on, in words."""
+        ...
+
+    def other_devices(self) -> list[str]:
+        """Other devices that can run a step: one of the same kind, and the CPU beside a GPU."""
+        ...
+
+
+class Backend(Framework, Protocol):
+    """A framework as a backend of Keras. Its folder has a `backend.py` that holds one."""
+
     is_stateless: bool
     """Whether a train step takes the state and returns the new one, as on JAX."""
 
@@ -69,14 +98,6 @@ class Backend(Protocol):
         Raises:
             CannotGuardError: the training is of a kind that cannot be guarded.
         """
-        ...
-
-    def step(self, failure: Failure) -> Step:
-        """The failing step as a value that can be run again."""
-        ...
-
-    def batch(self, subject: Subject, data: object) -> Batch:
-        """The data of a step of `subject` with a name for each array."""
         ...
 
     def variables(self, subject: Subject) -> list[list[Variable]]:
@@ -104,22 +125,6 @@ class Backend(Protocol):
 
         It is called with the data of the last step, and leaves the training as it is.
         """
-        ...
-
-    def versions(self) -> dict[str, str]:
-        """Package names and versions that the values of a step depend on."""
-        ...
-
-    def has_float64(self) -> bool:
-        """Whether a program of the user's may compute in float64."""
-        ...
-
-    def device(self) -> str:
-        """The device that the step ran on, in words."""
-        ...
-
-    def other_devices(self) -> list[str]:
-        """Other devices that can run a step: one of the same kind, and the CPU beside a GPU."""
         ...
 
 
@@ -155,6 +160,19 @@ def current() -> Backend:
     return backend
 
 
+def framework_of(subject: Subject) -> Framework:
+    """What explains a bad step of `subject`.
+
+    Raises:
+        CannotGuardError: see `current`.
+    """
+    if subject.library == "keras":
+        return current()
+    module = importlib.import_module(f"stayfinite.frameworks.{subject.library}.plain.framework")
+    framework: Framework = module.FRAMEWORK
+    return framework
+
+
 def learning_rate_of(optimizer: Optimizer) -> object:
     """The learning rate of a Keras optimizer as it was set: variable, schedule or function."""
     rate: object = _keras_private().learning_rate_of(optimizer)
@@ -185,6 +203,8 @@ def inner_optimizer(optimizer: Optimizer) -> Optimizer:
 
 def loss_scale_paths(optimizers: Sequence[Optimizer]) -> list[str]:
     """The paths of the variables that hold the scale of a `LossScaleOptimizer`."""
+    if not optimizers:
+        return []
     paths: list[str] = _keras_private().loss_scale_paths(optimizers)
     return paths
 

@@ -22,11 +22,15 @@ class ChangeError(ValueError):
 
 @dataclass(frozen=True)
 class BatchArray:
-    """One array of a batch. `value` is a tensor of the framework or a NumPy array."""
+    """One array of a batch. `value` is a tensor of the framework or a NumPy array.
+
+    `has_samples` says that its first axis, if it has one, runs over the samples.
+    """
 
     role: Role
     name: str
     value: Tensor
+    has_samples: bool = True
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,8 @@ class Batch:
     @property
     def num_samples(self) -> int | None:
         """The size of the first axis of the first array that has one; None where none has."""
-        return next((shape[0] for shape in self.shapes() if shape), None)
+        sized = (_shape(leaf.value) for leaf in self.leaves if leaf.has_samples)
+        return next((shape[0] for shape in sized if shape), None)
 
     def shapes(self) -> list[tuple[int, ...]]:
         """The shape of each array."""
@@ -69,7 +74,10 @@ class Batch:
 
     def map(self, convert: Callable[[Tensor], Tensor]) -> Batch:
         """This batch with `convert` applied to each array."""
-        values = [convert(leaf.value) for leaf in self.leaves]
+        return self._each(lambda leaf: convert(leaf.value))
+
+    def _each(self, convert: Callable[[BatchArray], Tensor]) -> Batch:
+        values = [convert(leaf) for leaf in self.leaves]
         leaves = tuple(
             dataclasses.replace(leaf, value=value)
             for leaf, value in zip(self.leaves, values, strict=True)
@@ -112,11 +120,11 @@ class Batch:
             )
         of_other = iter(other.leaves)
 
-        def replace(leaf: Tensor) -> Tensor:
+        def replace(own: BatchArray) -> Tensor:
             another = other.to_numpy(next(of_other).value)
-            if not _shape(leaf):
-                return leaf
-            array = np.array(self.to_numpy(leaf))
+            if not own.has_samples or not _shape(own.value):
+                return own.value
+            array = np.array(self.to_numpy(own.value))
             if array.shape != another.shape:
                 raise ChangeError(
                     f"shapes of two batches differ: {array.shape} and {another.shape}"
@@ -124,7 +132,7 @@ class Batch:
             array[list(samples)] = another[list(samples)]
             return array
 
-        return self.map(replace)
+        return self._each(replace)
 
     def resized(self, num_samples: int) -> Batch:
         """The first `num_samples` samples; the last one is repeated where there are fewer."""
@@ -138,7 +146,12 @@ class Batch:
 
     def _per_sample(self, change: Callable[[np.ndarray], np.ndarray]) -> Batch:
         """`change` applied to each array that has an axis of samples."""
-        return self.map(lambda leaf: change(self.to_numpy(leaf)) if _shape(leaf) else leaf)
+
+        def changed(leaf: BatchArray) -> Tensor:
+            is_sized = leaf.has_samples and _shape(leaf.value)
+            return change(self.to_numpy(leaf.value)) if is_sized else leaf.value
+
+        return self._each(changed)
 
 
 def order_without(samples: Sequence[int], num_samples: int) -> list[int]:

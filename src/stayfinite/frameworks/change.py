@@ -129,6 +129,9 @@ class Source:
     in_place: Callable[[], AbstractContextManager[object]]
 
 
+# What may stay changed for all later steps of a training.
+LastingChange = LearningRate | ClipNorm | Settings
+
 Change = (
     Unchanged
     | LearningRate

@@ -6,15 +6,23 @@ guarded by a class that implements it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from types import CodeType
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 
 from stayfinite.graph.graph import Role
+
+if TYPE_CHECKING:
+    from stayfinite.frameworks.base import GuardedFunction, OnBad
+    from stayfinite.frameworks.batch import Batch
+    from stayfinite.frameworks.change import LastingChange
+    from stayfinite.frameworks.failure import Files
+    from stayfinite.frameworks.recorder import Recorder
 
 # Called with structures of the framework, which have no common type.
 TrainStep = Callable[..., Any]
@@ -98,6 +106,19 @@ class Subject(Protocol):
     train_function: TrainFunction | None
     """What makes a step; None until it has been made."""
 
+    @property
+    def library(self) -> str:
+        """What trains: "keras", or the name of the framework for a loop without Keras."""
+        ...
+
+    def attach(self, recorder: Recorder, on_bad: OnBad, *, resumes: bool) -> GuardedFunction:
+        """Put the sentinel into the train function; see `Backend.attach`.
+
+        Raises:
+            CannotGuardError: the training is of a kind that cannot be guarded.
+        """
+        ...
+
     def kept_alive(self) -> Subject:
         """The same subject, with which the model cannot be deleted."""
         ...
@@ -141,8 +162,14 @@ class Subject(Protocol):
     def optimizers(self) -> list[Optimizer]:
         """Every optimizer, that of the training first.
 
-        One inside a `LossScaleOptimizer` is not listed.
+        One inside a `LossScaleOptimizer` is not listed. Empty where the step has no object for it,
+        as with optax, whose settings are part of the compiled step.
         """
+        ...
+
+    @property
+    def fixed_rate(self) -> str | None:
+        """Why the step cannot be tried with another learning rate; None where it can."""
         ...
 
     @property
@@ -167,6 +194,28 @@ class Subject(Protocol):
 
     def roles(self) -> list[list[Role]]:
         """The role of each variable of a state, in its four groups."""
+        ...
+
+    def own_statistics(self) -> list[int]:
+        """Positions in the non-trainable state of statistics that the user's code keeps.
+
+        They may hold an infinity on purpose.
+        """
+        ...
+
+    def settings(self, values: Mapping[str, object]) -> AbstractContextManager[None]:
+        """Attributes of the optimizers with other values inside the block, as `change.Settings`."""
+        ...
+
+    def scaled_learning_rates(self, factor: float) -> AbstractContextManager[None]:
+        """Every learning rate times `factor` inside the block, schedules included."""
+        ...
+
+    def layer_path(self, chain: Sequence[object]) -> str | None:
+        """The path of the innermost layer in `chain`, library objects at work, outermost first.
+
+        None outside every layer.
+        """
         ...
 
     def layers(self) -> list[Layer]:
@@ -223,10 +272,48 @@ class Subject(Protocol):
         """
         ...
 
+    @property
+    def weights_file(self) -> str:
+        """The name of the file that `save_weights` writes."""
+        ...
+
     def save_weights(self, path: Path) -> None:
-        """Write the weights as a file of Keras.
+        """Write the weights as a file that the library of the training reads.
 
         Raises:
             Exception: what saving the model raises.
+        """
+        ...
+
+    def files_of(self, data: object, batch: int | None) -> tuple[Files, ...] | None:
+        """The files of each sample of a batch, or None where they are not known.
+
+        Args:
+            data: The batch, as the train step was given it.
+            batch: Its number within the epoch.
+
+        Raises:
+            Exception: what the data set of the user raises.
+        """
+        ...
+
+    def without_samples(self, batch: Batch, samples: Sequence[int]) -> object:
+        """The data of `batch` with other samples of it in the place of `samples`.
+
+        Shapes, and the kind of each array, stay as they were.
+
+        Raises:
+            ChangeError: no other sample is left.
+        """
+        ...
+
+    def lasting(self, change: LastingChange) -> Callable[[], None]:
+        """What makes `change`, relative to the learning rates of now, for all later steps.
+
+        It is called when the state to go on from has been set. A compiled step has to be compiled
+        again afterwards.
+
+        Raises:
+            ChangeError: the settings of the optimizer cannot be changed.
         """
         ...

@@ -3,46 +3,64 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
-
-import keras
+from typing import Any, Protocol
 
 from stayfinite.errors import UsageError
-from stayfinite.frameworks import base
-from stayfinite.frameworks.keras.loop_subject import KerasLoop, KerasStatelessLoop
+from stayfinite.frameworks.subject import Subject
 from stayfinite.guard.policy import MAX_BAD_STEPS, Policy
 from stayfinite.guard.registry import REGISTRY
+from stayfinite.guard.watch import Watch
 from stayfinite.incident import Intervention
-from stayfinite.saving.guarded import make_files_safe
+
+
+class Loop(Subject, Protocol):
+    """A training by a step of the user's own."""
+
+    def call(self, args: tuple[Any, ...], keywords: Mapping[str, Any]) -> Any:
+        """Make one guarded step with the arguments of the user's call; returns its result."""
+        ...
+
+
+# Called with the arguments of the first step.
+MakeLoop = Callable[[tuple[Any, ...], Mapping[str, Any]], Loop]
 
 
 def guarded(
     step: Callable[..., Any],
-    model: Any,
-    optimizer: Any,
+    model: Any = None,
+    optimizer: Any = None,
     *,
+    state: Sequence[str] | None = None,
     policy: str = "stop",
     keep: str | Path = "stayfinite-out",
     max_bad_steps: int = MAX_BAD_STEPS,
 ) -> GuardedStep:
     """`step` under guard: the same call, and a non-finite step is never applied.
 
-    For a loop as the guides of Keras write it. The step has to be a function, because the step
-    that fails is run again to explain it:
+    For a loop without `fit`. The step has to be a function, because the step that fails is run
+    again to explain it:
 
-    - TensorFlow and PyTorch: `step(x, y)` computes the loss and its gradients and calls
-      `optimizer.apply`; whatever it returns is returned. A `tf.function` stays compiled.
-    - JAX: `step(state, x, y)` returns `(loss, state)`, where `state` is `(trainable,
-      non_trainable, optimizer_variables)` of the model and the optimizer. It is compiled here,
-      also where it is not yet. The first result may be a tuple or dict that begins with the loss
-      or has it under "loss".
+    - A step of JAX without Keras (optax, flax, equinox): a function of a state and a batch that
+      returns the new state, as `step(params, opt_state, batch)` returning `(params, opt_state,
+      loss)`, or one that changes modules of `flax.nnx`. `guarded(step)` is enough. It is compiled
+      here; a `jax.jit`, `nnx.jit` or `eqx.filter_jit` around it is taken off, and arguments are not
+      donated. An argument is part of the state if its tree, shapes and dtypes come back among the
+      results.
+    - A Keras model on TensorFlow and PyTorch: `step(x, y)` computes the loss and its gradients and
+      calls `optimizer.apply`; whatever it returns is returned. A `tf.function` stays compiled.
+    - A Keras model on JAX: `step(state, x, y)` returns `(loss, state)`, where `state` is
+      `(trainable, non_trainable, optimizer_variables)` of the model and the optimizer. It is
+      compiled here, also where it is not yet. The first result may be a tuple or dict that begins
+      with the loss or has it under "loss".
 
     Args:
         step: One training step.
-        model: The Keras model whose weights it trains.
-        optimizer: The optimizer that it uses, or a list of them.
+        model: The Keras model whose weights it trains; None for a step without Keras.
+        optimizer: The Keras optimizer that it uses, or a list of them; None without Keras.
+        state: Names of the arguments of a JAX step that are the state, where the shapes of its
+            results do not show it.
         policy: What to do at a bad step, as in `Guard`. A step that is left out returns what it
             computed; on JAX with the state before it.
         keep: Folder for the incident and the last good weights.
@@ -59,49 +77,78 @@ def guarded(
     Example:
 
     ```python
-    step = stayfinite.guarded(train_step, model, optimizer)
-    for x, y in dataset:
-        loss = step(x, y)
+    step = stayfinite.guarded(train_step)
+    for batch in batches:
+        params, opt_state, loss = step(params, opt_state, batch)
     step.check()
     ```
     """
     rules = Policy(policy, max_bad_steps)
-    optimizers = list(optimizer) if isinstance(optimizer, list | tuple) else [optimizer]
-    for each in optimizers:
-        if not isinstance(each, keras.optimizers.Optimizer):
-            raise UsageError(
-                f"optimizer={each!r:.60} is not a keras.optimizers.Optimizer; pass the optimizer "
-                "that the step uses, or a list of them"
-            )
-        if not each.built:
-            each.build(model.trainable_variables)
-    kind = KerasStatelessLoop if base.current().is_stateless else KerasLoop
-    return GuardedStep(kind(step, model, optimizers), Path(keep), rules)
+    if model is None and optimizer is None:
+        make: MakeLoop = lambda args, keywords: _loop_without_model(step, state)  # noqa: E731
+        return GuardedStep(make, Path(keep), rules)
+    # Imported here, because a step without Keras does not need it.
+    from stayfinite.frameworks.keras.loop_subject import keras_loop
+    from stayfinite.saving.guarded import make_files_safe
+
+    loop = keras_loop(step, model, optimizer)
+    guarded_step = GuardedStep(lambda args, keywords: loop, Path(keep), rules)
+    guarded_step.begin((), {}).let_go = make_files_safe(guarded_step)
+    return guarded_step
+
+
+def _loop_without_model(step: Callable[..., Any], state: Sequence[str] | None) -> Loop:
+    if "jax" not in sys.modules:
+        raise UsageError(
+            "guarded(step) without a model is for steps of JAX, which this program has not "
+            "imported; pass guarded(step, model, optimizer) for a Keras model"
+        )
+    from stayfinite.frameworks.jax.plain.subject import PlainJax
+
+    return PlainJax(step, state)
 
 
 class GuardedStep:
     """A train step of the user's own under guard; made by `guarded`."""
 
-    def __init__(self, loop: KerasLoop, keep: Path, policy: Policy) -> None:
+    def __init__(self, make_loop: MakeLoop, keep: Path, policy: Policy) -> None:
+        self._make_loop = make_loop
+        self._keep = keep
+        self._policy = policy
+        self._loop: Loop | None = None
+        self._watch: Watch | None = None
+
+    def begin(self, args: tuple[Any, ...], keywords: Mapping[str, Any]) -> Watch:
+        """Put the guard in place, if it is not; which kind of loop it is, the arguments may show.
+
+        Raises:
+            CannotGuardError: the step is of a kind that cannot be guarded.
+        """
+        if self._watch is not None:
+            return self._watch
         script = getattr(sys.modules.get("__main__"), "__file__", None)
-        self._loop = loop
-        self._watch = REGISTRY.new_watch(loop, keep, script)
-        if policy.may_go_on or not self._watch.listeners:
-            self._watch.measures.policy = policy
-        self._watch.arm()
-        self._watch.let_go = make_files_safe(self)
+        loop = self._make_loop(args, keywords)
+        watch = REGISTRY.new_watch(loop, self._keep, script)
+        if self._policy.may_go_on or not watch.listeners:
+            watch.measures.policy = self._policy
+        watch.arm()
+        self._loop, self._watch = loop, watch
+        return watch
 
     @property
     def interventions(self) -> list[Intervention]:
         """How the training went on after each bad step."""
-        return list(self._watch.measures.made)
+        return [] if self._watch is None else list(self._watch.measures.made)
 
-    def __call__(self, *args: Any) -> Any:
+    def __call__(self, *args: Any, **keywords: Any) -> Any:
         """Make one step; arguments and result are those of the function that is guarded."""
+        watch = self.begin(args, keywords)
         # A flag may be read late, as inside an epoch of `fit`.
-        self._watch.let_flags_wait()
-        return self._loop.call(args)
+        watch.let_flags_wait()
+        assert self._loop is not None
+        return self._loop.call(args, keywords)
 
     def check(self) -> None:
         """Wait for every step made so far; raises `NonFiniteError` if one was bad."""
-        self._watch.end_epoch()
+        if self._watch is not None:
+            self._watch.end_epoch()

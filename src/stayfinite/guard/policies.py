@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING
 
 from stayfinite.frameworks import base
 from stayfinite.frameworks.failure import Failure, Resumption
-from stayfinite.frameworks.keras.batches import without_samples
-from stayfinite.frameworks.keras.lasting_settings import lasting
 from stayfinite.guard.policy import Policy
 from stayfinite.incident import Incident, Intervention
 from stayfinite.live_line import LiveLine
@@ -139,12 +137,12 @@ class Measures:
             action = interventions.made_again(incident)
             return self._made(incident, failure, Resumption(failure.bad), action)
         if remedy.change is None:
-            batch = base.current().batch(failure.subject, failure.bad.data)
-            data = without_samples(batch, remedy.samples)
+            batch = base.framework_of(failure.subject).batch(failure.subject, failure.bad.data)
+            data = failure.subject.without_samples(batch, remedy.samples)
             again = dataclasses.replace(failure.bad, data=data)
             action = interventions.left_out(remedy.samples)
             return self._made(incident, failure, Resumption(again), action)
-        make = lasting(failure.subject, remedy.change)
+        make = failure.subject.lasting(remedy.change)
 
         def change() -> None:
             make()
@@ -214,4 +212,4 @@ def _interrupted(explained: Explained) -> Decision:
 def _unexplained(failure: Failure) -> Incident:
     from stayfinite.report import assemble
 
-    return assemble.unexplained(failure, base.current())
+    return assemble.unexplained(failure)

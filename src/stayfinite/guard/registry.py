@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import weakref
 from pathlib import Path
-from typing import Protocol
-
-import keras
+from typing import TYPE_CHECKING, Protocol
 
 from stayfinite.errors import UsageError
-from stayfinite.frameworks.keras.model_subject import KerasModel
 from stayfinite.frameworks.subject import Subject
 from stayfinite.guard.watch import Watch
+
+if TYPE_CHECKING:
+    import keras
 
 
 class Adopter(Protocol):
@@ -36,6 +36,9 @@ class Registry:
 
     def watch_of(self, model: keras.Model, keep: Path, script: str | None) -> Watch:
         """The one watch of `model`; made on the first call."""
+        # Imported here, because a training without Keras has a watch, too.
+        from stayfinite.frameworks.keras.model_subject import KerasModel
+
         if model not in self._watches:
             self._watches[model] = self.new_watch(KerasModel(model, weak=True), keep, script)
         return self._watches[model]

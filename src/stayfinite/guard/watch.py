@@ -10,16 +10,13 @@ import warnings
 import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import keras
 import numpy as np
 
 from stayfinite.errors import CannotGuardError, NonFiniteError
 from stayfinite.frameworks.base import GuardedFunction
 from stayfinite.frameworks.failure import Failure, Resumption
-from stayfinite.frameworks.keras import private as keras_private
-from stayfinite.frameworks.keras.sample_files import files_of
-from stayfinite.frameworks.keras.train_function import attach
 from stayfinite.frameworks.recorder import Recorder
 from stayfinite.frameworks.state import State
 from stayfinite.frameworks.subject import Subject
@@ -28,6 +25,9 @@ from stayfinite.guard.policies import Measures
 from stayfinite.incident import Incident
 from stayfinite.saving.whole_files import as_it_is
 from stayfinite.strict import caught
+
+if TYPE_CHECKING:
+    import keras
 
 
 class Watch:
@@ -79,7 +79,7 @@ class Watch:
             return
         try:
             resumes = self.measures.policy.may_go_on
-            function = attach(self._subject, self.recorder, self._on_bad, resumes=resumes)
+            function = self._subject.attach(self.recorder, self._on_bad, resumes=resumes)
             self._function = weakref.ref(function)
         except CannotGuardError as error:
             if not self.unguarded_ok:
@@ -157,15 +157,16 @@ class Watch:
         from stayfinite.report.wording import interventions
 
         bad, healthy = self.recorder.take(step)
+        subject = self._subject.kept_alive()
         failure = Failure(
-            subject=self._subject.kept_alive(),
+            subject=subject,
             state=state,
             bad=bad,
             healthy=healthy,
             snapshots=self.recorder.snapshots.all(),
             losses=self.recorder.losses.before(bad.step),
             rerun=lambda: rerun(bad.data),
-            files=lambda: files_of(bad.data, bad.batch),
+            files=lambda: subject.files_of(bad.data, bad.batch),
             keep=self.keep,
             script=self.script,
         )
@@ -189,6 +190,9 @@ class Watch:
         return decision.resumption
 
     def _show_on_boards(self, incident: Incident) -> None:
+        if not self.boards:
+            return
+        from stayfinite.frameworks.keras import private as keras_private
         from stayfinite.report import text
 
         # Four blanks make a block of code in Markdown.

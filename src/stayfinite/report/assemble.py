@@ -16,7 +16,7 @@ from stayfinite.experiments.remedies.try_remedy import RemedySearch
 from stayfinite.experiments.samples_at_fault import SamplesAtFault
 from stayfinite.experiments.source_fix import SourceFix
 from stayfinite.experiments.try_change import Experiment, NotTried
-from stayfinite.frameworks.base import Backend
+from stayfinite.frameworks import base
 from stayfinite.frameworks.failure import Failure, Files
 from stayfinite.frameworks.step import Outcome
 from stayfinite.incident import Cause, Incident, Kept, Phase, Spread, Where
@@ -82,13 +82,13 @@ class Explanation:
     notes: tuple[str, ...] = ()
 
 
-def unexplained(failure: Failure, backend: Backend) -> Incident:
+def unexplained(failure: Failure) -> Incident:
     """The incident before its explanation: when and on what it happened."""
-    bad = failure.bad
+    bad, framework = failure.bad, base.framework_of(failure.subject)
     return Incident(
-        backend=backend.name,
-        versions=backend.versions(),
-        device=backend.device(),
+        backend=framework.name,
+        versions=framework.versions(),
+        device=framework.device(),
         script=failure.script,
         where=Where(bad.epoch, bad.batch, bad.step, "forward"),
         cause=Cause("unknown", "unknown", "the step was non-finite"),

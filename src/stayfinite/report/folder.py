@@ -6,7 +6,8 @@ incident-000812/
     state.safetensors          the whole state before it: weights, statistics, optimizer, seeds
     figures.json               losses, and norms of each layer, of the steps before
     incident.html              the report as a page
-    last_good.weights.h5       the last good weights, for plain `model.load_weights`
+    last_good.weights.h5       the last good weights, for plain `model.load_weights`; of a training
+                               without Keras last_good.safetensors
     replay.json                structure of the batch, config of the model, arguments of the script
 """
 
@@ -45,7 +46,6 @@ from stayfinite.report.step_record import (
 )
 from stayfinite.strict import caught
 
-WEIGHTS = "last_good.weights.h5"
 BATCH = "batch.safetensors"
 PAGE = "incident.html"
 
@@ -146,14 +146,15 @@ def create(parent: Path, incident: Incident, contents: Contents) -> tuple[Path, 
         for file, arrays in (("batch", contents.batch), ("state", contents.state)):
             contiguous = {key: np.asarray(array, order="C") for key, array in arrays.items()}
             write_arrays(new / f"{file}.safetensors", contiguous)
-        has_weights = _save_weights(contents.subject, new / WEIGHTS)
+        weights_file = contents.subject.weights_file
+        has_weights = _save_weights(contents.subject, new / weights_file)
         write_record(new, contents.record)
         # A run never writes over the incident of an earlier one.
         for number in itertools.count(1):
             path = parent / (name if number == 1 else f"{name}-{number}")
             if path.exists():
                 continue
-            weights = str(path / WEIGHTS) if has_weights else None
+            weights = str(path / weights_file) if has_weights else None
             kept = Kept(weights, incident.kept.step, str(path))
             named = dataclasses.replace(incident, kept=kept)
             text_of_now = _text_of(_with_note(named, _UNEXPLAINED))

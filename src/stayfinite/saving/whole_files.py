@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import keras
 import numpy as np
 
 from stayfinite.errors import UsageError
@@ -151,6 +150,9 @@ def _any_nan(variable: Any) -> bool:
 
 
 def _all(test: Callable[[np.ndarray], np.ndarray], variable: Any) -> bool:
+    # Imported here, because a training without Keras has this file read, too.
+    import keras
+
     if not keras.backend.is_float_dtype(variable.dtype):
         return True
     return bool(np.all(test(np.asarray(keras.ops.convert_to_numpy(variable)))))

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-import keras
 import numpy as np
 
 from stayfinite.frameworks.batch import ROLES, Batch
-from stayfinite.frameworks.jax import private, watching
 from stayfinite.frameworks.jax.capture_axes import axes_by_size, batch_axes
 from stayfinite.frameworks.jax.capture_names import canonical
 from stayfinite.frameworks.jax.capture_program import JaxProgram, Scopes, flatten, is_backward
+from stayfinite.frameworks.jax.library import library_of
 from stayfinite.frameworks.jax.state import state_variables
-from stayfinite.frameworks.keras import private as keras_private
-from stayfinite.frameworks.keras.batches import unique
-from stayfinite.frameworks.keras.calls import layer_path
+from stayfinite.frameworks.names import unique
 from stayfinite.frameworks.recording.phases import phases
 from stayfinite.frameworks.recording.places import locate
 from stayfinite.frameworks.state import State
@@ -28,8 +24,6 @@ from stayfinite.frameworks.subject import Subject
 from stayfinite.graph.graph import Graph, Leaf, Op, Role, Value
 from stayfinite.incident import Phase
 
-# A longer loop is not unrolled, because the program would be too large to replay.
-MAX_TIME_STEPS = 100
 STATE_ROLES: tuple[Role, ...] = ("weight", "statistics", "optimizer", "metric")
 
 
@@ -50,7 +44,7 @@ class TracedStep:
     observed: list[int]
     num_samples: int | None
     scopes: Scopes
-    subject_name: str
+    layer_path: Callable[[Sequence[object]], str | None]
 
     def graph(self, resized: JaxProgram | None = None) -> Graph:
         """The neutral form. Built on request, because a trial needs the program alone.
@@ -64,26 +58,23 @@ def trace_step(subject: Subject, state: State, batch: Batch) -> TracedStep:
     """The train step of `subject` on a state and a batch, as shapes only: nothing is run."""
     scopes = Scopes()
     names: list[str] = []
-    # Whether the scale is so small that a skipped step is a bad one.
-    scales = keras_private.loss_scales(subject.optimizers)
-    skipped = any(keras_private.is_spent(state.optimizer[n]) for n in scales)
-    train_step = subject.train_step
-    private.note_shardings(train_step)
+    library, train_step = library_of(subject), subject.train_step
+    skipped = library.has_spent_scale(subject, state)
 
     def step(state: Any, data: Any) -> Any:
         grads: list[Any] = []
 
-        def seen(_: Any, values: list[Any], variables: list[Any]) -> None:
+        def seen(values: list[Any], variables: list[Any]) -> None:
             grads.extend(values)
             names.extend(getattr(v, "path", str(i)) for i, v in enumerate(variables))
 
-        with watching.watched_gradients(seen, scaled_too=skipped), watching.watched_loss() as shown:
+        with library.watched(seen, scaled_too=skipped) as shown:
             logs, new = train_step(state, data)
         return shown.of(logs), grads, [list(group) for group in new[:3]], (logs, new[3])
 
     # As `fit` hands it over: a tuple of lists.
     groups = tuple(list(group) for group in state.groups)
-    with scopes.active(), _unrolled(subject, batch):
+    with library.traced(subject, batch, scopes.entered):
         closed, shapes = jax.make_jaxpr(step, return_shape=True)(groups, batch.data)
     program = flatten(closed, step.__code__)
     numbers = iter(program.outputs)
@@ -105,7 +96,7 @@ def trace_step(subject: Subject, state: State, batch: Batch) -> TracedStep:
         observed=jax.tree.leaves((loss, extra)),
         num_samples=batch.num_samples,
         scopes=scopes,
-        subject_name=subject.name,
+        layer_path=subject.layer_path,
     )
 
 
@@ -123,30 +114,6 @@ def _leaves(
         number: Leaf(number, role, name)
         for number, role, name in zip(program.inputs, roles, names, strict=True)
     }
-
-
-@contextlib.contextmanager
-def _unrolled(subject: Subject, batch: Batch) -> Iterator[None]:
-    """Recurrent layers unroll inside the block, if the sequences are short.
-
-    A `scan` is one op without positions inside. Unrolled, each time step has ops of its
-    own, with lines, layers and samples. The values are the same: a loop over the same cell.
-    """
-    longest = max((shape[1] for shape in batch.shapes() if len(shape) > 1), default=None)
-    layers: list[Any] = [
-        layer
-        for layer in subject.layers()
-        if isinstance(layer, keras.layers.RNN) and not layer.unroll
-    ]
-    if longest is None or longest > MAX_TIME_STEPS:
-        layers = []
-    for layer in layers:
-        layer.unroll = True
-    try:
-        yield
-    finally:
-        for layer in layers:
-            layer.unroll = False
 
 
 class _GraphBuilder:
@@ -194,7 +161,7 @@ class _GraphBuilder:
                     phase=phase_of[index],
                     operands=equation.operands,
                     results=equation.results,
-                    layer=layer_path(traced.subject_name, chain),
+                    layer=traced.layer_path(chain),
                     span=span,
                     stack=stack,
                     owner=owner,

@@ -17,8 +17,8 @@ import jax
 import numpy as np
 from jax.extend import core as jex
 
+from stayfinite.frameworks.entries import is_entry
 from stayfinite.frameworks.jax import private
-from stayfinite.frameworks.keras import calls as keras_calls
 from stayfinite.frameworks.recording.places import Place
 from stayfinite.graph.source import is_user_file, user_spans
 
@@ -153,14 +153,14 @@ def _place_of(source_info: Any, boundary: CodeType) -> Place:
     for code, _ in inside:
         if is_user_file(code.co_filename):
             break
-        if keras_calls.is_entry(code):
+        if is_entry(code):
             in_library_object = True
             break
     return Place(user_spans(inside), in_library_object)
 
 
 class Scopes:
-    """Which Keras object was being called for each equation: a token `@n` on JAX's name stack.
+    """Which library object was being called for each equation: a token `@n` on JAX's name stack.
 
     While a step is traced for its explanation, each call of a layer, operation, loss or optimizer
     is wrapped in a scope `@n`, and `n` leads back to the object.
@@ -171,12 +171,13 @@ class Scopes:
         self._numbers: dict[int, int] = {}
 
     def chain(self, name_stack: str) -> list[Any]:
-        """The Keras objects named in `name_stack`, outermost first."""
+        """The objects named in `name_stack`, outermost first."""
         return [self._objects[int(number)] for number in _TOKEN.findall(name_stack)]
 
-    def active(self) -> contextlib.AbstractContextManager[None]:
-        """Name every Keras object that is called inside the block."""
-        return keras_calls.entered(lambda called: jax.named_scope(f"@{self._number(called)}"))
+    def entered(self, called: Any) -> contextlib.AbstractContextManager[Any]:
+        """The scope of a call of the object `called`."""
+        scope: contextlib.AbstractContextManager[Any] = jax.named_scope(f"@{self._number(called)}")
+        return scope
 
     def _number(self, called: Any) -> int:
         if id(called) not in self._numbers:

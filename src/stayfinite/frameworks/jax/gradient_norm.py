@@ -11,8 +11,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from stayfinite.frameworks.jax.keras_library import watched_gradients
 from stayfinite.frameworks.jax.state import state_variables
-from stayfinite.frameworks.jax.watching import watched_gradients
 from stayfinite.frameworks.subject import Subject
 
 
@@ -24,7 +24,7 @@ class JaxGradientNorm:
 
         def norm(state: Any, data: Any) -> Any:
             found: list[Any] = []
-            with watched_gradients(lambda _, grads, __: found.extend(grads), scaled_too=True):
+            with watched_gradients(lambda grads, _: found.extend(grads), scaled_too=True):
                 subject.train_step(state, data)
             squares = [jnp.sum(jnp.square(grad.astype("float32"))) for grad in found]
             return jnp.sqrt(sum(squares))

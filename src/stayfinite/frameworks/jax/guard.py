@@ -18,12 +18,14 @@ from stayfinite.frameworks.base import OnBad
 from stayfinite.frameworks.heavy import is_heavy
 from stayfinite.frameworks.jax import guard_step
 from stayfinite.frameworks.jax.guard_heavy import JaxHeavySteps
+from stayfinite.frameworks.jax.host_data import StepReport, is_changeable, own
+from stayfinite.frameworks.jax.keras_library import KERAS
 from stayfinite.frameworks.jax.state import state_variables, store
 from stayfinite.frameworks.jax.state_copy import is_on_default_device
 from stayfinite.frameworks.keras import private as keras_private
 from stayfinite.frameworks.keras.persistence import bad_steps_leave_marks
 from stayfinite.frameworks.keras.train_function import GuardedTrainFunction, settle_model
-from stayfinite.frameworks.recorder import Flag, Recorder, is_frozen
+from stayfinite.frameworks.recorder import Flag, Recorder
 from stayfinite.frameworks.state import State
 from stayfinite.frameworks.subject import Subject, TrainFunction, TrainStep
 
@@ -49,8 +51,8 @@ class JaxTrainFunction(GuardedTrainFunction):
         self.poll(None, wait=False)
         self.remember(lambda: _num_bytes(state), lambda: State.of(state[:4]).map(np.array))
         # The batches of a window are kept for longer than a step.
-        borrow = _may_not_borrow if self._may_be_heavy else _is_changeable
-        batches = self._recorder.recording(iterator, own=_own, may_borrow=borrow)
+        borrow = _may_not_borrow if self._may_be_heavy else is_changeable
+        batches = self._recorder.recording(iterator, own=own, may_borrow=borrow)
         if self._may_be_heavy:
             data = next(batches)
             steps = self._heavy_steps(state)
@@ -59,7 +61,7 @@ class JaxTrainFunction(GuardedTrainFunction):
             batches = iter([data])
         (logs, first_bad), state = self._inner((*state, self._sentinel), batches)
         self._state, self._sentinel = tuple(state[:4]), state[4]
-        logs = self.expect(_Report(first_bad), logs)
+        logs = self.expect(StepReport(first_bad), logs)
         return logs, self._state
 
     def went_back(self) -> None:
@@ -120,7 +122,7 @@ class JaxTrainFunction(GuardedTrainFunction):
         """Make one step; its state is stored by `resumed`."""
         (logs, first_bad), state = self._inner((*self._state, self._sentinel), iter([data]))
         self._state, self._sentinel = tuple(state[:4]), state[4]
-        return logs, _Report(first_bad)
+        return logs, StepReport(first_bad)
 
     def resumed(self) -> None:
         """Store the state. The steps used up the arrays that the variables held."""
@@ -145,7 +147,7 @@ class JaxTrainFunction(GuardedTrainFunction):
             return keras_private.own_statistics(subject)
 
         step = guard_step.guarded(
-            subject.train_step, loss_scales, own_statistics, keeps_metrics=self.resumes
+            subject.train_step, KERAS, loss_scales, own_statistics, keeps_metrics=self.resumes
         )
         return subject.make_train_function(step)
 
@@ -163,19 +165,6 @@ def _makes_compiled_steps(subject: Subject) -> bool:
     """Whether each call of the train function of Keras is one compiled step."""
     compilation = subject.compilation
     return not compilation.eager and bool(compilation.xla) and compilation.steps_per_execution == 1
-
-
-class _Report:
-    """The report of a step as a `Flag`. Read by NumPy, which is faster than `int` of an array."""
-
-    __slots__ = ("_array", "is_ready")
-
-    def __init__(self, array: jax.Array) -> None:
-        self._array = array
-        self.is_ready = array.is_ready
-
-    def __int__(self) -> int:
-        return int(np.asarray(self._array))
 
 
 def attach(
@@ -209,31 +198,6 @@ def compiled(step: TrainStep) -> TrainFunction:
         return function(state, next(batches))
 
     return train_function
-
-
-def _own(data: Any) -> Any:
-    """A copy of what is in arrays of NumPy: a loader may fill them again, and JAX shares them."""
-
-    # The forms that `fit` itself gives are taken apart here, because `jax.tree.map` is slow.
-    if type(data) is tuple:
-        return tuple([_own(item) for item in data])
-    if type(data) is np.ndarray:
-        return data if is_frozen(data) else data.copy()
-    if data is None:
-        return None
-    return jax.tree.map(_owned, data)
-
-
-def _owned(leaf: Any) -> Any:
-    # An array of JAX never changes.
-    is_safe = isinstance(leaf, jax.Array) or (isinstance(leaf, np.ndarray) and is_frozen(leaf))
-    return leaf if is_safe else np.array(leaf)
-
-
-def _is_changeable(data: Any) -> bool:
-    """Whether other code may write to an array of a batch."""
-    leaves = jax.tree.leaves(data)
-    return any(isinstance(leaf, np.ndarray) and not is_frozen(leaf) for leaf in leaves)
 
 
 def _may_not_borrow(data: Any) -> bool:

@@ -20,8 +20,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from stayfinite.frameworks.jax import private, watching
-from stayfinite.frameworks.keras import private as keras_private
+from stayfinite.frameworks.jax import private
+from stayfinite.frameworks.jax.library import StepLibrary
 
 # One array, because each argument of a compiled step costs about a microsecond.
 Sentinel = Any
@@ -61,6 +61,7 @@ def _all_finite(arrays: list[Any]) -> Any:
 
 def guarded(
     train_step: Callable[..., Any],
+    library: StepLibrary,
     loss_scales: Callable[[], list[int]] = list,
     own_statistics: Callable[[], list[int]] = list,
     *,
@@ -68,9 +69,9 @@ def guarded(
 ) -> Callable[..., Any]:
     """`train_step` with the sentinel as a fifth entry of its state.
 
-    `loss_scales` and `own_statistics` return positions in the state, as the functions of these
-    names in `keras_private` do; they are called when the step is compiled. With `keeps_metrics` a
-    bad step leaves the metrics as they were, too.
+    `loss_scales` and `own_statistics` return positions in the state, as `StepLibrary.loss_scales`
+    and `Subject.own_statistics` do; they are called when the step is compiled. With `keeps_metrics`
+    a bad step leaves the metrics as they were, too.
 
     Returns `((logs, report), state)`; `report` is the step number of the first bad step or -1,
     as an array of its own, because the sentinel in the state is donated to the next step.
@@ -79,17 +80,14 @@ def guarded(
     def guarded_step(state: Any, data: Any) -> Any:
         old, sentinel = tuple(state[:4]), state[4]
         grads: list[Any] = []
-        with (
-            watching.watched_gradients(lambda _, values, __: grads.extend(values)),
-            watching.watched_loss() as seen,
-        ):
+        with library.watched(lambda values, _: grads.extend(values)) as seen:
             logs, new = train_step(old, data)
         *lasting, metrics = new
         good = sentinel[_FIRST_BAD] < 0
         judged = _without_kept_infinities(lasting, old, own_statistics())
         ok = good & all_finite((seen.of(logs), grads, _changed(judged, old[:3])))
         for position in loss_scales():
-            ok &= ~keras_private.has_collapsed(old[2][position], new[2][position])
+            ok &= ~library.has_collapsed(old[2][position], new[2][position])
         first_bad = jnp.where(good & ~ok, sentinel[_STEPS], sentinel[_FIRST_BAD])
         if keeps_metrics:
             kept = tuple(_choose(ok, [*lasting, metrics], list(old)))

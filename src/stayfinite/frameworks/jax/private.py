@@ -1,4 +1,4 @@
-"""Every private or unstable name of JAX, and of Keras on JAX, that is used.
+"""Every private or unstable name of JAX that is used.
 
 `jax.extend.core` is public, but JAX promises no stability for it. Without these names a JAX step
 can neither be guarded nor explained, so a missing one is an error, not a lost feature.
@@ -16,10 +16,9 @@ from typing import Any
 
 import jax
 import jax.experimental
-import keras
 from jax.extend import core as jex
 
-from stayfinite.frameworks.keras import private as keras_private
+from stayfinite.errors import CannotGuardError
 from stayfinite.frameworks.keras.patches import replaced
 
 __all__ = [
@@ -27,9 +26,8 @@ __all__ = [
     "closed_call_of",
     "float64_enabled",
     "frames",
+    "gradients_seen",
     "is_tracing",
-    "losses_seen",
-    "note_shardings",
     "same_trace_level",
     "scope",
     "trace_level",
@@ -91,17 +89,6 @@ def float64_enabled() -> AbstractContextManager[Any]:
     return context
 
 
-def note_shardings(train_step: Callable[..., Any]) -> None:
-    """Record the sharding of the variables, which the train step of Keras before 3.13 reads.
-
-    Private: `fit`, `train_on_batch` and the like record it, and delete it at their end.
-    """
-    model = getattr(train_step, "__self__", None)
-    record = getattr(model, "_record_training_state_sharding_spec", None)
-    if record is not None and getattr(model, "_trainable_variable_shardings", None) is None:
-        record()
-
-
 def scope(source_info: Any) -> str:
     """The name stack of an equation, with JAX's transform wrappers still in it."""
     return str(source_info.name_stack)
@@ -124,37 +111,37 @@ def is_tracing(values: Any) -> bool:
     return any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(values))
 
 
+# Called with the differentiated arguments, the loss and the gradients.
+TellGradients = Callable[[Any, Any, Any], None]
+
+
 @contextlib.contextmanager
-def losses_seen(tell: Callable[[Any], None]) -> Iterator[None]:
-    """Call `tell(loss)` when the train step of Keras adds a loss to its running mean.
+def gradients_seen(tell: TellGradients) -> Iterator[None]:
+    """Call `tell` for each gradient by `jax.grad` or `jax.value_and_grad` inside the block.
 
-    Private: `compute_loss` is public, but runs while JAX differentiates, so that the value which it
-    returns cannot leave that trace.
+    Private: what these return may have been made before the block; here it is seen all the same.
     """
+    from jax._src import api
 
-    def on_metrics(plain: Callable[..., Any]) -> Callable[..., Any]:
-        def update_metrics(self: Any, metrics: Any, loss: Any, *args: Any, **kwargs: Any) -> Any:
-            tell(loss)
-            return plain(self, metrics, loss, *args, **kwargs)
+    def telling(plain: Callable[..., Any]) -> Callable[..., Any]:
+        def vjp(function: Any, *arguments: Any, **options: Any) -> Any:
+            loss, pull_back, *aux = plain(function, *arguments, **options)
 
-        return update_metrics
+            def told(*cotangents: Any) -> Any:
+                gradients = pull_back(*cotangents)
+                tell(arguments, loss, gradients)
+                return gradients
 
-    def on_tracker(plain: Callable[..., Any]) -> Callable[..., Any]:
-        def update_state(self: Any, values: Any, *args: Any, **kwargs: Any) -> Any:
-            if self.name == "loss":
-                tell(values)
-            return plain(self, values, *args, **kwargs)
+            return (loss, told, *aux)
 
-        return update_state
+        return vjp
 
-    if hasattr(keras.Model, _UPDATE_METRICS):
-        owner = keras_private.owner_of(keras.Model, _UPDATE_METRICS)
-        hook = (owner, _UPDATE_METRICS, on_metrics)
-    else:
-        # Keras 3.8 updates its loss tracker in the train step itself.
-        hook = (keras.metrics.Mean, "update_state", on_tracker)
-    with replaced([hook]):
+    # Up to JAX 0.8 the public `vjp` is another function than the one that `value_and_grad` calls.
+    name = "_vjp" if hasattr(api, "_vjp") else "vjp"
+    if not hasattr(api, name):
+        raise CannotGuardError(
+            f"JAX {jax.__version__} has no `api.vjp`, which stayfinite needs; install a release of "
+            "JAX that docs/versions.md lists"
+        )
+    with replaced([(api, name, telling)]):
         yield
-
-
-_UPDATE_METRICS = "_update_metrics_variables"

@@ -19,7 +19,7 @@ def state_variables(subject: Subject) -> list[list[Any]]:
     return [
         list(subject.trainable_variables),
         list(subject.non_trainable_variables),
-        list(subject.optimizers[0].variables),
+        list(subject.optimizers[0].variables) if subject.optimizers else [],
         list(subject.metrics_variables),
     ]
 

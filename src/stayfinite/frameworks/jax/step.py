@@ -15,16 +15,17 @@ import jax.numpy as jnp
 import numpy as np
 
 from stayfinite.frameworks import change as changes
+from stayfinite.frameworks.attributes import set_attribute
 from stayfinite.frameworks.batch import Batch
 from stayfinite.frameworks.change import Change
 from stayfinite.frameworks.jax import devices, float64, private
 from stayfinite.frameworks.jax.capture import STATE_ROLES, TracedStep, trace_step
 from stayfinite.frameworks.jax.capture_program import JaxProgram
 from stayfinite.frameworks.jax.executor import Executor, ProgramRun, is_finite
+from stayfinite.frameworks.jax.library import library_of
 from stayfinite.frameworks.jax.state import fresh_metrics
-from stayfinite.frameworks.keras import private as keras_private
 from stayfinite.frameworks.recording.axes import other_size
-from stayfinite.frameworks.state import State, Tensor, keeps_its_infinities
+from stayfinite.frameworks.state import State, keeps_its_infinities
 from stayfinite.frameworks.step import Outcome, Roots
 from stayfinite.frameworks.subject import Subject
 from stayfinite.graph.graph import Graph, Op
@@ -264,10 +265,10 @@ class JaxStep:
             case changes.ClipNorm():
                 return self.changed(change.settings())
             case changes.Settings(values):
-                return self._inside(lambda: keras_private.settings(self.subject, values))
+                return self._inside(lambda: self.subject.settings(values))
             case changes.LayerSetting(path, name, value):
                 layer = self.subject.layer(path)
-                return self._inside(lambda: keras_private.set_attribute(layer, name, value))
+                return self._inside(lambda: set_attribute(layer, name, value))
             case changes.OnDevice(device):
                 return self._on_device(devices.named(device))
             case changes.Source(in_place):
@@ -327,17 +328,23 @@ class JaxStep:
         return dataclasses.replace(self, batch=batch, program=program)
 
     def _at_learning_rate(self, factor: float) -> JaxStep:
-        variables = self.subject.optimizers[0].variables
-        if not any(variable.path.endswith("learning_rate") for variable in variables):
+        numbers = self._traced.program.inputs[: len(self.state.values)]
+        leaves = [self._traced.leaves[number] for number in numbers]
+        rates = {
+            leaf.name
+            for leaf in leaves
+            if leaf.role == "optimizer" and leaf.name.endswith("learning_rate")
+        }
+        if not rates:
             # It comes from a schedule, inside the program.
-            return self._inside(lambda: keras_private.scaled_learning_rates(self.subject, factor))
-
-        def scaled(path: str, value: Any) -> Tensor:
-            return value * factor if path.endswith("learning_rate") else value
-
-        values = zip(variables, self.state.optimizer, strict=True)
-        slots = tuple(scaled(variable.path, value) for variable, value in values)
-        return dataclasses.replace(self, state=dataclasses.replace(self.state, optimizer=slots))
+            return self._inside(lambda: self.subject.scaled_learning_rates(factor))
+        scaled: dict[str, Any] = {
+            leaf.name: value * factor  # type: ignore[operator]  # an array of JAX
+            for leaf, value in zip(leaves, self.state.values, strict=True)
+            if leaf.name in rates
+        }
+        state = self.state.with_arrays([leaf.name for leaf in leaves], scaled)
+        return dataclasses.replace(self, state=state)
 
     def _with_gradients(self, clip: Callable[[np.ndarray], np.ndarray]) -> Outcome:
         before = self._survey.values
@@ -351,7 +358,7 @@ class JaxStep:
         """The new state that is not finite, but for infinities that a statistic kept."""
         traced = self._traced
         before = dict(zip(traced.after[1], self.state.non_trainable, strict=True))
-        positions = keras_private.own_statistics(self.subject)
+        positions = self.subject.own_statistics()
         may_keep = {traced.after[1][position] for position in positions}
         return [
             name
@@ -368,8 +375,8 @@ class JaxStep:
         # A step that differentiates nothing has no loss.
         loss = 0.0 if traced.loss is None else float(values[traced.loss])
         bad = self._bad_state(run)
-        bad += keras_private.collapsed_scales(
-            self.subject.optimizers, self.state.optimizer, lambda n: values[traced.after[2][n]]
+        bad += library_of(self.subject).collapsed_scales(
+            self.subject, self.state.optimizer, lambda n: values[traced.after[2][n]]
         )
         gradients = {name: np.asarray(values[n]) for name, n in traced.gradients.items()}
         return Outcome(loss=loss, gradients=gradients, bad_state=tuple(bad))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -60,26 +60,6 @@ def without_samples(batch: Batch, samples: Sequence[int]) -> object:
 def leaves(structure: Any) -> list[Any]:
     """The leaves of any structure, without None."""
     return [leaf for leaf in keras.tree.flatten(structure) if leaf is not None]
-
-
-def fresh(name: str, taken: Container[str]) -> str:
-    """`name`, or `name:2` and so on where that is taken."""
-    number = 1
-    found = name
-    while found in taken:
-        number += 1
-        found = f"{name}:{number}"
-    return found
-
-
-def unique(names: Sequence[str]) -> list[str]:
-    """`names` with `:2` and so on after one that was there before."""
-    seen: dict[str, int] = {}
-    found = []
-    for name in names:
-        seen[name] = seen.get(name, 0) + 1
-        found.append(name if seen[name] == 1 else f"{name}:{seen[name]}")
-    return found
 
 
 def _named(input_names: list[str] | None, data: Any) -> list[BatchArray]:

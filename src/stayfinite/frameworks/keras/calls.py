@@ -9,16 +9,14 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Callable, Iterator
-from types import CodeType
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import keras
 
+from stayfinite.frameworks.entries import note_entry
 from stayfinite.frameworks.keras import private as keras_private
 from stayfinite.frameworks.keras.patches import replaced
-
-_ENTRIES: set[CodeType] = set()
 
 
 @contextlib.contextmanager
@@ -37,12 +35,7 @@ def entered(scope: Callable[[Any], contextlib.AbstractContextManager[Any]]) -> I
         yield
 
 
-def is_entry(code: CodeType) -> bool:
-    """Whether `code` is the frame that entered a Keras object."""
-    return code in _ENTRIES
-
-
-def layer_path(model_name: str, chain: list[Any]) -> str | None:
+def layer_path(model_name: str, chain: Iterable[Any]) -> str | None:
     """`model/block/dense` for the layers in `chain`; None outside every layer.
 
     Keras enters a layer by `Layer.__call__` and `Operation.__call__`, so `chain` has each twice. A
@@ -75,5 +68,5 @@ def _entering(
         with scope(self_):
             return plain(self_, *args, **kwargs)
 
-    _ENTRIES.add(scoped_call.__code__)
+    note_entry(scoped_call.__code__)
     return functools.wraps(plain)(scoped_call)

@@ -7,11 +7,10 @@ import contextlib
 from collections.abc import Callable
 from typing import Any
 
-from stayfinite.frameworks.change import ClipNorm, LearningRate, Settings
+from stayfinite.frameworks.change import ClipNorm, LastingChange, LearningRate, Settings
 from stayfinite.frameworks.keras import private as keras_private
 from stayfinite.frameworks.subject import Subject
 
-LastingChange = LearningRate | ClipNorm | Settings
 # Left when the program ends, while the interpreter can still run what leaves it.
 _ENTERED = contextlib.ExitStack()
 atexit.register(_ENTERED.close)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -18,6 +18,25 @@ from stayfinite.frameworks.subject import (
     TrainStep,
     Variable,
 )
+
+
+def keras_loop(step: Callable[..., Any], model: Any, optimizer: Any) -> KerasLoop:
+    """The loop of a step of the user's own, as the framework of Keras takes it.
+
+    Raises:
+        UsageError: `optimizer` is not one of Keras, nor a list of them.
+    """
+    optimizers = list(optimizer) if isinstance(optimizer, list | tuple) else [optimizer]
+    for each in optimizers:
+        if not isinstance(each, keras.optimizers.Optimizer):
+            raise UsageError(
+                f"optimizer={each!r:.60} is not a keras.optimizers.Optimizer; pass the optimizer "
+                "that the step uses, or a list of them"
+            )
+        if not each.built:
+            each.build(model.trainable_variables)
+    kind = KerasStatelessLoop if base.current().is_stateless else KerasLoop
+    return kind(step, model, optimizers)
 
 
 class KerasLoop(KerasSubject):
@@ -113,9 +132,14 @@ class KerasLoop(KerasSubject):
     def prepare(self, data: object) -> None:
         """Nothing: the optimizers of a loop are built, and it has no metrics."""
 
-    def call(self, args: tuple[Any, ...]) -> Any:
-        """Make one guarded step with the arguments of the user's call; returns its result."""
+    def call(self, args: tuple[Any, ...], keywords: Mapping[str, Any]) -> Any:
+        """Make one guarded step with the arguments of the user's call; returns its result.
+
+        Raises:
+            UsageError: there are keyword arguments.
+        """
         assert self.train_function is not None
+        _require_positional(keywords)
         batch = self._batch_of(args)
         self.before_step(self)
         return self.train_function(base.current().one_batch(batch))
@@ -147,13 +171,15 @@ class KerasStatelessLoop(KerasLoop):
         """The user's step as Keras has it: `(state, data)` to `(logs, state)`."""
         return self._stateless
 
-    def call(self, args: tuple[Any, ...]) -> Any:
+    def call(self, args: tuple[Any, ...], keywords: Mapping[str, Any]) -> Any:
         """Make one guarded step; the first argument is the state.
 
         Raises:
-            UsageError: it is not a state of the model and its optimizer.
+            UsageError: it is not a state of the model and its optimizer, or there are keyword
+                arguments.
         """
         assert self.train_function is not None
+        _require_positional(keywords)
         state, *rest = args
         parts = self._parts(state)
         if len(self._metrics) != len(parts[3]):
@@ -197,6 +223,14 @@ class _MetricValue:
 
     def assign(self, value: Any) -> None:
         self.value = value
+
+
+def _require_positional(keywords: Mapping[str, Any]) -> None:
+    if keywords:
+        raise UsageError(
+            f"a guarded step of a Keras model takes positional arguments only; received "
+            f"{', '.join(f'{name}=' for name in keywords)}"
+        )
 
 
 def _flat(state: Any) -> list[Any]:

@@ -8,9 +8,13 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any
 
+from stayfinite.errors import CannotGuardError
+from stayfinite.frameworks.attributes import set_attribute
+from stayfinite.frameworks.base import GuardedFunction, OnBad
 from stayfinite.frameworks.keras import private as keras_private
 from stayfinite.frameworks.keras import rebuilding
 from stayfinite.frameworks.keras.subject import KerasSubject
+from stayfinite.frameworks.recorder import Recorder
 from stayfinite.frameworks.subject import (
     Compilation,
     Optimizer,
@@ -45,6 +49,18 @@ class KerasModel(KerasSubject):
         if model is None:
             raise ReferenceError("the guarded model has been deleted")
         return model
+
+    def attach(self, recorder: Recorder, on_bad: OnBad, *, resumes: bool) -> GuardedFunction:
+        """As any training of Keras.
+
+        A train function of the user's own is not guarded: it may change the state in ways that the
+        guard cannot undo.
+
+        Raises:
+            CannotGuardError: the model brings its own train function, or attaching failed.
+        """
+        _require_functions_of_keras(self.model)
+        return super().attach(recorder, on_bad, resumes=resumes)
 
     def kept_alive(self) -> KerasModel:
         """The same with a strong reference to the model."""
@@ -107,9 +123,7 @@ class KerasModel(KerasSubject):
         """Have Keras compile `step` in the place of `model.train_step`."""
         model = self.model
         replaced = (
-            contextlib.nullcontext()
-            if step is None
-            else keras_private.set_attribute(model, "train_step", step)
+            contextlib.nullcontext() if step is None else set_attribute(model, "train_step", step)
         )
         token = IS_MAKING.set(True)
         try:
@@ -143,3 +157,21 @@ class KerasModel(KerasSubject):
     def prepare(self, data: object) -> None:
         """As `fit` does before its first step."""
         keras_private.symbolic_build(self.model, data)
+
+
+def _require_functions_of_keras(model: Any) -> None:
+    if not _is_by_keras(type(model).make_train_function):
+        raise CannotGuardError(
+            f"{type(model).__name__} overrides make_train_function, so the guard cannot attach; "
+            "override train_step instead"
+        )
+    if model.train_function is not None and not _is_by_keras(model.train_function):
+        raise CannotGuardError(
+            f"{type(model).__name__} has a train_function of its own, so the guard cannot attach; "
+            "override train_step instead"
+        )
+
+
+def _is_by_keras(function: Any) -> bool:
+    module = str(getattr(function, "__module__", None) or type(function).__module__)
+    return module.partition(".")[0] in ("keras", "stayfinite")

@@ -1,4 +1,4 @@
-"""Replace methods of classes for the calls of one thread.
+"""Replace methods of classes, or functions of modules, for the calls of one thread.
 
 Two trainings may run in two threads while one of them is traced or replayed. A patched class is
 seen by all threads, so the patch looks up the replacement by thread and leaves the others alone.
@@ -10,6 +10,7 @@ import contextlib
 import functools
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from types import ModuleType
 from typing import Any
 
 Method = Callable[..., Any]
@@ -17,11 +18,11 @@ Method = Callable[..., Any]
 Replacement = Callable[[Method], Method]
 
 _LOCK = threading.Lock()
-_PATCHES: dict[tuple[type, str], _PatchedMethod] = {}
+_PATCHES: dict[tuple[type | ModuleType, str], _PatchedMethod] = {}
 
 
 @contextlib.contextmanager
-def replaced(methods: Iterable[tuple[type, str, Replacement]]) -> Iterator[None]:
+def replaced(methods: Iterable[tuple[type | ModuleType, str, Replacement]]) -> Iterator[None]:
     """Inside the block, calls on this thread of each method run its replacement.
 
     Blocks may nest; the innermost replacement is called first. The class has its own method again
@@ -34,7 +35,7 @@ def replaced(methods: Iterable[tuple[type, str, Replacement]]) -> Iterator[None]
 
 
 @contextlib.contextmanager
-def _replaced_method(owner: type, name: str, make: Replacement) -> Iterator[None]:
+def _replaced_method(owner: type | ModuleType, name: str, make: Replacement) -> Iterator[None]:
     with _LOCK:
         patch = _PATCHES.get((owner, name))
         if patch is None:
@@ -54,7 +55,7 @@ def _replaced_method(owner: type, name: str, make: Replacement) -> Iterator[None
 class _PatchedMethod:
     """One patched method with the replacements of each thread."""
 
-    def __init__(self, owner: type, name: str) -> None:
+    def __init__(self, owner: type | ModuleType, name: str) -> None:
         self.num_blocks = 0
         self._owner = owner
         self._name = name

@@ -20,6 +20,8 @@ import keras
 
 from stayfinite.errors import CannotGuardError
 from stayfinite.files.writing import put
+from stayfinite.frameworks.attributes import set_attribute
+from stayfinite.frameworks.keras.patches import replaced
 from stayfinite.frameworks.subject import Layer, Subject
 from stayfinite.graph.graph import Role
 
@@ -44,7 +46,9 @@ __all__ = [
     "layer_at",
     "learning_rate_of",
     "loss_scales",
+    "losses_seen",
     "make_global_seed",
+    "note_shardings",
     "optimizers_of",
     "own_statistics",
     "owner_of",
@@ -52,7 +56,6 @@ __all__ = [
     "roles",
     "scaled_learning_rate",
     "scaled_learning_rates",
-    "set_attribute",
     "settings",
     "start_at_epoch",
     "state_variables",
@@ -537,22 +540,6 @@ def settings(subject: Subject, values: Mapping[str, Any]) -> Iterator[None]:
         yield
 
 
-@contextlib.contextmanager
-def set_attribute(owner: Any, name: str, value: Any) -> Iterator[None]:
-    """`owner.name = value` inside the block, without the attribute tracking of a Keras object."""
-    held = vars(owner)
-    missing = object()
-    before = held.get(name, missing)
-    held[name] = value
-    try:
-        yield
-    finally:
-        if before is missing:
-            held.pop(name, None)
-        else:
-            held[name] = before
-
-
 # Private: a schedule can be replaced temporarily only in the method that reads the rate.
 _CURRENT_RATE = "_get_current_learning_rate"
 
@@ -582,3 +569,50 @@ def scaled_learning_rates(subject: Subject, factor: float) -> Iterator[None]:
         for optimizer in subject.optimizers:
             stack.enter_context(scaled_learning_rate(optimizer, factor))
         yield
+
+
+def note_shardings(train_step: Callable[..., Any]) -> None:
+    """Record the sharding of the variables, which the train step of Keras before 3.13 reads.
+
+    Private: `fit`, `train_on_batch` and the like record it, and delete it at their end.
+    """
+    model = getattr(train_step, "__self__", None)
+    record = getattr(model, "_record_training_state_sharding_spec", None)
+    if record is not None and getattr(model, "_trainable_variable_shardings", None) is None:
+        record()
+
+
+@contextlib.contextmanager
+def losses_seen(tell: Callable[[Any], None]) -> Iterator[None]:
+    """Call `tell(loss)` when the train step of Keras adds a loss to its running mean.
+
+    Private: `compute_loss` is public, but runs while JAX differentiates, so that the value which it
+    returns cannot leave that trace.
+    """
+
+    def on_metrics(plain: Callable[..., Any]) -> Callable[..., Any]:
+        def update_metrics(self: Any, metrics: Any, loss: Any, *args: Any, **kwargs: Any) -> Any:
+            tell(loss)
+            return plain(self, metrics, loss, *args, **kwargs)
+
+        return update_metrics
+
+    def on_tracker(plain: Callable[..., Any]) -> Callable[..., Any]:
+        def update_state(self: Any, values: Any, *args: Any, **kwargs: Any) -> Any:
+            if self.name == "loss":
+                tell(values)
+            return plain(self, values, *args, **kwargs)
+
+        return update_state
+
+    if hasattr(keras.Model, _UPDATE_METRICS):
+        owner = owner_of(keras.Model, _UPDATE_METRICS)
+        hook = (owner, _UPDATE_METRICS, on_metrics)
+    else:
+        # Keras 3.8 updates its loss tracker in the train step itself.
+        hook = (keras.metrics.Mean, "update_state", on_tracker)
+    with replaced([hook]):
+        yield
+
+
+_UPDATE_METRICS = "_update_metrics_variables"

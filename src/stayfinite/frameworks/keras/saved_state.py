@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from stayfinite.frameworks.keras.batches import unique
+from stayfinite.frameworks.names import unique
 from stayfinite.frameworks.state import RANDOM, State, random_of_arrays
 from stayfinite.frameworks.subject import Variable
 

@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import CodeType
 from typing import Any
 
 import numpy as np
 
+from stayfinite.errors import CannotGuardError
+from stayfinite.frameworks import base
+from stayfinite.frameworks.base import GuardedFunction, OnBad
+from stayfinite.frameworks.batch import Batch
+from stayfinite.frameworks.change import LastingChange
+from stayfinite.frameworks.failure import Files
 from stayfinite.frameworks.keras import private as keras_private
+from stayfinite.frameworks.keras.batches import without_samples
+from stayfinite.frameworks.keras.calls import layer_path
 from stayfinite.frameworks.keras.held_arrays import holder_of
+from stayfinite.frameworks.keras.lasting_settings import lasting
+from stayfinite.frameworks.keras.sample_files import files_of
+from stayfinite.frameworks.recorder import Recorder
 from stayfinite.frameworks.subject import HeldArray, Layer, Subject, Variable
 from stayfinite.graph.graph import Role
 
@@ -23,6 +35,27 @@ class KerasSubject(Subject):
     @abstractmethod
     def model(self) -> Any:
         """The model."""
+
+    @property
+    def library(self) -> str:
+        """Keras."""
+        return "keras"
+
+    def attach(self, recorder: Recorder, on_bad: OnBad, *, resumes: bool) -> GuardedFunction:
+        """Have the backend of Keras put the sentinel into the train function."""
+        try:
+            return base.current().attach(self, recorder, on_bad, resumes=resumes)
+        except CannotGuardError:
+            raise
+        except Exception as error:
+            raise CannotGuardError(
+                f"the guard cannot attach to {self.kind}: {type(error).__name__}: {error}"
+            ) from error
+
+    @property
+    def fixed_rate(self) -> str | None:
+        """A step that updates the weights by itself has a learning rate that is not known."""
+        return None if self.optimizers else "the step has no Keras optimizer"
 
     @property
     def name(self) -> str:
@@ -55,6 +88,22 @@ class KerasSubject(Subject):
         """The roles of the variables of a state."""
         return keras_private.roles(self)
 
+    def own_statistics(self) -> list[int]:
+        """Those that no layer of Keras keeps."""
+        return keras_private.own_statistics(self)
+
+    def settings(self, values: Mapping[str, object]) -> AbstractContextManager[None]:
+        """Attributes of the optimizers with other values inside the block."""
+        return keras_private.settings(self, values)
+
+    def scaled_learning_rates(self, factor: float) -> AbstractContextManager[None]:
+        """Every learning rate times `factor` inside the block."""
+        return keras_private.scaled_learning_rates(self, factor)
+
+    def layer_path(self, chain: Sequence[object]) -> str | None:
+        """`model/block/dense` for the layers in `chain`."""
+        return layer_path(self.name, chain)
+
     def layers(self) -> list[Layer]:
         """Every layer of the model."""
         return keras_private.flatten_layers(self.model)
@@ -67,6 +116,23 @@ class KerasSubject(Subject):
         """What holds an array that is no variable."""
         return holder_of(array, self.layers(), codes)
 
+    @property
+    def weights_file(self) -> str:
+        """For `model.load_weights`."""
+        return "last_good.weights.h5"
+
     def save_weights(self, path: Path) -> None:
         """`model.save_weights`."""
         self.model.save_weights(path)
+
+    def files_of(self, data: object, batch: int | None) -> tuple[Files, ...] | None:
+        """Those that the data set of the present `fit` tells."""
+        return files_of(data, batch)
+
+    def without_samples(self, batch: Batch, samples: Sequence[int]) -> object:
+        """The data of `batch` with other samples of it in the place of `samples`."""
+        return without_samples(batch, samples)
+
+    def lasting(self, change: LastingChange) -> Callable[[], None]:
+        """Changes the optimizers until the program ends."""
+        return lasting(self, change)

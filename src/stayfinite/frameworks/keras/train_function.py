@@ -1,4 +1,4 @@
-"""The guarded train function: whether a subject can have one, and when its flags are read.
+"""The guarded train function: when its flags are read, and what is done at a bad step.
 
 Inside an epoch of `fit` flags are read late, so that the host does not wait for the device. At the
 end of an epoch and outside `fit` they are read at once. A training that may go on after a bad step
@@ -13,55 +13,11 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-from stayfinite.errors import CannotGuardError
-from stayfinite.frameworks import base
-from stayfinite.frameworks.base import GuardedFunction, OnBad
+from stayfinite.frameworks.base import OnBad
 from stayfinite.frameworks.heavy_steps import HeavySteps
-from stayfinite.frameworks.keras.model_subject import KerasModel
 from stayfinite.frameworks.recorder import Flag, KnownFlag, Recorder
 from stayfinite.frameworks.state import State
 from stayfinite.frameworks.subject import Subject
-
-
-def attach(
-    subject: Subject, recorder: Recorder, on_bad: OnBad, *, resumes: bool
-) -> GuardedFunction:
-    """The train function of `subject` with the sentinel inside; see `Backend.attach`.
-
-    A train function of the user's own is not guarded: it may change the state in ways that the
-    guard cannot undo.
-
-    Raises:
-        CannotGuardError: the model brings its own train function, or attaching failed.
-    """
-    if isinstance(subject, KerasModel):
-        _require_functions_of_keras(subject.model)
-    try:
-        return base.current().attach(subject, recorder, on_bad, resumes=resumes)
-    except CannotGuardError:
-        raise
-    except Exception as error:
-        raise CannotGuardError(
-            f"the guard cannot attach to {subject.kind}: {type(error).__name__}: {error}"
-        ) from error
-
-
-def _require_functions_of_keras(model: Any) -> None:
-    if not _is_by_keras(type(model).make_train_function):
-        raise CannotGuardError(
-            f"{type(model).__name__} overrides make_train_function, so the guard cannot attach; "
-            "override train_step instead"
-        )
-    if model.train_function is not None and not _is_by_keras(model.train_function):
-        raise CannotGuardError(
-            f"{type(model).__name__} has a train_function of its own, so the guard cannot attach; "
-            "override train_step instead"
-        )
-
-
-def _is_by_keras(function: Any) -> bool:
-    module = str(getattr(function, "__module__", None) or type(function).__module__)
-    return module.partition(".")[0] in ("keras", "stayfinite")
 
 
 class GuardedTrainFunction(abc.ABC):

@@ -10,7 +10,7 @@ import numpy as np
 
 from stayfinite.frameworks.batch import Batch
 from stayfinite.frameworks.keras import private as keras_private
-from stayfinite.frameworks.keras.batches import unique
+from stayfinite.frameworks.names import unique
 from stayfinite.frameworks.recording.recording import Recording
 from stayfinite.frameworks.state import State, Tensor
 from stayfinite.frameworks.subject import Subject

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from types import CodeType
 from typing import Any
 
-from stayfinite.frameworks.keras.calls import is_entry
+from stayfinite.frameworks.entries import is_entry
 from stayfinite.graph.graph import Span
 from stayfinite.graph.object_sites import site_of
 from stayfinite.graph.source import is_user_file, user_spans

@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 
 from stayfinite.frameworks import change as changes
+from stayfinite.frameworks.attributes import set_attribute
 from stayfinite.frameworks.batch import ROLES, Batch
 from stayfinite.frameworks.change import Change
 from stayfinite.frameworks.keras import private as keras_private
-from stayfinite.frameworks.keras.batches import fresh
+from stayfinite.frameworks.names import fresh
 from stayfinite.frameworks.recording.axes import batch_axes, other_size
 from stayfinite.frameworks.recording.engine import EagerResult, Engine, Update
 from stayfinite.frameworks.recording.recording import Enough, Recording, Shape
@@ -270,7 +271,7 @@ class EagerStep:
                 return self.changed(change.settings())
             case changes.LayerSetting(path, name, value):
                 layer = subject.layer(path)
-                return self._inside(lambda: keras_private.set_attribute(layer, name, value))
+                return self._inside(lambda: set_attribute(layer, name, value))
             case changes.OnBatch(batch):
                 return dataclasses.replace(self, batch=batch.map(tensor))
             case changes.WithoutSamples(samples):

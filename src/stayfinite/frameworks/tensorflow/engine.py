@@ -14,7 +14,7 @@ import tensorflow as tf
 from stayfinite.frameworks.batch import Batch
 from stayfinite.frameworks.keras import calls as keras_calls
 from stayfinite.frameworks.keras import private as keras_private
-from stayfinite.frameworks.keras.batches import fresh
+from stayfinite.frameworks.names import fresh
 from stayfinite.frameworks.recording.engine import (
     EagerResult,
     NamedValue,

@@ -15,7 +15,8 @@ import torch
 from stayfinite.frameworks.batch import Batch
 from stayfinite.frameworks.keras import calls as keras_calls
 from stayfinite.frameworks.keras import private as keras_private
-from stayfinite.frameworks.keras.batches import fresh, leaves
+from stayfinite.frameworks.keras.batches import leaves
+from stayfinite.frameworks.names import fresh
 from stayfinite.frameworks.recording.engine import (
     EagerResult,
     NamedValue,
