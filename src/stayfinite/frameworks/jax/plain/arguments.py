@@ -1,0 +1,130 @@
+"""The arguments of one call of a step: arrays, and a hashable form of the rest."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from stayfinite.frameworks.jax.plain import nnx_objects
+from stayfinite.frameworks.jax.plain.trees import (
+    Numbers,
+    TreeForm,
+    joined,
+    name_of,
+    paths_of,
+    taken_apart,
+)
+
+
+@dataclass(frozen=True)
+class ArgumentsForm:
+    """All of a call but its arrays.
+
+    Attributes:
+        labels: The name of each argument.
+        num_positional: How many of them are positional; the others are keywords.
+        tree: The form of `(arguments without objects of nnx, values of these objects)`.
+        objects: The numbers of the arguments that are objects of nnx.
+        definition: Of these objects.
+    """
+
+    labels: tuple[str, ...]
+    num_positional: int
+    tree: TreeForm
+    objects: tuple[int, ...]
+    definition: Any
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """One call.
+
+    Attributes:
+        form: Its form.
+        arrays: Its arrays.
+        names: A function that gives the name of each array, as `params/Dense_0/kernel`, and the
+            argument that it is in.
+        values: The arguments as they were given.
+    """
+
+    form: ArgumentsForm
+    arrays: list[Any]
+    names: Callable[[], list[tuple[str, str]]]
+    values: tuple[Any, ...]
+
+
+def arguments_of(
+    labels: tuple[str, ...],
+    args: tuple[Any, ...],
+    keywords: Mapping[str, Any],
+    *,
+    numbers: Numbers,
+) -> Arguments:
+    """The arguments of a call of a step whose arguments have these labels."""
+    values = (*args, *keywords.values())
+    objects = tuple(n for n, value in enumerate(values) if nnx_objects.is_object(value))
+    definition, state = None, ()
+    if objects:
+        definition, state = nnx_objects.split([values[n] for n in objects])
+    rest = tuple(None if n in objects else value for n, value in enumerate(values))
+    tree = (rest, state)
+    arrays, form = taken_apart(tree, numbers=numbers)
+
+    def names() -> list[tuple[str, str]]:
+        paths = paths_of(tree)
+        return [_named(paths[n], labels, objects) for n in form.arrays()]
+
+    whole = ArgumentsForm(labels, len(args), form, objects, definition)
+    return Arguments(whole, arrays, names, values)
+
+
+def called(step: Callable[..., Any], form: ArgumentsForm, arrays: list[Any]) -> tuple[Any, Any]:
+    """Call `step`: its result, and the values of objects of nnx after it.
+
+    Raises:
+        CannotGuardError: the step changes the structure of an object of nnx.
+    """
+    rest, state = form.tree.packed(arrays)
+    values = list(rest)
+    objects: tuple[Any, ...] = ()
+    if form.objects:
+        objects = nnx_objects.merge(form.definition, state)
+        for number, value in zip(form.objects, objects, strict=True):
+            values[number] = value
+    positional, others = values[: form.num_positional], values[form.num_positional :]
+    keywords = dict(zip(form.labels[form.num_positional :], others, strict=True))
+    result = step(*positional, **keywords)
+    return result, nnx_objects.values_after(objects, state) if objects else ()
+
+
+def values_of_objects(form: ArgumentsForm, values: Any) -> dict[str, Any]:
+    """The arrays in the values of the objects of nnx of a call, by name."""
+    arrays, tree = taken_apart(((), values))
+    paths = paths_of(((), values))
+    names = [_named(paths[n], form.labels, form.objects)[0] for n in tree.arrays()]
+    return dict(zip(names, arrays, strict=True))
+
+
+def labels_of(step: Callable[..., Any], num_positional: int, keywords: list[str]) -> list[str]:
+    """The name of each argument of a call, as the signature of `step` has it."""
+    try:
+        parameters = list(inspect.signature(step).parameters.values())
+    except (TypeError, ValueError):
+        parameters = []
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    names = [parameter.name for parameter in parameters if parameter.kind in kinds]
+    missing = [f"argument {n}" for n in range(len(names), num_positional)]
+    return [*names[:num_positional], *missing, *keywords]
+
+
+def _named(path: Any, labels: tuple[str, ...], objects: tuple[int, ...]) -> tuple[str, str]:
+    part, number, *inside = path
+    position = number.idx if part.idx == 0 else objects[_index(number)]
+    label = labels[position]
+    return joined(label, name_of(inside)), label
+
+
+def _index(key: Any) -> int:
+    return int(getattr(key, "idx", getattr(key, "key", 0)))

@@ -1,0 +1,79 @@
+"""Plain functions as the library of a step: gradients are what `jax.grad` gives, at its level."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+
+from stayfinite.frameworks.batch import Batch
+from stayfinite.frameworks.jax import private
+from stayfinite.frameworks.jax.library import Scope, SeenGradients, SeenLoss
+from stayfinite.frameworks.jax.plain.pure_step import PureStep
+from stayfinite.frameworks.jax.plain.trees import name_of, paths_of
+from stayfinite.frameworks.state import State, Tensor
+from stayfinite.frameworks.subject import Subject
+
+
+@dataclass(frozen=True)
+class Named:
+    """What a gradient belongs to."""
+
+    path: str
+
+
+class PlainLibrary:
+    """The `StepLibrary` of one step without Keras."""
+
+    def __init__(self, step: PureStep) -> None:
+        self._step = step
+
+    @contextlib.contextmanager
+    def watched(self, seen: SeenGradients, *, scaled_too: bool = False) -> Iterator[SeenLoss]:
+        """Show what is differentiated in the trace of the step itself."""
+        level = private.trace_level()
+        loss = SeenLoss()
+
+        def tell(arguments: Any, value: Any, gradients: Any) -> None:
+            is_skipped = self._step.skips_bad_updates and not scaled_too
+            if is_skipped or not private.same_trace_level(level):
+                return
+            loss.add(value)
+            given, names = jax.tree.leaves(arguments), self._step.traced_names
+            paths = paths_of(gradients)
+            seen(
+                jax.tree.leaves(gradients),
+                [
+                    Named(names.get(id(leaf), f"gradient/{name_of(path)}"))
+                    for leaf, path in zip(given, paths, strict=True)
+                ],
+            )
+
+        with private.gradients_seen(tell):
+            yield loss
+
+    @contextlib.contextmanager
+    def traced(self, subject: Subject, batch: Batch, scope: Scope) -> Iterator[None]:
+        """A step can be traced as it is."""
+        yield
+
+    def loss_scales(self, subject: Subject) -> list[int]:
+        """None: what holds a scale is a part of the state as any other."""
+        return []
+
+    def has_spent_scale(self, subject: Subject, state: State) -> bool:
+        """Whether a bad step of this kind was one that the step did not leave out."""
+        return self._step.skips_bad_updates
+
+    def has_collapsed(self, before: Any, after: Any) -> Any:
+        """See `loss_scales`."""
+        return False
+
+    def collapsed_scales(
+        self, subject: Subject, before: Sequence[Tensor], after: Callable[[int], Tensor]
+    ) -> list[str]:
+        """See `loss_scales`."""
+        return []

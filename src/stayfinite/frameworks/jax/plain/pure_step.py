@@ -1,0 +1,237 @@
+"""A step of the user's own as a function of a state and a batch, both lists of arrays."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MethodType
+from typing import Any
+
+import jax
+import numpy as np
+
+from stayfinite.errors import CannotGuardError, UsageError
+from stayfinite.frameworks.jax.plain import nnx_objects
+from stayfinite.frameworks.jax.plain.arguments import (
+    Arguments,
+    ArgumentsForm,
+    arguments_of,
+    called,
+    labels_of,
+    values_of_objects,
+)
+from stayfinite.frameworks.jax.plain.state_arguments import StateArguments, find_state
+from stayfinite.frameworks.jax.plain.trees import Numbers, joined, name_of, paths_of, taken_apart
+from stayfinite.frameworks.jax.plain.values import ResultForm, StepData, StepResult
+from stayfinite.graph.graph import Role
+
+# A dynamic loss scale of flax, and `optax.apply_if_finite`.
+_COUNTERS_OF_SKIPS = ("fin_steps", "notfinite_count")
+# What JAX raises where a value of the batch or the state decides what is computed.
+_NOT_TRACEABLE = (
+    jax.errors.ConcretizationTypeError,
+    jax.errors.TracerArrayConversionError,
+    jax.errors.TracerIntegerConversionError,
+    jax.errors.NonConcreteBooleanIndexError,
+)
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """The numbers of the arrays of a call: of the weights, of the other state, of the batch."""
+
+    weights: tuple[int, ...]
+    others: tuple[int, ...]
+    batch: tuple[int, ...]
+    batch_names: tuple[str, ...]
+
+
+class PureStep:
+    """A step, and which of its arguments are the state.
+
+    Args:
+        step: The step, compiled or not.
+        named: Names of the arguments that are the state; None to find them at the first call.
+
+    Attributes:
+        weights: Names of the weights, once there was a call.
+        others: Names of the other arrays of the state.
+        traced_names: The name of each array of the state by its `id`, in the present trace.
+    """
+
+    def __init__(self, step: Callable[..., Any], named: Sequence[str] | None) -> None:
+        self.function = uncompiled(step)
+        self.weights: list[str] = []
+        self.others: list[str] = []
+        self.traced_names: dict[int, str] = {}
+        self._named = named
+        self._numbers = Numbers.TRACED
+        self._state: StateArguments | None = None
+        self._shapes: dict[str, tuple[int, ...]] = {}
+        self._plans: dict[ArgumentsForm, _Plan] = {}
+        self._labels: dict[tuple[int, tuple[str, ...]], tuple[str, ...]] = {}
+
+    @property
+    def name(self) -> str:
+        """The name of the function."""
+        return str(getattr(self.function, "__name__", type(self.function).__name__))
+
+    @property
+    def roles(self) -> Mapping[str, Role]:
+        """The role of each array of the state, by name."""
+        return {} if self._state is None else self._state.roles
+
+    @property
+    def skips_bad_updates(self) -> bool:
+        """Whether the step leaves out a non-finite update by itself, and counts it in its state."""
+        return any(name.rpartition("/")[2] in _COUNTERS_OF_SKIPS for name in self.others)
+
+    def may_be_infinite(self) -> list[int]:
+        """The numbers of the other arrays of the state that may hold an infinity on purpose.
+
+        A moment of an optimizer may not; a single number may, as the best loss so far.
+        """
+        roles, shapes = self.roles, self._shapes
+        return [
+            number
+            for number, name in enumerate(self.others)
+            if roles[name] == "statistics" or shapes.get(name) == ()
+        ]
+
+    def arguments(self, args: tuple[Any, ...], keywords: Mapping[str, Any]) -> Arguments:
+        """The arguments of a call; the first one shows which are the state.
+
+        Raises:
+            UsageError: the state is not known.
+            CannotGuardError: the step cannot be compiled.
+            Exception: what the step raises.
+        """
+        if self._state is None:
+            self._begin(args, keywords)
+        return self._arguments(args, keywords)
+
+    def _arguments(self, args: tuple[Any, ...], keywords: Mapping[str, Any]) -> Arguments:
+        key = len(args), tuple(keywords)
+        if key not in self._labels:
+            self._labels[key] = tuple(labels_of(self.function, len(args), list(keywords)))
+        return arguments_of(self._labels[key], args, keywords, numbers=self._numbers)
+
+    def _begin(self, args: tuple[Any, ...], keywords: Mapping[str, Any]) -> None:
+        # A number may have been a static argument of the `jit` that was taken off.
+        for numbers in Numbers:
+            self._numbers = numbers
+            call = self._arguments(args, keywords)
+            try:
+                state = find_state(self.function, call, self._named)
+                break
+            except (*_NOT_TRACEABLE, TypeError) as error:
+                if numbers is not Numbers.STATIC:
+                    continue
+                if not isinstance(error, _NOT_TRACEABLE):
+                    raise
+                raise CannotGuardError(
+                    f"{self.name}() cannot be compiled by jax.jit, as a guarded step is: "
+                    f"{str(error).strip().splitlines()[0]}"
+                ) from error
+        names = [name for name, _ in call.names() if name in state.roles]
+        self._state = state
+        named = zip(call.names(), call.arrays, strict=True)
+        self._shapes = {name: np.shape(array) for (name, _), array in named}
+        self.weights = [name for name in names if state.roles[name] == "weight"]
+        self.others = [name for name in names if state.roles[name] != "weight"]
+
+    def _plan(self, call: Arguments) -> _Plan:
+        plan = self._plans.get(call.form)
+        if plan is None:
+            names = [name for name, _ in call.names()]
+            numbers = {name: number for number, name in enumerate(names)}
+            missing = [name for name in (*self.weights, *self.others) if name not in numbers]
+            if missing:
+                raise UsageError(
+                    f"the state of a guarded step has to keep its structure, and {missing[0]!r} is "
+                    "not in this call; put guarded() around the step again for another state"
+                )
+            weights = tuple(numbers[name] for name in self.weights)
+            others = tuple(numbers[name] for name in self.others)
+            held = {*weights, *others}
+            batch = tuple(number for number in range(len(names)) if number not in held)
+            plan = _Plan(weights, others, batch, tuple(names[number] for number in batch))
+            self._plans[call.form] = plan
+        return plan
+
+    def state_and_data(self, call: Arguments) -> tuple[tuple[list[Any], ...], StepData]:
+        """The two groups of the state in a call, and its batch.
+
+        Raises:
+            UsageError: the state has another structure than before.
+        """
+        plan = self._plan(call)
+        groups = tuple([call.arrays[n] for n in group] for group in (plan.weights, plan.others))
+        return groups, StepData(tuple(call.arrays[n] for n in plan.batch), call.form)
+
+    def batch_names(self, form: ArgumentsForm) -> tuple[str, ...]:
+        """The name of each array of a batch."""
+        return self._plans[form].batch_names
+
+    def __call__(
+        self, weights: Sequence[Any], others: Sequence[Any], data: StepData
+    ) -> tuple[StepResult, list[Any], list[Any]]:
+        """Make the step: its result, and the two groups of the new state."""
+        assert self._state is not None
+        plan = self._plans[data.form]
+        numbers = (*plan.weights, *plan.others, *plan.batch)
+        arrays: list[Any] = [None] * len(numbers)
+        for number, array in zip(numbers, (*weights, *others, *data.arrays), strict=True):
+            arrays[number] = array
+        names = (*self.weights, *self.others)
+        held = zip(names, (*weights, *others), strict=True)
+        self.traced_names = {id(array): name for name, array in held}
+        result, objects = called(self.function, data.form, arrays)
+        after, tree = taken_apart(result)
+        paths, places = paths_of(result), self._state.places.items()
+        of_state: dict[int, str] = {}
+        for number, leaf in enumerate(tree.arrays()):
+            for label, place in places:
+                if paths[leaf][: len(place)] == place:
+                    of_state[number] = joined(label, name_of(paths[leaf][len(place) :]))
+        new = {name: after[number] for number, name in of_state.items()}
+        if data.form.objects:
+            new |= values_of_objects(data.form, objects)
+        rest = tuple(array for number, array in enumerate(after) if number not in of_state)
+        out = StepResult(rest, ResultForm(tree, tuple(of_state.items())))
+        return out, [new[name] for name in self.weights], [new[name] for name in self.others]
+
+    def result(
+        self, call: Arguments, out: StepResult, weights: Sequence[Any], others: Sequence[Any]
+    ) -> Any:
+        """What the user's call returns. Objects of nnx in the call get the new state."""
+        values = (*weights, *others)
+        state = dict(zip((*self.weights, *self.others), values, strict=True))
+        if call.form.objects:
+            named = zip(call.names(), call.arrays, strict=True)
+            arrays = [state.get(name, array) for (name, _), array in named]
+            after = call.form.tree.packed(arrays)[1]
+            nnx_objects.update([call.values[n] for n in call.form.objects], after)
+        return out.packed(state)
+
+
+def uncompiled(step: Callable[..., Any]) -> Callable[..., Any]:
+    """The function inside `jax.jit`, `nnx.jit` or `eqx.filter_jit`, which is compiled anew.
+
+    Raises:
+        CannotGuardError: it runs on several devices, as `jax.pmap` makes it.
+    """
+    if isinstance(step, MethodType):
+        inner = uncompiled(step.__func__)
+        return step if inner is step.__func__ else MethodType(inner, step.__self__)
+    if "pmap" in type(step).__name__.lower():
+        raise CannotGuardError(
+            "a step under jax.pmap cannot be guarded; use jax.jit with sharded arrays"
+        )
+    is_compiled = hasattr(step, "lower") and hasattr(step, "__wrapped__")
+    return uncompiled(inspect.unwrap(step, stop=_is_plain)) if is_compiled else step
+
+
+def _is_plain(function: Any) -> bool:
+    return not (hasattr(function, "lower") and hasattr(function, "__wrapped__"))

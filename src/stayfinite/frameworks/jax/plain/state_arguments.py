@@ -1,0 +1,252 @@
+"""Which arguments of a step are its state, and where they come back among its results.
+
+The step is traced once on shapes. An argument is part of the state if its tree, shapes and dtypes
+come back and it is one of these:
+
+- the step differentiates with respect to one of its arrays, or it holds a state of optax;
+- it is a tree of several arrays, not all of which come back as they were;
+- it is an integer or a random key.
+
+A bare floating-point array that is not differentiated may as well be a prediction with the shape of
+the batch, so it has to be named.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from stayfinite.errors import UsageError
+from stayfinite.frameworks.jax import private
+from stayfinite.frameworks.jax.plain.arguments import Arguments, called
+from stayfinite.frameworks.jax.plain.trees import (
+    KeyPath,
+    joined,
+    name_of,
+    paths_of,
+    taken_apart,
+)
+from stayfinite.graph.graph import Role
+
+Step = Callable[..., Any]
+
+
+@dataclass(frozen=True)
+class StateArguments:
+    """The state of a step.
+
+    Attributes:
+        roles: The role of each array of it, by name.
+        places: The key path in the result at which each argument comes back, by its label. Objects
+            of nnx have none.
+    """
+
+    roles: dict[str, Role]
+    places: dict[str, KeyPath]
+
+
+@dataclass(frozen=True)
+class _Array:
+    shape: tuple[int, ...]
+    dtype: Any
+
+    @classmethod
+    def of(cls, tracer: Any) -> _Array:
+        return cls(tuple(tracer.shape), tracer.dtype)
+
+
+@dataclass
+class _Seen:
+    """What a trace of the step shows. Arrays of the call are known by their number."""
+
+    inputs: list[_Array] = field(default_factory=list)
+    differentiated: set[int] = field(default_factory=set)
+    outputs: list[tuple[KeyPath, _Array]] = field(default_factory=list)
+    unchanged: dict[KeyPath, int] = field(default_factory=dict)
+    gradients: set[KeyPath] = field(default_factory=set)
+
+
+def find_state(step: Step, call: Arguments, named: Sequence[str] | None) -> StateArguments:
+    """The state of `step` as a call of it shows it.
+
+    Args:
+        step: The step, not compiled.
+        call: Its arguments.
+        named: The labels that the user has given; None to find them.
+
+    Raises:
+        UsageError: no argument comes back, or one that was named does not.
+        Exception: what the step raises.
+    """
+    seen, names = _traced(step, call), call.names()
+    of_label: dict[str, list[int]] = {}
+    for number, (_, label) in enumerate(names):
+        of_label.setdefault(label, []).append(number)
+    objects = {call.form.labels[n] for n in call.form.objects}
+    optax = {number for number, (name, _) in enumerate(names) if _is_slot(name)}
+    optax |= _of_optax(call, names)
+    places = _places(call, seen, {k: v for k, v in of_label.items() if k not in objects}, names)
+    if named is None:
+        kept = {
+            label: place
+            for label, place in places.items()
+            if _is_state(of_label[label], seen, optax, place)
+        }
+        if not kept and not objects:
+            kept = places
+    else:
+        _require(named, call, places, objects)
+        kept = {label: places[label] for label in named if label in places}
+    if not kept and not objects:
+        raise UsageError(_no_state(step, call, seen, of_label, names))
+    held = [n for label, ns in of_label.items() if label in kept or label in objects for n in ns]
+    trained = seen.differentiated & set(held)
+    return StateArguments({names[n][0]: _role(n, seen, optax, trained) for n in sorted(held)}, kept)
+
+
+def _traced(step: Step, call: Arguments) -> _Seen:
+    seen = _Seen()
+
+    def run(arrays: list[Any]) -> None:
+        numbers = {id(array): n for n, array in enumerate(arrays)}
+        seen.inputs = [_Array.of(array) for array in arrays]
+        level = private.trace_level()
+        gradients: list[Any] = []
+
+        def tell(arguments: Any, _: Any, found: Any) -> None:
+            if private.same_trace_level(level):
+                inputs = (numbers.get(id(leaf)) for leaf in jax.tree.leaves(arguments))
+                seen.differentiated |= {n for n in inputs if n is not None}
+                gradients.extend(jax.tree.leaves(found))
+
+        with private.gradients_seen(tell):
+            result, _ = called(step, call.form, arrays)
+        arrays_after, form = taken_apart(result)
+        paths = paths_of(result)
+        for position, after in zip(form.arrays(), arrays_after, strict=True):
+            seen.outputs.append((paths[position], _Array.of(after)))
+            if id(after) in numbers:
+                seen.unchanged[paths[position]] = numbers[id(after)]
+            if any(after is gradient for gradient in gradients):
+                seen.gradients.add(paths[position])
+
+    jax.eval_shape(run, call.arrays)
+    return seen
+
+
+def _places(
+    call: Arguments, seen: _Seen, of_label: dict[str, list[int]], names: list[tuple[str, str]]
+) -> dict[str, KeyPath]:
+    """Where each argument comes back, in the order of arguments and of results."""
+    candidates: dict[KeyPath, dict[str, _Array]] = {}
+    for path, array in seen.outputs:
+        # A step may return its gradients, which have the tree of the weights.
+        if path in seen.gradients:
+            continue
+        for length in range(len(path) + 1):
+            candidates.setdefault(path[:length], {})[name_of(path[length:])] = array
+    places: dict[str, KeyPath] = {}
+    for label in call.form.labels:
+        if label not in of_label:
+            continue
+        wanted = {_inside(names[n][0], label): seen.inputs[n] for n in of_label[label]}
+        fitting = [
+            place
+            for place, found in candidates.items()
+            if found == wanted and not any(_overlap(place, taken) for taken in places.values())
+        ]
+        # Weights and their moving average have the same tree; a result may have their names.
+        alike = [place for place in fitting if place and name_of(place[-1:]) == label]
+        for place in [*alike, *fitting][:1]:
+            places[label] = place
+    return places
+
+
+def _is_state(numbers: list[int], seen: _Seen, optax: set[int], place: KeyPath) -> bool:
+    if seen.differentiated & set(numbers) or optax & set(numbers):
+        return True
+    if len(numbers) == 1:
+        array = seen.inputs[numbers[0]]
+        return not jnp.issubdtype(array.dtype, jnp.inexact) and not (
+            len(array.shape) > 0 and array.shape != (2,)
+        )
+    after = [path for path, _ in seen.outputs if path[: len(place)] == place]
+    return any(path not in seen.unchanged for path in after)
+
+
+def _role(number: int, seen: _Seen, optax: set[int], trained: set[int]) -> Role:
+    if number in optax:
+        return "optimizer"
+    is_float = jnp.issubdtype(seen.inputs[number].dtype, jnp.inexact)
+    # Without a gradient at the level of the step it is not seen what is trained.
+    return "weight" if number in trained or (not trained and is_float) else "statistics"
+
+
+def _is_slot(name: str) -> bool:
+    return "opt_state" in name.split("/")
+
+
+def _of_optax(call: Arguments, names: list[tuple[str, str]]) -> set[int]:
+    """The arrays inside a state of optax."""
+    found: set[str] = set()
+    for label, value in zip(call.form.labels, call.values, strict=True):
+        for path, leaf in jax.tree_util.tree_flatten_with_path(value, is_leaf=_is_optax)[0]:
+            if _is_optax(leaf):
+                found.add(joined(label, name_of(path)))
+    return {
+        number
+        for number, (name, _) in enumerate(names)
+        if any(name == prefix or name.startswith(f"{prefix}/") for prefix in found)
+    }
+
+
+def _is_optax(value: Any) -> bool:
+    module = type(value).__module__.partition(".")[0]
+    return module == "optax" and isinstance(value, tuple)
+
+
+def _require(
+    named: Sequence[str], call: Arguments, places: dict[str, KeyPath], objects: set[str]
+) -> None:
+    for label in named:
+        if label not in call.form.labels:
+            raise UsageError(
+                f"state={list(named)!r} has {label!r}, which is no argument of the step; it has "
+                f"{list(call.form.labels)}"
+            )
+        if label not in places and label not in objects:
+            raise UsageError(
+                f"the argument {label!r} of the step does not come back among its results with the "
+                "same tree, shapes and dtypes; return its new value"
+            )
+
+
+def _no_state(
+    step: Step,
+    call: Arguments,
+    seen: _Seen,
+    of_label: dict[str, list[int]],
+    names: list[tuple[str, str]],
+) -> str:
+    what = getattr(step, "__name__", type(step).__name__)
+    trained = [label for label, ns in of_label.items() if seen.differentiated & set(ns)]
+    subject = f"the argument {trained[0]!r}" if trained else "no argument"
+    verb = "does not come back" if trained else "comes back"
+    return (
+        f"{subject} of {what}() {verb} among its results with the same tree, shapes and dtypes, so "
+        "its state is not known; return the new state, as in `return params, opt_state, loss`, and "
+        "name it where it is one array: guarded(step, state=('params', 'opt_state'))"
+    )
+
+
+def _inside(name: str, label: str) -> str:
+    return name[len(label) + 1 :]
+
+
+def _overlap(one: KeyPath, other: KeyPath) -> bool:
+    length = min(len(one), len(other))
+    return one[:length] == other[:length]

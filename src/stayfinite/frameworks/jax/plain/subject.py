@@ -1,0 +1,281 @@
+"""A training on JAX without Keras, as a subject."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from types import CodeType
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from stayfinite.files.arrays import write_arrays
+from stayfinite.frameworks.base import GuardedFunction, OnBad
+from stayfinite.frameworks.batch import Batch, ChangeError
+from stayfinite.frameworks.change import LastingChange, LearningRate, Settings
+from stayfinite.frameworks.failure import Files
+from stayfinite.frameworks.jax.library import HasLibrary
+from stayfinite.frameworks.jax.plain.batch_leaves import BatchLeaf, batch_leaves
+from stayfinite.frameworks.jax.plain.library import PlainLibrary
+from stayfinite.frameworks.jax.plain.pure_step import PureStep
+from stayfinite.frameworks.jax.plain.train_function import PlainTrainFunction
+from stayfinite.frameworks.jax.plain.values import StepData
+from stayfinite.frameworks.recorder import Recorder
+from stayfinite.frameworks.state import State
+from stayfinite.frameworks.subject import (
+    Compilation,
+    HeldArray,
+    Layer,
+    Optimizer,
+    Subject,
+    TrainFunction,
+    TrainStep,
+    Variable,
+)
+from stayfinite.graph.graph import Role
+
+_FIXED_RATE = (
+    "it is part of the compiled update; optax.inject_hyperparams makes it a value of the state"
+)
+
+
+@dataclass
+class StateArray:
+    """One array of the state by its path; a `Variable`."""
+
+    path: str
+    value: Any = None
+
+    def assign(self, value: Any) -> None:
+        """Set its value."""
+        self.value = value
+
+
+class PlainJax(Subject, HasLibrary):
+    """A step that returns its new state, or changes objects of `flax.nnx`.
+
+    Args:
+        step: The step, compiled or not.
+        state: Names of the arguments that are the state; None to find them at the first call.
+
+    Attributes:
+        kept: The state of the last good step, once there was a bad one.
+    """
+
+    def __init__(self, step: Callable[..., Any], state: Sequence[str] | None) -> None:
+        self.kept: State | None = None
+        self.train_function: TrainFunction | None = None
+        self._step = PureStep(step, [state] if isinstance(state, str) else state)
+        self.step_library: PlainLibrary = PlainLibrary(self._step)
+
+    def call(self, args: tuple[Any, ...], keywords: Mapping[str, Any]) -> Any:
+        """Make one guarded step with the arguments of the user's call; returns its result.
+
+        Raises:
+            UsageError: the state is not known.
+            CannotGuardError: the step cannot be compiled.
+            NonFiniteError: a step was bad.
+        """
+        assert self.train_function is not None
+        call = self._step.arguments(args, keywords)
+        (weights, others), data = self._step.state_and_data(call)
+        logs, new = self.train_function((weights, others, [], []), iter([data]))
+        return self._step.result(call, logs["out"], new[0], new[1])
+
+    @property
+    def library(self) -> str:
+        """JAX itself."""
+        return "jax"
+
+    def attach(self, recorder: Recorder, on_bad: OnBad, *, resumes: bool) -> GuardedFunction:
+        """Have the step compiled with the sentinel inside, at its first call."""
+        function = PlainTrainFunction(self, recorder, on_bad, resumes=resumes)
+        self.train_function = function
+        return function
+
+    def kept_alive(self) -> PlainJax:
+        """The subject itself."""
+        return self
+
+    @property
+    def name(self) -> str:
+        """The name of the step."""
+        return self._step.name
+
+    @property
+    def kind(self) -> str:
+        """What it is, for messages."""
+        return f"the step {self.name}()"
+
+    @property
+    def input_names(self) -> list[str] | None:
+        """None: `batch_leaves` has the names."""
+        return None
+
+    def batch_leaves(self, data: StepData) -> list[BatchLeaf]:
+        """The arrays of a batch without their values."""
+        names = self._step.batch_names(data.form)
+        return batch_leaves(names, [np.shape(array) for array in data.arrays])
+
+    @property
+    def is_built(self) -> bool:
+        """True: the state is an argument."""
+        return True
+
+    @property
+    def trainable_variables(self) -> list[Variable]:
+        """The arrays with respect to which the step differentiates."""
+        return [StateArray(name) for name in self._step.weights]
+
+    @property
+    def non_trainable_variables(self) -> list[Variable]:
+        """The other arrays of the state, those of its optimizers too."""
+        return [StateArray(name) for name in self._step.others]
+
+    @property
+    def metrics_variables(self) -> list[Variable]:
+        """None: all that a step returns changed is state."""
+        return []
+
+    @property
+    def optimizers(self) -> list[Optimizer]:
+        """None: an optimizer of optax is a part of the step."""
+        return []
+
+    @property
+    def fixed_rate(self) -> str | None:
+        """Why the learning rate is not known, unless it is in the state."""
+        return None if self._rates() else _FIXED_RATE
+
+    def _rates(self) -> list[int]:
+        names = enumerate(self._step.others)
+        return [number for number, name in names if name.endswith("/learning_rate")]
+
+    @property
+    def train_step(self) -> TrainStep:
+        """The step as `(state, data)` to `(logs, state)`, with a state of four groups."""
+
+        def step(state: Any, data: StepData) -> Any:
+            out, weights, others = self._step(state[0], state[1], data)
+            return {"out": out}, (weights, others, [], [])
+
+        return step
+
+    @property
+    def uses_default_train_step(self) -> bool:
+        """False: what follows the update is not known."""
+        return False
+
+    @property
+    def uses_default_metrics(self) -> bool:
+        """False: the step may compute some."""
+        return False
+
+    @property
+    def compilation(self) -> Compilation:
+        """A step is always compiled, by XLA."""
+        return Compilation(eager=False, xla=True)
+
+    def roles(self) -> list[list[Role]]:
+        """Weights; statistics and slots of optimizers; none; none."""
+        roles = self._step.roles
+        others = [roles[name] for name in self._step.others]
+        return [["weight"] * len(self._step.weights), others, [], []]
+
+    def own_statistics(self) -> list[int]:
+        """All that is no slot, and single numbers, as the best loss so far."""
+        return self._step.may_be_infinite()
+
+    def settings(self, values: Mapping[str, object]) -> AbstractContextManager[None]:
+        """Not known: an optimizer of optax is closed."""
+        raise ChangeError("the settings of the optimizer are part of the compiled update")
+
+    def scaled_learning_rates(self, factor: float) -> AbstractContextManager[None]:
+        """Not known, unless it is in the state."""
+        raise ChangeError(_FIXED_RATE)
+
+    def layer_path(self, chain: Sequence[object]) -> str | None:
+        """None: the arrays have the names of their layers."""
+        return None
+
+    def layers(self) -> list[Layer]:
+        """None that could be changed."""
+        return []
+
+    def layer(self, path: str) -> Layer | None:
+        """See `layers`."""
+        return None
+
+    def holder_of(self, array: np.ndarray, codes: Sequence[CodeType]) -> HeldArray | None:
+        """Not known."""
+        return None
+
+    def make_train_function(self, step: TrainStep | None = None) -> TrainFunction:
+        """Compile `step`, without donation."""
+        function: TrainFunction = jax.jit(step or self.train_step)
+        return function
+
+    def reset_metrics(self) -> None:
+        """Nothing: see `metrics_variables`."""
+
+    def metrics_result(self) -> dict[str, object]:
+        """None: see `metrics_variables`."""
+        return {}
+
+    def forget_functions(self) -> None:
+        """Nothing: there are no others."""
+
+    def state_was_stored(self) -> None:
+        """Nothing: the user's loop holds the state."""
+
+    def config(self) -> dict[str, object] | None:
+        """None: the step is a function of the user's."""
+        return None
+
+    def prepare(self, data: object) -> None:
+        """Nothing: the state is whole before the first step."""
+
+    @property
+    def weights_file(self) -> str:
+        """A file of arrays by path."""
+        return "last_good.safetensors"
+
+    def save_weights(self, path: Path) -> None:
+        """Write the whole state of the last good step, by path."""
+        assert self.kept is not None
+        names = (*self._step.weights, *self._step.others)
+        arrays = {
+            name: np.asarray(value, order="C")
+            for name, value in zip(names, self.kept.values, strict=True)
+        }
+        write_arrays(path, arrays)
+
+    def files_of(self, data: object, batch: int | None) -> tuple[Files, ...] | None:
+        """Not known."""
+        return None
+
+    def without_samples(self, batch: Batch, samples: Sequence[int]) -> object:
+        """With other samples of the batch in their place."""
+        return batch.without(samples).data
+
+    def lasting(self, change: LastingChange) -> Callable[[], None]:
+        """Sets the learning rate in the state, where it is in it."""
+        rates = self._rates()
+        match change:
+            case LearningRate(factor) if rates:
+                return lambda: self._set_rates(lambda rate: rate * factor)
+            case Settings(values) if rates and set(values) == {"learning_rate"}:
+                given = float(np.asarray(values["learning_rate"]))
+                return lambda: self._set_rates(lambda rate: jnp.full_like(rate, given))
+        raise ChangeError(_FIXED_RATE)
+
+    def _set_rates(self, new: Callable[[Any], Any]) -> None:
+        assert self.kept is not None
+        weights, others, *rest = map(list, self.kept.groups)
+        for number in self._rates():
+            others[number] = new(others[number])
+        self.kept = State.of([weights, others, *rest])
