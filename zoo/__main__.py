@@ -12,7 +12,7 @@ import click
 from rich.console import Console
 from rich.progress import Progress
 
-from zoo.case import BACKENDS
+from zoo.case import ALL_BACKENDS
 from zoo.collect import Zoo, collect
 from zoo.guarded import STAYFINITE
 from zoo.header import BadHeader
@@ -50,7 +50,7 @@ def list_scripts(only: str) -> None:
     "--backend",
     "backends",
     multiple=True,
-    type=click.Choice(BACKENDS),
+    type=click.Choice(ALL_BACKENDS),
     help="May be repeated; default: the one that KERAS_BACKEND says.",
 )
 @click.option(
@@ -78,7 +78,9 @@ def list_scripts(only: str) -> None:
     help="Seconds that one script may take.",
 )
 @click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="Side by side.")
-@click.option("--warm", is_flag=True, help="Fork the runs from a process that has loaded Keras.")
+@click.option(
+    "--warm", is_flag=True, help="Fork the runs from a process that has loaded the library."
+)
 @click.option("--cases-only", is_flag=True, help="Leave twins and controls out.")
 @click.option("--wall", is_flag=True, help="Also train twins and controls without the tool.")
 @click.option("--json", "json_file", type=click.Path(path_type=Path), metavar="FILE")
@@ -161,7 +163,7 @@ def _collect(only: str) -> Zoo:
 
 def _backends(given: tuple[str, ...]) -> tuple[str, ...]:
     backend = os.environ.get("KERAS_BACKEND")
-    if not given and backend not in BACKENDS:
+    if not given and backend not in ALL_BACKENDS:
         raise click.UsageError("say which backend: set KERAS_BACKEND or pass --backend")
     return given or (str(backend),)
 
@@ -170,7 +172,7 @@ def _pythons(given: tuple[str, ...]) -> dict[str, str]:
     """What `--python` says, by backend."""
     found = dict(choice.partition("=")[::2] for choice in given)
     for backend in found:
-        if backend not in BACKENDS:
+        if backend not in ALL_BACKENDS:
             raise click.UsageError(f"--python is {backend!r}: expected BACKEND=PATH")
     return found
 

@@ -8,7 +8,10 @@ from typing import Any
 
 from zoo.header import BadHeader, marked_line, read_header
 
+# Of Keras, and what a script that holds its own loop is written in.
 BACKENDS = ("jax", "tensorflow", "torch")
+PLAIN = ("plain-jax", "plain-torch")
+ALL_BACKENDS = BACKENDS + PLAIN
 FIXES = ("source", "setting", "data", "none")
 # What the twin computes at the failing step: the value of exact arithmetic; a bound, as that value
 # is infinite or beyond the dtype; something else, as the formula has no value there.
@@ -33,8 +36,11 @@ CAUSES = (
     "bad-statistics",
     "bad-update",
 )
-_OF_A_CASE = {"cause", "step", "rows", "fix", "value", "backends", "stands_for"}
-_OF_A_CONTROL = {"backends", "stands_for"}
+_OF_A_CONTROL = {
+    "backends",
+    "stands_for",
+}
+_OF_A_CASE = _OF_A_CONTROL | {"cause", "step", "rows", "fix", "value"}
 
 
 @dataclass(frozen=True)
@@ -150,8 +156,12 @@ def _texts(header: dict[str, Any], key: str, name: str) -> tuple[str, ...]:
 
 def _backends(header: dict[str, Any], name: str) -> tuple[str, ...]:
     found = _texts(header, "backends", name) or BACKENDS
-    if not set(found) <= set(BACKENDS):
-        raise BadHeader(f"{name}: `backends` is {list(found)}: expected some of {list(BACKENDS)}")
+    # A loop of its own is written in one framework.
+    if not set(found) <= set(BACKENDS) and (len(found) > 1 or found[0] not in PLAIN):
+        raise BadHeader(
+            f"{name}: `backends` is {list(found)}: expected some of {list(BACKENDS)}, or one of "
+            f"{list(PLAIN)}"
+        )
     return found
 
 

@@ -1,4 +1,7 @@
-"""stayfinite as a tool of the zoo: `stayfinite run` and its run file."""
+"""stayfinite as a tool of the zoo: `stayfinite run` and its run file.
+
+Of a script in plain JAX, the compiled step is guarded: `zoo.guarded_jax`.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo.answer import Answer, ProposedFix
-from zoo.case import BACKENDS
+from zoo.case import ALL_BACKENDS
 from zoo.judging import ASPECTS
 from zoo.patching import CannotApply, apply_diff
 from zoo.running import Environment, Ran, copied, run
@@ -26,7 +29,8 @@ def ask(script: Path, on: Environment) -> Answer:
 def train(script: Path, on: Environment) -> Answer:
     """As `ask`, of the script itself and in its own folder."""
     run_file = script.parent / "run.json"
-    arguments = ["-m", "stayfinite", "run", "--json", run_file.name, "--keep", "kept", script.name]
+    module = "zoo.guarded_jax" if on.backend == "plain-jax" else "stayfinite"
+    arguments = ["-m", module, "run", "--json", run_file.name, "--keep", "kept", script.name]
     ran = run(arguments, on, script.parent)
     try:
         told = json.loads(run_file.read_text(encoding="utf-8"))
@@ -93,7 +97,7 @@ def mend(script: Path, on: Environment, answer: Answer) -> Answer:
 
 STAYFINITE = Tool(
     "stayfinite",
-    BACKENDS,
+    ALL_BACKENDS,
     frozenset(ASPECTS),
     ask,
     mend,

@@ -10,36 +10,13 @@ from __future__ import annotations
 import runpy
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from zoo.gradients import STORES, Array, GradientStore, record_gradients
-
-
-@dataclass
-class Record:
-    """One step of one model: its logs by name, its gradients by optimizer and variable, and the
-    weights, trainable or not, in the order of `model.weights`.
-    """
-
-    before: list[Array]
-    trainable: list[bool]
-    logs: dict[str, Array] = field(default_factory=dict)
-    gradients: dict[str, Array] = field(default_factory=dict)
-    after: list[Array] = field(default_factory=list)
-
-    def arrays(self, prefix: str) -> dict[str, Array]:
-        """All entries by the names that they have in the file."""
-        return (
-            {f"{prefix}/logs/{name}": value for name, value in self.logs.items()}
-            | {f"{prefix}/gradients/{name}": value for name, value in self.gradients.items()}
-            | {f"{prefix}/before/{i}": value for i, value in enumerate(self.before)}
-            | {f"{prefix}/after/{i}": value for i, value in enumerate(self.after)}
-            | {f"{prefix}/trainable": np.array(self.trainable, dtype=bool)}
-        )
+from zoo.records import Record
 
 
 class Steps:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from zoo import warm
+from zoo.case import BACKENDS
 from zoo.pool import Pool
 
 ROOT = Path(__file__).parents[1]
@@ -34,9 +35,9 @@ _ONE_THREAD = dict.fromkeys(
 
 @dataclass(frozen=True)
 class Environment:
-    """A Keras backend, the interpreter that has it, and how long a script may take there.
+    """One of `case.ALL_BACKENDS`, the interpreter that has it, and how long a script may take.
 
-    With `warm`, the modules of `zoo.warm` are forked from a process that has loaded Keras.
+    With `warm`, the modules of `zoo.warm` are forked from a process that has loaded the library.
     """
 
     backend: str
@@ -74,7 +75,7 @@ def environment(
     warm: Pool | None = None,
 ) -> Environment:
     """The given interpreter, or the one that `make test` made for the backend, or this one."""
-    made = ROOT / f".venv-test-{backend}" / "bin" / "python"
+    made = ROOT / f".venv-test-{backend.removeprefix('plain-')}" / "bin" / "python"
     found = python or (str(made) if made.exists() else sys.executable)
     return Environment(backend, found, timeout, warm)
 
@@ -125,7 +126,7 @@ def _run_warm(pool: Pool, arguments: Sequence[str], on: Environment, folder: Pat
 
 def _variables(backend: str, folder: Path) -> dict[str, str]:
     own = {
-        "KERAS_BACKEND": backend,
+        "ZOO_BACKEND": backend,
         # A keras.json of whoever runs this would change what is trained.
         "KERAS_HOME": str(folder / ".keras"),
         # The stayfinite of this checkout, whatever is installed.
@@ -133,6 +134,8 @@ def _variables(backend: str, folder: Path) -> dict[str, str]:
         "TF_CPP_MIN_LOG_LEVEL": "3",
         "COLUMNS": "200",
     }
+    if backend in BACKENDS:
+        own["KERAS_BACKEND"] = backend
     return os.environ | _ONE_THREAD | own
 
 

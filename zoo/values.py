@@ -1,7 +1,7 @@
 """Whether a fix gives the failing step the value that an expert's twin gives it.
 
-Both scripts are trained in plain Keras with the same seeds. Their models are compared in the order
-in which they reach the failing step.
+Both scripts are trained without the guard, with the same seeds. Their models, or the optimizers
+of a loop without Keras, are compared in the order in which they reach the failing step.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from zoo.case import Case
 from zoo.patching import CannotApply, apply_diff
 from zoo.running import Environment, copied, run
 
+PROBES = {"plain-jax": "zoo.probing_jax", "plain-torch": "zoo.probing_torch"}
 # Relative to the twin's loss.
 LOSS_TOLERANCE = 1e-3
 # Relative to the largest entry of that tensor in the twin, plus a share of the largest of all
@@ -95,7 +96,8 @@ def compare_with_twin(case: Case, on: Environment, fix: ProposedFix) -> Comparis
 
 def _probed(script: Path, step: int, on: Environment) -> tuple[dict[str, Array], str]:
     file = script.with_suffix(".npz")
-    ran = run(["-m", "zoo.probing", str(step), file.name, script.name], on, script.parent)
+    module = PROBES.get(on.backend, "zoo.probing")
+    ran = run(["-m", module, str(step), file.name, script.name], on, script.parent)
     if not file.exists():
         return {}, ran.trouble or "it writes no record"
     with np.load(file, allow_pickle=False) as arrays:

@@ -1,7 +1,8 @@
-"""`python -m zoo.warm`: a process that has loaded Keras, and forks itself for each script.
+"""`python -m zoo.warm`: a process that has loaded a library, and forks itself for each script.
 
 Loading a framework takes longer than most of the zoo's trainings. The forked process begins where
-`import keras` has just returned, with no computation made and no thread started for one.
+the import of Keras, or of PyTorch or JAX for a script without Keras, has just returned, with no
+computation made and no thread started for one.
 
 Reads one request a line, `{"arguments", "folder", "variables", "output", "timeout"}`, and answers
 each with a line `{"exit_code"}`, null where the time was up.
@@ -9,6 +10,7 @@ each with a line `{"exit_code"}`, null where the time was up.
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import runpy
@@ -20,7 +22,15 @@ from pathlib import Path
 from typing import Any
 
 # What can be run here as `python -m` runs it. Other arguments are a script and its arguments.
-MODULES = ("stayfinite", "zoo.peers.launcher", "zoo.probing")
+MODULES = (
+    "stayfinite",
+    "zoo.guarded_jax",
+    "zoo.peers.launcher",
+    "zoo.probing",
+    "zoo.probing_jax",
+    "zoo.probing_torch",
+)
+_LIBRARIES = {"plain-jax": "jax", "plain-torch": "torch"}
 _POLL_SECONDS = 0.02
 
 
@@ -36,7 +46,7 @@ def main() -> None:
 
 
 def _load() -> None:
-    import keras  # noqa: F401
+    importlib.import_module(_LIBRARIES.get(os.environ["ZOO_BACKEND"], "keras"))
 
 
 def _forked(request: dict[str, Any]) -> int | None:
@@ -89,10 +99,12 @@ def _run(arguments: Sequence[str]) -> int | None:
 
         sys.argv = [str(Path(sys.executable).with_name("stayfinite")), *rest]
         return stayfinite(rest)
-    if module == "zoo.probing":
-        from zoo import probing
+    if module == "zoo.guarded_jax":
+        from zoo import guarded_jax
 
-        probing.main(rest)
+        return guarded_jax.main(rest)
+    if module.startswith("zoo.probing"):
+        importlib.import_module(module).main(rest)
         return 0
     from zoo.peers import launcher
 

@@ -4,7 +4,7 @@ import ast
 
 import pytest
 
-from zoo.case import BACKENDS, read_case, read_control
+from zoo.case import ALL_BACKENDS, read_case, read_control
 from zoo.collect import HERE, case_files
 from zoo.header import BEGIN, MARK
 
@@ -25,7 +25,7 @@ def test_case(path):
 
 @pytest.mark.parametrize("path", CONTROLS, ids=named)
 def test_control(path):
-    assert set(read_control(path).backends) <= set(BACKENDS)
+    assert set(read_control(path).backends) <= set(ALL_BACKENDS)
     assert ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
 
 

@@ -41,5 +41,6 @@ def switch_on_mended(steps: Steps) -> None:
     jax.config.update("jax_debug_nans", True)
 
 
-DEBUG_NANS = Peer("debug-nans", ("jax",), switch_on, _ALARM)
-DEBUG_NANS_MENDED = Peer("debug-nans-mended", ("jax",), switch_on_mended, _ALARM)
+_BACKENDS = ("jax", "plain-jax")
+DEBUG_NANS = Peer("debug-nans", _BACKENDS, switch_on, _ALARM)
+DEBUG_NANS_MENDED = Peer("debug-nans-mended", _BACKENDS, switch_on_mended, _ALARM)

@@ -17,7 +17,7 @@ def switch_on(steps: Steps) -> None:
 
 DETECT_ANOMALY = Peer(
     "detect-anomaly",
-    ("torch",),
+    ("torch", "plain-torch"),
     switch_on,
     re.compile(r"Function '(?P<op>\w+)' returned nan values in its \d+th output"),
 )

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from zoo.probing_torch import OptimizerSteps, watch
+
 
 @dataclass
 class Steps:
-    """`done` steps ended in `fit` and `train_on_batch`; None before the first of them began.
+    """`done` steps ended in `fit` and `train_on_batch`, or of the optimizer of a loop over PyTorch;
+    None before the first of them began.
 
     `stopped_at` is noted by a peer that lets the script go on.
     """
@@ -23,10 +27,15 @@ class Steps:
         return self.done if self.stopped_at is None else self.stopped_at
 
     def count(self) -> None:
-        """From now on, count the calls of Keras's compiled train step.
+        """From now on, count the steps of this process. In a loop over JAX, nobody counts them."""
+        backend = os.environ["ZOO_BACKEND"]
+        if backend == "plain-torch":
+            watch(_Counting(self))
+        elif backend != "plain-jax":
+            self._count_calls_of_train_step()
 
-        A callback would count, too, but makes Keras wait for the logs of every step.
-        """
+    def _count_calls_of_train_step(self) -> None:
+        """A callback would count, too, but makes Keras wait for the logs of every step."""
         import keras
 
         trainer = next(kind for kind in keras.Model.__mro__ if "make_train_function" in vars(kind))
@@ -49,3 +58,20 @@ class Steps:
 
         train_function.counts_steps = True  # type: ignore[attr-defined]
         return train_function
+
+
+class _Counting(OptimizerSteps):
+    """Counts the steps of optimizers, of which it records none."""
+
+    def __init__(self, steps: Steps) -> None:
+        super().__init__(step=-1)
+        self._steps = steps
+        steps.done = 0
+
+    def differentiate(self, tensors: Any) -> None:
+        """A loss that is not recorded is not read."""
+
+    def count(self, optimizer: Any) -> None:
+        """Count one step of this optimizer."""
+        super().count(optimizer)
+        self._steps.done = self.num_steps

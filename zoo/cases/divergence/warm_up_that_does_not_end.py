@@ -1,0 +1,36 @@
+"""Distillation with a warm-up; the schedule goes on rising after it, as a bracket is missing.
+
+The learning rate is ten times too high after 20 steps, and the error grows until it has no room.
+"""
+# /// zoo
+# cause = "divergence"
+# step = 36
+# fix = "setting"
+# backends = ["plain-torch"]
+# stands_for = ["J01", "K08"]
+# ///
+
+import torch
+from torch import nn
+from torch.optim.lr_scheduler import LambdaLR
+
+torch.manual_seed(0)
+WARM_UP = 10
+teacher = nn.Linear(8, 4)
+student = nn.Sequential(
+    nn.Linear(8, 16), nn.LeakyReLU(), nn.Linear(16, 16), nn.LeakyReLU(), nn.Linear(16, 4)
+)
+optimizer = torch.optim.SGD(student.parameters(), lr=0.02, momentum=0.9)
+scheduler = LambdaLR(optimizer, lambda step: step + 1 / WARM_UP)
+
+x = torch.randn(512, 8)
+for step in range(400):
+    batch = x[torch.randint(512, (16,))]
+    with torch.no_grad():
+        wanted = teacher(batch)
+    loss = (student(batch) - wanted).pow(2).sum(1).mean()
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    scheduler.step()
+print("loss", loss.item())
