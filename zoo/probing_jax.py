@@ -10,6 +10,7 @@ from __future__ import annotations
 import runpy
 import sys
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -72,12 +73,13 @@ class Calls:
             self._store.clear()
             result = step(*arguments, **options)
             found = self._store.newest()
-            record = Record(sum(before, []), [True] * sum(map(len, before)))
+            held = list(chain.from_iterable(before))
+            record = Record(held, [True] * len(held))
             record.logs = {name: value for name, value in found.items() if name.startswith(_LOSS)}
             record.gradients = {
                 name: value for name, value in found.items() if not name.startswith(_LOSS)
             }
-            record.after = sum(_after(arguments, trees, before, result), [])
+            record.after = list(chain.from_iterable(_after(arguments, trees, before, result)))
             self.records.append(record)
             return result
 

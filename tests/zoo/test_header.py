@@ -41,6 +41,12 @@ def test_backends_may_have_steps_of_their_own(tmp_path):
     assert (case.step_on("jax"), case.step_on("torch")) == (1, 2)
 
 
+@pytest.mark.parametrize("backend", ["plain-jax", "plain-torch"])
+def test_script_may_be_written_without_keras(tmp_path, backend):
+    case = read_case(written(tmp_path, GOOD + f'backends = ["{backend}"]'))
+    assert (case.backends, case.step_on(backend)) == ((backend,), 12)
+
+
 def test_rows_and_line_may_be_missing(tmp_path):
     header = GOOD.replace("rows = [3, 1]", "")
     case = read_case(written(tmp_path, header, "import keras\n"))
