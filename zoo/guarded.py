@@ -28,9 +28,10 @@ def ask(script: Path, on: Environment) -> Answer:
 
 def train(script: Path, on: Environment) -> Answer:
     """As `ask`, of the script itself and in its own folder."""
+    if on.backend == "plain-jax":
+        return _train_step(script, on)
     run_file = script.parent / "run.json"
-    module = "zoo.guarded_jax" if on.backend == "plain-jax" else "stayfinite"
-    arguments = ["-m", module, "run", "--json", run_file.name, "--keep", "kept", script.name]
+    arguments = ["-m", "stayfinite", "run", "--json", run_file.name, "--keep", "kept", script.name]
     ran = run(arguments, on, script.parent)
     try:
         told = json.loads(run_file.read_text(encoding="utf-8"))
@@ -38,6 +39,14 @@ def train(script: Path, on: Environment) -> Answer:
         trouble = ran.trouble or f"no run file: {error}"
         return Answer(False, ran.seconds, said=ran.last_line, trouble=trouble)
     return read(told, ran, script)
+
+
+def _train_step(script: Path, on: Environment) -> Answer:
+    """Train with a guarded step; there is no run file, and the incident is read where it is kept."""
+    ran = run(["-m", "zoo.guarded_jax", script.name], on, script.parent)
+    kept = sorted((script.parent / "kept").glob("incident-*/incident.json"))
+    incidents = [json.loads(path.read_text(encoding="utf-8")) for path in kept]
+    return read({"incidents": incidents}, ran, script)
 
 
 def read(told: dict[str, Any], ran: Ran, script: Path) -> Answer:

@@ -99,11 +99,7 @@ def _run(arguments: Sequence[str]) -> int | None:
 
         sys.argv = [str(Path(sys.executable).with_name("stayfinite")), *rest]
         return stayfinite(rest)
-    if module == "zoo.guarded_jax":
-        from zoo import guarded_jax
-
-        return guarded_jax.main(rest)
-    if module.startswith("zoo.probing"):
+    if module.startswith(("zoo.probing", "zoo.guarded_jax")):
         importlib.import_module(module).main(rest)
         return 0
     from zoo.peers import launcher
