@@ -42,11 +42,13 @@ def train(script: Path, on: Environment) -> Answer:
 
 
 def _train_step(script: Path, on: Environment) -> Answer:
-    """Train with a guarded step; there is no run file, and the incident is read where it is kept."""
+    """Train with a guarded step. There is no run file; the incident is read where it is kept."""
     ran = run(["-m", "zoo.guarded_jax", script.name], on, script.parent)
     kept = sorted((script.parent / "kept").glob("incident-*/incident.json"))
     incidents = [json.loads(path.read_text(encoding="utf-8")) for path in kept]
-    return read({"incidents": incidents}, ran, script)
+    answer = read({"incidents": incidents}, ran, script)
+    # The error that the step raises ends the script as every other error does.
+    return replace(answer, trouble=None) if answer.stopped and ran.exit_code == 1 else answer
 
 
 def read(told: dict[str, Any], ran: Ran, script: Path) -> Answer:
