@@ -1,9 +1,9 @@
 """`python -m zoo.probing_torch STEP FILE SCRIPT`: as `zoo.probing`, of a loop over plain PyTorch.
 
-Runs the script to its end and records, for each optimizer that reaches its step STEP, the loss and
-the gradients of that step and the parameters before and after it. Every call of
-`Optimizer.step` is a step of that optimizer, also one that a `GradScaler` skips. The loss is the
-sum of what was differentiated since its step before, without the loss scale.
+Runs the script to its end and records the loss and the gradients of step STEP and the parameters of
+its optimizer before and after it. Every call of the `step` of an optimizer is a step, also one that
+a `GradScaler` skips. The loss is the sum of what was differentiated since the step before, without
+the loss scale.
 """
 
 from __future__ import annotations
@@ -21,22 +21,20 @@ from zoo.records import Record
 
 
 class OptimizerSteps:
-    """Counts the steps of each optimizer and records the one that is asked for."""
+    """Counts the steps of all optimizers and records the one that is asked for."""
 
     def __init__(self, step: int) -> None:
         self.step = step
-        self.records: list[Record] = []
-        self._done: dict[int, int] = {}
-        self._optimizers: list[Any] = []  # keeps their ids from being used again
-        self._losses: dict[int, float] = {}
-        self._sum = 0.0
+        self.num_done = 0
+        self.record: Record | None = None
+        self._loss = 0.0
         self._unscaled: list[tuple[Any, Any]] = []  # what a scaler made, and of what
 
     def differentiate(self, tensors: Any) -> None:
         """Note the value of what is differentiated now."""
         for tensor in tensors if isinstance(tensors, Sequence) else [tensors]:
             plain = next((loss for scaled, loss in self._unscaled if scaled is tensor), tensor)
-            self._sum += float(plain.detach().double().sum())
+            self._loss += float(plain.detach().double().sum())
         self._unscaled.clear()
 
     def scale(self, scaled: Any, loss: Any) -> None:
@@ -45,45 +43,27 @@ class OptimizerSteps:
 
     def begin(self, optimizer: Any) -> None:
         """A call of `step` begins."""
-        if id(optimizer) not in self._done:
-            self._optimizers.append(optimizer)
-            self._done[id(optimizer)] = 0
-        if self._done[id(optimizer)] == self.step:
+        if self.num_done == self.step:
             before = [_array(parameter) for parameter in _parameters(optimizer)]
-            self.records.append(Record(before, [True] * len(before)))
+            self.record = Record(before, [True] * len(before))
 
     def end(self, optimizer: Any) -> None:
         """A call of `step` ends."""
-        if self._done[id(optimizer)] == self.step:
-            record = self.records[-1]
+        if self.record is not None and self.num_done == self.step:
             parameters = _parameters(optimizer)
-            record.after = [_array(parameter) for parameter in parameters]
-            record.gradients = {
+            self.record.after = [_array(parameter) for parameter in parameters]
+            self.record.gradients = {
                 str(i): _array(parameter.grad)
                 for i, parameter in enumerate(parameters)
                 if parameter.grad is not None
             }
-            loss = self._sum - self._losses.get(id(optimizer), 0.0)
-            record.logs = {"loss": np.asarray(loss, "float64")}
-        self.count(optimizer)
+            self.record.logs = {"loss": np.asarray(self._loss, "float64")}
+        self.count()
 
-    def count(self, optimizer: Any) -> None:
-        """Count one step of this optimizer, made or skipped."""
-        if id(optimizer) not in self._done:
-            self._optimizers.append(optimizer)
-        self._done[id(optimizer)] = self._done.get(id(optimizer), 0) + 1
-        # A sum that is not finite would take all that follows with it.
-        self._sum = self._sum if np.isfinite(self._sum) else 0.0
-        self._losses[id(optimizer)] = self._sum
-
-    def num_done(self, optimizer: Any) -> int:
-        """How many steps of this optimizer have ended."""
-        return self._done.get(id(optimizer), 0)
-
-    @property
-    def num_steps(self) -> int:
-        """The steps of the optimizer that has made most."""
-        return max(self._done.values(), default=0)
+    def count(self) -> None:
+        """Count one step, made or skipped."""
+        self.num_done += 1
+        self._loss = 0.0
 
 
 def _parameters(optimizer: Any) -> list[Any]:
@@ -118,10 +98,10 @@ def watch(steps: OptimizerSteps) -> None:
         return scaled
 
     def noting_step(self: Any, optimizer: Any, *arguments: Any, **options: Any) -> Any:
-        done = steps.num_done(optimizer)
+        done = steps.num_done
         result = step(self, optimizer, *arguments, **options)
-        if steps.num_done(optimizer) == done:
-            steps.count(optimizer)
+        if steps.num_done == done:
+            steps.count()
         return result
 
     scaler.scale, scaler.step = noting_scale, noting_step
@@ -137,9 +117,7 @@ def main(arguments: Sequence[str], watch: Callable[[OptimizerSteps], None] = wat
     try:
         runpy.run_path(script, run_name="__main__")
     finally:
-        arrays: dict[str, Array] = {}
-        for i, record in enumerate(steps.records):
-            arrays |= record.arrays(str(i))
+        arrays = {} if steps.record is None else steps.record.arrays("0")
         np.savez(file, allow_pickle=False, **arrays)
 
 

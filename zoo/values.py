@@ -1,7 +1,7 @@
 """Whether a fix gives the failing step the value that an expert's twin gives it.
 
-Both scripts are trained without the guard, with the same seeds. Their models, or the optimizers
-of a loop without Keras, are compared in the order in which they reach the failing step.
+Both scripts are trained without the guard, with the same seeds. Their models are compared in the
+order in which they reach the failing step.
 """
 
 from __future__ import annotations

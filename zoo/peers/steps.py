@@ -12,8 +12,8 @@ from zoo.probing_torch import OptimizerSteps, watch
 
 @dataclass
 class Steps:
-    """`done` steps ended in `fit` and `train_on_batch`, or of the optimizer of a loop over PyTorch;
-    None before the first of them began.
+    """`done` steps ended in `fit` and `train_on_batch`, or of the optimizers of a loop over
+    PyTorch; None before the first of them began.
 
     `stopped_at` is noted by a peer that lets the script go on.
     """
@@ -71,7 +71,7 @@ class _Counting(OptimizerSteps):
     def differentiate(self, tensors: Any) -> None:
         """A loss that is not recorded is not read."""
 
-    def count(self, optimizer: Any) -> None:
-        """Count one step of this optimizer."""
-        super().count(optimizer)
-        self._steps.done = self.num_steps
+    def count(self) -> None:
+        """Count one step."""
+        super().count()
+        self._steps.done = self.num_done

@@ -5,7 +5,7 @@ and the logarithm of 1 - 1 is -inf.
 """
 # /// zoo
 # cause = "log-of-zero"
-# step = 5
+# step = 10
 # fix = "source"
 # value = "exact"
 # backends = ["plain-torch"]

@@ -5,7 +5,7 @@ derivative.
 """
 # /// zoo
 # cause = "singular-gradient"
-# step = 4
+# step = 8
 # rows = [5]
 # fix = "source"
 # value = "exact"
