@@ -20,7 +20,7 @@ from torch.utils.data import DataLoader, Dataset
 class Patients(Dataset):
     def __init__(self, n=96):
         self.records = torch.randn(n, 8)
-        self.records[7 * 8 + 4, 2] = 400.0
+        self.records[7 * 8 + 4, 2] = 500.0
 
     def __len__(self):
         return len(self.records)
