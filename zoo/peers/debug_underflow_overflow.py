@@ -7,6 +7,7 @@ model; here it is told as soon as there is an optimizer.
 from __future__ import annotations
 
 import gc
+import importlib
 import re
 from typing import Any
 
@@ -17,15 +18,15 @@ from zoo.peers.steps import Steps
 def switch_on(steps: Steps) -> None:
     """Look at the output of every module from here on."""
     import torch
-    from transformers.debug_utils import DebugUnderflowOverflow
 
+    debug_utils: Any = importlib.import_module("transformers.debug_utils")
     kind: Any = torch.optim.Optimizer
     plain = kind.__init__
 
     def init(optimizer: Any, *arguments: Any, **options: Any) -> None:
         plain(optimizer, *arguments, **options)
         for model in _outermost(optimizer):
-            DebugUnderflowOverflow(model)
+            debug_utils.DebugUnderflowOverflow(model)
 
     kind.__init__ = init
 
