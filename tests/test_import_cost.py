@@ -38,6 +38,11 @@ def test_the_command_line_loads_no_framework():
     assert in_fresh_process(loaded) == []
 
 
+def test_an_explanation_loads_libcst_only_to_write_a_rewriting():
+    loaded = "import sys, stayfinite.explanation; print('libcst' in sys.modules)"
+    assert in_fresh_process(loaded) is False
+
+
 def test_public_names():
     assert sorted(stayfinite.__all__) == stayfinite.__all__ == dir(stayfinite)
     assert len(stayfinite.__all__) <= 20

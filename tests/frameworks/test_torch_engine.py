@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import traceback
+
 import keras
 import numpy as np
 import pytest
@@ -436,6 +439,33 @@ def test_run_can_be_ended_early(phase):
         recorded(model, batch, stop)
     nets.assert_bit_equal(everything(model), before)
     recorded(model, batch)
+
+
+class Holding(layers.Layer):
+    """A frame of it refers to the exception that ends the run, and so to itself."""
+
+    def call(self, x):
+        made = ops.exp(x)
+        try:
+            return ops.log(made)
+        except BaseException as error:
+            self.caught = kept = error
+            raise kept from None
+
+
+def test_a_run_that_is_ended_early_gives_its_arrays_back_at_once():
+    model = built([keras.Input((5,)), Holding(), layers.Dense(1)])
+    batch = batch_of(nets.table)
+    model.train_on_batch(*batch)
+    step = step_of(model, batch)
+    logarithm = next(op for op in step.trace.ops if op.name == "log")
+    gc.disable()
+    try:
+        step.fetch(logarithm.results)
+        frames = traceback.walk_tb(model.layers[0].caught.__traceback__)
+        assert not any("made" in frame.f_locals for frame, _ in frames)
+    finally:
+        gc.enable()
 
 
 def test_step_on_another_device_gives_the_variables_back():

@@ -14,7 +14,14 @@ from pathlib import Path
 import pytest
 
 import stayfinite
-from stayfinite.repair import NotSwappableError, Patch, StaleSourceError, swapped
+from stayfinite.repair import (
+    KnownFunctions,
+    NotSwappableError,
+    Patch,
+    StaleSourceError,
+    live,
+    swapped,
+)
 from tests.repair.helpers import first_patch
 
 HEADER = "import functools\nfrom keras import ops\n"
@@ -141,6 +148,20 @@ def test_a_function_made_inside_gets_the_old_code_too(tmp_path, monkeypatch):
         made = module.get()
         assert float(made(0.0)) > 0
     assert float(made(0.0)) == 0
+
+
+def test_known_functions_are_looked_up_once(tmp_path, monkeypatch):
+    path = tmp_path / "user_module.py"
+    module = load(path, HEADER + HOLDERS["function"], monkeypatch)
+    known = KnownFunctions()
+    found = known.of(str(path))
+    assert module.f in found
+    monkeypatch.setattr(live, "functions_of", None)
+    for _ in range(2):
+        with swapped(patched(path), known=known) as count:
+            assert count == 1
+            assert float(module.f(0.0)) > 0
+    assert float(module.f(0.0)) == 0
 
 
 def test_only_what_differs_is_touched(tmp_path, monkeypatch):

@@ -10,7 +10,16 @@ from dataclasses import dataclass
 from stayfinite.experiments.moved_activation import MovedActivation
 from stayfinite.experiments.rewritings import Rewriting
 from stayfinite.experiments.source_fix import Description
-from stayfinite.repair import Edit, Patch, Remade, RepairError, SourceFile, put_in_place, swapped
+from stayfinite.repair import (
+    Edit,
+    KnownFunctions,
+    Patch,
+    Remade,
+    RepairError,
+    SourceFile,
+    put_in_place,
+    swapped,
+)
 
 
 @dataclass(frozen=True)
@@ -51,13 +60,18 @@ class AppliedPatch:
         return self.moves_activation or len(self.remade) < max(len(self.descriptions), 1)
 
     @contextlib.contextmanager
-    def in_place(self) -> Iterator[None]:
-        """Run the patched code in the place of the running code inside the block."""
+    def in_place(self, known: KnownFunctions | None = None) -> Iterator[None]:
+        """Run the patched code in the place of the running code inside the block.
+
+        `known` is for a search that tries several patches.
+        """
         with contextlib.ExitStack() as stack:
             for made in self.remade:
                 stack.enter_context(made.in_place())
             if self._changes_functions:
-                stack.enter_context(swapped(self.patch, but_module_code=bool(self.remade)))
+                stack.enter_context(
+                    swapped(self.patch, but_module_code=bool(self.remade), known=known)
+                )
             yield
 
     def put_in_place(self) -> bool:

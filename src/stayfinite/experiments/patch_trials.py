@@ -28,7 +28,7 @@ from stayfinite.experiments.try_change import Experiment, NotTried, attempt
 from stayfinite.frameworks.batch import Batch
 from stayfinite.frameworks.change import Source, Unchanged
 from stayfinite.frameworks.step import Outcome, Step
-from stayfinite.repair import filenames
+from stayfinite.repair import KnownFunctions, filenames
 from stayfinite.repair.engine.problem import FixValue
 
 _MAX_EDITS = 3
@@ -52,6 +52,7 @@ class PatchTrials:
         self._path = path
         self._diagnosis = diagnosis
         self._tried: list[SourceFix] = []
+        self._functions = KnownFunctions()
         self.formula: Formula | None = None
         """The innermost function at fault as a formula, once it is known."""
 
@@ -110,7 +111,7 @@ class PatchTrials:
         return step, diagnose(step, outcome, Float64Run(step), {})
 
     def _run_with(self, applied: AppliedPatch, stack: contextlib.ExitStack) -> tuple[Step, Outcome]:
-        stack.enter_context(applied.in_place())
+        stack.enter_context(applied.in_place(self._functions))
         step = self._step.changed(Source(contextlib.nullcontext))
         return step, step.run(Unchanged())
 

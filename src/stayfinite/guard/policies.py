@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from stayfinite.frameworks import base
 from stayfinite.frameworks.failure import Failure, Resumption
+from stayfinite.guard.collector import without_full_collections
 from stayfinite.guard.policy import Policy
 from stayfinite.incident import Incident, Intervention
 from stayfinite.live_line import LiveLine
@@ -154,6 +155,7 @@ class Measures:
         action = interventions.rolled_back(incident, step)
         return self._made(incident, failure, resumption, action, resumed_from=step)
 
+    @without_full_collections()
     def _explained(self, failure: Failure, say: Callable[[str], None]) -> Explained:
         # Imported here because a finite training does not need the explanation.
         from stayfinite.explanation import ExplanationProgress, explain_failure

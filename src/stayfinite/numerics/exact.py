@@ -27,8 +27,9 @@ def _real(function: Callable[..., Any]) -> Callable[..., mpf]:
     """`function` with NaN for a result that is not real, and for an argument outside its domain."""
 
     def guarded(*x: mpf) -> mpf:
-        if any(value != value for value in x):
-            return NAN
+        for value in x:
+            if mp.isnan(value):
+                return NAN
         try:
             found = function(*x)
         except (ValueError, ZeroDivisionError, OverflowError, mp.NoConvergence):
@@ -58,6 +59,14 @@ def _divide(x: mpf, y: mpf) -> mpf:
     return x / y
 
 
+def _is_out_of_range(x: mpf, y: mpf) -> bool:
+    """Whether the exponent of `x ** y` is beyond the limit; `x` and `y` are finite and not 0."""
+    # Where the binary exponents already tell, no logarithm is needed.
+    if mp.mag(y) < 20 and abs(mp.mag(x)) < 10**4:
+        return False
+    return bool(abs(y * mp.log(abs(x))) > EXPONENT_LIMIT)
+
+
 def _power(x: mpf, y: mpf) -> mpf:
     if y == 0 or x == 1:
         return mpf(1)
@@ -65,7 +74,7 @@ def _power(x: mpf, y: mpf) -> mpf:
         return mpf(0) if y > 0 else INF
     if x < 0 and y != mp.floor(y):
         return NAN
-    if mp.isinf(x) or mp.isinf(y) or abs(y * mp.log(abs(x))) > EXPONENT_LIMIT:
+    if mp.isinf(x) or mp.isinf(y) or _is_out_of_range(x, y):
         small = (abs(x) < 1) == (y > 0)
         return mpf(0) if small else INF
     return mp.power(x, y)
@@ -168,6 +177,12 @@ class Exact:
 
     def call(self, name: str, *x: Array) -> Array:
         """The function `name` of the table `EXACT`, element by element."""
+        if name == "power" and np.ndim(x[1]) == 0:
+            # Most powers are squares, and the derivative of a square.
+            if x[1] == 1:
+                return x[0]
+            if x[1] == 2:
+                return x[0] * x[0]
         return self._functions[name](*x)
 
     def number(self, value: float, like: Array) -> Array:

@@ -22,6 +22,7 @@ from stayfinite.repair.errors import (
 )
 from stayfinite.repair.expression import Expression, find_expression
 from stayfinite.repair.for_good import filenames, put_in_place
+from stayfinite.repair.live import KnownFunctions
 from stayfinite.repair.logits import moved
 from stayfinite.repair.objects import Remade, proposals, remade
 from stayfinite.repair.patch import Patch
@@ -35,6 +36,7 @@ __all__ = [
     "Expression",
     "ExpressionNotFoundError",
     "Facts",
+    "KnownFunctions",
     "NotSwappableError",
     "Patch",
     "Remade",

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import enum
 import weakref
-from collections.abc import Hashable, Iterator
+from collections.abc import Container, Hashable, Iterator
 from dataclasses import dataclass
 
 
@@ -120,20 +120,25 @@ def _type_name(value: float | bool) -> str:
     return next(kind.__name__ for kind in (bool, int, float) if isinstance(value, kind))
 
 
-def walk(root: Node) -> Iterator[Node]:
-    """Every node of the formula once, operands before the operations that use them."""
+def walk(root: Node, known: Container[Node] = ()) -> Iterator[Node]:
+    """Every node of the formula once, operands before the operations that use them.
+
+    Without the nodes in `known`, and those that only they use.
+    """
     done: set[Node] = set()
-    stack: list[tuple[Node, bool]] = [(root, False)]
+    stack = [root]
     while stack:
-        current, visited = stack.pop()
-        if current in done:
+        current = stack[-1]
+        if current in done or current in known:
+            stack.pop()
             continue
-        if visited:
+        waiting = [x for x in current.operands if x not in done and x not in known]
+        if waiting:
+            stack.extend(reversed(waiting))
+        else:
+            stack.pop()
             done.add(current)
             yield current
-        else:
-            stack.append((current, True))
-            stack.extend((operand, False) for operand in reversed(current.operands))
 
 
 def replaced(root: Node, old: Node, new: Node) -> Node:

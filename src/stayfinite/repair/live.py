@@ -30,8 +30,26 @@ def functions_of(path: str) -> list[FunctionType]:
     return found
 
 
+class KnownFunctions:
+    """`functions_of` with one look at all objects of the program for each file.
+
+    For a search that tries many patches in turn: it does not see functions that are made later.
+    """
+
+    def __init__(self) -> None:
+        self._by_path: dict[str, list[FunctionType]] = {}
+
+    def of(self, path: str) -> list[FunctionType]:
+        """The functions of the file at `path` that were alive when they were first asked for."""
+        if path not in self._by_path:
+            self._by_path[path] = functions_of(path)
+        return self._by_path[path]
+
+
 def _is_file(filename: str, wanted: Path) -> bool:
     """A script keeps the path it was started with, which may be relative to a folder left since."""
+    if not filename.endswith(wanted.name):
+        return False  # a program has thousands of files
     path = Path(filename)
     if path.name != wanted.name:
         return False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import gc
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from types import CodeType, FunctionType
 
 from stayfinite.repair.codetree import Pair, inserted_imports, pairs
 from stayfinite.repair.errors import NotSwappableError, StaleSourceError
-from stayfinite.repair.live import Matcher, functions_of
+from stayfinite.repair.live import KnownFunctions, Matcher
 from stayfinite.repair.patch import Patch
 from stayfinite.repair.source import compile_module, future_flags
 
@@ -24,10 +25,16 @@ class _Swap:
 
 
 @contextmanager
-def swapped(patch: Patch, *, but_module_code: bool = False) -> Iterator[int]:
+def swapped(
+    patch: Patch,
+    *,
+    but_module_code: bool = False,
+    known: KnownFunctions | None = None,
+) -> Iterator[int]:
     """Every living function of the patched file runs the patched code inside this context.
 
-    With `but_module_code`, changes of code that runs only once are left to the caller.
+    With `but_module_code`, changes of code that runs only once are left to the caller. `known`
+    is for a search that tries several patches.
 
     The number of functions that were given other code is the value of the context. Calls that are
     already running go on with the old code; what a framework has traced or compiled before stays
@@ -45,20 +52,24 @@ def swapped(patch: Patch, *, but_module_code: bool = False) -> Iterator[int]:
     if patch.is_empty:
         yield 0
         return
-    swaps = _plan(patch, but_module_code)
+    functions = (known or KnownFunctions()).of(patch.original.path)
+    swaps = _plan(patch, but_module_code, functions)
     with ExitStack() as stack:
         for names in {id(s.function.__globals__): s.function.__globals__ for s in swaps}.values():
             stack.enter_context(_imported(patch, names))
-        stack.callback(_restore, swaps)
+        made = [pair for swap in swaps for pair in _versions(swap.new, swap.old)]
+        stack.callback(_restore, swaps, made, _num_references(made))
         for swap in swaps:
             swap.function.__code__ = swap.new
         yield len(swaps)
 
 
-def _plan(patch: Patch, but_module_code: bool) -> list[_Swap]:
+def _plan(
+    patch: Patch, but_module_code: bool, functions_of_file: list[FunctionType]
+) -> list[_Swap]:
     """Which functions get which code. Nothing is changed yet."""
     by_filename: dict[str, list[FunctionType]] = {}
-    for function in functions_of(patch.original.path):
+    for function in functions_of_file:
         by_filename.setdefault(function.__code__.co_filename, []).append(function)
     reached: set[tuple[str, int]] = set()
     swaps: list[_Swap] = []
@@ -147,14 +158,26 @@ def _imported(patch: Patch, names: dict[str, object]) -> Iterator[None]:
                 del names[name]
 
 
-def _restore(swaps: list[_Swap]) -> None:
-    """Give all old code back, also to functions that patched code has made in the meantime."""
+def _restore(
+    swaps: list[_Swap], made: list[tuple[CodeType, CodeType]], num_before: list[int]
+) -> None:
+    """Give all old code back, also to functions that patched code has made in the meantime.
+
+    These are looked for among all objects of the program, if anything refers to patched code that
+    did not before the swap.
+    """
     for swap in swaps:
         swap.function.__code__ = swap.old
-    made_by = {id(new): old for swap in swaps for new, old in _versions(swap.new, swap.old)}
+    if _num_references(made) == num_before:
+        return
+    made_by = {id(new): old for new, old in made}
     for thing in gc.get_objects():
         if type(thing) is FunctionType and (old := made_by.get(id(thing.__code__))) is not None:
             thing.__code__ = old
+
+
+def _num_references(made: list[tuple[CodeType, CodeType]]) -> list[int]:
+    return [sys.getrefcount(new) for new, _ in made]
 
 
 def _versions(new: CodeType, old: CodeType) -> Iterator[tuple[CodeType, CodeType]]:

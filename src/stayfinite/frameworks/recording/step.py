@@ -19,7 +19,7 @@ from stayfinite.frameworks.keras import private as keras_private
 from stayfinite.frameworks.names import fresh
 from stayfinite.frameworks.recording.axes import batch_axes, other_size
 from stayfinite.frameworks.recording.engine import EagerResult, Engine, Update
-from stayfinite.frameworks.recording.recording import Enough, Recording, Shape
+from stayfinite.frameworks.recording.recording import Enough, Recording, Shape, until_enough
 from stayfinite.frameworks.recording.translate import translate
 from stayfinite.frameworks.state import State
 from stayfinite.frameworks.step import Outcome, Roots
@@ -141,10 +141,8 @@ class EagerStep:
         other = self.batch.resized(other_size(samples)).map(self.engine.tensor)
         probe = self._recording(visit)
         try:
-            with self.in_place(), np.errstate(all="ignore"):
+            with until_enough(), self.in_place(), np.errstate(all="ignore"):
                 self.engine.run(self.state, other, probe)
-        except Enough:
-            pass
         except Exception:
             # A network may be built for one batch size; the axes are then found by their sizes.
             return []
@@ -204,7 +202,7 @@ class EagerStep:
                 if len(captured) == len(missing):
                     raise Enough
 
-        with contextlib.suppress(Enough), self.in_place():
+        with until_enough(), self.in_place():
             self.engine.run(self.state, self.batch, self._recording(visit))
         held = self._cache.arrays
         if sum(a.nbytes for a in (*held.values(), *captured.values())) <= _CACHE_BYTES:

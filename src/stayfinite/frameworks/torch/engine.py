@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import gc
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -103,8 +102,6 @@ class TorchEngine:
 
     def run_wide(self, state: State, batch: Batch) -> EagerResult:
         """Run the train step with every floating-point value in float64."""
-        # A run that was ended early leaves its activations in cycles, and this one needs the room.
-        gc.collect()
         watcher = _Watcher()
         weights, others, slots, metrics = self.variables()
         with self._on(state, watcher), contextlib.ExitStack() as stack:

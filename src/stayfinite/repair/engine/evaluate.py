@@ -48,9 +48,8 @@ class Evaluation:
         if root in known:
             return known[root]
         with np.errstate(all="ignore"):
-            for node in walk(root):
-                if node not in known:
-                    known[node] = self._compute(node, [known[x] for x in node.operands])
+            for node in walk(root, known):
+                known[node] = self._compute(node, [known[x] for x in node.operands])
         return known[root]
 
     def gradients(self, root: Node, seed: np.ndarray, wanted: Sequence[Node]) -> dict[Node, Array]:

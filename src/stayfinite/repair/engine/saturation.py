@@ -40,11 +40,12 @@ def proposals(context: Context, root: Node) -> Iterator[tuple[Node, str, tuple[A
     allowed = ALWAYS | context.problem.available | {x.op for x in walk(context.problem.root)}
     top = graph.find(start)
     seen: set[Node] = {root}
+    faults = Faults(context, graph)
     for counts_inner in (True, False):
-        best = extracted(context, graph, allowed, counts_inner)
+        best = extracted(graph, faults, allowed, counts_inner)
         found = [best[top]] if top in best else []
         for enode in graph.classes[top].nodes:
-            made = _made(context, graph, graph.canonical(enode), best, allowed, counts_inner)
+            made = _made(graph, faults, graph.canonical(enode), best, allowed, counts_inner)
             if made is not None:
                 found.append(made)
         found.sort(key=lambda item: item[:2])
@@ -56,8 +57,58 @@ def proposals(context: Context, root: Node) -> Iterator[tuple[Node, str, tuple[A
             return
 
 
+class Faults:
+    """How many elements of a formula float32 computes wrong, for the formulas of one e-graph."""
+
+    def __init__(self, context: Context, graph: EGraph) -> None:
+        self._context = context
+        self._graph = graph
+        self._counts: dict[tuple[Node, int | None], int | None] = {}
+        self._wanted: dict[int, np.ndarray] = {}
+
+    def count(self, formula: Node, number: int | None) -> int | None:
+        """Elements with another value than the class `number`, and those at a pole of a derivative.
+
+        None where the formula cannot be evaluated.
+        """
+        key = formula, None if number is None else self._graph.find(number)
+        if key not in self._counts:
+            try:
+                self._counts[key] = self._wrong(*key) + self._steep(formula)
+            except BadFormula:
+                self._counts[key] = None
+        return self._counts[key]
+
+    def _wrong(self, formula: Node, number: int | None) -> int:
+        if number is None:
+            return 0
+        if number not in self._wanted:
+            self._wanted[number] = to_float64(self._graph.classes[number].values)
+        want = self._wanted[number]
+        found = to_float64(self._context.floating.value(formula))
+        if found.shape != want.shape:
+            raise BadFormula("shape")
+        tolerance = TOLERANCE.get(self._context.problem.dtype, 1e-3)
+        return int((~(np.abs(found - want) <= tolerance * np.abs(want))).sum())
+
+    def _steep(self, formula: Node) -> int:
+        """Elements at which a derivative of the outer operation is not finite."""
+        row = FUNCTIONS.get(formula.op)
+        if row is None:
+            return 0
+        floating = self._context.floating
+        x = [np.asarray(floating.value(operand)) for operand in formula.operands]
+        y = floating.value(formula)
+        count = 0
+        for operand, derivative in zip(formula.operands, row.derivatives, strict=True):
+            if derivative is not None and operand.op != "constant":
+                slope = np.asarray(derivative(floating.m, *x, y))
+                count += int((~np.isfinite(slope.astype(np.float64))).sum())
+        return count
+
+
 def extracted(
-    context: Context, graph: EGraph, allowed: frozenset[str], counts_inner: bool = True
+    graph: EGraph, faults: Faults, allowed: frozenset[str], counts_inner: bool = True
 ) -> dict[int, Best]:
     """For each class the formula with the fewest wrong elements, then the least cost.
 
@@ -70,7 +121,7 @@ def extracted(
         changed, rounds = False, rounds + 1
         for number, each in graph.classes.items():
             for enode in each.nodes:
-                made = _made(context, graph, graph.canonical(enode), best, allowed, counts_inner)
+                made = _made(graph, faults, graph.canonical(enode), best, allowed, counts_inner)
                 if made is not None and (number not in best or made[:2] < best[number][:2]):
                     best[number] = made
                     changed = True
@@ -78,8 +129,8 @@ def extracted(
 
 
 def _made(
-    context: Context,
     graph: EGraph,
+    faults: Faults,
     enode: ENode,
     best: dict[int, Best],
     allowed: frozenset[str],
@@ -92,40 +143,9 @@ def _made(
         return None
     children = [part for part in parts if part is not None]
     formula = build.made(enode.op, *(part[2] for part in children), **dict(enode.attributes))
-    number = graph.index.get(enode)
-    try:
-        wrong = _wrong(context, formula, graph, number)
-        wrong += _steep(context, formula)
-    except BadFormula:
+    wrong = faults.count(formula, graph.index.get(enode))
+    if wrong is None:
         return None
     cost = COST.get(enode.op, 1.0) + sum(part[1] for part in children)
     inner = sum(part[0] for part in children) if counts_inner else 0
     return wrong + inner, cost, formula
-
-
-def _wrong(context: Context, formula: Node, graph: EGraph, number: int | None) -> int:
-    """Elements whose floating-point value is not that of the class."""
-    if number is None:
-        return 0
-    want = to_float64(graph.classes[graph.find(number)].values)
-    found = to_float64(context.floating.value(formula))
-    if found.shape != want.shape:
-        raise BadFormula("shape")
-    close = np.abs(found - want) <= TOLERANCE.get(context.problem.dtype, 1e-3) * np.abs(want)
-    return int((~close).sum())
-
-
-def _steep(context: Context, formula: Node) -> int:
-    """Elements at which a derivative of the outer operation is not finite."""
-    row = FUNCTIONS.get(formula.op)
-    if row is None:
-        return 0
-    floating = context.floating
-    x = [np.asarray(floating.value(operand)) for operand in formula.operands]
-    y = floating.value(formula)
-    count = 0
-    for operand, derivative in zip(formula.operands, row.derivatives, strict=True):
-        if derivative is not None and operand.op != "constant":
-            slope = np.asarray(derivative(floating.m, *x, y))
-            count += int((~np.isfinite(slope.astype(np.float64))).sum())
-    return count
