@@ -14,6 +14,7 @@ import torch
 
 from stayfinite.frameworks.keras import private as keras_private
 from stayfinite.frameworks.keras.model_subject import KerasModel
+from stayfinite.frameworks.subject import state_variables
 from stayfinite.frameworks.torch import private
 from tests.guard import nets
 
@@ -154,7 +155,7 @@ def test_compiled_function_knows_what_it_was_made_of():
 def test_state_has_its_four_parts():
     model = nets.mlp()
     model.train_on_batch(*(array[:8] for array in nets.table()))
-    parts = keras_private.state_variables(KerasModel(model))
+    parts = state_variables(KerasModel(model))
     assert [len(part) for part in parts[:2]] == [
         len(model.trainable_variables),
         len(model.non_trainable_variables),

@@ -11,7 +11,6 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
-import keras
 import numpy as np
 import torch
 from torch.multiprocessing.reductions import StorageWeakRef
@@ -24,7 +23,6 @@ __all__ = [
     "StorageWeakRef",
     "TorchDispatchMode",
     "alike",
-    "as_tensor",
     "buffers_of",
     "choose",
     "copies",
@@ -153,11 +151,6 @@ def buffers_of(subject: Subject) -> list[Any]:
         for buffer in layer.buffers() if isinstance(layer, torch.nn.Module) else ():
             found.setdefault(id(buffer), buffer)
     return list(found.values())
-
-
-def as_tensor(value: Any) -> Any:
-    """A NumPy array or a tensor as a tensor on Keras's device."""
-    return keras.ops.convert_to_tensor(value)
 
 
 def numpy_of(tensor: Any) -> np.ndarray:
