@@ -10,6 +10,7 @@ from pathlib import Path
 from stayfinite.frameworks.torch.plain.training import Training
 from stayfinite.frameworks.torch.plain.watching import WATCHING
 from stayfinite.guard.bad_steps import BadSteps
+from stayfinite.strict import caught
 
 
 class PlainTorchSteps(BadSteps):
@@ -35,6 +36,7 @@ class PlainTorchSteps(BadSteps):
             CannotGuardError: this release of PyTorch lacks a name that is needed.
         """
         WATCHING.install()
+        WATCHING.on_error = self._failed
         WATCHING.listener = Training(WATCHING, self)
 
     def close(self) -> None:
@@ -45,6 +47,9 @@ class PlainTorchSteps(BadSteps):
         """The training ends here; a program that goes on is not guarded any more."""
         super().end()
         self.close()
+
+    def _failed(self, error: Exception) -> None:
+        self.say(f"{caught('noting a step', error)}; this training runs unguarded from here on")
 
     def bad_loss(self, step: int, loss: float) -> bool:
         """Tell once of a loss that is not finite beside finite gradients."""

@@ -27,6 +27,7 @@ __all__ = [
     "choose",
     "copies",
     "current_node",
+    "dense_values",
     "function_of",
     "is_compiled",
     "memory_of",
@@ -38,6 +39,7 @@ __all__ = [
     "tensor_of",
     "unseen",
     "version",
+    "writes_to",
 ]
 
 # How the names of the multi-tensor operators begin.
@@ -103,6 +105,16 @@ def version(variables: Iterable[Any]) -> int:
     """A number that changes when any of the variables is written to."""
     # `_version` counts the writes in place; PyTorch's autograd relies on it.
     return sum([(t := v._value)._version + id(t) for v in variables])
+
+
+def writes_to(tensor: Any) -> int:
+    """How often `tensor` has been written to in place; PyTorch's autograd relies on it."""
+    return int(tensor._version)
+
+
+def dense_values(gradient: Any) -> Any:
+    """The values of a sparse gradient, which need not be coalesced."""
+    return gradient._values()
 
 
 def is_compiled(function: Any) -> bool:

@@ -1,6 +1,6 @@
 """How the failing step of a loop is made once more.
 
-An `Again` runs the code of the user on a `StepData`, up to the update. `Making` is what the hooks
+An `Again` runs the code of the user on a `LoopData`, up to the update. `Making` is what the hooks
 tell meanwhile: it gives the saved batches, leaves out updates whose result the weights already
 have, notes loss and gradients, and ends the run after the update.
 
@@ -16,7 +16,7 @@ import torch
 
 from stayfinite.frameworks.step import CannotRemakeError
 from stayfinite.frameworks.torch.engine import StepWatcher
-from stayfinite.frameworks.torch.plain.data import StepData
+from stayfinite.frameworks.torch.plain.data import LoopData
 from stayfinite.frameworks.torch.plain.optimizer import (
     TorchOptimizer,
     dense_gradient,
@@ -39,7 +39,7 @@ class Again(Protocol):
         """What is run: `the loop at train.py:36`."""
         ...
 
-    def make(self, data: StepData) -> None:
+    def make(self, data: LoopData) -> None:
         """Run the step on `data`. `StepMade` ends it after the update.
 
         Raises:
@@ -66,7 +66,7 @@ class Making:
         num_updates: int,
         watcher: StepWatcher,
         clipped: dict[str, float],
-        data: StepData,
+        data: LoopData,
     ) -> None:
         self._optimizer = optimizer
         self._left_out = num_updates

@@ -54,7 +54,7 @@ class Iteration:
 
 
 @dataclass(frozen=True)
-class StepData:
+class LoopData:
     """The iterations between two updates of the same weights, oldest first.
 
     Attributes:
@@ -82,7 +82,7 @@ class StepData:
                 for path, leaf in trees.leaves(value):
                     yield _name(name, path), leaf
 
-    def with_leaves(self, values: Sequence[Tensor]) -> StepData:
+    def with_leaves(self, values: Sequence[Tensor]) -> LoopData:
         """The same data with other arrays."""
         following = iter(values)
         iterations = []
@@ -91,10 +91,10 @@ class StepData:
                 name: trees.packed(value, following) for name, value in iteration.batch.items()
             }
             iterations.append(dataclasses.replace(iteration, batch=batch))
-        return StepData(tuple(iterations), self.missing, self.is_sure)
+        return LoopData(tuple(iterations), self.missing, self.is_sure)
 
 
-def batch_of(data: StepData) -> Batch:
+def batch_of(data: LoopData) -> Batch:
     """`data` with a name and a role for each array."""
     found = list(data.leaves())
     names = unique([name for name, _ in found])

@@ -9,7 +9,7 @@ from stayfinite.frameworks.failure import Failure
 from stayfinite.frameworks.step import Step
 from stayfinite.frameworks.subject import Subject
 from stayfinite.frameworks.torch import devices
-from stayfinite.frameworks.torch.plain.data import StepData, batch_of
+from stayfinite.frameworks.torch.plain.data import LoopData, batch_of
 
 
 class PlainTorch:
@@ -31,7 +31,7 @@ class PlainTorch:
 
     def batch(self, subject: Subject, data: object) -> Batch:
         """The data of a step with a name for each array."""
-        assert isinstance(data, StepData)
+        assert isinstance(data, LoopData)
         return batch_of(data)
 
     def versions(self) -> dict[str, str]:

@@ -20,9 +20,9 @@ from typing import Any
 from executing import Source
 
 from stayfinite.frameworks.step import CannotRemakeError
-from stayfinite.frameworks.torch.plain.data import Iteration, StepData
+from stayfinite.frameworks.torch.plain.data import Iteration, LoopData
 from stayfinite.frameworks.torch.plain.frames import values_of
-from stayfinite.frameworks.torch.plain.loops import Loop
+from stayfinite.frameworks.torch.plain.loops import SourceLoop
 from stayfinite.graph.running_loops import loops_in
 
 # The variable of the loop that runs the body once, so that `break` and `continue` have one.
@@ -38,7 +38,7 @@ class LoopBody:
         loop: The loop.
     """
 
-    def __init__(self, frame: FrameType, loop: Loop) -> None:
+    def __init__(self, frame: FrameType, loop: SourceLoop) -> None:
         self.loop = loop
         self._globals = frame.f_globals
         self._is_function = bool(frame.f_code.co_flags & inspect.CO_OPTIMIZED)
@@ -74,7 +74,7 @@ class LoopBody:
         """Whether no function is around it."""
         return not self._is_function
 
-    def make(self, data: StepData) -> None:
+    def make(self, data: LoopData) -> None:
         """Run the body once for each iteration of `data`.
 
         Raises:
@@ -183,7 +183,7 @@ def _code_named(code: CodeType, name: str) -> CodeType:
 
 
 @contextlib.contextmanager
-def _kept_containers(data: StepData) -> Iterator[None]:
+def _kept_containers(data: LoopData) -> Iterator[None]:
     """Lists, dicts and sets that names stand for hold the same after the block."""
     held = [
         value

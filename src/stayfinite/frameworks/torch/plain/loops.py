@@ -1,7 +1,7 @@
 """The loop around a line of the user's code: its AST, and which names its body reads.
 
-A `Loop` is found by the position of a running frame. It is known by its number among the loops of
-the file, so that the same loop is found in a patched text of the file.
+A `SourceLoop` is found by the position of a running frame. It is known by its number among the
+loops of the file, so that the same loop is found in a patched text of the file.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)
 
 
 @dataclass(frozen=True, eq=False)
-class Loop:
+class SourceLoop:
     """One `for` or `while` of the user's.
 
     Attributes:
@@ -61,19 +61,19 @@ class Loop:
 
 
 @functools.lru_cache(maxsize=256)
-def loop_at(code: CodeType, instruction: int) -> Loop | None:
+def loop_at(code: CodeType, instruction: int) -> SourceLoop | None:
     """The innermost loop of `code` whose body or header is at byte offset `instruction`."""
     return _innermost(code, instruction, in_header=True)
 
 
 @functools.lru_cache(maxsize=256)
-def loop_around(code: CodeType, instruction: int) -> Loop | None:
+def loop_around(code: CodeType, instruction: int) -> SourceLoop | None:
     """The innermost loop of `code` whose body is at byte offset `instruction`."""
     return _innermost(code, instruction, in_header=False)
 
 
 @functools.lru_cache(maxsize=256)
-def is_in_header(loop: Loop, code: CodeType, instruction: int) -> bool:
+def is_in_header(loop: SourceLoop, code: CodeType, instruction: int) -> bool:
     """Whether `code` is at the header of `loop`, where the next item is drawn."""
     line = _line(code, instruction)
     return code is loop.code and loop.node.lineno <= line < loop.node.body[0].lineno
@@ -84,7 +84,7 @@ def _line(code: CodeType, instruction: int) -> int:
     return (position[0] if position else None) or code.co_firstlineno
 
 
-def _innermost(code: CodeType, instruction: int, *, in_header: bool) -> Loop | None:
+def _innermost(code: CodeType, instruction: int, *, in_header: bool) -> SourceLoop | None:
     tree = Source.for_filename(code.co_filename).tree
     if tree is None:
         return None
@@ -129,7 +129,7 @@ def _leaves_the_function(loop: Statement) -> bool:
 
 
 @functools.lru_cache(maxsize=256)
-def _described(code: CodeType, number: int) -> Loop:
+def _described(code: CodeType, number: int) -> SourceLoop:
     tree = Source.for_filename(code.co_filename).tree
     assert tree is not None
     node = loops_in(tree)[number]
@@ -138,7 +138,9 @@ def _described(code: CodeType, number: int) -> Loop:
     bound = {name for statement in node.body for name in _bound(statement)}
     read, _ = _read_first(node.body, frozenset(targets))
     names = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
-    return Loop(code, node, number, targets, frozenset(read), frozenset(bound), frozenset(names))
+    return SourceLoop(
+        code, node, number, targets, frozenset(read), frozenset(bound), frozenset(names)
+    )
 
 
 def _stored(target: ast.AST) -> list[str]:

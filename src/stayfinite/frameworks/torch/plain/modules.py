@@ -13,6 +13,8 @@ from typing import Any
 
 import torch
 
+from stayfinite.frameworks.torch.plain import private
+
 # What wrappers put in front of the names of the module inside: `torch.compile`, data parallel.
 _WRAPPERS = ("_orig_mod.", "module.")
 
@@ -71,7 +73,7 @@ def plain_name(name: str) -> str:
 def unwrapped(module: torch.nn.Module) -> torch.nn.Module:
     """The user's module inside `torch.compile` and data parallel."""
     while True:
-        inner: Any = getattr(module, "_orig_mod", None)
+        inner: Any = private.compiled_module(module)
         if inner is None and _is_parallel(module):
             inner = getattr(module, "module", None)
         if not isinstance(inner, torch.nn.Module):

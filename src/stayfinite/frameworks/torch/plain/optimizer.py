@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from stayfinite.frameworks.subject import PlainOptimizer
+from stayfinite.frameworks.torch import private
 from stayfinite.frameworks.torch.plain.variables import TorchVariable
 
 # The settings of Keras that reports and remedies speak of, by their names in `param_groups`.
@@ -58,7 +59,7 @@ class TorchOptimizer(PlainOptimizer):
 
     def missing(self) -> list[tuple[str, torch.Tensor]]:
         """The tensors of its state that are no variables: those that a first step has made."""
-        known = {id(variable._value) for variable in self._slots}
+        known = {id(private.tensor_of(variable)) for variable in self._slots}
         return [
             (f"{self.name}/{weight.path}/{key}", value)
             for weight, parameter in zip(self._weights, parameters_of(self.inner), strict=True)
@@ -117,7 +118,7 @@ def gradients_of(optimizer: torch.optim.Optimizer) -> list[torch.Tensor]:
         for parameter in group["params"]:
             gradient = parameter.grad
             if gradient is not None:
-                found.append(gradient._values() if gradient.is_sparse else gradient)
+                found.append(private.dense_values(gradient) if gradient.is_sparse else gradient)
     return found
 
 

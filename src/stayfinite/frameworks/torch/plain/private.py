@@ -109,6 +109,12 @@ def hook_optimizers(
     register_optimizer_step_post_hook(post_hook)
 
 
+def compiled_module(module: torch.nn.Module) -> torch.nn.Module | None:
+    """The module that `torch.compile` was given, if it made `module`."""
+    inner: torch.nn.Module | None = getattr(module, "_orig_mod", None)
+    return inner
+
+
 def is_left_to_scale(optimizer: torch.optim.Optimizer) -> bool:
     """Whether a fused optimizer is applied by a `GradScaler`, which tells it of an overflow."""
     return getattr(optimizer, "found_inf", None) is not None

@@ -11,7 +11,7 @@ import torch
 from stayfinite.frameworks.torch.engine import StepWatcher
 from stayfinite.frameworks.torch.plain import private
 from stayfinite.frameworks.torch.plain.again import Again, Making, StepMade
-from stayfinite.frameworks.torch.plain.data import StepData
+from stayfinite.frameworks.torch.plain.data import LoopData
 from stayfinite.frameworks.torch.plain.optimizer import held, parameters_of
 from stayfinite.frameworks.torch.plain.watching import Watching
 
@@ -45,7 +45,7 @@ class RemadeStep:
         self._scaler = scaler
         self._watcher: StepWatcher | None = None
 
-    def make(self, subject: TorchLoop, data: StepData) -> None:
+    def make(self, subject: TorchLoop, data: LoopData) -> None:
         """Run the step of `subject` on `data`, with its update.
 
         Raises:

@@ -17,10 +17,11 @@ from typing import Any
 
 import torch
 
+from stayfinite.frameworks.torch import private
 from stayfinite.frameworks.torch.plain import trees
-from stayfinite.frameworks.torch.plain.data import Iteration, StepData
+from stayfinite.frameworks.torch.plain.data import Iteration, LoopData
 from stayfinite.frameworks.torch.plain.frames import user_frames, values_of
-from stayfinite.frameworks.torch.plain.loops import Loop, is_in_header, loop_around, loop_at
+from stayfinite.frameworks.torch.plain.loops import SourceLoop, is_in_header, loop_around, loop_at
 from stayfinite.frameworks.torch.plain.randomness import Generators
 
 # Batches of one step that are kept; a step of more is not made again.
@@ -38,7 +39,7 @@ class Reading:
         values: The names that the body reads before it binds them, and those of the header.
     """
 
-    loop: Loop
+    loop: SourceLoop
     line: int
     in_header: bool
     values: Mapping[str, object]
@@ -56,7 +57,7 @@ class Draw:
 
 
 @dataclass(frozen=True)
-class Update:
+class Applied:
     """An optimizer was applied, or left out by a loss scale; the next iteration may begin here.
 
     `optimizer` is its identity, `lines` are those of the user's frames, and `buffers` has copies
@@ -71,11 +72,11 @@ class Update:
 
 
 @dataclass(frozen=True)
-class Place:
+class StepPlace:
     """The frame and the loop around an update."""
 
     frame: FrameType
-    loop: Loop
+    loop: SourceLoop
     line: int
 
 
@@ -83,7 +84,7 @@ class Events:
     """The draws and updates that the next step may need, oldest first."""
 
     def __init__(self) -> None:
-        self._events: list[Draw | Update] = []
+        self._events: list[Draw | Applied] = []
         self._num_draws = 0
         self.has_backward = False
         self.lost_draws = False
@@ -104,7 +105,7 @@ class Events:
         self._events.append(draw)
         self._num_draws += 1
 
-    def updated(self, update: Update, place: Place | None) -> None:
+    def updated(self, update: Applied, place: StepPlace | None) -> None:
         """Weights were updated; what lies before the last such update is forgotten."""
         if place is None:
             self._events = []
@@ -114,30 +115,30 @@ class Events:
         self._num_draws = sum(isinstance(event, Draw) for event in self._events)
         self.has_backward = self.lost_draws = False
 
-    def step_at(self, place: Place) -> tuple[Update | None, list[Draw]]:
+    def step_at(self, place: StepPlace) -> tuple[Applied | None, list[Draw]]:
         """The update after which the step at `place` began, and the batches drawn since then."""
         events = self._since(place)
         first = events[0] if events else None
         draws = [event for event in events if isinstance(event, Draw)]
-        return (first if isinstance(first, Update) else None), draws
+        return (first if isinstance(first, Applied) else None), draws
 
     @property
     def draws(self) -> list[Draw]:
         """The batches that were drawn, oldest first."""
         return [event for event in self._events if isinstance(event, Draw)]
 
-    def num_updates(self, place: Place, optimizer: int) -> int:
+    def num_updates(self, place: StepPlace, optimizer: int) -> int:
         """Updates by the optimizer with this identity since the step at `place` began."""
         return sum(
-            isinstance(event, Update) and event.optimizer == optimizer
+            isinstance(event, Applied) and event.optimizer == optimizer
             for event in self._since(place)[1:]
         )
 
-    def _since(self, place: Place) -> list[Draw | Update]:
+    def _since(self, place: StepPlace) -> list[Draw | Applied]:
         """The events from the last update on that is no part of the iteration at `place`."""
         for number in range(len(self._events) - 1, -1, -1):
             event = self._events[number]
-            if isinstance(event, Update):
+            if isinstance(event, Applied):
                 line = event.lines.get(id(place.frame))
                 first = place.loop.node.body[0].lineno
                 if line is None or line >= place.line or line < first:
@@ -163,17 +164,17 @@ def lines_of(innermost: FrameType | None) -> dict[int, int]:
     return {id(frame): frame.f_lineno for frame in user_frames(innermost)}
 
 
-def place_of(innermost: FrameType | None, draws: Sequence[Draw]) -> Place | None:
+def place_of(innermost: FrameType | None, draws: Sequence[Draw]) -> StepPlace | None:
     """The loop whose iteration makes the present step; None where there is none.
 
     It is the innermost loop around the update, in a frame that also drew the batches.
     """
-    found: Place | None = None
+    found: StepPlace | None = None
     for frame in user_frames(innermost):
         loop = loop_around(frame.f_code, frame.f_lasti)
         if loop is None:
             continue
-        place = Place(frame, loop, frame.f_lineno)
+        place = StepPlace(frame, loop, frame.f_lineno)
         if found is None:
             found = place
         if any(_is_header_of(draw, place) for draw in draws):
@@ -181,7 +182,7 @@ def place_of(innermost: FrameType | None, draws: Sequence[Draw]) -> Place | None
     return found
 
 
-def data_at(place: Place, events: Events) -> StepData:
+def data_at(place: StepPlace, events: Events) -> LoopData:
     """The data of the step at `place`, from what was noted when its iterations began."""
     began, draws = events.step_at(place)
     headers = [draw for draw in draws if _is_header_of(draw, place)]
@@ -198,10 +199,10 @@ def data_at(place: Place, events: Events) -> StepData:
         else:
             is_sure = False
     if began is None:
-        return StepData((), "no update came before this one, so its beginning is not known")
+        return LoopData((), "no update came before this one, so its beginning is not known")
     inside = tuple(draw.batch for draw in draws)
     iteration = _without_batch(place.loop, values, began.generators, inside)
-    return StepData((iteration,), is_sure=is_sure)
+    return LoopData((iteration,), is_sure=is_sure)
 
 
 def was_written_to(draw: Draw) -> bool:
@@ -211,10 +212,12 @@ def was_written_to(draw: Draw) -> bool:
 
 def versions_of(batch: object) -> tuple[int, ...]:
     """How often each tensor of a batch has been written to."""
-    return tuple(leaf._version for _, leaf in trees.leaves(batch) if isinstance(leaf, torch.Tensor))
+    return tuple(
+        private.writes_to(leaf) for _, leaf in trees.leaves(batch) if isinstance(leaf, torch.Tensor)
+    )
 
 
-def _is_header_of(draw: Draw, place: Place) -> bool:
+def _is_header_of(draw: Draw, place: StepPlace) -> bool:
     reading = draw.readings.get(id(place.frame))
     return reading is not None and reading.in_header and reading.loop is place.loop
 
@@ -229,8 +232,8 @@ def _local(frame: FrameType, names: Any) -> list[str]:
 
 
 def _of_loader(
-    place: Place, headers: list[Draw], now: dict[str, object], *, complete: bool
-) -> StepData:
+    place: StepPlace, headers: list[Draw], now: dict[str, object], *, complete: bool
+) -> LoopData:
     """One iteration for each batch that the header of the loop has drawn."""
     loop = place.loop
     target = batch_target(loop.node)
@@ -262,11 +265,14 @@ def _of_loader(
         iterations.append(Iteration(values, batch, draw.generators))
     if any(was_written_to(draw) for draw in headers):
         missing = "the loop writes into its batch"
-    return StepData(tuple(iterations), missing, is_sure)
+    return LoopData(tuple(iterations), missing, is_sure)
 
 
 def _without_batch(
-    loop: Loop, values: Mapping[str, object], generators: Generators, draws: tuple[object, ...]
+    loop: SourceLoop,
+    values: Mapping[str, object],
+    generators: Generators,
+    draws: tuple[object, ...],
 ) -> Iteration:
     """An iteration of a loop that draws from no loader: its arrays are the batch."""
     wanted = [name for name in _in_order(loop) if name in values and _is_data(values[name])]
@@ -277,7 +283,7 @@ def _without_batch(
     return Iteration(others, batch, generators, draws)
 
 
-def _in_order(loop: Loop) -> list[str]:
+def _in_order(loop: SourceLoop) -> list[str]:
     """The names of a loop in the order in which they stand in the source."""
     nodes = [node for node in ast.walk(loop.node) if isinstance(node, ast.Name)]
     nodes.sort(key=lambda node: (node.lineno, node.col_offset))

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 import torch
 
+from stayfinite.frameworks.torch import private
 from stayfinite.frameworks.torch.plain.modules import all_modules, owners
 from stayfinite.frameworks.torch.plain.optimizer import parameters_of
 
@@ -25,7 +26,7 @@ class Trained:
         self.roots: list[torch.nn.Module] = owners(parameters_of(optimizer), all_modules())
         buffers = {id(b): b for root in self.roots for b in root.buffers()}
         self._buffers = list(buffers.values())
-        self._versions = [buffer._version for buffer in self._buffers]
+        self._versions = [private.writes_to(buffer) for buffer in self._buffers]
         self._num_copies = 0
 
     def is_of(self, optimizer: torch.optim.Optimizer) -> bool:
@@ -37,7 +38,9 @@ class Trained:
         self._num_copies += 1
         if self._num_copies == 3:
             pairs = zip(self._buffers, self._versions, strict=True)
-            self._buffers = [buffer for buffer, version in pairs if buffer._version != version]
+            self._buffers = [
+                buffer for buffer, version in pairs if private.writes_to(buffer) != version
+            ]
         if sum(buffer.nbytes for buffer in self._buffers) > MAX_BUFFER_BYTES:
             return {}
         return {id(buffer): buffer.detach().clone() for buffer in self._buffers}

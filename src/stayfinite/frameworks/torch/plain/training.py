@@ -17,7 +17,7 @@ from stayfinite.frameworks.step import CannotRemakeError, Outcome
 from stayfinite.frameworks.torch import private
 from stayfinite.frameworks.torch.plain import verdict
 from stayfinite.frameworks.torch.plain.again import Again
-from stayfinite.frameworks.torch.plain.data import StepData
+from stayfinite.frameworks.torch.plain.data import LoopData
 from stayfinite.frameworks.torch.plain.frames import all_values_of, user_frames
 from stayfinite.frameworks.torch.plain.loop_body import LoopBody
 from stayfinite.frameworks.torch.plain.modules import (
@@ -28,7 +28,7 @@ from stayfinite.frameworks.torch.plain.modules import (
 from stayfinite.frameworks.torch.plain.optimizer import dense_gradient, gradients_of, parameters_of
 from stayfinite.frameworks.torch.plain.randomness import everything
 from stayfinite.frameworks.torch.plain.remade import RemadeStep
-from stayfinite.frameworks.torch.plain.steps import Place, data_at
+from stayfinite.frameworks.torch.plain.steps import StepPlace, data_at
 from stayfinite.frameworks.torch.plain.subject import TorchLoop
 from stayfinite.frameworks.torch.plain.watching import BadStep, Watching
 from stayfinite.frameworks.torch.state import num_bytes_of, random_state, state_of
@@ -63,7 +63,7 @@ class Training:
         self._watching = watching
         self._owner = owner
 
-    def made(self, optimizer: torch.optim.Optimizer, place: Place | None, loss: Any) -> None:
+    def made(self, optimizer: torch.optim.Optimizer, place: StepPlace | None, loss: Any) -> None:
         """Record a finite step."""
         recorder = self._owner.recorder
         step = recorder.num_steps
@@ -103,7 +103,7 @@ class Training:
         subject = self._subject(step.optimizer, step.frame, remade)
         state = state_of(subject)
         data = bad.data
-        assert isinstance(data, StepData)
+        assert isinstance(data, LoopData)
         generators = everything()
         failure = Failure(
             subject=subject,
@@ -126,9 +126,9 @@ class Training:
             generators.restore()
         return False
 
-    def _record(self, place: Place | None) -> None:
+    def _record(self, place: StepPlace | None) -> None:
         if place is None:
-            data = StepData((), "no loop of a file with source is around the update")
+            data = LoopData((), "no loop of a file with source is around the update")
         else:
             data = data_at(place, self._watching.events)
         for _ in self._owner.recorder.recording(iter((data,))):
@@ -158,7 +158,7 @@ class Training:
         return TorchLoop(optimizer, found[: len(roots)], found[len(roots) :], remade)
 
     def _subject_for_copies(
-        self, optimizer: torch.optim.Optimizer, place: Place | None
+        self, optimizer: torch.optim.Optimizer, place: StepPlace | None
     ) -> Callable[[], TorchLoop]:
         def make() -> TorchLoop:
             remade = RemadeStep(self._watching, _NoLoop(), 0, [optimizer], None)
@@ -166,7 +166,7 @@ class Training:
 
         return make
 
-    def _fails_again(self, subject: TorchLoop, data: StepData) -> bool:
+    def _fails_again(self, subject: TorchLoop, data: LoopData) -> bool:
         """Run the step as it is, and say whether a gradient is not finite."""
         with subject.remade.kept():
             for parameter in parameters_of(subject.optimizer.inner):
@@ -177,7 +177,7 @@ class Training:
 
 def _is_known(data: object) -> bool:
     """Whether a step can be made again of `data` that nothing has compared."""
-    return isinstance(data, StepData) and data.missing is None and data.is_sure
+    return isinstance(data, LoopData) and data.missing is None and data.is_sure
 
 
 class _NoLoop:
@@ -185,7 +185,7 @@ class _NoLoop:
 
     described = "nothing"
 
-    def make(self, data: StepData) -> None:
+    def make(self, data: LoopData) -> None:
         """Never."""
         raise CannotRemakeError(data.missing or "no loop is around the update")
 
@@ -211,7 +211,7 @@ def _has_tensors(module: torch.nn.Module) -> bool:
     return any(True for _ in module.parameters()) or any(True for _ in module.buffers())
 
 
-def _with_random(state: State, data: StepData) -> State:
+def _with_random(state: State, data: LoopData) -> State:
     """`state` with the generators at the beginning of the step."""
     random: RandomState = data.iterations[0].generators.torch if data.iterations else random_state()
     return State.of(state.groups, random)

@@ -28,10 +28,10 @@ from stayfinite.frameworks.torch.plain import private, verdict
 from stayfinite.frameworks.torch.plain.optimizer import gradients_of, parameters_of
 from stayfinite.frameworks.torch.plain.randomness import GeneratorNotes
 from stayfinite.frameworks.torch.plain.steps import (
+    Applied,
     Draw,
     Events,
-    Place,
-    Update,
+    StepPlace,
     lines_of,
     place_of,
     readings_of,
@@ -65,9 +65,9 @@ class BadStep:
     what: What
     optimizer: torch.optim.Optimizer
     loss: torch.Tensor | None
-    place: Place | None
+    place: StepPlace | None
     frame: FrameType | None
-    began: Update | None
+    began: Applied | None
     num_updates: int
     scaler: Any
 
@@ -75,7 +75,7 @@ class BadStep:
 class Listener(Protocol):
     """What is told of the steps."""
 
-    def made(self, optimizer: torch.optim.Optimizer, place: Place | None, loss: Any) -> None:
+    def made(self, optimizer: torch.optim.Optimizer, place: StepPlace | None, loss: Any) -> None:
         """A step is finite and is about to be applied."""
         ...
 
@@ -115,12 +115,14 @@ class Watching:
         listener: Is told of each step; None while nothing is guarded.
         replayer: Is told instead while a step is made again.
         events: The draws and updates that the next step may need.
+        on_error: Called with an internal error, after which nothing is guarded.
     """
 
     def __init__(self) -> None:
         self.listener: Listener | None = None
         self.replayer: Replayer | None = None
         self.events = Events()
+        self.on_error: Callable[[Exception], None] = _raise
         self.generators = GeneratorNotes()
         self._trained: dict[int, Trained] = {}
         self._losses: list[torch.Tensor] = []
@@ -175,16 +177,20 @@ class Watching:
         batch = draw()
         if self._is_watching:
             innermost = sys._getframe(1)
-            self.events.drew(
-                Draw(
-                    batch,
-                    id(source),
-                    self.generators.now(),
-                    readings_of(innermost),
-                    versions_of(batch),
-                )
-            )
+            with self._noting():
+                generators, readings = self.generators.now(), readings_of(innermost)
+                versions = versions_of(batch)
+                self.events.drew(Draw(batch, id(source), generators, readings, versions))
         return batch
+
+    @contextlib.contextmanager
+    def _noting(self) -> Iterator[None]:
+        """An error of our own inside the block ends the guard, and not the training."""
+        try:
+            yield
+        except Exception as error:
+            self.listener = None
+            self.on_error(error)
 
     def _differentiating(self, root: Any) -> None:
         if self.replayer is not None:
@@ -233,7 +239,8 @@ class Watching:
             what: What = "scale" if loss is None else "gradients"
             self._tell(self._bad(what, optimizer, loss, place, innermost, scaler))
         elif self.listener is not None:
-            self.listener.made(optimizer, place, self._loss())
+            with self._noting():
+                self.listener.made(optimizer, place, self._loss())
         self._ended(optimizer, place, innermost)
 
     def _created(self, optimizer: torch.optim.Optimizer) -> None:
@@ -241,7 +248,7 @@ class Watching:
             return
         trained = self.trained(optimizer)
         self.events.updated(
-            Update(id(optimizer), self.generators.now(), {}, {}, trained.buffers()), None
+            Applied(id(optimizer), self.generators.now(), {}, {}, trained.buffers()), None
         )
 
     def _before(self, optimizer: torch.optim.Optimizer, closure: Any) -> Any:
@@ -309,7 +316,8 @@ class Watching:
             self._tell(self._bad("loss", optimizer, bad_loss, place, innermost, self._scaler))
             return
         assert self.listener is not None
-        self.listener.made(optimizer, place, self._loss())
+        with self._noting():
+            self.listener.made(optimizer, place, self._loss())
         if self._unproved is None and not verdict.is_proved(optimizer, size):
             self._prepare(self._bad("update", optimizer, None, place, innermost, self._scaler))
 
@@ -332,17 +340,23 @@ class Watching:
         self._ended(optimizer, self._place(innermost), innermost)
 
     def _ended(
-        self, optimizer: torch.optim.Optimizer, place: Place | None, innermost: FrameType
+        self, optimizer: torch.optim.Optimizer, place: StepPlace | None, innermost: FrameType
     ) -> None:
         self._losses.clear()
         self._scaled = None
+        with self._noting():
+            self._note_end(optimizer, place, innermost)
+
+    def _note_end(
+        self, optimizer: torch.optim.Optimizer, place: StepPlace | None, innermost: FrameType
+    ) -> None:
         if self.generators.is_probing:
             began, draws = self._since(place)
             first = draws[0].generators if draws else began.generators if began else None
             if first is not None:
                 self.generators.step_ended(first)
         self.events.updated(
-            Update(
+            Applied(
                 id(optimizer),
                 self.generators.now(),
                 readings_of(innermost),
@@ -352,10 +366,10 @@ class Watching:
             place,
         )
 
-    def _place(self, innermost: FrameType) -> Place | None:
+    def _place(self, innermost: FrameType) -> StepPlace | None:
         return place_of(innermost, self.events.draws)
 
-    def _since(self, place: Place | None) -> tuple[Update | None, list[Draw]]:
+    def _since(self, place: StepPlace | None) -> tuple[Applied | None, list[Draw]]:
         return (None, []) if place is None else self.events.step_at(place)
 
     def _bad(
@@ -363,7 +377,7 @@ class Watching:
         what: What,
         optimizer: torch.optim.Optimizer,
         loss: torch.Tensor | None,
-        place: Place | None,
+        place: StepPlace | None,
         innermost: FrameType,
         scaler: Any = None,
     ) -> BadStep:
@@ -403,6 +417,10 @@ class _Copies:
                 tensor.copy_(old)
         self._optimizer.state.clear()
         self._optimizer.state.update(self._state)
+
+
+def _raise(error: Exception) -> None:
+    raise error
 
 
 WATCHING = Watching()
