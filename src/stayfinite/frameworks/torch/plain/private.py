@@ -20,7 +20,12 @@ from torch.optim.optimizer import (
 from stayfinite.errors import CannotGuardError
 
 
-def _required(owner: Any, name: str) -> Any:
+def required(owner: Any, name: str) -> Any:
+    """The attribute of a library.
+
+    Raises:
+        CannotGuardError: it has none of that name.
+    """
     try:
         return getattr(owner, name)
     except AttributeError:
@@ -32,8 +37,8 @@ def _required(owner: Any, name: str) -> Any:
 
 def hook_draws(drawing: Callable[[Callable[[], Any], object], Any]) -> None:
     """Have each batch of a `DataLoader` drawn by `drawing(draw, iterator)`."""
-    owner = _required(torch.utils.data.dataloader, "_BaseDataLoaderIter")
-    plain = _required(owner, "__next__")
+    owner = required(torch.utils.data.dataloader, "_BaseDataLoaderIter")
+    plain = required(owner, "__next__")
 
     @functools.wraps(plain)
     def __next__(iterator: Any) -> Any:
@@ -60,7 +65,7 @@ def hook_scaler(
 ) -> None:
     """Tell of losses that a `GradScaler` scales, and have its optimizers applied by `applying`."""
     owner = torch.amp.GradScaler
-    plain_scale, plain_step = _required(owner, "scale"), _required(owner, "_maybe_opt_step")
+    plain_scale, plain_step = required(owner, "scale"), required(owner, "_maybe_opt_step")
 
     @functools.wraps(plain_scale)
     def scale(scaler: Any, outputs: Any) -> Any:

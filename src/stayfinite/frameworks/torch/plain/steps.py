@@ -123,6 +123,11 @@ class Events:
         return (first if isinstance(first, Applied) else None), draws
 
     @property
+    def last_update(self) -> Applied | None:
+        """The last update."""
+        return next((e for e in reversed(self._events) if isinstance(e, Applied)), None)
+
+    @property
     def draws(self) -> list[Draw]:
         """The batches that were drawn, oldest first."""
         return [event for event in self._events if isinstance(event, Draw)]

@@ -97,8 +97,8 @@ class Training:
         bad, healthy = owner.recorder.take(number)
         optimizers = self._watching.optimizers()
         place = step.place
-        body = None if place is None else LoopBody(place.frame, place.loop)
-        again: Again = body or _NoLoop()
+        body = None if place is None or step.trainer is not None else LoopBody(place.frame, place.loop)
+        again: Again = step.trainer or body or _NoLoop()
         remade = RemadeStep(self._watching, again, step.num_updates, optimizers, step.scaler)
         subject = self._subject(step.optimizer, step.frame, remade)
         state = state_of(subject)
@@ -127,7 +127,9 @@ class Training:
         return False
 
     def _record(self, place: StepPlace | None) -> None:
-        if place is None:
+        if self._watching.trainer:
+            data = self._watching.trainer.data()
+        elif place is None:
             data = LoopData((), "no loop of a file with source is around the update")
         else:
             data = data_at(place, self._watching.events)

@@ -38,6 +38,8 @@ from stayfinite.frameworks.torch.plain.steps import (
     versions_of,
 )
 from stayfinite.frameworks.torch.plain.trained import Trained
+from stayfinite.frameworks.torch.plain.trainers import hook_imported
+from stayfinite.frameworks.torch.plain.trainers.calls import Closure, TrainerCalls, TrainerStep
 
 # Optimizers whose state is copied before an update that is not known to be finite.
 MAX_COPIED_BYTES = 64 * 2**20
@@ -60,6 +62,7 @@ class BadStep:
         began: What was noted when the iteration began.
         num_updates: Updates by the same optimizer since then.
         scaler: The `GradScaler` that applies the optimizer, if one does.
+        trainer: The step of a trainer of another library, which is made again without a loop.
     """
 
     what: What
@@ -70,6 +73,7 @@ class BadStep:
     began: Applied | None
     num_updates: int
     scaler: Any
+    trainer: TrainerStep | None = None
 
 
 class Listener(Protocol):
@@ -124,6 +128,10 @@ class Watching:
         self.events = Events()
         self.on_error: Callable[[Exception], None] = _raise
         self.generators = GeneratorNotes()
+        self.trainer = TrainerCalls(
+            self.generators, lambda: self._is_watching, lambda: self.events.last_update
+        )
+        self._closure: Closure | None = None
         self._trained: dict[int, Trained] = {}
         self._losses: list[torch.Tensor] = []
         self._scaled: tuple[Any, Any] | None = None
@@ -169,7 +177,8 @@ class Watching:
 
     @property
     def _is_watching(self) -> bool:
-        return self.listener is not None and bool(self._trained)
+        is_heard = self.listener is not None and self.replayer is None
+        return is_heard and bool(self._trained)
 
     def _drawing(self, draw: Callable[[], Any], source: object) -> Any:
         if self.replayer is not None:
@@ -246,6 +255,7 @@ class Watching:
     def _created(self, optimizer: torch.optim.Optimizer) -> None:
         if self.listener is None or self.replayer is not None:
             return
+        hook_imported(self.trainer)
         trained = self.trained(optimizer)
         self.events.updated(
             Applied(id(optimizer), self.generators.now(), {}, {}, trained.buffers()), None
@@ -259,6 +269,7 @@ class Watching:
         if self.listener is None or torch.compiler.is_compiling():
             return None
         self.trained(optimizer)
+        self._closure = closure
         innermost = sys._getframe(1)
         if closure is None:
             self._judge(optimizer, innermost)
@@ -350,9 +361,11 @@ class Watching:
     def _note_end(
         self, optimizer: torch.optim.Optimizer, place: StepPlace | None, innermost: FrameType
     ) -> None:
+        self.trainer.updated(optimizer)
         if self.generators.is_probing:
             began, draws = self._since(place)
             first = draws[0].generators if draws else began.generators if began else None
+            first = self.trainer.first_generators or first
             if first is not None:
                 self.generators.step_ended(first)
         self.events.updated(
@@ -381,9 +394,14 @@ class Watching:
         innermost: FrameType,
         scaler: Any = None,
     ) -> BadStep:
+        loss = self._loss() if loss is None else loss
+        if self.trainer:
+            num = self.trainer.num_updates(optimizer)
+            step = self.trainer.step(optimizer, self._closure)
+            began = self.trainer.began
+            return BadStep(what, optimizer, loss, place, innermost, began, num, scaler, step)
         began, _ = self._since(place)
         num = 0 if place is None else self.events.num_updates(place, id(optimizer))
-        loss = self._loss() if loss is None else loss
         return BadStep(what, optimizer, loss, place, innermost, began, num, scaler)
 
     def _tell(self, bad: BadStep) -> None:
