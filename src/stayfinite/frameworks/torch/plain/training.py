@@ -97,7 +97,9 @@ class Training:
         bad, healthy = owner.recorder.take(number)
         optimizers = self._watching.optimizers()
         place = step.place
-        body = None if place is None or step.trainer is not None else LoopBody(place.frame, place.loop)
+        body = (
+            None if place is None or step.trainer is not None else LoopBody(place.frame, place.loop)
+        )
         again: Again = step.trainer or body or _NoLoop()
         remade = RemadeStep(self._watching, again, step.num_updates, optimizers, step.scaler)
         subject = self._subject(step.optimizer, step.frame, remade)

@@ -162,9 +162,7 @@ class TrainerStep:
         if data.missing is not None:
             raise CannotRemakeError(data.missing)
         last = len(self._calls) - 1
-        for number, (call, iteration) in enumerate(
-            zip(self._calls, data.iterations, strict=True)
-        ):
+        for number, (call, iteration) in enumerate(zip(self._calls, data.iterations, strict=True)):
             iteration.generators.restore()
             batch = iteration.batch[_BATCH]
             if number < last:

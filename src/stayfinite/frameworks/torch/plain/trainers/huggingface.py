@@ -73,4 +73,3 @@ class _Call:
         if largest is not None and largest > 0:
             accelerator.clip_grad_norm_(self._model.parameters(), largest)
         self._trainer.optimizer.step()
-
