@@ -6,6 +6,7 @@ takes values and returns one; `report` has the words.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -28,6 +29,7 @@ from stayfinite.experiments.changes import (
 )
 from stayfinite.experiments.counted_step import CountedStep
 from stayfinite.experiments.earlier_state import earlier_state, usable_snapshots
+from stayfinite.experiments.fidelity import fidelity
 from stayfinite.experiments.fix_search import find_source_fix, library_call
 from stayfinite.experiments.recent_steps import measure_recent_steps, scheduled_rates
 from stayfinite.experiments.recurrence import run_again
@@ -40,7 +42,7 @@ from stayfinite.frameworks.batch import Batch
 from stayfinite.frameworks.change import ClipNorm, LearningRate, Settings, Unchanged
 from stayfinite.frameworks.failure import Failure
 from stayfinite.frameworks.snapshots import Snapshot
-from stayfinite.frameworks.step import Outcome, Step
+from stayfinite.frameworks.step import CannotRemakeError, Outcome, Step
 from stayfinite.incident import Incident
 from stayfinite.report import assemble, folder
 from stayfinite.report.assemble import Explanation, NotReproduced
@@ -222,9 +224,20 @@ class _Stages:
         failure, step, progress = self._failure, self._step, self._progress
         assert step is not None
         began = time.perf_counter()
-        outcome = step.run(Unchanged())
+        try:
+            outcome = step.run(Unchanged())
+        except CannotRemakeError as error:
+            seen = failure.seen or Outcome(math.nan, {}, ())
+            self._incident = assemble.not_made_again(self._incident, seen, str(error))
+            self._step = None
+            return
         first_run = time.perf_counter() - began
         self._incident = assemble.run_again(self._incident, outcome)
+        if failure.seen is not None and failure.remade_by is not None:
+            compared = fidelity(failure.seen, outcome)
+            self._incident = assemble.compared(self._incident, failure.remade_by, compared)
+            if not compared.is_equal:
+                return
         wider = Float64Run(step)
         num_samples = step.trace.num_samples
         devices = base.framework_of(failure.subject).other_devices()
@@ -286,7 +299,10 @@ class _Stages:
         self.found = replace(found, remedy=remedy.value or RemedySearch(), notes=notes)
 
     def keep_figures(self) -> None:
-        """Put the figures of the steps before into the folder; a note of it where that failed."""
+        """Put the figures of the steps before into the folder; a note of it where that failed.
+
+        There are none of a step that cannot be made again.
+        """
         failure, step, path = self._failure, self._step, self.path
         if step is None or path is None:
             return

@@ -227,7 +227,9 @@ class Incident:
     `source_line` is the whole line at `origin.line`, indentation included, for the columns to fit.
     `num_healthy_steps` is how many healthy steps the fix was held against. `seconds` is how long
     the explanation took. `intervention` is None where the step ended the training. `recurrence` is
-    None where the step could not be run again, and in files of earlier versions.
+    None where the step could not be run again, and in files of earlier versions. `made_again` says
+    of a training loop without Keras what was run to make the step again, and whether loss and
+    gradients had the same bits.
     """
 
     backend: str
@@ -250,6 +252,7 @@ class Incident:
     arithmetic: str | None = None
     intervention: Intervention | None = None
     recurrence: Recurrence | None = None
+    made_again: str | None = None
     schema: str = field(default=SCHEMA)
 
     def __post_init__(self) -> None:

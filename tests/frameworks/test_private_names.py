@@ -10,7 +10,8 @@ from tests.private_names import private_names
 
 PACKAGE = Path(__file__).parents[2] / "src" / "stayfinite"
 HOMES = {
-    PACKAGE / "frameworks" / name / "private.py" for name in ("keras", "jax", "tensorflow", "torch")
+    PACKAGE / "frameworks" / name / "private.py"
+    for name in ("keras", "jax", "tensorflow", "torch", "torch/plain")
 }
 
 

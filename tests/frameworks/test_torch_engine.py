@@ -18,7 +18,7 @@ from stayfinite.frameworks.recording.recording import Enough, Recording
 from stayfinite.frameworks.recording.step import EagerStep
 from stayfinite.frameworks.torch import private
 from stayfinite.frameworks.torch.capture import Dispatch
-from stayfinite.frameworks.torch.engine import TorchEngine
+from stayfinite.frameworks.torch.keras_engine import KerasEngine
 from stayfinite.frameworks.torch.state import restore_random, state_of
 from tests.guard import nets
 
@@ -105,20 +105,20 @@ def prepared(name):
 def step_of(model, batch):
     subject = KerasModel(model)
     named = batches.batch_of(subject, batch, private.numpy_of)
-    return EagerStep.of(TorchEngine(subject), state_of(subject), named)
+    return EagerStep.of(KerasEngine(subject), state_of(subject), named)
 
 
 def recorded(model, batch, visit=lambda number, tensor: None):
     """An engine's recording, its result, and the arrays of all values."""
     subject = KerasModel(model)
-    engine = TorchEngine(subject)
+    engine = KerasEngine(subject)
     arrays = {}
 
     def keep(number, tensor):
         arrays[number] = np.array(engine.numpy(tensor))
         visit(number, tensor)
 
-    recording = Recording(TorchEngine.run.__code__, keep, engine.numpy)
+    recording = Recording(KerasEngine.run.__code__, keep, engine.numpy)
     state = state_of(subject)
     for number, named in enumerate(engine.named_state(state)):
         # Metrics begin afresh in a run.

@@ -14,7 +14,9 @@ import torch
 
 from stayfinite.frameworks.keras import private as keras_private
 from stayfinite.frameworks.keras.model_subject import KerasModel
+from stayfinite.frameworks.subject import state_variables
 from stayfinite.frameworks.torch import private
+from stayfinite.frameworks.torch.keras_engine import KerasEngine
 from tests.guard import nets
 
 
@@ -154,7 +156,7 @@ def test_compiled_function_knows_what_it_was_made_of():
 def test_state_has_its_four_parts():
     model = nets.mlp()
     model.train_on_batch(*(array[:8] for array in nets.table()))
-    parts = keras_private.state_variables(KerasModel(model))
+    parts = state_variables(KerasModel(model))
     assert [len(part) for part in parts[:2]] == [
         len(model.trainable_variables),
         len(model.non_trainable_variables),
@@ -171,8 +173,9 @@ def test_buffers_of_modules_inside_a_model():
 
 
 def test_array_becomes_a_tensor_and_a_tensor_stays():
-    found = private.as_tensor(np.ones(2, "float32"))
+    engine = KerasEngine(KerasModel(nets.mlp()))
+    found = engine.tensor(np.ones(2, "float32"))
     assert isinstance(found, torch.Tensor)
-    assert private.as_tensor(found) is found
+    assert engine.tensor(found) is found
     half = torch.ones(2, dtype=torch.bfloat16, requires_grad=True)
     assert private.numpy_of(half).dtype == np.float32

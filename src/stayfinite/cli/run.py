@@ -12,7 +12,7 @@ from stayfinite.runner.run import MAX_BAD_STEPS, POLICIES, GuardedRun
 
 
 @click.command(
-    short_help="Run a script with every keras.Model guarded.",
+    short_help="Run a script with every training guarded.",
     context_settings={"allow_interspersed_args": False},
 )
 @click.option(
@@ -71,6 +71,12 @@ from stayfinite.runner.run import MAX_BAD_STEPS, POLICIES, GuardedRun
     help="Add gradient_norm, loss_scale and num_bad_steps to the logs of each epoch, so that "
     "TensorBoard and other callbacks show them.",
 )
+@click.option(
+    "--strict",
+    is_flag=True,
+    help="In a training loop over torch.optim, stop also at a step whose loss is not finite while "
+    "all its gradients are. Without it there is one line about the first such step.",
+)
 @click.argument("script", shell_complete=a_file)
 @click.argument("args", nargs=-1, type=click.UNPROCESSED, shell_complete=a_file)
 def run(
@@ -84,8 +90,11 @@ def run(
     html: Path | None,
     unguarded_ok: bool,
     log_metrics: bool,
+    strict: bool,
 ) -> GuardedRun:
-    """Run SCRIPT as `python SCRIPT ARGS...` does, with every keras.Model guarded.
+    """Run SCRIPT as `python SCRIPT ARGS...` does, with every training guarded.
+
+    That is every keras.Model, and every loop over torch.optim.
 
     All arguments after SCRIPT are passed to the script. The exit code is that of the script, or 3
     if a non-finite step stopped it.
@@ -100,4 +109,5 @@ def run(
         html=html,
         unguarded_ok=unguarded_ok,
         log_metrics=log_metrics,
+        strict=strict,
     )

@@ -15,6 +15,7 @@ from stayfinite.frameworks.step import Step
 from stayfinite.frameworks.subject import (
     Compilation,
     Optimizer,
+    PlainOptimizer,
     Subject,
     TrainFunction,
     TrainStep,
@@ -174,7 +175,9 @@ def framework_of(subject: Subject) -> Framework:
 
 
 def learning_rate_of(optimizer: Optimizer) -> object:
-    """The learning rate of a Keras optimizer as it was set: variable, schedule or function."""
+    """The learning rate as it was set: variable, schedule or function."""
+    if isinstance(optimizer, PlainOptimizer):
+        return optimizer.learning_rate
     rate: object = _keras_private().learning_rate_of(optimizer)
     return rate
 
@@ -182,28 +185,34 @@ def learning_rate_of(optimizer: Optimizer) -> object:
 def schedule_of(optimizer: Optimizer) -> Callable[[int], object] | None:
     """The schedule of a Keras optimizer, by the number of the update, if it is Keras's own.
 
-    A schedule of the user's may do more than compute a number.
+    A schedule of the user's may do more than compute a number. None for other optimizers.
     """
+    if isinstance(optimizer, PlainOptimizer):
+        return None
     private = _keras_private()
     rate: Callable[[int], object] = private.learning_rate_of(private.inner_optimizer(optimizer))
     return rate if private.is_keras_schedule(rate) else None
 
 
 def variables_of(optimizer: Optimizer) -> list[Variable]:
-    """The variables that a Keras optimizer was built for."""
+    """The weights that an optimizer trains."""
+    if isinstance(optimizer, PlainOptimizer):
+        return list(optimizer.weights)
     variables: list[Variable] = _keras_private().variables_of(optimizer)
     return variables
 
 
 def inner_optimizer(optimizer: Optimizer) -> Optimizer:
     """The optimizer inside a `LossScaleOptimizer`; any other optimizer itself."""
+    if isinstance(optimizer, PlainOptimizer):
+        return optimizer
     inner: Optimizer = _keras_private().inner_optimizer(optimizer)
     return inner
 
 
 def loss_scale_paths(optimizers: Sequence[Optimizer]) -> list[str]:
     """The paths of the variables that hold the scale of a `LossScaleOptimizer`."""
-    if not optimizers:
+    if any(isinstance(optimizer, PlainOptimizer) for optimizer in optimizers) or not optimizers:
         return []
     paths: list[str] = _keras_private().loss_scale_paths(optimizers)
     return paths

@@ -10,6 +10,7 @@ from stayfinite.frameworks.loss_log import LoggedLoss
 from stayfinite.frameworks.recorder import RecordedBatch
 from stayfinite.frameworks.snapshots import Snapshot
 from stayfinite.frameworks.state import State
+from stayfinite.frameworks.step import Outcome
 from stayfinite.frameworks.subject import Subject
 
 # The files that one sample of a batch was read from.
@@ -34,6 +35,9 @@ class Failure:
             raise anything, since it runs code of the user.
         keep: Folder for the incident.
         script: The script as the user named it.
+        seen: Loss and gradients of the step as training had them, to compare a run of it with.
+            None where every run is the step.
+        remade_by: What is run to make the step again: `the loop at train.py:36`; set with `seen`.
     """
 
     subject: Subject
@@ -46,6 +50,8 @@ class Failure:
     files: Callable[[], tuple[Files, ...] | None]
     keep: Path
     script: str | None
+    seen: Outcome | None = None
+    remade_by: str | None = None
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from typing import Protocol
 
 import numpy as np
 
-from stayfinite.frameworks.batch import Batch
+from stayfinite.frameworks.batch import Batch, ChangeError
 from stayfinite.frameworks.change import Change
 from stayfinite.frameworks.state import State
 from stayfinite.frameworks.subject import Subject
@@ -36,6 +36,10 @@ class Outcome:
     def finite(self) -> bool:
         """Whether training could go on: loss and new state are finite."""
         return math.isfinite(self.loss) and not self.bad_state
+
+
+class CannotRemakeError(ChangeError):
+    """A step cannot be run again; the message says why, in one clause."""
 
 
 @dataclass(frozen=True)

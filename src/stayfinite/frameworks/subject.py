@@ -6,6 +6,7 @@ guarded by a class that implements it.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -59,6 +60,30 @@ class Optimizer(Protocol):
     def learning_rate(self) -> object:
         """The present learning rate, a scalar tensor."""
         ...
+
+
+class PlainOptimizer(ABC):
+    """An optimizer of a framework itself, without Keras; an `Optimizer`."""
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """Its name."""
+
+    @property
+    @abstractmethod
+    def variables(self) -> Sequence[Variable]:
+        """Its slots and counters."""
+
+    @property
+    @abstractmethod
+    def learning_rate(self) -> object:
+        """The present learning rate."""
+
+    @property
+    @abstractmethod
+    def weights(self) -> Sequence[Variable]:
+        """The weights that it trains."""
 
 
 class Layer(Protocol):
@@ -317,3 +342,13 @@ class Subject(Protocol):
             ChangeError: the settings of the optimizer cannot be changed.
         """
         ...
+
+
+def state_variables(subject: Subject) -> list[list[Variable]]:
+    """The variables of a state: trainable, non-trainable, of all optimizers, of metrics."""
+    return [
+        subject.trainable_variables,
+        subject.non_trainable_variables,
+        [variable for optimizer in subject.optimizers for variable in optimizer.variables],
+        subject.metrics_variables,
+    ]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from stayfinite.errors import UsageError
 from stayfinite.frameworks.subject import Subject
+from stayfinite.guard.bad_steps import BadSteps
 from stayfinite.guard.watch import Watch
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 class Adopter(Protocol):
     """A session that takes over new watches."""
 
-    def adopt(self, watch: Watch) -> None:
+    def adopt(self, watch: BadSteps) -> None:
         """Set what the session decides: folder, script, notices, listeners."""
         ...
 

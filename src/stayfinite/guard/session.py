@@ -1,20 +1,27 @@
-"""`stayfinite run`: every model of a script under guard, and what happened to them."""
+"""`stayfinite run`: every training of a script under guard, and what happened to them.
+
+Keras is imported by the script, if at all. What guards its models is imported after it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from stayfinite.frameworks.recorder import StepCount
-from stayfinite.guard.callback import Guard
-from stayfinite.guard.every_model import EveryModel
+from stayfinite.guard.bad_steps import BadSteps
 from stayfinite.guard.policy import Policy
-from stayfinite.guard.watch import Watch
 from stayfinite.incident import Incident
+
+if TYPE_CHECKING:
+    from stayfinite.guard.callback import Guard
+    from stayfinite.guard.every_model import EveryModel
+    from stayfinite.guard.plain_torch import PlainTorchSteps
 
 
 class GuardSession:
-    """Guards each `keras.Model` that trains after `install`.
+    """Guards each `keras.Model` that trains after `install`, and plain PyTorch after `watch_torch`.
 
     Args:
         policy: For each model; a `Guard` of the script with another policy than "stop" has its own.
@@ -24,6 +31,7 @@ class GuardSession:
         unguarded_ok: Whether a training that the guard cannot attach to runs without it, after
             saying so. If not, it ends with a `CannotGuardError`.
         log: As that of `Guard`.
+        strict: Whether a step of plain PyTorch is bad whose loss alone is not finite.
 
     Attributes:
         incidents: One for each bad step.
@@ -38,7 +46,9 @@ class GuardSession:
         say: Callable[[str], None],
         unguarded_ok: bool = False,
         log: bool = False,
+        strict: bool = False,
     ) -> None:
+        self.strict = strict
         self.log = log
         self.policy = policy
         self.keep = keep
@@ -49,7 +59,8 @@ class GuardSession:
         self.was_aborted = False
         # Not the watches themselves, so that the models of a script can be freed.
         self._counts: list[StepCount] = []
-        self._hooks = EveryModel(self, self._guard, keep, script)
+        self._hooks: EveryModel | None = None
+        self._torch: PlainTorchSteps | None = None
 
     @property
     def num_steps(self) -> int:
@@ -63,13 +74,32 @@ class GuardSession:
             CannotGuardError: stayfinite has no backend for the Keras backend in use.
             UsageError: another session is installed.
         """
+        from stayfinite.guard.every_model import EveryModel
+
+        self._hooks = EveryModel(self, self._guard, self.keep, self.script)
         self._hooks.install()
+
+    def watch_torch(self) -> None:
+        """Judge each step of `torch.optim`. Called once PyTorch is imported.
+
+        Raises:
+            CannotGuardError: this release of PyTorch lacks a name that is needed.
+        """
+        from stayfinite.guard.plain_torch import PlainTorchSteps
+
+        self._torch = PlainTorchSteps(self.keep, self.script)
+        self._torch.strict = self.strict
+        self.adopt(self._torch)
+        self._torch.install()
 
     def close(self) -> None:
         """Remove the hooks. Guarded models stay guarded."""
-        self._hooks.close()
+        if self._hooks is not None:
+            self._hooks.close()
+        if self._torch is not None:
+            self._torch.close()
 
-    def adopt(self, watch: Watch) -> None:
+    def adopt(self, watch: BadSteps) -> None:
         """Make `watch` one of this session."""
         watch.keep, watch.script = self.keep, self.script
         watch.say, watch.unguarded_ok = self.say, self.unguarded_ok
@@ -81,5 +111,7 @@ class GuardSession:
         self.was_aborted = True
 
     def _guard(self) -> Guard:
+        from stayfinite.guard.callback import Guard
+
         policy = self.policy
         return Guard(policy.name, keep=self.keep, max_bad_steps=policy.max_bad_steps, log=self.log)

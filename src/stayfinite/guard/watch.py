@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
-import random
 import textwrap
-import warnings
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from stayfinite.errors import CannotGuardError, NonFiniteError
+from stayfinite.errors import CannotGuardError
 from stayfinite.frameworks.base import GuardedFunction
 from stayfinite.frameworks.failure import Failure, Resumption
-from stayfinite.frameworks.recorder import Recorder
 from stayfinite.frameworks.state import State
 from stayfinite.frameworks.subject import Subject
+from stayfinite.guard.bad_steps import BadSteps
 from stayfinite.guard.epoch_logs import EpochLogs
-from stayfinite.guard.policies import Measures
 from stayfinite.incident import Incident
 from stayfinite.saving.whole_files import as_it_is
 from stayfinite.strict import caught
@@ -30,8 +25,8 @@ if TYPE_CHECKING:
     import keras
 
 
-class Watch:
-    """The guard of one training.
+class Watch(BadSteps):
+    """The guard of one training with Keras.
 
     Args:
         subject: The training.
@@ -40,28 +35,14 @@ class Watch:
         rebuild_all: Calls `rebuild` of every watch of the program.
 
     Attributes:
-        listeners: Called with every incident before `NonFiniteError` is raised.
-        say: Called with a one-line notice that is not an incident.
-        let_go: Called when a bad step ends the training, to undo what was in place for it.
         boards: The `TensorBoard` callbacks of the present `fit`, which show each incident as text.
-        on_abort: Called when Ctrl-C has ended an explanation without an incident.
-        unguarded_ok: Whether a training that the guard cannot attach to may run without it.
-        measures: The policy, and what it has done.
     """
 
     def __init__(
         self, subject: Subject, keep: Path, script: str | None, rebuild_all: Callable[[], None]
     ) -> None:
-        self.recorder = Recorder()
-        self.keep = keep
-        self.script = script
-        self.listeners: list[Callable[[Incident], None]] = []
-        self.say: Callable[[str], None] = _warn
-        self.let_go: Callable[[], object] = lambda: None
+        super().__init__(keep, script, rebuild_all)
         self.boards: list[keras.callbacks.TensorBoard] = []
-        self.on_abort: Callable[[], object] = lambda: None
-        self.unguarded_ok = False
-        self.measures = Measures(rebuild_all)
         self._subject = subject
         # Weak: the function refers to this watch, and `compile` lets go of it.
         self._function: Callable[[], GuardedFunction | None] = lambda: None
@@ -152,10 +133,6 @@ class Watch:
             )
 
     def _on_bad(self, state: State, step: int, rerun: Callable[[object], bool]) -> Resumption:
-        # Imported here because a finite training does not need the report.
-        from stayfinite.report import text
-        from stayfinite.report.wording import interventions
-
         bad, healthy = self.recorder.take(step)
         subject = self._subject.kept_alive()
         failure = Failure(
@@ -170,26 +147,14 @@ class Watch:
             keep=self.keep,
             script=self.script,
         )
-        try:
-            with _same_random_numbers(), as_it_is():
-                decision = self.measures.decide(failure, self.say)
-        except KeyboardInterrupt:
-            self.on_abort()
-            self._end()
-            raise
-        incident = decision.incident
-        for listener in self.listeners:
-            listener(incident)
-        self._show_on_boards(incident)
-        if decision.resumption is None or incident.intervention is None:
-            if decision.reason is not None:
-                self.say(interventions.ends(self.measures.policy.name, decision.reason))
-            self._end()
-            raise NonFiniteError(text.render(incident), incident)
-        self.say(interventions.shown(incident, incident.intervention))
-        return decision.resumption
+        return self.handle(failure)
 
-    def _show_on_boards(self, incident: Incident) -> None:
+    def explaining(self) -> AbstractContextManager[object]:
+        """Files are saved as they are: a step that is run again saves none of its own."""
+        return as_it_is()
+
+    def show(self, incident: Incident) -> None:
+        """Show an incident on the boards of the present `fit`."""
         if not self.boards:
             return
         from stayfinite.frameworks.keras import private as keras_private
@@ -203,27 +168,8 @@ class Watch:
             except Exception as error:
                 self.say(caught("writing the incident for TensorBoard", error))
 
-    def _end(self) -> None:
+    def end(self) -> None:
         """The training ends here, at the state before the bad step."""
         self.recorder.forget()
         self.end_epoch()
         self.let_go()
-
-
-@contextlib.contextmanager
-def _same_random_numbers() -> Iterator[None]:
-    """Python and NumPy draw the same numbers after the block as without it."""
-    of_python, of_numpy = random.getstate(), np.random.get_state()
-    try:
-        yield
-    finally:
-        random.setstate(of_python)
-        np.random.set_state(of_numpy)
-
-
-def _warn(text: str) -> None:
-    """Warn at the line of the user, such as that of `fit`; lines of libraries say nothing."""
-    # Imported here, because a training that stays finite does not need it.
-    from stayfinite.frameworks.recording.places import user_stacklevel
-
-    warnings.warn(text, RuntimeWarning, stacklevel=user_stacklevel())

@@ -10,8 +10,8 @@ from stayfinite.runner.console import say
 from stayfinite.runner.keras_import import after_import
 
 if TYPE_CHECKING:
+    from stayfinite.guard.bad_steps import BadSteps
     from stayfinite.guard.every_model import EveryModel
-    from stayfinite.guard.watch import Watch
 
 KEEP = Path("stayfinite-out")
 
@@ -39,7 +39,7 @@ class NotebookSession:
             return
         self._hooks = hooks
 
-    def adopt(self, watch: Watch) -> None:
+    def adopt(self, watch: BadSteps) -> None:
         """Have `watch` print its notices, and run unguarded what it cannot attach to."""
         watch.say, watch.unguarded_ok = _say_line, True
 

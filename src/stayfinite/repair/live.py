@@ -24,7 +24,7 @@ def functions_of(path: str) -> list[FunctionType]:
         if type(thing) is FunctionType:
             filename = thing.__code__.co_filename
             if filename not in known:
-                known[filename] = _is_file(filename, wanted)
+                known[filename] = is_file(filename, wanted)
             if known[filename]:
                 found.append(thing)
     return found
@@ -46,8 +46,11 @@ class KnownFunctions:
         return self._by_path[path]
 
 
-def _is_file(filename: str, wanted: Path) -> bool:
-    """A script keeps the path it was started with, which may be relative to a folder left since."""
+def is_file(filename: str, wanted: Path) -> bool:
+    """Whether code of `filename` comes from the file at the absolute path `wanted`.
+
+    A script keeps the path it was started with, which may be relative to a folder left since.
+    """
     if not filename.endswith(wanted.name):
         return False  # a program has thousands of files
     path = Path(filename)

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import ast
+import copy
 import gc
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from types import CodeType, FunctionType
 
+from stayfinite.graph.running_loops import RunningLoop, loops_in, running_loops
 from stayfinite.repair.codetree import Pair, inserted_imports, pairs
 from stayfinite.repair.errors import NotSwappableError, StaleSourceError
-from stayfinite.repair.live import KnownFunctions, Matcher
+from stayfinite.repair.live import KnownFunctions, Matcher, is_file
 from stayfinite.repair.patch import Patch
-from stayfinite.repair.source import compile_module, future_flags
+from stayfinite.repair.source import SourceFile, compile_module, future_flags
 
 
 @dataclass(frozen=True)
@@ -44,24 +47,52 @@ def swapped(
         >>> with swapped(patch):
         ...     run_the_step_again()
 
+    A loop that is made again from its source (`graph.running_loops`) runs the patched body.
+
     Raises:
-        NotSwappableError: the change is in code that runs only once, or no living function holds
-            it.
+        NotSwappableError: the change is in other code that runs only once, or no living function
+            holds it.
         StaleSourceError: the running functions are not those of the original text.
     """
     if patch.is_empty:
         yield 0
         return
     functions = (known or KnownFunctions()).of(patch.original.path)
-    swaps = _plan(patch, but_module_code, functions)
+    loops = _loops(patch)
+    is_free = but_module_code or any(_has_all_module_code(patch, loop) for loop in loops)
+    swaps = _plan(patch, is_free, functions)
+    globals_ = [swap.function.__globals__ for swap in swaps] + [loop.names for loop in loops]
     with ExitStack() as stack:
-        for names in {id(s.function.__globals__): s.function.__globals__ for s in swaps}.values():
+        for names in {id(names): names for names in globals_}.values():
             stack.enter_context(_imported(patch, names))
+        for loop in loops:
+            stack.enter_context(loop.patched(patch.source.tree))
         made = [pair for swap in swaps for pair in _versions(swap.new, swap.old)]
         stack.callback(_restore, swaps, made, _num_references(made))
         for swap in swaps:
             swap.function.__code__ = swap.new
         yield len(swaps)
+
+
+def _loops(patch: Patch) -> list[RunningLoop]:
+    """The running loops of the patched file."""
+    wanted = Path(patch.original.path).resolve()
+    return [loop for loop in running_loops() if is_file(loop.file, wanted)]
+
+
+def _has_all_module_code(patch: Patch, loop: RunningLoop) -> bool:
+    """Whether what a patch changes outside functions is in the body of `loop`."""
+    return loop.is_of_module and _without(patch.original, loop) == _without(patch.source, loop)
+
+
+def _without(source: SourceFile, loop: RunningLoop) -> list[str]:
+    """The statements of a module, without imports, functions and the body of `loop`."""
+    tree = copy.deepcopy(source.tree)
+    loops = loops_in(tree)
+    if loop.number < len(loops):
+        loops[loop.number].body = []
+    outside = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+    return [ast.dump(statement) for statement in tree.body if not isinstance(statement, outside)]
 
 
 def _plan(

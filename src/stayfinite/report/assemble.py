@@ -11,6 +11,7 @@ from stayfinite.diagnose.locate import Diagnosis
 from stayfinite.diagnose.origin import NOWHERE, origin_of, source_line, text_run_by
 from stayfinite.diagnose.provenance import ProvenanceFact
 from stayfinite.experiments.advice import Advice
+from stayfinite.experiments.fidelity import Fidelity
 from stayfinite.experiments.recurrence import Recurrences
 from stayfinite.experiments.remedies.try_remedy import RemedySearch
 from stayfinite.experiments.samples_at_fault import SamplesAtFault
@@ -23,6 +24,7 @@ from stayfinite.incident import Cause, Incident, Kept, Phase, Spread, Where
 from stayfinite.report.chosen_fix import choose_fix
 from stayfinite.report.wording import evidence as evidence_wording
 from stayfinite.report.wording import findings, fixes
+from stayfinite.report.wording import made_again as made_again_wording
 from stayfinite.report.wording import recurrence as recurrence_wording
 from stayfinite.report.wording.arithmetic import arithmetic
 from stayfinite.report.wording.trials import outcome_in_words, trial_of
@@ -103,6 +105,31 @@ def unexplained(failure: Failure) -> Incident:
 def run_again(incident: Incident, outcome: Outcome) -> Incident:
     """`incident` with what the step gave when it was run again."""
     return dataclasses.replace(incident, spread=_spread(outcome))
+
+
+def compared(incident: Incident, by: str, found: Fidelity) -> Incident:
+    """`incident` with what was run to make the step again, and how it compares to training.
+
+    Where it is not the same step, no cause is named.
+    """
+    said = made_again_wording.made_again(by, found)
+    if found.is_equal:
+        return dataclasses.replace(incident, made_again=said)
+    return dataclasses.replace(
+        incident,
+        made_again=said,
+        cause=Cause("not-reproduced", "likely", made_again_wording.differs(found)),
+    )
+
+
+def not_made_again(incident: Incident, seen: Outcome, reason: str) -> Incident:
+    """`incident` of a step that could not be made again, with what training had."""
+    return dataclasses.replace(
+        incident,
+        spread=_spread(seen),
+        where=dataclasses.replace(incident.where, phase="backward"),
+        made_again=made_again_wording.not_made_again(reason),
+    )
 
 
 def not_reproduced(incident: Incident, found: NotReproduced) -> Incident:

@@ -116,6 +116,11 @@ def certainty(incident: Incident) -> str:
     return f"certainty: {cause.certainty}; no fix for it was proved on this step"
 
 
+def made_again(incident: Incident) -> str:
+    """What was run to make the step again, and whether it was the step of the training."""
+    return incident.made_again or ""
+
+
 def spread(incident: Incident) -> str:
     """How many gradients are non-finite and which tensor was the first."""
     found = incident.spread

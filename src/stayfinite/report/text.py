@@ -143,6 +143,7 @@ def _facts(incident: Incident, gutter: int, width: int) -> Iterator[Block]:
     for priority, name, text in (
         (Priority.WHEN, "", sentences.when(incident)),
         (Priority.WHEN, "", sentences.certainty(incident)),
+        (Priority.WHEN, "", sentences.made_again(incident)),
         *because,
         (Priority.SPREAD, "spread: ", sentences.spread(incident)),
         (Priority.NOT_THE_CAUSE, "", trials.not_the_cause(incident)),

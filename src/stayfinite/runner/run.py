@@ -26,8 +26,8 @@ USAGE = 2
 INTERRUPTED = 130
 
 _NOTHING_SEEN = (
-    "stayfinite: no Keras training step ran, so nothing was guarded; to guard a training loop of "
-    "your own, wrap its step in stayfinite.guarded"
+    "stayfinite: no training step of Keras or PyTorch ran, so nothing was guarded; to guard a "
+    "training loop of your own, wrap its step in stayfinite.guarded"
 )
 
 
@@ -49,6 +49,9 @@ class GuardedSession(Protocol):
     def install(self) -> None:
         """Guard every model that trains from now on; called once Keras is imported."""
 
+    def watch_torch(self) -> None:
+        """Guard every loop over `torch.optim` from now on; called once PyTorch is imported."""
+
 
 Say = Callable[[str], None]
 NewSession = Callable[[Policy, Path, str | None, Say, bool], GuardedSession]
@@ -68,7 +71,8 @@ class GuardedRun:
         html: Path of the page of the run, or None for no page.
         unguarded_ok: Run a training that the guard cannot attach to, after a line about it.
         log_metrics: Add to the logs of each epoch, as `Guard(log=True)` does.
-        new_session: Makes the guard once the program has imported Keras.
+        strict: Whether a step of plain PyTorch is bad whose loss alone is not finite.
+        new_session: Makes the guard once the program has imported Keras or PyTorch.
 
     Raises:
         UsageError: `keep`, `json` or `html` cannot be written.
@@ -85,6 +89,7 @@ class GuardedRun:
         html: Path | None = None,
         unguarded_ok: bool = False,
         log_metrics: bool = False,
+        strict: bool = False,
         new_session: NewSession | None = None,
     ) -> None:
         check_writable(keep)
@@ -95,7 +100,9 @@ class GuardedRun:
         self._file = RunFile(json)
         self._page = RunPage(html, program.target)
         self._unguarded_ok = unguarded_ok
-        self._new_session = new_session or functools.partial(_guard_session, log=log_metrics)
+        self._new_session = new_session or functools.partial(
+            _guard_session, log=log_metrics, strict=strict
+        )
         self._session: GuardedSession | None = None
         self._pid = os.getpid()
 
@@ -106,7 +113,8 @@ class GuardedRun:
             BaseException: The exception that ended the program, `SystemExit` included; the
                 interpreter handles it as under plain Python.
         """
-        after_import("keras", self._guard)
+        after_import("keras", lambda: self._guard(lambda session: session.install()))
+        after_import("torch", lambda: self._guard(lambda session: session.watch_torch()))
         try:
             self._program.execute()
         except NonFiniteError as error:
@@ -138,17 +146,18 @@ class GuardedRun:
     def _was_aborted(self) -> bool:
         return self._session is not None and self._session.was_aborted
 
-    def _guard(self) -> None:
-        script = None if self._program.is_module else self._program.target
-        arguments = (self._policy, self._keep, script or _main_file())
-        self._session = self._new_session(*arguments, _say_line, self._unguarded_ok)
+    def _guard(self, install: Callable[[GuardedSession], None]) -> None:
+        if self._session is None:
+            script = None if self._program.is_module else self._program.target
+            arguments = (self._policy, self._keep, script or _main_file())
+            self._session = self._new_session(*arguments, _say_line, self._unguarded_ok)
         try:
-            self._session.install()
+            install(self._session)
         except CannotGuardError as error:
             if self._unguarded_ok:
                 _say_line(f"{error}; this program runs unguarded")
                 return
-            # This ends the `import keras` of the program, before an unguarded training starts.
+            # This ends the import in the program, before an unguarded training starts.
             _say_line(str(error))
             raise SystemExit(USAGE) from None
 
@@ -188,11 +197,18 @@ def _show_repairs(incidents: Sequence[Incident]) -> None:
 
 
 def _guard_session(
-    policy: Policy, keep: Path, script: str | None, say: Say, unguarded_ok: bool, *, log: bool
+    policy: Policy,
+    keep: Path,
+    script: str | None,
+    say: Say,
+    unguarded_ok: bool,
+    *,
+    log: bool,
+    strict: bool,
 ) -> GuardedSession:
     from stayfinite.guard import session
 
-    return session.GuardSession(policy, keep, script, say, unguarded_ok, log)
+    return session.GuardSession(policy, keep, script, say, unguarded_ok, log, strict)
 
 
 def _say_line(text: str) -> None:

@@ -9,11 +9,11 @@ import keras
 import numpy as np
 
 from stayfinite.errors import UsageError
-from stayfinite.frameworks.keras import private as keras_private
 from stayfinite.frameworks.keras import random_states
 from stayfinite.frameworks.keras.epochs import DataOrigin, DataPlace
 from stayfinite.frameworks.keras.model_subject import KerasModel
 from stayfinite.frameworks.keras.sources import SourceState
+from stayfinite.frameworks.subject import state_variables
 from stayfinite.saving.callback_state import CallbackState, CallbackStates
 from stayfinite.saving.checkpoint_files import Checkpoint
 
@@ -152,7 +152,7 @@ def _of_another_model(where: object, why: str) -> UsageError:
 
 
 def _groups(model: Any) -> list[tuple[str, list[Any]]]:
-    return list(zip(_GROUPS, keras_private.state_variables(KerasModel(model)), strict=True))
+    return list(zip(_GROUPS, state_variables(KerasModel(model)), strict=True))
 
 
 def _put_all(arrays: Arrays, prefix: str, values: Arrays) -> None:

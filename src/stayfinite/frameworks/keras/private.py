@@ -22,7 +22,7 @@ from stayfinite.errors import CannotGuardError
 from stayfinite.files.writing import put
 from stayfinite.frameworks.attributes import set_attribute
 from stayfinite.frameworks.keras.patches import replaced
-from stayfinite.frameworks.subject import Layer, Subject
+from stayfinite.frameworks.subject import Layer, Subject, state_variables
 from stayfinite.graph.graph import Role
 
 __all__ = [
@@ -58,7 +58,6 @@ __all__ = [
     "scaled_learning_rates",
     "settings",
     "start_at_epoch",
-    "state_variables",
     "symbolic_build",
     "uses_default_metrics",
     "uses_default_train_step",
@@ -456,16 +455,6 @@ def has_collapsed(before: Any, after: Any) -> Any:
     step is skipped, too.
     """
     return (after < 1.0) & (after < before)
-
-
-def state_variables(subject: Subject) -> list[list[Any]]:
-    """The variables of a state: trainable, non-trainable, of all optimizers, of metrics."""
-    return [
-        subject.trainable_variables,
-        subject.non_trainable_variables,
-        [variable for optimizer in subject.optimizers for variable in optimizer.variables],
-        subject.metrics_variables,
-    ]
 
 
 def roles(subject: Subject) -> list[list[Role]]:

@@ -9,11 +9,10 @@ from typing import Any, Protocol
 import numpy as np
 
 from stayfinite.frameworks.batch import Batch
-from stayfinite.frameworks.keras import private as keras_private
 from stayfinite.frameworks.names import unique
 from stayfinite.frameworks.recording.recording import Recording
 from stayfinite.frameworks.state import State, Tensor
-from stayfinite.frameworks.subject import Subject
+from stayfinite.frameworks.subject import Subject, state_variables
 from stayfinite.graph.graph import Role
 
 
@@ -65,7 +64,7 @@ class EagerResult:
 class NamedValue:
     """A variable's value before the step, under its role and its unique path.
 
-    `may_keep_infinity` is true for the variables of `keras_private.own_statistics`.
+    `may_keep_infinity` is true for the variables of `Subject.own_statistics`.
     """
 
     role: Role
@@ -76,11 +75,11 @@ class NamedValue:
 
 def named_values(subject: Subject, state: State) -> list[NamedValue]:
     """The values of `state` under the paths of the variables of `subject`, made unique."""
-    variables = [v for group in keras_private.state_variables(subject) for v in group]
+    variables = [v for group in state_variables(subject) for v in group]
     roles = [role for group in subject.roles() for role in group]
     names = unique([variable.path for variable in variables])
     first = len(subject.trainable_variables)
-    may_keep = {first + position for position in keras_private.own_statistics(subject)}
+    may_keep = {first + position for position in subject.own_statistics()}
     return [
         NamedValue(role, name, value, number in may_keep)
         for number, (role, name, value) in enumerate(zip(roles, names, state.values, strict=True))
@@ -112,7 +111,7 @@ class Engine(Protocol):
 
         A `recording` gets the leaves, those of `named_state` and then those of the batch, and then
         every primitive op of forward, backward and update. `recording.chain` has the calls of Keras
-        objects (`keras_calls.entered`). What the visitor of the recording raises (`Enough`) ends
+        objects. What the visitor of the recording raises (`Enough`) ends
         the run and passes through.
         """
         ...

@@ -15,9 +15,9 @@ from stayfinite.graph.source import is_user_file, user_spans
 
 @dataclass(frozen=True)
 class Place:
-    """User frames, innermost first, and the Keras objects at work, outermost first.
+    """User frames, innermost first, and the library objects at work, outermost first.
 
-    `in_library_object` is true where a Keras object was entered after the user's last frame.
+    `in_library_object` is true where such an object was entered after the user's last frame.
     """
 
     stack: tuple[Span, ...]
@@ -66,9 +66,9 @@ def locate(
 
     Args:
         stack: User frames, innermost first.
-        in_library_object: Whether a Keras object was entered after the last of them. Then the
+        in_library_object: Whether such an object was entered after the last of them. Then the
             line that created that object is the answer, with an empty path.
-        chain: The Keras objects at work, outermost first.
+        chain: The library objects at work, outermost first.
     """
     if stack and not in_library_object:
         return stack[0], stack, None

@@ -111,7 +111,7 @@ class Recording:
 
     @contextlib.contextmanager
     def inside(self, called: Any) -> Iterator[None]:
-        """`called`, a Keras object, is at work inside the block; see `keras_calls.entered`."""
+        """`called`, an object of a library, is at work inside the block."""
         self.chain.append(called)
         try:
             yield

@@ -15,7 +15,6 @@ from stayfinite.frameworks import change as changes
 from stayfinite.frameworks.attributes import set_attribute
 from stayfinite.frameworks.batch import ROLES, Batch
 from stayfinite.frameworks.change import Change
-from stayfinite.frameworks.keras import private as keras_private
 from stayfinite.frameworks.names import fresh
 from stayfinite.frameworks.recording.axes import batch_axes, other_size
 from stayfinite.frameworks.recording.engine import EagerResult, Engine, Update
@@ -90,7 +89,7 @@ class EagerStep:
             assert survey.result.outputs is not None
             samples = self.batch.num_samples
             self._cache.graph = translate(
-                self.subject.name,
+                self.subject.layer_path,
                 survey.recording,
                 survey.result.outputs,
                 self._axes(samples),
@@ -223,7 +222,7 @@ class EagerStep:
             case changes.LearningRate(factor):
                 return self._updated(lambda g: g, factor)
             case changes.Settings(values):
-                with keras_private.settings(self.subject, values):
+                with self.subject.settings(values):
                     return self._updated(lambda g: g)
             case changes.WiderDtype():
                 return self._outcome(self.engine.run_wide(self.state, self.batch))
@@ -262,9 +261,9 @@ class EagerStep:
                 other = self.state.with_arrays(names, arrays).map(tensor)
                 return dataclasses.replace(self, state=other)
             case changes.Settings(values):
-                return self._inside(lambda: keras_private.settings(subject, values))
+                return self._inside(lambda: subject.settings(values))
             case changes.LearningRate(factor):
-                return self._inside(lambda: keras_private.scaled_learning_rates(subject, factor))
+                return self._inside(lambda: subject.scaled_learning_rates(factor))
             case changes.ClipNorm():
                 return self.changed(change.settings())
             case changes.LayerSetting(path, name, value):

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from stayfinite.frameworks.keras.calls import layer_path
 from stayfinite.frameworks.recording.engine import OutputNumbers
 from stayfinite.frameworks.recording.phases import phases
 from stayfinite.frameworks.recording.places import Place, locate
 from stayfinite.frameworks.recording.recording import RecordedOp, Recording
 from stayfinite.graph.graph import Graph, Leaf, Op, Value
 
+# The layer that a chain of library objects leads to: `Subject.layer_path`.
+LayerPath = Callable[[Sequence[object]], str | None]
+
 # TensorFlow's `SqrtGrad` is recorded as `sqrt_grad`, PyTorch's `tanh_backward` under its own name.
 _DERIVATIVES = ("_grad", "_backward")
 
 
 def translate(
-    model_name: str,
+    layer_path: LayerPath,
     recording: Recording,
     outputs: OutputNumbers,
     axes: dict[int, int],
@@ -38,7 +41,7 @@ def translate(
     def op_of(index: int, recorded: RecordedOp) -> Op:
         place = recorded.place
         if id(place) not in located:
-            located[id(place)] = _located(model_name, place)
+            located[id(place)] = _located(layer_path, place)
         layer, span, stack, owner = located[id(place)]
         return Op(
             index=index,
@@ -69,6 +72,6 @@ def translate(
     )
 
 
-def _located(model_name: str, place: Place) -> tuple[Any, ...]:
+def _located(layer_path: LayerPath, place: Place) -> tuple[Any, ...]:
     chain = list(place.chain)
-    return layer_path(model_name, chain), *locate(place.stack, place.in_library_object, chain)
+    return layer_path(chain), *locate(place.stack, place.in_library_object, chain)

@@ -11,7 +11,6 @@ import tensorflow as tf
 from stayfinite.frameworks.base import GuardedFunction, OnBad
 from stayfinite.frameworks.batch import Batch
 from stayfinite.frameworks.failure import Failure
-from stayfinite.frameworks.keras import private as keras_private
 from stayfinite.frameworks.keras.batches import batch_of
 from stayfinite.frameworks.recorder import Recorder
 from stayfinite.frameworks.step import Step
@@ -21,6 +20,7 @@ from stayfinite.frameworks.subject import (
     TrainFunction,
     TrainStep,
     Variable,
+    state_variables,
 )
 from stayfinite.frameworks.tensorflow import guard, private
 from stayfinite.frameworks.tensorflow.state import numpy_of
@@ -53,7 +53,7 @@ class TensorFlowBackend:
 
     def variables(self, subject: Subject) -> list[list[Variable]]:
         """The variables of a state, in its four groups."""
-        return keras_private.state_variables(subject)
+        return state_variables(subject)
 
     def uncompiled(self, step: TrainStep) -> TrainStep:
         """The function that was given to `tf.function`."""

@@ -24,7 +24,7 @@ from stayfinite.frameworks.recording.engine import (
 )
 from stayfinite.frameworks.recording.recording import Recording
 from stayfinite.frameworks.state import State, Tensor, keeps_its_infinities
-from stayfinite.frameworks.subject import Subject
+from stayfinite.frameworks.subject import Subject, state_variables
 from stayfinite.frameworks.tensorflow import private
 from stayfinite.frameworks.tensorflow.capture import OpRecord
 from stayfinite.frameworks.tensorflow.float64 import WideShadows
@@ -147,9 +147,7 @@ class TensorFlowEngine:
             store(self.subject, before)
 
     def _variables(self, state: State) -> list[tuple[tf.Variable, Any]]:
-        variables = [
-            private.raw(v) for group in keras_private.state_variables(self.subject) for v in group
-        ]
+        variables = [private.raw(v) for group in state_variables(self.subject) for v in group]
         return list(zip(variables, state.values, strict=True))
 
     def _begun(self, recording: Recording, state: State, batch: Batch) -> OpRecord:
@@ -190,7 +188,7 @@ class TensorFlowEngine:
             for named, (variable, _) in pairs
             if named.role != "metric" and self._is_bad(named, value(variable))
         ]
-        slots = keras_private.state_variables(self.subject)[2]
+        slots = state_variables(self.subject)[2]
         collapsed = keras_private.collapsed_scales(
             self.subject.optimizers, state.optimizer, lambda n: private.raw(slots[n]).read_value()
         )

@@ -23,7 +23,7 @@ from stayfinite.frameworks.keras.persistence import bad_steps_leave_marks
 from stayfinite.frameworks.keras.train_function import GuardedTrainFunction
 from stayfinite.frameworks.recorder import MAX_COPIED_BYTES, Flag, Recorder, is_frozen
 from stayfinite.frameworks.state import State
-from stayfinite.frameworks.subject import Subject
+from stayfinite.frameworks.subject import Subject, state_variables
 from stayfinite.frameworks.tensorflow import bounds, private
 from stayfinite.frameworks.tensorflow.guard_graph import Unsuited, ends_in_update, guarded
 from stayfinite.frameworks.tensorflow.guard_heavy import TensorFlowHeavySteps
@@ -109,7 +109,7 @@ class TensorFlowTrainFunction(GuardedTrainFunction):
         with self._checking():
             logs, data = steps.run(source)
         if is_first:
-            groups = keras_private.state_variables(self._subject)
+            groups = state_variables(self._subject)
             follow(self, [variable for group in groups for variable in group])
         for _ in self._recorder.recording(iter([data]), own=_own):
             pass

@@ -14,9 +14,8 @@ import tensorflow as tf
 
 from stayfinite.frameworks.base import learning_rate_of
 from stayfinite.frameworks.heavy_steps import MAX_WRITTEN_BYTES, HeavySteps, Writes
-from stayfinite.frameworks.keras import private as keras_private
 from stayfinite.frameworks.recorder import RecordedBatch
-from stayfinite.frameworks.subject import Subject
+from stayfinite.frameworks.subject import Subject, state_variables
 from stayfinite.frameworks.tensorflow import private
 from stayfinite.frameworks.tensorflow.guard_graph import lasting
 from stayfinite.frameworks.tensorflow.guard_sentinel import all_finite
@@ -92,7 +91,7 @@ class TensorFlowHeavySteps(HeavySteps):
 
     def copy(self) -> None:
         """Take a snapshot of the present state, into the same memory as the last."""
-        groups = keras_private.state_variables(self._subject)
+        groups = state_variables(self._subject)
         self._variables = [private.raw(variable) for group in groups for variable in group]
         values = [variable.read_value() for variable in self._variables]
         forms = [(value.shape, value.dtype.as_numpy_dtype) for value in values]

@@ -7,31 +7,27 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from stayfinite.frameworks.keras import private as keras_private
 from stayfinite.frameworks.state import State
-from stayfinite.frameworks.subject import Subject
+from stayfinite.frameworks.subject import Subject, state_variables
 from stayfinite.frameworks.tensorflow import private
 
 
 def state_of(subject: Subject) -> State:
     """The present values. Tensors never change, so they are copies."""
     return State.of(
-        [
-            [private.raw(v).read_value() for v in group]
-            for group in keras_private.state_variables(subject)
-        ]
+        [[private.raw(v).read_value() for v in group] for group in state_variables(subject)]
     )
 
 
 def num_bytes_of(subject: Subject) -> int:
     """How much memory the state takes."""
-    variables = [v for group in keras_private.state_variables(subject) for v in group]
+    variables = [v for group in state_variables(subject) for v in group]
     return sum(v.shape.num_elements() * v.dtype.size for v in map(private.raw, variables))
 
 
 def store(subject: Subject, state: State) -> None:
     """Make `state` the values of the variables."""
-    for variables, values in zip(keras_private.state_variables(subject), state.groups, strict=True):
+    for variables, values in zip(state_variables(subject), state.groups, strict=True):
         for variable, value in zip(variables, values, strict=True):
             private.raw(variable).assign(value)
 

@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from importlib import metadata
 
-import torch
-
 from stayfinite.frameworks.base import GuardedFunction, OnBad
 from stayfinite.frameworks.batch import Batch
 from stayfinite.frameworks.failure import Failure
-from stayfinite.frameworks.keras import private as keras_private
 from stayfinite.frameworks.keras.batches import batch_of
 from stayfinite.frameworks.recorder import Recorder
 from stayfinite.frameworks.step import Step
@@ -20,8 +17,9 @@ from stayfinite.frameworks.subject import (
     TrainFunction,
     TrainStep,
     Variable,
+    state_variables,
 )
-from stayfinite.frameworks.torch import guard, private
+from stayfinite.frameworks.torch import devices, guard, private
 
 
 class TorchBackend:
@@ -40,10 +38,10 @@ class TorchBackend:
         """The failing step, run op by op."""
         # Imported here because a finite training does not need it.
         from stayfinite.frameworks.recording.step import EagerStep
-        from stayfinite.frameworks.torch.engine import TorchEngine
+        from stayfinite.frameworks.torch.keras_engine import KerasEngine
 
         batch = self.batch(failure.subject, failure.bad.data)
-        return EagerStep.of(TorchEngine(failure.subject), failure.state, batch)
+        return EagerStep.of(KerasEngine(failure.subject), failure.state, batch)
 
     def batch(self, subject: Subject, data: object) -> Batch:
         """The data of a step with a name for each array."""
@@ -51,7 +49,7 @@ class TorchBackend:
 
     def variables(self, subject: Subject) -> list[list[Variable]]:
         """The variables of a state, in its four groups."""
-        return keras_private.state_variables(subject)
+        return state_variables(subject)
 
     def uncompiled(self, step: TrainStep) -> TrainStep:
         """What was given to `torch.compile`."""
@@ -87,17 +85,11 @@ class TorchBackend:
 
     def device(self) -> str:
         """The CUDA device in use, or the CPU."""
-        if torch.cuda.is_available():
-            return f"cuda: {torch.cuda.get_device_name()}"
-        return "cpu: cpu"
+        return devices.device()
 
     def other_devices(self) -> list[str]:
         """Another CUDA device, and the CPU beside one."""
-        if not torch.cuda.is_available():
-            return []
-        used = torch.cuda.current_device()
-        others = [n for n in range(torch.cuda.device_count()) if n != used]
-        return [*(f"cuda:{n}" for n in others[:1]), "cpu"]
+        return devices.other_devices()
 
 
 BACKEND = TorchBackend()

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
-import keras
 import numpy as np
 import torch
 
 from stayfinite.frameworks.batch import Batch
-from stayfinite.frameworks.keras import calls as keras_calls
-from stayfinite.frameworks.keras import private as keras_private
-from stayfinite.frameworks.keras.batches import leaves
 from stayfinite.frameworks.names import fresh
 from stayfinite.frameworks.recording.engine import (
     EagerResult,
@@ -25,8 +23,8 @@ from stayfinite.frameworks.recording.engine import (
 )
 from stayfinite.frameworks.recording.recording import Recording
 from stayfinite.frameworks.state import State, Tensor, keeps_its_infinities
-from stayfinite.frameworks.subject import Subject
-from stayfinite.frameworks.torch import finite_checks, hooks, private
+from stayfinite.frameworks.subject import Subject, state_variables
+from stayfinite.frameworks.torch import finite_checks, private
 from stayfinite.frameworks.torch.capture import Dispatch
 from stayfinite.frameworks.torch.capture_tensors import dtype_of
 from stayfinite.frameworks.torch.float64 import WideDispatch, in_float64
@@ -35,23 +33,54 @@ from stayfinite.frameworks.torch.saved_values import SavedValues
 from stayfinite.frameworks.torch.state import random_state, restore_random, state_of
 
 
-class TorchEngine:
-    """Runs the train step of a subject on PyTorch; implements `Engine`."""
+class TorchEngine(ABC):
+    """Runs the train step of a subject on PyTorch; implements `Engine`.
+
+    What differs between Keras and plain PyTorch is in its subclasses.
+    """
 
     def __init__(self, subject: Subject) -> None:
         self.subject = subject
 
+    @abstractmethod
+    def tensor(self, value: Tensor) -> Any:
+        """A NumPy array as a tensor on the device of the training; a tensor as it is."""
+
+    @abstractmethod
+    def watcher(self) -> StepWatcher:
+        """What notes the loss and the gradients of one run."""
+
+    @abstractmethod
+    def observed(self, watcher: StepWatcher) -> AbstractContextManager[None]:
+        """Inside the block, `watcher` is told what the step does."""
+
+    @abstractmethod
+    def entered(self, recording: Recording) -> AbstractContextManager[None]:
+        """Inside the block, `recording.inside` is entered with each library object at work."""
+
+    @abstractmethod
+    def apply(self, update: Update, factor: float) -> None:
+        """Apply given gradients, learning rates times `factor`."""
+
+    @abstractmethod
+    def kept(self) -> AbstractContextManager[None]:
+        """What a step changes beside its variables is as it was after the block."""
+
+    @abstractmethod
+    def other_bad_state(self, state: State) -> list[str]:
+        """Names of bad new state beside the variables, and of loss scales below their minimum."""
+
+    @abstractmethod
+    def default_device(self, device: str) -> AbstractContextManager[None]:
+        """Inside the block, tensors are made on `device`."""
+
     def variables(self) -> list[list[Any]]:
-        """The Keras variables of a state, in its order."""
-        return keras_private.state_variables(self.subject)
+        """The variables of a state, in its order."""
+        return state_variables(self.subject)
 
     def named_state(self, state: State) -> list[NamedValue]:
         """The values of `state` with role and unique path."""
         return named_values(self.subject, state)
-
-    def tensor(self, value: Tensor) -> Any:
-        """A NumPy array as a tensor on Keras's device."""
-        return private.as_tensor(value)
 
     def run(
         self,
@@ -62,7 +91,7 @@ class TorchEngine:
         keep_after: bool = False,
     ) -> EagerResult:
         """Run the train step on copies of `state`, and leave the variables as they were."""
-        watcher = _Watcher()
+        watcher = self.watcher()
         with self._on(state, watcher), contextlib.ExitStack() as stack:
             dispatch: Dispatch | None = None
             if recording is not None:
@@ -76,10 +105,10 @@ class TorchEngine:
                 dataclasses.replace(result, after=state_of(self.subject)) if keep_after else result
             )
 
-    def _logs(self, watcher: _Watcher, batch: Batch, dispatch: Dispatch | None) -> Any:
+    def _logs(self, watcher: StepWatcher, batch: Batch, dispatch: Dispatch | None) -> Any:
         """The result of the train step; a NaN loss if an operator raises on a NaN."""
         try:
-            with _observed(watcher):
+            with self.observed(watcher):
                 return self.subject.train_step(batch.data)
         except Exception:
             number = None if dispatch is None else dispatch.refusal
@@ -93,16 +122,15 @@ class TorchEngine:
 
     def update(self, state: State, updates: list[Update], factor: float) -> tuple[str, ...]:
         """Apply given gradients on `state`; returns the names of the bad new state."""
-        watcher = _Watcher()
-        with self._on(state, watcher), _observed(watcher), torch.no_grad():
+        watcher = self.watcher()
+        with self._on(state, watcher), self.observed(watcher), torch.no_grad():
             for update in updates:
-                with keras_private.scaled_learning_rate(update.optimizer, factor):
-                    update.optimizer.apply(update.gradients, update.variables)
+                self.apply(update, factor)
             return self._bad_state(state)
 
     def run_wide(self, state: State, batch: Batch) -> EagerResult:
         """Run the train step with every floating-point value in float64."""
-        watcher = _Watcher()
+        watcher = self.watcher()
         weights, others, slots, metrics = self.variables()
         with self._on(state, watcher), contextlib.ExitStack() as stack:
             stack.enter_context(in_float64([weights, others, metrics]))
@@ -114,17 +142,17 @@ class TorchEngine:
 
             watcher.before_update = widen_slots
             stack.enter_context(WideDispatch())
-            stack.enter_context(_observed(watcher))
+            stack.enter_context(self.observed(watcher))
             self.subject.train_step(batch.map(_widened).data)
             bad = self._bad_state(state)
         return EagerResult(watcher.loss, watcher.updates, bad)
 
     @contextlib.contextmanager
     def on_device(self, device: str) -> Iterator[None]:
-        """The variables are on `device`, and so is what Keras makes."""
+        """The variables are on `device`, and so is what the step makes."""
         tensors = [private.tensor_of(v) for group in self.variables() for v in group]
         held = [tensor.data for tensor in tensors]
-        with keras.device(device):
+        with self.default_device(device):
             try:
                 for tensor in tensors:
                     tensor.data = tensor.data.to(device, copy=True)
@@ -146,8 +174,13 @@ class TorchEngine:
         return private.numpy_of(tensor)
 
     @contextlib.contextmanager
-    def _on(self, state: State, watcher: _Watcher) -> Iterator[None]:
+    def _on(self, state: State, watcher: StepWatcher) -> Iterator[None]:
         """The model on `state` inside the block, and as it was afterwards."""
+        with self.kept(), self._stored(state, watcher):
+            yield
+
+    @contextlib.contextmanager
+    def _stored(self, state: State, watcher: StepWatcher) -> Iterator[None]:
         groups = self.variables()
         held = [
             [_held(variable, value) for variable, value in zip(*group, strict=True)]
@@ -183,10 +216,10 @@ class TorchEngine:
             value: Any = leaf.value
             number = recording.leaf(leaf.role, leaf.name, value.shape, dtype_of(value))
             dispatch.numbers.bind(value, number)
-        with keras_calls.entered(recording.inside), dispatch:
+        with self.entered(recording), dispatch:
             yield dispatch
 
-    def _result(self, watcher: _Watcher, logs: Any, state: State) -> EagerResult:
+    def _result(self, watcher: StepWatcher, logs: Any, state: State) -> EagerResult:
         outputs = None
         if watcher.number is not None:
             names = [named.name for named in self.named_state(state)]
@@ -198,7 +231,7 @@ class TorchEngine:
                 for name, tensor in zip(names, tensors, strict=False)
                 if tensor.is_floating_point()
             }
-            observed = [number(leaf) for leaf in leaves(logs) if isinstance(leaf, torch.Tensor)]
+            observed = [number(leaf) for leaf in tensors_in(logs)]
             outputs = OutputNumbers(
                 watcher.loss_number, watcher.gradient_numbers, new_state, tuple(observed)
             )
@@ -219,14 +252,11 @@ class TorchEngine:
             for named, variable in zip(self.named_state(state), variables, strict=True)
             if named.role != "metric" and self._is_bad(named, private.tensor_of(variable))
         ]
-        collapsed = keras_private.collapsed_scales(
-            self.subject.optimizers, state.optimizer, lambda n: private.tensor_of(groups[2][n])
-        )
-        return (*bad, *collapsed)
+        return (*bad, *self.other_bad_state(state))
 
 
-class _Watcher:
-    """Notes what is differentiated and what an optimizer is given; see `hooks.Observer`."""
+class StepWatcher:
+    """Notes what a run differentiates and what its optimizers are given."""
 
     def __init__(self) -> None:
         self.number: Callable[[Any], int] | None = None
@@ -235,7 +265,6 @@ class _Watcher:
         self.updates: list[Update] = []
         self.gradient_numbers: dict[str, int] = {}
         self._scaled: list[tuple[Any, Any]] = []
-        self._depth = 0
         # What is no part of a state and is written to all the same.
         self.others = SavedValues()
         self.before_update: Callable[[], None] = lambda: None
@@ -255,50 +284,24 @@ class _Watcher:
         """Keeps the loss by the tensor that it was scaled to."""
         self._scaled.append((loss, result))
 
-    def assigning(self, variable: Any) -> None:
-        """Keeps the old value where no state holds it, as of Nadam's product of momentums."""
-        tensor = private.tensor_of(variable)
-        if id(tensor) not in self.restored:
-            self.others.save(tensor)
-
-    def update(self, optimizer: Any, gradients: Any, variables: Any, run: Any) -> Any:
-        """Notes the gradients of the outermost optimizer."""
-        if self._depth == 0:
-            self._note(optimizer, gradients, variables)
-        return self._inside(run)
-
-    def scaled_update(self, optimizer: Any, gradients: Any, variables: Any, run: Any) -> Any:
-        """Keep the gradients under loss scaling only if the scale cannot be lowered further."""
-        if self._depth == 0 and optimizer.built and keras_private.is_spent(optimizer.dynamic_scale):
-            self._note(optimizer, gradients, variables)
-        return self._inside(run)
-
-    def _note(self, optimizer: Any, gradients: Any, variables: Any) -> None:
-        owned = keras_private.variables_of(optimizer) if variables is None else list(variables)
-        pairs = [(g, v) for g, v in zip(gradients, owned, strict=False) if g is not None]
+    def note(self, optimizer: Any, pairs: Sequence[tuple[Any, Any]]) -> None:
+        """Note the gradients that `optimizer` is given, each with its variable."""
         self.updates.append(Update(optimizer, [g for g, _ in pairs], [v for _, v in pairs]))
         if self.number is not None:
             for gradient, variable in pairs:
                 name = fresh(variable.path, self.gradient_numbers)
                 self.gradient_numbers[name] = self.number(gradient)
 
-    def _inside(self, run: Callable[[], Any]) -> Any:
-        if self._depth == 0:
-            self.before_update()
-        self._depth += 1
-        try:
-            return run()
-        finally:
-            self._depth -= 1
 
-
-@contextlib.contextmanager
-def _observed(watcher: _Watcher) -> Iterator[None]:
-    hooks.observe(watcher)
-    try:
-        yield
-    finally:
-        hooks.unobserve()
+def tensors_in(structure: Any) -> list[Any]:
+    """The tensors of nested tuples, lists and dicts."""
+    if isinstance(structure, torch.Tensor):
+        return [structure]
+    if isinstance(structure, dict):
+        structure = list(structure.values())
+    if isinstance(structure, list | tuple):
+        return [tensor for part in structure for tensor in tensors_in(part)]
+    return []
 
 
 def _held(variable: Any, value: Tensor) -> Any:

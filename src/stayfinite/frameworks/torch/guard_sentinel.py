@@ -20,7 +20,7 @@ from stayfinite.frameworks.keras import private as keras_private
 from stayfinite.frameworks.recorder import MAX_PENDING, Flag, KnownFlag
 from stayfinite.frameworks.state import RandomState
 from stayfinite.frameworks.subject import Subject
-from stayfinite.frameworks.torch import finite_checks, hooks, private
+from stayfinite.frameworks.torch import finite_checks, hooks, keras_hooks, private
 from stayfinite.frameworks.torch.bounds import Proof
 from stayfinite.frameworks.torch.saved_values import SavedValues
 from stayfinite.frameworks.torch.state import random_state
@@ -85,7 +85,7 @@ class TorchSentinel:
                 self._metrics.save_all(subject.metrics_variables)
             self._scales = [private.tensor_of(o.dynamic_scale) for o in _scaling(subject)]
         else:
-            hooks.observe(self)
+            keras_hooks.observe(self)
 
     def abandon(self) -> None:
         """End the step, after a result or an exception; drop all that was kept of it."""
@@ -188,13 +188,13 @@ class TorchSentinel:
             self._check(self._without_kept_infinities(tensors))
 
     def _without_kept_infinities(self, tensors: list[Any]) -> list[Any]:
-        """`tensors` with 0 for infinities that one of `keras_private.own_statistics` held before.
+        """`tensors` with 0 for infinities that one of `Subject.own_statistics` held before.
 
         A tensor that no hook saw being written is as it was.
         """
         subject = self._current()
         statistics = subject.non_trainable_variables
-        positions = keras_private.own_statistics(subject)
+        positions = subject.own_statistics()
         may_keep = {id(private.tensor_of(statistics[position])) for position in positions}
         judged = []
         for tensor in tensors:

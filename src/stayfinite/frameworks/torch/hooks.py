@@ -1,5 +1,7 @@
 """Observes what any train step differentiates, assigns and passes to an optimizer.
 
+Here are the hooks in PyTorch; those in Keras are in `keras_hooks.py`.
+
 The hooks are installed once and have no effect unless a step is observed. Re-installing them in
 each step would invalidate CPython's attribute caches and slow the step.
 """
@@ -11,10 +13,7 @@ import threading
 from collections.abc import Callable
 from typing import Any, Protocol
 
-import keras
 import torch
-
-from stayfinite.frameworks.keras import private as keras_private
 
 
 class Observer(Protocol):
@@ -59,7 +58,8 @@ def unobserve() -> None:
     _OBSERVERS.pop(threading.get_ident(), None)
 
 
-def _observer() -> Observer | None:
+def observer_here() -> Observer | None:
+    """The observer of this thread; None if its step is not observed."""
     return _OBSERVERS.get(threading.get_ident()) if _OBSERVERS else None
 
 
@@ -68,23 +68,19 @@ def _install() -> None:
     if _installed:
         return
     _installed = True
-    _hook(torch.autograd, "backward", _backward)
-    _hook(torch.autograd, "grad", _grad)
-    _hook(keras_private.owner_of(keras.Variable, "assign"), "assign", _assign)
-    _hook(keras_private.BaseOptimizer, "apply", _apply)
-    _hook(keras_private.BaseOptimizer, "scale_loss", _scale_loss)
-    _hook(keras_private.LossScaleOptimizer, "apply", _scaled_apply)
-    _hook(keras_private.LossScaleOptimizer, "scale_loss", _scale_loss)
+    hook(torch.autograd, "backward", _backward)
+    hook(torch.autograd, "grad", _grad)
 
 
-def _hook(owner: Any, name: str, make: Callable[[Any], Any]) -> None:
+def hook(owner: Any, name: str, make: Callable[[Any], Any]) -> None:
+    """Replace the function `name` of `owner` by what `make` makes of it."""
     plain = getattr(owner, name)
     setattr(owner, name, functools.wraps(plain)(make(plain)))
 
 
 def _backward(plain: Any) -> Any:
     def backward(tensors: Any, *args: Any, **kwargs: Any) -> Any:
-        observer = _observer()
+        observer = observer_here()
         if observer is not None:
             observer.differentiating(tensors)
         return plain(tensors, *args, **kwargs)
@@ -94,55 +90,10 @@ def _backward(plain: Any) -> Any:
 
 def _grad(plain: Any) -> Any:
     def grad(outputs: Any, *args: Any, **kwargs: Any) -> Any:
-        observer = _observer()
+        observer = observer_here()
         # With `create_graph` it is a part of a loss, as in a gradient penalty, not a step's end.
         if observer is not None and not kwargs.get("create_graph", len(args) > 3 and args[3]):
             observer.differentiating(outputs)
         return plain(outputs, *args, **kwargs)
 
     return grad
-
-
-def _assign(plain: Any) -> Any:
-    def assign(self: Any, value: Any) -> Any:
-        observer = _observer()
-        if observer is not None:
-            observer.assigning(self)
-        return plain(self, value)
-
-    return assign
-
-
-def _apply(plain: Any) -> Any:
-    def apply(self: Any, grads: Any, trainable_variables: Any = None) -> Any:
-        observer = _observer()
-        if observer is None:
-            return plain(self, grads, trainable_variables)
-        return observer.update(
-            self, grads, trainable_variables, lambda: plain(self, grads, trainable_variables)
-        )
-
-    return apply
-
-
-def _scaled_apply(plain: Any) -> Any:
-    def apply(self: Any, grads: Any, trainable_variables: Any = None) -> Any:
-        observer = _observer()
-        if observer is None:
-            return plain(self, grads, trainable_variables)
-        return observer.scaled_update(
-            self, grads, trainable_variables, lambda: plain(self, grads, trainable_variables)
-        )
-
-    return apply
-
-
-def _scale_loss(plain: Any) -> Any:
-    def scale_loss(self: Any, loss: Any) -> Any:
-        result = plain(self, loss)
-        observer = _observer()
-        if observer is not None:
-            observer.scaled(loss, result)
-        return result
-
-    return scale_loss

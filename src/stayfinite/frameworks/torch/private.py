@@ -11,7 +11,6 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
-import keras
 import numpy as np
 import torch
 from torch.multiprocessing.reductions import StorageWeakRef
@@ -24,11 +23,11 @@ __all__ = [
     "StorageWeakRef",
     "TorchDispatchMode",
     "alike",
-    "as_tensor",
     "buffers_of",
     "choose",
     "copies",
     "current_node",
+    "dense_values",
     "function_of",
     "is_compiled",
     "memory_of",
@@ -40,6 +39,7 @@ __all__ = [
     "tensor_of",
     "unseen",
     "version",
+    "writes_to",
 ]
 
 # How the names of the multi-tensor operators begin.
@@ -107,6 +107,16 @@ def version(variables: Iterable[Any]) -> int:
     return sum([(t := v._value)._version + id(t) for v in variables])
 
 
+def writes_to(tensor: Any) -> int:
+    """How often `tensor` has been written to in place; PyTorch's autograd relies on it."""
+    return int(tensor._version)
+
+
+def dense_values(gradient: Any) -> Any:
+    """The values of a sparse gradient, which need not be coalesced."""
+    return gradient._values()
+
+
 def is_compiled(function: Any) -> bool:
     """Whether `torch.compile` made it."""
     return hasattr(function, "_torchdynamo_orig_callable")
@@ -153,11 +163,6 @@ def buffers_of(subject: Subject) -> list[Any]:
         for buffer in layer.buffers() if isinstance(layer, torch.nn.Module) else ():
             found.setdefault(id(buffer), buffer)
     return list(found.values())
-
-
-def as_tensor(value: Any) -> Any:
-    """A NumPy array or a tensor as a tensor on Keras's device."""
-    return keras.ops.convert_to_tensor(value)
 
 
 def numpy_of(tensor: Any) -> np.ndarray:

@@ -6,15 +6,14 @@ from typing import Any
 
 import torch
 
-from stayfinite.frameworks.keras import private as keras_private
 from stayfinite.frameworks.state import RandomState, State
-from stayfinite.frameworks.subject import Subject
+from stayfinite.frameworks.subject import Subject, state_variables
 from stayfinite.frameworks.torch import private
 
 
 def state_of(subject: Subject, *, device: str | None = None) -> State:
     """Copies of the present values, where they are or on `device`, and the random state of now."""
-    groups = keras_private.state_variables(subject)
+    groups = state_variables(subject)
     values = [[_copied(private.tensor_of(v), device) for v in group] for group in groups]
     return State.of(values, random_state())
 
@@ -22,9 +21,7 @@ def state_of(subject: Subject, *, device: str | None = None) -> State:
 def store(subject: Subject, state: State) -> None:
     """Copy the values of `state`, tensors or arrays of NumPy, to the variables."""
     with torch.no_grad():
-        for variables, values in zip(
-            keras_private.state_variables(subject), state.groups, strict=True
-        ):
+        for variables, values in zip(state_variables(subject), state.groups, strict=True):
             for variable, value in zip(variables, values, strict=True):
                 tensor = private.tensor_of(variable)
                 tensor.copy_(torch.as_tensor(value, device=tensor.device))
@@ -32,7 +29,7 @@ def store(subject: Subject, state: State) -> None:
 
 def num_bytes_of(subject: Subject) -> int:
     """How much memory such a copy takes."""
-    groups = keras_private.state_variables(subject)
+    groups = state_variables(subject)
     return sum(int(private.tensor_of(v).nbytes) for group in groups for v in group)
 
 

@@ -1,0 +1,126 @@
+"""How the failing step of a loop is made once more.
+
+An `Again` runs the code of the user on a `LoopData`, up to the update. `Making` is what the hooks
+tell meanwhile: it gives the saved batches, leaves out updates whose result the weights already
+have, notes loss and gradients, and ends the run after the update.
+
+A trainer of another library implements `Again` by a call of its own step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+import torch
+
+from stayfinite.frameworks.step import CannotRemakeError
+from stayfinite.frameworks.torch.engine import StepWatcher
+from stayfinite.frameworks.torch.plain.data import LoopData
+from stayfinite.frameworks.torch.plain.optimizer import (
+    TorchOptimizer,
+    dense_gradient,
+    parameters_of,
+)
+
+
+class StepMade(BaseException):
+    """The step is done; what follows the update is not run.
+
+    Not an `Exception`: the user's own `except Exception` must not swallow it.
+    """
+
+
+class Again(Protocol):
+    """How the failing step is made once more."""
+
+    @property
+    def described(self) -> str:
+        """What is run: `the loop at train.py:36`."""
+        ...
+
+    def make(self, data: LoopData) -> None:
+        """Run the step on `data`. `StepMade` ends it after the update.
+
+        Raises:
+            CannotRemakeError: it cannot be run.
+            StepMade: the update was made.
+        """
+        ...
+
+
+class Making:
+    """What is told of a step that is made again; a `watching.Replayer`.
+
+    Args:
+        optimizer: The optimizer of the failing step.
+        num_updates: Its updates before that, in the same iteration, that are left out.
+        watcher: Notes loss and gradients.
+        clipped: Clippings that are tried.
+        data: Has the batches that loaders give.
+    """
+
+    def __init__(
+        self,
+        optimizer: TorchOptimizer,
+        num_updates: int,
+        watcher: StepWatcher,
+        clipped: dict[str, float],
+        data: LoopData,
+    ) -> None:
+        self._optimizer = optimizer
+        self._left_out = num_updates
+        self._watcher = watcher
+        self._clipped = clipped
+        self._draws: Iterator[Any] = iter(
+            [batch for iteration in data.iterations for batch in iteration.draws]
+        )
+        self._is_last = False
+
+    def draw(self) -> Any:
+        """The next of the saved batches."""
+        try:
+            return next(self._draws)
+        except StopIteration:
+            raise CannotRemakeError("the step draws more batches than before") from None
+
+    def differentiating(self, root: Any) -> None:
+        """Notes the loss. After the gradients, a line search looks for another one."""
+        if not self._is_last:
+            self._watcher.differentiating(root)
+
+    def scaled(self, loss: Any, result: Any) -> None:
+        """Notes which loss a `GradScaler` has scaled."""
+        self._watcher.scaled(loss, result)
+
+    def updating(self, optimizer: torch.optim.Optimizer) -> None:
+        """Notes the gradients, or takes them away from an update that is left out."""
+        if optimizer is not self._optimizer.inner or self._left_out > 0:
+            if optimizer is self._optimizer.inner:
+                self._left_out -= 1
+            for parameter in parameters_of(optimizer):
+                parameter.grad = None
+            return
+        self._is_last = True
+        _clip(optimizer, self._clipped)
+        weights = zip(parameters_of(optimizer), self._optimizer.weights, strict=True)
+        given = [(dense_gradient(parameter), variable) for parameter, variable in weights]
+        pairs = [(gradient, variable) for gradient, variable in given if gradient is not None]
+        self._watcher.note(self._optimizer, pairs)
+        self._watcher.before_update()
+
+    def updated(self, optimizer: torch.optim.Optimizer, *, skipped: bool) -> None:
+        """Ends the run after the update of the failing step."""
+        if self._is_last:
+            raise StepMade
+
+
+def _clip(optimizer: torch.optim.Optimizer, clipped: dict[str, float]) -> None:
+    parameters = [p for p in parameters_of(optimizer) if p.grad is not None]
+    if "clipnorm" in clipped:
+        for parameter in parameters:
+            torch.nn.utils.clip_grad_norm_([parameter], clipped["clipnorm"])
+    if "global_clipnorm" in clipped:
+        torch.nn.utils.clip_grad_norm_(parameters, clipped["global_clipnorm"])
+    if "clipvalue" in clipped:
+        torch.nn.utils.clip_grad_value_(parameters, clipped["clipvalue"])

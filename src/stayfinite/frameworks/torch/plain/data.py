@@ -1,0 +1,132 @@
+"""The data of one step of a loop: for each iteration, the values of names when it began."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from stayfinite.frameworks.batch import Batch, BatchArray
+from stayfinite.frameworks.names import unique
+from stayfinite.frameworks.state import Tensor
+from stayfinite.frameworks.torch import private
+from stayfinite.frameworks.torch.plain import trees
+from stayfinite.frameworks.torch.plain.randomness import Generators
+from stayfinite.graph.graph import Role
+
+# Names of labels, or their last word.
+_TARGETS = {
+    "answer",
+    "answers",
+    "gt",
+    "label",
+    "labels",
+    "lbl",
+    "target",
+    "targets",
+    "tgt",
+    "truth",
+    "y",
+    "yb",
+    "ys",
+    "yy",
+}
+
+
+@dataclass(frozen=True)
+class Iteration:
+    """One iteration of a loop, as it began.
+
+    Attributes:
+        values: The values of the names that its body reads, without those of `batch`.
+        batch: The names that stand for the batch, with their values.
+        generators: The random generators.
+        draws: Batches that loaders give inside its body, in their order.
+    """
+
+    values: Mapping[str, object]
+    batch: Mapping[str, object]
+    generators: Generators
+    draws: tuple[object, ...] = ()
+
+
+@dataclass(frozen=True)
+class LoopData:
+    """The iterations between two updates of the same weights, oldest first.
+
+    Attributes:
+        iterations: More than one where gradients are accumulated.
+        missing: Why the step cannot be made again of them, if that is known.
+        is_sure: Whether every value is known to be that of the beginning.
+    """
+
+    iterations: tuple[Iteration, ...]
+    missing: str | None = None
+    is_sure: bool = True
+    _size: list[int] = field(default_factory=list, compare=False, repr=False)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the arrays of the batches."""
+        if not self._size:
+            self._size.append(sum(value.nbytes for _, value in self.leaves()))
+        return self._size[0]
+
+    def leaves(self) -> Iterator[tuple[str, Any]]:
+        """The arrays of all batches, each with its name."""
+        for iteration in self.iterations:
+            for name, value in iteration.batch.items():
+                for path, leaf in trees.leaves(value):
+                    yield _name(name, path), leaf
+
+    def with_leaves(self, values: Sequence[Tensor]) -> LoopData:
+        """The same data with other arrays."""
+        following = iter(values)
+        iterations = []
+        for iteration in self.iterations:
+            batch = {
+                name: trees.packed(value, following) for name, value in iteration.batch.items()
+            }
+            iterations.append(dataclasses.replace(iteration, batch=batch))
+        return LoopData(tuple(iterations), self.missing, self.is_sure)
+
+
+def batch_of(data: LoopData) -> Batch:
+    """`data` with a name and a role for each array."""
+    found = list(data.leaves())
+    names = unique([name for name, _ in found])
+    roles = _roles([name for name, _ in found], len(data.iterations))
+    arrays = tuple(
+        BatchArray(role, name, leaf)
+        for role, name, (_, leaf) in zip(roles, names, found, strict=True)
+    )
+    return Batch(data, arrays, data.with_leaves, _numpy)
+
+
+def _numpy(value: Tensor) -> np.ndarray:
+    return private.numpy_of(value)
+
+
+def _name(name: str, path: trees.Path) -> str:
+    """The last key of a dict by itself; a position behind the name it belongs to."""
+    found = name
+    for key in path:
+        found = key if isinstance(key, str) else f"{found}[{key}]"
+    return found
+
+
+def _roles(names: Sequence[str], num_iterations: int) -> list[Role]:
+    """By their names; of two arrays, the second one is the target."""
+    roles: list[Role] = ["target" if _is_target(name) else "input" for name in names]
+    per_iteration = len(names) // max(num_iterations, 1)
+    if "target" not in roles and per_iteration == 2:
+        roles = ["target" if number % 2 else "input" for number in range(len(names))]
+    return roles
+
+
+def _is_target(name: str) -> bool:
+    last = name.lower().replace("[", "_").rstrip("]").split("_")
+    return name.lower() in _TARGETS or any(word in _TARGETS and len(word) > 2 for word in last)

@@ -1,0 +1,89 @@
+"""The step of a loop over `torch.optim`, run op by op."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from typing import Any
+
+import torch
+
+from stayfinite.frameworks.entries import note_entry
+from stayfinite.frameworks.recording.engine import Update
+from stayfinite.frameworks.recording.recording import Recording
+from stayfinite.frameworks.state import State, Tensor
+from stayfinite.frameworks.torch import private
+from stayfinite.frameworks.torch.engine import StepWatcher, TorchEngine
+from stayfinite.frameworks.torch.plain.alone import alone
+from stayfinite.frameworks.torch.plain.optimizer import TorchOptimizer
+from stayfinite.frameworks.torch.plain.subject import TorchLoop
+
+
+class PlainEngine(TorchEngine):
+    """Runs the step of a `TorchLoop`."""
+
+    def __init__(self, subject: TorchLoop) -> None:
+        super().__init__(subject)
+        self._loop = subject
+        self._remade = subject.remade
+
+    def tensor(self, value: Tensor) -> Any:
+        """A NumPy array as a tensor on the device of the weights; a tensor as it is."""
+        if isinstance(value, torch.Tensor):
+            return value
+        weights = self._loop.optimizer.weights
+        device = private.tensor_of(weights[0]).device if weights else None
+        return torch.as_tensor(value, device=device)
+
+    def watcher(self) -> StepWatcher:
+        """One that the hooks in PyTorch tell."""
+        return StepWatcher()
+
+    def observed(self, watcher: StepWatcher) -> AbstractContextManager[None]:
+        """Inside the block, the steps of the subject tell `watcher`."""
+        return self._remade.observed(watcher)
+
+    @contextlib.contextmanager
+    def entered(self, recording: Recording) -> Iterator[None]:
+        """Inside the block, `recording.inside` is entered with each module at work."""
+        plain = torch.nn.Module.__call__
+
+        def scoped_call(module: Any, *args: Any, **kwargs: Any) -> Any:
+            with recording.inside(module):
+                return plain(module, *args, **kwargs)
+
+        note_entry(scoped_call.__code__)
+        torch.nn.Module.__call__ = scoped_call
+        try:
+            yield
+        finally:
+            torch.nn.Module.__call__ = plain
+
+    @contextlib.contextmanager
+    def kept(self) -> Iterator[None]:
+        """What a step changes beside its variables is as it was after the block."""
+        with self._remade.kept(), alone():
+            for parameter in self._remade.parameters():
+                parameter.grad = None
+            yield
+
+    def apply(self, update: Update, factor: float) -> None:
+        """Apply given gradients, the learning rate times `factor`."""
+        optimizer = update.optimizer
+        assert isinstance(optimizer, TorchOptimizer)
+        for variable, gradient in zip(update.variables, update.gradients, strict=True):
+            private.tensor_of(variable).grad = gradient
+        with optimizer.scaled(factor), self._remade.unobserved():
+            optimizer.inner.step()
+
+    def other_bad_state(self, state: State) -> list[str]:
+        """Slots that the step has made and that are not finite."""
+        return [
+            name for name, tensor in self._loop.optimizer.missing() if not self.is_finite(tensor)
+        ]
+
+    def default_device(self, device: str) -> AbstractContextManager[None]:
+        """Inside the block, tensors are made on `device`."""
+        scope: AbstractContextManager[None] = torch.device(device)
+        return scope

@@ -1,0 +1,40 @@
+"""The user's frames that are running, and the values of names in them."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Iterable, Iterator
+from types import FrameType
+
+from stayfinite.graph.source import is_user_file
+
+
+def user_frames(innermost: FrameType | None) -> Iterator[FrameType]:
+    """The user's frames from `innermost` on, outwards."""
+    frame = innermost
+    while frame is not None:
+        if is_user_file(frame.f_code.co_filename):
+            yield frame
+        frame = frame.f_back
+
+
+def values_of(frame: FrameType, names: Iterable[str]) -> dict[str, object]:
+    """The values that `frame` has for `names`, without those that it has not bound."""
+    return _read(frame, names) if names else {}
+
+
+def all_values_of(frame: FrameType) -> dict[str, object]:
+    """The values of every variable of `frame`, in a module its globals."""
+    return _read(frame, None)
+
+
+def _read(frame: FrameType, names: Iterable[str] | None) -> dict[str, object]:
+    held = frame.f_locals
+    found = dict(held) if names is None else {n: held[n] for n in names if n in held}
+    # Before Python 3.13 the frame keeps a dict of every local, which would hold tensors of this
+    # step until the next. A debugger writes that dict back to the frame, so it is left to it.
+    is_function = frame.f_code.co_flags & inspect.CO_OPTIMIZED
+    if is_function and isinstance(held, dict) and sys.gettrace() is None:
+        held.clear()
+    return found

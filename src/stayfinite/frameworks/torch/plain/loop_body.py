@@ -1,0 +1,204 @@
+"""The body of the user's loop as code that can be run again, or with a patched text.
+
+The body is compiled from the AST of the file, with the name, lines and columns of the file kept.
+In a function its local names become parameters; in a module it runs in the globals of the module,
+which are put back after it.
+"""
+
+from __future__ import annotations
+import __future__
+
+import ast
+import collections
+import contextlib
+import inspect
+from collections.abc import Iterator
+from pathlib import Path
+from types import CodeType, FrameType, FunctionType
+from typing import Any
+
+from executing import Source
+
+from stayfinite.frameworks.step import CannotRemakeError
+from stayfinite.frameworks.torch.plain.data import Iteration, LoopData
+from stayfinite.frameworks.torch.plain.frames import values_of
+from stayfinite.frameworks.torch.plain.loops import SourceLoop
+from stayfinite.graph.running_loops import loops_in
+
+# The variable of the loop that runs the body once, so that `break` and `continue` have one.
+_ONCE = "__stayfinite_once__"
+_MUTABLE = (list, dict, set, collections.deque)
+
+
+class LoopBody:
+    """The body of a loop in a running frame; an `again.Again`, and a `RunningLoop`.
+
+    Args:
+        frame: The frame.
+        loop: The loop.
+    """
+
+    def __init__(self, frame: FrameType, loop: SourceLoop) -> None:
+        self.loop = loop
+        self._globals = frame.f_globals
+        self._is_function = bool(frame.f_code.co_flags & inspect.CO_OPTIMIZED)
+        local = {*frame.f_code.co_varnames, *frame.f_code.co_cellvars, *frame.f_code.co_freevars}
+        names = loop.names & local if self._is_function else frozenset()
+        # What the body reads and does not bind stays as it is in the frame.
+        self._held = values_of(frame, sorted(names - loop.bound))
+        self._code: tuple[tuple[str, ...], CodeType] | None = None
+        self._tree: ast.Module | None = None
+
+    @property
+    def described(self) -> str:
+        """`the loop at train.py:36`."""
+        return f"the loop at {Path(self.loop.file).name}:{self.loop.line}"
+
+    @property
+    def file(self) -> str:
+        """The file that the loop is in."""
+        return self.loop.file
+
+    @property
+    def number(self) -> int:
+        """The number of the loop among those of its file."""
+        return self.loop.number
+
+    @property
+    def names(self) -> dict[str, object]:
+        """The globals of its module."""
+        return self._globals
+
+    @property
+    def is_of_module(self) -> bool:
+        """Whether no function is around it."""
+        return not self._is_function
+
+    def make(self, data: LoopData) -> None:
+        """Run the body once for each iteration of `data`.
+
+        Raises:
+            CannotRemakeError: its values at the beginning are not known, or it has no source.
+        """
+        if data.missing is not None:
+            raise CannotRemakeError(data.missing)
+        with self._kept_globals(), _kept_containers(data):
+            for iteration in data.iterations:
+                iteration.generators.restore()
+                self._run(iteration)
+        raise CannotRemakeError("the body of the loop ended without an update")
+
+    @contextlib.contextmanager
+    def patched(self, tree: ast.Module) -> Iterator[None]:
+        """Inside the block, the body is that of the same loop in a patched text of its file."""
+        outer, self._tree, self._code = self._tree, tree, None
+        try:
+            yield
+        finally:
+            self._tree, self._code = outer, None
+
+    def _run(self, iteration: Iteration) -> None:
+        values = {**self._held, **iteration.values, **iteration.batch}
+        if not self._is_function:
+            self._globals.update(values)
+            exec(self._module(), self._globals)
+            return
+        names = tuple(sorted(values))
+        if self._code is None or self._code[0] != names:
+            self._code = names, self._function(names)
+        # Of the original globals, so that its functions are those of the module.
+        FunctionType(self._code[1], self._globals)(**values)
+
+    def _module(self) -> CodeType:
+        if self._code is None:
+            module = ast.Module([_once(self._statement())], [])
+            self._code = (), self._compiled(module)
+        return self._code[1]
+
+    def _function(self, names: tuple[str, ...]) -> CodeType:
+        """The code of a function of the name of the user's, with `names` as parameters."""
+        statement = self._statement()
+        own = self.loop.code
+        arguments = ast.arguments([], [ast.arg(name) for name in names], None, [], [], None, [])
+        function = ast.FunctionDef(own.co_name, arguments, [_once(statement)], [])
+        ast.copy_location(function, statement)
+        inner: ast.stmt = function
+        owner = own.co_qualname.rpartition(".")[0].rpartition(".")[2]
+        if owner.isidentifier():
+            # For the names that begin with two underscores in a class.
+            inner = ast.copy_location(ast.ClassDef(owner, [], [], [function], []), statement)
+        module = self._compiled(ast.Module([inner], []))
+        code = _code_named(module, own.co_name)
+        if code.co_freevars:
+            raise CannotRemakeError("the body of the loop calls super() without arguments")
+        return code.replace(co_qualname=own.co_qualname)
+
+    def _statement(self) -> ast.For | ast.While:
+        tree = self._tree or Source.for_filename(self.loop.file).tree
+        loops = [] if tree is None else loops_in(tree)
+        if self.loop.number >= len(loops):
+            raise CannotRemakeError(f"the source of {self.loop.file} is not there")
+        return loops[self.loop.number]
+
+    def _compiled(self, module: ast.Module) -> CodeType:
+        flags = self.loop.code.co_flags & _FUTURE
+        ast.fix_missing_locations(module)
+        code: CodeType = compile(module, self.loop.file, "exec", flags, dont_inherit=True)
+        return code
+
+    @contextlib.contextmanager
+    def _kept_globals(self) -> Iterator[None]:
+        """The globals of the module are as they were after the block."""
+        before = dict(self._globals)
+        try:
+            yield
+        finally:
+            for name in [name for name in self._globals if name not in before]:
+                del self._globals[name]
+            self._globals.update(before)
+
+
+_FUTURE = 0
+for _name in __future__.all_feature_names:
+    _FUTURE |= getattr(__future__, _name).compiler_flag
+
+
+def _once(statement: ast.For | ast.While) -> ast.For:
+    """A loop that runs the body of `statement` once."""
+    loop = ast.For(
+        target=ast.Name(_ONCE, ast.Store()),
+        iter=ast.Tuple([ast.Constant(None)], ast.Load()),
+        body=statement.body,
+        orelse=[],
+    )
+    return ast.copy_location(loop, statement)
+
+
+def _code_named(code: CodeType, name: str) -> CodeType:
+    inner = [constant for constant in code.co_consts if isinstance(constant, CodeType)]
+    for each in inner:
+        if each.co_name == name:
+            return each
+    return _code_named(inner[0], name)
+
+
+@contextlib.contextmanager
+def _kept_containers(data: LoopData) -> Iterator[None]:
+    """Lists, dicts and sets that names stand for hold the same after the block."""
+    held = [
+        value
+        for iteration in data.iterations
+        for value in iteration.values.values()
+        if type(value) in _MUTABLE
+    ]
+    copies: list[Any] = [value.copy() for value in held]  # type: ignore[attr-defined]
+    try:
+        yield
+    finally:
+        for value, copy in zip(held, copies, strict=True):
+            _put_back(value, copy)
+
+
+def _put_back(value: Any, copy: Any) -> None:
+    value.clear()
+    (value.update if isinstance(value, dict | set) else value.extend)(copy)

@@ -1,0 +1,154 @@
+"""A `torch.optim.Optimizer` as an optimizer of a subject."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import torch
+
+from stayfinite.frameworks.subject import PlainOptimizer
+from stayfinite.frameworks.torch import private
+from stayfinite.frameworks.torch.plain.variables import TorchVariable
+
+# The settings of Keras that reports and remedies speak of, by their names in `param_groups`.
+_SETTINGS = {"learning_rate": "lr", "weight_decay": "weight_decay", "epsilon": "eps"}
+_CLIPS = ("clipnorm", "global_clipnorm", "clipvalue")
+
+
+class TorchOptimizer(PlainOptimizer):
+    """An optimizer with the names of its parameters.
+
+    Its variables are the tensors of its state at the time of construction. A step may add others,
+    which the function `held` takes away again.
+    """
+
+    def __init__(self, optimizer: torch.optim.Optimizer, names: Mapping[int, str]) -> None:
+        self.inner = optimizer
+        self._weights = [
+            TorchVariable(names.get(id(parameter), f"parameter {number}"), parameter)
+            for number, parameter in enumerate(parameters_of(optimizer))
+        ]
+        self._slots = [
+            TorchVariable(f"{self.name}/{weight.path}/{key}", value)
+            for weight, parameter in zip(self._weights, parameters_of(optimizer), strict=True)
+            for key, value in optimizer.state.get(parameter, {}).items()
+            if isinstance(value, torch.Tensor)
+        ]
+
+    @property
+    def name(self) -> str:
+        """Its class in lower case."""
+        return type(self.inner).__name__.lower()
+
+    @property
+    def variables(self) -> Sequence[TorchVariable]:
+        """The tensors of its state."""
+        return list(self._slots)
+
+    @property
+    def weights(self) -> Sequence[TorchVariable]:
+        """Its parameters under their names in the modules."""
+        return list(self._weights)
+
+    @property
+    def learning_rate(self) -> float:
+        """That of the first group of parameters."""
+        return float(self.inner.param_groups[0]["lr"])
+
+    def missing(self) -> list[tuple[str, torch.Tensor]]:
+        """The tensors of its state that are no variables: those that a first step has made."""
+        known = {id(private.tensor_of(variable)) for variable in self._slots}
+        return [
+            (f"{self.name}/{weight.path}/{key}", value)
+            for weight, parameter in zip(self._weights, parameters_of(self.inner), strict=True)
+            for key, value in self.inner.state.get(parameter, {}).items()
+            if isinstance(value, torch.Tensor) and id(value) not in known
+        ]
+
+    @contextlib.contextmanager
+    def settings(self, values: Mapping[str, Any]) -> Iterator[None]:
+        """Settings by their names in Keras with other values inside the block."""
+        with _replaced(self.inner, lambda name, value: _given(name, value, values)):
+            yield
+
+    @contextlib.contextmanager
+    def scaled(self, factor: float) -> Iterator[None]:
+        """The learning rate of each group times `factor` inside the block."""
+        with _replaced(self.inner, lambda name, value: value * factor if name == "lr" else value):
+            yield
+
+
+@contextlib.contextmanager
+def held(optimizer: torch.optim.Optimizer) -> Iterator[None]:
+    """The slots that exist, the settings and the gradients are the same after the block.
+
+    Values of tensors are not put back.
+    """
+    state = {parameter: _copied(own) for parameter, own in optimizer.state.items()}
+    groups = [{k: v for k, v in group.items() if k != "params"} for group in optimizer.param_groups]
+    parameters = parameters_of(optimizer)
+    gradients = [parameter.grad for parameter in parameters]
+    try:
+        yield
+    finally:
+        optimizer.state.clear()
+        optimizer.state.update(state)
+        for group, kept in zip(optimizer.param_groups, groups, strict=True):
+            group.update(kept)
+        for parameter, gradient in zip(parameters, gradients, strict=True):
+            parameter.grad = gradient
+
+
+def _copied(slots: Mapping[str, Any]) -> dict[str, Any]:
+    """The slots of a parameter; LBFGS has lists of tensors among them."""
+    return {k: list(v) if isinstance(v, list) else v for k, v in slots.items()}
+
+
+def parameters_of(optimizer: torch.optim.Optimizer) -> list[torch.Tensor]:
+    """Its parameters, group after group."""
+    return [parameter for group in optimizer.param_groups for parameter in group["params"]]
+
+
+def gradients_of(optimizer: torch.optim.Optimizer) -> list[torch.Tensor]:
+    """The gradients that it would be given now, dense values of sparse ones."""
+    found = []
+    for group in optimizer.param_groups:
+        for parameter in group["params"]:
+            gradient = parameter.grad
+            if gradient is not None:
+                found.append(private.dense_values(gradient) if gradient.is_sparse else gradient)
+    return found
+
+
+def dense_gradient(parameter: torch.Tensor) -> torch.Tensor | None:
+    """The gradient of a parameter, also where an embedding gives it as a sparse tensor."""
+    gradient = parameter.grad
+    return gradient.to_dense() if gradient is not None and gradient.is_sparse else gradient
+
+
+def clips(values: Mapping[str, Any]) -> dict[str, float]:
+    """The clippings among settings."""
+    return {name: values[name] for name in _CLIPS if values.get(name) is not None}
+
+
+def _given(name: str, value: Any, values: Mapping[str, Any]) -> Any:
+    for keras_name, own in _SETTINGS.items():
+        if own == name and keras_name in values:
+            return values[keras_name]
+    return value
+
+
+@contextlib.contextmanager
+def _replaced(optimizer: torch.optim.Optimizer, replace: Any) -> Iterator[None]:
+    before = [dict(group) for group in optimizer.param_groups]
+    for group in optimizer.param_groups:
+        for name, value in group.items():
+            if name != "params":
+                group[name] = replace(name, value)
+    try:
+        yield
+    finally:
+        for group, kept in zip(optimizer.param_groups, before, strict=True):
+            group.update(kept)

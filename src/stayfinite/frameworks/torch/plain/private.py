@@ -1,0 +1,142 @@
+"""Every private name of PyTorch that guarding a loop over `torch.optim` needs.
+
+Each is reached through one function here. One that a release of PyTorch does not have raises
+`CannotGuardError`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch.optim.optimizer import (
+    register_optimizer_step_post_hook,
+    register_optimizer_step_pre_hook,
+)
+
+from stayfinite.errors import CannotGuardError
+
+
+def required(owner: Any, name: str) -> Any:
+    """The attribute of a library.
+
+    Raises:
+        CannotGuardError: it has none of that name.
+    """
+    try:
+        return getattr(owner, name)
+    except AttributeError:
+        raise CannotGuardError(
+            f"PyTorch {torch.__version__} has no `{owner.__name__}.{name}`, which stayfinite "
+            "needs; install a release of PyTorch that docs/versions.md lists"
+        ) from None
+
+
+def hook_draws(drawing: Callable[[Callable[[], Any], object], Any]) -> None:
+    """Have each batch of a `DataLoader` drawn by `drawing(draw, iterator)`."""
+    owner = required(torch.utils.data.dataloader, "_BaseDataLoaderIter")
+    plain = required(owner, "__next__")
+
+    @functools.wraps(plain)
+    def __next__(iterator: Any) -> Any:
+        return drawing(lambda: plain(iterator), iterator)
+
+    owner.__next__ = __next__
+
+
+def hook_backward(differentiating: Callable[[Any], None]) -> None:
+    """Call `differentiating(root)` before each backward pass."""
+    plain = torch.autograd.backward
+
+    @functools.wraps(plain)
+    def backward(tensors: Any, *args: Any, **kwargs: Any) -> Any:
+        differentiating(tensors)
+        return plain(tensors, *args, **kwargs)
+
+    torch.autograd.backward = backward
+
+
+def hook_scaler(
+    scaling: Callable[[Any, Any], None],
+    applying: Callable[[Any, torch.optim.Optimizer, Callable[[], Any]], Any],
+) -> None:
+    """Tell of losses that a `GradScaler` scales, and have its optimizers applied by `applying`."""
+    owner = torch.amp.GradScaler
+    plain_scale, plain_step = required(owner, "scale"), required(owner, "_maybe_opt_step")
+
+    @functools.wraps(plain_scale)
+    def scale(scaler: Any, outputs: Any) -> Any:
+        result = plain_scale(scaler, outputs)
+        scaling(outputs, result)
+        return result
+
+    @functools.wraps(plain_step)
+    def maybe_opt_step(scaler: Any, optimizer: Any, *args: Any, **kwargs: Any) -> Any:
+        return applying(scaler, optimizer, lambda: plain_step(scaler, optimizer, *args, **kwargs))
+
+    owner.scale = scale
+    owner._maybe_opt_step = maybe_opt_step
+
+
+def hook_optimizers(
+    created: Callable[[torch.optim.Optimizer], None],
+    before: Callable[[torch.optim.Optimizer, Any], Any],
+    after: Callable[[torch.optim.Optimizer], None],
+) -> None:
+    """Tell of each optimizer that is made, is about to be applied, and was applied.
+
+    `before(optimizer, closure)` returns a closure to take the place of `closure`, or None.
+    """
+    plain = torch.optim.Optimizer.__init__
+
+    @functools.wraps(plain)
+    def __init__(optimizer: Any, *args: Any, **kwargs: Any) -> None:
+        plain(optimizer, *args, **kwargs)
+        created(optimizer)
+
+    def pre_hook(optimizer: Any, args: Any, kwargs: Any) -> Any:
+        closure = kwargs.get("closure", args[1] if len(args) > 1 else None)
+        other = before(optimizer, closure if callable(closure) else None)
+        if other is None:
+            return None
+        if "closure" in kwargs:
+            return args, {**kwargs, "closure": other}
+        return (args[0], other, *args[2:]), kwargs
+
+    def post_hook(optimizer: Any, args: Any, kwargs: Any) -> None:
+        after(optimizer)
+
+    torch.optim.Optimizer.__init__ = __init__
+    register_optimizer_step_pre_hook(pre_hook)
+    register_optimizer_step_post_hook(post_hook)
+
+
+def compiled_module(module: torch.nn.Module) -> torch.nn.Module | None:
+    """The module that `torch.compile` was given, if it made `module`."""
+    inner: torch.nn.Module | None = getattr(module, "_orig_mod", None)
+    return inner
+
+
+def is_left_to_scale(optimizer: torch.optim.Optimizer) -> bool:
+    """Whether a fused optimizer is applied by a `GradScaler`, which tells it of an overflow."""
+    return getattr(optimizer, "found_inf", None) is not None
+
+
+@contextlib.contextmanager
+def fresh_scaler(scaler: Any) -> Iterator[None]:
+    """Inside the block a `GradScaler` is as before a step; after it, as it was."""
+    states = scaler._per_optimizer_states
+    kept = {key: dict(value) for key, value in states.items()}
+    tensors = [t for t in (scaler._scale, scaler._growth_tracker) if t is not None]
+    copies = [tensor.clone() for tensor in tensors]
+    states.clear()
+    try:
+        yield
+    finally:
+        states.clear()
+        states.update(kept)
+        for tensor, copy in zip(tensors, copies, strict=True):
+            tensor.copy_(copy)

@@ -1,0 +1,107 @@
+"""The failing step of a loop, made again with everything put back that it changes."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from stayfinite.frameworks.torch.engine import StepWatcher
+from stayfinite.frameworks.torch.plain import private
+from stayfinite.frameworks.torch.plain.again import Again, Making, StepMade
+from stayfinite.frameworks.torch.plain.data import LoopData
+from stayfinite.frameworks.torch.plain.optimizer import held, parameters_of
+from stayfinite.frameworks.torch.plain.watching import Watching
+
+if TYPE_CHECKING:
+    from stayfinite.frameworks.torch.plain.subject import TorchLoop
+
+
+class RemadeStep:
+    """Makes one step again, as often as it is asked.
+
+    Args:
+        watching: Has the hooks.
+        again: Runs the code of the user.
+        num_updates: Updates of the same optimizer, before the step, that are left out.
+        optimizers: Every optimizer of the loop.
+        scaler: The `GradScaler` of the step; None if it has none.
+    """
+
+    def __init__(
+        self,
+        watching: Watching,
+        again: Again,
+        num_updates: int,
+        optimizers: Sequence[torch.optim.Optimizer],
+        scaler: Any,
+    ) -> None:
+        self._watching = watching
+        self._again = again
+        self._num_updates = num_updates
+        self._optimizers = list(optimizers)
+        self._scaler = scaler
+        self._watcher: StepWatcher | None = None
+
+    def make(self, subject: TorchLoop, data: LoopData) -> None:
+        """Run the step of `subject` on `data`, with its update.
+
+        Raises:
+            CannotRemakeError: it cannot be run.
+        """
+        watcher = self._watcher or StepWatcher()
+        making = Making(subject.optimizer, self._num_updates, watcher, subject.clipped, data)
+        with self._watching.replaying(making), contextlib.suppress(StepMade):
+            self._again.make(data)
+
+    @contextlib.contextmanager
+    def observed(self, watcher: StepWatcher) -> Iterator[None]:
+        """Inside the block, `watcher` is told of a step that is made."""
+        outer, self._watcher = self._watcher, watcher
+        try:
+            yield
+        finally:
+            self._watcher = outer
+
+    @contextlib.contextmanager
+    def unobserved(self) -> Iterator[None]:
+        """Inside the block, an optimizer may be applied without being judged."""
+        with self._watching.replaying(_Unheard()):
+            yield
+
+    @contextlib.contextmanager
+    def kept(self) -> Iterator[None]:
+        """Optimizers, gradients and loss scale are as they were after the block."""
+        with contextlib.ExitStack() as stack:
+            for optimizer in self._optimizers:
+                stack.enter_context(held(optimizer))
+            if self._scaler is not None:
+                stack.enter_context(private.fresh_scaler(self._scaler))
+            yield
+
+    def parameters(self) -> Iterator[torch.Tensor]:
+        """The parameters of every optimizer."""
+        for optimizer in self._optimizers:
+            yield from parameters_of(optimizer)
+
+
+class _Unheard:
+    """A `Replayer` that notes nothing."""
+
+    def draw(self) -> Any:
+        """No batch is drawn by an optimizer."""
+        raise StopIteration
+
+    def differentiating(self, root: Any) -> None:
+        """Nothing."""
+
+    def scaled(self, loss: Any, result: Any) -> None:
+        """Nothing."""
+
+    def updating(self, optimizer: torch.optim.Optimizer) -> None:
+        """Nothing."""
+
+    def updated(self, optimizer: torch.optim.Optimizer, *, skipped: bool) -> None:
+        """Nothing."""

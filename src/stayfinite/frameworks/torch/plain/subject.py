@@ -1,0 +1,303 @@
+"""A loop over `torch.optim` as a subject."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from types import CodeType
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import save_file
+
+from stayfinite.errors import CannotGuardError
+from stayfinite.frameworks.base import GuardedFunction, OnBad
+from stayfinite.frameworks.batch import Batch, ChangeError
+from stayfinite.frameworks.change import LastingChange
+from stayfinite.frameworks.failure import Files
+from stayfinite.frameworks.recorder import Recorder
+from stayfinite.frameworks.subject import (
+    Compilation,
+    HeldArray,
+    Layer,
+    Subject,
+    TrainFunction,
+    TrainStep,
+    Variable,
+)
+from stayfinite.frameworks.torch.plain.modules import NamedModule, plain_name, unwrapped
+from stayfinite.frameworks.torch.plain.optimizer import TorchOptimizer, clips, parameters_of
+from stayfinite.frameworks.torch.plain.remade import RemadeStep
+from stayfinite.frameworks.torch.plain.variables import TorchVariable
+from stayfinite.graph.graph import Role
+
+
+class TorchLoop(Subject):
+    """The modules and the optimizer of one step of a loop.
+
+    The weights are the parameters of the optimizer. Parameters that it does not train, such as
+    those of another network in the same loop, and all buffers are the non-trainable variables.
+
+    Args:
+        optimizer: The optimizer that the step applies.
+        roots: The outermost modules that own its parameters.
+        others: Outermost modules that take part in the step beside them.
+        remade: Makes the step again.
+
+    Attributes:
+        clipped: Clippings in force: `clipnorm`, `global_clipnorm`, `clipvalue`.
+    """
+
+    def __init__(
+        self,
+        optimizer: torch.optim.Optimizer,
+        roots: Sequence[NamedModule],
+        others: Sequence[NamedModule],
+        remade: RemadeStep,
+    ) -> None:
+        self.roots = list(roots)
+        self._others = list(others)
+        self.remade = remade
+        self.clipped: dict[str, float] = {}
+        self.train_function: TrainFunction | None = None
+        named = list(self._named_tensors())
+        names = {id(tensor): name for name, tensor, _ in named}
+        self.optimizer = TorchOptimizer(optimizer, names)
+        trained = {id(parameter) for parameter in parameters_of(optimizer)}
+        rest = [entry for entry in named if id(entry[1]) not in trained]
+        self._rest = [TorchVariable(name, tensor) for name, tensor, _ in rest]
+        self._rest_roles: list[Role] = [role for _, _, role in rest]
+        self._own = [number for number, (_, t, role) in enumerate(rest) if _is_own(role, t, self)]
+        self._paths = {
+            id(module): path
+            for root in [*self.roots, *self._others]
+            for path, module in _paths(root, prefix=self._prefix(root))
+        }
+
+    def _named_tensors(self) -> Iterator[tuple[str, torch.Tensor, Role]]:
+        """Parameters and buffers of all modules, each once, with name and role."""
+        seen: set[int] = set()
+        for root in [*self.roots, *self._others]:
+            prefix = self._prefix(root)
+            kinds: tuple[tuple[Role, Any], ...] = (
+                ("weight", root.module.named_parameters()),
+                ("statistics", root.module.named_buffers()),
+            )
+            for role, tensors in kinds:
+                for name, tensor in tensors:
+                    if id(tensor) not in seen:
+                        seen.add(id(tensor))
+                        yield prefix + plain_name(name), tensor, role
+
+    def _prefix(self, root: NamedModule) -> str:
+        """Nothing for a single module, whose names are then those of its `state_dict`."""
+        return "" if len(self.roots) + len(self._others) == 1 else f"{root.name}."
+
+    def kept_alive(self) -> TorchLoop:
+        """The subject itself, which refers to its modules."""
+        return self
+
+    @property
+    def library(self) -> str:
+        """PyTorch, without Keras."""
+        return "torch"
+
+    def attach(self, recorder: Recorder, on_bad: OnBad, *, resumes: bool) -> GuardedFunction:
+        """Never: a loop is guarded by hooks in PyTorch.
+
+        Raises:
+            CannotGuardError: always.
+        """
+        raise CannotGuardError("a loop over torch.optim has no train function to guard")
+
+    @property
+    def fixed_rate(self) -> str | None:
+        """None: the optimizer has its learning rate in `param_groups`."""
+        return None
+
+    @property
+    def name(self) -> str:
+        """The name of the first module."""
+        return self.roots[0].name if self.roots else self.optimizer.name
+
+    @property
+    def kind(self) -> str:
+        """The class of the first module."""
+        return type(self.roots[0].module).__name__ if self.roots else "parameters"
+
+    @property
+    def input_names(self) -> list[str] | None:
+        """None: the batch has the names of the user's variables."""
+        return None
+
+    @property
+    def is_built(self) -> bool:
+        """True: the optimizer has its parameters."""
+        return True
+
+    @property
+    def trainable_variables(self) -> list[Variable]:
+        """The parameters of the optimizer."""
+        return list(self.optimizer.weights)
+
+    @property
+    def non_trainable_variables(self) -> list[Variable]:
+        """Other parameters, and all buffers."""
+        return list(self._rest)
+
+    @property
+    def metrics_variables(self) -> list[Variable]:
+        """None: the loop has metrics of its own, if any."""
+        return []
+
+    @property
+    def optimizers(self) -> list[TorchOptimizer]:  # type: ignore[override]  # an `Optimizer`
+        """The one that the step applies."""
+        return [self.optimizer]
+
+    @property
+    def train_step(self) -> TrainStep:
+        """The step of the user's loop on its data, with the update."""
+        return functools.partial(self.remade.make, self)
+
+    @property
+    def uses_default_train_step(self) -> bool:
+        """False: what follows the update is not known."""
+        return False
+
+    @property
+    def uses_default_metrics(self) -> bool:
+        """False."""
+        return False
+
+    @property
+    def compilation(self) -> Compilation:
+        """Eager: a replay does not compile."""
+        return Compilation(eager=True)
+
+    def roles(self) -> list[list[Role]]:
+        """Buffers are statistics."""
+        slots = self.optimizer.variables
+        return [
+            ["weight"] * len(self.optimizer.weights),
+            self._rest_roles,
+            ["optimizer"] * len(slots),
+            [],
+        ]
+
+    def own_statistics(self) -> list[int]:
+        """Buffers of the user's modules, such as a mask of infinities."""
+        return list(self._own)
+
+    @contextlib.contextmanager
+    def settings(self, values: Mapping[str, object]) -> Iterator[None]:
+        """Settings of the optimizer by their names in Keras, and clippings."""
+        outer, self.clipped = self.clipped, clips(values)
+        try:
+            with self.optimizer.settings(values):
+                yield
+        finally:
+            self.clipped = outer
+
+    @contextlib.contextmanager
+    def scaled_learning_rates(self, factor: float) -> Iterator[None]:
+        """The learning rate of each group times `factor`."""
+        with self.optimizer.scaled(factor):
+            yield
+
+    def layer_path(self, chain: Sequence[object]) -> str | None:
+        """The qualified name of the innermost module in `chain`."""
+        for called in reversed(chain):
+            path = self._paths.get(id(called))
+            if path is not None:
+                return path
+        return None
+
+    def layers(self) -> list[Layer]:
+        """None: the settings of a module are arguments of its constructor."""
+        return []
+
+    def layer(self, path: str) -> Layer | None:
+        """None, see `layers`."""
+        return None
+
+    def holder_of(self, array: np.ndarray, codes: Sequence[CodeType]) -> HeldArray | None:
+        """None: what is no tensor of a module is a value of the user's loop."""
+        return None
+
+    def make_train_function(self, step: TrainStep | None = None) -> TrainFunction:
+        """The step itself: nothing compiles it."""
+        return step or self.train_step
+
+    def reset_metrics(self) -> None:
+        """Nothing: see `metrics_variables`."""
+
+    def metrics_result(self) -> dict[str, object]:
+        """None: see `metrics_variables`."""
+        return {}
+
+    def forget_functions(self) -> None:
+        """Nothing: a loop has no others."""
+
+    def state_was_stored(self) -> None:
+        """Nothing: the loop holds no other copy of the state."""
+
+    def config(self) -> dict[str, object] | None:
+        """None: the step is code of the user."""
+        return None
+
+    def prepare(self, data: object) -> None:
+        """Nothing: the modules are built."""
+
+    def files_of(self, data: object, batch: int | None) -> tuple[Files, ...] | None:
+        """None: they are not known."""
+        return None
+
+    def without_samples(self, batch: Batch, samples: Sequence[int]) -> object:
+        """The data of `batch` with other samples of it in the place of `samples`."""
+        return batch.without(samples).data
+
+    def lasting(self, change: LastingChange) -> Callable[[], None]:
+        """Never: the loop goes on by itself.
+
+        Raises:
+            ChangeError: always.
+        """
+        raise ChangeError("a loop over torch.optim goes on with its own settings")
+
+    @property
+    def weights_file(self) -> str:
+        """A file of safetensors."""
+        return "last_good.safetensors"
+
+    def save_weights(self, path: Path) -> None:
+        """Write the state of each module, which its `load_state_dict` takes.
+
+        That of a further module is in a file with its name: `last_good.encoder.safetensors`.
+        """
+        for number, root in enumerate([*self.roots, *self._others]):
+            own = path if number == 0 else path.with_name(f"{path.stem}.{root.name}{path.suffix}")
+            state = unwrapped(root.module).state_dict()
+            tensors = {k: v for k, v in state.items() if isinstance(v, torch.Tensor)}
+            # Weights that two names share are written twice.
+            save_file({k: v.detach().cpu().clone().contiguous() for k, v in tensors.items()}, own)
+
+
+def _paths(root: NamedModule, prefix: str) -> Iterator[tuple[str, torch.nn.Module]]:
+    for name, module in root.module.named_modules():
+        path = plain_name(f"{name}.").rstrip(".")
+        yield (f"{prefix}{path}" if path else root.name), module
+
+
+def _is_own(role: Role, tensor: torch.Tensor, subject: TorchLoop) -> bool:
+    """Whether a buffer belongs to a module that is not of PyTorch."""
+    if role != "statistics":
+        return False
+    for root in subject.roots:
+        for module in root.module.modules():
+            if any(buffer is tensor for buffer in module.buffers(recurse=False)):
+                return not type(module).__module__.startswith("torch.nn")
+    return True

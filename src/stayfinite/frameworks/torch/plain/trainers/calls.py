@@ -1,0 +1,172 @@
+"""The calls of a trainer that make up one step, and the step made again by them."""
+
+from __future__ import annotations
+
+import collections
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import torch
+
+from stayfinite.frameworks.step import CannotRemakeError
+from stayfinite.frameworks.torch.plain.data import Iteration, LoopData
+from stayfinite.frameworks.torch.plain.randomness import GeneratorNotes, Generators
+from stayfinite.frameworks.torch.plain.steps import Applied, versions_of
+
+# Calls of one step that are kept; a step of more is not made again.
+MAX_CALLS = 256
+
+# The name of a batch that has no names of its own.
+_BATCH = "batch"
+
+Closure = Callable[[], Any]
+
+
+class TrainerCall(Protocol):
+    """One call of a trainer, on one batch.
+
+    Attributes:
+        batch: The batch, a structure of tensors.
+    """
+
+    @property
+    def described(self) -> str:
+        """What is called: `Trainer.training_step`."""
+        ...
+
+    batch: object
+
+    def accumulate(self, batch: object) -> None:
+        """Add the gradients of a batch to those that are there."""
+        ...
+
+    def apply(
+        self,
+        batch: object,
+        optimizer: torch.optim.Optimizer,
+        closure: Closure | None,
+    ) -> None:
+        """Do the same, then what the trainer does up to the update, and the update.
+
+        Args:
+            batch: A batch.
+            optimizer: The optimizer of PyTorch that was applied.
+            closure: What it was given to compute the loss; None if it was given nothing.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class _Noted:
+    call: TrainerCall
+    iteration: Iteration
+    versions: tuple[int, ...]
+
+
+@dataclass
+class TrainerCalls:
+    """The calls since the last step, oldest first.
+
+    Attributes:
+        generators: Reads the random generators at each call.
+        is_noting: Whether calls are noted; not while a step is made again.
+        last_update: What was noted of the last update.
+        began: What had been noted of the last update when the first of the calls came.
+    """
+
+    generators: GeneratorNotes
+    is_noting: Callable[[], bool]
+    last_update: Callable[[], Applied | None]
+    began: Applied | None = None
+    _noted: list[_Noted] = field(default_factory=list)
+    _updates: collections.Counter[int] = field(default_factory=collections.Counter)
+    _num_lost: int = 0
+
+    def called(self, call: TrainerCall) -> None:
+        """Note a call. The first one after an update begins a step."""
+        if not self.is_noting():
+            return
+        if self._updates:
+            self.forget()
+        if len(self._noted) >= MAX_CALLS:
+            self._noted.pop(0)
+            self._num_lost += 1
+        if not self._noted:
+            self.began = self.last_update()
+        iteration = Iteration({}, {_BATCH: call.batch}, self.generators.now())
+        self._noted.append(_Noted(call, iteration, versions_of(call.batch)))
+
+    def forget(self) -> None:
+        """No call belongs to the next step."""
+        self._noted.clear()
+        self._updates.clear()
+        self._num_lost = 0
+
+    def updated(self, optimizer: torch.optim.Optimizer) -> None:
+        """An optimizer was applied."""
+        if self._noted:
+            self._updates[id(optimizer)] += 1
+
+    @property
+    def first_generators(self) -> Generators | None:
+        """The random generators when the first call came."""
+        return self._noted[0].iteration.generators if self._noted else None
+
+    def num_updates(self, optimizer: torch.optim.Optimizer) -> int:
+        """Updates by `optimizer` in the present step."""
+        return self._updates[id(optimizer)]
+
+    def __bool__(self) -> bool:
+        return bool(self._noted)
+
+    def data(self) -> LoopData:
+        """The batches of the present step."""
+        missing = None
+        if self._num_lost:
+            missing = f"the step has more than {MAX_CALLS} batches"
+        elif any(versions_of(noted.call.batch) != noted.versions for noted in self._noted):
+            missing = "the trainer writes into its batch"
+        return LoopData(tuple(noted.iteration for noted in self._noted), missing)
+
+    def step(self, optimizer: torch.optim.Optimizer, closure: Closure | None) -> TrainerStep:
+        """The present step, to be made again."""
+        return TrainerStep([noted.call for noted in self._noted], optimizer, closure)
+
+
+class TrainerStep:
+    """The step of a trainer, made by the trainer itself; an `again.Again`."""
+
+    def __init__(
+        self,
+        calls: list[TrainerCall],
+        optimizer: torch.optim.Optimizer,
+        closure: Closure | None,
+    ) -> None:
+        self._calls = calls
+        self._optimizer = optimizer
+        self._closure = closure
+
+    @property
+    def described(self) -> str:
+        """`Trainer.training_step`, with the number of its calls."""
+        name = self._calls[-1].described
+        return name if len(self._calls) == 1 else f"{len(self._calls)} calls of {name}"
+
+    def make(self, data: LoopData) -> None:
+        """Call the trainer once for each iteration of `data`.
+
+        Raises:
+            CannotRemakeError: the batches of the step are not known, or no update came.
+        """
+        if data.missing is not None:
+            raise CannotRemakeError(data.missing)
+        last = len(self._calls) - 1
+        for number, (call, iteration) in enumerate(zip(self._calls, data.iterations, strict=True)):
+            iteration.generators.restore()
+            batch = iteration.batch[_BATCH]
+            if number < last:
+                call.accumulate(batch)
+            else:
+                call.apply(batch, self._optimizer, self._closure)
+        raise CannotRemakeError(f"{self.described} ended without an update")

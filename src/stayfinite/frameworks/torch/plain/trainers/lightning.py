@@ -1,0 +1,122 @@
+"""The `Trainer` of Lightning.
+
+With automatic optimization the optimizer is given a closure that runs the training step, the
+backward pass and the clipping. Where gradients are accumulated, the closures of the batches before
+are called without an optimizer. With manual optimization the training step does it all.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import Iterator, MutableMapping
+from typing import Any
+
+import torch
+
+from stayfinite.frameworks.torch.plain.private import required
+from stayfinite.frameworks.torch.plain.trainers.calls import Closure, TrainerCalls
+
+_BATCH = "batch"
+
+
+def hook_automatic(module: Any, calls: TrainerCalls) -> None:
+    """Note each closure that automatic optimization makes, with the batch that it was made for.
+
+    Raises:
+        CannotGuardError: the release lacks a name that is needed.
+    """
+    owner = required(module, "_AutomaticOptimization")
+    plain = required(owner, "_make_closure")
+
+    @functools.wraps(plain)
+    def make_closure(loop: Any, kwargs: Any, *args: Any, **named: Any) -> Any:
+        closure = plain(loop, kwargs, *args, **named)
+        if isinstance(kwargs, MutableMapping) and _BATCH in kwargs:
+            calls.called(_Automatic(kwargs, closure))
+        return closure
+
+    owner._make_closure = make_closure
+
+
+def hook_manual(module: Any, calls: TrainerCalls) -> None:
+    """Note each training step of manual optimization.
+
+    Raises:
+        CannotGuardError: the release lacks a name that is needed.
+    """
+    owner = required(module, "_ManualOptimization")
+    plain = required(owner, "run")
+
+    @functools.wraps(plain)
+    def run(loop: Any, kwargs: Any) -> Any:
+        if isinstance(kwargs, MutableMapping) and _BATCH in kwargs:
+            calls.called(_Manual(kwargs, lambda: plain(loop, kwargs)))
+        return plain(loop, kwargs)
+
+    owner.run = run
+
+
+class _Automatic:
+    """The closure of one batch. `kwargs` are the arguments that it gives to `training_step`."""
+
+    described = "LightningModule.training_step"
+
+    def __init__(self, kwargs: MutableMapping[str, Any], closure: Closure) -> None:
+        self.batch: object = kwargs[_BATCH]
+        self._kwargs = kwargs
+        self._closure = closure
+
+    def accumulate(self, batch: object) -> None:
+        """Call the closure with another batch."""
+        with _given(self._kwargs, batch):
+            self._closure()
+
+    def apply(
+        self,
+        batch: object,
+        optimizer: torch.optim.Optimizer,
+        closure: Closure | None,
+    ) -> None:
+        """Apply the optimizer to the closure that it was given, which clips as well."""
+        with _given(self._kwargs, batch):
+            if closure is None:
+                self._closure()
+                optimizer.step()
+            else:
+                optimizer.step(closure)
+
+
+class _Manual:
+    """One training step of the user's that applies optimizers by itself."""
+
+    described = "LightningModule.training_step"
+
+    def __init__(self, kwargs: MutableMapping[str, Any], run: Closure) -> None:
+        self.batch: object = kwargs[_BATCH]
+        self._kwargs = kwargs
+        self._run = run
+
+    def accumulate(self, batch: object) -> None:
+        """Run the step, whose backward passes add to the gradients."""
+        with _given(self._kwargs, batch):
+            self._run()
+
+    def apply(
+        self,
+        batch: object,
+        optimizer: torch.optim.Optimizer,
+        closure: Closure | None,
+    ) -> None:
+        """Run the step."""
+        self.accumulate(batch)
+
+
+@contextlib.contextmanager
+def _given(kwargs: MutableMapping[str, Any], batch: object) -> Iterator[None]:
+    """Inside the block the arguments of a training step have another batch."""
+    outer, kwargs[_BATCH] = kwargs[_BATCH], batch
+    try:
+        yield
+    finally:
+        kwargs[_BATCH] = outer

@@ -1,0 +1,232 @@
+"""The steps of the loops of a program: recorded, and a bad one handed over as a `Failure`."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from types import FrameType
+from typing import Any, Protocol
+
+import torch
+
+from stayfinite.frameworks.failure import Failure, Resumption
+from stayfinite.frameworks.recorder import KnownFlag, Recorder
+from stayfinite.frameworks.state import RandomState, State
+from stayfinite.frameworks.step import CannotRemakeError, Outcome
+from stayfinite.frameworks.torch import private
+from stayfinite.frameworks.torch.plain import verdict
+from stayfinite.frameworks.torch.plain.again import Again
+from stayfinite.frameworks.torch.plain.data import LoopData
+from stayfinite.frameworks.torch.plain.frames import all_values_of, user_frames
+from stayfinite.frameworks.torch.plain.loop_body import LoopBody
+from stayfinite.frameworks.torch.plain.modules import (
+    all_modules,
+    named,
+    owners,
+)
+from stayfinite.frameworks.torch.plain.optimizer import dense_gradient, gradients_of, parameters_of
+from stayfinite.frameworks.torch.plain.randomness import everything
+from stayfinite.frameworks.torch.plain.remade import RemadeStep
+from stayfinite.frameworks.torch.plain.steps import StepPlace, data_at
+from stayfinite.frameworks.torch.plain.subject import TorchLoop
+from stayfinite.frameworks.torch.plain.watching import BadStep, Watching
+from stayfinite.frameworks.torch.state import num_bytes_of, random_state, state_of
+from stayfinite.graph.running_loops import running
+
+
+class Owner(Protocol):
+    """What handles the bad steps."""
+
+    recorder: Recorder
+    keep: Path
+    script: str | None
+
+    def handle(self, failure: Failure) -> Resumption:
+        """Explain a bad step; raises where the training ends."""
+        ...
+
+    def bad_loss(self, step: int, loss: float) -> bool:
+        """A loss is not finite and every gradient is; returns whether the step is bad."""
+        ...
+
+
+class Training:
+    """What the hooks tell of; a `watching.Listener`.
+
+    Args:
+        watching: Has the hooks.
+        owner: Handles the bad steps.
+    """
+
+    def __init__(self, watching: Watching, owner: Owner) -> None:
+        self._watching = watching
+        self._owner = owner
+
+    def made(self, optimizer: torch.optim.Optimizer, place: StepPlace | None, loss: Any) -> None:
+        """Record a finite step."""
+        recorder = self._owner.recorder
+        step = recorder.num_steps
+        if step > 0:
+            subject = self._subject_for_copies(optimizer, place)
+            recorder.snapshots.take(
+                step,
+                first_of_epoch=True,
+                num_bytes=lambda: num_bytes_of(subject()),
+                copy=lambda: state_of(subject(), device="cpu"),
+            )
+        self._record(place)
+        if loss is not None:
+            recorder.losses.keep(step, None, loss)
+        recorder.expect(KnownFlag(-1))
+        recorder.first_bad(wait=False)
+
+    def bad(self, step: BadStep) -> bool:
+        """Hand a bad step over; returns whether it is to be applied all the same."""
+        owner = self._owner
+        number = owner.recorder.num_steps
+        if step.what == "loss" and step.loss is not None:
+            value = float(step.loss.float().mean())
+            if not owner.bad_loss(number, value):
+                self.made(step.optimizer, step.place, None)
+                return True
+        began = step.began
+        for identity, copy in () if began is None else began.buffers.items():
+            self._put_back(step.optimizer, identity, copy)
+        self._record(step.place)
+        bad, healthy = owner.recorder.take(number)
+        optimizers = self._watching.optimizers()
+        place = step.place
+        body = (
+            None if place is None or step.trainer is not None else LoopBody(place.frame, place.loop)
+        )
+        again: Again = step.trainer or body or _NoLoop()
+        remade = RemadeStep(self._watching, again, step.num_updates, optimizers, step.scaler)
+        subject = self._subject(step.optimizer, step.frame, remade)
+        state = state_of(subject)
+        data = bad.data
+        assert isinstance(data, LoopData)
+        generators = everything()
+        failure = Failure(
+            subject=subject,
+            state=_with_random(state, data),
+            bad=bad,
+            healthy=[each for each in healthy if _is_known(each.data)],
+            snapshots=owner.recorder.snapshots.all(),
+            losses=owner.recorder.losses.before(number),
+            rerun=lambda: self._fails_again(subject, data),
+            files=lambda: None,
+            keep=owner.keep,
+            script=owner.script,
+            seen=_seen(subject, step.loss),
+            remade_by=again.described,
+        )
+        try:
+            with contextlib.nullcontext() if body is None else running(body):
+                owner.handle(failure)
+        finally:
+            generators.restore()
+        return False
+
+    def _record(self, place: StepPlace | None) -> None:
+        if self._watching.trainer:
+            data = self._watching.trainer.data()
+        elif place is None:
+            data = LoopData((), "no loop of a file with source is around the update")
+        else:
+            data = data_at(place, self._watching.events)
+        for _ in self._owner.recorder.recording(iter((data,))):
+            pass
+
+    def _put_back(
+        self, optimizer: torch.optim.Optimizer, identity: int, copy: torch.Tensor
+    ) -> None:
+        for root in self._watching.trained(optimizer).roots:
+            for buffer in root.buffers():
+                if id(buffer) == identity:
+                    with torch.no_grad():
+                        buffer.copy_(copy)
+
+    def _subject(
+        self, optimizer: torch.optim.Optimizer, frame: FrameType | None, remade: RemadeStep
+    ) -> TorchLoop:
+        names: dict[str, object] = {}
+        for each in reversed(list(user_frames(frame))):
+            names.update(all_values_of(each))
+        modules = all_modules()
+        roots = owners(parameters_of(optimizer), modules)
+        inside = {id(module) for root in roots for module in root.modules()}
+        beside = [m for m in _modules_in(names) if id(m) not in inside]
+        others = _outermost(beside)
+        found = named([*roots, *others], names)
+        return TorchLoop(optimizer, found[: len(roots)], found[len(roots) :], remade)
+
+    def _subject_for_copies(
+        self, optimizer: torch.optim.Optimizer, place: StepPlace | None
+    ) -> Callable[[], TorchLoop]:
+        def make() -> TorchLoop:
+            remade = RemadeStep(self._watching, _NoLoop(), 0, [optimizer], None)
+            return self._subject(optimizer, None if place is None else place.frame, remade)
+
+        return make
+
+    def _fails_again(self, subject: TorchLoop, data: LoopData) -> bool:
+        """Run the step as it is, and say whether a gradient is not finite."""
+        with subject.remade.kept():
+            for parameter in parameters_of(subject.optimizer.inner):
+                parameter.grad = None
+            subject.train_step(data)
+            return not verdict.all_finite(gradients_of(subject.optimizer.inner))
+
+
+def _is_known(data: object) -> bool:
+    """Whether a step can be made again of `data` that nothing has compared."""
+    return isinstance(data, LoopData) and data.missing is None and data.is_sure
+
+
+class _NoLoop:
+    """No loop was found around the update."""
+
+    described = "nothing"
+
+    def make(self, data: LoopData) -> None:
+        """Never."""
+        raise CannotRemakeError(data.missing or "no loop is around the update")
+
+
+def _modules_in(names: dict[str, object]) -> Iterable[torch.nn.Module]:
+    """The modules that names stand for, and those that objects of the user hold."""
+    for value in names.values():
+        if issubclass(type(value), torch.nn.Module):
+            yield value
+        elif hasattr(value, "__dict__") and not isinstance(value, type):
+            for held in list(vars(value).values()):
+                if issubclass(type(held), torch.nn.Module):
+                    yield held
+
+
+def _outermost(modules: Iterable[torch.nn.Module]) -> list[torch.nn.Module]:
+    found = list({id(module): module for module in modules}.values())
+    inner = {id(child) for module in found for child in module.modules() if child is not module}
+    return [module for module in found if id(module) not in inner and _has_tensors(module)]
+
+
+def _has_tensors(module: torch.nn.Module) -> bool:
+    return any(True for _ in module.parameters()) or any(True for _ in module.buffers())
+
+
+def _with_random(state: State, data: LoopData) -> State:
+    """`state` with the generators at the beginning of the step."""
+    random: RandomState = data.iterations[0].generators.torch if data.iterations else random_state()
+    return State.of(state.groups, random)
+
+
+def _seen(subject: TorchLoop, loss: torch.Tensor | None) -> Outcome:
+    """Loss and gradients as training has them now."""
+    gradients = {
+        variable.path: private.numpy_of(gradient).copy()
+        for variable in subject.optimizer.weights
+        if (gradient := dense_gradient(private.tensor_of(variable))) is not None
+    }
+    value = 0.0 if loss is None else float(loss.float().mean())
+    return Outcome(value, gradients, ())

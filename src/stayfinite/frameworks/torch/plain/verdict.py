@@ -1,0 +1,101 @@
+"""Whether an optimizer may be applied: gradients, the update to come, and the state after it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+
+from stayfinite.frameworks.torch import finite_checks, private
+from stayfinite.frameworks.torch.plain.optimizer import parameters_of
+
+# Optimizers whose update is finite if gradients, weights, slots and settings are.
+_BOUNDED: dict[type, tuple[str, ...]] = {
+    torch.optim.SGD: ("lr", "momentum", "weight_decay", "dampening"),
+    torch.optim.Adam: ("lr", "eps", "weight_decay"),
+    torch.optim.AdamW: ("lr", "eps", "weight_decay"),
+    torch.optim.RMSprop: ("lr", "eps", "weight_decay", "momentum"),
+    torch.optim.Adagrad: ("lr", "eps", "weight_decay"),
+    torch.optim.Adadelta: ("lr", "eps", "weight_decay"),
+    torch.optim.Adamax: ("lr", "eps", "weight_decay"),
+    torch.optim.NAdam: ("lr", "eps", "weight_decay"),
+    torch.optim.RAdam: ("lr", "eps", "weight_decay"),
+}
+# A square of a gradient must have room in float32, and a sum of them.
+_LARGEST_GRADIENT = 1e15
+_LARGEST_RATE = 1e3
+_LARGEST_UPDATE = 1e20
+_SMALLEST_EPSILON = 1e-20
+
+
+def norms_of(tensors: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+    """A scalar for each device and dtype: not finite if an element is not, or if it overflows."""
+    return [
+        torch.linalg.vector_norm(torch.stack(private.norms(alike)).float())
+        for alike in private.alike(tensors)
+    ]
+
+
+def bound_of(tensors: Sequence[torch.Tensor]) -> float:
+    """A bound on the magnitude of every element; NaN or infinity where one may not be finite."""
+    total = 0.0
+    for norm in norms_of(tensors):
+        total += norm.item()
+    return total
+
+
+def all_finite(tensors: Sequence[torch.Tensor]) -> bool:
+    """Whether every element is finite, exactly."""
+    return finite_checks.all_finite(finite_checks.floating(tensors))
+
+
+def is_finite(loss: torch.Tensor) -> bool:
+    """Whether every element of a loss is finite."""
+    return math.isfinite(loss.item()) if loss.numel() == 1 else all_finite([loss])
+
+
+def is_bounded(optimizer: torch.optim.Optimizer) -> bool:
+    """Whether it makes one update of one gradient, which `is_proved` may prove to be finite."""
+    return type(optimizer) in _BOUNDED
+
+
+def is_proved(optimizer: torch.optim.Optimizer, gradient: float) -> bool:
+    """Whether the update by gradients of at most `gradient` cannot make a finite state non-finite.
+
+    The bound is about float32 and wider weights.
+    """
+    settings = _BOUNDED.get(type(optimizer))
+    if settings is None or gradient > _LARGEST_GRADIENT:
+        return False
+    for group in optimizer.param_groups:
+        for name in settings:
+            value = group.get(name, 0.0)
+            if isinstance(value, torch.Tensor) or not math.isfinite(value):
+                return False
+        rate = group["lr"]
+        if not 0 <= rate <= _LARGEST_RATE or rate * gradient > _LARGEST_UPDATE:
+            return False
+        if "eps" in settings and not group["eps"] >= _SMALLEST_EPSILON:
+            return False
+        if not 0 <= group.get("momentum", 0.0) < 1 or rate * group.get("weight_decay", 0.0) > 1:
+            return False
+        betas = group.get("betas", (0.0, 0.0))
+        if any(isinstance(b, torch.Tensor) or not 0 <= b < 1 for b in betas):
+            return False
+        if any(p.dtype not in (torch.float32, torch.float64) for p in group["params"]):
+            return False
+    return True
+
+
+def state_of_update(optimizer: torch.optim.Optimizer) -> list[torch.Tensor]:
+    """The tensors that an update writes to."""
+    found = []
+    for parameter in parameters_of(optimizer):
+        found.append(parameter)
+        found += [v for v in optimizer.state.get(parameter, {}).values() if _is_slot(v)]
+    return found
+
+
+def _is_slot(value: object) -> bool:
+    return isinstance(value, torch.Tensor) and value.is_floating_point()

@@ -1,0 +1,109 @@
+"""What happens at the bad steps of one training, whatever trains: the policy, and who is told."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import numpy as np
+
+from stayfinite.errors import NonFiniteError
+from stayfinite.frameworks.failure import Failure, Resumption
+from stayfinite.frameworks.recorder import Recorder
+from stayfinite.guard.policies import Measures
+from stayfinite.incident import Incident
+
+
+class BadSteps:
+    """The steps of one training, and what is done at a bad one.
+
+    Args:
+        keep: Folder for incidents.
+        script: The script as the user named it.
+        rebuild_all: Has every training of the program compiled again.
+
+    Attributes:
+        recorder: The recent steps.
+        listeners: Called with every incident before `NonFiniteError` is raised.
+        say: Called with a one-line notice that is not an incident.
+        let_go: Called when a bad step ends the training, to undo what was in place for it.
+        on_abort: Called when Ctrl-C has ended an explanation without an incident.
+        unguarded_ok: Whether a training that the guard cannot attach to may run without it.
+        measures: The policy, and what it has done.
+    """
+
+    def __init__(self, keep: Path, script: str | None, rebuild_all: Callable[[], None]) -> None:
+        self.recorder = Recorder()
+        self.keep = keep
+        self.script = script
+        self.listeners: list[Callable[[Incident], None]] = []
+        self.say: Callable[[str], None] = _warn
+        self.let_go: Callable[[], object] = lambda: None
+        self.on_abort: Callable[[], object] = lambda: None
+        self.unguarded_ok = False
+        self.measures = Measures(rebuild_all)
+
+    def handle(self, failure: Failure) -> Resumption:
+        """Explain a bad step, and say how the training goes on.
+
+        Raises:
+            NonFiniteError: the training ends here.
+            KeyboardInterrupt: Ctrl-C was pressed twice.
+        """
+        # Imported here because a finite training does not need the report.
+        from stayfinite.report import text
+        from stayfinite.report.wording import interventions
+
+        try:
+            with _same_random_numbers(), self.explaining():
+                decision = self.measures.decide(failure, self.say)
+        except KeyboardInterrupt:
+            self.on_abort()
+            self.end()
+            raise
+        incident = decision.incident
+        for listener in self.listeners:
+            listener(incident)
+        self.show(incident)
+        if decision.resumption is None or incident.intervention is None:
+            if decision.reason is not None:
+                self.say(interventions.ends(self.measures.policy.name, decision.reason))
+            self.end()
+            raise NonFiniteError(text.render(incident), incident)
+        self.say(interventions.shown(incident, incident.intervention))
+        return decision.resumption
+
+    def explaining(self) -> AbstractContextManager[object]:
+        """The context in which a step is explained."""
+        return contextlib.nullcontext()
+
+    def show(self, incident: Incident) -> None:
+        """Show an incident elsewhere than in the error."""
+
+    def end(self) -> None:
+        """The training ends here, at the state before the bad step."""
+        self.recorder.forget()
+        self.let_go()
+
+
+@contextlib.contextmanager
+def _same_random_numbers() -> Iterator[None]:
+    """Python and NumPy draw the same numbers after the block as without it."""
+    of_python, of_numpy = random.getstate(), np.random.get_state()
+    try:
+        yield
+    finally:
+        random.setstate(of_python)
+        np.random.set_state(of_numpy)
+
+
+def _warn(text: str) -> None:
+    """Warn at the line of the user, such as that of `fit`; lines of libraries say nothing."""
+    # Imported here, because a training that stays finite does not need it.
+    from stayfinite.frameworks.recording.places import user_stacklevel
+
+    warnings.warn(text, RuntimeWarning, stacklevel=user_stacklevel())

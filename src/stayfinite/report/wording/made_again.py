@@ -1,0 +1,40 @@
+"""How a step was made again to explain it, and whether it was the step of the training."""
+
+from __future__ import annotations
+
+from stayfinite.experiments.fidelity import Fidelity
+from stayfinite.report.words import names, number, plural
+
+
+def made_again(by: str, found: Fidelity) -> str:
+    """What was run, and how it compares."""
+    return f"made again from: {by}, {_compared(found)}"
+
+
+def not_made_again(reason: str) -> str:
+    """Why nothing was run."""
+    return f"not made again: {reason}"
+
+
+def differs(found: Fidelity) -> str:
+    """The message of the cause where the two differ."""
+    return f"the step was non-finite in training, and made again it has {_other(found)}"
+
+
+def _compared(found: Fidelity) -> str:
+    if found.is_equal:
+        return "bit-equal to training"
+    parts = []
+    if found.differing:
+        by = f" by up to {number(found.largest)} of the largest element" if found.largest else ""
+        parts.append(
+            f"{len(found.differing)} of {plural(found.num_gradients, 'gradient')} differ{by}: "
+            f"{names(found.differing, most=3)}"
+        )
+    if number(found.loss) != number(found.seen_loss):
+        parts.append(f"the loss is {number(found.loss)} and was {number(found.seen_loss)}")
+    return "; ".join(parts) or "the loss differs in its last bits"
+
+
+def _other(found: Fidelity) -> str:
+    return "other gradients" if found.differing else "another loss"

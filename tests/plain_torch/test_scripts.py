@@ -1,0 +1,117 @@
+"""Scripts over `torch.optim` under `run`: stopped and explained, or left as they are."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from tests import warm
+
+HERE = Path(__file__).parent / "scripts"
+MARK = "# <- here"
+# Raises when a script imports Keras.
+WITHOUT_KERAS = """
+import importlib.abc, importlib.machinery, sys
+
+class Blocked(importlib.abc.Loader):
+    def create_module(self, spec):
+        return None
+    def exec_module(self, module):
+        raise ModuleNotFoundError(module.__name__, name=module.__name__)
+
+class Blocker(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name.partition(".")[0] == "keras":
+            return importlib.machinery.ModuleSpec(name, Blocked())
+
+sys.meta_path.insert(0, Blocker())
+from stayfinite.cli import main
+sys.exit(main())
+"""
+
+
+@dataclass(frozen=True)
+class Case:
+    """What must be said of a script; the line is where its mark is."""
+
+    script: str
+    cause: str
+    step: int
+    fix: bool | None = None
+
+
+CASES = [
+    Case("full_batch", "log-of-zero", 0),
+    Case("loader_in_function", "division-by-zero", 7),
+    Case("loader_in_module", "log-of-zero", 5, fix=True),
+    Case("accumulation", "division-by-zero", 2),
+    Case("autocast", "half-overflow", 3),
+    Case("gan_two_optimizers", "log-of-zero", 1),
+    Case("hidden_state", "log-of-zero", 8),
+    Case("prefetched_batch", "bad-input", 8),
+    Case("divergence", "divergence", 3, fix=True),
+    Case("epsilon_zero", "bad-update", 1),
+    Case("step_in_function", "singular-gradient", 3, fix=True),
+]
+
+
+def run(folder: Path, name: str, *options: str) -> tuple[subprocess.CompletedProcess[str], dict]:
+    shutil.copy(HERE / f"{name}.py", folder)
+    done = warm.stayfinite(folder, "run", "--json", "run.json", *options, f"{name}.py")
+    return done, json.loads((folder / "run.json").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.script)
+def test_a_bad_step_is_stopped_and_explained(case, tmp_path):
+    done, file = run(tmp_path, case.script)
+    assert done.returncode == 3, done.stderr
+    [incident] = file["incidents"]
+    where = (incident["where"]["step"], incident["cause"]["name"])
+    assert where == (case.step, case.cause), done.stderr
+    assert incident["made_again"].endswith("bit-equal to training")
+    lines = (HERE / f"{case.script}.py").read_text(encoding="utf-8").splitlines()
+    marked = [number for number, line in enumerate(lines, 1) if line.endswith(MARK)]
+    assert not marked or incident["origin"]["line"] == marked[0]
+    if case.fix is not None:
+        assert incident["fix"]["verified"] == case.fix, done.stderr
+    kept = load_file(tmp_path / incident["kept"]["weights"])
+    assert kept and all(bool(torch.isfinite(value).all()) for value in kept.values())
+
+
+@pytest.mark.parametrize("name", ["loader", "numpy", "lbfgs", "scaler", "gan"])
+def test_a_healthy_training_is_left_bit_for_bit(name, tmp_path):
+    done, file = run(tmp_path, f"healthy_{name}")
+    plain = warm.script(tmp_path, f"healthy_{name}.py")
+    assert (done.returncode, done.stderr) == (0, plain.stderr)
+    assert file["num_steps"] > 0 and not file["incidents"]
+
+
+def test_a_loss_that_is_nan_beside_finite_gradients_is_told_once(tmp_path):
+    done, file = run(tmp_path, "ignored_labels")
+    assert done.returncode == 0
+    assert done.stderr.count("the loss of step 3 is nan and all its gradients are finite") == 1
+    assert file["num_steps"] == 5
+
+
+def test_strict_stops_at_such_a_loss(tmp_path):
+    done, file = run(tmp_path, "ignored_labels", "--strict")
+    assert done.returncode == 3
+    [incident] = file["incidents"]
+    assert (incident["where"]["step"], incident["cause"]["name"]) == (3, "empty-reduction")
+
+
+def test_keras_is_not_imported(tmp_path):
+    shutil.copy(HERE / "full_batch.py", tmp_path)
+    (tmp_path / "without_keras.py").write_text(WITHOUT_KERAS, encoding="utf-8")
+    command = [sys.executable, "without_keras.py", "run", "full_batch.py"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=240)
+    assert done.returncode == 3, done.stderr
+    assert "error[log-of-zero]" in done.stderr
