@@ -1,4 +1,4 @@
-"""Every private name of PyTorch that guarding a loop over `torch.optim` needs.
+"""Every private name of PyTorch and of trainers that guarding a loop over `torch.optim` needs.
 
 Each is reached through one function here. One that a release of PyTorch does not have raises
 `CannotGuardError`.
@@ -29,9 +29,10 @@ def required(owner: Any, name: str) -> Any:
     try:
         return getattr(owner, name)
     except AttributeError:
+        library = getattr(owner, "__module__", owner.__name__).partition(".")[0]
         raise CannotGuardError(
-            f"PyTorch {torch.__version__} has no `{owner.__name__}.{name}`, which stayfinite "
-            "needs; install a release of PyTorch that docs/versions.md lists"
+            f"this release of {library} has no `{owner.__name__}.{name}`, which stayfinite needs; "
+            "install one that docs/versions.md lists"
         ) from None
 
 
@@ -112,6 +113,43 @@ def hook_optimizers(
     torch.optim.Optimizer.__init__ = __init__
     register_optimizer_step_pre_hook(pre_hook)
     register_optimizer_step_post_hook(post_hook)
+
+
+def hook_closures(module: Any, made: Callable[[Any, Callable[[], Any]], None]) -> None:
+    """Tell of each closure of Lightning's automatic optimization, with the arguments of its step.
+
+    Args:
+        module: `lightning.pytorch.loops.optimization.automatic`.
+        made: Called with the arguments by name, which the closure reads when it is called.
+    """
+    owner = required(module, "_AutomaticOptimization")
+    plain = required(owner, "_make_closure")
+
+    @functools.wraps(plain)
+    def make_closure(loop: Any, kwargs: Any, *args: Any, **named: Any) -> Any:
+        closure = plain(loop, kwargs, *args, **named)
+        made(kwargs, closure)
+        return closure
+
+    owner._make_closure = make_closure
+
+
+def hook_manual_steps(module: Any, running: Callable[[Any, Callable[[], Any]], None]) -> None:
+    """Tell of each step of Lightning's manual optimization before it runs.
+
+    Args:
+        module: `lightning.pytorch.loops.optimization.manual`.
+        running: Called with the arguments of the step by name, and what runs it again.
+    """
+    owner = required(module, "_ManualOptimization")
+    plain = required(owner, "run")
+
+    @functools.wraps(plain)
+    def run(loop: Any, kwargs: Any) -> Any:
+        running(kwargs, lambda: plain(loop, kwargs))
+        return plain(loop, kwargs)
+
+    owner.run = run
 
 
 def compiled_module(module: torch.nn.Module) -> torch.nn.Module | None:

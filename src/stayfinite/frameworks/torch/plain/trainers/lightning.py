@@ -8,13 +8,12 @@ are called without an optimizer. With manual optimization the training step does
 from __future__ import annotations
 
 import contextlib
-import functools
 from collections.abc import Iterator, MutableMapping
 from typing import Any
 
 import torch
 
-from stayfinite.frameworks.torch.plain.private import required
+from stayfinite.frameworks.torch.plain import private
 from stayfinite.frameworks.torch.plain.trainers.calls import Closure, TrainerCalls
 
 _BATCH = "batch"
@@ -26,17 +25,12 @@ def hook_automatic(module: Any, calls: TrainerCalls) -> None:
     Raises:
         CannotGuardError: the release lacks a name that is needed.
     """
-    owner = required(module, "_AutomaticOptimization")
-    plain = required(owner, "_make_closure")
 
-    @functools.wraps(plain)
-    def make_closure(loop: Any, kwargs: Any, *args: Any, **named: Any) -> Any:
-        closure = plain(loop, kwargs, *args, **named)
+    def made(kwargs: Any, closure: Closure) -> None:
         if isinstance(kwargs, MutableMapping) and _BATCH in kwargs:
             calls.called(_Automatic(kwargs, closure))
-        return closure
 
-    owner._make_closure = make_closure
+    private.hook_closures(module, made)
 
 
 def hook_manual(module: Any, calls: TrainerCalls) -> None:
@@ -45,16 +39,12 @@ def hook_manual(module: Any, calls: TrainerCalls) -> None:
     Raises:
         CannotGuardError: the release lacks a name that is needed.
     """
-    owner = required(module, "_ManualOptimization")
-    plain = required(owner, "run")
 
-    @functools.wraps(plain)
-    def run(loop: Any, kwargs: Any) -> Any:
+    def running(kwargs: Any, run: Closure) -> None:
         if isinstance(kwargs, MutableMapping) and _BATCH in kwargs:
-            calls.called(_Manual(kwargs, lambda: plain(loop, kwargs)))
-        return plain(loop, kwargs)
+            calls.called(_Manual(kwargs, run))
 
-    owner.run = run
+    private.hook_manual_steps(module, running)
 
 
 class _Automatic:
