@@ -14,6 +14,7 @@ from collections.abc import Iterable
 
 from stayfinite.diagnose.float64_run import Float64Run
 from stayfinite.diagnose.locate import Diagnosis
+from stayfinite.diagnose.origin import TRAINING_CALLS
 from stayfinite.experiments.applied_patch import AppliedPatch
 from stayfinite.experiments.formulas import Formula, formulas
 from stayfinite.experiments.moved_activation import moved_activations
@@ -71,8 +72,7 @@ def library_call(diagnosis: Diagnosis) -> str | None:
     if op is None or op.span is None or op.stack or diagnosis.finding.mechanism is None:
         return None
     called = callee(op.span)
-    # These lines start a training; they create no layer or loss.
-    return None if called in ("fit", "compile", "train_on_batch") else called
+    return None if called in TRAINING_CALLS else called
 
 
 def _span(diagnosis: Diagnosis) -> Span | None:

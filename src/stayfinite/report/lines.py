@@ -44,7 +44,7 @@ def paint(line: Line, *, color: bool) -> str:
     last = len(line) - 1
     pieces = [Piece(p.text.rstrip(), p.role) if i == last else p for i, p in enumerate(line)]
     if not color:
-        return "".join(piece.text for piece in pieces)
+        return "".join(piece.text for piece in pieces).rstrip()
     # The terminal defines the eight standard colours, so they suit a light and a dark background.
     return "".join(
         _STYLES[piece.role].render(piece.text, color_system=ColorSystem.STANDARD)
@@ -128,7 +128,7 @@ def fill(text: str, first_width: int, width: int, max_lines: int) -> list[str]:
         joined = f"{lines[-1]} {word}" if lines[-1] else word
         if cell_len(joined) <= room:
             lines[-1] = joined
-        elif cell_len(word) <= width and lines[-1]:
+        elif cell_len(word) <= width and (lines[-1] or room < width):
             lines.append(word)
         else:  # a word wider than a line: cut it where the line ends
             start = f"{lines[-1]} " if lines[-1] else ""

@@ -48,8 +48,25 @@ def check_file(option: str, path: Path | None) -> None:
     if path is None:
         return
     with _writing(option, path):
+        _refuse_read_only(path)
         if not path.exists():
             path.touch()
+
+
+def put_file(option: str, path: Path, text: str) -> None:
+    """Write a file, in the place of another if there is one.
+
+    Raises:
+        UsageError: It cannot be written.
+    """
+    with _writing(option, path):
+        _put(path, text)
+
+
+def _refuse_read_only(path: Path) -> None:
+    # Another file could take its place, but somebody has protected it. A pipe is not opened.
+    if path.is_file():
+        path.open("ab").close()
 
 
 @contextlib.contextmanager
@@ -84,8 +101,8 @@ class RunPage:
         self._path = None if path is None else path.absolute()
         self._script = script
         check_file("--html", path)
-        if self._path is not None and self._path.is_file():
-            self._path.write_text(_UNFINISHED_PAGE, encoding="utf-8")
+        if path is not None and path.is_file():
+            put_file("--html", path, _UNFINISHED_PAGE)
 
     def prepare(self) -> None:
         """Import what `write` needs, before the interpreter handles the error that ends a program.
@@ -174,6 +191,7 @@ def _put(path: Path, text: str) -> None:
     Raises:
         OSError: It could not be written.
     """
+    _refuse_read_only(path)
     # A link stays a link, as its target is replaced.
     target = Path(os.path.realpath(path))
     is_file = path.is_file() or not path.exists()

@@ -129,6 +129,14 @@ def no_text_run_by(function: str) -> str:
     )
 
 
+def no_site(layer: str) -> str:
+    """Why no fix of the line that made a layer was tried, and how to get one."""
+    return (
+        f"the line that made layer `{layer}` is not known, so no fix of it was tried; make the "
+        "Guard before the model, or use `stayfinite run`, to get one"
+    )
+
+
 def _spread(num_steps: int) -> list[int]:
     """Up to five of the numbers from 0 to `num_steps` - 1, evenly spread, both ends among them."""
     last, gaps = num_steps - 1, _STEPS_SHOWN - 1
