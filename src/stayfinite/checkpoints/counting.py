@@ -95,7 +95,7 @@ def reading(path: Path) -> Iterator[Iterator[StoredTensor]]:
         UsageError: As `verify`, also while the values are read.
     """
     if path.is_dir():
-        raise UsageError(f"{path} is a folder; {_files_in(path)}")
+        raise UsageError(f"{path}: cannot be read: Is a directory; {_files_in(path)}")
     reader = _READERS.get(path.suffix)
     if reader is None:
         raise UsageError(
