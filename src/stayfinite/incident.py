@@ -236,7 +236,7 @@ class Incident:
     order of use. `arithmetic` is what the origin computed, in numbers (`1 / (2 * sqrt(0)) = inf`);
     a report adds the samples. `num_rows` is the number of samples in the batch.
     `source_line` is the whole line at `origin.line`, indentation included, for the columns to fit.
-    `num_healthy_steps` is how many healthy steps the fix was held against. `seconds` is how long
+    `num_healthy_steps` is how many healthy steps the fix was compared on. `seconds` is how long
     the explanation took. `intervention` is None where the step ended the training. `recurrence` is
     None where the step could not be run again, and in files of earlier versions. `made_again` says
     of a training loop without Keras what was run to make the step again, and whether loss and

@@ -114,7 +114,7 @@ class _PatchSearch:
     def _of_formula(self) -> SourceFix | None:
         found = self._rewritten()
         if found is not None or self._diagnosis.finding.mechanism is None:
-            # Where something else is at fault, only an exact form of the formula is a fix as well.
+            # The formula is not at fault. An exact form of it is a fix, a bound is not.
             return found
         return self._by_templates() or self._trials.best
 
