@@ -1,4 +1,4 @@
-"""A `Guard` made before the model knows the lines that made the layers, as `stayfinite run` does."""
+"""A `Guard` made before the model knows the line of each layer, as `stayfinite run` does."""
 
 from __future__ import annotations
 
