@@ -61,9 +61,9 @@ def layer_without_site(evidence: Evidence, finding: Finding) -> str | None:
         value = unwrapped(evidence.trace, finding.critical.value, STRUCTURAL)
         critical = evidence.trace.producer.get(value)
     for op in (evidence.forward_op, critical):
-        if op is None or op.span is None or op.owner is not None:
+        if op is None or op.layer is None or op.owner is not None:
             continue
-        if op.layer is not None and callee(op.span) in TRAINING_CALLS:
+        if op.span is None or callee(op.span) in TRAINING_CALLS:
             return op.layer
     return None
 

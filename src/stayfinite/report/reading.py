@@ -21,9 +21,9 @@ def read(path: Path) -> Incident:
         UsageError: There is none, or it is damaged.
     """
     manifest = path
+    _refuse_parent(path)
     try:
         manifest = path / INCIDENT if path.is_dir() else path
-        _refuse_parent(path, manifest)
         data = json.loads(read_at_most(manifest, limits.JSON), parse_int=integer)
         _check_texts(data)
         incident = Incident.from_json(data)
@@ -40,9 +40,9 @@ def read(path: Path) -> Incident:
     )
 
 
-def _refuse_parent(path: Path, manifest: Path) -> None:
+def _refuse_parent(path: Path) -> None:
     """Raise a `UsageError` with the incidents in the folder `path`, where it is not one itself."""
-    if not path.is_dir() or manifest.exists():
+    if not path.is_dir() or (path / INCIDENT).exists():
         return
     found = sorted(each.parent for each in path.glob(f"*/{INCIDENT}"))
     if not found:
