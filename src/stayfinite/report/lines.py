@@ -41,10 +41,11 @@ Line = tuple[Piece, ...]
 
 def paint(line: Line, *, color: bool) -> str:
     """One line as a string, without trailing blanks; escape codes only when `color`."""
-    last = len(line) - 1
+    last = next((i for i in reversed(range(len(line))) if line[i].text.strip()), 0)
+    line = line[: last + 1]
     pieces = [Piece(p.text.rstrip(), p.role) if i == last else p for i, p in enumerate(line)]
     if not color:
-        return "".join(piece.text for piece in pieces).rstrip()
+        return "".join(piece.text for piece in pieces)
     # The terminal defines the eight standard colours, so they suit a light and a dark background.
     return "".join(
         _STYLES[piece.role].render(piece.text, color_system=ColorSystem.STANDARD)
