@@ -108,6 +108,12 @@ def not_searched(advice: Advice, samples: SamplesAtFault | None) -> list[str]:
             f"float64 was not tried: this step takes {advice.too_slow:.0f} s in its own "
             "precision, and many times that in float64"
         )
+    if advice.too_slow_to_compile is not None:
+        notes.append(
+            f"float64 was not tried: the first run of this step took "
+            f"{advice.too_slow_to_compile:.0f} s, most of them to compile it, and float64 has to "
+            "be compiled again"
+        )
     if samples is not None and samples.too_slow:
         notes.append("samples were not looked for: this step takes over a second")
     return notes
