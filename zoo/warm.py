@@ -46,7 +46,7 @@ def main() -> None:
 
 
 def _load() -> None:
-    importlib.import_module(_LIBRARIES.get(os.environ["ZOO_BACKEND"], "keras"))
+    importlib.import_module(_LIBRARIES.get(os.environ.get("ZOO_BACKEND", ""), "keras"))
 
 
 def _forked(request: dict[str, Any]) -> int | None:
