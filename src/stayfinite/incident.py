@@ -17,6 +17,7 @@ SCHEMA = "stayfinite.incident/1"
 Phase = Literal["load", "data", "forward", "backward", "update", "statistics"]
 Certainty = Literal["confirmed", "likely", "unknown"]
 TrialOutcome = Literal["finite", "non-finite", "not-tried"]
+StepPart = Literal["loss", "gradients", "state"]
 FixKind = Literal["source", "setting", "data"]
 FixValue = Literal["exact", "bounded", "changed", "undefined"]
 RecurrenceKind = Literal[
@@ -119,14 +120,23 @@ class Spread:
     num_gradients_nonfinite: int
     first: tuple[str, ...]
 
+    @property
+    def is_loss_finite(self) -> bool:
+        """Whether the loss is a finite number."""
+        try:
+            return math.isfinite(float(self.loss))
+        except ValueError:  # no number, where the step ended before it had a loss
+            return False
+
 
 @dataclass(frozen=True)
 class Trial:
     """The same step with one thing different.
 
     `is_fix` marks the trial of the fix itself. `parameter` is the new value of what `kind` names,
-    as `/ 10` for a learning rate; empty where `change` has no shorter form. Files of earlier
-    versions have no `kind`, `is_fix` or `parameter`.
+    as `/ 10` for a learning rate; empty where `change` has no shorter form. `non_finite` lists the
+    parts of the step that were non-finite. Files of earlier versions have no `kind`, `is_fix`,
+    `parameter` or `non_finite`.
     """
 
     change: str
@@ -135,6 +145,7 @@ class Trial:
     kind: TrialKind = TrialKind.OTHER
     is_fix: bool = False
     parameter: str = ""
+    non_finite: tuple[StepPart, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -225,7 +236,7 @@ class Incident:
     order of use. `arithmetic` is what the origin computed, in numbers (`1 / (2 * sqrt(0)) = inf`);
     a report adds the samples. `num_rows` is the number of samples in the batch.
     `source_line` is the whole line at `origin.line`, indentation included, for the columns to fit.
-    `num_healthy_steps` is how many healthy steps the fix was held against. `seconds` is how long
+    `num_healthy_steps` is how many healthy steps the fix was compared on. `seconds` is how long
     the explanation took. `intervention` is None where the step ended the training. `recurrence` is
     None where the step could not be run again, and in files of earlier versions. `made_again` says
     of a training loop without Keras what was run to make the step again, and whether loss and

@@ -119,6 +119,15 @@ def test_unreadable(tmp_path, capsys, name, damage):
     assert len(captured.err.splitlines()) == 1
 
 
+def test_a_folder_of_checkpoints_lists_them(tmp_path, capsys):
+    (tmp_path / "incident-000001").mkdir()
+    for name in ("model.keras", "incident-000001/state.safetensors", "notes.txt"):
+        (tmp_path / name).touch()
+    assert main(["verify", str(tmp_path)]) == 2
+    printed = capsys.readouterr().err
+    assert printed.endswith("one of its files: incident-000001/state.safetensors, model.keras\n")
+
+
 def test_keras_file_without_weights(tmp_path, capsys):
     with zipfile.ZipFile(tmp_path / "m.keras", "w") as archive:
         archive.writestr("config.json", "{}")

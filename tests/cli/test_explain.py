@@ -11,7 +11,10 @@ from dataclasses import replace
 import pytest
 
 from stayfinite.cli import main
+from stayfinite.errors import UsageError
+from stayfinite.runner.outputs import RunPage
 from tests.checkpoints import hostile
+from tests.networks.data import permissions
 from tests.report.incidents import SQRT
 from tests.report.test_html import check
 
@@ -75,6 +78,26 @@ def test_page(folder, tmp_path, capsys):
 def test_page_that_cannot_be_written(folder, capsys):
     assert main(["explain", str(folder), "--html", str(folder)]) == 2
     assert "--html" in capsys.readouterr().err
+
+
+def test_page_over_a_protected_file():
+    with permissions.open_folder() as folder:
+        page = folder / "report.html"
+        page.write_text("mine")
+        page.chmod(0o444)
+        with permissions.as_nobody(), pytest.raises(UsageError, match="Permission denied; pass"):
+            RunPage(page, "train.py")
+        assert page.read_text() == "mine"
+
+
+def test_the_folder_of_several_incidents_lists_them(folder, capsys):
+    (folder / "incident-000004").mkdir()
+    (folder / "incident.json").rename(folder / "incident-000004" / "incident.json")
+    assert main(["explain", str(folder)]) == 2
+    assert capsys.readouterr().err == (
+        f"stayfinite: {folder} is a folder with 1 incident (incident-000004); pass one of them, as "
+        f"{folder}/incident-000004\n"
+    )
 
 
 @pytest.mark.parametrize(

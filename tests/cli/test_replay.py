@@ -170,6 +170,7 @@ def test_with_the_script(own_loss):
         ("clipnorm=1", 3),
         ("clipvalue=0.5", 3),
         ("dtype=float64", 3),
+        ("float64", 3),  # as reports name it
         ("without-samples=4", 0),
         ("source", 0),
         ("fix", 0),

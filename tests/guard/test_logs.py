@@ -72,7 +72,7 @@ def test_steps_that_are_skipped_are_counted(tmp_path):
 
 
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="the callback needs TensorFlow")
-def test_tensorboard_shows_the_incident_as_text(tmp_path):
+def test_tensorboard_shows_the_incident(tmp_path):
     events = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
     x = X.copy()
     x[9] = np.nan
@@ -88,3 +88,6 @@ def test_tensorboard_shows_the_incident_as_text(tmp_path):
     (text,) = event.tensor_proto.string_val
     assert event.step == stopped.value.incident.where.step == 1
     assert text.decode().startswith("    error[bad-input]: input `x` of the batch holds nan\n")
+    for chart in ("loss", "gradients of sequential/dense", "updates of sequential/dense"):
+        steps = [event.step for event in found.Tensors(f"stayfinite/{chart}")]
+        assert steps == [0, 1]

@@ -178,8 +178,8 @@ def network(units=3):
     return model
 
 
-def fit(folder, units=3, **settings):
-    keras.utils.set_random_seed(1)
+def fit(folder, units=3, seed=1, **settings):
+    keras.utils.set_random_seed(seed)
     model = network(units)
     x = np.ones((16, 4), "float32")
     checkpoint = stayfinite.SafeCheckpoint(folder, every=2)
@@ -230,6 +230,26 @@ def test_a_checkpoint_of_another_model_is_refused_in_one_line(tmp_path):
     ) as error:
         fit(tmp_path, units=2)
     assert "\n" not in str(error.value)
+
+
+@TORCH_ONLY
+def test_a_second_fit_of_an_equal_model_is_refused(tmp_path):
+    fit(tmp_path)
+    with pytest.raises(stayfinite.UsageError, match="pass another directory for each fit"):
+        fit(tmp_path, seed=2)
+    model = network()
+    x = np.ones((16, 4), "float32")
+    for epochs in (1, 2):  # the same model may go on
+        checkpoint = stayfinite.SafeCheckpoint(tmp_path / "own", every=2)
+        model.fit(x, x[:, :1], epochs=epochs, verbose=0, callbacks=[checkpoint])
+
+
+@TORCH_ONLY
+def test_a_training_that_began_with_other_weights_is_told(tmp_path, monkeypatch):
+    fit(tmp_path)
+    monkeypatch.setattr("stayfinite.saving.safe_checkpoint._ENDED", {})  # as in another process
+    with pytest.warns(RuntimeWarning, match="began with other weights"):
+        fit(tmp_path, seed=2, epochs=2)
 
 
 @TORCH_ONLY

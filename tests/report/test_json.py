@@ -54,6 +54,7 @@ TRIAL = {
     "detail": str,
     "is_fix": bool,
     "parameter": str,
+    "non_finite": list,
 }
 
 
@@ -129,7 +130,7 @@ def test_damaged_incident_is_refused_with_the_key(part, key, value):
 def test_incident_of_an_earlier_version_has_trials_of_no_kind():
     value = SQRT.to_json()
     for trial in value["trials"]:
-        del trial["kind"], trial["is_fix"], trial["parameter"]
+        del trial["kind"], trial["is_fix"], trial["parameter"], trial["non_finite"]
     for key in ("value", "loss", "reference_loss"):
         del value["fix"][key]
     read = Incident.from_json(value)

@@ -214,6 +214,25 @@ def test_trial_that_failed_to_run_excludes_nothing():
     assert "= could not be tried: float64\n" in report
 
 
+def test_a_trial_with_bad_new_state_alone_clears_nothing():
+    found = Trial("float64", "non-finite", "", TrialKind.FLOAT64, non_finite=("state",))
+    incident = dataclasses.replace(SQRT, trials=(found,))
+    report = joined(incident)
+    assert "= loss and gradients finite, new state not: float64 =" in report
+    assert "not the cause" not in report
+    spread = dataclasses.replace(SQRT.spread, loss="1.5", num_gradients_nonfinite=0)
+    assert "= not the cause: precision" in joined(dataclasses.replace(incident, spread=spread))
+
+
+@pytest.mark.parametrize("cause", ["singular-gradient", "fully-masked-row", "not-reproduced"])
+def test_heading_on_a_narrow_terminal(cause):
+    message = "the gradient of `log_softmax` is infinite at 0 and has no value below it"
+    report = text.render(replace(SQRT, "cause", name=cause, message=message), width=40)
+    heading = report[: report.index(" --> ")]
+    assert " ".join(heading.split()) == f"error[{cause}]: {message}"
+    assert all(len(line) <= 40 for line in report.splitlines())
+
+
 def test_name_of_a_layer_does_not_decide_what_is_cleared():
     change = "3 new values in `clip_encoder/kernel`"
     trial = Trial(change, "non-finite", "loss nan", TrialKind.WEIGHTS)

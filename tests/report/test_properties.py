@@ -61,7 +61,7 @@ def test_no_character_that_a_terminal_obeys(incident):
 @given(incidents)
 def test_essential_lines_are_never_dropped(incident):
     lines = text.render(incident).split("\n")
-    assert lines[0].startswith(f"error[{incident.cause.name}]: ")
+    assert lines[0].startswith(f"error[{incident.cause.name}]:")
     assert any(line.lstrip().startswith("--> ") for line in lines[1:4])
     assert any(line.startswith("help: ") for line in lines)
     assert any(line.startswith("read: stayfinite rule ") for line in lines)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import zipfile
 import zlib
@@ -32,6 +33,8 @@ DAMAGED = (
     zipfile.BadZipFile,
     zlib.error,
 )
+
+_LISTED = 5
 
 _READERS: dict[str, Callable[[BinaryIO, Budget], Iterator[StoredTensor]]] = {
     ".keras": archives.keras,
@@ -91,6 +94,8 @@ def reading(path: Path) -> Iterator[Iterator[StoredTensor]]:
     Raises:
         UsageError: As `verify`, also while the values are read.
     """
+    if path.is_dir():
+        raise UsageError(f"{path}: cannot be read: Is a directory; {_files_in(path)}")
     reader = _READERS.get(path.suffix)
     if reader is None:
         raise UsageError(
@@ -110,6 +115,17 @@ def reading(path: Path) -> Iterator[Iterator[StoredTensor]]:
             raise UsageError(
                 f"{path}: cannot be read as a {path.suffix} file: {reason(error)}"
             ) from None
+
+
+def _files_in(folder: Path) -> str:
+    """What to pass in the place of a folder."""
+    levels = itertools.chain(folder.glob("*"), folder.glob("*/*"))
+    found = sorted(path for path in levels if path.suffix in _READERS and path.is_file())
+    if not found:
+        return "pass a checkpoint file"
+    listed = ", ".join(str(path.relative_to(folder)) for path in found[:_LISTED])
+    more = f" and {len(found) - _LISTED} more" if len(found) > _LISTED else ""
+    return f"pass one of its files: {listed}{more}"
 
 
 def reason(error: BaseException) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from stayfinite.runner.console import encodable, report_for
-from stayfinite.runner.outputs import check_file
+from stayfinite.runner.outputs import check_file, put_file
 
 
 @click.command()
@@ -37,7 +37,7 @@ def explain(incident: Path, as_json: bool, html: Path | None) -> int:
         from stayfinite.report.html import page_of
 
         folder = incident if incident.is_dir() else incident.parent
-        html.write_text(page_of(report_of(folder, found)), encoding="utf-8")
+        put_file("--html", html, page_of(report_of(folder, found)))
     text = render(found) if as_json else report_for(sys.stdout, found)
     shown = encodable(text, sys.stdout)
     if as_json and shown != text:

@@ -37,7 +37,7 @@ def counts_of(path: Path) -> list[TensorCount]:
     if os.WIFSIGNALED(status):
         number = os.WTERMSIG(status)
         reason = (
-            "reading it does not come to an end"
+            "reading it takes too long"
             if number == signal.SIGXCPU
             else f"reading it ended the process ({signal.Signals(number).name})"
         )

@@ -15,6 +15,7 @@ from stayfinite.runner.run import NON_FINITE
 _DATA = click.argument("data", type=click.Path())
 _PROBLEMS = click.Choice(["leave out", "raise"])
 _PRECISION = click.Choice(["float32", "mixed_float16", "mixed_bfloat16"])
+_SHARE = click.FloatRange(0, 1, max_open=True)
 _POSITIVE = click.IntRange(min=1)
 _ABOVE_0 = click.FloatRange(min=0, min_open=True)
 _AT_LEAST_0 = click.FloatRange(min=0)
@@ -113,7 +114,10 @@ def train() -> None:
 @_clips(
     "--validation",
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
-    help="Share of the files of each class for validation.",
+    help="Share of the files of each class for validation, which chooses the epoch.",
+)
+@_clips(
+    "--test", type=_SHARE, help="Share of the other files of each class to test that epoch with."
 )
 @_clips(
     "--patience",
@@ -204,8 +208,9 @@ def resnet3d(out: Path, fresh: bool, depth: str, **settings: Any) -> int:
 @_images(
     "--held-out",
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
-    help="Share of the classes to hold out for validation.",
+    help="Share of the classes for validation, which chooses the epoch.",
 )
+@_images("--test", type=_SHARE, help="Share of the other classes for a test of the chosen epoch.")
 @_images(
     "--patience",
     type=_POSITIVE,

@@ -11,9 +11,14 @@ from stayfinite.diagnose.finding import Finding
 from stayfinite.diagnose.values import as_float
 from stayfinite.graph.cells import cell_name, num_lines_above
 from stayfinite.graph.graph import Span
-from stayfinite.graph.source import runs_text
+from stayfinite.graph.source import callee, runs_text
 from stayfinite.graph.source import source_line as line_of
+from stayfinite.graph.walk import unwrapped
 from stayfinite.incident import Operand, Origin
+from stayfinite.numerics.functions import STRUCTURAL
+
+# The line of such a call starts a training; it makes no layer or loss.
+TRAINING_CALLS = ("fit", "compile", "train_on_batch")
 
 NOWHERE = Origin("", None, None, None, None, None, None, None, None, ())
 
@@ -47,6 +52,20 @@ def text_run_by(evidence: Evidence, finding: Finding) -> str | None:
     """The function, `exec` or `eval`, that runs the failing expression of a text nobody kept."""
     span = span_of(evidence, finding)
     return None if span is None else runs_text(span)
+
+
+def layer_without_site(evidence: Evidence, finding: Finding) -> str | None:
+    """The layer that computes or feeds the failing op, if the line that made it was not noted."""
+    critical = None
+    if finding.critical is not None:
+        value = unwrapped(evidence.trace, finding.critical.value, STRUCTURAL)
+        critical = evidence.trace.producer.get(value)
+    for op in (evidence.forward_op, critical):
+        if op is None or op.layer is None or op.owner is not None:
+            continue
+        if op.span is None or callee(op.span) in TRAINING_CALLS:
+            return op.layer
+    return None
 
 
 def _place(span: Span | None) -> Origin:

@@ -30,10 +30,17 @@ _LONGEST_FIRST_RUN = 4.0
 
 @dataclass(frozen=True)
 class Advice:
-    """The experiments; `too_slow` is the seconds of one run where float64 was left out for them."""
+    """The experiments that were made.
+
+    Args:
+        experiments: One for each change.
+        too_slow: The seconds of one run, where float64 was left out for them.
+        too_slow_to_compile: The same of the first run, which compiled the step.
+    """
 
     experiments: tuple[Experiment, ...]
     too_slow: float | None = None
+    too_slow_to_compile: float | None = None
 
 
 def try_advice(step: Step, wider: Float64Run, first_run: float) -> Advice:
@@ -53,8 +60,10 @@ def try_advice(step: Step, wider: Float64Run, first_run: float) -> Advice:
         try_change(norm, lambda: step.run(norm)),
         try_change(value, lambda: step.run(value)),
     )
-    if rate.seconds > _LONGEST_FOR_FLOAT64 or first_run > _LONGEST_FIRST_RUN:
-        return Advice(tried, max(rate.seconds, first_run))
+    if rate.seconds > _LONGEST_FOR_FLOAT64:
+        return Advice(tried, too_slow=rate.seconds)
+    if first_run > _LONGEST_FIRST_RUN:
+        return Advice(tried, too_slow_to_compile=first_run)
     return Advice((*tried, try_change(WiderDtype(), lambda: wider.outcome)))
 
 

@@ -1,4 +1,4 @@
-"""A step that counts how often it is run, for who waits for an explanation."""
+"""A step that counts its runs, to show the progress of an explanation."""
 
 from __future__ import annotations
 

@@ -14,6 +14,7 @@ from collections.abc import Iterable
 
 from stayfinite.diagnose.float64_run import Float64Run
 from stayfinite.diagnose.locate import Diagnosis
+from stayfinite.diagnose.origin import TRAINING_CALLS
 from stayfinite.experiments.applied_patch import AppliedPatch
 from stayfinite.experiments.formulas import Formula, formulas
 from stayfinite.experiments.moved_activation import moved_activations
@@ -71,8 +72,7 @@ def library_call(diagnosis: Diagnosis) -> str | None:
     if op is None or op.span is None or op.stack or diagnosis.finding.mechanism is None:
         return None
     called = callee(op.span)
-    # These lines start a training; they create no layer or loss.
-    return None if called in ("fit", "compile", "train_on_batch") else called
+    return None if called in TRAINING_CALLS else called
 
 
 def _span(diagnosis: Diagnosis) -> Span | None:
@@ -114,7 +114,7 @@ class _PatchSearch:
     def _of_formula(self) -> SourceFix | None:
         found = self._rewritten()
         if found is not None or self._diagnosis.finding.mechanism is None:
-            # Where something else is at fault, only an exact form of the formula is a fix as well.
+            # The formula is not at fault. An exact form of it is a fix, a bound is not.
             return found
         return self._by_templates() or self._trials.best
 

@@ -1,4 +1,4 @@
-"""Hold a patched step against healthy steps, and see whether training goes on from it."""
+"""Compare a patched program on healthy steps, and see whether training goes on from there."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class HealthySteps:
         return len(self._unpatched)
 
     def objection(self, step: Step, outcome: Outcome) -> Objection | NotTried | None:
-        """What speaks against a patch with which the failing step is finite; None if nothing does.
+        """Why a patch with which the failing step is finite is not verified; None if it is.
 
         Args:
             step: The failing step with the patch in place.

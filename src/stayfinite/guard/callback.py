@@ -8,6 +8,7 @@ from typing import Any
 
 import keras
 
+from stayfinite.frameworks.keras import creation
 from stayfinite.frameworks.keras import private as keras_private
 from stayfinite.guard.policy import MAX_BAD_STEPS, Policy
 from stayfinite.guard.registry import REGISTRY
@@ -31,6 +32,10 @@ class Guard(keras.callbacks.Callback):
 
     During the `fit`, files that Keras saves are checked and put in place whole. A file without NaN
     is never replaced by one with NaN; docs/how-to/saved-files.md has the rules.
+
+    From its creation on, the line that makes each Keras object is noted. So a `Guard` made before
+    the model knows the line that made a failing layer, and tries fixes of it, as `stayfinite run`
+    does.
 
     It has no per-batch hook, so it never makes Keras wait for the device on each step, and it
     may stand anywhere in the list of callbacks.
@@ -72,6 +77,7 @@ class Guard(keras.callbacks.Callback):
         log: bool = False,
     ) -> None:
         super().__init__()
+        creation.record()
         self.log = log
         self.policy = policy
         self._rules = Policy(policy, max_bad_steps)

@@ -35,7 +35,7 @@ class Watch(BadSteps):
         rebuild_all: Calls `rebuild` of every watch of the program.
 
     Attributes:
-        boards: The `TensorBoard` callbacks of the present `fit`, which show each incident as text.
+        boards: The `TensorBoard` callbacks of the present `fit`, which show each incident.
     """
 
     def __init__(
@@ -158,13 +158,15 @@ class Watch(BadSteps):
         if not self.boards:
             return
         from stayfinite.frameworks.keras import private as keras_private
-        from stayfinite.report import text
+        from stayfinite.report import figures, folder, text
 
+        charts = figures.charts_of(folder.kept_report(incident).figures)
         # Four blanks make a block of code in Markdown.
         report = textwrap.indent(text.render(incident), "    ")
         for board in self.boards:
             try:
-                keras_private.write_text(board, "stayfinite", report, incident.where.step)
+                step = incident.where.step
+                keras_private.write_to_board(board, "stayfinite", report, step, charts)
             except Exception as error:
                 self.say(caught("writing the incident for TensorBoard", error))
 

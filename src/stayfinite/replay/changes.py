@@ -55,6 +55,8 @@ def parse(text: str, incident: Incident) -> ReplayChange:
             return ClipValue(_number(text, value))
         case "dtype" if value == "float64":
             return WiderDtype()
+        case "float64" if text == name:  # as reports name it
+            return WiderDtype()
         case "without-samples":
             return WithoutSamples(_samples(text, value))
     raise UsageError(f"--change {text}: not a change; expected {KNOWN}")

@@ -8,7 +8,13 @@ from dataclasses import dataclass, field
 from stayfinite.diagnose.evidence import Evidence
 from stayfinite.diagnose.finding import Finding
 from stayfinite.diagnose.locate import Diagnosis
-from stayfinite.diagnose.origin import NOWHERE, origin_of, source_line, text_run_by
+from stayfinite.diagnose.origin import (
+    NOWHERE,
+    layer_without_site,
+    origin_of,
+    source_line,
+    text_run_by,
+)
 from stayfinite.diagnose.provenance import ProvenanceFact
 from stayfinite.experiments.advice import Advice
 from stayfinite.experiments.fidelity import Fidelity
@@ -165,12 +171,12 @@ def explained(incident: Incident, found: Explanation) -> Incident:
     message = findings.message(finding)
     if remedy.blame is not None:
         message = fixes.blame_message(message, remedy.blame)
-    no_text = []
+    unknown = []
     by = text_run_by(evidence, finding)
     if by is not None:
-        no_text.append(evidence_wording.no_text_run_by(by))
+        unknown.append(evidence_wording.no_text_run_by(by))
     elif origin.file is not None and line is None:
-        no_text.append(evidence_wording.no_text(origin.file))
+        unknown.append(evidence_wording.no_text(origin.file))
     chosen = choose_fix(
         finding,
         found.without,
@@ -180,6 +186,9 @@ def explained(incident: Incident, found: Explanation) -> Incident:
         remedy,
         found.num_samples,
     )
+    layer = layer_without_site(evidence, finding)
+    if layer is not None and (chosen.fix is None or not chosen.fix.verified):
+        unknown.append(evidence_wording.no_site(layer))
     return dataclasses.replace(
         incident,
         num_rows=found.num_samples,
@@ -191,7 +200,7 @@ def explained(incident: Incident, found: Explanation) -> Incident:
         fix=chosen.fix,
         because=tuple(_because(finding, found)),
         arithmetic=arithmetic(finding) or None,
-        notes=(*incident.notes, *found.diagnosis.notes, *_notes(found), *no_text, *chosen.notes),
+        notes=(*incident.notes, *found.diagnosis.notes, *_notes(found), *unknown, *chosen.notes),
         num_healthy_steps=0 if found.source_fix is None else found.source_fix.num_healthy_steps,
         source_line=line,
         recurrence=recurrence_wording.recurrence(found.recurrences),

@@ -18,6 +18,7 @@ from stayfinite.report.reading import integer
 
 FIGURES = "figures.json"
 SCHEMA = "stayfinite.figures/1"
+_CHARTED_LAYERS = 50
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,20 @@ class _FiguresInFile:
     losses: tuple[_LossInFile, ...] = ()
     rates: tuple[tuple[int, float | str], ...] = ()
     recent: _RecentInFile | None = None
+
+
+def charts_of(figures: Figures) -> dict[str, list[tuple[int, float]]]:
+    """Step and value of each point of the charts of the steps that were run again, by name.
+
+    Those of the loss, and of the norms of the gradients and updates of the first 50 layers.
+    """
+    charts: dict[str, list[tuple[int, float]]] = {}
+    for measure in () if figures.recent is None else figures.recent.steps:
+        charts.setdefault("loss", []).append((measure.step, measure.loss))
+        for kind, norms in (("gradients", measure.gradients), ("updates", measure.updates)):
+            for layer, norm in list(norms.items())[:_CHARTED_LAYERS]:
+                charts.setdefault(f"{kind} of {layer}", []).append((measure.step, norm))
+    return charts
 
 
 def write_figures(folder: Path, figures: Figures) -> None:

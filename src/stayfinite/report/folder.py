@@ -16,7 +16,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import errno
-import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -150,7 +149,9 @@ def create(parent: Path, incident: Incident, contents: Contents) -> tuple[Path, 
         has_weights = _save_weights(contents.subject, new / weights_file)
         write_record(new, contents.record)
         # A run never writes over the incident of an earlier one.
-        for number in itertools.count(1):
+        number = 0
+        while True:
+            number += 1
             path = parent / (name if number == 1 else f"{name}-{number}")
             if path.exists():
                 continue
@@ -166,7 +167,6 @@ def create(parent: Path, incident: Incident, contents: Contents) -> tuple[Path, 
                     continue  # another process has just made it
                 raise
             return path, named
-    raise AssertionError("numbers do not end")
 
 
 def write(path: Path, incident: Incident) -> None:

@@ -41,7 +41,8 @@ Line = tuple[Piece, ...]
 
 def paint(line: Line, *, color: bool) -> str:
     """One line as a string, without trailing blanks; escape codes only when `color`."""
-    last = len(line) - 1
+    last = next((i for i in reversed(range(len(line))) if line[i].text.strip()), 0)
+    line = line[: last + 1]
     pieces = [Piece(p.text.rstrip(), p.role) if i == last else p for i, p in enumerate(line)]
     if not color:
         return "".join(piece.text for piece in pieces)
@@ -128,7 +129,7 @@ def fill(text: str, first_width: int, width: int, max_lines: int) -> list[str]:
         joined = f"{lines[-1]} {word}" if lines[-1] else word
         if cell_len(joined) <= room:
             lines[-1] = joined
-        elif cell_len(word) <= width and lines[-1]:
+        elif cell_len(word) <= width and (lines[-1] or room < width):
             lines.append(word)
         else:  # a word wider than a line: cut it where the line ends
             start = f"{lines[-1]} " if lines[-1] else ""

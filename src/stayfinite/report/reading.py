@@ -11,6 +11,7 @@ from stayfinite.files.reading import read_at_most
 from stayfinite.incident import Incident
 
 INCIDENT = "incident.json"
+_LISTED = 5
 
 
 def read(path: Path) -> Incident:
@@ -20,6 +21,7 @@ def read(path: Path) -> Incident:
         UsageError: There is none, or it is damaged.
     """
     manifest = path
+    _refuse_parent(path)
     try:
         manifest = path / INCIDENT if path.is_dir() else path
         data = json.loads(read_at_most(manifest, limits.JSON), parse_int=integer)
@@ -35,6 +37,21 @@ def read(path: Path) -> Incident:
         reason = str(error)
     raise UsageError(
         f"{manifest}: {reason}; pass the folder of an incident, as printed at the end of its report"
+    )
+
+
+def _refuse_parent(path: Path) -> None:
+    """Raise a `UsageError` with the incidents in the folder `path`, where it is not one itself."""
+    if not path.is_dir() or (path / INCIDENT).exists():
+        return
+    found = sorted(each.parent for each in path.glob(f"*/{INCIDENT}"))
+    if not found:
+        return
+    listed = ", ".join(each.name for each in found[:_LISTED])
+    more = f" and {len(found) - _LISTED} more" if len(found) > _LISTED else ""
+    incidents = "1 incident" if len(found) == 1 else f"{len(found)} incidents"
+    raise UsageError(
+        f"{path} is a folder with {incidents} ({listed}{more}); pass one of them, as {found[-1]}"
     )
 
 

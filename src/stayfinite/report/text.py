@@ -113,10 +113,10 @@ def _word(word: str, role: TextRole) -> Line:
 def _headline(incident: Incident, width: int) -> Block:
     cause = incident.cause
     head = (
-        Piece(clip(clean_name(f"error[{cause.name}]"), width // 2), "error"),
+        Piece(clip(clean_name(f"error[{cause.name}]"), width - 4), "error"),
         Piece(": ", "title"),
     )
-    lines = paragraph(cause.message, width=width, head=head, indent=2, max_lines=3, role="title")
+    lines = paragraph(cause.message, width=width, head=head, indent=2, max_lines=4, role="title")
     return Block(Priority.ESSENTIAL, lines)
 
 
@@ -147,6 +147,7 @@ def _facts(incident: Incident, gutter: int, width: int) -> Iterator[Block]:
         *because,
         (Priority.SPREAD, "spread: ", sentences.spread(incident)),
         (Priority.NOT_THE_CAUSE, "", trials.not_the_cause(incident)),
+        (Priority.NOT_THE_CAUSE, "", trials.partly_finite(incident)),
         (Priority.ALSO_FINITE, "", trials.not_tried(incident)),
         (Priority.ALSO_FINITE, "", trials.also_finite(incident)),
         (Priority.WEIGHTS, "weights: ", sentences.weights(incident)),

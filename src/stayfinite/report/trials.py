@@ -22,8 +22,9 @@ _NOT_CLEARED = ("divergence", "unknown", "not-reproduced")
 def not_the_cause(incident: Incident) -> str:
     """`not the cause: learning rate (/ 10), precision (float64): still non-finite with each`."""
     groups: dict[str, list[str]] = {}
+    partly = _partly_finite(incident)
     for trial in incident.trials:
-        if trial.outcome == "non-finite" and not trial.is_fix:
+        if trial.outcome == "non-finite" and not trial.is_fix and trial not in partly:
             subject = _SUBJECTS.get(trial.kind)
             if subject is None:
                 groups.setdefault(trial.change, []).append("")
@@ -38,6 +39,20 @@ def not_the_cause(incident: Incident) -> str:
     each = "each" if sum(map(len, groups.values())) > 1 else "it"
     label = "did not help" if incident.cause.name in _NOT_CLEARED else "not the cause"
     return f"{label}: {', '.join(subjects)}: still non-finite with {each}"
+
+
+def partly_finite(incident: Incident) -> str:
+    """`loss and gradients finite, new state not: float64`."""
+    changes = [trial.change for trial in _partly_finite(incident)]
+    return f"loss and gradients finite, new state not: {', '.join(changes)}" if changes else ""
+
+
+def _partly_finite(incident: Incident) -> list[Trial]:
+    """The trials with finite loss and gradients, of a step whose loss or gradients were not."""
+    spread = incident.spread
+    if not spread.num_gradients_nonfinite and spread.is_loss_finite:
+        return []
+    return [t for t in incident.trials if t.non_finite == ("state",) and not t.is_fix]
 
 
 def also_finite(incident: Incident) -> str:

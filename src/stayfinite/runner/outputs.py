@@ -48,8 +48,25 @@ def check_file(option: str, path: Path | None) -> None:
     if path is None:
         return
     with _writing(option, path):
+        _refuse_read_only(path)
         if not path.exists():
             path.touch()
+
+
+def put_file(option: str, path: Path, text: str) -> None:
+    """Write a file, in the place of another if there is one.
+
+    Raises:
+        UsageError: It cannot be written.
+    """
+    with _writing(option, path):
+        _put(path, text)
+
+
+def _refuse_read_only(path: Path) -> None:
+    # Another file could take its place, but somebody has protected it. A pipe is not opened.
+    if path.is_file():
+        path.open("ab").close()
 
 
 @contextlib.contextmanager
@@ -84,8 +101,8 @@ class RunPage:
         self._path = None if path is None else path.absolute()
         self._script = script
         check_file("--html", path)
-        if self._path is not None and self._path.is_file():
-            self._path.write_text(_UNFINISHED_PAGE, encoding="utf-8")
+        if path is not None and path.is_file():
+            put_file("--html", path, _UNFINISHED_PAGE)
 
     def prepare(self) -> None:
         """Import what `write` needs, before the interpreter handles the error that ends a program.
@@ -110,9 +127,7 @@ class RunPage:
         if self._path is None:
             return
         page = _renderer()(self._script, exit_code, num_steps, incidents)
-        # The program may have deleted the folder.
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        _put(self._path, page)
+        _put_after_the_run(self._path, page)
 
 
 def _renderer() -> Callable[[str, int, int, Sequence[Incident]], str]:
@@ -135,12 +150,12 @@ class RunFile:
     def __init__(self, path: Path | None) -> None:
         # Absolute, because the program may change its working directory.
         self._path = None if path is None else path.absolute()
-        if path is None or self._path is None:
+        if path is None:
             return
         with _writing("--json", path):
             # A pipe or device gets one text, at the end.
-            if self._path.is_file() or not self._path.exists():
-                self._write(self._path, UNFINISHED, 0, ())
+            if path.is_file() or not path.exists():
+                _put(path, _run_file(UNFINISHED, 0, ()))
 
     def write(self, exit_code: int, num_steps: int, incidents: Sequence[Incident]) -> None:
         """Write the run file, over an earlier one.
@@ -153,19 +168,21 @@ class RunFile:
         Raises:
             OSError: The file cannot be written.
         """
-        if self._path is None:
-            return
-        # The program may have deleted the folder.
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._write(self._path, exit_code, num_steps, incidents)
+        if self._path is not None:
+            _put_after_the_run(self._path, _run_file(exit_code, num_steps, incidents))
 
-    @staticmethod
-    def _write(path: Path, exit_code: int, num_steps: int, incidents: Sequence[Incident]) -> None:
-        # Imported here, because a run without a run file does not need it.
-        from stayfinite.report.json import run_file
 
-        text = run_file(exit_code, num_steps, incidents)
-        _put(path, text)
+def _run_file(exit_code: int, num_steps: int, incidents: Sequence[Incident]) -> str:
+    # Imported here, because a run without a run file does not need it.
+    from stayfinite.report.json import run_file
+
+    return run_file(exit_code, num_steps, incidents)
+
+
+def _put_after_the_run(path: Path, text: str) -> None:
+    # The program may have deleted the folder.
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _put(path, text)
 
 
 def _put(path: Path, text: str) -> None:
@@ -174,6 +191,7 @@ def _put(path: Path, text: str) -> None:
     Raises:
         OSError: It could not be written.
     """
+    _refuse_read_only(path)
     # A link stays a link, as its target is replaced.
     target = Path(os.path.realpath(path))
     is_file = path.is_file() or not path.exists()

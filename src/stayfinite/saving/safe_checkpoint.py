@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,9 @@ from stayfinite.frameworks.keras.train_function import GuardedTrainFunction
 from stayfinite.saving import checkpoint_files, training_state
 from stayfinite.saving.callback_state import CallbackStates
 from stayfinite.saving.checkpoint_files import BadCheckpoint, Checkpoint
+
+# The model whose `fit` has ended in this process, for each directory.
+_ENDED: dict[Path, weakref.ref[Any]] = {}
 
 
 class SafeCheckpoint(keras.callbacks.Callback):
@@ -40,7 +44,8 @@ class SafeCheckpoint(keras.callbacks.Callback):
         keep: How many of the newest are kept, at least 1.
 
     Raises:
-        UsageError: for other values; in `fit`, for the checkpoint of another model.
+        UsageError: for other values; in `fit`, for the checkpoint of another model, or of an equal
+            one with other initial weights whose `fit` has ended in this process.
 
     Example:
 
@@ -85,6 +90,9 @@ class SafeCheckpoint(keras.callbacks.Callback):
         if self._found is not None:
             keras_private.build_for(self._trained, iterator)
             training_state.require_same_model(self._found, self._trained, self.directory)
+        self._began_with = training_state.fingerprint(self._trained)
+        if self._found is not None:
+            self._require_same_beginning(self._found)
             start, epoch = training_state.place_of(self._found), self._begin_at(self._found)
             self._step = self._saved_step = self._found.step
             if self._found.facts["ended"]:
@@ -117,11 +125,30 @@ class SafeCheckpoint(keras.callbacks.Callback):
         found, self._found = self._found, None
         self._follow_callbacks()
         keras_private.start_at_epoch(self._trained, None)
+        _ENDED[self.directory.absolute()] = weakref.ref(self._trained)
         if found is not None:
             training_state.put_variables_back(found, self._trained)
             training_state.put_callbacks_back(found, self._states_of_others)
         elif self._step > self._first_step:
             self._write(self._taken(self._epochs.place_after_end(), ended=True))
+
+    def _require_same_beginning(self, checkpoint: Checkpoint) -> None:
+        """Tell a model of another training, which may be equal but for its initial weights."""
+        before, now = checkpoint.facts.get("began_with"), self._began_with
+        ended = _ENDED.get(self.directory.absolute())
+        is_same_model = ended is not None and ended() is self._trained
+        self._began_with = before
+        if is_same_model or before is None or now is None or before == now:
+            return
+        if ended is not None:
+            raise UsageError(
+                f"{self.directory} has the checkpoints of a fit that has ended in this process, of "
+                "a model with other initial weights; pass another directory for each fit"
+            )
+        _warn(
+            f"{self.directory} is of a training that began with other weights; set the seeds as "
+            "before to go on to the same bits, or pass another directory for another training"
+        )
 
     def _follow_callbacks(self) -> None:
         if self._states is None:
@@ -178,6 +205,7 @@ class SafeCheckpoint(keras.callbacks.Callback):
             place,
             self._step,
             self._states_of_others,
+            began_with=self._began_with,
             ended=ended,
             stopped=ended and bool(self._trained.stop_training),
         )

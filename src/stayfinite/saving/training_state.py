@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable
 from typing import Any
 
@@ -18,6 +19,8 @@ from stayfinite.saving.callback_state import CallbackState, CallbackStates
 from stayfinite.saving.checkpoint_files import Checkpoint
 
 _GROUPS = ("trainable", "non_trainable", "optimizer", "metrics")
+# Values of each weight in the fingerprint of a model.
+_FINGERPRINT = 1024
 
 Arrays = dict[str, np.ndarray]
 
@@ -28,12 +31,14 @@ def taken(
     step: int,
     callbacks: CallbackStates,
     *,
+    began_with: int | None,
     ended: bool,
     stopped: bool,
 ) -> Checkpoint:
     """Copy the present state to the host.
 
     Args:
+        began_with: The `fingerprint` of the model at the beginning of the training.
         ended: Whether the last epoch has been made.
         stopped: Whether a callback has ended the training before.
     """
@@ -53,6 +58,7 @@ def taken(
     facts = {
         "backend": keras.backend.backend(),
         "variables": names,
+        "began_with": began_with,
         "ended": ended,
         "stopped": stopped,
         "epoch": place.epoch,
@@ -65,6 +71,17 @@ def taken(
         "callback_arrays": {path: len(values) for path, values in of_callbacks.arrays.items()},
     }
     return Checkpoint(step, arrays, facts)
+
+
+def fingerprint(model: Any) -> int | None:
+    """A checksum of the first values of each weight; None for a model that is not built yet."""
+    if not model.built:
+        return None
+    checksum = 0
+    for variable in model.trainable_variables:
+        values = np.asarray(keras.ops.convert_to_numpy(variable)).reshape(-1)[:_FINGERPRINT]
+        checksum = zlib.crc32(np.ascontiguousarray(values).tobytes(), checksum)
+    return checksum
 
 
 def not_finite(checkpoint: Checkpoint) -> str | None:

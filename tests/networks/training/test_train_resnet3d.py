@@ -38,7 +38,8 @@ def trained(videos, tmp_path_factory):
     (cwd / "videos" / "right" / "notes.txt").write_text("not a video either")
     whole = next((cwd / "videos" / "up").glob("*.mp4")).read_bytes()
     (cwd / "videos" / "up" / "cut.mp4").write_bytes(whole[: len(whole) // 2])
-    arguments = ("train", "resnet3d", "videos", "--out", "out", "--epochs", 2, *SMALL_VIDEOS)
+    options = ("--out", "out", "--epochs", 2, "--test", 0.25)
+    arguments = ("train", "resnet3d", "videos", *options, *SMALL_VIDEOS)
     return cwd, arguments, stayfinite(*arguments, cwd=cwd)
 
 
@@ -62,7 +63,8 @@ def test_everything_that_was_promised_is_there(trained):
     }
     assert "incidents" not in names and not any("partial" in name for name in names)
     assert "loaded back: predictions are equal" in printed
-    assert "24 videos to train on, 6 to validate on, 6 classes, 4 files left out" in printed
+    used = "18 videos to train on, 6 to validate on, 6 to test on, 6 classes, 4 files left out"
+    assert used in printed and "on 6 test videos" in printed
 
 
 def test_moving_statistics_of_random_weights_follow_soon(trained):
@@ -90,7 +92,7 @@ def test_the_history_has_a_row_an_epoch(trained):
         assert np.isfinite(figures).all()
 
 
-def test_the_confusion_matrix_counts_every_validation_video(trained):
+def test_the_confusion_matrix_counts_every_test_video(trained):
     rows = rows_of(trained[0] / "out" / "confusion.csv")
     names = json.loads((trained[0] / "out" / "classes.json").read_text())
     assert [row["true"] for row in rows] == names

@@ -31,7 +31,7 @@ runpy.run_path({str(EXAMPLES / "reload_network.py")!r}, run_name='__main__')
 SMALL = (
     *("--backbone", "MobileNetV2", "--weights", "none", "--size", 32, "--embedding-dim", 16),
     *("--classes-per-batch", 4, "--images-per-class", 2, "--steps-per-epoch", 2),
-    *("--head-epochs", 1, "--epochs", 1, "--whole-epochs", 1),
+    *("--head-epochs", 1, "--epochs", 1, "--whole-epochs", 1, "--test", 0.25),
 )
 
 
@@ -81,11 +81,15 @@ def test_each_phase_has_its_epochs(trained):
     assert 0 <= curve["equal_error_rate"] <= 1
 
 
-def test_the_classes_held_out_are_not_trained_on(trained):
-    classes = json.loads((trained[0] / "out" / "classes.json").read_text())
-    assert len(classes["held out"]) >= 2
-    assert not set(classes["training"]) & set(classes["held out"])
+def test_each_class_has_one_use(trained):
+    cwd, _, printed = trained
+    classes = json.loads((cwd / "out" / "classes.json").read_text())
+    assert len(classes["validation"]) >= 2 and len(classes["test"]) >= 2
+    names = [name for part in classes.values() for name in part]
+    assert len(names) == len(set(names)) == 11
     assert "alone" in classes["training"]
+    assert "images of test classes; chance" in printed
+    assert f"of {len(classes['test'])} test classes" in printed
 
 
 def test_the_encoder_loads_in_plain_keras(trained):

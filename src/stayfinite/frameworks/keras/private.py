@@ -156,10 +156,19 @@ def callbacks_at_work() -> Any:
     return None
 
 
-def write_text(board: Any, tag: str, text: str, step: int) -> None:
-    """Write a text in Markdown into the log of the `TensorBoard` callback `board`.
+def write_to_board(
+    board: Any, tag: str, text: str, step: int, charts: Mapping[str, Sequence[tuple[int, float]]]
+) -> None:
+    """Write a text in Markdown, and charts, into the log of the `TensorBoard` callback `board`.
 
     Private: Keras opens its file of events under this name only.
+
+    Args:
+        board: The callback.
+        tag: The name of the text, and of the group of the charts.
+        text: The text.
+        step: Its step.
+        charts: Step and value of each point, by the name of the chart.
 
     Raises:
         Exception: what TensorFlow raises where TensorBoard is not installed or the disk is full.
@@ -167,6 +176,9 @@ def write_text(board: Any, tag: str, text: str, step: int) -> None:
     writer = required(board, "_train_writer")
     with writer.as_default():
         board.summary.text(tag, text, step=step)
+        for name, points in charts.items():
+            for number, value in points:
+                board.summary.scalar(f"{tag}/{name}", value, step=number)
     writer.flush()
 
 

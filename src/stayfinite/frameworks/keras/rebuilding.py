@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import math
 import sys
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -84,7 +85,9 @@ def config_of(model: Any) -> dict[str, object] | None:
     """
     if type(model) is not keras.Sequential and not type(model).__module__.startswith("keras."):
         return None
-    config: dict[str, object] = keras.saving.serialize_keras_object(model)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of a lambda, which the user has not asked to save
+        config: dict[str, object] = keras.saving.serialize_keras_object(model)
     for part in _objects(config):
         # PyTorch has optimizers of its own, which stand behind the names that Keras exports.
         if str(part.get("module")).startswith(_OPTIMIZERS_OF_TORCH):

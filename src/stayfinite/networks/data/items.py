@@ -1,4 +1,4 @@
-"""The files of a data set and their classes, read from a folder or a CSV list, and split in two.
+"""The files of a data set and their classes, read from a folder or a CSV list, and split.
 
 A data set is a folder with one sub-folder for each class, or a CSV file with the columns `path` and
 `label`. A file that cannot be used is reported as a `Problem` with its reason.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -62,6 +62,48 @@ class Items:
     def only(self, positions: Sequence[int] | np.ndarray) -> Items:
         """Return a copy with the files at these positions, no problems and the same classes."""
         return replace(self, items=tuple(self.items[n] for n in positions), problems=())
+
+
+@dataclass(frozen=True)
+class DataSplit:
+    """The files by their use. No file, or no class, has two uses.
+
+    Args:
+        training: Those that the weights are trained on.
+        validation: Those that choose the epoch.
+        test: Those of the reported figures, which have chosen nothing; None without.
+    """
+
+    training: Items
+    validation: Items
+    test: Items | None
+
+    @classmethod
+    def of(
+        cls,
+        items: Items,
+        split: Callable[[Items, float, int], tuple[Items, Items]],
+        validation: float,
+        test: float,
+        seed: int,
+    ) -> DataSplit:
+        """Split by files or by classes, with `split_files` or `split_classes`.
+
+        Args:
+            items: The files.
+            split: The function that holds a share out.
+            validation: Share for validation.
+            test: Share of the others for the test; 0 for none.
+            seed: Seed of the draw.
+
+        Raises:
+            UsageError: If there are too few.
+        """
+        others, chosen = split(items, validation, seed)
+        if not test:
+            return cls(others, chosen, None)
+        training, kept = split(others, test, seed)
+        return cls(training, chosen, kept)
 
 
 def read_items(source: str | Path, suffixes: Collection[str]) -> Items:

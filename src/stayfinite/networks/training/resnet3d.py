@@ -15,7 +15,7 @@ from stayfinite.errors import UsageError
 from stayfinite.networks.data.clip_transform import span
 from stayfinite.networks.data.clips import ClipDataset
 from stayfinite.networks.data.inspection import Videos, inspect_videos
-from stayfinite.networks.data.items import Items, read_items, split_files
+from stayfinite.networks.data.items import DataSplit, Items, read_items, split_files
 from stayfinite.networks.data.videos import SUFFIXES
 from stayfinite.networks.training import figures, saving
 from stayfinite.networks.training.folder import (
@@ -75,8 +75,9 @@ def train(
     """
     variation = variation or Variation()
     folder, progress = begin(out, settings, fresh)
-    training, validation = datasets(settings, say)
-    write_problems(folder.problems, [*training.problems, *validation.problems])
+    training, validation, test = datasets(settings, say)
+    tested = () if test is None else test.problems
+    write_problems(folder.problems, [*training.problems, *validation.problems, *tested])
     write_json(folder.classes, list(training.classes))
     if progress.model:
         model = load_last(folder, progress)
@@ -96,13 +97,13 @@ def train(
             shuffle=False,  # the data set shuffles, in a reproducible order
             verbose=verbose,
         )
-    return finish(model, validation, folder, progress, say)
+    return finish(model, validation, test, folder, progress, say)
 
 
 def datasets(
     settings: ResNet3DSettings, say: Callable[[str], None]
-) -> tuple[ClipDataset, ClipDataset]:
-    """Return the training and the validation clips, from different files.
+) -> tuple[ClipDataset, ClipDataset, ClipDataset | None]:
+    """Return the clips for training, for validation and for the test, from different files.
 
     Raises:
         UsageError: If the sizes do not fit, or fewer than two classes have usable videos.
@@ -113,16 +114,19 @@ def datasets(
             f"they are cropped; received {settings.size}"
         )
     items, videos = _usable(settings)
-    to_train, to_validate = split_files(items, settings.validation, settings.seed)
-    training = _clips(settings, to_train, videos, training=True)
-    validation = _clips(settings, to_validate, videos, training=False)
-    problems = len(training.problems) + len(validation.problems)
+    split = DataSplit.of(items, split_files, settings.validation, settings.test, settings.seed)
+    training = _clips(settings, split.training, videos, training=True)
+    validation = _clips(settings, split.validation, videos, training=False)
+    test = None if split.test is None else _clips(settings, split.test, videos, training=False)
+    parts = [part for part in (training, validation, test) if part is not None]
+    problems = sum(len(part.problems) for part in parts)
     say(
         f"{training.num_clips} videos to train on, {validation.num_clips} to validate on, "
-        f"{len(training.classes)} classes, {problems} files left out"
+        + ("" if test is None else f"{test.num_clips} to test on, ")
+        + f"{len(training.classes)} classes, {problems} files left out"
         + (" (problems.csv says why)" if problems else "")
     )
-    return training, validation
+    return training, validation, test
 
 
 def _usable(settings: ResNet3DSettings) -> tuple[Items, Videos]:
@@ -212,18 +216,25 @@ def callbacks(
 def finish(
     model: Any,
     validation: ClipDataset,
+    test: ClipDataset | None,
     folder: OutputFolder,
     progress: Progress,
     say: Callable[[str], None],
 ) -> dict[str, float]:
-    """Write curves, confusion matrix and the network of the best epoch; load it back."""
+    """Write curves, confusion matrix and the network of the best epoch; load it back.
+
+    The confusion matrix is of the test videos, if there are any, else of those of validation.
+    """
     figures.write_figure(figures.curves(progress.rows, model.name), folder.figure("curves"))
     best = best_epoch(folder, progress, MONITOR)
     model.load_weights(folder.best_weights)
     classes = validation.classes
-    labels, predicted = _predictions(model, validation)
+    labels, predicted = _predictions(model, test or validation)
     matrix = figures.confusion_matrix(labels, predicted, len(classes))
-    title = f"{np.mean(labels == predicted):.1%} of {len(labels)} validation videos"
+    use, right = "test" if test else "validation", float(np.mean(labels == predicted))
+    title = f"{right:.1%} of {len(labels)} {use} videos"
+    if test is not None:
+        best = {**best, "test_accuracy": right}
     figures.write_figure(figures.confusion(matrix, classes, title), folder.figure("confusion"))
     columns = ["true", *classes]
     rows = [
@@ -237,6 +248,8 @@ def finish(
         f"best epoch {best['epoch']}: validation loss {best[MONITOR]:.4f}, "
         f"accuracy {best['val_accuracy']:.4f}"
     )
+    if test is not None:
+        say(f"accuracy {right:.4f} on {len(labels)} test videos, which have chosen nothing")
     say(f"saved to {folder.root} and loaded back: predictions are {equal}")
     return numbers_of(best)
 

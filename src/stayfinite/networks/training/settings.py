@@ -23,6 +23,7 @@ class ResNet3DSettings:
     l2: float = 1e-4
     kernel_initializer: str = "he_normal"
     validation: float = 0.2
+    test: float = 0.0
     patience: int = 8
     reduce_after: int = 3
     seed: int = 0
@@ -56,6 +57,7 @@ class SiameseSettings:
     steps_per_epoch: int = 0
     learning_rate: float = 1e-4
     held_out: float = 0.25
+    test: float = 0.0
     patience: int = 5
     seed: int = 0
     flip: bool = True

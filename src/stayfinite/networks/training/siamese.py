@@ -17,8 +17,9 @@ import stayfinite
 from stayfinite.errors import UsageError
 from stayfinite.networks.data.image_batches import ClassBatches
 from stayfinite.networks.data.images import SUFFIXES, inspect_images
-from stayfinite.networks.data.items import Items, read_items, split_classes
+from stayfinite.networks.data.items import DataSplit, Items, read_items, split_classes
 from stayfinite.networks.data.triplets import TripletDataset
+from stayfinite.networks.metrics import recall_at_k
 from stayfinite.networks.training import figures, saving
 from stayfinite.networks.training.encoder import build_encoder, shown
 from stayfinite.networks.training.folder import OutputFolder, write_json, write_problems
@@ -89,12 +90,17 @@ def train(
         NonFiniteError: If a step was non-finite; the files saved before are unchanged.
     """
     folder, progress = begin(out, settings, fresh)
-    training, held_out = _images(settings, folder, say)
-    data = dataset(settings, training)
+    images = _images(settings, folder, say)
+    data = dataset(settings, images.training)
     network = load_last(folder, progress) if progress.model else build(settings)
-    judge = HeldOut(held_out, _encoder(network), shown(settings), settings.distance)
+
+    def held_out(items: Items) -> HeldOut:
+        return HeldOut(items, _encoder(network), shown(settings), settings.distance)
+
+    judge = held_out(images.validation)
+    reported = judge if images.test is None else held_out(images.test)
     if not progress.model:
-        progress.baselines = judge.baselines()
+        progress.baselines = reported.baselines()
     for number, phase in enumerate(phases(settings)):
         if number < progress.phase or (number == progress.phase and progress.stopped):
             continue
@@ -111,32 +117,36 @@ def train(
                 shuffle=False,  # the data set shuffles, in a reproducible order
                 verbose=verbose,
             )
-    return _finish(judge, folder, progress, say)
+    return _finish(reported, images, folder, progress, say)
 
 
 def _images(
     settings: SiameseSettings, folder: OutputFolder, say: Callable[[str], None]
-) -> tuple[Items, Items]:
-    """Return the usable images of the training classes and of the held-out classes."""
+) -> DataSplit:
+    """Return the usable images by the use of their classes."""
     items = inspect_images(read_items(settings.data, SUFFIXES))
     if items.problems and settings.problems == "raise":
         raise UsageError(f"{len(items.problems)} files cannot be used: {items.problems[0]}")
     write_problems(folder.problems, items.problems)
-    training, held_out = split_classes(items, settings.held_out, settings.seed)
-    names = {item.label for item in held_out.items}
-    write_json(
-        folder.classes,
-        {
-            "training": [n for k, n in enumerate(items.classes) if k not in names],
-            "held out": [n for k, n in enumerate(items.classes) if k in names],
-        },
-    )
+    split = DataSplit.of(items, split_classes, settings.held_out, settings.test, settings.seed)
+    held_out = {"validation": split.validation}
+    if split.test is not None:
+        held_out["test"] = split.test
+    labels = {use: {item.label for item in part.items} for use, part in held_out.items()}
+    classes = {
+        use: [name for label, name in enumerate(items.classes) if label in found]
+        for use, found in labels.items()
+    }
+    apart = set().union(*labels.values())
+    training = [name for label, name in enumerate(items.classes) if label not in apart]
+    write_json(folder.classes, {"training": training, **classes})
+    parts = [f"{len(part)} of {len(labels[use])} {use} classes" for use, part in held_out.items()]
     say(
-        f"{len(training)} images to train on, {len(held_out)} of {len(names)} classes held out, "
+        f"{len(split.training)} images to train on, {', '.join(parts)}, "
         f"{len(items.problems)} files left out"
         + (" (problems.csv says why)" if items.problems else "")
     )
-    return training, held_out
+    return split
 
 
 def dataset(settings: SiameseSettings, items: Items) -> Any:
@@ -213,24 +223,39 @@ def _callbacks(
 
 
 def _finish(
-    judge: HeldOut,
+    reported: HeldOut,
+    images: DataSplit,
     folder: OutputFolder,
     progress: Progress,
     say: Callable[[str], None],
 ) -> dict[str, float]:
-    """Write figures and the encoder of the best epoch; load it back."""
-    encoder = judge.encoder
+    """Write figures and the encoder of the best epoch; load it back.
+
+    Args:
+        reported: The evaluation on the test classes, if there are any, else on those of validation.
+        images: The images of all classes.
+        folder: The folder to write to.
+        progress: The progress, with all epochs.
+        say: Called with lines for the user.
+    """
+    encoder = reported.encoder
     figures.write_figure(figures.curves(progress.rows, encoder.name), folder.figure("curves"))
     best = best_epoch(folder, progress, MONITOR, largest=True)
     encoder.load_weights(folder.best_weights)
-    vectors, labels = judge.embed()
-    write_pages(vectors, labels, judge, folder)
+    vectors, labels = reported.embed()
+    use, prefix = "validation", "val"
+    if images.test is not None:
+        use = prefix = "test"
+        found = recall_at_k(vectors, labels, KS, distance=reported.distance)
+        best = {**best, **{f"test_recall_at_{k}": float(found[k]) for k in KS}}
+    write_pages(vectors, labels, reported, folder)
     write_page(folder, encoder.name, progress.rows, best, ["verification", "embedding"])
-    equal = saving.saved_and_checked(encoder, folder.root, "encoder", judge.images[0][0])
-    recalls = [f"recall@{k} {best[f'val_recall_at_{k}']:.4f}" for k in KS]
+    equal = saving.saved_and_checked(encoder, folder.root, "encoder", reported.images[0][0])
+    recalls = [f"recall@{k} {best[f'{prefix}_recall_at_{k}']:.4f}" for k in KS]
+    say(f"best epoch {best['epoch']}, by recall@1 of the validation classes")
     say(
-        f"best epoch {best['epoch']}: {', '.join(recalls)} on {len(labels)} images of classes held "
-        f"out; chance {judge.chance():.4f}"
+        f"with it: {', '.join(recalls)} on {len(labels)} images of {use} classes; "
+        f"chance {reported.chance():.4f}"
     )
     say(
         "without a training: "

@@ -30,7 +30,7 @@ class Sample:
 
 
 class Samples:
-    """The operands a formula is held against; each set is made when it is first needed.
+    """The operands at which a formula is compared with exact arithmetic, made when needed.
 
     `main` are the recorded ones, `near` random neighbours. `probes` have other signs, zeros and
     small numbers, where the formula as written is defined. `directed` have two operands close to

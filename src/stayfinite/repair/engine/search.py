@@ -45,9 +45,9 @@ PROPOSERS: tuple[Proposer, ...] = (
     scaling.proposals,
     saturation.proposals,
 )
-# Left out where the others have already found a form that nothing speaks against.
+# Left out where the others have already found a form that is accurate everywhere.
 EXPENSIVE = frozenset({saturation.proposals})
-# The first proposal that nothing speaks against is the best: the others are longer series.
+# The first proposal that is accurate everywhere is the best: the others are longer series.
 CHEAPEST_FIRST = frozenset({limits.proposals})
 
 
@@ -74,7 +74,7 @@ class Candidate:
         return self.price.clean and not self.assumed
 
     def settled(self, start: Candidate) -> bool:
-        """Nothing speaks against it: no miss at directed samples, not much longer than before."""
+        """Whether it has no miss at directed samples, and is not much longer than before."""
         longer = self.price.size > 1.2 * start.price.size
         return self.done and not self.price.near_miss and not longer
 
@@ -112,14 +112,14 @@ class Search:
     def run(self, start: Candidate) -> None:
         """All proposers on the formula, then on the best unfinished rewrites of it."""
         frontier = [start]
-        hopeless = self.context.samples.main.reference.has(Kind.UNDEFINED)
-        for _ in range(1 if hopeless else DEPTH):
+        is_undefined = self.context.samples.main.reference.has(Kind.UNDEFINED)
+        for _ in range(1 if is_undefined else DEPTH):
             for base in frontier:
                 for propose in PROPOSERS:
                     if self.late and base is not start:
                         return
                     best = self.ranked[:1]
-                    settled = hopeless or (bool(best) and best[0].settled(start))
+                    settled = is_undefined or (bool(best) and best[0].settled(start))
                     if not (propose in EXPENSIVE and (settled or self.late)):
                         self.expand(base, propose)
             best = self.ranked[:1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 import functools
 import types
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,8 +14,8 @@ from stayfinite.repair.extraction.library_calls import library_call, method_call
 from stayfinite.repair.extraction.native_calls import native_call
 from stayfinite.repair.extraction.operators import applied
 from stayfinite.repair.extraction.run import Run
-from stayfinite.repair.extraction.syntax import place_of
 from stayfinite.repair.extraction.values import (
+    Call,
     Closure,
     Frame,
     Method,
@@ -41,48 +42,40 @@ def call_expression(run: Run, expression: ast.Call, frame: Frame) -> object:
         receiver = called.receiver if isinstance(called, Method) else None
         run.sinks += [receiver] if name == "backward" else positional[:1]
         return Pending(frame.text_of(expression))
-    return _called(run, called, positional, named, expression, frame)
+    return _called(run, Call(called, positional, named, expression, frame))
 
 
-def _called(
-    run: Run,
-    called: object,
-    positional: list[object],
-    named: dict[str, object],
-    expression: ast.Call,
-    frame: Frame,
-) -> object:
+def _called(run: Run, call: Call) -> object:
+    called, positional, named = call.called, call.positional, call.named
     if isinstance(called, functools.partial):
-        positional = [*called.args, *positional]
-        named = {**called.keywords, **named}
-        called = called.func
+        arguments = [*called.args, *positional], {**called.keywords, **named}
+        return _called(run, Call(called.func, *arguments, call.expression, call.frame))
     if isinstance(called, Method):
-        return method_call(run, called, positional, named, expression, frame)
+        return method_call(run, call, called)
     row = LIBRARIES.of(called)
     if row is not None:
-        return library_call(run, row, positional, named, expression, frame)
+        return library_call(run, call, row)
     scanned = _scanned(called, positional, named)
     if scanned is not None:
-        run.pure_calls.add(place_of(frame.source, expression))
-        return applied(run, *scanned, expression, frame)
+        run.is_pure(call)
+        return applied(run, *scanned, call.expression, call.frame)
     function = id(called)
     if function in _BUILTIN_OPS and any(isinstance(v, Tensor | Pending) for v in positional):
-        run.pure_calls.add(place_of(frame.source, expression))
-        roles = ("x", "y")
-        arguments = dict(zip(roles, positional, strict=False))
-        return applied(run, _BUILTIN_OPS[function], arguments, expression, frame)
+        run.is_pure(call)
+        operands = dict(zip(("x", "y"), positional, strict=False))
+        return applied(run, _BUILTIN_OPS[function], operands, call.expression, call.frame)
+    caller = SourceOrigin(run.moments[-1], call.expression)
     if isinstance(called, Closure):
-        return _closed(run, called, positional, named, expression)
+        return _closed(run, called, positional, named, caller)
     user = user_function(called)
     if user is not None:
         if isinstance(called, types.MethodType):
             positional = [called.__self__, *positional]
-        caller = SourceOrigin(run.moments[-1], expression)
         try:
             return enter(run, user, positional, named, caller)
         except LookupError:
             pass
-    return native_call(run, called, positional, named, expression, frame)
+    return native_call(run, dataclasses.replace(call, positional=positional))
 
 
 def _scanned(
@@ -126,9 +119,8 @@ def _closed(
     called: Closure,
     positional: list[object],
     named: dict[str, object],
-    expression: ast.Call,
+    caller: SourceOrigin,
 ) -> object:
-    caller = SourceOrigin(run.moments[-1], expression)
     names = bound(called.function, positional, named, called.defaults, called.named_defaults)
     outer = called.frame
     frame = Frame(

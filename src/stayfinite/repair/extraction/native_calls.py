@@ -9,10 +9,9 @@ from stayfinite.repair.extraction import creation, natives
 from stayfinite.repair.extraction.operators import OPERATORS, operator
 from stayfinite.repair.extraction.parts import taken_apart
 from stayfinite.repair.extraction.run import Run
-from stayfinite.repair.extraction.syntax import place_of
 from stayfinite.repair.extraction.values import (
+    Call,
     DType,
-    Frame,
     NamedFloat,
     NamedInt,
     Pending,
@@ -20,52 +19,43 @@ from stayfinite.repair.extraction.values import (
 )
 
 
-def native_call(
-    run: Run,
-    called: object,
-    positional: list[object],
-    named: dict[str, object],
-    expression: ast.Call,
-    frame: Frame,
-) -> object:
+def native_call(run: Run, call: Call) -> object:
     """Python's own functions; a call of anything else is a leaf."""
+    called, positional, named = call.called, call.positional, call.named
+    first = positional[0] if positional else None
     is_pure = called is sum or called is len or natives.is_pure(called)
     if is_pure or natives.is_pure_of_library(called):
-        run.pure_calls.add(place_of(frame.source, expression))
-    if called is sum and positional and isinstance(positional[0], list | tuple):
-        return _summed(run, positional, expression, frame)
-    if called is len and isinstance(positional[0] if positional else None, Tensor | Pending):
-        shape = run.shape_of(positional[0], frame)
-        return shape[0] if shape else Pending(frame.text_of(expression))
+        run.is_pure(call)
+    if called is sum and isinstance(first, list | tuple):
+        return _summed(run, call)
+    if called is len and isinstance(first, Tensor | Pending):
+        shape = run.shape_of(first, call.frame)
+        return shape[0] if shape else Pending(call.text)
     name = getattr(called, "__name__", "")
     if name in ("shape", "ndim", "rank", "size") and positional and not named:
-        shape = run.shape_of(positional[0], frame)
+        shape = run.shape_of(first, call.frame)
         if shape is not None:
             return shape if name == "shape" else len(shape) if name != "size" else math.prod(shape)
-    known = [_known(run, value) for value in positional]
-    made = creation.made_array(called, known, named)
+    made = creation.made_array(called, [_known(run, value) for value in positional], named)
     if made is not None:
-        run.pure_calls.add(place_of(frame.source, expression))
-        return run.leaves.array(frame.text_of(expression), made)
-    if positional:
-        parts = taken_apart(run, called, name, positional[0], positional[1:], named, frame)
-        if parts is not None:
-            run.pure_calls.add(place_of(frame.source, expression))
-            return parts
-    containers = (zip, enumerate, reversed, list, tuple, dict, isinstance, sorted, map, filter)
-    if any(called is one for one in containers) and called not in (map, filter):
-        return _container(run, called, positional, named, expression, frame)
+        run.is_pure(call)
+        return run.leaves.array(call.text, made)
+    parts = taken_apart(run, call, called, name, positional)
+    if parts is not None:
+        run.is_pure(call)
+        return parts
+    containers = (zip, enumerate, reversed, list, tuple, dict, isinstance, sorted)
+    if any(called is one for one in containers):
+        return _container(run, call)
     if called is range or natives.is_pure(called):
-        values = [*positional, *named.values()]
         plain = [v.name if isinstance(v, DType) else v for v in positional]
-        if all(natives.is_plain(v) or isinstance(v, DType) for v in values):
+        if all(natives.is_plain(v) or isinstance(v, DType) for v in call.arguments):
             assert callable(called)
             try:
                 return run.keep(called(*plain, **named))
             except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
-                return Pending(frame.text_of(expression))
-    run.given_away += [*positional, *named.values()]
-    return run.unknown_call(expression, frame)
+                return Pending(call.text)
+    return run.unknown_call(call, *call.arguments)
 
 
 def _known(run: Run, value: object) -> object:
@@ -76,40 +66,35 @@ def _known(run: Run, value: object) -> object:
     return value if array is None else array
 
 
-def _container(
-    run: Run,
-    called: object,
-    positional: list[object],
-    named: dict[str, object],
-    expression: ast.Call,
-    frame: Frame,
-) -> object:
+def _container(run: Run, call: Call) -> object:
     """Functions that only arrange their arguments, which may be tensors."""
+    called, positional = call.called, call.positional
     if any(isinstance(v, Tensor | Pending) for v in positional) and called is not enumerate:
         if called is isinstance or called is sorted:
-            return Pending(frame.text_of(expression))
+            return Pending(call.text)
         positional = [run.items(v) if isinstance(v, Tensor | Pending) else v for v in positional]
     elif called is enumerate:
         positional = [run.items(positional[0]), *positional[1:]]
     assert callable(called)
     try:
-        made = called(*positional, **named)
+        made = called(*positional, **call.named)
     except (TypeError, ValueError):
-        return Pending(frame.text_of(expression))
+        return Pending(call.text)
     lazy = called in (zip, enumerate, reversed)
     return run.keep(list(made) if lazy else made)
 
 
-def _summed(run: Run, positional: list[object], expression: ast.Call, frame: Frame) -> object:
+def _summed(run: Run, call: Call) -> object:
     """`sum(list)` adds from the left, to 0."""
     name, add = OPERATORS[ast.Add]
-    total: object = positional[1] if len(positional) > 1 else 0
-    for item in run.items(positional[0]):
+    items, *start = call.positional
+    total: object = start[0] if start else 0
+    for item in run.items(items):
         if isinstance(item, Tensor | Pending) or isinstance(total, Tensor | Pending):
-            if total == 0 and len(positional) == 1:
+            if total == 0 and not start:
                 total = item
                 continue
-            total = operator(run, name, add, [total, item], expression, frame)
+            total = operator(run, name, add, [total, item], call.expression, call.frame)
         else:
             total = add(total, item)
     return total

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import types
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Sequence
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -16,6 +16,7 @@ from stayfinite.repair.extraction.recorded import RecordedCall
 from stayfinite.repair.extraction.run import Run
 from stayfinite.repair.extraction.shapes import CannotReadError, node_key
 from stayfinite.repair.extraction.values import (
+    Call,
     DType,
     Frame,
     Method,
@@ -141,20 +142,25 @@ def key_of(run: Run, expression: ast.expr, frame: Frame) -> object:
 
 
 def taken_apart(
-    run: Run,
-    called: object,
-    name: str,
-    tensor: object,
-    positional: Sequence[object],
-    named: Mapping[str, object],
-    frame: Frame,
+    run: Run, call: Call, function: object, name: str, operands: Sequence[object]
 ) -> list[object] | None:
-    """The parts of a tensor that a call takes apart along an axis."""
-    asked = creation.num_parts(called, name, positional, named)
-    if asked is None or not isinstance(tensor, Tensor | Pending):
+    """The parts of a tensor that a call takes apart along an axis.
+
+    Args:
+        run: The run.
+        call: The call.
+        function: The function that is called; None for a method of a tensor.
+        name: Its name.
+        operands: The arguments by position, the tensor first.
+    """
+    if not operands or not isinstance(operands[0], Tensor | Pending):
+        return None
+    tensor, *positional = operands
+    asked = creation.num_parts(function, name, positional, call.named)
+    if asked is None:
         return None
     count, axis, goes = asked
-    shape = run.shape_of(tensor, frame)
+    shape = run.shape_of(tensor, call.frame)
     if not shape or not -len(shape) <= axis < len(shape):
         return None
     node = run.leaves.operand(tensor, name)

@@ -18,6 +18,7 @@ from stayfinite.repair.extraction.leaves import Leaves
 from stayfinite.repair.extraction.recorded import ExpressionSpan, Recorded, RecordedCall
 from stayfinite.repair.extraction.syntax import place_of
 from stayfinite.repair.extraction.values import (
+    Call,
     Frame,
     Moment,
     Pending,
@@ -156,10 +157,14 @@ class Run(abc.ABC):
                 self.leaves.record(made, result)
         return Tensor(made)
 
-    def unknown_call(self, expression: ast.Call, frame: Frame) -> object:
-        """The leaf of a call that cannot be looked into."""
-        evaluation = self.recorded.evaluation(self.stack(expression))
-        return self.unknown(frame.text_of(expression), evaluation)
+    def is_pure(self, call: Call) -> None:
+        """Note that a call has no effect but its result."""
+        self.pure_calls.add(place_of(call.frame.source, call.expression))
+
+    def unknown_call(self, call: Call, *given: object) -> object:
+        """The leaf of a call that cannot be looked into, and that gets the arguments `given`."""
+        self.given_away += given
+        return self.unknown(call.text, self.recorded.evaluation(self.stack(call.expression)))
 
     def unknown(self, text: str, evaluation: RecordedCall | None) -> object:
         """The leaf of what cannot be looked into."""

@@ -88,6 +88,27 @@ class SourceOrigin:
 
 
 @dataclass(frozen=True, eq=False)
+class Call:
+    """A call in interpreted code: what is called, and with what."""
+
+    called: object
+    positional: list[object]
+    named: dict[str, object]
+    expression: ast.Call
+    frame: Frame
+
+    @property
+    def text(self) -> str:
+        """The call as the user wrote it, on one line."""
+        return self.frame.text_of(self.expression)
+
+    @property
+    def arguments(self) -> list[object]:
+        """All arguments, without the names."""
+        return [*self.positional, *self.named.values()]
+
+
+@dataclass(frozen=True, eq=False)
 class Closure:
     """A function that was defined in interpreted code."""
 

@@ -108,6 +108,12 @@ def not_searched(advice: Advice, samples: SamplesAtFault | None) -> list[str]:
             f"float64 was not tried: this step takes {advice.too_slow:.0f} s in its own "
             "precision, and many times that in float64"
         )
+    if advice.too_slow_to_compile is not None:
+        notes.append(
+            f"float64 was not tried: the first run of this step took "
+            f"{advice.too_slow_to_compile:.0f} s, most of them to compile it, and float64 has to "
+            "be compiled again"
+        )
     if samples is not None and samples.too_slow:
         notes.append("samples were not looked for: this step takes over a second")
     return notes
@@ -126,6 +132,14 @@ def no_text_run_by(function: str) -> str:
     return (
         f"the text that `{function}` runs is not known, so no change of it was tried; run the code "
         "from a file to get one"
+    )
+
+
+def no_site(layer: str) -> str:
+    """Why no fix of the line that made a layer was tried, and how to get one."""
+    return (
+        f"the line that made layer `{layer}` is not known, so no fix of it was tried; make the "
+        "Guard before the model, or use `stayfinite run`, to get one"
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 from stayfinite.experiments.changes import (
@@ -36,7 +37,7 @@ from stayfinite.frameworks.change import (
     WithoutSamples,
 )
 from stayfinite.frameworks.step import Outcome
-from stayfinite.incident import Trial, TrialKind, TrialOutcome
+from stayfinite.incident import StepPart, Trial, TrialKind, TrialOutcome
 from stayfinite.report.words import names, number, plural, sample_list
 
 
@@ -56,7 +57,24 @@ def trial_of(experiment: Experiment) -> Trial:
         outcome = "not-tried"
     if isinstance(experiment.change, SourcePatch) and not experiment.is_fix:
         change = "with a change of the source"
-    return Trial(change, outcome, _detail(experiment), kind, experiment.is_fix, parameter)
+    return Trial(
+        change,
+        outcome,
+        _detail(experiment),
+        kind,
+        experiment.is_fix,
+        parameter,
+        _non_finite(experiment.result) if isinstance(experiment.result, Outcome) else (),
+    )
+
+
+def _non_finite(outcome: Outcome) -> tuple[StepPart, ...]:
+    parts: dict[StepPart, bool] = {
+        "loss": not math.isfinite(outcome.loss),
+        "gradients": bool(outcome.bad_gradients),
+        "state": bool(outcome.bad_state),
+    }
+    return tuple(part for part, is_bad in parts.items() if is_bad)
 
 
 def outcome_in_words(outcome: Outcome) -> str:
