@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.kernel import running_kernel
+
+# Cells of a kernel are tested in `tests/notebook`, and a whole notebook in `tests/examples`.
+pytestmark = pytest.mark.slow
 
 IMPORTS = """\
 import numpy as np, keras

@@ -169,8 +169,9 @@ OPTIMIZERS = {
 }
 
 
-# Those that keep more than slots, or look at all gradients at once.
-ON_EACH_BACKEND = ("accumulation", "average", "global_clipnorm", "loss scale")
+# Those that keep more than slots. An average, and a look at all gradients at once, are compared on
+# each backend in `test_bit_equality.py`.
+ON_EACH_BACKEND = ("accumulation", "loss scale")
 SLOW = pytest.mark.slow_on("jax", "tensorflow")
 
 
