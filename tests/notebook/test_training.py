@@ -6,7 +6,7 @@ import pytest
 
 from tests.kernel import running_kernel
 
-# Cells of a kernel are tested in `tests/notebook`, and a whole notebook in `tests/examples`.
+# The same cells are in `test_cells.py`, and a whole notebook in `tests/examples`.
 pytestmark = pytest.mark.slow
 
 IMPORTS = """\
