@@ -16,7 +16,6 @@ from stayfinite.guard.registry import REGISTRY, Registry
 from stayfinite.guard.session import GuardSession
 from tests.guard import nets
 
-
 # What is kept of a model does not depend on the framework.
 pytestmark = pytest.mark.slow_on("jax", "tensorflow")
 

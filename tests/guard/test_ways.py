@@ -89,8 +89,8 @@ def fit_grain(model, x, y, **more):
     model.fit(data, steps_per_epoch=NUM_BATCHES, **OPTIONS, **more)
 
 
-# Arrays and Grain are given to the step on each backend. Generators and data sets of Keras are those
-# of `test_stop.py`, `test_files.py` and `test_heavy.py`.
+# Arrays and Grain are given to the step on each backend. Generators and data sets of Keras are in
+# `test_stop.py`, `test_files.py` and `test_heavy.py`, too.
 SLOW = pytest.mark.slow_on("jax", "tensorflow")
 WAYS = [
     fit_arrays,

@@ -126,9 +126,7 @@ HERE_AND_NOW = [case for case in CASES if BACKEND in case.only]
 LOUD = [
     pytest.param(case, marks=marks_of(case)) for case in HERE_AND_NOW if BACKEND not in case.quiet
 ]
-QUIET = [
-    pytest.param(case, marks=marks_of(case)) for case in HERE_AND_NOW if BACKEND in case.quiet
-]
+QUIET = [pytest.param(case, marks=marks_of(case)) for case in HERE_AND_NOW if BACKEND in case.quiet]
 
 
 @pytest.mark.parametrize("case", LOUD, ids=lambda case: Path(case.script).stem)
