@@ -132,8 +132,8 @@ def test_update_that_alone_is_bad_is_not_applied(tmp_path):
     assert (error.incident.where.step, error.incident.where.phase) == (2, "update")
 
 
-# Statistics of a layer of Keras: `test_kept_infinities.py`.
-@pytest.mark.slow_on("tensorflow")
+# Other statistics: `test_kept_infinities.py`.
+@SLOW_IF_COMPILED
 def test_moving_statistics_alone_can_stop_it(tmp_path):
     class Drift(keras.layers.Layer):
         """Its state grows out of range; nothing that is trained depends on it."""
@@ -153,7 +153,7 @@ def test_moving_statistics_alone_can_stop_it(tmp_path):
     assert float(model.layers[0].total.value) == pytest.approx(1e26, rel=1e-5)
 
 
-@pytest.mark.parametrize("guard_first", [True, False])
+@pytest.mark.parametrize("guard_first", [pytest.param(True, marks=SLOW_IF_COMPILED), False])
 def test_a_checkpoint_never_holds_the_bad_step(guard_first, tmp_path):
     path = tmp_path / "checkpoint.weights.h5"
     checkpoint = keras.callbacks.ModelCheckpoint(path, save_weights_only=True)
@@ -289,6 +289,8 @@ def test_a_buffer_that_is_filled_again_is_kept_as_it_was(tmp_path):
     assert incident.origin.samples == (2,)
 
 
+# What an optimizer skips on each backend: `test_manners.py`.
+@SLOW_IF_COMPILED
 def test_loss_scale_that_collapses_is_told_and_one_that_is_found_is_not(tmp_path):
     """From 32 it takes five halvings to come to 1; four are a search."""
 
