@@ -161,12 +161,12 @@ EXTRA_torch = dev,docs,release
 
 .venv-oldest-%/ready: pyproject.toml constraints-oldest.txt
 	$(OLDEST_PYTHON) -m venv .venv-oldest-$*
-	.venv-oldest-$*/$(subst constraints.txt,constraints-oldest.txt,$(INSTALL)) -e ".[$*,dev]"
+	.venv-oldest-$*/$(subst constraints.txt,constraints-oldest.txt,$(INSTALL)) -e ".[$*,test]"
 	@touch $@
 
 .venv-newest-%/ready: pyproject.toml constraints-newest.txt
 	$(or $(NEWEST_PYTHON_$*),$(NEWEST_PYTHON)) -m venv .venv-newest-$*
-	.venv-newest-$*/$(subst constraints.txt,constraints-newest.txt,$(INSTALL)) -e ".[$*,dev]"
+	.venv-newest-$*/$(subst constraints.txt,constraints-newest.txt,$(INSTALL)) -e ".[$*,test]"
 	@touch $@
 
 clean:  ## Remove the environments and all caches

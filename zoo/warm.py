@@ -76,8 +76,6 @@ def _become(request: dict[str, Any]) -> None:
     code = 1
     try:
         os.setsid()
-        # A shell starts background jobs with Ctrl-C ignored, and children inherit that.
-        signal.signal(signal.SIGINT, signal.default_int_handler)
         os.environ.update(request["variables"])
         os.chdir(request["folder"])
         output = os.open(request["output"], os.O_WRONLY | os.O_APPEND)
