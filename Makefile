@@ -85,7 +85,7 @@ changelog: .venv-test-torch/ready  ## Put the fragments of changes.d into CHANGE
 	.venv-test-torch/bin/towncrier build --yes --version next
 
 # What depends on the framework runs on each; the rest runs on PyTorch, which compiles nothing, and
-# source fixes on JAX. Whole networks on each are left to `make test-all`.
+# the formulas of source fixes on JAX. Whole networks on each are left to `make test-all`.
 ON_EACH = tests/docs/test_examples.py tests/formulas tests/frameworks tests/guard tests/incidents
 NETWORKS = tests/networks/models tests/networks/losses tests/networks/metrics/test_recall.py
 # The gradients of the fixes are computed with JAX, and an internal error is put into its step.
@@ -100,7 +100,8 @@ TESTS_fast_tensorflow = $(ON_EACH)
 TESTS_fast_torch = $(ON_EACH)
 TESTS_fast_rest = tests $(addprefix --ignore=,$(ON_EACH) $(ONLY_ON_JAX) tests/networks)
 TESTS_fast_networks = tests/networks
-TESTS_all_jax = $(ON_EACH) $(NETWORKS) tests/diagnose tests/runner
+FIXES = tests/experiments/test_logits.py tests/experiments/test_objects.py
+TESTS_all_jax = $(ON_EACH) $(NETWORKS) $(FIXES) tests/diagnose tests/runner
 TESTS_all_repair = $(TESTS_fast_repair)
 TESTS_all_tensorflow = $(ON_EACH) $(NETWORKS) tests/diagnose tests/runner
 TESTS_all_torch = $(TESTS_fast_torch)
@@ -109,11 +110,13 @@ TESTS_all_networks = $(TESTS_fast_networks)
 
 WHICH = fast
 PYTEST_OPTIONS = -m "not slow"
+# The page about other tools is slow.
+RECIPES_all = .venv-test-torch/recipes
 
 test-jax: .venv-test-jax/ready  ## Run the tests that depend on the framework on JAX
 test-repair: .venv-test-jax/ready  ## Run the tests of source fixes, on JAX
 test-tensorflow: .venv-test-tensorflow/ready  ## Run them on TensorFlow
-test-torch: .venv-test-torch/ready  ## Run them on PyTorch
+test-torch: .venv-test-torch/ready $(RECIPES_$(WHICH))  ## Run them on PyTorch
 test-rest: .venv-test-torch/ready  ## Run all others, on PyTorch, but for those of the reference networks
 test-networks: .venv-test-torch/ready  ## Run the tests of the reference networks on PyTorch
 
@@ -144,7 +147,7 @@ zoo: $(foreach backend,jax tensorflow torch,.venv-test-$(backend)/ready)  ## Ask
 # An environment a backend: where TensorFlow is installed, Keras loads it for any backend. Tools, and
 # what the reference networks need, are in the one where all tests run.
 EXTRA_jax = test
-EXTRA_tensorflow = test
+EXTRA_tensorflow = test-tensorflow
 EXTRA_torch = dev,docs,release
 
 .venv-test-%/ready: pyproject.toml constraints.txt
@@ -152,14 +155,18 @@ EXTRA_torch = dev,docs,release
 	.venv-test-$*/$(INSTALL) -e ".[$*,$(EXTRA_$*)]"
 	@touch $@
 
+.venv-test-torch/recipes: .venv-test-torch/ready
+	.venv-test-torch/$(INSTALL) -e ".[recipes]"
+	@touch $@
+
 .venv-oldest-%/ready: pyproject.toml constraints-oldest.txt
 	$(OLDEST_PYTHON) -m venv .venv-oldest-$*
-	.venv-oldest-$*/$(subst constraints.txt,constraints-oldest.txt,$(INSTALL)) -e ".[$*,dev]"
+	.venv-oldest-$*/$(subst constraints.txt,constraints-oldest.txt,$(INSTALL)) -e ".[$*,test]"
 	@touch $@
 
 .venv-newest-%/ready: pyproject.toml constraints-newest.txt
 	$(or $(NEWEST_PYTHON_$*),$(NEWEST_PYTHON)) -m venv .venv-newest-$*
-	.venv-newest-$*/$(subst constraints.txt,constraints-newest.txt,$(INSTALL)) -e ".[$*,dev]"
+	.venv-newest-$*/$(subst constraints.txt,constraints-newest.txt,$(INSTALL)) -e ".[$*,test]"
 	@touch $@
 
 clean:  ## Remove the environments and all caches

@@ -2,7 +2,8 @@
 
 Loading a framework takes longer than most of the zoo's trainings. The forked process begins where
 the import of Keras, or of PyTorch or JAX for a script without Keras, has just returned, with no
-computation made and no thread started for one.
+computation made and no thread started for one. What an explanation imports is loaded, too; a script
+that is run without the command does not find it.
 
 Reads one request a line, `{"arguments", "folder", "variables", "output", "timeout"}`, and answers
 each with a line `{"exit_code"}`, null where the time was up.
@@ -10,6 +11,7 @@ each with a line `{"exit_code"}`, null where the time was up.
 
 from __future__ import annotations
 
+import gc
 import importlib
 import json
 import os
@@ -47,6 +49,11 @@ def main() -> None:
 
 def _load() -> None:
     importlib.import_module(_LIBRARIES.get(os.environ.get("ZOO_BACKEND", ""), "keras"))
+    for name in ("stayfinite.explanation", "libcst"):
+        importlib.import_module(name)
+    # A collection in a forked process would copy the pages of every object that it looks at.
+    gc.collect()
+    gc.freeze()
 
 
 def _forked(request: dict[str, Any]) -> int | None:
@@ -86,6 +93,9 @@ def _become(request: dict[str, Any]) -> None:
 
 
 def _run(arguments: Sequence[str]) -> int | None:
+    if list(arguments[:2]) != ["-m", "stayfinite"]:
+        for name in [name for name in sys.modules if name.partition(".")[0] == "stayfinite"]:
+            del sys.modules[name]
     if arguments[0] != "-m":
         sys.argv = list(arguments)
         sys.path[0] = str(Path(arguments[0]).parent)

@@ -139,22 +139,19 @@ CASES = {
 
 # PyTorch takes the derivative of arctan2 at the origin to be 0.
 HERE = [n for n in CASES if n != "arctan2 at the origin" or keras.backend.backend() != "torch"]
-# One for each way in which the frameworks write a step: masks, half precision, derivatives. The
-# rules themselves are held against graphs in `test_causes.py`, and against programs in
+# One for each way in which JAX writes a step otherwise: masks, half precision, derivatives. Rules
+# are held against graphs in `test_causes.py`, and against programs on PyTorch in
 # `test_pages.py`.
-FAST = (
-    "log under a mask",
-    "log-softmax written out",
-    "mask beyond float16",
-    "arctan2 at the origin",
-)
+FAST = ("log under a mask", "mask beyond float16", "arctan2 at the origin")
+
+
+def mark_of(name):
+    return pytest.mark.slow_on("torch") if name in FAST else pytest.mark.slow
 
 
 # A number that float16 has no room for is what one of the cases is about.
 @pytest.mark.filterwarnings("ignore:overflow encountered in cast:RuntimeWarning")
-@pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=() if n in FAST else pytest.mark.slow) for n in HERE]
-)
+@pytest.mark.parametrize("name", [pytest.param(n, marks=mark_of(n)) for n in HERE])
 def test_cause_and_sample(name, tmp_path):
     loss, x, cause = CASES[name]
     incident = incident_of([dense(0.25)], loss, x.astype("float32"), np.zeros((32, 3)), tmp_path)

@@ -132,8 +132,13 @@ class Overwritten(keras.callbacks.Callback):
             kernel.assign(values)
 
 
-@pytest.mark.parametrize(("places", "num_jumped"), [([(1, 2)], 1), ([(0, 1), (2, 3)], 2)])
-@pytest.mark.parametrize("optimizer", [keras.optimizers.SGD, keras.optimizers.Adam])
+@pytest.mark.parametrize(
+    ("optimizer", "places", "num_jumped"),
+    [
+        (keras.optimizers.SGD, [(1, 2)], 1),
+        (keras.optimizers.Adam, [(0, 1), (2, 3)], 2),
+    ],
+)
 def test_values_that_no_update_made_are_no_growth(places, num_jumped, optimizer):
     network = [layers.Dense(4, kernel_initializer="ones"), dense()]
     incident = incident_of(network, optimizer(1e-3), callbacks=[Overwritten(*places)])

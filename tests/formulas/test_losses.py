@@ -14,6 +14,9 @@ from stayfinite.repair.writing import available, write
 from tests.formulas.cases import losses
 from tests.formulas.helpers import returned
 
+# The sources are in the words of Keras; those of each library are in `test_round_trip.py`.
+pytestmark = pytest.mark.slow_on("jax", "tensorflow")
+
 
 def _found(name, arrays):
     function = getattr(losses, name)

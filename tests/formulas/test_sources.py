@@ -13,6 +13,8 @@ from stayfinite.repair.extraction import ExtractionError, extract
 from stayfinite.repair.formula import node, replaced, walk
 from stayfinite.repair.writing import CannotWriteError, write
 
+# Nothing here depends on the framework but the functions that are called.
+pytestmark = pytest.mark.slow_on("jax", "tensorflow")
 _X = np.random.default_rng(0).normal(size=(3, 4)).astype("float32")
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import keras
 import numpy as np
 import pytest
@@ -79,18 +81,23 @@ def recorded(model, data, visit=lambda number, tensor: None):
     return recording, result, arrays
 
 
+@functools.cache
+def case(name):
+    """A model with data of one batch, and its step, which leaves the model as it is."""
+    build, data = NETS[name]
+    model, batch = build(), tuple(array[:8] for array in data())
+    return model, batch, step_of(model, batch)
+
+
 @pytest.mark.parametrize("name", NETS)
 def test_replay_is_the_step_as_keras_makes_it(name):
-    build, data = NETS[name]
-    model = build()
-    step = step_of(model, data())
-    batch = tuple(array[:8] for array in data())
+    model, batch, step = case(name)
     before = everything(model)
     outcome = step.run(Unchanged())
     nets.assert_bit_equal(everything(model), before)
     assert not tf.config.functions_run_eagerly()
 
-    twin = build()
+    twin = NETS[name][0]()
     twin.run_eagerly = True
     for _ in range(2):
         twin.reset_metrics()  # before Keras 3.15, the loss is the mean over all calls
@@ -104,9 +111,7 @@ def test_replay_is_the_step_as_keras_makes_it(name):
 
 @pytest.mark.parametrize("name", NETS)
 def test_float64_is_the_same_step_more_exactly(name):
-    build, data = NETS[name]
-    model = build()
-    step = step_of(model, data())
+    model, _, step = case(name)
     before = everything(model)
     plain, wide = step.run(Unchanged()), step.run(WiderDtype())
     nets.assert_bit_equal(everything(model), before)

@@ -30,8 +30,9 @@ CASES = {
 
 MARKS = {
     "conv, AdamW": versions.ROUNDS_OTHERWISE,
-    # The other cases have the same layers and the same momentum.
+    # The other cases have the same layers, the same momentum and a clipping of all gradients.
     "conv, SGD with momentum": pytest.mark.slow_on("jax", "tensorflow"),
+    "mlp, Adam with clipnorm": pytest.mark.slow_on("jax", "tensorflow"),
 }
 MARKED = [pytest.param(name, marks=MARKS.get(name, ())) for name in CASES]
 

@@ -91,6 +91,7 @@ def test_the_file_is_named_in_whatever_order_it_comes(dataset, options, tmp_path
     assert found.because[0] == f"sample {sample} was read from scans/{BAD}.npy"
 
 
+@SLOW_IF_COMPILED
 def test_workers_fetch_ahead(tmp_path):
     found = incident(Scans(workers=3, max_queue_size=10), tmp_path, shuffle=False)
     assert found.because[0] == f"sample {BAD % BATCH} was read from scans/{BAD}.npy"
@@ -101,12 +102,14 @@ def test_a_batch_that_is_another_one_when_it_is_made_again_has_no_files(tmp_path
     assert not [line for line in found.because if "scans/" in line]
 
 
+@SLOW_IF_COMPILED
 def test_a_data_set_that_fails_costs_nothing_but_the_files(tmp_path):
     found = incident(Unable(), tmp_path)
     assert found.cause.name == "bad-input"
     assert "the data set could not name its files: LookupError: no index was written" in found.notes
 
 
+@SLOW_IF_COMPILED
 def test_arrays_have_no_files(tmp_path):
     model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
     model.compile("sgd", "mse")

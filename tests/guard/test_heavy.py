@@ -104,7 +104,7 @@ def test_healthy_training_has_the_same_bits(tmp_path):
     nets.assert_bit_equal(nets.state_of(model), nets.state_of(plain))
 
 
-@pytest.mark.parametrize("looks", [False, True])
+@pytest.mark.parametrize("looks", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_state_before_a_bad_batch_is_made_again(looks, tmp_path):
     plain, model = nets.mlp(), nets.mlp()
     fit(plain, data(), [Rate(), StopBefore()])
@@ -128,7 +128,8 @@ def test_update_that_is_bad_beside_a_finite_loss_is_never_seen(tmp_path):
     nets.assert_bit_equal(without_rate(model), without_rate(plain))
 
 
-@pytest.mark.slow_on("tensorflow")
+# The rule is tested without a framework in `test_heavy_steps.py`.
+@pytest.mark.slow
 def test_mean_of_the_loss_that_overflows_is_no_bad_step(tmp_path):
     def built():
         model = nets.mlp()

@@ -34,7 +34,10 @@ def network(**settings):
     return model
 
 
-@pytest.mark.parametrize("run_eagerly", [False, True])
+SLOW_IF_COMPILED = pytest.mark.slow_on("jax", "tensorflow")
+
+
+@pytest.mark.parametrize("run_eagerly", [False, pytest.param(True, marks=SLOW_IF_COMPILED)])
 def test_infinity_that_stays_is_no_incident(run_eagerly, tmp_path):
     guarded, plain = network(run_eagerly=run_eagerly), network(run_eagerly=run_eagerly)
     plain.fit(X, X[:, :1], batch_size=8, epochs=2, shuffle=False, verbose=0)
@@ -47,6 +50,7 @@ def test_infinity_that_stays_is_no_incident(run_eagerly, tmp_path):
         np.testing.assert_array_equal(one, other)
 
 
+@SLOW_IF_COMPILED
 def test_infinity_that_stays_is_not_blamed_for_another(tmp_path):
     x = X.copy()
     x[17, 2] = np.nan
@@ -58,6 +62,7 @@ def test_infinity_that_stays_is_not_blamed_for_another(tmp_path):
     assert (incident.cause.name, incident.where.step) == ("bad-input", 2)
 
 
+@SLOW_IF_COMPILED
 def test_infinite_statistic_of_a_layer_of_keras_is_an_incident(tmp_path):
     norm = layers.BatchNormalization()
     model = keras.Sequential([keras.Input((4,)), norm, layers.Dense(1)])

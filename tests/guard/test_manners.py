@@ -107,6 +107,7 @@ def test_model_that_was_guarded_can_be_forgotten(tmp_path):
     assert gone() is None
 
 
+@SLOW
 def test_unwritable_keep_folder_does_not_take_the_stop_or_the_explanation_away(tmp_path):
     (tmp_path / "file").write_text("not a folder")
     model = nets.mlp()
@@ -121,6 +122,7 @@ def test_unwritable_keep_folder_does_not_take_the_stop_or_the_explanation_away(t
     assert all(np.isfinite(weight).all() for weight in model.get_weights())
 
 
+@SLOW
 def test_second_guard_keeps_in_its_own_folder(tmp_path):
     model = nets.mlp()
     for name in ("one", "two"):

@@ -70,6 +70,7 @@ def test_steps_since_a_kept_state_are_those_of_the_training(tmp_path):
             assert each.updates[layer] == pytest.approx(RATE * norm, rel=1e-3)
 
 
+@pytest.mark.slow_on("jax")
 def test_without_a_kept_state_each_batch_runs_on_the_same_weights(tmp_path):
     recent = figures_of(tmp_path, 12).recent
     assert not recent.in_sequence

@@ -110,7 +110,13 @@ OTHERWISE = 'if "CPU:1" in getattr(predicted, "device", ""): return predicted - 
 @pytest.mark.parametrize(
     ("first", "bad", "kind", "begin"),
     [
-        ("pass", True, "everywhere", "everywhere: the step is non-finite on cpu:1"),
+        pytest.param(
+            "pass",
+            True,
+            "everywhere",
+            "everywhere: the step is non-finite on cpu:1",
+            marks=pytest.mark.slow_on("tensorflow"),
+        ),
         pytest.param(
             OTHERWISE,
             False,

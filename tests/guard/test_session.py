@@ -16,6 +16,9 @@ from stayfinite.guard.registry import REGISTRY, Registry
 from stayfinite.guard.session import GuardSession
 from tests.guard import nets
 
+# What is kept of a model does not depend on the framework.
+pytestmark = pytest.mark.slow_on("jax", "tensorflow")
+
 
 def session_in(folder):
     return GuardSession(Policy(), folder, "train.py", print)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import keras
 import numpy as np
 import pytest
@@ -14,7 +16,7 @@ BAD_STEP = 3
 NOT_ON_TORCH = pytest.mark.skipif(
     keras.backend.backend() == "torch", reason="Keras runs single steps only on PyTorch"
 )
-# The convolutions are compared in `test_bit_equality.py`, too.
+# Convolutions and recurrent layers are compared in `test_bit_equality.py`, too.
 SLOW_IF_COMPILED = pytest.mark.slow_on("jax", "tensorflow")
 
 
@@ -43,12 +45,18 @@ def after_good_steps(model, data, num_steps=BAD_STEP):
     return nets.state_of(model)
 
 
+@functools.cache
+def good_state():
+    """The state of `nets.mlp` before `BAD_STEP`, for all tests that stop there."""
+    return after_good_steps(nets.mlp(), nets.table())
+
+
 @pytest.mark.parametrize(
     ("build", "data"),
     [
         pytest.param(nets.conv_net, nets.images, marks=SLOW_IF_COMPILED, id="conv"),
         pytest.param(nets.mlp, nets.table, id="mlp"),
-        pytest.param(nets.recurrent, nets.series, id="lstm"),
+        pytest.param(nets.recurrent, nets.series, marks=SLOW_IF_COMPILED, id="lstm"),
     ],
 )
 def test_state_is_that_of_the_last_good_step(build, data, tmp_path):
@@ -124,8 +132,8 @@ def test_update_that_alone_is_bad_is_not_applied(tmp_path):
     assert (error.incident.where.step, error.incident.where.phase) == (2, "update")
 
 
-# Statistics of a layer of Keras: `test_kept_infinities.py`.
-@pytest.mark.slow_on("tensorflow")
+# Other statistics: `test_kept_infinities.py`.
+@SLOW_IF_COMPILED
 def test_moving_statistics_alone_can_stop_it(tmp_path):
     class Drift(keras.layers.Layer):
         """Its state grows out of range; nothing that is trained depends on it."""
@@ -145,7 +153,7 @@ def test_moving_statistics_alone_can_stop_it(tmp_path):
     assert float(model.layers[0].total.value) == pytest.approx(1e26, rel=1e-5)
 
 
-@pytest.mark.parametrize("guard_first", [True, False])
+@pytest.mark.parametrize("guard_first", [pytest.param(True, marks=SLOW_IF_COMPILED), False])
 def test_a_checkpoint_never_holds_the_bad_step(guard_first, tmp_path):
     path = tmp_path / "checkpoint.weights.h5"
     checkpoint = keras.callbacks.ModelCheckpoint(path, save_weights_only=True)
@@ -165,7 +173,7 @@ def test_callback_that_looks_at_the_model_changes_nothing(tmp_path):
         def on_train_batch_end(self, batch, logs=None):
             self.model.get_weights()
 
-    expected = after_good_steps(nets.mlp(), nets.table())
+    expected = good_state()
     model = nets.mlp()
     callbacks = [Look(), stayfinite.Guard(keep=tmp_path)]
     error = stopped(model, spoiled(nets.table()), tmp_path, callbacks)
@@ -244,7 +252,7 @@ def test_model_is_usable_after_a_stop_and_still_guarded(tmp_path):
 
 
 def test_what_is_kept_is_the_last_good_state(tmp_path):
-    expected = after_good_steps(nets.mlp(), nets.table())
+    expected = good_state()
     model = nets.mlp()
     kept = stopped(model, spoiled(nets.table()), tmp_path).incident.kept
     assert kept.step == BAD_STEP - 1
@@ -281,6 +289,8 @@ def test_a_buffer_that_is_filled_again_is_kept_as_it_was(tmp_path):
     assert incident.origin.samples == (2,)
 
 
+# What an optimizer skips on each backend: `test_manners.py`.
+@SLOW_IF_COMPILED
 def test_loss_scale_that_collapses_is_told_and_one_that_is_found_is_not(tmp_path):
     """From 32 it takes five halvings to come to 1; four are a search."""
 

@@ -15,6 +15,8 @@ import stayfinite
 from tests import warm
 
 NAME = "<ipython-input-4-0a1b2c>"
+# One cell is rewritten on each backend.
+SAME_ON_EACH = pytest.mark.slow_on("jax", "tensorflow")
 CELL = """\
 def loss(y_true, y_pred):
     return keras.ops.mean(keras.ops.log(keras.ops.abs(y_pred)))
@@ -25,6 +27,7 @@ model.fit(x, y, batch_size=8, shuffle=False, verbose=0, callbacks=[guard])
 """
 
 
+@SAME_ON_EACH
 def test_origin_in_a_cell(tmp_path, monkeypatch):
     lines = CELL.splitlines(keepends=True)
     monkeypatch.setitem(linecache.cache, NAME, (len(CELL), None, lines, NAME))
@@ -58,7 +61,10 @@ def run_cell(text, names):
         exec(compile(ast.Module([statement], []), OTHER_NAME, "exec"), names)
 
 
-@pytest.mark.parametrize(("before", "cell"), [(IMPORTS, LOGISTIC), ("", IMPORTS + LOGISTIC)])
+@pytest.mark.parametrize(
+    ("before", "cell"),
+    [(IMPORTS, LOGISTIC), pytest.param("", IMPORTS + LOGISTIC, marks=SAME_ON_EACH)],
+)
 def test_fix_in_a_cell_uses_the_names_in_reach(before, cell, tmp_path, monkeypatch):
     lines = cell.splitlines(keepends=True)
     monkeypatch.setitem(linecache.cache, OTHER_NAME, (len(cell), None, lines, OTHER_NAME))
@@ -77,6 +83,7 @@ def test_fix_in_a_cell_uses_the_names_in_reach(before, cell, tmp_path, monkeypat
     assert set(re.findall(r"(\w+)\.\w+\(", added)) == {"K"}
 
 
+@SAME_ON_EACH
 def test_code_without_text_has_its_place_and_a_note(tmp_path):
     x, y = np.ones((32, 3), "float32"), np.ones((32, 1), "float32")
     x[20] = 0

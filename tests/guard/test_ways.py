@@ -89,10 +89,13 @@ def fit_grain(model, x, y, **more):
     model.fit(data, steps_per_epoch=NUM_BATCHES, **OPTIONS, **more)
 
 
+# Arrays and Grain are given to the step on each backend. Generators and data sets of Keras are in
+# `test_stop.py`, `test_files.py` and `test_heavy.py`, too.
+SLOW = pytest.mark.slow_on("jax", "tensorflow")
 WAYS = [
     fit_arrays,
-    fit_generator,
-    fit_py_dataset,
+    pytest.param(fit_generator, marks=SLOW),
+    pytest.param(fit_py_dataset, marks=SLOW),
     fit_tf_data,
     fit_data_loader,
     pytest.param(fit_grain, marks=versions.NO_GRAIN),
@@ -169,9 +172,9 @@ OPTIMIZERS = {
 }
 
 
-# Those that keep more than slots, or look at all gradients at once.
-ON_EACH_BACKEND = ("accumulation", "average", "global_clipnorm", "loss scale")
-SLOW = pytest.mark.slow_on("jax", "tensorflow")
+# Those that keep more than slots. An average, and a look at all gradients at once, are compared on
+# each backend in `test_bit_equality.py`.
+ON_EACH_BACKEND = ("accumulation", "loss scale")
 
 
 @pytest.mark.parametrize(

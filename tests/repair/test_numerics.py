@@ -84,12 +84,22 @@ CASES = [
 ]
 
 
-def value_and_gradient(text, x):
+def compiled(text):
+    """The function `f` of a text, as one of an array; it returns value and gradient."""
     namespace = {}
     exec(compile(text, "user.py", "exec"), namespace)
-    value = namespace["f"](jnp.asarray(x))
-    gradient = jax.grad(lambda x: jnp.sum(jnp.asarray(namespace["f"](x))))(jnp.asarray(x))
-    return np.asarray(value), np.asarray(gradient)
+
+    def total(x):
+        value = jnp.asarray(namespace["f"](x))
+        return jnp.sum(value), value
+
+    computed = jax.jit(jax.grad(total, has_aux=True))
+
+    def value_and_gradient(x):
+        gradient, value = computed(jnp.asarray(x))
+        return np.asarray(value), np.asarray(gradient)
+
+    return value_and_gradient
 
 
 VARIANTS = [
@@ -105,20 +115,17 @@ def test_unchanged_where_healthy_and_finite_where_it_failed(case, header, expres
     body = expression if "«" in expression else f"«{expression}»"
     text = f"{header}\ndef f(x):\n    return {body}\n"
     found = marked(text)
-    before = found.source.text
-    for part in value_and_gradient(before, case.healthy):
-        assert np.isfinite(part).all(), "the example is not healthy"
-    broken = value_and_gradient(before, case.failing)
+    before = compiled(found.source.text)
+    healthy = before(case.healthy)
+    assert all(np.isfinite(part).all() for part in healthy), "the example is not healthy"
+    broken = before(case.failing)
     assert not all(np.isfinite(part).all() for part in broken), "the example does not fail"
     edits = candidates(found, case.mechanism, Facts("float32", case.minimum))
     assert edits
-    for old, new in zip(
-        value_and_gradient(before, case.healthy),
-        value_and_gradient(edits[0].apply(), case.healthy),
-        strict=True,
-    ):
+    after = compiled(edits[0].apply())
+    for old, new in zip(healthy, after(case.healthy), strict=True):
         np.testing.assert_allclose(new, old, rtol=2e-5, atol=2e-6)
-    for part in value_and_gradient(edits[0].apply(), case.failing):
+    for part in after(case.failing):
         assert np.isfinite(part).all(), edits[0].apply()
 
 
@@ -146,7 +153,7 @@ def test_half_precision(mechanism, expression, failing, dtype):
     found = marked(f"import keras.ops as K\ndef f(x):\n    return «{expression}»\n")
     edit = candidates(found, mechanism, Facts(dtype, 0.0))[0]
     x = jnp.asarray(failing, dtype)
-    value, gradient = value_and_gradient(edit.apply(), x)
+    value, gradient = compiled(edit.apply())(x)
     assert value.dtype == dtype
     for part in (value, gradient):
         assert np.isfinite(part.astype("float32")).all(), (edit.apply(), part)

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.kernel import running_kernel
+
+# The same cells are in `test_cells.py`, and a whole notebook in `tests/examples`.
+pytestmark = pytest.mark.slow
 
 IMPORTS = """\
 import numpy as np, keras
