@@ -1,6 +1,6 @@
 """ORPO: the odds of an answer, p / (1 - p), from its mean log-probability.
 
-The model is so sure of one answer that the mean is 0 in float32, and 1 - exp(0) is 0.
+The model is so sure of one rejected answer that the mean is 0 in float32, and 1 - exp(0) is 0.
 """
 # /// zoo
 # cause = "log-of-zero"
@@ -47,11 +47,11 @@ questions = torch.randint(VOCABULARY, (48, 3))
 temperature = torch.ones(48)
 with torch.no_grad():
     logits = model(questions, temperature)
-    chosen = torch.randint(VOCABULARY, (48, 3))
-    chosen[7 * 4 + 2] = logits[7 * 4 + 2].argmax(-1)
+    rejected = torch.randint(VOCABULARY, (48, 3))
+    rejected[7 * 4 + 2] = logits[7 * 4 + 2].argmax(-1)
     top = logits[7 * 4 + 2].topk(2, dim=-1).values
     temperature[7 * 4 + 2] = (top[:, 0] - top[:, 1]).min() / 20.0
-rejected = (chosen + 1) % VOCABULARY
+chosen = (rejected + 1) % VOCABULARY
 data = DataLoader(TensorDataset(questions, chosen, rejected, temperature), batch_size=4)
 optimizer = torch.optim.SGD(model.parameters(), lr=1e-4)
 for i, (question, good, bad, heat) in enumerate(data):

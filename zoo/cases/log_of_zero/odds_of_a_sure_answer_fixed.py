@@ -35,11 +35,11 @@ questions = torch.randint(VOCABULARY, (48, 3))
 temperature = torch.ones(48)
 with torch.no_grad():
     logits = model(questions, temperature)
-    chosen = torch.randint(VOCABULARY, (48, 3))
-    chosen[7 * 4 + 2] = logits[7 * 4 + 2].argmax(-1)
+    rejected = torch.randint(VOCABULARY, (48, 3))
+    rejected[7 * 4 + 2] = logits[7 * 4 + 2].argmax(-1)
     top = logits[7 * 4 + 2].topk(2, dim=-1).values
     temperature[7 * 4 + 2] = (top[:, 0] - top[:, 1]).min() / 20.0
-rejected = (chosen + 1) % VOCABULARY
+chosen = (rejected + 1) % VOCABULARY
 data = DataLoader(TensorDataset(questions, chosen, rejected, temperature), batch_size=4)
 optimizer = torch.optim.SGD(model.parameters(), lr=1e-4)
 for i, (question, good, bad, heat) in enumerate(data):

@@ -5,7 +5,6 @@ The square root of 0 is not taken, but its derivative is infinite, and 0 times i
 # /// zoo
 # cause = "masked-branch"
 # step = 8
-# rows = [2]
 # fix = "source"
 # value = "exact"
 # backends = ["plain-torch"]
