@@ -146,7 +146,7 @@ zoo: $(foreach backend,jax tensorflow torch,.venv-test-$(backend)/ready)  ## Ask
 
 # An environment a backend: where TensorFlow is installed, Keras loads it for any backend. Tools, and
 # what the reference networks need, are in the one where all tests run.
-EXTRA_jax = test
+EXTRA_jax = test-jax
 EXTRA_tensorflow = test-tensorflow
 EXTRA_torch = dev,docs,release
 

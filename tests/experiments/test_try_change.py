@@ -61,7 +61,7 @@ def test_error_of_this_package_is_a_result_for_a_user(monkeypatch):
 
 def test_learning_rate_of_a_step_without_an_optimizer_is_not_tried():
     class Step:
-        subject = SimpleNamespace(optimizers=[])
+        subject = SimpleNamespace(fixed_rate="the step has no Keras optimizer")
 
         def run(self, change):
             return BAD

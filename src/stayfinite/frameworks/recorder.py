@@ -98,6 +98,11 @@ class Recorder:
         return self.count.num_steps
 
     @property
+    def num_judged(self) -> int:
+        """Steps before the first whose flag is unread."""
+        return self._pending[0][0] if self._pending else self.num_steps
+
+    @property
     def newest(self) -> RecordedBatch:
         """The last recorded step."""
         return self._steps[-1]

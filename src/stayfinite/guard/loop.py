@@ -22,6 +22,10 @@ class Loop(Subject, Protocol):
         """Make one guarded step with the arguments of the user's call; returns its result."""
         ...
 
+    def bad_loss(self) -> int | None:
+        """A step that was good but for its loss, once; None where there is none to tell."""
+        ...
+
 
 # Called with the arguments of the first step.
 MakeLoop = Callable[[tuple[Any, ...], Mapping[str, Any]], Loop]
@@ -77,9 +81,9 @@ def guarded(
     Example:
 
     ```python
-    step = stayfinite.guarded(train_step)
-    for batch in batches:
-        params, opt_state, loss = step(params, opt_state, batch)
+    step = stayfinite.guarded(train_step, model, optimizer)
+    for x, y in dataset:
+        loss = step(x, y)
     step.check()
     ```
     """
@@ -146,9 +150,22 @@ class GuardedStep:
         # A flag may be read late, as inside an epoch of `fit`.
         watch.let_flags_wait()
         assert self._loop is not None
-        return self._loop.call(args, keywords)
+        result = self._loop.call(args, keywords)
+        self._tell_of_loss()
+        return result
 
     def check(self) -> None:
         """Wait for every step made so far; raises `NonFiniteError` if one was bad."""
         if self._watch is not None:
             self._watch.end_epoch()
+            self._tell_of_loss()
+
+    def _tell_of_loss(self) -> None:
+        assert self._loop is not None and self._watch is not None
+        step = self._loop.bad_loss()
+        if step is None:
+            return
+        # Imported here because a finite training does not need it.
+        from stayfinite.report.wording import notices
+
+        self._watch.say(notices.bad_loss(step))

@@ -70,7 +70,7 @@ def trace_step(subject: Subject, state: State, batch: Batch) -> TracedStep:
 
         with library.watched(seen, scaled_too=skipped) as shown:
             logs, new = train_step(state, data)
-        return shown.of(logs), grads, [list(group) for group in new[:3]], (logs, new[3])
+        return shown.of(logs), grads, [list(group) for group in new[:3]], (logs, new[3], shown.all)
 
     # As `fit` hands it over: a tuple of lists.
     groups = tuple(list(group) for group in state.groups)

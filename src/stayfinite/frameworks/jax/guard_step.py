@@ -82,10 +82,13 @@ def guarded(
         grads: list[Any] = []
         with library.watched(lambda values, _: grads.extend(values)) as seen:
             logs, new = train_step(old, data)
+        loss = seen.of(logs)
+        if not library.judges_loss:
+            logs, loss = {**logs, "loss": loss}, None
         *lasting, metrics = new
         good = sentinel[_FIRST_BAD] < 0
         judged = _without_kept_infinities(lasting, old, own_statistics())
-        ok = good & all_finite((seen.of(logs), grads, _changed(judged, old[:3])))
+        ok = good & all_finite((loss, grads, _changed(judged, old[:3])))
         for position in loss_scales():
             ok &= ~library.has_collapsed(old[2][position], new[2][position])
         first_bad = jnp.where(good & ~ok, sentinel[_STEPS], sentinel[_FIRST_BAD])

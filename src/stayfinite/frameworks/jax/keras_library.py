@@ -29,6 +29,8 @@ MAX_TIME_STEPS = 100
 class KerasLibrary:
     """The `StepLibrary` of Keras."""
 
+    judges_loss = True
+
     @contextlib.contextmanager
     def watched(self, seen: SeenGradients, *, scaled_too: bool = False) -> Iterator[SeenLoss]:
         """See `watched_gradients`; the loss is the one that Keras adds to its mean."""

@@ -31,6 +31,11 @@ class SeenLoss:
         """Note a loss."""
         self._losses.append(loss)
 
+    @property
+    def all(self) -> list[Any]:
+        """Every loss that was seen."""
+        return list(self._losses)
+
     def of(self, logs: Any) -> Any:
         """The last loss that was seen; for a step that showed none, the one in its logs."""
         if self._losses:
@@ -39,7 +44,13 @@ class SeenLoss:
 
 
 class StepLibrary(Protocol):
-    """One library."""
+    """One library.
+
+    Attributes:
+        judges_loss: Whether a step with a non-finite loss is bad if gradients and state are finite.
+    """
+
+    judges_loss: bool
 
     def watched(
         self, seen: SeenGradients, *, scaled_too: bool = False

@@ -111,8 +111,8 @@ def is_tracing(values: Any) -> bool:
     return any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(values))
 
 
-# Called with the differentiated arguments, the loss and the gradients.
-TellGradients = Callable[[Any, Any, Any], None]
+# Called with the differentiated function, its arguments, the loss and the gradients.
+TellGradients = Callable[[Any, Any, Any, Any], None]
 
 
 @contextlib.contextmanager
@@ -129,7 +129,7 @@ def gradients_seen(tell: TellGradients) -> Iterator[None]:
 
             def told(*cotangents: Any) -> Any:
                 gradients = pull_back(*cotangents)
-                tell(arguments, loss, gradients)
+                tell(function, arguments, loss, gradients)
                 return gradients
 
             return (loss, told, *aux)

@@ -144,6 +144,10 @@ class KerasLoop(KerasSubject):
         self.before_step(self)
         return self.train_function(base.current().one_batch(batch))
 
+    def bad_loss(self) -> int | None:
+        """None: a step with a non-finite loss is bad."""
+        return None
+
     def _call(self, data: Any) -> Any:
         return self._step(data) if self._takes_one_argument else self._step(*data)
 

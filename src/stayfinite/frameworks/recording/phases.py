@@ -30,9 +30,10 @@ def phases(
         gradients: Values that an optimizer was given.
         statistics: New values of moving statistics.
     """
+    gradients = set(gradients)
     producer = {result: index for index, unit in enumerate(units) for result in unit.results}
 
-    def ancestors(values: Iterable[int], stop: set[int]) -> set[int]:
+    def ancestors(values: Iterable[int], stop: set[int], border: set[int]) -> set[int]:
         found: set[int] = set()
         stack = list(values)
         while stack:
@@ -40,12 +41,13 @@ def phases(
             if index is None or index in found or index in stop:
                 continue
             found.add(index)
-            stack.extend(units[index].operands)
+            stack.extend(operand for operand in units[index].operands if operand not in border)
         return found
 
-    forward = ancestors(observed, set())
-    backward = ancestors(gradients, forward)
-    moving = ancestors(statistics, forward | backward)
+    # In a step that makes several updates, a later loss is computed from earlier gradients.
+    forward = ancestors((value for value in observed if value not in gradients), set(), gradients)
+    backward = ancestors(gradients, forward, set())
+    moving = ancestors(statistics, forward | backward, set())
 
     def phase(index: int) -> Phase:
         if is_backward(index):

@@ -14,6 +14,7 @@ from stayfinite.frameworks.jax import private
 from stayfinite.frameworks.jax.library import Scope, SeenGradients, SeenLoss
 from stayfinite.frameworks.jax.plain.pure_step import PureStep
 from stayfinite.frameworks.jax.plain.trees import name_of, paths_of
+from stayfinite.frameworks.jax.plain.unrolled import unrolled_scans
 from stayfinite.frameworks.state import State, Tensor
 from stayfinite.frameworks.subject import Subject
 
@@ -28,8 +29,12 @@ class Named:
 class PlainLibrary:
     """The `StepLibrary` of one step without Keras."""
 
+    judges_loss = False
+
     def __init__(self, step: PureStep) -> None:
         self._step = step
+        self._is_explaining = False
+        self._functions: list[Any] = []
 
     @contextlib.contextmanager
     def watched(self, seen: SeenGradients, *, scaled_too: bool = False) -> Iterator[SeenLoss]:
@@ -37,28 +42,39 @@ class PlainLibrary:
         level = private.trace_level()
         loss = SeenLoss()
 
-        def tell(arguments: Any, value: Any, gradients: Any) -> None:
+        def tell(function: Any, arguments: Any, value: Any, gradients: Any) -> None:
             is_skipped = self._step.skips_bad_updates and not scaled_too
             if is_skipped or not private.same_trace_level(level):
                 return
             loss.add(value)
-            given, names = jax.tree.leaves(arguments), self._step.traced_names
-            paths = paths_of(gradients)
-            seen(
-                jax.tree.leaves(gradients),
-                [
-                    Named(names.get(id(leaf), f"gradient/{name_of(path)}"))
-                    for leaf, path in zip(given, paths, strict=True)
-                ],
-            )
+            if self._is_explaining:
+                self._functions.append(function)
+            seen(jax.tree.leaves(gradients), self._names(arguments, gradients))
 
         with private.gradients_seen(tell):
             yield loss
 
+    def _names(self, arguments: Any, gradients: Any) -> list[Named]:
+        given, known = jax.tree.leaves(arguments), self._step.traced_names
+        paths = [f"gradient/{name_of(path)}" for path in paths_of(gradients)]
+        # Weights that were cast or updated before are other arrays than those of the state.
+        if len(given) == len(self._step.weights):
+            paths = self._step.weights
+        return [Named(known.get(id(leaf), path)) for leaf, path in zip(given, paths, strict=True)]
+
     @contextlib.contextmanager
     def traced(self, subject: Subject, batch: Batch, scope: Scope) -> Iterator[None]:
-        """A step can be traced as it is."""
-        yield
+        """A step can be traced as it is.
+
+        A loss is often a function inside the step, made anew in each trace. The last ones are kept,
+        because a source fix is found in living functions.
+        """
+        self._is_explaining, self._functions = True, []
+        try:
+            with unrolled_scans():
+                yield
+        finally:
+            self._is_explaining = False
 
     def loss_scales(self, subject: Subject) -> list[int]:
         """None: what holds a scale is a part of the state as any other."""

@@ -198,8 +198,11 @@ class PureStep:
         new = {name: after[number] for number, name in of_state.items()}
         if data.form.objects:
             new |= values_of_objects(data.form, objects)
-        rest = tuple(array for number, array in enumerate(after) if number not in of_state)
-        out = StepResult(rest, ResultForm(tree, tuple(of_state.items())))
+        others_of_result = [number for number in range(len(after)) if number not in of_state]
+        leaves = tree.arrays()
+        names_of_rest = tuple(name_of(paths[leaves[number]]) for number in others_of_result)
+        form = ResultForm(tree, tuple(of_state.items()), names_of_rest)
+        out = StepResult(tuple(after[number] for number in others_of_result), form)
         return out, [new[name] for name in self.weights], [new[name] for name in self.others]
 
     def result(

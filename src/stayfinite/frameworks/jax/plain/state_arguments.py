@@ -8,7 +8,8 @@ come back and it is one of these:
 - it is an integer or a random key.
 
 A bare floating-point array that is not differentiated may as well be a prediction with the shape of
-the batch, so it has to be named.
+the batch, so it has to be named. A step without a gradient of its own, as one with a loop inside,
+shows no difference: every argument that comes back is state.
 """
 
 from __future__ import annotations
@@ -91,13 +92,12 @@ def find_state(step: Step, call: Arguments, named: Sequence[str] | None) -> Stat
     optax |= _of_optax(call, names)
     places = _places(call, seen, {k: v for k, v in of_label.items() if k not in objects}, names)
     if named is None:
+        bare = {label for name, label in names if name == label}
         kept = {
             label: place
             for label, place in places.items()
-            if _is_state(of_label[label], seen, optax, place)
+            if _is_state(of_label[label], seen, optax, place, label in bare)
         }
-        if not kept and not objects:
-            kept = places
     else:
         _require(named, call, places, objects)
         kept = {label: places[label] for label in named if label in places}
@@ -117,7 +117,7 @@ def _traced(step: Step, call: Arguments) -> _Seen:
         level = private.trace_level()
         gradients: list[Any] = []
 
-        def tell(arguments: Any, _: Any, found: Any) -> None:
+        def tell(_: Any, arguments: Any, __: Any, found: Any) -> None:
             if private.same_trace_level(level):
                 inputs = (numbers.get(id(leaf)) for leaf in jax.tree.leaves(arguments))
                 seen.differentiated |= {n for n in inputs if n is not None}
@@ -166,10 +166,12 @@ def _places(
     return places
 
 
-def _is_state(numbers: list[int], seen: _Seen, optax: set[int], place: KeyPath) -> bool:
-    if seen.differentiated & set(numbers) or optax & set(numbers):
+def _is_state(
+    numbers: list[int], seen: _Seen, optax: set[int], place: KeyPath, is_bare: bool
+) -> bool:
+    if not seen.differentiated or (seen.differentiated | optax) & set(numbers):
         return True
-    if len(numbers) == 1:
+    if is_bare:
         array = seen.inputs[numbers[0]]
         return not jnp.issubdtype(array.dtype, jnp.inexact) and not (
             len(array.shape) > 0 and array.shape != (2,)

@@ -86,6 +86,16 @@ class PlainJax(Subject, HasLibrary):
         logs, new = self.train_function((weights, others, [], []), iter([data]))
         return self._step.result(call, logs["out"], new[0], new[1])
 
+    def bad_loss(self) -> int | None:
+        """A step whose loss alone was not finite; once."""
+        function = self.train_function
+        return function.bad_loss() if isinstance(function, PlainTrainFunction) else None
+
+    @property
+    def skips_bad_updates(self) -> bool:
+        """Whether the step leaves out a non-finite update by itself."""
+        return self._step.skips_bad_updates
+
     @property
     def library(self) -> str:
         """JAX itself."""
@@ -161,7 +171,7 @@ class PlainJax(Subject, HasLibrary):
 
         def step(state: Any, data: StepData) -> Any:
             out, weights, others = self._step(state[0], state[1], data)
-            return {"out": out}, (weights, others, [], [])
+            return {"out": out, "loss": out.loss()}, (weights, others, [], [])
 
         return step
 

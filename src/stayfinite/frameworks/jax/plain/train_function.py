@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -30,17 +31,47 @@ class PlainTrainFunction(GuardedTrainFunction):
         self._inner = self._made()
         self._sentinel = guard_step.new_sentinel()
         self._state: Any = None
+        self._losses: collections.deque[tuple[int, Any]] = collections.deque()
+        self._bad_loss: int | None = None
+        self._told = False
 
     def __call__(self, state: Any, iterator: Iterator[Any]) -> Any:
         """Make one step: `(logs, state)`."""
         self.enter(iterator)
         self._state = state
         self.poll(None, wait=False)
+        self._read_losses()
         self.remember(lambda: _num_bytes(state), lambda: State.of(state).map(np.array))
         batches = self._recorder.recording(iterator, own=own, may_borrow=is_changeable)
         logs, flag = self.make(next(batches))
+        if not self._told and logs["loss"] is not None and not self._plain.skips_bad_updates:
+            self._losses.append((self._recorder.num_steps - 1, logs["loss"]))
         logs = self.expect(flag, logs)
         return logs, self._state
+
+    def _read_losses(self) -> None:
+        """Read the losses of the steps whose flags have been read."""
+        while (
+            self._losses
+            and self._bad_loss is None
+            and self._losses[0][0] < self._recorder.num_judged
+        ):
+            step, loss = self._losses.popleft()
+            if not np.isfinite(np.asarray(loss)).all():
+                self._bad_loss = step
+
+    def bad_loss(self) -> int | None:
+        """The first step that was good but for its loss, the first time that this is asked."""
+        if self._told or self._bad_loss is None:
+            return None
+        self._told = True
+        self._losses.clear()
+        return self._bad_loss
+
+    def end_epoch(self) -> None:
+        """Read every flag, and every loss."""
+        super().end_epoch()
+        self._read_losses()
 
     def make(self, data: object) -> tuple[Any, Flag]:
         """Make one step from the present state on."""
@@ -52,6 +83,7 @@ class PlainTrainFunction(GuardedTrainFunction):
         """The state before the bad step, which no later step has changed."""
         state = State.of(self._state)
         self._sentinel = guard_step.new_sentinel()
+        self._losses.clear()
         self._plain.kept = state
         return state
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 
 from stayfinite.frameworks.jax.plain.arguments import ArgumentsForm
 from stayfinite.frameworks.jax.plain.trees import TreeForm
@@ -31,10 +32,12 @@ class ResultForm:
     Attributes:
         tree: That of the whole result.
         state: The number of each array that is new state, and the name of the state.
+        names: The name of each array that is not.
     """
 
     tree: TreeForm
     state: tuple[tuple[int, str], ...]
+    names: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,13 @@ class StepResult:
     arrays: tuple[Any, ...]
     form: ResultForm
 
+    def loss(self) -> Any:
+        """What looks like the loss: the scalar with this name, else the first one; or None."""
+        arrays = [array for array in self.arrays if _is_scalar(array)]
+        named = dict(zip(self.form.names, self.arrays, strict=True))
+        found = [named[name] for name in named if name.rpartition("/")[2] == "loss"]
+        return next((array for array in [*found, *arrays] if _is_scalar(array)), None)
+
     def packed(self, state: dict[str, Any]) -> Any:
         """The result with this state."""
         of_state = dict(self.form.state)
@@ -52,6 +62,10 @@ class StepResult:
             state[of_state[n]] if n in of_state else next(others)
             for n in range(len(self.form.tree.arrays()))
         )
+
+
+def _is_scalar(array: Any) -> bool:
+    return array.shape == () and bool(jnp.issubdtype(array.dtype, jnp.floating))
 
 
 jax.tree_util.register_pytree_node(

@@ -1,0 +1,265 @@
+"""The guard around steps of JAX without Keras: the promises that `fit` is given."""
+
+from __future__ import annotations
+
+import functools
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import stayfinite
+
+if os.environ.get("KERAS_BACKEND") != "jax":
+    pytest.skip("without Keras, on JAX", allow_module_level=True)
+pytest.importorskip("optax")
+pytest.importorskip("flax")
+pytest.importorskip("equinox")
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from tests.guard import plain_jax
+from tests.guard.plain_jax import BAD_STEP, NUM_STEPS, STYLES, Functions
+
+
+@pytest.fixture
+def guard(tmp_path):
+    return functools.partial(stayfinite.guarded, keep=tmp_path)
+
+
+def assert_bit_equal(found, expected):
+    assert len(found) == len(expected)
+    for one, other in zip(found, expected, strict=True):
+        assert one.dtype == other.dtype
+        assert one.tobytes() == other.tobytes()
+
+
+def failure(training, step, bad=BAD_STEP):
+    """The error of a training, and the arrays after each step that returned."""
+    states = []
+    with pytest.raises(stayfinite.NonFiniteError) as caught:
+        for state in training.run(step, bad):
+            states.append(state)
+        step.check()
+    return caught.value, states
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_same_bits_with_and_without_guard(guard, style):
+    training = STYLES[style]()
+    plain = list(training.run(training.step))
+    step = guard(training.step)
+    guarded = list(training.run(step))
+    step.check()
+    assert len(plain) == len(guarded) == NUM_STEPS
+    for found, expected in zip(guarded, plain, strict=True):
+        assert_bit_equal(found, expected)
+
+
+EXPECTED = {
+    "functions": ("log-of-zero", "jnp.log", (2,), "params/in"),
+    "linen": ("singular-gradient", "jnp.sqrt", (2,), "state/params/Dense_0/kernel"),
+    "nnx": ("bad-input", None, (2,), "model/hidden/kernel"),
+    "equinox": ("masked-branch", "jnp.log", (2,), "model/layers/0/weight"),
+}
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_a_bad_step_is_explained_and_its_fix_proved(guard, tmp_path, style):
+    from safetensors.numpy import load_file
+
+    training = STYLES[style]()
+    error, _ = failure(training, guard(training.step))
+    incident = error.incident
+    cause, line, samples, weight = EXPECTED[style]
+    assert incident.cause.name == cause, str(error)
+    assert incident.where.step == BAD_STEP
+    assert line is None or line in incident.source_line
+    assert incident.origin.samples == samples
+    assert incident.fix.verified, str(error)
+    assert incident.backend == "jax"
+    rate = next(trial for trial in incident.trials if trial.kind == "learning-rate")
+    assert rate.outcome == "not-tried"
+    assert "inject_hyperparams" in rate.detail
+    kept = load_file(incident.kept.weights)
+    assert weight in kept
+    assert all(np.isfinite(array).all() for array in kept.values())
+
+
+def test_the_state_is_that_of_the_last_good_step_however_late_the_flag_is_read(guard):
+    training = Functions()
+    expected = list(training.run(training.step))
+    _, states = failure(training, guard(training.step))
+    for number, state in enumerate(states):
+        # The last array is the loss of the step.
+        assert_bit_equal(state[:-1], expected[min(number, BAD_STEP - 1)][:-1])
+
+
+def test_donated_arguments_are_not_donated(guard):
+    jit = functools.partial(jax.jit, donate_argnums=(0, 1))
+    training = Functions(jit=jit)
+    params = {"in": jnp.ones((4, 5)), "out": jnp.ones(5)}
+    step = guard(training.step)
+    opt_state = training.tx.init(params)
+    x, y = next(plain_jax.batches())
+    step(params, opt_state, x, y)
+    step.check()
+    assert float(params["out"].sum()) == 5.0
+
+
+def test_a_skipped_step_leaves_the_state_and_the_training_goes_on(guard):
+    training = Functions()
+    step = guard(training.step, policy="skip")
+    with pytest.warns(RuntimeWarning):
+        states = list(training.run(step, BAD_STEP))
+    assert [made.step for made in step.interventions] == [BAD_STEP]
+    assert_bit_equal(states[BAD_STEP][:-1], states[BAD_STEP - 1][:-1])
+    assert all(np.isfinite(array).all() for array in states[-1])
+
+
+def test_a_learning_rate_in_the_state_is_tried(guard):
+    training = Functions(optax.inject_hyperparams(optax.sgd)(learning_rate=0.1))
+    error, _ = failure(training, guard(training.step))
+    rate = next(trial for trial in error.incident.trials if trial.kind == "learning-rate")
+    assert rate.outcome == "non-finite"
+
+
+def test_a_loop_inside_the_step_is_guarded_as_a_whole(guard):
+    tx = optax.adam(0.1)
+
+    def epoch(w, opt_state, xs):
+        def one(carry, x):
+            w, opt_state = carry
+            grads = jax.grad(lambda w: jnp.sqrt(jnp.sum((w * x) ** 2)))(w)
+            updates, opt_state = tx.update(grads, opt_state)
+            return (optax.apply_updates(w, updates), opt_state), None
+
+        (w, opt_state), _ = jax.lax.scan(one, (w, opt_state), xs)
+        return w, opt_state
+
+    step = guard(jax.jit(epoch))
+    w, opt_state = jnp.ones(3), tx.init(jnp.ones(3))
+    xs = np.ones((4, 3), "float32")
+    w, opt_state = step(w, opt_state, xs)
+    good = np.array(w)
+    xs[2] = 0
+    with pytest.raises(stayfinite.NonFiniteError) as caught:
+        w, opt_state = step(w, opt_state, xs)
+        step.check()
+    incident = caught.value.incident
+    assert (incident.where.step, incident.cause.name) == (1, "singular-gradient")
+    assert "jnp.sqrt" in incident.source_line
+    assert_bit_equal([np.array(w)], [good])
+
+
+def test_a_static_argument_stays_one(guard):
+    tx = optax.sgd(0.1)
+
+    @functools.partial(jax.jit, static_argnames="num_layers")
+    def step(w, opt_state, x, num_layers):
+        def loss_fn(w):
+            h = x
+            for _ in range(num_layers):
+                h = jnp.tanh(h * w)
+            return jnp.sum(h)
+
+        grads = jax.grad(loss_fn)(w)
+        updates, opt_state = tx.update(grads, opt_state)
+        return optax.apply_updates(w, updates), opt_state
+
+    w, x = jnp.ones(3), jnp.ones(3)
+    expected, _ = step(w, tx.init(w), x, num_layers=2)
+    guarded = guard(step)
+    found, _ = guarded(w, tx.init(w), x, num_layers=2)
+    guarded.check()
+    assert_bit_equal([np.array(found)], [np.array(expected)])
+
+
+def test_a_step_that_leaves_out_bad_updates_is_not_stopped(guard):
+    training = Functions(optax.apply_if_finite(optax.sgd(0.1), max_consecutive_errors=3))
+    step = guard(training.step)
+    states = list(training.run(step, BAD_STEP))
+    step.check()
+    assert len(states) == NUM_STEPS
+
+
+def test_without_a_state_among_the_results_there_is_one_line(guard):
+    step = guard(jax.jit(lambda w, x: jax.grad(lambda w: jnp.sum(w * x))(w).sum()))
+    with pytest.raises(stayfinite.UsageError, match="the argument 'w' of <lambda>") as caught:
+        step(jnp.ones(3), jnp.ones(3))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_bad_loss_alone_is_told_once(guard):
+    def step(w, x, mask):
+        def loss_fn(w):
+            return jnp.sum(mask * (x @ w) ** 2) + jax.lax.stop_gradient(0.0 / mask.sum())
+
+        loss, grad = jax.value_and_grad(loss_fn)(w)
+        return w - 0.1 * grad, loss
+
+    guarded, w = guard(step), jnp.ones(2)
+    with pytest.warns(RuntimeWarning, match="the loss of step 1 is not finite") as told:
+        for weight in (1.0, 0.0, 0.0, 1.0):
+            w, _ = guarded(w, np.ones((3, 2), "float32"), np.full(3, weight, "float32"))
+        guarded.check()
+    assert len(told) == 1
+    assert np.isfinite(w).all()
+
+
+@pytest.mark.parametrize(("named", "message"), [(["weights"], "no argument"), (["x"], "come back")])
+def test_a_wrong_name_of_the_state_is_one_line(guard, named, message):
+    step = guard(lambda w, x: w - jax.grad(lambda w: jnp.sum(w * x))(w), state=named)
+    with pytest.raises(stayfinite.UsageError, match=message):
+        step(jnp.ones(3), jnp.ones(4)[:3].reshape(3, 1))
+
+
+def test_a_prediction_of_the_shape_of_the_batch_is_no_state(guard):
+    def step(w, x):
+        def loss_fn(w):
+            prediction = x * w
+            return jnp.mean((prediction - x) ** 2), prediction
+
+        grads, prediction = jax.grad(loss_fn, has_aux=True)(w)
+        return w - 0.1 * grads, prediction
+
+    guarded = guard(step)
+    x = jnp.ones((2, 3))
+    _, prediction = guarded(jnp.full(3, 2.0), x)
+    guarded.check()
+    assert float(prediction[0, 0]) == 2.0
+
+
+WITHOUT_KERAS = """
+import sys
+import jax, jax.numpy as jnp, numpy as np
+import stayfinite
+
+def step(w, x):
+    loss, grad = jax.value_and_grad(lambda w: jnp.mean(jnp.log(x @ w)))(w)
+    return w + 0.1 * grad, loss
+
+step = stayfinite.guarded(step, keep=sys.argv[1])
+w = jnp.ones(2)
+try:
+    for x in (np.ones((4, 2)), np.zeros((4, 2))):
+        w, loss = step(w, x.astype("float32"))
+    step.check()
+except stayfinite.NonFiniteError as error:
+    print(error.incident.cause.name, "keras" in sys.modules)
+"""
+
+
+def test_keras_is_not_imported(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_KERAS, str(tmp_path)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    assert done.stdout.split() == ["log-of-zero", "False"], done.stdout + done.stderr
