@@ -115,7 +115,6 @@ def explain_failure(failure: Failure, progress: ExplanationProgress) -> Explaine
     Raises:
         KeyboardInterrupt: Ctrl-C was pressed again.
     """
-    began = time.perf_counter()
     stages = _Stages(failure, progress)
     note: str | None = None
     interruption: str | None = None
@@ -135,7 +134,7 @@ def explain_failure(failure: Failure, progress: ExplanationProgress) -> Explaine
     incident = replace(
         incident,
         notes=incident.notes if note is None else (note, *incident.notes),
-        seconds=round(time.perf_counter() - began, 2),
+        seconds=round(stages.seconds, 2),
     )
     incident = incident if stages.path is None else folder.finish(stages.path, incident)
     found, not_reproduced = stages.found, stages.not_reproduced
@@ -195,6 +194,7 @@ class _Stages:
     """
 
     def __init__(self, failure: Failure, progress: ExplanationProgress) -> None:
+        self._began = time.perf_counter()
         self.path: Path | None = None
         self.found: Explanation | None = None
         self._failure = failure
@@ -203,6 +203,11 @@ class _Stages:
         self.not_reproduced: NotReproduced | None = None
         self._notes: tuple[str, ...] = ()
         self._step: Step | None = None
+
+    @property
+    def seconds(self) -> float:
+        """How long the explanation has taken so far."""
+        return time.perf_counter() - self._began
 
     def keep(self) -> None:
         """Make the step, and put it on disk before anything of it can fail."""
@@ -309,7 +314,13 @@ class _Stages:
         bad, losses = failure.bad.step, failure.losses
 
         def measure() -> None:
-            recent = measure_recent_steps(step, bad, _healthy(failure), failure.snapshots)
+            recent = measure_recent_steps(
+                step,
+                bad,
+                _healthy(failure),
+                failure.snapshots,
+                self.seconds,
+            )
             first = losses[0].step if losses else bad
             rates = tuple(scheduled_rates(step, bad, first).items())
             folder.keep_figures(path, Figures(losses, rates, recent))

@@ -16,7 +16,8 @@ SIZE = 4
 
 @pytest.fixture(autouse=True)
 def time_enough(monkeypatch):
-    monkeypatch.setattr(recent_steps, "SECONDS", 60)
+    monkeypatch.setattr(recent_steps, "LEAST", 60)
+    monkeypatch.setattr(recent_steps, "MOST", 60)
 
 
 def made():

@@ -24,8 +24,9 @@ from stayfinite.frameworks.snapshots import Snapshot
 from stayfinite.frameworks.state import State
 from stayfinite.frameworks.step import Step
 
-# No step is begun that would end after so many seconds, all of them together.
-SECONDS = 2.0
+# Seconds of all steps together, after which none is begun: a tenth of what the explanation took
+# before them, but at least, and at most, so many.
+LEAST, MOST = 0.5, 2.0
 # Values of learning rate schedules that are computed.
 MAX_RATES = 100
 
@@ -68,21 +69,24 @@ def measure_recent_steps(
     bad_step: int,
     healthy: Sequence[tuple[int, Batch]],
     snapshots: Sequence[Snapshot],
+    explained_in: float,
 ) -> RecentSteps | None:
-    """Run the recent steps again, as many as `SECONDS` allow; None where that fails.
+    """Run the recent steps again, as many as there is time for; None where that fails.
 
     Args:
         step: The failing step.
         bad_step: Its number.
         healthy: Number and batch of the steps before, newest first.
         snapshots: Earlier states, newest first.
+        explained_in: Seconds that the explanation took so far.
     """
+    seconds = min(MOST, max(LEAST, explained_in / 10))
     began = time.monotonic()
     failing = attempt(lambda: _measure(step, bad_step))
     if isinstance(failing, NotTried):
         return None
     each = time.monotonic() - began
-    in_time = int(SECONDS / max(each, 1e-6)) - 1
+    in_time = int(seconds / max(each, 1e-6)) - 1
     first = _first_of_sequence(step, bad_step, healthy, snapshots)
     if first is not None and len(healthy) <= in_time:
         made = attempt(lambda: _sequence(step, first, healthy))
@@ -90,7 +94,7 @@ def measure_recent_steps(
             return RecentSteps((*made, failing), in_sequence=True)
     measures = [failing]
     for number, batch in healthy:
-        if time.monotonic() - began + each > SECONDS:
+        if time.monotonic() - began + each > seconds:
             break
         measure = attempt(functools.partial(_measure_on, step, number, batch))
         if isinstance(measure, NotTried):

@@ -202,7 +202,7 @@ def _restore(
     if _num_references(made) == num_before:
         return
     made_by = {id(new): old for new, old in made}
-    for thing in gc.get_objects():
+    for thing in gc.get_referrers(*(new for new, _ in made)):
         if type(thing) is FunctionType and (old := made_by.get(id(thing.__code__))) is not None:
             thing.__code__ = old
 
