@@ -65,7 +65,7 @@ class JaxTrainFunction(GuardedTrainFunction):
         return logs, self._state
 
     def went_back(self) -> None:
-        """Give the variables the state before the bad step."""
+        """Give the variables the state of `heavy`."""
         assert isinstance(self.heavy, JaxHeavySteps)
         self._state = self.heavy.state
         store(self._subject, State.of(self._state))
@@ -96,6 +96,7 @@ class JaxTrainFunction(GuardedTrainFunction):
     def _run_heavy(self, steps: JaxHeavySteps, state: Any, data: object) -> Any:
         logs, new = steps.run(state, self._recorder.newest, data)
         self._state = new
+        self.note_unwatched(logs)
         if not self._in_epoch:
             self.poll(None, wait=True)
         return logs, self._state

@@ -55,9 +55,10 @@ class JaxHeavySteps(HeavySteps):
 
     def run(self, state: Any, recorded: RecordedBatch, data: object) -> Any:
         """Make a step: what the train function of Keras returns."""
-        leaves, self._structure = jax.tree.flatten(state)
-        writes = self._written_to(leaves)
-        self._leaves = leaves
+        leaves, structure = jax.tree.flatten(state)
+        # A variable that is frozen since the last step has another place in the state.
+        writes = self._written_to(leaves) if structure == self._structure else None
+        self._leaves, self._structure = leaves, structure
         self._num_lasting = sum(len(group) for group in state[:3])
         self.begin_step(writes)
         logs, new = self._plain(state, iter([data]))
@@ -67,8 +68,6 @@ class JaxHeavySteps(HeavySteps):
 
     def _written_to(self, leaves: list[Any]) -> Writes | None:
         """The leaves that are not those of the last step."""
-        if len(leaves) != len(self._leaves):
-            return None
         pairs = enumerate(zip(leaves, self._leaves, strict=True))
         changed = [position for position, (leaf, before) in pairs if leaf is not before]
         if sum(leaves[position].nbytes for position in changed) > MAX_WRITTEN_BYTES:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -58,9 +59,11 @@ class TensorFlowTrainFunction(GuardedTrainFunction):
             and bad_steps_leave_marks(subject)
         )
         self._is_checking = False
+        self.thread = threading.get_ident()
 
     def __call__(self, iterator: Iterator[Any]) -> Any:
         """One call of Keras's train function: the logs of its last step."""
+        self.thread = threading.get_ident()
         self.enter(iterator)
         self.poll(None, wait=False)
         subject = self._subject
@@ -109,12 +112,13 @@ class TensorFlowTrainFunction(GuardedTrainFunction):
         with self._checking():
             logs, data = steps.run(source)
         if is_first:
-            groups = state_variables(self._subject)
-            follow(self, [variable for group in groups for variable in group])
+            *groups, metrics = state_variables(self._subject)
+            follow(self, [variable for group in groups for variable in group], metrics)
         for _ in self._recorder.recording(iter([data]), own=_own):
             pass
         recorded = self._recorder.newest
         steps.ran(recorded, logs)
+        self.note_unwatched(logs)
         if not is_heavy(num_bytes_of(self._subject), recorded.num_bytes):
             self.settle()
             self.heavy, self._may_be_heavy = None, False
@@ -148,6 +152,18 @@ class TensorFlowTrainFunction(GuardedTrainFunction):
             if not self.heavy.is_small(variable):
                 self.settle()
             self.heavy.writing(variable)
+
+    def training(self, function: object) -> None:
+        """Another model is about to train variables of the state, in a compiled step."""
+        if isinstance(self.heavy, TensorFlowHeavySteps) and function is not self:
+            self.settle()
+            self.heavy.replace()
+
+    def begin_training(self) -> None:
+        """Begin a window: what compiled code of others has written was not seen."""
+        super().begin_training()
+        if isinstance(self.heavy, TensorFlowHeavySteps):
+            self.heavy.replace()
 
     def went_back(self) -> None:
         """Nothing: the variables have the state."""

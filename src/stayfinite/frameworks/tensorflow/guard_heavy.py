@@ -55,7 +55,12 @@ class TensorFlowHeavySteps(HeavySteps):
     def run(self, source: Any) -> tuple[Any, Any]:
         """Make a step on the next batch of `source`: its logs, and the batch."""
         self.begin_step(self._writes_of_others())
-        logs, data = self._plain(source)
+        try:
+            logs, data = self._plain(source)
+        except BaseException:
+            # At the end of the data, a step still makes what does not depend on them.
+            self.replace()
+            raise
         return logs, data
 
     def ran(self, recorded: RecordedBatch, logs: Any) -> None:
@@ -74,7 +79,11 @@ class TensorFlowHeavySteps(HeavySteps):
         if position is not None and self.is_small(variable):
             self._written.add(position)
         else:
-            self._is_replaced = True
+            self.replace()
+
+    def replace(self) -> None:
+        """Other code has written to the state, or is about to: the next step begins a window."""
+        self._is_replaced = True
 
     def _position(self, variable: Any) -> int | None:
         raw = private.raw(variable)
