@@ -286,8 +286,9 @@ def test_bad_data_is_no_fault_of_a_checkpoint(tmp_path):
         while True:
             yield x, np.zeros((16, 3), "float32")
 
+    settings = {"steps_per_epoch": 4, "shuffle": False, "verbose": 0}
     with pytest.warns(RuntimeWarning, match="generator"), pytest.raises(stayfinite.NonFiniteError):
-        network().fit(batches(), steps_per_epoch=4, verbose=0, callbacks=callbacks)
+        network().fit(batches(), callbacks=callbacks, **settings)
     (path,) = checkpoint_files.newest_first(tmp_path)
     assert not checkpoint_files.is_marked(path)
 

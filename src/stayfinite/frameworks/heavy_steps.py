@@ -15,14 +15,15 @@ import abc
 import collections
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
 from stayfinite.frameworks.heavy import Window
 from stayfinite.frameworks.recorder import MAX_PENDING, RecordedBatch
+from stayfinite.frameworks.subject import Subject
 
 # What other code may write to the state between two steps without a new snapshot: a learning rate,
 # metrics that are reset.
@@ -50,6 +51,23 @@ class _MadeStep:
 
     recorded: RecordedBatch
     writes: Writes
+
+
+@dataclass(frozen=True)
+class HeavyTraining:
+    """A training whose state is heavy.
+
+    Attributes:
+        subject: The training.
+        plain: Makes a step without a sentinel.
+        fails: Makes a step on a batch with the sentinel, and undoes it; whether it is bad.
+        num_bytes: The size of the state.
+    """
+
+    subject: Subject
+    plain: Callable[..., Any]
+    fails: Callable[[object], bool]
+    num_bytes: int
 
 
 class HeavySteps(abc.ABC):

@@ -19,6 +19,7 @@ import tensorflow as tf
 from stayfinite.errors import CannotGuardError
 from stayfinite.frameworks.base import OnBad
 from stayfinite.frameworks.heavy import is_heavy
+from stayfinite.frameworks.heavy_steps import HeavyTraining
 from stayfinite.frameworks.keras import private as keras_private
 from stayfinite.frameworks.keras.persistence import bad_steps_leave_marks
 from stayfinite.frameworks.keras.train_function import GuardedTrainFunction
@@ -90,7 +91,9 @@ class TensorFlowTrainFunction(GuardedTrainFunction):
         if not self._may_be_heavy:
             return None
         _build_slots(subject)
-        steps = TensorFlowHeavySteps(subject, self._plain(), self._fails_now, num_bytes_of(subject))
+        num_bytes = num_bytes_of(subject)
+        training = HeavyTraining(subject, self._plain(), self._fails_now, num_bytes)
+        steps = TensorFlowHeavySteps(training)
         # What a step leaves as it is would count as bad.
         self._may_be_heavy = steps.is_finite()
         if self._may_be_heavy:
