@@ -21,7 +21,9 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
+
+from zoo.forked import run_and_end
 
 # What can be run here as `python -m` runs it. Other arguments are a script and its arguments.
 MODULES = (
@@ -71,25 +73,19 @@ def _forked(request: dict[str, Any]) -> int | None:
     return None
 
 
-def _become(request: dict[str, Any]) -> None:
-    """Run the arguments in this process, and end it as the interpreter would."""
-    code = 1
-    try:
+def _become(request: dict[str, Any]) -> NoReturn:
+    """Run the arguments in this process, and end it."""
+
+    def program() -> int | None:
         os.setsid()
         os.environ.update(request["variables"])
         os.chdir(request["folder"])
         output = os.open(request["output"], os.O_WRONLY | os.O_APPEND)
         for stream in (1, 2):
             os.dup2(output, stream)
-        code = _run(request["arguments"]) or 0
-    except SystemExit as error:
-        code = error.code if isinstance(error.code, int) else int(error.code is not None)
-    except BaseException as error:
-        sys.excepthook(type(error), error, error.__traceback__)
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code & 0xFF)
+        return _run(request["arguments"])
+
+    run_and_end(program)
 
 
 def _run(arguments: Sequence[str]) -> int | None:

@@ -17,6 +17,9 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
+
+from zoo.forked import run_and_end
 
 CHECKPOINTS, INCIDENTS = "checkpoints", "stayfinite-out"
 STEP, CHECKPOINT_ACCESS, INCIDENT_ACCESS = "s", "c", "i"
@@ -103,10 +106,10 @@ class Child:
         return Ended(code if time.monotonic() < until else None, counts, acted, printed)
 
 
-def _become(folder: Path, plan: Plan, progress: int, printed: Path) -> None:
-    """Run the training in this process, and end it as the interpreter would."""
-    code = 1
-    try:
+def _become(folder: Path, plan: Plan, progress: int, printed: Path) -> NoReturn:
+    """Run the training in this process, and end it."""
+
+    def program() -> int:
         os.setsid()
         # A job in the background ignores it.
         signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -117,20 +120,9 @@ def _become(folder: Path, plan: Plan, progress: int, printed: Path) -> None:
         if plan.max_file_bytes is not None:
             resource.setrlimit(resource.RLIMIT_FSIZE, (plan.max_file_bytes,) * 2)
         _watch_folders(folder, progress, plan.slowness)
-        code = _run(plan, progress)
-    except SystemExit as error:
-        code = error.code if isinstance(error.code, int) else int(error.code is not None)
-    except KeyboardInterrupt as error:
-        sys.excepthook(type(error), error, error.__traceback__)
-        sys.stderr.flush()
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-        os.kill(os.getpid(), signal.SIGINT)
-    except BaseException as error:
-        sys.excepthook(type(error), error, error.__traceback__)
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code & 0xFF)
+        return _run(plan, progress)
+
+    run_and_end(program)
 
 
 def _run(plan: Plan, progress: int) -> int:

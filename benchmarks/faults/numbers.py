@@ -209,7 +209,9 @@ def _stopped(trainings: Trainings, injection: Injection) -> Result:
         stopped = error.incident.where.batch
     same = _equal(network.values(model), end if bad is None else observer.before)
     damaged = damaged_checkpoints(folder / "checkpoints")
-    saved = [int(p.name.removeprefix("step-")) for p in (folder / "checkpoints").glob("step-*")]
+    # Without those that SafeCheckpoint leaves out, because a bad step came at once after them.
+    paths = [p for p in (folder / "checkpoints").glob("step-*") if not (p / "bad-step").exists()]
+    saved = [int(path.name.removeprefix("step-")) for path in paths]
     went_on = lost = None
     detail = f"step {injection.step}: bad is {bad}, noticed is {stopped}; {damaged}"
     if stopped is not None:

@@ -11,6 +11,7 @@ import stayfinite
 from stayfinite.frameworks.keras.model_subject import KerasModel
 from stayfinite.frameworks.torch import finite_checks, guard, saved_values
 from stayfinite.frameworks.torch.guard_cuda import CudaSentinel
+from stayfinite.frameworks.torch.guard_sentinel import SeenSteps
 from tests.guard import nets
 
 BAD_STEP = 3
@@ -43,8 +44,8 @@ def late(monkeypatch):
     monkeypatch.setattr(
         guard,
         "_new_sentinel",
-        lambda subject, inner, first, **options: SlowSentinel(
-            subject, first, compiled=guard.private.is_compiled(inner), **options
+        lambda subject, inner, first, *, keeps_metrics=False: SlowSentinel(
+            subject, SeenSteps(first, guard.private.is_compiled(inner), keeps_metrics)
         ),
     )
 
@@ -175,7 +176,7 @@ def test_what_a_step_assigns_is_kept_at_once_when_the_next_begins():
     model = nets.conv_net()
     model.make_train_function()
     subject = KerasModel(model)
-    sentinel = CudaSentinel(subject, 0)
+    sentinel = CudaSentinel(subject, SeenSteps())
     x, y = nets.images()
     statistics = model.layers[1].non_trainable_variables
     for step in range(2):

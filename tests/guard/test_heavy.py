@@ -55,6 +55,15 @@ class Look(keras.callbacks.Callback):
             self.model.save_weights(self.folder / "seen.weights.h5")
 
 
+class Evaluate(keras.callbacks.Callback):
+    """Evaluates the model in the middle of an epoch."""
+
+    def on_train_batch_end(self, batch, logs=None):
+        if batch == 1:
+            x, y = nets.table()
+            self.model.evaluate(x[:8], y[:8], verbose=0)
+
+
 def data(bad=None):
     """The rows of two epochs as a generator; with `bad`, its step has a NaN."""
     x, y = nets.table()
@@ -78,13 +87,15 @@ def fit(model, batches, callbacks, epochs=2):
 
 
 class StopBefore(keras.callbacks.Callback):
-    """Ends a training without guard before step `BAD`."""
+    """Ends a training without guard before a step."""
 
-    step = 0
+    def __init__(self, step=BAD):
+        super().__init__()
+        self.left = step
 
     def on_train_batch_end(self, batch, logs=None):
-        self.step += 1
-        self.model.stop_training = self.step == BAD
+        self.left -= 1
+        self.model.stop_training = self.left == 0
 
 
 def without_rate(model):
@@ -149,7 +160,56 @@ def test_where_every_training_is_guarded(tmp_path, monkeypatch):
     session.install()
     try:
         with pytest.raises(stayfinite.NonFiniteError) as caught:
-            fit(nets.mlp(), data(bad=BAD), [])
+            fit(nets.mlp(), data(bad=BAD), [Evaluate()])
     finally:
         session.close()
+    where = caught.value.incident.where
+    assert (where.step, where.epoch, where.batch) == (BAD, 1, BAD - NUM_BATCHES)
+
+
+def overflowing(target, prediction):
+    """Finite, unlike its sum over two steps."""
+    mean = keras.ops.mean
+    return mean(keras.ops.square(target - prediction[:, 0])) + mean(prediction) * 1e-3 + 2e38
+
+
+@pytest.mark.slow_on("tensorflow")
+def test_bad_step_after_a_mean_of_the_loss_that_overflows(tmp_path):
+    model = nets.mlp()
+    model.compile("adam", overflowing)
+    with pytest.raises(stayfinite.NonFiniteError) as caught:
+        fit(model, data(BAD), [stayfinite.Guard(keep=tmp_path)])
     assert caught.value.incident.where.step == BAD
+
+
+def test_model_compiled_again_with_the_same_optimizer(tmp_path):
+    def trained(guards):
+        model = nets.mlp()
+        fit(model, data(), guards, epochs=1)
+        model.compile(model.optimizer, "mae")
+        return fit(model, data(), guards, epochs=1), model
+
+    (expected, plain), (found, model) = trained([]), trained([stayfinite.Guard(keep=tmp_path)])
+    assert found == expected
+    nets.assert_bit_equal(nets.state_of(model), nets.state_of(plain))
+
+
+def test_two_models_that_share_weights(tmp_path):
+    def trained(guards, callbacks, bad=None):
+        keras.utils.set_random_seed(0)
+        shared = keras.layers.Dense(4, "relu")
+        model, other = (
+            keras.Sequential([keras.Input((5,)), shared, keras.layers.Dense(1)]) for _ in range(2)
+        )
+        model.compile("adam", "mse")
+        other.compile(keras.optimizers.SGD(0.1), "mse")
+        fit(model, data(), guards, epochs=1)
+        fit(other, data(), [], epochs=1)
+        try:
+            fit(model, data(bad), [*guards, *callbacks], epochs=1)
+        except stayfinite.NonFiniteError:
+            assert bad is not None
+        return nets.state_of(model)
+
+    found = trained([stayfinite.Guard(keep=tmp_path)], [], bad=2)
+    nets.assert_bit_equal(found, trained([], [StopBefore(2)]))

@@ -134,6 +134,38 @@ def test_large_write_begins_a_window():
     assert steps.kept["sum"] == 1.0
 
 
+def test_window_that_ends_before_a_step_is_checked_first(monkeypatch):
+    steps = Sum()
+    steps.step(0, 1.0)
+    steps.step(1, math.nan)
+    # The data of the next step took long.
+    monkeypatch.setattr(heavy, "SHARE", math.inf)
+    steps.step(2, 1.0)
+    assert steps.needs_check()
+    assert (steps.check(), steps.state["sum"]) == (1, 1.0)
+
+
+class Interrupted(Sum):
+    """Ctrl-C while steps are made again."""
+
+    def make(self, data):
+        if self.num_made == 4:
+            raise KeyboardInterrupt
+        return super().make(data)
+
+
+@pytest.mark.parametrize(("data", "left"), [((1.0, math.nan), 0.0), ((1.0, 5.0), 6.0)])
+def test_interrupted_search_leaves_a_finite_state(data, left, monkeypatch):
+    steps = Interrupted()
+    for number, value in enumerate((*data, 0.0)):
+        steps.step(number, value)
+    # A mean of the loss that overflows has a search made, too.
+    monkeypatch.setattr(steps, "_is_loss_bad", True)
+    with pytest.raises(KeyboardInterrupt):
+        steps.check()
+    assert (steps.state["sum"], steps.has_window) == (left, False)
+
+
 def test_rule_compares_state_and_batch():
     assert not heavy.is_heavy(heavy.MIN_STATE_BYTES - 1, 0)
     assert heavy.is_heavy(heavy.MIN_STATE_BYTES, 4 * MEGABYTE)

@@ -209,6 +209,90 @@ def test_a_damaged_checkpoint_is_left_out_for_the_one_before(tmp_path, capsys):
     assert again.history == history.history
 
 
+class HugeMoment(keras.callbacks.Callback):
+    """Makes a moment of Adam huge before a step: finite, and the step after that overflows."""
+
+    def __init__(self, step):
+        super().__init__()
+        self.left = step
+
+    def on_train_batch_begin(self, batch, logs=None):
+        self.left -= 1
+        if self.left == -1:
+            model = self.model  # on JAX this writes the state into the variables
+            moment = next(v for v in model.optimizer.variables if v.shape == (4, 3))
+            moment.assign(np.full(moment.shape, 1e30, "float32"))
+
+
+def bad_fit(folder, step, **settings):
+    guard = stayfinite.Guard(keep=folder / "incidents")
+    with pytest.raises(stayfinite.NonFiniteError):
+        fit(folder / "ck", epochs=3, callbacks=[guard, HugeMoment(step)], **settings)
+
+
+@pytest.mark.slow_on("tensorflow")
+def test_a_checkpoint_that_leads_to_a_bad_step_at_once_is_left_out(tmp_path, capsys):
+    expected, history = fit(tmp_path / "undisturbed", epochs=3)
+    bad_fit(tmp_path, 5)  # a checkpoint is made of what it leaves
+    capsys.readouterr()
+    weights, again = fit(tmp_path / "ck", epochs=3)
+    first, second = capsys.readouterr().err.splitlines()
+    newest = tmp_path / "ck" / "step-000000000006"
+    assert f"{newest} is left out, because a training had a bad step at once after it" in first
+    assert "goes on from" in second and "after 4 steps" in second
+    assert all(map(np.array_equal, weights, expected))
+    assert again.history == history.history
+
+
+@TORCH_ONLY
+def test_the_beginning_is_before_the_first_checkpoint(tmp_path, capsys):
+    expected, _ = fit(tmp_path / "undisturbed", epochs=3)
+    bad_fit(tmp_path, 1)
+    capsys.readouterr()
+    weights, _ = fit(tmp_path / "ck", epochs=3)
+    assert "the training begins at its beginning" in capsys.readouterr().err
+    assert all(map(np.array_equal, weights, expected))
+
+
+@TORCH_ONLY
+def test_the_newest_is_used_where_no_checkpoint_is_better(tmp_path, capsys):
+    bad_fit(tmp_path, 5)
+    for path in (tmp_path / "ck").glob("step-*"):
+        if path.name.endswith("2"):
+            shutil.rmtree(path)
+        else:
+            checkpoint_files.mark(path, 6)
+    capsys.readouterr()
+    bad_fit(tmp_path, 99)
+    assert "the newest is used after all" in capsys.readouterr().err
+
+
+@TORCH_ONLY
+def test_bad_data_is_no_fault_of_a_checkpoint(tmp_path):
+    class BadData(keras.callbacks.Callback):
+        def on_train_batch_begin(self, batch, logs=None):
+            if batch == 2:
+                x[...] = np.nan
+
+    keras.utils.set_random_seed(1)
+    x = np.ones((16, 4), "float32")
+    callbacks = [
+        stayfinite.SafeCheckpoint(tmp_path, every=2),
+        stayfinite.Guard(keep=tmp_path / "incidents"),
+        BadData(),
+    ]
+
+    def batches():
+        while True:
+            yield x, np.zeros((16, 3), "float32")
+
+    settings = {"steps_per_epoch": 4, "shuffle": False, "verbose": 0}
+    with pytest.warns(RuntimeWarning, match="generator"), pytest.raises(stayfinite.NonFiniteError):
+        network().fit(batches(), callbacks=callbacks, **settings)
+    (path,) = checkpoint_files.newest_first(tmp_path)
+    assert not checkpoint_files.is_marked(path)
+
+
 @TORCH_ONLY
 def test_a_training_that_had_ended_is_not_made_again_and_can_be_made_longer(tmp_path, capsys):
     whole, history = fit(tmp_path / "whole", epochs=5)

@@ -322,3 +322,25 @@ def test_loss_scale_that_collapses_is_told_and_one_that_is_found_is_not(tmp_path
     assert incident.cause.name == "singular-gradient"
     assert any("the loss scale has fallen to 1" in line for line in incident.because)
     assert float(model.optimizer.dynamic_scale) == 1.0
+
+
+@pytest.mark.skipif(keras.backend.backend() != "jax", reason="the flags of JAX arrive later")
+def test_prediction_at_the_end_of_an_epoch_before_the_flags_arrive(tmp_path, monkeypatch):
+    from stayfinite.frameworks.jax import guard
+
+    class Predict(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            self.model.predict(nets.table()[0], verbose=0)  # donates the state
+
+    class Late(guard._Report):
+        def __init__(self, array):
+            super().__init__(array)
+            self.is_ready = lambda: False
+
+    monkeypatch.setattr(guard, "_Report", Late)
+    expected = after_good_steps(nets.mlp(), nets.table())
+    model = nets.mlp()
+    callbacks = [Predict(), stayfinite.Guard(keep=tmp_path)]
+    error = stopped(model, spoiled(nets.table()), tmp_path, callbacks)
+    assert error.incident.where.step == BAD_STEP
+    nets.assert_bit_equal(nets.state_of(model), expected)

@@ -35,8 +35,16 @@ class GuardedFunction(Protocol):
         """Make a step, as the train function that Keras made."""
         ...
 
+    def begin_training(self) -> None:
+        """A `fit` begins."""
+        ...
+
     def begin_epoch(self) -> None:
         """The next call is the first of an epoch: flags may be read late until `end_epoch`."""
+        ...
+
+    def read_flags(self) -> None:
+        """Read every flag now."""
         ...
 
     def end_epoch(self) -> None:

@@ -15,14 +15,15 @@ import abc
 import collections
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
 from stayfinite.frameworks.heavy import Window
 from stayfinite.frameworks.recorder import MAX_PENDING, RecordedBatch
+from stayfinite.frameworks.subject import Subject
 
 # What other code may write to the state between two steps without a new snapshot: a learning rate,
 # metrics that are reset.
@@ -52,6 +53,23 @@ class _MadeStep:
     writes: Writes
 
 
+@dataclass(frozen=True)
+class HeavyTraining:
+    """A training whose state is heavy.
+
+    Attributes:
+        subject: The training.
+        plain: Makes a step without a sentinel.
+        fails: Makes a step on a batch with the sentinel, and undoes it; whether it is bad.
+        num_bytes: The size of the state.
+    """
+
+    subject: Subject
+    plain: Callable[..., Any]
+    fails: Callable[[object], bool]
+    num_bytes: int
+
+
 class HeavySteps(abc.ABC):
     """Follows the steps of one training, and finds the bad one. A framework makes them.
 
@@ -75,6 +93,16 @@ class HeavySteps(abc.ABC):
         self._losses: collections.deque[LateNumber] = collections.deque()
         self._is_loss_bad = False
 
+    @property
+    def has_window(self) -> bool:
+        """Whether there is a snapshot from which the present state can be made again."""
+        return self._has_begun
+
+    @property
+    def has_unchecked(self) -> bool:
+        """Whether steps were made since the last check."""
+        return self._num_checked < len(self._made)
+
     def begin_step(self, writes: Writes | None) -> None:
         """A step is about to be made.
 
@@ -83,7 +111,10 @@ class HeavySteps(abc.ABC):
                 large or not known.
         """
         self._writes = {} if writes is None else writes
-        if self._has_begun and writes is not None and not self._window.is_over():
+        # The time of a window may have ended since its last steps were made: these are checked
+        # before the snapshot that they can be made again from is given up.
+        is_over = self._window.is_over() and not self.has_unchecked
+        if self._has_begun and writes is not None and not is_over:
             return
         self.wait()
         began = time.perf_counter()
@@ -102,14 +133,14 @@ class HeavySteps(abc.ABC):
         while self._losses and (len(self._losses) > MAX_PENDING or self._losses[0].is_ready()):
             self._read_loss()
         is_due = self._is_loss_bad or self._window.is_over()
-        return is_due and self._num_checked < len(self._made)
+        return is_due and self.has_unchecked
 
     def check(self) -> int | None:
         """Check the steps that have not been checked yet; returns the number of the first bad one.
 
         The state is then the one before it, and the next step begins a window.
         """
-        if self._num_checked == len(self._made):
+        if not self.has_unchecked:
             return None
         while self._losses:
             self._read_loss()
@@ -136,12 +167,27 @@ class HeavySteps(abc.ABC):
         self._is_loss_bad |= self.trusts_loss and not math.isfinite(loss)
 
     def _find(self, is_finite: bool) -> int | None:
-        """The first bad step; None where only the mean of the loss is not finite."""
+        """The first bad step; None where only the mean of the loss is not finite.
+
+        If it is interrupted, the state is the present one, or that of the snapshot if that is bad.
+        """
         present = self.set_aside() if is_finite else self.drop()
+        try:
+            bad = self._search(is_finite)
+        except BaseException:
+            self.restore()
+            if is_finite:
+                self.take_back(present)
+            self.forget()
+            raise
+        if bad is None:
+            self.take_back(present)
+        return bad
+
+    def _search(self, is_finite: bool) -> int | None:
         while True:
             suspect, by_loss = self._first_suspect()
             if suspect is None and is_finite:
-                self.take_back(present)
                 return None
             # The device did not compute the same again: the last step is as suspect as any.
             position = len(self._made) - 1 if suspect is None else suspect

@@ -175,10 +175,15 @@ class Recorder:
         return [r for r in self._steps if r.step > step]
 
     def take(self, step: int) -> tuple[RecordedBatch, list[RecordedBatch]]:
-        """The bad step and the healthy ones before it, newest first; only these are kept."""
+        """The bad step and the healthy ones before it, newest first; only these are kept.
+
+        Of a window, which may have hundreds, they are as many as flags wait at most.
+        """
         bad = next(r for r in self._steps if r.step == step)
         while self._steps and self._steps[-1].step >= step:
             self._steps.pop()
+        while len(self._steps) > MAX_PENDING + MAX_HEALTHY:
+            self._steps.popleft()
         self.count.num_steps = step + 1
         return bad, list(reversed(self._steps))
 

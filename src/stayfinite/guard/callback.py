@@ -14,6 +14,7 @@ from stayfinite.guard.policy import MAX_BAD_STEPS, Policy
 from stayfinite.guard.registry import REGISTRY
 from stayfinite.guard.watch import Watch
 from stayfinite.incident import Intervention
+from stayfinite.saving.bad_ends import ToldOfBadEnd
 from stayfinite.saving.guarded import make_files_safe
 
 
@@ -97,16 +98,15 @@ class Guard(keras.callbacks.Callback):
             self._watch.keep = self.keep
         if self._rules.may_go_on or not self._watch.listeners:
             self._watch.measures.policy = self._rules
-        self._watch.arm()
+        self._watch.begin_training()
         # The list of callbacks goes when `fit` is left by an exception, of which none is told.
         self._watch.let_go()
         at_work = keras_private.callbacks_at_work()
         self._watch.let_go = make_files_safe(at_work or self)
-        self._watch.boards = [
-            callback
-            for callback in (() if at_work is None else at_work.callbacks)
-            if isinstance(callback, keras.callbacks.TensorBoard)
-        ]
+        callbacks = () if at_work is None else at_work.callbacks
+        boards = keras.callbacks.TensorBoard
+        self._watch.boards = [each for each in callbacks if isinstance(each, boards)]
+        self._watch.told = [each for each in callbacks if isinstance(each, ToldOfBadEnd)]
         self.interventions = self._watch.measures.begin()
         if self.log:
             self._watch.log_epochs()
@@ -128,12 +128,12 @@ class Guard(keras.callbacks.Callback):
         """End the last epoch."""
         self._watch.end_training()
         self._watch.let_go()
-        self._watch.boards = []
+        self._watch.boards, self._watch.told = [], []
 
     def on_test_begin(self, logs: dict[str, Any] | None = None) -> None:
-        """Read every flag before a validation, which comes before the end of its epoch."""
+        """Read every flag before an evaluation, also one that a callback makes within an epoch."""
         # On JAX an evaluation gives the state away that a stop would need.
-        self._watch_of_model().end_epoch()
+        self._watch_of_model().read_flags()
 
     def on_test_end(self, logs: dict[str, Any] | None = None) -> None:
         """Warn of a non-finite validation loss, which is not an incident."""

@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stayfinite.errors import CannotGuardError
+from stayfinite.errors import CannotGuardError, NonFiniteError
 from stayfinite.frameworks.base import GuardedFunction
 from stayfinite.frameworks.failure import Failure, Resumption
 from stayfinite.frameworks.state import State
@@ -18,11 +18,15 @@ from stayfinite.frameworks.subject import Subject
 from stayfinite.guard.bad_steps import BadSteps
 from stayfinite.guard.epoch_logs import EpochLogs
 from stayfinite.incident import Incident
+from stayfinite.saving.bad_ends import ToldOfBadEnd
 from stayfinite.saving.whole_files import as_it_is
 from stayfinite.strict import caught
 
 if TYPE_CHECKING:
     import keras
+
+# The batch is at fault, whatever the state is.
+_OF_THE_BATCH = ("bad-input", "bad-target")
 
 
 class Watch(BadSteps):
@@ -36,6 +40,7 @@ class Watch(BadSteps):
 
     Attributes:
         boards: The `TensorBoard` callbacks of the present `fit`, which show each incident.
+        told: Callbacks of the present `fit` that are told of a bad end.
     """
 
     def __init__(
@@ -43,12 +48,15 @@ class Watch(BadSteps):
     ) -> None:
         super().__init__(keep, script, rebuild_all)
         self.boards: list[keras.callbacks.TensorBoard] = []
+        self.told: list[ToldOfBadEnd] = []
         self._subject = subject
         # Weak: the function refers to this watch, and `compile` lets go of it.
         self._function: Callable[[], GuardedFunction | None] = lambda: None
         self._refused = False
         self._epoch: int | None = None
         self._logs: EpochLogs | None = None
+        # Steps of the model before the present `fit`.
+        self._num_before = 0
 
     def arm(self) -> None:
         """Put the sentinel into the train function, if it is not in it now.
@@ -83,6 +91,14 @@ class Watch(BadSteps):
             self._function = lambda: None
         self.let_go()
 
+    def begin_training(self) -> None:
+        """A `fit` begins."""
+        self.arm()
+        self._num_before = self.recorder.num_steps
+        function = self._function()
+        if function is not None:
+            function.begin_training()
+
     def begin_epoch(self, epoch: int) -> None:
         """`fit` begins an epoch, counted from 0: flags may be read late until `end_epoch`."""
         self._epoch = epoch
@@ -103,6 +119,12 @@ class Watch(BadSteps):
         """What is added to the logs of an epoch, at its end; after `log_epochs`."""
         assert self._logs is not None
         return self._logs.after(self.recorder.newest_data(), len(self.measures.made))
+
+    def read_flags(self) -> None:
+        """Read the flag of every step so far."""
+        function = self._function()
+        if function is not None:
+            function.read_flags()
 
     def end_epoch(self) -> None:
         """Read every flag of the epoch, so that nothing is saved or validated on a bad one."""
@@ -147,7 +169,13 @@ class Watch(BadSteps):
             keep=self.keep,
             script=self.script,
         )
-        return self.handle(failure)
+        try:
+            return self.handle(failure)
+        except NonFiniteError as error:
+            if error.incident.cause.name not in _OF_THE_BATCH:
+                for callback in self.told:
+                    callback.ended_by_bad_step(bad.step - self._num_before)
+            raise
 
     def explaining(self) -> AbstractContextManager[object]:
         """Files are saved as they are: a step that is run again saves none of its own."""

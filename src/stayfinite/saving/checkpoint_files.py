@@ -3,6 +3,7 @@
     step-000000001500/
         state.safetensors   every array
         manifest.json       everything else, and the SHA-256 of both
+        bad-step            only if a training had a bad step at once after it: the step
 
 A folder is written under another name, synced and renamed. No pickle.
 """
@@ -27,7 +28,7 @@ from stayfinite.files.writing import folder_beside, put_folder
 
 SCHEMA = "stayfinite.checkpoint/1"
 
-_ARRAYS, _MANIFEST = "state.safetensors", "manifest.json"
+_ARRAYS, _MANIFEST, _MARK = "state.safetensors", "manifest.json", "bad-step"
 _NAME = re.compile(r"step-\d{12,}")
 
 
@@ -60,6 +61,29 @@ def newest_first(directory: Path) -> Iterator[Path]:
         )
 
 
+def path_of(directory: Path, step: int) -> Path:
+    """The folder of the checkpoint of `step`."""
+    return directory / f"step-{step:012d}"
+
+
+def mark(path: Path, bad_step: int) -> None:
+    """Note that a training had a bad step at once after this checkpoint.
+
+    Its numbers are finite, and may be the reason: a moment so large that the next update overflows.
+    A checkpoint that is written in its place has no mark.
+
+    Raises:
+        OSError: The mark could not be written.
+    """
+    if path.is_dir():
+        (path / _MARK).write_text(f"{bad_step}\n", encoding="utf-8")
+
+
+def is_marked(path: Path) -> bool:
+    """Whether `mark` was called for this checkpoint."""
+    return (path / _MARK).exists()
+
+
 def write(directory: Path, checkpoint: Checkpoint, keep: int) -> Path:
     """Write `checkpoint`, then delete all but the newest `keep` that are not newer than it.
 
@@ -69,7 +93,7 @@ def write(directory: Path, checkpoint: Checkpoint, keep: int) -> Path:
         OSError: It could not be written; the others are unchanged.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    path = directory / f"step-{checkpoint.step:012d}"
+    path = path_of(directory, checkpoint.step)
     # One name for all, so that each deletes what a killed process has left.
     with folder_beside(directory / "step") as folder:
         new = folder / path.name

@@ -15,14 +15,17 @@ from stayfinite.frameworks.keras import private as keras_private
 from stayfinite.frameworks.keras.epochs import DataPlace, Epochs
 from stayfinite.frameworks.keras.train_function import GuardedTrainFunction
 from stayfinite.saving import checkpoint_files, training_state
+from stayfinite.saving.bad_ends import ToldOfBadEnd
 from stayfinite.saving.callback_state import CallbackStates
 from stayfinite.saving.checkpoint_files import BadCheckpoint, Checkpoint
 
+# A bad step so soon after a checkpoint may come of its numbers.
+_AT_ONCE = 8
 # The model whose `fit` has ended in this process, for each directory.
 _ENDED: dict[Path, weakref.ref[Any]] = {}
 
 
-class SafeCheckpoint(keras.callbacks.Callback):
+class SafeCheckpoint(keras.callbacks.Callback, ToldOfBadEnd):
     """Saves the whole training every `every` steps, and goes on from there after a crash.
 
     A checkpoint has the weights, the variables of the optimizer, the moving statistics, the loss
@@ -32,8 +35,10 @@ class SafeCheckpoint(keras.callbacks.Callback):
 
     A `fit` that finds a checkpoint goes on from it. If the script is the same and sets its seeds,
     the result is bit-identical to that of an uninterrupted `fit`. One line on stderr names the
-    checkpoint. In place of a damaged one, the one before it is used. The last checkpoint is saved
-    at the end, so that a finished `fit` is not repeated. Use one directory for each `fit`.
+    checkpoint. In place of a damaged one, the one before it is used, and so it is in place of one
+    after which a guarded training had a bad step at once, unless that step has bad data. The last
+    checkpoint is saved at the end, so that a finished `fit` is not repeated. Use one directory for
+    each `fit`.
 
     A `RuntimeWarning` at the beginning names what cannot be repeated, such as the position of a
     generator.
@@ -159,13 +164,40 @@ class SafeCheckpoint(keras.callbacks.Callback):
         assert self._states is not None
         return self._states
 
+    def ended_by_bad_step(self, num_before: int) -> None:
+        """Mark the last checkpoint, if the bad step came at once after it."""
+        bad_step = self._first_step + num_before
+        if not 0 <= bad_step - self._saved_step < _AT_ONCE:
+            return
+        path = checkpoint_files.path_of(self.directory, self._saved_step)
+        try:
+            checkpoint_files.mark(path, bad_step)
+        except OSError as error:
+            _warn(f"{path} could not be marked ({error.strerror or error})")
+
     def _newest_good(self) -> Checkpoint | None:
+        """The checkpoint to go on from; None to begin at the beginning.
+
+        That is the newest one without a mark. Where each has one, the beginning counts as the one
+        before the first; if that is long gone, the marks say nothing against the newest.
+        """
+        marked: list[Path] = []
         for path in checkpoint_files.newest_first(self.directory):
-            try:
-                return checkpoint_files.read(path)
-            except BadCheckpoint as error:
-                _say(f"{path} is left out, because it is not whole: {error}")
-        return None
+            if checkpoint_files.is_marked(path):
+                _say(f"{path} is left out, because a training had a bad step at once after it")
+                marked.append(path)
+                continue
+            checkpoint = _read(path)
+            if checkpoint is not None:
+                return checkpoint
+        found = [checkpoint for checkpoint in map(_read, marked) if checkpoint is not None]
+        if not found:
+            return None
+        if found[-1].step <= self.every:
+            _say("the training begins at its beginning, because no other checkpoint is left")
+            return None
+        _say("the newest is used after all, because no other checkpoint is left")
+        return found[0]
 
     def _begin_at(self, checkpoint: Checkpoint) -> int:
         """The epoch at which the `fit` begins; the number of epochs for a training that ended."""
@@ -190,7 +222,7 @@ class SafeCheckpoint(keras.callbacks.Callback):
             return
         function = self._trained.train_function
         if isinstance(function, GuardedTrainFunction):
-            function.poll(None, wait=True)  # a bad step ends the training here
+            function.read_flags()  # a bad step ends the training here
         checkpoint = self._taken(self._epochs.place(), ended=False)
         if is_sure:
             self._write(checkpoint)
@@ -233,6 +265,14 @@ class SafeCheckpoint(keras.callbacks.Callback):
         if found is not None and not found.facts["ended"]:
             training_state.put_variables_back(found, self._trained)
             training_state.put_callbacks_back(found, self._states_of_others)
+
+
+def _read(path: Path) -> Checkpoint | None:
+    try:
+        return checkpoint_files.read(path)
+    except BadCheckpoint as error:
+        _say(f"{path} is left out, because it is not whole: {error}")
+        return None
 
 
 def _say(text: str) -> None:

@@ -16,6 +16,7 @@ import numpy as np
 from stayfinite.errors import CannotGuardError
 from stayfinite.frameworks.base import OnBad
 from stayfinite.frameworks.heavy import is_heavy
+from stayfinite.frameworks.heavy_steps import HeavyTraining
 from stayfinite.frameworks.jax import guard_step
 from stayfinite.frameworks.jax.guard_heavy import JaxHeavySteps
 from stayfinite.frameworks.jax.host_data import StepReport, is_changeable, own
@@ -65,7 +66,7 @@ class JaxTrainFunction(GuardedTrainFunction):
         return logs, self._state
 
     def went_back(self) -> None:
-        """Give the variables the state before the bad step."""
+        """Give the variables the state of `heavy`."""
         assert isinstance(self.heavy, JaxHeavySteps)
         self._state = self.heavy.state
         store(self._subject, State.of(self._state))
@@ -84,18 +85,31 @@ class JaxTrainFunction(GuardedTrainFunction):
         self.heavy = None
         if not self._may_be_heavy:
             return None
-        plain = self._subject.make_train_function(self._subject.train_step)
+        step = self._subject.train_step
+
+        def train_step(state: Any, data: Any) -> Any:
+            # Two methods of one object are equal, so JAX would use what it has traced before the
+            # model was compiled again.
+            return step(state, data)
+
+        plain = self._subject.make_train_function(train_step)
         self._subject.train_function = self
-        steps = JaxHeavySteps(self._subject, plain, self._is_bad, num_bytes)
-        self._may_be_heavy = steps.begins_finite(state)
-        if self._may_be_heavy:
-            keras_private.before_state_sync(settle_model)
-            self.heavy = steps
-        return self.heavy
+
+        def fails(data: object) -> bool:
+            return self._is_bad(new.state, data)
+
+        new = JaxHeavySteps(HeavyTraining(self._subject, plain, fails, num_bytes))
+        self._may_be_heavy = new.begins_finite(state)
+        if not self._may_be_heavy:
+            return None
+        keras_private.before_state_sync(settle_model)
+        self.heavy = new
+        return new
 
     def _run_heavy(self, steps: JaxHeavySteps, state: Any, data: object) -> Any:
         logs, new = steps.run(state, self._recorder.newest, data)
         self._state = new
+        self.note_unwatched(logs)
         if not self._in_epoch:
             self.poll(None, wait=True)
         return logs, self._state
@@ -103,6 +117,9 @@ class JaxTrainFunction(GuardedTrainFunction):
     def last_good(self, step: int) -> State:
         """Store the state before the bad step, which no later step has changed."""
         state = State.of(self._state)
+        if any(leaf.is_deleted() for leaf in jax.tree.leaves(self._state)):
+            # An evaluation has taken the arrays over, and given the variables others.
+            state = self.present()
         self._sentinel = guard_step.new_sentinel()
         store(self._subject, state)
         return state

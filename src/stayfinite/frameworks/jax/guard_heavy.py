@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -10,35 +9,19 @@ import jax.numpy as jnp
 import numpy as np
 
 from stayfinite.frameworks.base import learning_rate_of
-from stayfinite.frameworks.heavy_steps import MAX_WRITTEN_BYTES, HeavySteps, Writes
+from stayfinite.frameworks.heavy_steps import MAX_WRITTEN_BYTES, HeavySteps, HeavyTraining, Writes
 from stayfinite.frameworks.jax import guard_step
 from stayfinite.frameworks.jax.state import state_variables
 from stayfinite.frameworks.jax.state_copy import StateCopy
 from stayfinite.frameworks.recorder import RecordedBatch
-from stayfinite.frameworks.subject import Subject, TrainFunction
 
 
 class JaxHeavySteps(HeavySteps):
-    """Makes the steps of one training.
+    """Makes the steps of one training by the train function of Keras."""
 
-    Args:
-        subject: The training.
-        plain: The train function of Keras.
-        fails: Makes one step on copies of a state, with the sentinel; whether it is bad.
-        num_bytes: The size of the state.
-    """
-
-    def __init__(
-        self,
-        subject: Subject,
-        plain: TrainFunction,
-        fails: Callable[[Any, object], bool],
-        num_bytes: int,
-    ) -> None:
-        super().__init__(num_bytes)
-        self._subject = subject
-        self._plain = plain
-        self._fails = fails
+    def __init__(self, training: HeavyTraining) -> None:
+        super().__init__(training.num_bytes)
+        self._training = training
         self._snapshot = StateCopy()
         self._structure: Any = None
         self._num_lasting = 0
@@ -55,20 +38,20 @@ class JaxHeavySteps(HeavySteps):
 
     def run(self, state: Any, recorded: RecordedBatch, data: object) -> Any:
         """Make a step: what the train function of Keras returns."""
-        leaves, self._structure = jax.tree.flatten(state)
-        writes = self._written_to(leaves)
-        self._leaves = leaves
+        leaves, structure = jax.tree.flatten(state)
+        # A variable that is frozen since the last step has another place in the state.
+        is_alike = self.has_window and structure == self._structure
+        writes = self._written_to(leaves) if is_alike else None
+        self._leaves, self._structure = leaves, structure
         self._num_lasting = sum(len(group) for group in state[:3])
         self.begin_step(writes)
-        logs, new = self._plain(state, iter([data]))
+        logs, new = self._training.plain(state, iter([data]))
         self._leaves = jax.tree.leaves(new)
         self.end_step(recorded, logs["loss"])
         return logs, new
 
     def _written_to(self, leaves: list[Any]) -> Writes | None:
         """The leaves that are not those of the last step."""
-        if len(leaves) != len(self._leaves):
-            return None
         pairs = enumerate(zip(leaves, self._leaves, strict=True))
         changed = [position for position, (leaf, before) in pairs if leaf is not before]
         if sum(leaves[position].nbytes for position in changed) > MAX_WRITTEN_BYTES:
@@ -99,7 +82,7 @@ class JaxHeavySteps(HeavySteps):
 
     def make(self, data: object) -> Any:
         """Make a step from the present state on; returns the mean of the loss."""
-        logs, new = self._plain(self.state, iter([data]))
+        logs, new = self._training.plain(self.state, iter([data]))
         self._leaves = jax.tree.leaves(new)
         return logs["loss"]
 
@@ -109,7 +92,7 @@ class JaxHeavySteps(HeavySteps):
 
     def _judged(self, lasting: list[Any]) -> list[Any]:
         """Without the learning rate, which no step changes."""
-        subject = self._subject
+        subject = self._training.subject
         rate = learning_rate_of(subject.optimizers[0])
         variables = [variable for group in state_variables(subject)[:3] for variable in group]
         pairs = zip(lasting, variables, strict=True)
@@ -117,7 +100,7 @@ class JaxHeavySteps(HeavySteps):
 
     def is_bad(self, data: object) -> bool:
         """Make a step on copies, with the sentinel."""
-        return self._fails(self.state, data)
+        return self._training.fails(data)
 
     def set_aside(self) -> list[Any]:
         """The leaves of the present state."""

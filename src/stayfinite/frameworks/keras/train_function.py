@@ -45,14 +45,22 @@ class GuardedTrainFunction(abc.ABC):
         self._logs: Any = None
         self.heavy: HeavySteps | None = None
 
+    def begin_training(self) -> None:
+        """A `fit` begins. The last one may have been left by an exception of the user's code."""
+        self.settle()
+
     def begin_epoch(self) -> None:
         """The next call is the first of an epoch: flags may be read late until `end_epoch`."""
         self._epoch_begins = True
 
+    def read_flags(self) -> None:
+        """Read every flag now."""
+        self.poll(None, wait=True)
+
     def end_epoch(self) -> None:
         """End the epoch: read every flag now."""
         self._epoch_begins, self._epoch_source = False, None
-        self.poll(None, wait=True)
+        self.read_flags()
 
     def enter(self, source: Any) -> None:
         """Begin a step. `source` is the same object for all steps of an epoch."""
@@ -84,12 +92,24 @@ class GuardedTrainFunction(abc.ABC):
             logs: What the last step returned.
         """
         self._recorder.expect(_Offset(flag, self._first_step))
-        if isinstance(logs, dict) and "loss" in logs:
-            step, epoch = self._recorder.num_steps - 1, self._recorder.epoch
-            self._recorder.losses.keep(step, epoch, self.detached(logs["loss"]))
+        self._keep_loss(logs)
         if self.resumes or not self._in_epoch or self._recorder.is_borrowing:
             return self.poll(logs, wait=True)
         return logs
+
+    def note_unwatched(self, logs: Any) -> None:
+        """A step of a heavy state was made: the sentinel, which has not seen it, counts from here.
+
+        Args:
+            logs: What the step returned.
+        """
+        self._first_step = self._recorder.num_steps
+        self._keep_loss(logs)
+
+    def _keep_loss(self, logs: Any) -> None:
+        if isinstance(logs, dict) and "loss" in logs:
+            step, epoch = self._recorder.num_steps - 1, self._recorder.epoch
+            self._recorder.losses.keep(step, epoch, self.detached(logs["loss"]))
 
     def detached(self, loss: Any) -> Any:
         """`loss` as a value that holds nothing else of the step in memory."""
@@ -114,16 +134,22 @@ class GuardedTrainFunction(abc.ABC):
 
         After a bad step the model has the state before it; `poll` reads the flag.
         """
-        if self.heavy is None:
+        # A flag without a step would count for those of a later train function of the model.
+        if self.heavy is None or not self.heavy.has_unchecked:
             return
-        bad = self.heavy.check()
+        try:
+            bad = self.heavy.check()
+        except BaseException:
+            if not self.heavy.has_window:
+                self.went_back()
+            raise
         if bad is not None:
             self.went_back()
         self._recorder.expect(KnownFlag(-1 if bad is None else bad))
 
     @abc.abstractmethod
     def went_back(self) -> None:
-        """Called when `heavy` has made the state before a bad step again."""
+        """Called when `heavy` has made an earlier state the present one."""
 
     def _handle(self, step: int, logs: Any) -> Any:
         """Hand the bad step to `on_bad`, and make the steps again that it does not leave out."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -18,6 +19,7 @@ import tensorflow as tf
 from stayfinite.errors import CannotGuardError
 from stayfinite.frameworks.base import OnBad
 from stayfinite.frameworks.heavy import is_heavy
+from stayfinite.frameworks.heavy_steps import HeavyTraining
 from stayfinite.frameworks.keras import private as keras_private
 from stayfinite.frameworks.keras.persistence import bad_steps_leave_marks
 from stayfinite.frameworks.keras.train_function import GuardedTrainFunction
@@ -58,9 +60,11 @@ class TensorFlowTrainFunction(GuardedTrainFunction):
             and bad_steps_leave_marks(subject)
         )
         self._is_checking = False
+        self.thread = threading.get_ident()
 
     def __call__(self, iterator: Iterator[Any]) -> Any:
         """One call of Keras's train function: the logs of its last step."""
+        self.thread = threading.get_ident()
         self.enter(iterator)
         self.poll(None, wait=False)
         subject = self._subject
@@ -87,7 +91,9 @@ class TensorFlowTrainFunction(GuardedTrainFunction):
         if not self._may_be_heavy:
             return None
         _build_slots(subject)
-        steps = TensorFlowHeavySteps(subject, self._plain(), self._fails_now, num_bytes_of(subject))
+        num_bytes = num_bytes_of(subject)
+        training = HeavyTraining(subject, self._plain(), self._fails_now, num_bytes)
+        steps = TensorFlowHeavySteps(training)
         # What a step leaves as it is would count as bad.
         self._may_be_heavy = steps.is_finite()
         if self._may_be_heavy:
@@ -109,12 +115,13 @@ class TensorFlowTrainFunction(GuardedTrainFunction):
         with self._checking():
             logs, data = steps.run(source)
         if is_first:
-            groups = state_variables(self._subject)
-            follow(self, [variable for group in groups for variable in group])
+            *groups, metrics = state_variables(self._subject)
+            follow(self, [variable for group in groups for variable in group], metrics)
         for _ in self._recorder.recording(iter([data]), own=_own):
             pass
         recorded = self._recorder.newest
         steps.ran(recorded, logs)
+        self.note_unwatched(logs)
         if not is_heavy(num_bytes_of(self._subject), recorded.num_bytes):
             self.settle()
             self.heavy, self._may_be_heavy = None, False
@@ -148,6 +155,18 @@ class TensorFlowTrainFunction(GuardedTrainFunction):
             if not self.heavy.is_small(variable):
                 self.settle()
             self.heavy.writing(variable)
+
+    def training(self, function: object) -> None:
+        """Another model is about to train variables of the state, in a compiled step."""
+        if isinstance(self.heavy, TensorFlowHeavySteps) and function is not self:
+            self.settle()
+            self.heavy.replace()
+
+    def begin_training(self) -> None:
+        """Begin a window: what compiled code of others has written was not seen."""
+        super().begin_training()
+        if isinstance(self.heavy, TensorFlowHeavySteps):
+            self.heavy.replace()
 
     def went_back(self) -> None:
         """Nothing: the variables have the state."""

@@ -6,16 +6,15 @@ variable, and what evaluates or predicts, therefore checks the steps first (`var
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from stayfinite.frameworks.base import learning_rate_of
-from stayfinite.frameworks.heavy_steps import MAX_WRITTEN_BYTES, HeavySteps, Writes
+from stayfinite.frameworks.heavy_steps import MAX_WRITTEN_BYTES, HeavySteps, HeavyTraining, Writes
 from stayfinite.frameworks.recorder import RecordedBatch
-from stayfinite.frameworks.subject import Subject, state_variables
+from stayfinite.frameworks.subject import state_variables
 from stayfinite.frameworks.tensorflow import private
 from stayfinite.frameworks.tensorflow.guard_graph import lasting
 from stayfinite.frameworks.tensorflow.guard_sentinel import all_finite
@@ -24,24 +23,12 @@ from stayfinite.frameworks.tensorflow.guard_sentinel import all_finite
 class TensorFlowHeavySteps(HeavySteps):
     """Makes the steps of one training.
 
-    Args:
-        subject: The training.
-        plain: Makes a step on a batch that it draws: its logs, and the batch.
-        fails: Makes one step on a batch with the sentinel, and undoes it; whether it is bad.
-        num_bytes: The size of the state.
+    Its `plain` makes a step on a batch that it draws: its logs, and the batch.
     """
 
-    def __init__(
-        self,
-        subject: Subject,
-        plain: Callable[[Any], Any],
-        fails: Callable[[object], bool],
-        num_bytes: int,
-    ) -> None:
-        super().__init__(num_bytes)
-        self._subject = subject
-        self._plain = plain
-        self._fails = fails
+    def __init__(self, training: HeavyTraining) -> None:
+        super().__init__(training.num_bytes)
+        self._training = training
         self._buffers: list[np.ndarray] = []
         self._variables: list[Any] = []
         self._written: set[int] = set()
@@ -55,7 +42,12 @@ class TensorFlowHeavySteps(HeavySteps):
     def run(self, source: Any) -> tuple[Any, Any]:
         """Make a step on the next batch of `source`: its logs, and the batch."""
         self.begin_step(self._writes_of_others())
-        logs, data = self._plain(source)
+        try:
+            logs, data = self._training.plain(source)
+        except BaseException:
+            # At the end of the data, a step still makes what does not depend on them.
+            self.replace()
+            raise
         return logs, data
 
     def ran(self, recorded: RecordedBatch, logs: Any) -> None:
@@ -74,7 +66,11 @@ class TensorFlowHeavySteps(HeavySteps):
         if position is not None and self.is_small(variable):
             self._written.add(position)
         else:
-            self._is_replaced = True
+            self.replace()
+
+    def replace(self) -> None:
+        """Other code has written to the state, or is about to: the next step begins a window."""
+        self._is_replaced = True
 
     def _position(self, variable: Any) -> int | None:
         raw = private.raw(variable)
@@ -91,7 +87,7 @@ class TensorFlowHeavySteps(HeavySteps):
 
     def copy(self) -> None:
         """Take a snapshot of the present state, into the same memory as the last."""
-        groups = state_variables(self._subject)
+        groups = state_variables(self._training.subject)
         self._variables = [private.raw(variable) for group in groups for variable in group]
         values = [variable.read_value() for variable in self._variables]
         forms = [(value.shape, value.dtype.as_numpy_dtype) for value in values]
@@ -102,7 +98,7 @@ class TensorFlowHeavySteps(HeavySteps):
 
     def restore(self) -> None:
         """Assign the values of the snapshot. What was made since then are metrics."""
-        self._subject.reset_metrics()
+        self._training.subject.reset_metrics()
         self._assign(self._buffers)
 
     def _assign(self, values: list[np.ndarray]) -> None:
@@ -117,14 +113,14 @@ class TensorFlowHeavySteps(HeavySteps):
 
     def make(self, data: object) -> _Loss:
         """Make a step from the present state on; returns the mean of the loss."""
-        logs, _ = self._plain([data])
+        logs, _ = self._training.plain([data])
         return _Loss(logs["loss"])
 
     def is_finite(self) -> bool:
         """Whether the present state is finite, metrics left out."""
-        rate = learning_rate_of(self._subject.optimizers[0])
+        rate = learning_rate_of(self._training.subject.optimizers[0])
         # No step changes the learning rate.
-        values = [private.raw(v) for v in lasting(self._subject) if v is not rate]
+        values = [private.raw(v) for v in lasting(self._training.subject) if v is not rate]
         floating = [value.read_value() for value in values if value.dtype.is_floating]
         # A sum of squares is faster than a look at each, and may overflow.
         squares = [float(tf.nn.l2_loss(value)) for value in floating]
@@ -132,7 +128,7 @@ class TensorFlowHeavySteps(HeavySteps):
 
     def is_bad(self, data: object) -> bool:
         """Make a step with the sentinel, and undo it."""
-        return self._fails(data)
+        return self._training.fails(data)
 
     def set_aside(self) -> list[np.ndarray]:
         """A copy of the present state."""

@@ -17,7 +17,12 @@ from stayfinite.frameworks.state import State
 from stayfinite.frameworks.subject import Compilation, Subject, TrainFunction, TrainStep
 from stayfinite.frameworks.torch import private
 from stayfinite.frameworks.torch.guard_cuda import CudaSentinel
-from stayfinite.frameworks.torch.guard_sentinel import TorchSentinel, clear_gradients, lasting
+from stayfinite.frameworks.torch.guard_sentinel import (
+    SeenSteps,
+    TorchSentinel,
+    clear_gradients,
+    lasting,
+)
 from stayfinite.frameworks.torch.operator_errors import is_from_operator, raises_on_bad_numbers
 from stayfinite.frameworks.torch.saved_values import SavedValues
 from stayfinite.frameworks.torch.state import (
@@ -193,8 +198,7 @@ def _new_sentinel(
     tensors = [private.tensor_of(v) for v in subject.trainable_variables]
     on_cuda = any(tensor.device.type == "cuda" for tensor in tensors)
     kind = CudaSentinel if on_cuda else TorchSentinel
-    compiled = private.is_compiled(inner)
-    return kind(subject, first_step, compiled=compiled, keeps_metrics=keeps_metrics)
+    return kind(subject, SeenSteps(first_step, private.is_compiled(inner), keeps_metrics))
 
 
 def _own(data: Any) -> Any:

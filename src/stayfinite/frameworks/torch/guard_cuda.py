@@ -19,21 +19,14 @@ import torch
 from stayfinite.frameworks.recorder import Flag, KnownFlag
 from stayfinite.frameworks.subject import Subject
 from stayfinite.frameworks.torch import finite_checks, private
-from stayfinite.frameworks.torch.guard_sentinel import TorchSentinel
+from stayfinite.frameworks.torch.guard_sentinel import SeenSteps, TorchSentinel
 
 
 class CudaSentinel(TorchSentinel):
     """The sentinel of a model on CUDA. Once a step was bad, no later one is applied either."""
 
-    def __init__(
-        self,
-        subject: Subject,
-        first_step: int,
-        *,
-        compiled: bool = False,
-        keeps_metrics: bool = False,
-    ) -> None:
-        super().__init__(subject, first_step, compiled=compiled, keeps_metrics=keeps_metrics)
+    def __init__(self, subject: Subject, steps: SeenSteps) -> None:
+        super().__init__(subject, steps)
         self._ok: Any = None
         self._first_bad: Any = None
         self._assigned: dict[int, Any] = {}

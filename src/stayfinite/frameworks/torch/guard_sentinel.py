@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import collections
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -26,29 +27,28 @@ from stayfinite.frameworks.torch.saved_values import SavedValues
 from stayfinite.frameworks.torch.state import random_state
 
 
-class TorchSentinel:
-    """The sentinel of one model on a device whose numbers can be read without waiting.
+@dataclass(frozen=True)
+class SeenSteps:
+    """The steps that a sentinel sees.
 
-    Args:
-        subject: The training.
-        first_step: Number, in the whole script, of the first step that it sees.
-        compiled: Whether the step runs under `torch.compile`.
-        keeps_metrics: Whether a bad step leaves the metrics as they were, too.
+    Attributes:
+        first: The number of the first one in the whole script.
+        compiled: Whether they run under `torch.compile`.
+        keep_metrics: Whether a bad one leaves the metrics as they were, too.
     """
 
-    def __init__(
-        self,
-        subject: Subject,
-        first_step: int,
-        *,
-        compiled: bool = False,
-        keeps_metrics: bool = False,
-    ) -> None:
-        self._keeps_metrics = keeps_metrics
+    first: int = 0
+    compiled: bool = False
+    keep_metrics: bool = False
+
+
+class TorchSentinel:
+    """The sentinel of one model on a device whose numbers can be read without waiting."""
+
+    def __init__(self, subject: Subject, steps: SeenSteps) -> None:
+        self._seen = steps
         self._metrics = SavedValues()
-        self._first_step = first_step
         self._subject: Subject | None = None
-        self._compiled = compiled
         self._buffers = private.buffers_of(subject)
         self._saved = SavedValues()
         self._is_metric: dict[int, tuple[Any, bool]] = {}
@@ -78,10 +78,10 @@ class TorchSentinel:
         self._subject = subject
         for buffer in self._buffers:
             self._saved.save(buffer)
-        if self._compiled:
+        if self._seen.compiled:
             # Nothing can be seen from inside without changing what is compiled.
             self._saved.save_all(lasting(subject))
-            if self._keeps_metrics:
+            if self._seen.keep_metrics:
                 self._metrics.save_all(subject.metrics_variables)
             self._scales = [private.tensor_of(o.dynamic_scale) for o in _scaling(subject)]
         else:
@@ -96,7 +96,7 @@ class TorchSentinel:
 
     def random_before(self, step: int) -> RandomState:
         """PyTorch's random state before `step`, counted over the whole script."""
-        return self._random[step - self._first_step - self._steps]
+        return self._random[step - self._seen.first - self._steps]
 
     def fail(self) -> Flag:
         """The step raised. Undoes what it did, and returns the flag of a bad step."""
@@ -110,7 +110,7 @@ class TorchSentinel:
         subject = self._current()
         if not self._checked_loss:
             self._check(_loss_of(logs))
-        if self._compiled and not self._scales:
+        if self._seen.compiled and not self._scales:
             self._check(gradients_of(subject))
         self._check_state(self._saved.written())
         if self._first:
@@ -140,7 +140,7 @@ class TorchSentinel:
         """Keep the old value of a variable that is no metric."""
         known = self._is_metric.get(id(variable)) or self._classify(variable)
         if known[1]:
-            if self._keeps_metrics:
+            if self._seen.keep_metrics:
                 self._metrics.save(private.tensor_of(variable))
             return
         if self._num_updates and not self._depth:
