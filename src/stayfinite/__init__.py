@@ -1,4 +1,4 @@
-"""stayfinite: stops a Keras training before a NaN reaches the weights, and explains its cause.
+"""stayfinite: stops a training before a NaN reaches the weights, and explains its cause.
 
 Importing this package imports no framework, chooses no backend and patches nothing. Every name
 below is imported at its first use, because a script may set `KERAS_BACKEND` after the import.
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from stayfinite.errors import NonFiniteError, UsageError
     from stayfinite.guard.callback import Guard
     from stayfinite.guard.loop import guarded
+    from stayfinite.guard.plain_torch import watching
     from stayfinite.incident import Incident
     from stayfinite.networks.models.freezing import freeze
     from stayfinite.report.folder import explain
@@ -38,6 +39,7 @@ __all__ = [
     "metrics",
     "models",
     "verify",
+    "watching",
 ]
 
 _HOME = {
@@ -52,6 +54,7 @@ _HOME = {
     "load_ipython_extension": "stayfinite.notebook.extension",
     "unload_ipython_extension": "stayfinite.notebook.extension",
     "verify": "stayfinite.checkpoints.counting",
+    "watching": "stayfinite.guard.plain_torch",
 }
 _ROOMS = ("data", "losses", "metrics", "models", "notebook")
 

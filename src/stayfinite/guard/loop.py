@@ -11,7 +11,6 @@ from stayfinite.errors import UsageError
 from stayfinite.frameworks.subject import Subject
 from stayfinite.guard.policy import MAX_BAD_STEPS, Policy
 from stayfinite.guard.registry import REGISTRY
-from stayfinite.guard.watch import Watch
 from stayfinite.incident import Intervention
 
 
@@ -27,8 +26,25 @@ class Loop(Subject, Protocol):
         ...
 
 
+class Guarding(Protocol):
+    """Makes the steps of one guarded function."""
+
+    @property
+    def interventions(self) -> list[Intervention]:
+        """How the training went on after each bad step."""
+        ...
+
+    def call(self, args: tuple[Any, ...], keywords: Mapping[str, Any]) -> Any:
+        """Make one guarded step with the arguments of the user's call; returns its result."""
+        ...
+
+    def check(self) -> None:
+        """Wait for every step made so far."""
+        ...
+
+
 # Called with the arguments of the first step.
-MakeLoop = Callable[[tuple[Any, ...], Mapping[str, Any]], Loop]
+MakeGuarding = Callable[[tuple[Any, ...], Mapping[str, Any]], Guarding]
 
 
 def guarded(
@@ -52,6 +68,9 @@ def guarded(
       here; a `jax.jit`, `nnx.jit` or `eqx.filter_jit` around it is taken off, and arguments are not
       donated. An argument is part of the state if its tree, shapes and dtypes come back among the
       results.
+    - A step of PyTorch without Keras: a function that computes the loss, calls `loss.backward()`
+      and applies an optimizer of `torch.optim`. `guarded(step)` is enough. Its policies are "stop"
+      and "skip".
     - A Keras model on TensorFlow and PyTorch: `step(x, y)` computes the loss and its gradients and
       calls `optimizer.apply`; whatever it returns is returned. A `tf.function` stays compiled.
     - A Keras model on JAX: `step(state, x, y)` returns `(loss, state)`, where `state` is
@@ -87,85 +106,102 @@ def guarded(
     step.check()
     ```
     """
-    rules = Policy(policy, max_bad_steps)
+    rules, folder = Policy(policy, max_bad_steps), Path(keep)
     if model is None and optimizer is None:
-        make: MakeLoop = lambda args, keywords: _loop_without_model(step, state)  # noqa: E731
-        return GuardedStep(make, Path(keep), rules)
+        return GuardedStep(
+            lambda args, keywords: _without_model(step, state, (args, keywords), folder, rules)
+        )
     # Imported here, because a step without Keras does not need it.
     from stayfinite.frameworks.keras.loop_subject import keras_loop
     from stayfinite.saving.guarded import make_files_safe
 
-    loop = keras_loop(step, model, optimizer)
-    guarded_step = GuardedStep(lambda args, keywords: loop, Path(keep), rules)
-    guarded_step.begin((), {}).let_go = make_files_safe(guarded_step)
+    loop = WatchedLoop(keras_loop(step, model, optimizer), folder, rules)
+    guarded_step = GuardedStep(lambda args, keywords: loop)
+    loop.watch.let_go = make_files_safe(guarded_step)
     return guarded_step
 
 
-def _loop_without_model(step: Callable[..., Any], state: Sequence[str] | None) -> Loop:
-    if "jax" not in sys.modules:
+def _without_model(
+    step: Callable[..., Any],
+    state: Sequence[str] | None,
+    given: tuple[tuple[Any, ...], Mapping[str, Any]],
+    keep: Path,
+    policy: Policy,
+) -> Guarding:
+    has_jax, has_torch = "jax" in sys.modules, "torch" in sys.modules
+    if has_torch and state is None:
+        from stayfinite.guard.plain_torch import GuardedCalls, has_tensors
+
+        if not has_jax or has_tensors(given):
+            return GuardedCalls(step, keep, policy)
+    if not has_jax:
         raise UsageError(
-            "guarded(step) without a model is for steps of JAX, which this program has not "
-            "imported; pass guarded(step, model, optimizer) for a Keras model"
+            "guarded(step) without a model is for steps of JAX and PyTorch, neither of which this "
+            "program has imported; pass guarded(step, model, optimizer) for a Keras model"
         )
     from stayfinite.frameworks.jax.plain.subject import PlainJax
 
-    return PlainJax(step, state)
+    return WatchedLoop(PlainJax(step, state), keep, policy)
 
 
-class GuardedStep:
-    """A train step of the user's own under guard; made by `guarded`."""
+class WatchedLoop:
+    """A loop with a watch of its own."""
 
-    def __init__(self, make_loop: MakeLoop, keep: Path, policy: Policy) -> None:
-        self._make_loop = make_loop
-        self._keep = keep
-        self._policy = policy
-        self._loop: Loop | None = None
-        self._watch: Watch | None = None
-
-    def begin(self, args: tuple[Any, ...], keywords: Mapping[str, Any]) -> Watch:
-        """Put the guard in place, if it is not; which kind of loop it is, the arguments may show.
-
-        Raises:
-            CannotGuardError: the step is of a kind that cannot be guarded.
-        """
-        if self._watch is not None:
-            return self._watch
+    def __init__(self, loop: Loop, keep: Path, policy: Policy) -> None:
         script = getattr(sys.modules.get("__main__"), "__file__", None)
-        loop = self._make_loop(args, keywords)
-        watch = REGISTRY.new_watch(loop, self._keep, script)
-        if self._policy.may_go_on or not watch.listeners:
-            watch.measures.policy = self._policy
-        watch.arm()
-        self._loop, self._watch = loop, watch
-        return watch
+        self._loop = loop
+        self.watch = REGISTRY.new_watch(loop, keep, script)
+        if policy.may_go_on or not self.watch.listeners:
+            self.watch.measures.policy = policy
+        self.watch.arm()
 
     @property
     def interventions(self) -> list[Intervention]:
         """How the training went on after each bad step."""
-        return [] if self._watch is None else list(self._watch.measures.made)
+        return list(self.watch.measures.made)
 
-    def __call__(self, *args: Any, **keywords: Any) -> Any:
-        """Make one step; arguments and result are those of the function that is guarded."""
-        watch = self.begin(args, keywords)
+    def call(self, args: tuple[Any, ...], keywords: Mapping[str, Any]) -> Any:
+        """Make one guarded step."""
         # A flag may be read late, as inside an epoch of `fit`.
-        watch.let_flags_wait()
-        assert self._loop is not None
+        self.watch.let_flags_wait()
         result = self._loop.call(args, keywords)
         self._tell_of_loss()
         return result
 
     def check(self) -> None:
-        """Wait for every step made so far; raises `NonFiniteError` if one was bad."""
-        if self._watch is not None:
-            self._watch.end_epoch()
-            self._tell_of_loss()
+        """Wait for every step made so far."""
+        self.watch.end_epoch()
+        self._tell_of_loss()
 
     def _tell_of_loss(self) -> None:
-        assert self._loop is not None and self._watch is not None
         step = self._loop.bad_loss()
         if step is None:
             return
         # Imported here because a finite training does not need it.
         from stayfinite.report.wording import notices
 
-        self._watch.say(notices.bad_loss(step))
+        self.watch.say(notices.bad_loss(step))
+
+
+class GuardedStep:
+    """A train step of the user's own under guard; made by `guarded`."""
+
+    def __init__(self, make: MakeGuarding) -> None:
+        self._make = make
+        self._guarding: Guarding | None = None
+
+    @property
+    def interventions(self) -> list[Intervention]:
+        """How the training went on after each bad step."""
+        return [] if self._guarding is None else self._guarding.interventions
+
+    def __call__(self, *args: Any, **keywords: Any) -> Any:
+        """Make one step; arguments and result are those of the function that is guarded."""
+        if self._guarding is None:
+            self._guarding = self._make(args, keywords)
+        return self._guarding.call(args, keywords)
+
+    def check(self) -> None:
+        """Wait for every step made so far; raises `NonFiniteError` if one was bad."""
+        if self._guarding is not None:
+            self._guarding.check()

@@ -5,12 +5,64 @@ Nothing here imports Keras.
 
 from __future__ import annotations
 
+import contextlib
+import sys
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
+from stayfinite.frameworks.failure import Failure, Resumption
+from stayfinite.frameworks.torch.plain import trees
+from stayfinite.frameworks.torch.plain.calls import StepCall
 from stayfinite.frameworks.torch.plain.training import Training
 from stayfinite.frameworks.torch.plain.watching import WATCHING
 from stayfinite.guard.bad_steps import BadSteps
+from stayfinite.guard.policy import MAX_BAD_STEPS, Policy
+from stayfinite.incident import Intervention
 from stayfinite.strict import caught
+
+_POLICIES = ("stop", "skip")
+
+
+@contextlib.contextmanager
+def watching(
+    *,
+    policy: str = "stop",
+    keep: str | Path = "stayfinite-out",
+    strict: bool = False,
+    max_bad_steps: int = MAX_BAD_STEPS,
+) -> Iterator[None]:
+    """Guard every loop over `torch.optim` inside the block, as `stayfinite run` does a script.
+
+    For notebooks, and for programs that are not started by `stayfinite run`. The loop may be any
+    code: an optimizer is applied only if its gradients are finite.
+
+    Args:
+        policy: "stop" ends the loop at a bad step. "skip" leaves the step out and goes on.
+        keep: Folder for the incident and the last good weights.
+        strict: Whether a step is bad whose loss alone is not finite.
+        max_bad_steps: So many bad steps in a row end the loop under every policy.
+
+    Raises:
+        NonFiniteError: inside the block, at a bad step.
+        UsageError: the policy is not one of these.
+
+    Example:
+
+    ```python
+    with stayfinite.watching():
+        for inputs, labels in loader:
+            loss = criterion(model(inputs), labels)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+    ```
+    """
+    steps = PlainTorchSteps(Path(keep), _main_file())
+    steps.strict = strict
+    steps.measures.policy = Policy(policy, max_bad_steps)
+    with steps.watching():
+        yield
 
 
 class PlainTorchSteps(BadSteps):
@@ -28,6 +80,26 @@ class PlainTorchSteps(BadSteps):
         super().__init__(keep, script, lambda: None)
         self.strict = False
         self._has_told = False
+        self._has_begun = False
+
+    @contextlib.contextmanager
+    def watching(self) -> Iterator[None]:
+        """Judge the steps that are made inside the block, if nothing judges them yet.
+
+        Raises:
+            CannotGuardError: this release of PyTorch lacks a name that is needed.
+        """
+        if WATCHING.listener is not None:
+            yield
+            return
+        self.install()
+        if not self._has_begun:
+            self._has_begun = True
+            WATCHING.begin()
+        try:
+            yield
+        finally:
+            self.close()
 
     def install(self) -> None:
         """Judge every step from now on.
@@ -43,10 +115,19 @@ class PlainTorchSteps(BadSteps):
         """Judge no further step."""
         WATCHING.listener = None
 
-    def end(self) -> None:
-        """The training ends here; a program that goes on is not guarded any more."""
-        super().end()
-        self.close()
+    def handle(self, failure: Failure) -> Resumption:
+        """Explain a bad step; under the policy "skip" the loop goes on without it.
+
+        A loop is in the middle of its iteration, so it cannot go back or make the step again.
+        """
+        policy = self.measures.policy
+        if policy.name not in _POLICIES:
+            self.say(
+                f"a loop over torch.optim cannot go on under the policy {policy.name!r}, only "
+                "under 'skip'; it stops"
+            )
+            self.measures.policy = Policy("stop", policy.max_bad_steps)
+        return super().handle(failure)
 
     def _failed(self, error: Exception) -> None:
         self.say(f"{caught('noting a step', error)}; this training runs unguarded from here on")
@@ -62,3 +143,43 @@ class PlainTorchSteps(BadSteps):
                 "update was applied; run with --strict to stop at such a step"
             )
         return False
+
+
+class GuardedCalls:
+    """The calls of one step function over `torch.optim`, under guard.
+
+    Args:
+        step: The function.
+        keep: Folder for the incident.
+        policy: What to do at a bad step.
+    """
+
+    def __init__(self, step: Callable[..., Any], keep: Path, policy: Policy) -> None:
+        self._step = step
+        self._name = str(getattr(step, "__qualname__", type(step).__name__))
+        self._steps = PlainTorchSteps(keep, _main_file())
+        self._steps.measures.policy = policy
+
+    @property
+    def interventions(self) -> list[Intervention]:
+        """How the training went on after each bad step, if this guard has judged it."""
+        return list(self._steps.measures.made)
+
+    def call(self, args: tuple[Any, ...], keywords: Mapping[str, Any]) -> Any:
+        """Make one guarded step."""
+        with self._steps.watching():
+            call = StepCall(self._step, self._name, args, keywords, WATCHING.generators.now())
+            with WATCHING.calling(call):
+                return self._step(*args, **keywords)
+
+    def check(self) -> None:
+        """Nothing: each step is judged before its update."""
+
+
+def has_tensors(given: object) -> bool:
+    """Whether there is a tensor of PyTorch among the arguments of a call."""
+    return any(type(leaf).__module__.startswith("torch") for _, leaf in trees.leaves(given))
+
+
+def _main_file() -> str | None:
+    return getattr(sys.modules.get("__main__"), "__file__", None)

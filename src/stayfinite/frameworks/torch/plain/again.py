@@ -58,6 +58,9 @@ class Making:
         watcher: Notes loss and gradients.
         clipped: Clippings that are tried.
         data: Has the batches that loaders give.
+
+    Attributes:
+        num_drawn: How many of them were drawn.
     """
 
     def __init__(
@@ -73,12 +76,14 @@ class Making:
         self._watcher = watcher
         self._clipped = clipped
         self._draws: Iterator[Any] = iter(
-            [batch for iteration in data.iterations for batch in iteration.draws]
+            [batch for iteration in data.iterations for batch in iteration.draws.values()]
         )
         self._is_last = False
+        self.num_drawn = 0
 
     def draw(self) -> Any:
         """The next of the saved batches."""
+        self.num_drawn += 1
         try:
             return next(self._draws)
         except StopIteration:

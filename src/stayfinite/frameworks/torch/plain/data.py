@@ -44,13 +44,18 @@ class Iteration:
         values: The values of the names that its body reads, without those of `batch`.
         batch: The names that stand for the batch, with their values.
         generators: The random generators.
-        draws: Batches that loaders give inside its body, in their order.
+        draws: Batches that loaders give inside its body, in their order, each under a name.
     """
 
     values: Mapping[str, object]
     batch: Mapping[str, object]
     generators: Generators
-    draws: tuple[object, ...] = ()
+    draws: Mapping[str, object] = field(default_factory=dict)
+
+    def parts(self) -> Iterator[tuple[str, object]]:
+        """What the arrays of the batch are in, each part under its name."""
+        yield from self.batch.items()
+        yield from self.draws.items()
 
 
 @dataclass(frozen=True)
@@ -78,7 +83,7 @@ class LoopData:
     def leaves(self) -> Iterator[tuple[str, Any]]:
         """The arrays of all batches, each with its name."""
         for iteration in self.iterations:
-            for name, value in iteration.batch.items():
+            for name, value in iteration.parts():
                 for path, leaf in trees.leaves(value):
                     yield _name(name, path), leaf
 
@@ -87,10 +92,9 @@ class LoopData:
         following = iter(values)
         iterations = []
         for iteration in self.iterations:
-            batch = {
-                name: trees.packed(value, following) for name, value in iteration.batch.items()
-            }
-            iterations.append(dataclasses.replace(iteration, batch=batch))
+            batch = {n: trees.packed(value, following) for n, value in iteration.batch.items()}
+            draws = {n: trees.packed(value, following) for n, value in iteration.draws.items()}
+            iterations.append(dataclasses.replace(iteration, batch=batch, draws=draws))
         return LoopData(tuple(iterations), self.missing, self.is_sure)
 
 

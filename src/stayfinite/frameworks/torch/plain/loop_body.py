@@ -12,7 +12,7 @@ import ast
 import collections
 import contextlib
 import inspect
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import CodeType, FrameType, FunctionType
 from typing import Any
@@ -21,10 +21,14 @@ from executing import Source
 
 from stayfinite.frameworks.step import CannotRemakeError
 from stayfinite.frameworks.torch.plain.data import Iteration, LoopData
+from stayfinite.frameworks.torch.plain.drawn import Prefix, prefix_of
 from stayfinite.frameworks.torch.plain.frames import values_of
-from stayfinite.frameworks.torch.plain.loops import SourceLoop
+from stayfinite.frameworks.torch.plain.loops import SourceLoop, bound_names, read_first
+from stayfinite.frameworks.torch.plain.trees import leaves
 from stayfinite.graph.running_loops import loops_in
 
+# Run with a function that returns how many batches it has drawn.
+Take = Callable[[Callable[[], int]], None]
 # The variable of the loop that runs the body once, so that `break` and `continue` have one.
 _ONCE = "__stayfinite_once__"
 _MUTABLE = (list, dict, set, collections.deque)
@@ -48,6 +52,8 @@ class LoopBody:
         self._held = values_of(frame, sorted(names - loop.bound))
         self._code: tuple[tuple[str, ...], CodeType] | None = None
         self._tree: ast.Module | None = None
+        # The positions of statements that have been run already.
+        self._left_out: frozenset[int] = frozenset()
 
     @property
     def described(self) -> str:
@@ -97,6 +103,83 @@ class LoopBody:
         finally:
             self._tree, self._code = outer, None
 
+    def take_batches(
+        self, data: Sequence[LoopData], run: Callable[[LoopData, Take], None]
+    ) -> list[LoopData]:
+        """`data` with the batches that the first statements of the body take, which are then over.
+
+        `data` itself where there are no such statements.
+
+        Args:
+            data: Data of one iteration each, the first of the failing step.
+            run: Calls a function while the hooks give the batches of the data.
+        """
+        [first] = data[0].iterations
+        body = self._statement().body
+        prefix = Prefix(frozenset(), frozenset())
+
+        def find(num_drawn: Callable[[], int]) -> None:
+            nonlocal prefix
+            values = {**self._held, **first.values, **first.batch}
+            first.generators.restore()
+
+            def bind(statements: list[ast.stmt]) -> Mapping[str, object]:
+                values.update(self._bound(statements, values))
+                return values
+
+            prefix = prefix_of(body, bind)
+
+        run(data[0], find)
+        rest = [each for number, each in enumerate(body) if number not in prefix.statements]
+        read, _ = read_first(rest, frozenset())
+        names = sorted(prefix.names & read)
+        taken = [self._taken(each, body, prefix, names, run) for each in data]
+        if not names or not any(taken[0].iterations[0].batch):
+            return list(data)
+        self._left_out = prefix.statements
+        return taken
+
+    def _taken(
+        self,
+        data: LoopData,
+        body: list[ast.stmt],
+        prefix: Prefix,
+        names: list[str],
+        run: Callable[[LoopData, Take], None],
+    ) -> LoopData:
+        [iteration] = data.iterations
+        found = iteration
+
+        def take(num_drawn: Callable[[], int]) -> None:
+            nonlocal found
+            iteration.generators.restore()
+            values = {**self._held, **iteration.values, **iteration.batch}
+            statements = [body[number] for number in sorted(prefix.statements)]
+            values.update(self._bound(statements, values))
+            batch = {n: values[n] for n in names if any(True for _ in leaves(values[n]))}
+            others = {name: value for name, value in values.items() if name not in batch}
+            draws = dict(list(iteration.draws.items())[num_drawn() :])
+            found = Iteration(others, batch, iteration.generators.now(), draws)
+
+        run(data, take)
+        return LoopData((found,), data.missing, data.is_sure)
+
+    def _bound(
+        self, statements: list[ast.stmt], values: Mapping[str, object]
+    ) -> Mapping[str, object]:
+        """What `statements`, assignments, bind when they are run on `values`."""
+        names = sorted({name for statement in statements for name in bound_names(statement)})
+        if not self._is_function:
+            with self._kept_globals():
+                self._globals.update(values)
+                exec(self._compiled(ast.Module(list(statements), [])), self._globals)
+                return {name: self._globals[name] for name in names}
+        found = ast.Dict([ast.Constant(n) for n in names], [ast.Name(n, ast.Load()) for n in names])
+        parameters = tuple(sorted(values))
+        code = self._function(parameters, [*statements, ast.Return(found)])
+        bound: dict[str, object] = FunctionType(code, self._globals)(**values)
+        return bound
+
     def _run(self, iteration: Iteration) -> None:
         values = {**self._held, **iteration.values, **iteration.batch}
         if not self._is_function:
@@ -105,22 +188,27 @@ class LoopBody:
             return
         names = tuple(sorted(values))
         if self._code is None or self._code[0] != names:
-            self._code = names, self._function(names)
+            self._code = names, self._function(names, [self._body_once()])
         # Of the original globals, so that its functions are those of the module.
         FunctionType(self._code[1], self._globals)(**values)
 
     def _module(self) -> CodeType:
         if self._code is None:
-            module = ast.Module([_once(self._statement())], [])
+            module = ast.Module([self._body_once()], [])
             self._code = (), self._compiled(module)
         return self._code[1]
 
-    def _function(self, names: tuple[str, ...]) -> CodeType:
+    def _body_once(self) -> ast.For:
+        statement = self._statement()
+        body = [each for n, each in enumerate(statement.body) if n not in self._left_out]
+        return _once(statement, body)
+
+    def _function(self, names: tuple[str, ...], body: list[ast.stmt]) -> CodeType:
         """The code of a function of the name of the user's, with `names` as parameters."""
         statement = self._statement()
         own = self.loop.code
         arguments = ast.arguments([], [ast.arg(name) for name in names], None, [], [], None, [])
-        function = ast.FunctionDef(own.co_name, arguments, [_once(statement)], [])
+        function = ast.FunctionDef(own.co_name, arguments, body, [])
         ast.copy_location(function, statement)
         inner: ast.stmt = function
         owner = own.co_qualname.rpartition(".")[0].rpartition(".")[2]
@@ -163,12 +251,12 @@ for _name in __future__.all_feature_names:
     _FUTURE |= getattr(__future__, _name).compiler_flag
 
 
-def _once(statement: ast.For | ast.While) -> ast.For:
-    """A loop that runs the body of `statement` once."""
+def _once(statement: ast.For | ast.While, body: list[ast.stmt]) -> ast.For:
+    """A loop in the place of `statement` that runs `body` once."""
     loop = ast.For(
         target=ast.Name(_ONCE, ast.Store()),
         iter=ast.Tuple([ast.Constant(None)], ast.Load()),
-        body=statement.body,
+        body=body,
         orelse=[],
     )
     return ast.copy_location(loop, statement)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import functools
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from types import CodeType
 
@@ -54,10 +54,14 @@ class SourceLoop:
         """The line of its header."""
         return self.node.lineno
 
+    def bound_in_header(self, names: Iterable[str]) -> bool:
+        """Whether one of `names` is bound by the header."""
+        return any(name in self.targets for name in names)
+
     def bound_before(self, line: int) -> set[str]:
         """The names that statements of the body bind which begin before `line`."""
         early = [statement for statement in self.node.body if statement.lineno < line]
-        return {name for statement in early for name in _bound(statement)}
+        return {name for statement in early for name in bound_names(statement)}
 
 
 @functools.lru_cache(maxsize=256)
@@ -135,8 +139,8 @@ def _described(code: CodeType, number: int) -> SourceLoop:
     node = loops_in(tree)[number]
     target = node.target if isinstance(node, ast.For) else None
     targets = tuple(_stored(target)) if target is not None else ()
-    bound = {name for statement in node.body for name in _bound(statement)}
-    read, _ = _read_first(node.body, frozenset(targets))
+    bound = {name for statement in node.body for name in bound_names(statement)}
+    read, _ = read_first(node.body, frozenset(targets))
     names = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
     return SourceLoop(
         code, node, number, targets, frozenset(read), frozenset(bound), frozenset(names)
@@ -147,7 +151,7 @@ def _stored(target: ast.AST) -> list[str]:
     return [n.id for n in ast.walk(target) if isinstance(n, ast.Name)]
 
 
-def _bound(statement: ast.stmt) -> set[str]:
+def bound_names(statement: ast.stmt) -> set[str]:
     """The names that a statement binds in its own frame."""
     found: set[str] = set()
     nodes = [statement, *itertools.islice(_own_nodes(statement), 1, None)]
@@ -166,7 +170,7 @@ def _bound(statement: ast.stmt) -> set[str]:
     return found
 
 
-def _read_first(
+def read_first(
     statements: list[ast.stmt], certain: frozenset[str]
 ) -> tuple[set[str], frozenset[str]]:
     """The names that are read where they are not certainly bound; those certainly bound after."""
@@ -186,7 +190,7 @@ def _read_first(
         blocks += [branch.body for branch in _cases(statement)]
         if isinstance(statement, _SCOPES) or not blocks:
             read |= _loaded(statement) - certain
-            certain |= _bound(statement)
+            certain |= bound_names(statement)
             continue
         for each in parts:
             read |= _loaded(each) - certain
@@ -202,7 +206,7 @@ def _read_first(
             }
         after = []
         for block in blocks:
-            found, bound = _read_first(block, inside)
+            found, bound = read_first(block, inside)
             read |= found
             after.append(bound)
         if isinstance(statement, ast.With):

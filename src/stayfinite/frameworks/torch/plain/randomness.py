@@ -23,6 +23,14 @@ class Generators:
     numpy: Any = None
     python: Any = None
 
+    def now(self) -> Generators:
+        """The present states of the same generators."""
+        return Generators(
+            random_state(),
+            None if self.numpy is None else np.random.get_state(),
+            None if self.python is None else random.getstate(),
+        )
+
     def restore(self) -> None:
         """Set the generators to these states."""
         restore_random(self.torch)

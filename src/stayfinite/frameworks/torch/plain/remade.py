@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -11,6 +11,7 @@ import torch
 from stayfinite.frameworks.torch.engine import StepWatcher
 from stayfinite.frameworks.torch.plain import private
 from stayfinite.frameworks.torch.plain.again import Again, Making, StepMade
+from stayfinite.frameworks.torch.plain.alone import alone
 from stayfinite.frameworks.torch.plain.data import LoopData
 from stayfinite.frameworks.torch.plain.optimizer import held, parameters_of
 from stayfinite.frameworks.torch.plain.watching import Watching
@@ -55,6 +56,17 @@ class RemadeStep:
         making = Making(subject.optimizer, self._num_updates, watcher, subject.clipped, data)
         with self._watching.replaying(making), contextlib.suppress(StepMade):
             self._again.make(data)
+
+    def drawing(
+        self, subject: TorchLoop, data: LoopData, run: Callable[[Callable[[], int]], None]
+    ) -> None:
+        """Call `run` with the hooks as in a step that is made again, and put all back.
+
+        It is called with a function that returns how many batches of `data` have been drawn.
+        """
+        making = Making(subject.optimizer, 0, StepWatcher(), {}, data)
+        with self.kept(), alone(), self._watching.replaying(making):
+            run(lambda: making.num_drawn)
 
     @contextlib.contextmanager
     def observed(self, watcher: StepWatcher) -> Iterator[None]:

@@ -11,12 +11,13 @@ from __future__ import annotations
 import ast
 import inspect
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import FrameType
 from typing import Any
 
 import torch
 
+from stayfinite.frameworks.names import unique
 from stayfinite.frameworks.torch import private
 from stayfinite.frameworks.torch.plain import trees
 from stayfinite.frameworks.torch.plain.data import Iteration, LoopData
@@ -60,15 +61,15 @@ class Draw:
 class Applied:
     """An optimizer was applied, or left out by a loss scale; the next iteration may begin here.
 
-    `optimizer` is its identity, `lines` are those of the user's frames, and `buffers` has copies
-    of the buffers after it.
+    `optimizer` is its identity, `lines` are those of the user's frames, and `buffers` has each
+    buffer with a copy of it.
     """
 
     optimizer: int
     generators: Generators
     readings: Mapping[int, Reading]
     lines: Mapping[int, int]
-    buffers: Mapping[int, torch.Tensor] = field(default_factory=dict)
+    buffers: Sequence[tuple[torch.Tensor, torch.Tensor]] = ()
 
 
 @dataclass(frozen=True)
@@ -123,14 +124,15 @@ class Events:
         return (first if isinstance(first, Applied) else None), draws
 
     @property
-    def last_update(self) -> Applied | None:
-        """The last update."""
-        return next((e for e in reversed(self._events) if isinstance(e, Applied)), None)
-
-    @property
     def draws(self) -> list[Draw]:
         """The batches that were drawn, oldest first."""
         return [event for event in self._events if isinstance(event, Draw)]
+
+    @property
+    def last_update(self) -> Applied | None:
+        """The last time that weights were updated."""
+        updates = [event for event in self._events if isinstance(event, Applied)]
+        return updates[-1] if updates else None
 
     def num_updates(self, place: StepPlace, optimizer: int) -> int:
         """Updates by the optimizer with this identity since the step at `place` began."""
@@ -191,7 +193,8 @@ def data_at(place: StepPlace, events: Events) -> LoopData:
     """The data of the step at `place`, from what was noted when its iterations began."""
     began, draws = events.step_at(place)
     headers = [draw for draw in draws if _is_header_of(draw, place)]
-    now = values_of(place.frame, _local(place.frame, {*place.loop.read, *place.loop.targets}))
+    wanted = {*place.loop.read, *place.loop.targets}
+    now = {**_global_data(place, wanted), **values_of(place.frame, _local(place.frame, wanted))}
     if headers:
         return _of_loader(place, headers, now, complete=not events.lost_draws)
     reading = None if began is None else began.readings.get(id(place.frame))
@@ -205,7 +208,8 @@ def data_at(place: StepPlace, events: Events) -> LoopData:
             is_sure = False
     if began is None:
         return LoopData((), "no update came before this one, so its beginning is not known")
-    inside = tuple(draw.batch for draw in draws)
+    names = unique(["batch"] * len(draws))
+    inside = {name: draw.batch for name, draw in zip(names, draws, strict=True)}
     iteration = _without_batch(place.loop, values, began.generators, inside)
     return LoopData((iteration,), is_sure=is_sure)
 
@@ -234,6 +238,16 @@ def _local(frame: FrameType, names: Any) -> list[str]:
         return [name for name in names if name in frame.f_globals]
     own = {*code.co_varnames, *code.co_cellvars, *code.co_freevars}
     return [name for name in names if name in own]
+
+
+def _global_data(place: StepPlace, names: set[str]) -> dict[str, object]:
+    """The arrays that a function reads as globals of its module."""
+    frame = place.frame
+    if not frame.f_code.co_flags & inspect.CO_OPTIMIZED:
+        return {}
+    code, held = frame.f_code, frame.f_globals
+    others = names.difference(code.co_varnames, code.co_cellvars, code.co_freevars)
+    return {name: held[name] for name in others if name in held and _is_data(held[name])}
 
 
 def _of_loader(
@@ -277,13 +291,14 @@ def _without_batch(
     loop: SourceLoop,
     values: Mapping[str, object],
     generators: Generators,
-    draws: tuple[object, ...],
+    draws: Mapping[str, object],
 ) -> Iteration:
     """An iteration of a loop that draws from no loader: its arrays are the batch."""
     wanted = [name for name in _in_order(loop) if name in values and _is_data(values[name])]
     of_header = [name for name in wanted if name in loop.targets]
     read = [name for name in wanted if name in loop.read]
-    batch = {name: values[name] for name in of_header or read}
+    chosen = of_header or ([] if draws else read)
+    batch = {name: values[name] for name in chosen}
     others = {name: value for name, value in values.items() if name not in batch}
     return Iteration(others, batch, generators, draws)
 

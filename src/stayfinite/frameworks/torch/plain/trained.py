@@ -3,44 +3,50 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Mapping
 
 import torch
 
-from stayfinite.frameworks.torch import private
 from stayfinite.frameworks.torch.plain.modules import all_modules, owners
 from stayfinite.frameworks.torch.plain.optimizer import parameters_of
 
-# Buffers are copied after each step, so a module with more of them keeps them.
+# Modules with more buffers than this keep what a bad step has written to them.
 MAX_BUFFER_BYTES = 64 * 2**20
+# So many steps show which buffers are written to. Their counts of writes do not: those of the
+# statistics of a batch normalization stay as they are.
+_LEARNING = (3, 30)
 
 
 class Trained:
     """The outermost modules that own the parameters of an optimizer.
 
-    Only the buffers that a step writes to are copied: the first copies show which.
+    Only the buffers that steps write to are copied: the first steps show which.
     """
 
     def __init__(self, optimizer: torch.optim.Optimizer) -> None:
         self.optimizer = weakref.ref(optimizer)
         self.roots: list[torch.nn.Module] = owners(parameters_of(optimizer), all_modules())
-        buffers = {id(b): b for root in self.roots for b in root.buffers()}
-        self._buffers = list(buffers.values())
-        self._versions = [private.writes_to(buffer) for buffer in self._buffers]
-        self._num_copies = 0
+        buffers = list({id(b): b for root in self.roots for b in root.buffers()}.values())
+        has_room = sum(buffer.nbytes for buffer in buffers) <= MAX_BUFFER_BYTES
+        self._all = [(b, b.detach().clone()) for b in buffers] if has_room else []
+        self._written = [buffer for buffer, _ in self._all]
+        self._num_steps = 0
 
     def is_of(self, optimizer: torch.optim.Optimizer) -> bool:
         """Whether these are the modules of `optimizer`, and not of one at the same address."""
         return self.optimizer() is optimizer
 
-    def buffers(self) -> Mapping[int, torch.Tensor]:
-        """Copies of the buffers that steps write to, by the identity of the buffer."""
-        self._num_copies += 1
-        if self._num_copies == 3:
-            pairs = zip(self._buffers, self._versions, strict=True)
-            self._buffers = [
-                buffer for buffer, version in pairs if private.writes_to(buffer) != version
-            ]
-        if sum(buffer.nbytes for buffer in self._buffers) > MAX_BUFFER_BYTES:
-            return {}
-        return {id(buffer): buffer.detach().clone() for buffer in self._buffers}
+    def step_ended(self) -> None:
+        """Learn from a step which buffers steps write to."""
+        self._num_steps += 1
+        if self._num_steps in _LEARNING:
+            self._written = [buffer for buffer, first in self._all if _differ(buffer, first)]
+        if self._num_steps == _LEARNING[-1]:
+            self._all = []
+
+    def buffers(self) -> list[tuple[torch.Tensor, torch.Tensor]]:
+        """The buffers that steps write to, each with a copy."""
+        return [(buffer, buffer.detach().clone()) for buffer in self._written]
+
+
+def _differ(one: torch.Tensor, other: torch.Tensor) -> bool:
+    return one.shape != other.shape or not torch.equal(one, other)

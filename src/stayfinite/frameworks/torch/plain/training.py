@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import functools
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import FrameType
@@ -11,7 +13,7 @@ from typing import Any, Protocol
 import torch
 
 from stayfinite.frameworks.failure import Failure, Resumption
-from stayfinite.frameworks.recorder import KnownFlag, Recorder
+from stayfinite.frameworks.recorder import KnownFlag, RecordedBatch, Recorder
 from stayfinite.frameworks.state import RandomState, State
 from stayfinite.frameworks.step import CannotRemakeError, Outcome
 from stayfinite.frameworks.torch import private
@@ -31,7 +33,7 @@ from stayfinite.frameworks.torch.plain.remade import RemadeStep
 from stayfinite.frameworks.torch.plain.steps import StepPlace, data_at
 from stayfinite.frameworks.torch.plain.subject import TorchLoop
 from stayfinite.frameworks.torch.plain.watching import BadStep, Watching
-from stayfinite.frameworks.torch.state import num_bytes_of, random_state, state_of
+from stayfinite.frameworks.torch.state import num_bytes_of, random_state, state_of, store
 from stayfinite.graph.running_loops import running
 
 
@@ -90,28 +92,30 @@ class Training:
             if not owner.bad_loss(number, value):
                 self.made(step.optimizer, step.place, None)
                 return True
-        began = step.began
-        for identity, copy in () if began is None else began.buffers.items():
-            self._put_back(step.optimizer, identity, copy)
+        if step.began is not None:
+            with torch.no_grad():
+                for buffer, copy in step.began.buffers:
+                    buffer.copy_(copy)
         self._record(step.place)
         bad, healthy = owner.recorder.take(number)
         optimizers = self._watching.optimizers()
         place = step.place
-        body = (
-            None if place is None or step.trainer is not None else LoopBody(place.frame, place.loop)
-        )
-        again: Again = step.trainer or body or _NoLoop()
+        body = None if place is None or step.again else LoopBody(place.frame, place.loop)
+        again: Again = step.again or body or _NoLoop()
         remade = RemadeStep(self._watching, again, step.num_updates, optimizers, step.scaler)
         subject = self._subject(step.optimizer, step.frame, remade)
         state = state_of(subject)
+        generators = everything()
+        healthy = [each for each in healthy if _is_known(each.data)]
+        if body is not None:
+            bad, *healthy = _with_taken_batches(subject, body, [bad, *healthy])
         data = bad.data
         assert isinstance(data, LoopData)
-        generators = everything()
         failure = Failure(
             subject=subject,
             state=_with_random(state, data),
             bad=bad,
-            healthy=[each for each in healthy if _is_known(each.data)],
+            healthy=healthy,
             snapshots=owner.recorder.snapshots.all(),
             losses=owner.recorder.losses.before(number),
             rerun=lambda: self._fails_again(subject, data),
@@ -129,23 +133,13 @@ class Training:
         return False
 
     def _record(self, place: StepPlace | None) -> None:
-        if self._watching.trainer:
-            data = self._watching.trainer.data()
-        elif place is None:
+        data = self._watching.data_of_calls()
+        if data is None and place is None:
             data = LoopData((), "no loop of a file with source is around the update")
-        else:
+        elif data is None and place is not None:
             data = data_at(place, self._watching.events)
         for _ in self._owner.recorder.recording(iter((data,))):
             pass
-
-    def _put_back(
-        self, optimizer: torch.optim.Optimizer, identity: int, copy: torch.Tensor
-    ) -> None:
-        for root in self._watching.trained(optimizer).roots:
-            for buffer in root.buffers():
-                if id(buffer) == identity:
-                    with torch.no_grad():
-                        buffer.copy_(copy)
 
     def _subject(
         self, optimizer: torch.optim.Optimizer, frame: FrameType | None, remade: RemadeStep
@@ -182,6 +176,26 @@ class Training:
 def _is_known(data: object) -> bool:
     """Whether a step can be made again of `data` that nothing has compared."""
     return isinstance(data, LoopData) and data.missing is None and data.is_sure
+
+
+def _with_taken_batches(
+    subject: TorchLoop, body: LoopBody, steps: list[RecordedBatch]
+) -> list[RecordedBatch]:
+    """`steps`, the failing one first, with the batches that the body of their loop takes."""
+    data = [step.data for step in steps if isinstance(step.data, LoopData)]
+    if any(len(each.iterations) != 1 or each.missing is not None for each in data):
+        return steps
+    if body.loop.bound_in_header(data[0].iterations[0].batch):
+        return steps
+    state = state_of(subject)
+    try:
+        data = body.take_batches(data, functools.partial(subject.remade.drawing, subject))
+    except Exception:
+        # The code of the user may not be ready to be run twice; its data is then the whole batch.
+        return steps
+    finally:
+        store(subject, state)
+    return [dataclasses.replace(s, data=d) for s, d in zip(steps, data, strict=True)]
 
 
 class _NoLoop:

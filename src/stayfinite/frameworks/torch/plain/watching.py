@@ -24,8 +24,15 @@ from typing import Any, Literal, Protocol
 
 import torch
 
-from stayfinite.frameworks.torch.plain import private, verdict
-from stayfinite.frameworks.torch.plain.optimizer import gradients_of, parameters_of
+from stayfinite.frameworks.torch.plain import creation, private, verdict
+from stayfinite.frameworks.torch.plain.again import Again
+from stayfinite.frameworks.torch.plain.calls import CallAgain, StepCall
+from stayfinite.frameworks.torch.plain.data import LoopData
+from stayfinite.frameworks.torch.plain.optimizer import (
+    all_optimizers,
+    gradients_of,
+    parameters_of,
+)
 from stayfinite.frameworks.torch.plain.randomness import GeneratorNotes
 from stayfinite.frameworks.torch.plain.steps import (
     Applied,
@@ -39,7 +46,7 @@ from stayfinite.frameworks.torch.plain.steps import (
 )
 from stayfinite.frameworks.torch.plain.trained import Trained
 from stayfinite.frameworks.torch.plain.trainers import hook_imported
-from stayfinite.frameworks.torch.plain.trainers.calls import Closure, TrainerCalls, TrainerStep
+from stayfinite.frameworks.torch.plain.trainers.calls import Closure, TrainerCalls
 
 # Optimizers whose state is copied before an update that is not known to be finite.
 MAX_COPIED_BYTES = 64 * 2**20
@@ -62,7 +69,7 @@ class BadStep:
         began: What was noted when the iteration began.
         num_updates: Updates by the same optimizer since then.
         scaler: The `GradScaler` that applies the optimizer, if one does.
-        trainer: The step of a trainer of another library, which is made again without a loop.
+        again: How the step is made again, where it is known without the source of a loop.
     """
 
     what: What
@@ -73,7 +80,7 @@ class BadStep:
     began: Applied | None
     num_updates: int
     scaler: Any
-    trainer: TrainerStep | None = None
+    again: Again | None = None
 
 
 class Listener(Protocol):
@@ -119,6 +126,7 @@ class Watching:
         listener: Is told of each step; None while nothing is guarded.
         replayer: Is told instead while a step is made again.
         events: The draws and updates that the next step may need.
+        calls: The calls since the last update that are known to make the step.
         on_error: Called with an internal error, after which nothing is guarded.
     """
 
@@ -126,6 +134,7 @@ class Watching:
         self.listener: Listener | None = None
         self.replayer: Replayer | None = None
         self.events = Events()
+        self.calls: list[StepCall] = []
         self.on_error: Callable[[Exception], None] = _raise
         self.generators = GeneratorNotes()
         self.trainer = TrainerCalls(
@@ -149,6 +158,7 @@ class Watching:
         if self._installed:
             return
         self._installed = True
+        creation.record()
         private.hook_draws(self._drawing)
         private.hook_backward(self._differentiating)
         private.hook_scaler(self._scaling, self._applying_scaled)
@@ -166,6 +176,24 @@ class Watching:
         found = [trained.optimizer() for trained in self._trained.values()]
         return [optimizer for optimizer in found if optimizer is not None]
 
+    def begin(self) -> None:
+        """A loop may begin now, with optimizers that were made before anything was guarded."""
+        for optimizer in all_optimizers():
+            self._created(optimizer)
+
+    def data_of_calls(self) -> LoopData | None:
+        """The data of the step, where it is made of calls; None where it is that of a loop."""
+        if self.trainer:
+            return self.trainer.data()
+        return LoopData(tuple(call.iteration() for call in self.calls)) if self.calls else None
+
+    @contextlib.contextmanager
+    def calling(self, call: StepCall) -> Iterator[None]:
+        """Inside the block, `call` makes a step or a part of it."""
+        if self.replayer is None and self.listener is not None:
+            self.calls.append(call)
+        yield
+
     @contextlib.contextmanager
     def replaying(self, replayer: Replayer) -> Iterator[None]:
         """Inside the block the hooks tell `replayer`, and judge nothing."""
@@ -174,6 +202,11 @@ class Watching:
             yield
         finally:
             self.replayer = outer
+
+    def _buffers(self) -> list[tuple[torch.Tensor, torch.Tensor]]:
+        """The buffers of the modules of every optimizer, each with a copy."""
+        living = [each for each in self._trained.values() if each.optimizer() is not None]
+        return [pair for trained in living for pair in trained.buffers()]
 
     @property
     def _is_watching(self) -> bool:
@@ -256,9 +289,9 @@ class Watching:
         if self.listener is None or self.replayer is not None:
             return
         hook_imported(self.trainer)
-        trained = self.trained(optimizer)
+        self.trained(optimizer)
         self.events.updated(
-            Applied(id(optimizer), self.generators.now(), {}, {}, trained.buffers()), None
+            Applied(id(optimizer), self.generators.now(), {}, {}, self._buffers()), None
         )
 
     def _before(self, optimizer: torch.optim.Optimizer, closure: Any) -> Any:
@@ -324,11 +357,12 @@ class Watching:
             self._tell(bad)
             return
         if bad_loss is not None:
-            self._tell(self._bad("loss", optimizer, bad_loss, place, innermost, self._scaler))
-            return
-        assert self.listener is not None
-        with self._noting():
-            self.listener.made(optimizer, place, self._loss())
+            bad = self._bad("loss", optimizer, bad_loss, place, innermost, self._scaler)
+            if not self._tell(bad):
+                return
+        elif self.listener is not None:
+            with self._noting():
+                self.listener.made(optimizer, place, self._loss())
         if self._unproved is None and not verdict.is_proved(optimizer, size):
             self._prepare(self._bad("update", optimizer, None, place, innermost, self._scaler))
 
@@ -354,6 +388,7 @@ class Watching:
         self, optimizer: torch.optim.Optimizer, place: StepPlace | None, innermost: FrameType
     ) -> None:
         self._losses.clear()
+        self.calls.clear()
         self._scaled = None
         with self._noting():
             self._note_end(optimizer, place, innermost)
@@ -368,13 +403,14 @@ class Watching:
             first = self.trainer.first_generators or first
             if first is not None:
                 self.generators.step_ended(first)
+        self.trained(optimizer).step_ended()
         self.events.updated(
             Applied(
                 id(optimizer),
                 self.generators.now(),
                 readings_of(innermost),
                 lines_of(innermost),
-                self.trained(optimizer).buffers(),
+                self._buffers(),
             ),
             place,
         )
@@ -383,7 +419,7 @@ class Watching:
         return place_of(innermost, self.events.draws)
 
     def _since(self, place: StepPlace | None) -> tuple[Applied | None, list[Draw]]:
-        return (None, []) if place is None else self.events.step_at(place)
+        return (self.events.last_update, []) if place is None else self.events.step_at(place)
 
     def _bad(
         self,
@@ -402,14 +438,22 @@ class Watching:
             return BadStep(what, optimizer, loss, place, innermost, began, num, scaler, step)
         began, _ = self._since(place)
         num = 0 if place is None else self.events.num_updates(place, id(optimizer))
-        return BadStep(what, optimizer, loss, place, innermost, began, num, scaler)
+        again = CallAgain(self.calls[-1]) if self.calls else None
+        return BadStep(what, optimizer, loss, place, innermost, began, num, scaler, again)
 
-    def _tell(self, bad: BadStep) -> None:
+    def _tell(self, bad: BadStep) -> bool:
+        """Hand a bad step over; returns whether it is applied, and takes its gradients if not."""
         assert self.listener is not None
         self._unproved = None
-        if not self.listener.bad(bad):
+        try:
+            is_applied = self.listener.bad(bad)
+        finally:
+            self._losses.clear()
+            self.calls.clear()
+        if not is_applied:
             for parameter in parameters_of(bad.optimizer):
                 parameter.grad = None
+        return is_applied
 
     def _loss(self) -> torch.Tensor | None:
         return self._losses[-1] if self._losses else None

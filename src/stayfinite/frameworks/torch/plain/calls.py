@@ -1,0 +1,101 @@
+"""Steps that are calls of one function: `stayfinite.guarded`, and the steps of trainers.
+
+A call is known with its arguments, so the step is made again without the source of a loop.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+from stayfinite.frameworks.step import CannotRemakeError
+from stayfinite.frameworks.torch.plain import trees
+from stayfinite.frameworks.torch.plain.data import Iteration, LoopData
+from stayfinite.frameworks.torch.plain.randomness import Generators
+
+
+@dataclass(frozen=True)
+class StepCall:
+    """One call of a function that makes a step.
+
+    Attributes:
+        function: The function.
+        described: What it is called in a report: `train_step`.
+        args: Its arguments by position.
+        keywords: Its other arguments.
+        generators: The random generators before the call.
+    """
+
+    function: Callable[..., Any]
+    described: str
+    args: tuple[Any, ...]
+    keywords: Mapping[str, Any]
+    generators: Generators
+
+    def iteration(self) -> Iteration:
+        """The call as data: the arguments with arrays are the batch."""
+        arguments = _named(self)
+        batch = {n: v for n, v in arguments.items() if any(True for _ in trees.leaves(v))}
+        values = {n: v for n, v in arguments.items() if n not in batch}
+        return Iteration(values, batch, self.generators)
+
+
+class CallAgain:
+    """Makes the calls of a step again; an `again.Again`.
+
+    Args:
+        call: The last call of the step.
+    """
+
+    def __init__(self, call: StepCall) -> None:
+        self._call = call
+
+    @property
+    def described(self) -> str:
+        """`a call of train_step`."""
+        return f"a call of {self._call.described}"
+
+    def make(self, data: LoopData) -> None:
+        """Call the function once for each iteration of `data`.
+
+        Raises:
+            CannotRemakeError: the function returned without an update.
+        """
+        for iteration in data.iterations:
+            iteration.generators.restore()
+            given = _arguments(self._call, {**iteration.values, **iteration.batch})
+            self._call.function(*given.args, **given.kwargs)
+        raise CannotRemakeError(f"{self._call.described} returned without an update")
+
+
+@dataclass(frozen=True)
+class _Given:
+    args: tuple[Any, ...]
+    kwargs: Mapping[str, Any]
+
+
+def _signature(call: StepCall) -> inspect.BoundArguments | None:
+    try:
+        return inspect.signature(call.function).bind(*call.args, **call.keywords)
+    except (TypeError, ValueError):  # of compiled code, or the call itself is wrong
+        return None
+
+
+def _named(call: StepCall) -> Mapping[str, Any]:
+    bound = _signature(call)
+    if bound is not None:
+        return MappingProxyType(bound.arguments)
+    positional = {f"argument {number}": value for number, value in enumerate(call.args)}
+    return {**positional, **call.keywords}
+
+
+def _arguments(call: StepCall, values: Mapping[str, Any]) -> _Given:
+    bound = _signature(call)
+    if bound is not None:
+        bound.arguments.update(values)
+        return _Given(bound.args, bound.kwargs)
+    positional = tuple(values[f"argument {number}"] for number in range(len(call.args)))
+    return _Given(positional, {name: values[name] for name in call.keywords})
