@@ -30,7 +30,7 @@ from stayfinite.experiments.source_fix import Description, SourceFix
 from stayfinite.experiments.try_change import NotTried
 from stayfinite.incident import FixKind
 from stayfinite.report.wording.trials import not_tried
-from stayfinite.report.words import names, number, plural, sample_list
+from stayfinite.report.words import as_given, names, number, plural, sample_list
 
 # Functions worth naming; others are arithmetic.
 _NAMED = frozenset(
@@ -224,11 +224,11 @@ def _setting(setting: OptimizerSetting) -> str:
         if setting.schedule is not None:
             who = _schedule(setting.schedule)
         value = dict(setting.values)["learning_rate"]
-        return f"make {who} give a finite learning rate: with {_short(value)} this step is finite"
-    given = " and ".join(f"`{name}={_short(value)}`" for name, value in setting.values)
+        return f"make {who} give a finite learning rate: with {as_given(value)} this step is finite"
+    given = " and ".join(f"`{name}={as_given(value)}`" for name, value in setting.values)
     return (
         f"create `{setting.optimizer}` with {given}, in the place of "
-        f"`{setting.name}={_short(setting.given)}`"
+        f"`{setting.name}={as_given(setting.given)}`"
     )
 
 
@@ -239,8 +239,8 @@ def _blamed(setting: OptimizerSetting) -> str:
         of = f"`{setting.optimizer}`"
         if setting.schedule is not None:
             of = _schedule(setting.schedule)
-        return f"the learning rate {_short(setting.given)} of {of}"
-    return f"`{setting.name}={_short(setting.given)}` of `{setting.optimizer}`"
+        return f"the learning rate {as_given(setting.given)} of {of}"
+    return f"`{setting.name}={as_given(setting.given)}` of `{setting.optimizer}`"
 
 
 def _schedule(called: str) -> str:
@@ -255,7 +255,7 @@ def _variable(variable: OptimizerVariable) -> str:
         )
     given = "" if variable.given is None else f", {variable.given:g}"
     return (
-        f"set the learning rate to a finite value: with {_short(variable.value)} in the place of "
+        f"set the learning rate to a finite value: with {as_given(variable.value)} in the place of "
         f"`{variable.name}`{given} this step is finite"
     )
 
@@ -286,7 +286,3 @@ def _growth_remedy(remedy: GrowthRemedy) -> tuple[FixKind, str]:
 
 def _first_of(weights: tuple[str, ...]) -> str:
     return names(weights, most=1)
-
-
-def _short(value: float | None) -> str:
-    return number(value) if isinstance(value, float) else str(value)
