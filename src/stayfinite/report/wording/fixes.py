@@ -24,7 +24,7 @@ from stayfinite.experiments.changes import (
 )
 from stayfinite.experiments.healthy_steps import Objection
 from stayfinite.experiments.moved_activation import MovedActivation
-from stayfinite.experiments.remedies.try_remedy import Blame
+from stayfinite.experiments.remedies.try_remedy import AtFault
 from stayfinite.experiments.rewritings import RewrittenFormula
 from stayfinite.experiments.source_fix import Description, SourceFix
 from stayfinite.experiments.try_change import NotTried
@@ -85,9 +85,9 @@ def remedy_text(remedy: Remedy) -> tuple[FixKind, str]:
             )
 
 
-def blame_message(cause_message: str, blame: Blame) -> str:
+def at_fault_message(cause_message: str, at_fault: AtFault) -> str:
     """The message of a cause with what an experiment showed to be at fault."""
-    match blame:
+    match at_fault:
         case BadInitializer(weight, called):
             return (
                 f"weight `{weight}` was created non-finite: its initializer `{called}` gives such "
@@ -103,7 +103,7 @@ def blame_message(cause_message: str, blame: Blame) -> str:
                 return cause_message
             return f"{cause_message}; float16 ends at {_FLOAT16_MAX}"
         case OptimizerSetting():
-            return f"{cause_message}; {_blamed(blame)} is at fault"
+            return f"{cause_message}; {_setting_at_fault(at_fault)} is at fault"
 
 
 def leave_out(samples: tuple[int, ...]) -> str:
@@ -232,7 +232,7 @@ def _setting(setting: OptimizerSetting) -> str:
     )
 
 
-def _blamed(setting: OptimizerSetting) -> str:
+def _setting_at_fault(setting: OptimizerSetting) -> str:
     if setting.name == "constraint":
         return "a constraint of the weights"
     if setting.name == "learning_rate":
