@@ -34,7 +34,7 @@ from stayfinite.experiments.changes import (
     WiderLayer,
 )
 from stayfinite.experiments.remedies.try_remedy import (
-    Blame,
+    AtFault,
     MovingTargets,
     RepeatedGrowth,
 )
@@ -207,7 +207,7 @@ def test_every_remedy_has_words():
     assert {type(remedy) for remedy, _, _ in FIXES} == set(get_args(Remedy))
 
 
-BLAMES = [
+AT_FAULT = [
     (EPSILON, "the update is nan; `epsilon=0` of `Adam` is at fault"),
     (SCHEDULE, "the update is nan; the learning rate nan of `warm` is at fault"),
     (LAMBDA, "the update is nan; the learning rate 0 of the schedule is at fault"),
@@ -225,13 +225,13 @@ BLAMES = [
 ]
 
 
-@pytest.mark.parametrize(("blame", "said"), BLAMES)
-def test_what_is_at_fault_in_words(blame, said):
-    assert fixes.blame_message("the update is nan", blame) == said
+@pytest.mark.parametrize(("at_fault", "said"), AT_FAULT)
+def test_what_is_at_fault_in_words(at_fault, said):
+    assert fixes.at_fault_message("the update is nan", at_fault) == said
 
 
 def test_everything_that_can_be_at_fault_has_words():
-    assert {type(blame) for blame, _ in BLAMES} == set(get_args(Blame))
+    assert {type(at_fault) for at_fault, _ in AT_FAULT} == set(get_args(AtFault))
 
 
 @pytest.mark.parametrize(
@@ -259,7 +259,7 @@ def test_growth_in_words():
 
 
 def test_samples_that_do_not_fail_alone():
-    found = SamplesAtFault((6,), innocent=(2, 9))
+    found = SamplesAtFault((6,), finite_alone=(2, 9))
     assert evidence.samples_at_fault(found) == [
         "without sample 6 the step is finite; samples 2, 9 do not fail alone"
     ]

@@ -27,7 +27,7 @@ class SamplesAtFault:
     Args:
         samples: Those to name; None where they are not known.
         shown: Whether an experiment without exactly these samples was finite.
-        innocent: Samples that the finding names, and that do not fail by themselves.
+        finite_alone: Samples that the finding names, and that do not fail by themselves.
         bisection: The search that found them, if one did.
         too_slow: Whether the step takes too long to search.
         experiment: The result of the search.
@@ -35,7 +35,7 @@ class SamplesAtFault:
 
     samples: tuple[int, ...] | None
     shown: bool = False
-    innocent: tuple[int, ...] = ()
+    finite_alone: tuple[int, ...] = ()
     bisection: SmallestSamples | None = None
     too_slow: bool = False
     experiment: Experiment | None = None
@@ -63,7 +63,7 @@ def find_samples(
         if alone == samples:
             return SamplesAtFault(samples, shown)
         others = tuple(sample for sample in samples if sample not in alone)
-        return SamplesAtFault(alone, innocent=others)
+        return SamplesAtFault(alone, finite_alone=others)
     search = smallest_samples(step, healthy)
     if search.smallest is None:
         return SamplesAtFault(samples, shown, too_slow=search.too_slow)

@@ -169,8 +169,8 @@ def explained(incident: Incident, found: Explanation) -> Incident:
     line = source_line(evidence, finding)
     origin = origin_of(evidence, finding)
     message = findings.message(finding)
-    if remedy.blame is not None:
-        message = fixes.blame_message(message, remedy.blame)
+    if remedy.at_fault is not None:
+        message = fixes.at_fault_message(message, remedy.at_fault)
     unknown = []
     by = text_run_by(evidence, finding)
     if by is not None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +12,7 @@ from stayfinite.files import limits
 from stayfinite.files.reading import read_at_most
 from stayfinite.files.writing import put_text
 from stayfinite.frameworks.loss_log import LoggedLoss
+from stayfinite.incident import to_json
 from stayfinite.report.reading import integer
 
 FIGURES = "figures.json"
@@ -88,8 +87,7 @@ def write_figures(folder: Path, figures: Figures) -> None:
     Raises:
         OSError: they cannot be written.
     """
-    data = _encoded({"schema": SCHEMA, **dataclasses.asdict(figures)})
-    text = json.dumps(data, allow_nan=False)
+    text = json.dumps({"schema": SCHEMA, **to_json(figures)}, allow_nan=False)
     put_text(folder / FIGURES, text + "\n")
 
 
@@ -135,13 +133,3 @@ def _recent(found: _RecentInFile) -> RecentSteps:
 
 def _numbers(found: Mapping[str, float | str]) -> dict[str, float]:
     return {name: float(number) for name, number in found.items()}
-
-
-def _encoded(value: object) -> object:
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    if isinstance(value, dict):
-        return {key: _encoded(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_encoded(item) for item in value]
-    return value

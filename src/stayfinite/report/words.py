@@ -37,6 +37,11 @@ def number(value: float) -> str:
     return f"{value:.4g}"
 
 
+def as_given(value: float | None) -> str:
+    """A float as `number`; anything else as Python prints it."""
+    return number(value) if isinstance(value, float) else str(value)
+
+
 def plural(count: int, noun: str) -> str:
     """`1 sample`, `2 samples`."""
     if count == 1:

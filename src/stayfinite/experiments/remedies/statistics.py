@@ -68,7 +68,7 @@ def _other_momentum(context: FailureContext, layer: str, given: float) -> Remedy
     ]
     names = [name for name, own in layers.items() if own in alike]
     others = [LayerSetting(path, "momentum", _MOMENTUM) for path in alike]
-    return dataclasses.replace(_as_created(context, remedy, names, *others), blame=remedy)
+    return dataclasses.replace(_as_created(context, remedy, names, *others), at_fault=remedy)
 
 
 def _as_created(
@@ -95,4 +95,4 @@ def _wider(context: FailureContext, names: list[str]) -> RemedySearch:
     remedy = WiderLayer(names[0].rpartition("/")[0] if names else None, dtype)
     tried = try_change(remedy, lambda: context.wider.outcome)
     good = isinstance(tried.result, Outcome) and is_good(tried.result)
-    return RemedySearch((dataclasses.replace(tried, is_fix=good),), blame=remedy)
+    return RemedySearch((dataclasses.replace(tried, is_fix=good),), at_fault=remedy)

@@ -53,7 +53,7 @@ class FailureContext:
 
 
 # What the trials showed to be at fault, beyond the facts of the finding.
-Blame = OptimizerSetting | NewMomentum | WiderLayer | BadInitializer
+AtFault = OptimizerSetting | NewMomentum | WiderLayer | BadInitializer
 
 
 @dataclass(frozen=True)
@@ -90,14 +90,14 @@ class RemedySearch:
 
     Args:
         experiments: What was tried. The one marked as the fix shows the remedy.
-        blame: What is at fault, where the experiments showed it.
+        at_fault: What is at fault, where the experiments showed it.
         span: The user's line, where the finding has none.
         growth: What the steps before show about the growth.
         unproved: Why no remedy of a growth is shown.
     """
 
     experiments: tuple[Experiment, ...] = ()
-    blame: Blame | None = None
+    at_fault: AtFault | None = None
     span: Span | None = None
     growth: RepeatedGrowth | MovingTargets | None = None
     unproved: NoRepeatedGrowth | OutOfTime | None = None

@@ -45,7 +45,7 @@ def find_remedy(context: FailureContext) -> RemedySearch:
         experiment = _try_variable(context, context.finding.tensor)
         return RemedySearch((experiment,), span=span)
     experiments: list[Experiment] = []
-    blamed: _Candidate | None = None
+    at_fault: _Candidate | None = None
     for candidate in _candidates(context):
         setting = candidate.setting
         experiment = try_remedy(context, setting, Settings(dict(setting.values)))
@@ -53,14 +53,14 @@ def find_remedy(context: FailureContext) -> RemedySearch:
             continue
         experiments.append(experiment)
         if experiment.is_fix:
-            blamed = candidate
+            at_fault = candidate
             break
-        blamed = blamed or candidate
-    if blamed is None:
+        at_fault = at_fault or candidate
+    if at_fault is None:
         return RemedySearch(tuple(experiments), span=span)
-    site = site_of(blamed.optimizer)
-    given = None if site is None else keyword_span(site, blamed.setting.name)
-    return RemedySearch(tuple(experiments), blamed.setting, given or span)
+    site = site_of(at_fault.optimizer)
+    given = None if site is None else keyword_span(site, at_fault.setting.name)
+    return RemedySearch(tuple(experiments), at_fault.setting, given or span)
 
 
 def _try_variable(context: FailureContext, name: str) -> Experiment:

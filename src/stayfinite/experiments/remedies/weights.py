@@ -33,7 +33,7 @@ def find_remedy(context: FailureContext) -> RemedySearch:
     if not bad:
         return search
     num_values = sum(int((~np.isfinite(as_float(state[name]))).sum()) for name in bad)
-    initializer = search.blame if isinstance(search.blame, BadInitializer) else None
+    initializer = search.at_fault if isinstance(search.at_fault, BadInitializer) else None
     remedy = NewWeights(tuple(bad), num_values, initializer)
     new = {name: initial_values.weight(context.step, name, state[name]) for name in bad}
     return search.then(try_remedy(context, remedy, Arrays(new)))
@@ -71,4 +71,4 @@ def _initializer_at_fault(context: FailureContext, state: Mapping[str, np.ndarra
     span = first_bad_line(lambda: initializer(shape, dtype="float32"))
     span = span or (None if code is None else span_of(code)) or site_of(initializer)
     called = getattr(initializer, "__name__", type(initializer).__name__)
-    return RemedySearch(blame=BadInitializer(name, called, tuple(shape)), span=span)
+    return RemedySearch(at_fault=BadInitializer(name, called, tuple(shape)), span=span)

@@ -56,9 +56,9 @@ def files_unknown(reason: NotTried) -> str:
 def samples_at_fault(found: SamplesAtFault) -> list[str]:
     """How the samples were found to be at fault."""
     samples = found.samples or ()
-    if found.innocent:
-        others = sample_list(found.innocent)
-        verb = "does" if len(found.innocent) == 1 else "do"
+    if found.finite_alone:
+        others = sample_list(found.finite_alone)
+        verb = "does" if len(found.finite_alone) == 1 else "do"
         return [
             f"without {sample_list(samples)} the step is finite; {others} {verb} not fail alone"
         ]

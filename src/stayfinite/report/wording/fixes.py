@@ -24,13 +24,13 @@ from stayfinite.experiments.changes import (
 )
 from stayfinite.experiments.healthy_steps import Objection
 from stayfinite.experiments.moved_activation import MovedActivation
-from stayfinite.experiments.remedies.try_remedy import Blame
+from stayfinite.experiments.remedies.try_remedy import AtFault
 from stayfinite.experiments.rewritings import RewrittenFormula
 from stayfinite.experiments.source_fix import Description, SourceFix
 from stayfinite.experiments.try_change import NotTried
 from stayfinite.incident import FixKind
 from stayfinite.report.wording.trials import not_tried
-from stayfinite.report.words import names, number, plural, sample_list
+from stayfinite.report.words import as_given, names, number, plural, sample_list
 
 # Functions worth naming; others are arithmetic.
 _NAMED = frozenset(
@@ -85,9 +85,9 @@ def remedy_text(remedy: Remedy) -> tuple[FixKind, str]:
             )
 
 
-def blame_message(cause_message: str, blame: Blame) -> str:
+def at_fault_message(cause_message: str, at_fault: AtFault) -> str:
     """The message of a cause with what an experiment showed to be at fault."""
-    match blame:
+    match at_fault:
         case BadInitializer(weight, called):
             return (
                 f"weight `{weight}` was created non-finite: its initializer `{called}` gives such "
@@ -103,7 +103,7 @@ def blame_message(cause_message: str, blame: Blame) -> str:
                 return cause_message
             return f"{cause_message}; float16 ends at {_FLOAT16_MAX}"
         case OptimizerSetting():
-            return f"{cause_message}; {_blamed(blame)} is at fault"
+            return f"{cause_message}; {_setting_at_fault(at_fault)} is at fault"
 
 
 def leave_out(samples: tuple[int, ...]) -> str:
@@ -224,23 +224,23 @@ def _setting(setting: OptimizerSetting) -> str:
         if setting.schedule is not None:
             who = _schedule(setting.schedule)
         value = dict(setting.values)["learning_rate"]
-        return f"make {who} give a finite learning rate: with {_short(value)} this step is finite"
-    given = " and ".join(f"`{name}={_short(value)}`" for name, value in setting.values)
+        return f"make {who} give a finite learning rate: with {as_given(value)} this step is finite"
+    given = " and ".join(f"`{name}={as_given(value)}`" for name, value in setting.values)
     return (
         f"create `{setting.optimizer}` with {given}, in the place of "
-        f"`{setting.name}={_short(setting.given)}`"
+        f"`{setting.name}={as_given(setting.given)}`"
     )
 
 
-def _blamed(setting: OptimizerSetting) -> str:
+def _setting_at_fault(setting: OptimizerSetting) -> str:
     if setting.name == "constraint":
         return "a constraint of the weights"
     if setting.name == "learning_rate":
         of = f"`{setting.optimizer}`"
         if setting.schedule is not None:
             of = _schedule(setting.schedule)
-        return f"the learning rate {_short(setting.given)} of {of}"
-    return f"`{setting.name}={_short(setting.given)}` of `{setting.optimizer}`"
+        return f"the learning rate {as_given(setting.given)} of {of}"
+    return f"`{setting.name}={as_given(setting.given)}` of `{setting.optimizer}`"
 
 
 def _schedule(called: str) -> str:
@@ -255,7 +255,7 @@ def _variable(variable: OptimizerVariable) -> str:
         )
     given = "" if variable.given is None else f", {variable.given:g}"
     return (
-        f"set the learning rate to a finite value: with {_short(variable.value)} in the place of "
+        f"set the learning rate to a finite value: with {as_given(variable.value)} in the place of "
         f"`{variable.name}`{given} this step is finite"
     )
 
@@ -286,7 +286,3 @@ def _growth_remedy(remedy: GrowthRemedy) -> tuple[FixKind, str]:
 
 def _first_of(weights: tuple[str, ...]) -> str:
     return names(weights, most=1)
-
-
-def _short(value: float | None) -> str:
-    return number(value) if isinstance(value, float) else str(value)

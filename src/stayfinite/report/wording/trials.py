@@ -38,7 +38,7 @@ from stayfinite.frameworks.change import (
 )
 from stayfinite.frameworks.step import Outcome
 from stayfinite.incident import StepPart, Trial, TrialKind, TrialOutcome
-from stayfinite.report.words import names, number, plural, sample_list
+from stayfinite.report.words import as_given, names, number, plural, sample_list
 
 
 class _Described(NamedTuple):
@@ -141,10 +141,10 @@ def _change(change: TriedChange) -> _Described:
             return _Described(TrialKind.FLOAT64, f"{_layer(layer)} in a wider dtype")
         case OptimizerSetting(values=values):
             return _Described(
-                TrialKind.SETTING, ", ".join(f"{name}={_short(v)}" for name, v in values)
+                TrialKind.SETTING, ", ".join(f"{name}={as_given(v)}" for name, v in values)
             )
         case OptimizerVariable(name, value, _, is_rate):
-            text = f"learning_rate={_short(value)}" if is_rate else f"`{name}` set to {value:g}"
+            text = f"learning_rate={as_given(value)}" if is_rate else f"`{name}` set to {value:g}"
             return _Described(TrialKind.SETTING, text)
         case FromEarlierState(remedy, first, num_steps):
             kind, text, parameter = _growth_remedy(remedy)
@@ -177,7 +177,3 @@ def _rate(new: str) -> _Described:
 
 def _layer(path: str | None) -> str:
     return "the layer" if path is None else f"`{path}`"
-
-
-def _short(value: float | None) -> str:
-    return number(value) if isinstance(value, float) else str(value)
