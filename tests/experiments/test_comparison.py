@@ -6,7 +6,8 @@ from types import SimpleNamespace
 import numpy as np
 
 from stayfinite.experiments.comparison import alike, rounding_errors
-from stayfinite.frameworks.change import Arrays
+from stayfinite.frameworks.batch import Batch, BatchArray
+from stayfinite.frameworks.change import Arrays, OnBatch
 from stayfinite.frameworks.step import Outcome
 
 WEIGHTS = np.array([1.5, -2.0, 0.0], "float32")
@@ -19,9 +20,16 @@ class Amplifies:
         self.factor = factor
         self.runs = 0
         self.trace = SimpleNamespace(values={0: SimpleNamespace(dtype=dtype)})
+        leaves = (BatchArray("input", "x", np.ones(3, "float32")),)
+        self.batch = Batch(leaves[0].value, leaves, lambda values: values[0], np.asarray)
 
     def state_arrays(self):
         return {"w": WEIGHTS, "count": np.array([3]), "rate": np.array(0.1)}
+
+    def changed(self, change):
+        assert isinstance(change, OnBatch)
+        assert not np.array_equal(change.batch.data, self.batch.data), "inputs are moved, too"
+        return self
 
     def run(self, change):
         self.runs += 1

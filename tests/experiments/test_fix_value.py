@@ -186,3 +186,11 @@ def test_in_a_nan_loss_a_logarithm_of_0_is_infinite_and_a_quotient_by_0_undefine
     quotient = dataclasses.replace(nan, mechanism="division-by-zero")
     assert judged(quotient, outcome(1.0), None, lambda: NOT_RUN).value is FixValue.UNDEFINED
     assert judged(as_written, outcome(1.0), None, lambda: NOT_RUN).value is FixValue.BOUNDED
+
+
+def test_in_half_precision_the_fixed_step_in_float64_tells_a_bound_from_a_rounding():
+    half = dataclasses.replace(before(outcome(19.7), LOG), tolerance=2e-2)
+    after = outcome(19.5)
+    for wide_after, value in [(19.7, FixValue.EXACT), (19.5, FixValue.CHANGED)]:
+        found = judged(half, after, None, lambda loss=wide_after: outcome(loss))
+        assert found.value is value

@@ -50,6 +50,34 @@ def test_infinity_that_stays_is_no_incident(run_eagerly, tmp_path):
         np.testing.assert_array_equal(one, other)
 
 
+class TrainedBound(layers.Layer):
+    """Clips at bounds that are weights: what is below has a gradient of 0 with respect to them."""
+
+    def build(self, shape):
+        self.high = self.add_weight(
+            shape=(shape[-1],), initializer=keras.initializers.Constant(np.inf)
+        )
+
+    def call(self, x):
+        return ops.minimum(x, self.high)
+
+
+@SLOW_IF_COMPILED
+@pytest.mark.parametrize("frozen", [False, True])
+def test_infinite_weight_of_a_layer_of_the_user_that_stays_is_no_incident(frozen, tmp_path):
+    bound = TrainedBound()
+    model = keras.Sequential([keras.Input((4,)), bound, layers.Dense(1)])
+    bound.trainable = not frozen
+    model.compile("adam", "mse")
+    model.fit(X, X[:, :1], batch_size=8, verbose=0, callbacks=[Guard(keep=tmp_path)])
+    assert np.isinf(ops.convert_to_numpy(bound.high)).all()
+    kernel = model.layers[-1].kernel
+    kernel.assign(np.full((4, 1), np.inf, "float32"))
+    with pytest.raises(NonFiniteError) as raised:
+        model.fit(X, X[:, :1], batch_size=8, verbose=0, callbacks=[Guard(keep=tmp_path)])
+    assert raised.value.incident.origin.tensor == kernel.path, "the bound is not blamed"
+
+
 @SLOW_IF_COMPILED
 def test_infinity_that_stays_is_not_blamed_for_another(tmp_path):
     x = X.copy()

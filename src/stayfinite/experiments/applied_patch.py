@@ -21,15 +21,22 @@ from stayfinite.repair import (
     swapped,
 )
 
+# Kinds of edits by templates that compute a part in float32.
+_CASTS = {"float32", "cast", "island"}
+
 
 @dataclass(frozen=True)
 class AppliedPatch:
-    """A patch with what its edits do, and the library objects that some of them remade."""
+    """A patch with what its edits do, and the library objects that some of them remade.
+
+    `kinds` are those of the edits by templates.
+    """
 
     patch: Patch
     descriptions: tuple[Description, ...] = ()
     remade: tuple[Remade, ...] = ()
     rewriting: Rewriting | None = None
+    kinds: tuple[str, ...] = ()
 
     @classmethod
     def start(cls, source: SourceFile) -> AppliedPatch:
@@ -48,6 +55,21 @@ class AppliedPatch:
         return AppliedPatch(
             self.patch.then(edit), (*self.descriptions, description), (*self.remade, *remade)
         )
+
+    def edited(self, edit: Edit, made: Remade | None) -> AppliedPatch:
+        """This patch and one more edit by a template."""
+        applied = self.then(edit, edit.description, () if made is None else (made,))
+        return dataclasses.replace(applied, kinds=(*self.kinds, edit.kind))
+
+    @property
+    def ends_in_cast(self) -> bool:
+        """Whether the last edit computes a part in float32."""
+        return bool(self.kinds) and self.kinds[-1] in _CASTS
+
+    @property
+    def only_casts(self) -> bool:
+        """Whether dtypes are changed and nothing else, so that exact arithmetic gives the same."""
+        return len(self.kinds) == len(self.descriptions) and set(self.kinds) <= _CASTS
 
     @property
     def moves_activation(self) -> bool:

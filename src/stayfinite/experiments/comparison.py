@@ -3,21 +3,31 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from stayfinite.diagnose.values import as_float
 from stayfinite.experiments.rollout import is_good
-from stayfinite.frameworks.change import Arrays, Unchanged
+from stayfinite.frameworks.batch import Batch
+from stayfinite.frameworks.change import Arrays, OnBatch, Unchanged
 from stayfinite.frameworks.step import Outcome, Step
 from stayfinite.numerics.dtypes import HALF, spacing
 
+# Two correct ways to write one thing differ by a few roundings, more after a sum over a batch.
+TOLERANCE = 1e-3
+# Where a part of the step is in half precision, its last operations are rounded to it: a sum and
+# a mean, each by half the spacing, in either of the two. What earlier roundings do is measured.
+_HALF_ROUNDINGS = 2.0
+# The same for gradients that are compared with those of float64: each is a sum over a batch.
+_NEAR_GRADIENTS = 5e-3
 # Relative to the largest gradient: one that is 0 by a symmetry of the loss is a sum of roundings.
 _ROUNDING = 1e-6
 # Rounding each weight once stands for the roundings of all operations, to this factor.
 _SAFETY = 4.0
+# Half precision flushes what is much smaller to 0, relative to the largest gradient.
+_FLUSHED = 1e-3
 _MAX_RUNS = 8
 _SECONDS = 5.0
 
@@ -51,7 +61,9 @@ def alike(
         return False
     if one.gradients.keys() != other.gradients.keys():
         return False
-    floor = _ROUNDING * max(map(_largest, one.gradients.values()), default=0.0)
+    floor = (_ROUNDING if tolerance <= TOLERANCE else _FLUSHED) * max(
+        map(_largest, one.gradients.values()), default=0.0
+    )
     of_gradients = {} if rounding is None else rounding.gradients
     return all(
         _close(gradient, other.gradients[name], tolerance, floor + of_gradients.get(name, 0.0))
@@ -70,15 +82,28 @@ def half_dtype(step: Step) -> str | None:
     return next((dtype for dtype in HALF if dtype in dtypes), None)
 
 
+def tolerance(step: Step) -> float:
+    """How far two correct ways to write `step` may differ, relative to its values."""
+    half = half_dtype(step)
+    return TOLERANCE if half is None else TOLERANCE + _HALF_ROUNDINGS * spacing(half)
+
+
+def is_near(reference: Outcome, outcome: Outcome) -> bool:
+    """Whether a step in half precision has the loss of float64 to more digits than that dtype."""
+    same_loss = alike_loss(reference.loss, outcome.loss, TOLERANCE)
+    return same_loss and alike(reference, outcome, _NEAR_GRADIENTS)
+
+
 def rounding_errors(step: Step) -> Iterator[RoundingError]:
     """How far roundings alone may move `step`, in estimates that do not decrease.
 
     For each estimate the step is run again with each weight moved by one rounding of the narrowest
-    dtype of the step. In a deep network with batch normalization over few samples the gradients may
-    move by half. A relu whose operand is nearly 0 takes the other side in some of the runs only.
-    There is no estimate where the step is not finite, and no further one after some seconds.
+    dtype of the step, and each input, too, where that is half precision. In a deep network with
+    batch normalization over few samples the gradients may move by half. A relu whose operand is
+    nearly 0 takes the other side in some of the runs only. There is no estimate where the step is
+    not finite, and no further one after some seconds.
     """
-    until = time.monotonic() + _SECONDS
+    until = time.process_time() + _SECONDS
     rng = np.random.default_rng(0)
     half = half_dtype(step)
     plain = step.run(Unchanged())
@@ -91,10 +116,11 @@ def rounding_errors(step: Step) -> Iterator[RoundingError]:
     }
     found = RoundingError(0.0, dict.fromkeys(plain.gradients, 0.0))
     for number in range(_MAX_RUNS):
-        if number and time.monotonic() > until:
+        if number and time.process_time() > until:
             return
         moved = {n: _neighbour(a, half or str(a.dtype), rng) for n, a in weights.items()}
-        rounded = step.run(Arrays(moved))
+        near = step if half is None else step.changed(OnBatch(_rounded(step.batch, half, rng)))
+        rounded = near.run(Arrays(moved))
         if not is_good(rounded):
             return
         error = _moved(plain, rounded)
@@ -103,6 +129,24 @@ def rounding_errors(step: Step) -> Iterator[RoundingError]:
             {name: max(found.gradients[name], other) for name, other in error.gradients.items()},
         )
         yield found
+
+
+def shares(exact: Outcome, outcome: Outcome) -> dict[str, float]:
+    """How far each gradient is from the exact one, relative to its largest element."""
+    return {
+        name: _distance(gradient, outcome.gradients[name]) / max(_largest(gradient), 1e-30)
+        for name, gradient in exact.gradients.items()
+        if name in outcome.gradients
+    }
+
+
+def added(errors: Iterable[RoundingError], other: RoundingError) -> Iterator[RoundingError]:
+    """`other`, then each error with it."""
+    yield other
+    for error in errors:
+        names = {*error.gradients, *other.gradients}
+        sums = {n: error.gradients.get(n, 0.0) + other.gradients.get(n, 0.0) for n in names}
+        yield RoundingError(error.loss + other.loss, sums)
 
 
 def _moved(plain: Outcome, rounded: Outcome) -> RoundingError:
@@ -114,6 +158,13 @@ def _moved(plain: Outcome, rounded: Outcome) -> RoundingError:
         _SAFETY * abs(plain.loss - rounded.loss),
         {name: _SAFETY * max(errors[name], usual * sizes[name]) for name in errors},
     )
+
+
+def _rounded(batch: Batch, dtype: str, rng: np.random.Generator) -> Batch:
+    """The batch with its inputs moved by one rounding, as a layer in half precision moves them."""
+    inputs = {leaf.name for leaf in batch.leaves if leaf.role == "input"}
+    arrays = {n: a for n, a in batch.arrays().items() if n in inputs and a.dtype.kind == "f"}
+    return batch.with_arrays({n: _neighbour(a, dtype, rng) for n, a in arrays.items()})
 
 
 def _neighbour(array: np.ndarray, dtype: str, rng: np.random.Generator) -> np.ndarray:

@@ -21,6 +21,7 @@ from stayfinite.experiments.moved_activation import moved_activations
 from stayfinite.experiments.patch_trials import PatchTrials
 from stayfinite.experiments.rewritings import (
     Rewriting,
+    in_float32,
     is_last_resort,
     rewritings,
     rewritings_by_value,
@@ -28,11 +29,12 @@ from stayfinite.experiments.rewritings import (
 )
 from stayfinite.experiments.source_fix import SourceFix
 from stayfinite.experiments.template_edits import edited_op, positive_output, template_edits
+from stayfinite.experiments.wider_edits import half_of, wider_edits
 from stayfinite.frameworks.batch import Batch
 from stayfinite.frameworks.step import Step
 from stayfinite.graph.graph import Span
 from stayfinite.graph.source import callee
-from stayfinite.repair import SourceFile
+from stayfinite.repair import Edit, Remade, SourceFile
 from stayfinite.repair.engine.problem import FixValue, Rewrite
 
 # Rewritings of one formula that are tried, and formulas of one step.
@@ -94,6 +96,7 @@ class _PatchSearch:
         self._diagnosis = diagnosis
         self._batches = batches
         self._trials = trials
+        self._others: list[tuple[Formula, Rewrite]] = []
         self._until = time.monotonic() + _SECONDS
 
     def run(self) -> SourceFix | None:
@@ -105,26 +108,34 @@ class _PatchSearch:
         if found is None or found.value != "undefined":
             return found
         for made in positive_output(self._diagnosis):
-            start = AppliedPatch.start(made.edit.source)
-            fix = self._try(start.then(made.edit, made.edit.description, (made,)))
+            fix = self._try(AppliedPatch.start(made.edit.source).edited(made.edit, made))
             if fix is not None and fix.removes_failure:
                 return dataclasses.replace(fix, guard=found)
         return found
 
     def _of_formula(self) -> SourceFix | None:
-        found = self._rewritten()
-        if found is not None or self._diagnosis.finding.mechanism is None:
+        mechanism = self._diagnosis.finding.mechanism
+        if mechanism is None:
             # The formula is not at fault. An exact form of it is a fix, a bound is not.
-            return found
-        return self._by_templates() or self._trials.best
+            return self._rewritten()
+        ways = [self._rewritten, self._by_last_resort, self._by_templates]
+        if mechanism == "half-overflow":
+            ways = [self._by_templates, self._rewritten, self._by_last_resort]
+        elif half_of(self._diagnosis) is not None:
+            # Half precision needs float32 for a part, and float64 for none.
+            ways = [self._rewritten, self._by_templates, self._by_last_resort]
+        for find in ways:
+            found = find()
+            if found is not None and found.is_near:
+                return found
+        return self._trials.best
 
     @property
     def _is_late(self) -> bool:
         return time.monotonic() > self._until
 
     def _rewritten(self) -> SourceFix | None:
-        """An exact rewriting; else, where no exact value exists, one that bounds it."""
-        others: list[tuple[Formula, Rewrite]] = []
+        """An exact rewriting."""
         until = time.thread_time() + _SECONDS_OF_ENGINE
         for number, formula in enumerate(formulas(self._step, self._diagnosis)):
             if number == _MAX_FORMULAS or time.thread_time() > until or self._is_late:
@@ -135,7 +146,7 @@ class _PatchSearch:
             for find in (rewritings, rewritings_by_value):
                 rewrites = find(formula, seconds)
                 exact = [r for r in rewrites if r.value is FixValue.EXACT and not is_last_resort(r)]
-                others += [(formula, r) for r in rewrites if r not in exact]
+                self._others += [(formula, r) for r in rewrites if r not in exact]
                 found = self._first(((formula, r) for r in exact), FixValue.EXACT)
                 if found is not None:
                     return found
@@ -143,10 +154,13 @@ class _PatchSearch:
                     break
         if self._diagnosis.finding.mechanism is None:
             return None
-        found = self._from_logits()
-        if found is not None:
-            return found
-        return self._first(others, FixValue.EXACT, FixValue.BOUNDED)
+        return self._from_logits()
+
+    def _by_last_resort(self) -> SourceFix | None:
+        """Float64 for a part with the exact value; a bound, where no exact value exists."""
+        if _is_exact(self._trials.best):
+            return None  # in half precision, one that is exact but for its roundings
+        return self._first(self._others, FixValue.EXACT, FixValue.BOUNDED)
 
     def _from_logits(self) -> SourceFix | None:
         """An exact form where the loss reads what goes into the last activation of the network."""
@@ -191,6 +205,11 @@ class _PatchSearch:
                 continue
             count += 1
             fix = self._try_rewriting(rewriting, values)
+            if fix is None or not fix.is_near:
+                wide = in_float32(formula, rewrite)
+                wider = None if wide is None else written(formula, wide)
+                again = None if wider is None else self._try_rewriting(wider, values)
+                fix = again if again is not None and (fix is None or again.is_near) else fix
             if fix is None:
                 continue
             # The operands of the other places may be the next to meet a singular point.
@@ -215,16 +234,26 @@ class _PatchSearch:
             source = SourceFile.of(span.file)
         except (OSError, SyntaxError, UnicodeError):
             return None
-        return self._edited(AppliedPatch.start(source), self._diagnosis)
+        start = AppliedPatch.start(source)
+        wider = wider_edits(source, self._step, self._diagnosis)
+        edits = [template_edits(start.patch, self._diagnosis), wider]
+        if self._diagnosis.finding.mechanism != "half-overflow":
+            edits.reverse()  # the templates of another mechanism are bounds
+        for each in edits:
+            found = self._first_edit(each, start)
+            if found is not None:
+                return found
+        return None
 
-    def _edited(self, applied: AppliedPatch, diagnosis: Diagnosis) -> SourceFix | None:
-        """The first exact edit by templates of a file as patched so far."""
-        for edit, made in template_edits(applied.patch, diagnosis):
+    def _first_edit(
+        self, edits: Iterable[tuple[Edit, Remade | None]], applied: AppliedPatch
+    ) -> SourceFix | None:
+        """The first edit that is exact, and not only as far as half precision is."""
+        for edit, made in edits:
             if self._is_late:
                 return None
-            remade = () if made is None else (made,)
-            fix = self._try(applied.then(edit, edit.description, remade))
-            if _is_exact(fix):
+            fix = self._try(applied.edited(edit, made))
+            if fix is not None and _is_exact(fix) and fix.is_near:
                 return fix
         return None
 
@@ -236,4 +265,4 @@ class _PatchSearch:
         span = _span(tried)
         if span is None or span.file != applied.patch.original.path:
             return None
-        return self._edited(applied, tried)
+        return self._first_edit(template_edits(applied.patch, tried), applied)

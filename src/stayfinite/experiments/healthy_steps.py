@@ -8,11 +8,22 @@ import time
 from collections.abc import Sequence
 from enum import Enum, auto
 
-from stayfinite.experiments.comparison import RoundingError, alike, half_dtype, rounding_errors
+import numpy as np
+
+from stayfinite.experiments.comparison import (
+    TOLERANCE,
+    RoundingError,
+    alike,
+    half_dtype,
+    rounding_errors,
+    shares,
+    tolerance,
+)
+from stayfinite.experiments.loss_scale import run_unscaled
 from stayfinite.experiments.rollout import goes_on, is_good
 from stayfinite.experiments.try_change import NotTried, attempt
 from stayfinite.frameworks.batch import Batch
-from stayfinite.frameworks.change import OnBatch
+from stayfinite.frameworks.change import OnBatch, WiderDtype
 from stayfinite.frameworks.step import Outcome, Step
 
 # Seconds: of the healthy steps, and of the steps after the failing one.
@@ -24,10 +35,8 @@ _GROWTH = 10.0
 # A bound so far above every healthy loss leaves gradients that the moments of an optimizer never
 # forget: Adam divides by their root for the rest of the training.
 _FAR = 1e6
-# Two correct ways to write one thing differ by a few roundings, more after a sum over a batch.
-_TOLERANCE = 1e-3
-# A few roundings of float16, where a part of the step is in it.
-_HALF_TOLERANCE = 5e-2
+# The failing step may be moved by more than the healthy ones, to this factor.
+_MARGIN = 2.0
 
 
 class Objection(Enum):
@@ -48,23 +57,29 @@ class HealthySteps:
         """How many healthy steps there are. They are run now, if they were not before."""
         return len(self._unpatched)
 
-    def objection(self, step: Step, outcome: Outcome) -> Objection | NotTried | None:
+    def objection(
+        self, step: Step, unscaled: Step, outcome: Outcome
+    ) -> Objection | NotTried | None:
         """Why a patch with which the failing step is finite is not verified; None if it is.
 
         Args:
             step: The failing step with the patch in place.
-            outcome: What it gives.
+            unscaled: It with the gradients that a loss scale hides.
+            outcome: What that gives.
         """
         seconds = 0.0
-        for batch, before in self._unpatched:
+        for batch, before, exact in self._unpatched:
             began = time.monotonic()
-            after = attempt(functools.partial(step.run, OnBatch(batch)))
-            if isinstance(after, NotTried):
-                return after
+            ran = attempt(functools.partial(run_unscaled, unscaled.changed(OnBatch(batch))))
+            if isinstance(ran, NotTried):
+                return ran
+            patched, after = ran
             seconds += time.monotonic() - began
             if alike(before, after, self.tolerance):
                 continue
-            rounding = attempt(functools.partial(_rounding_error, step, batch))
+            if exact is not None and _is_as_near(exact, before, patched, after):
+                continue
+            rounding = attempt(functools.partial(_rounding_error, patched))
             if isinstance(rounding, NotTried):
                 return rounding
             if not alike(before, after, self.tolerance, rounding):
@@ -79,21 +94,40 @@ class HealthySteps:
             return on
         return None if on else Objection.DOES_NOT_GO_ON
 
+    def half_roundings(self, reference: Outcome) -> RoundingError:
+        """How far half precision moves the gradients of the unpatched code, at a step like these.
+
+        It flushes small ones to 0, which no rounding of a weight shows.
+        """
+        found = dict.fromkeys(reference.gradients, 0.0)
+        for _, before, exact in self._unpatched:
+            if exact is None or not is_good(exact):
+                continue
+            for name, share in shares(exact, before).items():
+                size = float(np.max(np.abs(reference.gradients.get(name, 0.0)), initial=0.0))
+                found[name] = max(found.get(name, 0.0), _MARGIN * share * size)
+        return RoundingError(0.0, found)
+
     def is_far_below(self, loss: float) -> bool:
         """Whether every healthy loss is smaller than `loss` by orders of magnitude."""
-        largest = max((abs(before.loss) for _, before in self._unpatched), default=math.inf)
+        largest = max((abs(before.loss) for _, before, _ in self._unpatched), default=math.inf)
         return abs(loss) > _FAR * max(largest, 1.0)
 
     @functools.cached_property
-    def _unpatched(self) -> list[tuple[Batch, Outcome]]:
-        """The steps with what the unpatched code made of them, within time and memory."""
-        found: list[tuple[Batch, Outcome]] = []
+    def _unpatched(self) -> list[tuple[Batch, Outcome, Outcome | None]]:
+        """The steps with what the unpatched code made of them, within time and memory.
+
+        In half precision also with what it makes of them in float64.
+        """
+        found: list[tuple[Batch, Outcome, Outcome | None]] = []
+        is_half = half_dtype(self._step) is not None
         until = time.monotonic() + _SECONDS
         num_bytes = 0
         for batch in self._batches:
-            outcome = self._step.run(OnBatch(batch))
+            step, outcome = run_unscaled(self._step.changed(OnBatch(batch)))
             if is_good(outcome):
-                found.append((batch, outcome))
+                wide = attempt(functools.partial(step.run, WiderDtype())) if is_half else None
+                found.append((batch, outcome, None if isinstance(wide, NotTried) else wide))
                 num_bytes += sum(gradient.nbytes for gradient in outcome.gradients.values())
             if time.monotonic() > until or num_bytes > _MAX_BYTES:
                 break
@@ -102,8 +136,17 @@ class HealthySteps:
     @functools.cached_property
     def tolerance(self) -> float:
         """How far two correct ways to write the step may differ, relative to its values."""
-        return _TOLERANCE if half_dtype(self._step) is None else _HALF_TOLERANCE
+        return tolerance(self._step)
 
 
-def _rounding_error(step: Step, batch: Batch) -> RoundingError | None:
-    return next(rounding_errors(step.changed(OnBatch(batch))), None)
+def _is_as_near(exact: Outcome, before: Outcome, patched: Step, after: Outcome) -> bool:
+    """Whether a step that half precision rounds is the same in float64, and no farther from it."""
+    wide = attempt(functools.partial(patched.run, WiderDtype()))
+    if isinstance(wide, NotTried) or not alike(exact, wide, TOLERANCE):
+        return False
+    allowed = abs(before.loss - exact.loss) + TOLERANCE * abs(exact.loss)
+    return abs(after.loss - exact.loss) <= allowed
+
+
+def _rounding_error(step: Step) -> RoundingError | None:
+    return next(rounding_errors(step), None)

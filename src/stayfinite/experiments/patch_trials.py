@@ -9,6 +9,8 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
+import math
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -18,15 +20,17 @@ from stayfinite.diagnose.origin import shown_path
 from stayfinite.diagnose.values import as_float
 from stayfinite.experiments.applied_patch import AppliedPatch
 from stayfinite.experiments.changes import SourcePatch
-from stayfinite.experiments.comparison import rounding_errors
+from stayfinite.experiments.comparison import RoundingError, added, is_near, rounding_errors
 from stayfinite.experiments.fix_value import AsWritten, Judged, judged, kind_by_facts
 from stayfinite.experiments.formulas import Formula
 from stayfinite.experiments.healthy_steps import HealthySteps, Objection
+from stayfinite.experiments.loss_scale import run_unscaled
 from stayfinite.experiments.rollout import is_good
 from stayfinite.experiments.source_fix import SourceFix
 from stayfinite.experiments.try_change import Experiment, NotTried, attempt
+from stayfinite.experiments.wider_edits import half_of
 from stayfinite.frameworks.batch import Batch
-from stayfinite.frameworks.change import Source, Unchanged
+from stayfinite.frameworks.change import Source
 from stayfinite.frameworks.step import Outcome, Step
 from stayfinite.repair import KnownFunctions, filenames
 from stayfinite.repair.engine.problem import FixValue
@@ -69,6 +73,7 @@ class PatchTrials:
         further: Diagnosis | None = None
         trouble: Objection | NotTried | None = None
         value = Judged(None)
+        near = True
         num_healthy = self._healthy.count()  # run before the patch is in place
         before = self._as_written
         with contextlib.ExitStack() as stack:
@@ -76,22 +81,30 @@ class PatchTrials:
             ran = attempt(lambda: self._run_with(applied, stack))
             if isinstance(ran, NotTried):
                 return self._fix(applied, None, ran, value, 0)
-            step, outcome = ran
+            step, unscaled, outcome = ran
             if is_good(outcome):
+                if applied.only_casts:
+                    # As written, JAX rounds a literal to half precision before float64 is asked.
+                    wide = _run_in_float64(Float64Run(unscaled))
+                    before = dataclasses.replace(before, wide=wide)
                 value = judged(
                     before,
                     outcome,
                     applied.rewriting,
-                    lambda: _run_in_float64(Float64Run(step)),
-                    lambda: rounding_errors(step),
+                    lambda: _run_in_float64(Float64Run(unscaled)),
+                    lambda: self._roundings(unscaled, before.wide),
                 )
-                trouble = self._healthy.objection(step, outcome)
+                trouble = self._healthy.objection(step, unscaled, outcome)
+                if value.value is FixValue.EXACT and half_of(self._diagnosis) is not None:
+                    near = _is_near(before.wide, unscaled, outcome)
+            elif applied.ends_in_cast and math.isfinite(outcome.loss):
+                pass  # its gradients have no room: more has to be wider, as `wider_edits` knows
             elif len(applied.descriptions) < _MAX_EDITS and applied.rewriting is None:
-                further = diagnose(step, outcome, Float64Run(step), {})
+                further = diagnose(unscaled, outcome, Float64Run(unscaled), {})
         if not is_good(outcome):
             return further
         experiment = Experiment(SourcePatch(), outcome, outcome.finite)
-        return self._fix(applied, experiment, trouble, value, 0 if trouble else num_healthy)
+        return self._fix(applied, experiment, trouble, value, 0 if trouble else num_healthy, near)
 
     def failing_with(
         self, applied: AppliedPatch, stack: contextlib.ExitStack
@@ -99,10 +112,10 @@ class PatchTrials:
         """The step with a patch, and why it fails; None where it does not. `stack` removes it."""
 
         def run() -> tuple[Step, Outcome]:
-            ran = self._run_with(applied, stack)
+            _, unscaled, outcome = self._run_with(applied, stack)
             patch = applied.patch
             stack.enter_context(patch.source.running_as(filenames(patch)))
-            return ran
+            return unscaled, outcome
 
         ran = attempt(run)
         if isinstance(ran, NotTried) or is_good(ran[1]):
@@ -110,10 +123,20 @@ class PatchTrials:
         step, outcome = ran
         return step, diagnose(step, outcome, Float64Run(step), {})
 
-    def _run_with(self, applied: AppliedPatch, stack: contextlib.ExitStack) -> tuple[Step, Outcome]:
+    def _run_with(
+        self, applied: AppliedPatch, stack: contextlib.ExitStack
+    ) -> tuple[Step, Step, Outcome]:
+        """The step with a patch, the same with the gradients under a loss scale, its outcome."""
         stack.enter_context(applied.in_place(self._functions))
         step = self._step.changed(Source(contextlib.nullcontext))
-        return step, step.run(Unchanged())
+        return step, *run_unscaled(step)
+
+    def _roundings(self, step: Step, exact: Outcome | NotTried) -> Iterable[RoundingError]:
+        """How far roundings alone may move the step with a patch."""
+        errors = rounding_errors(step)
+        if half_of(self._diagnosis) is None or isinstance(exact, NotTried):
+            return errors
+        return added(errors, self._healthy.half_roundings(exact))
 
     def _fix(
         self,
@@ -122,6 +145,7 @@ class PatchTrials:
         trouble: Objection | NotTried | None,
         value: Judged,
         num_healthy: int,
+        near: bool = True,
     ) -> SourceFix:
         op = self._diagnosis.evidence.forward_op
         span = None if op is None else op.span
@@ -135,6 +159,7 @@ class PatchTrials:
             trouble,
             value,
             None if self.formula is None else self.formula.operand(self._diagnosis),
+            is_near=near,
             is_far_above=self._is_far_above(experiment, value),
             put_in_place=applied.put_in_place,
         )
@@ -149,10 +174,10 @@ class PatchTrials:
 
     @functools.cached_property
     def _as_written(self) -> AsWritten:
-        outcome = self._step.run(Unchanged())
+        step, outcome = run_unscaled(self._step)
         as_written = AsWritten(
             outcome,
-            _run_in_float64(self._wider),
+            _run_in_float64(self._wider if step is self._step else Float64Run(step)),
             self.formula,
             self._diagnosis.finding.mechanism,
             self._healthy.tolerance,
@@ -166,6 +191,12 @@ class PatchTrials:
 def _has_nan_state(step: Step, outcome: Outcome) -> bool:
     numbers = [n for name, n in step.trace.new_state.items() if name in outcome.bad_state]
     return any(bool(np.isnan(as_float(a)).any()) for a in step.fetch(numbers).values())
+
+
+def _is_near(exact: Outcome | NotTried, patched: Step, outcome: Outcome) -> bool:
+    if isinstance(exact, NotTried) or not is_good(exact):
+        exact = _run_in_float64(Float64Run(patched))
+    return not isinstance(exact, NotTried) and is_near(exact, outcome)
 
 
 def _run_in_float64(wider: Float64Run) -> Outcome | NotTried:

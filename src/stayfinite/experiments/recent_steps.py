@@ -134,11 +134,12 @@ def _measure(step: Step, number: int) -> StepMeasure:
     # Requested first, so that an eager step is run only once.
     after = step.changed(OnState(step.after())).state_arrays()
     outcome, before = step.run(Unchanged()), step.state_arrays()
-    changes = {
-        name: _wide(after[name]) - _wide(before[name])
-        for name in outcome.gradients
-        if name in after and name in before
-    }
+    with np.errstate(invalid="ignore"):  # an infinite weight does not change by a number
+        changes = {
+            name: _wide(after[name]) - _wide(before[name])
+            for name in outcome.gradients
+            if name in after and name in before
+        }
     rate = learning_rate(step, before)
     gradients = _by_layer(outcome.gradients)
     return StepMeasure(number, outcome.loss, rate, gradients, _by_layer(changes))

@@ -15,12 +15,13 @@ from stayfinite.experiments.formulas import Formula
 from stayfinite.frameworks.batch import Batch
 from stayfinite.frameworks.change import OnBatch
 from stayfinite.frameworks.step import Step
+from stayfinite.numerics.dtypes import HALF
 from stayfinite.repair import Edit
 from stayfinite.repair.engine import build, last_resort
 from stayfinite.repair.engine.evaluate import EXACT, FLOATING, BadFormula, Evaluation, to_float64
 from stayfinite.repair.engine.problem import Assumption, Claim, FixValue, FormulaProblem, Rewrite
 from stayfinite.repair.engine.search import search
-from stayfinite.repair.formula import LeafRole, name_of, walk
+from stayfinite.repair.formula import LeafRole, name_of, node, walk
 from stayfinite.repair.writing import CannotWriteError, Changes, repeated, write
 
 # An unrolled loop has the exact value, and nobody would merge it.
@@ -203,6 +204,19 @@ def _found(formula: Formula, problem: FormulaProblem, seconds: float) -> list[Re
 def is_last_resort(rewrite: Rewrite) -> bool:
     """Whether a part is computed in float64, or an operand is bounded."""
     return last_resort.ISLAND in rewrite.trail or last_resort.BOUND in rewrite.trail
+
+
+def in_float32(formula: Formula, rewrite: Rewrite) -> Rewrite | None:
+    """The rewriting of operands that are made float32; None where none is in half precision."""
+    halves = []
+    for x in walk(rewrite.root):
+        recording = formula.extraction.recording(x) if x.op == "leaf" else None
+        if recording is not None and recording.dtype in HALF:
+            halves.append(x)
+    if not halves:
+        return None
+    casts = {x: node("cast", x, dtype="float32") for x in halves}
+    return replace(rewrite, root=build.substituted(rewrite.root, casts))
 
 
 def written(formula: Formula, rewrite: Rewrite) -> Rewriting | None:

@@ -38,6 +38,8 @@ class SourceFix:
         judged: What it does to the value of the failing step.
         operand: The operand at fault as the user wrote it, if known.
         guard: The patch to make instead, where the operand is as intended.
+        is_near: Whether an exact value is met to more digits than half precision has, where a part
+            of the step is in it.
         is_far_above: Whether its bound leaves a loss that is far above that of every healthy step.
         put_in_place: Has the program run the patched code from now on; False where it cannot.
     """
@@ -50,6 +52,7 @@ class SourceFix:
     judged: Judged
     operand: str | None = None
     guard: SourceFix | None = None
+    is_near: bool = True
     is_far_above: bool = False
     put_in_place: Callable[[], bool] = lambda: False
 
@@ -89,6 +92,7 @@ class SourceFix:
         return (
             self.trouble is not None and not excused,
             _ORDER.index(self.judged.value),
+            not self.is_near,
             distance,
             size,
         )

@@ -75,6 +75,17 @@ class LayerSetting:
 
 
 @dataclass(frozen=True)
+class LossScale:
+    """The scale of each `LossScaleOptimizer` at `value`, and the gradients under it in the outcome.
+
+    There they are divided by the scale. They are no part of an outcome otherwise, because the
+    optimizer finds its scale by skipping those that are not finite.
+    """
+
+    value: float
+
+
+@dataclass(frozen=True)
 class WiderDtype:
     """Every floating-point value of the step in float64."""
 
@@ -139,6 +150,7 @@ Change = (
     | ClipValue
     | Settings
     | LayerSetting
+    | LossScale
     | WiderDtype
     | OnBatch
     | OnState

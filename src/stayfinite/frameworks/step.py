@@ -6,7 +6,7 @@ A step holds its whole state and its batch, so two runs of it give the same numb
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -48,6 +48,18 @@ class Roots:
 
     leaves: list[Leaf]
     ops: list[Op]
+
+
+def at_fault(leaves: list[Leaf], ops: list[Op], may_keep: Collection[int]) -> list[Leaf]:
+    """The leaves without those that may be infinite on purpose, where something else is at fault.
+
+    Args:
+        leaves: The bad leaves that reached a sink.
+        ops: The ops that fail on finite operands.
+        may_keep: The values of leaves that are infinite and may be.
+    """
+    others = [leaf for leaf in leaves if leaf.value not in may_keep]
+    return others if others or ops else leaves
 
 
 class Step(Protocol):

@@ -221,8 +221,8 @@ class Subject(Protocol):
         """The role of each variable of a state, in its four groups."""
         ...
 
-    def own_statistics(self) -> list[int]:
-        """Positions in the non-trainable state of statistics that the user's code keeps.
+    def may_keep_infinity(self) -> list[int]:
+        """Positions, among trainable and then other variables, of those of the user's own code.
 
         They may hold an infinity on purpose.
         """

@@ -36,7 +36,7 @@ class Bottleneck(layers.Layer):
         log_var = readings @ self.to_log_var
         variance = ops.exp(log_var)  # at fault
         divergence = ops.sum(ops.square(mean) + variance - log_var - 1, axis=-1)
-        self.add_loss(0.5e-3 * ops.mean(ops.cast(divergence, "float32")))
+        self.add_loss(0.5e-6 * ops.mean(ops.cast(divergence, "float32")))
         return mean
 
 

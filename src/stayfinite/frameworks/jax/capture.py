@@ -16,6 +16,7 @@ from stayfinite.frameworks.jax.capture_names import canonical
 from stayfinite.frameworks.jax.capture_program import JaxProgram, Scopes, flatten, is_backward
 from stayfinite.frameworks.jax.library import library_of
 from stayfinite.frameworks.jax.state import state_variables
+from stayfinite.frameworks.loss_scale import are_gradients_asked_for
 from stayfinite.frameworks.names import unique
 from stayfinite.frameworks.recording.phases import phases
 from stayfinite.frameworks.recording.places import locate
@@ -59,7 +60,7 @@ def trace_step(subject: Subject, state: State, batch: Batch) -> TracedStep:
     scopes = Scopes()
     names: list[str] = []
     library, train_step = library_of(subject), subject.train_step
-    skipped = library.has_spent_scale(subject, state)
+    scaled_too = are_gradients_asked_for() or library.has_spent_scale(subject, state)
 
     def step(state: Any, data: Any) -> Any:
         grads: list[Any] = []
@@ -68,7 +69,7 @@ def trace_step(subject: Subject, state: State, batch: Batch) -> TracedStep:
             grads.extend(values)
             names.extend(getattr(v, "path", str(i)) for i, v in enumerate(variables))
 
-        with library.watched(seen, scaled_too=skipped) as shown:
+        with library.watched(seen, scaled_too=scaled_too) as shown:
             logs, new = train_step(state, data)
         return shown.of(logs), grads, [list(group) for group in new[:3]], (logs, new[3], shown.all)
 

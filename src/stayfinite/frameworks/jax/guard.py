@@ -160,11 +160,11 @@ class JaxTrainFunction(GuardedTrainFunction):
         def loss_scales() -> list[int]:
             return keras_private.loss_scales(subject.optimizers)
 
-        def own_statistics() -> list[int]:
-            return keras_private.own_statistics(subject)
+        def may_keep_infinity() -> list[int]:
+            return keras_private.may_keep_infinity(subject)
 
         step = guard_step.guarded(
-            subject.train_step, KERAS, loss_scales, own_statistics, keeps_metrics=self.resumes
+            subject.train_step, KERAS, loss_scales, may_keep_infinity, keeps_metrics=self.resumes
         )
         return subject.make_train_function(step)
 

@@ -63,15 +63,15 @@ def guarded(
     train_step: Callable[..., Any],
     library: StepLibrary,
     loss_scales: Callable[[], list[int]] = list,
-    own_statistics: Callable[[], list[int]] = list,
+    may_keep_infinity: Callable[[], list[int]] = list,
     *,
     keeps_metrics: bool = False,
 ) -> Callable[..., Any]:
     """`train_step` with the sentinel as a fifth entry of its state.
 
-    `loss_scales` and `own_statistics` return positions in the state, as `StepLibrary.loss_scales`
-    and `Subject.own_statistics` do; they are called when the step is compiled. With `keeps_metrics`
-    a bad step leaves the metrics as they were, too.
+    `loss_scales` and `may_keep_infinity` return positions in the state, as those of `StepLibrary`
+    and of `Subject` do; they are called when the step is compiled. With `keeps_metrics` a bad step
+    leaves the metrics as they were, too.
 
     Returns `((logs, report), state)`; `report` is the step number of the first bad step or -1,
     as an array of its own, because the sentinel in the state is donated to the next step.
@@ -87,7 +87,7 @@ def guarded(
             logs, loss = {**logs, "loss": loss}, None
         *lasting, metrics = new
         good = sentinel[_FIRST_BAD] < 0
-        judged = _without_kept_infinities(lasting, old, own_statistics())
+        judged = _without_kept_infinities(lasting, old, may_keep_infinity())
         ok = good & all_finite((loss, grads, _changed(judged, old[:3])))
         for position in loss_scales():
             ok &= ~library.has_collapsed(old[2][position], new[2][position])
@@ -123,13 +123,14 @@ def _choose(ok: Any, new: Any, old: Any) -> Any:
 
 
 def _without_kept_infinities(new: list[Any], old: Any, positions: list[int]) -> list[Any]:
-    """The new state with 0 for infinities that these non-trainable variables held before."""
-    statistics = list(new[1])
+    """The new state with 0 for infinities that these variables of the model held before."""
+    variables, held = [*new[0], *new[1]], [*old[0], *old[1]]
     for position in positions:
-        after, before = statistics[position], old[1][position]
+        after, before = variables[position], held[position]
         if after is not before and jnp.issubdtype(after.dtype, jnp.floating):
-            statistics[position] = jnp.where(jnp.isinf(after) & (after == before), 0, after)
-    return [new[0], statistics, new[2]]
+            variables[position] = jnp.where(jnp.isinf(after) & (after == before), 0, after)
+    count = len(new[0])
+    return [variables[:count], variables[count:], new[2]]
 
 
 def _changed(new: Any, old: Any) -> list[Any]:

@@ -24,9 +24,10 @@ from stayfinite.frameworks.jax.capture_program import JaxProgram
 from stayfinite.frameworks.jax.executor import Executor, ProgramRun, is_finite
 from stayfinite.frameworks.jax.library import library_of
 from stayfinite.frameworks.jax.state import fresh_metrics
+from stayfinite.frameworks.loss_scale import gradients_noted, loss_scales_at, unscaled
 from stayfinite.frameworks.recording.axes import other_size
 from stayfinite.frameworks.state import State, keeps_its_infinities
-from stayfinite.frameworks.step import Outcome, Roots
+from stayfinite.frameworks.step import Outcome, Roots, at_fault
 from stayfinite.frameworks.subject import Subject
 from stayfinite.graph.graph import Graph, Op
 from stayfinite.graph.walk import roots
@@ -107,7 +108,7 @@ class JaxStep:
 
     The metrics of `state` are fresh ones, so that `logs["loss"]` is the loss of this step and not
     the mean of its epoch. `wide` is true for the step in float64. `device` is None for that of the
-    training.
+    training. The gradients under a loss scale are divided by `loss_scale`; None if not noted.
     """
 
     state: State
@@ -115,6 +116,7 @@ class JaxStep:
     program: StepProgram
     wide: bool = False
     device: Any = None
+    loss_scale: float | None = None
 
     @classmethod
     def of(cls, subject: Subject, state: State, batch: Batch) -> JaxStep:
@@ -194,7 +196,13 @@ class JaxStep:
                 inside = self._roots_inside(index, is_bad)
             found.extend(inside)
         leaves = [traced.leaves[number] for number in numbers if number in bad_leaves]
-        return Roots([leaf for leaf in leaves if leaf.value in harmful], found)
+        reached = [leaf for leaf in leaves if leaf.value in harmful]
+        return Roots(at_fault(reached, found, self._may_keep_infinity()), found)
+
+    def _may_keep_infinity(self) -> set[int]:
+        numbered = list(zip(self._traced.program.inputs, self._inputs(), strict=True))
+        held = [numbered[position] for position in self.subject.may_keep_infinity()]
+        return {number for number, array in held if not bool(jnp.isnan(array).any())}
 
     def _roots_inside(self, index: int, is_bad: Callable[[int], bool]) -> list[Op]:
         bad: set[int] = set()
@@ -273,7 +281,16 @@ class JaxStep:
                 return self._on_device(devices.named(device))
             case changes.Source(in_place):
                 return self._retraced(in_place)
+            case changes.LossScale(value):
+                return self._scaled(value)
         raise TypeError(f"a JAX step cannot be changed by {change!r}")
+
+    def _scaled(self, value: float) -> JaxStep:
+        scales = loss_scales_at(self.subject.optimizers, value)
+        scaled = dataclasses.replace(self, state=self._state_with(scales), loss_scale=value)
+        if self.loss_scale is not None:
+            return scaled
+        return scaled._inside(gradients_noted)
 
     def _on_device(self, device: Any) -> JaxStep:
         # What is computed follows the device of its operands.
@@ -355,11 +372,12 @@ class JaxStep:
         return self._outcome(self._run(overrides=overrides))
 
     def _bad_state(self, run: ProgramRun) -> list[str]:
-        """The new state that is not finite, but for infinities that a statistic kept."""
+        """The new state that is not finite, but for infinities that a variable kept."""
         traced = self._traced
-        before = dict(zip(traced.after[1], self.state.non_trainable, strict=True))
-        positions = self.subject.own_statistics()
-        may_keep = {traced.after[1][position] for position in positions}
+        numbers = [*traced.after[0], *traced.after[1]]
+        held = [*self.state.trainable, *self.state.non_trainable]
+        before = dict(zip(numbers, held, strict=True))
+        may_keep = {numbers[position] for position in self.subject.may_keep_infinity()}
         return [
             name
             for name, number in traced.new_state.items()
@@ -379,4 +397,6 @@ class JaxStep:
             self.subject, self.state.optimizer, lambda n: values[traced.after[2][n]]
         )
         gradients = {name: np.asarray(values[n]) for name, n in traced.gradients.items()}
+        if self.loss_scale is not None:
+            gradients = unscaled(gradients, self.loss_scale)
         return Outcome(loss=loss, gradients=gradients, bad_state=tuple(bad))

@@ -48,6 +48,7 @@ __all__ = [
     "loss_scales",
     "losses_seen",
     "make_global_seed",
+    "may_keep_infinity",
     "note_shardings",
     "optimizers_of",
     "own_statistics",
@@ -489,23 +490,35 @@ def roles(subject: Subject) -> list[list[Role]]:
 
 
 def own_statistics(subject: Subject) -> list[int]:
-    """Positions in the non-trainable state of the statistics that no layer of Keras keeps.
-
-    Such a variable may hold an infinity on purpose: the bound of a clip, a minimum so far. A moving
-    mean of Keras may not.
-    """
-    of_keras = {
-        id(variable)
-        for layer in subject.layers()
-        if type(layer).__module__.partition(".")[0] == "keras"
-        for variable in required(layer, "_non_trainable_variables")
-    }
+    """Positions in the non-trainable state of the statistics that no layer of Keras keeps."""
+    of_keras = _variables_of_keras(subject)
     group = subject.non_trainable_variables
     return [
         position
         for position, (variable, role) in enumerate(zip(group, roles(subject)[1], strict=True))
         if role == "statistics" and id(variable) not in of_keras
     ]
+
+
+def may_keep_infinity(subject: Subject) -> list[int]:
+    """Positions, among trainable and then other variables, of those that no layer of Keras has.
+
+    Such a variable may hold an infinity on purpose: the bound of a clip, a minimum so far. A kernel
+    or a moving mean of Keras may not.
+    """
+    of_keras = _variables_of_keras(subject)
+    variables = [*subject.trainable_variables, *subject.non_trainable_variables]
+    return [number for number, variable in enumerate(variables) if id(variable) not in of_keras]
+
+
+def _variables_of_keras(subject: Subject) -> set[int]:
+    return {
+        id(variable)
+        for layer in subject.layers()
+        if type(layer).__module__.partition(".")[0] == "keras"
+        for held in ("_trainable_variables", "_non_trainable_variables")
+        for variable in required(layer, held)
+    }
 
 
 def symbolic_build(model: Any, data: Any) -> None:

@@ -88,9 +88,9 @@ class KerasSubject(Subject):
         """The roles of the variables of a state."""
         return keras_private.roles(self)
 
-    def own_statistics(self) -> list[int]:
-        """Those that no layer of Keras keeps."""
-        return keras_private.own_statistics(self)
+    def may_keep_infinity(self) -> list[int]:
+        """Those that no layer of Keras has."""
+        return keras_private.may_keep_infinity(self)
 
     def settings(self, values: Mapping[str, object]) -> AbstractContextManager[None]:
         """Attributes of the optimizers with other values inside the block."""

@@ -64,7 +64,7 @@ class EagerResult:
 class NamedValue:
     """A variable's value before the step, under its role and its unique path.
 
-    `may_keep_infinity` is true for the variables of `Subject.own_statistics`.
+    `may_keep_infinity` is true for the variables of `Subject.may_keep_infinity`.
     """
 
     role: Role
@@ -78,8 +78,7 @@ def named_values(subject: Subject, state: State) -> list[NamedValue]:
     variables = [v for group in state_variables(subject) for v in group]
     roles = [role for group in subject.roles() for role in group]
     names = unique([variable.path for variable in variables])
-    first = len(subject.trainable_variables)
-    may_keep = {first + position for position in subject.own_statistics()}
+    may_keep = set(subject.may_keep_infinity())
     return [
         NamedValue(role, name, value, number in may_keep)
         for number, (role, name, value) in enumerate(zip(roles, names, state.values, strict=True))

@@ -15,13 +15,14 @@ from stayfinite.frameworks import change as changes
 from stayfinite.frameworks.attributes import set_attribute
 from stayfinite.frameworks.batch import ROLES, Batch
 from stayfinite.frameworks.change import Change
+from stayfinite.frameworks.loss_scale import gradients_noted, loss_scales_at, unscaled
 from stayfinite.frameworks.names import fresh
 from stayfinite.frameworks.recording.axes import batch_axes, other_size
 from stayfinite.frameworks.recording.engine import EagerResult, Engine, Update
 from stayfinite.frameworks.recording.recording import Enough, Recording, Shape, until_enough
 from stayfinite.frameworks.recording.translate import translate
 from stayfinite.frameworks.state import State
-from stayfinite.frameworks.step import Outcome, Roots
+from stayfinite.frameworks.step import Outcome, Roots, at_fault
 from stayfinite.frameworks.subject import Subject
 from stayfinite.graph.graph import Graph
 from stayfinite.graph.walk import roots
@@ -63,12 +64,14 @@ class EagerStep:
         state: Values, all tensors of the framework.
         batch: Its arrays, all tensors of the framework.
         in_place: Each run is made inside it.
+        loss_scale: What gradients under a loss scale are divided by; None if they are not noted.
     """
 
     engine: Engine
     state: State
     batch: Batch
     in_place: InPlace = contextlib.nullcontext
+    loss_scale: float | None = None
     _cache: _Cache = field(default_factory=_Cache, init=False, repr=False)
 
     @classmethod
@@ -166,7 +169,17 @@ class EagerStep:
         kept = {n for name, n in trace.new_state.items() if name not in bad_state}
         sinks = [sink for sink in trace.sinks() if sink not in kept]
         found, harmful = roots(trace.ops, is_bad, sinks)
-        return Roots([trace.leaves[n] for n in sorted(bad_leaves & harmful)], found)
+        reached = [trace.leaves[n] for n in sorted(bad_leaves & harmful)]
+        return Roots(at_fault(reached, found, self._may_keep_infinity()), found)
+
+    def _may_keep_infinity(self) -> set[int]:
+        numbers = self._surveyed().recording.leaves  # of the batch, too
+        named = zip(numbers, self.engine.named_state(self.state), strict=False)
+        return {
+            number
+            for number, value in named
+            if value.may_keep_infinity and not np.isnan(self.engine.numpy(value.value)).any()
+        }
 
     def _leaves(self) -> dict[int, Any]:
         """The tensors of batch and state, by number."""
@@ -225,7 +238,8 @@ class EagerStep:
                 with self.subject.settings(values):
                     return self._updated(lambda g: g)
             case changes.WiderDtype():
-                return self._outcome(self.engine.run_wide(self.state, self.batch))
+                with self.in_place():
+                    return self._outcome(self.engine.run_wide(self.state, self.batch))
             case _:
                 return self.changed(change).run(changes.Unchanged())
 
@@ -281,7 +295,13 @@ class EagerStep:
                 batch = self.batch.map(lambda value: self.engine.moved(value, device))
                 return dataclasses.replace(inside, batch=batch)
             case changes.Source(in_place):
-                return dataclasses.replace(self, in_place=in_place)
+                return self._inside(in_place)
+            case changes.LossScale(value):
+                arrays = loss_scales_at(subject.optimizers, value)
+                scaled = self.changed(changes.Arrays(arrays))
+                if self.loss_scale is None:
+                    scaled = scaled._inside(gradients_noted)
+                return dataclasses.replace(scaled, loss_scale=value)
         raise TypeError(f"an eager step cannot be changed by {change!r}")
 
     def _inside(self, context: InPlace) -> EagerStep:
@@ -315,5 +335,7 @@ class EagerStep:
             for variable, gradient in zip(update.variables, update.gradients, strict=True):
                 name = fresh(variable.path, gradients)
                 gradients[name] = self.engine.numpy(gradient)
+        if self.loss_scale is not None:
+            gradients = unscaled(gradients, self.loss_scale)
         loss = 0.0 if result.loss is None else float(np.mean(self.engine.numpy(result.loss)))
         return Outcome(loss=loss, gradients=gradients, bad_state=result.bad_state)

@@ -14,6 +14,7 @@ import tensorflow as tf
 from stayfinite.frameworks.batch import Batch
 from stayfinite.frameworks.keras import calls as keras_calls
 from stayfinite.frameworks.keras import private as keras_private
+from stayfinite.frameworks.loss_scale import are_gradients_asked_for
 from stayfinite.frameworks.names import fresh
 from stayfinite.frameworks.recording.engine import (
     EagerResult,
@@ -223,7 +224,7 @@ class _Notes:
     ) -> None:
         """Note the gradients, unless a loss scale that can still be lowered handles them."""
         scale = getattr(optimizer, "dynamic_scale", None)
-        if scale is None or keras_private.is_spent(scale):
+        if scale is None or are_gradients_asked_for() or keras_private.is_spent(scale):
             self._note(optimizer, grads, variables)
         apply()
 

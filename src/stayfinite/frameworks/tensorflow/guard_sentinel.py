@@ -99,17 +99,17 @@ class VariableValues:
         return [v.read_value() for key, (v, _) in self.old.items() if key not in others]
 
     def judged(self, subject: Subject) -> list[Any]:
-        """`new` without metrics, and with 0 for infinities that a statistic may keep.
+        """`new` without metrics, and with 0 for infinities that a variable may keep.
 
-        These are the variables of `keras_private.own_statistics`.
+        These are the variables of `Subject.may_keep_infinity`.
         """
         metrics = {id(private.raw(variable)) for variable in subject.metrics_variables}
         present = {key: pair for key, pair in self.old.items() if key not in metrics}
         if not present:
             return []
-        statistics = subject.non_trainable_variables
-        positions = keras_private.own_statistics(subject)
-        may_keep = {id(private.raw(statistics[position])) for position in positions}
+        variables = [*subject.trainable_variables, *subject.non_trainable_variables]
+        positions = subject.may_keep_infinity()
+        may_keep = {id(private.raw(variables[position])) for position in positions}
         return [
             _without_kept_infinities(variable.read_value(), before)
             if key in may_keep and variable.dtype.is_floating

@@ -183,19 +183,19 @@ class TorchSentinel:
             self._bad = not finite_checks.all_finite(finite_checks.floating(tensors))
 
     def _check_state(self, tensors: list[Any]) -> None:
-        """`_check` for new state, whose statistics may keep infinities."""
+        """`_check` for new state, in which some variables may keep infinities."""
         if not self._bad and not finite_checks.all_finite(finite_checks.floating(tensors)):
             self._check(self._without_kept_infinities(tensors))
 
     def _without_kept_infinities(self, tensors: list[Any]) -> list[Any]:
-        """`tensors` with 0 for infinities that one of `Subject.own_statistics` held before.
+        """`tensors` with 0 for infinities that one of `may_keep_infinity` held before.
 
         A tensor that no hook saw being written is as it was.
         """
         subject = self._current()
-        statistics = subject.non_trainable_variables
-        positions = subject.own_statistics()
-        may_keep = {id(private.tensor_of(statistics[position])) for position in positions}
+        variables = [*subject.trainable_variables, *subject.non_trainable_variables]
+        positions = subject.may_keep_infinity()
+        may_keep = {id(private.tensor_of(variables[position])) for position in positions}
         judged = []
         for tensor in tensors:
             if id(tensor) in may_keep and tensor.is_floating_point():

@@ -11,6 +11,7 @@ import keras
 
 from stayfinite.frameworks.keras import calls as keras_calls
 from stayfinite.frameworks.keras import private as keras_private
+from stayfinite.frameworks.loss_scale import are_gradients_asked_for
 from stayfinite.frameworks.recording.engine import Update
 from stayfinite.frameworks.recording.recording import Recording
 from stayfinite.frameworks.state import State, Tensor
@@ -86,7 +87,10 @@ class _Watcher(StepWatcher):
 
     def scaled_update(self, optimizer: Any, gradients: Any, variables: Any, run: Any) -> Any:
         """Keep the gradients under loss scaling only if the scale cannot be lowered further."""
-        if self._depth == 0 and optimizer.built and keras_private.is_spent(optimizer.dynamic_scale):
+        is_outer = self._depth == 0 and optimizer.built
+        if is_outer and (
+            are_gradients_asked_for() or keras_private.is_spent(optimizer.dynamic_scale)
+        ):
             self._note(optimizer, gradients, variables)
         return self._inside(run)
 

@@ -121,6 +121,8 @@ def _is_tensor(site: Site, node: ast.expr) -> bool:
     if not isinstance(parent, ast.Call):
         return False
     operation = recognise(site.scope, parent)
+    if operation is not None and operation.name == "cast":
+        return False  # its result has the dtype that is asked for
     if operation is not None:
         return node in (operation.arguments.get("x"), operation.arguments.get("y"))
     return is_library_call(site.scope, parent) and node in parent.args

@@ -196,9 +196,10 @@ class PlainJax(Subject, HasLibrary):
         others = [roles[name] for name in self._step.others]
         return [["weight"] * len(self._step.weights), others, [], []]
 
-    def own_statistics(self) -> list[int]:
+    def may_keep_infinity(self) -> list[int]:
         """All that is no slot, and single numbers, as the best loss so far."""
-        return self._step.may_be_infinite()
+        first = len(self.trainable_variables)
+        return [first + position for position in self._step.may_be_infinite()]
 
     def settings(self, values: Mapping[str, object]) -> AbstractContextManager[None]:
         """Not known: an optimizer of optax is closed."""

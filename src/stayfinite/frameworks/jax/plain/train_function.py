@@ -118,7 +118,7 @@ class PlainTrainFunction(GuardedTrainFunction):
         step = guard_step.guarded(
             subject.train_step,
             subject.step_library,
-            own_statistics=subject.own_statistics,
+            may_keep_infinity=subject.may_keep_infinity,
             keeps_metrics=self.resumes,
         )
         return subject.make_train_function(step)

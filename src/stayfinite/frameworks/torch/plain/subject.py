@@ -188,9 +188,10 @@ class TorchLoop(Subject):
             [],
         ]
 
-    def own_statistics(self) -> list[int]:
+    def may_keep_infinity(self) -> list[int]:
         """Buffers of the user's modules, such as a mask of infinities."""
-        return list(self._own)
+        first = len(self.trainable_variables)
+        return [first + position for position in self._own]
 
     @contextlib.contextmanager
     def settings(self, values: Mapping[str, object]) -> Iterator[None]:
