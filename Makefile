@@ -156,7 +156,7 @@ EXTRA_torch = dev,docs,release
 	@touch $@
 
 .venv-test-torch/recipes: .venv-test-torch/ready
-	.venv-test-torch/$(INSTALL) -e ".[recipes]"
+	.venv-test-torch/$(INSTALL) -e ".[recipes,trainers]"
 	@touch $@
 
 .venv-oldest-%/ready: pyproject.toml constraints-oldest.txt

@@ -95,7 +95,8 @@ class Origin:
 
     `line` and `end_line` count from 1, `column` and `end_column` from 0 and in UTF-8 bytes, as in
     `ast` and `code.co_positions`. `tensor` names the input, target or weight when the value was
-    not computed but came in.
+    not computed but came in. `library` is the installed package that the line is of, where no line
+    of the user's is known.
     """
 
     op: str
@@ -109,6 +110,7 @@ class Origin:
     samples: tuple[int, ...] | None
     operands: tuple[Operand, ...]
     tensor: str | None = None
+    library: str | None = None
 
 
 @dataclass(frozen=True)

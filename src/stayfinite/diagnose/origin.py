@@ -11,7 +11,7 @@ from stayfinite.diagnose.finding import Finding
 from stayfinite.diagnose.values import as_float
 from stayfinite.graph.cells import cell_name, num_lines_above
 from stayfinite.graph.graph import Span
-from stayfinite.graph.source import callee, runs_text
+from stayfinite.graph.source import below_library_folder, callee, library_of, runs_text
 from stayfinite.graph.source import source_line as line_of
 from stayfinite.graph.walk import unwrapped
 from stayfinite.incident import Operand, Origin
@@ -26,8 +26,10 @@ NOWHERE = Origin("", None, None, None, None, None, None, None, None, ())
 def origin_of(evidence: Evidence, finding: Finding) -> Origin:
     """The origin of an incident: the forward expression, also where its derivative failed."""
     op = evidence.forward_op
+    span, library = shown_span(evidence, finding)
     origin = dataclasses.replace(
-        _place(span_of(evidence, finding)),
+        _place(span),
+        library=library,
         op=finding.op,
         samples=finding.samples,
         tensor=finding.tensor,
@@ -48,6 +50,14 @@ def span_of(evidence: Evidence, finding: Finding) -> Span | None:
     return op.span
 
 
+def shown_span(evidence: Evidence, finding: Finding) -> tuple[Span | None, str | None]:
+    """The expression that a report shows, and the library that it is of if it is not the user's."""
+    span, op = span_of(evidence, finding), evidence.forward_op
+    if span is not None or finding.tensor is not None or op is None or op.library is None:
+        return span, None
+    return op.library, library_of(op.library.file)
+
+
 def text_run_by(evidence: Evidence, finding: Finding) -> str | None:
     """The function, `exec` or `eval`, that runs the failing expression of a text nobody kept."""
     span = span_of(evidence, finding)
@@ -61,7 +71,7 @@ def layer_without_site(evidence: Evidence, finding: Finding) -> str | None:
         value = unwrapped(evidence.trace, finding.critical.value, STRUCTURAL)
         critical = evidence.trace.producer.get(value)
     for op in (evidence.forward_op, critical):
-        if op is None or op.layer is None or op.owner is not None:
+        if op is None or op.layer is None or op.owner is not None or op.library is not None:
             continue
         if op.span is None or callee(op.span) in TRAINING_CALLS:
             return op.layer
@@ -85,7 +95,7 @@ def _place(span: Span | None) -> Origin:
 
 def source_line(evidence: Evidence, finding: Finding) -> str | None:
     """The line that the report shows, if there is source."""
-    span = span_of(evidence, finding)
+    span, _ = shown_span(evidence, finding)
     return None if span is None else line_of(span)
 
 
@@ -104,6 +114,8 @@ def shown_path(file: str) -> str:
         here = Path.cwd()
     except FileNotFoundError:  # deleted while the program ran
         return file
+    if library_of(file) is not None:
+        return below_library_folder(file)
     path = here / file
     return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
 

@@ -65,6 +65,8 @@ class Op:
         differentiates: Index of the forward op whose derivative this is, if the framework gives it.
         is_derivative: Whether this op is all of that derivative, as TensorFlow's `SqrtGrad`.
         owner: Without user code on the stack, the library object whose `call` has the op.
+        library: Without user code on the stack, the expression of the innermost library of models
+            or losses, such as `transformers`.
     """
 
     index: int
@@ -78,6 +80,7 @@ class Op:
     differentiates: int | None = None
     is_derivative: bool = False
     owner: object | None = field(default=None, compare=False, repr=False)
+    library: Span | None = None
 
 
 @dataclass

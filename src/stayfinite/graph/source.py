@@ -53,6 +53,39 @@ def is_user_file(filename: str) -> bool:
     return _is_user_path(filename)
 
 
+# Code of these is never what a user can change or configure: frameworks, trainers, plumbing.
+_FOUNDATIONS = frozenset(
+    "accelerate functorch jax jaxlib keras lightning numpy optree pytorch_lightning scipy "
+    "tensorflow tf_keras torch torchgen triton".split()
+)
+
+
+@functools.cache
+def library_of(filename: str) -> str | None:
+    """The installed package with models or losses that a file is of, such as `transformers`.
+
+    None for code of the user, of stayfinite, of Python, of frameworks and of trainers.
+    """
+    if filename.startswith("<"):
+        return None
+    parts = Path(filename).parts
+    for folder in ("site-packages", "dist-packages"):
+        if folder in parts:
+            last = len(parts) - 1 - parts[::-1].index(folder)
+            name = parts[last + 1].removesuffix(".py")
+            return None if name in _FOUNDATIONS or name == "stayfinite" else name
+    return None
+
+
+def below_library_folder(filename: str) -> str:
+    """The path of a file of an installed package from the folder of packages on."""
+    parts = Path(filename).parts
+    for folder in ("site-packages", "dist-packages"):
+        if folder in parts:
+            return str(Path(*parts[len(parts) - parts[::-1].index(folder) :]))
+    return filename
+
+
 @functools.cache
 def _is_user_path(filename: str) -> bool:
     path = Path(filename)

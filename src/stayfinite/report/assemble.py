@@ -185,6 +185,7 @@ def explained(incident: Incident, found: Explanation) -> Incident:
         found.library_call,
         remedy,
         found.num_samples,
+        is_library=origin.library is not None,
     )
     layer = layer_without_site(evidence, finding)
     if layer is not None and (chosen.fix is None or not chosen.fix.verified):

@@ -11,7 +11,7 @@ from stayfinite.experiments.samples_at_fault import SamplesAtFault
 from stayfinite.experiments.source_fix import SourceFix
 from stayfinite.experiments.try_change import Experiment
 from stayfinite.incident import Certainty, Fix, FixKind
-from stayfinite.report.wording import fixes, remedies
+from stayfinite.report.wording import fixes, libraries, remedies
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,7 @@ def choose_fix(
     library_call: str | None,
     remedy: RemedySearch,
     num_samples: int | None,
+    is_library: bool = False,
 ) -> ChosenFix:
     """The first of: a patch that removes the failure, a remedy, other samples, advice.
 
@@ -45,6 +46,7 @@ def choose_fix(
         library_call: The call of a library that holds the op at fault.
         remedy: The search for a remedy.
         num_samples: Samples of the batch, if known.
+        is_library: Whether the line at fault is of an installed library of models or losses.
     """
     patched = None if source_fix is None else source_fix.experiment
     if source_fix is not None and source_fix.removes_failure:
@@ -54,7 +56,7 @@ def choose_fix(
     if proved is not None and isinstance(proved.change, Remedy):
         kind, text = fixes.remedy_text(proved.change)
         return ChosenFix(Fix(True, kind, text, None), "confirmed", proved)
-    advice = _advice(finding, without, library_call, num_samples)
+    advice = _advice(finding, without, library_call, num_samples, is_library)
     if source_fix is not None:
         advice = ChosenFix(_source(source_fix, finding.op), "likely", patched)
     settled = advice.fix is not None and (advice.fix.verified or advice.fix.diff is not None)
@@ -83,9 +85,11 @@ def _advice(
     without: Experiment | None,
     library_call: str | None,
     num_samples: int | None,
+    is_library: bool,
 ) -> ChosenFix:
     """What the cause advises, where nothing was shown to help but other samples."""
-    text = remedies.remedy(finding, num_samples)
+    text = libraries.remedy(finding.cause) if is_library else None
+    text = text or remedies.remedy(finding, num_samples)
     if text is None:
         if library_call is None:
             return ChosenFix(None, "unknown" if finding.cause == "unknown" else "likely")

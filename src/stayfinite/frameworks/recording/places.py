@@ -10,7 +10,7 @@ from typing import Any
 from stayfinite.frameworks.entries import is_entry
 from stayfinite.graph.graph import Span
 from stayfinite.graph.object_sites import site_of
-from stayfinite.graph.source import is_user_file, user_spans
+from stayfinite.graph.source import is_user_file, library_of, span_at, user_spans
 
 
 @dataclass(frozen=True)
@@ -18,11 +18,13 @@ class Place:
     """User frames, innermost first, and the library objects at work, outermost first.
 
     `in_library_object` is true where such an object was entered after the user's last frame.
+    `library` is the innermost frame of another library, where no frame is the user's.
     """
 
     stack: tuple[Span, ...]
     in_library_object: bool
     chain: tuple[Any, ...] = field(default=(), compare=False)
+    library: Span | None = None
 
 
 NOWHERE = Place((), False)
@@ -32,6 +34,7 @@ def place_here(boundary: CodeType, chain: tuple[Any, ...]) -> Place:
     """The place of the op that is running now, called from `boundary`."""
     inside: list[tuple[CodeType, int]] = []
     entered = False
+    library: tuple[CodeType, int] | None = None
     frame = sys._getframe(1)
     while frame is not None and frame.f_code is not boundary:
         code = frame.f_code
@@ -39,10 +42,13 @@ def place_here(boundary: CodeType, chain: tuple[Any, ...]) -> Place:
             inside.append((code, frame.f_lasti))
         elif not inside and is_entry(code):
             entered = True
+        elif library is None and library_of(code.co_filename) is not None:
+            library = code, frame.f_lasti
         if frame.f_back is None:
             break
         frame = frame.f_back
-    return Place(user_spans(inside), entered, chain)
+    of_library = None if inside or library is None else span_at(*library)
+    return Place(user_spans(inside), entered, chain, of_library)
 
 
 def user_stacklevel() -> int:

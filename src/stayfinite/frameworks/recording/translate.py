@@ -55,6 +55,7 @@ def translate(
             differentiates=recorded.forward,
             is_derivative=recorded.name.endswith(_DERIVATIVES),
             owner=owner,
+            library=place.library,
         )
 
     return Graph(

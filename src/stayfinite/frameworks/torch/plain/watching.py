@@ -433,7 +433,7 @@ class Watching:
         loss = self._loss() if loss is None else loss
         if self.trainer:
             num = self.trainer.num_updates(optimizer)
-            step = self.trainer.step(optimizer, self._closure)
+            step = self.trainer.step(optimizer, self._closure, innermost)
             began = self.trainer.began
             return BadStep(what, optimizer, loss, place, innermost, began, num, scaler, step)
         began, _ = self._since(place)

@@ -5,12 +5,15 @@ from __future__ import annotations
 import collections
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
 from typing import Any, Protocol
 
 import torch
 
 from stayfinite.frameworks.step import CannotRemakeError
 from stayfinite.frameworks.torch.plain.data import Iteration, LoopData
+from stayfinite.frameworks.torch.plain.frames import user_frames
 from stayfinite.frameworks.torch.plain.randomness import GeneratorNotes, Generators
 from stayfinite.frameworks.torch.plain.steps import Applied, versions_of
 
@@ -129,9 +132,13 @@ class TrainerCalls:
             missing = "the trainer writes into its batch"
         return LoopData(tuple(noted.iteration for noted in self._noted), missing)
 
-    def step(self, optimizer: torch.optim.Optimizer, closure: Closure | None) -> TrainerStep:
-        """The present step, to be made again."""
-        return TrainerStep([noted.call for noted in self._noted], optimizer, closure)
+    def step(
+        self, optimizer: torch.optim.Optimizer, closure: Closure | None, innermost: FrameType
+    ) -> TrainerStep:
+        """The present step, to be made again; `innermost` is the frame that applies `optimizer`."""
+        frames = list(user_frames(innermost))
+        line = f"{Path(frames[0].f_code.co_filename).name}:{frames[0].f_lineno}" if frames else None
+        return TrainerStep([noted.call for noted in self._noted], optimizer, closure, line)
 
 
 class TrainerStep:
@@ -142,16 +149,19 @@ class TrainerStep:
         calls: list[TrainerCall],
         optimizer: torch.optim.Optimizer,
         closure: Closure | None,
+        line: str | None,
     ) -> None:
         self._calls = calls
+        self._line = line
         self._optimizer = optimizer
         self._closure = closure
 
     @property
     def described(self) -> str:
-        """`Trainer.training_step`, with the number of its calls."""
-        name = self._calls[-1].described
-        return name if len(self._calls) == 1 else f"{len(self._calls)} calls of {name}"
+        """`2 calls of Trainer.training_step under train.py:30`, the user's line."""
+        name, num = self._calls[-1].described, len(self._calls)
+        called = name if num == 1 else f"{num} calls of {name}"
+        return called if self._line is None else f"{called} under {self._line}"
 
     def make(self, data: LoopData) -> None:
         """Call the trainer once for each iteration of `data`.

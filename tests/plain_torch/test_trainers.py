@@ -1,0 +1,78 @@
+"""Scripts with a trainer of Hugging Face or Lightning under `run`.
+
+`make test-all` installs these libraries.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests import warm
+
+HERE = Path(__file__).parent / "trainers"
+MARK = "# <- here"
+
+pytestmark = pytest.mark.slow
+
+
+@dataclass(frozen=True)
+class Case:
+    """What must be said of a script; the line is where its mark is, else in the library."""
+
+    script: str
+    cause: str
+    step: int
+    by: str
+    library: str | None = None
+
+    @property
+    def needs(self) -> str:
+        return self.script.partition("_")[0]
+
+
+CASES = [
+    Case("transformers_pairs", "singular-gradient", 2, "2 calls of Trainer.training_step"),
+    Case("transformers_half", "half-overflow", 0, "Trainer.training_step", "transformers"),
+    Case("lightning_accumulated", "division-by-zero", 2, "3 calls of LightningModule"),
+    Case("lightning_manual", "log-of-zero", 11, "LightningModule.training_step"),
+]
+
+
+def run(folder: Path, name: str):
+    shutil.copy(HERE / f"{name}.py", folder)
+    done = warm.stayfinite(folder, "run", "--json", "run.json", f"{name}.py")
+    return done, json.loads((folder / "run.json").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.script)
+def test_the_step_is_made_again_by_the_trainer(case, tmp_path):
+    pytest.importorskip(case.needs)
+    done, file = run(tmp_path, case.script)
+    assert done.returncode == 3, done.stderr
+    [incident] = file["incidents"]
+    where = (incident["where"]["step"], incident["cause"]["name"])
+    assert where == (case.step, case.cause), done.stderr
+    assert f"from: {case.by}" in incident["made_again"]
+    assert incident["made_again"].endswith("bit-equal to training")
+    origin = incident["origin"]
+    assert origin["library"] == case.library
+    if case.library is None:
+        lines = (HERE / f"{case.script}.py").read_text(encoding="utf-8").splitlines()
+        [marked] = [number for number, line in enumerate(lines, 1) if line.endswith(MARK)]
+        assert (origin["file"], origin["line"]) == (f"{case.script}.py", marked)
+    else:
+        assert origin["file"].startswith(f"{case.library}/") and incident["source_line"]
+
+
+def test_a_healthy_training_is_left_bit_for_bit(tmp_path):
+    pytest.importorskip("transformers")
+    done, file = run(tmp_path, "healthy_transformers")
+    bits = [line for line in done.stderr.splitlines() if "0x" in line]
+    plain = warm.script(tmp_path, "healthy_transformers.py")
+    assert bits and bits == [line for line in plain.stderr.splitlines() if "0x" in line]
+    assert (done.returncode, file["num_steps"], file["incidents"]) == (0, 9, [])
