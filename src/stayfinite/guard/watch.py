@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 _OF_THE_BATCH = ("bad-input", "bad-target")
 
 
-
 class Watch(BadSteps):
     """The guard of one training with Keras.
 
