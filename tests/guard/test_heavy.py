@@ -8,6 +8,7 @@ import pytest
 
 import stayfinite
 from stayfinite.frameworks import heavy
+from stayfinite.guard import policies
 from stayfinite.notebook.extension import NotebookSession
 from tests.guard import nets
 
@@ -213,3 +214,25 @@ def test_two_models_that_share_weights(tmp_path):
 
     found = trained([stayfinite.Guard(keep=tmp_path)], [], bad=2)
     nets.assert_bit_equal(found, trained([], [StopBefore(2)]))
+
+
+@pytest.mark.filterwarnings("ignore:.*non-finite:RuntimeWarning")
+@pytest.mark.slow_on("tensorflow")
+def test_steps_that_are_left_out(tmp_path, monkeypatch):
+    monkeypatch.setattr(policies, "MAX_EXPLAINED_SKIPS", 0)
+    bad = (3, 4, NUM_BATCHES - 1)
+    x, y = nets.table()
+    is_bad = np.isin(np.arange(len(x)) // nets.BATCH, bad)
+    spoiled = np.where(is_bad[:, None], np.float32(np.nan), x)
+
+    def trained(x, y, callbacks):
+        model = nets.mlp()
+        settings = {"batch_size": nets.BATCH, "verbose": 0, "shuffle": False}
+        return model, model.fit(x, y, callbacks=callbacks, **settings).history
+
+    guard = stayfinite.Guard("skip", keep=tmp_path)
+    plain, expected = trained(x[~is_bad], y[~is_bad], [])
+    model, found = trained(spoiled, y, [guard])
+    assert [made.batch for made in guard.interventions] == list(bad)
+    assert found == expected
+    nets.assert_bit_equal(nets.state_of(model), nets.state_of(plain))

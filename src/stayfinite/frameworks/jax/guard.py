@@ -41,9 +41,7 @@ class JaxTrainFunction(GuardedTrainFunction):
         self._inner = self._made()
         self._sentinel = guard_step.new_sentinel()
         self._state: Any = None
-        self._may_be_heavy = (
-            not resumes and _makes_compiled_steps(subject) and bad_steps_leave_marks(subject)
-        )
+        self._may_be_heavy = _makes_compiled_steps(subject) and bad_steps_leave_marks(subject)
 
     def __call__(self, state: Any, iterator: Iterator[Any]) -> Any:
         """One call of Keras's train function: `(logs, state)`."""
@@ -110,8 +108,8 @@ class JaxTrainFunction(GuardedTrainFunction):
         logs, new = steps.run(state, self._recorder.newest, data)
         self._state = new
         self.note_unwatched(logs)
-        if not self._in_epoch:
-            self.poll(None, wait=True)
+        if self.resumes or not self._in_epoch:
+            logs = self.poll(logs, wait=True)
         return logs, self._state
 
     def last_good(self, step: int) -> State:
