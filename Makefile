@@ -45,16 +45,18 @@ NEWEST_PYTHON ?= python3.13
 # For Python 3.12 and later, the packages of PyTorch bring CUDA, several GB.
 NEWEST_PYTHON_torch ?= $(PYTHON)
 ON_VERSIONS = tests/frameworks tests/guard tests/incidents
+BACKENDS = tensorflow jax torch
 
-test-oldest: $(foreach backend,jax tensorflow torch,.venv-oldest-$(backend)/ready)  ## Run on the oldest frameworks
-	for backend in jax tensorflow torch; do \
-		KERAS_BACKEND=$$backend .venv-oldest-$$backend/bin/python -m pytest $(PYTEST_OPTIONS) $(ON_VERSIONS) || exit; \
-	done
+test-oldest:  ## Run what depends on the framework on the oldest versions (20 minutes)
+	@$(IN_PARALLEL) --keep-going $(foreach backend,$(BACKENDS),test-oldest-$(backend))
 
-test-newest: $(foreach backend,jax tensorflow torch,.venv-newest-$(backend)/ready)  ## Run on the newest frameworks
-	for backend in jax tensorflow torch; do \
-		KERAS_BACKEND=$$backend .venv-newest-$$backend/bin/python -m pytest $(PYTEST_OPTIONS) $(ON_VERSIONS) || exit; \
-	done
+test-newest:  ## Run it on the newest versions (20 minutes)
+	@$(IN_PARALLEL) --keep-going $(foreach backend,$(BACKENDS),test-newest-$(backend))
+
+$(foreach backend,$(BACKENDS),test-oldest-$(backend) test-newest-$(backend)): test-%: .venv-%/ready
+	KERAS_BACKEND=$(lastword $(subst -, ,$*)) OMP_NUM_THREADS=1 \
+		JAX_COMPILATION_CACHE_DIR=$(CURDIR)/.pytest_cache/jax-$* \
+		.venv-$*/bin/python -m pytest $(PYTEST_OPTIONS) $(ON_VERSIONS)
 
 lint: .venv-test-torch/ready  ## Check style and format
 	.venv-test-torch/bin/ruff check
