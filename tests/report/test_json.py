@@ -32,6 +32,7 @@ PARTS = {
         "end_column": (int, type(None)), "function": (str, type(None)),
         "layer": (str, type(None)), "samples": (list, type(None)), "operands": list,
         "tensor": (str, type(None)),
+        "library": (str, type(None)),
     },
     "spread": {
         "loss": str, "num_gradients": int, "num_gradients_nonfinite": int, "first": list,
