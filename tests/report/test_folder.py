@@ -18,7 +18,9 @@ from tests.report.incidents import CASES
 
 
 class Model:
-    """As much of a Keras model as a folder needs."""
+    """As much of a subject as a folder needs."""
+
+    weights_file = "last_good.weights.h5"
 
     def save_weights(self, path):
         path.write_bytes(b"weights")
