@@ -56,7 +56,7 @@ _HOME = {
     "verify": "stayfinite.checkpoints.counting",
     "watching": "stayfinite.guard.plain_torch",
 }
-_ROOMS = ("data", "losses", "metrics", "models", "notebook")
+_ROOMS = ("data", "lightning", "losses", "metrics", "models", "notebook", "transformers")
 
 
 def __getattr__(name: str) -> object:

@@ -69,6 +69,24 @@ def test_the_step_is_made_again_by_the_trainer(case, tmp_path):
         assert origin["file"].startswith(f"{case.library}/") and incident["source_line"]
 
 
+CALLBACKS = {
+    "transformers_pairs": ("train_dataset=Pairs()", "stayfinite.transformers.Guard()"),
+    "lightning_accumulated": ("max_epochs=2", "stayfinite.lightning.Guard()"),
+}
+
+
+@pytest.mark.parametrize("name", CALLBACKS)
+def test_the_callback_does_the_same_without_run(name, tmp_path):
+    pytest.importorskip(name.partition("_")[0])
+    argument, guard = CALLBACKS[name]
+    text = (HERE / f"{name}.py").read_text(encoding="utf-8")
+    text = f"import stayfinite\n{text}".replace(argument, f"{argument}, callbacks=[{guard}]")
+    (tmp_path / "x.py").write_text(text, encoding="utf-8")
+    done = warm.script(tmp_path, "x.py")
+    assert done.returncode == 1
+    assert "NonFiniteError" in done.stderr and "bit-equal to" in done.stderr
+
+
 def test_a_healthy_training_is_left_bit_for_bit(tmp_path):
     pytest.importorskip("transformers")
     done, file = run(tmp_path, "healthy_transformers")

@@ -178,6 +178,7 @@ class Watching:
 
     def begin(self) -> None:
         """A loop may begin now, with optimizers that were made before anything was guarded."""
+        hook_imported(self.trainer)
         for optimizer in all_optimizers():
             self._created(optimizer)
 
