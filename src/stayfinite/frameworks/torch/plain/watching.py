@@ -28,8 +28,8 @@ from stayfinite.frameworks.torch.plain import creation, private, verdict
 from stayfinite.frameworks.torch.plain.again import Again
 from stayfinite.frameworks.torch.plain.calls import CallAgain, StepCall
 from stayfinite.frameworks.torch.plain.data import LoopData
+from stayfinite.frameworks.torch.plain.modules import living
 from stayfinite.frameworks.torch.plain.optimizer import (
-    all_optimizers,
     gradients_of,
     parameters_of,
 )
@@ -39,10 +39,11 @@ from stayfinite.frameworks.torch.plain.steps import (
     Draw,
     Events,
     StepPlace,
+    drawn,
+    is_header_of,
     lines_of,
     place_of,
     readings_of,
-    versions_of,
 )
 from stayfinite.frameworks.torch.plain.trained import Trained
 from stayfinite.frameworks.torch.plain.trainers import hook_imported
@@ -146,6 +147,7 @@ class Watching:
         self._scaled: tuple[Any, Any] | None = None
         self._scaler: Any = None
         self._has_stepped = False
+        self._judged_at: StepPlace | None = None
         self._unproved: tuple[BadStep, _Copies] | None = None
         self._installed = False
 
@@ -178,7 +180,7 @@ class Watching:
 
     def begin(self) -> None:
         """A loop may begin now, with optimizers that were made before anything was guarded."""
-        for optimizer in all_optimizers():
+        for optimizer in living(torch.optim.Optimizer):
             self._created(optimizer)
 
     def data_of_calls(self) -> LoopData | None:
@@ -220,9 +222,7 @@ class Watching:
         if self._is_watching:
             innermost = sys._getframe(1)
             with self._noting():
-                generators, readings = self.generators.now(), readings_of(innermost)
-                versions = versions_of(batch)
-                self.events.drew(Draw(batch, id(source), generators, readings, versions))
+                self.events.drew(drawn(batch, source, self.generators.now(), innermost))
         return batch
 
     @contextlib.contextmanager
@@ -350,7 +350,7 @@ class Watching:
         if private.is_left_to_scale(optimizer):
             return
         size = verdict.bound_of(gradients)
-        place = self._place(innermost)
+        place = self._judged_at = self._place(innermost)
         bad_loss = self._bad_loss()
         if not math.isfinite(size) and not verdict.all_finite(gradients):
             bad = self._bad("gradients", optimizer, bad_loss, place, innermost, self._scaler)
@@ -377,12 +377,14 @@ class Watching:
         if self.listener is None or torch.compiler.is_compiling():
             return
         innermost = sys._getframe(1)
+        place = self._judged_at if self._judged_at is not None else self._place(innermost)
+        self._judged_at = None
         unproved, self._unproved = self._unproved, None
         if unproved is not None and not verdict.all_finite(verdict.state_of_update(optimizer)):
             bad, copies = unproved
             copies.restore()
             self._tell(bad)
-        self._ended(optimizer, self._place(innermost), innermost)
+        self._ended(optimizer, place, innermost)
 
     def _ended(
         self, optimizer: torch.optim.Optimizer, place: StepPlace | None, innermost: FrameType
@@ -397,8 +399,9 @@ class Watching:
         self, optimizer: torch.optim.Optimizer, place: StepPlace | None, innermost: FrameType
     ) -> None:
         self.trainer.updated(optimizer)
+        began, draws = self._since(place)
+        is_of_loader = place is not None and any(is_header_of(draw, place) for draw in draws)
         if self.generators.is_probing:
-            began, draws = self._since(place)
             first = draws[0].generators if draws else began.generators if began else None
             first = self.trainer.first_generators or first
             if first is not None:
@@ -408,7 +411,8 @@ class Watching:
             Applied(
                 id(optimizer),
                 self.generators.now(),
-                readings_of(innermost),
+                # The next iteration of a loop over a loader begins at a draw.
+                {} if is_of_loader else readings_of(innermost),
                 lines_of(innermost),
                 self._buffers(),
             ),
