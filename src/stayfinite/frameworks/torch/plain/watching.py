@@ -288,11 +288,11 @@ class Watching:
     def _created(self, optimizer: torch.optim.Optimizer) -> None:
         if self.listener is None or self.replayer is not None:
             return
-        hook_imported(self.trainer)
-        self.trained(optimizer)
-        self.events.updated(
-            Applied(id(optimizer), self.generators.now(), {}, {}, self._buffers()), None
-        )
+        with self._noting():
+            hook_imported(self.trainer)
+            self.trained(optimizer)
+            began = Applied(id(optimizer), self.generators.now(), {}, {}, self._buffers())
+            self.events.updated(began, None)
 
     def _before(self, optimizer: torch.optim.Optimizer, closure: Any) -> Any:
         """Judge the gradients; returns a closure to take the place of `closure`, or None."""
@@ -420,7 +420,10 @@ class Watching:
         )
 
     def _place(self, innermost: FrameType) -> StepPlace | None:
-        return place_of(innermost, self.events.draws)
+        place: StepPlace | None = None
+        with self._noting():
+            place = place_of(innermost, self.events.draws)
+        return place
 
     def _since(self, place: StepPlace | None) -> tuple[Applied | None, list[Draw]]:
         return (self.events.last_update, []) if place is None else self.events.step_at(place)
@@ -447,8 +450,9 @@ class Watching:
 
     def _tell(self, bad: BadStep) -> bool:
         """Hand a bad step over; returns whether it is applied, and takes its gradients if not."""
-        assert self.listener is not None
         self._unproved = None
+        if self.listener is None:
+            return True
         try:
             is_applied = self.listener.bad(bad)
         finally:
