@@ -73,6 +73,21 @@ def test_nothing_is_judged_after_the_block(data, training, tmp_path):
     assert not is_finite(model)
 
 
+def test_an_internal_error_ends_the_guard_and_not_the_training(
+    data, training, tmp_path, monkeypatch
+):
+    def broken(*args):
+        raise ZeroDivisionError("broken")
+
+    monkeypatch.setattr("stayfinite.frameworks.torch.plain.watching.place_of", broken)
+    monkeypatch.delenv("STAYFINITE_STRICT")
+    with (
+        pytest.warns(RuntimeWarning, match="ZeroDivisionError: broken; this training runs unguard"),
+        stayfinite.watching(keep=tmp_path),
+    ):
+        assert train(*training, *data) == 8
+
+
 def test_a_guarded_step_is_made_again_by_a_call(data, training, tmp_path):
     model, optimizer = training
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -103,11 +104,18 @@ def batch_of(data: LoopData) -> Batch:
     found = list(data.leaves())
     names = unique([name for name, _ in found])
     roles = _roles([name for name, _ in found], len(data.iterations))
+    size = _num_samples([leaf for _, leaf in found])
     arrays = tuple(
-        BatchArray(role, name, leaf)
+        BatchArray(role, name, leaf, has_samples=leaf.ndim > 0 and leaf.shape[0] == size)
         for role, name, (_, leaf) in zip(roles, names, found, strict=True)
     )
     return Batch(data, arrays, data.with_leaves, _numpy)
+
+
+def _num_samples(leaves: Sequence[Any]) -> int | None:
+    """The size that the first axis of most arrays has, as that of a hidden state has not."""
+    sizes = collections.Counter(leaf.shape[0] for leaf in leaves if leaf.ndim > 0)
+    return sizes.most_common(1)[0][0] if sizes else None
 
 
 def _numpy(value: Tensor) -> np.ndarray:

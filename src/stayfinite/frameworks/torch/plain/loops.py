@@ -63,24 +63,35 @@ class SourceLoop:
         early = [statement for statement in self.node.body if statement.lineno < line]
         return {name for statement in early for name in bound_names(statement)}
 
+    def is_in_header(self, line: int) -> bool:
+        """Whether `line` is that of the header, where the next item is drawn."""
+        return self.node.lineno <= line < self.node.body[0].lineno
 
-@functools.lru_cache(maxsize=256)
+
 def loop_at(code: CodeType, instruction: int) -> SourceLoop | None:
     """The innermost loop of `code` whose body or header is at byte offset `instruction`."""
-    return _innermost(code, instruction, in_header=True)
+    return _found(code, instruction, in_header=True)
 
 
-@functools.lru_cache(maxsize=256)
 def loop_around(code: CodeType, instruction: int) -> SourceLoop | None:
     """The innermost loop of `code` whose body is at byte offset `instruction`."""
-    return _innermost(code, instruction, in_header=False)
+    return _found(code, instruction, in_header=False)
 
 
-@functools.lru_cache(maxsize=256)
-def is_in_header(loop: SourceLoop, code: CodeType, instruction: int) -> bool:
-    """Whether `code` is at the header of `loop`, where the next item is drawn."""
-    line = _line(code, instruction)
-    return code is loop.code and loop.node.lineno <= line < loop.node.body[0].lineno
+# By identity, since the hash of a code object is computed from all of it each time. The code is
+# kept with the loop, so that its identity is not given to another.
+_FOUND: dict[tuple[int, int, bool], tuple[CodeType, SourceLoop | None]] = {}
+_MAX_FOUND = 4096
+
+
+def _found(code: CodeType, instruction: int, *, in_header: bool) -> SourceLoop | None:
+    key = (id(code), instruction, in_header)
+    known = _FOUND.get(key)
+    if known is None:
+        if len(_FOUND) >= _MAX_FOUND:
+            _FOUND.clear()
+        known = _FOUND[key] = code, _innermost(code, instruction, in_header=in_header)
+    return known[1]
 
 
 def _line(code: CodeType, instruction: int) -> int:

@@ -9,11 +9,13 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
 from stayfinite.frameworks.torch.plain import private
+
+T = TypeVar("T")
 
 # What wrappers put in front of the names of the module inside: `torch.compile`, data parallel.
 _WRAPPERS = ("_orig_mod.", "module.")
@@ -27,10 +29,12 @@ class NamedModule:
     module: torch.nn.Module
 
 
-def all_modules() -> list[torch.nn.Module]:
-    """Every living module."""
+def living(kind: type[T]) -> list[T]:
+    """Every living object of a class."""
+    things = gc.get_objects()
     # Not isinstance: it asks proxies for their class, which may run code of the user.
-    return [thing for thing in gc.get_objects() if issubclass(type(thing), torch.nn.Module)]
+    kinds = {each for each in set(map(type, things)) if issubclass(each, kind)}
+    return [thing for thing in things if type(thing) in kinds]
 
 
 def owners(

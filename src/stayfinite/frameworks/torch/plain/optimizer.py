@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -105,11 +104,6 @@ def held(optimizer: torch.optim.Optimizer) -> Iterator[None]:
 def _copied(slots: Mapping[str, Any]) -> dict[str, Any]:
     """The slots of a parameter; LBFGS has lists of tensors among them."""
     return {k: list(v) if isinstance(v, list) else v for k, v in slots.items()}
-
-
-def all_optimizers() -> list[torch.optim.Optimizer]:
-    """Every living optimizer."""
-    return [thing for thing in gc.get_objects() if issubclass(type(thing), torch.optim.Optimizer)]
 
 
 def parameters_of(optimizer: torch.optim.Optimizer) -> list[torch.Tensor]:

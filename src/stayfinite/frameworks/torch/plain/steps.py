@@ -8,7 +8,6 @@ has an adversary.
 
 from __future__ import annotations
 
-import ast
 import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,12 +16,10 @@ from typing import Any
 
 import torch
 
-from stayfinite.frameworks.names import unique
 from stayfinite.frameworks.torch import private
 from stayfinite.frameworks.torch.plain import trees
-from stayfinite.frameworks.torch.plain.data import Iteration, LoopData
 from stayfinite.frameworks.torch.plain.frames import user_frames, values_of
-from stayfinite.frameworks.torch.plain.loops import SourceLoop, is_in_header, loop_around, loop_at
+from stayfinite.frameworks.torch.plain.loops import SourceLoop, loop_around, loop_at
 from stayfinite.frameworks.torch.plain.randomness import Generators
 
 # Batches of one step that are kept; a step of more is not made again.
@@ -55,6 +52,7 @@ class Draw:
     generators: Generators
     readings: Mapping[int, Reading]
     versions: tuple[int, ...]
+    nbytes: int
 
 
 @dataclass(frozen=True)
@@ -79,6 +77,11 @@ class StepPlace:
     frame: FrameType
     loop: SourceLoop
     line: int
+
+    @property
+    def frame_id(self) -> int:
+        """The identity of the frame, under which its readings are kept."""
+        return id(self.frame)
 
 
 class Events:
@@ -146,7 +149,7 @@ class Events:
         for number in range(len(self._events) - 1, -1, -1):
             event = self._events[number]
             if isinstance(event, Applied):
-                line = event.lines.get(id(place.frame))
+                line = event.lines.get(place.frame_id)
                 first = place.loop.node.body[0].lineno
                 if line is None or line >= place.line or line < first:
                     return self._events[number:]
@@ -159,9 +162,9 @@ def readings_of(innermost: FrameType | None) -> dict[int, Reading]:
     for frame in user_frames(innermost):
         loop = loop_at(frame.f_code, frame.f_lasti)
         if loop is not None:
-            in_header = is_in_header(loop, frame.f_code, frame.f_lasti)
+            in_header = loop.is_in_header(frame.f_lineno)
             names = [*(loop.read & loop.names), *loop.targets]
-            values = values_of(frame, _local(frame, names))
+            values = values_of(frame, local_names(frame, names))
             found[id(frame)] = Reading(loop, frame.f_lineno, in_header, values)
     return found
 
@@ -184,39 +187,17 @@ def place_of(innermost: FrameType | None, draws: Sequence[Draw]) -> StepPlace | 
         place = StepPlace(frame, loop, frame.f_lineno)
         if found is None:
             found = place
-        if any(_is_header_of(draw, place) for draw in draws):
+        if any(is_header_of(draw, place) for draw in draws):
             return place
     return found
 
 
-def data_at(place: StepPlace, events: Events) -> LoopData:
-    """The data of the step at `place`, from what was noted when its iterations began."""
-    began, draws = events.step_at(place)
-    headers = [draw for draw in draws if _is_header_of(draw, place)]
-    wanted = {*place.loop.read, *place.loop.targets}
-    now = {**_global_data(place, wanted), **values_of(place.frame, _local(place.frame, wanted))}
-    if headers:
-        return _of_loader(place, headers, now, complete=not events.lost_draws)
-    reading = None if began is None else began.readings.get(id(place.frame))
-    early = place.loop.bound_before(place.line)
-    values = dict(now)
-    is_sure = not place.loop.bound.intersection(place.loop.targets)
-    for name in place.loop.read & place.loop.bound & early:
-        if reading is not None and name in reading.values and reading.loop is place.loop:
-            values[name] = reading.values[name]
-        else:
-            is_sure = False
-    if began is None:
-        return LoopData((), "no update came before this one, so its beginning is not known")
-    names = unique(["batch"] * len(draws))
-    inside = {name: draw.batch for name, draw in zip(names, draws, strict=True)}
-    iteration = _without_batch(place.loop, values, began.generators, inside)
-    return LoopData((iteration,), is_sure=is_sure)
-
-
-def was_written_to(draw: Draw) -> bool:
-    """Whether a tensor of the batch has been written to since it was drawn."""
-    return versions_of(draw.batch) != draw.versions
+def drawn(batch: object, source: object, generators: Generators, innermost: FrameType) -> Draw:
+    """What is noted of a batch that the iterator `source` of a loader has given."""
+    leaves = [leaf for _, leaf in trees.leaves(batch)]
+    versions = tuple(private.writes_to(leaf) for leaf in leaves if isinstance(leaf, torch.Tensor))
+    nbytes = sum(leaf.nbytes for leaf in leaves)
+    return Draw(batch, id(source), generators, readings_of(innermost), versions, nbytes)
 
 
 def versions_of(batch: object) -> tuple[int, ...]:
@@ -226,127 +207,16 @@ def versions_of(batch: object) -> tuple[int, ...]:
     )
 
 
-def _is_header_of(draw: Draw, place: StepPlace) -> bool:
-    reading = draw.readings.get(id(place.frame))
+def is_header_of(draw: Draw, place: StepPlace) -> bool:
+    """Whether the header of the loop at `place` has drawn a batch."""
+    reading = draw.readings.get(place.frame_id)
     return reading is not None and reading.in_header and reading.loop is place.loop
 
 
-def _local(frame: FrameType, names: Any) -> list[str]:
+def local_names(frame: FrameType, names: Any) -> list[str]:
     """The names that are variables of the frame; those of a module are all its globals."""
     code = frame.f_code
     if not code.co_flags & inspect.CO_OPTIMIZED:
         return [name for name in names if name in frame.f_globals]
     own = {*code.co_varnames, *code.co_cellvars, *code.co_freevars}
     return [name for name in names if name in own]
-
-
-def _global_data(place: StepPlace, names: set[str]) -> dict[str, object]:
-    """The arrays that a function reads as globals of its module."""
-    frame = place.frame
-    if not frame.f_code.co_flags & inspect.CO_OPTIMIZED:
-        return {}
-    code, held = frame.f_code, frame.f_globals
-    others = names.difference(code.co_varnames, code.co_cellvars, code.co_freevars)
-    return {name: held[name] for name in others if name in held and _is_data(held[name])}
-
-
-def _of_loader(
-    place: StepPlace, headers: list[Draw], now: dict[str, object], *, complete: bool
-) -> LoopData:
-    """One iteration for each batch that the header of the loop has drawn."""
-    loop = place.loop
-    target = batch_target(loop.node)
-    iterations = []
-    is_sure = True
-    missing = None if complete else f"the step has more than {MAX_DRAWS} batches"
-    for number, draw in enumerate(headers):
-        began = dict(draw.readings[id(place.frame)].values)
-        is_last = number == len(headers) - 1
-        # The header binds its names after the draw: they are seen later.
-        later = now if is_last else headers[number + 1].readings[id(place.frame)].values
-        bound = bind(target, draw.batch)
-        batch: dict[str, object] = {}
-        values = {name: value for name, value in began.items() if name not in loop.targets}
-        for name in loop.targets:
-            if name not in loop.bound and name in later:
-                value = later[name]
-            elif bound is not None and name in bound:
-                value = bound[name]
-            elif name in later:
-                value, is_sure = later[name], False
-            else:
-                continue
-            has_arrays = any(True for _ in trees.leaves(value))
-            (batch if has_arrays else values)[name] = value
-        for name in loop.read - loop.bound:
-            if name in now:
-                values.setdefault(name, now[name])
-        iterations.append(Iteration(values, batch, draw.generators))
-    if any(was_written_to(draw) for draw in headers):
-        missing = "the loop writes into its batch"
-    return LoopData(tuple(iterations), missing, is_sure)
-
-
-def _without_batch(
-    loop: SourceLoop,
-    values: Mapping[str, object],
-    generators: Generators,
-    draws: Mapping[str, object],
-) -> Iteration:
-    """An iteration of a loop that draws from no loader: its arrays are the batch."""
-    wanted = [name for name in _in_order(loop) if name in values and _is_data(values[name])]
-    of_header = [name for name in wanted if name in loop.targets]
-    read = [name for name in wanted if name in loop.read]
-    chosen = of_header or ([] if draws else read)
-    batch = {name: values[name] for name in chosen}
-    others = {name: value for name, value in values.items() if name not in batch}
-    return Iteration(others, batch, generators, draws)
-
-
-def _in_order(loop: SourceLoop) -> list[str]:
-    """The names of a loop in the order in which they stand in the source."""
-    nodes = [node for node in ast.walk(loop.node) if isinstance(node, ast.Name)]
-    nodes.sort(key=lambda node: (node.lineno, node.col_offset))
-    return list(dict.fromkeys(node.id for node in nodes))
-
-
-def _is_data(value: object) -> bool:
-    """Whether a value holds arrays that no backward pass goes through."""
-    found = [leaf for _, leaf in trees.leaves(value)]
-    return bool(found) and not any(getattr(leaf, "requires_grad", False) for leaf in found)
-
-
-def batch_target(node: ast.For | ast.While) -> ast.expr | None:
-    """The part of the target of a header that a batch is bound to: all but the number."""
-    if not isinstance(node, ast.For):
-        return None
-    target, source = node.target, node.iter
-    while isinstance(source, ast.Call):
-        name = getattr(source.func, "attr", getattr(source.func, "id", ""))
-        if name == "zip":
-            return None
-        if name == "enumerate":
-            if not isinstance(target, ast.Tuple) or len(target.elts) != 2:
-                return None
-            target = target.elts[1]
-        if not source.args:
-            break
-        source = source.args[0]
-    return target
-
-
-def bind(target: ast.expr | None, value: Any) -> dict[str, object] | None:
-    """The names that the assignment of `value` to `target` binds; None where that is not known."""
-    if isinstance(target, ast.Name):
-        return {target.id: value}
-    if isinstance(target, ast.Tuple | ast.List) and isinstance(value, list | tuple):
-        if len(target.elts) != len(value):
-            return None
-        found: dict[str, object] = {}
-        for element, part in zip(target.elts, value, strict=True):
-            bound = bind(element, part)
-            if bound is None:
-                return None
-            found.update(bound)
-        return found
-    return None

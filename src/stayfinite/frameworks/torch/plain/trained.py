@@ -6,7 +6,7 @@ import weakref
 
 import torch
 
-from stayfinite.frameworks.torch.plain.modules import all_modules, owners
+from stayfinite.frameworks.torch.plain.modules import living, owners
 from stayfinite.frameworks.torch.plain.optimizer import parameters_of
 
 # Modules with more buffers than this keep what a bad step has written to them.
@@ -24,7 +24,9 @@ class Trained:
 
     def __init__(self, optimizer: torch.optim.Optimizer) -> None:
         self.optimizer = weakref.ref(optimizer)
-        self.roots: list[torch.nn.Module] = owners(parameters_of(optimizer), all_modules())
+        self.roots: list[torch.nn.Module] = owners(
+            parameters_of(optimizer), living(torch.nn.Module)
+        )
         buffers = list({id(b): b for root in self.roots for b in root.buffers()}.values())
         has_room = sum(buffer.nbytes for buffer in buffers) <= MAX_BUFFER_BYTES
         self._all = [(b, b.detach().clone()) for b in buffers] if has_room else []

@@ -23,14 +23,13 @@ from stayfinite.frameworks.torch.plain.data import LoopData
 from stayfinite.frameworks.torch.plain.frames import all_values_of, user_frames
 from stayfinite.frameworks.torch.plain.loop_body import LoopBody
 from stayfinite.frameworks.torch.plain.modules import (
-    all_modules,
     named,
-    owners,
 )
 from stayfinite.frameworks.torch.plain.optimizer import dense_gradient, gradients_of, parameters_of
 from stayfinite.frameworks.torch.plain.randomness import everything
 from stayfinite.frameworks.torch.plain.remade import RemadeStep
-from stayfinite.frameworks.torch.plain.steps import StepPlace, data_at
+from stayfinite.frameworks.torch.plain.step_data import NotedStep, note_step
+from stayfinite.frameworks.torch.plain.steps import StepPlace
 from stayfinite.frameworks.torch.plain.subject import TorchLoop
 from stayfinite.frameworks.torch.plain.watching import BadStep, Watching
 from stayfinite.frameworks.torch.state import num_bytes_of, random_state, state_of, store
@@ -98,6 +97,7 @@ class Training:
                     buffer.copy_(copy)
         self._record(step.place)
         bad, healthy = owner.recorder.take(number)
+        bad, *healthy = [_put_together(each) for each in (bad, *healthy)]
         optimizers = self._watching.optimizers()
         place = step.place
         body = None if place is None or step.again else LoopBody(place.frame, place.loop)
@@ -133,11 +133,11 @@ class Training:
         return False
 
     def _record(self, place: StepPlace | None) -> None:
-        data = self._watching.data_of_calls()
+        data: LoopData | NotedStep | None = self._watching.data_of_calls()
         if data is None and place is None:
             data = LoopData((), "no loop of a file with source is around the update")
         elif data is None and place is not None:
-            data = data_at(place, self._watching.events)
+            data = note_step(place, self._watching.events)
         for _ in self._owner.recorder.recording(iter((data,))):
             pass
 
@@ -147,8 +147,7 @@ class Training:
         names: dict[str, object] = {}
         for each in reversed(list(user_frames(frame))):
             names.update(all_values_of(each))
-        modules = all_modules()
-        roots = owners(parameters_of(optimizer), modules)
+        roots = self._watching.trained(optimizer).roots
         inside = {id(module) for root in roots for module in root.modules()}
         beside = [m for m in _modules_in(names) if id(m) not in inside]
         others = _outermost(beside)
@@ -171,6 +170,13 @@ class Training:
                 parameter.grad = None
             subject.train_step(data)
             return not verdict.all_finite(gradients_of(subject.optimizer.inner))
+
+
+def _put_together(step: RecordedBatch) -> RecordedBatch:
+    """`step` with its data, if it has notes of it."""
+    if not isinstance(step.data, NotedStep):
+        return step
+    return dataclasses.replace(step, data=step.data.data())
 
 
 def _is_known(data: object) -> bool:

@@ -28,8 +28,8 @@ from stayfinite.frameworks.torch.plain import creation, private, verdict
 from stayfinite.frameworks.torch.plain.again import Again
 from stayfinite.frameworks.torch.plain.calls import CallAgain, StepCall
 from stayfinite.frameworks.torch.plain.data import LoopData
+from stayfinite.frameworks.torch.plain.modules import living
 from stayfinite.frameworks.torch.plain.optimizer import (
-    all_optimizers,
     gradients_of,
     parameters_of,
 )
@@ -39,10 +39,11 @@ from stayfinite.frameworks.torch.plain.steps import (
     Draw,
     Events,
     StepPlace,
+    drawn,
+    is_header_of,
     lines_of,
     place_of,
     readings_of,
-    versions_of,
 )
 from stayfinite.frameworks.torch.plain.trained import Trained
 from stayfinite.frameworks.torch.plain.trainers import hook_imported
@@ -146,6 +147,7 @@ class Watching:
         self._scaled: tuple[Any, Any] | None = None
         self._scaler: Any = None
         self._has_stepped = False
+        self._judged_at: StepPlace | None = None
         self._unproved: tuple[BadStep, _Copies] | None = None
         self._installed = False
 
@@ -179,7 +181,7 @@ class Watching:
     def begin(self) -> None:
         """A loop may begin now, with optimizers that were made before anything was guarded."""
         hook_imported(self.trainer)
-        for optimizer in all_optimizers():
+        for optimizer in living(torch.optim.Optimizer):
             self._created(optimizer)
 
     def data_of_calls(self) -> LoopData | None:
@@ -221,9 +223,7 @@ class Watching:
         if self._is_watching:
             innermost = sys._getframe(1)
             with self._noting():
-                generators, readings = self.generators.now(), readings_of(innermost)
-                versions = versions_of(batch)
-                self.events.drew(Draw(batch, id(source), generators, readings, versions))
+                self.events.drew(drawn(batch, source, self.generators.now(), innermost))
         return batch
 
     @contextlib.contextmanager
@@ -289,11 +289,11 @@ class Watching:
     def _created(self, optimizer: torch.optim.Optimizer) -> None:
         if self.listener is None or self.replayer is not None:
             return
-        hook_imported(self.trainer)
-        self.trained(optimizer)
-        self.events.updated(
-            Applied(id(optimizer), self.generators.now(), {}, {}, self._buffers()), None
-        )
+        with self._noting():
+            hook_imported(self.trainer)
+            self.trained(optimizer)
+            began = Applied(id(optimizer), self.generators.now(), {}, {}, self._buffers())
+            self.events.updated(began, None)
 
     def _before(self, optimizer: torch.optim.Optimizer, closure: Any) -> Any:
         """Judge the gradients; returns a closure to take the place of `closure`, or None."""
@@ -351,7 +351,7 @@ class Watching:
         if private.is_left_to_scale(optimizer):
             return
         size = verdict.bound_of(gradients)
-        place = self._place(innermost)
+        place = self._judged_at = self._place(innermost)
         bad_loss = self._bad_loss()
         if not math.isfinite(size) and not verdict.all_finite(gradients):
             bad = self._bad("gradients", optimizer, bad_loss, place, innermost, self._scaler)
@@ -378,12 +378,14 @@ class Watching:
         if self.listener is None or torch.compiler.is_compiling():
             return
         innermost = sys._getframe(1)
+        place = self._judged_at if self._judged_at is not None else self._place(innermost)
+        self._judged_at = None
         unproved, self._unproved = self._unproved, None
         if unproved is not None and not verdict.all_finite(verdict.state_of_update(optimizer)):
             bad, copies = unproved
             copies.restore()
             self._tell(bad)
-        self._ended(optimizer, self._place(innermost), innermost)
+        self._ended(optimizer, place, innermost)
 
     def _ended(
         self, optimizer: torch.optim.Optimizer, place: StepPlace | None, innermost: FrameType
@@ -398,8 +400,9 @@ class Watching:
         self, optimizer: torch.optim.Optimizer, place: StepPlace | None, innermost: FrameType
     ) -> None:
         self.trainer.updated(optimizer)
+        began, draws = self._since(place)
+        is_of_loader = place is not None and any(is_header_of(draw, place) for draw in draws)
         if self.generators.is_probing:
-            began, draws = self._since(place)
             first = draws[0].generators if draws else began.generators if began else None
             first = self.trainer.first_generators or first
             if first is not None:
@@ -409,7 +412,8 @@ class Watching:
             Applied(
                 id(optimizer),
                 self.generators.now(),
-                readings_of(innermost),
+                # The next iteration of a loop over a loader begins at a draw.
+                {} if is_of_loader else readings_of(innermost),
                 lines_of(innermost),
                 self._buffers(),
             ),
@@ -417,7 +421,10 @@ class Watching:
         )
 
     def _place(self, innermost: FrameType) -> StepPlace | None:
-        return place_of(innermost, self.events.draws)
+        place: StepPlace | None = None
+        with self._noting():
+            place = place_of(innermost, self.events.draws)
+        return place
 
     def _since(self, place: StepPlace | None) -> tuple[Applied | None, list[Draw]]:
         return (self.events.last_update, []) if place is None else self.events.step_at(place)
@@ -444,8 +451,9 @@ class Watching:
 
     def _tell(self, bad: BadStep) -> bool:
         """Hand a bad step over; returns whether it is applied, and takes its gradients if not."""
-        assert self.listener is not None
         self._unproved = None
+        if self.listener is None:
+            return True
         try:
             is_applied = self.listener.bad(bad)
         finally:

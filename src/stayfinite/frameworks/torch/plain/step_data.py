@@ -1,0 +1,210 @@
+"""The data of a step of a loop, from what was noted while it was made.
+
+It is put together only for a step that is explained or compared with.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from stayfinite.frameworks.names import unique
+from stayfinite.frameworks.torch.plain import trees
+from stayfinite.frameworks.torch.plain.data import Iteration, LoopData
+from stayfinite.frameworks.torch.plain.frames import values_of
+from stayfinite.frameworks.torch.plain.loops import SourceLoop
+from stayfinite.frameworks.torch.plain.randomness import Generators
+from stayfinite.frameworks.torch.plain.steps import (
+    MAX_DRAWS,
+    Applied,
+    Draw,
+    Events,
+    StepPlace,
+    is_header_of,
+    local_names,
+    versions_of,
+)
+
+
+@dataclass(frozen=True)
+class NotedStep:
+    """What was noted of one step of a loop. It holds no frame.
+
+    Attributes:
+        loop: The loop.
+        frame_id: The identity of its frame.
+        line: The line of the update.
+        began: The update after which the step began.
+        headers: The batches that the header has drawn.
+        inside: Those that were drawn in the body.
+        now: Values of names at the update.
+        is_complete: Whether no batch of the step was forgotten.
+    """
+
+    loop: SourceLoop
+    frame_id: int
+    line: int
+    began: Applied | None
+    headers: Sequence[Draw]
+    inside: Sequence[Draw]
+    now: Mapping[str, object]
+    is_complete: bool
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the batches that loaders gave."""
+        return sum(draw.nbytes for draw in (*self.headers, *self.inside))
+
+    def data(self) -> LoopData:
+        """The iterations of the step."""
+        return _of_loader(self) if self.headers else _without_loader(self)
+
+
+def note_step(place: StepPlace, events: Events) -> NotedStep:
+    """Note the step whose update is at `place`."""
+    began, draws = events.step_at(place)
+    headers = [draw for draw in draws if is_header_of(draw, place)]
+    wanted = {*place.loop.read, *place.loop.targets}
+    now = values_of(place.frame, local_names(place.frame, wanted))
+    now.update(_global_data(place, wanted))
+    inside = [] if headers else draws
+    complete = not events.lost_draws
+    return NotedStep(place.loop, place.frame_id, place.line, began, headers, inside, now, complete)
+
+
+def _global_data(place: StepPlace, names: set[str]) -> dict[str, object]:
+    """The arrays that a function reads as globals of its module."""
+    frame = place.frame
+    if not frame.f_code.co_flags & inspect.CO_OPTIMIZED:
+        return {}
+    code, held = frame.f_code, frame.f_globals
+    others = names.difference(code.co_varnames, code.co_cellvars, code.co_freevars)
+    return {name: held[name] for name in others if name in held and _is_data(held[name])}
+
+
+def _without_loader(step: NotedStep) -> LoopData:
+    """One iteration, which began after the update before it."""
+    loop, began = step.loop, step.began
+    if began is None:
+        return LoopData((), "no update came before this one, so its beginning is not known")
+    reading = began.readings.get(step.frame_id)
+    values = dict(step.now)
+    is_sure = not loop.bound.intersection(loop.targets)
+    for name in loop.read & loop.bound & loop.bound_before(step.line):
+        if reading is not None and name in reading.values and reading.loop is loop:
+            values[name] = reading.values[name]
+        else:
+            is_sure = False
+    names = unique(["batch"] * len(step.inside))
+    inside = {name: draw.batch for name, draw in zip(names, step.inside, strict=True)}
+    iteration = _without_batch(loop, values, began.generators, inside)
+    return LoopData((iteration,), is_sure=is_sure)
+
+
+def _was_written_to(draw: Draw) -> bool:
+    return versions_of(draw.batch) != draw.versions
+
+
+def _of_loader(step: NotedStep) -> LoopData:
+    """One iteration for each batch that the header of the loop has drawn."""
+    loop, headers, now = step.loop, step.headers, step.now
+    target = batch_target(loop.node)
+    iterations = []
+    is_sure = True
+    missing = None if step.is_complete else f"the step has more than {MAX_DRAWS} batches"
+    for number, draw in enumerate(headers):
+        began = dict(draw.readings[step.frame_id].values)
+        is_last = number == len(headers) - 1
+        # The header binds its names after the draw: they are seen later.
+        later: Mapping[str, object] = (
+            now if is_last else headers[number + 1].readings[step.frame_id].values
+        )
+        bound = bind(target, draw.batch)
+        batch: dict[str, object] = {}
+        values = {name: value for name, value in began.items() if name not in loop.targets}
+        for name in loop.targets:
+            if name not in loop.bound and name in later:
+                value = later[name]
+            elif bound is not None and name in bound:
+                value = bound[name]
+            elif name in later:
+                value, is_sure = later[name], False
+            else:
+                continue
+            has_arrays = any(True for _ in trees.leaves(value))
+            (batch if has_arrays else values)[name] = value
+        for name in loop.read - loop.bound:
+            if name in now:
+                values.setdefault(name, now[name])
+        iterations.append(Iteration(values, batch, draw.generators))
+    if any(_was_written_to(draw) for draw in headers):
+        missing = "the loop writes into its batch"
+    return LoopData(tuple(iterations), missing, is_sure)
+
+
+def _without_batch(
+    loop: SourceLoop,
+    values: Mapping[str, object],
+    generators: Generators,
+    draws: Mapping[str, object],
+) -> Iteration:
+    """An iteration of a loop that draws from no loader: its arrays are the batch."""
+    wanted = [name for name in _in_order(loop) if name in values and _is_data(values[name])]
+    of_header = [name for name in wanted if name in loop.targets]
+    read = [name for name in wanted if name in loop.read]
+    chosen = of_header or ([] if draws else read)
+    batch = {name: values[name] for name in chosen}
+    others = {name: value for name, value in values.items() if name not in batch}
+    return Iteration(others, batch, generators, draws)
+
+
+def _in_order(loop: SourceLoop) -> list[str]:
+    """The names of a loop in the order in which they stand in the source."""
+    nodes = [node for node in ast.walk(loop.node) if isinstance(node, ast.Name)]
+    nodes.sort(key=lambda node: (node.lineno, node.col_offset))
+    return list(dict.fromkeys(node.id for node in nodes))
+
+
+def _is_data(value: object) -> bool:
+    """Whether a value holds arrays that no backward pass goes through."""
+    found = [leaf for _, leaf in trees.leaves(value)]
+    return bool(found) and not any(getattr(leaf, "requires_grad", False) for leaf in found)
+
+
+def batch_target(node: ast.For | ast.While) -> ast.expr | None:
+    """The part of the target of a header that a batch is bound to: all but the number."""
+    if not isinstance(node, ast.For):
+        return None
+    target, source = node.target, node.iter
+    while isinstance(source, ast.Call):
+        name = getattr(source.func, "attr", getattr(source.func, "id", ""))
+        if name == "zip":
+            return None
+        if name == "enumerate":
+            if not isinstance(target, ast.Tuple) or len(target.elts) != 2:
+                return None
+            target = target.elts[1]
+        if not source.args:
+            break
+        source = source.args[0]
+    return target
+
+
+def bind(target: ast.expr | None, value: Any) -> dict[str, object] | None:
+    """The names that the assignment of `value` to `target` binds; None where that is not known."""
+    if isinstance(target, ast.Name):
+        return {target.id: value}
+    if isinstance(target, ast.Tuple | ast.List) and isinstance(value, list | tuple):
+        if len(target.elts) != len(value):
+            return None
+        found: dict[str, object] = {}
+        for element, part in zip(target.elts, value, strict=True):
+            bound = bind(element, part)
+            if bound is None:
+                return None
+            found.update(bound)
+        return found
+    return None
