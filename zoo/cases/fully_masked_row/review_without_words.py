@@ -39,13 +39,13 @@ class Reader(nn.Module):
         super().__init__()
         self.embed = nn.Embedding(60, width, padding_idx=PAD)
         self.question = nn.Parameter(torch.randn(1, 1, width))
-        self.attention = nn.MultiheadAttention(width, 2, batch_first=True)
+        self.attention = nn.MultiheadAttention(width, 2, batch_first=True)  # at fault
         self.head = nn.Linear(width, 2)
 
     def forward(self, words):
         x = self.embed(words)
         question = self.question.expand(len(words), -1, -1)
-        read, weights = self.attention(question, x, x, key_padding_mask=words == PAD)  # at fault
+        read, weights = self.attention(question, x, x, key_padding_mask=words == PAD)
         return self.head(read[:, 0]), weights
 
 

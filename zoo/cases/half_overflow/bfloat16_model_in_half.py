@@ -19,7 +19,12 @@ torch.manual_seed(12)
 
 
 def build():
-    return nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 16), nn.LayerNorm(16))
+    return nn.Sequential(
+        nn.Linear(8, 16),
+        nn.ReLU(),
+        nn.Linear(16, 16),  # at fault
+        nn.LayerNorm(16),
+    )
 
 
 def pretrained():
@@ -43,7 +48,7 @@ class FineTuner:
 
     def forward(self, x):
         hidden = self.backbone[1](self.backbone[0](x.half()))
-        wide = self.backbone[2](hidden)  # at fault
+        wide = self.backbone[2](hidden)
         return self.head(self.backbone[3](wide))
 
     def step(self, x, labels):

@@ -7,7 +7,12 @@ torch.manual_seed(12)
 
 
 def build():
-    return nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 16), nn.LayerNorm(16))
+    return nn.Sequential(
+        nn.Linear(8, 16),
+        nn.ReLU(),
+        nn.Linear(16, 16),
+        nn.LayerNorm(16),
+    )
 
 
 def pretrained():
