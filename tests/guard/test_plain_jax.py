@@ -211,6 +211,19 @@ def test_a_bad_loss_alone_is_told_once(guard):
     assert np.isfinite(w).all()
 
 
+def test_a_bad_step_that_nobody_has_asked_about_is_reported(guard, capsys):
+    def step(w, x):
+        return w - 0.1 * jax.grad(lambda w: jnp.mean(jnp.log(x @ w)))(w)
+
+    def loop():
+        guarded, w = guard(step), jnp.ones(2)
+        for scale in (1.0, 0.0):
+            w = guarded(w, np.full((3, 2), scale, "float32"))
+
+    loop()
+    assert "error[log-of-zero]" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(("named", "message"), [(["weights"], "no argument"), (["x"], "come back")])
 def test_a_wrong_name_of_the_state_is_one_line(guard, named, message):
     step = guard(lambda w, x: w - jax.grad(lambda w: jnp.sum(w * x))(w), state=named)

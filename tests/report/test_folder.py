@@ -22,6 +22,8 @@ class Model:
 
     weights_file = "last_good.weights.h5"
 
+    weights_file = "last_good.weights.h5"
+
     def save_weights(self, path):
         path.write_bytes(b"weights")
 

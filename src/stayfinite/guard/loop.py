@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import sys
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from stayfinite.errors import UsageError
+from stayfinite.errors import NonFiniteError, UsageError
 from stayfinite.frameworks.subject import Subject
 from stayfinite.guard.policy import MAX_BAD_STEPS, Policy
 from stayfinite.guard.registry import REGISTRY
+from stayfinite.guard.watch import Watch
 from stayfinite.incident import Intervention
 
 
@@ -144,6 +146,14 @@ def _without_model(
     return WatchedLoop(PlainJax(step, state), keep, policy)
 
 
+def _report_unread(watch: Watch) -> None:
+    """Print the report of a bad step whose flag nobody has read, when its loop is gone."""
+    try:
+        watch.end_epoch()
+    except NonFiniteError as error:
+        print(error, file=sys.stderr)
+
+
 class WatchedLoop:
     """A loop with a watch of its own."""
 
@@ -154,6 +164,8 @@ class WatchedLoop:
         if policy.may_go_on or not self.watch.listeners:
             self.watch.measures.policy = policy
         self.watch.arm()
+        # A loop may end without `check` while flags are unread.
+        weakref.finalize(self, _report_unread, self.watch)
 
     @property
     def interventions(self) -> list[Intervention]:

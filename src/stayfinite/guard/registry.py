@@ -52,6 +52,15 @@ class Registry:
             self._adopter.adopt(watch)
         return watch
 
+    def check(self) -> None:
+        """Wait for every step of the watches that are left; raises at a bad one.
+
+        Raises:
+            NonFiniteError: a step was bad.
+        """
+        for watch in list(self._all):
+            watch.end_epoch()
+
     def _rebuild_all(self) -> None:
         for watch in list(self._all):
             watch.rebuild()
@@ -64,10 +73,12 @@ class Registry:
     def begin_session(self, adopter: Adopter) -> None:
         """Have `adopter` adopt every watch that is made until `end_session`.
 
+        A session may begin once for Keras and once for loops of JAX.
+
         Raises:
             UsageError: another session is at work.
         """
-        if self._adopter is not None:
+        if self._adopter not in (None, adopter):
             raise UsageError("a session guards this process already; close it first")
         self._adopter = adopter
 

@@ -5,6 +5,7 @@ Keras is imported by the script, if at all. What guards its models is imported a
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -78,6 +79,27 @@ class GuardSession:
 
         self._hooks = EveryModel(self, self._guard, self.keep, self.script)
         self._hooks.install()
+
+    def adopt_loops(self) -> None:
+        """Adopt the steps that the script guards itself. Called once JAX is imported.
+
+        Raises:
+            UsageError: another session is installed.
+        """
+        from stayfinite.guard.registry import REGISTRY
+
+        REGISTRY.begin_session(self)
+
+    def check_loops(self) -> None:
+        """Read the flags of the loops whose steps the script guards itself.
+
+        Raises:
+            NonFiniteError: a step was bad.
+        """
+        if "jax" in sys.modules:
+            from stayfinite.guard.registry import REGISTRY
+
+            REGISTRY.check()
 
     def watch_torch(self) -> None:
         """Judge each step of `torch.optim`. Called once PyTorch is imported.

@@ -52,6 +52,12 @@ class GuardedSession(Protocol):
     def watch_torch(self) -> None:
         """Guard every loop over `torch.optim` from now on; called once PyTorch is imported."""
 
+    def check_loops(self) -> None:
+        """Read what steps of the program's own have left unread; `NonFiniteError` at a bad one."""
+
+    def adopt_loops(self) -> None:
+        """Count the steps that the program guards itself; called once JAX is imported."""
+
 
 Say = Callable[[str], None]
 NewSession = Callable[[Policy, Path, str | None, Say, bool], GuardedSession]
@@ -115,8 +121,11 @@ class GuardedRun:
         """
         after_import("keras", lambda: self._guard(lambda session: session.install()))
         after_import("torch", lambda: self._guard(lambda session: session.watch_torch()))
+        after_import("jax", lambda: self._guard(lambda session: session.adopt_loops()))
         try:
             self._program.execute()
+            if self._session is not None:
+                self._session.check_loops()
         except NonFiniteError as error:
             if is_terminal(sys.stderr):
                 # The progress bar of Keras has left its line open.

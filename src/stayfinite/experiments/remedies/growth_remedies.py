@@ -65,8 +65,12 @@ def growth_remedies(
     yield from _scalings(context)
     if snapshot.step == 0 or again.num_steps <= 3:
         yield from _narrowed(context, start)
+    subject = context.step.subject
+    if subject.fixed_rate is not None:
+        return
     yield _lower(10)
-    yield GrowthCandidate(ClipFromStart(_CLIPNORM), (ClipNorm(_CLIPNORM),))
+    if subject.optimizers:
+        yield GrowthCandidate(ClipFromStart(_CLIPNORM), (ClipNorm(_CLIPNORM),))
     yield _lower(100)
     if rates.last > _HIGH:
         usual = Settings({"learning_rate": _USUAL})

@@ -213,14 +213,7 @@ class _CompiledSegments:
         with self._lock:
             found = {key: self._kept[key] for key in keys if key in self._kept}
         todo = {k: s for k, s in zip(keys, cuts, strict=True) if k not in found}
-        # XLA compiles without holding the interpreter, so two segments can compile at once.
-        with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-            futures = {}
-            for key, segment in todo.items():
-                avals = [_shape_of(program.avals[value]) for value in segment.operands]
-                lowered = jax.jit(segments.function_of(program, segment)).lower(*avals)
-                futures[key] = pool.submit(lowered.compile, options)
-            found.update((key, future.result()) for key, future in futures.items())
+        found.update(_compiled(program, todo, options))
         with self._lock:
             for key in keys:
                 self._kept[key] = found[key]
@@ -228,6 +221,26 @@ class _CompiledSegments:
             while len(self._kept) > self._max_kept:
                 self._kept.popitem(last=False)
         return [found[key] for key in keys]
+
+
+def _compiled(
+    program: JaxProgram, todo: dict[tuple[Any, ...], Segment], options: dict[str, Any]
+) -> dict[tuple[Any, ...], Any]:
+    """The compiled form of each segment, by its structure."""
+
+    def lowered(segment: Segment) -> Any:
+        avals = [_shape_of(program.avals[value]) for value in segment.operands]
+        return jax.jit(segments.function_of(program, segment)).lower(*avals)
+
+    if not threading.main_thread().is_alive():
+        # A program that ends, as one that has left a flag unread, starts no thread any more.
+        return {key: lowered(segment).compile(options) for key, segment in todo.items()}
+    # XLA compiles without holding the interpreter, so two segments can compile at once.
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        futures = {
+            key: pool.submit(lowered(segment).compile, options) for key, segment in todo.items()
+        }
+        return {key: future.result() for key, future in futures.items()}
 
 
 _COMPILED = _CompiledSegments(_MAX_COMPILED)

@@ -352,7 +352,7 @@ class JaxStep:
             for leaf in leaves
             if leaf.role == "optimizer" and leaf.name.endswith("learning_rate")
         }
-        if not rates:
+        if not rates or self.subject.fixed_rate is not None:
             # It comes from a schedule, inside the program.
             return self._inside(lambda: self.subject.scaled_learning_rates(factor))
         scaled: dict[str, Any] = {

@@ -152,10 +152,14 @@ def _edit(edit: Description) -> str:
         case RewrittenFormula():
             return rewritten(edit)
         case MovedActivation(op, layer):
-            whose = "" if layer is None else f" of the `{layer}` layer"
+            if layer is None:
+                return (
+                    f"remove the {op}, so that the network gives its operand (for predictions "
+                    f"apply the {op} to what it returns)"
+                )
             return (
-                f"remove the {op}{whose}, so that the network gives its operand (for predictions "
-                f"apply `ops.{op}` to what `predict` returns)"
+                f"remove the {op} of the `{layer}` layer, so that the network gives its operand "
+                f"(for predictions apply `ops.{op}` to what `predict` returns)"
             )
     return edit
 

@@ -162,8 +162,15 @@ class PlainJax(Subject, HasLibrary):
         return None if self._rates() else _FIXED_RATE
 
     def _rates(self) -> list[int]:
-        names = enumerate(self._step.others)
-        return [number for number, name in names if name.endswith("/learning_rate")]
+        """The learning rates in the state that no schedule sets in each step."""
+        names = self._step.others
+        scheduled = "/hyperparams_states/learning_rate"
+        return [
+            number
+            for number, name in enumerate(names)
+            if name.endswith("/hyperparams/learning_rate")
+            and not any(name.rpartition("/hyperparams/")[0] + scheduled in other for other in names)
+        ]
 
     @property
     def train_step(self) -> TrainStep:
