@@ -255,6 +255,29 @@ def test_the_beginning_is_before_the_first_checkpoint(tmp_path, capsys):
 
 
 @TORCH_ONLY
+def test_a_checkpoint_before_the_harm_is_left_out_only_if_it_leads_to_it_again(tmp_path):
+    class BadRate(keras.callbacks.Callback):
+        def __init__(self, step):
+            super().__init__()
+            self.left = step
+
+        def on_train_batch_begin(self, batch, logs=None):
+            self.left -= 1
+            if self.left == -1:
+                self.model.optimizer.learning_rate = np.inf
+
+    def marked(step):
+        callbacks = [stayfinite.Guard(keep=tmp_path / "incidents"), BadRate(step)]
+        with pytest.raises(stayfinite.NonFiniteError):
+            fit(tmp_path / "ck", epochs=3, callbacks=callbacks)
+        paths = checkpoint_files.newest_first(tmp_path / "ck")
+        return [path.name[-1] for path in paths if checkpoint_files.is_marked(path)]
+
+    assert marked(5) == []
+    assert marked(1) == ["4"]
+
+
+@TORCH_ONLY
 def test_the_newest_is_used_where_no_checkpoint_is_better(tmp_path, capsys):
     bad_fit(tmp_path, 5)
     for path in (tmp_path / "ck").glob("step-*"):

@@ -36,7 +36,7 @@ class SafeCheckpoint(keras.callbacks.Callback, ToldOfBadEnd):
     A `fit` that finds a checkpoint goes on from it. If the script is the same and sets its seeds,
     the result is bit-identical to that of an uninterrupted `fit`. One line on stderr names the
     checkpoint. In place of a damaged one, the one before it is used, and so it is in place of one
-    after which a guarded training had a bad step at once, unless that step has bad data. The last
+    that a bad step of a guarded training seems to come from (docs/checkpoints.md). The last
     checkpoint is saved at the end, so that a finished `fit` is not repeated. Use one directory for
     each `fit`.
 
@@ -165,13 +165,22 @@ class SafeCheckpoint(keras.callbacks.Callback, ToldOfBadEnd):
         return self._states
 
     def ended_by_bad_step(self, num_before: int) -> None:
-        """Mark the last checkpoint, if the bad step came at once after it."""
+        """Mark the last checkpoint, if the bad step came at once after it and may come of it.
+
+        That is so if this `fit` has gone on from it, or if it has an extreme number.
+        """
         bad_step = self._first_step + num_before
         if not 0 <= bad_step - self._saved_step < _AT_ONCE:
             return
         path = checkpoint_files.path_of(self.directory, self._saved_step)
         try:
-            checkpoint_files.mark(path, bad_step)
+            is_suspect = self._saved_step == self._first_step or training_state.has_extremes(
+                checkpoint_files.read(path)
+            )
+            if is_suspect:
+                checkpoint_files.mark(path, bad_step)
+        except BadCheckpoint:
+            return  # it is left out without a mark
         except OSError as error:
             _warn(f"{path} could not be marked ({error.strerror or error})")
 

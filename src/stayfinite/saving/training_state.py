@@ -100,6 +100,17 @@ def not_finite(checkpoint: Checkpoint) -> str | None:
     return None
 
 
+def has_extremes(checkpoint: Checkpoint) -> bool:
+    """Whether a weight, statistic or variable of the optimizer has a square beyond float32."""
+    limit = np.sqrt(np.finfo(np.float32).max)
+    for group in ("trainable", "non_trainable", "optimizer"):
+        for n in range(len(checkpoint.facts["variables"].get(group, []))):
+            values = checkpoint.arrays[f"{group}/{n}"]
+            if values.dtype.kind in "fV" and bool(np.any(np.abs(values.astype("float64")) > limit)):
+                return True
+    return False
+
+
 def place_of(checkpoint: Checkpoint) -> DataPlace:
     """The place in the data at which the checkpoint was made."""
     facts, arrays = checkpoint.facts, checkpoint.arrays
