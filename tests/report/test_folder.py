@@ -22,8 +22,6 @@ class Model:
 
     weights_file = "last_good.weights.h5"
 
-    weights_file = "last_good.weights.h5"
-
     def save_weights(self, path):
         path.write_bytes(b"weights")
 
