@@ -21,7 +21,7 @@ TOLERANCE = 1e-3
 # a mean, each by half the spacing, in either of the two. What earlier roundings do is measured.
 _HALF_ROUNDINGS = 2.0
 # The same for gradients that are compared with those of float64: each is a sum over a batch.
-_NEAR_GRADIENTS = 5e-3
+_NEAR_GRADIENTS = 3e-3
 # Relative to the largest gradient: one that is 0 by a symmetry of the loss is a sum of roundings.
 _ROUNDING = 1e-6
 # Rounding each weight once stands for the roundings of all operations, to this factor.

@@ -33,6 +33,11 @@ def run_unscaled(step: Step) -> tuple[Step, Outcome]:
         scale = max(1.0, scale / _FACTOR)
 
 
+def is_skipped(step: Step, unscaled: Step) -> bool:
+    """Whether the loss scale of `step` is larger than that at which its gradients are finite."""
+    return (_scale(step) or 1.0) > (_scale(unscaled) or 1.0)
+
+
 def _scale(step: Step) -> float | None:
     paths = loss_scale_paths(step.subject.optimizers)
     if not paths:

@@ -24,7 +24,7 @@ from stayfinite.experiments.comparison import RoundingError, added, is_near, rou
 from stayfinite.experiments.fix_value import AsWritten, Judged, judged, kind_by_facts
 from stayfinite.experiments.formulas import Formula
 from stayfinite.experiments.healthy_steps import HealthySteps, Objection
-from stayfinite.experiments.loss_scale import run_unscaled
+from stayfinite.experiments.loss_scale import is_skipped, run_unscaled
 from stayfinite.experiments.rollout import is_good
 from stayfinite.experiments.source_fix import SourceFix
 from stayfinite.experiments.try_change import Experiment, NotTried, attempt
@@ -97,6 +97,7 @@ class PatchTrials:
                 trouble = self._healthy.objection(step, unscaled, outcome)
                 if value.value is FixValue.EXACT and half_of(self._diagnosis) is not None:
                     near = _is_near(before.wide, unscaled, outcome)
+                    near = near and not is_skipped(step, unscaled)
             elif applied.ends_in_cast and math.isfinite(outcome.loss):
                 pass  # its gradients have no room: more has to be wider, as `wider_edits` knows
             elif len(applied.descriptions) < _MAX_EDITS and applied.rewriting is None:

@@ -38,8 +38,8 @@ class SourceFix:
         judged: What it does to the value of the failing step.
         operand: The operand at fault as the user wrote it, if known.
         guard: The patch to make instead, where the operand is as intended.
-        is_near: Whether an exact value is met to more digits than half precision has, where a part
-            of the step is in it.
+        is_near: Whether an exact value is met to more digits than half precision has, and no loss
+            scale skips the step, where a part of it is in half precision.
         is_far_above: Whether its bound leaves a loss that is far above that of every healthy step.
         put_in_place: Has the program run the patched code from now on; False where it cannot.
     """
