@@ -129,6 +129,9 @@ class Batch:
                 raise ChangeError(
                     f"shapes of two batches differ: {array.shape} and {another.shape}"
                 )
+            if max(samples, default=0) >= len(array):
+                # As the state of a recurrent layer, which has the samples on its second axis.
+                raise ChangeError(f"array `{own.name}` has its samples on another axis")
             array[list(samples)] = another[list(samples)]
             return array
 

@@ -50,9 +50,13 @@ def watching(
     Example:
 
     ```python
+    import torch
+
+    model = torch.nn.Linear(4, 1)
+    optimizer = torch.optim.Adam(model.parameters())
     with stayfinite.watching():
-        for inputs, labels in loader:
-            loss = criterion(model(inputs), labels)
+        for _ in range(3):
+            loss = model(torch.ones(8, 4)).square().mean()
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
