@@ -18,7 +18,7 @@ _imported = [name for name in _LIBRARIES if name in sys.modules] or [_LIBRARIES[
 Callback: Any = importlib.import_module(_imported[0]).Callback
 
 
-class Guard(Callback):
+class LightningGuard(Callback):
     """Guards each `fit` of the `Trainer` that it is given to.
 
     A step with a gradient that is not finite is not applied. It is made again by the
@@ -64,3 +64,6 @@ class Guard(Callback):
     def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
         """Judge no further step."""
         self._watching.close()
+
+
+Guard = LightningGuard

@@ -15,7 +15,7 @@ from stayfinite.guard.policy import MAX_BAD_STEPS
 TrainerCallback: Any = importlib.import_module("transformers").TrainerCallback
 
 
-class Guard(TrainerCallback):
+class TransformersGuard(TrainerCallback):
     """Guards each `train` of the `Trainer` that it is given to.
 
     A step with a gradient that is not finite is not applied. It is made again by
@@ -56,3 +56,6 @@ class Guard(TrainerCallback):
     def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Judge no further step."""
         self._watching.close()
+
+
+Guard = TransformersGuard
