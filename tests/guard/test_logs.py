@@ -80,7 +80,8 @@ def test_tensorboard_shows_the_incident(tmp_path, monkeypatch):
     events = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
     x = X.copy()
     x[9] = np.nan
-    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
+    layers = [keras.Input((4,)), keras.layers.Dense(1, name="dense")]
+    model = keras.Sequential(layers, name="sequential")
     model.compile("sgd", "mse")
     board = keras.callbacks.TensorBoard(tmp_path / "logs", write_graph=False)
     callbacks = [stayfinite.Guard(keep=tmp_path), board]
