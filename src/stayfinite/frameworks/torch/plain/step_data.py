@@ -6,7 +6,7 @@ It is put together only for a step that is explained or compared with.
 from __future__ import annotations
 
 import ast
-import inspect
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -24,7 +24,6 @@ from stayfinite.frameworks.torch.plain.steps import (
     Events,
     StepPlace,
     is_header_of,
-    local_names,
     versions_of,
 )
 
@@ -41,6 +40,7 @@ class NotedStep:
         headers: The batches that the header has drawn.
         inside: Those that were drawn in the body.
         now: Values of names at the update.
+        of_module: Of a loop in a function, what it reads as globals of its module.
         is_complete: Whether no batch of the step was forgotten.
     """
 
@@ -51,38 +51,33 @@ class NotedStep:
     headers: Sequence[Draw]
     inside: Sequence[Draw]
     now: Mapping[str, object]
+    of_module: Mapping[str, object]
     is_complete: bool
 
     @property
     def nbytes(self) -> int:
         """Bytes of the batches that loaders gave."""
-        return sum(draw.nbytes for draw in (*self.headers, *self.inside))
+        return sum([draw.nbytes for draw in (*self.headers, *self.inside)])
 
     def data(self) -> LoopData:
         """The iterations of the step."""
-        return _of_loader(self) if self.headers else _without_loader(self)
+        arrays = {name: value for name, value in self.of_module.items() if _is_data(value)}
+        step = dataclasses.replace(self, now={**self.now, **arrays})
+        return _of_loader(step) if self.headers else _without_loader(step)
 
 
 def note_step(place: StepPlace, events: Events) -> NotedStep:
     """Note the step whose update is at `place`."""
     began, draws = events.step_at(place)
     headers = [draw for draw in draws if is_header_of(draw, place)]
-    wanted = {*place.loop.read, *place.loop.targets}
-    now = values_of(place.frame, local_names(place.frame, wanted))
-    now.update(_global_data(place, wanted))
+    now = values_of(place.frame, place.loop.wanted)
+    held = place.frame.f_globals
+    others = {name: held[name] for name in place.loop.globals_read if name in held}
     inside = [] if headers else draws
     complete = not events.lost_draws
-    return NotedStep(place.loop, place.frame_id, place.line, began, headers, inside, now, complete)
-
-
-def _global_data(place: StepPlace, names: set[str]) -> dict[str, object]:
-    """The arrays that a function reads as globals of its module."""
-    frame = place.frame
-    if not frame.f_code.co_flags & inspect.CO_OPTIMIZED:
-        return {}
-    code, held = frame.f_code, frame.f_globals
-    others = names.difference(code.co_varnames, code.co_cellvars, code.co_freevars)
-    return {name: held[name] for name in others if name in held and _is_data(held[name])}
+    return NotedStep(
+        place.loop, place.frame_id, place.line, began, headers, inside, now, others, complete
+    )
 
 
 def _without_loader(step: NotedStep) -> LoopData:

@@ -208,8 +208,11 @@ class Watching:
 
     def _buffers(self) -> list[tuple[torch.Tensor, torch.Tensor]]:
         """The buffers of the modules of every optimizer, each with a copy."""
-        living = [each for each in self._trained.values() if each.optimizer() is not None]
-        return [pair for trained in living for pair in trained.buffers()]
+        found = []
+        for trained in self._trained.values():
+            if trained.optimizer() is not None:
+                found += trained.buffers()
+        return found
 
     @property
     def _is_watching(self) -> bool:
@@ -221,19 +224,17 @@ class Watching:
             return self.replayer.draw()
         batch = draw()
         if self._is_watching:
-            innermost = sys._getframe(1)
-            with self._noting():
-                self.events.drew(drawn(batch, source, self.generators.now(), innermost))
+            try:
+                generators = self.generators.now()
+                self.events.drew(drawn(batch, source, generators, sys._getframe(1)))
+            except Exception as error:
+                self._end_guard(error)
         return batch
 
-    @contextlib.contextmanager
-    def _noting(self) -> Iterator[None]:
-        """An error of our own inside the block ends the guard, and not the training."""
-        try:
-            yield
-        except Exception as error:
-            self.listener = None
-            self.on_error(error)
+    def _end_guard(self, error: Exception) -> None:
+        """An error of our own ends the guard, and not the training."""
+        self.listener = None
+        self.on_error(error)
 
     def _differentiating(self, root: Any) -> None:
         if self.replayer is not None:
@@ -281,19 +282,20 @@ class Watching:
         if loss is not None or scaler.get_scale() <= 1.0:
             what: What = "scale" if loss is None else "gradients"
             self._tell(self._bad(what, optimizer, loss, place, innermost, scaler))
-        elif self.listener is not None:
-            with self._noting():
-                self.listener.made(optimizer, place, self._loss())
+        else:
+            self._made(optimizer, place)
         self._ended(optimizer, place, innermost)
 
     def _created(self, optimizer: torch.optim.Optimizer) -> None:
         if self.listener is None or self.replayer is not None:
             return
-        with self._noting():
+        try:
             hook_imported(self.trainer)
             self.trained(optimizer)
             began = Applied(id(optimizer), self.generators.now(), {}, {}, self._buffers())
             self.events.updated(began, None)
+        except Exception as error:
+            self._end_guard(error)
 
     def _before(self, optimizer: torch.optim.Optimizer, closure: Any) -> Any:
         """Judge the gradients; returns a closure to take the place of `closure`, or None."""
@@ -361,11 +363,19 @@ class Watching:
             bad = self._bad("loss", optimizer, bad_loss, place, innermost, self._scaler)
             if not self._tell(bad):
                 return
-        elif self.listener is not None:
-            with self._noting():
-                self.listener.made(optimizer, place, self._loss())
+        else:
+            self._made(optimizer, place)
         if self._unproved is None and not verdict.is_proved(optimizer, size):
             self._prepare(self._bad("update", optimizer, None, place, innermost, self._scaler))
+
+    def _made(self, optimizer: torch.optim.Optimizer, place: StepPlace | None) -> None:
+        """Tell of a finite step."""
+        if self.listener is None:
+            return
+        try:
+            self.listener.made(optimizer, place, self._loss())
+        except Exception as error:
+            self._end_guard(error)
 
     def _prepare(self, bad: BadStep) -> None:
         """Keep what the update writes to, as far as there is room."""
@@ -393,15 +403,17 @@ class Watching:
         self._losses.clear()
         self.calls.clear()
         self._scaled = None
-        with self._noting():
+        try:
             self._note_end(optimizer, place, innermost)
+        except Exception as error:
+            self._end_guard(error)
 
     def _note_end(
         self, optimizer: torch.optim.Optimizer, place: StepPlace | None, innermost: FrameType
     ) -> None:
         self.trainer.updated(optimizer)
         began, draws = self._since(place)
-        is_of_loader = place is not None and any(is_header_of(draw, place) for draw in draws)
+        is_of_loader = place is not None and any([is_header_of(draw, place) for draw in draws])
         if self.generators.is_probing:
             first = draws[0].generators if draws else began.generators if began else None
             first = self.trainer.first_generators or first
@@ -421,10 +433,11 @@ class Watching:
         )
 
     def _place(self, innermost: FrameType) -> StepPlace | None:
-        place: StepPlace | None = None
-        with self._noting():
-            place = place_of(innermost, self.events.draws)
-        return place
+        try:
+            return place_of(innermost, self.events.draws)
+        except Exception as error:
+            self._end_guard(error)
+            return None
 
     def _since(self, place: StepPlace | None) -> tuple[Applied | None, list[Draw]]:
         return (self.events.last_update, []) if place is None else self.events.step_at(place)
@@ -468,7 +481,10 @@ class Watching:
         return self._losses[-1] if self._losses else None
 
     def _bad_loss(self) -> torch.Tensor | None:
-        return next((loss for loss in self._losses if not verdict.is_finite(loss)), None)
+        for loss in self._losses:
+            if not verdict.is_finite(loss):
+                return loss
+        return None
 
 
 class _Copies:
