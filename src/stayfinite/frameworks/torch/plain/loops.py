@@ -88,6 +88,23 @@ class SourceLoop:
         early = [statement for statement in self.node.body if statement.lineno < line]
         return {name for statement in early for name in bound_names(statement)}
 
+    def tail(self, line: int) -> list[ast.stmt]:
+        """The statements after `line` that bind anew what the next iteration reads.
+
+        `state = state.detach()` after the update. Where the next iteration begins, their names have
+        the values that they bind. A statement is left out if nothing of the others needs it.
+        """
+        wanted = self.read & self.bound_before(line)
+        found: list[ast.stmt] = []
+        for statement in reversed(self.node.body):
+            if statement.lineno <= line:
+                break
+            bound = bound_names(statement)
+            if bound & wanted:
+                found.insert(0, statement)
+                wanted |= _loaded(statement) & self.bound
+        return found
+
     def is_in_header(self, line: int) -> bool:
         """Whether `line` is that of the header, where the next item is drawn."""
         return self.node.lineno <= line < self.first_line
@@ -103,6 +120,7 @@ class Spot:
         at: The innermost loop whose body or header is there.
         around: The innermost loop whose body is there.
         in_header: Whether the next item of `at` is drawn there.
+        wanted: The names of `at` that are wanted there, with those that the rest of its body needs.
     """
 
     code: CodeType
@@ -110,6 +128,7 @@ class Spot:
     at: SourceLoop | None
     around: SourceLoop | None
     in_header: bool
+    wanted: tuple[str, ...]
 
 
 # By identity, since the hash of a code object is computed from all of it each time.
@@ -129,8 +148,14 @@ def spot_of(frame: FrameType) -> Spot:
         at = _innermost(code, line, in_header=True)
         around = _innermost(code, line, in_header=False)
         in_header = at is not None and at.is_in_header(line)
-        spot = _SPOTS[key] = Spot(code, line, at, around, in_header)
+        wanted = () if at is None else _wanted(at, line)
+        spot = _SPOTS[key] = Spot(code, line, at, around, in_header, wanted)
     return spot
+
+
+def _wanted(loop: SourceLoop, line: int) -> tuple[str, ...]:
+    read, _ = read_first(loop.tail(line), frozenset())
+    return tuple(dict.fromkeys((*loop.wanted, *sorted(read & loop.bound))))
 
 
 def _line(code: CodeType, instruction: int) -> int:

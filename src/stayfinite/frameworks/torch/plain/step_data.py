@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ast
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +26,18 @@ from stayfinite.frameworks.torch.plain.steps import (
     is_header_of,
     versions_of,
 )
+
+
+@dataclass(frozen=True)
+class AfterStatements:
+    """The names that statements have bound, and the random generators after them."""
+
+    values: Mapping[str, object]
+    generators: Generators
+
+
+# Runs statements of the body on values of names; None where they cannot be run without an effect.
+Run = Callable[[list[ast.stmt], Mapping[str, object], Generators], AfterStatements | None]
 
 
 @dataclass(frozen=True)
@@ -59,11 +71,15 @@ class NotedStep:
         """Bytes of the batches that loaders gave."""
         return sum([draw.nbytes for draw in (*self.headers, *self.inside)])
 
-    def data(self) -> LoopData:
-        """The iterations of the step."""
+    def data(self, run: Run | None) -> LoopData:
+        """The iterations of the step.
+
+        Args:
+            run: Runs statements of the body; None where there is no body to run.
+        """
         arrays = {name: value for name, value in self.of_module.items() if _is_data(value)}
         step = dataclasses.replace(self, now={**self.now, **arrays})
-        return _of_loader(step) if self.headers else _without_loader(step)
+        return _of_loader(step) if self.headers else _without_loader(step, run)
 
 
 def note_step(place: StepPlace, events: Events) -> NotedStep:
@@ -80,22 +96,30 @@ def note_step(place: StepPlace, events: Events) -> NotedStep:
     )
 
 
-def _without_loader(step: NotedStep) -> LoopData:
+def _without_loader(step: NotedStep, run: Run | None) -> LoopData:
     """One iteration, which began after the update before it."""
     loop, began = step.loop, step.began
     if began is None:
         return LoopData((), "no update came before this one, so its beginning is not known")
     reading = began.readings.get(step.frame_id)
     values = dict(step.now)
+    generators = began.generators
+    before: Mapping[str, object] = {} if reading is None else reading.values
     is_sure = not loop.bound.intersection(loop.targets)
+    if reading is not None and reading.loop is loop and (tail := loop.tail(reading.line)):
+        after = None if run is None else run(tail, before, generators)
+        if after is None:
+            is_sure = False
+        else:
+            before, generators = {**before, **after.values}, after.generators
     for name in loop.read & loop.bound & loop.bound_before(step.line):
-        if reading is not None and name in reading.values and reading.loop is loop:
-            values[name] = reading.values[name]
+        if reading is not None and name in before and reading.loop is loop:
+            values[name] = before[name]
         else:
             is_sure = False
     names = unique(["batch"] * len(step.inside))
     inside = {name: draw.batch for name, draw in zip(names, step.inside, strict=True)}
-    iteration = _without_batch(loop, values, began.generators, inside)
+    iteration = _without_batch(loop, values, generators, inside)
     return LoopData((iteration,), is_sure=is_sure)
 
 

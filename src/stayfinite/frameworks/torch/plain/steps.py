@@ -81,6 +81,12 @@ class StepPlace:
         """The identity of the frame, under which its readings are kept."""
         return id(self.frame)
 
+    def values(self) -> dict[str, object]:
+        """The values of the names that the loop wants, those of its module as well."""
+        held = self.frame.f_globals
+        found = {name: held[name] for name in self.loop.globals_read if name in held}
+        return {**found, **values_of(self.frame, self.loop.wanted)}
+
 
 class Events:
     """The draws and updates that the next step may need, oldest first."""
@@ -161,7 +167,7 @@ def readings_of(innermost: FrameType | None) -> dict[int, Reading]:
     for frame in user_frames(innermost):
         spot = spot_of(frame)
         if spot.at is not None:
-            values = values_of(frame, spot.at.wanted)
+            values = values_of(frame, spot.wanted)
             found[id(frame)] = Reading(spot.at, spot.line, spot.in_header, values)
     return found
 

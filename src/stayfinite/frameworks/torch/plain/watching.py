@@ -15,6 +15,7 @@ can add is how its step is made again, see `again.py`.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import math
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -28,6 +29,7 @@ from stayfinite.frameworks.torch.plain import creation, private, verdict
 from stayfinite.frameworks.torch.plain.again import Again
 from stayfinite.frameworks.torch.plain.calls import CallAgain, StepCall
 from stayfinite.frameworks.torch.plain.data import LoopData
+from stayfinite.frameworks.torch.plain.loops import SourceLoop
 from stayfinite.frameworks.torch.plain.modules import living
 from stayfinite.frameworks.torch.plain.optimizer import (
     gradients_of,
@@ -71,6 +73,7 @@ class BadStep:
         num_updates: Updates by the same optimizer since then.
         scaler: The `GradScaler` that applies the optimizer, if one does.
         again: How the step is made again, where it is known without the source of a loop.
+        was_made: Whether the listener has been told that the step is finite.
     """
 
     what: What
@@ -82,6 +85,7 @@ class BadStep:
     num_updates: int
     scaler: Any
     again: Again | None = None
+    was_made: bool = False
 
 
 class Listener(Protocol):
@@ -148,6 +152,8 @@ class Watching:
         self._scaler: Any = None
         self._has_stepped = False
         self._judged_at: StepPlace | None = None
+        self._was_made = False
+        self._looked_at: set[SourceLoop] = set()
         self._unproved: tuple[BadStep, _Copies] | None = None
         self._installed = False
 
@@ -306,6 +312,7 @@ class Watching:
             return None
         self.trained(optimizer)
         self._closure = closure
+        self._was_made = False
         innermost = sys._getframe(1)
         if closure is None:
             self._judge(optimizer, innermost)
@@ -363,6 +370,7 @@ class Watching:
             bad = self._bad("loss", optimizer, bad_loss, place, innermost, self._scaler)
             if not self._tell(bad):
                 return
+            self._was_made = True
         else:
             self._made(optimizer, place)
         if self._unproved is None and not verdict.is_proved(optimizer, size):
@@ -374,6 +382,7 @@ class Watching:
             return
         try:
             self.listener.made(optimizer, place, self._loss())
+            self._was_made = True
         except Exception as error:
             self._end_guard(error)
 
@@ -394,7 +403,7 @@ class Watching:
         if unproved is not None and not verdict.all_finite(verdict.state_of_update(optimizer)):
             bad, copies = unproved
             copies.restore()
-            self._tell(bad)
+            self._tell(dataclasses.replace(bad, was_made=self._was_made))
         self._ended(optimizer, place, innermost)
 
     def _ended(
@@ -419,6 +428,9 @@ class Watching:
             first = self.trainer.first_generators or first
             if first is not None:
                 self.generators.step_ended(first)
+        if place is not None and place.loop not in self._looked_at:
+            self._looked_at.add(place.loop)
+            self.generators.look(place.values().values())
         self.trained(optimizer).step_ended()
         self.events.updated(
             Applied(
