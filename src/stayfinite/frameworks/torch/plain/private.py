@@ -48,14 +48,13 @@ def hook_draws(drawing: Callable[[Callable[[], Any], object], Any]) -> None:
     owner.__next__ = __next__
 
 
-def hook_backward(differentiating: Callable[[Any], None]) -> None:
-    """Call `differentiating(root)` before each backward pass."""
+def hook_backward(differentiating: Callable[[Any, Callable[[], Any]], Any]) -> None:
+    """Have each backward pass run by `differentiating(root, run)`."""
     plain = torch.autograd.backward
 
     @functools.wraps(plain)
     def backward(tensors: Any, *args: Any, **kwargs: Any) -> Any:
-        differentiating(tensors)
-        return plain(tensors, *args, **kwargs)
+        return differentiating(tensors, lambda: plain(tensors, *args, **kwargs))
 
     torch.autograd.backward = backward
 

@@ -50,6 +50,10 @@ class Owner(Protocol):
         """A loss is not finite and every gradient is; returns whether the step is bad."""
         ...
 
+    def applied_in_backward(self) -> None:
+        """An optimizer was applied inside a backward pass."""
+        ...
+
 
 class Training:
     """What the hooks tell of; a `watching.Listener`.
@@ -131,6 +135,10 @@ class Training:
         finally:
             generators.restore()
         return False
+
+    def applied_in_backward(self) -> None:
+        """Tell the owner of an optimizer that is not guarded."""
+        self._owner.applied_in_backward()
 
     def _record(self, place: StepPlace | None) -> None:
         data: LoopData | NotedStep | None = self._watching.data_of_calls()

@@ -99,6 +99,10 @@ class Listener(Protocol):
         """A step is bad; returns whether it is to be applied all the same. May raise."""
         ...
 
+    def applied_in_backward(self) -> None:
+        """An optimizer was applied inside a backward pass, which no step can be made of."""
+        ...
+
 
 class Replayer(Protocol):
     """What is told instead while a step is made again."""
@@ -153,6 +157,7 @@ class Watching:
         self._has_stepped = False
         self._judged_at: StepPlace | None = None
         self._was_made = False
+        self._num_backward = 0
         self._looked_at: set[SourceLoop] = set()
         self._unproved: tuple[BadStep, _Copies] | None = None
         self._installed = False
@@ -168,7 +173,7 @@ class Watching:
         self._installed = True
         creation.record()
         private.hook_draws(self._drawing)
-        private.hook_backward(self._differentiating)
+        private.hook_backward(self._backward)
         private.hook_scaler(self._scaling, self._applying_scaled)
         private.hook_optimizers(self._created, self._before, self._after)
 
@@ -242,6 +247,14 @@ class Watching:
         self.listener = None
         self.on_error(error)
 
+    def _backward(self, root: Any, run: Callable[[], Any]) -> Any:
+        self._differentiating(root)
+        self._num_backward += 1
+        try:
+            return run()
+        finally:
+            self._num_backward -= 1
+
     def _differentiating(self, root: Any) -> None:
         if self.replayer is not None:
             self.replayer.differentiating(root)
@@ -306,6 +319,9 @@ class Watching:
     def _before(self, optimizer: torch.optim.Optimizer, closure: Any) -> Any:
         """Judge the gradients; returns a closure to take the place of `closure`, or None."""
         self._has_stepped = True
+        if self._num_backward:
+            self._applied_in_backward()
+            return None
         if self.replayer is not None:
             return self._before_replayed(optimizer, closure)
         if self.listener is None or torch.compiler.is_compiling():
@@ -320,6 +336,15 @@ class Watching:
         if not verdict.is_bounded(optimizer):
             self._prepare(self._bad("update", optimizer, None, self._place(innermost), innermost))
         return self._judging(closure, optimizer, innermost)
+
+    def _applied_in_backward(self) -> None:
+        """Forget the present step, of whose gradients there is never more than a part."""
+        if self.listener is None or self.replayer is not None:
+            return
+        self.events = Events()
+        self._losses.clear()
+        self.calls.clear()
+        self.listener.applied_in_backward()
 
     def _before_replayed(self, optimizer: torch.optim.Optimizer, closure: Any) -> Any:
         replayer = self.replayer
@@ -391,6 +416,8 @@ class Watching:
         self._unproved = (bad, _Copies(bad.optimizer))
 
     def _after(self, optimizer: torch.optim.Optimizer) -> None:
+        if self._num_backward:
+            return
         if self.replayer is not None:
             self.replayer.updated(optimizer, skipped=False)
             return
