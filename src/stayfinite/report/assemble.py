@@ -138,8 +138,22 @@ def not_made_again(incident: Incident, seen: Outcome, reason: str) -> Incident:
     )
 
 
-def not_reproduced(incident: Incident, found: NotReproduced) -> Incident:
-    """`incident` as a step that was finite when run again."""
+def not_reproduced(incident: Incident, found: NotReproduced, num_processes: int = 1) -> Incident:
+    """`incident` as a step that was finite when run again.
+
+    Args:
+        incident: What is known.
+        found: What the runs gave.
+        num_processes: Over how many processes the gradients are a mean.
+    """
+    recurrence = recurrence_wording.recurrence(found.recurrences)
+    because: tuple[str, ...] = (
+        recurrence_wording.compiled(found.recurrences),
+        f"op by op the same step is finite: {outcome_in_words(found.outcome)}",
+        *recurrence_wording.devices(found.recurrences),
+    )
+    if num_processes > 1:
+        recurrence, because = dataclasses.replace(recurrence, kind="other-process"), ()
     return dataclasses.replace(
         incident,
         num_rows=found.num_samples,
@@ -147,14 +161,10 @@ def not_reproduced(incident: Incident, found: NotReproduced) -> Incident:
         cause=Cause(
             "not-reproduced",
             "likely",
-            "the step was non-finite in training and finite when run again",
+            made_again_wording.finite_again(num_processes),
         ),
-        because=(
-            recurrence_wording.compiled(found.recurrences),
-            f"op by op the same step is finite: {outcome_in_words(found.outcome)}",
-            *recurrence_wording.devices(found.recurrences),
-        ),
-        recurrence=recurrence_wording.recurrence(found.recurrences),
+        because=because,
+        recurrence=recurrence,
         trials=tuple(trial_of(tried) for tried in found.advice.experiments),
         notes=(*incident.notes, *evidence_wording.not_searched(found.advice, None)),
     )

@@ -26,6 +26,7 @@ from stayfinite.frameworks.torch.plain.modules import (
     named,
 )
 from stayfinite.frameworks.torch.plain.optimizer import dense_gradient, gradients_of, parameters_of
+from stayfinite.frameworks.torch.plain.processes import ending_together, num_processes
 from stayfinite.frameworks.torch.plain.remade import RemadeStep
 from stayfinite.frameworks.torch.plain.step_data import NotedStep, note_step
 from stayfinite.frameworks.torch.plain.steps import StepPlace
@@ -128,9 +129,12 @@ class Training:
             script=owner.script,
             seen=_seen(subject, step.loss),
             remade_by=again.described,
+            num_processes=num_processes(subject.modules),
         )
         try:
-            with contextlib.nullcontext() if body is None else running(body):
+            with ending_together(subject.modules), contextlib.ExitStack() as stack:
+                if body is not None:
+                    stack.enter_context(running(body))
                 owner.handle(failure)
         finally:
             generators.restore()
