@@ -71,10 +71,10 @@ def ending_together(modules: Sequence[torch.nn.Module]) -> Iterator[None]:
     try:
         yield
     finally:
-        store.set(_KEY.format("ended", rank), "1")
         left = time.monotonic()
         # A process that has ended may have taken the store with it.
         with contextlib.suppress(RuntimeError):
+            store.set(_KEY.format("ended", rank), "1")
             while time.monotonic() < left + _SECONDS_TO_END:
                 began = [n for n in others if store.check([_KEY.format("began", n)])]
                 ended = [n for n in began if store.check([_KEY.format("ended", n)])]
