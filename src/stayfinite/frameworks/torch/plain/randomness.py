@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -62,8 +63,8 @@ class GeneratorNotes:
     def look(self, values: Iterable[object]) -> None:
         """Note from now on the states of generators among `values` and their attributes."""
         for value in values:
-            inner = getattr(value, "__dict__", None)
-            for each in [value, *(inner.values() if type(inner) is dict else ())]:
+            is_object = hasattr(value, "__dict__") and not isinstance(value, type | ModuleType)
+            for each in [value, *(vars(value).values() if is_object else ())]:
                 if type(each) in _KINDS and not any(each is known for known in self._objects):
                     self._objects.append(each)
 
