@@ -6,6 +6,7 @@ import dataclasses
 from dataclasses import dataclass, field
 
 from stayfinite.diagnose.evidence import Evidence
+from stayfinite.diagnose.facts.new_state import BadNewWeights, BadSetting
 from stayfinite.diagnose.finding import Finding
 from stayfinite.diagnose.locate import Diagnosis
 from stayfinite.diagnose.origin import (
@@ -179,7 +180,7 @@ def explained(incident: Incident, found: Explanation) -> Incident:
     line = source_line(evidence, finding)
     origin = origin_of(evidence, finding)
     message = findings.message(finding)
-    if remedy.at_fault is not None:
+    if remedy.at_fault is not None and not _names_setting(finding):
         message = fixes.at_fault_message(message, remedy.at_fault)
     unknown = []
     by = text_run_by(evidence, finding)
@@ -243,6 +244,12 @@ def _experiments(found: Explanation, fix: Experiment | None) -> list[Experiment]
         tried.append(found.source_fix.experiment)
     tried += found.remedy.experiments
     return [dataclasses.replace(each, is_fix=each is fix) for each in tried]
+
+
+def _names_setting(finding: Finding) -> bool:
+    """Whether the message already has the setting that is at fault."""
+    facts = finding.facts
+    return isinstance(facts, BadNewWeights) and isinstance(facts.reason, BadSetting)
 
 
 def _because(finding: Finding, found: Explanation) -> list[str]:
