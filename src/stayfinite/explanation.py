@@ -221,7 +221,8 @@ class _Stages:
         if self.found is not None:
             incident = assemble.explained(incident, self.found)
         elif self.not_reproduced is not None:
-            incident = assemble.not_reproduced(incident, self.not_reproduced)
+            processes = self._failure.num_processes
+            incident = assemble.not_reproduced(incident, self.not_reproduced, processes)
         return replace(incident, notes=(*incident.notes, *self._notes))
 
     def run(self) -> None:
@@ -239,7 +240,7 @@ class _Stages:
         first_run = time.perf_counter() - began
         self._incident = assemble.run_again(self._incident, outcome)
         if failure.seen is not None and failure.remade_by is not None:
-            compared = fidelity(failure.seen, outcome)
+            compared = fidelity(failure.seen, outcome, failure.num_processes)
             self._incident = assemble.compared(self._incident, failure.remade_by, compared)
             if not compared.is_equal:
                 return

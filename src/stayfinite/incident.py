@@ -21,7 +21,13 @@ StepPart = Literal["loss", "gradients", "state"]
 FixKind = Literal["source", "setting", "data"]
 FixValue = Literal["exact", "bounded", "changed", "undefined"]
 RecurrenceKind = Literal[
-    "transient", "intermittent", "compiled-only", "persistent", "persistent-on-device", "everywhere"
+    "transient",
+    "intermittent",
+    "compiled-only",
+    "persistent",
+    "persistent-on-device",
+    "everywhere",
+    "other-process",
 ]
 
 # JSON has no literal for a non-finite number: it is written as one of these strings.
@@ -222,6 +228,7 @@ class Recurrence:
     - `persistent`: bad op by op; no other device ran it.
     - `persistent-on-device`: the same, and finite on another device.
     - `everywhere`: bad on each device that ran it.
+    - `other-process`: finite in this process alone; the gradients are a mean over processes.
     """
 
     kind: RecurrenceKind

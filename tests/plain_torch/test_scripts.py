@@ -58,7 +58,9 @@ CASES = [
     Case("hidden_state", "log-of-zero", 8),
     Case("prefetched_batch", "bad-input", 8),
     Case("divergence", "divergence", 3, fix=True),
-    Case("epsilon_zero", "bad-update", 1),
+    Case("epsilon_zero", "bad-update", 0),
+    Case("rate_from_loop", "bad-update", 4, fix=True),
+    Case("carried_state", "log-of-zero", 6, fix=True),
     Case("step_in_function", "singular-gradient", 3, fix=True),
 ]
 
@@ -106,6 +108,13 @@ def test_strict_stops_at_such_a_loss(tmp_path):
     assert done.returncode == 3
     [incident] = file["incidents"]
     assert (incident["where"]["step"], incident["cause"]["name"]) == (3, "empty-reduction")
+
+
+def test_an_optimizer_inside_the_backward_pass_is_told_once(tmp_path):
+    done, file = run(tmp_path, "in_backward")
+    assert (done.returncode, file["num_steps"]) == (0, 0)
+    assert done.stderr.count("an optimizer is applied inside the backward pass") == 1
+    assert done.stdout == warm.script(tmp_path, "in_backward.py").stdout
 
 
 def test_keras_is_not_imported(tmp_path):

@@ -10,8 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from stayfinite.diagnose.classify import classify
+from stayfinite.diagnose.elements import kind_of
 from stayfinite.diagnose.evidence import Earlier, Evidence, gather
 from stayfinite.diagnose.facts.inputs import NonFiniteConstant
+from stayfinite.diagnose.facts.new_state import BadNewWeights, BadSetting
 from stayfinite.diagnose.finding import Finding
 from stayfinite.diagnose.float64_run import Float64Run
 from stayfinite.diagnose.infinities import (
@@ -24,6 +26,7 @@ from stayfinite.diagnose.masking import leaking_derivative
 from stayfinite.diagnose.ranges import literal_out_of_range
 from stayfinite.diagnose.values import Values, as_float
 from stayfinite.frameworks.step import Outcome, Step
+from stayfinite.frameworks.subject import PlainOptimizer
 from stayfinite.graph.graph import Leaf, Op
 
 _LEAF_ORDER = ("weight", "statistics", "input", "target", "sample_weight", "optimizer", "metric")
@@ -89,7 +92,8 @@ def diagnose(
     if leak is not None:
         evidence = evidence_of(leak, None)
     found = classify(evidence)
-    return Diagnosis(evidence, _with_holder(found.finding, evidence, step), found.notes)
+    finding = _with_setting(_with_holder(found.finding, evidence, step), step)
+    return Diagnosis(evidence, finding, found.notes)
 
 
 def _with_holder(finding: Finding, evidence: Evidence, step: Step) -> Finding:
@@ -100,6 +104,19 @@ def _with_holder(finding: Finding, evidence: Evidence, step: Step) -> Finding:
     codes = [span.code for span in op.stack if span.code is not None]
     holder = step.subject.holder_of(facts.array, codes)
     return dataclasses.replace(finding, facts=dataclasses.replace(facts, holder=holder))
+
+
+def _with_setting(finding: Finding, step: Step) -> Finding:
+    """A finding on an update with the setting of the optimizer that is not finite."""
+    facts = finding.facts
+    if not isinstance(facts, BadNewWeights):
+        return finding
+    plain = [each for each in step.subject.optimizers if isinstance(each, PlainOptimizer)]
+    for name, value in [setting for each in plain for setting in each.bad_settings()]:
+        reason = BadSetting(name, kind_of(np.array(value)))
+        facts = dataclasses.replace(facts, reason=reason)
+        return dataclasses.replace(finding, facts=facts, mechanism=None, critical=None)
+    return finding
 
 
 def _first_root(step: Step) -> tuple[Op | None, Leaf | None]:

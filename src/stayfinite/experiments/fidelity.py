@@ -18,6 +18,8 @@ class Fidelity:
         loss: That of the step made again.
         num_gradients: Gradients in training.
         differing: Names of those that differ.
+        num_processes: Over how many processes the gradients of training are a mean; with more than
+            one, only the loss was compared.
         largest: The largest difference of finite elements, relative to the largest of the gradient.
     """
 
@@ -26,6 +28,7 @@ class Fidelity:
     num_gradients: int
     differing: tuple[str, ...]
     largest: float
+    num_processes: int = 1
 
     @property
     def is_equal(self) -> bool:
@@ -33,8 +36,16 @@ class Fidelity:
         return not self.differing and same(np.asarray(self.seen_loss), np.asarray(self.loss))
 
 
-def fidelity(seen: Outcome, made: Outcome) -> Fidelity:
-    """Compare the step that training made with the step made again."""
+def fidelity(seen: Outcome, made: Outcome, num_processes: int = 1) -> Fidelity:
+    """Compare the step that training made with the step made again.
+
+    Args:
+        seen: What training had.
+        made: What the step gave when it was made again in this process.
+        num_processes: Over how many processes the gradients of training are a mean.
+    """
+    if num_processes > 1:
+        return Fidelity(seen.loss, made.loss, len(seen.gradients), (), 0.0, num_processes)
     names = [*seen.gradients, *(name for name in made.gradients if name not in seen.gradients)]
     differing = []
     largest = 0.0

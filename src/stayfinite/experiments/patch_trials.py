@@ -68,7 +68,7 @@ class PatchTrials:
     def trial(self, applied: AppliedPatch) -> SourceFix | Diagnosis | None:
         """The fix by a patch; where the step fails elsewhere with it, the diagnosis of that.
 
-        None where the step fails with a patch that is not to be edited further.
+        None where the step fails with a patch that is not to be edited further, or raises.
         """
         further: Diagnosis | None = None
         trouble: Objection | NotTried | None = None
@@ -80,7 +80,9 @@ class PatchTrials:
             # Finding the live functions is most of the cost, so it is done once for all runs.
             ran = attempt(lambda: self._run_with(applied, stack))
             if isinstance(ran, NotTried):
-                return self._fix(applied, None, ran, value, 0)
+                # Code that raises is no fix. A patch that could not be put in place may be one.
+                is_code = ran.error is not None
+                return None if is_code else self._fix(applied, None, ran, value, 0)
             step, unscaled, outcome = ran
             if is_good(outcome):
                 if applied.only_casts:

@@ -37,6 +37,8 @@ class Failure:
         script: The script as the user named it.
         seen: Loss and gradients of the step as training had them, to compare a run of it with.
             None where every run is the step.
+        num_processes: Over how many processes the gradients are a mean. With more than one, the
+            step is made again in this one alone, and only its loss can be compared.
         remade_by: What is run to make the step again: `the loop at train.py:36`; set with `seen`.
     """
 
@@ -52,6 +54,7 @@ class Failure:
     script: str | None
     seen: Outcome | None = None
     remade_by: str | None = None
+    num_processes: int = 1
 
 
 @dataclass(frozen=True)

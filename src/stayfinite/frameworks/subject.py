@@ -71,6 +71,11 @@ class PlainOptimizer(ABC):
         """Its name."""
 
     @property
+    def kind(self) -> str:
+        """Its class, for messages."""
+        return type(self).__name__
+
+    @property
     @abstractmethod
     def variables(self) -> Sequence[Variable]:
         """Its slots and counters."""
@@ -84,6 +89,10 @@ class PlainOptimizer(ABC):
     @abstractmethod
     def weights(self) -> Sequence[Variable]:
         """The weights that it trains."""
+
+    def bad_settings(self) -> list[tuple[str, float]]:
+        """The numbers among its settings that are not finite, by their names."""
+        return []
 
 
 class Layer(Protocol):

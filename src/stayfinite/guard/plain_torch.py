@@ -84,6 +84,7 @@ class PlainTorchSteps(BadSteps):
         super().__init__(keep, script, lambda: None)
         self.strict = False
         self._has_told = False
+        self._has_told_of_backward = False
         self._has_begun = False
 
     @contextlib.contextmanager
@@ -147,6 +148,15 @@ class PlainTorchSteps(BadSteps):
                 "update was applied; run with --strict to stop at such a step"
             )
         return False
+
+    def applied_in_backward(self) -> None:
+        """Tell once of an optimizer that is applied inside a backward pass."""
+        if not self._has_told_of_backward:
+            self._has_told_of_backward = True
+            self.say(
+                "an optimizer is applied inside the backward pass; its updates are not guarded, "
+                "and the training goes on"
+            )
 
 
 class GuardedCalls:

@@ -6,6 +6,7 @@ import dataclasses
 from dataclasses import dataclass, field
 
 from stayfinite.diagnose.evidence import Evidence
+from stayfinite.diagnose.facts.new_state import BadNewWeights, BadSetting
 from stayfinite.diagnose.finding import Finding
 from stayfinite.diagnose.locate import Diagnosis
 from stayfinite.diagnose.origin import (
@@ -138,8 +139,22 @@ def not_made_again(incident: Incident, seen: Outcome, reason: str) -> Incident:
     )
 
 
-def not_reproduced(incident: Incident, found: NotReproduced) -> Incident:
-    """`incident` as a step that was finite when run again."""
+def not_reproduced(incident: Incident, found: NotReproduced, num_processes: int = 1) -> Incident:
+    """`incident` as a step that was finite when run again.
+
+    Args:
+        incident: What is known.
+        found: What the runs gave.
+        num_processes: Over how many processes the gradients are a mean.
+    """
+    recurrence = recurrence_wording.recurrence(found.recurrences)
+    because: tuple[str, ...] = (
+        recurrence_wording.compiled(found.recurrences),
+        f"op by op the same step is finite: {outcome_in_words(found.outcome)}",
+        *recurrence_wording.devices(found.recurrences),
+    )
+    if num_processes > 1:
+        recurrence, because = dataclasses.replace(recurrence, kind="other-process"), ()
     return dataclasses.replace(
         incident,
         num_rows=found.num_samples,
@@ -147,14 +162,10 @@ def not_reproduced(incident: Incident, found: NotReproduced) -> Incident:
         cause=Cause(
             "not-reproduced",
             "likely",
-            "the step was non-finite in training and finite when run again",
+            made_again_wording.finite_again(num_processes),
         ),
-        because=(
-            recurrence_wording.compiled(found.recurrences),
-            f"op by op the same step is finite: {outcome_in_words(found.outcome)}",
-            *recurrence_wording.devices(found.recurrences),
-        ),
-        recurrence=recurrence_wording.recurrence(found.recurrences),
+        because=because,
+        recurrence=recurrence,
         trials=tuple(trial_of(tried) for tried in found.advice.experiments),
         notes=(*incident.notes, *evidence_wording.not_searched(found.advice, None)),
     )
@@ -169,7 +180,7 @@ def explained(incident: Incident, found: Explanation) -> Incident:
     line = source_line(evidence, finding)
     origin = origin_of(evidence, finding)
     message = findings.message(finding)
-    if remedy.at_fault is not None:
+    if remedy.at_fault is not None and not _names_setting(finding):
         message = fixes.at_fault_message(message, remedy.at_fault)
     unknown = []
     by = text_run_by(evidence, finding)
@@ -233,6 +244,12 @@ def _experiments(found: Explanation, fix: Experiment | None) -> list[Experiment]
         tried.append(found.source_fix.experiment)
     tried += found.remedy.experiments
     return [dataclasses.replace(each, is_fix=each is fix) for each in tried]
+
+
+def _names_setting(finding: Finding) -> bool:
+    """Whether the message already has the setting that is at fault."""
+    facts = finding.facts
+    return isinstance(facts, BadNewWeights) and isinstance(facts.reason, BadSetting)
 
 
 def _because(finding: Finding, found: Explanation) -> list[str]:

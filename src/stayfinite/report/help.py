@@ -54,6 +54,8 @@ def _not_reproduced(incident: Incident) -> str:
             "go on from the last checkpoint; if it happens again, test the memory and the device, "
             "or run with --policy rollback, which makes such a step again"
         )
+    if again is not None and again.kind == "other-process":
+        return "read the report of the process whose own gradients are not finite"
     return (
         "train again with the same seed; if another step fails, or none, suspect the data "
         "pipeline, a kernel or the hardware"

@@ -36,6 +36,14 @@ class HostNumber:
 
 
 @dataclass(frozen=True)
+class BadSetting:
+    """The setting `name` of the optimizer is not finite."""
+
+    name: str
+    kind: Kind
+
+
+@dataclass(frozen=True)
 class BadNewWeights:
     """The update made `names` non-finite, from finite gradients, at `function`."""
 
@@ -44,4 +52,4 @@ class BadNewWeights:
     function: str
     num_bad: int
     size: int
-    reason: Reason | HostNumber | None = None
+    reason: Reason | HostNumber | BadSetting | None = None

@@ -19,7 +19,7 @@ from stayfinite.experiments.remedies.try_remedy import FailureContext, RemedySea
 from stayfinite.experiments.try_change import Experiment
 from stayfinite.frameworks import base
 from stayfinite.frameworks.change import Arrays, Settings
-from stayfinite.frameworks.subject import Optimizer
+from stayfinite.frameworks.subject import Optimizer, PlainOptimizer
 from stayfinite.graph.graph import Span
 from stayfinite.graph.object_sites import last_setting, site_of
 from stayfinite.graph.source import code_of, keyword_span, span_of
@@ -107,7 +107,8 @@ def _candidate(
     called = None
     if schedule is not None:
         called = str(getattr(schedule, "__name__", type(schedule).__name__))
-    setting = OptimizerSetting(type(optimizer).__name__, name, given, tuple(values.items()), called)
+    kind = optimizer.kind if isinstance(optimizer, PlainOptimizer) else type(optimizer).__name__
+    setting = OptimizerSetting(kind, name, given, tuple(values.items()), called)
     return _Candidate(optimizer, setting)
 
 

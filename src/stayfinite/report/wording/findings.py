@@ -208,6 +208,13 @@ def _bad_weights(facts: new_state.BadNewWeights) -> str:
             return f"{text}: {of_expression(function, of_root)}"
         case new_state.HostNumber(kind, function):
             return f"{text}: a number in it is {kind}, made by `{function}`"
+        case new_state.BadSetting(setting, kind):
+            return f"{text}: {setting_of_optimizer(setting)} is {kind}"
+
+
+def setting_of_optimizer(name: str) -> str:
+    """What a setting in `param_groups` is called: `lr` is the learning rate."""
+    return "the learning rate" if name == "lr" else f"the setting `{name}` of the optimizer"
 
 
 def _variables(names: tuple[str, ...]) -> str:

@@ -21,7 +21,19 @@ def differs(found: Fidelity) -> str:
     return f"the step was non-finite in training, and made again it has {_other(found)}"
 
 
+def finite_again(num_processes: int) -> str:
+    """The message of the cause where the step is finite when it is run again."""
+    if num_processes > 1:
+        return (
+            f"the gradients are a mean over {num_processes} processes, and those of this process "
+            "alone are finite: the failure came from another process"
+        )
+    return "the step was non-finite in training and finite when run again"
+
+
 def _compared(found: Fidelity) -> str:
+    if found.is_equal and found.num_processes > 1:
+        return "in this process alone, its loss bit-equal to training"
     if found.is_equal:
         return "bit-equal to training"
     parts = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 from stayfinite.diagnose.facts import expressions, growth, inputs, new_state
 from stayfinite.diagnose.finding import CauseName, Finding
 from stayfinite.frameworks.subject import HeldArray
+from stayfinite.report.wording.findings import setting_of_optimizer
 from stayfinite.report.words import sample_list
 
 _ON_GROWTH_OVER_LAYERS = (
@@ -55,6 +56,8 @@ def remedy(finding: Finding, num_samples: int | None = None) -> str | None:
         case new_state.BadNewStatistic(statistic) if finding.mechanism is None:
             which = "the moving statistics" if statistic is None else f"`{statistic}`"
             return f"keep {which} within the range of its dtype"
+        case new_state.BadNewWeights(reason=new_state.BadSetting(setting)):
+            return f"make {setting_of_optimizer(setting)} finite where it is set"
         case new_state.BadNewWeights() if finding.mechanism is None:
             return "look at the epsilon, learning rate and clipping of the optimizer"
         case expressions.OutOfRange(float32_holds=True):

@@ -107,6 +107,7 @@ class Making:
                 parameter.grad = None
             return
         self._is_last = True
+        self._optimizer.replace_again()
         _clip(optimizer, self._clipped)
         weights = zip(parameters_of(optimizer), self._optimizer.weights, strict=True)
         given = [(dense_gradient(parameter), variable) for parameter, variable in weights]

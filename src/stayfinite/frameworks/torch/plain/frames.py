@@ -9,12 +9,21 @@ from types import FrameType
 
 from stayfinite.graph.source import is_user_file
 
+_IS_USER: dict[str, bool] = {}
+
 
 def user_frames(innermost: FrameType | None) -> Iterator[FrameType]:
     """The user's frames from `innermost` on, outwards."""
     frame = innermost
     while frame is not None:
-        if is_user_file(frame.f_code.co_filename):
+        name = frame.f_code.co_filename
+        is_user = _IS_USER.get(name)
+        if is_user is None:
+            is_user = is_user_file(name)
+            # Whether a name such as `<string>` is of the user can change.
+            if not name.startswith("<"):
+                _IS_USER[name] = is_user
+        if is_user:
             yield frame
         frame = frame.f_back
 

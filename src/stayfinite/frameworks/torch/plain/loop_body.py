@@ -9,21 +9,27 @@ from __future__ import annotations
 import __future__
 
 import ast
+import builtins
 import collections
 import contextlib
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from types import CodeType, FrameType, FunctionType
+from types import BuiltinFunctionType, CodeType, FrameType, FunctionType, ModuleType
 from typing import Any
 
+import numpy as np
+import torch
 from executing import Source
 
 from stayfinite.frameworks.step import CannotRemakeError
+from stayfinite.frameworks.torch.plain.alone import alone
 from stayfinite.frameworks.torch.plain.data import Iteration, LoopData
 from stayfinite.frameworks.torch.plain.drawn import Prefix, prefix_of
 from stayfinite.frameworks.torch.plain.frames import values_of
 from stayfinite.frameworks.torch.plain.loops import SourceLoop, bound_names, read_first
+from stayfinite.frameworks.torch.plain.randomness import Generators
+from stayfinite.frameworks.torch.plain.step_data import AfterStatements
 from stayfinite.frameworks.torch.plain.trees import leaves
 from stayfinite.graph.running_loops import loops_in
 
@@ -31,6 +37,11 @@ from stayfinite.graph.running_loops import loops_in
 Take = Callable[[Callable[[], int]], None]
 # The variable of the loop that runs the body once, so that `break` and `continue` have one.
 _ONCE = "__stayfinite_once__"
+# What may be read by statements that are run once more.
+_PLAIN: tuple[type, ...] = (
+    *(int, float, complex, str, type, type(None), ModuleType, BuiltinFunctionType),
+    *(torch.Tensor, torch.dtype, torch.device, torch.Generator, np.ndarray, np.generic),
+)
 _MUTABLE = (list, dict, set, collections.deque)
 
 
@@ -102,6 +113,30 @@ class LoopBody:
             yield
         finally:
             self._tree, self._code = outer, None
+
+    def run_quietly(
+        self, statements: list[ast.stmt], values: Mapping[str, object], generators: Generators
+    ) -> AfterStatements | None:
+        """Run assignments of the body on `values`; None where they may do more, or cannot be run.
+
+        Only assignments that read numbers, arrays and modules are run: others, such as a step of
+        an environment, would happen once more.
+        """
+        if not all(isinstance(s, ast.Assign | ast.AugAssign | ast.AnnAssign) for s in statements):
+            return None
+        held = {**self._held, **values}
+        read, _ = read_first(statements, frozenset())
+        names = {n: held.get(n, self._globals.get(n, getattr(builtins, n, None))) for n in read}
+        if not all(_is_plain(value) for value in names.values()):
+            return None
+        generators.restore()
+        try:
+            with alone():
+                bound = self._bound(statements, held)
+        except Exception:
+            # A name is not known; the step is then made again of what is.
+            return None
+        return AfterStatements(bound, generators.now())
 
     def take_batches(
         self, data: Sequence[LoopData], run: Callable[[LoopData, Take], None]
@@ -285,6 +320,12 @@ def _kept_containers(data: LoopData) -> Iterator[None]:
     finally:
         for value, copy in zip(held, copies, strict=True):
             _put_back(value, copy)
+
+
+def _is_plain(value: object) -> bool:
+    if isinstance(value, list | tuple):
+        return all(_is_plain(part) for part in value)
+    return isinstance(value, _PLAIN)
 
 
 def _put_back(value: Any, copy: Any) -> None:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import ast
 import functools
+import inspect
 import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from types import CodeType
+from types import CodeType, FrameType
 
 from executing import Source
 
@@ -54,6 +55,30 @@ class SourceLoop:
         """The line of its header."""
         return self.node.lineno
 
+    @functools.cached_property
+    def first_line(self) -> int:
+        """The line of the first statement of its body."""
+        return self.node.body[0].lineno
+
+    @functools.cached_property
+    def wanted(self) -> tuple[str, ...]:
+        """What its body reads and its header binds, among the variables of its frame."""
+        names = sorted({*(self.read & self.names), *self.targets})
+        return tuple(n for n in names if self._own is None or n in self._own)
+
+    @functools.cached_property
+    def globals_read(self) -> tuple[str, ...]:
+        """Of a loop in a function: what its body reads that is no variable of its frame."""
+        return () if self._own is None else tuple(sorted(self.read - self._own))
+
+    @functools.cached_property
+    def _own(self) -> frozenset[str] | None:
+        """The variables of its frame; None for a module, whose variables are its globals."""
+        code = self.code
+        if not code.co_flags & inspect.CO_OPTIMIZED:
+            return None
+        return frozenset((*code.co_varnames, *code.co_cellvars, *code.co_freevars))
+
     def bound_in_header(self, names: Iterable[str]) -> bool:
         """Whether one of `names` is bound by the header."""
         return any(name in self.targets for name in names)
@@ -63,35 +88,74 @@ class SourceLoop:
         early = [statement for statement in self.node.body if statement.lineno < line]
         return {name for statement in early for name in bound_names(statement)}
 
+    def tail(self, line: int) -> list[ast.stmt]:
+        """The statements after `line` that bind anew what the next iteration reads.
+
+        `state = state.detach()` after the update. Where the next iteration begins, their names have
+        the values that they bind. A statement is left out if nothing of the others needs it.
+        """
+        wanted = self.read & self.bound_before(line)
+        found: list[ast.stmt] = []
+        for statement in reversed(self.node.body):
+            if statement.lineno <= line:
+                break
+            bound = bound_names(statement)
+            if bound & wanted:
+                found.insert(0, statement)
+                wanted |= _loaded(statement) & self.bound
+        return found
+
     def is_in_header(self, line: int) -> bool:
         """Whether `line` is that of the header, where the next item is drawn."""
-        return self.node.lineno <= line < self.node.body[0].lineno
+        return self.node.lineno <= line < self.first_line
 
 
-def loop_at(code: CodeType, instruction: int) -> SourceLoop | None:
-    """The innermost loop of `code` whose body or header is at byte offset `instruction`."""
-    return _found(code, instruction, in_header=True)
+@dataclass(frozen=True, eq=False)
+class Spot:
+    """A position in code, with what of it stays the same however often it is reached.
+
+    Attributes:
+        code: The code. It is kept, so that its identity is not given to another.
+        line: The line.
+        at: The innermost loop whose body or header is there.
+        around: The innermost loop whose body is there.
+        in_header: Whether the next item of `at` is drawn there.
+        wanted: The names of `at` that are wanted there, with those that the rest of its body needs.
+    """
+
+    code: CodeType
+    line: int
+    at: SourceLoop | None
+    around: SourceLoop | None
+    in_header: bool
+    wanted: tuple[str, ...]
 
 
-def loop_around(code: CodeType, instruction: int) -> SourceLoop | None:
-    """The innermost loop of `code` whose body is at byte offset `instruction`."""
-    return _found(code, instruction, in_header=False)
+# By identity, since the hash of a code object is computed from all of it each time.
+_SPOTS: dict[tuple[int, int], Spot] = {}
+_MAX_SPOTS = 4096
 
 
-# By identity, since the hash of a code object is computed from all of it each time. The code is
-# kept with the loop, so that its identity is not given to another.
-_FOUND: dict[tuple[int, int, bool], tuple[CodeType, SourceLoop | None]] = {}
-_MAX_FOUND = 4096
+def spot_of(frame: FrameType) -> Spot:
+    """Where a frame is."""
+    code, instruction = frame.f_code, frame.f_lasti
+    key = (id(code), instruction)
+    spot = _SPOTS.get(key)
+    if spot is None:
+        if len(_SPOTS) >= _MAX_SPOTS:
+            _SPOTS.clear()
+        line = _line(code, instruction)
+        at = _innermost(code, line, in_header=True)
+        around = _innermost(code, line, in_header=False)
+        in_header = at is not None and at.is_in_header(line)
+        wanted = () if at is None else _wanted(at, line)
+        spot = _SPOTS[key] = Spot(code, line, at, around, in_header, wanted)
+    return spot
 
 
-def _found(code: CodeType, instruction: int, *, in_header: bool) -> SourceLoop | None:
-    key = (id(code), instruction, in_header)
-    known = _FOUND.get(key)
-    if known is None:
-        if len(_FOUND) >= _MAX_FOUND:
-            _FOUND.clear()
-        known = _FOUND[key] = code, _innermost(code, instruction, in_header=in_header)
-    return known[1]
+def _wanted(loop: SourceLoop, line: int) -> tuple[str, ...]:
+    read, _ = read_first(loop.tail(line), frozenset())
+    return tuple(dict.fromkeys((*loop.wanted, *sorted(read & loop.bound))))
 
 
 def _line(code: CodeType, instruction: int) -> int:
@@ -99,12 +163,11 @@ def _line(code: CodeType, instruction: int) -> int:
     return (position[0] if position else None) or code.co_firstlineno
 
 
-def _innermost(code: CodeType, instruction: int, *, in_header: bool) -> SourceLoop | None:
+def _innermost(code: CodeType, line: int, *, in_header: bool) -> SourceLoop | None:
     tree = Source.for_filename(code.co_filename).tree
     if tree is None:
         return None
     scope = _scope(tree, code)
-    line = _line(code, instruction)
     found: Statement | None = None
     for node in _own_nodes(scope) if scope is not None else ():
         if not isinstance(node, Statement):

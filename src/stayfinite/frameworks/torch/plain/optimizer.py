@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -36,11 +38,17 @@ class TorchOptimizer(PlainOptimizer):
             for key, value in optimizer.state.get(parameter, {}).items()
             if isinstance(value, torch.Tensor)
         ]
+        self._replacements: list[_Replacement] = []
 
     @property
     def name(self) -> str:
         """Its class in lower case."""
-        return type(self.inner).__name__.lower()
+        return self.kind.lower()
+
+    @property
+    def kind(self) -> str:
+        """Its class in PyTorch."""
+        return type(self.inner).__name__
 
     @property
     def variables(self) -> Sequence[TorchVariable]:
@@ -70,14 +78,59 @@ class TorchOptimizer(PlainOptimizer):
     @contextlib.contextmanager
     def settings(self, values: Mapping[str, Any]) -> Iterator[None]:
         """Settings by their names in Keras with other values inside the block."""
-        with _replaced(self.inner, lambda name, value: _given(name, value, values)):
+        with self._replaced(lambda name, value: _given(name, value, values)):
             yield
 
     @contextlib.contextmanager
     def scaled(self, factor: float) -> Iterator[None]:
         """The learning rate of each group times `factor` inside the block."""
-        with _replaced(self.inner, lambda name, value: value * factor if name == "lr" else value):
+        with self._replaced(lambda name, value: value * factor if name == "lr" else value):
             yield
+
+    def replace_again(self) -> None:
+        """Replace the settings that the step itself has set since the block began."""
+        for replacement in self._replacements:
+            for group, given in zip(self.inner.param_groups, replacement.given, strict=True):
+                for name, value in given.items():
+                    if group[name] is not value:
+                        group[name] = replacement.replace(name, group[name])
+
+    def bad_settings(self) -> list[tuple[str, float]]:
+        """The numbers among its settings that are not finite, by their names."""
+        found = {}
+        for group in self.inner.param_groups:
+            for name, value in group.items():
+                if isinstance(value, float) or (torch.is_tensor(value) and value.ndim == 0):
+                    number = float(value)
+                    if not math.isfinite(number):
+                        found[name] = number
+        return list(found.items())
+
+    @contextlib.contextmanager
+    def _replaced(self, replace: Callable[[str, Any], Any]) -> Iterator[None]:
+        groups = self.inner.param_groups
+        before = [dict(group) for group in groups]
+        given = [
+            {name: replace(name, value) for name, value in group.items() if name != "params"}
+            for group in groups
+        ]
+        for group, values in zip(groups, given, strict=True):
+            group.update(values)
+        self._replacements.append(_Replacement(replace, given))
+        try:
+            yield
+        finally:
+            self._replacements.pop()
+            for group, kept in zip(groups, before, strict=True):
+                group.update(kept)
+
+
+@dataclass(frozen=True)
+class _Replacement:
+    """How settings are replaced, and what they became, group by group."""
+
+    replace: Callable[[str, Any], Any]
+    given: list[dict[str, Any]]
 
 
 @contextlib.contextmanager
@@ -138,17 +191,3 @@ def _given(name: str, value: Any, values: Mapping[str, Any]) -> Any:
         if own == name and keras_name in values:
             return values[keras_name]
     return value
-
-
-@contextlib.contextmanager
-def _replaced(optimizer: torch.optim.Optimizer, replace: Any) -> Iterator[None]:
-    before = [dict(group) for group in optimizer.param_groups]
-    for group in optimizer.param_groups:
-        for name, value in group.items():
-            if name != "params":
-                group[name] = replace(name, value)
-    try:
-        yield
-    finally:
-        for group, kept in zip(optimizer.param_groups, before, strict=True):
-            group.update(kept)

@@ -48,14 +48,13 @@ def hook_draws(drawing: Callable[[Callable[[], Any], object], Any]) -> None:
     owner.__next__ = __next__
 
 
-def hook_backward(differentiating: Callable[[Any], None]) -> None:
-    """Call `differentiating(root)` before each backward pass."""
+def hook_backward(differentiating: Callable[[Any, Callable[[], Any]], Any]) -> None:
+    """Have each backward pass run by `differentiating(root, run)`."""
     plain = torch.autograd.backward
 
     @functools.wraps(plain)
     def backward(tensors: Any, *args: Any, **kwargs: Any) -> Any:
-        differentiating(tensors)
-        return plain(tensors, *args, **kwargs)
+        return differentiating(tensors, lambda: plain(tensors, *args, **kwargs))
 
     torch.autograd.backward = backward
 
@@ -178,3 +177,35 @@ def fresh_scaler(scaler: Any) -> Iterator[None]:
         states.update(kept)
         for tensor, copy in zip(tensors, copies, strict=True):
             tensor.copy_(copy)
+
+
+def world_size(module: Any) -> int:
+    """Over how many processes a `DistributedDataParallel` takes the mean of its gradients."""
+    return int(module.process_group.size())
+
+
+@contextlib.contextmanager
+def without_sent_buffers(module: Any) -> Iterator[None]:
+    """Inside the block, a `DistributedDataParallel` sends no buffers of the first process."""
+    with replaced(module, "require_forward_param_sync", False):
+        yield
+
+
+@contextlib.contextmanager
+def replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
+    """Inside the block, an attribute of `owner` is `value`."""
+    before = getattr(owner, name)
+    setattr(owner, name, value)
+    try:
+        yield
+    finally:
+        setattr(owner, name, before)
+
+
+def store_of_processes() -> Any:
+    """The store that the processes of the default group have in common.
+
+    Raises:
+        CannotGuardError: the release lacks the function.
+    """
+    return required(torch.distributed.distributed_c10d, "_get_default_store")()

@@ -3,25 +3,34 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterable
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Any
 
 import numpy as np
+import torch
 
 from stayfinite.frameworks.state import RandomState
 from stayfinite.frameworks.torch.state import random_state, restore_random
 
 # So many steps show whether a loop draws from NumPy or Python, whose states take longer to copy.
 PROBED_STEPS = 3
+# Generators that a loop may have under a name.
+_KINDS = (torch.Generator, np.random.Generator, np.random.RandomState, random.Random)
 
 
 @dataclass(frozen=True)
 class Generators:
-    """States of generators; None for one that the loop does not draw from."""
+    """States of generators; None for one that the loop does not draw from.
+
+    `objects` are generators that the loop has under a name, each with its state.
+    """
 
     torch: RandomState
     numpy: Any = None
     python: Any = None
+    objects: tuple[tuple[Any, Any], ...] = ()
 
     def now(self) -> Generators:
         """The present states of the same generators."""
@@ -29,6 +38,7 @@ class Generators:
             random_state(),
             None if self.numpy is None else np.random.get_state(),
             None if self.python is None else random.getstate(),
+            _states([generator for generator, _ in self.objects]),
         )
 
     def restore(self) -> None:
@@ -38,6 +48,8 @@ class Generators:
             np.random.set_state(self.numpy)
         if self.python is not None:
             random.setstate(self.python)
+        for generator, state in self.objects:
+            _set_state(generator, state)
 
 
 class GeneratorNotes:
@@ -46,6 +58,15 @@ class GeneratorNotes:
     def __init__(self) -> None:
         self._probed = 0
         self._numpy = self._python = False
+        self._objects: list[Any] = []
+
+    def look(self, values: Iterable[object]) -> None:
+        """Note from now on the states of generators among `values` and their attributes."""
+        for value in values:
+            is_object = hasattr(value, "__dict__") and not isinstance(value, type | ModuleType)
+            for each in [value, *(vars(value).values() if is_object else ())]:
+                if type(each) in _KINDS and not any(each is known for known in self._objects):
+                    self._objects.append(each)
 
     def now(self) -> Generators:
         """The present states."""
@@ -53,6 +74,7 @@ class GeneratorNotes:
             random_state(),
             np.random.get_state() if self._numpy or self.is_probing else None,
             random.getstate() if self._python or self.is_probing else None,
+            _states(self._objects) if self._objects else (),
         )
 
     def step_ended(self, began: Generators) -> None:
@@ -67,12 +89,36 @@ class GeneratorNotes:
         if began.python is not None:
             self._python |= began.python != random.getstate()
 
+    def everything(self) -> Generators:
+        """The present states of all generators."""
+        return Generators(
+            random_state(), np.random.get_state(), random.getstate(), _states(self._objects)
+        )
+
     @property
     def is_probing(self) -> bool:
         """Whether it is not known yet which generators are drawn from."""
         return self._probed < PROBED_STEPS
 
 
-def everything() -> Generators:
-    """The present states of all generators."""
-    return Generators(random_state(), np.random.get_state(), random.getstate())
+def _states(generators: Iterable[Any]) -> tuple[tuple[Any, Any], ...]:
+    return tuple([(generator, _state(generator)) for generator in generators])
+
+
+def _state(generator: Any) -> Any:
+    if isinstance(generator, torch.Generator):
+        return generator.get_state()
+    if isinstance(generator, np.random.Generator):
+        return generator.bit_generator.state
+    return generator.getstate() if isinstance(generator, random.Random) else generator.get_state()
+
+
+def _set_state(generator: Any, state: Any) -> None:
+    if isinstance(generator, torch.Generator):
+        generator.set_state(state)
+    elif isinstance(generator, np.random.Generator):
+        generator.bit_generator.state = state
+    elif isinstance(generator, random.Random):
+        generator.setstate(state)
+    else:
+        generator.set_state(state)

@@ -14,6 +14,7 @@ from stayfinite.frameworks.torch.plain.again import Again, Making, StepMade
 from stayfinite.frameworks.torch.plain.alone import alone
 from stayfinite.frameworks.torch.plain.data import LoopData
 from stayfinite.frameworks.torch.plain.optimizer import held, parameters_of
+from stayfinite.frameworks.torch.plain.processes import apart
 from stayfinite.frameworks.torch.plain.watching import Watching
 
 if TYPE_CHECKING:
@@ -54,7 +55,11 @@ class RemadeStep:
         """
         watcher = self._watcher or StepWatcher()
         making = Making(subject.optimizer, self._num_updates, watcher, subject.clipped, data)
-        with self._watching.replaying(making), contextlib.suppress(StepMade):
+        with (
+            apart(subject.modules),
+            self._watching.replaying(making),
+            contextlib.suppress(StepMade),
+        ):
             self._again.make(data)
 
     def drawing(
@@ -65,7 +70,7 @@ class RemadeStep:
         It is called with a function that returns how many batches of `data` have been drawn.
         """
         making = Making(subject.optimizer, 0, StepWatcher(), {}, data)
-        with self.kept(), alone(), self._watching.replaying(making):
+        with self.kept(), alone(), apart(subject.modules), self._watching.replaying(making):
             run(lambda: making.num_drawn)
 
     @contextlib.contextmanager

@@ -6,8 +6,8 @@ It is put together only for a step that is explained or compared with.
 from __future__ import annotations
 
 import ast
-import inspect
-from collections.abc import Mapping, Sequence
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,9 +24,20 @@ from stayfinite.frameworks.torch.plain.steps import (
     Events,
     StepPlace,
     is_header_of,
-    local_names,
     versions_of,
 )
+
+
+@dataclass(frozen=True)
+class AfterStatements:
+    """The names that statements have bound, and the random generators after them."""
+
+    values: Mapping[str, object]
+    generators: Generators
+
+
+# Runs statements of the body on values of names; None where they cannot be run without an effect.
+Run = Callable[[list[ast.stmt], Mapping[str, object], Generators], AfterStatements | None]
 
 
 @dataclass(frozen=True)
@@ -41,6 +52,7 @@ class NotedStep:
         headers: The batches that the header has drawn.
         inside: Those that were drawn in the body.
         now: Values of names at the update.
+        of_module: Of a loop in a function, what it reads as globals of its module.
         is_complete: Whether no batch of the step was forgotten.
     """
 
@@ -51,56 +63,63 @@ class NotedStep:
     headers: Sequence[Draw]
     inside: Sequence[Draw]
     now: Mapping[str, object]
+    of_module: Mapping[str, object]
     is_complete: bool
 
     @property
     def nbytes(self) -> int:
         """Bytes of the batches that loaders gave."""
-        return sum(draw.nbytes for draw in (*self.headers, *self.inside))
+        return sum([draw.nbytes for draw in (*self.headers, *self.inside)])
 
-    def data(self) -> LoopData:
-        """The iterations of the step."""
-        return _of_loader(self) if self.headers else _without_loader(self)
+    def data(self, run: Run | None) -> LoopData:
+        """The iterations of the step.
+
+        Args:
+            run: Runs statements of the body; None where there is no body to run.
+        """
+        arrays = {name: value for name, value in self.of_module.items() if _is_data(value)}
+        step = dataclasses.replace(self, now={**self.now, **arrays})
+        return _of_loader(step) if self.headers else _without_loader(step, run)
 
 
 def note_step(place: StepPlace, events: Events) -> NotedStep:
     """Note the step whose update is at `place`."""
     began, draws = events.step_at(place)
     headers = [draw for draw in draws if is_header_of(draw, place)]
-    wanted = {*place.loop.read, *place.loop.targets}
-    now = values_of(place.frame, local_names(place.frame, wanted))
-    now.update(_global_data(place, wanted))
+    now = values_of(place.frame, place.loop.wanted)
+    held = place.frame.f_globals
+    others = {name: held[name] for name in place.loop.globals_read if name in held}
     inside = [] if headers else draws
     complete = not events.lost_draws
-    return NotedStep(place.loop, place.frame_id, place.line, began, headers, inside, now, complete)
+    return NotedStep(
+        place.loop, place.frame_id, place.line, began, headers, inside, now, others, complete
+    )
 
 
-def _global_data(place: StepPlace, names: set[str]) -> dict[str, object]:
-    """The arrays that a function reads as globals of its module."""
-    frame = place.frame
-    if not frame.f_code.co_flags & inspect.CO_OPTIMIZED:
-        return {}
-    code, held = frame.f_code, frame.f_globals
-    others = names.difference(code.co_varnames, code.co_cellvars, code.co_freevars)
-    return {name: held[name] for name in others if name in held and _is_data(held[name])}
-
-
-def _without_loader(step: NotedStep) -> LoopData:
+def _without_loader(step: NotedStep, run: Run | None) -> LoopData:
     """One iteration, which began after the update before it."""
     loop, began = step.loop, step.began
     if began is None:
         return LoopData((), "no update came before this one, so its beginning is not known")
     reading = began.readings.get(step.frame_id)
     values = dict(step.now)
+    generators = began.generators
+    before: Mapping[str, object] = {} if reading is None else reading.values
     is_sure = not loop.bound.intersection(loop.targets)
+    if reading is not None and reading.loop is loop and (tail := loop.tail(reading.line)):
+        after = None if run is None else run(tail, before, generators)
+        if after is None:
+            is_sure = False
+        else:
+            before, generators = {**before, **after.values}, after.generators
     for name in loop.read & loop.bound & loop.bound_before(step.line):
-        if reading is not None and name in reading.values and reading.loop is loop:
-            values[name] = reading.values[name]
+        if reading is not None and name in before and reading.loop is loop:
+            values[name] = before[name]
         else:
             is_sure = False
     names = unique(["batch"] * len(step.inside))
     inside = {name: draw.batch for name, draw in zip(names, step.inside, strict=True)}
-    iteration = _without_batch(loop, values, began.generators, inside)
+    iteration = _without_batch(loop, values, generators, inside)
     return LoopData((iteration,), is_sure=is_sure)
 
 

@@ -8,18 +8,16 @@ has an adversary.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import FrameType
-from typing import Any
 
 import torch
 
 from stayfinite.frameworks.torch import private
 from stayfinite.frameworks.torch.plain import trees
 from stayfinite.frameworks.torch.plain.frames import user_frames, values_of
-from stayfinite.frameworks.torch.plain.loops import SourceLoop, loop_around, loop_at
+from stayfinite.frameworks.torch.plain.loops import SourceLoop, spot_of
 from stayfinite.frameworks.torch.plain.randomness import Generators
 
 # Batches of one step that are kept; a step of more is not made again.
@@ -83,6 +81,12 @@ class StepPlace:
         """The identity of the frame, under which its readings are kept."""
         return id(self.frame)
 
+    def values(self) -> dict[str, object]:
+        """The values of the names that the loop wants, those of its module as well."""
+        held = self.frame.f_globals
+        found = {name: held[name] for name in self.loop.globals_read if name in held}
+        return {**found, **values_of(self.frame, self.loop.wanted)}
+
 
 class Events:
     """The draws and updates that the next step may need, oldest first."""
@@ -116,26 +120,28 @@ class Events:
         else:
             self._events = self._since(place)
         self._events.append(update)
-        self._num_draws = sum(isinstance(event, Draw) for event in self._events)
+        self._num_draws = sum([type(event) is Draw for event in self._events])
         self.has_backward = self.lost_draws = False
 
     def step_at(self, place: StepPlace) -> tuple[Applied | None, list[Draw]]:
         """The update after which the step at `place` began, and the batches drawn since then."""
         events = self._since(place)
         first = events[0] if events else None
-        draws = [event for event in events if isinstance(event, Draw)]
+        draws = [event for event in events if type(event) is Draw]
         return (first if isinstance(first, Applied) else None), draws
 
     @property
     def draws(self) -> list[Draw]:
         """The batches that were drawn, oldest first."""
-        return [event for event in self._events if isinstance(event, Draw)]
+        return [event for event in self._events if type(event) is Draw]
 
     @property
     def last_update(self) -> Applied | None:
         """The last time that weights were updated."""
-        updates = [event for event in self._events if isinstance(event, Applied)]
-        return updates[-1] if updates else None
+        for event in reversed(self._events):
+            if type(event) is Applied:
+                return event
+        return None
 
     def num_updates(self, place: StepPlace, optimizer: int) -> int:
         """Updates by the optimizer with this identity since the step at `place` began."""
@@ -150,8 +156,7 @@ class Events:
             event = self._events[number]
             if isinstance(event, Applied):
                 line = event.lines.get(place.frame_id)
-                first = place.loop.node.body[0].lineno
-                if line is None or line >= place.line or line < first:
+                if line is None or line >= place.line or line < place.loop.first_line:
                     return self._events[number:]
         return list(self._events)
 
@@ -160,18 +165,16 @@ def readings_of(innermost: FrameType | None) -> dict[int, Reading]:
     """The loops that the user's frames are in, by the identity of the frame."""
     found = {}
     for frame in user_frames(innermost):
-        loop = loop_at(frame.f_code, frame.f_lasti)
-        if loop is not None:
-            in_header = loop.is_in_header(frame.f_lineno)
-            names = [*(loop.read & loop.names), *loop.targets]
-            values = values_of(frame, local_names(frame, names))
-            found[id(frame)] = Reading(loop, frame.f_lineno, in_header, values)
+        spot = spot_of(frame)
+        if spot.at is not None:
+            values = values_of(frame, spot.wanted)
+            found[id(frame)] = Reading(spot.at, spot.line, spot.in_header, values)
     return found
 
 
 def lines_of(innermost: FrameType | None) -> dict[int, int]:
     """The line of each of the user's frames, by the identity of the frame."""
-    return {id(frame): frame.f_lineno for frame in user_frames(innermost)}
+    return {id(frame): spot_of(frame).line for frame in user_frames(innermost)}
 
 
 def place_of(innermost: FrameType | None, draws: Sequence[Draw]) -> StepPlace | None:
@@ -181,13 +184,13 @@ def place_of(innermost: FrameType | None, draws: Sequence[Draw]) -> StepPlace | 
     """
     found: StepPlace | None = None
     for frame in user_frames(innermost):
-        loop = loop_around(frame.f_code, frame.f_lasti)
-        if loop is None:
+        spot = spot_of(frame)
+        if spot.around is None:
             continue
-        place = StepPlace(frame, loop, frame.f_lineno)
+        place = StepPlace(frame, spot.around, spot.line)
         if found is None:
             found = place
-        if any(is_header_of(draw, place) for draw in draws):
+        if any([is_header_of(draw, place) for draw in draws]):
             return place
     return found
 
@@ -195,8 +198,8 @@ def place_of(innermost: FrameType | None, draws: Sequence[Draw]) -> StepPlace | 
 def drawn(batch: object, source: object, generators: Generators, innermost: FrameType) -> Draw:
     """What is noted of a batch that the iterator `source` of a loader has given."""
     leaves = [leaf for _, leaf in trees.leaves(batch)]
-    versions = tuple(private.writes_to(leaf) for leaf in leaves if isinstance(leaf, torch.Tensor))
-    nbytes = sum(leaf.nbytes for leaf in leaves)
+    versions = tuple([private.writes_to(t) for t in leaves if isinstance(t, torch.Tensor)])
+    nbytes = sum([leaf.nbytes for leaf in leaves])
     return Draw(batch, id(source), generators, readings_of(innermost), versions, nbytes)
 
 
@@ -211,12 +214,3 @@ def is_header_of(draw: Draw, place: StepPlace) -> bool:
     """Whether the header of the loop at `place` has drawn a batch."""
     reading = draw.readings.get(place.frame_id)
     return reading is not None and reading.in_header and reading.loop is place.loop
-
-
-def local_names(frame: FrameType, names: Any) -> list[str]:
-    """The names that are variables of the frame; those of a module are all its globals."""
-    code = frame.f_code
-    if not code.co_flags & inspect.CO_OPTIMIZED:
-        return [name for name in names if name in frame.f_globals]
-    own = {*code.co_varnames, *code.co_cellvars, *code.co_freevars}
-    return [name for name in names if name in own]

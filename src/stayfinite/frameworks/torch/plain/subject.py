@@ -96,6 +96,11 @@ class TorchLoop(Subject):
         """Nothing for a single module, whose names are then those of its `state_dict`."""
         return "" if len(self.roots) + len(self._others) == 1 else f"{root.name}."
 
+    @property
+    def modules(self) -> list[torch.nn.Module]:
+        """The outermost modules of the step."""
+        return [each.module for each in (*self.roots, *self._others)]
+
     def kept_alive(self) -> TorchLoop:
         """The subject itself, which refers to its modules."""
         return self

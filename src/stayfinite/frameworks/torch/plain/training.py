@@ -26,7 +26,7 @@ from stayfinite.frameworks.torch.plain.modules import (
     named,
 )
 from stayfinite.frameworks.torch.plain.optimizer import dense_gradient, gradients_of, parameters_of
-from stayfinite.frameworks.torch.plain.randomness import everything
+from stayfinite.frameworks.torch.plain.processes import ending_together, num_processes
 from stayfinite.frameworks.torch.plain.remade import RemadeStep
 from stayfinite.frameworks.torch.plain.step_data import NotedStep, note_step
 from stayfinite.frameworks.torch.plain.steps import StepPlace
@@ -49,6 +49,10 @@ class Owner(Protocol):
 
     def bad_loss(self, step: int, loss: float) -> bool:
         """A loss is not finite and every gradient is; returns whether the step is bad."""
+        ...
+
+    def applied_in_backward(self) -> None:
+        """An optimizer was applied inside a backward pass."""
         ...
 
 
@@ -85,7 +89,7 @@ class Training:
     def bad(self, step: BadStep) -> bool:
         """Hand a bad step over; returns whether it is to be applied all the same."""
         owner = self._owner
-        number = owner.recorder.num_steps
+        number = owner.recorder.num_steps - step.was_made
         if step.what == "loss" and step.loss is not None:
             value = float(step.loss.float().mean())
             if not owner.bad_loss(number, value):
@@ -95,17 +99,18 @@ class Training:
             with torch.no_grad():
                 for buffer, copy in step.began.buffers:
                     buffer.copy_(copy)
-        self._record(step.place)
+        if not step.was_made:
+            self._record(step.place)
         bad, healthy = owner.recorder.take(number)
-        bad, *healthy = [_put_together(each) for each in (bad, *healthy)]
         optimizers = self._watching.optimizers()
         place = step.place
         body = None if place is None or step.again else LoopBody(place.frame, place.loop)
+        generators = self._watching.generators.everything()
+        bad, *healthy = [_put_together(each, body) for each in (bad, *healthy)]
         again: Again = step.again or body or _NoLoop()
         remade = RemadeStep(self._watching, again, step.num_updates, optimizers, step.scaler)
         subject = self._subject(step.optimizer, step.frame, remade)
         state = state_of(subject)
-        generators = everything()
         healthy = [each for each in healthy if _is_known(each.data)]
         if body is not None:
             bad, *healthy = _with_taken_batches(subject, body, [bad, *healthy])
@@ -124,13 +129,20 @@ class Training:
             script=owner.script,
             seen=_seen(subject, step.loss),
             remade_by=again.described,
+            num_processes=num_processes(subject.modules),
         )
         try:
-            with contextlib.nullcontext() if body is None else running(body):
+            with ending_together(subject.modules), contextlib.ExitStack() as stack:
+                if body is not None:
+                    stack.enter_context(running(body))
                 owner.handle(failure)
         finally:
             generators.restore()
         return False
+
+    def applied_in_backward(self) -> None:
+        """Tell the owner of an optimizer that is not guarded."""
+        self._owner.applied_in_backward()
 
     def _record(self, place: StepPlace | None) -> None:
         data: LoopData | NotedStep | None = self._watching.data_of_calls()
@@ -172,11 +184,12 @@ class Training:
             return not verdict.all_finite(gradients_of(subject.optimizer.inner))
 
 
-def _put_together(step: RecordedBatch) -> RecordedBatch:
+def _put_together(step: RecordedBatch, body: LoopBody | None) -> RecordedBatch:
     """`step` with its data, if it has notes of it."""
     if not isinstance(step.data, NotedStep):
         return step
-    return dataclasses.replace(step, data=step.data.data())
+    data = step.data.data(None if body is None else body.run_quietly)
+    return dataclasses.replace(step, data=data)
 
 
 def _is_known(data: object) -> bool:

@@ -29,6 +29,7 @@ _LARGEST_GRADIENT = 1e15
 _LARGEST_RATE = 1e3
 _LARGEST_UPDATE = 1e20
 _SMALLEST_EPSILON = 1e-20
+_WIDE = frozenset((torch.float32, torch.float64))
 
 
 def bound_of(tensors: Sequence[torch.Tensor]) -> float:
@@ -36,7 +37,7 @@ def bound_of(tensors: Sequence[torch.Tensor]) -> float:
 
     On CUDA the host waits for one number a device and dtype.
     """
-    if len(tensors) <= _FEW and all(tensor.is_cpu for tensor in tensors):
+    if len(tensors) <= _FEW and all([tensor.is_cpu for tensor in tensors]):
         return finite_checks.norm(list(tensors))
     total = 0.0
     for alike in private.alike(tensors):
@@ -80,9 +81,10 @@ def is_proved(optimizer: torch.optim.Optimizer, gradient: float) -> bool:
         if not 0 <= group.get("momentum", 0.0) < 1 or rate * group.get("weight_decay", 0.0) > 1:
             return False
         betas = group.get("betas", (0.0, 0.0))
-        if any(isinstance(b, torch.Tensor) or not 0 <= b < 1 for b in betas):
-            return False
-        if any(p.dtype not in (torch.float32, torch.float64) for p in group["params"]):
+        for beta in betas:
+            if isinstance(beta, torch.Tensor) or not 0 <= beta < 1:
+                return False
+        if not _WIDE.issuperset([parameter.dtype for parameter in group["params"]]):
             return False
     return True
 

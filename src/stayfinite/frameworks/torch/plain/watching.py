@@ -15,6 +15,7 @@ can add is how its step is made again, see `again.py`.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import math
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -28,6 +29,7 @@ from stayfinite.frameworks.torch.plain import creation, private, verdict
 from stayfinite.frameworks.torch.plain.again import Again
 from stayfinite.frameworks.torch.plain.calls import CallAgain, StepCall
 from stayfinite.frameworks.torch.plain.data import LoopData
+from stayfinite.frameworks.torch.plain.loops import SourceLoop
 from stayfinite.frameworks.torch.plain.modules import living
 from stayfinite.frameworks.torch.plain.optimizer import (
     gradients_of,
@@ -71,6 +73,7 @@ class BadStep:
         num_updates: Updates by the same optimizer since then.
         scaler: The `GradScaler` that applies the optimizer, if one does.
         again: How the step is made again, where it is known without the source of a loop.
+        was_made: Whether the listener has been told that the step is finite.
     """
 
     what: What
@@ -82,6 +85,7 @@ class BadStep:
     num_updates: int
     scaler: Any
     again: Again | None = None
+    was_made: bool = False
 
 
 class Listener(Protocol):
@@ -93,6 +97,10 @@ class Listener(Protocol):
 
     def bad(self, step: BadStep) -> bool:
         """A step is bad; returns whether it is to be applied all the same. May raise."""
+        ...
+
+    def applied_in_backward(self) -> None:
+        """An optimizer was applied inside a backward pass, which no step can be made of."""
         ...
 
 
@@ -148,6 +156,9 @@ class Watching:
         self._scaler: Any = None
         self._has_stepped = False
         self._judged_at: StepPlace | None = None
+        self._was_made = False
+        self._num_backward = 0
+        self._looked_at: set[SourceLoop] = set()
         self._unproved: tuple[BadStep, _Copies] | None = None
         self._installed = False
 
@@ -162,7 +173,7 @@ class Watching:
         self._installed = True
         creation.record()
         private.hook_draws(self._drawing)
-        private.hook_backward(self._differentiating)
+        private.hook_backward(self._backward)
         private.hook_scaler(self._scaling, self._applying_scaled)
         private.hook_optimizers(self._created, self._before, self._after)
 
@@ -208,8 +219,11 @@ class Watching:
 
     def _buffers(self) -> list[tuple[torch.Tensor, torch.Tensor]]:
         """The buffers of the modules of every optimizer, each with a copy."""
-        living = [each for each in self._trained.values() if each.optimizer() is not None]
-        return [pair for trained in living for pair in trained.buffers()]
+        found = []
+        for trained in self._trained.values():
+            if trained.optimizer() is not None:
+                found += trained.buffers()
+        return found
 
     @property
     def _is_watching(self) -> bool:
@@ -221,19 +235,25 @@ class Watching:
             return self.replayer.draw()
         batch = draw()
         if self._is_watching:
-            innermost = sys._getframe(1)
-            with self._noting():
-                self.events.drew(drawn(batch, source, self.generators.now(), innermost))
+            try:
+                generators = self.generators.now()
+                self.events.drew(drawn(batch, source, generators, sys._getframe(1)))
+            except Exception as error:
+                self._end_guard(error)
         return batch
 
-    @contextlib.contextmanager
-    def _noting(self) -> Iterator[None]:
-        """An error of our own inside the block ends the guard, and not the training."""
+    def _end_guard(self, error: Exception) -> None:
+        """An error of our own ends the guard, and not the training."""
+        self.listener = None
+        self.on_error(error)
+
+    def _backward(self, root: Any, run: Callable[[], Any]) -> Any:
+        self._differentiating(root)
+        self._num_backward += 1
         try:
-            yield
-        except Exception as error:
-            self.listener = None
-            self.on_error(error)
+            return run()
+        finally:
+            self._num_backward -= 1
 
     def _differentiating(self, root: Any) -> None:
         if self.replayer is not None:
@@ -281,29 +301,34 @@ class Watching:
         if loss is not None or scaler.get_scale() <= 1.0:
             what: What = "scale" if loss is None else "gradients"
             self._tell(self._bad(what, optimizer, loss, place, innermost, scaler))
-        elif self.listener is not None:
-            with self._noting():
-                self.listener.made(optimizer, place, self._loss())
+        else:
+            self._made(optimizer, place)
         self._ended(optimizer, place, innermost)
 
     def _created(self, optimizer: torch.optim.Optimizer) -> None:
         if self.listener is None or self.replayer is not None:
             return
-        with self._noting():
+        try:
             hook_imported(self.trainer)
             self.trained(optimizer)
             began = Applied(id(optimizer), self.generators.now(), {}, {}, self._buffers())
             self.events.updated(began, None)
+        except Exception as error:
+            self._end_guard(error)
 
     def _before(self, optimizer: torch.optim.Optimizer, closure: Any) -> Any:
         """Judge the gradients; returns a closure to take the place of `closure`, or None."""
         self._has_stepped = True
+        if self._num_backward:
+            self._applied_in_backward()
+            return None
         if self.replayer is not None:
             return self._before_replayed(optimizer, closure)
         if self.listener is None or torch.compiler.is_compiling():
             return None
         self.trained(optimizer)
         self._closure = closure
+        self._was_made = False
         innermost = sys._getframe(1)
         if closure is None:
             self._judge(optimizer, innermost)
@@ -311,6 +336,15 @@ class Watching:
         if not verdict.is_bounded(optimizer):
             self._prepare(self._bad("update", optimizer, None, self._place(innermost), innermost))
         return self._judging(closure, optimizer, innermost)
+
+    def _applied_in_backward(self) -> None:
+        """Forget the present step, of whose gradients there is never more than a part."""
+        if self.listener is None or self.replayer is not None:
+            return
+        self.events = Events()
+        self._losses.clear()
+        self.calls.clear()
+        self.listener.applied_in_backward()
 
     def _before_replayed(self, optimizer: torch.optim.Optimizer, closure: Any) -> Any:
         replayer = self.replayer
@@ -361,17 +395,29 @@ class Watching:
             bad = self._bad("loss", optimizer, bad_loss, place, innermost, self._scaler)
             if not self._tell(bad):
                 return
-        elif self.listener is not None:
-            with self._noting():
-                self.listener.made(optimizer, place, self._loss())
+            self._was_made = True
+        else:
+            self._made(optimizer, place)
         if self._unproved is None and not verdict.is_proved(optimizer, size):
             self._prepare(self._bad("update", optimizer, None, place, innermost, self._scaler))
+
+    def _made(self, optimizer: torch.optim.Optimizer, place: StepPlace | None) -> None:
+        """Tell of a finite step."""
+        if self.listener is None:
+            return
+        try:
+            self.listener.made(optimizer, place, self._loss())
+            self._was_made = True
+        except Exception as error:
+            self._end_guard(error)
 
     def _prepare(self, bad: BadStep) -> None:
         """Keep what the update writes to, as far as there is room."""
         self._unproved = (bad, _Copies(bad.optimizer))
 
     def _after(self, optimizer: torch.optim.Optimizer) -> None:
+        if self._num_backward:
+            return
         if self.replayer is not None:
             self.replayer.updated(optimizer, skipped=False)
             return
@@ -384,7 +430,7 @@ class Watching:
         if unproved is not None and not verdict.all_finite(verdict.state_of_update(optimizer)):
             bad, copies = unproved
             copies.restore()
-            self._tell(bad)
+            self._tell(dataclasses.replace(bad, was_made=self._was_made))
         self._ended(optimizer, place, innermost)
 
     def _ended(
@@ -393,20 +439,25 @@ class Watching:
         self._losses.clear()
         self.calls.clear()
         self._scaled = None
-        with self._noting():
+        try:
             self._note_end(optimizer, place, innermost)
+        except Exception as error:
+            self._end_guard(error)
 
     def _note_end(
         self, optimizer: torch.optim.Optimizer, place: StepPlace | None, innermost: FrameType
     ) -> None:
         self.trainer.updated(optimizer)
         began, draws = self._since(place)
-        is_of_loader = place is not None and any(is_header_of(draw, place) for draw in draws)
+        is_of_loader = place is not None and any([is_header_of(draw, place) for draw in draws])
         if self.generators.is_probing:
             first = draws[0].generators if draws else began.generators if began else None
             first = self.trainer.first_generators or first
             if first is not None:
                 self.generators.step_ended(first)
+        if place is not None and place.loop not in self._looked_at:
+            self._looked_at.add(place.loop)
+            self.generators.look(place.values().values())
         self.trained(optimizer).step_ended()
         self.events.updated(
             Applied(
@@ -421,10 +472,11 @@ class Watching:
         )
 
     def _place(self, innermost: FrameType) -> StepPlace | None:
-        place: StepPlace | None = None
-        with self._noting():
-            place = place_of(innermost, self.events.draws)
-        return place
+        try:
+            return place_of(innermost, self.events.draws)
+        except Exception as error:
+            self._end_guard(error)
+            return None
 
     def _since(self, place: StepPlace | None) -> tuple[Applied | None, list[Draw]]:
         return (self.events.last_update, []) if place is None else self.events.step_at(place)
@@ -468,7 +520,10 @@ class Watching:
         return self._losses[-1] if self._losses else None
 
     def _bad_loss(self) -> torch.Tensor | None:
-        return next((loss for loss in self._losses if not verdict.is_finite(loss)), None)
+        for loss in self._losses:
+            if not verdict.is_finite(loss):
+                return loss
+        return None
 
 
 class _Copies:

@@ -1,0 +1,92 @@
+"""Trainings in several processes by `DistributedDataParallel`, whose gradients are their mean.
+
+A step is made again in one process alone: what the others do meanwhile must neither change it nor
+be waited for.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+from torch.nn.parallel import DistributedDataParallel
+
+from stayfinite.frameworks.step import CannotRemakeError
+from stayfinite.frameworks.torch.plain import private
+
+# A launcher such as torchrun ends every process when the first one has ended.
+_SECONDS_TO_BEGIN = 5.0
+_SECONDS_TO_END = 300.0
+_SECONDS_BETWEEN = 0.1
+_KEY = "stayfinite/{}/{}"
+# Functions of `torch.distributed` that a loop calls beside the backward pass, such as for the mean
+# of a loss in a log; with others a process needs what the others have.
+_LEFT_OUT = ("all_reduce", "barrier", "reduce")
+_NEEDED = ("all_gather", "all_gather_into_tensor", "all_to_all", "broadcast", "gather", "scatter")
+
+
+def parallel_of(modules: Sequence[torch.nn.Module]) -> list[DistributedDataParallel]:
+    """Those among `modules` and their parts whose gradients are a mean over processes."""
+    return [m for root in modules for m in root.modules() if isinstance(m, DistributedDataParallel)]
+
+
+def num_processes(modules: Sequence[torch.nn.Module]) -> int:
+    """Over how many processes the gradients of `modules` are a mean."""
+    found = parallel_of(modules)
+    return private.world_size(found[0]) if found else 1
+
+
+@contextlib.contextmanager
+def apart(modules: Sequence[torch.nn.Module]) -> Iterator[None]:
+    """Inside the block, gradients are those of this process, and none is waited for."""
+    parallel = parallel_of(modules)
+    if not parallel:
+        yield
+        return
+    with contextlib.ExitStack() as stack:
+        for module in parallel:
+            stack.enter_context(module.no_sync())
+            stack.enter_context(private.without_sent_buffers(module))
+        for name in _LEFT_OUT:
+            stack.enter_context(private.replaced(torch.distributed, name, _nothing))
+        for name in _NEEDED:
+            stack.enter_context(private.replaced(torch.distributed, name, _not_alone))
+        yield
+
+
+@contextlib.contextmanager
+def ending_together(modules: Sequence[torch.nn.Module]) -> Iterator[None]:
+    """The block is left when it is over in every process that has entered it."""
+    num = num_processes(modules)
+    if num == 1:
+        yield
+        return
+    store, rank = private.store_of_processes(), torch.distributed.get_rank()
+    others = [other for other in range(num) if other != rank]
+    store.set(_KEY.format("began", rank), "1")
+    entered = time.monotonic()
+    try:
+        yield
+    finally:
+        left = time.monotonic()
+        # A process that has ended may have taken the store with it.
+        with contextlib.suppress(RuntimeError):
+            store.set(_KEY.format("ended", rank), "1")
+            while time.monotonic() < left + _SECONDS_TO_END:
+                began = [n for n in others if store.check([_KEY.format("began", n)])]
+                ended = [n for n in began if store.check([_KEY.format("ended", n)])]
+                is_late = time.monotonic() > entered + _SECONDS_TO_BEGIN
+                if len(ended) == len(began) and (is_late or len(began) == len(others)):
+                    break
+                time.sleep(_SECONDS_BETWEEN)
+
+
+def _nothing(*args: Any, **kwargs: Any) -> None:
+    """In the place of an exchange whose result the step does not need."""
+
+
+def _not_alone(*args: Any, **kwargs: Any) -> None:
+    raise CannotRemakeError("the step takes values from other processes")

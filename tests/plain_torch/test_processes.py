@@ -1,0 +1,50 @@
+"""A training in two processes, whose gradients are their mean."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+HERE = Path(__file__).parent / "scripts"
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.mark.skipif(not torch.distributed.is_available(), reason="PyTorch without processes")
+def test_each_process_stops_and_one_names_the_cause(tmp_path):
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port = str(found.getsockname()[1])
+    common = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    command = [sys.executable, "-m", "stayfinite", "run", "--json", "run.json", "two_processes.py"]
+    running = []
+    for rank in ("0", "1"):
+        folder = tmp_path / rank
+        folder.mkdir()
+        shutil.copy(HERE / "two_processes.py", folder)
+        environment = {**os.environ, **common, "RANK": rank}
+        running.append(
+            subprocess.Popen(
+                command, cwd=folder, env=environment, stderr=subprocess.PIPE, text=True
+            )
+        )
+    told = [process.communicate(timeout=240)[1] for process in running]
+    assert [process.returncode for process in running] == [3, 3], "\n".join(told)
+    incidents = [
+        json.loads((tmp_path / rank / "run.json").read_text(encoding="utf-8"))["incidents"][0]
+        for rank in ("0", "1")
+    ]
+    # Sample 21 is in the third batch of the second process.
+    assert [each["where"]["step"] for each in incidents] == [2, 2]
+    assert [each["cause"]["name"] for each in incidents] == ["not-reproduced", "log-of-zero"]
+    assert incidents[0]["recurrence"]["kind"] == "other-process"
+    assert incidents[1]["origin"]["samples"] == [2]
+    assert incidents[1]["made_again"].endswith("its loss bit-equal to training")
