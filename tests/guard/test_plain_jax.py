@@ -290,7 +290,6 @@ OF_A_FUNCTION = WITHOUT_CHECK.replace("@stayfinite.guarded\n", "").replace(
     "    w = jnp.ones(2)\n", "    w, step = jnp.ones(2), stayfinite.guarded(globals()['step'])\n"
 )
 ENDINGS = {
-    "last line": (WITHOUT_CHECK, 3),
     "deleted step": (OF_A_FUNCTION, 3),
     "sys.exit": (WITHOUT_CHECK + "sys.exit(0)\n", 3),
     "own error": (WITHOUT_CHECK + "raise ValueError('the loss is nan')\n", 1),
@@ -298,7 +297,7 @@ ENDINGS = {
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
-def test_run_knows_of_a_bad_last_step_however_the_script_ends(tmp_path, ending):
+def test_run_reports_a_bad_last_step_however_the_script_ends(tmp_path, ending):
     text, code = ENDINGS[ending]
     (tmp_path / "train.py").write_text(text, encoding="utf-8")
     options = ("--json", "run.json", "--keep", "kept")
