@@ -28,27 +28,16 @@ def ask(script: Path, on: Environment) -> Answer:
 
 def train(script: Path, on: Environment) -> Answer:
     """As `ask`, of the script itself and in its own folder."""
-    if on.backend == "plain-jax":
-        return _train_step(script, on)
     run_file = script.parent / "run.json"
-    arguments = ["-m", "stayfinite", "run", "--json", run_file.name, "--keep", "kept", script.name]
-    ran = run(arguments, on, script.parent)
+    module = "zoo.guarded_jax" if on.backend == "plain-jax" else "stayfinite"
+    options = ["--json", run_file.name, "--keep", "kept"]
+    ran = run(["-m", module, "run", *options, script.name], on, script.parent)
     try:
         told = json.loads(run_file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         trouble = ran.trouble or f"no run file: {error}"
         return Answer(False, ran.seconds, said=ran.last_line, trouble=trouble)
     return read(told, ran, script)
-
-
-def _train_step(script: Path, on: Environment) -> Answer:
-    """Train with a guarded step. There is no run file; the incident is read where it is kept."""
-    ran = run(["-m", "zoo.guarded_jax", script.name], on, script.parent)
-    kept = sorted((script.parent / "kept").glob("incident-*/incident.json"))
-    incidents = [json.loads(path.read_text(encoding="utf-8")) for path in kept]
-    answer = read({"incidents": incidents}, ran, script)
-    # The error that the step raises ends the script as every other error does.
-    return replace(answer, trouble=None) if answer.stopped and ran.exit_code == 1 else answer
 
 
 def read(told: dict[str, Any], ran: Ran, script: Path) -> Answer:

@@ -1,12 +1,10 @@
-"""`python -m zoo.guarded_jax SCRIPT`: a script in plain JAX as it is, with its step guarded.
+"""`python -m zoo.guarded_jax run ... SCRIPT`: `stayfinite run` of a script in plain JAX as it is.
 
-A user writes `step = stayfinite.guarded(step)`. Here, what the script itself compiles is guarded;
-an incident is kept in the folder `kept`.
+A user writes `step = stayfinite.guarded(step)`. Here, what the script itself compiles is guarded.
 """
 
 from __future__ import annotations
 
-import runpy
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,18 +17,17 @@ def _guarded(step: Step) -> Step:
     import stayfinite
 
     guard: Any = stayfinite.guarded
-    guarded: Step = guard(step, keep="kept")
+    guarded: Step = guard(step)
     return guarded
 
 
-def main(arguments: Sequence[str]) -> None:
-    """Run the script as `__main__`; its exceptions pass through."""
-    script = Path(arguments[0])
-    wrap_compiled(script, _guarded)
-    sys.argv = [str(script)]
-    sys.path[0] = str(script.resolve().parent)
-    runpy.run_path(str(script), run_name="__main__")
+def main(arguments: Sequence[str]) -> int:
+    """The command `stayfinite` with these arguments, of which the last is the script."""
+    from stayfinite.cli import main as stayfinite
+
+    wrap_compiled(Path(arguments[-1]), _guarded)
+    return stayfinite(arguments)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    sys.exit(main(sys.argv[1:]))

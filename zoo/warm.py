@@ -105,7 +105,11 @@ def _run(arguments: Sequence[str]) -> int | None:
 
         sys.argv = [str(Path(sys.executable).with_name("stayfinite")), *rest]
         return stayfinite(rest)
-    if module.startswith(("zoo.probing", "zoo.guarded_jax")):
+    if module == "zoo.guarded_jax":
+        from zoo.guarded_jax import main as guarded_jax
+
+        return guarded_jax(rest)
+    if module.startswith("zoo.probing"):
         importlib.import_module(module).main(rest)
         return 0
     from zoo.peers import launcher

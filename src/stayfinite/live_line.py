@@ -33,8 +33,11 @@ class LiveLine:
 
     def __enter__(self) -> LiveLine:
         if _can_overwrite(self._stream):
-            self._thread = threading.Thread(target=self._show, daemon=True)
-            self._thread.start()
+            thread = threading.Thread(target=self._show, daemon=True)
+            # No thread starts while the interpreter shuts down.
+            with contextlib.suppress(RuntimeError):
+                thread.start()
+                self._thread = thread
         return self
 
     def __exit__(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import os
 import subprocess
 import sys
@@ -22,6 +23,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from tests import warm
 from tests.guard import plain_jax
 from tests.guard.plain_jax import BAD_STEP, NUM_STEPS, STYLES, Functions
 
@@ -94,6 +96,7 @@ def test_the_state_is_that_of_the_last_good_step_however_late_the_flag_is_read(g
     training = Functions()
     expected = list(training.run(training.step))
     _, states = failure(training, guard(training.step))
+    assert len(states) <= BAD_STEP + 2
     for number, state in enumerate(states):
         # The last array is the loss of the step.
         assert_bit_equal(state[:-1], expected[min(number, BAD_STEP - 1)][:-1])
@@ -247,32 +250,61 @@ def test_a_prediction_of_the_shape_of_the_batch_is_no_state(guard):
     assert float(prediction[0, 0]) == 2.0
 
 
-WITHOUT_KERAS = """
-import sys
+WITHOUT_CHECK = """
+import atexit, sys
 import jax, jax.numpy as jnp, numpy as np
 import stayfinite
 
-def step(w, x):
-    loss, grad = jax.value_and_grad(lambda w: jnp.mean(jnp.log(x @ w)))(w)
-    return w + 0.1 * grad, loss
+@stayfinite.guarded
+@jax.jit
+def step(w, x, y):
+    def loss_fn(w):
+        p = jax.nn.sigmoid(x @ w)
+        return -jnp.mean(y * jnp.log(p) + (1 - y) * jnp.log(1 - p))
 
-step = stayfinite.guarded(step, keep=sys.argv[1])
-w = jnp.ones(2)
-try:
-    for x in (np.ones((4, 2)), np.zeros((4, 2))):
-        w, loss = step(w, x.astype("float32"))
-    step.check()
-except stayfinite.NonFiniteError as error:
-    print(error.incident.cause.name, "keras" in sys.modules)
+    loss, grad = jax.value_and_grad(loss_fn)(w)
+    return w - 0.1 * grad, loss
+
+def main():
+    w = jnp.ones(2)
+    for scale in (1.0, 1.0, -99.0):
+        w, loss = step(w, np.full((4, 2), scale, "float32"), np.ones(4, "float32"))
+
+atexit.register(lambda: print("Keras" if "keras" in sys.modules else "no Keras"))
+main()
 """
 
 
-def test_keras_is_not_imported(tmp_path):
+def test_a_bad_last_step_is_explained_at_exit_without_keras(tmp_path):
+    (tmp_path / "train.py").write_text(WITHOUT_CHECK, encoding="utf-8")
     done = subprocess.run(
-        [sys.executable, "-c", WITHOUT_KERAS, str(tmp_path)],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=True,
+        [sys.executable, "train.py"], cwd=tmp_path, capture_output=True, text=True, timeout=120
     )
-    assert done.stdout.split() == ["log-of-zero", "False"], done.stdout + done.stderr
+    assert "error[log-of-zero]" in done.stderr, done.stderr
+    assert "(verified" in done.stderr, done.stderr
+    assert "shutdown" not in done.stderr
+    assert (done.returncode, done.stdout.split()) == (0, ["no", "Keras"])
+
+
+OF_A_FUNCTION = WITHOUT_CHECK.replace("@stayfinite.guarded\n", "").replace(
+    "    w = jnp.ones(2)\n", "    w, step = jnp.ones(2), stayfinite.guarded(globals()['step'])\n"
+)
+ENDINGS = {
+    "deleted step": (OF_A_FUNCTION, 3),
+    "sys.exit": (WITHOUT_CHECK + "sys.exit(0)\n", 3),
+    "own error": (WITHOUT_CHECK + "raise ValueError('the loss is nan')\n", 1),
+}
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_run_reports_a_bad_last_step_however_the_script_ends(tmp_path, ending):
+    text, code = ENDINGS[ending]
+    (tmp_path / "train.py").write_text(text, encoding="utf-8")
+    options = ("--json", "run.json", "--keep", "kept")
+    done = warm.stayfinite(tmp_path, "run", *options, "train.py")
+    told = json.loads((tmp_path / "run.json").read_text(encoding="utf-8"))
+    assert (done.returncode, told["num_steps"]) == (code, 3), done.stderr
+    assert done.stderr.count("error[log-of-zero]") == 1, done.stderr
+    (incident,) = told["incidents"]
+    assert (incident["where"]["step"], incident["cause"]["name"]) == (2, "log-of-zero")
+    assert (tmp_path / "kept" / "incident-000002" / "last_good.safetensors").exists()

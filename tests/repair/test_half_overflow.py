@@ -21,3 +21,19 @@ def test_function_in_float32_casts_every_tensor_that_goes_into_it():
     whole = texts(ATTENTION, MECHANISM)[-1]
     for tensor in ("q(x)", "k(x)", "v(x)"):
         assert f'ops.cast({tensor}, "float32")' in whole
+
+
+SCAN = """
+from keras import ops
+
+def power(signal):
+    def follow(power, sample):
+        return power + sample * sample, None
+
+    return «ops.scan(follow, start(signal), signal)»
+"""
+
+
+def test_the_body_of_a_loop_is_no_operand():
+    first = texts(SCAN, MECHANISM)[0]
+    assert 'ops.scan(follow, ops.cast(start(signal), "float32"), signal)' in first

@@ -1,6 +1,9 @@
 """The tensors of an HDF5 file, read within the file only.
 
 HDF5 can read other files of the machine: by external links, external storage and virtual datasets.
+
+`h5py` is imported by the functions that need it, because a report may be written while the program
+exits, and a first import of `h5py` then ends the process with a segmentation fault.
 """
 
 from __future__ import annotations
@@ -9,13 +12,15 @@ import math
 from collections.abc import Iterator
 from functools import partial
 from itertools import product
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
-import h5py
 import numpy as np
 
 from stayfinite.checkpoints.stored import Blocks, Budget, StoredTensor, has_nonfinite, named
 from stayfinite.files import limits
+
+if TYPE_CHECKING:
+    import h5py
 
 
 def tensors(file: BinaryIO, budget: Budget) -> Iterator[StoredTensor]:
@@ -24,6 +29,8 @@ def tensors(file: BinaryIO, budget: Budget) -> Iterator[StoredTensor]:
     Raises:
         ValueError: The file refers to another file, or is damaged.
     """
+    import h5py
+
     with h5py.File(file, "r") as opened:
         for name, dataset in _datasets(opened):
             if dataset.shape is None or not has_nonfinite(dataset.dtype):
@@ -37,6 +44,8 @@ def tensors(file: BinaryIO, budget: Budget) -> Iterator[StoredTensor]:
 
 def _datasets(opened: h5py.File) -> Iterator[tuple[str, h5py.Dataset]]:
     """Yield each dataset once, without recursion, as groups may be nested to any depth."""
+    import h5py
+
     seen = set()
     num_links = 0
     waiting: list[tuple[int, str, h5py.Group]] = [(0, "", opened)]
@@ -69,6 +78,8 @@ def _datasets(opened: h5py.File) -> Iterator[tuple[str, h5py.Dataset]]:
 
 
 def _refuse_other_files(name: str, dataset: h5py.Dataset) -> None:
+    import h5py
+
     layout = dataset.id.get_create_plist()
     if layout.get_external_count() or layout.get_layout() == h5py.h5d.VIRTUAL:
         raise ValueError(f"{name} has its values in another file, which is not read")

@@ -79,9 +79,14 @@ class StepCount:
 
 
 class Recorder:
-    """Batches of the steps whose flags are unread, and of up to eight healthy steps before."""
+    """Batches of the steps whose flags are unread, and of up to eight healthy steps before.
+
+    Attributes:
+        max_pending: So many flags may be unread when the next step begins.
+    """
 
     def __init__(self) -> None:
+        self.max_pending = MAX_PENDING
         self.count = StepCount()
         self.snapshots = Snapshots()
         self.losses = LossLog()
@@ -152,7 +157,7 @@ class Recorder:
         """The first bad step that is known by now; with `wait`, of all recorded steps."""
         while self._pending:
             last_step, flag = self._pending[0]
-            if not (wait or len(self._pending) > MAX_PENDING or flag.is_ready()):
+            if not (wait or len(self._pending) > self.max_pending or flag.is_ready()):
                 return None
             self._pending.popleft()
             bad = int(flag)

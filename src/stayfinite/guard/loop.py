@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import sys
-import weakref
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from stayfinite.errors import NonFiniteError, UsageError
+from stayfinite.errors import UsageError
 from stayfinite.frameworks.subject import Subject
 from stayfinite.guard.policy import MAX_BAD_STEPS, Policy
 from stayfinite.guard.registry import REGISTRY
-from stayfinite.guard.watch import Watch
+from stayfinite.guard.unread import UNREAD
 from stayfinite.incident import Intervention
 
 
@@ -93,8 +92,9 @@ def guarded(
 
     Returns:
         The guarded step. It raises `NonFiniteError`, at a bad step or, on a device that works
-        ahead of the program, some calls later; `check()` reads what is still out, and belongs
-        after the loop. The state is that of the last good step in any case.
+        ahead of the program, some calls later (on JAX without Keras at most two). `check()` reads
+        what is still out, and belongs after the loop: without it a bad last step is reported when
+        the program ends. The state is that of the last good step in any case.
 
     Raises:
         UsageError: the optimizer is not one of Keras, or the policy is not known.
@@ -146,14 +146,6 @@ def _without_model(
     return WatchedLoop(PlainJax(step, state), keep, policy)
 
 
-def _report_unread(watch: Watch) -> None:
-    """Print the report of a bad step whose flag nobody has read, when its loop is gone."""
-    try:
-        watch.end_epoch()
-    except NonFiniteError as error:
-        print(error, file=sys.stderr)
-
-
 class WatchedLoop:
     """A loop with a watch of its own."""
 
@@ -164,8 +156,7 @@ class WatchedLoop:
         if policy.may_go_on or not self.watch.listeners:
             self.watch.measures.policy = policy
         self.watch.arm()
-        # A loop may end without `check` while flags are unread.
-        weakref.finalize(self, _report_unread, self.watch)
+        UNREAD.follow(self, self.watch)
 
     @property
     def interventions(self) -> list[Intervention]:

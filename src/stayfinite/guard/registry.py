@@ -52,15 +52,6 @@ class Registry:
             self._adopter.adopt(watch)
         return watch
 
-    def check(self) -> None:
-        """Wait for every step of the watches that are left; raises at a bad one.
-
-        Raises:
-            NonFiniteError: a step was bad.
-        """
-        for watch in list(self._all):
-            watch.end_epoch()
-
     def _rebuild_all(self) -> None:
         for watch in list(self._all):
             watch.rebuild()

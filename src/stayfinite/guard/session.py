@@ -5,7 +5,6 @@ Keras is imported by the script, if at all. What guards its models is imported a
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING
 from stayfinite.frameworks.recorder import StepCount
 from stayfinite.guard.bad_steps import BadSteps
 from stayfinite.guard.policy import Policy
+from stayfinite.guard.unread import UNREAD
 from stayfinite.incident import Incident
 
 if TYPE_CHECKING:
@@ -96,10 +96,16 @@ class GuardSession:
         Raises:
             NonFiniteError: a step was bad.
         """
-        if "jax" in sys.modules:
-            from stayfinite.guard.registry import REGISTRY
+        UNREAD.check()
 
-            REGISTRY.check()
+    def tell_of_loops(self) -> None:
+        """Read the flags of these loops, and print the report of a bad step."""
+        UNREAD.tell()
+
+    @property
+    def has_told(self) -> bool:
+        """Whether a bad step was reported where no error could be raised."""
+        return UNREAD.has_told
 
     def watch_torch(self) -> None:
         """Judge each step of `torch.optim`. Called once PyTorch is imported.

@@ -55,6 +55,13 @@ class GuardedSession(Protocol):
     def check_loops(self) -> None:
         """Read what steps of the program's own have left unread; `NonFiniteError` at a bad one."""
 
+    def tell_of_loops(self) -> None:
+        """Read them, and print the report of a bad step."""
+
+    @property
+    def has_told(self) -> bool:
+        """Whether a bad step was reported where no error could be raised."""
+
     def adopt_loops(self) -> None:
         """Count the steps that the program guards itself; called once JAX is imported."""
 
@@ -123,15 +130,16 @@ class GuardedRun:
         after_import("torch", lambda: self._guard(lambda session: session.watch_torch()))
         after_import("jax", lambda: self._guard(lambda session: session.adopt_loops()))
         try:
-            self._program.execute()
-            if self._session is not None:
-                self._session.check_loops()
+            self._execute()
         except NonFiniteError as error:
             if is_terminal(sys.stderr):
                 # The progress bar of Keras has left its line open.
                 say(f"\n{report_for(sys.stderr, error.incident)}")
             else:
                 say(str(error))
+            if self._session is not None:
+                # Of a program with several guarded steps.
+                self._session.tell_of_loops()
             return self._end(NON_FINITE)
         except CannotGuardError as error:
             _say_line(str(error))
@@ -146,10 +154,30 @@ class GuardedRun:
             if reason is not None:
                 _say_line(reason)
                 return self._end(USAGE)
+            if isinstance(error, Exception) and self._session is not None:
+                # The program may have raised its error because of a bad step.
+                self._session.tell_of_loops()
             self._page.prepare()
             endings.leave(UserProgram.execute.__code__, self._end)
             raise
-        return self._end(0)
+        return self._end(NON_FINITE if self._session is not None and self._session.has_told else 0)
+
+    def _execute(self) -> None:
+        """Run the program, and read what its own loops have left unread."""
+        try:
+            self._program.execute()
+        except SystemExit as error:
+            if self._session is None:
+                raise
+            if endings.code_of_exit(error):
+                self._session.tell_of_loops()
+                raise
+            self._session.check_loops()
+            if not self._session.has_told:
+                raise
+            return
+        if self._session is not None:
+            self._session.check_loops()
 
     @property
     def _was_aborted(self) -> bool:

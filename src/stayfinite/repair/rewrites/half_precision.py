@@ -10,7 +10,7 @@ from stayfinite.repair.edit import Replacement
 from stayfinite.repair.operation import recognise
 from stayfinite.repair.rewrites import guards
 from stayfinite.repair.rewrites.site import Site, Template, is_library_call
-from stayfinite.repair.scope import enclosing_function
+from stayfinite.repair.scope import bound_names, enclosing, enclosing_function
 
 _HALF = ("float16", "bfloat16", "half")
 
@@ -71,7 +71,11 @@ def _operands(site: Site) -> Iterator[list[ast.expr]]:
     elif isinstance(site.node, ast.BinOp):  # a matrix product
         yield [site.node.left]
     elif isinstance(site.node, ast.Call) and is_library_call(site.scope, site.node):
-        operands = [node for node in site.node.args if not _is_written_out(node)]
+        operands = [
+            node
+            for node in site.node.args
+            if not (_is_written_out(node) or _is_function(site, node))
+        ]
         if operands:
             yield operands[:1]
         if len(operands) > 1:
@@ -131,3 +135,14 @@ def _is_tensor(site: Site, node: ast.expr) -> bool:
 def _is_written_out(node: ast.expr) -> bool:
     """Whether an argument is computed from nothing, as the text of an `einsum` or a shape."""
     return not any(isinstance(part, ast.Name | ast.Call | ast.Subscript) for part in ast.walk(node))
+
+
+def _is_function(site: Site, node: ast.expr) -> bool:
+    """Whether an argument is a function of the program, as the body of a `scan`."""
+    if isinstance(node, ast.Lambda):
+        return True
+    if not isinstance(node, ast.Name):
+        return False
+    scopes = (*enclosing(site.source, site.node), site.source.tree)
+    made_by = (by for scope in scopes for name, by in bound_names(scope) if name == node.id)
+    return isinstance(next(made_by, None), ast.FunctionDef)

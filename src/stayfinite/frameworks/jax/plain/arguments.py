@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -36,8 +37,17 @@ class ArgumentsForm:
     objects: tuple[int, ...]
     definition: Any
 
+    # JAX asks for it in each call of the compiled step.
+    def __hash__(self) -> int:
+        return self._hash
 
-@dataclass(frozen=True)
+    @functools.cached_property
+    def _hash(self) -> int:
+        fields = (self.labels, self.num_positional, self.tree, self.objects, self.definition)
+        return hash(fields)
+
+
+@dataclass
 class Arguments:
     """One call.
 

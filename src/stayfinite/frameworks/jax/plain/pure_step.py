@@ -57,6 +57,8 @@ class PureStep:
     Attributes:
         weights: Names of the weights, once there was a call.
         others: Names of the other arrays of the state.
+        skips_bad_updates: Whether the step leaves out a non-finite update by itself, and counts it
+            in its state.
         traced_names: The name of each array of the state by its `id`, in the present trace.
     """
 
@@ -64,11 +66,13 @@ class PureStep:
         self.function = uncompiled(step)
         self.weights: list[str] = []
         self.others: list[str] = []
+        self.skips_bad_updates = False
         self.traced_names: dict[int, str] = {}
         self._named = named
         self._numbers = Numbers.TRACED
         self._state: StateArguments | None = None
         self._shapes: dict[str, tuple[int, ...]] = {}
+        self._forms: dict[ArgumentsForm, ArgumentsForm] = {}
         self._plans: dict[ArgumentsForm, _Plan] = {}
         self._labels: dict[tuple[int, tuple[str, ...]], tuple[str, ...]] = {}
 
@@ -81,11 +85,6 @@ class PureStep:
     def roles(self) -> Mapping[str, Role]:
         """The role of each array of the state, by name."""
         return {} if self._state is None else self._state.roles
-
-    @property
-    def skips_bad_updates(self) -> bool:
-        """Whether the step leaves out a non-finite update by itself, and counts it in its state."""
-        return any(name.rpartition("/")[2] in _COUNTERS_OF_SKIPS for name in self.others)
 
     def may_be_infinite(self) -> list[int]:
         """The numbers of the other arrays of the state that may hold an infinity on purpose.
@@ -115,7 +114,10 @@ class PureStep:
         key = len(args), tuple(keywords)
         if key not in self._labels:
             self._labels[key] = tuple(labels_of(self.function, len(args), list(keywords)))
-        return arguments_of(self._labels[key], args, keywords, numbers=self._numbers)
+        call = arguments_of(self._labels[key], args, keywords, numbers=self._numbers)
+        # Equal forms are one object, which is the fastest to compare.
+        call.form = self._forms.setdefault(call.form, call.form)
+        return call
 
     def _begin(self, args: tuple[Any, ...], keywords: Mapping[str, Any]) -> None:
         # A number may have been a static argument of the `jit` that was taken off.
@@ -140,6 +142,9 @@ class PureStep:
         self._shapes = {name: np.shape(array) for (name, _), array in named}
         self.weights = [name for name in names if state.roles[name] == "weight"]
         self.others = [name for name in names if state.roles[name] != "weight"]
+        self.skips_bad_updates = any(
+            name.rpartition("/")[2] in _COUNTERS_OF_SKIPS for name in self.others
+        )
 
     def _plan(self, call: Arguments) -> _Plan:
         plan = self._plans.get(call.form)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,9 @@ from stayfinite.frameworks.state import State
 if TYPE_CHECKING:
     from stayfinite.frameworks.jax.plain.subject import PlainJax
 
+# No epoch bounds how late a flag is read. The next step is prepared while the device makes one.
+MAX_PENDING = 1
+
 
 class PlainTrainFunction(GuardedTrainFunction):
     """Makes the steps of `subject`; called with a state and an iterator over one batch."""
@@ -27,6 +31,7 @@ class PlainTrainFunction(GuardedTrainFunction):
         self, subject: PlainJax, recorder: Recorder, on_bad: OnBad, *, resumes: bool
     ) -> None:
         super().__init__(subject, recorder, on_bad, resumes=resumes)
+        recorder.max_pending = MAX_PENDING
         self._plain = subject
         self._inner = self._made()
         self._sentinel = guard_step.new_sentinel()
@@ -57,7 +62,7 @@ class PlainTrainFunction(GuardedTrainFunction):
             and self._losses[0][0] < self._recorder.num_judged
         ):
             step, loss = self._losses.popleft()
-            if not np.isfinite(np.asarray(loss)).all():
+            if not math.isfinite(np.asarray(loss).item()):
                 self._bad_loss = step
 
     def bad_loss(self) -> int | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import functools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,9 +16,9 @@ import numpy as np
 KeyPath = tuple[Any, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ArrayLeaf:
-    """An array, or a number that is traced as one."""
+    """An array, or a number that is traced as one; there is one object of this class."""
 
 
 @dataclass(frozen=True)
@@ -69,12 +70,18 @@ class TreeForm:
     structure: Any
     leaves: tuple[LeafForm, ...]
 
+    @functools.cached_property
+    def _has_only_arrays(self) -> bool:
+        return all(leaf is _ARRAY for leaf in self.leaves)
+
     def arrays(self) -> list[int]:
         """The numbers of the leaves that are arrays."""
         return [n for n, leaf in enumerate(self.leaves) if not isinstance(leaf, StaticLeaf)]
 
     def packed(self, arrays: Iterable[Any]) -> Any:
         """The tree with these arrays."""
+        if self._has_only_arrays:
+            return jax.tree.unflatten(self.structure, arrays)
         following = iter(arrays)
         leaves = [_leaf(form, following) for form in self.leaves]
         return jax.tree.unflatten(self.structure, leaves)
@@ -85,9 +92,12 @@ def taken_apart(tree: Any, numbers: Numbers = Numbers.TRACED) -> tuple[list[Any]
     leaves, structure = jax.tree.flatten(tree)
     arrays: list[Any] = []
     forms: list[LeafForm] = []
+    concrete = _concrete()
     for leaf in leaves:
         form: LeafForm = _ARRAY
-        if isinstance(leaf, jax.Array):
+        if type(leaf) is concrete:
+            pass
+        elif isinstance(leaf, jax.Array):
             if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
                 form = KeyLeaf(jax.random.key_impl(leaf))
                 leaf = jax.random.key_data(leaf)
@@ -140,6 +150,13 @@ def _leaf(form: LeafForm, following: Any) -> Any:
         case KeyLeaf(implementation):
             return jax.random.wrap_key_data(next(following), impl=implementation)
     return next(following)
+
+
+@functools.cache
+def _concrete() -> type:
+    """The class of arrays with values; typed keys and the arrays of a trace are of others."""
+    with jax.ensure_compile_time_eval():
+        return type(jnp.zeros(()))
 
 
 def _is_hashable(value: Any) -> bool:

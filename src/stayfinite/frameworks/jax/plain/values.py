@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,6 +40,12 @@ class ResultForm:
     state: tuple[tuple[int, str], ...]
     names: tuple[str, ...]
 
+    @functools.cached_property
+    def state_names(self) -> list[str | None]:
+        """The name of the state that each array of the result is; None where it is not state."""
+        names = dict(self.state)
+        return [names.get(number) for number in range(len(self.tree.arrays()))]
+
 
 @dataclass(frozen=True)
 class StepResult:
@@ -56,11 +63,9 @@ class StepResult:
 
     def packed(self, state: dict[str, Any]) -> Any:
         """The result with this state."""
-        of_state = dict(self.form.state)
-        others = iter(self.arrays)
+        others, names = iter(self.arrays), self.form.state_names
         return self.form.tree.packed(
-            state[of_state[n]] if n in of_state else next(others)
-            for n in range(len(self.form.tree.arrays()))
+            [next(others) if name is None else state[name] for name in names]
         )
 
 

@@ -1,0 +1,73 @@
+"""Flags of guarded loops that are unread when a loop is deleted or the program ends."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import sys
+import weakref
+from typing import TYPE_CHECKING
+
+from stayfinite.errors import NonFiniteError
+
+if TYPE_CHECKING:
+    from stayfinite.guard.watch import Watch
+
+
+class UnreadFlags:
+    """The loops of this process that may end without `check`.
+
+    Attributes:
+        has_told: Whether a bad step was reported where no error could be raised.
+    """
+
+    def __init__(self) -> None:
+        self.has_told = False
+        self._watches: set[Watch] = set()
+        self._process: int | None = None
+
+    def follow(self, loop: object, watch: Watch) -> None:
+        """Read the flags of `watch` when `loop` is deleted, or else when the program ends."""
+        if self._process != os.getpid():
+            # A forked child must not use the device of its parent.
+            self._process, self._watches = os.getpid(), set()
+            # Python refuses its first import at exit, where an explanation may need it.
+            import concurrent.futures.thread  # noqa: F401
+
+            # Exit handlers run in reverse order: this one before those of the framework, which
+            # is imported by now. Those of `weakref.finalize` may be older than the framework.
+            atexit.register(self.tell)
+        self._watches.add(watch)
+        weakref.finalize(loop, self._is_gone, watch).atexit = False
+
+    def check(self) -> None:
+        """Read every flag.
+
+        Raises:
+            NonFiniteError: a step was bad.
+        """
+        for watch in self._followed():
+            watch.end_epoch()
+
+    def tell(self) -> None:
+        """Read every flag, and print the report of a bad step."""
+        for watch in self._followed():
+            self._tell_of(watch)
+
+    def _followed(self) -> list[Watch]:
+        return list(self._watches) if self._process == os.getpid() else []
+
+    def _is_gone(self, watch: Watch) -> None:
+        if watch in self._followed():
+            self._watches.discard(watch)
+            self._tell_of(watch)
+
+    def _tell_of(self, watch: Watch) -> None:
+        try:
+            watch.end_epoch()
+        except NonFiniteError as error:
+            self.has_told = True
+            print(error, file=sys.stderr)
+
+
+UNREAD = UnreadFlags()
