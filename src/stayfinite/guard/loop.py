@@ -156,7 +156,13 @@ class WatchedLoop:
         if policy.may_go_on or not self.watch.listeners:
             self.watch.measures.policy = policy
         self.watch.arm()
-        UNREAD.follow(self, self.watch)
+        UNREAD.follow(self.watch)
+
+    def __del__(self) -> None:
+        # Not a finalizer of `weakref`, which would keep the watch, and by it this loop.
+        watch = getattr(self, "watch", None)
+        if watch is not None:
+            UNREAD.gone(watch)
 
     @property
     def interventions(self) -> list[Intervention]:

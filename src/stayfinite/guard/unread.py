@@ -23,14 +23,15 @@ class UnreadFlags:
 
     def __init__(self) -> None:
         self.has_told = False
-        self._watches: set[Watch] = set()
+        # Weak, as a watch leads to the user's step, and so may a step to its guard.
+        self._watches: weakref.WeakSet[Watch] = weakref.WeakSet()
         self._process: int | None = None
 
-    def follow(self, loop: object, watch: Watch) -> None:
-        """Read the flags of `watch` when `loop` is deleted, or else when the program ends."""
+    def follow(self, watch: Watch) -> None:
+        """Read the flags of `watch` when the program ends, if it is still there."""
         if self._process != os.getpid():
             # A forked child must not use the device of its parent.
-            self._process, self._watches = os.getpid(), set()
+            self._process, self._watches = os.getpid(), weakref.WeakSet()
             # Python refuses its first import at exit, where an explanation may need it.
             import concurrent.futures.thread  # noqa: F401
 
@@ -38,7 +39,6 @@ class UnreadFlags:
             # is imported by now. Those of `weakref.finalize` may be older than the framework.
             atexit.register(self.tell)
         self._watches.add(watch)
-        weakref.finalize(loop, self._is_gone, watch).atexit = False
 
     def check(self) -> None:
         """Read every flag.
@@ -57,8 +57,9 @@ class UnreadFlags:
     def _followed(self) -> list[Watch]:
         return list(self._watches) if self._process == os.getpid() else []
 
-    def _is_gone(self, watch: Watch) -> None:
-        if watch in self._followed():
+    def gone(self, watch: Watch) -> None:
+        """The loop of `watch` is being deleted: read its flags now."""
+        if watch in self._followed() and not sys.is_finalizing():
             self._watches.discard(watch)
             self._tell_of(watch)
 
