@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 import json
 import os
 import subprocess
@@ -215,15 +216,19 @@ def test_a_bad_loss_alone_is_told_once(guard):
 
 
 def test_a_bad_step_that_nobody_has_asked_about_is_reported(guard, capsys):
-    def step(w, x):
-        return w - 0.1 * jax.grad(lambda w: jnp.mean(jnp.log(x @ w)))(w)
+    def loop(is_cycle):
+        def step(w, x):
+            return w - 0.1 * jax.grad(lambda w: jnp.mean(jnp.log(x @ w)))(w)
 
-    def loop():
         guarded, w = guard(step), jnp.ones(2)
+        step.leads_back = guarded if is_cycle else None
         for scale in (1.0, 0.0):
             w = guarded(w, np.full((3, 2), scale, "float32"))
 
-    loop()
+    loop(is_cycle=False)
+    assert "error[log-of-zero]" in capsys.readouterr().err
+    loop(is_cycle=True)
+    gc.collect()
     assert "error[log-of-zero]" in capsys.readouterr().err
 
 

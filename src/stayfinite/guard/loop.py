@@ -156,6 +156,7 @@ class WatchedLoop:
         if policy.may_go_on or not self.watch.listeners:
             self.watch.measures.policy = policy
         self.watch.arm()
+        self.watch.hold_function()
         UNREAD.follow(self.watch)
 
     def __del__(self) -> None:

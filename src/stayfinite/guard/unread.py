@@ -59,7 +59,8 @@ class UnreadFlags:
 
     def gone(self, watch: Watch) -> None:
         """The loop of `watch` is being deleted: read its flags now."""
-        if watch in self._followed() and not sys.is_finalizing():
+        # A weak set does not show a watch that is deleted as part of a cycle.
+        if self._process == os.getpid() and not sys.is_finalizing():
             self._watches.discard(watch)
             self._tell_of(watch)
 

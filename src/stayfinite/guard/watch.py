@@ -76,6 +76,11 @@ class Watch(BadSteps):
             self._refused = True
             self.say(f"{error}; this training runs unguarded")
 
+    def hold_function(self) -> None:
+        """Keep the train function as long as the watch: its flags are read at the deletion."""
+        function = self._function()
+        self._function = lambda: function
+
     def rebuild(self) -> None:
         """Have the step compiled again, because the source of the program was patched."""
         function = self._function()
