@@ -60,11 +60,19 @@ _ROOMS = ("data", "lightning", "losses", "metrics", "models", "notebook", "trans
 
 
 def __getattr__(name: str) -> object:
-    if name in _ROOMS:
-        return importlib.import_module(f"{__name__}.{name}")
-    if name not in _HOME:
+    if name not in _ROOMS and name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(_HOME[name]), name)
+    try:
+        if name in _ROOMS:
+            return importlib.import_module(f"{__name__}.{name}")
+        value = getattr(importlib.import_module(_HOME[name]), name)
+    except ModuleNotFoundError as error:
+        if error.name != "keras":
+            raise
+        raise ModuleNotFoundError(
+            f"stayfinite.{name} needs Keras, which is not installed; run pip install keras",
+            name="keras",
+        ) from None
     # Stored, so that the next look-up finds an ordinary attribute.
     globals()[name] = value
     return value
