@@ -64,6 +64,10 @@ def _parse(args: Sequence[str] | None) -> int | GuardedRun | ReplayRun:
         return outcome
     except UsageError as error:
         return refuse(str(error))
+    except ModuleNotFoundError as error:
+        if error.name != "keras":
+            raise
+        return refuse("this command needs Keras, which is not installed; run pip install keras")
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         return USAGE
