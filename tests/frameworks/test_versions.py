@@ -48,11 +48,12 @@ def test_a_framework_that_lacks_a_name_is_refused_in_one_line(monkeypatch):
 
 def test_what_is_declared_is_what_is_checked_and_pinned():
     oldest = ".".join(map(str, base.OLDEST_KERAS))
-    assert f"keras>={oldest}" in PROJECT["dependencies"]
+    assert [f"keras>={oldest}"] == PROJECT["optional-dependencies"]["keras"]
     assert pinned("constraints-oldest.txt", "keras").startswith(f"{oldest}.")
     assert "<" not in PROJECT["requires-python"]
     for backend in ("jax", "tensorflow"):
-        (declared,) = PROJECT["optional-dependencies"][backend]
+        with_keras, declared = PROJECT["optional-dependencies"][backend]
+        assert with_keras == "stayfinite[keras]"
         assert pinned("constraints-oldest.txt", backend).startswith(declared.partition(">=")[2])
 
 
