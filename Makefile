@@ -28,7 +28,7 @@ demo: .venv/ready  ## Train a siamese network that goes NaN, and see it stopped 
 PARTS = lint types test-rest test-tensorflow test-jax test-torch test-networks test-repair docs package
 IN_PARALLEL = $(MAKE) --no-print-directory --output-sync=target --jobs 3
 
-test:  ## Check style, types, site and wheel, run the fast tests on all backends (12 minutes)
+test:  ## Check style, types, site and wheel, run the fast tests on all backends (13 minutes)
 	@$(IN_PARALLEL) $(PARTS)
 
 # Lines are counted here only, as counting takes a third more time.
