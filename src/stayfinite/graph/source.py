@@ -66,24 +66,24 @@ def library_of(filename: str) -> str | None:
 
     None for code of the user, of stayfinite, of Python, of frameworks and of trainers.
     """
-    if filename.startswith("<"):
+    path = _below_packages(filename)
+    if path is None:
         return None
-    parts = Path(filename).parts
-    for folder in ("site-packages", "dist-packages"):
-        if folder in parts:
-            last = len(parts) - 1 - parts[::-1].index(folder)
-            name = parts[last + 1].removesuffix(".py")
-            return None if name in _FOUNDATIONS or name == "stayfinite" else name
-    return None
+    name = path.parts[0].removesuffix(".py")
+    return None if name in _FOUNDATIONS or name == "stayfinite" else name
 
 
 def below_library_folder(filename: str) -> str:
     """The path of a file of an installed package from the folder of packages on."""
+    return str(_below_packages(filename) or filename)
+
+
+def _below_packages(filename: str) -> Path | None:
     parts = Path(filename).parts
     for folder in ("site-packages", "dist-packages"):
-        if folder in parts:
-            return str(Path(*parts[len(parts) - parts[::-1].index(folder) :]))
-    return filename
+        if folder in parts and not filename.startswith("<"):
+            return Path(*parts[len(parts) - parts[::-1].index(folder) :])
+    return None
 
 
 @functools.cache

@@ -6,6 +6,7 @@ Nothing here imports Keras.
 from __future__ import annotations
 
 import contextlib
+import functools
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -67,6 +68,40 @@ def watching(
     steps.measures.policy = Policy(policy, max_bad_steps)
     with steps.watching():
         yield
+
+
+class TrainerGuard:
+    """What the callbacks of trainers share: `watching`, from begin to end of a training.
+
+    Args:
+        policy: "stop" ends the training at a bad step. "skip" leaves the step out and goes on.
+        keep: Folder for the incident and the last good weights.
+        strict: Whether a step is bad whose loss alone is not finite.
+        max_bad_steps: So many bad steps in a row end the training under every policy.
+    """
+
+    def __init__(
+        self,
+        policy: str = "stop",
+        *,
+        keep: str | Path = "stayfinite-out",
+        strict: bool = False,
+        max_bad_steps: int = MAX_BAD_STEPS,
+    ) -> None:
+        super().__init__()
+        self._watch = functools.partial(
+            watching, policy=policy, keep=keep, strict=strict, max_bad_steps=max_bad_steps
+        )
+        self._watching = contextlib.ExitStack()
+
+    def _begin(self) -> None:
+        """Judge every step from now on."""
+        self._watching.close()
+        self._watching.enter_context(self._watch())
+
+    def _end(self) -> None:
+        """Judge no further step."""
+        self._watching.close()
 
 
 class PlainTorchSteps(BadSteps):

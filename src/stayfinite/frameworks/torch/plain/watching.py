@@ -335,7 +335,8 @@ class Watching:
             return None
         if not verdict.is_bounded(optimizer):
             self._prepare(self._bad("update", optimizer, None, self._place(innermost), innermost))
-        return self._judging(closure, optimizer, innermost)
+        # A line search may go anywhere after the first call.
+        return _then_once(closure, lambda: self._judge(optimizer, innermost))
 
     def _applied_in_backward(self) -> None:
         """Forget the present step, of whose gradients there is never more than a part."""
@@ -352,33 +353,7 @@ class Watching:
         if closure is None:
             replayer.updating(optimizer)
             return None
-        first = True
-
-        def evaluated() -> Any:
-            nonlocal first
-            result = closure()
-            if first:
-                first = False
-                replayer.updating(optimizer)
-            return result
-
-        return evaluated
-
-    def _judging(
-        self, closure: Callable[[], Any], optimizer: torch.optim.Optimizer, innermost: FrameType
-    ) -> Callable[[], Any]:
-        """`closure`, judged when it was called first; a line search may go anywhere after that."""
-        first = True
-
-        def judged() -> Any:
-            nonlocal first
-            result = closure()
-            if first:
-                first = False
-                self._judge(optimizer, innermost)
-            return result
-
-        return judged
+        return _then_once(closure, lambda: replayer.updating(optimizer))
 
     def _judge(self, optimizer: torch.optim.Optimizer, innermost: FrameType) -> None:
         gradients = gradients_of(optimizer)
@@ -543,6 +518,21 @@ class _Copies:
                 tensor.copy_(old)
         self._optimizer.state.clear()
         self._optimizer.state.update(self._state)
+
+
+def _then_once(closure: Closure, then: Callable[[], None]) -> Closure:
+    """`closure`, followed by `then` where it is called first."""
+    is_first = True
+
+    def called() -> Any:
+        nonlocal is_first
+        result = closure()
+        if is_first:
+            is_first = False
+            then()
+        return result
+
+    return called
 
 
 def _raise(error: Exception) -> None:

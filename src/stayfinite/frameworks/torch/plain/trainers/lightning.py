@@ -47,20 +47,38 @@ def hook_manual(module: Any, calls: TrainerCalls) -> None:
     private.hook_manual_steps(module, running)
 
 
-class _Automatic:
-    """The closure of one batch. `kwargs` are the arguments that it gives to `training_step`."""
+class _Manual:
+    """One training step of the user's that applies optimizers by itself.
+
+    Args:
+        kwargs: The arguments of `training_step` by name.
+        run: Runs it with what `kwargs` has then.
+    """
 
     described = "LightningModule.training_step"
 
-    def __init__(self, kwargs: MutableMapping[str, Any], closure: Closure) -> None:
+    def __init__(self, kwargs: MutableMapping[str, Any], run: Closure) -> None:
         self.batch: object = kwargs[_BATCH]
         self._kwargs = kwargs
-        self._closure = closure
+        self._run = run
 
     def accumulate(self, batch: object) -> None:
-        """Call the closure with another batch."""
+        """Run it with another batch; its backward passes add to the gradients."""
         with _given(self._kwargs, batch):
-            self._closure()
+            self._run()
+
+    def apply(
+        self,
+        batch: object,
+        optimizer: torch.optim.Optimizer,
+        closure: Closure | None,
+    ) -> None:
+        """Run it."""
+        self.accumulate(batch)
+
+
+class _Automatic(_Manual):
+    """The closure of one batch, which runs `training_step` and the backward pass."""
 
     def apply(
         self,
@@ -71,35 +89,10 @@ class _Automatic:
         """Apply the optimizer to the closure that it was given, which clips as well."""
         with _given(self._kwargs, batch):
             if closure is None:
-                self._closure()
+                self._run()
                 optimizer.step()
             else:
                 optimizer.step(closure)
-
-
-class _Manual:
-    """One training step of the user's that applies optimizers by itself."""
-
-    described = "LightningModule.training_step"
-
-    def __init__(self, kwargs: MutableMapping[str, Any], run: Closure) -> None:
-        self.batch: object = kwargs[_BATCH]
-        self._kwargs = kwargs
-        self._run = run
-
-    def accumulate(self, batch: object) -> None:
-        """Run the step, whose backward passes add to the gradients."""
-        with _given(self._kwargs, batch):
-            self._run()
-
-    def apply(
-        self,
-        batch: object,
-        optimizer: torch.optim.Optimizer,
-        closure: Closure | None,
-    ) -> None:
-        """Run the step."""
-        self.accumulate(batch)
 
 
 @contextlib.contextmanager
