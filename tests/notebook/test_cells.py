@@ -53,6 +53,36 @@ def test_the_extension_guards_fit_and_train_on_batch(kernel):
     assert kernel.run(going_on).printed == "True\n"
 
 
+TORCH = """\
+import torch
+net = torch.nn.Linear(2, 1)
+optimizer = torch.optim.SGD(net.parameters(), 0.1)
+points = torch.tensor([[1.0, 2.0]]).repeat(4, 1)
+"""
+LOOP = """\
+for scale in (2.0, 3.0, 1.0, 2.0):
+    loss = ((net(points) - net(points * scale)) ** 2).sum().sqrt()
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+"""
+
+
+def test_the_extension_guards_loops_over_torch_optim(kernel):
+    cell = kernel.run(TORCH + LOOP)
+    assert place(cell)[0] == f"Cell In [{cell.number}], line 6"
+    assert f"the loop at Cell In [{cell.number}], line 5" in cell.shown[-1]["text/plain"]
+    assert kernel.run("print(net.weight.isfinite().all().item())").printed == "True\n"
+
+
+def test_a_watching_block_has_its_own_settings(kernel):
+    block = "with stayfinite.watching(policy='skip'):\n    " + LOOP.replace("\n", "\n    ")
+    cell = kernel.run(f"{TORCH}{block}\nprint(net.weight.isfinite().all().item())")
+    assert cell.traceback is None
+    assert "True\n" in cell.printed
+    assert kernel.run(LOOP).traceback is not None
+
+
 def test_a_function_of_a_timed_cell(kernel):
     cell = kernel.run(f"%%time\n{LOSS}{FIT}")
     assert place(cell) == (

@@ -129,27 +129,35 @@ class PlainTorchSteps(BadSteps):
         Raises:
             CannotGuardError: this release of PyTorch lacks a name that is needed.
         """
-        if WATCHING.listener is not None:
+        outer = WATCHING.listener, WATCHING.on_error
+        if isinstance(outer[0], Training) and not outer[0].is_of_notebook:
             yield
             return
         self.install()
-        if not self._has_begun:
-            self._has_begun = True
-            WATCHING.begin()
+        self.begin()
         try:
             yield
         finally:
-            self.close()
+            WATCHING.listener, WATCHING.on_error = outer
 
-    def install(self) -> None:
+    def install(self, *, is_of_notebook: bool = False) -> None:
         """Judge every step from now on.
+
+        Args:
+            is_of_notebook: Whether a `watching` block inside has its own settings.
 
         Raises:
             CannotGuardError: this release of PyTorch lacks a name that is needed.
         """
         WATCHING.install()
         WATCHING.on_error = self._failed
-        WATCHING.listener = Training(WATCHING, self)
+        WATCHING.listener = Training(WATCHING, self, is_of_notebook=is_of_notebook)
+
+    def begin(self) -> None:
+        """Know the optimizers that were made before; needed once."""
+        if not self._has_begun:
+            self._has_begun = True
+            WATCHING.begin()
 
     def close(self) -> None:
         """Judge no further step."""

@@ -5,22 +5,27 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stayfinite.errors import UsageError
+from stayfinite.errors import CannotGuardError, UsageError
 from stayfinite.runner.console import say
 from stayfinite.runner.keras_import import after_import
 
 if TYPE_CHECKING:
     from stayfinite.guard.bad_steps import BadSteps
     from stayfinite.guard.every_model import EveryModel
+    from stayfinite.guard.plain_torch import PlainTorchSteps
 
 KEEP = Path("stayfinite-out")
 
 
 class NotebookSession:
-    """Guards each `keras.Model` of a notebook; a `Guard` in a cell keeps its own settings."""
+    """Guards each `keras.Model` and each loop over `torch.optim` of a notebook.
+
+    A `Guard` or a `watching` block in a cell keeps its own settings.
+    """
 
     def __init__(self) -> None:
         self._hooks: EveryModel | None = None
+        self._torch: PlainTorchSteps | None = None
         self._closed = False
 
     def install(self) -> None:
@@ -39,6 +44,23 @@ class NotebookSession:
             return
         self._hooks = hooks
 
+    def watch_torch(self) -> None:
+        """Judge each step of `torch.optim` from now on; called once PyTorch is imported."""
+        if self._closed:
+            return
+        # Imported here, as it imports PyTorch.
+        from stayfinite.guard.plain_torch import PlainTorchSteps
+
+        steps = PlainTorchSteps(KEEP, None)
+        self.adopt(steps)
+        try:
+            steps.install(is_of_notebook=True)
+        except CannotGuardError as error:
+            _say_line(f"{error}; loops over torch.optim run unguarded")
+            return
+        steps.begin()
+        self._torch = steps
+
     def adopt(self, watch: BadSteps) -> None:
         """Have `watch` print its notices, and run unguarded what it cannot attach to."""
         watch.say, watch.unguarded_ok = _say_line, True
@@ -49,6 +71,8 @@ class NotebookSession:
         if self._hooks is not None:
             self._hooks.close()
             self._hooks.release()
+        if self._torch is not None:
+            self._torch.close()
 
 
 _sessions: list[NotebookSession] = []
@@ -59,6 +83,7 @@ def load_ipython_extension(_shell: object) -> None:
     session = NotebookSession()
     _sessions.append(session)
     after_import("keras", session.install)
+    after_import("torch", session.watch_torch)
 
 
 def unload_ipython_extension(_shell: object) -> None:

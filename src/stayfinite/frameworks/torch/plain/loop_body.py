@@ -31,6 +31,7 @@ from stayfinite.frameworks.torch.plain.loops import SourceLoop, bound_names, rea
 from stayfinite.frameworks.torch.plain.randomness import Generators
 from stayfinite.frameworks.torch.plain.step_data import AfterStatements
 from stayfinite.frameworks.torch.plain.trees import leaves
+from stayfinite.graph.cells import cell_name, num_lines_above
 from stayfinite.graph.running_loops import loops_in
 
 # Run with a function that returns how many batches it has drawn.
@@ -68,8 +69,11 @@ class LoopBody:
 
     @property
     def described(self) -> str:
-        """`the loop at train.py:36`."""
-        return f"the loop at {Path(self.loop.file).name}:{self.loop.line}"
+        """`the loop at train.py:36`, `the loop at Cell In [3], line 2`."""
+        cell = cell_name(self.loop.file)
+        if cell is None:
+            return f"the loop at {Path(self.loop.file).name}:{self.loop.line}"
+        return f"the loop at {cell}, line {self.loop.line + num_lines_above(self.loop.file)}"
 
     @property
     def file(self) -> str:

@@ -62,11 +62,13 @@ class Training:
     Args:
         watching: Has the hooks.
         owner: Handles the bad steps.
+        is_of_notebook: Whether a block with its own settings replaces it.
     """
 
-    def __init__(self, watching: Watching, owner: Owner) -> None:
+    def __init__(self, watching: Watching, owner: Owner, *, is_of_notebook: bool = False) -> None:
         self._watching = watching
         self._owner = owner
+        self.is_of_notebook = is_of_notebook
 
     def made(self, optimizer: torch.optim.Optimizer, place: StepPlace | None, loss: Any) -> None:
         """Record a finite step."""
