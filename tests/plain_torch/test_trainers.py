@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from stayfinite.replay.patched_program import patched_file
 from tests import warm
 
 HERE = Path(__file__).parent / "trainers"
@@ -94,3 +95,20 @@ def test_a_healthy_training_is_left_bit_for_bit(tmp_path):
     plain = warm.script(tmp_path, "healthy_transformers.py")
     assert bits and bits == [line for line in plain.stderr.splitlines() if "0x" in line]
     assert (done.returncode, file["num_steps"], file["incidents"]) == (0, 9, [])
+
+
+def test_a_repaired_training_has_the_weights_of_the_repaired_script(tmp_path):
+    pytest.importorskip("transformers")
+    text = (HERE / "transformers_pairs.py").read_text(encoding="utf-8")
+    text = text.replace("Trainer(model=Net()", "net = Net()\nTrainer(model=net")
+    text += "for p in net.parameters():\n    print('end', p.detach().numpy().tobytes().hex())\n"
+    (tmp_path / "x.py").write_text(text, encoding="utf-8")
+    options = ("--policy", "repair", "--json", "run.json")
+    done = warm.stayfinite(tmp_path, "run", *options, "x.py")
+    assert done.returncode == 0, done.stderr
+    [incident] = json.loads((tmp_path / "run.json").read_text(encoding="utf-8"))["incidents"]
+    patched = patched_file(incident["intervention"]["diff"], str(tmp_path / "x.py"))
+    (tmp_path / "repaired.py").write_bytes(patched.content)
+    repaired = warm.script(tmp_path, "repaired.py")
+    ends = [line for line in repaired.stderr.splitlines() if line.startswith("end ")]
+    assert ends and ends == [line for line in done.stderr.splitlines() if line.startswith("end ")]

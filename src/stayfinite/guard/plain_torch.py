@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from stayfinite.frameworks.failure import Failure, Resumption
-from stayfinite.frameworks.torch.plain import trees
+from stayfinite.frameworks.torch.plain import compiled, trees
 from stayfinite.frameworks.torch.plain.calls import StepCall
 from stayfinite.frameworks.torch.plain.training import Training
 from stayfinite.frameworks.torch.plain.watching import WATCHING
@@ -21,8 +21,6 @@ from stayfinite.guard.bad_steps import BadSteps
 from stayfinite.guard.policy import MAX_BAD_STEPS, Policy
 from stayfinite.incident import Intervention
 from stayfinite.strict import caught
-
-_POLICIES = ("stop", "skip")
 
 
 @contextlib.contextmanager
@@ -40,6 +38,7 @@ def watching(
 
     Args:
         policy: "stop" ends the loop at a bad step. "skip" leaves the step out and goes on.
+            "rollback" makes it again with a remedy that was proved, "repair" with a source fix.
         keep: Folder for the incident and the last good weights.
         strict: Whether a step is bad whose loss alone is not finite.
         max_bad_steps: So many bad steps in a row end the loop under every policy.
@@ -74,7 +73,7 @@ class TrainerGuard:
     """What the callbacks of trainers share: `watching`, from begin to end of a training.
 
     Args:
-        policy: "stop" ends the training at a bad step. "skip" leaves the step out and goes on.
+        policy: As that of `watching`.
         keep: Folder for the incident and the last good weights.
         strict: Whether a step is bad whose loss alone is not finite.
         max_bad_steps: So many bad steps in a row end the training under every policy.
@@ -116,10 +115,11 @@ class PlainTorchSteps(BadSteps):
     """
 
     def __init__(self, keep: Path, script: str | None) -> None:
-        super().__init__(keep, script, lambda: None)
+        super().__init__(keep, script, compiled.forget)
         self.strict = False
         self._has_told = False
         self._has_told_of_backward = False
+        self._has_told_of_repair = False
         self._has_begun = False
 
     @contextlib.contextmanager
@@ -164,18 +164,28 @@ class PlainTorchSteps(BadSteps):
         WATCHING.listener = None
 
     def handle(self, failure: Failure) -> Resumption:
-        """Explain a bad step; under the policy "skip" the loop goes on without it.
-
-        A loop is in the middle of its iteration, so it cannot go back or make the step again.
-        """
-        policy = self.measures.policy
-        if policy.name not in _POLICIES:
-            self.say(
-                f"a loop over torch.optim cannot go on under the policy {policy.name!r}, only "
-                "under 'skip'; it stops"
-            )
-            self.measures.policy = Policy("stop", policy.max_bad_steps)
+        """Explain a bad step, and say how the loop goes on; raises where it ends."""
+        makes_again = self.measures.policy.name in ("rollback", "repair")
+        if makes_again and failure.cannot_resume is not None:
+            self.cannot_resume(failure.cannot_resume)
         return super().handle(failure)
+
+    def cannot_resume(self, reason: str) -> None:
+        """Say why the loop cannot go on; from now on a bad step ends it."""
+        policy = self.measures.policy
+        self.say(
+            f"this loop cannot go on under the policy {policy.name!r}, because {reason}; it stops"
+        )
+        self.measures.policy = Policy("stop", policy.max_bad_steps)
+
+    def made_by_repair(self, step: int) -> None:
+        """Tell once of steps that only the repaired body of a running loop can make."""
+        if not self._has_told_of_repair:
+            self._has_told_of_repair = True
+            self.say(
+                f"step {step} is made by the repaired body of the loop, as each step will be that "
+                "its running code cannot make"
+            )
 
     def _failed(self, error: Exception) -> None:
         self.say(f"{caught('noting a step', error)}; this training runs unguarded from here on")

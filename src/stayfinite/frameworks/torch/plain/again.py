@@ -19,6 +19,7 @@ from stayfinite.frameworks.torch.engine import StepWatcher
 from stayfinite.frameworks.torch.plain.data import LoopData
 from stayfinite.frameworks.torch.plain.optimizer import (
     TorchOptimizer,
+    clip,
     dense_gradient,
     parameters_of,
 )
@@ -108,7 +109,7 @@ class Making:
             return
         self._is_last = True
         self._optimizer.replace_again()
-        _clip(optimizer, self._clipped)
+        clip(optimizer, self._clipped)
         weights = zip(parameters_of(optimizer), self._optimizer.weights, strict=True)
         given = [(dense_gradient(parameter), variable) for parameter, variable in weights]
         pairs = [(gradient, variable) for gradient, variable in given if gradient is not None]
@@ -119,14 +120,3 @@ class Making:
         """Ends the run after the update of the failing step."""
         if self._is_last:
             raise StepMade
-
-
-def _clip(optimizer: torch.optim.Optimizer, clipped: dict[str, float]) -> None:
-    parameters = [p for p in parameters_of(optimizer) if p.grad is not None]
-    if "clipnorm" in clipped:
-        for parameter in parameters:
-            torch.nn.utils.clip_grad_norm_([parameter], clipped["clipnorm"])
-    if "global_clipnorm" in clipped:
-        torch.nn.utils.clip_grad_norm_(parameters, clipped["global_clipnorm"])
-    if "clipvalue" in clipped:
-        torch.nn.utils.clip_grad_value_(parameters, clipped["clipvalue"])

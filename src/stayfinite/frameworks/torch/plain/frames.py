@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import inspect
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from types import FrameType
 
 from stayfinite.graph.source import is_user_file
@@ -36,6 +37,19 @@ def values_of(frame: FrameType, names: Iterable[str]) -> dict[str, object]:
 def all_values_of(frame: FrameType) -> dict[str, object]:
     """The values of every variable of `frame`, in a module its globals."""
     return _read(frame, None)
+
+
+def bind(frame: FrameType, values: Mapping[str, object]) -> None:
+    """Give variables of a running frame other values."""
+    if not frame.f_code.co_flags & inspect.CO_OPTIMIZED:
+        frame.f_globals.update(values)
+        return
+    held = frame.f_locals
+    held.update(values)
+    if sys.version_info < (3, 13):
+        # Before, what `f_locals` gives is a copy, which a debugger writes back by this function.
+        ctypes.pythonapi.PyFrame_LocalsToFast(ctypes.py_object(frame), ctypes.c_int(0))
+        held.clear()
 
 
 def _read(frame: FrameType, names: Iterable[str] | None) -> dict[str, object]:

@@ -38,6 +38,7 @@ from stayfinite.graph.running_loops import loops_in
 Take = Callable[[Callable[[], int]], None]
 # The variable of the loop that runs the body once, so that `break` and `continue` have one.
 _ONCE = "__stayfinite_once__"
+_LOCALS = "__stayfinite_locals__"
 # What may be read by statements that are run once more.
 _PLAIN: tuple[type, ...] = (
     *(int, float, complex, str, type, type(None), ModuleType, BuiltinFunctionType),
@@ -95,6 +96,11 @@ class LoopBody:
         """Whether no function is around it."""
         return not self._is_function
 
+    @property
+    def is_patched(self) -> bool:
+        """Whether it is run from a patched text of its file."""
+        return self._tree is not None
+
     def make(self, data: LoopData) -> None:
         """Run the body once for each iteration of `data`.
 
@@ -104,9 +110,13 @@ class LoopBody:
         if data.missing is not None:
             raise CannotRemakeError(data.missing)
         with self._kept_globals(), _kept_containers(data):
+            carried: Mapping[str, object] = {}
             for iteration in data.iterations:
                 iteration.generators.restore()
-                self._run(iteration)
+                after = self._run(iteration, carried)
+                # The iteration may be another than that of training, with a fix.
+                names = self.loop.read & self.loop.bound - {*self.loop.targets}
+                carried = {name: after[name] for name in names if name in after}
         raise CannotRemakeError("the body of the loop ended without an update")
 
     @contextlib.contextmanager
@@ -219,17 +229,22 @@ class LoopBody:
         bound: dict[str, object] = FunctionType(code, self._globals)(**values)
         return bound
 
-    def _run(self, iteration: Iteration) -> None:
-        values = {**self._held, **iteration.values, **iteration.batch}
+    def _run(self, iteration: Iteration, carried: Mapping[str, object]) -> Mapping[str, object]:
+        """Run the body; the names that it may hand to the next iteration, with their values."""
+        values = {**self._held, **iteration.values, **iteration.batch, **carried}
         if not self._is_function:
             self._globals.update(values)
             exec(self._module(), self._globals)
-            return
+            return dict(self._globals)
+        values[_LOCALS] = locals
         names = tuple(sorted(values))
         if self._code is None or self._code[0] != names:
-            self._code = names, self._function(names, [self._body_once()])
+            end = ast.Return(ast.Call(ast.Name(_LOCALS, ast.Load()), [], []))
+            self._code = names, self._function(names, [self._body_once(), end])
         # Of the original globals, so that its functions are those of the module.
-        FunctionType(self._code[1], self._globals)(**values)
+        found = FunctionType(self._code[1], self._globals)(**values)
+        # A body that returns by itself hands nothing on.
+        return found if isinstance(found, dict) else {}
 
     def _module(self) -> CodeType:
         if self._code is None:

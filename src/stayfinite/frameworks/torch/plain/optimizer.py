@@ -186,6 +186,18 @@ def clips(values: Mapping[str, Any]) -> dict[str, float]:
     return {name: values[name] for name in _CLIPS if values.get(name) is not None}
 
 
+def clip(optimizer: torch.optim.Optimizer, clipped: Mapping[str, float]) -> None:
+    """Clip the gradients that `optimizer` is about to be given."""
+    parameters = [p for p in parameters_of(optimizer) if p.grad is not None]
+    if "clipnorm" in clipped:
+        for parameter in parameters:
+            torch.nn.utils.clip_grad_norm_([parameter], clipped["clipnorm"])
+    if "global_clipnorm" in clipped:
+        torch.nn.utils.clip_grad_norm_(parameters, clipped["global_clipnorm"])
+    if "clipvalue" in clipped:
+        torch.nn.utils.clip_grad_value_(parameters, clipped["clipvalue"])
+
+
 def _given(name: str, value: Any, values: Mapping[str, Any]) -> Any:
     for keras_name, own in _SETTINGS.items():
         if own == name and keras_name in values:

@@ -179,6 +179,13 @@ def fresh_scaler(scaler: Any) -> Iterator[None]:
             tensor.copy_(copy)
 
 
+def overflows_of(scaler: Any, optimizer: torch.optim.Optimizer) -> dict[torch.device, torch.Tensor]:
+    """Whether a `GradScaler` has found an overflow for `optimizer`: 0 or 1 on each device."""
+    states = scaler._per_optimizer_states
+    found: dict[torch.device, torch.Tensor] = states[id(optimizer)]["found_inf_per_device"]
+    return found
+
+
 def world_size(module: Any) -> int:
     """Over how many processes a `DistributedDataParallel` takes the mean of its gradients."""
     return int(module.process_group.size())

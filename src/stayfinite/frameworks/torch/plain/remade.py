@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -15,6 +16,8 @@ from stayfinite.frameworks.torch.plain.alone import alone
 from stayfinite.frameworks.torch.plain.data import LoopData
 from stayfinite.frameworks.torch.plain.optimizer import held, parameters_of
 from stayfinite.frameworks.torch.plain.processes import apart
+from stayfinite.frameworks.torch.plain.resuming import TakenStep
+from stayfinite.frameworks.torch.plain.steps import StepPlace
 from stayfinite.frameworks.torch.plain.watching import Watching
 
 if TYPE_CHECKING:
@@ -61,6 +64,41 @@ class RemadeStep:
             contextlib.suppress(StepMade),
         ):
             self._again.make(data)
+
+    def take(
+        self,
+        subject: TorchLoop,
+        data: LoopData,
+        running: Sequence[FrameType],
+        place: StepPlace | None,
+    ) -> TakenStep:
+        """Run the step up to its update, for the loop to go on with what it gives.
+
+        Buffers and random generators are left as the run leaves them.
+
+        Raises:
+            CannotRemakeError: it cannot be run, or it is not finite.
+        """
+        taken = TakenStep(
+            subject.optimizer,
+            self._num_updates,
+            data,
+            self._optimizers,
+            self._scaler,
+            running,
+            place,
+        )
+        with (
+            self.kept(),
+            alone(),
+            self._watching.replaying(taken),
+            contextlib.suppress(StepMade),
+        ):
+            for parameter in self.parameters():
+                parameter.grad = None
+            self._again.make(data)
+        taken.require_finite()
+        return taken
 
     def drawing(
         self, subject: TorchLoop, data: LoopData, run: Callable[[Callable[[], int]], None]

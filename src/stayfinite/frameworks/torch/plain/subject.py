@@ -15,10 +15,11 @@ from safetensors.torch import save_file
 
 from stayfinite.errors import CannotGuardError
 from stayfinite.frameworks.base import GuardedFunction, OnBad
-from stayfinite.frameworks.batch import Batch, ChangeError
+from stayfinite.frameworks.batch import Batch
 from stayfinite.frameworks.change import LastingChange
 from stayfinite.frameworks.failure import Files
 from stayfinite.frameworks.recorder import Recorder
+from stayfinite.frameworks.state import Tensor
 from stayfinite.frameworks.subject import (
     Compilation,
     HeldArray,
@@ -28,6 +29,8 @@ from stayfinite.frameworks.subject import (
     TrainStep,
     Variable,
 )
+from stayfinite.frameworks.torch.plain.data import LoopData
+from stayfinite.frameworks.torch.plain.lasting import lasting_settings
 from stayfinite.frameworks.torch.plain.modules import NamedModule, plain_name, unwrapped
 from stayfinite.frameworks.torch.plain.optimizer import TorchOptimizer, clips, parameters_of
 from stayfinite.frameworks.torch.plain.remade import RemadeStep
@@ -264,15 +267,14 @@ class TorchLoop(Subject):
 
     def without_samples(self, batch: Batch, samples: Sequence[int]) -> object:
         """The data of `batch` with other samples of it in the place of `samples`."""
-        return batch.without(samples).data
+        data, other = batch.data, batch.without(samples).data
+        assert isinstance(data, LoopData) and isinstance(other, LoopData)
+        pairs = zip(data.leaves(), other.leaves(), strict=True)
+        return data.with_leaves([_alike(old, new) for (_, old), (_, new) in pairs])
 
     def lasting(self, change: LastingChange) -> Callable[[], None]:
-        """Never: the loop goes on by itself.
-
-        Raises:
-            ChangeError: always.
-        """
-        raise ChangeError("a loop over torch.optim goes on with its own settings")
+        """What has the optimizer applied with `change` from now on, whatever its loop sets."""
+        return functools.partial(lasting_settings(self.optimizer.inner).add, change)
 
     @property
     def weights_file(self) -> str:
@@ -290,6 +292,13 @@ class TorchLoop(Subject):
             tensors = {k: v for k, v in state.items() if isinstance(v, torch.Tensor)}
             # Weights that two names share are written twice.
             save_file({k: v.detach().cpu().clone().contiguous() for k, v in tensors.items()}, own)
+
+
+def _alike(old: Tensor, new: Tensor) -> Tensor:
+    """`new` as a tensor on the device of `old`, if that is one."""
+    if not isinstance(old, torch.Tensor):
+        return new
+    return torch.as_tensor(new, dtype=old.dtype, device=old.device)
 
 
 def _paths(root: NamedModule, prefix: str) -> Iterator[tuple[str, torch.nn.Module]]:

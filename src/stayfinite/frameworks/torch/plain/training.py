@@ -27,10 +27,13 @@ from stayfinite.frameworks.torch.plain.modules import (
 )
 from stayfinite.frameworks.torch.plain.optimizer import dense_gradient, gradients_of, parameters_of
 from stayfinite.frameworks.torch.plain.processes import ending_together, num_processes
+from stayfinite.frameworks.torch.plain.randomness import Generators
 from stayfinite.frameworks.torch.plain.remade import RemadeStep
+from stayfinite.frameworks.torch.plain.resuming import CannotResumeError
 from stayfinite.frameworks.torch.plain.step_data import NotedStep, note_step
 from stayfinite.frameworks.torch.plain.steps import StepPlace
 from stayfinite.frameworks.torch.plain.subject import TorchLoop
+from stayfinite.frameworks.torch.plain.trainers.calls import TrainerStep
 from stayfinite.frameworks.torch.plain.watching import BadStep, Watching
 from stayfinite.frameworks.torch.state import num_bytes_of, random_state, state_of, store
 from stayfinite.graph.running_loops import running
@@ -55,6 +58,14 @@ class Owner(Protocol):
         """An optimizer was applied inside a backward pass."""
         ...
 
+    def made_by_repair(self, step: int) -> None:
+        """The repaired body of a running loop has made a bad step finite."""
+        ...
+
+    def cannot_resume(self, reason: str) -> None:
+        """The loop cannot go on as was decided; from now on a bad step ends it."""
+        ...
+
 
 class Training:
     """What the hooks tell of; a `watching.Listener`.
@@ -69,6 +80,7 @@ class Training:
         self._watching = watching
         self._owner = owner
         self.is_of_notebook = is_of_notebook
+        self._repaired: set[str] = set()
 
     def made(self, optimizer: torch.optim.Optimizer, place: StepPlace | None, loss: Any) -> None:
         """Record a finite step."""
@@ -132,15 +144,83 @@ class Training:
             seen=_seen(subject, step.loss),
             remade_by=again.described,
             num_processes=num_processes(subject.modules),
+            cannot_resume=_why_not_resumed(subject),
         )
+        is_applied = False
         try:
             with ending_together(subject.modules), contextlib.ExitStack() as stack:
                 if body is not None:
                     stack.enter_context(running(body))
-                owner.handle(failure)
+                is_applied = self._goes_on(step, failure, subject, body, generators)
         finally:
+            if not is_applied:
+                generators.restore()
+        return is_applied
+
+    def _goes_on(
+        self,
+        step: BadStep,
+        failure: Failure,
+        subject: TorchLoop,
+        body: LoopBody | None,
+        generators: Generators,
+    ) -> bool:
+        """Have a bad step handled; whether it was made again and is to be applied."""
+
+        def resume(resumption: Resumption) -> None:
             generators.restore()
-        return False
+            self._resume(step, subject, resumption)
+
+        owner = self._owner
+        if body is not None and body.file in self._repaired:
+            # The code of a running loop stays as it is, so its repair makes each step that fails.
+            try:
+                resume(Resumption(failure.bad))
+            except CannotRemakeError:
+                pass  # a failure of another kind
+            else:
+                owner.made_by_repair(failure.bad.step)
+                return True
+        resumption = owner.handle(failure)
+        if resumption.again is None:
+            return False
+        try:
+            resume(resumption)
+        except CannotRemakeError as error:
+            owner.cannot_resume(str(error))
+            owner.handle(failure)
+            return False
+        if body is not None and body.is_patched:
+            self._repaired.add(body.file)
+        return True
+
+    def _resume(self, step: BadStep, subject: TorchLoop, resumption: Resumption) -> None:
+        """Make the step again for good.
+
+        Raises:
+            CannotRemakeError: it cannot be made, or it is not finite.
+        """
+        recorded = resumption.again
+        assert recorded is not None and isinstance(recorded.data, LoopData)
+        if resumption.state is not None:
+            if len(self._watching.optimizers()) > 1:
+                raise CannotResumeError("the loop has several optimizers, and one of them is known")
+            store(subject, resumption.state)
+        if resumption.then is not None:
+            resumption.then()
+        is_of_trainer = isinstance(step.again, TrainerStep)
+        frames = [] if is_of_trainer else list(user_frames(step.frame))
+        taken = subject.remade.take(subject, recorded.data, frames, step.place)
+        taken.give()
+        recorder = self._owner.recorder
+        recorder.again(recorded)
+        if taken.loss is not None:
+            recorder.losses.keep(recorded.step, None, taken.loss)
+        recorder.expect(KnownFlag(-1))
+        recorder.first_bad(wait=False)
+        if not step.is_applied_next:
+            with subject.remade.unobserved():
+                step.optimizer.step()
 
     def applied_in_backward(self) -> None:
         """Tell the owner of an optimizer that is not guarded."""
@@ -184,6 +264,15 @@ class Training:
                 parameter.grad = None
             subject.train_step(data)
             return not verdict.all_finite(gradients_of(subject.optimizer.inner))
+
+
+def _why_not_resumed(subject: TorchLoop) -> str | None:
+    """Why the step of a loop cannot be made again for good; None where it can."""
+    if num_processes(subject.modules) > 1:
+        return "its gradients are a mean over several processes"
+    if isinstance(subject.optimizer.inner, torch.optim.LBFGS):
+        return "the optimizer LBFGS makes several evaluations in one step"
+    return None
 
 
 def _put_together(step: RecordedBatch, body: LoopBody | None) -> RecordedBatch:

@@ -74,6 +74,8 @@ class BadStep:
         scaler: The `GradScaler` that applies the optimizer, if one does.
         again: How the step is made again, where it is known without the source of a loop.
         was_made: Whether the listener has been told that the step is finite.
+        is_applied_next: Whether the optimizer is applied if the listener returns True; if not, the
+            update is over, or a loss scale has left it out.
     """
 
     what: What
@@ -86,6 +88,7 @@ class BadStep:
     scaler: Any
     again: Again | None = None
     was_made: bool = False
+    is_applied_next: bool = True
 
 
 class Listener(Protocol):
@@ -300,7 +303,8 @@ class Watching:
         place = self._place(innermost)
         if loss is not None or scaler.get_scale() <= 1.0:
             what: What = "scale" if loss is None else "gradients"
-            self._tell(self._bad(what, optimizer, loss, place, innermost, scaler))
+            bad = self._bad(what, optimizer, loss, place, innermost, scaler)
+            self._tell(dataclasses.replace(bad, is_applied_next=False))
         else:
             self._made(optimizer, place)
         self._ended(optimizer, place, innermost)
@@ -364,9 +368,10 @@ class Watching:
         bad_loss = self._bad_loss()
         if not math.isfinite(size) and not verdict.all_finite(gradients):
             bad = self._bad("gradients", optimizer, bad_loss, place, innermost, self._scaler)
-            self._tell(bad)
-            return
-        if bad_loss is not None:
+            if not self._tell(bad):
+                return
+            self._was_made = True
+        elif bad_loss is not None:
             bad = self._bad("loss", optimizer, bad_loss, place, innermost, self._scaler)
             if not self._tell(bad):
                 return
@@ -405,7 +410,8 @@ class Watching:
         if unproved is not None and not verdict.all_finite(verdict.state_of_update(optimizer)):
             bad, copies = unproved
             copies.restore()
-            self._tell(dataclasses.replace(bad, was_made=self._was_made))
+            made = self._was_made
+            self._tell(dataclasses.replace(bad, was_made=made, is_applied_next=False))
         self._ended(optimizer, place, innermost)
 
     def _ended(

@@ -1,0 +1,92 @@
+"""Loops over `torch.optim` that go on after a bad step, by each policy."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import warnings
+
+import pytest
+import torch
+from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
+
+import stayfinite
+from stayfinite.replay.patched_program import patched_file
+from tests import warm
+from tests.plain_torch.test_scripts import HERE, run
+
+
+def ends(done):
+    return [line for line in done.stderr.splitlines() if line.startswith("end ")]
+
+
+@pytest.mark.parametrize("name", ["repair_in_loop", "repair_scaled", "repair_gan"])
+def test_a_repaired_run_ends_with_the_bits_of_the_repaired_script(name, tmp_path):
+    done, file = run(tmp_path, name, "--policy", "repair")
+    assert done.returncode == 0, done.stderr
+    [incident] = file["incidents"]
+    patched = patched_file(incident["intervention"]["diff"], str(tmp_path / f"{name}.py"))
+    (tmp_path / "repaired.py").write_bytes(patched.content)
+    repaired = ends(warm.script(tmp_path, "repaired.py"))
+    assert repaired and ends(done) == repaired
+    # Without the repair the weights are lost.
+    assert ends(warm.script(tmp_path, f"{name}.py")) != repaired
+
+
+def test_a_running_loop_is_told_of_once(tmp_path):
+    done, file = run(tmp_path, "repair_in_loop", "--policy", "repair")
+    assert file["num_steps"] == 16
+    assert done.stderr.count("is made by the repaired body of the loop") == 1
+
+
+def test_a_rollback_lowers_the_rate_for_good(tmp_path):
+    done, file = run(tmp_path, "rollback_rate", "--policy", "rollback")
+    assert done.returncode == 0, done.stderr
+    [incident] = file["incidents"]
+    made = incident["intervention"]
+    assert incident["cause"]["name"] == "divergence" and made["resumed_from"] < made["step"]
+    # The optimizer keeps the rate that the loop has set, and is applied with a lower one.
+    assert "rate 0.3" in done.stderr and "loss True" in done.stderr
+
+
+def test_without_a_proved_fix_the_loop_stops(tmp_path):
+    done, file = run(tmp_path, "loader_in_function", "--policy", "repair")
+    assert (done.returncode, len(file["incidents"])) == (3, 1)
+    assert "the policy repair ends the training" in done.stderr
+
+
+def test_line_searches_stop_with_the_reason(tmp_path):
+    shutil.copy(HERE / "healthy_lbfgs.py", tmp_path / "bad.py")
+    text = (tmp_path / "bad.py").read_text(encoding="utf-8")
+    text = text.replace("def closure():", "def closure():\n        x[3] = float('nan')", 1)
+    (tmp_path / "bad.py").write_text(text, encoding="utf-8")
+    done = warm.stayfinite(tmp_path, "run", "--policy", "rollback", "bad.py")
+    assert done.returncode == 3
+    assert "LBFGS makes several evaluations in one step; it stops" in done.stderr
+
+
+def test_samples_at_fault_are_left_out(tmp_path):
+    torch.manual_seed(0)
+    x, y = torch.randn(64, 4), torch.randn(64, 1)
+    x[33, 1] = float("nan")
+    model = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.Linear(8, 1))
+    optimizer = torch.optim.Adam(model.parameters(), 1e-2)
+    total = 0.0
+    with (
+        warnings.catch_warnings(record=True) as told,
+        stayfinite.watching(keep=tmp_path, policy="rollback"),
+    ):
+        warnings.simplefilter("always")
+        for inputs, labels in DataLoader(TensorDataset(x, y), 8):
+            loss = nn.functional.mse_loss(model(inputs), labels)
+            total += loss.item()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+    assert any("the step is made again without sample 1" in str(each.message) for each in told)
+    assert total > 0
+    assert all(bool(torch.isfinite(value).all()) for value in model.state_dict().values())
+    assert float(optimizer.state[model[0].weight]["step"]) == 8
+    written = json.loads((tmp_path / "incident-000004" / "incident.json").read_text())
+    assert written["intervention"]["policy"] == "rollback"
