@@ -14,21 +14,18 @@ from dataclasses import dataclass
 from stayfinite.diagnose.locate import Diagnosis
 from stayfinite.experiments.formulas import extracted
 from stayfinite.frameworks.step import Step
-from stayfinite.graph.graph import Op, Span
+from stayfinite.graph.graph import Op
 from stayfinite.graph.object_sites import site_of
 from stayfinite.graph.walk import unwrapped
 from stayfinite.numerics.functions import STRUCTURAL
 from stayfinite.repair import (
     Edit,
-    Expression,
     Remade,
     Removal,
-    RepairError,
     SourceFile,
-    TextSpan,
     activation_of,
     applied_at,
-    find_expression,
+    expression_at,
     moved,
 )
 from stayfinite.repair.extraction import Extraction
@@ -129,7 +126,7 @@ def _keeps_shape(step: Step, extraction: Extraction, op: Op, leaf: Node) -> bool
 def _removal(step: Step, source: SourceFile, op: Op) -> Removal | None:
     """What removes the activation that made the result of `op`, in the file `source`."""
     if op.stack and op.stack[0].file == source.path:
-        found = _at(source, op.stack[0])
+        found = expression_at(source, op.stack[0])
         removal = None if found is None else applied_at(found)
         if removal is not None:
             return removal
@@ -139,13 +136,5 @@ def _removal(step: Step, source: SourceFile, op: Op) -> Removal | None:
     site = None if owner is None else site_of(owner)
     if owner is None or site is None or site.file != source.path:
         return None
-    found = _at(source, site)
+    found = expression_at(source, site)
     return None if found is None else activation_of(owner, found)
-
-
-def _at(source: SourceFile, span: Span) -> Expression | None:
-    place = TextSpan(span.line, span.column, span.end_line, span.end_column)
-    try:
-        return find_expression(source, place)
-    except RepairError:
-        return None

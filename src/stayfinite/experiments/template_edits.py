@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import numpy as np
@@ -19,11 +20,9 @@ from stayfinite.repair import (
     Facts,
     Patch,
     Remade,
-    RepairError,
     SourceFile,
-    TextSpan,
     candidates,
-    find_expression,
+    expression_at,
     proposals,
     remade,
 )
@@ -46,10 +45,9 @@ def template_edits(patch: Patch, diagnosis: Diagnosis) -> list[tuple[Edit, Remad
     line = span.line if owner is None else patch.line_now(span.line)
     if line is None:
         return []
-    place = TextSpan(line, span.column, span.end_line + line - span.line, span.end_column)
-    try:
-        expression = find_expression(patch.source, place)
-    except RepairError:
+    now = dataclasses.replace(span, line=line, end_line=span.end_line + line - span.line)
+    expression = expression_at(patch.source, now)
+    if expression is None:
         return []
     facts = _facts(diagnosis)
     objects = [] if owner is None else proposals(expression, owner, mechanism, facts.dtype)
@@ -75,13 +73,13 @@ def positive_output(diagnosis: Diagnosis) -> list[Remade]:
     maker = evidence.trace.producer.get(unwrapped(evidence.trace, critical.value, STRUCTURAL))
     if maker is None or maker.owner is None or maker.stack or maker.span is None:
         return []
-    span = maker.span
-    place = TextSpan(span.line, span.column, span.end_line, span.end_column)
     try:
-        expression = find_expression(SourceFile.of(span.file), place)
-    except (OSError, SyntaxError, UnicodeError, RepairError):
+        expression = expression_at(SourceFile.of(maker.span.file), maker.span)
+    except (OSError, SyntaxError, UnicodeError):
         return []
-    return proposals(expression, maker.owner, "out-of-domain", "float32")
+    return (
+        [] if expression is None else proposals(expression, maker.owner, "out-of-domain", "float32")
+    )
 
 
 def _has_no_value_below_0(diagnosis: Diagnosis) -> bool:

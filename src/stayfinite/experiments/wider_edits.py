@@ -19,14 +19,11 @@ from stayfinite.numerics.dtypes import HALF
 from stayfinite.numerics.functions import STRUCTURAL, row
 from stayfinite.repair import (
     Edit,
-    Expression,
     Facts,
     Remade,
-    RepairError,
     SourceFile,
-    TextSpan,
     candidates,
-    find_expression,
+    expression_at,
     proposals,
 )
 
@@ -68,7 +65,7 @@ def wider_edits(
         for edit in _edits(source, span, facts)[:1]:
             yield edit, None
     for owner, site in _layers(step, op):
-        expression = _at(source, site) if site.file == source.path else None
+        expression = expression_at(source, site) if site.file == source.path else None
         for made in [] if expression is None else proposals(expression, owner, _MECHANISM, dtype):
             yield made.edit, made
 
@@ -127,13 +124,5 @@ def _takes_dtype(kind: type) -> bool:
 
 
 def _edits(source: SourceFile, span: Span, facts: Facts) -> list[Edit]:
-    expression = _at(source, span)
+    expression = expression_at(source, span)
     return [] if expression is None else candidates(expression, _MECHANISM, facts)
-
-
-def _at(source: SourceFile, span: Span) -> Expression | None:
-    place = TextSpan(span.line, span.column, span.end_line, span.end_column)
-    try:
-        return find_expression(source, place)
-    except RepairError:
-        return None

@@ -20,7 +20,7 @@ from stayfinite.repair.errors import (
     RepairError,
     StaleSourceError,
 )
-from stayfinite.repair.expression import Expression, find_expression
+from stayfinite.repair.expression import Expression, expression_at, find_expression
 from stayfinite.repair.for_good import filenames, put_in_place
 from stayfinite.repair.live import KnownFunctions
 from stayfinite.repair.logits import moved
@@ -48,6 +48,7 @@ __all__ = [
     "activation_of",
     "applied_at",
     "candidates",
+    "expression_at",
     "filenames",
     "find_expression",
     "moved",

@@ -1,4 +1,4 @@
-"""From a span in a trace to the expression of the user's file that it means."""
+"""From a position of an op or an object to the expression of the user's file."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from stayfinite.graph.graph import Span
 from stayfinite.repair.errors import ExpressionNotFoundError
 from stayfinite.repair.scope import qualname
 from stayfinite.repair.source import SourceFile, TextSpan
@@ -59,6 +60,15 @@ def find_expression(source: SourceFile, span: TextSpan) -> Expression:
             f"{span.column}-{span.end_column}"
         )
     return Expression(source, best[1])
+
+
+def expression_at(source: SourceFile, span: Span) -> Expression | None:
+    """The expression of `source` at the position of an op or an object; None if there is none."""
+    place = TextSpan(span.line, span.column, span.end_line, span.end_column)
+    try:
+        return find_expression(source, place)
+    except ExpressionNotFoundError:
+        return None
 
 
 def expressions_in(node: ast.AST) -> Iterator[ast.expr | ast.AugAssign]:

@@ -9,6 +9,7 @@ import keras
 
 from stayfinite.errors import UsageError
 from stayfinite.frameworks import base
+from stayfinite.frameworks.hand_written import HandWrittenStep
 from stayfinite.frameworks.keras.subject import KerasSubject
 from stayfinite.frameworks.subject import (
     Compilation,
@@ -39,7 +40,7 @@ def keras_loop(step: Callable[..., Any], model: Any, optimizer: Any) -> KerasLoo
     return kind(step, model, optimizers)
 
 
-class KerasLoop(KerasSubject):
+class KerasLoop(HandWrittenStep, KerasSubject):
     """A hand-written step that changes the variables of a model in place.
 
     Args:
@@ -60,7 +61,6 @@ class KerasLoop(KerasSubject):
         self._step = backend.uncompiled(step)
         self._compilation = backend.compilation(step)
         self._takes_one_argument = False
-        self.train_function: TrainFunction | None = None
 
     @property
     def model(self) -> Any:
@@ -70,16 +70,6 @@ class KerasLoop(KerasSubject):
     def kept_alive(self) -> KerasLoop:
         """The loop itself, which refers to its model."""
         return self
-
-    @property
-    def is_built(self) -> bool:
-        """True: the optimizer of a loop is built, and with it the model."""
-        return True
-
-    @property
-    def metrics_variables(self) -> list[Variable]:
-        """None: the step updates metrics of its own, if any."""
-        return []
 
     @property
     def optimizers(self) -> list[Optimizer]:
@@ -92,16 +82,6 @@ class KerasLoop(KerasSubject):
         return self._call
 
     @property
-    def uses_default_train_step(self) -> bool:
-        """False: what follows the update is not known."""
-        return False
-
-    @property
-    def uses_default_metrics(self) -> bool:
-        """False: the step may update metrics of its own."""
-        return False
-
-    @property
     def compilation(self) -> Compilation:
         """As the user compiled the step."""
         return self._compilation
@@ -111,26 +91,6 @@ class KerasLoop(KerasSubject):
         function = base.current().compiled(step or self.train_step, self._compilation)
         self.train_function = function
         return function
-
-    def reset_metrics(self) -> None:
-        """Nothing: see `metrics_variables`."""
-
-    def metrics_result(self) -> dict[str, object]:
-        """None: see `metrics_variables`."""
-        return {}
-
-    def forget_functions(self) -> None:
-        """Nothing: a loop has no others."""
-
-    def state_was_stored(self) -> None:
-        """Nothing: the loop holds no other copy of the state."""
-
-    def config(self) -> dict[str, object] | None:
-        """None: the step is a function of the user's."""
-        return None
-
-    def prepare(self, data: object) -> None:
-        """Nothing: the optimizers of a loop are built, and it has no metrics."""
 
     def call(self, args: tuple[Any, ...], keywords: Mapping[str, Any]) -> Any:
         """Make one guarded step with the arguments of the user's call; returns its result.

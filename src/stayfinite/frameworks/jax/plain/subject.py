@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from types import CodeType
 from typing import Any
 
 import jax
@@ -15,9 +14,9 @@ import numpy as np
 
 from stayfinite.files.arrays import write_arrays
 from stayfinite.frameworks.base import GuardedFunction, OnBad
-from stayfinite.frameworks.batch import Batch, ChangeError
+from stayfinite.frameworks.batch import ChangeError
 from stayfinite.frameworks.change import LastingChange, LearningRate, Settings
-from stayfinite.frameworks.failure import Files
+from stayfinite.frameworks.hand_written import PlainStep
 from stayfinite.frameworks.jax.library import HasLibrary
 from stayfinite.frameworks.jax.plain.batch_leaves import BatchLeaf, batch_leaves
 from stayfinite.frameworks.jax.plain.library import PlainLibrary
@@ -28,10 +27,7 @@ from stayfinite.frameworks.recorder import Recorder
 from stayfinite.frameworks.state import State
 from stayfinite.frameworks.subject import (
     Compilation,
-    HeldArray,
-    Layer,
     Optimizer,
-    Subject,
     TrainFunction,
     TrainStep,
     Variable,
@@ -55,7 +51,7 @@ class StateArray:
         self.value = value
 
 
-class PlainJax(Subject, HasLibrary):
+class PlainJax(PlainStep, HasLibrary):
     """A step that returns its new state, or changes objects of `flax.nnx`.
 
     Args:
@@ -68,7 +64,6 @@ class PlainJax(Subject, HasLibrary):
 
     def __init__(self, step: Callable[..., Any], state: Sequence[str] | None) -> None:
         self.kept: State | None = None
-        self.train_function: TrainFunction | None = None
         self._step = PureStep(step, [state] if isinstance(state, str) else state)
         self.step_library: PlainLibrary = PlainLibrary(self._step)
 
@@ -121,20 +116,10 @@ class PlainJax(Subject, HasLibrary):
         """What it is, for messages."""
         return f"the step {self.name}()"
 
-    @property
-    def input_names(self) -> list[str] | None:
-        """None: `batch_leaves` has the names."""
-        return None
-
     def batch_leaves(self, data: StepData) -> list[BatchLeaf]:
         """The arrays of a batch without their values."""
         names = self._step.batch_names(data.form)
         return batch_leaves(names, [np.shape(array) for array in data.arrays])
-
-    @property
-    def is_built(self) -> bool:
-        """True: the state is an argument."""
-        return True
 
     @property
     def trainable_variables(self) -> list[Variable]:
@@ -145,11 +130,6 @@ class PlainJax(Subject, HasLibrary):
     def non_trainable_variables(self) -> list[Variable]:
         """The other arrays of the state, those of its optimizers too."""
         return [StateArray(name) for name in self._step.others]
-
-    @property
-    def metrics_variables(self) -> list[Variable]:
-        """None: all that a step returns changed is state."""
-        return []
 
     @property
     def optimizers(self) -> list[Optimizer]:
@@ -183,16 +163,6 @@ class PlainJax(Subject, HasLibrary):
         return step
 
     @property
-    def uses_default_train_step(self) -> bool:
-        """False: what follows the update is not known."""
-        return False
-
-    @property
-    def uses_default_metrics(self) -> bool:
-        """False: the step may compute some."""
-        return False
-
-    @property
     def compilation(self) -> Compilation:
         """A step is always compiled, by XLA."""
         return Compilation(eager=False, xla=True)
@@ -220,47 +190,10 @@ class PlainJax(Subject, HasLibrary):
         """None: the arrays have the names of their layers."""
         return None
 
-    def layers(self) -> list[Layer]:
-        """None that could be changed."""
-        return []
-
-    def layer(self, path: str) -> Layer | None:
-        """See `layers`."""
-        return None
-
-    def holder_of(self, array: np.ndarray, codes: Sequence[CodeType]) -> HeldArray | None:
-        """Not known."""
-        return None
-
     def make_train_function(self, step: TrainStep | None = None) -> TrainFunction:
         """Compile `step`, without donation."""
         function: TrainFunction = jax.jit(step or self.train_step)
         return function
-
-    def reset_metrics(self) -> None:
-        """Nothing: see `metrics_variables`."""
-
-    def metrics_result(self) -> dict[str, object]:
-        """None: see `metrics_variables`."""
-        return {}
-
-    def forget_functions(self) -> None:
-        """Nothing: there are no others."""
-
-    def state_was_stored(self) -> None:
-        """Nothing: the user's loop holds the state."""
-
-    def config(self) -> dict[str, object] | None:
-        """None: the step is a function of the user's."""
-        return None
-
-    def prepare(self, data: object) -> None:
-        """Nothing: the state is whole before the first step."""
-
-    @property
-    def weights_file(self) -> str:
-        """A file of arrays by path."""
-        return "last_good.safetensors"
 
     def save_weights(self, path: Path) -> None:
         """Write the whole state of the last good step, by path."""
@@ -271,14 +204,6 @@ class PlainJax(Subject, HasLibrary):
             for name, value in zip(names, self.kept.values, strict=True)
         }
         write_arrays(path, arrays)
-
-    def files_of(self, data: object, batch: int | None) -> tuple[Files, ...] | None:
-        """Not known."""
-        return None
-
-    def without_samples(self, batch: Batch, samples: Sequence[int]) -> object:
-        """With other samples of the batch in their place."""
-        return batch.without(samples).data
 
     def lasting(self, change: LastingChange) -> Callable[[], None]:
         """Sets the learning rate in the state, where it is in it."""

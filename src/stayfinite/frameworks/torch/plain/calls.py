@@ -6,6 +6,7 @@ A call is known with its arguments, so the step is made again without the source
 from __future__ import annotations
 
 import inspect
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -43,8 +44,34 @@ class StepCall:
         return Iteration(values, batch, self.generators)
 
 
-class CallAgain:
-    """Makes the calls of a step again; an `again.Again`.
+class CalledStep(ABC):
+    """A step that is made again by a call for each of its iterations; an `again.Again`."""
+
+    @property
+    @abstractmethod
+    def described(self) -> str:
+        """What is called, for messages."""
+
+    @abstractmethod
+    def call(self, iteration: Iteration, *, number: int) -> None:
+        """Make the call of one iteration, the `number`th of the step; the last one updates."""
+
+    def make(self, data: LoopData) -> None:
+        """Make each call with the random numbers that it had.
+
+        Raises:
+            CannotRemakeError: the data of the step are not known, or no update was made.
+        """
+        if data.missing is not None:
+            raise CannotRemakeError(data.missing)
+        for number, iteration in enumerate(data.iterations):
+            iteration.generators.restore()
+            self.call(iteration, number=number)
+        raise CannotRemakeError(f"{self.described} ended without an update")
+
+
+class CallAgain(CalledStep):
+    """Makes the calls of a function again.
 
     Args:
         call: The last call of the step.
@@ -58,17 +85,10 @@ class CallAgain:
         """`a call of train_step`."""
         return f"a call of {self._call.described}"
 
-    def make(self, data: LoopData) -> None:
-        """Call the function once for each iteration of `data`.
-
-        Raises:
-            CannotRemakeError: the function returned without an update.
-        """
-        for iteration in data.iterations:
-            iteration.generators.restore()
-            given = _arguments(self._call, {**iteration.values, **iteration.batch})
-            self._call.function(*given.args, **given.kwargs)
-        raise CannotRemakeError(f"{self._call.described} returned without an update")
+    def call(self, iteration: Iteration, *, number: int) -> None:
+        """Call the function with the values of `iteration`."""
+        given = _arguments(self._call, {**iteration.values, **iteration.batch})
+        self._call.function(*given.args, **given.kwargs)
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,8 @@ import contextlib
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from types import CodeType
 from typing import Any
 
-import numpy as np
 import torch
 from safetensors.torch import save_file
 
@@ -17,14 +15,11 @@ from stayfinite.errors import CannotGuardError
 from stayfinite.frameworks.base import GuardedFunction, OnBad
 from stayfinite.frameworks.batch import Batch
 from stayfinite.frameworks.change import LastingChange
-from stayfinite.frameworks.failure import Files
+from stayfinite.frameworks.hand_written import PlainStep
 from stayfinite.frameworks.recorder import Recorder
 from stayfinite.frameworks.state import Tensor
 from stayfinite.frameworks.subject import (
     Compilation,
-    HeldArray,
-    Layer,
-    Subject,
     TrainFunction,
     TrainStep,
     Variable,
@@ -38,7 +33,7 @@ from stayfinite.frameworks.torch.plain.variables import TorchVariable
 from stayfinite.graph.graph import Role
 
 
-class TorchLoop(Subject):
+class TorchLoop(PlainStep):
     """The modules and the optimizer of one step of a loop.
 
     The weights are the parameters of the optimizer. Parameters that it does not train, such as
@@ -65,7 +60,6 @@ class TorchLoop(Subject):
         self._others = list(others)
         self.remade = remade
         self.clipped: dict[str, float] = {}
-        self.train_function: TrainFunction | None = None
         named = list(self._named_tensors())
         names = {id(tensor): name for name, tensor, _ in named}
         self.optimizer = TorchOptimizer(optimizer, names)
@@ -137,16 +131,6 @@ class TorchLoop(Subject):
         return type(self.roots[0].module).__name__ if self.roots else "parameters"
 
     @property
-    def input_names(self) -> list[str] | None:
-        """None: the batch has the names of the user's variables."""
-        return None
-
-    @property
-    def is_built(self) -> bool:
-        """True: the optimizer has its parameters."""
-        return True
-
-    @property
     def trainable_variables(self) -> list[Variable]:
         """The parameters of the optimizer."""
         return list(self.optimizer.weights)
@@ -157,11 +141,6 @@ class TorchLoop(Subject):
         return list(self._rest)
 
     @property
-    def metrics_variables(self) -> list[Variable]:
-        """None: the loop has metrics of its own, if any."""
-        return []
-
-    @property
     def optimizers(self) -> list[TorchOptimizer]:  # type: ignore[override]  # an `Optimizer`
         """The one that the step applies."""
         return [self.optimizer]
@@ -170,16 +149,6 @@ class TorchLoop(Subject):
     def train_step(self) -> TrainStep:
         """The step of the user's loop on its data, with the update."""
         return functools.partial(self.remade.make, self)
-
-    @property
-    def uses_default_train_step(self) -> bool:
-        """False: what follows the update is not known."""
-        return False
-
-    @property
-    def uses_default_metrics(self) -> bool:
-        """False."""
-        return False
 
     @property
     def compilation(self) -> Compilation:
@@ -225,45 +194,9 @@ class TorchLoop(Subject):
                 return path
         return None
 
-    def layers(self) -> list[Layer]:
-        """None: the settings of a module are arguments of its constructor."""
-        return []
-
-    def layer(self, path: str) -> Layer | None:
-        """None, see `layers`."""
-        return None
-
-    def holder_of(self, array: np.ndarray, codes: Sequence[CodeType]) -> HeldArray | None:
-        """None: what is no tensor of a module is a value of the user's loop."""
-        return None
-
     def make_train_function(self, step: TrainStep | None = None) -> TrainFunction:
         """The step itself: nothing compiles it."""
         return step or self.train_step
-
-    def reset_metrics(self) -> None:
-        """Nothing: see `metrics_variables`."""
-
-    def metrics_result(self) -> dict[str, object]:
-        """None: see `metrics_variables`."""
-        return {}
-
-    def forget_functions(self) -> None:
-        """Nothing: a loop has no others."""
-
-    def state_was_stored(self) -> None:
-        """Nothing: the loop holds no other copy of the state."""
-
-    def config(self) -> dict[str, object] | None:
-        """None: the step is code of the user."""
-        return None
-
-    def prepare(self, data: object) -> None:
-        """Nothing: the modules are built."""
-
-    def files_of(self, data: object, batch: int | None) -> tuple[Files, ...] | None:
-        """None: they are not known."""
-        return None
 
     def without_samples(self, batch: Batch, samples: Sequence[int]) -> object:
         """The data of `batch` with other samples of it in the place of `samples`."""
@@ -275,11 +208,6 @@ class TorchLoop(Subject):
     def lasting(self, change: LastingChange) -> Callable[[], None]:
         """What has the optimizer applied with `change` from now on, whatever its loop sets."""
         return functools.partial(lasting_settings(self.optimizer.inner).add, change)
-
-    @property
-    def weights_file(self) -> str:
-        """A file of safetensors."""
-        return "last_good.safetensors"
 
     def save_weights(self, path: Path) -> None:
         """Write the state of each module, which its `load_state_dict` takes.

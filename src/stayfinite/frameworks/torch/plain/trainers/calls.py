@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import torch
 
-from stayfinite.frameworks.step import CannotRemakeError
+from stayfinite.frameworks.torch.plain.calls import CalledStep
 from stayfinite.frameworks.torch.plain.data import Iteration, LoopData
 from stayfinite.frameworks.torch.plain.frames import user_frames
 from stayfinite.frameworks.torch.plain.randomness import GeneratorNotes, Generators
@@ -141,8 +141,8 @@ class TrainerCalls:
         return TrainerStep([noted.call for noted in self._noted], optimizer, closure, line)
 
 
-class TrainerStep:
-    """The step of a trainer, made by the trainer itself; an `again.Again`."""
+class TrainerStep(CalledStep):
+    """The step of a trainer, made by the trainer itself."""
 
     def __init__(
         self,
@@ -163,20 +163,10 @@ class TrainerStep:
         called = name if num == 1 else f"{num} calls of {name}"
         return called if self._line is None else f"{called} under {self._line}"
 
-    def make(self, data: LoopData) -> None:
-        """Call the trainer once for each iteration of `data`.
-
-        Raises:
-            CannotRemakeError: the batches of the step are not known, or no update came.
-        """
-        if data.missing is not None:
-            raise CannotRemakeError(data.missing)
-        last = len(self._calls) - 1
-        for number, (call, iteration) in enumerate(zip(self._calls, data.iterations, strict=True)):
-            iteration.generators.restore()
-            batch = iteration.batch[_BATCH]
-            if number < last:
-                call.accumulate(batch)
-            else:
-                call.apply(batch, self._optimizer, self._closure)
-        raise CannotRemakeError(f"{self.described} ended without an update")
+    def call(self, iteration: Iteration, *, number: int) -> None:
+        """Have the trainer make its call on the batch of `iteration`."""
+        call, batch = self._calls[number], iteration.batch[_BATCH]
+        if number < len(self._calls) - 1:
+            call.accumulate(batch)
+        else:
+            call.apply(batch, self._optimizer, self._closure)
