@@ -37,7 +37,7 @@ from stayfinite.experiments.remedies.catalog import find_remedy
 from stayfinite.experiments.remedies.try_remedy import FailureContext, RemedySearch
 from stayfinite.experiments.samples_at_fault import SamplesAtFault, find_samples
 from stayfinite.experiments.try_change import attempt
-from stayfinite.frameworks import base
+from stayfinite.frameworks import base, optimizers
 from stayfinite.frameworks.batch import Batch
 from stayfinite.frameworks.change import ClipNorm, LearningRate, Settings, Unchanged
 from stayfinite.frameworks.failure import Failure
@@ -382,7 +382,7 @@ def _provenance(diagnosis: Diagnosis) -> tuple[ProvenanceFact, ...]:
 
 def _is_scale_spent(step: Step, outcome: Outcome) -> bool:
     """Whether the loss scale of an optimizer has fallen to 1; a scale may also grow to infinity."""
-    paths = base.loss_scale_paths(step.subject.optimizers)
+    paths = optimizers.loss_scale_paths(step.subject.optimizers)
     if not any(path in outcome.bad_state for path in paths):
         return False
     state = step.state_arrays()

@@ -11,6 +11,7 @@ import pytest
 
 from stayfinite.errors import CannotGuardError
 from stayfinite.frameworks.keras import calls as keras_calls
+from stayfinite.frameworks.keras import optimizer_settings
 from stayfinite.frameworks.keras import private as keras_private
 from stayfinite.frameworks.keras.model_subject import KerasModel
 
@@ -65,7 +66,7 @@ def test_constraints_are_off_inside_the_block_only():
     model = model_with()
     (kernel, bias) = model.trainable_variables
     kernel.constraint = keras.constraints.NonNeg()
-    with keras_private.settings(KerasModel(model), {"constraint": None}):
+    with optimizer_settings.settings(KerasModel(model), {"constraint": None}):
         assert kernel.constraint is None
     assert isinstance(kernel.constraint, keras.constraints.NonNeg)
     assert bias.constraint is None
@@ -131,7 +132,7 @@ def test_optimizer_inside_a_scaling_one_is_not_counted_again():
 def test_learning_rate_is_scaled_inside_the_block_only(scaled):
     inner = keras.optimizers.SGD(0.5)
     optimizer = keras.optimizers.LossScaleOptimizer(inner) if scaled else inner
-    with keras_private.scaled_learning_rate(optimizer, 0.1):
+    with optimizer_settings.scaled_learning_rate(optimizer, 0.1):
         assert float(inner._get_current_learning_rate()) == pytest.approx(0.05)
     assert float(inner._get_current_learning_rate()) == 0.5
 

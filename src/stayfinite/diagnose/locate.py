@@ -25,8 +25,8 @@ from stayfinite.diagnose.infinities import (
 from stayfinite.diagnose.masking import leaking_derivative
 from stayfinite.diagnose.ranges import literal_out_of_range
 from stayfinite.diagnose.values import Values, as_float
+from stayfinite.frameworks.optimizers import PlainOptimizer
 from stayfinite.frameworks.step import Outcome, Step
-from stayfinite.frameworks.subject import PlainOptimizer
 from stayfinite.graph.graph import Leaf, Op
 
 _LEAF_ORDER = ("weight", "statistics", "input", "target", "sample_weight", "optimizer", "metric")

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import math
 
-from stayfinite.frameworks.base import loss_scale_paths
 from stayfinite.frameworks.change import LossScale, Unchanged
+from stayfinite.frameworks.optimizers import loss_scale_paths
 from stayfinite.frameworks.step import Outcome, Step
 
 _FACTOR = 16.0

@@ -17,7 +17,7 @@ import numpy as np
 
 from stayfinite.experiments.earlier_state import usable_snapshots
 from stayfinite.experiments.try_change import NotTried, attempt
-from stayfinite.frameworks import base
+from stayfinite.frameworks import optimizers
 from stayfinite.frameworks.batch import Batch
 from stayfinite.frameworks.change import OnBatch, OnState, Unchanged
 from stayfinite.frameworks.snapshots import Snapshot
@@ -172,7 +172,7 @@ def learning_rate(step: Step, state: Mapping[str, np.ndarray], ago: int = 0) -> 
     held = [array for name, array in state.items() if name.endswith("learning_rate")]
     if held:
         return float(held[0]) if ago == 0 and held[0].size == 1 else None
-    schedule = base.schedule_of(step.subject.optimizers[0])
+    schedule = optimizers.schedule_of(step.subject.optimizers[0])
     made = [array for name, array in state.items() if name.endswith("iteration")]
     if schedule is None or not made or made[0].size != 1 or int(made[0]) < ago:
         return None

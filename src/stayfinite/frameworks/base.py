@@ -3,24 +3,16 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from stayfinite.errors import CannotGuardError
 from stayfinite.frameworks.batch import Batch
 from stayfinite.frameworks.failure import Failure, Resumption
 from stayfinite.frameworks.recorder import Recorder
-from stayfinite.frameworks.state import State
+from stayfinite.frameworks.state import State, Variable
 from stayfinite.frameworks.step import Step
-from stayfinite.frameworks.subject import (
-    Compilation,
-    Optimizer,
-    PlainOptimizer,
-    Subject,
-    TrainFunction,
-    TrainStep,
-    Variable,
-)
+from stayfinite.frameworks.subject import Compilation, Subject, TrainFunction, TrainStep
 
 # Called as `on_bad(state, step, rerun)`: the state before the bad step, its number, and what runs
 # the compiled step again on a batch and returns whether it is non-finite. It raises where the
@@ -180,61 +172,6 @@ def framework_of(subject: Subject) -> Framework:
     module = importlib.import_module(f"stayfinite.frameworks.{subject.library}.plain.framework")
     framework: Framework = module.FRAMEWORK
     return framework
-
-
-def learning_rate_of(optimizer: Optimizer) -> object:
-    """The learning rate as it was set: variable, schedule or function."""
-    if isinstance(optimizer, PlainOptimizer):
-        return optimizer.learning_rate
-    rate: object = _keras_private().learning_rate_of(optimizer)
-    return rate
-
-
-def schedule_of(optimizer: Optimizer) -> Callable[[int], object] | None:
-    """The schedule of a Keras optimizer, by the number of the update, if it is Keras's own.
-
-    A schedule of the user's may do more than compute a number. None for other optimizers.
-    """
-    if isinstance(optimizer, PlainOptimizer):
-        return None
-    private = _keras_private()
-    rate: Callable[[int], object] = private.learning_rate_of(private.inner_optimizer(optimizer))
-    return rate if private.is_keras_schedule(rate) else None
-
-
-def variables_of(optimizer: Optimizer) -> list[Variable]:
-    """The weights that an optimizer trains."""
-    if isinstance(optimizer, PlainOptimizer):
-        return list(optimizer.weights)
-    variables: list[Variable] = _keras_private().variables_of(optimizer)
-    return variables
-
-
-def inner_optimizer(optimizer: Optimizer) -> Optimizer:
-    """The optimizer inside a `LossScaleOptimizer`; any other optimizer itself."""
-    if isinstance(optimizer, PlainOptimizer):
-        return optimizer
-    inner: Optimizer = _keras_private().inner_optimizer(optimizer)
-    return inner
-
-
-def loss_scale_paths(optimizers: Sequence[Optimizer]) -> list[str]:
-    """The paths of the variables that hold the scale of a `LossScaleOptimizer`."""
-    if any(isinstance(optimizer, PlainOptimizer) for optimizer in optimizers) or not optimizers:
-        return []
-    paths: list[str] = _keras_private().loss_scale_paths(optimizers)
-    return paths
-
-
-def loss_scale(optimizers: Sequence[Optimizer]) -> float | None:
-    """The scale of the first optimizer, if it is a `LossScaleOptimizer`."""
-    scale: float | None = _keras_private().loss_scale(optimizers)
-    return scale
-
-
-def _keras_private() -> Any:
-    # By its name, as a backend is: this module imports no framework.
-    return importlib.import_module("stayfinite.frameworks.keras.private")
 
 
 def _require_keras(version: str) -> None:

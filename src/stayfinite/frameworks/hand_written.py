@@ -9,7 +9,8 @@ import numpy as np
 
 from stayfinite.frameworks.batch import Batch
 from stayfinite.frameworks.failure import Files
-from stayfinite.frameworks.subject import HeldArray, Layer, Subject, TrainFunction, Variable
+from stayfinite.frameworks.state import Variable
+from stayfinite.frameworks.subject import HeldArray, Layer, Subject, TrainFunction
 
 
 class HandWrittenStep(Subject):

@@ -12,8 +12,7 @@ from contextvars import ContextVar
 
 import numpy as np
 
-from stayfinite.frameworks.base import loss_scale_paths
-from stayfinite.frameworks.subject import Optimizer
+from stayfinite.frameworks.optimizers import Optimizer, loss_scale_paths
 
 _ASKED_FOR: ContextVar[bool] = ContextVar("gradients under a loss scale", default=False)
 

@@ -5,12 +5,26 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 
 # An array of the framework in use, or a NumPy array. Only the framework's own folder computes with
 # it, so it has no attributes here.
 Tensor = object
+
+
+class Variable(Protocol):
+    """One array of a state. Only the framework's own folder reads and writes its value."""
+
+    @property
+    def path(self) -> str:
+        """Its name; two variables may share one."""
+        ...
+
+    def assign(self, value: Any) -> Any:
+        """Set its value."""
+        ...
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ guarded by a class that implements it.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -16,6 +15,8 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 
+from stayfinite.frameworks.optimizers import Optimizer
+from stayfinite.frameworks.state import Variable
 from stayfinite.graph.graph import Role
 
 if TYPE_CHECKING:
@@ -28,71 +29,6 @@ if TYPE_CHECKING:
 # Called with structures of the framework, which have no common type.
 TrainStep = Callable[..., Any]
 TrainFunction = Callable[..., Any]
-
-
-class Variable(Protocol):
-    """One array of a state. Only the framework's own folder reads and writes its value."""
-
-    @property
-    def path(self) -> str:
-        """Its name; two variables may share one."""
-        ...
-
-    def assign(self, value: Any) -> Any:
-        """Set its value."""
-        ...
-
-
-class Optimizer(Protocol):
-    """What changes weights by gradients. Its settings are attributes."""
-
-    @property
-    def name(self) -> str:
-        """Its name."""
-        ...
-
-    @property
-    def variables(self) -> Sequence[Variable]:
-        """Its slots and counters."""
-        ...
-
-    @property
-    def learning_rate(self) -> object:
-        """The present learning rate, a scalar tensor."""
-        ...
-
-
-class PlainOptimizer(ABC):
-    """An optimizer of a framework itself, without Keras; an `Optimizer`."""
-
-    @property
-    @abstractmethod
-    def name(self) -> str:
-        """Its name."""
-
-    @property
-    def kind(self) -> str:
-        """Its class, for messages."""
-        return type(self).__name__
-
-    @property
-    @abstractmethod
-    def variables(self) -> Sequence[Variable]:
-        """Its slots and counters."""
-
-    @property
-    @abstractmethod
-    def learning_rate(self) -> object:
-        """The present learning rate."""
-
-    @property
-    @abstractmethod
-    def weights(self) -> Sequence[Variable]:
-        """The weights that it trains."""
-
-    def bad_settings(self) -> list[tuple[str, float]]:
-        """The numbers among its settings that are not finite, by their names."""
-        return []
 
 
 class Layer(Protocol):
@@ -193,7 +129,7 @@ class Subject(Protocol):
         ...
 
     @property
-    def optimizers(self) -> list[Optimizer]:
+    def optimizers(self) -> Sequence[Optimizer]:
         """Every optimizer, that of the training first.
 
         One inside a `LossScaleOptimizer` is not listed. Empty where the step has no object for it,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stayfinite.frameworks import base
+from stayfinite.frameworks import base, optimizers
 from stayfinite.frameworks.subject import Subject
 
 
@@ -24,7 +24,7 @@ class EpochLogs:
             `gradient_norm`, without a loss scale; `loss_scale`, if the optimizer has one;
             `num_bad_steps`.
         """
-        scale = base.loss_scale(self._subject.optimizers)
+        scale = optimizers.loss_scale(self._subject.optimizers)
         logs: dict[str, float] = {}
         if data is not None:
             logs["gradient_norm"] = self._norm(data) / (1.0 if scale is None else scale)

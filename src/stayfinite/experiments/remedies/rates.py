@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from stayfinite.experiments.try_change import NotTried, attempt
-from stayfinite.frameworks import base
+from stayfinite.frameworks import optimizers
+from stayfinite.frameworks.optimizers import Optimizer
 from stayfinite.frameworks.step import Step
-from stayfinite.frameworks.subject import Optimizer
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def rates_of(step: Step, earlier: Step) -> Rates:
             {n: new[n] for n in differing},
         )
     for optimizer in step.subject.optimizers:
-        inner = base.inner_optimizer(optimizer)
+        inner = optimizers.inner_optimizer(optimizer)
         first, last = _scheduled(inner, old), _scheduled(inner, new)
         if first is not None and last is not None:
             return Rates(first, last)
@@ -60,7 +60,7 @@ def rate_of(optimizer: Optimizer) -> float | None:
 
 def schedule_of(optimizer: Optimizer) -> Callable[..., object] | None:
     """What computes the learning rate of `optimizer`; None where it is a variable."""
-    rate = base.learning_rate_of(optimizer)
+    rate = optimizers.learning_rate_of(optimizer)
     return rate if callable(rate) and not hasattr(rate, "assign") else None
 
 

@@ -17,9 +17,9 @@ from stayfinite.experiments.changes import OptimizerSetting, OptimizerVariable
 from stayfinite.experiments.remedies.rates import rate_of, schedule_of
 from stayfinite.experiments.remedies.try_remedy import FailureContext, RemedySearch, try_remedy
 from stayfinite.experiments.try_change import Experiment
-from stayfinite.frameworks import base
+from stayfinite.frameworks import optimizers
 from stayfinite.frameworks.change import Arrays, Settings
-from stayfinite.frameworks.subject import Optimizer, PlainOptimizer
+from stayfinite.frameworks.optimizers import Optimizer, PlainOptimizer
 from stayfinite.graph.graph import Span
 from stayfinite.graph.object_sites import last_setting, site_of
 from stayfinite.graph.source import code_of, keyword_span, span_of
@@ -75,7 +75,7 @@ def _try_variable(context: FailureContext, name: str) -> Experiment:
 
 def _candidates(context: FailureContext) -> Iterator[_Candidate]:
     for optimizer in context.step.subject.optimizers:
-        inner = base.inner_optimizer(optimizer)
+        inner = optimizers.inner_optimizer(optimizer)
         rate = rate_of(inner)
         # Some divide by the rate.
         if rate is not None and (rate == 0 or not math.isfinite(rate)):
@@ -83,7 +83,7 @@ def _candidates(context: FailureContext) -> Iterator[_Candidate]:
         yield from _hyperparameters(inner)
         if rate is not None and math.isfinite(rate) and abs(rate) > 1.0:
             yield _candidate(inner, "learning_rate", rate, learning_rate=_RATE)
-        if any(getattr(v, "constraint", None) for v in base.variables_of(inner)):
+        if any(getattr(v, "constraint", None) for v in optimizers.variables_of(inner)):
             yield _candidate(inner, "constraint", None, constraint=None)
 
 
@@ -130,7 +130,7 @@ def _line_of_update(context: FailureContext) -> Span | None:
     if finding.span is not None or (op is not None and op.stack):
         return None
     for optimizer in context.step.subject.optimizers:
-        inner = base.inner_optimizer(optimizer)
+        inner = optimizers.inner_optimizer(optimizer)
         rate, span = rate_of(inner), None
         if rate is not None and not math.isfinite(rate):
             schedule = schedule_of(inner)

@@ -14,13 +14,8 @@ from stayfinite.frameworks.jax.framework import JaxFramework
 from stayfinite.frameworks.jax.state import state_variables
 from stayfinite.frameworks.keras.batches import batch_of
 from stayfinite.frameworks.recorder import Recorder
-from stayfinite.frameworks.subject import (
-    Compilation,
-    Subject,
-    TrainFunction,
-    TrainStep,
-    Variable,
-)
+from stayfinite.frameworks.state import Variable
+from stayfinite.frameworks.subject import Compilation, Subject, TrainFunction, TrainStep
 
 
 class JaxBackend(JaxFramework):

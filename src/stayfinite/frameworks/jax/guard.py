@@ -23,8 +23,10 @@ from stayfinite.frameworks.jax.host_data import StepReport, is_changeable, own
 from stayfinite.frameworks.jax.keras_library import KERAS
 from stayfinite.frameworks.jax.state import state_variables, store
 from stayfinite.frameworks.jax.state_copy import is_on_default_device
+from stayfinite.frameworks.keras import loss_scales
 from stayfinite.frameworks.keras import private as keras_private
 from stayfinite.frameworks.keras.persistence import bad_steps_leave_marks
+from stayfinite.frameworks.keras.roles import may_keep_infinity
 from stayfinite.frameworks.keras.train_function import GuardedTrainFunction, settle_model
 from stayfinite.frameworks.recorder import Flag, Recorder
 from stayfinite.frameworks.state import State
@@ -154,15 +156,12 @@ class JaxTrainFunction(GuardedTrainFunction):
 
     def _made(self) -> TrainFunction:
         subject = self._subject
-
-        def loss_scales() -> list[int]:
-            return keras_private.loss_scales(subject.optimizers)
-
-        def may_keep_infinity() -> list[int]:
-            return keras_private.may_keep_infinity(subject)
-
         step = guard_step.guarded(
-            subject.train_step, KERAS, loss_scales, may_keep_infinity, keeps_metrics=self.resumes
+            subject.train_step,
+            KERAS,
+            lambda: loss_scales.positions(subject.optimizers),
+            lambda: may_keep_infinity(subject),
+            keeps_metrics=self.resumes,
         )
         return subject.make_train_function(step)
 

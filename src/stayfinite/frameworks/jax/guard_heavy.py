@@ -8,11 +8,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from stayfinite.frameworks.base import learning_rate_of
 from stayfinite.frameworks.heavy_steps import MAX_WRITTEN_BYTES, HeavySteps, HeavyTraining, Writes
 from stayfinite.frameworks.jax import guard_step
 from stayfinite.frameworks.jax.state import state_variables
 from stayfinite.frameworks.jax.state_copy import StateCopy
+from stayfinite.frameworks.optimizers import learning_rate_of
 from stayfinite.frameworks.recorder import RecordedBatch
 
 

@@ -16,7 +16,7 @@ import keras
 from stayfinite.frameworks.batch import Batch
 from stayfinite.frameworks.jax import private
 from stayfinite.frameworks.jax.library import Scope, SeenGradients, SeenLoss
-from stayfinite.frameworks.keras import calls
+from stayfinite.frameworks.keras import calls, loss_scales
 from stayfinite.frameworks.keras import private as keras_private
 from stayfinite.frameworks.keras.patches import replaced
 from stayfinite.frameworks.state import State, Tensor
@@ -46,21 +46,21 @@ class KerasLibrary:
 
     def loss_scales(self, subject: Subject) -> list[int]:
         """Those of `LossScaleOptimizer`."""
-        return keras_private.loss_scales(subject.optimizers)
+        return loss_scales.positions(subject.optimizers)
 
     def has_spent_scale(self, subject: Subject, state: State) -> bool:
         """Whether the scale is at its minimum."""
-        return any(keras_private.is_spent(state.optimizer[n]) for n in self.loss_scales(subject))
+        return any(loss_scales.is_spent(state.optimizer[n]) for n in self.loss_scales(subject))
 
     def has_collapsed(self, before: Any, after: Any) -> Any:
         """Whether a step halved a loss scale that was already at its minimum."""
-        return keras_private.has_collapsed(before, after)
+        return loss_scales.has_collapsed(before, after)
 
     def collapsed_scales(
         self, subject: Subject, before: Sequence[Tensor], after: Callable[[int], Tensor]
     ) -> list[str]:
         """The paths of their variables."""
-        return keras_private.collapsed_scales(subject.optimizers, before, after)
+        return loss_scales.collapsed_scales(subject.optimizers, before, after)
 
 
 KERAS = KerasLibrary()

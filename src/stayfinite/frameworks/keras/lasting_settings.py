@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from stayfinite.frameworks.change import ClipNorm, LastingChange, LearningRate, Settings
+from stayfinite.frameworks.keras import loss_scales, optimizer_settings
 from stayfinite.frameworks.keras import private as keras_private
 from stayfinite.frameworks.subject import Subject
 
@@ -23,7 +24,7 @@ def lasting(subject: Subject, change: LastingChange) -> Callable[[], None]:
     so that callbacks can go on to change it. One that a schedule computes is replaced. A compiled
     step has to be compiled again afterwards.
     """
-    optimizers = [keras_private.inner_optimizer(optimizer) for optimizer in subject.optimizers]
+    optimizers = [loss_scales.inner_optimizer(optimizer) for optimizer in subject.optimizers]
     factor = change.factor if isinstance(change, LearningRate) else 1.0
     rates = [
         (variable, float(variable.numpy()) * factor)
@@ -49,7 +50,7 @@ def _set(subject: Subject, rates: list[tuple[Any, float]], values: dict[str, obj
         rate = values.pop("learning_rate")
         for variable, _ in rates:
             variable.assign(rate)
-    _ENTERED.enter_context(keras_private.settings(subject, values))
+    _ENTERED.enter_context(optimizer_settings.settings(subject, values))
 
 
 @contextlib.contextmanager
@@ -57,5 +58,5 @@ def _scaled_schedules(optimizers: list[Any], factor: float) -> Any:
     with contextlib.ExitStack() as stack:
         for optimizer in optimizers:
             if not hasattr(keras_private.learning_rate_of(optimizer), "assign"):
-                stack.enter_context(keras_private.scaled_learning_rate(optimizer, factor))
+                stack.enter_context(optimizer_settings.scaled_learning_rate(optimizer, factor))
         yield

@@ -11,14 +11,9 @@ from stayfinite.errors import UsageError
 from stayfinite.frameworks import base
 from stayfinite.frameworks.hand_written import HandWrittenStep
 from stayfinite.frameworks.keras.subject import KerasSubject
-from stayfinite.frameworks.subject import (
-    Compilation,
-    Optimizer,
-    Subject,
-    TrainFunction,
-    TrainStep,
-    Variable,
-)
+from stayfinite.frameworks.optimizers import Optimizer
+from stayfinite.frameworks.state import Variable
+from stayfinite.frameworks.subject import Compilation, Subject, TrainFunction, TrainStep
 
 
 def keras_loop(step: Callable[..., Any], model: Any, optimizer: Any) -> KerasLoop:

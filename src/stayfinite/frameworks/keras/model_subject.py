@@ -14,14 +14,10 @@ from stayfinite.frameworks.base import GuardedFunction, OnBad
 from stayfinite.frameworks.keras import private as keras_private
 from stayfinite.frameworks.keras import rebuilding
 from stayfinite.frameworks.keras.subject import KerasSubject
+from stayfinite.frameworks.optimizers import Optimizer
 from stayfinite.frameworks.recorder import Recorder
-from stayfinite.frameworks.subject import (
-    Compilation,
-    Optimizer,
-    TrainFunction,
-    TrainStep,
-    Variable,
-)
+from stayfinite.frameworks.state import Variable
+from stayfinite.frameworks.subject import Compilation, TrainFunction, TrainStep
 
 # True while a guard has a train function made, in which no other guard has a place.
 IS_MAKING: ContextVar[bool] = ContextVar("IS_MAKING", default=False)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
 
-from stayfinite.frameworks.keras import private as keras_private
+from stayfinite.frameworks.keras import roles
 from stayfinite.frameworks.keras.optimizer_bounds import row_of
 from stayfinite.frameworks.subject import Subject
 
@@ -19,7 +20,7 @@ def bad_steps_leave_marks(subject: Subject) -> bool:
     layer of the user's own, constraints, and the gradients that a loss scale skips; a clip to
     values hides an infinite gradient.
     """
-    optimizers: list[Any] = subject.optimizers
+    optimizers: Sequence[Any] = subject.optimizers
     if not (subject.uses_default_train_step and subject.uses_default_metrics):
         return False
     if len(optimizers) != 1:
@@ -34,5 +35,5 @@ def bad_steps_leave_marks(subject: Subject) -> bool:
     )
     others: list[Any] = subject.non_trainable_variables
     # A seed is an integer.
-    own = [others[position] for position in keras_private.own_statistics(subject)]
+    own = [others[position] for position in roles.own_statistics(subject)]
     return not changed_otherwise and not any(keras.backend.is_float_dtype(v.dtype) for v in own)

@@ -12,6 +12,7 @@ import functools
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -22,8 +23,7 @@ from stayfinite.errors import CannotGuardError
 from stayfinite.files.writing import put
 from stayfinite.frameworks.attributes import set_attribute
 from stayfinite.frameworks.keras.patches import replaced
-from stayfinite.frameworks.subject import Layer, Subject, state_variables
-from stayfinite.graph.graph import Role
+from stayfinite.frameworks.subject import Layer
 
 __all__ = [
     "BaseOptimizer",
@@ -32,32 +32,21 @@ __all__ = [
     "before_state_sync",
     "build_for",
     "callbacks_at_work",
-    "collapsed_scales",
     "dataset_at_work",
     "epoch_iterator_at_work",
     "epoch_of_backup",
     "flatten_layers",
     "global_seed",
-    "has_collapsed",
-    "has_fallen",
     "is_keras_schedule",
-    "is_spent",
     "keep_stored_state",
     "layer_at",
     "learning_rate_of",
-    "loss_scales",
     "losses_seen",
     "make_global_seed",
-    "may_keep_infinity",
     "note_shardings",
     "optimizers_of",
-    "own_statistics",
     "owner_of",
     "required",
-    "roles",
-    "scaled_learning_rate",
-    "scaled_learning_rates",
-    "settings",
     "start_at_epoch",
     "symbolic_build",
     "uses_default_metrics",
@@ -402,125 +391,6 @@ def optimizers_of(model: Any) -> list[Any]:
     return [o for o in found if not any(o is i for i in inner)]
 
 
-def loss_scales(optimizers: Sequence[Any]) -> list[int]:
-    """Where in the optimizer variables of a state the scales of `LossScaleOptimizer` are."""
-    found: list[int] = []
-    first = 0
-    for optimizer in optimizers:
-        variables = optimizer.variables
-        if isinstance(optimizer, LossScaleOptimizer) and optimizer.built:
-            scale = optimizer.dynamic_scale
-            found += [first + n for n, v in enumerate(variables) if v is scale]
-        first += len(variables)
-    return found
-
-
-def loss_scale_paths(optimizers: Sequence[Any]) -> list[str]:
-    """The paths of the variables at `loss_scales`."""
-    variables = [variable for optimizer in optimizers for variable in optimizer.variables]
-    return [variables[n].path for n in loss_scales(optimizers)]
-
-
-def loss_scale(optimizers: Sequence[Any]) -> float | None:
-    """The scale of the first optimizer, if it is a `LossScaleOptimizer`."""
-    first = optimizers[0] if optimizers else None
-    if not isinstance(first, LossScaleOptimizer) or not first.built:
-        return None
-    return float(keras.ops.convert_to_numpy(first.dynamic_scale))
-
-
-def inner_optimizer(optimizer: Any) -> Any:
-    """The optimizer inside a `LossScaleOptimizer`; any other optimizer itself."""
-    return optimizer.inner_optimizer if isinstance(optimizer, LossScaleOptimizer) else optimizer
-
-
-def has_fallen(before: Any, after: Any) -> Any:
-    """Whether a step was skipped to lower a loss scale, as the backend's boolean."""
-    return after < before
-
-
-def is_spent(scale: Any) -> bool:
-    """Whether a loss scale is at its minimum, so that a step which it skips is bad."""
-    return float(scale) <= 1.0
-
-
-def collapsed_scales(
-    optimizers: Sequence[Any], before: Sequence[Any], after: Callable[[int], Any]
-) -> list[str]:
-    """The paths of the loss scales for which `has_collapsed` is true.
-
-    `before` are the optimizer variables of a state; `after(n)` is what number `n` of them became.
-    """
-    variables = [variable for optimizer in optimizers for variable in optimizer.variables]
-    # As numbers: a step in float64 has another dtype than the state.
-    return [
-        variables[n].path
-        for n in loss_scales(optimizers)
-        if has_collapsed(float(before[n]), float(after(n)))
-    ]
-
-
-def has_collapsed(before: Any, after: Any) -> Any:
-    """Whether a step halved a loss scale that was already at its minimum, as the backend's boolean.
-
-    Gradients that overflow are the normal way of finding the scale. If they are not finite although
-    the loss was not magnified at all, it is not the scale that made them so, and every further
-    step is skipped, too.
-    """
-    return (after < 1.0) & (after < before)
-
-
-def roles(subject: Subject) -> list[list[Role]]:
-    """The role of each variable of `state_variables(subject)`.
-
-    A frozen weight is non-trainable, but not a moving statistic.
-    """
-    trainable, others, of_optimizers, of_metrics = state_variables(subject)
-    frozen = {
-        id(variable)
-        for layer in subject.layers()
-        for variable in required(layer, "_trainable_variables")
-    }
-    return [
-        ["weight"] * len(trainable),
-        ["weight" if id(variable) in frozen else "statistics" for variable in others],
-        ["optimizer"] * len(of_optimizers),
-        ["metric"] * len(of_metrics),
-    ]
-
-
-def own_statistics(subject: Subject) -> list[int]:
-    """Positions in the non-trainable state of the statistics that no layer of Keras keeps."""
-    of_keras = _variables_of_keras(subject)
-    group = subject.non_trainable_variables
-    return [
-        position
-        for position, (variable, role) in enumerate(zip(group, roles(subject)[1], strict=True))
-        if role == "statistics" and id(variable) not in of_keras
-    ]
-
-
-def may_keep_infinity(subject: Subject) -> list[int]:
-    """Positions, among trainable and then other variables, of those that no layer of Keras has.
-
-    Such a variable may hold an infinity on purpose: the bound of a clip, a minimum so far. A kernel
-    or a moving mean of Keras may not.
-    """
-    of_keras = _variables_of_keras(subject)
-    variables = [*subject.trainable_variables, *subject.non_trainable_variables]
-    return [number for number, variable in enumerate(variables) if id(variable) not in of_keras]
-
-
-def _variables_of_keras(subject: Subject) -> set[int]:
-    return {
-        id(variable)
-        for layer in subject.layers()
-        if type(layer).__module__.partition(".")[0] == "keras"
-        for held in ("_trainable_variables", "_non_trainable_variables")
-        for variable in required(layer, held)
-    }
-
-
 def symbolic_build(model: Any, data: Any) -> None:
     """Build layers, metrics and optimizer for the shapes of `data`, without computing anything.
 
@@ -529,60 +399,28 @@ def symbolic_build(model: Any, data: Any) -> None:
     required(model, "_symbolic_build")(data_batch=data)
 
 
-@contextlib.contextmanager
-def settings(subject: Subject, values: Mapping[str, Any]) -> Iterator[None]:
-    """Attributes of the optimizers of `subject` with other values inside the block.
-
-    A number for `learning_rate` also replaces a schedule. `constraint` is set on
-    each trainable weight. An optimizer that has no such attribute is left as it is.
-    """
-    with contextlib.ExitStack() as stack:
-        for outer in subject.optimizers:
-            inner = outer.inner_optimizer if isinstance(outer, LossScaleOptimizer) else outer
-            for name, value in values.items():
-                if name == "learning_rate":
-                    # Not a default argument: a schedule is called without any.
-                    rate = _constant(value)
-                    stack.enter_context(_learning_rate_function(inner, rate))
-                elif hasattr(inner, name):
-                    stack.enter_context(set_attribute(inner, name, value))
-        if "constraint" in values:
-            variables: list[Any] = subject.trainable_variables
-            for variable in variables:
-                stack.callback(setattr, variable, "constraint", variable.constraint)
-                variable.constraint = values["constraint"]
-        yield
-
-
 # Private: a schedule can be replaced temporarily only in the method that reads the rate.
 _CURRENT_RATE = "_get_current_learning_rate"
 
 
-def _learning_rate_function(optimizer: Any, rate: Callable[[], Any]) -> Any:
+def current_learning_rate(optimizer: Any) -> Callable[[], Any]:
+    """What gives the learning rate of the present step, that of a schedule too."""
+    rate: Callable[[], Any] = required(optimizer, _CURRENT_RATE)
+    return rate
+
+
+def learning_rate_by(optimizer: Any, rate: Callable[[], Any]) -> AbstractContextManager[None]:
+    """Inside the block, `rate` gives the learning rate of each step."""
     required(optimizer, _CURRENT_RATE)
     return set_attribute(optimizer, _CURRENT_RATE, rate)
 
 
-def _constant(value: Any) -> Callable[[], Any]:
-    return lambda: value
+def variables_of_layer(layer: Any, *, trained: bool) -> list[Any]:
+    """The trained, or the other, variables that a layer has made, without those of layers in it.
 
-
-@contextlib.contextmanager
-def scaled_learning_rate(optimizer: Any, factor: float) -> Iterator[None]:
-    """The learning rate of `optimizer` times `factor` inside the block, schedules included."""
-    target = optimizer.inner_optimizer if isinstance(optimizer, LossScaleOptimizer) else optimizer
-    plain = required(target, _CURRENT_RATE)
-    with _learning_rate_function(target, lambda: plain() * factor):
-        yield
-
-
-@contextlib.contextmanager
-def scaled_learning_rates(subject: Subject, factor: float) -> Iterator[None]:
-    """`scaled_learning_rate` for every optimizer of `subject`."""
-    with contextlib.ExitStack() as stack:
-        for optimizer in subject.optimizers:
-            stack.enter_context(scaled_learning_rate(optimizer, factor))
-        yield
+    Private: `trainable_variables` leaves out those of a frozen layer.
+    """
+    return list(required(layer, "_trainable_variables" if trained else "_non_trainable_variables"))
 
 
 def note_shardings(train_step: Callable[..., Any]) -> None:

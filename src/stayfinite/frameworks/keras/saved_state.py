@@ -9,8 +9,7 @@ import keras
 import numpy as np
 
 from stayfinite.frameworks.names import unique
-from stayfinite.frameworks.state import RANDOM, State, random_of_arrays
-from stayfinite.frameworks.subject import Variable
+from stayfinite.frameworks.state import RANDOM, State, Variable, random_of_arrays
 
 
 def names_of(groups: Sequence[Sequence[Variable]]) -> list[list[str]]:

@@ -17,6 +17,7 @@ from stayfinite.frameworks.base import GuardedFunction, OnBad
 from stayfinite.frameworks.batch import Batch
 from stayfinite.frameworks.change import LastingChange
 from stayfinite.frameworks.failure import Files
+from stayfinite.frameworks.keras import optimizer_settings, roles
 from stayfinite.frameworks.keras import private as keras_private
 from stayfinite.frameworks.keras.batches import without_samples
 from stayfinite.frameworks.keras.calls import layer_path
@@ -24,7 +25,8 @@ from stayfinite.frameworks.keras.held_arrays import holder_of
 from stayfinite.frameworks.keras.lasting_settings import lasting
 from stayfinite.frameworks.keras.sample_files import files_of
 from stayfinite.frameworks.recorder import Recorder
-from stayfinite.frameworks.subject import HeldArray, Layer, Subject, Variable
+from stayfinite.frameworks.state import Variable
+from stayfinite.frameworks.subject import HeldArray, Layer, Subject
 from stayfinite.graph.graph import Role
 
 
@@ -86,19 +88,19 @@ class KerasSubject(Subject):
 
     def roles(self) -> list[list[Role]]:
         """The roles of the variables of a state."""
-        return keras_private.roles(self)
+        return roles.roles(self)
 
     def may_keep_infinity(self) -> list[int]:
         """Those that no layer of Keras has."""
-        return keras_private.may_keep_infinity(self)
+        return roles.may_keep_infinity(self)
 
     def settings(self, values: Mapping[str, object]) -> AbstractContextManager[None]:
         """Attributes of the optimizers with other values inside the block."""
-        return keras_private.settings(self, values)
+        return optimizer_settings.settings(self, values)
 
     def scaled_learning_rates(self, factor: float) -> AbstractContextManager[None]:
         """Every learning rate times `factor` inside the block."""
-        return keras_private.scaled_learning_rates(self, factor)
+        return optimizer_settings.scaled_learning_rates(self, factor)
 
     def layer_path(self, chain: Sequence[object]) -> str | None:
         """`model/block/dense` for the layers in `chain`."""

@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from stayfinite.frameworks.batch import Batch
 from stayfinite.frameworks.keras import calls as keras_calls
-from stayfinite.frameworks.keras import private as keras_private
+from stayfinite.frameworks.keras import loss_scales, optimizer_settings
 from stayfinite.frameworks.loss_scale import are_gradients_asked_for
 from stayfinite.frameworks.names import fresh
 from stayfinite.frameworks.recording.engine import (
@@ -84,7 +84,7 @@ class TensorFlowEngine:
         """Apply given gradients on `state`; returns the names of the bad new state."""
         with self._on(state):
             for update in updates:
-                with keras_private.scaled_learning_rate(update.optimizer, factor):
+                with optimizer_settings.scaled_learning_rate(update.optimizer, factor):
                     update.optimizer.apply(update.gradients, update.variables)
             return self._bad_state(state)
 
@@ -190,7 +190,7 @@ class TensorFlowEngine:
             if named.role != "metric" and self._is_bad(named, value(variable))
         ]
         slots = state_variables(self.subject)[2]
-        collapsed = keras_private.collapsed_scales(
+        collapsed = loss_scales.collapsed_scales(
             self.subject.optimizers, state.optimizer, lambda n: private.raw(slots[n]).read_value()
         )
         return (*bad, *collapsed)
@@ -224,7 +224,7 @@ class _Notes:
     ) -> None:
         """Note the gradients, unless a loss scale that can still be lowered handles them."""
         scale = getattr(optimizer, "dynamic_scale", None)
-        if scale is None or are_gradients_asked_for() or keras_private.is_spent(scale):
+        if scale is None or are_gradients_asked_for() or loss_scales.is_spent(scale):
             self._note(optimizer, grads, variables)
         apply()
 

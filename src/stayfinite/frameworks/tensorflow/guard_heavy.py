@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from stayfinite.frameworks.base import learning_rate_of
 from stayfinite.frameworks.heavy_steps import MAX_WRITTEN_BYTES, HeavySteps, HeavyTraining, Writes
+from stayfinite.frameworks.optimizers import learning_rate_of
 from stayfinite.frameworks.recorder import RecordedBatch
 from stayfinite.frameworks.subject import state_variables
 from stayfinite.frameworks.tensorflow import private

@@ -8,6 +8,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from stayfinite.frameworks.keras import loss_scales
 from stayfinite.frameworks.keras import private as keras_private
 from stayfinite.frameworks.subject import Subject
 from stayfinite.frameworks.tensorflow import bounds, private
@@ -80,14 +81,14 @@ class VariableValues:
                     self.old[id(variable)] = (variable, variable.read_value())
 
     def collapsed(self, optimizers: list[Any]) -> list[Any]:
-        """For each optimizer with a loss scale: `keras_private.has_collapsed`."""
+        """For each optimizer with a loss scale: `loss_scales.has_collapsed`."""
         scales = self._scales(optimizers)
-        return [keras_private.has_collapsed(before, v.read_value()) for v, before in scales]
+        return [loss_scales.has_collapsed(before, v.read_value()) for v, before in scales]
 
     def skipped(self, optimizers: list[Any]) -> list[Any]:
-        """For each optimizer with a loss scale: `keras_private.has_fallen`."""
+        """For each optimizer with a loss scale: `loss_scales.has_fallen`."""
         scales = self._scales(optimizers)
-        return [keras_private.has_fallen(before, v.read_value()) for v, before in scales]
+        return [loss_scales.has_fallen(before, v.read_value()) for v, before in scales]
 
     def _scales(self, optimizers: list[Any]) -> list[tuple[tf.Variable, Any]]:
         scaling = [o for o in optimizers if isinstance(o, keras_private.LossScaleOptimizer)]

@@ -10,13 +10,13 @@ from stayfinite.frameworks.batch import Batch
 from stayfinite.frameworks.failure import Failure
 from stayfinite.frameworks.keras.batches import batch_of
 from stayfinite.frameworks.recorder import Recorder
+from stayfinite.frameworks.state import Variable
 from stayfinite.frameworks.step import Step
 from stayfinite.frameworks.subject import (
     Compilation,
     Subject,
     TrainFunction,
     TrainStep,
-    Variable,
     state_variables,
 )
 from stayfinite.frameworks.torch import devices, guard, private

@@ -10,13 +10,14 @@ if the first step shows that something else follows the update: another optimize
 from __future__ import annotations
 
 import collections
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import keras
 import torch
 
+from stayfinite.frameworks.keras import loss_scales
 from stayfinite.frameworks.keras import private as keras_private
 from stayfinite.frameworks.recorder import MAX_PENDING, Flag, KnownFlag
 from stayfinite.frameworks.state import RandomState
@@ -173,7 +174,7 @@ class TorchSentinel:
         for scale in self._scales:
             before = self._saved.old(scale)
             if before is not None:
-                self._check_collapse(keras_private.has_collapsed(before, scale.detach()))
+                self._check_collapse(loss_scales.has_collapsed(before, scale.detach()))
 
     # The checks. `CudaSentinel` overrides these: the host must not wait for the device.
 
@@ -305,7 +306,7 @@ def _ends_in_update(subject: Subject) -> bool:
 
 def _scaling(subject: Subject) -> list[Any]:
     """The optimizers with a loss scale that has been made."""
-    found: list[Any] = subject.optimizers
+    found: Sequence[Any] = subject.optimizers
     return [o for o in found if isinstance(o, keras_private.LossScaleOptimizer) and o.built]
 
 

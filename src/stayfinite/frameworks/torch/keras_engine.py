@@ -10,6 +10,7 @@ from typing import Any
 import keras
 
 from stayfinite.frameworks.keras import calls as keras_calls
+from stayfinite.frameworks.keras import loss_scales, optimizer_settings
 from stayfinite.frameworks.keras import private as keras_private
 from stayfinite.frameworks.loss_scale import are_gradients_asked_for
 from stayfinite.frameworks.recording.engine import Update
@@ -46,7 +47,7 @@ class KerasEngine(TorchEngine):
 
     def apply(self, update: Update, factor: float) -> None:
         """Apply given gradients, the learning rate times `factor`."""
-        with keras_private.scaled_learning_rate(update.optimizer, factor):
+        with optimizer_settings.scaled_learning_rate(update.optimizer, factor):
             update.optimizer.apply(update.gradients, update.variables)
 
     def kept(self) -> AbstractContextManager[None]:
@@ -56,7 +57,7 @@ class KerasEngine(TorchEngine):
     def other_bad_state(self, state: State) -> list[str]:
         """The paths of the scales of a `LossScaleOptimizer` that fell below their minimum."""
         slots = self.variables()[2]
-        return keras_private.collapsed_scales(
+        return loss_scales.collapsed_scales(
             self.subject.optimizers, state.optimizer, lambda n: private.tensor_of(slots[n])
         )
 
@@ -89,7 +90,7 @@ class _Watcher(StepWatcher):
         """Keep the gradients under loss scaling only if the scale cannot be lowered further."""
         is_outer = self._depth == 0 and optimizer.built
         if is_outer and (
-            are_gradients_asked_for() or keras_private.is_spent(optimizer.dynamic_scale)
+            are_gradients_asked_for() or loss_scales.is_spent(optimizer.dynamic_scale)
         ):
             self._note(optimizer, gradients, variables)
         return self._inside(run)

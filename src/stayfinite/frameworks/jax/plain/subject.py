@@ -23,15 +23,10 @@ from stayfinite.frameworks.jax.plain.library import PlainLibrary
 from stayfinite.frameworks.jax.plain.pure_step import PureStep
 from stayfinite.frameworks.jax.plain.train_function import PlainTrainFunction
 from stayfinite.frameworks.jax.plain.values import StepData
+from stayfinite.frameworks.optimizers import Optimizer
 from stayfinite.frameworks.recorder import Recorder
-from stayfinite.frameworks.state import State
-from stayfinite.frameworks.subject import (
-    Compilation,
-    Optimizer,
-    TrainFunction,
-    TrainStep,
-    Variable,
-)
+from stayfinite.frameworks.state import State, Variable
+from stayfinite.frameworks.subject import Compilation, TrainFunction, TrainStep
 from stayfinite.graph.graph import Role
 
 _FIXED_RATE = (

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from stayfinite.frameworks.subject import PlainOptimizer
+from stayfinite.frameworks.optimizers import PlainOptimizer
 from stayfinite.frameworks.torch import private
 from stayfinite.frameworks.torch.plain.variables import TorchVariable
 

@@ -17,13 +17,8 @@ from stayfinite.frameworks.batch import Batch
 from stayfinite.frameworks.change import LastingChange
 from stayfinite.frameworks.hand_written import PlainStep
 from stayfinite.frameworks.recorder import Recorder
-from stayfinite.frameworks.state import Tensor
-from stayfinite.frameworks.subject import (
-    Compilation,
-    TrainFunction,
-    TrainStep,
-    Variable,
-)
+from stayfinite.frameworks.state import Tensor, Variable
+from stayfinite.frameworks.subject import Compilation, TrainFunction, TrainStep
 from stayfinite.frameworks.torch.plain.data import LoopData
 from stayfinite.frameworks.torch.plain.lasting import lasting_settings
 from stayfinite.frameworks.torch.plain.modules import NamedModule, plain_name, unwrapped
@@ -141,7 +136,7 @@ class TorchLoop(PlainStep):
         return list(self._rest)
 
     @property
-    def optimizers(self) -> list[TorchOptimizer]:  # type: ignore[override]  # an `Optimizer`
+    def optimizers(self) -> Sequence[TorchOptimizer]:
         """The one that the step applies."""
         return [self.optimizer]
 
