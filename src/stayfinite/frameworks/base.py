@@ -49,7 +49,7 @@ class GuardedFunction(Protocol):
 
 
 class Framework(Protocol):
-    """What a bad step is explained with, for one kind of training."""
+    """What the explanation of a bad step needs, for one kind of training."""
 
     name: str
 
@@ -106,7 +106,7 @@ class Backend(Framework, Protocol):
         ...
 
     def uncompiled(self, step: TrainStep) -> TrainStep:
-        """The function that the user gave to the compiler of the framework; `step` if to none."""
+        """The function inside a compiled step; `step` itself if it is not compiled."""
         ...
 
     def compilation(self, step: TrainStep) -> Compilation:
@@ -122,9 +122,9 @@ class Backend(Framework, Protocol):
         ...
 
     def gradient_norm(self, subject: Subject) -> Callable[[object], float]:
-        """What computes the norm of all gradients, with a loss scale in it, outside of the step.
+        """A function that computes the norm of all gradients, loss scale included.
 
-        It is called with the data of the last step, and leaves the training as it is.
+        It is called between two steps with the data of the last one, and changes nothing.
         """
         ...
 
@@ -162,7 +162,7 @@ def current() -> Backend:
 
 
 def framework_of(subject: Subject) -> Framework:
-    """What explains a bad step of `subject`.
+    """The framework that explains a bad step of `subject`.
 
     Raises:
         CannotGuardError: see `current`.

@@ -1,4 +1,4 @@
-"""One thing different about a step. `Step.run` and `Step.changed` make each of them so."""
+"""The changes to a step, as values. `Step.run` and `Step.changed` apply them."""
 
 from __future__ import annotations
 
@@ -78,8 +78,8 @@ class LayerSetting:
 class LossScale:
     """The scale of each `LossScaleOptimizer` at `value`, and the gradients under it in the outcome.
 
-    There they are divided by the scale. They are no part of an outcome otherwise, because the
-    optimizer finds its scale by skipping those that are not finite.
+    There they are divided by the scale. Otherwise an outcome does not have them: the optimizer
+    finds its scale by skipping those that are not finite.
     """
 
     value: float

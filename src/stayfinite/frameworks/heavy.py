@@ -15,7 +15,7 @@ from collections.abc import Callable
 # A state of this size is copied in about 20 ms.
 MIN_STATE_BYTES = 64 * 2**20
 MIN_BATCH_BUDGET = 32 * 2**20
-# A window of fewer steps would not pay for its snapshot.
+# In a window of fewer steps, the snapshot costs more than the checks that it replaces.
 MIN_STEPS = 8
 # The part of the time of a training that snapshots may take.
 SHARE = 0.015

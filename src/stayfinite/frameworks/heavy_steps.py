@@ -189,7 +189,7 @@ class HeavySteps(abc.ABC):
             suspect, by_loss = self._first_suspect()
             if suspect is None and is_finite:
                 return None
-            # The device did not compute the same again: the last step is as suspect as any.
+            # The device did not compute the same again: the last step counts as the bad one.
             position = len(self._made) - 1 if suspect is None else suspect
             self._go_before(position)
             recorded = self._made[position].recorded

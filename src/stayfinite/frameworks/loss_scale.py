@@ -28,7 +28,7 @@ def gradients_noted() -> Iterator[None]:
 
 
 def are_gradients_asked_for() -> bool:
-    """Whether they are noted, be the scale as large as it may."""
+    """Whether they are noted, whatever the scale is."""
     return _ASKED_FOR.get()
 
 

@@ -74,11 +74,11 @@ class Subject(Protocol):
     """A training: its variables and optimizers, its step, and its names."""
 
     train_function: TrainFunction | None
-    """What makes a step; None until it has been made."""
+    """Makes a step when it is called; None until it has been made."""
 
     @property
     def library(self) -> str:
-        """What trains: "keras", or the name of the framework for a loop without Keras."""
+        """The library of the training: "keras", or the framework of a loop without Keras."""
         ...
 
     def attach(self, recorder: Recorder, on_bad: OnBad, *, resumes: bool) -> GuardedFunction:

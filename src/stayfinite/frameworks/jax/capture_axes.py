@@ -3,7 +3,7 @@
 Seen by tracing the step once more with another number of samples, where that is quick; else
 followed through the program from the batch's own leading axis, so that an element of any value
 can be traced to the samples it belongs to. Where an op mixes samples, or is not known here, the
-answer is None rather than a guess.
+axis is None.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Keras as the library of a step: its loss and gradients while it is traced, its loss scales.
 
-A train step, the user's own included, hands its gradients to `Optimizer.apply`, so that method is
-watched. The loss is read before it enters the mean that Keras shows: that mean is a sum, divided,
-and overflows while the loss itself is finite.
+Every train step passes its gradients to `Optimizer.apply`, so that method is watched. The loss is
+read before it enters the mean that Keras shows: that mean is a sum, divided, and overflows while
+the loss itself is finite.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""What a step of JAX is written with: Keras, or plain functions.
+"""The library that a step of JAX is written with: Keras, or plain functions.
 
-A trace asks for the loss, the gradients and the objects at work, which each library hands over in
-another way.
+A trace needs the loss, the gradients and the objects that are called, which each library provides
+in another way.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The place of a `fit` in its data, and the way of another `fit` to the same place.
+"""The place of a `fit` in its data, and how another `fit` gets to the same place.
 
 A place is the epoch, the number of steps done in it, and the random states at the moment at which
 its batches began. From there the batches that were seen are drawn once more. Where the order of an

@@ -40,7 +40,7 @@ UNIT = SettingRange(0.0, 1.0)
 
 @dataclass(frozen=True)
 class UpdateSizes:
-    """One update, as the formulas of the table see it. All sizes are upper bounds.
+    """The operands of the formulas of the table, for one update. All sizes are upper bounds.
 
     Attributes:
         settings: The value of each setting that the row lists.

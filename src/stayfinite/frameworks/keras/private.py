@@ -218,7 +218,7 @@ class EpochIterator:
 
     @property
     def is_begun(self) -> bool:
-        """Whether the iterator of the next epoch has been made, be it without a batch drawn."""
+        """Whether the iterator of the next epoch has been made, with or without a batch drawn."""
         return self.spans_epochs and self._iterator._current_iterator is not None
 
     def begin_under_way(self, num_drawn: int) -> Any:
@@ -356,7 +356,7 @@ _STATE_SYNCED = "_jax_state_synced"
 def before_state_sync(tell: Callable[[Any], None]) -> None:
     """From now on, call `tell(model)` before a model on JAX takes over the state of its `fit`.
 
-    Whoever reads or saves a model in the middle of `fit` has this done first. `tell` is a function
+    This happens before code reads or saves the model in the middle of `fit`. `tell` is a function
     of a module; once it is installed, it stays.
     """
     if tell in _told_of_sync:

@@ -89,7 +89,7 @@ def config_of(model: Any) -> dict[str, object] | None:
         warnings.simplefilter("ignore")  # of a lambda, which the user has not asked to save
         config: dict[str, object] = keras.saving.serialize_keras_object(model)
     for part in _objects(config):
-        # PyTorch has optimizers of its own, which stand behind the names that Keras exports.
+        # On PyTorch, Keras exports subclasses under the names of its optimizers.
         if str(part.get("module")).startswith(_OPTIMIZERS_OF_TORCH):
             part.update(module="keras.optimizers", registered_name=None)
         if part is not config:

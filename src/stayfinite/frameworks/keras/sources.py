@@ -1,7 +1,7 @@
 """The state of the user's data set: its random generators, its order, its numbers.
 
-A data set is an object of any class, as a `PyDataset` or a `DataLoader` with its sampler. What of
-its attributes is plain, and may change from epoch to epoch, is found by looking.
+A data set is an object of any class, as a `PyDataset` or a `DataLoader` with its sampler. Its
+attributes are searched for plain values that may change from epoch to epoch.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Sources:
 
     def __init__(self, root: Any) -> None:
         self._root = root
-        # What is as it was at the beginning, a script makes again.
+        # A value that has not changed since the beginning is made again by the script.
         self._at_begin = dict(self._digests())
 
     @property

@@ -128,7 +128,7 @@ class KerasSubject(Subject):
         self.model.save_weights(path)
 
     def files_of(self, data: object, batch: int | None) -> tuple[Files, ...] | None:
-        """Those that the data set of the present `fit` tells."""
+        """Those that the data set of the present `fit` returns."""
         return files_of(data, batch)
 
     def without_samples(self, batch: Batch, samples: Sequence[int]) -> object:

@@ -1,8 +1,7 @@
-"""Which axis of each value runs over the samples of the batch: seen by changing their number.
+"""The axis of each value that runs over the samples of the batch, found by changing their number.
 
-The step is run once more with another number of samples. Where exactly the size of one axis
-follows,
-that axis is the batch. No table of ops is needed, and an op that mixes samples shows by itself.
+The step is run once more with another number of samples. If the size of exactly one axis changes
+with it, that axis is the batch. No table of ops is needed, not even for ops that mix samples.
 """
 
 from __future__ import annotations

@@ -111,7 +111,7 @@ class Recording:
 
     @contextlib.contextmanager
     def inside(self, called: Any) -> Iterator[None]:
-        """`called`, an object of a library, is at work inside the block."""
+        """The ops inside the block belong to a call of `called`, an object of a library."""
         self.chain.append(called)
         try:
             yield

@@ -47,7 +47,7 @@ _CANONICAL = {
     "Xdivy": "divide",
 }
 
-# Ops of which only so many operands are numbers; the rest says where they lie.
+# Ops of which only so many operands are numbers; the others are axes and positions.
 _NUM_OPERANDS = {
     **dict.fromkeys(("Sum", "Mean", "Max", "Min", "Prod", "All", "Any", "Cumsum", "Cumprod"), 1),
     **dict.fromkeys(("ArgMax", "ArgMin", "Reshape", "Transpose", "BroadcastTo", "Tile"), 1),

@@ -122,7 +122,7 @@ class TensorFlowHeavySteps(HeavySteps):
         # No step changes the learning rate.
         values = [private.raw(v) for v in lasting(self._training.subject) if v is not rate]
         floating = [value.read_value() for value in values if value.dtype.is_floating]
-        # A sum of squares is faster than a look at each, and may overflow.
+        # A sum of squares is faster than a check of each element, and may overflow.
         squares = [float(tf.nn.l2_loss(value)) for value in floating]
         return bool(np.isfinite(sum(squares))) or bool(all_finite(floating))
 

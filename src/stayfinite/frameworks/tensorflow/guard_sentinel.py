@@ -61,8 +61,8 @@ def _without_kept_infinities(after: Any, before: Any) -> Any:
 class VariableValues:
     """Values of variables before the step assigned them, to be put back where it was bad.
 
-    Reading costs no memory by itself: a tensor shares the buffer of its variable until that is
-    written to in place.
+    Reading alone takes no memory: a tensor shares the buffer of its variable until that is written
+    to in place.
     """
 
     def __init__(self) -> None:

@@ -1,10 +1,10 @@
-"""The seed of TensorFlow that random operations without one of their own depend on."""
+"""The global seed of TensorFlow, used by random operations without a seed argument."""
 
 from __future__ import annotations
 
 import tensorflow as tf
 
-# What an operation gets in its place, with a seed of its own.
+# TensorFlow uses this number in its place for an operation that has a seed argument.
 _DEFAULT = 87654321
 
 

@@ -1,4 +1,4 @@
-"""Tells a training that is checked in windows when other code reads or writes its state."""
+"""Hooks that check a training in windows before other code reads or writes its state."""
 
 from __future__ import annotations
 
@@ -37,7 +37,10 @@ class StateOwner(Protocol):
 
 
 class _Followed:
-    """Who owns a variable: two models may share it. `is_read` says that reading it is told of."""
+    """The owners of a variable, which two models may share.
+
+    `is_read` says whether they are called when it is read.
+    """
 
     def __init__(self, *, is_read: bool) -> None:
         self.is_read = is_read
@@ -55,7 +58,7 @@ _installed = False
 
 
 def follow(owner: StateOwner, variables: Iterable[Any], metrics: Iterable[Any]) -> None:
-    """Tell `owner` of what the code of its thread does to the variables of a state.
+    """Call `owner` before code in its thread reads or writes the variables of a state.
 
     Args:
         owner: The training.

@@ -62,7 +62,7 @@ class Proof:
         return after is not None
 
     def _known(self, variables: list[Any]) -> bool:
-        """Note which variables it is about. False where they are not of the common kind."""
+        """Note its variables. False where they are not of the common kind."""
         same = len(variables) == len(self._variables) and all(map(_is, variables, self._variables))
         optimizer = self._optimizer
         if same and len(optimizer.variables) == self._num_own:

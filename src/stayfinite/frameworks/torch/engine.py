@@ -48,11 +48,11 @@ class TorchEngine(ABC):
 
     @abstractmethod
     def watcher(self) -> StepWatcher:
-        """What notes the loss and the gradients of one run."""
+        """Notes the loss and the gradients of one run."""
 
     @abstractmethod
     def observed(self, watcher: StepWatcher) -> AbstractContextManager[None]:
-        """Inside the block, `watcher` is told what the step does."""
+        """Inside the block, `watcher` is called for what the step does."""
 
     @abstractmethod
     def entered(self, recording: Recording) -> AbstractContextManager[None]:
@@ -281,7 +281,7 @@ class StepWatcher:
             self.loss_number = None if self.number is None else self.number(tensor)
 
     def scaled(self, loss: Any, result: Any) -> None:
-        """Keeps the loss by the tensor that it was scaled to."""
+        """Keep the loss under the tensor that it was scaled to."""
         self._scaled.append((loss, result))
 
     def note(self, optimizer: Any, pairs: Sequence[tuple[Any, Any]]) -> None:

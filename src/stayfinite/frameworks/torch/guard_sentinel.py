@@ -1,10 +1,10 @@
 """The sentinel on PyTorch: checks a step while it runs, and keeps or gives back the old state.
 
-Loss, gradients and what the step assigned so far are looked at just before an optimizer is
-applied. If they are bad, it is not; if they are good and the update can be proved finite
-(`bounds.py`), it is applied as it is. Else, and in the first step of a model with a train step of
-its own, the old values are kept until the new ones have been looked at. That is also how it goes on
-if the first step shows that something else follows the update: another optimizer, or an assignment.
+Loss, gradients and what the step assigned so far are checked just before an optimizer is applied.
+If they are bad, it is not; if they are good and the update can be proved finite (`bounds.py`), it
+is applied as it is. Else, and in the first step of a model with a train step of its own, the old
+values are kept until the new ones have been checked. The same holds for later steps if the first
+one shows that something else follows the update: another optimizer, or an assignment.
 """
 
 from __future__ import annotations

@@ -28,12 +28,12 @@ class KerasEngine(TorchEngine):
         return keras.ops.convert_to_tensor(value)
 
     def watcher(self) -> StepWatcher:
-        """One that the hooks in Keras tell."""
+        """The watcher that the hooks in Keras call."""
         return _Watcher()
 
     @contextlib.contextmanager
     def observed(self, watcher: StepWatcher) -> Iterator[None]:
-        """Inside the block, the hooks tell `watcher` what the step does."""
+        """Inside the block, the hooks call `watcher` for what the step does."""
         assert isinstance(watcher, _Watcher)
         keras_hooks.observe(watcher)
         try:
@@ -51,7 +51,7 @@ class KerasEngine(TorchEngine):
             update.optimizer.apply(update.gradients, update.variables)
 
     def kept(self) -> AbstractContextManager[None]:
-        """Nothing: the hooks tell of all that a step changes."""
+        """Nothing: the hooks see every change that a step makes."""
         return contextlib.nullcontext()
 
     def other_bad_state(self, state: State) -> list[str]:

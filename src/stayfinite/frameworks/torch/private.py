@@ -84,7 +84,7 @@ def choose(good: Any, new: list[Any], old: list[Any]) -> None:
     """Set the tensors `new`, which are `alike`, to `old` where `good`, one boolean, is false.
 
     By arithmetic on their bits, exact for every number and for NaN. It is done in `old`, which is
-    used up: tensors of `new` may lie in the same memory.
+    used up: tensors of `new` may share memory.
     """
     here, there = [_bits(tensor) for tensor in new], [_bits(tensor) for tensor in old]
     torch._foreach_sub_(there, here)

@@ -59,5 +59,5 @@ class SavedValues:
             private.choose(good, alike, [self.old(tensor) for tensor in alike])
 
     def clear(self) -> None:
-        """Drop all values and free their memory."""
+        """Drop all values, which frees their memory."""
         self._old.clear()

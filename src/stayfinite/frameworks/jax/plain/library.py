@@ -67,7 +67,7 @@ class PlainLibrary:
         """A step can be traced as it is.
 
         A loss is often a function inside the step, made anew in each trace. The last ones are kept,
-        because a source fix is found in living functions.
+        because a source fix is applied to live functions.
         """
         self._is_explaining, self._functions = True, []
         try:
@@ -77,11 +77,11 @@ class PlainLibrary:
             self._is_explaining = False
 
     def loss_scales(self, subject: Subject) -> list[int]:
-        """None: what holds a scale is a part of the state as any other."""
+        """None: a loss scale is a part of the state like any other."""
         return []
 
     def has_spent_scale(self, subject: Subject, state: State) -> bool:
-        """Whether a bad step of this kind was one that the step did not leave out."""
+        """Whether the step skips bad updates by itself; one that is explained was not skipped."""
         return self._step.skips_bad_updates
 
     def has_collapsed(self, before: Any, after: Any) -> Any:

@@ -1,8 +1,8 @@
 """How the failing step of a loop is made once more.
 
-An `Again` runs the code of the user on a `LoopData`, up to the update. `Making` is what the hooks
-tell meanwhile: it gives the saved batches, leaves out updates whose result the weights already
-have, notes loss and gradients, and ends the run after the update.
+An `Again` runs the code of the user on a `LoopData`, up to the update. The hooks call `Making`
+meanwhile: it gives the saved batches, leaves out updates whose result the weights already have,
+notes loss and gradients, and ends the run after the update.
 
 A trainer of another library implements `Again` by a call of its own step.
 """
@@ -51,17 +51,17 @@ class Again(Protocol):
 
 
 class Making:
-    """What is told of a step that is made again; a `watching.Replayer`.
+    """The `watching.Replayer` of a step that is made again.
 
     Args:
         optimizer: The optimizer of the failing step.
         num_updates: Its updates before that, in the same iteration, that are left out.
         watcher: Notes loss and gradients.
-        clipped: Clippings that are tried.
+        clipped: Clippings to try.
         data: Has the batches that loaders give.
 
     Attributes:
-        num_drawn: How many of them were drawn.
+        num_drawn: How many of these batches were drawn.
     """
 
     def __init__(

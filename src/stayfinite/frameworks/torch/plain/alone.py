@@ -1,4 +1,4 @@
-"""What must not happen, or not be heard of, while a step is made again."""
+"""Effects that are suppressed while a step is made again: prints, logs and compilations."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Notes where the user creates each module and optimizer of PyTorch.
 
-An op inside a module of PyTorch has no line of the user's that could be changed but the one that
-made the module.
+For an op inside a module of PyTorch, the only line that the user can change is the one that made
+the module.
 """
 
 from __future__ import annotations

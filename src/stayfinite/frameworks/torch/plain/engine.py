@@ -37,11 +37,11 @@ class PlainEngine(TorchEngine):
         return torch.as_tensor(value, device=device)
 
     def watcher(self) -> StepWatcher:
-        """One that the hooks in PyTorch tell."""
+        """The watcher that the hooks in PyTorch call."""
         return StepWatcher()
 
     def observed(self, watcher: StepWatcher) -> AbstractContextManager[None]:
-        """Inside the block, the steps of the subject tell `watcher`."""
+        """Inside the block, the steps of the subject call `watcher`."""
         return self._remade.observed(watcher)
 
     @contextlib.contextmanager

@@ -61,7 +61,7 @@ class LoopBody:
         self._is_function = bool(frame.f_code.co_flags & inspect.CO_OPTIMIZED)
         local = {*frame.f_code.co_varnames, *frame.f_code.co_cellvars, *frame.f_code.co_freevars}
         names = loop.names & local if self._is_function else frozenset()
-        # What the body reads and does not bind stays as it is in the frame.
+        # Names that the body reads and does not bind have the values of the frame.
         self._held = values_of(frame, sorted(names - loop.bound))
         self._code: tuple[tuple[str, ...], CodeType] | None = None
         self._tree: ast.Module | None = None

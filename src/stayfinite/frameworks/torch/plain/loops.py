@@ -112,7 +112,7 @@ class SourceLoop:
 
 @dataclass(frozen=True, eq=False)
 class Spot:
-    """A position in code, with what of it stays the same however often it is reached.
+    """A position in code, with what is the same each time it is reached.
 
     Attributes:
         code: The code. It is kept, so that its identity is not given to another.
@@ -294,7 +294,7 @@ def read_first(
 
 
 def _loaded(node: ast.AST) -> set[str]:
-    """The names that are read anywhere in `node`, be it in a function that it defines."""
+    """The names that are read anywhere in `node`, also in a function that it defines."""
     found = {
         n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)
     }

@@ -1,7 +1,7 @@
 """The modules that a training loop trains, found when they are needed, and their names.
 
-A healthy training registers nothing for its modules. They are found among the objects that the
-garbage collector knows: those that own the parameters of an optimizer.
+A healthy training registers nothing for its modules. Those that own the parameters of an optimizer
+are found among the objects of the garbage collector.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class NamedModule:
 
 
 def living(kind: type[T]) -> list[T]:
-    """Every living object of a class."""
+    """Every live object of a class."""
     things = gc.get_objects()
     # Not isinstance: it asks proxies for their class, which may run code of the user.
     kinds = {each for each in set(map(type, things)) if issubclass(each, kind)}

@@ -14,7 +14,7 @@ from stayfinite.frameworks.optimizers import PlainOptimizer
 from stayfinite.frameworks.torch import private
 from stayfinite.frameworks.torch.plain.variables import TorchVariable
 
-# The settings of Keras that reports and remedies speak of, by their names in `param_groups`.
+# The settings of Keras that reports and remedies name, by their names in `param_groups`.
 _SETTINGS = {"learning_rate": "lr", "weight_decay": "weight_decay", "epsilon": "eps"}
 _CLIPS = ("clipnorm", "global_clipnorm", "clipvalue")
 

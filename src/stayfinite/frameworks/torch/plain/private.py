@@ -63,7 +63,7 @@ def hook_scaler(
     scaling: Callable[[Any, Any], None],
     applying: Callable[[Any, torch.optim.Optimizer, Callable[[], Any]], Any],
 ) -> None:
-    """Tell of losses that a `GradScaler` scales, and have its optimizers applied by `applying`."""
+    """Call `scaled` for each loss of a `GradScaler`, and have `applying` apply its optimizers."""
     owner = torch.amp.GradScaler
     plain_scale, plain_step = required(owner, "scale"), required(owner, "_maybe_opt_step")
 
@@ -86,7 +86,7 @@ def hook_optimizers(
     before: Callable[[torch.optim.Optimizer, Any], Any],
     after: Callable[[torch.optim.Optimizer], None],
 ) -> None:
-    """Tell of each optimizer that is made, is about to be applied, and was applied.
+    """Call a function for each optimizer that is made, is about to be applied, and was applied.
 
     `before(optimizer, closure)` returns a closure to take the place of `closure`, or None.
     """
@@ -115,7 +115,7 @@ def hook_optimizers(
 
 
 def hook_closures(module: Any, made: Callable[[Any, Callable[[], Any]], None]) -> None:
-    """Tell of each closure of Lightning's automatic optimization, with the arguments of its step.
+    """Call `made` for each closure of Lightning's automatic optimization.
 
     Args:
         module: `lightning.pytorch.loops.optimization.automatic`.
@@ -134,7 +134,7 @@ def hook_closures(module: Any, made: Callable[[Any, Callable[[], Any]], None]) -
 
 
 def hook_manual_steps(module: Any, running: Callable[[Any, Callable[[], Any]], None]) -> None:
-    """Tell of each step of Lightning's manual optimization before it runs.
+    """Call `running` before each step of Lightning's manual optimization.
 
     Args:
         module: `lightning.pytorch.loops.optimization.manual`.
@@ -158,7 +158,7 @@ def compiled_module(module: torch.nn.Module) -> torch.nn.Module | None:
 
 
 def is_left_to_scale(optimizer: torch.optim.Optimizer) -> bool:
-    """Whether a fused optimizer is applied by a `GradScaler`, which tells it of an overflow."""
+    """Whether a fused optimizer is applied by a `GradScaler`, which passes it the overflow."""
     return getattr(optimizer, "found_inf", None) is not None
 
 

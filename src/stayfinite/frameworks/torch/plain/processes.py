@@ -1,7 +1,6 @@
 """Trainings in several processes by `DistributedDataParallel`, whose gradients are their mean.
 
-A step is made again in one process alone: what the others do meanwhile must neither change it nor
-be waited for.
+A step is made again in one process alone: it must not depend on what the others do meanwhile.
 """
 
 from __future__ import annotations
@@ -85,7 +84,7 @@ def ending_together(modules: Sequence[torch.nn.Module]) -> Iterator[None]:
 
 
 def _nothing(*args: Any, **kwargs: Any) -> None:
-    """In the place of an exchange whose result the step does not need."""
+    """Replaces an exchange whose result the step does not need."""
 
 
 def _not_alone(*args: Any, **kwargs: Any) -> None:

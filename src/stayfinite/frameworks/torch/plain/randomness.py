@@ -78,7 +78,7 @@ class GeneratorNotes:
         )
 
     def step_ended(self, began: Generators) -> None:
-        """Learn from a step which generators it draws from."""
+        """Note which generators a step has drawn from."""
         if self._probed >= PROBED_STEPS:
             return
         self._probed += 1

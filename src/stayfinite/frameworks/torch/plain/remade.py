@@ -113,7 +113,7 @@ class RemadeStep:
 
     @contextlib.contextmanager
     def observed(self, watcher: StepWatcher) -> Iterator[None]:
-        """Inside the block, `watcher` is told of a step that is made."""
+        """Inside the block, `watcher` is called for a step that is made."""
         outer, self._watcher = self._watcher, watcher
         try:
             yield
@@ -122,7 +122,7 @@ class RemadeStep:
 
     @contextlib.contextmanager
     def unobserved(self) -> Iterator[None]:
-        """Inside the block, an optimizer may be applied without being judged."""
+        """Inside the block, an optimizer is applied without a check."""
         with self._watching.replaying(_Unheard()):
             yield
 

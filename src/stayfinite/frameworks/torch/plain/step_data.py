@@ -1,6 +1,6 @@
 """The data of a step of a loop, from what was noted while it was made.
 
-It is put together only for a step that is explained or compared with.
+It is made only for a step that is explained or compared with.
 """
 
 from __future__ import annotations

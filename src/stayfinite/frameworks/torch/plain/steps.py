@@ -2,8 +2,8 @@
 
 An iteration begins where its header draws a batch from a `DataLoader`. In a loop without one it
 begins after the last update of the iteration before. What happened between two updates of the same
-weights is one step: several draws where gradients are accumulated, two optimizers where a network
-has an adversary.
+weights is one step: several draws where gradients are accumulated, two optimizers in an adversarial
+training.
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ class Events:
         self._num_draws += 1
 
     def updated(self, update: Applied, place: StepPlace | None) -> None:
-        """Weights were updated; what lies before the last such update is forgotten."""
+        """Weights were updated; events before the last such update are forgotten."""
         if place is None:
             self._events = []
         else:

@@ -1,4 +1,4 @@
-"""The steps of the loops of a program: recorded, and a bad one handed over as a `Failure`."""
+"""The steps of the loops of a program: recorded, and a bad one explained as a `Failure`."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class Owner(Protocol):
 
 
 class Training:
-    """What the hooks tell of; a `watching.Listener`.
+    """The `watching.Listener` that the hooks call.
 
     Args:
         watching: Has the hooks.
@@ -223,7 +223,7 @@ class Training:
                 step.optimizer.step()
 
     def applied_in_backward(self) -> None:
-        """Tell the owner of an optimizer that is not guarded."""
+        """Report an optimizer that is not guarded to the owner."""
         self._owner.applied_in_backward()
 
     def _record(self, place: StepPlace | None) -> None:
@@ -284,7 +284,7 @@ def _put_together(step: RecordedBatch, body: LoopBody | None) -> RecordedBatch:
 
 
 def _is_known(data: object) -> bool:
-    """Whether a step can be made again of `data` that nothing has compared."""
+    """Whether a step can be made again of `data` without a comparison."""
     return isinstance(data, LoopData) and data.missing is None and data.is_sure
 
 

@@ -22,7 +22,7 @@ _BOUNDED: dict[type, tuple[str, ...]] = {
     torch.optim.NAdam: ("lr", "eps", "weight_decay"),
     torch.optim.RAdam: ("lr", "eps", "weight_decay"),
 }
-# So many numbers are read one by one in less time than they are put together.
+# Up to so many numbers are read faster one by one than as one tensor.
 _FEW = 64
 # A square of a gradient must have room in float32, and a sum of them.
 _LARGEST_GRADIENT = 1e15

@@ -1,7 +1,7 @@
 """The trainers of other libraries: how they make one step.
 
-A trainer knows its step by itself, so a step is made again by the trainer's own method, with no
-source of a loop. `hook_imported` hooks the trainers that the program has imported.
+A step is made again by the trainer's own method, without the source of a loop. `hook_imported`
+hooks the trainers that the program has imported.
 """
 
 from __future__ import annotations
