@@ -25,7 +25,7 @@ os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(ROOT / ".pytest_cache" / 
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
 
-# Each search for living functions, and each collection, looks at all objects that are not frozen.
+# Each search for live functions, and each collection, looks at all objects that are not frozen.
 # Those of the frameworks are most of them, and none is of a test.
 importlib.import_module("keras")
 gc.collect()

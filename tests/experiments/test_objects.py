@@ -82,7 +82,7 @@ def test_object_that_was_made_once(name, tmp_path):
     added = [line for line in incident.fix.diff.splitlines() if line.startswith("+ ")]
     assert len(added) == 1
     assert text in added[0]
-    # The living objects are as they were.
+    # The live objects are as they were.
     assert not any("call" in vars(layer) for layer in model.layers)
 
 

@@ -124,7 +124,7 @@ def _first_root(step: Step) -> tuple[Op | None, Leaf | None]:
     found = step.roots()
     leaves = found.leaves
     if found.ops or len(leaves) > 1:
-        # What the bounds of a clip pass on began elsewhere, be they infinite or not.
+        # What the bounds of a clip pass on began elsewhere, whether they are infinite or not.
         leaves = [leaf for leaf in leaves if not _is_endless(step, leaf)] or (
             [] if found.ops else leaves
         )

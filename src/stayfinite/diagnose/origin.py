@@ -59,7 +59,7 @@ def shown_span(evidence: Evidence, finding: Finding) -> tuple[Span | None, str |
 
 
 def text_run_by(evidence: Evidence, finding: Finding) -> str | None:
-    """The function, `exec` or `eval`, that runs the failing expression of a text nobody kept."""
+    """The function, `exec` or `eval`, that runs the failing expression, whose text is not kept."""
     span = span_of(evidence, finding)
     return None if span is None else runs_text(span)
 

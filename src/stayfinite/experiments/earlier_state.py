@@ -34,7 +34,7 @@ def usable_snapshots(step: Step, snapshots: Sequence[Snapshot]) -> list[Snapshot
 def earlier_state(
     step: Step, bad_step: int, snapshots: Sequence[Snapshot], healthy: Sequence[Batch] = ()
 ) -> Earlier | None:
-    """The oldest of `snapshots` as a rule sees it; None where there is none.
+    """The oldest of `snapshots` as `Evidence` has it; None where there is none.
 
     The first step of a model has no earlier state. `healthy` are batches before it, newest first.
     """

@@ -32,7 +32,7 @@ class Fidelity:
 
     @property
     def is_equal(self) -> bool:
-        """Whether every bit is the same; one NaN is as good as another."""
+        """Whether every bit is the same; the bits of NaN are not compared."""
         return not self.differing and same(np.asarray(self.seen_loss), np.asarray(self.loss))
 
 

@@ -61,7 +61,7 @@ class AsWritten:
         formula: The innermost function at fault as a formula, if it has one.
         mechanism: The kind of failure.
         tolerance: How far two correct ways to write one thing may differ.
-        kind: What the facts of the finding say of the exact value, at an operand that is exact.
+        kind: The kind of exact value by the facts of the finding, at an operand that is exact.
         has_nan_state: Whether NaN is among the new state; asked where that alone is bad.
     """
 
@@ -75,7 +75,7 @@ class AsWritten:
 
     @property
     def fails_in_state_alone(self) -> bool:
-        """Whether loss and gradients are finite, so that they say nothing of the failure."""
+        """Whether loss and gradients are finite, so that they do not show the failure."""
         outcome = self.outcome
         finite = math.isfinite(outcome.loss) and not outcome.bad_gradients
         return finite and bool(outcome.bad_state)
@@ -112,7 +112,7 @@ def judged(
 
     def same(reference: Outcome) -> bool:
         if before.tolerance > TOLERANCE:
-            # Half precision moves the step by more than some bounds do; float64 tells them apart.
+            # Half precision moves the step by more than some bounds do; float64 does not.
             wide = run_wide()
             if not isinstance(wide, NotTried) and not alike(reference, wide, TOLERANCE):
                 return False
@@ -172,7 +172,7 @@ def _without_claim(
         if unchanged and same_in_float64():
             return FixValue.EXACT
     if before.mechanism == "masked-branch":
-        # What is discarded counts for nothing, so any finite number may stand in its place.
+        # A discarded value does not affect the result, so any finite number may replace it.
         return FixValue.EXACT if same_in_float64() else FixValue.CHANGED
     if loss is not None:
         return None if _same_loss(loss, after, before) else FixValue.CHANGED

@@ -32,8 +32,8 @@ _SECONDS_AFTER = 2.0
 _MAX_BYTES = 2**28
 # How many times its loss the batch may have some steps later; in any training it goes up and down.
 _GROWTH = 10.0
-# A bound so far above every healthy loss leaves gradients that the moments of an optimizer never
-# forget: Adam divides by their root for the rest of the training.
+# A bound so far above every healthy loss leaves gradients that stay in the moments of an optimizer:
+# Adam divides by their root for the rest of the training.
 _FAR = 1e6
 # The failing step may be moved by more than the healthy ones, to this factor.
 _MARGIN = 2.0

@@ -101,7 +101,7 @@ class PatchTrials:
                     near = _is_near(before.wide, unscaled, outcome)
                     near = near and not is_skipped(step, unscaled)
             elif applied.ends_in_cast and math.isfinite(outcome.loss):
-                pass  # its gradients have no room: more has to be wider, as `wider_edits` knows
+                pass  # its gradients have no room: more has to be wider, see `wider_edits`
             elif len(applied.descriptions) < _MAX_EDITS and applied.rewriting is None:
                 further = diagnose(unscaled, outcome, Float64Run(unscaled), {})
         if not is_good(outcome):

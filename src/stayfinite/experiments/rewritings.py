@@ -1,6 +1,6 @@
 """What the engine finds for a formula, as edits of the file.
 
-What it claims of a rewriting is held against the whole step in `patch_trials`.
+What it claims of a rewriting is checked on the whole step in `patch_trials`.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class RewrittenFormula:
     Args:
         method: By an identity, by float64 for a part, or by a bound for an operand.
         functions: Operations that the formula did not have before.
-        assumptions: What it takes for granted of which expression; true in every recorded batch.
+        assumptions: What it assumes of which expression; true in every recorded batch.
         values: Names of numbers for whose present value only it is right, with that value.
         num_places: How many expressions of the function are rewritten alike.
     """
@@ -60,7 +60,7 @@ class Rewriting:
 
     @property
     def fact(self) -> RewrittenFormula:
-        """What it does, as a report tells it."""
+        """What it does, for the report."""
         before = {node.op for node in walk(self.formula.extraction.root)}
         new = [node.op for node in walk(self.rewrite.root) if node.op not in before]
         method: Method = "identity"

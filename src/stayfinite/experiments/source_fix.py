@@ -82,7 +82,7 @@ class SourceFix:
     def rank(self) -> tuple[float, ...]:
         """Less is better: those that training goes on with, then by value, then by distance.
 
-        With the exact value it is not for the fix that training does not go on.
+        A fix with the exact value is not the reason why training does not go on.
         """
         loss, reference = self.loss, self.judged.reference_loss
         distance = 0.0 if loss is None or reference is None else abs(loss - reference)

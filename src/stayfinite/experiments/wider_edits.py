@@ -110,7 +110,7 @@ def _layers(step: Step, op: Op) -> Iterator[tuple[object, Span]]:
 
 
 def _takes_dtype(kind: type) -> bool:
-    """Whether each constructor down to that of the library takes `dtype` or hands it on."""
+    """Whether each constructor down to that of the library takes `dtype` or passes it on."""
     for base in kind.__mro__:
         made = vars(base).get("__init__")
         if made is None:

@@ -8,7 +8,7 @@
         with swapped(patch):
             ...  # run the failing step again, and a healthy one
 
-Nothing here imports a framework: what a library offers is looked up among the loaded modules.
+This room imports no framework: functions of a library are looked up in the loaded modules.
 """
 
 from stayfinite.repair.activations import Removal, activation_of, applied_at

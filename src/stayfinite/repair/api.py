@@ -70,7 +70,7 @@ class Api:
 
     @cached_property
     def _nearest(self) -> Operation | None:
-        """The call of a library that says best how this code is written."""
+        """The nearest call of a library, whose style new calls follow."""
         source = self._scope.source
         function = enclosing_function(source, self._node)
         near = [self._node, *ast.walk(self._node), *source.ancestors(self._node)]
@@ -133,7 +133,7 @@ class Api:
 
 @dataclass
 class Calls:
-    """Writes calls in the words of the file; remembers the imports that they need.
+    """Writes calls with the names of the file, and keeps the imports that they need.
 
     Operands and bounds are text.
     """

@@ -19,7 +19,7 @@ def candidates(expression: Expression, mechanism: str, facts: Facts | None = Non
     """The edits that may repair `expression`, in the order in which to try them.
 
     Where the function does the same thing at other places too, the edit of all of them comes
-    before the edit of the one. No edit is promised to work: run the step with it.
+    before the edit of the one. An edit may not work: run the step with it.
 
     Args:
         expression: what failed, of the text that is to be edited.

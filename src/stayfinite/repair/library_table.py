@@ -282,7 +282,7 @@ MODULES = {
     "tensorflow": ("tensorflow",),
 }
 
-# Methods that no function of the same name explains. `*` takes all positional arguments.
+# Methods without a function of the same name. `*` takes all positional arguments.
 METHODS = """
     stop_gradient = detach
     cast = astype dtype

@@ -11,10 +11,10 @@ from stayfinite.repair.codetree import Pair
 
 
 def functions_of(path: str) -> list[FunctionType]:
-    """All living functions whose code says that it comes from the file at `path`.
+    """All live functions whose code says that it comes from the file at `path`.
 
     Methods, closures, lambdas, and what decorators and partials hold are all found: each of them
-    holds a plain function somewhere, and the garbage collector knows every one.
+    refers to a plain function, which the garbage collector lists.
     """
     wanted = Path(path).resolve()
     known: dict[str, bool] = {}
@@ -31,7 +31,7 @@ def functions_of(path: str) -> list[FunctionType]:
 
 
 class KnownFunctions:
-    """`functions_of` with one look at all objects of the program for each file.
+    """`functions_of` with one search of all objects of the program for each file.
 
     For a search that tries many patches in turn: it does not see functions that are made later.
     """
@@ -40,7 +40,7 @@ class KnownFunctions:
         self._by_path: dict[str, list[FunctionType]] = {}
 
     def of(self, path: str) -> list[FunctionType]:
-        """The functions of the file at `path` that were alive when they were first asked for."""
+        """The functions of the file at `path` that existed at the first call."""
         if path not in self._by_path:
             self._by_path[path] = functions_of(path)
         return self._by_path[path]
@@ -62,7 +62,7 @@ def is_file(filename: str, wanted: Path) -> bool:
 
 
 class Matcher:
-    """Finds the pair that a living function was made from."""
+    """Finds the pair that a live function was made from."""
 
     def __init__(self, pairs: Iterable[Pair]) -> None:
         self._pairs: dict[tuple[str, int], list[Pair]] = {}
@@ -89,7 +89,7 @@ def _key(code: CodeType) -> tuple[str, int]:
 
 
 def functions_with(codes: Iterable[CodeType]) -> dict[int, FunctionType]:
-    """A living function for each of `codes` that has one, by the identity of the code.
+    """A live function for each of `codes` that has one, by the identity of the code.
 
     Code objects of different files may be equal.
     """
@@ -102,7 +102,7 @@ def functions_with(codes: Iterable[CodeType]) -> dict[int, FunctionType]:
 
 
 def instances_with(function: FunctionType) -> list[object]:
-    """The living objects that have `function` as a method."""
+    """The live objects that have `function` as a method."""
     name = function.__code__.co_name
     owner: object = None
     names: Mapping[str, object] = function.__globals__

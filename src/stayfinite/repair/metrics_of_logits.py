@@ -11,7 +11,7 @@ from stayfinite.repair.objects import prefix_of
 from stayfinite.repair.rewrites.site import Facts, Site
 from stayfinite.repair.source import SourceFile
 
-# The argument that tells a metric where an output counts as positive.
+# The argument from which on a metric counts an output as positive.
 _THRESHOLDS = {
     "BinaryAccuracy": "threshold",
     "Precision": "thresholds",
@@ -35,7 +35,7 @@ _CLASSES = {
     "categorical_crossentropy": "CategoricalCrossentropy",
     "sparse_categorical_crossentropy": "SparseCategoricalCrossentropy",
 }
-# They compare outputs with each other, so that a function which grows with them changes nothing.
+# They compare outputs with each other, so a monotonic function of them changes nothing.
 _ORDERS = frozenset(
     "CategoricalAccuracy SparseCategoricalAccuracy SparseTopKCategoricalAccuracy"
     " TopKCategoricalAccuracy categorical_accuracy sparse_categorical_accuracy"
@@ -44,7 +44,7 @@ _ORDERS = frozenset(
 
 
 def metric_edits(source: SourceFile, op: str, num_outputs: int) -> list[Replacement] | None:
-    """Edits of the metrics in the calls of `compile`; None where one cannot be told what to do.
+    """Edits of the metrics in the calls of `compile`; None where one cannot be edited.
 
     Args:
         source: The file.

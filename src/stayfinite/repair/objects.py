@@ -1,7 +1,7 @@
 """Repairs of the line that made a library's object: a layer, a loss, an operation of the graph.
 
 Such a line runs once, so patched code in its place would never run again. Instead the printed text
-is evaluated as it stands, and the living object is made to do what the new one does.
+is evaluated as it stands, and the live object is made to do what the new one does.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from stayfinite.repair.rewrites.site import Facts, Site
 from stayfinite.repair.scope import Scope, dotted, live_object
 from stayfinite.repair.source import SourceFile
 
-# What alone a living object does otherwise, with its value: an argument of its constructor, or
-# its whole `call`.
+# The one setting that a live object gets, with its value: an argument of its constructor, or its
+# whole `call`.
 Setting = tuple[Literal["dtype", "activation", "call"], str]
 # The one argument of a layer that is set for a mechanism.
 _SETTINGS: dict[str, Setting] = {
@@ -48,7 +48,7 @@ class Remade:
 
     @contextmanager
     def in_place(self) -> Iterator[None]:
-        """The living object does what `text` says inside this context.
+        """The live object does what `text` says inside this context.
 
         Raises:
             NotSwappableError: the text cannot be evaluated among the names of its module.
@@ -217,7 +217,7 @@ def _loss_texts(
     guarded = f"{ops}.maximum(y_pred, {site.limits.logarithm})"
     yield (
         f"lambda y_true, y_pred: {losses}.{function}(y_true, {guarded})",
-        "keep the predictions that the loss sees above 0",
+        "keep the predictions above 0 in the loss",
     )
 
 
@@ -248,10 +248,10 @@ def _layer_texts(
             size = bound.removesuffix(".0")
             yield (
                 _with_keyword(site, "activation", bounded),
-                f"keep what the activation sees below {size}",
+                f"keep the operand of the activation below {size}",
             )
     if type(owner).__name__ == "UnitNormalization":
-        yield _unit_normalization(site, owner, ops), "keep the length that is divided by above 0"
+        yield _unit_normalization(site, owner, ops), "keep the divisor above 0"
 
 
 def _unit_normalization(site: Site, owner: Any, ops: str) -> str:
@@ -316,7 +316,7 @@ def _imported(scope: Scope) -> dict[str, object]:
 
 
 def prefix_of(site: Site, module: str) -> str | None:
-    """How the file says a module of Keras, as `keras.ops` or `keras.losses`."""
+    """How the file names a module of Keras, as `keras.ops` or `keras.losses`."""
     names = {name: site.scope.path_of_name(name) for name in site.scope.names}
     for keras in ("keras", "tensorflow.keras"):
         for name, path in names.items():

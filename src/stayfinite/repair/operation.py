@@ -23,7 +23,7 @@ _OPERATORS: dict[type[ast.operator], str] = {
     ast.Div: "divide",
     ast.Pow: "power",
 }
-# Methods by which anything may be told to be a tensor.
+# Methods that only tensors have.
 _METHODS = UNARY | BINARY | REDUCTIONS | frozenset("clip log_softmax norm softmax std var".split())
 
 
@@ -153,9 +153,8 @@ def _of_function(
 
 
 def _of_value(call: ast.Call, function: ast.Attribute) -> Operation | None:
-    """`a.b(...)` where nothing says what `a` is: a tensor's method, or a module kept somewhere.
-
-    A method of one operand takes no tensor, so `self.ops.sqrt(x)` can be told from `x.sqrt()`.
+    """`a.b(...)` where `a` is not known: a tensor's method, or a module in an attribute. A method
+    of one operand takes no tensor, which distinguishes `self.ops.sqrt(x)` from `x.sqrt()`.
     """
     row = _method(function.attr)
     if row is None:

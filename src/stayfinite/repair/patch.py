@@ -69,6 +69,6 @@ class Patch:
 
 
 def _lines(source: SourceFile) -> list[str]:
-    """The lines as diff tools see them: split at line feeds only, a byte order mark shown."""
+    """The lines as diff tools split them: at line feeds only, with a byte order mark shown."""
     text = (_MARK if source.encoding == "utf-8-sig" else "") + source.text
     return list(io.StringIO(text, newline="\n"))

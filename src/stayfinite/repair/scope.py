@@ -1,4 +1,4 @@
-"""Which names an expression can see, and which modules those names stand for.
+"""The names in the scope of an expression, and the modules that they stand for.
 
 Nothing is imported: a module counts only if the user's program has already loaded it.
 """
@@ -110,7 +110,7 @@ def live_object(path: str) -> object | None:
 
 
 class Scope:
-    """The names visible to one node of a file."""
+    """The names in scope at one node of a file."""
 
     def __init__(self, source: SourceFile, node: ast.AST) -> None:
         self.source = source
@@ -141,7 +141,7 @@ class Scope:
 
     def _forget_new_cells(self, functions: list[Function]) -> None:
         """A name of an outer function, unless it is used already, would become a new closure
-        variable, and a living function cannot be given one."""
+        variable, and a live function cannot be given one."""
         inner = functions[0] if functions else None
         used = {n.id for n in ast.walk(inner) if isinstance(n, ast.Name)} if inner else set()
         own = {name for name, _ in bound_names(inner)} if inner else set()
@@ -158,7 +158,7 @@ class Scope:
 
     @cached_property
     def module_names(self) -> dict[str, object]:
-        """What the loaded module of the file holds by name.
+        """The globals of the loaded module of the file.
 
         The text of a cell is in no module: its names are the globals of the functions that it
         defined. Empty where none is alive.
@@ -182,7 +182,7 @@ class Scope:
     def path_of_name(self, name: str) -> str | None:
         """The dotted path that a name stands for.
 
-        Imports may differ by branch (`try: ... except ImportError:`); the loaded module knows.
+        Imports may differ by branch (`try: ... except ImportError:`), so the loaded module decides.
         """
         if name not in self.local and isinstance(module := self.module_names.get(name), ModuleType):
             return module.__name__
@@ -199,7 +199,7 @@ class Scope:
 
 
 def _globals_of(path: str, qualname: str | None) -> dict[str, object]:
-    """The globals of the living functions made from `path`, of those named `qualname` if any are.
+    """The globals of the live functions made from `path`, of those named `qualname` if any are.
 
     Texts of `exec` may share one name: of several namespaces, what all of them hold.
     """

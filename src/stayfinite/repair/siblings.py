@@ -1,7 +1,5 @@
-"""The other places of a function that make the same mistake in the same way.
-
-A triplet loss takes the same square root for the positive and for the negative: whoever repairs
-one repairs both.
+"""The other places of a function with the same mistake in the same form. A triplet loss takes the
+same square root for the positive and for the negative, so a fix edits both.
 """
 
 from __future__ import annotations
@@ -39,7 +37,7 @@ def _alike(site: Site, first: Operation, second: Operation, kind: str) -> bool:
         return ast.dump(_unscaled(one)) == ast.dump(_unscaled(two))
     is_count = first.name == "divide" and isinstance(one, ast.Name | ast.Attribute)
     if (kind == "clip" or is_count) and ast.dump(_unsigned(one)) != ast.dump(_unsigned(two)):
-        return False  # x / n and y / m say nothing about each other
+        return False  # x / n and y / m are independent
     if first.style == "operator":
         return _shape(first.node) == _shape(second.node)
     return _form(one) == _form(two)
@@ -50,7 +48,7 @@ def _unsigned(node: ast.expr) -> ast.expr:
 
 
 def _unscaled(node: ast.expr) -> ast.expr:
-    """`x` for `-x`, `0.5 * x` and `x / 2`: where one is too large, the others soon are."""
+    """`x` for `-x`, `0.5 * x` and `x / 2`, which are nearly as large."""
     node = _unsigned(node)
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult | ast.Div):
         if isinstance(node.left, ast.Constant) and isinstance(node.op, ast.Mult):

@@ -34,7 +34,7 @@ T = TypeVar("T")
 
 
 def parse(text: str, filename: str) -> ast.Module:
-    """The syntax tree of `text`; its warnings were the user's to see when the program began."""
+    """The syntax tree of `text`; its warnings were shown when the program began."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return ast.parse(text, filename=filename)

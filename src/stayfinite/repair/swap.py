@@ -1,4 +1,4 @@
-"""Running the program with the patched code: living functions get it, and give it back."""
+"""Running the program with the patched code: live functions get it, and give it back."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def swapped(
     but_module_code: bool = False,
     known: KnownFunctions | None = None,
 ) -> Iterator[int]:
-    """Every living function of the patched file runs the patched code inside this context.
+    """Every live function of the patched file runs the patched code inside this context.
 
     With `but_module_code`, changes of code that runs only once are left to the caller. `known`
     is for a search that tries several patches.
@@ -50,7 +50,7 @@ def swapped(
     A loop that is made again from its source (`graph.running_loops`) runs the patched body.
 
     Raises:
-        NotSwappableError: the change is in other code that runs only once, or no living function
+        NotSwappableError: the change is in other code that runs only once, or no live function
             holds it.
         StaleSourceError: the running functions are not those of the original text.
     """
@@ -143,7 +143,7 @@ def _identity(pair: Pair) -> tuple[str, int]:
 
 
 def _require_reached(pair: Pair, reached: set[tuple[str, int]], stale: set[str], path: str) -> None:
-    """A changed function must be alive, or be made anew by a living function around it."""
+    """A changed function must exist, or be made anew by a live function around it."""
     around: Pair | None = pair
     while around is not None:
         if around.is_function and _identity(around) in reached:

@@ -66,7 +66,7 @@ def _over_steps(evidence: Evidence, op: Op, grown: ValueGrowth, num_steps: int) 
 
 
 def _through_layers(evidence: Evidence, op: Op, grown: ValueGrowth) -> Finding | None:
-    """The values are large from the first step on: do they grow from one layer to the next?"""
+    """The values are large from the first step on, and grow from one layer to the next."""
     if op.phase == "update" or not growth.is_sum_or_product(evidence, op):
         return None
     depth = growth.through_layers(evidence, op)

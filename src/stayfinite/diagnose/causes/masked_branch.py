@@ -1,4 +1,4 @@
-"""`masked-branch`: a discarded value is non-finite, and the gradient has it again."""
+"""`masked-branch`: a discarded value is non-finite, and so is the gradient that goes through it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The learning rate of a step and of an earlier one: has it risen, and what set it?"""
+"""The learning rate of a step and of an earlier one, whether it has risen, and what set it."""
 
 from __future__ import annotations
 

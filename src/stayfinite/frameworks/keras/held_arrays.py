@@ -58,7 +58,7 @@ def _functions_of(codes: Iterable[CodeType]) -> list[FunctionType]:
 
 
 def _instances_of(function: FunctionType) -> list[object]:
-    """The living objects whose class has `function` as a method, by the name in its qualname."""
+    """The live objects whose class has `function` as a method, by the name in its qualname."""
     owner = function.__globals__.get(function.__qualname__.partition(".")[0])
     if not isinstance(owner, type) or vars(owner).get(function.__name__) is not function:
         return []

@@ -94,7 +94,7 @@ def _of_bounded(x: Node) -> Node | None:
         return node(op, found, real(_difference(1.0, known[0])))
     low, high = known
     if abs(low - (1.0 - high)) <= 1e-6 * abs(low):
-        return node("clip", found, *bounds)  # the same bounds, in the words of the user
+        return node("clip", found, *bounds)  # the same bounds, as the user wrote them
     return node("clip", found, real(_difference(1.0, high)), real(_difference(1.0, low)))
 
 

@@ -1,4 +1,4 @@
-"""What the proposers know about a problem: shapes, exact values, which sub-formulas are wrong."""
+"""What the proposers read of a problem: shapes, exact values, which sub-formulas are wrong."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is proposed where no identity reaches the exact value: a float64 island, then bounds.
+"""Proposals where no identity has the exact value: a part in float64, then bounds.
 
 A bound follows from the row of the function: the operand is kept inside the domain, at the bound
 that changes least. An operand whose sign is not proved is moved away from 0 on its own side.

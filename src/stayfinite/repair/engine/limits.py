@@ -110,7 +110,7 @@ def _same(one: np.ndarray | None, other: np.ndarray | None) -> bool:
 
 
 def _compared(target: Node) -> list[tuple[Node, Node]]:
-    """Operands of differences and ratios: what the formula itself holds against each other."""
+    """Operands of differences and ratios: what the formula itself compares."""
     return [
         (x.operands[0], x.operands[1])
         for x in walk(target)

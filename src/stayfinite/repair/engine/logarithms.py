@@ -279,7 +279,7 @@ class Logarithms(abc.ABC):
         return Linear({node("logaddexp", assembled(first), assembled(second)): 1.0})
 
     def _gains(self, x: Node) -> bool:
-        """Whether the logarithm of a term tells more than the term, as of one rounded to 0."""
+        """Whether the logarithm of a term keeps more digits, as that of a term rounded to 0."""
         known = build.value(x)
         if known is None:
             return self.progress(x)

@@ -23,7 +23,7 @@ ILL_CONDITIONED = 1e-2
 VANISHING = 1e-20  # against what it is elsewhere: terms that cancel in exact arithmetic only
 ROUNDINGS = 16  # of the terms of a gradient, each by half the spacing of the dtype
 SPACING = {"float16": 9.8e-4, "bfloat16": 7.8e-3, "float32": 1.2e-7, "float64": 2.2e-16}
-# What an operation costs to read and to run; others cost 1.
+# The cost of an operation to read and to run; that of others is 1.
 COST = {
     "log": 2, "exp": 3, "power": 4, "prod": 6, "divide": 2, "where": 3, "lgamma": 3, "arctan2": 3,
     "cast": 4, "constant": 0.2, "leaf": 0.2, "stop_gradient": 0.5, "expand_dims": 0.3,

@@ -1,4 +1,4 @@
-"""What the engine is asked and what it answers."""
+"""The question to the engine, and its answer."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class FixValue(enum.Enum):
 
 @dataclass(frozen=True)
 class Assumption:
-    """What a rewrite takes for granted of a sub-formula; to be checked on all recorded batches."""
+    """What a rewrite assumes of a sub-formula; to be checked on all recorded batches."""
 
     node: Node
     claim: Claim

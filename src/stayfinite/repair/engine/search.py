@@ -31,8 +31,8 @@ from stayfinite.repair.formula import Node, walk
 DEPTH = 3
 WIDTH = 3  # unfinished rewrites that are carried to the next level
 KEPT = 8
-STRANGE = 50  # what a number weighs that nobody would have written
-MISS = 25  # what one miss at a directed sample weighs against the size of the formula
+STRANGE = 50  # the weight of a number with more digits than a person writes
+MISS = 25  # the weight of one miss at a directed sample, in units of the size of the formula
 
 Proposal = tuple[Node, str, tuple[Assumption, ...]]
 Proposer = Callable[[Context, Node], Iterator[Proposal]]

@@ -148,7 +148,7 @@ def enter(
     named: Mapping[str, object],
     caller: SourceOrigin | None,
 ) -> object:
-    """Interpret a living function; `LookupError` if it has no source."""
+    """Interpret a live function; `LookupError` if it has no source."""
     frame = frame_of(function, caller, run.patched, run.sources)
     defaults = function.__defaults__ or ()
     frame.names.update(

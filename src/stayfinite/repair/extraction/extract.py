@@ -40,7 +40,7 @@ class Extraction:
 
     `root` is the formula of what the function returns or gives to `add_loss`, else of what it gives
     to code that is no formula. `failing` is the node
-    of the failing expression. `origins` tells for every node which expressions of the user's made
+    of the failing expression. `origins` has for every node the expressions of the user's that made
     it, in the order of their evaluation, and each origin the names in scope at that time.
     `evaluated` lists all evaluations in order. `shapes` has the shape of a node, None if unknown.
     """
@@ -76,11 +76,11 @@ class Extraction:
         return self._leaves.recordings.get(node)
 
     def arrays(self) -> dict[Node, np.ndarray]:
-        """The array of each leaf of `root`; a leaf that nothing tells is missing."""
+        """The array of each leaf of `root`; a leaf of unknown value is missing."""
         return self.arrays_of({leaf: leaf for leaf in self.leaves})
 
     def arrays_of(self, nodes: Mapping[Node, Node]) -> dict[Node, np.ndarray]:
-        """The arrays of some nodes, by the keys of `nodes`; one that nothing tells is missing."""
+        """The arrays of some nodes, by the keys of `nodes`; one of unknown value is missing."""
         recordings = [self._leaves.recordings.get(node) for node in nodes.values()]
         fetched = self._recorded.arrays(r.value for r in recordings if r is not None)
         found = {key: self._leaves.values(fetched, node) for key, node in nodes.items()}
@@ -127,7 +127,7 @@ def extract(
         function: where to begin: a function of the user's that a library calls.
         failing: the expression whose value or gradient is bad.
         recorded: the arrays of the failing step.
-        bound: what is known of the parameters, by name: `self`, or arrays. A living instance is
+        bound: what is known of the parameters, by name: `self`, or arrays. A live instance is
             looked for otherwise, if there is one only.
 
     Example:
@@ -203,7 +203,7 @@ def _run(interpreter: Interpreter, function: FunctionType, bound: Mapping[str, o
 
 
 def _entered(interpreter: Interpreter, text: str, value: object) -> object:
-    """An argument as the interpreter has it: arrays are tensors."""
+    """An argument as a value of the interpreter: arrays are tensors."""
     if isinstance(value, np.ndarray):
         return interpreter.leaves.array(text, value)
     if isinstance(value, tuple | list):

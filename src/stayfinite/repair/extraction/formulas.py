@@ -1,4 +1,4 @@
-"""Makes the nodes of a formula, and knows the shape of each."""
+"""Makes the nodes of a formula, with the shape of each."""
 
 from __future__ import annotations
 

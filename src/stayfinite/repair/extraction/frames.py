@@ -1,4 +1,4 @@
-"""From a living function to a frame that can be interpreted, and its arguments."""
+"""From a live function to a frame that can be interpreted, and its arguments."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def frame_of(
     patched: Patched | None,
     sources: dict[str, SourceFile],
 ) -> Frame:
-    """A frame of a living function, without arguments. `sources` are the files read so far.
+    """A frame of a live function, without arguments. `sources` are the files read so far.
 
     Raises:
         LookupError: it has no source.

@@ -1,7 +1,7 @@
 """Interprets the user's functions: Python values are computed, tensors become nodes.
 
-Nothing that is not understood is a failure: an unknown call is a leaf with its recorded value, an
-unknown statement binds its names to unknown values.
+Code that is not understood does not end the run: an unknown call is a leaf with its recorded value,
+an unknown statement binds its names to unknown values.
 """
 
 from __future__ import annotations

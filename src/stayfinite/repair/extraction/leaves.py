@@ -1,4 +1,4 @@
-"""What the formula takes as given: names, recorded arrays, and values that nothing tells."""
+"""The leaves of a formula: names, recorded arrays, and unknown values."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from stayfinite.repair.formula import LeafRole, Node, leaf
 class Leaves:
     """The leaves met so far.
 
-    `recordings` tells which recorded array a node has; `known` holds arrays that did not have to
+    `recordings` has the recorded array of a node; `known` holds arrays that did not have to
     be looked up. `earlier` are the leaves of the same function before an edit, by name.
     """
 
@@ -47,7 +47,7 @@ class Leaves:
         return Tensor(made)
 
     def living(self, text: str, value: object) -> Pending:
-        """The leaf of a living tensor; the same one wherever the tensor is met."""
+        """The leaf of a tensor of the program; the same one for each use of the tensor."""
         found = self._objects.get(id(value))
         if found is None:
             found = value, Pending(text)

@@ -1,4 +1,4 @@
-"""Which Python code may simply be run: it has no effect but its result."""
+"""Which Python code may be run: it has no effect but its result."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def is_pure(called: object) -> bool:
 
 
 def method_is_safe(receiver: object, name: str, own: Callable[[object], bool]) -> bool:
-    """Whether `receiver.name(...)` may be run; `own` tells objects that interpreted code made."""
+    """Whether `receiver.name(...)` may be run; `own`: whether interpreted code made it."""
     if isinstance(receiver, _IMMUTABLE):
         return True
     if isinstance(receiver, np.ndarray):

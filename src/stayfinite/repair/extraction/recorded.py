@@ -17,7 +17,7 @@ _COMPREHENSIONS = ("<listcomp>", "<genexpr>", "<dictcomp>", "<setcomp>")
 
 @dataclass(frozen=True)
 class ExpressionSpan:
-    """An expression by its position in `file`; `starts` are all positions it may be told by."""
+    """An expression by its position in `file`; `starts` are all positions it may have there."""
 
     file: str
     starts: tuple[tuple[int, int], ...]
@@ -36,7 +36,7 @@ class ExpressionSpan:
 class RecordedArray:
     """One recorded array: what is known of it without fetching it.
 
-    `is_held` tells a weight, or other state, from what the step computes.
+    `is_held` is true of a weight or other state, false of what the step computes.
     """
 
     value: int
@@ -56,7 +56,7 @@ class RecordedCall:
 
 
 class Recorded(Protocol):
-    """The seam between the source and the step."""
+    """The interface between the source and the step."""
 
     def evaluation(self, stack: Sequence[ExpressionSpan]) -> RecordedCall | None:
         """The next evaluation of an expression under these callers, innermost first."""
@@ -71,7 +71,7 @@ class Recorded(Protocol):
         ...
 
     def fresh(self) -> Recorded:
-        """The same, as if nothing had been asked yet."""
+        """The same, from its first evaluation."""
         ...
 
 

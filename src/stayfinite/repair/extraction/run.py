@@ -49,7 +49,7 @@ def _uses(function: Definition) -> list[tuple[ast.expr, list[ast.expr]]]:
 
 
 def _may_be_none(function: Definition, name: str) -> bool:
-    """Whether a function asks whether a parameter is None or empty, so that both may be so."""
+    """Whether a function tests a parameter for None or for being empty."""
     for node in ast.walk(function):
         tests: list[ast.expr] = []
         if isinstance(node, ast.If | ast.IfExp | ast.While | ast.Assert):
@@ -66,7 +66,7 @@ def _may_be_none(function: Definition, name: str) -> bool:
 
 
 class GivesUpError(Exception):
-    """The function is too long, or needs a value that nothing tells."""
+    """The function is too long, or needs an unknown value."""
 
 
 @dataclass
@@ -212,7 +212,7 @@ class Run(abc.ABC):
     def given(self, name: str, frame: Frame) -> object:
         """What a name stands for that has the value None: a parameter may have been given another.
 
-        That is asked of the arguments that a library passed to the function, which are not known.
+        The arguments that a library passed to the function are not known.
         """
         if name not in frame.left_out:
             return None
@@ -230,10 +230,8 @@ class Run(abc.ABC):
         return self.formulas.shape(tensor.node) if isinstance(tensor, Tensor) else None
 
     def items(self, value: object, count: int | None = None) -> list[object]:
-        """The elements of a sequence or tensor; `count` of them where nothing tells how many.
-
-        Raises:
-            GivesUpError: there is no telling.
+        """The elements of a sequence or tensor; `count` of them where their number is not known.
+        Raises: GivesUpError: the number is not known.
         """
         if isinstance(value, Pending) and value.tensor is None:
             if count is None:

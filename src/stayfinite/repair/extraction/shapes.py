@@ -15,7 +15,7 @@ IndexPart = int | slice | EllipsisType | None
 
 
 class CannotReadError(Exception):
-    """The call has arguments that the formula has no words for; it becomes a leaf."""
+    """The call has arguments that a formula cannot express; it becomes a leaf."""
 
 
 def shape_of_result(

@@ -9,9 +9,8 @@ from stayfinite.repair.source import SourceFile
 
 
 def place_of(source: SourceFile, node: ast.expr | ast.AugAssign) -> ExpressionSpan:
-    """How a trace tells the expression.
-
-    A method call over several lines is told from its name on (Python 3.11 and 3.12).
+    """The position under which a trace has the expression. A method call over several lines begins
+    at its name (Python 3.11 and 3.12).
     """
     starts = [(node.lineno, node.col_offset)]
     end = node.end_lineno or node.lineno, node.end_col_offset or 0

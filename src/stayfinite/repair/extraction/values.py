@@ -1,4 +1,4 @@
-"""What the interpreter computes with, and what it remembers of the source."""
+"""The values of the interpreter, with their places in the source."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class Tensor:
 class Pending:
     """A value of which only the text is known, until it is used: a tensor or any other object.
 
-    `parts` are the elements and attributes asked of it, by text. `function` and `name` tell the
-    parameter that it is, if it is one.
+    `parts` are the elements and attributes read of it, by text. `function` and `name` are set for a
+    parameter.
     """
 
     text: str

@@ -1,6 +1,5 @@
-"""The rewrites, by mechanism: each is a function from a site to the ways to write it better.
-
-A mechanism is called as the cause that it repairs.
+"""The rewrites, by mechanism: each is a function from a site to its rewrites. A mechanism has the
+name of the cause that it repairs.
 """
 
 from __future__ import annotations

@@ -65,8 +65,8 @@ def _mechanisms(operation: Operation) -> set[str]:
 def at_least(site: Site, operation: Operation, operand: ast.expr, bound: str) -> list[Replacement]:
     """`operand` with every element at least `bound`.
 
-    A smaller epsilon that the user added, or a smaller bound that he set, gives way to ours: it
-    was the guard that did not hold. A number of things has no values between 0 and 1.
+    It replaces a smaller epsilon or bound of the user's, which was not enough. A count has no
+    values between 0 and 1.
     """
     if site.facts.counts:
         bound = "1.0"
@@ -129,7 +129,8 @@ def _divide(site: Site, operation: Operation) -> Iterator[Template]:
     divisor = operation.critical
     if divisor is None or site.number(divisor) is not None:
         return
-    # A length or a deviation that is 0 has no derivative either: one guard inside mends both.
+    # A length or a deviation that is 0 has no derivative either: one guard inside is enough for
+    # both.
     root = Site(site.source, site.locals.value(divisor), site.facts)
     if root.operation is not None and root.operation.name in ("sqrt", "norm", "std", "hypot"):
         for rewrite in rewrites(root):

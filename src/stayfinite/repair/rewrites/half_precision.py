@@ -60,9 +60,9 @@ def _wider_cast(site: Site) -> Iterator[Template]:
 
 
 def _operands(site: Site) -> Iterator[list[ast.expr]]:
-    """What to have in float32: the first operand, where the library brings the others along.
+    """What to have in float32: the first operand, where the library converts the others.
 
-    A function that we do not know, such as `einsum`, may ask for all of them.
+    A function without a row, such as `einsum`, may need all of them.
     """
     if site.operation is not None:
         operand = site.operation.arguments.get("x")

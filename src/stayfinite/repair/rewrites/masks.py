@@ -1,4 +1,4 @@
-"""What a mask throws away, and rows in which a mask leaves nothing."""
+"""Values that a mask discards, and rows that a mask discards as a whole."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class _Choice(NamedTuple):
 
 
 def masked_branch(site: Site) -> Iterator[Template]:
-    """A harmless operand where `where` throws the result away, then guards.
+    """A harmless operand where `where` discards the result, then guards.
 
     `where(c, log(x), 0.0)` -> `where(c, log(where(c, x, 1.0)), 0.0)`: the value does not change,
     and neither branch has a bad derivative to multiply by 0.
@@ -39,14 +39,14 @@ def masked_branch(site: Site) -> Iterator[Template]:
 
 
 def fully_masked_row(site: Site) -> Iterator[Template]:
-    """Scores that are kept finite, so that the softmax of the row is even, then guards."""
+    """Scores that are kept finite, so that the softmax of the row is uniform, then guards."""
     operation = site.operation
     if operation is None:
         return
     if operation.name in ("softmax", "log_softmax", "logsumexp"):
         bound = f"-{site.limits.score}"
         pieces = Clamp(site, operation, operation.arguments["x"]).at_least(bound)
-        description = f"keep the scores that `{spelled(operation)}` sees finite"
+        description = f"keep the operand of `{spelled(operation)}` finite"
         yield site.rewrite("guard", description, pieces)
     yield from _finite_mask(site)
     yield from guards.rewrites(site, guards.DIVISION)

@@ -1,4 +1,4 @@
-"""The place where a rewrite happens, with everything a rule may ask about it."""
+"""The place of a rewrite, with everything that a rule reads of it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _MARK = "\0"
 
 @dataclass(frozen=True)
 class Facts:
-    """What the trace knows: the dtype of the failing op, and the range of the finite elements of
+    """From the graph: the dtype of the failing op, and the range of the finite elements of
     the operand whose value is critical (the radicand, the divisor, the argument of `log`).
     `counts` says that the operand was made of an integer alone, such as the number of a step."""
 
@@ -43,7 +43,7 @@ class Template:
 
 
 class Site:
-    """One expression of a file, seen as the place of a repair."""
+    """One expression of a file, as the place of a repair."""
 
     def __init__(self, source: SourceFile, node: ast.expr | ast.AugAssign, facts: Facts) -> None:
         self.source = source
@@ -77,7 +77,7 @@ class Site:
 
     @cached_property
     def calls(self) -> Calls:
-        """Writes calls in the words of the file."""
+        """Writes calls with the names of the file."""
         return Calls(self.api)
 
     def text(self, node: ast.expr) -> str:
@@ -154,7 +154,7 @@ def is_library_call(scope: Scope, call: ast.Call) -> bool:
 
 
 def spelled(operation: Operation) -> str:
-    """The operation by the user's word for it, for a description."""
+    """The operation by the name that the user has for it, for a description."""
     if operation.style != "operator":
         return operation.attribute
     return {"divide": "/", "power": "**"}.get(operation.name, operation.name)

@@ -1,4 +1,4 @@
-"""Which assignments of a function nobody reads."""
+"""The assignments of a function that are never read."""
 
 from __future__ import annotations
 

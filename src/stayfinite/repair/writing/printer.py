@@ -1,4 +1,4 @@
-"""From a formula to text, over what one statement can see."""
+"""From a formula to text, with the names in scope of one statement."""
 
 from __future__ import annotations
 
@@ -158,7 +158,7 @@ class Printer:
         return name
 
     def _word(self, node: Node) -> str:
-        """A name that says what was computed, of what the user has a name for."""
+        """A name for what was computed, made of the names of the user."""
         if node.op == "equal" and not _is_zero(node.operands[1]):
             return "same"
         word = _NAMES.get(node.op, "result")

@@ -1,7 +1,7 @@
 """A rewriting at the other places of the function that do the same to another operand.
 
-A triplet loss takes one square root for the positive and one for the negative: whoever repairs one
-repairs both. The step that failed shows one of them only.
+A triplet loss takes one square root for the positive and one for the negative, so a fix edits both.
+The step that failed shows one of them only.
 """
 
 from __future__ import annotations

@@ -111,7 +111,7 @@ class SyntaxTreeChange(cst.CSTTransformer):
         if not self._changes.lines:
             return updated
         lines = [cst.parse_statement(line, self._config) for line in self._changes.lines]
-        # What is said above the statement is said of the whole formula.
+        # Comments above the statement are about the whole formula.
         lines[0] = lines[0].with_changes(leading_lines=updated.leading_lines)
         return cst.FlattenSentinel([*lines, updated.with_changes(leading_lines=())])
 

@@ -1,4 +1,5 @@
-"""What one statement can see: names of values, and expressions that may be written once more."""
+"""What is in scope of one statement: names of values, and expressions that may be written once
+more."""
 
 from __future__ import annotations
 
@@ -18,7 +19,7 @@ _COMMON = frozenset((0.0, 0.5, 1.0, 2.0, 4.0, -0.5, -1.0, -2.0))
 class Visible:
     """The scope of the statement at `origin`.
 
-    `names` tells for a node which name or expression of the user's has its value.
+    `names` has for a node the name or expression of the user's with its value.
     """
 
     def __init__(self, extraction: Extraction, origin: SourceOrigin) -> None:

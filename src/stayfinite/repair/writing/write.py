@@ -181,7 +181,7 @@ class _Attempt:
         return 2 * len(methods) > len(calls)
 
     def _newly_dead(self, changes: Changes, after: SourceFile) -> list[ast.stmt]:
-        """The statements of the text before that nobody reads in the text after."""
+        """The statements of the text before that are never read in the text after."""
         before = enclosing_function(changes.source, changes.node)
         if not isinstance(before, ast.FunctionDef | ast.AsyncFunctionDef):
             return []

@@ -188,7 +188,7 @@ class Watching:
         return found
 
     def optimizers(self) -> list[torch.optim.Optimizer]:
-        """Every living optimizer that was made or applied."""
+        """Every live optimizer that was made or applied."""
         found = [trained.optimizer() for trained in self._trained.values()]
         return [optimizer for optimizer in found if optimizer is not None]
 
