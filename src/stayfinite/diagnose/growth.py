@@ -44,7 +44,7 @@ class ValueGrowth:
     leader_before: float
 
     def weights_grew(self, factor: float) -> bool:
-        """Whether a weight has grown by `factor`, or is that large where no earlier state is known."""
+        """Whether a weight has grown by `factor`; without an earlier state, is that large."""
         if self.steps is None:
             return self.leader_now > 1e3 * factor
         return self.leader_now > factor * max(self.leader_before, SMALLEST_WEIGHT)

@@ -140,8 +140,10 @@ class Scope:
                     self.paths[node.targets[0].id] = path_of_value
 
     def _forget_new_cells(self, functions: list[Function]) -> None:
-        """A name of an outer function, unless it is used already, would become a new closure
-        variable, and a live function cannot be given one."""
+        """Leave out names of outer functions that the function does not use already.
+
+        They would become closure variables, and a live function cannot get another one.
+        """
         inner = functions[0] if functions else None
         used = {n.id for n in ast.walk(inner) if isinstance(n, ast.Name)} if inner else set()
         own = {name for name, _ in bound_names(inner)} if inner else set()
