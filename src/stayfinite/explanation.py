@@ -1,7 +1,7 @@
 """The pipeline from a bad step to its incident, and what a running training can take over of it.
 
 Failure -> Step -> Diagnosis -> samples at fault -> source fix -> remedy -> Incident. Each stage
-takes values and returns one; `report` has the words.
+takes values and returns one; `report` has the sentences.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ class Explained:
 
 @dataclass
 class ExplanationProgress:
-    """What an explanation is at; another thread may read it while it changes.
+    """The stage of an explanation; another thread may read it while it changes.
 
     Attributes:
         stage: The present stage.
@@ -294,7 +294,7 @@ class _Stages:
         if patch.value is not None and patch.value.removes_failure:
             return
 
-        # What no edit of the source can do: a setting, other data.
+        # Fixes that are no edit of the source: a setting, other data.
         progress.stage = ExplanationStage.REMEDY
         snapshots = usable_snapshots(step, failure.snapshots)
         context = FailureContext(

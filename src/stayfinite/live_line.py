@@ -15,8 +15,8 @@ _SECONDS = 0.5
 class LiveLine:
     """Shows `text(width)` on `stream` twice a second inside its block, if `stream` is a terminal.
 
-    The first line comes after half a second. Nothing but carriage returns and blanks is used, which
-    every terminal knows; on one that overwrites nothing (`TERM=dumb`), nothing is shown.
+    The first line comes after half a second. It is made of carriage returns and blanks, which every
+    terminal supports; on one that overwrites nothing (`TERM=dumb`), nothing is shown.
 
     Args:
         stream: A text stream, or None.

@@ -250,7 +250,7 @@ def test_the_beginning_is_before_the_first_checkpoint(tmp_path, capsys):
     bad_fit(tmp_path, 1)
     capsys.readouterr()
     weights, _ = fit(tmp_path / "ck", epochs=3)
-    assert "the training begins at its beginning" in capsys.readouterr().err
+    assert "the training begins at epoch 0" in capsys.readouterr().err
     assert all(map(np.array_equal, weights, expected))
 
 

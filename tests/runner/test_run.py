@@ -21,7 +21,7 @@ from stayfinite.runner.program import UserProgram
 from stayfinite.runner.run import GuardedRun
 
 class Session:
-    was_aborted = has_told = False
+    was_aborted = has_reported = False
     def __init__(self, policy, keep, script, say, unguarded_ok):
         print("session", policy.name, keep == Path.cwd() / "kept", script)
         self.incidents, self.num_steps = [], 0
@@ -31,7 +31,7 @@ class Session:
         keras.train = self.train
     def check_loops(self):
         pass
-    def tell_of_loops(self):
+    def report_loops(self):
         pass
     def train(self, bad=False):
         self.num_steps += 1

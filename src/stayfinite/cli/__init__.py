@@ -27,7 +27,7 @@ INTERRUPTED = 130
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(stayfinite.__version__, package_name="stayfinite")
 def cli() -> None:
-    """Stop a Keras training before a NaN reaches the weights; report its line and its cause.
+    """Stop a training before a NaN reaches the weights; report its line and its cause.
 
     To begin: stayfinite run train.py
     """

@@ -31,7 +31,7 @@ def completion(context: click.Context, shell: str) -> int:
 
 
 def a_file(context: click.Context, parameter: click.Parameter, begun: str) -> list[CompletionItem]:
-    """Leave it to the shell, which knows the files."""
+    """Leave the completion to the shell, which lists the files."""
     return [CompletionItem(begun, type="file")]
 
 

@@ -68,8 +68,8 @@ class Rewriting:
             method = "bound"
         elif last_resort.ISLAND in self.rewrite.trail:
             method = "float64"
-        told = [(self.formula.text(a.node), a.claim) for a in self.rewrite.assumptions]
-        assumptions = [(text, claim) for text, claim in told if text is not None]
+        stated = [(self.formula.text(a.node), a.claim) for a in self.rewrite.assumptions]
+        assumptions = [(text, claim) for text, claim in stated if text is not None]
         return RewrittenFormula(
             method,
             tuple(dict.fromkeys(new)),

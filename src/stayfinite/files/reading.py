@@ -1,4 +1,4 @@
-"""Open only regular files, and know how much of a file is stored.
+"""Open regular files only, and count the bytes of a file that are stored.
 
 A path may be a FIFO, which blocks, a device, which has no end, or a sparse file.
 """

@@ -1,4 +1,4 @@
-"""What happens at the bad steps of one training, whatever trains: the policy, and who is told."""
+"""What happens at the bad steps of one training: the policy, and the calls of the listeners."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class BadSteps:
         self.measures = Measures(rebuild_all)
 
     def handle(self, failure: Failure) -> Resumption:
-        """Explain a bad step, and say how the training goes on.
+        """Explain a bad step; returns how the training goes on.
 
         Raises:
             NonFiniteError: the training ends here.
@@ -102,7 +102,7 @@ def _same_random_numbers() -> Iterator[None]:
 
 
 def _warn(text: str) -> None:
-    """Warn at the line of the user, such as that of `fit`; lines of libraries say nothing."""
+    """Warn at the line of the user, such as that of `fit`, not at a line of a library."""
     # Imported here, because a training that stays finite does not need it.
     from stayfinite.frameworks.recording.places import user_stacklevel
 

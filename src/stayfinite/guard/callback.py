@@ -14,7 +14,7 @@ from stayfinite.guard.policy import MAX_BAD_STEPS, Policy
 from stayfinite.guard.registry import REGISTRY
 from stayfinite.guard.watch import Watch
 from stayfinite.incident import Intervention
-from stayfinite.saving.bad_ends import ToldOfBadEnd
+from stayfinite.saving.bad_ends import BadEndListener
 from stayfinite.saving.guarded import make_files_safe
 
 
@@ -99,14 +99,15 @@ class Guard(keras.callbacks.Callback):
         if self._rules.may_go_on or not self._watch.listeners:
             self._watch.measures.policy = self._rules
         self._watch.begin_training()
-        # The list of callbacks goes when `fit` is left by an exception, of which none is told.
+        # No callback is called when `fit` is left by an exception; the list of them is then
+        # deleted.
         self._watch.let_go()
         at_work = keras_private.callbacks_at_work()
         self._watch.let_go = make_files_safe(at_work or self)
         callbacks = () if at_work is None else at_work.callbacks
         boards = keras.callbacks.TensorBoard
         self._watch.boards = [each for each in callbacks if isinstance(each, boards)]
-        self._watch.told = [each for each in callbacks if isinstance(each, ToldOfBadEnd)]
+        self._watch.at_bad_end = [each for each in callbacks if isinstance(each, BadEndListener)]
         self.interventions = self._watch.measures.begin()
         if self.log:
             self._watch.log_epochs()
@@ -128,7 +129,7 @@ class Guard(keras.callbacks.Callback):
         """End the last epoch."""
         self._watch.end_training()
         self._watch.let_go()
-        self._watch.boards, self._watch.told = [], []
+        self._watch.boards, self._watch.at_bad_end = [], []
 
     def on_test_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Read every flag before an evaluation, also one that a callback makes within an epoch."""

@@ -12,10 +12,9 @@ _NEVER = 1_000_000
 
 @contextmanager
 def without_full_collections() -> Iterator[None]:
-    """Inside the block the collector does not look at old objects; it collects young ones as ever.
-
-    A program with a framework has half a million old objects. To look at them takes a fifth of a
-    second, and the modules and graphs of an explanation are enough new objects to cause it.
+    """Inside the block the collector leaves old objects out; it collects young ones. A program with
+    a framework has half a million old objects. A search of them takes a fifth of a second, and the
+    modules and graphs of an explanation are enough new objects to cause one.
     """
     before = gc.get_threshold()
     gc.set_threshold(before[0], before[1], _NEVER)

@@ -1,4 +1,4 @@
-"""Every `keras.Model` that trains under guard, without a word about it in the program."""
+"""Hooks in Keras by which every `keras.Model` that trains is guarded, in an unchanged program."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ class EveryModel:
         for guard in own:
             guard.log |= new.log
         if not own:
-            # What it logs is seen by those that follow.
+            # The callbacks after it get what it logs.
             callbacks.insert(0 if new.log else len(callbacks), new)
 
     def _hook_train_function(self, owner: Any) -> None:

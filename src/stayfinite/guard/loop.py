@@ -23,7 +23,7 @@ class Loop(Subject, Protocol):
         ...
 
     def bad_loss(self) -> int | None:
-        """A step that was good but for its loss, once; None where there is none to tell."""
+        """A step that was good except for its loss, each once; None where there is none."""
         ...
 
 
@@ -93,8 +93,8 @@ def guarded(
     Returns:
         The guarded step. It raises `NonFiniteError`, at a bad step or, on a device that works
         ahead of the program, some calls later (on JAX without Keras at most two). `check()` reads
-        what is still out, and belongs after the loop: without it a bad last step is reported when
-        the program ends. The state is that of the last good step in any case.
+        the flags that are not read yet, and belongs after the loop: without it a bad last step is
+        reported when the program ends. The state is that of the last good step in any case.
 
     Raises:
         UsageError: the optimizer is not one of Keras, or the policy is not known.
@@ -175,15 +175,15 @@ class WatchedLoop:
         # A flag may be read late, as inside an epoch of `fit`.
         self.watch.let_flags_wait()
         result = self._loop.call(args, keywords)
-        self._tell_of_loss()
+        self._report_loss()
         return result
 
     def check(self) -> None:
         """Wait for every step made so far."""
         self.watch.end_epoch()
-        self._tell_of_loss()
+        self._report_loss()
 
-    def _tell_of_loss(self) -> None:
+    def _report_loss(self) -> None:
         step = self._loop.bad_loss()
         if step is None:
             return

@@ -66,7 +66,7 @@ class Measures:
         return self.made
 
     def decide(self, failure: Failure, say: Callable[[str], None]) -> Decision:
-        """Explain the bad step as far as the policy needs it, and say how the training goes on.
+        """Explain the bad step as far as the policy needs it; returns how the training goes on.
 
         `say` is called with a line before an explanation, which takes seconds.
         """

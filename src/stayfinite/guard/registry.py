@@ -78,5 +78,5 @@ class Registry:
         self._adopter = None
 
 
-# A model cannot say which `Guard` saw it before, so the process has one registry.
+# A model has no reference to an earlier `Guard`, so the process has one registry.
 REGISTRY = Registry()

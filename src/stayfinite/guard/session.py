@@ -98,14 +98,14 @@ class GuardSession:
         """
         UNREAD.check()
 
-    def tell_of_loops(self) -> None:
+    def report_loops(self) -> None:
         """Read the flags of these loops, and print the report of a bad step."""
-        UNREAD.tell()
+        UNREAD.report()
 
     @property
-    def has_told(self) -> bool:
+    def has_reported(self) -> bool:
         """Whether a bad step was reported where no error could be raised."""
-        return UNREAD.has_told
+        return UNREAD.has_reported
 
     def watch_torch(self) -> None:
         """Judge each step of `torch.optim`. Called once PyTorch is imported.

@@ -18,11 +18,11 @@ class UnreadFlags:
     """The loops of this process that may end without `check`.
 
     Attributes:
-        has_told: Whether a bad step was reported where no error could be raised.
+        has_reported: Whether a bad step was reported where no error could be raised.
     """
 
     def __init__(self) -> None:
-        self.has_told = False
+        self.has_reported = False
         # Weak, as a watch leads to the user's step, and so may a step to its guard.
         self._watches: weakref.WeakSet[Watch] = weakref.WeakSet()
         self._process: int | None = None
@@ -37,7 +37,7 @@ class UnreadFlags:
 
             # Exit handlers run in reverse order: this one before those of the framework, which
             # is imported by now. Those of `weakref.finalize` may be older than the framework.
-            atexit.register(self.tell)
+            atexit.register(self.report)
         self._watches.add(watch)
 
     def check(self) -> None:
@@ -49,10 +49,10 @@ class UnreadFlags:
         for watch in self._followed():
             watch.end_epoch()
 
-    def tell(self) -> None:
+    def report(self) -> None:
         """Read every flag, and print the report of a bad step."""
         for watch in self._followed():
-            self._tell_of(watch)
+            self._report(watch)
 
     def _followed(self) -> list[Watch]:
         return list(self._watches) if self._process == os.getpid() else []
@@ -62,13 +62,13 @@ class UnreadFlags:
         # A weak set does not show a watch that is deleted as part of a cycle.
         if self._process == os.getpid() and not sys.is_finalizing():
             self._watches.discard(watch)
-            self._tell_of(watch)
+            self._report(watch)
 
-    def _tell_of(self, watch: Watch) -> None:
+    def _report(self, watch: Watch) -> None:
         try:
             watch.end_epoch()
         except NonFiniteError as error:
-            self.has_told = True
+            self.has_reported = True
             print(error, file=sys.stderr)
 
 

@@ -18,7 +18,7 @@ from stayfinite.frameworks.subject import Subject
 from stayfinite.guard.bad_steps import BadSteps
 from stayfinite.guard.epoch_logs import EpochLogs
 from stayfinite.incident import Incident
-from stayfinite.saving.bad_ends import ToldOfBadEnd
+from stayfinite.saving.bad_ends import BadEndListener
 from stayfinite.saving.whole_files import as_it_is
 from stayfinite.strict import caught
 
@@ -40,7 +40,7 @@ class Watch(BadSteps):
 
     Attributes:
         boards: The `TensorBoard` callbacks of the present `fit`, which show each incident.
-        told: Callbacks of the present `fit` that are told of a bad end.
+        at_bad_end: Callbacks of the present `fit` to call at a bad end.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class Watch(BadSteps):
     ) -> None:
         super().__init__(keep, script, rebuild_all)
         self.boards: list[keras.callbacks.TensorBoard] = []
-        self.told: list[ToldOfBadEnd] = []
+        self.at_bad_end: list[BadEndListener] = []
         self._subject = subject
         # Weak: the function refers to this watch, and `compile` lets go of it.
         self._function: Callable[[], GuardedFunction | None] = lambda: None
@@ -178,7 +178,7 @@ class Watch(BadSteps):
             return self.handle(failure)
         except NonFiniteError as error:
             if error.incident.cause.name not in _OF_THE_BATCH:
-                for callback in self.told:
+                for callback in self.at_bad_end:
                     callback.ended_by_bad_step(bad.step - self._num_before)
             raise
 

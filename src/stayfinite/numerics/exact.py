@@ -61,7 +61,7 @@ def _divide(x: mpf, y: mpf) -> mpf:
 
 def _is_out_of_range(x: mpf, y: mpf) -> bool:
     """Whether the exponent of `x ** y` is beyond the limit; `x` and `y` are finite and not 0."""
-    # Where the binary exponents already tell, no logarithm is needed.
+    # Where the binary exponents decide, no logarithm is needed.
     if mp.mag(y) < 20 and abs(mp.mag(x)) < 10**4:
         return False
     return bool(abs(y * mp.log(abs(x))) > EXPONENT_LIMIT)

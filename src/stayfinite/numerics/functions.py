@@ -109,7 +109,7 @@ class Growth(Enum):
 
 
 class Trait(Enum):
-    """What else rules ask of a function."""
+    """Further properties of a function, which rules read."""
 
     MOVES_ELEMENTS = auto()  # the elements of the result are those of the operand
     COMPARES = auto()
@@ -136,7 +136,7 @@ class FunctionRow:
         singular: Where only its derivative is infinite.
         growth: How it grows; None where it is bounded, or shrinks.
         inverse: The operand at which it has a value, for that value; for steep functions.
-        critical: Position of the operand that `domain`, `pole` and `singular` speak of.
+        critical: Position of the operand that `domain`, `pole` and `singular` are about.
         harmless: A value of the critical operand at which value and derivative are ordinary.
         approached: Values that it has by rounding only.
         traits: Further properties.

@@ -1,4 +1,4 @@
-"""Text from a stranger, without what a terminal or a browser obeys."""
+"""Untrusted text, without characters that control a terminal or a browser."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A page of curves in several panels, with tables and pictures: how trainings went."""
+"""A page of curves of trainings in several panels, with tables and pictures."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Misfit:
-    """Why a training is not that of an incident.
+    """The reason why a training is not that of an incident.
 
     `is_final`: it has the same variables, of other shapes, so that no other training will fit.
     """

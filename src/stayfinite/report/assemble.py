@@ -115,9 +115,8 @@ def run_again(incident: Incident, outcome: Outcome) -> Incident:
 
 
 def compared(incident: Incident, by: str, found: Fidelity) -> Incident:
-    """`incident` with what was run to make the step again, and how it compares to training.
-
-    Where it is not the same step, no cause is named.
+    """`incident` with what was run to make the step again, compared with training. Where it is not
+    the same step, no cause is named.
     """
     said = made_again_wording.made_again(by, found)
     if found.is_equal:

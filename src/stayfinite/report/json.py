@@ -45,7 +45,8 @@ _UNSAFE = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud8
 
 
 def dump(value: dict[str, Any]) -> str:
-    """JSON text that has nothing which a terminal obeys."""
+    """JSON text without characters that control a terminal."""
     text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
-    # Names may hold what a terminal obeys, or lone surrogates, as of a file name that is not UTF-8.
+    # Names may hold characters that control a terminal, or lone surrogates, as of a file name that
+    # is not UTF-8.
     return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)

@@ -12,7 +12,7 @@ from stayfinite.incident import Incident, Operand, Origin
 _SAMPLES_LISTED = 6
 _SAMPLES_OF_MANY = 3
 
-# An op with more operands is described well enough by the first.
+# Of an op with more operands, the first are described.
 _OPERANDS = 2
 
 

@@ -1,1 +1,1 @@
-"""Runs a script exactly as Python does, with every `keras.Model` guarded."""
+"""Runs a script as Python does, with every training guarded."""

@@ -1,7 +1,7 @@
 """The user's program, started as `python SCRIPT ARGS...` or `python -m MODULE ARGS...` starts it.
 
-A program has to see itself as under plain Python: `__main__`, `sys.argv`, `sys.path`, and its own
-frames in a traceback. The `__main__` made here stays in `sys.modules`, so that threads, exit
+A program has to find what it finds under plain Python: `__main__`, `sys.argv`, `sys.path`, and its
+own frames in a traceback. The `__main__` made here stays in `sys.modules`, so that threads, exit
 handlers and pickles find the classes of the script after its last line. `runpy.run_path` restores
 the old `__main__` and is not used for that reason.
 """

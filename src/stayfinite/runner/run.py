@@ -55,11 +55,11 @@ class GuardedSession(Protocol):
     def check_loops(self) -> None:
         """Read what steps of the program's own have left unread; `NonFiniteError` at a bad one."""
 
-    def tell_of_loops(self) -> None:
+    def report_loops(self) -> None:
         """Read them, and print the report of a bad step."""
 
     @property
-    def has_told(self) -> bool:
+    def has_reported(self) -> bool:
         """Whether a bad step was reported where no error could be raised."""
 
     def adopt_loops(self) -> None:
@@ -139,7 +139,7 @@ class GuardedRun:
                 say(str(error))
             if self._session is not None:
                 # Of a program with several guarded steps.
-                self._session.tell_of_loops()
+                self._session.report_loops()
             return self._end(NON_FINITE)
         except CannotGuardError as error:
             _say_line(str(error))
@@ -156,11 +156,13 @@ class GuardedRun:
                 return self._end(USAGE)
             if isinstance(error, Exception) and self._session is not None:
                 # The program may have raised its error because of a bad step.
-                self._session.tell_of_loops()
+                self._session.report_loops()
             self._page.prepare()
             endings.leave(UserProgram.execute.__code__, self._end)
             raise
-        return self._end(NON_FINITE if self._session is not None and self._session.has_told else 0)
+        return self._end(
+            NON_FINITE if self._session is not None and self._session.has_reported else 0
+        )
 
     def _execute(self) -> None:
         """Run the program, and read what its own loops have left unread."""
@@ -170,10 +172,10 @@ class GuardedRun:
             if self._session is None:
                 raise
             if endings.code_of_exit(error):
-                self._session.tell_of_loops()
+                self._session.report_loops()
                 raise
             self._session.check_loops()
-            if not self._session.has_told:
+            if not self._session.has_reported:
                 raise
             return
         if self._session is not None:

@@ -1,12 +1,12 @@
-"""Callbacks that are told when a bad step ends their `fit`, which an exception then leaves."""
+"""Callbacks that are called when a bad step ends their `fit` by an exception."""
 
 from __future__ import annotations
 
 import abc
 
 
-class ToldOfBadEnd(abc.ABC):
-    """A callback that a guard tells of the end of the training."""
+class BadEndListener(abc.ABC):
+    """A callback that a guard calls at the end of the training."""
 
     @abc.abstractmethod
     def ended_by_bad_step(self, num_before: int) -> None:

@@ -15,7 +15,7 @@ from stayfinite.frameworks.keras import private as keras_private
 from stayfinite.frameworks.keras.epochs import DataPlace, Epochs
 from stayfinite.frameworks.keras.train_function import GuardedTrainFunction
 from stayfinite.saving import checkpoint_files, training_state
-from stayfinite.saving.bad_ends import ToldOfBadEnd
+from stayfinite.saving.bad_ends import BadEndListener
 from stayfinite.saving.callback_state import CallbackStates
 from stayfinite.saving.checkpoint_files import BadCheckpoint, Checkpoint
 
@@ -25,7 +25,7 @@ _AT_ONCE = 8
 _ENDED: dict[Path, weakref.ref[Any]] = {}
 
 
-class SafeCheckpoint(keras.callbacks.Callback, ToldOfBadEnd):
+class SafeCheckpoint(keras.callbacks.Callback, BadEndListener):
     """Saves the whole training every `every` steps, and goes on from there after a crash.
 
     A checkpoint has the weights, the variables of the optimizer, the moving statistics, the loss
@@ -138,7 +138,7 @@ class SafeCheckpoint(keras.callbacks.Callback, ToldOfBadEnd):
             self._write(self._taken(self._epochs.place_after_end(), ended=True))
 
     def _require_same_beginning(self, checkpoint: Checkpoint) -> None:
-        """Tell a model of another training, which may be equal but for its initial weights."""
+        """Refuse a model of another training, which may be equal except for its initial weights."""
         before, now = checkpoint.facts.get("began_with"), self._began_with
         ended = _ENDED.get(self.directory.absolute())
         is_same_model = ended is not None and ended() is self._trained
@@ -188,7 +188,7 @@ class SafeCheckpoint(keras.callbacks.Callback, ToldOfBadEnd):
         """The checkpoint to go on from; None to begin at the beginning.
 
         That is the newest one without a mark. Where each has one, the beginning counts as the one
-        before the first; if that is long gone, the marks say nothing against the newest.
+        before the first; if that is long gone, the newest is used.
         """
         marked: list[Path] = []
         for path in checkpoint_files.newest_first(self.directory):
@@ -203,7 +203,7 @@ class SafeCheckpoint(keras.callbacks.Callback, ToldOfBadEnd):
         if not found:
             return None
         if found[-1].step <= self.every:
-            _say("the training begins at its beginning, because no other checkpoint is left")
+            _say("the training begins at epoch 0, because no other checkpoint is left")
             return None
         _say("the newest is used after all, because no other checkpoint is left")
         return found[0]

@@ -122,11 +122,11 @@ def _watched_loss() -> Iterator[SeenLoss]:
     level = private.trace_level()
     seen = SeenLoss()
 
-    def tell(loss: Any) -> None:
+    def notify(loss: Any) -> None:
         if private.same_trace_level(level):
             seen.add(loss)
 
-    with keras_private.losses_seen(tell):
+    with keras_private.losses_seen(notify):
         yield seen
 
 

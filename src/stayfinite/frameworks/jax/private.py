@@ -112,12 +112,12 @@ def is_tracing(values: Any) -> bool:
 
 
 # Called with the differentiated function, its arguments, the loss and the gradients.
-TellGradients = Callable[[Any, Any, Any, Any], None]
+NotifyGradients = Callable[[Any, Any, Any, Any], None]
 
 
 @contextlib.contextmanager
-def gradients_seen(tell: TellGradients) -> Iterator[None]:
-    """Call `tell` for each gradient by `jax.grad` or `jax.value_and_grad` inside the block.
+def gradients_seen(notify: NotifyGradients) -> Iterator[None]:
+    """Call `notify` for each gradient by `jax.grad` or `jax.value_and_grad` inside the block.
 
     Private: what these return may have been made before the block; here it is seen all the same.
     """
@@ -127,12 +127,12 @@ def gradients_seen(tell: TellGradients) -> Iterator[None]:
         def vjp(function: Any, *arguments: Any, **options: Any) -> Any:
             loss, pull_back, *aux = plain(function, *arguments, **options)
 
-            def told(*cotangents: Any) -> Any:
+            def noted(*cotangents: Any) -> Any:
                 gradients = pull_back(*cotangents)
-                tell(function, arguments, loss, gradients)
+                notify(function, arguments, loss, gradients)
                 return gradients
 
-            return (loss, told, *aux)
+            return (loss, noted, *aux)
 
         return vjp
 

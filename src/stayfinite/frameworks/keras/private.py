@@ -353,13 +353,13 @@ def keep_stored_state(model: Any) -> None:
 _STATE_SYNCED = "_jax_state_synced"
 
 
-def before_state_sync(tell: Callable[[Any], None]) -> None:
-    """From now on, call `tell(model)` before a model on JAX takes over the state of its `fit`.
+def before_state_sync(notify: Callable[[Any], None]) -> None:
+    """From now on, call `notify(model)` before a model on JAX takes over the state of its `fit`.
 
-    This happens before code reads or saves the model in the middle of `fit`. `tell` is a function
+    This happens before code reads or saves the model in the middle of `fit`. `notify` is a function
     of a module; once it is installed, it stays.
     """
-    if tell in _told_of_sync:
+    if notify in _notified_of_sync:
         return
     owner = owner_of(keras.Model, "jax_state_sync")
     plain = owner.jax_state_sync
@@ -367,14 +367,14 @@ def before_state_sync(tell: Callable[[Any], None]) -> None:
     @functools.wraps(plain)
     def jax_state_sync(model: Any) -> None:
         if not model._jax_state_synced:
-            tell(model)
+            notify(model)
         plain(model)
 
     owner.jax_state_sync = jax_state_sync
-    _told_of_sync.append(tell)
+    _notified_of_sync.append(notify)
 
 
-_told_of_sync: list[Callable[[Any], None]] = []
+_notified_of_sync: list[Callable[[Any], None]] = []
 
 
 def optimizers_of(model: Any) -> list[Any]:
@@ -435,8 +435,8 @@ def note_shardings(train_step: Callable[..., Any]) -> None:
 
 
 @contextlib.contextmanager
-def losses_seen(tell: Callable[[Any], None]) -> Iterator[None]:
-    """Call `tell(loss)` when the train step of Keras adds a loss to its running mean.
+def losses_seen(notify: Callable[[Any], None]) -> Iterator[None]:
+    """Call `notify(loss)` when the train step of Keras adds a loss to its running mean.
 
     Private: `compute_loss` is public, but runs while JAX differentiates, so that the value which it
     returns cannot leave that trace.
@@ -444,7 +444,7 @@ def losses_seen(tell: Callable[[Any], None]) -> Iterator[None]:
 
     def on_metrics(plain: Callable[..., Any]) -> Callable[..., Any]:
         def update_metrics(self: Any, metrics: Any, loss: Any, *args: Any, **kwargs: Any) -> Any:
-            tell(loss)
+            notify(loss)
             return plain(self, metrics, loss, *args, **kwargs)
 
         return update_metrics
@@ -452,7 +452,7 @@ def losses_seen(tell: Callable[[Any], None]) -> Iterator[None]:
     def on_tracker(plain: Callable[..., Any]) -> Callable[..., Any]:
         def update_state(self: Any, values: Any, *args: Any, **kwargs: Any) -> Any:
             if self.name == "loss":
-                tell(values)
+                notify(values)
             return plain(self, values, *args, **kwargs)
 
         return update_state

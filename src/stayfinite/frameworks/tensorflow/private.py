@@ -189,10 +189,10 @@ OpCallback = Callable[[str, tuple[Any, ...], tuple[Any, ...], list[Any]], None]
 
 
 @contextlib.contextmanager
-def op_callback(tell: OpCallback) -> Iterator[None]:
-    """Call `tell(op_type, inputs, attrs, outputs)` after each eager op inside the block.
+def op_callback(notify: OpCallback) -> Iterator[None]:
+    """Call `notify(op_type, inputs, attrs, outputs)` after each eager op inside the block.
 
-    Not for ops that `tell` runs itself, nor for those of `execute`.
+    Not for ops that `notify` runs itself, nor for those of `execute`.
     """
     busy = False
 
@@ -205,7 +205,7 @@ def op_callback(tell: OpCallback) -> Iterator[None]:
         busy = True
         try:
             kind = op_type.decode() if isinstance(op_type, bytes) else op_type
-            tell(kind, tuple(inputs), _given(attrs or ()), list(outputs or ()))
+            notify(kind, tuple(inputs), _given(attrs or ()), list(outputs or ()))
         finally:
             busy = False
 

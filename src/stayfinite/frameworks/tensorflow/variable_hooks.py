@@ -119,7 +119,7 @@ def _owners(variable: Any, *, reads: bool = False) -> list[StateOwner]:
     return [owner for owner in owners if owner is not None and owner.thread == thread]
 
 
-def _hook_models(name: str, tell: Callable[[StateOwner, Any], None]) -> None:
+def _hook_models(name: str, notify: Callable[[StateOwner, Any], None]) -> None:
     holder = keras_private.owner_of(keras.Model, name)
     plain = getattr(holder, name)
     if plain in _MODEL_HOOKS:
@@ -127,12 +127,12 @@ def _hook_models(name: str, tell: Callable[[StateOwner, Any], None]) -> None:
 
     @functools.wraps(plain)
     def make(model: Any, force: bool = False) -> Any:
-        told: list[StateOwner] = []
+        notified: list[StateOwner] = []
         for variable in model.variables if _FOLLOWED else []:
-            new = [owner for owner in _owners(variable) if owner not in told]
-            told += new
+            new = [owner for owner in _owners(variable) if owner not in notified]
+            notified += new
             for owner in new:
-                tell(owner, model)
+                notify(owner, model)
         return plain(model, force)
 
     _MODEL_HOOKS.add(make)

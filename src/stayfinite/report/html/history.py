@@ -12,7 +12,7 @@ from stayfinite.report.figures import Figures
 from stayfinite.report.lines import clip
 from stayfinite.report.words import number
 
-# Steps on the time axis; before that a loss says little about the failure.
+# Steps on the time axis; earlier losses are hardly related to the failure.
 MAX_STEPS = 200
 MAX_LAYERS = 200
 _NAME = 200  # characters of the path of a layer

@@ -152,6 +152,6 @@ def down(nodes: tuple[PathNode, ...]) -> Drawing:
 def _box(node: PathNode, cells: int, x: int, y: int) -> PathBox:
     name, value = clean_name(node.name), clean_name(node.value)
     full = ": ".join(part for part in (node.kind, name, value) if part)
-    # The end of a path of a layer says more than its beginning.
+    # The end of a path of a layer identifies it better than its beginning.
     short = clip_start(name, cells) if node.kind == "layer" else clip(name, cells)
     return PathBox(node, short, clip(value, cells + 1), full, x, y)

@@ -165,7 +165,7 @@ def _edit(edit: Description) -> str:
 
 
 def rewritten(edit: RewrittenFormula) -> str:
-    """What a rewritten formula does, and what it takes for granted."""
+    """What a rewritten formula does, and what it assumes."""
     match edit.method:
         case "float64":
             text = "compute this part in float64"

@@ -1,4 +1,4 @@
-"""Interventions in words: one line for each, and what is said while a step is being explained."""
+"""Interventions in words: one line for each, and the notice before an explanation."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NO_REMEDY = "no remedy was proved that can be applied to a running training"
 
 
 def working(step: int) -> str:
-    """Said before an explanation, which takes seconds."""
+    """The notice before an explanation, which takes seconds."""
     return f"step {step} is non-finite; looking for its cause"
 
 
@@ -36,7 +36,7 @@ def line(incident: Incident, made: Intervention) -> str:
 
 
 def ends(policy: str, reason: str) -> str:
-    """Said where a training ends although its policy could have let it go on."""
+    """The notice where a training ends although its policy could have let it go on."""
     return f"the policy {policy} ends the training after a non-finite step: {reason}"
 
 

@@ -1,4 +1,4 @@
-"""What an explanation is at, in words."""
+"""The stage of an explanation, in words."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ class PlainLibrary:
         level = private.trace_level()
         loss = SeenLoss()
 
-        def tell(function: Any, arguments: Any, value: Any, gradients: Any) -> None:
+        def notify(function: Any, arguments: Any, value: Any, gradients: Any) -> None:
             is_skipped = self._step.skips_bad_updates and not scaled_too
             if is_skipped or not private.same_trace_level(level):
                 return
@@ -51,7 +51,7 @@ class PlainLibrary:
                 self._functions.append(function)
             seen(jax.tree.leaves(gradients), self._names(arguments, gradients))
 
-        with private.gradients_seen(tell):
+        with private.gradients_seen(notify):
             yield loss
 
     def _names(self, arguments: Any, gradients: Any) -> list[Named]:

@@ -117,13 +117,13 @@ def _traced(step: Step, call: Arguments) -> _Seen:
         level = private.trace_level()
         gradients: list[Any] = []
 
-        def tell(_: Any, arguments: Any, __: Any, found: Any) -> None:
+        def notify(_: Any, arguments: Any, __: Any, found: Any) -> None:
             if private.same_trace_level(level):
                 inputs = (numbers.get(id(leaf)) for leaf in jax.tree.leaves(arguments))
                 seen.differentiated |= {n for n in inputs if n is not None}
                 gradients.extend(jax.tree.leaves(found))
 
-        with private.gradients_seen(tell):
+        with private.gradients_seen(notify):
             result, _ = called(step, call.form, arrays)
         arrays_after, form = taken_apart(result)
         paths = paths_of(result)
