@@ -22,7 +22,7 @@ from benchmarks.memory import peak_bytes
 from benchmarks.networks import NETWORKS, SEED
 
 BAD_STEP = 2
-# The parts of an explanation, by where `stayfinite.explanation` calls them.
+# The parts of an explanation, by where `stayfinite.explanation.pipeline` calls them.
 PARTS = {
     "diagnose": ("diagnose",),
     "common advice": ("try_advice",),
@@ -108,7 +108,7 @@ def eager_step(bug: Any) -> dict[str, Any]:
 def _timed_parts() -> dict[str, float]:
     """Seconds by part, filled while an explanation runs."""
     seconds: dict[str, float] = {}
-    explain = importlib.import_module("stayfinite.explanation")
+    explain = importlib.import_module("stayfinite.explanation.pipeline")
     for part, (*path, name) in PARTS.items():
         owner = functools.reduce(getattr, path, explain)
         setattr(owner, name, _timed(getattr(owner, name), part, seconds))

@@ -51,7 +51,7 @@ def main() -> None:
 
 def _load() -> None:
     importlib.import_module(_LIBRARIES.get(os.environ.get("ZOO_BACKEND", ""), "keras"))
-    for name in ("stayfinite.explanation", "libcst"):
+    for name in ("stayfinite.explanation.pipeline", "libcst"):
         importlib.import_module(name)
     # A collection in a forked process would copy the pages of every object that it looks at.
     gc.collect()

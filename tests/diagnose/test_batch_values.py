@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from stayfinite.diagnose.batch_values import pattern_of_indices, pattern_of_values
 from stayfinite.diagnose.facts.inputs import ValuePattern
+from stayfinite.diagnose.value_patterns import pattern_of_indices, pattern_of_values
 
 NAN, INF = float("nan"), float("inf")
 

@@ -21,7 +21,7 @@ _BATCH = 4
 def failure(monkeypatch, tmp_path):
     """A function that trains until a step fails, and gives the step and its diagnosis."""
     found = []
-    explanation = importlib.import_module("stayfinite.explanation")
+    explanation = importlib.import_module("stayfinite.explanation.pipeline")
 
     def keep(step, diagnosis, wider, healthy, path):
         found.append((step, diagnosis))

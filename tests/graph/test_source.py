@@ -8,14 +8,14 @@ import sys
 
 import pytest
 
+from stayfinite.graph.code_owner import is_user_file
 from stayfinite.graph.graph import Span
+from stayfinite.graph.literals import numbers_in
 from stayfinite.graph.source import (
     callee,
     code_of,
     expression_text,
-    is_user_file,
     node_at,
-    numbers_in,
     source_line,
     span_at,
     span_of,

@@ -14,7 +14,7 @@ from stayfinite.diagnose.facts.expressions import (
 )
 from stayfinite.diagnose.values import as_float
 from stayfinite.graph.graph import Op, Span
-from stayfinite.graph.source import numbers_in
+from stayfinite.graph.literals import numbers_in
 from stayfinite.graph.walk import unwrapped, upstream
 from stayfinite.numerics import dtypes
 from stayfinite.numerics.functions import STRUCTURAL

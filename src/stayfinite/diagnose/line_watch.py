@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from stayfinite.graph.code_owner import is_user_file
 from stayfinite.graph.graph import Span
-from stayfinite.graph.source import is_user_file
 
 # Lines; a longer run is not watched to its end.
 _MAX_LINES = 100_000

@@ -16,12 +16,8 @@ from stayfinite.diagnose.facts.inputs import NonFiniteConstant
 from stayfinite.diagnose.facts.new_state import BadNewWeights, BadSetting
 from stayfinite.diagnose.finding import Finding
 from stayfinite.diagnose.float64_run import Float64Run
-from stayfinite.diagnose.infinities import (
-    first_nan,
-    fully_masked_row,
-    is_written,
-    may_be_intended,
-)
+from stayfinite.diagnose.infinities import first_nan, is_written, may_be_intended
+from stayfinite.diagnose.masked_rows import fully_masked_row
 from stayfinite.diagnose.masking import leaking_derivative
 from stayfinite.diagnose.ranges import literal_out_of_range
 from stayfinite.diagnose.values import Values, as_float

@@ -10,8 +10,9 @@ from stayfinite.diagnose.evidence import Evidence
 from stayfinite.diagnose.finding import Finding
 from stayfinite.diagnose.values import as_float
 from stayfinite.graph.cells import cell_name, num_lines_above
+from stayfinite.graph.code_owner import below_library_folder, library_of
 from stayfinite.graph.graph import Span
-from stayfinite.graph.source import below_library_folder, callee, library_of, runs_text
+from stayfinite.graph.source import callee, runs_text
 from stayfinite.graph.source import source_line as line_of
 from stayfinite.graph.walk import unwrapped
 from stayfinite.incident import Operand, Origin

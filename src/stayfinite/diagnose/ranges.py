@@ -11,7 +11,7 @@ from stayfinite.diagnose.evidence import Evidence
 from stayfinite.diagnose.facts.expressions import OutOfRange
 from stayfinite.diagnose.values import as_float
 from stayfinite.graph.graph import Op
-from stayfinite.graph.source import numbers_in
+from stayfinite.graph.literals import numbers_in
 from stayfinite.numerics import dtypes
 from stayfinite.numerics.functions import row
 

@@ -1,4 +1,4 @@
-"""The user's source: which frames are the user's, which expression a frame is at, and its text.
+"""The user's source: which expression a frame is at, and its text.
 
 A position in the source becomes an AST node in `node_at` only; the other functions call it. Source
 text comes from `linecache` through `executing`, so cells of a notebook and lines typed into an
@@ -8,93 +8,21 @@ interpreter have a source without a file.
 from __future__ import annotations
 
 import ast
-import contextlib
 import functools
 import itertools
 import linecache
-import sys
-import sysconfig
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from pathlib import Path
 from types import CodeType
 
 from executing import Source
 
-from stayfinite.graph.cells import TIMED, keep_timed_text
+from stayfinite.graph.code_owner import is_user_file
 from stayfinite.graph.graph import Span
 
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
-_OURS = Path(__file__).resolve().parents[1]
-_INSTALLED = tuple(
-    Path(sysconfig.get_paths()[key]).resolve()
-    for key in ("stdlib", "platstdlib", "purelib", "platlib")
-)
-# File names of source that has no file: cells, interpreter input, `python -c`, `exec`. Other names
-# in angle brackets belong to code that libraries generate, such as `<attrs generated init ...>`.
-_TYPED = ("<ipython-input", "<python-input", "<stdin", "<string>", "<console>")
-# Those of an interpreter that keeps no text: no library generates code under these names.
-_WITHOUT_TEXT = ("<stdin>", "<console>")
 # A line with one of them is the innermost of an op in a text that nothing keeps.
 _RUN_TEXT = ("exec", "eval")
-
-
-def is_user_file(filename: str) -> bool:
-    """Whether code of `filename` is the user's: not of an installed library or of stayfinite.
-
-    A name such as `<string>` counts if `linecache` has its lines.
-    """
-    if filename in _WITHOUT_TEXT:
-        return True
-    if filename in TIMED:
-        return keep_timed_text()
-    if filename.startswith("<"):
-        return filename.startswith(_TYPED) and bool(linecache.getlines(filename))
-    return _is_user_path(filename)
-
-
-# Code of these is never what a user can change or configure: frameworks, trainers, plumbing.
-_FOUNDATIONS = frozenset(
-    "accelerate functorch jax jaxlib keras lightning numpy optree pytorch_lightning scipy "
-    "tensorflow tf_keras torch torchgen triton".split()
-)
-
-
-@functools.cache
-def library_of(filename: str) -> str | None:
-    """The installed package with models or losses that a file is of, such as `transformers`.
-
-    None for code of the user, of stayfinite, of Python, of frameworks and of trainers.
-    """
-    path = _below_packages(filename)
-    if path is None:
-        return None
-    name = path.parts[0].removesuffix(".py")
-    return None if name in _FOUNDATIONS or name == "stayfinite" else name
-
-
-def below_library_folder(filename: str) -> str:
-    """The path of a file of an installed package from the folder of packages on."""
-    return str(_below_packages(filename) or filename)
-
-
-def _below_packages(filename: str) -> Path | None:
-    parts = Path(filename).parts
-    for folder in ("site-packages", "dist-packages"):
-        if folder in parts and not filename.startswith("<"):
-            return Path(*parts[len(parts) - parts[::-1].index(folder) :])
-    return None
-
-
-@functools.cache
-def _is_user_path(filename: str) -> bool:
-    path = Path(filename)
-    # A relative name cannot be resolved once the working directory is deleted.
-    with contextlib.suppress(OSError):
-        path = path.resolve()
-    if any(path.is_relative_to(folder) for folder in (_OURS, *_INSTALLED)):
-        return False
-    return not {"site-packages", "dist-packages"}.intersection(path.parts)
 
 
 def span_at(code: CodeType, instruction: int) -> Span:
@@ -268,73 +196,3 @@ def runs_text(span: Span) -> str | None:
 def _called(span: Span) -> ast.expr | None:
     node = node_at(span)
     return node.func if isinstance(node, ast.Call) else None
-
-
-def numbers_in(span: Span | None) -> list[float]:
-    """Return every number of an expression: literals, and names that its file gives a number.
-
-    The numbers are those of the source, before a dtype rounded them.
-    """
-    node = None if span is None else node_at(span)
-    if span is None or node is None:
-        return []
-    found = [_number(inner) for inner in ast.walk(node)]
-    known = _named_numbers(Source.for_filename(span.file))
-    for inner in ast.walk(node):
-        name = inner.id if isinstance(inner, ast.Name) else getattr(inner, "attr", None)
-        if isinstance(name, str):
-            live = _live_number(span.file, name) if isinstance(inner, ast.Name) else None
-            found.append(known.get(name) if live is None else live)
-    return [number for number in found if number is not None]
-
-
-def _number(node: ast.AST | None) -> float | None:
-    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
-        value = _number(node.operand)
-        return None if value is None else -value
-    value = getattr(node, "value", None) if isinstance(node, ast.Constant) else None
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value)
-    return None
-
-
-def _live_number(file: str, name: str) -> float | None:
-    """Return the number that the module of `file` holds under `name`."""
-    for module in list(sys.modules.values()):
-        if getattr(module, "__file__", None) == file:
-            value = vars(module).get(name)
-            if isinstance(value, int | float) and not isinstance(value, bool):
-                return float(value)
-    return None
-
-
-@functools.lru_cache(maxsize=32)
-def _named_numbers(source: Source) -> dict[str, float]:
-    """Map names to the numbers that assignments, attributes, keywords and defaults give them."""
-    found: dict[str, float] = {}
-    for node in ast.walk(source.tree) if source.tree is not None else ():
-        for name, value in _bindings(node):
-            number = _number(value)
-            if number is not None:
-                found[name] = number
-    return found
-
-
-def _bindings(node: ast.AST) -> list[tuple[str, ast.expr | None]]:
-    if isinstance(node, ast.Assign):
-        return [
-            (t.id if isinstance(t, ast.Name) else t.attr, node.value)
-            for t in node.targets
-            if isinstance(t, ast.Name | ast.Attribute)
-        ]
-    if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
-        return [(node.target.id, node.value)]
-    if isinstance(node, ast.keyword) and node.arg is not None:
-        return [(node.arg, node.value)]
-    if isinstance(node, ast.FunctionDef | ast.Lambda):
-        positional = [*node.args.posonlyargs, *node.args.args]
-        defaults = node.args.defaults
-        pairs = zip(positional[len(positional) - len(defaults) :], defaults, strict=True)
-        named = zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True)
-        return [(a.arg, d) for a, d in (*pairs, *named)]
-    return []

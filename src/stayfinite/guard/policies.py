@@ -18,7 +18,7 @@ from stayfinite.incident import Incident, Intervention
 from stayfinite.live_line import LiveLine
 
 if TYPE_CHECKING:
-    from stayfinite.explanation import Explained
+    from stayfinite.explanation.proved import Explained
 
 # An explanation takes seconds. A skipped step needs none, and the other policies end.
 MAX_EXPLAINED_SKIPS = 3
@@ -158,7 +158,7 @@ class Measures:
     @without_full_collections()
     def _explained(self, failure: Failure, say: Callable[[str], None]) -> Explained:
         # Imported here because a finite training does not need the explanation.
-        from stayfinite.explanation import ExplanationProgress, explain_failure
+        from stayfinite.explanation.pipeline import ExplanationProgress, explain_failure
         from stayfinite.report.wording import interventions
         from stayfinite.report.wording.progress import progress
 

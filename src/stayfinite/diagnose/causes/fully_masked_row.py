@@ -5,7 +5,7 @@ from __future__ import annotations
 from stayfinite.diagnose.evidence import Evidence
 from stayfinite.diagnose.facts.expressions import FullyMaskedRow
 from stayfinite.diagnose.finding import Critical, Finding
-from stayfinite.diagnose.infinities import fully_masked_row
+from stayfinite.diagnose.masked_rows import fully_masked_row
 
 
 def match(evidence: Evidence) -> Finding | None:

@@ -7,7 +7,8 @@ import dataclasses
 from stayfinite.diagnose.evidence import Evidence
 from stayfinite.diagnose.facts.expressions import LiteralOutOfRange, MaskOutOfRange
 from stayfinite.diagnose.finding import Critical, Finding
-from stayfinite.diagnose.infinities import first_nan, fully_masked_row
+from stayfinite.diagnose.infinities import first_nan
+from stayfinite.diagnose.masked_rows import fully_masked_row
 from stayfinite.diagnose.ranges import exceeded, fits_float32, literal_out_of_range
 from stayfinite.graph.graph import Op
 from stayfinite.numerics import dtypes

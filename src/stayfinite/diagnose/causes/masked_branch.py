@@ -9,7 +9,8 @@ from stayfinite.diagnose.evidence import Evidence
 from stayfinite.diagnose.facts.expressions import Discarded, Leak
 from stayfinite.diagnose.facts.kind import Kind
 from stayfinite.diagnose.finding import Critical, Finding
-from stayfinite.diagnose.masking import chosen_away, masked_by_product
+from stayfinite.diagnose.mask_products import masked_by_product
+from stayfinite.diagnose.masking import chosen_away
 from stayfinite.diagnose.ranges import literal_out_of_range
 from stayfinite.diagnose.values import as_float
 from stayfinite.graph.graph import Op

@@ -20,7 +20,8 @@ from jax.extend import core as jex
 from stayfinite.frameworks.entries import is_entry
 from stayfinite.frameworks.jax import private
 from stayfinite.frameworks.recording.places import Place
-from stayfinite.graph.source import is_user_file, user_spans
+from stayfinite.graph.code_owner import is_user_file
+from stayfinite.graph.source import user_spans
 
 _TOKEN = re.compile(r"@(\d+)")
 

@@ -11,9 +11,10 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from stayfinite.graph.code_owner import is_user_file
 from stayfinite.graph.graph import Span
 from stayfinite.graph.object_sites import note_setting, note_site, site_of
-from stayfinite.graph.source import is_user_file, span_at, span_of
+from stayfinite.graph.source import span_at, span_of
 
 # The functions that replaced methods of Keras classes; the classes keep them alive.
 _NOTING: set[Callable[..., Any]] = set()

@@ -8,9 +8,10 @@ from types import CodeType
 from typing import Any
 
 from stayfinite.frameworks.entries import is_entry
+from stayfinite.graph.code_owner import is_user_file, library_of
 from stayfinite.graph.graph import Span
 from stayfinite.graph.object_sites import site_of
-from stayfinite.graph.source import is_user_file, library_of, span_at, user_spans
+from stayfinite.graph.source import span_at, user_spans
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ import types
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from stayfinite.graph.source import Definition, definition, is_user_file
+from stayfinite.graph.code_owner import is_user_file
+from stayfinite.graph.source import Definition, definition
 from stayfinite.repair.extraction.values import Closure, Frame, Pending, SourceOrigin, named_number
 from stayfinite.repair.source import SourceFile
 

@@ -9,7 +9,7 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from stayfinite.graph.source import is_user_file
+from stayfinite.graph.code_owner import is_user_file
 from stayfinite.repair.extraction import creation
 from stayfinite.repair.extraction.operators import applied
 from stayfinite.repair.extraction.recorded import RecordedCall

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from types import FrameType
 
-from stayfinite.graph.source import is_user_file
+from stayfinite.graph.code_owner import is_user_file
 
 _IS_USER: dict[str, bool] = {}
 

@@ -1,4 +1,4 @@
-"""The pipeline from a bad step to its incident, and what a running training can take over of it.
+"""The pipeline from a bad step to its incident.
 
 Failure -> Step -> Diagnosis -> samples at fault -> source fix -> remedy -> Incident. Each stage
 takes values and returns one; `report` has the sentences.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -18,15 +18,6 @@ from stayfinite.diagnose.locate import Diagnosis, diagnose
 from stayfinite.diagnose.origin import file_of
 from stayfinite.diagnose.provenance import ProvenanceFact, facts
 from stayfinite.experiments.advice import try_advice, try_other_samples
-from stayfinite.experiments.changes import (
-    ClipFromStart,
-    EarlierRate,
-    FromEarlierState,
-    GrowthRemedy,
-    LowerRate,
-    OptimizerSetting,
-    UsualRate,
-)
 from stayfinite.experiments.counted_step import CountedStep
 from stayfinite.experiments.earlier_state import earlier_state, usable_snapshots
 from stayfinite.experiments.fidelity import fidelity
@@ -37,11 +28,11 @@ from stayfinite.experiments.remedies.catalog import find_remedy
 from stayfinite.experiments.remedies.try_remedy import FailureContext, RemedySearch
 from stayfinite.experiments.samples_at_fault import SamplesAtFault, find_samples
 from stayfinite.experiments.try_change import attempt
+from stayfinite.explanation.proved import Explained, ProvedRemedy, remedy_of, repair_of
 from stayfinite.frameworks import base, optimizers
 from stayfinite.frameworks.batch import Batch
-from stayfinite.frameworks.change import ClipNorm, LearningRate, Settings, Unchanged
+from stayfinite.frameworks.change import Unchanged
 from stayfinite.frameworks.failure import Failure
-from stayfinite.frameworks.snapshots import Snapshot
 from stayfinite.frameworks.step import CannotRemakeError, Outcome, Step
 from stayfinite.incident import Incident
 from stayfinite.report import assemble, folder
@@ -52,41 +43,6 @@ from stayfinite.report.wording.progress import ExplanationStage
 from stayfinite.strict import caught
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class ProvedRemedy:
-    """What was proved to let the training go on without an edit of the source.
-
-    Without a change and samples, it is enough to make the step again: it is finite each time.
-
-    Attributes:
-        change: A setting for all later steps, if that is the remedy.
-        samples: Samples of the failing batch to leave out, if that is the remedy.
-        earlier: The earlier state that the remedy was proved from; None for that before the step.
-    """
-
-    change: LearningRate | ClipNorm | Settings | None = None
-    samples: tuple[int, ...] = ()
-    earlier: Snapshot | None = None
-
-
-@dataclass(frozen=True)
-class Explained:
-    """The incident of a bad step, and what was proved to let the training go on.
-
-    Attributes:
-        incident: The incident.
-        remedy: A remedy that can be applied to the running training; None where none was proved.
-        repair: Puts the source fix that has the right value into the running program; returns
-            False where it cannot. None where no such fix was proved.
-        interruption: The note of Ctrl-C, if that ended the explanation; the training has to end.
-    """
-
-    incident: Incident
-    remedy: ProvedRemedy | None = None
-    repair: Callable[[], bool] | None = None
-    interruption: str | None = None
 
 
 @dataclass
@@ -144,44 +100,7 @@ def explain_failure(failure: Failure, progress: ExplanationProgress) -> Explaine
         return Explained(incident, ProvedRemedy())
     if found is None:
         return Explained(incident)
-    return Explained(incident, _remedy(found, failure.snapshots), _repair(found))
-
-
-def _remedy(found: Explanation, snapshots: Sequence[Snapshot]) -> ProvedRemedy | None:
-    proved = found.remedy.proved
-    change = None if proved is None else proved.change
-    if isinstance(change, FromEarlierState):
-        lasting = _lasting(change.remedy)
-        earlier = next((kept for kept in snapshots if kept.step == change.first), None)
-        if lasting is not None and earlier is not None:
-            return ProvedRemedy(lasting, earlier=earlier)
-    elif isinstance(change, OptimizerSetting):
-        return ProvedRemedy(Settings(dict(change.values)))
-    if found.samples.shown and found.samples.samples:
-        return ProvedRemedy(samples=found.samples.samples)
-    return None
-
-
-def _lasting(remedy: GrowthRemedy) -> LearningRate | ClipNorm | Settings | None:
-    """The remedy of a growth as a setting of the optimizer; None where it is none."""
-    match remedy:
-        case LowerRate(times):
-            return LearningRate(1.0 / times)
-        case EarlierRate(before):
-            return Settings({"learning_rate": before})
-        case UsualRate(rate):
-            return Settings({"learning_rate": rate})
-        case ClipFromStart(norm):
-            return ClipNorm(norm)
-    return None
-
-
-def _repair(found: Explanation) -> Callable[[], bool] | None:
-    fix = found.source_fix
-    # A step with a loss far above leaves moments with which nothing is learned any more.
-    if fix is None or not fix.verified or fix.is_far_above:
-        return None
-    return fix.put_in_place
+    return Explained(incident, remedy_of(found, failure.snapshots), repair_of(found))
 
 
 class _Stages:

@@ -1,0 +1,122 @@
+"""Rows of scores that are masked as a whole: all are -inf, so a softmax of them is NaN."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import islice
+
+import numpy as np
+
+from stayfinite.diagnose.elements import bad_elements
+from stayfinite.diagnose.evidence import Evidence
+from stayfinite.diagnose.values import as_float
+from stayfinite.graph.graph import Op
+from stayfinite.graph.walk import unwrapped, upstream
+from stayfinite.numerics.dtypes import HALF
+from stayfinite.numerics.functions import STRUCTURAL, Trait, row
+
+# How near to the division the exponentials of a softmax are.
+_NEAR = 10
+# The ops that a stable logsumexp may consist of.
+_REDUCTION = 40
+
+
+@dataclass(frozen=True)
+class MaskedRow:
+    """A row of the scores of a softmax or logsumexp, in `value`, that is masked as a whole.
+
+    `by_range`: the mask is finite in float32, and -inf in its half-precision dtype only.
+    """
+
+    value: int
+    function: str
+    samples: tuple[int, ...] | None
+    by_range: bool
+
+
+def fully_masked_row(evidence: Evidence) -> MaskedRow | None:
+    """The op at fault is part of a softmax or logsumexp, and a whole row of its scores is -inf."""
+    op = evidence.op
+    scores = None if op is None else _scores(evidence, op)
+    if op is None or scores is None:
+        return None
+    value, masked = scores
+    samples = None
+    if masked.shape == evidence.trace.values[value].shape:
+        samples = evidence.samples(value, masked)
+    return MaskedRow(
+        value,
+        (evidence.primal or op).name,
+        samples or evidence.samples(op.results[0], bad_elements(evidence)),
+        by_range=evidence.dtype(value) in HALF and evidence.finite_wider(),
+    )
+
+
+def _scores(evidence: Evidence, op: Op) -> tuple[int, np.ndarray] | None:
+    """The value that holds the scores, and the mask of its rows that are -inf."""
+    if row(op.name).has(Trait.SOFTMAX) and op.operands:
+        return _masked_rows(evidence, op.operands[0])
+    if op.name == "subtract" and len(op.operands) == 2:
+        return _minus_maximum(evidence, op)
+    if op.name in ("divide", "log"):
+        return _of_exponentials(evidence, op)
+    return None
+
+
+def _minus_maximum(evidence: Evidence, op: Op) -> tuple[int, np.ndarray] | None:
+    """Scores less their own maximum, or logsumexp, both of which are -inf."""
+    scores, subtracted = op.operands
+    left, right = (as_float(evidence.operand(op, position)) for position in (0, 1))
+    both = np.isneginf(left) & np.isneginf(right)
+    if not both.any() or both.shape != left.shape:
+        return None
+    # A mean is -inf for one score that is, a maximum for a row of them.
+    if (np.isneginf(right) & ~np.isneginf(left)).any():
+        return None
+    source = unwrapped(evidence.trace, scores, STRUCTURAL)
+    own = any(
+        source in (unwrapped(evidence.trace, value, STRUCTURAL) for value in made_by.operands)
+        for made_by in islice(upstream(evidence.trace, subtracted), _REDUCTION)
+    )
+    return (scores, both) if own else None
+
+
+def _of_exponentials(evidence: Evidence, op: Op) -> tuple[int, np.ndarray] | None:
+    """A sum of exponentials that is 0: of scores that are all -inf, or all masked by a product."""
+    divisor = op.operands[row(op.name).critical]
+    if not (as_float(evidence.values[divisor]) == 0).any():
+        return None
+    near = list(islice(upstream(evidence.trace, divisor), _NEAR))
+    exponentials = [o for o in near if o.name == "exp"]
+    if not exponentials or not any(o.name == "sum" for o in near):
+        return None
+    numerator = _masked_numerator(evidence, op)
+    scores = [exponential.operands[0] for exponential in exponentials]
+    evidence.values.load([*scores, *([] if numerator is None else [numerator])])
+    for value in scores:
+        found = _masked_rows(evidence, value)
+        if found is not None:
+            return found
+    if numerator is None:
+        return None
+    mask = as_float(evidence.values[numerator]) == 0
+    return (numerator, mask) if mask.any() else None
+
+
+def _masked_numerator(evidence: Evidence, op: Op) -> int | None:
+    """`exp(x) * mask / sum(exp(x) * mask)`: the summand is the numerator, and is a product."""
+    if op.name != "divide":
+        return None
+    numerator = unwrapped(evidence.trace, op.operands[0], STRUCTURAL)
+    made_by = evidence.trace.producer.get(numerator)
+    return numerator if made_by is not None and made_by.name in ("multiply", "where") else None
+
+
+def _masked_rows(evidence: Evidence, value: int) -> tuple[int, np.ndarray] | None:
+    array = as_float(evidence.values.loaded(value))
+    masked = np.isneginf(array)
+    for axis in range(array.ndim - 1, -1, -1):
+        whole = masked.all(axis=axis, keepdims=True)
+        if array.shape[axis] and whole.any():
+            return value, np.broadcast_to(whole, array.shape)
+    return None
