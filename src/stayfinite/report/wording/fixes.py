@@ -29,6 +29,7 @@ from stayfinite.experiments.rewritings import RewrittenFormula
 from stayfinite.experiments.source_fix import Description, SourceFix
 from stayfinite.experiments.try_change import NotTried
 from stayfinite.incident import FixKind
+from stayfinite.numerics.dtypes import largest
 from stayfinite.report.wording.trials import not_tried
 from stayfinite.report.words import as_given, names, number, plural, sample_list
 
@@ -37,8 +38,6 @@ _NAMED = frozenset(
     "arctan2 erfc expm1 hypot lgamma log1p log_ndtr log_sigmoid log_softmax logaddexp logsumexp"
     " norm sigmoid softmax softplus tanh where xlogy".split()
 )
-# The largest finite number of float16.
-_FLOAT16_MAX = 65504
 
 
 def remedy_text(remedy: Remedy) -> tuple[FixKind, str]:
@@ -101,7 +100,7 @@ def at_fault_message(cause_message: str, at_fault: AtFault) -> str:
         case WiderLayer(dtype=dtype):
             if dtype != "float16":
                 return cause_message
-            return f"{cause_message}; float16 ends at {_FLOAT16_MAX}"
+            return f"{cause_message}; {dtype} ends at {largest(dtype):.0f}"
         case OptimizerSetting():
             return f"{cause_message}; {_setting_at_fault(at_fault)} is at fault"
 
