@@ -332,12 +332,12 @@ def test_prediction_at_the_end_of_an_epoch_before_the_flags_arrive(tmp_path, mon
         def on_epoch_end(self, epoch, logs=None):
             self.model.predict(nets.table()[0], verbose=0)  # donates the state
 
-    class Late(guard.StepReport):
+    class Late(guard.LateScalar):
         def __init__(self, array):
             super().__init__(array)
             self.is_ready = lambda: False
 
-    monkeypatch.setattr(guard, "StepReport", Late)
+    monkeypatch.setattr(guard, "LateScalar", Late)
     expected = after_good_steps(nets.mlp(), nets.table())
     model = nets.mlp()
     callbacks = [Predict(), stayfinite.Guard(keep=tmp_path)]

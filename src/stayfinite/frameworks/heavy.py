@@ -5,6 +5,9 @@ several times. Where the state is large and the batch is not, that is most of th
 the step of a heavy state runs as it is. A snapshot is taken now and then, and the batches since are
 kept. If the state is found to be bad, the steps since the snapshot are made again, each with a
 check.
+
+Where a state is small, a check in each step may cost more than the step itself. There, windows are
+used in the epochs of `fit`, on a device that computes the same bits again.
 """
 
 from __future__ import annotations
@@ -28,8 +31,11 @@ def batch_budget(state_bytes: int) -> int:
 
 def is_heavy(state_bytes: int, batch_bytes: int) -> bool:
     """Whether a training is checked in windows, by the sizes of its state and of one batch."""
-    if state_bytes < MIN_STATE_BYTES:
-        return False
+    return state_bytes >= MIN_STATE_BYTES and has_small_batches(state_bytes, batch_bytes)
+
+
+def has_small_batches(state_bytes: int, batch_bytes: int) -> bool:
+    """Whether a window can keep enough batches to be worth its snapshot."""
     return MIN_STEPS * batch_bytes <= batch_budget(state_bytes)
 
 

@@ -30,6 +30,8 @@ from stayfinite.frameworks.subject import Subject
 MAX_WRITTEN_BYTES = 2**20
 # While steps are made again, so many steps are between two snapshots.
 _STRIDE = 8
+# So many checks beyond one in two steps are too many.
+_MANY_CHECKS = 32
 
 # What other code wrote to the state, by the position of the variable.
 Writes = Mapping[int, np.ndarray]
@@ -83,6 +85,8 @@ class HeavySteps(abc.ABC):
 
     def __init__(self, num_bytes: int) -> None:
         self.trusts_loss = True
+        self._num_steps = 0
+        self._num_checks_made = 0
         self._window = Window(num_bytes)
         self._has_begun = False
         self._writes: Writes = {}
@@ -97,6 +101,11 @@ class HeavySteps(abc.ABC):
     def has_window(self) -> bool:
         """Whether there is a snapshot from which the present state can be made again."""
         return self._has_begun
+
+    @property
+    def is_checked_often(self) -> bool:
+        """Whether the state is checked after nearly every step, because something looks at it."""
+        return 2 * self._num_checks_made > self._num_steps + _MANY_CHECKS
 
     @property
     def has_unchecked(self) -> bool:
@@ -124,6 +133,7 @@ class HeavySteps(abc.ABC):
 
     def end_step(self, recorded: RecordedBatch, loss: LateNumber) -> None:
         """A step has been made. `loss` is the mean of the losses of the epoch."""
+        self._num_steps += 1
         self._made.append(_MadeStep(recorded, self._writes))
         self._window.add(recorded.num_bytes)
         self._losses.append(loss)
@@ -144,6 +154,7 @@ class HeavySteps(abc.ABC):
             return None
         while self._losses:
             self._read_loss()
+        self._num_checks_made += 1
         self.wait()
         began = time.perf_counter()
         is_finite = self.is_finite()

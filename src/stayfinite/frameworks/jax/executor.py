@@ -12,11 +12,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import jax
-import jax.numpy as jnp
-import numpy as np
 
 from stayfinite.frameworks.jax import private, segments
 from stayfinite.frameworks.jax.capture_program import JaxProgram
+from stayfinite.frameworks.jax.host_data import is_finite
 from stayfinite.frameworks.jax.segments import Segment
 
 # Compiled segments that are kept: a deep network has some hundred different ones.
@@ -180,14 +179,6 @@ class Executor:
 def made_in(segment: Segment) -> tuple[int, ...]:
     """Everything that the equations of a segment make."""
     return tuple(result for equation in segment.equations for result in equation.results)
-
-
-def is_finite(array: Any) -> bool:
-    """Whether every element of `array` is finite; integers and random keys always are."""
-    if not jnp.issubdtype(array.dtype, jnp.inexact):
-        return True
-    host = np.asarray(array)  # on a CPU a view; compiling a reduction for each shape is slower
-    return bool(np.isfinite(host if host.dtype.kind in "fc" else host.astype("f4")).all())
 
 
 class _CompiledSegments:

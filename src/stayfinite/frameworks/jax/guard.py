@@ -14,15 +14,15 @@ import jax
 import numpy as np
 
 from stayfinite.errors import CannotGuardError
+from stayfinite.frameworks import heavy
 from stayfinite.frameworks.base import OnBad
-from stayfinite.frameworks.heavy import is_heavy
-from stayfinite.frameworks.heavy_steps import HeavyTraining
+from stayfinite.frameworks.heavy_steps import HeavySteps, HeavyTraining
 from stayfinite.frameworks.jax import guard_step
 from stayfinite.frameworks.jax.guard_heavy import JaxHeavySteps
-from stayfinite.frameworks.jax.host_data import StepReport, is_changeable, own
+from stayfinite.frameworks.jax.host_data import LateScalar, is_changeable, own
 from stayfinite.frameworks.jax.keras_library import KERAS
 from stayfinite.frameworks.jax.state import state_variables, store
-from stayfinite.frameworks.jax.state_copy import is_on_default_device
+from stayfinite.frameworks.jax.state_copy import is_on_cpu, is_on_default_device
 from stayfinite.frameworks.keras import loss_scales
 from stayfinite.frameworks.keras import private as keras_private
 from stayfinite.frameworks.keras.persistence import bad_steps_leave_marks
@@ -41,9 +41,12 @@ class JaxTrainFunction(GuardedTrainFunction):
     ) -> None:
         super().__init__(subject, recorder, on_bad, resumes=resumes)
         self._inner = self._made()
-        self._sentinel = guard_step.new_sentinel()
+        # None once a step was made without it: it counts its steps.
+        self._sentinel: guard_step.Sentinel | None = guard_step.new_sentinel()
         self._state: Any = None
-        self._may_be_heavy = _makes_compiled_steps(subject) and bad_steps_leave_marks(subject)
+        self._may_have_windows = _makes_compiled_steps(subject) and bad_steps_leave_marks(subject)
+        # Whether the state is too small to be heavy; known after the first step.
+        self._is_light = False
 
     def __call__(self, state: Any, iterator: Iterator[Any]) -> Any:
         """One call of Keras's train function: `(logs, state)`."""
@@ -52,17 +55,19 @@ class JaxTrainFunction(GuardedTrainFunction):
         self.poll(None, wait=False)
         self.remember(lambda: _num_bytes(state), lambda: State.of(state[:4]).map(np.array))
         # The batches of a window are kept for longer than a step.
-        borrow = _may_not_borrow if self._may_be_heavy else is_changeable
+        borrow = _may_not_borrow if self._may_have_windows else is_changeable
         batches = self._recorder.recording(iterator, own=own, may_borrow=borrow)
-        if self._may_be_heavy:
+        if self._may_have_windows:
             data = next(batches)
-            steps = self._heavy_steps(state)
+            steps = self._steps_in_windows(state)
             if steps is not None:
-                return self._run_heavy(steps, state, data)
+                return self._run_in_window(steps, state, data)
             batches = iter([data])
+        if self._sentinel is None:
+            self._sentinel = guard_step.new_sentinel()
         (logs, first_bad), state = self._inner((*state, self._sentinel), batches)
         self._state, self._sentinel = tuple(state[:4]), state[4]
-        logs = self.expect(StepReport(first_bad), logs)
+        logs = self.expect(LateScalar(first_bad), logs)
         return logs, self._state
 
     def went_back(self) -> None:
@@ -71,19 +76,40 @@ class JaxTrainFunction(GuardedTrainFunction):
         self._state = self.heavy.state
         store(self._subject, State.of(self._state))
 
-    def _heavy_steps(self, state: Any) -> JaxHeavySteps | None:
-        """What makes the steps of a heavy state; None if the state is not heavy."""
+    def _steps_in_windows(self, state: Any) -> JaxHeavySteps | None:
+        """What makes this step in a window; None if it has the sentinel."""
+        if self._is_light and not self._in_epoch:
+            # The flag of such a step is read at once, and costs less than a check of the state.
+            if self.heavy is not None:
+                self._leave_window(self.heavy)
+            return None
         steps = self.heavy
-        if isinstance(steps, JaxHeavySteps) and steps.trusts_loss:
+        if steps is None:
+            return self._first_window(state)
+        assert isinstance(steps, JaxHeavySteps)
+        if steps.trusts_loss and not (self._is_light and steps.is_checked_often):
             return steps
-        num_bytes = _num_bytes(state)
-        self._may_be_heavy = (
-            steps is None
-            and is_heavy(num_bytes, self._recorder.newest.num_bytes)
-            and is_on_default_device(jax.tree.leaves(state))
+        self._leave_window(steps)
+        self.heavy, self._may_have_windows = None, False
+        return None
+
+    def _leave_window(self, steps: HeavySteps) -> None:
+        """The next step has the sentinel."""
+        if steps.has_window:
+            self.poll(None, wait=True)
+            steps.forget()
+
+    def _first_window(self, state: Any) -> JaxHeavySteps | None:
+        """Decide whether steps are made in windows."""
+        num_bytes, leaves = _num_bytes(state), jax.tree.leaves(state)
+        self._is_light = num_bytes < heavy.MIN_STATE_BYTES
+        self._may_have_windows = (
+            heavy.has_small_batches(num_bytes, self._recorder.newest.num_bytes)
+            and is_on_default_device(leaves)
+            # Another device may not compute the same bits again.
+            and (not self._is_light or (is_on_cpu(leaves) and not self.resumes))
         )
-        self.heavy = None
-        if not self._may_be_heavy:
+        if not self._may_have_windows or (self._is_light and not self._in_epoch):
             return None
         step = self._subject.train_step
 
@@ -99,16 +125,16 @@ class JaxTrainFunction(GuardedTrainFunction):
             return self._is_bad(new.state, data)
 
         new = JaxHeavySteps(HeavyTraining(self._subject, plain, fails, num_bytes))
-        self._may_be_heavy = new.begins_finite(state)
-        if not self._may_be_heavy:
+        self._may_have_windows = new.begins_finite(state)
+        if not self._may_have_windows:
             return None
         keras_private.before_state_sync(settle_model)
         self.heavy = new
         return new
 
-    def _run_heavy(self, steps: JaxHeavySteps, state: Any, data: object) -> Any:
+    def _run_in_window(self, steps: JaxHeavySteps, state: Any, data: object) -> Any:
         logs, new = steps.run(state, self._recorder.newest, data)
-        self._state = new
+        self._state, self._sentinel = new, None
         self.note_unwatched(logs)
         if self.resumes or not self._in_epoch:
             logs = self.poll(logs, wait=True)
@@ -139,7 +165,7 @@ class JaxTrainFunction(GuardedTrainFunction):
         """Make one step; its state is stored by `resumed`."""
         (logs, first_bad), state = self._inner((*self._state, self._sentinel), iter([data]))
         self._state, self._sentinel = tuple(state[:4]), state[4]
-        return logs, StepReport(first_bad)
+        return logs, LateScalar(first_bad)
 
     def resumed(self) -> None:
         """Store the state. The steps used up the arrays that the variables held."""

@@ -8,10 +8,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from stayfinite.frameworks import heavy
 from stayfinite.frameworks.heavy_steps import MAX_WRITTEN_BYTES, HeavySteps, HeavyTraining, Writes
 from stayfinite.frameworks.jax import guard_step
+from stayfinite.frameworks.jax.host_data import LateScalar, is_finite
 from stayfinite.frameworks.jax.state import state_variables
-from stayfinite.frameworks.jax.state_copy import StateCopy
+from stayfinite.frameworks.jax.state_copy import StateCopy, is_on_cpu
 from stayfinite.frameworks.optimizers import learning_rate_of
 from stayfinite.frameworks.recorder import RecordedBatch
 
@@ -25,12 +27,25 @@ class JaxHeavySteps(HeavySteps):
         self._snapshot = StateCopy()
         self._structure: Any = None
         self._num_lasting = 0
-        self._leaves: list[Any] = []
+        self._held: list[Any] | None = []
+        # What the last step returned.
+        self._new: Any = None
 
     @property
     def state(self) -> Any:
         """The present state, as a train function takes it."""
         return jax.tree.unflatten(self._structure, self._leaves)
+
+    @property
+    def _leaves(self) -> list[Any]:
+        # Taken apart when they are needed: in each step it would take as long as the rest of it.
+        if self._held is None:
+            self._held = jax.tree.leaves(self._new)
+        return self._held
+
+    @_leaves.setter
+    def _leaves(self, leaves: list[Any]) -> None:
+        self._held, self._new = leaves, None
 
     def begins_finite(self, state: Any) -> bool:
         """Whether a state is finite. If not, what a step leaves as it is would count as bad."""
@@ -38,6 +53,17 @@ class JaxHeavySteps(HeavySteps):
 
     def run(self, state: Any, recorded: RecordedBatch, data: object) -> Any:
         """Make a step: what the train function of Keras returns."""
+        if self.has_window and state is self._new:
+            self.begin_step({})
+        else:
+            self._begin_anew(state)
+        logs, new = self._training.plain(state, iter([data]))
+        self._held, self._new = None, new
+        self.end_step(recorded, LateScalar(logs["loss"]))
+        return logs, new
+
+    def _begin_anew(self, state: Any) -> None:
+        """Begin a step on a state that other code may have changed."""
         leaves, structure = jax.tree.flatten(state)
         # A variable that is frozen since the last step has another place in the state.
         is_alike = self.has_window and structure == self._structure
@@ -45,10 +71,6 @@ class JaxHeavySteps(HeavySteps):
         self._leaves, self._structure = leaves, structure
         self._num_lasting = sum(len(group) for group in state[:3])
         self.begin_step(writes)
-        logs, new = self._training.plain(state, iter([data]))
-        self._leaves = jax.tree.leaves(new)
-        self.end_step(recorded, logs["loss"])
-        return logs, new
 
     def _written_to(self, leaves: list[Any]) -> Writes | None:
         """The leaves that are not those of the last step."""
@@ -80,11 +102,11 @@ class JaxHeavySteps(HeavySteps):
         for position, value in writes.items():
             self._leaves[position] = jnp.array(value)
 
-    def make(self, data: object) -> Any:
+    def make(self, data: object) -> LateScalar:
         """Make a step from the present state on; returns the mean of the loss."""
         logs, new = self._training.plain(self.state, iter([data]))
         self._leaves = jax.tree.leaves(new)
-        return logs["loss"]
+        return LateScalar(logs["loss"])
 
     def is_finite(self) -> bool:
         """Whether the present state is finite, metrics left out."""
@@ -117,6 +139,9 @@ class JaxHeavySteps(HeavySteps):
 
 
 def _is_finite(leaves: list[Any]) -> bool:
+    if is_on_cpu(leaves) and sum(leaf.nbytes for leaf in leaves) < heavy.MIN_STATE_BYTES:
+        # Nothing has to be compiled, and no array is copied.
+        return all(is_finite(leaf) for leaf in leaves)
     return bool(_has_finite_squares(leaves)) or bool(_all_finite(leaves))
 
 

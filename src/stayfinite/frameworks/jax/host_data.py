@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from stayfinite.frameworks.recorder import is_frozen
 
 
-class StepReport:
-    """The report of a step as a `Flag`. Read by NumPy, which is faster than `int` of an array."""
+class LateScalar:
+    """A scalar that may not have been computed yet. NumPy reads it faster than JAX itself."""
 
     __slots__ = ("_array", "is_ready")
 
@@ -21,6 +22,9 @@ class StepReport:
 
     def __int__(self) -> int:
         return int(np.asarray(self._array))
+
+    def __float__(self) -> float:
+        return float(np.asarray(self._array))
 
 
 def own(data: Any) -> Any:
@@ -46,3 +50,11 @@ def is_changeable(data: Any) -> bool:
     """Whether other code may write to an array of a batch."""
     leaves = jax.tree.leaves(data)
     return any(isinstance(leaf, np.ndarray) and not is_frozen(leaf) for leaf in leaves)
+
+
+def is_finite(array: Any) -> bool:
+    """Whether every element of `array` is finite; integers and random keys always are."""
+    if not jnp.issubdtype(array.dtype, jnp.inexact):
+        return True
+    host = np.asarray(array)  # on a CPU a view; compiling a reduction for each shape is slower
+    return bool(np.isfinite(host if host.dtype.kind in "fc" else host.astype("f4")).all())

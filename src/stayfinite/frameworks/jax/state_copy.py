@@ -20,7 +20,7 @@ class StateCopy:
 
     def take(self, leaves: list[Any]) -> None:
         """Copy `leaves` in the place of what was kept; they may be donated afterwards."""
-        if _is_on_cpu(leaves):
+        if is_on_cpu(leaves):
             # Into the same memory: to get new memory costs more than the copy.
             same = [kept.shape for kept in self._kept] == [leaf.shape for leaf in leaves]
             buffers = self._kept if same else [np.empty(leaf.shape, leaf.dtype) for leaf in leaves]
@@ -41,7 +41,8 @@ class StateCopy:
         return [jnp.array(kept) for kept in self._kept]
 
 
-def _is_on_cpu(leaves: list[Any]) -> bool:
+def is_on_cpu(leaves: list[Any]) -> bool:
+    """Whether the leaves are in the memory of the host."""
     return all(device.platform == "cpu" for device in leaves[0].devices())
 
 

@@ -21,7 +21,8 @@ from stayfinite.frameworks.change import Change
 from stayfinite.frameworks.jax import devices, float64, private
 from stayfinite.frameworks.jax.capture import STATE_ROLES, TracedStep, trace_step
 from stayfinite.frameworks.jax.capture_program import JaxProgram
-from stayfinite.frameworks.jax.executor import Executor, ProgramRun, is_finite
+from stayfinite.frameworks.jax.executor import Executor, ProgramRun
+from stayfinite.frameworks.jax.host_data import is_finite
 from stayfinite.frameworks.jax.library import library_of
 from stayfinite.frameworks.jax.state import fresh_metrics
 from stayfinite.frameworks.loss_scale import gradients_noted, loss_scales_at, unscaled

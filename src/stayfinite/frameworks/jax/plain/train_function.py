@@ -12,7 +12,7 @@ import numpy as np
 
 from stayfinite.frameworks.base import OnBad
 from stayfinite.frameworks.jax import guard_step
-from stayfinite.frameworks.jax.host_data import StepReport, is_changeable, own
+from stayfinite.frameworks.jax.host_data import LateScalar, is_changeable, own
 from stayfinite.frameworks.keras.train_function import GuardedTrainFunction
 from stayfinite.frameworks.recorder import Flag, Recorder
 from stayfinite.frameworks.state import State
@@ -82,7 +82,7 @@ class PlainTrainFunction(GuardedTrainFunction):
         """Make one step from the present state on."""
         (logs, first_bad), state = self._inner((*self._state, self._sentinel), data)
         self._state, self._sentinel = tuple(state[:4]), state[4]
-        return logs, StepReport(first_bad)
+        return logs, LateScalar(first_bad)
 
     def last_good(self, step: int) -> State:
         """The state before the bad step, which no later step has changed."""

@@ -1,0 +1,84 @@
+"""Small states on JAX: windows in the epochs of `fit`, a flag in each step outside of it."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+
+import stayfinite
+from tests.guard import nets
+
+pytestmark = pytest.mark.skipif(
+    keras.backend.backend() != "jax", reason="small states are checked in windows on JAX only"
+)
+NUM_BATCHES = nets.ROWS // nets.BATCH
+
+
+def batch(step, bad=None):
+    x, y = nets.table()
+    rows = slice(step % NUM_BATCHES * nets.BATCH, (step % NUM_BATCHES + 1) * nets.BATCH)
+    inputs = x[rows].copy()
+    if step == bad:
+        inputs[2, 1] = np.nan
+    return inputs, y[rows]
+
+
+def trained(callbacks, bad=None):
+    """An epoch of `fit`, two batches, and another epoch; up to the step `bad`."""
+    model = nets.mlp()
+    numbers = iter(range(2 * NUM_BATCHES + 2))
+
+    def batches():
+        for step in numbers:
+            if step == bad and not callbacks:
+                model.stop_training = True
+                return
+            yield batch(step, bad)
+
+    options = {"steps_per_epoch": NUM_BATCHES, "verbose": 0, "shuffle": False}
+    options["callbacks"] = callbacks
+    model.fit(batches(), **options)
+    for step in (next(numbers), next(numbers)):
+        if step == bad and not callbacks:
+            return model
+        model.train_on_batch(*batch(step, bad))
+    model.fit(batches(), **options)
+    return model
+
+
+def test_healthy_training_has_the_same_bits(tmp_path):
+    model = trained([stayfinite.Guard(keep=tmp_path)])
+    assert model.train_function.heavy.has_window
+    nets.assert_bit_equal(nets.state_of(model), nets.state_of(trained([])))
+
+
+@pytest.mark.filterwarnings("ignore:Your input ran out of data:UserWarning")
+@pytest.mark.parametrize(
+    "bad", [NUM_BATCHES + 1, pytest.param(NUM_BATCHES + 5, marks=pytest.mark.slow)]
+)
+def test_bad_step_after_steps_of_both_kinds(bad, tmp_path, monkeypatch):
+    seen = []
+    plain = nets.mlp
+    monkeypatch.setattr(nets, "mlp", lambda: seen.append(plain()) or seen[-1])
+    with pytest.raises(stayfinite.NonFiniteError) as caught:
+        trained([stayfinite.Guard(keep=tmp_path)], bad)
+    assert caught.value.incident.where.step == bad
+    nets.assert_bit_equal(nets.state_of(seen[0]), nets.state_of(trained([], bad)))
+
+
+def test_state_that_is_looked_at_in_each_step_has_the_flag(tmp_path):
+    class Look(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            self.model.get_weights()
+
+    def fitted(callbacks):
+        model = nets.mlp()
+        model.fit(
+            *nets.table(), batch_size=1, shuffle=False, verbose=0, epochs=2, callbacks=callbacks
+        )
+        return model
+
+    model = fitted([Look(), stayfinite.Guard(keep=tmp_path)])
+    assert model.train_function.heavy is None
+    nets.assert_bit_equal(nets.state_of(model), nets.state_of(fitted([])))
