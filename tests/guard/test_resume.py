@@ -108,6 +108,12 @@ data = (torch.utils.data.DataLoader(rows, batch_size=8, shuffle=True, generator=
 import grain
 data = (grain.MapDataset.source(list(zip(x, y))).shuffle(seed=3).batch(8),)
 """,
+    "grain without a length": """
+import grain
+rows = grain.MapDataset.source(list(zip(x, y))).shuffle(seed=3).to_iter_dataset()
+data = (rows.batch(8, drop_remainder=True),)
+import warnings; warnings.simplefilter("ignore")
+""",
     "tf.data": """
 import tensorflow as tf
 rows = tf.data.Dataset.from_tensor_slices((x, y)).shuffle(50, seed=3).batch(8)
@@ -164,6 +170,13 @@ def test_other_sources(kind, tmp_path):
 def test_sources_of_pytorch(kind, tmp_path):
     printed = ends_with_the_same_bits(tmp_path, SOURCES[kind], [13])
     assert ("the position of a generator cannot be saved" in printed) == (kind == "generator")
+
+
+@TORCH_ONLY
+@NO_GRAIN
+def test_no_checkpoint_of_an_epoch_that_may_be_over(tmp_path):
+    # The second epoch ends after 12 steps, where a checkpoint is due.
+    ends_with_the_same_bits(tmp_path, SOURCES["grain without a length"], [13])
 
 
 @pytest.mark.slow

@@ -153,7 +153,7 @@ class Epochs:
             else:
                 if is_first:
                     self._note_origin(origin, is_new=under_way is None or step[-1] is not under_way)
-                self._at_place(self._iterator.num_batches is not None)
+                self._at_place(self._iterator.knows_its_end)
             is_first = False
             yield step
             self._calls += 1

@@ -200,10 +200,12 @@ class EpochIterator:
         self._iterator._enumerate_iterator = enumeration
 
     @property
-    def num_batches(self) -> int | None:
-        """Batches of an epoch, if known."""
-        number: int | None = self._iterator.num_batches
-        return number
+    def knows_its_end(self) -> bool:
+        """Whether the data say how many batches an epoch has.
+
+        Keras infers a number from the first epoch, and counts the batch that did not come.
+        """
+        return self._iterator.data_adapter.num_batches is not None
 
     @property
     def under_way(self) -> Any:
