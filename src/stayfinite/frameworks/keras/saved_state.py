@@ -22,7 +22,7 @@ def names_of(groups: Sequence[Sequence[Variable]]) -> list[list[str]]:
 
 @contextlib.contextmanager
 def named_as(names: Collection[str]) -> Iterator[None]:
-    """Variables of an optimizer under a loss scale that is built in the block are called as `names`.
+    """Optimizers under a loss scale that are built in the block name their variables as `names`.
 
     The first step of TensorFlow builds it inside the name scope of the loss scale. A model that is
     loaded, and every model of the other frameworks, builds it outside.
