@@ -25,10 +25,6 @@ READS_BUFFERS_LATE = pytest.mark.skipif(
 ROUNDS_OTHERWISE = pytest.mark.xfail(
     IS_JAX_0_6, reason="jaxlib 0.6 rounds this update otherwise where it keeps the old state"
 )
-NO_HALF_PRECISION_WITHOUT_A_SCRIPT = pytest.mark.xfail(
-    IS_KERAS_3_8 and keras.backend.backend() != "torch",
-    reason="with Keras 3.8 only PyTorch replays a model in half precision without its script",
-)
 NO_COMPILED_STEP = pytest.mark.skipif(
     IS_KERAS_3_8, reason="PyTorch 2.13 cannot compile the train step of Keras 3.8, unguarded too"
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib.util
 import linecache
 import sys
 
@@ -96,6 +97,16 @@ def test_user_files():
     assert not is_user_file(stayfinite.__file__)
     assert not is_user_file(ast.__file__)
     assert not is_user_file("<frozen importlib>")
+
+
+def test_a_framework_outside_the_folder_of_packages(tmp_path, monkeypatch):
+    (tmp_path / "jaxlib").mkdir()
+    file = tmp_path / "jaxlib" / "__init__.py"
+    file.touch()
+    spec = importlib.util.spec_from_file_location("jaxlib", file)
+    monkeypatch.setitem(sys.modules, "jaxlib", importlib.util.module_from_spec(spec))
+    assert not is_user_file(str(file))
+    assert is_user_file(str(tmp_path / "train.py"))
 
 
 TYPED = """\

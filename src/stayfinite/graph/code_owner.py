@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import linecache
+import sys
 import sysconfig
 from pathlib import Path
 
@@ -25,6 +26,8 @@ _FOUNDATIONS = frozenset(
     "accelerate functorch jax jaxlib keras lightning numpy optree pytorch_lightning scipy "
     "tensorflow tf_keras torch torchgen triton".split()
 )
+
+_FRAMEWORKS = ("jax", "jaxlib", "keras", "numpy", "tensorflow", "torch")
 
 
 def is_user_file(filename: str) -> bool:
@@ -73,6 +76,11 @@ def _is_user_path(filename: str) -> bool:
     # A relative name cannot be resolved once the working directory is deleted.
     with contextlib.suppress(OSError):
         path = path.resolve()
-    if any(path.is_relative_to(folder) for folder in (_OURS, *_INSTALLED)):
+    # A framework may be elsewhere, as by `pip install --target`.
+    loaded = [sys.modules[name] for name in _FRAMEWORKS if name in sys.modules]
+    frameworks = [
+        Path(folder).resolve() for module in loaded for folder in getattr(module, "__path__", ())
+    ]
+    if any(path.is_relative_to(folder) for folder in (_OURS, *_INSTALLED, *frameworks)):
         return False
     return not {"site-packages", "dist-packages"}.intersection(path.parts)

@@ -18,6 +18,7 @@ from stayfinite.frameworks.change import Change, OnState, Unchanged, WithoutSamp
 from stayfinite.frameworks.failure import Failure
 from stayfinite.frameworks.keras.saved_state import (
     differing_shape,
+    named_as,
     names_of,
     state_of_arrays,
     unknown_names,
@@ -74,7 +75,8 @@ def misfit(subject: Subject, saved: SavedStep) -> Misfit | None:
     if differing is None:
         data = saved.data()
         # The user's own code may refuse it; the names then show whether something is missing.
-        attempt(lambda: subject.prepare(data))
+        with named_as(saved.state):
+            attempt(lambda: subject.prepare(data))
         groups = base.current().variables(subject)
     unknown = unknown_names(groups, saved.state, saved.record.metrics)
     if unknown:

@@ -8,6 +8,7 @@ from stayfinite.errors import UsageError
 from stayfinite.experiments.try_change import NotTried, attempt
 from stayfinite.frameworks.keras.model_subject import KerasModel
 from stayfinite.frameworks.keras.rebuilding import NotRebuildableError, model_of
+from stayfinite.frameworks.keras.saved_state import named_as
 from stayfinite.frameworks.subject import Subject
 from stayfinite.replay.run import misfit
 from stayfinite.replay.saved_step import SavedStep
@@ -32,7 +33,8 @@ def rebuilt(saved: SavedStep) -> Subject:
 
     def make() -> Any:
         try:
-            return model_of(config, num_values, data, saved.num_samples)
+            with named_as(saved.state):
+                return model_of(config, num_values, data, saved.num_samples)
         except NotRebuildableError as error:
             return NotTried(None, f"it names {error}")
         except UsageError as error:

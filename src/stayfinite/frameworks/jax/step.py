@@ -92,7 +92,8 @@ class StepProgram:
         """Runs the program on another device, where that is the default one."""
         if device not in self._elsewhere:
             borders = self.traced.gradients.values()
-            self._elsewhere[device] = Executor(self.traced.program, borders, device=device)
+            program = devices.program_on(self.traced.program, device)
+            self._elsewhere[device] = Executor(program, borders, device=device)
         return self._elsewhere[device]
 
     @functools.cached_property

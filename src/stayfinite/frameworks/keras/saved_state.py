@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping, Sequence
+import contextlib
+from collections.abc import Collection, Container, Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
 import numpy as np
 
+from stayfinite.frameworks.keras.private import LossScaleOptimizer
 from stayfinite.frameworks.names import unique
 from stayfinite.frameworks.state import RANDOM, State, Variable, random_of_arrays
 
@@ -16,6 +18,29 @@ def names_of(groups: Sequence[Sequence[Variable]]) -> list[list[str]]:
     """The name of each variable of a state, in its groups, as a `Step` names it."""
     flat = iter(unique([variable.path for group in groups for variable in group]))
     return [[next(flat) for _ in group] for group in groups]
+
+
+@contextlib.contextmanager
+def named_as(names: Collection[str]) -> Iterator[None]:
+    """Optimizers under a loss scale that are built in the block name their variables as `names`.
+
+    The first step of TensorFlow builds it inside the name scope of the loss scale. A model that is
+    loaded, and every model of the other frameworks, builds it outside.
+    """
+    plain = LossScaleOptimizer.build
+
+    def build(optimizer: Any, variables: Sequence[Variable]) -> None:
+        inside = f"{optimizer.name}/{optimizer.inner_optimizer.name}/"
+        with contextlib.ExitStack() as stack:
+            if any(name.startswith(inside) for name in names):
+                stack.enter_context(keras.name_scope(optimizer.name, caller=optimizer))
+            plain(optimizer, variables)
+
+    LossScaleOptimizer.build = build
+    try:
+        yield
+    finally:
+        LossScaleOptimizer.build = plain
 
 
 def differing_shape(
