@@ -72,7 +72,9 @@ SQRT = Incident(
         loss=1.9800000190734863,
         reference_loss=1.9800000190734863,
     ),
-    kept=Kept("stayfinite-out/812/weights.h5", 811, "stayfinite-out/812"),
+    kept=Kept(
+        "stayfinite-out/incident-000812/last_good.weights.h5", 811, "stayfinite-out/incident-000812"
+    ),
     because=(
         "samples 4 and 19 have anchor == positive: all 128 outputs of `model_out` are 0 there",
     ),

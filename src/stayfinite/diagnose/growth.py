@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stayfinite.diagnose.evidence import Earlier, Evidence
+from stayfinite.diagnose.evidence import Evidence
 from stayfinite.diagnose.values import as_float, summary_of
 from stayfinite.graph.graph import Graph, Op
 from stayfinite.graph.walk import unwrapped, upstream
@@ -16,10 +16,6 @@ from stayfinite.numerics.functions import STRUCTURAL, Growth, PoleKind, Trait, r
 _NEAREST = 60
 _MAX_ELEMENTS = 8_000_000
 _ORDINARY = 1e5
-# By how much an element has to have grown, for an update from one size to the other to be unlikely.
-_JUMP = 1e6
-# An update that makes an element no larger than this many times, a few roundings, keeps its size.
-_UNCHANGED = 1.01
 # A weight or a value may start at 0.
 SMALLEST_WEIGHT = 0.1
 _SMALLEST_VALUE = 1.0
@@ -57,7 +53,7 @@ def measured(evidence: Evidence, op: Op) -> ValueGrowth:
     operands = [v for v in op.operands if v not in trace.constants]
     weights = [leaf for leaf in trace.leaves.values() if leaf.role == "weight"]
     wanted = list(dict.fromkeys([*operands, *near, *(leaf.value for leaf in weights)]))
-    now = _sizes(evidence, wanted)
+    now = sizes_of(evidence, wanted)
     arrays = None if earlier is None else earlier.fetch(wanted)
     before = {v: summary_of(array).largest for v, array in (arrays or {}).items()}
     name, large, small = None, 0.0, 0.0
@@ -67,114 +63,14 @@ def measured(evidence: Evidence, op: Op) -> ValueGrowth:
             name, large, small = leaf.name, size, then
     return ValueGrowth(
         steps=None if earlier is None or arrays is None else earlier.num_steps,
-        operands=_largest(now, operands),
-        operands_before=_largest(before, operands),
-        values=_largest(now, [*operands, *near]),
-        values_before=max(_largest(before, [*operands, *near]), _SMALLEST_VALUE),
+        operands=largest_of(now, operands),
+        operands_before=largest_of(before, operands),
+        values=largest_of(now, [*operands, *near]),
+        values_before=max(largest_of(before, [*operands, *near]), _SMALLEST_VALUE),
         leader=name,
         leader_now=large,
         leader_before=small,
     )
-
-
-@dataclass(frozen=True)
-class Jump:
-    """`num_jumped` of `size` elements of one weight, changed by no update of the optimizer.
-
-    The largest of them was `before` and is `now`, `num_steps` steps later. All other elements of
-    the weights are at most `others`. Where that element is `tried`, an update makes it `updated`.
-    """
-
-    weight: str
-    num_jumped: int
-    size: int
-    before: float
-    now: float
-    others: float
-    num_steps: int
-    tried: float
-    updated: float
-
-
-def jump(evidence: Evidence, op: Op) -> Jump | None:
-    """The elements of one weight that were changed outside the updates; None if that is not shown.
-
-    They alone have grown, by orders of magnitude, and at sizes in between, which growth over steps
-    would have passed, an update does not make them larger.
-    """
-    earlier = evidence.earlier
-    operands = [v for v in op.operands if v not in evidence.trace.constants]
-    far = _largest(_sizes(evidence, operands), operands) > _JUMP
-    if earlier is None or not far or not depends_on_weights(evidence, op):
-        return None
-    weights = [leaf for leaf in evidence.trace.leaves.values() if leaf.role == "weight"]
-    sizes = _sizes(evidence, [leaf.value for leaf in weights])
-    leaf = max(weights, key=lambda leaf: sizes[leaf.value], default=None)
-    before = earlier.fetch([leaf.value for leaf in weights])
-    if leaf is None or before is None or sizes[leaf.value] <= _JUMP:
-        return None
-    others = 0.0
-    for other in weights:
-        if other is not leaf:
-            now = np.abs(as_float(evidence.values.loaded(other.value)))
-            if _has_grown(now, np.abs(as_float(before[other.value])), 10.0).any():
-                return None
-            others = max(others, float(now.max(initial=0.0)))
-    now = as_float(evidence.values.loaded(leaf.value)).astype(np.float64)
-    then = as_float(before[leaf.value]).astype(np.float64)
-    jumped = has_jumped(now, then)
-    if not jumped.any() or (_has_grown(np.abs(now), np.abs(then), 10.0) & ~jumped).any():
-        return None
-    at = np.unravel_index(int(np.argmax(np.abs(now))), now.shape)
-    kept = np.abs(now[~jumped]).max(initial=0.0)
-    step = _step_in_between(earlier, leaf.name, now, then, jumped)
-    if step is None:
-        return None
-    return Jump(
-        weight=leaf.name,
-        num_jumped=int(jumped.sum()),
-        size=now.size,
-        before=float(then[at]),
-        now=float(now[at]),
-        others=max(others, float(kept)),
-        num_steps=earlier.num_steps,
-        tried=step[0],
-        updated=step[1],
-    )
-
-
-def has_jumped(now: np.ndarray, then: np.ndarray) -> np.ndarray:
-    """Which elements are larger than those of an earlier state by orders of magnitude."""
-    return _has_grown(np.abs(now), np.abs(then), _JUMP)
-
-
-def _has_grown(now: np.ndarray, then: np.ndarray, factor: float) -> np.ndarray:
-    grown: np.ndarray = now > factor * np.maximum(then, SMALLEST_WEIGHT)
-    return grown
-
-
-def _step_in_between(
-    earlier: Earlier, name: str, now: np.ndarray, then: np.ndarray, jumped: np.ndarray
-) -> tuple[float, float] | None:
-    """A size between `then` and `now`, and what updates make of it at most.
-
-    None where an update makes it larger, or leads from `then` to the size of `now`.
-    """
-    small = np.maximum(np.abs(then), SMALLEST_WEIGHT)
-    ratio = np.where(jumped, np.abs(now) / small, 1.0)
-    tried = updated = 0.0
-    for part in (0.0, 0.5, 0.75):
-        sizes = np.where(jumped, np.sign(now) * small * ratio**part, then)
-        states = earlier.updated({name: sizes.astype(np.float32)})
-        if not states:
-            return None
-        tried = float(np.abs(sizes[jumped]).max())
-        updated = max(float(np.abs(as_float(s[name])[jumped]).max()) for s in states)
-        allowed = _UNCHANGED * tried if part else float(np.abs(now[jumped]).min()) / _JUMP**0.5
-        # A comparison with NaN is false as well.
-        if not updated <= allowed:
-            return None
-    return tried, updated
 
 
 def depends_on_weights(evidence: Evidence, op: Op) -> bool:
@@ -200,7 +96,7 @@ def is_made_by_one_op(evidence: Evidence, op: Op) -> bool:
     path = [o for v in op.operands for o in upstream(trace, v, max_ops=_NEAREST)]
     makers = [o for o in dict.fromkeys(path) if _is_steep(o) and o.phase == "forward"]
     values = dict.fromkeys(v for o in makers for v in (*o.operands, o.results[0]))
-    sizes = _sizes(evidence, [v for v in values if _is_small(evidence, v)])
+    sizes = sizes_of(evidence, [v for v in values if _is_small(evidence, v)])
     for maker in makers:
         came_in = max((sizes.get(v, 0.0) for v in maker.operands), default=0.0)
         if came_in <= _ORDINARY and sizes.get(maker.results[0], 0.0) > 1e5 * _ORDINARY:
@@ -233,10 +129,10 @@ def through_layers(evidence: Evidence, op: Op) -> Depth | None:
         return None
     leaves = [leaf for leaf in trace.leaves.values() if leaf.role == "input"]
     wanted = [*op.operands, *(leaf.value for leaf in leaves)]
-    sizes = _sizes(evidence, wanted)
+    sizes = sizes_of(evidence, wanted)
     return Depth(
-        _largest(sizes, [leaf.value for leaf in leaves]),
-        _largest(sizes, list(op.operands)),
+        largest_of(sizes, [leaf.value for leaf in leaves]),
+        largest_of(sizes, list(op.operands)),
         len(products),
     )
 
@@ -265,10 +161,12 @@ def _is_small(evidence: Evidence, value: int) -> bool:
     return evidence.values.num_elements(value) <= _MAX_ELEMENTS
 
 
-def _sizes(evidence: Evidence, values: list[int]) -> dict[int, float]:
+def sizes_of(evidence: Evidence, values: list[int]) -> dict[int, float]:
+    """The largest finite magnitude in each of `values`, in one run of the step."""
     evidence.values.summarise(values)
     return {value: evidence.values.summary(value).largest for value in values}
 
 
-def _largest(sizes: dict[int, float], values: list[int]) -> float:
+def largest_of(sizes: dict[int, float], values: list[int]) -> float:
+    """The largest of `sizes` among `values`; 0 where none is known."""
     return max((sizes.get(value, 0.0) for value in values), default=0.0)

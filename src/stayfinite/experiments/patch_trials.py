@@ -49,7 +49,7 @@ class PatchTrials:
         healthy: list[Batch],
         path: str | None,
     ) -> None:
-        """See `fix_search.find_source_fix`."""
+        """The arguments are those of `fix_search.find_source_fix`."""
         self._step = step
         self._wider = wider
         self._healthy = HealthySteps(step, healthy)

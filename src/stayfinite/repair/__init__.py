@@ -21,7 +21,7 @@ from stayfinite.repair.errors import (
     StaleSourceError,
 )
 from stayfinite.repair.expression import Expression, expression_at, find_expression
-from stayfinite.repair.for_good import filenames, put_in_place
+from stayfinite.repair.lasting_patch import filenames, put_in_place
 from stayfinite.repair.live import KnownFunctions
 from stayfinite.repair.logits import moved
 from stayfinite.repair.objects import Remade, proposals, remade

@@ -10,7 +10,7 @@ from stayfinite.incident import Incident, Phase
 from stayfinite.report.json import dump
 from stayfinite.report.lines import clean_name
 from stayfinite.report.wording.trials import outcome_in_words
-from stayfinite.report.words import names
+from stayfinite.report.words import names, step_in_words
 
 SCHEMA = "stayfinite.replayed/1"
 _FIRST = 3
@@ -48,17 +48,10 @@ class Replayed:
 
 def replayed_text(incident: Incident, changes: tuple[str, ...], replayed: Replayed) -> str:
     """A few lines, without a line feed at the end."""
-    where = incident.where
-    known = [
-        f"{name} {value}"
-        for name, value in (("epoch", where.epoch), ("batch", where.batch))
-        if value is not None
-    ]
-    inside = f" ({', '.join(known)})" if known else ""
     changed = f" with {', '.join(changes)}" if changes else ""
     state = "finite" if all(replayed.finite) else "non-finite"
     lines = [
-        f"step {where.step}{inside}{changed}: {state}",
+        f"{step_in_words(incident.where)}{changed}: {state}",
         f"   = {outcome_in_words(replayed.outcome)}",
     ]
     if replayed.phase is not None:

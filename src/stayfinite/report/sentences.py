@@ -91,13 +91,7 @@ def label(incident: Incident) -> str:
 def when(incident: Incident) -> str:
     """`step 812 (epoch 3, batch 45), backward; loss was finite (1.98)`."""
     where = incident.where
-    known = [
-        f"{name} {value}"
-        for name, value in (("epoch", where.epoch), ("batch", where.batch))
-        if value is not None
-    ]
-    inside = f" ({', '.join(known)})" if known else ""
-    return f"step {where.step}{inside}, {where.phase}; loss was {_loss(incident.spread.loss)}"
+    return f"{words.step_in_words(where)}, {where.phase}; loss was {_loss(incident.spread.loss)}"
 
 
 def _loss(text: str) -> str:

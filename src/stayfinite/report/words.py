@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Sequence
 
-from stayfinite.incident import Incident, Operand, Origin
+from stayfinite.incident import Incident, Intervention, Operand, Origin, Where
 
 # Up to so many samples are listed; of more, the first three stand for all.
 _SAMPLES_LISTED = 6
@@ -40,6 +40,16 @@ def number(value: float) -> str:
 def as_given(value: float | None) -> str:
     """A float as `number`; anything else as Python prints it."""
     return number(value) if isinstance(value, float) else str(value)
+
+
+def step_in_words(where: Where | Intervention) -> str:
+    """`step 812 (epoch 3, batch 45)`, as far as epoch and batch are known."""
+    known = [
+        f"{name} {value}"
+        for name, value in (("epoch", where.epoch), ("batch", where.batch))
+        if value is not None
+    ]
+    return f"step {where.step} ({', '.join(known)})" if known else f"step {where.step}"
 
 
 def plural(count: int, noun: str) -> str:

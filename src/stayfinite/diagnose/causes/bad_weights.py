@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from stayfinite.diagnose import growth
 from stayfinite.diagnose.elements import finite_operands, kind_of
 from stayfinite.diagnose.evidence import Evidence
 from stayfinite.diagnose.facts.growth import JumpedWeight
 from stayfinite.diagnose.facts.inputs import NonFiniteArray, NonFiniteConstant
 from stayfinite.diagnose.finding import Finding
 from stayfinite.diagnose.infinities import is_scaled_by_infinity
+from stayfinite.diagnose.jumps import jump
 from stayfinite.diagnose.values import as_float
 from stayfinite.graph.graph import Graph, Op
 from stayfinite.numerics.functions import STRUCTURAL
@@ -42,7 +42,7 @@ def match_jump(evidence: Evidence) -> Finding | None:
     op = evidence.op
     if op is None or not op.operands or not finite_operands(evidence, op):
         return None
-    found = growth.jump(evidence, op)
+    found = jump(evidence, op)
     if found is None:
         return None
     facts = JumpedWeight(

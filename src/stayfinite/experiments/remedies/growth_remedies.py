@@ -26,6 +26,7 @@ from stayfinite.experiments.rollout import Rollout
 from stayfinite.frameworks.change import Arrays, Change, ClipNorm, LearningRate, Settings
 from stayfinite.frameworks.snapshots import Snapshot
 from stayfinite.frameworks.step import Step
+from stayfinite.graph.graph import Graph
 
 # Data of this size are not scaled.
 _UNSCALED = 20.0
@@ -112,10 +113,12 @@ def _scaling(
 
 def _narrowed(context: FailureContext, start: Step) -> Iterator[GrowthCandidate]:
     """Kernels with far too wide a deviation, brought to one that keeps the size of values."""
-    roles = {leaf.name: leaf.role for leaf in context.step.trace.leaves.values()}
+    trace = context.step.trace
+    weights = {leaf.name for leaf in trace.leaves.values() if leaf.role == "weight"}
+    tables = {leaf.name for leaf in trace.leaves.values() if is_table(trace, leaf.value)}
     narrowed: dict[str, np.ndarray] = {}
     for name, array in start.state_arrays().items():
-        if roles.get(name) != "weight" or array.ndim < 2 or "embedding" in name:
+        if name not in weights - tables or array.ndim < 2:
             continue
         usual = math.sqrt(2.0 / initial_values.fan(array.shape))
         deviation = float(as_float(array).std())
@@ -127,3 +130,13 @@ def _narrowed(context: FailureContext, start: Step) -> Iterator[GrowthCandidate]
         # A recurrence may still multiply its gradients.
         clipped = NarrowWeights(names, _CLIPNORM)
         yield GrowthCandidate(clipped, (change, ClipNorm(_CLIPNORM)))
+
+
+def is_table(trace: Graph, value: int) -> bool:
+    """Whether rows are taken of `value`, as of the weights of an embedding, also after a cast."""
+    casts = [op.results[0] for op in trace.consumers.get(value, ()) if op.name == "cast"]
+    return any(
+        op.name == "gather" and op.operands[0] == held
+        for held in (value, *casts)
+        for op in trace.consumers.get(held, ())
+    )

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from stayfinite.diagnose import growth
 from stayfinite.diagnose.facts.growth import JumpedWeight
+from stayfinite.diagnose.jumps import has_jumped
 from stayfinite.diagnose.line_watch import first_bad_line
 from stayfinite.diagnose.values import as_float
 from stayfinite.experiments.changes import BadInitializer, EarlierWeight, NewWeights
@@ -49,7 +49,7 @@ def _earlier_values(context: FailureContext) -> RemedySearch:
     kept = context.snapshots[0]
     now = step.state_arrays()[name]
     then = step.changed(OnState(kept.state)).state_arrays()[name]
-    jumped = growth.has_jumped(as_float(now), as_float(then))
+    jumped = has_jumped(as_float(now), as_float(then))
     if not jumped.any():
         return search
     remedy = EarlierWeight(name, int(jumped.sum()), kept.step)

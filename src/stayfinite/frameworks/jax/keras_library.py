@@ -33,7 +33,7 @@ class KerasLibrary:
 
     @contextlib.contextmanager
     def watched(self, seen: SeenGradients, *, scaled_too: bool = False) -> Iterator[SeenLoss]:
-        """See `watched_gradients`; the loss is the one that Keras adds to its mean."""
+        """Gradients by `watched_gradients`; the loss is the one that Keras adds to its mean."""
         with watched_gradients(seen, scaled_too=scaled_too), _watched_loss() as loss:
             yield loss
 

@@ -1,10 +1,12 @@
-"""Settings of the optimizers of a Keras model, changed inside a block."""
+"""Settings of the optimizers of a Keras model, changed inside a block, and their slots."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
+
+import keras
 
 from stayfinite.frameworks.attributes import set_attribute
 from stayfinite.frameworks.keras import private as keras_private
@@ -57,3 +59,11 @@ def scaled_learning_rates(subject: Subject, factor: float) -> Iterator[None]:
         for optimizer in subject.optimizers:
             stack.enter_context(scaled_learning_rate(optimizer, factor))
         yield
+
+
+def build_slots(optimizer: Any, variables: Sequence[Any]) -> None:
+    """Make the slots of an optimizer, if there are none, as its `apply` does."""
+    if not optimizer.built:
+        with keras.name_scope(optimizer.name, caller=optimizer):
+            optimizer.build(variables)
+        optimizer.built = True

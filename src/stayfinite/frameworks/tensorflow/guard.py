@@ -21,6 +21,7 @@ from stayfinite.frameworks.base import OnBad
 from stayfinite.frameworks.heavy import is_heavy
 from stayfinite.frameworks.heavy_steps import HeavyTraining
 from stayfinite.frameworks.keras import private as keras_private
+from stayfinite.frameworks.keras.optimizer_settings import build_slots
 from stayfinite.frameworks.keras.persistence import bad_steps_leave_marks
 from stayfinite.frameworks.keras.train_function import GuardedTrainFunction
 from stayfinite.frameworks.recorder import MAX_COPIED_BYTES, Flag, Recorder, is_frozen
@@ -90,7 +91,7 @@ class TensorFlowTrainFunction(GuardedTrainFunction):
         self.heavy = None
         if not self._may_be_heavy:
             return None
-        _build_slots(subject)
+        build_slots(subject.optimizers[0], subject.trainable_variables)
         num_bytes = num_bytes_of(subject)
         training = HeavyTraining(subject, self._plain(), self._fails_now, num_bytes)
         steps = TensorFlowHeavySteps(training)
@@ -341,16 +342,8 @@ def attach(
 def _whole_state(subject: Subject) -> State:
     """The state with the slots of the optimizer, which Keras is about to make otherwise."""
     if ends_in_update(subject):
-        _build_slots(subject)
+        build_slots(subject.optimizers[0], subject.trainable_variables)
     return state_of(subject)
-
-
-def _build_slots(subject: Subject) -> None:
-    optimizer: Any = subject.optimizers[0]
-    if not optimizer.built:
-        with keras.name_scope(optimizer.name, caller=optimizer):
-            optimizer.build(subject.trainable_variables)
-        optimizer.built = True
 
 
 def _batches(iterator: Any) -> Iterator[Any]:

@@ -14,6 +14,7 @@ import keras
 import tensorflow as tf
 
 from stayfinite.frameworks.keras import private as keras_private
+from stayfinite.frameworks.keras.optimizer_settings import build_slots
 from stayfinite.frameworks.keras.patches import Replacement, replaced
 from stayfinite.frameworks.tensorflow import private
 
@@ -124,9 +125,8 @@ def _is_built(optimizer: Any, variables: list[Any]) -> bool:
         # Of a model that is built by this very step the weights have no values yet outside of it,
         # and an optimizer may begin with a copy of them.
         outside = tf.init_scope() if _have_values(variables) else contextlib.nullcontext()
-        with outside, keras.name_scope(optimizer.name, caller=optimizer):
-            optimizer.build(variables)
-        optimizer.built = True
+        with outside:
+            build_slots(optimizer, variables)
     return bool(optimizer.built)
 
 

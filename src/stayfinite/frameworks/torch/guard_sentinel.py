@@ -14,11 +14,11 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import keras
 import torch
 
 from stayfinite.frameworks.keras import loss_scales
 from stayfinite.frameworks.keras import private as keras_private
+from stayfinite.frameworks.keras.optimizer_settings import build_slots
 from stayfinite.frameworks.recorder import MAX_PENDING, Flag, KnownFlag
 from stayfinite.frameworks.state import RandomState
 from stayfinite.frameworks.subject import Subject
@@ -292,10 +292,8 @@ def _built(optimizer: Any, variables: Any) -> list[Any]:
     if variables is None:
         return keras_private.variables_of(optimizer)
     owned = list(variables)
-    if not optimizer.built and owned:
-        with keras.name_scope(optimizer.name, caller=optimizer):
-            optimizer.build(owned)
-        optimizer.built = True
+    if owned:
+        build_slots(optimizer, owned)
     return owned
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from stayfinite.incident import Incident, Intervention
-from stayfinite.report.words import file_and_line, plural, sample_list
+from stayfinite.report.words import file_and_line, plural, sample_list, step_in_words
 
 SKIPPED = "the step is left out"
 INTERRUPTED = "its explanation was interrupted"
@@ -24,15 +24,9 @@ def working(step: int) -> str:
 
 def line(incident: Incident, made: Intervention) -> str:
     """`step 12 (epoch 0, batch 12) was non-finite (bad-input): the step is left out`."""
-    known = [
-        f"{name} {value}"
-        for name, value in (("epoch", made.epoch), ("batch", made.batch))
-        if value is not None
-    ]
-    inside = f" ({', '.join(known)})" if known else ""
     cause = "" if incident.cause.name == "unknown" else f" ({made.cause})"
     kept = f"; incident: {incident.kept.incident}" if incident.kept.incident else ""
-    return f"step {made.step}{inside} was non-finite{cause}: {made.action}{kept}"
+    return f"{step_in_words(made)} was non-finite{cause}: {made.action}{kept}"
 
 
 def ends(policy: str, reason: str) -> str:

@@ -85,11 +85,11 @@ class PlainLibrary:
         return self._step.skips_bad_updates
 
     def has_collapsed(self, before: Any, after: Any) -> Any:
-        """See `loss_scales`."""
+        """False: there is no loss scale, see `loss_scales`."""
         return False
 
     def collapsed_scales(
         self, subject: Subject, before: Sequence[Tensor], after: Callable[[int], Tensor]
     ) -> list[str]:
-        """See `loss_scales`."""
+        """None: there is no loss scale, see `loss_scales`."""
         return []
