@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import glob
 import os
 import shutil
@@ -86,6 +87,27 @@ def put(new: Path, path: Path) -> None:
     _sync(new)
     new.replace(path)
     _sync(path.parent)
+
+
+def require_room(folder: Path, num_bytes: int) -> None:
+    """Raise the error of a full disk before a library writes there that does not survive it.
+
+    Args:
+        folder: Where a file will be written.
+        num_bytes: Its size.
+
+    Raises:
+        OSError: There is no room, or no file may be so large.
+    """
+    if not hasattr(os, "posix_fallocate"):
+        return
+    with tempfile.TemporaryFile(dir=folder) as file:
+        try:
+            os.posix_fallocate(file.fileno(), 0, num_bytes)
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+                raise
+            # Other errors say that the file system cannot reserve room.
 
 
 def put_text(path: Path, text: str) -> None:
