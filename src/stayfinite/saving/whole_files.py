@@ -132,7 +132,8 @@ def _hdf5_bytes(model: Any, path: Path) -> int:
 
 def _num_bytes(variable: Any) -> int:
     bits = re.search(r"\d+", variable.dtype)
-    return math.prod(variable.shape) * (int(bits[0]) // 8 if bits else 1)
+    size: int = math.prod(variable.shape)
+    return size * (int(bits[0]) // 8 if bits else 1)
 
 
 def _non_finite(path: Path) -> list[TensorCount]:
