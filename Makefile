@@ -151,6 +151,10 @@ zoo: $(foreach backend,jax tensorflow torch,.venv-test-$(backend)/ready)  ## Ask
 EXTRA_jax = test-jax
 EXTRA_tensorflow = test-tensorflow
 EXTRA_torch = dev,docs,release
+# For the tests that depend on the framework.
+FEWER_jax = $(EXTRA_jax)
+FEWER_tensorflow = $(EXTRA_tensorflow)
+FEWER_torch = test
 
 .venv-test-%/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv-test-$*
@@ -163,12 +167,12 @@ EXTRA_torch = dev,docs,release
 
 .venv-oldest-%/ready: pyproject.toml constraints-oldest.txt
 	$(OLDEST_PYTHON) -m venv .venv-oldest-$*
-	.venv-oldest-$*/$(subst constraints.txt,constraints-oldest.txt,$(INSTALL)) -e ".[$*,test]"
+	.venv-oldest-$*/$(subst constraints.txt,constraints-oldest.txt,$(INSTALL)) -e ".[$*,$(FEWER_$*)]"
 	@touch $@
 
 .venv-newest-%/ready: pyproject.toml constraints-newest.txt
 	$(or $(NEWEST_PYTHON_$*),$(NEWEST_PYTHON)) -m venv .venv-newest-$*
-	.venv-newest-$*/$(subst constraints.txt,constraints-newest.txt,$(INSTALL)) -e ".[$*,test]"
+	.venv-newest-$*/$(subst constraints.txt,constraints-newest.txt,$(INSTALL)) -e ".[$*,$(FEWER_$*)]"
 	@touch $@
 
 clean:  ## Remove the environments and all caches
