@@ -1,4 +1,5 @@
-"""One non-finite training step as plain data: what every report prints, and what lies on disk.
+"""One non-finite training step as plain data: the content of every report and of the folder on
+disk.
 
 The fields are those of the public contract (`stayfinite.incident/1`). Nothing here computes:
 `report/assemble.py` fills the fields in, the rest of `report` formats them.

@@ -15,7 +15,7 @@ from stayfinite.frameworks.change import Arrays, OnBatch, Unchanged
 from stayfinite.frameworks.step import Outcome, Step
 from stayfinite.numerics.dtypes import HALF, spacing
 
-# Two correct ways to write one thing differ by a few roundings, more after a sum over a batch.
+# Two correct forms of a formula differ by a few roundings, more after a sum over a batch.
 TOLERANCE = 1e-3
 # Where a part of the step is in half precision, its last operations are rounded to it: a sum and
 # a mean, each by half the spacing, in either of the two. What earlier roundings do is measured.

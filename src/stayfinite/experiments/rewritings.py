@@ -24,7 +24,7 @@ from stayfinite.repair.engine.search import search
 from stayfinite.repair.formula import LeafRole, name_of, node, walk
 from stayfinite.repair.writing import CannotWriteError, Changes, repeated, write
 
-# An unrolled loop has the exact value, and nobody would merge it.
+# An unrolled loop has the exact value, but is no readable fix.
 _MOST_NEW_LINES = 8
 
 Method = Literal["identity", "float64", "bound"]

@@ -1,4 +1,4 @@
-"""The limits of what is read from files that may come from strangers.
+"""The limits of what is read from files that may be untrusted.
 
 Memory is bounded by the first group. Time is bounded by the second: it grows with the bytes that a
 file occupies on the disk, not with the numbers in it. A checkpoint of any size that is stored as it

@@ -82,7 +82,7 @@ def put(new: Path, path: Path) -> None:
     Raises:
         OSError: It could not be moved; `path` is unchanged.
     """
-    with contextlib.suppress(OSError):  # there is none, or it belongs to somebody else
+    with contextlib.suppress(OSError):  # there is none, or it belongs to another user
         shutil.copymode(path, new)
     _sync(new)
     new.replace(path)

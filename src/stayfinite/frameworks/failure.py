@@ -1,4 +1,4 @@
-"""A bad step as the guard hands it to the explanation, and how the training goes on after it."""
+"""A bad step as the guard passes it to the explanation, and how the training goes on after it."""
 
 from __future__ import annotations
 

@@ -104,7 +104,7 @@ class HeavySteps(abc.ABC):
 
     @property
     def is_checked_often(self) -> bool:
-        """Whether the state is checked after nearly every step, because something looks at it."""
+        """Whether the state is checked after nearly every step, because other code reads it."""
         return 2 * self._num_checks_made > self._num_steps + _MANY_CHECKS
 
     @property

@@ -12,7 +12,7 @@ from stayfinite.repair.rewrites import MECHANISMS, Facts, Site, Template
 from stayfinite.repair.siblings import siblings
 from stayfinite.repair.source import compile_module
 
-_MAX_INNER = 4  # how many operations inside an expression that is itself none are looked at
+_MAX_INNER = 4  # operations to try inside an expression that is none itself
 
 
 def candidates(expression: Expression, mechanism: str, facts: Facts | None = None) -> list[Edit]:

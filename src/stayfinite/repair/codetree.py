@@ -96,7 +96,7 @@ def _nested(code: CodeType) -> list[CodeType]:
 
 
 def _differs(first: CodeType, second: CodeType) -> bool:
-    """Whether two code objects do different things, functions inside them left aside."""
+    """Whether two code objects differ in what they do, functions inside them left aside."""
     return _content(first) != _content(second)
 
 

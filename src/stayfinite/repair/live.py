@@ -20,7 +20,7 @@ def functions_of(path: str) -> list[FunctionType]:
     known: dict[str, bool] = {}
     found = []
     for thing in gc.get_objects():
-        # Not isinstance: it asks proxies for their class, which may run somebody's code.
+        # Not isinstance: it asks proxies for their class, which may run code of the user.
         if type(thing) is FunctionType:
             filename = thing.__code__.co_filename
             if filename not in known:
@@ -73,8 +73,8 @@ class Matcher:
                 self._names.add(pair.old.co_qualname)
 
     def pair_of(self, function: FunctionType) -> Pair | None:
-        """The pair whose old code equals the function's (equality looks at names, constants,
-        bytecode and lines, not at the file)."""
+        """The pair whose old code equals the function's (equality compares names, constants,
+        bytecode and lines, not the file)."""
         code = function.__code__
         return next((p for p in self._pairs.get(_key(code), []) if p.old == code), None)
 

@@ -167,7 +167,7 @@ class Scope:
         """
         name = Path(self.source.path).name
         for module in list(sys.modules.values()):
-            # Other types are lazy modules, which load something when they are looked at.
+            # Other types are lazy modules, whose attributes load other modules.
             file = vars(module).get("__file__") if type(module) is ModuleType else None
             if isinstance(file, str) and file.endswith(name) and _same(file, self.source.path):
                 return vars(module)

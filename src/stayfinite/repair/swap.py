@@ -1,4 +1,5 @@
-"""Running the program with the patched code: live functions get it, and give it back."""
+"""Running the program with the patched code: live functions get it, and get their own code
+again."""
 
 from __future__ import annotations
 

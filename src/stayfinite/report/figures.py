@@ -92,7 +92,7 @@ def write_figures(folder: Path, figures: Figures) -> None:
 
 
 def read_figures(folder: Path) -> Figures:
-    """Read what `write_figures` wrote; it may come from a stranger.
+    """Read what `write_figures` wrote; the file may be untrusted.
 
     Returns:
         Empty figures where the file is missing or damaged: a report is complete without them.

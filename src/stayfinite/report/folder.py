@@ -94,7 +94,7 @@ def kept_report(incident: Incident) -> IncidentReport:
 
 
 def page_of_run(script: str, exit_code: int, num_steps: int, incidents: Sequence[Incident]) -> str:
-    """The page of a run, with what lies in the folder of each of its incidents.
+    """The page of a run, with the content of the folder of each of its incidents.
 
     Args:
         script: The script as the user named it.

@@ -1,4 +1,4 @@
-"""An incident from disk. It may come from a stranger: each text and number is within limits."""
+"""An incident from disk, which may be untrusted: each text and number is within limits."""
 
 from __future__ import annotations
 

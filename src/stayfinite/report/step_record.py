@@ -93,7 +93,7 @@ def write_record(folder: Path, record: StepRecord) -> None:
 
 
 def read_record(folder: Path) -> StepRecord:
-    """Read what `write_record` wrote; it may come from a stranger.
+    """Read what `write_record` wrote; the file may be untrusted.
 
     Raises:
         UsageError: there is none, or it is damaged.

@@ -64,7 +64,7 @@ def put_file(option: str, path: Path, text: str) -> None:
 
 
 def _refuse_read_only(path: Path) -> None:
-    # Another file could take its place, but somebody has protected it. A pipe is not opened.
+    # Another file could take its place, but the file is protected. A pipe is not opened.
     if path.is_file():
         path.open("ab").close()
 

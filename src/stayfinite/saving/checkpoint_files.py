@@ -116,7 +116,7 @@ def _superseded(directory: Path, step: int, keep: int) -> list[Path]:
 def _write_files(folder: Path, checkpoint: Checkpoint) -> None:
     dtypes = {name: str(array.dtype) for name, array in checkpoint.arrays.items()}
     shapes = {name: list(array.shape) for name, array in checkpoint.arrays.items()}
-    # As bytes, because safetensors does not know each dtype.
+    # As bytes, because safetensors does not have each dtype.
     data = {
         name: np.frombuffer(np.ascontiguousarray(array).tobytes(), np.uint8)
         for name, array in checkpoint.arrays.items()

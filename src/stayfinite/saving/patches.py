@@ -67,7 +67,7 @@ def _put(patch: KerasPatch, is_held: Callable[[], bool]) -> Callable[[], None]:
 
     def undo() -> None:
         if vars(owner).get(name) is not call:
-            return  # somebody has replaced it since, and calls this one, which now does nothing
+            return  # it was replaced by other code, which calls this one; it has no effect now
         if is_own:
             setattr(owner, name, plain)
         else:

@@ -73,7 +73,7 @@ def trace_step(subject: Subject, state: State, batch: Batch) -> TracedStep:
             logs, new = train_step(state, data)
         return shown.of(logs), grads, [list(group) for group in new[:3]], (logs, new[3], shown.all)
 
-    # As `fit` hands it over: a tuple of lists.
+    # As `fit` passes it: a tuple of lists.
     groups = tuple(list(group) for group in state.groups)
     with library.traced(subject, batch, scopes.entered):
         closed, shapes = jax.make_jaxpr(step, return_shape=True)(groups, batch.data)

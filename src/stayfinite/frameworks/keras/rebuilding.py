@@ -1,4 +1,4 @@
-"""A model made again of its config. The config may come from a stranger, so no code is in it.
+"""A model made again of its config. The config may be untrusted, so it must not hold code.
 
 `keras.saving.deserialize_keras_object` imports modules and calls functions that a config names. So
 a config is used only if every object in it is a class of Keras that a list allows, by the name

@@ -1,4 +1,4 @@
-"""The sentinel on PyTorch: checks a step while it runs, and keeps or gives back the old state.
+"""The sentinel on PyTorch: checks a step while it runs, and keeps or restores the old state.
 
 Loss, gradients and what the step assigned so far are checked just before an optimizer is applied.
 If they are bad, it is not; if they are good and the update can be proved finite (`bounds.py`), it
