@@ -91,7 +91,7 @@ class Visible:
         assert isinstance(value, bool | int | float)
         if name_of(node) is not None or float(value) not in _COMMON:
             return True
-        here = self._moment.frame.function
+        here = self._moment.frame.body
         return not any(
             isinstance(part, ast.Constant) and part.value == abs(value) for part in ast.walk(here)
         )

@@ -6,7 +6,6 @@ import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from stayfinite.graph.source import Definition
 from stayfinite.repair.api import NoSpellingError
 from stayfinite.repair.edit import Edit
 from stayfinite.repair.errors import RepairError
@@ -18,7 +17,7 @@ from stayfinite.repair.scope import enclosing_function
 from stayfinite.repair.source import SourceFile
 from stayfinite.repair.writing.changes import CannotChangeError, Changes, is_conditional
 from stayfinite.repair.writing.compare import differing, same, smallest_differing
-from stayfinite.repair.writing.liveness import Store, dead_stores
+from stayfinite.repair.writing.liveness import Function, Store, dead_stores
 from stayfinite.repair.writing.printer import LINE, WIDTHS, CannotPrintError, Printer
 from stayfinite.repair.writing.spelling import Speller
 from stayfinite.repair.writing.text import needed, precedence
@@ -182,11 +181,12 @@ class _Attempt:
 
     def _newly_dead(self, changes: Changes, after: SourceFile) -> list[ast.stmt]:
         """The statements of the text before that are never read in the text after."""
-        before = enclosing_function(changes.source, changes.node)
-        if not isinstance(before, ast.FunctionDef | ast.AsyncFunctionDef):
+        before = enclosing_function(changes.source, changes.node) or changes.source.tree
+        if isinstance(before, ast.Lambda):
             return []
-        now = Patched(changes.source, after).function(before)
-        assert isinstance(now, ast.FunctionDef | ast.AsyncFunctionDef)
+        edited = Patched(changes.source, after)
+        now = after.tree if isinstance(before, ast.Module) else edited.body(before)
+        assert isinstance(now, Function | ast.Module)
         stores = {ast.dump(s): s for s in ast.walk(before) if isinstance(s, Store)}
 
         def may_go(store: Store) -> bool:
@@ -217,14 +217,11 @@ class _Attempt:
             node for origin, node in self._extraction.evaluated if origin.expression is changes.node
         ]
         wanted = ast.dump(ast.parse(self._printed, mode="eval").body)
-        before = enclosing_function(changes.source, changes.node)
-        function = None if before is None else Patched(changes.source, after).function(before)
+        body = Patched(changes.source, after).body(self._origin.moment.frame.body)
         news = [
             node
             for origin, node in interpreter.evaluated
-            if origin.moment.frame.function is function
-            and _same_place(function, origin)
-            and ast.dump(origin.expression) == wanted
+            if origin.moment.frame.body is body and ast.dump(origin.expression) == wanted
         ]
         if len(olds) != len(news) or self._old not in olds:
             return None
@@ -259,10 +256,6 @@ def _undone(root: Node, news: list[Node], olds: list[Node]) -> Node:
         if new is not old:
             root = replaced(root, new, old)
     return root
-
-
-def _same_place(function: Definition | None, origin: SourceOrigin) -> bool:
-    return function is not None and origin.moment.frame.function is function
 
 
 def _is_alone(source: SourceFile, statement: ast.stmt) -> bool:
