@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import FunctionType
 
 import numpy as np
@@ -108,6 +108,22 @@ class Extraction:
         )
         _run(interpreter, self.function, self._bound)
         return interpreter
+
+    def edited(self, before: SourceFile, after: SourceFile) -> Extraction | None:
+        """This extraction of the file with other text; None if that has another formula.
+
+        Raises:
+            ExtractionError: the new text cannot be interpreted.
+        """
+        interpreter = self.again(before, after, {})
+        if self.root not in interpreter.roots():
+            return None
+        return replace(
+            self,
+            origins=interpreter.origins,
+            evaluated=interpreter.evaluated,
+            pure_calls=frozenset(interpreter.pure_calls),
+        )
 
     @property
     def _all_leaves(self) -> list[Node]:

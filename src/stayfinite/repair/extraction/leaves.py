@@ -26,6 +26,7 @@ class Leaves:
     known: dict[Node, np.ndarray] = field(default_factory=dict)
     earlier: Mapping[str, Node] = field(default_factory=dict)
     _names: dict[str, int] = field(default_factory=dict)
+    _arrays: dict[str, list[Node]] = field(default_factory=dict)
     _objects: dict[int, tuple[object, Pending]] = field(default_factory=dict)
     _living: dict[Pending, object] = field(default_factory=dict)
 
@@ -39,9 +40,13 @@ class Leaves:
         return Tensor(made)
 
     def array(self, text: str, value: np.ndarray) -> Tensor:
-        """A new leaf for an array that is known."""
+        """The leaf for an array that is known; the same one for equal arrays of the same text."""
+        for made in self._arrays.get(text, ()):
+            if np.array_equal(self.known[made], value):
+                return Tensor(made)
         name = self._free(text)
         made = self.earlier.get(name) or leaf(name, _role(value))
+        self._arrays.setdefault(text, []).append(made)
         self.known[made] = value
         self.formulas.shapes[made] = value.shape
         self.formulas.dtypes[made] = value.dtype.name

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import abc
 import ast
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -65,6 +65,14 @@ def _may_be_none(body: Body, name: str) -> bool:
     return False
 
 
+def _identity(value: object) -> Hashable:
+    """What is equal for arguments that are the same tensor, or the same number."""
+    tensor = value.tensor if isinstance(value, Pending) else value
+    if isinstance(tensor, Tensor):
+        return tensor.node
+    return repr(value) if natives.is_plain(value) else id(value)
+
+
 class GivesUpError(Exception):
     """The function is too long, or needs an unknown value."""
 
@@ -99,6 +107,7 @@ class Run(abc.ABC):
     attributes: dict[tuple[int, str], object] = field(default_factory=dict)
     _steps: int = 0
     _made: dict[int, object] = field(default_factory=dict)
+    _results: dict[Hashable, object] = field(default_factory=dict)
     _waiting: list[tuple[Pending, SourceOrigin]] = field(default_factory=list)
 
     @abc.abstractmethod
@@ -164,7 +173,14 @@ class Run(abc.ABC):
     def unknown_call(self, call: Call, *given: object) -> object:
         """The leaf of a call that cannot be looked into, and that gets the arguments `given`."""
         self.given_away += given
-        return self.unknown(call.text, self.recorded.evaluation(self.stack(call.expression)))
+        evaluation = self.recorded.evaluation(self.stack(call.expression))
+        if place_of(call.frame.source, call.expression) not in self.pure_calls:
+            return self.unknown(call.text, evaluation)
+        # What has no effect gives the same for the same arguments.
+        key = call.text, *map(_identity, given)
+        if key not in self._results:
+            self._results[key] = self.unknown(call.text, evaluation)
+        return self._results[key]
 
     def unknown(self, text: str, evaluation: RecordedCall | None) -> object:
         """The leaf of what cannot be looked into."""
