@@ -40,12 +40,16 @@ sys.exit(main())
 
 @dataclass(frozen=True)
 class Case:
-    """What must be said of a script; the line is where its mark is."""
+    """What must be said of a script; the line is where its mark is.
+
+    `value` is what a verified source fix does to the value.
+    """
 
     script: str
     cause: str
     step: int
     fix: bool | None = None
+    value: str | None = None
 
 
 CASES = [
@@ -62,6 +66,8 @@ CASES = [
     Case("rate_from_loop", "bad-update", 4, fix=True),
     Case("carried_state", "log-of-zero", 6, fix=True),
     Case("step_in_function", "singular-gradient", 3, fix=True),
+    Case("softmax_in_module", "log-of-zero", 4, value="exact"),
+    Case("focal_in_function", "log-of-zero", 4, value="exact"),
 ]
 
 
@@ -84,6 +90,9 @@ def test_a_bad_step_is_stopped_and_explained(case, tmp_path):
     assert not marked or incident["origin"]["line"] == marked[0]
     if case.fix is not None:
         assert incident["fix"]["verified"] == case.fix, done.stderr
+    if case.value is not None:
+        assert incident["fix"]["kind"] == "source", done.stderr
+        assert incident["fix"]["value"] == case.value, done.stderr
     kept = load_file(tmp_path / incident["kept"]["weights"])
     assert kept and all(bool(torch.isfinite(value).all()) for value in kept.values())
 

@@ -25,6 +25,7 @@ from stayfinite.repair import (
     SourceFile,
     activation_of,
     applied_at,
+    called_at,
     expression_at,
     moved,
 )
@@ -131,6 +132,11 @@ def _removal(step: Step, source: SourceFile, op: Op) -> Removal | None:
         if removal is not None:
             return removal
     owner = op.owner
+    if owner is not None and op.callers and op.callers[0].file == source.path:
+        found = expression_at(source, op.callers[0])
+        removal = None if found is None else called_at(found, owner)
+        if removal is not None:
+            return removal
     if owner is None and op.layer is not None:
         owner = step.subject.layer(op.layer)
     site = None if owner is None else site_of(owner)

@@ -77,7 +77,7 @@ def _choices(extraction: Extraction) -> Iterator[dict[Node, Node]]:
     inside: set[Node] = set()
     for node in reversed(list(walk(extraction.root))):
         recording = extraction.recording(node)
-        is_picked = node.op in ("index", "take_along_axis") and node not in inside
+        is_picked = node.op in ("index", "pick", "take_along_axis") and node not in inside
         if is_picked and recording is not None and recording.role is LeafRole.VARIABLE:
             found[leaf(f"picked {len(found) + 1}", recording.role)] = node
             inside.update(walk(node))
@@ -108,6 +108,8 @@ class _Asked:
             leaf: array if axes[leaf] is None else np.take(array, kept, axes[leaf])
             for leaf, array in arrays.items()
         }
+        positions = [x for x, array in arrays.items() if _is_position(x, array, num_samples)]
+        cut.update(dict.fromkeys(positions, np.arange(len(kept))))
         for values in (cut, arrays):
             if _size(values) <= _MOST and self._evaluates(values):
                 return values
@@ -146,6 +148,12 @@ class _Asked:
         except BadFormula:
             return False
         return True
+
+
+def _is_position(leaf: Node, array: np.ndarray, num_samples: int) -> bool:
+    """Whether an array has the position of each sample in its batch."""
+    is_integer = leaf.attribute("role") is LeafRole.INTEGER
+    return is_integer and np.array_equal(array, np.arange(num_samples))
 
 
 def _size(arrays: Mapping[Node, np.ndarray]) -> int:

@@ -62,6 +62,7 @@ class Op:
         span: The user's expression, the first of `stack`. Without user code on the stack, the
             expression that created `owner`.
         stack: The user's call path, innermost first.
+        callers: The user's call path, innermost first, also where a library object is at work.
         differentiates: Index of the forward op whose derivative this is, if the framework gives it.
         is_derivative: Whether this op is all of that derivative, as TensorFlow's `SqrtGrad`.
         owner: Without user code on the stack, the library object whose `call` has the op.
@@ -81,6 +82,7 @@ class Op:
     is_derivative: bool = False
     owner: object | None = field(default=None, compare=False, repr=False)
     library: Span | None = None
+    callers: tuple[Span, ...] = ()
 
 
 @dataclass

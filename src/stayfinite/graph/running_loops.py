@@ -8,9 +8,13 @@ from __future__ import annotations
 
 import ast
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import Protocol
+
+from stayfinite.graph.graph import Span
+
+Loop = ast.For | ast.While
 
 
 class RunningLoop(Protocol):
@@ -36,6 +40,20 @@ class RunningLoop(Protocol):
         """Whether no function is around it."""
         ...
 
+    def holds(self, span: Span) -> bool:
+        """Whether a position is in its body, in code that was compiled from it."""
+        ...
+
+    @property
+    def left_out(self) -> frozenset[str]:
+        """The statements of its body that are not run again, as `ast.dump` gives them."""
+        ...
+
+    @property
+    def values(self) -> Mapping[str, object]:
+        """What the local names of its function stand for, as far as its body reads them."""
+        ...
+
     def patched(self, tree: ast.Module) -> AbstractContextManager[None]:
         """Inside the block, its body is that of the same loop in `tree`."""
         ...
@@ -59,6 +77,12 @@ def running_loops() -> list[RunningLoop]:
     return list(_LOOPS)
 
 
-def loops_in(tree: ast.AST) -> list[ast.For | ast.While]:
+def loop_at(span: Span) -> RunningLoop | None:
+    """The innermost running loop whose own code a position is in."""
+    found = [loop for loop in _LOOPS if loop.holds(span)]
+    return found[-1] if found else None
+
+
+def loops_in(tree: ast.AST) -> list[Loop]:
     """The loops of a file, in the order by which they are numbered."""
-    return [node for node in ast.walk(tree) if isinstance(node, ast.For | ast.While)]
+    return [node for node in ast.walk(tree) if isinstance(node, Loop)]

@@ -11,7 +11,7 @@
 This room imports no framework: functions of a library are looked up in the loaded modules.
 """
 
-from stayfinite.repair.activations import Removal, activation_of, applied_at
+from stayfinite.repair.activations import Removal, activation_of, applied_at, called_at
 from stayfinite.repair.candidates import candidates
 from stayfinite.repair.edit import Edit
 from stayfinite.repair.errors import (
@@ -47,6 +47,7 @@ __all__ = [
     "TextSpan",
     "activation_of",
     "applied_at",
+    "called_at",
     "candidates",
     "expression_at",
     "filenames",

@@ -6,11 +6,12 @@ import ast
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from stayfinite.graph.object_sites import site_of
 from stayfinite.repair.edit import Replacement
 from stayfinite.repair.expression import Expression
 from stayfinite.repair.objects import Setting, made_by
 from stayfinite.repair.operation import recognise
-from stayfinite.repair.scope import Scope
+from stayfinite.repair.scope import Scope, dotted
 from stayfinite.repair.source import SourceFile
 from stayfinite.repair.writing.text import needed, precedence
 
@@ -59,6 +60,8 @@ def activation_of(owner: object, expression: Expression) -> Removal | None:
     """The removal of the activation of a library's object that was made at `expression`."""
     if _is(owner, "Layer"):
         return _of_layer(owner, expression)
+    if _is(owner, "Module"):
+        return _of_module(owner, expression)
     found = applied_at(expression)
     if found is None or not _is(owner, "Operation"):
         return None
@@ -86,6 +89,51 @@ def _of_layer(layer: object, expression: Expression) -> Removal | None:
     if op not in SATURATING or not pieces or not isinstance(axis, int | None):
         return None
     return Removal(op, axis, source, pieces, node, layer, setting)
+
+
+def _of_module(module: object, expression: Expression) -> Removal | None:
+    """Of an activation among the arguments of `nn.Sequential`."""
+    source, node = expression.source, made_by(expression, module)
+    op, axis = _module_activation(module)
+    if op is None or not isinstance(node, ast.Call):
+        return None
+    pieces = _without_layer(source, node)
+    if not pieces:
+        return None
+    return Removal(op, axis, source, pieces, node, module, ("forward", "identity"))
+
+
+def called_at(expression: Expression, module: object) -> Removal | None:
+    """The removal of the call of a module of PyTorch, which may be called elsewhere, too."""
+    source, node = expression.source, expression.node
+    op, axis = _module_activation(module)
+    if op is None or not isinstance(node, ast.Call) or len(node.args) != 1 or node.keywords:
+        return None
+    path = dotted(node.func)
+    if path is None or path[-1] not in _names_of(module, source):
+        return None
+    return Removal(op, axis, source, (_by(source, node, node.args[0]),), node)
+
+
+def _names_of(module: object, source: SourceFile) -> set[str]:
+    """What the statement that made a module calls it."""
+    site = site_of(module)
+    if site is None or site.file != source.path:
+        return set()
+    start = site.line, site.column
+    statements = [n for n in ast.walk(source.tree) if isinstance(n, ast.Assign)]
+    made = [n for n in statements if (n.value.lineno, n.value.col_offset) == start]
+    paths = [dotted(target) for statement in made for target in statement.targets]
+    return {path[-1] for path in paths if path is not None}
+
+
+def _module_activation(module: object) -> tuple[str | None, int | None]:
+    """The operation of a module of PyTorch that is nothing but an activation, and its axis."""
+    op = {"Sigmoid": "sigmoid", "Softmax": "softmax", "Tanh": "tanh"}.get(type(module).__name__)
+    axis = getattr(module, "dim", None) if op == "softmax" else None
+    if not _is(module, "Module") or (op == "softmax" and not isinstance(axis, int)):
+        return None, None
+    return op, axis
 
 
 def _is(owner: object, kind: str) -> bool:
@@ -140,6 +188,8 @@ def _range(source: SourceFile, item: ast.expr | ast.keyword) -> tuple[int, int]:
 def _without_layer(source: SourceFile, made: ast.Call) -> tuple[Replacement, ...]:
     """The model without a layer that is nothing but an activation; empty if it takes more."""
     parent = source.parents.get(made)
+    if isinstance(parent, ast.Call) and made in parent.args and len(parent.args) > 1:
+        return (_without_item(source, parent.args, parent.args.index(made)),)
     if isinstance(parent, ast.List | ast.Tuple) and len(parent.elts) > 1:
         return (_without_item(source, parent.elts, parent.elts.index(made)),)
     if not isinstance(parent, ast.Call):

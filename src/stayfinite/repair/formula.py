@@ -77,6 +77,7 @@ OTHER: dict[str, tuple[str, ...]] = {
     "log_softmax": ("axis",),
     "logcumsumexp": ("axis",),
     "ones_like": (),
+    "pick": (),  # x and integer arrays, the indices along its first axes: x[i, j]
     "reshape": ("shape",),
     "softmax": ("axis",),
     "squeeze": ("axis",),

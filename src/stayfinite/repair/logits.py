@@ -22,6 +22,8 @@ from stayfinite.repair.source import SourceFile
 _RESULTS = {"sigmoid": "probability", "softmax": "probabilities", "tanh": "squashed"}
 _OPERANDS = {"sigmoid": "logits", "softmax": "logits", "tanh": "unsquashed"}
 _Binding = ast.arg | ast.Name
+# What runs the reader: a function, or the module itself.
+Code = Function | ast.Module
 # Methods whose parameters Keras passes by keyword.
 _BY_KEYWORD = ("call", "compute_loss", "compute_metrics", "train_step", "test_step", "update_state")
 
@@ -72,9 +74,7 @@ class _Move:
     def _applied(self, reader: ast.expr, calls: Calls) -> list[Replacement]:
         """The activation of what `reader` gives; empty where that takes more than a few names."""
         source = self._source
-        function = enclosing_function(source, reader)
-        if function is None:
-            return []
+        function = enclosing_function(source, reader) or source.tree
         if not isinstance(reader, ast.Name):
             return self._of_expression(reader, function, calls)
         name = reader.id
@@ -108,9 +108,7 @@ class _Move:
         changed = [Replacement(*source.range_of(load), new) for load in loads]
         return [Replacement(position, position, text), *changed]
 
-    def _of_expression(
-        self, reader: ast.expr, function: Function, calls: Calls
-    ) -> list[Replacement]:
+    def _of_expression(self, reader: ast.expr, function: Code, calls: Calls) -> list[Replacement]:
         """Of what a call gives, as `self(x)` in a train step."""
         source, text = self._source, self._source.text_of(reader)
         statement = source.parents.get(reader)
@@ -132,7 +130,7 @@ class _Move:
         needs_axis = op == "softmax" and (axis != -1 or calls.spell(op).family == "torch")
         return calls(op, text, axis=str(axis) if needs_axis else None)
 
-    def _new(self, function: Function, words: dict[str, str], name: str) -> str:
+    def _new(self, function: Code, words: dict[str, str], name: str) -> str:
         """A name for what is not called `name` any more."""
         word = words[self.removal.op]
         wanted = [f"{name}_{word}", f"{name}_{word}_2"]
@@ -146,25 +144,25 @@ class _Move:
         return new
 
 
-def _loads(function: Function, name: str) -> list[ast.Name]:
+def _loads(function: Code, name: str) -> list[ast.Name]:
     names = [node for node in ast.walk(function) if isinstance(node, ast.Name)]
     return [node for node in names if node.id == name and isinstance(node.ctx, ast.Load)]
 
 
-def _bindings(function: Function, name: str) -> list[_Binding]:
+def _bindings(function: Code, name: str) -> list[_Binding]:
     """What gives `name` a value; empty if something else than a parameter or an assignment does."""
     found = [node for bound, node in bound_names(function) if bound == name]
     known = [node for node in found if isinstance(node, _Binding)]
     return known if len(known) == len(found) else []
 
 
-def _may_be_renamed(source: SourceFile, function: Function, binding: _Binding) -> bool:
+def _may_be_renamed(source: SourceFile, function: Code, binding: _Binding) -> bool:
     """Whether nothing but the function itself uses the name that `binding` gives to a value."""
     if isinstance(function, ast.Lambda):
         return False
     if isinstance(binding, ast.Name):
         return isinstance(source.parents.get(binding), ast.Assign | ast.Tuple | ast.List)
-    if not isinstance(binding, ast.arg) or binding not in function.args.args:
+    if isinstance(function, ast.Module) or binding not in function.args.args:
         return False
     is_loss = not function.name.startswith(_BY_KEYWORD) or (
         function.name == "call" and len(function.args.args) == 3
@@ -174,12 +172,12 @@ def _may_be_renamed(source: SourceFile, function: Function, binding: _Binding) -
 
 
 def _line_after(
-    source: SourceFile, function: Function, binding: _Binding | ast.Assign
+    source: SourceFile, function: Code, binding: _Binding | ast.Assign
 ) -> tuple[int, str] | None:
     """Where a line may stand at which a value has just got its name, and the indent there."""
     if isinstance(function, ast.Lambda):
         return None
-    if isinstance(binding, ast.arg):
+    if isinstance(binding, ast.arg) and not isinstance(function, ast.Module):
         first, *others = function.body
         is_text = isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant)
         following = others[0] if is_text and others else first

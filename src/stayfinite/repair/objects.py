@@ -22,8 +22,9 @@ from stayfinite.repair.scope import Scope, dotted, live_object
 from stayfinite.repair.source import SourceFile
 
 # The one setting that a live object gets, with its value: an argument of its constructor, or its
-# whole `call`.
-Setting = tuple[Literal["dtype", "activation", "call"], str]
+# whole `call`, which is `forward` in PyTorch.
+Setting = tuple[Literal["dtype", "activation", "call", "forward"], str]
+_METHODS = ("call", "forward")
 # The one argument of a layer that is set for a mechanism.
 _SETTINGS: dict[str, Setting] = {
     "half-overflow": ("dtype", "float32"),
@@ -278,8 +279,8 @@ def _as_set(layer: Any, mechanism: str) -> str:
 
 def _attribute(argument: str, value: str) -> dict[str, object]:
     """The attribute of a layer that the constructor sets for an argument."""
-    if argument == "call":
-        return {"call": _identity}
+    if argument in _METHODS:
+        return {argument: _identity}
     if argument == "activation":
         return {"activation": live_object(f"keras.activations.{value}")}
     policy = live_object("keras.DTypePolicy")
@@ -360,7 +361,7 @@ def _is(owner: Any, kind: str) -> bool:
 @contextmanager
 def _set(owner: Any, attributes: dict[str, Any]) -> Iterator[None]:
     missing = object()
-    is_method = [name for name in attributes if name not in vars(owner) and name == "call"]
+    is_method = [name for name in attributes if name not in vars(owner) and name in _METHODS]
     before = {name: getattr(owner, name, missing) for name in attributes}
     try:
         for name, value in attributes.items():

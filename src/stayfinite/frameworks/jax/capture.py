@@ -166,6 +166,7 @@ class _GraphBuilder:
                     span=span,
                     stack=stack,
                     owner=owner,
+                    callers=place.stack,
                 )
             )
         return ops

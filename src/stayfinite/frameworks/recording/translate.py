@@ -56,6 +56,7 @@ def translate(
             is_derivative=recorded.name.endswith(_DERIVATIVES),
             owner=owner,
             library=place.library,
+            callers=place.stack,
         )
 
     return Graph(

@@ -23,7 +23,7 @@ from stayfinite.repair.engine.structure import finite
 from stayfinite.repair.engine.zero_safe import is_ordinary
 from stayfinite.repair.formula import LeafRole, Node, constant, node, walk
 
-VIEWS = frozenset("broadcast_to expand_dims index reshape squeeze take_along_axis".split())
+VIEWS = frozenset("broadcast_to expand_dims index pick reshape squeeze take_along_axis".split())
 OFFSETS = (1.0, 0.5, -0.5)  # the first one at which a form is ordinary is taken
 POINTS = (0.0, 1.0, -1.0, 2.0)
 # Distance below which the polynomial is taken, and its number of terms; cheapest first.

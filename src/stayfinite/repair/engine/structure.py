@@ -48,6 +48,8 @@ def value(m: Arithmetic, node: Node, x: Sequence[Array]) -> Array:
             return np.transpose(first, cast(Any, attributes["axes"]))
         case "index":
             return first[key(attributes["key"])]
+        case "pick":
+            return first[_indices(x)]
         case "concatenate":
             return np.concatenate(list(x), axis)
         case "stack":
@@ -124,6 +126,10 @@ def adjoints(
             found = zeros(m, first)
             np.add.at(found, key(attributes["key"]), g)
             return [found]
+        case "pick":
+            found = zeros(m, first)
+            np.add.at(found, _indices(x), g)
+            return [found, *(None for _ in x[1:])]
         case "concatenate":
             ends = np.cumsum([np.shape(v)[axis] for v in x])[:-1]
             return list(np.split(g, ends, axis))
@@ -205,6 +211,11 @@ def _adjoint_of_cumprod(m: Arithmetic, x: Array, y: Array, g: Array, axis: int) 
         for j in range(i, len(steps)):
             adjoint[i] = adjoint[i] + slopes[j] * before * np.prod(steps[i + 1 : j + 1], axis=0)
     return np.asarray(found)
+
+
+def _indices(x: Sequence[Any]) -> tuple[np.ndarray, ...]:
+    """The integer arrays among the operands of `pick`."""
+    return tuple(np.asarray(each).astype(np.int64) for each in x[1:])
 
 
 def _logcumsumexp(m: Arithmetic, x: Array, axis: int) -> Array:

@@ -8,8 +8,15 @@ import functools
 import types
 from collections.abc import Iterator, Mapping, Sequence
 
+from stayfinite.graph.running_loops import RunningLoop
 from stayfinite.graph.source import Definition
-from stayfinite.repair.extraction.frames import bound, frame_of, num_required, user_function
+from stayfinite.repair.extraction.frames import (
+    bound,
+    frame_of,
+    frame_of_loop,
+    num_required,
+    user_function,
+)
 from stayfinite.repair.extraction.library_calls import library_call, method_call
 from stayfinite.repair.extraction.native_calls import native_call
 from stayfinite.repair.extraction.operators import applied
@@ -29,7 +36,7 @@ _BUILTIN_OPS = {id(abs): "abs", id(pow): "power", id(round): "round"}
 # What a scan with an operation of two operands is.
 _SCANS = {"add": "cumsum", "logaddexp": "logcumsumexp", "multiply": "cumprod"}
 # What a training does with the loss it has computed.
-_SINKS = ("add_loss", "backward", "gradient")
+_SINKS = ("add_loss", "backward", "gradient", "manual_backward")
 
 
 def call_expression(run: Run, expression: ast.Call, frame: Frame) -> object:
@@ -38,9 +45,8 @@ def call_expression(run: Run, expression: ast.Call, frame: Frame) -> object:
     positional = _arguments(run, expression, called, frame)
     named = _named_arguments(run, expression, frame)
     if isinstance(expression.func, ast.Attribute) and expression.func.attr in _SINKS:
-        name = expression.func.attr
         receiver = called.receiver if isinstance(called, Method) else None
-        run.sinks += [receiver] if name == "backward" else positional[:1]
+        run.sinks += positional[:1] if receiver is None else [receiver]
         return Pending(frame.text_of(expression))
     return _called(run, Call(called, positional, named, expression, frame))
 
@@ -150,12 +156,26 @@ def enter(
 ) -> object:
     """Interpret a live function; `LookupError` if it has no source."""
     frame = frame_of(function, caller, run.patched, run.sources)
+    assert isinstance(frame.body, Definition)
     defaults = function.__defaults__ or ()
     frame.names.update(
-        bound(frame.function, positional, named, defaults, function.__kwdefaults__ or {})
+        bound(frame.body, positional, named, defaults, function.__kwdefaults__ or {})
     )
     if caller is None:
-        frame.left_out = frozenset(_with_default(frame.function)) - named.keys()
+        frame.left_out = frozenset(_with_default(frame.body)) - named.keys()
+    return run.call(frame)
+
+
+def enter_loop(run: Run, loop: RunningLoop) -> object:
+    """Interpret one iteration of a running loop; `LookupError` if it has no source."""
+    frame = frame_of_loop(loop, run.patched, run.sources)
+    for name, value in loop.values.items():
+        adopted = frame.names[name] = run.adopted(value, name)
+        if not isinstance(adopted, Pending):
+            continue
+        recording = run.recorded.leaf(name)
+        if recording is not None and run.leaves.living_shape(adopted) == recording.shape:
+            run.leaves.resolve(adopted, recording)
     return run.call(frame)
 
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import FunctionType
 
 import numpy as np
 
 from stayfinite.graph.graph import Span
+from stayfinite.graph.running_loops import RunningLoop, loop_at
 from stayfinite.repair import live
 from stayfinite.repair.errors import RepairError
-from stayfinite.repair.extraction.calls import enter
+from stayfinite.repair.extraction.calls import enter, enter_loop
 from stayfinite.repair.extraction.formulas import Formulas
 from stayfinite.repair.extraction.frames import Patched
 from stayfinite.repair.extraction.interpreter import Interpreter
@@ -45,7 +46,7 @@ class Extraction:
     `evaluated` lists all evaluations in order. `shapes` has the shape of a node, None if unknown.
     """
 
-    function: FunctionType
+    function: FunctionType | RunningLoop
     root: Node
     failing: Node
     origins: Mapping[Node, Sequence[SourceOrigin]]
@@ -108,6 +109,22 @@ class Extraction:
         _run(interpreter, self.function, self._bound)
         return interpreter
 
+    def edited(self, before: SourceFile, after: SourceFile) -> Extraction | None:
+        """This extraction of the file with other text; None if that has another formula.
+
+        Raises:
+            ExtractionError: the new text cannot be interpreted.
+        """
+        interpreter = self.again(before, after, {})
+        if self.root not in interpreter.roots():
+            return None
+        return replace(
+            self,
+            origins=interpreter.origins,
+            evaluated=interpreter.evaluated,
+            pure_calls=frozenset(interpreter.pure_calls),
+        )
+
     @property
     def _all_leaves(self) -> list[Node]:
         return [node for node in self._leaves.formulas.shapes if node.op == "leaf"] + [
@@ -116,7 +133,7 @@ class Extraction:
 
 
 def extract(
-    function: FunctionType,
+    function: FunctionType | RunningLoop,
     failing: Span,
     recorded: Recorded | None = None,
     bound: Mapping[str, object] | None = None,
@@ -124,7 +141,8 @@ def extract(
     """The formula of `function`, which holds or reaches the expression at `failing`.
 
     Args:
-        function: where to begin: a function of the user's that a library calls.
+        function: where to begin: a function of the user's that a library calls, or a loop whose
+            body is made again.
         failing: the expression whose value or gradient is bad.
         recorded: the arrays of the failing step.
         bound: what is known of the parameters, by name: `self`, or arrays. A live instance is
@@ -140,7 +158,8 @@ def extract(
     """
     recorded = recorded or NothingRecorded()
     bound = dict(bound or {})
-    _bind_self(function, bound)
+    if isinstance(function, FunctionType):
+        _bind_self(function, bound)
     interpreter = Interpreter(recorded, Leaves(Formulas()))
     _run(interpreter, function, bound)
     found = _failing(interpreter, failing)
@@ -162,7 +181,7 @@ def extract(
                 bound,
                 interpreter.decisions,
             )
-    raise ExtractionError(f"{function.__qualname__} does not return what {failing.line} computes")
+    raise ExtractionError(f"{_described(function)} does not return what {failing.line} computes")
 
 
 def extractions(
@@ -182,24 +201,37 @@ def extractions(
     """
     functions = live.functions_with(span.code for span in stack if span.code is not None)
     for span in stack:
+        loop = loop_at(span)
         function = None if span.code is None else functions.get(id(span.code))
-        if function is None:
-            continue
         try:
-            yield extract(function, stack[0], recorded.fresh(), bound(function))
+            if loop is not None:
+                yield extract(loop, stack[0], recorded.fresh())
+            elif function is not None:
+                yield extract(function, stack[0], recorded.fresh(), bound(function))
         except ExtractionError:
             continue
 
 
-def _run(interpreter: Interpreter, function: FunctionType, bound: Mapping[str, object]) -> None:
+def _run(
+    interpreter: Interpreter, function: FunctionType | RunningLoop, bound: Mapping[str, object]
+) -> None:
     named = {name: _entered(interpreter, name, value) for name, value in bound.items()}
     try:
-        interpreter.returned = enter(interpreter, function, (), named, None)
+        if isinstance(function, FunctionType):
+            interpreter.returned = enter(interpreter, function, (), named, None)
+        else:
+            interpreter.returned = enter_loop(interpreter, function)
     except LookupError as error:
         raise ExtractionError(str(error)) from error
     except GivesUpError as error:
-        raise ExtractionError(f"{function.__qualname__}: {error}") from error
+        raise ExtractionError(f"{_described(function)}: {error}") from error
     interpreter.settle()
+
+
+def _described(function: FunctionType | RunningLoop) -> str:
+    if isinstance(function, FunctionType):
+        return function.__qualname__
+    return f"loop {function.number} of {function.file}"
 
 
 def _entered(interpreter: Interpreter, text: str, value: object) -> object:

@@ -8,22 +8,30 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from stayfinite.graph.code_owner import is_user_file
+from stayfinite.graph.running_loops import RunningLoop, loops_in
 from stayfinite.graph.source import Definition, definition
-from stayfinite.repair.extraction.values import Closure, Frame, Pending, SourceOrigin, named_number
+from stayfinite.repair.extraction.values import (
+    Body,
+    Closure,
+    Frame,
+    Pending,
+    SourceOrigin,
+    named_number,
+)
 from stayfinite.repair.source import SourceFile
 
 
 @dataclass(frozen=True)
 class Patched:
-    """The text of a file before and after an edit that adds no function and removes none."""
+    """The text of a file before and after an edit that adds and removes no function and no loop."""
 
     before: SourceFile
     after: SourceFile
 
-    def function(self, node: Definition) -> Definition:
-        """The function of the text before, in the text after."""
+    def body(self, node: Body) -> Body:
+        """The function or loop of the text before, in the text after."""
         old, new = (
-            [n for n in ast.walk(source.tree) if isinstance(n, Definition)]
+            [n for n in ast.walk(source.tree) if isinstance(n, Body)]
             for source in (self.before, self.after)
         )
         return new[old.index(node)]
@@ -41,19 +49,12 @@ def frame_of(
         LookupError: it has no source.
     """
     code = function.__code__
-    try:
-        source = sources.get(code.co_filename)
-        if source is None:
-            source = sources[code.co_filename] = SourceFile.of(code.co_filename)
-        if patched is not None and patched.before.path == source.path:
-            source = patched.before
-        node = definition(ast.walk(source.tree), code)
-    except (OSError, SyntaxError, UnicodeError) as error:
-        raise LookupError(str(error)) from error
+    source = _source(code.co_filename, patched, sources)
+    node: Body | None = definition(ast.walk(source.tree), code)
     if node is None:
         raise LookupError(f"{code.co_qualname} is not in {source.path}")
     if patched is not None and patched.before is source:
-        source, node = patched.after, patched.function(node)
+        source, node = patched.after, patched.body(node)
     cells: dict[str, object] = {}
     for name, cell in zip(code.co_freevars, function.__closure__ or (), strict=True):
         try:
@@ -61,6 +62,38 @@ def frame_of(
         except ValueError:
             continue  # not bound yet
     return Frame(source, node, {}, function.__globals__, cells, code, None, caller)
+
+
+def frame_of_loop(
+    loop: RunningLoop, patched: Patched | None, sources: dict[str, SourceFile]
+) -> Frame:
+    """A frame for the body of a running loop, without the values of its names.
+
+    Raises:
+        LookupError: it has no source.
+    """
+    source = _source(loop.file, patched, sources)
+    loops = loops_in(source.tree)
+    if loop.number >= len(loops):
+        raise LookupError(f"{source.path} has no loop number {loop.number}")
+    node: Body = loops[loop.number]
+    if patched is not None and patched.before is source:
+        source, node = patched.after, patched.body(node)
+    return Frame(source, node, {}, loop.names, {}, skipped=loop.left_out)
+
+
+def _source(path: str, patched: Patched | None, sources: dict[str, SourceFile]) -> SourceFile:
+    """The file at `path`, in the text before an edit of it."""
+    try:
+        source = sources.get(path)
+        if source is None:
+            source = sources[path] = SourceFile.of(path)
+        if patched is not None and patched.before.path == source.path:
+            source = patched.before
+        assert source.tree is not None
+    except (OSError, SyntaxError, UnicodeError) as error:
+        raise LookupError(str(error)) from error
+    return source
 
 
 def user_function(called: object) -> types.FunctionType | None:

@@ -37,18 +37,19 @@ class Interpreter(Run):
         return value
 
     def call(self, frame: Frame) -> object:
-        """What the function of `frame` returns.
+        """What the body of `frame` returns.
 
         Raises:
             GivesUpError: the functions call each other too deeply, or take too long.
         """
         if _depth(frame) > _MAX_DEPTH:
             raise GivesUpError("the functions call each other too deeply")
-        function = frame.function
-        if isinstance(function, ast.Lambda):
-            with self.moment(frame, function):
-                return self.evaluate(function.body, frame)
-        return returned(self, function.body, frame)
+        body = frame.body
+        if isinstance(body, ast.Lambda):
+            with self.moment(frame, body):
+                return self.evaluate(body.body, frame)
+        statements = [s for s in body.body if not frame.skipped or ast.dump(s) not in frame.skipped]
+        return returned(self, statements, frame)
 
 
 def _depth(frame: Frame) -> int:

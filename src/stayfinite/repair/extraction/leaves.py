@@ -26,7 +26,9 @@ class Leaves:
     known: dict[Node, np.ndarray] = field(default_factory=dict)
     earlier: Mapping[str, Node] = field(default_factory=dict)
     _names: dict[str, int] = field(default_factory=dict)
+    _arrays: dict[str, list[Node]] = field(default_factory=dict)
     _objects: dict[int, tuple[object, Pending]] = field(default_factory=dict)
+    _living: dict[Pending, object] = field(default_factory=dict)
 
     def named(self, text: str, recording: RecordedArray | None) -> Tensor:
         """A new leaf for the value of `text`."""
@@ -38,9 +40,13 @@ class Leaves:
         return Tensor(made)
 
     def array(self, text: str, value: np.ndarray) -> Tensor:
-        """A new leaf for an array that is known."""
+        """The leaf for an array that is known; the same one for equal arrays of the same text."""
+        for made in self._arrays.get(text, ()):
+            if np.array_equal(self.known[made], value):
+                return Tensor(made)
         name = self._free(text)
         made = self.earlier.get(name) or leaf(name, _role(value))
+        self._arrays.setdefault(text, []).append(made)
         self.known[made] = value
         self.formulas.shapes[made] = value.shape
         self.formulas.dtypes[made] = value.dtype.name
@@ -52,6 +58,7 @@ class Leaves:
         if found is None:
             found = value, Pending(text)
             self._objects[id(value)] = found
+            self._living[found[1]] = value
         return found[1]
 
     def record(self, node: Node, recording: RecordedArray) -> None:
@@ -64,10 +71,30 @@ class Leaves:
     def resolve(self, pending: Pending, recording: RecordedArray | None) -> Tensor:
         """`pending` is a tensor, with this recorded array if it is known."""
         if pending.tensor is None:
-            pending.tensor = self.named(pending.text, recording)
+            array = self._held_array(pending) if recording is None else None
+            pending.tensor = (
+                self.named(pending.text, recording)
+                if array is None
+                else self.array(pending.text, array)
+            )
         elif recording is not None and pending.tensor.node not in self.recordings:
             self.record(pending.tensor.node, recording)
         return pending.tensor
+
+    def living_shape(self, pending: Pending) -> tuple[int, ...] | None:
+        """The shape of a living tensor; None for anything else."""
+        shape = getattr(self._living.get(pending), "shape", None)
+        return None if shape is None else tuple(shape)
+
+    def _held_array(self, pending: Pending) -> np.ndarray | None:
+        """The array of a living tensor that is no weight; None for anything else."""
+        value = self._living.get(pending)
+        if value is None or hasattr(value, "assign") or getattr(value, "requires_grad", False):
+            return None
+        try:
+            return np.asarray(value)
+        except (TypeError, RuntimeError, ValueError):
+            return None  # on a device, or of a dtype that NumPy has not
 
     def match(self, operands: Sequence[object], evaluation: RecordedCall | None) -> None:
         """Find the recorded arrays of those `operands` that are not known yet.

@@ -90,6 +90,8 @@ def method_call(run: Run, call: Call, method: Method) -> object:
         if parts is not None:
             run.is_pure(call)
             return parts
+        if run.family == "torch" and natives.method_of_torch_is_pure(name):
+            run.is_pure(call)
         value = run.unknown_call(call, receiver, *positional)
         in_place = name.endswith("_") and not name.startswith("_")
     else:

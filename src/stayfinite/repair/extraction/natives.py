@@ -33,10 +33,16 @@ _READING = frozenset("copy count get index items keys values".split())
 _CHANGING = frozenset("add append extend insert pop popleft setdefault sort update".split())
 
 
-# Functions of a tensor library that are no operation of a formula.
+# Functions of a tensor library that are no operation of a formula; all of PyTorch's that have no
+# word of `_OF_TORCH_WITH_EFFECT` in their name.
 _OF_LIBRARY = frozenset(
     "arange constant convert_to_tensor diag dot einsum eye full gather identity linspace matmul"
     " one_hot ones outer range take tensor tensordot tril triu zeros".split()
+)
+_TORCH_MODULES = ("torch", "torch.functional", "torch.nn.functional", "torch._C._nn")
+_OF_TORCH_WITH_EFFECT = tuple(
+    "backward bernoulli compile dropout empty grad hook load multinomial normal poisson print rand"
+    " rrelu sample save seed set_ share".split()
 )
 _TENSOR_LIBRARIES = ("jax", "keras", "tensorflow", "torch")
 
@@ -45,7 +51,15 @@ def is_pure_of_library(called: object) -> bool:
     """Whether `called` is a function of a tensor library that has no effect but its result."""
     name = getattr(called, "__name__", "")
     module = getattr(called, "__module__", None) or "torch"
+    if module in _TORCH_MODULES:
+        return method_of_torch_is_pure(name)
     return name in _OF_LIBRARY and module.partition(".")[0] in _TENSOR_LIBRARIES
+
+
+def method_of_torch_is_pure(name: str) -> bool:
+    """Whether a function or method of PyTorch gives the same again, and does nothing else."""
+    has_effect = any(word in name for word in _OF_TORCH_WITH_EFFECT)
+    return bool(name) and not name.endswith("_") and not name.startswith("_") and not has_effect
 
 
 def is_pure(called: object) -> bool:

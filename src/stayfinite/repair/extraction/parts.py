@@ -24,6 +24,9 @@ from stayfinite.repair.extraction.values import (
     Tensor,
     ValuesAndIndices,
 )
+from stayfinite.repair.formula import Node
+
+_ARRAYS = (Tensor, Pending, np.ndarray, range, list)
 
 
 @runtime_checkable
@@ -124,10 +127,38 @@ def _indexed(
     try:
         if run.formulas.shape(node) is None:
             raise CannotReadError("the shape of what is indexed is not known")
-        made = run.formulas.make("index", node, key=node_key(key))
+        arrays = _arrays_in(run, key, expression.slice, frame)
+        if arrays:
+            made = run.formulas.make("pick", node, *arrays)
+        else:
+            made = run.formulas.make("index", node, key=node_key(key))
     except CannotReadError:
         return run.unknown(text, evaluation)
     return run.recorded_as(made, evaluation)
+
+
+def _arrays_in(run: Run, key: object, expression: ast.expr, frame: Frame) -> list[Node]:
+    """The indices where a key is integer arrays along the first axes; empty where none is one.
+
+    Raises:
+        CannotReadError: it has another form.
+    """
+    values = key if isinstance(key, tuple) else (key,)
+    parts = expression.elts if isinstance(expression, ast.Tuple) else [expression]
+    if not any(isinstance(value, _ARRAYS) for value in values):
+        return []
+    if len(values) != len(parts) or not all(isinstance(value, _ARRAYS) for value in values):
+        raise CannotReadError("a key of indices and slices")
+    found: list[Node] = []
+    for value, part in zip(values, parts, strict=True):
+        text = frame.text_of(part)
+        array = np.asarray(value) if isinstance(value, range | list) else value
+        node = run.leaves.operand(array, text)
+        dtype = None if node is None else run.formulas.dtypes.get(node)
+        if node is None or not str(dtype).startswith(("int", "uint")):
+            raise CannotReadError("an index that is not an integer")
+        found.append(node)
+    return found
 
 
 def key_of(run: Run, expression: ast.expr, frame: Frame) -> object:

@@ -66,6 +66,10 @@ class Recorded(Protocol):
         """Whether anything was computed in these lines."""
         ...
 
+    def leaf(self, name: str) -> RecordedArray | None:
+        """The array of the batch that has this name."""
+        ...
+
     def arrays(self, values: Iterable[int]) -> dict[int, np.ndarray]:
         """The arrays themselves."""
         ...
@@ -85,6 +89,10 @@ class NothingRecorded:
     def touches(self, file: str, first_line: int, last_line: int) -> bool:
         """Nothing."""
         return False
+
+    def leaf(self, name: str) -> RecordedArray | None:
+        """Nothing."""
+        return None
 
     def arrays(self, values: Iterable[int]) -> dict[int, np.ndarray]:
         """Nothing."""
@@ -123,7 +131,7 @@ class GraphRecorded:
         self._order = {op.index: position for position, op in enumerate(forward)}
         self._failing = self._first_failing(forward, failing)
         for op in forward:
-            stack = _without_comprehensions(op.stack)
+            stack = _without_comprehensions(op.callers or op.stack)
             for depth, span in enumerate(stack):
                 key = span.file, span.end_line, span.end_column
                 self._ends.setdefault(key, []).append((op, depth, stack))
@@ -181,6 +189,13 @@ class GraphRecorded:
     def touches(self, file: str, first_line: int, last_line: int) -> bool:
         """Whether the forward pass computed anything in these lines."""
         return any((file, line) in self._lines for line in range(first_line, last_line + 1))
+
+    def leaf(self, name: str) -> RecordedArray | None:
+        """The input or target of this name."""
+        for value, leaf in self._graph.leaves.items():
+            if leaf.name == name and leaf.role in ("input", "target"):
+                return self._recording(value)
+        return None
 
     def arrays(self, values: Iterable[int]) -> dict[int, np.ndarray]:
         """Fetched by running the step once more."""

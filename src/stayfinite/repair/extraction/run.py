@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import abc
 import ast
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from stayfinite.graph.source import Definition
 from stayfinite.repair.extraction import natives
 from stayfinite.repair.extraction.formulas import Formulas, as_constant
 from stayfinite.repair.extraction.frames import Patched
@@ -18,6 +17,7 @@ from stayfinite.repair.extraction.leaves import Leaves
 from stayfinite.repair.extraction.recorded import ExpressionSpan, Recorded, RecordedCall
 from stayfinite.repair.extraction.syntax import place_of
 from stayfinite.repair.extraction.values import (
+    Body,
     Call,
     Frame,
     Moment,
@@ -33,10 +33,10 @@ from stayfinite.repair.source import SourceFile
 _MAX_STEPS = 40_000
 
 
-def _uses(function: Definition) -> list[tuple[ast.expr, list[ast.expr]]]:
+def _uses(body: Body) -> list[tuple[ast.expr, list[ast.expr]]]:
     """Every expression with operands; last the calls with several, read in an unknown order."""
     found: list[tuple[ast.expr, list[ast.expr]]] = []
-    for node in ast.walk(function):
+    for node in ast.walk(body):
         if isinstance(node, ast.BinOp):
             found.append((node, [node.left, node.right]))
         elif isinstance(node, ast.Call):
@@ -48,9 +48,9 @@ def _uses(function: Definition) -> list[tuple[ast.expr, list[ast.expr]]]:
     return sorted(found, key=lambda use: isinstance(use[0], ast.Call) and len(use[1]) > 1)
 
 
-def _may_be_none(function: Definition, name: str) -> bool:
+def _may_be_none(body: Body, name: str) -> bool:
     """Whether a function tests a parameter for None or for being empty."""
-    for node in ast.walk(function):
+    for node in ast.walk(body):
         tests: list[ast.expr] = []
         if isinstance(node, ast.If | ast.IfExp | ast.While | ast.Assert):
             tests = [node.test]
@@ -63,6 +63,14 @@ def _may_be_none(function: Definition, name: str) -> bool:
         if any(isinstance(test, ast.Name) and test.id == name for test in tests):
             return True
     return False
+
+
+def _identity(value: object) -> Hashable:
+    """What is equal for arguments that are the same tensor, or the same number."""
+    tensor = value.tensor if isinstance(value, Pending) else value
+    if isinstance(tensor, Tensor):
+        return tensor.node
+    return repr(value) if natives.is_plain(value) else id(value)
 
 
 class GivesUpError(Exception):
@@ -99,6 +107,7 @@ class Run(abc.ABC):
     attributes: dict[tuple[int, str], object] = field(default_factory=dict)
     _steps: int = 0
     _made: dict[int, object] = field(default_factory=dict)
+    _results: dict[Hashable, object] = field(default_factory=dict)
     _waiting: list[tuple[Pending, SourceOrigin]] = field(default_factory=list)
 
     @abc.abstractmethod
@@ -107,7 +116,7 @@ class Run(abc.ABC):
 
     @abc.abstractmethod
     def call(self, frame: Frame) -> object:
-        """What the function of `frame` returns."""
+        """What the body of `frame` returns."""
 
     @property
     def formulas(self) -> Formulas:
@@ -164,7 +173,14 @@ class Run(abc.ABC):
     def unknown_call(self, call: Call, *given: object) -> object:
         """The leaf of a call that cannot be looked into, and that gets the arguments `given`."""
         self.given_away += given
-        return self.unknown(call.text, self.recorded.evaluation(self.stack(call.expression)))
+        evaluation = self.recorded.evaluation(self.stack(call.expression))
+        if place_of(call.frame.source, call.expression) not in self.pure_calls:
+            return self.unknown(call.text, evaluation)
+        # What has no effect gives the same for the same arguments.
+        key = call.text, *map(_identity, given)
+        if key not in self._results:
+            self._results[key] = self.unknown(call.text, evaluation)
+        return self._results[key]
 
     def unknown(self, text: str, evaluation: RecordedCall | None) -> object:
         """The leaf of what cannot be looked into."""
@@ -199,13 +215,17 @@ class Run(abc.ABC):
             self.leaves.resolve(pending, None)
         if pending.tensor is not None:
             return True
-        for node, operands in _uses(frame.function):
+        for node, operands in _uses(frame.body):
             for position, operand in enumerate(operands):
                 if not (isinstance(operand, ast.Name) and operand.id == pending.text):
                     continue
                 evaluation = self.recorded.evaluation(self.stack(node))
-                if evaluation is not None and position < len(evaluation.inputs):
-                    self.leaves.resolve(pending, evaluation.inputs[position])
+                inputs = [] if evaluation is None else list(evaluation.inputs)
+                if isinstance(node, ast.Call) and len(operands) == 1:
+                    inputs = [each for each in inputs if not each.is_held]  # those of a layer
+                shape = self.leaves.living_shape(pending)
+                if position < len(inputs) and shape in (None, inputs[position].shape):
+                    self.leaves.resolve(pending, inputs[position])
                     return True
         return False
 
@@ -217,7 +237,7 @@ class Run(abc.ABC):
         if name not in frame.left_out:
             return None
         pending = Pending(name)
-        if not self.ahead(pending, frame) and _may_be_none(frame.function, name):
+        if not self.ahead(pending, frame) and _may_be_none(frame.body, name):
             return None
         frame.names[name] = pending
         return pending
@@ -225,7 +245,7 @@ class Run(abc.ABC):
     def shape_of(self, value: object, frame: Frame) -> tuple[int, ...] | None:
         """The shape of a tensor, if it is known."""
         if isinstance(value, Pending) and not self.ahead(value, frame):
-            return None
+            return self.leaves.living_shape(value)
         tensor = value.tensor if isinstance(value, Pending) else value
         return self.formulas.shape(tensor.node) if isinstance(tensor, Tensor) else None
 

@@ -43,6 +43,8 @@ def shape_of_result(
             return tuple(np.squeeze(example, axis).shape)
         if op == "index":
             return example[python_key(attributes["key"])].shape
+        if op == "pick":
+            return (*np.broadcast_shapes(*shapes[1:]), *first[len(shapes) - 1 :])
         if op in ("reshape", "broadcast_to"):
             wanted = attributes["shape"]
             assert isinstance(wanted, tuple)

@@ -7,11 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import CodeType
 
+from stayfinite.graph.running_loops import Loop
 from stayfinite.graph.source import Definition
 from stayfinite.repair.formula import Node
 from stayfinite.repair.source import SourceFile
 
 Shape = tuple[int, ...]
+# What a frame runs.
+Body = Definition | Loop
 
 
 @dataclass(frozen=True)
@@ -36,15 +39,17 @@ class Pending:
 
 @dataclass(eq=False)
 class Frame:
-    """One call of a function that is interpreted.
+    """One call of a function, or one iteration of a loop, that is interpreted.
 
     `caller` is where it was called from; `names` are its local variables at present; `outer` is
     the frame in whose body the function was defined, if that was interpreted too. `left_out` are
     the parameters of a function that a library calls, as far as they have a default value.
+    `skipped` are statements of a loop whose names have their values already, as `ast.dump` gives
+    them.
     """
 
     source: SourceFile
-    function: Definition
+    body: Body
     names: dict[str, object]
     globals: Mapping[str, object]
     cells: Mapping[str, object]
@@ -52,6 +57,7 @@ class Frame:
     outer: Frame | None = None
     caller: SourceOrigin | None = None
     left_out: frozenset[str] = frozenset()
+    skipped: frozenset[str] = frozenset()
 
     def text_of(self, expression: ast.expr | ast.AugAssign) -> str:
         """An expression as the user wrote it, or the target of an assignment, on one line."""

@@ -9,8 +9,10 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef
 Store = ast.Assign | ast.AnnAssign | ast.AugAssign
 
 
-def dead_stores(function: Function, may_go: Callable[[Store], bool]) -> list[Store]:
-    """The assignments of a single local name whose value is overwritten or dropped unread.
+def dead_stores(function: Function | ast.Module, may_go: Callable[[Store], bool]) -> list[Store]:
+    """The assignments of a single name of a function whose value is overwritten or dropped unread.
+
+    In a module, those of a name that nothing of the file reads.
 
     Those that `may_go` refuses are kept, and with them what they read. An assignment is dead also
     where only dead ones read it.
@@ -26,7 +28,7 @@ def dead_stores(function: Function, may_go: Callable[[Store], bool]) -> list[Sto
 class _Liveness:
     """One backward walk, in which the statements of `ignored` read nothing."""
 
-    def __init__(self, function: Function, ignored: Sequence[Store]) -> None:
+    def __init__(self, function: Function | ast.Module, ignored: Sequence[Store]) -> None:
         self._ignored = ignored
         self._kept = _captured(function)
         self.dead: list[Store] = []
@@ -57,7 +59,7 @@ class _Liveness:
             return taken | other | set(_reads(statement.test))
         if isinstance(statement, ast.For | ast.While | ast.Try | ast.With | ast.Match):
             # What is read anywhere inside may be read after any statement inside.
-            inside = live | set(_reads(statement))
+            inside = live | set(_reads(statement, self._ignored))
             for block in _blocks(statement):
                 self._block(block, set(inside))
             return inside
@@ -86,15 +88,19 @@ def _blocks(statement: ast.stmt) -> Iterator[list[ast.stmt]]:
                     yield block
 
 
-def _reads(node: ast.AST) -> Iterator[str]:
-    for part in ast.walk(node):
+def _reads(node: ast.AST, ignored: Sequence[ast.AST] = ()) -> Iterator[str]:
+    """The names that a node reads, without the statements of `ignored` inside it."""
+    stack = [node]
+    while stack:
+        part = stack.pop()
         if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Load | ast.Del):
             yield part.id
         elif isinstance(part, ast.AugAssign) and isinstance(part.target, ast.Name):
             yield part.target.id
+        stack += [child for child in ast.iter_child_nodes(part) if child not in ignored]
 
 
-def _captured(function: Function) -> set[str]:
+def _captured(function: Function | ast.Module) -> set[str]:
     """Names that other functions see: of nested functions, `global` and `nonlocal`."""
     found: set[str] = set()
     for node in ast.walk(function):

@@ -218,6 +218,9 @@ class Printer:
         if node.op == "index":
             base = self._text(node.operands[0])
             return Text(f"{base.at(ATOM)}[{_key_text(node.attribute('key'))}]", ATOM)
+        if node.op == "pick":
+            base, *keys = map(self._text, node.operands)
+            return Text(f"{base.at(ATOM)}[{', '.join(key.text for key in keys)}]", ATOM)
         if node.op == "reciprocal" and not self.speller.can_spell("reciprocal"):
             return Text(f"1.0 / {self._text(node.operands[0]).at(SIGN)}", PRODUCT)
         if node.op in OPERATORS and not self._compares_by_call(node):

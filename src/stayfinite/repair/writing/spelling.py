@@ -32,7 +32,7 @@ OPERATORS = {
     "mod": "%",
     "power": "**",
 } | _COMPARISONS
-_ALWAYS = frozenset((*OPERATORS, "negative", "index"))
+_ALWAYS = frozenset((*OPERATORS, "negative", "index", "pick"))
 
 
 @dataclass

@@ -91,25 +91,30 @@ class Visible:
         assert isinstance(value, bool | int | float)
         if name_of(node) is not None or float(value) not in _COMMON:
             return True
-        here = self._moment.frame.function
+        here = self._moment.frame.body
         return not any(
             isinstance(part, ast.Constant) and part.value == abs(value) for part in ast.walk(here)
         )
 
     def is_free(self, name: str) -> bool:
         """Whether a new name may be called `name`."""
-        frame = self._moment.frame
-        return (
-            name not in self._moment.scope
-            and name not in frame.globals
-            and name not in frame.cells
-            and not hasattr(builtins, name)
-        )
+        return is_free(self._moment, name)
 
     def is_module(self, name: str, module: object) -> bool:
         """Whether `name` means `module` here."""
         frame = self._moment.frame
         return name not in self._moment.scope and frame.globals.get(name) is module
+
+
+def is_free(moment: Moment, name: str) -> bool:
+    """Whether a new name may be called `name` at a moment."""
+    frame = moment.frame
+    return (
+        name not in moment.scope
+        and name not in frame.globals
+        and name not in frame.cells
+        and not hasattr(builtins, name)
+    )
 
 
 def _named(moment: Moment) -> Iterator[tuple[Node, Text]]:

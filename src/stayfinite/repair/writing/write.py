@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from stayfinite.graph.source import Definition
 from stayfinite.repair.api import NoSpellingError
-from stayfinite.repair.edit import Edit
+from stayfinite.repair.edit import Edit, Replacement
 from stayfinite.repair.errors import RepairError
 from stayfinite.repair.extraction import Extraction, ExtractionError, SourceOrigin
 from stayfinite.repair.extraction.frames import Patched
@@ -16,9 +16,10 @@ from stayfinite.repair.extraction.syntax import place_of
 from stayfinite.repair.formula import BINARY, OTHER, REDUCTIONS, UNARY, Node, replaced
 from stayfinite.repair.scope import enclosing_function
 from stayfinite.repair.source import SourceFile
-from stayfinite.repair.writing.changes import CannotChangeError, Changes, is_conditional
+from stayfinite.repair.writing.changes import CannotChangeError, Changes, common, is_conditional
 from stayfinite.repair.writing.compare import differing, same, smallest_differing
-from stayfinite.repair.writing.liveness import Store, dead_stores
+from stayfinite.repair.writing.liveness import Function, Store, dead_stores
+from stayfinite.repair.writing.naming import with_names
 from stayfinite.repair.writing.printer import LINE, WIDTHS, CannotPrintError, Printer
 from stayfinite.repair.writing.spelling import Speller
 from stayfinite.repair.writing.text import needed, precedence
@@ -33,14 +34,14 @@ class CannotWriteError(RepairError):
 
 @dataclass(frozen=True)
 class Written:
-    """An edit, the changes that it consists of, and the formula of the file with it.
+    """An edit, the changes that it consists of if they are of one place, and the formula with it.
 
     `root` is the rewritten formula that was asked for; where the edited function is called more
     than once, it is changed at all calls.
     """
 
     edit: Edit
-    changes: Changes
+    changes: Changes | None
     root: Node
 
 
@@ -64,6 +65,27 @@ def write(extraction: Extraction, rewritten: Node, description: str = "") -> Wri
     Raises:
         CannotWriteError: no place is found where the new expression can be written.
     """
+    try:
+        return _written(extraction, rewritten, description)
+    except CannotWriteError:
+        for source, named in with_names(extraction, rewritten):
+            with contextlib.suppress(CannotWriteError):
+                written = _written(named, rewritten, description)
+                if written.edit.source.path == source.path:
+                    return _joined(source, written)
+        raise
+
+
+def _joined(source: SourceFile, written: Written) -> Written:
+    """An edit of a text that was edited before, as one edit of `source`."""
+    old, new = source.text, written.edit.apply()
+    start, end = common(old, new)
+    piece = Replacement(start, len(old) - end, new[start : len(new) - end])
+    edit = Edit(source, written.edit.kind, written.edit.description, (piece,))
+    return Written(edit, None, written.root)
+
+
+def _written(extraction: Extraction, rewritten: Node, description: str) -> Written:
     reasons: list[str] = []
     tries = 0
     for old, new in _pairs(extraction, rewritten):
@@ -182,11 +204,12 @@ class _Attempt:
 
     def _newly_dead(self, changes: Changes, after: SourceFile) -> list[ast.stmt]:
         """The statements of the text before that are never read in the text after."""
-        before = enclosing_function(changes.source, changes.node)
-        if not isinstance(before, ast.FunctionDef | ast.AsyncFunctionDef):
+        before = enclosing_function(changes.source, changes.node) or changes.source.tree
+        if isinstance(before, ast.Lambda):
             return []
-        now = Patched(changes.source, after).function(before)
-        assert isinstance(now, ast.FunctionDef | ast.AsyncFunctionDef)
+        edited = Patched(changes.source, after)
+        now = after.tree if isinstance(before, ast.Module) else edited.body(before)
+        assert isinstance(now, Function | ast.Module)
         stores = {ast.dump(s): s for s in ast.walk(before) if isinstance(s, Store)}
 
         def may_go(store: Store) -> bool:
@@ -217,14 +240,11 @@ class _Attempt:
             node for origin, node in self._extraction.evaluated if origin.expression is changes.node
         ]
         wanted = ast.dump(ast.parse(self._printed, mode="eval").body)
-        before = enclosing_function(changes.source, changes.node)
-        function = None if before is None else Patched(changes.source, after).function(before)
+        body = Patched(changes.source, after).body(self._origin.moment.frame.body)
         news = [
             node
             for origin, node in interpreter.evaluated
-            if origin.moment.frame.function is function
-            and _same_place(function, origin)
-            and ast.dump(origin.expression) == wanted
+            if origin.moment.frame.body is body and ast.dump(origin.expression) == wanted
         ]
         if len(olds) != len(news) or self._old not in olds:
             return None
@@ -259,10 +279,6 @@ def _undone(root: Node, news: list[Node], olds: list[Node]) -> Node:
         if new is not old:
             root = replaced(root, new, old)
     return root
-
-
-def _same_place(function: Definition | None, origin: SourceOrigin) -> bool:
-    return function is not None and origin.moment.frame.function is function
 
 
 def _is_alone(source: SourceFile, statement: ast.stmt) -> bool:

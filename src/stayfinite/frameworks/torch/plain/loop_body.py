@@ -32,6 +32,7 @@ from stayfinite.frameworks.torch.plain.randomness import Generators
 from stayfinite.frameworks.torch.plain.step_data import AfterStatements
 from stayfinite.frameworks.torch.plain.trees import leaves
 from stayfinite.graph.cells import cell_name, num_lines_above
+from stayfinite.graph.graph import Span
 from stayfinite.graph.running_loops import loops_in
 
 # Run with a function that returns how many batches it has drawn.
@@ -63,10 +64,11 @@ class LoopBody:
         names = loop.names & local if self._is_function else frozenset()
         # Names that the body reads and does not bind have the values of the frame.
         self._held = values_of(frame, sorted(names - loop.bound))
+        self._begun_with: Mapping[str, object] = {}
         self._code: tuple[tuple[str, ...], CodeType] | None = None
         self._tree: ast.Module | None = None
-        # The positions of statements that have been run already.
-        self._left_out: frozenset[int] = frozenset()
+        # Statements that have been run already.
+        self._left_out: frozenset[str] = frozenset()
 
     @property
     def described(self) -> str:
@@ -118,6 +120,25 @@ class LoopBody:
                 names = self.loop.read & self.loop.bound - {*self.loop.targets}
                 carried = {name: after[name] for name in names if name in after}
         raise CannotRemakeError("the body of the loop ended without an update")
+
+    def holds(self, span: Span) -> bool:
+        """Whether a position is in its body, in code that was compiled from it."""
+        if span.file != self.loop.file or span.code is None:
+            return False
+        body = self._statement().body
+        name = self.loop.code.co_qualname if self._is_function else "<module>"
+        last = body[-1].end_lineno or body[-1].lineno
+        return span.code.co_qualname == name and body[0].lineno <= span.line <= last
+
+    @property
+    def left_out(self) -> frozenset[str]:
+        """The statements that are not run again, as `ast.dump` gives them."""
+        return self._left_out
+
+    @property
+    def values(self) -> Mapping[str, object]:
+        """What its names stood for when its last iteration began."""
+        return {**self._held, **self._begun_with}
 
     @contextlib.contextmanager
     def patched(self, tree: ast.Module) -> Iterator[None]:
@@ -185,7 +206,7 @@ class LoopBody:
         taken = [self._taken(each, body, prefix, names, run) for each in data]
         if not names or not any(taken[0].iterations[0].batch):
             return list(data)
-        self._left_out = prefix.statements
+        self._left_out = frozenset(ast.dump(body[number]) for number in prefix.statements)
         return taken
 
     def _taken(
@@ -232,6 +253,7 @@ class LoopBody:
     def _run(self, iteration: Iteration, carried: Mapping[str, object]) -> Mapping[str, object]:
         """Run the body; the names that it may hand to the next iteration, with their values."""
         values = {**self._held, **iteration.values, **iteration.batch, **carried}
+        self._begun_with = values
         if not self._is_function:
             self._globals.update(values)
             exec(self._module(), self._globals)
@@ -254,7 +276,7 @@ class LoopBody:
 
     def _body_once(self) -> ast.For:
         statement = self._statement()
-        body = [each for n, each in enumerate(statement.body) if n not in self._left_out]
+        body = [each for each in statement.body if ast.dump(each) not in self._left_out]
         return _once(statement, body)
 
     def _function(self, names: tuple[str, ...], body: list[ast.stmt]) -> CodeType:
