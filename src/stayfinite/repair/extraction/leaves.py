@@ -26,6 +26,7 @@ class Leaves:
     known: dict[Node, np.ndarray] = field(default_factory=dict)
     earlier: Mapping[str, Node] = field(default_factory=dict)
     _names: dict[str, int] = field(default_factory=dict)
+    _arrays: dict[str, list[Node]] = field(default_factory=dict)
     _objects: dict[int, tuple[object, Pending]] = field(default_factory=dict)
 
     def named(self, text: str, recording: RecordedArray | None) -> Tensor:
@@ -38,10 +39,14 @@ class Leaves:
         return Tensor(made)
 
     def array(self, text: str, value: np.ndarray) -> Tensor:
-        """A new leaf for an array that is known."""
+        """The leaf of an array that is known; one for all equal arrays of the same text."""
+        for made in self._arrays.get(text, ()):
+            if np.array_equal(self.known[made], value) and self.known[made].dtype == value.dtype:
+                return Tensor(made)
         name = self._free(text)
         made = self.earlier.get(name) or leaf(name, _role(value))
         self.known[made] = value
+        self._arrays.setdefault(text, []).append(made)
         self.formulas.shapes[made] = value.shape
         self.formulas.dtypes[made] = value.dtype.name
         return Tensor(made)
@@ -105,9 +110,9 @@ class Leaves:
             return self.living_array(text, value).node
         return as_constant(value)
 
-    def living_array(self, text: str, value: np.ndarray) -> Tensor:
-        """The leaf of a NumPy array of the program."""
-        pending = self.living(text, value)
+    def living_array(self, text: str, value: np.ndarray, owner: object = None) -> Tensor:
+        """The leaf of an array of the program: of `owner`, else a NumPy array by itself."""
+        pending = self.living(text, value if owner is None else owner)
         if pending.tensor is None:
             pending.tensor = self.array(text, value)
         return pending.tensor

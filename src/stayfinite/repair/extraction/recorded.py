@@ -66,6 +66,10 @@ class Recorded(Protocol):
         """Whether anything was computed in these lines."""
         ...
 
+    def has_constant(self, array: np.ndarray) -> bool:
+        """Whether the step takes an array of these elements as given, whatever its batch."""
+        ...
+
     def arrays(self, values: Iterable[int]) -> dict[int, np.ndarray]:
         """The arrays themselves."""
         ...
@@ -85,6 +89,10 @@ class NothingRecorded:
     def touches(self, file: str, first_line: int, last_line: int) -> bool:
         """Nothing."""
         return False
+
+    def has_constant(self, array: np.ndarray) -> bool:
+        """Whatever is known is given."""
+        return True
 
     def arrays(self, values: Iterable[int]) -> dict[int, np.ndarray]:
         """Nothing."""
@@ -181,6 +189,13 @@ class GraphRecorded:
     def touches(self, file: str, first_line: int, last_line: int) -> bool:
         """Whether the forward pass computed anything in these lines."""
         return any((file, line) in self._lines for line in range(first_line, last_line + 1))
+
+    def has_constant(self, array: np.ndarray) -> bool:
+        """Whether the graph has it as a constant."""
+        return any(
+            constant.shape == array.shape and np.array_equal(constant, array)
+            for constant in self._graph.constants.values()
+        )
 
     def arrays(self, values: Iterable[int]) -> dict[int, np.ndarray]:
         """Fetched by running the step once more."""
