@@ -55,6 +55,16 @@ def distance(y_true, y_pred):
     return best
 
 
+_CENTRES = ops.convert_to_tensor(np.array([-2.0, 0.0, 2.0], "float32"))
+
+
+def mixture(y_true, y_pred):
+    gap = y_pred - _CENTRES
+    others = ops.cast(y_true == ops.transpose(y_true), "float32") * (1.0 - ops.eye(_BATCH))
+    density = ops.sum(ops.exp(-gap * gap), axis=-1) * ops.sum(1.0 - ops.eye(_BATCH), axis=-1)
+    return -ops.log(density) * ops.max(others + 1.0, axis=-1)
+
+
 class Contrast(layers.Layer):
     def __init__(self, temperature):
         super().__init__()
@@ -81,6 +91,12 @@ def _loop():
     return model, _batches(40.0), np.zeros((3 * _BATCH, 3), "float32")
 
 
+def _constant():
+    model = keras.Sequential([keras.Input((3,)), layers.Dense(3, kernel_initializer="identity")])
+    model.compile("sgd", loss=mixture)
+    return model, _batches(40.0), np.zeros((3 * _BATCH, 1), "float32")
+
+
 def _layer():
     left, right = keras.Input((3,)), keras.Input((3,))
     model = keras.Model([left, right], Contrast(0.05)([left, right]))
@@ -88,7 +104,7 @@ def _layer():
     return model, [_batches(3.0), _batches(4.0)], None
 
 
-@pytest.mark.parametrize("build", [_loop, _layer])
+@pytest.mark.parametrize("build", [_loop, _layer, _constant])
 def test_the_formula_has_the_recorded_value(failure, build):
     step, diagnosis = failure(*build())
     op = diagnosis.evidence.primal or diagnosis.evidence.op

@@ -138,6 +138,16 @@ def test_callback_is_told_of_ops_but_not_of_its_own():
     assert kinds == ["Mul", "Sum"]
 
 
+def test_a_variable_among_operands_is_read_by_an_op_that_is_told():
+    variable = keras.Variable(2.0)
+    for run in (lambda: variable * X, lambda: tf.math.add_n([variable.value, variable.value])):
+        ops = told(run)
+        read = next(outputs[0] for kind, _, _, outputs in ops if kind == "ReadVariableOp")
+        kind, inputs, _, _ = ops[-1]
+        assert kind in ("Mul", "AddN")
+        assert any(operand is read for operand in inputs)
+
+
 def test_ops_of_a_gradient_are_told_inside_its_function():
     entered = []
 

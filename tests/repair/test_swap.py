@@ -22,6 +22,7 @@ from stayfinite.repair import (
     live,
     swapped,
 )
+from stayfinite.repair.source import SourceFile
 from tests.repair.helpers import first_patch
 
 HEADER = "import functools\nfrom keras import ops\n"
@@ -283,6 +284,28 @@ def test_code_that_cannot_be_swapped(tmp_path, monkeypatch, text, message):
     patch = patched(path)
     gc.collect()
     with pytest.raises(NotSwappableError, match=message), swapped(patch):
+        pass
+
+
+def test_a_comprehension_may_go(tmp_path, monkeypatch):
+    path = tmp_path / "user_module.py"
+    text = """\
+        def f(x):
+            total = sum(x for _ in range(3)) + sum(2 * x for _ in range(2))
+            return total
+        """
+    module = load(path, text, monkeypatch)
+    original = SourceFile.of(path)
+    shorter = original.text.replace("sum(x for _ in range(3))", "30")
+    with swapped(Patch(original, original.with_text(shorter))):
+        assert module.f(1) == 34
+    assert module.f(1) == 7
+    other = original.text.replace("x for", "-x for")
+    fewer = other.replace(" + sum(2 * -x for _ in range(2))", "")
+    with (
+        pytest.raises(NotSwappableError, match="which functions are defined in `f`"),
+        swapped(Patch(original, original.with_text(fewer))),
+    ):
         pass
 
 

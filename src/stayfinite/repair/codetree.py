@@ -30,7 +30,7 @@ class Pair:
     @property
     def name(self) -> str:
         """What to call it in a message."""
-        return "the module" if self.outer is None else f"`{self.old.co_qualname}`"
+        return _name(self.old)
 
 
 def pairs(patch: Patch, filename: str, flags: int = 0, *, by_statement: bool = False) -> list[Pair]:
@@ -84,11 +84,36 @@ def _without(source: SourceFile, statements: list[ast.stmt]) -> ast.Module:
 def _walk(old: CodeType, new: CodeType, outer: Pair | None, is_changed: bool) -> Iterator[Pair]:
     pair = Pair(old, new, outer, is_changed)
     yield pair
-    olds, news = _nested(old), _nested(new)
-    if [code.co_name for code in olds] != [code.co_name for code in news]:
-        raise NotSwappableError(f"the repair changes which functions are defined in {pair.name}")
-    for old_code, new_code in zip(olds, news, strict=True):
+    for old_code, new_code in matched(old, new):
         yield from _walk(old_code, new_code, pair, _differs(old_code, new_code))
+
+
+def matched(old: CodeType, new: CodeType) -> list[tuple[CodeType, CodeType]]:
+    """The code inside a code object before and after.
+
+    A comprehension or lambda of a function may be gone in `new`, which never makes it.
+
+    Raises:
+        NotSwappableError: the functions of the two do not correspond.
+    """
+    olds, news = _nested(old), _nested(new)
+    if [code.co_name for code in olds] == [code.co_name for code in news]:
+        return list(zip(olds, news, strict=True))
+    kept: list[tuple[CodeType, CodeType]] = []
+    waiting = list(news)
+    for code in olds:
+        if waiting and code.co_name == waiting[0].co_name and not _differs(code, waiting[0]):
+            kept.append((code, waiting.pop(0)))
+        elif not code.co_name.startswith("<"):
+            break
+    else:
+        if not waiting and old.co_flags & inspect.CO_OPTIMIZED:
+            return kept
+    raise NotSwappableError(f"the repair changes which functions are defined in {_name(old)}")
+
+
+def _name(code: CodeType) -> str:
+    return "the module" if code.co_name == "<module>" else f"`{code.co_qualname}`"
 
 
 def _nested(code: CodeType) -> list[CodeType]:

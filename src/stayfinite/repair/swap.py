@@ -14,7 +14,7 @@ from pathlib import Path
 from types import CodeType, FunctionType
 
 from stayfinite.graph.running_loops import RunningLoop, loops_in, running_loops
-from stayfinite.repair.codetree import Pair, inserted_imports, pairs
+from stayfinite.repair.codetree import Pair, inserted_imports, matched, pairs
 from stayfinite.repair.errors import NotSwappableError, StaleSourceError
 from stayfinite.repair.live import KnownFunctions, Matcher, is_file
 from stayfinite.repair.patch import Patch
@@ -215,6 +215,5 @@ def _num_references(made: list[tuple[CodeType, CodeType]]) -> list[int]:
 def _versions(new: CodeType, old: CodeType) -> Iterator[tuple[CodeType, CodeType]]:
     """The code objects inside a function, patched and original."""
     yield new, old
-    inner = [[c for c in code.co_consts if isinstance(c, CodeType)] for code in (new, old)]
-    for new_code, old_code in zip(*inner, strict=True):
+    for old_code, new_code in matched(old, new):
         yield from _versions(new_code, old_code)

@@ -201,6 +201,7 @@ FORMULAS = [
     f("KL with zeros", lambda d_p, q: sum_(d_p * log(d_p / q)), {"d_p": np.array([[0.0, 0.4, 0.6], [0.2, 0.3, 0.5], [0.1, 0.1, 0.8], [0.3, 0.3, 0.4]]), "q": np.array([[0.2, 0.4, 0.4], [0.2, 0.3, 0.5], [0.5, 0.1, 0.4], [0.3, 0.3, 0.4]])}),
     f("norm at zero", lambda x, y: sqrt(sum_(square(x - y))), {"x": np.array([[1.0, 2], [0, 1], [2, 1], [3, 3]]), "y": np.array([[1.0, 2], [1, 1], [0, 1], [3, 1]])}),
     f("square root at zero", lambda x: sqrt(x), {"x": np.array([0.0, 1, 2, 3])}),
+    f("Frank copula", lambda t, d_u, d_v: -log(1 + (exp(-t * d_u) - 1) * (exp(-t * d_v) - 1) / (exp(-t) - 1)) / t, {"t": np.array([0.0, 1, 2, 3]), "d_u": np.array([0.3, 0.2, 0.6, 0.9]), "d_v": np.array([0.7, 0.5, 0.1, 0.4])}),
     f("power at zero", lambda x: abs_(x) ** 0.5, {"x": np.array([0.0, 1, -2, 3])}),
     f("standard deviation of equals", lambda x: std(x), {"x": np.array([[2.0, 2, 2], [1, 2, 4], [0, 1, 5], [3, 3, 1]])}),
     f("xlogy by product", lambda n_k, r: n_k * log(r) - r, {"n_k": [0.0, 1, 2, 3], "r": np.array([0.0, 1, 2, 3])}),

@@ -28,6 +28,7 @@ from tensorflow.python.eager.polymorphic_function import polymorphic_function
 from tensorflow.python.framework import op_callbacks, op_def_registry
 
 from stayfinite.frameworks.keras import private as keras_private
+from stayfinite.frameworks.keras.patches import replaced
 from stayfinite.frameworks.subject import Compilation
 
 __all__ = [
@@ -211,9 +212,26 @@ def op_callback(notify: OpCallback) -> Iterator[None]:
 
     op_callbacks.add_op_callback(callback)
     try:
-        yield
+        with replaced([(pywrap_tfe, "TFE_Py_FastPathExecute", _reading_variables)]):
+            yield
     finally:
         op_callbacks.remove_op_callback(callback)
+
+
+def _reading_variables(plain: Callable[..., Any]) -> Callable[..., Any]:
+    """The call that runs most ops. It reads variables among its operands and tells no callback."""
+
+    def execute(*arguments: Any) -> Any:
+        return plain(*(read(argument) for argument in arguments))
+
+    def read(argument: Any) -> Any:
+        if isinstance(argument, tf.Variable | keras.Variable):
+            return tf.convert_to_tensor(argument)
+        if isinstance(argument, list | tuple):
+            return type(argument)([read(item) for item in argument])
+        return argument
+
+    return execute
 
 
 def _given(attrs: Any) -> tuple[Any, ...]:

@@ -41,9 +41,13 @@ class Point:
 
 
 def proposals(context: Context, root: Node) -> Iterator[tuple[Node, str, tuple[Assumption, ...]]]:
-    """Safe forms of every sub-formula that is 0 / 0 at a removable point."""
+    """Safe forms of every sub-formula that is 0 / 0 at a removable point.
+
+    First those that leave the whole formula finite; of others only the shortest, for a further one.
+    """
     if not context.samples.main.reference.has(Kind.LIMIT):
         return
+    others: list[Node] = []
     for target in _targets(context, root):
         for point in _points(context, target):
             try:
@@ -55,18 +59,34 @@ def proposals(context: Context, root: Node) -> Iterator[tuple[Node, str, tuple[A
             if series.order < 0:
                 continue
             forms = {form: _offset(context, point, form) for form in (target, _sharpened(target))}
+            is_enough = None
             for width, terms in PATCHES:
                 try:
                     patch = _LocalForm(point, series, width, terms)
-                    for form, offset in forms.items():
-                        found = patch.on(form, offset)
-                        yield build.substituted(root, {target: found}), "limit", ()
+                    found = [patch.on(form, offset) for form, offset in forms.items()]
                 except NoSeries:
                     break
+                made = [build.substituted(root, {target: form}) for form in found]
+                if is_enough is None:
+                    is_enough = _is_finite(context, made[0])
+                if not is_enough:
+                    others += made
+                    break
+                yield from ((x, "limit", ()) for x in made)
+    yield from ((x, "limit", ()) for x in others)
+
+
+def _is_finite(context: Context, root: Node) -> bool:
+    """Whether a formula is finite at the recorded operands where its exact value is."""
+    known = context.samples.main.reference.known
+    return bool(np.isfinite(to_float64(context.floating.value(root)))[known].all())
 
 
 def _targets(context: Context, root: Node) -> list[Node]:
-    """Sub-formulas that are not finite in exact arithmetic, smallest first, element by element."""
+    """Sub-formulas that are not finite in exact arithmetic, element by element.
+
+    The smallest first, then those that may be 0 / 0 once more where the smallest has its limit.
+    """
     found = []
     for x in walk(root):
         if x.op in ("divide", "multiply", "subtract", "add", "power", "log", "square", "negative"):
@@ -76,7 +96,8 @@ def _targets(context: Context, root: Node) -> list[Node]:
                 continue
             if np.isnan(to_float64(value)).any():
                 found.append(x)
-    return found[:4]
+    quotients = [x for x in found[1:] if x.op in ("divide", "multiply", "power")]
+    return list(dict.fromkeys((*found[:1], *quotients, *found)))[:4]
 
 
 def _points(context: Context, target: Node) -> Iterator[Point]:

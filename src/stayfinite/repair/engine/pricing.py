@@ -112,7 +112,9 @@ class Pricing:
             known = np.isfinite(want)
             slack = GRADIENT_PART * _largest_by_sample(want)
             part = self._wrong(to_float64(found[leaf]), want, known, slack, main)
-            if part.any():
+            most = self._most_unreachable(sample, leaf)
+            gap = np.abs(to_float64(found[leaf]) - want)
+            if (part & (gap <= self.tolerance * np.abs(want) + most)).any():
                 slack = np.maximum(slack, self._unreachable(root, sample, leaf, seed))
                 part = self._wrong(to_float64(found[leaf]), want, known, slack, main)
             if self._is_near(to_float64(found[leaf]), want, part):
@@ -161,8 +163,12 @@ class Pricing:
         """
         size = sample.floating.magnitudes(root, seed, (leaf,))[leaf]
         size = np.nan_to_num(to_float64(size), nan=0.0, posinf=0.0)
-        share = GRADIENT_PART * self._scale(sample, leaf)
-        return np.asarray(np.minimum(ROUNDINGS * self.spacing * size, share))
+        most = self._most_unreachable(sample, leaf)
+        return np.asarray(np.minimum(ROUNDINGS * self.spacing * size, most))
+
+    def _most_unreachable(self, sample: Sample, leaf: Node) -> float:
+        """What `_unreachable` is at most."""
+        return GRADIENT_PART * self._scale(sample, leaf)
 
     def _scale(self, sample: Sample, leaf: Node) -> float:
         """The size of the gradient of a leaf; where it vanishes, of what it is elsewhere."""

@@ -40,14 +40,14 @@ class Leaves:
         return Tensor(made)
 
     def array(self, text: str, value: np.ndarray) -> Tensor:
-        """The leaf for an array that is known; the same one for equal arrays of the same text."""
+        """The leaf of an array that is known; one for all equal arrays of the same text."""
         for made in self._arrays.get(text, ()):
-            if np.array_equal(self.known[made], value):
+            if np.array_equal(self.known[made], value) and self.known[made].dtype == value.dtype:
                 return Tensor(made)
         name = self._free(text)
         made = self.earlier.get(name) or leaf(name, _role(value))
-        self._arrays.setdefault(text, []).append(made)
         self.known[made] = value
+        self._arrays.setdefault(text, []).append(made)
         self.formulas.shapes[made] = value.shape
         self.formulas.dtypes[made] = value.dtype.name
         return Tensor(made)
@@ -132,9 +132,9 @@ class Leaves:
             return self.living_array(text, value).node
         return as_constant(value)
 
-    def living_array(self, text: str, value: np.ndarray) -> Tensor:
-        """The leaf of a NumPy array of the program."""
-        pending = self.living(text, value)
+    def living_array(self, text: str, value: np.ndarray, owner: object = None) -> Tensor:
+        """The leaf of an array of the program: of `owner`, else a NumPy array by itself."""
+        pending = self.living(text, value if owner is None else owner)
         if pending.tensor is None:
             pending.tensor = self.array(text, value)
         return pending.tensor

@@ -126,3 +126,16 @@ def is_living_tensor(value: object) -> bool:
         and hasattr(value, "shape")
         and hasattr(value, "dtype")
     )
+
+
+def elements_of(value: object) -> np.ndarray | None:
+    """The present elements of a tensor; None for a variable, and for one that is traced."""
+    if hasattr(value, "assign") or getattr(value, "requires_grad", False):
+        return None
+    if not hasattr(value, "__array__"):
+        return None
+    try:
+        array = np.array(value)
+    except (NotImplementedError, RuntimeError, TypeError, ValueError):
+        return None  # symbolic, or on another device
+    return None if array.dtype == object else array

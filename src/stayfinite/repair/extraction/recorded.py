@@ -70,6 +70,10 @@ class Recorded(Protocol):
         """The array of the batch that has this name."""
         ...
 
+    def has_constant(self, array: np.ndarray) -> bool:
+        """Whether the step takes an array of these elements as given, whatever its batch."""
+        ...
+
     def arrays(self, values: Iterable[int]) -> dict[int, np.ndarray]:
         """The arrays themselves."""
         ...
@@ -93,6 +97,10 @@ class NothingRecorded:
     def leaf(self, name: str) -> RecordedArray | None:
         """Nothing."""
         return None
+
+    def has_constant(self, array: np.ndarray) -> bool:
+        """Whatever is known is given."""
+        return True
 
     def arrays(self, values: Iterable[int]) -> dict[int, np.ndarray]:
         """Nothing."""
@@ -196,6 +204,13 @@ class GraphRecorded:
             if leaf.name == name and leaf.role in ("input", "target"):
                 return self._recording(value)
         return None
+
+    def has_constant(self, array: np.ndarray) -> bool:
+        """Whether the graph has it as a constant."""
+        return any(
+            constant.shape == array.shape and np.array_equal(constant, array)
+            for constant in self._graph.constants.values()
+        )
 
     def arrays(self, values: Iterable[int]) -> dict[int, np.ndarray]:
         """Fetched by running the step once more."""

@@ -39,6 +39,8 @@ def _uses(body: Body) -> list[tuple[ast.expr, list[ast.expr]]]:
     for node in ast.walk(body):
         if isinstance(node, ast.BinOp):
             found.append((node, [node.left, node.right]))
+        elif isinstance(node, ast.Compare) and len(node.ops) == 1:
+            found.append((node, [node.left, *node.comparators]))
         elif isinstance(node, ast.Call):
             found.append((node, node.args))
         elif isinstance(node, ast.UnaryOp):
@@ -154,6 +156,9 @@ class Run(abc.ABC):
         if isinstance(value, np.ndarray):
             return self.leaves.living_array(text, value)
         if natives.is_living_tensor(value):
+            array = natives.elements_of(value)
+            if array is not None and self.recorded.has_constant(array):
+                return self.leaves.living_array(text, array, value)
             return self.leaves.living(text, value)
         return named_number(value, text)
 
