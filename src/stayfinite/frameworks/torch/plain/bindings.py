@@ -92,7 +92,7 @@ def read_first(
 
 
 def loaded_names(node: ast.AST) -> set[str]:
-    """The names that are read anywhere in `node`, be it in a function that it defines."""
+    """The names that are read anywhere in `node`, also in a function that it defines."""
     found = {
         n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)
     }

@@ -16,7 +16,7 @@ from stayfinite.frameworks.torch.plain.loops import SourceLoop, innermost_loop
 
 @dataclass(frozen=True, eq=False)
 class Spot:
-    """A position in code, with what of it stays the same however often it is reached.
+    """A position in code, with what is the same each time it is reached.
 
     Attributes:
         line: The line.

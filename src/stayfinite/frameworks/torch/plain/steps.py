@@ -118,7 +118,7 @@ class Events:
         self._events = [event for event in self._events if event is not draw]
 
     def updated(self, update: Applied, since: list[Draw | Applied]) -> None:
-        """Weights were updated; of what lies before, only `since` may belong to the next step."""
+        """Weights were updated; of the events before, only `since` may belong to the next step."""
         self._draws = [event for event in since if type(event) is Draw]
         self._events = [*since, update]
         self.has_backward = self.lost_draws = False
