@@ -149,9 +149,8 @@ class Recorder:
             self._batch += 1
             yield data
 
-    def keep(self, data: object) -> None:
+    def keep(self, data: object, num_bytes: int) -> None:
         """Record a step that is judged already, and drop the oldest beyond the limits."""
-        num_bytes = _num_bytes(data)
         self._steps.append(RecordedBatch(self.num_steps, self.epoch, None, data, num_bytes))
         self.count.num_steps += 1
         total = sum([recorded.num_bytes for recorded in self._steps])

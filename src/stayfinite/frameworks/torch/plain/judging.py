@@ -13,7 +13,7 @@ import torch
 
 from stayfinite.frameworks.torch.plain import private, verdict
 from stayfinite.frameworks.torch.plain.listeners import BadStep, Listener
-from stayfinite.frameworks.torch.plain.notes import StepNotes, Update
+from stayfinite.frameworks.torch.plain.notes import OptimizerCall, StepNotes
 from stayfinite.frameworks.torch.plain.optimizer import gradients_of, parameters_of
 
 # Optimizers whose state is copied before an update that is not known to be finite.
@@ -37,13 +37,13 @@ class Judge:
         self._on_error = on_error
         self._unproved: tuple[BadStep, _Copies] | None = None
 
-    def before_closure(self, update: Update) -> None:
+    def before_closure(self, update: OptimizerCall) -> None:
         """An optimizer is about to be applied that calls a closure, maybe several times."""
         if not verdict.is_bounded(update.optimizer):
             # A line search may go anywhere after the first call.
             self._prepare(update)
 
-    def before(self, update: Update) -> None:
+    def before(self, update: OptimizerCall) -> None:
         """An optimizer is about to be applied to the gradients that its parameters have."""
         optimizer = update.optimizer
         overflow = private.overflow_of_scale(optimizer)
@@ -68,11 +68,11 @@ class Judge:
         if update.was_made and not is_proved and self._unproved is None:
             self._prepare(update)
 
-    def left_out(self, update: Update) -> None:
+    def left_out(self, update: OptimizerCall) -> None:
         """A loss scale has left out a step."""
         self._judge_overflow(update, is_applied_next=False)
 
-    def _judge_overflow(self, update: Update, *, is_applied_next: bool) -> bool:
+    def _judge_overflow(self, update: OptimizerCall, *, is_applied_next: bool) -> bool:
         """Judge a step that a loss scale leaves out: bad if the scale is not what made it so.
 
         Returns:
@@ -85,7 +85,7 @@ class Judge:
         bad = self._notes.bad_step(update, "scale" if loss is None else "gradients", loss)
         return self._tell(dataclasses.replace(bad, is_applied_next=is_applied_next))
 
-    def after(self, update: Update) -> None:
+    def after(self, update: OptimizerCall) -> None:
         """The optimizer was applied."""
         if self._unproved is None:
             return
@@ -95,7 +95,7 @@ class Judge:
             made = update.was_made
             self._tell(dataclasses.replace(bad, was_made=made, is_applied_next=False))
 
-    def _made(self, update: Update) -> bool:
+    def _made(self, update: OptimizerCall) -> bool:
         """Tell of a finite step; returns whether it was told."""
         loss = self._notes.loss()
         try:
@@ -105,7 +105,7 @@ class Judge:
             return False
         return True
 
-    def _prepare(self, update: Update) -> None:
+    def _prepare(self, update: OptimizerCall) -> None:
         """Keep what the update writes to, as far as there is room."""
         self._unproved = (self._notes.bad_step(update, "update"), _Copies(update.optimizer))
 

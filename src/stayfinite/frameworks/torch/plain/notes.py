@@ -37,7 +37,7 @@ MAX_LOSSES = 64
 
 
 @dataclass(slots=True)
-class Update:
+class OptimizerCall:
     """One call of an optimizer.
 
     Attributes:
@@ -125,11 +125,11 @@ class StepNotes:
         innermost: FrameType,
         scaler: Any = None,
         closure: Closure | None = None,
-    ) -> Update:
+    ) -> OptimizerCall:
         """The update that the frame `innermost` is about to make, or has made."""
         positions = positions_of(innermost)
         place = place_of(positions, self.events.draws)
-        return Update(optimizer, innermost, positions, place, scaler, closure)
+        return OptimizerCall(optimizer, innermost, positions, place, scaler, closure)
 
     def data_of_calls(self) -> LoopData | None:
         """The data of the step, where it is made of calls; None where it is that of a loop."""
@@ -137,7 +137,9 @@ class StepNotes:
             return self.trainer.data()
         return LoopData(tuple(call.iteration() for call in self.calls)) if self.calls else None
 
-    def bad_step(self, update: Update, what: What, loss: torch.Tensor | None = None) -> BadStep:
+    def bad_step(
+        self, update: OptimizerCall, what: What, loss: torch.Tensor | None = None
+    ) -> BadStep:
         """The step of `update`, which is bad."""
         optimizer, place = update.optimizer, update.place
         again: Again | None
@@ -166,7 +168,7 @@ class StepNotes:
         self.events = Events()
         self.forget_calls()
 
-    def ended(self, update: Update) -> None:
+    def ended(self, update: OptimizerCall) -> None:
         """`update` was made, or left out."""
         place, events = update.place, self.events
         self.trainer.updated(update.optimizer)

@@ -105,7 +105,8 @@ class Training:
                 num_bytes=lambda: num_bytes_of(subject()),
                 copy=lambda: self._snapshot(step, subject()),
             )
-        recorder.keep(self._data(place))
+        data = self._data(place)
+        recorder.keep(data, data.nbytes)
         if loss is not None:
             recorder.losses.keep(step, None, loss)
 
@@ -123,7 +124,8 @@ class Training:
                 for buffer, copy in step.began.buffers:
                     buffer.copy_(copy)
         if not step.was_made:
-            owner.recorder.keep(self._data(step.place))
+            noted = self._data(step.place)
+            owner.recorder.keep(noted, noted.nbytes)
         bad, healthy = owner.recorder.take(number)
         optimizers = self._notes.trained.optimizers()
         place = step.place

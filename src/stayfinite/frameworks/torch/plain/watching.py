@@ -26,7 +26,7 @@ from stayfinite.frameworks.torch.plain.calls import StepCall
 from stayfinite.frameworks.torch.plain.judging import Judge
 from stayfinite.frameworks.torch.plain.listeners import Listener, Replayer
 from stayfinite.frameworks.torch.plain.modules import living
-from stayfinite.frameworks.torch.plain.notes import StepNotes, Update
+from stayfinite.frameworks.torch.plain.notes import OptimizerCall, StepNotes
 from stayfinite.frameworks.torch.plain.trainers import hook_imported
 from stayfinite.frameworks.torch.plain.trainers.calls import Closure
 
@@ -46,7 +46,7 @@ class Watching:
         self.notes = StepNotes(lambda: self._is_watching)
         self._listener: Listener | None = None
         self._judge: Judge | None = None
-        self._update: Update | None = None
+        self._update: OptimizerCall | None = None
         self._scaler: Any = None
         self._has_stepped = False
         self._num_backward = 0
@@ -224,7 +224,7 @@ class Watching:
         optimizer: torch.optim.Optimizer,
         scaler: Any,
         closure: Closure | None = None,
-    ) -> Update | None:
+    ) -> OptimizerCall | None:
         """The present update; None after an error of our own."""
         try:
             return self.notes.update(optimizer, sys._getframe(1), scaler, closure)
@@ -232,7 +232,7 @@ class Watching:
             self._end_guard(error)
             return None
 
-    def _ended(self, update: Update) -> None:
+    def _ended(self, update: OptimizerCall) -> None:
         self.notes.forget_calls()
         try:
             self.notes.ended(update)
