@@ -79,7 +79,7 @@ def test_an_internal_error_ends_the_guard_and_not_the_training(
     def broken(*args):
         raise ZeroDivisionError("broken")
 
-    monkeypatch.setattr("stayfinite.frameworks.torch.plain.watching.place_of", broken)
+    monkeypatch.setattr("stayfinite.frameworks.torch.plain.notes.place_of", broken)
     monkeypatch.delenv("STAYFINITE_STRICT")
     with (
         pytest.warns(RuntimeWarning, match="ZeroDivisionError: broken; this training runs unguard"),

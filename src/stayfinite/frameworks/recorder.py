@@ -149,6 +149,16 @@ class Recorder:
             self._batch += 1
             yield data
 
+    def keep(self, data: object, num_bytes: int) -> None:
+        """Record a step that is judged already, and drop the oldest beyond the limits."""
+        self._steps.append(RecordedBatch(self.num_steps, self.epoch, None, data, num_bytes))
+        self.count.num_steps += 1
+        total = sum([recorded.num_bytes for recorded in self._steps])
+        while len(self._steps) > MAX_HEALTHY + 1 or (
+            len(self._steps) > 2 and total > MAX_HEALTHY_BYTES
+        ):
+            total -= self._steps.popleft().num_bytes
+
     def expect(self, flag: Flag) -> None:
         """Queue `flag`, which covers every step up to the last recorded one."""
         self._pending.append((self.num_steps - 1, flag))

@@ -235,7 +235,7 @@ class GuardedCalls:
     def call(self, args: tuple[Any, ...], keywords: Mapping[str, Any]) -> Any:
         """Make one guarded step."""
         with self._steps.watching():
-            call = StepCall(self._step, self._name, args, keywords, WATCHING.generators.now())
+            call = StepCall(self._step, self._name, args, keywords, WATCHING.notes.generators.now())
             with WATCHING.calling(call):
                 return self._step(*args, **keywords)
 

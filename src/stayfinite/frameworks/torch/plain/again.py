@@ -51,7 +51,7 @@ class Again(Protocol):
 
 
 class Making:
-    """The `watching.Replayer` of a step that is made again.
+    """What is told of a step that is made again; a `listeners.Replayer`.
 
     Args:
         optimizer: The optimizer of the failing step.

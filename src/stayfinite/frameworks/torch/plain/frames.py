@@ -6,25 +6,30 @@ import ctypes
 import inspect
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from types import FrameType
+from types import CodeType, FrameType
 
 from stayfinite.graph.code_owner import is_user_file
 
 _IS_USER: dict[str, bool] = {}
 
 
+def is_user_code(code: CodeType) -> bool:
+    """Whether code is the user's, and not of a library."""
+    name = code.co_filename
+    is_user = _IS_USER.get(name)
+    if is_user is None:
+        is_user = is_user_file(name)
+        # Whether a name such as `<string>` is of the user can change.
+        if not name.startswith("<"):
+            _IS_USER[name] = is_user
+    return is_user
+
+
 def user_frames(innermost: FrameType | None) -> Iterator[FrameType]:
     """The user's frames from `innermost` on, outwards."""
     frame = innermost
     while frame is not None:
-        name = frame.f_code.co_filename
-        is_user = _IS_USER.get(name)
-        if is_user is None:
-            is_user = is_user_file(name)
-            # Whether a name such as `<string>` is of the user can change.
-            if not name.startswith("<"):
-                _IS_USER[name] = is_user
-        if is_user:
+        if is_user_code(frame.f_code):
             yield frame
         frame = frame.f_back
 

@@ -24,10 +24,11 @@ from executing import Source
 
 from stayfinite.frameworks.step import CannotRemakeError
 from stayfinite.frameworks.torch.plain.alone import alone
+from stayfinite.frameworks.torch.plain.bindings import bound_names, read_first
 from stayfinite.frameworks.torch.plain.data import Iteration, LoopData
 from stayfinite.frameworks.torch.plain.drawn import Prefix, prefix_of
 from stayfinite.frameworks.torch.plain.frames import values_of
-from stayfinite.frameworks.torch.plain.loops import SourceLoop, bound_names, read_first
+from stayfinite.frameworks.torch.plain.loops import SourceLoop
 from stayfinite.frameworks.torch.plain.randomness import Generators
 from stayfinite.frameworks.torch.plain.step_data import AfterStatements
 from stayfinite.frameworks.torch.plain.trees import leaves

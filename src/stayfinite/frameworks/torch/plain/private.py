@@ -36,25 +36,37 @@ def required(owner: Any, name: str) -> Any:
         ) from None
 
 
-def hook_draws(drawing: Callable[[Callable[[], Any], object], Any]) -> None:
-    """Have each batch of a `DataLoader` drawn by `drawing(draw, iterator)`."""
+def hook_draws(replayed: Callable[[], Any], drew: Callable[[Any, object], None]) -> None:
+    """Tell of each batch that the iterator of a `DataLoader` gives: `drew(batch, iterator)`.
+
+    `replayed` returns another function to draw with in its place; None most of the time.
+    """
     owner = required(torch.utils.data.dataloader, "_BaseDataLoaderIter")
     plain = required(owner, "__next__")
 
     @functools.wraps(plain)
     def __next__(iterator: Any) -> Any:
-        return drawing(lambda: plain(iterator), iterator)
+        draw = replayed()
+        if draw is not None:
+            return draw()
+        batch = plain(iterator)
+        drew(batch, iterator)
+        return batch
 
     owner.__next__ = __next__
 
 
-def hook_backward(differentiating: Callable[[Any, Callable[[], Any]], Any]) -> None:
-    """Have each backward pass run by `differentiating(root, run)`."""
+def hook_backward(began: Callable[[Any], None], ended: Callable[[], None]) -> None:
+    """Tell of each backward pass: `began(root)`, and `ended()` also where it raises."""
     plain = torch.autograd.backward
 
     @functools.wraps(plain)
     def backward(tensors: Any, *args: Any, **kwargs: Any) -> Any:
-        return differentiating(tensors, lambda: plain(tensors, *args, **kwargs))
+        began(tensors)
+        try:
+            return plain(tensors, *args, **kwargs)
+        finally:
+            ended()
 
     torch.autograd.backward = backward
 
@@ -65,7 +77,7 @@ def hook_scaler(
 ) -> None:
     """Call `scaled` for each loss of a `GradScaler`, and have `applying` apply its optimizers."""
     owner = torch.amp.GradScaler
-    plain_scale, plain_step = required(owner, "scale"), required(owner, "_maybe_opt_step")
+    plain_scale, plain_step = owner.scale, owner.step
 
     @functools.wraps(plain_scale)
     def scale(scaler: Any, outputs: Any) -> Any:
@@ -74,11 +86,13 @@ def hook_scaler(
         return result
 
     @functools.wraps(plain_step)
-    def maybe_opt_step(scaler: Any, optimizer: Any, *args: Any, **kwargs: Any) -> Any:
+    def step(scaler: Any, optimizer: Any, *args: Any, **kwargs: Any) -> Any:
+        if not scaler.is_enabled():
+            return plain_step(scaler, optimizer, *args, **kwargs)
         return applying(scaler, optimizer, lambda: plain_step(scaler, optimizer, *args, **kwargs))
 
     owner.scale = scale
-    owner._maybe_opt_step = maybe_opt_step
+    owner.step = step
 
 
 def hook_optimizers(
@@ -157,9 +171,13 @@ def compiled_module(module: torch.nn.Module) -> torch.nn.Module | None:
     return inner
 
 
-def is_left_to_scale(optimizer: torch.optim.Optimizer) -> bool:
-    """Whether a fused optimizer is applied by a `GradScaler`, which passes it the overflow."""
-    return getattr(optimizer, "found_inf", None) is not None
+def overflow_of_scale(optimizer: torch.optim.Optimizer) -> torch.Tensor | None:
+    """Whether a loss scale has overflowed, as a fused optimizer is told by its `GradScaler`.
+
+    It then leaves the step out by itself. None for an optimizer that is not applied in this way.
+    """
+    found: torch.Tensor | None = getattr(optimizer, "found_inf", None)
+    return found
 
 
 @contextlib.contextmanager

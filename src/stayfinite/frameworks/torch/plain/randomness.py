@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable
-from dataclasses import dataclass
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -20,8 +19,7 @@ PROBED_STEPS = 3
 _KINDS = (torch.Generator, np.random.Generator, np.random.RandomState, random.Random)
 
 
-@dataclass(frozen=True)
-class Generators:
+class Generators(NamedTuple):
     """States of generators; None for one that the loop does not draw from.
 
     `objects` are generators that the loop has under a name, each with its state.
@@ -70,10 +68,11 @@ class GeneratorNotes:
 
     def now(self) -> Generators:
         """The present states."""
+        is_probing = self._probed < PROBED_STEPS
         return Generators(
             random_state(),
-            np.random.get_state() if self._numpy or self.is_probing else None,
-            random.getstate() if self._python or self.is_probing else None,
+            np.random.get_state() if self._numpy or is_probing else None,
+            random.getstate() if self._python or is_probing else None,
             _states(self._objects) if self._objects else (),
         )
 

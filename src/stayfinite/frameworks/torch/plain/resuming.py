@@ -40,7 +40,7 @@ class Bound:
 
 
 class TakenStep(Making):
-    """Runs up to the update, and takes what the loop needs to go on; a `watching.Replayer`.
+    """Runs up to the update, and takes what the loop needs to go on; a `listeners.Replayer`.
 
     Args:
         optimizer: The optimizer of the failing step.

@@ -6,10 +6,9 @@ It is made only for a step that is explained or compared with.
 from __future__ import annotations
 
 import ast
-import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from stayfinite.frameworks.names import unique
 from stayfinite.frameworks.torch.plain import trees
@@ -40,8 +39,7 @@ class AfterStatements:
 Run = Callable[[list[ast.stmt], Mapping[str, object], Generators], AfterStatements | None]
 
 
-@dataclass(frozen=True)
-class NotedStep:
+class NotedStep(NamedTuple):
     """What was noted of one step of a loop. It holds no frame.
 
     Attributes:
@@ -78,7 +76,7 @@ class NotedStep:
             run: Runs statements of the body; None where there is no body to run.
         """
         arrays = {name: value for name, value in self.of_module.items() if _is_data(value)}
-        step = dataclasses.replace(self, now={**self.now, **arrays})
+        step = self._replace(now={**self.now, **arrays})
         return _of_loader(step) if self.headers else _without_loader(step, run)
 
 
@@ -106,14 +104,14 @@ def _without_loader(step: NotedStep, run: Run | None) -> LoopData:
     generators = began.generators
     before: Mapping[str, object] = {} if reading is None else reading.values
     is_sure = not loop.bound.intersection(loop.targets)
-    if reading is not None and reading.loop is loop and (tail := loop.tail(reading.line)):
+    if reading is not None and reading.spot.at is loop and (tail := loop.tail(reading.spot.line)):
         after = None if run is None else run(tail, before, generators)
         if after is None:
             is_sure = False
         else:
             before, generators = {**before, **after.values}, after.generators
     for name in loop.read & loop.bound & loop.bound_before(step.line):
-        if reading is not None and name in before and reading.loop is loop:
+        if reading is not None and name in before and reading.spot.at is loop:
             values[name] = before[name]
         else:
             is_sure = False

@@ -1,4 +1,4 @@
-"""Where the step of a loop begins and ends, and its data.
+"""Where the step of a loop begins and ends, and what is noted of it.
 
 An iteration begins where its header draws a batch from a `DataLoader`. In a loop without one it
 begins after the last update of the iteration before. What happened between two updates of the same
@@ -9,40 +9,37 @@ training.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from types import FrameType
+from typing import NamedTuple
 
 import torch
 
 from stayfinite.frameworks.torch import private
 from stayfinite.frameworks.torch.plain import trees
-from stayfinite.frameworks.torch.plain.frames import user_frames, values_of
-from stayfinite.frameworks.torch.plain.loops import SourceLoop, spot_of
+from stayfinite.frameworks.torch.plain.frames import values_of
+from stayfinite.frameworks.torch.plain.loops import SourceLoop
+from stayfinite.frameworks.torch.plain.positions import Position, Spot
 from stayfinite.frameworks.torch.plain.randomness import Generators
 
 # Batches of one step that are kept; a step of more is not made again.
 MAX_DRAWS = 256
 
+# The types of this file are made in every step, and a frozen dataclass takes twice as long.
 
-@dataclass(frozen=True)
-class Reading:
+
+class Reading(NamedTuple):
     """What a running frame held for the loop that it was in.
 
     Attributes:
-        loop: The loop.
-        line: The line that the frame was at.
-        in_header: Whether that line draws the next item.
-        values: The names that the body reads before it binds them, and those of the header.
+        spot: Where the frame was.
+        values: Values of names that the body reads before it binds them, and of the header.
     """
 
-    loop: SourceLoop
-    line: int
-    in_header: bool
+    spot: Spot
     values: Mapping[str, object]
 
 
-@dataclass(frozen=True)
-class Draw:
+class Draw(NamedTuple):
     """A batch that a loader gave; `versions` counts the writes to its tensors until then."""
 
     batch: object
@@ -50,11 +47,14 @@ class Draw:
     generators: Generators
     readings: Mapping[int, Reading]
     versions: tuple[int, ...]
-    nbytes: int
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the arrays of the batch."""
+        return sum([leaf.nbytes for _, leaf in trees.leaves(self.batch)])
 
 
-@dataclass(frozen=True)
-class Applied:
+class Applied(NamedTuple):
     """An optimizer was applied, or left out by a loss scale; the next iteration may begin here.
 
     `optimizer` is its identity, `lines` are those of the user's frames, and `buffers` has each
@@ -68,8 +68,7 @@ class Applied:
     buffers: Sequence[tuple[torch.Tensor, torch.Tensor]] = ()
 
 
-@dataclass(frozen=True)
-class StepPlace:
+class StepPlace(NamedTuple):
     """The frame and the loop around an update."""
 
     frame: FrameType
@@ -93,47 +92,48 @@ class Events:
 
     def __init__(self) -> None:
         self._events: list[Draw | Applied] = []
-        self._num_draws = 0
+        self._draws: list[Draw] = []
         self.has_backward = False
         self.lost_draws = False
 
+    @property
+    def is_in_step(self) -> bool:
+        """Whether a batch was drawn and differentiated since the last update."""
+        return self.has_backward and bool(self._draws)
+
     def drew(self, draw: Draw) -> None:
         """A loader gave a batch."""
-        last = self._events[-1] if self._events else None
-        if isinstance(last, Draw) and last.source == draw.source and not self.has_backward:
+        if not self.has_backward and self._draws and self._draws[-1].source == draw.source:
             # Nothing was differentiated with the one before, as in a validation.
-            self._events.pop()
-            self._num_draws -= 1
+            self._forget(self._draws[-1])
         self.has_backward = False
-        if self._num_draws >= MAX_DRAWS:
-            first = next(e for e in self._events if isinstance(e, Draw))
-            self._events.remove(first)
-            self._num_draws -= 1
+        if len(self._draws) >= MAX_DRAWS:
+            self._forget(self._draws[0])
             self.lost_draws = True
         self._events.append(draw)
-        self._num_draws += 1
+        self._draws.append(draw)
 
-    def updated(self, update: Applied, place: StepPlace | None) -> None:
-        """Weights were updated; events before the last such update are forgotten."""
-        if place is None:
-            self._events = []
-        else:
-            self._events = self._since(place)
-        self._events.append(update)
-        self._num_draws = sum([type(event) is Draw for event in self._events])
+    def _forget(self, draw: Draw) -> None:
+        self._draws = [other for other in self._draws if other is not draw]
+        self._events = [event for event in self._events if event is not draw]
+
+    def updated(self, update: Applied, since: list[Draw | Applied]) -> None:
+        """Weights were updated; of the events before, only `since` may belong to the next step."""
+        self._draws = [event for event in since if type(event) is Draw]
+        self._events = [*since, update]
         self.has_backward = self.lost_draws = False
 
     def step_at(self, place: StepPlace) -> tuple[Applied | None, list[Draw]]:
         """The update after which the step at `place` began, and the batches drawn since then."""
-        events = self._since(place)
+        events = self.since(place)
         first = events[0] if events else None
         draws = [event for event in events if type(event) is Draw]
-        return (first if isinstance(first, Applied) else None), draws
+        return (first if type(first) is Applied else None), draws
 
     @property
     def draws(self) -> list[Draw]:
         """The batches that were drawn, oldest first."""
-        return [event for event in self._events if type(event) is Draw]
+        return self._draws
 
     @property
     def last_update(self) -> Applied | None:
@@ -146,71 +146,95 @@ class Events:
     def num_updates(self, place: StepPlace, optimizer: int) -> int:
         """Updates by the optimizer with this identity since the step at `place` began."""
         return sum(
-            isinstance(event, Applied) and event.optimizer == optimizer
-            for event in self._since(place)[1:]
+            type(event) is Applied and event.optimizer == optimizer
+            for event in self.since(place)[1:]
         )
 
-    def _since(self, place: StepPlace) -> list[Draw | Applied]:
+    def since(self, place: StepPlace) -> list[Draw | Applied]:
         """The events from the last update on that is no part of the iteration at `place`."""
+        frame, line, first_line = place.frame_id, place.line, place.loop.first_line
         for number in range(len(self._events) - 1, -1, -1):
             event = self._events[number]
-            if isinstance(event, Applied):
-                line = event.lines.get(place.frame_id)
-                if line is None or line >= place.line or line < place.loop.first_line:
+            if type(event) is Applied:
+                its_line = event.lines.get(frame)
+                if its_line is None or its_line >= line or its_line < first_line:
                     return self._events[number:]
-        return list(self._events)
+        return self._events
 
 
-def readings_of(innermost: FrameType | None) -> dict[int, Reading]:
+def readings_of(positions: Sequence[Position]) -> dict[int, Reading]:
     """The loops that the user's frames are in, by the identity of the frame."""
+    return {
+        id(frame): Reading(spot, values_of(frame, spot.changing))
+        for frame, spot in positions
+        if spot.at is not None
+    }
+
+
+def header_readings_of(positions: Sequence[Position], *, is_first: bool) -> dict[int, Reading]:
+    """The loops whose header draws a batch, by the identity of the frame.
+
+    Args:
+        positions: Where the frames are.
+        is_first: Whether the iteration that begins is the first of its step. What the header binds
+            is then read later.
+    """
     found = {}
-    for frame in user_frames(innermost):
-        spot = spot_of(frame)
-        if spot.at is not None:
-            values = values_of(frame, spot.wanted)
-            found[id(frame)] = Reading(spot.at, spot.line, spot.in_header, values)
+    for frame, spot in positions:
+        if spot.in_header:
+            names = spot.changing if is_first else spot.wanted
+            found[id(frame)] = Reading(spot, values_of(frame, names) if names else {})
     return found
 
 
-def lines_of(innermost: FrameType | None) -> dict[int, int]:
+def lines_of(positions: Sequence[Position]) -> dict[int, int]:
     """The line of each of the user's frames, by the identity of the frame."""
-    return {id(frame): spot_of(frame).line for frame in user_frames(innermost)}
+    return {id(frame): spot.line for frame, spot in positions}
 
 
-def place_of(innermost: FrameType | None, draws: Sequence[Draw]) -> StepPlace | None:
+def place_of(positions: Sequence[Position], draws: Sequence[Draw]) -> StepPlace | None:
     """The loop whose iteration makes the present step; None where there is none.
 
     It is the innermost loop around the update, in a frame that also drew the batches.
     """
     found: StepPlace | None = None
-    for frame in user_frames(innermost):
-        spot = spot_of(frame)
-        if spot.around is None:
-            continue
-        place = StepPlace(frame, spot.around, spot.line)
-        if found is None:
-            found = place
-        if any([is_header_of(draw, place) for draw in draws]):
-            return place
+    for frame, spot in positions:
+        if spot.around is not None:
+            place = StepPlace(frame, spot.around, spot.line)
+            if not draws or has_header(draws, place):
+                return place
+            found = found or place
     return found
 
 
-def drawn(batch: object, source: object, generators: Generators, innermost: FrameType) -> Draw:
+def drawn(
+    batch: object, source: object, generators: Generators, readings: Mapping[int, Reading]
+) -> Draw:
     """What is noted of a batch that the iterator `source` of a loader has given."""
-    leaves = [leaf for _, leaf in trees.leaves(batch)]
-    versions = tuple([private.writes_to(t) for t in leaves if isinstance(t, torch.Tensor)])
-    nbytes = sum([leaf.nbytes for leaf in leaves])
-    return Draw(batch, id(source), generators, readings_of(innermost), versions, nbytes)
+    return Draw(batch, id(source), generators, readings, versions_of(batch))
 
 
 def versions_of(batch: object) -> tuple[int, ...]:
     """How often each tensor of a batch has been written to."""
-    return tuple(
-        private.writes_to(leaf) for _, leaf in trees.leaves(batch) if isinstance(leaf, torch.Tensor)
-    )
+    if isinstance(batch, list | tuple):
+        # A few tensors, as most loaders give them: without the search through a structure.
+        versions = [private.writes_to(part) for part in batch if isinstance(part, torch.Tensor)]
+        if len(versions) == len(batch):
+            return tuple(versions)
+    leaves = [leaf for _, leaf in trees.leaves(batch) if isinstance(leaf, torch.Tensor)]
+    return tuple([private.writes_to(leaf) for leaf in leaves])
 
 
 def is_header_of(draw: Draw, place: StepPlace) -> bool:
     """Whether the header of the loop at `place` has drawn a batch."""
-    reading = draw.readings.get(place.frame_id)
-    return reading is not None and reading.in_header and reading.loop is place.loop
+    return has_header((draw,), place)
+
+
+def has_header(draws: Sequence[Draw], place: StepPlace) -> bool:
+    """Whether the header of the loop at `place` has drawn one of the batches."""
+    frame, loop = id(place.frame), place.loop
+    for draw in draws:
+        reading = draw.readings.get(frame)
+        if reading is not None and reading.spot.at is loop:
+            return True
+    return False

@@ -1,4 +1,4 @@
-"""The modules of one optimizer: found once, when it is made or first applied."""
+"""The modules of each optimizer: found once, when it is made or first applied."""
 
 from __future__ import annotations
 
@@ -33,10 +33,6 @@ class Trained:
         self._written = [buffer for buffer, _ in self._all]
         self._num_steps = 0
 
-    def is_of(self, optimizer: torch.optim.Optimizer) -> bool:
-        """Whether these are the modules of `optimizer`, and not of one at the same address."""
-        return self.optimizer() is optimizer
-
     def step_ended(self) -> None:
         """Learn from a step which buffers steps write to."""
         self._num_steps += 1
@@ -48,6 +44,36 @@ class Trained:
     def buffers(self) -> list[tuple[torch.Tensor, torch.Tensor]]:
         """The buffers that steps write to, each with a copy."""
         return [(buffer, buffer.detach().clone()) for buffer in self._written]
+
+
+class TrainedByOptimizer:
+    """What each optimizer of the process trains."""
+
+    def __init__(self) -> None:
+        self._trained: dict[int, Trained] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._trained)
+
+    def of(self, optimizer: torch.optim.Optimizer) -> Trained:
+        """The modules that `optimizer` trains."""
+        found = self._trained.get(id(optimizer))
+        if found is None or found.optimizer() is not optimizer:
+            found = self._trained[id(optimizer)] = Trained(optimizer)
+        return found
+
+    def optimizers(self) -> list[torch.optim.Optimizer]:
+        """Every living optimizer that was made or applied."""
+        found = [trained.optimizer() for trained in self._trained.values()]
+        return [optimizer for optimizer in found if optimizer is not None]
+
+    def buffers(self) -> list[tuple[torch.Tensor, torch.Tensor]]:
+        """The buffers of the modules of every optimizer, each with a copy."""
+        found = []
+        for trained in self._trained.values():
+            if trained.optimizer() is not None:
+                found += trained.buffers()
+        return found
 
 
 def _differ(one: torch.Tensor, other: torch.Tensor) -> bool:

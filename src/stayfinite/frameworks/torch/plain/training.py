@@ -8,7 +8,7 @@ import functools
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import FrameType
-from typing import Any, Protocol
+from typing import Protocol
 
 import torch
 
@@ -21,6 +21,7 @@ from stayfinite.frameworks.torch.plain import verdict
 from stayfinite.frameworks.torch.plain.again import Again
 from stayfinite.frameworks.torch.plain.data import LoopData
 from stayfinite.frameworks.torch.plain.frames import all_values_of, user_frames
+from stayfinite.frameworks.torch.plain.listeners import BadStep
 from stayfinite.frameworks.torch.plain.loop_body import LoopBody
 from stayfinite.frameworks.torch.plain.modules import (
     named,
@@ -34,9 +35,12 @@ from stayfinite.frameworks.torch.plain.step_data import NotedStep, note_step
 from stayfinite.frameworks.torch.plain.steps import StepPlace
 from stayfinite.frameworks.torch.plain.subject import TorchLoop
 from stayfinite.frameworks.torch.plain.trainers.calls import TrainerStep
-from stayfinite.frameworks.torch.plain.watching import BadStep, Watching
+from stayfinite.frameworks.torch.plain.watching import Watching
 from stayfinite.frameworks.torch.state import num_bytes_of, random_state, state_of, store
 from stayfinite.graph.running_loops import running
+
+# Snapshots are made at growing distances of up to so many steps.
+_MAX_BETWEEN_SNAPSHOTS = 1000
 
 
 class Owner(Protocol):
@@ -78,27 +82,33 @@ class Training:
 
     def __init__(self, watching: Watching, owner: Owner, *, is_of_notebook: bool = False) -> None:
         self._watching = watching
+        self._notes = watching.notes
         self._owner = owner
         self.is_of_notebook = is_of_notebook
         self._repaired: set[str] = set()
+        self._next_snapshot = 1
 
-    def made(self, optimizer: torch.optim.Optimizer, place: StepPlace | None, loss: Any) -> None:
+    def made(
+        self,
+        optimizer: torch.optim.Optimizer,
+        place: StepPlace | None,
+        loss: torch.Tensor | None,
+    ) -> None:
         """Record a finite step."""
         recorder = self._owner.recorder
         step = recorder.num_steps
-        if step > 0:
+        if step >= self._next_snapshot:
             subject = self._subject_for_copies(optimizer, place)
             recorder.snapshots.take(
                 step,
                 first_of_epoch=True,
                 num_bytes=lambda: num_bytes_of(subject()),
-                copy=lambda: state_of(subject(), device="cpu"),
+                copy=lambda: self._snapshot(step, subject()),
             )
-        self._record(place)
+        data = self._data(place)
+        recorder.keep(data, data.nbytes)
         if loss is not None:
             recorder.losses.keep(step, None, loss)
-        recorder.expect(KnownFlag(-1))
-        recorder.first_bad(wait=False)
 
     def bad(self, step: BadStep) -> bool:
         """Hand a bad step over; returns whether it is to be applied all the same."""
@@ -114,12 +124,13 @@ class Training:
                 for buffer, copy in step.began.buffers:
                     buffer.copy_(copy)
         if not step.was_made:
-            self._record(step.place)
+            noted = self._data(step.place)
+            owner.recorder.keep(noted, noted.nbytes)
         bad, healthy = owner.recorder.take(number)
-        optimizers = self._watching.optimizers()
+        optimizers = self._notes.trained.optimizers()
         place = step.place
         body = None if place is None or step.again else LoopBody(place.frame, place.loop)
-        generators = self._watching.generators.everything()
+        generators = self._notes.generators.everything()
         bad, *healthy = [_put_together(each, body) for each in (bad, *healthy)]
         again: Again = step.again or body or _NoLoop()
         remade = RemadeStep(self._watching, again, step.num_updates, optimizers, step.scaler)
@@ -203,7 +214,7 @@ class Training:
         recorded = resumption.again
         assert recorded is not None and isinstance(recorded.data, LoopData)
         if resumption.state is not None:
-            if len(self._watching.optimizers()) > 1:
+            if len(self._notes.trained.optimizers()) > 1:
                 raise CannotResumeError("the loop has several optimizers, and one of them is known")
             store(subject, resumption.state)
         if resumption.then is not None:
@@ -226,14 +237,14 @@ class Training:
         """Report an optimizer that is not guarded to the owner."""
         self._owner.applied_in_backward()
 
-    def _record(self, place: StepPlace | None) -> None:
-        data: LoopData | NotedStep | None = self._watching.data_of_calls()
-        if data is None and place is None:
-            data = LoopData((), "no loop of a file with source is around the update")
-        elif data is None and place is not None:
-            data = note_step(place, self._watching.events)
-        for _ in self._owner.recorder.recording(iter((data,))):
-            pass
+    def _data(self, place: StepPlace | None) -> LoopData | NotedStep:
+        """What is known of the data of the present step."""
+        data = self._notes.data_of_calls()
+        if data is not None:
+            return data
+        if place is None:
+            return LoopData((), "no loop of a file with source is around the update")
+        return note_step(place, self._notes.events)
 
     def _subject(
         self, optimizer: torch.optim.Optimizer, frame: FrameType | None, remade: RemadeStep
@@ -241,7 +252,7 @@ class Training:
         names: dict[str, object] = {}
         for each in reversed(list(user_frames(frame))):
             names.update(all_values_of(each))
-        roots = self._watching.trained(optimizer).roots
+        roots = self._notes.trained.of(optimizer).roots
         inside = {id(module) for root in roots for module in root.modules()}
         beside = [m for m in _modules_in(names) if id(m) not in inside]
         others = _outermost(beside)
@@ -256,6 +267,11 @@ class Training:
             return self._subject(optimizer, None if place is None else place.frame, remade)
 
         return make
+
+    def _snapshot(self, step: int, subject: TorchLoop) -> State:
+        """A copy of the state. The next one follows when twice as many steps are made."""
+        self._next_snapshot = min(2 * step, step + _MAX_BETWEEN_SNAPSHOTS)
+        return state_of(subject, device="cpu")
 
     def _fails_again(self, subject: TorchLoop, data: LoopData) -> bool:
         """Run the step as it is, and say whether a gradient is not finite."""

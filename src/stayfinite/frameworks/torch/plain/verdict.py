@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 
@@ -13,14 +15,14 @@ from stayfinite.frameworks.torch.plain.optimizer import parameters_of
 # Optimizers whose update is finite if gradients, weights, slots and settings are.
 _BOUNDED: dict[type, tuple[str, ...]] = {
     torch.optim.SGD: ("lr", "momentum", "weight_decay", "dampening"),
-    torch.optim.Adam: ("lr", "eps", "weight_decay"),
-    torch.optim.AdamW: ("lr", "eps", "weight_decay"),
+    torch.optim.Adam: ("lr", "eps", "weight_decay", "betas"),
+    torch.optim.AdamW: ("lr", "eps", "weight_decay", "betas"),
     torch.optim.RMSprop: ("lr", "eps", "weight_decay", "momentum"),
     torch.optim.Adagrad: ("lr", "eps", "weight_decay"),
     torch.optim.Adadelta: ("lr", "eps", "weight_decay"),
-    torch.optim.Adamax: ("lr", "eps", "weight_decay"),
-    torch.optim.NAdam: ("lr", "eps", "weight_decay"),
-    torch.optim.RAdam: ("lr", "eps", "weight_decay"),
+    torch.optim.Adamax: ("lr", "eps", "weight_decay", "betas"),
+    torch.optim.NAdam: ("lr", "eps", "weight_decay", "betas"),
+    torch.optim.RAdam: ("lr", "eps", "weight_decay", "betas"),
 }
 # Up to so many numbers are read faster one by one than as one tensor.
 _FEW = 64
@@ -32,13 +34,16 @@ _SMALLEST_EPSILON = 1e-20
 _WIDE = frozenset((torch.float32, torch.float64))
 
 
-def bound_of(tensors: Sequence[torch.Tensor]) -> float:
+def bound_of(tensors: list[torch.Tensor]) -> float:
     """A bound on the magnitude of every element; NaN or infinity where one may not be finite.
 
     On CUDA the host waits for one number a device and dtype.
     """
-    if len(tensors) <= _FEW and all([tensor.is_cpu for tensor in tensors]):
-        return finite_checks.norm(list(tensors))
+    if not tensors:
+        return 0.0
+    if len(tensors) <= _FEW and tensors[0].is_cpu:
+        norms = private.norms(tensors)
+        return float(sum([norm.item() for norm in norms]))
     total = 0.0
     for alike in private.alike(tensors):
         total += torch.stack(private.norms(alike)).float().sum().item()
@@ -65,28 +70,35 @@ def is_proved(optimizer: torch.optim.Optimizer, gradient: float) -> bool:
 
     The bound is about float32 and wider weights.
     """
-    settings = _BOUNDED.get(type(optimizer))
-    if settings is None or gradient > _LARGEST_GRADIENT:
+    names = _BOUNDED.get(type(optimizer))
+    if names is None or gradient > _LARGEST_GRADIENT:
         return False
     for group in optimizer.param_groups:
-        for name in settings:
-            value = group.get(name, 0.0)
-            if isinstance(value, torch.Tensor) or not math.isfinite(value):
-                return False
-        rate = group["lr"]
-        if not 0 <= rate <= _LARGEST_RATE or rate * gradient > _LARGEST_UPDATE:
+        given = [group.get(name) for name in names]
+        values = tuple([tuple(each) if type(each) is list else each for each in given])
+        if not (_are_bounded(names, values) and group["lr"] * gradient <= _LARGEST_UPDATE):
             return False
-        if "eps" in settings and not group["eps"] >= _SMALLEST_EPSILON:
-            return False
-        if not 0 <= group.get("momentum", 0.0) < 1 or rate * group.get("weight_decay", 0.0) > 1:
-            return False
-        betas = group.get("betas", (0.0, 0.0))
-        for beta in betas:
-            if isinstance(beta, torch.Tensor) or not 0 <= beta < 1:
-                return False
         if not _WIDE.issuperset([parameter.dtype for parameter in group["params"]]):
             return False
     return True
+
+
+@functools.lru_cache(maxsize=256)
+def _are_bounded(names: tuple[str, ...], values: tuple[Any, ...]) -> bool:
+    """Whether settings of these names have the values of a usual optimizer."""
+    for value in values:
+        for number in value if isinstance(value, tuple) else (value,):
+            if not isinstance(number, int | float | None) or not math.isfinite(number or 0.0):
+                return False
+    group = dict(zip(names, values, strict=True))
+    rate = group["lr"]
+    if not 0 <= rate <= _LARGEST_RATE or rate * (group.get("weight_decay") or 0.0) > 1:
+        return False
+    if "eps" in group and not group["eps"] >= _SMALLEST_EPSILON:
+        return False
+    if not 0 <= (group.get("momentum") or 0.0) < 1:
+        return False
+    return all(0 <= beta < 1 for beta in group.get("betas") or ())
 
 
 def state_of_update(optimizer: torch.optim.Optimizer) -> list[torch.Tensor]:

@@ -1,0 +1,115 @@
+"""The names that statements of the user bind, and those that they read before."""
+
+from __future__ import annotations
+
+import ast
+import itertools
+from collections.abc import Iterator
+
+SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)
+
+
+def own_nodes(scope: ast.AST) -> Iterator[ast.AST]:
+    """The nodes that run in the frame of `scope` itself."""
+    stack = [scope]
+    while stack:
+        node = stack.pop()
+        yield node
+        stack += [n for n in ast.iter_child_nodes(node) if not isinstance(n, SCOPES)]
+
+
+def stored_names(target: ast.AST) -> list[str]:
+    """The names in the target of an assignment."""
+    return [n.id for n in ast.walk(target) if isinstance(n, ast.Name)]
+
+
+def bound_names(statement: ast.stmt) -> set[str]:
+    """The names that a statement binds in its own frame."""
+    found: set[str] = set()
+    nodes = [statement, *itertools.islice(own_nodes(statement), 1, None)]
+    for node in nodes:
+        if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
+            found.add(node.id)
+        elif isinstance(node, ast.ExceptHandler) and node.name:
+            found.add(node.name)
+        elif isinstance(node, ast.alias):
+            found.add((node.asname or node.name).partition(".")[0])
+        for child in ast.iter_child_nodes(node):
+            if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+                found.add(child.name)
+    if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        found = {statement.name}
+    return found
+
+
+def read_first(
+    statements: list[ast.stmt], certain: frozenset[str]
+) -> tuple[set[str], frozenset[str]]:
+    """The names that are read where they are not certainly bound; those certainly bound after."""
+    read: set[str] = set()
+    for statement in statements:
+        parts = [
+            value
+            for name in ("test", "iter", "items", "subject", "value")
+            for value in _as_list(getattr(statement, name, None))
+        ]
+        blocks = [
+            block
+            for name in ("body", "orelse", "finalbody")
+            if (block := getattr(statement, name, None))
+        ]
+        blocks += [branch.body for branch in _handlers(statement)]
+        blocks += [branch.body for branch in _cases(statement)]
+        if isinstance(statement, SCOPES) or not blocks:
+            read |= loaded_names(statement) - certain
+            certain |= bound_names(statement)
+            continue
+        for each in parts:
+            read |= loaded_names(each) - certain
+        inside = certain
+        if isinstance(statement, ast.For):
+            inside = certain | set(stored_names(statement.target))
+        if isinstance(statement, ast.With):
+            inside = certain | {
+                n
+                for item in statement.items
+                if item.optional_vars is not None
+                for n in stored_names(item.optional_vars)
+            }
+        after = []
+        for block in blocks:
+            found, bound = read_first(block, inside)
+            read |= found
+            after.append(bound)
+        if isinstance(statement, ast.With):
+            certain = after[0]
+        elif isinstance(statement, ast.If) and len(after) == 2:
+            certain |= after[0] & after[1]
+        elif isinstance(statement, ast.Try) and not statement.orelse:
+            ends = [after[0], *after[1 + bool(statement.finalbody) :]]
+            certain |= frozenset.intersection(*ends)
+    return read, certain
+
+
+def loaded_names(node: ast.AST) -> set[str]:
+    """The names that are read anywhere in `node`, also in a function that it defines."""
+    found = {
+        n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)
+    }
+    augmented = [n.target for n in ast.walk(node) if isinstance(n, ast.AugAssign)]
+    found |= {target.id for target in augmented if isinstance(target, ast.Name)}
+    return found
+
+
+def _handlers(statement: ast.stmt) -> list[ast.ExceptHandler]:
+    return statement.handlers if isinstance(statement, ast.Try) else []
+
+
+def _cases(statement: ast.stmt) -> list[ast.match_case]:
+    return statement.cases if isinstance(statement, ast.Match) else []
+
+
+def _as_list(value: object) -> list[ast.AST]:
+    if value is None:
+        return []
+    return list(value) if isinstance(value, list) else [value]  # type: ignore[list-item]

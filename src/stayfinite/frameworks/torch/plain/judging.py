@@ -1,0 +1,141 @@
+"""Judges each update: gradients and loss before it, and the state after it if that is not proved.
+
+A bad step is handed over inside the hook, while the weights are those before it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable
+
+import torch
+
+from stayfinite.frameworks.torch.plain import private, verdict
+from stayfinite.frameworks.torch.plain.listeners import BadStep, Listener
+from stayfinite.frameworks.torch.plain.notes import OptimizerCall, StepNotes
+from stayfinite.frameworks.torch.plain.optimizer import gradients_of, parameters_of
+
+# Optimizers whose state is copied before an update that is not known to be finite.
+MAX_COPIED_BYTES = 64 * 2**20
+
+
+class Judge:
+    """Tells a listener of each step, finite or bad.
+
+    Args:
+        listener: What is told.
+        notes: What was noted of the step.
+        on_error: Called with an internal error; no step is judged after it.
+    """
+
+    def __init__(
+        self, listener: Listener, notes: StepNotes, on_error: Callable[[Exception], None]
+    ) -> None:
+        self._listener = listener
+        self._notes = notes
+        self._on_error = on_error
+        self._unproved: tuple[BadStep, _Copies] | None = None
+
+    def before_closure(self, update: OptimizerCall) -> None:
+        """An optimizer is about to be applied that calls a closure, maybe several times."""
+        if not verdict.is_bounded(update.optimizer):
+            # A line search may go anywhere after the first call.
+            self._prepare(update)
+
+    def before(self, update: OptimizerCall) -> None:
+        """An optimizer is about to be applied to the gradients that its parameters have."""
+        optimizer = update.optimizer
+        overflow = private.overflow_of_scale(optimizer)
+        if overflow is not None and not overflow.is_cpu:
+            # A fused optimizer leaves the step out by itself, and nothing waits for the device.
+            self._made(update)
+            return
+        if overflow is not None and overflow.item():
+            if self._judge_overflow(update, is_applied_next=True):
+                overflow.zero_()
+            return
+        gradients = gradients_of(optimizer)
+        size = verdict.bound_of(gradients)
+        bad_loss = self._notes.bad_loss()
+        is_proved = self._unproved is None and verdict.is_proved(optimizer, size)
+        if not math.isfinite(size) and not verdict.all_finite(gradients):
+            update.was_made = self._tell(self._notes.bad_step(update, "gradients", bad_loss))
+        elif bad_loss is not None:
+            update.was_made = self._tell(self._notes.bad_step(update, "loss", bad_loss))
+        else:
+            update.was_made = self._made(update)
+        if update.was_made and not is_proved and self._unproved is None:
+            self._prepare(update)
+
+    def left_out(self, update: OptimizerCall) -> None:
+        """A loss scale has left out a step."""
+        self._judge_overflow(update, is_applied_next=False)
+
+    def _judge_overflow(self, update: OptimizerCall, *, is_applied_next: bool) -> bool:
+        """Judge a step that a loss scale leaves out: bad if the scale is not what made it so.
+
+        Returns:
+            Whether the step is to be applied all the same.
+        """
+        loss, scaler = self._notes.bad_loss(), update.scaler
+        if loss is None and (scaler is None or scaler.get_scale() > 1.0):
+            self._made(update)
+            return False
+        bad = self._notes.bad_step(update, "scale" if loss is None else "gradients", loss)
+        return self._tell(dataclasses.replace(bad, is_applied_next=is_applied_next))
+
+    def after(self, update: OptimizerCall) -> None:
+        """The optimizer was applied."""
+        if self._unproved is None:
+            return
+        (bad, copies), self._unproved = self._unproved, None
+        if not verdict.all_finite(verdict.state_of_update(update.optimizer)):
+            copies.restore()
+            made = update.was_made
+            self._tell(dataclasses.replace(bad, was_made=made, is_applied_next=False))
+
+    def _made(self, update: OptimizerCall) -> bool:
+        """Tell of a finite step; returns whether it was told."""
+        loss = self._notes.loss()
+        try:
+            self._listener.made(update.optimizer, update.place, loss)
+        except Exception as error:
+            self._on_error(error)
+            return False
+        return True
+
+    def _prepare(self, update: OptimizerCall) -> None:
+        """Keep what the update writes to, as far as there is room."""
+        self._unproved = (self._notes.bad_step(update, "update"), _Copies(update.optimizer))
+
+    def _tell(self, bad: BadStep) -> bool:
+        """Hand a bad step over; returns whether it is applied, and takes its gradients if not."""
+        self._unproved = None
+        try:
+            is_applied = self._listener.bad(bad)
+        finally:
+            self._notes.forget_calls()
+        if not is_applied:
+            for parameter in parameters_of(bad.optimizer):
+                parameter.grad = None
+        return is_applied
+
+
+class _Copies:
+    """What an update writes to, as it was."""
+
+    def __init__(self, optimizer: torch.optim.Optimizer) -> None:
+        tensors = verdict.state_of_update(optimizer)
+        has_room = sum(tensor.nbytes for tensor in tensors) <= MAX_COPIED_BYTES
+        self._optimizer = optimizer
+        self._old = [(t, t.detach().clone()) for t in tensors] if has_room else []
+        self._state = {parameter: dict(own) for parameter, own in optimizer.state.items()}
+
+    def restore(self) -> None:
+        """Put it back."""
+        with torch.no_grad():
+            for tensor, old in self._old:
+                tensor.copy_(old)
+        self._optimizer.state.clear()
+        self._optimizer.state.update(self._state)

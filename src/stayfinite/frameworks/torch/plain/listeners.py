@@ -1,0 +1,92 @@
+"""What the hooks in PyTorch tell: of a healthy training, of a bad step, of a step made again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import FrameType
+from typing import Any, Literal, Protocol
+
+import torch
+
+from stayfinite.frameworks.torch.plain.again import Again
+from stayfinite.frameworks.torch.plain.steps import Applied, StepPlace
+
+What = Literal["gradients", "loss", "update", "scale"]
+
+
+@dataclass(frozen=True)
+class BadStep:
+    """A step that is not to be applied, while its frames are still running.
+
+    Attributes:
+        what: What is not finite: a gradient, the loss alone, or the state after the update. With
+            "scale", gradients that a loss scale of at most 1 did not make finite.
+        optimizer: The optimizer that was to be applied.
+        loss: The loss; the first one that is not finite where there are several.
+        place: The loop around the step; None where there is none with a source.
+        frame: The innermost frame.
+        began: What was noted when the iteration began.
+        num_updates: Updates by the same optimizer since then.
+        scaler: The `GradScaler` that applies the optimizer, if one does.
+        again: How the step is made again, where it is known without the source of a loop.
+        was_made: Whether the listener has been told that the step is finite.
+        is_applied_next: Whether the optimizer is applied if the listener returns True; if not, the
+            update is over, or a loss scale has left it out.
+    """
+
+    what: What
+    optimizer: torch.optim.Optimizer
+    loss: torch.Tensor | None
+    place: StepPlace | None
+    frame: FrameType | None
+    began: Applied | None
+    num_updates: int
+    scaler: Any
+    again: Again | None = None
+    was_made: bool = False
+    is_applied_next: bool = True
+
+
+class Listener(Protocol):
+    """What is told of the steps."""
+
+    def made(
+        self,
+        optimizer: torch.optim.Optimizer,
+        place: StepPlace | None,
+        loss: torch.Tensor | None,
+    ) -> None:
+        """A step is finite and is about to be applied."""
+        ...
+
+    def bad(self, step: BadStep) -> bool:
+        """A step is bad; returns whether it is to be applied all the same. May raise."""
+        ...
+
+    def applied_in_backward(self) -> None:
+        """An optimizer was applied inside a backward pass, which no step can be made of."""
+        ...
+
+
+class Replayer(Protocol):
+    """What is told instead while a step is made again."""
+
+    def draw(self) -> Any:
+        """The batch that a loader gives."""
+        ...
+
+    def differentiating(self, root: Any) -> None:
+        """A backward pass begins."""
+        ...
+
+    def scaled(self, loss: Any, result: Any) -> None:
+        """A `GradScaler` has scaled a loss."""
+        ...
+
+    def updating(self, optimizer: torch.optim.Optimizer) -> None:
+        """An optimizer is about to be applied to the gradients that its parameters have."""
+        ...
+
+    def updated(self, optimizer: torch.optim.Optimizer, *, skipped: bool) -> None:
+        """An optimizer was applied, or left out by a `GradScaler`."""
+        ...

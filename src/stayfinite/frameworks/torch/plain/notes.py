@@ -1,0 +1,199 @@
+"""What is noted of the step that a program is making, so that it can be made again if it is bad."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from types import FrameType
+from typing import Any
+
+import torch
+
+from stayfinite.frameworks.torch.plain import verdict
+from stayfinite.frameworks.torch.plain.again import Again
+from stayfinite.frameworks.torch.plain.calls import CallAgain, StepCall
+from stayfinite.frameworks.torch.plain.data import LoopData
+from stayfinite.frameworks.torch.plain.listeners import BadStep, What
+from stayfinite.frameworks.torch.plain.loops import SourceLoop
+from stayfinite.frameworks.torch.plain.positions import Position, positions_of
+from stayfinite.frameworks.torch.plain.randomness import GeneratorNotes
+from stayfinite.frameworks.torch.plain.steps import (
+    Applied,
+    Draw,
+    Events,
+    Reading,
+    StepPlace,
+    drawn,
+    has_header,
+    header_readings_of,
+    lines_of,
+    place_of,
+    readings_of,
+)
+from stayfinite.frameworks.torch.plain.trained import TrainedByOptimizer
+from stayfinite.frameworks.torch.plain.trainers.calls import Closure, TrainerCalls
+
+MAX_LOSSES = 64
+
+
+@dataclass(slots=True)
+class OptimizerCall:
+    """One call of an optimizer.
+
+    Attributes:
+        optimizer: The optimizer.
+        innermost: The innermost frame.
+        positions: Where the user's frames are.
+        place: The loop around it; None where there is none with a source.
+        scaler: The `GradScaler` that applies it, if one does.
+        closure: What it was given to compute the loss, if anything.
+        was_made: Whether it was told to be finite.
+    """
+
+    optimizer: torch.optim.Optimizer
+    innermost: FrameType
+    positions: Sequence[Position]
+    place: StepPlace | None
+    scaler: Any = None
+    closure: Closure | None = None
+    was_made: bool = False
+
+
+class StepNotes:
+    """Notes of the present step, and of what the next one may need of those before.
+
+    Args:
+        is_watching: Whether anything is noted now.
+
+    Attributes:
+        events: The draws and updates that the next step may need.
+        calls: The calls since the last update that are known to make the step.
+        trainer: Those of a trainer of another library.
+        generators: Reads the random generators.
+        trained: What each optimizer trains.
+    """
+
+    def __init__(self, is_watching: Callable[[], bool]) -> None:
+        self.events = Events()
+        self.calls: list[StepCall] = []
+        self.generators = GeneratorNotes()
+        self.trainer = TrainerCalls(self.generators, is_watching, lambda: self.events.last_update)
+        self.trained = TrainedByOptimizer()
+        self._losses: list[torch.Tensor] = []
+        self._scaled: tuple[Any, Any] | None = None
+        self._looked_at: set[SourceLoop] = set()
+
+    def created(self, optimizer: torch.optim.Optimizer) -> None:
+        """An optimizer was made; a loop over it may begin now."""
+        self.trained.of(optimizer)
+        began = Applied(id(optimizer), self.generators.now(), {}, {}, self.trained.buffers())
+        self.events.updated(began, [])
+
+    def drew(self, batch: object, source: object, innermost: FrameType) -> None:
+        """The iterator `source` of a loader has given a batch."""
+        is_first = not self.events.is_in_step
+        readings = header_readings_of(positions_of(innermost), is_first=is_first)
+        self.events.drew(drawn(batch, source, self.generators.now(), readings))
+
+    def differentiated(self, root: Any) -> None:
+        """A backward pass begins at `root`."""
+        self.events.has_backward = True
+        tensor = root[0] if isinstance(root, list | tuple) and root else root
+        if self._scaled is not None and self._scaled[1] is tensor:
+            tensor = self._scaled[0]
+        if isinstance(tensor, torch.Tensor) and len(self._losses) < MAX_LOSSES:
+            self._losses.append(tensor.detach())
+
+    def scaled(self, loss: Any, result: Any) -> None:
+        """A `GradScaler` has scaled `loss` to `result`."""
+        self._scaled = (loss, result)
+
+    def loss(self) -> torch.Tensor | None:
+        """The last loss that was differentiated since the last update."""
+        return self._losses[-1] if self._losses else None
+
+    def bad_loss(self) -> torch.Tensor | None:
+        """The first of them that is not finite."""
+        for loss in self._losses:
+            if not verdict.is_finite(loss):
+                return loss
+        return None
+
+    def update(
+        self,
+        optimizer: torch.optim.Optimizer,
+        innermost: FrameType,
+        scaler: Any = None,
+        closure: Closure | None = None,
+    ) -> OptimizerCall:
+        """The update that the frame `innermost` is about to make, or has made."""
+        positions = positions_of(innermost)
+        place = place_of(positions, self.events.draws)
+        return OptimizerCall(optimizer, innermost, positions, place, scaler, closure)
+
+    def data_of_calls(self) -> LoopData | None:
+        """The data of the step, where it is made of calls; None where it is that of a loop."""
+        if self.trainer:
+            return self.trainer.data()
+        return LoopData(tuple(call.iteration() for call in self.calls)) if self.calls else None
+
+    def bad_step(
+        self, update: OptimizerCall, what: What, loss: torch.Tensor | None = None
+    ) -> BadStep:
+        """The step of `update`, which is bad."""
+        optimizer, place = update.optimizer, update.place
+        again: Again | None
+        if self.trainer:
+            began = self.trainer.began
+            num_updates = self.trainer.num_updates(optimizer)
+            again = self.trainer.step(optimizer, update.closure, update.innermost)
+        else:
+            began, _ = self._since(place)
+            num_updates = 0 if place is None else self.events.num_updates(place, id(optimizer))
+            again = CallAgain(self.calls[-1]) if self.calls else None
+        loss = self.loss() if loss is None else loss
+        frame, scaler, was_made = update.innermost, update.scaler, update.was_made
+        return BadStep(
+            what, optimizer, loss, place, frame, began, num_updates, scaler, again, was_made
+        )
+
+    def forget_calls(self) -> None:
+        """What was called and differentiated is no part of a later step."""
+        self._losses.clear()
+        self.calls.clear()
+        self._scaled = None
+
+    def forget(self) -> None:
+        """Nothing that has happened is a part of the next step."""
+        self.events = Events()
+        self.forget_calls()
+
+    def ended(self, update: OptimizerCall) -> None:
+        """`update` was made, or left out."""
+        place, events = update.place, self.events
+        self.trainer.updated(update.optimizer)
+        since = [] if place is None else events.since(place)
+        draws = [event for event in since if type(event) is Draw]
+        if self.generators.is_probing:
+            self._probe(events.last_update if place is None else events.step_at(place)[0], draws)
+        if place is not None and place.loop not in self._looked_at:
+            self._looked_at.add(place.loop)
+            self.generators.look(place.values().values())
+        self.trained.of(update.optimizer).step_ended()
+        readings: dict[int, Reading] = {}
+        if draws and place is not None and has_header(draws, place):
+            # The next iteration of a loop over a loader begins at a draw.
+            generators = draws[-1].generators
+        else:
+            readings, generators = readings_of(update.positions), self.generators.now()
+        number, lines = id(update.optimizer), lines_of(update.positions)
+        events.updated(Applied(number, generators, readings, lines, self.trained.buffers()), since)
+
+    def _probe(self, began: Applied | None, draws: Sequence[Draw]) -> None:
+        first = draws[0].generators if draws else began.generators if began else None
+        first = self.trainer.first_generators or first
+        if first is not None:
+            self.generators.step_ended(first)
+
+    def _since(self, place: StepPlace | None) -> tuple[Applied | None, list[Draw]]:
+        return (self.events.last_update, []) if place is None else self.events.step_at(place)

@@ -1,0 +1,101 @@
+"""Where the user's frames are, at each batch that is drawn and at each update.
+
+This is asked in every step of a training, so what of a position stays the same is found once.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass, field
+from types import CodeType, FrameType
+
+from stayfinite.frameworks.torch.plain.bindings import read_first
+from stayfinite.frameworks.torch.plain.frames import is_user_code
+from stayfinite.frameworks.torch.plain.loops import SourceLoop, innermost_loop
+
+
+@dataclass(frozen=True, eq=False)
+class Spot:
+    """A position in code, with what is the same each time it is reached.
+
+    Attributes:
+        line: The line.
+        at: The innermost loop whose body or header is there.
+        around: The innermost loop whose body is there.
+        in_header: Whether the next item of `at` is drawn there.
+        wanted: The names of `at` that are wanted there, with those that the rest of its body needs.
+        changing: Those of them that the rest of an iteration may give another value.
+    """
+
+    line: int
+    at: SourceLoop | None
+    around: SourceLoop | None
+    in_header: bool
+    wanted: tuple[str, ...]
+    changing: tuple[str, ...]
+
+
+# One of the user's frames, and where it is.
+Position = tuple[FrameType, Spot]
+
+
+@dataclass(frozen=True, eq=False)
+class _Code:
+    """Code with its spots by instruction; it is kept, so that no other gets its identity."""
+
+    code: CodeType
+    is_user: bool
+    spots: dict[int, Spot] = field(default_factory=dict)
+
+
+# By identity, since the hash of a code object is computed from all of it each time.
+_CODES: dict[int, _Code] = {}
+_MAX_CODES = 4096
+
+
+def positions_of(innermost: FrameType | None) -> list[Position]:
+    """The positions of the user's frames from `innermost` on, outwards."""
+    found = []
+    frame = innermost
+    while frame is not None:
+        code = frame.f_code
+        known = _CODES.get(id(code))
+        if known is None:
+            known = _known(code)
+        if known.is_user:
+            instruction = frame.f_lasti
+            spot = known.spots.get(instruction)
+            if spot is None:
+                spot = known.spots[instruction] = _spot(code, instruction)
+            found.append((frame, spot))
+        frame = frame.f_back
+    return found
+
+
+def _known(code: CodeType) -> _Code:
+    known = _Code(code, is_user_code(code))
+    # Whether a name such as `<string>` is of the user can change.
+    if known.is_user or not code.co_filename.startswith("<"):
+        if len(_CODES) >= _MAX_CODES:
+            _CODES.clear()
+        _CODES[id(code)] = known
+    return known
+
+
+def _spot(code: CodeType, instruction: int) -> Spot:
+    line = _line(code, instruction)
+    at = innermost_loop(code, line, in_header=True)
+    around = innermost_loop(code, line, in_header=False)
+    if at is None:
+        return Spot(line, at, around, False, (), ())
+    rest, _ = read_first(at.tail(line), frozenset())
+    wanted = tuple(dict.fromkeys((*at.wanted, *sorted(rest & at.bound))))
+    # A function may write to a global, and an inner one to a variable that it shares.
+    may_change = at.bound | {*code.co_cellvars, *code.co_freevars} | (rest & {*at.targets})
+    changing = tuple(name for name in wanted if at.is_of_module or name in may_change)
+    return Spot(line, at, around, at.is_in_header(line), wanted, changing)
+
+
+def _line(code: CodeType, instruction: int) -> int:
+    position = next(itertools.islice(code.co_positions(), instruction // 2, None), None)
+    return (position[0] if position else None) or code.co_firstlineno
