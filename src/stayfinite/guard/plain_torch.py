@@ -1,4 +1,4 @@
-"""The guard of loops over `torch.optim`: every step of the program, without a word about it in it.
+"""The guard of loops over `torch.optim`: every step of an unchanged program.
 
 Nothing here imports Keras.
 """
@@ -117,9 +117,9 @@ class PlainTorchSteps(BadSteps):
     def __init__(self, keep: Path, script: str | None) -> None:
         super().__init__(keep, script, compiled.forget)
         self.strict = False
-        self._has_told = False
-        self._has_told_of_backward = False
-        self._has_told_of_repair = False
+        self._has_reported_loss = False
+        self._has_reported_backward = False
+        self._has_reported_repair = False
         self._has_begun = False
 
     @contextlib.contextmanager
@@ -154,7 +154,7 @@ class PlainTorchSteps(BadSteps):
         WATCHING.listener = Training(WATCHING, self, is_of_notebook=is_of_notebook)
 
     def begin(self) -> None:
-        """Know the optimizers that were made before; needed once."""
+        """Find the optimizers that were made before; needed once."""
         if not self._has_begun:
             self._has_begun = True
             WATCHING.begin()
@@ -164,14 +164,14 @@ class PlainTorchSteps(BadSteps):
         WATCHING.listener = None
 
     def handle(self, failure: Failure) -> Resumption:
-        """Explain a bad step, and say how the loop goes on; raises where it ends."""
+        """Explain a bad step; returns how the loop goes on, and raises where it ends."""
         makes_again = self.measures.policy.name in ("rollback", "repair")
         if makes_again and failure.cannot_resume is not None:
             self.cannot_resume(failure.cannot_resume)
         return super().handle(failure)
 
     def cannot_resume(self, reason: str) -> None:
-        """Say why the loop cannot go on; from now on a bad step ends it."""
+        """Print why the loop cannot go on; from now on a bad step ends it."""
         policy = self.measures.policy
         self.say(
             f"this loop cannot go on under the policy {policy.name!r}, because {reason}; it stops"
@@ -179,23 +179,23 @@ class PlainTorchSteps(BadSteps):
         self.measures.policy = Policy("stop", policy.max_bad_steps)
 
     def made_by_repair(self, step: int) -> None:
-        """Tell once of steps that only the repaired body of a running loop can make."""
-        if not self._has_told_of_repair:
-            self._has_told_of_repair = True
+        """Print once that the repaired body of a running loop makes the steps that fail."""
+        if not self._has_reported_repair:
+            self._has_reported_repair = True
             self.say(
-                f"step {step} is made by the repaired body of the loop, as each step will be that "
-                "its running code cannot make"
+                f"step {step} is made by the repaired body of the loop; so is each later step that "
+                "fails in the running code"
             )
 
     def _failed(self, error: Exception) -> None:
         self.say(f"{caught('noting a step', error)}; this training runs unguarded from here on")
 
     def bad_loss(self, step: int, loss: float) -> bool:
-        """Tell once of a loss that is not finite beside finite gradients."""
+        """Print once that a loss is not finite beside finite gradients."""
         if self.strict:
             return True
-        if not self._has_told:
-            self._has_told = True
+        if not self._has_reported_loss:
+            self._has_reported_loss = True
             self.say(
                 f"the loss of step {step} is {loss} and all its gradients are finite, so its "
                 "update was applied; run with --strict to stop at such a step"
@@ -203,9 +203,9 @@ class PlainTorchSteps(BadSteps):
         return False
 
     def applied_in_backward(self) -> None:
-        """Tell once of an optimizer that is applied inside a backward pass."""
-        if not self._has_told_of_backward:
-            self._has_told_of_backward = True
+        """Print once that an optimizer is applied inside a backward pass."""
+        if not self._has_reported_backward:
+            self._has_reported_backward = True
             self.say(
                 "an optimizer is applied inside the backward pass; its updates are not guarded, "
                 "and the training goes on"
