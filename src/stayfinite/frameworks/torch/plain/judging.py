@@ -1,6 +1,6 @@
 """Judges each update: gradients and loss before it, and the state after it if that is not proved.
 
-A bad step is handed over inside the hook, while the weights are those before it.
+The listener is called inside the hook, while the weights are those before the bad step.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ MAX_COPIED_BYTES = 64 * 2**20
 
 
 class Judge:
-    """Tells a listener of each step, finite or bad.
+    """Calls a listener for each step, finite or bad.
 
     Args:
-        listener: What is told.
+        listener: Is called for each step.
         notes: What was noted of the step.
         on_error: Called with an internal error; no step is judged after it.
     """
@@ -40,7 +40,7 @@ class Judge:
     def before_closure(self, update: OptimizerCall) -> None:
         """An optimizer is about to be applied that calls a closure, maybe several times."""
         if not verdict.is_bounded(update.optimizer):
-            # A line search may go anywhere after the first call.
+            # A line search may try any point after the first call.
             self._prepare(update)
 
     def before(self, update: OptimizerCall) -> None:
@@ -96,7 +96,7 @@ class Judge:
             self._tell(dataclasses.replace(bad, was_made=made, is_applied_next=False))
 
     def _made(self, update: OptimizerCall) -> bool:
-        """Tell of a finite step; returns whether it was told."""
+        """Call the listener for a finite step; returns whether it was called."""
         loss = self._notes.loss()
         try:
             self._listener.made(update.optimizer, update.place, loss)
@@ -110,7 +110,10 @@ class Judge:
         self._unproved = (self._notes.bad_step(update, "update"), _Copies(update.optimizer))
 
     def _tell(self, bad: BadStep) -> bool:
-        """Hand a bad step over; returns whether it is applied, and takes its gradients if not."""
+        """Call the listener for a bad step; returns whether the step is applied.
+
+        If it is not, its gradients are taken away.
+        """
         self._unproved = None
         try:
             is_applied = self._listener.bad(bad)

@@ -1,4 +1,4 @@
-"""What the hooks in PyTorch tell: of a healthy training, of a bad step, of a step made again."""
+"""The calls that the hooks in PyTorch lead to: for healthy steps, a bad step, a step made again."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class BadStep:
         num_updates: Updates by the same optimizer since then.
         scaler: The `GradScaler` that applies the optimizer, if one does.
         again: How the step is made again, where it is known without the source of a loop.
-        was_made: Whether the listener has been told that the step is finite.
+        was_made: Whether the listener was called for the step as a finite one.
         is_applied_next: Whether the optimizer is applied if the listener returns True; if not, the
             update is over, or a loss scale has left it out.
     """
@@ -48,7 +48,7 @@ class BadStep:
 
 
 class Listener(Protocol):
-    """What is told of the steps."""
+    """Is called for the steps."""
 
     def made(
         self,
@@ -69,7 +69,7 @@ class Listener(Protocol):
 
 
 class Replayer(Protocol):
-    """What is told instead while a step is made again."""
+    """Is called instead while a step is made again."""
 
     def draw(self) -> Any:
         """The batch that a loader gives."""

@@ -47,7 +47,7 @@ class OptimizerCall:
         place: The loop around it; None where there is none with a source.
         scaler: The `GradScaler` that applies it, if one does.
         closure: What it was given to compute the loss, if anything.
-        was_made: Whether it was told to be finite.
+        was_made: Whether the listener was called for it as a finite one.
     """
 
     optimizer: torch.optim.Optimizer

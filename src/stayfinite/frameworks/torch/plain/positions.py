@@ -1,6 +1,6 @@
 """Where the user's frames are, at each batch that is drawn and at each update.
 
-This is asked in every step of a training, so what of a position stays the same is found once.
+This is needed in every step of a training, so what stays the same of a position is found once.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A bad step made once more for good, so that its loop goes on as if it had been finite.
+"""A bad step made once more, so that its loop goes on as if it had been finite.
 
 The loop is inside the step: an optimizer is about to be applied. The iteration is made again from
 its beginning, with the remedy or the repaired source. Then the weights get its gradients, and the

@@ -34,7 +34,7 @@ class Trained:
         self._num_steps = 0
 
     def step_ended(self) -> None:
-        """Learn from a step which buffers steps write to."""
+        """Note which buffers a step has written to."""
         self._num_steps += 1
         if self._num_steps in _LEARNING:
             self._written = [buffer for buffer, first in self._all if _differ(buffer, first)]
@@ -63,7 +63,7 @@ class TrainedByOptimizer:
         return found
 
     def optimizers(self) -> list[torch.optim.Optimizer]:
-        """Every living optimizer that was made or applied."""
+        """Every live optimizer that was made or applied."""
         found = [trained.optimizer() for trained in self._trained.values()]
         return [optimizer for optimizer in found if optimizer is not None]
 

@@ -111,7 +111,7 @@ class Training:
             recorder.losses.keep(step, None, loss)
 
     def bad(self, step: BadStep) -> bool:
-        """Hand a bad step over; returns whether it is to be applied all the same."""
+        """Have the owner handle a bad step; returns whether it is to be applied all the same."""
         owner = self._owner
         number = owner.recorder.num_steps - step.was_made
         if step.what == "loss" and step.loss is not None:

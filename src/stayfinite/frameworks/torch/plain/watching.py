@@ -1,10 +1,10 @@
 """The hooks in PyTorch by which loops over `torch.optim` are guarded.
 
-`Watching` is one for a process. It is told of four things, none of them per module:
+A process has one `Watching`. It is called at four events, none of them per module:
 
 - a batch is drawn from a `DataLoader`: an iteration of the user's loop may begin;
 - a backward pass begins: its root is the loss, unscaled where a `GradScaler` has scaled it;
-- an optimizer is about to be applied, or has been: the gradients are judged before;
+- an optimizer is about to be applied, or has been: the gradients are checked before;
 - a `GradScaler` leaves an optimizer out.
 
 `notes.py` keeps what is needed to make a step again, and `judging.py` judges it. A trainer of
@@ -32,10 +32,10 @@ from stayfinite.frameworks.torch.plain.trainers.calls import Closure
 
 
 class Watching:
-    """Sends what the hooks see of the loops of this process to where it is noted and judged.
+    """Passes the events of the loops of this process on, to be noted and checked.
 
     Attributes:
-        replayer: Is told instead while a step is made again.
+        replayer: Is called instead while a step is made again.
         notes: What was noted of the present step.
         on_error: Called with an internal error, after which nothing is guarded.
     """
@@ -54,7 +54,7 @@ class Watching:
 
     @property
     def listener(self) -> Listener | None:
-        """Is told of each step; None while nothing is guarded."""
+        """Is called for each step; None while nothing is guarded."""
         return self._listener
 
     @listener.setter
@@ -92,7 +92,7 @@ class Watching:
 
     @contextlib.contextmanager
     def replaying(self, replayer: Replayer) -> Iterator[None]:
-        """Inside the block the hooks tell `replayer`, and judge nothing."""
+        """Inside the block the hooks call `replayer`, and no step is checked."""
         outer, self.replayer = self.replayer, replayer
         try:
             yield
@@ -104,7 +104,7 @@ class Watching:
         return self._judge is not None and self.replayer is None and bool(self.notes.trained)
 
     def _end_guard(self, error: Exception) -> None:
-        """An error of our own ends the guard, and not the training."""
+        """An internal error ends the guard, and not the training."""
         self.listener = None
         self.on_error(error)
 

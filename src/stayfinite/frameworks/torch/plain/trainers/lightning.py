@@ -2,7 +2,7 @@
 
 With automatic optimization the optimizer is given a closure that runs the training step, the
 backward pass and the clipping. Where gradients are accumulated, the closures of the batches before
-are called without an optimizer. With manual optimization the training step does it all.
+are called without an optimizer. With manual optimization all of this is in the training step.
 """
 
 from __future__ import annotations
