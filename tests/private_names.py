@@ -9,8 +9,8 @@ from pathlib import Path
 
 # Public by its spelling, private by its package's own word.
 PRIVATE_MODULES = ("keras.src", "tensorflow.python")
-# A name that is not wanted, the protocol by which mpmath's numbers are told, that of `namedtuple`.
-_PUBLIC = {"_", "_mpf_", "_fields"}
+# A name that is not wanted, the protocol of numbers of mpmath, that of `namedtuple`.
+_PUBLIC = {"_", "_mpf_", "_fields", "_replace"}
 # Functions, and mappings of attributes, that are given a name as a string.
 _TAKE_A_NAME = {
     *("getattr", "setattr", "hasattr", "delattr", "getattr_static"),

@@ -81,6 +81,14 @@ def test_optimizer_takes_gradients_by_apply_and_scales_the_loss():
         assert list(inspect.signature(owner.scale_loss).parameters) == ["self", "loss"]
 
 
+def test_unscaling_divides_gradients_and_notes_those_that_are_not_finite():
+    gradients = [torch.tensor([4.0, 8.0]), torch.tensor([torch.inf])]
+    found = torch.zeros(1)
+    private.UNSCALING(gradients, found, torch.tensor(0.5))
+    assert gradients[0].tolist() == [2.0, 4.0]
+    assert found.item() == 1.0
+
+
 def test_schema_of_an_operator_says_what_it_writes_to():
     schema = private.schema_of(torch.ops.aten.add_.Tensor)
     assert schema.name == "aten::add_"

@@ -16,8 +16,6 @@ from stayfinite.frameworks.torch import private
 
 # The kernels that have float64 take the gradient of a transposed kernel for contiguous.
 _CONVOLUTIONS = (torch.ops.aten.convolution.default, torch.ops.aten.convolution_backward.default)
-# Takes the loss scale in float32, whatever the dtype of the gradients.
-_UNSCALING = torch.ops.aten._amp_foreach_non_finite_check_and_unscale_.default
 _NARROW = (torch.float32, torch.float16, torch.bfloat16)
 
 
@@ -28,7 +26,7 @@ class WideDispatch(private.TorchDispatchMode):
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
         kwargs = kwargs or {}
-        if func is _UNSCALING:
+        if func is private.UNSCALING:
             gradients, *of_scale = args
             return func(gradients, *(_to(each, torch.float32) for each in of_scale))
         written = _first_written(func, args)

@@ -20,6 +20,7 @@ from stayfinite.frameworks.subject import Subject
 
 __all__ = [
     "FOREACH",
+    "UNSCALING",
     "StorageWeakRef",
     "TorchDispatchMode",
     "alike",
@@ -44,6 +45,8 @@ __all__ = [
 
 # How the names of the multi-tensor operators begin.
 FOREACH = "_foreach_"
+# The operator of `GradScaler`. It takes the scale in float32, whatever the dtype of the gradients.
+UNSCALING = torch.ops.aten._amp_foreach_non_finite_check_and_unscale_.default
 
 
 def tensor_of(variable: Any) -> Any:

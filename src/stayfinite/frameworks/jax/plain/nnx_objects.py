@@ -17,8 +17,10 @@ def is_object(value: Any) -> bool:
         return False
     from flax import nnx
 
+    # flax 0.11 has it in `nnx.graph`, later releases in `nnx.graphlib`.
+    graph = nnx.graphlib if hasattr(nnx, "graphlib") else nnx.graph
     # A `State` of nnx is a tree that never changes.
-    return bool(nnx.graphlib.is_graph_node(value))
+    return bool(graph.is_graph_node(value))
 
 
 def split(objects: Sequence[Any]) -> tuple[Any, Any]:
