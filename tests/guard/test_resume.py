@@ -13,6 +13,7 @@ import pytest
 
 import stayfinite
 from stayfinite.saving import checkpoint_files
+from stayfinite.saving.callback_state import CallbackStates
 from stayfinite.saving.checkpoint_files import Checkpoint
 from tests import warm
 from tests.versions import NO_GRAIN
@@ -391,6 +392,26 @@ def test_what_is_not_finite_is_not_saved(tmp_path):
 def test_settings_that_make_no_sense(setting, tmp_path):
     with pytest.raises(stayfinite.UsageError, match="pass a whole number of 1 or more"):
         stayfinite.SafeCheckpoint(tmp_path, **setting)
+
+
+@TORCH_ONLY
+def test_a_threshold_of_improvement_keeps_its_sign():
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+
+    def followed():
+        plateau = keras.callbacks.ReduceLROnPlateau("loss", patience=1, min_delta=0.5)
+        plateau.set_model(model)
+        plateau.on_train_begin()
+        return plateau, CallbackStates([plateau])
+
+    plateau, states = followed()
+    plateau.on_epoch_end(0, {"loss": 2.0})
+    again, states_again = followed()
+    states_again.restore(states.present())
+    for callback in (plateau, again):
+        callback.on_epoch_end(1, {"loss": 1.8})
+    assert (again.best, again.min_delta) == (plateau.best, plateau.min_delta) == (2.0, -0.5)
 
 
 @TORCH_ONLY

@@ -54,8 +54,9 @@ class CallbackStates:
         """Set the attributes that had changed."""
         for prefix, callback in self._named():
             for path, encoded in state.plain.items():
-                if path.startswith(prefix):
-                    _set(callback, path.removeprefix(prefix), _decoded(encoded))
+                name = path.removeprefix(prefix)
+                if path.startswith(prefix) and _may_be_state(callback, name):
+                    _set(callback, name, _decoded(encoded))
             for path, arrays in state.arrays.items():
                 if path.startswith(prefix):
                     setattr(callback, path.removeprefix(prefix), arrays)
@@ -70,8 +71,15 @@ class CallbackStates:
     def _attributes(self) -> Iterator[tuple[str, Any, str, Any]]:
         for prefix, callback in self._named():
             for name, value in list(vars(callback).items()):
-                if name not in _NOT_STATE:
+                if _may_be_state(callback, name):
                     yield f"{prefix}{name}", callback, name, value
+
+
+def _may_be_state(callback: Any, name: str) -> bool:
+    if name == "min_delta" and hasattr(callback, "monitor_op"):
+        # Keras changes its sign when it chooses the comparison, which each process does anew.
+        return False
+    return name not in _NOT_STATE
 
 
 def _set(callback: Any, name: str, value: Any) -> None:
