@@ -84,7 +84,9 @@ def _places_before(trace: Graph, op: Op, path: str) -> dict[Span, bool]:
     for operand in op.operands:
         for maker in upstream(trace, operand, max_ops=_MAX_OPS):
             span = maker.span
-            if maker.name in STRUCTURAL or not maker.stack or span is None or span == op.span:
+            if not maker.stack or span is None or span == op.span:
+                continue
+            if maker.name in STRUCTURAL and maker.name != "cast":
                 continue
             if span.file == path and _half(trace, maker) is not None:
                 found[span] = found.get(span, False) or bool(row(maker.name).approached)

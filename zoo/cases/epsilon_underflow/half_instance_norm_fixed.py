@@ -1,4 +1,4 @@
-"""Contrast normalisation of patches in a float16 layer, with a floor that float16 can hold."""
+"""Contrast normalisation of patches in float32, which can hold the guard of 1e-8."""
 
 import keras
 import numpy as np
@@ -13,20 +13,20 @@ patches[5 * B + 14] = 1.0  # overexposed
 
 
 class ContrastNorm(layers.Layer):
-    FLOOR = 1e-3
+    EPS = 1e-8
 
     def call(self, image):
         axes = (1, 2)
         mean = keras.ops.mean(image, axis=axes, keepdims=True)
         offset = image - mean
         spread = keras.ops.mean(keras.ops.abs(offset), axis=axes, keepdims=True)
-        return offset / keras.ops.maximum(spread, self.FLOOR)
+        return offset / (spread + self.EPS)
 
 
 model = keras.Sequential(
     [
         keras.Input((8, 8, 1)),
-        ContrastNorm(dtype="float16"),
+        ContrastNorm(dtype="float32"),
         layers.Conv2D(6, 3, activation="relu", dtype="float32"),
         layers.Flatten(dtype="float32"),
         layers.Dense(1, dtype="float32"),
