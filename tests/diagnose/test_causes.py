@@ -140,6 +140,58 @@ def test_derivative_of_an_unknown_function_has_to_be_all_of_it():
     assert found(backward_of(*of_a_norm)).cause == "unknown"
 
 
+def root_in_where(condition):
+    step = StepByHand()
+    x = step.leaf("input", [0.0, 4.0], "x")
+    root = step.op("sqrt", [x], [0.0, 2.0])
+    test = step.op("greater", [x, step.constant(condition)], [False, True], dtype="bool")
+    step.op("where", [test, root, step.constant([0.0, 0.0])], [0.0, 2.0])
+    bad = step.op("sqrt_grad", [root], [NAN, 1.0], phase="backward", differentiates=0)
+    if condition < 0:
+        step.arrays[test] = np.asarray([True, True])
+    return step.evidence(root=bad, loss_finite=True)
+
+
+def test_a_point_without_a_derivative_that_where_discards():
+    finding = found(root_in_where(0.0))
+    assert (finding.cause, finding.samples) == ("masked-branch", (0,))
+    assert finding.facts == expressions.Discarded("inf", expressions.Leak.DERIVATIVE, 1, 2)
+    assert found(root_in_where(-1.0)).cause == "singular-gradient"
+
+
+def test_infinity_that_a_bounded_function_takes_is_an_overflow():
+    step = StepByHand()
+    x = step.leaf("input", [1.0, 90.0])
+    steep = step.op("exp", [x], [2.7, INF])
+    step.op("tanh", [steep], [0.99, 1.0])
+    flat = step.constant([0.1, 0.0])
+    bad = step.op("multiply", [flat, steep], [0.3, NAN], phase="backward", differentiates=0)
+    assert found(step.evidence(root=bad, loss_finite=True)).cause == "overflow"
+
+
+def test_division_by_0_after_the_backward_pass():
+    step = StepByHand()
+    x = step.leaf("weight", [0.0, 2.0])
+    root = step.op("reciprocal", [x], [INF, 0.5], phase="backward")
+    assert found(step.evidence(root=root)).cause == "division-by-zero"
+
+
+def test_deviation_of_equal_numbers_is_no_count():
+    step = StepByHand()
+    drawn = step.op("rand", [], [1.0, 1.0])
+    deviation = step.op("std", [drawn], 0.0)
+    quotient = step.op("divide", [drawn, deviation], [NAN, NAN])
+    step.arrays[drawn] = np.zeros(2, "float32")
+    assert found(step.evidence(root=quotient)).cause == "division-by-zero"
+
+
+def test_target_that_has_no_alignment_with_its_input():
+    step = StepByHand()
+    scores = step.leaf("input", np.zeros((4, 2, 3)))
+    finding = found(step.evidence(root=step.op("ctc_loss", [scores], [1.0, INF, 2.0, 3.0])))
+    assert (finding.cause, finding.samples) == ("bad-target", (1,))
+
+
 def masked(mask_of):
     step = StepByHand()
     x = step.leaf("input", [1.0, 0.0], "x")

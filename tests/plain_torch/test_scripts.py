@@ -68,6 +68,11 @@ CASES = [
     Case("step_in_function", "singular-gradient", 3, fix=True),
     Case("softmax_in_module", "log-of-zero", 4, value="exact"),
     Case("focal_in_function", "log-of-zero", 4, value="exact"),
+    Case("episode_lists", "division-by-zero", 4),
+    Case("replay_buffer", "log-of-zero", 8),
+    Case("two_updates_in_a_call", "singular-gradient", 9, fix=True),
+    Case("own_backward", "division-by-zero", 3),
+    Case("clip_by_hand", "division-by-zero", 4),
 ]
 
 

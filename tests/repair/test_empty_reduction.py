@@ -42,3 +42,13 @@ def test_on_pytorch(torch):
 
 def test_a_mean_of_which_not_all_is_understood_is_left_alone():
     assert expressions("K.mean(x, dtype='float64')", MECHANISM) == []
+
+
+def test_deviation_of_one_element_on_pytorch(torch):
+    header = "import torch"
+    for before, after in {
+        "x.std()": "x.std(correction=0)",
+        "torch.var(x, dim=0)": "torch.var(x, dim=0, correction=0)",
+    }.items():
+        assert expressions(before, MECHANISM, header=header)[0] == after
+    assert expressions("x.std(unbiased=False)", MECHANISM, header=header) == []

@@ -140,8 +140,10 @@ def _mask_source(evidence: Evidence, value: int) -> bool | int:
         made_by = trace.producer.get(source)
         if made_by is None:
             leaf = trace.leaves.get(source)
+            if leaf is None or leaf.role == "weight":
+                return False
             # A mask may be packed into the targets, as a part of them.
-            return leaf is not None and (leaf.role in ("input", "sample_weight") or sliced)
+            return leaf.role in ("input", "sample_weight") or sliced
         function = row(made_by.name)
         if function.has(Trait.LOGICAL):
             return True

@@ -6,6 +6,8 @@ that a value is multiplied with.
 
 from __future__ import annotations
 
+import numpy as np
+
 from stayfinite.diagnose.evidence import Evidence
 from stayfinite.graph.graph import Graph, Op
 from stayfinite.graph.walk import consumers_of, depends_on, nearest_downstream, unwrapped
@@ -26,6 +28,28 @@ def chosen_away(evidence: Evidence, op: Op) -> bool:
     """
     by = discarded_by(evidence, op)
     return by is not None and row(by.name).has(Trait.CHOOSES) and not same_expression(by, op)
+
+
+def absorbed(evidence: Evidence, op: Op) -> bool:
+    """Whether a bounded function, such as `tanh`, makes a finite number of an infinity of `op`."""
+    by = discarded_by(evidence, op)
+    return by is not None and not row(by.name).has(Trait.CHOOSES)
+
+
+def derivative_discarded(evidence: Evidence, op: Op, bad: np.ndarray) -> bool:
+    """Whether a `where` takes its other branch for each element of the result of `op` in `bad`."""
+    trace = evidence.trace
+    value = op.results[0]
+    shape = evidence.results_of(op).shape
+    for choice in consumers_of(trace, [value], _FORWARD):
+        if choice.name != "where" or len(choice.operands) != 3 or bad.shape != shape:
+            continue
+        condition, *branches = choice.operands
+        chosen = np.asarray(evidence.values.loaded(condition)).astype(bool)
+        taken = chosen if branches[0] == value else ~chosen
+        if np.broadcast_shapes(taken.shape, shape) == shape and not (taken & bad).any():
+            return True
+    return False
 
 
 def discarded_by(evidence: Evidence, op: Op) -> Op | None:

@@ -84,9 +84,14 @@ def log_pole(evidence: Evidence) -> MetPole | None:
     return MetPole(op, position, samples_of(evidence, op, position, mask), facts)
 
 
+def _is_derivative(evidence: Evidence, op: Op) -> bool:
+    """Whether `op` belongs to the derivative of another op, and not to code after it."""
+    return op.phase == "backward" and (evidence.primal is not None or op.is_derivative)
+
+
 def _at_pole(evidence: Evidence, kind: PoleKind) -> tuple[Op, int, np.ndarray, Pole] | None:
     op = evidence.op
-    if op is None or op.phase == "backward":
+    if op is None or _is_derivative(evidence, op):
         return None
     function = row(op.name)
     pole, position = function.pole, function.critical
@@ -183,7 +188,7 @@ def _inside_one_expression(evidence: Evidence, op: Op) -> MetPole | None:
 def outside_domain(evidence: Evidence) -> OutsideOperand | None:
     """The root is a function, in the forward pass, of a finite number outside its domain."""
     op = evidence.op
-    if op is None or op.phase == "backward" or not finite_operands(evidence, op):
+    if op is None or _is_derivative(evidence, op) or not finite_operands(evidence, op):
         return None
     found = _outside_known_domain(evidence, op) or _nan_of_one_operand(evidence, op)
     if found is None:

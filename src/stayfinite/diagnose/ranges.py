@@ -29,9 +29,17 @@ class RangeExceeded:
     facts: OutOfRange
 
 
+def _left_range(evidence: Evidence) -> Op | None:
+    """The root, or the forward op where the root is its derivative and reads its infinity."""
+    op, primal = evidence.op, evidence.primal
+    if op is None or primal is None or op.phase != "backward":
+        return op
+    return primal if evidence.bad(primal.results[0]).any() else op
+
+
 def exceeded(evidence: Evidence) -> RangeExceeded | None:
     """The root left the range with finite operands, and no pole did it."""
-    op = evidence.op
+    op = _left_range(evidence)
     if op is None or not op.operands or not finite_operands(evidence, op):
         return None
     function = row(op.name)

@@ -174,8 +174,11 @@ def _without_claim(
     if before.mechanism == "masked-branch":
         # A discarded value does not affect the result, so any finite number may replace it.
         return FixValue.EXACT if same_in_float64() else FixValue.CHANGED
+    if loss is not None and not _same_loss(loss, after, before):
+        return FixValue.CHANGED
     if loss is not None:
-        return None if _same_loss(loss, after, before) else FixValue.CHANGED
+        # The loss leaves out what has no value, as the rows of padding, and its gradient does not.
+        return FixValue.UNDEFINED if before.kind is Kind.UNDEFINED else None
     kinds = _kinds(before)
     if Kind.UNDEFINED in kinds:
         return FixValue.UNDEFINED

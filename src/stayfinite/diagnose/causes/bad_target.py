@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from stayfinite.diagnose.batch_values import fault_in
+from stayfinite.diagnose.elements import finite_operands, samples_with
 from stayfinite.diagnose.evidence import Evidence
+from stayfinite.diagnose.facts.inputs import TargetTooLong
 from stayfinite.diagnose.finding import Finding
+from stayfinite.diagnose.values import as_float
 
 
 def match(evidence: Evidence) -> Finding | None:
-    """A target or a sample weight is non-finite, absurdly large, or a class that is not there."""
+    """A target or a sample weight is non-finite, absurdly large, no class, or too long."""
     fault = fault_in(evidence, ("target", "sample_weight"))
     if fault is None:
-        return None
+        return _too_long(evidence)
     return Finding(
         cause="bad-target",
         facts=fault.facts,
@@ -19,4 +24,20 @@ def match(evidence: Evidence) -> Finding | None:
         samples=fault.samples,
         tensor=fault.leaf.name,
         phase="data",
+    )
+
+
+def _too_long(evidence: Evidence) -> Finding | None:
+    """The loss of a connectionist temporal classification is infinite where no alignment exists."""
+    op = evidence.op
+    if op is None or op.name != "ctc_loss" or not finite_operands(evidence, op):
+        return None
+    infinite = np.isposinf(as_float(evidence.results_of(op)))
+    if not infinite.any():
+        return None
+    return Finding(
+        cause="bad-target",
+        facts=TargetTooLong(int(infinite.sum()), infinite.size),
+        op=op.name,
+        samples=samples_with(infinite) if infinite.ndim else None,
     )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
+from itertools import islice
 
 import numpy as np
 
@@ -13,7 +15,7 @@ from stayfinite.diagnose.finding import Finding
 from stayfinite.diagnose.poles import zero_divisor
 from stayfinite.diagnose.values import as_float
 from stayfinite.graph.graph import Graph, Op
-from stayfinite.graph.walk import unwrapped
+from stayfinite.graph.walk import unwrapped, upstream
 from stayfinite.numerics import dtypes
 from stayfinite.numerics.functions import STRUCTURAL, Trait, having, row
 
@@ -75,11 +77,21 @@ def _by_empty_count(evidence: Evidence, op: Op) -> Finding | None:
 
 def _is_shape(evidence: Evidence, op: Op) -> bool:
     """Whether the divisor is known from the shape of the batch, and the sum has no elements."""
-    if evidence.trace.leaves_of(op.operands[1]):
+    if evidence.trace.leaves_of(op.operands[1]) or _is_of_numbers(evidence, op.operands[1]):
         return False
     total, divisor = (as_float(evidence.operand(op, position)) for position in (0, 1))
     total, divisor = np.broadcast_arrays(total, divisor)
     return bool((total[divisor == 0] == 0).all())
+
+
+def _is_of_numbers(evidence: Evidence, value: int) -> bool:
+    """Whether `value` is computed from an array of floating-point numbers, which no shape is."""
+    values = evidence.trace.values
+    return any(
+        math.prod(values[operand].shape) > 1 and not values[operand].dtype.startswith("int")
+        for made_by in islice(upstream(evidence.trace, value), _MAX_OPS)
+        for operand in made_by.operands
+    )
 
 
 def _summand(trace: Graph, divisor: int) -> int | None:

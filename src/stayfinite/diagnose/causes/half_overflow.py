@@ -21,6 +21,7 @@ def match(evidence: Evidence) -> Finding | None:
         return None
     if found is None:
         return _literal(evidence, op)
+    op = found.op
     if evidence.dtype(op.results[0]) not in dtypes.HALF or not fits_float32(evidence, op):
         return None
     return Finding(

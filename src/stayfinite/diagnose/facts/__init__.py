@@ -19,6 +19,7 @@ from stayfinite.diagnose.facts.inputs import (
     MissingValueCode,
     NonFiniteArray,
     NonFiniteConstant,
+    TargetTooLong,
 )
 from stayfinite.diagnose.facts.new_state import BadNewStatistic, BadNewWeights
 from stayfinite.diagnose.facts.unexplained import UnexplainedInput, UnexplainedOp
@@ -32,6 +33,7 @@ Facts = (
     | MissingIndex
     | MissingValueCode
     | MissingClass
+    | TargetTooLong
     | JumpedWeight
     | GrowthOverSteps
     | GrowthOverLayers

@@ -108,6 +108,7 @@ class Leak(Enum):
     """How a discarded value comes back."""
 
     GRADIENT = auto()
+    DERIVATIVE = auto()  # as above; the value itself is finite
     PRODUCT_WITH_0 = auto()
 
 

@@ -114,6 +114,14 @@ class MissingValueCode:
 
 
 @dataclass(frozen=True)
+class TargetTooLong:
+    """A target has more labels than its input has steps, for `num_bad` of `size` samples."""
+
+    num_bad: int
+    size: int
+
+
+@dataclass(frozen=True)
 class MissingClass:
     """Labels outside of the classes, on whose one-hot code, all 0, `function` fails."""
 

@@ -121,6 +121,8 @@ class Dispatch(private.TorchDispatchMode):
         node = private.current_node()
         backward = node is not None
         forward = self._op_of_node.get(node) if node is not None else None
+        if backward and private.is_in_own_backward():
+            forward = None  # it has a line of its own
         index = len(self._recording.ops)
         if not backward:
             self._remember_node(index)

@@ -31,6 +31,7 @@ __all__ = [
     "dense_values",
     "function_of",
     "is_compiled",
+    "is_in_own_backward",
     "memory_of",
     "next_node",
     "norms",
@@ -139,6 +140,12 @@ def current_node() -> int | None:
     """The sequence number of the autograd node at work; None outside a backward pass."""
     node = torch._C._current_autograd_node()
     return None if node is None else int(node._sequence_nr())
+
+
+def is_in_own_backward() -> bool:
+    """Whether the autograd node at work runs the `backward` of a `torch.autograd.Function`."""
+    node = torch._C._current_autograd_node()
+    return isinstance(node, torch.autograd.function.BackwardCFunction)
 
 
 def schema_of(operator: Any) -> Any:

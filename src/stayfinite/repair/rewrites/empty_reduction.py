@@ -1,9 +1,13 @@
-"""A mean over nothing: divide by at least 1, so that the sum of nothing stays 0."""
+"""A mean over nothing: divide by at least 1, so that the sum of nothing stays 0.
+
+A deviation of one element divides by 0 if it is that of a sample.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+from stayfinite.repair.edit import Replacement
 from stayfinite.repair.operation import Operation
 from stayfinite.repair.rewrites import guards
 from stayfinite.repair.rewrites.site import Site, Template
@@ -21,6 +25,8 @@ def rewrites(site: Site) -> Iterator[Template]:
         yield from guards.rewrites(site, guards.DIVISION)
     elif operation.name == "mean":
         yield from _mean(site, operation)
+    elif operation.name in ("std", "var"):
+        yield from _deviation(site, operation)
 
 
 def _mean(site: Site, operation: Operation) -> Iterator[Template]:
@@ -45,3 +51,16 @@ def _mean(site: Site, operation: Operation) -> Iterator[Template]:
         text = f"{total} / {site.calls.at_least(count, '1')}"
     piece = site.replace(operation.call, text, is_atom=False)
     yield site.rewrite("count", "divide the sum by at least 1", [piece])
+
+
+def _deviation(site: Site, operation: Operation) -> Iterator[Template]:
+    """`std(x, dim=0)` of PyTorch, which divides by n - 1 -> `std(x, dim=0, correction=0)`."""
+    call = operation.call
+    keywords = {keyword.arg for keyword in call.keywords}
+    num_positional = len(call.args) - (operation.style == "function")
+    if site.api.family != "torch" or keywords & {"unbiased", "correction"} or num_positional > 1:
+        return
+    end = site.source.range_of(call)[1] - 1
+    comma = ", " if call.args or call.keywords else ""
+    pieces = [Replacement(end, end, f"{comma}correction=0")]
+    yield site.rewrite("count", "divide by the number of elements, not by one less", pieces)

@@ -76,6 +76,8 @@ def arithmetic(finding: Finding) -> str:
                 f"there are {num_classes} classes, so the one-hot code of such a label is all 0, "
                 f"and `{function}` fails on that{pattern_clause(pattern)}"
             )
+        case inputs.TargetTooLong(num_bad, size):
+            return f"`{op}` is inf for {num_bad} of {size} samples"
         case growth.GrowthOverSteps(operand=operand, dtype=dtype):
             steps = plural(facts.num_steps, "step")
             return (
@@ -129,6 +131,8 @@ def _of_expression(op: str, facts: expressions.ExpressionFacts) -> str:
             return f"its operand has the shape {shape}, and nothing of it counts"
         case expressions.FullyMaskedRow() | expressions.MaskOutOfRange():
             return "every score of a row is masked"
+        case expressions.Discarded(_, expressions.Leak.DERIVATIVE, num_bad, size):
+            return f"{num_bad} of {size} results are discarded at a point without a derivative"
         case expressions.Discarded(kind, _, num_bad, size):
             return f"{num_bad} of {size} results are {kind} and discarded"
         case expressions.OutOfRange(_, dtype, largest, num_bad, size):

@@ -33,6 +33,8 @@ def message(finding: Finding) -> str:
                 change = f"to as much as {number(facts.now)}"
             steps = "one step" if facts.num_steps == 1 else f"{facts.num_steps} steps"
             return f"{which} changed {change} within {steps}, and not by an update of the optimizer"
+        case inputs.TargetTooLong():
+            return "a target is longer than its input: no alignment of the two exists"
         case inputs.ImpossibleStatistic(worst=worst):
             return f"{_statistic(finding.cause, name, facts)}: {number(worst)}"
         case (
@@ -100,6 +102,8 @@ def of_expression(op: str, facts: expressions.ExpressionFacts) -> str:
             return f"`{op}` over a row that is all -inf"
         case expressions.MaskOutOfRange(dtype):
             return f"a mask that is finite in float32 is -inf in {dtype}, and fills a row"
+        case expressions.Discarded(_, expressions.Leak.DERIVATIVE):
+            return f"the derivative of `{op}` is infinite where it is masked, and leaks"
         case expressions.Discarded(kind, leak):
             how = "its gradient leaks" if leak is expressions.Leak.GRADIENT else "0 * inf is nan"
             return f"`{op}` is {kind} where it is masked, and {how}"

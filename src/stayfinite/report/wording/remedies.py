@@ -47,6 +47,8 @@ def remedy(finding: Finding, num_samples: int | None = None) -> str | None:
             return f"make every value of `{name}` an index from 0 to {last}"
         case inputs.MissingValueCode():
             return f"leave out the samples of `{name}` that have no value{listed} before training"
+        case inputs.TargetTooLong():
+            return f"leave out the samples whose target is longer than their input{listed}"
         case inputs.MissingClass():
             return f"leave out the samples of `{name}` that have no class{listed} before training"
         case growth.GrowthOverSteps():

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,9 +17,11 @@ import torch
 from stayfinite.frameworks.torch import finite_checks
 from stayfinite.frameworks.torch import private as torch_private
 from stayfinite.frameworks.torch.plain import trees
+from stayfinite.frameworks.torch.plain.again import StepMade
 
-# Methods whose call may stand among such statements without being one.
-_ASIDE = ("zero_grad", "train", "eval")
+# What may be called by a statement that stands among such statements without being one.
+_ASIDE = ("zero_grad", "train", "eval", "print")
+_WITHOUT_GRADIENT = ("no_grad", "inference_mode")
 
 # Runs statements on the present names, and returns those that they bind.
 Run = Callable[[list[ast.stmt]], Mapping[str, object]]
@@ -41,14 +43,19 @@ def prefix_of(body: list[ast.stmt], run: Run) -> Prefix:
     """
     found: set[int] = set()
     names: set[str] = set()
+    left_out: set[str] = set()
     for position, statement in enumerate(body):
         if _is_aside(statement):
+            left_out |= _bound_in(statement)
             continue
-        targets = _targets(statement)
-        if targets is None:
+        targets = _targets(statement, names)
+        if targets is None or left_out & _names_in(statement):
             break
         with _watched() as watch:
-            bound = run([statement])
+            try:
+                bound = run([statement])
+            except StepMade:
+                break  # an optimizer with a closure
         values = [bound[name] for name in targets if name in bound]
         arrays = [leaf for value in values for _, leaf in trees.leaves(value)]
         is_differentiated = any(getattr(leaf, "requires_grad", False) for leaf in arrays)
@@ -60,27 +67,81 @@ def prefix_of(body: list[ast.stmt], run: Run) -> Prefix:
 
 
 def _is_aside(statement: ast.stmt) -> bool:
-    call = statement.value if isinstance(statement, ast.Expr) else None
-    if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Attribute):
-        return False
-    return call.func.attr in _ASIDE
+    """Whether it prints, counts, or sets a mode or a learning rate."""
+    match statement:
+        case ast.Expr(ast.Call(func)):
+            return _last_name(func) in _ASIDE
+        case ast.AugAssign(ast.Name(), _, ast.Constant()):
+            return True
+        case ast.For(iter=ast.Attribute(attr="param_groups"), body=[ast.Assign([target])]):
+            return isinstance(target, ast.Subscript)
+        case _:
+            return False
 
 
-def _targets(statement: ast.stmt) -> list[str] | None:
-    """The names that an assignment binds; None for any other statement."""
-    if isinstance(statement, ast.AnnAssign):
-        targets: list[ast.expr] = [statement.target]
-    elif isinstance(statement, ast.Assign):
-        targets = statement.targets
-    else:
-        return None
+def _last_name(expression: ast.expr) -> str:
+    match expression:
+        case ast.Name(name) | ast.Attribute(attr=name):
+            return name
+        case _:
+            return ""
+
+
+def _names_in(statement: ast.stmt) -> set[str]:
+    return {node.id for node in ast.walk(statement) if isinstance(node, ast.Name)}
+
+
+def _bound_in(statement: ast.stmt) -> set[str]:
+    names = (node for node in ast.walk(statement) if isinstance(node, ast.Name))
+    return {node.id for node in names if isinstance(node.ctx, ast.Store)}
+
+
+def _targets(statement: ast.stmt, drawn: Set[str]) -> list[str] | None:
+    """The names that assignments bind, or write to if these are `drawn`; None for other code."""
+    match statement:
+        case ast.Assign(targets):
+            return _all_of(_names_of(target, drawn) for target in targets)
+        case ast.AnnAssign(target):
+            return _names_of(target, drawn)
+        case ast.AugAssign(ast.Name(name)):
+            return [name] if name in drawn else None
+        case ast.If(_, body, orelse):
+            return _of_block([*body, *orelse], drawn)
+        case ast.With([ast.withitem(ast.Call(func), None)], body):
+            return _of_block(body, drawn) if _last_name(func) in _WITHOUT_GRADIENT else None
+        case _:
+            return None
+
+
+def _of_block(block: list[ast.stmt], drawn: Set[str]) -> list[str] | None:
     names: list[str] = []
-    for target in targets:
-        for node in [target, *ast.walk(target)]:
-            if isinstance(node, ast.Name):
-                names.append(node.id)
-            elif not isinstance(node, ast.Tuple | ast.List | ast.expr_context):
-                return None
+    for statement in block:
+        targets = _targets(statement, drawn | set(names))
+        if targets is None:
+            return None
+        names += targets
+    return names
+
+
+def _names_of(target: ast.expr, drawn: Set[str]) -> list[str] | None:
+    match target:
+        case ast.Name(name):
+            return [name]
+        case ast.Tuple(elements) | ast.List(elements):
+            return _all_of(_names_of(element, drawn) for element in elements)
+        case ast.Subscript(ast.Name(name)):
+            return [name] if name in drawn else None
+        case _:
+            return None
+
+
+def _all_of(parts: Iterable[list[str] | None]) -> list[str] | None:
+    """The parts one after the other; None if one of them is."""
+    names: list[str] = []
+    for part in parts:
+        if part is None:
+            return None
+        names += part
     return names
 
 

@@ -10,13 +10,11 @@ import __future__
 
 import ast
 import builtins
-import collections
 import contextlib
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import BuiltinFunctionType, CodeType, FrameType, FunctionType, ModuleType
-from typing import Any
 
 import numpy as np
 import torch
@@ -25,9 +23,10 @@ from executing import Source
 from stayfinite.frameworks.step import CannotRemakeError
 from stayfinite.frameworks.torch.plain.alone import alone
 from stayfinite.frameworks.torch.plain.bindings import bound_names, read_first
+from stayfinite.frameworks.torch.plain.containers import Containers
 from stayfinite.frameworks.torch.plain.data import Iteration, LoopData
 from stayfinite.frameworks.torch.plain.drawn import Prefix, prefix_of
-from stayfinite.frameworks.torch.plain.frames import values_of
+from stayfinite.frameworks.torch.plain.frames import all_values_of, values_of
 from stayfinite.frameworks.torch.plain.loops import SourceLoop
 from stayfinite.frameworks.torch.plain.randomness import Generators
 from stayfinite.frameworks.torch.plain.step_data import AfterStatements
@@ -46,7 +45,6 @@ _PLAIN: tuple[type, ...] = (
     *(int, float, complex, str, type, type(None), ModuleType, BuiltinFunctionType),
     *(torch.Tensor, torch.dtype, torch.device, torch.Generator, np.ndarray, np.generic),
 )
-_MUTABLE = (list, dict, set, collections.deque)
 
 
 class LoopBody:
@@ -66,6 +64,8 @@ class LoopBody:
         # Names that the body reads and does not bind have the values of the frame.
         self._held = values_of(frame, sorted(names - loop.bound))
         self._begun_with: Mapping[str, object] = {}
+        self._containers = Containers(_named_values(frame))
+        self._kept = self._containers.kept
         self._code: tuple[tuple[str, ...], CodeType] | None = None
         self._tree: ast.Module | None = None
         # Statements that have been run already.
@@ -112,7 +112,8 @@ class LoopBody:
         """
         if data.missing is not None:
             raise CannotRemakeError(data.missing)
-        with self._kept_globals(), _kept_containers(data):
+        values = [v for iteration in data.iterations for v in iteration.values.values()]
+        with self._kept_globals(), Containers(values).kept(), self._kept():
             carried: Mapping[str, object] = {}
             for iteration in data.iterations:
                 iteration.generators.restore()
@@ -140,6 +141,16 @@ class LoopBody:
     def values(self) -> Mapping[str, object]:
         """What its names stood for when its last iteration began."""
         return {**self._held, **self._begun_with}
+
+    def measure(self, make: Callable[[], None]) -> None:
+        """Find what the step adds to lists of the user, by `make`, which makes it once."""
+        if not self._containers.may_have_grown:
+            return
+        self._kept = self._containers.measured
+        try:
+            make()
+        finally:
+            self._kept = self._containers.kept
 
     @contextlib.contextmanager
     def patched(self, tree: ast.Module) -> Iterator[None]:
@@ -198,7 +209,8 @@ class LoopBody:
                 values.update(self._bound(statements, values))
                 return values
 
-            prefix = prefix_of(body, bind)
+            with self._kept():
+                prefix = prefix_of(body, bind)
 
         run(data[0], find)
         rest = [each for number, each in enumerate(body) if number not in prefix.statements]
@@ -208,6 +220,7 @@ class LoopBody:
         if not names or not any(taken[0].iterations[0].batch):
             return list(data)
         self._left_out = frozenset(ast.dump(body[number]) for number in prefix.statements)
+        self._code = None
         return taken
 
     def _taken(
@@ -226,7 +239,8 @@ class LoopBody:
             iteration.generators.restore()
             values = {**self._held, **iteration.values, **iteration.batch}
             statements = [body[number] for number in sorted(prefix.statements)]
-            values.update(self._bound(statements, values))
+            with self._kept():
+                values.update(self._bound(statements, values))
             batch = {n: values[n] for n in names if any(True for _ in leaves(values[n]))}
             others = {name: value for name, value in values.items() if name not in batch}
             draws = dict(list(iteration.draws.items())[num_drawn() :])
@@ -323,6 +337,12 @@ class LoopBody:
             self._globals.update(before)
 
 
+def _named_values(frame: FrameType) -> Iterator[object]:
+    """What the names of a frame and of its module stand for."""
+    for names in (frame.f_globals, all_values_of(frame)):
+        yield from [value for name, value in names.items() if not name.startswith("__")]
+
+
 _FUTURE = 0
 for _name in __future__.all_feature_names:
     _FUTURE |= getattr(__future__, _name).compiler_flag
@@ -347,29 +367,7 @@ def _code_named(code: CodeType, name: str) -> CodeType:
     return _code_named(inner[0], name)
 
 
-@contextlib.contextmanager
-def _kept_containers(data: LoopData) -> Iterator[None]:
-    """Lists, dicts and sets that names stand for hold the same after the block."""
-    held = [
-        value
-        for iteration in data.iterations
-        for value in iteration.values.values()
-        if type(value) in _MUTABLE
-    ]
-    copies: list[Any] = [value.copy() for value in held]  # type: ignore[attr-defined]
-    try:
-        yield
-    finally:
-        for value, copy in zip(held, copies, strict=True):
-            _put_back(value, copy)
-
-
 def _is_plain(value: object) -> bool:
     if isinstance(value, list | tuple):
         return all(_is_plain(part) for part in value)
     return isinstance(value, _PLAIN)
-
-
-def _put_back(value: Any, copy: Any) -> None:
-    value.clear()
-    (value.update if isinstance(value, dict | set) else value.extend)(copy)

@@ -69,11 +69,16 @@ class Applied(NamedTuple):
 
 
 class StepPlace(NamedTuple):
-    """The frame and the loop around an update."""
+    """The frame and the loop around an update.
+
+    `inside` are the calls between the loop and the update, innermost first: the identity of each
+    frame, and its line.
+    """
 
     frame: FrameType
     loop: SourceLoop
     line: int
+    inside: tuple[tuple[int, int], ...] = ()
 
     @property
     def frame_id(self) -> int:
@@ -152,14 +157,23 @@ class Events:
 
     def since(self, place: StepPlace) -> list[Draw | Applied]:
         """The events from the last update on that is no part of the iteration at `place`."""
-        frame, line, first_line = place.frame_id, place.line, place.loop.first_line
         for number in range(len(self._events) - 1, -1, -1):
             event = self._events[number]
-            if type(event) is Applied:
-                its_line = event.lines.get(frame)
-                if its_line is None or its_line >= line or its_line < first_line:
-                    return self._events[number:]
+            if type(event) is Applied and not _is_in_iteration(event, place):
+                return self._events[number:]
         return self._events
+
+
+def _is_in_iteration(update: Applied, place: StepPlace) -> bool:
+    """Whether an earlier update was made in the iteration at `place`.
+
+    Inside one call that the loop makes, the lines of its function tell which came first.
+    """
+    for frame_id, line in place.inside:
+        if frame_id in update.lines:
+            return update.lines[frame_id] < line
+    line = update.lines.get(place.frame_id, 0)
+    return place.loop.first_line <= line < place.line
 
 
 def readings_of(positions: Sequence[Position]) -> dict[int, Reading]:
@@ -198,9 +212,10 @@ def place_of(positions: Sequence[Position], draws: Sequence[Draw]) -> StepPlace 
     It is the innermost loop around the update, in a frame that also drew the batches.
     """
     found: StepPlace | None = None
-    for frame, spot in positions:
+    for number, (frame, spot) in enumerate(positions):
         if spot.around is not None:
-            place = StepPlace(frame, spot.around, spot.line)
+            inside = tuple([(id(inner), at.line) for inner, at in positions[:number]])
+            place = StepPlace(frame, spot.around, spot.line, inside)
             if not draws or has_header(draws, place):
                 return place
             found = found or place

@@ -19,6 +19,7 @@ from stayfinite.frameworks.step import CannotRemakeError, Outcome
 from stayfinite.frameworks.torch import private
 from stayfinite.frameworks.torch.plain import verdict
 from stayfinite.frameworks.torch.plain.again import Again
+from stayfinite.frameworks.torch.plain.alone import alone
 from stayfinite.frameworks.torch.plain.data import LoopData
 from stayfinite.frameworks.torch.plain.frames import all_values_of, user_frames
 from stayfinite.frameworks.torch.plain.listeners import BadStep
@@ -138,6 +139,7 @@ class Training:
         state = state_of(subject)
         healthy = [each for each in healthy if _is_known(each.data)]
         if body is not None:
+            _measure(subject, body, bad.data)
             bad, *healthy = _with_taken_batches(subject, body, [bad, *healthy])
         data = bad.data
         assert isinstance(data, LoopData)
@@ -313,15 +315,36 @@ def _with_taken_batches(
         return steps
     if body.loop.bound_in_header(data[0].iterations[0].batch):
         return steps
+    taken = data
+
+    def take() -> None:
+        nonlocal taken
+        taken = body.take_batches(data, functools.partial(subject.remade.drawing, subject))
+
+    _try(subject, take)  # without it, the data is the whole batch
+    return [dataclasses.replace(s, data=d) for s, d in zip(steps, taken, strict=True)]
+
+
+def _measure(subject: TorchLoop, body: LoopBody, data: object) -> None:
+    """Find what the step adds to lists of the user, by making it once."""
+    if not isinstance(data, LoopData) or data.missing is not None:
+        return
+
+    def make() -> None:
+        with subject.remade.kept(), alone():
+            for parameter in subject.remade.parameters():
+                parameter.grad = None
+            subject.train_step(data)
+
+    body.measure(lambda: _try(subject, make))
+
+
+def _try(subject: TorchLoop, run: Callable[[], object]) -> None:
+    """Run code of the user, which may not be ready to be run twice, and put the state back."""
     state = state_of(subject)
-    try:
-        data = body.take_batches(data, functools.partial(subject.remade.drawing, subject))
-    except Exception:
-        # The code of the user may not be ready to be run twice; its data is then the whole batch.
-        return steps
-    finally:
-        store(subject, state)
-    return [dataclasses.replace(s, data=d) for s, d in zip(steps, data, strict=True)]
+    with contextlib.suppress(Exception):
+        run()
+    store(subject, state)
 
 
 class _NoLoop:
