@@ -13,6 +13,7 @@ from stayfinite.frameworks.torch import capture_names as names
 from stayfinite.frameworks.torch import private
 from stayfinite.frameworks.torch.capture_tensors import TensorNumbers, dtype_of
 from stayfinite.frameworks.torch.operator_errors import refused
+from stayfinite.graph.code_owner import is_user_file
 
 
 class Dispatch(private.TorchDispatchMode):
@@ -120,9 +121,9 @@ class Dispatch(private.TorchDispatchMode):
             results.append((number, tensor))
         node = private.current_node()
         backward = node is not None
-        forward = self._op_of_node.get(node) if node is not None else None
-        if backward and private.is_in_own_backward():
-            forward = None  # it has a line of its own
+        forward = None
+        if node is not None and not _is_in_backward_of_user():
+            forward = self._op_of_node.get(node)
         index = len(self._recording.ops)
         if not backward:
             self._remember_node(index)
@@ -140,6 +141,12 @@ class Dispatch(private.TorchDispatchMode):
         backward = private.current_node() is not None
         self._recording.op("copy", sources, [(number, tensor)], backward=backward)
         return number
+
+
+def _is_in_backward_of_user() -> bool:
+    """Whether the derivative has a line of the user's, which the forward op need not stand for."""
+    file = private.file_of_backward()
+    return file is not None and is_user_file(file)
 
 
 def _tensors(out: Any) -> list[Any]:

@@ -29,9 +29,9 @@ __all__ = [
     "copies",
     "current_node",
     "dense_values",
+    "file_of_backward",
     "function_of",
     "is_compiled",
-    "is_in_own_backward",
     "memory_of",
     "next_node",
     "norms",
@@ -142,10 +142,13 @@ def current_node() -> int | None:
     return None if node is None else int(node._sequence_nr())
 
 
-def is_in_own_backward() -> bool:
-    """Whether the autograd node at work runs the `backward` of a `torch.autograd.Function`."""
+def file_of_backward() -> str | None:
+    """The file of the `backward` of a `torch.autograd.Function` that autograd runs now, if any."""
     node = torch._C._current_autograd_node()
-    return isinstance(node, torch.autograd.function.BackwardCFunction)
+    if not isinstance(node, torch.autograd.function.BackwardCFunction):
+        return None
+    code = getattr(type(node)._forward_cls.backward, "__code__", None)
+    return None if code is None else str(code.co_filename)
 
 
 def schema_of(operator: Any) -> Any:
