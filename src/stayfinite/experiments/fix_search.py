@@ -160,7 +160,10 @@ class _PatchSearch:
         """Float64 for a part with the exact value; a bound, where no exact value exists."""
         if _is_exact(self._trials.best):
             return None  # in half precision, one that is exact but for its roundings
-        return self._first(self._others, FixValue.EXACT, FixValue.BOUNDED)
+        exact = [other for other in self._others if other[1].value is FixValue.EXACT]
+        bounds = [other for other in self._others if other not in exact]
+        values = FixValue.EXACT, FixValue.BOUNDED
+        return self._first(exact, *values) or self._first(bounds, *values)
 
     def _from_logits(self) -> SourceFix | None:
         """An exact form where the loss reads what goes into the last activation of the network."""

@@ -52,6 +52,7 @@ class HealthySteps:
     def __init__(self, step: Step, batches: Sequence[Batch]) -> None:
         self._step = step
         self._batches = batches
+        self._wide: list[Outcome | None] = []
 
     def count(self) -> int:
         """How many healthy steps there are. They are run now, if they were not before."""
@@ -68,7 +69,7 @@ class HealthySteps:
             outcome: What that gives.
         """
         seconds = 0.0
-        for batch, before, exact in self._unpatched:
+        for number, (batch, before, exact) in enumerate(self._unpatched):
             began = time.monotonic()
             ran = attempt(functools.partial(run_unscaled, unscaled.changed(OnBatch(batch))))
             if isinstance(ran, NotTried):
@@ -78,6 +79,9 @@ class HealthySteps:
             if alike(before, after, self.tolerance):
                 continue
             if exact is not None and _is_as_near(exact, before, patched, after):
+                continue
+            wide = self._wide[number] if number < len(self._wide) else None
+            if wide is not None and alike(wide, after, TOLERANCE):
                 continue
             rounding = attempt(functools.partial(_rounding_error, patched))
             if isinstance(rounding, NotTried):
@@ -93,6 +97,23 @@ class HealthySteps:
         if isinstance(on, NotTried):
             return on
         return None if on else Objection.DOES_NOT_GO_ON
+
+    def widen(self) -> bool:
+        """Run the unpatched healthy steps in float64, too; False where that was done before.
+
+        What float32 makes of them may have fewer digits than a patch has. No patch may be in
+        place.
+        """
+        if self._wide or half_dtype(self._step) is not None:
+            return False
+        until = time.monotonic() + _SECONDS
+        for batch, _, _ in self._unpatched:
+            if time.monotonic() > until:
+                break
+            step = self._step.changed(OnBatch(batch))
+            wide = attempt(functools.partial(step.run, WiderDtype()))
+            self._wide.append(None if isinstance(wide, NotTried) else wide)
+        return bool(self._wide)
 
     def half_roundings(self, reference: Outcome) -> RoundingError:
         """How far half precision moves the gradients of the unpatched code, at a step like these.

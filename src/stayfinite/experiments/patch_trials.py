@@ -106,6 +106,13 @@ class PatchTrials:
                 further = diagnose(unscaled, outcome, Float64Run(unscaled), {})
         if not is_good(outcome):
             return further
+        if (
+            trouble is Objection.CHANGES_HEALTHY_STEPS
+            and value.value is FixValue.EXACT
+            and self._healthy.widen()
+        ):
+            with contextlib.ExitStack() as stack:
+                trouble = self._healthy.objection(*self._run_with(applied, stack))
         experiment = Experiment(SourcePatch(), outcome, outcome.finite)
         return self._fix(applied, experiment, trouble, value, 0 if trouble else num_healthy, near)
 

@@ -24,9 +24,13 @@ MOST = 24
 
 
 def islands(context: Context, root: Node) -> Iterator[tuple[Node, str, tuple[Assumption, ...]]]:
-    """Sub-formulas with a wrong part, computed in float64; the smallest first."""
+    """An operand in float64, then sub-formulas with a wrong part, the smallest first."""
     if not context.problem.float64_island:
         return
+    if context.problem.framework == "torch":
+        # PyTorch goes on in the wider of two dtypes, so that nothing has to be cast back.
+        for leaf in context.problem.wanted:
+            yield build.substituted(root, {leaf: node("cast", leaf, dtype="float64")}), ISLAND, ()
     for x in list(walk(root)):
         if not x.operands or not context.bad_below(x):
             continue
