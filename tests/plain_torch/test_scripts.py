@@ -66,13 +66,9 @@ CASES = [
     Case("rate_from_loop", "bad-update", 4, fix=True),
     Case("carried_state", "log-of-zero", 6, fix=True),
     Case("step_in_function", "singular-gradient", 3, fix=True),
-    Case("softmax_in_module", "log-of-zero", 4, value="exact"),
-    Case("focal_in_function", "log-of-zero", 4, value="exact"),
-    Case("episode_lists", "division-by-zero", 4),
-    Case("replay_buffer", "log-of-zero", 8),
-    Case("two_updates_in_a_call", "singular-gradient", 9, fix=True),
-    Case("own_backward", "division-by-zero", 3),
-    Case("clip_by_hand", "division-by-zero", 4),
+    Case("collapsed_scale", "singular-gradient", 4, fix=True),
+    Case("collapsed_scale_fused", "singular-gradient", 4, fix=True),
+    Case("compiled", "singular-gradient", 4, fix=True),
 ]
 
 
