@@ -69,6 +69,8 @@ CASES = [
     Case("collapsed_scale", "singular-gradient", 4, fix=True),
     Case("collapsed_scale_fused", "singular-gradient", 4, fix=True),
     Case("compiled", "singular-gradient", 4, fix=True),
+    Case("keras_model", "singular-gradient", 4, fix=True),
+    Case("keras_optimizer", "singular-gradient", 4, fix=True),
 ]
 
 
@@ -98,7 +100,7 @@ def test_a_bad_step_is_stopped_and_explained(case, tmp_path):
     assert kept and all(bool(torch.isfinite(value).all()) for value in kept.values())
 
 
-@pytest.mark.parametrize("name", ["loader", "numpy", "lbfgs", "scaler", "gan"])
+@pytest.mark.parametrize("name", ["loader", "numpy", "lbfgs", "scaler", "gan", "keras"])
 def test_a_healthy_training_is_left_bit_for_bit(name, tmp_path):
     done, file = run(tmp_path, f"healthy_{name}")
     plain = warm.script(tmp_path, f"healthy_{name}.py")
