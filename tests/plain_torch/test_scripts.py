@@ -126,6 +126,7 @@ def test_an_optimizer_inside_the_backward_pass_is_told_once(tmp_path):
     done, file = run(tmp_path, "in_backward")
     assert (done.returncode, file["num_steps"]) == (0, 0)
     assert done.stderr.count("an optimizer is applied inside the backward pass") == 1
+    assert "nothing was guarded" not in done.stderr
     assert done.stdout == warm.script(tmp_path, "in_backward.py").stdout
 
 

@@ -20,6 +20,7 @@ from stayfinite.frameworks.torch import private
 from stayfinite.frameworks.torch.hooks import hook, observer_here
 
 _installed = False
+_num_unjudged = 0
 
 
 def install() -> None:
@@ -28,6 +29,17 @@ def install() -> None:
     if not _installed:
         _installed = True
         hook(keras_private.BaseOptimizer, "apply", _apply)
+
+
+@contextlib.contextmanager
+def unjudged() -> Iterator[None]:
+    """Inside the block no update is judged, as of a step that is made again."""
+    global _num_unjudged
+    _num_unjudged += 1
+    try:
+        yield
+    finally:
+        _num_unjudged -= 1
 
 
 class KerasUpdates(torch.optim.Optimizer):
@@ -101,7 +113,7 @@ _UPDATES: weakref.WeakKeyDictionary[Any, KerasUpdates] = weakref.WeakKeyDictiona
 
 def _apply(plain: Any) -> Any:
     def apply(optimizer: Any, grads: Any, trainable_variables: Any = None) -> Any:
-        if observer_here() is not None or torch.compiler.is_compiling():
+        if _num_unjudged or observer_here() is not None or torch.compiler.is_compiling():
             return plain(optimizer, grads, trainable_variables)
         gradients = list(grads)
         known = trainable_variables is not None
