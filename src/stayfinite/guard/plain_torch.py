@@ -118,9 +118,9 @@ class PlainTorchSteps(BadSteps):
     def __init__(self, keep: Path, script: str | None) -> None:
         super().__init__(keep, script, compiled.forget)
         self.strict = False
-        self._has_told = False
         self.has_unguarded = False
-        self._has_told_of_repair = False
+        self._has_reported_loss = False
+        self._has_reported_repair = False
         self._has_begun = False
 
     @contextlib.contextmanager
@@ -204,7 +204,7 @@ class PlainTorchSteps(BadSteps):
         return False
 
     def applied_in_backward(self) -> None:
-        """Tell once of an optimizer that is applied inside a backward pass."""
+        """Print once that an optimizer is applied inside a backward pass."""
         if not self.has_unguarded:
             self.has_unguarded = True
             self.say(

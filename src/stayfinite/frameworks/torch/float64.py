@@ -16,8 +16,7 @@ from stayfinite.frameworks.torch import private
 
 # The kernels that have float64 take the gradient of a transposed kernel for contiguous.
 _CONVOLUTIONS = (torch.ops.aten.convolution.default, torch.ops.aten.convolution_backward.default)
-# These take the loss scale in float32, whatever the dtype of the gradients.
-_UNSCALING = torch.ops.aten._amp_foreach_non_finite_check_and_unscale_.default
+# Fused optimizers take the loss scale in float32, whatever the dtype of the gradients.
 _OF_SCALE = ("grad_scale", "found_inf")
 _NARROW = (torch.float32, torch.float16, torch.bfloat16)
 
