@@ -21,7 +21,7 @@ from stayfinite.runner.program import UserProgram
 from stayfinite.runner.run import GuardedRun
 
 class Session:
-    was_aborted = has_reported = False
+    was_aborted = has_reported = has_unguarded = False
     def __init__(self, policy, keep, script, say, unguarded_ok):
         print("session", policy.name, keep == Path.cwd() / "kept", script)
         self.incidents, self.num_steps = [], 0

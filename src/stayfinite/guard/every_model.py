@@ -54,6 +54,11 @@ class EveryModel:
         creation.record()
         REGISTRY.begin_session(self._adopter)
         self._unhook.append(make_files_safe(self))
+        if keras.backend.backend() == "torch":
+            # Imported here because it needs PyTorch.
+            from stayfinite.frameworks.torch import keras_loops
+
+            keras_loops.install()
         self._hook_callbacks(keras.callbacks.CallbackList)
         for owner in keras.Model.__mro__:
             if "make_train_function" in vars(owner):

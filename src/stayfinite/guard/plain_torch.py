@@ -112,13 +112,14 @@ class PlainTorchSteps(BadSteps):
 
     Attributes:
         strict: Whether a step whose loss alone is not finite is bad.
+        has_unguarded: Whether the user was told of updates that are not guarded.
     """
 
     def __init__(self, keep: Path, script: str | None) -> None:
         super().__init__(keep, script, compiled.forget)
         self.strict = False
+        self.has_unguarded = False
         self._has_reported_loss = False
-        self._has_reported_backward = False
         self._has_reported_repair = False
         self._has_begun = False
 
@@ -204,8 +205,8 @@ class PlainTorchSteps(BadSteps):
 
     def applied_in_backward(self) -> None:
         """Print once that an optimizer is applied inside a backward pass."""
-        if not self._has_reported_backward:
-            self._has_reported_backward = True
+        if not self.has_unguarded:
+            self.has_unguarded = True
             self.say(
                 "an optimizer is applied inside the backward pass; its updates are not guarded, "
                 "and the training goes on"

@@ -107,6 +107,11 @@ class GuardSession:
         """Whether a bad step was reported where no error could be raised."""
         return UNREAD.has_reported
 
+    @property
+    def has_unguarded(self) -> bool:
+        """Whether the user was told of updates that are not guarded."""
+        return self._torch is not None and self._torch.has_unguarded
+
     def watch_torch(self) -> None:
         """Judge each step of `torch.optim`. Called once PyTorch is imported.
 

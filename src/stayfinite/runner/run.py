@@ -62,6 +62,10 @@ class GuardedSession(Protocol):
     def has_reported(self) -> bool:
         """Whether a bad step was reported where no error could be raised."""
 
+    @property
+    def has_unguarded(self) -> bool:
+        """Whether the user was told of updates that are not guarded."""
+
     def adopt_loops(self) -> None:
         """Count the steps that the program guards itself; called once JAX is imported."""
 
@@ -217,7 +221,8 @@ class GuardedRun:
         except OSError as error:
             say(f"stayfinite: the page could not be written: {error}")
         _show_repairs(incidents)
-        if code == 0 and num_steps == 0 and not incidents:
+        has_told = self._session is not None and self._session.has_unguarded
+        if code == 0 and num_steps == 0 and not incidents and not has_told:
             say(_NOTHING_SEEN)
         return code
 

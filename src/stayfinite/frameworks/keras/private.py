@@ -38,6 +38,7 @@ __all__ = [
     "flatten_layers",
     "global_seed",
     "is_keras_schedule",
+    "is_stateless",
     "keep_stored_state",
     "layer_at",
     "learning_rate_of",
@@ -117,6 +118,14 @@ def learning_rate_of(optimizer: Any) -> Any:
     Private: `learning_rate` gives the present number, and calls the function for it.
     """
     return required(optimizer, "_learning_rate")
+
+
+def is_stateless() -> bool:
+    """Whether variables stand for values of a state that a function is given, as on JAX.
+
+    Private: an update must know whether it may change variables.
+    """
+    return _global_state().get_global_attribute("stateless_scope") is not None
 
 
 def is_keras_schedule(rate: Any) -> bool:

@@ -16,6 +16,8 @@ from stayfinite.frameworks.torch import private
 
 # The kernels that have float64 take the gradient of a transposed kernel for contiguous.
 _CONVOLUTIONS = (torch.ops.aten.convolution.default, torch.ops.aten.convolution_backward.default)
+# Fused optimizers take the loss scale in float32, whatever the dtype of the gradients.
+_OF_SCALE = ("grad_scale", "found_inf")
 _NARROW = (torch.float32, torch.float16, torch.bfloat16)
 
 
@@ -39,7 +41,11 @@ class WideDispatch(private.TorchDispatchMode):
         wide = [_wide(a) for a in args]
         if func in _CONVOLUTIONS:
             wide = [_contiguous(a) for a in wide]
-        out = func(*wide, **{k: _wide(v) for k, v in kwargs.items()})
+        named = {
+            name: _to(value, torch.float32) if name in _OF_SCALE else _wide(value)
+            for name, value in kwargs.items()
+        }
+        out = func(*wide, **named)
         return out if written is not None else _wide_result(out)
 
 

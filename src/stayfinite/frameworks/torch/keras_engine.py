@@ -16,7 +16,7 @@ from stayfinite.frameworks.loss_scale import are_gradients_asked_for
 from stayfinite.frameworks.recording.engine import Update
 from stayfinite.frameworks.recording.recording import Recording
 from stayfinite.frameworks.state import State, Tensor
-from stayfinite.frameworks.torch import hooks, keras_hooks, private
+from stayfinite.frameworks.torch import hooks, keras_hooks, keras_loops, private
 from stayfinite.frameworks.torch.engine import StepWatcher, TorchEngine
 
 
@@ -51,8 +51,8 @@ class KerasEngine(TorchEngine):
             update.optimizer.apply(update.gradients, update.variables)
 
     def kept(self) -> AbstractContextManager[None]:
-        """Nothing: the hooks see every change that a step makes."""
-        return contextlib.nullcontext()
+        """The hooks see every change that a step makes; loops of the program are not judged."""
+        return keras_loops.unjudged()
 
     def other_bad_state(self, state: State) -> list[str]:
         """The paths of the scales of a `LossScaleOptimizer` that fell below their minimum."""

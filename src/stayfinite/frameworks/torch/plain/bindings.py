@@ -7,6 +7,7 @@ import itertools
 from collections.abc import Iterator
 
 SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)
+_COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 
 
 def own_nodes(scope: ast.AST) -> Iterator[ast.AST]:
@@ -15,7 +16,10 @@ def own_nodes(scope: ast.AST) -> Iterator[ast.AST]:
     while stack:
         node = stack.pop()
         yield node
-        stack += [n for n in ast.iter_child_nodes(node) if not isinstance(n, SCOPES)]
+        inner = [n for n in ast.iter_child_nodes(node) if not isinstance(n, SCOPES)]
+        if isinstance(node, ast.comprehension):
+            inner.remove(node.target)  # a variable of the comprehension
+        stack += inner
 
 
 def stored_names(target: ast.AST) -> list[str]:
@@ -91,13 +95,22 @@ def read_first(
     return read, certain
 
 
-def loaded_names(node: ast.AST) -> set[str]:
-    """The names that are read anywhere in `node`, also in a function that it defines."""
-    found = {
-        n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)
-    }
-    augmented = [n.target for n in ast.walk(node) if isinstance(n, ast.AugAssign)]
-    found |= {target.id for target in augmented if isinstance(target, ast.Name)}
+def loaded_names(node: ast.AST, hidden: frozenset[str] = frozenset()) -> set[str]:
+    """The names that are read anywhere in `node`, also in a function that it defines.
+
+    Without the names in `hidden`, and without those that a comprehension has for itself.
+    """
+    if isinstance(node, ast.Name):
+        is_read = isinstance(node.ctx, ast.Load) and node.id not in hidden
+        return {node.id} if is_read else set()
+    if isinstance(node, _COMPREHENSIONS):
+        own = [name for each in node.generators for name in stored_names(each.target)]
+        hidden = hidden.union(own)
+    found: set[str] = set()
+    if isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name):
+        found.add(node.target.id)
+    for child in ast.iter_child_nodes(node):
+        found |= loaded_names(child, hidden)
     return found
 
 

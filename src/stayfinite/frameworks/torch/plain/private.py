@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import torch
@@ -18,6 +18,9 @@ from torch.optim.optimizer import (
 )
 
 from stayfinite.errors import CannotGuardError
+
+# What a `GradScaler` gives a fused optimizer for the time of its update.
+_OF_SCALE = ("grad_scale", "found_inf")
 
 
 def required(owner: Any, name: str) -> Any:
@@ -178,6 +181,23 @@ def overflow_of_scale(optimizer: torch.optim.Optimizer) -> torch.Tensor | None:
     """
     found: torch.Tensor | None = getattr(optimizer, "found_inf", None)
     return found
+
+
+@contextlib.contextmanager
+def without_scale(optimizers: Iterable[torch.optim.Optimizer]) -> Iterator[None]:
+    """Inside the block, fused optimizers have not been given a loss scale; after it, as before.
+
+    A `GradScaler` takes what it has given away after the update, which a step made again ends in.
+    """
+    held = [vars(optimizer) for optimizer in optimizers]
+    given = [{name: each.pop(name) for name in _OF_SCALE if name in each} for each in held]
+    try:
+        yield
+    finally:
+        for each, values in zip(held, given, strict=True):
+            for name in _OF_SCALE:
+                each.pop(name, None)
+            each.update(values)
 
 
 @contextlib.contextmanager

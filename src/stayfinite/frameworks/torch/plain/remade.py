@@ -60,6 +60,7 @@ class RemadeStep:
         making = Making(subject.optimizer, self._num_updates, watcher, subject.clipped, data)
         with (
             apart(subject.modules),
+            private.without_scale(self._optimizers),
             self._watching.replaying(making),
             contextlib.suppress(StepMade),
         ):
@@ -91,6 +92,7 @@ class RemadeStep:
         with (
             self.kept(),
             alone(),
+            private.without_scale(self._optimizers),
             self._watching.replaying(taken),
             contextlib.suppress(StepMade),
         ):
@@ -123,7 +125,7 @@ class RemadeStep:
     @contextlib.contextmanager
     def unobserved(self) -> Iterator[None]:
         """Inside the block, an optimizer is applied without a check."""
-        with self._watching.replaying(_Unheard()):
+        with private.without_scale(self._optimizers), self._watching.replaying(_Unheard()):
             yield
 
     @contextlib.contextmanager

@@ -111,6 +111,8 @@ class Training:
         if loss is not None:
             recorder.losses.keep(step, None, loss)
 
+    # The update may be inside `torch.no_grad()`; the step that is made again is not.
+    @torch.enable_grad()
     def bad(self, step: BadStep) -> bool:
         """Have the owner handle a bad step; returns whether it is to be applied all the same."""
         owner = self._owner

@@ -1,0 +1,18 @@
+"""A loop over a Keras model by an optimizer of PyTorch; one row of zeros makes a gradient NaN."""
+
+import keras
+import torch
+
+keras.utils.set_random_seed(0)
+x, y = torch.rand(64, 8), torch.rand(64, 1)
+x[37] = 0.0
+hidden = keras.layers.Dense(16, "relu", use_bias=False)
+model = keras.Sequential([keras.Input((8,)), hidden, keras.layers.Dense(1, use_bias=False)])
+optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+for begin in range(0, 64, 8):
+    inputs, labels = x[begin : begin + 8], y[begin : begin + 8]
+    model.zero_grad()
+    out = model(inputs)
+    loss = (torch.sqrt(out.square()) - labels).square().mean()  # <- here
+    loss.backward()
+    optimizer.step()
