@@ -50,6 +50,16 @@ class RemadeStep:
         self._scaler = scaler
         self._watcher: StepWatcher | None = None
 
+    @property
+    def scale(self) -> str | None:
+        """The loss scale as text; None without a `GradScaler`."""
+        return None if self._scaler is None else str(float(self._scaler.get_scale()))
+
+    def set_scale(self, scale: float) -> None:
+        """Set the loss scale, if there is one."""
+        if self._scaler is not None:
+            private.set_scale(self._scaler, scale)
+
     def make(self, subject: TorchLoop, data: LoopData) -> None:
         """Run the step of `subject` on `data`, with its update.
 
