@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from typing import Any
 
-import numpy as np
 import torch
 
 from stayfinite.frameworks.entries import note_entry
@@ -33,8 +32,6 @@ class PlainEngine(TorchEngine):
         """A NumPy array as a tensor on the device of the weights; a tensor as it is."""
         if isinstance(value, torch.Tensor):
             return value
-        if isinstance(value, np.ndarray) and value.dtype.kind == "V":
-            value = value.astype(np.float32)  # PyTorch does not read the bfloat16 of NumPy
         weights = self._loop.optimizer.weights
         device = private.tensor_of(weights[0]).device if weights else None
         return torch.as_tensor(value, device=device)
