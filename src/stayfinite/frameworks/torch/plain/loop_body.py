@@ -32,6 +32,7 @@ from stayfinite.frameworks.torch.plain.loops import SourceLoop
 from stayfinite.frameworks.torch.plain.randomness import Generators
 from stayfinite.frameworks.torch.plain.step_data import AfterStatements
 from stayfinite.frameworks.torch.plain.trees import leaves
+from stayfinite.frameworks.torch.plain.writes import kept_files
 from stayfinite.graph.cells import cell_name, num_lines_above
 from stayfinite.graph.graph import Span
 from stayfinite.graph.running_loops import loops_in
@@ -112,7 +113,7 @@ class LoopBody:
         """
         if data.missing is not None:
             raise CannotRemakeError(data.missing)
-        with self._kept_globals(), _kept_containers(data):
+        with self._kept_globals(), _kept_containers(data), kept_files(self._values_in(data)):
             carried: Mapping[str, object] = {}
             for iteration in data.iterations:
                 iteration.generators.restore()
@@ -140,6 +141,14 @@ class LoopBody:
     def values(self) -> Mapping[str, object]:
         """What its names stood for when its last iteration began."""
         return {**self._held, **self._begun_with}
+
+    def _values_in(self, data: LoopData) -> Iterator[object]:
+        """What the names of the body stand for."""
+        yield from self._held.values()
+        for iteration in data.iterations:
+            yield from iteration.values.values()
+        if not self._is_function:
+            yield from [self._globals[n] for n in self.loop.names if n in self._globals]
 
     @contextlib.contextmanager
     def patched(self, tree: ast.Module) -> Iterator[None]:
