@@ -313,3 +313,13 @@ def test_run_reports_a_bad_last_step_however_the_script_ends(tmp_path, ending):
     (incident,) = told["incidents"]
     assert (incident["where"]["step"], incident["cause"]["name"]) == (2, "log-of-zero")
     assert (tmp_path / "kept" / "incident-000002" / "last_good.safetensors").exists()
+
+
+def test_the_saved_step_is_run_again_by_the_script(tmp_path):
+    (tmp_path / "train.py").write_text(WITHOUT_CHECK, encoding="utf-8")
+    warm.stayfinite(tmp_path, "run", "--keep", "kept", "train.py")
+    options = ("replay", "kept/incident-000002", "--script", "train.py")
+    done = warm.stayfinite(tmp_path, *options)
+    assert done.returncode == 3 and "step 2: non-finite" in done.stderr, done.stderr
+    done = warm.stayfinite(tmp_path, *options, "--change", "source")
+    assert done.returncode == 0 and "step 2 with source: finite" in done.stderr, done.stderr

@@ -13,6 +13,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+import stayfinite
 from tests import warm
 
 HERE = Path(__file__).parent / "scripts"
@@ -144,3 +145,30 @@ def test_keras_is_not_imported(tmp_path):
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=240)
     assert done.returncode == 3, done.stderr
     assert "error[log-of-zero]" in done.stderr
+
+
+def test_what_the_body_writes_is_written_once(tmp_path):
+    done, file = run(tmp_path, "effects")
+    assert done.returncode == 3, done.stderr
+    [incident] = file["incidents"]
+    assert incident["cause"]["name"] == "singular-gradient"
+    assert incident["made_again"].endswith("bit-equal to training")
+    assert [done.stderr.count(f"step {n}\n") for n in range(6)] == [1] * 6
+    assert len((tmp_path / "notes.txt").read_text().splitlines()) == 7
+    assert len((tmp_path / "log.csv").read_text().splitlines()) == 6
+    assert json.loads((tmp_path / "last.json").read_text()) == {"step": 5}
+    assert sorted(path.name for path in tmp_path.glob("weights-*")) == ["weights-5.pt"]
+
+
+def test_runs_of_a_step_have_a_limit(tmp_path, monkeypatch):
+    monkeypatch.setattr("stayfinite.frameworks.torch.plain.remade.MAX_SECONDS", 0.0)
+    x = torch.zeros(8, 4)
+    weight = torch.ones(4, requires_grad=True)
+    optimizer = torch.optim.SGD([weight], lr=0.1)
+    with pytest.raises(stayfinite.NonFiniteError) as caught, stayfinite.watching(keep=tmp_path):
+        for _ in range(2):
+            optimizer.zero_grad()
+            torch.sqrt((x * weight).square().sum()).backward()
+            optimizer.step()
+    notes = " ".join(caught.value.incident.notes)
+    assert "the limit of 0 s for running the step again is reached" in notes

@@ -19,8 +19,8 @@ from stayfinite.runner.replay import ReplayRun
 @click.option(
     "--script",
     metavar="SCRIPT",
-    help="The training script. It is run up to the first step of the model that the incident is "
-    "of. ARGS are passed to it; those with the name of an option of this command go after --.",
+    help="The training script. It is run up to the first step of the training that the incident "
+    "is of. ARGS are passed to it; those with the name of an option of this command go after --.",
 )
 @click.option(
     "--change",
@@ -64,7 +64,8 @@ def replay(
 ) -> ReplayRun:
     """Run the saved step of INCIDENT again, op by op, on its state and batch; nothing is trained.
 
-    Without --script the model is made of its config, if it has objects of Keras only. The exit code
+    Without --script the model is made of its config, if it has objects of Keras only; a training
+    without Keras needs its script. The exit code
     is 0 if loss, gradients and new state are finite, 3 if not, and 2 if the step cannot be run.
     """
     if script is None and args:

@@ -6,7 +6,6 @@ takes values and returns one; `report` has the sentences.
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -27,7 +26,7 @@ from stayfinite.experiments.recurrence import run_again
 from stayfinite.experiments.remedies.catalog import find_remedy
 from stayfinite.experiments.remedies.try_remedy import FailureContext, RemedySearch
 from stayfinite.experiments.samples_at_fault import SamplesAtFault, find_samples
-from stayfinite.experiments.try_change import attempt
+from stayfinite.experiments.try_change import NotTried, attempt
 from stayfinite.explanation.proved import Explained, ProvedRemedy, remedy_of, repair_of
 from stayfinite.frameworks import base, optimizers
 from stayfinite.frameworks.batch import Batch
@@ -80,6 +79,8 @@ def explain_failure(failure: Failure, progress: ExplanationProgress) -> Explaine
         stages.keep_figures()
     except KeyboardInterrupt:
         note = interruption = wording.interrupted(progress.stage)
+    except CannotRemakeError as error:
+        note = f"{progress.stage}: {error}"
     except Exception as error:
         at_replay = stages.path is not None and progress.stage is ExplanationStage.REPLAY
         note = caught(str(progress.stage) if at_replay else "the explanation", error)
@@ -149,13 +150,17 @@ class _Stages:
         failure, step, progress = self._failure, self._step, self._progress
         assert step is not None
         began = time.perf_counter()
-        try:
+        if failure.seen is None:
             outcome = step.run(Unchanged())
-        except CannotRemakeError as error:
-            seen = failure.seen or Outcome(math.nan, {}, ())
-            self._incident = assemble.not_made_again(self._incident, seen, str(error))
-            self._step = None
-            return
+        else:
+            # The code of a loop may not be ready to be run twice.
+            made = attempt(lambda: step.run(Unchanged()))
+            if isinstance(made, NotTried):
+                reason = made.message if made.error is None else f"{made.error}: {made.message}"
+                self._incident = assemble.not_made_again(self._incident, failure.seen, reason)
+                self._step = None
+                return
+            outcome = made
         first_run = time.perf_counter() - began
         self._incident = assemble.run_again(self._incident, outcome)
         if failure.seen is not None and failure.remade_by is not None:
@@ -261,6 +266,8 @@ def _optional(stage: str, run: Callable[[], T | None]) -> Stage[T]:
     """The result of a stage after the diagnosis; its failure keeps the cause."""
     try:
         return Stage(run())
+    except CannotRemakeError as error:
+        return Stage(None, (f"{stage}: {error}",))
     except Exception as error:
         return Stage(None, (caught(stage, error),))
 

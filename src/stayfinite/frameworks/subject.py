@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from stayfinite.frameworks.batch import Batch
     from stayfinite.frameworks.change import LastingChange
     from stayfinite.frameworks.failure import Files
+    from stayfinite.frameworks.loop_values import LoopValues
     from stayfinite.frameworks.recorder import Recorder
+    from stayfinite.frameworks.state import RandomState
 
 # Called with structures of the framework, which have no common type.
 TrainStep = Callable[..., Any]
@@ -230,6 +232,16 @@ class Subject(Protocol):
             Exception: what the classes of the user raise.
         """
         ...
+
+    def loop_values(self, data: object) -> LoopValues | None:
+        """What a step of a loop reads beside its batch and its state; None where that is all."""
+        return None
+
+    def with_loop_values(
+        self, data: object, values: LoopValues, random: RandomState | None
+    ) -> object:
+        """`data` with the values of another step, and the random state of its beginning."""
+        return data
 
     def prepare(self, data: object) -> None:
         """Make what the first step would make: slots of the optimizer, and metrics.

@@ -2,35 +2,23 @@
 
 from __future__ import annotations
 
-import functools
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
-
-import numpy as np
 
 from stayfinite.errors import UsageError
-from stayfinite.experiments.try_change import NotTried, attempt
+from stayfinite.experiments.try_change import attempt
 from stayfinite.frameworks import base
-from stayfinite.frameworks.change import Change, OnState, Unchanged, WithoutSamples
+from stayfinite.frameworks.change import Change
 from stayfinite.frameworks.failure import Failure
-from stayfinite.frameworks.keras.saved_state import (
-    differing_shape,
-    named_as,
-    names_of,
-    state_of_arrays,
-    unknown_names,
-)
+from stayfinite.frameworks.keras.saved_state import named_as, shapes_of, state_of_arrays
 from stayfinite.frameworks.recorder import RecordedBatch
-from stayfinite.frameworks.step import Outcome, Step
+from stayfinite.frameworks.saved_names import differing_shape, unknown_names
+from stayfinite.frameworks.step import Step
 from stayfinite.frameworks.subject import Subject
-from stayfinite.incident import Phase
+from stayfinite.replay.outcomes import run_changed
 from stayfinite.replay.saved_step import SavedStep
 from stayfinite.report.replayed import Replayed
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -71,7 +59,7 @@ def misfit(subject: Subject, saved: SavedStep) -> Misfit | None:
     ]
     if missing:
         return Misfit(f"the incident has no {missing[0]:.200}")
-    differing = differing_shape(same_model, saved.state)
+    differing = differing_shape(shapes_of(same_model), saved.state)
     if differing is None:
         data = saved.data()
         # The user's own code may refuse it; the names then show whether something is missing.
@@ -82,7 +70,7 @@ def misfit(subject: Subject, saved: SavedStep) -> Misfit | None:
     if unknown:
         where = "only in the incident" if unknown[0] in saved.state else "not in the incident"
         return Misfit(f"{unknown[0]:.200} is {where}")
-    differing = differing or differing_shape(groups[:3], saved.state)
+    differing = differing or differing_shape(shapes_of(groups[:3]), saved.state)
     return None if differing is None else Misfit(differing, is_final=True)
 
 
@@ -101,27 +89,8 @@ def replay(
     Raises:
         UsageError: it cannot be run, or not with a change.
     """
-    for change in (*changes, last):
-        if isinstance(change, WithoutSamples) and max(change.samples) >= saved.num_samples:
-            raise UsageError(
-                f"--change without-samples: sample {max(change.samples)} is not in the batch, "
-                f"which has samples 0 to {saved.num_samples - 1}"
-            )
     data = saved.data()
-    made = attempt(lambda: _step(subject, saved, data))
-    step = _required(made, "the saved step cannot be run on this model")
-    for change in changes:
-        made = attempt(functools.partial(step.changed, change))
-        step = _required(made, "the step cannot be changed so")
-    outcomes = []
-    for _ in range(times):
-        # Another step of the same values, because a step runs once and keeps the result.
-        again = step.changed(OnState(step.state))
-        outcome = attempt(functools.partial(again.run, last or Unchanged()))
-        outcomes.append(_required(outcome, "the saved step cannot be run"))
-    finite = tuple(_is_finite(outcome) for outcome in outcomes)
-    shown = next((o for o, fine in zip(outcomes, finite, strict=True) if not fine), outcomes[-1])
-    return Replayed(shown, _phase(step, shown), finite)
+    return run_changed(lambda: _step(subject, saved, data), saved, changes, last, times)
 
 
 def _step(subject: Subject, saved: SavedStep, data: object) -> Step:
@@ -141,43 +110,3 @@ def _step(subject: Subject, saved: SavedStep, data: object) -> Step:
         script=saved.incident.script,
     )
     return backend.step(failure)
-
-
-def _required(made: T | NotTried, doing: str) -> T:
-    if isinstance(made, NotTried):
-        error = "" if made.error is None else f"{made.error}: "
-        raise UsageError(f"{doing}: {error}{' '.join(made.message.split())}")
-    return made
-
-
-def _is_finite(outcome: Outcome) -> bool:
-    return outcome.finite and not outcome.bad_gradients
-
-
-def _phase(step: Step, outcome: Outcome) -> Phase | None:
-    """The first place, in the order of a step, that holds a non-finite value."""
-    if _is_finite(outcome):
-        return None
-    if any(not _all_finite(array) for array in step.batch.arrays().values()):
-        return "data"
-    weights, others, _, _ = map(set, names_of(base.current().variables(step.subject)))
-    if any(_is_bad_before(name in weights, array) for name, array in step.state_arrays().items()):
-        return "load"
-    if not math.isfinite(outcome.loss):
-        return "forward"
-    if outcome.bad_gradients:
-        return "backward"
-    return "statistics" if others.issuperset(outcome.bad_state) else "update"
-
-
-def _is_bad_before(is_weight: bool, array: np.ndarray) -> bool:
-    # A statistic of the user's own may hold an infinity on purpose.
-    return (
-        not _all_finite(array)
-        if is_weight
-        else bool(array.dtype.kind in "fc" and np.isnan(array).any())
-    )
-
-
-def _all_finite(array: np.ndarray) -> bool:
-    return array.dtype.kind not in "fc" or bool(np.isfinite(array).all())

@@ -81,7 +81,7 @@ def _rerun(path: Path) -> Rerun | None:
         record = read_record(path)
     except UsageError:
         return None
-    if record.batch is None:
+    if record.batch is None and record.loop is None:
         return None
     return Rerun(record.model is not None, within_limit(record.args))
 

@@ -6,6 +6,7 @@ can be made again without the source of the user, and the arguments of the scrip
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,6 +19,7 @@ from stayfinite.errors import UsageError
 from stayfinite.experiments.try_change import NotTried, attempt
 from stayfinite.files import limits
 from stayfinite.files.reading import read_at_most
+from stayfinite.frameworks.loop_values import LoopValues
 from stayfinite.frameworks.step import Step
 
 STEP_RECORD = "replay.json"
@@ -35,12 +37,14 @@ class StepRecord:
         model: The config of the model and its `compile`; None where it needs code of the user.
         args: The arguments of the script; None where there is no script that `replay --script` can
             start (a notebook, typed code, `python -m`), or where they are very long.
+        loop: Of a training without Keras, what its step reads beside batch and state.
     """
 
     metrics: tuple[str, ...]
     batch: object
     model: dict[str, object] | None
     args: tuple[str, ...] | None = None
+    loop: LoopValues | None = None
     schema: str = SCHEMA
 
 
@@ -55,7 +59,8 @@ def record_of(step: Step, names: Iterable[str]) -> StepRecord:
         batch = None
     config = attempt(step.subject.config)
     model = None if isinstance(config, NotTried) else config
-    return StepRecord(metrics, batch, model, script_args())
+    loop = step.subject.loop_values(step.batch.data)
+    return StepRecord(metrics, batch, model, script_args(), loop)
 
 
 def script_args() -> tuple[str, ...] | None:
@@ -172,5 +177,6 @@ def _json(record: StepRecord, model: dict[str, object] | None) -> str:
         "batch": record.batch,
         "model": model,
         "args": record.args,
+        "loop": None if record.loop is None else dataclasses.asdict(record.loop),
     }
     return json.dumps(data, indent=1, allow_nan=False) + "\n"

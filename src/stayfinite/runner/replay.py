@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -16,10 +17,12 @@ from stayfinite.runner.program import UserProgram
 
 if TYPE_CHECKING:
     from stayfinite.frameworks.change import Change
+    from stayfinite.frameworks.failure import Failure
     from stayfinite.frameworks.subject import Subject
     from stayfinite.replay.changes import ReplayChange
     from stayfinite.replay.patched_program import PatchedFile
     from stayfinite.replay.saved_step import SavedStep
+    from stayfinite.report.replayed import Replayed
 
 FINITE, USAGE, NON_FINITE = 0, 2, 3
 
@@ -91,12 +94,22 @@ class ReplayRun:
             UsageError: The step cannot be run.
         """
         if self._program is None:
-            from stayfinite.replay.run import require_backend
+            if self._saved.record.loop is not None:
+                raise UsageError(
+                    "the incident is of a training without Keras, whose step is code of your own; "
+                    "pass the training script with --script"
+                )
+            from stayfinite.replay.run import replay, require_backend
             from stayfinite.replay.without_script import rebuilt
 
             require_backend(self._saved)
-            return self._replay(rebuilt(self._saved))
-        after_import("keras", self._install)
+            subject = rebuilt(self._saved)
+            return self._show(replay(subject, self._saved, self._changes, self._last, self._times))
+        is_plain = self._saved.record.loop is not None
+        if is_plain:
+            after_import(self._saved.incident.backend, self._install_plain)
+        else:
+            after_import("keras", self._install)
         try:
             self._program.execute()
         except SystemExit as error:
@@ -125,9 +138,24 @@ class ReplayRun:
             self._leave(error)
         ReplaySession(self._saved, self._found, self._refuse, _skipped).install()
 
+    def _install_plain(self) -> None:
+        from stayfinite.replay.plain_session import PlainReplaySession
+
+        PlainReplaySession(self._saved, self._found_plain, self._refuse, _skipped).install()
+
     def _found(self, subject: Subject) -> NoReturn:
+        from stayfinite.replay.run import replay
+
+        self._end(lambda: replay(subject, self._saved, self._changes, self._last, self._times))
+
+    def _found_plain(self, first: Failure) -> NoReturn:
+        from stayfinite.replay.plain_step import replay_plain
+
+        self._end(lambda: replay_plain(first, self._saved, self._changes, self._last, self._times))
+
+    def _end(self, run: Callable[[], Replayed]) -> NoReturn:
         try:
-            code = self._replay(subject)
+            code = self._show(run())
         except UsageError as error:
             self._leave(error)
         _exit(code)
@@ -141,12 +169,10 @@ class ReplayRun:
         say(f"stayfinite: {clean_name(str(error))}")
         _exit(USAGE)
 
-    def _replay(self, subject: Subject) -> int:
-        from stayfinite.replay.run import replay
+    def _show(self, found: Replayed) -> int:
         from stayfinite.report.replayed import replayed_json, replayed_text
 
         incident = self._saved.incident
-        found = replay(subject, self._saved, self._changes, self._last, self._times)
         # Only now, because a function of the step may import the file.
         if self._patched is not None and not self._patched.was_run:
             raise UsageError(

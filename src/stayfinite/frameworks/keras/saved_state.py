@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection, Container, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
 import numpy as np
 
 from stayfinite.frameworks.keras.private import LossScaleOptimizer
-from stayfinite.frameworks.names import unique
-from stayfinite.frameworks.state import RANDOM, State, Variable, random_of_arrays
-
-
-def names_of(groups: Sequence[Sequence[Variable]]) -> list[list[str]]:
-    """The name of each variable of a state, in its groups, as a `Step` names it."""
-    flat = iter(unique([variable.path for group in groups for variable in group]))
-    return [[next(flat) for _ in group] for group in groups]
+from stayfinite.frameworks.saved_names import names_of
+from stayfinite.frameworks.state import State, Variable, random_of_arrays
 
 
 @contextlib.contextmanager
@@ -43,29 +37,6 @@ def named_as(names: Collection[str]) -> Iterator[None]:
         LossScaleOptimizer.build = plain
 
 
-def differing_shape(
-    groups: Sequence[Sequence[Variable]], arrays: Mapping[str, np.ndarray]
-) -> str | None:
-    """The first variable with another shape than the saved array of its name, in words."""
-    for variables, names in zip(groups, names_of(groups), strict=True):
-        for variable, name in zip(variables, names, strict=True):
-            shape = _shape(variable)
-            if name in arrays and arrays[name].shape != shape:
-                return f"{name} has the shape {shape}, and {arrays[name].shape} in the incident"
-    return None
-
-
-def unknown_names(
-    groups: Sequence[Sequence[Variable]],
-    arrays: Mapping[str, np.ndarray],
-    ignored: Container[str],
-) -> list[str]:
-    """Names of weights, statistics and optimizer variables that only one of both sides has."""
-    names = {name for group in names_of(groups)[:3] for name in group}
-    saved = {name for name in arrays if name not in ignored and name not in RANDOM}
-    return sorted(names ^ saved)
-
-
 def state_of_arrays(
     groups: Sequence[Sequence[Variable]], arrays: Mapping[str, np.ndarray]
 ) -> State:
@@ -83,5 +54,8 @@ def state_of_arrays(
     return State.of(values, random_of_arrays(arrays))
 
 
-def _shape(variable: Any) -> tuple[int, ...]:
-    return tuple(variable.shape)
+def shapes_of(groups: Sequence[Sequence[Variable]]) -> dict[str, tuple[int, ...]]:
+    """The shape of each variable, by name."""
+    names = [name for group in names_of(groups) for name in group]
+    flat: list[Any] = [variable for group in groups for variable in group]
+    return {name: tuple(each.shape) for name, each in zip(names, flat, strict=True)}

@@ -23,10 +23,11 @@ from stayfinite.frameworks.jax.plain.library import PlainLibrary
 from stayfinite.frameworks.jax.plain.pure_step import PureStep
 from stayfinite.frameworks.jax.plain.train_function import PlainTrainFunction
 from stayfinite.frameworks.jax.plain.values import StepData
+from stayfinite.frameworks.loop_values import LoopValues
 from stayfinite.frameworks.optimizers import Optimizer
 from stayfinite.frameworks.recorder import Recorder
 from stayfinite.frameworks.state import State, Variable
-from stayfinite.frameworks.subject import Compilation, TrainFunction, TrainStep
+from stayfinite.frameworks.subject import Compilation, Subject, TrainFunction, TrainStep
 from stayfinite.graph.graph import Role
 
 _FIXED_RATE = (
@@ -55,7 +56,12 @@ class PlainJax(PlainStep, HasLibrary):
 
     Attributes:
         kept: The state of the last good step, once there was a bad one.
+        before_step: Called with subject, state and data before each step of any of them.
     """
+
+    before_step: Callable[[Subject, State, StepData], object] = staticmethod(
+        lambda subject, state, data: None
+    )
 
     def __init__(self, step: Callable[..., Any], state: Sequence[str] | None) -> None:
         self.kept: State | None = None
@@ -73,6 +79,7 @@ class PlainJax(PlainStep, HasLibrary):
         assert self.train_function is not None
         call = self._step.arguments(args, keywords)
         (weights, others), data = self._step.state_and_data(call)
+        self.before_step(self, State.of([weights, others, [], []]), data)
         logs, new = self.train_function((weights, others, [], []), iter([data]))
         return self._step.result(call, logs["out"], new[0], new[1])
 
@@ -189,6 +196,10 @@ class PlainJax(PlainStep, HasLibrary):
         """Compile `step`, without donation."""
         function: TrainFunction = jax.jit(step or self.train_step)
         return function
+
+    def loop_values(self, data: object) -> LoopValues | None:
+        """Nothing beside the arguments, of which those that are no arrays belong to the form."""
+        return LoopValues()
 
     def save_weights(self, path: Path) -> None:
         """Write the whole state of the last good step, by path."""

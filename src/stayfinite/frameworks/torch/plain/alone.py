@@ -1,8 +1,9 @@
-"""Effects that are suppressed while a step is made again: prints, logs and compilations."""
+"""Effects that are suppressed while a step is made again: prints, logs, files, compilations."""
 
 from __future__ import annotations
 
 import contextlib
+import fnmatch
 import io
 import logging
 import sys
@@ -12,20 +13,28 @@ from typing import Any
 
 import torch
 
+from stayfinite.frameworks.torch.plain.writes import elsewhere
+
 # Functions of loggers that a loop calls, by the module that has their owner, if it is imported.
+# `add_*` stands for all with that beginning.
 _LOGGERS = (
     ("tqdm.std", "tqdm", ("update", "refresh", "set_postfix", "set_description", "close")),
-    ("torch.utils.tensorboard.writer", "SummaryWriter", ("add_scalar", "add_scalars", "flush")),
-    ("tensorboardX", "SummaryWriter", ("add_scalar", "add_scalars", "flush")),
-    ("wandb", None, ("log",)),
-    ("mlflow", None, ("log_metric", "log_metrics")),
+    ("torch.utils.tensorboard.writer", "SummaryWriter", ("add_*", "flush", "close")),
+    ("tensorboardX", "SummaryWriter", ("add_*", "flush", "close")),
+    ("wandb", None, ("log*", "save", "alert", "finish")),
+    ("wandb.sdk.wandb_run", "Run", ("log*", "save", "alert", "finish")),
+    ("mlflow", None, ("log_*", "set_tag*")),
+    ("mlflow.tracking.client", "MlflowClient", ("log_*", "set_tag")),
+    ("accelerate.accelerator", "Accelerator", ("log", "log_*", "save*")),
+    # They write by C++ and Rust, without `open`.
     ("torch", None, ("save",)),
+    ("safetensors.torch", None, ("save_file", "save_model")),
 )
 
 
 @contextlib.contextmanager
 def alone() -> Iterator[None]:
-    """Inside the block nothing is printed, logged or compiled."""
+    """Inside the block nothing is printed, logged, written or compiled."""
     with contextlib.ExitStack() as stack:
         stack.enter_context(contextlib.redirect_stdout(io.StringIO()))
         stack.enter_context(contextlib.redirect_stderr(io.StringIO()))
@@ -33,6 +42,7 @@ def alone() -> Iterator[None]:
         warnings.simplefilter("ignore")
         stack.callback(logging.disable, logging.root.manager.disable)
         logging.disable()
+        stack.enter_context(elsewhere())
         for owner, name in _silenced():
             stack.enter_context(_silent(owner, name))
         if "torch._dynamo" in sys.modules:
@@ -44,9 +54,11 @@ def _silenced() -> Iterator[tuple[Any, str]]:
     for module_name, owner_name, names in _LOGGERS:
         module = sys.modules.get(module_name)
         owner = getattr(module, owner_name, None) if owner_name is not None else module
-        for name in names:
-            if owner is not None and hasattr(owner, name):
-                yield owner, name
+        if owner is not None:
+            for pattern in names:
+                for name in fnmatch.filter(dir(owner), pattern) if "*" in pattern else [pattern]:
+                    if callable(getattr(owner, name, None)):
+                        yield owner, name
 
 
 @contextlib.contextmanager

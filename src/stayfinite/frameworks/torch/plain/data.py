@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 
 from stayfinite.frameworks.batch import Batch, BatchArray
+from stayfinite.frameworks.loop_values import Scalar
 from stayfinite.frameworks.names import unique
-from stayfinite.frameworks.state import Tensor
+from stayfinite.frameworks.state import RandomState, Tensor
 from stayfinite.frameworks.torch import private
 from stayfinite.frameworks.torch.plain import trees
-from stayfinite.frameworks.torch.plain.randomness import Generators
+from stayfinite.frameworks.torch.plain.randomness import Following, Generators
 from stayfinite.graph.graph import Role
 
+# Longer strings are texts, and no settings.
+_MAX_TEXT = 200
 # Names of labels, or their last word.
 _TARGETS = {
     "answer",
@@ -97,6 +101,34 @@ class LoopData:
             draws = {n: trees.packed(value, following) for n, value in iteration.draws.items()}
             iterations.append(dataclasses.replace(iteration, batch=batch, draws=draws))
         return LoopData(tuple(iterations), self.missing, self.is_sure)
+
+    def as_in(self, values: Sequence[Mapping[str, Scalar]], random: RandomState | None) -> LoopData:
+        """The same data with other numbers and strings, beginning with a random state.
+
+        After the first iteration, random numbers are drawn on from where it has left them.
+        """
+        iterations = []
+        for number, iteration in enumerate(self.iterations):
+            generators = iteration.generators
+            if random is not None:
+                generators = Generators(random) if number == 0 else Following(random)
+            own = values[number] if number < len(values) else {}
+            others = {**iteration.values, **{n: v for n, v in own.items() if n in iteration.values}}
+            iterations.append(dataclasses.replace(iteration, values=others, generators=generators))
+        return LoopData(tuple(iterations), self.missing, self.is_sure)
+
+
+def scalars_of(iteration: Iteration) -> dict[str, Scalar]:
+    """The numbers and strings among the values of an iteration that JSON has."""
+    return {name: value for name, value in iteration.values.items() if _is_scalar(value)}
+
+
+def _is_scalar(value: object) -> TypeGuard[Scalar]:
+    if isinstance(value, float):
+        return math.isfinite(value)
+    if isinstance(value, int):
+        return abs(value) < 2**63
+    return value is None or (isinstance(value, str) and len(value) <= _MAX_TEXT)
 
 
 def batch_of(data: LoopData) -> Batch:

@@ -97,6 +97,9 @@ class Judge:
 
     def _made(self, update: OptimizerCall) -> bool:
         """Call the listener for a finite step; returns whether it was called."""
+        if self._listener.takes_finite_steps:
+            self._listener.bad(self._notes.bad_step(update, "gradients"))
+            return True
         loss = self._notes.loss()
         try:
             self._listener.made(update.optimizer, update.place, loss)

@@ -50,6 +50,9 @@ class BadStep:
 class Listener(Protocol):
     """Is called for the steps."""
 
+    takes_finite_steps: bool
+    """Whether a finite step is handed over as a bad one is, and applied whatever it returns."""
+
     def made(
         self,
         optimizer: torch.optim.Optimizer,

@@ -31,6 +31,7 @@ from stayfinite.frameworks.torch.plain.loops import SourceLoop
 from stayfinite.frameworks.torch.plain.randomness import Generators
 from stayfinite.frameworks.torch.plain.step_data import AfterStatements
 from stayfinite.frameworks.torch.plain.trees import leaves
+from stayfinite.frameworks.torch.plain.writes import kept_files
 from stayfinite.graph.cells import cell_name, num_lines_above
 from stayfinite.graph.graph import Span
 from stayfinite.graph.running_loops import loops_in
@@ -113,7 +114,9 @@ class LoopBody:
         if data.missing is not None:
             raise CannotRemakeError(data.missing)
         values = [v for iteration in data.iterations for v in iteration.values.values()]
-        with self._kept_globals(), Containers(values).kept(), self._kept():
+        containers = Containers(values)
+        files = kept_files(self._values_in(data))
+        with self._kept_globals(), containers.kept(), self._kept(), files:
             carried: Mapping[str, object] = {}
             for iteration in data.iterations:
                 iteration.generators.restore()
@@ -151,6 +154,14 @@ class LoopBody:
             make()
         finally:
             self._kept = self._containers.kept
+
+    def _values_in(self, data: LoopData) -> Iterator[object]:
+        """What the names of the body stand for."""
+        yield from self._held.values()
+        for iteration in data.iterations:
+            yield from iteration.values.values()
+        if not self._is_function:
+            yield from [self._globals[n] for n in self.loop.names if n in self._globals]
 
     @contextlib.contextmanager
     def patched(self, tree: ast.Module) -> Iterator[None]:

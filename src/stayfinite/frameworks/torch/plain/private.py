@@ -217,6 +217,11 @@ def fresh_scaler(scaler: Any) -> Iterator[None]:
             tensor.copy_(copy)
 
 
+def set_scale(scaler: Any, scale: float) -> None:
+    """Set the scale of a `GradScaler` that has scaled a loss."""
+    scaler._scale.fill_(scale)
+
+
 def overflows_of(scaler: Any, optimizer: torch.optim.Optimizer) -> dict[torch.device, torch.Tensor]:
     """Whether a `GradScaler` has found an overflow for `optimizer`: 0 or 1 on each device."""
     states = scaler._per_optimizer_states

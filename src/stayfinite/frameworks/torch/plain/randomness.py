@@ -50,6 +50,13 @@ class Generators(NamedTuple):
             _set_state(generator, state)
 
 
+class Following(Generators):
+    """The generators as the iteration before has left them."""
+
+    def restore(self) -> None:
+        """Nothing."""
+
+
 class GeneratorNotes:
     """Notes the states of the generators, as far as a loop draws from them."""
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import torch
 
+from stayfinite.frameworks.step import CannotRemakeError
 from stayfinite.frameworks.torch.engine import StepWatcher
 from stayfinite.frameworks.torch.plain import private
 from stayfinite.frameworks.torch.plain.again import Again, Making, StepMade
@@ -22,6 +24,10 @@ from stayfinite.frameworks.torch.plain.watching import Watching
 
 if TYPE_CHECKING:
     from stayfinite.frameworks.torch.plain.subject import TorchLoop
+
+
+# No further run begins after so many seconds of runs; one run is not interrupted.
+MAX_SECONDS = 300.0
 
 
 class RemadeStep:
@@ -49,6 +55,17 @@ class RemadeStep:
         self._optimizers = list(optimizers)
         self._scaler = scaler
         self._watcher: StepWatcher | None = None
+        self._seconds = 0.0
+
+    @property
+    def scale(self) -> str | None:
+        """The loss scale as text; None without a `GradScaler`."""
+        return None if self._scaler is None else str(float(self._scaler.get_scale()))
+
+    def set_scale(self, scale: float) -> None:
+        """Set the loss scale, if there is one."""
+        if self._scaler is not None:
+            private.set_scale(self._scaler, scale)
 
     def make(self, subject: TorchLoop, data: LoopData) -> None:
         """Run the step of `subject` on `data`, with its update.
@@ -56,15 +73,25 @@ class RemadeStep:
         Raises:
             CannotRemakeError: it cannot be run.
         """
+        if self._seconds > MAX_SECONDS:
+            raise CannotRemakeError(
+                f"the limit of {MAX_SECONDS:.0f} s for running the step again is reached"
+            )
         watcher = self._watcher or StepWatcher()
+        began = time.monotonic()
         making = Making(subject.optimizer, self._num_updates, watcher, subject.clipped, data)
         with (
             apart(subject.modules),
             private.without_scale(self._optimizers),
             self._watching.replaying(making),
             contextlib.suppress(StepMade),
+            contextlib.ExitStack() as stack,
         ):
+            stack.callback(self._count_since, began)
             self._again.make(data)
+
+    def _count_since(self, began: float) -> None:
+        self._seconds += time.monotonic() - began
 
     def take(
         self,

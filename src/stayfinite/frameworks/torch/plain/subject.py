@@ -16,10 +16,11 @@ from stayfinite.frameworks.base import GuardedFunction, OnBad
 from stayfinite.frameworks.batch import Batch
 from stayfinite.frameworks.change import LastingChange
 from stayfinite.frameworks.hand_written import PlainStep
+from stayfinite.frameworks.loop_values import LoopValues
 from stayfinite.frameworks.recorder import Recorder
-from stayfinite.frameworks.state import Tensor, Variable
+from stayfinite.frameworks.state import RandomState, Tensor, Variable
 from stayfinite.frameworks.subject import Compilation, TrainFunction, TrainStep
-from stayfinite.frameworks.torch.plain.data import LoopData
+from stayfinite.frameworks.torch.plain.data import LoopData, scalars_of
 from stayfinite.frameworks.torch.plain.lasting import lasting_settings
 from stayfinite.frameworks.torch.plain.modules import NamedModule, plain_name, unwrapped
 from stayfinite.frameworks.torch.plain.optimizer import TorchOptimizer, clips, parameters_of
@@ -56,8 +57,8 @@ class TorchLoop(PlainStep):
         self.remade = remade
         self.clipped: dict[str, float] = {}
         named = list(self._named_tensors())
-        names = {id(tensor): name for name, tensor, _ in named}
-        self.optimizer = TorchOptimizer(optimizer, names)
+        self._names = {id(tensor): name for name, tensor, _ in named}
+        self.optimizer = TorchOptimizer(optimizer, self._names)
         trained = {id(parameter) for parameter in parameters_of(optimizer)}
         rest = [entry for entry in named if id(entry[1]) not in trained]
         self._rest = [TorchVariable(name, tensor) for name, tensor, _ in rest]
@@ -192,6 +193,37 @@ class TorchLoop(PlainStep):
     def make_train_function(self, step: TrainStep | None = None) -> TrainFunction:
         """The step itself: nothing compiles it."""
         return step or self.train_step
+
+    def prepare(self, data: object) -> None:
+        """Make the slots of the optimizer, for the weights that have a gradient.
+
+        The weights get other values.
+        """
+        for parameter in parameters_of(self.optimizer.inner):
+            if parameter.grad is not None:
+                parameter.grad = torch.zeros_like(parameter.grad)
+        with self.remade.unobserved():
+            self.optimizer.inner.step()
+        self.optimizer = TorchOptimizer(self.optimizer.inner, self._names)
+
+    def loop_values(self, data: object) -> LoopValues | None:
+        """The numbers and strings of its names, its learning rates and its loss scale."""
+        assert isinstance(data, LoopData)
+        rates = tuple(str(float(group["lr"])) for group in self.optimizer.inner.param_groups)
+        return LoopValues(
+            tuple(scalars_of(each) for each in data.iterations), rates, self.remade.scale
+        )
+
+    def with_loop_values(
+        self, data: object, values: LoopValues, random: RandomState | None
+    ) -> object:
+        """`data` with the values of another step; the learning rates and the scale are set."""
+        assert isinstance(data, LoopData)
+        for group, rate in zip(self.optimizer.inner.param_groups, values.rates, strict=False):
+            group["lr"] = float(rate)
+        if values.scale is not None:
+            self.remade.set_scale(float(values.scale))
+        return data.as_in(values.iterations, random)
 
     def without_samples(self, batch: Batch, samples: Sequence[int]) -> object:
         """The data of `batch` with other samples of it in the place of `samples`."""

@@ -73,13 +73,15 @@ class Owner(Protocol):
 
 
 class Training:
-    """The `watching.Listener` that the hooks call.
+    """The `listeners.Listener` that the hooks call.
 
     Args:
         watching: Has the hooks.
         owner: Handles the bad steps.
         is_of_notebook: Whether a block with its own settings replaces it.
     """
+
+    takes_finite_steps = False
 
     def __init__(self, watching: Watching, owner: Owner, *, is_of_notebook: bool = False) -> None:
         self._watching = watching
