@@ -79,6 +79,19 @@ class Contrast(layers.Layer):
         return similarity
 
 
+class Penalty(layers.Layer):
+    def __init__(self):
+        super().__init__()
+        self.project = layers.Dense(3, use_bias=False, kernel_initializer="identity")
+
+    def call(self, inputs, training=False):
+        outputs = self.project(inputs)
+        if not training:
+            return outputs
+        self.add_loss(ops.mean(ops.log(ops.sum(ops.exp(outputs), axis=-1))))
+        return outputs
+
+
 def _batches(extreme):
     x = np.random.default_rng(0).normal(size=(3 * _BATCH, 3)).astype("float32")
     x[2 * _BATCH + 1] = extreme
@@ -97,6 +110,12 @@ def _constant():
     return model, _batches(40.0), np.zeros((3 * _BATCH, 1), "float32")
 
 
+def _flag():
+    model = keras.Sequential([keras.Input((3,)), Penalty()])
+    model.compile("sgd")
+    return model, _batches(130.0), None
+
+
 def _layer():
     left, right = keras.Input((3,)), keras.Input((3,))
     model = keras.Model([left, right], Contrast(0.05)([left, right]))
@@ -104,7 +123,7 @@ def _layer():
     return model, [_batches(3.0), _batches(4.0)], None
 
 
-@pytest.mark.parametrize("build", [_loop, _layer, _constant])
+@pytest.mark.parametrize("build", [_loop, _layer, _constant, _flag])
 def test_the_formula_has_the_recorded_value(failure, build):
     step, diagnosis = failure(*build())
     op = diagnosis.evidence.primal or diagnosis.evidence.op

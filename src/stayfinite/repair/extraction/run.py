@@ -234,15 +234,16 @@ class Run(abc.ABC):
                     return True
         return False
 
-    def given(self, name: str, frame: Frame) -> object:
-        """What a name stands for that has the value None: a parameter may have been given another.
+    def given(self, name: str, default: bool | None, frame: Frame) -> object:
+        """What a name stands for that has this value: a parameter may have been given another.
 
-        The arguments that a library passed to the function are not known.
+        That is asked of the arguments that a library passed to the function, which are not known.
         """
         if name not in frame.left_out:
-            return None
+            return default
         pending = Pending(name)
-        if not self.ahead(pending, frame) and _may_be_none(frame.body, name):
+        is_unused = default is None and not self.ahead(pending, frame)
+        if is_unused and _may_be_none(frame.body, name):
             return None
         frame.names[name] = pending
         return pending
