@@ -69,8 +69,9 @@ def _lookup(run: Run, name: str, frame: Frame) -> object:
     while around is not None:
         if name in around.names:
             value = around.names[name]
-            is_flag = value is None or isinstance(value, bool)
-            return run.given(name, value, around) if is_flag else value
+            if value is None or isinstance(value, bool):
+                return run.given(name, value, around)
+            return value
         if name in around.cells:
             return run.adopted(around.cells[name], name)
         around = around.outer
