@@ -123,6 +123,17 @@ def test_a_one_hot_is_stated_as_an_assumption():
     assert [a.claim for a in best.assumptions] == ["one-hot"]
 
 
+def test_a_one_hot_among_several_factors():
+    problem = problem_of(
+        lambda s, m_y: -log(sum_(m_y * softmax(s) * (1 - exp(-exp(s))))),
+        s=[[60.0, -60, -2], [1, 2, 3]],
+        m_y=np.eye(3)[[1, 0]],
+    )
+    best = search(problem)[0]
+    assert best.value is FixValue.EXACT
+    assert [a.claim for a in best.assumptions] == ["one-hot"]
+
+
 def test_the_sign_of_recorded_operands_proves_nothing():
     """log(x) is no form of sqrt(x * x) that holds for the next batch."""
     problem = problem_of(lambda x, y: sqrt(square(x) + square(y)), x=[3e21, 1, 2], y=[4e21, 1, 1])

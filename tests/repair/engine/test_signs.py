@@ -27,7 +27,17 @@ def test_positive(formula):
 
 
 @pytest.mark.parametrize(
-    "formula", [square(X), X * X, 1 - sigmoid(X), 1 - prod(sigmoid(X)), sqrt(abs_(X)), 1 + tanh(X)]
+    "formula",
+    [
+        square(X),
+        X * X,
+        1 - sigmoid(X),
+        1 - prod(sigmoid(X)),
+        sqrt(abs_(X)),
+        1 + tanh(X),
+        1 - exp(-exp(X)),
+        call("ones_like", X) - sigmoid(X),
+    ],
 )
 def test_not_negative_but_perhaps_zero(formula):
     signs = Signs(formula.root)

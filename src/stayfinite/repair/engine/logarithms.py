@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import functools
 import math
 from dataclasses import dataclass
 
@@ -117,6 +118,8 @@ class Logarithms(abc.ABC):
             return Linear({}, math.log(abs(known))) if known else self._plain(x)
         a = x.operands[0] if x.operands else x
         match x.op:
+            case "ones_like":
+                return Linear({})
             case "exp":
                 return linear(self.rewritten(a))
             case "exp2":
@@ -240,7 +243,9 @@ class Logarithms(abc.ABC):
         a = x.operands[0]
         if not self.variant.one_hot or x.op != "sum" or a.op != "multiply":
             return None
-        for mask, other in (a.operands, a.operands[::-1]):
+        factors = _factors(a)
+        for position, mask in enumerate(factors):
+            other = functools.reduce(build.multiply, factors[:position] + factors[position + 1 :])
             if self._one_hot(mask, x.attribute("axis")) and self.progress(other):
                 if not self.non_negative(other):
                     continue
@@ -342,6 +347,11 @@ class Logarithms(abc.ABC):
         inside = build.log(build.negative(node("expm1", node("where", near, x, one))))
         outside = node("log1p", build.negative(build.exp(node("where", near, one, x))))
         return Linear({node("where", near, inside, outside): 1.0})
+
+
+def _factors(x: Node) -> list[Node]:
+    """The operands of a product of several factors."""
+    return [f for o in x.operands for f in _factors(o)] if x.op == "multiply" else [x]
 
 
 def _is_binary(x: Node) -> bool:

@@ -26,7 +26,6 @@ class Range:
 ANY, NON_NEGATIVE, POSITIVE = Range(), Range(0.0), Range(0.0, positive=True)
 UNIT = Range(0.0, 1.0, positive=True)
 FIXED: dict[str, Range] = {
-    "exp": POSITIVE,
     "exp2": POSITIVE,
     "sigmoid": UNIT,
     "softmax": UNIT,
@@ -51,6 +50,8 @@ FIXED: dict[str, Range] = {
     "log_ndtr": Range(high=0.0),
     "i0": Range(1.0, positive=True),
     "i0e": UNIT,
+    "ones_like": Range(1.0, 1.0, positive=True),
+    "zeros_like": Range(0.0, 0.0),
     "arccos": Range(0.0, math.pi),
     **dict.fromkeys(COMPARISONS, Range(0.0, 1.0)),
 }
@@ -154,6 +155,9 @@ class Signs:
                 part = parts[0]
                 high = 1.0 if part.low >= 0 and part.high <= 1 else math.inf
                 return Range(0.0, high, part.positive) if part.low >= 0 else ANY
+            case "exp":
+                high = parts[0].high
+                return Range(0.0, math.exp(high) if high < 700 else math.inf, positive=True)
             case "log":
                 part = parts[0]
                 low = math.log(part.low) if part.low > 0 else -math.inf
