@@ -44,6 +44,7 @@ EXAMPLES = {
     "exp": np.exp,
     "exp2": np.exp2,
     "expm1": np.expm1,
+    "addcdiv": lambda x, y, z: x + y / z,
     "floor_divide": lambda x, y: np.floor(x / y),
     "lgamma": _elementwise(lambda x: mpmath.log(abs(mpmath.gamma(x)))),
     "log": np.log,

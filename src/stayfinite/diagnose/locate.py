@@ -99,7 +99,11 @@ def _with_holder(finding: Finding, evidence: Evidence, step: Step) -> Finding:
         return finding
     codes = [span.code for span in op.stack if span.code is not None]
     holder = step.subject.holder_of(facts.array, codes)
-    return dataclasses.replace(finding, facts=dataclasses.replace(facts, holder=holder))
+    finding = dataclasses.replace(finding, facts=dataclasses.replace(facts, holder=holder))
+    if holder is None and evidence.earlier is not None:
+        # Steps before were finite with the same code, so the number is new: a part of the data.
+        return dataclasses.replace(finding, cause="bad-input", phase="data")
+    return finding
 
 
 def _with_setting(finding: Finding, step: Step) -> Finding:

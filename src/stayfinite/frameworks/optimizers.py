@@ -57,6 +57,11 @@ class PlainOptimizer(ABC):
     def weights(self) -> Sequence[Variable]:
         """The weights that it trains."""
 
+    @property
+    def epsilon(self) -> tuple[str, float] | None:
+        """The keyword and the number that keeps its divisor above 0; None if it has none."""
+        return None
+
     def bad_settings(self) -> list[tuple[str, float]]:
         """The numbers among its settings that are not finite, by their names."""
         return []

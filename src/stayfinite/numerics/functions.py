@@ -244,6 +244,7 @@ _ROWS: tuple[FunctionRow, ...] = (
     FunctionRow("floor_divide", ("floor_div",), pole=_at_division(), critical=1, harmless=1.0),
     FunctionRow("mod", ("rem", "fmod", "remainder"), pole=_at_division(), critical=1, harmless=1.0),
     FunctionRow("reciprocal", ("inv",), pole=_at_division(), harmless=1.0),
+    FunctionRow("addcdiv", pole=_at_division(), critical=2, harmless=1.0),
     # Exponentials.
     FunctionRow(
         "exp",

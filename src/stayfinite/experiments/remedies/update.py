@@ -23,8 +23,11 @@ from stayfinite.frameworks.optimizers import Optimizer, PlainOptimizer
 from stayfinite.graph.graph import Span
 from stayfinite.graph.object_sites import last_setting, site_of
 from stayfinite.graph.source import code_of, keyword_span, span_of
+from stayfinite.numerics import dtypes
 
 _RATE = 1e-3
+_EPSILON = 1e-8
+_EPSILON_OF_HALF = 1e-4
 _CLIPS = ("clipnorm", "global_clipnorm")
 # Not hyperparameters, or none that makes a number non-finite.
 _OTHERS = {"self", "name", "learning_rate", "kwargs", "args", "loss_scale_factor", "dynamic"}
@@ -81,10 +84,23 @@ def _candidates(context: FailureContext) -> Iterator[_Candidate]:
         if rate is not None and (rate == 0 or not math.isfinite(rate)):
             yield _candidate(inner, "learning_rate", rate, learning_rate=_RATE)
         yield from _hyperparameters(inner)
+        yield from _larger_epsilon(context, inner)
         if rate is not None and math.isfinite(rate) and abs(rate) > 1.0:
             yield _candidate(inner, "learning_rate", rate, learning_rate=_RATE)
         if any(getattr(v, "constraint", None) for v in optimizers.variables_of(inner)):
             yield _candidate(inner, "constraint", None, constraint=None)
+
+
+def _larger_epsilon(context: FailureContext, optimizer: Optimizer) -> Iterator[_Candidate]:
+    """An epsilon that is not 0 in the dtype of the weights."""
+    if not isinstance(optimizer, PlainOptimizer) or optimizer.epsilon is None:
+        return
+    name, given = optimizer.epsilon
+    arrays = context.step.state_arrays()
+    kinds = {arrays[weight.path].dtype.name for weight in optimizer.weights}
+    if any(given < dtypes.smallest(kind) for kind in kinds):
+        larger = _EPSILON_OF_HALF if kinds & set(dtypes.HALF) else _EPSILON
+        yield _candidate(optimizer, name, given, **{name: larger})
 
 
 def _hyperparameters(optimizer: Optimizer) -> Iterator[_Candidate]:

@@ -57,6 +57,8 @@ def arithmetic(finding: Finding) -> str:
                 f"no other weight is above {number(facts.others)}; an update takes "
                 f"{number(facts.tried)} in its place to {number(facts.updated)}"
             )
+        case inputs.NonFiniteConstant() if finding.cause == "bad-input":
+            return "the code of the step made or read it, and the steps before it had none"
         case inputs.NonFiniteConstant():
             return "it was computed before the training: a division by 0 there looks like this"
         case inputs.ImpossibleStatistic(problem, _, num_bad, size):

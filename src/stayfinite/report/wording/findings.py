@@ -21,6 +21,8 @@ def message(finding: Finding) -> str:
             return _came_in(finding.cause, name, kind)
         case inputs.NonFiniteConstant(kind, num_bad, size, holder=holder):
             bad = kind if size == 1 else f"{kind} in {num_bad} of {plural(size, 'entry')}"
+            if finding.cause == "bad-input":
+                return f"an array that `{finding.op}` reads, and that is in no batch, is {bad}"
             if holder is None:
                 return f"a constant that `{finding.op}` reads, and that is not a weight, is {bad}"
             return f"`{holder.attribute}` held by {_holder(holder)} is {bad}"

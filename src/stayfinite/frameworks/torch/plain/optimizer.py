@@ -65,6 +65,12 @@ class TorchOptimizer(PlainOptimizer):
         """That of the first group of parameters."""
         return float(self.inner.param_groups[0]["lr"])
 
+    @property
+    def epsilon(self) -> tuple[str, float] | None:
+        """`eps` of the first group of parameters."""
+        given = self.inner.param_groups[0].get("eps")
+        return ("eps", float(given)) if isinstance(given, float | int) else None
+
     def missing(self) -> list[tuple[str, torch.Tensor]]:
         """The tensors of its state that are no variables: those that a first step has made."""
         known = {id(private.tensor_of(variable)) for variable in self._slots}
@@ -199,6 +205,8 @@ def clip(optimizer: torch.optim.Optimizer, clipped: Mapping[str, float]) -> None
 
 
 def _given(name: str, value: Any, values: Mapping[str, Any]) -> Any:
+    if name in values:
+        return values[name]
     for keras_name, own in _SETTINGS.items():
         if own == name and keras_name in values:
             return values[keras_name]
