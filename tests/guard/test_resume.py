@@ -305,13 +305,23 @@ def test_the_newest_is_used_where_no_checkpoint_is_better(tmp_path, capsys):
 
 
 @TORCH_ONLY
-def test_bad_data_is_no_fault_of_a_checkpoint(tmp_path):
+@pytest.mark.filterwarnings("ignore:explanation interrupted:RuntimeWarning")
+@pytest.mark.parametrize("is_interrupted", [False, True])
+def test_bad_data_is_no_fault_of_a_checkpoint(is_interrupted, tmp_path):
+    num_bad = 0
+
+    def loss(targets, predictions):
+        nonlocal num_bad
+        num_bad += bool(np.isnan(keras.ops.convert_to_numpy(predictions)).any())
+        if is_interrupted and num_bad == 2:
+            raise KeyboardInterrupt  # as Ctrl-C while the step is explained
+        return keras.ops.mean(keras.ops.square(targets - predictions))
+
     class BadData(keras.callbacks.Callback):
         def on_train_batch_begin(self, batch, logs=None):
             if batch == 2:
                 x[...] = np.nan
 
-    keras.utils.set_random_seed(1)
     x = np.ones((16, 4), "float32")
     callbacks = [
         stayfinite.SafeCheckpoint(tmp_path, every=2),
@@ -324,8 +334,17 @@ def test_bad_data_is_no_fault_of_a_checkpoint(tmp_path):
             yield x, np.zeros((16, 3), "float32")
 
     settings = {"steps_per_epoch": 4, "shuffle": False, "verbose": 0}
-    with pytest.warns(RuntimeWarning, match="generator"), pytest.raises(stayfinite.NonFiniteError):
-        network().fit(batches(), callbacks=callbacks, **settings)
+    # The second time, the bad step comes at once after the checkpoint.
+    for _ in range(2):
+        keras.utils.set_random_seed(1)
+        model, num_bad = network(), 0
+        model.compile("sgd", loss)
+        x[...] = 1
+        with (
+            pytest.warns(RuntimeWarning, match="generator"),
+            pytest.raises(stayfinite.NonFiniteError),
+        ):
+            model.fit(batches(), callbacks=callbacks, **settings)
     (path,) = checkpoint_files.newest_first(tmp_path)
     assert not checkpoint_files.is_marked(path)
 

@@ -72,6 +72,11 @@ class Batch:
                 found[name] = float(np.max(size, initial=0.0, where=np.isfinite(size)))
         return found
 
+    def is_finite(self) -> bool:
+        """Whether no array has a NaN or an infinity."""
+        arrays = [array for array in self.arrays().values() if array.dtype.kind in "fc"]
+        return all(bool(np.isfinite(array).all()) for array in arrays)
+
     def map(self, convert: Callable[[Tensor], Tensor]) -> Batch:
         """This batch with `convert` applied to each array."""
         return self._each(lambda leaf: convert(leaf.value))

@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stayfinite.errors import CannotGuardError, NonFiniteError
+from stayfinite.frameworks import base
 from stayfinite.frameworks.base import GuardedFunction
 from stayfinite.frameworks.failure import Failure, Resumption
+from stayfinite.frameworks.recorder import RecordedBatch
 from stayfinite.frameworks.state import State
 from stayfinite.frameworks.subject import Subject
 from stayfinite.guard.bad_steps import BadSteps
@@ -177,10 +179,17 @@ class Watch(BadSteps):
         try:
             return self.handle(failure)
         except NonFiniteError as error:
-            if error.incident.cause.name not in _OF_THE_BATCH:
+            if not self._is_of_batch(error.incident, bad):
                 for callback in self.at_bad_end:
                     callback.ended_by_bad_step(bad.step - self._num_before)
             raise
+
+    def _is_of_batch(self, incident: Incident, bad: RecordedBatch) -> bool:
+        if incident.cause.name == "unknown":
+            # As after an explanation that was interrupted.
+            batch = base.framework_of(self._subject).batch(self._subject, bad.data)
+            return not batch.is_finite()
+        return incident.cause.name in _OF_THE_BATCH
 
     def explaining(self) -> AbstractContextManager[object]:
         """Files are saved as they are: a step that is run again saves none of its own."""
