@@ -7,6 +7,7 @@ import functools
 import linecache
 import sys
 import sysconfig
+import traceback
 from pathlib import Path
 
 from stayfinite.graph.cells import TIMED, keep_timed_text
@@ -42,6 +43,14 @@ def is_user_file(filename: str) -> bool:
     if filename.startswith("<"):
         return filename.startswith(_TYPED) and bool(linecache.getlines(filename))
     return _is_user_path(filename)
+
+
+def passes_user_code(error: BaseException) -> bool:
+    """Whether an error was raised in code of the user, or in what such code called."""
+    return any(
+        is_user_file(frame.f_code.co_filename)
+        for frame, _ in traceback.walk_tb(error.__traceback__)
+    )
 
 
 @functools.cache

@@ -91,3 +91,25 @@ def _is_parallel(module: torch.nn.Module) -> bool:
 
 def _class_name(module: torch.nn.Module) -> str:
     return type(unwrapped(module)).__name__.lower()
+
+
+def modules_in(names: dict[str, object]) -> Iterable[torch.nn.Module]:
+    """The modules that names stand for, and those that objects of the user hold."""
+    for value in names.values():
+        if issubclass(type(value), torch.nn.Module):
+            yield value
+        elif hasattr(value, "__dict__") and not isinstance(value, type):
+            for held in list(vars(value).values()):
+                if issubclass(type(held), torch.nn.Module):
+                    yield held
+
+
+def outermost(modules: Iterable[torch.nn.Module]) -> list[torch.nn.Module]:
+    """Those with tensors that are inside no other."""
+    found = list({id(module): module for module in modules}.values())
+    inner = {id(child) for module in found for child in module.modules() if child is not module}
+    return [module for module in found if id(module) not in inner and _has_tensors(module)]
+
+
+def _has_tensors(module: torch.nn.Module) -> bool:
+    return any(True for _ in module.parameters()) or any(True for _ in module.buffers())

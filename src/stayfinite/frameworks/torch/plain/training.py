@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
-import functools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 from typing import Protocol
@@ -13,23 +11,26 @@ from typing import Protocol
 import torch
 
 from stayfinite.frameworks.failure import Failure, Resumption
-from stayfinite.frameworks.recorder import KnownFlag, RecordedBatch, Recorder
+from stayfinite.frameworks.recorder import KnownFlag, Recorder
 from stayfinite.frameworks.state import RandomState, State
 from stayfinite.frameworks.step import CannotRemakeError, Outcome
 from stayfinite.frameworks.torch import private
 from stayfinite.frameworks.torch.plain import verdict
 from stayfinite.frameworks.torch.plain.again import Again
-from stayfinite.frameworks.torch.plain.alone import alone
 from stayfinite.frameworks.torch.plain.data import LoopData
 from stayfinite.frameworks.torch.plain.frames import all_values_of, user_frames
 from stayfinite.frameworks.torch.plain.listeners import BadStep
 from stayfinite.frameworks.torch.plain.loop_body import LoopBody
-from stayfinite.frameworks.torch.plain.modules import (
-    named,
-)
+from stayfinite.frameworks.torch.plain.modules import modules_in, named, outermost
 from stayfinite.frameworks.torch.plain.optimizer import dense_gradient, gradients_of, parameters_of
 from stayfinite.frameworks.torch.plain.processes import ending_together, num_processes
 from stayfinite.frameworks.torch.plain.randomness import Generators
+from stayfinite.frameworks.torch.plain.recorded_data import (
+    is_known,
+    measure_lists,
+    put_together,
+    with_taken_batches,
+)
 from stayfinite.frameworks.torch.plain.remade import RemadeStep
 from stayfinite.frameworks.torch.plain.resuming import CannotResumeError
 from stayfinite.frameworks.torch.plain.step_data import NotedStep, note_step
@@ -136,15 +137,15 @@ class Training:
         place = step.place
         body = None if place is None or step.again else LoopBody(place.frame, place.loop)
         generators = self._notes.generators.everything()
-        bad, *healthy = [_put_together(each, body) for each in (bad, *healthy)]
+        bad, *healthy = [put_together(each, body) for each in (bad, *healthy)]
         again: Again = step.again or body or _NoLoop()
         remade = RemadeStep(self._watching, again, step.num_updates, optimizers, step.scaler)
         subject = self._subject(step.optimizer, step.frame, remade)
         state = state_of(subject)
-        healthy = [each for each in healthy if _is_known(each.data)]
+        healthy = [each for each in healthy if is_known(each.data)]
         if body is not None:
-            _measure(subject, body, bad.data)
-            bad, *healthy = _with_taken_batches(subject, body, [bad, *healthy])
+            measure_lists(subject, body, bad.data)
+            bad, *healthy = with_taken_batches(subject, body, [bad, *healthy])
         data = bad.data
         assert isinstance(data, LoopData)
         failure = Failure(
@@ -260,8 +261,8 @@ class Training:
             names.update(all_values_of(each))
         roots = self._notes.trained.of(optimizer).roots
         inside = {id(module) for root in roots for module in root.modules()}
-        beside = [m for m in _modules_in(names) if id(m) not in inside]
-        others = _outermost(beside)
+        beside = [m for m in modules_in(names) if id(m) not in inside]
+        others = outermost(beside)
         found = named([*roots, *others], names)
         return TorchLoop(optimizer, found[: len(roots)], found[len(roots) :], remade)
 
@@ -297,60 +298,6 @@ def _why_not_resumed(subject: TorchLoop) -> str | None:
     return None
 
 
-def _put_together(step: RecordedBatch, body: LoopBody | None) -> RecordedBatch:
-    """`step` with its data, if it has notes of it."""
-    if not isinstance(step.data, NotedStep):
-        return step
-    data = step.data.data(None if body is None else body.run_quietly)
-    return dataclasses.replace(step, data=data)
-
-
-def _is_known(data: object) -> bool:
-    """Whether a step can be made again of `data` without a comparison."""
-    return isinstance(data, LoopData) and data.missing is None and data.is_sure
-
-
-def _with_taken_batches(
-    subject: TorchLoop, body: LoopBody, steps: list[RecordedBatch]
-) -> list[RecordedBatch]:
-    """`steps`, the failing one first, with the batches that the body of their loop takes."""
-    data = [step.data for step in steps if isinstance(step.data, LoopData)]
-    if any(len(each.iterations) != 1 or each.missing is not None for each in data):
-        return steps
-    if body.loop.bound_in_header(data[0].iterations[0].batch):
-        return steps
-    taken = data
-
-    def take() -> None:
-        nonlocal taken
-        taken = body.take_batches(data, functools.partial(subject.remade.drawing, subject))
-
-    _try(subject, take)  # without it, the data is the whole batch
-    return [dataclasses.replace(s, data=d) for s, d in zip(steps, taken, strict=True)]
-
-
-def _measure(subject: TorchLoop, body: LoopBody, data: object) -> None:
-    """Find what the step adds to lists of the user, by making it once."""
-    if not isinstance(data, LoopData) or data.missing is not None:
-        return
-
-    def make() -> None:
-        with subject.remade.kept(), alone():
-            for parameter in subject.remade.parameters():
-                parameter.grad = None
-            subject.train_step(data)
-
-    body.measure(lambda: _try(subject, make))
-
-
-def _try(subject: TorchLoop, run: Callable[[], object]) -> None:
-    """Run code of the user, which may not be ready to be run twice, and put the state back."""
-    state = state_of(subject)
-    with contextlib.suppress(Exception):
-        run()
-    store(subject, state)
-
-
 class _NoLoop:
     """No loop was found around the update."""
 
@@ -359,27 +306,6 @@ class _NoLoop:
     def make(self, data: LoopData) -> None:
         """Never."""
         raise CannotRemakeError(data.missing or "no loop is around the update")
-
-
-def _modules_in(names: dict[str, object]) -> Iterable[torch.nn.Module]:
-    """The modules that names stand for, and those that objects of the user hold."""
-    for value in names.values():
-        if issubclass(type(value), torch.nn.Module):
-            yield value
-        elif hasattr(value, "__dict__") and not isinstance(value, type):
-            for held in list(vars(value).values()):
-                if issubclass(type(held), torch.nn.Module):
-                    yield held
-
-
-def _outermost(modules: Iterable[torch.nn.Module]) -> list[torch.nn.Module]:
-    found = list({id(module): module for module in modules}.values())
-    inner = {id(child) for module in found for child in module.modules() if child is not module}
-    return [module for module in found if id(module) not in inner and _has_tensors(module)]
-
-
-def _has_tensors(module: torch.nn.Module) -> bool:
-    return any(True for _ in module.parameters()) or any(True for _ in module.buffers())
 
 
 def _with_random(state: State, data: LoopData) -> State:
