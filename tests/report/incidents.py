@@ -12,6 +12,7 @@ from stayfinite.incident import (
     Kept,
     Operand,
     Origin,
+    Recurrence,
     Spread,
     Trial,
     TrialKind,
@@ -250,6 +251,19 @@ NOT_REPRODUCED = _like(
     source_line=None,
 )
 
+OTHER_PROCESS = _like(
+    NOT_REPRODUCED,
+    cause=Cause(
+        "not-reproduced",
+        "likely",
+        "the gradients are a mean over 2 processes, and those of this process alone are finite: the "
+        "failure came from another process",
+    ),
+    recurrence=Recurrence("other-process", 0, 0),
+    because=(),
+    notes=(),
+)
+
 HUGE_DIFF = _like(
     SQRT,
     fix__diff="--- train.py\n+++ train.py\n@@ -1,40 +1,60 @@\n"
@@ -342,6 +356,7 @@ CASES: dict[str, Incident] = {
     "bad-weights": BAD_WEIGHTS,
     "unknown-no-trial-helped": UNKNOWN,
     "not-reproduced": NOT_REPRODUCED,
+    "other-process": OTHER_PROCESS,
     "huge-diff": HUGE_DIFF,
     "unicode-tabs-unverified": UNICODE,
     "divergence-setting-fix": DIVERGENCE,

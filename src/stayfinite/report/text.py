@@ -85,6 +85,13 @@ def _near(path: str) -> str:
 
 def _blocks(incident: Incident, changed: Sequence[str], gutter: int, width: int) -> Iterator[Block]:
     yield _headline(incident, width)
+    if incident.recurrence is not None and incident.recurrence.kind == "other-process":
+        # The report of that process has the rest, in the same terminal.
+        for text in (sentences.when(incident), f"weights: {sentences.weights(incident)}"):
+            yield _fact(Priority.ESSENTIAL, text, gutter, width)
+        text = help_text(incident, 3 * width - 80)
+        yield _block(Priority.ESSENTIAL, text, _word("help", "help"), 6, width)
+        return
     arrow = (Piece(" " * gutter + "--> ", "gutter"),)
     where = sentences.place(incident, width - gutter - 4)
     yield _block(Priority.ESSENTIAL, where, arrow, gutter + 4, width, max_lines=2)
