@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import stayfinite
-from stayfinite import explanation
 from stayfinite.diagnose import locate
+from stayfinite.explanation import pipeline
 from stayfinite.frameworks.jax.backend import JaxBackend
 from stayfinite.frameworks.jax.step import JaxStep
 from stayfinite.report import folder
@@ -59,7 +59,7 @@ def test_explanation_that_is_whole(stopped, tmp_path):
 @pytest.mark.parametrize(
     ("owner", "name"),
     [
-        (explanation, "diagnose"),
+        (pipeline, "diagnose"),
         (locate, "classify"),
     ],
     ids=lambda value: value if isinstance(value, str) else value.__name__.split(".")[-1],
@@ -80,7 +80,7 @@ def test_a_step_that_cannot_be_run_again_is_said_to_be_one(stopped, monkeypatch,
     def refused(*args):
         raise TypeError("\x1b[1mcalled twice\x1b[0m")
 
-    monkeypatch.setattr(explanation.CountedStep, "run", refused)
+    monkeypatch.setattr(pipeline.CountedStep, "run", refused)
     incident = stopped()
     assert incident.cause.name == "unknown"
     assert incident.notes == ("running the step again failed: TypeError: called twice",)
@@ -88,28 +88,28 @@ def test_a_step_that_cannot_be_run_again_is_said_to_be_one(stopped, monkeypatch,
 
 @pytest.mark.parametrize("name", ["try_advice", "find_samples"])
 def test_error_after_the_diagnosis_leaves_the_cause(name, stopped, monkeypatch, not_strict):
-    monkeypatch.setattr(explanation, name, broken)
+    monkeypatch.setattr(pipeline, name, broken)
     incident = stopped()
     assert incident.cause.name == "bad-input"
     assert incident.notes[0] == "the explanation failed: RuntimeError: out of luck"
 
 
 def test_error_in_the_search_for_a_fix_leaves_the_cause(stopped, monkeypatch, not_strict):
-    monkeypatch.setattr(explanation, "find_source_fix", broken)
+    monkeypatch.setattr(pipeline, "find_source_fix", broken)
     incident = stopped()
     assert (incident.cause.name, incident.where.step) == ("bad-input", 2)
     assert "the search for a fix failed: RuntimeError: out of luck" in incident.notes
 
 
 def test_error_in_the_search_for_a_remedy_leaves_the_cause(stopped, monkeypatch, not_strict):
-    monkeypatch.setattr(explanation, "find_remedy", broken)
+    monkeypatch.setattr(pipeline, "find_remedy", broken)
     incident = stopped()
     assert (incident.cause.name, incident.where.step) == ("bad-input", 2)
     assert "the search for a remedy failed: RuntimeError: out of luck" in incident.notes
 
 
 def test_strict_mode_raises_internal_errors(stopped, monkeypatch):
-    monkeypatch.setattr(explanation, "find_remedy", broken)
+    monkeypatch.setattr(pipeline, "find_remedy", broken)
     with pytest.raises(RuntimeError, match="out of luck"):
         stopped()
 
