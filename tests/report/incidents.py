@@ -256,8 +256,8 @@ OTHER_PROCESS = _like(
     cause=Cause(
         "not-reproduced",
         "likely",
-        "the gradients are a mean over 2 processes, and those of this process alone are finite: the "
-        "failure came from another process",
+        "the gradients are a mean over 2 processes, and those of this process alone are finite: "
+        "the failure came from another process",
     ),
     recurrence=Recurrence("other-process", 0, 0),
     because=(),
