@@ -31,8 +31,11 @@ BATCH = {
 }
 REPORT = IncidentReport(SQRT, FIGURES_OF_SQRT, shown_samples((1,), BATCH))
 HOSTILE = IncidentReport(with_every_text(SQRT, EVIL), FIGURES_OF_SQRT, REPORT.samples)
+LONG_NAME = "square_metres_" * 8
+TABLE = {LONG_NAME: np.array([[0.0], [1.0]]), "größe_<b>_" + "x" * 90: np.array([[2.0], [3.0]])}
 PAGES = {
     "report": page_of(REPORT),
+    "table": page_of(IncidentReport(SQRT, FIGURES_OF_SQRT, shown_samples((1,), TABLE))),
     "hostile": page_of(HOSTILE),
     "run": run_page("train.py", 0, 813, [REPORT, HOSTILE]),
     "healthy-run": run_page("train.py", 0, 813, ()),

@@ -113,6 +113,15 @@ def test_losses_of_a_sequence_are_those_of_the_steps():
     assert found.panels[0].line.count("L") == 1
 
 
+def test_only_losses_of_keras_are_called_those_of_its_logs():
+    logged = Figures(losses=(LoggedLoss(810, None, 2.0), LoggedLoss(811, None, 1.0)))
+    of_keras = timeline_of(logged, 812)
+    of_a_loop = timeline_of(logged, 812, of_keras=False)
+    assert of_keras.panels == of_a_loop.panels
+    assert "logs of Keras" in " ".join(of_keras.about)
+    assert of_a_loop.about == ()
+
+
 def test_no_timeline_of_the_first_step():
     alone = RecentSteps(STEPS[2:], in_sequence=False)
     assert timeline_of(Figures(recent=alone), 812) is None

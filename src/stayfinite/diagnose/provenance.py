@@ -88,7 +88,8 @@ def _equal_sides(
     trace: Graph, op: Op, samples: tuple[int, ...], values: Values
 ) -> EqualSides | None:
     left, right = (_in_samples(trace, v, samples, values) for v in op.operands)
-    text = None if op.span is None else expression_text(op.span)
+    # The span of an op in a library object is the line that made the object, no difference.
+    text = None if op.span is None or op.owner is not None else expression_text(op.span)
     if left is None or right is None or left.shape != right.shape or text is None:
         return None
     return EqualSides(text) if np.array_equal(left, right) else None

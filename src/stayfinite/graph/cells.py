@@ -75,6 +75,11 @@ def keep_timed_text() -> bool:
     return True
 
 
+def in_ipython() -> bool:
+    """Whether a cell or a line of IPython is at work."""
+    return _shell() is not None
+
+
 def _number(filename: str) -> int | None:
     if filename in TIMED:
         timed = _timed_cell()

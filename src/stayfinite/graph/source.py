@@ -19,6 +19,7 @@ from executing import Source
 
 from stayfinite.graph.code_owner import is_user_file
 from stayfinite.graph.graph import Span
+from stayfinite.graph.reloaded import Position, ReloadedFunction, is_at_work, reloaded
 
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 # A line with one of them is the innermost of an op in a text that nothing keeps.
@@ -27,17 +28,25 @@ _RUN_TEXT = ("exec", "eval")
 
 def span_at(code: CodeType, instruction: int) -> Span:
     """Return the expression that `code` evaluates at byte offset `instruction` (`f_lasti`)."""
-    line, end_line, column, end_column = _position(code, instruction)
-    line = line or code.co_firstlineno
+    position, function = Position(*_position(code, instruction)), code.co_qualname
+    found = _reloaded(code) if is_at_work() else None
+    if found is not None and position in found.positions:
+        position, function = found.positions[position], found.name
+    line = position.line or code.co_firstlineno
     return Span(
         file=code.co_filename,
         line=line,
-        column=column or 0,
-        end_line=end_line or line,
-        end_column=end_column or 0,
-        function=code.co_qualname,
+        column=position.column or 0,
+        end_line=position.end_line or line,
+        end_column=position.end_column or 0,
+        function=function,
         code=code,
     )
+
+
+def _reloaded(code: CodeType) -> ReloadedFunction | None:
+    tree = Source.for_filename(code.co_filename).tree
+    return None if tree is None else reloaded(code.co_filename, code, tree)
 
 
 # The position alone is cached: equal code objects may be of different files and functions.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import random
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -41,7 +40,7 @@ class BadSteps:
         self.keep = keep
         self.script = script
         self.listeners: list[Callable[[Incident], None]] = []
-        self.say: Callable[[str], None] = _warn
+        self.say: Callable[[str], None] = _notify
         self.let_go: Callable[[], object] = lambda: None
         self.on_abort: Callable[[], object] = lambda: None
         self.unguarded_ok = False
@@ -101,9 +100,8 @@ def _same_random_numbers() -> Iterator[None]:
         np.random.set_state(of_numpy)
 
 
-def _warn(text: str) -> None:
-    """Warn at the line of the user, such as that of `fit`, not at a line of a library."""
+def _notify(text: str) -> None:
     # Imported here, because a training that stays finite does not need it.
-    from stayfinite.frameworks.recording.places import user_stacklevel
+    from stayfinite.frameworks.recording.notices import notify
 
-    warnings.warn(text, RuntimeWarning, stacklevel=user_stacklevel())
+    notify(text)

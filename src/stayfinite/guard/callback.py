@@ -26,7 +26,8 @@ class Guard(keras.callbacks.Callback):
     `stayfinite.NonFiniteError`, whose message is the report and whose `incident` is the same as
     data. The model then holds the weights of the last good step. The guard stays in the model's
     compiled train function until the model is compiled again, so `train_on_batch` is watched too.
-    A non-finite loss of a validation gives a `RuntimeWarning`; the training goes on.
+    A non-finite loss of a validation gives a `RuntimeWarning`; the training goes on. In IPython,
+    such a notice is a printed line instead.
 
     Another policy than "stop" lets the training go on, and says so in a `RuntimeWarning`. Metrics,
     callbacks and `History` then see finite values only. The host waits for each step.

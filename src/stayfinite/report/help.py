@@ -33,7 +33,8 @@ def _in_general(incident: Incident) -> str:
 
 def _unknown(incident: Incident) -> str:
     if not incident.trials:
-        return "no change was tried on this step; its batch and the state before it were kept"
+        kept = "; its batch and the state before it were kept" if incident.kept.incident else ""
+        return f"no change was tried on this step{kept}"
     if also_finite(incident):
         return "no fix was proved; start from what kept this step finite, and train again with it"
     return (

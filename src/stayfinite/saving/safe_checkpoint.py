@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import warnings
 import weakref
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from stayfinite.errors import UsageError
 from stayfinite.frameworks.keras import private as keras_private
 from stayfinite.frameworks.keras.epochs import DataPlace, Epochs
 from stayfinite.frameworks.keras.train_function import GuardedTrainFunction
+from stayfinite.frameworks.recording.notices import notify
 from stayfinite.saving import checkpoint_files, training_state
 from stayfinite.saving.bad_ends import BadEndListener
 from stayfinite.saving.callback_state import CallbackStates
@@ -107,7 +107,7 @@ class SafeCheckpoint(keras.callbacks.Callback, BadEndListener):
         self._epochs = Epochs(iterator, self._save_if_due, self._put_back, start)
         not_exact = self._epochs.not_exact()
         if not_exact is not None:
-            warnings.warn(f"SafeCheckpoint: {not_exact}", RuntimeWarning, stacklevel=2)
+            _warn(not_exact)
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Note the epoch."""
@@ -289,4 +289,4 @@ def _say(text: str) -> None:
 
 
 def _warn(text: str) -> None:
-    warnings.warn(f"SafeCheckpoint: {text}", RuntimeWarning, stacklevel=3)
+    notify(f"SafeCheckpoint: {text}")

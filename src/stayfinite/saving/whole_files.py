@@ -10,7 +10,6 @@ import math
 import os
 import re
 import threading
-import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +18,7 @@ import numpy as np
 
 from stayfinite.errors import UsageError
 from stayfinite.files.writing import folder_beside, put, require_room
+from stayfinite.frameworks.recording.notices import notify
 
 if TYPE_CHECKING:
     from stayfinite.checkpoints.counting import TensorCount
@@ -118,7 +118,7 @@ def _save_by_way_of(folder: Path, model: Any, path: Path, write: Callable[[str],
         if refusals is None:
             raise
         refusals.append(str(refusal))
-        warnings.warn(str(refusal), RuntimeWarning, stacklevel=4)
+        notify(str(refusal))
         return None
 
 
@@ -190,8 +190,4 @@ def _refuse_or_warn(path: Path, files: list[Path], bad: list[TensorCount]) -> No
             f"{path}: the model was not saved, because {what}; the file there is finite and was "
             "kept; pass another path to save the model all the same"
         )
-    warnings.warn(
-        f"{path}: the model was saved, but {what}; load an earlier file, or train again",
-        RuntimeWarning,
-        stacklevel=5,
-    )
+    notify(f"{path}: the model was saved, but {what}; load an earlier file, or train again")

@@ -76,8 +76,14 @@ _ON_SAME_WEIGHTS = (
 )
 
 
-def timeline_of(figures: Figures, bad_step: int) -> Timeline | None:
-    """The lines before `bad_step`; None where no step before it is known."""
+def timeline_of(figures: Figures, bad_step: int, *, of_keras: bool = True) -> Timeline | None:
+    """The lines before `bad_step`; None where no step before it is known.
+
+    Args:
+        figures: What was kept, and what was run again.
+        bad_step: The failing step.
+        of_keras: Whether the kept losses are those in the logs of Keras, not those of each step.
+    """
     recent = figures.recent
     first = max(bad_step - MAX_STEPS, 0)
     logged = [(each.step, each.loss) for each in figures.losses if first <= each.step < bad_step]
@@ -86,7 +92,7 @@ def timeline_of(figures: Figures, bad_step: int) -> Timeline | None:
     exact = in_sequence and (not logged or measured[0][0] <= logged[0][0])
     about = []
     losses: list[charts.Point] = measured if exact else [(float(s), loss) for s, loss in logged]
-    if not exact and logged:
+    if not exact and logged and of_keras:
         about.append("Loss: as the logs of Keras have it, the mean of the epoch so far.")
     gradients = [] if recent is None else [(float(s.step), _total(s)) for s in recent.steps]
     if gradients and not in_sequence:

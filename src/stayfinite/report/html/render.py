@@ -111,7 +111,9 @@ def _rendered(name: str, report: IncidentReport, number: int = 1) -> str:
         .get_template(name)
         .render(
             view=view_of(incident, report.rerun),
-            timeline=timeline_of(figures, incident.where.step),
+            timeline=timeline_of(
+                figures, incident.where.step, of_keras="keras" in incident.versions
+            ),
             layers=layer_maps_of(figures.recent),
             samples=report.samples,
             number=number,

@@ -140,7 +140,7 @@ def innermost_loop(code: CodeType, line: int, *, in_header: bool) -> SourceLoop 
     if found is None or _leaves_the_function(found):
         return None
     numbers = {id(node): number for number, node in enumerate(loops_in(tree))}
-    return _described(code, numbers[id(found)])
+    return _described(code, code.co_filename, numbers[id(found)])
 
 
 def _scope(tree: ast.Module, code: CodeType) -> ast.AST | None:
@@ -158,9 +158,10 @@ def _leaves_the_function(loop: Statement) -> bool:
     )
 
 
+# The file is part of the key: code of two cells is equal where their text is.
 @functools.lru_cache(maxsize=256)
-def _described(code: CodeType, number: int) -> SourceLoop:
-    tree = Source.for_filename(code.co_filename).tree
+def _described(code: CodeType, filename: str, number: int) -> SourceLoop:
+    tree = Source.for_filename(filename).tree
     assert tree is not None
     node = loops_in(tree)[number]
     target = node.target if isinstance(node, ast.For) else None
