@@ -59,6 +59,8 @@ CASES = [
     Case("loader_in_module", "log-of-zero", 5, fix=True),
     Case("accumulation", "division-by-zero", 2),
     Case("autocast", "half-overflow", 3),
+    Case("product_under_autocast", "half-overflow", 5, fix=True, value="exact"),
+    Case("branch_by_number", "division-by-zero", 6, fix=False, value="undefined"),
     Case("gan_two_optimizers", "log-of-zero", 1),
     Case("hidden_state", "log-of-zero", 8),
     Case("prefetched_batch", "bad-input", 8),

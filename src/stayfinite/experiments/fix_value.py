@@ -178,7 +178,8 @@ def _without_claim(
         return FixValue.CHANGED
     if loss is not None:
         # The loss leaves out what has no value, as the rows of padding, and its gradient does not.
-        return FixValue.UNDEFINED if before.kind is Kind.UNDEFINED else None
+        has_no_sign = before.mechanism == "division-by-zero" and before.kind is Kind.NO_ROOM
+        return FixValue.UNDEFINED if has_no_sign or before.kind is Kind.UNDEFINED else None
     kinds = _kinds(before)
     if Kind.UNDEFINED in kinds:
         return FixValue.UNDEFINED

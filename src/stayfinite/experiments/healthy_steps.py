@@ -44,6 +44,7 @@ class Objection(Enum):
 
     CHANGES_HEALTHY_STEPS = auto()
     DOES_NOT_GO_ON = auto()
+    HAS_NO_ROOM = auto()
 
 
 class HealthySteps:

@@ -23,6 +23,7 @@ from stayfinite.experiments.changes import SourcePatch
 from stayfinite.experiments.comparison import RoundingError, added, is_near, rounding_errors
 from stayfinite.experiments.fix_value import AsWritten, Judged, judged, kind_by_facts
 from stayfinite.experiments.formulas import Formula
+from stayfinite.experiments.half_room import has_room
 from stayfinite.experiments.healthy_steps import HealthySteps, Objection
 from stayfinite.experiments.loss_scale import is_skipped, run_unscaled
 from stayfinite.experiments.rollout import is_good
@@ -100,10 +101,14 @@ class PatchTrials:
                 if value.value is FixValue.EXACT and half_of(self._diagnosis) is not None:
                     near = _is_near(before.wide, unscaled, outcome)
                     near = near and not is_skipped(step, unscaled)
+                    if trouble is None and not has_room(unscaled, applied.patch):
+                        trouble = Objection.HAS_NO_ROOM
             elif applied.ends_in_cast and math.isfinite(outcome.loss):
                 pass  # its gradients have no room: more has to be wider, see `wider_edits`
             elif len(applied.descriptions) < _MAX_EDITS and applied.rewriting is None:
                 further = diagnose(unscaled, outcome, Float64Run(unscaled), {})
+                if applied.ends_in_cast and _fails_alike(self._diagnosis, further):
+                    return None  # autocast, or the library, takes the cast back
         if not is_good(outcome):
             return further
         if (
@@ -201,6 +206,15 @@ class PatchTrials:
 def _has_nan_state(step: Step, outcome: Outcome) -> bool:
     numbers = [n for name, n in step.trace.new_state.items() if name in outcome.bad_state]
     return any(bool(np.isnan(as_float(a)).any()) for a in step.fetch(numbers).values())
+
+
+def _fails_alike(one: Diagnosis, other: Diagnosis) -> bool:
+    """Whether the same operation fails in half precision, in the same line."""
+    ops = one.evidence.forward_op, other.evidence.forward_op
+    if ops[0] is None or ops[1] is None or ops[0].span is None or ops[1].span is None:
+        return False
+    is_half = other.finding.mechanism == "half-overflow"
+    return is_half and ops[0].name == ops[1].name and ops[0].span.line == ops[1].span.line
 
 
 def _is_near(exact: Outcome | NotTried, patched: Step, outcome: Outcome) -> bool:

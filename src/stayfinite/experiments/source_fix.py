@@ -88,9 +88,11 @@ class SourceFix:
         distance = 0.0 if loss is None or reference is None else abs(loss - reference)
         size = sum(line.startswith(("+", "-")) * len(line) for line in self.diff.splitlines())
         exact = self.judged.value is FixValue.EXACT
-        excused = exact and self.trouble is Objection.DOES_NOT_GO_ON
+        further = (Objection.DOES_NOT_GO_ON, Objection.HAS_NO_ROOM)
+        excused = exact and self.trouble in further
         return (
             self.trouble is not None and not excused,
+            excused and self.trouble is Objection.HAS_NO_ROOM,
             _ORDER.index(self.judged.value),
             not self.is_near,
             distance,

@@ -9,6 +9,7 @@ from stayfinite.numerics.dtypes import largest
 from stayfinite.repair.edit import Replacement
 from stayfinite.repair.operation import recognise
 from stayfinite.repair.rewrites import guards
+from stayfinite.repair.rewrites.autocast import is_number, without_autocast
 from stayfinite.repair.rewrites.site import Site, Template, is_library_call
 from stayfinite.repair.scope import bound_names, enclosing, enclosing_function
 
@@ -22,9 +23,14 @@ def rewrites(site: Site) -> Iterator[Template]:
     yield from _smaller_literal(site)
     yield from _wider_cast(site)
     for operands in _operands(site):
+        inside = [tensor for operand in operands for tensor in _inside(site, operand)]
+        if inside:
+            pieces = [site.replace(n, site.calls.float32(site.text(n))) for n in inside]
+            yield site.rewrite("float32", "compute this in float32", pieces)
         pieces = [_in_float32(site, operand) for operand in operands]
         yield site.rewrite("float32", "compute this in float32", pieces)
     yield from _islands(site)
+    yield from without_autocast(site)
     yield from guards.rewrites(site, guards.OVERFLOW)
 
 
@@ -82,6 +88,14 @@ def _operands(site: Site) -> Iterator[list[ast.expr]]:
             yield operands
 
 
+def _inside(site: Site, operand: ast.expr) -> list[ast.expr]:
+    """The tensors of which an operand is computed here, as its own operations have no more room."""
+    computes = isinstance(operand, ast.BinOp | ast.UnaryOp) or (
+        isinstance(operand, ast.Call) and recognise(site.scope, operand) is not None
+    )
+    return list(_tensors(site, operand)) if computes else []
+
+
 def _in_float32(site: Site, operand: ast.expr) -> Replacement:
     start, end = site.source.grouped_range(operand)
     is_receiver = site.operation is not None and site.operation.is_receiver(operand)
@@ -120,6 +134,8 @@ def _is_tensor(site: Site, node: ast.expr) -> bool:
             return False
     elif not isinstance(node, ast.Call) or is_library_call(site.scope, node):
         return False  # its result has the dtype of what goes into it
+    elif is_number(site.scope, node) or _is_wide(node):
+        return False
     if isinstance(parent, ast.BinOp | ast.UnaryOp):
         return True
     if not isinstance(parent, ast.Call):
@@ -130,6 +146,11 @@ def _is_tensor(site: Site, node: ast.expr) -> bool:
     if operation is not None:
         return node in (operation.arguments.get("x"), operation.arguments.get("y"))
     return is_library_call(site.scope, parent) and node in parent.args
+
+
+def _is_wide(call: ast.Call) -> bool:
+    """Whether the result is in float32 already, as that of `x.float()`."""
+    return isinstance(call.func, ast.Attribute) and call.func.attr in ("float", "double")
 
 
 def _is_written_out(node: ast.expr) -> bool:

@@ -64,6 +64,7 @@ class LoopBody:
         names = loop.names & local if self._is_function else frozenset()
         # Names that the body reads and does not bind have the values of the frame.
         self._held = values_of(frame, sorted(names - loop.bound))
+        self._failing: Iteration | None = None
         self._begun_with: Mapping[str, object] = {}
         self._containers = Containers(_named_values(frame))
         self._kept = self._containers.kept
@@ -142,8 +143,14 @@ class LoopBody:
 
     @property
     def values(self) -> Mapping[str, object]:
-        """What its names stood for when its last iteration began."""
+        """What its names stood for when the last iteration of the failing step began."""
         return {**self._held, **self._begun_with}
+
+    def fails_with(self, data: LoopData) -> None:
+        """Note the data of the failing step: `values` are of it, whatever is run after it."""
+        if data.iterations:
+            self._failing = data.iterations[-1]
+            self._begun_with = {**self._failing.values, **self._failing.batch}
 
     def measure(self, make: Callable[[], None]) -> None:
         """Find what the step adds to lists of the user, by `make`, which makes it once."""
@@ -279,7 +286,8 @@ class LoopBody:
     def _run(self, iteration: Iteration, carried: Mapping[str, object]) -> Mapping[str, object]:
         """Run the body; the names that it may hand to the next iteration, with their values."""
         values = {**self._held, **iteration.values, **iteration.batch, **carried}
-        self._begun_with = values
+        if iteration is self._failing:
+            self._begun_with = values  # with what the iterations before it have made
         if not self._is_function:
             self._globals.update(values)
             exec(self._module(), self._globals)

@@ -148,6 +148,8 @@ class Training:
             bad, *healthy = with_taken_batches(subject, body, [bad, *healthy])
         data = bad.data
         assert isinstance(data, LoopData)
+        if body is not None:
+            body.fails_with(data)
         failure = Failure(
             subject=subject,
             state=_with_random(state, data),

@@ -1,0 +1,72 @@
+"""Fixes of half precision in loops over `torch.optim`: which of them are called verified."""
+
+from __future__ import annotations
+
+import importlib
+
+import pytest
+import torch
+from torch import nn
+
+import stayfinite
+from stayfinite.experiments.applied_patch import AppliedPatch
+from stayfinite.experiments.healthy_steps import Objection
+from stayfinite.experiments.patch_trials import PatchTrials
+from stayfinite.repair import Edit, SourceFile
+from stayfinite.repair.edit import Replacement
+
+
+class Energy(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv1d(1, 4, 5, padding=2)
+        self.head = nn.Linear(4, 1)
+
+    def forward(self, signal):
+        h = self.conv(signal.unsqueeze(1))
+        energy = (h * h).sum(-1)
+        return self.head(torch.log1p(energy.float())).squeeze(-1)
+
+
+def train():
+    torch.manual_seed(3)
+    model = Energy()
+    optimizer = torch.optim.SGD(model.parameters(), lr=1e-2)
+    for number in range(8):
+        signal = torch.randn(8, 32) * (120.0 if number == 6 else 1.0)
+        with torch.autocast("cpu", dtype=torch.float16):
+            loss = model(signal).float().square().mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+
+
+@pytest.fixture
+def fixes(monkeypatch, tmp_path):
+    """A function that gives the fix by each text in the place of `(h * h).sum(-1)`."""
+    pipeline = importlib.import_module("stayfinite.explanation.pipeline")
+    found = {}
+
+    def of(*texts):
+        def tried(step, diagnosis, wider, healthy, path):
+            trials = PatchTrials(step, diagnosis, wider, healthy, path)
+            source = SourceFile.of(__file__)
+            start = source.text.index("(h * h).sum(-1)")
+            for text in texts:
+                piece = Replacement(start, start + len("(h * h).sum(-1)"), text)
+                edit = Edit(source, "float32", text, (piece,))
+                found[text] = trials.trial(AppliedPatch.start(source).edited(edit, None))
+
+        monkeypatch.setattr(pipeline, "find_source_fix", tried)
+        with pytest.raises(stayfinite.NonFiniteError), stayfinite.watching(keep=tmp_path):
+            train()
+        return [found[text] for text in texts]
+
+    return of
+
+
+def test_a_fix_that_casts_what_has_nearly_no_room_is_not_verified(fixes):
+    behind, before = fixes("(h * h).float().sum(-1)", "h.float().square().sum(-1)")
+    assert (behind.verified, behind.trouble) == (False, Objection.HAS_NO_ROOM)
+    assert (before.verified, before.trouble) == (True, None)
+    assert before.rank < behind.rank
