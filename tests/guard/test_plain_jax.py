@@ -24,6 +24,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from stayfinite.errors import CannotGuardError
 from tests import warm
 from tests.guard import plain_jax
 from tests.guard.plain_jax import BAD_STEP, NUM_STEPS, STYLES, Functions
@@ -86,8 +87,7 @@ def test_a_bad_step_is_explained_and_its_fix_proved(guard, tmp_path, style):
     assert incident.fix.verified, str(error)
     assert incident.backend == "jax"
     rate = next(trial for trial in incident.trials if trial.kind == "learning-rate")
-    assert rate.outcome == "not-tried"
-    assert "inject_hyperparams" in rate.detail
+    assert rate.outcome == "non-finite"
     kept = load_file(incident.kept.weights)
     assert weight in kept
     assert all(np.isfinite(array).all() for array in kept.values())
@@ -130,6 +130,35 @@ def test_a_learning_rate_in_the_state_is_tried(guard):
     error, _ = failure(training, guard(training.step))
     rate = next(trial for trial in error.incident.trials if trial.kind == "learning-rate")
     assert rate.outcome == "non-finite"
+
+
+@pytest.mark.parametrize("is_in_state", [False, True])
+def test_a_rate_that_is_too_high_is_proved_and_lowered(guard, is_in_state):
+    made = optax.inject_hyperparams(optax.sgd) if is_in_state else optax.sgd
+    tx, w = made(learning_rate=100.0), jnp.ones(3)
+    opt_state, x = tx.init(w), np.ones((4, 3), "float32")
+
+    def step(w, opt_state, x):
+        grads = jax.grad(lambda w: jnp.mean((x @ w - 1.0) ** 2))(w)
+        updates, opt_state = tx.update(grads, opt_state)
+        return optax.apply_updates(w, updates), opt_state
+
+    step = guard(jax.jit(step), policy="rollback", state=("w", "opt_state"))
+    with pytest.warns(RuntimeWarning) as told:
+        for _ in range(30):
+            w, opt_state = step(w, opt_state, x)
+        step.check()
+    (made,) = step.interventions
+    assert any("learning rate" in str(warning.message) for warning in told)
+    assert (made.cause, made.resumed_from) == ("divergence", 0)
+    assert float(jnp.abs(w.sum() - 1.0)) < 2.0
+
+
+def test_pmap_is_refused_in_one_line(guard):
+    step = guard(jax.pmap(lambda w, x: w - x))
+    with pytest.raises(CannotGuardError, match=r"jax\.pmap") as caught:
+        step(jnp.ones((1, 2)), jnp.ones((1, 2)))
+    assert "\n" not in str(caught.value)
 
 
 def test_a_loop_inside_the_step_is_guarded_as_a_whole(guard):
@@ -280,15 +309,16 @@ main()
 """
 
 
-def test_a_bad_last_step_is_explained_at_exit_without_keras(tmp_path):
+@pytest.mark.parametrize(("command", "code"), [((), 0), (("-m", "stayfinite", "run"), 3)])
+def test_a_bad_last_step_is_explained_at_exit_without_keras(tmp_path, command, code):
     (tmp_path / "train.py").write_text(WITHOUT_CHECK, encoding="utf-8")
-    done = subprocess.run(
-        [sys.executable, "train.py"], cwd=tmp_path, capture_output=True, text=True, timeout=120
-    )
+    arguments = [sys.executable, *command, "train.py"]
+    done = subprocess.run(arguments, cwd=tmp_path, capture_output=True, text=True, timeout=120)
     assert "error[log-of-zero]" in done.stderr, done.stderr
     assert "(verified" in done.stderr, done.stderr
     assert "shutdown" not in done.stderr
-    assert (done.returncode, done.stdout.split()) == (0, ["no", "Keras"])
+    assert "Exception ignored" not in done.stderr
+    assert (done.returncode, done.stdout.split()) == (code, ["no", "Keras"])
 
 
 OF_A_FUNCTION = WITHOUT_CHECK.replace("@stayfinite.guarded\n", "").replace(

@@ -11,7 +11,7 @@ from stayfinite.errors import UsageError
 from stayfinite.frameworks.subject import Subject
 from stayfinite.guard.policy import MAX_BAD_STEPS, Policy
 from stayfinite.guard.registry import REGISTRY
-from stayfinite.guard.unread import UNREAD
+from stayfinite.guard.unread import UNREAD, UnreadFlags
 from stayfinite.incident import Intervention
 
 
@@ -159,11 +159,12 @@ class WatchedLoop:
         self.watch.hold_function()
         UNREAD.follow(self.watch)
 
-    def __del__(self) -> None:
+    # A default, because Python sets the names of a module to None when the program ends.
+    def __del__(self, unread: UnreadFlags = UNREAD) -> None:
         # Not a finalizer of `weakref`, which would keep the watch, and by it this loop.
         watch = getattr(self, "watch", None)
         if watch is not None:
-            UNREAD.gone(watch)
+            unread.gone(watch)
 
     @property
     def interventions(self) -> list[Intervention]:

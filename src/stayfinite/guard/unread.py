@@ -50,9 +50,10 @@ class UnreadFlags:
             watch.end_epoch()
 
     def report(self) -> None:
-        """Read every flag, and print the report of a bad step."""
+        """Read every flag when the program ends, and print the report of a bad step."""
         for watch in self._followed():
             self._report(watch)
+        self._process = None
 
     def _followed(self) -> list[Watch]:
         return list(self._watches) if self._process == os.getpid() else []
@@ -60,6 +61,8 @@ class UnreadFlags:
     def gone(self, watch: Watch) -> None:
         """The loop of `watch` is being deleted: read its flags now."""
         # A weak set does not show a watch that is deleted as part of a cycle.
+        if self._process is None:
+            return  # after the exit handlers, where the names of this module may be None
         if self._process == os.getpid() and not sys.is_finalizing():
             self._watches.discard(watch)
             self._report(watch)

@@ -48,6 +48,10 @@ class KerasLibrary:
         """Those of `LossScaleOptimizer`."""
         return loss_scales.positions(subject.optimizers)
 
+    def learning_rates(self, names: Sequence[str]) -> list[str]:
+        """Variables of this name; a schedule is no variable."""
+        return [name for name in names if name.endswith("learning_rate")]
+
     def has_spent_scale(self, subject: Subject, state: State) -> bool:
         """Whether the scale is at its minimum."""
         return any(loss_scales.is_spent(state.optimizer[n]) for n in self.loss_scales(subject))

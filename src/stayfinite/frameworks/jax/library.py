@@ -73,6 +73,10 @@ class StepLibrary(Protocol):
         """Where in the optimizer variables of a state the loss scales are."""
         ...
 
+    def learning_rates(self, names: Sequence[str]) -> list[str]:
+        """Those of the arrays of optimizers that are learning rates, which no schedule computes."""
+        ...
+
     def has_spent_scale(self, subject: Subject, state: State) -> bool:
         """Whether a loss scale is so small that a step which it skips is bad."""
         ...

@@ -41,3 +41,10 @@ def fresh_metrics(subject: Subject) -> list[Tensor]:
     for variable, value in zip(variables, kept, strict=True):
         variable.assign(value)
     return fresh
+
+
+def scaled_update(before: Any, after: Any, factor: float) -> Any:
+    """What a weight becomes with a learning rate times `factor`, to which its update is linear."""
+    wide = jnp.promote_types(jnp.result_type(before), jnp.float32)
+    update = jnp.asarray(after, wide) - jnp.asarray(before, wide)
+    return (jnp.asarray(before, wide) + update * factor).astype(jnp.result_type(after))

@@ -22,7 +22,7 @@ from stayfinite.frameworks.jax.capture import STATE_ROLES, TracedStep
 from stayfinite.frameworks.jax.executor import Executor, ProgramRun
 from stayfinite.frameworks.jax.host_data import is_finite
 from stayfinite.frameworks.jax.library import library_of
-from stayfinite.frameworks.jax.state import fresh_metrics
+from stayfinite.frameworks.jax.state import fresh_metrics, scaled_update
 from stayfinite.frameworks.jax.step_program import InPlace, StepProgram
 from stayfinite.frameworks.loss_scale import gradients_noted, loss_scales_at, unscaled
 from stayfinite.frameworks.state import State, keeps_its_infinities
@@ -41,6 +41,7 @@ class JaxStep:
     The metrics of `state` are fresh ones, so that `logs["loss"]` is the loss of this step and not
     the mean of its epoch. `wide` is true for the step in float64. `device` is None for that of the
     training. The gradients under a loss scale are divided by `loss_scale`; None if not noted.
+    The update of each weight is multiplied by `update_factor`.
     """
 
     state: State
@@ -49,6 +50,7 @@ class JaxStep:
     wide: bool = False
     device: Any = None
     loss_scale: float | None = None
+    update_factor: float = 1.0
 
     @classmethod
     def of(cls, subject: Subject, state: State, batch: Batch) -> JaxStep:
@@ -205,7 +207,7 @@ class JaxStep:
             case changes.ClipNorm():
                 return self.changed(change.settings())
             case changes.Settings(values):
-                return self._inside(lambda: self.subject.settings(values))
+                return self._with_settings(values)
             case changes.LayerSetting(path, name, value):
                 layer = self.subject.layer(path)
                 return self._inside(lambda: set_attribute(layer, name, value))
@@ -234,9 +236,18 @@ class JaxStep:
 
     def after(self) -> State:
         """The whole state after the step, with the metrics before it."""
-        values = self._survey.values
+        values = self._new_state(self._survey)
         groups = [[values[number] for number in group] for group in self._traced.after]
         return State.of([*groups, self.state.metrics])
+
+    def _new_state(self, run: ProgramRun) -> dict[int, Any]:
+        """The new state by number, with the updates of the weights scaled."""
+        after = self._traced.after
+        values = {number: run.values[number] for group in after for number in group}
+        if self.update_factor != 1.0:
+            for number, before in zip(after[0], self.state.trainable, strict=True):
+                values[number] = scaled_update(before, values[number], self.update_factor)
+        return values
 
     def _state_with(self, arrays: Mapping[str, np.ndarray]) -> State:
         values: list[Any] = list(self.state.values)
@@ -276,24 +287,34 @@ class JaxStep:
             program = StepProgram(self.subject, self.state, batch, program.in_place)
         return dataclasses.replace(self, batch=batch, program=program)
 
-    def _at_learning_rate(self, factor: float) -> JaxStep:
+    def _with_settings(self, values: Mapping[str, object]) -> JaxStep:
+        rates = self._learning_rates()
+        if self.subject.optimizers or not rates or set(values) != {"learning_rate"}:
+            return self._inside(lambda: self.subject.settings(values))
+        given = np.asarray(values["learning_rate"])
+        return dataclasses.replace(self, state=self._state_with(dict.fromkeys(rates, given)))
+
+    def _learning_rates(self) -> dict[str, Any]:
+        """The learning rates in the state, by name."""
         numbers = self._traced.program.inputs[: len(self.state.values)]
         leaves = [self._traced.leaves[number] for number in numbers]
-        rates = {
-            leaf.name
-            for leaf in leaves
-            if leaf.role == "optimizer" and leaf.name.endswith("learning_rate")
-        }
-        if not rates or self.subject.fixed_rate is not None:
+        of_optimizers = [leaf.name for leaf in leaves if leaf.role == "optimizer"]
+        rates = library_of(self.subject).learning_rates(of_optimizers)
+        held = zip(leaves, self.state.values, strict=True)
+        return {leaf.name: value for leaf, value in held if leaf.name in rates}
+
+    def _at_learning_rate(self, factor: float) -> JaxStep:
+        rates = self._learning_rates()
+        if not rates:
+            subject = self.subject
+            if not subject.optimizers and subject.fixed_rate is None:
+                # A constant of the step, to which the updates are linear.
+                factor *= self.update_factor
+                return dataclasses.replace(self, update_factor=factor)
             # It comes from a schedule, inside the program.
             return self._inside(lambda: self.subject.scaled_learning_rates(factor))
-        scaled: dict[str, Any] = {
-            leaf.name: value * factor  # type: ignore[operator]  # an array of JAX
-            for leaf, value in zip(leaves, self.state.values, strict=True)
-            if leaf.name in rates
-        }
-        state = self.state.with_arrays([leaf.name for leaf in leaves], scaled)
-        return dataclasses.replace(self, state=state)
+        scaled = {name: rate * factor for name, rate in rates.items()}
+        return dataclasses.replace(self, state=self._state_with(scaled))
 
     def _with_gradients(self, clip: Callable[[np.ndarray], np.ndarray]) -> Outcome:
         before = self._survey.values
@@ -310,13 +331,14 @@ class JaxStep:
         held = [*self.state.trainable, *self.state.non_trainable]
         before = dict(zip(numbers, held, strict=True))
         may_keep = {numbers[position] for position in self.subject.may_keep_infinity()}
+        values = self._new_state(run)
         return [
             name
             for name, number in traced.new_state.items()
-            if not is_finite(run.values[number])
+            if not is_finite(values[number])
             and not (
                 number in may_keep
-                and keeps_its_infinities(np.asarray(before[number]), np.asarray(run.values[number]))
+                and keeps_its_infinities(np.asarray(before[number]), np.asarray(values[number]))
             )
         ]
 

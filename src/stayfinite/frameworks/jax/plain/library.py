@@ -80,6 +80,16 @@ class PlainLibrary:
         """None: a loss scale is a part of the state like any other."""
         return []
 
+    def learning_rates(self, names: Sequence[str]) -> list[str]:
+        """The rates in states of `optax.inject_hyperparams`, unless a schedule sets them."""
+        scheduled = "/hyperparams_states/learning_rate"
+        return [
+            name
+            for name in names
+            if name.endswith("/hyperparams/learning_rate")
+            and not any(name.rpartition("/hyperparams/")[0] + scheduled in other for other in names)
+        ]
+
     def has_spent_scale(self, subject: Subject, state: State) -> bool:
         """Whether the step skips bad updates by itself; one that is explained was not skipped."""
         return self._step.skips_bad_updates

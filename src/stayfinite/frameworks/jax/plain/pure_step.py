@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from types import MethodType
+from types import FunctionType, MethodType
 from typing import Any
 
 import jax
@@ -24,6 +24,7 @@ from stayfinite.frameworks.jax.plain.arguments import (
 from stayfinite.frameworks.jax.plain.state_arguments import StateArguments, find_state
 from stayfinite.frameworks.jax.plain.trees import Numbers, joined, name_of, paths_of, taken_apart
 from stayfinite.frameworks.jax.plain.values import ResultForm, StepData, StepResult
+from stayfinite.frameworks.jax.state import scaled_update
 from stayfinite.graph.graph import Role
 
 # A dynamic loss scale of flax, and `optax.apply_if_finite`.
@@ -60,6 +61,7 @@ class PureStep:
         skips_bad_updates: Whether the step leaves out a non-finite update by itself, and counts it
             in its state.
         traced_names: The name of each array of the state by its `id`, in the present trace.
+        update_factor: What the update of each weight is multiplied by; None to leave it as it is.
     """
 
     def __init__(self, step: Callable[..., Any], named: Sequence[str] | None) -> None:
@@ -68,6 +70,7 @@ class PureStep:
         self.others: list[str] = []
         self.skips_bad_updates = False
         self.traced_names: dict[int, str] = {}
+        self.update_factor: float | None = None
         self._named = named
         self._numbers = Numbers.TRACED
         self._state: StateArguments | None = None
@@ -85,6 +88,11 @@ class PureStep:
     def roles(self) -> Mapping[str, Role]:
         """The role of each array of the state, by name."""
         return {} if self._state is None else self._state.roles
+
+    @property
+    def shows_gradient(self) -> bool:
+        """Whether the step makes one update of its own, and not several in a loop inside."""
+        return self._state is not None and self._state.shows_gradient
 
     def may_be_infinite(self) -> list[int]:
         """The numbers of the other arrays of the state that may hold an infinity on purpose.
@@ -208,7 +216,13 @@ class PureStep:
         names_of_rest = tuple(name_of(paths[leaves[number]]) for number in others_of_result)
         form = ResultForm(tree, tuple(of_state.items()), names_of_rest)
         out = StepResult(tuple(after[number] for number in others_of_result), form)
-        return out, [new[name] for name in self.weights], [new[name] for name in self.others]
+        after_step = [new[name] for name in self.weights]
+        if self.update_factor is not None:
+            after_step = [
+                scaled_update(before, moved, self.update_factor)
+                for before, moved in zip(weights, after_step, strict=True)
+            ]
+        return out, after_step, [new[name] for name in self.others]
 
     def result(
         self, call: Arguments, out: StepResult, weights: Sequence[Any], others: Sequence[Any]
@@ -233,12 +247,20 @@ def uncompiled(step: Callable[..., Any]) -> Callable[..., Any]:
     if isinstance(step, MethodType):
         inner = uncompiled(step.__func__)
         return step if inner is step.__func__ else MethodType(inner, step.__self__)
-    if "pmap" in type(step).__name__.lower():
+    if _is_pmapped(step):
         raise CannotGuardError(
             "a step under jax.pmap cannot be guarded; use jax.jit with sharded arrays"
         )
     is_compiled = hasattr(step, "lower") and hasattr(step, "__wrapped__")
     return uncompiled(inspect.unwrap(step, stop=_is_plain)) if is_compiled else step
+
+
+def _is_pmapped(step: Any) -> bool:
+    """Whether `step` is what `jax.pmap` returns: an object of its own, or a function of JAX."""
+    if isinstance(step, FunctionType):
+        module = str(step.__globals__.get("__name__"))
+        return hasattr(step, "lower") and module.partition(".")[0] == "jax"
+    return "pmap" in type(step).__name__.lower()
 
 
 def _is_plain(function: Any) -> bool:

@@ -44,10 +44,12 @@ class StateArguments:
         roles: The role of each array of it, by name.
         places: The key path in the result at which each argument comes back, by its label. Objects
             of nnx have none.
+        shows_gradient: Whether an array of it is differentiated outside of the loops of the step.
     """
 
     roles: dict[str, Role]
     places: dict[str, KeyPath]
+    shows_gradient: bool
 
 
 @dataclass(frozen=True)
@@ -99,13 +101,16 @@ def find_state(step: Step, call: Arguments, named: Sequence[str] | None) -> Stat
             if _is_state(of_label[label], seen, optax, place, label in bare)
         }
     else:
-        _require(named, call, places, objects)
+        # An argument without arrays, as the state of a plain `optax.sgd`, may be named.
+        empty = {label for label in call.form.labels if label not in of_label}
+        _require(named, call, {*places, *objects, *empty})
         kept = {label: places[label] for label in named if label in places}
     if not kept and not objects:
         raise UsageError(_no_state(step, call, seen, of_label, names))
     held = [n for label, ns in of_label.items() if label in kept or label in objects for n in ns]
     trained = seen.differentiated & set(held)
-    return StateArguments({names[n][0]: _role(n, seen, optax, trained) for n in sorted(held)}, kept)
+    roles = {names[n][0]: _role(n, seen, optax, trained) for n in sorted(held)}
+    return StateArguments(roles, kept, bool(trained))
 
 
 def _traced(step: Step, call: Arguments) -> _Seen:
@@ -211,16 +216,14 @@ def _is_optax(value: Any) -> bool:
     return module == "optax" and isinstance(value, tuple)
 
 
-def _require(
-    named: Sequence[str], call: Arguments, places: dict[str, KeyPath], objects: set[str]
-) -> None:
+def _require(named: Sequence[str], call: Arguments, known: set[str]) -> None:
     for label in named:
         if label not in call.form.labels:
             raise UsageError(
                 f"state={list(named)!r} has {label!r}, which is no argument of the step; it has "
                 f"{list(call.form.labels)}"
             )
-        if label not in places and label not in objects:
+        if label not in known:
             raise UsageError(
                 f"the argument {label!r} of the step does not come back among its results with the "
                 "same tree, shapes and dtypes; return its new value"

@@ -31,7 +31,8 @@ from stayfinite.frameworks.subject import Compilation, Subject, TrainFunction, T
 from stayfinite.graph.graph import Role
 
 _FIXED_RATE = (
-    "it is part of the compiled update; optax.inject_hyperparams makes it a value of the state"
+    "the step makes its updates in a loop inside; optax.inject_hyperparams makes the rate a value "
+    "of the state"
 )
 
 
@@ -140,19 +141,13 @@ class PlainJax(PlainStep, HasLibrary):
 
     @property
     def fixed_rate(self) -> str | None:
-        """Why the learning rate is not known, unless it is in the state."""
-        return None if self._rates() else _FIXED_RATE
+        """Why neither the learning rate nor the update as a whole can be scaled."""
+        return None if self._rates() or self._step.shows_gradient else _FIXED_RATE
 
     def _rates(self) -> list[int]:
-        """The learning rates in the state that no schedule sets in each step."""
+        """Where in the other state the learning rates are that no schedule sets in each step."""
         names = self._step.others
-        scheduled = "/hyperparams_states/learning_rate"
-        return [
-            number
-            for number, name in enumerate(names)
-            if name.endswith("/hyperparams/learning_rate")
-            and not any(name.rpartition("/hyperparams/")[0] + scheduled in other for other in names)
-        ]
+        return [names.index(name) for name in self.step_library.learning_rates(names)]
 
     @property
     def train_step(self) -> TrainStep:
@@ -185,7 +180,7 @@ class PlainJax(PlainStep, HasLibrary):
         raise ChangeError("the settings of the optimizer are part of the compiled update")
 
     def scaled_learning_rates(self, factor: float) -> AbstractContextManager[None]:
-        """Not known, unless it is in the state."""
+        """Not known: the rate is a constant of the step. Its updates can be scaled."""
         raise ChangeError(_FIXED_RATE)
 
     def layer_path(self, chain: Sequence[object]) -> str | None:
@@ -212,7 +207,7 @@ class PlainJax(PlainStep, HasLibrary):
         write_arrays(path, arrays)
 
     def lasting(self, change: LastingChange) -> Callable[[], None]:
-        """Sets the learning rate in the state, where it is in it."""
+        """Sets the learning rate in the state, or scales every update to come."""
         rates = self._rates()
         match change:
             case LearningRate(factor) if rates:
@@ -220,7 +215,12 @@ class PlainJax(PlainStep, HasLibrary):
             case Settings(values) if rates and set(values) == {"learning_rate"}:
                 given = float(np.asarray(values["learning_rate"]))
                 return lambda: self._set_rates(lambda rate: jnp.full_like(rate, given))
-        raise ChangeError(_FIXED_RATE)
+            case LearningRate(factor) if self.fixed_rate is None:
+                return lambda: self._scale_updates(factor)
+        raise ChangeError(self.fixed_rate or "the learning rate is a constant of the step")
+
+    def _scale_updates(self, factor: float) -> None:
+        self._step.update_factor = factor * (self._step.update_factor or 1.0)
 
     def _set_rates(self, new: Callable[[Any], Any]) -> None:
         assert self.kept is not None
