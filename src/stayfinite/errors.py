@@ -33,6 +33,10 @@ class NonFiniteError(ArithmeticError):
 
         return stayfinite.notebook.traceback_lines(self)
 
+    def _repr_html_(self) -> str:
+        """The report as HTML, for an error that is the last value of a cell."""
+        return self.incident._repr_html_()
+
 
 class UsageError(ValueError):
     """Bad input. The message is one line: what was passed, what was expected, what to do."""

@@ -126,6 +126,8 @@ def test_the_report_is_displayed_once_in_each_cell_that_asks(kernel):
     assert again.shown == stopped.shown
     assert again.traceback == stopped.traceback
     assert kernel.run("sys.last_value.incident").shown == stopped.shown
+    shown = kernel.run("sys.last_value").shown[0]
+    assert shown["text/html"] == stopped.shown[0]["text/html"]
 
 
 def test_a_wrong_argument_is_one_line(kernel):

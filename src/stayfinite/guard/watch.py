@@ -76,7 +76,7 @@ class Watch(BadSteps):
             if not self.unguarded_ok:
                 raise
             self._refused = True
-            self.say(f"{error}; this training runs unguarded")
+            self.say(f"{error}; this training runs without it")
 
     def hold_function(self) -> None:
         """Keep the train function as long as the watch: its flags are read at the deletion."""
