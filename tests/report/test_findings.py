@@ -39,6 +39,10 @@ SAID = {
         "sqrt",
         expressions.OutsideDomain(-1.0, functions.Interval(0.0), 1, 8),
     ),
+    "`arccos` of 1.0000002, which is outside [-1, 1], has no value": (
+        "arccos",
+        expressions.OutsideDomain(1 + 2**-22, functions.Interval(-1.0, 1.0), 1, 8),
+    ),
     "`exp` of 12 leaves the range of float16; float32 has room for it": (
         "exp",
         expressions.OutOfRange(12.0, *HALF, 1, 8, float32_holds=True),

@@ -50,7 +50,7 @@ from stayfinite.frameworks.change import (
 )
 from stayfinite.frameworks.step import Outcome
 from stayfinite.incident import TrialKind
-from stayfinite.report import trials
+from stayfinite.report import trial_lines
 from stayfinite.report.wording import evidence, fixes, remedies
 from stayfinite.report.wording.trials import trial_of
 from stayfinite.report.words import sample_list
@@ -278,6 +278,6 @@ def test_a_trial_that_could_not_be_run_did_not_fail():
     untried = trial_of(Experiment(LearningRate(0.1), reason, finite=False))
     ran = trial_of(Experiment(ClipNorm(1.0), Outcome(float("nan"), {}, ()), finite=False))
     incident = dataclasses.replace(SQRT, trials=(untried, ran))
-    assert trials.not_tried(incident) == "could not be tried: learning rate / 10"
-    assert "learning rate" not in trials.not_the_cause(incident)
-    assert "clipnorm" in trials.not_the_cause(incident)
+    assert trial_lines.not_tried(incident) == "could not be tried: learning rate / 10"
+    assert "learning rate" not in trial_lines.not_the_cause(incident)
+    assert "clipnorm" in trial_lines.not_the_cause(incident)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import signal
 import sys
 
@@ -212,6 +214,8 @@ def test_a_run_file_in_a_folder_that_the_program_deletes_is_written(script, tmp_
         (["--keep", "x.py"], "--keep x.py: Not a directory"),
         (["--keep", "x.py/deeper/still"], "--keep x.py/deeper/still: Not a directory"),
         (["--keep", "/proc/nowhere"], "--keep /proc/nowhere: "),
+        (["--json", "x.py"], "--json x.py: is also SCRIPT"),
+        (["--json", "a", "--html", "./a"], "--html a: is also --json"),
         (["--policy", "hope"], "--policy"),
         (["--unknown"], "--unknown"),
         ([], None),
@@ -225,6 +229,15 @@ def test_bad_options_are_one_line_before_the_script_starts(script, options, says
     assert done.stderr.startswith("stayfinite: ")
     assert len(done.stderr.splitlines()) == 1
     assert (says or "SCRIPT") in done.stderr
+
+
+def test_script_that_is_a_loop_of_links(tmp_path):
+    loop = tmp_path / "loop.py"
+    loop.symlink_to(loop)
+    done = launch(*LAUNCHES["command"], str(loop))
+    (line,) = done.stderr.splitlines()
+    assert done.returncode == 2
+    assert line.endswith(os.strerror(errno.ELOOP))
 
 
 def test_a_run_without_an_incident_leaves_nothing_behind(script, tmp_path):

@@ -17,6 +17,7 @@ from stayfinite.cli.run import run
 from stayfinite.cli.train import train
 from stayfinite.cli.verify import verify
 from stayfinite.errors import UsageError
+from stayfinite.runner.keras_import import import_failure
 from stayfinite.runner.replay import ReplayRun
 from stayfinite.runner.run import GuardedRun
 
@@ -64,10 +65,13 @@ def _parse(args: Sequence[str] | None) -> int | GuardedRun | ReplayRun:
         return outcome
     except UsageError as error:
         return refuse(str(error))
-    except ModuleNotFoundError as error:
-        if error.name != "keras":
+    except (ImportError, ValueError) as error:
+        if isinstance(error, ModuleNotFoundError) and error.name == "keras":
+            return refuse("this command needs Keras, which is not installed; run pip install keras")
+        reason = import_failure(error)
+        if reason is None:
             raise
-        return refuse("this command needs Keras, which is not installed; run pip install keras")
+        return refuse(reason)
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         return USAGE

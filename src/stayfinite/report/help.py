@@ -8,7 +8,7 @@ import shlex
 from stayfinite.incident import Incident
 from stayfinite.pages.clean import clean
 from stayfinite.report.lines import clip
-from stayfinite.report.trials import also_finite, proof
+from stayfinite.report.trial_lines import also_finite, proof
 from stayfinite.report.words import sample_list
 
 

@@ -125,6 +125,8 @@ def spread(incident: Incident) -> str:
     elif found.num_gradients:
         parts.append(f"no nan or inf in {gradients}")
     if found.first:
+        if parts and not found.num_gradients_nonfinite:
+            parts.append("but in the new state")
         parts.append(f"first in {words.names(found.first)}")
     return ", ".join(parts)
 

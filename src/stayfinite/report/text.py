@@ -11,7 +11,7 @@ from typing import NamedTuple
 from rich.cells import cell_len
 
 from stayfinite.incident import Incident, Kept
-from stayfinite.report import sentences, trials
+from stayfinite.report import sentences, trial_lines
 from stayfinite.report.help import help_text, quoted
 from stayfinite.report.lines import (
     Line,
@@ -153,10 +153,10 @@ def _facts(incident: Incident, gutter: int, width: int) -> Iterator[Block]:
         (Priority.WHEN, "", sentences.made_again(incident)),
         *because,
         (Priority.SPREAD, "spread: ", sentences.spread(incident)),
-        (Priority.NOT_THE_CAUSE, "", trials.not_the_cause(incident)),
-        (Priority.NOT_THE_CAUSE, "", trials.partly_finite(incident)),
-        (Priority.ALSO_FINITE, "", trials.not_tried(incident)),
-        (Priority.ALSO_FINITE, "", trials.also_finite(incident)),
+        (Priority.NOT_THE_CAUSE, "", trial_lines.not_the_cause(incident)),
+        (Priority.NOT_THE_CAUSE, "", trial_lines.partly_finite(incident)),
+        (Priority.ALSO_FINITE, "", trial_lines.not_tried(incident)),
+        (Priority.ALSO_FINITE, "", trial_lines.also_finite(incident)),
         (Priority.WEIGHTS, "weights: ", sentences.weights(incident)),
     ):
         if text:

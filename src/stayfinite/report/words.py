@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from stayfinite.incident import Incident, Intervention, Operand, Origin, Where
 
@@ -35,6 +35,16 @@ def file_and_line(origin: Origin) -> str:
 def number(value: float) -> str:
     """Four significant digits: enough to recognise a value, few enough to read."""
     return f"{value:.4g}"
+
+
+def number_beside(value: float, others: Collection[float]) -> str:
+    """`number`, with more digits where the text would be that of one of `others`."""
+    text = number(value)
+    for digits in range(5, 18):
+        if value in others or float(text) not in others:
+            break
+        text = f"{value:.{digits}g}"
+    return text
 
 
 def as_given(value: float | None) -> str:

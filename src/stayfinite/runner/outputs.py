@@ -6,7 +6,7 @@ import contextlib
 import errno
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from stayfinite.errors import UsageError
@@ -37,6 +37,24 @@ def check_writable(folder: Path) -> None:
         raise UsageError(
             f"--keep {folder}: {error.strerror}; pass a folder that can be written"
         ) from None
+
+
+def check_distinct(paths: Mapping[str, Path | None]) -> None:
+    """Check that no file is written over another one; pipes and devices may be shared.
+
+    Args:
+        paths: The script and the files to write, by the name of the argument; None is skipped.
+
+    Raises:
+        UsageError: Two of them are the same file.
+    """
+    names: dict[str, str] = {}
+    for name, path in paths.items():
+        if path is None or (path.exists() and not path.is_file()):
+            continue
+        other = names.setdefault(os.path.realpath(path), name)
+        if other != name:
+            raise UsageError(f"{name} {path}: is also {other}; pass another file")
 
 
 def check_file(option: str, path: Path | None) -> None:

@@ -55,7 +55,8 @@ class UserProgram:
             _replace_path0(file, even_if_safe=True)
             _run_module_as_main("__main__", alter_argv=False)
             return
-        _replace_path0(str(Path(file).resolve().parent))
+        # Unlike `resolve`, this raises nothing for a loop of links, which `_read` refuses.
+        _replace_path0(str(Path(os.path.realpath(file)).parent))
         main.__file__ = file
         vars(main)["__cached__"] = None
         source = _read(file) if self.content is None else self.content

@@ -79,7 +79,7 @@ class ReplayRun:
                 raise UsageError("--change source: the diff is of a script; pass it with --script")
             assert fix is not None and fix.diff is not None
             self._patched = patched = patched_file(fix.diff, program.target)
-            if Path(program.target).resolve() == patched.path:
+            if Path(os.path.realpath(program.target)) == patched.path:
                 self._program = dataclasses.replace(program, content=patched.content)
                 patched.was_run = True
             patched.in_place(str(Path.cwd() / program.target))

@@ -15,7 +15,7 @@ from stayfinite.incident import Incident
 from stayfinite.runner import endings
 from stayfinite.runner.console import is_terminal, report_for, say
 from stayfinite.runner.keras_import import after_import, import_failure
-from stayfinite.runner.outputs import RunFile, RunPage, check_writable
+from stayfinite.runner.outputs import RunFile, RunPage, check_distinct, check_writable
 from stayfinite.runner.program import UserProgram
 
 __all__ = ["MAX_BAD_STEPS", "POLICIES", "GuardedRun"]
@@ -109,6 +109,8 @@ class GuardedRun:
         strict: bool = False,
         new_session: NewSession | None = None,
     ) -> None:
+        script = None if program.is_module else Path(program.target)
+        check_distinct({"SCRIPT": script, "--json": json, "--html": html})
         check_writable(keep)
         self._program = program
         self._policy = Policy(policy, max_bad_steps)

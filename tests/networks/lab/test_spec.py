@@ -1,3 +1,5 @@
+import os
+
 import pytest
 
 from stayfinite.errors import UsageError
@@ -67,3 +69,10 @@ def test_a_file_that_cannot_be_read(tmp_path, name):
     (tmp_path / "a.json").write_text("{}")
     with pytest.raises(UsageError, match=name):
         read_spec(tmp_path / name)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "a.toml")
+    with pytest.raises(UsageError, match="not a file"):
+        read_spec(tmp_path / "a.toml")

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from stayfinite.errors import UsageError
+from stayfinite.files.reading import open_regular
 from stayfinite.networks.training.settings import ResNet3DSettings
 
 _SUFFIXES = (".toml", ".yaml", ".yml")
@@ -95,7 +96,8 @@ def _parsed(path: Path) -> dict[str, Any]:
     if path.suffix.lower() not in _SUFFIXES:
         raise UsageError(f"expected a file with one of {' '.join(_SUFFIXES)}; received {path}")
     try:
-        text = path.read_text(encoding="utf-8")
+        with open_regular(path) as file:
+            text = file.read().decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or error
         raise UsageError(f"cannot read {path}: {reason}") from error

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from stayfinite.incident import Fix, Incident, Trial
-from stayfinite.report import sentences, trials
+from stayfinite.report import sentences, trial_lines
 from stayfinite.report.help import help_text
 from stayfinite.report.html.commands import Command, Rerun, commands
 from stayfinite.report.html.path import Drawing, across, down, nodes_of
@@ -106,7 +106,7 @@ def view_of(incident: Incident, rerun: Rerun | None) -> ReportView:
         label=sentences.label(incident),
         facts=tuple(_facts(incident)),
         help=_sentence(help_text(incident, _WIDTH) if incident.fix is None else incident.fix.text),
-        proof=_sentence(trials.proof(incident)),
+        proof=_sentence(trial_lines.proof(incident)),
         diff=tuple(shown),
         more_diff=len(lines) - len(shown),
         values=tuple(_values(incident)),

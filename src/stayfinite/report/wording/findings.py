@@ -10,7 +10,7 @@ from stayfinite.diagnose.facts.kind import Kind
 from stayfinite.diagnose.finding import CauseName, Finding
 from stayfinite.frameworks.subject import HeldArray
 from stayfinite.numerics.functions import Domain, Interval, NoPositivePole, RealPower
-from stayfinite.report.words import number, plural
+from stayfinite.report.words import number, number_beside, plural
 
 
 def message(finding: Finding) -> str:
@@ -95,7 +95,9 @@ def of_expression(op: str, facts: expressions.ExpressionFacts) -> str:
                 "as the derivative of a division does"
             )
         case expressions.OutsideDomain(worst, domain):
-            return f"`{op}` of {number(worst)}, which is {outside(domain)}, has no value"
+            ends = (domain.low, domain.high) if isinstance(domain, Interval) else ()
+            shown = number_beside(worst, ends)
+            return f"`{op}` of {shown}, which is {outside(domain)}, has no value"
         case expressions.NothingToReduce():
             return f"`{op}` over nothing is nan"
         case expressions.EmptyCount():
