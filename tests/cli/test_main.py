@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import subprocess
 import sys
 
@@ -39,6 +41,13 @@ def test_bad_usage_is_one_line(args, capsys):
     assert captured.err.startswith("stayfinite: ")
     assert len(captured.err.splitlines()) == 1
     assert "--help" in captured.err
+
+
+@pytest.mark.parametrize("verb", ["explain", "replay", "verify"])
+def test_path_that_cannot_be_looked_at(verb, capsys):
+    assert main([verb, "x" * 300 + ".h5"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert os.strerror(errno.ENAMETOOLONG) in line
 
 
 def test_no_arguments_shows_help(capsys):

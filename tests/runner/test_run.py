@@ -214,6 +214,7 @@ def test_a_run_file_in_a_folder_that_the_program_deletes_is_written(script, tmp_
         (["--keep", "x.py"], "--keep x.py: Not a directory"),
         (["--keep", "x.py/deeper/still"], "--keep x.py/deeper/still: Not a directory"),
         (["--keep", "/proc/nowhere"], "--keep /proc/nowhere: "),
+        (["--keep", "x" * 300], os.strerror(errno.ENAMETOOLONG)),
         (["--json", "x.py"], "--json x.py: is also SCRIPT"),
         (["--json", "a", "--html", "./a"], "--html a: is also --json"),
         (["--policy", "hope"], "--policy"),

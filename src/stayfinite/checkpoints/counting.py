@@ -17,7 +17,7 @@ import numpy as np
 from stayfinite.checkpoints import archives, hdf5, safetensors
 from stayfinite.checkpoints.stored import Budget, StoredTensor
 from stayfinite.errors import UsageError
-from stayfinite.files.reading import num_stored, open_regular
+from stayfinite.files.reading import is_folder, num_stored, open_regular
 
 # What the libraries raise for a file that is truncated, forged or of another format. A file can
 # state a size for which there is no memory.
@@ -94,7 +94,7 @@ def reading(path: Path) -> Iterator[Iterator[StoredTensor]]:
     Raises:
         UsageError: As `verify`, also while the values are read.
     """
-    if path.is_dir():
+    if is_folder(path):
         raise UsageError(f"{path}: cannot be read: Is a directory; {_files_in(path)}")
     reader = _READERS.get(path.suffix)
     if reader is None:

@@ -53,6 +53,18 @@ def _refuse_other_kinds(mode: int) -> None:
         raise OSError(errno.EINVAL, f"Is {kind}, not a file")
 
 
+def is_folder(path: Path) -> bool:
+    """Whether there is a folder at `path`.
+
+    Unlike `Path.is_dir` before Python 3.14, this raises nothing for a path that may not be looked
+    at or has too long a name: to open it then gives the reason.
+    """
+    try:
+        return stat.S_ISDIR(path.stat().st_mode)
+    except (OSError, ValueError):
+        return False
+
+
 def read_at_most(path: Path, limit: int) -> bytes:
     """Return the content of a regular file.
 

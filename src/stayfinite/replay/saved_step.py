@@ -10,6 +10,7 @@ import numpy as np
 
 from stayfinite.checkpoints.loading import load
 from stayfinite.errors import UsageError
+from stayfinite.files.reading import is_folder
 from stayfinite.frameworks.state import RANDOM
 from stayfinite.incident import Incident
 from stayfinite.report.reading import read
@@ -57,7 +58,7 @@ class SavedStep:
         Raises:
             UsageError: it cannot be read, or it has a tensor that the step does not have.
         """
-        if path.is_dir():
+        if is_folder(path):
             # Metrics stay: each replay resets them, and another model may have others.
             ignored = read_record(path).metrics
             arrays = {n: a for n, a in load(path / STATE).items() if n not in ignored}
@@ -81,6 +82,6 @@ def read_step(path: Path) -> SavedStep:
     Raises:
         UsageError: There is none, or a part of it is missing or damaged.
     """
-    folder = path if path.is_dir() else path.parent
+    folder = path if is_folder(path) else path.parent
     incident = read(path)
     return SavedStep(incident, read_record(folder), load(folder / STATE), load(folder / BATCH))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from stayfinite.errors import UsageError
 from stayfinite.files import limits
-from stayfinite.files.reading import read_at_most
+from stayfinite.files.reading import is_folder, read_at_most
 from stayfinite.incident import Incident
 
 INCIDENT = "incident.json"
@@ -23,7 +23,7 @@ def read(path: Path) -> Incident:
     manifest = path
     _refuse_parent(path)
     try:
-        manifest = path / INCIDENT if path.is_dir() else path
+        manifest = path / INCIDENT if is_folder(path) else path
         data = json.loads(read_at_most(manifest, limits.JSON), parse_int=integer)
         _check_texts(data)
         incident = Incident.from_json(data)
@@ -42,7 +42,7 @@ def read(path: Path) -> Incident:
 
 def _refuse_parent(path: Path) -> None:
     """Raise a `UsageError` with the incidents in the folder `path`, where it is not one itself."""
-    if not path.is_dir() or (path / INCIDENT).exists():
+    if not is_folder(path) or (path / INCIDENT).exists():
         return
     found = sorted(each.parent for each in path.glob(f"*/{INCIDENT}"))
     if not found:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import stat
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -27,9 +28,9 @@ def check_writable(folder: Path) -> None:
         UsageError: The folder cannot be written.
     """
     nearest = folder.absolute()
-    while not nearest.exists() and nearest != nearest.parent:
-        nearest = nearest.parent
     try:
+        while not nearest.exists() and nearest != nearest.parent:
+            nearest = nearest.parent
         # Permission bits are not enough: the file system may be read-only, the user may be root.
         with tempfile.TemporaryFile(dir=nearest):
             pass
@@ -50,11 +51,18 @@ def check_distinct(paths: Mapping[str, Path | None]) -> None:
     """
     names: dict[str, str] = {}
     for name, path in paths.items():
-        if path is None or (path.exists() and not path.is_file()):
+        if path is None or _is_stream(path):
             continue
         other = names.setdefault(os.path.realpath(path), name)
         if other != name:
             raise UsageError(f"{name} {path}: is also {other}; pass another file")
+
+
+def _is_stream(path: Path) -> bool:
+    try:
+        return not stat.S_ISREG(path.stat().st_mode)
+    except OSError:
+        return False
 
 
 def check_file(option: str, path: Path | None) -> None:
