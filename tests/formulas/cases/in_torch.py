@@ -100,3 +100,11 @@ def normal_tail(x):
 
 def normal_tail_exact(x):
     return torch.special.log_ndtr(x)
+
+
+def share(a):
+    return a / torch.mean(a)
+
+
+def share_exact(a):
+    return a / torch.mean(a, dim=-1, keepdim=True)

@@ -36,8 +36,9 @@ class AxisWriter:
         written = self._written_axes.get((rank, axes))
         if written is not None and node.op != "stack":
             return written
-        if node.op in REDUCTIONS and rank is not None and axes == tuple(range(rank)):
-            # PyTorch's `logsumexp` asks for the axes.
+        keeps = self._family == "torch" and bool(dict(node.attributes).get("keepdims"))
+        if node.op in REDUCTIONS and rank is not None and axes == tuple(range(rank)) and not keeps:
+            # PyTorch's `logsumexp` asks for the axes, and all others do if they keep them.
             if rank != 1 and not (node.op == "logsumexp" and self._family == "torch"):
                 return None
             if rank == 1 and node.op != "logsumexp":
