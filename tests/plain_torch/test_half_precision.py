@@ -14,6 +14,7 @@ from stayfinite.experiments.healthy_steps import Objection
 from stayfinite.experiments.patch_trials import PatchTrials
 from stayfinite.repair import Edit, SourceFile
 from stayfinite.repair.edit import Replacement
+from tests.repair.helpers import texts
 
 
 class Energy(nn.Module):
@@ -70,3 +71,19 @@ def test_a_fix_that_casts_what_has_nearly_no_room_is_not_verified(fixes):
     assert (behind.verified, behind.trouble) == (False, Objection.HAS_NO_ROOM)
     assert (before.verified, before.trouble) == (True, None)
     assert before.rank < behind.rank
+
+
+PRODUCT = """
+import torch
+
+def score(q, k):
+    found = «torch.matmul(q, k.transpose(1, 2))»  # of all pairs
+    return found
+"""
+
+
+def test_a_product_of_matrices_is_taken_out_of_autocast():
+    block = """    with torch.autocast(q.device.type, enabled=False):
+        found = torch.matmul(q.float(), k.float().transpose(1, 2))  # of all pairs
+"""
+    assert any(block in text for text in texts(PRODUCT, "half-overflow"))

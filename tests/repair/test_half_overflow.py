@@ -55,19 +55,3 @@ def test_what_is_computed_inside_an_operand_is_cast_before_it_is_computed():
 
 def test_a_number_of_python_is_no_tensor():
     assert all("math.sqrt(width).float()" not in text for text in texts(ENERGY, MECHANISM))
-
-
-PRODUCT = """
-import torch
-
-def score(q, k):
-    found = «torch.matmul(q, k.transpose(1, 2))»  # of all pairs
-    return found
-"""
-
-
-def test_a_product_of_matrices_is_taken_out_of_autocast():
-    block = """    with torch.autocast(q.device.type, enabled=False):
-        found = torch.matmul(q.float(), k.float().transpose(1, 2))  # of all pairs
-"""
-    assert any(block in text for text in texts(PRODUCT, MECHANISM))
