@@ -25,10 +25,10 @@ demo: .venv/ready  ## Train a siamese network that goes NaN, and see it stopped 
 # A part is one process that uses one core. Three at a time keep two cores busy: a part begins when
 # its own environment is installed, an install mostly waits, and near the end no core is without work.
 # The long parts come first.
-PARTS = lint types test-rest test-tensorflow test-jax test-torch test-networks test-repair docs package
+PARTS = lint types test-rest test-tensorflow test-jax test-networks test-torch test-repair docs package
 IN_PARALLEL = $(MAKE) --no-print-directory --output-sync=target --jobs 3
 
-test:  ## Check style, types, site and wheel, run the fast tests on all backends (13 minutes)
+test:  ## Check style, types, site and wheel, run the fast tests on all backends (12 minutes)
 	@$(IN_PARALLEL) $(PARTS)
 
 # Lines are counted here only, as counting takes a third more time.
