@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
@@ -13,53 +12,41 @@ from stayfinite.frameworks import base
 from stayfinite.frameworks.change import Change, OnBatch, OnState
 from stayfinite.frameworks.failure import Failure
 from stayfinite.frameworks.names import unique
-from stayfinite.frameworks.saved_names import differing_shape, names_of, unknown_names
+from stayfinite.frameworks.saved_names import differing_shape, names_of
 from stayfinite.frameworks.state import State, random_of_arrays
 from stayfinite.frameworks.step import Step
 from stayfinite.frameworks.subject import state_variables
+from stayfinite.replay.misfit import Misfit, missing_variable, unknown_variable
 from stayfinite.replay.outcomes import run_changed
 from stayfinite.replay.saved_step import SavedStep
 from stayfinite.report.replayed import Replayed
 
 
-@dataclass(frozen=True)
-class PlainMisfit:
-    """Why a training is not that of an incident, in one clause.
-
-    `is_final`: no other training of the script can be it.
-    """
-
-    reason: str
-    is_final: bool = False
-
-
-def plain_misfit(first: Failure, saved: SavedStep) -> PlainMisfit | None:
+def plain_misfit(first: Failure, saved: SavedStep) -> Misfit | None:
     """Why the incident is not of the training whose first step is `first`; None if it is.
 
     Slots of its optimizer are made if the incident has some.
     """
     subject = first.subject
     groups = state_variables(subject)
-    unknown = unknown_names([*groups[:2], [], []], saved.state, ())
-    missing = [name for name in unknown if name not in saved.state]
-    if missing:
-        return PlainMisfit(f"the incident has no {missing[0]:.200}")
+    missing = missing_variable(groups, saved)
+    if missing is not None:
+        return missing
     differing = differing_shape(_shapes(first), saved.state)
     if differing is not None:
-        return PlainMisfit(differing)
+        return Misfit(differing)
     batch = base.framework_of(subject).batch(subject, first.bad.data)
     names = {leaf.name for leaf in batch.leaves}
     if names != saved.batch.keys():
-        return PlainMisfit(
+        return Misfit(
             f"its batch has the arrays {', '.join(sorted(names)) or 'none':.200}, and that of the "
             f"incident {', '.join(sorted(saved.batch)) or 'none':.200}"
         )
-    if unknown_names(groups, saved.state, ()):
+    if unknown_variable(groups, saved) is not None:
         subject.prepare(first.bad.data)
-        unknown = unknown_names(state_variables(subject), saved.state, ())
-        if unknown:
-            where = "only in the incident" if unknown[0] in saved.state else "not in the incident"
-            return PlainMisfit(f"{unknown[0]:.200} is {where}", is_final=True)
+        unknown = unknown_variable(state_variables(subject), saved)
+        if unknown is not None:
+            return Misfit(unknown, is_final=True)
     return None
 
 

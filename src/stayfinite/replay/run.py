@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from stayfinite.errors import UsageError
@@ -13,23 +12,13 @@ from stayfinite.frameworks.change import Change
 from stayfinite.frameworks.failure import Failure
 from stayfinite.frameworks.keras.saved_state import named_as, shapes_of, state_of_arrays
 from stayfinite.frameworks.recorder import RecordedBatch
-from stayfinite.frameworks.saved_names import differing_shape, unknown_names
+from stayfinite.frameworks.saved_names import differing_shape
 from stayfinite.frameworks.step import Step
 from stayfinite.frameworks.subject import Subject
+from stayfinite.replay.misfit import Misfit, missing_variable, unknown_variable
 from stayfinite.replay.outcomes import run_changed
 from stayfinite.replay.saved_step import SavedStep
 from stayfinite.report.replayed import Replayed
-
-
-@dataclass(frozen=True)
-class Misfit:
-    """The reason why a training is not that of an incident.
-
-    `is_final`: it has the same variables, of other shapes, so that no other training will fit.
-    """
-
-    reason: str
-    is_final: bool = False
 
 
 def require_backend(saved: SavedStep) -> None:
@@ -54,11 +43,9 @@ def misfit(subject: Subject, saved: SavedStep) -> Misfit | None:
     """
     groups = base.current().variables(subject)
     same_model = [*groups[:2], [], []]
-    missing = [
-        name for name in unknown_names(same_model, saved.state, ()) if name not in saved.state
-    ]
-    if missing:
-        return Misfit(f"the incident has no {missing[0]:.200}")
+    missing = missing_variable(groups, saved)
+    if missing is not None:
+        return missing
     differing = differing_shape(shapes_of(same_model), saved.state)
     if differing is None:
         data = saved.data()
@@ -66,10 +53,9 @@ def misfit(subject: Subject, saved: SavedStep) -> Misfit | None:
         with named_as(saved.state):
             attempt(lambda: subject.prepare(data))
         groups = base.current().variables(subject)
-    unknown = unknown_names(groups, saved.state, saved.record.metrics)
-    if unknown:
-        where = "only in the incident" if unknown[0] in saved.state else "not in the incident"
-        return Misfit(f"{unknown[0]:.200} is {where}")
+    unknown = unknown_variable(groups, saved, saved.record.metrics)
+    if unknown is not None:
+        return Misfit(unknown)
     differing = differing or differing_shape(shapes_of(groups[:3]), saved.state)
     return None if differing is None else Misfit(differing, is_final=True)
 
