@@ -89,16 +89,14 @@ def _blocks(incident: Incident, changed: Sequence[str], gutter: int, width: int)
         # The report of that process has the rest, in the same terminal.
         for text in (sentences.when(incident), f"weights: {sentences.weights(incident)}"):
             yield _fact(Priority.ESSENTIAL, text, gutter, width)
-        text = help_text(incident, 3 * width - 80)
-        yield _block(Priority.ESSENTIAL, text, _word("help", "help"), 6, width)
+        yield _help(incident, width)
         return
     arrow = (Piece(" " * gutter + "--> ", "gutter"),)
     where = sentences.place(incident, width - gutter - 4)
     yield _block(Priority.ESSENTIAL, where, arrow, gutter + 4, width, max_lines=2)
     yield from _source(incident, gutter, width)
     yield from _facts(incident, gutter, width)
-    text = help_text(incident, 3 * width - 80)
-    yield _block(Priority.ESSENTIAL, text, _word("help", "help"), 6, width, max_lines=4)
+    yield _help(incident, width)
     for i, diff in enumerate(diff_lines(changed, indent=gutter + 1, width=width)):
         yield Block(Priority.ESSENTIAL if i < _DIFF_LINES_KEPT else Priority.EXTRA_DIFF, diff)
     for note in incident.notes[:MAX_LINES]:
@@ -111,6 +109,11 @@ def _block(
 ) -> Block:
     lines = paragraph(text, width=width, head=head, indent=indent, max_lines=max_lines)
     return Block(priority, lines)
+
+
+def _help(incident: Incident, width: int) -> Block:
+    text = help_text(incident, 3 * width - 80)
+    return _block(Priority.ESSENTIAL, text, _word("help", "help"), 6, width, max_lines=4)
 
 
 def _word(word: str, role: TextRole) -> Line:
