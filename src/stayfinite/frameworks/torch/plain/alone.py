@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from stayfinite.frameworks.torch.plain.private import nothing, replaced
 from stayfinite.frameworks.torch.plain.writes import elsewhere
 
 # Functions of loggers that a loop calls, by the module that has their owner, if it is imported.
@@ -44,7 +45,7 @@ def alone() -> Iterator[None]:
         logging.disable()
         stack.enter_context(elsewhere())
         for owner, name in _silenced():
-            stack.enter_context(_silent(owner, name))
+            stack.enter_context(replaced(owner, name, nothing))
         if "torch._dynamo" in sys.modules:
             stack.enter_context(torch.compiler.set_stance("force_eager"))
         yield
@@ -59,16 +60,3 @@ def _silenced() -> Iterator[tuple[Any, str]]:
                 for name in fnmatch.filter(dir(owner), pattern) if "*" in pattern else [pattern]:
                     if callable(getattr(owner, name, None)):
                         yield owner, name
-
-
-@contextlib.contextmanager
-def _silent(owner: Any, name: str) -> Iterator[None]:
-    held = vars(owner).get(name)
-    setattr(owner, name, lambda *args, **kwargs: None)
-    try:
-        yield
-    finally:
-        if held is None:
-            delattr(owner, name)
-        else:
-            setattr(owner, name, held)

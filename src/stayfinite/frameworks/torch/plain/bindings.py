@@ -123,6 +123,5 @@ def _cases(statement: ast.stmt) -> list[ast.match_case]:
 
 
 def _as_list(value: object) -> list[ast.AST]:
-    if value is None:
-        return []
-    return list(value) if isinstance(value, list) else [value]  # type: ignore[list-item]
+    parts = value if isinstance(value, list) else [value]
+    return [part for part in parts if isinstance(part, ast.AST)]

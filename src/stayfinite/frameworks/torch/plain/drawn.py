@@ -18,6 +18,7 @@ from stayfinite.frameworks.torch import finite_checks
 from stayfinite.frameworks.torch import private as torch_private
 from stayfinite.frameworks.torch.plain import trees
 from stayfinite.frameworks.torch.plain.again import StepMade
+from stayfinite.frameworks.torch.plain.private import replaced
 
 # What may be called by a statement that stands among such statements without being one.
 _ASIDE = ("zero_grad", "train", "eval", "print")
@@ -176,9 +177,5 @@ def _watched() -> Iterator[_StatementWatch]:
         watch.calls_module = True
         return plain(module, *args, **kwargs)
 
-    torch.nn.Module.__call__ = noted_call
-    try:
-        with watch:
-            yield watch
-    finally:
-        torch.nn.Module.__call__ = plain
+    with replaced(torch.nn.Module, "__call__", noted_call), watch:
+        yield watch

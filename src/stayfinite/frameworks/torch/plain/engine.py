@@ -15,8 +15,8 @@ from stayfinite.frameworks.recording.recording import Recording
 from stayfinite.frameworks.state import State, Tensor
 from stayfinite.frameworks.torch import private
 from stayfinite.frameworks.torch.engine import StepWatcher, TorchEngine
-from stayfinite.frameworks.torch.plain.alone import alone
 from stayfinite.frameworks.torch.plain.optimizer import TorchOptimizer
+from stayfinite.frameworks.torch.plain.private import replaced
 from stayfinite.frameworks.torch.plain.subject import TorchLoop
 
 
@@ -54,19 +54,12 @@ class PlainEngine(TorchEngine):
                 return plain(module, *args, **kwargs)
 
         note_entry(scoped_call.__code__)
-        torch.nn.Module.__call__ = scoped_call
-        try:
+        with replaced(torch.nn.Module, "__call__", scoped_call):
             yield
-        finally:
-            torch.nn.Module.__call__ = plain
 
-    @contextlib.contextmanager
-    def kept(self) -> Iterator[None]:
+    def kept(self) -> AbstractContextManager[None]:
         """What a step changes beside its variables is as it was after the block."""
-        with self._remade.kept(), alone():
-            for parameter in self._remade.parameters():
-                parameter.grad = None
-            yield
+        return self._remade.begun()
 
     def apply(self, update: Update, factor: float) -> None:
         """Apply given gradients, the learning rate times `factor`."""

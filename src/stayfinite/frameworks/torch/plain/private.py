@@ -241,15 +241,26 @@ def without_sent_buffers(module: Any) -> Iterator[None]:
         yield
 
 
+def nothing(*args: Any, **kwargs: Any) -> None:
+    """For the place of a function whose effect is left out."""
+
+
 @contextlib.contextmanager
 def replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
-    """Inside the block, an attribute of `owner` is `value`."""
-    before = getattr(owner, name)
+    """Inside the block, an attribute of `owner` is `value`.
+
+    What it inherits, or makes when it is asked, is inherited or made again after the block.
+    """
+    own = vars(owner)
+    is_own, before = name in own, own.get(name)
     setattr(owner, name, value)
     try:
         yield
     finally:
-        setattr(owner, name, before)
+        if is_own:
+            setattr(owner, name, before)
+        else:
+            delattr(owner, name)
 
 
 def store_of_processes() -> Any:

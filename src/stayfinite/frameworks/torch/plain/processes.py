@@ -50,7 +50,7 @@ def apart(modules: Sequence[torch.nn.Module]) -> Iterator[None]:
             stack.enter_context(module.no_sync())
             stack.enter_context(private.without_sent_buffers(module))
         for name in _LEFT_OUT:
-            stack.enter_context(private.replaced(torch.distributed, name, _nothing))
+            stack.enter_context(private.replaced(torch.distributed, name, private.nothing))
         for name in _NEEDED:
             stack.enter_context(private.replaced(torch.distributed, name, _not_alone))
         yield
@@ -81,10 +81,6 @@ def ending_together(modules: Sequence[torch.nn.Module]) -> Iterator[None]:
                 if len(ended) == len(began) and (is_late or len(began) == len(others)):
                     break
                 time.sleep(_SECONDS_BETWEEN)
-
-
-def _nothing(*args: Any, **kwargs: Any) -> None:
-    """Replaces an exchange whose result the step does not need."""
 
 
 def _not_alone(*args: Any, **kwargs: Any) -> None:

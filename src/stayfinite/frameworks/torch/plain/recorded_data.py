@@ -8,7 +8,6 @@ from collections.abc import Callable
 
 from stayfinite.frameworks.recorder import RecordedBatch
 from stayfinite.frameworks.step import CannotRemakeError
-from stayfinite.frameworks.torch.plain.alone import alone
 from stayfinite.frameworks.torch.plain.data import LoopData
 from stayfinite.frameworks.torch.plain.loop_body import LoopBody
 from stayfinite.frameworks.torch.plain.step_data import NotedStep
@@ -56,9 +55,7 @@ def measure_lists(subject: TorchLoop, body: LoopBody, data: object) -> None:
         return
 
     def make() -> None:
-        with subject.remade.kept(), alone():
-            for parameter in subject.remade.parameters():
-                parameter.grad = None
+        with subject.remade.begun():
             subject.train_step(data)
 
     body.measure(lambda: _try(subject, make))

@@ -117,14 +117,11 @@ class RemadeStep:
             place,
         )
         with (
-            self.kept(),
-            alone(),
+            self.begun(),
             private.without_scale(self._optimizers),
             self._watching.replaying(taken),
             contextlib.suppress(StepMade),
         ):
-            for parameter in self.parameters():
-                parameter.grad = None
             self._again.make(data)
         taken.require_finite()
         return taken
@@ -165,10 +162,14 @@ class RemadeStep:
                 stack.enter_context(private.fresh_scaler(self._scaler))
             yield
 
-    def parameters(self) -> Iterator[torch.Tensor]:
-        """The parameters of every optimizer."""
-        for optimizer in self._optimizers:
-            yield from parameters_of(optimizer)
+    @contextlib.contextmanager
+    def begun(self) -> Iterator[None]:
+        """As `kept`, without effects outside; no parameter has a gradient when the block begins."""
+        with self.kept(), alone():
+            for optimizer in self._optimizers:
+                for parameter in parameters_of(optimizer):
+                    parameter.grad = None
+            yield
 
 
 class _Unheard:

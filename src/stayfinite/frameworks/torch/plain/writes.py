@@ -11,9 +11,11 @@ import io
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
+
+from stayfinite.frameworks.torch.plain.private import nothing, replaced
 
 # Functions of `os` and `shutil` that change files, and how many of their arguments are paths.
 _CHANGING = (
@@ -32,14 +34,14 @@ def elsewhere() -> Iterator[None]:
     with contextlib.ExitStack() as stack:
         stack.callback(written.forget)
         for owner in (builtins, io):
-            stack.enter_context(_replaced(owner, "open", written.open))
+            stack.enter_context(replaced(owner, "open", written.open))
         for owner, names in _CHANGING:
             for name in names:
-                stack.enter_context(_replaced(owner, name, _nothing))
+                stack.enter_context(replaced(owner, name, nothing))
         for name in _DELETING:
-            stack.enter_context(_replaced(os, name, written.delete))
+            stack.enter_context(replaced(os, name, written.delete))
         for name in _MOVING:
-            stack.enter_context(_replaced(os, name, written.move))
+            stack.enter_context(replaced(os, name, written.move))
         yield
 
 
@@ -110,7 +112,7 @@ class _Written:
     def _new_path(self) -> Path:
         if self._folder is None:
             with contextlib.ExitStack() as stack:
-                stack.enter_context(_replaced(os, "mkdir", _MKDIR))
+                stack.enter_context(replaced(os, "mkdir", _MKDIR))
                 self._folder = Path(tempfile.mkdtemp(prefix="stayfinite-"))
         self._number += 1
         return self._folder / str(self._number)
@@ -122,18 +124,3 @@ class _Written:
 
 def _key(path: Any) -> str:
     return str(Path(os.fsdecode(path)).absolute())
-
-
-def _nothing(*args: Any, **kwargs: Any) -> None:
-    """In the place of a function that changes files."""
-
-
-@contextlib.contextmanager
-def _replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
-    held: Mapping[str, Any] = vars(owner)
-    plain = held[name]
-    setattr(owner, name, value)
-    try:
-        yield
-    finally:
-        setattr(owner, name, plain)
