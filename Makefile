@@ -41,7 +41,9 @@ test-all:  ## The same with every test, and line coverage (an hour)
 
 # Both ends of what is supported; docs/versions.md says what was run.
 OLDEST_PYTHON ?= $(PYTHON)
-NEWEST_PYTHON ?= python3.13
+# The command of pyenv fails for a version that is installed and not chosen.
+PYENV_PYTHONS = $(wildcard $(or $(PYENV_ROOT),$(HOME)/.pyenv)/versions/3.13.*/bin/python3.13)
+NEWEST_PYTHON ?= $(or $(lastword $(PYENV_PYTHONS)),python3.13)
 # For Python 3.12 and later, the packages of PyTorch bring CUDA, several GB.
 NEWEST_PYTHON_torch ?= $(PYTHON)
 ON_VERSIONS = tests/frameworks tests/guard tests/incidents
