@@ -11,9 +11,9 @@ import pytest
 
 from stayfinite.errors import CannotGuardError
 from stayfinite.frameworks.keras import calls as keras_calls
-from stayfinite.frameworks.keras import optimizer_settings
+from stayfinite.frameworks.keras import optimizer_settings, running_fit
 from stayfinite.frameworks.keras import private as keras_private
-from stayfinite.frameworks.keras.model_subject import KerasModel
+from stayfinite.frameworks.keras.model_subject import KerasModel, optimizers_of
 
 
 def model_with(**optimizers):
@@ -83,7 +83,7 @@ class Samples(keras.utils.PyDataset):
 def test_data_set_at_work_is_that_of_fit():
     class Looks(keras.callbacks.Callback):
         def on_train_batch_end(self, batch, logs=None):
-            seen.append(keras_private.dataset_at_work())
+            seen.append(running_fit.dataset_at_work())
 
     data, seen = Samples(), []
     model = model_with()
@@ -93,19 +93,19 @@ def test_data_set_at_work_is_that_of_fit():
         model.fit(**arguments, verbose=0, callbacks=[Looks()])
     assert [one is data for one in seen] == [True, False]
     assert seen[1] is None
-    assert keras_private.dataset_at_work() is None
+    assert running_fit.dataset_at_work() is None
 
 
 def test_callbacks_at_work_are_the_list_of_fit():
     class Looks(keras.callbacks.Callback):
         def on_train_begin(self, logs=None):
-            seen.append(keras_private.callbacks_at_work())
+            seen.append(running_fit.callbacks_at_work())
 
     seen, looks = [], Looks()
     x = np.ones((4, 2), "float32")
     model_with().fit(x, x[:, :1], verbose=0, callbacks=[looks])
     assert looks in seen[0].callbacks
-    assert keras_private.callbacks_at_work() is None
+    assert running_fit.callbacks_at_work() is None
 
 
 def test_layers_inside_layers_are_found():
@@ -117,13 +117,13 @@ def test_layers_inside_layers_are_found():
 def test_every_optimizer_of_a_model_is_found_once():
     judge = keras.optimizers.Adam()
     model = model_with(judge=judge)
-    assert keras_private.optimizers_of(model) == [model.optimizer, judge]
+    assert optimizers_of(model) == [model.optimizer, judge]
 
 
 def test_optimizer_inside_a_scaling_one_is_not_counted_again():
     inner = keras.optimizers.Adam()
     outer = keras.optimizers.LossScaleOptimizer(inner)
-    found = keras_private.optimizers_of(model_with(outer=outer, inner=inner))
+    found = optimizers_of(model_with(outer=outer, inner=inner))
     assert [o for o in found if o is inner] == []
     assert outer in found
 

@@ -1,4 +1,4 @@
-"""Private names of Keras, JAX, TensorFlow and PyTorch stand in the `private.py` files only."""
+"""Private names of frameworks stand in `private.py` and `private_epochs.py` only."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).parents[2] / "src" / "stayfinite"
 HOMES = {
     PACKAGE / "frameworks" / name / "private.py"
     for name in ("keras", "jax", "tensorflow", "torch", "torch/plain")
-}
+} | {PACKAGE / "frameworks" / "keras" / "private_epochs.py"}
 
 
 @pytest.mark.slow_on("jax", "tensorflow")
@@ -27,7 +27,7 @@ def test_no_private_name_of_a_framework_outside_its_file():
     assert found == {}
 
 
-@pytest.mark.parametrize("home", sorted(HOMES), ids=lambda path: path.parent.name)
+@pytest.mark.parametrize("home", sorted(HOMES), ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_the_checker_sees_what_stands_in_these_files(home):
     assert private_names(home, PACKAGE) != []
 

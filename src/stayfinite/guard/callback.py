@@ -8,8 +8,7 @@ from typing import Any
 
 import keras
 
-from stayfinite.frameworks.keras import creation
-from stayfinite.frameworks.keras import private as keras_private
+from stayfinite.frameworks.keras import creation, running_fit
 from stayfinite.guard.policy import MAX_BAD_STEPS, Policy
 from stayfinite.guard.registry import REGISTRY
 from stayfinite.guard.watch import Watch
@@ -103,7 +102,7 @@ class Guard(keras.callbacks.Callback):
         # No callback is called when `fit` is left by an exception; the list of them is then
         # deleted.
         self._watch.let_go()
-        at_work = keras_private.callbacks_at_work()
+        at_work = running_fit.callbacks_at_work()
         self._watch.let_go = make_files_safe(at_work or self)
         callbacks = () if at_work is None else at_work.callbacks
         boards = keras.callbacks.TensorBoard

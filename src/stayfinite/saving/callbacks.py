@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from stayfinite.frameworks.keras import private as keras_private
+from stayfinite.frameworks.keras import private_epochs
 from stayfinite.saving.whole_files import refusals_as_warnings
 
 Method = Callable[..., Any]
@@ -65,7 +65,7 @@ def backing_up(plain: Method) -> Method:
     def on_end(callback: Any, number: int, logs: dict[str, Any] | None = None) -> Any:
         with (
             refusals_as_warnings() as refusals,
-            keras_private.epoch_of_backup(callback, lambda: not refusals),
+            private_epochs.epoch_of_backup(callback, lambda: not refusals),
         ):
             return plain(callback, number, logs)
 

@@ -10,7 +10,7 @@ from typing import Any
 import keras
 
 from stayfinite.errors import UsageError
-from stayfinite.frameworks.keras import private as keras_private
+from stayfinite.frameworks.keras import private_epochs, running_fit
 from stayfinite.frameworks.keras.epochs import DataPlace, Epochs
 from stayfinite.frameworks.keras.train_function import GuardedTrainFunction
 from stayfinite.frameworks.recording.notices import notify
@@ -82,8 +82,8 @@ class SafeCheckpoint(keras.callbacks.Callback, BadEndListener):
         Raises:
             UsageError: it is one of another model, or this is no `fit` of Keras.
         """
-        iterator = keras_private.epoch_iterator_at_work()
-        callbacks = keras_private.callbacks_at_work()
+        iterator = private_epochs.epoch_iterator_at_work()
+        callbacks = running_fit.callbacks_at_work()
         if iterator is None or callbacks is None:
             raise UsageError("SafeCheckpoint was not called by fit; pass it to fit as a callback")
         self._iterator, self._unsure = iterator, None
@@ -93,7 +93,7 @@ class SafeCheckpoint(keras.callbacks.Callback, BadEndListener):
         self._found = self._newest_good()
         start = epoch = None
         if self._found is not None:
-            keras_private.build_for(self._trained, iterator)
+            private_epochs.build_for(self._trained, iterator)
             training_state.require_same_model(self._found, self._trained, self.directory)
         self._began_with = training_state.fingerprint(self._trained)
         if self._found is not None:
@@ -103,7 +103,7 @@ class SafeCheckpoint(keras.callbacks.Callback, BadEndListener):
             if self._found.facts["ended"]:
                 training_state.put_variables_back(self._found, self._trained)
         self._first_step = self._step
-        keras_private.start_at_epoch(self._trained, epoch)
+        private_epochs.start_at_epoch(self._trained, epoch)
         self._epochs = Epochs(iterator, self._save_if_due, self._put_back, start)
         not_exact = self._epochs.not_exact()
         if not_exact is not None:
@@ -112,7 +112,7 @@ class SafeCheckpoint(keras.callbacks.Callback, BadEndListener):
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Note the epoch."""
         self._follow_callbacks()  # now that each has begun
-        keras_private.start_at_epoch(self._trained, None)  # for a `fit` after this one
+        private_epochs.start_at_epoch(self._trained, None)  # for a `fit` after this one
         self._epochs.epoch = epoch
         if self._found is not None and self._found.facts["ended"]:
             # This `fit` has more epochs than the one that ended: its callbacks go on.
@@ -129,7 +129,7 @@ class SafeCheckpoint(keras.callbacks.Callback, BadEndListener):
         """Save the final state, or restore that of a training that had ended."""
         found, self._found = self._found, None
         self._follow_callbacks()
-        keras_private.start_at_epoch(self._trained, None)
+        private_epochs.start_at_epoch(self._trained, None)
         _ENDED[self.directory.absolute()] = weakref.ref(self._trained)
         if found is not None:
             training_state.put_variables_back(found, self._trained)

@@ -17,7 +17,7 @@ import keras
 import numpy as np
 
 from stayfinite.frameworks.keras import random_states
-from stayfinite.frameworks.keras.private import EpochIterator
+from stayfinite.frameworks.keras.private_epochs import EpochIterator
 from stayfinite.frameworks.keras.sources import Sources, SourceState
 
 

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any
 
+import keras
+
 from stayfinite.errors import CannotGuardError
 from stayfinite.frameworks.attributes import set_attribute
 from stayfinite.frameworks.base import GuardedFunction, OnBad
@@ -75,7 +77,7 @@ class KerasModel(KerasSubject):
     @property
     def optimizers(self) -> list[Optimizer]:
         """The compiled optimizer, then those that are attributes of the model."""
-        return keras_private.optimizers_of(self.model)
+        return optimizers_of(self.model)
 
     @property
     def train_step(self) -> TrainStep:
@@ -96,12 +98,13 @@ class KerasModel(KerasSubject):
     @property
     def uses_default_train_step(self) -> bool:
         """Whether the model does not override `train_step`."""
-        return keras_private.uses_default_train_step(self.model)
+        return getattr(self.model.train_step, "__func__", None) is keras.Model.train_step
 
     @property
     def uses_default_metrics(self) -> bool:
         """Whether the model does not override `compute_metrics`."""
-        return keras_private.uses_default_metrics(self.model)
+        compute = getattr(self.model.compute_metrics, "__func__", None)
+        return compute is keras.Model.compute_metrics
 
     @property
     def compilation(self) -> Compilation:
@@ -171,3 +174,19 @@ def _require_functions_of_keras(model: Any) -> None:
 def _is_by_keras(function: Any) -> bool:
     module = str(getattr(function, "__module__", None) or type(function).__module__)
     return module.partition(".")[0] in ("keras", "stayfinite")
+
+
+def optimizers_of(model: Any) -> list[Any]:
+    """Every optimizer that a model holds: its compiled one, then those of its own attributes.
+
+    A generative adversarial network has two. The optimizer inside a `LossScaleOptimizer` is not
+    listed: its variables are among those of the outer one.
+    """
+    found: list[Any] = []
+    for candidate in (model.optimizer, *vars(model).values()):
+        is_optimizer = isinstance(candidate, keras_private.BaseOptimizer)
+        if is_optimizer and not any(o is candidate for o in found):
+            found.append(candidate)
+    scaling = keras_private.LossScaleOptimizer
+    inner = [o.inner_optimizer for o in found if isinstance(o, scaling)]
+    return [o for o in found if not any(o is i for i in inner)]

@@ -1,57 +1,41 @@
 """Every private name of Keras that all backends use, and what is built on them.
 
-Each is reached through one small function here. A name that a release of Keras does not have raises
-`CannotGuardError` with the release and the name. `tests/frameworks/test_keras_private.py` exercises
-each of them, and `tests/frameworks/test_private_names.py` finds private names elsewhere.
+Each is reached through one small function here, or in `private_epochs.py`. A name that a release of
+Keras does not have raises `CannotGuardError` with the release and the name.
+`tests/frameworks/test_keras_private.py` exercises each of them, and
+`tests/frameworks/test_private_names.py` finds private names elsewhere.
 """
 
 from __future__ import annotations
 
 import contextlib
 import functools
-import shutil
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import keras
 
 from stayfinite.errors import CannotGuardError
-from stayfinite.files.writing import put
 from stayfinite.frameworks.attributes import set_attribute
 from stayfinite.frameworks.keras.patches import replaced
-from stayfinite.frameworks.subject import Layer
 
 __all__ = [
     "BaseOptimizer",
-    "EpochIterator",
     "LossScaleOptimizer",
     "before_state_sync",
-    "build_for",
-    "callbacks_at_work",
-    "dataset_at_work",
-    "epoch_iterator_at_work",
-    "epoch_of_backup",
     "flatten_layers",
     "global_seed",
     "is_keras_schedule",
     "is_stateless",
     "keep_stored_state",
-    "layer_at",
     "learning_rate_of",
     "losses_seen",
     "make_global_seed",
     "note_shardings",
-    "optimizers_of",
     "owner_of",
     "required",
-    "start_at_epoch",
     "symbolic_build",
-    "uses_default_metrics",
-    "uses_default_train_step",
     "variables_of",
 ]
 
@@ -133,28 +117,6 @@ def is_keras_schedule(rate: Any) -> bool:
     return any(type(rate) is kind for kind in vars(keras.optimizers.schedules).values())
 
 
-def dataset_at_work() -> Any:
-    """The `PyDataset` that the innermost `fit` on this thread was given; None if it has none."""
-    frame: FrameType | None = sys._getframe()
-    while frame is not None:
-        if frame.f_code.co_name == "fit" and isinstance(frame.f_locals.get("self"), keras.Model):
-            data = frame.f_locals.get("x")
-            return data if isinstance(data, keras.utils.PyDataset) else None
-        frame = frame.f_back
-    return None
-
-
-def callbacks_at_work() -> Any:
-    """The list of callbacks that is calling one of them on this thread; None if none is."""
-    frame: FrameType | None = sys._getframe()
-    while frame is not None:
-        owner = frame.f_locals.get("self")
-        if isinstance(owner, keras.callbacks.CallbackList):
-            return owner
-        frame = frame.f_back
-    return None
-
-
 def write_to_board(
     board: Any, tag: str, text: str, step: int, charts: Mapping[str, Sequence[tuple[int, float]]]
 ) -> None:
@@ -181,103 +143,6 @@ def write_to_board(
     writer.flush()
 
 
-def epoch_iterator_at_work() -> EpochIterator | None:
-    """The iterator over the data of the `fit` that called this function; None outside `fit`."""
-    frame: FrameType | None = sys._getframe()
-    while frame is not None:
-        iterator = frame.f_locals.get("epoch_iterator")
-        if iterator is not None and hasattr(iterator, "_enumerate_iterator"):
-            return EpochIterator(iterator)
-        frame = frame.f_back
-    return None
-
-
-class EpochIterator:
-    """The object that gives a `fit` its batches, epoch after epoch.
-
-    Private: Keras has no other place at which the callbacks of a step are done, and none to leave
-    out batches.
-    """
-
-    def __init__(self, iterator: Any) -> None:
-        self._iterator = iterator
-        self.steps_per_execution: int = iterator.steps_per_execution
-        self.plain: Callable[[], Iterator[Any]] = required(iterator, "_enumerate_iterator")
-
-    def replace(self, enumeration: Callable[[], Iterator[Any]]) -> None:
-        """Have each epoch enumerated by `enumeration`, which gives what `plain` gives."""
-        self._iterator._enumerate_iterator = enumeration
-
-    @property
-    def knows_its_end(self) -> bool:
-        """Whether the data say how many batches an epoch has.
-
-        Keras infers a number from the first epoch, and counts the batch that did not come.
-        """
-        return self._iterator.data_adapter.num_batches is not None
-
-    @property
-    def under_way(self) -> Any:
-        """The iterator over batches that an epoch of `steps_per_epoch` goes on with; or None."""
-        goes_on = self.is_begun and self._iterator._steps_seen
-        return self._iterator._current_iterator if goes_on else None
-
-    @property
-    def spans_epochs(self) -> bool:
-        """Whether an iterator over batches is used for several epochs."""
-        return bool(self._iterator.steps_per_epoch)
-
-    @property
-    def is_begun(self) -> bool:
-        """Whether the iterator of the next epoch has been made, with or without a batch drawn."""
-        return self.spans_epochs and self._iterator._current_iterator is not None
-
-    def begin_under_way(self, num_drawn: int) -> Any:
-        """Make such an iterator, of which so many batches will have been drawn."""
-        batches = iter(self._iterator._get_iterator())
-        self._iterator._current_iterator, self._iterator._steps_seen = batches, num_drawn
-        return batches
-
-    def until_exhausted(self) -> Any:
-        """A context in which the end of the data ends the epoch, as in `fit`."""
-        return self._iterator.catch_stop_iteration()
-
-    @property
-    def adapter(self) -> str:
-        """The name of the class that adapts the data of the user."""
-        return type(self._iterator.data_adapter).__name__
-
-    @property
-    def shuffles(self) -> bool:
-        """Whether arrays are shuffled."""
-        return bool(getattr(self._iterator.data_adapter, "_shuffle", False))
-
-    @property
-    def source(self) -> Any:
-        """The object of the user that gives the batches; None for arrays and generators."""
-        held = vars(self._iterator.data_adapter)
-        names = ("py_dataset", "_dataloader", "_dataset")
-        return next((held[name] for name in names if name in held), None)
-
-    @property
-    def element_spec(self) -> Any:
-        """The form of a batch on TensorFlow, where a model may be built by its first step."""
-        return required(self._iterator, "_distributed_dataset").element_spec
-
-
-def build_for(model: Any, iterator: EpochIterator) -> None:
-    """Make all variables of `model`, those of its optimizer and metrics included."""
-    if keras.backend.backend() == "tensorflow":
-        # The other trainers have done so before the callbacks are called.
-        required(model, "_symbolic_build")(data_batch=iterator.element_spec)
-
-
-def start_at_epoch(model: Any, epoch: int | None) -> None:
-    """Have the `fit` that has begun start at `epoch`, counted from 0; None for its own."""
-    required(model, "_initial_epoch")
-    model._initial_epoch = epoch
-
-
 def global_seed() -> Any:
     """The variable of the generator that Keras draws from without a seed; None if not in use."""
     generator = _global_state().get_global_attribute(_GLOBAL_SEED)
@@ -298,58 +163,6 @@ def _global_state() -> Any:
     from keras.src.backend.common import global_state
 
     return global_state
-
-
-@contextlib.contextmanager
-def epoch_of_backup(callback: Any, is_saved: Callable[[], bool]) -> Iterator[None]:
-    """Inside the block, `BackupAndRestore` writes the number of its epoch to a file beside its own.
-
-    At the end the file is put in the place of its own if it has changed and `is_saved()`.
-
-    Private: the callback has no other place to say where that file is.
-    """
-    there = required(callback, "_training_metadata_path")
-    if "://" in there:  # not a file of this machine
-        yield
-        return
-    new = Path(f"{there}.new")
-    with contextlib.suppress(FileNotFoundError):
-        # The callback may keep a second backup, which it makes of the first.
-        shutil.copy(there, new)
-    before = new.read_bytes() if new.exists() else b""
-    callback._training_metadata_path = str(new)
-    try:
-        yield
-        if new.exists() and is_saved() and new.read_bytes() != before:
-            put(new, Path(there))
-    finally:
-        callback._training_metadata_path = there
-        new.unlink(missing_ok=True)
-
-
-def layer_at(layers: Sequence[Layer], path: str) -> Layer | None:
-    """The layer whose path is `path`; None where there is none.
-
-    The path of an op begins with the name of the model, that of a layer or weight may not.
-    """
-    for layer in layers:
-        if getattr(layer, "path", None) == path:
-            return layer
-    name = path.rpartition("/")[2]
-    named = [layer for layer in layers if layer.name == name]
-    return named[0] if len(named) == 1 else None
-
-
-def uses_default_train_step(model: Any) -> bool:
-    """Whether the train step of a model is Keras's own, so that only metrics follow the update."""
-    step = getattr(model.train_step, "__func__", None)
-    return step is keras.Model.train_step
-
-
-def uses_default_metrics(model: Any) -> bool:
-    """Whether `compute_metrics` of a model is Keras's own."""
-    compute = getattr(model.compute_metrics, "__func__", None)
-    return compute is keras.Model.compute_metrics
 
 
 def keep_stored_state(model: Any) -> None:
@@ -386,20 +199,6 @@ def before_state_sync(notify: Callable[[Any], None]) -> None:
 
 
 _notified_of_sync: list[Callable[[Any], None]] = []
-
-
-def optimizers_of(model: Any) -> list[Any]:
-    """Every optimizer that a model holds: its compiled one, then those of its own attributes.
-
-    A generative adversarial network has two. The optimizer inside a `LossScaleOptimizer` is not
-    listed: its variables are among those of the outer one.
-    """
-    found: list[Any] = []
-    for candidate in (model.optimizer, *vars(model).values()):
-        if isinstance(candidate, BaseOptimizer) and not any(o is candidate for o in found):
-            found.append(candidate)
-    inner = [o.inner_optimizer for o in found if isinstance(o, LossScaleOptimizer)]
-    return [o for o in found if not any(o is i for i in inner)]
 
 
 def symbolic_build(model: Any, data: Any) -> None:

@@ -18,7 +18,7 @@ import keras
 import numpy as np
 
 from stayfinite.frameworks.failure import Files
-from stayfinite.frameworks.keras import private as keras_private
+from stayfinite.frameworks.keras import running_fit
 from stayfinite.frameworks.keras.batches import leaves
 
 # Seconds. Each batch that is compared has to be loaded again.
@@ -32,7 +32,7 @@ def files_of(data: Any, batch: int | None) -> tuple[Files, ...] | None:
         data: The batch, as the train step was given it.
         batch: Its number within the epoch.
     """
-    dataset = keras_private.dataset_at_work()
+    dataset = running_fit.dataset_at_work()
     if dataset is None or batch is None or not callable(getattr(dataset, "files_of", None)):
         return None
     expected = [keras.ops.convert_to_numpy(leaf) for leaf in leaves(data)]

@@ -111,8 +111,17 @@ class KerasSubject(Subject):
         return keras_private.flatten_layers(self.model)
 
     def layer(self, path: str) -> Layer | None:
-        """The layer with this path."""
-        return keras_private.layer_at(self.layers(), path)
+        """The layer with this path.
+
+        The path of an op begins with the name of the model, that of a layer or weight may not.
+        """
+        layers = self.layers()
+        for layer in layers:
+            if getattr(layer, "path", None) == path:
+                return layer
+        name = path.rpartition("/")[2]
+        named = [layer for layer in layers if layer.name == name]
+        return named[0] if len(named) == 1 else None
 
     def holder_of(self, array: np.ndarray, codes: Sequence[CodeType]) -> HeldArray | None:
         """What holds an array that is no variable."""
