@@ -8,14 +8,23 @@ from __future__ import annotations
 
 import os
 import re
+import traceback
+from pathlib import Path
 
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")  # Keras prints messages in bold
 VARIABLE = "STAYFINITE_STRICT"
+_PACKAGE = Path(__file__).parent
 
 
 def is_strict() -> bool:
     """Whether internal errors are raised instead of reported."""
     return os.environ.get(VARIABLE) == "1"
+
+
+def is_internal(error: BaseException) -> bool:
+    """Whether `error` was raised in this package, neither in the user's code nor in a library."""
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return bool(frames) and Path(frames[-1].f_code.co_filename).is_relative_to(_PACKAGE)
 
 
 def caught(where: str, error: Exception) -> str:

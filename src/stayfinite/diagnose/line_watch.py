@@ -16,6 +16,7 @@ import numpy as np
 
 from stayfinite.graph.code_owner import is_user_file
 from stayfinite.graph.graph import Span
+from stayfinite.strict import caught, is_internal
 
 # Lines; a longer run is not watched to its end.
 _MAX_LINES = 100_000
@@ -38,7 +39,9 @@ def first_bad_line(call: Callable[[], object]) -> Span | None:
         call()
     except _Found:
         pass
-    except Exception:
+    except Exception as error:
+        if is_internal(error):
+            caught("watching the lines of a function", error)
         return None
     finally:
         sys.settrace(before)

@@ -9,8 +9,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
-from types import TracebackType
 from typing import TypeVar
 
 from stayfinite.experiments.changes import TriedChange
@@ -18,9 +16,7 @@ from stayfinite.experiments.rollout import Rollout
 from stayfinite.frameworks.batch import ChangeError
 from stayfinite.frameworks.step import Outcome
 from stayfinite.repair import RepairError
-from stayfinite.strict import caught
-
-_PACKAGE = Path(__file__).parents[1]
+from stayfinite.strict import caught, is_internal
 
 T = TypeVar("T")
 
@@ -63,7 +59,7 @@ def attempt(run: Callable[[], T]) -> T | NotTried:
     except (ChangeError, RepairError) as error:
         return NotTried(None, str(error))
     except Exception as error:
-        if _is_internal(error.__traceback__):
+        if is_internal(error):
             caught("a trial", error)
         return NotTried(type(error).__name__, str(error))
 
@@ -74,12 +70,3 @@ def try_change(change: TriedChange, run: Callable[[], Outcome]) -> Experiment:
     result = attempt(run)
     finite = not isinstance(result, NotTried) and result.finite
     return Experiment(change, result, finite, time.perf_counter() - began)
-
-
-def _is_internal(traceback: TracebackType | None) -> bool:
-    """Whether the innermost frame is of this package."""
-    file = ""
-    while traceback is not None:
-        file = traceback.tb_frame.f_code.co_filename
-        traceback = traceback.tb_next
-    return Path(file).is_relative_to(_PACKAGE)

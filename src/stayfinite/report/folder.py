@@ -43,7 +43,7 @@ from stayfinite.report.step_record import (
     within_limit,
     write_record,
 )
-from stayfinite.strict import caught
+from stayfinite.strict import caught, is_internal
 
 BATCH = "batch.safetensors"
 PAGE = "incident.html"
@@ -225,7 +225,9 @@ def explain(incident: Incident | str | Path, *, width: int = 100) -> str:
 def _save_weights(subject: Subject, path: Path) -> bool:
     try:
         subject.save_weights(path)
-    except Exception:
+    except Exception as error:
+        if is_internal(error):
+            caught("saving the weights", error)
         # A user's layer may not be savable; its values are also in state.safetensors.
         path.unlink(missing_ok=True)
         return False
