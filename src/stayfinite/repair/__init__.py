@@ -24,7 +24,8 @@ from stayfinite.repair.expression import Expression, expression_at, find_express
 from stayfinite.repair.lasting_patch import filenames, put_in_place
 from stayfinite.repair.live import KnownFunctions
 from stayfinite.repair.logits import moved
-from stayfinite.repair.objects import Remade, proposals, remade
+from stayfinite.repair.object_edits import proposals
+from stayfinite.repair.objects import Remade, remade
 from stayfinite.repair.patch import Patch
 from stayfinite.repair.rewrites import MECHANISMS, Facts
 from stayfinite.repair.source import SourceFile, TextSpan

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from stayfinite.graph.object_sites import site_of
+from stayfinite.repair.creating_call import made_by
 from stayfinite.repair.edit import Replacement
 from stayfinite.repair.expression import Expression
-from stayfinite.repair.objects import Setting, made_by
+from stayfinite.repair.objects import Setting
 from stayfinite.repair.operation import recognise
 from stayfinite.repair.scope import Scope, dotted
 from stayfinite.repair.source import SourceFile

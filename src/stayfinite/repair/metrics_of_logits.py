@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterator
 
 from stayfinite.repair.edit import Replacement, insert_imports
-from stayfinite.repair.objects import prefix_of
+from stayfinite.repair.object_edits import prefix_of
 from stayfinite.repair.rewrites.site import Facts, Site
 from stayfinite.repair.source import SourceFile
 
