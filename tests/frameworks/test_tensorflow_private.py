@@ -211,3 +211,71 @@ def test_same_random_numbers_in_each_block_and_others_after_it(seed, monkeypatch
 def test_ops_that_draw_from_a_state_of_their_own_are_known():
     assert private.is_random("RandomUniform") and private.is_random("RandomStandardNormal")
     assert not private.is_random("StatelessRandomUniformV2") and not private.is_random("MatMul")
+
+
+class Doubling:
+    @tf.function
+    def doubled(self, x):
+        if tf.reduce_sum(x) > 100.0:
+            x = -x
+        return 2.0 * x
+
+
+def test_a_copy_of_a_function_is_called_inside_another():
+    calls = []
+
+    def around(call):
+        calls.append(private.captured_variables(tf.compat.v1.get_default_graph()))
+        return {"result": call()}
+
+    function = Doubling().doubled
+    copy = private.with_function_around(function, around)
+    assert [copy(X * n)["result"].numpy().tolist() for n in (1.0, 100.0)] == [
+        [2.0, 8.0],
+        [-200.0, -800.0],
+    ]
+    assert len(calls) == 1
+    assert function.experimental_get_tracing_count() == 0
+
+
+def test_function_of_a_method_is_bound_and_not_converted():
+    instance = Doubling()
+    function = instance.doubled
+    function(X)
+    bound = private.bound_function(function)
+    assert bound.args == (instance,)
+    assert bound.func is Doubling.doubled.python_function
+    assert private.bound_function(tf.function(told)) is told
+
+
+def test_variables_that_a_trace_reads():
+    read, other = keras.Variable([1.0]), tf.Variable([1.0])
+    found = []
+
+    @tf.function
+    def function():
+        result = read + 1.0
+        is_read = private.captured_variables(tf.compat.v1.get_default_graph())
+        found.extend([is_read(read), is_read(other)])
+        return result
+
+    function()
+    assert found == [True, False]
+
+
+def test_calls_of_functions_are_hooked_until_undone():
+    called = []
+
+    def make(plain):
+        def call(function, *args, **keywords):
+            called.append(private.is_of_library(function))
+            return plain(function, *args, **keywords)
+
+        return call
+
+    function = tf.function(lambda x: x + 1.0)
+    undo = private.hook_calls(make)
+    function(X)
+    undo()
+    function(X)
+    assert called == [False]

@@ -94,7 +94,8 @@ def run(
 ) -> GuardedRun:
     """Run SCRIPT as `python SCRIPT ARGS...` does, with every training guarded.
 
-    That is every keras.Model, and every loop over torch.optim.
+    That is every keras.Model, every loop over torch.optim, and every step in a
+    tf.function that applies an optimizer of Keras.
 
     All arguments after SCRIPT are passed to the script. The exit code is that of the script, or 3
     if a non-finite step stopped it.

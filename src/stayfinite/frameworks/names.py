@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Container, Sequence
+from typing import Any
 
 
 def fresh(name: str, taken: Container[str]) -> str:
@@ -23,3 +24,8 @@ def unique(names: Sequence[str]) -> list[str]:
         seen[name] = seen.get(name, 0) + 1
         found.append(name if seen[name] == 1 else f"{name}:{seen[name]}")
     return found
+
+
+def path_of(variable: Any) -> str:
+    """The path of a variable; the name of one that is no variable of Keras."""
+    return str(variable.path if hasattr(variable, "path") else variable.name)

@@ -11,6 +11,7 @@ from stayfinite.frameworks import base
 from stayfinite.frameworks.keras import creation
 from stayfinite.frameworks.keras.model_subject import IS_MAKING
 from stayfinite.guard.callback import Guard
+from stayfinite.guard.keras_steps import guard_steps
 from stayfinite.guard.registry import REGISTRY, Adopter
 from stayfinite.saving.guarded import make_files_safe
 
@@ -54,11 +55,7 @@ class EveryModel:
         creation.record()
         REGISTRY.begin_session(self._adopter)
         self._unhook.append(make_files_safe(self))
-        if keras.backend.backend() == "torch":
-            # Imported here because it needs PyTorch.
-            from stayfinite.frameworks.torch import keras_loops
-
-            keras_loops.install()
+        self._unhook.append(guard_steps(keras.backend.backend(), self._keep))
         self._hook_callbacks(keras.callbacks.CallbackList)
         for owner in keras.Model.__mro__:
             if "make_train_function" in vars(owner):

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from stayfinite.frameworks.batch import Batch
-from stayfinite.frameworks.names import unique
+from stayfinite.frameworks.names import path_of, unique
 from stayfinite.frameworks.recording.recording import Recording
 from stayfinite.frameworks.state import State, Tensor
 from stayfinite.frameworks.subject import Subject, state_variables
@@ -77,7 +77,7 @@ def named_values(subject: Subject, state: State) -> list[NamedValue]:
     """The values of `state` under the paths of the variables of `subject`, made unique."""
     variables = [v for group in state_variables(subject) for v in group]
     roles = [role for group in subject.roles() for role in group]
-    names = unique([variable.path for variable in variables])
+    names = unique([path_of(variable) for variable in variables])
     may_keep = set(subject.may_keep_infinity())
     return [
         NamedValue(role, name, value, number in may_keep)

@@ -16,7 +16,7 @@ from stayfinite.frameworks.attributes import set_attribute
 from stayfinite.frameworks.batch import ROLES, Batch
 from stayfinite.frameworks.change import Change
 from stayfinite.frameworks.loss_scale import gradients_noted, loss_scales_at, unscaled
-from stayfinite.frameworks.names import fresh
+from stayfinite.frameworks.names import fresh, path_of
 from stayfinite.frameworks.recording.axes import batch_axes, other_size
 from stayfinite.frameworks.recording.engine import EagerResult, Engine, Update
 from stayfinite.frameworks.recording.recording import Enough, Recording, Shape, until_enough
@@ -333,7 +333,7 @@ class EagerStep:
         gradients: dict[str, np.ndarray] = {}
         for update in result.updates:
             for variable, gradient in zip(update.variables, update.gradients, strict=True):
-                name = fresh(variable.path, gradients)
+                name = fresh(path_of(variable), gradients)
                 gradients[name] = self.engine.numpy(gradient)
         if self.loss_scale is not None:
             gradients = unscaled(gradients, self.loss_scale)

@@ -23,6 +23,7 @@ from stayfinite.frameworks.subject import (
     state_variables,
 )
 from stayfinite.frameworks.tensorflow import guard, private
+from stayfinite.frameworks.tensorflow.call_arguments import CallArguments
 from stayfinite.frameworks.tensorflow.state import numpy_of
 
 
@@ -49,6 +50,8 @@ class TensorFlowBackend:
 
     def batch(self, subject: Subject, data: object) -> Batch:
         """The data of a step with a name for each array."""
+        if isinstance(data, CallArguments):
+            return data.batch(numpy_of)
         return batch_of(subject, data, numpy_of)
 
     def variables(self, subject: Subject) -> list[list[Variable]]:

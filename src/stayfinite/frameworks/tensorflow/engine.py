@@ -15,7 +15,7 @@ from stayfinite.frameworks.batch import Batch
 from stayfinite.frameworks.keras import calls as keras_calls
 from stayfinite.frameworks.keras import loss_scales, optimizer_settings
 from stayfinite.frameworks.loss_scale import are_gradients_asked_for
-from stayfinite.frameworks.names import fresh
+from stayfinite.frameworks.names import fresh, path_of
 from stayfinite.frameworks.recording.engine import (
     EagerResult,
     NamedValue,
@@ -30,7 +30,7 @@ from stayfinite.frameworks.tensorflow import private
 from stayfinite.frameworks.tensorflow.capture import OpRecord
 from stayfinite.frameworks.tensorflow.float64 import WideShadows
 from stayfinite.frameworks.tensorflow.state import numpy_of, state_of, store
-from stayfinite.frameworks.tensorflow.watching import watched
+from stayfinite.frameworks.tensorflow.watching import watched, without_watch
 
 # Below, one pass in NumPy is cheaper than the launch of an op.
 _SMALL = 1 << 14
@@ -140,7 +140,8 @@ class TensorFlowEngine:
             store(self.subject, state)
             self.subject.reset_metrics()
             with (
-                contextlib.nullcontext() if self._draws is False else private.same_random_numbers()
+                contextlib.nullcontext() if self._draws is False else private.same_random_numbers(),
+                without_watch(),
             ):
                 yield
         finally:
@@ -232,8 +233,7 @@ class _Notes:
         self.updates.append(Update(optimizer, [self._value(g) for g in grads], variables))
         if self._record is not None:
             for gradient, variable in zip(grads, variables, strict=True):
-                path = getattr(variable, "path", "gradient")
-                name = fresh(path, self.gradient_numbers)
+                name = fresh(path_of(variable), self.gradient_numbers)
                 self.gradient_numbers[name] = self._record.number(gradient)
 
     def assigning(self, variable: Any) -> None:

@@ -84,8 +84,7 @@ class GuardedGraphStep:
 
     def finish(self) -> Any:
         """End the step; returns whether it was good."""
-        if not self._everything and self._is_written_unseen():
-            raise Unsuited
+        self.require_seen_writes()
         # Else metrics keep the bad step, so that they agree with the progress bar.
         metrics = [] if self._keeps_metrics else list(self._subject.metrics_variables)
         good = self._alive & _is_finite([*self._checked, *self._values.judged(self._subject)])
@@ -93,6 +92,11 @@ class GuardedGraphStep:
             good &= ~collapsed
         private.rarely(good, lambda: None, lambda: self._values.restore(metrics))
         return good
+
+    def require_seen_writes(self) -> None:
+        """Raise `Unsuited` where the step writes to state that was not read before."""
+        if not self._everything and self._is_written_unseen():
+            raise Unsuited
 
     def is_suspect(self, data: Any) -> Any:
         """Whether a loss scale skipped the step on a batch that is not finite; after `finish`.

@@ -15,6 +15,7 @@ import linecache
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from types import MethodType
 from typing import Any
 
 import keras
@@ -25,7 +26,9 @@ from tensorflow.python.autograph.pyct import inspect_utils
 from tensorflow.python.eager import backprop, context
 from tensorflow.python.eager.execute import quick_execute
 from tensorflow.python.eager.polymorphic_function import polymorphic_function
+from tensorflow.python.eager.polymorphic_function.tf_method_target import TfMethodTarget
 from tensorflow.python.framework import op_callbacks, op_def_registry
+from tensorflow.python.util import tf_decorator
 
 from stayfinite.frameworks.keras import private as keras_private
 from stayfinite.frameworks.keras.patches import replaced
@@ -131,6 +134,52 @@ def python_function_of(step: Any) -> Callable[..., Any]:
     return function
 
 
+def hook_calls(make: Callable[[Callable[..., Any]], Callable[..., Any]]) -> Callable[[], None]:
+    """Replace the call of every `tf.function` by `make(call)`; returns what undoes it."""
+    owner = polymorphic_function.Function
+    plain = owner.__call__
+    owner.__call__ = functools.wraps(plain)(make(plain))
+
+    def undo() -> None:
+        owner.__call__ = plain
+
+    return undo
+
+
+def with_function_around(function: Any, around: Callable[[Callable[[], Any]], Any]) -> Any:
+    """A `tf.function` like another one, whose Python function is called inside `around`.
+
+    Args:
+        function: What `tf.function` returned.
+        around: Called with what calls the user's function; its result is that of the function.
+    """
+    inner = function.python_function
+
+    def call(*args: Any, **keywords: Any) -> Any:
+        # AutoGraph puts its conversion of the user's function into this attribute.
+        return around(lambda: wrapped.__wrapped__(*args, **keywords))
+
+    wrapped = tf_decorator.make_decorator(inner, call)
+    return function._clone(wrapped)
+
+
+def bound_function(function: Any) -> Callable[..., Any]:
+    """What was given to `tf.function`, not converted by AutoGraph; a method with its object."""
+    inner = function.python_function
+    method = getattr(inner, "__original_wrapped__", None)
+    holder = getattr(method, "__self__", None)
+    if isinstance(method, MethodType) and isinstance(holder, TfMethodTarget):
+        return functools.partial(method.__func__, holder.target)
+    plain: Callable[..., Any] = inner
+    return plain
+
+
+def captured_variables(graph: Any) -> Callable[[Any], bool]:
+    """Whether a function that is being traced reads or writes a variable."""
+    handles = {id(outer) for outer, _ in graph.captures}
+    return lambda variable: id(getattr(raw(variable), "handle", None)) in handles
+
+
 def forget_traces() -> None:
     """Have every `tf.function` of the program traced again at its next call.
 
@@ -140,7 +189,7 @@ def forget_traces() -> None:
     inspect_utils._fix_linecache_record = _unless_patched
     for thing in gc.get_objects():
         # Not isinstance: it asks proxies for their class, which may run code of the user.
-        if type(thing) is polymorphic_function.Function and not _is_of_library(thing):
+        if type(thing) is polymorphic_function.Function and not is_of_library(thing):
             thing._variable_creation_config = thing._no_variable_creation_config = None
             thing._function_cache = type(thing._function_cache)()
 
@@ -159,7 +208,8 @@ def _unless_patched(function: Any) -> None:
         _fix_linecache_record(function)
 
 
-def _is_of_library(function: Any) -> bool:
+def is_of_library(function: Any) -> bool:
+    """Whether Keras or TensorFlow made a `tf.function` for itself."""
     module = str(getattr(function.python_function, "__module__", None))
     return module.partition(".")[0] in ("keras", "tensorflow")
 

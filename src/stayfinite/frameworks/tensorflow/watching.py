@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from typing import Any, Protocol
 
 import keras
@@ -17,6 +18,24 @@ from stayfinite.frameworks.keras import private as keras_private
 from stayfinite.frameworks.keras.optimizer_settings import build_slots
 from stayfinite.frameworks.keras.patches import Replacement, replaced
 from stayfinite.frameworks.tensorflow import private
+
+# True while a step is watched or made again: no update in it is one of a hand-written loop.
+_IS_WATCHED: ContextVar[bool] = ContextVar("_IS_WATCHED", default=False)
+
+
+def is_watched() -> bool:
+    """Whether a step that is made now, in this thread, is watched already."""
+    return _IS_WATCHED.get()
+
+
+@contextlib.contextmanager
+def without_watch() -> Iterator[None]:
+    """Inside the block, no step of a hand-written loop is watched."""
+    token = _IS_WATCHED.set(True)
+    try:
+        yield
+    finally:
+        _IS_WATCHED.reset(token)
 
 
 class Watcher(Protocol):
@@ -54,7 +73,7 @@ def watched(watcher: Watcher) -> Iterator[None]:
         (scaled, "scale_loss", hooks.scale_loss),
         (keras_private.owner_of(keras.Variable, "assign"), "assign", hooks.assign),
     ]
-    with replaced(methods):
+    with without_watch(), replaced(methods):
         yield
 
 

@@ -1,0 +1,204 @@
+"""Hand-written steps in a `tf.function` that apply an optimizer of Keras, guarded as they are.
+
+The outermost call of each `tf.function` of the user's goes to a copy of it. Where the trace of the
+copy applies an optimizer, the sentinel is in that trace, and the call is a guarded step. So the
+first step is guarded, too, and variables that it makes are made once. The user's own function
+keeps its traces, which a program may export.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple, Protocol
+
+import tensorflow as tf
+
+from stayfinite.frameworks.base import GuardedFunction, OnBad
+from stayfinite.frameworks.recorder import Recorder
+from stayfinite.frameworks.snapshots import Snapshots
+from stayfinite.frameworks.tensorflow import private
+from stayfinite.frameworks.tensorflow.call_arguments import CallArguments, call_arguments
+from stayfinite.frameworks.tensorflow.found_loop import FoundLoop
+from stayfinite.frameworks.tensorflow.guard import TensorFlowTrainFunction
+from stayfinite.frameworks.tensorflow.guard_graph import GuardedGraphStep
+from stayfinite.frameworks.tensorflow.guard_sentinel import TensorFlowSentinel
+from stayfinite.frameworks.tensorflow.watching import is_watched, watched
+
+Call = Callable[..., Any]
+
+
+class StepGuard(Protocol):
+    """The guard of one step function."""
+
+    def call(self, args: tuple[Any, ...], keywords: Mapping[str, Any]) -> Any:
+        """Make one guarded step; returns what the user's function returns."""
+        ...
+
+
+# Makes the guard of a step once its first call was made.
+NewGuard = Callable[["TracedLoop"], StepGuard]
+
+
+class MadeStep(NamedTuple):
+    """What a copy returns whose trace applies an optimizer."""
+
+    out: Any
+    report: Any
+
+
+def install(new_guard: NewGuard) -> Callable[[], None]:
+    """Guard each step that is the call of a `tf.function`; returns what ends that."""
+    copies: weakref.WeakKeyDictionary[Any, _Copy] = weakref.WeakKeyDictionary()
+
+    def hooked(plain: Call) -> Call:
+        def call(function: Any, *args: Any, **keywords: Any) -> Any:
+            is_outermost = tf.executing_eagerly() and not is_watched()
+            if not is_outermost or tf.config.functions_run_eagerly():
+                return plain(function, *args, **keywords)
+            if function not in copies:
+                copies[function] = _Copy(function, plain, new_guard)
+            return copies[function](function, args, keywords)
+
+        return call
+
+    return private.hook_calls(hooked)
+
+
+class _Copy:
+    """Calls a copy of a `tf.function` of the user's."""
+
+    def __init__(self, function: Any, plain: Call, new_guard: NewGuard) -> None:
+        self._plain = plain
+        self._new_guard = new_guard
+        self._is_left_alone = private.is_of_library(function)
+        self._loop: TracedLoop | None = None
+        self._guard: StepGuard | None = None
+
+    def __call__(self, function: Any, args: tuple[Any, ...], keywords: Mapping[str, Any]) -> Any:
+        if self._is_left_alone:
+            return self._plain(function, *args, **keywords)
+        if self._loop is None:
+            self._loop = TracedLoop(function, self._plain)
+        if self._guard is not None:
+            return self._guard.call(args, keywords)
+        result = self._loop.made(args, keywords)
+        if not isinstance(result, MadeStep):
+            return result
+        self._guard = self._new_guard(self._loop)
+        self._loop.first = result
+        return self._guard.call(args, keywords)
+
+
+class TracedLoop(FoundLoop):
+    """The step of a `tf.function`.
+
+    Args:
+        function: What `tf.function` returned.
+        plain: The call of any `tf.function`.
+
+    Attributes:
+        first: The first step, which was made before it was known that it is one.
+    """
+
+    def __init__(self, function: Any, plain: Call) -> None:
+        step = private.bound_function(function)
+        name = str(getattr(function.python_function, "__name__", "step"))
+        super().__init__(step, name, xla=private.is_xla(function))
+        self.first: MadeStep | None = None
+        self.sentinel = TensorFlowSentinel()
+        self._step = step
+        self._recorder: Recorder | None = None
+        self._plain = plain
+        self._copy = private.with_function_around(function, self._traced)
+
+    def attach(self, recorder: Recorder, on_bad: OnBad, *, resumes: bool) -> GuardedFunction:
+        """Have the steps made by the copy."""
+        self._recorder = recorder
+        function = _TracedTrainFunction(self, recorder, on_bad, resumes=resumes)
+        self.train_function = function
+        return function
+
+    def call(self, args: tuple[Any, ...], keywords: Mapping[str, Any]) -> Any:
+        """Make one guarded step with the arguments of the user's call; returns its result."""
+        assert self.train_function is not None
+        return self.train_function(iter([call_arguments(self._step, args, keywords)]))
+
+    def bad_loss(self) -> int | None:
+        """None: a step with a non-finite loss is bad."""
+        return None
+
+    def made(self, args: tuple[Any, ...], keywords: Mapping[str, Any]) -> Any:
+        """Call the copy: a `MadeStep`, or the result of a function that trains nothing."""
+        return self._plain(self._copy, *args, **keywords)
+
+    def note_update(self, optimizer: Any, variables: Iterable[Any]) -> None:
+        """The step applies `optimizer` to `variables`."""
+        before = len(self.optimizers), len(self.trainable_variables)
+        super().note_update(optimizer, variables)
+        has_grown = before != (len(self.optimizers), len(self.trainable_variables))
+        if has_grown and self._recorder is not None:
+            # Earlier states lack these variables.
+            self._recorder.snapshots = Snapshots()
+
+    def _traced(self, call: Callable[[], Any]) -> Any:
+        """The function of the copy, which runs while it is traced."""
+        step = _FoundStep(self, self.sentinel)
+        with watched(step):
+            out = call()
+        if not step.has_update:
+            return out
+        good = step.finish()
+        return MadeStep(out, self.sentinel.note(good, step.is_suspect(())))
+
+
+class _FoundStep(GuardedGraphStep):
+    """A watched trace that notes what it trains.
+
+    Attributes:
+        has_update: Whether an optimizer was applied.
+    """
+
+    def __init__(self, loop: TracedLoop, sentinel: TensorFlowSentinel) -> None:
+        super().__init__(loop, sentinel, everything=False, keeps_metrics=True)
+        self.has_update = False
+        self._loop = loop
+
+    def applying(
+        self, optimizer: Any, grads: list[Any], variables: list[Any], apply: Callable[[], None]
+    ) -> None:
+        """Note what is trained."""
+        self.has_update = True
+        self._loop.note_update(optimizer, variables)
+        super().applying(optimizer, grads, variables, apply)
+
+    def require_seen_writes(self) -> None:
+        """None is required: what the user's code assigns by itself is not restored.
+
+        By now every update of the step is noted.
+        """
+        if self._loop.train_function is None:
+            graph = tf.compat.v1.get_default_graph()
+            self._loop.find_models(private.captured_variables(graph))
+
+
+class _TracedTrainFunction(TensorFlowTrainFunction):
+    """The train function of a `TracedLoop`; called with an iterator over one call."""
+
+    def __init__(
+        self, loop: TracedLoop, recorder: Recorder, on_bad: OnBad, *, resumes: bool
+    ) -> None:
+        self._loop = loop
+        super().__init__(loop, recorder, on_bad, resumes=resumes)
+        self._sentinel = loop.sentinel
+
+    def _made(self) -> Callable[[list[CallArguments]], Any]:
+        loop = self._loop
+
+        def made(source: list[CallArguments]) -> Any:
+            step, loop.first = loop.first, None
+            if step is None:
+                step = source[0].call(lambda *args, **keywords: loop.made(args, keywords))
+            return step.out, step.report, ()
+
+        return made

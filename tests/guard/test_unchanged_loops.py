@@ -1,0 +1,51 @@
+"""Hand-written loops over Keras models in unchanged scripts, under `stayfinite run`."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import keras
+import pytest
+
+from tests import warm
+
+SCRIPTS = Path(__file__).parent / "loop_scripts"
+# The step that fails with the naive formula, and its cause.
+BAD_STEPS = {
+    "tensorflow_gan": (4, "log-of-zero"),
+    "tensorflow_method": (3, "singular-gradient"),
+}
+SLOW = {"tensorflow_gan"}
+PARAMETERS = [
+    pytest.param(name, marks=pytest.mark.slow if name in SLOW else [])
+    for name in BAD_STEPS
+    if name.startswith(f"{keras.backend.backend()}_")
+]
+
+
+@pytest.fixture(params=PARAMETERS)
+def script(request, tmp_path):
+    shutil.copy(SCRIPTS / f"{request.param}.py", tmp_path / "train.py")
+    return request.param
+
+
+def test_a_healthy_loop_prints_the_same_with_and_without_guard(script, tmp_path):
+    plain = warm.script(tmp_path, "train.py")
+    guarded = warm.stayfinite(tmp_path, "run", "--json", "run.json", "train.py")
+    assert (plain.returncode, plain.stderr) == (guarded.returncode, guarded.stderr)
+    assert json.loads((tmp_path / "run.json").read_text(encoding="utf-8"))["num_steps"] > 5
+
+
+def test_a_bad_step_stops_the_loop_at_its_line(script, tmp_path):
+    done = warm.stayfinite(tmp_path, "run", "--json", "run.json", "train.py", "naive")
+    assert done.returncode == 3, done.stderr
+    assert len(re.findall(r"^error\[", done.stderr, re.MULTILINE)) == 1
+    incident = json.loads((tmp_path / "run.json").read_text(encoding="utf-8"))["incidents"][0]
+    found = incident["where"]["step"], incident["cause"]["name"]
+    assert found == BAD_STEPS[script], done.stderr
+    lines = (tmp_path / "train.py").read_text(encoding="utf-8").splitlines()
+    assert "# <- here" in lines[incident["origin"]["line"] - 1]
+    assert Path(incident["kept"]["weights"]).exists()
