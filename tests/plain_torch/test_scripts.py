@@ -102,6 +102,8 @@ def test_a_bad_step_is_stopped_and_explained(case, tmp_path):
     lines = (HERE / f"{case.script}.py").read_text(encoding="utf-8").splitlines()
     marked = [number for number, line in enumerate(lines, 1) if line.endswith(MARK)]
     assert not marked or incident["origin"]["line"] == marked[0]
+    for trial in incident["trials"]:
+        assert trial["outcome"] != "finite" or "gradients" not in trial["non_finite"], done.stderr
     if case.fix is not None:
         assert incident["fix"]["verified"] == case.fix, done.stderr
     if case.value is not None:

@@ -16,11 +16,13 @@ import torch
 
 from stayfinite.frameworks.step import CannotRemakeError
 from stayfinite.frameworks.torch.engine import StepWatcher
+from stayfinite.frameworks.torch.plain import verdict
 from stayfinite.frameworks.torch.plain.data import LoopData
 from stayfinite.frameworks.torch.plain.optimizer import (
     TorchOptimizer,
     clip,
     dense_gradient,
+    gradients_of,
     parameters_of,
 )
 
@@ -62,6 +64,8 @@ class Making:
 
     Attributes:
         num_drawn: How many of these batches were drawn.
+        has_bad_gradients: Whether the update of the failing step was given a gradient that is not
+            finite.
     """
 
     def __init__(
@@ -81,6 +85,7 @@ class Making:
         )
         self._is_last = False
         self.num_drawn = 0
+        self.has_bad_gradients = False
 
     def draw(self) -> Any:
         """The next of the saved batches."""
@@ -114,6 +119,7 @@ class Making:
         given = [(dense_gradient(parameter), variable) for parameter, variable in weights]
         pairs = [(gradient, variable) for gradient, variable in given if gradient is not None]
         self._watcher.note(self._optimizer, pairs)
+        self.has_bad_gradients = not verdict.all_finite(gradients_of(optimizer))
         self._watcher.before_update()
 
     def updated(self, optimizer: torch.optim.Optimizer, *, skipped: bool) -> None:

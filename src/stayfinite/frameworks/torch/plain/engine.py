@@ -46,16 +46,31 @@ class PlainEngine(TorchEngine):
 
     @contextlib.contextmanager
     def entered(self, recording: Recording) -> Iterator[None]:
-        """Inside the block, `recording.inside` is entered with each module at work."""
+        """Inside the block, `recording.chain` has each module and optimizer at work."""
         plain = torch.nn.Module.__call__
+        optimizer = self._loop.optimizer.inner
 
         def scoped_call(module: Any, *args: Any, **kwargs: Any) -> Any:
             with recording.inside(module):
                 return plain(module, *args, **kwargs)
 
+        def begins(applied: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
+            # A closure is code of the user, and in none of the optimizer's ops.
+            if len(args) < 2 and "closure" not in kwargs:
+                recording.chain.append(applied)
+
         note_entry(scoped_call.__code__)
-        with replaced(torch.nn.Module, "__call__", scoped_call):
-            yield
+        # The code of the function that PyTorch puts around the `step` of every optimizer.
+        note_entry(type(optimizer).step.__code__)
+        num_outside = len(recording.chain)
+        hook = optimizer.register_step_pre_hook(begins)
+        try:
+            with replaced(torch.nn.Module, "__call__", scoped_call):
+                yield
+        finally:
+            hook.remove()
+            # The run ends in the hook after the update.
+            del recording.chain[num_outside:]
 
     def kept(self) -> AbstractContextManager[None]:
         """What a step changes beside its variables is as it was after the block."""
@@ -71,10 +86,10 @@ class PlainEngine(TorchEngine):
             optimizer.inner.step()
 
     def other_bad_state(self, state: State) -> list[str]:
-        """Slots that the step has made and that are not finite."""
-        return [
-            name for name, tensor in self._loop.optimizer.missing() if not self.is_finite(tensor)
-        ]
+        """Slots that the step has made and that are not finite, and a loss scale that is spent."""
+        slots = self._loop.optimizer.missing()
+        bad = [name for name, tensor in slots if not self.is_finite(tensor)]
+        return [*bad, "loss scale"] if self._remade.has_collapsed else bad
 
     def default_device(self, device: str) -> AbstractContextManager[None]:
         """Inside the block, tensors are made on `device`."""

@@ -79,7 +79,7 @@ class Judge:
             Whether the step is to be applied all the same.
         """
         loss, scaler = self._notes.bad_loss(), update.scaler
-        if loss is None and (scaler is None or scaler.get_scale() > 1.0):
+        if loss is None and (scaler is None or not private.is_spent(scaler)):
             self._made(update)
             return False
         bad = self._notes.bad_step(update, "scale" if loss is None else "gradients", loss)

@@ -217,6 +217,11 @@ def fresh_scaler(scaler: Any) -> Iterator[None]:
             tensor.copy_(copy)
 
 
+def is_spent(scaler: Any) -> bool:
+    """Whether the scale of a `GradScaler` is at most 1, too small to make a gradient infinite."""
+    return float(scaler.get_scale()) <= 1.0
+
+
 def set_scale(scaler: Any, scale: float) -> None:
     """Set the scale of a `GradScaler` that has scaled a loss."""
     scaler._scale.fill_(scale)

@@ -39,6 +39,10 @@ class RemadeStep:
         num_updates: Updates of the same optimizer, before the step, that are left out.
         optimizers: Every optimizer of the loop.
         scaler: The `GradScaler` of the step; None if it has none.
+
+    Attributes:
+        has_collapsed: Whether the last run was left out by a loss scale that is too small to be
+            what its gradients are not finite for.
     """
 
     def __init__(
@@ -56,6 +60,7 @@ class RemadeStep:
         self._scaler = scaler
         self._watcher: StepWatcher | None = None
         self._seconds = 0.0
+        self.has_collapsed = False
 
     @property
     def scale(self) -> str | None:
@@ -88,10 +93,15 @@ class RemadeStep:
             contextlib.ExitStack() as stack,
         ):
             stack.callback(self._count_since, began)
+            is_spent = self._scaler is not None and private.is_spent(self._scaler)
+            stack.callback(lambda: self._note_collapse(is_spent and making.has_bad_gradients))
             self._again.make(data)
 
     def _count_since(self, began: float) -> None:
         self._seconds += time.monotonic() - began
+
+    def _note_collapse(self, has_collapsed: bool) -> None:
+        self.has_collapsed = has_collapsed
 
     def take(
         self,
@@ -149,6 +159,7 @@ class RemadeStep:
     @contextlib.contextmanager
     def unobserved(self) -> Iterator[None]:
         """Inside the block, an optimizer is applied without a check."""
+        self.has_collapsed = False
         with private.without_scale(self._optimizers), self._watching.replaying(_Unheard()):
             yield
 
