@@ -146,6 +146,8 @@ def judged(
             return Judged(as_claimed(), loss_in_float64())
         return Judged(FixValue.CHANGED, None)
     loss = None if isinstance(wide, NotTried) or not math.isfinite(wide.loss) else wide.loss
+    if claim is FixValue.EXACT and not _is_accurate(formula, with_gradient=False):
+        loss = None  # as of 1 ** inf, which is 1 in floating point
     if loss is not None and abs(loss) > largest("float32"):
         return Judged(FixValue.BOUNDED, loss)
     if loss is not None and claim is FixValue.EXACT and not _same_loss(loss, after, before):
@@ -253,12 +255,12 @@ def _kinds(before: AsWritten) -> set[Kind]:
         return set()
 
 
-def _is_accurate(formula: Formula | None) -> bool:
+def _is_accurate(formula: Formula | None, *, with_gradient: bool = True) -> bool:
     """Whether float64 suffices for the formula as written, as far as is known."""
     if formula is None:
         return True
     try:
-        return formula.has_value_in_float64()
+        return formula.has_value_in_float64(with_gradient=with_gradient)
     except BadFormula:
         return True
 

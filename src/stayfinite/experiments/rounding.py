@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
+import math
+import operator
+from collections.abc import Callable
+
+import numpy as np
+
 from stayfinite.graph.graph import Graph
 from stayfinite.graph.walk import unwrapped
 from stayfinite.numerics.functions import STRUCTURAL, row
@@ -13,6 +20,15 @@ _KEEPS_ZERO = STRUCTURAL | {
 }
 _UNDERFLOW = {"prod", "cumprod"}
 _MAX_OPS = 200
+_ARITHMETIC: dict[str, Callable[..., float]] = {
+    "add": operator.add,
+    "divide": operator.truediv,
+    "multiply": operator.mul,
+    "negative": operator.neg,
+    "reciprocal": lambda x: 1 / x,
+    "subtract": operator.sub,
+}
+_MAX_DEPTH = 8
 
 
 def approached(graph: Graph, value: int) -> tuple[float, ...]:
@@ -26,7 +42,45 @@ def approached(graph: Graph, value: int) -> tuple[float, ...]:
             return row("softmax").approached
     if op is not None and row(op.name).approached:
         return row(op.name).approached
-    return (0.0,) if _has_rounded_zero(graph, value) else ()
+    zero = (0.0,) if _has_rounded_zero(graph, value) else ()
+    return tuple(dict.fromkeys((*zero, *_of_constants(graph, value, _MAX_DEPTH))))
+
+
+def _of_constants(graph: Graph, value: int, depth: int) -> tuple[float, ...]:
+    """The numbers that arithmetic makes of constants and approached numbers.
+
+    So 1 / (1 + exp(x)) is 1 by rounding only, and 1 minus that is 0.
+    """
+    op = graph.producer.get(unwrapped(graph, value, STRUCTURAL))
+    if op is None or depth == 0:
+        return ()
+    if op.name not in _ARITHMETIC:
+        return row(op.name).approached
+    parts: list[tuple[float, ...]] = []
+    is_rounded = False
+    for operand in op.operands:
+        constant = _constant(graph, operand)
+        approached_there = () if constant else _of_constants(graph, operand, depth - 1)
+        is_rounded |= bool(approached_there)
+        parts.append(constant or approached_there)
+    if not is_rounded:
+        return ()
+    found = []
+    for numbers in itertools.product(*parts):
+        # A product with an exact 0 is no rounding.
+        if op.name in ("divide", "multiply", "reciprocal") and 0.0 in numbers:
+            continue
+        found.append(float(_ARITHMETIC[op.name](*numbers)))
+    return tuple(number for number in found if math.isfinite(number))
+
+
+def _constant(graph: Graph, value: int) -> tuple[float, ...]:
+    """The number that a constant has throughout, if it is one."""
+    array = graph.constants.get(unwrapped(graph, value, STRUCTURAL))
+    if array is None or array.size == 0 or array.dtype.kind not in "fiu":
+        return ()
+    first = float(np.ravel(array)[0])
+    return (first,) if bool((array == first).all()) else ()
 
 
 def _has_rounded_zero(graph: Graph, value: int) -> bool:

@@ -68,6 +68,8 @@ def _is_out_of_range(x: mpf, y: mpf) -> bool:
 
 
 def _power(x: mpf, y: mpf) -> mpf:
+    if (y == 0 and mp.isinf(x)) or (x == 1 and mp.isinf(y)):
+        return NAN  # it has any limit, though floating-point arithmetic has 1 there
     if y == 0 or x == 1:
         return mpf(1)
     if x == 0:
@@ -161,6 +163,18 @@ RULES: dict[Literal["jax", "tensorflow", "torch"], Rules] = {
         norm_at_zero=True,
     ),
 }
+
+
+def decimal(x: float) -> mpf:
+    """A number of the source: the decimal one that was written, if it has few digits.
+
+    So 0.2 and 0.8 make 1. `1.0 - 0.9` is computed before, which leaves a few last bits.
+    """
+    text = f"{x:.12g}"
+    short = float(text)
+    if short == x or (short != round(short) and abs(short - x) <= 1e-15 * abs(x)):
+        return mpf(text)
+    return mpf(x)
 
 
 class Exact:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from decimal import Decimal
 
 from stayfinite.repair.engine import build
-from stayfinite.repair.engine.build import number, real, value
+from stayfinite.repair.engine.build import is_number, number, real, value
 from stayfinite.repair.formula import Node, node, walk
 
 # Operations that only move elements, with the operands that they move.
@@ -69,6 +70,10 @@ def complement(x: Node) -> Node | None:
         return build.multiply(real(4.0), pair)
     if x.op in ("clip", "maximum", "minimum"):
         return _of_bounded(x)
+    if x.op == "divide":
+        return _of_share(*x.operands)
+    if x.op == "add":
+        return _of_mixture(*x.operands) or _of_mixture(*reversed(x.operands))
     if x.op in MOVES:
         moved = range(len(x.operands)) if x.op in ("stack", "concatenate") else MOVES[x.op]
         operands = list(x.operands)
@@ -97,6 +102,36 @@ def _of_bounded(x: Node) -> Node | None:
     if abs(low - (1.0 - high)) <= 1e-6 * abs(low):
         return node("clip", found, *bounds)  # the same bounds, as the user wrote them
     return node("clip", found, real(_difference(1.0, high)), real(_difference(1.0, low)))
+
+
+def _of_share(part: Node, whole: Node) -> Node | None:
+    """1 - a / (a + b) = b / (a + b)."""
+    if whole.op != "add" or part not in whole.operands:
+        return None
+    first, second = whole.operands
+    rest = second if part is first else first
+    if is_number(part, 1.0) and rest.op == "exp":
+        return node("sigmoid", *rest.operands)
+    return build.divide(rest, whole)
+
+
+def _of_mixture(least: Node, other: Node) -> Node | None:
+    """1 - (c + (1 - c) x) = (1 - c) (1 - x), for a number c."""
+    low = value(least)
+    if low is None or other.op not in ("multiply", "divide"):
+        return None
+    part, whole = other.operands
+    if low == 0.5 and part.op == "arctan" and abs((value(whole) or 0.0) - math.pi) < 1e-5:
+        # The distribution function of Cauchy.
+        return node("divide", node("arctan2", real(1.0), *part.operands), whole)
+    for factor in other.operands[: 2 if other.op == "multiply" else 1]:
+        share = value(factor)
+        if share is None or abs(_difference(1.0, low) - share) > 1e-9:
+            continue
+        rest = build.substituted(other, {factor: real(1.0)})
+        found = complement(rest)
+        return None if found is None else build.multiply(factor, found)
+    return None
 
 
 def _of_tanh(x: Node) -> Node:

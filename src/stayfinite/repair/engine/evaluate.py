@@ -8,7 +8,7 @@ import numpy as np
 from mpmath import mpf
 
 from stayfinite.numerics.dtypes import rounded
-from stayfinite.numerics.exact import RULES, Array, Exact, Floating
+from stayfinite.numerics.exact import RULES, Array, Exact, Floating, decimal
 from stayfinite.numerics.exact_functions import COMPARISONS, FUNCTIONS
 from stayfinite.repair.engine import structure
 from stayfinite.repair.engine.problem import Framework
@@ -152,7 +152,7 @@ class Evaluation:
             return np.asarray(value)
         assert isinstance(value, int | float)
         if self.m.exact:
-            return np.asarray(mpf(value), object)
+            return np.asarray(decimal(value), object)
         return np.asarray(value, working(self.dtype))
 
     def _adjoints(

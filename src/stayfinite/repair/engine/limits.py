@@ -224,6 +224,9 @@ def _sharpened(target: Node) -> Node:
             elif a.op == "divide":
                 gap = build.subtract(*a.operands)
                 mapping[x] = node("log1p", build.divide(gap, a.operands[1]))
+        elif a.op == "exp" and b.op == "exp":
+            gap = build.subtract(a.operands[0], b.operands[0])
+            mapping[x] = build.multiply(b, node("expm1", gap))
         elif build.number(b) == 1 and a.op == "exp":
             mapping[x] = node("expm1", a.operands[0])
         elif build.number(a) == 1 and b.op == "exp":

@@ -17,6 +17,7 @@ from stayfinite.repair.extraction.frames import (
     num_required,
     user_function,
 )
+from stayfinite.repair.extraction.instances import made_instance
 from stayfinite.repair.extraction.library_calls import library_call, method_call
 from stayfinite.repair.extraction.native_calls import native_call
 from stayfinite.repair.extraction.operators import applied
@@ -73,6 +74,13 @@ def _called(run: Run, call: Call) -> object:
     caller = SourceOrigin(run.moments[-1], call.expression)
     if isinstance(called, Closure):
         return _closed(run, called, positional, named, caller)
+    if isinstance(called, type):
+        made = made_instance(
+            run, called, positional, named, lambda *begin: enter(run, *begin, caller)
+        )
+        if made is not None:
+            return made
+    called = _method_behind(called)
     user = user_function(called)
     if user is not None:
         if isinstance(called, types.MethodType):
@@ -82,6 +90,13 @@ def _called(run: Run, call: Call) -> object:
         except LookupError:
             pass
     return native_call(run, dataclasses.replace(call, positional=positional))
+
+
+def _method_behind(called: object) -> object:
+    """The method that a call of an object of the user's own class calls."""
+    method = getattr(type(called), "__call__", None)
+    is_own = isinstance(method, types.FunctionType) and user_function(method) is not None
+    return types.MethodType(method, called) if is_own else called
 
 
 def _scanned(

@@ -16,6 +16,7 @@ from stayfinite.repair.errors import RepairError
 from stayfinite.repair.extraction.calls import enter, enter_loop
 from stayfinite.repair.extraction.formulas import Formulas
 from stayfinite.repair.extraction.frames import Patched
+from stayfinite.repair.extraction.instances import blank_instance
 from stayfinite.repair.extraction.interpreter import Interpreter
 from stayfinite.repair.extraction.leaves import Leaves
 from stayfinite.repair.extraction.recorded import (
@@ -146,7 +147,7 @@ def extract(
         failing: the expression whose value or gradient is bad.
         recorded: the arrays of the failing step.
         bound: what is known of the parameters, by name: `self`, or arrays. A live instance is
-            looked for otherwise, if there is one only.
+            looked for otherwise; unless there is exactly one, only its class is known.
 
     Example:
         >>> extraction = extract(loss, op.span, GraphRecorded(step.trace, step.fetch))
@@ -251,8 +252,9 @@ def _bind_self(function: FunctionType, bound: dict[str, object]) -> None:
     if first in bound or code.co_qualname.rpartition(".")[0].endswith("<locals>"):
         return
     instances = live.instances_with(function)
-    if len(instances) == 1:
-        bound[first] = instances[0]
+    found = instances[0] if len(instances) == 1 else blank_instance(function)
+    if found is not None:
+        bound[first] = found
 
 
 def _failing(interpreter: Interpreter, span: Span) -> list[Node]:

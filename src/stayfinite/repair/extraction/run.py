@@ -107,6 +107,7 @@ class Run(abc.ABC):
     moments: list[Moment] = field(default_factory=list)
     sources: dict[str, SourceFile] = field(default_factory=dict)
     attributes: dict[tuple[int, str], object] = field(default_factory=dict)
+    instances: list[object] = field(default_factory=list)
     _steps: int = 0
     _made: dict[int, object] = field(default_factory=dict)
     _results: dict[Hashable, object] = field(default_factory=dict)
