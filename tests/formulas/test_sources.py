@@ -176,3 +176,52 @@ def test_a_function_that_the_library_lacks_is_not_written():
     [leaf] = extraction.leaves
     with pytest.raises(CannotWriteError, match="log_ndtr"):
         write(extraction, node("log_ndtr", leaf))
+
+
+_CLASSES = """
+import dataclasses
+from keras import ops
+
+class Stake:
+    def share(self, z):
+        return 1.0 + ops.exp(z)
+
+    def f(self, z):
+        return ops.log(self.share(z))
+
+@dataclasses.dataclass
+class Scaled:
+    scale: float
+    z: object
+
+    def log(self):
+        return ops.log(1.0 + ops.exp(self.scale * self.z))
+
+class Called:
+    def __init__(self, scale):
+        self.scale = scale
+
+    def __call__(self, z):
+        return ops.log(1.0 + ops.exp(self.scale * z))
+
+def g(z):
+    return Scaled(2.0, z).log()
+
+def h(z):
+    return Called(2.0)(z)
+"""
+
+
+@pytest.mark.parametrize("name", ["f", "g", "h"])
+def test_an_object_that_is_made_in_the_formula_is_looked_into(name):
+    space = _cell(_CLASSES)
+    function = space["Stake"].f if name == "f" else space[name]
+    expression = {"f": "ops.exp(z)", "g": "ops.exp(self.scale * self.z)"}.get(
+        name, "ops.exp(self.scale * z)"
+    )
+    extraction = extract(
+        function, _span(_CLASSES, expression, "<ipython-input-7-abc>"), None, {"z": _X}
+    )
+    written = write(extraction, _softplus(extraction))
+    changed = set(written.edit.apply().split("\n")) - set(_CLASSES.split("\n"))
+    assert len(changed) == 1 and "ops.softplus(" in changed.pop()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from mpmath import mp, mpf
 
-from stayfinite.numerics.exact import INF, RULES, Exact, Floating, Rules
+from stayfinite.numerics.exact import INF, RULES, Exact, Floating, Rules, decimal
 from stayfinite.numerics.exact_functions import FUNCTIONS
 
 POINTS = {"arccosh": 1.7, "erfinv": 0.3}
@@ -79,3 +79,25 @@ def test_the_division_of_jax_loses_the_gradient_of_a_large_divisor():
     with np.errstate(all="ignore"):
         assert derivative(Floating(Rules(squares_divisor=True)), x, y, x / y) == 0
         assert derivative(Floating(Rules()), x, y, x / y) == pytest.approx(-7.5e-23, rel=1e-4)
+
+
+def test_a_power_that_may_have_any_limit_has_no_exact_value():
+    """Floating-point arithmetic has 1 for both."""
+    m = Exact()
+    one, zero = np.array([mpf(1)], object), np.array([mpf(0)], object)
+    infinite = np.array([INF], object)
+    assert mp.isnan(m.call("power", one, infinite)[0])
+    assert mp.isnan(m.call("power", infinite, zero)[0])
+    assert m.call("power", zero, zero)[0] == 1
+
+
+@pytest.mark.parametrize(
+    "low, high", [(0.2, 1.0 - 0.2), (0.9, 1.0 - 0.9), (0.05, 1.0 - 0.05), (1e-7, 1.0 - 1e-7)]
+)
+def test_numbers_of_the_source_are_the_decimals_that_were_written(low, high):
+    with mp.workdps(40):
+        assert abs(decimal(low) + decimal(high) - 1) < mpf(10) ** -35
+
+
+def test_a_number_next_to_1_is_not_rounded_to_it():
+    assert decimal(1.0 - 2.0**-52) == 1.0 - 2.0**-52

@@ -209,3 +209,21 @@ def test_what_a_branch_is_given_where_it_is_discarded_has_value_and_derivative(
         given = value_of(problem, argument)[0]
         assert np.isfinite(value_of(problem, branch)).all()
         assert harmless is None or given == harmless
+
+
+def test_a_power_of_1_has_its_limit():
+    """(1 + b z) ** (-1 / b) at b = 0; floating-point arithmetic has 1 there."""
+    problem = problem_of(lambda b, z: (1 + b * z) ** (-1 / b), b=[0.0, 0.5, 0.8], z=[1.2, 0.4, 0.9])
+    best = search(problem)[0]
+    assert best.value is FixValue.EXACT
+    assert value_of(problem, best.root)[0] == pytest.approx(np.exp(-1.2), rel=1e-5)
+
+
+def test_equal_rates_take_few_terms_of_a_series():
+    problem = problem_of(
+        lambda a, b: a / (a - b) * (exp(-2 * b) - exp(-2 * a)), a=[0.7, 0.5, 0.8], b=[0.7, 0.4, 0.9]
+    )
+    best = search(problem)[0]
+    assert best.value is FixValue.EXACT and "expm1" in operations(best.root)
+    assert value_of(problem, best.root)[0] == pytest.approx(1.4 * np.exp(-1.4), rel=1e-5)
+    assert best.price.size < 350

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import dataclasses
 import functools
+import inspect
 import types
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -76,7 +77,7 @@ def _called(run: Run, call: Call) -> object:
         return _closed(run, called, positional, named, caller)
     if isinstance(called, type):
         made = made_instance(
-            run, called, positional, named, lambda *begin: enter(run, *begin, caller)
+            run, called, positional, named, lambda f, args, kw: enter(run, f, args, kw, caller)
         )
         if made is not None:
             return made
@@ -94,9 +95,10 @@ def _called(run: Run, call: Call) -> object:
 
 def _method_behind(called: object) -> object:
     """The method that a call of an object of the user's own class calls."""
-    method = getattr(type(called), "__call__", None)
-    is_own = isinstance(method, types.FunctionType) and user_function(method) is not None
-    return types.MethodType(method, called) if is_own else called
+    method = inspect.getattr_static(type(called), "__call__", None)
+    if isinstance(method, types.FunctionType) and user_function(method) is not None:
+        return types.MethodType(method, called)
+    return called
 
 
 def _scanned(

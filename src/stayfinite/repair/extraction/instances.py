@@ -13,6 +13,7 @@ from stayfinite.graph.code_owner import is_user_file
 from stayfinite.repair.extraction.run import Run
 from stayfinite.repair.extraction.values import named_number
 
+_UNUSUAL = {"__new__", "__getattr__", "__getattribute__", "__slots__"}
 Enter = Callable[[types.FunctionType, Sequence[object], Mapping[str, object]], object]
 
 
@@ -25,9 +26,9 @@ def made_instance(
     """
     if not is_plain_class(kind):
         return None
-    made = object.__new__(kind)
+    made: object = object.__new__(kind)
     run.instances.append(made)
-    begin = kind.__init__
+    begin = inspect.getattr_static(kind, "__init__")
     if dataclasses.is_dataclass(kind) and getattr(begin, "__module__", None) == kind.__module__:
         return made if _filled(run, made, kind, positional, named) else None
     if isinstance(begin, types.FunctionType):
@@ -49,7 +50,7 @@ def _filled(
     except TypeError:
         return False
     arguments.apply_defaults()
-    fields = {field.name: field for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    fields = {field.name: field for field in dataclasses.fields(kind)}
     for name, value in arguments.arguments.items():
         field = fields.get(name)
         if field is None or field.default_factory is not dataclasses.MISSING:
@@ -73,13 +74,13 @@ def blank_instance(function: types.FunctionType) -> object | None:
 @functools.cache
 def is_plain_class(kind: type) -> bool:
     """Whether a class and its bases are the user's, and an object of it is made as usual."""
-    if type(kind) is not type or kind.__new__ is not object.__new__:
+    if type(kind) is not type:
         return False
     for base in kind.__mro__[:-1]:
         module = sys.modules.get(base.__module__)
         file = getattr(module, "__file__", None) or ""
         if base.__module__ != "__main__" and not is_user_file(file):
             return False
-        if "__getattr__" in vars(base) or "__getattribute__" in vars(base):
+        if _UNUSUAL & vars(base).keys():
             return False
     return True
