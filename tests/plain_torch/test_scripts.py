@@ -58,6 +58,8 @@ CASES = [
     Case("loader_in_function", "division-by-zero", 7),
     Case("loader_in_module", "log-of-zero", 5, fix=True),
     Case("accumulation", "division-by-zero", 2),
+    Case("accumulated_generator", "division-by-zero", 2),
+    Case("next_of_generator", "division-by-zero", 3),
     Case("autocast", "half-overflow", 3),
     Case("product_under_autocast", "half-overflow", 5, fix=True, value="exact"),
     Case("branch_by_number", "division-by-zero", 6, fix=False, value="undefined"),

@@ -49,13 +49,16 @@ class Iteration:
         values: The values of the names that its body reads, without those of `batch`.
         batch: The names that stand for the batch, with their values.
         generators: The random generators.
-        draws: Batches that loaders give inside its body, in their order, each under a name.
+        draws: Batches that loaders give inside its body, in their order, each under a name. Or the
+            items of generators of the user.
+        taken: Of such items: by a name that is bound to `next(...)`, their names in `draws`.
     """
 
     values: Mapping[str, object]
     batch: Mapping[str, object]
     generators: Generators
     draws: Mapping[str, object] = field(default_factory=dict)
+    taken: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def parts(self) -> Iterator[tuple[str, object]]:
         """What the arrays of the batch are in, each part under its name."""

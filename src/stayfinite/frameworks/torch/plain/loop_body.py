@@ -11,6 +11,7 @@ import __future__
 import ast
 import builtins
 import contextlib
+import copy
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -27,7 +28,7 @@ from stayfinite.frameworks.torch.plain.containers import Containers
 from stayfinite.frameworks.torch.plain.data import Iteration, LoopData
 from stayfinite.frameworks.torch.plain.drawn import Prefix, prefix_of
 from stayfinite.frameworks.torch.plain.frames import all_values_of, values_of
-from stayfinite.frameworks.torch.plain.loops import SourceLoop
+from stayfinite.frameworks.torch.plain.loops import SourceLoop, taken_names
 from stayfinite.frameworks.torch.plain.randomness import Generators
 from stayfinite.frameworks.torch.plain.step_data import AfterStatements
 from stayfinite.frameworks.torch.plain.trees import leaves
@@ -41,6 +42,8 @@ Take = Callable[[Callable[[], int]], None]
 # The variable of the loop that runs the body once, so that `break` and `continue` have one.
 _ONCE = "__stayfinite_once__"
 _LOCALS = "__stayfinite_locals__"
+# The function in the place of `next`, for a name whose items are known.
+_TAKE = "__stayfinite_take__"
 # What may be read by statements that are run once more.
 _PLAIN: tuple[type, ...] = (
     *(int, float, complex, str, type, type(None), ModuleType, BuiltinFunctionType),
@@ -66,6 +69,8 @@ class LoopBody:
         self._held = values_of(frame, sorted(names - loop.bound))
         self._failing: Iteration | None = None
         self._begun_with: Mapping[str, object] = {}
+        # The names bound to `next(...)` whose items are known.
+        self._next_names: frozenset[str] = frozenset()
         self._containers = Containers(_named_values(frame))
         self._kept = self._containers.kept
         self._code: tuple[tuple[str, ...], CodeType] | None = None
@@ -117,6 +122,9 @@ class LoopBody:
         values = [v for iteration in data.iterations for v in iteration.values.values()]
         containers = Containers(values)
         files = kept_files(self._values_in(data))
+        taken = frozenset(name for iteration in data.iterations for name in iteration.taken)
+        if taken != self._next_names:
+            self._next_names, self._code = taken, None
         with self._kept_globals(), containers.kept(), self._kept(), files:
             carried: Mapping[str, object] = {}
             for iteration in data.iterations:
@@ -211,10 +219,10 @@ class LoopBody:
         `data` itself where there are no such statements.
 
         Args:
-            data: Data of one iteration each, the first of the failing step.
+            data: Of each step, the first of the failing one; draws only where it has one iteration.
             run: Calls a function while the hooks give the batches of the data.
         """
-        [first] = data[0].iterations
+        first = data[0].iterations[0]
         body = self._statement().body
         prefix = Prefix(frozenset(), frozenset())
 
@@ -249,23 +257,22 @@ class LoopBody:
         names: list[str],
         run: Callable[[LoopData, Take], None],
     ) -> LoopData:
-        [iteration] = data.iterations
-        found = iteration
+        found = []
+        statements = [body[number] for number in sorted(prefix.statements)]
 
         def take(num_drawn: Callable[[], int]) -> None:
-            nonlocal found
-            iteration.generators.restore()
-            values = {**self._held, **iteration.values, **iteration.batch}
-            statements = [body[number] for number in sorted(prefix.statements)]
-            with self._kept():
-                values.update(self._bound(statements, values))
-            batch = {n: values[n] for n in names if any(True for _ in leaves(values[n]))}
-            others = {name: value for name, value in values.items() if name not in batch}
-            draws = dict(list(iteration.draws.items())[num_drawn() :])
-            found = Iteration(others, batch, iteration.generators.now(), draws)
+            for iteration in data.iterations:
+                iteration.generators.restore()
+                values = {**self._held, **iteration.values, **iteration.batch}
+                with self._kept():
+                    values.update(self._bound(statements, values))
+                batch = {n: values[n] for n in names if any(True for _ in leaves(values[n]))}
+                others = {name: value for name, value in values.items() if name not in batch}
+                draws = dict(list(iteration.draws.items())[num_drawn() :])
+                found.append(Iteration(others, batch, iteration.generators.now(), draws))
 
         run(data, take)
-        return LoopData((found,), data.missing, data.is_sure)
+        return LoopData(tuple(found), data.missing, data.is_sure)
 
     def _bound(
         self, statements: list[ast.stmt], values: Mapping[str, object]
@@ -290,9 +297,11 @@ class LoopBody:
             self._begun_with = values  # with what the iterations before it have made
         if not self._is_function:
             self._globals.update(values)
+            self._globals[_TAKE] = _taking(iteration)
             exec(self._module(), self._globals)
             return dict(self._globals)
         values[_LOCALS] = locals
+        values[_TAKE] = _taking(iteration)
         names = tuple(sorted(values))
         if self._code is None or self._code[0] != names:
             end = ast.Return(ast.Call(ast.Name(_LOCALS, ast.Load()), [], []))
@@ -311,7 +320,7 @@ class LoopBody:
     def _body_once(self) -> ast.For:
         statement = self._statement()
         body = [each for each in statement.body if ast.dump(each) not in self._left_out]
-        return _once(statement, body)
+        return _once(statement, [_Taker(self._next_names).visit(copy.deepcopy(s)) for s in body])
 
     def _function(self, names: tuple[str, ...], body: list[ast.stmt]) -> CodeType:
         """The code of a function of the name of the user's, with `names` as parameters."""
@@ -376,6 +385,43 @@ def _once(statement: ast.For | ast.While, body: list[ast.stmt]) -> ast.For:
         orelse=[],
     )
     return ast.copy_location(loop, statement)
+
+
+class _Taker(ast.NodeTransformer):
+    """Has names bound to `next(...)` take the items that training had.
+
+    Args:
+        names: Those names.
+    """
+
+    def __init__(self, names: frozenset[str]) -> None:
+        self._names = names
+
+    def visit_Assign(self, node: ast.Assign) -> ast.Assign:
+        """Replace the call, if each name is known."""
+        names = taken_names(node)
+        if names and self._names.issuperset(names):
+            node.value = ast.copy_location(_taken_by(node.targets[0]), node.value)
+        return node
+
+
+def _taken_by(target: ast.expr) -> ast.expr:
+    if isinstance(target, ast.Tuple | ast.List):
+        return ast.Tuple([_taken_by(element) for element in target.elts], ast.Load())
+    assert isinstance(target, ast.Name)
+    return ast.Call(ast.Name(_TAKE, ast.Load()), [ast.Constant(target.id)], [])
+
+
+def _taking(iteration: Iteration) -> Callable[[str], object]:
+    """Returns the next item for a name each time that it is called."""
+    left = {name: list(draws) for name, draws in iteration.taken.items()}
+
+    def take(name: str) -> object:
+        if not left.get(name):
+            raise CannotRemakeError(f"the step takes more items as `{name}` than were noted")
+        return iteration.draws[left[name].pop(0)]
+
+    return take
 
 
 def _code_named(code: CodeType, name: str) -> CodeType:

@@ -71,9 +71,22 @@ class SourceLoop:
         return self.node.body[0].lineno
 
     @functools.cached_property
+    def taken(self) -> tuple[str, ...]:
+        """The names that its body, without loops inside it, binds to `next(...)`."""
+        own = [node for node in own_nodes(self.node) if isinstance(node, ast.Assign)]
+        inner = {
+            id(node)
+            for loop in own_nodes(self.node)
+            if loop is not self.node and isinstance(loop, Statement)
+            for node in ast.walk(loop)
+        }
+        names = [n for node in own if id(node) not in inner for n in taken_names(node)]
+        return tuple(dict.fromkeys(names))
+
+    @functools.cached_property
     def wanted(self) -> tuple[str, ...]:
-        """What its body reads and its header binds, among the variables of its frame."""
-        names = sorted({*(self.read & self.names), *self.targets})
+        """What its body reads or takes and its header binds, among the variables of its frame."""
+        names = sorted({*(self.read & self.names), *self.targets, *self.taken})
         return tuple(n for n in names if self._own is None or n in self._own)
 
     @functools.cached_property
@@ -118,6 +131,21 @@ class SourceLoop:
     def is_in_header(self, line: int) -> bool:
         """Whether `line` is that of the header, where the next item is drawn."""
         return self.node.lineno <= line < self.first_line
+
+
+def taken_names(statement: ast.Assign) -> list[str]:
+    """The names that an assignment of `next(...)` binds; empty for any other."""
+    match statement:
+        case ast.Assign([target], ast.Call(ast.Name("next"))) if _has_names_alone(target):
+            return stored_names(target)
+        case _:
+            return []
+
+
+def _has_names_alone(target: ast.expr) -> bool:
+    if isinstance(target, ast.Tuple | ast.List):
+        return all(_has_names_alone(element) for element in target.elts)
+    return isinstance(target, ast.Name)
 
 
 def innermost_loop(code: CodeType, line: int, *, in_header: bool) -> SourceLoop | None:

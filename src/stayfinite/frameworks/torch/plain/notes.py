@@ -15,6 +15,7 @@ from stayfinite.frameworks.torch.plain.calls import CallAgain, StepCall
 from stayfinite.frameworks.torch.plain.data import LoopData
 from stayfinite.frameworks.torch.plain.listeners import BadStep, What
 from stayfinite.frameworks.torch.plain.loops import SourceLoop
+from stayfinite.frameworks.torch.plain.passes import PassNotes
 from stayfinite.frameworks.torch.plain.positions import Position, positions_of
 from stayfinite.frameworks.torch.plain.randomness import GeneratorNotes
 from stayfinite.frameworks.torch.plain.steps import (
@@ -70,6 +71,7 @@ class StepNotes:
         calls: The calls since the last update that are known to make the step.
         trainer: Those of a trainer of another library.
         generators: Reads the random generators.
+        passes: The backward passes, where a step has several.
         trained: What each optimizer trains.
     """
 
@@ -78,6 +80,7 @@ class StepNotes:
         self.calls: list[StepCall] = []
         self.generators = GeneratorNotes()
         self.trainer = TrainerCalls(self.generators, is_watching, lambda: self.events.last_update)
+        self.passes = PassNotes(self.generators)
         self.trained = TrainedByOptimizer()
         self._losses: list[torch.Tensor] = []
         self._scaled: tuple[Any, Any] | None = None
@@ -95,8 +98,10 @@ class StepNotes:
         readings = header_readings_of(positions_of(innermost), is_first=is_first)
         self.events.drew(drawn(batch, source, self.generators.now(), readings))
 
-    def differentiated(self, root: Any) -> None:
+    def differentiated(self, root: Any, innermost: FrameType) -> None:
         """A backward pass begins at `root`."""
+        if self.passes.is_noting:
+            self.passes.began(positions_of(innermost))
         self.events.has_backward = True
         tensor = root[0] if isinstance(root, list | tuple) and root else root
         if self._scaled is not None and self._scaled[1] is tensor:
@@ -186,6 +191,7 @@ class StepNotes:
             generators = draws[-1].generators
         else:
             readings, generators = readings_of(update.positions), self.generators.now()
+        self.passes.step_ended(draws=bool(draws))
         number, lines = id(update.optimizer), lines_of(update.positions)
         events.updated(Applied(number, generators, readings, lines, self.trained.buffers()), since)
 

@@ -60,13 +60,13 @@ def hook_draws(replayed: Callable[[], Any], drew: Callable[[Any, object], None])
 
 
 def hook_backward(began: Callable[[Any], None], ended: Callable[[], None]) -> None:
-    """Tell of each backward pass: `began(root)`, and `ended()` also where it raises."""
+    """Tell of each backward pass: `began(root)`, and `ended()` also where one of both raises."""
     plain = torch.autograd.backward
 
     @functools.wraps(plain)
     def backward(tensors: Any, *args: Any, **kwargs: Any) -> Any:
-        began(tensors)
         try:
+            began(tensors)
             return plain(tensors, *args, **kwargs)
         finally:
             ended()

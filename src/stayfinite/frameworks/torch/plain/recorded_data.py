@@ -35,7 +35,11 @@ def with_taken_batches(
 ) -> list[RecordedBatch]:
     """`steps`, the failing one first, with the batches that the body of their loop takes."""
     data = [step.data for step in steps if isinstance(step.data, LoopData)]
-    if any(len(each.iterations) != 1 or each.missing is not None for each in data):
+    if any(each.iterations and each.iterations[0].taken for each in data):
+        return steps  # they are in the draws
+    if any(not each.iterations or each.missing is not None for each in data):
+        return steps
+    if any(len(each.iterations) > 1 and each.iterations[0].draws for each in data):
         return steps
     if body.loop.bound_in_header(data[0].iterations[0].batch):
         return steps

@@ -15,6 +15,7 @@ from stayfinite.frameworks.torch.plain import trees
 from stayfinite.frameworks.torch.plain.data import Iteration, LoopData
 from stayfinite.frameworks.torch.plain.frames import values_of
 from stayfinite.frameworks.torch.plain.loops import SourceLoop
+from stayfinite.frameworks.torch.plain.passes import Pass, rounds_of
 from stayfinite.frameworks.torch.plain.randomness import Generators
 from stayfinite.frameworks.torch.plain.steps import (
     MAX_DRAWS,
@@ -51,6 +52,7 @@ class NotedStep(NamedTuple):
         inside: Those that were drawn in the body.
         now: Values of names at the update.
         of_module: Of a loop in a function, what it reads as globals of its module.
+        passes: The backward passes that were noted.
         is_complete: Whether no batch of the step was forgotten.
     """
 
@@ -62,6 +64,7 @@ class NotedStep(NamedTuple):
     inside: Sequence[Draw]
     now: Mapping[str, object]
     of_module: Mapping[str, object]
+    passes: Sequence[Pass]
     is_complete: bool
 
     @property
@@ -80,7 +83,7 @@ class NotedStep(NamedTuple):
         return _of_loader(step) if self.headers else _without_loader(step, run)
 
 
-def note_step(place: StepPlace, events: Events) -> NotedStep:
+def note_step(place: StepPlace, events: Events, passes: Sequence[Pass]) -> NotedStep:
     """Note the step whose update is at `place`."""
     began, draws = events.step_at(place)
     headers = [draw for draw in draws if is_header_of(draw, place)]
@@ -88,14 +91,22 @@ def note_step(place: StepPlace, events: Events) -> NotedStep:
     held = place.frame.f_globals
     others = {name: held[name] for name in place.loop.globals_read if name in held}
     inside = [] if headers else draws
-    complete = not events.lost_draws
     return NotedStep(
-        place.loop, place.frame_id, place.line, began, headers, inside, now, others, complete
+        place.loop,
+        place.frame_id,
+        place.line,
+        began,
+        headers,
+        inside,
+        now,
+        others,
+        () if draws else passes,
+        not events.lost_draws,
     )
 
 
 def _without_loader(step: NotedStep, run: Run | None) -> LoopData:
-    """One iteration, which began after the update before it."""
+    """The iteration that began after the update before it, and those up to this update."""
     loop, began = step.loop, step.began
     if began is None:
         return LoopData((), "no update came before this one, so its beginning is not known")
@@ -110,15 +121,33 @@ def _without_loader(step: NotedStep, run: Run | None) -> LoopData:
             is_sure = False
         else:
             before, generators = {**before, **after.values}, after.generators
-    for name in loop.read & loop.bound & loop.bound_before(step.line):
+    rounds, items = rounds_of(step.passes, step.frame_id, loop)
+    if rounds and rounds[-1].line <= step.line:
+        items = {**rounds.pop().items, **items}
+    early = loop.bound if rounds else loop.bound_before(step.line)
+    for name in (loop.read & loop.bound & early).difference(loop.taken):
         if reading is not None and name in before and reading.spot.at is loop:
             values[name] = before[name]
         else:
             is_sure = False
     names = unique(["batch"] * len(step.inside))
     inside = {name: draw.batch for name, draw in zip(names, step.inside, strict=True)}
-    iteration = _without_batch(loop, values, generators, inside)
-    return LoopData((iteration,), is_sure=is_sure)
+    iterations = []
+    for each in rounds:
+        of_header = {n: v for n, v in each.values.items() if n in loop.targets}
+        taken = _with_own(each.items, loop, each.values)
+        iterations.append(_without_batch(loop, {**values, **of_header}, generators, inside, taken))
+        generators = each.after
+    taken = {} if step.inside else _with_own(items, loop, values)
+    iterations.append(_without_batch(loop, values, generators, inside, taken))
+    return LoopData(tuple(iterations), is_sure=is_sure)
+
+
+def _with_own(
+    items: Mapping[str, Sequence[object]], loop: SourceLoop, values: Mapping[str, object]
+) -> Mapping[str, Sequence[object]]:
+    """The items of loops inside the body, and that of each name which the body itself takes."""
+    return {**items, **{name: [values[name]] for name in loop.taken if name in values}}
 
 
 def _was_written_to(draw: Draw) -> bool:
@@ -167,15 +196,22 @@ def _without_batch(
     values: Mapping[str, object],
     generators: Generators,
     draws: Mapping[str, object],
+    taken: Mapping[str, Sequence[object]],
 ) -> Iteration:
     """An iteration of a loop that draws from no loader: its arrays are the batch."""
+    found = [(name, item) for name, own in taken.items() for item in own]
+    names = unique([name for name, _ in found])
+    draws = {**draws, **{name: item for name, (_, item) in zip(names, found, strict=True)}}
+    taken_as: dict[str, list[str]] = {}
+    for name, (own_name, _) in zip(names, found, strict=True):
+        taken_as.setdefault(own_name, []).append(name)
     wanted = [name for name in _in_order(loop) if name in values and _is_data(values[name])]
     of_header = [name for name in wanted if name in loop.targets]
     read = [name for name in wanted if name in loop.read]
     chosen = of_header or ([] if draws else read)
     batch = {name: values[name] for name in chosen}
     others = {name: value for name, value in values.items() if name not in batch}
-    return Iteration(others, batch, generators, draws)
+    return Iteration(others, batch, generators, draws, taken_as)
 
 
 def _in_order(loop: SourceLoop) -> list[str]:

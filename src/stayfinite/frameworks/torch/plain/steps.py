@@ -185,6 +185,15 @@ def readings_of(positions: Sequence[Position]) -> dict[int, Reading]:
     }
 
 
+def loop_readings_of(positions: Sequence[Position]) -> dict[int, Reading]:
+    """The loops whose body the user's frames are in, by the identity of the frame."""
+    return {
+        id(frame): Reading(spot, values_of(frame, spot.wanted))
+        for frame, spot in positions
+        if spot.around is not None
+    }
+
+
 def header_readings_of(positions: Sequence[Position], *, is_first: bool) -> dict[int, Reading]:
     """The loops whose header draws a batch, by the identity of the frame.
 

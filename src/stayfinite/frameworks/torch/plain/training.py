@@ -253,7 +253,7 @@ class Training:
             return data
         if place is None:
             return LoopData((), "no loop of a file with source is around the update")
-        return note_step(place, self._notes.events)
+        return note_step(place, self._notes.events, self._notes.passes.of_step())
 
     def _subject(
         self, optimizer: torch.optim.Optimizer, frame: FrameType | None, remade: RemadeStep

@@ -132,10 +132,15 @@ class Watching:
         if self.replayer is not None:
             self.replayer.differentiating(root)
         elif self._judge is not None:
-            self.notes.differentiated(root)
+            try:
+                self.notes.differentiated(root, sys._getframe(1))
+            except Exception as error:
+                self._end_guard(error)
 
     def _ended_backward(self) -> None:
         self._num_backward -= 1
+        if self.replayer is None and self._judge is not None and self.notes.passes.is_noting:
+            self.notes.passes.ended()
 
     def _scaling(self, loss: Any, result: Any) -> None:
         if self.replayer is not None:
