@@ -6,7 +6,6 @@ import keras
 import pytest
 
 import stayfinite
-from tests import versions
 from tests.guard import nets
 
 optimizers = keras.optimizers
@@ -29,7 +28,6 @@ CASES = {
 
 
 MARKS = {
-    "conv, AdamW": versions.ROUNDS_OTHERWISE,
     # The other cases have the same layers, the same momentum and a clipping of all gradients.
     "conv, SGD with momentum": pytest.mark.slow_on("jax", "tensorflow"),
     "mlp, Adam with clipnorm": pytest.mark.slow_on("jax", "tensorflow"),
