@@ -141,10 +141,10 @@ def test_autograd_node_has_the_number_that_was_next_before_it_was_made():
 
 
 def test_what_is_unseen_is_seen_by_no_mode():
-    from stayfinite.frameworks.torch.float64 import WideDispatch
+    from stayfinite.frameworks.torch.other_dtype import FLOAT64, OtherDtype
 
     narrow = torch.ones(2)
-    with WideDispatch():
+    with OtherDtype(FLOAT64):
         assert (narrow + 1).dtype == torch.float64
         with private.unseen():
             assert (narrow + 1).dtype == torch.float32

@@ -30,6 +30,7 @@ class Case:
     step: int
     by: str
     library: str | None = None
+    fix: str | None = None
 
     @property
     def needs(self) -> str:
@@ -38,7 +39,30 @@ class Case:
 
 CASES = [
     Case("transformers_pairs", "singular-gradient", 2, "2 calls of Trainer.training_step"),
-    Case("transformers_half", "half-overflow", 0, "Trainer.training_step", "transformers"),
+    Case(
+        "transformers_half",
+        "half-overflow",
+        0,
+        "Trainer.training_step",
+        "transformers",
+        "load the model with `dtype=torch.bfloat16`",
+    ),
+    Case(
+        "transformers_masked",
+        "fully-masked-row",
+        2,
+        "InOrder.training_step",
+        "transformers",
+        'load `LlamaForCausalLM` with `attn_implementation="sdpa"`',
+    ),
+    Case(
+        "trl_exponential",
+        "overflow",
+        2,
+        "DPOTrainer.training_step",
+        "trl",
+        "create `DPOConfig` with `beta=0.1`",
+    ),
     Case("lightning_accumulated", "division-by-zero", 2, "3 calls of LightningModule"),
     Case("lightning_manual", "log-of-zero", 11, "LightningModule.training_step"),
 ]
@@ -68,6 +92,7 @@ def test_the_step_is_made_again_by_the_trainer(case, tmp_path):
         assert (origin["file"], origin["line"]) == (f"{case.script}.py", marked)
     else:
         assert origin["file"].startswith(f"{case.library}/") and incident["source_line"]
+        assert incident["fix"]["verified"] and incident["fix"]["text"].startswith(case.fix)
 
 
 CALLBACKS = {

@@ -12,6 +12,7 @@ from stayfinite.diagnose.finding import Finding
 from stayfinite.experiments.changes import (
     BadInitializer,
     BisectedSamples,
+    BoundedWeight,
     ClipFromStart,
     EarlierRate,
     EarlierWeight,
@@ -26,10 +27,14 @@ from stayfinite.experiments.changes import (
     OptimizerSetting,
     OptimizerVariable,
     OtherBatch,
+    OtherHalf,
+    OtherLibrarySetting,
+    PaddingOnRight,
     Remedy,
     ScaledData,
     SourcePatch,
     TriedChange,
+    UnmaskedRows,
     UsualRate,
     WiderLayer,
 )
@@ -48,6 +53,7 @@ from stayfinite.frameworks.change import (
     WiderDtype,
     WithoutSamples,
 )
+from stayfinite.frameworks.library_setting import LibrarySetting
 from stayfinite.frameworks.step import Outcome
 from stayfinite.incident import TrialKind
 from stayfinite.report import trial_lines
@@ -64,6 +70,8 @@ LAMBDA = OptimizerSetting("SGD", "learning_rate", 0.0, (("learning_rate", 0.001)
 CLIPPED = OptimizerSetting("SGD", "clipnorm", 1.0, (("clipnorm", None), ("clipvalue", 0.5)))
 CONSTRAINT = OptimizerSetting("SGD", "constraint", None, (("constraint", None),))
 INITIALIZER = BadInitializer("net/kernel", "scaled", (3, 4))
+BETA = LibrarySetting("trainer", "DPOConfig", "beta", "beta", 20.0, 0.1)
+ATTENTION = LibrarySetting("attention", "Llama", "attn_implementation", "", "eager")
 
 
 def later(remedy: GrowthRemedy) -> FromEarlierState:
@@ -111,6 +119,11 @@ TRIALS = [
         "weights",
         "weights initialised as by glorot_uniform, clipnorm=1, 12 steps from step 0 on",
     ),
+    (OtherHalf("float16", "float32", True), "setting", "float32 in the place of float16"),
+    (OtherLibrarySetting(ATTENTION, "sdpa"), "setting", 'attn_implementation="sdpa"'),
+    (BoundedWeight("logit_scale", 90.0, 4.605), "setting", "`logit_scale` at most 4.605"),
+    (PaddingOnRight("mask", 2), "data", "padding on the right"),
+    (UnmaskedRows("mask", 1), "data", "every key for rows of `mask` without one"),
 ]
 
 FIXES = [
@@ -184,6 +197,37 @@ FIXES = [
         "data",
         "scale `x`, which goes up to 255, to about 1: 12 steps from step 0 on are finite, and the "
         "loss does not grow",
+    ),
+    (
+        OtherHalf("float16", "bfloat16", True),
+        "setting",
+        "load the model with `dtype=torch.bfloat16`, in the place of float16",
+    ),
+    (
+        OtherHalf("float16", "float32", False),
+        "setting",
+        "compute in float32, without autocast to float16",
+    ),
+    (
+        OtherLibrarySetting(BETA, 0.1),
+        "setting",
+        "create `DPOConfig` with `beta=0.1`, in the place of `beta=20`",
+    ),
+    (
+        BoundedWeight("logit_scale", 90.0, 4.605),
+        "setting",
+        "keep `logit_scale` at most 4.605, as with `clamp_` after each update; it is 90, and its "
+        "exponential is taken",
+    ),
+    (
+        PaddingOnRight("mask", 2),
+        "data",
+        'pad on the right (`padding_side="right"`): 2 rows of `mask` have the padding on the left',
+    ),
+    (
+        UnmaskedRows("mask", 1),
+        "data",
+        "give every key to a row of `mask` without one; 1 row has none",
     ),
 ]
 

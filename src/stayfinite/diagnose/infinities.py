@@ -91,9 +91,16 @@ def _first_nan(evidence: Evidence, start: int, phases: tuple[Phase, ...] | None)
         for reader in sorted(readers, key=lambda op: op.index):
             found = values.summary(reader.results[0])
             if found.has_nan:
+                if _reads_nan(evidence, reader):
+                    continue  # as an infinity that a later layer reads, too
                 return reader
             if not found.is_finite:
                 frontier.append(reader.results[0])
         if not frontier:
             return None
     return None
+
+
+def _reads_nan(evidence: Evidence, reader: Op) -> bool:
+    evidence.values.summarise(reader.operands)
+    return any(evidence.values.summary(operand).has_nan for operand in reader.operands)

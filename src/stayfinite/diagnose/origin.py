@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from dataclasses import dataclass
 from pathlib import Path
 
 from stayfinite.diagnose.evidence import Evidence
@@ -12,7 +13,7 @@ from stayfinite.diagnose.values import as_float
 from stayfinite.graph.cells import cell_name, num_lines_above
 from stayfinite.graph.code_owner import below_library_folder, library_of
 from stayfinite.graph.graph import Span
-from stayfinite.graph.source import callee, runs_text
+from stayfinite.graph.source import callee, expression_text, runs_text
 from stayfinite.graph.source import source_line as line_of
 from stayfinite.graph.walk import unwrapped
 from stayfinite.incident import Operand, Origin
@@ -57,6 +58,25 @@ def shown_span(evidence: Evidence, finding: Finding) -> tuple[Span | None, str |
     if span is not None or finding.tensor is not None or op is None or op.library is None:
         return span, None
     return op.library, library_of(op.library.file)
+
+
+@dataclass(frozen=True)
+class LibraryLine:
+    """An expression of an installed library: its text, if there is source, and where it is."""
+
+    file: str
+    line: int
+    function: str
+    text: str | None
+
+
+def library_inside(evidence: Evidence, finding: Finding) -> LibraryLine | None:
+    """The line of a library that fails inside the expression that is shown; None without one."""
+    op = evidence.forward_op
+    span = None if op is None else op.library
+    if span is None or finding.tensor is not None or shown_span(evidence, finding)[0] is span:
+        return None
+    return LibraryLine(shown_path(span.file), span.line, span.function, expression_text(span))
 
 
 def text_run_by(evidence: Evidence, finding: Finding) -> str | None:

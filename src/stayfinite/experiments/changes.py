@@ -16,6 +16,7 @@ from stayfinite.frameworks.change import (
     WiderDtype,
     WithoutSamples,
 )
+from stayfinite.frameworks.library_setting import LibrarySetting, SettingValue
 
 
 @dataclass(frozen=True)
@@ -187,6 +188,53 @@ class FromEarlierState:
     num_steps: int
 
 
+@dataclass(frozen=True)
+class OtherHalf:
+    """Numbers in `given`, a dtype of half precision, as `dtype`.
+
+    `of_weights`: weights are stored in it; otherwise autocast computes in it.
+    """
+
+    given: str
+    dtype: str
+    of_weights: bool
+
+
+@dataclass(frozen=True)
+class OtherLibrarySetting:
+    """The setting of a library with the value `value`."""
+
+    setting: LibrarySetting
+    value: SettingValue
+
+
+@dataclass(frozen=True)
+class BoundedWeight:
+    """The weight `name`, whose exponential is taken, at most `bound`; it is `given`."""
+
+    name: str
+    given: float
+    bound: float
+
+
+@dataclass(frozen=True)
+class PaddingOnRight:
+    """The padding of `num_rows` rows, which `mask` has on their left, moved to their right."""
+
+    mask: str
+    num_rows: int
+
+
+@dataclass(frozen=True)
+class UnmaskedRows:
+    """The `num_rows` rows of `mask` without a key, with every key."""
+
+    mask: str
+    num_rows: int
+
+
+LibraryRemedy = OtherHalf | OtherLibrarySetting | BoundedWeight | PaddingOnRight | UnmaskedRows
+
 Remedy = (
     LabelsFromZero
     | NewWeights
@@ -197,6 +245,7 @@ Remedy = (
     | OptimizerSetting
     | OptimizerVariable
     | FromEarlierState
+    | LibraryRemedy
 )
 
 TriedChange = (

@@ -39,6 +39,7 @@ class Experiment:
         finite: Whether training could go on.
         seconds: How long it ran.
         is_fix: Whether it shows the fix.
+        reference_loss: The loss of the step with this change in float64, if it was computed.
     """
 
     change: TriedChange
@@ -46,6 +47,7 @@ class Experiment:
     finite: bool
     seconds: float = 0.0
     is_fix: bool = False
+    reference_loss: float | None = None
 
 
 def attempt(run: Callable[[], T]) -> T | NotTried:

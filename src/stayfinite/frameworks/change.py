@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from stayfinite.frameworks.batch import Batch
+from stayfinite.frameworks.library_setting import LibrarySetting, SettingValue
 from stayfinite.frameworks.state import State
 
 
@@ -91,6 +92,21 @@ class WiderDtype:
 
 
 @dataclass(frozen=True)
+class HalfAs:
+    """Every number in half precision as `dtype`, "bfloat16" or "float32"."""
+
+    dtype: str
+
+
+@dataclass(frozen=True)
+class OtherSetting:
+    """A setting of the objects of a library with another value."""
+
+    setting: LibrarySetting
+    value: SettingValue
+
+
+@dataclass(frozen=True)
 class OnBatch:
     """The same step on another batch."""
 
@@ -152,6 +168,8 @@ Change = (
     | LayerSetting
     | LossScale
     | WiderDtype
+    | HalfAs
+    | OtherSetting
     | OnBatch
     | OnState
     | Arrays

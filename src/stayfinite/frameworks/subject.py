@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 
+from stayfinite.frameworks.batch import Batch, ChangeError
+from stayfinite.frameworks.library_setting import LibrarySetting, SettingValue
 from stayfinite.frameworks.optimizers import Optimizer
 from stayfinite.frameworks.state import Variable
 from stayfinite.graph.graph import Role
 
 if TYPE_CHECKING:
     from stayfinite.frameworks.base import GuardedFunction, OnBad
-    from stayfinite.frameworks.batch import Batch
     from stayfinite.frameworks.change import LastingChange
     from stayfinite.frameworks.failure import Files
     from stayfinite.frameworks.loop_values import LoopValues
@@ -288,6 +289,28 @@ class Subject(Protocol):
             ChangeError: no other sample is left.
         """
         ...
+
+    def library_settings(self) -> list[LibrarySetting]:
+        """The settings of libraries that the step reads, where they are known."""
+        return []
+
+    def library_value(
+        self, setting: LibrarySetting, value: SettingValue
+    ) -> AbstractContextManager[None]:
+        """One of `library_settings` with another value inside the block.
+
+        Raises:
+            ChangeError: the library does not take it.
+        """
+        raise ChangeError(f"`{setting.name}` is no setting of a library")
+
+    def half_as(self, dtype: str) -> AbstractContextManager[None]:
+        """Inside the block, numbers in half precision are `dtype`, in variables and operations.
+
+        Raises:
+            ChangeError: that cannot be done on this framework.
+        """
+        raise ChangeError(f"this step has no form in {dtype}")
 
     def lasting(self, change: LastingChange) -> Callable[[], None]:
         """What makes `change`, relative to the learning rates of now, for all later steps.

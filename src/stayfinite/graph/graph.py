@@ -66,8 +66,8 @@ class Op:
         differentiates: Index of the forward op whose derivative this is, if the framework gives it.
         is_derivative: Whether this op is all of that derivative, as TensorFlow's `SqrtGrad`.
         owner: Without user code on the stack, the library object whose `call` has the op.
-        library: Without user code on the stack, the expression of the innermost library of models
-            or losses, such as `transformers`.
+        library: The expression of the innermost library of models or losses, such as
+            `transformers`, that the user's last expression calls, or a trainer.
     """
 
     index: int

@@ -11,7 +11,9 @@ from stayfinite.diagnose.finding import Finding
 from stayfinite.diagnose.locate import Diagnosis
 from stayfinite.diagnose.origin import (
     NOWHERE,
+    LibraryLine,
     layer_without_site,
+    library_inside,
     origin_of,
     source_line,
     text_run_by,
@@ -187,6 +189,7 @@ def explained(incident: Incident, found: Explanation) -> Incident:
         unknown.append(evidence_wording.no_text_run_by(by))
     elif origin.file is not None and line is None:
         unknown.append(evidence_wording.no_text(origin.file))
+    inside = library_inside(evidence, finding)
     chosen = choose_fix(
         finding,
         found.without,
@@ -195,7 +198,7 @@ def explained(incident: Incident, found: Explanation) -> Incident:
         found.library_call,
         remedy,
         found.num_samples,
-        is_library=origin.library is not None,
+        is_library=origin.library is not None or inside is not None,
     )
     layer = layer_without_site(evidence, finding)
     if layer is not None and (chosen.fix is None or not chosen.fix.verified):
@@ -209,7 +212,7 @@ def explained(incident: Incident, found: Explanation) -> Incident:
         origin=origin,
         trials=tuple(trial_of(tried) for tried in _experiments(found, chosen.shown_by)),
         fix=chosen.fix,
-        because=tuple(_because(finding, found)),
+        because=(*_inside(inside), *_because(finding, found)),
         arithmetic=arithmetic(finding) or None,
         notes=(*incident.notes, *found.diagnosis.notes, *_notes(found), *unknown, *chosen.notes),
         num_healthy_steps=0 if found.source_fix is None else found.source_fix.num_healthy_steps,
@@ -249,6 +252,10 @@ def _names_setting(finding: Finding) -> bool:
     """Whether the message already has the setting that is at fault."""
     facts = finding.facts
     return isinstance(facts, BadNewWeights) and isinstance(facts.reason, BadSetting)
+
+
+def _inside(line: LibraryLine | None) -> list[str]:
+    return [] if line is None else [evidence_wording.inside_library(line)]
 
 
 def _because(finding: Finding, found: Explanation) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from stayfinite.diagnose.finding import Finding
 from stayfinite.experiments.changes import Remedy
@@ -10,6 +10,7 @@ from stayfinite.experiments.remedies.try_remedy import RemedySearch
 from stayfinite.experiments.samples_at_fault import SamplesAtFault
 from stayfinite.experiments.source_fix import SourceFix
 from stayfinite.experiments.try_change import Experiment
+from stayfinite.frameworks.step import Outcome
 from stayfinite.incident import Certainty, Fix, FixKind
 from stayfinite.report.wording import fixes, libraries, remedies
 
@@ -55,7 +56,10 @@ def choose_fix(
     proved = remedy.proved
     if proved is not None and isinstance(proved.change, Remedy):
         kind, text = fixes.remedy_text(proved.change)
-        return ChosenFix(Fix(True, kind, text, None), "confirmed", proved)
+        fix = Fix(True, kind, text, None)
+        if proved.reference_loss is not None and isinstance(proved.result, Outcome):
+            fix = replace(fix, loss=proved.result.loss, reference_loss=proved.reference_loss)
+        return ChosenFix(fix, "confirmed", proved)
     advice = _advice(finding, without, library_call, num_samples, is_library)
     if source_fix is not None:
         advice = ChosenFix(_source(source_fix, finding.op), "likely", patched)

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from stayfinite.experiments.remedies import data, divergence, statistics, update, weights
+import dataclasses
+
+from stayfinite.experiments.remedies import (
+    data,
+    divergence,
+    library,
+    statistics,
+    update,
+    weights,
+)
 from stayfinite.experiments.remedies.try_remedy import FailureContext, RemedySearch
 
 _BY_CAUSE = {
@@ -18,4 +27,8 @@ _BY_CAUSE = {
 def find_remedy(context: FailureContext) -> RemedySearch:
     """The first remedy for the cause that was found with which training goes on."""
     find = _BY_CAUSE.get(context.finding.cause)
-    return RemedySearch() if find is None else find(context)
+    search = RemedySearch() if find is None else find(context)
+    if search.proved is not None or not library.is_of_library(context):
+        return search
+    tried = library.experiments(context)
+    return dataclasses.replace(search, experiments=(*search.experiments, *tried))

@@ -19,7 +19,8 @@ class Place:
     """User frames, innermost first, and the library objects at work, outermost first.
 
     `in_library_object` is true where such an object was entered after the user's last frame.
-    `library` is the innermost frame of another library, where no frame is the user's.
+    `library` is the innermost frame of another library, called from the user's last frame if there
+    is one.
     """
 
     stack: tuple[Span, ...]
@@ -43,12 +44,12 @@ def place_here(boundary: CodeType, chain: tuple[Any, ...]) -> Place:
             inside.append((code, frame.f_lasti))
         elif not inside and is_entry(code):
             entered = True
-        elif library is None and library_of(code.co_filename) is not None:
+        elif not inside and library is None and library_of(code.co_filename) is not None:
             library = code, frame.f_lasti
         if frame.f_back is None:
             break
         frame = frame.f_back
-    of_library = None if inside or library is None else span_at(*library)
+    of_library = None if library is None else span_at(*library)
     return Place(user_spans(inside), entered, chain, of_library)
 
 

@@ -294,6 +294,10 @@ class EagerStep:
                 inside = self._inside(lambda: self.engine.on_device(device))
                 batch = self.batch.map(lambda value: self.engine.moved(value, device))
                 return dataclasses.replace(inside, batch=batch)
+            case changes.HalfAs(dtype):
+                return self._inside(lambda: subject.half_as(dtype))
+            case changes.OtherSetting(setting, wanted):
+                return self._inside(lambda: subject.library_value(setting, wanted))
             case changes.Source(in_place):
                 return self._inside(in_place)
             case changes.LossScale(value):

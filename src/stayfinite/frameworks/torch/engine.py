@@ -27,8 +27,8 @@ from stayfinite.frameworks.subject import Subject, state_variables
 from stayfinite.frameworks.torch import finite_checks, private
 from stayfinite.frameworks.torch.capture import Dispatch
 from stayfinite.frameworks.torch.capture_tensors import dtype_of
-from stayfinite.frameworks.torch.float64 import WideDispatch, in_float64
 from stayfinite.frameworks.torch.operator_errors import raises_on_bad_numbers
+from stayfinite.frameworks.torch.other_dtype import FLOAT64, OtherDtype, converted
 from stayfinite.frameworks.torch.saved_values import SavedValues
 from stayfinite.frameworks.torch.state import random_state, restore_random, state_of
 
@@ -133,15 +133,15 @@ class TorchEngine(ABC):
         watcher = self.watcher()
         weights, others, slots, metrics = self.variables()
         with self._on(state, watcher), contextlib.ExitStack() as stack:
-            stack.enter_context(in_float64([weights, others, metrics]))
+            stack.enter_context(converted([weights, others, metrics], FLOAT64))
 
             # Slots are not read before: until then, the memory is that of the forward pass.
             def widen_slots() -> None:
                 with private.unseen():
-                    stack.enter_context(in_float64([slots]))
+                    stack.enter_context(converted([slots], FLOAT64))
 
             watcher.before_update = widen_slots
-            stack.enter_context(WideDispatch())
+            stack.enter_context(OtherDtype(FLOAT64))
             stack.enter_context(self.observed(watcher))
             self.subject.train_step(batch.map(_widened).data)
             bad = self._bad_state(state)

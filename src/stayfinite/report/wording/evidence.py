@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from stayfinite.diagnose.origin import LibraryLine
 from stayfinite.diagnose.provenance import EqualSides, ProvenanceFact, SameInputs, ZeroOutputs
 from stayfinite.experiments.advice import Advice
 from stayfinite.experiments.remedies.try_remedy import (
@@ -46,6 +47,12 @@ def files(samples: tuple[int, ...], files_of_samples: Sequence[Sequence[str]]) -
     )
     left = len(samples) - 1 - len(others)
     return [f"{text}, and {left} more from others" if left else text]
+
+
+def inside_library(line: LibraryLine) -> str:
+    """The line of a library at which an expression of the user fails."""
+    what = "" if line.text is None else f": `{line.text}`"
+    return f"inside it fails {line.file}:{line.line} in {line.function}{what}"
 
 
 def files_unknown(reason: NotTried) -> str:

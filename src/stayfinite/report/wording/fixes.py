@@ -30,6 +30,7 @@ from stayfinite.experiments.source_fix import Description, SourceFix
 from stayfinite.experiments.try_change import NotTried
 from stayfinite.incident import FixKind
 from stayfinite.numerics.dtypes import largest
+from stayfinite.report.wording import libraries
 from stayfinite.report.wording.trials import not_tried
 from stayfinite.report.words import as_given, names, number, plural, sample_list
 
@@ -82,6 +83,8 @@ def remedy_text(remedy: Remedy) -> tuple[FixKind, str]:
                 f"{text}: {plural(num_steps, 'step')} from step {first} on are finite, and the "
                 "loss does not grow"
             )
+        case _:
+            return libraries.remedy_text(remedy)
 
 
 def at_fault_message(cause_message: str, at_fault: AtFault) -> str:

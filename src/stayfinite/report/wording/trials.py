@@ -21,9 +21,11 @@ from stayfinite.experiments.changes import (
     OptimizerSetting,
     OptimizerVariable,
     OtherBatch,
+    PaddingOnRight,
     ScaledData,
     SourcePatch,
     TriedChange,
+    UnmaskedRows,
     UsualRate,
     WiderLayer,
 )
@@ -38,6 +40,7 @@ from stayfinite.frameworks.change import (
 )
 from stayfinite.frameworks.step import Outcome
 from stayfinite.incident import StepPart, Trial, TrialKind, TrialOutcome
+from stayfinite.report.wording import libraries
 from stayfinite.report.words import as_given, names, number, plural, sample_list
 
 
@@ -150,6 +153,10 @@ def _change(change: TriedChange) -> _Described:
             kind, text, parameter = _growth_remedy(remedy)
             steps = f", {plural(num_steps, 'step')} from step {first} on"
             return _Described(kind, text + steps, parameter and parameter + steps)
+        case PaddingOnRight() | UnmaskedRows():
+            return _Described(TrialKind.DATA, libraries.tried(change))
+        case _:
+            return _Described(TrialKind.SETTING, libraries.tried(change))
 
 
 def _growth_remedy(remedy: GrowthRemedy) -> _Described:

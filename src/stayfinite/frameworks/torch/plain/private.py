@@ -275,3 +275,30 @@ def store_of_processes() -> Any:
         CannotGuardError: the release lacks the function.
     """
     return required(torch.distributed.distributed_c10d, "_get_default_store")()
+
+
+# The method of models of transformers that chooses the implementation of their attention.
+SET_ATTENTION = "set_attn_implementation"
+
+
+def attention_of(model: Any) -> str | None:
+    """The implementation of the attention of a model of transformers; None where it has no name."""
+    found = getattr(model.config, "_attn_implementation", None)
+    return found if isinstance(found, str) else None
+
+
+def set_attention(model: Any, implementation: str | None) -> None:
+    """Choose the implementation of the attention of a model of transformers.
+
+    Raises:
+        Exception: what the library raises for one that the model does not have.
+    """
+    getattr(model, SET_ATTENTION)(implementation)
+
+
+def clips_without_bound(trainer: Any) -> bool:
+    """Whether a trainer of transformers that does not clip computes the norm by clipping to inf.
+
+    A norm of NaN then makes every gradient NaN.
+    """
+    return hasattr(trainer, "_get_grad_norm")

@@ -20,6 +20,7 @@ from stayfinite.frameworks.torch.plain.optimizer import held, parameters_of
 from stayfinite.frameworks.torch.plain.processes import apart
 from stayfinite.frameworks.torch.plain.resuming import TakenStep
 from stayfinite.frameworks.torch.plain.steps import StepPlace
+from stayfinite.frameworks.torch.plain.trainers.calls import TrainerStep
 from stayfinite.frameworks.torch.plain.watching import Watching
 
 if TYPE_CHECKING:
@@ -71,6 +72,11 @@ class RemadeStep:
         """Set the loss scale, if there is one."""
         if self._scaler is not None:
             private.set_scale(self._scaler, scale)
+
+    @property
+    def trainer(self) -> object | None:
+        """The trainer of a library that makes the step; None where none with arguments does."""
+        return self._again.trainer if isinstance(self._again, TrainerStep) else None
 
     def make(self, subject: TorchLoop, data: LoopData) -> None:
         """Run the step of `subject` on `data`, with its update.

@@ -16,10 +16,18 @@ from stayfinite.frameworks.base import GuardedFunction, OnBad
 from stayfinite.frameworks.batch import Batch
 from stayfinite.frameworks.change import LastingChange
 from stayfinite.frameworks.hand_written import PlainStep
+from stayfinite.frameworks.library_setting import LibrarySetting, SettingValue
 from stayfinite.frameworks.loop_values import LoopValues
 from stayfinite.frameworks.recorder import Recorder
 from stayfinite.frameworks.state import RandomState, Tensor, Variable
-from stayfinite.frameworks.subject import Compilation, TrainFunction, TrainStep
+from stayfinite.frameworks.subject import (
+    Compilation,
+    TrainFunction,
+    TrainStep,
+    state_variables,
+)
+from stayfinite.frameworks.torch.other_dtype import Conversion, OtherDtype, converted
+from stayfinite.frameworks.torch.plain import library_objects
 from stayfinite.frameworks.torch.plain.data import LoopData, scalars_of
 from stayfinite.frameworks.torch.plain.lasting import lasting_settings
 from stayfinite.frameworks.torch.plain.modules import NamedModule, plain_name, unwrapped
@@ -27,6 +35,8 @@ from stayfinite.frameworks.torch.plain.optimizer import TorchOptimizer, clips, p
 from stayfinite.frameworks.torch.plain.remade import RemadeStep
 from stayfinite.frameworks.torch.plain.variables import TorchVariable
 from stayfinite.graph.graph import Role
+
+_HALF = (torch.float16, torch.bfloat16)
 
 
 class TorchLoop(PlainStep):
@@ -175,6 +185,34 @@ class TorchLoop(PlainStep):
                 yield
         finally:
             self.clipped = outer
+
+    def library_settings(self) -> list[LibrarySetting]:
+        """Those of the trainer, of models and of modules of installed libraries."""
+        return library_objects.settings(self.remade.trainer, self.modules, self._paths)
+
+    @contextlib.contextmanager
+    def library_value(self, setting: LibrarySetting, value: SettingValue) -> Iterator[None]:
+        """One of `library_settings` with another value."""
+        objects = self.remade.trainer, self.modules
+        with library_objects.replaced_value(*objects, setting, value):
+            yield
+
+    @contextlib.contextmanager
+    def half_as(self, dtype: str) -> Iterator[None]:
+        """Variables and operations in half precision as `dtype`."""
+        wanted = getattr(torch, dtype)
+        halves = Conversion(tuple(each for each in _HALF if each is not wanted), wanted)
+        variables = [list(group) for group in state_variables(self)]
+        # A gradient has the dtype of its weight.
+        held = [(weight, weight.grad) for weight in parameters_of(self.optimizer.inner)]
+        for weight, _ in held:
+            weight.grad = None
+        try:
+            with converted(variables, halves), OtherDtype(halves):
+                yield
+        finally:
+            for weight, gradient in held:
+                weight.grad = gradient
 
     @contextlib.contextmanager
     def scaled_learning_rates(self, factor: float) -> Iterator[None]:

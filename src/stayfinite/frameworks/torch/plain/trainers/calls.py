@@ -38,6 +38,11 @@ class TrainerCall(Protocol):
         """What is called: `Trainer.training_step`."""
         ...
 
+    @property
+    def trainer(self) -> object | None:
+        """The trainer, if its arguments are in `args`, and what it has read of them in itself."""
+        ...
+
     batch: object
 
     def accumulate(self, batch: object) -> None:
@@ -162,6 +167,11 @@ class TrainerStep(CalledStep):
         name, num = self._calls[-1].described, len(self._calls)
         called = name if num == 1 else f"{num} calls of {name}"
         return called if self._line is None else f"{called} under {self._line}"
+
+    @property
+    def trainer(self) -> object | None:
+        """The trainer that makes the calls, if it has arguments."""
+        return self._calls[-1].trainer
 
     def call(self, iteration: Iteration, *, number: int) -> None:
         """Have the trainer make its call on the batch of `iteration`."""

@@ -6,12 +6,14 @@ by their norm, with a method of Accelerate.
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import math
 from typing import Any
 
 import torch
 
-from stayfinite.frameworks.torch.plain.private import required
+from stayfinite.frameworks.torch.plain.private import clips_without_bound, replaced, required
 from stayfinite.frameworks.torch.plain.trainers.calls import Closure, TrainerCalls
 
 
@@ -50,15 +52,35 @@ class _Call:
         self.batch = inputs
         self._args = args
         self._kwargs = kwargs
+        self._before = dict(vars(trainer))
 
     @property
     def described(self) -> str:
         """Named after the class of the trainer: `Trainer.training_step`."""
         return f"{type(self._trainer).__name__}.training_step"
 
+    @property
+    def trainer(self) -> object | None:
+        """The trainer."""
+        trainer: object = self._trainer
+        return trainer
+
+    @functools.cached_property
+    def _advanced(self) -> dict[str, object]:
+        """Attributes that the trainer has replaced since the call, with their values before it.
+
+        Trainers of TRL count their steps, which says when they generate and what of it they take.
+        Read at the first run, which is the step as it was.
+        """
+        now = vars(self._trainer)
+        return {n: v for n, v in self._before.items() if n in now and now[n] is not v}
+
     def accumulate(self, batch: object) -> None:
         """Run the training step on another batch."""
-        self._method(self._trainer, self._model, batch, *self._args, **self._kwargs)
+        with contextlib.ExitStack() as stack:
+            for name, value in self._advanced.items():
+                stack.enter_context(replaced(self._trainer, name, value))
+            self._method(self._trainer, self._model, batch, *self._args, **self._kwargs)
 
     def apply(
         self,
@@ -70,6 +92,8 @@ class _Call:
         self.accumulate(batch)
         accelerator = self._trainer.accelerator
         largest = self._trainer.args.max_grad_norm
-        if largest is not None and largest > 0:
+        if largest is None or largest <= 0:
+            largest = math.inf if clips_without_bound(self._trainer) else None
+        if largest is not None:
             accelerator.clip_grad_norm_(self._model.parameters(), largest)
         self._trainer.optimizer.step()

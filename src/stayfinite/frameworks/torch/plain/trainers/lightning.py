@@ -56,6 +56,8 @@ class _Manual:
     """
 
     described = "LightningModule.training_step"
+    # The module of the user has its settings under names of its own.
+    trainer = None
 
     def __init__(self, kwargs: MutableMapping[str, Any], run: Closure) -> None:
         self.batch: object = kwargs[_BATCH]

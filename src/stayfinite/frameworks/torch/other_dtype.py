@@ -1,13 +1,14 @@
-"""A run in float64: each operator gets its floating-point operands widened.
+"""A run in another dtype: each operator gets its floating-point operands converted.
 
 The dtype policy of the model is not changed, since its layers would cast their inputs back. Casts
-to a narrower dtype inside the step give float64 too.
+inside the step give the other dtype too.
 """
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -18,11 +19,35 @@ from stayfinite.frameworks.torch import private
 _CONVOLUTIONS = (torch.ops.aten.convolution.default, torch.ops.aten.convolution_backward.default)
 # Fused optimizers take the loss scale in float32, whatever the dtype of the gradients.
 _OF_SCALE = ("grad_scale", "found_inf")
-_NARROW = (torch.float32, torch.float16, torch.bfloat16)
 
 
-class WideDispatch(private.TorchDispatchMode):
-    """Inside this mode every floating-point result is float64."""
+@dataclass(frozen=True)
+class Conversion:
+    """Values of the dtypes `given` become `wanted`."""
+
+    given: tuple[torch.dtype, ...]
+    wanted: torch.dtype
+
+    def value(self, value: Any) -> Any:
+        """A tensor or dtype converted, also inside a list or tuple; any other value as it is."""
+        if isinstance(value, torch.Tensor):
+            return value.to(self.wanted) if value.dtype in self.given else value
+        if isinstance(value, torch.dtype):
+            return self.wanted if value in self.given else value
+        if type(value) in (list, tuple):
+            return type(value)(self.value(item) for item in value)
+        return value
+
+
+FLOAT64 = Conversion((torch.float32, torch.float16, torch.bfloat16), torch.float64)
+
+
+class OtherDtype(private.TorchDispatchMode):
+    """Inside this mode every floating-point result has the dtype of `conversion`."""
+
+    def __init__(self, conversion: Conversion) -> None:
+        super().__init__()
+        self._conversion = conversion
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
@@ -32,49 +57,52 @@ class WideDispatch(private.TorchDispatchMode):
             gradients, *of_scale = args
             return func(gradients, *(_to(each, torch.float32) for each in of_scale))
         written = _first_written(func, args)
-        if _draws(func, args, kwargs):
-            return _drawn(func, args, kwargs, written)
-        if written is not None and written.dtype in _NARROW:
-            # A narrow tensor from outside the step that is written to: it cannot be replaced.
+        convert = self._conversion
+        if _draws(func, args, kwargs) and torch.float32 in convert.given:
+            return _drawn(func, args, kwargs, written, convert)
+        if written is not None and written.dtype in convert.given:
+            # A tensor from outside the step that is written to: it cannot be replaced.
             narrow = [_to(a, written.dtype) for a in args]
             return func(*narrow, **kwargs)
-        wide = [_wide(a) for a in args]
+        other = [convert.value(a) for a in args]
         if func in _CONVOLUTIONS:
-            wide = [_contiguous(a) for a in wide]
+            other = [_contiguous(a) for a in other]
         named = {
-            name: _to(value, torch.float32) if name in _OF_SCALE else _wide(value)
+            name: _to(value, torch.float32) if name in _OF_SCALE else convert.value(value)
             for name, value in kwargs.items()
         }
-        out = func(*wide, **named)
-        return out if written is not None else _wide_result(out)
+        out = func(*other, **named)
+        return out if written is not None else _result(out, convert)
 
 
 @contextlib.contextmanager
-def in_float64(groups: list[list[Any]]) -> Iterator[None]:
-    """Every floating-point variable of `groups` in float64 inside the block."""
+def converted(groups: list[list[Any]], conversion: Conversion) -> Iterator[None]:
+    """Every variable of `groups` converted inside the block."""
     tensors = [private.tensor_of(variable) for group in groups for variable in group]
-    narrow = [(tensor, tensor.data) for tensor in tensors if tensor.dtype in _NARROW]
-    for tensor, data in narrow:
-        tensor.data = data.double()
+    held = [(tensor, tensor.data) for tensor in tensors if tensor.dtype in conversion.given]
+    for tensor, data in held:
+        tensor.data = data.to(conversion.wanted)
     try:
         yield
     finally:
-        for tensor, data in narrow:
+        for tensor, data in held:
             tensor.grad = None
             tensor.data = data
 
 
-def _drawn(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], written: Any) -> Any:
+def _drawn(
+    func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], written: Any, convert: Conversion
+) -> Any:
     """Random numbers as the step draws them: a wider type would take others from the generator."""
     if func is torch.ops.aten.native_dropout.default:
         # Its input may leave the narrow range; only the mask is to be drawn there.
         ones = torch.ones_like(args[0], dtype=torch.float32)
         scaled, mask = func(ones, *args[1:], **kwargs)
-        return args[0] * scaled.double(), mask
+        return args[0] * scaled.to(convert.wanted), mask
     narrow = [_to(argument, torch.float32) for argument in args]
     out = func(*narrow, **{name: _to(value, torch.float32) for name, value in kwargs.items()})
     if written is None:
-        return _wide_result(out)
+        return _result(out, convert)
     return written if out is written else written.copy_(narrow[0])
 
 
@@ -98,26 +126,12 @@ def _first_written(func: Any, args: tuple[Any, ...]) -> Any:
     return None
 
 
-def _wide(value: Any) -> Any:
-    if isinstance(value, torch.Tensor):
-        return value.double() if value.dtype in _NARROW else value
-    if isinstance(value, torch.dtype):
-        return torch.float64 if value in _NARROW else value
-    if type(value) in (list, tuple):
-        return type(value)(_wide(item) for item in value)
-    return value
-
-
 def _contiguous(value: Any) -> Any:
     return value.contiguous() if isinstance(value, torch.Tensor) else value
 
 
-def _wide_result(value: Any) -> Any:
-    if isinstance(value, torch.Tensor):
-        return value.double() if value.dtype in _NARROW else value
-    if type(value) in (list, tuple):
-        return type(value)(_wide_result(item) for item in value)
-    return value
+def _result(value: Any, convert: Conversion) -> Any:
+    return value if isinstance(value, torch.dtype) else convert.value(value)
 
 
 def _to(value: Any, dtype: Any) -> Any:
