@@ -159,3 +159,9 @@ def test_tracers_are_told_from_arrays():
     jax.make_jaxpr(lambda x: seen.append(private.is_tracing([x])) or x)(X)
     assert seen == [True]
     assert not private.is_tracing([X, 1.0, None])
+
+
+def test_code_knows_whether_it_is_traced():
+    seen = []
+    jax.eval_shape(lambda x: seen.append(private.is_inside_trace()) or x, jax.numpy.ones(2))
+    assert [*seen, private.is_inside_trace()] == [True, False]

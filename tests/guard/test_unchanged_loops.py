@@ -15,10 +15,12 @@ from tests import warm
 SCRIPTS = Path(__file__).parent / "loop_scripts"
 # The step that fails with the naive formula, and its cause.
 BAD_STEPS = {
+    "jax_method": (3, "overflow"),
+    "jax_optax": (3, "overflow"),
     "tensorflow_gan": (4, "log-of-zero"),
     "tensorflow_method": (3, "singular-gradient"),
 }
-SLOW = {"tensorflow_gan"}
+SLOW = {"jax_method", "tensorflow_gan"}
 PARAMETERS = [
     pytest.param(name, marks=pytest.mark.slow if name in SLOW else [])
     for name in BAD_STEPS
@@ -49,3 +51,14 @@ def test_a_bad_step_stops_the_loop_at_its_line(script, tmp_path):
     lines = (tmp_path / "train.py").read_text(encoding="utf-8").splitlines()
     assert "# <- here" in lines[incident["origin"]["line"] - 1]
     assert Path(incident["kept"]["weights"]).exists()
+
+
+@pytest.mark.skipif(keras.backend.backend() != "jax", reason="of a step of JAX")
+def test_a_step_whose_state_is_not_known_runs_without_guard_and_says_so(tmp_path):
+    shutil.copy(SCRIPTS / "jax_unknown.py", tmp_path / "train.py")
+    plain = warm.script(tmp_path, "train.py")
+    guarded = warm.stayfinite(tmp_path, "run", "train.py")
+    assert guarded.returncode == 0
+    (line,) = [n for n in guarded.stderr.splitlines() if n not in plain.stderr.splitlines()]
+    assert line.startswith("stayfinite: the step step() runs without the guard: ")
+    assert "guarded(step, state=" in line

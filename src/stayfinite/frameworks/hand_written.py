@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import CodeType
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -11,6 +12,14 @@ from stayfinite.frameworks.batch import Batch
 from stayfinite.frameworks.failure import Files
 from stayfinite.frameworks.state import Variable
 from stayfinite.frameworks.subject import HeldArray, Layer, Subject, TrainFunction
+
+
+class StepGuard(Protocol):
+    """The guard of one step function that was found in the user's program."""
+
+    def call(self, args: tuple[Any, ...], keywords: Mapping[str, Any]) -> Any:
+        """Make one guarded step; returns what the user's function returns."""
+        ...
 
 
 class HandWrittenStep(Subject):

@@ -18,6 +18,7 @@ from stayfinite.incident import Incident
 if TYPE_CHECKING:
     from stayfinite.guard.callback import Guard
     from stayfinite.guard.every_model import EveryModel
+    from stayfinite.guard.jax_steps import JaxSteps
     from stayfinite.guard.plain_torch import PlainTorchSteps
 
 
@@ -62,6 +63,7 @@ class GuardSession:
         self._counts: list[StepCount] = []
         self._hooks: EveryModel | None = None
         self._torch: PlainTorchSteps | None = None
+        self._jax: JaxSteps | None = None
 
     @property
     def num_steps(self) -> int:
@@ -79,16 +81,23 @@ class GuardSession:
 
         self._hooks = EveryModel(self, self._guard, self.keep, self.script)
         self._hooks.install()
+        if self._jax is not None:
+            self._jax.install()
 
-    def adopt_loops(self) -> None:
-        """Adopt the steps that the script guards itself. Called once JAX is imported.
+    def watch_jax(self) -> None:
+        """Adopt the steps that the script guards itself, and guard those that apply an optimizer.
+
+        Called once JAX is imported, and again after each library of optimizers.
 
         Raises:
             UsageError: another session is installed.
         """
+        from stayfinite.guard.jax_steps import JaxSteps
         from stayfinite.guard.registry import REGISTRY
 
         REGISTRY.begin_session(self)
+        self._jax = self._jax or JaxSteps(self.keep, self.say)
+        self._jax.install()
 
     def check_loops(self) -> None:
         """Read the flags of the loops whose steps the script guards itself.
@@ -110,7 +119,8 @@ class GuardSession:
     @property
     def has_unguarded(self) -> bool:
         """Whether the user was told of updates that are not guarded."""
-        return self._torch is not None and self._torch.has_unguarded
+        found = (self._torch, self._jax)
+        return any(steps is not None and steps.has_unguarded for steps in found)
 
     def watch_torch(self) -> None:
         """Judge each step of `torch.optim`. Called once PyTorch is imported.
@@ -131,6 +141,8 @@ class GuardSession:
             self._hooks.close()
         if self._torch is not None:
             self._torch.close()
+        if self._jax is not None:
+            self._jax.close()
 
     def adopt(self, watch: BadSteps) -> None:
         """Make `watch` one of this session."""

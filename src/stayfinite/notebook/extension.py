@@ -7,18 +7,19 @@ from typing import TYPE_CHECKING
 
 from stayfinite.errors import CannotGuardError, UsageError
 from stayfinite.runner.console import say
-from stayfinite.runner.keras_import import after_import
+from stayfinite.runner.keras_import import ON_JAX, after_import
 
 if TYPE_CHECKING:
     from stayfinite.guard.bad_steps import BadSteps
     from stayfinite.guard.every_model import EveryModel
+    from stayfinite.guard.jax_steps import JaxSteps
     from stayfinite.guard.plain_torch import PlainTorchSteps
 
 KEEP = Path("stayfinite-out")
 
 
 class NotebookSession:
-    """Guards each `keras.Model` and each loop over `torch.optim` of a notebook.
+    """Guards each `keras.Model` and each hand-written loop of a notebook.
 
     A `Guard` or a `watching` block in a cell keeps its own settings.
     """
@@ -26,6 +27,7 @@ class NotebookSession:
     def __init__(self) -> None:
         self._hooks: EveryModel | None = None
         self._torch: PlainTorchSteps | None = None
+        self._jax: JaxSteps | None = None
         self._closed = False
 
     def install(self) -> None:
@@ -43,6 +45,8 @@ class NotebookSession:
             _say_line(f"{error}; this notebook runs unguarded")
             return
         self._hooks = hooks
+        if self._jax is not None:
+            self._jax.install()
 
     def watch_torch(self) -> None:
         """Judge each step of `torch.optim` from now on; called once PyTorch is imported."""
@@ -61,6 +65,16 @@ class NotebookSession:
         steps.begin()
         self._torch = steps
 
+    def watch_jax(self) -> None:
+        """Guard each step under `jax.jit` from now on; called after imports of JAX and others."""
+        if self._closed:
+            return
+        # Imported here, as it imports JAX.
+        from stayfinite.guard.jax_steps import JaxSteps
+
+        self._jax = self._jax or JaxSteps(KEEP, _say_line)
+        self._jax.install()
+
     def adopt(self, watch: BadSteps) -> None:
         """Have `watch` print its notices, and run unguarded what it cannot attach to."""
         watch.say, watch.unguarded_ok = _say_line, True
@@ -73,6 +87,8 @@ class NotebookSession:
             self._hooks.release()
         if self._torch is not None:
             self._torch.close()
+        if self._jax is not None:
+            self._jax.close()
 
 
 _sessions: list[NotebookSession] = []
@@ -84,6 +100,8 @@ def load_ipython_extension(_shell: object) -> None:
     _sessions.append(session)
     after_import("keras", session.install)
     after_import("torch", session.watch_torch)
+    for library in ON_JAX:
+        after_import(library, session.watch_jax)
 
 
 def unload_ipython_extension(_shell: object) -> None:

@@ -18,6 +18,9 @@ from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
 
+# A step of JAX is written with these.
+ON_JAX = ("jax", "optax", "flax", "equinox")
+
 
 def after_import(name: str, call: Callable[[], object]) -> None:
     """Call `call()` once, when the top-level module `name` has been imported.

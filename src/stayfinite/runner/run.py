@@ -14,7 +14,7 @@ from stayfinite.guard.policy import MAX_BAD_STEPS, POLICIES, Policy
 from stayfinite.incident import Incident
 from stayfinite.runner import endings
 from stayfinite.runner.console import is_terminal, report_for, say
-from stayfinite.runner.keras_import import after_import, import_failure
+from stayfinite.runner.keras_import import ON_JAX, after_import, import_failure
 from stayfinite.runner.outputs import RunFile, RunPage, check_distinct, check_writable
 from stayfinite.runner.program import UserProgram
 
@@ -66,8 +66,11 @@ class GuardedSession(Protocol):
     def has_unguarded(self) -> bool:
         """Whether the user was told of updates that are not guarded."""
 
-    def adopt_loops(self) -> None:
-        """Count the steps that the program guards itself; called once JAX is imported."""
+    def watch_jax(self) -> None:
+        """Guard every step under `jax.jit` that applies an optimizer, from now on.
+
+        Called once JAX is imported, and again after each library that it works with.
+        """
 
 
 Say = Callable[[str], None]
@@ -134,7 +137,8 @@ class GuardedRun:
         """
         after_import("keras", lambda: self._guard(lambda session: session.install()))
         after_import("torch", lambda: self._guard(lambda session: session.watch_torch()))
-        after_import("jax", lambda: self._guard(lambda session: session.adopt_loops()))
+        for library in ON_JAX:
+            after_import(library, lambda: self._guard(lambda session: session.watch_jax()))
         try:
             self._execute()
         except NonFiniteError as error:

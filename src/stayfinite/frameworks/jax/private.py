@@ -106,10 +106,17 @@ def same_trace_level(token: Any) -> bool:
     return bool(trace_level() == token)
 
 
+def is_inside_trace() -> bool:
+    """Whether the code that runs now is being traced."""
+    return not same_trace_level(_OUTSIDE)
+
+
 def is_tracing(values: Any) -> bool:
     """Whether any array in the tree `values` is abstract, that is: the code is being compiled."""
     return any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(values))
 
+
+_OUTSIDE = trace_level()
 
 # Called with the differentiated function, its arguments, the loss and the gradients.
 NotifyGradients = Callable[[Any, Any, Any, Any], None]

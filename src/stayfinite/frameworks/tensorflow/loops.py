@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
 from stayfinite.frameworks.base import GuardedFunction, OnBad
+from stayfinite.frameworks.hand_written import StepGuard
 from stayfinite.frameworks.recorder import Recorder
 from stayfinite.frameworks.snapshots import Snapshots
 from stayfinite.frameworks.tensorflow import private
@@ -26,14 +27,6 @@ from stayfinite.frameworks.tensorflow.guard_sentinel import TensorFlowSentinel
 from stayfinite.frameworks.tensorflow.watching import is_watched, watched
 
 Call = Callable[..., Any]
-
-
-class StepGuard(Protocol):
-    """The guard of one step function."""
-
-    def call(self, args: tuple[Any, ...], keywords: Mapping[str, Any]) -> Any:
-        """Make one guarded step; returns what the user's function returns."""
-        ...
 
 
 # Makes the guard of a step once its first call was made.

@@ -84,6 +84,14 @@ class PlainJax(PlainStep, HasLibrary):
         logs, new = self.train_function((weights, others, [], []), iter([data]))
         return self._step.result(call, logs["out"], new[0], new[1])
 
+    def require_state(self, args: tuple[Any, ...], keywords: Mapping[str, Any]) -> None:
+        """Find the state in the arguments of a call, which is not made.
+
+        Raises:
+            UsageError: the state is not known, or the step cannot be compiled.
+        """
+        self._step.arguments(args, keywords)
+
     def bad_loss(self) -> int | None:
         """A step whose loss alone was not finite; once."""
         function = self.train_function

@@ -1,0 +1,176 @@
+"""Hand-written steps under `jax.jit` that apply an optimizer, guarded as they are.
+
+`jax.jit` of a function of the user's returns an object of this module. The first call of it that
+traces an update of Keras, optax or equinox is ended there, before anything was computed, and is
+made again as a guarded step.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import sys
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar
+from types import MethodType
+from typing import Any, Protocol
+
+from stayfinite.errors import UsageError
+from stayfinite.frameworks.hand_written import StepGuard
+from stayfinite.frameworks.jax import private
+from stayfinite.frameworks.jax.plain.subject import PlainJax
+from stayfinite.graph.code_owner import is_user_file
+
+Function = Callable[..., Any]
+
+# What compiles a step, and what applies an update, by module.
+_COMPILERS = {"jax": "jit", "flax.nnx": "jit", "equinox": "filter_jit"}
+_UPDATES = {"optax": "apply_updates", "equinox": "apply_updates"}
+# Whether the function that is traced now may turn out to be a step.
+_IS_LOOKING: ContextVar[bool] = ContextVar("_IS_LOOKING", default=False)
+
+
+class StepListener(Protocol):
+    """What is done with the steps that are found."""
+
+    def guard(self, step: PlainJax) -> StepGuard:
+        """The guard of a step."""
+        ...
+
+    def left_alone(self, name: str, reason: str) -> None:
+        """A step is not guarded; the reason is a clause."""
+        ...
+
+
+class FoundSteps:
+    """The hooks by which steps are found; `install` them again after further imports.
+
+    Args:
+        listener: Told of each step.
+    """
+
+    def __init__(self, listener: StepListener) -> None:
+        self._listener = listener
+        self._undo: dict[tuple[str, str], Callable[[], None]] = {}
+
+    def install(self) -> None:
+        """Hook the libraries that are imported by now, each once."""
+        for module, name in _COMPILERS.items():
+            self._hook(module, name, self._compiling)
+        for module, name in _UPDATES.items():
+            self._hook(module, name, _updating)
+        if "keras" in sys.modules:
+            # Imported here, because other steps do not need Keras.
+            from stayfinite.frameworks.keras import private as keras_private
+
+            for owner in (keras_private.BaseOptimizer, keras_private.LossScaleOptimizer):
+                self._replace((owner.__name__, ""), owner, "stateless_apply", _updating)
+
+    def close(self) -> None:
+        """Find no further step; those that were found stay guarded."""
+        while self._undo:
+            self._undo.popitem()[1]()
+
+    def _hook(self, module: str, name: str, make: Callable[[Function], Function]) -> None:
+        if module in sys.modules and hasattr(sys.modules[module], name):
+            self._replace((module, name), sys.modules[module], name, make)
+
+    def _replace(
+        self, key: tuple[str, str], owner: Any, name: str, make: Callable[[Function], Function]
+    ) -> None:
+        if key not in self._undo:
+            plain = getattr(owner, name)
+            setattr(owner, name, functools.wraps(plain)(make(plain)))
+            self._undo[key] = lambda: setattr(owner, name, plain)
+
+    def _compiling(self, plain: Function) -> Function:
+        def compiling(*args: Any, **options: Any) -> Any:
+            made = plain(*args, **options)
+            if args and callable(args[0]):
+                return self._found(args[0], made)
+            if hasattr(made, "lower"):
+                return made
+            # A decorator, of which only the options are known.
+            return lambda function: self._found(function, made(function))
+
+        return compiling
+
+    def _found(self, function: Any, compiled: Any) -> Any:
+        return JitStep(compiled, self._listener) if _is_of_user(function) else compiled
+
+
+class JitStep:
+    """What `jax.jit` returned for a function of the user's, with the same attributes.
+
+    Args:
+        compiled: What it returned.
+        listener: Told if the function is a step.
+    """
+
+    def __init__(self, compiled: Any, listener: StepListener) -> None:
+        functools.update_wrapper(self, compiled, updated=())
+        self._compiled = compiled
+        self._listener = listener
+        self._guard: StepGuard | None = None
+        self._is_left_alone = False
+
+    def __call__(self, *args: Any, **keywords: Any) -> Any:
+        """Call the function; a guarded step if it applies an optimizer."""
+        if self._is_left_alone or _IS_LOOKING.get() or private.is_inside_trace():
+            return self._compiled(*args, **keywords)
+        if self._guard is not None:
+            return self._guard.call(args, keywords)
+        token = _IS_LOOKING.set(True)
+        try:
+            return self._compiled(*args, **keywords)
+        except _AppliesUpdateError:
+            pass
+        finally:
+            _IS_LOOKING.reset(token)
+        return self._first_step(args, keywords)
+
+    def _first_step(self, args: tuple[Any, ...], keywords: Mapping[str, Any]) -> Any:
+        try:
+            step = PlainJax(self._compiled, None)
+            guard = self._listener.guard(step)
+            step.require_state(args, keywords)
+        except UsageError as error:
+            self._is_left_alone = True
+            self._listener.left_alone(str(getattr(self, "__name__", "step")), str(error))
+            return self._compiled(*args, **keywords)
+        self._guard = guard
+        return guard.call(args, keywords)
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        """A method of `instance`."""
+        return self if instance is None else MethodType(self, instance)
+
+    def __getattr__(self, name: str) -> Any:
+        """An attribute of what `jax.jit` returned."""
+        if name == "_compiled":
+            raise AttributeError(name)  # of an object that is being copied
+        return getattr(self._compiled, name)
+
+
+class _AppliesUpdateError(BaseException):
+    """The function that is traced applies an optimizer.
+
+    Not an `Exception`: the user's own `except Exception` must not swallow it.
+    """
+
+
+def _updating(plain: Function) -> Function:
+    def update(*args: Any, **keywords: Any) -> Any:
+        if _IS_LOOKING.get() and private.is_tracing((args, keywords)):
+            raise _AppliesUpdateError
+        return plain(*args, **keywords)
+
+    return update
+
+
+def _is_of_user(function: Any) -> bool:
+    while isinstance(function, functools.partial):
+        function = function.func
+    function = inspect.unwrap(getattr(function, "__func__", function))
+    code = getattr(function, "__code__", None)
+    return code is not None and is_user_file(code.co_filename)

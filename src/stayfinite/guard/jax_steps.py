@@ -1,0 +1,49 @@
+"""The guard of hand-written steps under `jax.jit` that apply an optimizer, in an unchanged program.
+
+Nothing here imports Keras.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from stayfinite.frameworks.jax.plain.found_steps import FoundSteps
+from stayfinite.frameworks.jax.plain.subject import PlainJax
+from stayfinite.guard.loop import WatchedLoop
+from stayfinite.guard.policy import Policy
+
+
+class JaxSteps:
+    """The steps under `jax.jit` of a program.
+
+    Args:
+        keep: Folder for the incidents of a step that no session adopts.
+        say: Called with a line about a step that is not guarded.
+
+    Attributes:
+        has_unguarded: Whether there was one.
+    """
+
+    def __init__(self, keep: Path, say: Callable[[str], None]) -> None:
+        self.has_unguarded = False
+        self._keep = keep
+        self._say = say
+        self._found = FoundSteps(self)
+
+    def install(self) -> None:
+        """Find the steps that are compiled by the libraries which are imported by now."""
+        self._found.install()
+
+    def close(self) -> None:
+        """Find no further step."""
+        self._found.close()
+
+    def guard(self, step: PlainJax) -> WatchedLoop:
+        """The guard of a step."""
+        return WatchedLoop(step, self._keep, Policy())
+
+    def left_alone(self, name: str, reason: str) -> None:
+        """Say that a step is not guarded."""
+        self.has_unguarded = True
+        self._say(f"the step {name}() runs without the guard: {reason}")
