@@ -34,10 +34,15 @@ def script(request, tmp_path):
     return request.param
 
 
+def printed(done):
+    """The lines of the script; TensorFlow 2.18 adds one with the time where there is no GPU."""
+    return [line for line in done.stderr.splitlines() if "cuda_driver.cc" not in line]
+
+
 def test_a_healthy_loop_prints_the_same_with_and_without_guard(script, tmp_path):
     plain = warm.script(tmp_path, "train.py")
     guarded = warm.stayfinite(tmp_path, "run", "--json", "run.json", "train.py")
-    assert (plain.returncode, plain.stderr) == (guarded.returncode, guarded.stderr)
+    assert (plain.returncode, printed(plain)) == (guarded.returncode, printed(guarded))
     assert json.loads((tmp_path / "run.json").read_text(encoding="utf-8"))["num_steps"] > 5
 
 
