@@ -60,6 +60,7 @@ CASES = [
     Case("accumulation", "division-by-zero", 2),
     Case("accumulated_generator", "division-by-zero", 2),
     Case("next_of_generator", "division-by-zero", 3),
+    Case("later_evaluation", "overflow", 0),
     Case("autocast", "half-overflow", 3),
     Case("product_under_autocast", "half-overflow", 5, fix=True, value="exact"),
     Case("branch_by_number", "division-by-zero", 6, fix=False, value="undefined"),

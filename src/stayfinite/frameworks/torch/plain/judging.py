@@ -14,7 +14,12 @@ import torch
 from stayfinite.frameworks.torch.plain import private, verdict
 from stayfinite.frameworks.torch.plain.listeners import BadStep, Listener
 from stayfinite.frameworks.torch.plain.notes import OptimizerCall, StepNotes
-from stayfinite.frameworks.torch.plain.optimizer import gradients_of, parameters_of
+from stayfinite.frameworks.torch.plain.optimizer import (
+    copied,
+    dense_gradient,
+    gradients_of,
+    parameters_of,
+)
 
 # Optimizers whose state is copied before an update that is not known to be finite.
 MAX_COPIED_BYTES = 64 * 2**20
@@ -67,6 +72,16 @@ class Judge:
             update.was_made = self._made(update)
         if update.was_made and not is_proved and self._unproved is None:
             self._prepare(update)
+        elif self._unproved is not None:
+            # The optimizer may evaluate its closure again before the new state is judged.
+            bad, copies = self._unproved
+            seen = {
+                id(parameter): gradient.clone()
+                for parameter in parameters_of(optimizer)
+                if (gradient := dense_gradient(parameter)) is not None
+            }
+            bad = dataclasses.replace(bad, loss=self._notes.loss(), gradients=seen)
+            self._unproved = bad, copies
 
     def left_out(self, update: OptimizerCall) -> None:
         """A loss scale has left out a step."""
@@ -136,7 +151,7 @@ class _Copies:
         has_room = sum(tensor.nbytes for tensor in tensors) <= MAX_COPIED_BYTES
         self._optimizer = optimizer
         self._old = [(t, t.detach().clone()) for t in tensors] if has_room else []
-        self._state = {parameter: dict(own) for parameter, own in optimizer.state.items()}
+        self._state = {parameter: copied(own) for parameter, own in optimizer.state.items()}
 
     def restore(self) -> None:
         """Put it back."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import FrameType
 from typing import Any, Literal, Protocol
@@ -32,6 +33,8 @@ class BadStep:
         was_made: Whether the listener was called for the step as a finite one.
         is_applied_next: Whether the optimizer is applied if the listener returns True; if not, the
             update is over, or a loss scale has left it out.
+        gradients: By the identity of a parameter, the gradients of the first evaluation, where the
+            optimizer has made others since then; None where the parameters have them.
     """
 
     what: What
@@ -45,6 +48,7 @@ class BadStep:
     again: Again | None = None
     was_made: bool = False
     is_applied_next: bool = True
+    gradients: Mapping[int, torch.Tensor] | None = None
 
 
 class Listener(Protocol):

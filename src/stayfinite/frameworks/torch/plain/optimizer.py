@@ -145,7 +145,7 @@ def held(optimizer: torch.optim.Optimizer) -> Iterator[None]:
 
     Values of tensors are not put back.
     """
-    state = {parameter: _copied(own) for parameter, own in optimizer.state.items()}
+    state = {parameter: copied(own) for parameter, own in optimizer.state.items()}
     groups = [{k: v for k, v in group.items() if k != "params"} for group in optimizer.param_groups]
     parameters = parameters_of(optimizer)
     gradients = [parameter.grad for parameter in parameters]
@@ -160,7 +160,7 @@ def held(optimizer: torch.optim.Optimizer) -> Iterator[None]:
             parameter.grad = gradient
 
 
-def _copied(slots: Mapping[str, Any]) -> dict[str, Any]:
+def copied(slots: Mapping[str, Any]) -> dict[str, Any]:
     """The slots of a parameter; LBFGS has lists of tensors among them."""
     return {k: list(v) if isinstance(v, list) else v for k, v in slots.items()}
 

@@ -26,6 +26,7 @@ from stayfinite.frameworks.subject import (
     TrainStep,
     state_variables,
 )
+from stayfinite.frameworks.torch import private
 from stayfinite.frameworks.torch.other_dtype import Conversion, OtherDtype, converted
 from stayfinite.frameworks.torch.plain import library_objects
 from stayfinite.frameworks.torch.plain.data import LoopData, scalars_of
@@ -278,13 +279,20 @@ class TorchLoop(PlainStep):
         """Write the state of each module, which its `load_state_dict` takes.
 
         That of a further module is in a file with its name: `last_good.encoder.safetensors`.
+        Without a module, the parameters of the optimizer are written.
         """
+        if not self.roots:
+            _save({v.path: private.tensor_of(v) for v in self.optimizer.weights}, path)
         for number, root in enumerate([*self.roots, *self._others]):
-            own = path if number == 0 else path.with_name(f"{path.stem}.{root.name}{path.suffix}")
-            state = unwrapped(root.module).state_dict()
-            tensors = {k: v for k, v in state.items() if isinstance(v, torch.Tensor)}
-            # Weights that two names share are written twice.
-            save_file({k: v.detach().cpu().clone().contiguous() for k, v in tensors.items()}, own)
+            is_first = number == 0 and bool(self.roots)
+            own = path if is_first else path.with_name(f"{path.stem}.{root.name}{path.suffix}")
+            _save(unwrapped(root.module).state_dict(), own)
+
+
+def _save(state: Mapping[str, object], path: Path) -> None:
+    tensors = {key: value for key, value in state.items() if isinstance(value, torch.Tensor)}
+    # Weights that two names share are written twice.
+    save_file({k: v.detach().cpu().clone().contiguous() for k, v in tensors.items()}, path)
 
 
 def _alike(old: Tensor, new: Tensor) -> Tensor:

@@ -161,7 +161,7 @@ class Training:
             files=lambda: None,
             keep=owner.keep,
             script=owner.script,
-            seen=_seen(subject, step.loss),
+            seen=_seen(subject, step),
             remade_by=again.described,
             num_processes=num_processes(subject.modules),
             cannot_resume=_why_not_resumed(subject),
@@ -316,12 +316,14 @@ def _with_random(state: State, data: LoopData) -> State:
     return State.of(state.groups, random)
 
 
-def _seen(subject: TorchLoop, loss: torch.Tensor | None) -> Outcome:
-    """Loss and gradients as training has them now."""
-    gradients = {
-        variable.path: private.numpy_of(gradient).copy()
-        for variable in subject.optimizer.weights
-        if (gradient := dense_gradient(private.tensor_of(variable))) is not None
-    }
+def _seen(subject: TorchLoop, step: BadStep) -> Outcome:
+    """Loss and gradients as training had them."""
+    loss, seen = step.loss, step.gradients
+    gradients = {}
+    for variable in subject.optimizer.weights:
+        parameter = private.tensor_of(variable)
+        found = dense_gradient(parameter) if seen is None else seen.get(id(parameter))
+        if found is not None:
+            gradients[variable.path] = private.numpy_of(found).copy()
     value = 0.0 if loss is None else float(loss.float().mean())
     return Outcome(value, gradients, ())
