@@ -33,6 +33,7 @@ from stayfinite.frameworks.torch.plain.lasting import lasting_settings
 from stayfinite.frameworks.torch.plain.modules import NamedModule, plain_name, unwrapped
 from stayfinite.frameworks.torch.plain.optimizer import TorchOptimizer, clips, parameters_of
 from stayfinite.frameworks.torch.plain.remade import RemadeStep
+from stayfinite.frameworks.torch.plain.sharded import local
 from stayfinite.frameworks.torch.plain.variables import TorchVariable
 from stayfinite.graph.graph import Role
 
@@ -277,12 +278,13 @@ class TorchLoop(PlainStep):
     def save_weights(self, path: Path) -> None:
         """Write the state of each module, which its `load_state_dict` takes.
 
-        That of a further module is in a file with its name: `last_good.encoder.safetensors`.
+        That of a further module is in a file with its name: `last_good.encoder.safetensors`. Of
+        sharded weights each process writes its part.
         """
         for number, root in enumerate([*self.roots, *self._others]):
             own = path if number == 0 else path.with_name(f"{path.stem}.{root.name}{path.suffix}")
             state = unwrapped(root.module).state_dict()
-            tensors = {k: v for k, v in state.items() if isinstance(v, torch.Tensor)}
+            tensors = {k: local(v) for k, v in state.items() if isinstance(v, torch.Tensor)}
             # Weights that two names share are written twice.
             save_file({k: v.detach().cpu().clone().contiguous() for k, v in tensors.items()}, own)
 
