@@ -15,36 +15,46 @@ import torch
 
 HERE = Path(__file__).parent / "scripts"
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not torch.distributed.is_available(), reason="PyTorch without processes"),
+]
 
 
-@pytest.mark.skipif(not torch.distributed.is_available(), reason="PyTorch without processes")
-def test_each_process_stops_and_one_names_the_cause(tmp_path):
+def incidents_of(script, folder):
+    """The incident of each of two processes that run `script`."""
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         port = str(found.getsockname()[1])
     common = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
-    command = [sys.executable, "-m", "stayfinite", "run", "--json", "run.json", "two_processes.py"]
+    command = [sys.executable, "-m", "stayfinite", "run", "--json", "run.json", script]
     running = []
     for rank in ("0", "1"):
-        folder = tmp_path / rank
-        folder.mkdir()
-        shutil.copy(HERE / "two_processes.py", folder)
+        own = folder / rank
+        own.mkdir()
+        shutil.copy(HERE / script, own)
         environment = {**os.environ, **common, "RANK": rank}
         running.append(
-            subprocess.Popen(
-                command, cwd=folder, env=environment, stderr=subprocess.PIPE, text=True
-            )
+            subprocess.Popen(command, cwd=own, env=environment, stderr=subprocess.PIPE, text=True)
         )
     told = [process.communicate(timeout=240)[1] for process in running]
     assert [process.returncode for process in running] == [3, 3], "\n".join(told)
-    incidents = [
-        json.loads((tmp_path / rank / "run.json").read_text(encoding="utf-8"))["incidents"][0]
-        for rank in ("0", "1")
-    ]
+    files = [(folder / rank / "run.json").read_text(encoding="utf-8") for rank in ("0", "1")]
+    return [json.loads(text)["incidents"][0] for text in files]
+
+
+def test_each_process_stops_and_one_names_the_cause(tmp_path):
+    incidents = incidents_of("two_processes.py", tmp_path)
     # Sample 21 is in the third batch of the second process.
     assert [each["where"]["step"] for each in incidents] == [2, 2]
     assert [each["cause"]["name"] for each in incidents] == ["not-reproduced", "log-of-zero"]
     assert incidents[0]["recurrence"]["kind"] == "other-process"
     assert incidents[1]["origin"]["samples"] == [2]
     assert incidents[1]["made_again"].endswith("its loss bit-equal to training")
+
+
+def test_a_bad_part_of_sharded_weights_stops_each_process(tmp_path):
+    incidents = incidents_of("sharded_weights.py", tmp_path)
+    assert [each["where"]["step"] for each in incidents] == [2, 2]
+    assert [each["spread"]["num_gradients_nonfinite"] for each in incidents] == [0, 2]
+    assert all("sharded over several processes" in each["made_again"] for each in incidents)

@@ -1,9 +1,9 @@
 """Which files the samples of a batch came from, where the data set of a `fit` has that method.
 
 A `keras.utils.PyDataset` can if it has a method `files_of(batch_index)` with an entry for each
-sample, as those of `stayfinite.data` have. It is called after a bad step only. Keras may shuffle the
-order of the batches, and may have begun another epoch by the time that a step is known to be bad, so
-the batch is made once more, and its files are used only if it is the same.
+sample, as those of `stayfinite.data` have. It is called after a bad step only. Keras may shuffle
+the order of the batches, and may have begun another epoch by the time that a step is known to be
+bad, so the batch is made once more, and its files are used only if it is the same.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from typing import Any
 
+import numpy as np
 import torch
 
 from stayfinite.frameworks.entries import note_entry
@@ -17,6 +18,7 @@ from stayfinite.frameworks.torch import private
 from stayfinite.frameworks.torch.engine import StepWatcher, TorchEngine
 from stayfinite.frameworks.torch.plain.optimizer import TorchOptimizer
 from stayfinite.frameworks.torch.plain.private import replaced
+from stayfinite.frameworks.torch.plain.sharded import local
 from stayfinite.frameworks.torch.plain.subject import TorchLoop
 
 
@@ -35,6 +37,10 @@ class PlainEngine(TorchEngine):
         weights = self._loop.optimizer.weights
         device = private.tensor_of(weights[0]).device if weights else None
         return torch.as_tensor(value, device=device)
+
+    def numpy(self, tensor: Tensor) -> np.ndarray:
+        """The tensor on the host, bfloat16 as float32; of one that is sharded the part here."""
+        return private.numpy_of(local(tensor))
 
     def watcher(self) -> StepWatcher:
         """The watcher that the hooks in PyTorch call."""

@@ -34,6 +34,7 @@ from stayfinite.frameworks.torch.plain.lasting import lasting_settings
 from stayfinite.frameworks.torch.plain.modules import NamedModule, plain_name, unwrapped
 from stayfinite.frameworks.torch.plain.optimizer import TorchOptimizer, clips, parameters_of
 from stayfinite.frameworks.torch.plain.remade import RemadeStep
+from stayfinite.frameworks.torch.plain.sharded import local
 from stayfinite.frameworks.torch.plain.variables import TorchVariable
 from stayfinite.graph.graph import Role
 
@@ -279,7 +280,8 @@ class TorchLoop(PlainStep):
         """Write the state of each module, which its `load_state_dict` takes.
 
         That of a further module is in a file with its name: `last_good.encoder.safetensors`.
-        Without a module, the parameters of the optimizer are written.
+        Without a module, the parameters of the optimizer are written. Of sharded weights each
+        process writes its part.
         """
         if not self.roots:
             _save({v.path: private.tensor_of(v) for v in self.optimizer.weights}, path)
@@ -290,7 +292,7 @@ class TorchLoop(PlainStep):
 
 
 def _save(state: Mapping[str, object], path: Path) -> None:
-    tensors = {key: value for key, value in state.items() if isinstance(value, torch.Tensor)}
+    tensors = {k: local(v) for k, v in state.items() if isinstance(v, torch.Tensor)}
     # Weights that two names share are written twice.
     save_file({k: v.detach().cpu().clone().contiguous() for k, v in tensors.items()}, path)
 

@@ -15,7 +15,7 @@ from stayfinite.frameworks.recorder import KnownFlag, Recorder
 from stayfinite.frameworks.state import RandomState, State
 from stayfinite.frameworks.step import CannotRemakeError, Outcome
 from stayfinite.frameworks.torch import private
-from stayfinite.frameworks.torch.plain import verdict
+from stayfinite.frameworks.torch.plain import sharded, verdict
 from stayfinite.frameworks.torch.plain.again import Again
 from stayfinite.frameworks.torch.plain.data import LoopData
 from stayfinite.frameworks.torch.plain.frames import all_values_of, user_frames
@@ -135,10 +135,12 @@ class Training:
         bad, healthy = owner.recorder.take(number)
         optimizers = self._notes.trained.optimizers()
         place = step.place
-        body = None if place is None or step.again else LoopBody(place.frame, place.loop)
+        is_sharded = sharded.is_sharded(parameters_of(step.optimizer))
+        is_loop = place is not None and not step.again and not is_sharded
+        body = LoopBody(place.frame, place.loop) if is_loop and place is not None else None
         generators = self._notes.generators.everything()
         bad, *healthy = [put_together(each, body) for each in (bad, *healthy)]
-        again: Again = step.again or body or _NoLoop()
+        again: Again = _Sharded() if is_sharded else step.again or body or _NoLoop()
         remade = RemadeStep(self._watching, again, step.num_updates, optimizers, step.scaler)
         subject = self._subject(step.optimizer, step.frame, remade)
         state = state_of(subject)
@@ -295,6 +297,8 @@ def _why_not_resumed(subject: TorchLoop) -> str | None:
     """Why the step of a loop cannot be made again for good; None where it can."""
     if num_processes(subject.modules) > 1:
         return "its gradients are a mean over several processes"
+    if sharded.is_sharded(parameters_of(subject.optimizer.inner)):
+        return "its weights are sharded over several processes"
     if isinstance(subject.optimizer.inner, torch.optim.LBFGS):
         return "the optimizer LBFGS makes several evaluations in one step"
     return None
@@ -308,6 +312,19 @@ class _NoLoop:
     def make(self, data: LoopData) -> None:
         """Never."""
         raise CannotRemakeError(data.missing or "no loop is around the update")
+
+
+class _Sharded:
+    """A step in which each process has a part of the weights."""
+
+    described = "nothing"
+
+    def make(self, data: LoopData) -> None:
+        """Never."""
+        raise CannotRemakeError(
+            "its weights are sharded over several processes, and one process alone has not all "
+            "of them; look at the batch that each process has kept"
+        )
 
 
 def _with_random(state: State, data: LoopData) -> State:
@@ -324,6 +341,6 @@ def _seen(subject: TorchLoop, step: BadStep) -> Outcome:
         parameter = private.tensor_of(variable)
         found = dense_gradient(parameter) if seen is None else seen.get(id(parameter))
         if found is not None:
-            gradients[variable.path] = private.numpy_of(found).copy()
+            gradients[variable.path] = private.numpy_of(sharded.local(found)).copy()
     value = 0.0 if loss is None else float(loss.float().mean())
     return Outcome(value, gradients, ())

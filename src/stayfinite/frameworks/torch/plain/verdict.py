@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from stayfinite.frameworks.torch import finite_checks, private
+from stayfinite.frameworks.torch.plain import sharded
 from stayfinite.frameworks.torch.plain.optimizer import parameters_of
 
 # Optimizers whose update is finite if gradients, weights, slots and settings are.
@@ -41,6 +42,8 @@ def bound_of(tensors: list[torch.Tensor]) -> float:
     """
     if not tensors:
         return 0.0
+    if sharded.is_sharded(tensors):
+        return sharded.bound_of(tensors)
     if len(tensors) <= _FEW and tensors[0].is_cpu:
         norms = private.norms(tensors)
         return float(sum([norm.item() for norm in norms]))
@@ -52,6 +55,8 @@ def bound_of(tensors: list[torch.Tensor]) -> float:
 
 def all_finite(tensors: Sequence[torch.Tensor]) -> bool:
     """Whether every element is finite, exactly."""
+    if sharded.is_sharded(tensors):
+        return sharded.all_finite(tensors)
     return finite_checks.all_finite(finite_checks.floating(tensors))
 
 
