@@ -14,6 +14,7 @@ from keras import layers
 from stayfinite.frameworks.change import (
     ClipNorm,
     ClipValue,
+    Compiled,
     LearningRate,
     OnBatch,
     OnState,
@@ -126,6 +127,17 @@ def test_segments_give_what_the_train_step_gives(name):
     expected = [v for v in jax.tree.leaves(new[:3]) if jnp.issubdtype(v.dtype, jnp.inexact)]
     for one, other in zip(found, expected, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["dense", "conv and pooling", "batch normalization"])
+def test_a_compiled_step_gives_the_bits_of_the_train_step(name):
+    step = shared_step(name)
+    groups = [list(group) for group in step.state.groups]
+    _, new = jax.jit(step.subject.train_step)(groups, step.batch.data)
+    after = step.changed(Compiled()).after()
+    assert len(after.trainable) == len(new[0]) > 0
+    for one, other in zip(after.trainable, new[0], strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 def test_two_runs_give_the_same_bits():

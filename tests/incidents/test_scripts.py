@@ -75,6 +75,7 @@ CASES = [
     Case("gan_tensorflow.py", *LOG_OF_ROUNDED, value="changed", only=("tensorflow",)),
     Case("gan_torch.py", *LOG_OF_ROUNDED, value="changed", only=("torch",)),
     Case("distance_on_batch.py", "singular-gradient", "backward", 5, [1, 4], epoch=None),
+    Case("silent_recording.py", "singular-gradient", "backward", 2, [5]),
     Case("root_of_power.py", "singular-gradient", "backward", 3, [3]),
     # The probability is 1 by rounding in the layer: the fix edits the layer and the loss.
     Case("cross_entropy_by_hand.py", "log-of-zero", "forward", 2, [13]),

@@ -23,6 +23,8 @@ from stayfinite.repair import (
 
 # Kinds of edits by templates that compute a part in float32.
 _CASTS = {"float32", "cast", "island"}
+# Functions whose result or derivative jumps with an operand.
+_CHOICES = {"where", "maximum", "minimum", "clip"}
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,13 @@ class AppliedPatch:
     def only_casts(self) -> bool:
         """Whether dtypes are changed and nothing else, so that exact arithmetic gives the same."""
         return len(self.kinds) == len(self.descriptions) and set(self.kinds) <= _CASTS
+
+    @property
+    def compares(self) -> bool:
+        """Whether it chooses by a comparison, as `where` and clamps do."""
+        if self.rewriting is not None and _CHOICES & set(self.rewriting.fact.functions):
+            return True
+        return bool(set(self.kinds) - _CASTS)
 
     @property
     def moves_activation(self) -> bool:

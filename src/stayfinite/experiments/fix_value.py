@@ -37,6 +37,9 @@ from stayfinite.repair.engine.evaluate import BadFormula
 from stayfinite.repair.engine.problem import FixValue
 from stayfinite.repair.engine.reference import Kind
 
+# Relative to a loss: what roundings rarely move it by in float32, and a clamp often does.
+_MOVED = 1e-5
+
 
 @dataclass(frozen=True)
 class Judged:
@@ -110,7 +113,18 @@ def judged(
         return Judged(_value_of_state(before, claim), before.outcome.loss)
     run_wide = functools.cache(wide_after)
 
+    def is_moved(loss: float) -> bool:
+        # Two forms of a formula differ by roundings; a clamp moves the value by more than they do.
+        if rewriting is not None or before.tolerance > TOLERANCE:
+            return False
+        if alike_loss(loss, after.loss, _MOVED):
+            return False
+        error = next(iter(rounding()), None)
+        return error is None or abs(loss - after.loss) > error.loss
+
     def same(reference: Outcome) -> bool:
+        if is_moved(reference.loss):
+            return False
         if before.tolerance > TOLERANCE:
             # Half precision moves the step by more than some bounds do; float64 does not.
             wide = run_wide()
@@ -160,18 +174,22 @@ def judged(
         return Judged(None, loss)
     if claim is not None:
         return Judged(claim, loss)
-    return Judged(_without_claim(before, after, loss, same_in_float64), loss)
+    return Judged(_without_claim(before, after, loss, is_moved, same_in_float64), loss)
 
 
 def _without_claim(
-    before: AsWritten, after: Outcome, loss: float | None, same_in_float64: Callable[[], bool]
+    before: AsWritten,
+    after: Outcome,
+    loss: float | None,
+    is_moved: Callable[[float], bool],
+    same_in_float64: Callable[[], bool],
 ) -> FixValue | None:
     """The value where the step has none in float64, and the fix is no rewriting of the engine."""
     if before.mechanism == "singular-gradient":
         # The value exists, and the derivative does not.
         written = before.outcome.loss
         unchanged = math.isfinite(written) and _same_loss(written, after, before)
-        if unchanged and same_in_float64():
+        if unchanged and not is_moved(written) and same_in_float64():
             return FixValue.EXACT
     if before.mechanism == "masked-branch":
         # A discarded value does not affect the result, so any finite number may replace it.

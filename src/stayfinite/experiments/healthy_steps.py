@@ -45,6 +45,7 @@ class Objection(Enum):
     CHANGES_HEALTHY_STEPS = auto()
     DOES_NOT_GO_ON = auto()
     HAS_NO_ROOM = auto()
+    FAILS_COMPILED = auto()
 
 
 class HealthySteps:
@@ -54,20 +55,18 @@ class HealthySteps:
         self._step = step
         self._batches = batches
         self._wide: list[Outcome | None] = []
+        self._seconds_a_step = 0.0
 
     def count(self) -> int:
         """How many healthy steps there are. They are run now, if they were not before."""
         return len(self._unpatched)
 
-    def objection(
-        self, step: Step, unscaled: Step, outcome: Outcome
-    ) -> Objection | NotTried | None:
-        """Why a patch with which the failing step is finite is not verified; None if it is.
+    def objection(self, unscaled: Step) -> Objection | NotTried | None:
+        """Why a patch with which the failing step is finite is not verified; None if it may be.
 
         Args:
-            step: The failing step with the patch in place.
-            unscaled: It with the gradients that a loss scale hides.
-            outcome: What that gives.
+            unscaled: The failing step with the patch in place, with the gradients that a loss
+                scale hides.
         """
         seconds = 0.0
         for number, (batch, before, exact) in enumerate(self._unpatched):
@@ -89,7 +88,17 @@ class HealthySteps:
                 return rounding
             if not alike(before, after, self.tolerance, rounding):
                 return Objection.CHANGES_HEALTHY_STEPS
-        if seconds / max(self.count(), 1) > _SECONDS_AFTER / 2:
+        self._seconds_a_step = seconds / max(self.count(), 1)
+        return None
+
+    def objection_after(self, step: Step, outcome: Outcome) -> Objection | NotTried | None:
+        """Why training does not go on from the failing step with a patch in place.
+
+        Args:
+            step: That step.
+            outcome: What it gives, with the gradients that a loss scale hides.
+        """
+        if self._seconds_a_step > _SECONDS_AFTER / 2:
             # There is time for one more such step, which would show nothing.
             return None
         on = attempt(

@@ -20,7 +20,13 @@ from stayfinite.diagnose.origin import shown_path
 from stayfinite.diagnose.values import as_float
 from stayfinite.experiments.applied_patch import AppliedPatch
 from stayfinite.experiments.changes import SourcePatch
-from stayfinite.experiments.comparison import RoundingError, added, is_near, rounding_errors
+from stayfinite.experiments.comparison import (
+    RoundingError,
+    added,
+    alike,
+    is_near,
+    rounding_errors,
+)
 from stayfinite.experiments.fix_value import AsWritten, Judged, judged, kind_by_facts
 from stayfinite.experiments.formulas import Formula
 from stayfinite.experiments.half_room import has_room
@@ -31,12 +37,16 @@ from stayfinite.experiments.source_fix import SourceFix
 from stayfinite.experiments.try_change import Experiment, NotTried, attempt
 from stayfinite.experiments.wider_edits import half_of
 from stayfinite.frameworks.batch import Batch
-from stayfinite.frameworks.change import Source
+from stayfinite.frameworks.change import Compiled, Source, Unchanged
 from stayfinite.frameworks.step import Outcome, Step
 from stayfinite.repair import KnownFunctions, filenames
 from stayfinite.repair.engine.problem import FixValue
 
 _MAX_EDITS = 3
+# A larger step takes some seconds to compile as one program. A patch without a comparison has a
+# continuous value there, which a rounding moves a little.
+_MAX_COMPILED_OPS = 2000
+_RIGHT = (FixValue.EXACT, FixValue.BOUNDED)
 
 
 class PatchTrials:
@@ -90,14 +100,9 @@ class PatchTrials:
                     # As written, JAX rounds a literal to half precision before float64 is asked.
                     wide = _run_in_float64(Float64Run(unscaled))
                     before = dataclasses.replace(before, wide=wide)
-                value = judged(
-                    before,
-                    outcome,
-                    applied.rewriting,
-                    lambda: _run_in_float64(Float64Run(unscaled)),
-                    lambda: self._roundings(unscaled, before.wide),
-                )
-                trouble = self._healthy.objection(step, unscaled, outcome)
+
+                value = self._judged(applied, before, unscaled, outcome)
+                outcome, value, trouble = self._proved(applied, before, ran, value)
                 if value.value is FixValue.EXACT and half_of(self._diagnosis) is not None:
                     near = _is_near(before.wide, unscaled, outcome)
                     near = near and not is_skipped(step, unscaled)
@@ -117,9 +122,50 @@ class PatchTrials:
             and self._healthy.widen()
         ):
             with contextlib.ExitStack() as stack:
-                trouble = self._healthy.objection(*self._run_with(applied, stack))
+                ran = self._run_with(applied, stack)
+                outcome, value, trouble = self._proved(applied, before, ran, value)
         experiment = Experiment(SourcePatch(), outcome, outcome.finite)
         return self._fix(applied, experiment, trouble, value, 0 if trouble else num_healthy, near)
+
+    def _judged(
+        self, applied: AppliedPatch, before: AsWritten, unscaled: Step, after: Outcome
+    ) -> Judged:
+        return judged(
+            before,
+            after,
+            applied.rewriting,
+            lambda: _run_in_float64(Float64Run(unscaled)),
+            lambda: self._roundings(unscaled, before.wide),
+        )
+
+    def _proved(
+        self,
+        applied: AppliedPatch,
+        before: AsWritten,
+        ran: tuple[Step, Step, Outcome],
+        value: Judged,
+    ) -> tuple[Outcome, Judged, Objection | NotTried | None]:
+        """The outcome and value of the step as training makes it, and why the patch is no fix.
+
+        A compiler that has the whole step computes a value again where it is read, and may round
+        it differently there: a comparison may see 0, and the root next to it another number.
+        """
+        step, unscaled, outcome = ran
+        trouble = self._healthy.objection(unscaled)
+        if trouble is not None:
+            return outcome, value, trouble
+        is_small = len(self._step.trace.ops) <= _MAX_COMPILED_OPS
+        if value.value in _RIGHT and (is_small or applied.compares):
+            compiled = unscaled.changed(Compiled())
+            whole = attempt(lambda: compiled.run(Unchanged()))
+            if isinstance(whole, NotTried):
+                return outcome, value, whole
+            if not is_good(whole):
+                return outcome, value, Objection.FAILS_COMPILED
+            if not alike(outcome, whole, before.tolerance):
+                outcome, value = whole, self._judged(applied, before, unscaled, whole)
+            step = compiled if step is unscaled else step
+        return outcome, value, self._healthy.objection_after(step, outcome)
 
     def failing_with(
         self, applied: AppliedPatch, stack: contextlib.ExitStack

@@ -107,6 +107,11 @@ class OtherSetting:
 
 
 @dataclass(frozen=True)
+class Compiled:
+    """The whole step as one program, where the training compiles it; it rounds differently then."""
+
+
+@dataclass(frozen=True)
 class OnBatch:
     """The same step on another batch."""
 
@@ -170,6 +175,7 @@ Change = (
     | WiderDtype
     | HalfAs
     | OtherSetting
+    | Compiled
     | OnBatch
     | OnState
     | Arrays

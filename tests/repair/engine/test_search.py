@@ -54,6 +54,27 @@ def test_the_ratio_of_exponentials_is_a_sigmoid():
     assert operations(best.root) == {"sigmoid", "subtract", "leaf"}
 
 
+def spread(x):
+    centred = x - mean(x, keepdims=True)
+    return sqrt(mean(square(centred)))
+
+
+@pytest.mark.parametrize(
+    ("framework", "comparison"), [("jax", "less"), ("tensorflow", "less"), ("torch", "equal")]
+)
+def test_a_number_that_xla_may_round_again_is_not_compared_with_0(framework, comparison):
+    problem = problem_of(spread, x=[[0.3, 0.3, 0.3], [0.1, 0.2, 0.5], [2.0, 1.0, 0.5]])
+    best = search(dataclasses.replace(problem, framework=framework))[0]
+    assert best.value is FixValue.EXACT
+    assert operations(best.root) & {"less", "equal"} == {comparison}
+
+
+def test_what_no_rounding_moves_is_compared_with_0():
+    best = search(problem_of(lambda x: sqrt(x), x=[0.0, 0.1, 2.0]))[0]
+    assert best.value is FixValue.EXACT
+    assert operations(best.root) & {"less", "equal"} == {"equal"}
+
+
 def test_a_value_without_room_is_bounded():
     problem = problem_of(lambda x: exp(x), x=[100.0, 1, 2])
     best = search(problem)[0]

@@ -42,6 +42,7 @@ class Executor:
         draft: Compile with less optimisation, in half the time; for a program that is run once
             and need not round as the training did.
         device: The device for which it is compiled, if that is not the one of the training.
+        whole: Compile it in one piece, without borders.
     """
 
     def __init__(
@@ -51,10 +52,11 @@ class Executor:
         *,
         draft: bool = False,
         device: Any = None,
+        whole: bool = False,
     ) -> None:
         self.program = program
         self._device = device
-        self.segments = segments.cut(program, set(borders))
+        self.segments = segments.whole(program) if whole else segments.cut(program, set(borders))
         self.structure = [self._key(segment) for segment in self.segments]
         self._options = _DRAFT if draft else {}
         self._compiled: list[Any] = []

@@ -64,6 +64,11 @@ def cut(program: JaxProgram, borders: set[int]) -> list[Segment]:
     return _connect(program, [group for group in groups if group])
 
 
+def whole(program: JaxProgram) -> list[Segment]:
+    """All equations of `program` as one segment."""
+    return _connect(program, [program.equations])
+
+
 def _connect(program: JaxProgram, groups: list[list[Equation]]) -> list[Segment]:
     wanted = set(program.outputs)
     segments: list[Segment] = []

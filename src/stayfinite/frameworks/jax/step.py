@@ -39,15 +39,16 @@ class JaxStep:
     """One step of `subject` on `state` and `batch`; implements `Step`.
 
     The metrics of `state` are fresh ones, so that `logs["loss"]` is the loss of this step and not
-    the mean of its epoch. `wide` is true for the step in float64. `device` is None for that of the
-    training. The gradients under a loss scale are divided by `loss_scale`; None if not noted.
-    The update of each weight is multiplied by `update_factor`.
+    the mean of its epoch. `wide` is true for the step in float64, `compiled` for it as one program.
+    `device` is None for that of the training. The gradients under a loss scale are divided by
+    `loss_scale`; None if not noted. The update of each weight is multiplied by `update_factor`.
     """
 
     state: State
     batch: Batch
     program: StepProgram
     wide: bool = False
+    compiled: bool = False
     device: Any = None
     loss_scale: float | None = None
     update_factor: float = 1.0
@@ -77,7 +78,9 @@ class JaxStep:
     def _executor(self) -> Executor:
         if self.device is not None:
             return self.program.executor_on(self.device)
-        return self.program.wide_executor if self.wide else self.program.executor
+        if self.wide:
+            return self.program.wide_executor
+        return self.program.whole_executor if self.compiled else self.program.executor
 
     @contextlib.contextmanager
     def _precision(self) -> Iterator[None]:
@@ -197,6 +200,8 @@ class JaxStep:
                 return self._on(self.batch.mixed(samples, other))
             case changes.WiderDtype():
                 return dataclasses.replace(self, wide=True)
+            case changes.Compiled():
+                return dataclasses.replace(self, compiled=True)
             case changes.OnState(state):
                 other_state = state.map(jnp.asarray).with_metrics(self.state.metrics)
                 return dataclasses.replace(self, state=other_state)

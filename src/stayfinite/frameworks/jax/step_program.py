@@ -73,6 +73,11 @@ class StepProgram:
         """Runs the program as it is."""
         return Executor(self.traced.program, self.traced.gradients.values())
 
+    @functools.cached_property
+    def whole_executor(self) -> Executor:
+        """Runs the program in one piece, as a training does: XLA fuses, and so rounds, as there."""
+        return Executor(self.traced.program, whole=True)
+
     def executor_on(self, device: Any) -> Executor:
         """Runs the program on another device, where that is the default one."""
         if device not in self._elsewhere:

@@ -264,7 +264,7 @@ class EagerStep:
         """The step with one thing changed."""
         subject, tensor = self.subject, self.engine.tensor
         match change:
-            case changes.Unchanged():
+            case changes.Unchanged() | changes.Compiled():
                 return self
             case changes.OnState(state):
                 random = self.state.random if state.random is None else state.random

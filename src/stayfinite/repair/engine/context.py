@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 from mpmath import mp
 
 from stayfinite.numerics.exact import Array
 from stayfinite.repair.engine.complement_forms import without_differences
 from stayfinite.repair.engine.evaluate import EXACT, BadFormula, Evaluation, to_float64
-from stayfinite.repair.engine.pricing import TOLERANCE
+from stayfinite.repair.engine.pricing import SPACING, TOLERANCE
 from stayfinite.repair.engine.problem import FormulaProblem
 from stayfinite.repair.engine.samples import Samples
 from stayfinite.repair.engine.signs import Signs
-from stayfinite.repair.formula import Node, walk
+from stayfinite.repair.formula import LeafRole, Node, walk
+
+_NEIGHBOURS = 3
 
 
 class Context:
@@ -30,10 +34,25 @@ class Context:
         self.digits = min(max(samples.main.reference.digits, 40), 160)
         if without_differences(problem.root) is not problem.root:
             self.digits = 160  # the reference does without these differences, sub-formulas do not
+        self.spacing = SPACING.get(problem.dtype, SPACING["float32"])
         self.exact = Evaluation(EXACT, samples.main.values)
         self.floating = samples.main.floating
         self._bad: dict[Node, bool] = {}
         self._below: dict[Node, bool] = {}
+
+    @functools.cached_property
+    def neighbours(self) -> tuple[Evaluation, ...]:
+        """Values where each variable operand is moved by one rounding, up or down."""
+        rng = np.random.default_rng(13)
+        found = []
+        for _ in range(_NEIGHBOURS):
+            moved = dict(self.samples.main.values)
+            for leaf, x in moved.items():
+                if leaf.attribute("role") is LeafRole.VARIABLE:
+                    side = rng.choice([-self.spacing, self.spacing], np.shape(x))
+                    moved[leaf] = np.asarray(np.asarray(x, np.float64) * (1.0 + side), x.dtype)
+            found.append(Evaluation(self.floating.m, moved, self.problem.dtype))
+        return tuple(found)
 
     def has(self, op: str) -> bool:
         """Whether the user's dialect can spell `op`."""

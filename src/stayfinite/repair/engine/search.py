@@ -24,6 +24,7 @@ from stayfinite.repair.engine.evaluate import BadFormula, to_float64
 from stayfinite.repair.engine.lowering import lowered
 from stayfinite.repair.engine.pricing import Pricing
 from stayfinite.repair.engine.problem import Assumption, FixValue, FormulaProblem, Price, Rewrite
+from stayfinite.repair.engine.recomputed import compares_rounded
 from stayfinite.repair.engine.reference import Kind
 from stayfinite.repair.engine.samples import Sample, Samples
 from stayfinite.repair.formula import Node, walk
@@ -53,7 +54,10 @@ CHEAPEST_FIRST = frozenset({limits.proposals})
 
 @dataclass(frozen=True)
 class Candidate:
-    """A formula that was priced; `source` is it before lowering, from which the search goes on."""
+    """A formula that was priced; `source` is it before lowering, from which the search goes on.
+
+    With `compares_rounded` a compiled program may take the wrong side of a comparison in it.
+    """
 
     root: Node
     source: Node
@@ -61,6 +65,7 @@ class Candidate:
     trail: tuple[str, ...]
     assumptions: tuple[Assumption, ...]
     num_strange: int = 0
+    compares_rounded: bool = False
 
     @property
     def assumed(self) -> bool:
@@ -85,7 +90,8 @@ class Candidate:
         kind = 2 * (last_resort.ISLAND in self.trail) + 4 * (last_resort.BOUND in self.trail)
         wrong = p.wrong_values + p.wrong_gradients
         length = p.size + MISS * p.near_miss + STRANGE * self.num_strange
-        return (not p.clean, wrong, p.wrong_values, kind + self.assumed, p.regressions, length)
+        worse = p.regressions, self.compares_rounded
+        return (not p.clean, wrong, p.wrong_values, kind + self.assumed, *worse, length)
 
 
 class Search:
@@ -153,7 +159,8 @@ class Search:
         taken = (*base.assumptions, *assumptions)
         trail = (*base.trail, rule)
         num_strange = len(_strange_numbers(root) - _strange_numbers(self.problem.root))
-        found = Candidate(root, source, price, trail, taken, num_strange)
+        fragile = price.clean and compares_rounded(self.context, root)
+        found = Candidate(root, source, price, trail, taken, num_strange, fragile)
         self.found[root] = found
         return found
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from stayfinite.repair.engine.build import real
 from stayfinite.repair.engine.context import Context
 from stayfinite.repair.engine.evaluate import to_float64
 from stayfinite.repair.engine.problem import Assumption
+from stayfinite.repair.engine.recomputed import near_point
 from stayfinite.repair.formula import Node, node, walk
 
 # Functions with a pole or an infinite derivative, and an argument at which they have neither.
@@ -20,16 +21,22 @@ SINGULAR = {
     "norm": 0.0, "std": 0.0, "arccos": 1.0, "arccosh": 1.0, "arcsin": 1.0, "arctanh": 1.0,
     "log1p": -1.0,
 }  # fmt: skip
+_DEFINED_BELOW = {"arccos", "arcsin", "arctanh"}
+
+# Whether an operand is at a point, as a formula; None where another comparison is for it. The last
+# argument is whether the function of the operand is defined above the point.
+Comparison = Callable[[Context, Node, float, bool], Node | None]
 
 
 def proposals(context: Context, root: Node) -> Iterator[tuple[Node, str, tuple[Assumption, ...]]]:
     """Safe forms of every singular sub-formula whose operand is at the singular point."""
-    safe = {x: _moved(context, x) for x in walk(root)}
-    made = [(x, found) for x, found in safe.items() if found is not None]
-    for x, found in made:
-        yield build.substituted(root, {x: found}), "safe where", ()
-    if len(made) > 1:
-        yield build.substituted(root, dict(made)), "safe where", ()
+    for compare in (near_point, _at_point):
+        safe = {x: _moved(context, x, compare) for x in walk(root)}
+        made = [(x, found) for x, found in safe.items() if found is not None]
+        for x, found in made:
+            yield build.substituted(root, {x: found}), "safe where", ()
+        if len(made) > 1:
+            yield build.substituted(root, dict(made)), "safe where", ()
     for x in walk(root):
         if x.op == "multiply":
             for factor, other in (x.operands, x.operands[::-1]):
@@ -43,22 +50,30 @@ def _argument(x: Node) -> Node:
     return x.operands[1] if x.op == "divide" else x.operands[0]
 
 
-def _moved(context: Context, x: Node) -> Node | None:
+def _at_point(context: Context, x: Node, point: float, _: bool) -> Node | None:
+    return node("equal", x, real(point))
+
+
+def _moved(context: Context, x: Node, compare: Comparison) -> Node | None:
     """f(x) as `where(x at the point, f(point), f(x moved away from it))`."""
     if x.op not in SINGULAR or x.op in ("log", "divide", "reciprocal", "rsqrt", "log1p"):
         return None
     inner, point = _argument(x), SINGULAR[x.op]
     if x.op in ("norm", "std"):
-        return _moved_reduction(context, x)
+        return _moved_reduction(context, x, compare)
     if not (to_float64(context.floating.value(inner)) == point).any():
         return None
-    at = node("equal", inner, real(point))
+    if x.op == "power" and (build.number(x.operands[1]) or 0.0) >= 1.0:
+        return None
+    at = compare(context, inner, point, x.op not in _DEFINED_BELOW)
+    if at is None:
+        return None
     safe = node("where", at, real(_harmless(x)), inner)
     value = {"arccos": 0.0, "arcsin": float(np.pi / 2)}.get(x.op, 0.0)
     return node("where", at, real(value), build.rebuilt(x, (safe, *x.operands[1:])))
 
 
-def _moved_reduction(context: Context, x: Node) -> Node | None:
+def _moved_reduction(context: Context, x: Node, compare: Comparison) -> Node | None:
     """Norm and standard deviation by their squares, with the root taken of a safe number."""
     if not (to_float64(context.floating.value(x)) == 0).any():
         return None
@@ -67,7 +82,9 @@ def _moved_reduction(context: Context, x: Node) -> Node | None:
         squares = node("sum", build.square(inner), **attributes)
     else:
         squares = node("var", inner, **attributes)
-    at = node("equal", squares, real(0.0))
+    at = compare(context, squares, 0.0, True)
+    if at is None:
+        return None
     return node("where", at, real(0.0), build.sqrt(node("where", at, real(1.0), squares)))
 
 

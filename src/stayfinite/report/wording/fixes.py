@@ -196,6 +196,8 @@ def trouble(why: Objection | NotTried) -> str:
             return "the fix changes what healthy steps compute"
         case Objection.DOES_NOT_GO_ON:
             return "the steps after it are non-finite, or their loss grows"
+        case Objection.FAILS_COMPILED:
+            return "the step compiled as one program is not finite with it, only op by op"
         case Objection.HAS_NO_ROOM:
             return "a value that it casts to float32 is near the end of half precision"
 
