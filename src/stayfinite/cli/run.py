@@ -94,8 +94,9 @@ def run(
 ) -> GuardedRun:
     """Run SCRIPT as `python SCRIPT ARGS...` does, with every training guarded.
 
-    That is every keras.Model, every loop over torch.optim, and every step under
-    tf.function or jax.jit that applies an optimizer of Keras, optax or equinox.
+    That is every keras.Model, every loop over torch.optim, every loop over an
+    optimizer of Keras, and on JAX every step under jax.jit that applies one of Keras, optax or
+    equinox.
 
     All arguments after SCRIPT are passed to the script. The exit code is that of the script, or 3
     if a non-finite step stopped it.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -23,7 +24,11 @@ def guard_steps(backend: str, keep: Path) -> Callable[[], None]:
         keras_loops.install()
     if backend == "tensorflow":
         # Imported here because it needs TensorFlow.
-        from stayfinite.frameworks.tensorflow import loops
+        from stayfinite.frameworks.tensorflow import eager_loops, loops
+        from stayfinite.guard.eager_updates import EagerUpdates
 
-        return loops.install(lambda loop: WatchedLoop(loop, keep, Policy()))
+        stack = contextlib.ExitStack()
+        stack.callback(loops.install(lambda loop: WatchedLoop(loop, keep, Policy())))
+        stack.callback(eager_loops.install(EagerUpdates(keep)))
+        return stack.close
     return lambda: None

@@ -48,9 +48,13 @@ class Registry:
         """A watch that belongs to the caller, adopted by the session if there is one."""
         watch = Watch(subject, keep, script, self._rebuild_all)
         self._all.add(watch)
-        if self._adopter is not None:
-            self._adopter.adopt(watch)
+        self.adopt(watch)
         return watch
+
+    def adopt(self, steps: BadSteps) -> None:
+        """Have the session adopt `steps`, if there is one."""
+        if self._adopter is not None:
+            self._adopter.adopt(steps)
 
     def _rebuild_all(self) -> None:
         for watch in list(self._all):

@@ -93,7 +93,7 @@ def call_arguments(
             missing = f"its argument {label} draws the batch by itself"
             return value
         for path, leaf in keras.tree.flatten_with_path(value):
-            if _is_array(leaf):
+            if is_array(leaf):
                 names.append(label + "".join(f"[{key!r}]" for key in path))
         return keras.tree.map_structure(lambda leaf: _place(leaf, arrays), value)
 
@@ -104,13 +104,14 @@ def call_arguments(
 
 
 def _place(leaf: Any, arrays: list[Any]) -> Any:
-    if not _is_array(leaf):
+    if not is_array(leaf):
         return leaf
     arrays.append(leaf)
     return HERE
 
 
-def _is_array(leaf: Any) -> bool:
+def is_array(leaf: Any) -> bool:
+    """Whether a leaf is an array of numbers, on the host or of TensorFlow."""
     if isinstance(leaf, np.ndarray):
         return leaf.dtype.kind not in "OUSMm"
     return tf.is_tensor(leaf) and isinstance(leaf, tf.Tensor) and leaf.dtype != tf.string
