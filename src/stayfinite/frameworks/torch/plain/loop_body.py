@@ -22,6 +22,7 @@ import torch
 from executing import Source
 
 from stayfinite.frameworks.step import CannotRemakeError
+from stayfinite.frameworks.torch import private
 from stayfinite.frameworks.torch.plain.alone import alone
 from stayfinite.frameworks.torch.plain.bindings import bound_names, read_first
 from stayfinite.frameworks.torch.plain.containers import Containers
@@ -31,6 +32,7 @@ from stayfinite.frameworks.torch.plain.frames import all_values_of, values_of
 from stayfinite.frameworks.torch.plain.loops import SourceLoop, taken_names
 from stayfinite.frameworks.torch.plain.randomness import Generators
 from stayfinite.frameworks.torch.plain.step_data import AfterStatements
+from stayfinite.frameworks.torch.plain.steps import is_total
 from stayfinite.frameworks.torch.plain.trees import leaves
 from stayfinite.frameworks.torch.plain.writes import kept_files
 from stayfinite.graph.cells import cell_name, num_lines_above
@@ -125,7 +127,8 @@ class LoopBody:
         taken = frozenset(name for iteration in data.iterations for name in iteration.taken)
         if taken != self._next_names:
             self._next_names, self._code = taken, None
-        with self._kept_globals(), containers.kept(), self._kept(), files:
+        totals = self._totals_kept(data)
+        with self._kept_globals(), containers.kept(), self._kept(), files, totals:
             carried: Mapping[str, object] = {}
             for iteration in data.iterations:
                 iteration.generators.restore()
@@ -177,6 +180,20 @@ class LoopBody:
             yield from iteration.values.values()
         if not self._is_function:
             yield from [self._globals[n] for n in self.loop.names if n in self._globals]
+
+    @contextlib.contextmanager
+    def _totals_kept(self, data: LoopData) -> Iterator[None]:
+        """What the body adds up in small tensors is as it was after the block."""
+        held = {**self._held, **{n: v for each in data.iterations for n, v in each.values.items()}}
+        values = [held.get(name, self._globals.get(name)) for name in self.loop.written]
+        with private.unseen():
+            copies = [(value, value.clone()) for value in values if is_total(value)]
+        try:
+            yield
+        finally:
+            with private.unseen(), torch.no_grad():
+                for value, copy_of_it in copies:
+                    value.copy_(copy_of_it)
 
     @contextlib.contextmanager
     def patched(self, tree: ast.Module) -> Iterator[None]:

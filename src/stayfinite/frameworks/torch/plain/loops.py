@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import functools
 import inspect
+import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass
 from types import CodeType
@@ -111,6 +112,17 @@ class SourceLoop:
         early = [statement for statement in self.node.body if statement.lineno < line]
         return {name for statement in early for name in bound_names(statement)}
 
+    @functools.cached_property
+    def written(self) -> frozenset[str]:
+        """The names whose value its body writes to in place, if it is a tensor: `total += loss`."""
+        return frozenset(name for statement in self.node.body for name in written_names(statement))
+
+    def written_before_alone(self, line: int) -> tuple[str, ...]:
+        """Those of them that only statements write to which begin before `line`."""
+        late = [statement for statement in self.node.body if statement.lineno >= line]
+        after = {name for statement in late for name in written_names(statement)}
+        return tuple(sorted(self.written - after))
+
     def tail(self, line: int) -> list[ast.stmt]:
         """The statements after `line` that bind anew what the next iteration reads.
 
@@ -131,6 +143,24 @@ class SourceLoop:
     def is_in_header(self, line: int) -> bool:
         """Whether `line` is that of the header, where the next item is drawn."""
         return self.node.lineno <= line < self.first_line
+
+
+def written_names(statement: ast.stmt) -> set[str]:
+    """The names whose value a statement writes to in place, if it is a tensor."""
+    found = set()
+    for node in itertools.chain([statement], own_nodes(statement)):
+        match node:
+            case ast.AugAssign(ast.Name(name) | ast.Subscript(ast.Name(name))):
+                found.add(name)
+            case ast.Call(ast.Attribute(ast.Name(name), attr)) if _is_in_place(attr):
+                found.add(name)
+            case ast.Assign([ast.Subscript(ast.Name(name))]):
+                found.add(name)
+    return found
+
+
+def _is_in_place(method: str) -> bool:
+    return method.endswith("_") and not method.startswith("_")
 
 
 def taken_names(statement: ast.Assign) -> list[str]:

@@ -30,6 +30,7 @@ from stayfinite.frameworks.torch.plain.steps import (
     lines_of,
     place_of,
     readings_of,
+    running_totals,
 )
 from stayfinite.frameworks.torch.plain.trained import TrainedByOptimizer
 from stayfinite.frameworks.torch.plain.trainers.calls import Closure, TrainerCalls
@@ -193,7 +194,10 @@ class StepNotes:
             readings, generators = readings_of(update.positions), self.generators.now()
         self.passes.step_ended(draws=bool(draws))
         number, lines = id(update.optimizer), lines_of(update.positions)
-        events.updated(Applied(number, generators, readings, lines, self.trained.buffers()), since)
+        buffers = self.trained.buffers()
+        if place is not None and place.loop.written:
+            buffers += running_totals(place)
+        events.updated(Applied(number, generators, readings, lines, buffers), since)
 
     def _probe(self, began: Applied | None, draws: Sequence[Draw]) -> None:
         first = draws[0].generators if draws else began.generators if began else None

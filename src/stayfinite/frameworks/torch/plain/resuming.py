@@ -23,7 +23,7 @@ from stayfinite.frameworks.torch.plain.again import Making, StepMade
 from stayfinite.frameworks.torch.plain.data import LoopData
 from stayfinite.frameworks.torch.plain.frames import all_values_of, bind, user_frames
 from stayfinite.frameworks.torch.plain.optimizer import TorchOptimizer, parameters_of
-from stayfinite.frameworks.torch.plain.steps import StepPlace
+from stayfinite.frameworks.torch.plain.steps import StepPlace, is_total
 from stayfinite.frameworks.torch.private import dense_values
 
 
@@ -73,6 +73,7 @@ class TakenStep(Making):
         self._gradients: list[tuple[torch.Tensor, torch.Tensor | None]] = []
         self._overflows: dict[torch.device, torch.Tensor] = {}
         self._bound: list[Bound] = []
+        self._totals: list[tuple[torch.Tensor, torch.Tensor]] = []
 
     def updating(self, optimizer: torch.optim.Optimizer) -> None:
         """Takes gradients and names before the update of the failing step, and ends the run."""
@@ -120,6 +121,9 @@ class TakenStep(Making):
                 found[device].copy_(value)
         for bound in self._bound:
             bind(bound.frame, bound.values)
+        with torch.no_grad():
+            for total, value in self._totals:
+                total.copy_(value)
 
     def _values_of_frames(self, innermost: FrameType) -> list[Bound]:
         """The names of the frames of this run, for the running frames that they stand for."""
@@ -136,6 +140,8 @@ class TakenStep(Making):
             if place is not None and running is place.frame:
                 names = place.loop.bound | {*place.loop.targets}
                 found.append(Bound(running, {n: v for n, v in values.items() if n in names}))
+                written = [values.get(name) for name in place.loop.written]
+                self._totals = [(value, value.clone()) for value in written if is_total(value)]
                 break
             found.append(Bound(running, values))
         return found

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from types import FrameType
-from typing import NamedTuple
+from typing import NamedTuple, TypeGuard
 
 import torch
 
@@ -23,6 +23,9 @@ from stayfinite.frameworks.torch.plain.randomness import Generators
 
 # Batches of one step that are kept; a step of more is not made again.
 MAX_DRAWS = 256
+
+# Numbers that are added up in a loop; larger tensors are data.
+_MAX_TOTAL = 1024
 
 # The types of this file are made in every step, and a frozen dataclass takes twice as long.
 
@@ -58,7 +61,7 @@ class Applied(NamedTuple):
     """An optimizer was applied, or left out by a loss scale; the next iteration may begin here.
 
     `optimizer` is its identity, `lines` are those of the user's frames, and `buffers` has each
-    buffer with a copy of it.
+    buffer, and each tensor of `running_totals`, with a copy of it.
     """
 
     optimizer: int
@@ -90,6 +93,23 @@ class StepPlace(NamedTuple):
         held = self.frame.f_globals
         found = {name: held[name] for name in self.loop.globals_read if name in held}
         return {**found, **values_of(self.frame, self.loop.wanted)}
+
+
+def running_totals(place: StepPlace) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    """The small tensors that the iteration has written to in place, each with a copy.
+
+    Without those that it may write to after the update.
+    """
+    names = place.loop.written_before_alone(place.line)
+    values = values_of(place.frame, names).values() if names else ()
+    return [(value, value.clone()) for value in values if is_total(value)]
+
+
+def is_total(value: object) -> TypeGuard[torch.Tensor]:
+    """Whether a value is a small tensor that no gradient goes through."""
+    if not isinstance(value, torch.Tensor) or value.requires_grad:
+        return False
+    return bool(value.numel() <= _MAX_TOTAL)
 
 
 class Events:
