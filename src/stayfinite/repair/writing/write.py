@@ -73,6 +73,12 @@ def write(extraction: Extraction, rewritten: Node, description: str = "") -> Wri
                 written = _written(named, rewritten, description)
                 if written.edit.source.path == source.path:
                     return _joined(source, written)
+            # A ratio of two heads hides the logits of both.
+            for second, both in with_names(named, rewritten):
+                with contextlib.suppress(CannotWriteError):
+                    written = _written(both, rewritten, description)
+                    if written.edit.source.path == second.path == source.path:
+                        return _joined(source, written)
         raise
 
 
@@ -121,7 +127,9 @@ def _origins(extraction: Extraction, node: Node) -> Iterator[SourceOrigin]:
     """The places to edit for another value of `node`: what computes it before what reads it."""
     found: dict[ast.AST, SourceOrigin] = {}
     for origin in extraction.origins.get(node, ()):
-        found.setdefault(origin.expression, origin)
+        # The target of `x /= y` is read too, but has no expression of its own for that.
+        if origin.expression in origin.source.parents:
+            found.setdefault(origin.expression, origin)
     yield from sorted(found.values(), key=lambda o: isinstance(o.expression, ast.Name))
 
 
