@@ -6,6 +6,7 @@ Each such update is judged before it is made, as in an eager step of `fit`. A ba
 from __future__ import annotations
 
 import functools
+import math
 import threading
 import weakref
 from collections.abc import Callable
@@ -57,11 +58,15 @@ class BadUpdate:
 
 @dataclass
 class _Made:
-    """An update; of several optimizers with the values before it and its places."""
+    """An update, and what was differentiated since the one before.
+
+    Of several optimizers with the values before it and its places.
+    """
 
     optimizer: Any
     gradients: list[Any]
     variables: list[Any]
+    losses: list[Any]
     before: VariableValues = field(default_factory=VariableValues)
     places: tuple[Place, ...] = ()
 
@@ -115,7 +120,7 @@ class _Updates(threading.local):
         self._listener = listener
         self._optimizers: weakref.WeakKeyDictionary[Any, _Optimizer] = weakref.WeakKeyDictionary()
         self._made: list[_Made] = []
-        self._loss: Any = None
+        self._losses: list[Any] = []
         self._assigned = VariableValues()
         self._is_applying = False
 
@@ -126,7 +131,7 @@ class _Updates(threading.local):
     def gradient(self, plain: Method) -> Method:
         def gradient(tape: Any, target: Any, sources: Any, *args: Any, **options: Any) -> Any:
             if not self._is_ignored:
-                self._loss = target
+                self._losses += [loss for loss in tf.nest.flatten(target) if tf.is_tensor(loss)]
             return plain(tape, target, sources, *args, **options)
 
         return gradient
@@ -188,14 +193,14 @@ class _Updates(threading.local):
         gradients, variables = map(list, zip(*pairs, strict=True))
         subject = so_far.subject
         subject.note_update(optimizer, variables)
-        made = _Made(optimizer, gradients, variables)
+        made = _Made(optimizer, gradients, variables, self._losses)
+        self._losses = []
         if len(self._optimizers) > 1:
             made.before.save([*variables, *optimizer.variables])
             made.places = places_now()
         step = GuardedEagerStep(subject, so_far.sentinel, keeps_metrics=False)
         step.applying(optimizer, gradients, variables, update)
         is_good = bool(step.finish())
-        loss, self._loss = self._loss, None
         assigned, self._assigned = self._assigned, VariableValues()
         if is_good:
             if made.places:
@@ -212,7 +217,7 @@ class _Updates(threading.local):
         assigned.restore([v for v, _ in assigned.old.values() if id(v) not in kept])
         so_far.sentinel.reset()
         state = _state_before(subject, updates)
-        return BadUpdate(subject, call, state, _outcome(loss, updates))
+        return BadUpdate(subject, call, state, _outcome(updates))
 
     def _same_step(self, bad: _Made, call: EagerCall) -> list[_Made]:
         """The updates by other optimizers that the step has made before."""
@@ -256,12 +261,12 @@ def _only_updates_of(optimizers: list[Any], function: Method) -> Method:
     return run
 
 
-def _outcome(loss: Any, updates: list[_Made]) -> Outcome:
+def _outcome(updates: list[_Made]) -> Outcome:
     found: dict[str, np.ndarray] = {}
     for made in updates:
         for gradient, variable in zip(made.gradients, made.variables, strict=True):
             found[fresh(path_of(variable), found)] = numpy_of(gradient)
-    value = float("nan")
-    if tf.is_tensor(loss):
-        value = float(np.mean(numpy_of(loss)))
-    return Outcome(value, found, ())
+    # As a run of the step has it: the first loss that is not finite, else the last one.
+    losses = [float(np.mean(numpy_of(loss))) for made in updates for loss in made.losses]
+    bad = [loss for loss in losses if not math.isfinite(loss)]
+    return Outcome((bad or losses[-1:] or [math.nan])[0], found, ())
