@@ -32,7 +32,7 @@ def trained(callbacks, bad=None):
         num_steps = NUM_BATCHES
         if bad is not None and first <= bad < first + NUM_BATCHES and not callbacks:
             num_steps = bad - first
-        # TensorFlow and Keras 3.8 draw batches before they are needed, one more than there are steps.
+        # TensorFlow and Keras 3.8 draw more batches than there are steps.
         data = (batch(step, bad) for step in range(first, first + num_steps + 1))
         options = {"steps_per_epoch": num_steps, "verbose": 0, "shuffle": False}
         model.fit(data, callbacks=callbacks, **options)
