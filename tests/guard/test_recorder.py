@@ -182,3 +182,16 @@ def test_only_what_nothing_can_write_to_is_frozen():
     assert is_frozen(array[1:])
     assert is_frozen(np.frombuffer(b"1234", "uint8"))
     assert not is_frozen(np.frombuffer(bytearray(b"1234"), "uint8"))
+
+
+def test_noted_steps_keep_their_epoch_and_place():
+    recorder = Recorder()
+    recorder.begin_epoch(3)
+    next(recorder.recording(iter([np.zeros(2)])))
+    for value in (1.0, 2.0):
+        recorder.note(np.full(4, value))
+    recorder.begin_epoch(None)
+    noted = recorder.last(2)
+    assert [(each.step, each.epoch, each.batch) for each in noted] == [(1, 3, 1), (2, 3, 2)]
+    assert [(each.data[0], each.num_bytes) for each in noted] == [(1.0, 32), (2.0, 32)]
+    assert recorder.num_steps == 3

@@ -12,6 +12,7 @@ used in the epochs of `fit`, on a device that computes the same bits again.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 
@@ -22,6 +23,9 @@ MIN_BATCH_BUDGET = 32 * 2**20
 MIN_STEPS = 8
 # The part of the time of a training that snapshots may take.
 SHARE = 0.015
+# For a small state it is a part of that: the steps since a snapshot are soon made again, and what a
+# clock shows is also the time of other programs.
+_PART_FOR_SMALL = 0.2
 
 
 def batch_budget(state_bytes: int) -> int:
@@ -49,6 +53,7 @@ class Window:
 
     def __init__(self, state_bytes: int, clock: Callable[[], float] = time.perf_counter) -> None:
         self._budget = batch_budget(state_bytes)
+        self._part = 1.0 if state_bytes >= MIN_STATE_BYTES else _PART_FOR_SMALL
         self._clock = clock
         self._cost = 0.0
         self._bytes = 0
@@ -64,5 +69,10 @@ class Window:
 
     def is_over(self) -> bool:
         """Whether another snapshot is due before the next step."""
-        elapsed = self._clock() - self._began
-        return self._bytes >= self._budget or elapsed * SHARE >= self._cost
+        return self._bytes >= self._budget or self._clock() >= self.end
+
+    @property
+    def end(self) -> float:
+        """The time at which it is over, if its batches are not too large before."""
+        share = self._part * SHARE
+        return self._began + self._cost / share if share else math.inf

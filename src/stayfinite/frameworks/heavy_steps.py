@@ -15,9 +15,9 @@ import abc
 import collections
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -47,8 +47,7 @@ class LateNumber(Protocol):
     def __float__(self) -> float: ...
 
 
-@dataclass(frozen=True)
-class _MadeStep:
+class _MadeStep(NamedTuple):
     """A step since the snapshot, with what was written to the state before it."""
 
     recorded: RecordedBatch
@@ -137,6 +136,22 @@ class HeavySteps(abc.ABC):
         self._made.append(_MadeStep(recorded, self._writes))
         self._window.add(recorded.num_bytes)
         self._losses.append(loss)
+
+    def end_series(self, recorded: Sequence[RecordedBatch], loss: LateNumber) -> None:
+        """Steps have been made in a row, without another code that wrote to the state.
+
+        `loss` is the mean of the losses after the last one. If one of them is not finite, so is
+        the mean after each later step of the epoch.
+        """
+        self._num_steps += len(recorded)
+        self._made += [_MadeStep(each, {}) for each in recorded]
+        self._window.add(sum([each.num_bytes for each in recorded]))
+        self._losses.append(loss)
+
+    @property
+    def end_of_window(self) -> float:
+        """When another snapshot is due, on the clock of `time.perf_counter`."""
+        return self._window.end
 
     def needs_check(self) -> bool:
         """Whether the steps have to be checked now: a loss is bad, or the window is over."""

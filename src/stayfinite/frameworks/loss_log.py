@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import collections
 from dataclasses import dataclass
+from typing import SupportsFloat
 
 from stayfinite.frameworks.state import Tensor
 
@@ -22,15 +23,16 @@ class LoggedLoss:
     loss: float
 
 
+_Kept = tuple[int, int | None, Tensor | SupportsFloat]
+
+
 class LossLog:
     """The scalars of up to a thousand steps."""
 
     def __init__(self) -> None:
-        self._kept: collections.deque[tuple[int, int | None, Tensor]] = collections.deque(
-            maxlen=MAX_LOSSES
-        )
+        self._kept: collections.deque[_Kept] = collections.deque(maxlen=MAX_LOSSES)
 
-    def keep(self, step: int, epoch: int | None, loss: Tensor) -> None:
+    def keep(self, step: int, epoch: int | None, loss: Tensor | SupportsFloat) -> None:
         """Keep the loss of `step`, a scalar."""
         self._kept.append((step, epoch, loss))
 

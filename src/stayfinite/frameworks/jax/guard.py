@@ -19,7 +19,7 @@ from stayfinite.frameworks.base import OnBad
 from stayfinite.frameworks.heavy_steps import HeavySteps, HeavyTraining
 from stayfinite.frameworks.jax import guard_step
 from stayfinite.frameworks.jax.guard_heavy import JaxHeavySteps
-from stayfinite.frameworks.jax.host_data import LateScalar, is_changeable, own
+from stayfinite.frameworks.jax.host_data import BatchRows, LateScalar, is_changeable, own
 from stayfinite.frameworks.jax.keras_library import KERAS
 from stayfinite.frameworks.jax.state import state_variables, store
 from stayfinite.frameworks.jax.state_copy import is_on_cpu, is_on_default_device
@@ -43,13 +43,21 @@ class JaxTrainFunction(GuardedTrainFunction):
         self._inner = self._made()
         # None once a step was made without it: it counts its steps.
         self._sentinel: guard_step.Sentinel | None = guard_step.new_sentinel()
+        self._rows = BatchRows((), 0)
+        # The step of Keras, for windows.
+        self._plain: TrainFunction = self._inner
         self._state: Any = None
         self._may_have_windows = _makes_compiled_steps(subject) and bad_steps_leave_marks(subject)
+        # After which the next step may be noted in a series.
+        self._series_state: Any = None
         # Whether the state is too small to be heavy; known after the first step.
         self._is_light = False
 
     def __call__(self, state: Any, iterator: Iterator[Any]) -> Any:
         """One call of Keras's train function: `(logs, state)`."""
+        if state is self._series_state and iterator is self._epoch_source:
+            return self._run_in_series(state, iterator)
+        self.end_series()
         self.enter(iterator)
         self._state = state
         self.poll(None, wait=False)
@@ -124,6 +132,7 @@ class JaxTrainFunction(GuardedTrainFunction):
         def fails(data: object) -> bool:
             return self._is_bad(new.state, data)
 
+        self._plain = plain
         new = JaxHeavySteps(HeavyTraining(self._subject, plain, fails, num_bytes))
         self._may_have_windows = new.begins_finite(state)
         if not self._may_have_windows:
@@ -138,7 +147,31 @@ class JaxTrainFunction(GuardedTrainFunction):
         self.note_unwatched(logs)
         if self.resumes or not self._in_epoch:
             logs = self.poll(logs, wait=True)
+        elif self._is_light:
+            self.series.begin(steps, LateScalar, reads_losses=True)
+            self._rows = BatchRows(data, self.series.limit)
+            self._series_state = new
         return logs, self._state
+
+    def _run_in_series(self, state: Any, iterator: Iterator[Any]) -> Any:
+        """Make a step of a small state in the middle of an epoch."""
+        # If it fails, no step can be made on `state` again.
+        self._series_state = None
+        if not self.series.has_room():
+            return self(state, iterator)
+        data = next(iterator)
+        kept = self._rows.own(data)
+        logs, new = self._plain(state, iter((data,)))
+        self.series.note(kept, logs)
+        self._state = self._series_state = new
+        return logs, new
+
+    def end_series(self) -> None:
+        """Record the steps of a series. The next step is the first of another one."""
+        self._series_state = None
+        if self.series and isinstance(self.heavy, JaxHeavySteps):
+            self.heavy.took(self._state)
+            super().end_series()
 
     def last_good(self, step: int) -> State:
         """Store the state before the bad step, which no later step has changed."""

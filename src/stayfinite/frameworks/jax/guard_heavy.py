@@ -11,7 +11,7 @@ import numpy as np
 from stayfinite.frameworks import heavy
 from stayfinite.frameworks.heavy_steps import MAX_WRITTEN_BYTES, HeavySteps, HeavyTraining, Writes
 from stayfinite.frameworks.jax import guard_step
-from stayfinite.frameworks.jax.host_data import LateScalar, is_finite
+from stayfinite.frameworks.jax.host_data import LateScalar, has_finite_square, is_finite
 from stayfinite.frameworks.jax.state import state_variables
 from stayfinite.frameworks.jax.state_copy import StateCopy, is_on_cpu
 from stayfinite.frameworks.optimizers import learning_rate_of
@@ -26,7 +26,8 @@ class JaxHeavySteps(HeavySteps):
         self._training = training
         self._snapshot = StateCopy()
         self._structure: Any = None
-        self._num_lasting = 0
+        # The positions of the leaves that a bad step may leave non-finite.
+        self._judged: list[int] = []
         self._held: list[Any] | None = []
         # What the last step returned.
         self._new: Any = None
@@ -49,7 +50,9 @@ class JaxHeavySteps(HeavySteps):
 
     def begins_finite(self, state: Any) -> bool:
         """Whether a state is finite. If not, what a step leaves as it is would count as bad."""
-        return _is_finite(self._judged(jax.tree.leaves(state[:3])))
+        leaves = jax.tree.leaves(state[:3])
+        self._judged = self._positions_judged(leaves)
+        return self._are_finite(leaves)
 
     def run(self, state: Any, recorded: RecordedBatch, data: object) -> Any:
         """Make a step: what the train function of Keras returns."""
@@ -62,6 +65,10 @@ class JaxHeavySteps(HeavySteps):
         self.end_step(recorded, LateScalar(logs["loss"]))
         return logs, new
 
+    def took(self, state: Any) -> None:
+        """Steps were made up to `state`, which `end_series` will tell."""
+        self._held, self._new = None, state
+
     def _begin_anew(self, state: Any) -> None:
         """Begin a step on a state that other code may have changed."""
         leaves, structure = jax.tree.flatten(state)
@@ -69,7 +76,7 @@ class JaxHeavySteps(HeavySteps):
         is_alike = self.has_window and structure == self._structure
         writes = self._written_to(leaves) if is_alike else None
         self._leaves, self._structure = leaves, structure
-        self._num_lasting = sum(len(group) for group in state[:3])
+        self._judged = self._positions_judged(leaves[: sum(len(group) for group in state[:3])])
         self.begin_step(writes)
 
     def _written_to(self, leaves: list[Any]) -> Writes | None:
@@ -110,15 +117,21 @@ class JaxHeavySteps(HeavySteps):
 
     def is_finite(self) -> bool:
         """Whether the present state is finite, metrics left out."""
-        return _is_finite(self._judged(self._leaves[: self._num_lasting]))
+        return self._are_finite(self._leaves)
 
-    def _judged(self, lasting: list[Any]) -> list[Any]:
-        """Without the learning rate, which no step changes."""
+    def _are_finite(self, leaves: list[Any]) -> bool:
+        return _is_finite([leaves[position] for position in self._judged])
+
+    def _positions_judged(self, lasting: list[Any]) -> list[int]:
+        """Without integers, random keys and the learning rate, which no step changes."""
         subject = self._training.subject
         rate = learning_rate_of(subject.optimizers[0])
         variables = [variable for group in state_variables(subject)[:3] for variable in group]
-        pairs = zip(lasting, variables, strict=True)
-        return [leaf for leaf, variable in pairs if variable is not rate]
+        return [
+            position
+            for position, (leaf, variable) in enumerate(zip(lasting, variables, strict=True))
+            if variable is not rate and jnp.issubdtype(leaf.dtype, jnp.inexact)
+        ]
 
     def is_bad(self, data: object) -> bool:
         """Make a step on copies, with the sentinel."""
@@ -139,22 +152,25 @@ class JaxHeavySteps(HeavySteps):
 
 
 def _is_finite(leaves: list[Any]) -> bool:
-    if is_on_cpu(leaves) and sum(leaf.nbytes for leaf in leaves) < heavy.MIN_STATE_BYTES:
+    if not leaves:
+        return True
+    if is_on_cpu(leaves) and sum([leaf.nbytes for leaf in leaves]) < heavy.MIN_STATE_BYTES:
         # Nothing has to be compiled, and no array is copied.
-        return all(is_finite(leaf) for leaf in leaves)
+        with np.errstate(all="ignore"):
+            return all(has_finite_square(leaf) or is_finite(leaf) for leaf in leaves)
     return bool(_has_finite_squares(leaves)) or bool(_all_finite(leaves))
 
 
 @jax.jit
 def _has_finite_squares(leaves: list[Any]) -> Any:
     """Whether the sum of all squares is finite: faster than `_all_finite`, and may overflow."""
-    floating = [leaf.ravel() for leaf in leaves if jnp.issubdtype(leaf.dtype, jnp.inexact)]
+    floating = [leaf.ravel() for leaf in leaves]
     wide = [jnp.promote_types(leaf.dtype, jnp.float32) for leaf in floating]
     squares = [
         jnp.vdot(leaf, leaf, preferred_element_type=dtype).real
         for leaf, dtype in zip(floating, wide, strict=True)
     ]
-    return jnp.isfinite(sum(squares)) if squares else jnp.asarray(True)
+    return jnp.isfinite(sum(squares))
 
 
 @jax.jit

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import jax
@@ -27,6 +28,47 @@ class LateScalar:
         return float(np.asarray(self._array))
 
 
+class BatchRows:
+    """Memory for copies of some batches that are alike: one piece for each array.
+
+    One small piece for each batch would cut the free memory of the process into parts, which makes
+    each of its allocations slower.
+
+    Args:
+        data: One of them, the data of a step.
+        number: How many.
+    """
+
+    def __init__(self, data: Any, number: int) -> None:
+        leaves = data if type(data) is tuple else ()
+        self._rows = [
+            np.empty((number, *leaf.shape), leaf.dtype) if type(leaf) is np.ndarray else None
+            for leaf in leaves
+        ]
+        self._number = number
+        self._used = 0
+
+    def own(self, data: Any) -> Any:
+        """As the function `own`."""
+        rows = self._rows
+        if type(data) is not tuple or len(data) != len(rows) or self._used >= self._number:
+            return own(data)
+        position = self._used
+        self._used += 1
+        kept: list[Any] = []
+        for leaf, each in zip(data, rows, strict=True):
+            if each is None or type(leaf) is not np.ndarray or leaf.dtype is not each.dtype:
+                kept.append(own(leaf))
+                continue
+            row = each[position]
+            if row.shape != leaf.shape:
+                kept.append(own(leaf))
+                continue
+            np.copyto(row, leaf)
+            kept.append(row)
+        return tuple(kept)
+
+
 def own(data: Any) -> Any:
     """A copy of what is in arrays of NumPy: a loader may fill them again, and JAX shares them."""
 
@@ -50,6 +92,18 @@ def is_changeable(data: Any) -> bool:
     """Whether other code may write to an array of a batch."""
     leaves = jax.tree.leaves(data)
     return any(isinstance(leaf, np.ndarray) and not is_frozen(leaf) for leaf in leaves)
+
+
+def has_finite_square(array: Any) -> bool:
+    """Whether the sum of the squares of `array` is finite, as a fast test of its elements.
+
+    It may overflow, and narrow formats have none, so that False says nothing.
+    """
+    host = np.asarray(array)
+    if host.dtype.kind != "f" or host.itemsize < np.float32().itemsize:
+        return False
+    flat = host.reshape(-1)
+    return math.isfinite(flat.dot(flat))
 
 
 def is_finite(array: Any) -> bool:

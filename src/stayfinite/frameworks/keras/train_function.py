@@ -17,6 +17,7 @@ from stayfinite.frameworks.base import OnBad
 from stayfinite.frameworks.heavy_steps import HeavySteps
 from stayfinite.frameworks.recorder import Flag, KnownFlag, Recorder
 from stayfinite.frameworks.state import State
+from stayfinite.frameworks.step_series import StepSeries
 from stayfinite.frameworks.subject import Subject
 
 
@@ -28,6 +29,7 @@ class GuardedTrainFunction(abc.ABC):
     Attributes:
         resumes: Whether `on_bad` may return, so that the training goes on.
         heavy: What makes the steps of a heavy state, which are checked in windows.
+        series: The steps of a window that are not recorded yet.
     """
 
     def __init__(
@@ -44,6 +46,7 @@ class GuardedTrainFunction(abc.ABC):
         self._in_epoch = False
         self._logs: Any = None
         self.heavy: HeavySteps | None = None
+        self.series = StepSeries(recorder)
 
     def begin_training(self) -> None:
         """A `fit` begins. The last one may have been left by an exception of the user's code."""
@@ -120,6 +123,7 @@ class GuardedTrainFunction(abc.ABC):
 
         Returns `logs`, or those of the last step that was made again after a bad one.
         """
+        self.end_series()
         if self.heavy is not None and (wait or self.heavy.needs_check()):
             self.settle()
         step = self._recorder.first_bad(wait=wait)
@@ -134,6 +138,7 @@ class GuardedTrainFunction(abc.ABC):
 
         After a bad step the model has the state before it; `poll` reads the flag.
         """
+        self.end_series()
         # A flag without a step would count for those of a later train function of the model.
         if self.heavy is None or not self.heavy.has_unchecked:
             return
@@ -147,12 +152,19 @@ class GuardedTrainFunction(abc.ABC):
             self.went_back()
         self._recorder.expect(KnownFlag(-1 if bad is None else bad))
 
+    def end_series(self) -> None:
+        """Record the steps of a series, if one is under way."""
+        if self.series and self.heavy is not None:
+            self.series.end(self.heavy)
+            self._first_step = self._recorder.num_steps
+
     @abc.abstractmethod
     def went_back(self) -> None:
         """Called when `heavy` has made an earlier state the present one."""
 
     def _handle(self, step: int, logs: Any) -> Any:
         """Hand the bad step to `on_bad`, and make the steps again that it does not leave out."""
+        self.series.read_losses()
         waiting = self._recorder.after(step)
         bad: int | None = step
         left_out = False

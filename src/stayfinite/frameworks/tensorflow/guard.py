@@ -18,7 +18,7 @@ import tensorflow as tf
 
 from stayfinite.errors import CannotGuardError
 from stayfinite.frameworks.base import OnBad
-from stayfinite.frameworks.heavy import is_heavy
+from stayfinite.frameworks.heavy import has_small_batches, is_heavy
 from stayfinite.frameworks.heavy_steps import HeavyTraining
 from stayfinite.frameworks.keras import private as keras_private
 from stayfinite.frameworks.keras.optimizer_settings import build_slots
@@ -29,9 +29,11 @@ from stayfinite.frameworks.state import State
 from stayfinite.frameworks.subject import Subject, state_variables
 from stayfinite.frameworks.tensorflow import bounds, private
 from stayfinite.frameworks.tensorflow.guard_graph import Unsuited, ends_in_update, guarded
-from stayfinite.frameworks.tensorflow.guard_heavy import TensorFlowHeavySteps
+from stayfinite.frameworks.tensorflow.guard_heavy import LateLoss, TensorFlowHeavySteps
 from stayfinite.frameworks.tensorflow.guard_sentinel import TensorFlowSentinel
+from stayfinite.frameworks.tensorflow.repeatable import is_on_cpu, is_repeatable
 from stayfinite.frameworks.tensorflow.state import num_bytes_of, state_of, store
+from stayfinite.frameworks.tensorflow.step_outputs import StepOutputs
 from stayfinite.frameworks.tensorflow.variable_hooks import follow
 
 
@@ -61,19 +63,32 @@ class TensorFlowTrainFunction(GuardedTrainFunction):
             and bad_steps_leave_marks(subject)
         )
         self._is_checking = False
+        # Whether the state is too small to be heavy; known after the first step.
+        self._is_light = False
+        self._is_repeatable = True
+        # Whether the next step may be noted in a series.
+        self._is_in_series = False
+        # The sentinel has not seen the last steps.
+        self._is_sentinel_late = False
         self.thread = threading.get_ident()
 
     def __call__(self, iterator: Iterator[Any]) -> Any:
         """One call of Keras's train function: the logs of its last step."""
+        if self._is_in_series and iterator is self._epoch_source:
+            return self._run_in_series(iterator)
+        self.end_series()
         self.thread = threading.get_ident()
         self.enter(iterator)
         self.poll(None, wait=False)
         subject = self._subject
         if subject.is_built:
             self.remember(lambda: num_bytes_of(subject), lambda: _whole_state(subject))
-        steps = self._heavy_steps() if self._may_be_heavy else None
+        steps = self._steps_in_windows() if self._may_be_heavy else None
         if steps is not None:
             return self._run_heavy(steps, iterator)
+        if self._is_sentinel_late:
+            self._sentinel.reset()
+            self._unmeasured, self._is_sentinel_late = 0, False
         self._measure()
         if isinstance(iterator, tf.data.Iterator):
             logs, reports = self._from_dataset(iterator)
@@ -81,15 +96,35 @@ class TensorFlowTrainFunction(GuardedTrainFunction):
             logs, reports = self._from_python(iterator)
         return self.expect(_Flag(reports, self._is_bad_unscaled), logs)
 
-    def _heavy_steps(self) -> TensorFlowHeavySteps | None:
-        """What makes the steps of a heavy state; None if the state is not heavy."""
+    def _steps_in_windows(self) -> TensorFlowHeavySteps | None:
+        """What makes this step in a window; None if it has the sentinel."""
+        if self._is_light and not self._in_epoch:
+            # The flag of such a step is read at once, and costs less than a check of the state.
+            self._leave_window()
+            return None
         steps = self.heavy
-        if isinstance(steps, TensorFlowHeavySteps) and steps.trusts_loss:
+        if steps is None:
+            return self._first_window()
+        assert isinstance(steps, TensorFlowHeavySteps)
+        if steps.trusts_loss and not (self._is_light and steps.is_checked_often):
             return steps
+        self._leave_window()
+        self.heavy, self._may_be_heavy = None, False
+        return None
+
+    def _leave_window(self) -> None:
+        """The next step has the sentinel."""
+        if self.heavy is not None and self.heavy.has_window:
+            self.poll(None, wait=True)
+            self.heavy.forget()
+
+    def _first_window(self) -> TensorFlowHeavySteps | None:
+        """Decide whether steps are made in windows."""
         subject = self._subject
-        self._may_be_heavy = steps is None and is_heavy(num_bytes_of(subject), 0)
-        self.heavy = None
-        if not self._may_be_heavy:
+        self._is_light = not is_heavy(num_bytes_of(subject), 0)
+        # Another device may not compute the same bits again.
+        self._may_be_heavy = not self._is_light or is_on_cpu(subject)
+        if not self._may_be_heavy or (self._is_light and not self._in_epoch):
             return None
         build_slots(subject.optimizers[0], subject.trainable_variables)
         num_bytes = num_bytes_of(subject)
@@ -103,10 +138,17 @@ class TensorFlowTrainFunction(GuardedTrainFunction):
         return None
 
     def _plain(self) -> Any:
-        subject = self._subject
-        return private.make_function(
-            self._compilation, lambda data: (subject.train_step(data), data)
-        )
+        subject, outputs = self._subject, StepOutputs()
+
+        def step(data: Any) -> Any:
+            logs = subject.train_step(data)
+            if not tf.executing_eagerly():
+                graph = tf.compat.v1.get_default_graph()
+                self._is_repeatable = self._is_repeatable and is_repeatable(graph.as_graph_def())
+            return outputs.joined(logs, data)
+
+        function = private.make_function(self._compilation, step)
+        return lambda source: outputs.parted(function(source))
 
     def _run_heavy(self, steps: TensorFlowHeavySteps, iterator: Any) -> Any:
         source = iterator
@@ -118,18 +160,53 @@ class TensorFlowTrainFunction(GuardedTrainFunction):
         if is_first:
             *groups, metrics = state_variables(self._subject)
             follow(self, [variable for group in groups for variable in group], metrics)
-        for _ in self._recorder.recording(iter([data]), own=_own):
+        # Tensors, which never change.
+        for _ in self._recorder.recording(iter([data])):
             pass
         recorded = self._recorder.newest
         steps.ran(recorded, logs)
         self.note_unwatched(logs)
-        if not is_heavy(num_bytes_of(self._subject), recorded.num_bytes):
+        self._is_sentinel_late = True
+        if is_first or not self._is_light:
+            suits = has_small_batches(num_bytes_of(self._subject), recorded.num_bytes)
+            self._may_be_heavy = suits and self._is_repeatable
+        if not self._may_be_heavy:
             self.settle()
-            self.heavy, self._may_be_heavy = None, False
+            self.heavy = None
+        elif self._is_light and self._in_epoch:
+            self.series.begin(steps, LateLoss, reads_losses=False)
+            self._is_in_series = True
         elif steps.needs_check():
             # Whatever comes next may see the state.
             self.settle()
         return logs if self._in_epoch else self.poll(logs, wait=True)
+
+    def _run_in_series(self, iterator: Any) -> Any:
+        """Make a step of a small state in the middle of an epoch."""
+        steps = self.heavy
+        self._is_in_series = False
+        if (
+            not isinstance(steps, TensorFlowHeavySteps)
+            or steps.is_written
+            or not self.series.has_room()
+            or self.thread != threading.get_ident()
+        ):
+            return self(iterator)
+        self._is_checking = True
+        try:
+            logs, data = steps.run_next(
+                iterator if isinstance(iterator, tf.data.Iterator) else [next(iterator)]
+            )
+        finally:
+            self._is_checking = False
+        self.series.note(data, logs)
+        self._is_in_series = True
+        return logs
+
+    def end_series(self) -> None:
+        """Record the steps of a series. The next step is the first of another one."""
+        self._is_in_series = False
+        super().end_series()
 
     @contextlib.contextmanager
     def _checking(self) -> Iterator[None]:

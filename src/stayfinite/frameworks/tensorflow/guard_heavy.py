@@ -42,6 +42,15 @@ class TensorFlowHeavySteps(HeavySteps):
     def run(self, source: Any) -> tuple[Any, Any]:
         """Make a step on the next batch of `source`: its logs, and the batch."""
         self.begin_step(self._writes_of_others())
+        return self.run_next(source)
+
+    @property
+    def is_written(self) -> bool:
+        """Whether other code has written to the state since the last step."""
+        return self._is_replaced or bool(self._written)
+
+    def run_next(self, source: Any) -> tuple[Any, Any]:
+        """`run` within a window, on the state that the last step left."""
         try:
             logs, data = self._training.plain(source)
         except BaseException:
@@ -52,7 +61,7 @@ class TensorFlowHeavySteps(HeavySteps):
 
     def ran(self, recorded: RecordedBatch, logs: Any) -> None:
         """Note the step that `run` has made."""
-        self.end_step(recorded, _Loss(logs["loss"]))
+        self.end_step(recorded, LateLoss(logs["loss"]))
         self._written, self._is_replaced = set(), False
 
     def is_small(self, variable: Any) -> bool:
@@ -111,10 +120,10 @@ class TensorFlowHeavySteps(HeavySteps):
         for position, value in writes.items():
             self._variables[position].assign(value)
 
-    def make(self, data: object) -> _Loss:
+    def make(self, data: object) -> LateLoss:
         """Make a step from the present state on; returns the mean of the loss."""
         logs, _ = self._training.plain([data])
-        return _Loss(logs["loss"])
+        return LateLoss(logs["loss"])
 
     def is_finite(self) -> bool:
         """Whether the present state is finite, metrics left out."""
@@ -142,13 +151,14 @@ class TensorFlowHeavySteps(HeavySteps):
         """Nothing: the variables are written to in place."""
 
 
-class _Loss:
+class LateLoss:
     """The mean of the loss as a `LateNumber`."""
 
     def __init__(self, tensor: Any) -> None:
         self._tensor = tensor
 
     def is_ready(self) -> bool:
+        """Whether reading it would not wait, as far as is known."""
         # TensorFlow does not say whether a tensor of a GPU has been computed.
         return "CPU" in self._tensor.device
 
