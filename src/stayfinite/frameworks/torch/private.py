@@ -111,9 +111,9 @@ def version(variables: Iterable[Any]) -> int:
     return sum([(t := v._value)._version + id(t) for v in variables])
 
 
-def writes_to(tensor: Any) -> int:
-    """How often `tensor` has been written to in place; PyTorch's autograd relies on it."""
-    return int(tensor._version)
+def writes_to(tensors: Iterable[Any]) -> tuple[int, ...]:
+    """How often each has been written to in place; PyTorch's autograd relies on it."""
+    return tuple([tensor._version for tensor in tensors])
 
 
 def dense_values(gradient: Any) -> Any:

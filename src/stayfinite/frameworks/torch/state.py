@@ -36,7 +36,9 @@ def num_bytes_of(subject: Subject) -> int:
 def random_state() -> RandomState:
     """The generators that Keras draws an unseeded dropout from: CPU, and the CUDA device in use."""
     on_cuda = torch.cuda.is_initialized()
-    return RandomState(torch.get_rng_state(), torch.cuda.get_rng_state() if on_cuda else None)
+    return RandomState(
+        torch.default_generator.get_state(), torch.cuda.get_rng_state() if on_cuda else None
+    )
 
 
 def restore_random(state: RandomState) -> None:

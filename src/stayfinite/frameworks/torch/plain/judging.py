@@ -63,7 +63,10 @@ class Judge:
         gradients = gradients_of(optimizer)
         size = verdict.bound_of(gradients)
         bad_loss = self._notes.bad_loss()
-        is_proved = self._unproved is None and verdict.is_proved(optimizer, size)
+        is_proved = self._unproved is None and update.trained.proof.holds(optimizer, size)
+        if is_proved and bad_loss is None:
+            update.was_made = self._made(update)
+            return
         if not math.isfinite(size) and not verdict.all_finite(gradients):
             update.was_made = self._tell(self._notes.bad_step(update, "gradients", bad_loss))
         elif bad_loss is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import FrameType
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, TypeAlias
 
 import torch
 
@@ -13,6 +13,8 @@ from stayfinite.frameworks.torch.plain.again import Again
 from stayfinite.frameworks.torch.plain.steps import Applied, StepPlace
 
 What = Literal["gradients", "loss", "update", "scale"]
+# A number where it is on the host.
+Loss: TypeAlias = torch.Tensor | float
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ class BadStep:
 
     what: What
     optimizer: torch.optim.Optimizer
-    loss: torch.Tensor | None
+    loss: Loss | None
     place: StepPlace | None
     frame: FrameType | None
     began: Applied | None
@@ -61,7 +63,7 @@ class Listener(Protocol):
         self,
         optimizer: torch.optim.Optimizer,
         place: StepPlace | None,
-        loss: torch.Tensor | None,
+        loss: Loss | None,
     ) -> None:
         """A step is finite and is about to be applied."""
         ...

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import FrameType
@@ -13,7 +14,7 @@ from stayfinite.frameworks.torch.plain import verdict
 from stayfinite.frameworks.torch.plain.again import Again
 from stayfinite.frameworks.torch.plain.calls import CallAgain, StepCall
 from stayfinite.frameworks.torch.plain.data import LoopData
-from stayfinite.frameworks.torch.plain.listeners import BadStep, What
+from stayfinite.frameworks.torch.plain.listeners import BadStep, Loss, What
 from stayfinite.frameworks.torch.plain.loops import SourceLoop
 from stayfinite.frameworks.torch.plain.passes import PassNotes
 from stayfinite.frameworks.torch.plain.positions import Position, positions_of
@@ -24,15 +25,15 @@ from stayfinite.frameworks.torch.plain.steps import (
     Events,
     Reading,
     StepPlace,
-    drawn,
     has_header,
     header_readings_of,
     lines_of,
     place_of,
     readings_of,
     running_totals,
+    versions_of,
 )
-from stayfinite.frameworks.torch.plain.trained import TrainedByOptimizer
+from stayfinite.frameworks.torch.plain.trained import Trained, TrainedByOptimizer
 from stayfinite.frameworks.torch.plain.trainers.calls import Closure, TrainerCalls
 
 MAX_LOSSES = 64
@@ -44,6 +45,7 @@ class OptimizerCall:
 
     Attributes:
         optimizer: The optimizer.
+        trained: What it trains.
         innermost: The innermost frame.
         positions: Where the user's frames are.
         place: The loop around it; None where there is none with a source.
@@ -53,6 +55,7 @@ class OptimizerCall:
     """
 
     optimizer: torch.optim.Optimizer
+    trained: Trained
     innermost: FrameType
     positions: Sequence[Position]
     place: StepPlace | None
@@ -83,7 +86,7 @@ class StepNotes:
         self.trainer = TrainerCalls(self.generators, is_watching, lambda: self.events.last_update)
         self.passes = PassNotes(self.generators)
         self.trained = TrainedByOptimizer()
-        self._losses: list[torch.Tensor] = []
+        self._losses: list[Loss] = []
         self._scaled: tuple[Any, Any] | None = None
         self._looked_at: set[SourceLoop] = set()
 
@@ -95,33 +98,36 @@ class StepNotes:
 
     def drew(self, batch: object, source: object, innermost: FrameType) -> None:
         """The iterator `source` of a loader has given a batch."""
-        is_first = not self.events.is_in_step
-        readings = header_readings_of(positions_of(innermost), is_first=is_first)
-        self.events.drew(drawn(batch, source, self.generators.now(), readings))
+        events, generators = self.events, self.generators.now()
+        readings = header_readings_of(positions_of(innermost), is_first=not events.is_in_step)
+        events.drew(Draw(batch, id(source), generators, readings, versions_of(batch)))
 
     def differentiated(self, root: Any, innermost: FrameType) -> None:
         """A backward pass begins at `root`."""
         if self.passes.is_noting:
             self.passes.began(positions_of(innermost))
         self.events.has_backward = True
-        tensor = root[0] if isinstance(root, list | tuple) and root else root
+        tensor = root[0] if isinstance(root, (list, tuple)) and root else root
         if self._scaled is not None and self._scaled[1] is tensor:
             tensor = self._scaled[0]
         if isinstance(tensor, torch.Tensor) and len(self._losses) < MAX_LOSSES:
-            self._losses.append(tensor.detach())
+            # A tensor that is kept would take memory of its own in each of the next steps.
+            is_number = type(tensor) is torch.Tensor and tensor.is_cpu and tensor.numel() == 1
+            value = tensor.item() if is_number else None
+            self._losses.append(value if isinstance(value, float) else tensor.detach())
 
     def scaled(self, loss: Any, result: Any) -> None:
         """A `GradScaler` has scaled `loss` to `result`."""
         self._scaled = (loss, result)
 
-    def loss(self) -> torch.Tensor | None:
+    def loss(self) -> Loss | None:
         """The last loss that was differentiated since the last update."""
         return self._losses[-1] if self._losses else None
 
-    def bad_loss(self) -> torch.Tensor | None:
+    def bad_loss(self) -> Loss | None:
         """The first of them that is not finite."""
         for loss in self._losses:
-            if not verdict.is_finite(loss):
+            if not (math.isfinite(loss) if type(loss) is float else verdict.is_finite(loss)):
                 return loss
         return None
 
@@ -133,9 +139,9 @@ class StepNotes:
         closure: Closure | None = None,
     ) -> OptimizerCall:
         """The update that the frame `innermost` is about to make, or has made."""
-        positions = positions_of(innermost)
+        positions, trained = positions_of(innermost), self.trained.of(optimizer)
         place = place_of(positions, self.events.draws)
-        return OptimizerCall(optimizer, innermost, positions, place, scaler, closure)
+        return OptimizerCall(optimizer, trained, innermost, positions, place, scaler, closure)
 
     def data_of_calls(self) -> LoopData | None:
         """The data of the step, where it is made of calls; None where it is that of a loop."""
@@ -143,9 +149,7 @@ class StepNotes:
             return self.trainer.data()
         return LoopData(tuple(call.iteration() for call in self.calls)) if self.calls else None
 
-    def bad_step(
-        self, update: OptimizerCall, what: What, loss: torch.Tensor | None = None
-    ) -> BadStep:
+    def bad_step(self, update: OptimizerCall, what: What, loss: Loss | None = None) -> BadStep:
         """The step of `update`, which is bad."""
         optimizer, place = update.optimizer, update.place
         again: Again | None
@@ -185,7 +189,7 @@ class StepNotes:
         if place is not None and place.loop not in self._looked_at:
             self._looked_at.add(place.loop)
             self.generators.look(place.values().values())
-        self.trained.of(update.optimizer).step_ended()
+        update.trained.step_ended()
         readings: dict[int, Reading] = {}
         if draws and place is not None and has_header(draws, place):
             # The next iteration of a loop over a loader begins at a draw.

@@ -39,22 +39,17 @@ def required(owner: Any, name: str) -> Any:
         ) from None
 
 
-def hook_draws(replayed: Callable[[], Any], drew: Callable[[Any, object], None]) -> None:
-    """Tell of each batch that the iterator of a `DataLoader` gives: `drew(batch, iterator)`.
+def hook_draws(drawing: Callable[[Callable[[Any], Any], Any], Any]) -> None:
+    """Have `drawing(draw, iterator)` give each batch of the iterator of a `DataLoader`.
 
-    `replayed` returns another function to draw with in its place; None most of the time.
+    `draw(iterator)` gives it as without the hook.
     """
     owner = required(torch.utils.data.dataloader, "_BaseDataLoaderIter")
     plain = required(owner, "__next__")
 
     @functools.wraps(plain)
     def __next__(iterator: Any) -> Any:
-        draw = replayed()
-        if draw is not None:
-            return draw()
-        batch = plain(iterator)
-        drew(batch, iterator)
-        return batch
+        return drawing(plain, iterator)
 
     owner.__next__ = __next__
 

@@ -54,7 +54,10 @@ class Draw(NamedTuple):
     @property
     def nbytes(self) -> int:
         """Bytes of the arrays of the batch."""
-        return sum([leaf.nbytes for _, leaf in trees.leaves(self.batch)])
+        batch = self.batch
+        if _are_tensors(batch):
+            return sum([tensor.nbytes for tensor in batch])
+        return sum([leaf.nbytes for _, leaf in trees.leaves(batch)])
 
 
 class Applied(NamedTuple):
@@ -240,33 +243,35 @@ def place_of(positions: Sequence[Position], draws: Sequence[Draw]) -> StepPlace 
 
     It is the innermost loop around the update, in a frame that also drew the batches.
     """
-    found: StepPlace | None = None
-    for number, (frame, spot) in enumerate(positions):
+    number = -1
+    for position, (frame, spot) in enumerate(positions):
         if spot.around is not None:
-            inside = tuple([(id(inner), at.line) for inner, at in positions[:number]])
-            place = StepPlace(frame, spot.around, spot.line, inside)
-            if not draws or has_header(draws, place):
-                return place
-            found = found or place
-    return found
+            if not draws or _has_header(draws, id(frame), spot.around):
+                return _place_at(positions, position)
+            if number < 0:
+                number = position
+    return None if number < 0 else _place_at(positions, number)
 
 
-def drawn(
-    batch: object, source: object, generators: Generators, readings: Mapping[int, Reading]
-) -> Draw:
-    """What is noted of a batch that the iterator `source` of a loader has given."""
-    return Draw(batch, id(source), generators, readings, versions_of(batch))
+def _place_at(positions: Sequence[Position], number: int) -> StepPlace:
+    frame, spot = positions[number]
+    assert spot.around is not None
+    inside = tuple([(id(inner), at.line) for inner, at in positions[:number]]) if number else ()
+    return StepPlace(frame, spot.around, spot.line, inside)
 
 
 def versions_of(batch: object) -> tuple[int, ...]:
     """How often each tensor of a batch has been written to."""
-    if isinstance(batch, list | tuple):
-        # A few tensors, as most loaders give them: without the search through a structure.
-        versions = [private.writes_to(part) for part in batch if isinstance(part, torch.Tensor)]
-        if len(versions) == len(batch):
-            return tuple(versions)
-    leaves = [leaf for _, leaf in trees.leaves(batch) if isinstance(leaf, torch.Tensor)]
-    return tuple([private.writes_to(leaf) for leaf in leaves])
+    if _are_tensors(batch):
+        return private.writes_to(batch)
+    return private.writes_to(
+        [leaf for _, leaf in trees.leaves(batch) if isinstance(leaf, torch.Tensor)]
+    )
+
+
+def _are_tensors(batch: object) -> TypeGuard[Sequence[torch.Tensor]]:
+    """Whether a batch is a few tensors, as most loaders give them: no structure is searched."""
+    return isinstance(batch, (list, tuple)) and {*map(type, batch)} == {torch.Tensor}
 
 
 def is_header_of(draw: Draw, place: StepPlace) -> bool:
@@ -276,9 +281,12 @@ def is_header_of(draw: Draw, place: StepPlace) -> bool:
 
 def has_header(draws: Sequence[Draw], place: StepPlace) -> bool:
     """Whether the header of the loop at `place` has drawn one of the batches."""
-    frame, loop = id(place.frame), place.loop
+    return _has_header(draws, id(place.frame), place.loop)
+
+
+def _has_header(draws: Sequence[Draw], frame_id: int, loop: SourceLoop) -> bool:
     for draw in draws:
-        reading = draw.readings.get(frame)
+        reading = draw.readings.get(frame_id)
         if reading is not None and reading.spot.at is loop:
             return True
     return False

@@ -8,6 +8,7 @@ import torch
 
 from stayfinite.frameworks.torch.plain.modules import living, owners
 from stayfinite.frameworks.torch.plain.optimizer import parameters_of
+from stayfinite.frameworks.torch.plain.verdict import UpdateProof
 
 # Modules with more buffers than this keep what a bad step has written to them.
 MAX_BUFFER_BYTES = 64 * 2**20
@@ -20,6 +21,11 @@ class Trained:
     """The outermost modules that own the parameters of an optimizer.
 
     Only the buffers that steps write to are copied: the first steps show which.
+
+    Attributes:
+        optimizer: The optimizer.
+        roots: The modules.
+        proof: Whether its updates need no check.
     """
 
     def __init__(self, optimizer: torch.optim.Optimizer) -> None:
@@ -31,15 +37,23 @@ class Trained:
         has_room = sum(buffer.nbytes for buffer in buffers) <= MAX_BUFFER_BYTES
         self._all = [(b, b.detach().clone()) for b in buffers] if has_room else []
         self._written = [buffer for buffer, _ in self._all]
+        self.proof = UpdateProof(optimizer)
         self._num_steps = 0
 
     def step_ended(self) -> None:
         """Note which buffers a step has written to."""
         self._num_steps += 1
+        if self._num_steps > _LEARNING[-1]:
+            return
         if self._num_steps in _LEARNING:
             self._written = [buffer for buffer, first in self._all if _differ(buffer, first)]
         if self._num_steps == _LEARNING[-1]:
             self._all = []
+
+    @property
+    def writes_buffers(self) -> bool:
+        """Whether steps write to any, as far as it is known."""
+        return bool(self._written)
 
     def buffers(self) -> list[tuple[torch.Tensor, torch.Tensor]]:
         """The buffers that steps write to, each with a copy."""
@@ -47,31 +61,32 @@ class Trained:
 
 
 class TrainedByOptimizer:
-    """What each optimizer of the process trains."""
+    """What each optimizer of the process trains.
+
+    Attributes:
+        by_identity: What was found, by the identity of the optimizer, which may be gone.
+    """
 
     def __init__(self) -> None:
-        self._trained: dict[int, Trained] = {}
-
-    def __bool__(self) -> bool:
-        return bool(self._trained)
+        self.by_identity: dict[int, Trained] = {}
 
     def of(self, optimizer: torch.optim.Optimizer) -> Trained:
         """The modules that `optimizer` trains."""
-        found = self._trained.get(id(optimizer))
+        found = self.by_identity.get(id(optimizer))
         if found is None or found.optimizer() is not optimizer:
-            found = self._trained[id(optimizer)] = Trained(optimizer)
+            found = self.by_identity[id(optimizer)] = Trained(optimizer)
         return found
 
     def optimizers(self) -> list[torch.optim.Optimizer]:
         """Every live optimizer that was made or applied."""
-        found = [trained.optimizer() for trained in self._trained.values()]
+        found = [trained.optimizer() for trained in self.by_identity.values()]
         return [optimizer for optimizer in found if optimizer is not None]
 
     def buffers(self) -> list[tuple[torch.Tensor, torch.Tensor]]:
         """The buffers of the modules of every optimizer, each with a copy."""
         found = []
-        for trained in self._trained.values():
-            if trained.optimizer() is not None:
+        for trained in self.by_identity.values():
+            if trained.writes_buffers and trained.optimizer() is not None:
                 found += trained.buffers()
         return found
 

@@ -19,7 +19,7 @@ from stayfinite.frameworks.torch.plain import sharded, verdict
 from stayfinite.frameworks.torch.plain.again import Again
 from stayfinite.frameworks.torch.plain.data import LoopData
 from stayfinite.frameworks.torch.plain.frames import all_values_of, user_frames
-from stayfinite.frameworks.torch.plain.listeners import BadStep
+from stayfinite.frameworks.torch.plain.listeners import BadStep, Loss
 from stayfinite.frameworks.torch.plain.loop_body import LoopBody
 from stayfinite.frameworks.torch.plain.modules import modules_in, named, outermost
 from stayfinite.frameworks.torch.plain.optimizer import dense_gradient, gradients_of, parameters_of
@@ -96,7 +96,7 @@ class Training:
         self,
         optimizer: torch.optim.Optimizer,
         place: StepPlace | None,
-        loss: torch.Tensor | None,
+        loss: Loss | None,
     ) -> None:
         """Record a finite step."""
         recorder = self._owner.recorder
@@ -121,7 +121,7 @@ class Training:
         owner = self._owner
         number = owner.recorder.num_steps - step.was_made
         if step.what == "loss" and step.loss is not None:
-            value = float(step.loss.float().mean())
+            value = _mean(step.loss)
             if not owner.bad_loss(number, value):
                 self.made(step.optimizer, step.place, None)
                 return True
@@ -342,5 +342,10 @@ def _seen(subject: TorchLoop, step: BadStep) -> Outcome:
         found = dense_gradient(parameter) if seen is None else seen.get(id(parameter))
         if found is not None:
             gradients[variable.path] = private.numpy_of(sharded.local(found)).copy()
-    value = 0.0 if loss is None else float(loss.float().mean())
+    value = 0.0 if loss is None else _mean(loss)
     return Outcome(value, gradients, ())
+
+
+def _mean(loss: Loss) -> float:
+    """The mean of a loss in float32, which losses are compared in."""
+    return float(torch.as_tensor(loss).float().mean())

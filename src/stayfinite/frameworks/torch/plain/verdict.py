@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -27,6 +26,8 @@ _BOUNDED: dict[type, tuple[str, ...]] = {
 }
 # Up to so many numbers are read faster one by one than as one tensor.
 _FEW = 64
+# Elements of a vector that is copied to be judged with others.
+_SMALL = 4096
 # A square of a gradient must have room in float32, and a sum of them.
 _LARGEST_GRADIENT = 1e15
 _LARGEST_RATE = 1e3
@@ -44,13 +45,26 @@ def bound_of(tensors: list[torch.Tensor]) -> float:
         return 0.0
     if sharded.is_sharded(tensors):
         return sharded.bound_of(tensors)
-    if len(tensors) <= _FEW and tensors[0].is_cpu:
-        norms = private.norms(tensors)
-        return float(sum([norm.item() for norm in norms]))
+    if tensors[0].is_cpu:
+        tensors = _joined(tensors)
+        if len(tensors) <= _FEW:
+            return float(sum([norm.item() for norm in private.norms(tensors)]))
     total = 0.0
     for alike in private.alike(tensors):
         total += torch.stack(private.norms(alike)).float().sum().item()
     return total
+
+
+def _joined(tensors: list[torch.Tensor]) -> list[torch.Tensor]:
+    """The same elements, with those of biases and the like on a CPU in one tensor."""
+    vectors: list[torch.Tensor] = []
+    others: list[torch.Tensor] = []
+    for tensor in tensors:
+        is_small = tensor.dim() == 1 and tensor.numel() <= _SMALL and tensor.dtype in _WIDE
+        is_joined = is_small and tensor.is_cpu and type(tensor) is torch.Tensor
+        (vectors if is_joined else others).append(tensor)
+    # A copy of a few vectors takes less time than a norm of each.
+    return [*others, torch.cat(vectors)] if len(vectors) > 2 else tensors
 
 
 def all_finite(tensors: Sequence[torch.Tensor]) -> bool:
@@ -66,33 +80,46 @@ def is_finite(loss: torch.Tensor) -> bool:
 
 
 def is_bounded(optimizer: torch.optim.Optimizer) -> bool:
-    """Whether it makes one update of one gradient, which `is_proved` may prove to be finite."""
+    """Whether it makes one update of one gradient, which an `UpdateProof` may be of."""
     return type(optimizer) in _BOUNDED
 
 
-def is_proved(optimizer: torch.optim.Optimizer, gradient: float) -> bool:
-    """Whether the update by gradients of at most `gradient` cannot make a finite state non-finite.
+class UpdateProof:
+    """Whether an update by one optimizer cannot make a finite state non-finite.
 
-    The bound is about float32 and wider weights.
+    The bound is about float32 and wider weights. Settings are looked at again where they change.
     """
-    names = _BOUNDED.get(type(optimizer))
-    if names is None or gradient > _LARGEST_GRADIENT:
-        return False
-    for group in optimizer.param_groups:
-        given = [group.get(name) for name in names]
-        values = tuple([tuple(each) if type(each) is list else each for each in given])
-        if not (_are_bounded(names, values) and group["lr"] * gradient <= _LARGEST_UPDATE):
+
+    def __init__(self, optimizer: torch.optim.Optimizer) -> None:
+        self._names = _BOUNDED.get(type(optimizer))
+        self._bounded: list[Any] = []
+
+    def holds(self, optimizer: torch.optim.Optimizer, gradient: float) -> bool:
+        """Whether it is known of an update by gradients of at most `gradient`."""
+        names = self._names
+        if names is None or not gradient <= _LARGEST_GRADIENT:
             return False
-        if not _WIDE.issuperset([parameter.dtype for parameter in group["params"]]):
-            return False
-    return True
+        groups = optimizer.param_groups
+        values = [group.get(name) for group in groups for name in names]
+        if values != self._bounded:
+            num = len(names)
+            each = [values[first : first + num] for first in range(0, len(values), num)]
+            if not all(_are_bounded(names, given) for given in each):
+                return False
+            # A list could be changed where it is.
+            self._bounded = [] if any(type(value) is list for value in values) else values
+        for group in groups:
+            if not group["lr"] * gradient <= _LARGEST_UPDATE:
+                return False
+            if not _WIDE.issuperset([parameter.dtype for parameter in group["params"]]):
+                return False
+        return True
 
 
-@functools.lru_cache(maxsize=256)
-def _are_bounded(names: tuple[str, ...], values: tuple[Any, ...]) -> bool:
+def _are_bounded(names: Sequence[str], values: Sequence[Any]) -> bool:
     """Whether settings of these names have the values of a usual optimizer."""
     for value in values:
-        for number in value if isinstance(value, tuple) else (value,):
+        for number in value if isinstance(value, tuple | list) else (value,):
             if not isinstance(number, int | float | None) or not math.isfinite(number or 0.0):
                 return False
     group = dict(zip(names, values, strict=True))

@@ -72,7 +72,7 @@ class Watching:
             return
         self._installed = True
         creation.record()
-        private.hook_draws(self._replayed_draw, self._drew)
+        private.hook_draws(self._drawing)
         private.hook_backward(self._began_backward, self._ended_backward)
         private.hook_scaler(self._scaling, self._applying_scaled)
         private.hook_optimizers(self._created, self._before, self._after)
@@ -101,7 +101,11 @@ class Watching:
 
     @property
     def _is_watching(self) -> bool:
-        return self._judge is not None and self.replayer is None and bool(self.notes.trained)
+        return (
+            self._judge is not None
+            and self.replayer is None
+            and bool(self.notes.trained.by_identity)
+        )
 
     def _end_guard(self, error: Exception) -> None:
         """An internal error ends the guard, and not the training."""
@@ -117,15 +121,16 @@ class Watching:
         except Exception as error:
             self._end_guard(error)
 
-    def _replayed_draw(self) -> Callable[[], Any] | None:
-        return None if self.replayer is None else self.replayer.draw
-
-    def _drew(self, batch: Any, source: object) -> None:
-        if self._judge is not None and self.notes.trained:
+    def _drawing(self, draw: Callable[[Any], Any], iterator: Any) -> Any:
+        if self.replayer is not None:
+            return self.replayer.draw()
+        batch = draw(iterator)
+        if self._judge is not None and self.notes.trained.by_identity:
             try:
-                self.notes.drew(batch, source, sys._getframe(1))
+                self.notes.drew(batch, iterator, sys._getframe(2))
             except Exception as error:
                 self._end_guard(error)
+        return batch
 
     def _began_backward(self, root: Any) -> None:
         self._num_backward += 1
@@ -214,10 +219,12 @@ class Watching:
             self.replayer.updated(optimizer, skipped=False)
             return
         judge = self._judge
-        if judge is None or torch.compiler.is_compiling():
+        if judge is None:
             return
         update, self._update = self._update, None
         if update is None or update.optimizer is not optimizer:
+            if torch.compiler.is_compiling():
+                return
             # It has applied another one inside its step.
             update = self._noted_update(optimizer, self._scaler)
         if update is not None:
