@@ -9,6 +9,7 @@ import pytest
 import torch
 
 import stayfinite
+from stayfinite.frameworks.torch.plain.private import autocast_in_bfloat16
 
 LIBRARY = """
 import torch
@@ -65,6 +66,17 @@ def incident_of(train, tmp_path):
     ):
         train()
     return raised.value.incident
+
+
+def test_autocast_to_float16_computes_in_bfloat16():
+    layer, x = torch.nn.Linear(2, 2), torch.ones(1, 2)
+    with torch.autocast("cpu", dtype=torch.float16):
+        with autocast_in_bfloat16():
+            outer = layer(x).dtype
+            with torch.autocast("cpu", dtype=torch.float16):
+                inner = layer(x).dtype
+        after = layer(x).dtype
+    assert (outer, inner, after) == (torch.bfloat16, torch.bfloat16, torch.float16)
 
 
 def test_float16_is_tried_as_bfloat16_and_float32(library, tmp_path):

@@ -99,8 +99,10 @@ def _advice(
             return ChosenFix(None, "unknown" if finding.cause == "unknown" else "likely")
         text = fixes.instead_of_library(library_call)
         return ChosenFix(Fix(False, "source", text, None), "likely")
-    shown_by = without if finding.phase == "data" and without and without.finite else None
-    kind: FixKind = "data" if finding.phase in ("data", "load") else "setting"
+    # A loss of a library over no label is repaired in the data.
+    is_of_data = finding.phase == "data" or (is_library and finding.cause == "empty-reduction")
+    shown_by = without if is_of_data and without and without.finite else None
+    kind: FixKind = "data" if is_of_data or finding.phase == "load" else "setting"
     confirmed = shown_by is not None or finding.phase == "load"
     fix = Fix(shown_by is not None, kind, text, None)
     return ChosenFix(fix, "confirmed" if confirmed else "likely", shown_by)

@@ -297,3 +297,40 @@ def clips_without_bound(trainer: Any) -> bool:
     A norm of NaN then makes every gradient NaN.
     """
     return hasattr(trainer, "_get_grad_norm")
+
+
+def num_items(trainer: Any, batch: Any) -> Any:
+    """The number of labels of a batch, as a trainer of transformers counts them; None if unknown.
+
+    In several processes it is a sum over all of them, so it is not known in one alone.
+    """
+    count = getattr(trainer, "_get_num_items_in_batch", None)
+    if count is None or trainer.accelerator.num_processes > 1:
+        return None
+    return count([batch], trainer.args.device)
+
+
+@contextlib.contextmanager
+def autocast_in_bfloat16() -> Iterator[None]:
+    """Inside the block, autocast computes in bfloat16 where it would compute in float16."""
+    devices = ("cpu", "cuda")
+    plain = torch.set_autocast_dtype
+    before = {device: torch.get_autocast_dtype(device) for device in devices}
+
+    def given(dtype: torch.dtype) -> torch.dtype:
+        return torch.bfloat16 if dtype is torch.float16 else dtype
+
+    def set_autocast_dtype(device: str, dtype: torch.dtype) -> None:
+        plain(device, given(dtype))
+
+    with replaced(torch, "set_autocast_dtype", set_autocast_dtype):
+        # It keeps weights that it has cast.
+        torch.clear_autocast_cache()
+        for device in devices:
+            plain(device, given(before[device]))
+        try:
+            yield
+        finally:
+            for device in devices:
+                plain(device, before[device])
+            torch.clear_autocast_cache()

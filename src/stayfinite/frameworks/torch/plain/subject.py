@@ -33,6 +33,7 @@ from stayfinite.frameworks.torch.plain.data import LoopData, scalars_of
 from stayfinite.frameworks.torch.plain.lasting import lasting_settings
 from stayfinite.frameworks.torch.plain.modules import NamedModule, plain_name, unwrapped
 from stayfinite.frameworks.torch.plain.optimizer import TorchOptimizer, clips, parameters_of
+from stayfinite.frameworks.torch.plain.private import autocast_in_bfloat16
 from stayfinite.frameworks.torch.plain.remade import RemadeStep
 from stayfinite.frameworks.torch.plain.sharded import local
 from stayfinite.frameworks.torch.plain.variables import TorchVariable
@@ -210,7 +211,11 @@ class TorchLoop(PlainStep):
         for weight, _ in held:
             weight.grad = None
         try:
-            with converted(variables, halves), OtherDtype(halves):
+            with contextlib.ExitStack() as stack:
+                stack.enter_context(converted(variables, halves))
+                stack.enter_context(OtherDtype(halves))
+                if wanted is torch.bfloat16:
+                    stack.enter_context(autocast_in_bfloat16())
                 yield
         finally:
             for weight, gradient in held:

@@ -13,8 +13,15 @@ from typing import Any
 
 import torch
 
-from stayfinite.frameworks.torch.plain.private import clips_without_bound, replaced, required
+from stayfinite.frameworks.torch.plain.private import (
+    clips_without_bound,
+    num_items,
+    replaced,
+    required,
+)
 from stayfinite.frameworks.torch.plain.trainers.calls import Closure, TrainerCalls
+
+_COUNT = "num_items_in_batch"
 
 
 def hook(module: Any, calls: TrainerCalls) -> None:
@@ -80,7 +87,22 @@ class _Call:
         with contextlib.ExitStack() as stack:
             for name, value in self._advanced.items():
                 stack.enter_context(replaced(self._trainer, name, value))
-            self._method(self._trainer, self._model, batch, *self._args, **self._kwargs)
+            args, kwargs = self._arguments(batch)
+            self._method(self._trainer, self._model, batch, *args, **kwargs)
+
+    def _arguments(self, batch: object) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """The other arguments; the number of labels that the loss divides by is that of `batch`."""
+        given = self._args[0] if self._args else self._kwargs.get(_COUNT)
+        if given is None:
+            return self._args, self._kwargs
+        before, now = (num_items(self._trainer, each) for each in (self.batch, batch))
+        if before is None or now is None or bool(before == now):
+            return self._args, self._kwargs
+        # With accumulation the number is that of several batches.
+        count = given + (now - before)
+        if self._args:
+            return (count, *self._args[1:]), self._kwargs
+        return self._args, {**self._kwargs, _COUNT: count}
 
     def apply(
         self,
