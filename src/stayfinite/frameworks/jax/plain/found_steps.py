@@ -59,7 +59,8 @@ class FoundSteps:
             self._hook(module, name, self._compiling)
         for module, name in _UPDATES.items():
             self._hook(module, name, _updating)
-        if "keras" in sys.modules:
+        # Keras imports JAX itself; its optimizers are there once its own import is done.
+        if hasattr(sys.modules.get("keras"), "Model"):
             # Imported here, because other steps do not need Keras.
             from stayfinite.frameworks.keras import private as keras_private
 
