@@ -151,6 +151,11 @@ class Recorder:
             self._batch += 1
             yield data
 
+    def drop_newest(self) -> None:
+        """The last recorded step has trained nothing, and is none."""
+        self._steps.pop()
+        self.count.num_steps -= 1
+
     def note(self, data: object) -> None:
         """Record a step after the last one on `data`, which nothing else can write to.
 

@@ -51,6 +51,7 @@ class KerasLoop(HandWrittenStep, KerasSubject):
 
     def __init__(self, step: Callable[..., Any], model: Any, optimizers: Sequence[Any]) -> None:
         backend = base.current()
+        self._backend = backend
         self._model = model
         self._optimizers = list(optimizers)
         self._step = backend.uncompiled(step)
@@ -83,7 +84,7 @@ class KerasLoop(HandWrittenStep, KerasSubject):
 
     def make_train_function(self, step: TrainStep | None = None) -> TrainFunction:
         """Compile `step` as the user compiled the step of the loop."""
-        function = base.current().compiled(step or self.train_step, self._compilation)
+        function = self._backend.compiled(step or self.train_step, self._compilation)
         self.train_function = function
         return function
 
@@ -97,7 +98,7 @@ class KerasLoop(HandWrittenStep, KerasSubject):
         _require_positional(keywords)
         batch = self._batch_of(args)
         self.before_step(self)
-        return self.train_function(base.current().one_batch(batch))
+        return self.train_function(self._backend.one_batch(batch))
 
     def bad_loss(self) -> int | None:
         """None: a step with a non-finite loss is bad."""
@@ -144,7 +145,7 @@ class KerasStatelessLoop(KerasLoop):
         if len(self._metrics) != len(parts[3]):
             self._metrics = [_MetricValue(value) for value in parts[3]]
         self._structure = state
-        batches = base.current().one_batch(self._batch_of(tuple(rest)))
+        batches = self._backend.one_batch(self._batch_of(tuple(rest)))
         self.before_step(self)
         logs, new = self.train_function(tuple(parts), batches)
         return logs["out"], keras.tree.pack_sequence_as(state, _flat(new))

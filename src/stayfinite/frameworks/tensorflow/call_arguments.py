@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -15,7 +16,11 @@ from stayfinite.frameworks.batch import ROLES, Batch, BatchArray
 from stayfinite.frameworks.names import unique
 from stayfinite.frameworks.state import Tensor
 from stayfinite.frameworks.step import CannotRemakeError
+from stayfinite.frameworks.tensorflow import private
 from stayfinite.graph.graph import Role
+
+# A function is called in few forms; more are those of a number that changes with each call.
+_MAX_FORMS = 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +37,12 @@ class CallForm:
     rest: tuple[Sequence[Any], Mapping[str, Any]]
     missing: str | None = None
 
+    @functools.cached_property
+    def has_only_arrays(self) -> bool:
+        """Whether each argument is an array."""
+        args, keywords = self.rest
+        return all(value is HERE for value in (*args, *keywords.values()))
+
 
 class CallArguments(NamedTuple):
     """The data of one step that is a call; a structure whose leaves are the arrays and the form."""
@@ -41,6 +52,12 @@ class CallArguments(NamedTuple):
 
     def call(self, function: Callable[..., Any]) -> Any:
         """Call `function` with these arguments."""
+        if self.form.has_only_arrays:
+            args, keywords = self.form.rest
+            if not keywords:
+                return function(*self.arrays)
+            named = zip(keywords, self.arrays[len(args) :], strict=True)
+            return function(*self.arrays[: len(args)], **dict(named))
         following = iter(self.arrays)
 
         def filled(leaf: Any) -> Any:
@@ -77,6 +94,69 @@ class _Here:
 
 
 HERE = _Here()
+
+
+class CallReader:
+    """Makes the data of a step of each call of a function.
+
+    To take the arguments apart takes longer than a small step. So it is done once for each form of
+    a call.
+
+    Args:
+        function: The function that is called.
+    """
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._function = function
+        # None for a form whose arrays `_kind` does not find in the order of `call_arguments`.
+        self._forms: dict[Hashable, CallForm | None] = {}
+
+    def read(self, args: Sequence[Any], keywords: Mapping[str, Any]) -> CallArguments:
+        """The arguments of a call as the data of a step."""
+        arrays: list[Any] = []
+        try:
+            kinds = [_kind(value, arrays) for value in args]
+            if keywords:
+                kinds += [(name, _kind(value, arrays)) for name, value in keywords.items()]
+        except _UnknownArgumentError:
+            return call_arguments(self._function, args, keywords)
+        key = tuple(kinds)
+        form = self._forms.get(key)
+        if form is not None:
+            return CallArguments(tuple(arrays), form)
+        call = call_arguments(self._function, args, keywords)
+        if key not in self._forms:
+            if len(self._forms) == _MAX_FORMS:
+                self._forms.clear()
+            is_same = len(arrays) == len(call.arrays) and all(
+                one is other for one, other in zip(arrays, call.arrays, strict=True)
+            )
+            self._forms[key] = call.form if is_same else None
+        return call
+
+
+class _UnknownArgumentError(Exception):
+    """An argument has a type of which `_kind` knows nothing."""
+
+
+def _kind(value: Any, arrays: list[Any]) -> Hashable:
+    """What is the same in two arguments that differ in their arrays only; the arrays are appended.
+
+    Raises:
+        _UnknownArgumentError: the argument is of another type.
+    """
+    kind = type(value)
+    if kind is private.EagerTensor or kind is np.ndarray:
+        arrays.append(value)
+        return kind, value.dtype
+    if kind is tuple or kind is list:
+        return kind, *[_kind(item, arrays) for item in value]
+    if kind is dict and all(type(key) is str for key in value):
+        # A dictionary is flattened in the order of its keys.
+        return kind, *[(key, _kind(value[key], arrays)) for key in sorted(value)]
+    if value is None or kind is bool or kind is int or kind is str:
+        return kind, value
+    raise _UnknownArgumentError
 
 
 def call_arguments(

@@ -13,21 +13,27 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from stayfinite.errors import CannotGuardError
 from stayfinite.frameworks.base import OnBad
+from stayfinite.frameworks.hand_written import HandWrittenStep
 from stayfinite.frameworks.heavy import has_small_batches, is_heavy
 from stayfinite.frameworks.heavy_steps import HeavyTraining
 from stayfinite.frameworks.keras import private as keras_private
 from stayfinite.frameworks.keras.optimizer_settings import build_slots
 from stayfinite.frameworks.keras.persistence import bad_steps_leave_marks
 from stayfinite.frameworks.keras.train_function import GuardedTrainFunction
-from stayfinite.frameworks.recorder import MAX_COPIED_BYTES, Flag, Recorder, is_frozen
+from stayfinite.frameworks.recorder import MAX_COPIED_BYTES, Flag, Recorder
 from stayfinite.frameworks.state import State
 from stayfinite.frameworks.subject import Subject, state_variables
 from stayfinite.frameworks.tensorflow import bounds, private
+from stayfinite.frameworks.tensorflow.flagged_series import (
+    FlaggedSeries,
+    is_changeable,
+    kept,
+    own,
+)
 from stayfinite.frameworks.tensorflow.guard_graph import Unsuited, ends_in_update, guarded
 from stayfinite.frameworks.tensorflow.guard_heavy import LateLoss, TensorFlowHeavySteps
 from stayfinite.frameworks.tensorflow.guard_sentinel import TensorFlowSentinel
@@ -38,7 +44,11 @@ from stayfinite.frameworks.tensorflow.variable_hooks import follow
 
 
 class TensorFlowTrainFunction(GuardedTrainFunction):
-    """The train function of a subject on TensorFlow: the same call, with the sentinel inside."""
+    """The train function of a subject on TensorFlow: the same call, with the sentinel inside.
+
+    Attributes:
+        flagged: The steps of a hand-written loop that are not recorded yet.
+    """
 
     def __init__(
         self, subject: Subject, recorder: Recorder, on_bad: OnBad, *, resumes: bool
@@ -52,8 +62,10 @@ class TensorFlowTrainFunction(GuardedTrainFunction):
         plain = ends_in_update(subject)
         self._everything = not subject.is_built or (not plain and eager)
         # At the end of the data, a step that draws its own batch still makes what does not depend
-        # on it: it counts, and moves the random seeds. Several steps a call draw theirs outside.
-        self._draws_outside = self._compilation.steps_per_execution > 1
+        # on it: it counts, and moves the random seeds. Several steps a call draw theirs outside,
+        # and that of a hand-written step is what the user's loop has drawn.
+        is_loop = isinstance(subject, HandWrittenStep)
+        self._draws_outside = is_loop or self._compilation.steps_per_execution > 1
         self._inner = self._made()
         self._unmeasured = 0
         self._bounds_matter = plain and eager
@@ -68,6 +80,8 @@ class TensorFlowTrainFunction(GuardedTrainFunction):
         self._is_repeatable = True
         # Whether the next step may be noted in a series.
         self._is_in_series = False
+        self.flagged = FlaggedSeries(recorder)
+        self._may_have_flagged = is_loop and not (resumes or eager)
         # The sentinel has not seen the last steps.
         self._is_sentinel_late = False
         self.thread = threading.get_ident()
@@ -76,6 +90,8 @@ class TensorFlowTrainFunction(GuardedTrainFunction):
         """One call of Keras's train function: the logs of its last step."""
         if self._is_in_series and iterator is self._epoch_source:
             return self._run_in_series(iterator)
+        if self.flagged.is_open:
+            return self._run_flagged(iterator)
         self.end_series()
         self.thread = threading.get_ident()
         self.enter(iterator)
@@ -94,7 +110,29 @@ class TensorFlowTrainFunction(GuardedTrainFunction):
             logs, reports = self._from_dataset(iterator)
         else:
             logs, reports = self._from_python(iterator)
-        return self.expect(_Flag(reports, self._is_bad_unscaled), logs)
+        if not reports:
+            return logs
+        logs = self.expect(_Flag(reports, self._is_bad_unscaled), logs)
+        if self._may_have_flagged and not self._recorder.is_borrowing:
+            self.flagged.begin(reports[-1])
+        return logs
+
+    def _run_flagged(self, iterator: Iterator[Any]) -> Any:
+        """Make a step of a hand-written loop on the state that a good one left."""
+        data = next(iterator)
+        safe = kept(data) if self.flagged.was_good() else None
+        if safe is None:
+            self.end_series()
+            return self(iter([data]))
+        logs, report, _ = self._step([data])
+        if report is not None:
+            self.note_flagged(safe, report, logs)
+        return logs
+
+    def note_flagged(self, data: Any, report: Any, logs: Any) -> None:
+        """A step of `flagged` has been made on `data`, which nothing else can write to."""
+        self.flagged.note(data, report)
+        self._keep_loss(logs)
 
     def _steps_in_windows(self) -> TensorFlowHeavySteps | None:
         """What makes this step in a window; None if it has the sentinel."""
@@ -207,6 +245,9 @@ class TensorFlowTrainFunction(GuardedTrainFunction):
         """Record the steps of a series. The next step is the first of another one."""
         self._is_in_series = False
         super().end_series()
+        report = self.flagged.end()
+        if report is not None:
+            self.queue(_Flag([report], self._is_bad_unscaled))
 
     @contextlib.contextmanager
     def _checking(self) -> Iterator[None]:
@@ -320,11 +361,14 @@ class TensorFlowTrainFunction(GuardedTrainFunction):
         return logs, [report]
 
     def _from_python(self, iterator: Iterator[Any]) -> tuple[Any, list[Any]]:
-        batches = self._recorder.recording(iterator, own=_own, may_borrow=_is_changeable)
+        batches = self._recorder.recording(iterator, own=own, may_borrow=_is_changeable)
         logs = None
         reports: list[Any] = []
         for data in itertools.islice(batches, self._compilation.steps_per_execution):
             logs, report, _ = self._step([data])
+            if report is None:
+                self._recorder.drop_newest()
+                return logs, []
             reports.append(report)
         if not reports:
             raise StopIteration
@@ -431,17 +475,6 @@ def _batches(iterator: Any) -> Iterator[Any]:
         yield batch.get_value()
 
 
-def _own(data: Any) -> Any:
-    """A copy of a batch: a loader may fill the same array again. Tensors never change."""
-
-    def own(leaf: Any) -> Any:
-        is_safe = not isinstance(leaf, np.ndarray) or is_frozen(leaf)
-        return leaf if is_safe else np.array(leaf)
-
-    return keras.tree.map_structure(own, data)
-
-
 def _is_changeable(data: Any) -> bool:
     """Whether other code may write to an array of a batch."""
-    leaves = keras.tree.flatten(data)
-    return any(isinstance(leaf, np.ndarray) and not is_frozen(leaf) for leaf in leaves)
+    return any(map(is_changeable, keras.tree.flatten(data)))

@@ -87,11 +87,19 @@ class GuardedGraphStep:
         self.require_seen_writes()
         # Else metrics keep the bad step, so that they agree with the progress bar.
         metrics = [] if self._keeps_metrics else list(self._subject.metrics_variables)
-        good = self._alive & _is_finite([*self._checked, *self._values.judged(self._subject)])
+        floating = _floating([*self._checked, *self._values.judged(self._subject)])
+        alive = self._alive
         for collapsed in self._values.collapsed(self._applied):
-            good &= ~collapsed
-        private.rarely(good, lambda: None, lambda: self._values.restore(metrics))
-        return good
+            alive &= ~collapsed
+
+        def judged_exactly() -> Any:
+            good = alive & all_finite(floating)
+            tf.cond(good, lambda: None, lambda: self._values.restore(metrics))
+            return good
+
+        # The sum may overflow. It is one condition, as each has a cost also where it is not taken.
+        quick = alive & tf.math.is_finite(bounds.half_square_sum(floating))
+        return private.rarely(quick, lambda: tf.constant(True), judged_exactly)
 
     def require_seen_writes(self) -> None:
         """Raise `Unsuited` where the step writes to state that was not read before."""
@@ -136,11 +144,8 @@ def _hides(optimizer: Any) -> bool:
     return not keeps or any(clip is not None for clip in clips)
 
 
-def _is_finite(tensors: list[Any]) -> Any:
-    """Whether all elements are finite: by one sum of squares, and exactly where that overflows."""
-    floating = [t for t in map(bounds.dense, tensors) if t.dtype.is_floating]
-    quick = tf.math.is_finite(bounds.half_square_sum(floating))
-    return private.rarely(quick, lambda: tf.constant(True), lambda: all_finite(floating))
+def _floating(tensors: list[Any]) -> list[Any]:
+    return [tensor for tensor in map(bounds.dense, tensors) if tensor.dtype.is_floating]
 
 
 def guarded(

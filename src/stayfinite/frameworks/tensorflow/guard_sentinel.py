@@ -41,7 +41,7 @@ class TensorFlowSentinel:
             suspect: Whether a loss scale skipped the step on a batch that is not finite.
         """
         count = self.count.read_value()
-        after = tf.where(good, count + 1, tf.where(count < 0, count, ~count))
+        after = tf.where(good, count + 1, tf.minimum(count, ~count))
         self.count.assign(after)
         return tf.stack([after, tf.where(good & suspect, count, -1)])
 
@@ -51,6 +51,13 @@ def all_finite(tensors: list[Any]) -> Any:
     dense = [bounds.dense(t) for t in tensors]
     verdicts = [tf.reduce_all(tf.math.is_finite(t)) for t in dense if t.dtype.is_floating]
     return tf.reduce_all(tf.stack(verdicts)) if verdicts else tf.constant(True)
+
+
+def _value(variable: Any) -> Any:
+    """The present value. `read_value` makes a second op, for another device than the variable's."""
+    if isinstance(variable, tf.distribute.DistributedValues):
+        return variable.read_value()  # only a replica has a handle
+    return tf.raw_ops.ReadVariableOp(resource=variable.handle, dtype=variable.dtype)
 
 
 def _without_kept_infinities(after: Any, before: Any) -> Any:
@@ -78,7 +85,7 @@ class VariableValues:
         with self._at_the_step():
             for variable in map(private.raw, variables):
                 if id(variable) not in self.old:
-                    self.old[id(variable)] = (variable, variable.read_value())
+                    self.old[id(variable)] = (variable, _value(variable))
 
     def collapsed(self, optimizers: list[Any]) -> list[Any]:
         """For each optimizer with a loss scale: `loss_scales.has_collapsed`."""
@@ -97,7 +104,7 @@ class VariableValues:
     def new(self, apart_from: list[Any]) -> list[Any]:
         """The present values, without those of some variables."""
         others = {id(private.raw(variable)) for variable in apart_from}
-        return [v.read_value() for key, (v, _) in self.old.items() if key not in others]
+        return [_value(v) for key, (v, _) in self.old.items() if key not in others]
 
     def judged(self, subject: Subject) -> list[Any]:
         """`new` without metrics, and with 0 for infinities that a variable may keep.
@@ -112,9 +119,9 @@ class VariableValues:
         positions = subject.may_keep_infinity()
         may_keep = {id(private.raw(variables[position])) for position in positions}
         return [
-            _without_kept_infinities(variable.read_value(), before)
+            _without_kept_infinities(_value(variable), before)
             if key in may_keep and variable.dtype.is_floating
-            else variable.read_value()
+            else _value(variable)
             for key, (variable, before) in present.items()
         ]
 

@@ -19,7 +19,8 @@ from stayfinite.frameworks.hand_written import StepGuard
 from stayfinite.frameworks.recorder import Recorder
 from stayfinite.frameworks.snapshots import Snapshots
 from stayfinite.frameworks.tensorflow import private
-from stayfinite.frameworks.tensorflow.call_arguments import CallArguments, call_arguments
+from stayfinite.frameworks.tensorflow.call_arguments import CallArguments, CallReader
+from stayfinite.frameworks.tensorflow.flagged_series import kept
 from stayfinite.frameworks.tensorflow.found_loop import FoundLoop
 from stayfinite.frameworks.tensorflow.guard import TensorFlowTrainFunction
 from stayfinite.frameworks.tensorflow.guard_graph import GuardedGraphStep
@@ -31,6 +32,13 @@ Call = Callable[..., Any]
 
 # Makes the guard of a step once its first call was made.
 NewGuard = Callable[["TracedLoop"], StepGuard]
+
+
+class _NoResult:
+    """In the place of the result of a call that was not made."""
+
+
+NO_RESULT = _NoResult()
 
 
 class MadeStep(NamedTuple):
@@ -49,9 +57,10 @@ def install(new_guard: NewGuard) -> Callable[[], None]:
             is_outermost = tf.executing_eagerly() and not is_watched()
             if not is_outermost or tf.config.functions_run_eagerly():
                 return plain(function, *args, **keywords)
-            if function not in copies:
-                copies[function] = _Copy(function, plain, new_guard)
-            return copies[function](function, args, keywords)
+            copy = copies.get(function)
+            if copy is None:
+                copy = copies[function] = _Copy(function, plain, new_guard)
+            return copy(function, args, keywords)
 
         return call
 
@@ -74,7 +83,8 @@ class _Copy:
         if self._loop is None:
             self._loop = TracedLoop(function, self._plain)
         if self._guard is not None:
-            return self._guard.call(args, keywords)
+            result = self._loop.call_in_series(args, keywords)
+            return self._guard.call(args, keywords) if result is NO_RESULT else result
         result = self._loop.made(args, keywords)
         if not isinstance(result, MadeStep):
             return result
@@ -100,8 +110,9 @@ class TracedLoop(FoundLoop):
         super().__init__(step, name, xla=private.is_xla(function))
         self.first: MadeStep | None = None
         self.sentinel = TensorFlowSentinel()
-        self._step = step
+        self._reader = CallReader(step)
         self._recorder: Recorder | None = None
+        self._made: _TracedTrainFunction | None = None
         self._plain = plain
         self._copy = private.with_function_around(function, self._traced)
 
@@ -109,13 +120,31 @@ class TracedLoop(FoundLoop):
         """Have the steps made by the copy."""
         self._recorder = recorder
         function = _TracedTrainFunction(self, recorder, on_bad, resumes=resumes)
-        self.train_function = function
+        self.train_function = self._made = function
         return function
 
     def call(self, args: tuple[Any, ...], keywords: Mapping[str, Any]) -> Any:
         """Make one guarded step with the arguments of the user's call; returns its result."""
         assert self.train_function is not None
-        return self.train_function(iter([call_arguments(self._step, args, keywords)]))
+        return self.train_function(iter([self._reader.read(args, keywords)]))
+
+    def call_in_series(self, args: tuple[Any, ...], keywords: Mapping[str, Any]) -> Any:
+        """`call` for a step in a series, with less between the user's call and the step.
+
+        Returns:
+            The result, or `NO_RESULT` if the call has to be made by `call`.
+        """
+        function = self._made
+        if function is None or not function.flagged.is_open or not function.flagged.was_good():
+            return NO_RESULT
+        data = kept(self._reader.read(args, keywords))
+        if data is None:
+            return NO_RESULT
+        made = self._plain(self._copy, *args, **keywords)
+        if not isinstance(made, MadeStep):
+            return made
+        function.note_flagged(data, made.report, made.out)
+        return made.out
 
     def bad_loss(self) -> int | None:
         """None: a step with a non-finite loss is bad."""
@@ -192,6 +221,8 @@ class _TracedTrainFunction(TensorFlowTrainFunction):
             step, loop.first = loop.first, None
             if step is None:
                 step = source[0].call(lambda *args, **keywords: loop.made(args, keywords))
+            if not isinstance(step, MadeStep):
+                return step, None, ()  # a call that trains nothing, as one with training=False
             return step.out, step.report, ()
 
         return made

@@ -35,6 +35,7 @@ from stayfinite.frameworks.keras.patches import replaced
 from stayfinite.frameworks.subject import Compilation
 
 __all__ = [
+    "EagerTensor",
     "execute",
     "forget_traces",
     "gradient_functions",
@@ -50,6 +51,9 @@ __all__ = [
     "strategy_of",
     "with_types",
 ]
+
+# The only class of the tensors that have a value.
+EagerTensor = tf.__internal__.EagerTensor
 
 # The attribute in which TensorFlow notes which resources a called function only reads.
 _READ_ONLY = "_read_only_resource_inputs"

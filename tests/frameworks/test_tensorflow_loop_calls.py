@@ -1,0 +1,113 @@
+"""Calls of a `tf.function` of the user's that trains: their data, and the series of their steps."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import stayfinite
+from stayfinite.frameworks.tensorflow.call_arguments import CallReader, call_arguments
+from stayfinite.guard.keras_steps import guard_steps
+
+NUM_STEPS = 40
+BAD_STEP = 23
+
+
+def user_step(*args, **keywords):
+    """Stands for a function of the user's."""
+    return args, keywords
+
+
+X, Y = tf.ones((2, 3)), np.zeros(2, "float32")
+CALLS = [
+    ((X, Y), {}),
+    ((X,), {"y": Y}),
+    (((X, Y), True), {}),
+    (({"b": X, "a": Y}, [X, "name"]), {"weight": None}),
+    ((X, tf.constant("text"), 0.5), {}),
+    ((X, tf.Variable(1.0)), {}),
+]
+
+
+@pytest.mark.parametrize(("args", "keywords"), CALLS)
+def test_read_twice_a_call_has_the_arrays_and_the_form_of_its_arguments(args, keywords):
+    reader = CallReader(user_step)
+    expected = call_arguments(user_step, args, keywords)
+    for _ in range(2):
+        call = reader.read(args, keywords)
+        assert [id(array) for array in call.arrays] == [id(array) for array in expected.arrays]
+        assert call.form.names == expected.form.names
+        made = call.call(user_step)
+        flat, given = (keras.tree.flatten(each) for each in (made, (args, keywords)))
+        assert all(one is other for one, other in zip(flat, given, strict=True))
+        assert made[1].keys() == keywords.keys()
+
+
+def test_calls_that_differ_in_a_constant_have_forms_of_their_own():
+    reader = CallReader(user_step)
+    calls = [reader.read((X, flag), {}) for flag in (True, False, 1)]
+    assert [call.call(user_step)[0][1] for call in calls] == [True, False, 1]
+
+
+class Loop:
+    """A loop whose function also evaluates."""
+
+    def __init__(self):
+        keras.utils.set_random_seed(1)
+        self.model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+        self.optimizer = keras.optimizers.Adam(0.01)
+        self.step = tf.function(self.one)
+        self.losses = []
+
+    def one(self, x, y, training):
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_mean((self.model(x, training=training) - y) ** 2)
+        if training:
+            weights = self.model.trainable_variables
+            self.optimizer.apply(tape.gradient(loss, weights), weights)
+        return loss
+
+    def run(self, bad_step=None):
+        draw = np.random.default_rng(0).normal
+        x, y = np.empty((4, 3), "float32"), tf.ones((4, 2))
+        for number in range(NUM_STEPS):
+            # The same array each time: a step of a series has to be kept as a copy of it.
+            x[...] = draw(size=x.shape) if number != bad_step else np.nan
+            self.losses.append(float(self.step(x, y, True)))
+            if number % 7 == 2:
+                self.losses.append(float(self.step(x, y, False)))
+        return self
+
+    def arrays(self):
+        return [variable.numpy() for variable in (*self.model.variables, *self.optimizer.variables)]
+
+
+@pytest.fixture
+def guarding(tmp_path):
+    undo = guard_steps("tensorflow", tmp_path)
+    yield
+    undo()
+
+
+def test_a_function_that_also_evaluates_computes_the_same_bits_under_guard(request):
+    plain = Loop().run()
+    request.getfixturevalue("guarding")
+    guarded = Loop().run()
+    assert guarded.losses == plain.losses
+    for one, other in zip(guarded.arrays(), plain.arrays(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.usefixtures("guarding")
+def test_a_bad_step_in_a_series_is_told_at_the_next_call_and_leaves_the_state():
+    loop = Loop()
+    with pytest.raises(stayfinite.NonFiniteError) as caught:
+        loop.run(BAD_STEP)
+    incident = caught.value.incident
+    assert (incident.where.step, incident.cause.name) == (BAD_STEP, "bad-input")
+    # The evaluation after the bad step was not made.
+    assert len(loop.losses) == BAD_STEP + len(range(2, BAD_STEP, 7)) + 1
+    assert all(np.isfinite(array).all() for array in loop.arrays())
+    assert int(loop.optimizer.iterations.numpy()) == BAD_STEP
