@@ -25,6 +25,7 @@ import jax.numpy as jnp
 import optax
 
 from stayfinite.errors import CannotGuardError
+from stayfinite.frameworks.jax.plain.batch_leaves import batch_leaves
 from tests import warm
 from tests.guard import plain_jax
 from tests.guard.plain_jax import BAD_STEP, NUM_STEPS, STYLES, Functions
@@ -187,6 +188,12 @@ def test_a_loop_inside_the_step_is_guarded_as_a_whole(guard):
     assert (incident.where.step, incident.cause.name) == (1, "singular-gradient")
     assert "jnp.sqrt" in incident.source_line
     assert_bit_equal([np.array(w)], [good])
+
+
+def test_the_weights_of_a_second_network_are_no_samples():
+    shapes = {"target/0": (4, 32), "target/1": (32,), "batch/s": (16, 4), "batch/a": (16,)}
+    leaves = batch_leaves(list(shapes), list(shapes.values()))
+    assert [leaf.has_samples for leaf in leaves] == [False, False, True, True]
 
 
 def test_a_static_argument_stays_one(guard):

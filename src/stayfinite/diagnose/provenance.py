@@ -123,11 +123,12 @@ def _feeds(trace: Graph, earlier: Op, later: Op) -> bool:
 def _same_inputs(
     inputs: list[tuple[str, np.ndarray]], samples: tuple[int, ...]
 ) -> SameInputs | None:
+    """Of rows only: a number of one input is often that of another by chance."""
     for position, (name, array) in enumerate(inputs):
         same = [
             other_name
             for other_name, other in inputs[position + 1 :]
-            if array.ndim
+            if array.ndim > 1
             and other.shape == array.shape
             and max(samples) < len(array)
             and np.array_equal(array[list(samples)], other[list(samples)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -24,16 +25,32 @@ def batch_leaves(names: Sequence[str], shapes: Sequence[tuple[int, ...]]) -> lis
     """The arrays of a batch with these names, as `batch/image`.
 
     The samples are those of the first array of two axes or more, else of the first with an axis; an
-    array of another length, such as a random key, has none. The second array of a pair without
-    names is its target.
+    array of another length, such as a random key, has none. An argument whose arrays differ in
+    length, such as the weights of a second network, comes after the others. The second array of a
+    pair without names is its target.
     """
-    sized = [shape for shape in shapes if len(shape) > 1] or [shape for shape in shapes if shape]
-    length = sized[0][0] if sized else None
+    length = _num_samples(names, shapes)
     short = _short(names)
     return [
         BatchLeaf(_role(name), shown, bool(shape) and shape[0] == length)
         for name, shown, shape in zip(names, short, shapes, strict=True)
     ]
+
+
+def _num_samples(names: Sequence[str], shapes: Sequence[tuple[int, ...]]) -> int | None:
+    arguments = [name.partition("/")[0] for name in names]
+    lengths = {
+        (argument, shape[0]) for argument, shape in zip(arguments, shapes, strict=True) if shape
+    }
+    num_lengths = collections.Counter(argument for argument, _ in lengths)
+    tables = [
+        (num_lengths[argument] > 1, shape[0])
+        for argument, shape in zip(arguments, shapes, strict=True)
+        if len(shape) > 1
+    ]
+    if tables:
+        return min(tables, key=lambda table: table[0])[1]
+    return next((shape[0] for shape in shapes if shape), None)
 
 
 def _role(name: str) -> Role:
