@@ -125,6 +125,7 @@ class PlainTrainFunction(GuardedTrainFunction):
             subject.step_library,
             may_keep_infinity=subject.may_keep_infinity,
             keeps_metrics=self.resumes,
+            is_donated=False,
         )
         return subject.make_train_function(step)
 
