@@ -94,11 +94,15 @@ class GuardedTrainFunction(abc.ABC):
             flag: Counts from the first step of the sentinel.
             logs: What the last step returned.
         """
-        self._recorder.expect(_Offset(flag, self._first_step))
+        self._recorder.expect(self.in_script(flag))
         self._keep_loss(logs)
         if self.resumes or not self._in_epoch or self._recorder.is_borrowing:
             return self.poll(logs, wait=True)
         return logs
+
+    def in_script(self, flag: Flag) -> Flag:
+        """A flag in steps of the whole script, from one in steps since the sentinel was made."""
+        return _Offset(flag, self._first_step)
 
     def note_unwatched(self, logs: Any) -> None:
         """A step of a heavy state was made: the sentinel, which has not seen it, counts from here.
