@@ -25,6 +25,7 @@ import jax.numpy as jnp
 import optax
 
 from stayfinite.errors import CannotGuardError
+from stayfinite.frameworks.jax.plain import train_function
 from stayfinite.frameworks.jax.plain.batch_leaves import batch_leaves
 from tests import warm
 from tests.guard import plain_jax
@@ -102,6 +103,32 @@ def test_the_state_is_that_of_the_last_good_step_however_late_the_flag_is_read(g
     for number, state in enumerate(states):
         # The last array is the loss of the step.
         assert_bit_equal(state[:-1], expected[min(number, BAD_STEP - 1)][:-1])
+
+
+@pytest.mark.parametrize("reads", [False, True], ids=["", "with the loss read"])
+def test_quick_steps_are_noted_and_the_bad_one_is_found(guard, monkeypatch, reads):
+    monkeypatch.setattr(train_function, "_QUICK", 60.0)
+    bad, states, x = 40, [], np.empty(4, "float32")
+
+    @jax.jit
+    def plain(w, x):
+        loss, grads = jax.value_and_grad(lambda w: jnp.mean(jnp.log(x * w)))(w)
+        return w - 0.01 * grads, loss
+
+    step, rng, w = guard(plain), np.random.default_rng(0), jnp.float32(1.0)
+    with pytest.raises(stayfinite.NonFiniteError) as caught:
+        for number in range(bad + 30):
+            x[:] = rng.uniform(1, 2, size=4)  # a loader fills the same memory
+            x[2] *= number != bad
+            w, loss = step(w, x)
+            states.append(w)
+            if reads:
+                float(loss)
+    incident = caught.value.incident
+    assert (incident.where.step, incident.origin.samples) == (bad, (2,))
+    assert len(states) <= bad + (1 if reads else 16)
+    assert len({float(w) for w in states[:bad]}) == bad
+    assert {float(w) for w in states[bad:]} == {float(states[bad - 1])}
 
 
 def test_donated_arguments_are_not_donated(guard):

@@ -115,7 +115,7 @@ class Recorder:
 
     def begin_epoch(self, epoch: int | None) -> None:
         """Count batches from 0 again; `epoch` is None outside `fit`."""
-        self._record_noted()
+        self.record_noted()
         self.epoch = epoch
         self._batch = 0
 
@@ -159,18 +159,20 @@ class Recorder:
     def note(self, data: object) -> None:
         """Record a step after the last one on `data`, which nothing else can write to.
 
-        This is faster than `recording`. `last` has to be called before any other step is recorded.
+        This is faster than `recording`. `record_noted` or `last` has to be called before any other
+        step is recorded.
         """
         self._noted.append(data)
         self.count.num_steps += 1
 
     def last(self, number: int) -> list[RecordedBatch]:
         """The last steps, oldest first."""
-        self._record_noted()
+        self.record_noted()
         steps = self._steps
         return [steps[position] for position in range(len(steps) - number, len(steps))]
 
-    def _record_noted(self) -> None:
+    def record_noted(self) -> None:
+        """Record the steps that were noted."""
         noted, self._noted = self._noted, []
         step = self.count.num_steps - len(noted)
         for data in noted:

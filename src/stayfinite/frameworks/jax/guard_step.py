@@ -2,13 +2,17 @@
 
 Keras compiles `model.train_step`. Here it compiles `guarded_step` instead, whose state has one
 more entry, the sentinel. Loss, gradients and new state are reduced to one boolean on the device;
-`lax.cond` keeps the old state when it is false, and the number of the first bad step is latched,
-so no later update is applied either, however late the host reads the flag.
+the old state is kept when it is false, and the number of the first bad step is latched, so no
+later update is applied either, however late the host reads the flag.
 
-`lax.cond` chooses between two finished states, which takes memory for both. Cheaper ways were
-tried, and changed the weights of a healthy training in the last bit: with `jnp.where`, and with
-the update inside the `cond`, XLA fuses the update with other operations than it does without a
-guard, and so rounds it differently (tests/guard/test_bit_equality.py).
+The choice is between two finished states, which takes memory for both. Cheaper ways were tried,
+and changed the weights of a healthy training in the last bit: with `jnp.where`, and with the
+update inside the `cond`, XLA fuses the update with other operations than it does without a guard,
+and so rounds it differently (tests/guard/test_bit_equality.py).
+
+`lax.cond` copies the state that it chooses. Where the old state is donated, the result goes into
+its memory, and that copy is needed. Where it is not, `lax.while_loop` begins with the new state
+and has one turn, that gives the old one, after a bad step only: a finite step copies nothing.
 """
 
 from __future__ import annotations
@@ -66,12 +70,14 @@ def guarded(
     may_keep_infinity: Callable[[], list[int]] = list,
     *,
     keeps_metrics: bool = False,
+    is_donated: bool = True,
 ) -> Callable[..., Any]:
     """`train_step` with the sentinel as a fifth entry of its state.
 
     `loss_scales` and `may_keep_infinity` return positions in the state, as those of `StepLibrary`
     and of `Subject` do; they are called when the step is compiled. With `keeps_metrics` a bad step
-    leaves the metrics as they were, too.
+    leaves the metrics as they were, too. `is_donated` says whether the compiled step may write to
+    the memory of the old state.
 
     Returns `((logs, report), state)`; `report` is the step number of the first bad step or -1,
     as an array of its own, because the sentinel in the state is donated to the next step.
@@ -93,21 +99,21 @@ def guarded(
             ok &= ~library.has_collapsed(old[2][position], new[2][position])
         first_bad = jnp.where(good & ~ok, sentinel[_STEPS], sentinel[_FIRST_BAD])
         if keeps_metrics:
-            kept = tuple(_choose(ok, [*lasting, metrics], list(old)))
+            kept = tuple(_choose(ok, [*lasting, metrics], list(old), is_donated))
         else:
             # Metrics keep the bad step, so that they agree with the progress bar.
-            kept = (*_choose(ok, lasting, list(old[:3])), metrics)
+            kept = (*_choose(ok, lasting, list(old[:3]), is_donated), metrics)
         after = jnp.stack([sentinel[_STEPS] + 1, first_bad])
         return (logs, first_bad), (*kept, after)
 
     return guarded_step
 
 
-def _choose(ok: Any, new: Any, old: Any) -> Any:
+def _choose(ok: Any, new: Any, old: Any, is_donated: bool) -> Any:
     if not private.is_tracing((ok, new, old)):
         return new if bool(ok) else old
-    # A train step may return lists for tuples, or weakly typed scalars; `cond` requires both
-    # branches to have the same structure.
+    # A train step may return lists for tuples, or weakly typed scalars; both states have to be of
+    # the same structure.
     leaves, treedef = jax.tree.flatten(new)
     pairs = list(zip(leaves, jax.tree.leaves(old), strict=True))
     changed = [n for n, (one, other) in enumerate(pairs) if one is not other]
@@ -116,7 +122,11 @@ def _choose(ok: Any, new: Any, old: Any) -> Any:
         jnp.asarray(leaves[n], o.dtype) if leaves[n].dtype != o.dtype else leaves[n]
         for n, o in zip(changed, like, strict=True)
     ]
-    chosen = jax.lax.cond(ok, lambda n, _: n, lambda _, o: o, values, like)
+    if is_donated:
+        chosen = jax.lax.cond(ok, lambda n, _: n, lambda _, o: o, values, like)
+    else:
+        is_over, back = jnp.asarray(True), lambda _: (is_over, like)
+        _, chosen = jax.lax.while_loop(lambda carry: ~carry[0], back, (ok, values))
     for n, value in zip(changed, chosen, strict=True):
         leaves[n] = value
     return jax.tree.unflatten(treedef, leaves)

@@ -71,8 +71,12 @@ def arguments_of(
     keywords: Mapping[str, Any],
     *,
     numbers: Numbers,
+    like: ArgumentsForm | None = None,
 ) -> Arguments:
-    """The arguments of a call of a step whose arguments have these labels."""
+    """The arguments of a call of a step whose arguments have these labels.
+
+    `like` is the form of an earlier call; this one gets the same object where that was fast to see.
+    """
     values = (*args, *keywords.values())
     objects = tuple(n for n, value in enumerate(values) if nnx_objects.is_object(value))
     definition, state = None, ()
@@ -80,13 +84,21 @@ def arguments_of(
         definition, state = nnx_objects.split([values[n] for n in objects])
     rest = tuple(None if n in objects else value for n, value in enumerate(values))
     tree = (rest, state)
-    arrays, form = taken_apart(tree, numbers=numbers)
+    arrays, form = taken_apart(tree, numbers, like=None if like is None else like.tree)
 
     def names() -> list[tuple[str, str]]:
         paths = paths_of(tree)
         return [_named(paths[n], labels, objects) for n in form.arrays()]
 
-    whole = ArgumentsForm(labels, len(args), form, objects, definition)
+    whole = like
+    if (
+        whole is None
+        or whole.tree is not form
+        or whole.labels is not labels
+        or whole.num_positional != len(args)
+        or objects
+    ):
+        whole = ArgumentsForm(labels, len(args), form, objects, definition)
     return Arguments(whole, arrays, names, values)
 
 

@@ -76,7 +76,10 @@ class PureStep:
         self._state: StateArguments | None = None
         self._shapes: dict[str, tuple[int, ...]] = {}
         self._forms: dict[ArgumentsForm, ArgumentsForm] = {}
+        self._last_form: ArgumentsForm | None = None
         self._plans: dict[ArgumentsForm, _Plan] = {}
+        self._ordered_form: ResultForm | None = None
+        self._order: list[int] = []
         self._labels: dict[tuple[int, tuple[str, ...]], tuple[str, ...]] = {}
 
     @property
@@ -122,9 +125,12 @@ class PureStep:
         key = len(args), tuple(keywords)
         if key not in self._labels:
             self._labels[key] = tuple(labels_of(self.function, len(args), list(keywords)))
-        call = arguments_of(self._labels[key], args, keywords, numbers=self._numbers)
-        # Equal forms are one object, which is the fastest to compare.
-        call.form = self._forms.setdefault(call.form, call.form)
+        call = arguments_of(
+            self._labels[key], args, keywords, numbers=self._numbers, like=self._last_form
+        )
+        if call.form is not self._last_form:
+            # Equal forms are one object, which is the fastest to compare.
+            call.form = self._last_form = self._forms.setdefault(call.form, call.form)
         return call
 
     def _begin(self, args: tuple[Any, ...], keywords: Mapping[str, Any]) -> None:
@@ -136,6 +142,7 @@ class PureStep:
                 state = find_state(self.function, call, self._named)
                 break
             except (*_NOT_TRACEABLE, TypeError) as error:
+                self._last_form = None
                 if numbers is not Numbers.STATIC:
                     continue
                 if not isinstance(error, _NOT_TRACEABLE):
@@ -228,14 +235,21 @@ class PureStep:
         self, call: Arguments, out: StepResult, weights: Sequence[Any], others: Sequence[Any]
     ) -> Any:
         """What the user's call returns. Objects of nnx in the call get the new state."""
-        values = (*weights, *others)
-        state = dict(zip((*self.weights, *self.others), values, strict=True))
         if call.form.objects:
+            values = (*weights, *others)
+            state = dict(zip((*self.weights, *self.others), values, strict=True))
             named = zip(call.names(), call.arrays, strict=True)
             arrays = [state.get(name, array) for (name, _), array in named]
             after = call.form.tree.packed(arrays)[1]
             nnx_objects.update([call.values[n] for n in call.form.objects], after)
-        return out.packed(state)
+        return out.packed([*weights, *others], self._order_of(out.form))
+
+    def _order_of(self, form: ResultForm) -> list[int]:
+        # Compiled steps return the same object each time.
+        if form is not self._ordered_form:
+            self._ordered_form = form
+            self._order = form.order([*self.weights, *self.others])
+        return self._order
 
 
 def uncompiled(step: Callable[..., Any]) -> Callable[..., Any]:

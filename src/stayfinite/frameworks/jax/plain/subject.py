@@ -57,12 +57,10 @@ class PlainJax(PlainStep, HasLibrary):
 
     Attributes:
         kept: The state of the last good step, once there was a bad one.
-        before_step: Called with subject, state and data before each step of any of them.
+        before_step: Called with subject, state and data before each step of any of them, if set.
     """
 
-    before_step: Callable[[Subject, State, StepData], object] = staticmethod(
-        lambda subject, state, data: None
-    )
+    before_step: Callable[[Subject, State, StepData], object] | None = None
 
     def __init__(self, step: Callable[..., Any], state: Sequence[str] | None) -> None:
         self.kept: State | None = None
@@ -80,7 +78,8 @@ class PlainJax(PlainStep, HasLibrary):
         assert self.train_function is not None
         call = self._step.arguments(args, keywords)
         (weights, others), data = self._step.state_and_data(call)
-        self.before_step(self, State.of([weights, others, [], []]), data)
+        if self.before_step is not None:
+            self.before_step(self, State.of([weights, others, [], []]), data)
         logs, new = self.train_function((weights, others, [], []), iter([data]))
         return self._step.result(call, logs["out"], new[0], new[1])
 

@@ -1,9 +1,15 @@
-"""The guarded step of a training on JAX without Keras: compiled with the sentinel inside."""
+"""The guarded step of a training on JAX without Keras: compiled with the sentinel inside.
+
+Where steps follow each other within a millisecond, the code of the guard is in no cache when it
+runs, and costs a good part of the step. So up to 16 such steps are only noted. They are recorded
+and judged together, or as soon as a flag that is ready says that a step was bad.
+"""
 
 from __future__ import annotations
 
 import collections
 import math
+import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +19,8 @@ import numpy as np
 from stayfinite.frameworks.base import OnBad
 from stayfinite.frameworks.jax import guard_step
 from stayfinite.frameworks.jax.host_data import LateScalar, is_changeable, own
+from stayfinite.frameworks.jax.plain.trees import array_class
+from stayfinite.frameworks.jax.plain.values import StepData
 from stayfinite.frameworks.keras.train_function import GuardedTrainFunction
 from stayfinite.frameworks.recorder import Flag, Recorder
 from stayfinite.frameworks.state import State
@@ -22,6 +30,11 @@ if TYPE_CHECKING:
 
 # No epoch bounds how late a flag is read. The next step is prepared while the device makes one.
 MAX_PENDING = 1
+# Quick steps that are judged together, the seconds between two of them, and how many in a row show
+# that steps are quick.
+_SERIES, _QUICK, _QUICK_IN_A_ROW = 16, 1e-3, 8
+# Bytes of the batch of such a step, which may have to be copied.
+_SMALL_BATCH = 2**20
 
 
 class PlainTrainFunction(GuardedTrainFunction):
@@ -39,30 +52,85 @@ class PlainTrainFunction(GuardedTrainFunction):
         self._losses: collections.deque[tuple[int, Any]] = collections.deque()
         self._bad_loss: int | None = None
         self._told = False
+        # The steps that are noted: the flag of the newest, how many, and when the first was made.
+        self._noted: Flag | None = None
+        self._num_noted = 0
+        self._began = -math.inf
+        self._num_quick = 0
 
-    def __call__(self, state: Any, iterator: Iterator[Any]) -> Any:
+    def __call__(self, state: Any, iterator: Iterator[StepData]) -> Any:
         """Make one step: `(logs, state)`."""
+        if self._num_quick < _QUICK_IN_A_ROW:
+            return self._watched_step(state, iterator)
+        flag = self._noted
+        if flag is not None and (
+            self._num_noted == _SERIES or (flag.is_ready() and int(flag) >= 0)
+        ):
+            self._judge_series()
+        data = next(iterator)
+        self._state = state
+        if self._noted is None:
+            if data.nbytes > _SMALL_BATCH:
+                self._num_quick = 0
+                return self._watched_step(state, iter([data]))
+            self._remember()
+            self._began = time.perf_counter()
+        logs, self._noted = self.make(data)
+        self._recorder.note(own_batch(data))
+        self._num_noted += 1
+        self._keep_loss(logs)
+        return logs, self._state
+
+    def _judge_series(self) -> None:
+        number = self._num_noted
+        self.poll(None, wait=True)
+        self._read_losses()
+        if time.perf_counter() - self._began > number * _QUICK:
+            self._num_quick = 0
+
+    def end_series(self) -> None:
+        """Record the steps that are noted, and queue their flag."""
+        super().end_series()
+        if self._noted is not None:
+            flag, self._noted, self._num_noted = self._noted, None, 0
+            self._recorder.record_noted()
+            self._recorder.expect(self.in_script(flag))
+
+    def _watched_step(self, state: Any, iterator: Iterator[StepData]) -> Any:
+        """Make one step, and judge the one before the last."""
+        now = time.perf_counter()
+        is_quick = not self.resumes and now - self._began < _QUICK
+        self._num_quick, self._began = self._num_quick + 1 if is_quick else 0, now
         self.enter(iterator)
         self._state = state
         self.poll(None, wait=False)
         self._read_losses()
-        self.remember(lambda: _num_bytes(state), lambda: State.of(state).map(np.array))
-        batches = self._recorder.recording(iterator, own=own, may_borrow=is_changeable)
+        self._remember()
+        batches = self._recorder.recording(iterator, own=own_batch, may_borrow=is_changeable)
         logs, flag = self.make(next(batches))
-        if not self._told and logs["loss"] is not None and not self._plain.skips_bad_updates:
-            self._losses.append((self._recorder.num_steps - 1, logs["loss"]))
         logs = self.expect(flag, logs)
         return logs, self._state
 
-    def _read_losses(self) -> None:
-        """Read the losses of the steps whose flags have been read."""
-        while (
-            self._losses
-            and self._bad_loss is None
-            and self._losses[0][0] < self._recorder.num_judged
-        ):
-            step, loss = self._losses.popleft()
-            if not math.isfinite(np.asarray(loss).item()):
+    def _remember(self) -> None:
+        state = self._state
+        self.remember(lambda: _num_bytes(state), lambda: State.of(state).map(np.array))
+
+    def _keep_loss(self, logs: Any) -> None:
+        if logs["loss"] is not None:
+            self._losses.append((self._recorder.num_steps - 1, logs["loss"]))
+
+    def _read_losses(self, until: int | None = None) -> None:
+        """Read the losses of the steps before `until`: those whose flags have been read.
+
+        They are kept as numbers. Arrays that are kept for long cut the free memory into parts.
+        """
+        end = self._recorder.num_judged if until is None else until
+        watches = not self._told and not self._plain.skips_bad_updates
+        while self._losses and self._losses[0][0] < end:
+            step, array = self._losses.popleft()
+            loss = np.asarray(array).item()
+            self._recorder.losses.keep(step, None, loss)
+            if watches and self._bad_loss is None and not math.isfinite(loss):
                 self._bad_loss = step
 
     def bad_loss(self) -> int | None:
@@ -70,7 +138,6 @@ class PlainTrainFunction(GuardedTrainFunction):
         if self._told or self._bad_loss is None:
             return None
         self._told = True
-        self._losses.clear()
         return self._bad_loss
 
     def end_epoch(self) -> None:
@@ -87,6 +154,7 @@ class PlainTrainFunction(GuardedTrainFunction):
     def last_good(self, step: int) -> State:
         """The state before the bad step, which no later step has changed."""
         state = State.of(self._state)
+        self._read_losses(step)
         self._sentinel = guard_step.new_sentinel()
         self._losses.clear()
         self._plain.kept = state
@@ -125,8 +193,16 @@ class PlainTrainFunction(GuardedTrainFunction):
             subject.step_library,
             may_keep_infinity=subject.may_keep_infinity,
             keeps_metrics=self.resumes,
+            is_donated=False,
         )
         return subject.make_train_function(step)
+
+
+def own_batch(data: object) -> object:
+    """A batch of a step that no code of the user's can write to."""
+    assert isinstance(data, StepData)
+    concrete = array_class()
+    return data if all([type(array) is concrete for array in data.arrays]) else own(data)
 
 
 def _num_bytes(state: Any) -> int:

@@ -61,6 +61,8 @@ class Numbers(enum.Enum):
 
 LeafForm = ArrayLeaf | KeyLeaf | StaticLeaf
 _ARRAY = ArrayLeaf()
+# Kinds of NumPy's dtypes that no array of JAX has.
+_NOT_NUMERIC = "OUSMm"
 
 
 @dataclass(frozen=True)
@@ -87,12 +89,21 @@ class TreeForm:
         return jax.tree.unflatten(self.structure, leaves)
 
 
-def taken_apart(tree: Any, numbers: Numbers = Numbers.TRACED) -> tuple[list[Any], TreeForm]:
-    """The arrays of `tree` and its form. A typed key gives the array of its numbers."""
+def taken_apart(
+    tree: Any, numbers: Numbers = Numbers.TRACED, *, like: TreeForm | None = None
+) -> tuple[list[Any], TreeForm]:
+    """The arrays of `tree` and its form. A typed key gives the array of its numbers.
+
+    The form is `like` itself, which is fast, where the tree was seen to have this form.
+    """
     leaves, structure = jax.tree.flatten(tree)
+    if like is not None and structure == like.structure:
+        found = _arrays_of(leaves, like)
+        if found is not None:
+            return found, like
     arrays: list[Any] = []
     forms: list[LeafForm] = []
-    concrete = _concrete()
+    concrete = array_class()
     for leaf in leaves:
         form: LeafForm = _ARRAY
         if type(leaf) is concrete:
@@ -102,7 +113,7 @@ def taken_apart(tree: Any, numbers: Numbers = Numbers.TRACED) -> tuple[list[Any]
                 form = KeyLeaf(jax.random.key_impl(leaf))
                 leaf = jax.random.key_data(leaf)
         elif isinstance(leaf, np.ndarray | np.generic):
-            if leaf.dtype.kind in "OUSMm":
+            if leaf.dtype.kind in _NOT_NUMERIC:
                 form = StaticLeaf(leaf)
         elif numbers.traces(leaf):
             leaf = jnp.asarray(leaf)
@@ -112,6 +123,21 @@ def taken_apart(tree: Any, numbers: Numbers = Numbers.TRACED) -> tuple[list[Any]
         if not isinstance(form, StaticLeaf):
             arrays.append(leaf)
     return arrays, TreeForm(structure, tuple(forms))
+
+
+def _arrays_of(leaves: list[Any], form: TreeForm) -> list[Any] | None:
+    """The arrays among `leaves`; None if they may be of another form."""
+    concrete = array_class()
+    arrays = []
+    for leaf, kind in zip(leaves, form.leaves, strict=True):
+        if kind is _ARRAY:
+            held = type(leaf)
+            if held is not concrete and (held is not np.ndarray or leaf.dtype.kind in _NOT_NUMERIC):
+                return None
+            arrays.append(leaf)
+        elif type(kind) is not StaticLeaf or kind.value is not leaf:
+            return None
+    return arrays
 
 
 def paths_of(tree: Any) -> list[KeyPath]:
@@ -153,7 +179,7 @@ def _leaf(form: LeafForm, following: Any) -> Any:
 
 
 @functools.cache
-def _concrete() -> type:
+def array_class() -> type:
     """The class of arrays with values; typed keys and the arrays of a trace are of others."""
     with jax.ensure_compile_time_eval():
         return type(jnp.zeros(()))

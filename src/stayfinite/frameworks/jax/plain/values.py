@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +22,7 @@ class StepData:
     arrays: tuple[Any, ...]
     form: ArgumentsForm
 
-    @property
+    @functools.cached_property
     def nbytes(self) -> int:
         """The bytes of its arrays."""
         return sum(array.nbytes for array in self.arrays)
@@ -40,11 +42,15 @@ class ResultForm:
     state: tuple[tuple[int, str], ...]
     names: tuple[str, ...]
 
-    @functools.cached_property
-    def state_names(self) -> list[str | None]:
-        """The name of the state that each array of the result is; None where it is not state."""
+    def order(self, state_names: Sequence[str]) -> list[int]:
+        """Where each array of the result is among those of the state, and the others after them."""
+        places = {name: place for place, name in enumerate(state_names)}
         names = dict(self.state)
-        return [names.get(number) for number in range(len(self.tree.arrays()))]
+        others = itertools.count(len(state_names))
+        return [
+            places[names[number]] if number in names else next(others)
+            for number in range(len(self.tree.arrays()))
+        ]
 
 
 @dataclass(frozen=True)
@@ -61,12 +67,10 @@ class StepResult:
         found = [named[name] for name in named if name.rpartition("/")[2] == "loss"]
         return next((array for array in [*found, *arrays] if _is_scalar(array)), None)
 
-    def packed(self, state: dict[str, Any]) -> Any:
-        """The result with this state."""
-        others, names = iter(self.arrays), self.form.state_names
-        return self.form.tree.packed(
-            [next(others) if name is None else state[name] for name in names]
-        )
+    def packed(self, state: list[Any], order: Sequence[int]) -> Any:
+        """The result with this state, in the order that its form gives."""
+        values = [*state, *self.arrays]
+        return self.form.tree.packed([values[place] for place in order])
 
 
 def _is_scalar(array: Any) -> bool:
