@@ -132,6 +132,14 @@ def test_what_overflows_in_float32_does_not_in_float64():
     assert 0 < step.run(WiderDtype()).loss < np.inf
 
 
+def test_the_bits_of_a_number_are_those_of_its_own_dtype_in_float64():
+    def magnitude(y_true, y_pred):
+        return tf.reduce_mean(tf.where(tf.bitcast(y_pred, tf.int32) < 0, -y_pred, y_pred))
+
+    step = step_of(built([keras.Input((5,)), layers.Dense(3)], magnitude), nets.table())
+    assert step.run(WiderDtype()).loss == pytest.approx(step.run(Unchanged()).loss, rel=1e-4)
+
+
 def test_trials_leave_model_and_learning_rate_alone():
     model = built(
         [keras.Input((5,)), layers.Dense(1)],

@@ -21,6 +21,8 @@ _SCATTERS = {
     "ResourceScatterSub": tf.tensor_scatter_nd_sub,
     "ResourceScatterUpdate": tf.tensor_scatter_nd_update,
 }
+# Its results are the bits of the operand, of which float64 has others; the shadows end there.
+_OF_BITS = "Bitcast"
 _NO_KERNEL = (
     tf.errors.InvalidArgumentError,
     tf.errors.NotFoundError,
@@ -78,7 +80,7 @@ class WideShadows:
             table = self._variables.get(private.key(inputs[0]))
             if table is not None:
                 setattr(outputs[0], _SHADOW, tf.gather(table, self.of(inputs[1])))
-        elif any(hasattr(operand, _SHADOW) for operand in inputs):
+        elif kind != _OF_BITS and any(hasattr(operand, _SHADOW) for operand in inputs):
             self._repeat(kind, inputs, attrs, outputs)
 
     def hold(self, variable: tf.Variable, value: Any) -> None:
