@@ -8,7 +8,7 @@ import pytest
 
 pytest.importorskip("torch")
 
-from stayfinite.frameworks.torch.plain.loops import innermost_loop
+from stayfinite.frameworks.source_loops import innermost_loop
 
 TEXT = "for i in range(3):\n    print(i)\n"
 

@@ -21,9 +21,9 @@ from typing import Any
 
 import keras
 
+from stayfinite.frameworks.source_loops import SourceLoop, innermost_loop
 from stayfinite.frameworks.step import CannotRemakeError
 from stayfinite.frameworks.tensorflow.call_arguments import CallArguments, call_arguments, is_array
-from stayfinite.frameworks.torch.plain.loops import SourceLoop, innermost_loop
 from stayfinite.graph.code_owner import is_user_file
 
 

@@ -21,15 +21,15 @@ import numpy as np
 import torch
 from executing import Source
 
+from stayfinite.frameworks.source_bindings import bound_names, read_first
+from stayfinite.frameworks.source_loops import SourceLoop, taken_names
 from stayfinite.frameworks.step import CannotRemakeError
 from stayfinite.frameworks.torch import private
 from stayfinite.frameworks.torch.plain.alone import alone
-from stayfinite.frameworks.torch.plain.bindings import bound_names, read_first
 from stayfinite.frameworks.torch.plain.containers import Containers
 from stayfinite.frameworks.torch.plain.data import Iteration, LoopData
 from stayfinite.frameworks.torch.plain.drawn import Prefix, prefix_of
 from stayfinite.frameworks.torch.plain.frames import all_values_of, values_of
-from stayfinite.frameworks.torch.plain.loops import SourceLoop, taken_names
 from stayfinite.frameworks.torch.plain.randomness import Generators
 from stayfinite.frameworks.torch.plain.step_data import AfterStatements
 from stayfinite.frameworks.torch.plain.steps import is_total

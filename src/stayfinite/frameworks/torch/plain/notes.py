@@ -10,12 +10,12 @@ from typing import Any
 
 import torch
 
+from stayfinite.frameworks.source_loops import SourceLoop
 from stayfinite.frameworks.torch.plain import verdict
 from stayfinite.frameworks.torch.plain.again import Again
 from stayfinite.frameworks.torch.plain.calls import CallAgain, StepCall
 from stayfinite.frameworks.torch.plain.data import LoopData
 from stayfinite.frameworks.torch.plain.listeners import BadStep, Loss, What
-from stayfinite.frameworks.torch.plain.loops import SourceLoop
 from stayfinite.frameworks.torch.plain.passes import PassNotes
 from stayfinite.frameworks.torch.plain.positions import Position, positions_of
 from stayfinite.frameworks.torch.plain.randomness import GeneratorNotes

@@ -11,7 +11,7 @@ import ast
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from stayfinite.frameworks.torch.plain.loops import SourceLoop
+from stayfinite.frameworks.source_loops import SourceLoop
 from stayfinite.frameworks.torch.plain.positions import Position
 from stayfinite.frameworks.torch.plain.randomness import PROBED_STEPS, GeneratorNotes, Generators
 from stayfinite.frameworks.torch.plain.steps import MAX_DRAWS, Reading, loop_readings_of

@@ -16,7 +16,7 @@ from types import CodeType
 
 from executing import Source
 
-from stayfinite.frameworks.torch.plain.bindings import (
+from stayfinite.frameworks.source_bindings import (
     bound_names,
     loaded_names,
     own_nodes,
