@@ -60,7 +60,7 @@ def arithmetic(finding: Finding) -> str:
         case inputs.NonFiniteConstant() if finding.cause == "bad-input":
             return "the code of the step made or read it, and the steps before it had none"
         case inputs.NonFiniteConstant():
-            return "it was computed before the training: a division by 0 there looks like this"
+            return "no operation of the step made it: a division by 0 there looks like this"
         case inputs.ImpossibleStatistic(problem, _, num_bad, size):
             return f"{num_bad} of {size} values of `{name}` are {statistic_problem(problem)}"
         case inputs.BadValues():
