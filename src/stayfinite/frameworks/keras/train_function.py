@@ -102,11 +102,7 @@ class GuardedTrainFunction(abc.ABC):
 
     def queue(self, flag: Flag) -> None:
         """Queue the flag of the last steps, which counts from the first step of the sentinel."""
-        self._recorder.expect(self.in_script(flag))
-
-    def in_script(self, flag: Flag) -> Flag:
-        """A flag in steps of the whole script, from one in steps since the sentinel was made."""
-        return _Offset(flag, self._first_step)
+        self._recorder.expect(_Offset(flag, self._first_step))
 
     def note_unwatched(self, logs: Any) -> None:
         """A step of a heavy state was made: the sentinel, which has not seen it, counts from here.

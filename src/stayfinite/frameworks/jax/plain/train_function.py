@@ -94,7 +94,7 @@ class PlainTrainFunction(GuardedTrainFunction):
         if self._noted is not None:
             flag, self._noted, self._num_noted = self._noted, None, 0
             self._recorder.record_noted()
-            self._recorder.expect(self.in_script(flag))
+            self.queue(flag)
 
     def _watched_step(self, state: Any, iterator: Iterator[StepData]) -> Any:
         """Make one step, and judge the one before the last."""
