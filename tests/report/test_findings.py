@@ -25,6 +25,10 @@ def findings(*several, cause: CauseName = "unknown", op="log", **options):
 
 
 SAID = {
+    "`power` of 0 with a negative exponent is infinite": (
+        "power",
+        expressions.ZeroDivisor(False, 1, 8),
+    ),
     "`divide` by 0: 0 / 0 is nan": ("divide", expressions.ZeroDivisor(True, 1, 8)),
     "`log` of 0 is -inf": ("log", expressions.AtLogPole(0.0, 1, 8, "float32")),
     "the gradient of `sqrt` is infinite at 0": (

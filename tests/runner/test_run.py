@@ -104,7 +104,7 @@ def test_a_script_without_keras_is_told_so(run):
     done, file = run("print('script')")
     assert done.stdout == "script\n"
     assert done.stderr == (
-        "stayfinite: no training step of Keras or PyTorch ran, so nothing was guarded; to guard a "
+        "stayfinite: no training step that it can guard ran, so nothing was guarded; to guard a "
         "training loop of your own, wrap its step in stayfinite.guarded\n"
     )
     assert file == run_file(0)

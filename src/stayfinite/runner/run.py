@@ -26,7 +26,7 @@ USAGE = 2
 INTERRUPTED = 130
 
 _NOTHING_SEEN = (
-    "stayfinite: no training step of Keras or PyTorch ran, so nothing was guarded; to guard a "
+    "stayfinite: no training step that it can guard ran, so nothing was guarded; to guard a "
     "training loop of your own, wrap its step in stayfinite.guarded"
 )
 

@@ -113,6 +113,8 @@ def pattern_clause(pattern: inputs.ValuePattern | None) -> str:
 
 def _of_expression(op: str, facts: expressions.ExpressionFacts) -> str:
     match facts:
+        case expressions.ZeroDivisor(_, num_bad, size) if op == "power":
+            return f"the base is 0 for {num_bad} of {size} results"
         case expressions.ZeroDivisor(_, num_bad, size):
             return f"the divisor is 0 for {num_bad} of {size} results"
         case expressions.EmptyCount(num_bad, size):

@@ -78,6 +78,8 @@ def _holder(held: HeldArray) -> str:
 def of_expression(op: str, facts: expressions.ExpressionFacts) -> str:
     """What one expression, whose op at fault is `op`, did."""
     match facts:
+        case expressions.ZeroDivisor() if op == "power":
+            return f"`{op}` of 0 with a negative exponent is infinite"
         case expressions.ZeroDivisor(is_nan):
             return f"`{op}` by 0: {'0 / 0 is nan' if is_nan else 'the divisor is 0'}"
         case expressions.AtLogPole(pole):
