@@ -13,6 +13,8 @@ and so rounds it differently (tests/guard/test_bit_equality.py).
 `lax.cond` copies the state that it chooses. Where the old state is donated, the result goes into
 its memory, and that copy is needed. Where it is not, `lax.while_loop` begins with the new state
 and has one turn, that gives the old one, after a bad step only: a finite step copies nothing.
+JAX 0.6.0 loses that turn of a program that comes from its compilation cache on disk, and the bad
+state stays; 0.10.2 and 0.12 do not (tests/guard/test_plain_jax.py with a filled cache).
 """
 
 from __future__ import annotations
@@ -30,6 +32,7 @@ from stayfinite.frameworks.jax.library import StepLibrary
 # One array, because each argument of a compiled step costs about a microsecond.
 Sentinel = Any
 _STEPS, _FIRST_BAD = 0, 1
+_HAS_SAFE_LOOPS = jax.__version_info__ >= (0, 10)
 
 
 def new_sentinel() -> Sentinel:
@@ -122,7 +125,7 @@ def _choose(ok: Any, new: Any, old: Any, is_donated: bool) -> Any:
         jnp.asarray(leaves[n], o.dtype) if leaves[n].dtype != o.dtype else leaves[n]
         for n, o in zip(changed, like, strict=True)
     ]
-    if is_donated:
+    if is_donated or not _HAS_SAFE_LOOPS:
         chosen = jax.lax.cond(ok, lambda n, _: n, lambda _, o: o, values, like)
     else:
         is_over, back = jnp.asarray(True), lambda _: (is_over, like)
