@@ -83,6 +83,13 @@ class LossOverflows(Sum):
         return math.inf if data > 3 else 1.0
 
 
+class BadLossOfFiniteState(LossOverflows):
+    """A batch above 10 has a loss that is infinite, and leaves the state finite."""
+
+    def is_bad(self, data):
+        return data > 10
+
+
 @pytest.fixture(autouse=True)
 def one_window(monkeypatch):
     monkeypatch.setattr(heavy, "SHARE", 0.0)
@@ -124,6 +131,13 @@ def test_mean_of_the_loss_alone_makes_no_step_bad():
         steps.step(number, float(number))
     assert steps.needs_check()
     assert (steps.check(), steps.trusts_loss, steps.state["sum"]) == (None, False, 15.0)
+
+
+def test_a_bad_loss_is_found_behind_a_mean_that_overflows_before():
+    steps = BadLossOfFiniteState()
+    for number in range(20):
+        steps.step(number, 20.0 if number == 12 else float(number % 6))
+    assert (steps.check(), steps.trusts_loss, steps.state["sum"]) == (12, False, 30.0)
 
 
 def test_large_write_begins_a_window():

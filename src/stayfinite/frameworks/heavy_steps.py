@@ -211,18 +211,35 @@ class HeavySteps(abc.ABC):
         return bad
 
     def _search(self, is_finite: bool) -> int | None:
-        while True:
-            suspect, by_loss = self._first_suspect()
-            if suspect is None and is_finite:
-                return None
-            # The device did not compute the same again: the last step counts as the bad one.
-            position = len(self._made) - 1 if suspect is None else suspect
-            self._go_before(position)
-            recorded = self._made[position].recorded
-            if by_loss and not self.is_bad(recorded.data):
-                self.trusts_loss = False
-                continue
-            return recorded.step
+        suspect, by_loss = self._first_suspect()
+        if suspect is not None:
+            self._go_before(suspect)
+            recorded = self._made[suspect].recorded
+            if not by_loss or self.is_bad(recorded.data):
+                return recorded.step
+            # The mean is past the range, the loss of the step is not.
+            self.trusts_loss = False
+            bad = self._first_bad_from(suspect)
+            if bad is not None:
+                return bad
+        if is_finite:
+            return None
+        # The device did not compute the same again: the last step counts as the bad one.
+        self._go_before(len(self._made) - 1)
+        return self._made[-1].recorded.step
+
+    def _first_bad_from(self, position: int) -> int | None:
+        """The first step after `position` that is bad; the state is then the one before it.
+
+        The state has to be the one before the step at `position`, which is not bad.
+        """
+        self.make(self._made[position].recorded.data)
+        for made in self._made[position + 1 :]:
+            self.write(made.writes)
+            if self.is_bad(made.recorded.data):
+                return made.recorded.step
+            self.make(made.recorded.data)
+        return None
 
     def _first_suspect(self) -> tuple[int | None, bool]:
         """The position of the first step that is bad when it is made again.
