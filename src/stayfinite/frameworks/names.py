@@ -1,8 +1,9 @@
-"""Names that occur more than once, made unique."""
+"""Names of arguments and variables, and unique ones of names that occur more than once."""
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+import inspect
+from collections.abc import Callable, Container, Sequence
 from typing import Any
 
 
@@ -24,6 +25,18 @@ def unique(names: Sequence[str]) -> list[str]:
         seen[name] = seen.get(name, 0) + 1
         found.append(name if seen[name] == 1 else f"{name}:{seen[name]}")
     return found
+
+
+def argument_names(function: Callable[..., Any], num_positional: int) -> list[str]:
+    """The names of the positional arguments of a call, as the signature of `function` has them."""
+    try:
+        parameters = list(inspect.signature(function).parameters.values())
+    except (TypeError, ValueError):
+        parameters = []
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    names = [parameter.name for parameter in parameters if parameter.kind in kinds]
+    missing = [f"argument {number}" for number in range(len(names), num_positional)]
+    return [*names[:num_positional], *missing]
 
 
 def path_of(variable: Any) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from stayfinite.frameworks.batch import ROLES, Batch, BatchArray
-from stayfinite.frameworks.names import unique
+from stayfinite.frameworks.names import argument_names, unique
 from stayfinite.frameworks.state import Tensor
 from stayfinite.frameworks.step import CannotRemakeError
 from stayfinite.frameworks.tensorflow import private
@@ -177,7 +177,7 @@ def call_arguments(
                 names.append(label + "".join(f"[{key!r}]" for key in path))
         return keras.tree.map_structure(lambda leaf: _place(leaf, arrays), value)
 
-    labels = _labels(function, len(args))
+    labels = argument_names(function, len(args))
     rest = [taken(label, value) for label, value in zip(labels, args, strict=True)]
     others = {label: taken(label, value) for label, value in keywords.items()}
     return CallArguments(tuple(arrays), CallForm(tuple(unique(names)), (rest, others), missing))
@@ -195,14 +195,3 @@ def is_array(leaf: Any) -> bool:
     if isinstance(leaf, np.ndarray):
         return leaf.dtype.kind not in "OUSMm"
     return tf.is_tensor(leaf) and isinstance(leaf, tf.Tensor) and leaf.dtype != tf.string
-
-
-def _labels(function: Callable[..., Any], num_positional: int) -> list[str]:
-    try:
-        parameters = list(inspect.signature(function).parameters.values())
-    except (TypeError, ValueError):
-        parameters = []
-    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    names = [parameter.name for parameter in parameters if parameter.kind in kinds]
-    rest = [f"argument {number}" for number in range(len(names), num_positional)]
-    return [*names[:num_positional], *rest]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -127,18 +126,6 @@ def values_of_objects(form: ArgumentsForm, values: Any) -> dict[str, Any]:
     paths = paths_of(((), values))
     names = [_named(paths[n], form.labels, form.objects)[0] for n in tree.arrays()]
     return dict(zip(names, arrays, strict=True))
-
-
-def labels_of(step: Callable[..., Any], num_positional: int, keywords: list[str]) -> list[str]:
-    """The name of each argument of a call, as the signature of `step` has it."""
-    try:
-        parameters = list(inspect.signature(step).parameters.values())
-    except (TypeError, ValueError):
-        parameters = []
-    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    names = [parameter.name for parameter in parameters if parameter.kind in kinds]
-    missing = [f"argument {n}" for n in range(len(names), num_positional)]
-    return [*names[:num_positional], *missing, *keywords]
 
 
 def _named(path: Any, labels: tuple[str, ...], objects: tuple[int, ...]) -> tuple[str, str]:

@@ -18,13 +18,13 @@ from stayfinite.frameworks.jax.plain.arguments import (
     ArgumentsForm,
     arguments_of,
     called,
-    labels_of,
     values_of_objects,
 )
 from stayfinite.frameworks.jax.plain.state_arguments import StateArguments, find_state
 from stayfinite.frameworks.jax.plain.trees import Numbers, joined, name_of, paths_of, taken_apart
 from stayfinite.frameworks.jax.plain.values import ResultForm, StepData, StepResult
 from stayfinite.frameworks.jax.state import scaled_update
+from stayfinite.frameworks.names import argument_names
 from stayfinite.graph.graph import Role
 
 # A dynamic loss scale of flax, and `optax.apply_if_finite`.
@@ -124,7 +124,7 @@ class PureStep:
     def _arguments(self, args: tuple[Any, ...], keywords: Mapping[str, Any]) -> Arguments:
         key = len(args), tuple(keywords)
         if key not in self._labels:
-            self._labels[key] = tuple(labels_of(self.function, len(args), list(keywords)))
+            self._labels[key] = (*argument_names(self.function, len(args)), *keywords)
         call = arguments_of(
             self._labels[key], args, keywords, numbers=self._numbers, like=self._last_form
         )
