@@ -27,6 +27,8 @@ MAX_HEALTHY = 8
 MAX_HEALTHY_BYTES = 32 * 2**20
 # A larger batch that may be written to later is not copied: its flag is read before that.
 MAX_COPIED_BYTES = 8 * 2**20
+# Bytes of batches that are noted in a row, to be recorded together.
+MAX_NOTED_BYTES = 8 * 2**20
 # The part of the time of a training that copies of such batches may take.
 COPY_SHARE = 0.01
 
@@ -208,6 +210,10 @@ class Recorder:
                 return bad
             self._forget_before(last_step + 1)
         return None
+
+    def most_noted(self) -> int:
+        """How many more batches of the size of the last one may be noted in a row."""
+        return min(MAX_PENDING, MAX_NOTED_BYTES // max(1, self.newest.num_bytes))
 
     def newest_data(self) -> object:
         """The data of the last recorded step; None if it is not kept."""

@@ -11,10 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from stayfinite.frameworks.heavy_steps import HeavySteps, LateNumber
-from stayfinite.frameworks.recorder import MAX_PENDING, RecordedBatch, Recorder
-
-# Bytes of batches in one series.
-_MAX_BYTES = 8 * 2**20
+from stayfinite.frameworks.recorder import RecordedBatch, Recorder
 
 
 class StepSeries:
@@ -51,7 +48,7 @@ class StepSeries:
                 long cut the free memory into parts.
         """
         self._late, self._reads_losses = late, reads_losses
-        self.limit = min(MAX_PENDING, _MAX_BYTES // max(1, self._recorder.newest.num_bytes))
+        self.limit = self._recorder.most_noted()
         self._until = steps.end_of_window
 
     def has_room(self) -> bool:

@@ -12,12 +12,9 @@ from typing import Any
 import keras
 import numpy as np
 
-from stayfinite.frameworks.recorder import MAX_COPIED_BYTES, MAX_PENDING, Recorder, is_frozen
+from stayfinite.frameworks.recorder import MAX_COPIED_BYTES, Recorder, is_frozen
 from stayfinite.frameworks.tensorflow import private
 from stayfinite.frameworks.tensorflow.call_arguments import CallArguments
-
-# Bytes of batches in one series.
-_MAX_BYTES = 8 * 2**20
 
 
 class FlaggedSeries:
@@ -51,8 +48,7 @@ class FlaggedSeries:
         """
         # TensorFlow does not say whether a tensor of a GPU has been computed.
         if "CPU" in report.device:
-            num_bytes = self._recorder.newest.num_bytes
-            self._limit = min(MAX_PENDING, _MAX_BYTES // max(1, num_bytes))
+            self._limit = self._recorder.most_noted()
             self._report = report
 
     def note(self, data: Any, report: Any) -> None:
