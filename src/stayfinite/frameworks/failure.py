@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from stayfinite.frameworks.loss_log import LoggedLoss
@@ -26,6 +26,8 @@ class Failure:
         state: The whole state before the step: weights, moving statistics, optimizer variables,
             random seeds.
         bad: The batch of the step, and where it is in the training.
+        keep: Folder for the incident.
+        script: The script as the user named it.
         healthy: The batches before it, newest first.
         snapshots: Earlier states, newest first.
         losses: The losses in the logs of the steps before, oldest first.
@@ -33,8 +35,6 @@ class Failure:
             is non-finite again.
         files: The files of each sample of the bad batch; None where they are not known. It may
             raise anything, since it runs code of the user.
-        keep: Folder for the incident.
-        script: The script as the user named it.
         seen: Loss and gradients of the step as training had them, to compare a run of it with.
             None where every run is the step.
         num_processes: Over how many processes the gradients are a mean. With more than one, the
@@ -47,13 +47,13 @@ class Failure:
     subject: Subject
     state: State
     bad: RecordedBatch
-    healthy: list[RecordedBatch]
-    snapshots: list[Snapshot]
-    losses: tuple[LoggedLoss, ...]
-    rerun: Callable[[], bool]
-    files: Callable[[], tuple[Files, ...] | None]
     keep: Path
     script: str | None
+    healthy: list[RecordedBatch] = field(default_factory=list)
+    snapshots: list[Snapshot] = field(default_factory=list)
+    losses: tuple[LoggedLoss, ...] = ()
+    rerun: Callable[[], bool] = lambda: False
+    files: Callable[[], tuple[Files, ...] | None] = lambda: None
     seen: Outcome | None = None
     remade_by: str | None = None
     num_processes: int = 1

@@ -92,11 +92,6 @@ class PlainReplaySession:
                 subject=subject,
                 state=state,
                 bad=RecordedBatch(0, None, None, data, 0),
-                healthy=[],
-                snapshots=[],
-                losses=(),
-                rerun=lambda: False,
-                files=lambda: None,
                 keep=self.keep,
                 script=self.script,
             )

@@ -87,11 +87,6 @@ def _step(subject: Subject, saved: SavedStep, data: object) -> Step:
         subject=subject.kept_alive(),
         state=state_of_arrays(backend.variables(subject), saved.state),
         bad=bad,
-        healthy=[],
-        snapshots=[],
-        losses=(),
-        rerun=lambda: False,
-        files=lambda: None,
         keep=Path(),
         script=saved.incident.script,
     )

@@ -160,7 +160,6 @@ class Training:
             snapshots=owner.recorder.snapshots.all(),
             losses=owner.recorder.losses.before(number),
             rerun=lambda: self._fails_again(subject, data),
-            files=lambda: None,
             keep=owner.keep,
             script=owner.script,
             seen=_seen(subject, step),
