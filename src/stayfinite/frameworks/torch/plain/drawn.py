@@ -14,11 +14,11 @@ from typing import Any
 
 import torch
 
+from stayfinite.frameworks.attributes import replaced
 from stayfinite.frameworks.torch import finite_checks
 from stayfinite.frameworks.torch import private as torch_private
 from stayfinite.frameworks.torch.plain import trees
 from stayfinite.frameworks.torch.plain.again import StepMade
-from stayfinite.frameworks.torch.plain.private import replaced
 
 # What may be called by a statement that stands among such statements without being one.
 _ASIDE = ("zero_grad", "train", "eval", "print")

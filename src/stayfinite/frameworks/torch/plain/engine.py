@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from stayfinite.frameworks.attributes import replaced
 from stayfinite.frameworks.entries import note_entry
 from stayfinite.frameworks.recording.engine import Update
 from stayfinite.frameworks.recording.recording import Recording
@@ -17,7 +18,6 @@ from stayfinite.frameworks.state import State, Tensor
 from stayfinite.frameworks.torch import private
 from stayfinite.frameworks.torch.engine import StepWatcher, TorchEngine
 from stayfinite.frameworks.torch.plain.optimizer import TorchOptimizer
-from stayfinite.frameworks.torch.plain.private import replaced
 from stayfinite.frameworks.torch.plain.sharded import local
 from stayfinite.frameworks.torch.plain.subject import TorchLoop
 

@@ -6,7 +6,6 @@ which are put back after it.
 """
 
 from __future__ import annotations
-import __future__
 
 import ast
 import builtins
@@ -21,6 +20,8 @@ import numpy as np
 import torch
 from executing import Source
 
+from stayfinite.frameworks.contained_files import kept_files
+from stayfinite.frameworks.loop_code import function_code, module_code, once
 from stayfinite.frameworks.source_bindings import bound_names, read_first
 from stayfinite.frameworks.source_loops import SourceLoop, taken_names
 from stayfinite.frameworks.step import CannotRemakeError
@@ -34,15 +35,12 @@ from stayfinite.frameworks.torch.plain.randomness import Generators
 from stayfinite.frameworks.torch.plain.step_data import AfterStatements
 from stayfinite.frameworks.torch.plain.steps import is_total
 from stayfinite.frameworks.torch.plain.trees import leaves
-from stayfinite.frameworks.torch.plain.writes import kept_files
 from stayfinite.graph.cells import cell_name, num_lines_above
 from stayfinite.graph.graph import Span
 from stayfinite.graph.running_loops import loops_in
 
 # Run with a function that returns how many batches it has drawn.
 Take = Callable[[Callable[[], int]], None]
-# The variable of the loop that runs the body once, so that `break` and `continue` have one.
-_ONCE = "__stayfinite_once__"
 _LOCALS = "__stayfinite_locals__"
 # The function in the place of `next`, for a name whose items are known.
 _TAKE = "__stayfinite_take__"
@@ -299,11 +297,13 @@ class LoopBody:
         if not self._is_function:
             with self._kept_globals():
                 self._globals.update(values)
-                exec(self._compiled(ast.Module(list(statements), [])), self._globals)
+                exec(module_code(self.loop, list(statements)), self._globals)
                 return {name: self._globals[name] for name in names}
         found = ast.Dict([ast.Constant(n) for n in names], [ast.Name(n, ast.Load()) for n in names])
         parameters = tuple(sorted(values))
-        code = self._function(parameters, [*statements, ast.Return(found)])
+        code = function_code(
+            self.loop, self._statement(), parameters, [*statements, ast.Return(found)]
+        )
         bound: dict[str, object] = FunctionType(code, self._globals)(**values)
         return bound
 
@@ -322,7 +322,10 @@ class LoopBody:
         names = tuple(sorted(values))
         if self._code is None or self._code[0] != names:
             end = ast.Return(ast.Call(ast.Name(_LOCALS, ast.Load()), [], []))
-            self._code = names, self._function(names, [self._body_once(), end])
+            self._code = (
+                names,
+                function_code(self.loop, self._statement(), names, [self._body_once(), end]),
+            )
         # Of the original globals, so that its functions are those of the module.
         found = FunctionType(self._code[1], self._globals)(**values)
         # A body that returns by itself hands nothing on.
@@ -330,32 +333,13 @@ class LoopBody:
 
     def _module(self) -> CodeType:
         if self._code is None:
-            module = ast.Module([self._body_once()], [])
-            self._code = (), self._compiled(module)
+            self._code = (), module_code(self.loop, [self._body_once()])
         return self._code[1]
 
     def _body_once(self) -> ast.For:
         statement = self._statement()
         body = [each for each in statement.body if ast.dump(each) not in self._left_out]
-        return _once(statement, [_Taker(self._next_names).visit(copy.deepcopy(s)) for s in body])
-
-    def _function(self, names: tuple[str, ...], body: list[ast.stmt]) -> CodeType:
-        """The code of a function of the name of the user's, with `names` as parameters."""
-        statement = self._statement()
-        own = self.loop.code
-        arguments = ast.arguments([], [ast.arg(name) for name in names], None, [], [], None, [])
-        function = ast.FunctionDef(own.co_name, arguments, body, [])
-        ast.copy_location(function, statement)
-        inner: ast.stmt = function
-        owner = own.co_qualname.rpartition(".")[0].rpartition(".")[2]
-        if owner.isidentifier():
-            # For the names that begin with two underscores in a class.
-            inner = ast.copy_location(ast.ClassDef(owner, [], [], [function], []), statement)
-        module = self._compiled(ast.Module([inner], []))
-        code = _code_named(module, own.co_name)
-        if code.co_freevars:
-            raise CannotRemakeError("the body of the loop calls super() without arguments")
-        return code.replace(co_qualname=own.co_qualname)
+        return once(statement, [_Taker(self._next_names).visit(copy.deepcopy(s)) for s in body])
 
     def _statement(self) -> ast.For | ast.While:
         tree = self._tree or Source.for_filename(self.loop.file).tree
@@ -363,12 +347,6 @@ class LoopBody:
         if self.loop.number >= len(loops):
             raise CannotRemakeError(f"the source of {self.loop.file} is not there")
         return loops[self.loop.number]
-
-    def _compiled(self, module: ast.Module) -> CodeType:
-        flags = self.loop.code.co_flags & _FUTURE
-        ast.fix_missing_locations(module)
-        code: CodeType = compile(module, self.loop.file, "exec", flags, dont_inherit=True)
-        return code
 
     @contextlib.contextmanager
     def _kept_globals(self) -> Iterator[None]:
@@ -386,22 +364,6 @@ def _named_values(frame: FrameType) -> Iterator[object]:
     """What the names of a frame and of its module stand for."""
     for names in (frame.f_globals, all_values_of(frame)):
         yield from [value for name, value in names.items() if not name.startswith("__")]
-
-
-_FUTURE = 0
-for _name in __future__.all_feature_names:
-    _FUTURE |= getattr(__future__, _name).compiler_flag
-
-
-def _once(statement: ast.For | ast.While, body: list[ast.stmt]) -> ast.For:
-    """A loop in the place of `statement` that runs `body` once."""
-    loop = ast.For(
-        target=ast.Name(_ONCE, ast.Store()),
-        iter=ast.Tuple([ast.Constant(None)], ast.Load()),
-        body=body,
-        orelse=[],
-    )
-    return ast.copy_location(loop, statement)
 
 
 class _Taker(ast.NodeTransformer):
@@ -439,14 +401,6 @@ def _taking(iteration: Iteration) -> Callable[[str], object]:
         return iteration.draws[left[name].pop(0)]
 
     return take
-
-
-def _code_named(code: CodeType, name: str) -> CodeType:
-    inner = [constant for constant in code.co_consts if isinstance(constant, CodeType)]
-    for each in inner:
-        if each.co_name == name:
-            return each
-    return _code_named(inner[0], name)
 
 
 def _is_plain(value: object) -> bool:

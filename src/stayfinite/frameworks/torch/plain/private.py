@@ -18,6 +18,7 @@ from torch.optim.optimizer import (
 )
 
 from stayfinite.errors import CannotGuardError
+from stayfinite.frameworks.attributes import replaced
 
 # What a `GradScaler` gives a fused optimizer for the time of its update.
 _OF_SCALE = ("grad_scale", "found_inf")
@@ -239,28 +240,6 @@ def without_sent_buffers(module: Any) -> Iterator[None]:
     """Inside the block, a `DistributedDataParallel` sends no buffers of the first process."""
     with replaced(module, "require_forward_param_sync", False):
         yield
-
-
-def nothing(*args: Any, **kwargs: Any) -> None:
-    """For the place of a function whose effect is left out."""
-
-
-@contextlib.contextmanager
-def replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
-    """Inside the block, an attribute of `owner` is `value`.
-
-    What it inherits, or makes when it is asked, is inherited or made again after the block.
-    """
-    own = vars(owner)
-    is_own, before = name in own, own.get(name)
-    setattr(owner, name, value)
-    try:
-        yield
-    finally:
-        if is_own:
-            setattr(owner, name, before)
-        else:
-            delattr(owner, name)
 
 
 def store_of_processes() -> Any:

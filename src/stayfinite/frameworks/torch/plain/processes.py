@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch.nn.parallel import DistributedDataParallel
 
+from stayfinite.frameworks.attributes import nothing, replaced
 from stayfinite.frameworks.step import CannotRemakeError
 from stayfinite.frameworks.torch.plain import private
 
@@ -50,9 +51,9 @@ def apart(modules: Sequence[torch.nn.Module]) -> Iterator[None]:
             stack.enter_context(module.no_sync())
             stack.enter_context(private.without_sent_buffers(module))
         for name in _LEFT_OUT:
-            stack.enter_context(private.replaced(torch.distributed, name, private.nothing))
+            stack.enter_context(replaced(torch.distributed, name, nothing))
         for name in _NEEDED:
-            stack.enter_context(private.replaced(torch.distributed, name, _not_alone))
+            stack.enter_context(replaced(torch.distributed, name, _not_alone))
         yield
 
 

@@ -13,10 +13,10 @@ from typing import Any
 
 import torch
 
+from stayfinite.frameworks.attributes import replaced
 from stayfinite.frameworks.torch.plain.private import (
     clips_without_bound,
     num_items,
-    replaced,
     required,
 )
 from stayfinite.frameworks.torch.plain.trainers.calls import Closure, TrainerCalls

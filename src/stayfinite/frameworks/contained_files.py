@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from stayfinite.frameworks.torch.plain.private import nothing, replaced
+from stayfinite.frameworks.attributes import nothing, replaced
 
 # Functions of `os` and `shutil` that change files, and how many of their arguments are paths.
 _CHANGING = (
