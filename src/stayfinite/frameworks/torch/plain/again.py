@@ -52,6 +52,29 @@ class Again(Protocol):
         ...
 
 
+class NoLoop:
+    """No loop was found around the update."""
+
+    described = "nothing"
+
+    def make(self, data: LoopData) -> None:
+        """Never."""
+        raise CannotRemakeError(data.missing or "no loop is around the update")
+
+
+class Sharded:
+    """A step in which each process has a part of the weights."""
+
+    described = "nothing"
+
+    def make(self, data: LoopData) -> None:
+        """Never."""
+        raise CannotRemakeError(
+            "its weights are sharded over several processes, and one process alone has not all "
+            "of them; look at the batch that each process has kept"
+        )
+
+
 class Making:
     """What is told of a step that is made again; a `listeners.Replayer`.
 

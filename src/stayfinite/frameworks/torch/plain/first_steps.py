@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from stayfinite.frameworks.torch.plain.training import Owner, Training
+from stayfinite.frameworks.torch.plain.owner import Owner
+from stayfinite.frameworks.torch.plain.training import Training
 from stayfinite.frameworks.torch.plain.watching import WATCHING
 
 

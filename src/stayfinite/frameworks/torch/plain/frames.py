@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import inspect
 import sys
@@ -55,6 +56,18 @@ def bind(frame: FrameType, values: Mapping[str, object]) -> None:
         # Before, what `f_locals` gives is a copy, which a debugger writes back by this function.
         ctypes.pythonapi.PyFrame_LocalsToFast(ctypes.py_object(frame), ctypes.c_int(0))
         held.clear()
+
+
+@contextlib.contextmanager
+def kept_names(names: dict[str, object]) -> Iterator[None]:
+    """The globals of a module are as they were after the block."""
+    before = dict(names)
+    try:
+        yield
+    finally:
+        for name in [name for name in names if name not in before]:
+            del names[name]
+        names.update(before)
 
 
 def _read(frame: FrameType, names: Iterable[str] | None) -> dict[str, object]:

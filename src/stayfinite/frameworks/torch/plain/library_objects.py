@@ -13,8 +13,8 @@ import torch
 from stayfinite.frameworks.attributes import replaced
 from stayfinite.frameworks.batch import ChangeError
 from stayfinite.frameworks.library_setting import LibrarySetting, SettingValue
-from stayfinite.frameworks.torch.plain import private
 from stayfinite.frameworks.torch.plain.modules import unwrapped
+from stayfinite.frameworks.torch.plain.trainers import private
 
 # Where the arguments begin that every trainer of Hugging Face has.
 _COMMON_ARGUMENTS = "transformers.training_args"

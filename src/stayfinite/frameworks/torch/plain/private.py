@@ -1,4 +1,4 @@
-"""Every private name of PyTorch and of trainers that guarding a loop over `torch.optim` needs.
+"""Every private name of PyTorch that guarding a loop over `torch.optim` needs.
 
 Each is reached through one function here. One that a release of PyTorch does not have raises
 `CannotGuardError`.
@@ -127,43 +127,6 @@ def hook_optimizers(
     register_optimizer_step_post_hook(post_hook)
 
 
-def hook_closures(module: Any, made: Callable[[Any, Callable[[], Any]], None]) -> None:
-    """Call `made` for each closure of Lightning's automatic optimization.
-
-    Args:
-        module: `lightning.pytorch.loops.optimization.automatic`.
-        made: Called with the arguments by name, which the closure reads when it is called.
-    """
-    owner = required(module, "_AutomaticOptimization")
-    plain = required(owner, "_make_closure")
-
-    @functools.wraps(plain)
-    def make_closure(loop: Any, kwargs: Any, *args: Any, **named: Any) -> Any:
-        closure = plain(loop, kwargs, *args, **named)
-        made(kwargs, closure)
-        return closure
-
-    owner._make_closure = make_closure
-
-
-def hook_manual_steps(module: Any, running: Callable[[Any, Callable[[], Any]], None]) -> None:
-    """Call `running` before each step of Lightning's manual optimization.
-
-    Args:
-        module: `lightning.pytorch.loops.optimization.manual`.
-        running: Called with the arguments of the step by name, and what runs it again.
-    """
-    owner = required(module, "_ManualOptimization")
-    plain = required(owner, "run")
-
-    @functools.wraps(plain)
-    def run(loop: Any, kwargs: Any) -> Any:
-        running(kwargs, lambda: plain(loop, kwargs))
-        return plain(loop, kwargs)
-
-    owner.run = run
-
-
 def compiled_module(module: torch.nn.Module) -> torch.nn.Module | None:
     """The module that `torch.compile` was given, if it made `module`."""
     inner: torch.nn.Module | None = getattr(module, "_orig_mod", None)
@@ -249,44 +212,6 @@ def store_of_processes() -> Any:
         CannotGuardError: the release lacks the function.
     """
     return required(torch.distributed.distributed_c10d, "_get_default_store")()
-
-
-# The method of models of transformers that chooses the implementation of their attention.
-SET_ATTENTION = "set_attn_implementation"
-
-
-def attention_of(model: Any) -> str | None:
-    """The implementation of the attention of a model of transformers; None where it has no name."""
-    found = getattr(model.config, "_attn_implementation", None)
-    return found if isinstance(found, str) else None
-
-
-def set_attention(model: Any, implementation: str | None) -> None:
-    """Choose the implementation of the attention of a model of transformers.
-
-    Raises:
-        Exception: what the library raises for one that the model does not have.
-    """
-    getattr(model, SET_ATTENTION)(implementation)
-
-
-def clips_without_bound(trainer: Any) -> bool:
-    """Whether a trainer of transformers that does not clip computes the norm by clipping to inf.
-
-    A norm of NaN then makes every gradient NaN.
-    """
-    return hasattr(trainer, "_get_grad_norm")
-
-
-def num_items(trainer: Any, batch: Any) -> Any:
-    """The number of labels of a batch, as a trainer of transformers counts them; None if unknown.
-
-    In several processes it is a sum over all of them, so it is not known in one alone.
-    """
-    count = getattr(trainer, "_get_num_items_in_batch", None)
-    if count is None or trainer.accelerator.num_processes > 1:
-        return None
-    return count([batch], trainer.args.device)
 
 
 @contextlib.contextmanager

@@ -21,7 +21,7 @@ def put_together(step: RecordedBatch, body: LoopBody | None) -> RecordedBatch:
     """`step` with its data, if it has notes of it."""
     if not isinstance(step.data, NotedStep):
         return step
-    data = step.data.data(None if body is None else body.run_quietly)
+    data = step.data.data(None if body is None else body.statements.run_quietly)
     return dataclasses.replace(step, data=data)
 
 
@@ -47,7 +47,9 @@ def with_taken_batches(
 
     def take() -> None:
         nonlocal taken
-        taken = body.take_batches(data, functools.partial(subject.remade.drawing, subject))
+        taken = body.statements.take_batches(
+            data, functools.partial(subject.remade.drawing, subject)
+        )
 
     _try(subject, take)  # without it, the data is the whole batch
     return [dataclasses.replace(s, data=d) for s, d in zip(steps, taken, strict=True)]

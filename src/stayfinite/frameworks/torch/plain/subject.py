@@ -6,10 +6,8 @@ import contextlib
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
-from safetensors.torch import save_file
 
 from stayfinite.errors import CannotGuardError
 from stayfinite.frameworks.base import GuardedFunction, OnBad
@@ -27,19 +25,17 @@ from stayfinite.frameworks.subject import (
     state_variables,
 )
 from stayfinite.frameworks.torch import private
-from stayfinite.frameworks.torch.other_dtype import Conversion, OtherDtype, converted
 from stayfinite.frameworks.torch.plain import library_objects
 from stayfinite.frameworks.torch.plain.data import LoopData, scalars_of
+from stayfinite.frameworks.torch.plain.half_precision import halves_as
 from stayfinite.frameworks.torch.plain.lasting import lasting_settings
-from stayfinite.frameworks.torch.plain.modules import NamedModule, plain_name, unwrapped
+from stayfinite.frameworks.torch.plain.modules import NamedModule
 from stayfinite.frameworks.torch.plain.optimizer import TorchOptimizer, clips, parameters_of
-from stayfinite.frameworks.torch.plain.private import autocast_in_bfloat16
 from stayfinite.frameworks.torch.plain.remade import RemadeStep
-from stayfinite.frameworks.torch.plain.sharded import local
+from stayfinite.frameworks.torch.plain.saved_weights import save_modules, save_tensors
+from stayfinite.frameworks.torch.plain.subject_names import SubjectNames, is_of_user
 from stayfinite.frameworks.torch.plain.variables import TorchVariable
 from stayfinite.graph.graph import Role
-
-_HALF = (torch.float16, torch.bfloat16)
 
 
 class TorchLoop(PlainStep):
@@ -69,38 +65,19 @@ class TorchLoop(PlainStep):
         self._others = list(others)
         self.remade = remade
         self.clipped: dict[str, float] = {}
-        named = list(self._named_tensors())
-        self._names = {id(tensor): name for name, tensor, _ in named}
+        names = SubjectNames(self.roots, self._others)
+        self._names = {id(tensor): name for name, tensor, _ in names.tensors}
         self.optimizer = TorchOptimizer(optimizer, self._names)
         trained = {id(parameter) for parameter in parameters_of(optimizer)}
-        rest = [entry for entry in named if id(entry[1]) not in trained]
+        rest = [entry for entry in names.tensors if id(entry[1]) not in trained]
         self._rest = [TorchVariable(name, tensor) for name, tensor, _ in rest]
         self._rest_roles: list[Role] = [role for _, _, role in rest]
-        self._own = [number for number, (_, t, role) in enumerate(rest) if _is_own(role, t, self)]
-        self._paths = {
-            id(module): path
-            for root in [*self.roots, *self._others]
-            for path, module in _paths(root, prefix=self._prefix(root))
-        }
-
-    def _named_tensors(self) -> Iterator[tuple[str, torch.Tensor, Role]]:
-        """Parameters and buffers of all modules, each once, with name and role."""
-        seen: set[int] = set()
-        for root in [*self.roots, *self._others]:
-            prefix = self._prefix(root)
-            kinds: tuple[tuple[Role, Any], ...] = (
-                ("weight", root.module.named_parameters()),
-                ("statistics", root.module.named_buffers()),
-            )
-            for role, tensors in kinds:
-                for name, tensor in tensors:
-                    if id(tensor) not in seen:
-                        seen.add(id(tensor))
-                        yield prefix + plain_name(name), tensor, role
-
-    def _prefix(self, root: NamedModule) -> str:
-        """Nothing for a single module, whose names are then those of its `state_dict`."""
-        return "" if len(self.roots) + len(self._others) == 1 else f"{root.name}."
+        self._own = [
+            number
+            for number, (_, tensor, role) in enumerate(rest)
+            if role == "statistics" and is_of_user(tensor, self.roots)
+        ]
+        self._paths = names.paths
 
     @property
     def modules(self) -> list[torch.nn.Module]:
@@ -203,23 +180,8 @@ class TorchLoop(PlainStep):
     @contextlib.contextmanager
     def half_as(self, dtype: str) -> Iterator[None]:
         """Variables and operations in half precision as `dtype`."""
-        wanted = getattr(torch, dtype)
-        halves = Conversion(tuple(each for each in _HALF if each is not wanted), wanted)
-        variables = [list(group) for group in state_variables(self)]
-        # A gradient has the dtype of its weight.
-        held = [(weight, weight.grad) for weight in parameters_of(self.optimizer.inner)]
-        for weight, _ in held:
-            weight.grad = None
-        try:
-            with contextlib.ExitStack() as stack:
-                stack.enter_context(converted(variables, halves))
-                stack.enter_context(OtherDtype(halves))
-                if wanted is torch.bfloat16:
-                    stack.enter_context(autocast_in_bfloat16())
-                yield
-        finally:
-            for weight, gradient in held:
-                weight.grad = gradient
+        with halves_as(dtype, self.optimizer.inner, state_variables(self)):
+            yield
 
     @contextlib.contextmanager
     def scaled_learning_rates(self, factor: float) -> Iterator[None]:
@@ -288,18 +250,9 @@ class TorchLoop(PlainStep):
         Without a module, the parameters of the optimizer are written. Of sharded weights each
         process writes its part.
         """
+        save_modules(self.roots, self._others, path)
         if not self.roots:
-            _save({v.path: private.tensor_of(v) for v in self.optimizer.weights}, path)
-        for number, root in enumerate([*self.roots, *self._others]):
-            is_first = number == 0 and bool(self.roots)
-            own = path if is_first else path.with_name(f"{path.stem}.{root.name}{path.suffix}")
-            _save(unwrapped(root.module).state_dict(), own)
-
-
-def _save(state: Mapping[str, object], path: Path) -> None:
-    tensors = {k: local(v) for k, v in state.items() if isinstance(v, torch.Tensor)}
-    # Weights that two names share are written twice.
-    save_file({k: v.detach().cpu().clone().contiguous() for k, v in tensors.items()}, path)
+            save_tensors({v.path: private.tensor_of(v) for v in self.optimizer.weights}, path)
 
 
 def _alike(old: Tensor, new: Tensor) -> Tensor:
@@ -307,20 +260,3 @@ def _alike(old: Tensor, new: Tensor) -> Tensor:
     if not isinstance(old, torch.Tensor):
         return new
     return torch.as_tensor(new, dtype=old.dtype, device=old.device)
-
-
-def _paths(root: NamedModule, prefix: str) -> Iterator[tuple[str, torch.nn.Module]]:
-    for name, module in root.module.named_modules():
-        path = plain_name(f"{name}.").rstrip(".")
-        yield (f"{prefix}{path}" if path else root.name), module
-
-
-def _is_own(role: Role, tensor: torch.Tensor, subject: TorchLoop) -> bool:
-    """Whether a buffer belongs to a module that is not of PyTorch."""
-    if role != "statistics":
-        return False
-    for root in subject.roots:
-        for module in root.module.modules():
-            if any(buffer is tensor for buffer in module.buffers(recurse=False)):
-                return not type(module).__module__.startswith("torch.nn")
-    return True

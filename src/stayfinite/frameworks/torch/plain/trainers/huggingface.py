@@ -14,12 +14,9 @@ from typing import Any
 import torch
 
 from stayfinite.frameworks.attributes import replaced
-from stayfinite.frameworks.torch.plain.private import (
-    clips_without_bound,
-    num_items,
-    required,
-)
+from stayfinite.frameworks.torch.plain.private import required
 from stayfinite.frameworks.torch.plain.trainers.calls import Closure, TrainerCalls
+from stayfinite.frameworks.torch.plain.trainers.private import clips_without_bound, num_items
 
 _COUNT = "num_items_in_batch"
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from stayfinite.frameworks.torch.plain import private
+from stayfinite.frameworks.torch.plain.trainers import private
 from stayfinite.frameworks.torch.plain.trainers.calls import Closure, TrainerCalls
 
 _BATCH = "batch"

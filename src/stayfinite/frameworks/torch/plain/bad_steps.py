@@ -1,0 +1,225 @@
+"""A bad step of a loop: what is known of it as a `Failure`, and the step made again for good."""
+
+from __future__ import annotations
+
+import contextlib
+
+import torch
+
+from stayfinite.frameworks.failure import Failure, Resumption
+from stayfinite.frameworks.recorder import KnownFlag
+from stayfinite.frameworks.state import RandomState, State
+from stayfinite.frameworks.step import CannotRemakeError, Outcome
+from stayfinite.frameworks.torch import private
+from stayfinite.frameworks.torch.plain import sharded, verdict
+from stayfinite.frameworks.torch.plain.again import Again, NoLoop, Sharded
+from stayfinite.frameworks.torch.plain.data import LoopData
+from stayfinite.frameworks.torch.plain.found_subject import subject_of
+from stayfinite.frameworks.torch.plain.frames import user_frames
+from stayfinite.frameworks.torch.plain.listeners import BadStep, Loss
+from stayfinite.frameworks.torch.plain.loop_body import LoopBody
+from stayfinite.frameworks.torch.plain.optimizer import dense_gradient, gradients_of, parameters_of
+from stayfinite.frameworks.torch.plain.owner import Owner
+from stayfinite.frameworks.torch.plain.processes import ending_together, num_processes
+from stayfinite.frameworks.torch.plain.randomness import Generators
+from stayfinite.frameworks.torch.plain.recorded_data import (
+    is_known,
+    measure_lists,
+    put_together,
+    with_taken_batches,
+)
+from stayfinite.frameworks.torch.plain.remade import RemadeStep
+from stayfinite.frameworks.torch.plain.resuming import CannotResumeError
+from stayfinite.frameworks.torch.plain.step_data import NotedStep
+from stayfinite.frameworks.torch.plain.subject import TorchLoop
+from stayfinite.frameworks.torch.plain.trainers.calls import TrainerStep
+from stayfinite.frameworks.torch.plain.watching import Watching
+from stayfinite.frameworks.torch.state import random_state, state_of, store
+from stayfinite.graph.running_loops import running
+
+
+class BadLoopSteps:
+    """Has the bad steps of a program handled.
+
+    Args:
+        watching: Has the hooks.
+        owner: Handles the bad steps.
+    """
+
+    def __init__(self, watching: Watching, owner: Owner) -> None:
+        self._watching = watching
+        self._notes = watching.notes
+        self._owner = owner
+        self._repaired: set[str] = set()
+
+    # The update may be inside `torch.no_grad()`; the step that is made again is not.
+    @torch.enable_grad()
+    def handle(self, step: BadStep, number: int, data: LoopData | NotedStep | None) -> bool:
+        """Have the owner handle a bad step; returns whether it is to be applied all the same.
+
+        Args:
+            step: The step.
+            number: Its number.
+            data: What is known of its data; None if it is recorded.
+        """
+        owner = self._owner
+        if step.began is not None:
+            with torch.no_grad():
+                for buffer, copy in step.began.buffers:
+                    buffer.copy_(copy)
+        if data is not None:
+            owner.recorder.keep(data, data.nbytes)
+        bad, healthy = owner.recorder.take(number)
+        optimizers = self._notes.trained.optimizers()
+        place = step.place
+        is_sharded = sharded.is_sharded(parameters_of(step.optimizer))
+        is_loop = place is not None and not step.again and not is_sharded
+        body = LoopBody(place.frame, place.loop) if is_loop and place is not None else None
+        generators = self._notes.generators.everything()
+        bad, *healthy = [put_together(each, body) for each in (bad, *healthy)]
+        again: Again = Sharded() if is_sharded else step.again or body or NoLoop()
+        remade = RemadeStep(self._watching, again, step.num_updates, optimizers, step.scaler)
+        subject = subject_of(self._notes, step.optimizer, step.frame, remade)
+        state = state_of(subject)
+        healthy = [each for each in healthy if is_known(each.data)]
+        if body is not None:
+            measure_lists(subject, body, bad.data)
+            bad, *healthy = with_taken_batches(subject, body, [bad, *healthy])
+        known = bad.data
+        assert isinstance(known, LoopData)
+        if body is not None:
+            body.fails_with(known)
+        failure = Failure(
+            subject=subject,
+            state=_with_random(state, known),
+            bad=bad,
+            healthy=healthy,
+            snapshots=owner.recorder.snapshots.all(),
+            losses=owner.recorder.losses.before(number),
+            rerun=lambda: _fails_again(subject, known),
+            keep=owner.keep,
+            script=owner.script,
+            seen=_seen(subject, step),
+            remade_by=again.described,
+            num_processes=num_processes(subject.modules),
+            cannot_resume=_why_not_resumed(subject),
+        )
+        is_applied = False
+        try:
+            with ending_together(subject.modules), contextlib.ExitStack() as stack:
+                if body is not None:
+                    stack.enter_context(running(body))
+                is_applied = self._goes_on(step, failure, subject, body, generators)
+        finally:
+            if not is_applied:
+                generators.restore()
+        return is_applied
+
+    def _goes_on(
+        self,
+        step: BadStep,
+        failure: Failure,
+        subject: TorchLoop,
+        body: LoopBody | None,
+        generators: Generators,
+    ) -> bool:
+        """Have a bad step handled; whether it was made again and is to be applied."""
+
+        def resume(resumption: Resumption) -> None:
+            generators.restore()
+            self._resume(step, subject, resumption)
+
+        owner = self._owner
+        if body is not None and body.file in self._repaired:
+            # The code of a running loop stays as it is, so its repair makes each step that fails.
+            try:
+                resume(Resumption(failure.bad))
+            except CannotRemakeError:
+                pass  # a failure of another kind
+            else:
+                owner.made_by_repair(failure.bad.step)
+                return True
+        resumption = owner.handle(failure)
+        if resumption.again is None:
+            return False
+        try:
+            resume(resumption)
+        except CannotRemakeError as error:
+            owner.cannot_resume(str(error))
+            owner.handle(failure)
+            return False
+        if body is not None and body.is_patched:
+            self._repaired.add(body.file)
+        return True
+
+    def _resume(self, step: BadStep, subject: TorchLoop, resumption: Resumption) -> None:
+        """Make the step again for good.
+
+        Raises:
+            CannotRemakeError: it cannot be made, or it is not finite.
+        """
+        recorded = resumption.again
+        assert recorded is not None and isinstance(recorded.data, LoopData)
+        if resumption.state is not None:
+            if len(self._notes.trained.optimizers()) > 1:
+                raise CannotResumeError("the loop has several optimizers, and one of them is known")
+            store(subject, resumption.state)
+        if resumption.then is not None:
+            resumption.then()
+        is_of_trainer = isinstance(step.again, TrainerStep)
+        frames = [] if is_of_trainer else list(user_frames(step.frame))
+        taken = subject.remade.take(subject, recorded.data, frames, step.place)
+        taken.give()
+        recorder = self._owner.recorder
+        recorder.again(recorded)
+        if taken.loss is not None:
+            recorder.losses.keep(recorded.step, None, taken.loss)
+        recorder.expect(KnownFlag(-1))
+        recorder.first_bad(wait=False)
+        if not step.is_applied_next:
+            with subject.remade.unobserved():
+                step.optimizer.step()
+
+
+def _fails_again(subject: TorchLoop, data: LoopData) -> bool:
+    """Run the step as it is, and say whether a gradient is not finite."""
+    with subject.remade.kept():
+        for parameter in parameters_of(subject.optimizer.inner):
+            parameter.grad = None
+        subject.train_step(data)
+        return not verdict.all_finite(gradients_of(subject.optimizer.inner))
+
+
+def _why_not_resumed(subject: TorchLoop) -> str | None:
+    """Why the step of a loop cannot be made again for good; None where it can."""
+    if num_processes(subject.modules) > 1:
+        return "its gradients are a mean over several processes"
+    if sharded.is_sharded(parameters_of(subject.optimizer.inner)):
+        return "its weights are sharded over several processes"
+    if isinstance(subject.optimizer.inner, torch.optim.LBFGS):
+        return "the optimizer LBFGS makes several evaluations in one step"
+    return None
+
+
+def _with_random(state: State, data: LoopData) -> State:
+    """`state` with the generators at the beginning of the step."""
+    random: RandomState = data.iterations[0].generators.torch if data.iterations else random_state()
+    return State.of(state.groups, random)
+
+
+def _seen(subject: TorchLoop, step: BadStep) -> Outcome:
+    """Loss and gradients as training had them."""
+    loss, seen = step.loss, step.gradients
+    gradients = {}
+    for variable in subject.optimizer.weights:
+        parameter = private.tensor_of(variable)
+        found = dense_gradient(parameter) if seen is None else seen.get(id(parameter))
+        if found is not None:
+            gradients[variable.path] = private.numpy_of(sharded.local(found)).copy()
+    value = 0.0 if loss is None else mean_of(loss)
+    return Outcome(value, gradients, ())
+
+
+def mean_of(loss: Loss) -> float:
+    """The mean of a loss in float32, which losses are compared in."""
+    return float(torch.as_tensor(loss).float().mean())

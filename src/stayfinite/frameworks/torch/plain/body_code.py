@@ -1,0 +1,148 @@
+"""The code of the body of a loop: compiled anew from the AST of its file, or of a patched text.
+
+The name, the lines and the columns of the file are kept.
+"""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import copy
+from collections.abc import Callable, Iterator
+from types import CodeType
+
+from executing import Source
+
+from stayfinite.frameworks.loop_code import function_code, module_code, once
+from stayfinite.frameworks.source_loops import SourceLoop, Statement, taken_names
+from stayfinite.frameworks.step import CannotRemakeError
+from stayfinite.frameworks.torch.plain.data import Iteration
+from stayfinite.graph.running_loops import loops_in
+
+# The function `locals` under a name that the body does not bind.
+LOCALS = "__stayfinite_locals__"
+# The function in the place of `next`, for a name whose items are known.
+TAKE = "__stayfinite_take__"
+
+
+class BodyCode:
+    """Compiles the body of a loop, and single statements of it.
+
+    Args:
+        loop: The loop.
+
+    Attributes:
+        left_out: The statements that are not run again, as `ast.dump` gives them.
+    """
+
+    def __init__(self, loop: SourceLoop) -> None:
+        self.loop = loop
+        self.left_out: frozenset[str] = frozenset()
+        # The names bound to `next(...)` whose items are known.
+        self._next_names: frozenset[str] = frozenset()
+        self._known: tuple[tuple[str, ...], CodeType] | None = None
+        self._tree: ast.Module | None = None
+
+    @property
+    def is_patched(self) -> bool:
+        """Whether it is that of a patched text of the file."""
+        return self._tree is not None
+
+    @contextlib.contextmanager
+    def patched(self, tree: ast.Module) -> Iterator[None]:
+        """Inside the block, the body is that of the same loop in a patched text of its file."""
+        outer, self._tree, self._known = self._tree, tree, None
+        try:
+            yield
+        finally:
+            self._tree, self._known = outer, None
+
+    def take(self, names: frozenset[str]) -> None:
+        """Have the names that are bound to `next(...)` take items by `TAKE`."""
+        if names != self._next_names:
+            self._next_names, self._known = names, None
+
+    def leave_out(self, statements: list[ast.stmt]) -> None:
+        """Have the code of the whole body do without statements that have been run."""
+        self.left_out = frozenset(ast.dump(statement) for statement in statements)
+        self._known = None
+
+    def statement(self) -> Statement:
+        """The loop.
+
+        Raises:
+            CannotRemakeError: its source is not there.
+        """
+        tree = self._tree or Source.for_filename(self.loop.file).tree
+        loops = [] if tree is None else loops_in(tree)
+        if self.loop.number >= len(loops):
+            raise CannotRemakeError(f"the source of {self.loop.file} is not there")
+        return loops[self.loop.number]
+
+    def of_module(self) -> CodeType:
+        """The whole body, as code of a module."""
+        if self._known is None:
+            self._known = (), self.compiled([self._once()])
+        return self._known[1]
+
+    def of_function(self, names: tuple[str, ...]) -> CodeType:
+        """The whole body as a function with `names` as parameters, which returns its locals."""
+        if self._known is None or self._known[0] != names:
+            end = ast.Return(ast.Call(ast.Name(LOCALS, ast.Load()), [], []))
+            self._known = names, self.function(names, [self._once(), end])
+        return self._known[1]
+
+    def function(self, names: tuple[str, ...], body: list[ast.stmt]) -> CodeType:
+        """The code of a function of the name of the user's, with `names` as parameters.
+
+        Raises:
+            CannotRemakeError: the body needs the class that its function is defined in.
+        """
+        return function_code(self.loop, self.statement(), names, body)
+
+    def compiled(self, statements: list[ast.stmt]) -> CodeType:
+        """Statements as code of a module."""
+        return module_code(self.loop, statements)
+
+    def _once(self) -> ast.For:
+        """A loop that runs the body once."""
+        statement = self.statement()
+        body = [each for each in statement.body if ast.dump(each) not in self.left_out]
+        return once(statement, [_Taker(self._next_names).visit(copy.deepcopy(s)) for s in body])
+
+
+class _Taker(ast.NodeTransformer):
+    """Has names bound to `next(...)` take the items that training had.
+
+    Args:
+        names: Those names.
+    """
+
+    def __init__(self, names: frozenset[str]) -> None:
+        self._names = names
+
+    def visit_Assign(self, node: ast.Assign) -> ast.Assign:
+        """Replace the call, if each name is known."""
+        names = taken_names(node)
+        if names and self._names.issuperset(names):
+            node.value = ast.copy_location(_taken_by(node.targets[0]), node.value)
+        return node
+
+
+def _taken_by(target: ast.expr) -> ast.expr:
+    if isinstance(target, ast.Tuple | ast.List):
+        return ast.Tuple([_taken_by(element) for element in target.elts], ast.Load())
+    assert isinstance(target, ast.Name)
+    return ast.Call(ast.Name(TAKE, ast.Load()), [ast.Constant(target.id)], [])
+
+
+def taking(iteration: Iteration) -> Callable[[str], object]:
+    """Returns the next item for a name each time that it is called."""
+    left = {name: list(draws) for name, draws in iteration.taken.items()}
+
+    def take(name: str) -> object:
+        if not left.get(name):
+            raise CannotRemakeError(f"the step takes more items as `{name}` than were noted")
+        return iteration.draws[left[name].pop(0)]
+
+    return take

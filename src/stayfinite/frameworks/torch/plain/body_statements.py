@@ -1,0 +1,161 @@
+"""Statements of the body of a loop, run by themselves: to find out what they bind."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from types import BuiltinFunctionType, FunctionType, ModuleType
+
+import numpy as np
+import torch
+
+from stayfinite.frameworks.source_bindings import bound_names, read_first
+from stayfinite.frameworks.torch.plain.alone import alone
+from stayfinite.frameworks.torch.plain.body_code import BodyCode
+from stayfinite.frameworks.torch.plain.data import Iteration, LoopData
+from stayfinite.frameworks.torch.plain.drawn import Prefix, prefix_of
+from stayfinite.frameworks.torch.plain.frames import kept_names
+from stayfinite.frameworks.torch.plain.randomness import Generators
+from stayfinite.frameworks.torch.plain.step_data import AfterStatements
+from stayfinite.frameworks.torch.plain.trees import leaves
+
+# Run with a function that returns how many batches it has drawn.
+Take = Callable[[Callable[[], int]], None]
+# What may be read by statements that are run once more.
+_PLAIN: tuple[type, ...] = (
+    *(int, float, complex, str, type, type(None), ModuleType, BuiltinFunctionType),
+    *(torch.Tensor, torch.dtype, torch.device, torch.Generator, np.ndarray, np.generic),
+)
+
+
+class BodyStatements:
+    """Runs assignments of a body alone.
+
+    Args:
+        code: Compiles them.
+        names: The globals of the module.
+        held: What names of the frame stand for that the body does not bind.
+        kept: Inside what it returns, the lists of the user stay as they are.
+    """
+
+    def __init__(
+        self,
+        code: BodyCode,
+        names: dict[str, object],
+        held: Mapping[str, object],
+        kept: Callable[[], AbstractContextManager[None]],
+    ) -> None:
+        self._code = code
+        self._globals = names
+        self._held = held
+        self._kept = kept
+
+    def run_quietly(
+        self, statements: list[ast.stmt], values: Mapping[str, object], generators: Generators
+    ) -> AfterStatements | None:
+        """Run assignments of the body on `values`; None where they may do more, or cannot be run.
+
+        Only assignments that read numbers, arrays and modules are run: others, such as a step of
+        an environment, would happen once more.
+        """
+        if not all(isinstance(s, ast.Assign | ast.AugAssign | ast.AnnAssign) for s in statements):
+            return None
+        held = {**self._held, **values}
+        read, _ = read_first(statements, frozenset())
+        names = {n: held.get(n, self._globals.get(n, getattr(builtins, n, None))) for n in read}
+        if not all(_is_plain(value) for value in names.values()):
+            return None
+        generators.restore()
+        try:
+            with alone():
+                bound = self._bound(statements, held)
+        except Exception:
+            # A name is not known; the step is then made again of what is.
+            return None
+        return AfterStatements(bound, generators.now())
+
+    def take_batches(
+        self, data: Sequence[LoopData], run: Callable[[LoopData, Take], None]
+    ) -> list[LoopData]:
+        """`data` with the batches that the first statements of the body take, which are then over.
+
+        `data` itself where there are no such statements.
+
+        Args:
+            data: Of each step, the first of the failing one; draws only where it has one iteration.
+            run: Calls a function while the hooks give the batches of the data.
+        """
+        first = data[0].iterations[0]
+        body = self._code.statement().body
+        prefix = Prefix(frozenset(), frozenset())
+
+        def find(num_drawn: Callable[[], int]) -> None:
+            nonlocal prefix
+            values = {**self._held, **first.values, **first.batch}
+            first.generators.restore()
+
+            def bind(statements: list[ast.stmt]) -> Mapping[str, object]:
+                values.update(self._bound(statements, values))
+                return values
+
+            with self._kept():
+                prefix = prefix_of(body, bind)
+
+        run(data[0], find)
+        rest = [each for number, each in enumerate(body) if number not in prefix.statements]
+        read, _ = read_first(rest, frozenset())
+        names = sorted(prefix.names & read)
+        taken = [self._taken(each, body, prefix, names, run) for each in data]
+        if not names or not any(taken[0].iterations[0].batch):
+            return list(data)
+        self._code.leave_out([body[number] for number in prefix.statements])
+        return taken
+
+    def _taken(
+        self,
+        data: LoopData,
+        body: list[ast.stmt],
+        prefix: Prefix,
+        names: list[str],
+        run: Callable[[LoopData, Take], None],
+    ) -> LoopData:
+        found = []
+        statements = [body[number] for number in sorted(prefix.statements)]
+
+        def take(num_drawn: Callable[[], int]) -> None:
+            for iteration in data.iterations:
+                iteration.generators.restore()
+                values = {**self._held, **iteration.values, **iteration.batch}
+                with self._kept():
+                    values.update(self._bound(statements, values))
+                batch = {n: values[n] for n in names if any(True for _ in leaves(values[n]))}
+                others = {name: value for name, value in values.items() if name not in batch}
+                draws = dict(list(iteration.draws.items())[num_drawn() :])
+                found.append(Iteration(others, batch, iteration.generators.now(), draws))
+
+        run(data, take)
+        return LoopData(tuple(found), data.missing, data.is_sure)
+
+    def _bound(
+        self, statements: list[ast.stmt], values: Mapping[str, object]
+    ) -> Mapping[str, object]:
+        """What `statements`, assignments, bind when they are run on `values`."""
+        names = sorted({name for statement in statements for name in bound_names(statement)})
+        if self._code.loop.is_of_module:
+            with kept_names(self._globals):
+                self._globals.update(values)
+                exec(self._code.compiled(list(statements)), self._globals)
+                return {name: self._globals[name] for name in names}
+        found = ast.Dict([ast.Constant(n) for n in names], [ast.Name(n, ast.Load()) for n in names])
+        parameters = tuple(sorted(values))
+        code = self._code.function(parameters, [*statements, ast.Return(found)])
+        bound: dict[str, object] = FunctionType(code, self._globals)(**values)
+        return bound
+
+
+def _is_plain(value: object) -> bool:
+    if isinstance(value, list | tuple):
+        return all(_is_plain(part) for part in value)
+    return isinstance(value, _PLAIN)
