@@ -163,6 +163,8 @@ class Fix:
 
     `value` compares the failing step with the fix, whose loss is `loss`, to exact arithmetic, in
     which its loss is `reference_loss`. All three are None where this was not computed.
+    `objection` says why a source fix with which the step was finite is not verified, if that is not
+    its value; empty in files of earlier versions.
     """
 
     verified: bool
@@ -172,6 +174,7 @@ class Fix:
     value: FixValue | None = None
     loss: Number | None = None
     reference_loss: Number | None = None
+    objection: str = ""
 
     def __post_init__(self) -> None:
         _parse_numbers(self, "loss", "reference_loss")

@@ -73,6 +73,26 @@ def test_a_fix_that_casts_what_has_nearly_no_room_is_not_verified(fixes):
     assert before.rank < behind.rank
 
 
+def entropy_loss(z, y):
+    p = torch.softmax(z, -1)
+    return -(y * torch.log(p + 1e-9)).sum(-1).mean()
+
+
+def test_an_epsilon_that_half_precision_loses_is_kept_by_float32(tmp_path):
+    torch.manual_seed(0)
+    net = nn.Linear(4, 4).half()
+    optimizer = torch.optim.SGD(net.parameters(), 1e-4)
+    with pytest.raises(stayfinite.NonFiniteError) as caught, stayfinite.watching(keep=tmp_path):
+        for number in range(3):
+            x, y = torch.randn(8, 4).half(), torch.softmax(torch.randn(8, 4), -1).half()
+            optimizer.zero_grad()
+            entropy_loss(x * (40 if number == 2 else 1) + net(x), y).backward()
+            optimizer.step()
+    fix = caught.value.incident.fix
+    assert (fix.verified, fix.value) == (True, "exact")
+    assert "+    p = torch.softmax(z.float(), -1)" in fix.diff
+
+
 PRODUCT = """
 import torch
 

@@ -202,6 +202,14 @@ def test_value_of_the_fix(value, verified, loss, reference, expected):
     assert expected in joined(incident)
 
 
+def test_a_fix_is_not_verified_for_the_reason_that_was_found():
+    why = "the steps after it are non-finite, or their loss grows"
+    trial = Trial("with the fix", "finite", "", TrialKind.SOURCE, is_fix=True)
+    fix = Fix(False, "source", "keep it above 0", None, "exact", objection=why)
+    incident = dataclasses.replace(SQRT, fix=fix, trials=(trial,))
+    assert f"(not verified: this step was finite with it, but {why})" in joined(incident)
+
+
 def test_long_fix_text_does_not_hide_its_proof():
     fix = Fix(False, "setting", "word " * 200, None)
     assert "... (not verified:" in joined(dataclasses.replace(SQRT, fix=fix))

@@ -118,10 +118,13 @@ class _PatchSearch:
         if mechanism is None:
             # The formula is not at fault. An exact form of it is a fix, a bound is not.
             return self._rewritten()
+        is_half = half_of(self._diagnosis) is not None
+        # Float32 holds the epsilon, and no other form of the formula is as plain.
+        has_lost_epsilon = is_half and self._diagnosis.finding.cause == "epsilon-underflow"
         ways = [self._rewritten, self._by_last_resort, self._by_templates]
-        if mechanism == "half-overflow":
+        if mechanism == "half-overflow" or has_lost_epsilon:
             ways = [self._by_templates, self._rewritten, self._by_last_resort]
-        elif half_of(self._diagnosis) is not None:
+        elif is_half:
             # Half precision needs float32 for a part, and float64 for none.
             ways = [self._rewritten, self._by_templates, self._by_last_resort]
         for find in ways:

@@ -16,6 +16,7 @@ from stayfinite.experiments.formulas import extracted
 from stayfinite.frameworks.step import Step
 from stayfinite.graph.graph import Op
 from stayfinite.graph.object_sites import site_of
+from stayfinite.graph.source import Definition
 from stayfinite.graph.walk import unwrapped
 from stayfinite.numerics.functions import STRUCTURAL
 from stayfinite.repair import (
@@ -29,7 +30,7 @@ from stayfinite.repair import (
     expression_at,
     moved,
 )
-from stayfinite.repair.extraction import Extraction
+from stayfinite.repair.extraction import Extraction, SourceOrigin
 from stayfinite.repair.formula import LeafRole, Node
 
 # The last op of each activation; JAX computes a softmax as a quotient.
@@ -107,16 +108,30 @@ def _moved(step: Step, extraction: Extraction, op: Op, leaves: list[Node]) -> Mo
 
 
 def _first_reader(extraction: Extraction, leaf: Node) -> ast.expr | None:
-    """Where the function itself has the value of a leaf first."""
+    """Where the function itself has the value of a leaf first, or where one that it calls makes it.
+
+    A parameter of a function that it calls may have another value at another call.
+    """
+    origins = [o for o in extraction.origins.get(leaf, ()) if isinstance(o.expression, ast.expr)]
     found = [
         origin.expression
-        for origin in extraction.origins.get(leaf, ())
-        if origin.moment.frame.caller is None
-        and origin.moment.frame.outer is None
-        and not isinstance(origin.expression, ast.AugAssign)
+        for origin in origins
+        if origin.moment.frame.caller is None and origin.moment.frame.outer is None
     ]
     expressions = [x for x in found if isinstance(x, ast.expr)]
+    if not expressions and origins and not _is_parameter(origins[0]):
+        expression = origins[0].expression
+        return expression if isinstance(expression, ast.Call | ast.Name) else None
     return min(expressions, key=lambda x: (x.lineno, x.col_offset), default=None)
+
+
+def _is_parameter(origin: SourceOrigin) -> bool:
+    expression, body = origin.expression, origin.moment.frame.body
+    return (
+        isinstance(expression, ast.Name)
+        and isinstance(body, Definition)
+        and any(arg.arg == expression.id for arg in ast.walk(body.args) if isinstance(arg, ast.arg))
+    )
 
 
 def _keeps_shape(step: Step, extraction: Extraction, op: Op, leaf: Node) -> bool:

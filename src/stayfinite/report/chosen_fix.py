@@ -81,6 +81,7 @@ def _source(found: SourceFix, op: str) -> Fix:
         found.value,
         found.loss,
         found.judged.reference_loss,
+        "" if found.trouble is None else fixes.trouble(found.trouble),
     )
 
 

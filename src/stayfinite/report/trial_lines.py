@@ -82,14 +82,11 @@ def proof(incident: Incident) -> str:
         return "not verified: this step was not run with it"
     if ran.outcome == "non-finite":
         return "not verified: this step was still non-finite with it"
-    if fix.kind == "source" and not _has_trouble(incident):
+    # A right value is no proof where a healthy step changed, or training did not go on.
+    if fix.kind == "source" and fix.value not in ("exact", "bounded"):
         return _other_value(fix)
-    return "not verified: this step was finite with it, but a healthy step was not shown unchanged"
-
-
-def _has_trouble(incident: Incident) -> bool:
-    """Whether a healthy step changed, or training did not go on: a right value is then no proof."""
-    return incident.fix is not None and incident.fix.value in ("exact", "bounded")
+    why = fix.objection or "a healthy step was not shown unchanged"
+    return f"not verified: this step was finite with it, but {why}"
 
 
 def _other_value(fix: Fix) -> str:

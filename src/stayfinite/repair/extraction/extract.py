@@ -28,7 +28,7 @@ from stayfinite.repair.extraction.recorded import (
 from stayfinite.repair.extraction.run import GivesUpError
 from stayfinite.repair.extraction.syntax import place_of
 from stayfinite.repair.extraction.values import Frame, SourceOrigin
-from stayfinite.repair.formula import Node, walk
+from stayfinite.repair.formula import Node, replaced, walk
 from stayfinite.repair.source import SourceFile
 
 
@@ -59,6 +59,9 @@ class Extraction:
     _recorded: Recorded = field(repr=False)
     _bound: Mapping[str, object] = field(repr=False)
     _decisions: Sequence[bool] = field(repr=False)
+    # Of a text that was edited: the files before it, and the other names of leaves.
+    _on_disk: Mapping[str, SourceFile] = field(default_factory=dict, repr=False)
+    _aliases: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @functools.cached_property
     def leaves(self) -> tuple[Node, ...]:
@@ -89,41 +92,64 @@ class Extraction:
         return {key: array for key, array in found.items() if array is not None}
 
     def again(
-        self, before: SourceFile, after: SourceFile, added: Mapping[str, object]
+        self,
+        before: SourceFile,
+        after: SourceFile,
+        added: Mapping[str, object],
+        aliases: Mapping[str, str] | None = None,
     ) -> Interpreter:
         """The same function, interpreted with the text `after` in the place of `before`.
 
-        `added` are the names of new imports. The nodes are comparable to those of this extraction.
+        `added` are the names of new imports. The nodes are comparable to those of this extraction;
+        `aliases` has the new text of leaves that are written in another way.
 
         Raises:
             ExtractionError: the new text cannot be interpreted.
         """
         names = {str(n.attribute("name")): n for n in self._all_leaves}
+        for name, text in {**self._aliases, **(aliases or {})}.items():
+            names.setdefault(text, names[name])
         leaves = Leaves(self._leaves.formulas, earlier=names)
         interpreter = Interpreter(
             NothingRecorded(),
             leaves,
-            Patched(before, after),
+            Patched(self._on_disk.get(before.path, before), after),
             added,
             earlier_decisions=list(self._decisions),
         )
         _run(interpreter, self.function, self._bound)
         return interpreter
 
-    def edited(self, before: SourceFile, after: SourceFile) -> Extraction | None:
+    def edited(
+        self,
+        before: SourceFile,
+        after: SourceFile,
+        aliases: Mapping[str, str] | None = None,
+        renamed: Mapping[Node, Node] | None = None,
+    ) -> Extraction | None:
         """This extraction of the file with other text; None if that has another formula.
+
+        `aliases` has the new text of leaves that are written in another way, `renamed` the numbers
+        that have another name.
 
         Raises:
             ExtractionError: the new text cannot be interpreted.
         """
-        interpreter = self.again(before, after, {})
-        if self.root not in interpreter.roots():
+        interpreter = self.again(before, after, {}, aliases)
+        root, failing = self.root, self.failing
+        for old, new in (renamed or {}).items():
+            root, failing = replaced(root, old, new), replaced(failing, old, new)
+        if root not in interpreter.roots():
             return None
         return replace(
             self,
+            root=root,
+            failing=failing,
             origins=interpreter.origins,
             evaluated=interpreter.evaluated,
             pure_calls=frozenset(interpreter.pure_calls),
+            _on_disk={**self._on_disk, before.path: self._on_disk.get(before.path, before)},
+            _aliases={**self._aliases, **(aliases or {})},
         )
 
     @property

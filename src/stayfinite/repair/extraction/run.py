@@ -46,7 +46,9 @@ def _uses(body: Body) -> list[tuple[ast.expr, list[ast.expr]]]:
         elif isinstance(node, ast.UnaryOp):
             found.append((node, [node.operand]))
         elif isinstance(node, ast.Subscript):
-            found.append((node, [node.value]))
+            key = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
+            arrays = [part for part in key if not isinstance(part, ast.Slice | ast.Constant)]
+            found.append((node, [node.value, *arrays]))
     return sorted(found, key=lambda use: isinstance(use[0], ast.Call) and len(use[1]) > 1)
 
 
@@ -258,7 +260,9 @@ class Run(abc.ABC):
 
     def items(self, value: object, count: int | None = None) -> list[object]:
         """The elements of a sequence or tensor; `count` of them where their number is not known.
-        Raises: GivesUpError: the number is not known.
+
+        Raises:
+            GivesUpError: the number is not known.
         """
         if isinstance(value, Pending) and value.tensor is None:
             if count is None:
@@ -269,10 +273,13 @@ class Run(abc.ABC):
         if isinstance(value, Pending):
             value = value.tensor
         if isinstance(value, Tensor):
-            shape = self.formulas.shape(value.node)
+            node = value.node
+            shape = self.formulas.shape(node)
+            if node.op == "leaf" and count is not None and (not shape or shape[0] != count):
+                # A call gave a tuple, and one of its arrays was taken for the result.
+                return [Pending(f"{node.attribute('name')}[{i}]") for i in range(count)]
             if not shape:
                 raise GivesUpError("the number of elements is not known")
-            node = value.node
             return [Tensor(self.formulas.make("index", node, key=(i,))) for i in range(shape[0])]
         if isinstance(value, ValuesAndIndices):
             return list(value.parts)

@@ -7,7 +7,7 @@ import ast
 import builtins
 from collections.abc import Iterator
 
-from stayfinite.repair.extraction import Extraction, Moment, Pending, SourceOrigin, Tensor
+from stayfinite.repair.extraction import Extraction, Frame, Moment, Pending, SourceOrigin, Tensor
 from stayfinite.repair.extraction.syntax import place_of
 from stayfinite.repair.formula import Node, name_of
 from stayfinite.repair.writing.text import ATOM, Text, precedence_of
@@ -70,20 +70,8 @@ class Visible:
         missing = object()
         one, other = here.scope.get(name, missing), there.scope.get(name, missing)
         if one is missing and other is missing:
-            return self._around(here, name) is self._around(there, name)
-        return _identical(one, other)
-
-    def _around(self, moment: Moment, name: str) -> object:
-        """What a name means that is not local."""
-        frame = moment.frame
-        outer = frame.outer
-        while outer is not None:
-            if name in outer.names:
-                return outer.names[name]
-            outer = outer.outer
-        if name in frame.cells:
-            return frame.cells[name]
-        return frame.globals.get(name, getattr(builtins, name, None))
+            return meaning(here.frame, name) is meaning(there.frame, name)
+        return same_value(one, other)
 
     def _is_meant(self, node: Node) -> bool:
         """Whether a number of the formula is the named number of the user's, not just equal."""
@@ -106,6 +94,18 @@ class Visible:
         return name not in self._moment.scope and frame.globals.get(name) is module
 
 
+def meaning(frame: Frame, name: str) -> object:
+    """What a name means that is not local."""
+    outer = frame.outer
+    while outer is not None:
+        if name in outer.names:
+            return outer.names[name]
+        outer = outer.outer
+    if name in frame.cells:
+        return frame.cells[name]
+    return frame.globals.get(name, getattr(builtins, name, None))
+
+
 def is_free(moment: Moment, name: str) -> bool:
     """Whether a new name may be called `name` at a moment."""
     frame = moment.frame
@@ -124,7 +124,8 @@ def _named(moment: Moment) -> Iterator[tuple[Node, Text]]:
             yield tensor.node, Text(name, ATOM)
 
 
-def _identical(one: object, other: object) -> bool:
+def same_value(one: object, other: object) -> bool:
+    """Whether two values of names are the same tensor, object or number."""
     if isinstance(one, Pending):
         one = one.tensor or one
     if isinstance(other, Pending):

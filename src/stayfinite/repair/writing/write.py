@@ -18,6 +18,7 @@ from stayfinite.repair.scope import enclosing_function
 from stayfinite.repair.source import SourceFile
 from stayfinite.repair.writing.changes import CannotChangeError, Changes, common, is_conditional
 from stayfinite.repair.writing.compare import differing, same, smallest_differing
+from stayfinite.repair.writing.inlining import with_bodies
 from stayfinite.repair.writing.liveness import Function, Store, dead_stores
 from stayfinite.repair.writing.naming import with_names
 from stayfinite.repair.writing.printer import LINE, WIDTHS, CannotPrintError, Printer
@@ -65,6 +66,19 @@ def write(extraction: Extraction, rewritten: Node, description: str = "") -> Wri
     Raises:
         CannotWriteError: no place is found where the new expression can be written.
     """
+    try:
+        return _with_names(extraction, rewritten, description)
+    except CannotWriteError:
+        for inlined in with_bodies(extraction, rewritten):
+            with contextlib.suppress(CannotWriteError):
+                written = _with_names(inlined.extraction, inlined.rewritten, description)
+                if written.edit.source.path == inlined.source.path:
+                    return _joined(inlined.source, written)
+        raise
+
+
+def _with_names(extraction: Extraction, rewritten: Node, description: str) -> Written:
+    """The smallest edit, else one that first gives a name to what a call gives."""
     try:
         return _written(extraction, rewritten, description)
     except CannotWriteError:
