@@ -91,6 +91,47 @@ class Own(keras.utils.PyDataset):
         np.random.shuffle(self.order)
 data = (Own(),)
 """,
+    "PyDataset with a memory": """
+import collections
+class Draws:
+    __slots__ = ("generator",)
+class Own(keras.utils.PyDataset):
+    def __init__(self):
+        super().__init__()
+        self.seeds, self.draws = keras.random.SeedGenerator(4), Draws()
+        self.draws.generator = np.random.default_rng(3)
+        self.recent, self.settings = collections.deque([0], maxlen=9), {"noise": 0.5}
+        self.counts = [np.zeros(50), collections.Counter()]
+    def __len__(self):
+        return 6
+    def __getitem__(self, number):
+        noise = keras.random.normal((4,), seed=self.seeds)
+        self.recent.extend(self.draws.generator.integers(0, 50, 7).tolist())
+        rows = list(self.recent)
+        self.counts[0][rows] += 1
+        self.counts[1].update(rows)
+        weight = self.counts[0][rows[0]] + self.counts[1][rows[1]]
+        noise = keras.ops.convert_to_numpy(noise) * weight * self.settings["noise"]
+        return x[rows] + noise, y[rows]
+    def on_epoch_end(self):
+        self.settings["noise"] *= 0.5
+data, settings = (Own(),), dict(shuffle=False)
+""",
+    "PyDataset that changes between epochs of one iterator": """
+class Own(keras.utils.PyDataset):
+    def __init__(self):
+        super().__init__()
+        self.order, self.generator = np.arange(50), np.random.default_rng(3)
+    def __len__(self):
+        return 12
+    def __getitem__(self, number):
+        rows = self.order[4 * number:4 * number + 4]
+        return x[rows], y[rows]
+    def on_epoch_end(self):
+        self.generator.shuffle(self.order)
+data, settings = (Own(),), dict(steps_per_epoch=5)
+import warnings; warnings.simplefilter("ignore")
+""",
     "generator": """
 def batches():
     generator = np.random.default_rng(5)
@@ -104,6 +145,14 @@ import torch
 rows = torch.utils.data.TensorDataset(torch.from_numpy(x), torch.from_numpy(y))
 generator = torch.Generator().manual_seed(4)
 data = (torch.utils.data.DataLoader(rows, batch_size=8, shuffle=True, generator=generator),)
+""",
+    "DataLoader over several epochs": """
+import torch
+rows = torch.utils.data.TensorDataset(torch.from_numpy(x), torch.from_numpy(y))
+generator = torch.Generator().manual_seed(4)
+loader = torch.utils.data.DataLoader(rows, batch_size=8, shuffle=True, generator=generator)
+data, settings = (loader,), dict(steps_per_epoch=6)
+import warnings; warnings.simplefilter("ignore")
 """,
     "grain": """
 import grain
@@ -167,10 +216,55 @@ def test_other_sources(kind, tmp_path):
 
 
 @TORCH_ONLY
-@pytest.mark.parametrize("kind", ["DataLoader", "generator"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "DataLoader",
+        "DataLoader over several epochs",
+        "PyDataset with a memory",
+        "PyDataset that changes between epochs of one iterator",
+        "generator",
+    ],
+)
 def test_sources_of_pytorch(kind, tmp_path):
     printed = ends_with_the_same_bits(tmp_path, SOURCES[kind], [13])
     assert ("the position of a generator cannot be saved" in printed) == (kind == "generator")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="needs TensorFlow")
+def test_global_random_numbers_of_data_that_a_thread_draws(tmp_path):
+    drawing = SOURCES["PyDataset"].replace(
+        "self.generator.normal(size=1)", "np.random.normal(size=1)"
+    )
+    # A callback of the script must not draw from the same ones at a moment that is not known.
+    script = drawing + "Killing.on_train_batch_end = lambda self, batch, logs=None: self.end()\n"
+    script += """
+def end(self):
+    self.made += 1
+    if kill and self.made >= kill:
+        os.kill(os.getpid(), signal.SIGKILL)
+Killing.end = end
+"""
+    ends_with_the_same_bits(tmp_path, script, [8, 13])
+
+
+@TORCH_ONLY
+def test_what_cannot_be_repeated_is_told(tmp_path):
+    class Rows(keras.utils.PyDataset):
+        def __init__(self):
+            super().__init__()
+            self.rows = iter(range(100))
+
+        def __len__(self):
+            return 2
+
+        def __getitem__(self, number):
+            return np.full((4, 4), next(self.rows), "float32"), np.ones((4, 1), "float32")
+
+    checkpoint = stayfinite.SafeCheckpoint(tmp_path)
+    with pytest.warns(RuntimeWarning, match="position of the iterator rows of the data set cannot"):
+        network(1).fit(Rows(), verbose=0, callbacks=[checkpoint])
 
 
 @TORCH_ONLY

@@ -96,3 +96,29 @@ def test_state_that_is_looked_at_in_each_step_has_the_flag(tmp_path):
     model = fitted([Look(), stayfinite.Guard(keep=tmp_path)])
     assert model.train_function.heavy is None
     nets.assert_bit_equal(nets.state_of(model), nets.state_of(fitted([])))
+
+
+@pytest.mark.skipif(keras.backend.backend() != "jax", reason="no other step takes its state")
+def test_interrupt_inside_a_step_that_has_taken_the_state(tmp_path):
+    model = nets.mlp()
+
+    class Interrupting(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            function = model.train_function
+            if batch == 2:
+                made = function._plain
+
+                def interrupted(state, batches):
+                    made(state, batches)
+                    raise KeyboardInterrupt
+
+                function._plain = interrupted
+
+    x, y = nets.table()
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(
+            *(x, y),
+            batch_size=nets.BATCH,
+            verbose=0,
+            callbacks=[stayfinite.Guard(keep=tmp_path), Interrupting()],
+        )

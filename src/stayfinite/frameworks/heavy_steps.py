@@ -167,6 +167,10 @@ class HeavySteps(abc.ABC):
         """
         if not self.has_unchecked:
             return None
+        if self.is_used_up():
+            # An interrupt came inside a step. As without a guard, no state is left to look at.
+            self.forget()
+            return None
         while self._losses:
             self._read_loss()
         self._num_checks_made += 1
@@ -267,6 +271,10 @@ class HeavySteps(abc.ABC):
             self.write(made.writes)
             self.make(made.recorded.data)
         self.write(self._made[position].writes)
+
+    def is_used_up(self) -> bool:
+        """Whether a step that did not end has taken the arrays of the present state."""
+        return False
 
     # What a framework does with the state of the training.
 

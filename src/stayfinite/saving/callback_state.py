@@ -6,7 +6,6 @@ script.
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-_MISSING = object()
+from stayfinite.frameworks.keras.plain_values import MISSING, decoded, encoded, put_into
+
 _NOT_STATE = ("params",)
 
 
@@ -36,7 +36,7 @@ class CallbackStates:
 
     def __init__(self, callbacks: Sequence[Any]) -> None:
         self._callbacks = list(callbacks)
-        self._at_begin = {path: _encoded(value) for path, _, _, value in self._attributes()}
+        self._at_begin = {path: encoded(value) for path, _, _, value in self._attributes()}
 
     def present(self) -> CallbackState:
         """Return the attributes that have changed."""
@@ -45,18 +45,18 @@ class CallbackStates:
             if _is_arrays(value):
                 state.arrays[path] = [np.array(array) for array in value]
                 continue
-            encoded = _encoded(value)
-            if encoded is not _MISSING and self._at_begin.get(path, _MISSING) != encoded:
-                state.plain[path] = encoded
+            as_json = encoded(value)
+            if as_json is not MISSING and self._at_begin.get(path, MISSING) != as_json:
+                state.plain[path] = as_json
         return state
 
     def restore(self, state: CallbackState) -> None:
         """Set the attributes that had changed."""
         for prefix, callback in self._named():
-            for path, encoded in state.plain.items():
+            for path, as_json in state.plain.items():
                 name = path.removeprefix(prefix)
                 if path.startswith(prefix) and _may_be_state(callback, name):
-                    _set(callback, name, _decoded(encoded))
+                    _set(callback, name, decoded(as_json))
             for path, arrays in state.arrays.items():
                 if path.startswith(prefix):
                     setattr(callback, path.removeprefix(prefix), arrays)
@@ -83,14 +83,7 @@ def _may_be_state(callback: Any, name: str) -> bool:
 
 
 def _set(callback: Any, name: str, value: Any) -> None:
-    present = getattr(callback, name, None)
-    # The same object, because the user may hold it.
-    if isinstance(present, dict) and isinstance(value, dict):
-        present.clear()
-        present.update(value)
-    elif isinstance(present, list) and isinstance(value, list):
-        present[:] = value
-    else:
+    if not put_into(getattr(callback, name, None), value):
         setattr(callback, name, value)
 
 
@@ -100,39 +93,3 @@ def _is_arrays(value: Any) -> bool:
         and bool(value)
         and all(isinstance(item, np.ndarray) and not item.dtype.hasobject for item in value)
     )
-
-
-def _encoded(value: Any) -> Any:
-    """`value` as JSON with tags; `_MISSING` if it is not plain."""
-    if value is None or isinstance(value, bool | str) or type(value) is int:
-        return value
-    if type(value) is float:
-        return value if math.isfinite(value) else {"float": repr(value)}
-    if isinstance(value, np.number | np.bool_) and value.dtype.kind in "biuf":
-        return {"numpy": [str(value.dtype), value.tobytes().hex()]}
-    if isinstance(value, list | tuple):
-        items = [_encoded(item) for item in value]
-        if any(item is _MISSING for item in items):
-            return _MISSING
-        return {"list" if isinstance(value, list) else "tuple": items}
-    if type(value) is dict:
-        pairs = [[_encoded(key), _encoded(item)] for key, item in value.items()]
-        if any(item is _MISSING for pair in pairs for item in pair):
-            return _MISSING
-        return {"dict": pairs}
-    return _MISSING
-
-
-def _decoded(value: Any) -> Any:
-    if not isinstance(value, dict):
-        return value
-    ((kind, content),) = value.items()
-    if kind == "float":
-        return float(content)
-    if kind == "numpy":
-        dtype, data = content
-        return np.frombuffer(bytes.fromhex(data), dtype)[0]
-    if kind == "dict":
-        return {_decoded(key): _decoded(item) for key, item in content}
-    items = [_decoded(item) for item in content]
-    return items if kind == "list" else tuple(items)

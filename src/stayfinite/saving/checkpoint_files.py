@@ -26,7 +26,7 @@ from safetensors.numpy import load
 from stayfinite.files.arrays import write_arrays
 from stayfinite.files.writing import folder_beside, put_folder
 
-SCHEMA = "stayfinite.checkpoint/1"
+SCHEMA = "stayfinite.checkpoint/2"
 
 _ARRAYS, _MANIFEST, _MARK = "state.safetensors", "manifest.json", "bad-step"
 _NAME = re.compile(r"step-\d{12,}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import weakref
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -268,12 +269,12 @@ class SafeCheckpoint(keras.callbacks.Callback, BadEndListener):
                 f"{self.directory} ({error.strerror or error}); the training goes on"
             )
 
-    def _put_back(self) -> None:
+    def _put_back(self, drawn_from: Collection[str]) -> None:
         """Called where the `fit` goes on, when the callbacks of its epoch have begun."""
         found, self._found = self._found, None
         if found is not None and not found.facts["ended"]:
             training_state.put_variables_back(found, self._trained)
-            training_state.put_callbacks_back(found, self._states_of_others)
+            training_state.put_callbacks_back(found, self._states_of_others, drawn_from)
 
 
 def _read(path: Path) -> Checkpoint | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import keras
@@ -11,7 +11,7 @@ import numpy as np
 
 from stayfinite.errors import UsageError
 from stayfinite.frameworks.keras import random_states
-from stayfinite.frameworks.keras.epochs import DataOrigin, DataPlace
+from stayfinite.frameworks.keras.epochs import DataMoment, DataOrigin, DataPlace
 from stayfinite.frameworks.keras.model_subject import KerasModel
 from stayfinite.frameworks.keras.sources import SourceState
 from stayfinite.frameworks.subject import state_variables
@@ -49,9 +49,14 @@ def taken(
         for n, variable in enumerate(variables):
             arrays[f"{group}/{n}"] = np.array(keras.ops.convert_to_numpy(variable))
     _put_all(arrays, "random", random_states.present())
-    _put_all(arrays, "origin", place.origin.random)
     _put_all(arrays, "begin", place.begin)
-    _put_all(arrays, "source", place.origin.source.arrays)
+    moments = {"first_batch": place.origin.first_batch, "making": place.origin.making}
+    for name, moment in moments.items():
+        if moment is not None:
+            _put_all(arrays, f"{name}/random", moment.random)
+            _put_all(arrays, f"{name}/source", moment.source.arrays)
+    if place.source is not None:
+        _put_all(arrays, "source", place.source.arrays)
     of_callbacks = callbacks.present()
     for path, values in of_callbacks.arrays.items():
         _put_all(arrays, f"callbacks/{path}", {str(n): value for n, value in enumerate(values)})
@@ -65,8 +70,8 @@ def taken(
         "calls": place.calls,
         "num_epochs": place.num_epochs,
         "num_drawn": place.num_drawn,
-        "is_begun": place.origin.is_begun,
-        "source": place.origin.source.plain,
+        "sources": {name: moment.source.plain for name, moment in moments.items() if moment},
+        "source": None if place.source is None else place.source.plain,
         "callbacks": of_callbacks.plain,
         "callback_arrays": {path: len(values) for path, values in of_callbacks.arrays.items()},
     }
@@ -114,13 +119,20 @@ def has_extremes(checkpoint: Checkpoint) -> bool:
 def place_of(checkpoint: Checkpoint) -> DataPlace:
     """The place in the data at which the checkpoint was made."""
     facts, arrays = checkpoint.facts, checkpoint.arrays
-    source = SourceState(_under(arrays, "source"), facts["source"])
+    moments = {
+        name: DataMoment(
+            _under(arrays, f"{name}/random"), SourceState(_under(arrays, f"{name}/source"), plain)
+        )
+        for name, plain in facts["sources"].items()
+    }
+    source = facts["source"]
     return DataPlace(
         facts["epoch"],
         facts["calls"],
         facts["num_epochs"],
         facts["num_drawn"],
-        DataOrigin(_under(arrays, "origin"), source, facts["is_begun"]),
+        DataOrigin(moments["first_batch"], moments.get("making")),
+        None if source is None else SourceState(_under(arrays, "source"), source),
         _under(arrays, "begin"),
     )
 
@@ -132,14 +144,19 @@ def put_variables_back(checkpoint: Checkpoint, model: Any) -> None:
             variable.assign(checkpoint.arrays[f"{group}/{n}"])
 
 
-def put_callbacks_back(checkpoint: Checkpoint, callbacks: CallbackStates) -> None:
-    """Set the callbacks and the random generators to their state in the checkpoint."""
+def put_callbacks_back(
+    checkpoint: Checkpoint, callbacks: CallbackStates, but: Collection[str] = ()
+) -> None:
+    """Set the callbacks and the random generators to their state in the checkpoint.
+
+    The generators of Python and NumPy whose names are in `but` stay as they are.
+    """
     arrays = {
         path: [checkpoint.arrays[f"callbacks/{path}/{n}"] for n in range(number)]
         for path, number in checkpoint.facts["callback_arrays"].items()
     }
     callbacks.restore(CallbackState(checkpoint.facts["callbacks"], arrays))
-    random_states.restore(_under(checkpoint.arrays, "random"))
+    random_states.restore(_under(checkpoint.arrays, "random"), but)
 
 
 def require_same_model(checkpoint: Checkpoint, model: Any, where: object) -> None:

@@ -92,6 +92,10 @@ class JaxHeavySteps(HeavySteps):
         super().forget()
         self._snapshot = StateCopy()
 
+    def is_used_up(self) -> bool:
+        """Whether a step that did not end has taken the arrays of the present state."""
+        return any(leaf.is_deleted() for leaf in self._leaves)
+
     def wait(self) -> None:
         """Until the device has computed the present state."""
         jax.block_until_ready(self._leaves)

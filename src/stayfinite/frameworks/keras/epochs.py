@@ -9,7 +9,7 @@ are drawn, too.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,18 +22,29 @@ from stayfinite.frameworks.keras.sources import Sources, SourceState
 
 
 @dataclass(frozen=True)
-class DataOrigin:
-    """The moment before the first batch of an iterator over batches.
+class DataMoment:
+    """What the next batches come of.
 
     Attributes:
         random: The random states.
         source: The state of the user's data set.
-        is_begun: Whether the iterator had been made by then.
     """
 
     random: dict[str, np.ndarray]
     source: SourceState
-    is_begun: bool
+
+
+@dataclass(frozen=True)
+class DataOrigin:
+    """The beginning of an iterator over batches.
+
+    Attributes:
+        first_batch: The moment before its first batch.
+        making: The moment before it was made, for one that is made at the end of the epoch before.
+    """
+
+    first_batch: DataMoment
+    making: DataMoment | None
 
 
 @dataclass(frozen=True)
@@ -46,6 +57,8 @@ class DataPlace:
         num_epochs: Epochs that were drawn before this one.
         num_drawn: Batches drawn before this epoch from the iterator that is under way.
         origin: Of this iterator.
+        source: The state of the user's data set at this place, for an iterator of several epochs:
+            the data set may change between two of them.
         begin: The random states before the first epoch.
     """
 
@@ -54,6 +67,7 @@ class DataPlace:
     num_epochs: int
     num_drawn: int
     origin: DataOrigin
+    source: SourceState | None
     begin: dict[str, np.ndarray]
 
 
@@ -63,7 +77,8 @@ class Epochs:
     Args:
         iterator: Of this `fit`.
         at_place: Called between two steps, with whether a step is sure to follow.
-        resumed: Called at the place where the `fit` goes on, before its first step.
+        resumed: Called at the place where the `fit` goes on, before its first step, with the names
+            of the random generators that the data draw from, which are at their place.
         start: That place; None to begin at the beginning.
 
     Attributes:
@@ -74,7 +89,7 @@ class Epochs:
         self,
         iterator: EpochIterator,
         at_place: Callable[[bool], None],
-        resumed: Callable[[], None],
+        resumed: Callable[[Collection[str]], None],
         start: DataPlace | None,
     ) -> None:
         self.epoch = 0
@@ -82,31 +97,55 @@ class Epochs:
         self._at_place = at_place
         self._resumed = resumed
         self._start = start
-        self._sources = Sources(iterator.source)
+        is_pipeline = iterator.adapter == "TFDatasetAdapter"  # its state is not in attributes
+        self._sources = Sources(None if is_pipeline else iterator.source)
         self._calls = 0
         self._num_epochs = -1
         self._num_drawn = 0
         self._origin: DataOrigin | None = None
+        self._making: DataMoment | None = None
         self._begin: dict[str, np.ndarray] | None = None
         iterator.replace(self._enumerate)
 
     def place(self) -> DataPlace:
         """Where the `fit` is now."""
-        assert self._origin is not None and self._begin is not None
-        return DataPlace(
-            self.epoch, self._calls, self._num_epochs, self._num_drawn, self._origin, self._begin
-        )
+        assert self._origin is not None
+        return self._place(self.epoch, self._calls, self._num_epochs, self._num_drawn, self._origin)
 
     def place_after_end(self) -> DataPlace:
         """Where a `fit` of more epochs would be after the last one of this."""
-        assert self._origin is not None and self._begin is not None
+        assert self._origin is not None
         origin, num_drawn = self._origin, self._num_drawn
         if self._iterator.under_way is None:
-            random, source = random_states.present(), self._sources.present()
-            origin, num_drawn = DataOrigin(random, source, self._iterator.is_begun), 0
+            origin, num_drawn = self._new_origin(), 0
         else:
             num_drawn += self._calls * self._iterator.steps_per_execution
-        return DataPlace(self.epoch + 1, 0, self._num_epochs + 1, num_drawn, origin, self._begin)
+        return self._place(self.epoch + 1, 0, self._num_epochs + 1, num_drawn, origin)
+
+    def _place(
+        self, epoch: int, calls: int, num_epochs: int, num_drawn: int, origin: DataOrigin
+    ) -> DataPlace:
+        assert self._begin is not None
+        changes_between = self._iterator.spans_epochs and not self._is_drawn_by_a_thread
+        source = self._sources.present() if changes_between else None
+        return DataPlace(epoch, calls, num_epochs, num_drawn, origin, source, self._begin)
+
+    @property
+    def _is_drawn_by_a_thread(self) -> bool:
+        """Whether the user's code is called ahead of the steps, at a moment that is not known."""
+        is_tensorflow = keras.backend.backend() == "tensorflow"
+        return is_tensorflow and self._iterator.adapter == "PyDatasetAdapter"
+
+    def _moment(self) -> DataMoment:
+        return DataMoment(random_states.present(), self._sources.present())
+
+    def _new_origin(self) -> DataOrigin:
+        """Of the iterator that the next epoch begins with."""
+        return DataOrigin(self._moment(), self._making if self._iterator.is_begun else None)
+
+    def _go_to_moment(self, moment: DataMoment) -> None:
+        self._sources.restore(moment.source)
+        random_states.restore(moment.random)
 
     def not_exact(self) -> str | None:
         """What cannot be repeated exactly in another process, for the user; None if all can."""
@@ -124,6 +163,23 @@ class Epochs:
                     "TensorFlow has no seed, so the order of shuffled arrays cannot be repeated; "
                     "call keras.utils.set_random_seed first for an exact one"
                 )
+        if self._is_drawn_by_a_thread and self._iterator.spans_epochs:
+            return (
+                "on TensorFlow a PyDataset is asked for batches ahead of the steps, so one that "
+                "changes at the end of an epoch of steps_per_epoch cannot be repeated; leave out "
+                "steps_per_epoch for an exact one"
+            )
+        if self._sources.has_lasting_workers:
+            return (
+                "random numbers that the lasting workers of a DataLoader draw cannot be repeated; "
+                "pass persistent_workers=False for an exact one"
+            )
+        iterator = self._sources.iterator()
+        if iterator is not None:
+            return (
+                f"the position of the iterator {iterator} of the data set cannot be saved; make "
+                "it where an epoch begins for an exact one"
+            )
         if self._sources.has_workers:
             return (
                 "data is made by several workers: random numbers that they draw cannot be "
@@ -135,7 +191,7 @@ class Epochs:
         start, self._start = self._start, None
         before, under_way = random_states.present(), self._iterator.under_way
         if start is None:
-            origin = DataOrigin(before, self._sources.present(), self._iterator.is_begun)
+            origin = self._new_origin()
             self._begin = self._begin or before
             batches = self._iterator.plain()
         else:
@@ -149,7 +205,7 @@ class Epochs:
         for step in batches:
             if is_first and start is not None:
                 self._origin = origin
-                self._resumed()
+                self._resumed(self._drawn_from(origin.first_batch.random))
             else:
                 if is_first:
                     self._note_origin(origin, is_new=under_way is None or step[-1] is not under_way)
@@ -157,6 +213,8 @@ class Epochs:
             is_first = False
             yield step
             self._calls += 1
+            if self._iterator.ends_now:
+                self._making = self._moment()
 
     def _note_origin(self, origin: DataOrigin, *, is_new: bool) -> None:
         if is_new:
@@ -171,18 +229,26 @@ class Epochs:
             warnings.simplefilter("ignore")  # of Keras, on the end of the data
             random_states.restore(place.begin)
             is_there = self._draw_epochs(place.num_epochs)
-        self._sources.restore(place.origin.source)
-        under_way = None
-        if place.origin.is_begun and not is_there:
+        origin, under_way = place.origin, None
+        if origin.making is not None and not is_there:
+            self._go_to_moment(origin.making)
             under_way = self._iterator.begin_under_way(place.num_drawn)
-        random_states.restore(place.origin.random)
+        self._go_to_moment(origin.first_batch)
         if place.num_drawn and not is_there:
             under_way = under_way or self._iterator.begin_under_way(place.num_drawn)
             self._draw(under_way, place.num_drawn)
         batches = self._iterator.plain()
         for _ in range(place.calls):
             self._draw(next(batches)[-1], self._iterator.steps_per_execution)
+        if place.source is not None:
+            self._sources.restore(place.source)
         return batches
+
+    def _drawn_from(self, before: dict[str, np.ndarray]) -> set[str]:
+        """The random generators that a thread draws from, and may do now."""
+        if not (self._is_drawn_by_a_thread and self._calls):
+            return set()
+        return random_states.different(before, random_states.present())
 
     def _draw_epochs(self, number: int) -> bool:
         """Draw the batches of the epochs before, where their order is not known without it.

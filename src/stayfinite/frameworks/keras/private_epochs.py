@@ -70,6 +70,12 @@ class EpochIterator:
         """Whether the iterator of the next epoch has been made, with or without a batch drawn."""
         return self.spans_epochs and self._iterator._current_iterator is not None
 
+    @property
+    def ends_now(self) -> bool:
+        """Whether the iterator over several epochs is used up, so that another one is made."""
+        number = self._iterator._num_batches
+        return self.spans_epochs and bool(number) and self._iterator._steps_seen >= number
+
     def begin_under_way(self, num_drawn: int) -> Any:
         """Make such an iterator, of which so many batches will have been drawn."""
         batches = iter(self._iterator._get_iterator())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import keras
 import numpy as np
@@ -32,12 +32,22 @@ def present() -> dict[str, np.ndarray]:
     return states
 
 
-def restore(states: RandomArrays) -> None:
-    """Set the generators to `states`. A generator that is not among them stays as it is."""
+def different(one: RandomArrays, other: RandomArrays) -> set[str]:
+    """Which of the generators of Python and NumPy are not in the same state."""
+    names = {name for name in one if not np.array_equal(one[name], other[name])}
+    return {name.partition(".")[0] for name in names} & {"python", "numpy"}
+
+
+def restore(states: RandomArrays, but: Collection[str] = ()) -> None:
+    """Set the generators to `states`, without those of Python and NumPy that are in `but`.
+
+    A generator that is not among `states` stays as it is.
+    """
     python, numpy = states["python"], states["numpy"]
     gauss = states["python.gauss"]
-    random.setstate((3, tuple(map(int, python)), float(gauss[0]) if gauss.size else None))
-    if numpy.size:
+    if "python" not in but:
+        random.setstate((3, tuple(map(int, python)), float(gauss[0]) if gauss.size else None))
+    if numpy.size and "numpy" not in but:
         position, has_gauss = map(int, states["numpy.position"])
         cached = float(states["numpy.gauss"])
         np.random.set_state((_MERSENNE, numpy, position, has_gauss, cached))
