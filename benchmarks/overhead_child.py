@@ -16,7 +16,7 @@ from typing import Any
 
 import keras
 
-from benchmarks import blocks, peers
+from benchmarks import blocks, device_memory, peers
 from benchmarks.memory import peak_bytes
 from benchmarks.networks import NETWORKS, SEED, Network
 
@@ -38,7 +38,7 @@ class Clock(keras.callbacks.Callback):
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("what", choices=["times", "memory"])
+    parser.add_argument("what", choices=["times", "memory", "device"])
     parser.add_argument("network", choices=list(NETWORKS))
     parser.add_argument("--rounds", type=int)
     parser.add_argument("--peers", action="store_true")
@@ -48,6 +48,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as keep:
         if options.what == "memory":
             answer = peak_memory(network, keep, options.guarded)
+        elif options.what == "device":
+            answer = peak_device_memory(network, keep, options.guarded)
         else:
             answer = step_times(network, keep, options.peers, options.rounds)
     print(json.dumps(answer))
@@ -59,6 +61,34 @@ def peak_memory(network: Network, keep: str, guarded: bool) -> dict[str, Any]:
     block = prepared(network, with_guard if guarded else bare, {})
     block()
     return {"peak_bytes": peak_bytes()}
+
+
+class Sampler(keras.callbacks.Callback):
+    """Tells the counter after each step."""
+
+    def __init__(self, memory: device_memory.DeviceMemory) -> None:
+        super().__init__()
+        self._memory = memory
+
+    def on_train_batch_end(self, batch, logs=None):
+        self._memory.between_steps()
+
+
+def peak_device_memory(network: Network, keep: str, guarded: bool) -> dict[str, Any]:
+    """The peak of the arrays of the framework, of one block."""
+    memory = device_memory.counting()
+    bare, with_guard = peers.variants(keras.backend.backend(), keep, False)
+    keras.utils.set_random_seed(SEED)
+    x, y = network.arrays(network.num_steps)
+    network.build().fit(
+        x,
+        y,
+        batch_size=network.batch_size,
+        shuffle=False,
+        verbose=0,
+        callbacks=[*(with_guard if guarded else bare).callbacks(), Sampler(memory)],
+    )
+    return {"peak_bytes": memory.peak_bytes()}
 
 
 def step_times(network: Network, keep: str, with_peers: bool, rounds: int | None) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import pytest
 
 from stayfinite.frameworks import heavy
 from stayfinite.frameworks.heavy_steps import HeavySteps
-from stayfinite.frameworks.recorder import RecordedBatch
+from stayfinite.frameworks.recorded_steps import RecordedBatch
 
 MEGABYTE = 2**20
 

@@ -15,14 +15,15 @@ import abc
 import collections
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from stayfinite.frameworks.heavy import Window
-from stayfinite.frameworks.recorder import MAX_PENDING, RecordedBatch
+from stayfinite.frameworks.recorded_steps import RecordedBatch, RecordedSeries
+from stayfinite.frameworks.recorder import MAX_PENDING
 from stayfinite.frameworks.subject import Subject
 
 # What other code may write to the state between two steps without a new snapshot: a learning rate,
@@ -89,7 +90,10 @@ class HeavySteps(abc.ABC):
         self._window = Window(num_bytes)
         self._has_begun = False
         self._writes: Writes = {}
+        # Since the snapshot, oldest first; the series are newer than the single steps.
         self._made: list[_MadeStep] = []
+        self._series: list[RecordedSeries] = []
+        self._num_made = 0
         self._num_checked = 0
         self._check_seconds = 0.0
         # Those that have not been read, oldest first.
@@ -109,7 +113,7 @@ class HeavySteps(abc.ABC):
     @property
     def has_unchecked(self) -> bool:
         """Whether steps were made since the last check."""
-        return self._num_checked < len(self._made)
+        return self._num_checked < self._num_made
 
     def begin_step(self, writes: Writes | None) -> None:
         """A step is about to be made.
@@ -128,24 +132,31 @@ class HeavySteps(abc.ABC):
         began = time.perf_counter()
         self.copy()
         self._window.begin(time.perf_counter() - began + self._check_seconds)
-        self._has_begun, self._writes, self._made, self._num_checked = True, {}, [], 0
+        self._has_begun, self._writes = True, {}
+        self._forget_steps()
 
     def end_step(self, recorded: RecordedBatch, loss: LateNumber) -> None:
         """A step has been made. `loss` is the mean of the losses of the epoch."""
+        self._take_apart()
         self._num_steps += 1
+        self._num_made += 1
         self._made.append(_MadeStep(recorded, self._writes))
         self._window.add(recorded.num_bytes)
         self._losses.append(loss)
 
-    def end_series(self, recorded: Sequence[RecordedBatch], loss: LateNumber) -> None:
+    def end_series(self, series: RecordedSeries, num_bytes: int, loss: LateNumber) -> None:
         """Steps have been made in a row, without another code that wrote to the state.
 
-        `loss` is the mean of the losses after the last one. If one of them is not finite, so is
-        the mean after each later step of the epoch.
+        Args:
+            series: The steps.
+            num_bytes: The size of their batches, as far as it is known.
+            loss: The mean of the losses after the last one. If one of them is not finite, so is
+                the mean after each later step of the epoch.
         """
-        self._num_steps += len(recorded)
-        self._made += [_MadeStep(each, {}) for each in recorded]
-        self._window.add(sum([each.num_bytes for each in recorded]))
+        self._num_steps += len(series)
+        self._num_made += len(series)
+        self._series.append(series)
+        self._window.add(num_bytes)
         self._losses.append(loss)
 
     @property
@@ -179,14 +190,23 @@ class HeavySteps(abc.ABC):
             if bad is not None:
                 self.forget()
                 return bad
-        self._num_checked, self._is_loss_bad = len(self._made), False
+        self._num_checked, self._is_loss_bad = self._num_made, False
         return None
 
     def forget(self) -> None:
         """Begin a new window with the next step."""
-        self._has_begun, self._made, self._num_checked = False, [], 0
+        self._has_begun, self._is_loss_bad = False, False
+        self._forget_steps()
         self._losses.clear()
-        self._is_loss_bad = False
+
+    def _forget_steps(self) -> None:
+        self._made, self._series, self._num_made, self._num_checked = [], [], 0, 0
+
+    def _take_apart(self) -> None:
+        """Make single steps of the series."""
+        for series in self._series:
+            self._made += [_MadeStep(recorded, {}) for recorded in series.batches()]
+        self._series.clear()
 
     def _read_loss(self) -> None:
         loss = float(self._losses.popleft())
@@ -197,6 +217,7 @@ class HeavySteps(abc.ABC):
 
         If it is interrupted, the state is the present one, or that of the snapshot if that is bad.
         """
+        self._take_apart()
         present = self.set_aside() if is_finite else self.drop()
         try:
             bad = self._search(is_finite)
@@ -259,6 +280,7 @@ class HeavySteps(abc.ABC):
             if position == _STRIDE < len(self._made):
                 self.copy()
                 self._made, position = self._made[_STRIDE:], 0
+                self._num_made = len(self._made)
         return None, False
 
     def _go_before(self, position: int) -> None:

@@ -27,13 +27,14 @@ from stayfinite.frameworks.keras import loss_scales
 from stayfinite.frameworks.keras import private as keras_private
 from stayfinite.frameworks.keras.persistence import bad_steps_leave_marks
 from stayfinite.frameworks.keras.roles import may_keep_infinity
-from stayfinite.frameworks.keras.train_function import GuardedTrainFunction, settle_model
+from stayfinite.frameworks.keras.train_function import settle_model
+from stayfinite.frameworks.keras.windows import WindowedTrainFunction
 from stayfinite.frameworks.recorder import Flag, Recorder
 from stayfinite.frameworks.state import State
 from stayfinite.frameworks.subject import Subject, TrainFunction, TrainStep
 
 
-class JaxTrainFunction(GuardedTrainFunction):
+class JaxTrainFunction(WindowedTrainFunction):
     """The train function of a subject on JAX: the same call, with the sentinel inside."""
 
     def __init__(
@@ -50,8 +51,6 @@ class JaxTrainFunction(GuardedTrainFunction):
         self._may_have_windows = _makes_compiled_steps(subject) and bad_steps_leave_marks(subject)
         # After which the next step may be noted in a series.
         self._series_state: Any = None
-        # Whether the state is too small to be heavy; known after the first step.
-        self._is_light = False
 
     def __call__(self, state: Any, iterator: Iterator[Any]) -> Any:
         """One call of Keras's train function: `(logs, state)`."""
@@ -67,7 +66,7 @@ class JaxTrainFunction(GuardedTrainFunction):
         batches = self._recorder.recording(iterator, own=own, may_borrow=borrow)
         if self._may_have_windows:
             data = next(batches)
-            steps = self._steps_in_windows(state)
+            steps = self._steps_in_windows()
             if steps is not None:
                 return self._run_in_window(steps, state, data)
             batches = iter([data])
@@ -84,31 +83,9 @@ class JaxTrainFunction(GuardedTrainFunction):
         self._state = self.heavy.state
         store(self._subject, State.of(self._state))
 
-    def _steps_in_windows(self, state: Any) -> JaxHeavySteps | None:
-        """What makes this step in a window; None if it has the sentinel."""
-        if self._is_light and not self._in_epoch:
-            # The flag of such a step is read at once, and costs less than a check of the state.
-            if self.heavy is not None:
-                self._leave_window(self.heavy)
-            return None
-        steps = self.heavy
-        if steps is None:
-            return self._first_window(state)
-        assert isinstance(steps, JaxHeavySteps)
-        if steps.trusts_loss and not (self._is_light and steps.is_checked_often):
-            return steps
-        self._leave_window(steps)
-        self.heavy, self._may_have_windows = None, False
-        return None
-
-    def _leave_window(self, steps: HeavySteps) -> None:
-        """The next step has the sentinel."""
-        if steps.has_window:
-            self.poll(None, wait=True)
-            steps.forget()
-
-    def _first_window(self, state: Any) -> JaxHeavySteps | None:
+    def _first_window(self) -> HeavySteps | None:
         """Decide whether steps are made in windows."""
+        state = self._state
         num_bytes, leaves = _num_bytes(state), jax.tree.leaves(state)
         self._is_light = num_bytes < heavy.MIN_STATE_BYTES
         self._may_have_windows = (
@@ -141,7 +118,8 @@ class JaxTrainFunction(GuardedTrainFunction):
         self.heavy = new
         return new
 
-    def _run_in_window(self, steps: JaxHeavySteps, state: Any, data: object) -> Any:
+    def _run_in_window(self, steps: HeavySteps, state: Any, data: object) -> Any:
+        assert isinstance(steps, JaxHeavySteps)
         logs, new = steps.run(state, self._recorder.newest, data)
         self._state, self._sentinel = new, None
         self.note_unwatched(logs)
@@ -158,7 +136,9 @@ class JaxTrainFunction(GuardedTrainFunction):
         # If it fails, no step can be made on `state` again.
         self._series_state = None
         if not self.series.has_room():
-            return self(state, iterator)
+            if not self._begin_next_series():
+                return self(state, iterator)
+            self._rows.begin(self.series.limit)
         data = next(iterator)
         kept = self._rows.own(data)
         logs, new = self._plain(state, iter((data,)))

@@ -15,7 +15,7 @@ from stayfinite.frameworks.jax.host_data import LateScalar, has_finite_square, i
 from stayfinite.frameworks.jax.state import state_variables
 from stayfinite.frameworks.jax.state_copy import StateCopy, is_on_cpu
 from stayfinite.frameworks.optimizers import learning_rate_of
-from stayfinite.frameworks.recorder import RecordedBatch
+from stayfinite.frameworks.recorded_steps import RecordedBatch
 
 
 class JaxHeavySteps(HeavySteps):

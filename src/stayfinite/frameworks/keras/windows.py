@@ -48,6 +48,15 @@ class WindowedTrainFunction(GuardedTrainFunction):
             self.poll(None, wait=True)
             steps.forget()
 
+    def _begin_next_series(self) -> bool:
+        """Record a series; whether the next step of the epoch may be noted in another one."""
+        steps = self.heavy
+        self.end_series()
+        if steps is None or self._recorder.has_unread or steps.needs_check():
+            return False
+        self.series.begin_next(steps)
+        return True
+
     @abc.abstractmethod
     def _first_window(self) -> HeavySteps | None:
         """Decide whether steps are made in windows; what makes them then, which is `heavy`, too."""

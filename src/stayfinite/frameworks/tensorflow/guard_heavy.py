@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from stayfinite.frameworks.heavy_steps import MAX_WRITTEN_BYTES, HeavySteps, HeavyTraining, Writes
 from stayfinite.frameworks.optimizers import learning_rate_of
-from stayfinite.frameworks.recorder import RecordedBatch
+from stayfinite.frameworks.recorded_steps import RecordedBatch
 from stayfinite.frameworks.subject import state_variables
 from stayfinite.frameworks.tensorflow import private
 from stayfinite.frameworks.tensorflow.guard_graph import lasting

@@ -120,8 +120,8 @@ class TensorFlowWindows(WindowedTrainFunction):
         if (
             not isinstance(steps, TensorFlowHeavySteps)
             or steps.is_written
-            or not self.series.has_room()
             or self.thread != threading.get_ident()
+            or not (self.series.has_room() or self._begin_next_series())
         ):
             return self(iterator)
         self._is_checking = True
