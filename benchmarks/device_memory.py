@@ -16,9 +16,6 @@ from typing import Any
 
 import keras
 
-# TensorFlow counts the tensors of a CPU in this allocator only.
-ENVIRONMENT = {"TF_CPU_ALLOCATOR_USE_BFC": "1"}
-
 
 class DeviceMemory(abc.ABC):
     """Counts from its creation on; `between_steps` has to be called after each step."""

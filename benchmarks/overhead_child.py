@@ -9,10 +9,11 @@ import argparse
 import dataclasses
 import gc
 import json
+import os
 import tempfile
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 
@@ -21,19 +22,25 @@ from benchmarks.memory import peak_bytes
 from benchmarks.networks import NETWORKS, SEED, Network
 
 
+class Cost(NamedTuple):
+    """Seconds on the clock, and of all processors together."""
+
+    wall: float
+    processor: float
+
+
 class Clock(keras.callbacks.Callback):
-    """The seconds from the first step of an epoch until all of it, its flags too, is done.
+    """The cost of an epoch from its first step until all of it, its flags too, is done.
 
     The last of the callbacks. It has no hook for a batch, so Keras does not wait for one.
     """
 
-    seconds = 0.0
-
     def on_epoch_begin(self, epoch, logs=None):
-        self._began = time.perf_counter()
+        self._began = time.perf_counter(), time.process_time()
 
     def on_epoch_end(self, epoch, logs=None):
-        self.seconds = time.perf_counter() - self._began
+        wall, processor = self._began
+        self.cost = Cost(time.perf_counter() - wall, time.process_time() - processor)
 
 
 def main() -> None:
@@ -104,21 +111,28 @@ def step_times(network: Network, keep: str, with_peers: bool, rounds: int | None
                 raise
             text = str(error).strip().partition("\n")[0]
             missing[variant.name] = f"{type(error).__name__}: {text}"
-    times = blocks.in_turns(ready, rounds or network.num_blocks, peers.BARE)
-    rows = blocks.timings(times, peers.BARE)
-    return {"rows": [dataclasses.asdict(row) for row in rows], "not_measured": missing}
+    load = os.getloadavg()[0]
+    costs = blocks.in_turns(ready, rounds or network.num_blocks, peers.BARE)
+    wall = {name: [cost.wall for cost in of_one] for name, of_one in costs.items()}
+    processor = {name: [cost.processor for cost in of_one] for name, of_one in costs.items()}
+    return {
+        "rows": [dataclasses.asdict(row) for row in blocks.timings(wall, peers.BARE)],
+        "processor": [dataclasses.asdict(row) for row in blocks.timings(processor, peers.BARE)],
+        "load": [load, os.getloadavg()[0]],
+        "not_measured": missing,
+    }
 
 
 def prepared(
     network: Network, variant: peers.Variant, shared: dict[str, Any]
-) -> Callable[[], float]:
-    """A function that trains one block and returns the seconds of a step; all is compiled."""
+) -> Callable[[], Cost]:
+    """A function that trains one block and returns the cost of a step; all is compiled."""
     keras.utils.set_random_seed(SEED)
     model = network.build() if variant.own_network else shared[peers.BARE]
     shared.setdefault(variant.name, model)
     x, y = network.arrays(network.num_steps)
 
-    def block() -> float:
+    def block() -> Cost:
         clock = Clock()
         gc.collect()
         with variant.switched_on():
@@ -130,7 +144,7 @@ def prepared(
                 verbose=0,
                 callbacks=[*variant.callbacks(), clock],
             )
-        return clock.seconds / network.num_steps
+        return Cost(*(seconds / network.num_steps for seconds in clock.cost))
 
     # Twice: the first compiles, the second still finds caches and pages cold.
     block(), block()
