@@ -50,6 +50,10 @@ class Sum(HeavySteps):
     def wait(self):
         pass
 
+    @property
+    def snapshot_bytes(self):
+        return 8
+
     def copy(self):
         self.kept = dict(self.state)
 

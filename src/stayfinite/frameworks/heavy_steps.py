@@ -296,6 +296,11 @@ class HeavySteps(abc.ABC):
     def wait(self) -> None:
         """Until the device has computed the present state."""
 
+    @property
+    @abc.abstractmethod
+    def snapshot_bytes(self) -> int:
+        """The size of the snapshot, wherever it is."""
+
     @abc.abstractmethod
     def copy(self) -> None:
         """Take a snapshot of the present state in the place of the last one."""

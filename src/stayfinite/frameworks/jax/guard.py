@@ -101,7 +101,9 @@ class JaxTrainFunction(WindowedTrainFunction):
         def train_step(state: Any, data: Any) -> Any:
             # Two methods of one object are equal, so JAX would use what it has traced before the
             # model was compiled again.
-            return step(state, data)
+            result = step(state, data)
+            new.traced(state, result[1], self._state)
+            return result
 
         plain = self._subject.make_train_function(train_step)
         self._subject.train_function = self

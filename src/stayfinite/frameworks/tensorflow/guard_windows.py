@@ -77,6 +77,8 @@ class TensorFlowWindows(WindowedTrainFunction):
             if not tf.executing_eagerly():
                 graph = tf.compat.v1.get_default_graph()
                 self._is_repeatable = self._is_repeatable and is_repeatable(graph.as_graph_def())
+                if isinstance(self.heavy, TensorFlowHeavySteps):
+                    self.heavy.traced(private.written_variables(graph))
             return outputs.joined(logs, data)
 
         function = private.make_function(subject.compilation, step)
