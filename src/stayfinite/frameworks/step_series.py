@@ -10,7 +10,8 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from stayfinite.frameworks.heavy_steps import HeavySteps, LateNumber
+from stayfinite.frameworks.heavy_state import LateNumber
+from stayfinite.frameworks.heavy_steps import HeavySteps
 from stayfinite.frameworks.recorded_steps import RecordedSeries, num_bytes_of
 from stayfinite.frameworks.recorder import Recorder
 

@@ -10,7 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from stayfinite.frameworks import heavy
-from stayfinite.frameworks.heavy_steps import MAX_WRITTEN_BYTES, HeavySteps, HeavyTraining, Writes
+from stayfinite.frameworks.heavy_state import MAX_WRITTEN_BYTES, HeavyTraining, Writes
+from stayfinite.frameworks.heavy_steps import HeavySteps
 from stayfinite.frameworks.jax import guard_step
 from stayfinite.frameworks.jax.host_data import LateScalar, has_finite_square, is_finite
 from stayfinite.frameworks.jax.state import state_variables

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from stayfinite.frameworks.heavy_steps import MAX_WRITTEN_BYTES, HeavySteps, HeavyTraining, Writes
+from stayfinite.frameworks.heavy_state import MAX_WRITTEN_BYTES, HeavyTraining, Writes
+from stayfinite.frameworks.heavy_steps import HeavySteps
 from stayfinite.frameworks.optimizers import learning_rate_of
 from stayfinite.frameworks.recorded_steps import RecordedBatch
 from stayfinite.frameworks.subject import state_variables

@@ -16,7 +16,8 @@ import tensorflow as tf
 
 from stayfinite.frameworks.base import OnBad
 from stayfinite.frameworks.heavy import has_small_batches, is_heavy
-from stayfinite.frameworks.heavy_steps import HeavySteps, HeavyTraining
+from stayfinite.frameworks.heavy_state import HeavyTraining
+from stayfinite.frameworks.heavy_steps import HeavySteps
 from stayfinite.frameworks.keras.optimizer_settings import build_slots
 from stayfinite.frameworks.keras.windows import WindowedTrainFunction
 from stayfinite.frameworks.recorder import Recorder
