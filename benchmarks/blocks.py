@@ -9,6 +9,9 @@ from __future__ import annotations
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -25,16 +28,14 @@ class Timing:
         return statistics.median(self.ratios)
 
 
-def in_turns(
-    blocks: dict[str, Callable[[], float]], num_rounds: int, bare: str
-) -> dict[str, list[float]]:
-    """Seconds of each block, by variant; a block returns its own time.
+def in_turns(blocks: dict[str, Callable[[], T]], num_rounds: int, bare: str) -> dict[str, list[T]]:
+    """What each block returned, which measures itself, by variant.
 
     Every variant but `bare` gets a bare block of its own beside it, before it and after it by
-    turns. The result has the times of `bare` under `(name, bare)` in the same order.
+    turns. The result has those of `bare` under `beside(name)` in the same order.
     """
     others = [name for name in blocks if name != bare]
-    times: dict[str, list[float]] = {}
+    times: dict[str, list[T]] = {}
     for number in range(num_rounds):
         for name in others if number % 2 == 0 else reversed(others):
             pair = (bare, name) if number % 2 == 0 else (name, bare)

@@ -1,7 +1,7 @@
 """What the guard costs a step, beside what else users have: `python -m benchmarks.overhead`.
 
 Prints for each backend and network the time of a bare step, the paired ratios of the guarded one,
-and that of peak memory; see README.md here for how to read them.
+by the clock and in processor time, and those of peak memory; README.md here says how to read them.
 """
 
 from __future__ import annotations
@@ -12,6 +12,9 @@ import statistics
 from typing import Any
 
 from benchmarks import processes
+
+# TensorFlow counts the tensors of a CPU in this allocator only, see device_memory.py.
+COUNTED = {"TF_CPU_ALLOCATOR_USE_BFC": "1"}
 
 NAMES = ["siamese", "resnet3d", "mlp", "heavy_model", "heavy_batch"]
 
@@ -44,6 +47,9 @@ def measure(python: str, backend: str, network: str, options: argparse.Namespace
     for key, flags in (("bare", ()), ("guarded", ("--guarded",))):
         found = processes.measure(python, backend, "overhead_child", "memory", network, *flags)
         answer[f"peak_{key}"] = found
+        answer[f"device_{key}"] = processes.measure(
+            python, backend, "overhead_child", "device", network, *flags, environment=COUNTED
+        )
     return answer
 
 
@@ -55,6 +61,9 @@ def render(answer: dict[str, Any]) -> str:
     else:
         lines = [f"{title:<42}{'ms a step':>11}{'ratio':>9}{'min':>9}{'max':>9}{'pairs':>7}"]
         lines += [_row(row) for row in answer["rows"]]
+        before, after = answer["load"]
+        lines.append(f"  processor time, load average {before:.1f} to {after:.1f}")
+        lines += [_row(row) for row in answer["processor"]]
         lines += [f"  {name}: not measured: {why}" for name, why in answer["not_measured"].items()]
     return "\n".join([*lines, *_memory(answer)])
 
@@ -71,15 +80,21 @@ def _row(row: dict[str, Any]) -> str:
 def _memory(answer: dict[str, Any]) -> list[str]:
     if "peak_bare" not in answer:
         return []
-    bare, guarded = answer["peak_bare"], answer["peak_guarded"]
+    return [
+        _peak("peak memory of the process", answer["peak_bare"], answer["peak_guarded"]),
+        _peak("peak memory of the device", answer["device_bare"], answer["device_guarded"]),
+    ]
+
+
+def _peak(title: str, bare: dict[str, Any], guarded: dict[str, Any]) -> str:
     errors = [found["error"] for found in (bare, guarded) if "error" in found]
     if errors:
-        return [f"  peak memory: not measured: {errors[0]}"]
-    bare, guarded = bare["peak_bytes"], guarded["peak_bytes"]
-    return [
-        f"  peak memory: bare {bare / 2**20:.0f} MiB, guarded {guarded / 2**20:.0f} MiB, "
-        f"ratio {guarded / bare:.4f}"
-    ]
+        return f"  {title}: not measured: {errors[0]}"
+    one, other = bare["peak_bytes"], guarded["peak_bytes"]
+    return (
+        f"  {title}: bare {one / 2**20:.1f} MiB, guarded {other / 2**20:.1f} MiB, "
+        f"ratio {other / one:.4f}"
+    )
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -54,12 +55,20 @@ def _of_make_test(backend: str) -> str:
     return str(python) if python.exists() else sys.executable
 
 
-def measure(python: str, backend: str, module: str, *arguments: str) -> dict[str, Any]:
+def measure(
+    python: str,
+    backend: str,
+    module: str,
+    *arguments: str,
+    environment: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
     """What `python -m benchmarks.<module>` prints last; `{"error": ...}` if it fails."""
     result = subprocess.run(
         [python, "-m", f"benchmarks.{module}", *arguments],
         cwd=ROOT,
-        env=os.environ | {"KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "2"},
+        env=os.environ
+        | {"KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "2"}
+        | dict(environment or {}),
         capture_output=True,
         text=True,
         check=False,

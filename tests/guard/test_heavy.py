@@ -216,6 +216,29 @@ def test_two_models_that_share_weights(tmp_path):
     nets.assert_bit_equal(found, trained([], [StopBefore(2)]))
 
 
+def test_large_frozen_weights_are_not_in_the_snapshot(tmp_path, monkeypatch):
+    module = f"stayfinite.frameworks.{keras.backend.backend()}.guard_heavy"
+    monkeypatch.setattr(f"{module}.MAX_WRITTEN_BYTES", 8)  # all but single numbers are large
+
+    def frozen():
+        model = nets.mlp()
+        model.layers[-1].trainable = False
+        model.compile(keras.optimizers.Adam(1e-2), loss="mse")
+        return model
+
+    plain, model = frozen(), frozen()
+    fit(plain, data(), [Rate(), StopBefore()])
+    with pytest.raises(stayfinite.NonFiniteError):
+        fit(model, data(BAD), [Rate(), stayfinite.Guard(keep=tmp_path)])
+    nets.assert_bit_equal(without_rate(model), without_rate(plain))
+
+    fit(model, data(), [stayfinite.Guard(keep=tmp_path)])
+    kernel = model.layers[-1].get_weights()[0].nbytes
+    metrics = 4 * len(model.metrics_variables)
+    state = sum(array.nbytes for array in nets.state_of(model))
+    assert 0 < model.train_function.heavy.snapshot_bytes <= state + metrics - kernel
+
+
 @pytest.mark.filterwarnings("ignore:.*non-finite:RuntimeWarning")
 @pytest.mark.slow_on("tensorflow")
 def test_steps_that_are_left_out(tmp_path, monkeypatch):

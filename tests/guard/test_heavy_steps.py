@@ -9,7 +9,7 @@ import pytest
 
 from stayfinite.frameworks import heavy
 from stayfinite.frameworks.heavy_steps import HeavySteps
-from stayfinite.frameworks.recorder import RecordedBatch
+from stayfinite.frameworks.recorded_steps import RecordedBatch
 
 MEGABYTE = 2**20
 
@@ -49,6 +49,10 @@ class Sum(HeavySteps):
 
     def wait(self):
         pass
+
+    @property
+    def snapshot_bytes(self):
+        return 8
 
     def copy(self):
         self.kept = dict(self.state)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
+from stayfinite.frameworks.recorded_steps import is_frozen
 from stayfinite.frameworks.recorder import (
     MAX_COPIED_BYTES,
     MAX_HEALTHY,
     MAX_HEALTHY_BYTES,
     MAX_PENDING,
+    KnownFlag,
     Recorder,
-    is_frozen,
 )
 
 
@@ -191,7 +192,21 @@ def test_noted_steps_keep_their_epoch_and_place():
     for value in (1.0, 2.0):
         recorder.note(np.full(4, value))
     recorder.begin_epoch(None)
-    noted = recorder.last(2)
+    noted = recorder.after(0)
     assert [(each.step, each.epoch, each.batch) for each in noted] == [(1, 3, 1), (2, 3, 2)]
     assert [(each.data[0], each.num_bytes) for each in noted] == [(1.0, 32), (2.0, 32)]
     assert recorder.num_steps == 3
+
+
+def test_series_before_the_healthy_steps_are_dropped_as_they_are():
+    recorder = Recorder()
+    for first in range(0, 40, 10):
+        for value in range(first, first + 10):
+            recorder.note(np.full(2, value))
+        recorder.record_noted()
+    recorder.expect(KnownFlag(-1))
+    recorder.note(np.full(2, 40))
+    assert recorder.first_bad(wait=True) is None
+    kept = recorder.after(-1)
+    assert [each.step for each in kept] == [*range(40 - MAX_HEALTHY, 41)]
+    assert [each.data[0] for each in kept] == [each.step for each in kept]

@@ -65,6 +65,32 @@ def test_bad_step_after_steps_of_both_kinds(bad, tmp_path, monkeypatch):
     nets.assert_bit_equal(nets.state_of(seen[0]), nets.state_of(trained([], bad)))
 
 
+def test_bad_step_after_several_series(tmp_path):
+    x, y = (np.tile(array, (8, *[1] * (array.ndim - 1))) for array in nets.table())
+    bad = 41
+    x[bad * nets.BATCH + 3, 1] = np.nan
+
+    class Halved(keras.callbacks.Callback):
+        """Writes to the state between two steps."""
+
+        def on_train_batch_begin(self, batch, logs=None):
+            if batch == 20:
+                self.model.optimizer.learning_rate = 0.5 * float(self.model.optimizer.learning_rate)
+
+    def fit(model, num_steps, *callbacks):
+        rows = slice(num_steps * nets.BATCH)
+        options = {"batch_size": nets.BATCH, "verbose": 0, "shuffle": False}
+        model.fit(x[rows], y[rows], callbacks=[Halved(), *callbacks], **options)
+
+    model, plain = nets.mlp(), nets.mlp()
+    fit(plain, bad)
+    with pytest.raises(stayfinite.NonFiniteError) as caught:
+        fit(model, len(x) // nets.BATCH, stayfinite.Guard(keep=tmp_path))
+    where = caught.value.incident.where
+    assert (where.step, where.batch) == (bad, bad)
+    nets.assert_bit_equal(nets.state_of(model), nets.state_of(plain))
+
+
 @pytest.mark.skipif(
     keras.backend.backend() != "tensorflow", reason="other frameworks have random keys as state"
 )

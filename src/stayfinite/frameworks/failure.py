@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from stayfinite.frameworks.loss_log import LoggedLoss
-from stayfinite.frameworks.recorder import RecordedBatch
+from stayfinite.frameworks.recorded_steps import RecordedBatch
 from stayfinite.frameworks.snapshots import Snapshot
 from stayfinite.frameworks.state import State
 from stayfinite.frameworks.step import Outcome

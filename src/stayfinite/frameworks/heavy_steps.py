@@ -11,40 +11,20 @@ steps are all finite the second time, the last of them counts as the bad one.
 
 from __future__ import annotations
 
-import abc
 import collections
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
-
-import numpy as np
+from typing import NamedTuple
 
 from stayfinite.frameworks.heavy import Window
-from stayfinite.frameworks.recorder import MAX_PENDING, RecordedBatch
-from stayfinite.frameworks.subject import Subject
+from stayfinite.frameworks.heavy_state import HeavyState, LateNumber, Writes
+from stayfinite.frameworks.recorded_steps import RecordedBatch, RecordedSeries
+from stayfinite.frameworks.recorder import MAX_PENDING
 
-# What other code may write to the state between two steps without a new snapshot: a learning rate,
-# metrics that are reset.
-MAX_WRITTEN_BYTES = 2**20
 # While steps are made again, so many steps are between two snapshots.
 _STRIDE = 8
 # So many checks beyond one in two steps are too many.
 _MANY_CHECKS = 32
-
-# What other code wrote to the state, by the position of the variable.
-Writes = Mapping[int, np.ndarray]
-
-
-class LateNumber(Protocol):
-    """A number that the device may not have computed yet."""
-
-    def is_ready(self) -> bool:
-        """Whether reading it would not wait."""
-        ...
-
-    def __float__(self) -> float: ...
 
 
 class _MadeStep(NamedTuple):
@@ -54,24 +34,7 @@ class _MadeStep(NamedTuple):
     writes: Writes
 
 
-@dataclass(frozen=True)
-class HeavyTraining:
-    """A training whose state is heavy.
-
-    Attributes:
-        subject: The training.
-        plain: Makes a step without a sentinel.
-        fails: Makes a step on a batch with the sentinel, and undoes it; whether it is bad.
-        num_bytes: The size of the state.
-    """
-
-    subject: Subject
-    plain: Callable[..., Any]
-    fails: Callable[[object], bool]
-    num_bytes: int
-
-
-class HeavySteps(abc.ABC):
+class HeavySteps(HeavyState):
     """Follows the steps of one training, and finds the bad one. A framework makes them.
 
     Args:
@@ -89,7 +52,10 @@ class HeavySteps(abc.ABC):
         self._window = Window(num_bytes)
         self._has_begun = False
         self._writes: Writes = {}
+        # Since the snapshot, oldest first; the series are newer than the single steps.
         self._made: list[_MadeStep] = []
+        self._series: list[RecordedSeries] = []
+        self._num_made = 0
         self._num_checked = 0
         self._check_seconds = 0.0
         # Those that have not been read, oldest first.
@@ -109,7 +75,7 @@ class HeavySteps(abc.ABC):
     @property
     def has_unchecked(self) -> bool:
         """Whether steps were made since the last check."""
-        return self._num_checked < len(self._made)
+        return self._num_checked < self._num_made
 
     def begin_step(self, writes: Writes | None) -> None:
         """A step is about to be made.
@@ -128,24 +94,31 @@ class HeavySteps(abc.ABC):
         began = time.perf_counter()
         self.copy()
         self._window.begin(time.perf_counter() - began + self._check_seconds)
-        self._has_begun, self._writes, self._made, self._num_checked = True, {}, [], 0
+        self._has_begun, self._writes = True, {}
+        self._forget_steps()
 
     def end_step(self, recorded: RecordedBatch, loss: LateNumber) -> None:
         """A step has been made. `loss` is the mean of the losses of the epoch."""
+        self._take_apart()
         self._num_steps += 1
+        self._num_made += 1
         self._made.append(_MadeStep(recorded, self._writes))
         self._window.add(recorded.num_bytes)
         self._losses.append(loss)
 
-    def end_series(self, recorded: Sequence[RecordedBatch], loss: LateNumber) -> None:
+    def end_series(self, series: RecordedSeries, num_bytes: int, loss: LateNumber) -> None:
         """Steps have been made in a row, without another code that wrote to the state.
 
-        `loss` is the mean of the losses after the last one. If one of them is not finite, so is
-        the mean after each later step of the epoch.
+        Args:
+            series: The steps.
+            num_bytes: The size of their batches, as far as it is known.
+            loss: The mean of the losses after the last one. If one of them is not finite, so is
+                the mean after each later step of the epoch.
         """
-        self._num_steps += len(recorded)
-        self._made += [_MadeStep(each, {}) for each in recorded]
-        self._window.add(sum([each.num_bytes for each in recorded]))
+        self._num_steps += len(series)
+        self._num_made += len(series)
+        self._series.append(series)
+        self._window.add(num_bytes)
         self._losses.append(loss)
 
     @property
@@ -183,14 +156,23 @@ class HeavySteps(abc.ABC):
             if bad is not None:
                 self.forget()
                 return bad
-        self._num_checked, self._is_loss_bad = len(self._made), False
+        self._num_checked, self._is_loss_bad = self._num_made, False
         return None
 
     def forget(self) -> None:
         """Begin a new window with the next step."""
-        self._has_begun, self._made, self._num_checked = False, [], 0
+        self._has_begun, self._is_loss_bad = False, False
+        self._forget_steps()
         self._losses.clear()
-        self._is_loss_bad = False
+
+    def _forget_steps(self) -> None:
+        self._made, self._series, self._num_made, self._num_checked = [], [], 0, 0
+
+    def _take_apart(self) -> None:
+        """Make single steps of the series."""
+        for series in self._series:
+            self._made += [_MadeStep(recorded, {}) for recorded in series.batches()]
+        self._series.clear()
 
     def _read_loss(self) -> None:
         loss = float(self._losses.popleft())
@@ -201,6 +183,7 @@ class HeavySteps(abc.ABC):
 
         If it is interrupted, the state is the present one, or that of the snapshot if that is bad.
         """
+        self._take_apart()
         present = self.set_aside() if is_finite else self.drop()
         try:
             bad = self._search(is_finite)
@@ -263,6 +246,7 @@ class HeavySteps(abc.ABC):
             if position == _STRIDE < len(self._made):
                 self.copy()
                 self._made, position = self._made[_STRIDE:], 0
+                self._num_made = len(self._made)
         return None, False
 
     def _go_before(self, position: int) -> None:
@@ -271,49 +255,3 @@ class HeavySteps(abc.ABC):
             self.write(made.writes)
             self.make(made.recorded.data)
         self.write(self._made[position].writes)
-
-    def is_used_up(self) -> bool:
-        """Whether a step that did not end has taken the arrays of the present state."""
-        return False
-
-    # What a framework does with the state of the training.
-
-    @abc.abstractmethod
-    def wait(self) -> None:
-        """Until the device has computed the present state."""
-
-    @abc.abstractmethod
-    def copy(self) -> None:
-        """Take a snapshot of the present state in the place of the last one."""
-
-    @abc.abstractmethod
-    def restore(self) -> None:
-        """Make the snapshot the present state."""
-
-    @abc.abstractmethod
-    def write(self, writes: Writes) -> None:
-        """Write to the present state."""
-
-    @abc.abstractmethod
-    def make(self, data: object) -> LateNumber:
-        """Make a step from the present state on; returns the mean of the loss."""
-
-    @abc.abstractmethod
-    def is_finite(self) -> bool:
-        """Whether the present state is finite, metrics left out."""
-
-    @abc.abstractmethod
-    def is_bad(self, data: object) -> bool:
-        """Make a step with the sentinel, and undo it; whether it is bad."""
-
-    @abc.abstractmethod
-    def set_aside(self) -> object:
-        """The present state, to be given to `take_back`."""
-
-    @abc.abstractmethod
-    def take_back(self, state: object) -> None:
-        """Make what was set aside the present state again."""
-
-    @abc.abstractmethod
-    def drop(self) -> None:
-        """Free the memory of the present state, if the framework can."""

@@ -9,14 +9,12 @@ from __future__ import annotations
 
 import collections
 import dataclasses
-import math
 import time
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
-import numpy as np
-
 from stayfinite.frameworks.loss_log import LossLog
+from stayfinite.frameworks.recorded_steps import RecordedBatch, RecordedSeries, num_bytes_of
 from stayfinite.frameworks.snapshots import Snapshots
 
 # The host may be this many steps ahead of the oldest unread flag. XLA's own queue is shorter on
@@ -57,22 +55,6 @@ class KnownFlag:
         return self._first_bad
 
 
-@dataclasses.dataclass(frozen=True)
-class RecordedBatch:
-    """The batch of one step, as the train step took it, and its place in the training.
-
-    `step` counts over the whole script, from 0; `batch` within the epoch. `is_borrowed` says that
-    other code may write to the data once the step is over.
-    """
-
-    step: int
-    epoch: int | None
-    batch: int | None
-    data: object
-    num_bytes: int
-    is_borrowed: bool = False
-
-
 @dataclasses.dataclass
 class StepCount:
     """How many steps a model has made; outlives the model."""
@@ -94,7 +76,9 @@ class Recorder:
         self.losses = LossLog()
         self.epoch: int | None = None
         self._batch = 0
+        # Oldest first; the series are newer than the steps, and what was noted is the newest.
         self._steps: collections.deque[RecordedBatch] = collections.deque()
+        self._series: list[RecordedSeries] = []
         self._noted: list[object] = []
         self._pending: collections.deque[tuple[int, Flag]] = collections.deque()
         self._own: Callable[[object], object] = lambda data: data
@@ -111,9 +95,14 @@ class Recorder:
         return self._pending[0][0] if self._pending else self.num_steps
 
     @property
+    def has_unread(self) -> bool:
+        """Whether a flag has not been read yet."""
+        return bool(self._pending)
+
+    @property
     def newest(self) -> RecordedBatch:
         """The last recorded step."""
-        return self._steps[-1]
+        return self._all()[-1]
 
     def begin_epoch(self, epoch: int | None) -> None:
         """Count batches from 0 again; `epoch` is None outside `fit`."""
@@ -124,7 +113,9 @@ class Recorder:
     @property
     def is_borrowing(self) -> bool:
         """Whether the flag of the last step has to be read before other code goes on."""
-        return bool(self._steps) and self._steps[-1].is_borrowed
+        # What is noted is never borrowed.
+        is_noted = bool(self._noted or self._series)
+        return not is_noted and bool(self._steps) and self._steps[-1].is_borrowed
 
     def recording(
         self,
@@ -143,10 +134,10 @@ class Recorder:
         self._own = own
         for data in iterator:
             batch = None if self.epoch is None else self._batch
-            num_bytes = _num_bytes(data)
+            num_bytes = num_bytes_of(data)
             borrowed = num_bytes > MAX_COPIED_BYTES and may_borrow(data)
             kept = data if borrowed else own(data)
-            self._steps.append(
+            self._all().append(
                 RecordedBatch(self.num_steps, self.epoch, batch, kept, num_bytes, borrowed)
             )
             self.count.num_steps += 1
@@ -155,37 +146,39 @@ class Recorder:
 
     def drop_newest(self) -> None:
         """The last recorded step has trained nothing, and is none."""
-        self._steps.pop()
+        self._all().pop()
         self.count.num_steps -= 1
 
     def note(self, data: object) -> None:
         """Record a step after the last one on `data`, which nothing else can write to.
 
-        This is faster than `recording`. `record_noted` or `last` has to be called before any other
-        step is recorded.
+        This is faster than `recording`.
         """
         self._noted.append(data)
         self.count.num_steps += 1
 
-    def last(self, number: int) -> list[RecordedBatch]:
-        """The last steps, oldest first."""
-        self.record_noted()
-        steps = self._steps
-        return [steps[position] for position in range(len(steps) - number, len(steps))]
+    def record_noted(self) -> RecordedSeries:
+        """The steps that were noted since the last call, as a series."""
+        data, self._noted = self._noted, []
+        batch = None if self.epoch is None else self._batch
+        series = RecordedSeries(self.count.num_steps - len(data), self.epoch, batch, data)
+        self._batch += len(data)
+        if data:
+            self._series.append(series)
+        return series
 
-    def record_noted(self) -> None:
-        """Record the steps that were noted."""
-        noted, self._noted = self._noted, []
-        step = self.count.num_steps - len(noted)
-        for data in noted:
-            batch = None if self.epoch is None else self._batch
-            self._steps.append(RecordedBatch(step, self.epoch, batch, data, _num_bytes(data)))
-            self._batch += 1
-            step += 1
+    def _all(self) -> collections.deque[RecordedBatch]:
+        """All recorded steps, one by one."""
+        if self._noted:
+            self.record_noted()
+        for series in self._series:
+            self._steps += series.batches()
+        self._series.clear()
+        return self._steps
 
     def keep(self, data: object, num_bytes: int) -> None:
         """Record a step that is judged already, and drop the oldest beyond the limits."""
-        self._steps.append(RecordedBatch(self.num_steps, self.epoch, None, data, num_bytes))
+        self._all().append(RecordedBatch(self.num_steps, self.epoch, None, data, num_bytes))
         self.count.num_steps += 1
         total = sum([recorded.num_bytes for recorded in self._steps])
         while len(self._steps) > MAX_HEALTHY + 1 or (
@@ -211,28 +204,29 @@ class Recorder:
             self._forget_before(last_step + 1)
         return None
 
-    def most_noted(self) -> int:
-        """How many more batches of the size of the last one may be noted in a row."""
-        return min(MAX_PENDING, MAX_NOTED_BYTES // max(1, self.newest.num_bytes))
+    def most_noted(self, num_bytes: int) -> int:
+        """How many batches of this size may be noted in a row."""
+        return min(MAX_PENDING, MAX_NOTED_BYTES // max(1, num_bytes))
 
     def newest_data(self) -> object:
         """The data of the last recorded step; None if it is not kept."""
-        return self._steps[-1].data if self._steps else None
+        steps = self._all()
+        return steps[-1].data if steps else None
 
     def batch_of(self, step: int) -> object:
         """The data of a step whose flag is being read."""
-        return next(r.data for r in self._steps if r.step == step)
+        return next(r.data for r in self._all() if r.step == step)
 
     def after(self, step: int) -> list[RecordedBatch]:
         """The steps after `step`, oldest first."""
-        return [r for r in self._steps if r.step > step]
+        return [r for r in self._all() if r.step > step]
 
     def take(self, step: int) -> tuple[RecordedBatch, list[RecordedBatch]]:
         """The bad step and the healthy ones before it, newest first; only these are kept.
 
         Of a window, which may have hundreds, they are as many as flags wait at most.
         """
-        bad = next(r for r in self._steps if r.step == step)
+        bad = next(r for r in self._all() if r.step == step)
         while self._steps and self._steps[-1].step >= step:
             self._steps.pop()
         while len(self._steps) > MAX_PENDING + MAX_HEALTHY:
@@ -242,17 +236,18 @@ class Recorder:
 
     def again(self, recorded: RecordedBatch) -> None:
         """Record a step that was taken back and is made again."""
-        self._steps.append(recorded)
+        self._all().append(recorded)
         self.count.num_steps = recorded.step + 1
 
     def forget(self) -> None:
         """Drop every batch."""
-        self._steps.clear()
+        self._all().clear()
 
     def _forget_before(self, step: int) -> None:
         if self.is_borrowing and self.newest.step < step:
             self._own_one()
-        healthy = [r for r in self._steps if r.step < step]
+        self._forget_series_before(step)
+        healthy = [r for r in self._all() if r.step < step]
         total = 0
         keep = 0
         for recorded in reversed(healthy):
@@ -262,6 +257,17 @@ class Recorder:
             keep += 1
         for _ in range(len(healthy) - keep):
             self._steps.popleft()
+
+    def _forget_series_before(self, step: int) -> None:
+        """Drop all that is older than series with enough healthy steps, as it is."""
+        num_kept = 0
+        for position in range(len(self._series) - 1, -1, -1):
+            if num_kept >= MAX_HEALTHY:
+                del self._series[: position + 1]
+                self._steps.clear()
+                return
+            series = self._series[position]
+            num_kept += min(max(0, step - series.step), len(series))
 
     def _own_one(self) -> None:
         """Drop what is borrowed. Now and then the newest is copied, to compare a bad step with."""
@@ -273,29 +279,3 @@ class Recorder:
             self._steps.append(dataclasses.replace(newest, data=data, is_borrowed=False))
             ended = time.perf_counter()
             self._next_copy = ended + (ended - began) / COPY_SHARE
-
-
-def is_frozen(array: np.ndarray) -> bool:
-    """Whether nothing can write to an array: it is read-only, and so is what it is a view of."""
-    held: object = array
-    while isinstance(held, np.ndarray):
-        if held.flags.writeable:
-            return False
-        held = held.base
-    return not isinstance(held, memoryview) or held.readonly
-
-
-def _num_bytes(data: object) -> int:
-    if isinstance(data, dict):
-        data = list(data.values())
-    # `list | tuple` would be made anew in each call, and this is called for each array of a step.
-    if isinstance(data, (list, tuple)):
-        return sum([_num_bytes(item) for item in data])
-    if data is None:
-        return 0
-    num_bytes = getattr(data, "nbytes", None)
-    if num_bytes is None:
-        # A tensor of TensorFlow has none.
-        shape, size = getattr(data, "shape", ()), getattr(getattr(data, "dtype", None), "size", 0)
-        num_bytes = math.prod(shape) * size
-    return int(num_bytes)

@@ -10,8 +10,10 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from stayfinite.frameworks.heavy_steps import HeavySteps, LateNumber
-from stayfinite.frameworks.recorder import RecordedBatch, Recorder
+from stayfinite.frameworks.heavy_state import LateNumber
+from stayfinite.frameworks.heavy_steps import HeavySteps
+from stayfinite.frameworks.recorded_steps import RecordedSeries, num_bytes_of
+from stayfinite.frameworks.recorder import Recorder
 
 
 class StepSeries:
@@ -29,8 +31,10 @@ class StepSeries:
         self._logs: list[Mapping[str, Any]] = []
         self.limit = 0
         self._until = 0.0
+        # The size of the last batch of the series before.
+        self._num_bytes = 0
         # Of the series before: the device has computed them by the end of this one.
-        self._unread: list[tuple[RecordedBatch, LateNumber]] = []
+        self._unread: tuple[RecordedSeries, list[Mapping[str, Any]]] | None = None
         self._reads_losses = False
 
     def __bool__(self) -> bool:
@@ -48,7 +52,14 @@ class StepSeries:
                 long cut the free memory into parts.
         """
         self._late, self._reads_losses = late, reads_losses
-        self.limit = self._recorder.most_noted()
+        self._open(steps, self._recorder.newest.num_bytes)
+
+    def begin_next(self, steps: HeavySteps) -> None:
+        """As `begin`, after a series of the same window that was recorded."""
+        self._open(steps, self._num_bytes)
+
+    def _open(self, steps: HeavySteps, num_bytes: int) -> None:
+        self.limit = self._recorder.most_noted(num_bytes)
         self._until = steps.end_of_window
 
     def has_room(self) -> bool:
@@ -63,15 +74,19 @@ class StepSeries:
     def end(self, steps: HeavySteps) -> None:
         """Record the steps."""
         logs, self._logs, self.limit = self._logs, [], 0
-        recorded = self._recorder.last(len(logs))
-        losses = [self._late(of_step["loss"]) for of_step in logs]
         self.read_losses()
-        self._unread = list(zip(recorded, losses, strict=True))
-        steps.end_series(recorded, losses[-1])
+        series = self._recorder.record_noted()
+        self._unread = series, logs
+        self._num_bytes = num_bytes_of(series.data[-1])
+        steps.end_series(series, len(series) * self._num_bytes, self._late(logs[-1]["loss"]))
 
     def read_losses(self) -> None:
         """Add the losses of the recorded steps that are not in the log of losses."""
-        unread, self._unread = self._unread, []
-        for step, loss in unread:
-            kept = float(loss) if self._reads_losses else loss
-            self._recorder.losses.keep(step.step, step.epoch, kept)
+        if self._unread is None:
+            return
+        series, logs = self._unread
+        self._unread = None
+        keep, late = self._recorder.losses.keep, self._late
+        for step, of_step in enumerate(logs, series.step):
+            loss = late(of_step["loss"])
+            keep(step, series.epoch, float(loss) if self._reads_losses else loss)

@@ -14,7 +14,7 @@ from stayfinite.errors import CannotGuardError, NonFiniteError
 from stayfinite.frameworks import base
 from stayfinite.frameworks.base import GuardedFunction
 from stayfinite.frameworks.failure import Failure, Resumption
-from stayfinite.frameworks.recorder import RecordedBatch
+from stayfinite.frameworks.recorded_steps import RecordedBatch
 from stayfinite.frameworks.state import State
 from stayfinite.frameworks.subject import Subject
 from stayfinite.guard.bad_steps import BadSteps

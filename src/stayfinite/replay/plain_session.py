@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from stayfinite.frameworks.failure import Failure, Resumption
-from stayfinite.frameworks.recorder import RecordedBatch, Recorder
+from stayfinite.frameworks.recorded_steps import RecordedBatch
+from stayfinite.frameworks.recorder import Recorder
 from stayfinite.frameworks.state import State
 from stayfinite.frameworks.subject import Subject
 from stayfinite.replay.plain_step import plain_misfit

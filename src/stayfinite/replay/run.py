@@ -11,7 +11,7 @@ from stayfinite.frameworks import base
 from stayfinite.frameworks.change import Change
 from stayfinite.frameworks.failure import Failure
 from stayfinite.frameworks.keras.saved_state import named_as, shapes_of, state_of_arrays
-from stayfinite.frameworks.recorder import RecordedBatch
+from stayfinite.frameworks.recorded_steps import RecordedBatch
 from stayfinite.frameworks.saved_names import differing_shape
 from stayfinite.frameworks.step import Step
 from stayfinite.frameworks.subject import Subject

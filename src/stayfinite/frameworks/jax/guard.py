@@ -14,26 +14,20 @@ import jax
 import numpy as np
 
 from stayfinite.errors import CannotGuardError
-from stayfinite.frameworks import heavy
 from stayfinite.frameworks.base import OnBad
-from stayfinite.frameworks.heavy_steps import HeavySteps, HeavyTraining
 from stayfinite.frameworks.jax import guard_step
-from stayfinite.frameworks.jax.guard_heavy import JaxHeavySteps
-from stayfinite.frameworks.jax.host_data import BatchRows, LateScalar, is_changeable, own
+from stayfinite.frameworks.jax.guard_windows import JaxWindows, num_bytes_of
+from stayfinite.frameworks.jax.host_data import LateScalar, is_changeable, own
 from stayfinite.frameworks.jax.keras_library import KERAS
 from stayfinite.frameworks.jax.state import state_variables, store
-from stayfinite.frameworks.jax.state_copy import is_on_cpu, is_on_default_device
 from stayfinite.frameworks.keras import loss_scales
-from stayfinite.frameworks.keras import private as keras_private
-from stayfinite.frameworks.keras.persistence import bad_steps_leave_marks
 from stayfinite.frameworks.keras.roles import may_keep_infinity
-from stayfinite.frameworks.keras.train_function import GuardedTrainFunction, settle_model
 from stayfinite.frameworks.recorder import Flag, Recorder
 from stayfinite.frameworks.state import State
 from stayfinite.frameworks.subject import Subject, TrainFunction, TrainStep
 
 
-class JaxTrainFunction(GuardedTrainFunction):
+class JaxTrainFunction(JaxWindows):
     """The train function of a subject on JAX: the same call, with the sentinel inside."""
 
     def __init__(
@@ -43,15 +37,11 @@ class JaxTrainFunction(GuardedTrainFunction):
         self._inner = self._made()
         # None once a step was made without it: it counts its steps.
         self._sentinel: guard_step.Sentinel | None = guard_step.new_sentinel()
-        self._rows = BatchRows((), 0)
-        # The step of Keras, for windows.
-        self._plain: TrainFunction = self._inner
-        self._state: Any = None
-        self._may_have_windows = _makes_compiled_steps(subject) and bad_steps_leave_marks(subject)
-        # After which the next step may be noted in a series.
-        self._series_state: Any = None
-        # Whether the state is too small to be heavy; known after the first step.
-        self._is_light = False
+
+    def note_unwatched(self, logs: Any) -> None:
+        """A step was made in a window, which the sentinel has not seen."""
+        super().note_unwatched(logs)
+        self._sentinel = None
 
     def __call__(self, state: Any, iterator: Iterator[Any]) -> Any:
         """One call of Keras's train function: `(logs, state)`."""
@@ -61,13 +51,13 @@ class JaxTrainFunction(GuardedTrainFunction):
         self.enter(iterator)
         self._state = state
         self.poll(None, wait=False)
-        self.remember(lambda: _num_bytes(state), lambda: State.of(state[:4]).map(np.array))
+        self.remember(lambda: num_bytes_of(state), lambda: State.of(state[:4]).map(np.array))
         # The batches of a window are kept for longer than a step.
         borrow = _may_not_borrow if self._may_have_windows else is_changeable
         batches = self._recorder.recording(iterator, own=own, may_borrow=borrow)
         if self._may_have_windows:
             data = next(batches)
-            steps = self._steps_in_windows(state)
+            steps = self._steps_in_windows()
             if steps is not None:
                 return self._run_in_window(steps, state, data)
             batches = iter([data])
@@ -77,101 +67,6 @@ class JaxTrainFunction(GuardedTrainFunction):
         self._state, self._sentinel = tuple(state[:4]), state[4]
         logs = self.expect(LateScalar(first_bad), logs)
         return logs, self._state
-
-    def went_back(self) -> None:
-        """Give the variables the state of `heavy`."""
-        assert isinstance(self.heavy, JaxHeavySteps)
-        self._state = self.heavy.state
-        store(self._subject, State.of(self._state))
-
-    def _steps_in_windows(self, state: Any) -> JaxHeavySteps | None:
-        """What makes this step in a window; None if it has the sentinel."""
-        if self._is_light and not self._in_epoch:
-            # The flag of such a step is read at once, and costs less than a check of the state.
-            if self.heavy is not None:
-                self._leave_window(self.heavy)
-            return None
-        steps = self.heavy
-        if steps is None:
-            return self._first_window(state)
-        assert isinstance(steps, JaxHeavySteps)
-        if steps.trusts_loss and not (self._is_light and steps.is_checked_often):
-            return steps
-        self._leave_window(steps)
-        self.heavy, self._may_have_windows = None, False
-        return None
-
-    def _leave_window(self, steps: HeavySteps) -> None:
-        """The next step has the sentinel."""
-        if steps.has_window:
-            self.poll(None, wait=True)
-            steps.forget()
-
-    def _first_window(self, state: Any) -> JaxHeavySteps | None:
-        """Decide whether steps are made in windows."""
-        num_bytes, leaves = _num_bytes(state), jax.tree.leaves(state)
-        self._is_light = num_bytes < heavy.MIN_STATE_BYTES
-        self._may_have_windows = (
-            heavy.has_small_batches(num_bytes, self._recorder.newest.num_bytes)
-            and is_on_default_device(leaves)
-            # Another device may not compute the same bits again.
-            and (not self._is_light or (is_on_cpu(leaves) and not self.resumes))
-        )
-        if not self._may_have_windows or (self._is_light and not self._in_epoch):
-            return None
-        step = self._subject.train_step
-
-        def train_step(state: Any, data: Any) -> Any:
-            # Two methods of one object are equal, so JAX would use what it has traced before the
-            # model was compiled again.
-            return step(state, data)
-
-        plain = self._subject.make_train_function(train_step)
-        self._subject.train_function = self
-
-        def fails(data: object) -> bool:
-            return self._is_bad(new.state, data)
-
-        self._plain = plain
-        new = JaxHeavySteps(HeavyTraining(self._subject, plain, fails, num_bytes))
-        self._may_have_windows = new.begins_finite(state)
-        if not self._may_have_windows:
-            return None
-        keras_private.before_state_sync(settle_model)
-        self.heavy = new
-        return new
-
-    def _run_in_window(self, steps: JaxHeavySteps, state: Any, data: object) -> Any:
-        logs, new = steps.run(state, self._recorder.newest, data)
-        self._state, self._sentinel = new, None
-        self.note_unwatched(logs)
-        if self.resumes or not self._in_epoch:
-            logs = self.poll(logs, wait=True)
-        elif self._is_light:
-            self.series.begin(steps, LateScalar, reads_losses=True)
-            self._rows = BatchRows(data, self.series.limit)
-            self._series_state = new
-        return logs, self._state
-
-    def _run_in_series(self, state: Any, iterator: Iterator[Any]) -> Any:
-        """Make a step of a small state in the middle of an epoch."""
-        # If it fails, no step can be made on `state` again.
-        self._series_state = None
-        if not self.series.has_room():
-            return self(state, iterator)
-        data = next(iterator)
-        kept = self._rows.own(data)
-        logs, new = self._plain(state, iter((data,)))
-        self.series.note(kept, logs)
-        self._state = self._series_state = new
-        return logs, new
-
-    def end_series(self) -> None:
-        """Record the steps of a series. The next step is the first of another one."""
-        self._series_state = None
-        if self.series and isinstance(self.heavy, JaxHeavySteps):
-            self.heavy.took(self._state)
-            super().end_series()
 
     def last_good(self, step: int) -> State:
         """Store the state before the bad step, which no later step has changed."""
@@ -234,12 +129,6 @@ class JaxTrainFunction(GuardedTrainFunction):
         return int(first_bad) >= 0
 
 
-def _makes_compiled_steps(subject: Subject) -> bool:
-    """Whether each call of the train function of Keras is one compiled step."""
-    compilation = subject.compilation
-    return not compilation.eager and bool(compilation.xla) and compilation.steps_per_execution == 1
-
-
 def attach(
     subject: Subject, recorder: Recorder, on_bad: OnBad, *, resumes: bool = False
 ) -> JaxTrainFunction:
@@ -275,10 +164,6 @@ def compiled(step: TrainStep) -> TrainFunction:
 
 def _may_not_borrow(data: Any) -> bool:
     return False
-
-
-def _num_bytes(state: Any) -> int:
-    return sum(leaf.nbytes for leaf in jax.tree.leaves(state))
 
 
 def _is_distributed() -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -9,13 +10,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from stayfinite.frameworks import heavy
-from stayfinite.frameworks.heavy_steps import MAX_WRITTEN_BYTES, HeavySteps, HeavyTraining, Writes
+from stayfinite.frameworks.heavy_state import MAX_WRITTEN_BYTES, HeavyTraining, Writes
+from stayfinite.frameworks.heavy_steps import HeavySteps
 from stayfinite.frameworks.jax import guard_step
 from stayfinite.frameworks.jax.host_data import LateScalar, has_finite_square, is_finite
 from stayfinite.frameworks.jax.state import state_variables
 from stayfinite.frameworks.jax.state_copy import StateCopy, is_on_cpu
 from stayfinite.frameworks.optimizers import learning_rate_of
-from stayfinite.frameworks.recorder import RecordedBatch
+from stayfinite.frameworks.recorded_steps import RecordedBatch
 
 
 class JaxHeavySteps(HeavySteps):
@@ -26,6 +28,10 @@ class JaxHeavySteps(HeavySteps):
         self._training = training
         self._snapshot = StateCopy()
         self._structure: Any = None
+        # By the structure of a state, the positions of the leaves that are in the snapshot.
+        self._in_snapshot: dict[Any, list[int]] = {}
+        # The other leaves, while steps are made again.
+        self._unchanged: dict[int, Any] = {}
         # The positions of the leaves that a bad step may leave non-finite.
         self._judged: list[int] = []
         self._held: list[Any] | None = []
@@ -52,7 +58,7 @@ class JaxHeavySteps(HeavySteps):
         """Whether a state is finite. If not, what a step leaves as it is would count as bad."""
         leaves = jax.tree.leaves(state[:3])
         self._judged = self._positions_judged(leaves)
-        return self._are_finite(leaves)
+        return _is_finite([leaves[position] for position in self._judged])
 
     def run(self, state: Any, recorded: RecordedBatch, data: object) -> Any:
         """Make a step: what the train function of Keras returns."""
@@ -90,7 +96,7 @@ class JaxHeavySteps(HeavySteps):
     def forget(self) -> None:
         """Begin a new window with the next step."""
         super().forget()
-        self._snapshot = StateCopy()
+        self._snapshot, self._unchanged = StateCopy(), {}
 
     def is_used_up(self) -> bool:
         """Whether a step that did not end has taken the arrays of the present state."""
@@ -100,13 +106,55 @@ class JaxHeavySteps(HeavySteps):
         """Until the device has computed the present state."""
         jax.block_until_ready(self._leaves)
 
+    @property
+    def snapshot_bytes(self) -> int:
+        """The size of the snapshot, on host or device."""
+        return self._snapshot.num_bytes
+
     def copy(self) -> None:
         """Take a snapshot of the present state."""
-        self._snapshot.take(self._leaves)
+        leaves = self._leaves
+        self._snapshot.take([leaves[position] for position in self._copied(len(leaves))])
+
+    def _copied(self, number: int) -> Sequence[int]:
+        """The positions of the leaves in the snapshot, of `number` leaves."""
+        return self._in_snapshot.get(self._structure, range(number))
+
+    def traced(self, old: Any, new: Any, present: Any) -> None:
+        """A step was traced, and is about to be made for the first time.
+
+        A large leaf that it returns as it was given, as a frozen weight, is not kept in the
+        snapshot. Other code may write to a small one within a window.
+
+        Args:
+            old: The traced state that the step was given.
+            new: The traced state that it returns.
+            present: The state that it is made on.
+        """
+        leaves, structure = jax.tree.leaves(present), self._structure
+        triples = zip(jax.tree.leaves(old), jax.tree.leaves(new), leaves, strict=True)
+        copied = [
+            position
+            for position, (one, other, leaf) in enumerate(triples)
+            if one is not other or leaf.nbytes <= MAX_WRITTEN_BYTES
+        ]
+        before = self._in_snapshot.get(structure)
+        if before is None:
+            self._in_snapshot[structure] = copied
+            self._snapshot.keep_only(copied)
+        else:
+            # No step before has changed these.
+            others = [position for position in copied if position not in before]
+            self._in_snapshot[structure] = before + others
+            self._snapshot.add([leaves[position] for position in others])
 
     def restore(self) -> None:
         """Make the snapshot the present state."""
-        self._leaves = self._snapshot.restored()
+        restored = self._snapshot.restored()
+        number = len(restored) + len(self._unchanged)
+        leaves = dict(zip(self._copied(number), restored, strict=True))
+        leaves |= {position: jnp.array(leaf) for position, leaf in self._unchanged.items()}
+        self._leaves = [leaves[position] for position in range(number)]
 
     def write(self, writes: Writes) -> None:
         """Replace leaves."""
@@ -121,10 +169,9 @@ class JaxHeavySteps(HeavySteps):
 
     def is_finite(self) -> bool:
         """Whether the present state is finite, metrics left out."""
-        return self._are_finite(self._leaves)
-
-    def _are_finite(self, leaves: list[Any]) -> bool:
-        return _is_finite([leaves[position] for position in self._judged])
+        leaves = self._leaves
+        changed = set(self._copied(len(leaves)))
+        return _is_finite([leaves[each] for each in self._judged if each in changed])
 
     def _positions_judged(self, lasting: list[Any]) -> list[int]:
         """Without integers, random keys and the learning rate, which no step changes."""
@@ -143,16 +190,24 @@ class JaxHeavySteps(HeavySteps):
 
     def set_aside(self) -> list[Any]:
         """The leaves of the present state."""
+        self._hold_unchanged()
         return self._leaves
 
     def take_back(self, state: Any) -> None:
         """Make what was set aside the present state again."""
-        self._leaves = state
+        self._leaves, self._unchanged = state, {}
 
     def drop(self) -> None:
         """Delete the arrays of the present state, which `fit` still refers to."""
-        for leaf in self._leaves:
-            leaf.delete()
+        self._hold_unchanged()
+        for position, leaf in enumerate(self._leaves):
+            if position not in self._unchanged:
+                leaf.delete()
+
+    def _hold_unchanged(self) -> None:
+        positions = range(len(self._leaves))
+        unchanged = set(positions) - set(self._copied(len(positions)))
+        self._unchanged = {position: self._leaves[position] for position in unchanged}
 
 
 def _is_finite(leaves: list[Any]) -> bool:

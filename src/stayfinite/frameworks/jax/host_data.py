@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import Any
 
@@ -9,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from stayfinite.frameworks.recorder import is_frozen
+from stayfinite.frameworks.recorded_steps import is_frozen
 
 
 class LateScalar:
@@ -40,32 +41,36 @@ class BatchRows:
     """
 
     def __init__(self, data: Any, number: int) -> None:
-        leaves = data if type(data) is tuple else ()
-        self._rows = [
-            np.empty((number, *leaf.shape), leaf.dtype) if type(leaf) is np.ndarray else None
-            for leaf in leaves
+        self._forms = [
+            (leaf.shape, leaf.dtype) if type(leaf) is np.ndarray and leaf.ndim else (None, None)
+            for leaf in (data if type(data) is tuple else ())
         ]
-        self._number = number
-        self._used = 0
+        self.begin(number)
+
+    def begin(self, number: int) -> None:
+        """New memory, for as many batches of the same form."""
+        rows = [
+            itertools.repeat(None, number) if shape is None else np.empty((number, *shape), dtype)
+            for shape, dtype in self._forms
+        ]
+        self._rows = zip(*rows, strict=True)
 
     def own(self, data: Any) -> Any:
         """As the function `own`."""
-        rows = self._rows
-        if type(data) is not tuple or len(data) != len(rows) or self._used >= self._number:
+        if type(data) is not tuple or len(data) != len(self._forms):
             return own(data)
-        position = self._used
-        self._used += 1
+        rows = next(self._rows, None)
+        if rows is None:
+            return own(data)
         kept: list[Any] = []
-        for leaf, each in zip(data, rows, strict=True):
-            if each is None or type(leaf) is not np.ndarray or leaf.dtype is not each.dtype:
+        for leaf, row, (shape, dtype) in zip(data, rows, self._forms, strict=True):
+            if leaf is None and row is None:
+                kept.append(None)
+            elif type(leaf) is np.ndarray and leaf.shape == shape and leaf.dtype is dtype:
+                row[...] = leaf
+                kept.append(row)
+            else:
                 kept.append(own(leaf))
-                continue
-            row = each[position]
-            if row.shape != leaf.shape:
-                kept.append(own(leaf))
-                continue
-            np.copyto(row, leaf)
-            kept.append(row)
         return tuple(kept)
 
 

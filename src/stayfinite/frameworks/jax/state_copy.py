@@ -8,8 +8,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-# A copy on the device itself may take this part of its memory; a larger one is on the host.
-_PART_OF_DEVICE = 1 / 16
+# A copy on the device itself may take this part of what the program has needed of its memory; a
+# larger one is on the host.
+_PART_OF_NEEDED = 1 / 16
 
 
 class StateCopy:
@@ -17,6 +18,11 @@ class StateCopy:
 
     def __init__(self) -> None:
         self._kept: list[Any] = []
+
+    @property
+    def num_bytes(self) -> int:
+        """How large the copy is."""
+        return sum(kept.nbytes for kept in self._kept)
 
     def take(self, leaves: list[Any]) -> None:
         """Copy `leaves` in the place of what was kept; they may be donated afterwards."""
@@ -36,6 +42,14 @@ class StateCopy:
             leaf.copy_to_host_async()
         self._kept = [np.array(leaf) for leaf in leaves]
 
+    def keep_only(self, positions: list[int]) -> None:
+        """Drop all but these of the leaves that were copied."""
+        self._kept = [self._kept[position] for position in positions]
+
+    def add(self, leaves: list[Any]) -> None:
+        """Copy more leaves, which come after those that were copied."""
+        self._kept += [np.array(leaf) for leaf in leaves]
+
     def restored(self) -> list[Any]:
         """Arrays of JAX with the values; they may be donated."""
         return [jnp.array(kept) for kept in self._kept]
@@ -48,8 +62,10 @@ def is_on_cpu(leaves: list[Any]) -> bool:
 
 def _has_room(leaves: list[Any]) -> bool:
     (device,) = leaves[0].devices()
-    limit = (device.memory_stats() or {}).get("bytes_limit", 0)
-    return bool(sum(leaf.nbytes for leaf in leaves) <= limit * _PART_OF_DEVICE)
+    stats = device.memory_stats() or {}
+    needed = stats.get("peak_bytes_in_use", 0)
+    free = stats.get("bytes_limit", 0) - needed
+    return bool(sum(leaf.nbytes for leaf in leaves) <= min(free, needed * _PART_OF_NEEDED))
 
 
 def is_on_default_device(leaves: list[Any]) -> bool:

@@ -12,7 +12,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from stayfinite.frameworks.recorder import MAX_COPIED_BYTES, Recorder, is_frozen
+from stayfinite.frameworks.recorded_steps import is_frozen
+from stayfinite.frameworks.recorder import MAX_COPIED_BYTES, Recorder
 from stayfinite.frameworks.tensorflow import private
 from stayfinite.frameworks.tensorflow.call_arguments import CallArguments
 
@@ -48,7 +49,7 @@ class FlaggedSeries:
         """
         # TensorFlow does not say whether a tensor of a GPU has been computed.
         if "CPU" in report.device:
-            self._limit = self._recorder.most_noted()
+            self._limit = self._recorder.most_noted(self._recorder.newest.num_bytes)
             self._report = report
 
     def note(self, data: Any, report: Any) -> None:
@@ -63,7 +64,7 @@ class FlaggedSeries:
         self._num_steps, self._limit, self._report = 0, 0, None
         if not num_steps:
             return None
-        self._recorder.last(num_steps)
+        self._recorder.record_noted()
         return report
 
 

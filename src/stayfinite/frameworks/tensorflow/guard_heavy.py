@@ -6,14 +6,16 @@ variable, and what evaluates or predicts, therefore checks the steps first (`var
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from stayfinite.frameworks.heavy_steps import MAX_WRITTEN_BYTES, HeavySteps, HeavyTraining, Writes
+from stayfinite.frameworks.heavy_state import MAX_WRITTEN_BYTES, HeavyTraining, Writes
+from stayfinite.frameworks.heavy_steps import HeavySteps
 from stayfinite.frameworks.optimizers import learning_rate_of
-from stayfinite.frameworks.recorder import RecordedBatch
+from stayfinite.frameworks.recorded_steps import RecordedBatch
 from stayfinite.frameworks.subject import state_variables
 from stayfinite.frameworks.tensorflow import private
 from stayfinite.frameworks.tensorflow.guard_graph import lasting
@@ -29,8 +31,12 @@ class TensorFlowHeavySteps(HeavySteps):
     def __init__(self, training: HeavyTraining) -> None:
         super().__init__(training.num_bytes)
         self._training = training
-        self._buffers: list[np.ndarray] = []
         self._variables: list[Any] = []
+        # The snapshot, by the position of a variable.
+        self._buffers: dict[int, np.ndarray] = {}
+        # Those that are not in it: the large ones that no step has written to.
+        self._unchanged: set[int] = set()
+        self._is_traced = False
         self._written: set[int] = set()
         self._is_replaced = False
 
@@ -66,14 +72,13 @@ class TensorFlowHeavySteps(HeavySteps):
 
     def is_small(self, variable: Any) -> bool:
         """Whether a variable may be written to within a window."""
-        position = self._position(variable)
-        return position is not None and self._buffers[position].nbytes <= MAX_WRITTEN_BYTES
+        buffer = self._buffers.get(self._position(variable))
+        return buffer is not None and buffer.nbytes <= MAX_WRITTEN_BYTES
 
     def writing(self, variable: Any) -> None:
         """Other code is about to assign a variable."""
-        position = self._position(variable)
-        if position is not None and self.is_small(variable):
-            self._written.add(position)
+        if self.is_small(variable):
+            self._written.add(self._position(variable))
         else:
             self.replace()
 
@@ -81,9 +86,10 @@ class TensorFlowHeavySteps(HeavySteps):
         """Other code has written to the state, or is about to: the next step begins a window."""
         self._is_replaced = True
 
-    def _position(self, variable: Any) -> int | None:
+    def _position(self, variable: Any) -> int:
+        """The position of a variable; -1 if it is none of the state."""
         raw = private.raw(variable)
-        return next((n for n, held in enumerate(self._variables) if held is raw), None)
+        return next((n for n, held in enumerate(self._variables) if held is raw), -1)
 
     def _writes_of_others(self) -> Writes | None:
         written = sum(self._buffers[position].nbytes for position in self._written)
@@ -94,26 +100,61 @@ class TensorFlowHeavySteps(HeavySteps):
     def wait(self) -> None:
         """Nothing: to read a variable waits."""
 
+    @property
+    def snapshot_bytes(self) -> int:
+        """The size of the snapshot, on the host."""
+        return sum(buffer.nbytes for buffer in self._buffers.values())
+
     def copy(self) -> None:
         """Take a snapshot of the present state, into the same memory as the last."""
         groups = state_variables(self._training.subject)
-        self._variables = [private.raw(variable) for group in groups for variable in group]
-        values = [variable.read_value() for variable in self._variables]
-        forms = [(value.shape, value.dtype.as_numpy_dtype) for value in values]
-        if forms != [(buffer.shape, buffer.dtype.type) for buffer in self._buffers]:
-            self._buffers = [np.empty(shape, dtype) for shape, dtype in forms]
-        for buffer, value in zip(self._buffers, values, strict=True):
-            np.copyto(buffer, value.numpy())
+        variables = [private.raw(variable) for group in groups for variable in group]
+        if [*map(id, variables)] != [*map(id, self._variables)]:
+            self._variables, self._buffers, self._unchanged = variables, {}, set()
+        for position, variable in enumerate(variables):
+            if position not in self._unchanged:
+                self._copy(position, variable)
+
+    def _copy(self, position: int, variable: Any) -> None:
+        value = variable.read_value().numpy()
+        buffer = self._buffers.get(position)
+        if buffer is None or buffer.shape != value.shape:
+            self._buffers[position] = np.array(value)
+        else:
+            np.copyto(buffer, value)
+
+    def traced(self, is_written: Callable[[Any], bool]) -> None:
+        """A step was traced, and is about to be made for the first time.
+
+        A large variable that it does not write to, as a frozen weight, is not kept in the snapshot.
+        Other code may write to a small one within a window.
+
+        Args:
+            is_written: Whether the step may write to a variable.
+        """
+        if self._is_traced:
+            # No step before has written to these.
+            for position in [n for n in self._unchanged if is_written(self._variables[n])]:
+                self._unchanged.remove(position)
+                with tf.init_scope():
+                    self._copy(position, self._variables[position])
+            return
+        self._is_traced = True
+        for position, variable in enumerate(self._variables):
+            is_large = self._buffers[position].nbytes > MAX_WRITTEN_BYTES
+            if is_large and not is_written(variable):
+                self._unchanged.add(position)
+                del self._buffers[position]
 
     def restore(self) -> None:
         """Assign the values of the snapshot. What was made since then are metrics."""
         self._training.subject.reset_metrics()
         self._assign(self._buffers)
 
-    def _assign(self, values: list[np.ndarray]) -> None:
-        for variable, value in zip(self._variables, values, strict=True):
+    def _assign(self, values: Mapping[int, np.ndarray]) -> None:
+        for position, value in values.items():
             # A tensor may share the memory of an array, and the step writes in place.
-            variable.assign(value.copy())
+            self._variables[position].assign(value.copy())
 
     def write(self, writes: Writes) -> None:
         """Assign variables."""
@@ -130,7 +171,12 @@ class TensorFlowHeavySteps(HeavySteps):
         rate = learning_rate_of(self._training.subject.optimizers[0])
         # No step changes the learning rate.
         values = [private.raw(v) for v in lasting(self._training.subject) if v is not rate]
-        floating = [value.read_value() for value in values if value.dtype.is_floating]
+        unchanged = {id(self._variables[position]) for position in self._unchanged}
+        floating = [
+            value.read_value()
+            for value in values
+            if value.dtype.is_floating and id(value) not in unchanged
+        ]
         # A sum of squares is faster than a check of each element, and may overflow.
         squares = [float(tf.nn.l2_loss(value)) for value in floating]
         return bool(np.isfinite(sum(squares))) or bool(all_finite(floating))
@@ -139,9 +185,9 @@ class TensorFlowHeavySteps(HeavySteps):
         """Make a step with the sentinel, and undo it."""
         return self._training.fails(data)
 
-    def set_aside(self) -> list[np.ndarray]:
+    def set_aside(self) -> dict[int, np.ndarray]:
         """A copy of the present state."""
-        return [variable.numpy().copy() for variable in self._variables]
+        return {position: self._variables[position].numpy().copy() for position in self._buffers}
 
     def take_back(self, state: Any) -> None:
         """Assign what was set aside."""

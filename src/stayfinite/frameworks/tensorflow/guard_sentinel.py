@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -44,6 +45,33 @@ class TensorFlowSentinel:
         after = tf.where(good, count + 1, tf.minimum(count, ~count))
         self.count.assign(after)
         return tf.stack([after, tf.where(good & suspect, count, -1)])
+
+
+class SentinelFlag:
+    """The first bad step since the sentinel was made, from the reports of its steps.
+
+    Args:
+        reports: The reports of one or several steps; see `TensorFlowSentinel.note`.
+        is_bad: Asked whether a suspect is bad, with its number.
+    """
+
+    def __init__(self, reports: list[Any], is_bad: Callable[[int], bool]) -> None:
+        self._reports = reports
+        self._is_bad = is_bad
+
+    def is_ready(self) -> bool:
+        """Whether reading it would not wait, as far as is known."""
+        # TensorFlow does not say whether a tensor of a GPU has been computed.
+        return "CPU" in self._reports[-1].device
+
+    def __int__(self) -> int:
+        for report in self._reports:
+            count, suspect = report.numpy().tolist()
+            if count < 0:
+                return int(~count)
+            if suspect >= 0 and self._is_bad(suspect):
+                return int(suspect)
+        return -1
 
 
 def all_finite(tensors: list[Any]) -> Any:

@@ -184,6 +184,20 @@ def captured_variables(graph: Any) -> Callable[[Any], bool]:
     return lambda variable: id(getattr(raw(variable), "handle", None)) in handles
 
 
+def written_variables(graph: Any) -> Callable[[Any], bool]:
+    """Whether a function that is being traced may write to a variable.
+
+    An operation that is given the variable itself, and does not only read it, counts as one that
+    writes to it.
+    """
+    written = {
+        id(outer)
+        for outer, inner in graph.captures
+        if any(op.type != "ReadVariableOp" for op in inner.consumers())
+    }
+    return lambda variable: id(getattr(raw(variable), "handle", None)) in written
+
+
 def forget_traces() -> None:
     """Have every `tf.function` of the program traced again at its next call.
 

@@ -12,7 +12,8 @@ import torch
 
 from stayfinite.frameworks.base import OnBad
 from stayfinite.frameworks.keras.train_function import GuardedTrainFunction
-from stayfinite.frameworks.recorder import Flag, Recorder, is_frozen
+from stayfinite.frameworks.recorded_steps import is_frozen
+from stayfinite.frameworks.recorder import Flag, Recorder
 from stayfinite.frameworks.state import State
 from stayfinite.frameworks.subject import Compilation, Subject, TrainFunction, TrainStep
 from stayfinite.frameworks.torch import private

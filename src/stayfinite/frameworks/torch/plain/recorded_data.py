@@ -6,7 +6,7 @@ import dataclasses
 import functools
 from collections.abc import Callable
 
-from stayfinite.frameworks.recorder import RecordedBatch
+from stayfinite.frameworks.recorded_steps import RecordedBatch
 from stayfinite.frameworks.step import CannotRemakeError
 from stayfinite.frameworks.torch.plain.data import LoopData
 from stayfinite.frameworks.torch.plain.loop_body import LoopBody

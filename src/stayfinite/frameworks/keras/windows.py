@@ -1,0 +1,62 @@
+"""Which steps of a guarded train function are made in windows, on frameworks that have them."""
+
+from __future__ import annotations
+
+import abc
+
+from stayfinite.frameworks.base import OnBad
+from stayfinite.frameworks.heavy_steps import HeavySteps
+from stayfinite.frameworks.keras.train_function import GuardedTrainFunction
+from stayfinite.frameworks.recorder import Recorder
+from stayfinite.frameworks.subject import Subject
+
+
+class WindowedTrainFunction(GuardedTrainFunction):
+    """A train function whose steps may be made in windows, without the sentinel.
+
+    A framework sets `_may_have_windows`: a bad step leaves a mark in the state, and each call is
+    one compiled step. `_first_window` finds out the rest.
+    """
+
+    def __init__(
+        self, subject: Subject, recorder: Recorder, on_bad: OnBad, *, resumes: bool
+    ) -> None:
+        super().__init__(subject, recorder, on_bad, resumes=resumes)
+        self._may_have_windows = False
+        # Whether the state is too small to be heavy; known after the first step.
+        self._is_light = False
+
+    def _steps_in_windows(self) -> HeavySteps | None:
+        """What makes this step in a window; None if it has the sentinel."""
+        steps = self.heavy
+        if self._is_light and not self._in_epoch:
+            # The flag of such a step is read at once, and costs less than a check of the state.
+            self._leave_window()
+            return None
+        if steps is None:
+            return self._first_window()
+        if steps.trusts_loss and not (self._is_light and steps.is_checked_often):
+            return steps
+        self._leave_window()
+        self.heavy, self._may_have_windows = None, False
+        return None
+
+    def _leave_window(self) -> None:
+        """The next step has the sentinel."""
+        steps = self.heavy
+        if steps is not None and steps.has_window:
+            self.poll(None, wait=True)
+            steps.forget()
+
+    def _begin_next_series(self) -> bool:
+        """Record a series; whether the next step of the epoch may be noted in another one."""
+        steps = self.heavy
+        self.end_series()
+        if steps is None or self._recorder.has_unread or steps.needs_check():
+            return False
+        self.series.begin_next(steps)
+        return True
+
+    @abc.abstractmethod
+    def _first_window(self) -> HeavySteps | None:
+        """Decide whether steps are made in windows; what makes them then, which is `heavy`, too."""
