@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from stayfinite.frameworks.keras import private as keras_private
 from stayfinite.frameworks.keras.model_subject import KerasModel
+from stayfinite.frameworks.keras.patches import replaced
 from stayfinite.frameworks.tensorflow import private
 
 X = tf.constant([1.0, 4.0])
@@ -279,3 +280,40 @@ def test_calls_of_functions_are_hooked_until_undone():
     undo()
     function(X)
     assert called == [False]
+
+
+def calls_of(methods, run):
+    """How many calls of `methods` there are in `run`."""
+    told = []
+
+    def hooked(plain):
+        return lambda *args, **options: told.append(plain) or plain(*args, **options)
+
+    with replaced([(owner, name, hooked) for owner, name in methods]):
+        run()
+    return len(told)
+
+
+def test_random_numbers_are_drawn_by_known_operations():
+    methods = [(operation.owner, operation.name) for operation in private.random_operations()]
+    generator = tf.random.Generator.from_seed(1)
+    assert calls_of(methods, lambda: tf.random.normal((2,)))
+    assert calls_of(methods, lambda: tf.random.truncated_normal((2,)))
+    assert calls_of(methods, lambda: tf.random.shuffle(X))
+    assert calls_of(methods, lambda: generator.uniform((2,)))
+
+
+def test_every_assignment_of_a_variable_goes_through_known_methods():
+    methods = [(private.ASSIGNED, name) for name in private.ASSIGNMENTS]
+    assert calls_of(methods, lambda: tf.Variable(1.0).assign_add(1.0)) == 1
+    assert calls_of(methods, lambda: keras.Variable(1.0).assign(2.0)) == 1
+
+
+def test_random_numbers_go_on_as_before_after_a_block():
+    tf.random.set_seed(3)
+    expected = [float(tf.random.normal(())) for _ in range(2)]
+    tf.random.set_seed(3)
+    first = float(tf.random.normal(()))
+    with private.random_numbers_kept():
+        tf.random.normal(())
+    assert [first, float(tf.random.normal(()))] == expected

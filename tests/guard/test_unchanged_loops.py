@@ -21,6 +21,7 @@ BAD_STEPS = {
     "tensorflow_eager": (7, "log-of-zero"),
     "tensorflow_gan": (4, "log-of-zero"),
     "tensorflow_method": (3, "singular-gradient"),
+    "tensorflow_noise": (4, "singular-gradient"),
 }
 # As "E0000 00:00:1795991431.866577    2435 cuda_platform.cc:52] " where there is no GPU, or with a
 # date in place of the code; the first such line may be preceded by a warning about all of them.
@@ -63,6 +64,16 @@ def test_a_bad_step_stops_the_loop_at_its_line(script, tmp_path):
     lines = (tmp_path / "train.py").read_text(encoding="utf-8").splitlines()
     assert "# <- here" in lines[incident["origin"]["line"] - 1]
     assert Path(incident["kept"]["weights"]).exists()
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="of a loop of TensorFlow")
+def test_a_loop_that_draws_is_made_again_without_its_effects(tmp_path):
+    shutil.copy(SCRIPTS / "tensorflow_noise.py", tmp_path / "train.py")
+    warm.stayfinite(tmp_path, "run", "--json", "run.json", "train.py", "naive")
+    incident = json.loads((tmp_path / "run.json").read_text(encoding="utf-8"))["incidents"][0]
+    assert (incident["fix"]["kind"], incident["fix"]["verified"]) == ("source", True)
+    written = (tmp_path / "log.txt").read_text(encoding="utf-8").splitlines()
+    assert [line.split()[0] for line in written] == [str(step) for step in range(10)]
 
 
 @pytest.mark.skipif(keras.backend.backend() != "jax", reason="of a step of JAX")

@@ -41,4 +41,7 @@ def argument_names(function: Callable[..., Any], num_positional: int) -> list[st
 
 def path_of(variable: Any) -> str:
     """The path of a variable; the name of one that is no variable of Keras."""
-    return str(variable.path if hasattr(variable, "path") else variable.name)
+    if hasattr(variable, "path"):
+        return str(variable.path)
+    # TensorFlow adds the number of an output to a name.
+    return str(variable.name).removesuffix(":0")

@@ -6,7 +6,7 @@ from collections.abc import Container, Mapping, Sequence
 
 import numpy as np
 
-from stayfinite.frameworks.names import unique
+from stayfinite.frameworks.names import path_of, unique
 from stayfinite.frameworks.state import RANDOM, Variable
 
 Shape = tuple[int, ...]
@@ -14,7 +14,7 @@ Shape = tuple[int, ...]
 
 def names_of(groups: Sequence[Sequence[Variable]]) -> list[list[str]]:
     """The name of each variable of a state, in its groups, as a `Step` names it."""
-    flat = iter(unique([variable.path for group in groups for variable in group]))
+    flat = iter(unique([path_of(variable) for group in groups for variable in group]))
     return [[next(flat) for _ in group] for group in groups]
 
 

@@ -20,6 +20,7 @@ from stayfinite.experiments.try_change import NotTried, attempt
 from stayfinite.files import limits
 from stayfinite.files.reading import read_at_most
 from stayfinite.frameworks.loop_values import LoopValues
+from stayfinite.frameworks.names import path_of
 from stayfinite.frameworks.step import Step
 
 STEP_RECORD = "replay.json"
@@ -50,7 +51,7 @@ class StepRecord:
 
 def record_of(step: Step, names: Iterable[str]) -> StepRecord:
     """The record of a step, the arrays of whose state have `names`."""
-    paths = {variable.path for variable in step.subject.metrics_variables}
+    paths = {path_of(variable) for variable in step.subject.metrics_variables}
     metrics = tuple(name for name in names if name.partition(":")[0] in paths)
     packed = step.batch.pack([leaf.name for leaf in step.batch.leaves])
     try:

@@ -5,6 +5,7 @@ Each such update is judged before it is made, as in an eager step of `fit`. A ba
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import math
 import threading
@@ -13,10 +14,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-import keras
 import numpy as np
 import tensorflow as tf
 
+from stayfinite.frameworks.effects import suppressed
 from stayfinite.frameworks.keras import private as keras_private
 from stayfinite.frameworks.keras.optimizer_settings import build_slots
 from stayfinite.frameworks.keras.patches import replaced
@@ -29,8 +30,11 @@ from stayfinite.frameworks.tensorflow.eager_step import EagerCall, Place, eager_
 from stayfinite.frameworks.tensorflow.found_loop import FoundLoop
 from stayfinite.frameworks.tensorflow.guard_eager import GuardedEagerStep
 from stayfinite.frameworks.tensorflow.guard_sentinel import TensorFlowSentinel, VariableValues
+from stayfinite.frameworks.tensorflow.random_draws import given
 from stayfinite.frameworks.tensorflow.state import numpy_of
+from stayfinite.frameworks.tensorflow.step_notes import EagerNotes, GeneratorProbe, joined
 from stayfinite.frameworks.tensorflow.watching import is_watched, without_watch
+from stayfinite.graph.running_loops import running
 
 Method = Callable[..., Any]
 
@@ -58,7 +62,7 @@ class BadUpdate:
 
 @dataclass
 class _Made:
-    """An update, and what was differentiated since the one before.
+    """An update, and what was noted since the one before.
 
     Of several optimizers with the values before it and its places.
     """
@@ -66,7 +70,7 @@ class _Made:
     optimizer: Any
     gradients: list[Any]
     variables: list[Any]
-    losses: list[Any]
+    notes: EagerNotes
     before: VariableValues = field(default_factory=VariableValues)
     places: tuple[Place, ...] = ()
 
@@ -88,10 +92,17 @@ def install(listener: UpdateListener) -> Callable[[], None]:
     updates = _Updates(listener)
     base, scaled = keras_private.BaseOptimizer, keras_private.LossScaleOptimizer
     hooks: list[tuple[Any, str, Callable[[Method], Method]]] = [
+        (tf.GradientTape, "__enter__", updates.record),
         (tf.GradientTape, "gradient", updates.gradient),
+        (base, "scale_loss", updates.scale_loss),
+        (scaled, "scale_loss", updates.scale_loss),
         (base, "apply", updates.apply),
-        (scaled, "apply", updates.scaled_apply),
-        (keras_private.owner_of(keras.Variable, "assign"), "assign", updates.assign),
+        (scaled, "apply", updates.apply),
+        *(
+            (keras_private.owner_of(private.ASSIGNED, name), name, updates.assign)
+            for name in private.ASSIGNMENTS
+        ),
+        *((o.owner, o.name, updates.drawing(o.name)) for o in private.random_operations()),
     ]
     plain = [(owner, name, getattr(owner, name)) for owner, name, _ in hooks]
     for (owner, name, make), (_, _, method) in zip(hooks, plain, strict=True):
@@ -120,41 +131,75 @@ class _Updates(threading.local):
         self._listener = listener
         self._optimizers: weakref.WeakKeyDictionary[Any, _Optimizer] = weakref.WeakKeyDictionary()
         self._made: list[_Made] = []
-        self._losses: list[Any] = []
-        self._assigned = VariableValues()
-        self._is_applying = False
+        self._probe = GeneratorProbe()
+        self._notes = EagerNotes(self._probe.now())
+        # Losses under a scale, each with the one without.
+        self._scaled: list[tuple[Any, Any]] = []
+        # Inside an update, or in an operation that is noted as one.
+        self._is_busy = False
 
     @property
     def _is_ignored(self) -> bool:
-        return self._is_applying or not tf.executing_eagerly() or is_watched()
+        return self._is_busy or not tf.executing_eagerly() or is_watched()
+
+    @property
+    def _is_in_loop(self) -> bool:
+        """Whether there is an eager loop. Else nothing is kept, such as weights before a load."""
+        return self._notes.is_recording or bool(self._optimizers)
+
+    def record(self, plain: Method) -> Method:
+        def record(tape: Any) -> Any:
+            if not self._is_ignored:
+                self._notes.begins_to_record()
+            return plain(tape)
+
+        return record
 
     def gradient(self, plain: Method) -> Method:
         def gradient(tape: Any, target: Any, sources: Any, *args: Any, **options: Any) -> Any:
             if not self._is_ignored:
-                self._losses += [loss for loss in tf.nest.flatten(target) if tf.is_tensor(loss)]
+                losses = [loss for loss in tf.nest.flatten(target) if tf.is_tensor(loss)]
+                self._notes.losses += map(self._unscaled, losses)
             return plain(tape, target, sources, *args, **options)
 
         return gradient
 
-    def assign(self, plain: Method) -> Method:
-        def assign(variable: Any, value: Any) -> Any:
+    def scale_loss(self, plain: Method) -> Method:
+        def scale_loss(optimizer: Any, loss: Any) -> Any:
+            scaled = plain(optimizer, loss)
             if not self._is_ignored:
-                self._assigned.save([variable])
-            return plain(variable, value)
+                self._scaled.append((scaled, loss))
+            return scaled
+
+        return scale_loss
+
+    def _unscaled(self, loss: Any) -> Any:
+        return next((before for scaled, before in self._scaled if scaled is loss), loss)
+
+    def assign(self, plain: Method) -> Method:
+        def assign(variable: Any, *args: Any, **options: Any) -> Any:
+            if self._is_in_loop and not self._is_ignored:
+                self._notes.assigns(variable)
+            return plain(variable, *args, **options)
 
         return assign
 
-    def scaled_apply(self, plain: Method) -> Method:
-        """The scale leaves out bad updates itself."""
+    def drawing(self, kind: str) -> Callable[[Method], Method]:
+        def make(plain: Method) -> Method:
+            def draw(*args: Any, **options: Any) -> Any:
+                if not self._is_in_loop or self._is_ignored:
+                    return plain(*args, **options)
+                self._is_busy = True
+                try:
+                    value = plain(*args, **options)
+                finally:
+                    self._is_busy = False
+                self._notes.drew(kind, value)
+                return value
 
-        def apply(optimizer: Any, grads: Any, trainable_variables: Any = None) -> Any:
-            outer, self._is_applying = self._is_applying, True
-            try:
-                return plain(optimizer, grads, trainable_variables)
-            finally:
-                self._is_applying = outer
+            return draw
 
-        return apply
+        return make
 
     def apply(self, plain: Method) -> Method:
         def apply(optimizer: Any, grads: Any, trainable_variables: Any = None) -> Any:
@@ -167,15 +212,17 @@ class _Updates(threading.local):
             if not pairs:
                 return plain(optimizer, grads, given)
             build_slots(optimizer, known)
-            self._is_applying = True
+            self._is_busy = True
             try:
                 bad = self._applied(optimizer, pairs, lambda: plain(optimizer, grads, given))
             finally:
-                self._is_applying = False
+                self._is_busy = False
             if bad is None:
                 self._listener.made()
             else:
-                with without_watch():
+                body = bad.call.body
+                is_running = contextlib.nullcontext() if body is None else running(body)
+                with without_watch(), private.random_numbers_kept(), is_running:
                     self._listener.bad(bad)
             return None
 
@@ -193,30 +240,39 @@ class _Updates(threading.local):
         gradients, variables = map(list, zip(*pairs, strict=True))
         subject = so_far.subject
         subject.note_update(optimizer, variables)
-        made = _Made(optimizer, gradients, variables, self._losses)
-        self._losses = []
+        made = _Made(optimizer, gradients, variables, self._notes)
         if len(self._optimizers) > 1:
             made.before.save([*variables, *optimizer.variables])
             made.places = places_now()
         step = GuardedEagerStep(subject, so_far.sentinel, keeps_metrics=False)
         step.applying(optimizer, gradients, variables, update)
         is_good = bool(step.finish())
-        assigned, self._assigned = self._assigned, VariableValues()
+        self._notes, self._scaled = EagerNotes(self._probe.now()), []
         if is_good:
             if made.places:
                 self._made = [*self._made[1 - MAX_UPDATES :], made]
             return None
-        call = eager_call()
-        updates = [*self._same_step(made, call), made]
-        function = _only_updates_of([each.optimizer for each in updates], call.function)
+        so_far.sentinel.reset()
+        return self._bad_update(made)
+
+    def _bad_update(self, bad: _Made) -> BadUpdate:
+        """What is known of an update that was left out."""
+        call = eager_call(bad.notes)
+        updates = [*self._same_step(bad, call), bad]
+        notes = bad.notes
+        if len(updates) > 1:
+            notes = joined([each.notes for each in updates])
+            call = eager_call(notes)
+        function = _made_again([each.optimizer for each in updates], call, notes)
         subject = FoundLoop(function, call.name, xla=False)
         for each in updates:
             subject.note_update(each.optimizer, each.variables)
         subject.find_models(lambda variable: False)
-        kept = {id(private.raw(v)) for v in subject.non_trainable_variables}
-        assigned.restore([v for v, _ in assigned.old.values() if id(v) not in kept])
-        so_far.sentinel.reset()
-        state = _state_before(subject, updates)
+        subject.note_assigned([variable for variable, _ in call.assigned.old.values()])
+        state = _state_before(subject, [call.assigned, *(each.before for each in updates)])
+        others = {id(private.raw(v)) for v in subject.non_trainable_variables}
+        assigned = bad.notes.assigned
+        assigned.restore([v for v, _ in assigned.old.values() if id(v) not in others])
         return BadUpdate(subject, call, state, _outcome(updates))
 
     def _same_step(self, bad: _Made, call: EagerCall) -> list[_Made]:
@@ -229,11 +285,11 @@ class _Updates(threading.local):
         return found
 
 
-def _state_before(subject: FoundLoop, updates: list[_Made]) -> State:
-    """The state before the first of `updates`."""
+def _state_before(subject: FoundLoop, noted: list[VariableValues]) -> State:
+    """The state before the step; of `noted`, the first that has a variable is right."""
     held: dict[int, Any] = {}
-    for made in updates:
-        for key, (_, value) in made.before.old.items():
+    for values in noted:
+        for key, (_, value) in values.old.items():
             held.setdefault(key, value)
     return State.of(
         [
@@ -243,20 +299,26 @@ def _state_before(subject: FoundLoop, updates: list[_Made]) -> State:
     )
 
 
-def _only_updates_of(optimizers: list[Any], function: Method) -> Method:
-    """`function`, in which other optimizers make no update."""
+def _made_again(optimizers: list[Any], call: EagerCall, notes: EagerNotes) -> Method:
+    """The function of `call` on its own, in which other optimizers make no update."""
 
     def leaving_out(plain: Method) -> Method:
         def apply(optimizer: Any, grads: Any, trainable_variables: Any = None) -> Any:
-            if not any(optimizer is known for known in optimizers):
+            inner = [getattr(known, "inner_optimizer", None) for known in optimizers]
+            if not any(optimizer is known for known in (*optimizers, *inner)):
                 return None
             return plain(optimizer, grads, trainable_variables)
 
         return apply
 
     def run(*args: Any, **keywords: Any) -> Any:
-        with replaced([(keras_private.BaseOptimizer, "apply", leaving_out)]):
-            return function(*args, **keywords)
+        notes.generators.restore()
+        with (
+            suppressed(),
+            given(call.draws),
+            replaced([(keras_private.BaseOptimizer, "apply", leaving_out)]),
+        ):
+            return call.function(*args, **keywords)
 
     return run
 
@@ -267,6 +329,6 @@ def _outcome(updates: list[_Made]) -> Outcome:
         for gradient, variable in zip(made.gradients, made.variables, strict=True):
             found[fresh(path_of(variable), found)] = numpy_of(gradient)
     # As a run of the step has it: the first loss that is not finite, else the last one.
-    losses = [float(np.mean(numpy_of(loss))) for made in updates for loss in made.losses]
+    losses = [float(np.mean(numpy_of(loss))) for made in updates for loss in made.notes.losses]
     bad = [loss for loss in losses if not math.isfinite(loss)]
     return Outcome((bad or losses[-1:] or [math.nan])[0], found, ())

@@ -1,30 +1,28 @@
 """The user's code around an eager update, as a function that can be called again.
 
 The innermost loop around the update is the step, up to the statement with the update; without a
-loop it is the function that makes the update. What either reads has the values that it has at the
-update, so a run of it may be another step; loss and gradients are compared with those of training.
+loop it is the function that makes the update. A run of it may be another step, so its loss and
+gradients are compared with those of training.
 """
 
 from __future__ import annotations
 
-import ast
-import contextlib
 import gc
 import inspect
-import io
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
 from types import CodeType, FrameType, FunctionType
 from typing import Any
 
-import keras
-
+from stayfinite.frameworks.frames import user_frames
 from stayfinite.frameworks.source_loops import SourceLoop, innermost_loop
 from stayfinite.frameworks.step import CannotRemakeError
-from stayfinite.frameworks.tensorflow.call_arguments import CallArguments, call_arguments, is_array
-from stayfinite.graph.code_owner import is_user_file
+from stayfinite.frameworks.tensorflow.call_arguments import CallArguments, call_arguments
+from stayfinite.frameworks.tensorflow.eager_body import EagerBody
+from stayfinite.frameworks.tensorflow.guard_sentinel import VariableValues
+from stayfinite.frameworks.tensorflow.random_draws import EagerDraw
+from stayfinite.frameworks.tensorflow.step_notes import EagerNotes
 
 
 @dataclass(frozen=True)
@@ -38,6 +36,9 @@ class EagerCall:
         data: The arguments.
         code: The code that holds the update; None where that is not known.
         lines: The first line of the step, and that of the update.
+        body: The body of the loop, where that is the step.
+        draws: The random numbers that the step drew.
+        assigned: The variables that it assigned, with their values before.
     """
 
     function: Callable[..., Any]
@@ -46,6 +47,9 @@ class EagerCall:
     data: CallArguments
     code: CodeType | None = None
     lines: tuple[int, int] = (0, 0)
+    body: EagerBody | None = None
+    draws: tuple[EagerDraw, ...] = ()
+    assigned: VariableValues = field(default_factory=VariableValues)
 
     def holds(self, places: Sequence[Place]) -> bool:
         """Whether an earlier update at these places belongs to the same step."""
@@ -59,28 +63,24 @@ Place = tuple[CodeType, int]
 
 def places_now() -> tuple[Place, ...]:
     """The places of the user's frames that are running."""
-    found: list[Place] = []
-    frame: FrameType | None = sys._getframe(1)
-    while frame is not None:
-        if is_user_file(frame.f_code.co_filename):
-            found.append((frame.f_code, frame.f_lineno))
-        frame = frame.f_back
-    return tuple(found)
+    return tuple((frame.f_code, frame.f_lineno) for frame in user_frames(sys._getframe(1)))
 
 
-def eager_call() -> EagerCall:
-    """The step that makes an update now: that of the innermost frame of the user's."""
-    frame: FrameType | None = sys._getframe(1)
-    while frame is not None and not is_user_file(frame.f_code.co_filename):
-        frame = frame.f_back
+def eager_call(notes: EagerNotes) -> EagerCall:
+    """The step that makes an update now: that of the innermost frame of the user's.
+
+    Args:
+        notes: What was noted of it.
+    """
+    frame = next(user_frames(sys._getframe(1)), None)
     if frame is None:
         return _unknown("step", "no code of the program makes the update")
     loop = innermost_loop(frame.f_code, frame.f_lineno, in_header=False)
     if loop is not None:
-        return _of_loop(frame, loop)
+        return _of_loop(frame, loop, notes)
     if frame.f_code.co_name == "<module>":
         return _unknown("step", "the update is in no loop and in no function")
-    return _of_function(frame)
+    return _of_function(frame, notes)
 
 
 def _unknown(name: str, reason: str) -> EagerCall:
@@ -90,24 +90,18 @@ def _unknown(name: str, reason: str) -> EagerCall:
     return EagerCall(run, name, name, call_arguments(run, (), {}))
 
 
-def _of_loop(frame: FrameType, loop: SourceLoop) -> EagerCall:
-    name = frame.f_code.co_name
-    body = [s for s in loop.node.body if s.lineno <= frame.f_lineno]
-    code = compile(ast.Module(body, []), loop.file, "exec", dont_inherit=True)
-    held = {**frame.f_globals, **frame.f_locals}
-
-    def run(**values: Any) -> None:
-        with contextlib.redirect_stdout(io.StringIO()):
-            exec(code, {**held, **values})
-
-    names = sorted({*loop.targets, *loop.read})
-    batch = {n: held[n] for n in names if n in held and _has_arrays(held[n])}
-    described = f"the loop at {Path(loop.file).name}:{loop.line}"
-    lines = loop.first_line, frame.f_lineno
-    return EagerCall(run, name, described, call_arguments(run, (), batch), frame.f_code, lines)
+def _of_loop(frame: FrameType, loop: SourceLoop, notes: EagerNotes) -> EagerCall:
+    body = EagerBody(frame, loop, frame.f_lineno, notes.readings(frame, loop))
+    name, lines = frame.f_code.co_name, (loop.first_line, frame.f_lineno)
+    draws = tuple(body.draws_of(notes, frame))
+    assigned = notes.assigned_in(frame, body.first_line, frame.f_lineno)
+    data = body.data()
+    return EagerCall(
+        body.run, name, body.described, data, frame.f_code, lines, body, draws, assigned
+    )
 
 
-def _of_function(frame: FrameType) -> EagerCall:
+def _of_function(frame: FrameType, notes: EagerNotes) -> EagerCall:
     code = frame.f_code
     function = _function_of(code, frame.f_locals)
     if function is None:
@@ -124,13 +118,13 @@ def _of_function(frame: FrameType) -> EagerCall:
     args = tuple(frame.f_locals[name] for name in named)
     keywords = {name: frame.f_locals[name] for name in only}
 
-    def run(*args: Any, **keywords: Any) -> Any:
-        with contextlib.redirect_stdout(io.StringIO()):
-            return function(*args, **keywords)
-
+    described, lines = f"a call of {code.co_name}", (code.co_firstlineno, frame.f_lineno)
+    draws = tuple(draw for draw in notes.draws if id(frame) in draw.lines)
     data = call_arguments(function, args, keywords)
-    lines = code.co_firstlineno, frame.f_lineno
-    return EagerCall(run, code.co_name, f"a call of {code.co_name}", data, code, lines)
+    assigned = notes.assigned_in(frame, *lines)
+    return EagerCall(
+        function, code.co_name, described, data, code, lines, draws=draws, assigned=assigned
+    )
 
 
 def _function_of(code: CodeType, values: Mapping[str, Any]) -> FunctionType | None:
@@ -148,7 +142,3 @@ def _content(cell: Any) -> Any:
         return cell.cell_contents
     except ValueError:  # it is empty
         return None
-
-
-def _has_arrays(value: Any) -> bool:
-    return any(is_array(leaf) for leaf in keras.tree.flatten(value))

@@ -230,7 +230,9 @@ class _Notes:
         apply()
 
     def _note(self, optimizer: Any, grads: list[Any], variables: list[Any]) -> None:
-        self.updates.append(Update(optimizer, [self._value(g) for g in grads], variables))
+        # Gradients that a loop adds up in variables are read before it sets them to 0.
+        given = [g.read_value() if isinstance(g, tf.Variable) else self._value(g) for g in grads]
+        self.updates.append(Update(optimizer, given, variables))
         if self._record is not None:
             for gradient, variable in zip(grads, variables, strict=True):
                 name = fresh(path_of(variable), self.gradient_numbers)

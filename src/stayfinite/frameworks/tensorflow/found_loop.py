@@ -44,6 +44,7 @@ class FoundLoop(HandWrittenStep, KerasSubject):
         self._trained: list[Any] = []
         self._models: list[Any] = []
         self._others: list[Any] = []
+        self._assigned: list[Any] = []
 
     def note_update(self, optimizer: Any, variables: Iterable[Any]) -> None:
         """The step applies `optimizer` to `variables`."""
@@ -63,6 +64,17 @@ class FoundLoop(HandWrittenStep, KerasSubject):
         apart = {id(private.raw(v)) for v in (*slots, *metric_variables())} | trained
         held = [v for model in self._models for v in model.variables]
         self._others = _distinct(v for v in held if id(private.raw(v)) not in apart)
+
+    def note_assigned(self, variables: Iterable[Any]) -> None:
+        """The step assigns `variables`. Those of no model, as metrics and seeds, are noted."""
+        slots = [v for optimizer in self._optimizers for v in optimizer.variables]
+        known = {id(private.raw(v)) for v in (*self._trained, *self._others, *slots)}
+        self._assigned = [v for v in variables if id(private.raw(v)) not in known]
+
+    @property
+    def metrics_variables(self) -> list[Variable]:
+        """What the step assigns that belongs to no model: a step made again begins with it."""
+        return list(self._assigned)
 
     @property
     def model(self) -> Any:

@@ -16,7 +16,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from types import MethodType
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
@@ -28,6 +28,7 @@ from tensorflow.python.eager.execute import quick_execute
 from tensorflow.python.eager.polymorphic_function import polymorphic_function
 from tensorflow.python.eager.polymorphic_function.tf_method_target import TfMethodTarget
 from tensorflow.python.framework import op_callbacks, op_def_registry
+from tensorflow.python.ops import gen_random_ops, resource_variable_ops
 from tensorflow.python.util import tf_decorator
 
 from stayfinite.frameworks.keras import private as keras_private
@@ -342,6 +343,56 @@ def same_random_numbers() -> Iterator[None]:
         yield
     finally:
         current._seed, current._rng = before
+
+
+class RandomOperation(NamedTuple):
+    """A function or method that draws random numbers.
+
+    Attributes:
+        owner: The module or class that has it.
+        name: Its name.
+        takes_shape: Whether its first argument is the shape of the result; else it is an array of
+            that shape.
+    """
+
+    owner: Any
+    name: str
+    takes_shape: bool
+
+
+def random_operations() -> list[RandomOperation]:
+    """Those by which `tf.random` and its generators draw.
+
+    Private: the functions of `tf.random` are known to programs under several names.
+    """
+    generated = ("random_standard_normal", "random_uniform", "random_uniform_int")
+    methods = ("normal", "truncated_normal", "uniform", "uniform_full_int")
+    return [
+        *(RandomOperation(gen_random_ops, n, True) for n in (*generated, "truncated_normal")),
+        RandomOperation(gen_random_ops, "random_shuffle", False),
+        *(RandomOperation(tf.random.Generator, name, True) for name in methods),
+    ]
+
+
+# Has the methods that assign to a variable, also to that inside one of Keras.
+ASSIGNED = resource_variable_ops.ResourceVariable
+ASSIGNMENTS = ("assign", "assign_add", "assign_sub")
+
+
+@contextlib.contextmanager
+def random_numbers_kept() -> Iterator[None]:
+    """`tf.random` draws the same numbers after the block as without it."""
+    current = context.context()
+    rng = getattr(current, "_rng", None)
+    before = None if rng is None else rng.getstate()
+    try:
+        yield
+    finally:
+        if rng is not None and rng.getstate() != before:
+            # This clears the kernels, too. One that was used in the block would go on from there.
+            current._set_global_seed(current._seed)
+            current._rng = rng
+            rng.setstate(before)
 
 
 def execute(op_type: str, inputs: Any, attrs: tuple[Any, ...], num_outputs: int) -> list[Any]:

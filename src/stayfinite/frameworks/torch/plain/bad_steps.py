@@ -7,6 +7,7 @@ import contextlib
 import torch
 
 from stayfinite.frameworks.failure import Failure, Resumption
+from stayfinite.frameworks.frames import user_frames
 from stayfinite.frameworks.recorder import KnownFlag
 from stayfinite.frameworks.state import RandomState, State
 from stayfinite.frameworks.step import CannotRemakeError, Outcome
@@ -15,7 +16,6 @@ from stayfinite.frameworks.torch.plain import sharded, verdict
 from stayfinite.frameworks.torch.plain.again import Again, NoLoop, Sharded
 from stayfinite.frameworks.torch.plain.data import LoopData
 from stayfinite.frameworks.torch.plain.found_subject import subject_of
-from stayfinite.frameworks.torch.plain.frames import user_frames
 from stayfinite.frameworks.torch.plain.listeners import BadStep, Loss
 from stayfinite.frameworks.torch.plain.loop_body import LoopBody
 from stayfinite.frameworks.torch.plain.optimizer import dense_gradient, gradients_of, parameters_of

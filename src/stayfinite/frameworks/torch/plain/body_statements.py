@@ -11,12 +11,12 @@ from types import BuiltinFunctionType, FunctionType, ModuleType
 import numpy as np
 import torch
 
+from stayfinite.frameworks.frames import kept_names
 from stayfinite.frameworks.source_bindings import bound_names, read_first
 from stayfinite.frameworks.torch.plain.alone import alone
 from stayfinite.frameworks.torch.plain.body_code import BodyCode
 from stayfinite.frameworks.torch.plain.data import Iteration, LoopData
 from stayfinite.frameworks.torch.plain.drawn import Prefix, prefix_of
-from stayfinite.frameworks.torch.plain.frames import kept_names
 from stayfinite.frameworks.torch.plain.randomness import Generators
 from stayfinite.frameworks.torch.plain.step_data import AfterStatements
 from stayfinite.frameworks.torch.plain.trees import leaves

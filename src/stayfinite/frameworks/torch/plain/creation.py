@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from stayfinite.frameworks.torch.plain.frames import user_frames
+from stayfinite.frameworks.frames import user_frames
 from stayfinite.graph.object_sites import note_site
 from stayfinite.graph.source import span_at
 

@@ -6,7 +6,7 @@ from types import FrameType
 
 import torch
 
-from stayfinite.frameworks.torch.plain.frames import all_values_of, user_frames
+from stayfinite.frameworks.frames import all_values_of, user_frames
 from stayfinite.frameworks.torch.plain.modules import modules_in, named, outermost
 from stayfinite.frameworks.torch.plain.notes import StepNotes
 from stayfinite.frameworks.torch.plain.remade import RemadeStep

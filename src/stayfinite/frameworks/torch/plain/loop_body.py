@@ -17,6 +17,7 @@ from types import FrameType, FunctionType
 import torch
 
 from stayfinite.frameworks.contained_files import kept_files
+from stayfinite.frameworks.frames import all_values_of, kept_names, values_of
 from stayfinite.frameworks.source_loops import SourceLoop
 from stayfinite.frameworks.step import CannotRemakeError
 from stayfinite.frameworks.torch import private
@@ -24,7 +25,6 @@ from stayfinite.frameworks.torch.plain.body_code import LOCALS, TAKE, BodyCode, 
 from stayfinite.frameworks.torch.plain.body_statements import BodyStatements
 from stayfinite.frameworks.torch.plain.containers import Containers
 from stayfinite.frameworks.torch.plain.data import Iteration, LoopData
-from stayfinite.frameworks.torch.plain.frames import all_values_of, kept_names, values_of
 from stayfinite.frameworks.torch.plain.steps import is_total
 from stayfinite.graph.cells import cell_name, num_lines_above
 from stayfinite.graph.graph import Span

@@ -9,9 +9,9 @@ import itertools
 from dataclasses import dataclass, field
 from types import CodeType, FrameType
 
+from stayfinite.frameworks.frames import is_user_code
 from stayfinite.frameworks.source_bindings import read_first
 from stayfinite.frameworks.source_loops import SourceLoop, innermost_loop
-from stayfinite.frameworks.torch.plain.frames import is_user_code
 
 
 @dataclass(frozen=True, eq=False)

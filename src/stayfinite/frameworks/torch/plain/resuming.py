@@ -16,12 +16,12 @@ from typing import Any
 
 import torch
 
+from stayfinite.frameworks.frames import all_values_of, bind, user_frames
 from stayfinite.frameworks.step import CannotRemakeError
 from stayfinite.frameworks.torch.engine import StepWatcher
 from stayfinite.frameworks.torch.plain import private, verdict
 from stayfinite.frameworks.torch.plain.again import Making, StepMade
 from stayfinite.frameworks.torch.plain.data import LoopData
-from stayfinite.frameworks.torch.plain.frames import all_values_of, bind, user_frames
 from stayfinite.frameworks.torch.plain.optimizer import TorchOptimizer, parameters_of
 from stayfinite.frameworks.torch.plain.steps import StepPlace, is_total
 from stayfinite.frameworks.torch.private import dense_values

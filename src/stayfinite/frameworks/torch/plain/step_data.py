@@ -10,11 +10,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from stayfinite.frameworks.frames import values_of
 from stayfinite.frameworks.names import unique
 from stayfinite.frameworks.source_loops import SourceLoop
 from stayfinite.frameworks.torch.plain import trees
 from stayfinite.frameworks.torch.plain.data import Iteration, LoopData
-from stayfinite.frameworks.torch.plain.frames import values_of
 from stayfinite.frameworks.torch.plain.passes import Pass, rounds_of
 from stayfinite.frameworks.torch.plain.randomness import Generators
 from stayfinite.frameworks.torch.plain.steps import (

@@ -14,10 +14,10 @@ from typing import NamedTuple, TypeGuard
 
 import torch
 
+from stayfinite.frameworks.frames import values_of
 from stayfinite.frameworks.source_loops import SourceLoop
 from stayfinite.frameworks.torch import private
 from stayfinite.frameworks.torch.plain import trees
-from stayfinite.frameworks.torch.plain.frames import values_of
 from stayfinite.frameworks.torch.plain.positions import Position, Spot
 from stayfinite.frameworks.torch.plain.randomness import Generators
 

@@ -11,9 +11,9 @@ from typing import Any, Protocol
 
 import torch
 
+from stayfinite.frameworks.frames import user_frames
 from stayfinite.frameworks.torch.plain.calls import CalledStep
 from stayfinite.frameworks.torch.plain.data import Iteration, LoopData
-from stayfinite.frameworks.torch.plain.frames import user_frames
 from stayfinite.frameworks.torch.plain.randomness import GeneratorNotes, Generators
 from stayfinite.frameworks.torch.plain.steps import Applied, versions_of
 
