@@ -77,6 +77,8 @@ CASES = [
     Case("focal_in_function", "log-of-zero", 4, value="exact"),
     Case("episode_lists", "division-by-zero", 4),
     Case("replay_buffer", "log-of-zero", 8),
+    Case("ring_buffer", "log-of-zero", 10),
+    Case("counter_in_class", "singular-gradient", 4, fix=True),
     Case("two_updates_in_a_call", "singular-gradient", 9, fix=True),
     Case("own_backward", "division-by-zero", 3),
     Case("clip_by_hand", "division-by-zero", 4),
