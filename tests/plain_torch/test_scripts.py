@@ -78,6 +78,7 @@ CASES = [
     Case("episode_lists", "division-by-zero", 4),
     Case("replay_buffer", "log-of-zero", 8),
     Case("ring_buffer", "log-of-zero", 10),
+    Case("batch_in_while", "log-of-zero", 5),
     Case("counter_in_class", "singular-gradient", 4, fix=True),
     Case("two_updates_in_a_call", "singular-gradient", 9, fix=True),
     Case("own_backward", "division-by-zero", 3),
