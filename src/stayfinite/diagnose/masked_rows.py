@@ -26,12 +26,14 @@ class MaskedRow:
     """A row of the scores of a softmax or logsumexp, in `value`, that is masked as a whole.
 
     `by_range`: the mask is finite in float32, and -inf in its half-precision dtype only.
+    `by_product`: the scores are finite, and all their exponentials are multiplied by 0.
     """
 
     value: int
     function: str
     samples: tuple[int, ...] | None
     by_range: bool
+    by_product: bool
 
 
 def fully_masked_row(evidence: Evidence) -> MaskedRow | None:
@@ -49,6 +51,7 @@ def fully_masked_row(evidence: Evidence) -> MaskedRow | None:
         (evidence.primal or op).name,
         samples or evidence.samples(op.results[0], bad_elements(evidence)),
         by_range=evidence.dtype(value) in HALF and evidence.finite_wider(),
+        by_product=bool(masked.any() and not np.isneginf(evidence.values[value]).any()),
     )
 
 

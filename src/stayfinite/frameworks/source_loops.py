@@ -178,6 +178,11 @@ def _has_names_alone(target: ast.expr) -> bool:
     return isinstance(target, ast.Name)
 
 
+def named_in_header(node: ast.While) -> list[ast.NamedExpr]:
+    """Where the header of a `while` binds names: `while (batch := next(batches, None)):`."""
+    return [each for each in own_nodes(node.test) if isinstance(each, ast.NamedExpr)]
+
+
 def innermost_loop(code: CodeType, line: int, *, in_header: bool) -> SourceLoop | None:
     """The innermost loop of `code` whose body, or with `in_header` body or header, has `line`.
 
@@ -222,8 +227,8 @@ def _described(code: CodeType, filename: str, number: int) -> SourceLoop:
     tree = Source.for_filename(filename).tree
     assert tree is not None
     node = loops_in(tree)[number]
-    target = node.target if isinstance(node, ast.For) else None
-    targets = tuple(stored_names(target)) if target is not None else ()
+    own = [node.target] if isinstance(node, ast.For) else [e.target for e in named_in_header(node)]
+    targets = tuple(name for target in own for name in stored_names(target))
     bound = {name for statement in node.body for name in bound_names(statement)}
     read, _ = read_first(node.body, frozenset(targets))
     names = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}

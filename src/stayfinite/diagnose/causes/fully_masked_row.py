@@ -15,7 +15,7 @@ def match(evidence: Evidence) -> Finding | None:
         return None
     return Finding(
         cause="fully-masked-row",
-        facts=FullyMaskedRow(is_infinite=found.function == "logsumexp"),
+        facts=FullyMaskedRow(found.function == "logsumexp", found.by_product),
         op=found.function,
         samples=found.samples,
         critical=Critical(found.value, found.samples),

@@ -92,9 +92,13 @@ class EmptyCount:
 
 @dataclass(frozen=True)
 class FullyMaskedRow:
-    """All scores of a row are -inf; whether the function is infinite there, or has no value."""
+    """All scores of a row are masked: they are -inf, or their exponentials multiplied by 0.
+
+    `is_infinite`: the function is infinite there; otherwise it has no value.
+    """
 
     is_infinite: bool
+    by_product: bool = False
 
 
 @dataclass(frozen=True)

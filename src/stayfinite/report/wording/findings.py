@@ -104,6 +104,8 @@ def of_expression(op: str, facts: expressions.ExpressionFacts) -> str:
             return f"`{op}` over nothing is nan"
         case expressions.EmptyCount():
             return "a mean over nothing: the count that it divides by is 0"
+        case expressions.FullyMaskedRow(by_product=True):
+            return f"`{op}` of a row that is masked throughout: 0 / 0 is nan"
         case expressions.FullyMaskedRow():
             return f"`{op}` over a row that is all -inf"
         case expressions.MaskOutOfRange(dtype):

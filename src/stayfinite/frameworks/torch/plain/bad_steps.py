@@ -11,14 +11,14 @@ from stayfinite.frameworks.frames import user_frames
 from stayfinite.frameworks.recorder import KnownFlag
 from stayfinite.frameworks.state import RandomState, State
 from stayfinite.frameworks.step import CannotRemakeError, Outcome
-from stayfinite.frameworks.torch import private
 from stayfinite.frameworks.torch.plain import sharded, verdict
 from stayfinite.frameworks.torch.plain.again import Again, NoLoop, Sharded
 from stayfinite.frameworks.torch.plain.data import LoopData
 from stayfinite.frameworks.torch.plain.found_subject import subject_of
+from stayfinite.frameworks.torch.plain.later_beginnings import begun_later, gradients_by_path
 from stayfinite.frameworks.torch.plain.listeners import BadStep, Loss
 from stayfinite.frameworks.torch.plain.loop_body import LoopBody
-from stayfinite.frameworks.torch.plain.optimizer import dense_gradient, gradients_of, parameters_of
+from stayfinite.frameworks.torch.plain.optimizer import gradients_of, parameters_of
 from stayfinite.frameworks.torch.plain.owner import Owner
 from stayfinite.frameworks.torch.plain.processes import ending_together, num_processes
 from stayfinite.frameworks.torch.plain.randomness import Generators
@@ -80,10 +80,16 @@ class BadLoopSteps:
         again: Again = Sharded() if is_sharded else step.again or body or NoLoop()
         remade = RemadeStep(self._watching, again, step.num_updates, optimizers, step.scaler)
         subject = subject_of(self._notes, step.optimizer, step.frame, remade)
-        state = state_of(subject)
+        state, seen = state_of(subject), _seen(subject, step)
         healthy = [each for each in healthy if is_known(each.data)]
         if body is not None:
             measure_lists(subject, body, bad.data)
+            # A repaired body is not the one that training has run.
+            if place is not None and body.file not in self._repaired:
+                begun = begun_later(subject, body, bad, place, seen)
+                # The beginnings of the steps before are not known.
+                healthy = healthy if begun is bad else []
+                bad = begun
             bad, *healthy = with_taken_batches(subject, body, [bad, *healthy])
         known = bad.data
         assert isinstance(known, LoopData)
@@ -99,7 +105,7 @@ class BadLoopSteps:
             rerun=lambda: _fails_again(subject, known),
             keep=owner.keep,
             script=owner.script,
-            seen=_seen(subject, step),
+            seen=seen,
             remade_by=again.described,
             num_processes=num_processes(subject.modules),
             cannot_resume=_why_not_resumed(subject),
@@ -209,15 +215,8 @@ def _with_random(state: State, data: LoopData) -> State:
 
 def _seen(subject: TorchLoop, step: BadStep) -> Outcome:
     """Loss and gradients as training had them."""
-    loss, seen = step.loss, step.gradients
-    gradients = {}
-    for variable in subject.optimizer.weights:
-        parameter = private.tensor_of(variable)
-        found = dense_gradient(parameter) if seen is None else seen.get(id(parameter))
-        if found is not None:
-            gradients[variable.path] = private.numpy_of(sharded.local(found)).copy()
-    value = 0.0 if loss is None else mean_of(loss)
-    return Outcome(value, gradients, ())
+    value = 0.0 if step.loss is None else mean_of(step.loss)
+    return Outcome(value, gradients_by_path(subject, step.gradients), ())
 
 
 def mean_of(loss: Loss) -> float:

@@ -63,9 +63,13 @@ class BodyCode:
             self._next_names, self._known = names, None
 
     def leave_out(self, statements: list[ast.stmt]) -> None:
-        """Have the code of the whole body do without statements that have been run."""
-        self.left_out = frozenset(ast.dump(statement) for statement in statements)
+        """Have the code of the whole body do without more statements, which have been run."""
+        self.left_out |= {ast.dump(statement) for statement in statements}
         self._known = None
+
+    def leave_none_out(self) -> None:
+        """Have the code of the whole body do all of it again."""
+        self.left_out, self._known = frozenset(), None
 
     def statement(self) -> Statement:
         """The loop.
@@ -78,6 +82,10 @@ class BodyCode:
         if self.loop.number >= len(loops):
             raise CannotRemakeError(f"the source of {self.loop.file} is not there")
         return loops[self.loop.number]
+
+    def statements(self) -> list[ast.stmt]:
+        """The statements of the body that are run."""
+        return [s for s in self.statement().body if ast.dump(s) not in self.left_out]
 
     def of_module(self) -> CodeType:
         """The whole body, as code of a module."""
@@ -106,9 +114,8 @@ class BodyCode:
 
     def _once(self) -> ast.For:
         """A loop that runs the body once."""
-        statement = self.statement()
-        body = [each for each in statement.body if ast.dump(each) not in self.left_out]
-        return once(statement, [_Taker(self._next_names).visit(copy.deepcopy(s)) for s in body])
+        body = [_Taker(self._next_names).visit(copy.deepcopy(s)) for s in self.statements()]
+        return once(self.statement(), body)
 
 
 class _Taker(ast.NodeTransformer):

@@ -88,7 +88,7 @@ class BodyStatements:
             run: Calls a function while the hooks give the batches of the data.
         """
         first = data[0].iterations[0]
-        body = self._code.statement().body
+        body = self._code.statements()
         prefix = Prefix(frozenset(), frozenset())
 
         def find(num_drawn: Callable[[], int]) -> None:
@@ -112,6 +112,34 @@ class BodyStatements:
             return list(data)
         self._code.leave_out([body[number] for number in prefix.statements])
         return taken
+
+    def beginnings(self, line: int) -> list[int]:
+        """Numbers of statements before the one that `line` is in, which the step may begin at."""
+        body = self._code.statement().body
+        last = sum(1 for statement in body if statement.lineno <= line) - 1
+        effects = [n + 1 for n in range(last) if not isinstance(body[n], ast.Assign)]
+        return list(dict.fromkeys([last, *reversed(effects)])) if last > 0 else []
+
+    def begin_at(self, number: int, data: LoopData, now: Mapping[str, object]) -> LoopData | None:
+        """As `LoopBody.begin_at`; the statements are run once, for the random numbers they draw."""
+        (iteration,) = data.iterations
+        body = self._code.statement().body
+        first, rest = body[:number], body[number:]
+        bound = {name for statement in first for name in bound_names(statement)}
+        again = {name for statement in rest for name in bound_names(statement)}
+        read, _ = read_first(rest, frozenset())
+        if bound & read & again:
+            return None
+        iteration.generators.restore()
+        values = {**self._held, **iteration.values, **iteration.batch}
+        with self._kept():
+            self._bound(first, values)
+        known = {name: now[name] for name in bound & read if name in now}
+        batch = {name: value for name, value in iteration.batch.items() if name not in bound}
+        others = {**{n: v for n, v in values.items() if n not in batch}, **known}
+        self._code.leave_out(first)
+        begun = Iteration(others, batch, iteration.generators.now())
+        return LoopData((begun,), data.missing, is_sure=False)
 
     def _taken(
         self,

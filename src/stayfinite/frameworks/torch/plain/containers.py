@@ -9,18 +9,12 @@ from __future__ import annotations
 
 import collections
 import contextlib
-import inspect
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-import torch
+from stayfinite.frameworks.torch.plain.own_attributes import DEPTH, is_of_user, own_attributes
 
-from stayfinite.graph.code_owner import is_user_file
-
-# What a name may stand for, an attribute of an object of the user, and an attribute of that.
-_DEPTH = 3
 _MUTABLE = (list, dict, set, collections.deque)
-_OF_MODULES = frozenset(vars(torch.nn.Module()))
 
 
 class Containers:
@@ -33,7 +27,7 @@ class Containers:
     def __init__(self, values: Iterable[object]) -> None:
         found: dict[int, Any] = {}
         for value in values:
-            for container in _containers_in(value, _DEPTH):
+            for container in _containers_in(value, DEPTH):
                 found[id(container)] = container
         self._found = list(found.values())
         # By the identity of a list: how many of its items the step has added.
@@ -52,6 +46,7 @@ class Containers:
     def measured(self) -> Iterator[None]:
         """The block makes the step. What it adds to lists and deques was added before, too."""
         before = {id(each): list(each) for each in self._lists()}
+        self._added = {}
         with self._put_back():
             try:
                 yield
@@ -80,20 +75,9 @@ class Containers:
 def _containers_in(value: object, depth: int) -> Iterator[Any]:
     if type(value) in _MUTABLE:
         yield value
-    elif depth > 0 and _is_of_user(type(value)):
-        names = _OF_MODULES if isinstance(value, torch.nn.Module) else frozenset[str]()
-        for name, held in list(vars(value).items()):
-            if name not in names:
-                yield from _containers_in(held, depth - 1)
-
-
-def _is_of_user(kind: type) -> bool:
-    """Whether the class is written in a file of the user, and its objects have attributes."""
-    if not hasattr(kind, "__dict__") or kind.__dictoffset__ == 0:
-        return False
-    functions = (held for held in vars(kind).values() if inspect.isfunction(held))
-    first = next(functions, None)
-    return first is not None and is_user_file(first.__code__.co_filename)
+    elif depth > 0 and is_of_user(type(value)):
+        for held in own_attributes(value).values():
+            yield from _containers_in(held, depth - 1)
 
 
 def _num_added(before: list[object], after: list[object]) -> int:

@@ -25,6 +25,7 @@ from stayfinite.frameworks.torch.plain.body_code import LOCALS, TAKE, BodyCode, 
 from stayfinite.frameworks.torch.plain.body_statements import BodyStatements
 from stayfinite.frameworks.torch.plain.containers import Containers
 from stayfinite.frameworks.torch.plain.data import Iteration, LoopData
+from stayfinite.frameworks.torch.plain.own_attributes import Attributes
 from stayfinite.frameworks.torch.plain.steps import is_total
 from stayfinite.graph.cells import cell_name, num_lines_above
 from stayfinite.graph.graph import Span
@@ -52,11 +53,10 @@ class LoopBody:
         self._failing: Iteration | None = None
         self._begun_with: Mapping[str, object] = {}
         self._containers = Containers(_named_values(frame))
-        self._kept = self._containers.kept
+        self._attributes = Attributes(_named_values(frame))
+        self._is_measuring = False
         self._code = BodyCode(loop)
-        self.statements = BodyStatements(
-            self._code, self._globals, self._held, lambda: self._kept()
-        )
+        self.statements = BodyStatements(self._code, self._globals, self._held, self._kept)
 
     @property
     def described(self) -> str:
@@ -141,14 +141,43 @@ class LoopBody:
             self._begun_with = {**self._failing.values, **self._failing.batch}
 
     def measure(self, make: Callable[[], None]) -> None:
-        """Find what the step adds to lists of the user, by `make`, which makes it once."""
-        if not self._containers.may_have_grown:
+        """Find what the step adds to lists and counters of the user, by `make`, which makes it."""
+        if not (self._containers.may_have_grown or self._attributes.may_have_changed):
             return
-        self._kept = self._containers.measured
+        self._is_measuring = True
         try:
             make()
         finally:
-            self._kept = self._containers.kept
+            self._is_measuring = False
+
+    def for_good(self) -> AbstractContextManager[None]:
+        """What a run in the block sets on objects of the user stays, unless it fails."""
+        return self._attributes.set_for_good()
+
+    def begin_at(self, number: int, data: LoopData, now: Mapping[str, object]) -> LoopData | None:
+        """`data` for the body without its first `number` statements, which are left out from now.
+
+        None where it is not known what the names that they bind stood for.
+
+        Args:
+            number: How many of the statements are left out.
+            data: Of a step with one iteration.
+            now: What the names stand for at the update.
+        """
+        with self._totals_kept(data), kept_files(self._values_in(data)):
+            return self.statements.begin_at(number, data, now)
+
+    def begin_first(self) -> None:
+        """No statement of the body is left out."""
+        self._code.leave_none_out()
+
+    @contextlib.contextmanager
+    def _kept(self) -> Iterator[None]:
+        """Objects of the user begin as before the step; after the block they are put back."""
+        with contextlib.ExitStack() as stack:
+            for part in (self._containers, self._attributes):
+                stack.enter_context(part.measured() if self._is_measuring else part.kept())
+            yield
 
     def _values_in(self, data: LoopData) -> Iterator[object]:
         """What the names of the body stand for."""

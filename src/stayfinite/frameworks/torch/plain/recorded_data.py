@@ -51,7 +51,7 @@ def with_taken_batches(
             data, functools.partial(subject.remade.drawing, subject)
         )
 
-    _try(subject, take)  # without it, the data is the whole batch
+    tried(subject, take)  # without it, the data is the whole batch
     return [dataclasses.replace(s, data=d) for s, d in zip(steps, taken, strict=True)]
 
 
@@ -64,10 +64,10 @@ def measure_lists(subject: TorchLoop, body: LoopBody, data: object) -> None:
         with subject.remade.begun():
             subject.train_step(data)
 
-    body.measure(lambda: _try(subject, make))
+    body.measure(lambda: tried(subject, make))
 
 
-def _try(subject: TorchLoop, run: Callable[[], object]) -> None:
+def tried(subject: TorchLoop, run: Callable[[], object]) -> None:
     """Run code of the user, which may not be ready to be run twice, and put the state back."""
     state = state_of(subject)
     try:

@@ -16,6 +16,7 @@ from stayfinite.frameworks.torch.plain import private
 from stayfinite.frameworks.torch.plain.again import Again, Making, StepMade
 from stayfinite.frameworks.torch.plain.alone import alone
 from stayfinite.frameworks.torch.plain.data import LoopData
+from stayfinite.frameworks.torch.plain.loop_body import LoopBody
 from stayfinite.frameworks.torch.plain.optimizer import held, parameters_of
 from stayfinite.frameworks.torch.plain.processes import apart
 from stayfinite.frameworks.torch.plain.resuming import TakenStep
@@ -136,10 +137,13 @@ class RemadeStep:
             self.begun(),
             private.without_scale(self._optimizers),
             self._watching.replaying(taken),
-            contextlib.suppress(StepMade),
+            self._again.for_good()
+            if isinstance(self._again, LoopBody)
+            else contextlib.nullcontext(),
         ):
-            self._again.make(data)
-        taken.require_finite()
+            with contextlib.suppress(StepMade):
+                self._again.make(data)
+            taken.require_finite()
         return taken
 
     def drawing(

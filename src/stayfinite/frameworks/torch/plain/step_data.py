@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from stayfinite.frameworks.frames import values_of
 from stayfinite.frameworks.names import unique
-from stayfinite.frameworks.source_loops import SourceLoop
+from stayfinite.frameworks.source_loops import SourceLoop, named_in_header
 from stayfinite.frameworks.torch.plain import trees
 from stayfinite.frameworks.torch.plain.data import Iteration, LoopData
 from stayfinite.frameworks.torch.plain.passes import Pass, rounds_of
@@ -229,8 +229,9 @@ def _is_data(value: object) -> bool:
 
 def batch_target(node: ast.For | ast.While) -> ast.expr | None:
     """The part of the target of a header that a batch is bound to: all but the number."""
-    if not isinstance(node, ast.For):
-        return None
+    if isinstance(node, ast.While):
+        named = named_in_header(node)
+        return named[0].target if len(named) == 1 else None
     target, source = node.target, node.iter
     while isinstance(source, ast.Call):
         name = getattr(source.func, "attr", getattr(source.func, "id", ""))

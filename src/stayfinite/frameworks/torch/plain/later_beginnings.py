@@ -1,0 +1,92 @@
+"""A step that begins after statements with an effect of their own, as a step of an environment.
+
+Such a statement cannot be made again: the environment has gone on, and a replay buffer holds what
+it gave. So the step begins after it, if what is left gives the loss and gradients of training.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+
+from stayfinite.frameworks.frames import values_of
+from stayfinite.frameworks.recorded_steps import RecordedBatch
+from stayfinite.frameworks.step import Outcome
+from stayfinite.frameworks.torch import private
+from stayfinite.frameworks.torch.plain.data import LoopData
+from stayfinite.frameworks.torch.plain.loop_body import LoopBody
+from stayfinite.frameworks.torch.plain.optimizer import dense_gradient
+from stayfinite.frameworks.torch.plain.recorded_data import measure_lists, tried
+from stayfinite.frameworks.torch.plain.sharded import local
+from stayfinite.frameworks.torch.plain.steps import StepPlace
+from stayfinite.frameworks.torch.plain.subject import TorchLoop
+
+# So many beginnings are tried, each with two runs of the step.
+_MAX_TRIED = 5
+
+
+def begun_later(
+    subject: TorchLoop, body: LoopBody, step: RecordedBatch, place: StepPlace, seen: Outcome
+) -> RecordedBatch:
+    """`step` from the first statement on that makes it the step of training; else `step` itself."""
+    data = step.data
+    if not isinstance(data, LoopData) or data.missing is not None or len(data.iterations) != 1:
+        return step
+    (iteration,) = data.iterations
+    if iteration.draws or iteration.taken or body.loop.bound_in_header(iteration.batch):
+        return step
+    if _is_made(subject, data, seen):
+        return step
+    now = values_of(place.frame, place.loop.wanted)
+    for number in body.statements.beginnings(place.line)[:_MAX_TRIED]:
+        begun: list[LoopData] = []
+
+        def begin(number: int = number, begun: list[LoopData] = begun) -> None:
+            with subject.remade.begun():
+                found = body.begin_at(number, data, now)
+            begun.extend([] if found is None else [found])
+
+        tried(subject, begin)
+        if begun:
+            measure_lists(subject, body, begun[0])
+            if _is_made(subject, begun[0], seen):
+                return dataclasses.replace(step, data=begun[0])
+            body.begin_first()
+    measure_lists(subject, body, data)
+    return step
+
+
+def gradients_by_path(
+    subject: TorchLoop, noted: Mapping[int, torch.Tensor] | None = None
+) -> dict[str, np.ndarray]:
+    """Copies of the gradients of the weights that have one, by the path of the weight.
+
+    Args:
+        subject: Has the weights.
+        noted: Gradients by the identity of their parameter, in the place of those of now.
+    """
+    found = {}
+    for variable in subject.optimizer.weights:
+        parameter = private.tensor_of(variable)
+        own = dense_gradient(parameter) if noted is None else noted.get(id(parameter))
+        if own is not None:
+            found[variable.path] = private.numpy_of(local(own)).copy()
+    return found
+
+
+def _is_made(subject: TorchLoop, data: LoopData, seen: Outcome) -> bool:
+    """Whether the step on `data` has the gradients of training."""
+    made: dict[str, np.ndarray] = {}
+
+    def make() -> None:
+        with subject.remade.begun():
+            subject.train_step(data)
+            made.update(gradients_by_path(subject))
+
+    tried(subject, make)
+    return made.keys() == seen.gradients.keys() and all(
+        np.array_equal(made[name], value, equal_nan=True) for name, value in seen.gradients.items()
+    )

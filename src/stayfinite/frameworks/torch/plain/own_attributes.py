@@ -1,0 +1,137 @@
+"""Attributes that a step sets on objects of the user: counters, positions, arrays that it fills.
+
+At the update they hold what the step has made of them. A counter of integers grows by as much when
+the step is made again, which gives the number that it had when it began.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+import torch
+
+from stayfinite.frameworks.torch import private
+from stayfinite.graph.code_owner import is_user_file
+
+# An attribute of an object of the user, and an attribute of that.
+DEPTH = 3
+OF_MODULES = frozenset(vars(torch.nn.Module()))
+# Arrays of more bytes in all, such as a large replay buffer, are not copied.
+MAX_BYTES = 64 * 2**20
+
+
+class Attributes:
+    """The attributes of the objects of the user that names stand for.
+
+    Args:
+        values: What the names stand for.
+    """
+
+    def __init__(self, values: Iterable[object]) -> None:
+        found = {id(each): each for value in values for each in _objects_in(value, DEPTH)}
+        self._objects = list(found.values())
+        # By object and name: by how much the step has raised an integer.
+        self._raised: dict[tuple[int, str], int] = {}
+        self._is_for_good = False
+
+    @property
+    def may_have_changed(self) -> bool:
+        """Whether there is an integer that a step may count with."""
+        return any(type(v) is int for each in self._objects for v in own_attributes(each).values())
+
+    @contextlib.contextmanager
+    def kept(self) -> Iterator[None]:
+        """In the block integers begin as before the step; after it all are as they were."""
+        with contextlib.nullcontext() if self._is_for_good else self._put_back():
+            for each in self._objects:
+                for name, value in own_attributes(each).items():
+                    raised = self._raised.get((id(each), name), 0)
+                    if raised and type(value) is int:
+                        object.__setattr__(each, name, value - raised)
+            yield
+
+    @contextlib.contextmanager
+    def set_for_good(self) -> Iterator[None]:
+        """What is set inside the block stays, unless an error leaves it."""
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(self._put_back())
+            self._is_for_good = True
+            try:
+                yield
+            finally:
+                self._is_for_good = False
+            stack.pop_all()
+
+    @contextlib.contextmanager
+    def measured(self) -> Iterator[None]:
+        """The block makes the step. By as much as it raises integers they were raised before."""
+        before = [own_attributes(each) for each in self._objects]
+        self._raised = {}
+        with self._put_back():
+            try:
+                yield
+            finally:
+                for each, old in zip(self._objects, before, strict=True):
+                    for name, new in own_attributes(each).items():
+                        value = old.get(name)
+                        if type(new) is int and type(value) is int and new != value:
+                            self._raised[id(each), name] = new - value
+
+    @contextlib.contextmanager
+    def _put_back(self) -> Iterator[None]:
+        before = [own_attributes(each) for each in self._objects]
+        with private.unseen():
+            copies = list(_copies([value for old in before for value in old.values()]))
+        try:
+            yield
+        finally:
+            for each, old in zip(self._objects, before, strict=True):
+                now = own_attributes(each)
+                for name in now.keys() - old.keys():
+                    object.__delattr__(each, name)
+                for name, value in old.items():
+                    if now.get(name, self) is not value:
+                        object.__setattr__(each, name, value)
+            with private.unseen(), torch.no_grad():
+                for array, copy in copies:
+                    array[...] = copy
+
+
+def own_attributes(value: object) -> dict[str, Any]:
+    """The attributes of an object of the user, without those of every module."""
+    is_module = isinstance(value, torch.nn.Module)
+    return {n: v for n, v in vars(value).items() if not (is_module and n in OF_MODULES)}
+
+
+def is_of_user(kind: type) -> bool:
+    """Whether the class is written in a file of the user, and its objects have attributes."""
+    if not hasattr(kind, "__dict__") or kind.__dictoffset__ == 0:
+        return False
+    functions = (held for held in vars(kind).values() if inspect.isfunction(held))
+    first = next(functions, None)
+    return first is not None and is_user_file(first.__code__.co_filename)
+
+
+def _objects_in(value: object, depth: int) -> Iterator[object]:
+    if depth > 0 and is_of_user(type(value)):
+        yield value
+        for held in own_attributes(value).values():
+            yield from _objects_in(held, depth - 1)
+
+
+def _copies(values: Iterable[Any]) -> Iterator[tuple[Any, Any]]:
+    """Arrays among `values` with copies of them, up to `MAX_BYTES`."""
+    left = MAX_BYTES
+    for value in values:
+        if type(value) is np.ndarray and value.flags.writeable and not value.dtype.hasobject:
+            left -= value.nbytes
+            if left >= 0:
+                yield value, value.copy()
+        elif type(value) is torch.Tensor and not value.requires_grad:
+            left -= value.nbytes
+            if left >= 0:
+                yield value, value.clone()
