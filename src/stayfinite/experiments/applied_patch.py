@@ -83,7 +83,7 @@ class AppliedPatch:
     @property
     def clamps(self) -> bool:
         """Whether it may bound a value, which is no other form of the same formula."""
-        is_bound = self.rewriting is not None and self.rewriting.fact.method == "bound"
+        is_bound = self.rewriting is not None and self.rewriting.bounds
         return is_bound or bool(set(self.kinds) - _CASTS)
 
     @property

@@ -112,7 +112,7 @@ def judged(
 
     def is_moved(loss: float) -> bool:
         # Two forms of a formula differ by roundings; a clamp moves the value by more than they do.
-        is_clamp = rewriting is None or rewriting.fact.method == "bound"
+        is_clamp = rewriting is None or rewriting.bounds
         if not is_clamp or before.tolerance > TOLERANCE:
             return False
         if alike_loss(loss, after.loss, MOVED):
