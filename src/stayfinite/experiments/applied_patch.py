@@ -81,6 +81,12 @@ class AppliedPatch:
         return bool(set(self.kinds) - _CASTS)
 
     @property
+    def clamps(self) -> bool:
+        """Whether it may bound a value, which is no other form of the same formula."""
+        is_bound = self.rewriting is not None and self.rewriting.bounds
+        return is_bound or bool(set(self.kinds) - _CASTS)
+
+    @property
     def moves_activation(self) -> bool:
         """Whether the network gives the operand of its last activation."""
         return any(isinstance(each, MovedActivation) for each in self.descriptions)

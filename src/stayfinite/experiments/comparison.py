@@ -17,6 +17,8 @@ from stayfinite.numerics.dtypes import HALF, spacing
 
 # Two correct forms of a formula differ by a few roundings, more after a sum over a batch.
 TOLERANCE = 1e-3
+# Relative to a loss: what roundings rarely move it by in float32, and a clamp often does.
+MOVED = 1e-5
 # Where a part of the step is in half precision, its last operations are rounded to it: a sum and
 # a mean, each by half the spacing, in either of the two. What earlier roundings do is measured.
 _HALF_ROUNDINGS = 2.0

@@ -25,7 +25,7 @@ from stayfinite.diagnose.facts.expressions import (
 from stayfinite.diagnose.facts.new_state import BadNewStatistic, BadNewWeights, Reason
 from stayfinite.diagnose.locate import Diagnosis
 from stayfinite.diagnose.values import as_float
-from stayfinite.experiments.comparison import TOLERANCE, RoundingError, alike, alike_loss
+from stayfinite.experiments.comparison import MOVED, TOLERANCE, RoundingError, alike, alike_loss
 from stayfinite.experiments.formulas import Formula
 from stayfinite.experiments.rewritings import Rewriting
 from stayfinite.experiments.rollout import is_good
@@ -36,9 +36,6 @@ from stayfinite.numerics.dtypes import largest
 from stayfinite.repair.engine.evaluate import BadFormula
 from stayfinite.repair.engine.problem import FixValue
 from stayfinite.repair.engine.reference import Kind
-
-# Relative to a loss: what roundings rarely move it by in float32, and a clamp often does.
-_MOVED = 1e-5
 
 
 @dataclass(frozen=True)
@@ -115,9 +112,10 @@ def judged(
 
     def is_moved(loss: float) -> bool:
         # Two forms of a formula differ by roundings; a clamp moves the value by more than they do.
-        if rewriting is not None or before.tolerance > TOLERANCE:
+        is_clamp = rewriting is None or rewriting.bounds
+        if not is_clamp or before.tolerance > TOLERANCE:
             return False
-        if alike_loss(loss, after.loss, _MOVED):
+        if alike_loss(loss, after.loss, MOVED):
             return False
         error = next(iter(rounding()), None)
         return error is None or abs(loss - after.loss) > error.loss

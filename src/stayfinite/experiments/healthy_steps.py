@@ -11,9 +11,11 @@ from enum import Enum, auto
 import numpy as np
 
 from stayfinite.experiments.comparison import (
+    MOVED,
     TOLERANCE,
     RoundingError,
     alike,
+    alike_loss,
     half_dtype,
     rounding_errors,
     shares,
@@ -61,13 +63,16 @@ class HealthySteps:
         """How many healthy steps there are. They are run now, if they were not before."""
         return len(self._unpatched)
 
-    def objection(self, unscaled: Step) -> Objection | NotTried | None:
+    def objection(self, unscaled: Step, *, clamps: bool) -> Objection | NotTried | None:
         """Why a patch with which the failing step is finite is not verified; None if it may be.
 
         Args:
             unscaled: The failing step with the patch in place, with the gradients that a loss
                 scale hides.
+            clamps: Whether the patch may bound a value. Roundings are then no excuse for a loss
+                that is moved by more than they move it.
         """
+        clamps = clamps and self.tolerance <= TOLERANCE
         seconds = 0.0
         for number, (batch, before, exact) in enumerate(self._unpatched):
             began = time.monotonic()
@@ -76,16 +81,21 @@ class HealthySteps:
                 return ran
             patched, after = ran
             seconds += time.monotonic() - began
-            if alike(before, after, self.tolerance):
+            is_moved = clamps and not alike_loss(before.loss, after.loss, MOVED)
+            if not is_moved and alike(before, after, self.tolerance):
                 continue
             if exact is not None and _is_as_near(exact, before, patched, after):
                 continue
             wide = self._wide[number] if number < len(self._wide) else None
             if wide is not None and alike(wide, after, TOLERANCE):
-                continue
+                off = abs(wide.loss - before.loss) + MOVED * abs(wide.loss)
+                if not is_moved or abs(wide.loss - after.loss) <= off:
+                    continue
             rounding = attempt(functools.partial(_rounding_error, patched))
             if isinstance(rounding, NotTried):
                 return rounding
+            if is_moved and (rounding is None or abs(before.loss - after.loss) > rounding.loss):
+                return Objection.CHANGES_HEALTHY_STEPS
             if not alike(before, after, self.tolerance, rounding):
                 return Objection.CHANGES_HEALTHY_STEPS
         self._seconds_a_step = seconds / max(self.count(), 1)

@@ -151,7 +151,7 @@ class PatchTrials:
         it differently there: a comparison may see 0, and the root next to it another number.
         """
         step, unscaled, outcome = ran
-        trouble = self._healthy.objection(unscaled)
+        trouble = self._healthy.objection(unscaled, clamps=applied.clamps)
         if trouble is not None:
             return outcome, value, trouble
         is_small = len(self._step.trace.ops) <= _MAX_COMPILED_OPS

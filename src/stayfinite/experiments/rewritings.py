@@ -59,12 +59,17 @@ class Rewriting:
     changes: Changes | None = None
 
     @property
+    def bounds(self) -> bool:
+        """Whether it bounds an operand, which is no other form of the same formula."""
+        return last_resort.BOUND in self.rewrite.trail
+
+    @property
     def fact(self) -> RewrittenFormula:
         """What it does, for the report."""
         before = {node.op for node in walk(self.formula.extraction.root)}
         new = [node.op for node in walk(self.rewrite.root) if node.op not in before]
         method: Method = "identity"
-        if last_resort.BOUND in self.rewrite.trail:
+        if self.bounds:
             method = "bound"
         elif last_resort.ISLAND in self.rewrite.trail:
             method = "float64"
@@ -87,7 +92,7 @@ class Rewriting:
             name, number = name_of(x), build.value(x)
             if name in kept or name is None or number is None:
                 continue
-            if last_resort.BOUND in self.rewrite.trail:
+            if self.bounds:
                 continue
             other = {x: build.real(1.25 * number + 0.125)}
             try:

@@ -91,6 +91,17 @@ def _bounded(function: Callable[[mpf], Any], limit: int) -> Callable[[mpf], Any]
     return lambda x: function(x) if abs(x) < limit else NAN
 
 
+# How far roundings of float32 take what is at most 1, as the cosine of two unit vectors, past 1.
+PAST_ONE = mpf(10) ** -6
+
+
+def _past_one(x: mpf, *, inside: bool) -> mpf:
+    """1 or -1 for what roundings took past it; `inside`: of a function defined between the two."""
+    size = abs(x)
+    is_past = 1 < size <= 1 + PAST_ONE if inside else 1 - PAST_ONE <= x < 1
+    return mp.sign(x) if is_past else x
+
+
 EXACT: dict[str, Callable[..., mpf]] = {
     "exp": _exp,
     "expm1": _expm1,
@@ -100,11 +111,11 @@ EXACT: dict[str, Callable[..., mpf]] = {
     "sin": _bounded(mp.sin, 10**12),
     "cos": _bounded(mp.cos, 10**12),
     "tanh": mp.tanh,
-    "arcsin": mp.asin,
-    "arccos": mp.acos,
+    "arcsin": lambda x: mp.asin(_past_one(x, inside=True)),
+    "arccos": lambda x: mp.acos(_past_one(x, inside=True)),
     "arctan": mp.atan,
     "arcsinh": mp.asinh,
-    "arccosh": mp.acosh,
+    "arccosh": lambda x: mp.acosh(_past_one(x, inside=False)),
     "arctanh": mp.atanh,
     "erf": mp.erf,
     "erfc": mp.erfc,

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from mpmath import mp, mpf
 
-from stayfinite.numerics.exact import Array, Exact, Floating, flushed
+from stayfinite.numerics.exact import PAST_ONE, Array, Exact, Floating, flushed
 
 
 @dataclass(frozen=True)
@@ -129,6 +129,11 @@ def _logarithm(base: int) -> ExactFunction:
 def _inverse(slope: Callable[[Any, Array], Array]) -> tuple[Callable[..., Array]]:
     """The derivative 1 / slope(x)."""
     return (lambda m, x, y: _over(m, _one(m, x), slope(m, x)),)
+
+
+def _root(m: Exact | Floating, x: Array) -> Array:
+    """The square root; 0 for what is negative because roundings took an operand past 1."""
+    return m.call("sqrt", m.where((x < 0) & (x > -3 * PAST_ONE), 0 * x, x) if m.exact else x)
 
 
 _NORMAL = 2 / math.sqrt(math.pi)
@@ -255,11 +260,11 @@ FUNCTIONS: dict[str, ExactFunction] = {
     "tan": ExactFunction(
         lambda m, x: _over(m, m.call("sin", x), m.call("cos", x)), (lambda m, x, y: 1 + y * y,)
     ),
-    "arcsin": ExactFunction(_kernel("arcsin"), _inverse(lambda m, x: m.call("sqrt", 1 - x * x))),
-    "arccos": ExactFunction(_kernel("arccos"), _inverse(lambda m, x: -m.call("sqrt", 1 - x * x))),
+    "arcsin": ExactFunction(_kernel("arcsin"), _inverse(lambda m, x: _root(m, 1 - x * x))),
+    "arccos": ExactFunction(_kernel("arccos"), _inverse(lambda m, x: -_root(m, 1 - x * x))),
     "arctan": ExactFunction(_kernel("arctan"), _inverse(lambda m, x: 1 + x * x)),
     "arcsinh": ExactFunction(_kernel("arcsinh"), _inverse(lambda m, x: m.call("sqrt", 1 + x * x))),
-    "arccosh": ExactFunction(_kernel("arccosh"), _inverse(lambda m, x: m.call("sqrt", x * x - 1))),
+    "arccosh": ExactFunction(_kernel("arccosh"), _inverse(lambda m, x: _root(m, x * x - 1))),
     "arctanh": ExactFunction(_kernel("arctanh"), _inverse(lambda m, x: 1 - x * x)),
     "erf": ExactFunction(_kernel("erf"), (lambda m, x, y: _bell(m, x),)),
     "erfc": ExactFunction(_kernel("erfc"), (lambda m, x, y: -_bell(m, x),)),

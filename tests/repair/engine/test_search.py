@@ -75,6 +75,21 @@ def test_what_no_rounding_moves_is_compared_with_0():
     assert operations(best.root) & {"less", "equal"} == {"equal"}
 
 
+@pytest.mark.parametrize("op", ["arccos", "arcsin", "arccosh"])
+@pytest.mark.parametrize("end", [1.0, -1.0])
+def test_what_roundings_take_to_the_end_of_a_domain_has_the_value_there(op, end):
+    if op == "arccosh" and end < 0:
+        return
+    past = end * (1 - 1e-7 if op == "arccosh" else 1 + 1e-7)
+    inside = np.array([1.5, 3.0]) if op == "arccosh" else np.array([0.3, -0.6])
+    for x in (end, past):
+        problem = problem_of(lambda x: call(op, x) + square(x), x=[x, *inside])
+        best = search(dataclasses.replace(problem, framework="torch"))[0]
+        assert best.value is FixValue.EXACT
+        expected = getattr(np, op)(np.array([end, *inside])) + np.array([end, *inside]) ** 2
+        assert value_of(problem, best.root) == pytest.approx(expected, rel=1e-6)
+
+
 def test_a_value_without_room_is_bounded():
     problem = problem_of(lambda x: exp(x), x=[100.0, 1, 2])
     best = search(problem)[0]

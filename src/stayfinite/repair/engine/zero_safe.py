@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from stayfinite.numerics import functions
+from stayfinite.numerics.exact import PAST_ONE
 from stayfinite.repair.engine import build
 from stayfinite.repair.engine.build import real
 from stayfinite.repair.engine.context import Context
@@ -22,6 +23,12 @@ SINGULAR = {
     "log1p": -1.0,
 }  # fmt: skip
 _DEFINED_BELOW = {"arccos", "arcsin", "arctanh"}
+# The values of a function at the ends of its domain.
+_ENDS = {
+    "arccos": {1.0: 0.0, -1.0: float(np.pi)},
+    "arcsin": {1.0: float(np.pi / 2), -1.0: float(-np.pi / 2)},
+    "arccosh": {1.0: 0.0},
+}
 
 # Whether an operand is at a point, as a formula; None where another comparison is for it. The last
 # argument is whether the function of the operand is defined above the point.
@@ -54,13 +61,22 @@ def _at_point(context: Context, x: Node, point: float, _: bool) -> Node | None:
     return node("equal", x, real(point))
 
 
+def _at_end(context: Context, x: Node, point: float, is_above: bool) -> Node | None:
+    """At the end of the domain, or past it by a rounding."""
+    return near_point(context, x, point, is_above) or node(
+        "less_equal" if is_above else "greater_equal", x, real(point)
+    )
+
+
 def _moved(context: Context, x: Node, compare: Comparison) -> Node | None:
     """f(x) as `where(x at the point, f(point), f(x moved away from it))`."""
     if x.op not in SINGULAR or x.op in ("log", "divide", "reciprocal", "rsqrt", "log1p"):
         return None
-    inner, point = _argument(x), SINGULAR[x.op]
     if x.op in ("norm", "std"):
         return _moved_reduction(context, x, compare)
+    if x.op in _ENDS:
+        return _between_ends(context, x) if compare is _at_point else None
+    inner, point = _argument(x), SINGULAR[x.op]
     if not (to_float64(context.floating.value(inner)) == point).any():
         return None
     if x.op == "power" and (build.number(x.operands[1]) or 0.0) >= 1.0:
@@ -69,8 +85,30 @@ def _moved(context: Context, x: Node, compare: Comparison) -> Node | None:
     if at is None:
         return None
     safe = node("where", at, real(_harmless(x)), inner)
-    value = {"arccos": 0.0, "arcsin": float(np.pi / 2)}.get(x.op, 0.0)
-    return node("where", at, real(value), build.rebuilt(x, (safe, *x.operands[1:])))
+    return node("where", at, real(0.0), build.rebuilt(x, (safe, *x.operands[1:])))
+
+
+def _between_ends(context: Context, x: Node) -> Node | None:
+    """f(x) with its value at each end of the domain that an operand is at, or is rounded past."""
+    inner = _argument(x)
+    operand = to_float64(context.floating.value(inner))
+    met: dict[Node, float] = {}
+    for end, value in _ENDS[x.op].items():
+        is_above = x.op == "arccosh" or end < 0
+        past = (operand <= end) if is_above else (operand >= end)
+        if (past & (np.abs(operand - end) <= float(PAST_ONE))).any():
+            at = _at_end(context, inner, end, is_above)
+            if at is not None:
+                met[at] = value
+    if not met:
+        return None
+    safe = inner
+    for at in met:
+        safe = node("where", at, real(_harmless(x)), safe)
+    found = build.rebuilt(x, (safe,))
+    for at, value in met.items():
+        found = node("where", at, real(value), found)
+    return found
 
 
 def _moved_reduction(context: Context, x: Node, compare: Comparison) -> Node | None:

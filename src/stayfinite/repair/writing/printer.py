@@ -48,6 +48,8 @@ _NAMES = {
     "divide": "ratio",
     "equal": "at_zero",
     "exp": "weight",
+    "greater": "near",
+    "greater_equal": "near",
     "less": "near",
     "less_equal": "near",
     "log": "log_value",
