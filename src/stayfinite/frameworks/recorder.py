@@ -178,8 +178,12 @@ class Recorder:
 
     def keep(self, data: object, num_bytes: int) -> None:
         """Record a step that is judged already, and drop the oldest beyond the limits."""
-        self._all().append(RecordedBatch(self.num_steps, self.epoch, None, data, num_bytes))
+        self.keep_counted(self.num_steps, data, num_bytes)
         self.count.num_steps += 1
+
+    def keep_counted(self, step: int, data: object, num_bytes: int) -> None:
+        """Record a judged step that has its number already, and drop the oldest."""
+        self._all().append(RecordedBatch(step, self.epoch, None, data, num_bytes))
         total = sum([recorded.num_bytes for recorded in self._steps])
         while len(self._steps) > MAX_HEALTHY + 1 or (
             len(self._steps) > 2 and total > MAX_HEALTHY_BYTES

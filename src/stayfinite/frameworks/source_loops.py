@@ -119,9 +119,17 @@ class SourceLoop:
 
     def written_before_alone(self, line: int) -> tuple[str, ...]:
         """Those of them that only statements write to which begin before `line`."""
-        late = [statement for statement in self.node.body if statement.lineno >= line]
-        after = {name for statement in late for name in written_names(statement)}
-        return tuple(sorted(self.written - after))
+        found = self._written_before_alone.get(line)
+        if found is None:
+            late = [statement for statement in self.node.body if statement.lineno >= line]
+            after = {name for statement in late for name in written_names(statement)}
+            found = self._written_before_alone[line] = tuple(sorted(self.written - after))
+        return found
+
+    @functools.cached_property
+    def _written_before_alone(self) -> dict[int, tuple[str, ...]]:
+        """The names by line: they are asked for in each step of a training."""
+        return {}
 
     def tail(self, line: int) -> list[ast.stmt]:
         """The statements after `line` that bind anew what the next iteration reads.

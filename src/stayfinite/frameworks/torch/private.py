@@ -30,6 +30,7 @@ __all__ = [
     "current_node",
     "dense_values",
     "file_of_backward",
+    "flattened",
     "function_of",
     "is_compiled",
     "memory_of",
@@ -61,6 +62,14 @@ def tensor_of(variable: Any) -> Any:
 def norms(tensors: list[Any]) -> Any:
     """The Euclidean norm of each tensor: one call for many, and one fast pass over each."""
     return torch._foreach_norm(tensors)
+
+
+def flattened(tensors: list[Any]) -> Any:
+    """A copy of the elements of dense tensors of one dtype, as one vector.
+
+    By one call, in less time than `torch.cat` of a view of each.
+    """
+    return torch._C._nn.flatten_dense_tensors(tensors)
 
 
 def peaks(tensors: list[Any]) -> Any:

@@ -35,10 +35,8 @@ def num_bytes_of(subject: Subject) -> int:
 
 def random_state() -> RandomState:
     """The generators that Keras draws an unseeded dropout from: CPU, and the CUDA device in use."""
-    on_cuda = torch.cuda.is_initialized()
-    return RandomState(
-        torch.default_generator.get_state(), torch.cuda.get_rng_state() if on_cuda else None
-    )
+    cpu = torch.default_generator.get_state()
+    return RandomState(cpu, torch.cuda.get_rng_state() if torch.cuda.is_initialized() else None)
 
 
 def restore_random(state: RandomState) -> None:

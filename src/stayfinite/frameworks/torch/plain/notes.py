@@ -99,7 +99,7 @@ class StepNotes:
     def drew(self, batch: object, source: object, innermost: FrameType) -> None:
         """The iterator `source` of a loader has given a batch."""
         events, generators = self.events, self.generators.now()
-        readings = header_readings_of(positions_of(innermost), is_first=not events.is_in_step)
+        readings = header_readings_of(innermost, is_first=not events.is_in_step)
         events.drew(Draw(batch, id(source), generators, readings, versions_of(batch)))
 
     def differentiated(self, root: Any, innermost: FrameType) -> None:
@@ -191,7 +191,7 @@ class StepNotes:
             self.generators.look(place.values().values())
         update.trained.step_ended()
         readings: dict[int, Reading] = {}
-        if draws and place is not None and has_header(draws, place):
+        if draws and place is not None and has_header(draws, id(place.frame), place.loop):
             # The next iteration of a loop over a loader begins at a draw.
             generators = draws[-1].generators
         else:

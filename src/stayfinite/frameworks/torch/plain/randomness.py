@@ -64,6 +64,7 @@ class GeneratorNotes:
         self._probed = 0
         self._numpy = self._python = False
         self._objects: list[Any] = []
+        self._draws_from_torch_alone = False
 
     def look(self, values: Iterable[object]) -> None:
         """Note from now on the states of generators among `values` and their attributes."""
@@ -72,12 +73,13 @@ class GeneratorNotes:
             for each in [value, *(vars(value).values() if is_object else ())]:
                 if type(each) in _KINDS and not any(each is known for known in self._objects):
                     self._objects.append(each)
+        self._settle()
 
     def now(self) -> Generators:
         """The present states."""
-        is_probing = self._probed < PROBED_STEPS
-        if not (is_probing or self._numpy or self._python or self._objects):
+        if self._draws_from_torch_alone:
             return Generators(random_state())
+        is_probing = self.is_probing
         return Generators(
             random_state(),
             np.random.get_state() if self._numpy or is_probing else None,
@@ -96,6 +98,11 @@ class GeneratorNotes:
             self._numpy |= before[2] != after[2] or not np.array_equal(before[1], after[1])
         if began.python is not None:
             self._python |= began.python != random.getstate()
+        self._settle()
+
+    def _settle(self) -> None:
+        has_others = self._numpy or self._python or bool(self._objects)
+        self._draws_from_torch_alone = not (self.is_probing or has_others)
 
     def everything(self) -> Generators:
         """The present states of all generators."""

@@ -23,7 +23,7 @@ from stayfinite.frameworks.torch.plain.steps import (
     Draw,
     Events,
     StepPlace,
-    is_header_of,
+    has_header,
     versions_of,
 )
 
@@ -47,9 +47,7 @@ class NotedStep(NamedTuple):
         loop: The loop.
         frame_id: The identity of its frame.
         line: The line of the update.
-        began: The update after which the step began.
-        headers: The batches that the header has drawn.
-        inside: Those that were drawn in the body.
+        events: Its draws and updates, and the update after which it began.
         now: Values of names at the update.
         of_module: Of a loop in a function, what it reads as globals of its module.
         passes: The backward passes that were noted.
@@ -59,18 +57,37 @@ class NotedStep(NamedTuple):
     loop: SourceLoop
     frame_id: int
     line: int
-    began: Applied | None
-    headers: Sequence[Draw]
-    inside: Sequence[Draw]
+    events: Sequence[Draw | Applied]
     now: Mapping[str, object]
     of_module: Mapping[str, object]
     passes: Sequence[Pass]
     is_complete: bool
 
     @property
+    def began(self) -> Applied | None:
+        """The update after which the step began."""
+        first = self.events[0] if self.events else None
+        return first if isinstance(first, Applied) else None
+
+    @property
+    def draws(self) -> Sequence[Draw]:
+        """The batches that loaders gave."""
+        return [event for event in self.events if isinstance(event, Draw)]
+
+    @property
+    def headers(self) -> Sequence[Draw]:
+        """Those that the header of the loop has drawn."""
+        return [each for each in self.draws if has_header((each,), self.frame_id, self.loop)]
+
+    @property
+    def inside(self) -> Sequence[Draw]:
+        """Those that were drawn in the body, where the header has drawn none."""
+        return [] if self.headers else self.draws
+
+    @property
     def nbytes(self) -> int:
-        """Bytes of the batches that loaders gave."""
-        return sum([draw.nbytes for draw in (*self.headers, *self.inside)])
+        """Bytes of these batches."""
+        return sum([draw.nbytes for draw in self.draws])
 
     def data(self, run: Run | None) -> LoopData:
         """The iterations of the step.
@@ -85,29 +102,18 @@ class NotedStep(NamedTuple):
 
 def note_step(place: StepPlace, events: Events, passes: Sequence[Pass]) -> NotedStep:
     """Note the step whose update is at `place`."""
-    began, draws = events.step_at(place)
-    headers = [draw for draw in draws if is_header_of(draw, place)]
-    now = values_of(place.frame, place.loop.wanted)
-    held = place.frame.f_globals
-    others = {name: held[name] for name in place.loop.globals_read if name in held}
-    inside = [] if headers else draws
-    return NotedStep(
-        place.loop,
-        place.frame_id,
-        place.line,
-        began,
-        headers,
-        inside,
-        now,
-        others,
-        () if draws else passes,
-        not events.lost_draws,
-    )
+    frame, loop, line, _ = place
+    held = frame.f_globals
+    others = {name: held[name] for name in loop.globals_read if name in held}
+    now = values_of(frame, loop.wanted)
+    is_complete = not events.lost_draws
+    return NotedStep(loop, id(frame), line, events.since(place), now, others, passes, is_complete)
 
 
 def _without_loader(step: NotedStep, run: Run | None) -> LoopData:
     """The iteration that began after the update before it, and those up to this update."""
     loop, began = step.loop, step.began
+    passes = () if step.draws else step.passes
     if began is None:
         return LoopData((), "no update came before this one, so its beginning is not known")
     reading = began.readings.get(step.frame_id)
@@ -121,7 +127,7 @@ def _without_loader(step: NotedStep, run: Run | None) -> LoopData:
             is_sure = False
         else:
             before, generators = {**before, **after.values}, after.generators
-    rounds, items = rounds_of(step.passes, step.frame_id, loop)
+    rounds, items = rounds_of(passes, step.frame_id, loop)
     if rounds and rounds[-1].line <= step.line:
         items = {**rounds.pop().items, **items}
     early = loop.bound if rounds else loop.bound_before(step.line)

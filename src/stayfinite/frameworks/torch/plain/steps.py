@@ -18,7 +18,7 @@ from stayfinite.frameworks.frames import values_of
 from stayfinite.frameworks.source_loops import SourceLoop
 from stayfinite.frameworks.torch import private
 from stayfinite.frameworks.torch.plain import trees
-from stayfinite.frameworks.torch.plain.positions import Position, Spot
+from stayfinite.frameworks.torch.plain.positions import Position, Spot, positions_of
 from stayfinite.frameworks.torch.plain.randomness import Generators
 
 # Batches of one step that are kept; a step of more is not made again.
@@ -180,11 +180,12 @@ class Events:
 
     def since(self, place: StepPlace) -> list[Draw | Applied]:
         """The events from the last update on that is no part of the iteration at `place`."""
-        for number in range(len(self._events) - 1, -1, -1):
-            event = self._events[number]
+        events = self._events
+        for number in range(len(events) - 1, -1, -1):
+            event = events[number]
             if type(event) is Applied and not _is_in_iteration(event, place):
-                return self._events[number:]
-        return self._events
+                return events[number:]
+        return events[:]
 
 
 def _is_in_iteration(update: Applied, place: StepPlace) -> bool:
@@ -217,16 +218,16 @@ def loop_readings_of(positions: Sequence[Position]) -> dict[int, Reading]:
     }
 
 
-def header_readings_of(positions: Sequence[Position], *, is_first: bool) -> dict[int, Reading]:
+def header_readings_of(innermost: FrameType, *, is_first: bool) -> dict[int, Reading]:
     """The loops whose header draws a batch, by the identity of the frame.
 
     Args:
-        positions: Where the frames are.
+        innermost: The innermost frame.
         is_first: Whether the iteration that begins is the first of its step. What the header binds
             is then read later.
     """
     found = {}
-    for frame, spot in positions:
+    for frame, spot in positions_of(innermost):
         if spot.in_header:
             names = spot.changing if is_first else spot.wanted
             found[id(frame)] = Reading(spot, values_of(frame, names) if names else {})
@@ -246,7 +247,7 @@ def place_of(positions: Sequence[Position], draws: Sequence[Draw]) -> StepPlace 
     number = -1
     for position, (frame, spot) in enumerate(positions):
         if spot.around is not None:
-            if not draws or _has_header(draws, id(frame), spot.around):
+            if not draws or has_header(draws, id(frame), spot.around):
                 return _place_at(positions, position)
             if number < 0:
                 number = position
@@ -274,17 +275,8 @@ def _are_tensors(batch: object) -> TypeGuard[Sequence[torch.Tensor]]:
     return isinstance(batch, (list, tuple)) and {*map(type, batch)} == {torch.Tensor}
 
 
-def is_header_of(draw: Draw, place: StepPlace) -> bool:
-    """Whether the header of the loop at `place` has drawn a batch."""
-    return has_header((draw,), place)
-
-
-def has_header(draws: Sequence[Draw], place: StepPlace) -> bool:
-    """Whether the header of the loop at `place` has drawn one of the batches."""
-    return _has_header(draws, id(place.frame), place.loop)
-
-
-def _has_header(draws: Sequence[Draw], frame_id: int, loop: SourceLoop) -> bool:
+def has_header(draws: Sequence[Draw], frame_id: int, loop: SourceLoop) -> bool:
+    """Whether the header of a loop in a frame has drawn one of the batches."""
     for draw in draws:
         reading = draw.readings.get(frame_id)
         if reading is not None and reading.spot.at is loop:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import torch
 
+from stayfinite.frameworks.snapshots import MIN_STEPS
 from stayfinite.frameworks.state import State
 from stayfinite.frameworks.torch.plain.again import NoLoop
 from stayfinite.frameworks.torch.plain.bad_steps import BadLoopSteps, mean_of
@@ -13,6 +14,7 @@ from stayfinite.frameworks.torch.plain.data import LoopData
 from stayfinite.frameworks.torch.plain.found_subject import subject_of
 from stayfinite.frameworks.torch.plain.listeners import BadStep, Loss
 from stayfinite.frameworks.torch.plain.owner import Owner
+from stayfinite.frameworks.torch.plain.recent_steps import RecentSteps
 from stayfinite.frameworks.torch.plain.remade import RemadeStep
 from stayfinite.frameworks.torch.plain.step_data import NotedStep, note_step
 from stayfinite.frameworks.torch.plain.steps import StepPlace
@@ -41,6 +43,7 @@ class Training:
         self._owner = owner
         self.is_of_notebook = is_of_notebook
         self._bad_steps = BadLoopSteps(watching, owner)
+        self._recent = RecentSteps(owner.recorder)
         self._next_snapshot = 1
 
     def made(
@@ -51,23 +54,18 @@ class Training:
     ) -> None:
         """Record a finite step."""
         recorder = self._owner.recorder
-        step = recorder.num_steps
+        step = recorder.count.num_steps
         if step >= self._next_snapshot:
-            subject = self._subject_for_copies(optimizer, place)
-            recorder.snapshots.take(
-                step,
-                first_of_epoch=True,
-                num_bytes=lambda: num_bytes_of(subject()),
-                copy=lambda: self._snapshot(step, subject()),
-            )
-        data = self._data(place)
-        recorder.keep(data, data.nbytes)
+            self._take_snapshot(step, optimizer, place)
+        self._recent.add(step, self._data(place))
+        recorder.count.num_steps = step + 1
         if loss is not None:
             recorder.losses.keep(step, None, loss)
 
     def bad(self, step: BadStep) -> bool:
         """Have the owner handle a bad step; returns whether it is to be applied all the same."""
         number = self._owner.recorder.num_steps - step.was_made
+        self._recent.hand_over()
         is_loss_alone = step.what == "loss" and step.loss is not None
         if is_loss_alone and not self._owner.bad_loss(number, mean_of(step.loss)):
             self.made(step.optimizer, step.place, None)
@@ -88,6 +86,18 @@ class Training:
         if place is None:
             return LoopData((), "no loop of a file with source is around the update")
         return note_step(place, self._notes.events, self._notes.passes.of_step())
+
+    def _take_snapshot(
+        self, step: int, optimizer: torch.optim.Optimizer, place: StepPlace | None
+    ) -> None:
+        subject = self._subject_for_copies(optimizer, place)
+        self._owner.recorder.snapshots.take(
+            step,
+            first_of_epoch=True,
+            num_bytes=lambda: num_bytes_of(subject()),
+            copy=lambda: self._snapshot(step, subject()),
+        )
+        self._next_snapshot = max(self._next_snapshot, step + MIN_STEPS)
 
     def _subject_for_copies(
         self, optimizer: torch.optim.Optimizer, place: StepPlace | None

@@ -26,14 +26,17 @@ _BOUNDED: dict[type, tuple[str, ...]] = {
 }
 # Up to so many numbers are read faster one by one than as one tensor.
 _FEW = 64
-# Elements of a vector that is copied to be judged with others.
+# Elements of a tensor that is copied to be judged with others.
 _SMALL = 4096
+# So many elements in all are judged as one copy: that is faster than to read each tensor.
+_ALL_SMALL = 32_768
 # A square of a gradient must have room in float32, and a sum of them.
 _LARGEST_GRADIENT = 1e15
 _LARGEST_RATE = 1e3
 _LARGEST_UPDATE = 1e20
 _SMALLEST_EPSILON = 1e-20
 _WIDE = frozenset((torch.float32, torch.float64))
+_PLAIN = {torch.Tensor}
 
 
 def bound_of(tensors: list[torch.Tensor]) -> float:
@@ -43,9 +46,13 @@ def bound_of(tensors: list[torch.Tensor]) -> float:
     """
     if not tensors:
         return 0.0
-    if sharded.is_sharded(tensors):
+    if {*map(type, tensors)} != _PLAIN and sharded.is_sharded(tensors):
         return sharded.bound_of(tensors)
     if tensors[0].is_cpu:
+        if len(tensors) <= _FEW and sum([tensor.numel() for tensor in tensors]) <= _ALL_SMALL:
+            bound = _bound_of_copy(tensors)
+            if bound is not None:
+                return bound
         tensors = _joined(tensors)
         if len(tensors) <= _FEW:
             return float(sum([norm.item() for norm in private.norms(tensors)]))
@@ -55,16 +62,27 @@ def bound_of(tensors: list[torch.Tensor]) -> float:
     return total
 
 
+def _bound_of_copy(tensors: list[torch.Tensor]) -> float | None:
+    """The norm of all elements; None where the tensors are not on a CPU, or not alike and wide."""
+    if {*map(type, tensors)} != _PLAIN or not all([tensor.is_cpu for tensor in tensors]):
+        return None
+    dtypes = {tensor.dtype for tensor in tensors}
+    if len(dtypes) > 1 or not dtypes <= _WIDE:
+        return None
+    copy = private.flattened(tensors)
+    return math.sqrt(copy.dot(copy).item())
+
+
 def _joined(tensors: list[torch.Tensor]) -> list[torch.Tensor]:
-    """The same elements, with those of biases and the like on a CPU in one tensor."""
-    vectors: list[torch.Tensor] = []
+    """The same elements, with those of small float32 tensors on a CPU in one tensor."""
+    small: list[torch.Tensor] = []
     others: list[torch.Tensor] = []
     for tensor in tensors:
-        is_small = tensor.dim() == 1 and tensor.numel() <= _SMALL and tensor.dtype in _WIDE
+        is_small = tensor.numel() <= _SMALL and tensor.dtype == torch.float32
         is_joined = is_small and tensor.is_cpu and type(tensor) is torch.Tensor
-        (vectors if is_joined else others).append(tensor)
-    # A copy of a few vectors takes less time than a norm of each.
-    return [*others, torch.cat(vectors)] if len(vectors) > 2 else tensors
+        (small if is_joined else others).append(tensor)
+    # A copy of a few takes less time than a norm of each.
+    return [*others, private.flattened(small)] if len(small) > 2 else tensors
 
 
 def all_finite(tensors: Sequence[torch.Tensor]) -> bool:

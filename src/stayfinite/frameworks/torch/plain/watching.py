@@ -239,7 +239,8 @@ class Watching:
     ) -> OptimizerCall | None:
         """The present update; None after an error of our own."""
         try:
-            return self.notes.update(optimizer, sys._getframe(1), scaler, closure)
+            # The frames inside are this one, those of the two hooks, and that of PyTorch.
+            return self.notes.update(optimizer, sys._getframe(3), scaler, closure)
         except Exception as error:
             self._end_guard(error)
             return None
