@@ -17,7 +17,7 @@ _LARGE = 2**20
 _STEPS_BETWEEN = 16
 
 
-class RecentSteps:
+class RecentLoopSteps:
     """The last steps that were judged finite, as many as a recorder would keep.
 
     Args:

@@ -14,7 +14,7 @@ from stayfinite.frameworks.torch.plain.data import LoopData
 from stayfinite.frameworks.torch.plain.found_subject import subject_of
 from stayfinite.frameworks.torch.plain.listeners import BadStep, Loss
 from stayfinite.frameworks.torch.plain.owner import Owner
-from stayfinite.frameworks.torch.plain.recent_steps import RecentSteps
+from stayfinite.frameworks.torch.plain.recent_steps import RecentLoopSteps
 from stayfinite.frameworks.torch.plain.remade import RemadeStep
 from stayfinite.frameworks.torch.plain.step_data import NotedStep, note_step
 from stayfinite.frameworks.torch.plain.steps import StepPlace
@@ -43,7 +43,7 @@ class Training:
         self._owner = owner
         self.is_of_notebook = is_of_notebook
         self._bad_steps = BadLoopSteps(watching, owner)
-        self._recent = RecentSteps(owner.recorder)
+        self._recent = RecentLoopSteps(owner.recorder)
         self._next_snapshot = 1
 
     def made(
