@@ -131,6 +131,43 @@ def test_quick_steps_are_noted_and_the_bad_one_is_found(guard, monkeypatch, read
     assert {float(w) for w in states[bad:]} == {float(states[bad - 1])}
 
 
+def large_step():
+    """A step of Adam on weights whose gradient is `x` in each row, and its first state."""
+    optimizer = optax.adam(1e-3)
+
+    def step(params, state, x):
+        value, gradients = jax.value_and_grad(lambda p: jnp.sum(p["w"] * x))(params)
+        updates, state = optimizer.update(gradients, state, params)
+        return optax.apply_updates(params, updates), state, value
+
+    params = {"w": jnp.zeros((256, 256))}
+    return step, (params, optimizer.init(params))
+
+
+def test_large_slots_are_read_after_a_large_gradient(guard):
+    step, (params, state) = large_step()
+    guarded = guard(step)
+    with pytest.raises(stayfinite.NonFiniteError) as caught:
+        for number in range(24):
+            # The square of the gradient has no room in float32, and the weights stay finite.
+            x = jnp.full(256, 1e20 if number == 20 else 1.0)
+            params, state, _ = guarded(params, state, x)
+        guarded.check()
+    assert caught.value.incident.where.step == 20
+
+
+def test_large_slots_do_not_change_the_bits(guard):
+    step, first = large_step()
+    ends = []
+    for function in (jax.jit(step), guard(step)):
+        params, state = first
+        for number in range(20):
+            x = jax.random.normal(jax.random.key(number), (256,))
+            params, state, _ = function(params, state, x)
+        ends.append([np.asarray(leaf) for leaf in jax.tree.leaves((params, state))])
+    assert_bit_equal(*ends)
+
+
 def test_donated_arguments_are_not_donated(guard):
     jit = functools.partial(jax.jit, donate_argnums=(0, 1))
     training = Functions(jit=jit)

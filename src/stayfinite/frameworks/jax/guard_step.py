@@ -15,6 +15,10 @@ its memory, and that copy is needed. Where it is not, `lax.while_loop` begins wi
 and has one turn, that gives the old one, after a bad step only: a finite step copies nothing.
 JAX 0.6.0 loses that turn of a program that comes from its compilation cache on disk, and the bad
 state stays; 0.10.2 and 0.12 do not (tests/guard/test_plain_jax.py with a filled cache).
+
+To read the slots of an optimizer takes most of the time of the check on a CPU: they are twice as
+large as the weights. After gradients of a moderate size they are finite, or the weights are not. So
+large slots are read in the first steps, in every sixteenth, and after larger gradients.
 """
 
 from __future__ import annotations
@@ -33,6 +37,10 @@ from stayfinite.frameworks.jax.library import StepLibrary
 Sentinel = Any
 _STEPS, _FIRST_BAD = 0, 1
 _HAS_SAFE_LOOPS = jax.__version_info__ >= (0, 10)
+# The square of a moderate gradient, and a sum of such squares, has room in float32.
+_MODERATE = 1e15
+# Slots are read in so many steps at first, and then once in as many.
+_STEPS_BETWEEN = 16
 
 
 def new_sentinel() -> Sentinel:
@@ -42,28 +50,61 @@ def new_sentinel() -> Sentinel:
 
 def all_finite(tree: Any) -> Any:
     """One boolean scalar: is every floating-point element in `tree` finite?"""
+    return _all_below(jnp.inf, _peaks(tree))
+
+
+def _peaks(tree: Any) -> list[Any]:
+    """The largest magnitudes in the floating-point leaves of `tree`, of several leaves each.
+
+    A magnitude is an integer, the bits of a floating-point number without their sign: they are
+    ordered as the numbers are, and infinity and NaN come last. The largest integer is found faster
+    than a conjunction. Of other dtypes it is 0 where all is finite, else that of infinity.
+    """
     alike: dict[Any, list[Any]] = {}
     for leaf in jax.tree.leaves(tree):
         dtype = jnp.result_type(leaf)
         if jnp.issubdtype(dtype, jnp.inexact) and jnp.size(leaf):
             alike.setdefault((jnp.shape(leaf), dtype), []).append(jnp.asarray(leaf, dtype))
     # Arrays of one shape are reduced together: on small networks the number of loops counts.
-    verdicts = [_all_finite(arrays) for arrays in alike.values()]
-    return jnp.all(jnp.stack(verdicts)) if verdicts else jnp.asarray(True)
+    return [_peak(arrays) for arrays in alike.values()]
 
 
-def _all_finite(arrays: list[Any]) -> Any:
+def _peak(arrays: list[Any]) -> tuple[Any, Any]:
+    """The largest magnitude in arrays of one dtype, and that dtype."""
     dtype = arrays[0].dtype
     if dtype not in (jnp.float32, jnp.float64, jnp.float16, jnp.bfloat16):
-        return jnp.all(jnp.stack([jnp.all(jnp.isfinite(array)) for array in arrays]))
-    # Without their sign the bits of floating-point numbers are ordered as the numbers are, and
-    # infinity and NaN come last. The largest integer is found faster than a conjunction.
-    bits = jnp.dtype(f"int{8 * dtype.itemsize}")
+        finite = jnp.all(jnp.stack([jnp.all(jnp.isfinite(array)) for array in arrays]))
+        return jnp.where(finite, 0, _bits_of(jnp.inf, jnp.dtype("float32"))), jnp.dtype("float32")
+    bits = _bits_of(0.0, dtype).dtype
     sign = np.asarray(np.iinfo(bits).max, bits)
     largest = jnp.asarray(0, bits)
     for array in arrays:
         largest = jnp.maximum(largest, jax.lax.bitcast_convert_type(array, bits) & sign)
-    return jnp.max(largest) < jax.lax.bitcast_convert_type(jnp.asarray(jnp.inf, dtype), bits)
+    return jnp.max(largest), dtype
+
+
+def _bits_of(number: float, dtype: Any) -> Any:
+    bits = jnp.dtype(f"int{8 * dtype.itemsize}")
+    return jax.lax.bitcast_convert_type(jnp.asarray(number, dtype), bits)
+
+
+def _all_below(limit: float, peaks: list[tuple[Any, Any]]) -> Any:
+    """One boolean scalar: is every magnitude below `limit`, or finite where that is infinity?"""
+    verdicts = [peak < _bits_of(limit, dtype) for peak, dtype in peaks]
+    return jnp.all(jnp.stack(verdicts)) if verdicts else jnp.asarray(True)
+
+
+def _are_finite_slots(slots: list[Any], gradients: list[Any], num_steps: Any) -> Any:
+    """One boolean scalar: are the slots finite, as far as they are read in this step?
+
+    Args:
+        slots: The new slots that are read now and then.
+        gradients: The largest magnitudes of the gradients.
+        num_steps: How many steps came before.
+    """
+    is_due = (num_steps < _STEPS_BETWEEN) | (num_steps % _STEPS_BETWEEN == 0)
+    is_due |= ~_all_below(_MODERATE, gradients)
+    return jax.lax.cond(is_due, all_finite, lambda _: jnp.asarray(True), slots)
 
 
 def guarded(
@@ -71,6 +112,7 @@ def guarded(
     library: StepLibrary,
     loss_scales: Callable[[], list[int]] = list,
     may_keep_infinity: Callable[[], list[int]] = list,
+    large_slots: Callable[[], list[int]] = list,
     *,
     keeps_metrics: bool = False,
     is_donated: bool = True,
@@ -78,9 +120,10 @@ def guarded(
     """`train_step` with the sentinel as a fifth entry of its state.
 
     `loss_scales` and `may_keep_infinity` return positions in the state, as those of `StepLibrary`
-    and of `Subject` do; they are called when the step is compiled. With `keeps_metrics` a bad step
-    leaves the metrics as they were, too. `is_donated` says whether the compiled step may write to
-    the memory of the old state.
+    and of `Subject` do; they are called when the step is compiled. So does `large_slots`: of the
+    slots that are read now and then, counted as `may_keep_infinity` counts. With `keeps_metrics` a
+    bad step leaves the metrics as they were, too. `is_donated` says whether the compiled step may
+    write to the memory of the old state.
 
     Returns `((logs, report), state)`; `report` is the step number of the first bad step or -1,
     as an array of its own, because the sentinel in the state is donated to the next step.
@@ -97,7 +140,14 @@ def guarded(
         *lasting, metrics = new
         good = sentinel[_FIRST_BAD] < 0
         judged = _without_kept_infinities(lasting, old, may_keep_infinity())
-        ok = good & all_finite((loss, grads, _changed(judged, old[:3])))
+        slots, judged = _taken_out(judged, large_slots() if grads else [])
+        changed = _changed(judged, old[:3])
+        if slots:
+            peaks = _peaks(grads)
+            ok = good & _all_below(jnp.inf, peaks) & all_finite((loss, changed))
+            ok &= _are_finite_slots(_changed(slots, old[:3]), peaks, sentinel[_STEPS])
+        else:
+            ok = good & all_finite((loss, grads, changed))
         for position in loss_scales():
             ok &= ~library.has_collapsed(old[2][position], new[2][position])
         first_bad = jnp.where(good & ~ok, sentinel[_STEPS], sentinel[_FIRST_BAD])
@@ -144,6 +194,13 @@ def _without_kept_infinities(new: list[Any], old: Any, positions: list[int]) -> 
             variables[position] = jnp.where(jnp.isinf(after) & (after == before), 0, after)
     count = len(new[0])
     return [variables[:count], variables[count:], new[2]]
+
+
+def _taken_out(state: list[Any], positions: list[int]) -> tuple[list[Any], list[Any]]:
+    """The variables of the model at `positions`, and the state without them."""
+    variables = [*state[0], *state[1]]
+    rest = [value for number, value in enumerate(variables) if number not in positions]
+    return [variables[position] for position in positions], [rest, *state[2:]]
 
 
 def _changed(new: Any, old: Any) -> list[Any]:

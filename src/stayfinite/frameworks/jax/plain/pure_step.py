@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import FunctionType, MethodType
@@ -29,6 +30,8 @@ from stayfinite.graph.graph import Role
 
 # A dynamic loss scale of flax, and `optax.apply_if_finite`.
 _COUNTERS_OF_SKIPS = ("fin_steps", "notfinite_count")
+# Elements of the slots of optimizers from which on they are large.
+_LARGE = 2**17
 # What JAX raises where a value of the batch or the state decides what is computed.
 _NOT_TRACEABLE = (
     jax.errors.ConcretizationTypeError,
@@ -108,6 +111,13 @@ class PureStep:
             for number, name in enumerate(self.others)
             if roles[name] == "statistics" or shapes.get(name) == ()
         ]
+
+    def large_slots(self) -> list[int]:
+        """The numbers of the other arrays that belong to optimizers, if they are large together."""
+        roles, shapes = self.roles, self._shapes
+        found = [number for number, name in enumerate(self.others) if roles[name] == "optimizer"]
+        size = sum(math.prod(shapes.get(self.others[number], ())) for number in found)
+        return found if size >= _LARGE else []
 
     def arguments(self, args: tuple[Any, ...], keywords: Mapping[str, Any]) -> Arguments:
         """The arguments of a call; the first one shows which are the state.

@@ -182,6 +182,13 @@ class PlainJax(PlainStep, HasLibrary):
         first = len(self.trainable_variables)
         return [first + position for position in self._step.may_be_infinite()]
 
+    def slots_read_seldom(self) -> list[int]:
+        """On a CPU, where reading memory takes the time of a check: large slots of optimizers."""
+        if jax.default_backend() != "cpu":
+            return []
+        first = len(self.trainable_variables)
+        return [first + position for position in self._step.large_slots()]
+
     def settings(self, values: Mapping[str, object]) -> AbstractContextManager[None]:
         """Not known: an optimizer of optax is closed."""
         raise ChangeError("the settings of the optimizer are part of the compiled update")

@@ -192,6 +192,7 @@ class PlainTrainFunction(GuardedTrainFunction):
             subject.train_step,
             subject.step_library,
             may_keep_infinity=subject.may_keep_infinity,
+            large_slots=subject.slots_read_seldom,
             keeps_metrics=self.resumes,
             is_donated=False,
         )
