@@ -100,6 +100,13 @@ def test_schema_of_an_operator_says_what_it_writes_to():
     assert many.name.removeprefix("aten::").startswith(private.FOREACH)
 
 
+def test_an_operator_in_parts_has_its_value():
+    parts = private.decomposition_of(torch.ops.aten._weight_norm_interface.default)
+    weight, size = torch.tensor([[3.0, 4.0]]), torch.tensor([[10.0]])
+    assert parts is not None
+    assert parts(weight, size, 0)[0].tolist() == [[6.0, 8.0]]
+
+
 def test_views_of_one_memory_have_its_address():
     tensor, other = torch.ones(4), torch.ones(4)
     address = private.memory_of(tensor.untyped_storage())

@@ -79,6 +79,7 @@ CASES = [
     Case("replay_buffer", "log-of-zero", 8),
     Case("ring_buffer", "log-of-zero", 10),
     Case("batch_in_while", "log-of-zero", 5),
+    Case("zero_weight_norm", "division-by-zero", 0),
     Case("counter_in_class", "singular-gradient", 4, fix=True),
     Case("two_updates_in_a_call", "singular-gradient", 9, fix=True),
     Case("own_backward", "division-by-zero", 3),

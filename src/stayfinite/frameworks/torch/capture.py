@@ -10,7 +10,7 @@ import torch
 
 from stayfinite.frameworks.recording.recording import Recording
 from stayfinite.frameworks.torch import capture_names as names
-from stayfinite.frameworks.torch import private
+from stayfinite.frameworks.torch import finite_checks, private
 from stayfinite.frameworks.torch.capture_tensors import TensorNumbers, dtype_of
 from stayfinite.frameworks.torch.operator_errors import refused
 from stayfinite.graph.code_owner import is_user_file
@@ -47,6 +47,11 @@ class Dispatch(private.TorchDispatchMode):
             if refused(args, kwargs):
                 self._note_refusal(signature, [n for group in operands for n in group])
             raise
+        parts = signature.parts
+        # With its derivative, it is one operator as long as it is finite.
+        if parts is not None and not _are_finite(out) and _are_finite((args, kwargs)):
+            with self:
+                return parts(*args, **kwargs)
         if signature.is_list:
             self._note_each(signature, operands, args, out)
         else:
@@ -149,6 +154,10 @@ def _is_in_backward_of_user() -> bool:
     return file is not None and is_user_file(file)
 
 
+def _are_finite(values: Any) -> bool:
+    return finite_checks.all_finite(finite_checks.floating(_tensors(values)))
+
+
 def _tensors(out: Any) -> list[Any]:
     """Every tensor that an operator returned: of a recurrent layer's derivative, some in a list."""
     if isinstance(out, list | tuple):
@@ -173,6 +182,7 @@ class _Signature:
         self.is_alias = base in ("detach", "alias", "lift_fresh", "detach_")
         self.is_list = base.startswith(private.FOREACH)
         self.is_pure_write = base in ("copy_", "fill_", "zero_")
+        self.parts = private.decomposition_of(func) if self.name in names.IN_PARTS else None
 
 
 @functools.cache

@@ -58,6 +58,9 @@ _CANONICAL = {
     "view": "reshape",
 }
 
+# Operators that several functions are in, one of which has no value where theirs is not finite.
+IN_PARTS = frozenset({"weight_norm_interface"})
+
 # Their Python numbers are operands as much as their tensors are: `pow(x, 0.5)`, `clamp(x, 0)`.
 _SCALAR_OPERANDS = {
     "alpha",

@@ -8,11 +8,12 @@ exercises each name.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 import torch
+from torch._decomp import decomposition_table
 from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 
@@ -28,6 +29,7 @@ __all__ = [
     "choose",
     "copies",
     "current_node",
+    "decomposition_of",
     "dense_values",
     "file_of_backward",
     "flattened",
@@ -163,6 +165,12 @@ def file_of_backward() -> str | None:
 def schema_of(operator: Any) -> Any:
     """The declaration of an ATen operator: its name, its arguments, and what it writes to."""
     return operator._schema
+
+
+def decomposition_of(operator: Any) -> Callable[..., Any] | None:
+    """The operator as a function of simpler ones; None where PyTorch has no such function."""
+    found: Callable[..., Any] | None = decomposition_table.get(operator)
+    return found
 
 
 def memory_of(storage: Any) -> int:
