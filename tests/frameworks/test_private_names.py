@@ -11,7 +11,7 @@ from tests.private_names import private_names
 PACKAGE = Path(__file__).parents[2] / "src" / "stayfinite"
 HOMES = {
     PACKAGE / "frameworks" / name / "private.py"
-    for name in ("keras", "jax", "tensorflow", "torch", "torch/plain")
+    for name in ("keras", "jax", "tensorflow", "torch", "torch/plain", "torch/plain/trainers")
 } | {PACKAGE / "frameworks" / "keras" / "private_epochs.py"}
 
 
