@@ -119,14 +119,14 @@ class _PatchSearch:
             # The formula is not at fault. An exact form of it is a fix, a bound is not.
             return self._rewritten()
         is_half = half_of(self._diagnosis) is not None
-        # Float32 holds the epsilon, and no other form of the formula is as plain.
-        has_lost_epsilon = is_half and self._diagnosis.finding.cause == "epsilon-underflow"
         ways = [self._rewritten, self._by_last_resort, self._by_templates]
-        if mechanism == "half-overflow" or has_lost_epsilon:
+        if mechanism == "half-overflow":
             ways = [self._by_templates, self._rewritten, self._by_last_resort]
         elif is_half:
             # Half precision needs float32 for a part, and float64 for none.
             ways = [self._rewritten, self._by_templates, self._by_last_resort]
+            if self._diagnosis.finding.cause == "epsilon-underflow":
+                ways.insert(0, self._by_float32)
         for find in ways:
             found = find()
             if found is not None and found.is_near:
@@ -232,15 +232,37 @@ class _PatchSearch:
         fix = self._try(AppliedPatch.start(rewriting.edit.source).rewritten(rewriting))
         return fix if fix is not None and fix.verified and fix.judged.value in values else None
 
-    def _by_templates(self) -> SourceFix | None:
-        """An exact edit by templates."""
+    def _by_float32(self) -> SourceFix | None:
+        """Float32 for one part and nothing else: it holds the epsilon that half precision loses."""
+        start = self._start()
+        if start is None:
+            return None
+        source = start.patch.source
+        wider = wider_edits(source, self._step, self._diagnosis)
+        for edit, made in [*wider, *template_edits(start.patch, self._diagnosis)]:
+            applied = start.edited(edit, made)
+            if self._is_late or not applied.only_casts:
+                continue
+            fix = self._trials.trial(applied)
+            if isinstance(fix, SourceFix) and _is_exact(fix) and fix.is_near:
+                return fix
+        return None
+
+    def _start(self) -> AppliedPatch | None:
+        """The file at fault without a change; None where it cannot be read."""
         span = _span(self._diagnosis)
         assert span is not None
         try:
-            source = SourceFile.of(span.file)
+            return AppliedPatch.start(SourceFile.of(span.file))
         except (OSError, SyntaxError, UnicodeError):
             return None
-        start = AppliedPatch.start(source)
+
+    def _by_templates(self) -> SourceFix | None:
+        """An exact edit by templates."""
+        start = self._start()
+        if start is None:
+            return None
+        source = start.patch.source
         wider = wider_edits(source, self._step, self._diagnosis)
         edits = [template_edits(start.patch, self._diagnosis), wider]
         if self._diagnosis.finding.mechanism != "half-overflow":
