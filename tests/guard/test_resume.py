@@ -132,6 +132,20 @@ class Own(keras.utils.PyDataset):
 data, settings = (Own(),), dict(steps_per_epoch=5)
 import warnings; warnings.simplefilter("ignore")
 """,
+    "PyDataset with workers": """
+class Own(keras.utils.PyDataset):
+    def __init__(self):
+        super().__init__(workers=2)
+        self.order, self.generator = np.arange(50), np.random.default_rng(3)
+    def __len__(self):
+        return 6
+    def __getitem__(self, number):
+        rows = self.order[8 * number:8 * number + 8]
+        return x[rows], y[rows]
+    def on_epoch_end(self):
+        self.generator.shuffle(self.order)
+data = (Own(),)
+""",
     "generator": """
 def batches():
     generator = np.random.default_rng(5)
@@ -223,6 +237,7 @@ def test_other_sources(kind, tmp_path):
         "DataLoader over several epochs",
         "PyDataset with a memory",
         "PyDataset that changes between epochs of one iterator",
+        "PyDataset with workers",
         "generator",
     ],
 )

@@ -55,6 +55,8 @@ def taken(
         if moment is not None:
             _put_all(arrays, f"{name}/random", moment.random)
             _put_all(arrays, f"{name}/source", moment.source.arrays)
+            if moment.prepared is not None:
+                _put_all(arrays, f"{name}/prepared", moment.prepared.arrays)
     if place.source is not None:
         _put_all(arrays, "source", place.source.arrays)
     of_callbacks = callbacks.present()
@@ -71,6 +73,11 @@ def taken(
         "num_epochs": place.num_epochs,
         "num_drawn": place.num_drawn,
         "sources": {name: moment.source.plain for name, moment in moments.items() if moment},
+        "prepared": {
+            name: moment.prepared.plain
+            for name, moment in moments.items()
+            if moment is not None and moment.prepared is not None
+        },
         "source": None if place.source is None else place.source.plain,
         "callbacks": of_callbacks.plain,
         "callback_arrays": {path: len(values) for path, values in of_callbacks.arrays.items()},
@@ -119,12 +126,14 @@ def has_extremes(checkpoint: Checkpoint) -> bool:
 def place_of(checkpoint: Checkpoint) -> DataPlace:
     """The place in the data at which the checkpoint was made."""
     facts, arrays = checkpoint.facts, checkpoint.arrays
-    moments = {
-        name: DataMoment(
-            _under(arrays, f"{name}/random"), SourceState(_under(arrays, f"{name}/source"), plain)
+    moments = {}
+    for name, plain in facts["sources"].items():
+        prepared = facts["prepared"].get(name)
+        moments[name] = DataMoment(
+            _under(arrays, f"{name}/random"),
+            SourceState(_under(arrays, f"{name}/source"), plain),
+            prepared and SourceState(_under(arrays, f"{name}/prepared"), prepared),
         )
-        for name, plain in facts["sources"].items()
-    }
     source = facts["source"]
     return DataPlace(
         facts["epoch"],

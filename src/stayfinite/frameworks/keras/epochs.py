@@ -16,7 +16,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from stayfinite.frameworks.keras import random_states
+from stayfinite.frameworks.keras import prepared_batches, random_states
 from stayfinite.frameworks.keras.private_epochs import EpochIterator
 from stayfinite.frameworks.keras.sources import Sources, SourceState
 
@@ -28,10 +28,12 @@ class DataMoment:
     Attributes:
         random: The random states.
         source: The state of the user's data set.
+        prepared: Batches that workers have made ahead; None if they cannot be kept.
     """
 
     random: dict[str, np.ndarray]
     source: SourceState
+    prepared: SourceState | None
 
 
 @dataclass(frozen=True)
@@ -137,7 +139,9 @@ class Epochs:
         return is_tensorflow and self._iterator.adapter == "PyDatasetAdapter"
 
     def _moment(self) -> DataMoment:
-        return DataMoment(random_states.present(), self._sources.present())
+        queue = self._iterator.prepared
+        prepared = None if queue is None else prepared_batches.waiting(queue)
+        return DataMoment(random_states.present(), self._sources.present(), prepared)
 
     def _new_origin(self) -> DataOrigin:
         """Of the iterator that the next epoch begins with."""
@@ -146,6 +150,9 @@ class Epochs:
     def _go_to_moment(self, moment: DataMoment) -> None:
         self._sources.restore(moment.source)
         random_states.restore(moment.random)
+        queue = self._iterator.prepared
+        if queue is not None and moment.prepared is not None:
+            prepared_batches.put_back(queue, moment.prepared)
 
     def not_exact(self) -> str | None:
         """What cannot be repeated exactly in another process, for the user; None if all can."""

@@ -6,6 +6,7 @@ They are reached as those of `private.py` are.
 from __future__ import annotations
 
 import contextlib
+import queue
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -102,6 +103,15 @@ class EpochIterator:
         held = vars(self._iterator.data_adapter)
         names = ("py_dataset", "_dataloader", "_dataset")
         return next((held[name] for name in names if name in held), None)
+
+    @property
+    def prepared(self) -> queue.Queue[Any] | None:
+        """The batches that workers made ahead of the next epoch; None without workers."""
+        enqueuer = getattr(self._iterator.data_adapter, "enqueuer", None)
+        if enqueuer is None:
+            return None
+        found: queue.Queue[Any] = required(enqueuer, "ready_queue")
+        return found
 
     @property
     def element_spec(self) -> Any:
