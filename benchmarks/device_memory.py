@@ -61,7 +61,9 @@ class _JaxMemory(DeviceMemory):
 
 def _beyond_donated(program: Any) -> int:
     """Batch, results and intermediate values of a program, without what is in donated memory."""
-    given = program.argument_size_in_bytes - program.alias_size_in_bytes
+    # A step is given its batch by the host; other programs are given arrays that are alive.
+    is_step = program.alias_size_in_bytes > 0
+    given = program.argument_size_in_bytes - program.alias_size_in_bytes if is_step else 0
     results = program.output_size_in_bytes - program.alias_size_in_bytes
     return int(given + results + program.temp_size_in_bytes)
 
