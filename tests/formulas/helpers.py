@@ -106,12 +106,14 @@ def returned(function: FunctionType) -> Span:
     )
 
 
-def extracted(function: FunctionType, arrays: dict[str, np.ndarray], receiver=None) -> Extraction:
+def extracted(
+    function: FunctionType, arrays: dict[str, np.ndarray], receiver=None, *, contracts: bool = False
+) -> Extraction:
     """The formula of a function of these arrays."""
     bound: dict[str, object] = dict(arrays)
     if receiver is not None:
         bound["self"] = receiver
-    return extract(function, returned(function), None, bound)
+    return extract(function, returned(function), None, bound, contracts=contracts)
 
 
 def ran(case: Case, text: str, name: str) -> object:

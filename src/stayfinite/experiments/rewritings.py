@@ -165,7 +165,7 @@ def _is_true(assumption: Assumption, array: np.ndarray) -> bool:
             return bool((x > 0).all())
         case "non-negative":
             return bool((x >= 0).all())
-        case "one-hot":
+        case "one-hot" | "0 or 1":
             return bool(((x == 0) | (x == 1)).all())
 
 

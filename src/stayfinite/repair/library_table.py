@@ -231,6 +231,8 @@ SPECIAL: dict[str, str] = {
         power = pow input:x exponent:y
         clip = clamp input:x min:minimum?None max:maximum?None
         clip input:x min:minimum?None max:maximum?None
+        minimum = clamp_max input:x max:y
+        maximum = clamp_min input:x min:y
         where condition input:x other:y
         softmax input:x dim:axis
         log_softmax input:x dim:axis

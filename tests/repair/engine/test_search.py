@@ -263,3 +263,25 @@ def test_equal_rates_take_few_terms_of_a_series():
     assert best.value is FixValue.EXACT and "expm1" in operations(best.root)
     assert value_of(problem, best.root)[0] == pytest.approx(1.4 * np.exp(-1.4), rel=1e-5)
     assert best.price.size < 350
+
+
+def test_a_mask_in_float32_is_one_where_it_was_recorded_as_0_and_1():
+    weights = [[1.0, 0, 1], [1, 1, 0], [0, 1, 1]]
+    problem = problem_of(
+        lambda x, d_w: log(sum_(exp(x) * d_w)),
+        x=[[120.0, 300, 90], [1, 2, 3], [3, 1, 2]],
+        d_w=weights,
+    )
+    x, weight = problem.values
+    problem = dataclasses.replace(problem, wanted=(x,))
+    best = search(problem)[0]
+    assert best.value is FixValue.EXACT
+    assert [(each.node, each.claim) for each in best.assumptions] == [(weight, "0 or 1")]
+    assert value_of(problem, best.root)[0] == pytest.approx(120.0)
+    soft = dict(problem.values) | {weight: np.asarray(weights, np.float32) / 2}
+    claims = {
+        each.claim
+        for found in search(dataclasses.replace(problem, values=soft))
+        for each in found.assumptions
+    }
+    assert "0 or 1" not in claims

@@ -51,9 +51,10 @@ def proposals(context: Context, root: Node) -> Iterator[tuple[Node, str, tuple[A
     for target in _targets(context, root):
         for point in _points(context, target):
             try:
-                series = Expansion(point.variable, point.at, lambda x: _vanishes(context, x)).of(
-                    target
+                expansion = Expansion(
+                    point.variable, point.at, lambda x: _vanishes(context, x), context.shape
                 )
+                point, series = _without_root(point, expansion.of(target))
             except (NoSeries, BadFormula, ArithmeticError):
                 continue
             if series.order < 0:
@@ -74,6 +75,19 @@ def proposals(context: Context, root: Node) -> Iterator[tuple[Node, str, tuple[A
                     break
                 yield from ((x, "limit", ()) for x in made)
     yield from ((x, "limit", ()) for x in others)
+
+
+def _without_root(point: Point, series: Series) -> tuple[Point, Series]:
+    """A series in even powers of a square root as one in what is under the root.
+
+    That has a derivative at 0, which the root has not.
+    """
+    x = point.variable
+    is_root = x.op == "sqrt" or (x.op == "power" and build.number(x.operands[1]) == 0.5)
+    is_even = series.order % 2 == 0 and all(c.is_zero for c in series.coefficients[1::2])
+    if not is_root or build.number(point.at) != 0 or not is_even:
+        return point, series
+    return Point(x.operands[0], point.at), Series(series.order // 2, series.coefficients[::2])
 
 
 def _is_finite(context: Context, root: Node) -> bool:

@@ -16,6 +16,7 @@ from stayfinite.repair.engine.context import Context
 from stayfinite.repair.engine.evaluate import to_float64
 from stayfinite.repair.engine.linear import Linear, assembled, linear
 from stayfinite.repair.engine.problem import Assumption
+from stayfinite.repair.engine.samples import is_recorded_mask
 from stayfinite.repair.formula import LeafRole, Node, node, walk
 
 
@@ -46,6 +47,8 @@ MOVES = {
 }  # fmt: skip
 # Operations that are not below 0 where no operand is.
 KEEPS_SIGN = frozenset("add concatenate cumprod cumsum divide mean multiply prod stack sum".split())
+# Operations that are 0 or 1 where all operands are.
+BINARY = frozenset("broadcast_to cast expand_dims index multiply reshape squeeze".split())
 # The same for all operands, of which one has to have a logarithm of its own.
 JOINS = frozenset({"stack", "concatenate"})
 
@@ -81,9 +84,33 @@ class Logarithms(abc.ABC):
             parts = [self._assumed(x.operands[i]) for i in moved]
             if all(part is not None for part in parts):
                 return [each for part in parts for each in part or []]
-        if not (to_float64(self.context.floating.value(x)) > 0).all():
+        low = to_float64(self.context.floating.value(x)).min(initial=math.inf)
+        if low > 0:
+            return [Assumption(x, "positive")]
+        masks = self._masks(x)
+        if masks is not None:
+            return [Assumption(mask, "0 or 1") for mask in masks]
+        # The logarithm of 0 is right for what has no gradient, as weights of samples.
+        is_given = x.op == "leaf" and x.attribute("role") is LeafRole.DATA
+        return [Assumption(x, "non-negative")] if low == 0 and is_given else None
+
+    def _masks(self, x: Node) -> list[Node] | None:
+        """The leaves that have to be 0 or 1 for `x` to be so; None where that is not enough."""
+        if x.op == "leaf":
+            if x.attribute("role") is LeafRole.MASK:
+                return []
+            return [x] if is_recorded_mask(x, self.context.problem.values[x]) else None
+        if x.op in COMPARISONS:
+            return []
+        operands = x.operands
+        if x.op == "subtract" and number(operands[0]) == 1:
+            operands = operands[1:]
+        elif x.op not in BINARY:
             return None
-        return [Assumption(x, "positive")]
+        parts = [self._masks(operand) for operand in operands]
+        if any(part is None for part in parts):
+            return None
+        return [each for part in parts for each in part or []]
 
     @abc.abstractmethod
     def rewritten(self, root: Node) -> Node:
@@ -194,8 +221,10 @@ class Logarithms(abc.ABC):
     def _masked(self, mask: Node, x: Node) -> Linear | None:
         """log(mask * x) for a condition as a number: minus infinity where it does not hold."""
         condition = mask.operands[0] if mask.op == "cast" else mask
-        if not _is_binary(condition) or not self.progress(x):
+        masks = self._masks(condition)
+        if masks is None or (masks and not self.variant.trusting) or not self.progress(x):
             return None
+        self.assumptions += [Assumption(each, "0 or 1") for each in masks]
         holds = self.rewritten(condition)
         if condition.op not in COMPARISONS:
             holds = node("greater", holds, build.real(0.0))
@@ -352,17 +381,6 @@ class Logarithms(abc.ABC):
 def _factors(x: Node) -> list[Node]:
     """The operands of a product of several factors."""
     return [f for o in x.operands for f in _factors(o)] if x.op == "multiply" else [x]
-
-
-def _is_binary(x: Node) -> bool:
-    """Whether every element is 0 or 1, proved by structure."""
-    if x.op == "leaf":
-        return x.attribute("role") is LeafRole.MASK
-    if x.op == "subtract":
-        return number(x.operands[0]) == 1 and _is_binary(x.operands[1])
-    if x.op in ("cast", "multiply"):
-        return all(map(_is_binary, x.operands))
-    return x.op in COMPARISONS
 
 
 def _unscaled(x: Node, divisor: float) -> Node:

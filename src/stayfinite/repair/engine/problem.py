@@ -12,7 +12,7 @@ import numpy as np
 from stayfinite.repair.formula import Node
 
 Framework = Literal["jax", "tensorflow", "torch"]
-Claim = Literal["positive", "non-negative", "one-hot"]
+Claim = Literal["positive", "non-negative", "one-hot", "0 or 1"]
 
 
 @dataclass(frozen=True, eq=False)

@@ -117,7 +117,16 @@ def _as_recorded(leaf: Node, x: np.ndarray, dtype: str) -> np.ndarray:
 
 
 def _disturbed(values: Mapping[Node, np.ndarray]) -> list[Node]:
-    return [leaf for leaf in values if leaf.attribute("role") in DISTURBED]
+    return [
+        leaf
+        for leaf, x in values.items()
+        if leaf.attribute("role") in DISTURBED and not is_recorded_mask(leaf, x)
+    ]
+
+
+def is_recorded_mask(leaf: Node, x: np.ndarray) -> bool:
+    """Whether a leaf without a gradient was recorded as 0 and 1 only, as a mask in float32."""
+    return leaf.attribute("role") is LeafRole.DATA and set(np.unique(x)) == {0.0, 1.0}
 
 
 def _near(values: Mapping[Node, np.ndarray]) -> Iterator[tuple[str, dict[Node, np.ndarray]]]:

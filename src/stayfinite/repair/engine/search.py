@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -167,7 +167,8 @@ class Search:
     def rewrite(self, candidate: Candidate) -> Rewrite:
         """The candidate with what it does to the value."""
         reference = self.context.samples.main.reference
-        assumed = tuple(dict.fromkeys((*candidate.assumptions, *self._signs_assumed(candidate))))
+        signs = self._signs_assumed(candidate)
+        assumed = _strictest(dict.fromkeys((*candidate.assumptions, *signs)))
         if not candidate.price.clean:
             value = FixValue.CHANGED
         elif reference.has(Kind.UNDEFINED):
@@ -197,6 +198,13 @@ class Search:
                 yield Assumption(leaf, "positive" if low > 0 else "non-negative")
 
 
+def _strictest(assumptions: Iterable[Assumption]) -> tuple[Assumption, ...]:
+    """Without those that follow from another of the same sub-formula."""
+    found = list(assumptions)
+    strict = {each.node for each in found if each.claim in ("positive", "one-hot", "0 or 1")}
+    return tuple(x for x in found if x.node not in strict or x.claim != "non-negative")
+
+
 def _strange_numbers(root: Node) -> set[float]:
     """The numbers with more digits than one writes by hand."""
     numbers = {number for x in walk(root) if (number := build.number(x)) is not None}
@@ -205,8 +213,8 @@ def _strange_numbers(root: Node) -> set[float]:
 
 def _fails(assumption: Assumption, sample: Sample) -> bool:
     """Whether an assumption on a sign does not hold at these operands."""
-    if assumption.claim == "one-hot":
-        return False
+    if assumption.claim in ("one-hot", "0 or 1"):
+        return False  # what was recorded as such is the same in every sample
     low = to_float64(sample.floating.value(assumption.node)).min(initial=np.inf)
     return bool(low <= 0 if assumption.claim == "positive" else low < 0)
 

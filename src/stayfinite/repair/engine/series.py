@@ -61,10 +61,19 @@ class Expansion:
     """Expands formulas in `d`, with the variable equal to `point + d`.
 
     `is_zero` decides whether a coefficient vanishes whose terms do not cancel by themselves.
+    `shape_of` gives the shape of a formula.
     """
 
-    def __init__(self, variable: Node, point: Node, is_zero: Callable[[Node], bool]) -> None:
+    def __init__(
+        self,
+        variable: Node,
+        point: Node,
+        is_zero: Callable[[Node], bool],
+        shape_of: Callable[[Node], tuple[int, ...]],
+    ) -> None:
         self.is_zero = is_zero
+        self.shape_of = shape_of
+        self.variable = variable
         start = self._cut(0, [polynomial(point), ONE, *[ZERO] * (TERMS - 2)])
         self.known: dict[Node, Series] = {variable: start}
 
@@ -159,6 +168,10 @@ class Expansion:
                 bell = self.exp(self.scaled(self.multiply(s[0], s[0]), -1))
                 scale = Fraction(2 / math.sqrt(math.pi))
                 return self._integral(x.op, s[0], self.scaled(bell, scale))
+            case "abs":
+                return self._size(s[0])
+            case "sum" | "mean":
+                return self._reduced(x, s[0])
             case "stop_gradient":
                 return s[0]
         raise NoSeries
@@ -207,11 +220,35 @@ class Expansion:
             raise NoSeries
         first = s.coefficients[0].inverse()
         inner = [c.times(first) for c in s.coefficients]
-        found = [polynomial(build.log(formula(s.coefficients[0])))]
+        head = formula(s.coefficients[0])
+        is_one = self.is_zero(build.subtract(head, build.real(1.0)))
+        found = [ZERO if is_one else polynomial(build.log(head))]
         for i in range(1, len(inner)):
             rest = _total(found[j].times(inner[i - j]).scaled(Fraction(-j, i)) for j in range(1, i))
             found.append(inner[i].plus(rest))
         return self._cut(0, found)
+
+    def _size(self, s: Series) -> Series:
+        """|s|, where s is a number that is not 0 at the point."""
+        first = build.value(formula(s.coefficients[0]))
+        if s.order != 0 or not first:
+            raise NoSeries
+        return s if first > 0 else self.scaled(s, -1)
+
+    def _reduced(self, x: Node, s: Series) -> Series:
+        """The sum or mean of the coefficients, where the variable is one number."""
+        if self.shape_of(self.variable):
+            raise NoSeries
+        operand = x.operands[0]
+        attributes = dict(x.attributes)
+        shape = self.shape_of(operand)
+        found = []
+        for each in s.coefficients:
+            part = formula(each)
+            if self.shape_of(part) != shape:
+                part = node("broadcast_to", part, shape=shape)
+            found.append(ZERO if each.is_zero else polynomial(node(x.op, part, **attributes)))
+        return self._cut(s.order, found)
 
     def power(self, s: Series, exponent: Fraction) -> Series:
         """s ** exponent for a number."""

@@ -11,6 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from stayfinite.graph.running_loops import RunningLoop
 from stayfinite.graph.source import Definition
+from stayfinite.repair.extraction import natives
+from stayfinite.repair.extraction.contractions import contracted, contraction_of
 from stayfinite.repair.extraction.frames import (
     bound,
     frame_of,
@@ -61,12 +63,17 @@ def _called(run: Run, call: Call) -> object:
     if isinstance(called, Method):
         return method_call(run, call, called)
     row = LIBRARIES.of(called)
+    if row is not None and row.op == "identity" and all(map(natives.is_plain, call.arguments)):
+        return native_call(run, call)  # it makes an array
     if row is not None:
         return library_call(run, call, row)
     scanned = _scanned(called, positional, named)
     if scanned is not None:
         run.is_pure(call)
         return applied(run, *scanned, call.expression, call.frame)
+    contraction = contraction_of(called, positional)
+    if contraction is not None and not named:
+        return contracted(run, call, contraction)
     function = id(called)
     if function in _BUILTIN_OPS and any(isinstance(v, Tensor | Pending) for v in positional):
         run.is_pure(call)

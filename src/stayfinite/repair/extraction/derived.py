@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+from stayfinite.repair.extraction.contractions import matmul
 from stayfinite.repair.extraction.formulas import (
     Arguments,
     Formulas,
@@ -121,6 +122,7 @@ DERIVED: dict[str, Callable[[Formulas, Arguments], Node]] = {
     "hypot": _hypot,
     "identity": _identity,
     "logit": _logit,
+    "matmul": matmul,
     "norm": _norm,
     "normalize": _normalize,
     "softplus": _softplus,

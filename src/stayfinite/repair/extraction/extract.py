@@ -80,6 +80,15 @@ class Extraction:
         """The recorded array that a node has, as far as it is known: shape, dtype, batch axis."""
         return self._leaves.recordings.get(node)
 
+    def is_wrapped(self, node: Node) -> bool:
+        """Whether a leaf is a variable that the functions of JAX do not take as it is."""
+        return self._leaves.is_wrapped(node)
+
+    @property
+    def has_contraction(self) -> bool:
+        """Whether a leaf is a small product of matrices, that could be a sum of products."""
+        return self._leaves.formulas.has_contraction
+
     def arrays(self) -> dict[Node, np.ndarray]:
         """The array of each leaf of `root`; a leaf of unknown value is missing."""
         return self.arrays_of({leaf: leaf for leaf in self.leaves})
@@ -164,6 +173,8 @@ def extract(
     failing: Span,
     recorded: Recorded | None = None,
     bound: Mapping[str, object] | None = None,
+    *,
+    contracts: bool = False,
 ) -> Extraction:
     """The formula of `function`, which holds or reaches the expression at `failing`.
 
@@ -174,6 +185,7 @@ def extract(
         recorded: the arrays of the failing step.
         bound: what is known of the parameters, by name: `self`, or arrays. A live instance is
             looked for otherwise; unless there is exactly one, only its class is known.
+        contracts: whether small products of matrices are sums of products, and not leaves.
 
     Example:
         >>> extraction = extract(loss, op.span, GraphRecorded(step.trace, step.fetch))
@@ -187,7 +199,7 @@ def extract(
     bound = dict(bound or {})
     if isinstance(function, FunctionType):
         _bind_self(function, bound)
-    interpreter = Interpreter(recorded, Leaves(Formulas()))
+    interpreter = Interpreter(recorded, Leaves(Formulas(contracts=contracts)))
     _run(interpreter, function, bound)
     found = _failing(interpreter, failing)
     for root in interpreter.roots():
@@ -219,7 +231,8 @@ def extractions(
     """The formulas of the functions of a call stack, the smallest first.
 
     A helper by itself is the smaller problem, and the better place for an edit; where it has no
-    exact form, its caller may have one. Functions that have no formula are left out.
+    exact form, its caller may have one. Functions that have no formula are left out. Those with
+    small products of matrices come once more in the end, with these as sums of products.
 
     Args:
         stack: That of the failing op, innermost first.
@@ -227,16 +240,21 @@ def extractions(
         bound: What is known of the parameters of a function, by name.
     """
     functions = live.functions_with(span.code for span in stack if span.code is not None)
-    for span in stack:
-        loop = loop_at(span)
-        function = None if span.code is None else functions.get(id(span.code))
-        try:
-            if loop is not None:
-                yield extract(loop, stack[0], recorded.fresh())
-            elif function is not None:
-                yield extract(function, stack[0], recorded.fresh(), bound(function))
-        except ExtractionError:
-            continue
+    again: list[Span] = []
+    for contracts, spans in ((False, stack), (True, again)):
+        for span in spans:
+            loop = loop_at(span)
+            function = loop or (None if span.code is None else functions.get(id(span.code)))
+            if function is None:
+                continue
+            known = bound(function) if isinstance(function, FunctionType) else None
+            try:
+                found = extract(function, stack[0], recorded.fresh(), known, contracts=contracts)
+            except ExtractionError:
+                continue
+            if found.has_contraction:
+                again.append(span)
+            yield found
 
 
 def _run(

@@ -17,8 +17,14 @@ Arguments = dict[str, object]
 
 @dataclass
 class Formulas:
-    """Makes nodes and remembers the shape and dtype of each; None where it is not known."""
+    """Makes nodes and remembers the shape and dtype of each; None where it is not known.
 
+    A small product of matrices is a sum of products with `contracts`, else a leaf;
+    `has_contraction` is then true.
+    """
+
+    contracts: bool = False
+    has_contraction: bool = False
     shapes: dict[Node, Shape | None] = field(default_factory=dict)
     dtypes: dict[Node, str] = field(default_factory=dict)
 

@@ -86,6 +86,17 @@ class Leaves:
         shape = getattr(self._living.get(pending), "shape", None)
         return None if shape is None else tuple(shape)
 
+    def is_wrapped(self, node: Node) -> bool:
+        """Whether a leaf is a variable around an array of JAX, which is its attribute `value`."""
+        return any(
+            pending.tensor is not None and pending.tensor.node is node and _is_wrapper(value)
+            for pending, value in self._living.items()
+        )
+
+    def wraps(self, pending: Pending) -> bool:
+        """The same of a value that may not be a tensor yet."""
+        return _is_wrapper(self._living.get(pending))
+
     def _held_array(self, pending: Pending) -> np.ndarray | None:
         """The array of a living tensor that is no weight; None for anything else."""
         value = self._living.get(pending)
@@ -154,6 +165,10 @@ class Leaves:
         number = self._names.get(text, 0) + 1
         self._names[text] = number
         return text if number == 1 else f"{text}#{number}"
+
+
+def _is_wrapper(value: object) -> bool:
+    return hasattr(value, "__jax_array__") and hasattr(value, "value")
 
 
 def _role(value: np.ndarray) -> LeafRole:

@@ -85,6 +85,8 @@ def _pending_attribute(
         return _tensor_attribute(run, base.tensor, name, expression, frame)
     if _is_called(expression, frame):
         return Method(base, name, text)
+    if name == "value" and run.leaves.wraps(base):
+        return base
     return base.parts.setdefault(name, Pending(text))
 
 

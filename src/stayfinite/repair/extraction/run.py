@@ -180,8 +180,12 @@ class Run(abc.ABC):
 
     def unknown_call(self, call: Call, *given: object) -> object:
         """The leaf of a call that cannot be looked into, and that gets the arguments `given`."""
-        self.given_away += given
         evaluation = self.recorded.evaluation(self.stack(call.expression))
+        return self.unknown_result(call, evaluation, *given)
+
+    def unknown_result(self, call: Call, evaluation: RecordedCall | None, *given: object) -> object:
+        """The same where the recorded evaluation of the call was already asked for."""
+        self.given_away += given
         if place_of(call.frame.source, call.expression) not in self.pure_calls:
             return self.unknown(call.text, evaluation)
         # What has no effect gives the same for the same arguments.

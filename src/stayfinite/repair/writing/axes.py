@@ -24,8 +24,8 @@ class AxisWriter:
         if node.op == "flip" and self._family in ("tensorflow", "torch"):
             return f"[{', '.join(map(str, axis if isinstance(axis, tuple) else (axis,)))}]"
         shape = self._extraction.shape_of(node.operands[0])
-        rank = None if shape is None else len(shape)
         axes = axis if isinstance(axis, tuple) else (axis,)
+        rank = None if shape is None else len(shape) + _num_new(node)
         if (
             node.op in ("softmax", "log_softmax")
             and self._leaves_axis_out
@@ -34,7 +34,7 @@ class AxisWriter:
         ):
             return None
         written = self._written_axes.get((rank, axes))
-        if written is not None and node.op != "stack":
+        if written is not None:
             return written
         keeps = self._family == "torch" and bool(dict(node.attributes).get("keepdims"))
         if node.op in REDUCTIONS and rank is not None and axes == tuple(range(rank)) and not keeps:
@@ -43,23 +43,23 @@ class AxisWriter:
                 return None
             if rank == 1 and node.op != "logsumexp":
                 return None
-        if len(axes) == 1 and rank is not None and axes[0] == rank - 1 + (node.op == "stack"):
+        if len(axes) == 1 and rank is not None and axes[0] == rank - 1:
             return "-1"
         return str(axes[0]) if len(axes) == 1 else f"({', '.join(map(str, axes))})"
 
     @functools.cached_property
     def _written_axes(self) -> dict[tuple[int | None, tuple[int, ...]], str]:
-        """How the user writes the axes of operands of some rank."""
+        """How the user writes the axes of arrays of some rank."""
         found: dict[tuple[int | None, tuple[int, ...]], str] = {}
         for origin, node in self._extraction.evaluated:
             axis = dict(node.attributes).get("axis")
             text = _axis_argument(origin)
-            if axis is None or text is None or node.op == "stack":
+            if axis is None or text is None:
                 continue
             shape = self._extraction.shape_of(node.operands[0])
             axes = axis if isinstance(axis, tuple) else (axis,)
             if shape is not None:
-                found.setdefault((len(shape), axes), text)
+                found.setdefault((len(shape) + _num_new(node), axes), text)
         return found
 
     @functools.cached_property
@@ -72,6 +72,14 @@ class AxisWriter:
             and not origin.expression.keywords
             for origin, node in self._extraction.evaluated
         )
+
+
+def _num_new(node: Node) -> int:
+    """How many axes an operation adds, which its argument counts too."""
+    axis = dict(node.attributes).get("axis")
+    if node.op == "expand_dims" and isinstance(axis, tuple):
+        return len(axis)
+    return int(node.op == "stack")
 
 
 def _axis_argument(origin: SourceOrigin) -> str | None:

@@ -227,8 +227,15 @@ class Printer:
             return Text(f"1.0 / {self._text(node.operands[0]).at(SIGN)}", PRODUCT)
         if node.op in OPERATORS and not self._compares_by_call(node):
             return self._operator(node)
-        operands = [self._text(operand).text for operand in node.operands]
+        operands = [self._argument(operand) for operand in node.operands]
         return Text(self.speller.call(node, operands, self._axes.text(node)), ATOM)
+
+    def _argument(self, node: Node) -> str:
+        """The text of an argument of a function."""
+        text = self._text(node).text
+        if self.speller.family != "jax" or text.endswith(".value"):
+            return text
+        return f"{text}.value" if self.extraction.is_wrapped(node) else text
 
     def _opposite(self, node: Node) -> Text:
         return opposite(self._text(node), node.op in ("multiply", "divide"))
