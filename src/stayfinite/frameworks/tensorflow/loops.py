@@ -18,6 +18,7 @@ from stayfinite.frameworks.base import GuardedFunction, OnBad
 from stayfinite.frameworks.hand_written import StepGuard
 from stayfinite.frameworks.recorder import Recorder
 from stayfinite.frameworks.snapshots import Snapshots
+from stayfinite.frameworks.step_turns import TURNS
 from stayfinite.frameworks.tensorflow import private
 from stayfinite.frameworks.tensorflow.call_arguments import CallArguments, CallReader
 from stayfinite.frameworks.tensorflow.flagged_series import kept
@@ -140,6 +141,10 @@ class TracedLoop(FoundLoop):
         data = kept(self._reader.read(args, keywords))
         if data is None:
             return NO_RESULT
+        assert self._recorder is not None
+        count = self._recorder.count
+        if TURNS.present is not count:
+            TURNS.begin(count)
         made = self._plain(self._copy, *args, **keywords)
         if not isinstance(made, MadeStep):
             return made
