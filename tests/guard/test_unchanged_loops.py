@@ -76,6 +76,18 @@ def test_a_loop_that_draws_is_made_again_without_its_effects(tmp_path):
     assert [line.split()[0] for line in written] == [str(step) for step in range(10)]
 
 
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="of a strategy of TensorFlow")
+def test_a_step_of_a_strategy_runs_without_guard_and_says_so(tmp_path):
+    shutil.copy(SCRIPTS / "tensorflow_replicas.py", tmp_path / "train.py")
+    plain = warm.script(tmp_path, "train.py")
+    guarded = warm.stayfinite(tmp_path, "run", "train.py")
+    lines = [line for line in printed(guarded) if line not in printed(plain)]
+    assert lines == [
+        "stayfinite: the step step() runs without the guard: it is distributed by a tf.distribute "
+        "strategy"
+    ]
+
+
 @pytest.mark.skipif(keras.backend.backend() != "jax", reason="of a step of JAX")
 def test_a_step_whose_state_is_not_known_runs_without_guard_and_says_so(tmp_path):
     shutil.copy(SCRIPTS / "jax_unknown.py", tmp_path / "train.py")

@@ -42,6 +42,7 @@ class Failure:
         cannot_resume: Why the training cannot make the step again and go on, in one clause; None
             where it can.
         remade_by: What is run to make the step again: `the loop at train.py:36`; set with `seen`.
+        num_others: How many steps other hand-written loops made before it.
     """
 
     subject: Subject
@@ -58,6 +59,7 @@ class Failure:
     remade_by: str | None = None
     num_processes: int = 1
     cannot_resume: str | None = None
+    num_others: int = 0
 
 
 @dataclass(frozen=True)

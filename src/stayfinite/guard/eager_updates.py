@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from stayfinite.frameworks.failure import Failure
+from stayfinite.frameworks.step_turns import TURNS
 from stayfinite.frameworks.tensorflow.eager_loops import BadUpdate, UpdateListener
 from stayfinite.guard.bad_steps import BadSteps
 from stayfinite.guard.policy import Policy
@@ -25,7 +26,7 @@ class EagerUpdates(BadSteps, UpdateListener):
 
     def made(self) -> None:
         """Count a good update."""
-        self._adopt()
+        self._begin_step()
         self.recorder.keep(_NO_DATA, 0)
 
     def bad(self, update: BadUpdate) -> None:
@@ -34,7 +35,7 @@ class EagerUpdates(BadSteps, UpdateListener):
         Raises:
             NonFiniteError: the loop ends here.
         """
-        self._adopt()
+        self._begin_step()
         if self.measures.policy.name in ("rollback", "repair"):
             self.say(
                 f"this loop cannot go on under the policy {self.measures.policy.name!r}, because "
@@ -52,10 +53,13 @@ class EagerUpdates(BadSteps, UpdateListener):
                 script=self.script,
                 seen=update.seen,
                 remade_by=update.call.described,
+                num_others=TURNS.num_others_before(self.recorder.count, bad.step),
             )
         )
 
-    def _adopt(self) -> None:
+    def _begin_step(self) -> None:
+        if TURNS.present is not self.recorder.count:
+            TURNS.begin(self.recorder.count)
         if not self._is_adopted:
             self._is_adopted = True
             REGISTRY.adopt(self)

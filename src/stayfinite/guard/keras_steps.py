@@ -5,9 +5,33 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from stayfinite.guard.loop import WatchedLoop
 from stayfinite.guard.policy import Policy
+from stayfinite.guard.registry import REGISTRY
+
+if TYPE_CHECKING:
+    from stayfinite.frameworks.tensorflow.loops import TracedLoop
+
+
+class _TracedSteps:
+    """The steps of a program that are compiled by `tf.function`.
+
+    Args:
+        keep: Folder for the incidents of a loop that no session adopts.
+    """
+
+    def __init__(self, keep: Path) -> None:
+        self._keep = keep
+
+    def guard(self, loop: TracedLoop) -> WatchedLoop:
+        """The guard of a step."""
+        return WatchedLoop(loop, self._keep, Policy())
+
+    def left_alone(self, name: str, reason: str) -> None:
+        """Say that a step is not guarded."""
+        REGISTRY.left_alone(name, reason)
 
 
 def guard_steps(backend: str, keep: Path) -> Callable[[], None]:
@@ -28,7 +52,7 @@ def guard_steps(backend: str, keep: Path) -> Callable[[], None]:
         from stayfinite.guard.eager_updates import EagerUpdates
 
         stack = contextlib.ExitStack()
-        stack.callback(loops.install(lambda loop: WatchedLoop(loop, keep, Policy())))
+        stack.callback(loops.install(_TracedSteps(keep)))
         stack.callback(eager_loops.install(EagerUpdates(keep)))
         return stack.close
     return lambda: None

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from stayfinite.errors import UsageError
+from stayfinite.frameworks.step_turns import TURNS
 from stayfinite.frameworks.subject import Subject
 from stayfinite.guard.policy import MAX_BAD_STEPS, Policy
 from stayfinite.guard.registry import REGISTRY
@@ -176,6 +177,9 @@ class WatchedLoop:
         """Make one guarded step."""
         # A flag may be read late, as inside an epoch of `fit`.
         self.watch.let_flags_wait()
+        count = self.watch.recorder.count
+        if TURNS.present is not count:
+            TURNS.begin(count)
         result = self._loop.call(args, keywords)
         self._report_loss()
         return result

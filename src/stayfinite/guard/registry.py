@@ -22,6 +22,10 @@ class Adopter(Protocol):
         """Set what the session decides: folder, script, notices, listeners."""
         ...
 
+    def left_alone(self, name: str, reason: str) -> None:
+        """Say that the step `name()` of a hand-written loop is not guarded."""
+        ...
+
 
 class Registry:
     """The watches of this process, one a model until the model is deleted.
@@ -55,6 +59,11 @@ class Registry:
         """Have the session adopt `steps`, if there is one."""
         if self._adopter is not None:
             self._adopter.adopt(steps)
+
+    def left_alone(self, name: str, reason: str) -> None:
+        """Have the session, if there is one, say that a step is not guarded."""
+        if self._adopter is not None:
+            self._adopter.left_alone(name, reason)
 
     def _rebuild_all(self) -> None:
         for watch in list(self._all):

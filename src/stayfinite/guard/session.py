@@ -64,6 +64,7 @@ class GuardSession:
         self._hooks: EveryModel | None = None
         self._torch: PlainTorchSteps | None = None
         self._jax: JaxSteps | None = None
+        self._has_left_alone = False
 
     @property
     def num_steps(self) -> int:
@@ -120,7 +121,9 @@ class GuardSession:
     def has_unguarded(self) -> bool:
         """Whether the user was told of updates that are not guarded."""
         found = (self._torch, self._jax)
-        return any(steps is not None and steps.has_unguarded for steps in found)
+        return self._has_left_alone or any(
+            steps is not None and steps.has_unguarded for steps in found
+        )
 
     def watch_torch(self) -> None:
         """Judge each step of `torch.optim`. Called once PyTorch is imported.
@@ -151,6 +154,11 @@ class GuardSession:
         watch.measures.policy, watch.on_abort = self.policy, self._abort
         watch.listeners.append(self.incidents.append)
         self._counts.append(watch.recorder.count)
+
+    def left_alone(self, name: str, reason: str) -> None:
+        """Say that the step `name()` of a hand-written loop is not guarded."""
+        self._has_left_alone = True
+        self.say(f"the step {name}() runs without the guard: {reason}")
 
     def _abort(self) -> None:
         self.was_aborted = True

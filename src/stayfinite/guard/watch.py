@@ -16,6 +16,7 @@ from stayfinite.frameworks.base import GuardedFunction
 from stayfinite.frameworks.failure import Failure, Resumption
 from stayfinite.frameworks.recorded_steps import RecordedBatch
 from stayfinite.frameworks.state import State
+from stayfinite.frameworks.step_turns import TURNS
 from stayfinite.frameworks.subject import Subject
 from stayfinite.guard.bad_steps import BadSteps
 from stayfinite.guard.epoch_logs import EpochLogs
@@ -173,6 +174,7 @@ class Watch(BadSteps):
             losses=self.recorder.losses.before(bad.step),
             rerun=lambda: rerun(bad.data),
             files=lambda: subject.files_of(bad.data, bad.batch),
+            num_others=TURNS.num_others_before(self.recorder.count, bad.step),
             keep=self.keep,
             script=self.script,
         )

@@ -79,6 +79,10 @@ class NotebookSession:
         """Have `watch` print its notices, and run unguarded what it cannot attach to."""
         watch.say, watch.unguarded_ok = _say_line, True
 
+    def left_alone(self, name: str, reason: str) -> None:
+        """Say that the step `name()` of a hand-written loop is not guarded."""
+        _say_line(f"the step {name}() runs without the guard: {reason}")
+
     def close(self) -> None:
         """Guard nothing any more."""
         self._closed = True

@@ -96,18 +96,19 @@ class Explanation:
 def unexplained(failure: Failure) -> Incident:
     """The incident before its explanation: when and on what it happened."""
     bad, framework = failure.bad, base.framework_of(failure.subject)
+    number = bad.step + failure.num_others
     return Incident(
         backend=framework.name,
         versions=framework.versions(),
         device=framework.device(),
         script=failure.script,
-        where=Where(bad.epoch, bad.batch, bad.step, "forward"),
+        where=Where(bad.epoch, bad.batch, number, "forward"),
         cause=Cause("unknown", "unknown", "the step was non-finite"),
         origin=NOWHERE,
         spread=Spread("nan", 0, 0, ()),
         trials=(),
         fix=None,
-        kept=Kept(None, bad.step - 1, ""),
+        kept=Kept(None, number - 1, ""),
     )
 
 

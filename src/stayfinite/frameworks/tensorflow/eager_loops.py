@@ -33,7 +33,7 @@ from stayfinite.frameworks.tensorflow.guard_sentinel import TensorFlowSentinel, 
 from stayfinite.frameworks.tensorflow.random_draws import given
 from stayfinite.frameworks.tensorflow.state import numpy_of
 from stayfinite.frameworks.tensorflow.step_notes import EagerNotes, GeneratorProbe, joined
-from stayfinite.frameworks.tensorflow.watching import is_watched, without_watch
+from stayfinite.frameworks.tensorflow.watching import is_watched, note_replica_update, without_watch
 from stayfinite.graph.running_loops import running
 
 Method = Callable[..., Any]
@@ -204,6 +204,7 @@ class _Updates(threading.local):
     def apply(self, plain: Method) -> Method:
         def apply(optimizer: Any, grads: Any, trainable_variables: Any = None) -> Any:
             if self._is_ignored:
+                note_replica_update()
                 return plain(optimizer, grads, trainable_variables)
             grads = list(grads)
             given = None if trainable_variables is None else list(trainable_variables)

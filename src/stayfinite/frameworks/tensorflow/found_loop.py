@@ -87,6 +87,11 @@ class FoundLoop(HandWrittenStep, KerasSubject):
         return str(self.model.name) if len(self._models) == 1 else self._name
 
     @property
+    def function_name(self) -> str:
+        """The name of the function."""
+        return self._name
+
+    @property
     def kind(self) -> str:
         """What it is, for messages."""
         return f"the step {self._name}()"

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import tensorflow as tf
 
@@ -18,6 +18,7 @@ from stayfinite.frameworks.base import GuardedFunction, OnBad
 from stayfinite.frameworks.hand_written import StepGuard
 from stayfinite.frameworks.recorder import Recorder
 from stayfinite.frameworks.snapshots import Snapshots
+from stayfinite.frameworks.step_turns import TURNS
 from stayfinite.frameworks.tensorflow import private
 from stayfinite.frameworks.tensorflow.call_arguments import CallArguments, CallReader
 from stayfinite.frameworks.tensorflow.flagged_series import kept
@@ -25,13 +26,21 @@ from stayfinite.frameworks.tensorflow.found_loop import FoundLoop
 from stayfinite.frameworks.tensorflow.guard import TensorFlowTrainFunction
 from stayfinite.frameworks.tensorflow.guard_graph import GuardedGraphStep
 from stayfinite.frameworks.tensorflow.guard_sentinel import TensorFlowSentinel
-from stayfinite.frameworks.tensorflow.watching import is_watched, watched
+from stayfinite.frameworks.tensorflow.watching import is_watched, updates_of_replicas, watched
 
 Call = Callable[..., Any]
 
 
-# Makes the guard of a step once its first call was made.
-NewGuard = Callable[["TracedLoop"], StepGuard]
+class StepFinder(Protocol):
+    """What is done with each step that is found."""
+
+    def guard(self, loop: TracedLoop) -> StepGuard:
+        """The guard of a step, made once its first call was made."""
+        ...
+
+    def left_alone(self, name: str, reason: str) -> None:
+        """The step `name()` is not guarded."""
+        ...
 
 
 class _NoResult:
@@ -48,7 +57,7 @@ class MadeStep(NamedTuple):
     report: Any
 
 
-def install(new_guard: NewGuard) -> Callable[[], None]:
+def install(finder: StepFinder) -> Callable[[], None]:
     """Guard each step that is the call of a `tf.function`; returns what ends that."""
     copies: weakref.WeakKeyDictionary[Any, _Copy] = weakref.WeakKeyDictionary()
 
@@ -59,7 +68,7 @@ def install(new_guard: NewGuard) -> Callable[[], None]:
                 return plain(function, *args, **keywords)
             copy = copies.get(function)
             if copy is None:
-                copy = copies[function] = _Copy(function, plain, new_guard)
+                copy = copies[function] = _Copy(function, plain, finder)
             return copy(function, args, keywords)
 
         return call
@@ -70,9 +79,9 @@ def install(new_guard: NewGuard) -> Callable[[], None]:
 class _Copy:
     """Calls a copy of a `tf.function` of the user's."""
 
-    def __init__(self, function: Any, plain: Call, new_guard: NewGuard) -> None:
+    def __init__(self, function: Any, plain: Call, finder: StepFinder) -> None:
         self._plain = plain
-        self._new_guard = new_guard
+        self._finder = finder
         self._is_left_alone = private.is_of_library(function)
         self._loop: TracedLoop | None = None
         self._guard: StepGuard | None = None
@@ -87,8 +96,11 @@ class _Copy:
             return self._guard.call(args, keywords) if result is NO_RESULT else result
         result = self._loop.made(args, keywords)
         if not isinstance(result, MadeStep):
+            if self._loop.has_unseen_update:
+                self._is_left_alone, name = True, self._loop.function_name
+                self._finder.left_alone(name, "it is distributed by a tf.distribute strategy")
             return result
-        self._guard = self._new_guard(self._loop)
+        self._guard = self._finder.guard(self._loop)
         self._loop.first = result
         return self._guard.call(args, keywords)
 
@@ -102,6 +114,8 @@ class TracedLoop(FoundLoop):
 
     Attributes:
         first: The first step, which was made before it was known that it is one.
+        has_unseen_update: Whether an optimizer was applied in a thread of a `tf.distribute`
+            strategy.
     """
 
     def __init__(self, function: Any, plain: Call) -> None:
@@ -109,6 +123,7 @@ class TracedLoop(FoundLoop):
         name = str(getattr(function.python_function, "__name__", "step"))
         super().__init__(step, name, xla=private.is_xla(function))
         self.first: MadeStep | None = None
+        self.has_unseen_update = False
         self.sentinel = TensorFlowSentinel()
         self._reader = CallReader(step)
         self._recorder: Recorder | None = None
@@ -140,6 +155,10 @@ class TracedLoop(FoundLoop):
         data = kept(self._reader.read(args, keywords))
         if data is None:
             return NO_RESULT
+        assert self._recorder is not None
+        count = self._recorder.count
+        if TURNS.present is not count:
+            TURNS.begin(count)
         made = self._plain(self._copy, *args, **keywords)
         if not isinstance(made, MadeStep):
             return made
@@ -166,9 +185,10 @@ class TracedLoop(FoundLoop):
     def _traced(self, call: Callable[[], Any]) -> Any:
         """The function of the copy, which runs while it is traced."""
         step = _FoundStep(self, self.sentinel)
-        with watched(step):
+        with watched(step), updates_of_replicas() as unseen:
             out = call()
         if not step.has_update:
+            self.has_unseen_update = bool(unseen)
             return out
         good = step.finish()
         return MadeStep(out, self.sentinel.note(good, step.is_suspect(())))

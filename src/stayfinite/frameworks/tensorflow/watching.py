@@ -38,6 +38,27 @@ def without_watch() -> Iterator[None]:
         _IS_WATCHED.reset(token)
 
 
+# What is traced now, in any thread: a list that gets a value for each update of a replica.
+_REPLICA_UPDATES: list[list[None]] = []
+
+
+@contextlib.contextmanager
+def updates_of_replicas() -> Iterator[list[None]]:
+    """Inside the block, updates that threads of a strategy trace are added to the list."""
+    found: list[None] = []
+    _REPLICA_UPDATES.append(found)
+    try:
+        yield found
+    finally:
+        _REPLICA_UPDATES.remove(found)
+
+
+def note_replica_update() -> None:
+    """An optimizer is applied. In a thread of a strategy, nothing else watches it."""
+    if _REPLICA_UPDATES and not is_watched() and tf.distribute.has_strategy():
+        _REPLICA_UPDATES[-1].append(None)
+
+
 class Watcher(Protocol):
     """Called for each loss, update and assignment of a train step."""
 
