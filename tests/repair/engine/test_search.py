@@ -54,6 +54,17 @@ def test_the_ratio_of_exponentials_is_a_sigmoid():
     assert operations(best.root) == {"sigmoid", "subtract", "leaf"}
 
 
+def test_a_mean_over_the_batch_counts_the_samples_of_each_batch():
+    """The last batch of an epoch may be smaller than the failing one."""
+    scores = np.array([1.0, 120, 3, 0, -2, 5, 1, 2], np.float32)
+    problem = problem_of(lambda s: log(mean(exp(s), 0)), s=scores)
+    best = search(problem)[0]
+    assert best.value is FixValue.EXACT
+    (leaf,) = problem.values
+    smaller = Evaluation(FLOATING[problem.framework], {leaf: scores[3:]}).value(best.root)
+    assert smaller == pytest.approx(np.log(np.exp(scores[3:]).mean()), rel=1e-6)
+
+
 def spread(x):
     centred = x - mean(x, keepdims=True)
     return sqrt(mean(square(centred)))

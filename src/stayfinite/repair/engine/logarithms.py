@@ -258,10 +258,20 @@ class Logarithms(abc.ABC):
         inner_log = self.log_of(a)
         common, inner_log = self._outside(inner_log)
         found = Linear({node("logsumexp", assembled(inner_log), **attributes): 1.0}).plus(common)
-        if x.op == "mean":
-            count = math.prod(self.context.shape(a)) / max(math.prod(self.context.shape(x)), 1)
-            found = found.plus(Linear({}, -math.log(count)))
-        return found
+        return found.plus(self._log_count(x, assembled(inner_log))) if x.op == "mean" else found
+
+    def _log_count(self, mean: Node, inner: Node) -> Linear:
+        """Minus the logarithm of the number of elements of each mean over the shape of `inner`.
+
+        A mean over the batch counts them in the formula: the last batch of an epoch may be smaller.
+        """
+        a, attributes = mean.operands[0], dict(mean.attributes)
+        axes = attributes["axis"]
+        if isinstance(axes, tuple) and 0 in axes and self.context.has("ones_like"):
+            full = inner if self.context.shape(inner) == self.context.shape(a) else a
+            return Linear({build.log(node("sum", node("ones_like", full), **attributes)): -1.0})
+        count = math.prod(self.context.shape(a)) / max(math.prod(self.context.shape(mean)), 1)
+        return Linear({}, -math.log(count))
 
     def _outside(self, inner: Linear) -> tuple[Linear, Linear]:
         """Constant offsets go in front of a logsumexp."""

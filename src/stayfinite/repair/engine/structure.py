@@ -69,7 +69,9 @@ def value(m: Arithmetic, node: Node, x: Sequence[Array]) -> Array:
         case "cast":
             return first if m.exact else _cast(first, str(attributes["dtype"]))
         case "zeros_like" | "ones_like":
-            return first * 0 + int(node.op == "ones_like")
+            return m.where(finite(first), first, m.number(0.0, first)) * 0 + int(
+                node.op == "ones_like"
+            )
         case "all" | "any":
             return getattr(np, node.op)(np.asarray(first).astype(bool), axis=axis, keepdims=keep)
         case "sum" | "mean" | "prod" | "max" | "min":
