@@ -8,6 +8,8 @@ from typing import Any
 import keras
 import numpy as np
 
+# Bytes. Larger orders are data.
+MAX_ORDER = 16 * 2**20
 # Of tensors that may be an order, a count or a table of weights.
 _DTYPES_OF_TORCH = {
     f"torch.{name}" for name in ("bool", "uint8", "int16", "int32", "int64", "float32", "float64")
@@ -34,7 +36,10 @@ def as_array(value: Any) -> np.ndarray | None:
         return np.asarray(value.get_state().cpu().numpy())
     if _is_of_torch(value, "Tensor") and str(value.dtype) in _DTYPES_OF_TORCH:
         is_plain = value.device.type == "cpu" and str(value.layout) == "torch.strided"
-        return np.asarray(value.numpy()) if is_plain and not value.requires_grad else None
+        # A larger one is data, whose checksum would take too long.
+        is_small = value.numel() * value.element_size() <= MAX_ORDER
+        is_state = is_plain and is_small and not value.requires_grad
+        return np.asarray(value.numpy()) if is_state else None
     return None
 
 

@@ -21,8 +21,7 @@ import numpy as np
 from stayfinite.frameworks.keras import source_values
 from stayfinite.frameworks.keras.plain_values import MISSING, decoded, encoded, put_into
 
-# Larger orders are data, and so are longer containers.
-_MAX_ORDER = 16 * 2**20
+# Longer containers are data.
 _MAX_PLAIN = 4 * 2**20
 _MAX_DEPTH = 3
 _MAX_OBJECTS = 200
@@ -213,7 +212,7 @@ def _may_have_state(value: Any) -> bool:
 
 
 def _is_order(array: np.ndarray) -> bool:
-    return array.dtype.kind in "iu" and array.nbytes <= _MAX_ORDER and array.ndim == 1
+    return array.dtype.kind in "iu" and array.nbytes <= source_values.MAX_ORDER and array.ndim == 1
 
 
 def _digest(value: Any) -> object:
