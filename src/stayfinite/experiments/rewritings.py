@@ -25,7 +25,7 @@ from stayfinite.repair.formula import LeafRole, name_of, node, walk
 from stayfinite.repair.writing import CannotWriteError, Changes, repeated, write
 
 # An unrolled loop has the exact value, but is no readable fix.
-_MOST_NEW_LINES = 8
+_MOST_NEW_LINES = 10
 
 Method = Literal["identity", "float64", "bound"]
 
