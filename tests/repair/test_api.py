@@ -5,6 +5,8 @@ import types
 
 import pytest
 
+from stayfinite.repair.dialects import SUBMODULES
+from stayfinite.repair.libraries import LIBRARIES
 from tests.repair.helpers import fake_module, marked, texts
 
 IMPORTS = [
@@ -158,3 +160,8 @@ def test_the_loaded_module_knows_which_branch_of_an_import_was_taken(tmp_path, m
 
     (edit,) = candidates(expression, "singular-gradient")
     assert "K.sqrt(K.maximum(x, 1e-12))" in edit.apply()
+
+
+def test_every_function_of_tensorflow_is_spelled_from_its_root_module():
+    homes = {home for home in LIBRARIES.spellings if home.partition(".")[0] == "tensorflow"}
+    assert homes == {"tensorflow", *(f"tensorflow.{part}" for part in SUBMODULES["tensorflow"])}

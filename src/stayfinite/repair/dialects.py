@@ -45,7 +45,7 @@ def family(home: str) -> str:
 SUBMODULES: dict[str, tuple[str, ...]] = {
     "keras": ("ops",),
     "jax": ("numpy", "nn", "lax", "scipy.special"),
-    "tensorflow": ("math", "nn"),
+    "tensorflow": ("math", "nn", "linalg"),
     "torch": ("nn.functional", "special"),
 }
 
