@@ -18,3 +18,13 @@ def test_a_training_that_is_no_such_loop_has_no_others():
     turns = StepTurns()
     turns.begin(StepCount(5))
     assert turns.num_others_before(StepCount(), 3) == 0
+
+
+def test_a_loop_that_ended_before_does_not_count():
+    turns, earlier, first, second = StepTurns(), StepCount(), StepCount(), StepCount()
+    for count in (earlier, earlier, first, second, first, second):
+        if turns.present is not count:
+            turns.begin(count)
+        count.num_steps += 1
+    assert [turns.num_others_before(first, step) for step in range(2)] == [0, 1]
+    assert [turns.num_others_before(second, step) for step in range(2)] == [1, 2]

@@ -1,12 +1,14 @@
 """The order of the steps of several hand-written loops, each of which counts its own.
 
 An adversarial training may have one compiled step for each network. The number of a step in an
-incident is that among the steps of all of them.
+incident is that among the steps of all of them. A loop that ended before another one began is
+another training, and does not count.
 """
 
 from __future__ import annotations
 
 import collections
+from dataclasses import dataclass
 
 from stayfinite.frameworks.recorder import StepCount
 
@@ -23,27 +25,42 @@ class StepTurns:
 
     def __init__(self) -> None:
         self.present: StepCount | None = None
+        self._num_turns = 0
         # For each turn of a loop: its own steps before it, and those of the others.
         self._turns: dict[int, collections.deque[tuple[int, int]]] = {}
-        self._counts: list[StepCount] = []
+        # Of each loop: its count, and the numbers of its first and its last turn.
+        self._loops: dict[int, _LoopTurns] = {}
 
     def begin(self, count: StepCount) -> None:
         """The loop with this count makes a step, and another one made the step before."""
         self.present = count
-        turns = self._turns.get(id(count))
-        if turns is None:
-            turns = self._turns[id(count)] = collections.deque(maxlen=_MAX_TURNS)
-            self._counts.append(count)
-        num_steps = sum([each.num_steps for each in self._counts])
-        turns.append((count.num_steps, num_steps - count.num_steps))
+        self._num_turns += 1
+        loop = self._loops.get(id(count))
+        if loop is None:
+            loop = self._loops[id(count)] = _LoopTurns(count, self._num_turns)
+            self._turns[id(count)] = collections.deque(maxlen=_MAX_TURNS)
+        loop.last = self._num_turns
+        num_steps = sum([each.count.num_steps for each in self._loops.values()])
+        self._turns[id(count)].append((count.num_steps, num_steps - count.num_steps))
 
     def num_others_before(self, count: StepCount, step: int) -> int:
-        """How many steps other loops made before a step of this one."""
+        """How many steps loops that take turns with this one made before a step of it."""
+        own = self._loops.get(id(count))
+        if own is None:
+            return 0
         found = 0
-        for first, num_others in self._turns.get(id(count), ()):
+        for first, num_others in self._turns[id(count)]:
             if first <= step:
                 found = num_others
-        return found
+        ended = [each for each in self._loops.values() if each.last < own.first]
+        return found - sum([each.count.num_steps for each in ended])
+
+
+@dataclass
+class _LoopTurns:
+    count: StepCount
+    first: int
+    last: int = 0
 
 
 # One for the process, as the loops of a program know nothing of each other.
