@@ -92,6 +92,16 @@ class Penalty(layers.Layer):
         return outputs
 
 
+class Power(layers.Layer):
+    def build(self, shape):
+        self.exponent = self.add_weight(
+            shape=shape[-1:], initializer=lambda *_, **__: [0.4, 0.5, 0.6]
+        )
+
+    def call(self, inputs):
+        return ops.power(inputs, self.exponent)
+
+
 def _batches(extreme):
     x = np.random.default_rng(0).normal(size=(3 * _BATCH, 3)).astype("float32")
     x[2 * _BATCH + 1] = extreme
@@ -123,7 +133,15 @@ def _layer():
     return model, [_batches(3.0), _batches(4.0)], None
 
 
-@pytest.mark.parametrize("build", [_loop, _layer, _constant, _flag])
+def _second_operand():
+    model = keras.Sequential([keras.Input((3,)), Power()])
+    model.compile("sgd", loss="mse")
+    x = np.abs(_batches(0.0)) + 0.1
+    x[2 * _BATCH + 1, 1] = -1.8
+    return model, x, np.zeros((3 * _BATCH, 3), "float32")
+
+
+@pytest.mark.parametrize("build", [_loop, _layer, _constant, _flag, _second_operand])
 def test_the_formula_has_the_recorded_value(failure, build):
     step, diagnosis = failure(*build())
     op = diagnosis.evidence.primal or diagnosis.evidence.op

@@ -246,10 +246,9 @@ class GraphRecorded:
     def _evaluation(self, run: list[Op]) -> RecordedCall:
         inside = {result for op in run for result in op.results}
         inputs: dict[int, None] = {}
-        for op in run:
-            for operand in op.operands:
-                if operand not in inside and operand not in self._graph.constants:
-                    inputs[operand] = None
+        for operand in _in_order(run):
+            if operand not in inside and operand not in self._graph.constants:
+                inputs[operand] = None
         return RecordedCall(tuple(self._recording(value) for value in inputs), self._result(run))
 
     def _result(self, run: list[Op]) -> RecordedArray | None:
@@ -284,6 +283,26 @@ class GraphRecorded:
         if any(leaf.role == "weight" for leaf in self._graph.leaves_of(value)):
             return LeafRole.VARIABLE
         return LeafRole.DATA
+
+
+def _in_order(run: list[Op]) -> list[int]:
+    """The operands of a run, as the user's expression has them.
+
+    JAX makes the shapes of operands alike before the operation itself, so the second may be used
+    first. The order is then that of the last op.
+    """
+    *first, last = run
+    made = {
+        result: op.operands[0] for op in first if len(op.operands) == 1 for result in op.results
+    }
+    if len(made) < len(first) or last.name == "where":
+        return [operand for op in run for operand in op.operands]
+    found = []
+    for operand in last.operands:
+        while operand in made:
+            operand = made[operand]
+        found.append(operand)
+    return found
 
 
 def _finite(arrays: dict[int, np.ndarray], values: Iterable[int]) -> bool:
