@@ -1,4 +1,4 @@
-"""The same similarity; a length is at least 1e-3, which float16 can hold."""
+"""The same similarity; a row of zeros is divided by 1, so that its gradient has room in float16."""
 
 import keras
 import numpy as np
@@ -14,7 +14,7 @@ class Cosine(layers.Layer):
     def call(self, question, answer):
         def unit(vector):
             length = ops.max(ops.abs(vector), axis=-1, keepdims=True)
-            scaled = vector / ops.maximum(length, 1e-3)
+            scaled = vector / ops.where(ops.equal(length, 0), 1.0, length)
             return scaled / ops.sqrt(ops.sum(scaled * scaled, axis=-1, keepdims=True) + 1e-3)
 
         return ops.sum(unit(question) * unit(answer), axis=-1, keepdims=True)
