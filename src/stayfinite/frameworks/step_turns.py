@@ -8,7 +8,7 @@ another training, and does not count.
 from __future__ import annotations
 
 import collections
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from stayfinite.frameworks.recorder import StepCount
 
@@ -26,9 +26,6 @@ class StepTurns:
     def __init__(self) -> None:
         self.present: StepCount | None = None
         self._num_turns = 0
-        # For each turn of a loop: its own steps before it, and those of the others.
-        self._turns: dict[int, collections.deque[tuple[int, int]]] = {}
-        # Of each loop: its count, and the numbers of its first and its last turn.
         self._loops: dict[int, _LoopTurns] = {}
 
     def begin(self, count: StepCount) -> None:
@@ -38,10 +35,9 @@ class StepTurns:
         loop = self._loops.get(id(count))
         if loop is None:
             loop = self._loops[id(count)] = _LoopTurns(count, self._num_turns)
-            self._turns[id(count)] = collections.deque(maxlen=_MAX_TURNS)
         loop.last = self._num_turns
         num_steps = sum([each.count.num_steps for each in self._loops.values()])
-        self._turns[id(count)].append((count.num_steps, num_steps - count.num_steps))
+        loop.turns.append((count.num_steps, num_steps - count.num_steps))
 
     def num_others_before(self, count: StepCount, step: int) -> int:
         """How many steps loops that take turns with this one made before a step of it."""
@@ -49,7 +45,7 @@ class StepTurns:
         if own is None:
             return 0
         found = 0
-        for first, num_others in self._turns[id(count)]:
+        for first, num_others in own.turns:
             if first <= step:
                 found = num_others
         ended = [each for each in self._loops.values() if each.last < own.first]
@@ -58,9 +54,17 @@ class StepTurns:
 
 @dataclass
 class _LoopTurns:
+    """A loop: its count, the numbers of its first and its last turn, and its last turns.
+
+    `turns` has for each of them its own steps before it, and those of the others.
+    """
+
     count: StepCount
     first: int
     last: int = 0
+    turns: collections.deque[tuple[int, int]] = field(
+        default_factory=lambda: collections.deque(maxlen=_MAX_TURNS)
+    )
 
 
 # One for the process, as the loops of a program know nothing of each other.
