@@ -12,6 +12,9 @@ from stayfinite.frameworks.step import CannotRemakeError
 # The variable of the loop that runs the body once, so that `break` and `continue` have one.
 _ONCE = "__stayfinite_once__"
 
+# The function `locals` under a name that no body binds.
+LOCALS = "__stayfinite_locals__"
+
 _FUTURE = 0
 for _name in __future__.all_feature_names:
     _FUTURE |= getattr(__future__, _name).compiler_flag
@@ -64,6 +67,24 @@ def function_code(
     if code.co_freevars:
         raise CannotRemakeError("the body of the loop calls super() without arguments")
     return code.replace(co_qualname=own.co_qualname)
+
+
+def body_code(
+    loop: SourceLoop, statement: Statement, names: tuple[str, ...], body: list[ast.stmt]
+) -> CodeType:
+    """The code of a function that runs `body` once and returns its locals.
+
+    Args:
+        loop: The loop, in a function.
+        statement: Its AST, which may be that of a patched text.
+        names: The parameters, `LOCALS` among them.
+        body: The statements.
+
+    Raises:
+        CannotRemakeError: the body calls `super()` without arguments.
+    """
+    end = ast.Return(ast.Call(ast.Name(LOCALS, ast.Load()), [], []))
+    return function_code(loop, statement, names, [once(statement, body), end])
 
 
 def _code_named(code: CodeType, name: str) -> CodeType:

@@ -7,34 +7,27 @@ it, which draw the batch, are over, and the names that they have bound keep thei
 from __future__ import annotations
 
 import ast
-import contextlib
 import inspect
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from types import FrameType, FunctionType
 from typing import Any
 
 import keras
 import numpy as np
-from executing import Source
 
 from stayfinite.frameworks.frames import all_values_of
-from stayfinite.frameworks.loop_code import function_code, module_code, once
+from stayfinite.frameworks.loop_code import LOCALS, body_code, module_code, once
+from stayfinite.frameworks.patched_loop import PatchedLoop
 from stayfinite.frameworks.source_bindings import bound_names, loaded_names, read_first
-from stayfinite.frameworks.source_loops import SourceLoop, Statement
-from stayfinite.frameworks.step import CannotRemakeError
+from stayfinite.frameworks.source_loops import SourceLoop
 from stayfinite.frameworks.tensorflow.call_arguments import CallArguments, call_arguments, is_array
 from stayfinite.frameworks.tensorflow.random_draws import EagerDraw
 from stayfinite.frameworks.tensorflow.state import numpy_of
 from stayfinite.frameworks.tensorflow.step_notes import EagerNotes, EagerReading
-from stayfinite.graph.graph import Span
-from stayfinite.graph.running_loops import loops_in
-
-_LOCALS = "__stayfinite_locals__"
 
 
-class EagerBody:
+class EagerBody(PatchedLoop):
     """The body of a loop in a running frame, up to its update; a `RunningLoop`.
 
     Args:
@@ -47,40 +40,18 @@ class EagerBody:
     def __init__(
         self, frame: FrameType, loop: SourceLoop, line: int, readings: Sequence[EagerReading]
     ) -> None:
-        self.loop = loop
+        super().__init__(loop)
         self._line = line
         self._readings = list(readings)
-        self._is_function = bool(frame.f_code.co_flags & inspect.CO_OPTIMIZED)
         self._held = all_values_of(frame)
         # Of a module a copy, so that its names are as they were after a run.
-        self._globals = frame.f_globals if self._is_function else {**frame.f_globals}
+        self._globals = {**frame.f_globals} if self.is_of_module else frame.f_globals
         self._num_over = self._find_num_over()
-        self._tree: ast.Module | None = None
-
-    @property
-    def described(self) -> str:
-        """What is run, for messages."""
-        return f"the loop at {Path(self.loop.file).name}:{self.loop.line}"
-
-    @property
-    def file(self) -> str:
-        """The file that the loop is in."""
-        return self.loop.file
-
-    @property
-    def number(self) -> int:
-        """The number of the loop among those of its file."""
-        return self.loop.number
 
     @property
     def names(self) -> dict[str, object]:
         """The globals that it runs in."""
         return self._globals
-
-    @property
-    def is_of_module(self) -> bool:
-        """Whether no function is around it."""
-        return not self._is_function
 
     @property
     def left_out(self) -> frozenset[str]:
@@ -90,7 +61,7 @@ class EagerBody:
     @property
     def values(self) -> Mapping[str, object]:
         """What its names stood for when the last iteration began to record gradients."""
-        held = self._held if self._is_function else {}
+        held = {} if self.is_of_module else self._held
         last = self._readings[-1].values if self._readings else {}
         return {**held, **last}
 
@@ -98,24 +69,6 @@ class EagerBody:
     def first_line(self) -> int:
         """The first line that is run."""
         return self._body()[self._num_over].lineno
-
-    def holds(self, span: Span) -> bool:
-        """Whether a position is in its body, in code that was compiled from it."""
-        if span.file != self.loop.file or span.code is None:
-            return False
-        body = self._body()
-        name = self.loop.code.co_qualname if self._is_function else "<module>"
-        last = body[-1].end_lineno or body[-1].lineno
-        return span.code.co_qualname == name and body[0].lineno <= span.line <= last
-
-    @contextlib.contextmanager
-    def patched(self, tree: ast.Module) -> Iterator[None]:
-        """Inside the block, the body is that of the same loop in a patched text of its file."""
-        outer, self._tree = self._tree, tree
-        try:
-            yield
-        finally:
-            self._tree = outer
 
     def data(self) -> CallArguments:
         """The arrays that the step reads, as arguments of `run`."""
@@ -166,20 +119,18 @@ class EagerBody:
         return {**self._held, **read}
 
     def _run(self, values: dict[str, object], *, is_last: bool) -> Mapping[str, object]:
-        statement = self._statement()
+        statement = self.statement()
         body = statement.body[self._num_over :]
         if is_last:
             # A patch may add lines, and no statement.
             body = body[: sum(s.lineno <= self._line for s in self._body()) - self._num_over]
-        if not self._is_function:
+        if self.is_of_module:
             names = {**self._globals, **values}
             exec(module_code(self.loop, [once(statement, body)]), names)
             return names
         names = {name: value for name, value in values.items() if name.isidentifier()}
-        names[_LOCALS] = locals
-        end = ast.Return(ast.Call(ast.Name(_LOCALS, ast.Load()), [], []))
-        parameters = tuple(sorted(names))
-        code = function_code(self.loop, statement, parameters, [once(statement, body), end])
+        names[LOCALS] = locals
+        code = body_code(self.loop, statement, tuple(sorted(names)), body)
         found = FunctionType(code, self._globals)(**names)
         # A body that returns by itself hands nothing on.
         return found if isinstance(found, dict) else {}
@@ -211,13 +162,6 @@ class EagerBody:
 
     def _body(self) -> list[ast.stmt]:
         return self.loop.node.body
-
-    def _statement(self) -> Statement:
-        tree = self._tree or Source.for_filename(self.loop.file).tree
-        loops = [] if tree is None else loops_in(tree)
-        if self.loop.number >= len(loops):
-            raise CannotRemakeError(f"the source of {self.loop.file} is not there")
-        return loops[self.loop.number]
 
 
 def _value_of(node: ast.expr, names: Mapping[str, object]) -> object:

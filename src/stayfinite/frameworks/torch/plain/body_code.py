@@ -6,21 +6,16 @@ The name, the lines and the columns of the file are kept.
 from __future__ import annotations
 
 import ast
-import contextlib
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from types import CodeType
 
-from executing import Source
-
-from stayfinite.frameworks.loop_code import function_code, module_code, once
-from stayfinite.frameworks.source_loops import SourceLoop, Statement, taken_names
+from stayfinite.frameworks.loop_code import body_code, function_code, module_code, once
+from stayfinite.frameworks.patched_loop import PatchedLoop
+from stayfinite.frameworks.source_loops import Statement, taken_names
 from stayfinite.frameworks.step import CannotRemakeError
 from stayfinite.frameworks.torch.plain.data import Iteration
-from stayfinite.graph.running_loops import loops_in
 
-# The function `locals` under a name that the body does not bind.
-LOCALS = "__stayfinite_locals__"
 # The function in the place of `next`, for a name whose items are known.
 TAKE = "__stayfinite_take__"
 
@@ -29,33 +24,20 @@ class BodyCode:
     """Compiles the body of a loop, and single statements of it.
 
     Args:
-        loop: The loop.
+        source: The loop.
 
     Attributes:
         left_out: The statements that are not run again, as `ast.dump` gives them.
     """
 
-    def __init__(self, loop: SourceLoop) -> None:
-        self.loop = loop
+    def __init__(self, source: PatchedLoop) -> None:
+        self.loop = source.loop
         self.left_out: frozenset[str] = frozenset()
+        self._source = source
         # The names bound to `next(...)` whose items are known.
         self._next_names: frozenset[str] = frozenset()
-        self._known: tuple[tuple[str, ...], CodeType] | None = None
-        self._tree: ast.Module | None = None
-
-    @property
-    def is_patched(self) -> bool:
-        """Whether it is that of a patched text of the file."""
-        return self._tree is not None
-
-    @contextlib.contextmanager
-    def patched(self, tree: ast.Module) -> Iterator[None]:
-        """Inside the block, the body is that of the same loop in a patched text of its file."""
-        outer, self._tree, self._known = self._tree, tree, None
-        try:
-            yield
-        finally:
-            self._tree, self._known = outer, None
+        # The code of the whole body, for a text of the file and the names of its parameters.
+        self._known: tuple[ast.Module | None, tuple[str, ...], CodeType] | None = None
 
     def take(self, names: frozenset[str]) -> None:
         """Have the names that are bound to `next(...)` take items by `TAKE`."""
@@ -77,11 +59,7 @@ class BodyCode:
         Raises:
             CannotRemakeError: its source is not there.
         """
-        tree = self._tree or Source.for_filename(self.loop.file).tree
-        loops = [] if tree is None else loops_in(tree)
-        if self.loop.number >= len(loops):
-            raise CannotRemakeError(f"the source of {self.loop.file} is not there")
-        return loops[self.loop.number]
+        return self._source.statement()
 
     def statements(self) -> list[ast.stmt]:
         """The statements of the body that are run."""
@@ -89,16 +67,13 @@ class BodyCode:
 
     def of_module(self) -> CodeType:
         """The whole body, as code of a module."""
-        if self._known is None:
-            self._known = (), self.compiled([self._once()])
-        return self._known[1]
+        return self._whole((), lambda: self.compiled([once(self.statement(), self._body())]))
 
     def of_function(self, names: tuple[str, ...]) -> CodeType:
         """The whole body as a function with `names` as parameters, which returns its locals."""
-        if self._known is None or self._known[0] != names:
-            end = ast.Return(ast.Call(ast.Name(LOCALS, ast.Load()), [], []))
-            self._known = names, self.function(names, [self._once(), end])
-        return self._known[1]
+        return self._whole(
+            names, lambda: body_code(self.loop, self.statement(), names, self._body())
+        )
 
     def function(self, names: tuple[str, ...], body: list[ast.stmt]) -> CodeType:
         """The code of a function of the name of the user's, with `names` as parameters.
@@ -112,10 +87,15 @@ class BodyCode:
         """Statements as code of a module."""
         return module_code(self.loop, statements)
 
-    def _once(self) -> ast.For:
-        """A loop that runs the body once."""
-        body = [_Taker(self._next_names).visit(copy.deepcopy(s)) for s in self.statements()]
-        return once(self.statement(), body)
+    def _whole(self, names: tuple[str, ...], make: Callable[[], CodeType]) -> CodeType:
+        tree = self._source.tree
+        if self._known is None or self._known[0] is not tree or self._known[1] != names:
+            self._known = tree, names, make()
+        return self._known[2]
+
+    def _body(self) -> list[ast.stmt]:
+        taker = _Taker(self._next_names)
+        return [taker.visit(copy.deepcopy(each)) for each in self.statements()]
 
 
 class _Taker(ast.NodeTransformer):

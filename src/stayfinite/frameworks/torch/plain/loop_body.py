@@ -7,31 +7,29 @@ which are put back after it.
 
 from __future__ import annotations
 
-import ast
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from pathlib import Path
 from types import FrameType, FunctionType
 
 import torch
 
 from stayfinite.frameworks.contained_files import kept_files
 from stayfinite.frameworks.frames import all_values_of, kept_names, values_of
+from stayfinite.frameworks.loop_code import LOCALS
+from stayfinite.frameworks.patched_loop import PatchedLoop
 from stayfinite.frameworks.source_loops import SourceLoop
 from stayfinite.frameworks.step import CannotRemakeError
 from stayfinite.frameworks.torch import private
-from stayfinite.frameworks.torch.plain.body_code import LOCALS, TAKE, BodyCode, taking
+from stayfinite.frameworks.torch.plain.body_code import TAKE, BodyCode, taking
 from stayfinite.frameworks.torch.plain.body_statements import BodyStatements
 from stayfinite.frameworks.torch.plain.containers import Containers
 from stayfinite.frameworks.torch.plain.data import Iteration, LoopData
 from stayfinite.frameworks.torch.plain.own_attributes import Attributes
 from stayfinite.frameworks.torch.plain.steps import is_total
-from stayfinite.graph.cells import cell_name, num_lines_above
-from stayfinite.graph.graph import Span
 
 
-class LoopBody:
+class LoopBody(PatchedLoop):
     """The body of a loop in a running frame; an `again.Again`, and a `RunningLoop`.
 
     Args:
@@ -43,7 +41,7 @@ class LoopBody:
     """
 
     def __init__(self, frame: FrameType, loop: SourceLoop) -> None:
-        self.loop = loop
+        super().__init__(loop)
         self._globals = frame.f_globals
         own = frame.f_code
         local = {*own.co_varnames, *own.co_cellvars, *own.co_freevars}
@@ -55,26 +53,8 @@ class LoopBody:
         self._containers = Containers(_named_values(frame))
         self._attributes = Attributes(_named_values(frame))
         self._is_measuring = False
-        self._code = BodyCode(loop)
+        self._code = BodyCode(self)
         self.statements = BodyStatements(self._code, self._globals, self._held, self._kept)
-
-    @property
-    def described(self) -> str:
-        """`the loop at train.py:36`, `the loop at Cell In [3], line 2`."""
-        cell = cell_name(self.loop.file)
-        if cell is None:
-            return f"the loop at {Path(self.loop.file).name}:{self.loop.line}"
-        return f"the loop at {cell}, line {self.loop.line + num_lines_above(self.loop.file)}"
-
-    @property
-    def file(self) -> str:
-        """The file that the loop is in."""
-        return self.loop.file
-
-    @property
-    def number(self) -> int:
-        """The number of the loop among those of its file."""
-        return self.loop.number
 
     @property
     def names(self) -> dict[str, object]:
@@ -82,14 +62,9 @@ class LoopBody:
         return self._globals
 
     @property
-    def is_of_module(self) -> bool:
-        """Whether no function is around it."""
-        return self.loop.is_of_module
-
-    @property
     def is_patched(self) -> bool:
         """Whether it is run from a patched text of its file."""
-        return self._code.is_patched
+        return self.tree is not None
 
     def make(self, data: LoopData) -> None:
         """Run the body once for each iteration of `data`.
@@ -114,15 +89,6 @@ class LoopBody:
                 names = self.loop.read & self.loop.bound - {*self.loop.targets}
                 carried = {name: after[name] for name in names if name in after}
         raise CannotRemakeError("the body of the loop ended without an update")
-
-    def holds(self, span: Span) -> bool:
-        """Whether a position is in its body, in code that was compiled from it."""
-        if span.file != self.loop.file or span.code is None:
-            return False
-        body = self._code.statement().body
-        name = "<module>" if self.is_of_module else self.loop.code.co_qualname
-        last = body[-1].end_lineno or body[-1].lineno
-        return span.code.co_qualname == name and body[0].lineno <= span.line <= last
 
     @property
     def left_out(self) -> frozenset[str]:
@@ -200,10 +166,6 @@ class LoopBody:
             with private.unseen(), torch.no_grad():
                 for value, copy_of_it in copies:
                     value.copy_(copy_of_it)
-
-    def patched(self, tree: ast.Module) -> AbstractContextManager[None]:
-        """Inside the block, the body is that of the same loop in a patched text of its file."""
-        return self._code.patched(tree)
 
     def _run(self, iteration: Iteration, carried: Mapping[str, object]) -> Mapping[str, object]:
         """Run the body; the names that it may hand to the next iteration, with their values."""
