@@ -55,6 +55,11 @@ def distance(y_true, y_pred):
     return best
 
 
+def hazard(y_true, y_pred):
+    risk = ops.cast(ops.reshape(y_pred, y_pred.shape), "float32")  # on JAX no operation at all
+    return -ops.log(ops.sum(ops.exp(risk), axis=-1))
+
+
 _CENTRES = ops.convert_to_tensor(np.array([-2.0, 0.0, 2.0], "float32"))
 
 
@@ -114,6 +119,12 @@ def _loop():
     return model, _batches(40.0), np.zeros((3 * _BATCH, 3), "float32")
 
 
+def _view():
+    model, x, y = _loop()
+    model.compile("sgd", loss=hazard)
+    return model, x + 60.0, y
+
+
 def _constant():
     model = keras.Sequential([keras.Input((3,)), layers.Dense(3, kernel_initializer="identity")])
     model.compile("sgd", loss=mixture)
@@ -141,7 +152,7 @@ def _second_operand():
     return model, x, np.zeros((3 * _BATCH, 3), "float32")
 
 
-@pytest.mark.parametrize("build", [_loop, _layer, _constant, _flag, _second_operand])
+@pytest.mark.parametrize("build", [_loop, _layer, _constant, _flag, _second_operand, _view])
 def test_the_formula_has_the_recorded_value(failure, build):
     step, diagnosis = failure(*build())
     op = diagnosis.evidence.primal or diagnosis.evidence.op

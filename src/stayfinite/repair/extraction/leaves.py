@@ -12,6 +12,8 @@ from stayfinite.repair.extraction.recorded import RecordedArray, RecordedCall
 from stayfinite.repair.extraction.values import Pending, Tensor
 from stayfinite.repair.formula import LeafRole, Node, leaf
 
+_VIEWS = frozenset("broadcast_to cast identity reshape".split())
+
 
 @dataclass
 class Leaves:
@@ -110,28 +112,35 @@ class Leaves:
     def match(self, operands: Sequence[object], evaluation: RecordedCall | None) -> None:
         """Find the recorded arrays of those `operands` that are not known yet.
 
-        The arrays that flow into an operation are in the order of its operands.
+        The arrays that flow into an operation are in the order of its operands. A view that
+        changes nothing has no operation on JAX: its array is that of the leaf below it.
         """
         if evaluation is None:
             return
         inputs = list(evaluation.inputs)
         values = {r.value for r in map(self._recording, operands) if r is not None}
         inputs = [recording for recording in inputs if recording.value not in values]
-        wanted = list(dict.fromkeys(o for o in operands if isinstance(o, Pending)))
-        wanted = [p for p in wanted if p.tensor is None or p.tensor.node not in self.recordings]
-        others = [
-            operand
-            for operand in dict.fromkeys(o for o in operands if isinstance(o, Tensor))
-            if operand.node.op != "constant" and operand.node not in self.recordings
-        ]
+        wanted: list[Pending | Tensor] = []
+        others: list[Tensor] = []
+        for operand in dict.fromkeys(o for o in operands if isinstance(o, Pending | Tensor)):
+            if isinstance(operand, Pending):
+                if operand.tensor is None or operand.tensor.node not in self.recordings:
+                    wanted.append(operand)
+            elif self._is_view_of_unknown(operand.node):
+                wanted.append(operand)
+            elif operand.node.op != "constant" and operand.node not in self.recordings:
+                others.append(operand)
         for other in others:
             # A value without a number of its own, such as a broadcast: known by its shape.
             shape = self.formulas.shape(other.node)
             same = [recording for recording in inputs if recording.shape == shape]
             if len(inputs) > len(wanted) and same:
                 inputs.remove(same[0])
-        for pending, recording in zip(wanted, inputs, strict=False):
-            self.resolve(pending, recording)
+        for found, recording in zip(wanted, inputs, strict=False):
+            if isinstance(found, Pending):
+                self.resolve(found, recording)
+            else:
+                self._record_below(found.node, recording)
 
     def operand(self, value: object, text: str) -> Node | None:
         """The node of an operand; None for what is no number and no tensor."""
@@ -156,6 +165,27 @@ class Leaves:
             return self.known[node]
         recording = self.recordings.get(node)
         return None if recording is None else fetched.get(recording.value)
+
+    def _is_view_of_unknown(self, node: Node) -> bool:
+        """Whether `node` is a view of a leaf of which neither shape nor array is known."""
+        below = node
+        while below.op in _VIEWS and below not in self.recordings:
+            below = below.operands[0]
+        is_known = below in self.recordings or below in self.known
+        return (
+            below is not node
+            and below.op == "leaf"
+            and not is_known
+            and (self.formulas.shape(below) is None)
+        )
+
+    def _record_below(self, view: Node, recording: RecordedArray) -> None:
+        """The leaf below a `view` that changes nothing has its array, and its shape."""
+        while view.op in _VIEWS:
+            if self.formulas.shape(view) is None:
+                self.formulas.shapes[view] = recording.shape
+            view = view.operands[0]
+        self.record(view, recording)
 
     def _recording(self, operand: object) -> RecordedArray | None:
         tensor = operand.tensor if isinstance(operand, Pending) else operand
