@@ -6,10 +6,7 @@ from tests import warm
 
 SMALL_VIDEOS = (
     *("--size", "16", "--resize", "16", "--clip-length", "4", "--no-flip"),
-    # An epoch of one step: the update of 33 million weights takes longest.
-    *("--batch-size", "24"),
-    # Faster to draw than a truncated normal distribution.
-    *("--kernel-initializer", "he_uniform"),
+    *("--filters", "4", "--batch-size", "24"),
 )
 
 

@@ -98,6 +98,11 @@ def train() -> None:
     show_default=True,
     help="Number of layers with kernels.",
 )
+@_clips(
+    "--filters",
+    type=_POSITIVE,
+    help="Filters of the first stage; each further stage has twice as many as the one before.",
+)
 @_clips("--epochs", type=_POSITIVE, help="Largest number of epochs.")
 @_clips("--batch-size", type=_POSITIVE, help="Clips in a step.")
 @_clips("--clip-length", type=_POSITIVE, help="Frames in a clip.")

@@ -17,8 +17,7 @@ resize = 16
 clip_length = 4
 batch_size = 12
 flip = false
-# Faster to draw than a truncated normal distribution, for 33 million weights.
-kernel_initializer = "he_uniform"
+filters = 4
 [configurations.sound]
 [configurations.wild]
 # Infinite in float32, so the first update is bad.

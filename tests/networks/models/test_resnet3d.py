@@ -7,8 +7,10 @@ from stayfinite import models
 from tests import warm
 
 SMALL = (4, 16, 16, 3)
-# Random values for 33 million weights take seconds.
+# With 64 filters, random values for 33 million weights take seconds.
 ZEROS = {"kernel_initializer": "zeros"}
+NARROW = {"filters": 4}
+STAGES = [f"conv{number}_block2_add" for number in range(2, 6)]
 # Total, trainable, and regularised kernels at (16, 112, 112, 3) with 10 classes.
 DEPTHS = {
     18: (33_219_850, 33_212_042, 21),
@@ -48,7 +50,7 @@ def test_without_l2_nothing_is_penalised():
 
 
 def test_l2_and_initializer_reach_every_kernel():
-    model = models.ResNet3D50(SMALL, classes=3, l2=0.01, kernel_initializer="ones")
+    model = models.ResNet3D50(SMALL, classes=3, l2=0.01, kernel_initializer="ones", **NARROW)
     for layer in kernels(model):
         assert np.all(keras.ops.convert_to_numpy(layer.kernel) == 1)
     penalty = sum(float(keras.ops.convert_to_numpy(loss)) for loss in model.losses)
@@ -67,6 +69,12 @@ def test_stages_halve_the_clip():
     assert shapes["conv5_block3_add"] == (1, 4, 4, 512)
 
 
+def test_each_stage_has_twice_the_filters_of_the_one_before():
+    model = models.ResNet3D18(SMALL, classes=2, filters=3)
+    widths = [model.get_layer(name).output.shape[-1] for name in ("conv1_conv", *STAGES)]
+    assert widths == [3, 3, 6, 12, 24]
+
+
 def test_the_shortcut_is_not_activated():
     model = models.ResNet3D18(SMALL, classes=2, **ZEROS)
     for number in (1, 2):
@@ -81,12 +89,9 @@ def test_activation_follows_the_number_of_classes(classes, activation):
     assert model.layers[-1].activation.__name__ == activation
 
 
-@pytest.mark.parametrize(
-    "pooling, shape", [(None, (1, 1, 1, 512)), ("avg", (512,)), ("max", (512,))]
-)
+@pytest.mark.parametrize("pooling, shape", [(None, (1, 1, 1, 32)), ("avg", (32,)), ("max", (32,))])
 def test_without_the_top(pooling, shape):
-    options = {"pooling": pooling, "kernel_initializer": "he_uniform"}
-    model = models.ResNet3D18(SMALL, include_top=False, **options)
+    model = models.ResNet3D18(SMALL, include_top=False, pooling=pooling, **NARROW)
     assert model.output_shape[1:] == shape
     clips = np.random.default_rng(0).random((2, *SMALL), "float32")
     assert np.isfinite(outputs(model, clips)).all()
@@ -100,28 +105,27 @@ def test_built_on_a_tensor_of_the_user():
 
 
 def test_lengths_may_be_open():
-    model = models.ResNet3D18((None, None, None, 3), classes=2, **ZEROS)
+    model = models.ResNet3D18((None, None, None, 3), classes=2, **NARROW)
     for shape in ((1, 4, 16, 16, 3), (1, 7, 20, 18, 3)):
         assert outputs(model, np.ones(shape, "float32")).shape == (1, 2)
 
 
 # Keras warns of what it leaves out before it refuses the file of another network.
 @pytest.mark.filterwarnings("ignore:Skipping :UserWarning")
-@pytest.mark.slow
 def test_weights_from_a_file(tmp_path):
-    model = models.ResNet3D18(SMALL, classes=2)
+    model = models.ResNet3D18(SMALL, classes=2, **NARROW)
     model.save_weights(tmp_path / "a.weights.h5")
-    again = models.ResNet3D18(SMALL, classes=2, weights=tmp_path / "a.weights.h5")
+    again = models.ResNet3D18(SMALL, classes=2, weights=tmp_path / "a.weights.h5", **NARROW)
     clips = np.random.default_rng(0).random((2, *SMALL), "float32")
     assert np.array_equal(outputs(model, clips), outputs(again, clips))
     with pytest.raises(
         ValueError, match=r"`weights` must be those of this network .*Received: weights="
     ):
-        models.ResNet3D34(SMALL, classes=2, weights=tmp_path / "a.weights.h5")
+        models.ResNet3D34(SMALL, classes=2, weights=tmp_path / "a.weights.h5", **NARROW)
 
 
 def test_saved_it_loads_without_stayfinite(tmp_path):
-    model = models.ResNet3D18(SMALL, classes=3, kernel_initializer="he_uniform")
+    model = models.ResNet3D18(SMALL, classes=3, **NARROW)
     clips = np.random.default_rng(0).random((2, *SMALL), "float32")
     np.save(tmp_path / "clips.npy", clips)
     model.save(tmp_path / "model.keras")
@@ -137,10 +141,9 @@ def test_saved_it_loads_without_stayfinite(tmp_path):
     np.testing.assert_allclose(np.load(tmp_path / "found.npy"), expected, rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.slow
 def test_channels_first():
-    last = models.ResNet3D18(SMALL, classes=2)
-    first = models.ResNet3D18((3, 4, 16, 16), classes=2, data_format="channels_first")
+    last = models.ResNet3D18(SMALL, classes=2, **NARROW)
+    first = models.ResNet3D18((3, 4, 16, 16), classes=2, data_format="channels_first", **NARROW)
     first.set_weights(last.get_weights())
     clips = np.random.default_rng(0).random((2, *SMALL), "float32")
     found = outputs(first, np.moveaxis(clips, -1, 1))
@@ -167,6 +170,7 @@ def test_half_precision_ends_in_float32():
         ({"classes": 0}, "`classes` must be at least 1"),
         ({"classes": 1, "classifier_activation": "softmax"}, "always be 1"),
         ({"l2": -1.0}, "`l2` must be a finite number"),
+        ({"filters": 0}, "`filters` must be at least 1"),
         ({"data_format": "first"}, "`data_format` must be"),
         ({"weights": "imagenet"}, "no weights to download"),
         ({"input_tensor": np.zeros((1, *SMALL))}, "`input_tensor` must be a Keras tensor"),

@@ -24,7 +24,7 @@ from stayfinite.networks.models.weights_file import load_weights
 Tensor = Any  # a KerasTensor
 
 BASIC, BOTTLENECK = "basic", "bottleneck"
-FILTERS = (64, 128, 256, 512)
+NUM_STAGES = 4
 # Factor of the number of filters in the last convolution of a bottleneck.
 EXPANSION = 4
 POOLING = (None, "avg", "max")
@@ -43,6 +43,7 @@ def ResNet3D(
     classifier_activation: str | Callable[..., Any] | None = "auto",
     kernel_initializer: Any = "he_normal",
     l2: float = 1e-4,
+    filters: int = 64,
     data_format: str | None = None,
     name: str = "resnet3d",
 ) -> Any:
@@ -65,6 +66,8 @@ def ResNet3D(
             unit; `None` for logits.
         kernel_initializer: Initializer of every kernel, including the top.
         l2: Factor of the L2 penalty on every kernel, including the top; 0 for none.
+        filters: Number of filters of the stem and of the first stage. Each further stage has twice
+            as many as the stage before.
         data_format: `"channels_last"` or `"channels_first"`; by default the setting of Keras.
         name: Name of the model.
 
@@ -77,10 +80,10 @@ def ResNet3D(
             cannot convolve with the channels first on this device.
     """
     data_format = data_format or keras.config.image_data_format()
-    _check(block, repetitions, pooling, classes, classifier_activation, l2, data_format)
+    _check(block, repetitions, pooling, classes, classifier_activation, l2, filters, data_format)
     inputs = _inputs(input_tensor, input_shape, data_format)
     build = _Builder(data_format, kernel_initializer, l2)
-    x = build.body(inputs, block, repetitions)
+    x = build.body(inputs, block, repetitions, filters)
     if include_top:
         x = build.top(x, classes, classifier_activation)
     elif pooling is not None:
@@ -159,19 +162,19 @@ class _Builder:
             "max": functools.partial(layers.GlobalMaxPooling3D, data_format=data_format),
         }
 
-    def body(self, x: Tensor, block: str, repetitions: tuple[int, ...]) -> Tensor:
+    def body(self, x: Tensor, block: str, repetitions: tuple[int, ...], filters: int) -> Tensor:
         """Build stem and stages, up to the last activation."""
-        x = self._conv(64, 7, strides=2, padding="same", name="conv1_conv")(x)
+        x = self._conv(filters, 7, strides=2, padding="same", name="conv1_conv")(x)
         x = self._activated(x, "conv1")
         x = self._max_pooling(3, strides=2, padding="same", name="pool1")(x)
         residual = self._basic if block == BASIC else self._bottleneck
-        for stage, (filters, count) in enumerate(zip(FILTERS, repetitions, strict=True)):
+        for stage, count in enumerate(repetitions):
             for number in range(count):
                 name = f"conv{stage + 2}_block{number + 1}"
                 strides = 2 if stage and not number else 1
                 # The input of the first block is already activated by the stem.
                 before = x if stage == number == 0 else self._activated(x, f"{name}_1")
-                change = residual(before, filters, strides, name)
+                change = residual(before, filters * 2**stage, strides, name)
                 shortcut = self._shortcut(x, change, strides, name)
                 x = layers.Add(name=f"{name}_add")([shortcut, change])
         return self._activated(x, "post")
@@ -219,13 +222,14 @@ def _check(
     classes: int,
     activation: Any,
     l2: float,
+    filters: int,
     data_format: str,
 ) -> None:
     if block not in (BASIC, BOTTLENECK):
         raise ValueError(f"`block` must be {BASIC!r} or {BOTTLENECK!r}. Received: block={block!r}")
-    if len(repetitions) != len(FILTERS) or min(repetitions) < 1:
+    if len(repetitions) != NUM_STAGES or min(repetitions) < 1:
         raise ValueError(
-            f"`repetitions` must hold {len(FILTERS)} numbers of blocks, each at least 1. "
+            f"`repetitions` must hold {NUM_STAGES} numbers of blocks, each at least 1. "
             f"Received: repetitions={repetitions}"
         )
     if pooling not in POOLING:
@@ -239,6 +243,8 @@ def _check(
         )
     if not (math.isfinite(l2) and l2 >= 0):
         raise ValueError(f"`l2` must be a finite number, 0 or more. Received: l2={l2!r}")
+    if not isinstance(filters, int) or filters < 1:
+        raise ValueError(f"`filters` must be at least 1. Received: filters={filters!r}")
     if data_format not in ("channels_last", "channels_first"):
         raise ValueError(
             "`data_format` must be 'channels_last' or 'channels_first'. "

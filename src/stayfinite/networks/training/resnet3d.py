@@ -183,6 +183,7 @@ def build(settings: ResNet3DSettings, classes: tuple[str, ...], optimizer: Any) 
         (settings.clip_length, settings.size, settings.size, 3),
         classes=len(classes),
         l2=settings.l2,
+        filters=settings.filters,
         kernel_initializer=settings.kernel_initializer,
         weights=settings.weights,
     )

@@ -13,6 +13,7 @@ class ResNet3DSettings:
 
     data: str
     depth: int = 18
+    filters: int = 64
     epochs: int = 50
     batch_size: int = 8
     clip_length: int = 16
