@@ -53,8 +53,11 @@ def test_each_process_stops_and_one_names_the_cause(tmp_path):
     assert incidents[1]["made_again"].endswith("its loss bit-equal to training")
 
 
-def test_a_bad_part_of_sharded_weights_stops_each_process(tmp_path):
-    incidents = incidents_of("sharded_weights.py", tmp_path)
+@pytest.mark.parametrize(
+    ("script", "num_bad"), [("sharded_weights.py", 2), ("flattened_weights.py", 1)]
+)
+def test_a_bad_part_of_sharded_weights_stops_each_process(script, num_bad, tmp_path):
+    incidents = incidents_of(script, tmp_path)
     assert [each["where"]["step"] for each in incidents] == [2, 2]
-    assert [each["spread"]["num_gradients_nonfinite"] for each in incidents] == [0, 2]
+    assert [each["spread"]["num_gradients_nonfinite"] for each in incidents] == [0, num_bad]
     assert all("sharded over several processes" in each["made_again"] for each in incidents)

@@ -58,6 +58,8 @@ CASES = [
     Case("loader_in_function", "division-by-zero", 7),
     Case("loader_in_module", "log-of-zero", 5, fix=True),
     Case("accumulation", "division-by-zero", 2),
+    Case("counted_accumulation", "division-by-zero", 4),
+    Case("codebook", "bad-statistics", 0),
     Case("accumulated_generator", "division-by-zero", 2),
     Case("next_of_generator", "division-by-zero", 3),
     Case("later_evaluation", "overflow", 0),

@@ -102,7 +102,7 @@ class BadLoopSteps:
             healthy=healthy,
             snapshots=owner.recorder.snapshots.all(),
             losses=owner.recorder.losses.before(number),
-            rerun=lambda: _fails_again(subject, known),
+            rerun=lambda: _fails_again(subject, known, self._notes.trained.statistics()),
             keep=owner.keep,
             script=owner.script,
             seen=seen,
@@ -187,13 +187,19 @@ class BadLoopSteps:
                 step.optimizer.step()
 
 
-def _fails_again(subject: TorchLoop, data: LoopData) -> bool:
-    """Run the step as it is, and say whether a gradient is not finite."""
+def _fails_again(subject: TorchLoop, data: LoopData, buffers: list[torch.Tensor]) -> bool:
+    """Run the step as it is, and say whether it makes a gradient or a buffer non-finite."""
+    copies = [(buffer, buffer.detach().clone()) for buffer in buffers]
     with subject.remade.kept():
         for parameter in parameters_of(subject.optimizer.inner):
             parameter.grad = None
         subject.train_step(data)
-        return not verdict.all_finite(gradients_of(subject.optimizer.inner))
+        is_bad = not verdict.all_finite(gradients_of(subject.optimizer.inner))
+        is_bad |= not all(verdict.keeps_its_infinities(old, new) for new, old in copies)
+    with torch.no_grad():
+        for buffer, copy in copies:
+            buffer.copy_(copy)
+    return is_bad
 
 
 def _why_not_resumed(subject: TorchLoop) -> str | None:

@@ -89,6 +89,9 @@ class BodyStatements:
         """
         first = data[0].iterations[0]
         body = self._code.statements()
+        loop = self._code.loop
+        is_alone = all(len(each.iterations) == 1 for each in data)
+        carried = frozenset() if is_alone else loop.read & loop.bound - {*loop.targets}
         prefix = Prefix(frozenset(), frozenset())
 
         def find(num_drawn: Callable[[], int]) -> None:
@@ -101,7 +104,7 @@ class BodyStatements:
                 return values
 
             with self._kept():
-                prefix = prefix_of(body, bind)
+                prefix = prefix_of(body, bind, carried)
 
         run(data[0], find)
         rest = [each for number, each in enumerate(body) if number not in prefix.statements]

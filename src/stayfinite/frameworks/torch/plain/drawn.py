@@ -36,21 +36,26 @@ class Prefix:
     names: frozenset[str]
 
 
-def prefix_of(body: list[ast.stmt], run: Run) -> Prefix:
+def prefix_of(body: list[ast.stmt], run: Run, carried: Set[str] = frozenset()) -> Prefix:
     """The longest run of such statements at the beginning of `body`.
 
     Each is run in its turn. One that calls a module, that a gradient goes through, or that makes
     a number that is not finite is a part of the step.
+
+    Args:
+        body: The statements of the body.
+        run: Runs some of them.
+        carried: Names that each iteration of the step hands to the next one.
     """
     found: set[int] = set()
     names: set[str] = set()
     left_out: set[str] = set()
     for position, statement in enumerate(body):
-        if _is_aside(statement):
+        if _is_aside(statement) or _computes_of(carried, statement):
             left_out |= _bound_in(statement)
             continue
         targets = _targets(statement, names)
-        if targets is None or left_out & _names_in(statement):
+        if targets is None or (left_out | carried) & _names_in(statement):
             break
         with _watched() as watch:
             try:
@@ -78,6 +83,13 @@ def _is_aside(statement: ast.stmt) -> bool:
             return isinstance(target, ast.Subscript)
         case _:
             return False
+
+
+def _computes_of(carried: Set[str], statement: ast.stmt) -> bool:
+    """Whether it computes something of `carried`, and calls nothing."""
+    if not isinstance(statement, ast.Assign) or not carried & _names_in(statement):
+        return False
+    return not any(isinstance(node, ast.Call) for node in ast.walk(statement))
 
 
 def _last_name(expression: ast.expr) -> str:

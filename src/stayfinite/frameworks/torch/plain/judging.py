@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import torch
 
-from stayfinite.frameworks.torch.plain import private, verdict
+from stayfinite.frameworks.torch.plain import private, sharded, verdict
 from stayfinite.frameworks.torch.plain.listeners import BadStep, Listener
 from stayfinite.frameworks.torch.plain.notes import OptimizerCall, StepNotes
 from stayfinite.frameworks.torch.plain.optimizer import (
@@ -20,6 +20,7 @@ from stayfinite.frameworks.torch.plain.optimizer import (
     gradients_of,
     parameters_of,
 )
+from stayfinite.frameworks.torch.plain.processes import are_several
 
 # Optimizers whose state is copied before an update that is not known to be finite.
 MAX_COPIED_BYTES = 64 * 2**20
@@ -61,14 +62,18 @@ class Judge:
                 overflow.zero_()
             return
         gradients = gradients_of(optimizer)
-        size = verdict.bound_of(gradients)
+        size = _bound_of(gradients, update)
         bad_loss = self._notes.bad_loss()
         is_proved = self._unproved is None and update.trained.proof.holds(optimizer, size)
-        if is_proved and bad_loss is None:
+        # Each of several processes has its own, and gets those of the first one.
+        is_spoilt = self._notes.spoilt_buffers(update) and not are_several()
+        if is_proved and bad_loss is None and not is_spoilt:
             update.was_made = self._made(update)
             return
-        if not math.isfinite(size) and not verdict.all_finite(gradients):
+        if not math.isfinite(size) and not _all_finite(gradients, update):
             update.was_made = self._tell(self._notes.bad_step(update, "gradients", bad_loss))
+        elif is_spoilt:
+            update.was_made = self._tell(self._notes.bad_step(update, "buffers", bad_loss))
         elif bad_loss is not None:
             update.was_made = self._tell(self._notes.bad_step(update, "loss", bad_loss))
         else:
@@ -108,7 +113,7 @@ class Judge:
         if self._unproved is None:
             return
         (bad, copies), self._unproved = self._unproved, None
-        if not verdict.all_finite(verdict.state_of_update(update.optimizer)):
+        if not _all_finite(verdict.state_of_update(update.optimizer), update):
             copies.restore()
             made = update.was_made
             self._tell(dataclasses.replace(bad, was_made=made, is_applied_next=False))
@@ -144,6 +149,20 @@ class Judge:
             for parameter in parameters_of(bad.optimizer):
                 parameter.grad = None
         return is_applied
+
+
+def _bound_of(gradients: list[torch.Tensor], update: OptimizerCall) -> float:
+    """A bound on the magnitude of every element, in all processes where each has a part."""
+    if update.trained.is_flattened:
+        return sharded.bound_of(gradients, parameters_of(update.optimizer))
+    return verdict.bound_of(gradients)
+
+
+def _all_finite(tensors: list[torch.Tensor], update: OptimizerCall) -> bool:
+    """Whether every element is finite, in all processes where each has a part."""
+    if update.trained.is_flattened:
+        return sharded.all_finite(tensors, parameters_of(update.optimizer))
+    return verdict.all_finite(tensors)
 
 
 class _Copies:

@@ -12,7 +12,7 @@ import torch
 from stayfinite.frameworks.torch.plain.again import Again
 from stayfinite.frameworks.torch.plain.steps import Applied, StepPlace
 
-What = Literal["gradients", "loss", "update", "scale"]
+What = Literal["gradients", "loss", "buffers", "update", "scale"]
 # A number where it is on the host.
 Loss: TypeAlias = torch.Tensor | float
 
@@ -22,8 +22,8 @@ class BadStep:
     """A step that is not to be applied, while its frames are still running.
 
     Attributes:
-        what: What is not finite: a gradient, the loss alone, or the state after the update. With
-            "scale", gradients that a loss scale of at most 1 did not make finite.
+        what: What is not finite: a gradient, the loss alone, a buffer, or the state after the
+            update. With "scale", gradients that a loss scale of at most 1 did not make finite.
         optimizer: The optimizer that was to be applied.
         loss: The loss; the first one that is not finite where there are several.
         place: The loop around the step; None where there is none with a source.

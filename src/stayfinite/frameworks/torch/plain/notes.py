@@ -131,6 +131,18 @@ class StepNotes:
                 return loss
         return None
 
+    def spoilt_buffers(self, update: OptimizerCall) -> bool:
+        """Whether the step of `update` has made a buffer non-finite."""
+        statistics = self.trained.statistics()
+        if not statistics or math.isfinite(verdict.bound_of(statistics)):
+            return False
+        began = self._began(update.place)
+        before = {} if began is None else {id(buffer): copy for buffer, copy in began.buffers}
+        return any(
+            id(buffer) in before and not verdict.keeps_its_infinities(before[id(buffer)], buffer)
+            for buffer in statistics
+        )
+
     def update(
         self,
         optimizer: torch.optim.Optimizer,
@@ -153,12 +165,11 @@ class StepNotes:
         """The step of `update`, which is bad."""
         optimizer, place = update.optimizer, update.place
         again: Again | None
+        began = self._began(place)
         if self.trainer:
-            began = self.trainer.began
             num_updates = self.trainer.num_updates(optimizer)
             again = self.trainer.step(optimizer, update.closure, update.innermost)
         else:
-            began, _ = self._since(place)
             num_updates = 0 if place is None else self.events.num_updates(place, id(optimizer))
             again = CallAgain(self.calls[-1]) if self.calls else None
         loss = self.loss() if loss is None else loss
@@ -209,5 +220,8 @@ class StepNotes:
         if first is not None:
             self.generators.step_ended(first)
 
-    def _since(self, place: StepPlace | None) -> tuple[Applied | None, list[Draw]]:
-        return (self.events.last_update, []) if place is None else self.events.step_at(place)
+    def _began(self, place: StepPlace | None) -> Applied | None:
+        """What was noted when the step at `place` began."""
+        if self.trainer:
+            return self.trainer.began
+        return self.events.last_update if place is None else self.events.step_at(place)[0]

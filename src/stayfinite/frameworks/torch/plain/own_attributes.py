@@ -1,7 +1,8 @@
 """Attributes that a step sets on objects of the user: counters, positions, arrays that it fills.
 
 At the update they hold what the step has made of them. A counter of integers grows by as much when
-the step is made again, which gives the number that it had when it began.
+the step is made again, which gives the number that it had when it began. Objects of libraries, as
+one that counts the batches of which gradients are accumulated, have their numbers put back.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import inspect
 from collections.abc import Iterable, Iterator
+from types import FunctionType, ModuleType
 from typing import Any
 
 import numpy as np
@@ -22,6 +24,8 @@ DEPTH = 3
 OF_MODULES = frozenset(vars(torch.nn.Module()))
 # Arrays of more bytes in all, such as a large replay buffer, are not copied.
 MAX_BYTES = 64 * 2**20
+_NUMBERS = (int, float, bool)
+_WITHOUT_COUNTERS = (type, FunctionType, ModuleType, torch.nn.Module, torch.Tensor, np.ndarray)
 
 
 class Attributes:
@@ -32,8 +36,10 @@ class Attributes:
     """
 
     def __init__(self, values: Iterable[object]) -> None:
-        found = {id(each): each for value in values for each in _objects_in(value, DEPTH)}
+        named = {id(value): value for value in values}.values()
+        found = {id(each): each for value in named for each in _objects_in(value, DEPTH)}
         self._objects = list(found.values())
+        self._of_libraries = [v for v in named if id(v) not in found and _may_count(v)]
         # By object and name: by how much the step has raised an integer.
         self._raised: dict[tuple[int, str], int] = {}
         self._is_for_good = False
@@ -84,6 +90,7 @@ class Attributes:
     @contextlib.contextmanager
     def _put_back(self) -> Iterator[None]:
         before = [own_attributes(each) for each in self._objects]
+        numbers = [_numbers_of(each) for each in self._of_libraries]
         with private.unseen():
             copies = list(_copies([value for old in before for value in old.values()]))
         try:
@@ -96,6 +103,10 @@ class Attributes:
                 for name, value in old.items():
                     if now.get(name, self) is not value:
                         object.__setattr__(each, name, value)
+            for each, had in zip(self._of_libraries, numbers, strict=True):
+                for name, number in had.items():
+                    if vars(each).get(name, self) is not number:
+                        object.__setattr__(each, name, number)
             with private.unseen(), torch.no_grad():
                 for array, copy in copies:
                     array[...] = copy
@@ -114,6 +125,14 @@ def is_of_user(kind: type) -> bool:
     functions = (held for held in vars(kind).values() if inspect.isfunction(held))
     first = next(functions, None)
     return first is not None and is_user_file(first.__code__.co_filename)
+
+
+def _may_count(value: object) -> bool:
+    return hasattr(value, "__dict__") and not isinstance(value, _WITHOUT_COUNTERS)
+
+
+def _numbers_of(value: object) -> dict[str, float]:
+    return {name: held for name, held in vars(value).items() if type(held) in _NUMBERS}
 
 
 def _objects_in(value: object, depth: int) -> Iterator[object]:

@@ -205,6 +205,11 @@ def without_sent_buffers(module: Any) -> Iterator[None]:
         yield
 
 
+def is_flattened(parameter: Any) -> bool:
+    """Whether a `FullyShardedDataParallel` holds the parameter, of which a part is here."""
+    return bool(getattr(parameter, "_fsdp_flattened", False))
+
+
 def store_of_processes() -> Any:
     """The store that the processes of the default group have in common.
 

@@ -39,6 +39,13 @@ def num_processes(modules: Sequence[torch.nn.Module]) -> int:
     return private.world_size(found[0]) if found else 1
 
 
+def are_several() -> bool:
+    """Whether the program is one of several processes."""
+    distributed = torch.distributed
+    is_begun = distributed.is_available() and distributed.is_initialized()
+    return bool(is_begun and distributed.get_world_size() > 1)
+
+
 @contextlib.contextmanager
 def apart(modules: Sequence[torch.nn.Module]) -> Iterator[None]:
     """Inside the block, gradients are those of this process, and none is waited for."""

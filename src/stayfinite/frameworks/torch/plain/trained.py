@@ -6,6 +6,7 @@ import weakref
 
 import torch
 
+from stayfinite.frameworks.torch.plain import sharded
 from stayfinite.frameworks.torch.plain.modules import living, owners
 from stayfinite.frameworks.torch.plain.optimizer import parameters_of
 from stayfinite.frameworks.torch.plain.verdict import UpdateProof
@@ -26,6 +27,7 @@ class Trained:
         optimizer: The optimizer.
         roots: The modules.
         proof: Whether its updates need no check.
+        is_flattened: Whether a `FullyShardedDataParallel` holds the parameters.
     """
 
     def __init__(self, optimizer: torch.optim.Optimizer) -> None:
@@ -38,6 +40,7 @@ class Trained:
         self._all = [(b, b.detach().clone()) for b in buffers] if has_room else []
         self._written = [buffer for buffer, _ in self._all]
         self.proof = UpdateProof(optimizer)
+        self.is_flattened = sharded.is_flattened(parameters_of(optimizer))
         self._num_steps = 0
 
     def step_ended(self) -> None:
@@ -58,6 +61,10 @@ class Trained:
     def buffers(self) -> list[tuple[torch.Tensor, torch.Tensor]]:
         """The buffers that steps write to, each with a copy."""
         return [(buffer, buffer.detach().clone()) for buffer in self._written]
+
+    def statistics(self) -> list[torch.Tensor]:
+        """Those of them that can hold a NaN."""
+        return [buffer for buffer in self._written if buffer.is_floating_point()]
 
 
 class TrainedByOptimizer:
@@ -88,6 +95,14 @@ class TrainedByOptimizer:
         for trained in self.by_identity.values():
             if trained.writes_buffers and trained.optimizer() is not None:
                 found += trained.buffers()
+        return found
+
+    def statistics(self) -> list[torch.Tensor]:
+        """Of the buffers that steps write to, those that can hold a NaN."""
+        found = []
+        for trained in self.by_identity.values():
+            if trained.writes_buffers and trained.optimizer() is not None:
+                found += trained.statistics()
         return found
 
 

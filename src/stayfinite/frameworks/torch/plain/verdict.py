@@ -92,6 +92,11 @@ def all_finite(tensors: Sequence[torch.Tensor]) -> bool:
     return finite_checks.all_finite(finite_checks.floating(tensors))
 
 
+def keeps_its_infinities(before: torch.Tensor, after: torch.Tensor) -> bool:
+    """Whether `after` is finite, but for infinities that were there before the step."""
+    return bool((after.isfinite() | (after.isinf() & (after == before))).all())
+
+
 def is_finite(loss: torch.Tensor) -> bool:
     """Whether every element of a loss is finite."""
     return math.isfinite(loss.item()) if loss.numel() == 1 else all_finite([loss])
