@@ -10,7 +10,7 @@ import tempfile
 import zipfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from functools import partial
+from functools import lru_cache, partial
 from typing import IO, BinaryIO, cast
 
 import numpy as np
@@ -90,11 +90,20 @@ def _header(packed: IO[bytes], name: str) -> tuple[np.dtype, tuple[int, ...]]:
         version = npy.read_magic(packed)
     except ValueError:
         raise ValueError(f"{name} is not an array") from None
-    # Version 3.0 differs in the encoding of the names of fields, of which none is read.
-    read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-    shape, _, dtype = read(packed)
+    prefix = packed.read(2 if version == (1, 0) else 4)
+    text = packed.read(min(int.from_bytes(prefix, "little"), limits.ARRAY_HEADER))
+    dtype, shape = _parsed(version == (1, 0), prefix + text)
     if dtype.hasobject:
         raise ValueError(f"{name}: Object arrays are pickled and are not read")
+    return dtype, shape
+
+
+# Most headers of a file are those of arrays before.
+@lru_cache(maxsize=1024)
+def _parsed(is_first_version: bool, header: bytes) -> tuple[np.dtype, tuple[int, ...]]:
+    # Version 3.0 differs in the encoding of the names of fields, of which none is read.
+    read = npy.read_array_header_1_0 if is_first_version else npy.read_array_header_2_0
+    shape, _, dtype = read(io.BytesIO(header))
     return dtype, shape
 
 

@@ -138,13 +138,19 @@ def reason(error: BaseException) -> str:
 
 def count(tensor: StoredTensor) -> TensorCount:
     """Count one tensor. A complex value is NaN if a part is NaN, else infinite if a part is."""
-    totals = np.zeros(3, dtype=np.int64)
+    num_nan = num_inf = num_negative_inf = 0
     for block in tensor.blocks():
         finite = np.isfinite(block)
-        if finite.all():
+        num_bad = block.size - int(np.count_nonzero(finite))
+        if not num_bad:
             continue
-        bad = block[~finite]
-        bad = bad[~np.isnan(bad)]
-        num_negative = int(np.sum(bad.real < 0))
-        totals += (block.size - finite.sum() - bad.size, bad.size - num_negative, num_negative)
-    return TensorCount(tensor.name, math.prod(tensor.shape), *map(int, totals))
+        nan = np.isnan(block)
+        num_infinite = num_bad - int(np.count_nonzero(nan))
+        # Most bad tensors have NaN only.
+        infinite = block[~(finite | nan)] if num_infinite else block[:0]
+        num_negative = int(np.count_nonzero(infinite.real < 0))
+        num_nan += num_bad - num_infinite
+        num_inf += num_infinite - num_negative
+        num_negative_inf += num_negative
+    size = math.prod(tensor.shape)
+    return TensorCount(tensor.name, size, num_nan, num_inf, num_negative_inf)

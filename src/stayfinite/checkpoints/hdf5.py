@@ -32,18 +32,22 @@ def tensors(file: BinaryIO, budget: Budget) -> Iterator[StoredTensor]:
     import h5py
 
     with h5py.File(file, "r") as opened:
-        for name, dataset in _datasets(opened):
-            if dataset.shape is None or not has_nonfinite(dataset.dtype):
+        for name, layer, dataset in _datasets(opened):
+            # A call of HDF5 each time that one of these is asked for.
+            shape, stored = dataset.shape, dataset.dtype
+            if shape is None or not has_nonfinite(stored):
                 continue
-            num_bytes = math.prod(dataset.shape) * dataset.dtype.itemsize
-            budget.take(num_bytes, name)
-            label = _with_layer(name, dataset)
-            dtype = named(dataset.dtype, label)
-            yield StoredTensor(label, dtype, dataset.shape, partial(_values, dataset, dtype))
+            budget.take(math.prod(shape) * stored.itemsize, name)
+            label = f"{name} ({layer})" if layer and layer not in name.split("/") else name
+            dtype = named(stored, label)
+            yield StoredTensor(label, dtype, shape, partial(_values, dataset, dtype))
 
 
-def _datasets(opened: h5py.File) -> Iterator[tuple[str, h5py.Dataset]]:
-    """Yield each dataset once, without recursion, as groups may be nested to any depth."""
+def _datasets(opened: h5py.File) -> Iterator[tuple[str, str | None, h5py.Dataset]]:
+    """Yield each dataset once, with its name and that of its layer if Keras stored it.
+
+    Without recursion, as groups may be nested to any depth.
+    """
     import h5py
 
     seen = set()
@@ -54,6 +58,7 @@ def _datasets(opened: h5py.File) -> Iterator[tuple[str, h5py.Dataset]]:
         if depth > limits.HDF5_DEPTH:
             raise ValueError(f"groups are nested more than {limits.HDF5_DEPTH} deep")
         groups = []
+        layer = _layer(group)
         for name in group:
             num_links += 1
             if num_links > limits.HDF5_LINKS:
@@ -73,7 +78,7 @@ def _datasets(opened: h5py.File) -> Iterator[tuple[str, h5py.Dataset]]:
                 groups.append((depth + 1, f"{inner}/", item))
             elif isinstance(item, h5py.Dataset):
                 _refuse_other_files(inner, item)
-                yield inner, item
+                yield inner, layer, item
         waiting += reversed(groups)
 
 
@@ -85,18 +90,21 @@ def _refuse_other_files(name: str, dataset: h5py.Dataset) -> None:
         raise ValueError(f"{name} has its values in another file, which is not read")
 
 
-def _with_layer(name: str, dataset: h5py.Dataset) -> str:
-    """Return `layers/dense/vars/0`, with the name of the layer in brackets if Keras stored it."""
-    attributes = dataset.parent.attrs
+def _layer(group: h5py.Group) -> str | None:
+    """The name of the layer that a group belongs to, if Keras stored it."""
+    attributes = group.attrs
     if "name" not in attributes or attributes.get_id("name").get_storage_size() > limits.NAME:
-        return name
+        return None
     layer = attributes["name"]
-    known = isinstance(layer, str) and layer and layer not in name.split("/")
-    return f"{name} ({layer})" if known else name
+    return layer if isinstance(layer, str) else None
 
 
 def _values(dataset: h5py.Dataset, dtype: np.dtype) -> Blocks:
     if not dataset.size:
+        return
+    if dataset.chunks is None and dataset.nbytes <= limits.BLOCK:
+        values = np.asarray(dataset[()]).reshape(-1)
+        yield values.view(dtype) if values.dtype.type is np.void else values
         return
     steps = _steps(dataset)
     starts = (range(0, size, step) for size, step in zip(dataset.shape, steps, strict=True))

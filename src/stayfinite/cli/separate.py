@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import operator
 import os
 import signal
 import sys
@@ -52,11 +53,13 @@ def counts_of(path: Path) -> list[TensorCount]:
 
 def _answer(path: Path) -> str:
     """The counts as JSON, or the message of the error."""
-    from stayfinite.checkpoints.counting import verify
+    from stayfinite.checkpoints.counting import TensorCount, verify
 
+    values = operator.attrgetter(*(field.name for field in dataclasses.fields(TensorCount)))
     try:
         _limit_time(path)
-        return json.dumps([dataclasses.astuple(count) for count in verify(path)])
+        # `dataclasses.astuple` copies each value, which takes seconds for 100,000 tensors.
+        return json.dumps(list(map(values, verify(path))))
     except UsageError as error:
         return json.dumps(str(error))
 

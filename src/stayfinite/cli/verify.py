@@ -43,10 +43,10 @@ def _verify(path: Path) -> int:
     except UsageError as error:
         return refuse(str(error))
     bad = [count for count in counts if not count.is_finite]
-    for count in bad:
-        _show(f"{file}: {_name(clean_name(count.name))}: {_describe(count)}")
     if bad:
-        _show(f"{file}: {len(bad)} of {len(counts)} tensors are not finite")
+        lines = [f"{file}: {_name(clean_name(count.name))}: {_describe(count)}" for count in bad]
+        lines.append(f"{file}: {len(bad)} of {len(counts)} tensors are not finite")
+        _show("\n".join(lines))
         return NON_FINITE
     _show(f"{file}: all {len(counts)} tensors are finite")
     return FINITE

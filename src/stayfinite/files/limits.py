@@ -15,15 +15,16 @@ BLOCK = 16 * MIB  # values of a tensor that are read at a time
 HDF5_CHUNK = 512 * MIB  # one chunk of a dataset, which HDF5 unpacks as a whole
 JSON = 32 * MIB  # incident.json; the largest report so far has 60 kB
 HEADER = 16 * MIB  # the header of safetensors, and the directory of a zip archive
+ARRAY_HEADER = 16_384  # the header of an array of NumPy, which reads up to 10,000 characters
 
 # Time.
 EXPANSION = 200  # bytes of values for each byte on the disk; zlib reaches 1030
 ALWAYS_UNPACKED = GIB  # bytes of values that a file may have in any case
-HDF5_LINKS = 200_000
+HDF5_LINKS = 50_000
 HDF5_DEPTH = 256  # groups inside groups
 HDF5_CHUNKS = 4096  # chunks that are read at a time
 HDF5_CHUNKS_OF_DATASET = 1_000_000
-SECONDS = 10  # of processor time for any file, and for each BYTES_A_SECOND one more
+SECONDS = 5  # of processor time for any file, and for each BYTES_A_SECOND one more
 BYTES_A_SECOND = 10 * MIB
 EXTENTS = 10_000  # parts of a sparse file that are looked up
 

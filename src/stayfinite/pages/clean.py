@@ -12,6 +12,8 @@ def clean(text: str) -> str:
     cursor (C0, C1), reorder the line (bidirectional controls) or fail to encode (surrogates).
     Zero-width joiners and other harmless format characters stay.
     """
+    if text.isascii() and text.isprintable():
+        return text  # most names, of which a file may have 100,000
     return "".join("?" if _is_unsafe(char) else char for char in text)
 
 
