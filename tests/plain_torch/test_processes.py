@@ -21,11 +21,16 @@ pytestmark = [
 ]
 
 
-def incidents_of(script, folder):
-    """The incident of each of two processes that run `script`."""
+def free_port():
+    """A port that no program uses, as text."""
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
-        port = str(found.getsockname()[1])
+        return str(found.getsockname()[1])
+
+
+def incidents_of(script, folder):
+    """The incident of each of two processes that run `script`."""
+    port = free_port()
     common = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
     command = [sys.executable, "-m", "stayfinite", "run", "--json", "run.json", script]
     running = []
@@ -61,3 +66,17 @@ def test_a_bad_part_of_sharded_weights_stops_each_process(script, num_bad, tmp_p
     assert [each["where"]["step"] for each in incidents] == [2, 2]
     assert [each["spread"]["num_gradients_nonfinite"] for each in incidents] == [0, num_bad]
     assert all("sharded over several processes" in each["made_again"] for each in incidents)
+
+
+def test_a_function_in_processes_of_its_own_is_guarded(tmp_path):
+    shutil.copy(HERE / "spawned.py", tmp_path)
+    command = ["-m", "stayfinite", "run", "--json", "run.json", "spawned.py", free_port()]
+    done = subprocess.run(
+        [sys.executable, *command], cwd=tmp_path, capture_output=True, text=True, timeout=240
+    )
+    assert done.returncode == 3, done.stderr
+    assert "Traceback" not in done.stderr
+    # Of the process that has the row, whichever of both ended last.
+    [incident] = json.loads((tmp_path / "run.json").read_text(encoding="utf-8"))["incidents"]
+    assert incident["where"]["step"] == 2
+    assert incident["cause"]["name"] == "division-by-zero"

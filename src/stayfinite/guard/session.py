@@ -5,7 +5,7 @@ Keras is imported by the script, if at all. What guards its models is imported a
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -137,6 +137,25 @@ class GuardSession:
         self._torch.strict = self.strict
         self.adopt(self._torch)
         self._torch.install()
+
+    def guard_spawned(
+        self, under_guard: Callable[[Callable[..., object]], Callable[..., object]]
+    ) -> None:
+        """Have PyTorch call functions in processes of their own as `under_guard` gives them."""
+        from stayfinite.frameworks.torch.plain.processes import replace_spawned
+
+        replace_spawned(under_guard)
+
+    def guard_started(self, launcher: str, command: Sequence[str]) -> None:
+        """Have the processes of a training started by `command`, which guards them as well.
+
+        Args:
+            launcher: The module that starts them, which is imported.
+            command: Runs the script as this process does.
+        """
+        from stayfinite.frameworks.torch.plain.trainers import start_by
+
+        start_by(launcher, command)
 
     def close(self) -> None:
         """Remove the hooks. Guarded models stay guarded."""

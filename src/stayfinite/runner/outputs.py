@@ -150,7 +150,7 @@ class RunPage:
         Raises:
             OSError: The file cannot be written.
         """
-        if self._path is None:
+        if self._path is None or _has_a_better_one(self._path, _UNFINISHED_PAGE, incidents):
             return
         page = _renderer()(self._script, exit_code, num_steps, incidents)
         _put_after_the_run(self._path, page)
@@ -194,7 +194,8 @@ class RunFile:
         Raises:
             OSError: The file cannot be written.
         """
-        if self._path is not None:
+        unfinished = _run_file(UNFINISHED, 0, ())
+        if self._path is not None and not _has_a_better_one(self._path, unfinished, incidents):
             _put_after_the_run(self._path, _run_file(exit_code, num_steps, incidents))
 
 
@@ -203,6 +204,20 @@ def _run_file(exit_code: int, num_steps: int, incidents: Sequence[Incident]) -> 
     from stayfinite.report.json import run_file
 
     return run_file(exit_code, num_steps, incidents)
+
+
+def _has_a_better_one(path: Path, unfinished: str, incidents: Sequence[Incident]) -> bool:
+    """Whether another process of the same training has written what it knows of the cause.
+
+    Args:
+        path: The file, which each of the processes has written when it began.
+        unfinished: What they have written then.
+        incidents: Those of this process.
+    """
+    if not incidents or not path.is_file():
+        return False
+    kinds = {each.recurrence.kind for each in incidents if each.recurrence is not None}
+    return kinds == {"other-process"} and path.read_text(encoding="utf-8") != unfinished
 
 
 def _put_after_the_run(path: Path, text: str) -> None:

@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypedDict
 
 from stayfinite.errors import CannotGuardError, NonFiniteError
 from stayfinite.guard.policy import MAX_BAD_STEPS, POLICIES, Policy
@@ -24,11 +24,49 @@ NON_FINITE = 3
 USAGE = 2
 # What a shell reports for a program that Ctrl-C has ended.
 INTERRUPTED = 130
+# Modules of Lightning that start the script again, once for each further process of a training.
+LAUNCHERS = tuple(
+    f"{package}.strategies.launchers.subprocess_script"
+    for package in (
+        "lightning.fabric",
+        "lightning.pytorch",
+        "lightning_fabric",
+        "pytorch_lightning",
+    )
+)
 
 _NOTHING_SEEN = (
     "stayfinite: no training step that it can guard ran, so nothing was guarded; to guard a "
     "training loop of your own, wrap its step in stayfinite.guarded"
 )
+
+
+class RunOptions(TypedDict):
+    """The options of a run, which the processes that it starts have as well."""
+
+    policy: str
+    max_bad_steps: int
+    keep: Path
+    json: Path | None
+    html: Path | None
+    unguarded_ok: bool
+    log_metrics: bool
+    strict: bool
+
+
+class Program(Protocol):
+    """What is run: a `program.UserProgram`, or a function in a process of its own."""
+
+    @property
+    def target(self) -> str:
+        """The script or the module."""
+
+    @property
+    def is_module(self) -> bool:
+        """Whether it is a module."""
+
+    def execute(self) -> None:
+        """Run it; raises what it raises."""
 
 
 class GuardedSession(Protocol):
@@ -66,6 +104,15 @@ class GuardedSession(Protocol):
     def has_unguarded(self) -> bool:
         """Whether the user was told of updates that are not guarded."""
 
+    def guard_spawned(self, under_guard: Callable[[Function], Function]) -> None:
+        """Have PyTorch call functions in processes of their own as `under_guard` gives them."""
+
+    def guard_started(self, launcher: str, command: Sequence[str]) -> None:
+        """Have the processes of a training started by `command`, which guards them as well.
+
+        Called once the module `launcher`, which starts them, is imported.
+        """
+
     def watch_jax(self) -> None:
         """Guard every step under `jax.jit` that applies an optimizer, from now on.
 
@@ -73,6 +120,7 @@ class GuardedSession(Protocol):
         """
 
 
+Function = Callable[..., object]
 Say = Callable[[str], None]
 NewSession = Callable[[Policy, Path, str | None, Say, bool], GuardedSession]
 
@@ -93,6 +141,7 @@ class GuardedRun:
         log_metrics: Add to the logs of each epoch, as `Guard(log=True)` does.
         strict: Whether a step of plain PyTorch is bad whose loss alone is not finite.
         new_session: Makes the guard once the program has imported Keras or PyTorch.
+        is_spawned: Whether this process was started by another one under the guard.
 
     Raises:
         UsageError: `keep`, `json` or `html` cannot be written.
@@ -100,7 +149,7 @@ class GuardedRun:
 
     def __init__(
         self,
-        program: UserProgram,
+        program: Program,
         *,
         policy: str = "stop",
         max_bad_steps: int = MAX_BAD_STEPS,
@@ -111,6 +160,7 @@ class GuardedRun:
         log_metrics: bool = False,
         strict: bool = False,
         new_session: NewSession | None = None,
+        is_spawned: bool = False,
     ) -> None:
         script = None if program.is_module else Path(program.target)
         check_distinct({"SCRIPT": script, "--json": json, "--html": html})
@@ -125,8 +175,20 @@ class GuardedRun:
         self._new_session = new_session or functools.partial(
             _guard_session, log=log_metrics, strict=strict
         )
+        self._options = RunOptions(
+            policy=policy,
+            max_bad_steps=max_bad_steps,
+            keep=self._keep,
+            json=None if json is None else json.absolute(),
+            html=None if html is None else html.absolute(),
+            unguarded_ok=unguarded_ok,
+            log_metrics=log_metrics,
+            strict=strict,
+        )
         self._session: GuardedSession | None = None
         self._pid = os.getpid()
+        self._is_spawned = is_spawned
+        self._has_spawned = False
 
     def __call__(self) -> int:
         """Run the program and return its exit code, or 3 if a `NonFiniteError` ended it.
@@ -136,9 +198,13 @@ class GuardedRun:
                 interpreter handles it as under plain Python.
         """
         after_import("keras", lambda: self._guard(lambda session: session.install()))
-        after_import("torch", lambda: self._guard(lambda session: session.watch_torch()))
+        after_import("torch", lambda: self._guard(self._watch_torch))
         for library in ON_JAX:
             after_import(library, lambda: self._guard(lambda session: session.watch_jax()))
+        # The program has arguments of its own in `sys.orig_argv` while it runs.
+        command = (sys.executable, *sys.orig_argv[1:])
+        for launcher in LAUNCHERS:
+            after_import(launcher, functools.partial(self._guard_started, launcher, command))
         try:
             self._execute()
         except NonFiniteError as error:
@@ -160,6 +226,8 @@ class GuardedRun:
         except BaseException as error:
             if isinstance(error, KeyboardInterrupt) and self._was_aborted:
                 return self._end(INTERRUPTED)
+            if self._has_spawned and was_stopped(error):
+                return self._end(NON_FINITE)
             reason = import_failure(error)
             if reason is not None:
                 _say_line(reason)
@@ -210,6 +278,22 @@ class GuardedRun:
             _say_line(str(error))
             raise SystemExit(USAGE) from None
 
+    def _watch_torch(self, session: GuardedSession) -> None:
+        session.watch_torch()
+        session.guard_spawned(self._under_guard)
+
+    def _under_guard(self, function: Function) -> Function:
+        """`function` for a process of its own."""
+        from stayfinite.runner.spawned import SpawnedFunction
+
+        self._has_spawned = True
+        return SpawnedFunction(
+            function, self._program.target, self._program.is_module, self._options
+        )
+
+    def _guard_started(self, launcher: str, command: Sequence[str]) -> None:
+        self._guard(lambda session: session.guard_started(launcher, command))
+
     def _end(self, code: int) -> int:
         # A forked child that reaches the end of the script must not write the run file.
         if os.getpid() != self._pid:
@@ -218,6 +302,10 @@ class GuardedRun:
         incidents: tuple[Incident, ...] = ()
         if self._session is not None:
             num_steps, incidents = self._session.num_steps, tuple(self._session.incidents)
+        is_of_others = self._is_spawned or (self._has_spawned and code in (0, NON_FINITE))
+        if is_of_others and num_steps == 0 and not incidents:
+            # The processes that train write the files.
+            return code
         try:
             self._file.write(code, num_steps, incidents)
         except OSError as error:
@@ -231,6 +319,12 @@ class GuardedRun:
         if code == 0 and num_steps == 0 and not incidents and not has_told:
             say(_NOTHING_SEEN)
         return code
+
+
+def was_stopped(error: BaseException) -> bool:
+    """Whether `torch.multiprocessing` raises `error` because a bad step has ended a process."""
+    is_end = type(error).__name__ == "ProcessExitedException"
+    return is_end and getattr(error, "exit_code", None) == NON_FINITE
 
 
 def _show_repairs(incidents: Sequence[Incident]) -> None:

@@ -6,8 +6,11 @@ A step is made again in one process alone: it must not depend on what the others
 from __future__ import annotations
 
 import contextlib
+import functools
+import inspect
+import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -26,6 +29,28 @@ _KEY = "stayfinite/{}/{}"
 # of a loss in a log; with others a process needs what the others have.
 _LEFT_OUT = ("all_reduce", "barrier", "reduce")
 _NEEDED = ("all_gather", "all_gather_into_tensor", "all_to_all", "broadcast", "gather", "scatter")
+
+
+def replace_spawned(
+    replaced_by: Callable[[Callable[..., object]], Callable[..., object]],
+) -> None:
+    """Have each function that `torch.multiprocessing` calls in new interpreters replaced.
+
+    A forked process has the guard of the one that it was forked from.
+    """
+    module: Any = sys.modules["torch.multiprocessing.spawn"]
+    plain = module.start_processes
+    described = inspect.signature(plain)
+
+    @functools.wraps(plain)
+    def start_processes(fn: Callable[..., object], *args: Any, **kwargs: Any) -> Any:
+        given = described.bind(fn, *args, **kwargs)
+        given.apply_defaults()
+        is_new = given.arguments.get("start_method") == "spawn"
+        return plain(replaced_by(fn) if is_new else fn, *args, **kwargs)
+
+    for owner in (module, torch.multiprocessing):
+        owner.start_processes = start_processes
 
 
 def parallel_of(modules: Sequence[torch.nn.Module]) -> list[DistributedDataParallel]:

@@ -7,10 +7,10 @@ hooks the trainers that the program has imported.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from stayfinite.frameworks.torch.plain.trainers import huggingface, lightning
+from stayfinite.frameworks.torch.plain.trainers import huggingface, lightning, private
 from stayfinite.frameworks.torch.plain.trainers.calls import TrainerCalls
 
 _HOOKS: dict[str, Callable[[Any, TrainerCalls], None]] = {
@@ -33,3 +33,13 @@ def hook_imported(calls: TrainerCalls) -> None:
         if name in sys.modules and name not in _hooked:
             _hooked.add(name)
             hook(sys.modules[name], calls)
+
+
+def start_by(launcher: str, command: Sequence[str]) -> None:
+    """Have a launcher of Lightning start further processes of the script by `command`.
+
+    Args:
+        launcher: The module, which is imported.
+        command: Runs the script.
+    """
+    private.set_command(sys.modules[launcher], command)

@@ -7,7 +7,7 @@ Each is reached through one function here. One that a release does not have rais
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from stayfinite.frameworks.torch.plain.private import required
@@ -51,6 +51,20 @@ def hook_manual_steps(module: Any, running: Callable[[Any, Callable[[], Any]], N
         return plain(loop, kwargs)
 
     owner.run = run
+
+
+def set_command(module: Any, command: Sequence[str]) -> None:
+    """Have a launcher of Lightning start further processes by `command`.
+
+    A release that finds the command in another way starts them as it does, without a guard: the
+    module is imported in trainings of one process, too, which must not end here.
+
+    Args:
+        module: `lightning.pytorch.strategies.launchers.subprocess_script`, or its like.
+        command: Program and arguments.
+    """
+    if hasattr(module, "_basic_subprocess_cmd"):
+        module._basic_subprocess_cmd = lambda: list(command)
 
 
 def attention_of(model: Any) -> str | None:
