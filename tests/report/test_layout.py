@@ -190,6 +190,7 @@ def test_proof_of_the_fix(verified, healthy, outcome, expected):
         ("exact", True, 19.71, 19.71, "(verified: exact value (loss 19.71), 8 healthy steps"),
         ("bounded", True, 88.0, 1e60, "(verified: the exact value has no room in this dtype and"),
         ("changed", False, 3.011, 19.71, "this step is 3.011, the exact one 19.71)"),
+        ("changed", False, 3.011, 3.0112, "is 3.011 as it should be, but a gradient differs from"),
         ("changed", False, 3.011, None, "changes the value: the loss of this step is 3.011)"),
         ("undefined", False, 3.011, None, "(not verified: the formula is undefined here, so no"),
         ("exact", False, 19.71, 19.71, "with it, but a healthy step was not shown unchanged)"),

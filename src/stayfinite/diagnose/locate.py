@@ -17,7 +17,7 @@ from stayfinite.diagnose.facts.new_state import BadNewWeights, BadSetting
 from stayfinite.diagnose.finding import Finding
 from stayfinite.diagnose.float64_run import Float64Run
 from stayfinite.diagnose.infinities import first_nan, is_written, may_be_intended
-from stayfinite.diagnose.masked_rows import fully_masked_row
+from stayfinite.diagnose.masked_rows import fully_masked_row, reductions_before
 from stayfinite.diagnose.masking import leaking_derivative
 from stayfinite.diagnose.ranges import literal_out_of_range
 from stayfinite.diagnose.values import Values, as_float
@@ -82,8 +82,13 @@ def diagnose(
     if nan is not None and not _is_literal_out_of_range(evidence):
         there = evidence_of(nan, None)
         is_of_mask = evidence.leaf is None and is_written(evidence)
-        if is_of_mask or fully_masked_row(there) is not None:
+        if fully_masked_row(there) is not None:
             evidence = there
+        elif is_of_mask:
+            # The difference of two infinities: a row was masked as a whole before it.
+            before = (evidence_of(op, None) for op in reductions_before(there))
+            rows = (reduced for reduced in before if fully_masked_row(reduced) is not None)
+            evidence = next(rows, there)
     leak = leaking_derivative(evidence)
     if leak is not None:
         evidence = evidence_of(leak, None)

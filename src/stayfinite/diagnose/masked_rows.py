@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 
@@ -19,6 +20,9 @@ from stayfinite.numerics.functions import STRUCTURAL, Trait, row
 _NEAR = 10
 # The ops that a stable logsumexp may consist of.
 _REDUCTION = 40
+# How many ops before a NaN are searched for a reduction, and how many of those are looked at.
+_SEARCHED = 400
+_CANDIDATES = 20
 
 
 @dataclass(frozen=True)
@@ -46,13 +50,35 @@ def fully_masked_row(evidence: Evidence) -> MaskedRow | None:
     samples = None
     if masked.shape == evidence.trace.values[value].shape:
         samples = evidence.samples(value, masked)
+    by_product = bool(masked.any() and not np.isneginf(evidence.values[value]).any())
+    function = (evidence.primal or op).name
+    if function == "log" and not by_product:
+        function = "logsumexp"
     return MaskedRow(
         value,
-        (evidence.primal or op).name,
+        function,
         samples or evidence.samples(op.results[0], bad_elements(evidence)),
         by_range=evidence.dtype(value) in HALF and evidence.finite_wider(),
-        by_product=bool(masked.any() and not np.isneginf(evidence.values[value]).any()),
+        by_product=by_product,
     )
+
+
+def reductions_before(evidence: Evidence) -> Iterator[Op]:
+    """Yield the ops before the op at fault that may reduce a row to an infinity, first to last."""
+    op = evidence.op
+    if op is None:
+        return
+    near = [
+        before
+        for value in op.operands
+        for before in upstream(evidence.trace, value, max_ops=_SEARCHED)
+        if before.phase == "forward"
+        and (row(before.name).has(Trait.SOFTMAX) or before.name == "log")
+    ]
+    near = sorted({b.index: b for b in near}.values(), key=lambda b: b.index)
+    evidence.values.summarise(before.results[0] for before in near)
+    infinite = (b for b in near if not evidence.values.summary(b.results[0]).is_finite)
+    yield from islice(infinite, _CANDIDATES)
 
 
 def _scores(evidence: Evidence, op: Op) -> tuple[int, np.ndarray] | None:

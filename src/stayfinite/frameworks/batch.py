@@ -42,12 +42,18 @@ class Batch:
         leaves: Its arrays in the order of the structure, without None.
         pack: Puts as many arrays into the structure of `data`.
         to_numpy: Copies a tensor to the host.
+        reorder: Of data, data of the same form, rows and their number: the lists of numbers of the
+            data, such as lengths, in the order of the rows; those from the number on are of the
+            second data. None where no such lists are in the data.
     """
 
     data: object
     leaves: tuple[BatchArray, ...]
     pack: Callable[[Sequence[Tensor]], object] = dataclasses.field(compare=False, repr=False)
     to_numpy: Callable[[Tensor], np.ndarray] = dataclasses.field(compare=False, repr=False)
+    reorder: Callable[[object, object, Sequence[int], int], object] | None = dataclasses.field(
+        default=None, compare=False, repr=False
+    )
 
     @property
     def num_samples(self) -> int | None:
@@ -109,8 +115,8 @@ class Batch:
         Raises:
             ChangeError: no other sample is left.
         """
-
-        return self._per_sample(lambda array: array[order_without(samples, len(array))])
+        changed = self._per_sample(lambda array: array[order_without(samples, len(array))])
+        return changed._with_lists(self, order_without(samples, self.num_samples or 0))
 
     def mixed(self, samples: Sequence[int], other: Batch) -> Batch:
         """This batch with `samples` of `other`.
@@ -140,7 +146,9 @@ class Batch:
             array[list(samples)] = another[list(samples)]
             return array
 
-        return self._each(replace)
+        size = self.num_samples or 0
+        order = [size + row if row in samples else row for row in range(size)]
+        return self._each(replace)._with_lists(other, order)
 
     def resized(self, num_samples: int) -> Batch:
         """The first `num_samples` samples; the last one is repeated where there are fewer."""
@@ -150,7 +158,21 @@ class Batch:
                 return np.zeros((num_samples, *array.shape[1:]), array.dtype)
             return array[np.minimum(np.arange(num_samples), len(array) - 1)]
 
-        return self._per_sample(resize)
+        size = self.num_samples or 0
+        order = np.minimum(np.arange(num_samples), size - 1).tolist()
+        return self._per_sample(resize)._with_lists(self, order)
+
+    def _with_lists(self, other: Batch, order: Sequence[int]) -> Batch:
+        """This batch with the lists of numbers of both in another order."""
+        reorder, size = self.reorder, other.num_samples
+        if reorder is None or not size:
+            return self
+
+        def pack(values: Sequence[Tensor]) -> object:
+            return reorder(self.pack(values), other.data, order, size)
+
+        data = reorder(self.data, other.data, order, size)
+        return dataclasses.replace(self, data=data, pack=pack)
 
     def _per_sample(self, change: Callable[[np.ndarray], np.ndarray]) -> Batch:
         """`change` applied to each array that has an axis of samples."""

@@ -20,6 +20,7 @@ from stayfinite.diagnose.origin import (
 )
 from stayfinite.diagnose.provenance import ProvenanceFact
 from stayfinite.experiments.advice import Advice
+from stayfinite.experiments.changes import BisectedSamples
 from stayfinite.experiments.fidelity import Fidelity
 from stayfinite.experiments.recurrence import Recurrences
 from stayfinite.experiments.remedies.try_remedy import RemedySearch
@@ -27,6 +28,7 @@ from stayfinite.experiments.samples_at_fault import SamplesAtFault
 from stayfinite.experiments.source_fix import SourceFix
 from stayfinite.experiments.try_change import Experiment, NotTried
 from stayfinite.frameworks import base
+from stayfinite.frameworks.change import WithoutSamples
 from stayfinite.frameworks.failure import Failure, Files
 from stayfinite.frameworks.step import Outcome
 from stayfinite.incident import Cause, Incident, Kept, Phase, Spread, Where
@@ -241,12 +243,26 @@ def _phase(finding: Finding, evidence: Evidence) -> Phase:
 def _experiments(found: Explanation, fix: Experiment | None) -> list[Experiment]:
     """Everything that was tried, in order; `fix` is marked, and it alone."""
     tried = [*found.advice.experiments]
-    tried += [] if found.without is None else [found.without]
-    tried += [] if found.samples.experiment is None else [found.samples.experiment]
+    without, bisected = found.without, found.samples.experiment
+    if without is not None and not (bisected is not None and _is_same_change(without, bisected)):
+        tried.append(without)
+    tried += [] if bisected is None else [bisected]
     if found.source_fix is not None and found.source_fix.experiment is not None:
         tried.append(found.source_fix.experiment)
     tried += found.remedy.experiments
     return [dataclasses.replace(each, is_fix=each is fix) for each in tried]
+
+
+def _is_same_change(without: Experiment, bisected: Experiment) -> bool:
+    """Whether both leave out the same samples: only what stands in their place differs.
+
+    Other samples of the batch are there in the first, so a distance may be 0 that was not; samples
+    of a healthy batch in the second.
+    """
+    one, other = without.change, bisected.change
+    if not isinstance(one, WithoutSamples) or not isinstance(other, BisectedSamples):
+        return False
+    return not without.finite and sorted(one.samples) == sorted(other.samples)
 
 
 def _names_setting(finding: Finding) -> bool:

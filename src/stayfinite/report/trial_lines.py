@@ -96,8 +96,11 @@ def _other_value(fix: Fix) -> str:
     if fix.value is None:
         return "not verified: the exact value of this step could not be computed"
     loss = "" if fix.loss is None else f": the loss of this step is {number(fix.loss)}"
-    if fix.reference_loss is not None:
-        loss += f", the exact one {number(fix.reference_loss)}"
+    if fix.loss is not None and fix.reference_loss is not None:
+        exact = number(fix.reference_loss)
+        if number(fix.loss) == exact:
+            return f"not verified{loss} as it should be, but a gradient differs from the exact one"
+        loss += f", the exact one {exact}"
     return f"not verified: this changes the value{loss}"
 
 

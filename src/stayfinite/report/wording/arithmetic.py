@@ -79,7 +79,7 @@ def arithmetic(finding: Finding) -> str:
                 f"and `{function}` fails on that{pattern_clause(pattern)}"
             )
         case inputs.TargetTooLong(num_bad, size):
-            return f"`{op}` is inf for {num_bad} of {size} samples"
+            return f"`{op}` is inf for {num_bad} of {size} alignments"
         case growth.GrowthOverSteps(operand=operand, dtype=dtype):
             steps = plural(facts.num_steps, "step")
             return (

@@ -105,6 +105,19 @@ class LoopData:
             iterations.append(dataclasses.replace(iteration, batch=batch, draws=draws))
         return LoopData(tuple(iterations), self.missing, self.is_sure)
 
+    def reordered(self, others: object, order: Sequence[int], size: int) -> LoopData:
+        """The same data with the numbers of its lists, such as lengths, in another order.
+
+        See `trees.reordered`.
+        """
+        assert isinstance(others, LoopData)
+        iterations = []
+        for own, other in zip(self.iterations, others.iterations, strict=True):
+            batch = trees.reordered(own.batch, other.batch, order, size)
+            draws = trees.reordered(own.draws, other.draws, order, size)
+            iterations.append(dataclasses.replace(own, batch=batch, draws=draws))
+        return LoopData(tuple(iterations), self.missing, self.is_sure)
+
     def as_in(self, values: Sequence[Mapping[str, Scalar]], random: RandomState | None) -> LoopData:
         """The same data with other numbers and strings, beginning with a random state.
 
@@ -144,7 +157,12 @@ def batch_of(data: LoopData) -> Batch:
         BatchArray(role, name, leaf, has_samples=leaf.ndim > 0 and leaf.shape[0] == size)
         for role, name, (_, leaf) in zip(roles, names, found, strict=True)
     )
-    return Batch(data, arrays, data.with_leaves, _numpy)
+    return Batch(data, arrays, data.with_leaves, _numpy, _reordered)
+
+
+def _reordered(data: object, others: object, order: Sequence[int], size: int) -> object:
+    assert isinstance(data, LoopData)
+    return data.reordered(others, order, size)
 
 
 def _num_samples(leaves: Sequence[Any]) -> int | None:

@@ -187,7 +187,8 @@ def _of_loader(step: NotedStep) -> LoopData:
             else:
                 continue
             has_arrays = any(True for _ in trees.leaves(value))
-            (batch if has_arrays else values)[name] = value
+            is_drawn = has_arrays or trees.is_list_of_numbers(value)
+            (batch if is_drawn else values)[name] = value
         for name in loop.read - loop.bound:
             if name in now:
                 values.setdefault(name, now[name])

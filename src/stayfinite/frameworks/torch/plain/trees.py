@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -51,4 +51,39 @@ def packed(structure: Any, values: Iterator[Any]) -> Any:
             for field in dataclasses.fields(structure)
         }
         return dataclasses.replace(structure, **fields)
+    return structure
+
+
+def is_list_of_numbers(value: object, size: int | None = None) -> bool:
+    """Whether `value` is a list or plain tuple of Python numbers, of `size` of them if given."""
+    return (
+        isinstance(value, list | tuple)
+        and len(value) > 1
+        and size in (None, len(value))
+        and not hasattr(value, "_fields")
+        and all(isinstance(item, int | float) for item in value)
+    )
+
+
+def reordered(structure: Any, others: Any, order: Sequence[int], size: int) -> Any:
+    """`structure` with the numbers of its lists in another order; its arrays stay.
+
+    Args:
+        structure: It has lists with a number for each of `size` samples, such as lengths.
+        others: A structure of the same form, whose numbers are those from `size` on.
+        order: The position of each number.
+        size: The number of samples.
+    """
+    if is_list_of_numbers(structure, size):
+        numbers = [*structure, *(others if is_list_of_numbers(others, size) else structure)]
+        return type(structure)(numbers[position] for position in order)
+    if isinstance(structure, MutableMapping):
+        other = copy.copy(structure)
+        for key, part in structure.items():
+            other[key] = reordered(part, others[key], order, size)
+        return other
+    if isinstance(structure, list | tuple):
+        pairs = zip(structure, others, strict=True)
+        parts = [reordered(part, other, order, size) for part, other in pairs]
+        return type(structure)(*parts) if hasattr(structure, "_fields") else type(structure)(parts)
     return structure
