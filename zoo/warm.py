@@ -35,6 +35,18 @@ MODULES = (
     "zoo.probing_torch",
 )
 _LIBRARIES = {"plain-jax": "jax", "plain-torch": "torch"}
+# What guarded runs import, with each library. Together they take a fifth of a second.
+_OF_ANY_RUN = ("cli", "explanation.pipeline", "guard.session", "replay.run", "report.wording")
+_OF_A_RUN = {
+    "keras": ("guard.callback", "guard.every_model"),
+    "jax": ("frameworks.jax.plain.framework", "frameworks.jax.step", "guard.jax_steps"),
+    "tensorflow": ("frameworks.tensorflow.engine", "frameworks.tensorflow.loops"),
+    "torch": (
+        "frameworks.torch.keras_loops",
+        "frameworks.torch.plain.framework",
+        "guard.plain_torch",
+    ),
+}
 _POLL_SECONDS = 0.02
 
 
@@ -50,8 +62,13 @@ def main() -> None:
 
 
 def _load() -> None:
-    importlib.import_module(_LIBRARIES.get(os.environ.get("ZOO_BACKEND", ""), "keras"))
-    for name in ("stayfinite.explanation.pipeline", "libcst"):
+    library = _LIBRARIES.get(os.environ.get("ZOO_BACKEND", ""), "keras")
+    loaded = importlib.import_module(library)
+    names = [*_OF_ANY_RUN, *_OF_A_RUN[library]]
+    if library == "keras":
+        backend = loaded.backend.backend()
+        names += [f"frameworks.{backend}.backend", *_OF_A_RUN[backend]]
+    for name in ("libcst", *(f"stayfinite.{name}" for name in names)):
         importlib.import_module(name)
     # A collection in a forked process would copy the pages of every object that it looks at.
     gc.collect()

@@ -224,12 +224,12 @@ class DeviceRun:
 
 @dataclass(frozen=True)
 class Recurrence:
-    """Whether the step was bad again. A step that is finite op by op is run again as compiled.
+    """Whether the step was bad again: op by op, or as compiled where it is finite op by op.
 
-    - `transient`: finite in each of `num_reruns` runs.
-    - `intermittent`: bad in some of them.
-    - `compiled-only`: bad in each of them, and finite op by op.
-    - `persistent`: bad op by op; no other device ran it.
+    - `transient`: finite in each of `num_reruns` runs as compiled.
+    - `intermittent`: bad in some of the runs of one kind.
+    - `compiled-only`: bad in each of the runs as compiled, and finite op by op.
+    - `persistent`: bad in each run op by op; no other device ran it.
     - `persistent-on-device`: the same, and finite on another device.
     - `everywhere`: bad on each device that ran it.
     - `other-process`: finite in this process alone; the gradients are a mean over processes.

@@ -72,6 +72,39 @@ def test_rollback_makes_it_again(spoiled, tmp_path):
     assert made.action == "the step is made again: it was finite in 5 of 5 runs"
 
 
+@pytest.mark.skipif(
+    BACKEND != "torch", reason="runs op by op on each framework, fastest on PyTorch"
+)
+@pytest.mark.parametrize(
+    ("num_wrong", "cause", "kind", "num_reruns", "num_bad"),
+    [
+        (1, "not-reproduced", "transient", 5, 0),
+        (2, "not-reproduced", "intermittent", 4, 1),
+        (1000, "log-of-zero", "persistent", 4, 4),
+    ],
+)
+def test_fault_in_a_number_of_executions(num_wrong, cause, kind, num_reruns, num_bad, tmp_path):
+    """A loss whose values lose their bits in some of its executions, from that of one step on."""
+    num_executions = 0
+
+    def loss(target, predicted):
+        nonlocal num_executions
+        is_wrong = BAD < num_executions <= BAD + num_wrong  # Keras runs it once to build it
+        num_executions += 1
+        return keras.ops.log(keras.ops.abs(predicted - target) * (0.0 if is_wrong else 1.0))
+
+    model = nets.mlp()
+    model.compile("sgd", loss)
+    x, y = nets.table()
+    with pytest.raises(stayfinite.NonFiniteError) as caught:
+        guard = stayfinite.Guard(keep=tmp_path)
+        model.fit(x, y[:, None], batch_size=nets.BATCH, shuffle=False, verbose=0, callbacks=[guard])
+    incident = caught.value.incident
+    again = incident.recurrence
+    assert (incident.where.step, incident.cause.name) == (BAD, cause)
+    assert (again.kind, again.num_reruns, again.num_bad) == (kind, num_reruns, num_bad)
+
+
 DEVICES = {
     "jax": """
 import os
@@ -132,8 +165,8 @@ def test_bad_step_is_run_on_the_other_device(first, bad, kind, begin, tmp_path):
     recurrence, because = json.loads((tmp_path / "found.json").read_text())
     assert recurrence == {
         "kind": kind,
-        "num_reruns": 1,
-        "num_bad": 1,
+        "num_reruns": 4,
+        "num_bad": 4,
         "devices": [{"device": "cpu:1", "bad": bad}],
     }
     assert because[-1] == begin

@@ -6,17 +6,20 @@ A fault of memory or of a processor is seen once, or on one device only.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from stayfinite.experiments.try_change import NotTried, attempt
-from stayfinite.frameworks.change import OnDevice
+from stayfinite.frameworks.change import OnBatch, OnDevice
 from stayfinite.frameworks.step import Outcome, Step
 from stayfinite.incident import RecurrenceKind
 
 NUM_RERUNS = 5
+# Of a step that is bad op by op, which a fault seldom is twice.
+_NUM_RERUNS_OP_BY_OP = 3
 # Seconds after which no further run is begun.
 _LONGEST = 10.0
+_LONGEST_OP_BY_OP = 2.0
 # Seconds of a first run, which may compile the step; on another device it is compiled again.
 _LONGEST_FIRST_RUN = 20.0
 
@@ -39,19 +42,37 @@ class Recurrences:
     """The runs of a step after the bad one.
 
     Attributes:
-        is_bad_op_by_op: Whether the step was non-finite when it was run op by op.
+        op_by_op: For each run of the step op by op, whether it was non-finite. There is one of a
+            step that was finite in it.
         compiled: For each run of the step as it was compiled, whether it was non-finite again. None
             were made of a step that is bad op by op.
         devices: The step on other devices.
     """
 
-    is_bad_op_by_op: bool
+    op_by_op: tuple[bool, ...]
     compiled: tuple[bool, ...]
     devices: tuple[OtherDevice, ...]
 
     @property
+    def is_bad_op_by_op(self) -> bool:
+        """Whether the first run op by op was non-finite."""
+        return self.op_by_op[0]
+
+    @property
+    def is_reproduced(self) -> bool:
+        """Whether every run op by op was non-finite, so that a cause can be looked for in one."""
+        return all(self.op_by_op)
+
+    @property
+    def runs(self) -> tuple[bool, ...]:
+        """The runs that say whether the step is bad each time."""
+        return self.op_by_op if self.is_bad_op_by_op else self.compiled
+
+    @property
     def kind(self) -> RecurrenceKind:
         """What the runs show together."""
+        if self.is_bad_op_by_op and not self.is_reproduced:
+            return "intermittent"
         if not self.is_bad_op_by_op:
             num_bad = sum(self.compiled)
             if num_bad == len(self.compiled):
@@ -75,7 +96,7 @@ def run_again(
     rerun: Callable[[], bool],
     devices: Sequence[str],
 ) -> Recurrences:
-    """Run a bad step again: compiled, where it is finite op by op, and on other devices.
+    """Run a bad step again, and on other devices: compiled, where it is finite op by op.
 
     Args:
         step: The step.
@@ -84,16 +105,24 @@ def run_again(
         rerun: Runs the compiled step; returns whether it is non-finite.
         devices: The names of other devices.
     """
+    op_by_op, compiled = [is_bad(outcome)], list[bool]()
+    if not op_by_op[0]:
+        compiled += _runs(rerun, NUM_RERUNS, _LONGEST)
+    elif first_run <= _LONGEST_FIRST_RUN:
+        # A step on a batch is another step, which keeps nothing of the run before.
+        same = OnBatch(step.batch)
+        op_by_op += _runs(lambda: is_bad(step.run(same)), _NUM_RERUNS_OP_BY_OP, _LONGEST_OP_BY_OP)
+    on_devices = tuple(_on(step, device, first_run) for device in devices)
+    return Recurrences(tuple(op_by_op), tuple(compiled), on_devices)
+
+
+def _runs(run: Callable[[], bool], at_most: int, longest: float) -> Iterator[bool]:
+    """The results of up to `at_most` runs; none is begun after `longest` seconds but the first."""
     began = time.perf_counter()
-    compiled: list[bool] = []
-    bad = is_bad(outcome)
-    while not bad and len(compiled) < NUM_RERUNS:
-        if compiled and time.perf_counter() - began > _LONGEST:
-            break
-        compiled.append(rerun())
-    return Recurrences(
-        bad, tuple(compiled), tuple(_on(step, device, first_run) for device in devices)
-    )
+    for number in range(at_most):
+        if number and time.perf_counter() - began > longest:
+            return
+        yield run()
 
 
 def _on(step: Step, device: str, first_run: float) -> OtherDevice:

@@ -172,7 +172,7 @@ class _Stages:
         num_samples = step.trace.num_samples
         devices = base.framework_of(failure.subject).other_devices()
         recurrences = run_again(step, outcome, first_run, failure.rerun, devices)
-        if not recurrences.is_bad_op_by_op:
+        if not recurrences.is_reproduced:
             progress.stage = ExplanationStage.ADVICE
             advice = try_advice(step, wider, first_run)
             self.not_reproduced = NotReproduced(outcome, recurrences, advice, num_samples)

@@ -153,8 +153,7 @@ def not_reproduced(incident: Incident, found: NotReproduced, num_processes: int 
     """
     recurrence = recurrence_wording.recurrence(found.recurrences)
     because: tuple[str, ...] = (
-        recurrence_wording.compiled(found.recurrences),
-        f"op by op the same step is finite: {outcome_in_words(found.outcome)}",
+        *recurrence_wording.again(found.recurrences, outcome_in_words(found.outcome)),
         *recurrence_wording.devices(found.recurrences),
     )
     if num_processes > 1:
@@ -166,7 +165,7 @@ def not_reproduced(incident: Incident, found: NotReproduced, num_processes: int 
         cause=Cause(
             "not-reproduced",
             "likely",
-            made_again_wording.finite_again(num_processes),
+            made_again_wording.finite_again(num_processes, any(found.recurrences.runs)),
         ),
         because=because,
         recurrence=recurrence,

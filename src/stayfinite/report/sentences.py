@@ -28,6 +28,9 @@ def place(incident: Incident, width: int) -> str:
     elif origin.samples:
         parts.append(words.sample_list(origin.samples, incident.num_rows))
     if not parts and incident.cause.name == "not-reproduced":
+        again = incident.recurrence
+        if again is not None and again.num_bad:
+            return "no line, for a replay was finite"
         return "no line, for no replay was non-finite"
     if not parts:
         return f"`{origin.op}`, no line of yours" if origin.op else "no line of yours is known"

@@ -21,13 +21,15 @@ def differs(found: Fidelity) -> str:
     return f"the step was non-finite in training, and made again it has {_other(found)}"
 
 
-def finite_again(num_processes: int) -> str:
-    """The message of the cause where the step is finite when it is run again."""
+def finite_again(num_processes: int, was_bad_again: bool) -> str:
+    """The message of the cause where the step is finite when it is run again, or now and then."""
     if num_processes > 1:
         return (
             f"the gradients are a mean over {num_processes} processes, and those of this process "
             "alone are finite: the failure came from another process"
         )
+    if was_bad_again:
+        return "the step was non-finite in training and in some runs after it, and finite in others"
     return "the step was non-finite in training and finite when run again"
 
 

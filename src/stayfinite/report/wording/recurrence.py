@@ -11,17 +11,29 @@ from stayfinite.report.words import plural
 
 def recurrence(found: Recurrences) -> Recurrence:
     """The facts as an incident has them."""
-    num_reruns = 1 if found.is_bad_op_by_op else len(found.compiled)
     return Recurrence(
         kind=found.kind,
-        num_reruns=num_reruns,
-        num_bad=1 if found.is_bad_op_by_op else sum(found.compiled),
+        num_reruns=len(found.runs),
+        num_bad=sum(found.runs),
         devices=tuple(DeviceRun(device.name, device.is_bad) for device in found.devices),
     )
 
 
-def compiled(found: Recurrences) -> str:
-    """What the compiled step gave when it was run again."""
+def again(found: Recurrences, op_by_op: str) -> tuple[str, ...]:
+    """What a step that is not bad each time gave when it was run again.
+
+    Args:
+        found: The runs.
+        op_by_op: The outcome of the first run op by op.
+    """
+    if found.is_bad_op_by_op:
+        num_runs, num_bad = len(found.runs), sum(found.runs)
+        runs = plural(num_runs, "run")
+        return (f"intermittent: op by op the step was non-finite in {num_bad} of {runs}",)
+    return _compiled(found), f"op by op the same step is finite: {op_by_op}"
+
+
+def _compiled(found: Recurrences) -> str:
     num_runs, num_bad = len(found.compiled), sum(found.compiled)
     runs = plural(num_runs, "run")
     match found.kind:
@@ -35,7 +47,7 @@ def compiled(found: Recurrences) -> str:
 def devices(found: Recurrences) -> list[str]:
     """What the step gave on other devices; for a step that is bad each time, only if there are."""
     if not found.devices:
-        return [] if found.is_bad_op_by_op else ["there is no other device to run the step on"]
+        return [] if found.is_reproduced else ["there is no other device to run the step on"]
     begin = {
         "everywhere": "everywhere: ",
         "persistent-on-device": "persistent on this device: ",
