@@ -139,10 +139,10 @@ CASES = {
 
 # PyTorch takes the derivative of arctan2 at the origin to be 0.
 HERE = [n for n in CASES if n != "arctan2 at the origin" or keras.backend.backend() != "torch"]
-# One for each way in which JAX writes a step otherwise: masks, half precision, derivatives. Rules
-# are held against graphs in `test_causes.py`, and against programs on PyTorch in
-# `test_pages.py`.
-FAST = ("log under a mask", "mask beyond float16", "arctan2 at the origin")
+# One for each way in which JAX writes a step otherwise: half precision, derivatives; masks are in
+# `log_of_positive.py` of `tests/incidents`. Rules are held against graphs in `test_causes.py`, and
+# against programs on PyTorch in `test_pages.py`.
+FAST = ("mask beyond float16", "arctan2 at the origin")
 
 
 def mark_of(name):

@@ -152,7 +152,14 @@ def _second_operand():
     return model, x, np.zeros((3 * _BATCH, 3), "float32")
 
 
-@pytest.mark.parametrize("build", [_loop, _layer, _constant, _flag, _second_operand, _view])
+# A branch and the place of an operand are in the source, which is the same on each backend.
+_OF_THE_SOURCE = [
+    pytest.param(build, marks=pytest.mark.slow_on("jax", "tensorflow"))
+    for build in (_flag, _second_operand)
+]
+
+
+@pytest.mark.parametrize("build", [_loop, _layer, _constant, _view, *_OF_THE_SOURCE])
 def test_the_formula_has_the_recorded_value(failure, build):
     step, diagnosis = failure(*build())
     op = diagnosis.evidence.primal or diagnosis.evidence.op

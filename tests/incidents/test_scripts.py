@@ -113,6 +113,8 @@ ALIKE = {
     "missing_target.py",
     "broken_checkpoint.py",
 }
+# A mistake only XLA computes otherwise, and an edit that TensorFlow proves in a compiled step, too.
+ELSEWHERE = {"silent_recording.py": "tensorflow", "cross_entropy_by_hand.py": "jax"}
 # The same causes and fixes as those of `ALIKE`.
 TWICE = {"standardise_layer.py", "distance_on_batch.py", "root_of_power.py"}
 
@@ -120,6 +122,8 @@ TWICE = {"standardise_layer.py", "distance_on_batch.py", "root_of_power.py"}
 def marks_of(case: Case) -> tuple[pytest.MarkDecorator, ...]:
     if case.script in TWICE:
         return (pytest.mark.slow,)
+    if case.script in ELSEWHERE:
+        return (pytest.mark.slow_on(ELSEWHERE[case.script]),)
     return (pytest.mark.slow_on("jax", "tensorflow"),) if case.script in ALIKE else ()
 
 
