@@ -6,6 +6,7 @@ so the calls can be made again in this order. Which call an array came from is k
 
 from __future__ import annotations
 
+import functools
 import inspect
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -19,8 +20,9 @@ import numpy as np
 from stayfinite.frameworks.jax import private
 from stayfinite.graph.code_owner import is_user_file
 
-# Calls that are kept; those before an update that do not lead to it are dropped at the next one.
+# Calls that are kept, and the bytes of their results; the oldest are dropped before these.
 MAX_CALLS = 256
+MAX_BYTES = 256 * 2**20
 
 
 @dataclass(eq=False)
@@ -49,6 +51,11 @@ class PureCall:
     def inputs(self) -> list[Any]:
         """The arrays that it was given."""
         return arrays_in((self.args, self.keywords))
+
+    @functools.cached_property
+    def num_bytes(self) -> int:
+        """The size of its results."""
+        return sum(array.nbytes for array in arrays_in(self.out))
 
     def given(self) -> Iterable[Any]:
         """Its results, each as the program may hold it."""
@@ -108,9 +115,12 @@ class CallTape:
     def note(self, call: PureCall) -> None:
         """Keep a call."""
         local = self._local
-        if len(local.calls) >= MAX_CALLS:
-            self.clear()
         local.calls.append(call)
+        # One that is as large as all may be is still needed.
+        while len(local.calls) > 2 and (
+            len(local.calls) > MAX_CALLS or sum(c.num_bytes for c in local.calls) > MAX_BYTES
+        ):
+            self._drop({id(local.calls[0])})
         for array in arrays_in(call.out):
             # What a function hands through was made by another call.
             local.makers.setdefault(id(array), call)
@@ -148,10 +158,15 @@ class CallTape:
     def end_step(self, used: Iterable[PureCall]) -> None:
         """An update was made by the calls `used`. What is older than the last update is dropped."""
         local = self._local
-        dropped = {id(call) for call in (*used, *local.calls[: local.num_before])}
+        self._drop({id(call) for call in (*used, *local.calls[: local.num_before])})
+        local.num_before = len(local.calls)
+
+    def _drop(self, dropped: set[int]) -> None:
+        local = self._local
+        before = local.calls[: local.num_before]
+        local.num_before = sum(id(call) not in dropped for call in before)
         local.calls = [call for call in local.calls if id(call) not in dropped]
         local.makers = {k: call for k, call in local.makers.items() if id(call) not in dropped}
-        local.num_before = len(local.calls)
 
     def clear(self) -> None:
         """Drop every call."""

@@ -8,6 +8,7 @@ Updates that a program writes itself, as `p - rate * g`, are judged where the ne
 from __future__ import annotations
 
 import functools
+import inspect
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -114,8 +115,9 @@ class UncompiledUpdates:
         def maker(*args: Any, **options: Any) -> Any:
             function = plain(*args, **options)
             given = args[0] if args else options.get("fun")
-            if not callable(given):
-                return function  # a decorator, of which only the options are known
+            # A decorator, of which only the options are known; or the train step of a Keras model.
+            if not callable(given) or _is_of_keras(given):
+                return function
 
             @functools.wraps(function)
             def compute(*values: Any, **keywords: Any) -> Any:
@@ -268,6 +270,11 @@ class UncompiledUpdates:
         gradients = TAPE.gradients()
         TAPE.end_step(calls)
         self._listener.bad(ways(JoinedStep(calls, state, new_state), gradients, calls))
+
+
+def _is_of_keras(function: Function) -> bool:
+    module = str(getattr(inspect.unwrap(function), "__module__", ""))
+    return module.partition(".")[0] == "keras"
 
 
 class JudgedUpdate:
