@@ -15,6 +15,7 @@ from tests import warm
 SCRIPTS = Path(__file__).parent / "loop_scripts"
 # The step that fails with the naive formula, and its cause.
 BAD_STEPS = {
+    "jax_eager": (3, "overflow"),
     "jax_method": (3, "overflow"),
     "jax_optax": (3, "overflow"),
     # The seventh is the first update in the fourth iteration.
@@ -86,6 +87,15 @@ def test_a_step_of_a_strategy_runs_without_guard_and_says_so(tmp_path):
         "stayfinite: the step step() runs without the guard: it is distributed by a tf.distribute "
         "strategy"
     ]
+
+
+@pytest.mark.skipif(keras.backend.backend() != "jax", reason="of a step of JAX")
+def test_a_bad_gradient_in_a_compiled_update_is_explained_by_the_call_that_gave_it(tmp_path):
+    shutil.copy(SCRIPTS / "jax_eager.py", tmp_path / "train.py")
+    done = warm.stayfinite(tmp_path, "run", "--json", "run.json", "train.py", "naive", "compiled")
+    incident = json.loads((tmp_path / "run.json").read_text(encoding="utf-8"))["incidents"][0]
+    assert (incident["where"]["step"], incident["cause"]["name"]) == (3, "overflow"), done.stderr
+    assert incident["fix"]["verified"]
 
 
 @pytest.mark.skipif(keras.backend.backend() != "jax", reason="of a step of JAX")

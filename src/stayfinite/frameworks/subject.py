@@ -24,7 +24,7 @@ from stayfinite.graph.graph import Role
 if TYPE_CHECKING:
     from stayfinite.frameworks.base import GuardedFunction, OnBad
     from stayfinite.frameworks.change import LastingChange
-    from stayfinite.frameworks.failure import Files
+    from stayfinite.frameworks.failure import Failure, Files
     from stayfinite.frameworks.loop_values import LoopValues
     from stayfinite.frameworks.recorder import Recorder
     from stayfinite.frameworks.state import RandomState
@@ -243,6 +243,10 @@ class Subject(Protocol):
     ) -> object:
         """`data` with the values of another step, and the random state of its beginning."""
         return data
+
+    def whole(self, failure: Failure) -> Failure:
+        """`failure`, with what belongs to its step and was computed before the compiled step."""
+        return failure
 
     def prepare(self, data: object) -> None:
         """Make what the first step would make: slots of the optimizer, and metrics.

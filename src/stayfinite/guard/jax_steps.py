@@ -10,6 +10,8 @@ from pathlib import Path
 
 from stayfinite.frameworks.jax.plain.found_steps import FoundSteps
 from stayfinite.frameworks.jax.plain.subject import PlainJax
+from stayfinite.frameworks.jax.plain.uncompiled_updates import UncompiledUpdates
+from stayfinite.guard.jax_updates import JaxUpdates
 from stayfinite.guard.loop import WatchedLoop
 from stayfinite.guard.policy import Policy
 
@@ -29,14 +31,17 @@ class JaxSteps:
         self.has_unguarded = False
         self._keep = keep
         self._say = say
-        self._found = FoundSteps(self)
+        self._updates = UncompiledUpdates(JaxUpdates(keep))
+        self._found = FoundSteps(self, self._updates)
 
     def install(self) -> None:
         """Find the steps that are compiled by the libraries which are imported by now."""
         self._found.install()
+        self._updates.install()
 
     def close(self) -> None:
         """Find no further step."""
+        self._updates.close()
         self._found.close()
 
     def guard(self, step: PlainJax) -> WatchedLoop:

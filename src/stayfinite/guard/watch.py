@@ -178,6 +178,9 @@ class Watch(BadSteps):
             keep=self.keep,
             script=self.script,
         )
+        if self.measures.policy.name in ("stop", "skip"):
+            # Other policies make the compiled step again.
+            failure = subject.whole(failure)
         try:
             return self.handle(failure)
         except NonFiniteError as error:

@@ -19,11 +19,11 @@ from pathlib import Path
 from types import ModuleType
 
 # A step of JAX is written with these.
-ON_JAX = ("jax", "optax", "flax", "equinox")
+ON_JAX = ("jax", "optax", "flax", "flax.nnx", "equinox")
 
 
 def after_import(name: str, call: Callable[[], object]) -> None:
-    """Call `call()` once, when the top-level module `name` has been imported.
+    """Call `call()` once, when the module `name` has been imported.
 
     The call comes before the import statement returns. After it, the finder is removed from
     `sys.meta_path` and the module has its own loader. An import that fails can be repeated.

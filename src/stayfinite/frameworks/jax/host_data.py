@@ -87,6 +87,14 @@ def own(data: Any) -> Any:
     return jax.tree.map(_owned, data)
 
 
+def copied(tree: Any, max_bytes: int) -> Any:
+    """A copy of `tree` on the host; an empty dict if its arrays have more bytes than that."""
+    arrays = [leaf for leaf in jax.tree.leaves(tree) if hasattr(leaf, "nbytes")]
+    if sum(array.nbytes for array in arrays) > max_bytes:
+        return {}
+    return jax.tree.map(lambda leaf: np.array(leaf) if hasattr(leaf, "nbytes") else leaf, tree)
+
+
 def _owned(leaf: Any) -> Any:
     # An array of JAX never changes.
     is_safe = isinstance(leaf, jax.Array) or (isinstance(leaf, np.ndarray) and is_frozen(leaf))

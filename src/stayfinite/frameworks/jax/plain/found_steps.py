@@ -18,7 +18,10 @@ from typing import Any, Protocol
 from stayfinite.errors import UsageError
 from stayfinite.frameworks.hand_written import StepGuard
 from stayfinite.frameworks.jax import private
+from stayfinite.frameworks.jax.plain.origins import UpdateOrigins
+from stayfinite.frameworks.jax.plain.pure_calls import TAPE
 from stayfinite.frameworks.jax.plain.subject import PlainJax
+from stayfinite.frameworks.jax.plain.uncompiled_updates import JudgedUpdate, UncompiledUpdates
 from stayfinite.graph.code_owner import is_user_file
 
 Function = Callable[..., Any]
@@ -26,6 +29,8 @@ Function = Callable[..., Any]
 # What compiles a step, and what applies an update, by module.
 _COMPILERS = {"jax": "jit", "flax.nnx": "jit", "equinox": "filter_jit"}
 _UPDATES = {"optax": "apply_updates", "equinox": "apply_updates"}
+# First calls of a function that show whether it computes gradients.
+_WATCHED_CALLS = 8
 # Whether the function that is traced now may turn out to be a step.
 _IS_LOOKING: ContextVar[bool] = ContextVar("_IS_LOOKING", default=False)
 
@@ -47,10 +52,12 @@ class FoundSteps:
 
     Args:
         listener: Told of each step.
+        updates: Told of each call that may be a part of a step.
     """
 
-    def __init__(self, listener: StepListener) -> None:
+    def __init__(self, listener: StepListener, updates: UncompiledUpdates) -> None:
         self._listener = listener
+        self._updates = updates
         self._undo: dict[tuple[str, str], Callable[[], None]] = {}
 
     def install(self) -> None:
@@ -97,7 +104,11 @@ class FoundSteps:
         return compiling
 
     def _found(self, function: Any, compiled: Any) -> Any:
-        return JitStep(compiled, self._listener) if _is_of_user(function) else compiled
+        if _is_of_user(function):
+            return JitStep(compiled, self._listener, self._updates)
+        if isinstance(function, JudgedUpdate):
+            return function.compiled_as(compiled)
+        return compiled
 
 
 class JitStep:
@@ -106,35 +117,56 @@ class JitStep:
     Args:
         compiled: What it returned.
         listener: Told if the function is a step.
+        updates: Told of each call if it is none, as a step may be several calls.
     """
 
-    def __init__(self, compiled: Any, listener: StepListener) -> None:
+    def __init__(self, compiled: Any, listener: StepListener, updates: UncompiledUpdates) -> None:
         functools.update_wrapper(self, compiled, updated=())
         self._compiled = compiled
         self._listener = listener
+        self._updates = updates
         self._guard: StepGuard | None = None
         self._is_left_alone = False
+        # Whether it computes gradients, as far as one of so many first calls has shown.
+        self._is_gradient = False
+        self._num_watched = _WATCHED_CALLS
 
     def __call__(self, *args: Any, **keywords: Any) -> Any:
         """Call the function; a guarded step if it applies an optimizer."""
-        if self._is_left_alone or _IS_LOOKING.get() or private.is_inside_trace():
+        if self._is_left_alone or TAPE.is_ignored:
             return self._compiled(*args, **keywords)
         if self._guard is not None:
             return self._guard.call(args, keywords)
         token = _IS_LOOKING.set(True)
         try:
-            return self._compiled(*args, **keywords)
+            return self._updates.called(
+                self, self._watched, args, keywords, lambda: self._is_gradient
+            )
         except _AppliesUpdateError:
             pass
         finally:
             _IS_LOOKING.reset(token)
         return self._first_step(args, keywords)
 
+    def _watched(self, *args: Any, **keywords: Any) -> Any:
+        """Call the function, and see whether it computes gradients."""
+        if self._is_gradient or not self._num_watched:
+            return self._compiled(*args, **keywords)
+        self._num_watched -= 1
+
+        def notify(*_: Any) -> None:
+            self._is_gradient = True
+
+        with private.gradients_seen(notify):
+            return self._compiled(*args, **keywords)
+
     def _first_step(self, args: tuple[Any, ...], keywords: Mapping[str, Any]) -> Any:
         try:
             step = PlainJax(self._compiled, None)
             guard = self._listener.guard(step)
             step.require_state(args, keywords)
+            if step.places and not step.shows_gradient and TAPE.comes_from((args, keywords)):
+                step.origins = UpdateOrigins(step)
         except UsageError as error:
             self._is_left_alone = True
             self._listener.left_alone(str(getattr(self, "__name__", "step")), str(error))

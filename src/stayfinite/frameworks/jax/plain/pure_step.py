@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import FunctionType, MethodType
 from typing import Any
@@ -22,7 +22,14 @@ from stayfinite.frameworks.jax.plain.arguments import (
     values_of_objects,
 )
 from stayfinite.frameworks.jax.plain.state_arguments import StateArguments, find_state
-from stayfinite.frameworks.jax.plain.trees import Numbers, joined, name_of, paths_of, taken_apart
+from stayfinite.frameworks.jax.plain.trees import (
+    KeyPath,
+    Numbers,
+    joined,
+    name_of,
+    paths_of,
+    taken_apart,
+)
 from stayfinite.frameworks.jax.plain.values import ResultForm, StepData, StepResult
 from stayfinite.frameworks.jax.state import scaled_update
 from stayfinite.frameworks.names import argument_names
@@ -96,6 +103,11 @@ class PureStep:
         return {} if self._state is None else self._state.roles
 
     @property
+    def places(self) -> Mapping[str, KeyPath]:
+        """Where in the result each argument comes back that is state, by its label."""
+        return {} if self._state is None else self._state.places
+
+    @property
     def shows_gradient(self) -> bool:
         """Whether the step makes one update of its own, and not several in a loop inside."""
         return self._state is not None and self._state.shows_gradient
@@ -167,9 +179,7 @@ class PureStep:
         self._shapes = {name: np.shape(array) for (name, _), array in named}
         self.weights = [name for name in names if state.roles[name] == "weight"]
         self.others = [name for name in names if state.roles[name] != "weight"]
-        self.skips_bad_updates = any(
-            name.rpartition("/")[2] in _COUNTERS_OF_SKIPS for name in self.others
-        )
+        self.skips_bad_updates = skips_bad_updates(self.others)
 
     def _plan(self, call: Arguments) -> _Plan:
         plan = self._plans.get(call.form)
@@ -260,6 +270,11 @@ class PureStep:
             self._ordered_form = form
             self._order = form.order([*self.weights, *self.others])
         return self._order
+
+
+def skips_bad_updates(names: Iterable[str]) -> bool:
+    """Whether a state with these names counts the updates that were left out."""
+    return any(name.rpartition("/")[2] in _COUNTERS_OF_SKIPS for name in names)
 
 
 def uncompiled(step: Callable[..., Any]) -> Callable[..., Any]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -16,14 +16,17 @@ from stayfinite.files.arrays import write_arrays
 from stayfinite.frameworks.base import GuardedFunction, OnBad
 from stayfinite.frameworks.batch import ChangeError
 from stayfinite.frameworks.change import LastingChange, LearningRate, Settings
+from stayfinite.frameworks.failure import Failure
 from stayfinite.frameworks.hand_written import PlainStep
 from stayfinite.frameworks.jax.library import HasLibrary
 from stayfinite.frameworks.jax.plain.batch_leaves import BatchLeaf, batch_leaves
 from stayfinite.frameworks.jax.plain.library import PlainLibrary
 from stayfinite.frameworks.jax.plain.pure_step import PureStep
 from stayfinite.frameworks.jax.plain.train_function import PlainTrainFunction
+from stayfinite.frameworks.jax.plain.trees import KeyPath
 from stayfinite.frameworks.jax.plain.values import StepData
 from stayfinite.frameworks.loop_values import LoopValues
+from stayfinite.frameworks.names import argument_names
 from stayfinite.frameworks.optimizers import Optimizer
 from stayfinite.frameworks.recorder import Recorder
 from stayfinite.frameworks.state import State, Variable
@@ -48,6 +51,20 @@ class StateArray:
         self.value = value
 
 
+class Origins(Protocol):
+    """The calls before each call of a step, where it is a step only with them."""
+
+    def note(
+        self, number: int, num_judged: int, args: tuple[Any, ...], keywords: Mapping[str, Any]
+    ) -> None:
+        """A call is about to be made, as step `number`; flags of `num_judged` steps are read."""
+        ...
+
+    def whole(self, failure: Failure) -> Failure:
+        """A failure of the step as one of all its calls."""
+        ...
+
+
 class PlainJax(PlainStep, HasLibrary):
     """A step that returns its new state, or changes objects of `flax.nnx`.
 
@@ -57,6 +74,7 @@ class PlainJax(PlainStep, HasLibrary):
 
     Attributes:
         kept: The state of the last good step, once there was a bad one.
+        origins: Knows the calls that give the step its gradients; None if it computes them.
         before_step: Called with subject, state and data before each step of any of them, if set.
     """
 
@@ -64,6 +82,8 @@ class PlainJax(PlainStep, HasLibrary):
 
     def __init__(self, step: Callable[..., Any], state: Sequence[str] | None) -> None:
         self.kept: State | None = None
+        self.origins: Origins | None = None
+        self._recorder: Recorder | None = None
         self._step = PureStep(step, [state] if isinstance(state, str) else state)
         self.step_library: PlainLibrary = PlainLibrary(self._step)
 
@@ -80,8 +100,60 @@ class PlainJax(PlainStep, HasLibrary):
         (weights, others), data = self._step.state_and_data(call)
         if self.before_step is not None:
             self.before_step(self, State.of([weights, others, [], []]), data)
+        if self.origins is not None and self._recorder is not None:
+            count = self._recorder
+            self.origins.note(count.num_steps, count.num_judged, args, keywords)
         logs, new = self.train_function((weights, others, [], []), iter([data]))
         return self._step.result(call, logs["out"], new[0], new[1])
+
+    def whole(self, failure: Failure) -> Failure:
+        """`failure`, with the calls that gave the step its gradients."""
+        return failure if self.origins is None else self.origins.whole(failure)
+
+    @property
+    def function(self) -> Callable[..., Any]:
+        """The step, not compiled."""
+        return self._step.function
+
+    @property
+    def shows_gradient(self) -> bool:
+        """Whether the step computes gradients of its state."""
+        return self._step.shows_gradient
+
+    @property
+    def places(self) -> Mapping[str, KeyPath]:
+        """Where in the result each argument comes back that is state; empty for objects of nnx."""
+        return self._step.places
+
+    @property
+    def state_names(self) -> tuple[str, ...]:
+        """The names of the arrays of its state, in their order."""
+        return (*self._step.weights, *self._step.others)
+
+    def labels_of(self, args: tuple[Any, ...], keywords: Mapping[str, Any]) -> dict[str, Any]:
+        """The arguments of a call by name."""
+        return {
+            **dict(zip(argument_names(self.function, len(args)), args, strict=True)),
+            **keywords,
+        }
+
+    def state_of(self, arrays: Mapping[str, Any]) -> State:
+        """A state of these arrays by name."""
+        groups = (
+            [arrays[name] for name in names] for names in (self._step.weights, self._step.others)
+        )
+        return State.of([*groups, [], []])
+
+    def data_of(self, keywords: Mapping[str, Any]) -> tuple[State, StepData]:
+        """State and batch of a call by keywords, which is not made.
+
+        Raises:
+            UsageError: the state is not known.
+            CannotGuardError: the step cannot be compiled.
+        """
+        call = self._step.arguments((), keywords)
+        (weights, others), data = self._step.state_and_data(call)
+        return State.of([weights, others, [], []]), data
 
     def require_state(self, args: tuple[Any, ...], keywords: Mapping[str, Any]) -> None:
         """Find the state in the arguments of a call, which is not made.
@@ -110,6 +182,7 @@ class PlainJax(PlainStep, HasLibrary):
         """Have the step compiled with the sentinel inside, at its first call."""
         function = PlainTrainFunction(self, recorder, on_bad, resumes=resumes)
         self.train_function = function
+        self._recorder = recorder
         return function
 
     def kept_alive(self) -> PlainJax:

@@ -1,0 +1,129 @@
+"""Compiled updates whose gradients come from other calls, explained by all of these calls."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from stayfinite.errors import UsageError
+from stayfinite.frameworks.failure import Failure
+from stayfinite.frameworks.jax.host_data import own
+from stayfinite.frameworks.jax.plain.joined_step import JoinedStep, at_places, ways
+from stayfinite.frameworks.jax.plain.pure_calls import TAPE, PureCall
+from stayfinite.frameworks.jax.plain.subject import PlainJax
+from stayfinite.frameworks.jax.plain.values import StepData
+from stayfinite.frameworks.recorded_steps import RecordedBatch, num_bytes_of
+from stayfinite.frameworks.recorder import MAX_COPIED_BYTES, MAX_HEALTHY
+from stayfinite.frameworks.snapshots import Snapshot
+from stayfinite.frameworks.state import State
+
+
+@dataclass(frozen=True)
+class KeptArrays:
+    """A healthy step: its number, and its batch or its state by name."""
+
+    step: int
+    arrays: Mapping[str, Any]
+
+
+class RecentBatches:
+    """The batches of the last healthy steps that are several calls."""
+
+    def __init__(self) -> None:
+        self._kept: collections.deque[KeptArrays] = collections.deque(maxlen=MAX_HEALTHY)
+
+    def add(self, step: int, batch: Mapping[str, Any]) -> None:
+        """Keep the batch of a step, unless it is large."""
+        if num_bytes_of(dict(batch)) <= MAX_COPIED_BYTES:
+            self._kept.append(KeptArrays(step, own(dict(batch))))
+
+    def before(self, number: int, step: JoinedStep, subject: PlainJax) -> list[RecordedBatch]:
+        """Those before `number` that have the form of `step`, newest first."""
+        found = []
+        for kept in reversed(self._kept):
+            if kept.step < number and kept.arrays.keys() == step.batch.keys():
+                data = subject.data_of({**step.arguments, **kept.arrays})[1]
+                found.append(RecordedBatch(kept.step, None, None, data, data.nbytes))
+        return found
+
+
+def readable(steps: Sequence[JoinedStep]) -> tuple[JoinedStep, PlainJax, State, StepData]:
+    """The first of `steps` that JAX can trace, as a subject with its state and batch.
+
+    Raises:
+        UsageError: none of them can be traced.
+    """
+    for number, step in enumerate(steps, 1):
+        subject = PlainJax(step, list(step.state))
+        try:
+            return step, subject, *subject.data_of(step.arguments)
+        except UsageError:
+            if number == len(steps):
+                raise
+    raise AssertionError("a bad update has one step at least")
+
+
+@dataclass(frozen=True)
+class _Unread:
+    """A step whose flag may not be read yet, and what makes it, the best first."""
+
+    number: int
+    ways: list[JoinedStep]
+
+
+class UpdateOrigins:
+    """The calls that led to each step of a compiled update.
+
+    Args:
+        update: The update.
+    """
+
+    def __init__(self, update: PlainJax) -> None:
+        self._update = update
+        self._unread: collections.deque[_Unread] = collections.deque()
+        self._batches = RecentBatches()
+
+    def note(
+        self, number: int, num_judged: int, args: tuple[Any, ...], keywords: Mapping[str, Any]
+    ) -> None:
+        """The step `number` is about to be made, of `num_judged` steps the flags are read."""
+        while self._unread and self._unread[0].number < num_judged:
+            self._unread.popleft()
+        calls = TAPE.leading_to((args, keywords))
+        labels, places = self._update.labels_of(args, keywords), self._update.places
+        state = {label: labels[label] for label in places}
+        update = PureCall(self._update.function, args, keywords, None)
+        whole = JoinedStep([*calls, update], state, at_places(places, state))
+        self._unread.append(_Unread(number, ways(whole, TAPE.gradients(), calls)))
+        self._batches.add(number, whole.batch)
+        TAPE.end_step(calls)
+
+    def whole(self, failure: Failure) -> Failure:
+        """`failure` as that of all calls of its step."""
+        number = failure.bad.step
+        found = next((step for step in self._unread if step.number == number), None)
+        if found is None:
+            return failure
+        try:
+            step, subject, state, data = readable(found.ways)
+        except UsageError:
+            return failure
+        subject.kept = state
+        snapshots = [self._converted(kept, subject) for kept in failure.snapshots]
+        return dataclasses.replace(
+            failure,
+            subject=subject,
+            state=state,
+            bad=RecordedBatch(number, None, None, data, data.nbytes),
+            healthy=self._batches.before(number, step, subject),
+            snapshots=[kept for kept in snapshots if kept is not None],
+        )
+
+    def _converted(self, kept: Snapshot, subject: PlainJax) -> Snapshot | None:
+        held = dict(zip(self._update.state_names, kept.state.values, strict=True))
+        if set(subject.state_names) != held.keys():
+            return None
+        return Snapshot(kept.step, subject.state_of(held))

@@ -1,0 +1,115 @@
+"""The guard of updates that a loop on JAX makes outside of any compiled step.
+
+Nothing here imports Keras.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from stayfinite.frameworks.failure import Failure
+from stayfinite.frameworks.jax.host_data import copied
+from stayfinite.frameworks.jax.plain.joined_step import JoinedStep
+from stayfinite.frameworks.jax.plain.origins import KeptArrays, RecentBatches, readable
+from stayfinite.frameworks.jax.plain.subject import PlainJax
+from stayfinite.frameworks.jax.plain.update_listener import GoodUpdate, JaxUpdateListener
+from stayfinite.frameworks.recorded_steps import RecordedBatch
+from stayfinite.frameworks.snapshots import MAX_BYTES, MIN_STEPS, Snapshot
+from stayfinite.frameworks.step_turns import TURNS
+from stayfinite.guard.bad_steps import BadSteps
+from stayfinite.guard.policy import Policy
+from stayfinite.guard.registry import REGISTRY
+
+# An update that is judged needs no batch.
+_NO_DATA = None
+
+
+class JaxUpdates(BadSteps, JaxUpdateListener):
+    """The updates of this process, each of them one step."""
+
+    def __init__(self, keep: Path) -> None:
+        script = getattr(sys.modules.get("__main__"), "__file__", None)
+        super().__init__(keep, script, lambda: None)
+        self._is_adopted = False
+        self._has_told_loss = False
+        self._batches = RecentBatches()
+        self._states: list[KeptArrays] = []
+
+    def made(self, update: GoodUpdate) -> None:
+        """Count a good update, and keep its batch."""
+        self._begin_step()
+        step = self.recorder.num_steps
+        self.recorder.keep(_NO_DATA, 0)
+        if update.loss is not None:
+            self._keep_loss(step, float(update.loss))
+        self._batches.add(step, update.batch)
+        if not self._states or step - self._states[-1].step >= MIN_STEPS:
+            state = {label: tree for label, tree in update.state.items() if tree is not None}
+            self._states = [*self._states[-1:], KeptArrays(step, copied(state, MAX_BYTES))]
+
+    def _keep_loss(self, step: int, loss: float) -> None:
+        self.recorder.losses.keep(step, None, loss)
+        if not (math.isfinite(loss) or self._has_told_loss):
+            # Imported here because a finite training does not need it.
+            from stayfinite.report.wording import notices
+
+            self._has_told_loss = True
+            self.say(notices.bad_loss(step))
+
+    def left_out(self) -> None:
+        """Say that a bad update was not applied, and count it."""
+        self._begin_step()
+        self.say(
+            f"the update of step {self.recorder.num_steps} is not finite; the program has not "
+            "applied it, and its optimizer kept the state before"
+        )
+        self.recorder.keep(_NO_DATA, 0)
+
+    def bad(self, steps: Sequence[JoinedStep]) -> None:
+        """Explain a bad update.
+
+        Raises:
+            NonFiniteError: the loop ends here.
+        """
+        self._begin_step()
+        if self.measures.policy.name in ("rollback", "repair"):
+            self.say(
+                f"this loop cannot go on under the policy {self.measures.policy.name!r}, because "
+                "its step is not compiled; it stops"
+            )
+            self.measures.policy = Policy("stop", self.measures.policy.max_bad_steps)
+        number = self.recorder.num_steps
+        self.recorder.keep(_NO_DATA, 0)
+        joined, subject, state, data = readable(steps)
+        subject.kept = state
+        self.handle(
+            Failure(
+                subject=subject,
+                state=state,
+                bad=RecordedBatch(number, None, None, data, data.nbytes),
+                healthy=self._batches.before(number, joined, subject),
+                snapshots=self._snapshots(subject, joined, number),
+                losses=self.recorder.losses.before(number),
+                keep=self.keep,
+                script=self.script,
+                num_others=TURNS.num_others_before(self.recorder.count, number),
+            )
+        )
+
+    def _snapshots(self, subject: PlainJax, step: JoinedStep, before: int) -> list[Snapshot]:
+        found = []
+        for kept in reversed(self._states):
+            if kept.step < before and step.state.keys() <= kept.arrays.keys():
+                held = {label: kept.arrays[label] for label in step.state}
+                found.append(Snapshot(kept.step, subject.data_of({**step.arguments, **held})[0]))
+        return found
+
+    def _begin_step(self) -> None:
+        if TURNS.present is not self.recorder.count:
+            TURNS.begin(self.recorder.count)
+        if not self._is_adopted:
+            self._is_adopted = True
+            REGISTRY.adopt(self)
