@@ -52,7 +52,7 @@ def test_calls_that_differ_in_a_constant_have_forms_of_their_own():
 
 
 class Loop:
-    """A loop whose function also evaluates."""
+    """A loop whose function also evaluates. What it only reports is always NaN."""
 
     def __init__(self):
         keras.utils.set_random_seed(1)
@@ -60,6 +60,7 @@ class Loop:
         self.optimizer = keras.optimizers.Adam(0.01)
         self.step = tf.function(self.one)
         self.losses = []
+        self.metric, self.reported = keras.metrics.Mean(), keras.Variable(0.0)
 
     def one(self, x, y, training):
         with tf.GradientTape() as tape:
@@ -67,6 +68,9 @@ class Loop:
         if training:
             weights = self.model.trainable_variables
             self.optimizer.apply(tape.gradient(loss, weights), weights)
+            of_nothing = tf.reduce_mean(tf.zeros(0))
+            self.metric.update_state(of_nothing)
+            self.reported.assign(of_nothing)
         return loss
 
     def run(self, bad_step=None):
@@ -111,3 +115,47 @@ def test_a_bad_step_in_a_series_is_told_at_the_next_call_and_leaves_the_state():
     assert len(loop.losses) == BAD_STEP + len(range(2, BAD_STEP, 7)) + 1
     assert all(np.isfinite(array).all() for array in loop.arrays())
     assert int(loop.optimizer.iterations.numpy()) == BAD_STEP
+
+
+@pytest.mark.usefixtures("guarding")
+def test_a_moving_statistic_that_becomes_nan_is_bad():
+    layer = keras.layers.BatchNormalization()
+    model = keras.Sequential([keras.Input((3,)), layer, keras.layers.Dense(2)])
+    optimizer = keras.optimizers.SGD(0.01)
+
+    @tf.function
+    def step(x, factor):
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_mean(model(x) ** 2)
+        weights = model.trainable_variables
+        optimizer.apply(tape.gradient(loss, weights), weights)
+        layer.moving_variance.assign(factor * layer.moving_variance)
+
+    step(X, tf.constant(1.0))
+    with pytest.raises(stayfinite.NonFiniteError) as caught:
+        step(X, tf.constant(np.nan, "float32"))
+        step(X, tf.constant(1.0))
+    assert caught.value.incident.where.step == 1
+    np.testing.assert_array_equal(layer.moving_variance.numpy(), 1.0)
+
+
+@pytest.mark.usefixtures("guarding")
+def test_an_eager_step_that_computes_in_numpy_is_made_again():
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+    optimizer = keras.optimizers.SGD(0.01)
+    draw = np.random.default_rng(0)
+    with pytest.raises(stayfinite.NonFiniteError) as caught:
+        for number in range(3):
+            rows = draw.normal(size=(4, 3))
+            outputs = []
+            rows[2] = np.nan if number == 2 else 1.0
+            with tf.GradientTape() as tape:
+                noise = draw.normal(size=(4, 3))
+                outputs.append(model(tf.convert_to_tensor(rows, tf.float32)))
+                outputs.append(model((rows + noise).astype("float32")))
+                loss = tf.reduce_mean(tf.concat(outputs, 0) ** 2)
+            weights = model.trainable_variables
+            optimizer.apply(tape.gradient(loss, weights), weights)
+    incident = caught.value.incident
+    assert (incident.where.step, incident.cause.name) == (2, "bad-input")
+    assert (incident.origin.tensor, incident.origin.samples) == ("rows", (2,))

@@ -36,6 +36,11 @@ def metric_variables() -> list[Any]:
     return [v for metric in _living(keras.metrics.Metric) for v in metric.variables]
 
 
+def layer_variables() -> list[Any]:
+    """The variables of every layer of the program, without those of metrics."""
+    return [v for layer in _living(keras.Layer) for v in layer.variables]
+
+
 def _living(kind: type) -> list[Any]:
     # Not isinstance: it asks proxies for their class, which may run code of the user.
     return [thing for thing in gc.get_objects() if issubclass(type(thing), kind)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import inspect
 from collections.abc import Callable, Hashable, Mapping, Sequence
@@ -17,6 +18,7 @@ from stayfinite.frameworks.names import argument_names, unique
 from stayfinite.frameworks.state import Tensor
 from stayfinite.frameworks.step import CannotRemakeError
 from stayfinite.frameworks.tensorflow import private
+from stayfinite.frameworks.tensorflow.state import numpy_of
 from stayfinite.graph.graph import Role
 
 # A function is called in few forms; more are those of a number that changes with each call.
@@ -31,11 +33,14 @@ class CallForm:
         names: The name of each array: that of its argument, and where in it the array is.
         rest: The arguments by position and by keyword, with `HERE` in the place of each array.
         missing: Why the call cannot be made again; None where it can.
+        on_host: The positions of arrays that the call gets as NumPy arrays when it is made again,
+            as code that `tf.function` does not trace expects them.
     """
 
     names: tuple[str, ...]
     rest: tuple[Sequence[Any], Mapping[str, Any]]
     missing: str | None = None
+    on_host: frozenset[int] = frozenset()
 
     @functools.cached_property
     def has_only_arrays(self) -> bool:
@@ -74,7 +79,17 @@ class CallArguments(NamedTuple):
         """
         if self.form.missing is not None:
             raise CannotRemakeError(self.form.missing)
-        return self.call(function)
+        on_host = self.form.on_host
+        if not on_host:
+            return self.call(function)
+        arrays = [numpy_of(a) if n in on_host else a for n, a in enumerate(self.arrays)]
+        return self._replace(arrays=tuple(arrays)).call(function)
+
+    def given_as(self) -> CallArguments:
+        """The same, with NumPy arrays for those that are, when the call is made again."""
+        on_host = [n for n, array in enumerate(self.arrays) if isinstance(array, np.ndarray)]
+        form = dataclasses.replace(self.form, on_host=frozenset(on_host))
+        return CallArguments(self.arrays, form)
 
     def batch(self, to_numpy: Callable[[Tensor], np.ndarray]) -> Batch:
         """The arrays under their names; the first is the input, the second the target."""

@@ -10,12 +10,15 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from stayfinite.frameworks.keras.patches import replaced
 from stayfinite.frameworks.recording.recording import Recording
 from stayfinite.frameworks.tensorflow import private
 from stayfinite.frameworks.tensorflow.capture_names import canonical, num_operands
+from stayfinite.frameworks.tensorflow.host_arrays import made_of
+from stayfinite.frameworks.tensorflow.state import numpy_of
 
 _IN_PLACE = {
     "AssignAddVariableOp": "add",
@@ -36,6 +39,7 @@ class OpRecord:
 
     def __init__(self, recording: Recording) -> None:
         self._recording = recording
+        self._on_host: list[tuple[int, np.ndarray]] = []
         self._numbers: dict[int, int] = {}
         self._held: dict[int, int] = {}
         self._made_by: dict[int, int] = {}
@@ -47,6 +51,10 @@ class OpRecord:
     def bind(self, tensor: Any, number: int) -> None:
         """`tensor` is the value `number`."""
         self._numbers[private.key(tensor)] = number
+
+    def bind_on_host(self, array: np.ndarray, number: int) -> None:
+        """The step gets the value `number` as a NumPy array, and makes tensors of it by itself."""
+        self._on_host.append((number, array))
 
     def hold(self, variable: tf.Variable, number: int) -> None:
         """`variable` holds the value `number`."""
@@ -68,9 +76,22 @@ class OpRecord:
         known = self._numbers.get(private.key(tensor))
         if known is not None:
             return known
-        number = self._recording.constant(tensor.shape, tensor.dtype.name, tensor)
-        self.bind(tensor, number)
+        number = self._from_host(tensor)
+        if number is None:
+            number = self._recording.constant(tensor.shape, tensor.dtype.name, tensor)
+            self.bind(tensor, number)
         return number
+
+    def _from_host(self, tensor: Any) -> int | None:
+        """The number of a tensor made of a NumPy array of the batch; None for any other."""
+        if not self._on_host or tensor.dtype in _WITHOUT_NUMBERS:
+            return None
+        value = numpy_of(tensor)
+        for leaf, array in self._on_host:
+            if made_of(array, value):
+                self._note("", "cast", [leaf], [tensor])
+                return self._numbers[private.key(tensor)]
+        return None
 
     @contextlib.contextmanager
     def active(self) -> Iterator[None]:

@@ -62,7 +62,7 @@ class EagerBody(PatchedLoop):
     def values(self) -> Mapping[str, object]:
         """What its names stood for when the last iteration began to record gradients."""
         held = {} if self.is_of_module else self._held
-        last = self._readings[-1].values if self._readings else {}
+        last = self._readings[-1].beginning() if self._readings else {}
         return {**held, **last}
 
     @property
@@ -76,18 +76,20 @@ class EagerBody(PatchedLoop):
         names = sorted(read & {*self.loop.bound, *self.loop.targets, *self.loop.read})
         if len(self._readings) > 1:
             given: dict[str, object] = {
-                name: [reading.values[name] for reading in self._readings]
+                name: [reading.beginning()[name] for reading in self._readings]
                 for name in names
-                if all(_has_arrays(reading.values.get(name)) for reading in self._readings)
+                if all(_has_arrays(reading.beginning().get(name)) for reading in self._readings)
             }
         else:
             held = self._begins_with(0)
             given = {name: held[name] for name in names if _has_arrays(held.get(name))}
-        return call_arguments(self.run, (), given)
+        return call_arguments(self.run, (), given).given_as()
 
     def run(self, **given: Any) -> None:
         """Run the body once for each iteration of the step, with other values of `data`."""
         number_of = max(1, len(self._readings))
+        if self._readings:
+            self._readings[0].generators.restore()
         carried: Mapping[str, object] = {}
         for number in range(number_of):
             values = {**self._begins_with(number), **carried}
@@ -115,7 +117,7 @@ class EagerBody(PatchedLoop):
 
     def _begins_with(self, number: int) -> dict[str, object]:
         """The values of the names of its frame when an iteration begins."""
-        read = self._readings[number].values if self._readings else {}
+        read = self._readings[number].beginning() if self._readings else {}
         return {**self._held, **read}
 
     def _run(self, values: dict[str, object], *, is_last: bool) -> Mapping[str, object]:

@@ -120,7 +120,7 @@ def _of_function(frame: FrameType, notes: EagerNotes) -> EagerCall:
 
     described, lines = f"a call of {code.co_name}", (code.co_firstlineno, frame.f_lineno)
     draws = tuple(draw for draw in notes.draws if id(frame) in draw.lines)
-    data = call_arguments(function, args, keywords)
+    data = call_arguments(function, args, keywords).given_as()
     assigned = notes.assigned_in(frame, *lines)
     return EagerCall(
         function, code.co_name, described, data, code, lines, draws=draws, assigned=assigned

@@ -27,6 +27,7 @@ from stayfinite.frameworks.recording.recording import Recording
 from stayfinite.frameworks.state import State, Tensor, keeps_its_infinities
 from stayfinite.frameworks.subject import Subject, state_variables
 from stayfinite.frameworks.tensorflow import private
+from stayfinite.frameworks.tensorflow.call_arguments import CallArguments
 from stayfinite.frameworks.tensorflow.capture import OpRecord
 from stayfinite.frameworks.tensorflow.float64 import WideShadows
 from stayfinite.frameworks.tensorflow.state import numpy_of, state_of, store
@@ -158,10 +159,14 @@ class TensorFlowEngine:
         for named, (variable, _) in pairs:
             dtype = variable.dtype.name
             record.hold(variable, recording.leaf(named.role, named.name, variable.shape, dtype))
-        for leaf in batch.leaves:
+        data = batch.data
+        on_host = data.form.on_host if isinstance(data, CallArguments) else frozenset()
+        for position, leaf in enumerate(batch.leaves):
             value: Any = leaf.value
             number = recording.leaf(leaf.role, leaf.name, value.shape, value.dtype.name)
             record.bind(value, number)
+            if position in on_host:
+                record.bind_on_host(numpy_of(value), number)
         return record
 
     def _outputs(self, state: State, record: OpRecord, notes: _Notes, logs: Any) -> OutputNumbers:

@@ -114,7 +114,7 @@ class GuardedEagerStep:
         return tf.constant(False)
 
     def _assigned(self) -> list[Any]:
-        return self._values.judged(self._subject)
+        return self._values.judged(self._subject, self._sentinel.trained)
 
     def _metrics(self) -> list[Any]:
         # Metrics keep the bad step, so that they agree with the progress bar.

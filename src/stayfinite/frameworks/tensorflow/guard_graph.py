@@ -51,6 +51,7 @@ class GuardedGraphStep:
         keeps_metrics: bool,
     ) -> None:
         self._subject = subject
+        self._trained = sentinel.trained
         self._alive = sentinel.count >= 0
         self._checked: list[Any] = []
         self._applied: list[Any] = []
@@ -75,7 +76,9 @@ class GuardedGraphStep:
         self, optimizer: Any, grads: list[Any], variables: list[Any], apply: Callable[[], None]
     ) -> None:
         """Keep what the update will change, and make it."""
-        self._values.save([*variables, *optimizer.variables])
+        written = [*variables, *optimizer.variables]
+        self._values.save(written)
+        self._trained.add(written)
         if self._values.here():
             self._applied.append(optimizer)
             if _hides(optimizer):
@@ -87,7 +90,8 @@ class GuardedGraphStep:
         self.require_seen_writes()
         # Else metrics keep the bad step, so that they agree with the progress bar.
         metrics = [] if self._keeps_metrics else list(self._subject.metrics_variables)
-        floating = _floating([*self._checked, *self._values.judged(self._subject)])
+        judged = self._values.judged(self._subject, self._trained)
+        floating = _floating([*self._checked, *judged])
         alive = self._alive
         for collapsed in self._values.collapsed(self._applied):
             alive &= ~collapsed

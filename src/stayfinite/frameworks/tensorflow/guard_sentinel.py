@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from stayfinite.frameworks.keras import loss_scales
 from stayfinite.frameworks.keras import private as keras_private
+from stayfinite.frameworks.keras.found_models import layer_variables
 from stayfinite.frameworks.subject import Subject
 from stayfinite.frameworks.tensorflow import bounds, private
 
@@ -19,10 +20,12 @@ class TensorFlowSentinel:
     """The flag on the device.
 
     `count` is the number of good steps, and `~count` once a step was bad: it then stays so.
-    `bounded` says that the state is known to be within the limits of `bounds`.
+    `bounded` says that the state is known to be within the limits of `bounds`. `trained` has what
+    is known of the variables of its steps.
     """
 
     def __init__(self) -> None:
+        self.trained = TrainedVariables()
         with tf.init_scope():
             self.count = tf.Variable(0, dtype=tf.int64, trainable=False, name="num_good_steps")
             self.bounded = tf.Variable(False, trainable=False, name="bounded")
@@ -93,6 +96,31 @@ def _without_kept_infinities(after: Any, before: Any) -> Any:
     return tf.where(kept, tf.zeros_like(after), after)
 
 
+class TrainedVariables:
+    """The variables whose values say whether a step was bad.
+
+    These are what an optimizer writes to, and the variables of layers. A step may also assign
+    those of metrics, and numbers that it only reports: they may be NaN in a healthy training.
+    """
+
+    def __init__(self) -> None:
+        # Variables by identity, which are kept so that no other gets the same one.
+        self._known: dict[int, tuple[Any, bool]] = {}
+
+    def add(self, variables: list[Any]) -> None:
+        """An optimizer writes to `variables`."""
+        self._known.update({id(v): (v, True) for v in map(private.raw, variables)})
+
+    def among(self, variables: list[tf.Variable], subject: Subject) -> set[int]:
+        """The identities of those of `variables` that are judged."""
+        unknown = [v for v in variables if id(v) not in self._known]
+        if unknown:
+            state = [*subject.trainable_variables, *subject.non_trainable_variables]
+            held = {id(private.raw(v)) for v in (*state, *layer_variables())}
+            self._known.update({id(v): (v, id(v) in held) for v in unknown})
+        return {id(v) for v in variables if self._known[id(v)][1]}
+
+
 class VariableValues:
     """Values of variables before the step assigned them, to be put back where it was bad.
 
@@ -134,13 +162,13 @@ class VariableValues:
         others = {id(private.raw(variable)) for variable in apart_from}
         return [_value(v) for key, (v, _) in self.old.items() if key not in others]
 
-    def judged(self, subject: Subject) -> list[Any]:
-        """`new` without metrics, and with 0 for infinities that a variable may keep.
+    def judged(self, subject: Subject, trained: TrainedVariables) -> list[Any]:
+        """`new` of the variables in `trained`, and with 0 for infinities that one may keep.
 
         These are the variables of `Subject.may_keep_infinity`.
         """
-        metrics = {id(private.raw(variable)) for variable in subject.metrics_variables}
-        present = {key: pair for key, pair in self.old.items() if key not in metrics}
+        judged = trained.among([variable for variable, _ in self.old.values()], subject)
+        present = {key: pair for key, pair in self.old.items() if key in judged}
         if not present:
             return []
         variables = [*subject.trainable_variables, *subject.non_trainable_variables]

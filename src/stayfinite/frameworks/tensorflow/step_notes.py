@@ -27,6 +27,17 @@ MAX_ITERATIONS = 64
 _PROBED_STEPS = 3
 
 
+class NamedGenerators(NamedTuple):
+    """Generators of NumPy that a loop has under a name, each with its state."""
+
+    states: tuple[tuple[np.random.Generator, Any], ...] = ()
+
+    def restore(self) -> None:
+        """Set the generators to these states."""
+        for generator, state in self.states:
+            generator.bit_generator.state = state
+
+
 class EagerReading(NamedTuple):
     """What a frame held for a loop when the iteration began to record gradients.
 
@@ -34,11 +45,24 @@ class EagerReading(NamedTuple):
         line: The line that the frame was at.
         values: The values of names of the loop.
         num_draws: How many random numbers the step had drawn before.
+        lengths: How many items each of the lists among the values had.
+        generators: Generators that the loop reads.
     """
 
     line: int
     values: Mapping[str, object]
     num_draws: int
+    lengths: Mapping[str, int]
+    generators: NamedGenerators
+
+    def beginning(self) -> dict[str, object]:
+        """The values, with lists as they were before the iteration added to them."""
+        found = dict(self.values)
+        for name, length in self.lengths.items():
+            value = found[name]
+            if isinstance(value, list):
+                found[name] = value[:length]
+        return found
 
 
 class _Around(NamedTuple):
@@ -160,7 +184,10 @@ class EagerNotes:
             self.has_lost = True
             return
         values = values_of(frame, around.names)
-        found.readings.append(EagerReading(frame.f_lineno, values, len(self.draws)))
+        lengths = {name: len(v) for name, v in values.items() if type(v) is list}
+        generators = _generators(frame, around.names, values)
+        reading = EagerReading(frame.f_lineno, values, len(self.draws), lengths, generators)
+        found.readings.append(reading)
 
     def join(self, later: EagerNotes) -> None:
         """Add the notes of a later update of the same step."""
@@ -219,6 +246,16 @@ class GeneratorProbe:
             np.random.get_state() if self._numpy else None,
             random.getstate() if self._python else None,
         )
+
+
+def _generators(
+    frame: FrameType, names: tuple[str, ...], values: Mapping[str, object]
+) -> NamedGenerators:
+    """The generators of NumPy among the values of names, in `values` or in the module."""
+    others = frame.f_globals
+    held = [values[name] if name in values else others.get(name) for name in names]
+    states = [(v, v.bit_generator.state) for v in held if isinstance(v, np.random.Generator)]
+    return NamedGenerators(tuple(states))
 
 
 def _lines_now() -> dict[int, int]:
