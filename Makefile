@@ -27,7 +27,7 @@ demo: .venv/ready  ## Train a siamese network that goes NaN, and see it stopped 
 # A part is one process that uses one core. Three at a time keep two cores busy: a part begins when
 # its own environment is installed, an install mostly waits, and near the end no core is without work.
 # What fails at once comes first, then the long parts.
-PARTS = lint types test-tensorflow test-jax test-rest test-torch test-networks test-repair package docs
+PARTS = lint types test-jax test-rest test-tensorflow test-networks test-torch test-repair package docs
 IN_PARALLEL = $(MAKE) --no-print-directory --output-sync=target --jobs 3
 
 test:  ## Check style, types, site and wheel, run the fast tests on all backends (12 minutes)
