@@ -17,8 +17,10 @@ from stayfinite.frameworks.base import GuardedFunction, OnBad
 from stayfinite.frameworks.batch import ChangeError
 from stayfinite.frameworks.change import LastingChange, LearningRate, Settings
 from stayfinite.frameworks.hand_written import PlainStep
+from stayfinite.frameworks.jax.guard_step import ArraysRead
 from stayfinite.frameworks.jax.library import HasLibrary
 from stayfinite.frameworks.jax.plain.batch_leaves import BatchLeaf, batch_leaves
+from stayfinite.frameworks.jax.plain.compiled_step import CompiledStep
 from stayfinite.frameworks.jax.plain.library import PlainLibrary
 from stayfinite.frameworks.jax.plain.pure_step import PureStep
 from stayfinite.frameworks.jax.plain.train_function import PlainTrainFunction
@@ -76,12 +78,25 @@ class PlainJax(PlainStep, HasLibrary):
             NonFiniteError: a step was bad.
         """
         assert self.train_function is not None
+        if self.before_step is None and isinstance(self.train_function, PlainTrainFunction):
+            made = self.train_function.make_whole(args, keywords)
+            if made is not None:
+                return made.result
         call = self._step.arguments(args, keywords)
         (weights, others), data = self._step.state_and_data(call)
         if self.before_step is not None:
             self.before_step(self, State.of([weights, others, [], []]), data)
         logs, new = self.train_function((weights, others, [], []), iter([data]))
         return self._step.result(call, logs["out"], new[0], new[1])
+
+    def state_of(self, args: tuple[Any, ...], keywords: Mapping[str, Any]) -> Any:
+        """The state in the arguments of a call, in four groups."""
+        (weights, others), _ = self._step.state_and_data(self._step.arguments(args, keywords))
+        return weights, others, [], []
+
+    def compiled_step(self, step: TrainStep) -> CompiledStep:
+        """The program of `step`, which is `train_step` with the sentinel."""
+        return CompiledStep(self._step, step)
 
     def require_state(self, args: tuple[Any, ...], keywords: Mapping[str, Any]) -> None:
         """Find the state in the arguments of a call, which is not made.
@@ -182,12 +197,9 @@ class PlainJax(PlainStep, HasLibrary):
         first = len(self.trainable_variables)
         return [first + position for position in self._step.may_be_infinite()]
 
-    def slots_read_seldom(self) -> list[int]:
-        """On a CPU, where reading memory takes the time of a check: large slots of optimizers."""
-        if jax.default_backend() != "cpu":
-            return []
-        first = len(self.trainable_variables)
-        return [first + position for position in self._step.large_slots()]
+    def arrays_read(self) -> ArraysRead | None:
+        """What shows whether gradients and new state are finite."""
+        return self._step.arrays_read()
 
     def settings(self, values: Mapping[str, object]) -> AbstractContextManager[None]:
         """Not known: an optimizer of optax is closed."""
