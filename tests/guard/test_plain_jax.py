@@ -147,7 +147,7 @@ def large_step():
     return step, (params, optimizer.init(params))
 
 
-def test_large_slots_are_read_after_a_large_gradient(guard):
+def test_a_slot_without_room_stops_the_step_that_filled_it(guard):
     step, (params, state) = large_step()
     guarded = guard(step)
     with pytest.raises(stayfinite.NonFiniteError) as caught:
@@ -159,7 +159,7 @@ def test_large_slots_are_read_after_a_large_gradient(guard):
     assert caught.value.incident.where.step == 20
 
 
-def test_large_slots_do_not_change_the_bits(guard):
+def test_reading_large_arrays_does_not_change_the_bits(guard):
     step, first = large_step()
     ends = []
     for function in (jax.jit(step), guard(step)):

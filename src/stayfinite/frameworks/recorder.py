@@ -250,7 +250,8 @@ class Recorder:
     def _forget_before(self, step: int) -> None:
         if self.is_borrowing and self.newest.step < step:
             self._own_one()
-        self._forget_series_before(step)
+        if self._forget_series_before(step):
+            return
         healthy = [r for r in self._all() if r.step < step]
         total = 0
         keep = 0
@@ -262,16 +263,20 @@ class Recorder:
         for _ in range(len(healthy) - keep):
             self._steps.popleft()
 
-    def _forget_series_before(self, step: int) -> None:
-        """Drop all that is older than series with enough healthy steps, as it is."""
+    def _forget_series_before(self, step: int) -> bool:
+        """Drop all that is older than series with enough healthy steps, as it is.
+
+        Returns whether the series have enough of them.
+        """
         num_kept = 0
         for position in range(len(self._series) - 1, -1, -1):
-            if num_kept >= MAX_HEALTHY:
-                del self._series[: position + 1]
-                self._steps.clear()
-                return
             series = self._series[position]
             num_kept += min(max(0, step - series.step), len(series))
+            if num_kept >= MAX_HEALTHY:
+                del self._series[:position]
+                self._steps.clear()
+                return True
+        return False
 
     def _own_one(self) -> None:
         """Drop what is borrowed. Now and then the newest is copied, to compare a bad step with."""

@@ -96,9 +96,7 @@ def guarded(
         ahead of the program, some calls later: on JAX without Keras at most two, or 16 where steps
         take less than a millisecond and the loop reads no result of them. `check()` reads the flags
         that are not read yet, and belongs after the loop: without it a bad last step is reported
-        when the program ends. The state is that of the last good step in any case, but for large
-        slots of an optimizer on JAX without Keras that become non-finite after finite gradients:
-        they are read in every sixteenth step.
+        when the program ends. The state is that of the last good step in any case.
 
     Raises:
         UsageError: the optimizer is not one of Keras, or the policy is not known.

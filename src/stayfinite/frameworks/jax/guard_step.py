@@ -16,14 +16,16 @@ and has one turn, that gives the old one, after a bad step only: a finite step c
 JAX 0.6.0 loses that turn of a program that comes from its compilation cache on disk, and the bad
 state stays; 0.10.2 and 0.12 do not (tests/guard/test_plain_jax.py with a filled cache).
 
-To read the slots of an optimizer takes most of the time of the check on a CPU: they are twice as
-large as the weights. After gradients of a moderate size they are finite, or the weights are not. So
-large slots are read in the first steps, in every sixteenth, and after larger gradients.
+To read an array takes much of the time of the check on a CPU. So gradients and slots that cannot be
+non-finite without marking another array that is read are left out (marks.py), and large arrays are
+read as products of a matrix and a vector, which no reduction of XLA is as fast as.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import jax
@@ -37,10 +39,23 @@ from stayfinite.frameworks.jax.library import StepLibrary
 Sentinel = Any
 _STEPS, _FIRST_BAD = 0, 1
 _HAS_SAFE_LOOPS = jax.__version_info__ >= (0, 10)
-# The square of a moderate gradient, and a sum of such squares, has room in float32.
-_MODERATE = 1e15
-# Slots are read in so many steps at first, and then once in as many.
-_STEPS_BETWEEN = 16
+# Elements of a matrix from which on it is read as a product, and of its rows and columns.
+_LARGE, _LONG = 2**14, 16
+
+
+@dataclass(frozen=True)
+class ArraysRead:
+    """The arrays of a step that show whether all of them are finite.
+
+    Attributes:
+        num_gradients: How many gradients the step has.
+        gradients: The numbers of those to be read.
+        state: The positions of the new state to be read, counted as those of `Subject` are.
+    """
+
+    num_gradients: int
+    gradients: tuple[int, ...]
+    state: tuple[int, ...]
 
 
 def new_sentinel() -> Sentinel:
@@ -50,7 +65,8 @@ def new_sentinel() -> Sentinel:
 
 def all_finite(tree: Any) -> Any:
     """One boolean scalar: is every floating-point element in `tree` finite?"""
-    return _all_below(jnp.inf, _peaks(tree))
+    verdicts = [peak < _bits_of(jnp.inf, dtype) for peak, dtype in _peaks(tree)]
+    return jnp.all(jnp.stack(verdicts)) if verdicts else jnp.asarray(True)
 
 
 def _peaks(tree: Any) -> list[Any]:
@@ -88,23 +104,20 @@ def _bits_of(number: float, dtype: Any) -> Any:
     return jax.lax.bitcast_convert_type(jnp.asarray(number, dtype), bits)
 
 
-def _all_below(limit: float, peaks: list[tuple[Any, Any]]) -> Any:
-    """One boolean scalar: is every magnitude below `limit`, or finite where that is infinity?"""
-    verdicts = [peak < _bits_of(limit, dtype) for peak, dtype in peaks]
-    return jnp.all(jnp.stack(verdicts)) if verdicts else jnp.asarray(True)
+def shortened(array: Any) -> Any:
+    """`array`, or fewer numbers that are all finite if and only if all of it is.
 
-
-def _are_finite_slots(slots: list[Any], gradients: list[Any], num_steps: Any) -> Any:
-    """One boolean scalar: are the slots finite, as far as they are read in this step?
-
-    Args:
-        slots: The new slots that are read now and then.
-        gradients: The largest magnitudes of the gradients.
-        num_steps: How many steps came before.
+    They are sums of its rows times a power of two that leaves room for the largest numbers. Of a
+    gradient that XLA does not store, this would change how it is computed; of a result it does not.
     """
-    is_due = (num_steps < _STEPS_BETWEEN) | (num_steps % _STEPS_BETWEEN == 0)
-    is_due |= ~_all_below(_MODERATE, gradients)
-    return jax.lax.cond(is_due, all_finite, lambda _: jnp.asarray(True), slots)
+    is_large = array.dtype in (jnp.float32, jnp.float64) and array.size >= _LARGE
+    if not is_large or jax.default_backend() != "cpu":
+        return array
+    for length in (array.shape[-1], array.size // array.shape[0]):
+        if min(length, array.size // length) >= _LONG:
+            part = 0.5 ** (1 + math.ceil(math.log2(length)))
+            return array.reshape(-1, length) @ jnp.full(length, part, array.dtype)
+    return array
 
 
 def guarded(
@@ -112,7 +125,7 @@ def guarded(
     library: StepLibrary,
     loss_scales: Callable[[], list[int]] = list,
     may_keep_infinity: Callable[[], list[int]] = list,
-    large_slots: Callable[[], list[int]] = list,
+    arrays_read: Callable[[], ArraysRead | None] = lambda: None,
     *,
     keeps_metrics: bool = False,
     is_donated: bool = True,
@@ -120,10 +133,9 @@ def guarded(
     """`train_step` with the sentinel as a fifth entry of its state.
 
     `loss_scales` and `may_keep_infinity` return positions in the state, as those of `StepLibrary`
-    and of `Subject` do; they are called when the step is compiled. So does `large_slots`: of the
-    slots that are read now and then, counted as `may_keep_infinity` counts. With `keeps_metrics` a
-    bad step leaves the metrics as they were, too. `is_donated` says whether the compiled step may
-    write to the memory of the old state.
+    and of `Subject` do; they are called when the step is compiled, as is `arrays_read`: what to
+    read, or None for everything. With `keeps_metrics` a bad step leaves the metrics as they were,
+    too. `is_donated` says whether the compiled step may write to the memory of the old state.
 
     Returns `((logs, report), state)`; `report` is the step number of the first bad step or -1,
     as an array of its own, because the sentinel in the state is donated to the next step.
@@ -140,14 +152,14 @@ def guarded(
         *lasting, metrics = new
         good = sentinel[_FIRST_BAD] < 0
         judged = _without_kept_infinities(lasting, old, may_keep_infinity())
-        slots, judged = _taken_out(judged, large_slots() if grads else [])
-        changed = _changed(judged, old[:3])
-        if slots:
-            peaks = _peaks(grads)
-            ok = good & _all_below(jnp.inf, peaks) & all_finite((loss, changed))
-            ok &= _are_finite_slots(_changed(slots, old[:3]), peaks, sentinel[_STEPS])
+        reading = arrays_read()
+        if reading is None or reading.num_gradients != len(grads):
+            ok = good & all_finite((loss, grads, _changed(judged, old[:3])))
         else:
-            ok = good & all_finite((loss, grads, changed))
+            grads = [grads[number] for number in reading.gradients]
+            variables = [*judged[0], *judged[1]]
+            changed = _changed([variables[position] for position in reading.state], old[:3])
+            ok = good & all_finite((loss, grads, [shortened(array) for array in changed]))
         for position in loss_scales():
             ok &= ~library.has_collapsed(old[2][position], new[2][position])
         first_bad = jnp.where(good & ~ok, sentinel[_STEPS], sentinel[_FIRST_BAD])
@@ -194,13 +206,6 @@ def _without_kept_infinities(new: list[Any], old: Any, positions: list[int]) -> 
             variables[position] = jnp.where(jnp.isinf(after) & (after == before), 0, after)
     count = len(new[0])
     return [variables[:count], variables[count:], new[2]]
-
-
-def _taken_out(state: list[Any], positions: list[int]) -> tuple[list[Any], list[Any]]:
-    """The variables of the model at `positions`, and the state without them."""
-    variables = [*state[0], *state[1]]
-    rest = [value for number, value in enumerate(variables) if number not in positions]
-    return [variables[position] for position in positions], [rest, *state[2:]]
 
 
 def _changed(new: Any, old: Any) -> list[Any]:

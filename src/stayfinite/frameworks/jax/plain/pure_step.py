@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import FunctionType, MethodType
@@ -13,6 +12,7 @@ import jax
 import numpy as np
 
 from stayfinite.errors import CannotGuardError, UsageError
+from stayfinite.frameworks.jax.guard_step import ArraysRead
 from stayfinite.frameworks.jax.plain import nnx_objects
 from stayfinite.frameworks.jax.plain.arguments import (
     Arguments,
@@ -23,6 +23,7 @@ from stayfinite.frameworks.jax.plain.arguments import (
 )
 from stayfinite.frameworks.jax.plain.state_arguments import StateArguments, find_state
 from stayfinite.frameworks.jax.plain.trees import (
+    BARE,
     KeyPath,
     Numbers,
     joined,
@@ -37,8 +38,6 @@ from stayfinite.graph.graph import Role
 
 # A dynamic loss scale of flax, and `optax.apply_if_finite`.
 _COUNTERS_OF_SKIPS = ("fin_steps", "notfinite_count")
-# Elements of the slots of optimizers from which on they are large.
-_LARGE = 2**17
 # What JAX raises where a value of the batch or the state decides what is computed.
 _NOT_TRACEABLE = (
     jax.errors.ConcretizationTypeError,
@@ -50,12 +49,17 @@ _NOT_TRACEABLE = (
 
 @dataclass(frozen=True)
 class _Plan:
-    """The numbers of the arrays of a call: of the weights, of the other state, of the batch."""
+    """The numbers of the arrays of a call: of the weights, of the other state, of the batch.
+
+    `arguments` are the positions of the arguments that are the batch, each with its structure, or
+    None for one array; it is None where an argument has arrays of the state as well.
+    """
 
     weights: tuple[int, ...]
     others: tuple[int, ...]
     batch: tuple[int, ...]
     batch_names: tuple[str, ...]
+    arguments: tuple[tuple[int, Any], ...] | None
 
 
 class PureStep:
@@ -124,12 +128,14 @@ class PureStep:
             if roles[name] == "statistics" or shapes.get(name) == ()
         ]
 
-    def large_slots(self) -> list[int]:
-        """The numbers of the other arrays that belong to optimizers, if they are large together."""
-        roles, shapes = self.roles, self._shapes
-        found = [number for number, name in enumerate(self.others) if roles[name] == "optimizer"]
-        size = sum(math.prod(shapes.get(self.others[number], ())) for number in found)
-        return found if size >= _LARGE else []
+    def arrays_read(self) -> ArraysRead | None:
+        """The gradients and the new state that show whether all of them are finite."""
+        state = self._state
+        if state is None:
+            return None
+        names = (*self.weights, *self.others)
+        read = tuple(n for n, name in enumerate(names) if name in state.state_read)
+        return ArraysRead(state.num_gradients, state.gradients_read, read)
 
     def arguments(self, args: tuple[Any, ...], keywords: Mapping[str, Any]) -> Arguments:
         """The arguments of a call; the first one shows which are the state.
@@ -184,7 +190,8 @@ class PureStep:
     def _plan(self, call: Arguments) -> _Plan:
         plan = self._plans.get(call.form)
         if plan is None:
-            names = [name for name, _ in call.names()]
+            named = call.names()
+            names = [name for name, _ in named]
             numbers = {name: number for number, name in enumerate(names)}
             missing = [name for name in (*self.weights, *self.others) if name not in numbers]
             if missing:
@@ -196,7 +203,17 @@ class PureStep:
             others = tuple(numbers[name] for name in self.others)
             held = {*weights, *others}
             batch = tuple(number for number in range(len(names)) if number not in held)
-            plan = _Plan(weights, others, batch, tuple(names[number] for number in batch))
+            labels = {named[number][1] for number in batch}
+            arguments = None
+            if labels.isdisjoint(named[number][1] for number in held):
+                arguments = tuple(
+                    (position, None if structure == BARE else structure)
+                    for position, label in enumerate(call.form.labels)
+                    if label in labels
+                    for structure in [jax.tree.structure(call.values[position])]
+                )
+            batch_names = tuple(names[number] for number in batch)
+            plan = _Plan(weights, others, batch, batch_names, arguments)
             self._plans[call.form] = plan
         return plan
 
@@ -210,6 +227,40 @@ class PureStep:
         groups = tuple([call.arrays[n] for n in group] for group in (plan.weights, plan.others))
         return groups, StepData(tuple(call.arrays[n] for n in plan.batch), call.form)
 
+    def has_plain_calls(self, form: ArgumentsForm) -> bool:
+        """Whether JAX can take calls of this form, and their results, as they are."""
+        return (
+            self._numbers is Numbers.TRACED
+            and not form.objects
+            and not form.tree.has_static()
+            and self._state is not None
+            and self._state.returns_arrays
+        )
+
+    def batch_arguments(self, form: ArgumentsForm) -> tuple[tuple[int, Any], ...] | None:
+        """The positions of the arguments that are the batch, with the structure of each.
+
+        None where an argument has arrays of the state as well. The structure of one array is None.
+        """
+        return self._plans[form].arguments
+
+    def call_of(
+        self, weights: Sequence[Any], others: Sequence[Any], data: StepData
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """The arguments of the call with this state and this batch, which has no objects of nnx."""
+        values, _ = data.form.tree.packed(self._in_order(weights, others, data))
+        first, labels = data.form.num_positional, data.form.labels
+        return tuple(values[:first]), dict(zip(labels[first:], values[first:], strict=True))
+
+    def _in_order(self, weights: Sequence[Any], others: Sequence[Any], data: StepData) -> list[Any]:
+        """The arrays of a call."""
+        plan = self._plans[data.form]
+        numbers = (*plan.weights, *plan.others, *plan.batch)
+        arrays: list[Any] = [None] * len(numbers)
+        for number, array in zip(numbers, (*weights, *others, *data.arrays), strict=True):
+            arrays[number] = array
+        return arrays
+
     def batch_names(self, form: ArgumentsForm) -> tuple[str, ...]:
         """The name of each array of a batch."""
         return self._plans[form].batch_names
@@ -219,11 +270,7 @@ class PureStep:
     ) -> tuple[StepResult, list[Any], list[Any]]:
         """Make the step: its result, and the two groups of the new state."""
         assert self._state is not None
-        plan = self._plans[data.form]
-        numbers = (*plan.weights, *plan.others, *plan.batch)
-        arrays: list[Any] = [None] * len(numbers)
-        for number, array in zip(numbers, (*weights, *others, *data.arrays), strict=True):
-            arrays[number] = array
+        arrays = self._in_order(weights, others, data)
         names = (*self.weights, *self.others)
         held = zip(names, (*weights, *others), strict=True)
         self.traced_names = {id(array): name for name, array in held}

@@ -20,10 +20,12 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.extend import core as jex
 
 from stayfinite.errors import UsageError
 from stayfinite.frameworks.jax import private
-from stayfinite.frameworks.jax.plain.arguments import Arguments, called
+from stayfinite.frameworks.jax.marks import arrays_to_read
+from stayfinite.frameworks.jax.plain.arguments import Arguments, called, values_of_objects
 from stayfinite.frameworks.jax.plain.trees import (
     KeyPath,
     joined,
@@ -45,11 +47,19 @@ class StateArguments:
         places: The key path in the result at which each argument comes back, by its label. Objects
             of nnx have none.
         shows_gradient: Whether an array of it is differentiated outside of the loops of the step.
+        returns_arrays: Whether all that the step returns are arrays.
+        num_gradients: How many gradients the step has.
+        gradients_read: The numbers of those to be read.
+        state_read: The names of the new state to be read.
     """
 
     roles: dict[str, Role]
     places: dict[str, KeyPath]
     shows_gradient: bool
+    returns_arrays: bool
+    num_gradients: int
+    gradients_read: tuple[int, ...]
+    state_read: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -64,13 +74,21 @@ class _Array:
 
 @dataclass
 class _Seen:
-    """What a trace of the step shows. Arrays of the call are known by their number."""
+    """What a trace of the step shows. Arrays of the call are known by their number.
+
+    The results of `jaxpr` are `num_gradients` gradients, then `outputs`, then `objects`: the arrays
+    in objects of nnx after the step, by name.
+    """
 
     inputs: list[_Array] = field(default_factory=list)
     differentiated: set[int] = field(default_factory=set)
     outputs: list[tuple[KeyPath, _Array]] = field(default_factory=list)
     unchanged: dict[KeyPath, int] = field(default_factory=dict)
     gradients: set[KeyPath] = field(default_factory=set)
+    returns_arrays: bool = True
+    num_gradients: int = 0
+    objects: list[str] = field(default_factory=list)
+    jaxpr: jex.ClosedJaxpr | None = None
 
 
 def find_state(step: Step, call: Arguments, named: Sequence[str] | None) -> StateArguments:
@@ -110,13 +128,50 @@ def find_state(step: Step, call: Arguments, named: Sequence[str] | None) -> Stat
     held = [n for label, ns in of_label.items() if label in kept or label in objects for n in ns]
     trained = seen.differentiated & set(held)
     roles = {names[n][0]: _role(n, seen, optax, trained) for n in sorted(held)}
-    return StateArguments(roles, kept, bool(trained))
+    shapes = {names[n][0]: seen.inputs[n].shape for n in held}
+    # A single number, as the best loss so far, may hold an infinity on purpose.
+    marked = {
+        name
+        for name, role in roles.items()
+        if role == "weight" or (role == "optimizer" and shapes[name])
+    }
+    gradients, state = _to_be_read(seen, kept, roles, marked)
+    return StateArguments(
+        roles, kept, bool(trained), seen.returns_arrays, seen.num_gradients, gradients, state
+    )
+
+
+def _to_be_read(
+    seen: _Seen, places: dict[str, KeyPath], roles: dict[str, Role], marked: set[str]
+) -> tuple[tuple[int, ...], frozenset[str]]:
+    """The gradients and the new state that show whether all of them are finite.
+
+    Args:
+        seen: The trace.
+        places: Where each argument comes back.
+        roles: The roles of the state.
+        marked: The names of the state that is never infinite on purpose.
+    """
+    assert seen.jaxpr is not None
+    first = seen.num_gradients
+    name_at = {
+        first + number: joined(label, name_of(path[len(place) :]))
+        for number, (path, _) in enumerate(seen.outputs)
+        for label, place in places.items()
+        if path[: len(place)] == place
+    }
+    name_at |= {first + len(seen.outputs) + n: name for n, name in enumerate(seen.objects)}
+    state = {number: name for number, name in name_at.items() if name in roles}
+    covering = {number for number, name in state.items() if name in marked}
+    read = arrays_to_read(seen.jaxpr, [*range(first), *state], covering)
+    names = frozenset(state[number] for number in read if number >= first)
+    return tuple(number for number in read if number < first), names
 
 
 def _traced(step: Step, call: Arguments) -> _Seen:
     seen = _Seen()
 
-    def run(arrays: list[Any]) -> None:
+    def run(arrays: list[Any]) -> list[Any]:
         numbers = {id(array): n for n, array in enumerate(arrays)}
         seen.inputs = [_Array.of(array) for array in arrays]
         level = private.trace_level()
@@ -129,8 +184,9 @@ def _traced(step: Step, call: Arguments) -> _Seen:
                 gradients.extend(jax.tree.leaves(found))
 
         with private.gradients_seen(notify):
-            result, _ = called(step, call.form, arrays)
+            result, values = called(step, call.form, arrays)
         arrays_after, form = taken_apart(result)
+        seen.returns_arrays = not form.has_static()
         paths = paths_of(result)
         for position, after in zip(form.arrays(), arrays_after, strict=True):
             seen.outputs.append((paths[position], _Array.of(after)))
@@ -138,8 +194,11 @@ def _traced(step: Step, call: Arguments) -> _Seen:
                 seen.unchanged[paths[position]] = numbers[id(after)]
             if any(after is gradient for gradient in gradients):
                 seen.gradients.add(paths[position])
+        objects = values_of_objects(call.form, values) if call.form.objects else {}
+        seen.num_gradients, seen.objects = len(gradients), list(objects)
+        return [*gradients, *arrays_after, *objects.values()]
 
-    jax.eval_shape(run, call.arrays)
+    seen.jaxpr = jax.make_jaxpr(run)(call.arrays)
     return seen
 
 

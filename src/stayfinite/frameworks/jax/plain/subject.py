@@ -18,8 +18,10 @@ from stayfinite.frameworks.batch import ChangeError
 from stayfinite.frameworks.change import LastingChange, LearningRate, Settings
 from stayfinite.frameworks.failure import Failure
 from stayfinite.frameworks.hand_written import PlainStep
+from stayfinite.frameworks.jax.guard_step import ArraysRead
 from stayfinite.frameworks.jax.library import HasLibrary
 from stayfinite.frameworks.jax.plain.batch_leaves import BatchLeaf, batch_leaves
+from stayfinite.frameworks.jax.plain.compiled_step import CompiledStep
 from stayfinite.frameworks.jax.plain.library import PlainLibrary
 from stayfinite.frameworks.jax.plain.pure_step import PureStep
 from stayfinite.frameworks.jax.plain.train_function import PlainTrainFunction
@@ -96,6 +98,10 @@ class PlainJax(PlainStep, HasLibrary):
             NonFiniteError: a step was bad.
         """
         assert self.train_function is not None
+        if self.before_step is None and isinstance(self.train_function, PlainTrainFunction):
+            made = self.train_function.make_whole(args, keywords)
+            if made is not None:
+                return made.result
         call = self._step.arguments(args, keywords)
         (weights, others), data = self._step.state_and_data(call)
         if self.before_step is not None:
@@ -154,6 +160,15 @@ class PlainJax(PlainStep, HasLibrary):
         call = self._step.arguments((), keywords)
         (weights, others), data = self._step.state_and_data(call)
         return State.of([weights, others, [], []]), data
+
+    def groups_of(self, args: tuple[Any, ...], keywords: Mapping[str, Any]) -> Any:
+        """The state in the arguments of a call, in four groups."""
+        (weights, others), _ = self._step.state_and_data(self._step.arguments(args, keywords))
+        return weights, others, [], []
+
+    def compiled_step(self, step: TrainStep) -> CompiledStep:
+        """The program of `step`, which is `train_step` with the sentinel."""
+        return CompiledStep(self._step, step)
 
     def require_state(self, args: tuple[Any, ...], keywords: Mapping[str, Any]) -> None:
         """Find the state in the arguments of a call, which is not made.
@@ -255,12 +270,9 @@ class PlainJax(PlainStep, HasLibrary):
         first = len(self.trainable_variables)
         return [first + position for position in self._step.may_be_infinite()]
 
-    def slots_read_seldom(self) -> list[int]:
-        """On a CPU, where reading memory takes the time of a check: large slots of optimizers."""
-        if jax.default_backend() != "cpu":
-            return []
-        first = len(self.trainable_variables)
-        return [first + position for position in self._step.large_slots()]
+    def arrays_read(self) -> ArraysRead | None:
+        """What shows whether gradients and new state are finite."""
+        return self._step.arrays_read()
 
     def settings(self, values: Mapping[str, object]) -> AbstractContextManager[None]:
         """Not known: an optimizer of optax is closed."""

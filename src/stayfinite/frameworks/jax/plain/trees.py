@@ -62,7 +62,7 @@ class Numbers(enum.Enum):
 LeafForm = ArrayLeaf | KeyLeaf | StaticLeaf
 _ARRAY = ArrayLeaf()
 # Kinds of NumPy's dtypes that no array of JAX has.
-_NOT_NUMERIC = "OUSMm"
+NOT_NUMERIC = "OUSMm"
 
 
 @dataclass(frozen=True)
@@ -75,6 +75,10 @@ class TreeForm:
     @functools.cached_property
     def _has_only_arrays(self) -> bool:
         return all(leaf is _ARRAY for leaf in self.leaves)
+
+    def has_static(self) -> bool:
+        """Whether a leaf is no array."""
+        return any(isinstance(leaf, StaticLeaf) for leaf in self.leaves)
 
     def arrays(self) -> list[int]:
         """The numbers of the leaves that are arrays."""
@@ -113,7 +117,7 @@ def taken_apart(
                 form = KeyLeaf(jax.random.key_impl(leaf))
                 leaf = jax.random.key_data(leaf)
         elif isinstance(leaf, np.ndarray | np.generic):
-            if leaf.dtype.kind in _NOT_NUMERIC:
+            if leaf.dtype.kind in NOT_NUMERIC:
                 form = StaticLeaf(leaf)
         elif numbers.traces(leaf):
             leaf = jnp.asarray(leaf)
@@ -132,12 +136,16 @@ def _arrays_of(leaves: list[Any], form: TreeForm) -> list[Any] | None:
     for leaf, kind in zip(leaves, form.leaves, strict=True):
         if kind is _ARRAY:
             held = type(leaf)
-            if held is not concrete and (held is not np.ndarray or leaf.dtype.kind in _NOT_NUMERIC):
+            if held is not concrete and (held is not np.ndarray or leaf.dtype.kind in NOT_NUMERIC):
                 return None
             arrays.append(leaf)
         elif type(kind) is not StaticLeaf or kind.value is not leaf:
             return None
     return arrays
+
+
+# The structure of a tree that is one leaf.
+BARE = jax.tree.structure(0)
 
 
 def paths_of(tree: Any) -> list[KeyPath]:
