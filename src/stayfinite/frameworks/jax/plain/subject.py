@@ -98,7 +98,8 @@ class PlainJax(PlainStep, HasLibrary):
             NonFiniteError: a step was bad.
         """
         assert self.train_function is not None
-        if self.before_step is None and isinstance(self.train_function, PlainTrainFunction):
+        is_seen_before = self.before_step is not None or self.origins is not None
+        if not is_seen_before and isinstance(self.train_function, PlainTrainFunction):
             made = self.train_function.make_whole(args, keywords)
             if made is not None:
                 return made.result
