@@ -59,6 +59,7 @@ CASES = [
     Case("loader_in_module", "log-of-zero", 5, fix=True),
     Case("accumulation", "division-by-zero", 2),
     Case("counted_accumulation", "division-by-zero", 4),
+    Case("written_batch", "division-by-zero", 3),
     Case("codebook", "bad-statistics", 0),
     Case("accumulated_generator", "division-by-zero", 2),
     Case("next_of_generator", "division-by-zero", 3),

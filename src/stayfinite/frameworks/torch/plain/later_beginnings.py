@@ -21,6 +21,7 @@ from stayfinite.frameworks.torch.plain.loop_body import LoopBody
 from stayfinite.frameworks.torch.plain.optimizer import dense_gradient
 from stayfinite.frameworks.torch.plain.recorded_data import measure_lists, tried
 from stayfinite.frameworks.torch.plain.sharded import local
+from stayfinite.frameworks.torch.plain.step_data import WRITES_INTO_BATCH
 from stayfinite.frameworks.torch.plain.steps import StepPlace
 from stayfinite.frameworks.torch.plain.subject import TorchLoop
 
@@ -31,17 +32,30 @@ _MAX_TRIED = 5
 def begun_later(
     subject: TorchLoop, body: LoopBody, step: RecordedBatch, place: StepPlace, seen: Outcome
 ) -> RecordedBatch:
-    """`step` from the first statement on that makes it the step of training; else `step` itself."""
+    """`step` from the first statement on that makes it the step of training; else `step` itself.
+
+    If the loop has written into its batch, the first of those is that which writes the same once
+    more, as `labels[labels == pad] = -100` does, or one after `x.sub_(mean)`.
+    """
     data = step.data
-    if not isinstance(data, LoopData) or data.missing is not None or len(data.iterations) != 1:
+    if not isinstance(data, LoopData) or len(data.iterations) != 1:
         return step
     (iteration,) = data.iterations
-    if iteration.draws or iteration.taken or body.loop.bound_in_header(iteration.batch):
+    is_written = data.missing == WRITES_INTO_BATCH
+    if is_written:
+        data = LoopData(data.iterations, is_sure=False)
+    elif (
+        data.missing is not None
+        or iteration.draws
+        or iteration.taken
+        or body.loop.bound_in_header(iteration.batch)
+    ):
         return step
     if _is_made(subject, data, seen):
-        return step
+        return dataclasses.replace(step, data=data) if is_written else step
     now = values_of(place.frame, place.loop.wanted)
-    for number in body.statements.beginnings(place.line)[:_MAX_TRIED]:
+    beginnings = body.statements.beginnings(place.line)
+    for number in (sorted(beginnings) if is_written else beginnings)[:_MAX_TRIED]:
         begun: list[LoopData] = []
 
         def begin(number: int = number, begun: list[LoopData] = begun) -> None:

@@ -21,6 +21,7 @@ from stayfinite.frameworks.patched_loop import PatchedLoop
 from stayfinite.frameworks.source_loops import SourceLoop
 from stayfinite.frameworks.step import CannotRemakeError
 from stayfinite.frameworks.torch import private
+from stayfinite.frameworks.torch.plain import trees
 from stayfinite.frameworks.torch.plain.body_code import TAKE, BodyCode, taking
 from stayfinite.frameworks.torch.plain.body_statements import BodyStatements
 from stayfinite.frameworks.torch.plain.containers import Containers
@@ -155,11 +156,17 @@ class LoopBody(PatchedLoop):
 
     @contextlib.contextmanager
     def _totals_kept(self, data: LoopData) -> Iterator[None]:
-        """What the body adds up in small tensors is as it was after the block."""
+        """What the body adds up in small tensors, or writes into a batch, is put back after it."""
         held = {**self._held, **{n: v for each in data.iterations for n, v in each.values.items()}}
         values = [held.get(name, self._globals.get(name)) for name in self.loop.written]
+        found = [value for value in values if is_total(value)]
+        batches = [each.batch for each in data.iterations]
+        if not data.is_sure and any(self.loop.bound_in_header(batch) for batch in batches):
+            parts = [part for batch in batches for part in batch.values()]
+            arrays = [leaf for part in parts for _, leaf in trees.leaves(part)]
+            found += [leaf for leaf in arrays if isinstance(leaf, torch.Tensor)]
         with private.unseen():
-            copies = [(value, value.clone()) for value in values if is_total(value)]
+            copies = [(value, value.clone()) for value in found]
         try:
             yield
         finally:

@@ -27,6 +27,8 @@ from stayfinite.frameworks.torch.plain.steps import (
     versions_of,
 )
 
+WRITES_INTO_BATCH = "the loop writes into its batch"
+
 
 @dataclass(frozen=True)
 class AfterStatements:
@@ -194,7 +196,7 @@ def _of_loader(step: NotedStep) -> LoopData:
                 values.setdefault(name, now[name])
         iterations.append(Iteration(values, batch, draw.generators))
     if any(_was_written_to(draw) for draw in headers):
-        missing = "the loop writes into its batch"
+        missing = WRITES_INTO_BATCH
     return LoopData(tuple(iterations), missing, is_sure)
 
 
