@@ -104,6 +104,7 @@ def test_it_loads_in_plain_keras(trained):
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 def test_started_again_it_trains_no_further(trained):
     cwd, arguments, _ = trained
     before = (cwd / "out" / "history.csv").read_text()
@@ -136,6 +137,7 @@ def test_a_broken_file_can_be_fatal(trained):
     assert printed.startswith("stayfinite: ") and printed.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_a_non_finite_step_stops_with_its_report(trained):
     cwd, *_ = trained
     options = ("--learning-rate", "1e38", "--epochs", "3", "--l2", "1", *SMALL_VIDEOS)
