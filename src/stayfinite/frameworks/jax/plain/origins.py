@@ -20,6 +20,11 @@ from stayfinite.frameworks.recorder import MAX_COPIED_BYTES, MAX_HEALTHY
 from stayfinite.frameworks.snapshots import Snapshot
 from stayfinite.frameworks.state import State
 
+# A step is found to be bad when the next one is made, or some steps later where they are quick.
+_LEAST, _MOST = 3, 18
+# Bytes of what the updates of these steps are given.
+_MAX_BYTES = 64 * 2**20
+
 
 @dataclass(frozen=True)
 class KeptArrays:
@@ -68,10 +73,13 @@ def readable(steps: Sequence[JoinedStep]) -> tuple[JoinedStep, PlainJax, State, 
 
 @dataclass(frozen=True)
 class _Unread:
-    """A step whose flag may not be read yet, and what makes it, the best first."""
+    """A step whose flag may not be read yet: all its calls, and those before the update."""
 
     number: int
-    ways: list[JoinedStep]
+    whole: JoinedStep
+    gradients: list[PureCall]
+    calls: list[PureCall]
+    num_bytes: int
 
 
 class UpdateOrigins:
@@ -86,18 +94,19 @@ class UpdateOrigins:
         self._unread: collections.deque[_Unread] = collections.deque()
         self._batches = RecentBatches()
 
-    def note(
-        self, number: int, num_judged: int, args: tuple[Any, ...], keywords: Mapping[str, Any]
-    ) -> None:
-        """The step `number` is about to be made, of `num_judged` steps the flags are read."""
-        while self._unread and self._unread[0].number < num_judged:
-            self._unread.popleft()
+    def note(self, number: int, args: tuple[Any, ...], keywords: Mapping[str, Any]) -> None:
+        """The step `number` is about to be made."""
         calls = TAPE.leading_to((args, keywords))
         labels, places = self._update.labels_of(args, keywords), self._update.places
         state = {label: labels[label] for label in places}
         update = PureCall(self._update.function, args, keywords, None)
         whole = JoinedStep([*calls, update], state, at_places(places, state))
-        self._unread.append(_Unread(number, ways(whole, TAPE.gradients(), calls)))
+        num_bytes = sum(array.nbytes for array in update.inputs)
+        self._unread.append(_Unread(number, whole, TAPE.gradients(), calls, num_bytes))
+        while len(self._unread) > _LEAST and (
+            len(self._unread) > _MOST or sum(s.num_bytes for s in self._unread) > _MAX_BYTES
+        ):
+            self._unread.popleft()
         self._batches.add(number, whole.batch)
         TAPE.end_step(calls)
 
@@ -108,7 +117,7 @@ class UpdateOrigins:
         if found is None:
             return failure
         try:
-            step, subject, state, data = readable(found.ways)
+            step, subject, state, data = readable(ways(found.whole, found.gradients, found.calls))
         except UsageError:
             return failure
         subject.kept = state

@@ -56,10 +56,8 @@ class StateArray:
 class Origins(Protocol):
     """The calls before each call of a step, where it is a step only with them."""
 
-    def note(
-        self, number: int, num_judged: int, args: tuple[Any, ...], keywords: Mapping[str, Any]
-    ) -> None:
-        """A call is about to be made, as step `number`; flags of `num_judged` steps are read."""
+    def note(self, number: int, args: tuple[Any, ...], keywords: Mapping[str, Any]) -> None:
+        """A call is about to be made, as step `number`."""
         ...
 
     def whole(self, failure: Failure) -> Failure:
@@ -98,6 +96,8 @@ class PlainJax(PlainStep, HasLibrary):
             NonFiniteError: a step was bad.
         """
         assert self.train_function is not None
+        if self.origins is not None and self._recorder is not None:
+            self.origins.note(self._recorder.num_steps, args, keywords)
         is_seen_before = self.before_step is not None or self.origins is not None
         if not is_seen_before and isinstance(self.train_function, PlainTrainFunction):
             made = self.train_function.make_whole(args, keywords)
@@ -107,9 +107,6 @@ class PlainJax(PlainStep, HasLibrary):
         (weights, others), data = self._step.state_and_data(call)
         if self.before_step is not None:
             self.before_step(self, State.of([weights, others, [], []]), data)
-        if self.origins is not None and self._recorder is not None:
-            count = self._recorder
-            self.origins.note(count.num_steps, count.num_judged, args, keywords)
         logs, new = self.train_function((weights, others, [], []), iter([data]))
         return self._step.result(call, logs["out"], new[0], new[1])
 

@@ -31,6 +31,7 @@ from stayfinite.frameworks.jax.plain.update_arrays import (
     are_alike,
     are_finite,
     is_good,
+    leaves_out,
     part_of,
     share_arrays,
     weights_like,
@@ -198,7 +199,9 @@ class UncompiledUpdates:
             TAPE.end_step(calls)
             before = {"params": weights_like(args[0], calls, params), "opt_state": state}
             step = JoinedStep(calls, before, putting({}))
-            self._listener.made(GoodUpdate(before, step.batch, step.loss))
+            # An optimizer that leaves out bad updates by itself may have left out this one.
+            loss = None if leaves_out(state) else step.loss
+            self._listener.made(GoodUpdate(before, step.batch, loss))
             return out
         # The program goes on to where it applies the update, if it does.
         nothing = jax.tree.map(jnp.zeros_like, out[0])

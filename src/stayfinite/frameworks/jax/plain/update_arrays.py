@@ -23,9 +23,14 @@ def is_good(gradients: Any, state: Any, out: Any) -> bool:
     # A single number may be infinite on purpose, as the best loss so far.
     slots = [a for a in arrays_in(after) if id(a) not in before and a.shape != ()]
     judged = [updates, slots]
-    if not skips_bad_updates(name_of(path) for path in paths_of(state)):
+    if not leaves_out(state):
         judged.append(gradients)
     return are_finite(judged)
+
+
+def leaves_out(state: Any) -> bool:
+    """Whether an optimizer with this state leaves out non-finite updates by itself."""
+    return skips_bad_updates(name_of(path) for path in paths_of(state))
 
 
 def are_finite(tree: Any) -> bool:
