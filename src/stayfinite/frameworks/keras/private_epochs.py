@@ -145,12 +145,12 @@ def epoch_of_backup(callback: Any, is_saved: Callable[[], bool]) -> Iterator[Non
         yield
         return
     new = Path(f"{there}.new")
-    with contextlib.suppress(FileNotFoundError):
-        # The callback may keep a second backup, which it makes of the first.
-        shutil.copy(there, new)
-    before = new.read_bytes() if new.exists() else b""
-    callback._training_metadata_path = str(new)
     try:
+        with contextlib.suppress(FileNotFoundError):
+            # The callback may keep a second backup, which it makes of the first.
+            shutil.copy(there, new)
+        before = new.read_bytes() if new.exists() else b""
+        callback._training_metadata_path = str(new)
         yield
         if new.exists() and is_saved() and new.read_bytes() != before:
             put(new, Path(there))
