@@ -9,26 +9,48 @@ from stayfinite.frameworks.torch.plain import verdict
 from stayfinite.frameworks.torch.plain.verdict import UpdateProof
 
 
-def gradients():
+def gradients(kind):
     torch.manual_seed(0)
     shapes = [(4, 3), (4,), (3,), (5000,), (2,), ()]
-    halves = [torch.randn(7).bfloat16(), torch.randn(3).double()]
-    return [torch.randn(shape) for shape in shapes] + halves
+    found = [torch.randn(shape) for shape in shapes] + [torch.randn(3).double()]
+    if kind == "many":
+        found += [torch.randn(200, 200), torch.randn(60, 3).T]
+    if kind == "half":
+        found += [torch.randn(7).bfloat16()]
+    if kind == "sparse":
+        embedding = torch.nn.Embedding(4, 2, sparse=True)
+        embedding(torch.tensor([0, 2, 2])).sum().backward()
+        found += [embedding.weight.grad]
+    return found
 
 
-def test_the_bound_is_at_least_the_largest_magnitude():
-    tensors = gradients()
-    assert verdict.bound_of(tensors) >= max(t.abs().max().item() for t in tensors)
-    assert verdict.bound_of([]) == 0.0
+def bound_of(tensors):
+    parameters = [torch.zeros_like(tensor.to_dense()) for tensor in tensors]
+    for parameter, tensor in zip(parameters, tensors, strict=True):
+        parameter.grad = tensor
+    unused = torch.zeros(3)
+    return verdict.bound_of_gradients(torch.optim.SGD([*parameters, unused]))
 
 
+@pytest.mark.parametrize("kind", ["few", "many", "half", "sparse"])
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
-def test_a_bad_element_of_any_gradient_is_seen(bad):
-    for number, tensor in enumerate(gradients()):
-        for position in {0, tensor.numel() - 1}:
-            tensors = gradients()
-            tensors[number].view(-1)[position] = bad
-            assert not math.isfinite(verdict.bound_of(tensors))
+def test_a_bad_element_of_any_gradient_is_seen(kind, bad):
+    tensors = gradients(kind)
+    largest = max(t.to_dense().abs().max().item() for t in tensors)
+    assert largest <= bound_of(tensors) < math.inf
+    for number in range(len(tensors)):
+        tensors = gradients(kind)
+        values = tensors[number]
+        values = values._values() if values.is_sparse else values
+        for place in {(0,) * values.ndim, (-1,) * values.ndim}:
+            good = values[place].clone()
+            values[place] = bad
+            assert not math.isfinite(bound_of(tensors))
+            values[place] = good
+
+
+def test_an_optimizer_without_gradients_is_bounded_by_0():
+    assert verdict.bound_of_gradients(torch.optim.SGD([torch.zeros(2)])) == 0.0
 
 
 def test_a_proof_follows_the_settings_of_its_optimizer():

@@ -32,7 +32,6 @@ __all__ = [
     "decomposition_of",
     "dense_values",
     "file_of_backward",
-    "flattened",
     "function_of",
     "is_compiled",
     "memory_of",
@@ -41,6 +40,7 @@ __all__ = [
     "numpy_of",
     "peaks",
     "schema_of",
+    "sum_of_squares",
     "tensor_of",
     "unseen",
     "version",
@@ -66,12 +66,22 @@ def norms(tensors: list[Any]) -> Any:
     return torch._foreach_norm(tensors)
 
 
-def flattened(tensors: list[Any]) -> Any:
-    """A copy of the elements of dense tensors of one dtype, as one vector.
+def sum_of_squares(tensors: list[Any], *, as_copy: bool) -> float:
+    """The sum of the squares of all elements; infinite where a square overflows.
 
-    By one call, in less time than `torch.cat` of a view of each.
+    By `dot`, in less time than by `norms`.
+
+    Args:
+        tensors: Dense tensors on a CPU in float32 or float64.
+        as_copy: Whether they are copied to one vector, which takes less time for few elements.
+
+    Raises:
+        RuntimeError: one is sparse or on another device.
     """
-    return torch._C._nn.flatten_dense_tensors(tensors)
+    if as_copy:
+        copy = torch._C._nn.flatten_dense_tensors(tensors)
+        return float(copy.dot(copy).item())
+    return float(sum([(row := tensor.ravel()).dot(row).item() for tensor in tensors]))
 
 
 def peaks(tensors: list[Any]) -> Any:

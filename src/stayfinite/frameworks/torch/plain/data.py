@@ -127,7 +127,8 @@ class LoopData:
         for number, iteration in enumerate(self.iterations):
             generators = iteration.generators
             if random is not None:
-                generators = Generators(random) if number == 0 else Following(random)
+                kind = Generators if number == 0 else Following
+                generators = kind(random.cpu, random.cuda)
             own = values[number] if number < len(values) else {}
             others = {**iteration.values, **{n: v for n, v in own.items() if n in iteration.values}}
             iterations.append(dataclasses.replace(iteration, values=others, generators=generators))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable
+from types import FrameType
 
 import torch
 
@@ -21,6 +22,7 @@ from stayfinite.frameworks.torch.plain.optimizer import (
     parameters_of,
 )
 from stayfinite.frameworks.torch.plain.processes import are_several
+from stayfinite.frameworks.torch.plain.regular_steps import RegularStep
 
 # Optimizers whose state is copied before an update that is not known to be finite.
 MAX_COPIED_BYTES = 64 * 2**20
@@ -49,6 +51,22 @@ class Judge:
             # A line search may try any point after the first call.
             self._prepare(update)
 
+    def is_fine(self, regular: RegularStep, frame: FrameType) -> bool:
+        """Judge the update of a step that is made as the one before.
+
+        Returns:
+            Whether it is known to leave all finite. If not, nothing was done.
+        """
+        optimizer, notes = regular.trained.optimizer(), self._notes
+        if optimizer is None or self._unproved is not None or self._listener.takes_finite_steps:
+            return False
+        proof, statistics = regular.trained.proof, notes.trained.statistics()
+        if not proof.holds_now(optimizer, statistics) or notes.bad_loss() is not None:
+            return False
+        noted = regular.noted(frame, notes.events.alone())
+        self._listener.made(optimizer, regular.place(frame), notes.loss(), noted)
+        return True
+
     def before(self, update: OptimizerCall) -> None:
         """An optimizer is about to be applied to the gradients that its parameters have."""
         optimizer = update.optimizer
@@ -61,16 +79,16 @@ class Judge:
             if self._judge_overflow(update, is_applied_next=True):
                 overflow.zero_()
             return
-        gradients = gradients_of(optimizer)
-        size = _bound_of(gradients, update)
+        size = _bound_of_gradients(update)
         bad_loss = self._notes.bad_loss()
         is_proved = self._unproved is None and update.trained.proof.holds(optimizer, size)
         # Each of several processes has its own, and gets those of the first one.
         is_spoilt = self._notes.spoilt_buffers(update) and not are_several()
         if is_proved and bad_loss is None and not is_spoilt:
+            update.is_proved = True
             update.was_made = self._made(update)
             return
-        if not math.isfinite(size) and not _all_finite(gradients, update):
+        if not math.isfinite(size) and not _all_finite(gradients_of(optimizer), update):
             update.was_made = self._tell(self._notes.bad_step(update, "gradients", bad_loss))
         elif is_spoilt:
             update.was_made = self._tell(self._notes.bad_step(update, "buffers", bad_loss))
@@ -151,11 +169,12 @@ class Judge:
         return is_applied
 
 
-def _bound_of(gradients: list[torch.Tensor], update: OptimizerCall) -> float:
+def _bound_of_gradients(update: OptimizerCall) -> float:
     """A bound on the magnitude of every element, in all processes where each has a part."""
+    optimizer = update.optimizer
     if update.trained.is_flattened:
-        return sharded.bound_of(gradients, parameters_of(update.optimizer))
-    return verdict.bound_of(gradients)
+        return sharded.bound_of(gradients_of(optimizer), parameters_of(optimizer))
+    return verdict.bound_of_gradients(optimizer)
 
 
 def _all_finite(tensors: list[torch.Tensor], update: OptimizerCall) -> bool:

@@ -10,6 +10,7 @@ from typing import Any, Literal, Protocol, TypeAlias
 import torch
 
 from stayfinite.frameworks.torch.plain.again import Again
+from stayfinite.frameworks.torch.plain.step_data import NotedStep
 from stayfinite.frameworks.torch.plain.steps import Applied, StepPlace
 
 What = Literal["gradients", "loss", "buffers", "update", "scale"]
@@ -64,8 +65,9 @@ class Listener(Protocol):
         optimizer: torch.optim.Optimizer,
         place: StepPlace | None,
         loss: Loss | None,
+        noted: NotedStep | None = None,
     ) -> None:
-        """A step is finite and is about to be applied."""
+        """A step is finite and is about to be applied; `noted`: its data, where they are known."""
         ...
 
     def bad(self, step: BadStep) -> bool:

@@ -19,6 +19,7 @@ from stayfinite.frameworks.torch.plain.listeners import BadStep, Loss, What
 from stayfinite.frameworks.torch.plain.passes import PassNotes
 from stayfinite.frameworks.torch.plain.positions import Position, positions_of
 from stayfinite.frameworks.torch.plain.randomness import GeneratorNotes
+from stayfinite.frameworks.torch.plain.regular_steps import RegularNotes, RegularStep
 from stayfinite.frameworks.torch.plain.steps import (
     Applied,
     Draw,
@@ -52,6 +53,7 @@ class OptimizerCall:
         scaler: The `GradScaler` that applies it, if one does.
         closure: What it was given to compute the loss, if anything.
         was_made: Whether the listener was called for it as a finite one.
+        is_proved: Whether it was known before that it leaves the state finite.
     """
 
     optimizer: torch.optim.Optimizer
@@ -62,6 +64,7 @@ class OptimizerCall:
     scaler: Any = None
     closure: Closure | None = None
     was_made: bool = False
+    is_proved: bool = False
 
 
 class StepNotes:
@@ -86,26 +89,31 @@ class StepNotes:
         self.trainer = TrainerCalls(self.generators, is_watching, lambda: self.events.last_update)
         self.passes = PassNotes(self.generators)
         self.trained = TrainedByOptimizer()
+        self._regular = RegularNotes(self.events, self.generators, self.trained)
         self._losses: list[Loss] = []
         self._scaled: tuple[Any, Any] | None = None
         self._looked_at: set[SourceLoop] = set()
 
     def created(self, optimizer: torch.optim.Optimizer) -> None:
         """An optimizer was made; a loop over it may begin now."""
+        self._regular.forget()
         self.trained.of(optimizer)
         began = Applied(id(optimizer), self.generators.now(), {}, {}, self.trained.buffers())
-        self.events.updated(began, [])
+        self.events.updated(began, [], [])
 
     def drew(self, batch: object, source: object, innermost: FrameType) -> None:
         """The iterator `source` of a loader has given a batch."""
-        events, generators = self.events, self.generators.now()
-        readings = header_readings_of(innermost, is_first=not events.is_in_step)
+        if self._regular.drew(batch, source, innermost):
+            return
+        events = self.events
+        is_first = not (events.has_backward and events.draws)
+        readings = header_readings_of(innermost, is_first=is_first)
+        generators = self.generators.now()
         events.drew(Draw(batch, id(source), generators, readings, versions_of(batch)))
+        self._regular.drew_otherwise(innermost, readings)
 
-    def differentiated(self, root: Any, innermost: FrameType) -> None:
+    def differentiated(self, root: Any) -> None:
         """A backward pass begins at `root`."""
-        if self.passes.is_noting:
-            self.passes.began(positions_of(innermost))
         self.events.has_backward = True
         tensor = root[0] if isinstance(root, (list, tuple)) and root else root
         if self._scaled is not None and self._scaled[1] is tensor:
@@ -155,6 +163,24 @@ class StepNotes:
         place = place_of(positions, self.events.draws)
         return OptimizerCall(optimizer, trained, innermost, positions, place, scaler, closure)
 
+    def regular(
+        self, optimizer: torch.optim.Optimizer, innermost: FrameType
+    ) -> tuple[RegularStep, FrameType] | None:
+        """What is known of the present step, and its frame, if it is made as the one before.
+
+        Args:
+            optimizer: Is about to be applied, or was.
+            innermost: The innermost frame.
+        """
+        if self.calls or self.trainer:
+            return None
+        return self._regular.found(optimizer, innermost)
+
+    def regular_ended(self, step: RegularStep, frame: FrameType) -> None:
+        """The update of a step was made that is as the one before."""
+        self._losses.clear()
+        self._regular.ended(step, frame)
+
     def data_of_calls(self) -> LoopData | None:
         """The data of the step, where it is made of calls; None where it is that of a loop."""
         if self.trainer:
@@ -186,33 +212,42 @@ class StepNotes:
 
     def forget(self) -> None:
         """Nothing that has happened is a part of the next step."""
-        self.events = Events()
+        self.events.forget()
+        self._regular.forget()
         self.forget_calls()
 
     def ended(self, update: OptimizerCall) -> None:
         """`update` was made, or left out."""
-        place, events = update.place, self.events
+        place, events, trained = update.place, self.events, update.trained
+        is_of_trainer = bool(self.trainer)
         self.trainer.updated(update.optimizer)
         since = [] if place is None else events.since(place)
         draws = [event for event in since if type(event) is Draw]
         if self.generators.is_probing:
             self._probe(events.last_update if place is None else events.step_at(place)[0], draws)
-        if place is not None and place.loop not in self._looked_at:
-            self._looked_at.add(place.loop)
-            self.generators.look(place.values().values())
-        update.trained.step_ended()
+        if trained.is_learning:
+            trained.step_ended()
         readings: dict[int, Reading] = {}
         if draws and place is not None and has_header(draws, id(place.frame), place.loop):
             # The next iteration of a loop over a loader begins at a draw.
             generators = draws[-1].generators
         else:
             readings, generators = readings_of(update.positions), self.generators.now()
-        self.passes.step_ended(draws=bool(draws))
+        if self.passes.is_noting:
+            self.passes.step_ended(draws=bool(draws))
         number, lines = id(update.optimizer), lines_of(update.positions)
         buffers = self.trained.buffers()
-        if place is not None and place.loop.written:
-            buffers += running_totals(place)
-        events.updated(Applied(number, generators, readings, lines, buffers), since)
+        if place is not None:
+            if place.loop not in self._looked_at:
+                self._looked_at.add(place.loop)
+                self.generators.look(place.values().values())
+            if place.loop.written:
+                buffers += running_totals(place)
+        events.updated(Applied(number, generators, readings, lines, buffers), since, draws)
+        self._regular.forget()
+        is_known = update.is_proved and not (is_of_trainer or self.passes.is_noting)
+        if is_known and place is not None:
+            self._regular.follow(trained, place, update.positions, update.innermost, since)
 
     def _probe(self, began: Applied | None, draws: Sequence[Draw]) -> None:
         first = draws[0].generators if draws else began.generators if began else None

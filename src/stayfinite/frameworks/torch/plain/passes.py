@@ -45,19 +45,18 @@ class PassNotes:
 
     Args:
         generators: Reads the random generators.
+
+    Attributes:
+        is_noting: Whether a step may have several passes; if not, nothing is to be called.
     """
 
     def __init__(self, generators: GeneratorNotes) -> None:
+        self.is_noting = True
         self._generators = generators
         self._begun: Mapping[int, Reading] = {}
         self._ended: list[Pass] = []
         self._num_steps = 0
         self._accumulates = False
-
-    @property
-    def is_noting(self) -> bool:
-        """Whether a step may have several passes."""
-        return self._accumulates or self._num_steps < PROBED_STEPS
 
     def began(self, positions: Sequence[Position]) -> None:
         """A backward pass begins."""
@@ -78,6 +77,7 @@ class PassNotes:
         self._num_steps += 1
         self._accumulates |= len(self._ended) > 1 and not draws
         self._ended.clear()
+        self.is_noting = self._accumulates or self._num_steps < PROBED_STEPS
 
 
 def rounds_of(

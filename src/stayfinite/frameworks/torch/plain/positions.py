@@ -41,10 +41,18 @@ Position = tuple[FrameType, Spot]
 
 @dataclass(frozen=True, eq=False)
 class _Code:
-    """Code with its spots by instruction; it is kept, so that no other gets its identity."""
+    """Code with its spots by instruction; it is kept, so that no other gets its identity.
+
+    Attributes:
+        code: The code.
+        is_user: Whether it is the user's.
+        is_module: Whether it is that of a module, and of no statement in a string.
+        spots: By instruction.
+    """
 
     code: CodeType
     is_user: bool
+    is_module: bool
     spots: dict[int, Spot] = field(default_factory=dict)
 
 
@@ -54,7 +62,10 @@ _MAX_CODES = 4096
 
 
 def positions_of(innermost: FrameType | None) -> list[Position]:
-    """The positions of the user's frames from `innermost` on, outwards."""
+    """The positions of the user's frames from `innermost` on, outwards, up to that of a module.
+
+    A loop around the import of a module, or around a run of it, does not make the steps inside.
+    """
     found = []
     frame = innermost
     while frame is not None:
@@ -68,12 +79,15 @@ def positions_of(innermost: FrameType | None) -> list[Position]:
             if spot is None:
                 spot = known.spots[instruction] = _spot(code, instruction)
             found.append((frame, spot))
+            if known.is_module:
+                break
         frame = frame.f_back
     return found
 
 
 def _known(code: CodeType) -> _Code:
-    known = _Code(code, is_user_code(code))
+    is_module = code.co_name == "<module>" and not code.co_filename.startswith("<string")
+    known = _Code(code, is_user_code(code), is_module)
     # Whether a name such as `<string>` is of the user can change.
     if known.is_user or not code.co_filename.startswith("<"):
         if len(_CODES) >= _MAX_CODES:

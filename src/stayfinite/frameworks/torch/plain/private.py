@@ -55,6 +55,11 @@ def hook_draws(drawing: Callable[[Callable[[Any], Any], Any], Any]) -> None:
     owner.__next__ = __next__
 
 
+def is_first_draw(iterator: Any) -> bool:
+    """Whether the last batch that the iterator of a `DataLoader` gave was its first one."""
+    return bool(iterator._num_yielded == 1)
+
+
 def hook_backward(began: Callable[[Any], None], ended: Callable[[], None]) -> None:
     """Tell of each backward pass: `began(root)`, and `ended()` also where one of both raises."""
     plain = torch.autograd.backward

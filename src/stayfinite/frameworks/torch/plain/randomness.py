@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from stayfinite.frameworks.state import RandomState
+from stayfinite.frameworks.state import RandomState, Tensor
 from stayfinite.frameworks.torch.state import random_state, restore_random
 
 # So many steps show whether a loop draws from NumPy or Python, whose states take longer to copy.
@@ -19,21 +19,33 @@ PROBED_STEPS = 3
 _KINDS = (torch.Generator, np.random.Generator, np.random.RandomState, random.Random)
 
 
+# A PyTorch without CUDA has no other state. It is read in every step.
+_HAS_CUDA = torch.backends.cuda.is_built()
+_state_of_cpu = torch.default_generator.get_state
+
+
 class Generators(NamedTuple):
     """States of generators; None for one that the loop does not draw from.
 
-    `objects` are generators that the loop has under a name, each with its state.
+    `cpu` and `cuda` are PyTorch's own. `objects` are generators that the loop has under a name,
+    each with its state.
     """
 
-    torch: RandomState
+    cpu: Tensor
+    cuda: Tensor | None = None
     numpy: Any = None
     python: Any = None
     objects: tuple[tuple[Any, Any], ...] = ()
 
+    @property
+    def torch(self) -> RandomState:
+        """The states of PyTorch's own generators."""
+        return RandomState(self.cpu, self.cuda)
+
     def now(self) -> Generators:
         """The present states of the same generators."""
         return Generators(
-            random_state(),
+            *_of_torch(),
             None if self.numpy is None else np.random.get_state(),
             None if self.python is None else random.getstate(),
             _states([generator for generator, _ in self.objects]),
@@ -58,9 +70,14 @@ class Following(Generators):
 
 
 class GeneratorNotes:
-    """Notes the states of the generators, as far as a loop draws from them."""
+    """Notes the states of the generators, as far as a loop draws from them.
+
+    Attributes:
+        is_probing: Whether it is not known yet which generators are drawn from.
+    """
 
     def __init__(self) -> None:
+        self.is_probing = True
         self._probed = 0
         self._numpy = self._python = False
         self._objects: list[Any] = []
@@ -78,20 +95,20 @@ class GeneratorNotes:
     def now(self) -> Generators:
         """The present states."""
         if self._draws_from_torch_alone:
-            return Generators(random_state())
-        is_probing = self.is_probing
+            return Generators(*_of_torch()) if _HAS_CUDA else Generators(_state_of_cpu())
         return Generators(
-            random_state(),
-            np.random.get_state() if self._numpy or is_probing else None,
-            random.getstate() if self._python or is_probing else None,
+            *_of_torch(),
+            np.random.get_state() if self._numpy or self.is_probing else None,
+            random.getstate() if self._python or self.is_probing else None,
             _states(self._objects) if self._objects else (),
         )
 
     def step_ended(self, began: Generators) -> None:
         """Note which generators a step has drawn from."""
-        if self._probed >= PROBED_STEPS:
+        if not self.is_probing:
             return
         self._probed += 1
+        self.is_probing = self._probed < PROBED_STEPS
         if began.numpy is not None:
             after: Any = np.random.get_state()
             before = began.numpy
@@ -107,13 +124,13 @@ class GeneratorNotes:
     def everything(self) -> Generators:
         """The present states of all generators."""
         return Generators(
-            random_state(), np.random.get_state(), random.getstate(), _states(self._objects)
+            *_of_torch(), np.random.get_state(), random.getstate(), _states(self._objects)
         )
 
-    @property
-    def is_probing(self) -> bool:
-        """Whether it is not known yet which generators are drawn from."""
-        return self._probed < PROBED_STEPS
+
+def _of_torch() -> tuple[Tensor, Tensor | None]:
+    state = random_state()
+    return state.cpu, state.cuda
 
 
 def _states(generators: Iterable[Any]) -> tuple[tuple[Any, Any], ...]:

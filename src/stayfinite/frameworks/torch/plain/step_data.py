@@ -21,7 +21,6 @@ from stayfinite.frameworks.torch.plain.steps import (
     MAX_DRAWS,
     Applied,
     Draw,
-    Events,
     StepPlace,
     has_header,
     versions_of,
@@ -102,14 +101,19 @@ class NotedStep(NamedTuple):
         return _of_loader(step) if self.headers else _without_loader(step, run)
 
 
-def note_step(place: StepPlace, events: Events, passes: Sequence[Pass]) -> NotedStep:
+def note_step(
+    place: StepPlace,
+    events: Sequence[Draw | Applied],
+    passes: Sequence[Pass],
+    *,
+    is_complete: bool,
+) -> NotedStep:
     """Note the step whose update is at `place`."""
     frame, loop, line, _ = place
     held = frame.f_globals
     others = {name: held[name] for name in loop.globals_read if name in held}
     now = values_of(frame, loop.wanted)
-    is_complete = not events.lost_draws
-    return NotedStep(loop, id(frame), line, events.since(place), now, others, passes, is_complete)
+    return NotedStep(loop, id(frame), line, events, now, others, passes, is_complete)
 
 
 def _without_loader(step: NotedStep, run: Run | None) -> LoopData:

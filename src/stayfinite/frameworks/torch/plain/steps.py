@@ -116,40 +116,68 @@ def is_total(value: object) -> TypeGuard[torch.Tensor]:
 
 
 class Events:
-    """The draws and updates that the next step may need, oldest first."""
+    """The draws and updates that the next step may need, oldest first.
+
+    Attributes:
+        draws: The batches that were drawn.
+        is_at_update: Whether nothing was drawn since the last update.
+        has_backward: Whether something was differentiated since the last draw or update.
+        lost_draws: Whether there were too many draws to keep.
+    """
 
     def __init__(self) -> None:
         self._events: list[Draw | Applied] = []
-        self._draws: list[Draw] = []
+        self.draws: list[Draw] = []
         self.has_backward = False
+        self.is_at_update = False
         self.lost_draws = False
 
-    @property
-    def is_in_step(self) -> bool:
-        """Whether a batch was drawn and differentiated since the last update."""
-        return self.has_backward and bool(self._draws)
+    def forget(self) -> None:
+        """Nothing that has happened is a part of the next step."""
+        self._events, self.draws = [], []
+        self.has_backward = self.is_at_update = self.lost_draws = False
 
     def drew(self, draw: Draw) -> None:
         """A loader gave a batch."""
-        if not self.has_backward and self._draws and self._draws[-1].source == draw.source:
+        if not self.has_backward and self.draws and self.draws[-1].source == draw.source:
             # Nothing was differentiated with the one before, as in a validation.
-            self._forget(self._draws[-1])
-        self.has_backward = False
-        if len(self._draws) >= MAX_DRAWS:
-            self._forget(self._draws[0])
+            self._forget(self.draws[-1])
+        self.has_backward = self.is_at_update = False
+        if len(self.draws) >= MAX_DRAWS:
+            self._forget(self.draws[0])
             self.lost_draws = True
         self._events.append(draw)
-        self._draws.append(draw)
+        self.draws.append(draw)
 
     def _forget(self, draw: Draw) -> None:
-        self._draws = [other for other in self._draws if other is not draw]
+        self.draws = [other for other in self.draws if other is not draw]
         self._events = [event for event in self._events if event is not draw]
 
-    def updated(self, update: Applied, since: list[Draw | Applied]) -> None:
-        """Weights were updated; of the events before, only `since` may belong to the next step."""
-        self._draws = [event for event in since if type(event) is Draw]
+    def updated(self, update: Applied, since: list[Draw | Applied], draws: list[Draw]) -> None:
+        """Weights were updated; of the events before, only `since` may belong to the next step.
+
+        `draws` are the batches among them.
+        """
+        self.draws = draws
         self._events = [*since, update]
         self.has_backward = self.lost_draws = False
+        self.is_at_update = True
+
+    def drew_alone(self, draw: Draw) -> None:
+        """A loader gave the first batch since the last update, and what was before it is over."""
+        self._events = [self._events[-1], draw]
+        self.draws = [draw]
+        self.is_at_update = False
+
+    def updated_alone(self, update: Applied) -> None:
+        """Weights were updated after that batch, or after none since the last update."""
+        self._events = [*self.alone(), update]
+        self.has_backward = False
+        self.is_at_update = True
+
+    def alone(self) -> list[Draw | Applied]:
+        """The last update, and that batch."""
+        return self._events[-1:] if self.is_at_update else self._events[-2:]
 
     def step_at(self, place: StepPlace) -> tuple[Applied | None, list[Draw]]:
         """The update after which the step at `place` began, and the batches drawn since then."""
@@ -157,11 +185,6 @@ class Events:
         first = events[0] if events else None
         draws = [event for event in events if type(event) is Draw]
         return (first if type(first) is Applied else None), draws
-
-    @property
-    def draws(self) -> list[Draw]:
-        """The batches that were drawn, oldest first."""
-        return self._draws
 
     @property
     def last_update(self) -> Applied | None:
@@ -226,12 +249,11 @@ def header_readings_of(innermost: FrameType, *, is_first: bool) -> dict[int, Rea
         is_first: Whether the iteration that begins is the first of its step. What the header binds
             is then read later.
     """
-    found = {}
-    for frame, spot in positions_of(innermost):
-        if spot.in_header:
-            names = spot.changing if is_first else spot.wanted
-            found[id(frame)] = Reading(spot, values_of(frame, names) if names else {})
-    return found
+    return {
+        id(frame): Reading(spot, values_of(frame, spot.changing if is_first else spot.wanted))
+        for frame, spot in positions_of(innermost)
+        if spot.in_header
+    }
 
 
 def lines_of(positions: Sequence[Position]) -> dict[int, int]:

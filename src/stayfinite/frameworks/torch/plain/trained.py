@@ -28,6 +28,8 @@ class Trained:
         roots: The modules.
         proof: Whether its updates need no check.
         is_flattened: Whether a `FullyShardedDataParallel` holds the parameters.
+        written: The buffers that steps write to, as far as it is known.
+        is_learning: Whether `step_ended` is to be called.
     """
 
     def __init__(self, optimizer: torch.optim.Optimizer) -> None:
@@ -38,33 +40,27 @@ class Trained:
         buffers = list({id(b): b for root in self.roots for b in root.buffers()}.values())
         has_room = sum(buffer.nbytes for buffer in buffers) <= MAX_BUFFER_BYTES
         self._all = [(b, b.detach().clone()) for b in buffers] if has_room else []
-        self._written = [buffer for buffer, _ in self._all]
+        self.written = [buffer for buffer, _ in self._all]
         self.proof = UpdateProof(optimizer)
         self.is_flattened = sharded.is_flattened(parameters_of(optimizer))
         self._num_steps = 0
+        self.is_learning = bool(self._all)
 
     def step_ended(self) -> None:
         """Note which buffers a step has written to."""
         self._num_steps += 1
-        if self._num_steps > _LEARNING[-1]:
-            return
         if self._num_steps in _LEARNING:
-            self._written = [buffer for buffer, first in self._all if _differ(buffer, first)]
+            self.written = [buffer for buffer, first in self._all if _differ(buffer, first)]
         if self._num_steps == _LEARNING[-1]:
-            self._all = []
-
-    @property
-    def writes_buffers(self) -> bool:
-        """Whether steps write to any, as far as it is known."""
-        return bool(self._written)
+            self._all, self.is_learning = [], False
 
     def buffers(self) -> list[tuple[torch.Tensor, torch.Tensor]]:
         """The buffers that steps write to, each with a copy."""
-        return [(buffer, buffer.detach().clone()) for buffer in self._written]
+        return [(buffer, buffer.detach().clone()) for buffer in self.written]
 
     def statistics(self) -> list[torch.Tensor]:
         """Those of them that can hold a NaN."""
-        return [buffer for buffer in self._written if buffer.is_floating_point()]
+        return [buffer for buffer in self.written if buffer.is_floating_point()]
 
 
 class TrainedByOptimizer:
@@ -91,17 +87,17 @@ class TrainedByOptimizer:
 
     def buffers(self) -> list[tuple[torch.Tensor, torch.Tensor]]:
         """The buffers of the modules of every optimizer, each with a copy."""
-        found = []
+        found: list[tuple[torch.Tensor, torch.Tensor]] = []
         for trained in self.by_identity.values():
-            if trained.writes_buffers and trained.optimizer() is not None:
+            if trained.written and trained.optimizer() is not None:
                 found += trained.buffers()
         return found
 
     def statistics(self) -> list[torch.Tensor]:
         """Of the buffers that steps write to, those that can hold a NaN."""
-        found = []
+        found: list[torch.Tensor] = []
         for trained in self.by_identity.values():
-            if trained.writes_buffers and trained.optimizer() is not None:
+            if trained.written and trained.optimizer() is not None:
                 found += trained.statistics()
         return found
 

@@ -51,13 +51,14 @@ class Training:
         optimizer: torch.optim.Optimizer,
         place: StepPlace | None,
         loss: Loss | None,
+        noted: NotedStep | None = None,
     ) -> None:
         """Record a finite step."""
         recorder = self._owner.recorder
         step = recorder.count.num_steps
         if step >= self._next_snapshot:
             self._take_snapshot(step, optimizer, place)
-        self._recent.add(step, self._data(place))
+        self._recent.add(step, self._data(place) if noted is None else noted)
         recorder.count.num_steps = step + 1
         if loss is not None:
             recorder.losses.keep(step, None, loss)
@@ -85,7 +86,9 @@ class Training:
             return data
         if place is None:
             return LoopData((), "no loop of a file with source is around the update")
-        return note_step(place, self._notes.events, self._notes.passes.of_step())
+        events, passes = self._notes.events, self._notes.passes.of_step()
+        is_complete = not events.lost_draws
+        return note_step(place, events.since(place), passes, is_complete=is_complete)
 
     def _take_snapshot(
         self, step: int, optimizer: torch.optim.Optimizer, place: StepPlace | None

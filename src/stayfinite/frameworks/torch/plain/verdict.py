@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,7 +11,7 @@ import torch
 
 from stayfinite.frameworks.torch import finite_checks, private
 from stayfinite.frameworks.torch.plain import sharded
-from stayfinite.frameworks.torch.plain.optimizer import parameters_of
+from stayfinite.frameworks.torch.plain.optimizer import gradients_of, parameters_of
 
 # Optimizers whose update is finite if gradients, weights, slots and settings are.
 _BOUNDED: dict[type, tuple[str, ...]] = {
@@ -24,19 +25,28 @@ _BOUNDED: dict[type, tuple[str, ...]] = {
     torch.optim.NAdam: ("lr", "eps", "weight_decay", "betas"),
     torch.optim.RAdam: ("lr", "eps", "weight_decay", "betas"),
 }
-# Up to so many numbers are read faster one by one than as one tensor.
+# Up to so many tensors, of so many elements in all, are judged as one copy: that is faster than to
+# read each of them.
 _FEW = 64
-# Elements of a tensor that is copied to be judged with others.
-_SMALL = 4096
-# So many elements in all are judged as one copy: that is faster than to read each tensor.
 _ALL_SMALL = 32_768
-# A square of a gradient must have room in float32, and a sum of them.
+# A square of a gradient must have room in float32, and a sum of them, and a gradient times a rate.
 _LARGEST_GRADIENT = 1e15
 _LARGEST_RATE = 1e3
-_LARGEST_UPDATE = 1e20
 _SMALLEST_EPSILON = 1e-20
 _WIDE = frozenset((torch.float32, torch.float64))
 _PLAIN = {torch.Tensor}
+
+
+def bound_of_gradients(optimizer: torch.optim.Optimizer) -> float:
+    """`bound_of` the gradients that `optimizer` would be given now."""
+    gradients = [
+        gradient
+        for group in optimizer.param_groups
+        for parameter in group["params"]
+        if (gradient := parameter.grad) is not None
+    ]
+    norm = _norm_of_wide(gradients)
+    return bound_of(gradients_of(optimizer)) if norm is None else norm
 
 
 def bound_of(tensors: list[torch.Tensor]) -> float:
@@ -46,43 +56,32 @@ def bound_of(tensors: list[torch.Tensor]) -> float:
     """
     if not tensors:
         return 0.0
-    if {*map(type, tensors)} != _PLAIN and sharded.is_sharded(tensors):
+    if sharded.is_sharded(tensors):
         return sharded.bound_of(tensors)
-    if tensors[0].is_cpu:
-        if len(tensors) <= _FEW and sum([tensor.numel() for tensor in tensors]) <= _ALL_SMALL:
-            bound = _bound_of_copy(tensors)
-            if bound is not None:
-                return bound
-        tensors = _joined(tensors)
-        if len(tensors) <= _FEW:
-            return float(sum([norm.item() for norm in private.norms(tensors)]))
-    total = 0.0
-    for alike in private.alike(tensors):
-        total += torch.stack(private.norms(alike)).float().sum().item()
+    total = _norm_of_wide(tensors)
+    if total is None:
+        sums = [torch.stack(private.norms(each)).float().sum() for each in private.alike(tensors)]
+        total = float(sum([each.item() for each in sums]))
     return total
 
 
-def _bound_of_copy(tensors: list[torch.Tensor]) -> float | None:
-    """The norm of all elements; None where the tensors are not on a CPU, or not alike and wide."""
-    if {*map(type, tensors)} != _PLAIN or not all([tensor.is_cpu for tensor in tensors]):
+def _norm_of_wide(tensors: list[torch.Tensor]) -> float | None:
+    """The norm of all elements; None where they are not in plain tensors on a CPU, or in half."""
+    if not _are_wide_on_cpu(tensors):
         return None
-    dtypes = {tensor.dtype for tensor in tensors}
-    if len(dtypes) > 1 or not dtypes <= _WIDE:
+    try:
+        return math.sqrt(private.sum_of_squares(tensors, as_copy=_are_few(tensors)))
+    except RuntimeError:  # one is sparse, or on another device
         return None
-    copy = private.flattened(tensors)
-    return math.sqrt(copy.dot(copy).item())
 
 
-def _joined(tensors: list[torch.Tensor]) -> list[torch.Tensor]:
-    """The same elements, with those of small float32 tensors on a CPU in one tensor."""
-    small: list[torch.Tensor] = []
-    others: list[torch.Tensor] = []
-    for tensor in tensors:
-        is_small = tensor.numel() <= _SMALL and tensor.dtype == torch.float32
-        is_joined = is_small and tensor.is_cpu and type(tensor) is torch.Tensor
-        (small if is_joined else others).append(tensor)
-    # A copy of a few takes less time than a norm of each.
-    return [*others, private.flattened(small)] if len(small) > 2 else tensors
+def _are_wide_on_cpu(tensors: list[torch.Tensor]) -> bool:
+    is_plain = bool(tensors) and {*map(type, tensors)} == _PLAIN and tensors[0].is_cpu
+    return is_plain and _WIDE.issuperset([tensor.dtype for tensor in tensors])
+
+
+def _are_few(tensors: list[torch.Tensor]) -> bool:
+    return len(tensors) <= _FEW and sum([tensor.numel() for tensor in tensors]) <= _ALL_SMALL
 
 
 def all_finite(tensors: Sequence[torch.Tensor]) -> bool:
@@ -114,29 +113,55 @@ class UpdateProof:
     """
 
     def __init__(self, optimizer: torch.optim.Optimizer) -> None:
-        self._names = _BOUNDED.get(type(optimizer))
-        self._bounded: list[Any] = []
+        self._names = _BOUNDED.get(type(optimizer), ())
+        self._settings = operator.itemgetter(*(self._names or ("lr",)))
+        self._bounded: list[tuple[Any, ...]] = []
+        self._num_tensors = 0
+        self._as_copy = False
+
+    def holds_now(self, optimizer: torch.optim.Optimizer, others: Sequence[torch.Tensor]) -> bool:
+        """Whether it is known of an update by the present gradients, found in the least time.
+
+        What kind of tensors they are is looked at again where their number changes.
+
+        Args:
+            optimizer: The optimizer.
+            others: Tensors that have to be finite as well.
+        """
+        if not self.holds(optimizer, 0.0):
+            return False
+        tensors = [
+            gradient
+            for group in optimizer.param_groups
+            for parameter in group["params"]
+            if (gradient := parameter.grad) is not None
+        ]
+        tensors += others
+        if len(tensors) != self._num_tensors:
+            self._num_tensors = 0
+            if not _are_wide_on_cpu(tensors):
+                return False
+            self._num_tensors = len(tensors)
+            self._as_copy = _are_few(tensors)
+        try:
+            squares = private.sum_of_squares(tensors, as_copy=self._as_copy)
+        except RuntimeError:
+            return False
+        return squares <= _LARGEST_GRADIENT**2
 
     def holds(self, optimizer: torch.optim.Optimizer, gradient: float) -> bool:
         """Whether it is known of an update by gradients of at most `gradient`."""
-        names = self._names
-        if names is None or not gradient <= _LARGEST_GRADIENT:
+        if not self._names or not gradient <= _LARGEST_GRADIENT:
             return False
         groups = optimizer.param_groups
-        values = [group.get(name) for group in groups for name in names]
+        values = [self._settings(group) for group in groups]
         if values != self._bounded:
-            num = len(names)
-            each = [values[first : first + num] for first in range(0, len(values), num)]
-            if not all(_are_bounded(names, given) for given in each):
+            if not all(_are_bounded(self._names, given) for given in values):
                 return False
             # A list could be changed where it is.
-            self._bounded = [] if any(type(value) is list for value in values) else values
-        for group in groups:
-            if not group["lr"] * gradient <= _LARGEST_UPDATE:
-                return False
-            if not _WIDE.issuperset([parameter.dtype for parameter in group["params"]]):
-                return False
-        return True
+            has_lists = any(type(value) is list for given in values for value in given)
+            self._bounded = [] if has_lists else values
+        return _WIDE.issuperset([each.dtype for group in groups for each in group["params"]])
 
 
 def _are_bounded(names: Sequence[str], values: Sequence[Any]) -> bool:

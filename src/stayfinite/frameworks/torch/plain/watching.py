@@ -17,6 +17,7 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Callable, Iterator
+from types import FrameType
 from typing import Any
 
 import torch
@@ -27,6 +28,8 @@ from stayfinite.frameworks.torch.plain.judging import Judge
 from stayfinite.frameworks.torch.plain.listeners import Listener, Replayer
 from stayfinite.frameworks.torch.plain.modules import living
 from stayfinite.frameworks.torch.plain.notes import OptimizerCall, StepNotes
+from stayfinite.frameworks.torch.plain.positions import positions_of
+from stayfinite.frameworks.torch.plain.regular_steps import RegularStep
 from stayfinite.frameworks.torch.plain.trainers import hook_imported
 from stayfinite.frameworks.torch.plain.trainers.calls import Closure
 
@@ -50,6 +53,7 @@ class Watching:
         self._scaler: Any = None
         self._has_stepped = False
         self._num_backward = 0
+        self._regular: tuple[RegularStep, FrameType] | None = None
         self._installed = False
 
     @property
@@ -137,8 +141,11 @@ class Watching:
         if self.replayer is not None:
             self.replayer.differentiating(root)
         elif self._judge is not None:
+            notes = self.notes
             try:
-                self.notes.differentiated(root, sys._getframe(1))
+                if notes.passes.is_noting:
+                    notes.passes.began(positions_of(sys._getframe(1)))
+                notes.differentiated(root)
             except Exception as error:
                 self._end_guard(error)
 
@@ -189,6 +196,10 @@ class Watching:
         judge = self._judge
         if judge is None or torch.compiler.is_compiling():
             return None
+        if closure is None and self._scaler is None:
+            self._regular = self._fine(judge, optimizer, sys._getframe(2))
+            if self._regular is not None:
+                return None
         update = self._update = self._noted_update(optimizer, self._scaler, closure)
         if update is None:
             return None
@@ -197,6 +208,17 @@ class Watching:
             return None
         judge.before_closure(update)
         return _then_once(closure, lambda: judge.before(update))
+
+    def _fine(
+        self, judge: Judge, optimizer: torch.optim.Optimizer, innermost: FrameType
+    ) -> tuple[RegularStep, FrameType] | None:
+        """What is known of a step that is made as the one before, if it may be applied."""
+        try:
+            regular = self.notes.regular(optimizer, innermost)
+            return regular if regular is not None and judge.is_fine(*regular) else None
+        except Exception as error:
+            self._end_guard(error)
+            return None
 
     def _before_replayed(self, optimizer: torch.optim.Optimizer, closure: Closure | None) -> Any:
         replayer = self.replayer
@@ -220,6 +242,13 @@ class Watching:
             return
         judge = self._judge
         if judge is None:
+            return
+        regular, self._regular = self._regular, None
+        if regular is not None and regular[0].trained.optimizer() is optimizer:
+            try:
+                self.notes.regular_ended(*regular)
+            except Exception as error:
+                self._end_guard(error)
             return
         update, self._update = self._update, None
         if update is None or update.optimizer is not optimizer:
