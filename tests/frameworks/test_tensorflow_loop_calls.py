@@ -159,3 +159,33 @@ def test_an_eager_step_that_computes_in_numpy_is_made_again():
     incident = caught.value.incident
     assert (incident.where.step, incident.cause.name) == (2, "bad-input")
     assert (incident.origin.tensor, incident.origin.samples) == ("rows", (2,))
+
+
+@pytest.mark.usefixtures("guarding")
+@pytest.mark.parametrize("compiled", ["both", "gradients", "update"])
+def test_a_step_whose_gradients_are_applied_by_another_function_is_explained_as_one(compiled):
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+    optimizer = keras.optimizers.SGD(0.01)
+    weights = model.trainable_variables
+
+    def gradients(rows):
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_mean(model(rows) ** 2)
+        return tape.gradient(loss, weights)
+
+    def update(found):
+        optimizer.apply(found, weights)
+
+    compute = gradients if compiled == "update" else tf.function(gradients)
+    apply = tf.function(update)
+    with pytest.raises(stayfinite.NonFiniteError) as caught:
+        for number in range(4):
+            rows = tf.constant([[1.0, 2.0, np.nan if number == 2 else 3.0]])
+            found = compute(rows)
+            if compiled == "gradients":
+                optimizer.apply(found, weights)
+            else:
+                apply(found)
+    incident = caught.value.incident
+    assert (incident.where.step, incident.cause.name) == (2, "bad-input")
+    assert incident.origin.tensor == "rows"

@@ -39,6 +39,12 @@ class StepTurns:
         num_steps = sum([each.count.num_steps for each in self._loops.values()])
         loop.turns.append((count.num_steps, num_steps - count.num_steps))
 
+    def take_over(self, count: StepCount, other: StepCount) -> None:
+        """The loop with this count makes the steps that the one with `other` made so far."""
+        own, before = self._loops.get(id(count)), self._loops.get(id(other))
+        if own is not None and before is not None:
+            own.first = min(own.first, before.first)
+
     def num_others_before(self, count: StepCount, step: int) -> int:
         """How many steps loops that take turns with this one made before a step of it."""
         own = self._loops.get(id(count))

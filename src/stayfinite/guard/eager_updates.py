@@ -42,6 +42,8 @@ class EagerUpdates(BadSteps, UpdateListener):
                 "its step is not compiled; it stops"
             )
             self.measures.policy = Policy("stop", self.measures.policy.max_bad_steps)
+        if update.continues is not None:
+            TURNS.take_over(self.recorder.count, update.continues)
         self.recorder.keep(update.call.data, 0)
         bad, _ = self.recorder.take(self.recorder.num_steps - 1)
         self.handle(
@@ -52,7 +54,7 @@ class EagerUpdates(BadSteps, UpdateListener):
                 keep=self.keep,
                 script=self.script,
                 seen=update.seen,
-                remade_by=update.call.described,
+                remade_by=update.call.described if update.is_comparable else None,
                 num_others=TURNS.num_others_before(self.recorder.count, bad.step),
             )
         )

@@ -22,6 +22,7 @@ from stayfinite.frameworks.keras import private as keras_private
 from stayfinite.frameworks.keras.optimizer_settings import build_slots
 from stayfinite.frameworks.keras.patches import replaced
 from stayfinite.frameworks.names import fresh, path_of
+from stayfinite.frameworks.recorder import StepCount
 from stayfinite.frameworks.state import State
 from stayfinite.frameworks.step import Outcome
 from stayfinite.frameworks.subject import state_variables
@@ -33,7 +34,14 @@ from stayfinite.frameworks.tensorflow.guard_sentinel import TensorFlowSentinel, 
 from stayfinite.frameworks.tensorflow.random_draws import given
 from stayfinite.frameworks.tensorflow.state import numpy_of
 from stayfinite.frameworks.tensorflow.step_notes import EagerNotes, GeneratorProbe, joined
-from stayfinite.frameworks.tensorflow.watching import is_watched, note_replica_update, without_watch
+from stayfinite.frameworks.tensorflow.watching import (
+    APPLIED,
+    BEGINNINGS,
+    applied_by,
+    is_watched,
+    note_replica_update,
+    without_watch,
+)
 from stayfinite.graph.running_loops import running
 
 Method = Callable[..., Any]
@@ -52,12 +60,17 @@ class BadUpdate:
         call: The step, with its data.
         state: The state before the step.
         seen: Its loss and gradients.
+        is_comparable: Whether a run of the step gives the same bits: a function that `tf.function`
+            compiles may round in another way.
+        continues: The count of the loop whose last step this is; None if it is one of its own.
     """
 
     subject: FoundLoop
     call: EagerCall
     state: State
     seen: Outcome
+    is_comparable: bool
+    continues: StepCount | None
 
 
 @dataclass
@@ -108,7 +121,10 @@ def install(listener: UpdateListener) -> Callable[[], None]:
     for (owner, name, make), (_, _, method) in zip(hooks, plain, strict=True):
         setattr(owner, name, functools.wraps(method)(make(method)))
 
+    BEGINNINGS.append(updates.begin)
+
     def undo() -> None:
+        BEGINNINGS.remove(updates.begin)
         for owner, name, method in plain:
             setattr(owner, name, method)
 
@@ -133,6 +149,8 @@ class _Updates(threading.local):
         self._made: list[_Made] = []
         self._probe = GeneratorProbe()
         self._notes = EagerNotes(self._probe.now())
+        # Calls of compiled functions that have ended steps.
+        self._num_applied = APPLIED.value
         # Losses under a scale, each with the one without.
         self._scaled: list[tuple[Any, Any]] = []
         # Inside an update, or in an operation that is noted as one.
@@ -149,11 +167,19 @@ class _Updates(threading.local):
 
     def record(self, plain: Method) -> Method:
         def record(tape: Any) -> Any:
-            if not self._is_ignored:
-                self._notes.begins_to_record()
+            self.begin()
             return plain(tape)
 
         return record
+
+    def begin(self) -> None:
+        """Gradients are about to be computed."""
+        if self._is_ignored:
+            return
+        if self._num_applied != APPLIED.value:
+            self._num_applied = APPLIED.value
+            self._notes, self._scaled = EagerNotes(self._probe.now()), []
+        self._notes.begins_to_record()
 
     def gradient(self, plain: Method) -> Method:
         def gradient(tape: Any, target: Any, sources: Any, *args: Any, **options: Any) -> Any:
@@ -274,7 +300,9 @@ class _Updates(threading.local):
         others = {id(private.raw(v)) for v in subject.non_trainable_variables}
         assigned = bad.notes.assigned
         assigned.restore([v for v, _ in assigned.old.values() if id(v) not in others])
-        return BadUpdate(subject, call, state, _outcome(updates))
+        is_comparable, applying = bool(notes.losses), applied_by()
+        continues = None if applying is None else applying.steps
+        return BadUpdate(subject, call, state, _outcome(updates), is_comparable, continues)
 
     def _same_step(self, bad: _Made, call: EagerCall) -> list[_Made]:
         """The updates by other optimizers that the step has made before."""

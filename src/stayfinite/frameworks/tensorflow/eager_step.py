@@ -23,6 +23,7 @@ from stayfinite.frameworks.tensorflow.eager_body import EagerBody
 from stayfinite.frameworks.tensorflow.guard_sentinel import VariableValues
 from stayfinite.frameworks.tensorflow.random_draws import EagerDraw
 from stayfinite.frameworks.tensorflow.step_notes import EagerNotes
+from stayfinite.frameworks.tensorflow.watching import applied_by
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,12 @@ def eager_call(notes: EagerNotes) -> EagerCall:
     Args:
         notes: What was noted of it.
     """
-    frame = next(user_frames(sys._getframe(1)), None)
+    frames = list(user_frames(sys._getframe(1)))
+    codes = [frame.f_code for frame in frames]
+    only_applies = applied_by()
+    if only_applies is not None and only_applies.code in codes:
+        frames = frames[codes.index(only_applies.code) + 1 :]
+    frame = frames[0] if frames else None
     if frame is None:
         return _unknown("step", "no code of the program makes the update")
     loop = innermost_loop(frame.f_code, frame.f_lineno, in_header=False)

@@ -35,6 +35,13 @@ class TensorFlowSentinel:
         self.count.assign(0)
         self.bounded.assign(False)
 
+    def took_back_last(self) -> bool:
+        """Whether the last step was the first bad one; if so, it is forgotten."""
+        count = int(self.count.numpy())
+        if count < 0:
+            self.count.assign(~count)
+        return count < 0
+
     def note(self, good: Any, suspect: Any) -> Any:
         """Count a step; returns its report, two numbers of type int64.
 

@@ -16,17 +16,25 @@ import tensorflow as tf
 
 from stayfinite.frameworks.base import GuardedFunction, OnBad
 from stayfinite.frameworks.hand_written import StepGuard
-from stayfinite.frameworks.recorder import Recorder
+from stayfinite.frameworks.recorder import Recorder, StepCount
 from stayfinite.frameworks.snapshots import Snapshots
 from stayfinite.frameworks.step_turns import TURNS
-from stayfinite.frameworks.tensorflow import private
+from stayfinite.frameworks.tensorflow import bounds, private
 from stayfinite.frameworks.tensorflow.call_arguments import CallArguments, CallReader
 from stayfinite.frameworks.tensorflow.flagged_series import kept
 from stayfinite.frameworks.tensorflow.found_loop import FoundLoop
 from stayfinite.frameworks.tensorflow.guard import TensorFlowTrainFunction
 from stayfinite.frameworks.tensorflow.guard_graph import GuardedGraphStep
-from stayfinite.frameworks.tensorflow.guard_sentinel import TensorFlowSentinel
-from stayfinite.frameworks.tensorflow.watching import is_watched, updates_of_replicas, watched
+from stayfinite.frameworks.tensorflow.guard_sentinel import TensorFlowSentinel, all_finite
+from stayfinite.frameworks.tensorflow.watching import (
+    APPLIED,
+    BEGINNINGS,
+    Applying,
+    applying_by,
+    is_watched,
+    updates_of_replicas,
+    watched,
+)
 
 Call = Callable[..., Any]
 
@@ -92,8 +100,15 @@ class _Copy:
         if self._loop is None:
             self._loop = TracedLoop(function, self._plain)
         if self._guard is not None:
+            if self._loop.applies_alone:
+                if not are_finite(args, keywords):
+                    return self._given_bad(function, self._loop, self._guard, args, keywords)
+                APPLIED.value += 1
             result = self._loop.call_in_series(args, keywords)
             return self._guard.call(args, keywords) if result is NO_RESULT else result
+        if self._loop.differentiates_alone:
+            for begin in BEGINNINGS:
+                begin()
         result = self._loop.made(args, keywords)
         if not isinstance(result, MadeStep):
             if self._loop.has_unseen_update:
@@ -102,7 +117,45 @@ class _Copy:
             return result
         self._guard = self._finder.guard(self._loop)
         self._loop.first = result
+        APPLIED.value += self._loop.applies_alone
         return self._guard.call(args, keywords)
+
+    def _given_bad(
+        self,
+        function: Any,
+        loop: TracedLoop,
+        guard: StepGuard,
+        args: tuple[Any, ...],
+        keywords: Mapping[str, Any],
+    ) -> Any:
+        """Apply gradients that are not finite, by a function that does not compute them.
+
+        If the step is bad, the function is called as it is: the update is then one of the loop
+        around it, which says how the gradients were made.
+        """
+        made = loop.made(args, keywords)
+        if isinstance(made, MadeStep):
+            if loop.sentinel.took_back_last():
+                step = private.bound_function(function)
+                with applying_by(Applying(private.code_of(step), loop.count)):
+                    return step(*args, **keywords)
+            APPLIED.value += 1
+            loop.first = made
+            return guard.call(args, keywords)
+        return made
+
+
+def are_finite(args: tuple[Any, ...], keywords: Mapping[str, Any]) -> bool:
+    """Whether no tensor of a call is known to be non-finite."""
+    given = tf.nest.flatten((args, dict(keywords)))
+    tensors = [bounds.dense(each) for each in given if tf.is_tensor(each)]
+    return bool(tf.math.is_finite(bounds.half_square_sum(_floating(tensors)))) or bool(
+        all_finite(tensors)
+    )
+
+
+def _floating(tensors: list[Any]) -> list[Any]:
+    return [tensor for tensor in tensors if tensor.dtype.is_floating]
 
 
 class TracedLoop(FoundLoop):
@@ -116,6 +169,8 @@ class TracedLoop(FoundLoop):
         first: The first step, which was made before it was known that it is one.
         has_unseen_update: Whether an optimizer was applied in a thread of a `tf.distribute`
             strategy.
+        applies_alone: Whether it applies gradients that another function has computed.
+        differentiates_alone: Whether it computes gradients, and applies none.
     """
 
     def __init__(self, function: Any, plain: Call) -> None:
@@ -124,6 +179,7 @@ class TracedLoop(FoundLoop):
         super().__init__(step, name, xla=private.is_xla(function))
         self.first: MadeStep | None = None
         self.has_unseen_update = False
+        self.applies_alone = self.differentiates_alone = False
         self.sentinel = TensorFlowSentinel()
         self._reader = CallReader(step)
         self._recorder: Recorder | None = None
@@ -137,6 +193,12 @@ class TracedLoop(FoundLoop):
         function = _TracedTrainFunction(self, recorder, on_bad, resumes=resumes)
         self.train_function = self._made = function
         return function
+
+    @property
+    def count(self) -> StepCount:
+        """The count of its steps, once it is guarded."""
+        assert self._recorder is not None
+        return self._recorder.count
 
     def call(self, args: tuple[Any, ...], keywords: Mapping[str, Any]) -> Any:
         """Make one guarded step with the arguments of the user's call; returns its result."""
@@ -188,8 +250,10 @@ class TracedLoop(FoundLoop):
         with watched(step), updates_of_replicas() as unseen:
             out = call()
         if not step.has_update:
+            self.differentiates_alone = step.differentiates
             self.has_unseen_update = bool(unseen)
             return out
+        self.applies_alone = not step.differentiates
         good = step.finish()
         return MadeStep(out, self.sentinel.note(good, step.is_suspect(())))
 
@@ -199,12 +263,18 @@ class _FoundStep(GuardedGraphStep):
 
     Attributes:
         has_update: Whether an optimizer was applied.
+        differentiates: Whether gradients of variables were computed.
     """
 
     def __init__(self, loop: TracedLoop, sentinel: TensorFlowSentinel) -> None:
         super().__init__(loop, sentinel, everything=False, keeps_metrics=True)
-        self.has_update = False
+        self.has_update = self.differentiates = False
         self._loop = loop
+
+    def differentiating(self, loss: Any) -> None:
+        """Note that the step computes gradients."""
+        self.differentiates = True
+        super().differentiating(loss)
 
     def applying(
         self, optimizer: Any, grads: list[Any], variables: list[Any], apply: Callable[[], None]

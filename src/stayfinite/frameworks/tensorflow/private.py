@@ -15,7 +15,7 @@ import linecache
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from types import MethodType
+from types import CodeType, MethodType
 from typing import Any, NamedTuple
 
 import keras
@@ -177,6 +177,13 @@ def bound_function(function: Any) -> Callable[..., Any]:
         return functools.partial(method.__func__, holder.target)
     plain: Callable[..., Any] = inner
     return plain
+
+
+def code_of(function: Callable[..., Any]) -> CodeType | None:
+    """The code of a function or method, also inside of decorators and of `functools.partial`."""
+    inner = function.func if isinstance(function, functools.partial) else function
+    code = getattr(inspect.unwrap(inner), "__code__", None)
+    return code if isinstance(code, CodeType) else None
 
 
 def captured_variables(graph: Any) -> Callable[[Any], bool]:

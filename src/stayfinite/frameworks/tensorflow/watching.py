@@ -9,7 +9,8 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
-from typing import Any, Protocol
+from types import CodeType
+from typing import Any, NamedTuple, Protocol
 
 import keras
 import tensorflow as tf
@@ -17,6 +18,7 @@ import tensorflow as tf
 from stayfinite.frameworks.keras import private as keras_private
 from stayfinite.frameworks.keras.optimizer_settings import build_slots
 from stayfinite.frameworks.keras.patches import Replacement, replaced
+from stayfinite.frameworks.recorder import StepCount
 from stayfinite.frameworks.tensorflow import private
 
 # True while a step is watched or made again: no update in it is one of a hand-written loop.
@@ -36,6 +38,51 @@ def without_watch() -> Iterator[None]:
         yield
     finally:
         _IS_WATCHED.reset(token)
+
+
+class Applying(NamedTuple):
+    """A `tf.function` that only applies gradients: its code, and the count of its steps."""
+
+    code: CodeType | None
+    steps: StepCount
+
+
+# Set while such a function is run as it is.
+_APPLIED_BY: ContextVar[Applying | None] = ContextVar("_APPLIED_BY", default=None)
+
+
+def applied_by() -> Applying | None:
+    """The function around the updates of now that computes no gradients; None without one."""
+    return _APPLIED_BY.get()
+
+
+@contextlib.contextmanager
+def applying_by(function: Applying) -> Iterator[None]:
+    """Inside the block, updates are applied by `function`; their gradients come from outside."""
+    token = _APPLIED_BY.set(function)
+    try:
+        yield
+    finally:
+        _APPLIED_BY.reset(token)
+
+
+class AppliedCount:
+    """How often such functions were called.
+
+    Attributes:
+        value: The number of calls.
+    """
+
+    def __init__(self) -> None:
+        self.value = 0
+
+
+# One for the process: what an eager loop has noted belongs to the step that ended with the call.
+APPLIED = AppliedCount()
+
+
+# Called before a compiled function computes gradients that it does not apply: a step has begun.
+BEGINNINGS: list[Callable[[], None]] = []
 
 
 # What is traced now, in any thread: a list that gets a value for each update of a replica.
