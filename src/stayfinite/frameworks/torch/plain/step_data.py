@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from stayfinite.frameworks.frames import values_of
 from stayfinite.frameworks.names import unique
-from stayfinite.frameworks.source_loops import SourceLoop, named_in_header
+from stayfinite.frameworks.source_loops import SourceLoop, Statement, named_in_header
 from stayfinite.frameworks.torch.plain import trees
 from stayfinite.frameworks.torch.plain.data import Iteration, LoopData
 from stayfinite.frameworks.torch.plain.passes import Pass, rounds_of
@@ -154,6 +154,8 @@ def _without_loader(step: NotedStep, run: Run | None) -> LoopData:
         else:
             is_sure = False
     takes = [take for take in step.takes if take.statement.lineno <= step.line]
+    if not rounds:
+        takes = _of_last_iteration(takes, loop)
     # Their items hold what the loader gave.
     are_of_loader = sum([take.num_draws for take in takes]) == len(step.inside)
     known = _items_of(takes) if are_of_loader else {}
@@ -178,6 +180,23 @@ def _with_own(
 ) -> Mapping[str, Sequence[object]]:
     """The items of loops inside the body, and that of each name which the body itself takes."""
     return {**items, **{name: [values[name]] for name in loop.taken if name in values}}
+
+
+def _of_last_iteration(takes: list[Take], loop: SourceLoop) -> list[Take]:
+    """Those after the last one that cannot be of the same iteration of `loop` as the next."""
+    body = loop.node.body
+    positions = [
+        max((n for n, each in enumerate(body) if each.lineno <= take.statement.lineno), default=0)
+        for take in takes
+    ]
+    for number in range(len(takes) - 1, 0, -1):
+        before, after = positions[number - 1], positions[number]
+        is_once = takes[number - 1].statement is takes[number].statement and not any(
+            isinstance(node, Statement) for node in ast.walk(body[after])
+        )
+        if before > after or (before == after and is_once):
+            return takes[number:]
+    return takes
 
 
 def _items_of(takes: Sequence[Take]) -> dict[str, list[_Item]]:
