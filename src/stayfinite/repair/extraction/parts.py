@@ -54,8 +54,11 @@ def attribute(run: Run, expression: ast.Attribute, frame: Frame) -> object:
         value = getattr(base, name)
     except AttributeError:
         return Pending(text)
-    if isinstance(base, types.ModuleType) and not is_user_file(base.__file__ or ""):
-        return value
+    if isinstance(base, types.ModuleType):
+        # A module that is built in, as `sys`, has no file.
+        file = getattr(base, "__file__", None)
+        if file is None or not is_user_file(file):
+            return value
     return run.adopted(value, text)
 
 

@@ -9,7 +9,6 @@ A trainer of another library implements `Again` by a call of its own step.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any, Protocol
 
 import torch
@@ -103,8 +102,8 @@ class Making:
         self._left_out = num_updates
         self._watcher = watcher
         self._clipped = clipped
-        self._draws: Iterator[Any] = iter(
-            [batch for iteration in data.iterations for batch in iteration.draws.values()]
+        self._draws = iter(
+            [(iteration, name) for iteration in data.iterations for name in iteration.draws]
         )
         self._is_last = False
         self.num_drawn = 0
@@ -113,10 +112,10 @@ class Making:
     def draw(self) -> Any:
         """The next of the saved batches."""
         self.num_drawn += 1
-        try:
-            return next(self._draws)
-        except StopIteration:
-            raise CannotRemakeError("the step draws more batches than before") from None
+        iteration, name = next(self._draws, (None, ""))
+        if iteration is None:
+            raise CannotRemakeError("the step draws more batches than before")
+        return iteration.take(name)
 
     def differentiating(self, root: Any) -> None:
         """Notes the loss. After the gradients, a line search looks for another one."""

@@ -130,6 +130,6 @@ def taking(iteration: Iteration) -> Callable[[str], object]:
     def take(name: str) -> object:
         if not left.get(name):
             raise CannotRemakeError(f"the step takes more items as `{name}` than were noted")
-        return iteration.draws[left[name].pop(0)]
+        return iteration.take(left[name].pop(0))
 
     return take

@@ -164,7 +164,8 @@ class BodyStatements:
                 batch = {n: values[n] for n in names if any(True for _ in leaves(values[n]))}
                 others = {name: value for name, value in values.items() if name not in batch}
                 draws = dict(list(iteration.draws.items())[num_drawn() :])
-                found.append(Iteration(others, batch, iteration.generators.now(), draws))
+                drawn = {n: state for n, state in iteration.drawn.items() if n in draws}
+                found.append(Iteration(others, batch, iteration.generators.now(), draws, drawn))
 
         run(data, take)
         return LoopData(tuple(found), data.missing, data.is_sure)

@@ -14,7 +14,9 @@ from typing import Any
 
 from stayfinite.frameworks.torch.plain.own_attributes import DEPTH, is_of_user, own_attributes
 
-_MUTABLE = (list, dict, set, collections.deque)
+_MUTABLE = (list, dict, set, collections.deque, collections.defaultdict, collections.OrderedDict)
+# Containers of more items are not searched for others, such as the lists of an episode in a dict.
+_MAX_SEARCHED = 64
 
 
 class Containers:
@@ -25,13 +27,25 @@ class Containers:
     """
 
     def __init__(self, values: Iterable[object]) -> None:
-        found: dict[int, Any] = {}
-        for value in values:
-            for container in _containers_in(value, DEPTH):
-                found[id(container)] = container
-        self._found = list(found.values())
+        self._found: list[Any] = []
         # By the identity of a list: how many of its items the step has added.
         self._added: dict[int, int] = {}
+        self.look(values)
+
+    def look(self, values: Iterable[object]) -> None:
+        """Keep the containers that more values hold as well."""
+        found = {id(each): each for each in self._found}
+        for value in values:
+            for container in _containers_in(value, DEPTH):
+                found.setdefault(id(container), container)
+        self._found = list(found.values())
+
+    def add_as(self, known: Any, other: Any) -> None:
+        """Keep `other` too, to which its step has added as many items as this one to `known`."""
+        added = self._added.get(id(known))
+        if added and type(other) is type(known) and all(other is not each for each in self._found):
+            self._found.append(other)
+            self._added[id(other)] = min(added, len(other))
 
     @contextlib.contextmanager
     def kept(self) -> Iterator[None]:
@@ -72,9 +86,15 @@ class Containers:
                 _fill(container, copy)
 
 
-def _containers_in(value: object, depth: int) -> Iterator[Any]:
+def _containers_in(value: Any, depth: int) -> Iterator[Any]:
     if type(value) in _MUTABLE:
         yield value
+        if depth > 0 and not isinstance(value, set) and len(value) <= _MAX_SEARCHED:
+            for held in value.values() if isinstance(value, dict) else value:
+                yield from _containers_in(held, depth - 1)
+    elif depth > 0 and type(value) is tuple and len(value) <= _MAX_SEARCHED:
+        for held in value:
+            yield from _containers_in(held, depth - 1)
     elif depth > 0 and is_of_user(type(value)):
         for held in own_attributes(value).values():
             yield from _containers_in(held, depth - 1)

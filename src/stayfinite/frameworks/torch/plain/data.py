@@ -51,6 +51,8 @@ class Iteration:
         generators: The random generators.
         draws: Batches that loaders give inside its body, in their order, each under a name. Or the
             items of generators of the user.
+        drawn: By such a name, the random generators after the draw, where they are known: what
+            gives the batch may have drawn random numbers.
         taken: Of such items: by a name that is bound to `next(...)`, their names in `draws`.
     """
 
@@ -58,7 +60,14 @@ class Iteration:
     batch: Mapping[str, object]
     generators: Generators
     draws: Mapping[str, object] = field(default_factory=dict)
+    drawn: Mapping[str, Generators] = field(default_factory=dict)
     taken: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    def take(self, name: str) -> object:
+        """The draw of this name, with the generators as they were after it."""
+        if name in self.drawn:
+            self.drawn[name].restore()
+        return self.draws[name]
 
     def parts(self) -> Iterator[tuple[str, object]]:
         """What the arrays of the batch are in, each part under its name."""
@@ -87,6 +96,11 @@ class LoopData:
         if not self._size:
             self._size.append(sum(value.nbytes for _, value in self.leaves()))
         return self._size[0]
+
+    def values(self) -> Iterator[object]:
+        """What names stood for, those of the batch left out."""
+        for iteration in self.iterations:
+            yield from iteration.values.values()
 
     def leaves(self) -> Iterator[tuple[str, Any]]:
         """The arrays of all batches, each with its name."""
@@ -129,9 +143,12 @@ class LoopData:
             if random is not None:
                 kind = Generators if number == 0 else Following
                 generators = kind(random.cpu, random.cuda)
+            drawn = iteration.drawn if random is None else {}
             own = values[number] if number < len(values) else {}
             others = {**iteration.values, **{n: v for n, v in own.items() if n in iteration.values}}
-            iterations.append(dataclasses.replace(iteration, values=others, generators=generators))
+            iterations.append(
+                dataclasses.replace(iteration, values=others, generators=generators, drawn=drawn)
+            )
         return LoopData(tuple(iterations), self.missing, self.is_sure)
 
 

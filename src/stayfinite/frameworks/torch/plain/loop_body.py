@@ -54,6 +54,7 @@ class LoopBody(PatchedLoop):
         self._containers = Containers(_named_values(frame))
         self._attributes = Attributes(_named_values(frame))
         self._is_measuring = False
+        self._measured = LoopData(())
         self._code = BodyCode(self)
         self.statements = BodyStatements(self._code, self._globals, self._held, self._kept)
 
@@ -75,8 +76,8 @@ class LoopBody(PatchedLoop):
         """
         if data.missing is not None:
             raise CannotRemakeError(data.missing)
-        values = [v for iteration in data.iterations for v in iteration.values.values()]
-        containers = Containers(values)
+        self._note_other_lists(data)
+        containers = Containers(data.values())
         files = kept_files(self._values_in(data))
         taken = frozenset(name for iteration in data.iterations for name in iteration.taken)
         self._code.take(taken)
@@ -107,8 +108,15 @@ class LoopBody(PatchedLoop):
             self._failing = data.iterations[-1]
             self._begun_with = {**self._failing.values, **self._failing.batch}
 
-    def measure(self, make: Callable[[], None]) -> None:
-        """Find what the step adds to lists and counters of the user, by `make`, which makes it."""
+    def measure(self, data: LoopData, make: Callable[[], None]) -> None:
+        """Find what the step adds to lists and counters of the user.
+
+        Args:
+            data: What its names stood for. One of them may have been bound to another list since.
+            make: Makes the step of it.
+        """
+        self._containers.look(data.values())
+        self._measured = data
         if not (self._containers.may_have_grown or self._attributes.may_have_changed):
             return
         self._is_measuring = True
@@ -137,6 +145,12 @@ class LoopBody(PatchedLoop):
     def begin_first(self) -> None:
         """No statement of the body is left out."""
         self._code.leave_none_out()
+
+    def _note_other_lists(self, data: LoopData) -> None:
+        """Names may stand for other lists in another step; they have grown by as much in it."""
+        for iteration, measured in zip(data.iterations, self._measured.iterations, strict=False):
+            for name, value in iteration.values.items():
+                self._containers.add_as(measured.values.get(name), value)
 
     @contextlib.contextmanager
     def _kept(self) -> Iterator[None]:

@@ -10,12 +10,14 @@ from typing import Any
 
 import torch
 
+from stayfinite.frameworks.frames import user_frames
 from stayfinite.frameworks.source_loops import SourceLoop
 from stayfinite.frameworks.torch.plain import verdict
 from stayfinite.frameworks.torch.plain.again import Again
 from stayfinite.frameworks.torch.plain.calls import CallAgain, StepCall
 from stayfinite.frameworks.torch.plain.data import LoopData
 from stayfinite.frameworks.torch.plain.listeners import BadStep, Loss, What
+from stayfinite.frameworks.torch.plain.next_calls import NextCalls
 from stayfinite.frameworks.torch.plain.passes import PassNotes
 from stayfinite.frameworks.torch.plain.positions import Position, positions_of
 from stayfinite.frameworks.torch.plain.randomness import GeneratorNotes
@@ -90,12 +92,14 @@ class StepNotes:
         self.passes = PassNotes(self.generators)
         self.trained = TrainedByOptimizer()
         self._regular = RegularNotes(self.events, self.generators, self.trained)
+        self._next_calls = NextCalls(self.generators, self.events, is_watching)
         self._losses: list[Loss] = []
         self._scaled: tuple[Any, Any] | None = None
         self._looked_at: set[SourceLoop] = set()
 
-    def created(self, optimizer: torch.optim.Optimizer) -> None:
-        """An optimizer was made; a loop over it may begin now."""
+    def created(self, optimizer: torch.optim.Optimizer, innermost: FrameType) -> None:
+        """An optimizer was made; a loop over it may begin now in one of the running frames."""
+        self._next_calls.look(user_frames(innermost))
         self._regular.forget()
         self.trained.of(optimizer)
         began = Applied(id(optimizer), self.generators.now(), {}, {}, self.trained.buffers())
@@ -240,6 +244,7 @@ class StepNotes:
         if place is not None:
             if place.loop not in self._looked_at:
                 self._looked_at.add(place.loop)
+                self._next_calls.look([place.frame])
                 self.generators.look(place.values().values())
             if place.loop.written:
                 buffers += running_totals(place)

@@ -64,7 +64,7 @@ def measure_lists(subject: TorchLoop, body: LoopBody, data: object) -> None:
         with subject.remade.begun():
             subject.train_step(data)
 
-    body.measure(lambda: tried(subject, make))
+    body.measure(data, lambda: tried(subject, make))
 
 
 def tried(subject: TorchLoop, run: Callable[[], object]) -> None:

@@ -238,5 +238,7 @@ class RegularNotes:
         since: Sequence[Draw | Applied],
     ) -> None:
         """The steps after this one may be as it was; for the arguments see `regular_step`."""
-        if not (self._generators.is_probing or trained.is_learning):
+        # What is noted of a loop over a loader has no items of `next`.
+        has_items = len(since) > 1 and bool(self._events.takes(since, place.frame_id))
+        if not (self._generators.is_probing or trained.is_learning or has_items):
             self._step = regular_step(trained, place, positions, innermost, since, self._drawn)

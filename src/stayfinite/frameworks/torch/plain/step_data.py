@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from stayfinite.frameworks.frames import values_of
 from stayfinite.frameworks.names import unique
-from stayfinite.frameworks.source_loops import SourceLoop, named_in_header
+from stayfinite.frameworks.source_loops import SourceLoop, Statement, named_in_header
 from stayfinite.frameworks.torch.plain import trees
 from stayfinite.frameworks.torch.plain.data import Iteration, LoopData
 from stayfinite.frameworks.torch.plain.passes import Pass, rounds_of
@@ -22,6 +22,7 @@ from stayfinite.frameworks.torch.plain.steps import (
     Applied,
     Draw,
     StepPlace,
+    Take,
     has_header,
     versions_of,
 )
@@ -53,6 +54,7 @@ class NotedStep(NamedTuple):
         of_module: Of a loop in a function, what it reads as globals of its module.
         passes: The backward passes that were noted.
         is_complete: Whether no batch of the step was forgotten.
+        takes: The items that the loop took by `next`.
     """
 
     loop: SourceLoop
@@ -63,6 +65,7 @@ class NotedStep(NamedTuple):
     of_module: Mapping[str, object]
     passes: Sequence[Pass]
     is_complete: bool
+    takes: Sequence[Take] = ()
 
     @property
     def began(self) -> Applied | None:
@@ -101,10 +104,18 @@ class NotedStep(NamedTuple):
         return _of_loader(step) if self.headers else _without_loader(step, run)
 
 
+class _Item(NamedTuple):
+    """What was drawn inside the body, and the random generators after it, if they are known."""
+
+    value: object
+    generators: Generators | None = None
+
+
 def note_step(
     place: StepPlace,
     events: Sequence[Draw | Applied],
     passes: Sequence[Pass],
+    takes: Sequence[Take] = (),
     *,
     is_complete: bool,
 ) -> NotedStep:
@@ -113,7 +124,7 @@ def note_step(
     held = frame.f_globals
     others = {name: held[name] for name in loop.globals_read if name in held}
     now = values_of(frame, loop.wanted)
-    return NotedStep(loop, id(frame), line, events, now, others, passes, is_complete)
+    return NotedStep(loop, id(frame), line, events, now, others, passes, is_complete, takes)
 
 
 def _without_loader(step: NotedStep, run: Run | None) -> LoopData:
@@ -142,15 +153,24 @@ def _without_loader(step: NotedStep, run: Run | None) -> LoopData:
             values[name] = before[name]
         else:
             is_sure = False
-    names = unique(["batch"] * len(step.inside))
-    inside = {name: draw.batch for name, draw in zip(names, step.inside, strict=True)}
+    takes = [take for take in step.takes if take.statement.lineno <= step.line]
+    if not rounds:
+        takes = _of_last_iteration(takes, loop)
+    # Their items hold what the loader gave.
+    are_of_loader = sum([take.num_draws for take in takes]) == len(step.inside)
+    known = _items_of(takes) if are_of_loader else {}
+    draws = [] if known else step.inside
+    names = unique(["batch"] * len(draws))
+    inside = {name: _Item(d.batch, d.generators) for name, d in zip(names, draws, strict=True)}
     iterations = []
     for each in rounds:
         of_header = {n: v for n, v in each.values.items() if n in loop.targets}
-        taken = _with_own(each.items, loop, each.values)
-        iterations.append(_without_batch(loop, {**values, **of_header}, generators, inside, taken))
+        own = _noted(_with_own(each.items, loop, each.values), known)
+        iterations.append(_without_batch(loop, {**values, **of_header}, generators, inside, own))
         generators = each.after
-    taken = {} if step.inside else _with_own(items, loop, values)
+    taken: Mapping[str, Sequence[_Item]] = known
+    if rounds or not known:
+        taken = {} if draws else _noted(_with_own(items, loop, values), known)
     iterations.append(_without_batch(loop, values, generators, inside, taken))
     return LoopData(tuple(iterations), is_sure=is_sure)
 
@@ -160,6 +180,46 @@ def _with_own(
 ) -> Mapping[str, Sequence[object]]:
     """The items of loops inside the body, and that of each name which the body itself takes."""
     return {**items, **{name: [values[name]] for name in loop.taken if name in values}}
+
+
+def _of_last_iteration(takes: list[Take], loop: SourceLoop) -> list[Take]:
+    """Those after the last one that cannot be of the same iteration of `loop` as the next."""
+    body = loop.node.body
+    positions = [
+        max((n for n, each in enumerate(body) if each.lineno <= take.statement.lineno), default=0)
+        for take in takes
+    ]
+    for number in range(len(takes) - 1, 0, -1):
+        before, after = positions[number - 1], positions[number]
+        is_once = takes[number - 1].statement is takes[number].statement and not any(
+            isinstance(node, Statement) for node in ast.walk(body[after])
+        )
+        if before > after or (before == after and is_once):
+            return takes[number:]
+    return takes
+
+
+def _items_of(takes: Sequence[Take]) -> dict[str, list[_Item]]:
+    """By each name that is bound to `next(...)`, the items in their order; empty if unknown."""
+    found: dict[str, list[_Item]] = {}
+    for take in takes:
+        bound = bind(take.statement.targets[0], take.item)
+        if bound is None:
+            return {}
+        for name, value in bound.items():
+            found.setdefault(name, []).append(_Item(value, take.generators))
+    return found
+
+
+def _noted(
+    taken: Mapping[str, Sequence[object]], known: dict[str, list[_Item]]
+) -> dict[str, Sequence[_Item]]:
+    """The items of an iteration as they were noted, which are taken away from `known`."""
+    found: dict[str, Sequence[_Item]] = {}
+    for name, items in taken.items():
+        noted, known[name] = known.get(name, [])[: len(items)], known.get(name, [])[len(items) :]
+        found[name] = noted if len(noted) == len(items) else [_Item(item) for item in items]
+    return found
 
 
 def _was_written_to(draw: Draw) -> bool:
@@ -173,6 +233,8 @@ def _of_loader(step: NotedStep) -> LoopData:
     iterations = []
     is_sure = True
     missing = None if step.is_complete else f"the step has more than {MAX_DRAWS} batches"
+    known = _items_of([take for take in step.takes if take.statement.lineno <= step.line])
+    is_even = all(len(items) % len(headers) == 0 for items in known.values())
     for number, draw in enumerate(headers):
         began = dict(draw.readings[step.frame_id].values)
         is_last = number == len(headers) - 1
@@ -198,33 +260,52 @@ def _of_loader(step: NotedStep) -> LoopData:
         for name in loop.read - loop.bound:
             if name in now:
                 values.setdefault(name, now[name])
-        iterations.append(Iteration(values, batch, draw.generators))
+        taken = {name: _part(items, number, len(headers)) for name, items in known.items()}
+        iterations.append(_iteration(values, batch, draw.generators, {}, taken if is_even else {}))
     if any(_was_written_to(draw) for draw in headers):
         missing = WRITES_INTO_BATCH
     return LoopData(tuple(iterations), missing, is_sure)
+
+
+def _part(items: Sequence[_Item], number: int, num_parts: int) -> Sequence[_Item]:
+    """The items of one of several iterations that take as many."""
+    size = len(items) // num_parts
+    return items[number * size : (number + 1) * size]
 
 
 def _without_batch(
     loop: SourceLoop,
     values: Mapping[str, object],
     generators: Generators,
-    draws: Mapping[str, object],
-    taken: Mapping[str, Sequence[object]],
+    draws: Mapping[str, _Item],
+    taken: Mapping[str, Sequence[_Item]],
 ) -> Iteration:
     """An iteration of a loop that draws from no loader: its arrays are the batch."""
+    wanted = [name for name in _in_order(loop) if name in values and _is_data(values[name])]
+    of_header = [name for name in wanted if name in loop.targets]
+    read = [name for name in wanted if name in loop.read]
+    chosen = of_header or ([] if draws or any(taken.values()) else read)
+    batch = {name: values[name] for name in chosen}
+    others = {name: value for name, value in values.items() if name not in batch}
+    return _iteration(others, batch, generators, draws, taken)
+
+
+def _iteration(
+    values: Mapping[str, object],
+    batch: Mapping[str, object],
+    generators: Generators,
+    draws: Mapping[str, _Item],
+    taken: Mapping[str, Sequence[_Item]],
+) -> Iteration:
     found = [(name, item) for name, own in taken.items() for item in own]
     names = unique([name for name, _ in found])
     draws = {**draws, **{name: item for name, (_, item) in zip(names, found, strict=True)}}
     taken_as: dict[str, list[str]] = {}
     for name, (own_name, _) in zip(names, found, strict=True):
         taken_as.setdefault(own_name, []).append(name)
-    wanted = [name for name in _in_order(loop) if name in values and _is_data(values[name])]
-    of_header = [name for name in wanted if name in loop.targets]
-    read = [name for name in wanted if name in loop.read]
-    chosen = of_header or ([] if draws else read)
-    batch = {name: values[name] for name in chosen}
-    others = {name: value for name, value in values.items() if name not in batch}
-    return Iteration(others, batch, generators, draws, taken_as)
+    given = {name: item.value for name, item in draws.items()}
+    drawn = {n: each.generators for n, each in draws.items() if each.generators is not None}
+    return Iteration(values, batch, generators, given, drawn, taken_as)
 
 
 def _in_order(loop: SourceLoop) -> list[str]:

@@ -8,6 +8,7 @@ training.
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Mapping, Sequence
 from types import FrameType
 from typing import NamedTuple, TypeGuard
@@ -74,6 +75,20 @@ class Applied(NamedTuple):
     buffers: Sequence[tuple[torch.Tensor, torch.Tensor]] = ()
 
 
+class Take(NamedTuple):
+    """An item that a loop in the frame `frame_id` took by the assignment `statement` of `next`.
+
+    `generators` are as the source of the item has left them. `num_draws` counts the batches that
+    the source has drawn from a loader meanwhile.
+    """
+
+    frame_id: int
+    statement: ast.Assign
+    item: object
+    generators: Generators
+    num_draws: int
+
+
 class StepPlace(NamedTuple):
     """The frame and the loop around an update.
 
@@ -123,9 +138,13 @@ class Events:
         is_at_update: Whether nothing was drawn since the last update.
         has_backward: Whether something was differentiated since the last draw or update.
         lost_draws: Whether there were too many draws to keep.
+        num_drawn: How many batches loaders have given so far.
     """
 
     def __init__(self) -> None:
+        # Each with the update after which it was taken.
+        self._takes: list[tuple[Applied | None, Take]] = []
+        self.num_drawn = 0
         self._events: list[Draw | Applied] = []
         self.draws: list[Draw] = []
         self.has_backward = False
@@ -139,6 +158,7 @@ class Events:
 
     def drew(self, draw: Draw) -> None:
         """A loader gave a batch."""
+        self.num_drawn += 1
         if not self.has_backward and self.draws and self.draws[-1].source == draw.source:
             # Nothing was differentiated with the one before, as in a validation.
             self._forget(self.draws[-1])
@@ -148,6 +168,21 @@ class Events:
             self.lost_draws = True
         self._events.append(draw)
         self.draws.append(draw)
+
+    def took(self, take: Take) -> None:
+        """A loop took an item by `next`; those of steps that are over are forgotten."""
+        updates = {id(event) for event in self._events}
+        kept = [each for each in self._takes if id(each[0]) in updates][-MAX_DRAWS:]
+        self._takes = [*kept, (self.last_update, take)]
+
+    def takes(self, since: Sequence[Draw | Applied], frame_id: int) -> list[Take]:
+        """The items that were taken in a frame after the first update of `since`."""
+        updates = {id(event) for event in since}
+        return [
+            take
+            for update, take in self._takes
+            if id(update) in updates and take.frame_id == frame_id
+        ]
 
     def _forget(self, draw: Draw) -> None:
         self.draws = [other for other in self.draws if other is not draw]

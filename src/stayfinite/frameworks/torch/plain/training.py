@@ -87,8 +87,9 @@ class Training:
         if place is None:
             return LoopData((), "no loop of a file with source is around the update")
         events, passes = self._notes.events, self._notes.passes.of_step()
-        is_complete = not events.lost_draws
-        return note_step(place, events.since(place), passes, is_complete=is_complete)
+        is_complete, since = not events.lost_draws, events.since(place)
+        takes = events.takes(since, place.frame_id)
+        return note_step(place, since, passes, takes, is_complete=is_complete)
 
     def _take_snapshot(
         self, step: int, optimizer: torch.optim.Optimizer, place: StepPlace | None

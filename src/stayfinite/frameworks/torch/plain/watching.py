@@ -7,6 +7,8 @@ A process has one `Watching`. It is called at four events, none of them per modu
 - an optimizer is about to be applied, or has been: the gradients are checked before;
 - a `GradScaler` leaves an optimizer out.
 
+Beside them, `next_calls.py` notes what the body of a loop takes by `next`.
+
 `notes.py` keeps what is needed to make a step again, and `judging.py` judges it. A trainer of
 another library needs nothing here: its steps come through `torch.optim` as well. What it can add is
 how its step is made again, see `again.py`.
@@ -121,7 +123,7 @@ class Watching:
             return
         try:
             hook_imported(self.notes.trainer)
-            self.notes.created(optimizer)
+            self.notes.created(optimizer, sys._getframe(1))
         except Exception as error:
             self._end_guard(error)
 
