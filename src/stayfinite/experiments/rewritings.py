@@ -61,7 +61,7 @@ class Rewriting:
     @property
     def bounds(self) -> bool:
         """Whether it bounds an operand, which is no other form of the same formula."""
-        return last_resort.BOUND in self.rewrite.trail
+        return not {last_resort.BOUND, last_resort.BOUNDS}.isdisjoint(self.rewrite.trail)
 
     @property
     def fact(self) -> RewrittenFormula:
@@ -208,7 +208,7 @@ def _found(formula: Formula, problem: FormulaProblem, seconds: float) -> list[Re
 
 def is_last_resort(rewrite: Rewrite) -> bool:
     """Whether a part is computed in float64, or an operand is bounded."""
-    return last_resort.ISLAND in rewrite.trail or last_resort.BOUND in rewrite.trail
+    return not last_resort.RULES.isdisjoint(rewrite.trail)
 
 
 def in_float32(formula: Formula, rewrite: Rewrite) -> Rewrite | None:

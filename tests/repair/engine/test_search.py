@@ -110,6 +110,20 @@ def test_a_value_without_room_is_bounded():
     assert value_of(problem, best.root)[0] > 1e38  # the bound that changes least
 
 
+def test_only_the_operand_without_room_is_bounded():
+    """`maximum(w, 1e-37)` in a small term would go unnoticed beside a large one."""
+    problem = problem_of(
+        lambda base, m_x, w: base + 1e-6 * mean(log(m_x)) * mean(w**2),
+        base=[3.0],
+        m_x=[0.0, 2.0, 3.0],
+        w=[-0.3, 0.2, -0.1],
+    )
+    best = search(problem)[0]
+    assert best.value is FixValue.BOUNDED
+    [bound] = [x for x in walk(best.root) if x.op in ("maximum", "minimum")]
+    assert bound.operands[0].attribute("name") == "m_x"
+
+
 @pytest.mark.parametrize(
     "written, at",
     [(lambda x: log(x), -0.5), (lambda x: 1 / x, 0.0), (lambda x: arccos(x), 1.5)],

@@ -16,7 +16,8 @@ from stayfinite.repair.engine.context import Context
 from stayfinite.repair.engine.problem import Assumption
 from stayfinite.repair.formula import LeafRole, Node, node, walk
 
-ISLAND, BOUND = "float64", "bound"
+ISLAND, BOUND, BOUNDS = "float64", "bound", "bounds"
+RULES = frozenset({ISLAND, BOUND, BOUNDS})
 # Distances from a pole, the one that changes least first; scaled to the dtype.
 FLOORS = {"float32": (1e-37, 1e-30, 1e-20, 1e-12, 1e-7), "float16": (6e-8, 1e-6, 1e-3)}
 EDGES = {"float32": (1e-7, 1e-6), "float16": (1e-3, 1e-2)}
@@ -62,7 +63,7 @@ def bounds(context: Context, root: Node) -> Iterator[tuple[Node, str, tuple[Assu
     if len(bounded) > 1:
         for step in range(max(map(len, bounded.values()))):
             chosen = {x: forms[min(step, len(forms) - 1)] for x, forms in bounded.items()}
-            yield _together(root, chosen), BOUND, ()
+            yield _together(root, chosen), BOUNDS, ()
 
 
 def _together(root: Node, chosen: dict[Node, Node]) -> Node:
@@ -124,9 +125,12 @@ def _bounded(context: Context, x: Node) -> Iterator[Node]:
                 safe = _away(context, divisor, max(floor, smallest(dtype)))
                 yield build.rebuilt(x, (*x.operands[:-1], safe))
         case "power":
-            for floor in floors:
-                yield build.rebuilt(x, (node("maximum", a, real(floor)), x.operands[1]))
             exponent = build.value(x.operands[1])
+            is_whole = exponent is not None and float(exponent).is_integer()
+            # A whole power is defined below 0, so only 0 itself is left out, if it has to be.
+            for floor in floors if not is_whole or float(exponent or 0) < 0 else ():
+                safe = _away(context, a, floor) if is_whole else node("maximum", a, real(floor))
+                yield build.rebuilt(x, (safe, x.operands[1]))
             if exponent is not None and exponent > 1:
                 size = float(f"{top ** (1 / exponent):.0e}") / 10
                 yield build.rebuilt(x, (_clip(a, -size, size), x.operands[1]))

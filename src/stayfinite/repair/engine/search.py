@@ -50,6 +50,8 @@ PROPOSERS: tuple[Proposer, ...] = (
 EXPENSIVE = frozenset({saturation.proposals})
 # The first proposal that is accurate everywhere is the best: the others are longer series.
 CHEAPEST_FIRST = frozenset({limits.proposals})
+# Of two right forms, the one with fewer operands bounded is better, even if it is longer.
+_LAST = {last_resort.ISLAND: 2, last_resort.BOUND: 4, last_resort.BOUNDS: 6}
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,7 @@ class Candidate:
     def rank(self) -> tuple[float, ...]:
         """Less is better."""
         p = self.price
-        kind = 2 * (last_resort.ISLAND in self.trail) + 4 * (last_resort.BOUND in self.trail)
+        kind = sum(weight for rule, weight in _LAST.items() if rule in self.trail)
         wrong = p.wrong_values + p.wrong_gradients
         length = p.size + MISS * p.near_miss + STRANGE * self.num_strange
         worse = p.regressions, self.compares_rounded
