@@ -62,7 +62,7 @@ def run(folder, *arguments):
 
 
 def test_the_facts_that_are_known_are_kept(tmp_path):
-    done, file = run(tmp_path, "12")
+    done, file = run(tmp_path, "15")
     assert done.returncode == file["exit_code"] == 3
     assert "stayfinite: explanation interrupted: it was trying fixes of the source" in done.stderr
     assert "error[singular-gradient]" in done.stderr
