@@ -71,7 +71,8 @@ class TensorNumbers:
         return self._recording.constant(tensor.shape, dtype_of(tensor), tensor)
 
     def _memory(self, tensor: Any) -> _Memory:
-        storage = tensor.untyped_storage()
+        dense = private.dense_values(tensor) if tensor.is_sparse else tensor
+        storage = dense.untyped_storage()
         address = private.memory_of(storage)
         memory = self._memories.get(address)
         if memory is None or memory.alive.expired():

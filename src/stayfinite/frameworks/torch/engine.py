@@ -307,7 +307,7 @@ def tensors_in(structure: Any) -> list[Any]:
 def _held(variable: Any, value: Tensor) -> Any:
     """What the variable holds: `value` where that is the same, else a copy."""
     tensor = private.tensor_of(variable)
-    return value if torch.equal(tensor, value) else tensor.detach().clone()
+    return value if not tensor.is_sparse and torch.equal(tensor, value) else tensor.detach().clone()
 
 
 def _assign(groups: list[list[Any]], state: Sequence[Sequence[Tensor]]) -> None:

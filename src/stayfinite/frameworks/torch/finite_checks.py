@@ -12,9 +12,9 @@ from stayfinite.frameworks.torch import private
 
 
 def floating(tensors: Iterable[Any]) -> list[Any]:
-    """Those that can hold a NaN."""
+    """Those that can hold a NaN; of sparse ones, their values."""
     return [
-        t
+        private.dense_values(t) if t.is_sparse else t
         for t in tensors
         if isinstance(t, torch.Tensor) and (t.is_floating_point() or t.is_complex())
     ]

@@ -37,6 +37,7 @@ __all__ = [
     "memory_of",
     "next_node",
     "norms",
+    "num_bytes",
     "numpy_of",
     "peaks",
     "schema_of",
@@ -142,6 +143,13 @@ def dense_values(gradient: Any) -> Any:
     return gradient._values()
 
 
+def num_bytes(tensor: Any) -> int:
+    """Bytes of a tensor; of a sparse one, those of its indices and values."""
+    if tensor.layout is not torch.sparse_coo:
+        return int(tensor.nbytes)
+    return int(tensor._indices().nbytes + tensor._values().nbytes)
+
+
 def is_compiled(function: Any) -> bool:
     """Whether `torch.compile` made it."""
     return hasattr(function, "_torchdynamo_orig_callable")
@@ -206,9 +214,11 @@ def buffers_of(subject: Subject) -> list[Any]:
 
 
 def numpy_of(tensor: Any) -> np.ndarray:
-    """A tensor on the host, bfloat16 as float32; a NumPy array as it is."""
+    """A tensor on the host, bfloat16 as float32, dense; a NumPy array as it is."""
     if not isinstance(tensor, torch.Tensor):
         return np.asarray(tensor)
     plain = tensor.detach().cpu()
+    if plain.is_sparse:
+        plain = plain.to_dense()
     array: np.ndarray = (plain.float() if plain.dtype == torch.bfloat16 else plain).numpy()
     return array

@@ -24,13 +24,16 @@ def store(subject: Subject, state: State) -> None:
         for variables, values in zip(state_variables(subject), state.groups, strict=True):
             for variable, value in zip(variables, values, strict=True):
                 tensor = private.tensor_of(variable)
-                tensor.copy_(torch.as_tensor(value, device=tensor.device))
+                given = torch.as_tensor(value, device=tensor.device)
+                # Of a sparse gradient SGD makes a sparse momentum.
+                is_dense = tensor.is_sparse and not given.is_sparse
+                tensor.copy_(given.to_sparse() if is_dense else given)
 
 
 def num_bytes_of(subject: Subject) -> int:
     """How much memory such a copy takes."""
     groups = state_variables(subject)
-    return sum(int(private.tensor_of(v).nbytes) for group in groups for v in group)
+    return sum(private.num_bytes(private.tensor_of(v)) for group in groups for v in group)
 
 
 def random_state() -> RandomState:

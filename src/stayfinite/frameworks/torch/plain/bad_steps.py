@@ -195,7 +195,7 @@ def _fails_again(subject: TorchLoop, data: LoopData, buffers: list[torch.Tensor]
             parameter.grad = None
         subject.train_step(data)
         is_bad = not verdict.all_finite(gradients_of(subject.optimizer.inner))
-        is_bad |= not all(verdict.keeps_its_infinities(old, new) for new, old in copies)
+        is_bad |= not all(verdict.is_unspoilt(old, new) for new, old in copies)
     with torch.no_grad():
         for buffer, copy in copies:
             buffer.copy_(copy)

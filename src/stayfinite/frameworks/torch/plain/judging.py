@@ -23,6 +23,7 @@ from stayfinite.frameworks.torch.plain.optimizer import (
 )
 from stayfinite.frameworks.torch.plain.processes import are_several
 from stayfinite.frameworks.torch.plain.regular_steps import RegularStep
+from stayfinite.frameworks.torch.private import num_bytes
 
 # Optimizers whose state is copied before an update that is not known to be finite.
 MAX_COPIED_BYTES = 64 * 2**20
@@ -189,7 +190,7 @@ class _Copies:
 
     def __init__(self, optimizer: torch.optim.Optimizer) -> None:
         tensors = verdict.state_of_update(optimizer)
-        has_room = sum(tensor.nbytes for tensor in tensors) <= MAX_COPIED_BYTES
+        has_room = sum(map(num_bytes, tensors)) <= MAX_COPIED_BYTES
         self._optimizer = optimizer
         self._old = [(t, t.detach().clone()) for t in tensors] if has_room else []
         self._state = {parameter: copied(own) for parameter, own in optimizer.state.items()}

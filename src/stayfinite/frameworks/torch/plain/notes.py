@@ -105,6 +105,11 @@ class StepNotes:
         began = Applied(id(optimizer), self.generators.now(), {}, {}, self.trained.buffers())
         self.events.updated(began, [], [])
 
+    def regrouped(self, optimizer: torch.optim.Optimizer) -> None:
+        """An optimizer has got other parameters."""
+        self._regular.forget()
+        self.trained.find_again(optimizer)
+
     def drew(self, batch: object, source: object, innermost: FrameType) -> None:
         """The iterator `source` of a loader has given a batch."""
         if self._regular.drew(batch, source, innermost):
@@ -151,7 +156,7 @@ class StepNotes:
         began = self._began(update.place)
         before = {} if began is None else {id(buffer): copy for buffer, copy in began.buffers}
         return any(
-            id(buffer) in before and not verdict.keeps_its_infinities(before[id(buffer)], buffer)
+            id(buffer) in before and not verdict.is_unspoilt(before[id(buffer)], buffer)
             for buffer in statistics
         )
 

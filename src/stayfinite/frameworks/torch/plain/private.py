@@ -101,19 +101,27 @@ def hook_scaler(
 
 def hook_optimizers(
     created: Callable[[torch.optim.Optimizer], None],
+    regrouped: Callable[[torch.optim.Optimizer], None],
     before: Callable[[torch.optim.Optimizer, Any], Any],
     after: Callable[[torch.optim.Optimizer], None],
 ) -> None:
     """Call a function for each optimizer that is made, is about to be applied, and was applied.
 
+    `regrouped` is called where one gets another group of parameters, also before `created`.
     `before(optimizer, closure)` returns a closure to take the place of `closure`, or None.
     """
     plain = torch.optim.Optimizer.__init__
+    plain_add = torch.optim.Optimizer.add_param_group
 
     @functools.wraps(plain)
     def __init__(optimizer: Any, *args: Any, **kwargs: Any) -> None:
         plain(optimizer, *args, **kwargs)
         created(optimizer)
+
+    @functools.wraps(plain_add)
+    def add_param_group(optimizer: Any, *args: Any, **kwargs: Any) -> None:
+        plain_add(optimizer, *args, **kwargs)
+        regrouped(optimizer)
 
     def pre_hook(optimizer: Any, args: Any, kwargs: Any) -> Any:
         closure = kwargs.get("closure", args[1] if len(args) > 1 else None)
@@ -128,8 +136,20 @@ def hook_optimizers(
         after(optimizer)
 
     torch.optim.Optimizer.__init__ = __init__
+    torch.optim.Optimizer.add_param_group = add_param_group
     register_optimizer_step_pre_hook(pre_hook)
     register_optimizer_step_post_hook(post_hook)
+
+
+def has_own_hooks(optimizer: torch.optim.Optimizer) -> bool:
+    """Whether hooks of the user are called before its update, after those of `hook_optimizers`."""
+    return bool(optimizer._optimizer_step_pre_hooks)
+
+
+def unsaved_buffers(module: torch.nn.Module) -> list[torch.Tensor]:
+    """The buffers of the module itself, not of those inside, that are no part of its state."""
+    found = [module._buffers[name] for name in module._non_persistent_buffers_set]
+    return [buffer for buffer in found if buffer is not None]
 
 
 def compiled_module(module: torch.nn.Module) -> torch.nn.Module | None:

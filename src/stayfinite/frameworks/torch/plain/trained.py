@@ -6,7 +6,7 @@ import weakref
 
 import torch
 
-from stayfinite.frameworks.torch.plain import sharded
+from stayfinite.frameworks.torch.plain import private, sharded
 from stayfinite.frameworks.torch.plain.modules import living, owners
 from stayfinite.frameworks.torch.plain.optimizer import parameters_of
 from stayfinite.frameworks.torch.plain.verdict import UpdateProof
@@ -29,6 +29,8 @@ class Trained:
         proof: Whether its updates need no check.
         is_flattened: Whether a `FullyShardedDataParallel` holds the parameters.
         written: The buffers that steps write to, as far as it is known.
+        statistics: Those of them that can hold a NaN and are saved with their modules. Others are
+            scratch memory.
         is_learning: Whether `step_ended` is to be called.
     """
 
@@ -40,7 +42,10 @@ class Trained:
         buffers = list({id(b): b for root in self.roots for b in root.buffers()}.values())
         has_room = sum(buffer.nbytes for buffer in buffers) <= MAX_BUFFER_BYTES
         self._all = [(b, b.detach().clone()) for b in buffers] if has_room else []
-        self.written = [buffer for buffer, _ in self._all]
+        modules = [module for root in self.roots for module in root.modules()]
+        unsaved = {id(buffer) for each in modules for buffer in private.unsaved_buffers(each)}
+        self._saved = {id(buffer) for buffer in buffers}.difference(unsaved)
+        self._found([buffer for buffer, _ in self._all])
         self.proof = UpdateProof(optimizer)
         self.is_flattened = sharded.is_flattened(parameters_of(optimizer))
         self._num_steps = 0
@@ -50,7 +55,7 @@ class Trained:
         """Note which buffers a step has written to."""
         self._num_steps += 1
         if self._num_steps in _LEARNING:
-            self.written = [buffer for buffer, first in self._all if _differ(buffer, first)]
+            self._found([buffer for buffer, first in self._all if _differ(buffer, first)])
         if self._num_steps == _LEARNING[-1]:
             self._all, self.is_learning = [], False
 
@@ -58,9 +63,9 @@ class Trained:
         """The buffers that steps write to, each with a copy."""
         return [(buffer, buffer.detach().clone()) for buffer in self.written]
 
-    def statistics(self) -> list[torch.Tensor]:
-        """Those of them that can hold a NaN."""
-        return [buffer for buffer in self.written if buffer.is_floating_point()]
+    def _found(self, written: list[torch.Tensor]) -> None:
+        self.written = written
+        self.statistics = [b for b in written if b.is_floating_point() and id(b) in self._saved]
 
 
 class TrainedByOptimizer:
@@ -80,6 +85,12 @@ class TrainedByOptimizer:
             found = self.by_identity[id(optimizer)] = Trained(optimizer)
         return found
 
+    def find_again(self, optimizer: torch.optim.Optimizer) -> None:
+        """Find what `optimizer` trains once more, if it was found before."""
+        found = self.by_identity.get(id(optimizer))
+        if found is not None and found.optimizer() is optimizer:
+            self.by_identity[id(optimizer)] = Trained(optimizer)
+
     def optimizers(self) -> list[torch.optim.Optimizer]:
         """Every live optimizer that was made or applied."""
         found = [trained.optimizer() for trained in self.by_identity.values()]
@@ -94,11 +105,11 @@ class TrainedByOptimizer:
         return found
 
     def statistics(self) -> list[torch.Tensor]:
-        """Of the buffers that steps write to, those that can hold a NaN."""
+        """Of the buffers that steps write to, those that are judged."""
         found: list[torch.Tensor] = []
         for trained in self.by_identity.values():
             if trained.written and trained.optimizer() is not None:
-                found += trained.statistics()
+                found += trained.statistics
         return found
 
 

@@ -12,17 +12,18 @@ import torch
 from stayfinite.frameworks.torch import finite_checks, private
 from stayfinite.frameworks.torch.plain import sharded
 from stayfinite.frameworks.torch.plain.optimizer import gradients_of, parameters_of
+from stayfinite.frameworks.torch.plain.private import has_own_hooks
 
 # Optimizers whose update is finite if gradients, weights, slots and settings are.
 _BOUNDED: dict[type, tuple[str, ...]] = {
     torch.optim.SGD: ("lr", "momentum", "weight_decay", "dampening"),
     torch.optim.Adam: ("lr", "eps", "weight_decay", "betas"),
     torch.optim.AdamW: ("lr", "eps", "weight_decay", "betas"),
-    torch.optim.RMSprop: ("lr", "eps", "weight_decay", "momentum"),
-    torch.optim.Adagrad: ("lr", "eps", "weight_decay"),
-    torch.optim.Adadelta: ("lr", "eps", "weight_decay"),
+    torch.optim.RMSprop: ("lr", "eps", "weight_decay", "momentum", "alpha", "centered"),
+    torch.optim.Adagrad: ("lr", "eps", "weight_decay", "lr_decay"),
+    torch.optim.Adadelta: ("lr", "eps", "weight_decay", "rho"),
     torch.optim.Adamax: ("lr", "eps", "weight_decay", "betas"),
-    torch.optim.NAdam: ("lr", "eps", "weight_decay", "betas"),
+    torch.optim.NAdam: ("lr", "eps", "weight_decay", "betas", "momentum_decay"),
     torch.optim.RAdam: ("lr", "eps", "weight_decay", "betas"),
 }
 # Up to so many tensors, of so many elements in all, are judged as one copy: that is faster than to
@@ -91,9 +92,10 @@ def all_finite(tensors: Sequence[torch.Tensor]) -> bool:
     return finite_checks.all_finite(finite_checks.floating(tensors))
 
 
-def keeps_its_infinities(before: torch.Tensor, after: torch.Tensor) -> bool:
-    """Whether `after` is finite, but for infinities that were there before the step."""
-    return bool((after.isfinite() | (after.isinf() & (after == before))).all())
+def is_unspoilt(before: torch.Tensor, after: torch.Tensor) -> bool:
+    """Whether `after` is finite, but for what was not before, and for -inf as in masks."""
+    is_kept = (after == before) | (after.isnan() & before.isnan())
+    return bool((after.isfinite() | after.isneginf() | is_kept).all())
 
 
 def is_finite(loss: torch.Tensor) -> bool:
@@ -153,6 +155,8 @@ class UpdateProof:
         """Whether it is known of an update by gradients of at most `gradient`."""
         if not self._names or not gradient <= _LARGEST_GRADIENT:
             return False
+        if has_own_hooks(optimizer):  # they may write to the gradients
+            return False
         groups = optimizer.param_groups
         values = [self._settings(group) for group in groups]
         if values != self._bounded:
@@ -177,6 +181,11 @@ def _are_bounded(names: Sequence[str], values: Sequence[Any]) -> bool:
     if "eps" in group and not group["eps"] >= _SMALLEST_EPSILON:
         return False
     if not 0 <= (group.get("momentum") or 0.0) < 1:
+        return False
+    if not all(0 <= group.get(name, 0.0) <= 1 for name in ("alpha", "rho")):
+        return False
+    # The variance of `centered` is a difference, which rounding can make negative under its root.
+    if group.get("centered") or any(group.get(n, 0.0) < 0 for n in ("lr_decay", "momentum_decay")):
         return False
     return all(0 <= beta < 1 for beta in group.get("betas") or ())
 

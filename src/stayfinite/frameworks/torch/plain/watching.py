@@ -81,7 +81,7 @@ class Watching:
         private.hook_draws(self._drawing)
         private.hook_backward(self._began_backward, self._ended_backward)
         private.hook_scaler(self._scaling, self._applying_scaled)
-        private.hook_optimizers(self._created, self._before, self._after)
+        private.hook_optimizers(self._created, self._regrouped, self._before, self._after)
 
     def begin(self) -> None:
         """A loop may begin now, with optimizers that were made before anything was guarded."""
@@ -124,6 +124,14 @@ class Watching:
         try:
             hook_imported(self.notes.trainer)
             self.notes.created(optimizer, sys._getframe(1))
+        except Exception as error:
+            self._end_guard(error)
+
+    def _regrouped(self, optimizer: torch.optim.Optimizer) -> None:
+        if self._judge is None or self.replayer is not None:
+            return
+        try:
+            self.notes.regrouped(optimizer)
         except Exception as error:
             self._end_guard(error)
 
