@@ -369,6 +369,21 @@ def test_a_bad_update_of_one_of_two_networks_outside_of_jit_is_explained(tmp_pat
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves((params, states)))
 
 
+def test_a_momentum_that_is_one_array_is_state(guard):
+    def step(w, momentum, x):
+        momentum = 0.9 * momentum + jax.grad(lambda w: jnp.sum(x * w))(w)
+        return w - 0.1 * jnp.tanh(momentum), momentum, x * w
+
+    guarded, w, momentum = guard(jax.jit(step)), jnp.ones(3), jnp.zeros(3)
+    with pytest.raises(stayfinite.NonFiniteError) as caught:
+        for number in range(5):
+            x = jnp.full(3, np.inf if number == 2 else 1.0)
+            w, momentum, _ = guarded(w, momentum, x)
+        guarded.check()
+    assert (caught.value.incident.where.step, caught.value.incident.cause.name) == (2, "bad-input")
+    assert np.isfinite(w).all() and np.isfinite(momentum).all()
+
+
 def test_a_state_that_holds_the_last_gradient_is_kept(guard):
     training = Functions(optax.adan(1e-2))
     expected = list(training.run(training.step))

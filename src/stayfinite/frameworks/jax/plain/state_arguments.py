@@ -8,8 +8,9 @@ come back and it is one of these:
 - it is an integer or a random key.
 
 A bare floating-point array that is not differentiated may as well be a prediction with the shape of
-the batch, so it has to be named. A step without a gradient of its own, as one with a loop inside,
-shows no difference: every argument that comes back is state.
+the batch, so it has to be named. It is state where it has the shape of a weight, and a gradient and
+the array before lead to it, as to a momentum. A step without a gradient of its own, as one with a
+loop inside, shows no difference: every argument that comes back is state.
 """
 
 from __future__ import annotations
@@ -311,11 +312,27 @@ def _is_state(
         return True
     if is_bare:
         array = seen.inputs[numbers[0]]
-        return not jnp.issubdtype(array.dtype, jnp.inexact) and not (
-            len(array.shape) > 0 and array.shape != (2,)
-        )
+        is_float = jnp.issubdtype(array.dtype, jnp.inexact)
+        if is_float and array.shape in {seen.inputs[n].shape for n in seen.differentiated}:
+            return _is_slot_of_step(numbers[0], seen, place)
+        return not is_float and not (len(array.shape) > 0 and array.shape != (2,))
     after = [path for path, _ in seen.outputs if path[: len(place)] == place]
     return any(path not in seen.unchanged for path in after)
+
+
+def _is_slot_of_step(number: int, seen: _Seen, place: KeyPath) -> bool:
+    """Whether a gradient and the input `number` lead to the array at `place`."""
+    assert seen.jaxpr is not None
+    jaxpr, first = seen.jaxpr.jaxpr, seen.num_gradients
+    gradients = {id(atom) for atom in jaxpr.outvars[:first]}
+    of_gradients, of_input = set(gradients), {id(jaxpr.invars[number])}
+    for eqn in jaxpr.eqns:
+        for found in (of_gradients, of_input):
+            if any(id(atom) in found for atom in eqn.invars):
+                found |= {id(result) for result in eqn.outvars}
+    paths = [path for path, _ in seen.outputs]
+    after = id(jaxpr.outvars[first + paths.index(place)])
+    return after in of_gradients and after in of_input
 
 
 def _role(number: int, seen: _Seen, optax: set[int], trained: set[int]) -> Role:
