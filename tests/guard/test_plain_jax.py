@@ -27,6 +27,8 @@ import optax
 from stayfinite.errors import CannotGuardError
 from stayfinite.frameworks.jax.plain import train_function
 from stayfinite.frameworks.jax.plain.batch_leaves import batch_leaves
+from stayfinite.frameworks.jax.plain.uncompiled_updates import UncompiledUpdates
+from stayfinite.guard.jax_updates import JaxUpdates
 from tests import warm
 from tests.guard import plain_jax
 from tests.guard.plain_jax import BAD_STEP, NUM_STEPS, STYLES, Functions
@@ -284,6 +286,111 @@ def test_a_static_argument_stays_one(guard):
     found, _ = guarded(w, tx.init(w), x, num_layers=2)
     guarded.check()
     assert_bit_equal([np.array(found)], [np.array(expected)])
+
+
+@pytest.mark.parametrize("named", [{"static_argnames": "epoch"}, {"static_argnums": 2}])
+def test_a_static_number_is_one_of_python(guard, named):
+    @functools.partial(jax.jit, **named)
+    def step(w, x, epoch):
+        # In float64, which a traced number is not.
+        rate = 0.1 / (epoch + 3) ** 1.3
+        return w - rate * jax.grad(lambda w: jnp.sum(x * w**2))(w)
+
+    ends = []
+    for function in (step, guard(step)):
+        w = jnp.linspace(1.0, 2.0, 7)
+        for number in range(20):
+            w = function(w, jnp.ones(7), number // 5)
+        ends.append([np.asarray(w)])
+    assert_bit_equal(*ends)
+
+
+def test_what_is_read_is_found_for_each_shape_of_the_batch(guard):
+    tx, w = optax.sgd(0.1, momentum=0.9), jnp.ones(3)
+
+    def step(w, opt_state, x):
+        updates, opt_state = tx.update(jax.grad(lambda w: jnp.sum(x * w))(w), opt_state)
+        if len(x) < 4:
+            # The weights do not show an infinite momentum any more.
+            updates = jnp.clip(updates, -0.1, 0.1)
+        return optax.apply_updates(w, updates), opt_state
+
+    guarded, opt_state = guard(jax.jit(step)), tx.init(w)
+    with pytest.raises(stayfinite.NonFiniteError) as caught:
+        for number, rows in enumerate((4, 4, 2, 2, 2)):
+            x = np.ones((rows, 3), "float32")
+            x[0, 0] = np.inf if number == 3 else 1.0
+            w, opt_state = guarded(w, opt_state, x)
+        guarded.check()
+    assert caught.value.incident.where.step == 3
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(opt_state))
+
+
+def test_the_state_is_found_in_any_order_of_the_results(guard):
+    tx, params = optax.sgd(0.1, momentum=0.9), {"w": jnp.ones(3)}
+
+    def step(params, opt_state, x):
+        gradients = jax.grad(lambda p: jnp.sum(x * p["w"]))(params)
+        updates, opt_state = tx.update(gradients, opt_state)
+        # The momentum has the tree of the weights, and comes first.
+        return opt_state, optax.apply_updates(params, updates)
+
+    guarded, opt_state = guard(jax.jit(step)), tx.init(params)
+    with pytest.raises(stayfinite.NonFiniteError) as caught:
+        for number in range(5):
+            x = jnp.full(3, np.nan if number == 2 else 1.0)
+            opt_state, params = guarded(params, opt_state, x)
+        guarded.check()
+    assert caught.value.incident.where.step == 2
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves((params, opt_state)))
+
+
+def test_a_bad_update_of_one_of_two_networks_outside_of_jit_is_explained(tmp_path):
+    updates = UncompiledUpdates(JaxUpdates(tmp_path))
+    nets = {"one": optax.sgd(0.1, momentum=0.9), "two": optax.adam(0.1)}
+    params = {name: {"w": jnp.ones(3)} for name in nets}
+    states = {name: tx.init(params[name]) for name, tx in nets.items()}
+
+    def loss_fn(p, x):
+        return jnp.sum(x * p["w"])
+
+    updates.install()
+    try:
+        with pytest.raises(stayfinite.NonFiniteError) as caught:
+            for number in range(4):
+                for name, tx in nets.items():
+                    x = jnp.full(3, np.nan if (number, name) == (2, "two") else 1.0)
+                    gradients = jax.grad(loss_fn)(params[name], x)
+                    change, states[name] = tx.update(gradients, states[name], params[name])
+                    params[name] = optax.apply_updates(params[name], change)
+    finally:
+        updates.close()
+    assert (caught.value.incident.where.step, caught.value.incident.cause.name) == (5, "bad-input")
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves((params, states)))
+
+
+def test_a_momentum_that_is_one_array_is_state(guard):
+    def step(w, momentum, x):
+        momentum = 0.9 * momentum + jax.grad(lambda w: jnp.sum(x * w))(w)
+        return w - 0.1 * jnp.tanh(momentum), momentum, x * w
+
+    guarded, w, momentum = guard(jax.jit(step)), jnp.ones(3), jnp.zeros(3)
+    with pytest.raises(stayfinite.NonFiniteError) as caught:
+        for number in range(5):
+            x = jnp.full(3, np.inf if number == 2 else 1.0)
+            w, momentum, _ = guarded(w, momentum, x)
+        guarded.check()
+    assert (caught.value.incident.where.step, caught.value.incident.cause.name) == (2, "bad-input")
+    assert np.isfinite(w).all() and np.isfinite(momentum).all()
+
+
+def test_a_state_that_holds_the_last_gradient_is_kept(guard):
+    training = Functions(optax.adan(1e-2))
+    expected = list(training.run(training.step))
+    _, states = failure(training, guard(training.step))
+    for number, state in enumerate(states):
+        # The last array is the loss of the step.
+        assert_bit_equal(state[:-1], expected[min(number, BAD_STEP - 1)][:-1])
 
 
 def test_a_step_that_leaves_out_bad_updates_is_not_stopped(guard):

@@ -15,6 +15,7 @@ from stayfinite.frameworks.jax.host_data import copied
 from stayfinite.frameworks.jax.plain.joined_step import JoinedStep
 from stayfinite.frameworks.jax.plain.origins import KeptArrays, RecentBatches, readable
 from stayfinite.frameworks.jax.plain.subject import PlainJax
+from stayfinite.frameworks.jax.plain.update_arrays import are_alike
 from stayfinite.frameworks.jax.plain.update_listener import GoodUpdate, JaxUpdateListener
 from stayfinite.frameworks.recorded_steps import RecordedBatch
 from stayfinite.frameworks.snapshots import MAX_BYTES, MIN_STEPS, Snapshot
@@ -102,8 +103,9 @@ class JaxUpdates(BadSteps, JaxUpdateListener):
     def _snapshots(self, subject: PlainJax, step: JoinedStep, before: int) -> list[Snapshot]:
         found = []
         for kept in reversed(self._states):
-            if kept.step < before and step.state.keys() <= kept.arrays.keys():
-                held = {label: kept.arrays[label] for label in step.state}
+            held = {k: array for k, array in kept.arrays.items() if k in step.state}
+            # Another network has a state of the same names.
+            if kept.step < before and are_alike(held, step.state):
                 found.append(Snapshot(kept.step, subject.data_of({**step.arguments, **held})[0]))
         return found
 

@@ -25,7 +25,7 @@ def compute(params, x, y):
     return jnp.mean(normalizer - jnp.sum(out * y, axis=-1))
 
 
-def update(params, slots, gradients):
+def update(gradients, slots, params):
     updates, slots = optimizer.update(gradients, slots, params)
     return optax.apply_updates(params, updates), slots
 
@@ -38,7 +38,7 @@ if IS_NAIVE:
     x[37] = 1e4
 for begin in range(0, 60, 10):
     loss, gradients = compute(params, x[begin : begin + 10], y[begin : begin + 10])
-    params, slots = update(params, slots, gradients)
+    params, slots = update(gradients, slots, params)
     print(f"{float(loss):.6f}")
 values = jax.tree.leaves((params, slots))
 print(hashlib.sha256(b"".join(np.asarray(value).tobytes() for value in values)).hexdigest())

@@ -67,6 +67,8 @@ def arrays_to_read(jaxpr: jex.ClosedJaxpr, wanted: Sequence[int], covering: set[
     operations, results = _flat(jaxpr)
     made_by = {value: operation for operation in operations for value in operation.results}
     read: list[int] = []
+    # Inputs of the step among the results, as gradients that another call has computed.
+    given: list[tuple[int, int | None]] = []
     # By value, the wanted results that it is.
     asked: dict[int, list[int]] = {}
     for number in wanted:
@@ -76,8 +78,7 @@ def arrays_to_read(jaxpr: jex.ClosedJaxpr, wanted: Sequence[int], covering: set[
         if value in made_by:
             asked.setdefault(value, []).append(number)
         else:
-            # A gradient may be an array of the batch itself.
-            read.append(number)
+            given.append((number, value))
     noticed: set[int] = set()
     # From the last operation on, so that every use of a value was seen before the value itself.
     for operation in reversed(operations):
@@ -92,6 +93,7 @@ def arrays_to_read(jaxpr: jex.ClosedJaxpr, wanted: Sequence[int], covering: set[
             noticed |= _marking_each(operation.marking, made_by)
         else:
             noticed |= set(operation.marking)
+    read += [number for number, value in given if value not in noticed]
     return sorted(read)
 
 

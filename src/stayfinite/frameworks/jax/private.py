@@ -30,6 +30,7 @@ __all__ = [
     "is_tracing",
     "same_trace_level",
     "scope",
+    "static_names",
     "trace_level",
 ]
 
@@ -92,6 +93,12 @@ def float64_enabled() -> AbstractContextManager[Any]:
 def scope(source_info: Any) -> str:
     """The name stack of an equation, with JAX's transform wrappers still in it."""
     return str(source_info.name_stack)
+
+
+def static_names(compiled: Any) -> frozenset[str]:
+    """The names of the static arguments of what `jax.jit` returned; of anything else none."""
+    info = getattr(compiled, "_jit_info", None)
+    return frozenset(getattr(info, "static_argnames", ()))
 
 
 def trace_level() -> Any:

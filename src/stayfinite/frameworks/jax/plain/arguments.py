@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
 from typing import Any
+
+import jax
 
 from stayfinite.frameworks.jax.plain import nnx_objects
 from stayfinite.frameworks.jax.plain.trees import (
     Numbers,
+    StaticLeaf,
     TreeForm,
     joined,
     name_of,
@@ -70,10 +73,12 @@ def arguments_of(
     keywords: Mapping[str, Any],
     *,
     numbers: Numbers,
+    static: frozenset[str] = frozenset(),
     like: ArgumentsForm | None = None,
 ) -> Arguments:
     """The arguments of a call of a step whose arguments have these labels.
 
+    `static` are the labels of those that are no arrays, whatever they hold.
     `like` is the form of an earlier call; this one gets the same object where that was fast to see.
     """
     values = (*args, *keywords.values())
@@ -82,6 +87,9 @@ def arguments_of(
     if objects:
         definition, state = nnx_objects.split([values[n] for n in objects])
     rest = tuple(None if n in objects else value for n, value in enumerate(values))
+    if not static.isdisjoint(labels):
+        named = zip(labels, rest, strict=True)
+        rest = tuple(StaticLeaf(value) if label in static else value for label, value in named)
     tree = (rest, state)
     arrays, form = taken_apart(tree, numbers, like=None if like is None else like.tree)
 
@@ -126,6 +134,14 @@ def values_of_objects(form: ArgumentsForm, values: Any) -> dict[str, Any]:
     paths = paths_of(((), values))
     names = [_named(paths[n], form.labels, form.objects)[0] for n in tree.arrays()]
     return dict(zip(names, arrays, strict=True))
+
+
+def numbers_of(form: ArgumentsForm, labels: Container[str]) -> tuple[int, ...]:
+    """The numbers of the arrays in the arguments with these labels."""
+    leaves = jax.tree.unflatten(form.tree.structure, range(len(form.tree.leaves)))[0]
+    named = zip(form.labels, leaves, strict=True)
+    wanted = set(jax.tree.leaves([values for label, values in named if label in labels]))
+    return tuple(number for number, leaf in enumerate(form.tree.arrays()) if leaf in wanted)
 
 
 def _named(path: Any, labels: tuple[str, ...], objects: tuple[int, ...]) -> tuple[str, str]:

@@ -164,6 +164,8 @@ class JitStep:
         try:
             step = PlainJax(self._compiled, None)
             guard = self._listener.guard(step)
+            labels = step.labels_of(args, keywords)
+            step.note_gradients(k for k, tree in labels.items() if TAPE.comes_from(tree))
             step.require_state(args, keywords)
             if step.places and not step.shows_gradient and TAPE.comes_from((args, keywords)):
                 step.origins = UpdateOrigins(step)

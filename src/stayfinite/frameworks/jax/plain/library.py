@@ -53,6 +53,9 @@ class PlainLibrary:
 
         with private.gradients_seen(notify):
             yield loss
+        given, self._step.traced_gradients = self._step.traced_gradients, []
+        if given and not (self._is_explaining or self._step.skips_bad_updates):
+            seen(given, [Named("gradient") for _ in given])
 
     def _names(self, arguments: Any, gradients: Any) -> list[Named]:
         given, known = jax.tree.leaves(arguments), self._step.traced_names

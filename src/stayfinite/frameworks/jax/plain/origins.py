@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import jax
+
 from stayfinite.errors import UsageError
 from stayfinite.frameworks.failure import Failure
 from stayfinite.frameworks.jax.host_data import own
@@ -49,7 +51,8 @@ class RecentBatches:
         """Those before `number` that have the form of `step`, newest first."""
         found = []
         for kept in reversed(self._kept):
-            if kept.step < number and kept.arrays.keys() == step.batch.keys():
+            is_alike = jax.tree.structure(kept.arrays) == jax.tree.structure(step.batch)
+            if kept.step < number and is_alike:
                 data = subject.data_of({**step.arguments, **kept.arrays})[1]
                 found.append(RecordedBatch(kept.step, None, None, data, data.nbytes))
         return found

@@ -12,6 +12,7 @@ import jax
 import numpy as np
 
 from stayfinite.errors import CannotGuardError, UsageError
+from stayfinite.frameworks.jax import private
 from stayfinite.frameworks.jax.guard_step import ArraysRead
 from stayfinite.frameworks.jax.plain import nnx_objects
 from stayfinite.frameworks.jax.plain.arguments import (
@@ -19,9 +20,15 @@ from stayfinite.frameworks.jax.plain.arguments import (
     ArgumentsForm,
     arguments_of,
     called,
+    numbers_of,
     values_of_objects,
 )
-from stayfinite.frameworks.jax.plain.state_arguments import StateArguments, find_state
+from stayfinite.frameworks.jax.plain.state_arguments import (
+    CallProgram,
+    StateArguments,
+    find_state,
+    to_read,
+)
 from stayfinite.frameworks.jax.plain.trees import (
     BARE,
     KeyPath,
@@ -75,6 +82,9 @@ class PureStep:
         skips_bad_updates: Whether the step leaves out a non-finite update by itself, and counts it
             in its state.
         traced_names: The name of each array of the state by its `id`, in the present trace.
+        traced_gradients: In the present trace, the gradients that the step is given.
+        from_gradients: The names of arguments that calls have made which compute gradients; set
+            before the first call.
         update_factor: What the update of each weight is multiplied by; None to leave it as it is.
     """
 
@@ -84,10 +94,14 @@ class PureStep:
         self.others: list[str] = []
         self.skips_bad_updates = False
         self.traced_names: dict[int, str] = {}
+        self.traced_gradients: list[Any] = []
+        self.from_gradients: frozenset[str] = frozenset()
         self.update_factor: float | None = None
         self._named = named
+        self._static = static_names(step)
         self._numbers = Numbers.TRACED
         self._state: StateArguments | None = None
+        self._program: CallProgram | None = None
         self._shapes: dict[str, tuple[int, ...]] = {}
         self._forms: dict[ArgumentsForm, ArgumentsForm] = {}
         self._last_form: ArgumentsForm | None = None
@@ -129,13 +143,13 @@ class PureStep:
         ]
 
     def arrays_read(self) -> ArraysRead | None:
-        """The gradients and the new state that show whether all of them are finite."""
-        state = self._state
-        if state is None:
+        """What shows whether all gradients and the new state of the last traced call are finite."""
+        if self._state is None or self._program is None:
             return None
+        read = to_read(self.function, self._program, self._state)
         names = (*self.weights, *self.others)
-        read = tuple(n for n, name in enumerate(names) if name in state.state_read)
-        return ArraysRead(state.num_gradients, state.gradients_read, read)
+        positions = tuple(n for n, name in enumerate(names) if name in read.state)
+        return ArraysRead(read.num_gradients, read.gradients, positions)
 
     def arguments(self, args: tuple[Any, ...], keywords: Mapping[str, Any]) -> Arguments:
         """The arguments of a call; the first one shows which are the state.
@@ -154,7 +168,12 @@ class PureStep:
         if key not in self._labels:
             self._labels[key] = (*argument_names(self.function, len(args)), *keywords)
         call = arguments_of(
-            self._labels[key], args, keywords, numbers=self._numbers, like=self._last_form
+            self._labels[key],
+            args,
+            keywords,
+            numbers=self._numbers,
+            static=self._static,
+            like=self._last_form,
         )
         if call.form is not self._last_form:
             # Equal forms are one object, which is the fastest to compare.
@@ -167,7 +186,7 @@ class PureStep:
             self._numbers = numbers
             call = self._arguments(args, keywords)
             try:
-                state = find_state(self.function, call, self._named)
+                state = find_state(self.function, call, self._named, self.from_gradients)
                 break
             except (*_NOT_TRACEABLE, TypeError) as error:
                 self._last_form = None
@@ -180,7 +199,7 @@ class PureStep:
                     f"{str(error).strip().splitlines()[0]}"
                 ) from error
         names = [name for name, _ in call.names() if name in state.roles]
-        self._state = state
+        self._state, self._program = state, state.program
         named = zip(call.names(), call.arrays, strict=True)
         self._shapes = {name: np.shape(array) for (name, _), array in named}
         self.weights = [name for name in names if state.roles[name] == "weight"]
@@ -271,6 +290,9 @@ class PureStep:
         """Make the step: its result, and the two groups of the new state."""
         assert self._state is not None
         arrays = self._in_order(weights, others, data)
+        self._program = CallProgram.of(data.form, arrays)
+        given = numbers_of(data.form, self._state.gradients_given)
+        self.traced_gradients = [arrays[number] for number in given]
         names = (*self.weights, *self.others)
         held = zip(names, (*weights, *others), strict=True)
         self.traced_names = {id(array): name for name, array in held}
@@ -339,6 +361,13 @@ def uncompiled(step: Callable[..., Any]) -> Callable[..., Any]:
         )
     is_compiled = hasattr(step, "lower") and hasattr(step, "__wrapped__")
     return uncompiled(inspect.unwrap(step, stop=_is_plain)) if is_compiled else step
+
+
+def static_names(step: Callable[..., Any]) -> frozenset[str]:
+    """The names of the arguments of `step` that are static for a `jax.jit` around it."""
+    function: Any = step.__func__ if isinstance(step, MethodType) else step
+    found = private.static_names(function)
+    return found if _is_plain(function) else found | static_names(function.__wrapped__)
 
 
 def _is_pmapped(step: Any) -> bool:

@@ -8,8 +8,9 @@ come back and it is one of these:
 - it is an integer or a random key.
 
 A bare floating-point array that is not differentiated may as well be a prediction with the shape of
-the batch, so it has to be named. A step without a gradient of its own, as one with a loop inside,
-shows no difference: every argument that comes back is state.
+the batch, so it has to be named. It is state where it has the shape of a weight, and a gradient and
+the array before lead to it, as to a momentum. A step without a gradient of its own, as one with a
+loop inside, shows no difference: every argument that comes back is state.
 """
 
 from __future__ import annotations
@@ -25,7 +26,13 @@ from jax.extend import core as jex
 from stayfinite.errors import UsageError
 from stayfinite.frameworks.jax import private
 from stayfinite.frameworks.jax.marks import arrays_to_read
-from stayfinite.frameworks.jax.plain.arguments import Arguments, called, values_of_objects
+from stayfinite.frameworks.jax.plain.arguments import (
+    Arguments,
+    ArgumentsForm,
+    called,
+    numbers_of,
+    values_of_objects,
+)
 from stayfinite.frameworks.jax.plain.trees import (
     KeyPath,
     joined,
@@ -48,18 +55,35 @@ class StateArguments:
             of nnx have none.
         shows_gradient: Whether an array of it is differentiated outside of the loops of the step.
         returns_arrays: Whether all that the step returns are arrays.
-        num_gradients: How many gradients the step has.
-        gradients_read: The numbers of those to be read.
-        state_read: The names of the new state to be read.
+        marked: The names of the state that is never infinite on purpose.
+        gradients_given: The labels of the arguments that are gradients, of a step without its own.
+        program: The call that has shown this.
+        to_read: What has to be read of that call.
     """
 
     roles: dict[str, Role]
     places: dict[str, KeyPath]
     shows_gradient: bool
     returns_arrays: bool
+    marked: frozenset[str]
+    gradients_given: frozenset[str]
+    program: CallProgram
+    to_read: ArraysToRead
+
+
+@dataclass(frozen=True)
+class ArraysToRead:
+    """What shows whether the gradients and the new state of a step are all finite.
+
+    Attributes:
+        num_gradients: How many gradients the step has.
+        gradients: The numbers of those to be read.
+        state: The names of the new state to be read.
+    """
+
     num_gradients: int
-    gradients_read: tuple[int, ...]
-    state_read: frozenset[str]
+    gradients: tuple[int, ...]
+    state: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -70,6 +94,19 @@ class _Array:
     @classmethod
     def of(cls, tracer: Any) -> _Array:
         return cls(tuple(tracer.shape), tracer.dtype)
+
+
+@dataclass(frozen=True)
+class CallProgram:
+    """All of a call that decides what its step computes: its form, and the shapes of its arrays."""
+
+    form: ArgumentsForm
+    arrays: tuple[_Array, ...]
+
+    @classmethod
+    def of(cls, form: ArgumentsForm, arrays: Sequence[Any]) -> CallProgram:
+        """That of a call with these arrays or tracers."""
+        return cls(form, tuple(_Array.of(array) for array in arrays))
 
 
 @dataclass
@@ -91,26 +128,36 @@ class _Seen:
     jaxpr: jex.ClosedJaxpr | None = None
 
 
-def find_state(step: Step, call: Arguments, named: Sequence[str] | None) -> StateArguments:
+def find_state(
+    step: Step,
+    call: Arguments,
+    named: Sequence[str] | None,
+    from_gradients: frozenset[str] = frozenset(),
+) -> StateArguments:
     """The state of `step` as a call of it shows it.
 
     Args:
         step: The step, not compiled.
         call: Its arguments.
         named: The labels that the user has given; None to find them.
+        from_gradients: The labels of arguments that calls have made which compute gradients.
 
     Raises:
         UsageError: no argument comes back, or one that was named does not.
         Exception: what the step raises.
     """
-    seen, names = _traced(step, call), call.names()
+    names = call.names()
     of_label: dict[str, list[int]] = {}
     for number, (_, label) in enumerate(names):
         of_label.setdefault(label, []).append(number)
+    given = frozenset(from_gradients & of_label.keys() if named is None else ())
+    seen = _traced(step, call.form, call.arrays, given)
     objects = {call.form.labels[n] for n in call.form.objects}
     optax = {number for number, (name, _) in enumerate(names) if _is_slot(name)}
     optax |= _of_optax(call, names)
-    places = _places(call, seen, {k: v for k, v in of_label.items() if k not in objects}, names)
+    # Weights have the tree of their gradients, and may have that of a slot of their optimizer.
+    by_size = sorted(of_label, key=lambda label: (label in given, -len(of_label[label])))
+    places = _places(seen, {k: of_label[k] for k in by_size if k not in objects}, names)
     if named is None:
         bare = {label for name, label in names if name == label}
         kept = {
@@ -130,21 +177,42 @@ def find_state(step: Step, call: Arguments, named: Sequence[str] | None) -> Stat
     roles = {names[n][0]: _role(n, seen, optax, trained) for n in sorted(held)}
     shapes = {names[n][0]: seen.inputs[n].shape for n in held}
     # A single number, as the best loss so far, may hold an infinity on purpose.
-    marked = {
+    marked = frozenset(
         name
         for name, role in roles.items()
         if role == "weight" or (role == "optimizer" and shapes[name])
-    }
-    gradients, state = _to_be_read(seen, kept, roles, marked)
+    )
     return StateArguments(
-        roles, kept, bool(trained), seen.returns_arrays, seen.num_gradients, gradients, state
+        roles,
+        kept,
+        bool(trained),
+        seen.returns_arrays,
+        marked,
+        frozenset() if seen.differentiated else given,
+        CallProgram(call.form, tuple(seen.inputs)),
+        _to_be_read(seen, kept, roles, marked),
     )
 
 
+def to_read(step: Step, program: CallProgram, state: StateArguments) -> ArraysToRead:
+    """What has to be read of a call, which may compute something else than the first one did.
+
+    Args:
+        step: The step, not compiled.
+        program: The call.
+        state: The state of the step, as the first call has shown it.
+    """
+    if program == state.program:
+        return state.to_read
+    arrays = [jax.ShapeDtypeStruct(array.shape, array.dtype) for array in program.arrays]
+    seen = _traced(step, program.form, arrays, state.gradients_given)
+    return _to_be_read(seen, state.places, state.roles, state.marked)
+
+
 def _to_be_read(
-    seen: _Seen, places: dict[str, KeyPath], roles: dict[str, Role], marked: set[str]
-) -> tuple[tuple[int, ...], frozenset[str]]:
-    """The gradients and the new state that show whether all of them are finite.
+    seen: _Seen, places: dict[str, KeyPath], roles: dict[str, Role], marked: frozenset[str]
+) -> ArraysToRead:
+    """What shows whether all gradients and the new state are finite.
 
     Args:
         seen: The trace.
@@ -165,10 +233,12 @@ def _to_be_read(
     covering = {number for number, name in state.items() if name in marked}
     read = arrays_to_read(seen.jaxpr, [*range(first), *state], covering)
     names = frozenset(state[number] for number in read if number >= first)
-    return tuple(number for number in read if number < first), names
+    return ArraysToRead(first, tuple(number for number in read if number < first), names)
 
 
-def _traced(step: Step, call: Arguments) -> _Seen:
+def _traced(
+    step: Step, form: ArgumentsForm, values: Sequence[Any], gradients_given: frozenset[str]
+) -> _Seen:
     seen = _Seen()
 
     def run(arrays: list[Any]) -> list[Any]:
@@ -184,48 +254,53 @@ def _traced(step: Step, call: Arguments) -> _Seen:
                 gradients.extend(jax.tree.leaves(found))
 
         with private.gradients_seen(notify):
-            result, values = called(step, call.form, arrays)
-        arrays_after, form = taken_apart(result)
-        seen.returns_arrays = not form.has_static()
+            result, of_objects = called(step, form, arrays)
+        arrays_after, tree = taken_apart(result)
+        seen.returns_arrays = not tree.has_static()
         paths = paths_of(result)
-        for position, after in zip(form.arrays(), arrays_after, strict=True):
+        for position, after in zip(tree.arrays(), arrays_after, strict=True):
             seen.outputs.append((paths[position], _Array.of(after)))
             if id(after) in numbers:
                 seen.unchanged[paths[position]] = numbers[id(after)]
             if any(after is gradient for gradient in gradients):
                 seen.gradients.add(paths[position])
-        objects = values_of_objects(call.form, values) if call.form.objects else {}
+        objects = values_of_objects(form, of_objects) if form.objects else {}
+        if not seen.differentiated:
+            gradients.extend(arrays[n] for n in numbers_of(form, gradients_given))
         seen.num_gradients, seen.objects = len(gradients), list(objects)
         return [*gradients, *arrays_after, *objects.values()]
 
-    seen.jaxpr = jax.make_jaxpr(run)(call.arrays)
+    seen.jaxpr = jax.make_jaxpr(run)(list(values))
     return seen
 
 
 def _places(
-    call: Arguments, seen: _Seen, of_label: dict[str, list[int]], names: list[tuple[str, str]]
+    seen: _Seen, of_label: dict[str, list[int]], names: list[tuple[str, str]]
 ) -> dict[str, KeyPath]:
-    """Where each argument comes back, in the order of arguments and of results."""
+    """Where each argument comes back, in the order of `of_label` and of the results."""
     candidates: dict[KeyPath, dict[str, _Array]] = {}
+    # A step may return its gradients, which have the tree of the weights. A state of an optimizer
+    # may have them beside other arrays.
+    is_of_gradients: dict[KeyPath, bool] = {}
     for path, array in seen.outputs:
-        # A step may return its gradients, which have the tree of the weights.
-        if path in seen.gradients:
-            continue
         for length in range(len(path) + 1):
-            candidates.setdefault(path[:length], {})[name_of(path[length:])] = array
+            place, is_gradient = path[:length], path in seen.gradients
+            candidates.setdefault(place, {})[name_of(path[length:])] = array
+            is_of_gradients[place] = is_of_gradients.get(place, True) and is_gradient
     places: dict[str, KeyPath] = {}
-    for label in call.form.labels:
-        if label not in of_label:
-            continue
-        wanted = {_inside(names[n][0], label): seen.inputs[n] for n in of_label[label]}
+    for label, numbers in of_label.items():
+        wanted = {_inside(names[n][0], label): seen.inputs[n] for n in numbers}
         fitting = [
             place
             for place, found in candidates.items()
-            if found == wanted and not any(_overlap(place, taken) for taken in places.values())
+            if found == wanted
+            and not is_of_gradients[place]
+            and not any(_overlap(place, taken) for taken in places.values())
         ]
         # Weights and their moving average have the same tree; a result may have their names.
         alike = [place for place in fitting if place and name_of(place[-1:]) == label]
-        for place in [*alike, *fitting][:1]:
+        # So may a slot of an optimizer, deeper in the result than the weights.
+        for place in [*alike, *sorted(fitting, key=len)][:1]:
             places[label] = place
     return places
 
@@ -237,11 +312,27 @@ def _is_state(
         return True
     if is_bare:
         array = seen.inputs[numbers[0]]
-        return not jnp.issubdtype(array.dtype, jnp.inexact) and not (
-            len(array.shape) > 0 and array.shape != (2,)
-        )
+        is_float = jnp.issubdtype(array.dtype, jnp.inexact)
+        if is_float and array.shape in {seen.inputs[n].shape for n in seen.differentiated}:
+            return _is_slot_of_step(numbers[0], seen, place)
+        return not is_float and not (len(array.shape) > 0 and array.shape != (2,))
     after = [path for path, _ in seen.outputs if path[: len(place)] == place]
     return any(path not in seen.unchanged for path in after)
+
+
+def _is_slot_of_step(number: int, seen: _Seen, place: KeyPath) -> bool:
+    """Whether a gradient and the input `number` lead to the array at `place`."""
+    assert seen.jaxpr is not None
+    jaxpr, first = seen.jaxpr.jaxpr, seen.num_gradients
+    gradients = {id(atom) for atom in jaxpr.outvars[:first]}
+    of_gradients, of_input = set(gradients), {id(jaxpr.invars[number])}
+    for eqn in jaxpr.eqns:
+        for found in (of_gradients, of_input):
+            if any(id(atom) in found for atom in eqn.invars):
+                found |= {id(result) for result in eqn.outvars}
+    paths = [path for path, _ in seen.outputs]
+    after = id(jaxpr.outvars[first + paths.index(place)])
+    return after in of_gradients and after in of_input
 
 
 def _role(number: int, seen: _Seen, optax: set[int], trained: set[int]) -> Role:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -167,6 +167,10 @@ class PlainJax(PlainStep, HasLibrary):
     def compiled_step(self, step: TrainStep) -> CompiledStep:
         """The program of `step`, which is `train_step` with the sentinel."""
         return CompiledStep(self._step, step)
+
+    def note_gradients(self, labels: Iterable[str]) -> None:
+        """Say before the first call which arguments come from calls that compute gradients."""
+        self._step.from_gradients = frozenset(labels)
 
     def require_state(self, args: tuple[Any, ...], keywords: Mapping[str, Any]) -> None:
         """Find the state in the arguments of a call, which is not made.

@@ -29,7 +29,10 @@ class KeyLeaf:
 
 
 class StaticLeaf:
-    """What is no array: a function, a text. Equal to others by its value, or by identity."""
+    """What is no array: a function, a text. Equal to others by its value, or by identity.
+
+    In a tree, it is a whole argument that is no array, whatever it holds.
+    """
 
     def __init__(self, value: Any) -> None:
         self.value = value
@@ -112,6 +115,8 @@ def taken_apart(
         form: LeafForm = _ARRAY
         if type(leaf) is concrete:
             pass
+        elif isinstance(leaf, StaticLeaf):
+            form = leaf
         elif isinstance(leaf, jax.Array):
             if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
                 form = KeyLeaf(jax.random.key_impl(leaf))
@@ -139,7 +144,7 @@ def _arrays_of(leaves: list[Any], form: TreeForm) -> list[Any] | None:
             if held is not concrete and (held is not np.ndarray or leaf.dtype.kind in NOT_NUMERIC):
                 return None
             arrays.append(leaf)
-        elif type(kind) is not StaticLeaf or kind.value is not leaf:
+        elif type(kind) is not StaticLeaf or not (kind.value is leaf or kind == leaf):
             return None
     return arrays
 

@@ -151,8 +151,9 @@ class UncompiledUpdates:
         """
         if is_gradient():
             self._used(function, args)
-        # Modules of nnx are changed in place; their arrays never are.
-        given, named = jax.tree.map(lambda leaf: leaf, (args, dict(keywords)))
+        # Modules of nnx are changed in place; their arrays never are. `jax.tree.map` is hooked.
+        leaves, structure = jax.tree.flatten((args, dict(keywords)))
+        given, named = jax.tree.unflatten(structure, leaves)
         out = TAPE.made(plain, args, keywords)
         if is_gradient() or TAPE.comes_from((given, named)):
             call = PureCall(function, given, named, out, name_of_user(function), is_gradient())
