@@ -66,6 +66,24 @@ def test_line_searches_stop_with_the_reason(tmp_path):
     assert "LBFGS makes several evaluations in one step; it stops" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("policy", "by_hand"),
+    [
+        ("skip", ("range(0, 64, 8)", "(0, 8, 16, 24, 40, 48, 56)")),
+        ("rollback", ('x[37, 2] = float("nan")', "x[37], y[37] = x[38], y[38]")),
+    ],
+)
+def test_moving_statistics_of_keras_go_back(policy, by_hand, tmp_path):
+    done, file = run(tmp_path, "keras_statistics", "--policy", policy)
+    assert done.returncode == 0, done.stderr
+    [incident] = file["incidents"]
+    assert (incident["where"]["step"], incident["cause"]["name"]) == (4, "bad-input")
+    text = (HERE / "keras_statistics.py").read_text(encoding="utf-8")
+    assert by_hand[0] in text
+    (tmp_path / "by_hand.py").write_text(text.replace(*by_hand), encoding="utf-8")
+    assert ends(done) == ends(warm.script(tmp_path, "by_hand.py"))
+
+
 def test_samples_at_fault_are_left_out(tmp_path):
     torch.manual_seed(0)
     x, y = torch.randn(64, 4), torch.randn(64, 1)

@@ -84,6 +84,7 @@ CASES = [
     Case("episode_lists", "division-by-zero", 4),
     Case("replay_buffer", "log-of-zero", 8),
     Case("ring_buffer", "log-of-zero", 10),
+    Case("continue_before", "singular-gradient", 6),
     Case("batch_in_while", "log-of-zero", 5),
     Case("zero_weight_norm", "division-by-zero", 0),
     Case("counter_in_class", "singular-gradient", 4, fix=True),

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from stayfinite.frameworks.frames import kept_names
+from stayfinite.frameworks.loop_code import once
 from stayfinite.frameworks.source_bindings import bound_names, read_first
 from stayfinite.frameworks.torch.plain.alone import alone
 from stayfinite.frameworks.torch.plain.body_code import BodyCode
@@ -136,7 +137,8 @@ class BodyStatements:
         iteration.generators.restore()
         values = {**self._held, **iteration.values, **iteration.batch}
         with self._kept():
-            self._bound(first, values)
+            # In a loop of their own, as one of them may be `if ...: continue`.
+            self._bound([once(self._code.statement(), first)], values)
         known = {name: now[name] for name in bound & read if name in now}
         batch = {name: value for name, value in iteration.batch.items() if name not in bound}
         others = {**{n: v for n, v in values.items() if n not in batch}, **known}

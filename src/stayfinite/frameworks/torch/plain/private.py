@@ -268,3 +268,15 @@ def autocast_in_bfloat16() -> Iterator[None]:
             for device in devices:
                 plain(device, before[device])
             torch.clear_autocast_cache()
+
+
+def keras_statistics(module: torch.nn.Module) -> list[torch.Tensor]:
+    """The parameters without gradients of the Keras layers inside a module.
+
+    Keras registers all variables of a layer as parameters in its `_torch_params`.
+    """
+    return [
+        parameter
+        for name, parameter in module.named_parameters()
+        if not parameter.requires_grad and "_torch_params." in name
+    ]

@@ -11,7 +11,8 @@ from stayfinite.frameworks.torch.plain.modules import living, owners
 from stayfinite.frameworks.torch.plain.optimizer import parameters_of
 from stayfinite.frameworks.torch.plain.verdict import UpdateProof
 
-# Modules with more buffers than this keep what a bad step has written to them.
+# Modules with more buffers than this keep what a bad step has written to them. Variables of Keras
+# are looked at as far as there is room beside the buffers.
 MAX_BUFFER_BYTES = 64 * 2**20
 # So many steps show which buffers are written to. Their counts of writes do not: those of the
 # statistics of a batch normalization stay as they are.
@@ -21,7 +22,9 @@ _LEARNING = (3, 30)
 class Trained:
     """The outermost modules that own the parameters of an optimizer.
 
-    Only the buffers that steps write to are copied: the first steps show which.
+    Only the buffers that steps write to are copied: the first steps show which. Moving
+    statistics and seeds of Keras, which are parameters, are among them. Other parameters without
+    gradients are not: loops write to a moving average of a network between two steps.
 
     Attributes:
         optimizer: The optimizer.
@@ -39,13 +42,12 @@ class Trained:
         self.roots: list[torch.nn.Module] = owners(
             parameters_of(optimizer), living(torch.nn.Module)
         )
-        buffers = list({id(b): b for root in self.roots for b in root.buffers()}.values())
-        has_room = sum(buffer.nbytes for buffer in buffers) <= MAX_BUFFER_BYTES
-        self._all = [(b, b.detach().clone()) for b in buffers] if has_room else []
+        maybe_written = _maybe_written(self.roots)
+        self._all = [(b, b.detach().clone()) for b in maybe_written]
         modules = [module for root in self.roots for module in root.modules()]
         unsaved = {id(buffer) for each in modules for buffer in private.unsaved_buffers(each)}
-        self._saved = {id(buffer) for buffer in buffers}.difference(unsaved)
-        self._found([buffer for buffer, _ in self._all])
+        self._saved = {id(buffer) for buffer in maybe_written}.difference(unsaved)
+        self._found(maybe_written)
         self.proof = UpdateProof(optimizer)
         self.is_flattened = sharded.is_flattened(parameters_of(optimizer))
         self._num_steps = 0
@@ -111,6 +113,21 @@ class TrainedByOptimizer:
             if trained.written and trained.optimizer() is not None:
                 found += trained.statistics
         return found
+
+
+def _maybe_written(roots: list[torch.nn.Module]) -> list[torch.Tensor]:
+    """Buffers, and statistics of Keras, the smallest first, as far as there is room."""
+    buffers = list({id(b): b for root in roots for b in root.buffers()}.values())
+    room = MAX_BUFFER_BYTES - sum(buffer.nbytes for buffer in buffers)
+    if room < 0:
+        return []
+    of_keras = {id(p): p for root in roots for p in private.keras_statistics(root)}
+    for parameter in sorted(of_keras.values(), key=lambda each: each.nbytes):
+        room -= parameter.nbytes
+        if room < 0:
+            break
+        buffers.append(parameter)
+    return buffers
 
 
 def _differ(one: torch.Tensor, other: torch.Tensor) -> bool:
