@@ -191,8 +191,12 @@ def named_in_header(node: ast.While) -> list[ast.NamedExpr]:
     return [each for each in own_nodes(node.test) if isinstance(each, ast.NamedExpr)]
 
 
-def innermost_loop(code: CodeType, line: int, *, in_header: bool) -> SourceLoop | None:
+def innermost_loop(
+    code: CodeType, line: int, *, in_header: bool, around: SourceLoop | None = None
+) -> SourceLoop | None:
     """The innermost loop of `code` whose body, or with `in_header` body or header, has `line`.
+
+    With `around` only a loop around this one, whose body may be on the line of its header.
 
     None where there is none, where the source is not there, and for a body that yields or awaits.
     """
@@ -202,7 +206,7 @@ def innermost_loop(code: CodeType, line: int, *, in_header: bool) -> SourceLoop 
     scope = _scope(tree, code)
     found: Statement | None = None
     for node in own_nodes(scope) if scope is not None else ():
-        if not isinstance(node, Statement):
+        if not isinstance(node, Statement) or (around is not None and node.lineno >= around.line):
             continue
         first = node.lineno if in_header else node.body[0].lineno
         last = node.body[-1].end_lineno or node.body[-1].lineno

@@ -271,5 +271,5 @@ def _loops_around(code: CodeType, line: int) -> tuple[_Around, ...]:
     while loop is not None:
         names = {*loop.read, *loop.targets, *loop.bound_before(line)} & {*loop.names}
         found.append(_Around(loop, not found, tuple(sorted(names))))
-        loop = innermost_loop(code, loop.line, in_header=False)
+        loop = innermost_loop(code, loop.line, in_header=False, around=loop)
     return tuple(found)

@@ -1,0 +1,42 @@
+"""Loops in source: two with one text, as in two cells of a notebook, and one on one line."""
+
+from __future__ import annotations
+
+import linecache
+
+import pytest
+
+pytest.importorskip("torch")
+
+from stayfinite.frameworks.source_loops import innermost_loop
+
+
+@pytest.fixture
+def code(monkeypatch):
+    """Compiles a text under a file name, whose lines are known then."""
+
+    def compiled(name, text):
+        monkeypatch.setitem(linecache.cache, name, (len(text), None, text.splitlines(True), name))
+        return compile(text, name, "exec")
+
+    return compiled
+
+
+def test_each_has_its_own_file(code):
+    text = "for i in range(3):\n    print(i)\n"
+    found = [
+        innermost_loop(code(name, text), 2, in_header=False)
+        for name in ("<ipython-input-1-a>", "<ipython-input-2-b>")
+    ]
+    assert [loop.code.co_filename for loop in found] == [
+        "<ipython-input-1-a>",
+        "<ipython-input-2-b>",
+    ]
+
+
+def test_a_loop_on_one_line_is_not_around_itself(code):
+    here = code("<ipython-input-3-c>", "for i in range(2):\n    for j in range(3): print(i, j)\n")
+    inner = innermost_loop(here, 2, in_header=False)
+    outer = innermost_loop(here, inner.line, in_header=False, around=inner)
+    assert (inner.line, outer.line) == (2, 1)
+    assert innermost_loop(here, outer.line, in_header=False, around=outer) is None
