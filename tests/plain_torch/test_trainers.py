@@ -68,6 +68,12 @@ CASES = [
 ]
 
 
+def _require(library: str):
+    pytest.importorskip(library)
+    if library != "lightning":
+        pytest.importorskip("accelerate")  # which `transformers` does not install
+
+
 def run(folder: Path, name: str):
     shutil.copy(HERE / f"{name}.py", folder)
     done = warm.stayfinite(folder, "run", "--json", "run.json", f"{name}.py")
@@ -76,7 +82,7 @@ def run(folder: Path, name: str):
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.script)
 def test_the_step_is_made_again_by_the_trainer(case, tmp_path):
-    pytest.importorskip(case.needs)
+    _require(case.needs)
     done, file = run(tmp_path, case.script)
     assert done.returncode == 3, done.stderr
     [incident] = file["incidents"]
@@ -103,7 +109,7 @@ CALLBACKS = {
 
 @pytest.mark.parametrize("name", CALLBACKS)
 def test_the_callback_does_the_same_without_run(name, tmp_path):
-    pytest.importorskip(name.partition("_")[0])
+    _require(name.partition("_")[0])
     argument, guard = CALLBACKS[name]
     text = (HERE / f"{name}.py").read_text(encoding="utf-8")
     text = f"import stayfinite\n{text}".replace(argument, f"{argument}, callbacks=[{guard}]")
@@ -114,7 +120,7 @@ def test_the_callback_does_the_same_without_run(name, tmp_path):
 
 
 def test_a_healthy_training_is_left_bit_for_bit(tmp_path):
-    pytest.importorskip("transformers")
+    _require("transformers")
     done, file = run(tmp_path, "healthy_transformers")
     bits = [line for line in done.stderr.splitlines() if "0x" in line]
     plain = warm.script(tmp_path, "healthy_transformers.py")
@@ -123,7 +129,7 @@ def test_a_healthy_training_is_left_bit_for_bit(tmp_path):
 
 
 def test_a_repaired_training_has_the_weights_of_the_repaired_script(tmp_path):
-    pytest.importorskip("transformers")
+    _require("transformers")
     text = (HERE / "transformers_pairs.py").read_text(encoding="utf-8")
     text = text.replace("Trainer(model=Net()", "net = Net()\nTrainer(model=net")
     text += "for p in net.parameters():\n    print('end', p.detach().numpy().tobytes().hex())\n"
