@@ -2,32 +2,19 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 from stayfinite.frameworks.failure import Failure
 from stayfinite.frameworks.step_turns import TURNS
 from stayfinite.frameworks.tensorflow.eager_loops import BadUpdate, UpdateListener
-from stayfinite.guard.bad_steps import BadSteps
-from stayfinite.guard.policy import Policy
-from stayfinite.guard.registry import REGISTRY
-
-# An update that is judged needs no batch.
-_NO_DATA = None
+from stayfinite.guard.loop_updates import LoopUpdates
 
 
-class EagerUpdates(BadSteps, UpdateListener):
+class EagerUpdates(LoopUpdates, UpdateListener):
     """The updates of this process, each of them one step."""
-
-    def __init__(self, keep: Path) -> None:
-        script = getattr(sys.modules.get("__main__"), "__file__", None)
-        super().__init__(keep, script, lambda: None)
-        self._is_adopted = False
 
     def made(self) -> None:
         """Count a good update."""
-        self._begin_step()
-        self.recorder.keep(_NO_DATA, 0)
+        self.begin_step()
+        self.count_step()
 
     def bad(self, update: BadUpdate) -> None:
         """Explain a bad update.
@@ -35,13 +22,8 @@ class EagerUpdates(BadSteps, UpdateListener):
         Raises:
             NonFiniteError: the loop ends here.
         """
-        self._begin_step()
-        if self.measures.policy.name in ("rollback", "repair"):
-            self.say(
-                f"this loop cannot go on under the policy {self.measures.policy.name!r}, because "
-                "its step is not compiled; it stops"
-            )
-            self.measures.policy = Policy("stop", self.measures.policy.max_bad_steps)
+        self.begin_step()
+        self.stop_at_bad()
         if update.continues is not None:
             TURNS.take_over(self.recorder.count, update.continues)
         self.recorder.keep(update.call.data, 0)
@@ -58,10 +40,3 @@ class EagerUpdates(BadSteps, UpdateListener):
                 num_others=TURNS.num_others_before(self.recorder.count, bad.step),
             )
         )
-
-    def _begin_step(self) -> None:
-        if TURNS.present is not self.recorder.count:
-            TURNS.begin(self.recorder.count)
-        if not self._is_adopted:
-            self._is_adopted = True
-            REGISTRY.adopt(self)

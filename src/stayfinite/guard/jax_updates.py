@@ -6,7 +6,6 @@ Nothing here imports Keras.
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,30 +19,23 @@ from stayfinite.frameworks.jax.plain.update_listener import GoodUpdate, JaxUpdat
 from stayfinite.frameworks.recorded_steps import RecordedBatch
 from stayfinite.frameworks.snapshots import MAX_BYTES, MIN_STEPS, Snapshot
 from stayfinite.frameworks.step_turns import TURNS
-from stayfinite.guard.bad_steps import BadSteps
-from stayfinite.guard.policy import Policy
-from stayfinite.guard.registry import REGISTRY
-
-# An update that is judged needs no batch.
-_NO_DATA = None
+from stayfinite.guard.loop_updates import LoopUpdates
 
 
-class JaxUpdates(BadSteps, JaxUpdateListener):
+class JaxUpdates(LoopUpdates, JaxUpdateListener):
     """The updates of this process, each of them one step."""
 
     def __init__(self, keep: Path) -> None:
-        script = getattr(sys.modules.get("__main__"), "__file__", None)
-        super().__init__(keep, script, lambda: None)
-        self._is_adopted = False
+        super().__init__(keep)
         self._has_told_loss = False
         self._batches = RecentBatches()
         self._states: list[KeptArrays] = []
 
     def made(self, update: GoodUpdate) -> None:
         """Count a good update, and keep its batch."""
-        self._begin_step()
+        self.begin_step()
         step = self.recorder.num_steps
-        self.recorder.keep(_NO_DATA, 0)
+        self.count_step()
         if update.loss is not None:
             self._keep_loss(step, float(update.loss))
         self._batches.add(step, update.batch)
@@ -62,12 +54,12 @@ class JaxUpdates(BadSteps, JaxUpdateListener):
 
     def left_out(self) -> None:
         """Say that a bad update was not applied, and count it."""
-        self._begin_step()
+        self.begin_step()
         self.say(
             f"the update of step {self.recorder.num_steps} is not finite; the program has not "
             "applied it, and its optimizer kept the state before"
         )
-        self.recorder.keep(_NO_DATA, 0)
+        self.count_step()
 
     def bad(self, steps: Sequence[JoinedStep]) -> None:
         """Explain a bad update.
@@ -75,15 +67,10 @@ class JaxUpdates(BadSteps, JaxUpdateListener):
         Raises:
             NonFiniteError: the loop ends here.
         """
-        self._begin_step()
-        if self.measures.policy.name in ("rollback", "repair"):
-            self.say(
-                f"this loop cannot go on under the policy {self.measures.policy.name!r}, because "
-                "its step is not compiled; it stops"
-            )
-            self.measures.policy = Policy("stop", self.measures.policy.max_bad_steps)
+        self.begin_step()
+        self.stop_at_bad()
         number = self.recorder.num_steps
-        self.recorder.keep(_NO_DATA, 0)
+        self.count_step()
         joined, subject, state, data = readable(steps)
         subject.kept = state
         self.handle(
@@ -108,10 +95,3 @@ class JaxUpdates(BadSteps, JaxUpdateListener):
             if kept.step < before and are_alike(held, step.state):
                 found.append(Snapshot(kept.step, subject.data_of({**step.arguments, **held})[0]))
         return found
-
-    def _begin_step(self) -> None:
-        if TURNS.present is not self.recorder.count:
-            TURNS.begin(self.recorder.count)
-        if not self._is_adopted:
-            self._is_adopted = True
-            REGISTRY.adopt(self)

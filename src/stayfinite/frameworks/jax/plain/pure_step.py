@@ -24,11 +24,11 @@ from stayfinite.frameworks.jax.plain.arguments import (
     values_of_objects,
 )
 from stayfinite.frameworks.jax.plain.state_arguments import (
-    CallProgram,
     StateArguments,
     find_state,
     to_read,
 )
+from stayfinite.frameworks.jax.plain.step_trace import CallProgram
 from stayfinite.frameworks.jax.plain.trees import (
     BARE,
     KeyPath,

@@ -15,34 +15,31 @@ loop inside, shows no difference: every argument that comes back is state.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax.extend import core as jex
 
 from stayfinite.errors import UsageError
-from stayfinite.frameworks.jax import private
 from stayfinite.frameworks.jax.marks import arrays_to_read
 from stayfinite.frameworks.jax.plain.arguments import (
     Arguments,
-    ArgumentsForm,
-    called,
-    numbers_of,
-    values_of_objects,
+)
+from stayfinite.frameworks.jax.plain.step_trace import (
+    ArrayType,
+    CallProgram,
+    Step,
+    StepTrace,
+    trace,
 )
 from stayfinite.frameworks.jax.plain.trees import (
     KeyPath,
     joined,
     name_of,
-    paths_of,
-    taken_apart,
 )
 from stayfinite.graph.graph import Role
-
-Step = Callable[..., Any]
 
 
 @dataclass(frozen=True)
@@ -86,48 +83,6 @@ class ArraysToRead:
     state: frozenset[str]
 
 
-@dataclass(frozen=True)
-class _Array:
-    shape: tuple[int, ...]
-    dtype: Any
-
-    @classmethod
-    def of(cls, tracer: Any) -> _Array:
-        return cls(tuple(tracer.shape), tracer.dtype)
-
-
-@dataclass(frozen=True)
-class CallProgram:
-    """All of a call that decides what its step computes: its form, and the shapes of its arrays."""
-
-    form: ArgumentsForm
-    arrays: tuple[_Array, ...]
-
-    @classmethod
-    def of(cls, form: ArgumentsForm, arrays: Sequence[Any]) -> CallProgram:
-        """That of a call with these arrays or tracers."""
-        return cls(form, tuple(_Array.of(array) for array in arrays))
-
-
-@dataclass
-class _Seen:
-    """What a trace of the step shows. Arrays of the call are known by their number.
-
-    The results of `jaxpr` are `num_gradients` gradients, then `outputs`, then `objects`: the arrays
-    in objects of nnx after the step, by name.
-    """
-
-    inputs: list[_Array] = field(default_factory=list)
-    differentiated: set[int] = field(default_factory=set)
-    outputs: list[tuple[KeyPath, _Array]] = field(default_factory=list)
-    unchanged: dict[KeyPath, int] = field(default_factory=dict)
-    gradients: set[KeyPath] = field(default_factory=set)
-    returns_arrays: bool = True
-    num_gradients: int = 0
-    objects: list[str] = field(default_factory=list)
-    jaxpr: jex.ClosedJaxpr | None = None
-
-
 def find_state(
     step: Step,
     call: Arguments,
@@ -151,7 +106,7 @@ def find_state(
     for number, (_, label) in enumerate(names):
         of_label.setdefault(label, []).append(number)
     given = frozenset(from_gradients & of_label.keys() if named is None else ())
-    seen = _traced(step, call.form, call.arrays, given)
+    seen = trace(step, call.form, call.arrays, given)
     objects = {call.form.labels[n] for n in call.form.objects}
     optax = {number for number, (name, _) in enumerate(names) if _is_slot(name)}
     optax |= _of_optax(call, names)
@@ -205,12 +160,12 @@ def to_read(step: Step, program: CallProgram, state: StateArguments) -> ArraysTo
     if program == state.program:
         return state.to_read
     arrays = [jax.ShapeDtypeStruct(array.shape, array.dtype) for array in program.arrays]
-    seen = _traced(step, program.form, arrays, state.gradients_given)
+    seen = trace(step, program.form, arrays, state.gradients_given)
     return _to_be_read(seen, state.places, state.roles, state.marked)
 
 
 def _to_be_read(
-    seen: _Seen, places: dict[str, KeyPath], roles: dict[str, Role], marked: frozenset[str]
+    seen: StepTrace, places: dict[str, KeyPath], roles: dict[str, Role], marked: frozenset[str]
 ) -> ArraysToRead:
     """What shows whether all gradients and the new state are finite.
 
@@ -236,49 +191,11 @@ def _to_be_read(
     return ArraysToRead(first, tuple(number for number in read if number < first), names)
 
 
-def _traced(
-    step: Step, form: ArgumentsForm, values: Sequence[Any], gradients_given: frozenset[str]
-) -> _Seen:
-    seen = _Seen()
-
-    def run(arrays: list[Any]) -> list[Any]:
-        numbers = {id(array): n for n, array in enumerate(arrays)}
-        seen.inputs = [_Array.of(array) for array in arrays]
-        level = private.trace_level()
-        gradients: list[Any] = []
-
-        def notify(_: Any, arguments: Any, __: Any, found: Any) -> None:
-            if private.same_trace_level(level):
-                inputs = (numbers.get(id(leaf)) for leaf in jax.tree.leaves(arguments))
-                seen.differentiated |= {n for n in inputs if n is not None}
-                gradients.extend(jax.tree.leaves(found))
-
-        with private.gradients_seen(notify):
-            result, of_objects = called(step, form, arrays)
-        arrays_after, tree = taken_apart(result)
-        seen.returns_arrays = not tree.has_static()
-        paths = paths_of(result)
-        for position, after in zip(tree.arrays(), arrays_after, strict=True):
-            seen.outputs.append((paths[position], _Array.of(after)))
-            if id(after) in numbers:
-                seen.unchanged[paths[position]] = numbers[id(after)]
-            if any(after is gradient for gradient in gradients):
-                seen.gradients.add(paths[position])
-        objects = values_of_objects(form, of_objects) if form.objects else {}
-        if not seen.differentiated:
-            gradients.extend(arrays[n] for n in numbers_of(form, gradients_given))
-        seen.num_gradients, seen.objects = len(gradients), list(objects)
-        return [*gradients, *arrays_after, *objects.values()]
-
-    seen.jaxpr = jax.make_jaxpr(run)(list(values))
-    return seen
-
-
 def _places(
-    seen: _Seen, of_label: dict[str, list[int]], names: list[tuple[str, str]]
+    seen: StepTrace, of_label: dict[str, list[int]], names: list[tuple[str, str]]
 ) -> dict[str, KeyPath]:
     """Where each argument comes back, in the order of `of_label` and of the results."""
-    candidates: dict[KeyPath, dict[str, _Array]] = {}
+    candidates: dict[KeyPath, dict[str, ArrayType]] = {}
     # A step may return its gradients, which have the tree of the weights. A state of an optimizer
     # may have them beside other arrays.
     is_of_gradients: dict[KeyPath, bool] = {}
@@ -306,7 +223,7 @@ def _places(
 
 
 def _is_state(
-    numbers: list[int], seen: _Seen, optax: set[int], place: KeyPath, is_bare: bool
+    numbers: list[int], seen: StepTrace, optax: set[int], place: KeyPath, is_bare: bool
 ) -> bool:
     if not seen.differentiated or (seen.differentiated | optax) & set(numbers):
         return True
@@ -320,7 +237,7 @@ def _is_state(
     return any(path not in seen.unchanged for path in after)
 
 
-def _is_slot_of_step(number: int, seen: _Seen, place: KeyPath) -> bool:
+def _is_slot_of_step(number: int, seen: StepTrace, place: KeyPath) -> bool:
     """Whether a gradient and the input `number` lead to the array at `place`."""
     assert seen.jaxpr is not None
     jaxpr, first = seen.jaxpr.jaxpr, seen.num_gradients
@@ -335,7 +252,7 @@ def _is_slot_of_step(number: int, seen: _Seen, place: KeyPath) -> bool:
     return after in of_gradients and after in of_input
 
 
-def _role(number: int, seen: _Seen, optax: set[int], trained: set[int]) -> Role:
+def _role(number: int, seen: StepTrace, optax: set[int], trained: set[int]) -> Role:
     if number in optax:
         return "optimizer"
     is_float = jnp.issubdtype(seen.inputs[number].dtype, jnp.inexact)
@@ -383,7 +300,7 @@ def _require(named: Sequence[str], call: Arguments, known: set[str]) -> None:
 def _no_state(
     step: Step,
     call: Arguments,
-    seen: _Seen,
+    seen: StepTrace,
     of_label: dict[str, list[int]],
     names: list[tuple[str, str]],
 ) -> str:
