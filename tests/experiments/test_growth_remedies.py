@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
+from types import SimpleNamespace
 
-from stayfinite.experiments.remedies.growth_remedies import is_table
+import numpy as np
+import pytest
+
+from stayfinite.experiments.remedies.growth_remedies import is_table, narrowed
 from tests.diagnose.steps import StepByHand
 
 
@@ -21,3 +24,36 @@ def test_a_table_is_known_by_its_look_up_and_not_by_its_name():
     assert is_table(trace, table)
     assert not is_table(trace, kernel)
     assert not is_table(trace, ids)
+
+
+class Layer:
+    """A layer whose initializer has the deviation `wide`."""
+
+    def __init__(self, wide):
+        self.wide = wide
+
+    def kernel_initializer(self, shape, dtype):
+        return (self.wide * np.random.default_rng(1).normal(size=shape)).astype(dtype)
+
+
+@pytest.mark.parametrize(
+    ("layer", "is_first", "names"),
+    [
+        (Layer(0.3), False, []),
+        (Layer(0.3), True, ["dense/kernel"]),  # the program has set them
+        (Layer(40.0), False, ["dense/kernel"]),
+        (None, False, ["dense/kernel"]),
+    ],
+)
+def test_a_kernel_that_has_grown_was_not_initialised_too_wide(layer, is_first, names):
+    step = StepByHand()
+    kernel = np.random.default_rng(0).normal(size=(6, 8)) * 40.0
+    step.leaf("weight", kernel, "dense/kernel")
+    trace = step.evidence(root=step.op("square", [0], kernel)).trace
+    context = SimpleNamespace(step=SimpleNamespace(trace=trace))
+    start = SimpleNamespace(
+        state_arrays=lambda: {"dense/kernel": kernel},
+        subject=SimpleNamespace(layer=lambda path: layer),
+    )
+    found = [list(c.remedy.names) for c in narrowed(context, start, is_first=is_first)]
+    assert found == [names, names] * bool(names)

@@ -534,3 +534,36 @@ def test_the_saved_step_is_run_again_by_the_script(tmp_path):
     assert done.returncode == 3 and "step 2: non-finite" in done.stderr, done.stderr
     done = warm.stayfinite(tmp_path, *options, "--change", "source")
     assert done.returncode == 0 and "step 2 with source: finite" in done.stderr, done.stderr
+
+
+@pytest.mark.parametrize("in_scan", [False, True])
+def test_a_weight_that_is_infinite_from_the_beginning_is_no_incident(guard, in_scan):
+    optimizer = optax.sgd(0.1)
+
+    def train_step(params, opt_state, xs):
+        def loss_fn(params, x):
+            return jnp.mean((x @ (params["w"] * (1.0 + jnp.exp(params["gate"])))) ** 2)
+
+        def body(carry, x):
+            loss, gradients = jax.value_and_grad(loss_fn)(carry[0], x)
+            updates, opt_state = optimizer.update(gradients, carry[1])
+            return (optax.apply_updates(carry[0], updates), opt_state), loss
+
+        if in_scan:
+            (params, opt_state), losses = jax.lax.scan(body, (params, opt_state), xs)
+            return params, opt_state, losses
+        (params, opt_state), loss = body((params, opt_state), xs[0])
+        return params, opt_state, loss
+
+    params = {"w": jnp.ones(4), "gate": jnp.asarray([-jnp.inf, 0.0, -jnp.inf, 0.5])}
+    states = []
+    for step in (jax.jit(train_step), guard(train_step)):
+        state = params, optimizer.init(params)
+        for number in range(3):
+            state = step(*state, jnp.full((2, 3, 4), 0.1 * number))[:2]
+        states.append(state)
+    step.check()
+    assert_bit_equal(jax.tree.leaves(states[1]), jax.tree.leaves(states[0]))
+    with pytest.raises(stayfinite.NonFiniteError):
+        step(*state, jnp.full((2, 3, 4), jnp.nan))
+        step.check()

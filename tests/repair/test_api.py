@@ -3,6 +3,7 @@
 import sys
 import types
 
+import jax.numpy as jnp
 import pytest
 
 from stayfinite.repair.dialects import SUBMODULES
@@ -116,6 +117,14 @@ def test_a_shadowed_name_is_not_a_module(argument):
 def test_a_function_of_the_user_is_not_taken_for_one_of_a_library():
     text = "from keras import ops\ndef sqrt(x): return x\ndef f(x): return «sqrt(x)»\n"
     assert texts(text, "singular-gradient") == []
+
+
+def test_a_function_of_jax_that_another_library_offers_as_its_own(monkeypatch):
+    fake_module(monkeypatch, "layers_of_others", "")
+    monkeypatch.setattr(sys.modules["layers_of_others"], "root", jnp.sqrt, raising=False)
+    text = "import layers_of_others as nn\nimport jax.numpy as jnp\ndef f(x): return «nn.root(x)»\n"
+    (found,) = texts(text, "singular-gradient")
+    assert "nn.root(jnp.maximum(x, 1e-12))" in found
 
 
 def test_a_library_that_is_not_loaded_is_not_offered():

@@ -117,7 +117,12 @@ def _recognise_call(scope: Scope, call: ast.Call) -> Operation | None:
     if path is not None:
         module, _, attribute = path.rpartition(".")
         home = _home(module)
-        row = None if home is None else LIBRARIES.named(home, attribute) or _named(attribute)
+        if home is None:
+            # Other libraries offer functions of these as their own: `flax.linen.softmax`.
+            row = LIBRARIES.of(live_object(path))
+            home = None if row is None else row.home
+        else:
+            row = LIBRARIES.named(home, attribute) or _named(attribute)
         prefix = ".".join(parts[:-1]) if parts and len(parts) > 1 else ""
         return None if row is None else _of_function(call, row, attribute, prefix, home)
     # Any other name is that of a function of the user's own.

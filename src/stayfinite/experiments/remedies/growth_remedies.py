@@ -65,7 +65,7 @@ def growth_remedies(
         yield GrowthCandidate(EarlierRate(rates.first, rates.last), (change,))
     yield from _scalings(context)
     if snapshot.step == 0 or again.num_steps <= 3:
-        yield from _narrowed(context, start)
+        yield from narrowed(context, start, is_first=snapshot.step == 0)
     subject = context.step.subject
     if subject.fixed_rate is not None:
         return
@@ -111,21 +111,31 @@ def _scaling(
     return GrowthCandidate(remedy, divisors=tuple(sizes.items()))
 
 
-def _narrowed(context: FailureContext, start: Step) -> Iterator[GrowthCandidate]:
-    """Kernels with far too wide a deviation, brought to one that keeps the size of values."""
+def narrowed(context: FailureContext, start: Step, *, is_first: bool) -> Iterator[GrowthCandidate]:
+    """Kernels with far too wide a deviation, brought to one that keeps the size of values.
+
+    Args:
+        context: The failing step.
+        start: The step from which on they are tried.
+        is_first: Whether `start` has the weights as they were initialised. Later on a kernel may
+            have grown that its initializer makes small.
+    """
     trace = context.step.trace
     weights = {leaf.name for leaf in trace.leaves.values() if leaf.role == "weight"}
     tables = {leaf.name for leaf in trace.leaves.values() if is_table(trace, leaf.value)}
-    narrowed: dict[str, np.ndarray] = {}
+    smaller: dict[str, np.ndarray] = {}
     for name, array in start.state_arrays().items():
         if name not in weights - tables or array.ndim < 2:
             continue
         usual = math.sqrt(2.0 / initial_values.fan(array.shape))
         deviation = float(as_float(array).std())
+        made = None if is_first else initial_values.by_initializer(start, name, array)
+        if made is not None and float(as_float(made).std()) <= _WIDE * usual:
+            continue
         if deviation > _WIDE * usual:
-            narrowed[name] = (as_float(array) * (usual / deviation)).astype(array.dtype)
-    if narrowed:
-        names, change = tuple(narrowed), Arrays(narrowed)
+            smaller[name] = (as_float(array) * (usual / deviation)).astype(array.dtype)
+    if smaller:
+        names, change = tuple(smaller), Arrays(smaller)
         yield GrowthCandidate(NarrowWeights(names), (change,))
         # A recurrence may still multiply its gradients.
         clipped = NarrowWeights(names, _CLIPNORM)

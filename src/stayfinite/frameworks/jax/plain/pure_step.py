@@ -131,15 +131,19 @@ class PureStep:
         return self._state is not None and self._state.shows_gradient
 
     def may_be_infinite(self) -> list[int]:
-        """The numbers of the other arrays of the state that may hold an infinity on purpose.
+        """The numbers of the arrays of the state, weights first, that may keep an infinity.
 
-        A moment of an optimizer may not; a single number may, as the best loss so far.
+        A weight may that held one before the first step. A moment of an optimizer may not; a single
+        number may, as the best loss so far.
         """
         roles, shapes = self.roles, self._shapes
+        infinite = frozenset[str]() if self._state is None else self._state.infinite
         return [
             number
-            for number, name in enumerate(self.others)
-            if roles[name] == "statistics" or shapes.get(name) == ()
+            for number, name in enumerate((*self.weights, *self.others))
+            if name in infinite
+            or roles[name] == "statistics"
+            or (roles[name] != "weight" and shapes.get(name) == ())
         ]
 
     def arrays_read(self) -> ArraysRead | None:

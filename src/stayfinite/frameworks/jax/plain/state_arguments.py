@@ -39,6 +39,7 @@ from stayfinite.frameworks.jax.plain.trees import (
     joined,
     name_of,
 )
+from stayfinite.frameworks.jax.plain.values import holds_infinity
 from stayfinite.graph.graph import Role
 
 
@@ -53,6 +54,7 @@ class StateArguments:
         shows_gradient: Whether an array of it is differentiated outside of the loops of the step.
         returns_arrays: Whether all that the step returns are arrays.
         marked: The names of the state that is never infinite on purpose.
+        infinite: The names of the weights that held an infinity before the first step.
         gradients_given: The labels of the arguments that are gradients, of a step without its own.
         program: The call that has shown this.
         to_read: What has to be read of that call.
@@ -63,6 +65,7 @@ class StateArguments:
     shows_gradient: bool
     returns_arrays: bool
     marked: frozenset[str]
+    infinite: frozenset[str]
     gradients_given: frozenset[str]
     program: CallProgram
     to_read: ArraysToRead
@@ -131,11 +134,16 @@ def find_state(
     trained = seen.differentiated & set(held)
     roles = {names[n][0]: _role(n, seen, optax, trained) for n in sorted(held)}
     shapes = {names[n][0]: seen.inputs[n].shape for n in held}
+    infinite = frozenset(
+        names[n][0]
+        for n in held
+        if roles[names[n][0]] == "weight" and holds_infinity(call.arrays[n])
+    )
     # A single number, as the best loss so far, may hold an infinity on purpose.
     marked = frozenset(
         name
         for name, role in roles.items()
-        if role == "weight" or (role == "optimizer" and shapes[name])
+        if (role == "weight" and name not in infinite) or (role == "optimizer" and shapes[name])
     )
     return StateArguments(
         roles,
@@ -143,6 +151,7 @@ def find_state(
         bool(trained),
         seen.returns_arrays,
         marked,
+        infinite,
         frozenset() if seen.differentiated else given,
         CallProgram(call.form, tuple(seen.inputs)),
         _to_be_read(seen, kept, roles, marked),

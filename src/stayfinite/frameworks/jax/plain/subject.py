@@ -268,9 +268,8 @@ class PlainJax(PlainStep, HasLibrary):
         return [["weight"] * len(self._step.weights), others, [], []]
 
     def may_keep_infinity(self) -> list[int]:
-        """All that is no slot, and single numbers, as the best loss so far."""
-        first = len(self.trainable_variables)
-        return [first + position for position in self._step.may_be_infinite()]
+        """All that is no slot, single numbers, and weights that held one from the beginning."""
+        return self._step.may_be_infinite()
 
     def arrays_read(self) -> ArraysRead | None:
         """What shows whether gradients and new state are finite."""

@@ -10,7 +10,9 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
+from stayfinite.frameworks.jax import private
 from stayfinite.frameworks.jax.plain.arguments import ArgumentsForm
 from stayfinite.frameworks.jax.plain.trees import TreeForm
 
@@ -85,3 +87,15 @@ jax.tree_util.register_pytree_node(
     lambda result: (result.arrays, result.form),
     lambda form, arrays: StepResult(arrays, form),
 )
+
+
+def holds_infinity(array: Any) -> bool:
+    """Whether a weight holds an infinity and no NaN, as one that switches a part off."""
+    dtype = jnp.result_type(array)
+    if not jnp.issubdtype(dtype, jnp.floating) or dtype.itemsize < 2 or not np.size(array):
+        return False
+    if private.is_tracing(array) or not getattr(array, "is_fully_addressable", True):
+        return False
+    # NumPy reads the memory of a CPU as it is, and needs no compilation for each shape.
+    values = np.asarray(array) if jax.default_backend() == "cpu" else jnp.asarray(array)
+    return bool(values.max() == np.inf or values.min() == -np.inf)
