@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import nullcontext
 
 import keras
 import numpy as np
@@ -483,6 +484,48 @@ def test_a_step_that_leaves_out_bad_updates_is_not_stopped(guard):
     states = list(training.run(step, BAD_STEP))
     step.check()
     assert len(states) == NUM_STEPS
+
+
+def kept_where(is_finite, new, old):
+    return jax.tree.map(lambda a, b: jnp.where(is_finite, a, b), new, old)
+
+
+def kept_by_cond(is_finite, new, old):
+    return jax.lax.cond(is_finite, lambda: new, lambda: old)
+
+
+@pytest.mark.parametrize(
+    ("choose", "is_test", "is_stopped"),
+    [
+        (kept_where, lambda norm: jnp.isfinite(norm), False),
+        (kept_by_cond, lambda norm: jnp.isfinite(norm), False),
+        # A new weight that is finite without such a test hides the gradient.
+        (kept_where, lambda norm: norm < 1e3, True),
+        (
+            lambda is_finite, new, old: kept_where(
+                is_finite, new, jax.tree.map(jnp.zeros_like, old)
+            ),
+            lambda norm: jnp.isfinite(norm),
+            True,
+        ),
+    ],
+)
+def test_a_step_that_tests_its_gradients_and_keeps_the_old_weights_is_not_stopped(
+    guard, choose, is_test, is_stopped
+):
+    @jax.jit
+    def train_step(params, x):
+        gradients = jax.grad(lambda params: jnp.sum(params["w"] * x))(params)
+        new = jax.tree.map(lambda p, g: p - 0.1 * g, params, gradients)
+        return choose(is_test(jnp.linalg.norm(gradients["w"])), new, params)
+
+    step, params = guard(train_step), {"w": jnp.ones(3)}
+    expectation = pytest.raises(stayfinite.NonFiniteError) if is_stopped else nullcontext()
+    with expectation:
+        for number in range(4):
+            params = step(params, jnp.full(3, jnp.nan if number == 2 else 1.0))
+        step.check()
+    assert np.isfinite(params["w"]).all()
 
 
 def test_without_a_state_among_the_results_there_is_one_line(guard):
