@@ -18,7 +18,7 @@ from stayfinite.frameworks.jax import private
 
 
 @dataclass(frozen=True)
-class _Choice:
+class _NumberedOperation:
     """An operation of a step whose calls are resolved. Its values are known by numbers.
 
     Attributes:
@@ -45,12 +45,12 @@ def leaves_out_bad(jaxpr: jex.ClosedJaxpr, num_gradients: int, weights: Mapping[
     if not num_gradients or not weights:
         return False
     numbers = itertools.count()
-    operations: list[_Choice] = []
+    operations: list[_NumberedOperation] = []
     inputs = [next(numbers) for _ in jaxpr.jaxpr.invars]
     results = _resolve(jaxpr.jaxpr, inputs, numbers, operations)
     from_gradients = {number for number in results[:num_gradients] if number is not None}
     from_tests: set[int] = set()
-    made_by: dict[int, tuple[_Choice, int]] = {}
+    made_by: dict[int, tuple[_NumberedOperation, int]] = {}
     for operation in operations:
         made_by |= {number: (operation, n) for n, number in enumerate(operation.results)}
         operands = {number for number in operation.operands if number is not None}
@@ -73,7 +73,7 @@ def _resolve(
     jaxpr: Any,
     inputs: Sequence[int | None],
     numbers: Iterator[int],
-    operations: list[_Choice],
+    operations: list[_NumberedOperation],
 ) -> list[int | None]:
     held: dict[Any, int | None] = dict(zip(jaxpr.invars, inputs, strict=True))
 
@@ -88,7 +88,9 @@ def _resolve(
         else:
             new = [next(numbers) for _ in eqn.outvars]
             kept = tuple(_kept(eqn, operands, n) for n in range(len(new)))
-            operations.append(_Choice(eqn.primitive.name, tuple(operands), tuple(new), kept))
+            operations.append(
+                _NumberedOperation(eqn.primitive.name, tuple(operands), tuple(new), kept)
+            )
             results = list(new)
         held.update(zip(eqn.outvars, results, strict=True))
     return [number_of(atom) for atom in jaxpr.outvars]

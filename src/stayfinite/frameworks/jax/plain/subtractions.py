@@ -29,7 +29,7 @@ _WATCHED_CALLS = 3
 
 
 @dataclass
-class _Weights:
+class _WeightsOfFunction:
     """The weights of the function that is differentiated.
 
     Attributes:
@@ -44,7 +44,7 @@ class _Weights:
 
 
 @dataclass
-class _Watch:
+class _WatchedOperators:
     """What `-` is looked at for: the call before, and what came of its arguments so far."""
 
     call: PureCall
@@ -62,10 +62,10 @@ class Subtractions:
 
     def __init__(self, listener: JaxUpdateListener) -> None:
         self._listener = listener
-        self._weights: dict[CodeType, _Weights] = {}
+        self._weights: dict[CodeType, _WeightsOfFunction] = {}
         # Results of `-` that may be new weights, which are kept so that no other gets the same id.
         self._results: dict[int, Any] = {}
-        self._watch: _Watch | None = None
+        self._watch: _WatchedOperators | None = None
         self._undo: list[Callable[[], None]] = []
 
     def close(self) -> None:
@@ -101,7 +101,7 @@ class Subtractions:
         code = code_of(call.function)
         if code is None:
             return
-        weights = self._weights.setdefault(code, _Weights())
+        weights = self._weights.setdefault(code, _WeightsOfFunction())
         if weights.positions is None and weights.num_watched == _WATCHED_CALLS:
             if self._results:
                 self._results.clear()
@@ -113,13 +113,13 @@ class Subtractions:
         weights.last = call
         is_bad = not are_finite(call.out)
         if not is_same and (is_bad or weights.positions is None):
-            self._look_at(_Watch(call, is_bad))
+            self._look_at(_WatchedOperators(call, is_bad))
 
     def forget(self, function: Any) -> None:
         """The weights of this function come back in another way."""
         code = code_of(function)
         if code is not None:
-            self._weights[code] = _Weights(_WATCHED_CALLS)
+            self._weights[code] = _WeightsOfFunction(_WATCHED_CALLS)
 
     def _positions(self, args: Sequence[Any]) -> tuple[int, ...]:
         """The arguments all of whose arrays are results of `-`."""
@@ -130,7 +130,7 @@ class Subtractions:
                 found.append(position)
         return tuple(found)
 
-    def _look_at(self, watch: _Watch) -> None:
+    def _look_at(self, watch: _WatchedOperators) -> None:
         self._stop_watching()
         watch.known = {id(array): array for array in watch.call.inputs}
         arrays = [array for array in watch.call.inputs if isinstance(array, jax.Array)]
@@ -172,13 +172,13 @@ class Subtractions:
         gradients = [array for array in arrays_in(call.out) if array.shape == weight.shape]
         return not are_finite(change) and not are_finite(gradients)
 
-    def _tell(self, watch: _Watch) -> None:
+    def _tell(self, watch: _WatchedOperators) -> None:
         """The bad update after `watch.call` is about to be made."""
         if watch.is_told:
             return
         watch.is_told = True
         code = code_of(watch.call.function)
-        weights = self._weights[code] if code is not None else _Weights()
+        weights = self._weights[code] if code is not None else _WeightsOfFunction()
         weights.last = None
         positions = weights.positions or _alike(watch.call)
         TAPE.end_step([watch.call])
