@@ -62,7 +62,7 @@ class Judge:
         if optimizer is None or self._unproved is not None or self._listener.takes_finite_steps:
             return False
         proof, statistics = regular.trained.proof, notes.trained.statistics()
-        if not proof.holds_now(optimizer, statistics) or notes.bad_loss() is not None:
+        if not proof.holds_now(optimizer, statistics) or notes.bad_loss(optimizer) is not None:
             return False
         noted = regular.noted(frame, notes.events.alone())
         self._listener.made(optimizer, regular.place(frame), notes.loss(), noted)
@@ -81,7 +81,7 @@ class Judge:
                 overflow.zero_()
             return
         size = _bound_of_gradients(update)
-        bad_loss = self._notes.bad_loss()
+        bad_loss = self._notes.bad_loss(optimizer)
         is_proved = self._unproved is None and update.trained.proof.holds(optimizer, size)
         # Each of several processes has its own, and gets those of the first one.
         is_spoilt = self._notes.spoilt_buffers(update) and not are_several()
@@ -120,7 +120,7 @@ class Judge:
         Returns:
             Whether the step is to be applied all the same.
         """
-        loss, scaler = self._notes.bad_loss(), update.scaler
+        loss, scaler = self._notes.bad_loss(update.optimizer), update.scaler
         if loss is None and (scaler is None or not private.is_spent(scaler)):
             self._made(update)
             return False
