@@ -75,6 +75,8 @@ CASES = [
     Case("product_under_autocast", "half-overflow", 5, fix=True, value="exact"),
     Case("branch_by_number", "division-by-zero", 6, fix=False, value="undefined"),
     Case("gan_two_optimizers", "log-of-zero", 1),
+    Case("frozen_critic", "log-of-zero", 7, value="exact"),
+    Case("attention_beside", "empty-reduction", 1),
     Case("ctc_lengths", "bad-target", 2, fix=True),
     Case("masked_recursion", "fully-masked-row", 3),
     Case("hidden_state", "log-of-zero", 8),
