@@ -189,3 +189,75 @@ def test_a_step_whose_gradients_are_applied_by_another_function_is_explained_as_
     incident = caught.value.incident
     assert (incident.where.step, incident.cause.name) == (2, "bad-input")
     assert incident.origin.tensor == "rows"
+
+
+class Accumulating:
+    """Gradients that one function adds to variables, and another applies."""
+
+    def __init__(self):
+        self.model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+        self.optimizer = keras.optimizers.SGD(0.01)
+        self.sums = [tf.Variable(tf.zeros(v.shape)) for v in self.model.trainable_variables]
+
+    @tf.function
+    def accumulate(self, rows):
+        with tf.GradientTape() as tape:
+            loss = tf.constant(0.0)
+            for row in tf.unstack(rows):
+                loss += tf.sqrt(
+                    tf.reduce_sum(tf.square(row)) * tf.reduce_sum(self.model.weights[0] ** 2)
+                )
+        gradients = tape.gradient(loss, self.model.trainable_variables)
+        for total, gradient in zip(self.sums, gradients, strict=True):
+            if gradient is not None:
+                total.assign_add(gradient)
+
+    @tf.function
+    def update(self):
+        self.optimizer.apply(self.sums, self.model.trainable_variables)
+        for total in self.sums:
+            total.assign(tf.zeros_like(total))
+
+
+@pytest.mark.usefixtures("guarding")
+@pytest.mark.parametrize("bad_step", [0, 2])
+def test_gradients_added_up_by_one_function_and_applied_by_another_are_one_step(bad_step):
+    loop = Accumulating()
+    with pytest.raises(stayfinite.NonFiniteError) as caught:
+        for number in range(8):
+            rows = tf.constant([[1.0, 2.0, 3.0], [4.0, 5.0, 0.0]])
+            loop.accumulate(rows * float(number != 2 * bad_step))
+            if number % 2:
+                loop.update()
+    incident = caught.value.incident
+    assert (incident.where.step, incident.cause.name) == (bad_step, "singular-gradient")
+    # The line of the method, not that of the code that AutoGraph makes of it.
+    assert incident.origin.file.endswith("test_tensorflow_loop_calls.py")
+    assert all(np.isfinite(v.numpy()).all() for v in loop.model.weights)
+
+
+@pytest.mark.usefixtures("guarding")
+@pytest.mark.parametrize("one_by_one", [True, False])
+def test_an_update_in_a_function_of_its_own_is_explained_by_the_loop_around(one_by_one):
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2, use_bias=False)])
+    optimizer = keras.optimizers.SGD(0.01)
+    weights = model.trainable_variables
+
+    def compute(*rows):
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_mean(model(*rows) ** 2)
+        return tape.gradient(loss, weights)
+
+    def update(gradients):
+        for pair in zip(gradients, weights, strict=True) if one_by_one else ():
+            optimizer.apply_gradients([pair])
+        if not one_by_one:
+            optimizer.apply_gradients(zip(gradients, weights, strict=True))
+
+    with pytest.raises(stayfinite.NonFiniteError) as caught:
+        for number in range(4):
+            rows = tf.constant([[1.0, 2.0, np.nan if number == 2 else 3.0]])
+            update(compute(rows))
+    incident = caught.value.incident
+    assert (incident.where.step, incident.cause.name) == (2, "bad-input")
+    assert incident.origin.tensor == "rows"

@@ -304,7 +304,7 @@ def test_random_numbers_are_drawn_by_known_operations():
 
 
 def test_every_assignment_of_a_variable_goes_through_known_methods():
-    methods = [(private.ASSIGNED, name) for name in private.ASSIGNMENTS]
+    methods = private.assignments()
     assert calls_of(methods, lambda: tf.Variable(1.0).assign_add(1.0)) == 1
     assert calls_of(methods, lambda: keras.Variable(1.0).assign(2.0)) == 1
 

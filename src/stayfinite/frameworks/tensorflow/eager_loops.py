@@ -10,7 +10,7 @@ import functools
 import math
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -36,7 +36,8 @@ from stayfinite.frameworks.tensorflow.state import numpy_of
 from stayfinite.frameworks.tensorflow.step_notes import EagerNotes, GeneratorProbe, joined
 from stayfinite.frameworks.tensorflow.watching import (
     APPLIED,
-    BEGINNINGS,
+    PARTIAL_STEPS,
+    PartialSteps,
     applied_by,
     is_watched,
     note_replica_update,
@@ -111,20 +112,17 @@ def install(listener: UpdateListener) -> Callable[[], None]:
         (scaled, "scale_loss", updates.scale_loss),
         (base, "apply", updates.apply),
         (scaled, "apply", updates.apply),
-        *(
-            (keras_private.owner_of(private.ASSIGNED, name), name, updates.assign)
-            for name in private.ASSIGNMENTS
-        ),
+        *((owner, name, updates.assign) for owner, name in private.assignments()),
         *((o.owner, o.name, updates.drawing(o.name)) for o in private.random_operations()),
     ]
     plain = [(owner, name, getattr(owner, name)) for owner, name, _ in hooks]
     for (owner, name, make), (_, _, method) in zip(hooks, plain, strict=True):
         setattr(owner, name, functools.wraps(method)(make(method)))
 
-    BEGINNINGS.append(updates.begin)
+    PARTIAL_STEPS.append(updates)
 
     def undo() -> None:
-        BEGINNINGS.remove(updates.begin)
+        PARTIAL_STEPS.remove(updates)
         for owner, name, method in plain:
             setattr(owner, name, method)
 
@@ -140,7 +138,7 @@ class _Optimizer:
         self.num_updates = 0
 
 
-class _Updates(threading.local):
+class _Updates(threading.local, PartialSteps):
     """The updates of one thread."""
 
     def __init__(self, listener: UpdateListener) -> None:
@@ -172,7 +170,7 @@ class _Updates(threading.local):
 
         return record
 
-    def begin(self) -> None:
+    def begin(self, written: Sequence[Any] = (), before: VariableValues | None = None) -> None:
         """Gradients are about to be computed."""
         if self._is_ignored:
             return
@@ -180,6 +178,14 @@ class _Updates(threading.local):
             self._num_applied = APPLIED.value
             self._notes, self._scaled = EagerNotes(self._probe.now()), []
         self._notes.begins_to_record()
+        if before is not None:
+            self._notes.had(before)
+        for variable in written:
+            self._notes.assigns(variable)
+
+    def assigned(self) -> list[Any]:
+        """The variables that the user's code assigned since the step began."""
+        return [] if self._num_applied != APPLIED.value else self._notes.assigned_variables()
 
     def gradient(self, plain: Method) -> Method:
         def gradient(tape: Any, target: Any, sources: Any, *args: Any, **options: Any) -> Any:

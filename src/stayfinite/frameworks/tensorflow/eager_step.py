@@ -1,8 +1,8 @@
 """The user's code around an eager update, as a function that can be called again.
 
-The innermost loop around the update is the step, up to the statement with the update; without a
-loop it is the function that makes the update. A run of it may be another step, so its loss and
-gradients are compared with those of training.
+The innermost frame that both records the gradients and makes the update has the step: the loop in
+it around the update, up to the statement with it, or else the call of its function. A run of it
+may be another step, so its loss and gradients are compared with those of training.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def places_now() -> tuple[Place, ...]:
 
 
 def eager_call(notes: EagerNotes) -> EagerCall:
-    """The step that makes an update now: that of the innermost frame of the user's.
+    """The step that makes an update now.
 
     Args:
         notes: What was noted of it.
@@ -78,15 +78,28 @@ def eager_call(notes: EagerNotes) -> EagerCall:
     only_applies = applied_by()
     if only_applies is not None and only_applies.code in codes:
         frames = frames[codes.index(only_applies.code) + 1 :]
-    frame = frames[0] if frames else None
-    if frame is None:
-        return _unknown("step", "no code of the program makes the update")
+    unknown: EagerCall | None = None
+    for frame in notes.around(frames):
+        loop = _loop_around(frame, notes)
+        if loop is not None:
+            return _of_loop(frame, loop, notes)
+        if frame.f_code.co_name == "<module>":
+            break
+        try:
+            return _of_function(frame, notes)
+        except CannotRemakeError as error:
+            # A loop around the call of this function may be one that can.
+            unknown = unknown or _unknown(frame.f_code.co_name, str(error))
+    reason = "the update is in no loop and in no function"
+    return unknown or _unknown("step", reason if frames else "no code of the program makes it")
+
+
+def _loop_around(frame: FrameType, notes: EagerNotes) -> SourceLoop | None:
+    """The innermost loop around the update that records the gradients, too."""
     loop = innermost_loop(frame.f_code, frame.f_lineno, in_header=False)
-    if loop is not None:
-        return _of_loop(frame, loop, notes)
-    if frame.f_code.co_name == "<module>":
-        return _unknown("step", "the update is in no loop and in no function")
-    return _of_function(frame, notes)
+    while loop is not None and notes.is_recording and not notes.readings(frame, loop):
+        loop = innermost_loop(frame.f_code, loop.line, in_header=False, around=loop)
+    return loop
 
 
 def _unknown(name: str, reason: str) -> EagerCall:
@@ -108,19 +121,24 @@ def _of_loop(frame: FrameType, loop: SourceLoop, notes: EagerNotes) -> EagerCall
 
 
 def _of_function(frame: FrameType, notes: EagerNotes) -> EagerCall:
+    """The call that runs `frame`.
+
+    Raises:
+        CannotRemakeError: it is not known how to make it again.
+    """
     code = frame.f_code
     function = _function_of(code, frame.f_locals)
     if function is None:
-        return _unknown(code.co_name, f"the function {code.co_name}() is not found")
+        raise CannotRemakeError(f"the function {code.co_name}() is not found")
     named = code.co_varnames[: code.co_argcount]
     only = code.co_varnames[code.co_argcount : code.co_argcount + code.co_kwonlyargcount]
     if code.co_flags & (inspect.CO_VARARGS | inspect.CO_VARKEYWORDS | inspect.CO_GENERATOR):
         reason = f"the function {code.co_name}() takes any number of arguments, or yields"
-        return _unknown(code.co_name, reason)
+        raise CannotRemakeError(reason)
     missing = [name for name in (*named, *only) if name not in frame.f_locals]
     if missing:
         reason = f"the function {code.co_name}() has deleted its argument {missing[0]}"
-        return _unknown(code.co_name, reason)
+        raise CannotRemakeError(reason)
     args = tuple(frame.f_locals[name] for name in named)
     keywords = {name: frame.f_locals[name] for name in only}
 

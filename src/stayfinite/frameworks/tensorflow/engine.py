@@ -135,18 +135,16 @@ class TensorFlowEngine:
     def _on(self, state: State) -> Iterator[None]:
         """The model on `state` inside the block, eagerly, and as it was afterwards."""
         before = state_of(self.subject)
-        functions_ran_eagerly = tf.config.functions_run_eagerly()
-        tf.config.run_functions_eagerly(True)
         try:
             store(self.subject, state)
             self.subject.reset_metrics()
             with (
                 contextlib.nullcontext() if self._draws is False else private.same_random_numbers(),
+                private.functions_as_written(),
                 without_watch(),
             ):
                 yield
         finally:
-            tf.config.run_functions_eagerly(functions_ran_eagerly)
             store(self.subject, before)
 
     def _variables(self, state: State) -> list[tuple[tf.Variable, Any]]:

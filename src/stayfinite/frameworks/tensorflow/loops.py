@@ -16,6 +16,7 @@ import tensorflow as tf
 
 from stayfinite.frameworks.base import GuardedFunction, OnBad
 from stayfinite.frameworks.hand_written import StepGuard
+from stayfinite.frameworks.keras.patches import replaced
 from stayfinite.frameworks.recorder import Recorder, StepCount
 from stayfinite.frameworks.snapshots import Snapshots
 from stayfinite.frameworks.step_turns import TURNS
@@ -25,10 +26,14 @@ from stayfinite.frameworks.tensorflow.flagged_series import kept
 from stayfinite.frameworks.tensorflow.found_loop import FoundLoop
 from stayfinite.frameworks.tensorflow.guard import TensorFlowTrainFunction
 from stayfinite.frameworks.tensorflow.guard_graph import GuardedGraphStep
-from stayfinite.frameworks.tensorflow.guard_sentinel import TensorFlowSentinel, all_finite
+from stayfinite.frameworks.tensorflow.guard_sentinel import (
+    TensorFlowSentinel,
+    VariableValues,
+    all_finite,
+)
 from stayfinite.frameworks.tensorflow.watching import (
     APPLIED,
-    BEGINNINGS,
+    PARTIAL_STEPS,
     Applying,
     applying_by,
     is_watched,
@@ -97,25 +102,35 @@ class _Copy:
     def __call__(self, function: Any, args: tuple[Any, ...], keywords: Mapping[str, Any]) -> Any:
         if self._is_left_alone:
             return self._plain(function, *args, **keywords)
-        if self._loop is None:
-            self._loop = TracedLoop(function, self._plain)
-        if self._guard is not None:
+        if self._loop is not None and self._guard is not None:
             if self._loop.applies_alone:
-                if not are_finite(args, keywords):
+                if not are_finite(args, keywords, self._loop.read_of(_assigned())):
                     return self._given_bad(function, self._loop, self._guard, args, keywords)
                 APPLIED.value += 1
             result = self._loop.call_in_series(args, keywords)
             return self._guard.call(args, keywords) if result is NO_RESULT else result
-        if self._loop.differentiates_alone:
-            for begin in BEGINNINGS:
-                begin()
+        given = VariableValues()
+        if self._loop is None:
+            self._loop = TracedLoop(function, self._plain)
+            given.save(_assigned())
+        is_first = not self._loop.differentiates_alone
+        if not is_first:
+            for steps in PARTIAL_STEPS:
+                steps.begin(self._loop.written)
         result = self._loop.made(args, keywords)
         if not isinstance(result, MadeStep):
+            if is_first and self._loop.differentiates_alone:
+                for steps in PARTIAL_STEPS:
+                    steps.begin(before=self._loop.before_trace)
+            self._loop.before_trace.old.clear()
             if self._loop.has_unseen_update:
                 self._is_left_alone, name = True, self._loop.function_name
                 self._finder.left_alone(name, "it is distributed by a tf.distribute strategy")
             return result
         self._guard = self._finder.guard(self._loop)
+        if self._loop.applies_alone and self._loop.sentinel.took_back_last():
+            given.restore([])
+            return self._applied_as_it_is(function, self._loop, args, keywords)
         self._loop.first = result
         APPLIED.value += self._loop.applies_alone
         return self._guard.call(args, keywords)
@@ -133,21 +148,41 @@ class _Copy:
         If the step is bad, the function is called as it is: the update is then one of the loop
         around it, which says how the gradients were made.
         """
+        given = VariableValues()
+        given.save(_assigned())
         made = loop.made(args, keywords)
         if isinstance(made, MadeStep):
             if loop.sentinel.took_back_last():
-                step = private.bound_function(function)
-                with applying_by(Applying(private.code_of(step), loop.count)):
-                    return step(*args, **keywords)
+                given.restore([])
+                return self._applied_as_it_is(function, loop, args, keywords)
             APPLIED.value += 1
             loop.first = made
             return guard.call(args, keywords)
         return made
 
+    def _applied_as_it_is(
+        self,
+        function: Any,
+        loop: TracedLoop,
+        args: tuple[Any, ...],
+        keywords: Mapping[str, Any],
+    ) -> Any:
+        """Make an update by the user's function, not compiled."""
+        step = private.bound_function(function)
+        with applying_by(Applying(private.code_of(step), loop.count)):
+            return step(*args, **keywords)
 
-def are_finite(args: tuple[Any, ...], keywords: Mapping[str, Any]) -> bool:
-    """Whether no tensor of a call is known to be non-finite."""
-    given = tf.nest.flatten((args, dict(keywords)))
+
+def _assigned() -> list[Any]:
+    """The variables that were assigned since the present step began, which may be gradients."""
+    return [variable for steps in PARTIAL_STEPS for variable in steps.assigned()]
+
+
+def are_finite(
+    args: tuple[Any, ...], keywords: Mapping[str, Any], variables: Iterable[Any] = ()
+) -> bool:
+    """Whether no tensor of a call, and none of `variables`, is known to be non-finite."""
+    given = [*tf.nest.flatten((args, dict(keywords))), *(v.read_value() for v in variables)]
     tensors = [bounds.dense(each) for each in given if tf.is_tensor(each)]
     return bool(tf.math.is_finite(bounds.half_square_sum(_floating(tensors)))) or bool(
         all_finite(tensors)
@@ -171,6 +206,8 @@ class TracedLoop(FoundLoop):
             strategy.
         applies_alone: Whether it applies gradients that another function has computed.
         differentiates_alone: Whether it computes gradients, and applies none.
+        written: The variables that it assigns.
+        before_trace: The values that they had before they were assigned for the first time.
     """
 
     def __init__(self, function: Any, plain: Call) -> None:
@@ -181,6 +218,10 @@ class TracedLoop(FoundLoop):
         self.has_unseen_update = False
         self.applies_alone = self.differentiates_alone = False
         self.sentinel = TensorFlowSentinel()
+        self.written: list[Any] = []
+        with tf.init_scope():
+            self.before_trace = VariableValues()
+        self._is_captured: Callable[[Any], bool] = lambda variable: False
         self._reader = CallReader(step)
         self._recorder: Recorder | None = None
         self._made: _TracedTrainFunction | None = None
@@ -235,6 +276,12 @@ class TracedLoop(FoundLoop):
         """Call the copy: a `MadeStep`, or the result of a function that trains nothing."""
         return self._plain(self._copy, *args, **keywords)
 
+    def read_of(self, variables: Iterable[Any]) -> list[Any]:
+        """Those of `variables` that it reads, and does not train."""
+        slots = [v for optimizer in self.optimizers for v in optimizer.variables]
+        own = {id(private.raw(v)) for v in (*self.trainable_variables, *slots)}
+        return [v for v in variables if id(v) not in own and self._is_captured(v)]
+
     def note_update(self, optimizer: Any, variables: Iterable[Any]) -> None:
         """The step applies `optimizer` to `variables`."""
         before = len(self.optimizers), len(self.trainable_variables)
@@ -247,8 +294,12 @@ class TracedLoop(FoundLoop):
     def _traced(self, call: Callable[[], Any]) -> Any:
         """The function of the copy, which runs while it is traced."""
         step = _FoundStep(self, self.sentinel)
-        with watched(step), updates_of_replicas() as unseen:
+        hooks = [(owner, name, self._assigning) for owner, name in private.assignments()]
+        with watched(step), updates_of_replicas() as unseen, replaced(hooks):
             out = call()
+        self._is_captured = private.captured_variables(tf.compat.v1.get_default_graph())
+        if step.has_update or not step.differentiates:
+            self.before_trace.old.clear()
         if not step.has_update:
             self.differentiates_alone = step.differentiates
             self.has_unseen_update = bool(unseen)
@@ -256,6 +307,20 @@ class TracedLoop(FoundLoop):
         self.applies_alone = not step.differentiates
         good = step.finish()
         return MadeStep(out, self.sentinel.note(good, step.is_suspect(())))
+
+    def _assigning(self, plain: Call) -> Call:
+        """Note what the function assigns while it is traced, and which value that had before."""
+
+        def assign(variable: Any, *args: Any, **options: Any) -> Any:
+            if not any(variable is known for known in self.written):
+                self.written.append(variable)
+                with tf.init_scope():
+                    # One that this trace makes has no value yet.
+                    if tf.executing_eagerly() and bool(variable.is_initialized()):
+                        self.before_trace.save([variable])
+            return plain(variable, *args, **options)
+
+        return assign
 
 
 class _FoundStep(GuardedGraphStep):

@@ -179,6 +179,30 @@ def bound_function(function: Any) -> Callable[..., Any]:
     return plain
 
 
+@contextlib.contextmanager
+def functions_as_written() -> Iterator[None]:
+    """Inside the block, a `tf.function` is called as the eager code that the user wrote.
+
+    Private: AutoGraph leaves its conversion of a method in the object that `tf.function` returned.
+    """
+
+    def written(plain: Callable[..., Any]) -> Callable[..., Any]:
+        def call(function: Any, *args: Any, **keywords: Any) -> Any:
+            if is_of_library(function):
+                return plain(function, *args, **keywords)
+            return bound_function(function)(*args, **keywords)
+
+        return call
+
+    before = tf.config.functions_run_eagerly()
+    tf.config.run_functions_eagerly(True)
+    try:
+        with replaced([(polymorphic_function.Function, "__call__", written)]):
+            yield
+    finally:
+        tf.config.run_functions_eagerly(before)
+
+
 def code_of(function: Callable[..., Any]) -> CodeType | None:
     """The code of a function or method, also inside of decorators and of `functools.partial`."""
     inner = function.func if isinstance(function, functools.partial) else function
@@ -381,9 +405,11 @@ def random_operations() -> list[RandomOperation]:
     ]
 
 
-# Has the methods that assign to a variable, also to that inside one of Keras.
-ASSIGNED = resource_variable_ops.ResourceVariable
-ASSIGNMENTS = ("assign", "assign_add", "assign_sub")
+def assignments() -> list[tuple[type, str]]:
+    """The methods that assign to a variable, also to that inside one of Keras: class and name."""
+    owner = resource_variable_ops.ResourceVariable
+    names = ("assign", "assign_add", "assign_sub")
+    return [(keras_private.owner_of(owner, name), name) for name in names]
 
 
 @contextlib.contextmanager

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import random
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import CodeType, FrameType
 from typing import Any, NamedTuple
 
@@ -126,6 +126,8 @@ class EagerNotes:
         self._early: dict[int, _Early] = {}
         self._num_bytes = 0
         self._iterations: dict[tuple[int, int], _Iterations] = {}
+        # The frames in which gradients were last recorded, outermost first, by identity and code.
+        self._recorded_in: tuple[tuple[int, CodeType], ...] = ()
 
     @property
     def is_recording(self) -> bool:
@@ -140,6 +142,15 @@ class EagerNotes:
             value = VariableValues()
             value.save([variable])
             self._early[id(variable)] = _Early(*value.old[id(variable)], _lines_now())
+
+    def had(self, before: VariableValues) -> None:
+        """A compiled function has assigned variables, which had the values `before`."""
+        self.assigned.old = {**before.old, **self.assigned.old}
+
+    def assigned_variables(self) -> list[tf.Variable]:
+        """The variables that were assigned."""
+        early = [each.variable for each in self._early.values()]
+        return [*early, *(variable for variable, _ in self.assigned.old.values())]
 
     def assigned_in(self, frame: FrameType, first_line: int, line: int) -> VariableValues:
         """`assigned`, with what was assigned before that between two lines of a frame."""
@@ -161,7 +172,9 @@ class EagerNotes:
     def begins_to_record(self) -> None:
         """A gradient tape was entered."""
         inside: tuple[int, ...] = ()
-        for frame in user_frames(sys._getframe(1)):
+        frames = list(user_frames(sys._getframe(1)))
+        self._recorded_in = tuple((id(frame), frame.f_code) for frame in reversed(frames))
+        for frame in frames:
             inside = (frame.f_lasti, *inside)
             for around in _loops_around(frame.f_code, frame.f_lineno):
                 self._read(frame, around, inside)
@@ -194,6 +207,7 @@ class EagerNotes:
         self.losses += later.losses
         self.draws += later.draws
         self.has_lost |= later.has_lost
+        self._recorded_in = later._recorded_in or self._recorded_in
         is_first = not self._iterations
         for key, early in later._early.items():
             if is_first:
@@ -206,6 +220,19 @@ class EagerNotes:
             # Of several updates, the step is one iteration.
             known = self._iterations.setdefault(place, _Iterations(iterations.order))
             known.readings = known.readings or iterations.readings[:1]
+
+    def around(self, frames: Sequence[FrameType]) -> list[FrameType]:
+        """Those of the running frames, innermost first, that also recorded the gradients.
+
+        A function that was called for the gradients, or for the update alone, is not the step.
+        """
+        found: list[FrameType] = []
+        for frame, place in zip(reversed(frames), self._recorded_in, strict=False):
+            # The memory of a frame that has ended is used again.
+            if (id(frame), frame.f_code) != place:
+                break
+            found.insert(0, frame)
+        return found or list(frames)
 
     def readings(self, frame: FrameType, loop: SourceLoop) -> list[EagerReading]:
         """The iterations of a loop, oldest first."""

@@ -7,7 +7,7 @@ no assumption about the train step itself is needed.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar
 from types import CodeType
 from typing import Any, NamedTuple, Protocol
@@ -20,6 +20,7 @@ from stayfinite.frameworks.keras.optimizer_settings import build_slots
 from stayfinite.frameworks.keras.patches import Replacement, replaced
 from stayfinite.frameworks.recorder import StepCount
 from stayfinite.frameworks.tensorflow import private
+from stayfinite.frameworks.tensorflow.guard_sentinel import VariableValues
 
 # True while a step is watched or made again: no update in it is one of a hand-written loop.
 _IS_WATCHED: ContextVar[bool] = ContextVar("_IS_WATCHED", default=False)
@@ -81,8 +82,25 @@ class AppliedCount:
 APPLIED = AppliedCount()
 
 
-# Called before a compiled function computes gradients that it does not apply: a step has begun.
-BEGINNINGS: list[Callable[[], None]] = []
+class PartialSteps(Protocol):
+    """What notes steps that are several calls."""
+
+    def begin(self, written: Sequence[Any] = (), before: VariableValues | None = None) -> None:
+        """A function is about to compute gradients that it does not apply.
+
+        Args:
+            written: The variables that it assigns.
+            before: The values of such variables, where the call is over.
+        """
+        ...
+
+    def assigned(self) -> list[Any]:
+        """The variables that were assigned since the step began."""
+        ...
+
+
+# Told of compiled functions that are a part of a step.
+PARTIAL_STEPS: list[PartialSteps] = []
 
 
 # What is traced now, in any thread: a list that gets a value for each update of a replica.
