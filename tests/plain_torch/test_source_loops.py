@@ -40,3 +40,20 @@ def test_a_loop_on_one_line_is_not_around_itself(code):
     outer = innermost_loop(here, inner.line, in_header=False, around=inner)
     assert (inner.line, outer.line) == (2, 1)
     assert innermost_loop(here, outer.line, in_header=False, around=outer) is None
+
+
+def test_the_branch_of_an_update_goes_on_before_what_follows_it(code):
+    text = (
+        "for step in range(9):\n"
+        "    total = total + state\n"
+        "    if step % 3 == 2:\n"
+        "        update(total)\n"
+        "        total = 0.0\n"
+        "    else:\n"
+        "        total = total * 2\n"
+        "    state = state + 1\n"
+    )
+    loop = innermost_loop(code("<ipython-input-4-d>", text), 4, in_header=False)
+    assert [statement.lineno for statement in loop.tail(4)] == [5, 8]
+    assert loop.counted == ("step", 1)
+    assert (loop.is_in_branch(4), loop.is_in_branch(8)) == (True, False)

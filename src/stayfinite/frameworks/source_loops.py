@@ -137,20 +137,63 @@ class SourceLoop:
         `state = state.detach()` after the update. Where the next iteration begins, their names have
         the values that they bind. A statement is left out if nothing of the others needs it.
         """
-        wanted = self.read & self.bound_before(line)
+        # The step before an update in a branch is several iterations, each from its beginning.
+        early = self.bound if self.is_in_branch(line) else self.bound_before(line)
+        wanted = self.read & early
         found: list[ast.stmt] = []
-        for statement in reversed(self.node.body):
-            if statement.lineno <= line:
-                break
+        for statement in reversed(_after(self.node.body, line)):
             bound = bound_names(statement)
             if bound & wanted:
                 found.insert(0, statement)
                 wanted |= loaded_names(statement) & self.bound
         return found
 
+    @functools.cached_property
+    def counted(self) -> tuple[str, int] | None:
+        """The name and the step of a header such as `for step in range(100)`; None for others."""
+        match self.node:
+            case ast.For(ast.Name(name), ast.Call(ast.Name("range"), [_, _, by])):
+                step = literal_number(by)
+                return None if step is None else (name, step)
+            case ast.For(ast.Name(name), ast.Call(ast.Name("range"))):
+                return name, 1
+        return None
+
+    def is_in_branch(self, line: int) -> bool:
+        """Whether `line` is in a branch of its body, which some iterations leave out."""
+        return any(isinstance(s, ast.If) and _has_line([s], line) for s in self.node.body)
+
     def is_in_header(self, line: int) -> bool:
         """Whether `line` is that of the header, where the next item is drawn."""
         return self.node.lineno <= line < self.first_line
+
+
+def _after(block: list[ast.stmt], line: int) -> list[ast.stmt]:
+    """The statements that follow `line` in a block, those in the branch around it first."""
+    found: list[ast.stmt] = []
+    for statement in block:
+        if statement.lineno > line:
+            found.append(statement)
+        elif isinstance(statement, ast.If) and line <= (statement.end_lineno or 0):
+            branches = (statement.body, statement.orelse)
+            found += [
+                s for branch in branches if _has_line(branch, line) for s in _after(branch, line)
+            ]
+    return found
+
+
+def _has_line(block: list[ast.stmt], line: int) -> bool:
+    return any(s.lineno <= line <= (s.end_lineno or s.lineno) for s in block)
+
+
+def literal_number(node: ast.expr) -> int | None:
+    """The integer that is written as `node`, with its sign; None where it is none."""
+    match node:
+        case ast.Constant(int() as value):
+            return value
+        case ast.UnaryOp(ast.USub(), ast.Constant(int() as value)):
+            return -value
+    return None
 
 
 def written_names(statement: ast.stmt) -> set[str]:

@@ -61,7 +61,10 @@ class Dispatch(private.TorchDispatchMode):
     def _operands(self, signature: _Signature, args: Any, kwargs: Any) -> list[list[int]]:
         groups: list[list[int]] = []
         dtype = next((dtype_of(a) for a in args if isinstance(a, torch.Tensor)), "float32")
+        unread = names.unread(signature.aten, _given(signature, args, kwargs))
         for position, argument in enumerate(signature.arguments):
+            if argument in unread:
+                continue
             value = args[position] if position < len(args) else kwargs.get(argument)
             if isinstance(value, torch.Tensor):
                 groups.append([self.numbers.number(value)])
@@ -113,6 +116,12 @@ class Dispatch(private.TorchDispatchMode):
             operands = operands[1:]
         if written:
             self._op(signature, operands, written, written=True)
+        given = _given(signature, args, kwargs)
+        for name in names.written_unsaid(signature.aten, given):
+            # A normalization writes to moving statistics, which its declaration does not say.
+            if isinstance(statistic := given.get(name), torch.Tensor):
+                own = [operands[0], self.numbers.number(statistic)]
+                self._op(signature, own, [statistic], written=True)
         if fresh:
             self._op(signature, operands, fresh, written=False)
 
@@ -163,6 +172,11 @@ def _tensors(out: Any) -> list[Any]:
     if isinstance(out, list | tuple):
         return [tensor for each in out for tensor in _tensors(each)]
     return [out] if isinstance(out, torch.Tensor) else []
+
+
+def _given(signature: _Signature, args: Any, kwargs: Any) -> dict[str, Any]:
+    """What an operator was given, by the names of its arguments."""
+    return {**dict(zip(signature.arguments, args, strict=False)), **kwargs}
 
 
 class _Signature:

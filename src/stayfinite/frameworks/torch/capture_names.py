@@ -5,6 +5,8 @@ An operator that is in neither table keeps its own name, without the underscores
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from stayfinite.frameworks.torch import private
 from stayfinite.numerics import functions
 
@@ -61,6 +63,12 @@ _CANONICAL = {
 # Operators that several functions are in, one of which has no value where theirs is not finite.
 IN_PARTS = frozenset({"weight_norm_interface"})
 
+# The moving statistics of a batch normalization. While it trains, it writes to them and computes
+# with those of the batch, and its derivative does not read them.
+_MOVING = ("running_mean", "running_var")
+_NORMALIZES = frozenset({"native_batch_norm", "cudnn_batch_norm", "miopen_batch_norm"})
+_TRAINING = ("training", "train")
+
 # Their Python numbers are operands as much as their tensors are: `pow(x, 0.5)`, `clamp(x, 0)`.
 _SCALAR_OPERANDS = {
     "alpha",
@@ -115,3 +123,19 @@ def order(aten: str, operands: list[int]) -> list[int]:
         # bias + a @ b: the product's factors first, as everywhere.
         return [*operands[1:], operands[0]]
     return operands
+
+
+def written_unsaid(aten: str, given: Mapping[str, object]) -> tuple[str, ...]:
+    """The arguments that an operator writes to, and whose declaration does not say so."""
+    name = aten.rpartition("::")[2]
+    return _MOVING if name in _NORMALIZES and _is_training(given) else ()
+
+
+def unread(aten: str, given: Mapping[str, object]) -> tuple[str, ...]:
+    """The arguments whose values change nothing of what an operator returns."""
+    name = aten.rpartition("::")[2].removesuffix("_backward")
+    return _MOVING if name in _NORMALIZES and _is_training(given) else ()
+
+
+def _is_training(given: Mapping[str, object]) -> bool:
+    return any(given.get(name) is True for name in _TRAINING)

@@ -240,9 +240,11 @@ class TorchEngine(ABC):
     def _is_bad(self, named: NamedValue, after: Any) -> bool:
         if self.is_finite(after):
             return False
-        if not named.may_keep_infinity:
-            return True
-        return not keeps_its_infinities(self.numpy(named.value), self.numpy(after))
+        return not (named.may_keep_infinity and self.is_as_before(named.value, after))
+
+    def is_as_before(self, before: Any, after: Any) -> bool:
+        """Whether all that is not finite in a variable that may keep it was there before."""
+        return keeps_its_infinities(self.numpy(before), self.numpy(after))
 
     def _bad_state(self, state: State) -> tuple[str, ...]:
         groups = self.variables()

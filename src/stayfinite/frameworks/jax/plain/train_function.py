@@ -19,6 +19,7 @@ import jax
 import numpy as np
 
 from stayfinite.frameworks.base import OnBad
+from stayfinite.frameworks.heavy_state import Writes
 from stayfinite.frameworks.jax import guard_step
 from stayfinite.frameworks.jax.host_data import is_changeable, own
 from stayfinite.frameworks.jax.plain.compiled_step import CompiledStep
@@ -26,6 +27,7 @@ from stayfinite.frameworks.jax.plain.quick_steps import QuickSteps
 from stayfinite.frameworks.jax.plain.step_record import LateRecord, new_record
 from stayfinite.frameworks.jax.plain.trees import array_class
 from stayfinite.frameworks.jax.plain.values import StepData
+from stayfinite.frameworks.jax.state import written_since
 from stayfinite.frameworks.keras.train_function import GuardedTrainFunction
 from stayfinite.frameworks.recorder import Recorder
 from stayfinite.frameworks.state import State
@@ -55,6 +57,7 @@ class PlainTrainFunction(GuardedTrainFunction):
         self._record = new_record()
         # The state after the last step, or the arrays and the structure of a result that has it.
         self._groups: Any = None
+        self._left: Any = ()
         self._latest: Any = None
         # The steps whose losses were not read: the number after the last, how many, their record.
         self._unread: collections.deque[tuple[int, int, LateRecord]] = collections.deque()
@@ -194,7 +197,21 @@ class PlainTrainFunction(GuardedTrainFunction):
         logs, record = self.make(next(batches))
         self._unread.append((self._recorder.num_steps, 1, record))
         logs = self.expect(record, logs)
+        self._left = self._state if self.resumes else ()
         return logs, self._state
+
+    def written(self) -> Writes | None:
+        """The arrays that are not those of the last step."""
+        return written_since(self._left, self._state)
+
+    def copied(self) -> State:
+        """A copy of the state for the next step."""
+        return State.of(self._state).map(np.array)
+
+    def begin_sentinel(self) -> None:
+        """Begin a new sentinel."""
+        self._record = new_record()
+        self._noted = self._before = None
 
     def _remember(self, state: Callable[[], Any]) -> None:
         self.remember(lambda: _num_bytes(state()), lambda: State.of(state()).map(np.array))
@@ -240,8 +257,7 @@ class PlainTrainFunction(GuardedTrainFunction):
         """The state before the bad step, which no later step has changed."""
         state = State.of(self._state)
         self._read_losses(step)
-        self._record = new_record()
-        self._noted = self._before = None
+        self.begin_sentinel()
         self._unread.clear()
         self._plain.kept = state
         return state

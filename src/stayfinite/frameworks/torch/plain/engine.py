@@ -17,6 +17,7 @@ from stayfinite.frameworks.recording.recording import Recording
 from stayfinite.frameworks.state import State, Tensor
 from stayfinite.frameworks.torch import private
 from stayfinite.frameworks.torch.engine import StepWatcher, TorchEngine
+from stayfinite.frameworks.torch.plain import verdict
 from stayfinite.frameworks.torch.plain.optimizer import TorchOptimizer
 from stayfinite.frameworks.torch.plain.sharded import local
 from stayfinite.frameworks.torch.plain.subject import TorchLoop
@@ -90,6 +91,10 @@ class PlainEngine(TorchEngine):
             private.tensor_of(variable).grad = gradient
         with optimizer.scaled(factor), self._remade.unobserved():
             optimizer.inner.step()
+
+    def is_as_before(self, before: Any, after: Any) -> bool:
+        """As training is judged: a history of values may be NaN where nothing was written yet."""
+        return verdict.is_unspoilt(self.tensor(before), after)
 
     def other_bad_state(self, state: State) -> list[str]:
         """Slots that the step has made and that are not finite, and a loss scale that is spent."""

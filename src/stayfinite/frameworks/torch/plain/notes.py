@@ -30,6 +30,7 @@ from stayfinite.frameworks.torch.plain.steps import (
     StepPlace,
     has_header,
     header_readings_of,
+    holds_graph,
     lines_of,
     place_of,
     readings_of,
@@ -117,8 +118,11 @@ class StepNotes:
         events = self.events
         is_first = not (events.has_backward and events.draws)
         readings = header_readings_of(innermost, is_first=is_first)
-        generators = self.generators.now()
-        events.drew(Draw(batch, id(source), generators, readings, versions_of(batch)))
+        goes_on = is_first and bool(events.draws) and holds_graph(readings)
+        if goes_on:
+            readings = header_readings_of(innermost, is_first=False)
+        draw = Draw(batch, id(source), self.generators.now(), readings, versions_of(batch))
+        events.drew(draw, goes_on=goes_on)
         self._regular.drew_otherwise(innermost, readings)
 
     def differentiated(self, root: Any) -> None:

@@ -106,6 +106,8 @@ def _spot(code: CodeType, instruction: int) -> Spot:
     wanted = tuple(dict.fromkeys((*at.wanted, *sorted(rest & at.bound))))
     # A function may write to a global, and an inner one to a variable that it shares.
     may_change = at.bound | {*code.co_cellvars, *code.co_freevars} | (rest & {*at.targets})
+    if at.counted is not None and at.is_in_branch(line):
+        may_change = may_change | {at.counted[0]}  # which iterations the next update is of
     changing = tuple(name for name in wanted if at.is_of_module or name in may_change)
     return Spot(line, at, around, at.is_in_header(line), wanted, changing)
 

@@ -16,11 +16,12 @@ from stayfinite.frameworks.source_loops import SourceLoop, Statement, named_in_h
 from stayfinite.frameworks.torch.plain import trees
 from stayfinite.frameworks.torch.plain.data import Iteration, LoopData
 from stayfinite.frameworks.torch.plain.passes import Pass, rounds_of
-from stayfinite.frameworks.torch.plain.randomness import Generators
+from stayfinite.frameworks.torch.plain.randomness import Following, Generators
 from stayfinite.frameworks.torch.plain.steps import (
     MAX_DRAWS,
     Applied,
     Draw,
+    Reading,
     StepPlace,
     Take,
     has_header,
@@ -147,7 +148,8 @@ def _without_loader(step: NotedStep, run: Run | None) -> LoopData:
     rounds, items = rounds_of(passes, step.frame_id, loop)
     if rounds and rounds[-1].line <= step.line:
         items = {**rounds.pop().items, **items}
-    early = loop.bound if rounds else loop.bound_before(step.line)
+    counted = [] if rounds or step.draws or step.takes else _counted(loop, reading, step.now)
+    early = loop.bound if rounds or counted else loop.bound_before(step.line)
     for name in (loop.read & loop.bound & early).difference(loop.taken):
         if reading is not None and name in before and reading.spot.at is loop:
             values[name] = before[name]
@@ -168,11 +170,33 @@ def _without_loader(step: NotedStep, run: Run | None) -> LoopData:
         own = _noted(_with_own(each.items, loop, each.values), known)
         iterations.append(_without_batch(loop, {**values, **of_header}, generators, inside, own))
         generators = each.after
+    for number in counted:
+        iterations.append(_without_batch(loop, {**values, **number}, generators, {}, {}))
+        generators = Following(*generators)
     taken: Mapping[str, Sequence[_Item]] = known
     if rounds or not known:
         taken = {} if draws else _noted(_with_own(items, loop, values), known)
     iterations.append(_without_batch(loop, values, generators, inside, taken))
     return LoopData(tuple(iterations), is_sure=is_sure)
+
+
+def _counted(
+    loop: SourceLoop, reading: Reading | None, now: Mapping[str, object]
+) -> list[dict[str, object]]:
+    """What the header of a loop over a range bound in the iterations since the last update.
+
+    Without the last iteration, which makes the update. Such a loop has added up losses, or a state
+    that is differentiated.
+    """
+    header = loop.counted
+    if header is None or reading is None or reading.spot.at is not loop or loop.bound & {header[0]}:
+        return []
+    name, by = header
+    first, last = reading.values.get(name), now.get(name)
+    if not isinstance(first, int) or not isinstance(last, int) or not by:
+        return []
+    numbers = range(first + by, last, by)
+    return [{name: number} for number in numbers] if len(numbers) < MAX_DRAWS else []
 
 
 def _with_own(

@@ -156,10 +156,19 @@ class Events:
         self._events, self.draws = [], []
         self.has_backward = self.is_at_update = self.lost_draws = False
 
-    def drew(self, draw: Draw) -> None:
-        """A loader gave a batch."""
+    def drew(self, draw: Draw, *, goes_on: bool = False) -> None:
+        """A loader gave a batch.
+
+        Args:
+            draw: The batch.
+            goes_on: Whether something of the batch before it is still to be differentiated.
+        """
         self.num_drawn += 1
-        if not self.has_backward and self.draws and self.draws[-1].source == draw.source:
+        if (
+            not (self.has_backward or goes_on)
+            and self.draws
+            and self.draws[-1].source == draw.source
+        ):
             # Nothing was differentiated with the one before, as in a validation.
             self._forget(self.draws[-1])
         self.has_backward = self.is_at_update = False
@@ -265,6 +274,17 @@ def readings_of(positions: Sequence[Position]) -> dict[int, Reading]:
         for frame, spot in positions
         if spot.at is not None
     }
+
+
+def holds_graph(readings: Mapping[int, Reading]) -> bool:
+    """Whether a name stands for what is still to be differentiated, as a sum of losses does."""
+    return any(_has_graph(v) for reading in readings.values() for v in reading.values.values())
+
+
+def _has_graph(value: object) -> bool:
+    if isinstance(value, (list, tuple)) and value:
+        value = value[-1]
+    return isinstance(value, torch.Tensor) and value.grad_fn is not None
 
 
 def loop_readings_of(positions: Sequence[Position]) -> dict[int, Reading]:
