@@ -78,7 +78,7 @@ class Judge:
         statistics = notes.trained.statistics() if step.has_buffers else ()
         if not step.trained.proof.holds_now(optimizer, statistics, self.clipped, innermost):
             return None
-        if notes.bad_loss() is not None:
+        if notes.bad_loss(optimizer) is not None:
             return None
         noted = step.noted(frame, notes.events.alone())
         self._listener.made(optimizer, step.place(frame), notes.loss(), noted)
@@ -97,7 +97,7 @@ class Judge:
                 overflow.zero_()
             return
         size = _bound_of_gradients(update)
-        bad_loss = self._notes.bad_loss()
+        bad_loss = self._notes.bad_loss(optimizer)
         is_proved = self._unproved is None and update.trained.proof.holds(optimizer, size)
         # Each of several processes has its own, and gets those of the first one.
         is_spoilt = self._notes.spoilt_buffers(update) and not are_several()
@@ -136,7 +136,7 @@ class Judge:
         Returns:
             Whether the step is to be applied all the same.
         """
-        loss, scaler = self._notes.bad_loss(), update.scaler
+        loss, scaler = self._notes.bad_loss(update.optimizer), update.scaler
         if loss is None and (scaler is None or not private.is_spent(scaler)):
             self._made(update)
             return False

@@ -18,6 +18,7 @@ from stayfinite.frameworks.torch.plain.calls import CallAgain, StepCall
 from stayfinite.frameworks.torch.plain.data import LoopData
 from stayfinite.frameworks.torch.plain.listeners import BadStep, Loss, What
 from stayfinite.frameworks.torch.plain.next_calls import NextCalls
+from stayfinite.frameworks.torch.plain.noted_losses import NotedLosses
 from stayfinite.frameworks.torch.plain.passes import PassNotes
 from stayfinite.frameworks.torch.plain.positions import Position, positions_of
 from stayfinite.frameworks.torch.plain.randomness import GeneratorNotes
@@ -40,8 +41,6 @@ from stayfinite.frameworks.torch.plain.steps import (
 )
 from stayfinite.frameworks.torch.plain.trained import Trained, TrainedByOptimizer
 from stayfinite.frameworks.torch.plain.trainers.calls import Closure, TrainerCalls
-
-MAX_LOSSES = 64
 
 
 @dataclass(slots=True)
@@ -95,7 +94,7 @@ class StepNotes:
         self.trained = TrainedByOptimizer()
         self._regular = RegularNotes(self.events, self.generators, self.trained)
         self._next_calls = NextCalls(self.generators, self.events, is_watching)
-        self._losses: list[Loss] = []
+        self._losses = NotedLosses()
         self._scaled: tuple[Any, Any] | None = None
         self._looked_at: set[SourceLoop] = set()
 
@@ -134,11 +133,9 @@ class StepNotes:
             tensor = root[0]
         if self._scaled is not None and self._scaled[1] is tensor:
             tensor = self._scaled[0]
-        if isinstance(tensor, torch.Tensor) and len(self._losses) < MAX_LOSSES:
-            # A tensor that is kept would take memory of its own in each of the next steps.
-            is_number = type(tensor) is torch.Tensor and tensor.is_cpu and tensor.numel() == 1
-            value = tensor.item() if is_number else None
-            self._losses.append(value if isinstance(value, float) else tensor.detach())
+        self._losses.begin_pass(self.trained)
+        if isinstance(tensor, torch.Tensor):
+            self._losses.add(tensor)
 
     def scaled(self, loss: Any, result: Any) -> None:
         """A `GradScaler` has scaled `loss` to `result`."""
@@ -146,14 +143,11 @@ class StepNotes:
 
     def loss(self) -> Loss | None:
         """The last loss that was differentiated since the last update."""
-        return self._losses[-1] if self._losses else None
+        return self._losses.last
 
-    def bad_loss(self) -> Loss | None:
-        """The first of them that is not finite."""
-        for loss in self._losses:
-            if not (math.isfinite(loss) if type(loss) is float else verdict.is_finite(loss)):
-                return loss
-        return None
+    def bad_loss(self, optimizer: torch.optim.Optimizer) -> Loss | None:
+        """The first of them that is not finite, whose gradients `optimizer` may have."""
+        return self._losses.bad_of(optimizer)
 
     def spoilt_buffers(self, update: OptimizerCall) -> bool:
         """Whether the step of `update` has made a buffer non-finite."""
