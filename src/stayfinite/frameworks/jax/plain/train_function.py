@@ -18,11 +18,13 @@ import jax
 import numpy as np
 
 from stayfinite.frameworks.base import OnBad
+from stayfinite.frameworks.heavy_state import Writes
 from stayfinite.frameworks.jax import guard_step
 from stayfinite.frameworks.jax.host_data import LateScalar, is_changeable, own
 from stayfinite.frameworks.jax.plain.compiled_step import CompiledStep, WholeResult
 from stayfinite.frameworks.jax.plain.trees import array_class
 from stayfinite.frameworks.jax.plain.values import StepData
+from stayfinite.frameworks.jax.state import written_since
 from stayfinite.frameworks.keras.train_function import GuardedTrainFunction
 from stayfinite.frameworks.recorder import Flag, Recorder
 from stayfinite.frameworks.state import State
@@ -49,6 +51,7 @@ class PlainTrainFunction(GuardedTrainFunction):
         self._sentinel = guard_step.new_sentinel()
         # The state after the last step, or the result that has it.
         self._groups: Any = None
+        self._left: Any = ()
         self._latest: Any = None
         self._losses: collections.deque[tuple[int, Any]] = collections.deque()
         self._bad_loss: int | None = None
@@ -157,7 +160,20 @@ class PlainTrainFunction(GuardedTrainFunction):
         batches = self._recorder.recording(iterator, own=own_batch, may_borrow=is_changeable)
         logs, flag = self.make(next(batches))
         logs = self.expect(flag, logs)
+        self._left = self._state if self.resumes else ()
         return logs, self._state
+
+    def written(self) -> Writes | None:
+        """The arrays that are not those of the last step."""
+        return written_since(self._left, self._state)
+
+    def copied(self) -> State:
+        """A copy of the state for the next step."""
+        return State.of(self._state).map(np.array)
+
+    def begin_sentinel(self) -> None:
+        """Begin a new sentinel."""
+        self._sentinel = guard_step.new_sentinel()
 
     def _remember(self, state: Callable[[], Any]) -> None:
         self.remember(lambda: _num_bytes(state()), lambda: State.of(state()).map(np.array))
