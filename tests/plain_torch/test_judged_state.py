@@ -137,3 +137,23 @@ def test_buffers_of_a_group_that_is_added_later_are_judged(tmp_path):
         train(lambda x: added(first(x)), optimizer, change)
     assert caught.value.incident.cause.name == "bad-statistics"
     assert are_finite(added.state_dict().values())
+
+
+@pytest.mark.parametrize("set_to_none", [True, False])
+def test_a_loss_whose_gradients_were_discarded_is_of_no_step(set_to_none, tmp_path):
+    model = nn.Linear(4, 1)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    other = torch.ones(2, requires_grad=True)
+    other.grad, other_optimizer = torch.ones(2), torch.optim.SGD([other], lr=0.1)
+    inputs = torch.randn(6, 8, 4)
+    inputs[3, 0, 0] = math.inf
+    num_updates = 0
+    with stayfinite.watching(keep=tmp_path, strict=True):
+        for batch in inputs:
+            optimizer.zero_grad(set_to_none=set_to_none)
+            model(batch).square().mean().backward()
+            norm = nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            if torch.isfinite(norm):
+                optimizer.step()
+                num_updates += 1
+    assert (num_updates, len(other_optimizer.param_groups)) == (5, 1)

@@ -67,21 +67,46 @@ def first_nan(evidence: Evidence) -> Op | None:
 
     None where the root holds NaN itself, or where no NaN is near.
     """
-    op, leaf = evidence.op, evidence.leaf
-    start = op.results[0] if op is not None else leaf.value if leaf is not None else None
+    start = _start(evidence)
     if start is None or np.isnan(as_float(evidence.values[start])).any():
         return None
     # The derivative of the first op may be nearer than the op that failed before it.
     return _first_nan(evidence, start, ("forward",)) or _first_nan(evidence, start, None)
 
 
+def is_absorbed(evidence: Evidence) -> bool:
+    """Whether the root is an infinity on purpose that later ops make finite, without any NaN."""
+    if not may_be_intended(evidence):
+        return False
+    start = _start(evidence)
+    if start is None or np.isnan(as_float(evidence.values[start])).any():
+        return False
+    return all(_walk(evidence, start, phases)[1] for phases in (("forward",), None))
+
+
+def _start(evidence: Evidence) -> int | None:
+    op, leaf = evidence.op, evidence.leaf
+    return op.results[0] if op is not None else leaf.value if leaf is not None else None
+
+
 def _first_nan(evidence: Evidence, start: int, phases: tuple[Phase, ...] | None) -> Op | None:
-    values = evidence.values
-    frontier = [start]
+    return _walk(evidence, start, phases)[0]
+
+
+def _walk(
+    evidence: Evidence, start: int, phases: tuple[Phase, ...] | None
+) -> tuple[Op | None, bool]:
+    """The first op that makes NaN of what is downstream of `start`.
+
+    Also whether nothing else came of it: each infinity ended in a number, and none in a sink.
+    """
+    values, sinks = evidence.values, set(evidence.trace.sinks())
+    frontier, is_in_sink = [start], False
     for _ in range(_MAX_STEPS):
+        is_in_sink = is_in_sink or not sinks.isdisjoint(frontier)
         readers = consumers_of(evidence.trace, frontier, phases)
         if not readers or len(readers) > _MAX_CONSUMERS:
-            return None
+            return None, not readers and not is_in_sink
         if not values.is_summarised(reader.results[0] for reader in readers):
             planned = nearest_downstream(
                 evidence.trace, frontier, phases, max_steps=_PLANNED_STEPS, max_ops=_PLANNED_OPS
@@ -93,12 +118,12 @@ def _first_nan(evidence: Evidence, start: int, phases: tuple[Phase, ...] | None)
             if found.has_nan:
                 if _reads_nan(evidence, reader):
                     continue  # as an infinity that a later layer reads, too
-                return reader
+                return reader, False
             if not found.is_finite:
                 frontier.append(reader.results[0])
         if not frontier:
-            return None
-    return None
+            return None, not is_in_sink
+    return None, False
 
 
 def _reads_nan(evidence: Evidence, reader: Op) -> bool:

@@ -16,7 +16,7 @@ from stayfinite.diagnose.facts.inputs import NonFiniteConstant
 from stayfinite.diagnose.facts.new_state import BadNewWeights, BadSetting
 from stayfinite.diagnose.finding import Finding
 from stayfinite.diagnose.float64_run import Float64Run
-from stayfinite.diagnose.infinities import first_nan, is_written, may_be_intended
+from stayfinite.diagnose.infinities import first_nan, is_absorbed, is_written, may_be_intended
 from stayfinite.diagnose.masked_rows import fully_masked_row, reductions_before
 from stayfinite.diagnose.masking import leaking_derivative
 from stayfinite.diagnose.ranges import literal_out_of_range
@@ -77,7 +77,10 @@ def diagnose(
             earlier=earlier,
         )
 
-    evidence = evidence_of(*_first_root(step))
+    first, *others = (evidence_of(*root) for root in _roots_in_order(step))
+    # The derivative of a softmax reads its mask once more, next to the NaN of another root.
+    at_fault = (root for root in (first, *others) if not is_absorbed(root))
+    evidence = next(at_fault, first) if others else first
     nan = first_nan(evidence) if may_be_intended(evidence) else None
     if nan is not None and not _is_literal_out_of_range(evidence):
         there = evidence_of(nan, None)
@@ -124,8 +127,8 @@ def _with_setting(finding: Finding, step: Step) -> Finding:
     return finding
 
 
-def _first_root(step: Step) -> tuple[Op | None, Leaf | None]:
-    """A bad leaf if there is one, else the op of the earliest phase."""
+def _roots_in_order(step: Step) -> list[tuple[Op | None, Leaf | None]]:
+    """The roots, the likeliest first: bad leaves, then ops by phase; one of nothing without any."""
     found = step.roots()
     leaves = found.leaves
     if found.ops or len(leaves) > 1:
@@ -133,12 +136,9 @@ def _first_root(step: Step) -> tuple[Op | None, Leaf | None]:
         leaves = [leaf for leaf in leaves if not _is_endless(step, leaf)] or (
             [] if found.ops else leaves
         )
-    leaf = min(leaves, key=lambda leaf: _LEAF_ORDER.index(leaf.role), default=None)
-    if leaf is not None:
-        return None, leaf
-    return min(
-        found.ops, key=lambda op: (_PHASE_ORDER.index(op.phase), op.index), default=None
-    ), None
+    leaves = sorted(leaves, key=lambda leaf: _LEAF_ORDER.index(leaf.role))
+    ops = sorted(found.ops, key=lambda op: (_PHASE_ORDER.index(op.phase), op.index))
+    return [*((None, leaf) for leaf in leaves), *((op, None) for op in ops)] or [(None, None)]
 
 
 def _is_endless(step: Step, leaf: Leaf) -> bool:

@@ -102,3 +102,13 @@ def test_an_overlap_of_nothing_has_the_same_limit_from_everywhere():
 def test_a_share_of_nothing_has_no_limit():
     found, _ = reference_of(lambda a, b: a / (a + b), a=[0.0, 1.0], b=[0.0, 1.0])
     assert found.kinds[0] is Kind.UNDEFINED
+
+
+def test_an_overlap_of_what_a_mask_leaves_out_has_no_limit():
+    """All of it is masked: no number near 0 is a mask, so nothing says what 0 / 0 stands for."""
+
+    def overlap(p, m):
+        return sum_(p * m, -1) / sum_(p * m + m, -1)
+
+    found, _ = reference_of(overlap, p=[[0.3, 0.6], [0.2, 0.9]], m=[[0.0, 0.0], [1.0, 0.0]])
+    assert list(found.kinds) == [Kind.UNDEFINED, Kind.PLAIN]

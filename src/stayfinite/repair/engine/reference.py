@@ -185,7 +185,10 @@ def shifted(values: Mapping[Node, np.ndarray]) -> Iterator[dict[Node, Array]]:
     """The operands moved a little in several directions, as exact numbers."""
     rng = np.random.default_rng(7)
     moved = [
-        leaf for leaf in values if leaf.attribute("role") in (LeafRole.VARIABLE, LeafRole.DATA)
+        leaf
+        for leaf, value in values.items()
+        if leaf.attribute("role") in (LeafRole.VARIABLE, LeafRole.DATA)
+        and not _is_mask(leaf, value)
     ]
     for number in range(DIRECTIONS):
         found: dict[Node, Array] = dict(values)
@@ -199,6 +202,13 @@ def shifted(values: Mapping[Node, np.ndarray]) -> Iterator[dict[Node, Array]]:
             scale = np.maximum(np.abs(to_float64(x)), 1e-3)
             found[leaf] = np.asarray(x + exact_array(size * sign * scale) * SHIFT, object)
         yield found
+
+
+def _is_mask(leaf: Node, value: np.ndarray) -> bool:
+    """Whether data is zeros and ones: nothing is near them, so a formula has no limit there."""
+    array = np.asarray(value)
+    both = array.size > 1 and set(np.unique(array).tolist()) == {0.0, 1.0}
+    return leaf.attribute("role") is LeafRole.DATA and both
 
 
 def _limits(

@@ -42,6 +42,10 @@ _NAMED = frozenset(
 )
 
 
+# Why a bound is not verified whose loss no exact value explains.
+BEYOND_EXACT = "the exact loss is infinite, and with this bound it is far above every healthy one"
+
+
 def remedy_text(remedy: Remedy) -> tuple[FixKind, str]:
     """The kind of a remedy that was shown, and what to do."""
     match remedy:

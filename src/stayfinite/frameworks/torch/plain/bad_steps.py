@@ -15,6 +15,7 @@ from stayfinite.frameworks.torch.plain import sharded, verdict
 from stayfinite.frameworks.torch.plain.again import Again, NoLoop, Sharded
 from stayfinite.frameworks.torch.plain.data import LoopData
 from stayfinite.frameworks.torch.plain.found_subject import subject_of
+from stayfinite.frameworks.torch.plain.frozen import begin_unfrozen
 from stayfinite.frameworks.torch.plain.later_beginnings import begun_later, gradients_by_path
 from stayfinite.frameworks.torch.plain.listeners import BadStep, Loss
 from stayfinite.frameworks.torch.plain.loop_body import LoopBody
@@ -82,6 +83,7 @@ class BadLoopSteps:
         subject = subject_of(self._notes, step.optimizer, step.frame, remade)
         state, seen = state_of(subject), _seen(subject, step)
         healthy = [each for each in healthy if is_known(each.data)]
+        begin_unfrozen(subject, bad.data, seen)
         if body is not None:
             measure_lists(subject, body, bad.data)
             # A repaired body is not the one that training has run.

@@ -51,7 +51,7 @@ def begun_later(
         or body.loop.bound_in_header(iteration.batch)
     ):
         return step
-    if _is_made(subject, data, seen):
+    if is_made(subject, data, seen):
         return dataclasses.replace(step, data=data) if is_written else step
     now = values_of(place.frame, place.loop.wanted)
     beginnings = body.statements.beginnings(place.line)
@@ -66,7 +66,7 @@ def begun_later(
         tried(subject, begin)
         if begun:
             measure_lists(subject, body, begun[0])
-            if _is_made(subject, begun[0], seen):
+            if is_made(subject, begun[0], seen):
                 return dataclasses.replace(step, data=begun[0])
             body.begin_first()
     measure_lists(subject, body, data)
@@ -91,8 +91,8 @@ def gradients_by_path(
     return found
 
 
-def _is_made(subject: TorchLoop, data: LoopData, seen: Outcome) -> bool:
-    """Whether the step on `data` has the gradients of training."""
+def is_made(subject: TorchLoop, data: LoopData, seen: Outcome) -> bool:
+    """Whether the step on `data` has the gradients of training, `seen`."""
     made: dict[str, np.ndarray] = {}
 
     def make() -> None:

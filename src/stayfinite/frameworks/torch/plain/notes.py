@@ -18,10 +18,12 @@ from stayfinite.frameworks.torch.plain.calls import CallAgain, StepCall
 from stayfinite.frameworks.torch.plain.data import LoopData
 from stayfinite.frameworks.torch.plain.listeners import BadStep, Loss, What
 from stayfinite.frameworks.torch.plain.next_calls import NextCalls
+from stayfinite.frameworks.torch.plain.noted_losses import NotedLosses
 from stayfinite.frameworks.torch.plain.passes import PassNotes
 from stayfinite.frameworks.torch.plain.positions import Position, positions_of
 from stayfinite.frameworks.torch.plain.randomness import GeneratorNotes
-from stayfinite.frameworks.torch.plain.regular_steps import RegularNotes, RegularStep
+from stayfinite.frameworks.torch.plain.regular_notes import RegularNotes
+from stayfinite.frameworks.torch.plain.regular_steps import RegularStep
 from stayfinite.frameworks.torch.plain.steps import (
     Applied,
     Draw,
@@ -39,8 +41,6 @@ from stayfinite.frameworks.torch.plain.steps import (
 )
 from stayfinite.frameworks.torch.plain.trained import Trained, TrainedByOptimizer
 from stayfinite.frameworks.torch.plain.trainers.calls import Closure, TrainerCalls
-
-MAX_LOSSES = 64
 
 
 @dataclass(slots=True)
@@ -94,7 +94,7 @@ class StepNotes:
         self.trained = TrainedByOptimizer()
         self._regular = RegularNotes(self.events, self.generators, self.trained)
         self._next_calls = NextCalls(self.generators, self.events, is_watching)
-        self._losses: list[Loss] = []
+        self._losses = NotedLosses()
         self._scaled: tuple[Any, Any] | None = None
         self._looked_at: set[SourceLoop] = set()
 
@@ -128,14 +128,14 @@ class StepNotes:
     def differentiated(self, root: Any) -> None:
         """A backward pass begins at `root`."""
         self.events.has_backward = True
-        tensor = root[0] if isinstance(root, (list, tuple)) and root else root
+        tensor = root
+        if type(root) is not torch.Tensor and isinstance(root, (list, tuple)) and root:
+            tensor = root[0]
         if self._scaled is not None and self._scaled[1] is tensor:
             tensor = self._scaled[0]
-        if isinstance(tensor, torch.Tensor) and len(self._losses) < MAX_LOSSES:
-            # A tensor that is kept would take memory of its own in each of the next steps.
-            is_number = type(tensor) is torch.Tensor and tensor.is_cpu and tensor.numel() == 1
-            value = tensor.item() if is_number else None
-            self._losses.append(value if isinstance(value, float) else tensor.detach())
+        self._losses.begin_pass(self.trained)
+        if isinstance(tensor, torch.Tensor):
+            self._losses.add(tensor)
 
     def scaled(self, loss: Any, result: Any) -> None:
         """A `GradScaler` has scaled `loss` to `result`."""
@@ -143,14 +143,11 @@ class StepNotes:
 
     def loss(self) -> Loss | None:
         """The last loss that was differentiated since the last update."""
-        return self._losses[-1] if self._losses else None
+        return self._losses.last
 
-    def bad_loss(self) -> Loss | None:
-        """The first of them that is not finite."""
-        for loss in self._losses:
-            if not (math.isfinite(loss) if type(loss) is float else verdict.is_finite(loss)):
-                return loss
-        return None
+    def bad_loss(self, optimizer: torch.optim.Optimizer) -> Loss | None:
+        """The first of them that is not finite, whose gradients `optimizer` may have."""
+        return self._losses.bad_of(optimizer)
 
     def spoilt_buffers(self, update: OptimizerCall) -> bool:
         """Whether the step of `update` has made a buffer non-finite."""
@@ -192,6 +189,7 @@ class StepNotes:
     def regular_ended(self, step: RegularStep, frame: FrameType) -> None:
         """The update of a step was made that is as the one before."""
         self._losses.clear()
+        self._scaled = None
         self._regular.ended(step, frame)
 
     def data_of_calls(self) -> LoopData | None:
@@ -255,8 +253,7 @@ class StepNotes:
                 self._looked_at.add(place.loop)
                 self._next_calls.look([place.frame])
                 self.generators.look(place.values().values())
-            if place.loop.written:
-                buffers += running_totals(place)
+            buffers += running_totals(place.frame, place.loop.written_before_alone(place.line))
         events.updated(Applied(number, generators, readings, lines, buffers), since, draws)
         self._regular.forget()
         is_known = update.is_proved and not (is_of_trainer or self.passes.is_noting)

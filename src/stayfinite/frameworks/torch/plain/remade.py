@@ -43,6 +43,7 @@ class RemadeStep:
         scaler: The `GradScaler` of the step; None if it has none.
 
     Attributes:
+        freed: Parameters that are frozen at the update and not where the step begins.
         has_collapsed: Whether the last run was left out by a loss scale that is too small to be
             what its gradients are not finite for.
     """
@@ -62,6 +63,7 @@ class RemadeStep:
         self._scaler = scaler
         self._watcher: StepWatcher | None = None
         self._seconds = 0.0
+        self.freed: Sequence[torch.Tensor] = ()
         self.has_collapsed = False
 
     @property
@@ -95,6 +97,7 @@ class RemadeStep:
         with (
             apart(subject.modules),
             private.without_scale(self._optimizers),
+            self._begun_unfrozen(),
             self._watching.replaying(making),
             contextlib.suppress(StepMade),
             contextlib.ExitStack() as stack,
@@ -136,6 +139,7 @@ class RemadeStep:
         with (
             self.begun(),
             private.without_scale(self._optimizers),
+            self._begun_unfrozen(),
             self._watching.replaying(taken),
             self._again.for_good()
             if isinstance(self._again, LoopBody)
@@ -156,6 +160,22 @@ class RemadeStep:
         making = Making(subject.optimizer, 0, StepWatcher(), {}, data)
         with self.kept(), alone(), apart(subject.modules), self._watching.replaying(making):
             run(lambda: making.num_drawn)
+
+    def parameters(self) -> list[torch.Tensor]:
+        """Those of every optimizer of the loop."""
+        return [each for optimizer in self._optimizers for each in parameters_of(optimizer)]
+
+    @contextlib.contextmanager
+    def _begun_unfrozen(self) -> Iterator[None]:
+        """`freed` are not frozen when the block begins; after it all are as before."""
+        before = [(each, each.requires_grad) for each in self.parameters()]
+        for each in self.freed:
+            each.requires_grad_(True)
+        try:
+            yield
+        finally:
+            for each, requires_grad in before:
+                each.requires_grad_(requires_grad)
 
     @contextlib.contextmanager
     def observed(self, watcher: StepWatcher) -> Iterator[None]:
