@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import copy
+import gc
+import weakref
+
 import keras
 import numpy as np
 import pytest
@@ -86,6 +90,18 @@ class Loop:
 
     def arrays(self):
         return [variable.numpy() for variable in (*self.model.variables, *self.optimizer.variables)]
+
+
+class MethodLoop(Loop):
+    """The same with a method under `tf.function`, of which each object has one of its own."""
+
+    def __init__(self):
+        super().__init__()
+        del self.step
+
+    @tf.function
+    def step(self, x, y, training):
+        return self.one(x, y, training)
 
 
 @pytest.fixture
@@ -189,6 +205,20 @@ def test_a_step_whose_gradients_are_applied_by_another_function_is_explained_as_
     incident = caught.value.incident
     assert (incident.where.step, incident.cause.name) == (2, "bad-input")
     assert incident.origin.tensor == "rows"
+
+
+@pytest.mark.usefixtures("guarding")
+@pytest.mark.parametrize("kind", [Loop, MethodLoop])
+def test_a_loop_that_holds_its_function_is_deleted_with_it(kind):
+    loop = kind()
+    for _ in range(3):
+        loop.step(X, tf.ones((2, 2)), True)
+    copied = copy.copy(kind.step if kind is MethodLoop else loop.step)
+    assert getattr(copied, "python_function", None) is not None
+    held = weakref.ref(loop)
+    del loop, copied
+    gc.collect()
+    assert held() is None
 
 
 class Accumulating:

@@ -8,7 +8,9 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import nullcontext
 
+import keras
 import numpy as np
 import pytest
 
@@ -122,7 +124,7 @@ def test_quick_steps_are_noted_and_the_bad_one_is_found(guard, monkeypatch, read
 
     step, rng, w = guard(plain), np.random.default_rng(0), jnp.float32(1.0)
     with pytest.raises(stayfinite.NonFiniteError) as caught:
-        for number in range(bad + 30):
+        for number in range(bad + 50):
             x[:] = rng.uniform(1, 2, size=4)  # a loader fills the same memory
             x[2] *= number != bad
             w, loss = step(w, x)
@@ -131,9 +133,32 @@ def test_quick_steps_are_noted_and_the_bad_one_is_found(guard, monkeypatch, read
                 float(loss)
     incident = caught.value.incident
     assert (incident.where.step, incident.origin.samples) == (bad, (2,))
-    assert len(states) <= bad + (1 if reads else 16)
+    assert len(states) <= bad + (1 if reads else 32)
     assert len({float(w) for w in states[:bad]}) == bad
     assert {float(w) for w in states[bad:]} == {float(states[bad - 1])}
+
+
+def test_a_loop_may_change_the_results_of_quick_steps(guard, monkeypatch):
+    from safetensors.numpy import load_file
+
+    monkeypatch.setattr(train_function, "_QUICK", 60.0)
+    bad, states = 40, []
+
+    @jax.jit
+    def plain(params, x):
+        loss, grads = jax.value_and_grad(lambda w: jnp.mean(jnp.log(x * w)))(params["w"])
+        return {"params": {"w": params["w"] - 0.01 * grads}, "loss": loss}
+
+    step, params, x = guard(plain), {"w": jnp.float32(1.0)}, jnp.ones(4)
+    with pytest.raises(stayfinite.NonFiniteError) as caught:
+        for number in range(bad + 50):
+            out = step(params, x * (number != bad))
+            out.pop("loss")
+            params = {"w": out["params"].pop("w")}
+            states.append(float(params["w"]))
+    assert caught.value.incident.where.step == bad
+    kept = load_file(caught.value.incident.kept.weights)
+    assert kept["params/w"] == np.float32(states[bad - 1])
 
 
 def large_step():
@@ -369,6 +394,89 @@ def test_a_bad_update_of_one_of_two_networks_outside_of_jit_is_explained(tmp_pat
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves((params, states)))
 
 
+def loss_of(w, b, x):
+    return jnp.sum(jnp.sqrt(jnp.sum((x * w) ** 2, axis=1))) + jnp.sum(b)
+
+
+class OwnUpdates:
+    """Loops outside of `jax.jit` whose updates are operations on arrays."""
+
+    def __init__(self):
+        self.params = [jnp.ones(3), jnp.zeros(2)]
+        self.velocity = [jnp.zeros(3), jnp.zeros(2)]
+
+    def comprehension(self, x):
+        compute = jax.value_and_grad(lambda params, x: loss_of(*params, x))
+        _, gradients = compute(self.params, x)
+        self.params = [p - 0.1 * g for p, g in zip(self.params, gradients, strict=True)]
+
+    def names(self, x):
+        w, b = self.params
+        gradient, of_bias = jax.grad(loss_of, (0, 1))(w, b, x)
+        b -= 0.1 * of_bias
+        w -= 0.1 * gradient
+        self.params = [w, b]
+
+    def momentum(self, x):
+        parts = jax.grad(lambda params, x: loss_of(*params, x))
+        for total, gradient in enumerate(parts(self.params, x)):
+            self.velocity[total] = 0.9 * self.velocity[total] + gradient
+        for number, velocity in enumerate(self.velocity):
+            # The argument of the calls is changed in place.
+            self.params[number] = self.params[number] - 0.1 * velocity - 0.1 * 1e-3
+
+
+@pytest.fixture
+def updates(tmp_path):
+    updates = UncompiledUpdates(JaxUpdates(tmp_path))
+    updates.install()
+    yield
+    updates.close()
+
+
+@pytest.mark.parametrize("bad_step", [0, 4])
+@pytest.mark.parametrize("style", [OwnUpdates.comprehension, OwnUpdates.names, OwnUpdates.momentum])
+@pytest.mark.usefixtures("updates")
+def test_an_update_by_operators_outside_of_jit_is_judged_before_it_is_bound(style, bad_step):
+    loop = OwnUpdates()
+    with pytest.raises(stayfinite.NonFiniteError) as caught:
+        for number in range(bad_step + 1):
+            style(loop, jnp.ones((4, 3)).at[2].set(float(number != bad_step)))
+    incident = caught.value.incident
+    assert (incident.where.step, incident.cause.name) == (bad_step, "singular-gradient")
+    assert incident.origin.samples == (2,)
+    assert all(np.isfinite(leaf).all() for leaf in loop.params)
+    # The operators are those of JAX again.
+    assert bool(jnp.isnan(jnp.ones(3) - jnp.nan).all())
+
+
+@pytest.mark.usefixtures("updates")
+def test_arrays_that_are_not_finite_in_no_update_stop_nothing():
+    weights = jnp.ones(3)
+    for _ in range(5):
+        gradient = jax.grad(lambda w: jnp.sum(jnp.sqrt(w * 0.0)))(weights)
+        # The loop leaves the update out by itself.
+        if bool(jnp.isfinite(gradient).all()):
+            weights = weights - gradient
+    assert weights.tolist() == [1.0, 1.0, 1.0]
+
+
+@pytest.mark.usefixtures("updates")
+def test_an_update_of_keras_outside_of_jit_is_judged():
+    optimizer = keras.optimizers.Adam(0.1)
+    variable = keras.Variable(np.ones((1, 3), "float32"))
+    optimizer.build([variable])
+    state = [variable.value], [v.value for v in optimizer.variables]
+    compute = jax.value_and_grad(lambda weights, x: loss_of(weights[0], jnp.zeros(1), x))
+    with pytest.raises(stayfinite.NonFiniteError) as caught:
+        for number in range(4):
+            _, gradients = compute(state[0], jnp.ones((4, 3)).at[2].set(float(number != 2)))
+            state = optimizer.stateless_apply(state[1], gradients, state[0])
+    assert caught.value.incident.cause.name == "singular-gradient"
+    assert caught.value.incident.where.step == 2
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(state))
+
+
 def test_a_momentum_that_is_one_array_is_state(guard):
     def step(w, momentum, x):
         momentum = 0.9 * momentum + jax.grad(lambda w: jnp.sum(x * w))(w)
@@ -399,6 +507,48 @@ def test_a_step_that_leaves_out_bad_updates_is_not_stopped(guard):
     states = list(training.run(step, BAD_STEP))
     step.check()
     assert len(states) == NUM_STEPS
+
+
+def kept_where(is_finite, new, old):
+    return jax.tree.map(lambda a, b: jnp.where(is_finite, a, b), new, old)
+
+
+def kept_by_cond(is_finite, new, old):
+    return jax.lax.cond(is_finite, lambda: new, lambda: old)
+
+
+@pytest.mark.parametrize(
+    ("choose", "is_test", "is_stopped"),
+    [
+        (kept_where, lambda norm: jnp.isfinite(norm), False),
+        (kept_by_cond, lambda norm: jnp.isfinite(norm), False),
+        # A new weight that is finite without such a test hides the gradient.
+        (kept_where, lambda norm: norm < 1e3, True),
+        (
+            lambda is_finite, new, old: kept_where(
+                is_finite, new, jax.tree.map(jnp.zeros_like, old)
+            ),
+            lambda norm: jnp.isfinite(norm),
+            True,
+        ),
+    ],
+)
+def test_a_step_that_tests_its_gradients_and_keeps_the_old_weights_is_not_stopped(
+    guard, choose, is_test, is_stopped
+):
+    @jax.jit
+    def train_step(params, x):
+        gradients = jax.grad(lambda params: jnp.sum(params["w"] * x))(params)
+        new = jax.tree.map(lambda p, g: p - 0.1 * g, params, gradients)
+        return choose(is_test(jnp.linalg.norm(gradients["w"])), new, params)
+
+    step, params = guard(train_step), {"w": jnp.ones(3)}
+    expectation = pytest.raises(stayfinite.NonFiniteError) if is_stopped else nullcontext()
+    with expectation:
+        for number in range(4):
+            params = step(params, jnp.full(3, jnp.nan if number == 2 else 1.0))
+        step.check()
+    assert np.isfinite(params["w"]).all()
 
 
 def test_without_a_state_among_the_results_there_is_one_line(guard):

@@ -44,7 +44,7 @@ class Case:
     """What must be said of a script; the line is where its mark is.
 
     `value` is what a verified source fix does to the value. `holds_nan` is a buffer that has NaN
-    on purpose.
+    on purpose. `kind` is what is to be changed.
     """
 
     script: str
@@ -53,6 +53,7 @@ class Case:
     fix: bool | None = None
     value: str | None = None
     holds_nan: str | None = None
+    kind: str | None = None
 
 
 CASES = [
@@ -74,10 +75,11 @@ CASES = [
     Case("autocast", "half-overflow", 3),
     Case("product_under_autocast", "half-overflow", 5, fix=True, value="exact"),
     Case("branch_by_number", "division-by-zero", 6, fix=False, value="undefined"),
+    Case("inverse_length", "division-by-zero", 2, fix=False, value="bounded"),
     Case("gan_two_optimizers", "log-of-zero", 1),
     Case("frozen_critic", "log-of-zero", 7, value="exact"),
     Case("attention_beside", "empty-reduction", 1),
-    Case("ctc_lengths", "bad-target", 2, fix=True),
+    Case("ctc_lengths", "bad-target", 2, fix=True, kind="setting"),
     Case("masked_recursion", "fully-masked-row", 3),
     Case("hidden_state", "log-of-zero", 8),
     Case("prefetched_batch", "bad-input", 8),
@@ -128,6 +130,8 @@ def test_a_bad_step_is_stopped_and_explained(case, tmp_path):
         assert trial["outcome"] != "finite" or "gradients" not in trial["non_finite"], done.stderr
     if case.fix is not None:
         assert incident["fix"]["verified"] == case.fix, done.stderr
+    if case.kind is not None:
+        assert incident["fix"]["kind"] == case.kind, done.stderr
     if case.value is not None:
         assert incident["fix"]["kind"] == "source", done.stderr
         assert incident["fix"]["value"] == case.value, done.stderr

@@ -33,6 +33,7 @@ from stayfinite.experiments.changes import (
     Remedy,
     ScaledData,
     SourcePatch,
+    StateOfSteps,
     TriedChange,
     UnmaskedRows,
     UsualRate,
@@ -94,6 +95,7 @@ TRIALS = [
         "3 new values in `clip_encoder/kernel` and 1 more",
     ),
     (EarlierWeight("net/kernel", 1, 3), "weights", "`net/kernel` as it was at step 3"),
+    (StateOfSteps("m", 3), "weights", "the state that the steps from 3 on make"),
     (NewStatistics("bn/moving_mean"), "statistics", "`bn/moving_mean` as it was created"),
     (
         NewMomentum("bn", 1.5, 0.99),
@@ -140,6 +142,12 @@ FIXES = [
         "restore `net/kernel` from a checkpoint, and look at what writes to it between two steps, "
         "at the saved file and at the memory of the device: with the value of step 3 this step is "
         "finite",
+    ),
+    (
+        StateOfSteps("adam/m", 3),
+        "data",
+        "look at what writes to `adam/m` between two steps, and at the memory of the device: with "
+        "the state that the steps from 3 on make, this step is finite",
     ),
     (
         NewStatistics("bn/moving_mean"),

@@ -65,6 +65,14 @@ class EarlierWeight:
 
 
 @dataclass(frozen=True)
+class StateOfSteps:
+    """The state that the steps since `first` make, in which `name` is as they make it."""
+
+    name: str
+    first: int
+
+
+@dataclass(frozen=True)
 class BadInitializer:
     """The initializer `called` gives non-finite values for the shape of the weight `weight`."""
 
@@ -239,6 +247,7 @@ Remedy = (
     LabelsFromZero
     | NewWeights
     | EarlierWeight
+    | StateOfSteps
     | NewStatistics
     | NewMomentum
     | WiderLayer

@@ -60,7 +60,18 @@ class SourceFix:
     def verified(self) -> bool:
         """Whether it has the exact value, as far as there is one, and training goes on."""
         right = self.judged.value in (FixValue.EXACT, FixValue.BOUNDED)
-        return right and self.trouble is None
+        return right and self.trouble is None and not self.is_beyond_exact
+
+    @property
+    def is_beyond_exact(self) -> bool:
+        """Whether its loss is far above every healthy one, and no exact value is as large.
+
+        The exact loss is then infinite, as that of `1 / x` at 0, and any bound is arbitrary.
+        """
+        loss, reference = self.loss, self.judged.reference_loss
+        if not self.is_far_above or loss is None:
+            return False
+        return reference is None or abs(loss) > abs(reference)
 
     @property
     def removes_failure(self) -> bool:

@@ -12,10 +12,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Generic, TypeVar
 
+from stayfinite.diagnose.facts.growth import ChangedOutside
 from stayfinite.diagnose.float64_run import Float64Run
 from stayfinite.diagnose.locate import Diagnosis, diagnose
 from stayfinite.diagnose.origin import file_of
 from stayfinite.diagnose.provenance import ProvenanceFact, facts
+from stayfinite.experiments import outside_steps
 from stayfinite.experiments.advice import try_advice, try_other_samples
 from stayfinite.experiments.counted_step import CountedStep
 from stayfinite.experiments.earlier_state import earlier_state, usable_snapshots
@@ -32,6 +34,7 @@ from stayfinite.frameworks import base, optimizers
 from stayfinite.frameworks.batch import Batch
 from stayfinite.frameworks.change import Unchanged
 from stayfinite.frameworks.failure import Failure
+from stayfinite.frameworks.state_log import MadeAgain
 from stayfinite.frameworks.step import CannotRemakeError, Outcome, Step
 from stayfinite.incident import Incident
 from stayfinite.report import assemble, folder
@@ -101,7 +104,8 @@ def explain_failure(failure: Failure, progress: ExplanationProgress) -> Explaine
         return Explained(incident, ProvedRemedy())
     if found is None:
         return Explained(incident)
-    return Explained(incident, remedy_of(found, failure.snapshots), repair_of(found))
+    remedy = remedy_of(found, failure.snapshots, stages.again)
+    return Explained(incident, remedy, repair_of(found))
 
 
 class _Stages:
@@ -111,6 +115,7 @@ class _Stages:
         path: The folder of the incident, once it was made.
         found: What was found, from the diagnosis on.
         not_reproduced: What was found of a step that is finite op by op.
+        again: The state that the steps before make, if that is another one than the training had.
     """
 
     def __init__(self, failure: Failure, progress: ExplanationProgress) -> None:
@@ -121,6 +126,7 @@ class _Stages:
         self._progress = progress
         self._incident = assemble.unexplained(failure)
         self.not_reproduced: NotReproduced | None = None
+        self.again: MadeAgain | None = None
         self._notes: tuple[str, ...] = ()
         self._step: Step | None = None
 
@@ -183,6 +189,10 @@ class _Stages:
         healthy = [batch for _, batch in numbered]
         earlier = earlier_state(step, failure.bad.step, failure.snapshots, healthy)
         diagnosis = diagnose(step, outcome, wider, _ranges(healthy), earlier)
+        retraced = _optional("making the steps before again", failure.made_again)
+        again = self.again = retraced.value
+        if again is not None:
+            diagnosis = outside_steps.changed_outside(diagnosis, step, again)
         found = self.found = Explanation(
             outcome,
             recurrences,
@@ -190,10 +200,16 @@ class _Stages:
             samples=SamplesAtFault(diagnosis.finding.samples),
             spent_scale=_is_scale_spent(step, outcome),
             num_samples=num_samples,
+            notes=retraced.notes,
         )
 
         progress.stage = ExplanationStage.ADVICE
         advice = try_advice(step, wider, first_run)
+        if again is not None and isinstance(diagnosis.finding.facts, ChangedOutside):
+            found = self.found = replace(found, advice=advice)
+            context = FailureContext(step, outcome, diagnosis, wider, healthy)
+            self.found = replace(found, remedy=outside_steps.find_remedy(context, again))
+            return
         found = self.found = replace(found, advice=advice, library_call=library_call(diagnosis))
 
         progress.stage = ExplanationStage.SAMPLES
@@ -214,7 +230,8 @@ class _Stages:
             "the search for a fix",
             lambda: find_source_fix(step, diagnosis, wider, healthy, file_of(diagnosis.evidence)),
         )
-        found = self.found = replace(found, source_fix=patch.value, notes=patch.notes)
+        notes = (*found.notes, *patch.notes)
+        found = self.found = replace(found, source_fix=patch.value, notes=notes)
         if patch.value is not None and patch.value.removes_failure:
             return
 

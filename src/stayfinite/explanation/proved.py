@@ -12,10 +12,12 @@ from stayfinite.experiments.changes import (
     GrowthRemedy,
     LowerRate,
     OptimizerSetting,
+    StateOfSteps,
     UsualRate,
 )
 from stayfinite.frameworks.change import ClipNorm, LearningRate, Settings
 from stayfinite.frameworks.snapshots import Snapshot
+from stayfinite.frameworks.state_log import MadeAgain
 from stayfinite.incident import Incident
 from stayfinite.report.assemble import Explanation
 
@@ -30,11 +32,13 @@ class ProvedRemedy:
         change: A setting for all later steps, if that is the remedy.
         samples: Samples of the failing batch to leave out, if that is the remedy.
         earlier: The earlier state that the remedy was proved from; None for that before the step.
+        again: The state that the steps before make, if it is enough to go on from that.
     """
 
     change: LearningRate | ClipNorm | Settings | None = None
     samples: tuple[int, ...] = ()
     earlier: Snapshot | None = None
+    again: MadeAgain | None = None
 
 
 @dataclass(frozen=True)
@@ -55,10 +59,14 @@ class Explained:
     interruption: str | None = None
 
 
-def remedy_of(found: Explanation, snapshots: Sequence[Snapshot]) -> ProvedRemedy | None:
+def remedy_of(
+    found: Explanation, snapshots: Sequence[Snapshot], again: MadeAgain | None = None
+) -> ProvedRemedy | None:
     """The remedy of the explanation that a running training can go on with; None without one."""
     proved = found.remedy.proved
     change = None if proved is None else proved.change
+    if isinstance(change, StateOfSteps):
+        return ProvedRemedy(again=again)
     if isinstance(change, FromEarlierState):
         lasting = _lasting(change.remedy)
         earlier = next((kept for kept in snapshots if kept.step == change.first), None)

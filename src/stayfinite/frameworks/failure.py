@@ -10,6 +10,7 @@ from stayfinite.frameworks.loss_log import LoggedLoss
 from stayfinite.frameworks.recorded_steps import RecordedBatch
 from stayfinite.frameworks.snapshots import Snapshot
 from stayfinite.frameworks.state import State
+from stayfinite.frameworks.state_log import MadeAgain
 from stayfinite.frameworks.step import Outcome
 from stayfinite.frameworks.subject import Subject
 
@@ -43,6 +44,8 @@ class Failure:
             where it can.
         remade_by: What is run to make the step again: `the loop at train.py:36`; set with `seen`.
         num_others: How many steps other hand-written loops made before it.
+        made_again: Makes the steps before again; returns the state that they lead to, if something
+            else has changed it and the bad step is finite on it.
     """
 
     subject: Subject
@@ -60,6 +63,7 @@ class Failure:
     num_processes: int = 1
     cannot_resume: str | None = None
     num_others: int = 0
+    made_again: Callable[[], MadeAgain | None] = lambda: None
 
 
 @dataclass(frozen=True)
@@ -70,11 +74,12 @@ class Resumption:
 
     Attributes:
         again: The step to make in the place of the bad one; None if it is left out.
-        state: An earlier state to go on from, without its metrics; None for that before the bad
-            step.
+        state: Another state to go on from; None for that before the bad step.
         then: Called when that state has been set; it may change settings.
+        is_whole: Whether the other state has metrics to go on with, too.
     """
 
     again: RecordedBatch | None = None
     state: State | None = None
     then: Callable[[], None] | None = None
+    is_whole: bool = False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import CodeType
 from typing import Any, Protocol
 
@@ -12,6 +12,9 @@ from stayfinite.frameworks.batch import Batch
 from stayfinite.frameworks.failure import Files
 from stayfinite.frameworks.state import Variable
 from stayfinite.frameworks.subject import HeldArray, Layer, Subject, TrainFunction
+
+# What `HandWrittenStep.quick` returns for a call of which no step was made.
+NOT_MADE = object()
 
 
 class StepGuard(Protocol):
@@ -23,9 +26,15 @@ class StepGuard(Protocol):
 
 
 class HandWrittenStep(Subject):
-    """A subject without `fit`, with or without a Keras model."""
+    """A subject without `fit`, with or without a Keras model.
+
+    Attributes:
+        quick: Makes the step of a call of the user's in the shortest way, and returns what the call
+            returns, or `NOT_MADE`; None where there is no such way.
+    """
 
     train_function: TrainFunction | None = None
+    quick: Callable[[tuple[Any, ...], Mapping[str, Any]], Any] | None = None
 
     @property
     def is_built(self) -> bool:

@@ -52,9 +52,10 @@ class HeavySteps(HeavyState):
         self._window = Window(num_bytes)
         self._has_begun = False
         self._writes: Writes = {}
-        # Since the snapshot, oldest first; the series are newer than the single steps.
+        # Since the snapshot, oldest first, and the same steps one by one while a bad one is looked
+        # for.
+        self._kept: list[_MadeStep | RecordedSeries] = []
         self._made: list[_MadeStep] = []
-        self._series: list[RecordedSeries] = []
         self._num_made = 0
         self._num_checked = 0
         self._check_seconds = 0.0
@@ -99,10 +100,9 @@ class HeavySteps(HeavyState):
 
     def end_step(self, recorded: RecordedBatch, loss: LateNumber) -> None:
         """A step has been made. `loss` is the mean of the losses of the epoch."""
-        self._take_apart()
         self._num_steps += 1
         self._num_made += 1
-        self._made.append(_MadeStep(recorded, self._writes))
+        self._kept.append(_MadeStep(recorded, self._writes))
         self._window.add(recorded.num_bytes)
         self._losses.append(loss)
 
@@ -117,7 +117,7 @@ class HeavySteps(HeavyState):
         """
         self._num_steps += len(series)
         self._num_made += len(series)
-        self._series.append(series)
+        self._kept.append(series)
         self._window.add(num_bytes)
         self._losses.append(loss)
 
@@ -166,13 +166,16 @@ class HeavySteps(HeavyState):
         self._losses.clear()
 
     def _forget_steps(self) -> None:
-        self._made, self._series, self._num_made, self._num_checked = [], [], 0, 0
+        self._kept, self._made, self._num_made, self._num_checked = [], [], 0, 0
 
     def _take_apart(self) -> None:
         """Make single steps of the series."""
-        for series in self._series:
-            self._made += [_MadeStep(recorded, {}) for recorded in series.batches()]
-        self._series.clear()
+        self._made = []
+        for kept in self._kept:
+            if isinstance(kept, RecordedSeries):
+                self._made += [_MadeStep(recorded, {}) for recorded in kept.batches()]
+            else:
+                self._made.append(kept)
 
     def _read_loss(self) -> None:
         loss = float(self._losses.popleft())
@@ -246,6 +249,7 @@ class HeavySteps(HeavyState):
             if position == _STRIDE < len(self._made):
                 self.copy()
                 self._made, position = self._made[_STRIDE:], 0
+                self._kept = [*self._made]
                 self._num_made = len(self._made)
         return None, False
 

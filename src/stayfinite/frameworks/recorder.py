@@ -16,6 +16,7 @@ from typing import Protocol
 from stayfinite.frameworks.loss_log import LossLog
 from stayfinite.frameworks.recorded_steps import RecordedBatch, RecordedSeries, num_bytes_of
 from stayfinite.frameworks.snapshots import Snapshots
+from stayfinite.frameworks.state_log import MadeAgain, StateLog
 
 # The host may be this many steps ahead of the oldest unread flag. XLA's own queue is shorter on
 # CPU and about this long on a GPU, so waiting here costs nothing.
@@ -67,12 +68,16 @@ class Recorder:
 
     Attributes:
         max_pending: So many flags may be unread when the next step begins.
+        state_log: What makes the present state again, for a training that may go back.
+        made_again: Makes the state before the bad step again that is handled now.
     """
 
     def __init__(self) -> None:
         self.max_pending = MAX_PENDING
         self.count = StepCount()
         self.snapshots = Snapshots()
+        self.state_log: StateLog | None = None
+        self.made_again: Callable[[], MadeAgain | None] = lambda: None
         self.losses = LossLog()
         self.epoch: int | None = None
         self._batch = 0

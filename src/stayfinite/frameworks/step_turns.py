@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from stayfinite.frameworks.recorder import StepCount
 
-# Turns that are known of a loop. A bad step is known at most 16 steps later.
+# Turns that are known of a loop. A bad step is known at most 32 steps later.
 _MAX_TURNS = 64
 
 

@@ -134,6 +134,11 @@ class Measures:
         incident, remedy = explained.incident, explained.remedy
         if remedy is None:
             return Decision(incident, reason=interventions.NO_REMEDY)
+        if remedy.again is not None:
+            resumption = Resumption(failure.bad, remedy.again.state, is_whole=True)
+            action = interventions.made_again_from(remedy.again.first)
+            first = remedy.again.first
+            return self._made(incident, failure, resumption, action, resumed_from=first)
         if remedy.change is None and not remedy.samples:
             action = interventions.made_again(incident)
             return self._made(incident, failure, Resumption(failure.bad), action)

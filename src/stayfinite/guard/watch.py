@@ -16,6 +16,7 @@ from stayfinite.frameworks.base import GuardedFunction
 from stayfinite.frameworks.failure import Failure, Resumption
 from stayfinite.frameworks.recorded_steps import RecordedBatch
 from stayfinite.frameworks.state import State
+from stayfinite.frameworks.state_log import StateLog
 from stayfinite.frameworks.step_turns import TURNS
 from stayfinite.frameworks.subject import Subject
 from stayfinite.guard.bad_steps import BadSteps
@@ -70,7 +71,9 @@ class Watch(BadSteps):
         if self._refused:
             return
         try:
-            resumes = self.measures.policy.may_go_on
+            policy = self.measures.policy
+            resumes = policy.may_go_on
+            self.recorder.state_log = StateLog() if policy.name == "rollback" else None
             function = self._subject.attach(self.recorder, self._on_bad, resumes=resumes)
             self._function = weakref.ref(function)
         except CannotGuardError as error:
@@ -175,6 +178,7 @@ class Watch(BadSteps):
             rerun=lambda: rerun(bad.data),
             files=lambda: subject.files_of(bad.data, bad.batch),
             num_others=TURNS.num_others_before(self.recorder.count, bad.step),
+            made_again=self.recorder.made_again,
             keep=self.keep,
             script=self.script,
         )

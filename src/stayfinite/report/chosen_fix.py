@@ -59,7 +59,9 @@ def choose_fix(
         fix = Fix(True, kind, text, None)
         if proved.reference_loss is not None and isinstance(proved.result, Outcome):
             fix = replace(fix, loss=proved.result.loss, reference_loss=proved.reference_loss)
-        return ChosenFix(fix, "confirmed", proved)
+        instead = remedies.remedy(finding, num_samples) if finding.cause == "bad-target" else None
+        notes = () if instead is None else (f"or {instead}",)
+        return ChosenFix(fix, "confirmed", proved, notes)
     advice = _advice(finding, without, library_call, num_samples, is_library)
     if source_fix is not None:
         advice = ChosenFix(_source(source_fix, finding.op), "likely", patched)
@@ -81,8 +83,15 @@ def _source(found: SourceFix, op: str) -> Fix:
         found.value,
         found.loss,
         found.judged.reference_loss,
-        "" if found.trouble is None else fixes.trouble(found.trouble),
+        _objection(found),
     )
+
+
+def _objection(found: SourceFix) -> str:
+    """Why the fix is not verified; empty where it is, or where that is its value."""
+    if found.trouble is not None:
+        return fixes.trouble(found.trouble)
+    return fixes.BEYOND_EXACT if found.is_beyond_exact else ""
 
 
 def _advice(

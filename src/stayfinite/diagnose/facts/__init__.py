@@ -6,6 +6,7 @@ failing step. `num_bad` of `size` elements are at fault.
 
 from stayfinite.diagnose.facts.expressions import ExpressionFacts
 from stayfinite.diagnose.facts.growth import (
+    ChangedOutside,
     GrowthInLoop,
     GrowthOverLayers,
     GrowthOverSteps,
@@ -35,6 +36,7 @@ Facts = (
     | MissingClass
     | TargetTooLong
     | JumpedWeight
+    | ChangedOutside
     | GrowthOverSteps
     | GrowthOverLayers
     | GrowthInLoop

@@ -25,6 +25,23 @@ class JumpedWeight:
 
 
 @dataclass(frozen=True)
+class ChangedOutside:
+    """`num_changed` of `size` elements of an array of the state were changed between two steps.
+
+    The steps since `first`, made again from the state before them, do not make the change: they
+    give `before` where the largest of the elements was changed to `now`. `step` is the step before
+    which it was changed; None where that is not known.
+    """
+
+    before: float
+    now: float
+    num_changed: int
+    size: int
+    step: int | None
+    first: int
+
+
+@dataclass(frozen=True)
 class GrowthOverSteps:
     """`weight`, or the values at the failing op if None, grew over `num_steps` steps.
 

@@ -1,19 +1,31 @@
-"""`bad-input`, `bad-target`: labels that count from 1, counted from 0.
+"""`bad-input`, `bad-target`: labels that count from 1, counted from 0; targets without alignment.
 
 That the step is finite without the bad samples is tried for every cause: `experiments/advice.py`.
 """
 
 from __future__ import annotations
 
-from stayfinite.diagnose.facts.inputs import MissingClass, MissingIndex, ValuePattern
-from stayfinite.experiments.changes import LabelsFromZero
+from stayfinite.diagnose.facts.inputs import (
+    MissingClass,
+    MissingIndex,
+    TargetTooLong,
+    ValuePattern,
+)
+from stayfinite.experiments.changes import LabelsFromZero, OtherLibrarySetting
 from stayfinite.experiments.remedies.try_remedy import FailureContext, RemedySearch, try_remedy
-from stayfinite.frameworks.change import OnBatch
+from stayfinite.frameworks.change import OnBatch, OtherSetting
+from stayfinite.frameworks.library_setting import LibrarySetting
+
+_SETTING = LibrarySetting("loss", "ctc_loss", "zero_infinity", "zero_infinity", False)
+_ZERO_INFINITY = OtherLibrarySetting(_SETTING, True), OtherSetting(_SETTING, True)
 
 
 def find_remedy(context: FailureContext) -> RemedySearch:
-    """Labels less 1, where they count from 1."""
+    """Labels less 1, where they count from 1; a loss of 0 for targets that are too long."""
     name, facts = context.finding.tensor, context.finding.facts
+    if isinstance(facts, TargetTooLong) and context.step.subject.library == "torch":
+        # The functional and the module of PyTorch call the same function.
+        return RemedySearch((try_remedy(context, *_ZERO_INFINITY),))
     if name is None or not isinstance(facts, MissingIndex | MissingClass):
         return RemedySearch()
     if facts.pattern is not ValuePattern.COUNTS_FROM_1:

@@ -15,11 +15,12 @@ import numpy as np
 
 from stayfinite.errors import CannotGuardError
 from stayfinite.frameworks.base import OnBad
+from stayfinite.frameworks.heavy_state import Writes
 from stayfinite.frameworks.jax import guard_step
 from stayfinite.frameworks.jax.guard_windows import JaxWindows, num_bytes_of
 from stayfinite.frameworks.jax.host_data import LateScalar, is_changeable, own
 from stayfinite.frameworks.jax.keras_library import KERAS
-from stayfinite.frameworks.jax.state import state_variables, store
+from stayfinite.frameworks.jax.state import state_variables, store, written_since
 from stayfinite.frameworks.keras import loss_scales
 from stayfinite.frameworks.keras.roles import may_keep_infinity
 from stayfinite.frameworks.recorder import Flag, Recorder
@@ -37,6 +38,8 @@ class JaxTrainFunction(JaxWindows):
         self._inner = self._made()
         # None once a step was made without it: it counts its steps.
         self._sentinel: guard_step.Sentinel | None = guard_step.new_sentinel()
+        # The state after the last step.
+        self._left: Any = ()
 
     def note_unwatched(self, logs: Any) -> None:
         """A step was made in a window, which the sentinel has not seen."""
@@ -66,7 +69,20 @@ class JaxTrainFunction(JaxWindows):
         (logs, first_bad), state = self._inner((*state, self._sentinel), batches)
         self._state, self._sentinel = tuple(state[:4]), state[4]
         logs = self.expect(LateScalar(first_bad), logs)
+        self._left = self._state
         return logs, self._state
+
+    def written(self) -> Writes | None:
+        """The arrays that are not those of the last step."""
+        return written_since(self._left, self._state)
+
+    def copied(self) -> State:
+        """A copy of the state for the next step."""
+        return State.of(self._state[:4]).map(np.array)
+
+    def begin_sentinel(self) -> None:
+        """Begin a new sentinel."""
+        self._sentinel = guard_step.new_sentinel()
 
     def last_good(self, step: int) -> State:
         """Store the state before the bad step, which no later step has changed."""

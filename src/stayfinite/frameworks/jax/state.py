@@ -7,6 +7,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
+from stayfinite.frameworks.heavy_state import MAX_WRITTEN_BYTES, Writes
 from stayfinite.frameworks.state import State, Tensor
 from stayfinite.frameworks.subject import Subject
 
@@ -30,6 +31,23 @@ def store(subject: Subject, state: State) -> None:
         for variable, value in zip(variables, values, strict=True):
             variable.assign(value)
     subject.state_was_stored()
+
+
+def written_since(left: Any, state: Any) -> Writes | None:
+    """The arrays of `state` that are not those of `left`; None where they are many or others.
+
+    Args:
+        left: The groups of a state as a step has left it.
+        state: Those of the state that the next step is made on.
+    """
+    before = [value for group in left[:4] for value in group]
+    now = [value for group in state[:4] for value in group]
+    if len(before) != len(now):
+        return None
+    changed = [at for at, (old, new) in enumerate(zip(before, now, strict=True)) if old is not new]
+    if sum([now[position].nbytes for position in changed]) > MAX_WRITTEN_BYTES:
+        return None
+    return {position: np.array(now[position]) for position in changed}
 
 
 def fresh_metrics(subject: Subject) -> list[Tensor]:

@@ -13,10 +13,15 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from stayfinite.frameworks.base import OnBad
+from stayfinite.frameworks.heavy_state import Writes
 from stayfinite.frameworks.heavy_steps import HeavySteps
+from stayfinite.frameworks.keras.steps_again import made_again
 from stayfinite.frameworks.recorder import Flag, KnownFlag, Recorder
-from stayfinite.frameworks.state import State
+from stayfinite.frameworks.state import RandomState, State
+from stayfinite.frameworks.state_log import LoggedCalls, MadeAgain
 from stayfinite.frameworks.step_series import StepSeries
 from stayfinite.frameworks.subject import Subject
 
@@ -45,6 +50,7 @@ class GuardedTrainFunction(abc.ABC):
         self._epoch_source: Any = None
         self._in_epoch = False
         self._logs: Any = None
+        self._last_logged = recorder.num_steps - 1
         self.heavy: HeavySteps | None = None
         self.series = StepSeries(recorder)
 
@@ -79,6 +85,10 @@ class GuardedTrainFunction(abc.ABC):
 
     def remember(self, num_bytes: Callable[[], int], copy: Callable[[], State]) -> None:
         """Keep a copy of the state before the step that begins, if one is due; after `enter`."""
+        log = self._recorder.state_log
+        if log is not None:
+            step = self._recorder.num_steps
+            log.begin_call(step, self.written(), self.random_now(), num_bytes, copy)
         self._recorder.snapshots.take(
             self._recorder.num_steps,
             # Outside an epoch the host waits for each step anyway, so a copy adds no wait.
@@ -96,9 +106,17 @@ class GuardedTrainFunction(abc.ABC):
         """
         self.queue(flag)
         self._keep_loss(logs)
+        self._log_call()
         if self.resumes or not self._in_epoch or self._recorder.is_borrowing:
             return self.poll(logs, wait=True)
         return logs
+
+    def _log_call(self) -> None:
+        """Keep the steps that were made since the last ones were kept."""
+        log = self._recorder.state_log
+        if log is not None:
+            log.end_call(self._recorder.after(self._last_logged))
+            self._last_logged = self._recorder.num_steps - 1
 
     def queue(self, flag: Flag) -> None:
         """Queue the flag of the last steps, which counts from the first step of the sentinel."""
@@ -111,6 +129,8 @@ class GuardedTrainFunction(abc.ABC):
             logs: What the step returned.
         """
         self._first_step = self._recorder.num_steps
+        if self._recorder.state_log is not None:
+            self._recorder.state_log.forget()
         self._keep_loss(logs)
 
     def _keep_loss(self, logs: Any) -> None:
@@ -175,9 +195,19 @@ class GuardedTrainFunction(abc.ABC):
         while bad is not None:
             self._first_step = bad + 1
             state = self.last_good(bad)
-            way = self._on_bad(state, bad, functools.partial(self.fails_again, state))
-            if way.state is None:
-                self.set_state(state)
+            log = self._recorder.state_log
+            if log is not None:
+                data = self._recorder.batch_of(bad)
+                again = functools.partial(self._made_again, log.until(bad), state, data)
+                self._recorder.made_again = again
+            try:
+                way = self._on_bad(state, bad, functools.partial(self.fails_again, state))
+            finally:
+                self._recorder.made_again = lambda: None
+                if log is not None:
+                    log.forget()
+            if way.state is None or way.is_whole:
+                self.set_state(way.state or state)
             else:
                 self.set_state(way.state.with_metrics(state.metrics))
                 self._subject.reset_metrics()
@@ -199,6 +229,11 @@ class GuardedTrainFunction(abc.ABC):
                     self._logs, left_out = made, False
         self.resumed()
         return self._logs_without_step(logs) if left_out else self._logs
+
+    def _made_again(
+        self, logged: LoggedCalls | None, state: State, data: object
+    ) -> MadeAgain | None:
+        return None if logged is None else made_again(self, logged, state, data)
 
     def _logs_without_step(self, logs: Any) -> Any:
         """The logs after a step that was left out, of which `logs` are its own.
@@ -226,6 +261,29 @@ class GuardedTrainFunction(abc.ABC):
     @abc.abstractmethod
     def present(self) -> State:
         """The values of the variables."""
+
+    def written(self) -> Writes | None:
+        """What other code wrote to the state since the last step; None if that is much.
+
+        It is asked for where a training may go back; nothing is seen of what is not known.
+        """
+        return {}
+
+    def random_now(self) -> RandomState | None:
+        """The random generators outside of the state, where there are any."""
+        return None
+
+    @abc.abstractmethod
+    def copied(self) -> State:
+        """A copy of the present state on the host, also between steps that are made again."""
+
+    def on_host(self, value: object) -> np.ndarray:
+        """A value of such a copy as an array."""
+        return np.asarray(value)
+
+    @abc.abstractmethod
+    def begin_sentinel(self) -> None:
+        """Begin a new sentinel, which counts its steps from 0."""
 
     @abc.abstractmethod
     def make(self, data: object) -> tuple[Any, Flag]:

@@ -12,17 +12,19 @@ from collections.abc import Iterator
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from stayfinite.errors import CannotGuardError
 from stayfinite.frameworks.base import OnBad
 from stayfinite.frameworks.hand_written import HandWrittenStep
+from stayfinite.frameworks.heavy_state import MAX_WRITTEN_BYTES, Writes
 from stayfinite.frameworks.keras import private as keras_private
 from stayfinite.frameworks.keras.optimizer_settings import build_slots
 from stayfinite.frameworks.keras.persistence import bad_steps_leave_marks
 from stayfinite.frameworks.recorder import MAX_COPIED_BYTES, Flag, Recorder
 from stayfinite.frameworks.state import State
-from stayfinite.frameworks.subject import Subject
+from stayfinite.frameworks.subject import Subject, state_variables
 from stayfinite.frameworks.tensorflow import private
 from stayfinite.frameworks.tensorflow.flagged_series import (
     FlaggedSeries,
@@ -34,7 +36,8 @@ from stayfinite.frameworks.tensorflow.guard_graph import Unsuited, ends_in_updat
 from stayfinite.frameworks.tensorflow.guard_sentinel import SentinelFlag, TensorFlowSentinel
 from stayfinite.frameworks.tensorflow.guard_windows import TensorFlowWindows
 from stayfinite.frameworks.tensorflow.measured_state import MeasuredState
-from stayfinite.frameworks.tensorflow.state import num_bytes_of, state_of, store
+from stayfinite.frameworks.tensorflow.state import num_bytes_of, numpy_of, state_of, store
+from stayfinite.frameworks.tensorflow.variable_hooks import follow
 
 
 class TensorFlowTrainFunction(TensorFlowWindows):
@@ -69,6 +72,9 @@ class TensorFlowTrainFunction(TensorFlowWindows):
         )
         self.flagged = FlaggedSeries(recorder)
         self._may_have_flagged = is_loop and not (resumes or eager)
+        # Ids: of the variables that are followed, and of those that were assigned since a step.
+        self._followed: list[int] = []
+        self._assigned: set[int] = set()
         # The sentinel has not seen the last steps.
         self._is_sentinel_late = False
 
@@ -100,6 +106,7 @@ class TensorFlowTrainFunction(TensorFlowWindows):
         if not reports:
             return logs
         logs = self.expect(SentinelFlag(reports, self._is_bad_unscaled), logs)
+        self._assigned.clear()
         if self._may_have_flagged and not self._recorder.is_borrowing:
             self.flagged.begin(reports[-1])
         return logs
@@ -152,6 +159,39 @@ class TensorFlowTrainFunction(TensorFlowWindows):
     def present(self) -> State:
         """The values of the variables."""
         return state_of(self._subject)
+
+    def written(self) -> Writes | None:
+        """The variables that were assigned since the last step."""
+        variables = [v for group in state_variables(self._subject) for v in group]
+        assigned, self._assigned = self._assigned, set()
+        if self._followed != (ids := list(map(id, variables))):
+            self._followed = ids
+            follow(self, [], variables)
+            return None
+        changed = {at: private.raw(v) for at, v in enumerate(variables) if id(v) in assigned}
+        num_bytes = sum([v.shape.num_elements() * v.dtype.size for v in changed.values()])
+        if num_bytes > MAX_WRITTEN_BYTES:
+            return None
+        return {position: np.array(numpy_of(v.read_value())) for position, v in changed.items()}
+
+    def writing(self, variable: Any) -> None:
+        """Other code, or an eager step, is about to assign a variable of the state."""
+        super().writing(variable)
+        if self._recorder.state_log is not None:
+            self._assigned.add(id(variable))
+
+    def copied(self) -> State:
+        """A copy of the present state."""
+        return state_of(self._subject)
+
+    def on_host(self, value: object) -> np.ndarray:
+        """A value of such a copy as an array."""
+        return numpy_of(value)
+
+    def begin_sentinel(self) -> None:
+        """Count the steps from 0."""
+        self._sentinel.reset()
+        self._measured.forget()
 
     def make(self, data: object) -> tuple[Any, Flag]:
         """Make one step."""

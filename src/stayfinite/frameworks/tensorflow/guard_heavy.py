@@ -20,6 +20,8 @@ from stayfinite.frameworks.subject import state_variables
 from stayfinite.frameworks.tensorflow import private
 from stayfinite.frameworks.tensorflow.guard_graph import lasting
 from stayfinite.frameworks.tensorflow.guard_sentinel import all_finite
+from stayfinite.frameworks.tensorflow.held_values import HeldValues
+from stayfinite.frameworks.tensorflow.state import value_of
 
 
 class TensorFlowHeavySteps(HeavySteps):
@@ -36,9 +38,16 @@ class TensorFlowHeavySteps(HeavySteps):
         self._buffers: dict[int, np.ndarray] = {}
         # Those that are not in it: the large ones that no step has written to.
         self._unchanged: set[int] = set()
+        # Those of the last check, until the next step. Metrics are not among them.
+        self._last = HeldValues()
         self._is_traced = False
         self._written: set[int] = set()
         self._is_replaced = False
+
+    @property
+    def num_bytes(self) -> int:
+        """The size of the state, when its first window began."""
+        return self._training.num_bytes
 
     @property
     def has_variables(self) -> bool:
@@ -47,6 +56,7 @@ class TensorFlowHeavySteps(HeavySteps):
 
     def run(self, source: Any) -> tuple[Any, Any]:
         """Make a step on the next batch of `source`: its logs, and the batch."""
+        self._last.let_go()
         self.begin_step(self._writes_of_others())
         return self.run_next(source)
 
@@ -82,8 +92,24 @@ class TensorFlowHeavySteps(HeavySteps):
         else:
             self.replace()
 
+    def replace_if_changed(self) -> None:
+        """`replace`, unless the state is known to be that of the last check.
+
+        What a hook has told of is written again before the steps that are made again. So are
+        metrics, which Keras resets.
+        """
+        written = {id(self._variables[position]) for position in self._written}
+        if not self._last.are_present(apart_from=written):
+            self.replace()
+
+    def forget(self) -> None:
+        """Begin a new window with the next step."""
+        super().forget()
+        self._last.let_go()
+
     def replace(self) -> None:
         """Other code has written to the state, or is about to: the next step begins a window."""
+        self._last.let_go()
         self._is_replaced = True
 
     def _position(self, variable: Any) -> int:
@@ -116,7 +142,7 @@ class TensorFlowHeavySteps(HeavySteps):
                 self._copy(position, variable)
 
     def _copy(self, position: int, variable: Any) -> None:
-        value = variable.read_value().numpy()
+        value = np.asarray(value_of(variable))  # Its method `numpy` makes a copy of its own.
         buffer = self._buffers.get(position)
         if buffer is None or buffer.shape != value.shape:
             self._buffers[position] = np.array(value)
@@ -152,6 +178,7 @@ class TensorFlowHeavySteps(HeavySteps):
         self._assign(self._buffers)
 
     def _assign(self, values: Mapping[int, np.ndarray]) -> None:
+        self._last.let_go()
         for position, value in values.items():
             # A tensor may share the memory of an array, and the step writes in place.
             self._variables[position].assign(value.copy())
@@ -163,26 +190,30 @@ class TensorFlowHeavySteps(HeavySteps):
 
     def make(self, data: object) -> LateLoss:
         """Make a step from the present state on; returns the mean of the loss."""
+        self._last.let_go()
         logs, _ = self._training.plain([data])
         return LateLoss(logs["loss"])
 
     def is_finite(self) -> bool:
         """Whether the present state is finite, metrics left out."""
-        rate = learning_rate_of(self._training.subject.optimizers[0])
+        variables = [private.raw(variable) for variable in lasting(self._training.subject)]
+        values = [value_of(variable) for variable in variables]
+        self._last.hold(variables, values)
         # No step changes the learning rate.
-        values = [private.raw(v) for v in lasting(self._training.subject) if v is not rate]
-        unchanged = {id(self._variables[position]) for position in self._unchanged}
+        rate = private.raw(learning_rate_of(self._training.subject.optimizers[0]))
+        unchanged = {id(rate), *(id(self._variables[position]) for position in self._unchanged)}
         floating = [
-            value.read_value()
-            for value in values
-            if value.dtype.is_floating and id(value) not in unchanged
+            value
+            for variable, value in zip(variables, values, strict=True)
+            if value.dtype.is_floating and id(variable) not in unchanged
         ]
         # A sum of squares is faster than a check of each element, and may overflow.
-        squares = [float(tf.nn.l2_loss(value)) for value in floating]
+        squares = [float(half) for half in [tf.raw_ops.L2Loss(t=value) for value in floating]]
         return bool(np.isfinite(sum(squares))) or bool(all_finite(floating))
 
     def is_bad(self, data: object) -> bool:
         """Make a step with the sentinel, and undo it."""
+        self._last.let_go()
         return self._training.fails(data)
 
     def set_aside(self) -> dict[int, np.ndarray]:

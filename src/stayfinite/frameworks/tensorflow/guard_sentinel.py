@@ -14,6 +14,7 @@ from stayfinite.frameworks.keras import private as keras_private
 from stayfinite.frameworks.keras.found_models import layer_variables
 from stayfinite.frameworks.subject import Subject
 from stayfinite.frameworks.tensorflow import bounds, private
+from stayfinite.frameworks.tensorflow.state import value_of
 
 
 class TensorFlowSentinel:
@@ -91,13 +92,6 @@ def all_finite(tensors: list[Any]) -> Any:
     return tf.reduce_all(tf.stack(verdicts)) if verdicts else tf.constant(True)
 
 
-def _value(variable: Any) -> Any:
-    """The present value. `read_value` makes a second op, for another device than the variable's."""
-    if isinstance(variable, tf.distribute.DistributedValues):
-        return variable.read_value()  # only a replica has a handle
-    return tf.raw_ops.ReadVariableOp(resource=variable.handle, dtype=variable.dtype)
-
-
 def _without_kept_infinities(after: Any, before: Any) -> Any:
     kept = tf.math.is_inf(after) & tf.equal(after, before)
     return tf.where(kept, tf.zeros_like(after), after)
@@ -148,7 +142,7 @@ class VariableValues:
         with self._at_the_step():
             for variable in map(private.raw, variables):
                 if id(variable) not in self.old:
-                    self.old[id(variable)] = (variable, _value(variable))
+                    self.old[id(variable)] = (variable, value_of(variable))
 
     def collapsed(self, optimizers: list[Any]) -> list[Any]:
         """For each optimizer with a loss scale: `loss_scales.has_collapsed`."""
@@ -167,7 +161,7 @@ class VariableValues:
     def new(self, apart_from: list[Any]) -> list[Any]:
         """The present values, without those of some variables."""
         others = {id(private.raw(variable)) for variable in apart_from}
-        return [_value(v) for key, (v, _) in self.old.items() if key not in others]
+        return [value_of(v) for key, (v, _) in self.old.items() if key not in others]
 
     def judged(self, subject: Subject, trained: TrainedVariables) -> list[Any]:
         """`new` of the variables in `trained`, and with 0 for infinities that one may keep.
@@ -182,9 +176,9 @@ class VariableValues:
         positions = subject.may_keep_infinity()
         may_keep = {id(private.raw(variables[position])) for position in positions}
         return [
-            _without_kept_infinities(_value(variable), before)
+            _without_kept_infinities(value_of(variable), before)
             if key in may_keep and variable.dtype.is_floating
-            else _value(variable)
+            else value_of(variable)
             for key, (variable, before) in present.items()
         ]
 

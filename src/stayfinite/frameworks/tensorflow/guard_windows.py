@@ -103,7 +103,7 @@ class TensorFlowWindows(WindowedTrainFunction):
         steps.ran(recorded, logs)
         self.note_unwatched(logs)
         if is_first or not self._is_light:
-            suits = has_small_batches(num_bytes_of(self._subject), recorded.num_bytes)
+            suits = has_small_batches(steps.num_bytes, recorded.num_bytes)
             self._may_have_windows = suits and self._is_repeatable
         if not self._may_have_windows:
             self.settle()
@@ -176,10 +176,11 @@ class TensorFlowWindows(WindowedTrainFunction):
             self.heavy.replace()
 
     def begin_training(self) -> None:
-        """Begin a window: what compiled code of others has written was not seen."""
-        super().begin_training()
+        """Begin a window, unless no code has written to the state, compiled code neither."""
         if isinstance(self.heavy, TensorFlowHeavySteps):
-            self.heavy.replace()
+            # Before what is left unchecked is checked, as code may have written to it since.
+            self.heavy.replace_if_changed()
+        super().begin_training()
 
     def went_back(self) -> None:
         """Nothing: the variables have the state."""

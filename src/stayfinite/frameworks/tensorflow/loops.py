@@ -8,7 +8,6 @@ keeps its traces, which a program may export.
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple, Protocol
 
@@ -43,6 +42,9 @@ from stayfinite.frameworks.tensorflow.watching import (
 
 Call = Callable[..., Any]
 
+# The attribute of a `tf.function` that has its copy.
+_COPY = "_stayfinite_copy"
+
 
 class StepFinder(Protocol):
     """What is done with each step that is found."""
@@ -72,16 +74,16 @@ class MadeStep(NamedTuple):
 
 def install(finder: StepFinder) -> Callable[[], None]:
     """Guard each step that is the call of a `tf.function`; returns what ends that."""
-    copies: weakref.WeakKeyDictionary[Any, _Copy] = weakref.WeakKeyDictionary()
 
     def hooked(plain: Call) -> Call:
         def call(function: Any, *args: Any, **keywords: Any) -> Any:
             is_outermost = tf.executing_eagerly() and not is_watched()
             if not is_outermost or tf.config.functions_run_eagerly():
                 return plain(function, *args, **keywords)
-            copy = copies.get(function)
-            if copy is None:
-                copy = copies[function] = _Copy(function, plain, finder)
+            # In the function itself: both refer to its object, and may be deleted together.
+            copy = vars(function).get(_COPY)
+            if copy is None or copy.finder is not finder:
+                copy = vars(function)[_COPY] = _Copy(function, plain, finder)
             return copy(function, args, keywords)
 
         return call
@@ -94,7 +96,7 @@ class _Copy:
 
     def __init__(self, function: Any, plain: Call, finder: StepFinder) -> None:
         self._plain = plain
-        self._finder = finder
+        self.finder = finder
         self._is_left_alone = private.is_of_library(function)
         self._loop: TracedLoop | None = None
         self._guard: StepGuard | None = None
@@ -125,15 +127,19 @@ class _Copy:
             self._loop.before_trace.old.clear()
             if self._loop.has_unseen_update:
                 self._is_left_alone, name = True, self._loop.function_name
-                self._finder.left_alone(name, "it is distributed by a tf.distribute strategy")
+                self.finder.left_alone(name, "it is distributed by a tf.distribute strategy")
             return result
-        self._guard = self._finder.guard(self._loop)
+        self._guard = self.finder.guard(self._loop)
         if self._loop.applies_alone and self._loop.sentinel.took_back_last():
             given.restore([])
             return self._applied_as_it_is(function, self._loop, args, keywords)
         self._loop.first = result
         APPLIED.value += self._loop.applies_alone
         return self._guard.call(args, keywords)
+
+    def __reduce__(self) -> Any:
+        """None in the place of it, where the program copies or pickles its function."""
+        return (type(None), ())
 
     def _given_bad(
         self,

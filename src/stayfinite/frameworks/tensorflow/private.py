@@ -169,14 +169,26 @@ def with_function_around(function: Any, around: Callable[[Callable[[], Any]], An
 
 
 def bound_function(function: Any) -> Callable[..., Any]:
-    """What was given to `tf.function`, not converted by AutoGraph; a method with its object."""
+    """What was given to `tf.function`, not converted by AutoGraph; a method with its object.
+
+    It does not keep this object alive, as `function` does not.
+    """
     inner = function.python_function
     method = getattr(inner, "__original_wrapped__", None)
     holder = getattr(method, "__self__", None)
     if isinstance(method, MethodType) and isinstance(holder, TfMethodTarget):
-        return functools.partial(method.__func__, holder.target)
+        return _bound_weakly(method.__func__, holder)
     plain: Callable[..., Any] = inner
     return plain
+
+
+def _bound_weakly(function: Callable[..., Any], holder: TfMethodTarget) -> Callable[..., Any]:
+    @functools.wraps(function)
+    def call(*args: Any, **keywords: Any) -> Any:
+        return function(holder.target, *args, **keywords)
+
+    vars(call)["__signature__"] = inspect.signature(functools.partial(function, None))
+    return call
 
 
 @contextlib.contextmanager

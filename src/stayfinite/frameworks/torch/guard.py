@@ -11,11 +11,18 @@ import numpy as np
 import torch
 
 from stayfinite.frameworks.base import OnBad
+from stayfinite.frameworks.heavy_state import MAX_WRITTEN_BYTES, Writes
 from stayfinite.frameworks.keras.train_function import GuardedTrainFunction
 from stayfinite.frameworks.recorded_steps import is_frozen
 from stayfinite.frameworks.recorder import Flag, Recorder
-from stayfinite.frameworks.state import State
-from stayfinite.frameworks.subject import Compilation, Subject, TrainFunction, TrainStep
+from stayfinite.frameworks.state import RandomState, State
+from stayfinite.frameworks.subject import (
+    Compilation,
+    Subject,
+    TrainFunction,
+    TrainStep,
+    state_variables,
+)
 from stayfinite.frameworks.torch import private
 from stayfinite.frameworks.torch.guard_cuda import CudaSentinel
 from stayfinite.frameworks.torch.guard_sentinel import (
@@ -53,6 +60,7 @@ class TorchTrainFunction(GuardedTrainFunction):
         super().__init__(subject, recorder, on_bad, resumes=resumes)
         self.inner = inner
         self._sentinel: TorchSentinel | None = None
+        self._left: list[tuple[int, int]] = []
 
     def __call__(self, data: Any) -> Any:
         """One call of Keras's train function, on a list of one batch: its logs."""
@@ -64,8 +72,46 @@ class TorchTrainFunction(GuardedTrainFunction):
         for _ in self._recorder.recording(iter(data), own=_own, may_borrow=self._may_borrow):
             pass
         logs, flag = _run(self._current_sentinel(), subject, self.inner, data)
-        logs = self.expect(flag, logs)
-        return self.poll(logs, wait=False)
+        logs = self.poll(self.expect(flag, logs), wait=False)
+        if self._recorder.state_log is not None:
+            self._left = self._marks()
+        return logs
+
+    def _marks(self) -> list[tuple[int, int]]:
+        """What changes with each write to a variable."""
+        tensors = [private.tensor_of(v) for group in state_variables(self._subject) for v in group]
+        return list(zip(map(id, tensors), private.writes_to(tensors), strict=True))
+
+    def written(self) -> Writes | None:
+        """The variables that were written to since the last step."""
+        marks = self._marks()
+        if len(marks) != len(self._left):
+            return None
+        pairs = enumerate(zip(self._left, marks, strict=True))
+        changed = [position for position, (before, now) in pairs if before != now]
+        variables = [v for group in state_variables(self._subject) for v in group]
+        tensors = {position: private.tensor_of(variables[position]) for position in changed}
+        if sum([private.num_bytes(tensor) for tensor in tensors.values()]) > MAX_WRITTEN_BYTES:
+            return None
+        return {
+            position: np.array(private.numpy_of(tensor)) for position, tensor in tensors.items()
+        }
+
+    def random_now(self) -> RandomState:
+        """The generators of PyTorch."""
+        return random_state()
+
+    def copied(self) -> State:
+        """A copy of the present state on the host."""
+        return state_of(self._subject, device="cpu")
+
+    def on_host(self, value: object) -> np.ndarray:
+        """A value of such a copy as an array."""
+        return value if isinstance(value, np.ndarray) else private.numpy_of(value)
+
+    def begin_sentinel(self) -> None:
+        """Begin a new sentinel with the next step."""
+        self._sentinel = None
 
     def detached(self, loss: Any) -> Any:
         """`loss` without the graph of its step, which a train step of the user's may return."""

@@ -8,6 +8,7 @@ exercises each name.
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -133,9 +134,12 @@ def version(variables: Iterable[Any]) -> int:
     return sum([(t := v._value)._version + id(t) for v in variables])
 
 
+_version_of = operator.attrgetter("_version")
+
+
 def writes_to(tensors: Iterable[Any]) -> tuple[int, ...]:
     """How often each has been written to in place; PyTorch's autograd relies on it."""
-    return tuple([tensor._version for tensor in tensors])
+    return tuple(map(_version_of, tensors))
 
 
 def dense_values(gradient: Any) -> Any:

@@ -57,6 +57,11 @@ def arithmetic(finding: Finding) -> str:
                 f"no other weight is above {number(facts.others)}; an update takes "
                 f"{number(facts.tried)} in its place to {number(facts.updated)}"
             )
+        case growth.ChangedOutside(num_changed=num_changed, size=size, first=first):
+            return (
+                f"{num_changed} of {size} values; the steps from {first} on, made again from the "
+                "state before them, do not change it so, and this step is finite after them"
+            )
         case inputs.NonFiniteConstant() if finding.cause == "bad-input":
             return "the code of the step made or read it, and the steps before it had none"
         case inputs.NonFiniteConstant():

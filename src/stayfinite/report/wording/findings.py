@@ -19,6 +19,8 @@ def message(finding: Finding) -> str:
     match facts:
         case inputs.NonFiniteArray(kind):
             return _came_in(finding.cause, name, kind)
+        case growth.ChangedOutside():
+            return _changed_outside(facts, name)
         case inputs.NonFiniteConstant(kind, num_bad, size, holder=holder):
             bad = kind if size == 1 else f"{kind} in {num_bad} of {plural(size, 'entry')}"
             if finding.cause == "bad-input":
@@ -257,3 +259,12 @@ def _point(point: tuple[float, ...]) -> str:
 
 def _numbers(values: tuple[float, ...]) -> str:
     return ", ".join(map(number, values))
+
+
+def _changed_outside(facts: growth.ChangedOutside, name: str | None) -> str:
+    values = "one value was" if facts.num_changed == 1 else f"{facts.num_changed} values were"
+    when = "between two steps" if facts.step is None else f"before step {facts.step}, by no step"
+    return (
+        f"`{name}` was changed {when}: {values} changed from {number(facts.before)} to "
+        f"{number(facts.now)}"
+    )

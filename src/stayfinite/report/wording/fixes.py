@@ -19,6 +19,7 @@ from stayfinite.experiments.changes import (
     OptimizerVariable,
     Remedy,
     ScaledData,
+    StateOfSteps,
     UsualRate,
     WiderLayer,
 )
@@ -41,6 +42,10 @@ _NAMED = frozenset(
 )
 
 
+# Why a bound is not verified whose loss no exact value explains.
+BEYOND_EXACT = "the exact loss is infinite, and with this bound it is far above every healthy one"
+
+
 def remedy_text(remedy: Remedy) -> tuple[FixKind, str]:
     """The kind of a remedy that was shown, and what to do."""
     match remedy:
@@ -57,6 +62,11 @@ def remedy_text(remedy: Remedy) -> tuple[FixKind, str]:
                 f"restore `{name}` from a checkpoint, and look at what writes to it between two "
                 f"steps, at the saved file and at the memory of the device: with the {values} of "
                 f"step {step} this step is finite"
+            )
+        case StateOfSteps(name, first):
+            return "data", (
+                f"look at what writes to `{name}` between two steps, and at the memory of the "
+                f"device: with the state that the steps from {first} on make, this step is finite"
             )
         case NewStatistics(tensor):
             return "data", (

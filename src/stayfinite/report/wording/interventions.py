@@ -69,6 +69,11 @@ def made_again(incident: Incident) -> str:
     return f"the step is made again: it was finite in {again.num_reruns} of {again.num_reruns} runs"
 
 
+def made_again_from(step: int) -> str:
+    """What was done about a state that was changed between two steps."""
+    return f"the steps from {step} on are made again from the state before them, without the change"
+
+
 def rolled_back(incident: Incident, step: int) -> str:
     """What was done with a setting."""
     remedy = "" if incident.fix is None else f" ({incident.fix.text})"

@@ -107,6 +107,10 @@ def _setting(setting: LibrarySetting, value: SettingValue) -> str:
             return f"create `{setting.owner}` with `{new}`, in the place of `{given}`"
         case "attention":
             return f"load `{setting.owner}` with `{new}`, in the place of `{given}`"
+        case "loss":
+            return (
+                f"set `{new}` in the loss, which is then 0 with its gradient where it is infinite"
+            )
     return f"make the model with `{new}`, in the place of `{given}`"
 
 

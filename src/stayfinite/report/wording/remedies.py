@@ -34,6 +34,11 @@ def remedy(finding: Finding, num_samples: int | None = None) -> str | None:
             return f"make the number finite where it is computed, before it is given to `{op}`"
         case inputs.NonFiniteConstant(holder=HeldArray() as holder):
             return f"make `{holder.attribute}` finite where it is computed; it is not trained"
+        case growth.ChangedOutside():
+            return (
+                f"look at what writes to `{name}` between two steps, and at the memory of the "
+                "device"
+            )
         case growth.JumpedWeight():
             return (
                 f"restore `{name}` from a checkpoint; look at what writes to it between two steps, "

@@ -24,6 +24,7 @@ from stayfinite.experiments.changes import (
     PaddingOnRight,
     ScaledData,
     SourcePatch,
+    StateOfSteps,
     TriedChange,
     UnmaskedRows,
     UsualRate,
@@ -131,6 +132,9 @@ def _change(change: TriedChange) -> _Described:
             return _Described(TrialKind.DATA, f"1 subtracted from `{tensor}`")
         case EarlierWeight(name, _, step):
             return _Described(TrialKind.WEIGHTS, f"`{name}` as it was at step {step}")
+        case StateOfSteps(_, first):
+            text = f"the state that the steps from {first} on make"
+            return _Described(TrialKind.WEIGHTS, text)
         case NewWeights(weights, num_values):
             new = plural(num_values, "new value")
             return _Described(TrialKind.WEIGHTS, f"{new} in {names(weights, most=1)}")

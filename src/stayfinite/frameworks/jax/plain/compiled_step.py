@@ -7,13 +7,14 @@ with parts that JAX takes for no array, as a text or an object of `flax.nnx`, is
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from stayfinite.frameworks.jax.host_data import own
+from stayfinite.frameworks.jax.plain import step_record
 from stayfinite.frameworks.jax.plain.arguments import ArgumentsForm
 from stayfinite.frameworks.jax.plain.pure_step import PureStep
 from stayfinite.frameworks.jax.plain.trees import (
@@ -30,50 +31,44 @@ from stayfinite.frameworks.jax.plain.values import ResultForm, StepData, StepRes
 _MANY_BYTES = 2**20
 
 
-class WholeResult(NamedTuple):
-    """What a step returned to the user's call, and what the guard has of it.
-
-    `first_bad` is the number of the first bad step, or -1.
-    """
-
-    result: Any
-    loss: Any
-    first_bad: Any
-    sentinel: Any
-
-
 class CompiledStep:
-    """The program of `step`.
+    """The program of `step`. The sentinel of its state is a record.
 
     Args:
         step: The step.
         guarded: The same with the sentinel, as a train step.
+
+    Attributes:
+        whole: Makes a step of a record and the arguments of a call: what the call returns, and the
+            record after it. It raises `OtherFormError` if the call is of another form.
+        form: That of the calls that are given to JAX as they are; None before the first of them.
+        batch: The positions of the arguments that are their batch, with the structure of each; None
+            for that of one array, or where an argument has arrays of the state as well.
     """
 
     def __init__(self, step: PureStep, guarded: Callable[..., Any]) -> None:
         self._step = step
         self._guarded = guarded
         self._array_class = array_class()
-        self._apart = jax.jit(guarded)
-        self._whole = jax.jit(self._made_whole)
-        # Of the calls that are given to JAX as they are; None before the first of them.
-        self._form: ArgumentsForm | None = None
-        self._batch: tuple[tuple[int, Any], ...] | None = None
+        self._apart = jax.jit(self._made_apart)
+        self.whole = jax.jit(self._made_whole)
+        self.form: ArgumentsForm | None = None
+        self.batch: tuple[tuple[int, Any], ...] | None = None
         self._results: dict[TreeForm, ResultForm] = {}
         # The bytes of what the step returns beside its state.
         self._num_bytes_beside = 0
 
     def __call__(self, state: Any, data: StepData) -> Any:
-        """Make a step from a state with the sentinel: `((logs, first_bad), state)`."""
-        if self._form is None and self._step.has_plain_calls(data.form):
-            self._form = data.form
-            self._batch = self._step.batch_arguments(data.form)
-        if data.form != self._form:
+        """Make a step from a state with a record: `(logs, state)`."""
+        if self.form is None and self._step.has_plain_calls(data.form):
+            self.form = data.form
+            self.batch = self._step.batch_arguments(data.form)
+        if data.form != self.form:
             return self._apart(state, data)
         args, keywords = self._step.call_of(state[0], state[1], data)
-        result, loss, first_bad, sentinel = self._whole(state[4], args, keywords)
+        result, record = self.whole(state[4], args, keywords)
         out, weights, others = self.apart(result)
-        return ({"out": out, "loss": loss}, first_bad), (weights, others, [], [], sentinel)
+        return {"out": out}, (weights, others, [], [], record)
 
     def apart(self, result: Any) -> tuple[StepResult, list[Any], list[Any]]:
         """What a call returned: the result without the state, and the two groups of the state."""
@@ -85,16 +80,14 @@ class CompiledStep:
         return StepResult(tuple(values[last:]), form), values[:first], values[first:last]
 
     def make_whole(
-        self, sentinel: Any, args: tuple[Any, ...], keywords: Mapping[str, Any]
-    ) -> WholeResult | None:
-        """Make a step with the arguments of a call whose batch `batch_of` has found.
-
-        None if the call is of another form, and no step was made.
-        """
+        self, record: Any, args: tuple[Any, ...], keywords: Mapping[str, Any]
+    ) -> tuple[Any, Any] | None:
+        """As `whole`; None if the call is of another form, and no step was made."""
         try:
-            return WholeResult(*self._whole(sentinel, args, keywords))
-        except _OtherFormError:
+            made: tuple[Any, Any] = self.whole(record, args, keywords)
+        except OtherFormError:
             return None
+        return made
 
     def batch_of(self, args: tuple[Any, ...], keywords: Mapping[str, Any]) -> StepData | None:
         """The batch of a call, which no code of the user's can write to.
@@ -102,10 +95,10 @@ class CompiledStep:
         None where the call has to be taken apart: it may be of another form, or has a batch on the
         host that is too large to be copied.
         """
-        form = self._form
+        form = self.form
         if form is None or self._num_bytes_beside > _MANY_BYTES:
             return None
-        if len(args) != form.num_positional or self._batch is None:
+        if len(args) != form.num_positional or self.batch is None:
             return None
         values = args
         if len(form.labels) > len(args) or keywords:
@@ -113,7 +106,7 @@ class CompiledStep:
                 return None
             values = (*args, *keywords.values())
         concrete, arrays = self._array_class, list[Any]()
-        for position, structure in self._batch:
+        for position, structure in self.batch:
             value = values[position]
             if structure is None and type(value) is concrete:
                 arrays.append(value)
@@ -129,23 +122,30 @@ class CompiledStep:
         return StepData(tuple(arrays), form)
 
     def _made_whole(
-        self, sentinel: Any, args: tuple[Any, ...], keywords: Mapping[str, Any]
-    ) -> tuple[Any, Any, Any, Any]:
+        self, record: Any, args: tuple[Any, ...], keywords: Mapping[str, Any]
+    ) -> tuple[Any, Any]:
         """Traced: the step on a call as the user makes it."""
         step = self._step
         call = step.arguments(args, keywords)
-        if call.form != self._form:
-            raise _OtherFormError
+        if call.form != self.form:
+            raise OtherFormError
         (weights, others), data = step.state_and_data(call)
-        (logs, first_bad), new = self._guarded((weights, others, [], [], sentinel), data)
+        logs, new = self._made_apart((weights, others, [], [], record), data)
         out = logs["out"]
         self._num_bytes_beside = sum([array.size * array.dtype.itemsize for array in out.arrays])
         result = step.result(call, out, new[0], new[1])
         self._results[taken_apart(result)[1]] = out.form
-        return result, logs["loss"], first_bad, new[4]
+        return result, new[4]
+
+    def _made_apart(self, state: Any, data: StepData) -> tuple[Any, Any]:
+        """Traced: the step on a state with a record."""
+        *groups, record = state
+        (logs, _), new = self._guarded((*groups, step_record.sentinel_of(record)), data)
+        after = step_record.extended(record, new[4], logs.pop("loss"))
+        return logs, (*new[:4], after)
 
 
-class _OtherFormError(Exception):
+class OtherFormError(Exception):
     """A call that is traced is not of the form of the first one."""
 
 

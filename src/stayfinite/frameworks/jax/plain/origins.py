@@ -18,12 +18,12 @@ from stayfinite.frameworks.jax.plain.pure_calls import TAPE, PureCall
 from stayfinite.frameworks.jax.plain.subject import PlainJax
 from stayfinite.frameworks.jax.plain.values import StepData
 from stayfinite.frameworks.recorded_steps import RecordedBatch, num_bytes_of
-from stayfinite.frameworks.recorder import MAX_COPIED_BYTES, MAX_HEALTHY
+from stayfinite.frameworks.recorder import MAX_COPIED_BYTES, MAX_HEALTHY, MAX_PENDING
 from stayfinite.frameworks.snapshots import Snapshot
 from stayfinite.frameworks.state import State
 
-# A step is found to be bad when the next one is made, or some steps later where they are quick.
-_LEAST, _MOST = 3, 18
+# A step is found to be bad when the next one is made, or two series later where they are quick.
+_LEAST, _MOST = 3, 2 * MAX_PENDING + 2
 # Bytes of what the updates of these steps are given.
 _MAX_BYTES = 64 * 2**20
 

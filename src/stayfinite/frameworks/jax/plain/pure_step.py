@@ -79,8 +79,7 @@ class PureStep:
     Attributes:
         weights: Names of the weights, once there was a call.
         others: Names of the other arrays of the state.
-        skips_bad_updates: Whether the step leaves out a non-finite update by itself, and counts it
-            in its state.
+        skips_bad_updates: Whether the step leaves out a non-finite update by itself.
         traced_names: The name of each array of the state by its `id`, in the present trace.
         traced_gradients: In the present trace, the gradients that the step is given.
         from_gradients: The names of arguments that calls have made which compute gradients; set
@@ -204,7 +203,7 @@ class PureStep:
         self._shapes = {name: np.shape(array) for (name, _), array in named}
         self.weights = [name for name in names if state.roles[name] == "weight"]
         self.others = [name for name in names if state.roles[name] != "weight"]
-        self.skips_bad_updates = skips_bad_updates(self.others)
+        self.skips_bad_updates = state.leaves_out_bad or skips_bad_updates(self.others)
 
     def _plan(self, call: Arguments) -> _Plan:
         plan = self._plans.get(call.form)

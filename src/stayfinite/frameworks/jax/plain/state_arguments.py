@@ -27,6 +27,7 @@ from stayfinite.frameworks.jax.marks import arrays_to_read
 from stayfinite.frameworks.jax.plain.arguments import (
     Arguments,
 )
+from stayfinite.frameworks.jax.plain.left_out_updates import leaves_out_bad
 from stayfinite.frameworks.jax.plain.step_trace import (
     ArrayType,
     CallProgram,
@@ -56,6 +57,8 @@ class StateArguments:
         gradients_given: The labels of the arguments that are gradients, of a step without its own.
         program: The call that has shown this.
         to_read: What has to be read of that call.
+        leaves_out_bad: Whether the step leaves out an update by itself where a gradient is not
+            finite.
     """
 
     roles: dict[str, Role]
@@ -66,6 +69,7 @@ class StateArguments:
     gradients_given: frozenset[str]
     program: CallProgram
     to_read: ArraysToRead
+    leaves_out_bad: bool
 
 
 @dataclass(frozen=True)
@@ -146,6 +150,7 @@ def find_state(
         frozenset() if seen.differentiated else given,
         CallProgram(call.form, tuple(seen.inputs)),
         _to_be_read(seen, kept, roles, marked),
+        _leaves_out_bad(seen, kept, {names[n][0]: n for n in sorted(trained)}),
     )
 
 
@@ -177,18 +182,39 @@ def _to_be_read(
     """
     assert seen.jaxpr is not None
     first = seen.num_gradients
-    name_at = {
-        first + number: joined(label, name_of(path[len(place) :]))
-        for number, (path, _) in enumerate(seen.outputs)
-        for label, place in places.items()
-        if path[: len(place)] == place
-    }
-    name_at |= {first + len(seen.outputs) + n: name for n, name in enumerate(seen.objects)}
+    name_at = _names_of_results(seen, places)
     state = {number: name for number, name in name_at.items() if name in roles}
     covering = {number for number, name in state.items() if name in marked}
     read = arrays_to_read(seen.jaxpr, [*range(first), *state], covering)
     names = frozenset(state[number] for number in read if number >= first)
     return ArraysToRead(first, tuple(number for number in read if number < first), names)
+
+
+def _names_of_results(seen: StepTrace, places: dict[str, KeyPath]) -> dict[int, str]:
+    """The names of the arrays of the state among the results of a trace, by number."""
+    first = seen.num_gradients
+    found = {
+        first + number: joined(label, name_of(path[len(place) :]))
+        for number, (path, _) in enumerate(seen.outputs)
+        for label, place in places.items()
+        if path[: len(place)] == place
+    }
+    return found | {first + len(seen.outputs) + n: name for n, name in enumerate(seen.objects)}
+
+
+def _leaves_out_bad(seen: StepTrace, places: dict[str, KeyPath], trained: dict[str, int]) -> bool:
+    """Whether the step leaves out an update by itself where a gradient is not finite.
+
+    Args:
+        seen: The trace.
+        places: Where each argument comes back.
+        trained: The numbers of the arrays of the call that are trained, by name.
+    """
+    assert seen.jaxpr is not None
+    named = _names_of_results(seen, places)
+    weights = {after: trained[name] for after, name in named.items() if name in trained}
+    has_all = len(weights) == len(trained)
+    return has_all and leaves_out_bad(seen.jaxpr, seen.num_gradients, weights)
 
 
 def _places(

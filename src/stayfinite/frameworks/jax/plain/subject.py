@@ -102,7 +102,7 @@ class PlainJax(PlainStep, HasLibrary):
         if not is_seen_before and isinstance(self.train_function, PlainTrainFunction):
             made = self.train_function.make_whole(args, keywords)
             if made is not None:
-                return made.result
+                return made[0]
         call = self._step.arguments(args, keywords)
         (weights, others), data = self._step.state_and_data(call)
         if self.before_step is not None:

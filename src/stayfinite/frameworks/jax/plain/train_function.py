@@ -1,9 +1,10 @@
 """The guarded step of a training on JAX without Keras: compiled with the sentinel inside.
 
-The code of the guard is in no cache when it runs, and costs a good part of a short step. So up to
-16 steps are only noted. They are recorded together, and judged as soon as a flag that is ready says
-that a step was bad. Where steps take more than a millisecond, the flag of the step before the last
-is waited for.
+The code of the guard is in no cache when it runs, and costs a good part of a short step. So a few
+steps are only noted, and recorded together. The record of the last of them is waited for when as
+many were made after it, which are still on their way: to wait for all would leave the device
+without work. A record that is ready and says that a step was bad is judged at once. Where steps
+take more than two milliseconds, the record of the step before the last is waited for.
 """
 
 from __future__ import annotations
@@ -18,22 +19,28 @@ import jax
 import numpy as np
 
 from stayfinite.frameworks.base import OnBad
+from stayfinite.frameworks.heavy_state import Writes
 from stayfinite.frameworks.jax import guard_step
-from stayfinite.frameworks.jax.host_data import LateScalar, is_changeable, own
-from stayfinite.frameworks.jax.plain.compiled_step import CompiledStep, WholeResult
+from stayfinite.frameworks.jax.host_data import is_changeable, own
+from stayfinite.frameworks.jax.plain.compiled_step import CompiledStep
+from stayfinite.frameworks.jax.plain.quick_steps import QuickSteps
+from stayfinite.frameworks.jax.plain.step_record import LateRecord, new_record
 from stayfinite.frameworks.jax.plain.trees import array_class
 from stayfinite.frameworks.jax.plain.values import StepData
+from stayfinite.frameworks.jax.state import written_since
 from stayfinite.frameworks.keras.train_function import GuardedTrainFunction
-from stayfinite.frameworks.recorder import Flag, Recorder
+from stayfinite.frameworks.recorder import Recorder
 from stayfinite.frameworks.state import State
 
 if TYPE_CHECKING:
     from stayfinite.frameworks.jax.plain.subject import PlainJax
 
-# No epoch bounds how late a flag is read. The next step is prepared while the device makes one.
+# No epoch bounds how late a record is read. The next step, or the next series, is prepared while
+# the device makes one.
 MAX_PENDING = 1
-# The seconds between two quick steps, and how many in a row show that steps are quick.
-_QUICK, _QUICK_IN_A_ROW = 1e-3, 8
+# The seconds between two quick steps, and how many in a row show that steps are quick. They are
+# not any more if they take so many times as long: a busy machine makes some of them slower.
+_QUICK, _QUICK_IN_A_ROW, _NOT_QUICK = 2e-3, 8, 4
 
 
 class PlainTrainFunction(GuardedTrainFunction):
@@ -46,17 +53,20 @@ class PlainTrainFunction(GuardedTrainFunction):
         recorder.max_pending = MAX_PENDING
         self._plain = subject
         self._inner = self._made()
-        self._sentinel = guard_step.new_sentinel()
-        # The state after the last step, or the result that has it.
+        self._quick = QuickSteps(self._inner, recorder.note)
+        self._record = new_record()
+        # The state after the last step, or the arrays and the structure of a result that has it.
         self._groups: Any = None
+        self._left: Any = ()
         self._latest: Any = None
-        self._losses: collections.deque[tuple[int, Any]] = collections.deque()
+        # The steps whose losses were not read: the number after the last, how many, their record.
+        self._unread: collections.deque[tuple[int, int, LateRecord]] = collections.deque()
         self._bad_loss: int | None = None
         self._told = False
-        # The steps that are noted: the flags of the newest and of the one before, how many they are
+        # The records of the newest step that was noted and of the one before; how many are noted
         # and may be, and when the first was made.
-        self._noted: Flag | None = None
-        self._before: Flag | None = None
+        self._noted: LateRecord | None = None
+        self._before: LateRecord | None = None
         self._num_noted = 0
         self._limit = 0
         self._began = -math.inf
@@ -65,7 +75,8 @@ class PlainTrainFunction(GuardedTrainFunction):
     @property
     def _state(self) -> Any:
         if self._latest is not None:
-            _, weights, others = self._inner.apart(self._latest)
+            arrays, structure = self._latest
+            _, weights, others = self._inner.apart(jax.tree.unflatten(structure, arrays))
             self._state = weights, others, [], []
         return self._groups
 
@@ -73,37 +84,59 @@ class PlainTrainFunction(GuardedTrainFunction):
     def _state(self, groups: Any) -> None:
         self._groups, self._latest = groups, None
 
-    def make_whole(self, args: tuple[Any, ...], keywords: Mapping[str, Any]) -> WholeResult | None:
-        """Make the step of a call without taking it apart; None if it was not made."""
+    def make_whole(
+        self, args: tuple[Any, ...], keywords: Mapping[str, Any]
+    ) -> tuple[Any, Any] | None:
+        """Make the step of a call without taking it apart; None if it was not made.
+
+        Returns what the call returns, and the record.
+        """
         if self.resumes:
             return None
-        self._judge_noted()
+        self._end_quick()
+        if self._noted is not None:
+            self._judge_noted()
         data = self._inner.batch_of(args, keywords)
         if data is None:
             return None
-        if self._noted is None:
+        if not self._num_noted:
             self._begin_series(data, lambda: self._plain.groups_of(args, keywords))
-        made = self._inner.make_whole(self._sentinel, args, keywords)
-        if made is None:
-            return None
-        self._latest, self._sentinel = made.result, made.sentinel
-        self._note(data, LateScalar(made.first_bad), made.loss)
+        made = self._inner.make_whole(self._record, args, keywords)
+        if made is not None:
+            result, self._record = made
+            # The program may change what it is given, as by `pop`.
+            self._latest = jax.tree.flatten(result)
+            self._note(data)
+            if self._num_quick >= _QUICK_IN_A_ROW:
+                self._quick.begin(self._record, self._limit - self._num_noted)
+                self._plain.quick = self._quick
         return made
+
+    def _end_quick(self) -> None:
+        """Take over the steps that were made the quick way."""
+        quick, self._plain.quick = self._quick, None
+        if quick.num_made:
+            self._latest, self._record = quick.latest, quick.record
+            self._before, self._noted = None, LateRecord(quick.record)
+            self._num_noted += quick.num_made
+            quick.end()
 
     def __call__(self, state: Any, iterator: Iterator[StepData]) -> Any:
         """Make one step of a call that was taken apart: `(logs, state)`."""
+        self._end_quick()
         if self._num_quick < _QUICK_IN_A_ROW:
             return self._watched_step(state, iterator)
-        self._judge_noted()
+        if self._noted is not None:
+            self._judge_noted()
         data = next(iterator)
         self._state = state
-        if self._noted is None:
+        if not self._num_noted:
             if self._recorder.most_noted(data.nbytes) < 2:
                 self._num_quick = 0
                 return self._watched_step(state, iter([data]))
             self._begin_series(data, lambda: state)
-        logs, flag = self.make(data)
-        self._note(own_batch(data), flag, logs["loss"])
+        logs, _ = self.make(data)
+        self._note(own_batch(data))
         return logs, self._state
 
     def _begin_series(self, data: StepData, state: Callable[[], Any]) -> None:
@@ -111,38 +144,44 @@ class PlainTrainFunction(GuardedTrainFunction):
         self._remember(state)
         self._began = time.perf_counter()
 
-    def _note(self, data: object, flag: Flag, loss: Any) -> None:
-        self._before, self._noted = self._noted, flag
+    def _note(self, data: object) -> None:
+        self._before, self._noted = self._noted, LateRecord(self._record)
         self._recorder.note(data)
         self._num_noted += 1
-        self._keep_loss({"loss": loss})
 
     def _judge_noted(self) -> None:
         """Judge the steps that are noted, if one of them is known to be bad, or there are many."""
-        flag, before = self._noted, self._before
-        if flag is None:
-            return
-        if self._limit == 1:
+        noted, before = self._noted, self._before
+        assert noted is not None
+        is_quick = self._num_quick >= _QUICK_IN_A_ROW
+        if (noted.is_ready() and int(noted) >= 0) or (
+            not is_quick and before is not None and int(before) >= 0
+        ):
+            self.poll(None, wait=True)
+        elif self._num_noted >= self._limit:
+            number, began = self._num_noted, self._began
             self.poll(None, wait=False)
             self._read_losses()
-        elif (
-            self._num_noted >= self._limit
-            or (flag.is_ready() and int(flag) >= 0)
-            or (before is not None and self._num_quick < _QUICK_IN_A_ROW and int(before) >= 0)
-        ):
-            number = self._num_noted
-            self.poll(None, wait=True)
-            self._read_losses()
-            is_quick = time.perf_counter() - self._began <= number * _QUICK
-            self._num_quick = self._num_quick + number if is_quick else 0
+            seconds = (time.perf_counter() - began) / number
+            if number > 1 and seconds <= _QUICK * (_NOT_QUICK if is_quick else 1):
+                self._num_quick += number
+            else:
+                self._num_quick = 0
 
     def end_series(self) -> None:
-        """Record the steps that are noted, and queue their flag."""
+        """Record the steps that are noted, and queue their record."""
         super().end_series()
-        if self._noted is not None:
-            flag, self._noted, self._before, self._num_noted = self._noted, None, None, 0
+        self._end_quick()
+        number, self._num_noted = self._num_noted, 0
+        if number:
+            assert self._noted is not None
             self._recorder.record_noted()
-            self.queue(flag)
+            self._queue(self._noted, number)
+
+    def _queue(self, record: LateRecord, number: int) -> None:
+        """Queue the record of the last steps; how many they are."""
+        self.queue(record)
+        self._unread.append((self._recorder.num_steps, number, record))
 
     def _watched_step(self, state: Any, iterator: Iterator[StepData]) -> Any:
         """Make one step, and judge the one before the last."""
@@ -155,30 +194,45 @@ class PlainTrainFunction(GuardedTrainFunction):
         self._read_losses()
         self._remember(lambda: state)
         batches = self._recorder.recording(iterator, own=own_batch, may_borrow=is_changeable)
-        logs, flag = self.make(next(batches))
-        logs = self.expect(flag, logs)
+        logs, record = self.make(next(batches))
+        self._unread.append((self._recorder.num_steps, 1, record))
+        logs = self.expect(record, logs)
+        self._left = self._state if self.resumes else ()
         return logs, self._state
+
+    def written(self) -> Writes | None:
+        """The arrays that are not those of the last step."""
+        return written_since(self._left, self._state)
+
+    def copied(self) -> State:
+        """A copy of the state for the next step."""
+        return State.of(self._state).map(np.array)
+
+    def begin_sentinel(self) -> None:
+        """Begin a new sentinel."""
+        self._record = new_record()
+        self._noted = self._before = None
 
     def _remember(self, state: Callable[[], Any]) -> None:
         self.remember(lambda: _num_bytes(state()), lambda: State.of(state()).map(np.array))
 
-    def _keep_loss(self, logs: Any) -> None:
-        if logs["loss"] is not None:
-            self._losses.append((self._recorder.num_steps - 1, logs["loss"]))
-
     def _read_losses(self, until: int | None = None) -> None:
-        """Read the losses of the steps before `until`: those whose flags have been read.
+        """Read the losses of the steps before `until`, or of those whose flags have been read.
 
         They are kept as numbers. Arrays that are kept for long cut the free memory into parts.
         """
-        end = self._recorder.num_judged if until is None else until
         watches = not self._told and not self._plain.skips_bad_updates
-        while self._losses and self._losses[0][0] < end:
-            step, array = self._losses.popleft()
-            loss = np.asarray(array).item()
-            self._recorder.losses.keep(step, None, loss)
-            if watches and self._bad_loss is None and not math.isfinite(loss):
-                self._bad_loss = step
+        while self._unread:
+            after, number, record = self._unread[0]
+            if after > self._recorder.num_judged if until is None else after - number >= until:
+                return
+            self._unread.popleft()
+            for step, loss in enumerate(record.losses(number), after - number):
+                if loss is None or (until is not None and step >= until):
+                    continue
+                self._recorder.losses.keep(step, None, loss)
+                if watches and self._bad_loss is None and not math.isfinite(loss):
+                    self._bad_loss = step
 
     def bad_loss(self) -> int | None:
         """The first step that was good but for its loss, the first time that this is asked."""
@@ -192,19 +246,19 @@ class PlainTrainFunction(GuardedTrainFunction):
         super().end_epoch()
         self._read_losses()
 
-    def make(self, data: object) -> tuple[Any, Flag]:
+    def make(self, data: object) -> tuple[Any, LateRecord]:
         """Make one step from the present state on."""
         assert isinstance(data, StepData)
-        (logs, first_bad), state = self._inner((*self._state, self._sentinel), data)
-        self._state, self._sentinel = tuple(state[:4]), state[4]
-        return logs, LateScalar(first_bad)
+        logs, state = self._inner((*self._state, self._record), data)
+        self._state, self._record = tuple(state[:4]), state[4]
+        return logs, LateRecord(self._record)
 
     def last_good(self, step: int) -> State:
         """The state before the bad step, which no later step has changed."""
         state = State.of(self._state)
         self._read_losses(step)
-        self._sentinel = guard_step.new_sentinel()
-        self._losses.clear()
+        self.begin_sentinel()
+        self._unread.clear()
         self._plain.kept = state
         return state
 
@@ -212,8 +266,8 @@ class PlainTrainFunction(GuardedTrainFunction):
         """Run the compiled step once more; nothing is donated to it."""
         groups = [list(group) for group in state.groups]
         assert isinstance(data, StepData)
-        (_, first_bad), _ = self._inner((*groups, guard_step.new_sentinel()), data)
-        return int(first_bad) >= 0
+        _, after = self._inner((*groups, new_record()), data)
+        return int(LateRecord(after[4])) >= 0
 
     def set_state(self, state: State) -> None:
         """Take `state` for the next step."""
@@ -227,7 +281,9 @@ class PlainTrainFunction(GuardedTrainFunction):
     def rebuild(self) -> None:
         """Trace the step again, and every function that it calls."""
         jax.clear_caches()
+        self._end_quick()
         self._inner = self._made()
+        self._quick = QuickSteps(self._inner, self._recorder.note)
 
     def resumed(self) -> None:
         """Nothing: the state is returned to the user's loop."""

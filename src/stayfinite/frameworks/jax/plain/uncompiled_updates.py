@@ -2,7 +2,8 @@
 
 `optimizer.update` of optax is judged where it is called: gradients, updates and new slots. A bad
 one gives updates of 0 and the slots as they were, and is reported where it is applied to weights.
-Updates that a program writes itself, as `p - rate * g`, are judged where the new weights are used.
+Updates that a program writes itself by `jax.tree.map` or in another compiled function are judged
+where the new weights are used; those by `-`, in `subtractions`.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from stayfinite.frameworks.jax.plain.pure_calls import (
     key_of,
     name_of_user,
 )
+from stayfinite.frameworks.jax.plain.subtractions import Subtractions
 from stayfinite.frameworks.jax.plain.update_arrays import (
     are_alike,
     are_finite,
@@ -67,6 +69,7 @@ class UncompiledUpdates:
         self._listener = listener
         self._undo: dict[tuple[int, str], Callable[[], None]] = {}
         self._own_updates: dict[int, _Feedback] = {}
+        self._subtractions = Subtractions(listener)
 
     def install(self) -> None:
         """Hook the libraries that are imported by now, each once."""
@@ -80,6 +83,13 @@ class UncompiledUpdates:
         for module in ("optax", "equinox"):
             if hasattr(sys.modules.get(module), "apply_updates"):
                 self._replace(sys.modules[module], "apply_updates", self._applying)
+        # Keras imports JAX itself; its optimizers are there once its own import is done.
+        if hasattr(sys.modules.get("keras"), "Model"):
+            # Imported here, because other steps do not need Keras.
+            from stayfinite.frameworks.keras import private as keras_private
+
+            for owner in (keras_private.BaseOptimizer, keras_private.LossScaleOptimizer):
+                self._replace(owner, "stateless_apply", self._applying_stateless)
         optax: Any = sys.modules.get("optax")
         if hasattr(optax, "MultiSteps"):
             self._replace(optax.MultiSteps, "update", self._method_updating)
@@ -89,6 +99,7 @@ class UncompiledUpdates:
         """Judge no further update."""
         TAPE.is_on = False
         TAPE.clear()
+        self._subtractions.close()
         while self._undo:
             self._undo.popitem()[1]()
 
@@ -159,6 +170,8 @@ class UncompiledUpdates:
             call = PureCall(function, given, named, out, name_of_user(function), is_gradient())
             TAPE.note(call)
             self._computed(call)
+            if call.is_gradient:
+                self._subtractions.computed(call)
         return out
 
     def _mapping(self, plain: Function) -> Function:
@@ -195,6 +208,8 @@ class UncompiledUpdates:
         call = PureCall(plain, args, extra, out)
         TAPE.note(call)
         state, params = args[1], args[2] if len(args) > 2 else None
+        for gradients in TAPE.gradients():
+            self._subtractions.forget(gradients.function)
         if is_good(args[0], state, out):
             calls = TAPE.leading_to(out)
             TAPE.end_step(calls)
@@ -209,6 +224,33 @@ class UncompiledUpdates:
         TAPE.replace(call, (nothing, out[1]))
         TAPE.pending = call
         return nothing, state
+
+    def _applying_stateless(self, plain: Function) -> Function:
+        def stateless_apply(
+            optimizer: Any, optimizer_variables: Any, grads: Any, trainable_variables: Any
+        ) -> Any:
+            args = (optimizer_variables, grads, trainable_variables)
+            if TAPE.is_ignored or TAPE.is_empty:
+                return plain(optimizer, *args)
+            apply = functools.partial(plain, optimizer)
+            out = TAPE.made(apply, args, {})
+            TAPE.note(PureCall(apply, args, {}, out))
+            calls, gradients = TAPE.leading_to(out), TAPE.gradients()
+            TAPE.end_step(calls)
+            for call in gradients:
+                self._subtractions.forget(call.function)
+            state = {"params": trainable_variables, "opt_state": optimizer_variables}
+            whole = JoinedStep(calls, state, putting(dict(zip(state, out, strict=True))))
+            # A loss scale leaves out bad updates by itself.
+            is_scaled = hasattr(optimizer, "inner_optimizer")
+            if are_finite(out) and (is_scaled or are_finite(grads)):
+                loss = None if is_scaled else whole.loss
+                self._listener.made(GoodUpdate(state, whole.batch, loss))
+                return out
+            self._listener.bad(ways(whole, gradients, calls))
+            return trainable_variables, optimizer_variables
+
+        return stateless_apply
 
     def _applying(self, plain: Function) -> Function:
         def apply(weights: Any, updates: Any) -> Any:
@@ -227,6 +269,7 @@ class UncompiledUpdates:
 
         New weights, which gradients led to, come back as the argument that was differentiated.
         """
+        self._subtractions.used(function, args)
         for position, after in enumerate(args):
             arrays = arrays_in(after)
             call = TAPE.maker(arrays[0]) if arrays else None
@@ -236,6 +279,7 @@ class UncompiledUpdates:
             if self._judge(feedback, after):
                 # From now on it is judged before the program gets it.
                 self._own_updates[key_of(call.function, call.args)] = feedback
+                self._subtractions.forget(function)
 
     def _computed(self, call: PureCall) -> None:
         """A call was made that may compute new weights."""

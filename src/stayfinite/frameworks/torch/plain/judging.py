@@ -13,6 +13,7 @@ from types import FrameType
 import torch
 
 from stayfinite.frameworks.torch.plain import private, sharded, verdict
+from stayfinite.frameworks.torch.plain.clipped import ClippedNorm
 from stayfinite.frameworks.torch.plain.listeners import BadStep, Listener
 from stayfinite.frameworks.torch.plain.notes import OptimizerCall, StepNotes
 from stayfinite.frameworks.torch.plain.optimizer import (
@@ -36,6 +37,9 @@ class Judge:
         listener: Is called for each step.
         notes: What was noted of the step.
         on_error: Called with an internal error; no step is judged after it.
+
+    Attributes:
+        clipped: The norm that the gradients were clipped by.
     """
 
     def __init__(
@@ -44,6 +48,7 @@ class Judge:
         self._listener = listener
         self._notes = notes
         self._on_error = on_error
+        self.clipped = ClippedNorm()
         self._unproved: tuple[BadStep, _Copies] | None = None
 
     def before_closure(self, update: OptimizerCall) -> None:
@@ -52,21 +57,32 @@ class Judge:
             # A line search may try any point after the first call.
             self._prepare(update)
 
-    def is_fine(self, regular: RegularStep, frame: FrameType) -> bool:
-        """Judge the update of a step that is made as the one before.
+    def fine(
+        self, optimizer: torch.optim.Optimizer, innermost: FrameType
+    ) -> tuple[RegularStep, FrameType] | None:
+        """Judge the update of a step if it is made as the one before.
+
+        Args:
+            optimizer: Is about to be applied.
+            innermost: The innermost frame.
 
         Returns:
-            Whether it is known to leave all finite. If not, nothing was done.
+            What is known of the step, and the frame of its loop, if the update is known to leave
+            all finite. If not, nothing was done.
         """
-        optimizer, notes = regular.trained.optimizer(), self._notes
-        if optimizer is None or self._unproved is not None or self._listener.takes_finite_steps:
-            return False
-        proof, statistics = regular.trained.proof, notes.trained.statistics()
-        if not proof.holds_now(optimizer, statistics) or notes.bad_loss(optimizer) is not None:
-            return False
-        noted = regular.noted(frame, notes.events.alone())
-        self._listener.made(optimizer, regular.place(frame), notes.loss(), noted)
-        return True
+        notes = self._notes
+        found = notes.regular(optimizer, innermost)
+        if found is None or self._unproved is not None or self._listener.takes_finite_steps:
+            return None
+        step, frame = found
+        statistics = notes.trained.statistics() if step.has_buffers else ()
+        if not step.trained.proof.holds_now(optimizer, statistics, self.clipped, innermost):
+            return None
+        if notes.bad_loss(optimizer) is not None:
+            return None
+        noted = step.noted(frame, notes.events.alone())
+        self._listener.made(optimizer, step.place(frame), notes.loss(), noted)
+        return found
 
     def before(self, update: OptimizerCall) -> None:
         """An optimizer is about to be applied to the gradients that its parameters have."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import inspect
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -20,6 +20,8 @@ from stayfinite.frameworks.torch.plain.trainers import private
 _COMMON_ARGUMENTS = "transformers.training_args"
 # Attributes of normalisations that hold a small number to be added.
 _EPSILONS = ("eps", "epsilon", "variance_epsilon", "norm_eps", "layer_norm_eps")
+# Functions that compute a loss: the arguments before the last one, which is a setting.
+_NUM_BEFORE = {"ctc_loss": 6}
 
 
 def settings(
@@ -48,13 +50,28 @@ def replaced_value(
         ChangeError: a model does not take this attention.
     """
     with contextlib.ExitStack() as stack:
-        if setting.kind == "attention":
+        if setting.kind == "loss":
+            function = _with(getattr(torch, setting.owner), setting, value)
+            stack.enter_context(replaced(torch, setting.owner, function))
+        elif setting.kind == "attention":
             for model in _models(modules):
                 stack.enter_context(_attention(model, str(value)))
         else:
             for owner in _owners(trainer, modules, setting):
                 stack.enter_context(replaced(owner, setting.attribute, value))
         yield
+
+
+def _with(
+    function: Callable[..., Any], setting: LibrarySetting, value: SettingValue
+) -> Callable[..., Any]:
+    """`function` with another value of its last argument."""
+    num_before = _NUM_BEFORE[setting.owner]
+
+    def called(*args: Any, **kwargs: Any) -> Any:
+        return function(*args[:num_before], **{**kwargs, setting.name: value})
+
+    return called
 
 
 def _of_trainer(trainer: object | None) -> Iterator[LibrarySetting]:

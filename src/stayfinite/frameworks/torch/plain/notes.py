@@ -22,7 +22,8 @@ from stayfinite.frameworks.torch.plain.noted_losses import NotedLosses
 from stayfinite.frameworks.torch.plain.passes import PassNotes
 from stayfinite.frameworks.torch.plain.positions import Position, positions_of
 from stayfinite.frameworks.torch.plain.randomness import GeneratorNotes
-from stayfinite.frameworks.torch.plain.regular_steps import RegularNotes, RegularStep
+from stayfinite.frameworks.torch.plain.regular_notes import RegularNotes
+from stayfinite.frameworks.torch.plain.regular_steps import RegularStep
 from stayfinite.frameworks.torch.plain.steps import (
     Applied,
     Draw,
@@ -127,7 +128,9 @@ class StepNotes:
     def differentiated(self, root: Any) -> None:
         """A backward pass begins at `root`."""
         self.events.has_backward = True
-        tensor = root[0] if isinstance(root, (list, tuple)) and root else root
+        tensor = root
+        if type(root) is not torch.Tensor and isinstance(root, (list, tuple)) and root:
+            tensor = root[0]
         if self._scaled is not None and self._scaled[1] is tensor:
             tensor = self._scaled[0]
         self._losses.begin_pass(self.trained)
@@ -186,6 +189,7 @@ class StepNotes:
     def regular_ended(self, step: RegularStep, frame: FrameType) -> None:
         """The update of a step was made that is as the one before."""
         self._losses.clear()
+        self._scaled = None
         self._regular.ended(step, frame)
 
     def data_of_calls(self) -> LoopData | None:
@@ -249,8 +253,7 @@ class StepNotes:
                 self._looked_at.add(place.loop)
                 self._next_calls.look([place.frame])
                 self.generators.look(place.values().values())
-            if place.loop.written:
-                buffers += running_totals(place)
+            buffers += running_totals(place.frame, place.loop.written_before_alone(place.line))
         events.updated(Applied(number, generators, readings, lines, buffers), since, draws)
         self._regular.forget()
         is_known = update.is_proved and not (is_of_trainer or self.passes.is_noting)

@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from torch.optim.optimizer import (
+    _global_optimizer_pre_hooks,
     register_optimizer_step_post_hook,
     register_optimizer_step_pre_hook,
 )
@@ -141,9 +142,44 @@ def hook_optimizers(
     register_optimizer_step_post_hook(post_hook)
 
 
+def hook_clipping(clipped: Callable[[Any, Any, Any, Any], None]) -> None:
+    """Call `clipped(gradients, norm, kind, largest)` at the end of each `clip_grad_norm_`.
+
+    `norm` is the norm before, of the kind `kind`. A release that has other functions inside of
+    `clip_grad_norm_` is left as it is.
+    """
+    owner = torch.nn.utils.clip_grad
+    if not (hasattr(owner, "_get_total_norm") and hasattr(owner, "_clip_grads_with_norm_")):
+        return
+    plain_norm, plain_clip = owner._get_total_norm, owner._clip_grads_with_norm_
+    last: list[Any] = [None, None, None]
+
+    @functools.wraps(plain_norm)
+    def _get_total_norm(tensors: Any, norm_type: Any = 2.0, *args: Any, **kwargs: Any) -> Any:
+        norm = plain_norm(tensors, norm_type, *args, **kwargs)
+        if not torch.compiler.is_compiling():
+            last[:] = tensors, norm_type, norm
+        return norm
+
+    @functools.wraps(plain_clip)
+    def _clip_grads_with_norm_(
+        parameters: Any, max_norm: Any, total_norm: Any, *args: Any, **kwargs: Any
+    ) -> None:
+        plain_clip(parameters, max_norm, total_norm, *args, **kwargs)
+        if torch.compiler.is_compiling():
+            return
+        tensors, kind, norm = last
+        last[:] = None, None, None
+        if norm is total_norm:
+            clipped(tensors, norm, kind, max_norm)
+
+    owner._get_total_norm = _get_total_norm
+    owner._clip_grads_with_norm_ = _clip_grads_with_norm_
+
+
 def has_own_hooks(optimizer: torch.optim.Optimizer) -> bool:
-    """Whether hooks of the user are called before its update, after those of `hook_optimizers`."""
-    return bool(optimizer._optimizer_step_pre_hooks)
+    """Whether hooks of the user are called before its update, beside those of `hook_optimizers`."""
+    return bool(optimizer._optimizer_step_pre_hooks) or len(_global_optimizer_pre_hooks) > 1
 
 
 def unsaved_buffers(module: torch.nn.Module) -> list[torch.Tensor]:

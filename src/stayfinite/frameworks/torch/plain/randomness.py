@@ -95,7 +95,10 @@ class GeneratorNotes:
     def now(self) -> Generators:
         """The present states."""
         if self._draws_from_torch_alone:
-            return Generators(*_of_torch()) if _HAS_CUDA else Generators(_state_of_cpu())
+            if _HAS_CUDA:
+                return Generators(*_of_torch())
+            # Calls no Python code, as this is made in every step.
+            return tuple.__new__(Generators, (_state_of_cpu(), None, None, None, ()))
         return Generators(
             *_of_torch(),
             np.random.get_state() if self._numpy or self.is_probing else None,

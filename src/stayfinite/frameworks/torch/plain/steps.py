@@ -28,7 +28,9 @@ MAX_DRAWS = 256
 # Numbers that are added up in a loop; larger tensors are data.
 _MAX_TOTAL = 1024
 
-# The types of this file are made in every step, and a frozen dataclass takes twice as long.
+# The types of this file are made in every step, and a frozen dataclass takes twice as long. In
+# `regular_steps.py` they are made by `tuple.__new__`, which calls no Python code.
+_PLAIN = {torch.Tensor}
 
 
 class Reading(NamedTuple):
@@ -113,13 +115,16 @@ class StepPlace(NamedTuple):
         return {**found, **values_of(self.frame, self.loop.wanted)}
 
 
-def running_totals(place: StepPlace) -> list[tuple[torch.Tensor, torch.Tensor]]:
-    """The small tensors that the iteration has written to in place, each with a copy.
+def running_totals(
+    frame: FrameType, names: Sequence[str]
+) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    """The small tensors that an iteration has written to in place, each with a copy.
 
-    Without those that it may write to after the update.
+    Args:
+        frame: The frame of the loop.
+        names: Those that the loop writes to before the update alone.
     """
-    names = place.loop.written_before_alone(place.line)
-    values = values_of(place.frame, names).values() if names else ()
+    values = values_of(frame, names).values()
     return [(value, value.clone()) for value in values if is_total(value)]
 
 
@@ -215,7 +220,7 @@ class Events:
 
     def updated_alone(self, update: Applied) -> None:
         """Weights were updated after that batch, or after none since the last update."""
-        self._events = [*self.alone(), update]
+        self._events = [*self._events[-1 if self.is_at_update else -2 :], update]
         self.has_backward = False
         self.is_at_update = True
 
@@ -349,7 +354,7 @@ def versions_of(batch: object) -> tuple[int, ...]:
 
 def _are_tensors(batch: object) -> TypeGuard[Sequence[torch.Tensor]]:
     """Whether a batch is a few tensors, as most loaders give them: no structure is searched."""
-    return isinstance(batch, (list, tuple)) and {*map(type, batch)} == {torch.Tensor}
+    return isinstance(batch, (list, tuple)) and {*map(type, batch)} == _PLAIN
 
 
 def has_header(draws: Sequence[Draw], frame_id: int, loop: SourceLoop) -> bool:

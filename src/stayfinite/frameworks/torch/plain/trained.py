@@ -98,6 +98,11 @@ class TrainedByOptimizer:
         found = [trained.optimizer() for trained in self.by_identity.values()]
         return [optimizer for optimizer in found if optimizer is not None]
 
+    @property
+    def has_written(self) -> bool:
+        """Whether there are buffers that steps write to."""
+        return any(trained.written for trained in self.by_identity.values())
+
     def buffers(self) -> list[tuple[torch.Tensor, torch.Tensor]]:
         """The buffers of the modules of every optimizer, each with a copy."""
         found: list[tuple[torch.Tensor, torch.Tensor]] = []

@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Sequence
+from types import FrameType
 from typing import Any
 
 import torch
 
 from stayfinite.frameworks.torch import finite_checks, private
 from stayfinite.frameworks.torch.plain import sharded
+from stayfinite.frameworks.torch.plain.clipped import ClippedNorm
 from stayfinite.frameworks.torch.plain.optimizer import gradients_of, parameters_of
 from stayfinite.frameworks.torch.plain.private import has_own_hooks
 
@@ -36,6 +38,8 @@ _LARGEST_RATE = 1e3
 _SMALLEST_EPSILON = 1e-20
 _WIDE = frozenset((torch.float32, torch.float64))
 _PLAIN = {torch.Tensor}
+_dtype_of = operator.attrgetter("dtype")
+_gradient_of = operator.attrgetter("grad")
 
 
 def bound_of_gradients(optimizer: torch.optim.Optimizer) -> float:
@@ -121,7 +125,13 @@ class UpdateProof:
         self._num_tensors = 0
         self._as_copy = False
 
-    def holds_now(self, optimizer: torch.optim.Optimizer, others: Sequence[torch.Tensor]) -> bool:
+    def holds_now(
+        self,
+        optimizer: torch.optim.Optimizer,
+        others: Sequence[torch.Tensor],
+        clipped: ClippedNorm,
+        innermost: FrameType,
+    ) -> bool:
         """Whether it is known of an update by the present gradients, found in the least time.
 
         What kind of tensors they are is looked at again where their number changes.
@@ -129,16 +139,26 @@ class UpdateProof:
         Args:
             optimizer: The optimizer.
             others: Tensors that have to be finite as well.
+            clipped: Has the norm of the gradients, if the loop has just clipped them.
+            innermost: The innermost frame.
         """
-        if not self.holds(optimizer, 0.0):
+        groups = optimizer.param_groups
+        is_known = [*map(self._settings, groups)] == self._bounded
+        if not ((is_known and not has_own_hooks(optimizer)) or self.holds(optimizer, 0.0)):
             return False
-        tensors = [
-            gradient
-            for group in optimizer.param_groups
-            for parameter in group["params"]
-            if (gradient := parameter.grad) is not None
-        ]
-        tensors += others
+        parameters = [each for group in groups for each in group["params"]]
+        if not _WIDE.issuperset(map(_dtype_of, parameters)):
+            return False
+        tensors = [each for each in map(_gradient_of, parameters) if each is not None]
+        bound = clipped.bound_of(tensors, innermost)
+        if bound is None:
+            tensors += others
+        elif not bound <= _LARGEST_GRADIENT:
+            return False
+        elif not others:
+            return True
+        else:
+            tensors = [*others]
         if len(tensors) != self._num_tensors:
             self._num_tensors = 0
             if not _are_wide_on_cpu(tensors):

@@ -80,6 +80,7 @@ class Watching:
         creation.record()
         private.hook_draws(self._drawing)
         private.hook_backward(self._began_backward, self._ended_backward)
+        private.hook_clipping(self._clipped)
         private.hook_scaler(self._scaling, self._applying_scaled)
         private.hook_optimizers(self._created, self._regrouped, self._before, self._after)
 
@@ -164,6 +165,15 @@ class Watching:
         if self.replayer is None and self._judge is not None and self.notes.passes.is_noting:
             self.notes.passes.ended()
 
+    def _clipped(self, gradients: Any, norm: Any, kind: Any, largest: Any) -> None:
+        judge = self._judge
+        if judge is None or self.replayer is not None:
+            return
+        try:
+            judge.clipped.clipped(gradients, norm, kind, largest, sys._getframe(1))
+        except Exception as error:
+            self._end_guard(error)
+
     def _scaling(self, loss: Any, result: Any) -> None:
         if self.replayer is not None:
             self.replayer.scaled(loss, result)
@@ -206,8 +216,14 @@ class Watching:
         judge = self._judge
         if judge is None or torch.compiler.is_compiling():
             return None
-        if closure is None and self._scaler is None:
-            self._regular = self._fine(judge, optimizer, sys._getframe(2))
+        is_scaled = self._scaler is not None
+        if is_scaled:
+            judge.clipped.forget()  # the scale may be taken from the gradients after it
+        if closure is None and not (is_scaled and private.overflow_of_scale(optimizer) is not None):
+            try:
+                self._regular = judge.fine(optimizer, sys._getframe(2))
+            except Exception as error:
+                self._end_guard(error)
             if self._regular is not None:
                 return None
         update = self._update = self._noted_update(optimizer, self._scaler, closure)
@@ -218,17 +234,6 @@ class Watching:
             return None
         judge.before_closure(update)
         return _then_once(closure, lambda: judge.before(update))
-
-    def _fine(
-        self, judge: Judge, optimizer: torch.optim.Optimizer, innermost: FrameType
-    ) -> tuple[RegularStep, FrameType] | None:
-        """What is known of a step that is made as the one before, if it may be applied."""
-        try:
-            regular = self.notes.regular(optimizer, innermost)
-            return regular if regular is not None and judge.is_fine(*regular) else None
-        except Exception as error:
-            self._end_guard(error)
-            return None
 
     def _before_replayed(self, optimizer: torch.optim.Optimizer, closure: Closure | None) -> Any:
         replayer = self.replayer
