@@ -165,3 +165,19 @@ def test_code_knows_whether_it_is_traced():
     seen = []
     jax.eval_shape(lambda x: seen.append(private.is_inside_trace()) or x, jax.numpy.ones(2))
     assert [*seen, private.is_inside_trace()] == [True, False]
+
+
+def test_what_a_custom_derivative_computes_has_its_own_lines():
+    @jax.custom_vjp
+    def norm(x):
+        return jnp.sqrt(jnp.sum(x**2))
+
+    def backward(result, given):
+        return (given / result[1] * result[0],)
+
+    norm.defvjp(lambda x: (norm(x), (x, norm(x))), backward)
+    with private.lines_of_derivatives():
+        division = [e for e in equations(jax.grad(norm), X) if e.primitive.name == "div"][-1]
+    assert "transpose(" in private.scope(division.source_info)
+    assert backward.__code__ in [code for code, _ in private.frames(division.source_info)]
+    assert norm.bwd is backward

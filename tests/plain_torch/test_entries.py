@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import builtins
+import copy
 import warnings
 
 import pytest
@@ -130,3 +132,18 @@ def test_a_step_that_cannot_be_made_again_is_stopped_with_the_reason(data, train
     assert incident.made_again.startswith("not made again: ")
     assert incident.spread.num_gradients_nonfinite > 0
     assert is_finite(model)
+
+
+def test_next_is_that_of_python_again_after_the_loop(training, tmp_path):
+    model, optimizer = training
+    batches = (torch.randn(8, 4) for _ in range(5))
+    with stayfinite.watching(keep=tmp_path):
+        for _ in range(5):
+            inputs = next(batches)
+            optimizer.zero_grad()
+            model(inputs * 2).square().mean().backward()
+            optimizer.step()
+        noting = globals()["next"]
+    assert "next" not in globals()
+    # In another process it is the builtin.
+    assert copy.copy(noting) is builtins.next

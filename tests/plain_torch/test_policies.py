@@ -84,6 +84,22 @@ def test_moving_statistics_of_keras_go_back(policy, by_hand, tmp_path):
     assert ends(done) == ends(warm.script(tmp_path, "by_hand.py"))
 
 
+@pytest.mark.parametrize("is_built", [False, True])
+def test_moving_statistics_go_back_behind_the_first_step(is_built, tmp_path):
+    text = (HERE / "keras_statistics.py").read_text(encoding="utf-8").replace("x[37, 2]", "x[5, 2]")
+    if is_built:
+        made = "optimizer = keras.optimizers.Adam(1e-2)\n"
+        assert made in text
+        text = text.replace(made, f"{made}optimizer.build(model.trainable_variables)\n")
+    (tmp_path / "bad.py").write_text(text, encoding="utf-8")
+    done = warm.stayfinite(tmp_path, "run", "--policy", "skip", "bad.py")
+    assert done.returncode == 0, done.stderr
+    by_hand = text.replace("range(0, 64, 8)", "range(8, 64, 8)")
+    assert by_hand != text
+    (tmp_path / "by_hand.py").write_text(by_hand, encoding="utf-8")
+    assert ends(done) == ends(warm.script(tmp_path, "by_hand.py"))
+
+
 def test_samples_at_fault_are_left_out(tmp_path):
     torch.manual_seed(0)
     x, y = torch.randn(64, 4), torch.randn(64, 1)

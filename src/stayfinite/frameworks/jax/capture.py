@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from stayfinite.frameworks.batch import ROLES, Batch
+from stayfinite.frameworks.jax import private
 from stayfinite.frameworks.jax.capture_axes import axes_by_size, batch_axes
 from stayfinite.frameworks.jax.capture_names import canonical
 from stayfinite.frameworks.jax.capture_program import JaxProgram, Scopes, flatten, is_backward
@@ -75,7 +76,7 @@ def trace_step(subject: Subject, state: State, batch: Batch) -> TracedStep:
 
     # As `fit` passes it: a tuple of lists.
     groups = tuple(list(group) for group in state.groups)
-    with library.traced(subject, batch, scopes.entered):
+    with library.traced(subject, batch, scopes.entered), private.lines_of_derivatives():
         closed, shapes = jax.make_jaxpr(step, return_shape=True)(groups, batch.data)
     program = flatten(closed, step.__code__)
     numbers = iter(program.outputs)

@@ -8,6 +8,7 @@ can neither be guarded nor explained, so a missing one is an error, not a lost f
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -16,6 +17,7 @@ from typing import Any
 
 import jax
 import jax.experimental
+from jax._src import source_info_util
 from jax.extend import core as jex
 
 from stayfinite.errors import CannotGuardError
@@ -28,6 +30,7 @@ __all__ = [
     "frames",
     "gradients_seen",
     "is_tracing",
+    "lines_of_derivatives",
     "same_trace_level",
     "scope",
     "static_names",
@@ -80,6 +83,44 @@ def _is_inside_trace(frame: tuple[CodeType, int]) -> bool:
     # Up to JAX 0.6, the traceback of an equation in a jitted function goes on with the caller that
     # had it traced first, which need not be the caller in question.
     return frame[0].co_name != "trace_to_jaxpr_dynamic"
+
+
+@contextlib.contextmanager
+def lines_of_derivatives() -> Iterator[None]:
+    """Inside the block, what the `bwd` of a `jax.custom_vjp` computes has lines of its own.
+
+    Private: JAX gives it those of the call that is differentiated.
+    """
+
+    def calling(plain: Callable[..., Any]) -> Callable[..., Any]:
+        def call(function: Any, *args: Any, **keywords: Any) -> Any:
+            derivative = function.bwd
+            if derivative is None:
+                return plain(function, *args, **keywords)
+            function.bwd = _with_own_lines(derivative)
+            try:
+                return plain(function, *args, **keywords)
+            finally:
+                function.bwd = derivative
+
+        return call
+
+    with replaced([(jax.custom_vjp, "__call__", calling)]):
+        yield
+
+
+def _with_own_lines(derivative: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(derivative)
+    def call(*args: Any, **keywords: Any) -> Any:
+        held = source_info_util._source_info_context
+        before = held.context
+        held.context = source_info_util.SourceInfo(None, before.name_stack)
+        try:
+            return derivative(*args, **keywords)
+        finally:
+            held.context = before
+
+    return call
 
 
 def float64_enabled() -> AbstractContextManager[Any]:

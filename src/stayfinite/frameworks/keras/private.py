@@ -159,6 +159,11 @@ def make_global_seed() -> Any:
 _GLOBAL_SEED = "global_seed_generator"
 
 
+def is_in_layer() -> bool:
+    """Whether a layer is being called in this thread."""
+    return _global_state().get_global_attribute("current_call_ctx") is not None
+
+
 def _global_state() -> Any:
     from keras.src.backend.common import global_state
 

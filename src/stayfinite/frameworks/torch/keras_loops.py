@@ -16,7 +16,8 @@ import torch
 
 from stayfinite.frameworks.keras import optimizer_settings
 from stayfinite.frameworks.keras import private as keras_private
-from stayfinite.frameworks.torch import private
+from stayfinite.frameworks.torch import first_statistics, private
+from stayfinite.frameworks.torch.first_statistics import FIRST_STATISTICS
 from stayfinite.frameworks.torch.hooks import hook, observer_here
 
 _installed = False
@@ -29,6 +30,7 @@ def install() -> None:
     if not _installed:
         _installed = True
         hook(keras_private.BaseOptimizer, "apply", _apply)
+        first_statistics.install()
 
 
 @contextlib.contextmanager
@@ -56,7 +58,9 @@ class KerasUpdates(torch.optim.Optimizer):
         self._variables = keras_private.variables_of(optimizer)
         self._rate = float(optimizer.learning_rate)
         tensors = [private.tensor_of(variable) for variable in self._variables]
-        super().__init__(tensors, {"lr": self._rate})
+        # What the modules hold is noted now.
+        with FIRST_STATISTICS.in_place():
+            super().__init__(tensors, {"lr": self._rate})
         slots = {slot.path: private.tensor_of(slot) for slot in optimizer.variables}
         self.state[tensors[0]] = slots
 
@@ -123,6 +127,7 @@ def _apply(plain: Any) -> Any:
         updates = _updates_of(optimizer, variables, plain)
         with updates.given(gradients, variables):
             updates.step()
+        FIRST_STATISTICS.num_updates += 1
         return None
 
     return apply

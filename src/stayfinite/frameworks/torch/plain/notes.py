@@ -221,6 +221,10 @@ class StepNotes:
         self.calls.clear()
         self._scaled = None
 
+    def end(self) -> None:
+        """Nothing is noted from now on."""
+        self._next_calls.end()
+
     def forget(self) -> None:
         """Nothing that has happened is a part of the next step."""
         self.events.forget()

@@ -67,6 +67,8 @@ class Watching:
     def listener(self, listener: Listener | None) -> None:
         self._listener = listener
         self._judge = None if listener is None else Judge(listener, self.notes, self._end_guard)
+        if listener is None:
+            self.notes.end()
 
     def install(self) -> None:
         """Put the hooks in place, once a process.
