@@ -27,8 +27,8 @@ os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
 
 # Each search for live functions, and each collection, looks at all objects that are not frozen.
-# Those of the frameworks are most of them, and none is of a test. Those of plain PyTorch and plain JAX
-# run without Keras as well.
+# Those of the frameworks are most of them, and none is of a test. What does not need Keras is also
+# tested where it is not installed.
 if importlib.util.find_spec("keras") is not None:
     importlib.import_module("keras")
 gc.collect()
