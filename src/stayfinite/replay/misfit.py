@@ -16,8 +16,8 @@ class Misfit:
 
     `is_final`: the training has the variables of the incident otherwise, so that no other one of
     the script will fit.
-    `is_of_batch`: the variables are those of the incident, and the batch of this step is not; a later
-    step of the same training may fit.
+    `is_of_batch`: the variables are those of the incident, and the batch of this step is not. A
+    later step of the same training may fit.
     """
 
     reason: str
