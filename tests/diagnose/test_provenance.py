@@ -55,6 +55,14 @@ def test_all_outputs_of_a_layer_are_zero_and_the_farthest_layer_is_named():
     assert found == [ZeroOutputs("net/relu", 5)]
 
 
+def test_a_derivative_of_a_layer_that_is_zero_is_no_output_of_it():
+    gradient = random(4, 5)
+    gradient[list(ROWS)] = 0
+    ops = [op(0, "matmul", (0,), 1, layer="net", phase="backward"), op(1, "sum", (1,), 2)]
+    graph = trace(ops, samples={0, 1, 2, 3})
+    assert facts(graph, 2, ROWS, values(graph, {1: gradient})) == []
+
+
 def test_layer_that_is_zero_in_one_of_two_samples_is_no_fact():
     hidden = random(4, 5)
     hidden[1] = 0

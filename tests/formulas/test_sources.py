@@ -157,6 +157,17 @@ def test_a_call_that_cannot_be_looked_into_is_not_written_twice():
     assert text_of_twice.count("layer(x)") == 1
 
 
+def test_a_function_that_cannot_be_followed_gives_an_operand():
+    text = (
+        "from keras import ops\n"
+        "def net(x, layers):\n    for layer in layers[:-1]:\n        x = layer(x)\n"
+        "    return layers[-1](x)\n"
+        "def f(x, layers):\n    z = net(x, layers)\n    return ops.log(1.0 + ops.exp(z))\n"
+    )
+    _, patch = _after(text, "ops.exp(z)")
+    assert "return ops.softplus(z)" in patch.diff()
+
+
 def test_no_source_and_no_way_to_the_value():
     space = {}
     exec("def f(x):\n    return x\n", space)

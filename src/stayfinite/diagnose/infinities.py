@@ -81,7 +81,7 @@ def is_absorbed(evidence: Evidence) -> bool:
     start = _start(evidence)
     if start is None or np.isnan(as_float(evidence.values[start])).any():
         return False
-    return all(_walk(evidence, start, phases)[1] for phases in (("forward",), None))
+    return all(_walk(evidence, start, phases, is_beside=True)[1] for phases in (("forward",), None))
 
 
 def _start(evidence: Evidence) -> int | None:
@@ -94,14 +94,16 @@ def _first_nan(evidence: Evidence, start: int, phases: tuple[Phase, ...] | None)
 
 
 def _walk(
-    evidence: Evidence, start: int, phases: tuple[Phase, ...] | None
+    evidence: Evidence, start: int, phases: tuple[Phase, ...] | None, *, is_beside: bool = False
 ) -> tuple[Op | None, bool]:
     """The first op that makes NaN of what is downstream of `start`.
 
-    Also whether nothing else came of it: each infinity ended in a number, and none in a sink.
+    Also whether nothing else came of it: each infinity ended in a number, and none in a sink. With
+    `is_beside`, derivatives that read another non-finite value are not followed.
     """
     values, sinks = evidence.values, set(evidence.trace.sinks())
     frontier, is_in_sink = [start], False
+    reached = {start}
     for _ in range(_MAX_STEPS):
         is_in_sink = is_in_sink or not sinks.isdisjoint(frontier)
         readers = consumers_of(evidence.trace, frontier, phases)
@@ -115,12 +117,16 @@ def _walk(
         frontier = []
         for reader in sorted(readers, key=lambda op: op.index):
             found = values.summary(reader.results[0])
+            is_derivative = is_beside and reader.phase == "backward"
+            if is_derivative and not found.is_finite and _reads_other(evidence, reader, reached):
+                continue
             if found.has_nan:
                 if _reads_nan(evidence, reader):
                     continue  # as an infinity that a later layer reads, too
                 return reader, False
             if not found.is_finite:
                 frontier.append(reader.results[0])
+                reached.add(reader.results[0])
         if not frontier:
             return None, not is_in_sink
     return None, False
@@ -129,3 +135,10 @@ def _walk(
 def _reads_nan(evidence: Evidence, reader: Op) -> bool:
     evidence.values.summarise(reader.operands)
     return any(evidence.values.summary(operand).has_nan for operand in reader.operands)
+
+
+def _reads_other(evidence: Evidence, reader: Op, reached: set[int]) -> bool:
+    """Whether an op reads a non-finite value that is none of `reached`."""
+    others = [operand for operand in reader.operands if operand not in reached]
+    evidence.values.summarise(others)
+    return not all(evidence.values.summary(operand).is_finite for operand in others)

@@ -68,8 +68,8 @@ def _per_sample(trace: Graph, op: Op) -> bool:
 
 
 def _leaves_layer(trace: Graph, op: Op) -> bool:
-    if op.layer is None:
-        return False
+    if op.layer is None or op.phase == "backward":
+        return False  # the derivative of a layer, as in the penalty of a gradient, is no output
     consumers = trace.consumers.get(op.results[0], [])
     return any(c.layer != op.layer and c.phase == "forward" for c in consumers)
 

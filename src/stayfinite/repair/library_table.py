@@ -114,6 +114,7 @@ SPECIAL: dict[str, str] = {
         cumsum x axis?None
         flip x axis?None
         diagonal x offset:ignored?None axis1:ignored2?None axis2:ignored3?None
+        diagonal = diag x k:ignored?None
         cast x dtype
         ones_like x
         zeros_like x
@@ -166,6 +167,7 @@ SPECIAL: dict[str, str] = {
         cumsum a:x axis?None
         flip m:x axis?None
         diagonal a:x offset:ignored?None axis1:ignored2?None axis2:ignored3?None
+        diagonal = diag v:x k:ignored?None
         cast = astype x dtype
         ones_like a:x
         zeros_like a:x
@@ -255,6 +257,7 @@ SPECIAL: dict[str, str] = {
         logcumsumexp input:x dim:axis
         flip input:x dims:axis
         diagonal input:x offset:ignored?None dim1:ignored2?None dim2:ignored3?None
+        diagonal = diag input:x diagonal:ignored?None
         ones_like input:x
         zeros_like input:x
         max input:x dim:axis?None keepdim:keepdims?False

@@ -24,7 +24,7 @@ from stayfinite.repair.extraction.instances import made_instance
 from stayfinite.repair.extraction.library_calls import library_call, method_call
 from stayfinite.repair.extraction.native_calls import native_call
 from stayfinite.repair.extraction.operators import applied
-from stayfinite.repair.extraction.run import Run
+from stayfinite.repair.extraction.run import GivesUpError, Run
 from stayfinite.repair.extraction.values import (
     Call,
     Closure,
@@ -97,6 +97,9 @@ def _called(run: Run, call: Call) -> object:
             return enter(run, user, positional, named, caller)
         except LookupError:
             pass
+        except GivesUpError:
+            # As a network that loops over layers of unknown number: what it gives is an operand.
+            return run.unknown_call(call, *call.arguments)
     return native_call(run, dataclasses.replace(call, positional=positional))
 
 
