@@ -1,4 +1,4 @@
-"""Private names of frameworks stand in `private.py` and `private_epochs.py` only."""
+"""Private names of frameworks stand in files `private.py` and `private_*.py` only."""
 
 from __future__ import annotations
 
@@ -9,10 +9,15 @@ import pytest
 from tests.private_names import private_names
 
 PACKAGE = Path(__file__).parents[2] / "src" / "stayfinite"
-HOMES = {
-    PACKAGE / "frameworks" / name / "private.py"
+FOLDERS = {
+    PACKAGE / "frameworks" / name
     for name in ("keras", "jax", "tensorflow", "torch", "torch/plain", "torch/plain/trainers")
-} | {PACKAGE / "frameworks" / "keras" / "private_epochs.py"}
+}
+HOMES = {
+    folder / path.name
+    for folder in FOLDERS
+    for path in [Path("private.py"), *folder.glob("private_*.py")]
+}
 
 
 @pytest.mark.slow_on("jax", "tensorflow")

@@ -16,7 +16,7 @@ import tensorflow as tf
 from stayfinite.frameworks.keras import private as keras_private
 from stayfinite.frameworks.keras.model_subject import KerasModel
 from stayfinite.frameworks.keras.patches import replaced
-from stayfinite.frameworks.tensorflow import private
+from stayfinite.frameworks.tensorflow import private, private_functions, private_random
 
 X = tf.constant([1.0, 4.0])
 
@@ -87,7 +87,7 @@ def test_a_written_variable_is_seen_in_a_graph_also_inside_a_function():
         graph = tf.compat.v1.get_default_graph()
         inside()
         third.read_value()
-        found.extend(private.is_written(graph, [v]) for v in (first, second, third))
+        found.extend(private_functions.is_written(graph, [v]) for v in (first, second, third))
 
     found: list[bool] = []
     outside.get_concrete_function()
@@ -98,10 +98,10 @@ def test_functions_and_xla_are_told_from_plain_steps():
     def plain(x):
         return x
 
-    assert not private.is_function(plain)
-    assert private.is_function(tf.function(plain))
-    assert private.is_xla(tf.function(plain, jit_compile=True))
-    assert not private.is_xla(tf.function(plain))
+    assert not private_functions.is_function(plain)
+    assert private_functions.is_function(tf.function(plain))
+    assert private_functions.is_xla(tf.function(plain, jit_compile=True))
+    assert not private_functions.is_xla(tf.function(plain))
 
 
 def test_rare_branch_is_kept_as_a_branch_and_taken_where_it_must_be():
@@ -201,7 +201,7 @@ def test_same_random_numbers_in_each_block_and_others_after_it(seed, monkeypatch
         monkeypatch.delattr(private.context.context(), "_rng")
 
     def drawn():
-        with private.same_random_numbers():
+        with private_random.same_random_numbers():
             return [tf.random.uniform([4]).numpy() for _ in range(2)]
 
     one, other = drawn(), drawn()
@@ -226,11 +226,11 @@ def test_a_copy_of_a_function_is_called_inside_another():
     calls = []
 
     def around(call):
-        calls.append(private.captured_variables(tf.compat.v1.get_default_graph()))
+        calls.append(private_functions.captured_variables(tf.compat.v1.get_default_graph()))
         return {"result": call()}
 
     function = Doubling().doubled
-    copy = private.with_function_around(function, around)
+    copy = private_functions.with_function_around(function, around)
     assert [copy(X * n)["result"].numpy().tolist() for n in (1.0, 100.0)] == [
         [2.0, 8.0],
         [-200.0, -800.0],
@@ -243,11 +243,11 @@ def test_function_of_a_method_is_bound_and_not_converted():
     instance = Doubling()
     function = instance.doubled
     function(X)
-    bound = private.bound_function(function)
+    bound = private_functions.bound_function(function)
     assert inspect.unwrap(bound) is Doubling.doubled.python_function
     assert list(inspect.signature(bound).parameters) == ["x"]
     assert float(bound(2.0)) == 4.0
-    assert private.bound_function(tf.function(told)) is told
+    assert private_functions.bound_function(tf.function(told)) is told
 
 
 def test_variables_that_a_trace_reads():
@@ -257,7 +257,7 @@ def test_variables_that_a_trace_reads():
     @tf.function
     def function():
         result = read + 1.0
-        is_read = private.captured_variables(tf.compat.v1.get_default_graph())
+        is_read = private_functions.captured_variables(tf.compat.v1.get_default_graph())
         found.extend([is_read(read), is_read(other)])
         return result
 
@@ -270,13 +270,13 @@ def test_calls_of_functions_are_hooked_until_undone():
 
     def make(plain):
         def call(function, *args, **keywords):
-            called.append(private.is_of_library(function))
+            called.append(private_functions.is_of_library(function))
             return plain(function, *args, **keywords)
 
         return call
 
     function = tf.function(lambda x: x + 1.0)
-    undo = private.hook_calls(make)
+    undo = private_functions.hook_calls(make)
     function(X)
     undo()
     function(X)
@@ -296,7 +296,9 @@ def calls_of(methods, run):
 
 
 def test_random_numbers_are_drawn_by_known_operations():
-    methods = [(operation.owner, operation.name) for operation in private.random_operations()]
+    methods = [
+        (operation.owner, operation.name) for operation in private_random.random_operations()
+    ]
     generator = tf.random.Generator.from_seed(1)
     assert calls_of(methods, lambda: tf.random.normal((2,)))
     assert calls_of(methods, lambda: tf.random.truncated_normal((2,)))
@@ -315,6 +317,6 @@ def test_random_numbers_go_on_as_before_after_a_block():
     expected = [float(tf.random.normal(())) for _ in range(2)]
     tf.random.set_seed(3)
     first = float(tf.random.normal(()))
-    with private.random_numbers_kept():
+    with private_random.random_numbers_kept():
         tf.random.normal(())
     assert [first, float(tf.random.normal(()))] == expected

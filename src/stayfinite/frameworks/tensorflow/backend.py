@@ -22,7 +22,7 @@ from stayfinite.frameworks.subject import (
     TrainStep,
     state_variables,
 )
-from stayfinite.frameworks.tensorflow import guard, private
+from stayfinite.frameworks.tensorflow import guard, private, private_functions
 from stayfinite.frameworks.tensorflow.call_arguments import CallArguments
 from stayfinite.frameworks.tensorflow.state import numpy_of
 
@@ -60,11 +60,13 @@ class TensorFlowBackend:
 
     def uncompiled(self, step: TrainStep) -> TrainStep:
         """The function that was given to `tf.function`."""
-        return private.python_function_of(step)
+        return private_functions.python_function_of(step)
 
     def compilation(self, step: TrainStep) -> Compilation:
         """Whether `tf.function` made it, and whether XLA compiles it."""
-        return Compilation(eager=not private.is_function(step), xla=private.is_xla(step))
+        return Compilation(
+            eager=not private_functions.is_function(step), xla=private_functions.is_xla(step)
+        )
 
     def compiled(self, step: TrainStep, compilation: Compilation) -> TrainFunction:
         """A train function that makes `step` on the next batch of an iterator."""

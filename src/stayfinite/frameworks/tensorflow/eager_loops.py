@@ -26,7 +26,7 @@ from stayfinite.frameworks.recorder import StepCount
 from stayfinite.frameworks.state import State
 from stayfinite.frameworks.step import Outcome
 from stayfinite.frameworks.subject import state_variables
-from stayfinite.frameworks.tensorflow import bounds, private
+from stayfinite.frameworks.tensorflow import bounds, private, private_random
 from stayfinite.frameworks.tensorflow.eager_step import EagerCall, Place, eager_call, places_now
 from stayfinite.frameworks.tensorflow.found_loop import FoundLoop
 from stayfinite.frameworks.tensorflow.guard_eager import GuardedEagerStep
@@ -113,7 +113,7 @@ def install(listener: UpdateListener) -> Callable[[], None]:
         (base, "apply", updates.apply),
         (scaled, "apply", updates.apply),
         *((owner, name, updates.assign) for owner, name in private.assignments()),
-        *((o.owner, o.name, updates.drawing(o.name)) for o in private.random_operations()),
+        *((o.owner, o.name, updates.drawing(o.name)) for o in private_random.random_operations()),
     ]
     plain = [(owner, name, getattr(owner, name)) for owner, name, _ in hooks]
     for (owner, name, make), (_, _, method) in zip(hooks, plain, strict=True):
@@ -255,7 +255,7 @@ class _Updates(threading.local, PartialSteps):
             else:
                 body = bad.call.body
                 is_running = contextlib.nullcontext() if body is None else running(body)
-                with without_watch(), private.random_numbers_kept(), is_running:
+                with without_watch(), private_random.random_numbers_kept(), is_running:
                     self._listener.bad(bad)
             return None
 

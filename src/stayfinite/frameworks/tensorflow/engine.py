@@ -26,7 +26,7 @@ from stayfinite.frameworks.recording.engine import (
 from stayfinite.frameworks.recording.recording import Recording
 from stayfinite.frameworks.state import State, Tensor, keeps_its_infinities
 from stayfinite.frameworks.subject import Subject, state_variables
-from stayfinite.frameworks.tensorflow import private
+from stayfinite.frameworks.tensorflow import private, private_functions, private_random
 from stayfinite.frameworks.tensorflow.call_arguments import CallArguments
 from stayfinite.frameworks.tensorflow.capture import OpRecord
 from stayfinite.frameworks.tensorflow.float64 import WideShadows
@@ -139,8 +139,10 @@ class TensorFlowEngine:
             store(self.subject, state)
             self.subject.reset_metrics()
             with (
-                contextlib.nullcontext() if self._draws is False else private.same_random_numbers(),
-                private.functions_as_written(),
+                contextlib.nullcontext()
+                if self._draws is False
+                else private_random.same_random_numbers(),
+                private_functions.functions_as_written(),
                 without_watch(),
             ):
                 yield

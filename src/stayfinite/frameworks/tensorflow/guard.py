@@ -25,7 +25,7 @@ from stayfinite.frameworks.keras.persistence import bad_steps_leave_marks
 from stayfinite.frameworks.recorder import MAX_COPIED_BYTES, Flag, Recorder
 from stayfinite.frameworks.state import State
 from stayfinite.frameworks.subject import Subject, state_variables
-from stayfinite.frameworks.tensorflow import private
+from stayfinite.frameworks.tensorflow import private, private_functions
 from stayfinite.frameworks.tensorflow.flagged_series import (
     FlaggedSeries,
     is_changeable,
@@ -206,7 +206,7 @@ class TensorFlowTrainFunction(TensorFlowWindows):
         """Trace the step again, and every function that it calls."""
         self.settle()
         self.heavy = None
-        private.forget_traces()
+        private_functions.forget_traces()
         self._inner = self._made()
 
     def _made(self) -> Any:

@@ -15,7 +15,7 @@ import tensorflow as tf
 from stayfinite.frameworks.keras import private as keras_private
 from stayfinite.frameworks.keras.optimizer_bounds import row_of
 from stayfinite.frameworks.subject import Subject
-from stayfinite.frameworks.tensorflow import bounds, private
+from stayfinite.frameworks.tensorflow import bounds, private, private_functions
 from stayfinite.frameworks.tensorflow.guard_eager import GuardedEagerStep
 from stayfinite.frameworks.tensorflow.guard_sentinel import (
     TensorFlowSentinel,
@@ -129,7 +129,7 @@ class GuardedGraphStep:
             # Ending this trace would leave its new variables without values; the next trace checks.
             return False
         unseen = [v for v in state if id(v) not in self._values.old]
-        return private.is_written(tf.compat.v1.get_default_graph(), unseen)
+        return private_functions.is_written(tf.compat.v1.get_default_graph(), unseen)
 
 
 def lasting(subject: Subject) -> list[Any]:

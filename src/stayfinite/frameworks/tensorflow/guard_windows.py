@@ -22,7 +22,7 @@ from stayfinite.frameworks.keras.optimizer_settings import build_slots
 from stayfinite.frameworks.keras.windows import WindowedTrainFunction
 from stayfinite.frameworks.recorder import Recorder
 from stayfinite.frameworks.subject import Subject, state_variables
-from stayfinite.frameworks.tensorflow import private
+from stayfinite.frameworks.tensorflow import private, private_functions
 from stayfinite.frameworks.tensorflow.guard_heavy import LateLoss, TensorFlowHeavySteps
 from stayfinite.frameworks.tensorflow.repeatable import is_on_cpu, is_repeatable
 from stayfinite.frameworks.tensorflow.state import num_bytes_of, state_of
@@ -79,7 +79,7 @@ class TensorFlowWindows(WindowedTrainFunction):
                 graph = tf.compat.v1.get_default_graph()
                 self._is_repeatable = self._is_repeatable and is_repeatable(graph.as_graph_def())
                 if isinstance(self.heavy, TensorFlowHeavySteps):
-                    self.heavy.traced(private.written_variables(graph))
+                    self.heavy.traced(private_functions.written_variables(graph))
             return outputs.joined(logs, data)
 
         function = private.make_function(subject.compilation, step)

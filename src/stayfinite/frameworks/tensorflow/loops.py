@@ -19,7 +19,7 @@ from stayfinite.frameworks.keras.patches import replaced
 from stayfinite.frameworks.recorder import Recorder, StepCount
 from stayfinite.frameworks.snapshots import Snapshots
 from stayfinite.frameworks.step_turns import TURNS
-from stayfinite.frameworks.tensorflow import bounds, private
+from stayfinite.frameworks.tensorflow import bounds, private, private_functions
 from stayfinite.frameworks.tensorflow.call_arguments import CallArguments, CallReader
 from stayfinite.frameworks.tensorflow.flagged_series import kept
 from stayfinite.frameworks.tensorflow.found_loop import FoundLoop
@@ -88,7 +88,7 @@ def install(finder: StepFinder) -> Callable[[], None]:
 
         return call
 
-    return private.hook_calls(hooked)
+    return private_functions.hook_calls(hooked)
 
 
 class _Copy:
@@ -97,7 +97,7 @@ class _Copy:
     def __init__(self, function: Any, plain: Call, finder: StepFinder) -> None:
         self._plain = plain
         self.finder = finder
-        self._is_left_alone = private.is_of_library(function)
+        self._is_left_alone = private_functions.is_of_library(function)
         self._loop: TracedLoop | None = None
         self._guard: StepGuard | None = None
 
@@ -174,8 +174,8 @@ class _Copy:
         keywords: Mapping[str, Any],
     ) -> Any:
         """Make an update by the user's function, not compiled."""
-        step = private.bound_function(function)
-        with applying_by(Applying(private.code_of(step), loop.count)):
+        step = private_functions.bound_function(function)
+        with applying_by(Applying(private_functions.code_of(step), loop.count)):
             return step(*args, **keywords)
 
 
@@ -217,9 +217,9 @@ class TracedLoop(FoundLoop):
     """
 
     def __init__(self, function: Any, plain: Call) -> None:
-        step = private.bound_function(function)
+        step = private_functions.bound_function(function)
         name = str(getattr(function.python_function, "__name__", "step"))
-        super().__init__(step, name, xla=private.is_xla(function))
+        super().__init__(step, name, xla=private_functions.is_xla(function))
         self.first: MadeStep | None = None
         self.has_unseen_update = False
         self.applies_alone = self.differentiates_alone = False
@@ -232,7 +232,7 @@ class TracedLoop(FoundLoop):
         self._recorder: Recorder | None = None
         self._made: _TracedTrainFunction | None = None
         self._plain = plain
-        self._copy = private.with_function_around(function, self._traced)
+        self._copy = private_functions.with_function_around(function, self._traced)
 
     def attach(self, recorder: Recorder, on_bad: OnBad, *, resumes: bool) -> GuardedFunction:
         """Have the steps made by the copy."""
@@ -303,7 +303,7 @@ class TracedLoop(FoundLoop):
         hooks = [(owner, name, self._assigning) for owner, name in private.assignments()]
         with watched(step), updates_of_replicas() as unseen, replaced(hooks):
             out = call()
-        self._is_captured = private.captured_variables(tf.compat.v1.get_default_graph())
+        self._is_captured = private_functions.captured_variables(tf.compat.v1.get_default_graph())
         if step.has_update or not step.differentiates:
             self.before_trace.old.clear()
         if not step.has_update:
@@ -362,7 +362,7 @@ class _FoundStep(GuardedGraphStep):
         """
         if self._loop.train_function is None:
             graph = tf.compat.v1.get_default_graph()
-            self._loop.find_models(private.captured_variables(graph))
+            self._loop.find_models(private_functions.captured_variables(graph))
 
 
 class _TracedTrainFunction(TensorFlowTrainFunction):

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from stayfinite.frameworks.keras.patches import replaced
-from stayfinite.frameworks.tensorflow import private
+from stayfinite.frameworks.tensorflow import private_random
 
 Method = Callable[..., Any]
 
@@ -51,7 +51,7 @@ def given(draws: Sequence[EagerDraw]) -> Iterator[None]:
 
         return make
 
-    operations = private.random_operations()
+    operations = private_random.random_operations()
     with replaced([(o.owner, o.name, giving(o.name, o.takes_shape)) for o in operations]):
         yield
 
