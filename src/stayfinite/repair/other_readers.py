@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from stayfinite.graph.code_owner import is_user_file
 from stayfinite.graph.graph import Span
 from stayfinite.repair.expression import expression_at
-from stayfinite.repair.same_objects import Place, Program, last_name
+from stayfinite.repair.same_objects import Place, ObjectPlaces, last_name
 from stayfinite.repair.source import SourceFile
 
 # Methods of a network that call it.
@@ -31,7 +31,7 @@ def reads_elsewhere(calls: Sequence[Span]) -> bool:
     Args:
         calls: Positions of calls in files of the user.
     """
-    program = Program(_sources(calls))
+    program = ObjectPlaces(_sources(calls))
     by_path = {source.path: source for source in program.sources}
     known: set[ast.AST] = set()
     called: list[Place] = []
@@ -52,7 +52,7 @@ def reads_elsewhere(calls: Sequence[Span]) -> bool:
     )
 
 
-def _called(program: Program, source: SourceFile, call: ast.Call) -> Iterator[Place]:
+def _called(program: ObjectPlaces, source: SourceFile, call: ast.Call) -> Iterator[Place]:
     """What `call` calls."""
     function = call.func
     if isinstance(function, ast.Attribute) and function.attr in _CALLING:

@@ -24,7 +24,7 @@ _GIVE_SELF = frozenset(
 )
 
 
-class Program:
+class ObjectPlaces:
     """The files of a program, with the names in them.
 
     Args:
