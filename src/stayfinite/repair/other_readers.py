@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from stayfinite.graph.code_owner import is_user_file
 from stayfinite.graph.graph import Span
 from stayfinite.repair.expression import expression_at
-from stayfinite.repair.same_objects import Place, ObjectPlaces, last_name
+from stayfinite.repair.same_objects import ObjectPlaces, Place, last_name
 from stayfinite.repair.source import SourceFile
 
 # Methods of a network that call it.
