@@ -77,6 +77,8 @@ CASES = [
     Case("branch_by_number", "division-by-zero", 6, fix=False, value="undefined"),
     Case("inverse_length", "division-by-zero", 2, fix=False, value="bounded"),
     Case("gan_two_optimizers", "log-of-zero", 1),
+    Case("gan_of_probabilities", "log-of-zero", 4, fix=False, value="changed"),
+    Case("gan_of_means", "log-of-zero", 4, fix=True, value="exact"),
     Case("frozen_critic", "log-of-zero", 7, value="exact"),
     Case("attention_beside", "empty-reduction", 1),
     Case("ctc_lengths", "bad-target", 2, fix=True, kind="setting"),

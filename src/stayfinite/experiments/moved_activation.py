@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from stayfinite.diagnose.locate import Diagnosis
 from stayfinite.experiments.formulas import extracted
 from stayfinite.frameworks.step import Step
-from stayfinite.graph.graph import Op
+from stayfinite.graph.graph import Op, Span
 from stayfinite.graph.object_sites import site_of
 from stayfinite.graph.source import Definition
 from stayfinite.graph.walk import unwrapped
@@ -29,9 +29,11 @@ from stayfinite.repair import (
     called_at,
     expression_at,
     moved,
+    reads_elsewhere,
 )
 from stayfinite.repair.extraction import Extraction, SourceOrigin
 from stayfinite.repair.formula import LeafRole, Node
+from stayfinite.repair.scope import qualname
 
 # The last op of each activation; JAX computes a softmax as a quotient.
 _LAST_OPS = {"sigmoid": ("sigmoid",), "softmax": ("softmax", "divide"), "tanh": ("tanh",)}
@@ -63,7 +65,7 @@ def moved_activations(step: Step, diagnosis: Diagnosis) -> Iterator[Move]:
     for extraction in reversed(list(extracted(step, diagnosis))):
         found = _by_activation(step, extraction)
         for (op, _), leaves in found.items():
-            move = _moved(step, extraction, op, leaves)
+            move = _moved(step, diagnosis, extraction, op, leaves)
             if move is not None:
                 yield move
         if found:
@@ -77,7 +79,7 @@ def _by_activation(step: Step, extraction: Extraction) -> dict[tuple[Op, object]
         recording = extraction.recording(leaf)
         if recording is None or leaf.attribute("role") is not LeafRole.VARIABLE:
             continue
-        maker = step.trace.producer.get(unwrapped(step.trace, recording.value, STRUCTURAL))
+        maker = _maker(step, extraction, leaf)
         if maker is None or maker.name not in {n for names in _LAST_OPS.values() for n in names}:
             continue
         key = (maker.layer, maker.span)
@@ -85,7 +87,9 @@ def _by_activation(step: Step, extraction: Extraction) -> dict[tuple[Op, object]
     return {(op, key): leaves for key, (op, leaves) in found.items()}
 
 
-def _moved(step: Step, extraction: Extraction, op: Op, leaves: list[Node]) -> Move | None:
+def _moved(
+    step: Step, diagnosis: Diagnosis, extraction: Extraction, op: Op, leaves: list[Node]
+) -> Move | None:
     readers = [_first_reader(extraction, leaf) for leaf in leaves]
     known = [reader for reader in readers if reader is not None]
     if len(known) < len(readers):
@@ -98,13 +102,50 @@ def _moved(step: Step, extraction: Extraction, op: Op, leaves: list[Node]) -> Mo
         return None
     shape = step.trace.values[op.results[0]].shape
     edit = moved(removal, known, shape[-1] if shape else 1)
-    if edit is None:
+    if edit is None or _is_read_elsewhere(step, diagnosis, extraction, removal, leaves, known):
         return None
     layer = None if removal.owner is None else type(removal.owner).__name__
     remade: tuple[Remade, ...] = ()
     if removal.owner is not None:
         remade = (Remade(edit, removal.owner, removal.node, "", {}, removal.setting),)
     return Move(MovedActivation(removal.op, layer), edit, remade)
+
+
+def _maker(step: Step, extraction: Extraction, leaf: Node) -> Op | None:
+    """The op that gave the value of a leaf."""
+    recording = extraction.recording(leaf)
+    if recording is None:
+        return None
+    return step.trace.producer.get(unwrapped(step.trace, recording.value, STRUCTURAL))
+
+
+def _is_read_elsewhere(
+    step: Step,
+    diagnosis: Diagnosis,
+    extraction: Extraction,
+    removal: Removal,
+    leaves: list[Node],
+    readers: list[ast.expr],
+) -> bool:
+    """Whether another part of the program reads what is no result of the activation any more.
+
+    A discriminator that gives logits gives them to the loss of the generator, too.
+    """
+    source = extraction.origins[leaves[0]][0].source
+    failing = diagnosis.evidence.forward_op
+    reading = {(s.file, s.function) for s in (() if failing is None else failing.stack)}
+    reading |= {(source.path, qualname(source, reader) or "<module>") for reader in readers}
+    calls: list[Span] = []
+    for leaf in leaves:
+        maker = _maker(step, extraction, leaf)
+        for span in () if maker is None else maker.callers or maker.stack:
+            found = expression_at(source, span) if span.file == source.path else None
+            is_removed = found is not None and removal.node in ast.walk(found.node)
+            if not is_removed:
+                calls.append(span)
+            if (span.file, span.function) in reading:
+                break
+    return bool(calls) and reads_elsewhere(calls)
 
 
 def _first_reader(extraction: Extraction, leaf: Node) -> ast.expr | None:

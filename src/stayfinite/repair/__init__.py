@@ -26,6 +26,7 @@ from stayfinite.repair.live import KnownFunctions
 from stayfinite.repair.logits import moved
 from stayfinite.repair.object_edits import proposals
 from stayfinite.repair.objects import Remade, remade
+from stayfinite.repair.other_readers import reads_elsewhere
 from stayfinite.repair.patch import Patch
 from stayfinite.repair.rewrites import MECHANISMS, Facts
 from stayfinite.repair.source import SourceFile, TextSpan
@@ -56,6 +57,7 @@ __all__ = [
     "moved",
     "proposals",
     "put_in_place",
+    "reads_elsewhere",
     "remade",
     "swapped",
 ]

@@ -1,0 +1,108 @@
+"""Whether a program reads what a network gives at other places than are known."""
+
+from __future__ import annotations
+
+import ast
+import linecache
+
+import pytest
+
+from stayfinite.graph.graph import Span
+from stayfinite.repair import SourceFile, reads_elsewhere
+
+DISC = "D = nn.Sequential(nn.Linear(8, 1), nn.Sigmoid())\nG = nn.Linear(4, 8)\n"
+LOSS = "loss = log(D(x)).mean()\n"
+CLASS = """
+class Net(nn.Module):
+    def __init__(self):
+        self.net = nn.Linear(3, 1)
+
+    def forward(self, x):
+        return torch.sigmoid(self.net(x))
+
+
+class Other(nn.Module):
+    def __init__(self):
+        self.net = nn.Linear(3, 1)
+
+    def forward(self, x):
+        return self.net(x)
+
+
+def build():
+    model = Net()
+    return model.to("cpu")
+
+
+def train(model, x):
+    return log(model(x))
+
+
+"""
+
+
+@pytest.fixture(autouse=True)
+def no_other_files(monkeypatch):
+    monkeypatch.setattr(linecache, "cache", {})
+
+
+def reads(folder, text, known, other=""):
+    """Whether the calls with the text `known` have company in `text` or in another file."""
+    paths = folder / "train.py", folder / "tools.py"
+    for path, content in zip(paths, (text, other), strict=True):
+        path.write_text(content)
+        linecache.getlines(str(path))
+    source = SourceFile.read(paths[0])
+    calls = [
+        Span(str(paths[0]), n.lineno, n.col_offset, n.end_lineno, n.end_col_offset, "<module>")
+        for n in ast.walk(source.tree)
+        if isinstance(n, ast.Call) and source.text_of(n) == known
+    ]
+    assert calls
+    return reads_elsewhere(calls)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        "loss_g = log(D(G(z)))\n",
+        "loss_g = log(D.forward(G(z)))\n",
+        "fast = torch.compile(D)\nhits = fast(x) > 0.5\n",
+        "nets = {'d': D}\nhits = nets['d'](x) > 0.5\n",
+        "for net in (G, D):\n    net(x)\n",
+        "def hits(net, x):\n    return net(x) > 0.5\nhits(D, x)\n",
+        "def hits(y):\n    return D(y) > 0.5\n",
+        "class Judge:\n    def __init__(self, net):\n        self.net = net\n"
+        "    def hits(self, x):\n        return self.net(x) > 0.5\nJudge(net=D)\n",
+        "hits = list(map(D, rows))\n",
+        "p = D.predict(x)\n",
+    ],
+)
+def test_another_reader_is_found(tmp_path, more):
+    assert reads(tmp_path, DISC + LOSS + more, "D(x)")
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        "opt = Adam(D.parameters())\nD.train()\nopt_g = Adam(G.parameters())\nfake = G(z)\n",
+        "def grow(D):\n    return D(3)\n",
+        "history = D.fit(x)\n",
+        "def count(net):\n    return sum(p.numel() for p in net.parameters())\ncount(D)\n",
+    ],
+)
+def test_what_calls_another_object_is_no_reader(tmp_path, more):
+    assert not reads(tmp_path, DISC + LOSS + more, "D(x)")
+
+
+def test_a_network_is_followed_to_the_functions_that_it_is_passed_to(tmp_path):
+    text = CLASS + "model = build()\ntrain(model, x)\nother = Other()\nother(x)\n"
+    assert not reads(tmp_path, text, "model(x)")
+    assert reads(tmp_path, text + "print(model(y))\n", "model(x)")
+
+
+def test_a_reader_in_another_file_is_found(tmp_path):
+    text = "import tools\n" + DISC + LOSS
+    use = "tools.hits(D, x)\n"
+    assert reads(tmp_path, text + use, "D(x)", "def hits(net, x):\n    return net(x) > 0.5\n")
+    assert not reads(tmp_path, text + use, "D(x)", "def hits(net, x):\n    return x > 0.5\n")
