@@ -1,11 +1,14 @@
 """Programs forked from a process that has loaded Keras, which takes seconds to load.
 
+Where Keras is not installed, it has loaded PyTorch.
+
 For tests of what a program does, not of how a process starts.
 """
 
 from __future__ import annotations
 
 import functools
+import importlib.util
 import os
 import subprocess
 import sys
@@ -47,4 +50,7 @@ def _run(folder: Path, command: tuple[str, ...], timeout: float) -> Done:
 
 @functools.cache
 def _process() -> WarmProcess:
-    return WarmProcess(sys.executable, os.environ)
+    variables = dict(os.environ)
+    if importlib.util.find_spec("keras") is None:
+        variables.setdefault("ZOO_BACKEND", "plain-torch")
+    return WarmProcess(sys.executable, variables)

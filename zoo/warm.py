@@ -36,16 +36,12 @@ MODULES = (
 )
 _LIBRARIES = {"plain-jax": "jax", "plain-torch": "torch"}
 # What guarded runs import, with each library. Together they take a fifth of a second.
-_OF_ANY_RUN = ("cli", "explanation.pipeline", "guard.session", "replay.run", "report.wording")
+_OF_ANY_RUN = ("cli", "explanation.pipeline", "guard.session", "report.wording")
 _OF_A_RUN = {
-    "keras": ("guard.callback", "guard.every_model"),
+    "keras": ("guard.callback", "guard.every_model", "replay.run"),
     "jax": ("frameworks.jax.plain.framework", "frameworks.jax.step", "guard.jax_steps"),
     "tensorflow": ("frameworks.tensorflow.engine", "frameworks.tensorflow.loops"),
-    "torch": (
-        "frameworks.torch.keras_loops",
-        "frameworks.torch.plain.framework",
-        "guard.plain_torch",
-    ),
+    "torch": ("frameworks.torch.plain.framework", "guard.plain_torch"),
 }
 _POLL_SECONDS = 0.02
 

@@ -11,15 +11,19 @@ Value = Literal["NaN", "inf", "huge value", "bit flip"]
 
 @dataclass(frozen=True)
 class NumberFault:
-    """One number of a running training is changed."""
+    """One number of a running training is changed.
+
+    `rolled_back` says whether one of the state is met by the policy `rollback` instead of `stop`.
+    """
 
     value: Value
     place: Place
     share: int
+    rolled_back: bool = False
 
     @property
     def name(self) -> str:
-        return f"{self.value}, {self.place}"
+        return f"{self.value}, {self.place}{', rollback' if self.rolled_back else ''}"
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,10 @@ NUMBERS = (
         for value in ("NaN", "inf", "huge value")
     ),
     *(NumberFault("bit flip", place, 45) for place in ("weights", "moments", "statistics")),
+    *(
+        NumberFault(value, "moments", share, rolled_back=True)
+        for value, share in (("huge value", 10), ("bit flip", 45))
+    ),
 )
 PROCESSES = (
     *(

@@ -10,6 +10,7 @@ from pathlib import Path
 import keras
 import pytest
 
+from benchmarks.faults.kinds import NUMBERS, PROCESSES
 from benchmarks.faults.result import Result
 from benchmarks.faults.table import markdown, misses
 
@@ -17,6 +18,7 @@ ROOT = Path(__file__).parents[2]
 KINDS = (
     "NaN, gradients",
     "inf, weights",
+    "huge value, moments, rollback",
     "SIGKILL, checkpoints",
     "SIGTERM, incidents",
     "disk full, checkpoints",
@@ -40,6 +42,15 @@ def test_faults_are_noticed_and_nothing_is_lost(tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
     rows = [line.split(" | ")[0].removeprefix("| ") for line in path.read_text().splitlines()]
     assert [row for row in rows if row in KINDS] == list(KINDS)
+
+
+def test_each_kind_has_a_name_of_its_own():
+    names = [kind.name for kind in (*NUMBERS, *PROCESSES)]
+    assert len(set(names)) == len(names)
+    assert {name for name in names if name.endswith(", rollback")} == {
+        "huge value, moments, rollback",
+        "bit flip, moments, rollback",
+    }
 
 
 def test_table_and_misses():

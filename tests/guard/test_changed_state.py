@@ -153,3 +153,22 @@ def test_loop_written_by_hand_goes_on(tmp_path):
     (made,) = loop.guarded.interventions
     assert made.cause == "bad-update"
     nets.assert_bit_equal(loop.arrays(), plain.arrays())
+
+
+@pytest.mark.slow_on("jax", "tensorflow")
+def test_training_goes_on_where_the_loss_rises_without_the_change(tmp_path):
+    x = 3 * np.random.default_rng(0).normal(size=(48, 5)).astype("float32")
+
+    def trained(*callbacks):
+        keras.utils.set_random_seed(0)
+        model = keras.Sequential([keras.Input((5,)), keras.layers.Dense(1)])
+        model.compile(keras.optimizers.SGD(0.3), "mse")
+        model.fit(x, x.sum(axis=1), batch_size=4, shuffle=False, verbose=0, callbacks=[*callbacks])
+        return model
+
+    plain = trained()
+    guard = stayfinite.Guard("rollback", keep=tmp_path)
+    model = trained(guard, Fault(lambda model: model.trainable_variables[0], 1e30, at=8))
+    (made,) = guard.interventions
+    assert made.cause == "bad-weights"
+    nets.assert_bit_equal(nets.state_of(model), nets.state_of(plain))

@@ -60,3 +60,15 @@ def test_without_the_script_it_is_asked_for(stopped):
     done, _ = replay(stopped[0])
     assert done.returncode == 2
     assert "pass the training script with --script" in done.stderr
+
+
+def test_a_step_with_fewer_batches_than_the_first_ones_is_found(tmp_path):
+    _, file = run(tmp_path, "accumulated_rest")
+    [incident] = file["incidents"]
+    assert (incident["where"]["step"], incident["cause"]["name"]) == (4, "log-of-zero")
+    command = ("replay", "stayfinite-out/incident-000004", "--script", "accumulated_rest.py")
+    done = warm.stayfinite(tmp_path, *command)
+    assert done.returncode == 3, done.stderr
+    assert "end of the script" not in done.stderr
+    changed = warm.stayfinite(tmp_path, *command, "--change", "without-samples=2")
+    assert changed.returncode == 0, changed.stderr

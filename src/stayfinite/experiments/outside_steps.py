@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import numpy as np
 
@@ -55,7 +56,9 @@ def changed_outside(diagnosis: Diagnosis, step: Step, again: MadeAgain) -> Diagn
 def find_remedy(context: FailureContext, again: MadeAgain) -> RemedySearch:
     """Whether training goes on from the state that the steps make."""
     remedy = StateOfSteps(context.finding.tensor or "", again.first)
-    return RemedySearch().then(try_remedy(context, remedy, OnState(again.state)))
+    # The loss may rise as it does without the change: the training is the one without it.
+    tried = try_remedy(context, remedy, OnState(again.state), growth=math.inf)
+    return RemedySearch().then(tried)
 
 
 def _name_of(step: Step, made: State, position: int) -> str | None:

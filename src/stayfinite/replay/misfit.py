@@ -16,10 +16,13 @@ class Misfit:
 
     `is_final`: the training has the variables of the incident otherwise, so that no other one of
     the script will fit.
+    `is_of_batch`: the variables are those of the incident, and the batch of this step is not. A
+    later step of the same training may fit.
     """
 
     reason: str
     is_final: bool = False
+    is_of_batch: bool = False
 
 
 def missing_variable(groups: Sequence[Sequence[Variable]], saved: SavedStep) -> Misfit | None:

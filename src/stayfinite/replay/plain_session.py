@@ -15,7 +15,8 @@ from stayfinite.frameworks.subject import Subject
 from stayfinite.replay.plain_step import plain_misfit
 from stayfinite.replay.saved_step import SavedStep
 
-# Steps of one training that are compared with the incident.
+# Steps of one training whose variables are compared with the incident. Those that differ in their
+# batch alone are not counted: the last step of an epoch may have fewer batches than those before.
 _MOST_OFFERS = 3
 
 
@@ -44,6 +45,7 @@ class PlainReplaySession:
         self._refuse = refuse
         self._skipped = skipped
         self._offers: collections.Counter[str] = collections.Counter()
+        self._told: set[str] = set()
 
     def install(self) -> None:
         """Hook the steps of the framework of the incident. Called once it is imported.
@@ -63,15 +65,17 @@ class PlainReplaySession:
     def handle(self, failure: Failure) -> Resumption:
         """Replay on a training if it fits; else its step is left as it is."""
         name = failure.subject.name
-        self._offers[name] += 1
-        if self._offers[name] <= _MOST_OFFERS:
+        if self._offers[name] < _MOST_OFFERS:
             wrong = plain_misfit(failure, self._saved)
             if wrong is None:
                 self._found(failure)
             elif wrong.is_final:
                 self._refuse(wrong.reason)
-            elif self._offers[name] == 1:
-                self._skipped(name, wrong.reason)
+            else:
+                self._offers[name] += not wrong.is_of_batch
+                if name not in self._told:
+                    self._told.add(name)
+                    self._skipped(name, wrong.reason)
         return Resumption()
 
     def bad_loss(self, step: int, loss: float) -> bool:

@@ -40,7 +40,8 @@ def plain_misfit(first: Failure, saved: SavedStep) -> Misfit | None:
     if names != saved.batch.keys():
         return Misfit(
             f"its batch has the arrays {', '.join(sorted(names)) or 'none':.200}, and that of the "
-            f"incident {', '.join(sorted(saved.batch)) or 'none':.200}"
+            f"incident {', '.join(sorted(saved.batch)) or 'none':.200}",
+            is_of_batch=True,
         )
     if unknown_variable(groups, saved) is not None:
         subject.prepare(first.bad.data)

@@ -112,11 +112,13 @@ class RemedySearch:
         return dataclasses.replace(self, experiments=(*self.experiments, experiment))
 
 
-def try_remedy(context: FailureContext, remedy: Remedy, *changes: Change) -> Experiment:
+def try_remedy(
+    context: FailureContext, remedy: Remedy, *changes: Change, growth: float = _WORSE
+) -> Experiment:
     """The failing step with all of `changes`; the fix if training goes on from there.
 
-    Training goes on if a few more steps are finite, and the loss is no worse than that of the
-    failing step was, if that was finite.
+    Training goes on if a few more steps are finite, and the loss of its batch has not become more
+    than `growth` times what it was.
     """
     began = time.perf_counter()
 
@@ -127,7 +129,7 @@ def try_remedy(context: FailureContext, remedy: Remedy, *changes: Change) -> Exp
         outcome = step.run(Unchanged())
         healthy = context.healthy
         good = is_good(outcome)
-        on = good and goes_on(step, outcome, healthy, growth=_WORSE, seconds=_SECONDS)
+        on = good and goes_on(step, outcome, healthy, growth=growth, seconds=_SECONDS)
         return outcome, on
 
     ran = attempt(run)
