@@ -8,7 +8,7 @@ import linecache
 import pytest
 
 from stayfinite.graph.graph import Span
-from stayfinite.repair import SourceFile, reads_elsewhere
+from stayfinite.repair import SourceFile, is_called_and_trained, reads_elsewhere
 
 DISC = "D = nn.Sequential(nn.Linear(8, 1), nn.Sigmoid())\nG = nn.Linear(4, 8)\n"
 LOSS = "loss = log(D(x)).mean()\n"
@@ -106,3 +106,18 @@ def test_a_reader_in_another_file_is_found(tmp_path):
     use = "tools.hits(D, x)\n"
     assert reads(tmp_path, text + use, "D(x)", "def hits(net, x):\n    return net(x) > 0.5\n")
     assert not reads(tmp_path, text + use, "D(x)", "def hits(net, x):\n    return x > 0.5\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("D = Sequential([Dense(1)])\nD.fit(x)\ngan = Model(z, D(G(z)))\n", True),
+        ("D = Sequential([Dense(1)])\nD.fit(x)\nD.evaluate(x)\nD.predict(x)\n", False),
+        ("head = Dense(1)\nmodel = Model(x, head(x))\nmodel.fit(x)\n", False),
+    ],
+)
+def test_a_trained_network_may_be_a_part_of_another_one(text, expected):
+    source = SourceFile("train.py", text)
+    made = next(n for n in ast.walk(source.tree) if isinstance(n, ast.Call))
+    made = next(n for n in ast.walk(made) if isinstance(n, ast.Call) and n.func.id == "Dense")
+    assert is_called_and_trained(source, made) is expected

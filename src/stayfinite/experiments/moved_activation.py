@@ -28,6 +28,7 @@ from stayfinite.repair import (
     applied_at,
     called_at,
     expression_at,
+    is_called_and_trained,
     moved,
     reads_elsewhere,
 )
@@ -145,7 +146,9 @@ def _is_read_elsewhere(
                 calls.append(span)
             if (span.file, span.function) in reading:
                 break
-    return bool(calls) and reads_elsewhere(calls)
+    if calls:
+        return reads_elsewhere(calls)
+    return removal.owner is not None and is_called_and_trained(source, removal.node)
 
 
 def _first_reader(extraction: Extraction, leaf: Node) -> ast.expr | None:

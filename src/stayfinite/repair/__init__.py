@@ -26,7 +26,7 @@ from stayfinite.repair.live import KnownFunctions
 from stayfinite.repair.logits import moved
 from stayfinite.repair.object_edits import proposals
 from stayfinite.repair.objects import Remade, remade
-from stayfinite.repair.other_readers import reads_elsewhere
+from stayfinite.repair.other_readers import is_called_and_trained, reads_elsewhere
 from stayfinite.repair.patch import Patch
 from stayfinite.repair.rewrites import MECHANISMS, Facts
 from stayfinite.repair.source import SourceFile, TextSpan
@@ -54,6 +54,7 @@ __all__ = [
     "expression_at",
     "filenames",
     "find_expression",
+    "is_called_and_trained",
     "moved",
     "proposals",
     "put_in_place",

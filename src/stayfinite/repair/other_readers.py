@@ -21,6 +21,8 @@ _CALLING = frozenset(
 )
 # Of those, the ones that train it with its own loss, or measure it with its own metrics.
 _WITH_LOSS = frozenset("evaluate fit test_on_batch train_on_batch".split())
+# The report says what to do with what these give.
+_PREDICTING = frozenset("predict predict_on_batch predict_step".split())
 # Functions that call what they are given.
 _MAPPING = frozenset("checkpoint filter map pmap vectorized_map vmap".split())
 
@@ -50,6 +52,29 @@ def reads_elsewhere(calls: Sequence[Span]) -> bool:
         for call in ast.walk(source.tree)
         if isinstance(call, ast.Call) and last_name(call.func) not in _WITH_LOSS
     )
+
+
+def is_called_and_trained(source: SourceFile, made: ast.expr) -> bool:
+    """Whether a program calls twice, or trains and calls, what it makes at `made`.
+
+    A model that is trained by itself may be a part of another one, too, which gets its output.
+    """
+    statement = next((n for n in source.ancestors(made) if isinstance(n, ast.Assign)), None)
+    if statement is None:
+        return False
+    # The trees of a file that is read again have other nodes.
+    program = ObjectPlaces([source, *(s for s in _sources(()) if s.path != source.path)])
+    targets = [program.place(source, target) for target in statement.targets]
+    places = program.same([place for place in targets if place is not None])
+    found = [
+        last_name(call.func) in _WITH_LOSS
+        for other in program.sources
+        for call in ast.walk(other.tree)
+        if isinstance(call, ast.Call)
+        and last_name(call.func) not in _PREDICTING
+        and not places.isdisjoint(_called(program, other, call))
+    ]
+    return found.count(False) + (True in found) > 1
 
 
 def _called(program: ObjectPlaces, source: SourceFile, call: ast.Call) -> Iterator[Place]:
