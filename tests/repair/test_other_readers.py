@@ -108,6 +108,13 @@ def test_a_reader_in_another_file_is_found(tmp_path):
     assert not reads(tmp_path, text + use, "D(x)", "def hits(net, x):\n    return x > 0.5\n")
 
 
+def test_a_file_that_is_related_by_no_import_does_not_have_the_network(tmp_path):
+    text = DISC + "def step(net, x):\n    return log(net(x))\n\nstep(D, x)\n"
+    other = "def step(net, x):\n    return net(x) > 0.5\n"
+    assert not reads(tmp_path, text, "net(x)", other)
+    assert reads(tmp_path, text, "net(x)", "from train import D\nprint(D(x))\n")
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [

@@ -6,11 +6,13 @@ import ast
 import contextlib
 import linecache
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from stayfinite.graph.code_owner import is_user_file
 from stayfinite.graph.graph import Span
 from stayfinite.repair.expression import expression_at
+from stayfinite.repair.imported_files import related_by_imports
 from stayfinite.repair.same_objects import ObjectPlaces, Place, last_name
 from stayfinite.repair.source import SourceFile
 
@@ -33,7 +35,7 @@ def reads_elsewhere(calls: Sequence[Span]) -> bool:
     Args:
         calls: Positions of calls in files of the user.
     """
-    program = ObjectPlaces(_sources(calls))
+    program = ObjectPlaces(_sources([span.file for span in calls]))
     by_path = {source.path: source for source in program.sources}
     known: set[ast.AST] = set()
     called: list[Place] = []
@@ -63,7 +65,7 @@ def is_called_and_trained(source: SourceFile, made: ast.expr) -> bool:
     if statement is None:
         return False
     # The trees of a file that is read again have other nodes.
-    program = ObjectPlaces([source, *(s for s in _sources(()) if s.path != source.path)])
+    program = ObjectPlaces([source, *(s for s in _sources([source.path]) if s.path != source.path)])
     targets = [program.place(source, target) for target in statement.targets]
     places = program.same([place for place in targets if place is not None])
     found = [
@@ -93,18 +95,25 @@ def _called(program: ObjectPlaces, source: SourceFile, call: ast.Call) -> Iterat
             yield from program.places(source, each)
 
 
-def _sources(calls: Iterable[Span]) -> Iterator[SourceFile]:
-    """The files of the user that the program has loaded."""
-    files = [span.file for span in calls]
+def _sources(files: Sequence[str]) -> list[SourceFile]:
+    """The files of the user that may have objects of `files`: they, and those related by imports.
+
+    An object gets into another file where that file imports its own, or is imported by one that
+    does. Cells of notebooks, which are in no file, may have any.
+    """
+    loaded = [*files]
     for module in list(sys.modules.values()):
         file = getattr(module, "__dict__", {}).get("__file__")
         if isinstance(file, str) and file.endswith(".py"):
-            files.append(file)
-    files += list(linecache.cache)
-    for file in dict.fromkeys(files):
+            loaded.append(file)
+    loaded += list(linecache.cache)
+    found: list[SourceFile] = []
+    for file in dict.fromkeys(loaded):
         if not is_user_file(file):
             continue
         with contextlib.suppress(OSError, SyntaxError, ValueError):
             source = SourceFile.of(file)
             assert source.tree
-            yield source
+            found.append(source)
+    related = related_by_imports(found, files)
+    return [s for s in found if s.path in related or not Path(s.path).exists()]

@@ -49,7 +49,7 @@ class ObjectPlaces:
 
     def same(self, places: Iterable[Place]) -> set[Place]:
         """Every place that may hold an object of `places`."""
-        return _reached(_reached(places, self._given_by), self._given_to)
+        return reached(reached(places, self._given_by), self._given_to)
 
     def place(self, source: SourceFile, node: ast.AST) -> Place | None:
         """What `node` stands for; None if it is no name, attribute or element."""
@@ -261,7 +261,8 @@ class ObjectPlaces:
         return owner
 
 
-def _reached(places: Iterable[Place], edges: Mapping[Place, set[Place]]) -> set[Place]:
+def reached(places: Iterable[Place], edges: Mapping[Place, set[Place]]) -> set[Place]:
+    """`places`, and all that edges lead to from there."""
     found: set[Place] = set()
     rest = list(places)
     while rest:
