@@ -63,16 +63,9 @@ def find_remedy(context: FailureContext, again: MadeAgain) -> RemedySearch:
 
 def _name_of(step: Step, made: State, position: int) -> str | None:
     """The name of a value of the state, which is another one in `made`."""
-    following = iter(enumerate(zip(step.state.values, made.values, strict=True)))
-
-    def replaced(group: tuple[object, ...]) -> list[object]:
-        chosen = []
-        for _ in group:
-            at, (present, other) = next(following)
-            chosen.append(other if at == position else present)
-        return chosen
-
-    one_replaced = State.of([replaced(group) for group in step.state.groups], step.state.random)
+    values = list(step.state.values)
+    values[position] = made.values[position]
+    one_replaced = step.state.with_values(values)
     arrays, others = step.state_arrays(), step.changed(OnState(one_replaced)).state_arrays()
     return next((name for name in arrays if not _is_same(arrays[name], others.get(name))), None)
 

@@ -103,6 +103,11 @@ class State:
         """This state with other metrics."""
         return dataclasses.replace(self, metrics=tuple(metrics))
 
+    def with_values(self, values: Sequence[Tensor]) -> State:
+        """This state with other values, in the order of `values`."""
+        following = iter(values)
+        return self.map(lambda _: next(following))
+
     def map(self, convert: Callable[[Tensor], Tensor]) -> State:
         """This state with `convert` applied to each value; `random` stays."""
         return State.of([[convert(value) for value in group] for group in self.groups], self.random)

@@ -8,15 +8,14 @@ not listed here ends the chain, and the array is read.
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import jax.numpy as jnp
 from jax.extend import core as jex
 
-from stayfinite.frameworks.jax import private
+from stayfinite.frameworks.jax.numbered_operations import NumberedOperation, NumberedProgram
 
 # Operations whose result is not finite where one of these operands is not: of the first so many.
 _NUM_OPERANDS = {
@@ -43,7 +42,7 @@ _NUM_OPERANDS = {
 
 @dataclass(frozen=True)
 class _Operation:
-    """An operation of a step whose calls are resolved. Its values are known by numbers.
+    """What a non-finite result of an operation says of its operands.
 
     Attributes:
         results: What it makes.
@@ -64,7 +63,8 @@ def arrays_to_read(jaxpr: jex.ClosedJaxpr, wanted: Sequence[int], covering: set[
         wanted: The numbers of its results that have to be finite.
         covering: Those of them that may stand for others.
     """
-    operations, results = _flat(jaxpr)
+    program = NumberedProgram.of(jaxpr)
+    operations, results = list(map(_marks, program.operations)), program.results
     made_by = {value: operation for operation in operations for value in operation.results}
     read: list[int] = []
     # Inputs of the step among the results, as gradients that another call has computed.
@@ -112,43 +112,12 @@ def _marking_each(cases: Sequence[int], made_by: Mapping[int, _Operation]) -> se
     return set.intersection(*found) if found else set()
 
 
-def _flat(jaxpr: jex.ClosedJaxpr) -> tuple[list[_Operation], list[int | None]]:
-    """The operations of a step with its calls resolved, and the number of each result.
-
-    The inputs have the first numbers.
-    """
-    numbers = itertools.count()
-    operations: list[_Operation] = []
-    inputs = [next(numbers) for _ in jaxpr.jaxpr.invars]
-    return operations, _resolve(jaxpr.jaxpr, inputs, numbers, operations)
+def _marks(operation: NumberedOperation) -> _Operation:
+    is_choice = operation.eqn.primitive.name == "select_n"
+    return _Operation(operation.results, _marking(operation.eqn, operation.operands), is_choice)
 
 
-def _resolve(
-    jaxpr: Any,
-    inputs: Sequence[int | None],
-    numbers: Iterator[int],
-    operations: list[_Operation],
-) -> list[int | None]:
-    held: dict[Any, int | None] = dict(zip(jaxpr.invars, inputs, strict=True))
-
-    def number_of(atom: Any) -> int | None:
-        return None if isinstance(atom, jex.Literal) else held.get(atom)
-
-    for eqn in jaxpr.eqns:
-        operands = [number_of(atom) for atom in eqn.invars]
-        call = private.closed_call_of(eqn)
-        if call is not None and len(call[0].invars) == len(operands):
-            results = _resolve(call[0], operands, numbers, operations)
-        else:
-            new = [next(numbers) for _ in eqn.outvars]
-            is_choice = eqn.primitive.name == "select_n"
-            operations.append(_Operation(tuple(new), _marking(eqn, operands), is_choice))
-            results = list(new)
-        held.update(zip(eqn.outvars, results, strict=True))
-    return [number_of(atom) for atom in jaxpr.outvars]
-
-
-def _marking(eqn: Any, operands: list[int | None]) -> tuple[int, ...]:
+def _marking(eqn: Any, operands: Sequence[int | None]) -> tuple[int, ...]:
     """The operands of which each makes the result non-finite; of a choice, its cases."""
     name = eqn.primitive.name
     if not all(jnp.issubdtype(result.aval.dtype, jnp.inexact) for result in eqn.outvars):

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
 
 from stayfinite.frameworks.outside_changes import is_changed, outside_change
 from stayfinite.frameworks.recorder import Flag
-from stayfinite.frameworks.state import RandomState, State
+from stayfinite.frameworks.state import State
 from stayfinite.frameworks.state_log import LoggedCall, LoggedCalls, MadeAgain, OutsideChange
 
 # All elements that differ, where it is not known which code wrote them.
@@ -96,7 +95,7 @@ def _written(training: Retraceable, call: LoggedCall) -> list[OutsideChange]:
                 values[position] = array
             else:
                 changes.append(change)
-        training.set_state(with_values(present, values, call.random))
+        training.set_state(dataclasses.replace(present.with_values(values), random=call.random))
     elif call.random is not None:
         training.set_state(dataclasses.replace(training.copied(), random=call.random))
     return changes
@@ -118,9 +117,3 @@ def _unseen(training: Retraceable, made: State, found: State) -> list[OutsideCha
         if change is not None:
             changes.append(change)
     return changes
-
-
-def with_values(state: State, values: Sequence[object], random: RandomState | None) -> State:
-    """`state` with other values, in the same order, and other random generators."""
-    following = iter(values)
-    return State.of([[next(following) for _ in group] for group in state.groups], random)
