@@ -164,14 +164,10 @@ def _edit(edit: Description) -> str:
         case RewrittenFormula():
             return rewritten(edit)
         case MovedActivation(op, layer):
-            if layer is None:
-                return (
-                    f"remove the {op}, so that the network gives its operand (for predictions "
-                    f"apply the {op} to what it returns)"
-                )
+            removed = op if layer is None else f"{op} of the `{layer}` layer"
             return (
-                f"remove the {op} of the `{layer}` layer, so that the network gives its operand "
-                f"(for predictions apply `ops.{op}` to what `predict` returns)"
+                f"remove the {removed}, so that the network gives its operand (for predictions "
+                f"apply the {op} to what it returns)"
             )
     return edit
 
