@@ -81,6 +81,8 @@ class JaxUpdates(LoopUpdates, JaxUpdateListener):
                 healthy=self._batches.before(number, joined, subject),
                 snapshots=self._snapshots(subject, joined, number),
                 losses=self.recorder.losses.before(number),
+                rerun=joined.fails_again,
+                is_same_program=joined.is_same_program,
                 keep=self.keep,
                 script=self.script,
                 num_others=TURNS.num_others_before(self.recorder.count, number),
