@@ -84,6 +84,7 @@ def _source(found: SourceFix, op: str) -> Fix:
         found.loss,
         found.judged.reference_loss,
         _objection(found),
+        found.is_whole,
     )
 
 
