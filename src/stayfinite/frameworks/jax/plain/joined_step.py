@@ -52,6 +52,13 @@ class JoinedStep:
         return next(iter([*bad, *reversed(losses)]), None)
 
     @property
+    def gradients(self) -> list[Any]:
+        """The gradients that calls give to others; none of one call that makes the update too."""
+        read = {id(array) for call in self._calls for array in call.inputs}
+        found = [array for c in self._calls if c.is_gradient for array in arrays_in(c.out)]
+        return [array for array in found if id(array) in read]
+
+    @property
     def batch_of_updates(self) -> dict[str, Any]:
         """What is read by calls that compute no gradients, and made by no call."""
         of_gradients = batch_of([call for call in self._calls if call.is_gradient], self.state)

@@ -315,8 +315,13 @@ class UncompiledUpdates:
         state = {"params": befores[0]}
         step = JoinedStep(calls, state, putting({"params": after}))
         TAPE.end_step(calls)
-        if are_finite(after):
-            self._listener.made(GoodUpdate(state, step.batch, step.loss))
+        gradients = step.gradients
+        # Both in one program; most updates are good.
+        if are_finite([after, gradients]):
+            has_finite = True if gradients else None
+            self._listener.made(GoodUpdate(state, step.batch, step.loss, has_finite))
+        elif are_finite(after):
+            self._listener.made(GoodUpdate(state, step.batch, step.loss, False))
         else:
             self._listener.bad([step])
         return True
