@@ -16,6 +16,7 @@ RecurrenceKind = Literal[
     "transient",
     "intermittent",
     "compiled-only",
+    "other-program",
     "persistent",
     "persistent-on-device",
     "everywhere",
@@ -132,6 +133,8 @@ class Recurrence:
     - `transient`: finite in each of `num_reruns` runs as compiled.
     - `intermittent`: bad in some of the runs of one kind.
     - `compiled-only`: bad in each of the runs as compiled, and finite op by op.
+    - `other-program`: the same, and the step that was traced again is another program: it read
+      something that has changed since it was compiled.
     - `persistent`: bad in each run op by op; no other device ran it.
     - `persistent-on-device`: the same, and finite on another device.
     - `everywhere`: bad on each device that ran it.
