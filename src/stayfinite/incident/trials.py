@@ -72,7 +72,8 @@ class Fix:
     `value` compares the failing step with the fix, whose loss is `loss`, to exact arithmetic, in
     which its loss is `reference_loss`. All three are None where this was not computed.
     `objection` says why a source fix with which the step was finite is not verified, if that is not
-    its value; empty in files of earlier versions.
+    its value; empty in files of earlier versions. `is_whole_iteration` is false where healthy steps
+    were compared up to the update that failed only, without the other updates of their iterations.
     """
 
     verified: bool
@@ -83,6 +84,7 @@ class Fix:
     loss: Number | None = None
     reference_loss: Number | None = None
     objection: str = ""
+    is_whole_iteration: bool = True
 
     def __post_init__(self) -> None:
         parse_numbers(self, "loss", "reference_loss")
