@@ -10,7 +10,7 @@ from stayfinite.frameworks import heavy
 from stayfinite.frameworks.keras.model_subject import KerasModel
 from stayfinite.frameworks.recorder import Recorder
 from stayfinite.frameworks.subject import Compilation
-from stayfinite.frameworks.tensorflow import guard
+from stayfinite.frameworks.tensorflow import guard, private_functions
 from stayfinite.frameworks.tensorflow.drawing_step import DrawingStep
 from stayfinite.frameworks.tensorflow.guard_heavy import TensorFlowHeavySteps
 from stayfinite.frameworks.tensorflow.held_values import HeldValues
@@ -120,6 +120,8 @@ def test_any_write_to_a_variable_is_known_of(write):
 def test_batch_that_a_step_draws_is_given_without_a_copy(xla):
     x = np.arange(8, dtype="float32").reshape(4, 2)
     step = DrawingStep(Compilation(eager=False, xla=xla), lambda batch: {"sum": batch[0] + 1})
+    # Where each `tf.function` is watched, this one is left as it is.
+    assert private_functions.is_of_library(step._compiled)
     source = iter(tf.data.Dataset.from_tensors((x, x)).repeat(2))
     batches = []
     for _ in range(2):

@@ -76,6 +76,8 @@ class TensorFlowTrainFunction(TensorFlowWindows):
         # Ids: of the variables that are followed, and of those that were assigned since a step.
         self._followed: list[int] = []
         self._assigned: set[int] = set()
+        # Whether the last step has made no other variables: then no later one of the epoch does.
+        self._follows_all = False
         # The sentinel has not seen the last steps.
         self._is_sentinel_late = False
 
@@ -163,9 +165,12 @@ class TensorFlowTrainFunction(TensorFlowWindows):
 
     def written(self) -> Writes | None:
         """The variables that were assigned since the last step."""
-        variables = [v for group in state_variables(self._subject) for v in group]
         assigned, self._assigned = self._assigned, set()
-        if self._followed != (ids := list(map(id, variables))):
+        if self._follows_all and not assigned and self._in_epoch and not self._first_of_epoch:
+            return {}
+        variables = [v for group in state_variables(self._subject) for v in group]
+        self._follows_all = self._followed == (ids := list(map(id, variables)))
+        if not self._follows_all:
             self._followed = ids
             follow(self, [], variables)
             return None
