@@ -19,6 +19,7 @@ from stayfinite.diagnose.float64_run import Float64Run
 from stayfinite.diagnose.infinities import first_nan, is_absorbed, is_written, may_be_intended
 from stayfinite.diagnose.masked_rows import fully_masked_row, reductions_before
 from stayfinite.diagnose.masking import leaking_derivative
+from stayfinite.diagnose.moments import moment_of_no_step
 from stayfinite.diagnose.ranges import literal_out_of_range
 from stayfinite.diagnose.values import Values, as_float
 from stayfinite.frameworks.optimizers import PlainOptimizer
@@ -26,6 +27,8 @@ from stayfinite.frameworks.step import Outcome, Step
 from stayfinite.graph.graph import Leaf, Op
 
 _LEAF_ORDER = ("weight", "statistics", "input", "target", "sample_weight", "optimizer", "metric")
+# What the update by an impossible moment looks like one step later.
+_OF_MOMENTS = ("divergence", "overflow", "half-overflow", "bad-update")
 _PHASE_ORDER = ("load", "data", "forward", "backward", "statistics", "update")
 
 
@@ -97,6 +100,8 @@ def diagnose(
         evidence = evidence_of(leak, None)
     found = classify(evidence)
     finding = _with_setting(_with_holder(found.finding, evidence, step), step)
+    if evidence.op is not None and finding.cause in _OF_MOMENTS:
+        finding = moment_of_no_step(step) or finding
     return Diagnosis(evidence, finding, found.notes)
 
 

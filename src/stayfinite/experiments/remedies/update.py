@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from stayfinite.diagnose.facts.growth import MomentOfNoStep
 from stayfinite.diagnose.line_watch import first_bad_line
 from stayfinite.experiments.changes import OptimizerSetting, OptimizerVariable
 from stayfinite.experiments.remedies.rates import rate_of, schedule_of
@@ -43,6 +44,8 @@ class _Candidate:
 
 def find_remedy(context: FailureContext) -> RemedySearch:
     """The first setting with whose default the update is finite and training goes on."""
+    if isinstance(context.finding.facts, MomentOfNoStep):
+        return RemedySearch()  # it has moved the weights already
     span = _line_of_update(context)
     if context.finding.tensor is not None:
         experiment = _try_variable(context, context.finding.tensor)

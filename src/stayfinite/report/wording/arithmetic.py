@@ -57,6 +57,8 @@ def arithmetic(finding: Finding) -> str:
                 f"no other weight is above {number(facts.others)}; an update takes "
                 f"{number(facts.tried)} in its place to {number(facts.updated)}"
             )
+        case growth.MomentOfNoStep(limit=limit, beside=beside):
+            return f"with `{beside}` as it is beside it, gradients make it at most {number(limit)}"
         case growth.ChangedOutside(num_changed=num_changed, size=size, first=first):
             return (
                 f"{num_changed} of {size} values; the steps from {first} on, made again from the "
