@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import math
-import time
 from collections.abc import Sequence
 from enum import Enum, auto
 
@@ -23,6 +22,7 @@ from stayfinite.experiments.comparison import (
 )
 from stayfinite.experiments.loss_scale import run_unscaled
 from stayfinite.experiments.rollout import goes_on, is_good
+from stayfinite.experiments.time_limit import TimeLimit
 from stayfinite.experiments.try_change import NotTried, attempt
 from stayfinite.frameworks.batch import Batch
 from stayfinite.frameworks.change import OnBatch, WiderDtype
@@ -73,14 +73,15 @@ class HealthySteps:
                 that is moved by more than they move it.
         """
         clamps = clamps and self.tolerance <= TOLERANCE
+        timed = TimeLimit(_SECONDS)
         seconds = 0.0
         for number, (batch, before, exact) in enumerate(self._unpatched):
-            began = time.monotonic()
+            began = timed.spent
             ran = attempt(functools.partial(run_unscaled, unscaled.changed(OnBatch(batch))))
             if isinstance(ran, NotTried):
                 return ran
             patched, after = ran
-            seconds += time.monotonic() - began
+            seconds += timed.spent - began
             is_moved = clamps and not alike_loss(before.loss, after.loss, MOVED)
             if not is_moved and alike(before, after, self.tolerance):
                 continue
@@ -126,9 +127,9 @@ class HealthySteps:
         """
         if self._wide or half_dtype(self._step) is not None:
             return False
-        until = time.monotonic() + _SECONDS
+        limit = TimeLimit(_SECONDS)
         for batch, _, _ in self._unpatched:
-            if time.monotonic() > until:
+            if limit.is_over:
                 break
             step = self._step.changed(OnBatch(batch))
             wide = attempt(functools.partial(step.run, WiderDtype()))
@@ -162,7 +163,7 @@ class HealthySteps:
         """
         found: list[tuple[Batch, Outcome, Outcome | None]] = []
         is_half = half_dtype(self._step) is not None
-        until = time.monotonic() + _SECONDS
+        limit = TimeLimit(_SECONDS)
         num_bytes = 0
         for batch in self._batches:
             step, outcome = run_unscaled(self._step.changed(OnBatch(batch)))
@@ -170,7 +171,7 @@ class HealthySteps:
                 wide = attempt(functools.partial(step.run, WiderDtype())) if is_half else None
                 found.append((batch, outcome, None if isinstance(wide, NotTried) else wide))
                 num_bytes += sum(gradient.nbytes for gradient in outcome.gradients.values())
-            if time.monotonic() > until or num_bytes > _MAX_BYTES:
+            if limit.is_over or num_bytes > _MAX_BYTES:
                 break
         return found
 

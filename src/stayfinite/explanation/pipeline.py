@@ -22,7 +22,7 @@ from stayfinite.experiments.advice import try_advice, try_other_samples
 from stayfinite.experiments.counted_step import CountedStep
 from stayfinite.experiments.earlier_state import earlier_state, usable_snapshots
 from stayfinite.experiments.fidelity import fidelity
-from stayfinite.experiments.fix_search import find_source_fix, library_call
+from stayfinite.experiments.fix_search import FixSearch, find_source_fix, library_call
 from stayfinite.experiments.recent_steps import measure_recent_steps, scheduled_rates
 from stayfinite.experiments.recurrence import run_again
 from stayfinite.experiments.remedies.catalog import find_remedy
@@ -226,13 +226,14 @@ class _Stages:
         )
 
         progress.stage = ExplanationStage.FIX
-        patch = _optional(
+        searched = _optional(
             "the search for a fix",
             lambda: find_source_fix(step, diagnosis, wider, healthy, file_of(diagnosis.evidence)),
         )
-        notes = (*found.notes, *patch.notes)
-        found = self.found = replace(found, source_fix=patch.value, notes=notes)
-        if patch.value is not None and patch.value.removes_failure:
+        search = searched.value or FixSearch(None)
+        notes = (*found.notes, *searched.notes)
+        found = self.found = replace(found, fix_search=search, notes=notes)
+        if search.fix is not None and search.fix.removes_failure:
             return
 
         # Fixes that are no edit of the source: a setting, other data.

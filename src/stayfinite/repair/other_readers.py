@@ -13,7 +13,8 @@ from stayfinite.graph.code_owner import is_user_file
 from stayfinite.graph.graph import Span
 from stayfinite.repair.expression import expression_at
 from stayfinite.repair.imported_files import related_by_imports
-from stayfinite.repair.same_objects import ObjectPlaces, Place, last_name
+from stayfinite.repair.object_names import Place, last_name
+from stayfinite.repair.same_objects import ObjectPlaces
 from stayfinite.repair.source import SourceFile
 
 # Methods of a network that call it.
@@ -66,7 +67,7 @@ def is_called_and_trained(source: SourceFile, made: ast.expr) -> bool:
         return False
     # The trees of a file that is read again have other nodes.
     program = ObjectPlaces([source, *(s for s in _sources([source.path]) if s.path != source.path)])
-    targets = [program.place(source, target) for target in statement.targets]
+    targets = [program.names.place(source, target) for target in statement.targets]
     places = program.same([place for place in targets if place is not None])
     found = [
         last_name(call.func) in _WITH_LOSS
@@ -87,7 +88,7 @@ def _called(program: ObjectPlaces, source: SourceFile, call: ast.Call) -> Iterat
     elif isinstance(function, ast.Call):
         yield from program.places(source, function)
     else:
-        place = program.place(source, function)
+        place = program.names.place(source, function)
         if place is not None:
             yield place
     if last_name(function) in _MAPPING:
