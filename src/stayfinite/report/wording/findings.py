@@ -40,10 +40,10 @@ def message(finding: Finding) -> str:
         case growth.MomentOfNoStep():
             which = f"{facts.num_beyond} of {facts.size} values of `{name}`"
             if facts.num_beyond == 1:
-                size, changed = f"is {number(facts.now)}", "it was"
+                large, changed = f"is {number(facts.now)}", "it was"
             else:
-                size, changed = f"are as large as {number(facts.now)}", "they were"
-            return f"{which} {size}, as no gradients make it: {changed} changed between two steps"
+                large, changed = f"are as large as {number(facts.now)}", "they were"
+            return f"{which} {large}, as no gradients make it: {changed} changed between two steps"
         case inputs.TargetTooLong():
             return "a target is longer than its input: no alignment of the two exists"
         case inputs.ImpossibleStatistic(worst=worst):

@@ -78,10 +78,8 @@ class TorchOptimizer(PlainOptimizer):
             return []
         paths = {variable.path for variable in self._slots}
         decays = [group["betas"] for group in self.inner.param_groups for _ in group["params"]]
-        pairs = [
-            Moments(f"{self.name}/{weight.path}/exp_avg", f"{self.name}/{weight.path}/exp_avg_sq", d)
-            for weight, d in zip(self._weights, decays, strict=True)
-        ]
+        names = [f"{self.name}/{weight.path}/exp_avg" for weight in self._weights]
+        pairs = [Moments(each, f"{each}_sq", d) for each, d in zip(names, decays, strict=True)]
         return [pair for pair in pairs if {pair.first, pair.second} <= paths]
 
     def missing(self) -> list[tuple[str, torch.Tensor]]:
