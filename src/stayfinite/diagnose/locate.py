@@ -112,9 +112,13 @@ def _with_holder(finding: Finding, evidence: Evidence, step: Step) -> Finding:
         return finding
     codes = [span.code for span in op.stack if span.code is not None]
     holder = step.subject.holder_of(facts.array, codes)
-    finding = dataclasses.replace(finding, facts=dataclasses.replace(facts, holder=holder))
-    if holder is None and evidence.earlier is not None:
-        # Steps before were finite with the same code, so the number is new: a part of the data.
+    # If steps before were finite with the same code, the number is new: a part of the data.
+    is_new = holder is None and evidence.earlier is not None
+    facts = dataclasses.replace(facts, holder=holder, is_new=is_new)
+    finding = dataclasses.replace(finding, facts=facts)
+    # So is an array that nothing holds, and that code made which runs in each step.
+    is_made_anew = holder is None and facts.array.ndim > 1 and step.subject.compilation.eager
+    if is_new or is_made_anew:
         return dataclasses.replace(finding, cause="bad-input", phase="data")
     return finding
 
