@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+import warnings
 from contextlib import nullcontext
 
 import keras
@@ -459,6 +460,24 @@ def test_arrays_that_are_not_finite_in_no_update_stop_nothing():
         if bool(jnp.isfinite(gradient).all()):
             weights = weights - gradient
     assert weights.tolist() == [1.0, 1.0, 1.0]
+
+
+@pytest.mark.parametrize("is_clipped", [True, False])
+@pytest.mark.usefixtures("updates")
+def test_an_update_that_clips_what_is_not_finite_is_told_once(is_clipped):
+    def loss_fn(w, x):
+        # The second result is infinite, and no gradient.
+        return jnp.sum(jnp.sqrt(w * x)), 1.0 / jnp.sum(x)
+
+    w = jnp.ones(3)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        for number in range(5):
+            gradient, _ = jax.grad(loss_fn, has_aux=True)(w, float(number < 2 or not is_clipped))
+            change = jax.tree.map(lambda g: jnp.nan_to_num(g, nan=0.0, posinf=1.0), gradient)
+            w = jax.tree.map(lambda p, c: p - 0.1 * c, w, change)
+    assert np.isfinite(w).all()
+    assert ["gradients of step 2" in str(each.message) for each in told] == [True] * is_clipped
 
 
 @pytest.mark.usefixtures("updates")

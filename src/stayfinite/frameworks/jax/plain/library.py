@@ -14,6 +14,7 @@ from stayfinite.frameworks.jax import private
 from stayfinite.frameworks.jax.library import Scope, SeenGradients, SeenLoss
 from stayfinite.frameworks.jax.plain.pure_step import PureStep
 from stayfinite.frameworks.jax.plain.trees import name_of, paths_of
+from stayfinite.frameworks.jax.plain.values import StepData
 from stayfinite.frameworks.jax.unrolled import unrolled_loops
 from stayfinite.frameworks.state import State, Tensor
 from stayfinite.frameworks.subject import Subject
@@ -73,8 +74,9 @@ class PlainLibrary:
         because a source fix is applied to live functions.
         """
         self._is_explaining, self._functions = True, []
+        assert isinstance(batch.data, StepData)
         try:
-            with unrolled_loops():
+            with self._step.names_read(batch.data).bound(), unrolled_loops():
                 yield
         finally:
             self._is_explaining = False

@@ -14,12 +14,13 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import CodeType
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
 
 from stayfinite.frameworks.jax.plain.joined_step import JoinedStep, putting, ways
+from stayfinite.frameworks.jax.plain.names_read import NamesRead
 from stayfinite.frameworks.jax.plain.pure_calls import (
     TAPE,
     PureCall,
@@ -56,6 +57,15 @@ class _Feedback:
     code: CodeType | None
     position: int
     part: int | None
+
+
+@runtime_checkable
+class ReadsNames(Protocol):
+    """A compiled function that keeps what it read when it was traced."""
+
+    def names_read(self, args: tuple[Any, ...], keywords: Mapping[str, Any]) -> NamesRead:
+        """What the function read when it was traced for such a call."""
+        ...
 
 
 class UncompiledUpdates:
@@ -168,6 +178,8 @@ class UncompiledUpdates:
         out = TAPE.made(plain, args, keywords)
         if is_gradient() or TAPE.comes_from((given, named)):
             call = PureCall(function, given, named, out, name_of_user(function), is_gradient())
+            if isinstance(function, ReadsNames):
+                call.names = function.names_read(args, keywords)
             TAPE.note(call)
             self._computed(call)
             if call.is_gradient:
@@ -303,8 +315,13 @@ class UncompiledUpdates:
         state = {"params": befores[0]}
         step = JoinedStep(calls, state, putting({"params": after}))
         TAPE.end_step(calls)
-        if are_finite(after):
-            self._listener.made(GoodUpdate(state, step.batch, step.loss))
+        gradients = step.gradients
+        # Both in one program; most updates are good.
+        if are_finite([after, gradients]):
+            has_finite = True if gradients else None
+            self._listener.made(GoodUpdate(state, step.batch, step.loss, has_finite))
+        elif are_finite(after):
+            self._listener.made(GoodUpdate(state, step.batch, step.loss, False))
         else:
             self._listener.bad([step])
         return True

@@ -17,11 +17,13 @@ class GoodUpdate:
         state: The state before it, by name.
         batch: The arrays that the step read beside it, by name.
         loss: The loss; None if there is none.
+        has_finite_gradients: Whether the gradients were finite; None where they are not seen.
     """
 
     state: Mapping[str, Any]
     batch: Mapping[str, Any]
     loss: Any
+    has_finite_gradients: bool | None = True
 
 
 class JaxUpdateListener(Protocol):
