@@ -426,6 +426,16 @@ class OwnUpdates:
             # The argument of the calls is changed in place.
             self.params[number] = self.params[number] - 0.1 * velocity - 0.1 * 1e-3
 
+    def sums(self, x):
+        compute = jax.grad(lambda params, x: loss_of(*params, x))
+        pairs = zip(self.params, compute(self.params, x), strict=True)
+        self.params = [-0.1 * g + p * (1 - 1e-3) for p, g in pairs]
+
+    def functions(self, x):
+        compute = jax.grad(lambda params, x: loss_of(*params, x))
+        pairs = zip(self.params, compute(self.params, x), strict=True)
+        self.params = [jnp.subtract(p, 0.1 * g) for p, g in pairs]
+
 
 @pytest.fixture
 def updates(tmp_path):
@@ -436,7 +446,10 @@ def updates(tmp_path):
 
 
 @pytest.mark.parametrize("bad_step", [0, 4])
-@pytest.mark.parametrize("style", [OwnUpdates.comprehension, OwnUpdates.names, OwnUpdates.momentum])
+@pytest.mark.parametrize(
+    "style",
+    [OwnUpdates.comprehension, OwnUpdates.names, OwnUpdates.momentum, OwnUpdates.sums],
+)
 @pytest.mark.usefixtures("updates")
 def test_an_update_by_operators_outside_of_jit_is_judged_before_it_is_bound(style, bad_step):
     loop = OwnUpdates()
@@ -449,6 +462,34 @@ def test_an_update_by_operators_outside_of_jit_is_judged_before_it_is_bound(styl
     assert all(np.isfinite(leaf).all() for leaf in loop.params)
     # The operators are those of JAX again.
     assert bool(jnp.isnan(jnp.ones(3) - jnp.nan).all())
+
+
+@pytest.mark.parametrize("bad_step", [0, 4])
+@pytest.mark.usefixtures("updates")
+def test_an_update_by_functions_is_told_when_its_weights_are_used(bad_step):
+    from safetensors.numpy import load_file
+
+    loop = OwnUpdates()
+    with pytest.raises(stayfinite.NonFiniteError) as caught:
+        for number in range(bad_step + 2):
+            loop.functions(jnp.ones((4, 3)).at[2].set(float(number != bad_step)))
+    incident = caught.value.incident
+    assert (incident.where.step, incident.cause.name) == (bad_step, "singular-gradient")
+    assert incident.kept.applied and "applied before it was seen" in str(caught.value)
+    assert all(np.isfinite(a).all() for a in load_file(incident.kept.weights).values())
+
+
+@pytest.mark.usefixtures("updates")
+def test_products_of_bad_gradients_and_functions_of_other_arguments_stop_nothing():
+    w, point = jnp.ones(3), jnp.ones(3)
+    for number in range(8):
+        gradient = jax.grad(lambda w, x: jnp.sum(jnp.sqrt(w * x)))(w, float(number < 3))
+        (gradient * w).sum()
+        w = jnp.add(w, -0.1 * jnp.nan_to_num(gradient))
+        # Not trained: each call is at another point, where the gradient may be anything.
+        jax.grad(lambda point: jnp.sum(jnp.sqrt(point)))(point)
+        point = jnp.zeros(3) if number % 2 else jnp.ones(3)
+    assert np.isfinite(w).all()
 
 
 @pytest.mark.usefixtures("updates")

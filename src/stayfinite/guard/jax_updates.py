@@ -74,8 +74,12 @@ class JaxUpdates(LoopUpdates, JaxUpdateListener):
         )
         self.count_step()
 
-    def bad(self, steps: Sequence[JoinedStep]) -> None:
+    def bad(self, steps: Sequence[JoinedStep], *, is_applied: bool = False) -> None:
         """Explain a bad update.
+
+        Args:
+            steps: What makes the step again, the best first.
+            is_applied: Whether it was seen after the program had applied it.
 
         Raises:
             NonFiniteError: the loop ends here.
@@ -94,6 +98,7 @@ class JaxUpdates(LoopUpdates, JaxUpdateListener):
                 healthy=self._batches.before(number, joined, subject),
                 snapshots=self._snapshots(subject, joined, number),
                 losses=self.recorder.losses.before(number),
+                is_applied=is_applied,
                 rerun=joined.fails_again,
                 is_same_program=joined.is_same_program,
                 keep=self.keep,

@@ -92,11 +92,15 @@ class Fix:
 
 @dataclass(frozen=True)
 class Kept:
-    """What is on disk: last good weights, the step they belong to, the incident folder."""
+    """What is on disk: last good weights, the step they belong to, the incident folder.
+
+    `applied` is true where the program had applied the bad update before it was seen.
+    """
 
     weights: str | None
     step: int
     incident: str
+    applied: bool = False
 
 
 @dataclass(frozen=True)

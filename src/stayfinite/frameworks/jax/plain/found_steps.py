@@ -188,6 +188,7 @@ class JitStep:
             labels = step.labels_of(args, keywords)
             step.note_gradients(k for k, tree in labels.items() if TAPE.comes_from(tree))
             step.require_state(args, keywords)
+            TAPE.note_judged((args, keywords))
             if step.places and not step.shows_gradient and TAPE.comes_from((args, keywords)):
                 step.origins = UpdateOrigins(step)
         except UsageError as error:

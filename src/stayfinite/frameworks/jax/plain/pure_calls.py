@@ -100,10 +100,12 @@ class CallTape:
 
     Attributes:
         is_on: Whether calls are noted.
+        judged_elsewhere: The code of functions whose gradients go to a step that is guarded itself.
     """
 
     def __init__(self) -> None:
         self.is_on = False
+        self.judged_elsewhere: set[CodeType] = set()
         self._local = _Local()
 
     @property
@@ -176,6 +178,11 @@ class CallTape:
         """The calls that compute gradients."""
         return [call for call in self._local.calls if call.is_gradient]
 
+    def note_judged(self, tree: Any) -> None:
+        """The arrays of `tree` are given to a step that is guarded itself."""
+        codes = (code_of(call.function) for call in self.leading_to(tree) if call.is_gradient)
+        self.judged_elsewhere.update(code for code in codes if code is not None)
+
     def end_step(self, used: Iterable[PureCall]) -> None:
         """An update was made by the calls `used`. What is older than the last update is dropped."""
         local = self._local
@@ -193,6 +200,7 @@ class CallTape:
         """Drop every call."""
         self._local.calls.clear()
         self._local.makers.clear()
+        self.judged_elsewhere.clear()
         self._local.num_before = 0
 
 

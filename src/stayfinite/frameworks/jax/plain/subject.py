@@ -26,6 +26,7 @@ from stayfinite.frameworks.jax.plain.batch_leaves import BatchLeaf, batch_leaves
 from stayfinite.frameworks.jax.plain.compiled_step import CompiledStep
 from stayfinite.frameworks.jax.plain.library import PlainLibrary
 from stayfinite.frameworks.jax.plain.names_read import NamesRead
+from stayfinite.frameworks.jax.plain.pure_calls import TAPE
 from stayfinite.frameworks.jax.plain.pure_step import PureStep
 from stayfinite.frameworks.jax.plain.train_function import PlainTrainFunction
 from stayfinite.frameworks.jax.plain.trees import KeyPath
@@ -106,6 +107,8 @@ class PlainJax(PlainStep, HasLibrary):
             made = self.train_function.make_whole(args, keywords)
             if made is not None:
                 return made[0]
+        if not self._step.roles:
+            TAPE.note_judged((args, keywords))
         call = self._step.arguments(args, keywords)
         (weights, others), data = self._step.state_and_data(call)
         if self.before_step is not None:

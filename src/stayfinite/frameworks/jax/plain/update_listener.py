@@ -33,11 +33,12 @@ class JaxUpdateListener(Protocol):
         """A good update was made."""
         ...
 
-    def bad(self, steps: Sequence[JoinedStep]) -> None:
+    def bad(self, steps: Sequence[JoinedStep], *, is_applied: bool = False) -> None:
         """A bad update was left out. It raises where the loop ends.
 
         Args:
             steps: What makes the step again, the best first.
+            is_applied: Whether it was seen after the program had applied it.
         """
         ...
 
