@@ -89,6 +89,11 @@ def a_count(step, divisor):
     return step.op("sum", [number], divisor)
 
 
+def a_count_and_a_sum(step, divisor):
+    predicted = step.leaf("input", np.full((4, 2), 0.25), "predicted")
+    return step.op("add", [a_count(step, divisor), step.op("sum", [predicted], divisor)], divisor)
+
+
 def test_division_by_0_and_by_an_empty_count():
     numbers = [1.0, 0.0, 2.0, 3.0], [1.0, 0.0, 1.0, 1.0], [1.0, NAN, 2.0, 3.0]
     finding = found(division(a_leaf, *numbers))
@@ -97,6 +102,7 @@ def test_division_by_0_and_by_an_empty_count():
     finding = found(division(a_count, *numbers))
     assert (finding.cause, finding.samples) == ("empty-reduction", (1,))
     assert finding.facts == expressions.EmptyCount(num_bad=1, size=4)
+    assert found(division(a_count_and_a_sum, *numbers)).cause == "division-by-zero"
 
 
 @pytest.mark.parametrize(
