@@ -42,7 +42,7 @@ PARTS = {
         "value": (str, type(None)), "loss": (*NUMBER, type(None)),
         "reference_loss": (*NUMBER, type(None)), "objection": str, "is_whole_iteration": bool,
     },
-    "kept": {"weights": (str, type(None)), "step": int, "incident": str},
+    "kept": {"weights": (str, type(None)), "step": int, "incident": str, "applied": bool},
 }  # fmt: skip
 OPERAND = {
     "shape": list, "dtype": str, "min": (*NUMBER, type(None)), "max": (*NUMBER, type(None)),
