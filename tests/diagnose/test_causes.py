@@ -46,6 +46,17 @@ def test_functions_of_one_number(case):
     assert (finding.cause, finding.samples, finding.op) == (cause, samples, name)
 
 
+def test_what_is_counted_of_a_loop_is_its_first_result_that_is_not_finite():
+    step = StepByHand()
+    x = step.leaf("input", [1.0, 2.0])
+    counter = step.op("while", [x], 3.0)
+    carried = step._value(np.asarray([NAN, 1.0], "float32"))
+    step.ops[-1] = dataclasses.replace(step.ops[-1], results=(counter, carried))
+    finding = found(step.evidence(root=counter))
+    assert (finding.cause, finding.samples) == ("unknown", (0,))
+    assert (finding.facts.kind, finding.facts.num_bad, finding.facts.size) == ("nan", 1, 2)
+
+
 def test_facts_of_a_domain_are_those_of_the_failing_elements():
     finding = found(unary("log", [1.0, -2.0, -5.0], [0.0, NAN, NAN]))
     assert isinstance(finding.facts, expressions.OutsideDomain)
@@ -78,6 +89,11 @@ def a_count(step, divisor):
     return step.op("sum", [number], divisor)
 
 
+def a_count_and_a_sum(step, divisor):
+    predicted = step.leaf("input", np.full((4, 2), 0.25), "predicted")
+    return step.op("add", [a_count(step, divisor), step.op("sum", [predicted], divisor)], divisor)
+
+
 def test_division_by_0_and_by_an_empty_count():
     numbers = [1.0, 0.0, 2.0, 3.0], [1.0, 0.0, 1.0, 1.0], [1.0, NAN, 2.0, 3.0]
     finding = found(division(a_leaf, *numbers))
@@ -86,6 +102,7 @@ def test_division_by_0_and_by_an_empty_count():
     finding = found(division(a_count, *numbers))
     assert (finding.cause, finding.samples) == ("empty-reduction", (1,))
     assert finding.facts == expressions.EmptyCount(num_bad=1, size=4)
+    assert found(division(a_count_and_a_sum, *numbers)).cause == "division-by-zero"
 
 
 @pytest.mark.parametrize(

@@ -157,6 +157,10 @@ def _of_expression(op: str, facts: expressions.ExpressionFacts) -> str:
             return "every score of a row is masked"
         case expressions.Discarded(_, expressions.Leak.DERIVATIVE, num_bad, size):
             return f"{num_bad} of {size} results are discarded at a point without a derivative"
+        case expressions.Discarded("nan", expressions.Leak.PRODUCT_WITH_0, num_bad, size) if (
+            op == "multiply"
+        ):
+            return f"one factor is 0 and the other infinite in {num_bad} of {size} results"
         case expressions.Discarded(kind, _, num_bad, size):
             return f"{num_bad} of {size} results are {kind} and discarded"
         case expressions.OutOfRange(_, dtype, largest, num_bad, size):

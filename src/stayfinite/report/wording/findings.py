@@ -121,6 +121,8 @@ def of_expression(op: str, facts: expressions.ExpressionFacts) -> str:
             return f"a mask that is finite in float32 is -inf in {dtype}, and fills a row"
         case expressions.Discarded(_, expressions.Leak.DERIVATIVE):
             return f"the derivative of `{op}` is infinite where it is masked, and leaks"
+        case expressions.Discarded("nan", expressions.Leak.PRODUCT_WITH_0) if op == "multiply":
+            return "`multiply` of 0 and an infinity is nan"
         case expressions.Discarded(kind, leak):
             how = "its gradient leaks" if leak is expressions.Leak.GRADIENT else "0 * inf is nan"
             return f"`{op}` is {kind} where it is masked, and {how}"
