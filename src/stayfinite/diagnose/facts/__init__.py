@@ -20,6 +20,7 @@ from stayfinite.diagnose.facts.inputs import (
     MissingValueCode,
     NonFiniteArray,
     NonFiniteConstant,
+    NonFiniteRows,
     TargetTooLong,
 )
 from stayfinite.diagnose.facts.new_state import BadNewStatistic, BadNewWeights
@@ -29,6 +30,7 @@ Facts = (
     ExpressionFacts
     | NonFiniteArray
     | NonFiniteConstant
+    | NonFiniteRows
     | ImpossibleStatistic
     | BadValues
     | MissingIndex

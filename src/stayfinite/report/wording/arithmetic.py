@@ -64,6 +64,8 @@ def arithmetic(finding: Finding) -> str:
             )
         case inputs.NonFiniteConstant() if finding.cause == "bad-input":
             return "the code of the step made or read it, and the steps before it had none"
+        case inputs.NonFiniteRows(kind, _, num_bad, size):
+            return f"{num_bad} of {plural(size, 'value')} of the array are {kind}"
         case inputs.NonFiniteConstant():
             return "no operation of the step made it: a division by 0 there looks like this"
         case inputs.ImpossibleStatistic(problem, _, num_bad, size):

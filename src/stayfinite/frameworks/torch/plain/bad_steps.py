@@ -19,6 +19,7 @@ from stayfinite.frameworks.torch.plain.frozen import begin_unfrozen
 from stayfinite.frameworks.torch.plain.later_beginnings import begun_later, gradients_by_path
 from stayfinite.frameworks.torch.plain.listeners import BadStep, Loss
 from stayfinite.frameworks.torch.plain.loop_body import LoopBody
+from stayfinite.frameworks.torch.plain.loop_snapshots import LoopSnapshots
 from stayfinite.frameworks.torch.plain.optimizer import gradients_of, parameters_of
 from stayfinite.frameworks.torch.plain.owner import Owner
 from stayfinite.frameworks.torch.plain.processes import ending_together, num_processes
@@ -45,12 +46,14 @@ class BadLoopSteps:
     Args:
         watching: Has the hooks.
         owner: Handles the bad steps.
+        snapshots: Has the earlier states.
     """
 
-    def __init__(self, watching: Watching, owner: Owner) -> None:
+    def __init__(self, watching: Watching, owner: Owner, snapshots: LoopSnapshots) -> None:
         self._watching = watching
         self._notes = watching.notes
         self._owner = owner
+        self._snapshots = snapshots
         self._repaired: set[str] = set()
 
     # The update may be inside `torch.no_grad()`; the step that is made again is not.
@@ -76,6 +79,8 @@ class BadLoopSteps:
         is_sharded = sharded.is_sharded(parameters_of(step.optimizer))
         is_loop = place is not None and not step.again and not is_sharded
         body = LoopBody(place.frame, place.loop) if is_loop and place is not None else None
+        if place is not None:
+            self._notes.generators.look(place.values().values())
         generators = self._notes.generators.everything()
         bad, *healthy = [put_together(each, body) for each in (bad, *healthy)]
         again: Again = Sharded() if is_sharded else step.again or body or NoLoop()
@@ -102,7 +107,7 @@ class BadLoopSteps:
             state=_with_random(state, known),
             bad=bad,
             healthy=healthy,
-            snapshots=owner.recorder.snapshots.all(),
+            snapshots=self._snapshots.of(owner.recorder, subject),
             losses=owner.recorder.losses.before(number),
             rerun=lambda: _fails_again(subject, known, self._notes.trained.statistics()),
             keep=owner.keep,
