@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import stayfinite
-from stayfinite.frameworks import heavy
+from stayfinite.frameworks import heavy, host_copies
 from stayfinite.guard import policies
 from stayfinite.notebook.extension import NotebookSession
 from tests.guard import nets
@@ -20,10 +20,13 @@ NUM_BATCHES = nets.ROWS // nets.BATCH
 
 
 @pytest.fixture(autouse=True)
-def every_state_is_heavy(monkeypatch):
+def every_state_is_heavy(monkeypatch, tmp_path_factory):
     monkeypatch.setattr(heavy, "MIN_STATE_BYTES", 0)
     # One window for the whole training.
     monkeypatch.setattr(heavy, "SHARE", 0.0)
+    folder = str(tmp_path_factory.getbasetemp())
+    monkeypatch.setattr(host_copies, "folders_with_room", lambda num_bytes: [folder])
+    monkeypatch.setattr(host_copies, "fits_in_memory", lambda num_bytes, is_on_host: False)
 
 
 class Rate(keras.callbacks.Callback):
@@ -111,7 +114,7 @@ def test_healthy_training_has_the_same_bits(tmp_path):
     plain, model = nets.mlp(), nets.mlp()
     expected = fit(plain, data(), [Rate()])
     found = fit(model, data(), [Rate(), stayfinite.Guard(keep=tmp_path)])
-    assert model.train_function.heavy is not None
+    assert model.train_function.heavy.is_snapshot_in_file
     assert found == expected
     nets.assert_bit_equal(nets.state_of(model), nets.state_of(plain))
 

@@ -184,6 +184,21 @@ def test_interrupted_search_leaves_a_finite_state(data, left, monkeypatch):
     assert (steps.state["sum"], steps.has_window) == (left, False)
 
 
+def test_snapshot_that_is_interrupted_in_a_search_is_not_restored(monkeypatch):
+    steps = Sum()
+    for number in range(12):
+        steps.step(number, math.nan if number == 10 else 1.0)
+
+    def torn():
+        steps.kept = {"sum": math.nan, "factor": 1.0}
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(steps, "copy", torn)
+    with pytest.raises(KeyboardInterrupt):
+        steps.check()
+    assert (steps.state["sum"], steps.has_window) == (8.0, False)
+
+
 def test_rule_compares_state_and_batch():
     assert not heavy.is_heavy(heavy.MIN_STATE_BYTES - 1, 0)
     assert heavy.is_heavy(heavy.MIN_STATE_BYTES, 4 * MEGABYTE)

@@ -1,4 +1,4 @@
-"""The first steps of a loop: generators of the user, and snapshots of the trained network."""
+"""The first steps of a loop that draws its batches from a generator of its own."""
 
 from __future__ import annotations
 
@@ -9,10 +9,6 @@ import torch
 from torch import nn
 
 import stayfinite
-from stayfinite.frameworks.recorder import Recorder
-from stayfinite.frameworks.torch.plain.loop_snapshots import LoopSnapshots
-from stayfinite.frameworks.torch.plain.modules import NamedModule
-from stayfinite.frameworks.torch.plain.subject import TorchLoop
 
 
 def train(bad):
@@ -41,17 +37,3 @@ def test_a_generator_of_the_user_is_known_from_the_first_step_on(bad, monkeypatc
     assert (incident.cause.name, incident.where.step) == ("division-by-zero", bad)
     # A gradient in bfloat16 is applied again with a lower rate.
     assert "learning-rate" in {trial.kind for trial in incident.trials}
-
-
-def subject_of(network):
-    optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
-    return TorchLoop(optimizer, [NamedModule("net", network)], [], None)
-
-
-def test_a_snapshot_is_of_the_network_that_it_was_taken_of():
-    one, other = subject_of(nn.Linear(2, 2)), subject_of(nn.Linear(2, 2))
-    recorder, snapshots = Recorder(), LoopSnapshots()
-    assert not snapshots.is_due(0) and snapshots.is_due(1)
-    snapshots.take(recorder, 1, lambda: one)
-    assert [kept.step for kept in snapshots.of(recorder, one)] == [1]
-    assert snapshots.of(recorder, other) == []

@@ -11,6 +11,8 @@ import contextlib
 import dataclasses
 import time
 from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import Enum, auto
 
 from stayfinite.diagnose.float64_run import Float64Run
 from stayfinite.diagnose.locate import Diagnosis
@@ -29,6 +31,7 @@ from stayfinite.experiments.rewritings import (
 )
 from stayfinite.experiments.source_fix import SourceFix
 from stayfinite.experiments.template_edits import edited_op, positive_output, template_edits
+from stayfinite.experiments.time_limit import TimeLimit
 from stayfinite.experiments.wider_edits import half_of, wider_edits
 from stayfinite.frameworks.batch import Batch
 from stayfinite.frameworks.step import Step
@@ -40,10 +43,8 @@ from stayfinite.repair.engine.problem import FixValue, Rewrite
 # Rewritings of one formula that are tried, and formulas of one step.
 _MAX_REWRITES = 3
 _MAX_FORMULAS = 4
-# Seconds: of the whole search, in processor time so that a busy machine finds the same, and by the
-# clock; and of it in the engine.
+# Seconds: of the whole search, and of it in the engine.
 _SECONDS = 25.0
-_SECONDS_BY_CLOCK = 60.0
 _SECONDS_A_SEARCH = 0.65  # the slowest find so far took 0.55 s; last resorts take up to 0.25 more
 _SECONDS_IF_ROUNDED = 0.4  # an exact form needs what the rounded operand has lost
 _SECONDS_OF_ENGINE = 3.0  # of processor time, so that a busy machine finds the same
@@ -51,10 +52,37 @@ _SECONDS_OF_ENGINE = 3.0  # of processor time, so that a busy machine finds the 
 _REACHABLE = (FixValue.EXACT, FixValue.CHANGED)
 
 
+class Form(Enum):
+    """The kinds of fixes that are searched for."""
+
+    REWRITING = auto()
+    MOVED_ACTIVATION = auto()
+    LAST_RESORT = auto()
+    FLOAT32 = auto()
+    TEMPLATE = auto()
+
+
+@dataclass(frozen=True)
+class FixSearch:
+    """What a search for a source fix found.
+
+    Args:
+        fix: The best patch; None where none was found.
+        left_out: Forms that were not all tried, because the search reached its limit.
+        seconds: The limit, in processor time.
+        seconds_by_clock: The limit by the clock.
+    """
+
+    fix: SourceFix | None
+    left_out: tuple[Form, ...] = ()
+    seconds: float = 0.0
+    seconds_by_clock: float = 0.0
+
+
 def find_source_fix(
     step: Step, diagnosis: Diagnosis, wider: Float64Run, healthy: list[Batch], path: str | None
-) -> SourceFix | None:
-    """A source fix for `diagnosis`; None where the source is not at fault or not there.
+) -> FixSearch | None:
+    """A search for a fix for `diagnosis`; None where the source is not at fault or not there.
 
     Args:
         step: The failing step.
@@ -67,7 +95,12 @@ def find_source_fix(
     if op is None or op.span is None:
         return None
     trials = PatchTrials(step, diagnosis, wider, healthy, path)
-    return _PatchSearch(step, diagnosis, healthy, trials).run()
+    limit = TimeLimit(_SECONDS)
+    search = _PatchSearch(step, diagnosis, healthy, trials, limit)
+    fix = search.run()
+    # After an exact one, no other is better.
+    left_out = () if _is_exact(fix) else tuple(dict.fromkeys(search.left_out))
+    return FixSearch(fix, left_out, limit.seconds, limit.seconds_by_clock)
 
 
 def library_call(diagnosis: Diagnosis) -> str | None:
@@ -92,14 +125,20 @@ class _PatchSearch:
     """Rewritings of the engine, then depth first over templates, within a budget of seconds."""
 
     def __init__(
-        self, step: Step, diagnosis: Diagnosis, batches: list[Batch], trials: PatchTrials
+        self,
+        step: Step,
+        diagnosis: Diagnosis,
+        batches: list[Batch],
+        trials: PatchTrials,
+        limit: TimeLimit,
     ) -> None:
         self._step = step
         self._diagnosis = diagnosis
         self._batches = batches
         self._trials = trials
         self._others: list[tuple[Formula, Rewrite]] = []
-        self._begun = time.monotonic(), time.process_time()
+        self._limit = limit
+        self.left_out: list[Form] = []
 
     def run(self) -> SourceFix | None:
         """The best patch: the first with the exact value, else the best of all that were tried.
@@ -135,19 +174,19 @@ class _PatchSearch:
                 return found
         return self._trials.best
 
-    @property
-    def _is_late(self) -> bool:
-        clock, processor = (
-            time.monotonic() - self._begun[0],
-            time.process_time() - self._begun[1],
-        )
-        return min(clock, processor) > _SECONDS or clock > _SECONDS_BY_CLOCK
+    def _is_late(self, form: Form) -> bool:
+        """Whether the limit is reached, so that others of this form are left out."""
+        if self._limit.is_over:
+            self.left_out.append(form)
+        return self._limit.is_over
 
     def _rewritten(self) -> SourceFix | None:
         """An exact rewriting."""
         until = time.thread_time() + _SECONDS_OF_ENGINE
         for number, formula in enumerate(formulas(self._step, self._diagnosis)):
-            if number == _MAX_FORMULAS or time.thread_time() > until or self._is_late:
+            if number == _MAX_FORMULAS or time.thread_time() > until:
+                break
+            if self._is_late(Form.REWRITING):
                 break
             if self._trials.formula is None:
                 self._trials.formula = formula
@@ -156,7 +195,8 @@ class _PatchSearch:
                 rewrites = find(formula, seconds)
                 exact = [r for r in rewrites if r.value is FixValue.EXACT and not is_last_resort(r)]
                 self._others += [(formula, r) for r in rewrites if r not in exact]
-                found = self._first(((formula, r) for r in exact), FixValue.EXACT)
+                pairs = ((formula, r) for r in exact)
+                found = self._first(pairs, Form.REWRITING, FixValue.EXACT)
                 if found is not None:
                     return found
                 if rewrites and not any(r.value in _REACHABLE for r in rewrites):
@@ -172,7 +212,8 @@ class _PatchSearch:
         exact = [other for other in self._others if other[1].value is FixValue.EXACT]
         bounds = [other for other in self._others if other not in exact]
         values = FixValue.EXACT, FixValue.BOUNDED
-        return self._first(exact, *values) or self._first(bounds, *values)
+        first = self._first(exact, Form.LAST_RESORT, *values)
+        return first or self._first(bounds, Form.LAST_RESORT, *values)
 
     def _from_logits(self) -> SourceFix | None:
         """An exact form where the loss reads what goes into the last activation of the network."""
@@ -192,7 +233,7 @@ class _PatchSearch:
             if failing is None:
                 return []
             for number, formula in enumerate(formulas(*failing)):
-                if number == _MAX_FORMULAS or self._is_late:
+                if number == _MAX_FORMULAS or self._is_late(Form.MOVED_ACTIVATION):
                     break
                 for rewrite in rewritings(formula, _SECONDS_A_SEARCH):
                     if rewrite.value is not FixValue.EXACT or is_last_resort(rewrite):
@@ -205,12 +246,12 @@ class _PatchSearch:
         return found
 
     def _first(
-        self, rewrites: Iterable[tuple[Formula, Rewrite]], *values: FixValue
+        self, rewrites: Iterable[tuple[Formula, Rewrite]], form: Form, *values: FixValue
     ) -> SourceFix | None:
         """The first rewriting that is verified with one of `values`."""
         count = 0
         for formula, rewrite in rewrites:
-            if count == _MAX_REWRITES or self._is_late:
+            if count == _MAX_REWRITES or self._is_late(form):
                 return None
             rewriting = written(formula, rewrite)
             if rewriting is None or not rewriting.holds_on(self._step, self._batches):
@@ -247,7 +288,7 @@ class _PatchSearch:
         wider = wider_edits(source, self._step, self._diagnosis)
         for edit, made in [*wider, *template_edits(start.patch, self._diagnosis)]:
             applied = start.edited(edit, made)
-            if self._is_late or not applied.only_casts:
+            if not applied.only_casts or self._is_late(Form.FLOAT32):
                 continue
             fix = self._trials.trial(applied)
             if isinstance(fix, SourceFix) and _is_exact(fix) and fix.is_near:
@@ -284,7 +325,7 @@ class _PatchSearch:
     ) -> SourceFix | None:
         """The first edit that is exact, and not only as far as half precision is."""
         for edit, made in edits:
-            if self._is_late:
+            if self._is_late(Form.TEMPLATE):
                 return None
             fix = self._try(applied.edited(edit, made))
             if fix is not None and _is_exact(fix) and fix.is_near:

@@ -6,10 +6,10 @@ weights with which the loss no longer falls.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from stayfinite.experiments.time_limit import TimeLimit
 from stayfinite.frameworks.batch import Batch
 from stayfinite.frameworks.change import OnBatch, OnState, Unchanged
 from stayfinite.frameworks.step import Outcome, Step
@@ -45,9 +45,9 @@ def roll_out(step: Step, batches: Sequence[Batch], num_steps: int, seconds: floa
         seconds: No further step is begun after so many.
     """
     losses: list[float] = []
-    until = time.monotonic() + seconds
+    limit = TimeLimit(seconds)
     for number in range(num_steps):
-        if losses and time.monotonic() > until:
+        if losses and limit.is_over:
             return Rollout(tuple(losses), finite=True, complete=False)
         step = step.changed(OnBatch(batches[number % len(batches)]))
         # Requested first, so that an eager step is run only once.

@@ -18,11 +18,11 @@ from stayfinite.diagnose.locate import Diagnosis, diagnose
 from stayfinite.diagnose.origin import file_of
 from stayfinite.diagnose.provenance import ProvenanceFact, facts
 from stayfinite.experiments import outside_steps
-from stayfinite.experiments.advice import try_advice, try_other_samples
+from stayfinite.experiments.advice import Advice, try_advice, try_other_samples
 from stayfinite.experiments.counted_step import CountedStep
 from stayfinite.experiments.earlier_state import earlier_state, usable_snapshots
 from stayfinite.experiments.fidelity import fidelity
-from stayfinite.experiments.fix_search import find_source_fix, library_call
+from stayfinite.experiments.fix_search import FixSearch, find_source_fix, library_call
 from stayfinite.experiments.recent_steps import measure_recent_steps, scheduled_rates
 from stayfinite.experiments.recurrence import run_again
 from stayfinite.experiments.remedies.catalog import find_remedy
@@ -177,10 +177,14 @@ class _Stages:
         wider = Float64Run(step)
         num_samples = step.trace.num_samples
         devices = base.framework_of(failure.subject).other_devices()
-        recurrences = run_again(step, outcome, first_run, failure.rerun, devices)
+        recurrences = run_again(
+            step, outcome, first_run, failure.rerun, devices, failure.is_same_program
+        )
         if not recurrences.is_reproduced:
             progress.stage = ExplanationStage.ADVICE
-            advice = try_advice(step, wider, first_run)
+            is_other = recurrences.is_other_program
+            # What another program gives says nothing of this one.
+            advice = Advice(()) if is_other else try_advice(step, wider, first_run)
             self.not_reproduced = NotReproduced(outcome, recurrences, advice, num_samples)
             return
 
@@ -226,13 +230,14 @@ class _Stages:
         )
 
         progress.stage = ExplanationStage.FIX
-        patch = _optional(
+        searched = _optional(
             "the search for a fix",
             lambda: find_source_fix(step, diagnosis, wider, healthy, file_of(diagnosis.evidence)),
         )
-        notes = (*found.notes, *patch.notes)
-        found = self.found = replace(found, source_fix=patch.value, notes=notes)
-        if patch.value is not None and patch.value.removes_failure:
+        search = searched.value or FixSearch(None)
+        notes = (*found.notes, *searched.notes)
+        found = self.found = replace(found, fix_search=search, notes=notes)
+        if search.fix is not None and search.fix.removes_failure:
             return
 
         # Fixes that are no edit of the source: a setting, other data.

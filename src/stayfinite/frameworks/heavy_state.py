@@ -55,7 +55,7 @@ class HeavyState(abc.ABC):
     @property
     @abc.abstractmethod
     def snapshot_bytes(self) -> int:
-        """The size of the snapshot, wherever it is."""
+        """The size of the snapshot, wherever it is: on the host, in a file or on the device."""
 
     @abc.abstractmethod
     def copy(self) -> None:

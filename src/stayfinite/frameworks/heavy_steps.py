@@ -51,6 +51,8 @@ class HeavySteps(HeavyState):
         self._num_checks_made = 0
         self._window = Window(num_bytes)
         self._has_begun = False
+        # Whether the last snapshot was interrupted; the present state was finite then.
+        self._is_snapshot_torn = False
         self._writes: Writes = {}
         # Since the snapshot, oldest first, and the same steps one by one while a bad one is looked
         # for.
@@ -93,10 +95,16 @@ class HeavySteps(HeavyState):
             return
         self.wait()
         began = time.perf_counter()
-        self.copy()
+        self._has_begun = False
+        self._forget_steps()
+        self._take_snapshot()
         self._window.begin(time.perf_counter() - began + self._check_seconds)
         self._has_begun, self._writes = True, {}
-        self._forget_steps()
+
+    def _take_snapshot(self) -> None:
+        self._is_snapshot_torn = True
+        self.copy()
+        self._is_snapshot_torn = False
 
     def end_step(self, recorded: RecordedBatch, loss: LateNumber) -> None:
         """A step has been made. `loss` is the mean of the losses of the epoch."""
@@ -184,17 +192,21 @@ class HeavySteps(HeavyState):
     def _find(self, is_finite: bool) -> int | None:
         """The first bad step; None where only the mean of the loss is not finite.
 
-        If it is interrupted, the state is the present one, or that of the snapshot if that is bad.
+        If it is interrupted, the state is the present one, or that of the snapshot if that is bad,
+        or the one that a snapshot was being taken of.
         """
         self._take_apart()
         present = self.set_aside() if is_finite else self.drop()
         try:
             bad = self._search(is_finite)
         except BaseException:
-            self.restore()
-            if is_finite:
-                self.take_back(present)
-            self.forget()
+            try:
+                if not self._is_snapshot_torn:
+                    self.restore()
+                if is_finite:
+                    self.take_back(present)
+            finally:
+                self.forget()
             raise
         if bad is None:
             self.take_back(present)
@@ -247,7 +259,7 @@ class HeavySteps(HeavyState):
                 return position, is_finite
             position += 1
             if position == _STRIDE < len(self._made):
-                self.copy()
+                self._take_snapshot()
                 self._made, position = self._made[_STRIDE:], 0
                 self._kept = [*self._made]
                 self._num_made = len(self._made)

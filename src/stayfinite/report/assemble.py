@@ -22,6 +22,7 @@ from stayfinite.diagnose.provenance import ProvenanceFact
 from stayfinite.experiments.advice import Advice
 from stayfinite.experiments.changes import BisectedSamples
 from stayfinite.experiments.fidelity import Fidelity
+from stayfinite.experiments.fix_search import FixSearch
 from stayfinite.experiments.recurrence import Recurrences
 from stayfinite.experiments.remedies.try_remedy import RemedySearch
 from stayfinite.experiments.samples_at_fault import SamplesAtFault
@@ -71,7 +72,7 @@ class Explanation:
         num_samples: Samples of the batch, if known.
         advice: The common advice, tried.
         without: The step without the samples that the rule named, or on another batch.
-        source_fix: The best patch of the user's file.
+        fix_search: The search for a patch of the user's file.
         library_call: The call of a library that holds the op at fault.
         remedy: The search for a setting or other data, if no patch was verified.
         provenance: Where the critical value came from.
@@ -87,12 +88,17 @@ class Explanation:
     num_samples: int | None
     advice: Advice = field(default_factory=lambda: Advice(()))
     without: Experiment | None = None
-    source_fix: SourceFix | None = None
+    fix_search: FixSearch = field(default_factory=lambda: FixSearch(None))
     library_call: str | None = None
     remedy: RemedySearch = field(default_factory=RemedySearch)
     provenance: tuple[ProvenanceFact, ...] = ()
     files: tuple[Files, ...] | NotTried | None = None
     notes: tuple[str, ...] = ()
+
+    @property
+    def source_fix(self) -> SourceFix | None:
+        """The best patch of the user's file."""
+        return self.fix_search.fix
 
 
 def unexplained(failure: Failure) -> Incident:
@@ -110,7 +116,7 @@ def unexplained(failure: Failure) -> Incident:
         spread=Spread("nan", 0, 0, ()),
         trials=(),
         fix=None,
-        kept=Kept(None, number - 1, ""),
+        kept=Kept(None, number - 1, "", failure.is_applied),
     )
 
 
@@ -302,4 +308,6 @@ def _notes(found: Explanation) -> list[str]:
         notes.append(fixes.trouble(found.source_fix.trouble))
     if found.source_fix is not None and found.source_fix.is_far_above:
         notes.append(fixes.far_above(found.source_fix))
+    if found.fix_search.left_out:
+        notes.append(fixes.left_out(found.fix_search))
     return notes

@@ -6,6 +6,7 @@ import contextlib
 import os
 import shutil
 import sys
+from collections.abc import Sequence
 from typing import Any, TextIO
 
 from stayfinite.incident import Incident
@@ -18,6 +19,11 @@ def say(text: str) -> None:
     if sys.stderr is not None:
         with contextlib.suppress(OSError, ValueError):
             print(encodable(text.rstrip("\n"), sys.stderr), file=sys.stderr, flush=True)
+
+
+def say_line(text: str) -> None:
+    """Print one line of our own."""
+    say(f"stayfinite: {text}")
 
 
 def encodable(text: str, stream: TextIO | None) -> str:
@@ -54,3 +60,16 @@ def report_for(stream: Any, incident: Incident) -> str:
     if is_terminal(stream):
         columns = min(COLUMNS, shutil.get_terminal_size((COLUMNS, 24)).columns)
     return text.render(incident, width=columns, color=lines.wants_color(stream, os.environ))
+
+
+def say_repairs(incidents: Sequence[Incident]) -> None:
+    """Print the source fixes that the run went on with, once more at its end."""
+    made = [i.intervention for i in incidents if i.intervention is not None]
+    if not made:
+        return
+    # Imported here, because a run that stays finite does not need it.
+    from stayfinite.report.wording import interventions
+
+    repairs = interventions.repairs(made)
+    if repairs:
+        say_line(repairs)

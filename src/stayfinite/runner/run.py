@@ -7,16 +7,23 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Protocol, TypedDict
 
 from stayfinite.errors import CannotGuardError, NonFiniteError
 from stayfinite.guard.policy import MAX_BAD_STEPS, POLICIES, Policy
 from stayfinite.incident import Incident
 from stayfinite.runner import endings
-from stayfinite.runner.console import is_terminal, report_for, say
+from stayfinite.runner.console import is_terminal, report_for, say, say_line, say_repairs
 from stayfinite.runner.keras_import import ON_JAX, after_import, import_failure
 from stayfinite.runner.outputs import RunFile, RunPage, check_distinct, check_writable
 from stayfinite.runner.program import UserProgram
+from stayfinite.runner.session import (
+    Function,
+    GuardedSession,
+    NewSession,
+    Program,
+    RunOptions,
+    guard_session,
+)
 
 __all__ = ["MAX_BAD_STEPS", "POLICIES", "GuardedRun"]
 
@@ -39,90 +46,6 @@ _NOTHING_SEEN = (
     "stayfinite: no training step that it can guard ran, so nothing was guarded; to guard a "
     "training loop of your own, wrap its step in stayfinite.guarded"
 )
-
-
-class RunOptions(TypedDict):
-    """The options of a run, which the processes that it starts have as well."""
-
-    policy: str
-    max_bad_steps: int
-    keep: Path
-    json: Path | None
-    html: Path | None
-    unguarded_ok: bool
-    log_metrics: bool
-    strict: bool
-
-
-class Program(Protocol):
-    """What is run: a `program.UserProgram`, or a function in a process of its own."""
-
-    @property
-    def target(self) -> str:
-        """The script or the module."""
-
-    @property
-    def is_module(self) -> bool:
-        """Whether it is a module."""
-
-    def execute(self) -> None:
-        """Run it; raises what it raises."""
-
-
-class GuardedSession(Protocol):
-    """The guard of a run; implemented by `stayfinite.guard.session`."""
-
-    @property
-    def incidents(self) -> Sequence[Incident]:
-        """One incident for each bad step, in the order in which they occurred."""
-
-    @property
-    def num_steps(self) -> int:
-        """Training steps of all models so far."""
-
-    @property
-    def was_aborted(self) -> bool:
-        """Whether Ctrl-C has ended an explanation without an incident."""
-
-    def install(self) -> None:
-        """Guard every model that trains from now on; called once Keras is imported."""
-
-    def watch_torch(self) -> None:
-        """Guard every loop over `torch.optim` from now on; called once PyTorch is imported."""
-
-    def check_loops(self) -> None:
-        """Read what steps of the program's own have left unread; `NonFiniteError` at a bad one."""
-
-    def report_loops(self) -> None:
-        """Read them, and print the report of a bad step."""
-
-    @property
-    def has_reported(self) -> bool:
-        """Whether a bad step was reported where no error could be raised."""
-
-    @property
-    def has_unguarded(self) -> bool:
-        """Whether the user was told of updates that are not guarded."""
-
-    def guard_spawned(self, under_guard: Callable[[Function], Function]) -> None:
-        """Have PyTorch call functions in processes of their own as `under_guard` gives them."""
-
-    def guard_started(self, launcher: str, command: Sequence[str]) -> None:
-        """Have the processes of a training started by `command`, which guards them as well.
-
-        Called once the module `launcher`, which starts them, is imported.
-        """
-
-    def watch_jax(self) -> None:
-        """Guard every step under `jax.jit` that applies an optimizer, from now on.
-
-        Called once JAX is imported, and again after each library that it works with.
-        """
-
-
-Function = Callable[..., object]
-Say = Callable[[str], None]
-NewSession = Callable[[Policy, Path, str | None, Say, bool], GuardedSession]
 
 
 class GuardedRun:
@@ -173,7 +96,7 @@ class GuardedRun:
         self._page = RunPage(html, program.target)
         self._unguarded_ok = unguarded_ok
         self._new_session = new_session or functools.partial(
-            _guard_session, log=log_metrics, strict=strict
+            guard_session, log=log_metrics, strict=strict
         )
         self._options = RunOptions(
             policy=policy,
@@ -218,7 +141,7 @@ class GuardedRun:
                 self._session.report_loops()
             return self._end(NON_FINITE)
         except CannotGuardError as error:
-            _say_line(str(error))
+            say_line(str(error))
             return self._end(USAGE)
         except SystemExit as error:
             self._end(endings.code_of_exit(error))
@@ -230,7 +153,7 @@ class GuardedRun:
                 return self._end(NON_FINITE)
             reason = import_failure(error)
             if reason is not None:
-                _say_line(reason)
+                say_line(reason)
                 return self._end(USAGE)
             if isinstance(error, Exception) and self._session is not None:
                 # The program may have raised its error because of a bad step.
@@ -267,15 +190,15 @@ class GuardedRun:
         if self._session is None:
             script = None if self._program.is_module else self._program.target
             arguments = (self._policy, self._keep, script or _main_file())
-            self._session = self._new_session(*arguments, _say_line, self._unguarded_ok)
+            self._session = self._new_session(*arguments, say_line, self._unguarded_ok)
         try:
             install(self._session)
         except CannotGuardError as error:
             if self._unguarded_ok:
-                _say_line(f"{error}; this program runs unguarded")
+                say_line(f"{error}; this program runs unguarded")
                 return
             # This ends the import in the program, before an unguarded training starts.
-            _say_line(str(error))
+            say_line(str(error))
             raise SystemExit(USAGE) from None
 
     def _watch_torch(self, session: GuardedSession) -> None:
@@ -314,7 +237,7 @@ class GuardedRun:
             self._page.write(code, num_steps, incidents)
         except OSError as error:
             say(f"stayfinite: the page could not be written: {error}")
-        _show_repairs(incidents)
+        say_repairs(incidents)
         has_told = self._session is not None and self._session.has_unguarded
         if code == 0 and num_steps == 0 and not incidents and not has_told:
             say(_NOTHING_SEEN)
@@ -325,38 +248,6 @@ def was_stopped(error: BaseException) -> bool:
     """Whether `torch.multiprocessing` raises `error` because a bad step has ended a process."""
     is_end = type(error).__name__ == "ProcessExitedException"
     return is_end and getattr(error, "exit_code", None) == NON_FINITE
-
-
-def _show_repairs(incidents: Sequence[Incident]) -> None:
-    """The source fixes that the run went on with, once more at its end."""
-    made = [i.intervention for i in incidents if i.intervention is not None]
-    if not made:
-        return
-    # Imported here, because a run that stays finite does not need it.
-    from stayfinite.report.wording import interventions
-
-    repairs = interventions.repairs(made)
-    if repairs:
-        _say_line(repairs)
-
-
-def _guard_session(
-    policy: Policy,
-    keep: Path,
-    script: str | None,
-    say: Say,
-    unguarded_ok: bool,
-    *,
-    log: bool,
-    strict: bool,
-) -> GuardedSession:
-    from stayfinite.guard import session
-
-    return session.GuardSession(policy, keep, script, say, unguarded_ok, log, strict)
-
-
-def _say_line(text: str) -> None:
-    say(f"stayfinite: {text}")
 
 
 def _main_file() -> str | None:

@@ -10,7 +10,8 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from stayfinite.runner.run import GuardedRun, RunOptions
+from stayfinite.runner.run import GuardedRun
+from stayfinite.runner.session import RunOptions
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class SpawnedFunction:
 
 @dataclass(frozen=True)
 class SpawnedCall:
-    """One call of a function of the program, as a `Program` of `run.py`."""
+    """One call of a function of the program, as a `Program` of `session.py`."""
 
     function: Callable[..., object]
     args: tuple[object, ...]

@@ -26,6 +26,7 @@ from stayfinite.experiments.remedies.try_remedy import (
     RepeatedGrowth,
 )
 from stayfinite.experiments.rollout import Rollout, roll_out
+from stayfinite.experiments.time_limit import TimeLimit
 from stayfinite.experiments.try_change import Experiment, NotTried, attempt
 from stayfinite.frameworks.batch import Batch
 from stayfinite.frameworks.change import Arrays, OnBatch, OnState, Unchanged
@@ -47,7 +48,7 @@ _NOISE = 1.5
 
 def find_remedy(context: FailureContext) -> RemedySearch:
     """The first remedy with which the same steps stay finite and the loss does not grow."""
-    until = time.monotonic() + _SECONDS
+    limit = TimeLimit(_SECONDS)
     moving = _moving_targets(context)
     if moving is not None:
         # The batches kept from the end are not those of a training from the start.
@@ -65,10 +66,9 @@ def find_remedy(context: FailureContext) -> RemedySearch:
         # With other batches it may grow more slowly.
         longest = min(_MAX_STEPS, int(_LONGER * num_steps) + _FEWEST)
         ordered = _in_order(batches, num_steps)
-        remaining = until - time.monotonic()
-        again = attempt(functools.partial(roll_out, start, ordered, longest, remaining))
+        again = attempt(functools.partial(roll_out, start, ordered, longest, limit.remaining))
         if not isinstance(again, NotTried) and not again.finite:
-            return _search(context, start, snapshot, again, batches, rates, until)
+            return _search(context, start, snapshot, again, batches, rates, limit)
     return RemedySearch(unproved=NoRepeatedGrowth() if context.snapshots else None)
 
 
@@ -79,17 +79,16 @@ def _search(
     again: Rollout,
     batches: list[Batch],
     rates: Rates,
-    until: float,
+    limit: TimeLimit,
 ) -> RemedySearch:
     """Each remedy in turn, from the state of `snapshot` on, until one is shown."""
     num_steps = max(_FEWEST, math.ceil(_FURTHER * again.num_steps))
     search = RemedySearch(growth=RepeatedGrowth(snapshot.step, again))
     for candidate in growth_remedies(context, start, again, snapshot, rates):
-        remaining = until - time.monotonic()
-        if remaining <= 0:
+        if limit.is_over:
             return dataclasses.replace(search, unproved=OutOfTime())
         change = FromEarlierState(candidate.remedy, snapshot.step, num_steps)
-        experiment = _try(start, candidate, change, batches, again.num_steps, remaining)
+        experiment = _try(start, candidate, change, batches, again.num_steps, limit.remaining)
         search = search.then(experiment)
         if experiment.is_fix:
             return search

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -24,6 +23,7 @@ from stayfinite.experiments.comparison import alike_loss, half_dtype
 from stayfinite.experiments.remedies import padding
 from stayfinite.experiments.remedies.try_remedy import FailureContext, try_remedy
 from stayfinite.experiments.rollout import is_good
+from stayfinite.experiments.time_limit import TimeLimit
 from stayfinite.experiments.try_change import Experiment, NotTried, attempt, try_change
 from stayfinite.frameworks.change import (
     Arrays,
@@ -72,11 +72,11 @@ def is_of_library(context: FailureContext) -> bool:
 
 def experiments(context: FailureContext) -> tuple[Experiment, ...]:
     """Each candidate until one is the fix; of those after it, whether the step is finite."""
-    until = time.monotonic() + _SECONDS
+    limit = TimeLimit(_SECONDS)
     made: list[Experiment] = []
     is_fixed = False
     for candidate in _candidates(context):
-        if made and time.monotonic() > until:
+        if made and limit.is_over:
             break
         if is_fixed and isinstance(candidate.remedy, OtherLibrarySetting):
             continue

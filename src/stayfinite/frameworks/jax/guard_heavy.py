@@ -111,6 +111,11 @@ class JaxHeavySteps(HeavySteps):
         """The size of the snapshot, on host or device."""
         return self._snapshot.num_bytes
 
+    @property
+    def is_snapshot_in_file(self) -> bool:
+        """Whether the snapshot takes no memory of the process."""
+        return self._snapshot.is_in_file
+
     def copy(self) -> None:
         """Take a snapshot of the present state."""
         leaves = self._leaves

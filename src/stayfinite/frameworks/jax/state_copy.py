@@ -8,6 +8,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from stayfinite.frameworks.disks import fits_in_memory
+from stayfinite.frameworks.host_copies import HostCopies
+
 # A copy on the device itself may take this part of what the program has needed of its memory; a
 # larger one is on the host.
 _PART_OF_NEEDED = 1 / 16
@@ -17,42 +20,67 @@ class StateCopy:
     """A copy of the leaves of a state: on the host, or on a device with room for it."""
 
     def __init__(self) -> None:
-        self._kept: list[Any] = []
+        self._on_device: list[Any] = []
+        self._on_host = HostCopies()
+        # Those of the copies on the host, in the order of the leaves.
+        self._numbers: list[int] = []
 
     @property
     def num_bytes(self) -> int:
         """How large the copy is."""
-        return sum(kept.nbytes for kept in self._kept)
+        sizes = [*self._on_host.sizes().values(), *(kept.nbytes for kept in self._on_device)]
+        return sum(sizes)
+
+    @property
+    def is_in_file(self) -> bool:
+        """Whether it takes no memory of the process."""
+        return self._on_host.is_in_file
 
     def take(self, leaves: list[Any]) -> None:
         """Copy `leaves` in the place of what was kept; they may be donated afterwards."""
-        if is_on_cpu(leaves):
-            # Into the same memory: to get new memory costs more than the copy.
-            same = [kept.shape for kept in self._kept] == [leaf.shape for leaf in leaves]
-            buffers = self._kept if same else [np.empty(leaf.shape, leaf.dtype) for leaf in leaves]
-            for buffer, leaf in zip(buffers, leaves, strict=True):
-                np.copyto(buffer, np.asarray(leaf))
-            self._kept = buffers
+        is_on_host = is_on_cpu(leaves)
+        self._on_device = []
+        if not is_on_host and _has_room(leaves):
+            self._on_device = [jnp.array(leaf) for leaf in leaves]
             return
-        self._kept = []
-        if _has_room(leaves):
-            self._kept = [jnp.array(leaf) for leaf in leaves]
-            return
-        for leaf in leaves:
-            leaf.copy_to_host_async()
-        self._kept = [np.array(leaf) for leaf in leaves]
+        num_bytes = sum(leaf.nbytes for leaf in leaves)
+        is_small = is_on_host or fits_in_memory(num_bytes, is_on_host=False)
+        if is_small and not is_on_host:
+            for leaf in leaves:
+                leaf.copy_to_host_async()
+
+        def value(number: int) -> np.ndarray:
+            # An array of another device keeps what it has given to the host.
+            return np.asarray(leaves[number] if is_small else jnp.array(leaves[number]))
+
+        self._numbers = list(range(len(leaves)))
+        self._on_host.replace(self._numbers, value, num_bytes, is_on_host=is_on_host)
 
     def keep_only(self, positions: list[int]) -> None:
         """Drop all but these of the leaves that were copied."""
-        self._kept = [self._kept[position] for position in positions]
+        if self._on_device:
+            self._on_device = [self._on_device[position] for position in positions]
+            return
+        kept = [self._numbers[position] for position in positions]
+        for number in set(self._numbers) - set(kept):
+            self._on_host.discard(number)
+        self._numbers = kept
 
     def add(self, leaves: list[Any]) -> None:
         """Copy more leaves, which come after those that were copied."""
-        self._kept += [np.array(leaf) for leaf in leaves]
+        if self._on_device:
+            self._on_device += [np.array(leaf) for leaf in leaves]
+            return
+        first = max(self._numbers, default=-1) + 1
+        for number, leaf in enumerate(leaves, first):
+            self._on_host.add(number, np.asarray(leaf))
+            self._numbers.append(number)
 
     def restored(self) -> list[Any]:
         """Arrays of JAX with the values; they may be donated."""
-        return [jnp.array(kept) for kept in self._kept]
+        if self._on_device:
+            return [jnp.array(kept) for kept in self._on_device]
+        return [jnp.array(self._on_host.read(number)) for number in self._numbers]
 
 
 def is_on_cpu(leaves: list[Any]) -> bool:

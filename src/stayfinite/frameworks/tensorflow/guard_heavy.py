@@ -6,7 +6,7 @@ variable, and what evaluates or predicts, therefore checks the steps first (`var
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from stayfinite.frameworks.heavy_state import MAX_WRITTEN_BYTES, HeavyTraining, Writes
 from stayfinite.frameworks.heavy_steps import HeavySteps
+from stayfinite.frameworks.host_copies import HostCopies
 from stayfinite.frameworks.optimizers import learning_rate_of
 from stayfinite.frameworks.recorded_steps import RecordedBatch
 from stayfinite.frameworks.subject import state_variables
@@ -21,7 +22,7 @@ from stayfinite.frameworks.tensorflow import private
 from stayfinite.frameworks.tensorflow.guard_graph import lasting
 from stayfinite.frameworks.tensorflow.guard_sentinel import all_finite
 from stayfinite.frameworks.tensorflow.held_values import HeldValues
-from stayfinite.frameworks.tensorflow.state import value_of
+from stayfinite.frameworks.tensorflow.state import size_of, value_of
 
 
 class TensorFlowHeavySteps(HeavySteps):
@@ -34,8 +35,9 @@ class TensorFlowHeavySteps(HeavySteps):
         super().__init__(training.num_bytes)
         self._training = training
         self._variables: list[Any] = []
-        # The snapshot, by the position of a variable.
-        self._buffers: dict[int, np.ndarray] = {}
+        # The snapshot, by the position of a variable, and how many bytes each has.
+        self._snapshot = HostCopies()
+        self._sizes: dict[int, int] = {}
         # Those that are not in it: the large ones that no step has written to.
         self._unchanged: set[int] = set()
         # Those of the last check, until the next step. Metrics are not among them.
@@ -82,8 +84,8 @@ class TensorFlowHeavySteps(HeavySteps):
 
     def is_small(self, variable: Any) -> bool:
         """Whether a variable may be written to within a window."""
-        buffer = self._buffers.get(self._position(variable))
-        return buffer is not None and buffer.nbytes <= MAX_WRITTEN_BYTES
+        size = self._sizes.get(self._position(variable))
+        return size is not None and size <= MAX_WRITTEN_BYTES
 
     def writing(self, variable: Any) -> None:
         """Other code is about to assign a variable."""
@@ -118,7 +120,7 @@ class TensorFlowHeavySteps(HeavySteps):
         return next((n for n, held in enumerate(self._variables) if held is raw), -1)
 
     def _writes_of_others(self) -> Writes | None:
-        written = sum(self._buffers[position].nbytes for position in self._written)
+        written = sum(self._sizes[position] for position in self._written)
         if self._is_replaced or written > MAX_WRITTEN_BYTES:
             return None
         return {position: self._variables[position].numpy() for position in self._written}
@@ -129,25 +131,31 @@ class TensorFlowHeavySteps(HeavySteps):
     @property
     def snapshot_bytes(self) -> int:
         """The size of the snapshot, on the host."""
-        return sum(buffer.nbytes for buffer in self._buffers.values())
+        return sum(self._sizes.values())
+
+    @property
+    def is_snapshot_in_file(self) -> bool:
+        """Whether the snapshot takes no memory of the process."""
+        return self._snapshot.is_in_file
 
     def copy(self) -> None:
-        """Take a snapshot of the present state, into the same memory as the last."""
+        """Take a snapshot of the present state in the place of the last."""
         groups = state_variables(self._training.subject)
         variables = [private.raw(variable) for group in groups for variable in group]
         if [*map(id, variables)] != [*map(id, self._variables)]:
-            self._variables, self._buffers, self._unchanged = variables, {}, set()
-        for position, variable in enumerate(variables):
-            if position not in self._unchanged:
-                self._copy(position, variable)
+            self._variables, self._unchanged = variables, set()
+        positions = [n for n in range(len(variables)) if n not in self._unchanged]
+        self._snapshot.replace(
+            positions,
+            self._value,
+            sum(size_of(variables[position]) for position in positions),
+            is_on_host=all("CPU" in variable.device for variable in variables),
+        )
+        self._sizes = self._snapshot.sizes()
 
-    def _copy(self, position: int, variable: Any) -> None:
-        value = np.asarray(value_of(variable))  # Its method `numpy` makes a copy of its own.
-        buffer = self._buffers.get(position)
-        if buffer is None or buffer.shape != value.shape:
-            self._buffers[position] = np.array(value)
-        else:
-            np.copyto(buffer, value)
+    def _value(self, position: int) -> np.ndarray:
+        # Its method `numpy` makes a copy of its own.
+        return np.asarray(value_of(self._variables[position]))
 
     def traced(self, is_written: Callable[[Any], bool]) -> None:
         """A step was traced, and is about to be made for the first time.
@@ -163,25 +171,23 @@ class TensorFlowHeavySteps(HeavySteps):
             for position in [n for n in self._unchanged if is_written(self._variables[n])]:
                 self._unchanged.remove(position)
                 with tf.init_scope():
-                    self._copy(position, self._variables[position])
+                    self._snapshot.add(position, self._value(position))
+            self._sizes = self._snapshot.sizes()
             return
         self._is_traced = True
         for position, variable in enumerate(self._variables):
-            is_large = self._buffers[position].nbytes > MAX_WRITTEN_BYTES
+            is_large = self._sizes[position] > MAX_WRITTEN_BYTES
             if is_large and not is_written(variable):
                 self._unchanged.add(position)
-                del self._buffers[position]
+                self._snapshot.discard(position)
+        self._sizes = self._snapshot.sizes()
 
     def restore(self) -> None:
         """Assign the values of the snapshot. What was made since then are metrics."""
         self._training.subject.reset_metrics()
-        self._assign(self._buffers)
-
-    def _assign(self, values: Mapping[int, np.ndarray]) -> None:
         self._last.let_go()
-        for position, value in values.items():
-            # A tensor may share the memory of an array, and the step writes in place.
-            self._variables[position].assign(value.copy())
+        for position in self._sizes:
+            self._variables[position].assign(self._snapshot.read(position))
 
     def write(self, writes: Writes) -> None:
         """Assign variables."""
@@ -218,11 +224,14 @@ class TensorFlowHeavySteps(HeavySteps):
 
     def set_aside(self) -> dict[int, np.ndarray]:
         """A copy of the present state."""
-        return {position: self._variables[position].numpy().copy() for position in self._buffers}
+        return {position: self._variables[position].numpy().copy() for position in self._sizes}
 
     def take_back(self, state: Any) -> None:
         """Assign what was set aside."""
-        self._assign(state)
+        self._last.let_go()
+        for position, value in state.items():
+            # A tensor may share the memory of an array, and the step writes in place.
+            self._variables[position].assign(value.copy())
 
     def drop(self) -> None:
         """Nothing: the variables are written to in place."""

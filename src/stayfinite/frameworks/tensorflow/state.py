@@ -33,7 +33,12 @@ def value_of(variable: tf.Variable) -> Any:
 def num_bytes_of(subject: Subject) -> int:
     """How much memory the state takes."""
     variables = [v for group in state_variables(subject) for v in group]
-    return sum(v.shape.num_elements() * v.dtype.size for v in map(private.raw, variables))
+    return sum(size_of(private.raw(variable)) for variable in variables)
+
+
+def size_of(variable: Any) -> int:
+    """How many bytes a variable has."""
+    return int(variable.shape.num_elements() * variable.dtype.size)
 
 
 def store(subject: Subject, state: State) -> None:

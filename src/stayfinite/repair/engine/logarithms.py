@@ -10,14 +10,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from stayfinite.numerics.exact_functions import COMPARISONS
-from stayfinite.repair.engine import build
+from stayfinite.repair.engine import build, log_forms
 from stayfinite.repair.engine.build import number
 from stayfinite.repair.engine.context import Context
-from stayfinite.repair.engine.evaluate import to_float64
 from stayfinite.repair.engine.linear import Linear, assembled, linear
+from stayfinite.repair.engine.log_operands import MOVES, Domain
 from stayfinite.repair.engine.problem import Assumption
-from stayfinite.repair.engine.samples import is_recorded_mask
-from stayfinite.repair.formula import LeafRole, Node, node, walk
+from stayfinite.repair.formula import Node, node
 
 
 @dataclass(frozen=True)
@@ -38,18 +37,7 @@ class Variant:
     bare: bool = True  # log(x) where log(|x|) is what is proved; the probes decide
 
 
-# Operations through which a logarithm moves inwards, with the operands that it enters.
-MOVES = {
-    "broadcast_to": (0,), "diagonal": (0,), "expand_dims": (0,), "flip": (0,), "index": (0,),
-    "max": (0,), "min": (0,), "pick": (0,), "reshape": (0,), "squeeze": (0,),
-    "take_along_axis": (0,), "transpose": (0,), "stop_gradient": (0,), "where": (1, 2),
-    "maximum": (0, 1), "minimum": (0, 1),
-}  # fmt: skip
-# Operations that are not below 0 where no operand is.
-KEEPS_SIGN = frozenset("add concatenate cumprod cumsum divide mean multiply prod stack sum".split())
-# Operations that are 0 or 1 where all operands are.
-BINARY = frozenset("broadcast_to cast expand_dims index multiply reshape squeeze".split())
-# The same for all operands, of which one has to have a logarithm of its own.
+# Operations that it enters at all operands, of which one has to have a logarithm of its own.
 JOINS = frozenset({"stack", "concatenate"})
 
 
@@ -63,54 +51,18 @@ class Logarithms(abc.ABC):
         self.context = context
         self.signs = context.signs
         self.variant = variant
-        self.assumptions: list[Assumption] = []
+        self.domain = Domain(context, variant.trusting)
         self.made: dict[Node, Node] = {}
         self._logs: dict[Node, Linear] = {}
 
+    @property
+    def assumptions(self) -> list[Assumption]:
+        """What has to hold for what was made so far to be right."""
+        return self.domain.assumptions
+
     def non_negative(self, x: Node) -> bool:
-        """Proved not to be below 0, or so if what was recorded as positive always is."""
-        if self.signs.non_negative(x):
-            return True
-        found = self._assumed(x) if self.variant.trusting else None
-        self.assumptions += found or []
-        return found is not None
-
-    def _assumed(self, x: Node) -> list[Assumption] | None:
-        """What has to be positive for `x` not to be below 0; None if that was not so."""
-        if self.signs.non_negative(x):
-            return []
-        if x.op in KEEPS_SIGN or x.op in MOVES:
-            moved = MOVES.get(x.op, range(len(x.operands)))
-            parts = [self._assumed(x.operands[i]) for i in moved]
-            if all(part is not None for part in parts):
-                return [each for part in parts for each in part or []]
-        low = to_float64(self.context.floating.value(x)).min(initial=math.inf)
-        if low > 0:
-            return [Assumption(x, "positive")]
-        masks = self._masks(x)
-        if masks is not None:
-            return [Assumption(mask, "0 or 1") for mask in masks]
-        # The logarithm of 0 is right for what has no gradient, as weights of samples.
-        is_given = x.op == "leaf" and x.attribute("role") is LeafRole.DATA
-        return [Assumption(x, "non-negative")] if low == 0 and is_given else None
-
-    def _masks(self, x: Node) -> list[Node] | None:
-        """The leaves that have to be 0 or 1 for `x` to be so; None where that is not enough."""
-        if x.op == "leaf":
-            if x.attribute("role") is LeafRole.MASK:
-                return []
-            return [x] if is_recorded_mask(x, self.context.problem.values[x]) else None
-        if x.op in COMPARISONS:
-            return []
-        operands = x.operands
-        if x.op == "subtract" and number(operands[0]) == 1:
-            operands = operands[1:]
-        elif x.op not in BINARY:
-            return None
-        parts = [self._masks(operand) for operand in operands]
-        if any(part is None for part in parts):
-            return None
-        return [each for part in parts for each in part or []]
+        """Whether `x` is not below 0, by a proof or by an assumption that is kept."""
+        return self.domain.non_negative(x)
 
     @abc.abstractmethod
     def rewritten(self, root: Node) -> Node:
@@ -179,9 +131,7 @@ class Logarithms(abc.ABC):
             case "gamma":
                 return Linear({node("lgamma", self.rewritten(a)): 1.0})
             case "cosh":
-                size = build.absolute(self.rewritten(a))
-                tail = node("softplus", build.multiply(build.real(-2.0), size))
-                return Linear({size: 1.0, tail: 1.0}, -math.log(2))
+                return log_forms.log_cosh(self.rewritten(a))
             case "prod" | "sum" | "mean":
                 return self._log_reduction(x)
             case "cumprod" if self.non_negative(a):
@@ -202,7 +152,9 @@ class Logarithms(abc.ABC):
             case "expm1":
                 if self.non_negative(a):
                     inner = self.rewritten(a)
-                    return linear(inner).plus(self._complement_of(build.negative(inner)))
+                    return linear(inner).plus(
+                        log_forms.complement(build.negative(inner), self.variant.complement)
+                    )
         inwards = range(len(x.operands)) if x.op in JOINS else MOVES.get(x.op, ())
         entered = [x.operands[i] for i in inwards]
         gains = any if x.op in JOINS else all
@@ -221,10 +173,10 @@ class Logarithms(abc.ABC):
     def _masked(self, mask: Node, x: Node) -> Linear | None:
         """log(mask * x) for a condition as a number: minus infinity where it does not hold."""
         condition = mask.operands[0] if mask.op == "cast" else mask
-        masks = self._masks(condition)
+        masks = self.domain.masks(condition)
         if masks is None or (masks and not self.variant.trusting) or not self.progress(x):
             return None
-        self.assumptions += [Assumption(each, "0 or 1") for each in masks]
+        self.domain.assumptions += [Assumption(each, "0 or 1") for each in masks]
         holds = self.rewritten(condition)
         if condition.op not in COMPARISONS:
             holds = node("greater", holds, build.real(0.0))
@@ -285,24 +237,13 @@ class Logarithms(abc.ABC):
         factors = _factors(a)
         for position, mask in enumerate(factors):
             other = functools.reduce(build.multiply, factors[:position] + factors[position + 1 :])
-            if self._one_hot(mask, x.attribute("axis")) and self.progress(other):
+            if self.domain.is_one_hot(mask, x.attribute("axis")) and self.progress(other):
                 if not self.non_negative(other):
                     continue
-                self.assumptions.append(Assumption(mask, "one-hot"))
+                self.domain.assumptions.append(Assumption(mask, "one-hot"))
                 picked = build.multiply(self.rewritten(mask), assembled(self.log_of(other)))
                 return Linear({node("sum", picked, **dict(x.attributes)): 1.0})
         return None
-
-    def _one_hot(self, x: Node, axis: object) -> bool:
-        if not any(part.op == "leaf" for part in walk(x)):
-            return False
-        if any(
-            part.op == "leaf" and part.attribute("role") is LeafRole.VARIABLE for part in walk(x)
-        ):
-            return False
-        values = to_float64(self.context.floating.value(x))
-        binary = np.isin(values, (0.0, 1.0)).all()
-        return bool(binary and (values.sum(axis=axis) == 1).all())  # type: ignore[call-overload]
 
     def _log_sum(self, x: Node) -> Linear:
         a, b = x.operands
@@ -331,20 +272,12 @@ class Logarithms(abc.ABC):
         return self.context.problem.dtype == "float16" and not np.float16(known)
 
     def _one_plus(self, x: Node, sign: float) -> Linear:
-        """log(1 + f) or log(1 - f) for tanh and erf."""
-        a = self.rewritten(x.operands[0])
-        if x.op == "tanh":
-            doubled = build.multiply(build.real(2.0 * sign), a)
-            return Linear({node("log_sigmoid", doubled): 1.0}, math.log(2))
-        if self.context.has("log_ndtr"):
-            scaled = build.multiply(build.real(sign * math.sqrt(2)), a)
-            if a.op == "divide" and number(a.operands[1]) is not None:
-                scaled = build.multiply(
-                    build.real(sign), _unscaled(a.operands[0], float(number(a.operands[1]) or 1))
-                )
-            return Linear({node("log_ndtr", scaled): 1.0}, math.log(2))
-        inner = build.multiply(build.real(-sign), a)
-        return Linear({node("log", node("erfc", inner)): 1.0})
+        inner = self.rewritten(x.operands[0])
+        return log_forms.one_plus(x.op, inner, sign, self.context.has("log_ndtr"))
+
+    def complement(self, exponent: Linear) -> Linear:
+        """log(1 - exp(exponent))."""
+        return log_forms.complement(assembled(exponent), self.variant.complement)
 
     def _log_difference(self, x: Node) -> Linear:
         a, b = x.operands
@@ -353,12 +286,7 @@ class Logarithms(abc.ABC):
                 return self._one_plus(b, -1.0)
             squared = b.op == "square" or (b.op == "power" and number(b.operands[1]) == 2)
             if squared and b.operands[0].op == "tanh":
-                inner = build.multiply(build.real(2.0), self.rewritten(b.operands[0].operands[0]))
-                pair = {
-                    node("log_sigmoid", inner): 1.0,
-                    node("log_sigmoid", build.negative(inner)): 1.0,
-                }
-                return Linear(pair, math.log(4))
+                return log_forms.one_minus_square_of_tanh(self.rewritten(b.operands[0].operands[0]))
         if number(b) == 1 and a.op == "exp" and self.non_negative(a.operands[0]):
             return self.log_of(node("expm1", a.operands[0]))
         if not (self.non_negative(a) and self.non_negative(b)):
@@ -368,32 +296,7 @@ class Logarithms(abc.ABC):
         first, second = self.log_of(a), self.log_of(b)
         return first.plus(self.complement(second.plus(first, -1.0)))
 
-    def complement(self, exponent: Linear) -> Linear:
-        """log(1 - exp(exponent))."""
-        return self._complement_of(assembled(exponent))
-
-    def _complement_of(self, x: Node) -> Linear:
-        if x.op == "log_sigmoid":
-            return Linear({node("log_sigmoid", build.negative(x.operands[0])): 1.0})
-        small = build.log(build.negative(node("expm1", x)))
-        large = node("log1p", build.negative(build.exp(x)))
-        if self.variant.complement == "expm1":
-            return Linear({small: 1.0})
-        if self.variant.complement == "log1p":
-            return Linear({large: 1.0})
-        near = node("greater", x, build.real(-math.log(2)))
-        one = build.real(-1.0)
-        inside = build.log(build.negative(node("expm1", node("where", near, x, one))))
-        outside = node("log1p", build.negative(build.exp(node("where", near, one, x))))
-        return Linear({node("where", near, inside, outside): 1.0})
-
 
 def _factors(x: Node) -> list[Node]:
     """The operands of a product of several factors."""
     return [f for o in x.operands for f in _factors(o)] if x.op == "multiply" else [x]
-
-
-def _unscaled(x: Node, divisor: float) -> Node:
-    """sqrt(2) * x / divisor."""
-    scale = math.sqrt(2) / divisor
-    return x if abs(scale - 1) < 1e-6 else build.multiply(build.real(scale), x)

@@ -23,6 +23,7 @@ from stayfinite.experiments.changes import (
     UsualRate,
     WiderLayer,
 )
+from stayfinite.experiments.fix_search import FixSearch, Form
 from stayfinite.experiments.healthy_steps import Objection
 from stayfinite.experiments.moved_activation import MovedActivation
 from stayfinite.experiments.remedies.try_remedy import AtFault
@@ -41,6 +42,14 @@ _NAMED = frozenset(
     " norm sigmoid softmax softplus tanh where xlogy".split()
 )
 
+
+_FORMS = {
+    Form.REWRITING: "other forms of the formula",
+    Form.MOVED_ACTIVATION: "forms without the last activation of the network",
+    Form.LAST_RESORT: "float64 for a part, bounds of the operand",
+    Form.FLOAT32: "float32 for a part",
+    Form.TEMPLATE: "usual edits, as a bound or a larger epsilon",
+}
 
 # Why a bound is not verified whose loss no exact value explains.
 BEYOND_EXACT = "the exact loss is infinite, and with this bound it is far above every healthy one"
@@ -163,15 +172,11 @@ def _edit(edit: Description) -> str:
     match edit:
         case RewrittenFormula():
             return rewritten(edit)
-        case MovedActivation(op, layer):
-            if layer is None:
-                return (
-                    f"remove the {op}, so that the network gives its operand (for predictions "
-                    f"apply the {op} to what it returns)"
-                )
+        case MovedActivation(op=op, layer=layer):
+            removed = op if layer is None else f"{op} of the `{layer}` layer"
             return (
-                f"remove the {op} of the `{layer}` layer, so that the network gives its operand "
-                f"(for predictions apply `ops.{op}` to what `predict` returns)"
+                f"remove the {removed}, so that the network gives its operand (for predictions "
+                f"apply the {op} to what it returns)"
             )
     return edit
 
@@ -212,12 +217,26 @@ def trouble(why: Objection | NotTried) -> str:
             return "a value that it casts to float32 is near the end of half precision"
 
 
+def unfollowed(text: str, file: str, line: int) -> str:
+    """Why a moved activation is not verified: a use of the network that cannot be followed."""
+    return f"what else reads the network is not known, because of `{text}` at {file}:{line}"
+
+
 def far_above(fix: SourceFix) -> str:
     """What the loss of a bounded step means for the training."""
     loss = "" if fix.loss is None else f" of {number(fix.loss)}"
     return (
         f"a loss{loss} is far above that of any healthy step, and may leave moments that stop the "
         "learning; without the samples at fault the training goes on as before"
+    )
+
+
+def left_out(search: FixSearch) -> str:
+    """What a search that reached its limit did not try."""
+    forms = "; ".join(_FORMS[form] for form in search.left_out)
+    return (
+        f"the search for a fix ended at its limit of {search.seconds:.0f} s of processor time or "
+        f"{search.seconds_by_clock:.0f} s by the clock; not all tried: {forms}"
     )
 
 

@@ -19,7 +19,6 @@ from stayfinite.frameworks.torch.plain.frozen import begin_unfrozen
 from stayfinite.frameworks.torch.plain.later_beginnings import begun_later, gradients_by_path
 from stayfinite.frameworks.torch.plain.listeners import BadStep, Loss
 from stayfinite.frameworks.torch.plain.loop_body import LoopBody
-from stayfinite.frameworks.torch.plain.loop_snapshots import LoopSnapshots
 from stayfinite.frameworks.torch.plain.optimizer import gradients_of, parameters_of
 from stayfinite.frameworks.torch.plain.owner import Owner
 from stayfinite.frameworks.torch.plain.processes import ending_together, num_processes
@@ -46,14 +45,12 @@ class BadLoopSteps:
     Args:
         watching: Has the hooks.
         owner: Handles the bad steps.
-        snapshots: Has the earlier states.
     """
 
-    def __init__(self, watching: Watching, owner: Owner, snapshots: LoopSnapshots) -> None:
+    def __init__(self, watching: Watching, owner: Owner) -> None:
         self._watching = watching
         self._notes = watching.notes
         self._owner = owner
-        self._snapshots = snapshots
         self._repaired: set[str] = set()
 
     # The update may be inside `torch.no_grad()`; the step that is made again is not.
@@ -107,7 +104,7 @@ class BadLoopSteps:
             state=_with_random(state, known),
             bad=bad,
             healthy=healthy,
-            snapshots=self._snapshots.of(owner.recorder, subject),
+            snapshots=owner.recorder.snapshots.all(id(step.optimizer)),
             losses=owner.recorder.losses.before(number),
             rerun=lambda: _fails_again(subject, known, self._notes.trained.statistics()),
             keep=owner.keep,

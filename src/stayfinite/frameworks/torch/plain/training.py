@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 
+from stayfinite.frameworks.snapshots import MIN_STEPS
+from stayfinite.frameworks.state import State
 from stayfinite.frameworks.torch.plain.again import NoLoop
 from stayfinite.frameworks.torch.plain.bad_steps import BadLoopSteps, mean_of
 from stayfinite.frameworks.torch.plain.data import LoopData
 from stayfinite.frameworks.torch.plain.found_subject import subject_of
 from stayfinite.frameworks.torch.plain.listeners import BadStep, Loss
-from stayfinite.frameworks.torch.plain.loop_snapshots import LoopSnapshots
 from stayfinite.frameworks.torch.plain.owner import Owner
 from stayfinite.frameworks.torch.plain.recent_steps import RecentLoopSteps
 from stayfinite.frameworks.torch.plain.remade import RemadeStep
@@ -17,6 +20,10 @@ from stayfinite.frameworks.torch.plain.step_data import NotedStep, note_step
 from stayfinite.frameworks.torch.plain.steps import StepPlace
 from stayfinite.frameworks.torch.plain.subject import TorchLoop
 from stayfinite.frameworks.torch.plain.watching import Watching
+from stayfinite.frameworks.torch.state import num_bytes_of, state_of
+
+# Snapshots are made at growing distances of up to so many steps.
+_MAX_BETWEEN_SNAPSHOTS = 1000
 
 
 class Training:
@@ -35,9 +42,9 @@ class Training:
         self._notes = watching.notes
         self._owner = owner
         self.is_of_notebook = is_of_notebook
-        self._snapshots = LoopSnapshots()
-        self._bad_steps = BadLoopSteps(watching, owner, self._snapshots)
+        self._bad_steps = BadLoopSteps(watching, owner)
         self._recent = RecentLoopSteps(owner.recorder)
+        self._next_snapshot = 1
 
     def made(
         self,
@@ -49,7 +56,7 @@ class Training:
         """Record a finite step."""
         recorder = self._owner.recorder
         step = recorder.count.num_steps
-        if self._snapshots.is_due(step):
+        if step >= self._next_snapshot:
             self._take_snapshot(step, optimizer, place)
         self._recent.add(step, self._data(place) if noted is None else noted)
         recorder.count.num_steps = step + 1
@@ -87,9 +94,27 @@ class Training:
     def _take_snapshot(
         self, step: int, optimizer: torch.optim.Optimizer, place: StepPlace | None
     ) -> None:
-        def subject() -> TorchLoop:
+        subject = self._subject_for_copies(optimizer, place)
+        self._owner.recorder.snapshots.take(
+            step,
+            first_of_epoch=True,
+            num_bytes=lambda: num_bytes_of(subject()),
+            copy=lambda: self._snapshot(step, subject()),
+            owner=id(optimizer),
+        )
+        self._next_snapshot = max(self._next_snapshot, step + MIN_STEPS)
+
+    def _subject_for_copies(
+        self, optimizer: torch.optim.Optimizer, place: StepPlace | None
+    ) -> Callable[[], TorchLoop]:
+        def make() -> TorchLoop:
             remade = RemadeStep(self._watching, NoLoop(), 0, [optimizer], None)
             frame = None if place is None else place.frame
             return subject_of(self._notes, optimizer, frame, remade)
 
-        self._snapshots.take(self._owner.recorder, step, subject)
+        return make
+
+    def _snapshot(self, step: int, subject: TorchLoop) -> State:
+        """A copy of the state. The next one follows when twice as many steps are made."""
+        self._next_snapshot = min(2 * step, step + _MAX_BETWEEN_SNAPSHOTS)
+        return state_of(subject, device="cpu")
