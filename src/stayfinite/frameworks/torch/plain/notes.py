@@ -228,10 +228,12 @@ class StepNotes:
     def end(self) -> None:
         """Nothing is noted from now on."""
         self._next_calls.end()
+        self.passes.forget()  # a step that has stopped the training is not ended
 
     def forget(self) -> None:
         """Nothing that has happened is a part of the next step."""
         self.events.forget()
+        self.passes.forget()
         self._regular.forget()
         self.forget_calls()
 
