@@ -11,6 +11,7 @@ from stayfinite.diagnose.facts.growth import (
     GrowthOverLayers,
     GrowthOverSteps,
     JumpedWeight,
+    MomentOfNoStep,
 )
 from stayfinite.diagnose.facts.inputs import (
     BadValues,
@@ -39,6 +40,7 @@ Facts = (
     | TargetTooLong
     | JumpedWeight
     | ChangedOutside
+    | MomentOfNoStep
     | GrowthOverSteps
     | GrowthOverLayers
     | GrowthInLoop

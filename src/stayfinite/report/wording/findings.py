@@ -41,6 +41,13 @@ def message(finding: Finding) -> str:
                 change = f"to as much as {number(facts.now)}"
             steps = "one step" if facts.num_steps == 1 else f"{facts.num_steps} steps"
             return f"{which} changed {change} within {steps}, and not by an update of the optimizer"
+        case growth.MomentOfNoStep():
+            which = f"{facts.num_beyond} of {facts.size} values of `{name}`"
+            if facts.num_beyond == 1:
+                large, changed = f"is {number(facts.now)}", "it was"
+            else:
+                large, changed = f"are as large as {number(facts.now)}", "they were"
+            return f"{which} {large}, as no gradients make it: {changed} changed between two steps"
         case inputs.TargetTooLong():
             return "a target is longer than its input: no alignment of the two exists"
         case inputs.ImpossibleStatistic(worst=worst):

@@ -41,6 +41,11 @@ def remedy(finding: Finding, num_samples: int | None = None) -> str | None:
                 f"look at what writes to `{name}` between two steps, and at the memory of the "
                 "device"
             )
+        case growth.MomentOfNoStep():
+            return (
+                f"restore `{name}` and the weights from a checkpoint; look at what writes to it "
+                "between two steps, and at the memory of the device"
+            )
         case growth.JumpedWeight():
             return (
                 f"restore `{name}` from a checkpoint; look at what writes to it between two steps, "
