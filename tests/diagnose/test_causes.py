@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from stayfinite.diagnose.classify import ORDER, classify
-from stayfinite.diagnose.facts import expressions
+from stayfinite.diagnose.facts import expressions, inputs
 from tests.diagnose.steps import StepByHand
 
 INF, NAN = np.inf, np.nan
@@ -245,6 +245,25 @@ def scores(dtype="float32", **options):
 def test_row_of_scores_that_is_masked():
     finding = found(scores())
     assert (finding.cause, finding.samples) == ("fully-masked-row", (0,))
+
+
+@pytest.mark.parametrize("kind", ["max", "mean"])
+def test_a_row_less_its_maximum_is_a_softmax_and_less_its_mean_is_not(kind):
+    step = StepByHand()
+    x = step.op("log", [step.leaf("input", [[0.0, 0.0], [1.0, 2.0]])], [[-INF, -INF], [0.0, 0.7]])
+    reduced = step.op(kind, [x], [[-INF], [0.35]])
+    root = step.op("subtract", [x, reduced], [[NAN, NAN], [-0.35, 0.35]])
+    assert (found(step.evidence(root=root)).cause == "fully-masked-row") is (kind == "max")
+
+
+def test_the_batch_selects_bad_rows_of_an_array_that_is_not_in_it():
+    step = StepByHand()
+    table = step.constant([[1.0, 2.0], [3.0, 4.0], [5.0, NAN]])
+    indices = step.leaf("input", [1, 2], "indices", dtype="int64")
+    root = step.op("gather", [table, indices], [[3.0, 4.0], [5.0, NAN]])
+    finding = found(step.evidence(root=root))
+    assert (finding.cause, finding.samples) == ("bad-input", (1,))
+    assert finding.facts == inputs.NonFiniteRows("nan", (2,), 1, 6)
 
 
 def test_row_that_is_masked_by_the_range_of_float16():

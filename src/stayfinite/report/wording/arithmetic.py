@@ -75,6 +75,8 @@ def arithmetic(finding: Finding) -> str:
                 f"{num_changed} of {size} values; the steps from {first} on, made again from the "
                 "state before them, do not change it so, and this step is finite after them"
             )
+        case inputs.NonFiniteRows(kind, _, num_bad, size):
+            return f"{num_bad} of {plural(size, 'value')} of the array are {kind}"
         case inputs.NonFiniteConstant(array=array, is_new=is_new) if finding.cause == "bad-input":
             made = "the code of the step made or read it"
             made += ", and the steps before it had none" if is_new else ""

@@ -28,6 +28,10 @@ def message(finding: Finding) -> str:
             if holder is None:
                 return f"a constant that `{finding.op}` reads, and that is not a weight, is {bad}"
             return f"`{holder.attribute}` held by {_holder(holder)} is {bad}"
+        case inputs.NonFiniteRows(kind, rows):
+            word, listed = "row" if len(rows) == 1 else "rows", ", ".join(map(str, rows))
+            where = f" in {word} {listed}" if rows else ""
+            return f"an array that the batch selects from holds {kind}{where}"
         case growth.JumpedWeight():
             which = f"{facts.num_jumped} of {facts.size} values of `{name}`"
             if facts.size == 1:
