@@ -212,6 +212,20 @@ def test_a_fix_is_not_verified_for_the_reason_that_was_found():
     assert f"(not verified: this step was finite with it, but {why})" in joined(incident)
 
 
+@pytest.mark.parametrize(
+    ("verified", "value", "expected"),
+    [
+        (True, "exact", "(verified: exact value (last of 4 losses 2)"),
+        (False, "changed", "changes the value: the last of 4 losses of this step is 2)"),
+    ],
+)
+def test_a_fix_says_which_of_several_losses_it_has(verified, value, expected):
+    trial = Trial("with the fix", "finite", "", TrialKind.SOURCE, is_fix=True)
+    fix = Fix(verified, "source", "do it", None, value, 2.0, num_losses=4)
+    incident = dataclasses.replace(SQRT, fix=fix, trials=(trial,))
+    assert expected in joined(incident)
+
+
 def test_a_fix_says_how_far_healthy_steps_were_compared():
     trial = Trial("with the fix", "finite", "", TrialKind.SOURCE, is_fix=True)
     fix = Fix(True, "source", "do it", None, "exact", is_whole_iteration=False)
