@@ -9,6 +9,7 @@ from rich.cells import cell_len
 
 from stayfinite.incident import Fix, Incident, Trial, TrialKind
 from stayfinite.report import text
+from stayfinite.report.help import help_text
 from stayfinite.report.lines import expand_tabs, fill
 from stayfinite.report.source_lines import changed_lines, character_column, mark, window
 from stayfinite.report.words import sample_list
@@ -353,3 +354,13 @@ def test_notes_go_before_reasons_and_reasons_before_the_diff():
     assert "+ line 1\n" in report
     assert "more lines, see stayfinite-out/102)" in report
     assert len(report.split("\n")) == 24
+
+
+def test_a_long_fix_is_cut_behind_a_clause_with_the_number_of_those_left_out():
+    clauses = "write it anew; right as long as `a` is positive; right for `b` = 2 only; last"
+    incident = replace(SQRT, "fix", text=clauses)
+    assert help_text(incident, 100).startswith(f"{clauses} (")
+    assert help_text(incident, 60).startswith(
+        "write it anew; right as long as `a` is positive; and 2 more ("
+    )
+    assert help_text(incident, 10).startswith("write i... (")

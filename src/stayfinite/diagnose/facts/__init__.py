@@ -21,6 +21,7 @@ from stayfinite.diagnose.facts.inputs import (
     MissingValueCode,
     NonFiniteArray,
     NonFiniteConstant,
+    NonFiniteRows,
     TargetTooLong,
 )
 from stayfinite.diagnose.facts.new_state import BadNewStatistic, BadNewWeights
@@ -30,6 +31,7 @@ Facts = (
     ExpressionFacts
     | NonFiniteArray
     | NonFiniteConstant
+    | NonFiniteRows
     | ImpossibleStatistic
     | BadValues
     | MissingIndex

@@ -35,6 +35,19 @@ class NonFiniteConstant:
     is_new: bool = False
 
 
+@dataclass(frozen=True)
+class NonFiniteRows:
+    """The batch selects `rows` of an array outside of it, and they are non-finite.
+
+    `rows` is empty where the batch selects something else than rows.
+    """
+
+    kind: Kind
+    rows: tuple[int, ...]
+    num_bad: int
+    size: int
+
+
 class StatisticProblem(Enum):
     """What is wrong with a finite moving statistic."""
 

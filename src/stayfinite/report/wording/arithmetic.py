@@ -75,6 +75,8 @@ def arithmetic(finding: Finding) -> str:
                 f"{num_changed} of {size} values; the steps from {first} on, made again from the "
                 "state before them, do not change it so, and this step is finite after them"
             )
+        case inputs.NonFiniteRows(kind, _, num_bad, size):
+            return f"{num_bad} of {plural(size, 'value')} of the array are {kind}"
         case inputs.NonFiniteConstant(array=array, is_new=is_new) if finding.cause == "bad-input":
             made = "the code of the step made or read it"
             made += ", and the steps before it had none" if is_new else ""
@@ -157,6 +159,10 @@ def _of_expression(op: str, facts: expressions.ExpressionFacts) -> str:
             return "every score of a row is masked"
         case expressions.Discarded(_, expressions.Leak.DERIVATIVE, num_bad, size):
             return f"{num_bad} of {size} results are discarded at a point without a derivative"
+        case expressions.Discarded("nan", expressions.Leak.PRODUCT_WITH_0, num_bad, size) if (
+            op == "multiply"
+        ):
+            return f"one factor is 0 and the other infinite in {num_bad} of {size} results"
         case expressions.Discarded(kind, _, num_bad, size):
             return f"{num_bad} of {size} results are {kind} and discarded"
         case expressions.OutOfRange(_, dtype, largest, num_bad, size):
