@@ -23,8 +23,10 @@ def working(step: int) -> str:
 
 
 def line(incident: Incident, made: Intervention) -> str:
-    """`step 12 (epoch 0, batch 12) was non-finite (bad-input): the step is left out`."""
-    cause = "" if incident.cause.name == "unknown" else f" ({made.cause})"
+    """`step 12 (epoch 0, batch 12) was non-finite (bad-input, loss nan): the step is left out`."""
+    known = [] if incident.cause.name == "unknown" else [made.cause]
+    known += [f"loss {incident.spread.loss}"] if incident.spread.num_gradients else []
+    cause = f" ({', '.join(known)})" if known else ""
     kept = f"; incident: {incident.kept.incident}" if incident.kept.incident else ""
     return f"{step_in_words(made)} was non-finite{cause}: {made.action}{kept}"
 
@@ -77,7 +79,11 @@ def made_again_from(step: int) -> str:
 def rolled_back(incident: Incident, step: int) -> str:
     """What was done with a setting."""
     remedy = "" if incident.fix is None else f" ({incident.fix.text})"
-    return f"training goes on from the state before step {step} with the remedy{remedy}"
+    last = incident.where.step - 1
+    if step > last:
+        return f"the step is made again from the state before it, with the remedy{remedy}"
+    undone = f"step {step} is" if step == last else f"steps {step} to {last} are"
+    return f"{undone} undone, and training goes on with this batch and the remedy{remedy}"
 
 
 def repairs(made: Sequence[Intervention]) -> str:
