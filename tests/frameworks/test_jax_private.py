@@ -181,3 +181,13 @@ def test_what_a_custom_derivative_computes_has_its_own_lines():
     assert "transpose(" in private.scope(division.source_info)
     assert backward.__code__ in [code for code, _ in private.frames(division.source_info)]
     assert norm.bwd is backward
+
+
+def test_a_program_that_is_compiled_is_counted():
+    function = jax.jit(lambda x: x + 1)
+    numbers = [private.num_programs(function)]
+    for x in (X, X, X[:2]):
+        function(x)
+        numbers.append(private.num_programs(function))
+    assert numbers[0] < numbers[1] == numbers[2] < numbers[3]
+    assert private.num_programs(print) == 0

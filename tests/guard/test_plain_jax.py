@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+import warnings
 from contextlib import nullcontext
 
 import keras
@@ -425,6 +426,16 @@ class OwnUpdates:
             # The argument of the calls is changed in place.
             self.params[number] = self.params[number] - 0.1 * velocity - 0.1 * 1e-3
 
+    def sums(self, x):
+        compute = jax.grad(lambda params, x: loss_of(*params, x))
+        pairs = zip(self.params, compute(self.params, x), strict=True)
+        self.params = [-0.1 * g + p * (1 - 1e-3) for p, g in pairs]
+
+    def functions(self, x):
+        compute = jax.grad(lambda params, x: loss_of(*params, x))
+        pairs = zip(self.params, compute(self.params, x), strict=True)
+        self.params = [jnp.subtract(p, 0.1 * g) for p, g in pairs]
+
 
 @pytest.fixture
 def updates(tmp_path):
@@ -435,7 +446,10 @@ def updates(tmp_path):
 
 
 @pytest.mark.parametrize("bad_step", [0, 4])
-@pytest.mark.parametrize("style", [OwnUpdates.comprehension, OwnUpdates.names, OwnUpdates.momentum])
+@pytest.mark.parametrize(
+    "style",
+    [OwnUpdates.comprehension, OwnUpdates.names, OwnUpdates.momentum, OwnUpdates.sums],
+)
 @pytest.mark.usefixtures("updates")
 def test_an_update_by_operators_outside_of_jit_is_judged_before_it_is_bound(style, bad_step):
     loop = OwnUpdates()
@@ -450,6 +464,34 @@ def test_an_update_by_operators_outside_of_jit_is_judged_before_it_is_bound(styl
     assert bool(jnp.isnan(jnp.ones(3) - jnp.nan).all())
 
 
+@pytest.mark.parametrize("bad_step", [0, 4])
+@pytest.mark.usefixtures("updates")
+def test_an_update_by_functions_is_told_when_its_weights_are_used(bad_step):
+    from safetensors.numpy import load_file
+
+    loop = OwnUpdates()
+    with pytest.raises(stayfinite.NonFiniteError) as caught:
+        for number in range(bad_step + 2):
+            loop.functions(jnp.ones((4, 3)).at[2].set(float(number != bad_step)))
+    incident = caught.value.incident
+    assert (incident.where.step, incident.cause.name) == (bad_step, "singular-gradient")
+    assert incident.kept.applied and "applied before it was seen" in str(caught.value)
+    assert all(np.isfinite(a).all() for a in load_file(incident.kept.weights).values())
+
+
+@pytest.mark.usefixtures("updates")
+def test_products_of_bad_gradients_and_functions_of_other_arguments_stop_nothing():
+    w, point = jnp.ones(3), jnp.ones(3)
+    for number in range(8):
+        gradient = jax.grad(lambda w, x: jnp.sum(jnp.sqrt(w * x)))(w, float(number < 3))
+        (gradient * w).sum()
+        w = jnp.add(w, -0.1 * jnp.nan_to_num(gradient))
+        # Not trained: each call is at another point, where the gradient may be anything.
+        jax.grad(lambda point: jnp.sum(jnp.sqrt(point)))(point)
+        point = jnp.zeros(3) if number % 2 else jnp.ones(3)
+    assert np.isfinite(w).all()
+
+
 @pytest.mark.usefixtures("updates")
 def test_arrays_that_are_not_finite_in_no_update_stop_nothing():
     weights = jnp.ones(3)
@@ -459,6 +501,24 @@ def test_arrays_that_are_not_finite_in_no_update_stop_nothing():
         if bool(jnp.isfinite(gradient).all()):
             weights = weights - gradient
     assert weights.tolist() == [1.0, 1.0, 1.0]
+
+
+@pytest.mark.parametrize("is_clipped", [True, False])
+@pytest.mark.usefixtures("updates")
+def test_an_update_that_clips_what_is_not_finite_is_told_once(is_clipped):
+    def loss_fn(w, x):
+        # The second result is infinite, and no gradient.
+        return jnp.sum(jnp.sqrt(w * x)), 1.0 / jnp.sum(x)
+
+    w = jnp.ones(3)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        for number in range(5):
+            gradient, _ = jax.grad(loss_fn, has_aux=True)(w, float(number < 2 or not is_clipped))
+            change = jax.tree.map(lambda g: jnp.nan_to_num(g, nan=0.0, posinf=1.0), gradient)
+            w = jax.tree.map(lambda p, c: p - 0.1 * c, w, change)
+    assert np.isfinite(w).all()
+    assert ["gradients of step 2" in str(each.message) for each in told] == [True] * is_clipped
 
 
 @pytest.mark.usefixtures("updates")

@@ -54,6 +54,8 @@ def test_each_process_stops_and_one_names_the_cause(tmp_path):
     assert [each["where"]["step"] for each in incidents] == [2, 2]
     assert [each["cause"]["name"] for each in incidents] == ["not-reproduced", "log-of-zero"]
     assert incidents[0]["recurrence"]["kind"] == "other-process"
+    assert "failed in rank 1, which has the report" in incidents[0]["elsewhere"]
+    assert incidents[1]["elsewhere"] == ""
     assert incidents[1]["origin"]["samples"] == [2]
     assert incidents[1]["made_again"].endswith("its loss bit-equal to training")
 

@@ -8,7 +8,13 @@ import linecache
 import pytest
 
 from stayfinite.graph.graph import Span
-from stayfinite.repair import SourceFile, is_called_and_trained, reads_elsewhere
+from stayfinite.repair import (
+    SourceFile,
+    is_called_and_trained,
+    reads_elsewhere,
+    unfollowed_calls,
+    unfollowed_object,
+)
 
 DISC = "D = nn.Sequential(nn.Linear(8, 1), nn.Sigmoid())\nG = nn.Linear(4, 8)\n"
 LOSS = "loss = log(D(x)).mean()\n"
@@ -48,6 +54,10 @@ def no_other_files(monkeypatch):
 
 def reads(folder, text, known, other=""):
     """Whether the calls with the text `known` have company in `text` or in another file."""
+    return reads_elsewhere(positions(folder, text, known, other))
+
+
+def positions(folder, text, known, other=""):
     paths = folder / "train.py", folder / "tools.py"
     for path, content in zip(paths, (text, other), strict=True):
         path.write_text(content)
@@ -59,7 +69,7 @@ def reads(folder, text, known, other=""):
         if isinstance(n, ast.Call) and source.text_of(n) == known
     ]
     assert calls
-    return reads_elsewhere(calls)
+    return calls
 
 
 @pytest.mark.parametrize(
@@ -76,6 +86,8 @@ def reads(folder, text, known, other=""):
         "    def hits(self, x):\n        return self.net(x) > 0.5\nJudge(net=D)\n",
         "hits = list(map(D, rows))\n",
         "p = D.predict(x)\n",
+        "old = torch.compile(G)\nnew = torch.compile(D)\nhits = new(x) > 0.5\n",
+        "nets = []\nnets.append(D)\nfor net in nets:\n    net(x)\n",
     ],
 )
 def test_another_reader_is_found(tmp_path, more):
@@ -128,3 +140,51 @@ def test_a_trained_network_may_be_a_part_of_another_one(text, expected):
     made = next(n for n in ast.walk(source.tree) if isinstance(n, ast.Call))
     made = next(n for n in ast.walk(made) if isinstance(n, ast.Call) and n.func.id == "Dense")
     assert is_called_and_trained(source, made) is expected
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        "D[-1].register_forward_hook(note)\n",
+        "for part in D.modules():\n    part.register_forward_hook(note)\n",
+        "judge = library.Judge(D)\n",
+        "watchers = [library.Watcher(net=D)]\n",
+        "library.measure({'d': D}, x)\n",
+        "class Pair:\n    def __init__(self, net):\n        self.net = net\n"
+        "    def of(self, name):\n        return getattr(self, name)(x)\nPair(D).of('net')\n",
+        "print(globals()[name](x))\n",
+    ],
+)
+def test_a_use_that_cannot_be_followed_is_named(tmp_path, more):
+    use = unfollowed_calls(positions(tmp_path, DISC + LOSS + more, "D(x)"))
+    assert use.path == "train.py" and use.text in more
+    assert use.line == 4 + more[: more.index(use.text)].count("\n")
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        "opt = Adam(D.parameters())\nD = torch.compile(D.to('cpu'))\nprint(D)\nD.apply(init)\n",
+        "def count(net):\n    return sum(p.numel() for p in net.parameters())\ncount(D)\n",
+        "act = getattr(torch, args.act)\nrate = getattr(args, name)\n",
+        "class Log:\n    def put(self, name):\n        return getattr(self, name)\nLog().put(x)\n",
+        "torch.save(D.state_dict(), path)\nlibrary.plot(losses)\n",
+    ],
+)
+def test_what_calls_no_network_can_be_followed(tmp_path, more):
+    assert unfollowed_calls(positions(tmp_path, DISC + LOSS + more, "D(x)")) is None
+
+
+@pytest.mark.parametrize(
+    ("more", "expected"),
+    [
+        ("D.fit(x, callbacks=[library.Judge(D)])\n", "library.Judge(D)"),
+        ("D.compile('adam')\nD.fit(x)\nD.save('d.keras')\n", None),
+    ],
+)
+def test_a_model_is_followed_from_where_it_is_made(more, expected):
+    source = SourceFile("train.py", "D = Sequential([Dense(1)])\n" + more)
+    made = next(n for n in ast.walk(source.tree) if isinstance(n, ast.Call))
+    made = next(n for n in ast.walk(made) if isinstance(n, ast.Call) and n.func.id == "Dense")
+    use = unfollowed_object(source, made)
+    assert (use and use.text) == expected

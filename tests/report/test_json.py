@@ -40,7 +40,7 @@ PARTS = {
     "fix": {
         "verified": bool, "kind": str, "text": str, "diff": (str, type(None)),
         "value": (str, type(None)), "loss": (*NUMBER, type(None)),
-        "reference_loss": (*NUMBER, type(None)), "objection": str,
+        "reference_loss": (*NUMBER, type(None)), "objection": str, "is_whole_iteration": bool,
     },
     "kept": {"weights": (str, type(None)), "step": int, "incident": str},
 }  # fmt: skip

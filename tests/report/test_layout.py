@@ -211,6 +211,13 @@ def test_a_fix_is_not_verified_for_the_reason_that_was_found():
     assert f"(not verified: this step was finite with it, but {why})" in joined(incident)
 
 
+def test_a_fix_says_how_far_healthy_steps_were_compared():
+    trial = Trial("with the fix", "finite", "", TrialKind.SOURCE, is_fix=True)
+    fix = Fix(True, "source", "do it", None, "exact", is_whole_iteration=False)
+    incident = dataclasses.replace(SQRT, fix=fix, trials=(trial,), num_healthy_steps=8)
+    assert "8 healthy steps unchanged up to the update that failed)" in joined(incident)
+
+
 def test_long_fix_text_does_not_hide_its_proof():
     fix = Fix(False, "setting", "word " * 200, None)
     assert "... (not verified:" in joined(dataclasses.replace(SQRT, fix=fix))

@@ -25,7 +25,7 @@ from stayfinite.experiments.rollout import goes_on, is_good
 from stayfinite.experiments.time_limit import TimeLimit
 from stayfinite.experiments.try_change import NotTried, attempt
 from stayfinite.frameworks.batch import Batch
-from stayfinite.frameworks.change import OnBatch, WiderDtype
+from stayfinite.frameworks.change import OnBatch, WholeIteration, WiderDtype
 from stayfinite.frameworks.step import Outcome, Step
 
 # Seconds: of the healthy steps, and of the steps after the failing one.
@@ -55,6 +55,7 @@ class HealthySteps:
 
     def __init__(self, step: Step, batches: Sequence[Batch]) -> None:
         self._step = step
+        self._whole = step.changed(WholeIteration())
         self._batches = batches
         self._wide: list[Outcome | None] = []
         self._seconds_a_step = 0.0
@@ -62,6 +63,11 @@ class HealthySteps:
     def count(self) -> int:
         """How many healthy steps there are. They are run now, if they were not before."""
         return len(self._unpatched)
+
+    @property
+    def are_whole(self) -> bool:
+        """Whether each was compared with the other updates of its iteration, as of a GAN."""
+        return self._step.subject.is_iteration_whole
 
     def objection(self, unscaled: Step, *, clamps: bool) -> Objection | NotTried | None:
         """Why a patch with which the failing step is finite is not verified; None if it may be.
@@ -73,11 +79,13 @@ class HealthySteps:
                 that is moved by more than they move it.
         """
         clamps = clamps and self.tolerance <= TOLERANCE
+        whole = unscaled.changed(WholeIteration())
         timed = TimeLimit(_SECONDS)
         seconds = 0.0
         for number, (batch, before, exact) in enumerate(self._unpatched):
             began = timed.spent
-            ran = attempt(functools.partial(run_unscaled, unscaled.changed(OnBatch(batch))))
+            healthy = whole.changed(OnBatch(batch))
+            ran = attempt(functools.partial(run_unscaled, healthy))
             if isinstance(ran, NotTried):
                 return ran
             patched, after = ran
@@ -131,7 +139,7 @@ class HealthySteps:
         for batch, _, _ in self._unpatched:
             if limit.is_over:
                 break
-            step = self._step.changed(OnBatch(batch))
+            step = self._whole.changed(OnBatch(batch))
             wide = attempt(functools.partial(step.run, WiderDtype()))
             self._wide.append(None if isinstance(wide, NotTried) else wide)
         return bool(self._wide)
@@ -166,7 +174,7 @@ class HealthySteps:
         limit = TimeLimit(_SECONDS)
         num_bytes = 0
         for batch in self._batches:
-            step, outcome = run_unscaled(self._step.changed(OnBatch(batch)))
+            step, outcome = run_unscaled(self._whole.changed(OnBatch(batch)))
             if is_good(outcome):
                 wide = attempt(functools.partial(step.run, WiderDtype())) if is_half else None
                 found.append((batch, outcome, None if isinstance(wide, NotTried) else wide))

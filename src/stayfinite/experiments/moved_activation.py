@@ -24,6 +24,7 @@ from stayfinite.repair import (
     Remade,
     Removal,
     SourceFile,
+    UnfollowedUse,
     activation_of,
     applied_at,
     called_at,
@@ -31,6 +32,8 @@ from stayfinite.repair import (
     is_called_and_trained,
     moved,
     reads_elsewhere,
+    unfollowed_calls,
+    unfollowed_object,
 )
 from stayfinite.repair.extraction import Extraction, SourceOrigin
 from stayfinite.repair.formula import LeafRole, Node
@@ -42,10 +45,14 @@ _LAST_OPS = {"sigmoid": ("sigmoid",), "softmax": ("softmax", "divide"), "tanh": 
 
 @dataclass(frozen=True)
 class MovedActivation:
-    """Of which layer the activation `op` was moved; None for one in the user's own code."""
+    """Of which layer the activation `op` was moved; None for one in the user's own code.
+
+    `unfollowed` is a use of the network whose readers are not known.
+    """
 
     op: str
     layer: str | None
+    unfollowed: UnfollowedUse | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,13 +110,17 @@ def _moved(
         return None
     shape = step.trace.values[op.results[0]].shape
     edit = moved(removal, known, shape[-1] if shape else 1)
-    if edit is None or _is_read_elsewhere(step, diagnosis, extraction, removal, leaves, known):
+    if edit is None:
+        return None
+    calls = _other_calls(step, diagnosis, extraction, removal, leaves, known)
+    if _is_read_elsewhere(source, removal, calls):
         return None
     layer = None if removal.owner is None else type(removal.owner).__name__
     remade: tuple[Remade, ...] = ()
     if removal.owner is not None:
         remade = (Remade(edit, removal.owner, removal.node, "", {}, removal.setting),)
-    return Move(MovedActivation(removal.op, layer), edit, remade)
+    unfollowed = _unfollowed(source, removal, calls)
+    return Move(MovedActivation(removal.op, layer, unfollowed), edit, remade)
 
 
 def _maker(step: Step, extraction: Extraction, leaf: Node) -> Op | None:
@@ -120,18 +131,32 @@ def _maker(step: Step, extraction: Extraction, leaf: Node) -> Op | None:
     return step.trace.producer.get(unwrapped(step.trace, recording.value, STRUCTURAL))
 
 
-def _is_read_elsewhere(
+def _is_read_elsewhere(source: SourceFile, removal: Removal, calls: list[Span]) -> bool:
+    """Whether another part of the program reads what is no result of the activation any more.
+
+    A discriminator that gives logits gives them to the loss of the generator, too.
+    """
+    if calls:
+        return reads_elsewhere(calls)
+    return removal.owner is not None and is_called_and_trained(source, removal.node)
+
+
+def _unfollowed(source: SourceFile, removal: Removal, calls: list[Span]) -> UnfollowedUse | None:
+    """A use of the network of which it is not known who reads what it gives."""
+    if calls:
+        return unfollowed_calls(calls)
+    return None if removal.owner is None else unfollowed_object(source, removal.node)
+
+
+def _other_calls(
     step: Step,
     diagnosis: Diagnosis,
     extraction: Extraction,
     removal: Removal,
     leaves: list[Node],
     readers: list[ast.expr],
-) -> bool:
-    """Whether another part of the program reads what is no result of the activation any more.
-
-    A discriminator that gives logits gives them to the loss of the generator, too.
-    """
+) -> list[Span]:
+    """The calls between the activation and the formula."""
     source = extraction.origins[leaves[0]][0].source
     failing = diagnosis.evidence.forward_op
     reading = {(s.file, s.function) for s in (() if failing is None else failing.stack)}
@@ -146,9 +171,7 @@ def _is_read_elsewhere(
                 calls.append(span)
             if (span.file, span.function) in reading:
                 break
-    if calls:
-        return reads_elsewhere(calls)
-    return removal.owner is not None and is_called_and_trained(source, removal.node)
+    return calls
 
 
 def _first_reader(extraction: Extraction, leaf: Node) -> ast.expr | None:

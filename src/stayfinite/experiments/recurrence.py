@@ -47,11 +47,13 @@ class Recurrences:
         compiled: For each run of the step as it was compiled, whether it was non-finite again. None
             were made of a step that is bad op by op.
         devices: The step on other devices.
+        is_other_program: Whether what runs op by op is known to be another program.
     """
 
     op_by_op: tuple[bool, ...]
     compiled: tuple[bool, ...]
     devices: tuple[OtherDevice, ...]
+    is_other_program: bool = False
 
     @property
     def is_bad_op_by_op(self) -> bool:
@@ -75,6 +77,8 @@ class Recurrences:
             return "intermittent"
         if not self.is_bad_op_by_op:
             num_bad = sum(self.compiled)
+            if self.is_other_program:
+                return "other-program"
             if num_bad == len(self.compiled):
                 return "compiled-only"
             return "intermittent" if num_bad else "transient"
@@ -95,6 +99,7 @@ def run_again(
     first_run: float,
     rerun: Callable[[], bool],
     devices: Sequence[str],
+    is_same_program: Callable[[], bool | None] = lambda: None,
 ) -> Recurrences:
     """Run a bad step again, and on other devices: compiled, where it is finite op by op.
 
@@ -104,16 +109,18 @@ def run_again(
         first_run: Seconds of that run.
         rerun: Runs the compiled step; returns whether it is non-finite.
         devices: The names of other devices.
+        is_same_program: Whether what runs op by op is the compiled program; None if not known.
     """
-    op_by_op, compiled = [is_bad(outcome)], list[bool]()
+    op_by_op, compiled, is_other = [is_bad(outcome)], list[bool](), False
     if not op_by_op[0]:
+        is_other = is_same_program() is False
         compiled += _runs(rerun, NUM_RERUNS, _LONGEST)
     elif first_run <= _LONGEST_FIRST_RUN:
         # A step on a batch is another step, which keeps nothing of the run before.
         same = OnBatch(step.batch)
         op_by_op += _runs(lambda: is_bad(step.run(same)), _NUM_RERUNS_OP_BY_OP, _LONGEST_OP_BY_OP)
     on_devices = tuple(_on(step, device, first_run) for device in devices)
-    return Recurrences(tuple(op_by_op), tuple(compiled), on_devices)
+    return Recurrences(tuple(op_by_op), tuple(compiled), on_devices, is_other)
 
 
 def _runs(run: Callable[[], bool], at_most: int, longest: float) -> Iterator[bool]:

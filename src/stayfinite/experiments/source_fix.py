@@ -12,6 +12,7 @@ from stayfinite.experiments.moved_activation import MovedActivation
 from stayfinite.experiments.rewritings import RewrittenFormula
 from stayfinite.experiments.try_change import Experiment, NotTried
 from stayfinite.frameworks.step import Outcome
+from stayfinite.repair import UnfollowedUse
 from stayfinite.repair.engine.problem import FixValue
 
 Description = RewrittenFormula | MovedActivation | str
@@ -41,6 +42,7 @@ class SourceFix:
         is_near: Whether an exact value is met to more digits than half precision has, and no loss
             scale skips the step, where a part of it is in half precision.
         is_far_above: Whether its bound leaves a loss that is far above that of every healthy step.
+        is_whole: Whether healthy steps were compared with the other updates of their iterations.
         put_in_place: Has the program run the patched code from now on; False where it cannot.
     """
 
@@ -54,13 +56,21 @@ class SourceFix:
     guard: SourceFix | None = None
     is_near: bool = True
     is_far_above: bool = False
+    is_whole: bool = True
     put_in_place: Callable[[], bool] = lambda: False
 
     @property
     def verified(self) -> bool:
         """Whether it has the exact value, as far as there is one, and training goes on."""
         right = self.judged.value in (FixValue.EXACT, FixValue.BOUNDED)
-        return right and self.trouble is None and not self.is_beyond_exact
+        is_followed = self.unfollowed is None
+        return right and is_followed and self.trouble is None and not self.is_beyond_exact
+
+    @property
+    def unfollowed(self) -> UnfollowedUse | None:
+        """A use of the network whose readers are not known, where its activation is moved."""
+        moves = [each for each in self.descriptions if isinstance(each, MovedActivation)]
+        return next((each.unfollowed for each in moves if each.unfollowed is not None), None)
 
     @property
     def is_beyond_exact(self) -> bool:

@@ -18,7 +18,7 @@ from stayfinite.diagnose.locate import Diagnosis, diagnose
 from stayfinite.diagnose.origin import file_of
 from stayfinite.diagnose.provenance import ProvenanceFact, facts
 from stayfinite.experiments import outside_steps
-from stayfinite.experiments.advice import try_advice, try_other_samples
+from stayfinite.experiments.advice import Advice, try_advice, try_other_samples
 from stayfinite.experiments.counted_step import CountedStep
 from stayfinite.experiments.earlier_state import earlier_state, usable_snapshots
 from stayfinite.experiments.fidelity import fidelity
@@ -177,10 +177,14 @@ class _Stages:
         wider = Float64Run(step)
         num_samples = step.trace.num_samples
         devices = base.framework_of(failure.subject).other_devices()
-        recurrences = run_again(step, outcome, first_run, failure.rerun, devices)
+        recurrences = run_again(
+            step, outcome, first_run, failure.rerun, devices, failure.is_same_program
+        )
         if not recurrences.is_reproduced:
             progress.stage = ExplanationStage.ADVICE
-            advice = try_advice(step, wider, first_run)
+            is_other = recurrences.is_other_program
+            # What another program gives says nothing of this one.
+            advice = Advice(()) if is_other else try_advice(step, wider, first_run)
             self.not_reproduced = NotReproduced(outcome, recurrences, advice, num_samples)
             return
 

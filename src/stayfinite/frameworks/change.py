@@ -161,6 +161,11 @@ class Source:
     in_place: Callable[[], AbstractContextManager[object]]
 
 
+@dataclass(frozen=True)
+class WholeIteration:
+    """The step with the other updates of its iteration, whose gradients are in the outcome."""
+
+
 # What may stay changed for all later steps of a training.
 LastingChange = LearningRate | ClipNorm | Settings
 
@@ -183,4 +188,5 @@ Change = (
     | SamplesFrom
     | OnDevice
     | Source
+    | WholeIteration
 )

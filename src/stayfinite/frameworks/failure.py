@@ -44,6 +44,9 @@ class Failure:
             where it can.
         remade_by: What is run to make the step again: `the loop at train.py:36`; set with `seen`.
         num_others: How many steps other hand-written loops made before it.
+        is_same_program: Whether the step that is run op by op is the program that failed; None
+            where that is not known.
+        is_applied: Whether the step was found to be bad after the program had applied its update.
         made_again: Makes the steps before again; returns the state that they lead to, if something
             else has changed it and the bad step is finite on it.
     """
@@ -63,6 +66,8 @@ class Failure:
     num_processes: int = 1
     cannot_resume: str | None = None
     num_others: int = 0
+    is_same_program: Callable[[], bool | None] = lambda: None
+    is_applied: bool = False
     made_again: Callable[[], MadeAgain | None] = lambda: None
 
 

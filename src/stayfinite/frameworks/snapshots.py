@@ -20,10 +20,14 @@ MIN_STEPS = 100
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The state before `step`, in memory of its own."""
+    """The state before `step`, in memory of its own.
+
+    `owner` is the identity of the optimizer, where a loop has several, each with its own state.
+    """
 
     step: int
     state: State
+    owner: int = 0
 
 
 class Snapshots:
@@ -40,6 +44,7 @@ class Snapshots:
         first_of_epoch: bool,
         num_bytes: Callable[[], int],
         copy: Callable[[], State],
+        owner: int = 0,
     ) -> None:
         """Keep the state before `step`, if one is due.
 
@@ -48,6 +53,7 @@ class Snapshots:
             first_of_epoch: Whether it is the first of an epoch.
             num_bytes: How large the state is.
             copy: Makes the copy.
+            owner: As in `Snapshot`.
         """
         if self._too_large:
             return
@@ -56,8 +62,8 @@ class Snapshots:
         if num_bytes() > MAX_BYTES:
             self._too_large = True
             return
-        self._kept = [*self._kept[-1:], Snapshot(step, copy())]
+        self._kept = [*self._kept[-1:], Snapshot(step, copy(), owner)]
 
-    def all(self) -> list[Snapshot]:
-        """What is kept, newest first."""
-        return self._kept[::-1]
+    def all(self, owner: int = 0) -> list[Snapshot]:
+        """What is kept of an owner, newest first."""
+        return [each for each in self._kept[::-1] if each.owner == owner]

@@ -316,6 +316,18 @@ class Subject(Protocol):
         """
         raise ChangeError(f"this step has no form in {dtype}")
 
+    def whole_iteration(self) -> AbstractContextManager[None] | None:
+        """Inside the block, a step is made with the other updates of its iteration.
+
+        None where there are none, or where they are not known.
+        """
+        return None
+
+    @property
+    def is_iteration_whole(self) -> bool:
+        """Whether the runs in such blocks have made each update that belongs to the iteration."""
+        return True
+
     def lasting(self, change: LastingChange) -> Callable[[], None]:
         """What makes `change`, relative to the learning rates of now, for all later steps.
 

@@ -64,7 +64,7 @@ class BadSteps:
             self.on_abort()
             self.end()
             raise
-        incident = decision.incident
+        incident = self.of_process(failure, decision.incident)
         for listener in self.listeners:
             listener(incident)
         self.show(incident)
@@ -75,6 +75,10 @@ class BadSteps:
             raise NonFiniteError(text.render(incident), incident)
         self.say(interventions.shown(incident, incident.intervention))
         return decision.resumption
+
+    def of_process(self, failure: Failure, incident: Incident) -> Incident:
+        """`incident` with what is said where another process of the training has the report."""
+        return incident
 
     def explaining(self) -> AbstractContextManager[object]:
         """The context in which a step is explained."""

@@ -28,6 +28,7 @@ class JaxUpdates(LoopUpdates, JaxUpdateListener):
     def __init__(self, keep: Path) -> None:
         super().__init__(keep)
         self._has_told_loss = False
+        self._has_told_gradients = False
         self._batches = RecentBatches()
         self._states: list[KeptArrays] = []
 
@@ -36,21 +37,33 @@ class JaxUpdates(LoopUpdates, JaxUpdateListener):
         self.begin_step()
         step = self.recorder.num_steps
         self.count_step()
+        if update.has_finite_gradients is False:
+            self._tell_gradients(step)
         if update.loss is not None:
-            self._keep_loss(step, float(update.loss))
+            self._keep_loss(step, float(update.loss), update.has_finite_gradients)
         self._batches.add(step, update.batch)
         if not self._states or step - self._states[-1].step >= MIN_STEPS:
             state = {label: tree for label, tree in update.state.items() if tree is not None}
             self._states = [*self._states[-1:], KeptArrays(step, copied(state, MAX_BYTES))]
 
-    def _keep_loss(self, step: int, loss: float) -> None:
+    def _keep_loss(self, step: int, loss: float, has_gradients: bool | None) -> None:
         self.recorder.losses.keep(step, None, loss)
-        if not (math.isfinite(loss) or self._has_told_loss):
-            # Imported here because a finite training does not need it.
-            from stayfinite.report.wording import notices
+        if math.isfinite(loss) or self._has_told_loss:
+            return
+        # Imported here because a finite training does not need it.
+        from stayfinite.report.wording import notices
 
-            self._has_told_loss = True
-            self.say(notices.bad_loss(step))
+        self._has_told_loss = True
+        self.say(notices.bad_loss(step, has_gradients is not None))
+
+    def _tell_gradients(self, step: int) -> None:
+        if self._has_told_gradients:
+            return
+        from stayfinite.report.wording import notices
+
+        # What the loss is says nothing more.
+        self._has_told_gradients = self._has_told_loss = True
+        self.say(notices.finite_update(step))
 
     def left_out(self) -> None:
         """Say that a bad update was not applied, and count it."""
@@ -61,8 +74,12 @@ class JaxUpdates(LoopUpdates, JaxUpdateListener):
         )
         self.count_step()
 
-    def bad(self, steps: Sequence[JoinedStep]) -> None:
+    def bad(self, steps: Sequence[JoinedStep], *, is_applied: bool = False) -> None:
         """Explain a bad update.
+
+        Args:
+            steps: What makes the step again, the best first.
+            is_applied: Whether it was seen after the program had applied it.
 
         Raises:
             NonFiniteError: the loop ends here.
@@ -81,6 +98,9 @@ class JaxUpdates(LoopUpdates, JaxUpdateListener):
                 healthy=self._batches.before(number, joined, subject),
                 snapshots=self._snapshots(subject, joined, number),
                 losses=self.recorder.losses.before(number),
+                is_applied=is_applied,
+                rerun=joined.fails_again,
+                is_same_program=joined.is_same_program,
                 keep=self.keep,
                 script=self.script,
                 num_others=TURNS.num_others_before(self.recorder.count, number),

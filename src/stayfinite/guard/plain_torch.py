@@ -9,17 +9,18 @@ import contextlib
 import functools
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from stayfinite.frameworks.failure import Failure, Resumption
-from stayfinite.frameworks.torch.plain import compiled, trees
+from stayfinite.frameworks.torch.plain import compiled, reporting, trees
 from stayfinite.frameworks.torch.plain.calls import StepCall
 from stayfinite.frameworks.torch.plain.training import Training
 from stayfinite.frameworks.torch.plain.watching import WATCHING
 from stayfinite.guard.bad_steps import BadSteps
 from stayfinite.guard.policy import MAX_BAD_STEPS, Policy
-from stayfinite.incident import Intervention
+from stayfinite.incident import Incident, Intervention
 from stayfinite.strict import caught
 
 
@@ -170,6 +171,20 @@ class PlainTorchSteps(BadSteps):
         if makes_again and failure.cannot_resume is not None:
             self.cannot_resume(failure.cannot_resume)
         return super().handle(failure)
+
+    def of_process(self, failure: Failure, incident: Incident) -> Incident:
+        """`incident`; where the processes stop together, one of them has the report."""
+        from stayfinite.report import text
+        from stayfinite.report.wording import processes
+
+        if failure.num_processes == 1 or incident.intervention is not None:
+            return incident
+        order = processes.order(incident)
+        own, first = reporting.first_report(incident.where.step, order, incident.kept.incident)
+        if first.rank == own:
+            return incident
+        said = processes.elsewhere(incident, own, first.rank, text.near(first.folder))
+        return replace(incident, elsewhere=said)
 
     def cannot_resume(self, reason: str) -> None:
         """Print why the loop cannot go on; from now on a bad step ends it."""

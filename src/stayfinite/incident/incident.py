@@ -30,7 +30,8 @@ class Incident:
     the explanation took. `intervention` is None where the step ended the training. `recurrence` is
     None where the step could not be run again, and in files of earlier versions. `made_again` says
     of a training loop without Keras what was run to make the step again, and whether loss and
-    gradients had the same bits.
+    gradients had the same bits. `elsewhere` is not empty where another process of the same training
+    prints the report of the step: it is what this one says.
     """
 
     backend: str
@@ -54,6 +55,7 @@ class Incident:
     intervention: Intervention | None = None
     recurrence: Recurrence | None = None
     made_again: str | None = None
+    elsewhere: str = ""
     schema: str = field(default=SCHEMA)
 
     def __post_init__(self) -> None:

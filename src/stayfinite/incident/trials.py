@@ -16,6 +16,7 @@ RecurrenceKind = Literal[
     "transient",
     "intermittent",
     "compiled-only",
+    "other-program",
     "persistent",
     "persistent-on-device",
     "everywhere",
@@ -71,7 +72,8 @@ class Fix:
     `value` compares the failing step with the fix, whose loss is `loss`, to exact arithmetic, in
     which its loss is `reference_loss`. All three are None where this was not computed.
     `objection` says why a source fix with which the step was finite is not verified, if that is not
-    its value; empty in files of earlier versions.
+    its value; empty in files of earlier versions. `is_whole_iteration` is false where healthy steps
+    were compared up to the update that failed only, without the other updates of their iterations.
     """
 
     verified: bool
@@ -82,6 +84,7 @@ class Fix:
     loss: Number | None = None
     reference_loss: Number | None = None
     objection: str = ""
+    is_whole_iteration: bool = True
 
     def __post_init__(self) -> None:
         parse_numbers(self, "loss", "reference_loss")
@@ -89,11 +92,15 @@ class Fix:
 
 @dataclass(frozen=True)
 class Kept:
-    """What is on disk: last good weights, the step they belong to, the incident folder."""
+    """What is on disk: last good weights, the step they belong to, the incident folder.
+
+    `applied` is true where the program had applied the bad update before it was seen.
+    """
 
     weights: str | None
     step: int
     incident: str
+    applied: bool = False
 
 
 @dataclass(frozen=True)
@@ -130,6 +137,8 @@ class Recurrence:
     - `transient`: finite in each of `num_reruns` runs as compiled.
     - `intermittent`: bad in some of the runs of one kind.
     - `compiled-only`: bad in each of the runs as compiled, and finite op by op.
+    - `other-program`: the same, and the step that was traced again is another program: it read
+      something that has changed since it was compiled.
     - `persistent`: bad in each run op by op; no other device ran it.
     - `persistent-on-device`: the same, and finite on another device.
     - `everywhere`: bad on each device that ran it.

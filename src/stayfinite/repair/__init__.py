@@ -31,6 +31,7 @@ from stayfinite.repair.patch import Patch
 from stayfinite.repair.rewrites import MECHANISMS, Facts
 from stayfinite.repair.source import SourceFile, TextSpan
 from stayfinite.repair.swap import swapped
+from stayfinite.repair.unfollowed import UnfollowedUse, unfollowed_calls, unfollowed_object
 
 __all__ = [
     "MECHANISMS",
@@ -47,6 +48,7 @@ __all__ = [
     "SourceFile",
     "StaleSourceError",
     "TextSpan",
+    "UnfollowedUse",
     "activation_of",
     "applied_at",
     "called_at",
@@ -61,4 +63,6 @@ __all__ = [
     "reads_elsewhere",
     "remade",
     "swapped",
+    "unfollowed_calls",
+    "unfollowed_object",
 ]

@@ -36,19 +36,12 @@ def reads_elsewhere(calls: Sequence[Span]) -> bool:
     Args:
         calls: Positions of calls in files of the user.
     """
-    program = ObjectPlaces(_sources([span.file for span in calls]))
-    by_path = {source.path: source for source in program.sources}
-    known: set[ast.AST] = set()
-    called: list[Place] = []
-    for span in calls:
-        source = by_path.get(span.file)
-        found = None if source is None else expression_at(source, span)
-        if source is None or found is None:
-            return True
-        inside = [node for node in ast.walk(found.node) if isinstance(node, ast.Call)]
-        known.update(inside[:1])
-        called += [p for call in inside[:1] for p in _called(program, source, call)]
-    places = program.same(called)
+    program = program_of([span.file for span in calls])
+    found = [_call_at(program, span) for span in calls]
+    known = {each[1] for each in found if each is not None}
+    if None in found:
+        return True
+    places = program.same(called_at_all(program, calls))
     return any(
         call not in known and not places.isdisjoint(_called(program, source, call))
         for source in program.sources
@@ -62,13 +55,7 @@ def is_called_and_trained(source: SourceFile, made: ast.expr) -> bool:
 
     A model that is trained by itself may be a part of another one, too, which gets its output.
     """
-    statement = next((n for n in source.ancestors(made) if isinstance(n, ast.Assign)), None)
-    if statement is None:
-        return False
-    # The trees of a file that is read again have other nodes.
-    program = ObjectPlaces([source, *(s for s in _sources([source.path]) if s.path != source.path)])
-    targets = [program.names.place(source, target) for target in statement.targets]
-    places = program.same([place for place in targets if place is not None])
+    program, places = places_of_made(source, made)
     found = [
         last_name(call.func) in _WITH_LOSS
         for other in program.sources
@@ -78,6 +65,37 @@ def is_called_and_trained(source: SourceFile, made: ast.expr) -> bool:
         and not places.isdisjoint(_called(program, other, call))
     ]
     return found.count(False) + (True in found) > 1
+
+
+def program_of(files: Sequence[str]) -> ObjectPlaces:
+    """The files of the user that may have objects of `files`."""
+    return ObjectPlaces(_sources(files))
+
+
+def called_at_all(program: ObjectPlaces, calls: Sequence[Span]) -> list[Place]:
+    """What is called at `calls`."""
+    found = [_call_at(program, span) for span in calls]
+    return [place for each in found if each is not None for place in _called(program, *each)]
+
+
+def places_of_made(source: SourceFile, made: ast.expr) -> tuple[ObjectPlaces, set[Place]]:
+    """The program, and what may hold what it makes at `made`, by the assignment around that."""
+    # The trees of a file that is read again have other nodes.
+    program = ObjectPlaces([source, *(s for s in _sources([source.path]) if s.path != source.path)])
+    statement = next((n for n in source.ancestors(made) if isinstance(n, ast.Assign)), None)
+    targets = [] if statement is None else statement.targets
+    places = [program.names.place(source, target) for target in targets]
+    return program, program.same([place for place in places if place is not None])
+
+
+def _call_at(program: ObjectPlaces, span: Span) -> tuple[SourceFile, ast.Call] | None:
+    """The call at a position, in its file."""
+    source = next((each for each in program.sources if each.path == span.file), None)
+    found = None if source is None else expression_at(source, span)
+    if source is None or found is None:
+        return None
+    call = next((node for node in ast.walk(found.node) if isinstance(node, ast.Call)), None)
+    return None if call is None else (source, call)
 
 
 def _called(program: ObjectPlaces, source: SourceFile, call: ast.Call) -> Iterator[Place]:

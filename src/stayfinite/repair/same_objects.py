@@ -18,6 +18,8 @@ from stayfinite.repair.source import SourceFile
 _GIVE_SELF = frozenset(
     "bfloat16 bind compile cpu cuda double eval float half requires_grad_ to train".split()
 )
+# Methods that put an object into a collection.
+_PUTTING = frozenset("add append appendleft extend insert put setdefault".split())
 
 
 class ObjectPlaces:
@@ -151,7 +153,10 @@ class ObjectPlaces:
         made = self.names.classes.get(name)
         if name == "__init__":
             return
-        for other, function in self.names.functions["__init__" if made else name]:
+        if name in _PUTTING and isinstance(call.func, ast.Attribute):
+            for value in call.args:
+                self._pass(source, call.func.value, source, value)
+        for other, function in self.names.functions.get("__init__" if made else name, ()):
             owner = next(enclosing(other, function), None)
             if made is not None and owner is not made:
                 continue

@@ -116,7 +116,7 @@ def unexplained(failure: Failure) -> Incident:
         spread=Spread("nan", 0, 0, ()),
         trials=(),
         fix=None,
-        kept=Kept(None, number - 1, ""),
+        kept=Kept(None, number - 1, "", failure.is_applied),
     )
 
 

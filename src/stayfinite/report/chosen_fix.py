@@ -84,6 +84,7 @@ def _source(found: SourceFix, op: str) -> Fix:
         found.loss,
         found.judged.reference_loss,
         _objection(found),
+        found.is_whole,
     )
 
 
@@ -91,6 +92,9 @@ def _objection(found: SourceFix) -> str:
     """Why the fix is not verified; empty where it is, or where that is its value."""
     if found.trouble is not None:
         return fixes.trouble(found.trouble)
+    use = found.unfollowed
+    if use is not None:
+        return fixes.unfollowed(use.text, use.path, use.line)
     return fixes.BEYOND_EXACT if found.is_beyond_exact else ""
 
 

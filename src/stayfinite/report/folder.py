@@ -28,7 +28,7 @@ from stayfinite.files.writing import folder_beside, put_folder, put_text
 from stayfinite.frameworks.state import arrays_of_random
 from stayfinite.frameworks.step import Step
 from stayfinite.frameworks.subject import Subject
-from stayfinite.incident import Incident, Kept
+from stayfinite.incident import Incident
 from stayfinite.report import text
 from stayfinite.report.figures import Figures, read_figures, write_figures
 from stayfinite.report.html import IncidentReport, page_of, run_page
@@ -156,7 +156,7 @@ def create(parent: Path, incident: Incident, contents: Contents) -> tuple[Path, 
             if path.exists():
                 continue
             weights = str(path / weights_file) if has_weights else None
-            kept = Kept(weights, incident.kept.step, str(path))
+            kept = dataclasses.replace(incident.kept, weights=weights, incident=str(path))
             named = dataclasses.replace(incident, kept=kept)
             text_of_now = _text_of(_with_note(named, _UNEXPLAINED))
             (new / INCIDENT).write_text(text_of_now, encoding="utf-8")

@@ -50,6 +50,11 @@ def _not_reproduced(incident: Incident) -> str:
             "compare with run_eagerly=True: only the compiled step fails; rewrite the expression "
             "so that one rounding more or less does not matter, or report it to the framework"
         )
+    if again is not None and again.kind == "other-program":
+        return (
+            "a compiled function keeps what it read at its first call: pass what changes as an "
+            "argument, or leave it as it is, and train again to have the step explained"
+        )
     if again is not None and again.kind == "transient":
         return (
             "go on from the last checkpoint; if it happens again, test the memory and the device, "

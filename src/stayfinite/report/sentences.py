@@ -144,5 +144,8 @@ def weights(incident: Incident) -> str:
         text = "the update was not applied; no good weights exist, these came in non-finite"
         return f"{text}; as they came: {kept.weights}" if kept.weights else text
     those = "the initial weights" if kept.step < 0 else f"the weights of step {kept.step}"
+    if kept.applied:
+        where = f"are in {kept.weights}" if kept.weights else "could not be kept"
+        return f"the update was applied before it was seen; {those} {where}"
     also = f", also in {kept.weights}" if kept.weights else ""
     return f"the update was not applied; the model kept {those}{also}"

@@ -70,11 +70,12 @@ def render(incident: Incident, *, width: int = 100, color: bool = False) -> str:
 
 def as_typed(kept: Kept) -> Kept:
     """Paths below the working directory as a user would type them there."""
-    weights = None if kept.weights is None else _near(kept.weights)
-    return replace(kept, weights=weights, incident=_near(kept.incident))
+    weights = None if kept.weights is None else near(kept.weights)
+    return replace(kept, weights=weights, incident=near(kept.incident))
 
 
-def _near(path: str) -> str:
+def near(path: str) -> str:
+    """A path below the working directory as a user would type it there."""
     try:
         here = Path.cwd()
     except FileNotFoundError:  # deleted while the program ran
@@ -85,6 +86,8 @@ def _near(path: str) -> str:
 
 def _blocks(incident: Incident, changed: Sequence[str], gutter: int, width: int) -> Iterator[Block]:
     yield _headline(incident, width)
+    if incident.elsewhere:
+        return
     if incident.recurrence is not None and incident.recurrence.kind == "other-process":
         # The report of that process has the rest, in the same terminal.
         for text in (sentences.when(incident), f"weights: {sentences.weights(incident)}"):
@@ -126,7 +129,8 @@ def _headline(incident: Incident, width: int) -> Block:
         Piece(clip(clean_name(f"error[{cause.name}]"), width - 4), "error"),
         Piece(": ", "title"),
     )
-    lines = paragraph(cause.message, width=width, head=head, indent=2, max_lines=4, role="title")
+    said = incident.elsewhere or cause.message
+    lines = paragraph(said, width=width, head=head, indent=2, max_lines=4, role="title")
     return Block(Priority.ESSENTIAL, lines)
 
 

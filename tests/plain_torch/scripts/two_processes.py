@@ -8,8 +8,9 @@ dist.init_process_group("gloo")
 torch.manual_seed(0)
 x = torch.rand(32, 4) + 1
 x[21] = 0
-model = DistributedDataParallel(nn.Linear(4, 4))
-optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+net = nn.Linear(4, 4)
+optimizer = torch.optim.SGD(net.parameters(), lr=0.01)  # before the wrapper, as in trainers
+model = DistributedDataParallel(net)
 data = TensorDataset(x)
 loader = DataLoader(data, 4, sampler=DistributedSampler(data, shuffle=False))
 for (inputs,) in loader:

@@ -31,6 +31,7 @@ __all__ = [
     "gradients_seen",
     "is_tracing",
     "lines_of_derivatives",
+    "num_programs",
     "same_trace_level",
     "scope",
     "static_names",
@@ -140,6 +141,15 @@ def static_names(compiled: Any) -> frozenset[str]:
     """The names of the static arguments of what `jax.jit` returned; of anything else none."""
     info = getattr(compiled, "_jit_info", None)
     return frozenset(getattr(info, "static_argnames", ()))
+
+
+def num_programs(compiled: Any) -> int:
+    """A number that grows with each program that `jax.jit` has compiled; 0 where it is not known.
+
+    It also grows for a call with arrays that are placed otherwise.
+    """
+    size = getattr(compiled, "_cache_size", None)
+    return 0 if size is None else int(size())
 
 
 def trace_level() -> Any:

@@ -190,7 +190,7 @@ class JaxStep:
     def changed(self, change: Change) -> JaxStep:
         """The step with one thing changed; it is traced again only where that is needed."""
         match change:
-            case changes.Unchanged():
+            case changes.Unchanged() | changes.WholeIteration():
                 return self
             case changes.OnBatch(batch):
                 return self._on(batch)

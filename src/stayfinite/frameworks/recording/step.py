@@ -300,6 +300,8 @@ class EagerStep:
                 return self._inside(lambda: subject.library_value(setting, wanted))
             case changes.Source(in_place):
                 return self._inside(in_place)
+            case changes.WholeIteration():
+                return self._inside_whole()
             case changes.LossScale(value):
                 arrays = loss_scales_at(subject.optimizers, value)
                 scaled = self.changed(changes.Arrays(arrays))
@@ -318,6 +320,12 @@ class EagerStep:
                 yield
 
         return dataclasses.replace(self, in_place=both)
+
+    def _inside_whole(self) -> EagerStep:
+        subject = self.subject
+        if subject.whole_iteration() is None:
+            return self
+        return self._inside(lambda: subject.whole_iteration() or contextlib.nullcontext())
 
     def _updated(self, clip: Callable[[np.ndarray], np.ndarray], factor: float = 1.0) -> Outcome:
         """The outcome with other gradients or another learning rate; nothing else is run again."""

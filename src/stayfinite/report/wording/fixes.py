@@ -172,7 +172,7 @@ def _edit(edit: Description) -> str:
     match edit:
         case RewrittenFormula():
             return rewritten(edit)
-        case MovedActivation(op, layer):
+        case MovedActivation(op=op, layer=layer):
             removed = op if layer is None else f"{op} of the `{layer}` layer"
             return (
                 f"remove the {removed}, so that the network gives its operand (for predictions "
@@ -215,6 +215,11 @@ def trouble(why: Objection | NotTried) -> str:
             return "the step compiled as one program is not finite with it, only op by op"
         case Objection.HAS_NO_ROOM:
             return "a value that it casts to float32 is near the end of half precision"
+
+
+def unfollowed(text: str, file: str, line: int) -> str:
+    """Why a moved activation is not verified: a use of the network that cannot be followed."""
+    return f"what else reads the network is not known, because of `{text}` at {file}:{line}"
 
 
 def far_above(fix: SourceFix) -> str:

@@ -30,7 +30,8 @@ def again(found: Recurrences, op_by_op: str) -> tuple[str, ...]:
         num_runs, num_bad = len(found.runs), sum(found.runs)
         runs = plural(num_runs, "run")
         return (f"intermittent: op by op the step was non-finite in {num_bad} of {runs}",)
-    return _compiled(found), f"op by op the same step is finite: {op_by_op}"
+    which = "what the step reads now" if found.is_other_program else "the same step"
+    return _compiled(found), f"op by op {which} is finite: {op_by_op}"
 
 
 def _compiled(found: Recurrences) -> str:
@@ -41,6 +42,12 @@ def _compiled(found: Recurrences) -> str:
             return f"transient: the compiled step was finite in {num_runs} of {runs}"
         case "intermittent":
             return f"intermittent: the compiled step was non-finite again in {num_bad} of {runs}"
+        case "other-program":
+            return (
+                "other program: the step reads something that has changed since it was compiled, "
+                "so it could not be made again op by op; as compiled it was non-finite in "
+                f"{num_bad} of {runs}"
+            )
     return f"compiled only: the compiled step was non-finite again in {num_bad} of {runs}"
 
 

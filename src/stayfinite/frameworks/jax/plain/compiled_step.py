@@ -17,6 +17,7 @@ from stayfinite.frameworks.jax.host_data import own
 from stayfinite.frameworks.jax.plain import step_record
 from stayfinite.frameworks.jax.plain.arguments import ArgumentsForm
 from stayfinite.frameworks.jax.plain.pure_step import PureStep
+from stayfinite.frameworks.jax.plain.same_program import ProgramText
 from stayfinite.frameworks.jax.plain.trees import (
     BARE,
     NOT_NUMERIC,
@@ -37,6 +38,7 @@ class CompiledStep:
     Args:
         step: The step.
         guarded: The same with the sentinel, as a train step.
+        is_again: Whether it was compiled before, and reads what it read then.
 
     Attributes:
         whole: Makes a step of a record and the arguments of a call: what the call returns, and the
@@ -46,7 +48,10 @@ class CompiledStep:
             for that of one array, or where an argument has arrays of the state as well.
     """
 
-    def __init__(self, step: PureStep, guarded: Callable[..., Any]) -> None:
+    def __init__(
+        self, step: PureStep, guarded: Callable[..., Any], *, is_again: bool = False
+    ) -> None:
+        self._is_again = is_again
         self._step = step
         self._guarded = guarded
         self._array_class = array_class()
@@ -57,6 +62,13 @@ class CompiledStep:
         self._results: dict[TreeForm, ResultForm] = {}
         # The bytes of what the step returns beside its state.
         self._num_bytes_beside = 0
+
+    def program(self, state: Any, data: StepData) -> ProgramText:
+        """That of a step from a state with a record; it is traced if it was not before."""
+        if self.form is None or data.form != self.form:
+            return ProgramText.of(self._apart, (state, data), {})
+        args, keywords = self._step.call_of(state[0], state[1], data)
+        return ProgramText.of(self.whole, (state[4], args, keywords), {})
 
     def __call__(self, state: Any, data: StepData) -> Any:
         """Make a step from a state with a record: `(logs, state)`."""
@@ -140,7 +152,8 @@ class CompiledStep:
     def _made_apart(self, state: Any, data: StepData) -> tuple[Any, Any]:
         """Traced: the step on a state with a record."""
         *groups, record = state
-        (logs, _), new = self._guarded((*groups, step_record.sentinel_of(record)), data)
+        with self._step.traced_in_training(data, is_again=self._is_again):
+            (logs, _), new = self._guarded((*groups, step_record.sentinel_of(record)), data)
         after = step_record.extended(record, new[4], logs.pop("loss"))
         return logs, (*new[:4], after)
 

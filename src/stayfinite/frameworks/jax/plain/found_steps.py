@@ -18,6 +18,7 @@ from typing import Any, Protocol
 from stayfinite.errors import UsageError
 from stayfinite.frameworks.hand_written import StepGuard
 from stayfinite.frameworks.jax import private
+from stayfinite.frameworks.jax.plain.names_read import NamesRead, TracedNames, form_of
 from stayfinite.frameworks.jax.plain.origins import UpdateOrigins
 from stayfinite.frameworks.jax.plain.pure_calls import TAPE
 from stayfinite.frameworks.jax.plain.subject import PlainJax
@@ -129,6 +130,9 @@ class JitStep:
         self._is_left_alone = False
         # Whether it computes gradients, as far as one of so many first calls has shown.
         self._is_gradient = False
+        # What each of its programs read when it was traced, and how many there were.
+        self._names = TracedNames()
+        self._num_programs = -1
         self._num_watched = _WATCHED_CALLS
 
     def __call__(self, *args: Any, **keywords: Any) -> Any:
@@ -151,14 +155,31 @@ class JitStep:
     def _watched(self, *args: Any, **keywords: Any) -> Any:
         """Call the function, and see whether it computes gradients."""
         if self._is_gradient or not self._num_watched:
-            return self._compiled(*args, **keywords)
+            return self._call(args, keywords)
         self._num_watched -= 1
 
         def notify(*_: Any) -> None:
             self._is_gradient = True
 
         with private.gradients_seen(notify):
-            return self._compiled(*args, **keywords)
+            return self._call(args, keywords)
+
+    def _call(self, args: tuple[Any, ...], keywords: Mapping[str, Any]) -> Any:
+        out = self._compiled(*args, **keywords)
+        num_programs = private.num_programs(self._compiled)
+        if num_programs != self._num_programs:
+            self._num_programs = num_programs
+            self._names.note(form_of(args, keywords), self._compiled)
+        return out
+
+    @property
+    def compiled(self) -> Any:
+        """What `jax.jit` returned."""
+        return self._compiled
+
+    def names_read(self, args: tuple[Any, ...], keywords: Mapping[str, Any]) -> NamesRead:
+        """What the function read when it was traced for such a call."""
+        return self._names.of(form_of(args, keywords))
 
     def _first_step(self, args: tuple[Any, ...], keywords: Mapping[str, Any]) -> Any:
         try:
@@ -167,6 +188,7 @@ class JitStep:
             labels = step.labels_of(args, keywords)
             step.note_gradients(k for k, tree in labels.items() if TAPE.comes_from(tree))
             step.require_state(args, keywords)
+            TAPE.note_judged((args, keywords))
             if step.places and not step.shows_gradient and TAPE.comes_from((args, keywords)):
                 step.origins = UpdateOrigins(step)
         except UsageError as error:

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from stayfinite.frameworks.jax.plain.pure_calls import PureCall, arrays_in
+from stayfinite.frameworks.jax.plain.pure_calls import TAPE, PureCall, arrays_in
 from stayfinite.frameworks.jax.plain.pure_step import uncompiled
 from stayfinite.frameworks.jax.plain.trees import KeyPath, name_of
 from stayfinite.frameworks.jax.plain.update_arrays import are_finite
@@ -52,6 +52,13 @@ class JoinedStep:
         return next(iter([*bad, *reversed(losses)]), None)
 
     @property
+    def gradients(self) -> list[Any]:
+        """The gradients that calls give to others; none of one call that makes the update too."""
+        read = {id(array) for call in self._calls for array in call.inputs}
+        found = [array for c in self._calls if c.is_gradient for array in arrays_in(c.out)]
+        return [array for array in found if id(array) in read]
+
+    @property
     def batch_of_updates(self) -> dict[str, Any]:
         """What is read by calls that compute no gradients, and made by no call."""
         of_gradients = batch_of([call for call in self._calls if call.is_gradient], self.state)
@@ -66,6 +73,26 @@ class JoinedStep:
 
     def __call__(self, **given: Any) -> dict[str, Any]:
         """Make the calls again: the new state by name, and the loss."""
+        return self._made(given, PureCall.made_again, [])
+
+    def fails_again(self) -> bool:
+        """Make the calls again as they were compiled: whether a result is not finite."""
+        results: list[Any] = []
+        after = self._made(self.arguments, _as_compiled, results)
+        return not are_finite([after, results])
+
+    def is_same_program(self) -> bool | None:
+        """Whether the calls that are traced again are what the training has run, as far as known.
+
+        A function that reads something else than when it was compiled is another one.
+        """
+        known = [call.is_same_program() for call in self._calls if call.names is not None]
+        return False if False in known else (None if None in known or not known else True)
+
+    def _made(
+        self, given: Mapping[str, Any], make: Callable[..., Any], results: list[Any]
+    ) -> dict[str, Any]:
+        """Make the calls by `make`, and put the results of those that compute gradients last."""
         after: dict[int, Any] = {}
 
         def put(tree: Any) -> Any:
@@ -76,11 +103,17 @@ class JoinedStep:
         result = None
         for call in self._calls:
             args, keywords = put((call.args, dict(call.keywords)))
-            result = uncompiled(call.function)(*args, **keywords)
+            result = make(call, args, keywords)
+            if call.is_gradient:
+                results.append(result)
             for out in call.given() if call.out is not None else ():
                 _pair(after, out, result)
         found = dict(self._new_state(put, result))
         return found if self.loss is None else {**found, "loss": put(self.loss)}
+
+
+def _as_compiled(call: PureCall, args: Any, keywords: Any) -> Any:
+    return TAPE.made(call.function, args, keywords)
 
 
 def batch_of(calls: Sequence[PureCall], state: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from stayfinite.frameworks.jax.library import Scope, SeenGradients, SeenLoss
 from stayfinite.frameworks.jax.plain.pure_step import PureStep
 from stayfinite.frameworks.jax.plain.trees import name_of, paths_of
 from stayfinite.frameworks.jax.plain.unrolled import unrolled_scans
+from stayfinite.frameworks.jax.plain.values import StepData
 from stayfinite.frameworks.state import State, Tensor
 from stayfinite.frameworks.subject import Subject
 
@@ -73,8 +74,9 @@ class PlainLibrary:
         because a source fix is applied to live functions.
         """
         self._is_explaining, self._functions = True, []
+        assert isinstance(batch.data, StepData)
         try:
-            with unrolled_scans():
+            with self._step.names_read(batch.data).bound(), unrolled_scans():
                 yield
         finally:
             self._is_explaining = False

@@ -103,6 +103,7 @@ class UpdateOrigins:
         labels, places = self._update.labels_of(args, keywords), self._update.places
         state = {label: labels[label] for label in places}
         update = PureCall(self._update.function, args, keywords, None)
+        update.names = self._update.names_read(args, keywords)
         whole = JoinedStep([*calls, update], state, at_places(places, state))
         num_bytes = sum(array.nbytes for array in update.inputs)
         self._unread.append(_Unread(number, whole, TAPE.gradients(), calls, num_bytes))
@@ -130,6 +131,8 @@ class UpdateOrigins:
             subject=subject,
             state=state,
             bad=RecordedBatch(number, None, None, data, data.nbytes),
+            rerun=step.fails_again,
+            is_same_program=step.is_same_program,
             healthy=self._batches.before(number, step, subject),
             snapshots=[kept for kept in snapshots if kept is not None],
         )

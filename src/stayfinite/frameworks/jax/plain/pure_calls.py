@@ -6,6 +6,7 @@ so the calls can be made again in this order. Which call an array came from is k
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 import threading
@@ -18,6 +19,9 @@ import jax
 import numpy as np
 
 from stayfinite.frameworks.jax import private
+from stayfinite.frameworks.jax.plain.names_read import NamesRead
+from stayfinite.frameworks.jax.plain.pure_step import uncompiled
+from stayfinite.frameworks.jax.plain.same_program import is_same_program
 from stayfinite.graph.code_owner import is_user_file
 
 # Calls that are kept, and the bytes of their results; the oldest are dropped before these.
@@ -37,6 +41,7 @@ class PureCall:
         name: What it is called, for messages; empty for a function of a library.
         is_gradient: Whether it computes gradients.
         instead: What the program was given in the place of `out`; a tree of the same structure.
+        names: What the function read when it was traced; None if it reads the present values.
     """
 
     function: Callable[..., Any]
@@ -46,6 +51,7 @@ class PureCall:
     name: str = ""
     is_gradient: bool = False
     instead: Any = None
+    names: NamesRead | None = None
 
     @property
     def inputs(self) -> list[Any]:
@@ -56,6 +62,21 @@ class PureCall:
     def num_bytes(self) -> int:
         """The size of its results."""
         return sum(array.nbytes for array in arrays_in(self.out))
+
+    def made_again(self, args: Any, keywords: Any) -> Any:
+        """Call the function with other arguments, op by op, with what it read when it was traced.
+
+        Raises:
+            CannotGuardError: it runs on several devices.
+        """
+        with contextlib.nullcontext() if self.names is None else self.names.bound():
+            return uncompiled(self.function)(*args, **keywords)
+
+    def is_same_program(self) -> bool | None:
+        """Whether the function, traced again, is what was run; None where that is not known."""
+        compiled = getattr(self.function, "compiled", self.function)
+        names = self.names or NamesRead()
+        return is_same_program(compiled, self.args, self.keywords, names)
 
     def given(self) -> Iterable[Any]:
         """Its results, each as the program may hold it."""
@@ -79,10 +100,12 @@ class CallTape:
 
     Attributes:
         is_on: Whether calls are noted.
+        judged_elsewhere: The code of functions whose gradients go to a step that is guarded itself.
     """
 
     def __init__(self) -> None:
         self.is_on = False
+        self.judged_elsewhere: set[CodeType] = set()
         self._local = _Local()
 
     @property
@@ -155,6 +178,11 @@ class CallTape:
         """The calls that compute gradients."""
         return [call for call in self._local.calls if call.is_gradient]
 
+    def note_judged(self, tree: Any) -> None:
+        """The arrays of `tree` are given to a step that is guarded itself."""
+        codes = (code_of(call.function) for call in self.leading_to(tree) if call.is_gradient)
+        self.judged_elsewhere.update(code for code in codes if code is not None)
+
     def end_step(self, used: Iterable[PureCall]) -> None:
         """An update was made by the calls `used`. What is older than the last update is dropped."""
         local = self._local
@@ -172,6 +200,7 @@ class CallTape:
         """Drop every call."""
         self._local.calls.clear()
         self._local.makers.clear()
+        self.judged_elsewhere.clear()
         self._local.num_before = 0
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import FunctionType, MethodType
 from typing import Any
@@ -23,6 +24,7 @@ from stayfinite.frameworks.jax.plain.arguments import (
     numbers_of,
     values_of_objects,
 )
+from stayfinite.frameworks.jax.plain.names_read import NamesRead, TracedNames
 from stayfinite.frameworks.jax.plain.state_arguments import (
     StateArguments,
     find_state,
@@ -97,6 +99,7 @@ class PureStep:
         self.from_gradients: frozenset[str] = frozenset()
         self.update_factor: float | None = None
         self._named = named
+        self._names = TracedNames()
         self._static = static_names(step)
         self._numbers = Numbers.TRACED
         self._state: StateArguments | None = None
@@ -108,6 +111,23 @@ class PureStep:
         self._ordered_form: ResultForm | None = None
         self._order: list[int] = []
         self._labels: dict[tuple[int, tuple[str, ...]], tuple[str, ...]] = {}
+
+    @contextlib.contextmanager
+    def traced_in_training(self, data: StepData, *, is_again: bool) -> Iterator[None]:
+        """Inside the block, the step is traced for a training.
+
+        Args:
+            data: Its batch.
+            is_again: Whether this has to give the program that an earlier trace gave, if any.
+        """
+        key = _key_of(data)
+        self._names.note(key, self.function)
+        with self._names.of(key).bound() if is_again else contextlib.nullcontext():
+            yield
+
+    def names_read(self, data: StepData) -> NamesRead:
+        """What the step read when it was traced in the training for such a batch."""
+        return self._names.of(_key_of(data))
 
     @property
     def name(self) -> str:
@@ -342,6 +362,11 @@ class PureStep:
             self._ordered_form = form
             self._order = form.order([*self.weights, *self.others])
         return self._order
+
+
+def _key_of(data: StepData) -> Any:
+    # The state keeps its shapes.
+    return data.form, tuple(np.shape(array) for array in data.arrays)
 
 
 def skips_bad_updates(names: Iterable[str]) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -23,6 +25,8 @@ from stayfinite.frameworks.jax.library import HasLibrary
 from stayfinite.frameworks.jax.plain.batch_leaves import BatchLeaf, batch_leaves
 from stayfinite.frameworks.jax.plain.compiled_step import CompiledStep
 from stayfinite.frameworks.jax.plain.library import PlainLibrary
+from stayfinite.frameworks.jax.plain.names_read import NamesRead
+from stayfinite.frameworks.jax.plain.pure_calls import TAPE
 from stayfinite.frameworks.jax.plain.pure_step import PureStep
 from stayfinite.frameworks.jax.plain.train_function import PlainTrainFunction
 from stayfinite.frameworks.jax.plain.trees import KeyPath
@@ -103,6 +107,8 @@ class PlainJax(PlainStep, HasLibrary):
             made = self.train_function.make_whole(args, keywords)
             if made is not None:
                 return made[0]
+        if not self._step.roles:
+            TAPE.note_judged((args, keywords))
         call = self._step.arguments(args, keywords)
         (weights, others), data = self._step.state_and_data(call)
         if self.before_step is not None:
@@ -112,6 +118,10 @@ class PlainJax(PlainStep, HasLibrary):
 
     def whole(self, failure: Failure) -> Failure:
         """`failure`, with the calls that gave the step its gradients."""
+        function, state, data = self.train_function, failure.state, failure.bad.data
+        if isinstance(function, PlainTrainFunction):
+            is_same = functools.partial(function.is_same_program, state, data)
+            failure = dataclasses.replace(failure, is_same_program=is_same)
         return failure if self.origins is None else self.origins.whole(failure)
 
     @property
@@ -159,14 +169,22 @@ class PlainJax(PlainStep, HasLibrary):
         (weights, others), data = self._step.state_and_data(call)
         return State.of([weights, others, [], []]), data
 
+    def names_read(self, args: tuple[Any, ...], keywords: Mapping[str, Any]) -> NamesRead:
+        """What the step read when it was traced for such a call."""
+        data = self._step.state_and_data(self._step.arguments(args, keywords))[1]
+        return self._step.names_read(data)
+
     def groups_of(self, args: tuple[Any, ...], keywords: Mapping[str, Any]) -> Any:
         """The state in the arguments of a call, in four groups."""
         (weights, others), _ = self._step.state_and_data(self._step.arguments(args, keywords))
         return weights, others, [], []
 
-    def compiled_step(self, step: TrainStep) -> CompiledStep:
-        """The program of `step`, which is `train_step` with the sentinel."""
-        return CompiledStep(self._step, step)
+    def compiled_step(self, step: TrainStep, *, is_again: bool) -> CompiledStep:
+        """The program of `step`, which is `train_step` with the sentinel.
+
+        `is_again` is true for one that was compiled before, and reads what it read then.
+        """
+        return CompiledStep(self._step, step, is_again=is_again)
 
     def note_gradients(self, labels: Iterable[str]) -> None:
         """Say before the first call which arguments come from calls that compute gradients."""

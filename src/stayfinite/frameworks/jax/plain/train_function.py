@@ -269,6 +269,15 @@ class PlainTrainFunction(GuardedTrainFunction):
         _, after = self._inner((*groups, new_record()), data)
         return int(LateRecord(after[4])) >= 0
 
+    def is_same_program(self, state: State, data: object) -> bool:
+        """Whether the step that is traced again is the program that made the steps."""
+        groups = [list(group) for group in state.groups]
+        assert isinstance(data, StepData)
+        anew = self._made(is_again=True)
+        anew.form, anew.batch = self._inner.form, self._inner.batch
+        given = (*groups, new_record())
+        return anew.program(given, data) == self._inner.program(given, data)
+
     def set_state(self, state: State) -> None:
         """Take `state` for the next step."""
         self._state = tuple([jax.numpy.asarray(v) for v in group] for group in state.groups)
@@ -282,7 +291,7 @@ class PlainTrainFunction(GuardedTrainFunction):
         """Trace the step again, and every function that it calls."""
         jax.clear_caches()
         self._end_quick()
-        self._inner = self._made()
+        self._inner = self._made(is_again=True)
         self._quick = QuickSteps(self._inner, self._recorder.note)
 
     def resumed(self) -> None:
@@ -291,7 +300,7 @@ class PlainTrainFunction(GuardedTrainFunction):
     def went_back(self) -> None:
         """Nothing: every step has its flag."""
 
-    def _made(self) -> CompiledStep:
+    def _made(self, *, is_again: bool = False) -> CompiledStep:
         subject = self._plain
         step = guard_step.guarded(
             subject.train_step,
@@ -301,7 +310,7 @@ class PlainTrainFunction(GuardedTrainFunction):
             keeps_metrics=self.resumes,
             is_donated=False,
         )
-        return subject.compiled_step(step)
+        return subject.compiled_step(step, is_again=is_again)
 
 
 def own_batch(data: object) -> object:

@@ -3,7 +3,7 @@
 `optimizer.update` of optax is judged where it is called: gradients, updates and new slots. A bad
 one gives updates of 0 and the slots as they were, and is reported where it is applied to weights.
 Updates that a program writes itself by `jax.tree.map` or in another compiled function are judged
-where the new weights are used; those by `-`, in `subtractions`.
+where the new weights are used; those by operators, in `operator_updates`.
 """
 
 from __future__ import annotations
@@ -14,12 +14,14 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import CodeType
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
 
 from stayfinite.frameworks.jax.plain.joined_step import JoinedStep, putting, ways
+from stayfinite.frameworks.jax.plain.names_read import NamesRead
+from stayfinite.frameworks.jax.plain.operator_updates import OperatorUpdates
 from stayfinite.frameworks.jax.plain.pure_calls import (
     TAPE,
     PureCall,
@@ -28,7 +30,6 @@ from stayfinite.frameworks.jax.plain.pure_calls import (
     key_of,
     name_of_user,
 )
-from stayfinite.frameworks.jax.plain.subtractions import Subtractions
 from stayfinite.frameworks.jax.plain.update_arrays import (
     are_alike,
     are_finite,
@@ -58,6 +59,15 @@ class _Feedback:
     part: int | None
 
 
+@runtime_checkable
+class ReadsNames(Protocol):
+    """A compiled function that keeps what it read when it was traced."""
+
+    def names_read(self, args: tuple[Any, ...], keywords: Mapping[str, Any]) -> NamesRead:
+        """What the function read when it was traced for such a call."""
+        ...
+
+
 class UncompiledUpdates:
     """The hooks by which updates are found; `install` them again after further imports.
 
@@ -69,7 +79,7 @@ class UncompiledUpdates:
         self._listener = listener
         self._undo: dict[tuple[int, str], Callable[[], None]] = {}
         self._own_updates: dict[int, _Feedback] = {}
-        self._subtractions = Subtractions(listener)
+        self._operators = OperatorUpdates(listener)
 
     def install(self) -> None:
         """Hook the libraries that are imported by now, each once."""
@@ -99,7 +109,7 @@ class UncompiledUpdates:
         """Judge no further update."""
         TAPE.is_on = False
         TAPE.clear()
-        self._subtractions.close()
+        self._operators.close()
         while self._undo:
             self._undo.popitem()[1]()
 
@@ -168,10 +178,12 @@ class UncompiledUpdates:
         out = TAPE.made(plain, args, keywords)
         if is_gradient() or TAPE.comes_from((given, named)):
             call = PureCall(function, given, named, out, name_of_user(function), is_gradient())
+            if isinstance(function, ReadsNames):
+                call.names = function.names_read(args, keywords)
             TAPE.note(call)
             self._computed(call)
             if call.is_gradient:
-                self._subtractions.computed(call)
+                self._operators.computed(call)
         return out
 
     def _mapping(self, plain: Function) -> Function:
@@ -209,7 +221,7 @@ class UncompiledUpdates:
         TAPE.note(call)
         state, params = args[1], args[2] if len(args) > 2 else None
         for gradients in TAPE.gradients():
-            self._subtractions.forget(gradients.function)
+            self._operators.forget(gradients.function)
         if is_good(args[0], state, out):
             calls = TAPE.leading_to(out)
             TAPE.end_step(calls)
@@ -238,7 +250,7 @@ class UncompiledUpdates:
             calls, gradients = TAPE.leading_to(out), TAPE.gradients()
             TAPE.end_step(calls)
             for call in gradients:
-                self._subtractions.forget(call.function)
+                self._operators.forget(call.function)
             state = {"params": trainable_variables, "opt_state": optimizer_variables}
             whole = JoinedStep(calls, state, putting(dict(zip(state, out, strict=True))))
             # A loss scale leaves out bad updates by itself.
@@ -269,7 +281,7 @@ class UncompiledUpdates:
 
         New weights, which gradients led to, come back as the argument that was differentiated.
         """
-        self._subtractions.used(function, args)
+        self._operators.used(function, args)
         for position, after in enumerate(args):
             arrays = arrays_in(after)
             call = TAPE.maker(arrays[0]) if arrays else None
@@ -279,7 +291,7 @@ class UncompiledUpdates:
             if self._judge(feedback, after):
                 # From now on it is judged before the program gets it.
                 self._own_updates[key_of(call.function, call.args)] = feedback
-                self._subtractions.forget(function)
+                self._operators.forget(function)
 
     def _computed(self, call: PureCall) -> None:
         """A call was made that may compute new weights."""
@@ -303,8 +315,13 @@ class UncompiledUpdates:
         state = {"params": befores[0]}
         step = JoinedStep(calls, state, putting({"params": after}))
         TAPE.end_step(calls)
-        if are_finite(after):
-            self._listener.made(GoodUpdate(state, step.batch, step.loss))
+        gradients = step.gradients
+        # Both in one program; most updates are good.
+        if are_finite([after, gradients]):
+            has_finite = True if gradients else None
+            self._listener.made(GoodUpdate(state, step.batch, step.loss, has_finite))
+        elif are_finite(after):
+            self._listener.made(GoodUpdate(state, step.batch, step.loss, False))
         else:
             self._listener.bad([step])
         return True

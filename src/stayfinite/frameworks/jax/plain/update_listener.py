@@ -17,11 +17,13 @@ class GoodUpdate:
         state: The state before it, by name.
         batch: The arrays that the step read beside it, by name.
         loss: The loss; None if there is none.
+        has_finite_gradients: Whether the gradients were finite; None where they are not seen.
     """
 
     state: Mapping[str, Any]
     batch: Mapping[str, Any]
     loss: Any
+    has_finite_gradients: bool | None = True
 
 
 class JaxUpdateListener(Protocol):
@@ -31,11 +33,12 @@ class JaxUpdateListener(Protocol):
         """A good update was made."""
         ...
 
-    def bad(self, steps: Sequence[JoinedStep]) -> None:
+    def bad(self, steps: Sequence[JoinedStep], *, is_applied: bool = False) -> None:
         """A bad update was left out. It raises where the loop ends.
 
         Args:
             steps: What makes the step again, the best first.
+            is_applied: Whether it was seen after the program had applied it.
         """
         ...
 

@@ -9,6 +9,8 @@ A trainer of another library implements `Again` by a call of its own step.
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any, Protocol
 
 import torch
@@ -24,6 +26,7 @@ from stayfinite.frameworks.torch.plain.optimizer import (
     gradients_of,
     parameters_of,
 )
+from stayfinite.frameworks.torch.plain.other_updates import UpdatesOfRun, note
 
 
 class StepMade(BaseException):
@@ -74,6 +77,10 @@ class Sharded:
         )
 
 
+class NoUpdateError(CannotRemakeError):
+    """The code of the user ended before the update."""
+
+
 class Making:
     """What is told of a step that is made again; a `listeners.Replayer`.
 
@@ -83,6 +90,8 @@ class Making:
         watcher: Notes loss and gradients.
         clipped: Clippings to try.
         data: Has the batches that loaders give.
+        others: Notes the other updates of the iteration, which is then made to its end; None where
+            the run ends with the step.
 
     Attributes:
         num_drawn: How many of these batches were drawn.
@@ -97,8 +106,10 @@ class Making:
         watcher: StepWatcher,
         clipped: dict[str, float],
         data: LoopData,
+        others: UpdatesOfRun | None = None,
     ) -> None:
         self._optimizer = optimizer
+        self._others = others
         self._left_out = num_updates
         self._watcher = watcher
         self._clipped = clipped
@@ -110,10 +121,17 @@ class Making:
         self.has_bad_gradients = False
 
     def draw(self) -> Any:
-        """The next of the saved batches."""
+        """The next of the saved batches.
+
+        Raises:
+            CannotRemakeError: there is no further one.
+            StepMade: there is none, and the step is made.
+        """
         self.num_drawn += 1
         iteration, name = next(self._draws, (None, ""))
         if iteration is None:
+            if self._is_last and self._others is not None:
+                raise StepMade
             raise CannotRemakeError("the step draws more batches than before")
         return iteration.take(name)
 
@@ -121,6 +139,8 @@ class Making:
         """Notes the loss. After the gradients, a line search looks for another one."""
         if not self._is_last:
             self._watcher.differentiating(root)
+        if self._others is not None:
+            self._others.differentiating(root)
 
     def scaled(self, loss: Any, result: Any) -> None:
         """Notes which loss a `GradScaler` has scaled."""
@@ -128,9 +148,14 @@ class Making:
 
     def updating(self, optimizer: torch.optim.Optimizer) -> None:
         """Notes the gradients, or takes them away from an update that is left out."""
-        if optimizer is not self._optimizer.inner or self._left_out > 0:
-            if optimizer is self._optimizer.inner:
+        is_own = optimizer is self._optimizer.inner
+        if is_own and self._is_last:
+            raise StepMade
+        if not is_own or self._left_out > 0:
+            if is_own:
                 self._left_out -= 1
+            elif self._others is not None:
+                self._others.updating(optimizer, self._watcher)
             for parameter in parameters_of(optimizer):
                 parameter.grad = None
             return
@@ -140,11 +165,28 @@ class Making:
         weights = zip(parameters_of(optimizer), self._optimizer.weights, strict=True)
         given = [(dense_gradient(parameter), variable) for parameter, variable in weights]
         pairs = [(gradient, variable) for gradient, variable in given if gradient is not None]
-        self._watcher.note(self._optimizer, pairs)
+        if self._others is None:
+            self._watcher.note(self._optimizer, pairs)
+        else:
+            note(self._watcher, self._optimizer, pairs)
         self.has_bad_gradients = not verdict.all_finite(gradients_of(optimizer))
         self._watcher.before_update()
 
     def updated(self, optimizer: torch.optim.Optimizer, *, skipped: bool) -> None:
-        """Ends the run after the update of the failing step."""
-        if self._is_last:
+        """Ends the run after the update of the failing step, or the last one of the iteration."""
+        if self._is_last and (self._others is None or self._others.are_over):
             raise StepMade
+
+    @contextlib.contextmanager
+    def ending(self) -> Iterator[None]:
+        """The block makes the step. It may raise anything once that is made."""
+        try:
+            yield
+        except StepMade:
+            pass
+        except NoUpdateError:
+            if not self._is_last:
+                raise
+        except (Exception, SystemExit):
+            if not self._is_last or self._others is None:
+                raise

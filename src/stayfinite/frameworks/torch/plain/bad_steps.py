@@ -102,7 +102,7 @@ class BadLoopSteps:
             state=_with_random(state, known),
             bad=bad,
             healthy=healthy,
-            snapshots=owner.recorder.snapshots.all(),
+            snapshots=owner.recorder.snapshots.all(id(step.optimizer)),
             losses=owner.recorder.losses.before(number),
             rerun=lambda: _fails_again(subject, known, self._notes.trained.statistics()),
             keep=owner.keep,

@@ -14,6 +14,7 @@ from typing import Any
 
 from stayfinite.frameworks.step import CannotRemakeError
 from stayfinite.frameworks.torch.plain import trees
+from stayfinite.frameworks.torch.plain.again import NoUpdateError
 from stayfinite.frameworks.torch.plain.data import Iteration, LoopData
 from stayfinite.frameworks.torch.plain.randomness import Generators
 
@@ -67,7 +68,7 @@ class CalledStep(ABC):
         for number, iteration in enumerate(data.iterations):
             iteration.generators.restore()
             self.call(iteration, number=number)
-        raise CannotRemakeError(f"{self.described} ended without an update")
+        raise NoUpdateError(f"{self.described} ended without an update")
 
 
 class CallAgain(CalledStep):

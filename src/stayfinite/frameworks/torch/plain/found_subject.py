@@ -9,6 +9,7 @@ import torch
 from stayfinite.frameworks.frames import all_values_of, user_frames
 from stayfinite.frameworks.torch.plain.modules import modules_in, named, outermost
 from stayfinite.frameworks.torch.plain.notes import StepNotes
+from stayfinite.frameworks.torch.plain.processes import with_parallel
 from stayfinite.frameworks.torch.plain.remade import RemadeStep
 from stayfinite.frameworks.torch.plain.subject import TorchLoop
 
@@ -30,7 +31,7 @@ def subject_of(
     names: dict[str, object] = {}
     for each in reversed(list(user_frames(frame))):
         names.update(all_values_of(each))
-    roots = notes.trained.of(optimizer).roots
+    roots = with_parallel(notes.trained.of(optimizer).roots)
     inside = {id(module) for root in roots for module in root.modules()}
     beside = [m for m in modules_in(names) if id(m) not in inside]
     others = outermost(beside)

@@ -22,6 +22,7 @@ from stayfinite.frameworks.source_loops import SourceLoop
 from stayfinite.frameworks.step import CannotRemakeError
 from stayfinite.frameworks.torch import private
 from stayfinite.frameworks.torch.plain import trees
+from stayfinite.frameworks.torch.plain.again import NoUpdateError
 from stayfinite.frameworks.torch.plain.body_code import TAKE, BodyCode, taking
 from stayfinite.frameworks.torch.plain.body_statements import BodyStatements
 from stayfinite.frameworks.torch.plain.containers import Containers
@@ -90,7 +91,7 @@ class LoopBody(PatchedLoop):
                 # The iteration may be another than that of training, with a fix.
                 names = self.loop.read & self.loop.bound - {*self.loop.targets}
                 carried = {name: after[name] for name in names if name in after}
-        raise CannotRemakeError("the body of the loop ended without an update")
+        raise NoUpdateError("the body of the loop ended without an update")
 
     @property
     def left_out(self) -> frozenset[str]:

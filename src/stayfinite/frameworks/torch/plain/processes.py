@@ -19,11 +19,12 @@ from torch.nn.parallel import DistributedDataParallel
 from stayfinite.frameworks.attributes import nothing, replaced
 from stayfinite.frameworks.step import CannotRemakeError
 from stayfinite.frameworks.torch.plain import private
+from stayfinite.frameworks.torch.plain.modules import living
 
 # A launcher such as torchrun ends every process when the first one has ended.
-_SECONDS_TO_BEGIN = 5.0
-_SECONDS_TO_END = 300.0
-_SECONDS_BETWEEN = 0.1
+SECONDS_TO_BEGIN = 5.0
+SECONDS_TO_END = 300.0
+SECONDS_BETWEEN = 0.1
 _KEY = "stayfinite/{}/{}"
 # Functions of `torch.distributed` that a loop calls beside the backward pass, such as for the mean
 # of a loss in a log; with others a process needs what the others have.
@@ -56,6 +57,17 @@ def replace_spawned(
 def parallel_of(modules: Sequence[torch.nn.Module]) -> list[DistributedDataParallel]:
     """Those among `modules` and their parts whose gradients are a mean over processes."""
     return [m for root in modules for m in root.modules() if isinstance(m, DistributedDataParallel)]
+
+
+def with_parallel(modules: Sequence[torch.nn.Module]) -> list[torch.nn.Module]:
+    """`modules`, each as the `DistributedDataParallel` that was put around it later.
+
+    A program may make its optimizer before, as the trainer of Hugging Face does.
+    """
+    if not are_several():
+        return list(modules)
+    around = {id(each.module): each for each in living(DistributedDataParallel)}
+    return [around.get(id(module), module) for module in modules]
 
 
 def num_processes(modules: Sequence[torch.nn.Module]) -> int:
@@ -107,13 +119,18 @@ def ending_together(modules: Sequence[torch.nn.Module]) -> Iterator[None]:
         # A process that has ended may have taken the store with it.
         with contextlib.suppress(RuntimeError):
             store.set(_KEY.format("ended", rank), "1")
-            while time.monotonic() < left + _SECONDS_TO_END:
-                began = [n for n in others if store.check([_KEY.format("began", n)])]
+            while time.monotonic() < left + SECONDS_TO_END:
+                began = [n for n in others if has_begun(store, n)]
                 ended = [n for n in began if store.check([_KEY.format("ended", n)])]
-                is_late = time.monotonic() > entered + _SECONDS_TO_BEGIN
+                is_late = time.monotonic() > entered + SECONDS_TO_BEGIN
                 if len(ended) == len(began) and (is_late or len(began) == len(others)):
                     break
-                time.sleep(_SECONDS_BETWEEN)
+                time.sleep(SECONDS_BETWEEN)
+
+
+def has_begun(store: Any, rank: int) -> bool:
+    """Whether the process of a rank has entered the block of `ending_together`."""
+    return bool(store.check([_KEY.format("began", rank)]))
 
 
 def _not_alone(*args: Any, **kwargs: Any) -> None:

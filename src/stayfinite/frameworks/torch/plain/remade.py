@@ -18,6 +18,7 @@ from stayfinite.frameworks.torch.plain.alone import alone
 from stayfinite.frameworks.torch.plain.data import LoopData
 from stayfinite.frameworks.torch.plain.loop_body import LoopBody
 from stayfinite.frameworks.torch.plain.optimizer import held, parameters_of
+from stayfinite.frameworks.torch.plain.other_updates import OtherUpdates
 from stayfinite.frameworks.torch.plain.processes import apart
 from stayfinite.frameworks.torch.plain.resuming import TakenStep
 from stayfinite.frameworks.torch.plain.steps import StepPlace
@@ -63,6 +64,7 @@ class RemadeStep:
         self._scaler = scaler
         self._watcher: StepWatcher | None = None
         self._seconds = 0.0
+        self._others: OtherUpdates | None = None
         self.freed: Sequence[torch.Tensor] = ()
         self.has_collapsed = False
 
@@ -93,19 +95,36 @@ class RemadeStep:
             )
         watcher = self._watcher or StepWatcher()
         began = time.monotonic()
-        making = Making(subject.optimizer, self._num_updates, watcher, subject.clipped, data)
+        others = None if self._others is None else self._others.begin()
+        left_out = self._num_updates
+        making = Making(subject.optimizer, left_out, watcher, subject.clipped, data, others)
         with (
             apart(subject.modules),
             private.without_scale(self._optimizers),
             self._begun_unfrozen(),
             self._watching.replaying(making),
-            contextlib.suppress(StepMade),
+            making.ending(),
             contextlib.ExitStack() as stack,
         ):
             stack.callback(self._count_since, began)
             is_spent = self._scaler is not None and private.is_spent(self._scaler)
             stack.callback(lambda: self._note_collapse(is_spent and making.has_bad_gradients))
             self._again.make(data)
+
+    def other_updates(self, subject: TorchLoop) -> OtherUpdates:
+        """The optimizers beside that of `subject`, with what the runs of its step show of them."""
+        own = subject.optimizer.inner
+        others = [optimizer for optimizer in self._optimizers if optimizer is not own]
+        return OtherUpdates(others, subject.tensor_names)
+
+    @contextlib.contextmanager
+    def with_others(self, others: OtherUpdates) -> Iterator[None]:
+        """Inside the block a step is made with all of its iteration."""
+        outer, self._others = self._others, others
+        try:
+            yield
+        finally:
+            self._others = outer
 
     def _count_since(self, began: float) -> None:
         self._seconds += time.monotonic() - began

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import torch
@@ -31,6 +32,7 @@ from stayfinite.frameworks.torch.plain.half_precision import halves_as
 from stayfinite.frameworks.torch.plain.lasting import lasting_settings
 from stayfinite.frameworks.torch.plain.modules import NamedModule
 from stayfinite.frameworks.torch.plain.optimizer import TorchOptimizer, clips, parameters_of
+from stayfinite.frameworks.torch.plain.other_updates import OtherUpdates
 from stayfinite.frameworks.torch.plain.remade import RemadeStep
 from stayfinite.frameworks.torch.plain.saved_weights import save_modules, save_tensors
 from stayfinite.frameworks.torch.plain.subject_names import SubjectNames, is_of_user
@@ -182,6 +184,25 @@ class TorchLoop(PlainStep):
         """Variables and operations in half precision as `dtype`."""
         with halves_as(dtype, self.optimizer.inner, state_variables(self)):
             yield
+
+    @functools.cached_property
+    def _other_updates(self) -> OtherUpdates:
+        return self.remade.other_updates(self)
+
+    @property
+    def tensor_names(self) -> Mapping[int, str]:
+        """The name of each tensor of the modules, by its identity."""
+        return self._names
+
+    def whole_iteration(self) -> AbstractContextManager[None] | None:
+        """With the updates of the other optimizers; None where none trains a part of the step."""
+        others = self._other_updates
+        return self.remade.with_others(others) if others.are_there else None
+
+    @property
+    def is_iteration_whole(self) -> bool:
+        """Whether each of these optimizers was applied in a run."""
+        return self._other_updates.are_complete
 
     @contextlib.contextmanager
     def scaled_learning_rates(self, factor: float) -> Iterator[None]:

@@ -100,6 +100,7 @@ class Training:
             first_of_epoch=True,
             num_bytes=lambda: num_bytes_of(subject()),
             copy=lambda: self._snapshot(step, subject()),
+            owner=id(optimizer),
         )
         self._next_snapshot = max(self._next_snapshot, step + MIN_STEPS)
 

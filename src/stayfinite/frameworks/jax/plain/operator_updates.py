@@ -1,9 +1,12 @@
-"""Updates that a program writes itself by `-`, outside of `jax.jit`: `[p - rate * g for ...]`.
+"""Updates that a program writes itself by operations on arrays, outside of `jax.jit`.
 
 Which operations make the new weights is not known before: arrays have no other trace of where they
 come from. So the first calls that compute gradients are watched: where each of the new weights was
-a weight minus something, the loop is one that this module guards. From then on `-` is looked at
-only after a call whose gradients are not finite, and the update is told before it is bound.
+a weight minus or plus something, as in `[p - rate * g for ...]`, the operators are looked at from
+then on after a call whose gradients are not finite, and the update is told before it is bound.
+
+Other updates, as by `p.at[...].add(...)`, are not seen as they are made. If the weights of a call
+are not finite after one with bad gradients, the update between them is told there.
 """
 
 from __future__ import annotations
@@ -24,8 +27,11 @@ from stayfinite.frameworks.jax.plain.update_arrays import are_finite
 from stayfinite.frameworks.jax.plain.update_listener import GoodUpdate, JaxUpdateListener
 from stayfinite.frameworks.names import argument_names
 
-# First calls of a function that show whether its weights come back from `-`.
+# First calls of a function that show whether its weights come back from operators.
 _WATCHED_CALLS = 3
+_SCALINGS = ("__mul__", "__rmul__", "__truediv__")
+_COMMUTATIVE = ("__add__", "__radd__", "__mul__", "__rmul__")
+_OPERATORS = ("__sub__", "__rsub__", "__add__", "__radd__", *_SCALINGS)
 
 
 @dataclass
@@ -36,16 +42,22 @@ class _WeightsOfFunction:
         num_watched: The calls so far that were watched to find them.
         positions: Which of its arguments they are; None as long as that is not known.
         last: Its last call; None once the update after it was told.
+        is_bad: Whether the gradients of that call were not finite.
+        is_updated: Whether updates of another kind were seen, which this module judges late.
+        is_elsewhere: Whether another module judges its updates.
     """
 
     num_watched: int = 0
     positions: tuple[int, ...] | None = None
     last: PureCall | None = None
+    is_bad: bool = False
+    is_updated: bool = False
+    is_elsewhere: bool = False
 
 
 @dataclass
 class _WatchedOperators:
-    """What `-` is looked at for: the call before, and what came of its arguments so far."""
+    """What operators are looked at for: the call before, and what came of its arguments so far."""
 
     call: PureCall
     is_bad: bool
@@ -53,8 +65,8 @@ class _WatchedOperators:
     is_told: bool = False
 
 
-class Subtractions:
-    """Finds and judges updates by `-`.
+class OperatorUpdates:
+    """Finds and judges updates by operations on arrays.
 
     Args:
         listener: Told of each update.
@@ -63,7 +75,7 @@ class Subtractions:
     def __init__(self, listener: JaxUpdateListener) -> None:
         self._listener = listener
         self._weights: dict[CodeType, _WeightsOfFunction] = {}
-        # Results of `-` that may be new weights, which are kept so that no other gets the same id.
+        # Results that may be new weights, which are kept so that no other gets the same id.
         self._results: dict[int, Any] = {}
         self._watch: _WatchedOperators | None = None
         self._undo: list[Callable[[], None]] = []
@@ -88,12 +100,20 @@ class Subtractions:
             weights.positions = self._positions(args) or None
             if weights.positions is not None:
                 self._results.clear()
-        before = weights.last
-        if weights.positions is None or not _is_changed(before.args, args, weights.positions):
+        before, positions = weights.last, weights.positions or _alike(weights.last)
+        given = [args[position] for position in positions if position < len(args)]
+        if not given or not _is_changed(before.args, args, positions):
             return
+        if weights.positions is None:
+            if TAPE.comes_from(given) or code in TAPE.judged_elsewhere:
+                return
+            weights.is_updated = True
         weights.last = None
-        step = _step(before, weights.positions)
+        step = _step(before, positions)
         TAPE.end_step([before])
+        if weights.is_bad and not are_finite(given):
+            self._listener.bad([step], is_applied=True)
+            return
         self._listener.made(GoodUpdate(step.state, step.batch, step.loss))
 
     def computed(self, call: PureCall) -> None:
@@ -102,16 +122,21 @@ class Subtractions:
         if code is None:
             return
         weights = self._weights.setdefault(code, _WeightsOfFunction())
+        if weights.is_elsewhere or code in TAPE.judged_elsewhere:
+            return
         if weights.positions is None and weights.num_watched == _WATCHED_CALLS:
             if self._results:
                 self._results.clear()
+            # One more call shows whether its arguments change.
+            weights.last = call
+            weights.is_bad = weights.is_updated and not are_finite(call.out)
             return
         weights.num_watched += weights.positions is None
         # Of several calls on the same weights, the first one that was bad is the step.
         known = self._watch
         is_same = known is not None and known.is_bad and _share_inputs(known.call, call)
         weights.last = call
-        is_bad = not are_finite(call.out)
+        is_bad = weights.is_bad = not are_finite(call.out)
         if not is_same and (is_bad or weights.positions is None):
             self._look_at(_WatchedOperators(call, is_bad))
 
@@ -119,10 +144,10 @@ class Subtractions:
         """The weights of this function come back in another way."""
         code = code_of(function)
         if code is not None:
-            self._weights[code] = _WeightsOfFunction(_WATCHED_CALLS)
+            self._weights[code] = _WeightsOfFunction(_WATCHED_CALLS, is_elsewhere=True)
 
     def _positions(self, args: Sequence[Any]) -> tuple[int, ...]:
-        """The arguments all of whose arrays are results of `-`."""
+        """The arguments all of whose arrays are results of operators."""
         found = []
         for position, value in enumerate(args):
             arrays = arrays_in(value)
@@ -137,19 +162,27 @@ class Subtractions:
         arrays += [array for array in arrays_in(watch.call.out) if isinstance(array, jax.Array)]
         self._watch = watch
         for owner in {type(array) for array in arrays}:
-            self._hook(owner, "__sub__", lambda this, other: (this, other))
-            self._hook(owner, "__rsub__", lambda this, other: (other, this))
+            for name in _OPERATORS:
+                self._hook(owner, name)
 
-    def _hook(self, owner: Any, name: str, sides: Callable[[Any, Any], tuple[Any, Any]]) -> None:
+    def _hook(self, owner: Any, name: str) -> None:
         plain = getattr(owner, name)
 
         @functools.wraps(plain)
-        def subtract(this: Any, other: Any) -> Any:
-            before, change = sides(this, other)
+        def operator(this: Any, other: Any) -> Any:
             watch = self._watch
-            if watch is None or TAPE.is_ignored or id(before) not in watch.known:
+            if watch is None or TAPE.is_ignored:
                 return plain(this, other)
-            if watch.is_bad and self._is_update(watch.call, before, change):
+            before, change = (other, this) if name == "__rsub__" else (this, other)
+            if name in _COMMUTATIVE and id(before) not in watch.known:
+                before, change = change, before
+            if id(before) not in watch.known:
+                return plain(this, other)
+            if name in _SCALINGS:
+                # Weights times a rate of decay. Of two arrays it may be any product.
+                if np.ndim(change):
+                    return plain(this, other)
+            elif watch.is_bad and self._is_update(watch.call, before, change):
                 self._tell(watch)
                 return before
             result = TAPE.made(plain, (this, other), {})
@@ -157,7 +190,7 @@ class Subtractions:
                 watch.known[id(result)] = self._results[id(result)] = result
             return result
 
-        setattr(owner, name, subtract)
+        setattr(owner, name, operator)
         self._undo.append(lambda: setattr(owner, name, plain))
 
     def _stop_watching(self) -> None:
@@ -166,7 +199,7 @@ class Subtractions:
             self._undo.pop()()
 
     def _is_update(self, call: PureCall, weight: Any, change: Any) -> bool:
-        """Whether `weight - change` applies a gradient of `call` that is not finite."""
+        """Whether `change` is an update by a gradient of `call` that is not finite."""
         if not isinstance(change, jax.Array | np.ndarray) or change.shape != weight.shape:
             return False
         gradients = [array for array in arrays_in(call.out) if array.shape == weight.shape]

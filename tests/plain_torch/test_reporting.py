@@ -1,0 +1,68 @@
+"""One of several processes prints the report of a step at which all of them have stopped."""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+
+import pytest
+import torch
+
+from stayfinite.frameworks.torch.plain import private, reporting
+from stayfinite.frameworks.torch.plain.processes import with_parallel
+from stayfinite.frameworks.torch.plain.reporting import FoundByProcess
+from stayfinite.incident import Recurrence
+from stayfinite.report import text
+from stayfinite.report.wording import processes
+from tests.report.incidents import SQRT
+
+OTHER = dataclasses.replace(SQRT, recurrence=Recurrence("other-process", 1, 1, ()))
+
+
+@pytest.mark.parametrize(
+    ("orders", "expected"),
+    [((3, 0), 1), ((0, 0), 0), ((3, 0, 2, 0), 1), ((2, 1), 1), ((3, 3), 0)],
+)
+@pytest.mark.skipif(not torch.distributed.is_available(), reason="PyTorch without processes")
+def test_every_process_names_the_same_one(orders, expected, monkeypatch):
+    store, rank = torch.distributed.HashStore(), threading.local()
+    monkeypatch.setattr(private, "store_of_processes", lambda: store)
+    monkeypatch.setattr(torch.distributed, "get_rank", lambda: rank.number)
+    monkeypatch.setattr(torch.distributed, "get_world_size", lambda: len(orders))
+    monkeypatch.setattr(reporting, "SECONDS_BETWEEN", 0.0)
+    found = {}
+
+    def run(number):
+        rank.number = number
+        found[number] = reporting.first_report(7, orders[number], f"folder {number}")
+
+    running = [threading.Thread(target=run, args=(number,)) for number in range(len(orders))]
+    for each in running:
+        each.start()
+    for each in running:
+        each.join()
+    first = FoundByProcess(expected, orders[expected], f"folder {expected}")
+    assert found == {number: (number, first) for number in range(len(orders))}
+
+
+@pytest.mark.skipif(not torch.distributed.is_available(), reason="PyTorch without processes")
+def test_data_parallel_is_found_around_a_module_of_before(monkeypatch):
+    store = torch.distributed.HashStore()
+    torch.distributed.init_process_group("gloo", store=store, rank=0, world_size=1)
+    try:
+        net, other = torch.nn.Linear(2, 2), torch.nn.Linear(2, 2)
+        parallel = torch.nn.parallel.DistributedDataParallel(net)
+        assert with_parallel([net]) == [net]  # there is one process
+        monkeypatch.setattr("stayfinite.frameworks.torch.plain.processes.are_several", lambda: True)
+        assert with_parallel([net, other]) == [parallel, other]
+    finally:
+        torch.distributed.destroy_process_group()
+
+
+@pytest.mark.parametrize(("incident", "expected"), [(SQRT, 0), (OTHER, 3)])
+def test_the_others_say_one_sentence(incident, expected):
+    assert processes.order(incident) == expected
+    said = processes.elsewhere(incident, 2, 1, "out/incident-7")
+    shown = text.render(dataclasses.replace(incident, elsewhere=said))
+    assert " ".join(shown.split()) == f"error[{incident.cause.name}]: {said}"
+    assert "rank 1" in said and "rank 2" in said and said.endswith("out/incident-7")
