@@ -127,7 +127,7 @@ def refused(folder, *options, **keys):
     assert result is None
     # TensorFlow writes a line of its own where there is no GPU.
     lines = [line for line in done.stderr.splitlines() if line.startswith("stayfinite: ")]
-    lines = [line for line in lines if "; the script goes on" not in line]
+    lines = [line for line in lines if "is not that of the incident (" not in line]
     assert len(lines) == 1, done.stderr
     assert "Traceback" not in done.stderr
     return lines[0]

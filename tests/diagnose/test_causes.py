@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from stayfinite.diagnose.classify import ORDER, classify
-from stayfinite.diagnose.facts import expressions
+from stayfinite.diagnose.facts import expressions, inputs
 from tests.diagnose.steps import StepByHand
 
 INF, NAN = np.inf, np.nan
@@ -46,6 +46,17 @@ def test_functions_of_one_number(case):
     assert (finding.cause, finding.samples, finding.op) == (cause, samples, name)
 
 
+def test_what_is_counted_of_a_loop_is_its_first_result_that_is_not_finite():
+    step = StepByHand()
+    x = step.leaf("input", [1.0, 2.0])
+    counter = step.op("while", [x], 3.0)
+    carried = step._value(np.asarray([NAN, 1.0], "float32"))
+    step.ops[-1] = dataclasses.replace(step.ops[-1], results=(counter, carried))
+    finding = found(step.evidence(root=counter))
+    assert (finding.cause, finding.samples) == ("unknown", (0,))
+    assert (finding.facts.kind, finding.facts.num_bad, finding.facts.size) == ("nan", 1, 2)
+
+
 def test_facts_of_a_domain_are_those_of_the_failing_elements():
     finding = found(unary("log", [1.0, -2.0, -5.0], [0.0, NAN, NAN]))
     assert isinstance(finding.facts, expressions.OutsideDomain)
@@ -78,6 +89,11 @@ def a_count(step, divisor):
     return step.op("sum", [number], divisor)
 
 
+def a_count_and_a_sum(step, divisor):
+    predicted = step.leaf("input", np.full((4, 2), 0.25), "predicted")
+    return step.op("add", [a_count(step, divisor), step.op("sum", [predicted], divisor)], divisor)
+
+
 def test_division_by_0_and_by_an_empty_count():
     numbers = [1.0, 0.0, 2.0, 3.0], [1.0, 0.0, 1.0, 1.0], [1.0, NAN, 2.0, 3.0]
     finding = found(division(a_leaf, *numbers))
@@ -86,6 +102,7 @@ def test_division_by_0_and_by_an_empty_count():
     finding = found(division(a_count, *numbers))
     assert (finding.cause, finding.samples) == ("empty-reduction", (1,))
     assert finding.facts == expressions.EmptyCount(num_bad=1, size=4)
+    assert found(division(a_count_and_a_sum, *numbers)).cause == "division-by-zero"
 
 
 @pytest.mark.parametrize(
@@ -228,6 +245,25 @@ def scores(dtype="float32", **options):
 def test_row_of_scores_that_is_masked():
     finding = found(scores())
     assert (finding.cause, finding.samples) == ("fully-masked-row", (0,))
+
+
+@pytest.mark.parametrize("kind", ["max", "mean"])
+def test_a_row_less_its_maximum_is_a_softmax_and_less_its_mean_is_not(kind):
+    step = StepByHand()
+    x = step.op("log", [step.leaf("input", [[0.0, 0.0], [1.0, 2.0]])], [[-INF, -INF], [0.0, 0.7]])
+    reduced = step.op(kind, [x], [[-INF], [0.35]])
+    root = step.op("subtract", [x, reduced], [[NAN, NAN], [-0.35, 0.35]])
+    assert (found(step.evidence(root=root)).cause == "fully-masked-row") is (kind == "max")
+
+
+def test_the_batch_selects_bad_rows_of_an_array_that_is_not_in_it():
+    step = StepByHand()
+    table = step.constant([[1.0, 2.0], [3.0, 4.0], [5.0, NAN]])
+    indices = step.leaf("input", [1, 2], "indices", dtype="int64")
+    root = step.op("gather", [table, indices], [[3.0, 4.0], [5.0, NAN]])
+    finding = found(step.evidence(root=root))
+    assert (finding.cause, finding.samples) == ("bad-input", (1,))
+    assert finding.facts == inputs.NonFiniteRows("nan", (2,), 1, 6)
 
 
 def test_row_that_is_masked_by_the_range_of_float16():

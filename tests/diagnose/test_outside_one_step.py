@@ -150,6 +150,22 @@ def test_values_that_no_update_made_are_no_growth(places, num_jumped, optimizer)
     assert (incident.fix.verified, incident.fix.kind) == (True, "data")
 
 
+def test_first_moment_that_no_gradients_make_is_no_growth():
+    class Spoilt(Overwritten):
+        def on_train_batch_begin(self, batch, logs=None):
+            if batch == 5:
+                moments = self.model.optimizer.variables
+                moment = next(each for each in moments if tuple(each.shape) == (4, 4))
+                values = ops.convert_to_numpy(moment).copy()
+                values[1, 2] = 1e30
+                moment.assign(values)
+
+    network = [layers.Dense(4), dense()]
+    incident = incident_of(network, keras.optimizers.Adam(1e-2), callbacks=[Spoilt()])
+    assert (incident.cause.name, incident.where.phase) == ("bad-update", "load")
+    assert "is 9e+29, as no gradients make it" in incident.cause.message
+
+
 def test_growth_of_one_value_is_no_jump():
     x = np.zeros((96, 4), "float32")
     x[:, 0] = 1.0

@@ -191,3 +191,10 @@ def test_a_program_that_is_compiled_is_counted():
         numbers.append(private.num_programs(function))
     assert numbers[0] < numbers[1] == numbers[2] < numbers[3]
     assert private.num_programs(print) == 0
+
+
+def test_an_equation_that_only_places_its_operand_is_known():
+    mesh = jax.sharding.Mesh(jax.devices()[:1], ("data",))
+    there = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("data"))
+    found = equations(lambda x: jax.lax.with_sharding_constraint(jnp.sin(x), there), X)
+    assert [private.only_places(eqn) for eqn in found] == [False, True]

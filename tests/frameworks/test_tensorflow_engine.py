@@ -140,6 +140,23 @@ def test_the_bits_of_a_number_are_those_of_its_own_dtype_in_float64():
     assert step.run(WiderDtype()).loss == pytest.approx(step.run(Unchanged()).loss, rel=1e-4)
 
 
+@pytest.mark.parametrize(
+    "draw",
+    [
+        tf.random.normal,
+        functools.partial(tf.random.stateless_uniform, seed=(1, 2)),
+        lambda shape: tf.nn.dropout(tf.ones(shape), 0.5),
+    ],
+    ids=["normal", "stateless_uniform", "dropout"],
+)
+def test_random_numbers_are_the_same_in_float64(draw):
+    def with_noise(y_true, y_pred):
+        return tf.reduce_mean(tf.square(y_pred - draw(tf.shape(y_pred))))
+
+    step = step_of(built([keras.Input((5,)), layers.Dense(3)], with_noise), nets.table())
+    assert step.run(WiderDtype()).loss == pytest.approx(step.run(Unchanged()).loss, rel=1e-5)
+
+
 def test_trials_leave_model_and_learning_rate_alone():
     model = built(
         [keras.Input((5,)), layers.Dense(1)],

@@ -9,7 +9,9 @@ import tensorflow as tf
 from stayfinite.frameworks import heavy
 from stayfinite.frameworks.keras.model_subject import KerasModel
 from stayfinite.frameworks.recorder import Recorder
-from stayfinite.frameworks.tensorflow import guard
+from stayfinite.frameworks.subject import Compilation
+from stayfinite.frameworks.tensorflow import guard, private_functions
+from stayfinite.frameworks.tensorflow.drawing_step import DrawingStep
 from stayfinite.frameworks.tensorflow.guard_heavy import TensorFlowHeavySteps
 from stayfinite.frameworks.tensorflow.held_values import HeldValues
 from stayfinite.frameworks.tensorflow.state import value_of
@@ -112,3 +114,23 @@ def test_any_write_to_a_variable_is_known_of(write):
         getattr(variable, write)(tf.zeros((3, 4)))
     assert not values.are_present(apart_from=())
     assert values.are_present(apart_from={id(variable)})
+
+
+@pytest.mark.parametrize("xla", [True, False])
+def test_batch_that_a_step_draws_is_given_without_a_copy(xla):
+    x = np.arange(8, dtype="float32").reshape(4, 2)
+    step = DrawingStep(Compilation(eager=False, xla=xla), lambda batch: {"sum": batch[0] + 1})
+    # Where each `tf.function` is watched, this one is left as it is.
+    assert private_functions.is_of_library(step._compiled)
+    source = iter(tf.data.Dataset.from_tensors((x, x)).repeat(2))
+    batches = []
+    for _ in range(2):
+        made, batch = step(source)
+        np.testing.assert_array_equal(made["sum"], x + 1)
+        batches.append(batch)
+    assert [type(batch) for batch in batches] == [tuple, tuple]
+    # The data set gives the same tensors each time.
+    for one, other in zip(*batches, strict=True):
+        assert np.shares_memory(np.asarray(one), np.asarray(other))
+    with pytest.raises(tf.errors.OutOfRangeError):
+        step(source)

@@ -69,3 +69,24 @@ def test_too_large_a_learning_rate_is_lowered_from_the_state_before_the_growth(s
     assert np.isfinite(losses).all() and losses[-1] < 1.0
     # The steps before it were taken back.
     assert int(model.optimizer.iterations) == 3 * 64 - made.step
+
+
+def of_exponents(targets, outputs):
+    return keras.ops.mean(keras.ops.exp(outputs - targets) + keras.ops.exp(targets - outputs))
+
+
+@pytest.mark.slow_on("jax", "tensorflow")
+def test_squares_of_grown_gradients_lower_the_rate_as_grown_weights_do(tmp_path):
+    x, y = linear_data()
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential(
+        [keras.Input((5,)), keras.layers.Dense(8, "relu"), keras.layers.Dense(1)]
+    )
+    model.compile(keras.optimizers.Adam(0.9), of_exponents)
+    guard = stayfinite.Guard("rollback", keep=tmp_path)
+    history = fitted(model, (0.3 * x, 0.3 * y), [guard], batch_size=8, shuffle=False)
+    made = guard.interventions
+    assert [one.cause for one in made] == ["bad-update"]
+    assert made[0].resumed_from == 0
+    assert "learning rate" in made[0].action
+    assert history.history["loss"][0] < 1e3

@@ -14,6 +14,7 @@ from stayfinite.experiments.healthy_steps import Objection
 from stayfinite.experiments.patch_trials import PatchTrials
 from stayfinite.repair import Edit, SourceFile
 from stayfinite.repair.edit import Replacement
+from stayfinite.repair.engine.problem import FixValue
 
 PLACE = "p.log()  # at fault"
 
@@ -38,6 +39,23 @@ def train():
         optimizer.step()
 
 
+def train_exponent():
+    """A cube root at 0 with a trained exponent, whose gradient 1e-12 leaves much of."""
+    torch.manual_seed(0)
+    scale, exponent = nn.Parameter(torch.tensor(1.0)), nn.Parameter(torch.tensor(3.0))
+    optimizer = torch.optim.SGD([scale, exponent], lr=1e-5)
+    for number in range(3):
+        x = torch.ones(64)
+        if number == 2:
+            x[5] = 0.0
+        p = x * scale
+        root = p.pow(1.0 / exponent)  # of high degree
+        loss = (root - 0.5).square().mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+
+
 @pytest.mark.parametrize(
     ("text", "trouble"),
     [
@@ -46,20 +64,34 @@ def train():
     ],
 )
 def test_healthy_steps_tell_a_clamp_from_a_rounding(text, trouble, monkeypatch, tmp_path):
+    fix = tried(train, PLACE, "p.log()", text, monkeypatch, tmp_path)
+    assert fix.trouble is trouble
+    assert fix.verified is (trouble is None)
+
+
+@pytest.mark.parametrize(("bound", "value"), [("1e-12", "changed"), ("1e-36", "exact")])
+def test_a_bound_that_is_a_part_of_the_value_is_not_exact(bound, value, monkeypatch, tmp_path):
+    place = "p.pow(1.0 / exponent)  # of high degree"
+    text = f"p.clamp(min={bound}).pow(1.0 / exponent)"
+    written = "p.pow(1.0 / exponent)"
+    fix = tried(train_exponent, place, written, text, monkeypatch, tmp_path)
+    assert fix.judged.value is FixValue(value)
+
+
+def tried(training, place, written, text, monkeypatch, folder):
+    """The fix that puts `text` in the place of `written`."""
     found = []
 
-    def tried(step, diagnosis, wider, healthy, path):
+    def find(step, diagnosis, wider, healthy, path):
         trials = PatchTrials(step, diagnosis, wider, healthy, path)
         source = SourceFile.of(__file__)
-        start = source.text.rindex(PLACE)
-        piece = Replacement(start, start + len("p.log()"), text)
-        edit = Edit(source, "clamp", text, (piece,))
+        start = source.text.index("= " + place) + 2
+        edit = Edit(source, "clamp", text, (Replacement(start, start + len(written), text),))
         found.append(trials.trial(AppliedPatch.start(source).edited(edit, None)))
 
     pipeline = importlib.import_module("stayfinite.explanation.pipeline")
-    monkeypatch.setattr(pipeline, "find_source_fix", tried)
-    with pytest.raises(stayfinite.NonFiniteError), stayfinite.watching(keep=tmp_path):
-        train()
+    monkeypatch.setattr(pipeline, "find_source_fix", find)
+    with pytest.raises(stayfinite.NonFiniteError), stayfinite.watching(keep=folder):
+        training()
     [fix] = found
-    assert fix.trouble is trouble
-    assert fix.verified is (trouble is None)
+    return fix

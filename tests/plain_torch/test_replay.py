@@ -54,6 +54,7 @@ def test_another_script_is_refused(stopped):
     done, _ = replay(folder, "--script", "loader_in_module.py")
     assert done.returncode == 2
     assert "ended before a training that the incident is of" in done.stderr
+    assert done.stderr.count("is not that of the incident (") == 1
 
 
 def test_without_the_script_it_is_asked_for(stopped):
@@ -70,5 +71,6 @@ def test_a_step_with_fewer_batches_than_the_first_ones_is_found(tmp_path):
     done = warm.stayfinite(tmp_path, *command)
     assert done.returncode == 3, done.stderr
     assert "end of the script" not in done.stderr
+    assert "not that of the incident" not in done.stderr
     changed = warm.stayfinite(tmp_path, *command, "--change", "without-samples=2")
     assert changed.returncode == 0, changed.stderr

@@ -151,10 +151,11 @@ def test_a_healthy_training_is_left_bit_for_bit(name, tmp_path):
     assert file["num_steps"] > 0 and not file["incidents"]
 
 
-def test_a_loss_that_is_nan_beside_finite_gradients_is_told_once(tmp_path):
+def test_a_loss_that_is_nan_beside_finite_gradients_is_told_once_and_counted(tmp_path):
     done, file = run(tmp_path, "ignored_labels")
     assert done.returncode == 0
     assert done.stderr.count("the loss of step 3 is nan and all its gradients are finite") == 1
+    assert done.stderr.count("the losses of 2 steps from 3 to 4 were not finite") == 1
     assert file["num_steps"] == 5
 
 

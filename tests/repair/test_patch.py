@@ -98,3 +98,12 @@ def test_an_edit_of_another_version_is_refused(tmp_path):
     expression = find_expression(source, source.span(start, start + len(SPAN)))
     with pytest.raises(ValueError, match="not of the present text"):
         patch.then(candidates(expression, "singular-gradient")[0])
+
+
+def test_bounds_that_a_patch_adds_are_made_tighter():
+    text = "a = 1e-12\nroot = sqrt(x) + 1e-7\nb = 1e-12\n"
+    patched = text.replace("sqrt(x)", "sqrt(clamp(x, min=1e-12)) / max(y, 1e-40)")
+    patch = Patch(SourceFile("f.py", text, "utf-8"), SourceFile("f.py", patched, "utf-8"))
+    tighter = "a = 1e-12\nroot = sqrt(clamp(x, min=1e-96)) / max(y, 1e-200) + 1e-7\nb = 1e-12\n"
+    assert patch.with_tighter_bounds().source.text == tighter
+    assert Patch(patch.original, patch.original).with_tighter_bounds() is None

@@ -25,6 +25,14 @@ def findings(*several, cause: CauseName = "unknown", op="log", **options):
 
 
 SAID = {
+    "`multiply` of 0 and an infinity is nan": (
+        "multiply",
+        expressions.Discarded("nan", expressions.Leak.PRODUCT_WITH_0, 2, 120),
+    ),
+    "`exp` is inf where it is masked, and 0 * inf is nan": (
+        "exp",
+        expressions.Discarded("inf", expressions.Leak.PRODUCT_WITH_0, 2, 120),
+    ),
     "`power` of 0 with a negative exponent is infinite": (
         "power",
         expressions.ZeroDivisor(False, 1, 8),

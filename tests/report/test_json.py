@@ -41,8 +41,9 @@ PARTS = {
         "verified": bool, "kind": str, "text": str, "diff": (str, type(None)),
         "value": (str, type(None)), "loss": (*NUMBER, type(None)),
         "reference_loss": (*NUMBER, type(None)), "objection": str, "is_whole_iteration": bool,
+        "num_losses": int,
     },
-    "kept": {"weights": (str, type(None)), "step": int, "incident": str},
+    "kept": {"weights": (str, type(None)), "step": int, "incident": str, "applied": bool},
 }  # fmt: skip
 OPERAND = {
     "shape": list, "dtype": str, "min": (*NUMBER, type(None)), "max": (*NUMBER, type(None)),

@@ -9,6 +9,7 @@ from rich.cells import cell_len
 
 from stayfinite.incident import Fix, Incident, Trial, TrialKind
 from stayfinite.report import text
+from stayfinite.report.help import help_text
 from stayfinite.report.lines import expand_tabs, fill
 from stayfinite.report.source_lines import changed_lines, character_column, mark, window
 from stayfinite.report.words import sample_list
@@ -211,6 +212,20 @@ def test_a_fix_is_not_verified_for_the_reason_that_was_found():
     assert f"(not verified: this step was finite with it, but {why})" in joined(incident)
 
 
+@pytest.mark.parametrize(
+    ("verified", "value", "expected"),
+    [
+        (True, "exact", "(verified: exact value (last of 4 losses 2)"),
+        (False, "changed", "changes the value: the last of 4 losses of this step is 2)"),
+    ],
+)
+def test_a_fix_says_which_of_several_losses_it_has(verified, value, expected):
+    trial = Trial("with the fix", "finite", "", TrialKind.SOURCE, is_fix=True)
+    fix = Fix(verified, "source", "do it", None, value, 2.0, num_losses=4)
+    incident = dataclasses.replace(SQRT, fix=fix, trials=(trial,))
+    assert expected in joined(incident)
+
+
 def test_a_fix_says_how_far_healthy_steps_were_compared():
     trial = Trial("with the fix", "finite", "", TrialKind.SOURCE, is_fix=True)
     fix = Fix(True, "source", "do it", None, "exact", is_whole_iteration=False)
@@ -339,3 +354,13 @@ def test_notes_go_before_reasons_and_reasons_before_the_diff():
     assert "+ line 1\n" in report
     assert "more lines, see stayfinite-out/102)" in report
     assert len(report.split("\n")) == 24
+
+
+def test_a_long_fix_is_cut_behind_a_clause_with_the_number_of_those_left_out():
+    clauses = "write it anew; right as long as `a` is positive; right for `b` = 2 only; last"
+    incident = replace(SQRT, "fix", text=clauses)
+    assert help_text(incident, 100).startswith(f"{clauses} (")
+    assert help_text(incident, 60).startswith(
+        "write it anew; right as long as `a` is positive; and 2 more ("
+    )
+    assert help_text(incident, 10).startswith("write i... (")

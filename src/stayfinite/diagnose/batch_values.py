@@ -122,6 +122,8 @@ def _only_feature(bad: np.ndarray) -> int | None:
 def _missing_index(evidence: Evidence, op: Op, roles: Asked) -> BatchFault | None:
     if op.name != "gather" or len(op.operands) < 2:
         return None
+    if evidence.bad(op.operands[0]).any():
+        return None  # the table holds what was read
     leaves = evidence.trace.leaves_of(op.operands[1])
     if any(leaf.role in ("input", "target") and leaf.role not in roles for leaf in leaves):
         return None

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from stayfinite.diagnose.evidence import Evidence
-from stayfinite.diagnose.values import as_float
+from stayfinite.diagnose.values import as_float, is_minus_infinity
 from stayfinite.graph.graph import Op
 from stayfinite.graph.walk import consumers_of, depends_on, nearest_downstream
 from stayfinite.incident import Phase
@@ -28,7 +28,8 @@ def is_written(evidence: Evidence) -> bool:
     if leaf is not None:
         array = as_float(evidence.values[leaf.value])
         bad = array[~np.isfinite(array)]
-        return leaf.role in ("input", "target", "sample_weight") and bool(np.isneginf(bad).all())
+        is_of_batch = leaf.role in ("input", "target", "sample_weight")
+        return is_of_batch and bool(is_minus_infinity(bad).all())
     if op is None or op.phase == "backward":
         return False
     constants = [v for v in op.operands if v in evidence.trace.constants]
@@ -46,7 +47,7 @@ def may_be_intended(evidence: Evidence) -> bool:
         return True
     # The sum of two masks of the lowest number: no weight is upstream of it.
     result = as_float(evidence.results_of(op))
-    only_masks = bool(np.isneginf(result[~np.isfinite(result)]).all())
+    only_masks = bool(is_minus_infinity(result[~np.isfinite(result)]).all())
     return only_masks and not depends_on(evidence.trace, op.results[0], "weight")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +16,10 @@ from stayfinite.graph.graph import Op
 _JUMP = 1e6
 # An update that makes an element no larger than this many times, a few roundings, keeps its size.
 _UNCHANGED = 1.01
+# Between the sizes, updates are tried at so many: at equal distances of their logarithms, and from
+# the first that is not finite on nearer and nearer to the largest that is.
+_EVENLY = 0.25
+_MOST_TRIED = 8
 
 
 @dataclass(frozen=True)
@@ -98,20 +103,39 @@ def _step_in_between(
 ) -> tuple[float, float] | None:
     """A size between `then` and `now`, and what updates make of it at most.
 
-    None where an update makes it larger, or leads from `then` to the size of `now`.
+    None where an update makes it larger, or leads from `then` to the size of `now`. Where an update
+    is not finite, growth over steps would have been found: it has passed smaller sizes only.
     """
     small = np.maximum(np.abs(then), SMALLEST_WEIGHT)
     ratio = np.where(jumped, np.abs(now) / small, 1.0)
-    tried = updated = 0.0
-    for part in (0.0, 0.5, 0.75):
+
+    def updated(part: float) -> tuple[float, float] | None:
         sizes = np.where(jumped, np.sign(now) * small * ratio**part, then)
         states = earlier.updated({name: sizes.astype(np.float32)})
         if not states:
             return None
-        tried = float(np.abs(sizes[jumped]).max())
-        updated = max(float(np.abs(as_float(s[name])[jumped]).max()) for s in states)
-        allowed = _UNCHANGED * tried if part else float(np.abs(now[jumped]).min()) / _JUMP**0.5
-        # A comparison with NaN is false as well.
-        if not updated <= allowed:
+        after = [float(np.abs(as_float(state[name])[jumped]).max()) for state in states]
+        # The largest of numbers and a NaN is any of them.
+        largest = max(after) if np.isfinite(after).all() else math.inf
+        return float(np.abs(sizes[jumped]).max()), largest
+
+    first = updated(0.0)
+    # A comparison with NaN is false as well.
+    if first is None or not first[1] <= float(np.abs(now[jumped]).min()) / _JUMP**0.5:
+        return None
+    found = first
+    part, too_far = 0.0, 1.0
+    for num_tried in range(_MOST_TRIED):
+        between = (_EVENLY * (num_tried + 1)) if too_far == 1.0 else (part + too_far) / 2
+        if between >= 1.0:
+            break
+        step = updated(between)
+        if step is None:
             return None
-    return tried, updated
+        if not math.isfinite(step[1]):
+            too_far = between
+        elif step[1] > _UNCHANGED * step[0]:
+            return None
+        else:
+            part, found = between, step
+    return found

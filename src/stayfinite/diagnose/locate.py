@@ -19,6 +19,7 @@ from stayfinite.diagnose.float64_run import Float64Run
 from stayfinite.diagnose.infinities import first_nan, is_absorbed, is_written, may_be_intended
 from stayfinite.diagnose.masked_rows import fully_masked_row, reductions_before
 from stayfinite.diagnose.masking import leaking_derivative
+from stayfinite.diagnose.moments import moment_of_no_step
 from stayfinite.diagnose.ranges import literal_out_of_range
 from stayfinite.diagnose.values import Values, as_float
 from stayfinite.frameworks.optimizers import PlainOptimizer
@@ -26,6 +27,8 @@ from stayfinite.frameworks.step import Outcome, Step
 from stayfinite.graph.graph import Leaf, Op
 
 _LEAF_ORDER = ("weight", "statistics", "input", "target", "sample_weight", "optimizer", "metric")
+# What the update by an impossible moment looks like one step later.
+_OF_MOMENTS = ("divergence", "overflow", "half-overflow", "bad-update")
 _PHASE_ORDER = ("load", "data", "forward", "backward", "statistics", "update")
 
 
@@ -97,6 +100,8 @@ def diagnose(
         evidence = evidence_of(leak, None)
     found = classify(evidence)
     finding = _with_setting(_with_holder(found.finding, evidence, step), step)
+    if evidence.op is not None and finding.cause in _OF_MOMENTS:
+        finding = moment_of_no_step(step) or finding
     return Diagnosis(evidence, finding, found.notes)
 
 
@@ -107,9 +112,13 @@ def _with_holder(finding: Finding, evidence: Evidence, step: Step) -> Finding:
         return finding
     codes = [span.code for span in op.stack if span.code is not None]
     holder = step.subject.holder_of(facts.array, codes)
-    finding = dataclasses.replace(finding, facts=dataclasses.replace(facts, holder=holder))
-    if holder is None and evidence.earlier is not None:
-        # Steps before were finite with the same code, so the number is new: a part of the data.
+    # If steps before were finite with the same code, the number is new: a part of the data.
+    is_new = holder is None and evidence.earlier is not None
+    facts = dataclasses.replace(facts, holder=holder, is_new=is_new)
+    finding = dataclasses.replace(finding, facts=facts)
+    # So is an array that nothing holds, and that code made which runs in each step.
+    is_made_anew = holder is None and facts.array.ndim > 1 and step.subject.compilation.eager
+    if is_new or is_made_anew:
         return dataclasses.replace(finding, cause="bad-input", phase="data")
     return finding
 

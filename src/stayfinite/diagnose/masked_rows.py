@@ -10,7 +10,7 @@ import numpy as np
 
 from stayfinite.diagnose.elements import bad_elements
 from stayfinite.diagnose.evidence import Evidence
-from stayfinite.diagnose.values import as_float
+from stayfinite.diagnose.values import as_float, is_minus_infinity
 from stayfinite.graph.graph import Op
 from stayfinite.graph.walk import unwrapped, upstream
 from stayfinite.numerics.dtypes import HALF
@@ -20,6 +20,8 @@ from stayfinite.numerics.functions import STRUCTURAL, Trait, row
 _NEAR = 10
 # The ops that a stable logsumexp may consist of.
 _REDUCTION = 40
+# What is subtracted to centre values, which is no part of a softmax.
+_MEANS = {"mean", "sum"}
 # How many ops before a NaN are searched for a reduction, and how many of those are looked at.
 _SEARCHED = 400
 _CANDIDATES = 20
@@ -50,7 +52,7 @@ def fully_masked_row(evidence: Evidence) -> MaskedRow | None:
     samples = None
     if masked.shape == evidence.trace.values[value].shape:
         samples = evidence.samples(value, masked)
-    by_product = bool(masked.any() and not np.isneginf(evidence.values[value]).any())
+    by_product = bool(masked.any() and not is_minus_infinity(evidence.values[value]).any())
     function = (evidence.primal or op).name
     if function == "log" and not by_product:
         function = "logsumexp"
@@ -96,16 +98,17 @@ def _minus_maximum(evidence: Evidence, op: Op) -> tuple[int, np.ndarray] | None:
     """Scores less their own maximum, or logsumexp, both of which are -inf."""
     scores, subtracted = op.operands
     left, right = (as_float(evidence.operand(op, position)) for position in (0, 1))
-    both = np.isneginf(left) & np.isneginf(right)
+    both = is_minus_infinity(left) & is_minus_infinity(right)
     if not both.any() or both.shape != left.shape:
         return None
     # A mean is -inf for one score that is, a maximum for a row of them.
-    if (np.isneginf(right) & ~np.isneginf(left)).any():
+    if (is_minus_infinity(right) & ~is_minus_infinity(left)).any():
         return None
     source = unwrapped(evidence.trace, scores, STRUCTURAL)
     own = any(
         source in (unwrapped(evidence.trace, value, STRUCTURAL) for value in made_by.operands)
         for made_by in islice(upstream(evidence.trace, subtracted), _REDUCTION)
+        if made_by.name not in _MEANS
     )
     return (scores, both) if own else None
 
@@ -143,7 +146,7 @@ def _masked_numerator(evidence: Evidence, op: Op) -> int | None:
 
 def _masked_rows(evidence: Evidence, value: int) -> tuple[int, np.ndarray] | None:
     array = as_float(evidence.values.loaded(value))
-    masked = np.isneginf(array)
+    masked = is_minus_infinity(array)
     for axis in range(array.ndim - 1, -1, -1):
         whole = masked.all(axis=axis, keepdims=True)
         if array.shape[axis] and whole.any():

@@ -146,6 +146,8 @@ def _operand(evidence: Evidence, value: int) -> Operand:
     wide = as_float(array)
     finite = wide[wide == wide] if wide.dtype.kind == "f" else wide
     finite = finite[abs(finite) < math.inf]
+    if finite.dtype.kind == "c":
+        finite = abs(finite)
     return Operand(
         shape=tuple(array.shape),
         dtype=evidence.dtype(value),

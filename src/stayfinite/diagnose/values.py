@@ -105,3 +105,8 @@ def as_float(array: np.ndarray) -> np.ndarray:
     if array.dtype.kind == "f" and array.dtype.itemsize >= 2 and array.dtype.name != "bfloat16":
         return array
     return array.astype(np.float64) if array.dtype.kind != "c" else array
+
+
+def is_minus_infinity(array: np.ndarray) -> np.ndarray:
+    """Where `array` is -inf; no complex number is."""
+    return np.isneginf(array) if array.dtype.kind != "c" else np.zeros(array.shape, bool)

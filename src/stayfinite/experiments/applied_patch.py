@@ -63,6 +63,15 @@ class AppliedPatch:
         applied = self.then(edit, edit.description, () if made is None else (made,))
         return dataclasses.replace(applied, kinds=(*self.kinds, edit.kind))
 
+    def with_tighter_bounds(self) -> AppliedPatch | None:
+        """This patch with far smaller bounds of its templates; None where it has none."""
+        tighter = self.patch.with_tighter_bounds() if self._bounds_by_templates else None
+        return None if tighter is None else dataclasses.replace(self, patch=tighter)
+
+    @property
+    def _bounds_by_templates(self) -> bool:
+        return self.rewriting is None and bool(set(self.kinds) - _CASTS)
+
     @property
     def ends_in_cast(self) -> bool:
         """Whether the last edit computes a part in float32."""

@@ -38,9 +38,14 @@ class Posed:
 
 
 def problem_of(step: Step, extraction: Extraction, samples: tuple[int, ...] | None) -> Posed | None:
-    """The formula with the operands of the failing step; None where some are empty or not known."""
+    """The formula with the operands of the failing step; None where it has no numbers to compute.
+
+    Some operands may be empty or not known, and the engine has no complex numbers.
+    """
     arrays = extraction.arrays()
     if arrays.keys() != set(extraction.leaves) or not all(a.size for a in arrays.values()):
+        return None
+    if any(array.dtype.kind == "c" for array in arrays.values()):
         return None
     of_step = base.framework_of(step.subject)
     framework = cast(Framework, of_step.name)

@@ -124,6 +124,8 @@ class PatchTrials:
             with contextlib.ExitStack() as stack:
                 ran = self._run_with(applied, stack)
                 outcome, value, trouble = self._proved(applied, before, ran, value)
+        if value.value is FixValue.EXACT and self._moves_with_its_bound(applied, before, outcome):
+            value = Judged(FixValue.CHANGED, value.reference_loss)
         experiment = Experiment(SourcePatch(), outcome, outcome.finite)
         return self._fix(applied, experiment, trouble, value, 0 if trouble else num_healthy, near)
 
@@ -137,6 +139,30 @@ class PatchTrials:
             lambda: _run_in_float64(Float64Run(unscaled)),
             lambda: self._roundings(unscaled, before.wide),
         )
+
+    def _moves_with_its_bound(
+        self, applied: AppliedPatch, before: AsWritten, outcome: Outcome
+    ) -> bool:
+        """Whether the step differs with a smaller bound, so that the bound is a part of its value.
+
+        Of a root of high degree, and of the gradient of an exponent, a small bound leaves much.
+        """
+        is_checked = before.mechanism == "singular-gradient"
+        tighter = applied.with_tighter_bounds() if is_checked else None
+        if tighter is None:
+            return False
+        with contextlib.ExitStack() as stack:
+            ran = attempt(lambda: self._run_with(tighter, stack))
+            if isinstance(ran, NotTried):
+                return False
+            _, unscaled, _ = ran
+            exact = _run_in_float64(Float64Run(unscaled))
+            if isinstance(exact, NotTried) or not is_good(exact):
+                return False
+            if alike(exact, outcome, before.tolerance):
+                return False
+            errors = self._roundings(unscaled, before.wide)
+            return not any(alike(exact, outcome, before.tolerance, error) for error in errors)
 
     def _proved(
         self,

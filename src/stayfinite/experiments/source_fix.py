@@ -100,6 +100,12 @@ class SourceFix:
         return result.loss if isinstance(result, Outcome) else None
 
     @property
+    def num_losses(self) -> int:
+        """How many losses the failing step has with it."""
+        result = None if self.experiment is None else self.experiment.result
+        return result.num_losses if isinstance(result, Outcome) else 1
+
+    @property
     def rank(self) -> tuple[float, ...]:
         """Less is better: those that training goes on with, then by value, then by distance.
 

@@ -5,9 +5,22 @@ from __future__ import annotations
 import importlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from stayfinite.frameworks.state import Variable
+
+
+@dataclass(frozen=True)
+class Moments:
+    """The paths of the two moments of a weight: averages of its gradients and of their squares.
+
+    Each update multiplies them by `decays`, and adds the rest of the gradient and of its square.
+    """
+
+    first: str
+    second: str
+    decays: tuple[float, float]
 
 
 class Optimizer(Protocol):
@@ -62,6 +75,10 @@ class PlainOptimizer(ABC):
         """The keyword and the number that keeps its divisor above 0; None if it has none."""
         return None
 
+    def moments(self) -> list[Moments]:
+        """The moments of its weights, where it keeps these two."""
+        return []
+
     def bad_settings(self) -> list[tuple[str, float]]:
         """The numbers among its settings that are not finite, by their names."""
         return []
@@ -101,6 +118,14 @@ def inner_optimizer(optimizer: Optimizer) -> Optimizer:
         return optimizer
     inner: Optimizer = _of_keras("loss_scales").inner_optimizer(optimizer)
     return inner
+
+
+def moments_of(optimizer: Optimizer) -> list[Moments]:
+    """The moments of the weights that an optimizer trains, where it keeps these two."""
+    if isinstance(optimizer, PlainOptimizer):
+        return optimizer.moments()
+    moments: list[Moments] = _of_keras("moments").moments_of(inner_optimizer(optimizer))
+    return moments
 
 
 def loss_scale_paths(optimizers: Sequence[Optimizer]) -> list[str]:

@@ -21,11 +21,15 @@ from stayfinite.graph.graph import Graph, Leaf, Op
 
 @dataclass(frozen=True)
 class Outcome:
-    """The result of a run of the step. `bad_state` names non-finite new weights and other state."""
+    """The result of a run of the step. `bad_state` names non-finite new weights and other state.
+
+    `loss` is the first one that is not finite of `num_losses` losses, or the last one.
+    """
 
     loss: float
     gradients: dict[str, np.ndarray]
     bad_state: tuple[str, ...]
+    num_losses: int = 1
 
     @property
     def bad_gradients(self) -> list[str]:

@@ -120,7 +120,8 @@ class PlainTorchSteps(BadSteps):
         super().__init__(keep, script, compiled.forget)
         self.strict = False
         self.has_unguarded = False
-        self._has_reported_loss = False
+        # The first and the last step whose loss alone is not finite, and how many there are.
+        self._bad_losses: tuple[int, int, int] | None = None
         self._has_reported_repair = False
         self._has_begun = False
 
@@ -141,6 +142,7 @@ class PlainTorchSteps(BadSteps):
             yield
         finally:
             WATCHING.listener, WATCHING.on_error = outer
+            self.say_bad_losses()
 
     def install(self, *, is_of_notebook: bool = False) -> None:
         """Judge every step from now on.
@@ -164,6 +166,7 @@ class PlainTorchSteps(BadSteps):
     def close(self) -> None:
         """Judge no further step."""
         WATCHING.listener = None
+        self.say_bad_losses()
 
     def handle(self, failure: Failure) -> Resumption:
         """Explain a bad step; returns how the loop goes on, and raises where it ends."""
@@ -207,16 +210,27 @@ class PlainTorchSteps(BadSteps):
         self.say(f"{caught('noting a step', error)}; this training runs unguarded from here on")
 
     def bad_loss(self, step: int, loss: float) -> bool:
-        """Print once that a loss is not finite beside finite gradients."""
+        """Print that a loss is not finite beside finite gradients, of the first such step."""
         if self.strict:
             return True
-        if not self._has_reported_loss:
-            self._has_reported_loss = True
+        first, _, num = self._bad_losses or (step, step, 0)
+        self._bad_losses = first, step, num + 1
+        if num == 0:
             self.say(
                 f"the loss of step {step} is {loss} and all its gradients are finite, so its "
                 "update was applied; run with --strict to stop at such a step"
             )
         return False
+
+    def say_bad_losses(self) -> None:
+        """Print at the end how many losses were not finite, where more than the first one."""
+        losses, self._bad_losses = self._bad_losses, None
+        if losses is not None and losses[2] > 1:
+            first, last, num = losses
+            self.say(
+                f"the losses of {num} steps from {first} to {last} were not finite, with finite "
+                "gradients; their updates were applied"
+            )
 
     def applied_in_backward(self) -> None:
         """Print once that an optimizer is applied inside a backward pass."""

@@ -112,6 +112,11 @@ class GuardSession:
         """Read the flags of these loops, and print the report of a bad step."""
         UNREAD.report()
 
+    def say_bad_losses(self) -> None:
+        """Print how many losses were not finite beside finite gradients, if more than one."""
+        if self._torch is not None:
+            self._torch.say_bad_losses()
+
     @property
     def has_reported(self) -> bool:
         """Whether a bad step was reported where no error could be raised."""

@@ -74,6 +74,7 @@ class Fix:
     `objection` says why a source fix with which the step was finite is not verified, if that is not
     its value; empty in files of earlier versions. `is_whole_iteration` is false where healthy steps
     were compared up to the update that failed only, without the other updates of their iterations.
+    `loss` is the last one of `num_losses`, as of batches whose gradients are added up.
     """
 
     verified: bool
@@ -85,6 +86,7 @@ class Fix:
     reference_loss: Number | None = None
     objection: str = ""
     is_whole_iteration: bool = True
+    num_losses: int = 1
 
     def __post_init__(self) -> None:
         parse_numbers(self, "loss", "reference_loss")

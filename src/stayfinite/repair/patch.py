@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import difflib
 import io
+import re
 from dataclasses import dataclass
 
 from stayfinite.repair.edit import Edit
 from stayfinite.repair.source import SourceFile
 
 _MARK = "\ufeff"
+_BOUND = re.compile(r"(?<![\w.])1e-(\d+)(?![\w.])")
+_TIMES_TIGHTER = 8
+_MOST_DIGITS = 200  # of the smallest positive number of float64, with room for its root
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,24 @@ class Patch:
         at = line - 1
         return next((b.b + at - b.a + 1 for b in blocks if b.a <= at < b.a + b.size), None)
 
+    def with_tighter_bounds(self) -> Patch | None:
+        """This patch with each small bound that it adds, as `1e-12`, far smaller; None without any.
+
+        The bounds are for runs in float64.
+        """
+        before = self.original.text.splitlines(keepends=True)
+        after = self.source.text.splitlines(keepends=True)
+        blocks = difflib.SequenceMatcher(None, before, after, autojunk=False).get_opcodes()
+        text = "".join(
+            "".join(after[low:high])
+            if kind == "equal"
+            else _with_tighter_bounds("".join(after[low:high]), "".join(before[first:last]))
+            for kind, first, last, low, high in blocks
+        )
+        if text == self.source.text:
+            return None
+        return Patch(self.original, self.source.with_text(text))
+
     @property
     def is_empty(self) -> bool:
         """Whether nothing is changed."""
@@ -72,3 +94,15 @@ def _lines(source: SourceFile) -> list[str]:
     """The lines as diff tools split them: at line feeds only, with a byte order mark shown."""
     text = (_MARK if source.encoding == "utf-8-sig" else "") + source.text
     return list(io.StringIO(text, newline="\n"))
+
+
+def _with_tighter_bounds(text: str, before: str) -> str:
+    """`text`, which replaces the text `before`, with its new bounds far smaller."""
+    kept = set(_BOUND.findall(before))
+
+    def tighter(bound: re.Match[str]) -> str:
+        if bound[1] in kept:
+            return bound[0]
+        return f"1e-{min(_TIMES_TIGHTER * int(bound[1]), _MOST_DIGITS)}"
+
+    return _BOUND.sub(tighter, text)

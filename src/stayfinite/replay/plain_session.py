@@ -12,6 +12,7 @@ from stayfinite.frameworks.recorded_steps import RecordedBatch
 from stayfinite.frameworks.recorder import Recorder
 from stayfinite.frameworks.state import State
 from stayfinite.frameworks.subject import Subject
+from stayfinite.replay.other_trainings import OtherTrainings
 from stayfinite.replay.plain_step import plain_misfit
 from stayfinite.replay.saved_step import SavedStep
 
@@ -27,7 +28,10 @@ class PlainReplaySession:
         saved: The step to look for.
         found: Called with the first step of the training that fits. It does not return.
         refuse: Called with the reason if no training can fit. It does not return.
-        skipped: Called with the name of another training that begins, and why it is another.
+        skipped: Called with the name of another training, and why it is another.
+
+    Attributes:
+        others: The trainings that did not fit so far.
     """
 
     def __init__(
@@ -43,9 +47,8 @@ class PlainReplaySession:
         self._saved = saved
         self._found = found
         self._refuse = refuse
-        self._skipped = skipped
+        self.others = OtherTrainings(skipped)
         self._offers: collections.Counter[str] = collections.Counter()
-        self._told: set[str] = set()
 
     def install(self) -> None:
         """Hook the steps of the framework of the incident. Called once it is imported.
@@ -68,14 +71,16 @@ class PlainReplaySession:
         if self._offers[name] < _MOST_OFFERS:
             wrong = plain_misfit(failure, self._saved)
             if wrong is None:
+                self.others.ended(name)
                 self._found(failure)
             elif wrong.is_final:
+                self.others.ended(name)
                 self._refuse(wrong.reason)
             else:
                 self._offers[name] += not wrong.is_of_batch
-                if name not in self._told:
-                    self._told.add(name)
-                    self._skipped(name, wrong.reason)
+                self.others.note(name, wrong.reason)
+                if self._offers[name] == _MOST_OFFERS:
+                    self.others.given_up(name)
         return Resumption()
 
     def bad_loss(self, step: int, loss: float) -> bool:

@@ -12,6 +12,7 @@ from stayfinite.frameworks.keras import private as keras_private
 from stayfinite.frameworks.keras.loop_subject import KerasLoop
 from stayfinite.frameworks.keras.model_subject import KerasModel
 from stayfinite.frameworks.subject import Subject
+from stayfinite.replay.other_trainings import OtherTrainings
 from stayfinite.replay.run import misfit
 from stayfinite.replay.saved_step import SavedStep
 
@@ -26,7 +27,10 @@ class ReplaySession:
         saved: The step to look for.
         found: Called with the training that fits, before its first step. It does not return.
         refuse: Called with the reason if no training can fit. It does not return.
-        skipped: Called with the name of another training that begins, and why it is another.
+        skipped: Called with the name of another training, and why it is another.
+
+    Attributes:
+        others: The trainings that did not fit so far.
     """
 
     def __init__(
@@ -39,8 +43,7 @@ class ReplaySession:
         self._saved = saved
         self._found = found
         self._refuse = refuse
-        self._skipped = skipped
-        self._seen: set[str] = set()
+        self.others = OtherTrainings(skipped)
 
     def install(self) -> None:
         """Hook the training of every model and loop. Called once Keras is imported."""
@@ -63,13 +66,13 @@ class ReplaySession:
             return False
         wrong = misfit(subject, self._saved)
         if wrong is None:
+            self.others.ended(subject.name)
             self._found(subject)
             return True
         if wrong.is_final:
+            self.others.ended(subject.name)
             self._refuse(wrong.reason)
-        if subject.name not in self._seen:
-            self._seen.add(subject.name)
-            self._skipped(subject.name, wrong.reason)
+        self.others.note(subject.name, wrong.reason)
         return False
 
     def _offer_again_later(self, model: Any) -> None:
@@ -80,6 +83,8 @@ class ReplaySession:
             nonlocal left
             if left and not self._offer(subject):
                 left -= 1
+                if not left:
+                    self.others.given_up(subject.name)
             return plain(*args)
 
         model.train_function = train_function

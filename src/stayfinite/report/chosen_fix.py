@@ -85,6 +85,7 @@ def _source(found: SourceFix, op: str) -> Fix:
         found.judged.reference_loss,
         _objection(found),
         found.is_whole,
+        found.num_losses,
     )
 
 

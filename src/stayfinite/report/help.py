@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import shlex
 
+from rich.cells import cell_len
+
 from stayfinite.incident import Incident
 from stayfinite.pages.clean import clean
 from stayfinite.report.lines import clip
@@ -15,8 +17,19 @@ from stayfinite.report.words import sample_list
 def help_text(incident: Incident, longest: int) -> str:
     """The sentence after `help:`; of a fix at most `longest` cells, so that its proof is seen."""
     if incident.fix is not None:
-        return f"{clip(clean(incident.fix.text), longest)} ({proof(incident)})"
+        return f"{_shortened(clean(incident.fix.text), longest)} ({proof(incident)})"
     return _NEXT_STEPS.get(incident.cause.name, _in_general)(incident)
+
+
+def _shortened(text: str, longest: int) -> str:
+    """`text` cut behind one of its clauses, with the number of those left out."""
+    clauses = text.split("; ")
+    for num_left in range(len(clauses)):
+        shown = "; ".join(clauses[: len(clauses) - num_left])
+        shown += f"; and {num_left} more" if num_left else ""
+        if cell_len(shown) <= longest:
+            return shown
+    return clip(text, longest)
 
 
 def quoted(path: str) -> str:

@@ -95,7 +95,7 @@ def _other_value(fix: Fix) -> str:
         return "not verified: the formula is undefined here, so no fix has its value"
     if fix.value is None:
         return "not verified: the exact value of this step could not be computed"
-    loss = "" if fix.loss is None else f": the loss of this step is {number(fix.loss)}"
+    loss = "" if fix.loss is None else f": the {_which(fix)} of this step is {number(fix.loss)}"
     if fix.loss is not None and fix.reference_loss is not None:
         exact = number(fix.reference_loss)
         if number(fix.loss) == exact:
@@ -104,9 +104,14 @@ def _other_value(fix: Fix) -> str:
     return f"not verified: this changes the value{loss}"
 
 
+def _which(fix: Fix) -> str:
+    """Which loss it is, where a step has several."""
+    return "loss" if fix.num_losses == 1 else f"last of {fix.num_losses} losses"
+
+
 def _value(fix: Fix) -> str:
     """`exact value (loss 19.7)`; files of earlier versions have no value."""
-    loss = "" if fix.loss is None else f" (loss {number(fix.loss)})"
+    loss = "" if fix.loss is None else f" ({_which(fix)} {number(fix.loss)})"
     match fix.value:
         case "exact":
             return f"exact value{loss}"

@@ -72,6 +72,7 @@ class ReplayRun:
         self._json = None if json is None else json.absolute()
         self._folder = str(incident.absolute())
         self._program = program
+        self._script_ended: Callable[[], object] = lambda: None
         self._patched: PatchedFile | None = None
         fix = self._saved.incident.fix
         if any(isinstance(change, texts.PatchedSource) for change in parsed):
@@ -124,6 +125,7 @@ class ReplayRun:
             reason = f"ended with {type(error).__name__}: {message:.300}"
         else:
             reason = "ended"
+        self._script_ended()
         raise UsageError(
             f"{self._program.target}: the script {reason} before a training that the incident is of"
         )
@@ -136,12 +138,16 @@ class ReplayRun:
             require_backend(self._saved)
         except UsageError as error:
             self._leave(error)
-        ReplaySession(self._saved, self._found, self._refuse, _skipped).install()
+        session = ReplaySession(self._saved, self._found, self._refuse, _skipped)
+        self._script_ended = session.others.ended
+        session.install()
 
     def _install_plain(self) -> None:
         from stayfinite.replay.plain_session import PlainReplaySession
 
-        PlainReplaySession(self._saved, self._found_plain, self._refuse, _skipped).install()
+        session = PlainReplaySession(self._saved, self._found_plain, self._refuse, _skipped)
+        self._script_ended = session.others.ended
+        session.install()
 
     def _found(self, subject: Subject) -> NoReturn:
         from stayfinite.replay.run import replay
@@ -195,7 +201,7 @@ def _skipped(name: str, reason: str) -> None:
 
     say(
         f"stayfinite: the training of {clean_name(name)!r} is not that of the incident "
-        f"({clean_name(reason)}); the script goes on"
+        f"({clean_name(reason)})"
     )
 
 

@@ -237,6 +237,8 @@ class GuardedRun:
             self._page.write(code, num_steps, incidents)
         except OSError as error:
             say(f"stayfinite: the page could not be written: {error}")
+        if self._session is not None:
+            self._session.say_bad_losses()
         say_repairs(incidents)
         has_told = self._session is not None and self._session.has_unguarded
         if code == 0 and num_steps == 0 and not incidents and not has_told:

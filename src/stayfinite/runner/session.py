@@ -62,6 +62,9 @@ class GuardedSession(Protocol):
     def check_loops(self) -> None:
         """Read what steps of the program's own have left unread; `NonFiniteError` at a bad one."""
 
+    def say_bad_losses(self) -> None:
+        """Print how many losses were not finite beside finite gradients, if more than one."""
+
     def report_loops(self) -> None:
         """Read them, and print the report of a bad step."""
 

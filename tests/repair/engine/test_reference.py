@@ -5,7 +5,19 @@ import pytest
 
 from stayfinite.repair.engine.problem import FormulaProblem
 from stayfinite.repair.engine.reference import Kind, reference
-from tests.repair.engine.formulas import abs_, cos, exp, log, sigmoid, sin, sqrt, square, sum_, tanh
+from tests.repair.engine.formulas import (
+    abs_,
+    amax,
+    cos,
+    exp,
+    log,
+    sigmoid,
+    sin,
+    sqrt,
+    square,
+    sum_,
+    tanh,
+)
 from tests.repair.engine.notation import call, one_leaf
 
 
@@ -112,3 +124,8 @@ def test_an_overlap_of_what_a_mask_leaves_out_has_no_limit():
 
     found, _ = reference_of(overlap, p=[[0.3, 0.6], [0.2, 0.9]], m=[[0.0, 0.0], [1.0, 0.0]])
     assert list(found.kinds) == [Kind.UNDEFINED, Kind.PLAIN]
+
+
+def test_a_maximum_of_nan_has_a_gradient():
+    found, _ = reference_of(lambda x: amax(x - x, axis=-1), x=[[np.inf, np.inf], [1.0, 2.0]])
+    assert found.kinds[0] is Kind.UNDEFINED

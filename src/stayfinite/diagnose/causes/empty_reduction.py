@@ -58,9 +58,10 @@ def _by_empty_count(evidence: Evidence, op: Op) -> Finding | None:
     met = zero_divisor(evidence)
     if met is None or op.name != "divide":
         return None
-    summand = _summand(evidence.trace, op.operands[1])
-    is_weights = summand is not None and _is_weights(evidence, op, summand)
-    if not is_weights and not _is_shape(evidence, op):
+    summands = _summands(evidence.trace, op.operands[1])
+    is_mean = len(summands) == 1
+    is_weights = all(_is_weights(evidence, op, summand, is_mean) for summand in summands)
+    if not (summands and is_weights) and not _is_shape(evidence, op):
         return None
     divisor = as_float(evidence.operand(op, 1))
     at_zero = evidence.bad(op.results[0]) & (divisor == 0)
@@ -94,28 +95,31 @@ def _is_of_numbers(evidence: Evidence, value: int) -> bool:
     )
 
 
-def _summand(trace: Graph, divisor: int) -> int | None:
+def _summands(trace: Graph, divisor: int) -> list[int]:
     """What the divisor is the sum of, if it is a sum, a count, or a sum of such."""
-    frontier = deque([divisor])
+    frontier, found = deque([divisor]), []
     for _ in range(_MAX_OPS):
         if not frontier:
-            return None
+            break
         made_by = trace.producer.get(unwrapped(trace, frontier.popleft(), STRUCTURAL))
         if made_by is None:
             continue
         if row(made_by.name).has(Trait.SUMS) and made_by.operands:
-            return unwrapped(trace, made_by.operands[0], STRUCTURAL)
-        if made_by.name in _LINEAR or _by_constant(trace, made_by):
+            found.append(unwrapped(trace, made_by.operands[0], STRUCTURAL))
+        elif made_by.name in _LINEAR or _by_constant(trace, made_by):
             frontier.extend(made_by.operands)
-    return None
+    return list(dict.fromkeys(found))
 
 
 def _by_constant(trace: Graph, op: Op) -> bool:
     return op.name in ("multiply", "divide") and any(v in trace.constants for v in op.operands)
 
 
-def _is_weights(evidence: Evidence, op: Op, summand: int) -> bool:
-    """Whether the values under the sum are a mask or weights, and not the numerator itself."""
+def _is_weights(evidence: Evidence, op: Op, summand: int, is_mean: bool) -> bool:
+    """Whether the values under a sum are a mask or weights, and not the numerator itself.
+
+    Without `is_mean` the divisor is a sum of several sums, as `sum(p) + sum(q)` is.
+    """
     trace = evidence.trace
     made_by = trace.producer.get(summand)
     leaf = trace.leaves.get(summand)
@@ -131,7 +135,11 @@ def _is_weights(evidence: Evidence, op: Op, summand: int) -> bool:
     if numerator == summand:
         return False  # `x / sum(x)` normalises
     over = trace.producer.get(numerator)
-    if over is not None and (row(over.name).has(Trait.SUMS) or over.name in ("add", "multiply")):
+    if (
+        is_mean
+        and over is not None
+        and (row(over.name).has(Trait.SUMS) or over.name in ("add", "multiply"))
+    ):
         return True  # `sum(w * x) / sum(w)` is a mean
     binary = as_float(evidence.values.loaded(summand))
     return bool(np.isin(binary, (0.0, 1.0)).all())

@@ -14,10 +14,13 @@ def match(evidence: Evidence) -> Finding:
     if op is None:
         name = evidence.leaf.name if evidence.leaf else None
         return Finding(cause="unknown", facts=UnexplainedInput(), op="", tensor=name)
-    bad = evidence.bad(op.results[0])
-    samples = samples_of(evidence, op, 0, bad) if op.operands else None
+    # The first result of a loop may be its counter.
+    evidence.values.load(op.results)
+    result = next((v for v in op.results if evidence.bad(v).any()), op.results[0])
+    bad = evidence.bad(result)
+    samples = samples_of(evidence, op, 0, bad) or evidence.samples(result, bad)
     facts = UnexplainedOp(
-        kind=kind_of(evidence.results_of(op)),
+        kind=kind_of(evidence.values[result]),
         has_operands=bool(op.operands),
         num_bad=int(bad.sum()),
         size=bad.size,

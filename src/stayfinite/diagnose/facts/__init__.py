@@ -11,6 +11,7 @@ from stayfinite.diagnose.facts.growth import (
     GrowthOverLayers,
     GrowthOverSteps,
     JumpedWeight,
+    MomentOfNoStep,
 )
 from stayfinite.diagnose.facts.inputs import (
     BadValues,
@@ -20,6 +21,7 @@ from stayfinite.diagnose.facts.inputs import (
     MissingValueCode,
     NonFiniteArray,
     NonFiniteConstant,
+    NonFiniteRows,
     TargetTooLong,
 )
 from stayfinite.diagnose.facts.new_state import BadNewStatistic, BadNewWeights
@@ -29,6 +31,7 @@ Facts = (
     ExpressionFacts
     | NonFiniteArray
     | NonFiniteConstant
+    | NonFiniteRows
     | ImpossibleStatistic
     | BadValues
     | MissingIndex
@@ -37,6 +40,7 @@ Facts = (
     | TargetTooLong
     | JumpedWeight
     | ChangedOutside
+    | MomentOfNoStep
     | GrowthOverSteps
     | GrowthOverLayers
     | GrowthInLoop

@@ -42,6 +42,20 @@ class ChangedOutside:
 
 
 @dataclass(frozen=True)
+class MomentOfNoStep:
+    """`num_beyond` of `size` elements of a first moment are of a size that no gradients give them.
+
+    The largest is `now`. With the second moment `beside` it, gradients give it at most `limit`.
+    """
+
+    now: float
+    limit: float
+    beside: str
+    num_beyond: int
+    size: int
+
+
+@dataclass(frozen=True)
 class GrowthOverSteps:
     """`weight`, or the values at the failing op if None, grew over `num_steps` steps.
 

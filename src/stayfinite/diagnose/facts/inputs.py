@@ -24,7 +24,7 @@ class NonFiniteArray:
 class NonFiniteConstant:
     """An op of the step has a constant operand that is non-finite; `holder` is where it is kept.
 
-    `array` are its values.
+    `array` are its values. `is_new` says that steps before were finite with the same code.
     """
 
     kind: Kind
@@ -32,6 +32,20 @@ class NonFiniteConstant:
     size: int
     array: np.ndarray = field(compare=False, repr=False)
     holder: HeldArray | None = None
+    is_new: bool = False
+
+
+@dataclass(frozen=True)
+class NonFiniteRows:
+    """The batch selects `rows` of an array outside of it, and they are non-finite.
+
+    `rows` is empty where the batch selects something else than rows.
+    """
+
+    kind: Kind
+    rows: tuple[int, ...]
+    num_bad: int
+    size: int
 
 
 class StatisticProblem(Enum):

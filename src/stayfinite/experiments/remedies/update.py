@@ -5,6 +5,7 @@ The gradients stay as they are: only the update is made again, by the optimizer 
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import math
 from collections.abc import Callable, Iterator
@@ -12,8 +13,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from stayfinite.diagnose.facts.expressions import OutOfRange
+from stayfinite.diagnose.facts.growth import MomentOfNoStep
+from stayfinite.diagnose.facts.new_state import BadNewWeights, Reason
 from stayfinite.diagnose.line_watch import first_bad_line
 from stayfinite.experiments.changes import OptimizerSetting, OptimizerVariable
+from stayfinite.experiments.remedies import divergence
 from stayfinite.experiments.remedies.rates import rate_of, schedule_of
 from stayfinite.experiments.remedies.try_remedy import FailureContext, RemedySearch, try_remedy
 from stayfinite.experiments.try_change import Experiment
@@ -43,6 +48,8 @@ class _Candidate:
 
 def find_remedy(context: FailureContext) -> RemedySearch:
     """The first setting with whose default the update is finite and training goes on."""
+    if isinstance(context.finding.facts, MomentOfNoStep):
+        return RemedySearch()  # it has moved the weights already
     span = _line_of_update(context)
     if context.finding.tensor is not None:
         experiment = _try_variable(context, context.finding.tensor)
@@ -59,11 +66,24 @@ def find_remedy(context: FailureContext) -> RemedySearch:
             at_fault = candidate
             break
         at_fault = at_fault or candidate
+    if not any(experiment.is_fix for experiment in experiments) and _is_out_of_range(context):
+        # The gradients have grown: the steps before are made with smaller ones.
+        grown = divergence.find_remedy(context)
+        if grown.proved is not None:
+            tried = (*experiments, *grown.experiments)
+            return dataclasses.replace(grown, experiments=tried, span=span)
     if at_fault is None:
         return RemedySearch(tuple(experiments), span=span)
     site = site_of(at_fault.optimizer)
     given = None if site is None else keyword_span(site, at_fault.setting.name)
     return RemedySearch(tuple(experiments), at_fault.setting, given or span)
+
+
+def _is_out_of_range(context: FailureContext) -> bool:
+    """Whether the update leaves the range of its dtype."""
+    facts = context.finding.facts
+    reason = facts.reason if isinstance(facts, BadNewWeights) else None
+    return isinstance(reason, Reason) and isinstance(reason.facts, OutOfRange)
 
 
 def _try_variable(context: FailureContext, name: str) -> Experiment:

@@ -19,6 +19,7 @@ from jax.extend import core as jex
 
 from stayfinite.frameworks.entries import is_entry
 from stayfinite.frameworks.jax import private
+from stayfinite.frameworks.jax.host_data import on_one_device
 from stayfinite.frameworks.recording.places import Place
 from stayfinite.graph.code_owner import is_user_file
 from stayfinite.graph.source import user_spans
@@ -99,6 +100,10 @@ class _Flattener:
                 for var, atom in zip(eqn.outvars, inner.outvars, strict=True):
                     env[var] = self._read(atom, inner_env)
                 continue
+            if private.only_places(eqn):
+                # The step is run again on one device.
+                env.update(zip(eqn.outvars, operands, strict=True))
+                continue
             for var in eqn.outvars:
                 env[var] = self._new(var.aval)
             results = tuple(env[var] for var in eqn.outvars)
@@ -128,6 +133,8 @@ class _Flattener:
         number = self._new(aval)
         if isinstance(value, int | float | bool | complex | np.generic):
             value = np.asarray(value, aval.dtype)
+        elif isinstance(value, jax.Array) and not private.is_tracing(value):
+            value = on_one_device(value)
         self._program.constants[number] = value
         return number
 

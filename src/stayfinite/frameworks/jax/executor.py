@@ -15,7 +15,7 @@ import jax
 
 from stayfinite.frameworks.jax import private, segments
 from stayfinite.frameworks.jax.capture_program import JaxProgram
-from stayfinite.frameworks.jax.host_data import is_finite
+from stayfinite.frameworks.jax.host_data import is_finite, on_one_device
 from stayfinite.frameworks.jax.segments import Segment
 
 # Compiled segments that are kept: a deep network has some hundred different ones.
@@ -95,7 +95,9 @@ class Executor:
             operands = [env[value] for value in segment.operands]
             if inner[index]:
                 env.update(self._step_through(index, operands, inner[index]))
-            env.update(zip(segment.results, compiled(*operands), strict=True))
+            # An op may divide its results over devices, and the next segment is for one.
+            results = map(on_one_device, compiled(*operands))
+            env.update(zip(segment.results, results, strict=True))
             env.update((v, overrides[v]) for v in segment.results if v in overrides)
             finite = {v: is_finite(env[v]) for v in segment.results} if keep_suspects else {}
             result.finite.update(finite)
@@ -123,11 +125,13 @@ class Executor:
         env = dict(zip(segment.operands, operands, strict=True))
         if index not in self._one_by_one:
             self._prepare([index])
-            env.update(zip(made_in(segment), self._inner[index](*operands), strict=True))
+            made = map(on_one_device, self._inner[index](*operands))
+            env.update(zip(made_in(segment), made, strict=True))
         for number, equation in enumerate(segment.equations, segment.first):
             values = [env[v] if v in env else self.program.constants[v] for v in equation.operands]
             if index in self._one_by_one:
-                results = private.bind(equation.primitive, equation.params, values)
+                bound = private.bind(equation.primitive, equation.params, values)
+                results = [on_one_device(result) for result in bound]
                 env.update(zip(equation.results, results, strict=True))
             visit(number, values, [env[result] for result in equation.results])
 

@@ -32,8 +32,9 @@ class JaxHeavySteps(HeavySteps):
         self._in_snapshot: dict[Any, list[int]] = {}
         # The other leaves, while steps are made again.
         self._unchanged: dict[int, Any] = {}
-        # The positions of the leaves that a bad step may leave non-finite.
+        # The positions of the leaves that a bad step may leave non-finite, and the types of all.
         self._judged: list[int] = []
+        self._dtypes: list[Any] = []
         self._held: list[Any] | None = []
         # What the last step returned.
         self._new: Any = None
@@ -79,10 +80,13 @@ class JaxHeavySteps(HeavySteps):
         """Begin a step on a state that other code may have changed."""
         leaves, structure = jax.tree.flatten(state)
         # A variable that is frozen since the last step has another place in the state.
-        is_alike = self.has_window and structure == self._structure
-        writes = self._written_to(leaves) if is_alike else None
+        is_alike = self._structure is not None and structure == self._structure
+        writes = self._written_to(leaves) if is_alike and self.has_window else None
         self._leaves, self._structure = leaves, structure
-        self._judged = self._positions_judged(leaves[: sum(len(group) for group in state[:3])])
+        lasting = leaves[: sum([len(group) for group in state[:3]])]
+        dtypes = [leaf.dtype for leaf in lasting]
+        if not is_alike or dtypes != self._dtypes:
+            self._judged, self._dtypes = self._positions_judged(lasting), dtypes
         self.begin_step(writes)
 
     def _written_to(self, leaves: list[Any]) -> Writes | None:

@@ -74,6 +74,18 @@ class BatchRows:
         return tuple(kept)
 
 
+def on_one_device(value: Any) -> Any:
+    """An array of JAX with this value; one that is divided over devices, on the default one.
+
+    It is not bound to that device, so that what the step itself places elsewhere can read it.
+    """
+    array = jnp.asarray(value)
+    is_key = jnp.issubdtype(array.dtype, jax.dtypes.prng_key)
+    if is_key or len(array.devices()) < 2 or not array.is_fully_addressable:
+        return array
+    return jnp.asarray(np.asarray(array))
+
+
 def own(data: Any) -> Any:
     """A copy of what is in arrays of NumPy: a loader may fill them again, and JAX shares them."""
 

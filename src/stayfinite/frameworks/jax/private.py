@@ -32,6 +32,7 @@ __all__ = [
     "is_tracing",
     "lines_of_derivatives",
     "num_programs",
+    "only_places",
     "same_trace_level",
     "scope",
     "static_names",
@@ -62,6 +63,16 @@ def closed_call_of(eqn: Any) -> tuple[Any, list[Any]] | None:
     if isinstance(inner, jex.ClosedJaxpr):
         return inner.jaxpr, list(inner.consts)
     return inner, []
+
+
+def only_places(eqn: Any) -> bool:
+    """Whether an equation gives its operands as they are, on several devices."""
+    if eqn.primitive.name == "sharding_constraint":
+        return True
+    places = eqn.params.get("devices", ()) if eqn.primitive.name == "device_put" else ()
+    return bool(places) and all(
+        isinstance(place, jax.sharding.Sharding) and len(place.device_set) > 1 for place in places
+    )
 
 
 def bind(primitive: Any, params: dict[str, Any], operands: list[Any]) -> list[Any]:

@@ -20,7 +20,7 @@ from stayfinite.frameworks.change import Change
 from stayfinite.frameworks.jax import devices, float64, private
 from stayfinite.frameworks.jax.capture import STATE_ROLES, TracedStep
 from stayfinite.frameworks.jax.executor import Executor, ProgramRun
-from stayfinite.frameworks.jax.host_data import is_finite
+from stayfinite.frameworks.jax.host_data import is_finite, on_one_device
 from stayfinite.frameworks.jax.library import library_of
 from stayfinite.frameworks.jax.state import fresh_metrics, scaled_update
 from stayfinite.frameworks.jax.step_program import InPlace, StepProgram
@@ -56,8 +56,8 @@ class JaxStep:
     @classmethod
     def of(cls, subject: Subject, state: State, batch: Batch) -> JaxStep:
         """The step on a state and a batch as the guard hands them over."""
-        state = state.map(jnp.asarray).with_metrics(fresh_metrics(subject))
-        batch = batch.map(jnp.asarray)
+        state = state.map(on_one_device).with_metrics(fresh_metrics(subject))
+        batch = batch.map(on_one_device)
         return cls(state, batch, StepProgram(subject, state, batch))
 
     @property
@@ -203,7 +203,7 @@ class JaxStep:
             case changes.Compiled():
                 return dataclasses.replace(self, compiled=True)
             case changes.OnState(state):
-                other_state = state.map(jnp.asarray).with_metrics(self.state.metrics)
+                other_state = state.map(on_one_device).with_metrics(self.state.metrics)
                 return dataclasses.replace(self, state=other_state)
             case changes.Arrays(arrays):
                 return dataclasses.replace(self, state=self._state_with(arrays))
@@ -286,7 +286,7 @@ class JaxStep:
         return other
 
     def _on(self, batch: Batch) -> JaxStep:
-        batch = batch.map(jnp.asarray)
+        batch = batch.map(on_one_device)
         program = self.program
         if batch.shapes() != self.batch.shapes():
             program = StepProgram(self.subject, self.state, batch, program.in_place)

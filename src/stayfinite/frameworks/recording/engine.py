@@ -50,7 +50,8 @@ class EagerResult:
     `loss` is the root of the backward pass (unscaled under loss scaling), or None where nothing was
     differentiated. `bad_state` names the floating-point variables (metrics left out) that are not
     finite after the step. `outputs` is there when the run was recorded, `after`, the whole state
-    after the step, where it was asked for.
+    after the step, where it was asked for. `num_losses` counts the losses of a step that adds
+    gradients up.
     """
 
     loss: Any
@@ -58,6 +59,7 @@ class EagerResult:
     bad_state: tuple[str, ...]
     outputs: OutputNumbers | None = None
     after: State | None = None
+    num_losses: int = 1
 
 
 @dataclass(frozen=True)

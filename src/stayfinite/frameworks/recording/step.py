@@ -339,7 +339,8 @@ class EagerStep:
         named = self.engine.named_state(self.state)
         forward = {n.name for n in named if n.role == "statistics"}
         kept = tuple(name for name in plain.bad_state if name in forward)
-        return self._outcome(EagerResult(plain.loss, updates, (*kept, *bad_state)))
+        bad = (*kept, *bad_state)
+        return self._outcome(EagerResult(plain.loss, updates, bad, num_losses=plain.num_losses))
 
     def _outcome(self, result: EagerResult) -> Outcome:
         gradients: dict[str, np.ndarray] = {}
@@ -350,4 +351,4 @@ class EagerStep:
         if self.loss_scale is not None:
             gradients = unscaled(gradients, self.loss_scale)
         loss = 0.0 if result.loss is None else float(np.mean(self.engine.numpy(result.loss)))
-        return Outcome(loss=loss, gradients=gradients, bad_state=result.bad_state)
+        return Outcome(loss, gradients, result.bad_state, result.num_losses)

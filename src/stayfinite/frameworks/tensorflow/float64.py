@@ -80,7 +80,10 @@ class WideShadows:
             table = self._variables.get(private.key(inputs[0]))
             if table is not None:
                 setattr(outputs[0], _SHADOW, tf.gather(table, self.of(inputs[1])))
-        elif kind != _OF_BITS and any(hasattr(operand, _SHADOW) for operand in inputs):
+        elif kind == _OF_BITS or private.is_drawn(kind):
+            # Random numbers in float64 are other ones; the step goes on with those that it drew.
+            return
+        elif any(hasattr(operand, _SHADOW) for operand in inputs):
             self._repeat(kind, inputs, attrs, outputs)
 
     def hold(self, variable: tf.Variable, value: Any) -> None:

@@ -21,10 +21,11 @@ from stayfinite.frameworks.heavy_state import MAX_WRITTEN_BYTES, Writes
 from stayfinite.frameworks.keras import private as keras_private
 from stayfinite.frameworks.keras.optimizer_settings import build_slots
 from stayfinite.frameworks.keras.persistence import bad_steps_leave_marks
-from stayfinite.frameworks.recorder import MAX_COPIED_BYTES, Flag, Recorder
+from stayfinite.frameworks.recorder import Flag, Recorder
 from stayfinite.frameworks.state import State
 from stayfinite.frameworks.subject import Subject, state_variables
 from stayfinite.frameworks.tensorflow import private, private_functions
+from stayfinite.frameworks.tensorflow.drawing_step import DrawingStep
 from stayfinite.frameworks.tensorflow.flagged_series import FlaggedSeries, kept
 from stayfinite.frameworks.tensorflow.guard_graph import Unsuited, ends_in_update, guarded
 from stayfinite.frameworks.tensorflow.guard_sentinel import SentinelFlag, TensorFlowSentinel
@@ -69,6 +70,8 @@ class TensorFlowTrainFunction(TensorFlowWindows):
         # Ids: of the variables that are followed, and of those that were assigned since a step.
         self._followed: list[int] = []
         self._assigned: set[int] = set()
+        # Whether the last step has made no other variables: then no later one of the epoch does.
+        self._follows_all = False
         # The sentinel has not seen the last steps.
         self._is_sentinel_late = False
 
@@ -156,9 +159,12 @@ class TensorFlowTrainFunction(TensorFlowWindows):
 
     def written(self) -> Writes | None:
         """The variables that were assigned since the last step."""
-        variables = [v for group in state_variables(self._subject) for v in group]
         assigned, self._assigned = self._assigned, set()
-        if self._followed != (ids := list(map(id, variables))):
+        if self._follows_all and not assigned and self._in_epoch and not self._first_of_epoch:
+            return {}
+        variables = [v for group in state_variables(self._subject) for v in group]
+        self._follows_all = self._followed == (ids := list(map(id, variables)))
+        if not self._follows_all:
             self._followed = ids
             follow(self, [], variables)
             return None
@@ -209,18 +215,19 @@ class TensorFlowTrainFunction(TensorFlowWindows):
             self._sentinel,
             everything=self._everything,
             keeps_metrics=self.resumes,
-            gives_data=not self._draws_outside,
         )
-        return private.make_function(self._compilation, step)
+        return DrawingStep(self._compilation, step)
 
-    def _step(self, source: Any) -> Any:
+    def _step(self, source: Any) -> tuple[Any, Any, Any]:
+        """Logs, report and batch of a step."""
         try:
-            return self._inner(source)
+            made, data = self._inner(source)
         except Unsuited:
             # Raised while the step was traced, before anything was run.
             self._everything = True
             self._inner = self._made()
-            return self._inner(source)
+            made, data = self._inner(source)
+        return made["logs"], made["report"], data
 
     def _from_dataset(self, iterator: Any) -> tuple[Any, list[Any]]:
         if self._draws_outside:
@@ -228,10 +235,6 @@ class TensorFlowTrainFunction(TensorFlowWindows):
         logs, report, data = self._step(iterator)
         for _ in self._recording(iter([data])):
             pass
-        if self._recorder.newest.num_bytes > MAX_COPIED_BYTES:
-            # What comes out of a compiled function is copied.
-            self._draws_outside = True
-            self._inner = self._made()
         return logs, [report]
 
     def _from_python(self, iterator: Iterator[Any]) -> tuple[Any, list[Any]]:

@@ -158,21 +158,17 @@ def guarded(
     *,
     everything: bool,
     keeps_metrics: bool = False,
-    gives_data: bool = True,
-) -> Callable[[Any], Any]:
-    """The train step with the sentinel: returns `(logs, report, data)`.
-
-    The batch comes out again because it is drawn inside the compiled function, which copies it.
+) -> Callable[[Any], dict[str, Any]]:
+    """The train step with the sentinel: returns a dictionary of `logs` and `report`.
 
     Args:
         subject: The training.
         sentinel: Noted in by each step.
         everything: Read the whole state first, also what no watch sees being written.
         keeps_metrics: Whether a bad step leaves the metrics as they were, too.
-        gives_data: Whether the batch comes out; else there is nothing in its place.
     """
 
-    def guarded_step(data: Any) -> Any:
+    def guarded_step(data: Any) -> dict[str, Any]:
         step: GuardedEagerStep | GuardedGraphStep
         if tf.executing_eagerly() and ends_in_update(subject):
             step = GuardedEagerStep(subject, sentinel, keeps_metrics=keeps_metrics)
@@ -184,7 +180,7 @@ def guarded(
             logs = subject.train_step(data)
         good = step.finish()
         report = sentinel.note(good, step.is_suspect(data))
-        return logs, report, data if gives_data else ()
+        return {"logs": logs, "report": report}
 
     return guarded_step
 

@@ -25,12 +25,12 @@ from stayfinite.frameworks.keras.windows import WindowedTrainFunction
 from stayfinite.frameworks.recorded_steps import num_bytes_of as num_bytes_of_batch
 from stayfinite.frameworks.recorder import Recorder
 from stayfinite.frameworks.subject import Subject, state_variables
-from stayfinite.frameworks.tensorflow import private, private_functions
+from stayfinite.frameworks.tensorflow import private_functions
+from stayfinite.frameworks.tensorflow.drawing_step import DrawingStep
 from stayfinite.frameworks.tensorflow.flagged_series import is_changeable, own
 from stayfinite.frameworks.tensorflow.guard_heavy import LateLoss, TensorFlowHeavySteps
 from stayfinite.frameworks.tensorflow.repeatable import is_on_cpu, is_repeatable
 from stayfinite.frameworks.tensorflow.state import num_bytes_of, state_of
-from stayfinite.frameworks.tensorflow.step_outputs import StepOutputs
 from stayfinite.frameworks.tensorflow.tensor_form import TENSORS
 from stayfinite.frameworks.tensorflow.variable_hooks import follow
 
@@ -76,7 +76,7 @@ class TensorFlowWindows(WindowedTrainFunction):
         return None
 
     def _plain(self) -> Any:
-        subject, outputs = self._subject, StepOutputs()
+        subject = self._subject
 
         def step(data: Any) -> Any:
             logs = subject.train_step(data)
@@ -85,22 +85,20 @@ class TensorFlowWindows(WindowedTrainFunction):
                 self._is_repeatable = self._is_repeatable and is_repeatable(graph.as_graph_def())
                 if isinstance(self.heavy, TensorFlowHeavySteps):
                     self.heavy.traced(private_functions.written_variables(graph))
-            return outputs.joined(logs, data)
+            return logs
 
-        function = private.make_function(subject.compilation, step)
-        return lambda source: outputs.parted(function(source))
+        return DrawingStep(subject.compilation, step)
 
     def _run_in_window(self, steps: HeavySteps, iterator: Any) -> Any:
         assert isinstance(steps, TensorFlowHeavySteps)
-        source = iterator
-        if not isinstance(iterator, tf.data.Iterator):
-            source = [next(iterator)]
         is_first = not steps.has_variables
+        source = _source(iterator)
         with self._checking():
             logs, data = steps.run(source)
         if is_first:
             *groups, metrics = state_variables(self._subject)
             follow(self, [variable for group in groups for variable in group], metrics)
+        # Nothing else can write to it.
         for _ in self._recording(iter([data]), may_be_kept=steps.num_bytes):
             pass
         recorded = self._recorder.newest
@@ -152,9 +150,7 @@ class TensorFlowWindows(WindowedTrainFunction):
             return self(iterator)
         self._is_checking = True
         try:
-            logs, data = steps.run_next(
-                iterator if isinstance(iterator, tf.data.Iterator) else [next(iterator)]
-            )
+            logs, data = steps.run_next(_source(iterator))
         finally:
             self._is_checking = False
         self.series.note(data, logs)
@@ -210,3 +206,8 @@ class TensorFlowWindows(WindowedTrainFunction):
 
     def _fails_now(self, data: object) -> bool:
         return self.fails_again(state_of(self._subject), data)
+
+
+def _source(iterator: Iterator[Any]) -> Any:
+    """What `DrawingStep` takes. Its batch is safe from being written to later."""
+    return iterator if isinstance(iterator, tf.data.Iterator) else [own(next(iterator))]

@@ -383,7 +383,8 @@ class _TracedTrainFunction(TensorFlowTrainFunction):
             if step is None:
                 step = source[0].call(lambda *args, **keywords: loop.made(args, keywords))
             if not isinstance(step, MadeStep):
-                return step, None, ()  # a call that trains nothing, as one with training=False
-            return step.out, step.report, ()
+                # A call that trains nothing, as one with training=False.
+                return {"logs": step, "report": None}, ()
+            return {"logs": step.out, "report": step.report}, ()
 
         return made

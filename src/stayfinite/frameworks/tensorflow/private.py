@@ -216,6 +216,20 @@ def is_random(op_type: str) -> bool:
     return definition is not None and definition.is_stateful and "seed" in _kinds(op_type)
 
 
+# The first letters of ops that draw random numbers by a generator or by a seed in a tensor.
+_DRAWN = tuple(
+    f"{state}{numbers}"
+    for state in ("Stateful", "Stateless")
+    for numbers in ("Multinomial", "Param", "Random", "Shuffle", "Standard", "Truncated", "Uniform")
+)
+
+
+@functools.cache
+def is_drawn(op_type: str) -> bool:
+    """Whether an op draws random numbers: from a state, or from a seed among its operands."""
+    return is_random(op_type) or op_type.startswith(_DRAWN)
+
+
 @functools.cache
 def _kinds(op_type: str) -> dict[str, str]:
     """The kind of each attribute of an op, by its name."""

@@ -193,9 +193,9 @@ def _unless_patched(function: Any) -> None:
 
 
 def is_of_library(function: Any) -> bool:
-    """Whether Keras or TensorFlow made a `tf.function` for itself."""
+    """Whether Keras, TensorFlow or the guard made a `tf.function` for itself."""
     module = str(getattr(function.python_function, "__module__", None))
-    return module.partition(".")[0] in ("keras", "tensorflow")
+    return module.partition(".")[0] in ("keras", "tensorflow", "stayfinite")
 
 
 def is_xla(step: Any) -> bool:

@@ -21,7 +21,11 @@ class StepOutputs:
     def joined(self, logs: dict[str, Any], data: Any) -> dict[str, Any]:
         """Logs and batch in one dictionary; called while a step is traced or run eagerly."""
         form = _Form(data, len(self._forms))
-        self._forms.append(form)
+        same = next((known for known in self._forms if known.is_like(form)), None)
+        if same is None:
+            self._forms.append(form)
+        else:
+            form = same
         leaves = [leaf for leaf in tf.nest.flatten(data) if leaf is not None]
         return {**logs, **dict(zip(form.keys, leaves, strict=True))}
 
@@ -45,6 +49,10 @@ class _Form:
         )
         count = sum(self._present)
         self.keys = [f"stayfinite batch {number} {position}" for position in range(count)]
+
+    def is_like(self, other: _Form) -> bool:
+        """Whether the batches have the same structure."""
+        return bool(self._structure == other._structure)
 
     def packed(self, leaves: Sequence[Any]) -> Any:
         following = iter(leaves)

@@ -145,7 +145,7 @@ class TorchEngine(ABC):
             stack.enter_context(self.observed(watcher))
             self.subject.train_step(batch.map(_widened).data)
             bad = self._bad_state(state)
-        return EagerResult(watcher.loss, watcher.updates, bad)
+        return EagerResult(watcher.loss, watcher.updates, bad, num_losses=watcher.num_losses)
 
     @contextlib.contextmanager
     def on_device(self, device: str) -> Iterator[None]:
@@ -235,7 +235,8 @@ class TorchEngine(ABC):
             outputs = OutputNumbers(
                 watcher.loss_number, watcher.gradient_numbers, new_state, tuple(observed)
             )
-        return EagerResult(watcher.loss, watcher.updates, self._bad_state(state), outputs)
+        bad, num_losses = self._bad_state(state), watcher.num_losses
+        return EagerResult(watcher.loss, watcher.updates, bad, outputs, num_losses=num_losses)
 
     def _is_bad(self, named: NamedValue, after: Any) -> bool:
         if self.is_finite(after):
@@ -264,6 +265,7 @@ class StepWatcher:
         self.number: Callable[[Any], int] | None = None
         self.loss: Any = None
         self.loss_number: int | None = None
+        self.num_losses = 1
         self.updates: list[Update] = []
         self.gradient_numbers: dict[str, int] = {}
         self._scaled: list[tuple[Any, Any]] = []

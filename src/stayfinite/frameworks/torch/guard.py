@@ -16,7 +16,7 @@ from stayfinite.frameworks.heavy_state import MAX_WRITTEN_BYTES, Writes
 from stayfinite.frameworks.keras.train_function import GuardedTrainFunction
 from stayfinite.frameworks.recorded_steps import is_frozen
 from stayfinite.frameworks.recorder import Flag, Recorder
-from stayfinite.frameworks.state import RandomState, State
+from stayfinite.frameworks.state import RandomState, State, Variable
 from stayfinite.frameworks.subject import (
     Compilation,
     Subject,
@@ -61,6 +61,8 @@ class TorchTrainFunction(GuardedTrainFunction):
         super().__init__(subject, recorder, on_bad, resumes=resumes)
         self.inner = inner
         self._sentinel: TorchSentinel | None = None
+        # The variables after the last step, and what `_marks` gave of them.
+        self._variables: list[Variable] = []
         self._left: list[tuple[int, int]] = []
 
     def __call__(self, data: Any) -> Any:
@@ -78,22 +80,20 @@ class TorchTrainFunction(GuardedTrainFunction):
         logs, flag = _run(self._current_sentinel(), subject, self.inner, data)
         logs = self.poll(self.expect(flag, logs), wait=False)
         if self._recorder.state_log is not None:
-            self._left = self._marks()
+            self._variables = [v for group in state_variables(subject) for v in group]
+            self._left = _marks(self._variables)
         return logs
-
-    def _marks(self) -> list[tuple[int, int]]:
-        """What changes with each write to a variable."""
-        tensors = [private.tensor_of(v) for group in state_variables(self._subject) for v in group]
-        return list(zip(map(id, tensors), private.writes_to(tensors), strict=True))
 
     def written(self) -> Writes | None:
         """The variables that were written to since the last step."""
-        marks = self._marks()
+        variables = self._variables
+        if self._first_of_epoch or not self._in_epoch:
+            variables = [v for group in state_variables(self._subject) for v in group]
+        marks = _marks(variables)
         if len(marks) != len(self._left):
             return None
         pairs = enumerate(zip(self._left, marks, strict=True))
         changed = [position for position, (before, now) in pairs if before != now]
-        variables = [v for group in state_variables(self._subject) for v in group]
         tensors = {position: private.tensor_of(variables[position]) for position in changed}
         if sum([private.num_bytes(tensor) for tensor in tensors.values()]) > MAX_WRITTEN_BYTES:
             return None
@@ -250,6 +250,12 @@ def _new_sentinel(
     on_cuda = any(tensor.device.type == "cuda" for tensor in tensors)
     kind = CudaSentinel if on_cuda else TorchSentinel
     return kind(subject, SeenSteps(first_step, private.is_compiled(inner), keeps_metrics))
+
+
+def _marks(variables: list[Variable]) -> list[tuple[int, int]]:
+    """What changes with each write to a variable."""
+    tensors = [private.tensor_of(variable) for variable in variables]
+    return list(zip(map(id, tensors), private.writes_to(tensors), strict=True))
 
 
 def _own(data: Any) -> Any:

@@ -182,7 +182,8 @@ def adjoints(
             ]
         case "max" | "min":
             best = (first == kept).astype(bool)
-            share = np.sum(best, axis=axis, keepdims=True)
+            # No element is equal to a maximum that is NaN; the quotient is not used there.
+            share = np.maximum(np.sum(best, axis=axis, keepdims=True), 1)
             return [m.where(best, wide / share.astype(first.dtype), zero)]
         case "prod":
             return [m.chain(wide, _others(m, first, axis))]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import assert_never
 
+import numpy as np
+
 from stayfinite.diagnose.facts import expressions, growth, inputs, new_state, unexplained
 from stayfinite.diagnose.facts.kind import Kind
 from stayfinite.diagnose.finding import Finding
@@ -43,6 +45,15 @@ _PATTERNS = {
 }
 
 
+def _first_bad(array: np.ndarray) -> str:
+    """`the first is at [2, 1]; `; empty for a single number."""
+    bad = np.argwhere(~np.isfinite(array.astype(np.float64)))
+    if array.ndim == 0 or not bad.size:
+        return ""
+    which = "it" if len(bad) == 1 else "the first of them"
+    return f"{which} is at {[int(position) for position in bad[0]]}; "
+
+
 def arithmetic(finding: Finding) -> str:
     """The numbers behind the message; empty if it has them all.
 
@@ -57,13 +68,19 @@ def arithmetic(finding: Finding) -> str:
                 f"no other weight is above {number(facts.others)}; an update takes "
                 f"{number(facts.tried)} in its place to {number(facts.updated)}"
             )
+        case growth.MomentOfNoStep(limit=limit, beside=beside):
+            return f"with `{beside}` as it is beside it, gradients make it at most {number(limit)}"
         case growth.ChangedOutside(num_changed=num_changed, size=size, first=first):
             return (
                 f"{num_changed} of {size} values; the steps from {first} on, made again from the "
                 "state before them, do not change it so, and this step is finite after them"
             )
-        case inputs.NonFiniteConstant() if finding.cause == "bad-input":
-            return "the code of the step made or read it, and the steps before it had none"
+        case inputs.NonFiniteRows(kind, _, num_bad, size):
+            return f"{num_bad} of {plural(size, 'value')} of the array are {kind}"
+        case inputs.NonFiniteConstant(array=array, is_new=is_new) if finding.cause == "bad-input":
+            made = "the code of the step made or read it"
+            made += ", and the steps before it had none" if is_new else ""
+            return f"{_first_bad(array)}{made}"
         case inputs.NonFiniteConstant():
             return "no operation of the step made it: a division by 0 there looks like this"
         case inputs.ImpossibleStatistic(problem, _, num_bad, size):
@@ -142,6 +159,10 @@ def _of_expression(op: str, facts: expressions.ExpressionFacts) -> str:
             return "every score of a row is masked"
         case expressions.Discarded(_, expressions.Leak.DERIVATIVE, num_bad, size):
             return f"{num_bad} of {size} results are discarded at a point without a derivative"
+        case expressions.Discarded("nan", expressions.Leak.PRODUCT_WITH_0, num_bad, size) if (
+            op == "multiply"
+        ):
+            return f"one factor is 0 and the other infinite in {num_bad} of {size} results"
         case expressions.Discarded(kind, _, num_bad, size):
             return f"{num_bad} of {size} results are {kind} and discarded"
         case expressions.OutOfRange(_, dtype, largest, num_bad, size):

@@ -28,6 +28,10 @@ def message(finding: Finding) -> str:
             if holder is None:
                 return f"a constant that `{finding.op}` reads, and that is not a weight, is {bad}"
             return f"`{holder.attribute}` held by {_holder(holder)} is {bad}"
+        case inputs.NonFiniteRows(kind, rows):
+            word, listed = "row" if len(rows) == 1 else "rows", ", ".join(map(str, rows))
+            where = f" in {word} {listed}" if rows else ""
+            return f"an array that the batch selects from holds {kind}{where}"
         case growth.JumpedWeight():
             which = f"{facts.num_jumped} of {facts.size} values of `{name}`"
             if facts.size == 1:
@@ -37,6 +41,13 @@ def message(finding: Finding) -> str:
                 change = f"to as much as {number(facts.now)}"
             steps = "one step" if facts.num_steps == 1 else f"{facts.num_steps} steps"
             return f"{which} changed {change} within {steps}, and not by an update of the optimizer"
+        case growth.MomentOfNoStep():
+            which = f"{facts.num_beyond} of {facts.size} values of `{name}`"
+            if facts.num_beyond == 1:
+                large, changed = f"is {number(facts.now)}", "it was"
+            else:
+                large, changed = f"are as large as {number(facts.now)}", "they were"
+            return f"{which} {large}, as no gradients make it: {changed} changed between two steps"
         case inputs.TargetTooLong():
             return "a target is longer than its input: no alignment of the two exists"
         case inputs.ImpossibleStatistic(worst=worst):
@@ -114,6 +125,8 @@ def of_expression(op: str, facts: expressions.ExpressionFacts) -> str:
             return f"a mask that is finite in float32 is -inf in {dtype}, and fills a row"
         case expressions.Discarded(_, expressions.Leak.DERIVATIVE):
             return f"the derivative of `{op}` is infinite where it is masked, and leaks"
+        case expressions.Discarded("nan", expressions.Leak.PRODUCT_WITH_0) if op == "multiply":
+            return "`multiply` of 0 and an infinity is nan"
         case expressions.Discarded(kind, leak):
             how = "its gradient leaks" if leak is expressions.Leak.GRADIENT else "0 * inf is nan"
             return f"`{op}` is {kind} where it is masked, and {how}"

@@ -150,8 +150,9 @@ def source_text(fix: SourceFix, op: str) -> str:
     text = "; ".join(map(_edit, fix.descriptions))
     if fix.value != "undefined":
         return text
-    operand = "the operand" if fix.operand is None else f"`{fix.operand}`"
-    check = f"check {operand}: `{op}` has no value there"
+    check = f"check what `{op}` is given: it has no value there"
+    if fix.operand is not None:
+        check = f"check `{fix.operand}`: `{op}` has no value there"
     condition = "it is as intended" if fix.guard is None else "it has to be positive"
     return f"{check}. If {condition}: {text}"
 

@@ -34,10 +34,17 @@ def remedy(finding: Finding, num_samples: int | None = None) -> str | None:
             return f"make the number finite where it is computed, before it is given to `{op}`"
         case inputs.NonFiniteConstant(holder=HeldArray() as holder):
             return f"make `{holder.attribute}` finite where it is computed; it is not trained"
+        case inputs.NonFiniteRows():
+            return "leave out or repair the bad rows of the array before training"
         case growth.ChangedOutside():
             return (
                 f"look at what writes to `{name}` between two steps, and at the memory of the "
                 "device"
+            )
+        case growth.MomentOfNoStep():
+            return (
+                f"restore `{name}` and the weights from a checkpoint; look at what writes to it "
+                "between two steps, and at the memory of the device"
             )
         case growth.JumpedWeight():
             return (

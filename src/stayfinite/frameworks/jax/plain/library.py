@@ -14,8 +14,8 @@ from stayfinite.frameworks.jax import private
 from stayfinite.frameworks.jax.library import Scope, SeenGradients, SeenLoss
 from stayfinite.frameworks.jax.plain.pure_step import PureStep
 from stayfinite.frameworks.jax.plain.trees import name_of, paths_of
-from stayfinite.frameworks.jax.plain.unrolled import unrolled_scans
 from stayfinite.frameworks.jax.plain.values import StepData
+from stayfinite.frameworks.jax.unrolled import unrolled_loops
 from stayfinite.frameworks.state import State, Tensor
 from stayfinite.frameworks.subject import Subject
 
@@ -76,7 +76,7 @@ class PlainLibrary:
         self._is_explaining, self._functions = True, []
         assert isinstance(batch.data, StepData)
         try:
-            with self._step.names_read(batch.data).bound(), unrolled_scans():
+            with self._step.names_read(batch.data).bound(), unrolled_loops():
                 yield
         finally:
             self._is_explaining = False

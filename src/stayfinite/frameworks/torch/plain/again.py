@@ -117,6 +117,7 @@ class Making:
             [(iteration, name) for iteration in data.iterations for name in iteration.draws]
         )
         self._is_last = False
+        self._num_losses = 0
         self.num_drawn = 0
         self.has_bad_gradients = False
 
@@ -138,6 +139,8 @@ class Making:
     def differentiating(self, root: Any) -> None:
         """Notes the loss. After the gradients, a line search looks for another one."""
         if not self._is_last:
+            self._num_losses += 1
+            self._watcher.num_losses = self._num_losses
             self._watcher.differentiating(root)
         if self._others is not None:
             self._others.differentiating(root)

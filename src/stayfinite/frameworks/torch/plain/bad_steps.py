@@ -76,6 +76,8 @@ class BadLoopSteps:
         is_sharded = sharded.is_sharded(parameters_of(step.optimizer))
         is_loop = place is not None and not step.again and not is_sharded
         body = LoopBody(place.frame, place.loop) if is_loop and place is not None else None
+        if place is not None:
+            self._notes.generators.look(place.values().values())
         generators = self._notes.generators.everything()
         bad, *healthy = [put_together(each, body) for each in (bad, *healthy)]
         again: Again = Sharded() if is_sharded else step.again or body or NoLoop()

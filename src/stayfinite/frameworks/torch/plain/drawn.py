@@ -73,7 +73,7 @@ def prefix_of(body: list[ast.stmt], run: Run, carried: Set[str] = frozenset()) -
 
 
 def _is_aside(statement: ast.stmt) -> bool:
-    """Whether it prints, counts, or sets a mode or a learning rate."""
+    """Whether it prints, counts, sets a mode or a learning rate, or leaves iterations out."""
     match statement:
         case ast.Expr(ast.Call(func)):
             return _last_name(func) in _ASIDE
@@ -81,6 +81,10 @@ def _is_aside(statement: ast.stmt) -> bool:
             return True
         case ast.For(iter=ast.Attribute(attr="param_groups"), body=[ast.Assign([target])]):
             return isinstance(target, ast.Subscript)
+        case ast.Continue() | ast.Break():
+            return True
+        case ast.If(_, body, orelse):
+            return all(map(_is_aside, [*body, *orelse]))
         case _:
             return False
 

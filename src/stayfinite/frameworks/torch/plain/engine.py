@@ -88,7 +88,9 @@ class PlainEngine(TorchEngine):
         optimizer = update.optimizer
         assert isinstance(optimizer, TorchOptimizer)
         for variable, gradient in zip(update.variables, update.gradients, strict=True):
-            private.tensor_of(variable).grad = gradient
+            tensor = private.tensor_of(variable)
+            # NumPy has no bfloat16, so a gradient that was changed there is wider.
+            tensor.grad = gradient.to(tensor.dtype)
         with optimizer.scaled(factor), self._remade.unobserved():
             optimizer.inner.step()
 

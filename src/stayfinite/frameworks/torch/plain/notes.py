@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from typing import Any
 
 import torch
 
-from stayfinite.frameworks.frames import user_frames
+from stayfinite.frameworks.frames import all_values_of, user_frames
 from stayfinite.frameworks.source_loops import SourceLoop
 from stayfinite.frameworks.torch.plain import verdict
 from stayfinite.frameworks.torch.plain.again import Again
@@ -103,7 +104,10 @@ class StepNotes:
         self._next_calls.look(user_frames(innermost))
         self._regular.forget()
         self.trained.of(optimizer)
-        began = Applied(id(optimizer), self.generators.now(), {}, {}, self.trained.buffers())
+        # Which loop follows is not known yet, so these are read here alone.
+        frames = [all_values_of(frame).values() for frame in user_frames(innermost)]
+        generators = self.generators.now_with(itertools.chain.from_iterable(frames))
+        began = Applied(id(optimizer), generators, {}, {}, self.trained.buffers())
         self.events.updated(began, [], [])
 
     def regrouped(self, optimizer: torch.optim.Optimizer) -> None:
@@ -224,10 +228,12 @@ class StepNotes:
     def end(self) -> None:
         """Nothing is noted from now on."""
         self._next_calls.end()
+        self.passes.forget()  # a step that has stopped the training is not ended
 
     def forget(self) -> None:
         """Nothing that has happened is a part of the next step."""
         self.events.forget()
+        self.passes.forget()
         self._regular.forget()
         self.forget_calls()
 
@@ -242,6 +248,12 @@ class StepNotes:
             self._probe(events.last_update if place is None else events.step_at(place)[0], draws)
         if trained.is_learning:
             trained.step_ended()
+        is_new = place is not None and place.loop not in self._looked_at
+        if place is not None and is_new:
+            # Before their states are read, which the next step begins with.
+            self._looked_at.add(place.loop)
+            self._next_calls.look([place.frame])
+            self.generators.look(place.values().values())
         readings: dict[int, Reading] = {}
         if draws and place is not None and has_header(draws, id(place.frame), place.loop):
             # The next iteration of a loop over a loader begins at a draw.
@@ -253,10 +265,6 @@ class StepNotes:
         number, lines = id(update.optimizer), lines_of(update.positions)
         buffers = self.trained.buffers()
         if place is not None:
-            if place.loop not in self._looked_at:
-                self._looked_at.add(place.loop)
-                self._next_calls.look([place.frame])
-                self.generators.look(place.values().values())
             buffers += running_totals(place.frame, place.loop.written_before_alone(place.line))
         events.updated(Applied(number, generators, readings, lines, buffers), since, draws)
         self._regular.forget()

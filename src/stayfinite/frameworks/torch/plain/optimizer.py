@@ -10,12 +10,13 @@ from typing import Any
 
 import torch
 
-from stayfinite.frameworks.optimizers import PlainOptimizer
+from stayfinite.frameworks.optimizers import Moments, PlainOptimizer
 from stayfinite.frameworks.torch import private
 from stayfinite.frameworks.torch.plain.variables import TorchVariable
 
 # The settings of Keras that reports and remedies name, by their names in `param_groups`.
 _SETTINGS = {"learning_rate": "lr", "weight_decay": "weight_decay", "epsilon": "eps"}
+_WITH_MOMENTS = (torch.optim.Adam, torch.optim.AdamW, torch.optim.NAdam, torch.optim.RAdam)
 _CLIPS = ("clipnorm", "global_clipnorm", "clipvalue")
 
 
@@ -70,6 +71,16 @@ class TorchOptimizer(PlainOptimizer):
         """`eps` of the first group of parameters."""
         given = self.inner.param_groups[0].get("eps")
         return ("eps", float(given)) if isinstance(given, float | int) else None
+
+    def moments(self) -> list[Moments]:
+        """Those of Adam and its like; none of any other class, which may define them otherwise."""
+        if type(self.inner) not in _WITH_MOMENTS:
+            return []
+        paths = {variable.path for variable in self._slots}
+        decays = [group["betas"] for group in self.inner.param_groups for _ in group["params"]]
+        names = [f"{self.name}/{weight.path}/exp_avg" for weight in self._weights]
+        pairs = [Moments(each, f"{each}_sq", d) for each, d in zip(names, decays, strict=True)]
+        return [pair for pair in pairs if {pair.first, pair.second} <= paths]
 
     def missing(self) -> list[tuple[str, torch.Tensor]]:
         """The tensors of its state that are no variables: those that a first step has made."""

@@ -68,6 +68,11 @@ class PassNotes:
             self._ended.append(Pass(self._begun, self._generators.now()))
         self._begun = {}
 
+    def forget(self) -> None:
+        """No pass until now is one of the next step."""
+        self._begun = {}
+        self._ended.clear()
+
     def of_step(self) -> Sequence[Pass]:
         """The passes of the present step, oldest first."""
         return tuple(self._ended)

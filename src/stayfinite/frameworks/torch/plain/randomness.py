@@ -85,12 +85,22 @@ class GeneratorNotes:
 
     def look(self, values: Iterable[object]) -> None:
         """Note from now on the states of generators among `values` and their attributes."""
+        self._objects += self._unknown_in(values)
+        self._settle()
+
+    def now_with(self, values: Iterable[object]) -> Generators:
+        """The present states, also of generators among `values` that are not noted."""
+        present, others = self.now(), self._unknown_in(values)
+        return present._replace(objects=present.objects + _states(others))
+
+    def _unknown_in(self, values: Iterable[object]) -> list[Any]:
+        found: dict[int, Any] = {}
         for value in values:
             is_object = hasattr(value, "__dict__") and not isinstance(value, type | ModuleType)
             for each in [value, *(vars(value).values() if is_object else ())]:
                 if type(each) in _KINDS and not any(each is known for known in self._objects):
-                    self._objects.append(each)
-        self._settle()
+                    found[id(each)] = each
+        return list(found.values())
 
     def now(self) -> Generators:
         """The present states."""
