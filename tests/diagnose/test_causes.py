@@ -105,6 +105,16 @@ def test_division_by_0_and_by_an_empty_count():
     assert found(division(a_count_and_a_sum, *numbers)).cause == "division-by-zero"
 
 
+@pytest.mark.parametrize(("lower", "cause"), [(1e-8, "epsilon-underflow"), (1e-7, "log-of-zero")])
+def test_upper_bound_of_a_clip_that_was_rounded_to_1_or_written_so(lower, cause):
+    step = StepByHand()
+    x = step.leaf("input", [0.5, 1.0])
+    clipped = step.op("clip", [x, step.constant(lower), step.constant(1.0)], [0.5, 1.0])
+    rest = step.op("subtract", [step.constant(1.0), clipped], [0.5, 0.0])
+    finding = found(step.evidence(root=step.op("log", [rest], [-0.7, -INF])))
+    assert (finding.cause, finding.samples) == (cause, (1,))
+
+
 @pytest.mark.parametrize(
     ("epsilon", "cause"), [(1e-12, "epsilon-underflow"), (None, "log-of-zero")]
 )

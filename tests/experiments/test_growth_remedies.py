@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
+import keras
 import numpy as np
 import pytest
 
+import stayfinite
 from stayfinite.experiments.remedies.growth_remedies import is_table, narrowed
 from tests.diagnose.steps import StepByHand
 
@@ -57,3 +59,21 @@ def test_a_kernel_that_has_grown_was_not_initialised_too_wide(layer, is_first, n
     )
     found = [list(c.remedy.names) for c in narrowed(context, start, is_first=is_first)]
     assert found == [names, names] * bool(names)
+
+
+def test_the_rate_is_lowered_where_that_learns_more_than_clipping(tmp_path):
+    keras.utils.set_random_seed(0)
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(512, 16)).astype("float32")
+    y = (x @ rng.normal(size=(16, 1)) * 3).astype("float32")
+    layers = [keras.layers.Dense(32, activation="relu"), keras.layers.Dense(1)]
+    model = keras.Sequential([keras.Input((16,)), *layers])
+    model.compile(keras.optimizers.SGD(2.0), "mse")
+    guard = stayfinite.Guard(keep=tmp_path)
+    with pytest.raises(stayfinite.NonFiniteError) as caught:
+        model.fit(x, y, batch_size=32, verbose=0, callbacks=[guard])
+    incident = caught.value.incident
+    assert incident.cause.name == "divergence"
+    assert incident.fix.verified and "learning rate to 1/100" in incident.fix.text
+    # In the first 8 steps, clipping has the lower loss.
+    assert any("clipnorm" in t.change and t.outcome == "finite" for t in incident.trials)

@@ -110,7 +110,13 @@ def _is_mirrored(evidence: Evidence, op: Op) -> bool:
     beside = [trace.producer.get(v) for v in op.operands] + trace.consumers.get(op.results[0], [])
     operands = [o for other in beside if other and other.name == "maximum" for o in other.operands]
     lower = [_constant(evidence, v) for v in (*op.operands, *operands)]
-    return any(c is not None and 0 < c <= _SMALL for c in lower)
+    dtype = evidence.dtype(op.results[0])
+    # In float32, 1 - 1e-7 is not 1: there a bound of 1 beside 1e-7 was written so.
+    return any(c is not None and 0 < c <= _SMALL and _is_one(1.0 - c, dtype) for c in lower)
+
+
+def _is_one(number: float, dtype: str) -> bool:
+    return bool((as_float(dtypes.rounded(np.asarray(number), dtype)) == 1.0).all())
 
 
 def smallest_literal(span: Span | None) -> float | None:

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from stayfinite.experiments.changes import FromEarlierState
+from stayfinite.experiments.changes import ClipFromStart, FromEarlierState
 from stayfinite.experiments.remedies.growth_remedies import GrowthCandidate, growth_remedies
 from stayfinite.experiments.remedies.rates import Rates, rates_of
 from stayfinite.experiments.remedies.try_remedy import (
@@ -38,6 +38,8 @@ _MAX_STEPS = 150
 _FURTHER = 1.2
 _LONGER = 2.0
 _FEWEST = 8
+# So many times the steps, where both clipping and a lower rate keep them finite.
+_TO_COMPARE = 4
 # Seconds of the whole search.
 _SECONDS = 10.0
 # Targets that are data do not grow by this factor within the steps that are kept.
@@ -84,15 +86,41 @@ def _search(
     """Each remedy in turn, from the state of `snapshot` on, until one is shown."""
     num_steps = max(_FEWEST, math.ceil(_FURTHER * again.num_steps))
     search = RemedySearch(growth=RepeatedGrowth(snapshot.step, again))
+    clipped: tuple[GrowthCandidate, Experiment] | None = None
     for candidate in growth_remedies(context, start, again, snapshot, rates):
         if limit.is_over:
-            return dataclasses.replace(search, unproved=OutOfTime())
+            return search if clipped else dataclasses.replace(search, unproved=OutOfTime())
         change = FromEarlierState(candidate.remedy, snapshot.step, num_steps)
         experiment = _try(start, candidate, change, batches, again.num_steps, limit.remaining)
+        if experiment.is_fix and isinstance(candidate.remedy, ClipFromStart):
+            # Clipping bounds the steps at any rate. What learns more may be a lower one.
+            clipped = candidate, experiment
+        elif experiment.is_fix and clipped is not None:
+
+            def longer(each: GrowthCandidate) -> Rollout:
+                seconds, number = limit.remaining / 2, _TO_COMPARE * num_steps
+                return _made_with(start, each, batches, again.num_steps, number, seconds)[0]
+
+            is_lower_better = _is_better(longer(candidate), longer(clipped[0]), len(batches))
+            tried = [
+                dataclasses.replace(each, is_fix=False) if each is clipped[1] else each
+                for each in search.experiments
+            ]
+            if is_lower_better:
+                search = dataclasses.replace(search, experiments=tuple(tried))
+            return search.then(dataclasses.replace(experiment, is_fix=is_lower_better))
         search = search.then(experiment)
-        if experiment.is_fix:
+        if experiment.is_fix and clipped is None:
             return search
     return search
+
+
+def _is_better(one: Rollout, other: Rollout, num_batches: int) -> bool:
+    """Whether the loss of `one` is lower after as many steps; that of the last ones in the mean."""
+    end = min(one.num_steps, other.num_steps)
+    first = max(0, end - num_batches)
+    losses = [float(np.mean(each.losses[first:end])) for each in (one, other)]
+    return losses[0] <= losses[1]
 
 
 def _try(
@@ -106,16 +134,7 @@ def _try(
     began = time.perf_counter()
 
     def run() -> tuple[Rollout, list[float]]:
-        step, data = start, batches
-        if candidate.divisors:
-            divisors = dict(candidate.divisors)
-            data = [batch.scaled(divisors) for batch in batches]
-        for made in candidate.changes:
-            step = step.changed(made)
-        # The loss of each batch before the first of the steps.
-        losses = [step.changed(OnBatch(batch)).run(Unchanged()).loss for batch in data]
-        ordered = _in_order(data, num_failed)
-        return roll_out(step, ordered, change.num_steps, seconds), losses
+        return _made_with(start, candidate, batches, num_failed, change.num_steps, seconds)
 
     ran = attempt(run)
     took = time.perf_counter() - began
@@ -124,6 +143,25 @@ def _try(
     rollout, first = ran
     finite = rollout.finite and rollout.complete
     return Experiment(change, rollout, finite, took, finite and _learns(rollout, first))
+
+
+def _made_with(
+    start: Step,
+    candidate: GrowthCandidate,
+    batches: list[Batch],
+    num_failed: int,
+    num_steps: int,
+    seconds: float,
+) -> tuple[Rollout, list[float]]:
+    """`num_steps` steps with a remedy, and the loss of each batch before the first of them."""
+    step, data = start, batches
+    if candidate.divisors:
+        divisors = dict(candidate.divisors)
+        data = [batch.scaled(divisors) for batch in batches]
+    for made in candidate.changes:
+        step = step.changed(made)
+    losses = [step.changed(OnBatch(batch)).run(Unchanged()).loss for batch in data]
+    return roll_out(step, _in_order(data, num_failed), num_steps, seconds), losses
 
 
 def _in_order(batches: Sequence[Batch], num_steps: int) -> list[Batch]:
