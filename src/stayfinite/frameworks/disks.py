@@ -1,4 +1,4 @@
-"""Where a copy of a state is kept: in memory, or in a file on a disk of this computer."""
+"""Where a copy of a state or of a batch is kept: in memory, or in a file on a local disk."""
 
 from __future__ import annotations
 
@@ -24,15 +24,17 @@ _MEMORY = Path("/proc/meminfo")
 
 
 def fits_in_memory(num_bytes: int, *, is_on_host: bool) -> bool:
-    """Whether a copy of a state adds little to the memory that is in use.
+    """Whether a copy of a state or of a batch adds little to the memory that is in use.
 
     Args:
         num_bytes: The size of the copy.
-        is_on_host: Whether the state itself is in the memory of the host.
+        is_on_host: Whether what is copied is in the memory of the host.
     """
     if is_on_host:
+        if num_bytes <= _MIN_IN_MEMORY:
+            return True
         resident = _resident_bytes()
-        return resident is None or num_bytes <= max(_MIN_IN_MEMORY, resident * _PART_OF_RESIDENT)
+        return resident is None or num_bytes <= resident * _PART_OF_RESIDENT
     free = _free_bytes()
     return free is None or num_bytes <= free * _PART_OF_FREE_MEMORY
 

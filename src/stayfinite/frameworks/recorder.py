@@ -13,6 +13,8 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
+from stayfinite.frameworks.disks import fits_in_memory
+from stayfinite.frameworks.filed_batch import BatchFile, FiledBatch, TensorForm
 from stayfinite.frameworks.loss_log import LossLog
 from stayfinite.frameworks.recorded_steps import RecordedBatch, RecordedSeries, num_bytes_of
 from stayfinite.frameworks.snapshots import Snapshots
@@ -87,6 +89,9 @@ class Recorder:
         self._noted: list[object] = []
         self._pending: collections.deque[tuple[int, Flag]] = collections.deque()
         self._own: Callable[[object], object] = lambda data: data
+        self._form: TensorForm | None = None
+        # Has the data of one of the steps at most.
+        self._batch_file: BatchFile | None = None
         self._next_copy = 0.0
 
     @property
@@ -128,6 +133,7 @@ class Recorder:
         *,
         own: Callable[[object], object] = lambda data: data,
         may_borrow: Callable[[object], bool] = lambda data: False,
+        form: TensorForm | None = None,
     ) -> Iterator[object]:
         """`iterator`, with a note of each batch that is drawn from it.
 
@@ -135,8 +141,9 @@ class Recorder:
             iterator: The batches.
             own: Makes a batch safe from being written to later.
             may_borrow: Whether a large batch is kept as it is until the flag of its step is read.
+            form: The tensors that a batch may have.
         """
-        self._own = own
+        self._own, self._form = own, form
         for data in iterator:
             batch = None if self.epoch is None else self._batch
             num_bytes = num_bytes_of(data)
@@ -220,7 +227,8 @@ class Recorder:
     def newest_data(self) -> object:
         """The data of the last recorded step; None if it is not kept."""
         steps = self._all()
-        return steps[-1].data if steps else None
+        loaded = _loaded(steps[-1]) if steps else None
+        return None if loaded is None else loaded.data
 
     def batch_of(self, step: int) -> object:
         """The data of a step whose flag is being read."""
@@ -241,7 +249,8 @@ class Recorder:
         while len(self._steps) > MAX_PENDING + MAX_HEALTHY:
             self._steps.popleft()
         self.count.num_steps = step + 1
-        return bad, list(reversed(self._steps))
+        loaded = map(_loaded, reversed(self._steps))
+        return bad, [recorded for recorded in loaded if recorded is not None]
 
     def again(self, recorded: RecordedBatch) -> None:
         """Record a step that was taken back and is made again."""
@@ -289,7 +298,27 @@ class Recorder:
         self._steps = collections.deque(r for r in self._steps if not r.is_borrowed)
         began = time.perf_counter()
         if began >= self._next_copy:
-            data = self._own(newest.data)
+            data = self._copy_of(newest)
             self._steps.append(dataclasses.replace(newest, data=data, is_borrowed=False))
             ended = time.perf_counter()
             self._next_copy = ended + (ended - began) / COPY_SHARE
+
+    def _copy_of(self, recorded: RecordedBatch) -> object:
+        """The data of a step as nothing else can write to it; in a file if it is large."""
+        if fits_in_memory(recorded.num_bytes, is_on_host=True):
+            return self._own(recorded.data)
+        if self._batch_file is None:
+            self._batch_file = BatchFile(self._form)
+        kept = [r for r in self._steps if not isinstance(r.data, FiledBatch)]
+        self._steps = collections.deque(kept)
+        return self._batch_file.keep(recorded.data, self._own) or self._own(recorded.data)
+
+
+def _loaded(recorded: RecordedBatch) -> RecordedBatch | None:
+    """A step with its data in memory; None if they are lost."""
+    if not isinstance(recorded.data, FiledBatch):
+        return recorded
+    try:
+        return dataclasses.replace(recorded, data=recorded.data.load())
+    except OSError:
+        return None

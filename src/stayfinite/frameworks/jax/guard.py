@@ -15,6 +15,7 @@ import numpy as np
 
 from stayfinite.errors import CannotGuardError
 from stayfinite.frameworks.base import OnBad
+from stayfinite.frameworks.heavy import has_small_batches
 from stayfinite.frameworks.heavy_state import Writes
 from stayfinite.frameworks.jax import guard_step
 from stayfinite.frameworks.jax.guard_windows import JaxWindows, num_bytes_of
@@ -23,6 +24,7 @@ from stayfinite.frameworks.jax.keras_library import KERAS
 from stayfinite.frameworks.jax.state import state_variables, store, written_since
 from stayfinite.frameworks.keras import loss_scales
 from stayfinite.frameworks.keras.roles import may_keep_infinity
+from stayfinite.frameworks.recorded_steps import num_bytes_of as num_bytes_of_batch
 from stayfinite.frameworks.recorder import Flag, Recorder
 from stayfinite.frameworks.state import State
 from stayfinite.frameworks.subject import Subject, TrainFunction, TrainStep
@@ -55,9 +57,7 @@ class JaxTrainFunction(JaxWindows):
         self._state = state
         self.poll(None, wait=False)
         self.remember(lambda: num_bytes_of(state), lambda: State.of(state[:4]).map(np.array))
-        # The batches of a window are kept for longer than a step.
-        borrow = _may_not_borrow if self._may_have_windows else is_changeable
-        batches = self._recorder.recording(iterator, own=own, may_borrow=borrow)
+        batches = self._recorder.recording(iterator, own=own, may_borrow=self._may_borrow)
         if self._may_have_windows:
             data = next(batches)
             steps = self._steps_in_windows()
@@ -71,6 +71,15 @@ class JaxTrainFunction(JaxWindows):
         logs = self.expect(LateScalar(first_bad), logs)
         self._left = self._state
         return logs, self._state
+
+    def _may_borrow(self, data: Any) -> bool:
+        # The batches of a window are kept for longer than a step.
+        if self._may_have_windows and (
+            self.heavy is not None
+            or has_small_batches(num_bytes_of(self._state), num_bytes_of_batch(data))
+        ):
+            return False
+        return is_changeable(data)
 
     def written(self) -> Writes | None:
         """The arrays that are not those of the last step."""
@@ -176,10 +185,6 @@ def compiled(step: TrainStep) -> TrainFunction:
         return function(state, next(batches))
 
     return train_function
-
-
-def _may_not_borrow(data: Any) -> bool:
-    return False
 
 
 def _is_distributed() -> bool:

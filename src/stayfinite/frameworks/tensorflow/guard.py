@@ -11,7 +11,6 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 
@@ -27,12 +26,7 @@ from stayfinite.frameworks.state import State
 from stayfinite.frameworks.subject import Subject, state_variables
 from stayfinite.frameworks.tensorflow import private, private_functions
 from stayfinite.frameworks.tensorflow.drawing_step import DrawingStep
-from stayfinite.frameworks.tensorflow.flagged_series import (
-    FlaggedSeries,
-    is_changeable,
-    kept,
-    own,
-)
+from stayfinite.frameworks.tensorflow.flagged_series import FlaggedSeries, kept
 from stayfinite.frameworks.tensorflow.guard_graph import Unsuited, ends_in_update, guarded
 from stayfinite.frameworks.tensorflow.guard_sentinel import SentinelFlag, TensorFlowSentinel
 from stayfinite.frameworks.tensorflow.guard_windows import TensorFlowWindows
@@ -239,12 +233,12 @@ class TensorFlowTrainFunction(TensorFlowWindows):
         if self._draws_outside:
             return self._from_python(_batches(iterator))
         logs, report, data = self._step(iterator)
-        for _ in self._recorder.recording(iter([data])):
+        for _ in self._recording(iter([data])):
             pass
         return logs, [report]
 
     def _from_python(self, iterator: Iterator[Any]) -> tuple[Any, list[Any]]:
-        batches = self._recorder.recording(iterator, own=own, may_borrow=_is_changeable)
+        batches = self._recording(iterator)
         logs = None
         reports: list[Any] = []
         for data in itertools.islice(batches, self._compilation.steps_per_execution):
@@ -314,8 +308,3 @@ def _batches(iterator: Any) -> Iterator[Any]:
         if not batch.has_value():
             return
         yield batch.get_value()
-
-
-def _is_changeable(data: Any) -> bool:
-    """Whether other code may write to an array of a batch."""
-    return any(map(is_changeable, keras.tree.flatten(data)))

@@ -12,22 +12,26 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
+import keras
 import tensorflow as tf
 
 from stayfinite.frameworks.base import OnBad
+from stayfinite.frameworks.disks import fits_in_memory
 from stayfinite.frameworks.heavy import has_small_batches, is_heavy
 from stayfinite.frameworks.heavy_state import HeavyTraining
 from stayfinite.frameworks.heavy_steps import HeavySteps
 from stayfinite.frameworks.keras.optimizer_settings import build_slots
 from stayfinite.frameworks.keras.windows import WindowedTrainFunction
+from stayfinite.frameworks.recorded_steps import num_bytes_of as num_bytes_of_batch
 from stayfinite.frameworks.recorder import Recorder
 from stayfinite.frameworks.subject import Subject, state_variables
 from stayfinite.frameworks.tensorflow import private_functions
 from stayfinite.frameworks.tensorflow.drawing_step import DrawingStep
-from stayfinite.frameworks.tensorflow.flagged_series import own
+from stayfinite.frameworks.tensorflow.flagged_series import is_changeable, own
 from stayfinite.frameworks.tensorflow.guard_heavy import LateLoss, TensorFlowHeavySteps
 from stayfinite.frameworks.tensorflow.repeatable import is_on_cpu, is_repeatable
 from stayfinite.frameworks.tensorflow.state import num_bytes_of, state_of
+from stayfinite.frameworks.tensorflow.tensor_form import TENSORS
 from stayfinite.frameworks.tensorflow.variable_hooks import follow
 
 
@@ -95,7 +99,7 @@ class TensorFlowWindows(WindowedTrainFunction):
             *groups, metrics = state_variables(self._subject)
             follow(self, [variable for group in groups for variable in group], metrics)
         # Nothing else can write to it.
-        for _ in self._recorder.recording(iter([data])):
+        for _ in self._recording(iter([data]), may_be_kept=steps.num_bytes):
             pass
         recorded = self._recorder.newest
         steps.ran(recorded, logs)
@@ -113,6 +117,25 @@ class TensorFlowWindows(WindowedTrainFunction):
             # Whatever comes next may see the state.
             self.settle()
         return logs if self._in_epoch else self.poll(logs, wait=True)
+
+    def _recording(self, iterator: Iterator[Any], may_be_kept: int = 0) -> Iterator[Any]:
+        """`iterator`, with a note of each batch.
+
+        Args:
+            iterator: The batches.
+            may_be_kept: The size of the state, if batches that suit it are those of a window.
+        """
+
+        def may_borrow(data: Any) -> bool:
+            if may_be_kept and has_small_batches(may_be_kept, num_bytes_of_batch(data)):
+                return False
+            if any(map(is_changeable, keras.tree.flatten(data))):
+                return True
+            # To read the flag at once takes no time on a CPU, and a large batch is not held.
+            is_released = not self.resumes and is_on_cpu(self._subject)
+            return is_released and not fits_in_memory(num_bytes_of_batch(data), is_on_host=True)
+
+        return self._recorder.recording(iterator, own=own, may_borrow=may_borrow, form=TENSORS)
 
     def _run_in_series(self, iterator: Any) -> Any:
         """Make a step of a small state in the middle of an epoch."""

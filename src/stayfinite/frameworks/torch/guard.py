@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from stayfinite.frameworks.base import OnBad
+from stayfinite.frameworks.filed_batch import TensorForm
 from stayfinite.frameworks.heavy_state import MAX_WRITTEN_BYTES, Writes
 from stayfinite.frameworks.keras.train_function import GuardedTrainFunction
 from stayfinite.frameworks.recorded_steps import is_frozen
@@ -71,7 +72,10 @@ class TorchTrainFunction(GuardedTrainFunction):
         self.poll(None, wait=False)
         subject = self._subject
         self.remember(lambda: num_bytes_of(subject), lambda: state_of(subject, device="cpu"))
-        for _ in self._recorder.recording(iter(data), own=_own, may_borrow=self._may_borrow):
+        batches = self._recorder.recording(
+            iter(data), own=_own, may_borrow=self._may_borrow, form=_FORM
+        )
+        for _ in batches:
             pass
         logs, flag = _run(self._current_sentinel(), subject, self.inner, data)
         logs = self.poll(self.expect(flag, logs), wait=False)
@@ -265,3 +269,14 @@ def _own(data: Any) -> Any:
     if type(data) in (tuple, list):
         return type(data)(_own(item) for item in data)
     return data
+
+
+def _array_of(leaf: Any) -> np.ndarray | None:
+    """A tensor as an array with the same memory; None where NumPy cannot have it."""
+    if not isinstance(leaf, torch.Tensor) or leaf.requires_grad or not leaf.is_cpu:
+        return None
+    is_plain = leaf.layout is torch.strided and leaf.dtype != torch.bfloat16
+    return private.numpy_of(leaf) if is_plain and not leaf.is_quantized else None
+
+
+_FORM = TensorForm(_array_of, torch.from_numpy)
