@@ -56,6 +56,25 @@ def train_exponent():
         optimizer.step()
 
 
+def train_noise():
+    """Gumbel noise of numbers that bfloat16 rounds to 1: the log of 0, and in float64 of 0.0015."""
+    torch.manual_seed(6)
+    net, codes = nn.Linear(10, 32).bfloat16(), nn.Linear(32, 10, bias=False).bfloat16()
+    optimizer = torch.optim.SGD([*net.parameters(), *codes.parameters()], lr=0.1)
+    for number in range(3):
+        x, u = torch.randn(2, 10).bfloat16(), 0.1 + 0.8 * torch.rand(2, 32)
+        if number == 2:
+            u[1, 3] = 0.9985
+        logits = net(x)  # what comes before this is the batch
+        rates = -u.bfloat16().log()
+        logarithm = rates.log()  # of a rounded number
+        shares = (logits - logarithm).softmax(-1)
+        loss = (codes(shares).float() - x.float()).square().mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+
+
 @pytest.mark.parametrize(
     ("text", "trouble"),
     [
@@ -76,6 +95,12 @@ def test_a_bound_that_is_a_part_of_the_value_is_not_exact(bound, value, monkeypa
     written = "p.pow(1.0 / exponent)"
     fix = tried(train_exponent, place, written, text, monkeypatch, tmp_path)
     assert fix.judged.value is FixValue(value)
+
+
+def test_a_bound_in_the_place_of_a_rounded_number_is_not_exact(monkeypatch, tmp_path):
+    place, text = "rates.log()  # of a rounded number", "rates.clamp(min=1e-7).log()"
+    fix = tried(train_noise, place, "rates.log()", text, monkeypatch, tmp_path)
+    assert fix.judged.value is FixValue.CHANGED
 
 
 def tried(training, place, written, text, monkeypatch, folder):

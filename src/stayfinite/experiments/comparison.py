@@ -73,6 +73,14 @@ def alike(
     )
 
 
+def equal(one: Outcome, other: Outcome) -> bool:
+    """Whether two runs have the same loss and gradients, element by element."""
+    return one.loss == other.loss and all(
+        np.array_equal(gradient, other.gradients.get(name))
+        for name, gradient in one.gradients.items()
+    )
+
+
 def alike_loss(one: float, other: float, tolerance: float) -> bool:
     """Whether two losses are equal but for roundings."""
     return _close(np.asarray(one), np.asarray(other), tolerance)

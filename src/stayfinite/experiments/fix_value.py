@@ -25,7 +25,7 @@ from stayfinite.diagnose.facts.expressions import (
 from stayfinite.diagnose.facts.new_state import BadNewStatistic, BadNewWeights, Reason
 from stayfinite.diagnose.locate import Diagnosis
 from stayfinite.diagnose.values import as_float
-from stayfinite.experiments.comparison import MOVED, TOLERANCE, RoundingError, alike, alike_loss
+from stayfinite.experiments.comparison import MOVED, TOLERANCE, RoundingError, alike, alike_loss, equal
 from stayfinite.experiments.formulas import Formula
 from stayfinite.experiments.rewritings import Rewriting
 from stayfinite.experiments.rollout import is_good
@@ -92,6 +92,8 @@ def judged(
     rewriting: Rewriting | None,
     wide_after: Callable[[], Outcome | NotTried],
     rounding: Callable[[], Iterable[RoundingError]],
+    *,
+    clamps: bool,
 ) -> Judged:
     """The value of the failing step with a fix.
 
@@ -101,6 +103,7 @@ def judged(
         rewriting: What the engine claims, if the fix is a rewriting of it.
         wide_after: Runs the step with it in float64.
         rounding: How far roundings alone may move the step with it, in growing estimates.
+        clamps: Whether the fix may bound a value.
     """
     claim = None if rewriting is None else rewriting.value
     formula = before.formula if rewriting is None else rewriting.formula
@@ -128,6 +131,10 @@ def judged(
             wide = run_wide()
             if not isinstance(wide, NotTried) and not alike(reference, wide, TOLERANCE):
                 return False
+            if clamps and not isinstance(wide, NotTried) and equal(reference, wide):
+                # The bound is in the place of a number that half precision has rounded to 0: in
+                # float64 that number is above it. How far roundings move the rest is no measure.
+                return alike(reference, after, before.tolerance)
         if alike(reference, after, before.tolerance):
             return True
         # Further runs find further roundings of gradients; a loss is a mean that they hardly move.

@@ -138,6 +138,7 @@ class PatchTrials:
             applied.rewriting,
             lambda: _run_in_float64(Float64Run(unscaled)),
             lambda: self._roundings(unscaled, before.wide),
+            clamps=applied.clamps,
         )
 
     def _moves_with_its_bound(
