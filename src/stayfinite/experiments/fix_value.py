@@ -25,7 +25,14 @@ from stayfinite.diagnose.facts.expressions import (
 from stayfinite.diagnose.facts.new_state import BadNewStatistic, BadNewWeights, Reason
 from stayfinite.diagnose.locate import Diagnosis
 from stayfinite.diagnose.values import as_float
-from stayfinite.experiments.comparison import MOVED, TOLERANCE, RoundingError, alike, alike_loss, equal
+from stayfinite.experiments.comparison import (
+    MOVED,
+    TOLERANCE,
+    RoundingError,
+    alike,
+    alike_loss,
+    equal,
+)
 from stayfinite.experiments.formulas import Formula
 from stayfinite.experiments.rewritings import Rewriting
 from stayfinite.experiments.rollout import is_good
