@@ -75,10 +75,9 @@ def alike(
 
 def equal(one: Outcome, other: Outcome) -> bool:
     """Whether two runs have the same loss and gradients, element by element."""
-    return one.loss == other.loss and all(
-        np.array_equal(gradient, other.gradients.get(name))
-        for name, gradient in one.gradients.items()
-    )
+    if one.loss != other.loss or one.gradients.keys() != other.gradients.keys():
+        return False
+    return all(np.array_equal(one.gradients[name], other.gradients[name]) for name in one.gradients)
 
 
 def alike_loss(one: float, other: float, tolerance: float) -> bool:
