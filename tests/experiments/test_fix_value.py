@@ -22,7 +22,8 @@ NOT_RUN = NotTried(None, "not run")
 
 
 def judged(before, after, rewriting, wide_after, rounding=()):
-    return judged_with(before, after, rewriting, wide_after, lambda: rounding)
+    clamps = rewriting is None or rewriting.bounds
+    return judged_with(before, after, rewriting, wide_after, lambda: rounding, clamps=clamps)
 
 
 def outcome(loss, gradient=1.0):
