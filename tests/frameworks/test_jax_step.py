@@ -251,6 +251,16 @@ def test_float64_does_not_overflow_where_float32_does():
     assert step.run(WiderDtype()).finite
 
 
+def test_complex_numbers_have_more_digits_too():
+    spectrum = layers.Lambda(lambda x: keras.ops.abs(jnp.fft.fft(x) * jnp.complex64(1 + 2j)))
+    model = model_of(lambda dtype: [keras.Input((4,)), layers.Dense(4), spectrum])
+    x = np.random.default_rng(0).normal(size=(3, 4)).astype("float32")
+    step = step_on(model, (x, np.zeros((3, 4), "float32"), None))
+    narrow, wide = step.run(Unchanged()), step.run(WiderDtype())
+    assert wide.loss == pytest.approx(narrow.loss, rel=1e-5)
+    assert wide.loss != narrow.loss
+
+
 class CooledDown(keras.optimizers.schedules.LearningRateSchedule):
     """`1 - 40 * 0.025` is 0 with two roundings and -1.5e-8 with one."""
 

@@ -17,7 +17,13 @@ from jax.extend import core as jex
 from stayfinite.frameworks.jax import private
 from stayfinite.frameworks.jax.capture_program import JaxProgram
 
-_NARROW = {"float32", "float16", "bfloat16"}
+# A complex number has two floats.
+_NARROW = {
+    "float32": "float64",
+    "float16": "float64",
+    "bfloat16": "float64",
+    "complex64": "complex128",
+}
 # They read the bits of a float, or draw random bits for one, so their width cannot change.
 _BITWISE = {"bitcast_convert_type", "reduce_precision", "nextafter", "rng_uniform"}
 
@@ -37,11 +43,9 @@ def widened(program: JaxProgram) -> JaxProgram:
 
 
 def widen_array(value: Any) -> Any:
-    """`value` as float64 if it is a narrower float, else as it is."""
-    dtype = getattr(value, "dtype", None)
-    if dtype is None or str(dtype) not in _NARROW:
-        return value
-    return jnp.asarray(np.asarray(value).astype(np.float64))
+    """`value` as float64, or complex of such, if it is narrower; else as it is."""
+    wide = _NARROW.get(str(getattr(value, "dtype", "")))
+    return value if wide is None else jnp.asarray(np.asarray(value).astype(wide))
 
 
 class _Widened:
@@ -73,13 +77,13 @@ class _Widened:
 
 
 def _widen_traced(value: Any) -> Any:
-    return jax.lax.convert_element_type(value, "float64") if str(value.dtype) in _NARROW else value
+    wide = _NARROW.get(str(value.dtype))
+    return value if wide is None else jax.lax.convert_element_type(value, wide)
 
 
 def _wide_aval(aval: Any) -> Any:
-    if str(getattr(aval, "dtype", "")) not in _NARROW:
-        return aval
-    return jax.core.ShapedArray(aval.shape, np.dtype("float64"))
+    wide = _NARROW.get(str(getattr(aval, "dtype", "")))
+    return aval if wide is None else jax.core.ShapedArray(aval.shape, np.dtype(wide))
 
 
 def _wide_param(value: Any) -> Any:
@@ -90,7 +94,7 @@ def _wide_param(value: Any) -> Any:
     if isinstance(value, tuple | list):
         return type(value)(_wide_param(item) for item in value) if _is_plain(value) else value
     if isinstance(value, np.dtype | type) and str(np.dtype(value)) in _NARROW:
-        return np.dtype("float64")
+        return np.dtype(_NARROW[str(np.dtype(value))])
     return value
 
 
