@@ -84,8 +84,7 @@ def _by_activation(step: Step, extraction: Extraction) -> dict[tuple[Op, object]
     """The leaves of a formula that the same activation gave, with an op of it."""
     found: dict[object, tuple[Op, list[Node]]] = {}
     for leaf in extraction.leaves:
-        recording = extraction.recording(leaf)
-        if recording is None or leaf.attribute("role") is not LeafRole.VARIABLE:
+        if leaf.attribute("role") is not LeafRole.VARIABLE:
             continue
         maker = _maker(step, extraction, leaf)
         if maker is None or maker.name not in {n for names in _LAST_OPS.values() for n in names}:
