@@ -16,11 +16,11 @@ from typing import Any
 import torch
 
 from stayfinite.frameworks.source_loops import SourceLoop
-from stayfinite.frameworks.torch.plain.own_attributes import MAX_BYTES
-from stayfinite.frameworks.torch.plain.places import (
+from stayfinite.frameworks.torch.plain.carried_places import (
     GONE,
     Buffers,
-    Place,
+    CarriedPlace,
+    Holder,
     bound_globals,
     copy_of,
     differs,
@@ -34,6 +34,7 @@ from stayfinite.frameworks.torch.plain.places import (
     with_copies,
     write_back,
 )
+from stayfinite.frameworks.torch.plain.own_attributes import MAX_BYTES
 
 # The first steps of a loop show which places are bound anew. Meanwhile all of them are kept.
 _NUM_LEARNING = 4
@@ -50,15 +51,16 @@ class CarriedNotes:
         self.is_learning = False
         self._loop: SourceLoop | None = None
         self._num_looks = 0
-        self._seen: dict[tuple[int, int], list[Place]] = {}
-        self._changed: dict[tuple[int, int, Any], Place] = {}
+        self._seen: dict[tuple[int, int, Any], CarriedPlace] = {}
+        self._changed: dict[tuple[int, int, Any], CarriedPlace] = {}
         self._written: set[tuple[int, int, Any]] = set()
 
-    def created(self, frames: Iterable[FrameType]) -> list[Place]:
-        """The places at an optimizer that is made, before a loop."""
+    def created(
+        self, frames: Iterable[FrameType], copied: Collection[torch.Tensor]
+    ) -> list[CarriedPlace]:
+        """The places at an optimizer that is made, before a loop; for `copied` see `ended`."""
         self._loop = None
-        held = [names_of(frame) for frame in frames]
-        return with_copies([place for _, places in looked_up(held) for place in places])
+        return _places(looked_up([names_of(frame) for frame in frames]), copied)
 
     def ended(
         self,
@@ -66,7 +68,7 @@ class CarriedNotes:
         loop: SourceLoop,
         roots: Sequence[torch.nn.Module],
         copied: Collection[torch.Tensor],
-    ) -> list[Place]:
+    ) -> list[CarriedPlace]:
         """The places at the end of a step of `loop`, whose next step may begin here.
 
         Args:
@@ -83,19 +85,19 @@ class CarriedNotes:
         self._num_looks += 1
         self.is_learning = self._num_looks < _NUM_LEARNING
         found = looked_up([names_of(frame)], roots, bound_globals(frame, loop))
-        without = {id(buffer) for buffer in copied}
-        places = with_copies([p for _, own in found for p in own if id(p.value) not in without])
+        places = _places(found, copied)
         self._compare(places)
         if not self.is_learning:
             self._seen = {}
             return self.now()
         return places
 
-    def now(self) -> list[Place]:
+    def now(self) -> list[CarriedPlace]:
         """The places that steps bind anew, with their present values."""
         if not self._changed:
             return []
-        found, written = [], []
+        found: list[CarriedPlace] = []
+        written: list[CarriedPlace] = []
         left = MAX_BYTES
         for number, place in self._changed.items():
             held = place.holder.of()
@@ -107,8 +109,8 @@ class CarriedNotes:
                 (written if number in self._written else found).append(place._replace(value=now))
         return found + with_copies(written)
 
-    def _compare(self, places: Sequence[Place]) -> None:
-        seen: dict[tuple[int, int, Any], Place] = {}
+    def _compare(self, places: Sequence[CarriedPlace]) -> None:
+        seen: dict[tuple[int, int, Any], CarriedPlace] = {}
         for place in places:
             number = place.holder.owner_id, id(place.holder.of()), place.key
             seen[number] = place
@@ -123,6 +125,13 @@ class CarriedNotes:
         self._seen = seen
 
 
+def _places(
+    found: Iterable[tuple[Holder, list[CarriedPlace]]], copied: Collection[torch.Tensor]
+) -> list[CarriedPlace]:
+    without = {id(buffer) for buffer in copied}
+    return with_copies(p for _, own in found for p in own if id(p.value) not in without)
+
+
 class CarriedValues:
     """The values with which a step began, where it has bound them anew.
 
@@ -134,7 +143,7 @@ class CarriedValues:
         lists: The identities of the lists among them.
     """
 
-    def __init__(self, places: Iterable[Place]) -> None:
+    def __init__(self, places: Iterable[CarriedPlace]) -> None:
         self._places = [place for place in places if has_changed(place)]
         self.attributes = frozenset((p.holder.owner_id, p.key) for p in self._places)
         self.lists = frozenset(p.holder.owner_id for p in self._places if p.key is None)

@@ -17,12 +17,12 @@ from stayfinite.frameworks.torch.plain import verdict
 from stayfinite.frameworks.torch.plain.again import Again
 from stayfinite.frameworks.torch.plain.calls import CallAgain, StepCall
 from stayfinite.frameworks.torch.plain.carried import CarriedNotes
+from stayfinite.frameworks.torch.plain.carried_places import CarriedPlace
 from stayfinite.frameworks.torch.plain.data import LoopData
 from stayfinite.frameworks.torch.plain.listeners import BadStep, Loss, What
 from stayfinite.frameworks.torch.plain.next_calls import NextCalls
 from stayfinite.frameworks.torch.plain.noted_losses import NotedLosses
 from stayfinite.frameworks.torch.plain.passes import PassNotes
-from stayfinite.frameworks.torch.plain.places import Place
 from stayfinite.frameworks.torch.plain.positions import Position, positions_of
 from stayfinite.frameworks.torch.plain.randomness import GeneratorNotes
 from stayfinite.frameworks.torch.plain.regular_notes import RegularNotes
@@ -110,8 +110,9 @@ class StepNotes:
         # Which loop follows is not known yet, so these are read here alone.
         frames = [all_values_of(frame).values() for frame in user_frames(innermost)]
         generators = self.generators.now_with(itertools.chain.from_iterable(frames))
-        carried = self._carried.created(user_frames(innermost))
-        began = Applied(id(optimizer), generators, {}, {}, self.trained.buffers(), carried)
+        buffers = self.trained.buffers()
+        carried = self._carried.created(user_frames(innermost), [b for b, _ in buffers])
+        began = Applied(id(optimizer), generators, {}, {}, buffers, carried)
         self.events.updated(began, [], [])
 
     def regrouped(self, optimizer: torch.optim.Optimizer) -> None:
@@ -270,7 +271,7 @@ class StepNotes:
         buffers = self.trained.buffers()
         if place is not None:
             buffers += running_totals(place.frame, place.loop.written_before_alone(place.line))
-        carried: Sequence[Place] = ()
+        carried: Sequence[CarriedPlace] = ()
         if place is not None:
             copied = [buffer for buffer, _ in buffers]
             carried = self._carried.ended(place.frame, place.loop, trained.roots, copied)

@@ -19,7 +19,7 @@ from stayfinite.frameworks.frames import values_of
 from stayfinite.frameworks.source_loops import SourceLoop
 from stayfinite.frameworks.torch import private
 from stayfinite.frameworks.torch.plain import trees
-from stayfinite.frameworks.torch.plain.places import Place
+from stayfinite.frameworks.torch.plain.carried_places import CarriedPlace
 from stayfinite.frameworks.torch.plain.positions import Position, Spot, positions_of
 from stayfinite.frameworks.torch.plain.randomness import Generators
 
@@ -77,7 +77,7 @@ class Applied(NamedTuple):
     readings: Mapping[int, Reading]
     lines: Mapping[int, int]
     buffers: Sequence[tuple[torch.Tensor, torch.Tensor]] = ()
-    carried: Sequence[Place] = ()
+    carried: Sequence[CarriedPlace] = ()
 
 
 class Take(NamedTuple):

@@ -44,7 +44,7 @@ class Holder(NamedTuple):
     owner_id: int
 
 
-class Place(NamedTuple):
+class CarriedPlace(NamedTuple):
     """One entry of a holder, with its value; of a list or deque all: `key` is None then.
 
     `copy` is one of the array, where steps write to it in place, and `version` counts the writes to
@@ -66,7 +66,7 @@ def value_at(held: Any, key: Any) -> Any:
     return tuple(held) if key is None else held.get(key, GONE)
 
 
-def has_changed(place: Place) -> bool:
+def has_changed(place: CarriedPlace) -> bool:
     """Whether it holds something else than was noted, or its array was written to."""
     held = place.holder.of()
     if held is None:
@@ -75,14 +75,14 @@ def has_changed(place: Place) -> bool:
     return is_bound_anew or (place.copy is not None and is_written(place))
 
 
-def is_written(place: Place) -> bool:
+def is_written(place: CarriedPlace) -> bool:
     """Whether an array has been written to since it was copied."""
     if isinstance(place.value, torch.Tensor):
         return private.writes_to([place.value]) != (place.version,)
     return differs(place)
 
 
-def differs(place: Place) -> bool:
+def differs(place: CarriedPlace) -> bool:
     """Whether an array holds other numbers than its copy; NaN is another one."""
     if isinstance(place.value, torch.Tensor):
         with private.unseen():
@@ -103,7 +103,7 @@ def write_back(copies: Iterable[tuple[Any, Any]]) -> None:
             array[...] = copy
 
 
-def with_copies(places: Iterable[Place]) -> list[Place]:
+def with_copies(places: Iterable[CarriedPlace]) -> list[CarriedPlace]:
     """The places, those of small arrays that can be written to with a copy."""
     found = []
     left = _MAX_COPIED
@@ -181,14 +181,16 @@ def looked_up(
     named: Sequence[Mapping[str, object]],
     roots: Sequence[torch.nn.Module] = (),
     of_module: tuple[dict[str, Any], frozenset[str]] | None = None,
-) -> list[tuple[Holder, list[Place]]]:
+) -> list[tuple[Holder, list[CarriedPlace]]]:
     """Every holder that names and modules lead to, with its places."""
-    found: list[tuple[Holder, list[Place]]] = []
+    found: list[tuple[Holder, list[CarriedPlace]]] = []
     if of_module is not None:
         held, own = of_module
         holder = Holder(lambda: held, id(held))
         names = [name for name in held if name not in own and not name.startswith("__")]
-        found.append((holder, [Place(holder, n, held[n]) for n in names if _is_value(held[n])]))
+        found.append(
+            (holder, [CarriedPlace(holder, n, held[n]) for n in names if _is_value(held[n])])
+        )
     values = [v for names in named for n, v in names.items() if not n.startswith("__")]
     seen: set[int] = set()
     for value in itertools.chain(roots, values):
@@ -201,18 +203,20 @@ def looked_up(
     return found
 
 
-def _places_of(holder: Holder) -> list[Place]:
+def _places_of(holder: Holder) -> list[CarriedPlace]:
     held = holder.of()
     if type(held) in _SEQUENCES:
         whole = tuple(held)
-        return [Place(holder, None, whole)] if all(map(_is_value, whole)) else []
+        return [CarriedPlace(holder, None, whole)] if all(map(_is_value, whole)) else []
     if type(holder.of) is _Frozen:
         held = {
             k: v for k, v in held.items() if type(v) is torch.nn.Parameter and not v.requires_grad
         }
-        return [Place(holder, k, v) for k, v in held.items() if num_bytes(v) <= _MAX_COPIED]
+        return [CarriedPlace(holder, k, v) for k, v in held.items() if num_bytes(v) <= _MAX_COPIED]
     without = OF_MODULES if type(holder.of) is _Attributes else ()
-    return [Place(holder, k, v) for k, v in held.items() if k not in without and _is_value(v)]
+    return [
+        CarriedPlace(holder, k, v) for k, v in held.items() if k not in without and _is_value(v)
+    ]
 
 
 def _is_value(value: Any) -> bool:
