@@ -28,7 +28,7 @@ from stayfinite.frameworks.torch.plain.steps import (
     versions_of,
 )
 from stayfinite.frameworks.torch.plain.taken_items import (
-    Item,
+    TakenItem,
     items_of,
     noted_items,
     of_last_iteration,
@@ -165,7 +165,7 @@ def _without_loader(step: NotedStep, run: Run | None) -> LoopData:
     known = items_of(takes) if are_of_loader else {}
     draws = [] if known else step.inside
     names = unique(["batch"] * len(draws))
-    inside = {name: Item(d.batch, d.generators) for name, d in zip(names, draws, strict=True)}
+    inside = {name: TakenItem(d.batch, d.generators) for name, d in zip(names, draws, strict=True)}
     iterations = []
     for each in rounds:
         of_header = {n: v for n, v in each.values.items() if n in loop.targets}
@@ -175,7 +175,7 @@ def _without_loader(step: NotedStep, run: Run | None) -> LoopData:
     for number in counted:
         iterations.append(_without_batch(loop, {**values, **number}, generators, {}, {}))
         generators = Following(*generators)
-    taken: Mapping[str, Sequence[Item]] = known
+    taken: Mapping[str, Sequence[TakenItem]] = known
     if rounds or not known:
         taken = {} if draws else noted_items(with_own(items, loop, values), known)
     iterations.append(_without_batch(loop, values, generators, inside, taken))
@@ -250,8 +250,8 @@ def _without_batch(
     loop: SourceLoop,
     values: Mapping[str, object],
     generators: Generators,
-    draws: Mapping[str, Item],
-    taken: Mapping[str, Sequence[Item]],
+    draws: Mapping[str, TakenItem],
+    taken: Mapping[str, Sequence[TakenItem]],
 ) -> Iteration:
     """An iteration of a loop that draws from no loader: its arrays are the batch."""
     wanted = [name for name in _in_order(loop) if name in values and _is_data(values[name])]
@@ -267,8 +267,8 @@ def _iteration(
     values: Mapping[str, object],
     batch: Mapping[str, object],
     generators: Generators,
-    draws: Mapping[str, Item],
-    taken: Mapping[str, Sequence[Item]],
+    draws: Mapping[str, TakenItem],
+    taken: Mapping[str, Sequence[TakenItem]],
 ) -> Iteration:
     found = [(name, item) for name, own in taken.items() for item in own]
     names = unique([name for name, _ in found])

@@ -12,7 +12,7 @@ from stayfinite.frameworks.torch.plain.steps import Take
 from stayfinite.frameworks.torch.plain.targets import bind
 
 
-class Item(NamedTuple):
+class TakenItem(NamedTuple):
     """What was drawn inside the body, and the random generators after it, if they are known."""
 
     value: object
@@ -43,30 +43,30 @@ def of_last_iteration(takes: list[Take], loop: SourceLoop) -> list[Take]:
     return takes
 
 
-def items_of(takes: Sequence[Take]) -> dict[str, list[Item]]:
+def items_of(takes: Sequence[Take]) -> dict[str, list[TakenItem]]:
     """By each name that is bound to `next(...)`, the items in their order; empty if unknown."""
-    found: dict[str, list[Item]] = {}
+    found: dict[str, list[TakenItem]] = {}
     for take in takes:
         bound = bind(take.statement.targets[0], take.item)
         if bound is None:
             return {}
         for name, value in bound.items():
-            found.setdefault(name, []).append(Item(value, take.generators))
+            found.setdefault(name, []).append(TakenItem(value, take.generators))
     return found
 
 
 def noted_items(
-    taken: Mapping[str, Sequence[object]], known: dict[str, list[Item]]
-) -> dict[str, Sequence[Item]]:
+    taken: Mapping[str, Sequence[object]], known: dict[str, list[TakenItem]]
+) -> dict[str, Sequence[TakenItem]]:
     """The items of an iteration as they were noted, which are taken away from `known`."""
-    found: dict[str, Sequence[Item]] = {}
+    found: dict[str, Sequence[TakenItem]] = {}
     for name, items in taken.items():
         noted, known[name] = known.get(name, [])[: len(items)], known.get(name, [])[len(items) :]
-        found[name] = noted if len(noted) == len(items) else [Item(item) for item in items]
+        found[name] = noted if len(noted) == len(items) else [TakenItem(item) for item in items]
     return found
 
 
-def part_of(items: Sequence[Item], number: int, num_parts: int) -> Sequence[Item]:
+def part_of(items: Sequence[TakenItem], number: int, num_parts: int) -> Sequence[TakenItem]:
     """The items of one of several iterations that take as many."""
     size = len(items) // num_parts
     return items[number * size : (number + 1) * size]
