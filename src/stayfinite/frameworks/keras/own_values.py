@@ -38,7 +38,7 @@ _MISSING = object()
 
 
 @dataclass(frozen=True)
-class _Held:
+class _NotedValue:
     """The value of an attribute, and its content where that may change in place."""
 
     value: object
@@ -49,7 +49,7 @@ class _Held:
 class Noted:
     """What the values were. `random` has the states of the generators of Python and NumPy."""
 
-    attributes: list[dict[str, _Held]]
+    attributes: list[dict[str, _NotedValue]]
     random: tuple[Any, Any] | None
 
 
@@ -98,7 +98,7 @@ class OwnValues:
         for reference, names in self._objects:
             present = vars(reference()) if reference() is not None else {}
             held = {n: present[n] for n in names if n in present}
-            attributes.append({n: _Held(v, _content(v)) for n, v in held.items()})
+            attributes.append({n: _NotedValue(v, _content(v)) for n, v in held.items()})
         states = (random.getstate(), np.random.get_state()) if with_random else None
         return Noted(attributes, states)
 
@@ -188,9 +188,11 @@ def _content(value: Any) -> Any:
     return None
 
 
-def _restore(present: dict[str, Any], names: frozenset[str], before: dict[str, _Held]) -> None:
+def _restore(
+    present: dict[str, Any], names: frozenset[str], before: dict[str, _NotedValue]
+) -> None:
     for name in names & present.keys():
-        now, held = present[name], before.get(name, _Held(_MISSING))
+        now, held = present[name], before.get(name, _NotedValue(_MISSING))
         if now is held.value:
             _put_content(now, held.content)
         elif held.value is _MISSING:
