@@ -252,6 +252,7 @@ class PatchTrials:
             None if self.formula is None else self.formula.operand(self._diagnosis),
             is_near=near,
             is_far_above=self._is_far_above(experiment, value),
+            is_equal=self._healthy.are_equal,
             is_whole=self._healthy.are_whole,
             put_in_place=applied.put_in_place,
         )
