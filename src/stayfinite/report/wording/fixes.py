@@ -26,9 +26,10 @@ from stayfinite.experiments.changes import (
     UsualRate,
     WiderLayer,
 )
-from stayfinite.experiments.fix_search import FixSearch, Form
+from stayfinite.experiments.fix_search import FixSearch
 from stayfinite.experiments.healthy_steps import Objection
 from stayfinite.experiments.moved_activation import MovedActivation
+from stayfinite.experiments.patch_search import Form
 from stayfinite.experiments.remedies.try_remedy import AtFault
 from stayfinite.experiments.rewritings import RewrittenFormula
 from stayfinite.experiments.source_fix import Description, SourceFix
