@@ -135,6 +135,11 @@ class PureStep:
         return str(getattr(self.function, "__name__", type(self.function).__name__))
 
     @property
+    def is_on_each_device(self) -> bool:
+        """Whether the leading axis of each array is that of the devices, as under `jax.pmap`."""
+        return _is_pmapped(self.function)
+
+    @property
     def roles(self) -> Mapping[str, Role]:
         """The role of each array of the state, by name."""
         return {} if self._state is None else self._state.roles
@@ -377,15 +382,20 @@ def skips_bad_updates(names: Iterable[str]) -> bool:
 def uncompiled(step: Callable[..., Any]) -> Callable[..., Any]:
     """The function inside `jax.jit`, `nnx.jit` or `eqx.filter_jit`, which is compiled anew.
 
+    That of a `jax.pmap` needs its mapped axis: the `pmap` is a part of the step.
+
     Raises:
-        CannotGuardError: it runs on several devices, as `jax.pmap` makes it.
+        CannotGuardError: it is a `jax.pmap` that is no `shard_map`, of an early release of JAX.
     """
     if isinstance(step, MethodType):
         inner = uncompiled(step.__func__)
         return step if inner is step.__func__ else MethodType(inner, step.__self__)
     if _is_pmapped(step):
+        if isinstance(step, FunctionType):
+            return step
         raise CannotGuardError(
-            "a step under jax.pmap cannot be guarded; use jax.jit with sharded arrays"
+            "a step under jax.pmap of this release of JAX cannot be guarded; use jax.jit with "
+            "sharded arrays"
         )
     is_compiled = hasattr(step, "lower") and hasattr(step, "__wrapped__")
     return uncompiled(inspect.unwrap(step, stop=_is_plain)) if is_compiled else step
