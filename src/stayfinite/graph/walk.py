@@ -147,8 +147,9 @@ def function_differentiated_inside(graph: Graph, op: Op) -> Op | None:
         return None
     for value in op.operands:
         producer = graph.producer.get(value)
-        near = [] if producer is None else [producer]
-        for other in (*near, *graph.consumers.get(value, ())):
+        near: list[Op] = [] if producer is None else [producer]
+        near += graph.consumers.get(value, ())
+        for other in near:
             if other.name == canonical(called) and _at_one_place(other, op):
                 return other
     return None

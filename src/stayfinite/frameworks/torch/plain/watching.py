@@ -142,7 +142,9 @@ class Watching:
         if self.replayer is not None:
             return self.replayer.draw()
         batch = draw(iterator)
-        if self._judge is not None and self.notes.trained.by_identity:
+        if self._judge is None or torch.is_inference_mode_enabled():
+            return batch  # no step is made in this mode: it is an evaluation
+        if self.notes.trained.by_identity:
             try:
                 self.notes.drew(batch, iterator, sys._getframe(2))
             except Exception as error:
