@@ -2,8 +2,8 @@
 
 Loading a framework takes longer than most of the zoo's trainings. The forked process begins where
 the import of Keras, or of PyTorch or JAX for a script without Keras, has just returned, with no
-computation made and no thread started for one. What an explanation imports is loaded, too; a script
-that is run without the command does not find it.
+computation made and no thread started for one. What an explanation imports is loaded, too, with the
+templates of its page; a script that is run without the command does not find it.
 
 Reads one request a line, `{"arguments", "folder", "variables", "output", "timeout"}`, and answers
 each with a line `{"exit_code"}`, null where the time was up.
@@ -36,12 +36,18 @@ MODULES = (
 )
 _LIBRARIES = {"plain-jax": "jax", "plain-torch": "torch"}
 # What guarded runs import, with each library. Together they take a fifth of a second.
-_OF_ANY_RUN = ("cli", "explanation.pipeline", "guard.session", "report.wording")
+_OF_ANY_RUN = (
+    *("cli", "explanation.pipeline", "guard.session", "report.wording"),
+    "repair.writing.syntax_tree",
+)
 _OF_A_RUN = {
     "keras": ("guard.callback", "guard.every_model", "replay.run"),
     "jax": ("frameworks.jax.plain.framework", "frameworks.jax.step", "guard.jax_steps"),
     "tensorflow": ("frameworks.tensorflow.engine", "frameworks.tensorflow.loops"),
-    "torch": ("frameworks.torch.plain.framework", "guard.plain_torch"),
+    "torch": (
+        *("frameworks.torch.plain.framework", "frameworks.torch.plain.engine"),
+        *("frameworks.recording.step", "guard.plain_torch"),
+    ),
 }
 _POLL_SECONDS = 0.02
 
@@ -66,9 +72,19 @@ def _load() -> None:
         names += [f"frameworks.{backend}.backend", *_OF_A_RUN[backend]]
     for name in ("libcst", *(f"stayfinite.{name}" for name in names)):
         importlib.import_module(name)
+    _compile_templates()
     # A collection in a forked process would copy the pages of every object that it looks at.
     gc.collect()
     gc.freeze()
+
+
+def _compile_templates() -> None:
+    """Those of the page of a report, which each explanation would compile again."""
+    from stayfinite.pages.rendering import environment
+
+    templates = environment("stayfinite.report.html")
+    for name in templates.list_templates():
+        templates.get_template(name)
 
 
 def _forked(request: dict[str, Any]) -> int | None:
