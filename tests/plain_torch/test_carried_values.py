@@ -89,7 +89,16 @@ def by_a_list_of_batches(net):
         update(net, net(left.pop(0)), 0.0)
 
 
-@pytest.mark.parametrize("train", [by_modules_and_objects, by_containers, by_a_list_of_batches])
+def by_a_name_of_the_header(net):
+    for x, factor in zip(ROWS, (0.5, 0.6, 0.7, 0.8, 0.9, 1.0), strict=True):
+        x = x * factor
+        update(net, net(x), 0.0)
+
+
+TRAININGS = [by_modules_and_objects, by_containers, by_a_list_of_batches, by_a_name_of_the_header]
+
+
+@pytest.mark.parametrize("train", TRAININGS)
 def test_a_step_begins_with_what_the_one_before_has_left(train, tmp_path):
     net = Net()
     with pytest.raises(stayfinite.NonFiniteError) as caught, stayfinite.watching(keep=tmp_path):

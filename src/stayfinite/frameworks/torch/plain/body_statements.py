@@ -125,7 +125,9 @@ class BodyStatements:
         body = self._code.statement().body
         last = sum(1 for statement in body if statement.lineno <= line) - 1
         effects = [n + 1 for n in range(last) if not isinstance(body[n], ast.Assign)]
-        return list(dict.fromkeys([last, *reversed(effects)])) if last > 0 else []
+        header = {*self._code.loop.targets}
+        anew = [n + 1 for n in range(last) if bound_names(body[n]) & header]
+        return list(dict.fromkeys([*reversed(anew), last, *reversed(effects)])) if last > 0 else []
 
     def after_calls(self, line: int) -> list[int]:
         """As `beginnings`, after assignments with a call, the earliest first.
@@ -156,6 +158,7 @@ class BodyStatements:
             # The step would begin in the middle of what is differentiated.
             return None
         batch = {name: value for name, value in iteration.batch.items() if name not in bound}
+        batch |= {n: v for n, v in known.items() if n in self._code.loop.targets and _is_array(v)}
         others = {**{n: v for n, v in values.items() if n not in batch}, **known}
         self._code.leave_out(first)
         begun = Iteration(others, batch, iteration.generators.now())
@@ -210,6 +213,10 @@ def _has_graph(value: object) -> bool:
 
 def _calls(statement: ast.stmt) -> bool:
     return any(isinstance(node, ast.Call) for node in ast.walk(statement))
+
+
+def _is_array(value: object) -> bool:
+    return any(True for _ in leaves(value))
 
 
 def _is_plain(value: object) -> bool:

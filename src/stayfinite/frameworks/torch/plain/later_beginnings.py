@@ -9,6 +9,7 @@ is made after the optimizer.
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -18,6 +19,7 @@ from stayfinite.frameworks.frames import all_values_of, values_of
 from stayfinite.frameworks.recorded_steps import RecordedBatch
 from stayfinite.frameworks.step import Outcome
 from stayfinite.frameworks.torch import private
+from stayfinite.frameworks.torch.engine import StepWatcher
 from stayfinite.frameworks.torch.plain.carried import CarriedValues
 from stayfinite.frameworks.torch.plain.data import LoopData
 from stayfinite.frameworks.torch.plain.loop_body import LoopBody
@@ -85,6 +87,7 @@ def begun_later(
 ) -> RecordedBatch:
     """`step` from the first statement on that makes it the step of training; else `step` itself.
 
+    So it does where the body binds a name of its header anew: `x = x / 255`.
     If the loop has written into its batch, the first of those is that which writes the same once
     more, as `labels[labels == pad] = -100` does, or one after `x.sub_(mean)`.
     """
@@ -99,7 +102,7 @@ def begun_later(
         data.missing is not None
         or iteration.draws
         or iteration.taken
-        or body.loop.bound_in_header(iteration.batch)
+        or (data.is_sure and body.loop.bound_in_header(iteration.batch))
     ):
         return step
     if is_made(subject, data, seen):
@@ -150,15 +153,25 @@ def gradients_by_path(
 
 
 def is_made(subject: TorchLoop, data: LoopData, seen: Outcome) -> bool:
-    """Whether the step on `data` has the gradients of training, `seen`."""
+    """Whether the step on `data` has the gradients of training, `seen`, and its loss."""
     made: dict[str, np.ndarray] = {}
+    watcher = StepWatcher()
 
     def make() -> None:
-        with subject.remade.begun():
+        with subject.remade.begun(), subject.remade.observed(watcher):
             subject.train_step(data)
             made.update(gradients_by_path(subject))
 
     tried(subject, make)
+    # Gradients that are NaN throughout are those of many steps.
+    if not any(np.isfinite(gradient).any() for gradient in seen.gradients.values()):
+        loss = watcher.loss
+        if loss is not None and math.isfinite(seen.loss) and _mean_of(loss) != seen.loss:
+            return False
     return made.keys() == seen.gradients.keys() and all(
         np.array_equal(made[name], value, equal_nan=True) for name, value in seen.gradients.items()
     )
+
+
+def _mean_of(loss: torch.Tensor) -> float:
+    return float(loss.detach().float().mean())
