@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import functools
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
+from dataclasses import dataclass
 from pathlib import Path
 
 # Public by its spelling, private by its package's own word.
@@ -16,6 +18,8 @@ _TAKE_A_NAME = {
     *("getattr", "setattr", "hasattr", "delattr", "getattr_static"),
     *("required", "owner_of", "set_attribute"),
 }
+_CALLS = _TAKE_A_NAME | {"get", "pop"}
+_LAST_PARTS = {module.rpartition(".")[2] for module in PRIVATE_MODULES}
 
 
 def is_private(name: str) -> bool:
@@ -29,20 +33,33 @@ def private_names(path: Path, package: Path) -> list[str]:
     What the classes of this file, and those that they inherit from inside the package, define is
     their own. The standard library is left out.
     """
-    tree = ast.parse(path.read_text())
     own = _defined(path, package, set())
-    return [f"{line}: {name}" for line, name in _found(tree, own)]
+    return [f"{line}: {name}" for line, name in _found(_nodes(path), own)]
 
 
-def _found(tree: ast.Module, own: set[str]) -> Iterator[tuple[int, str]]:
+@functools.cache
+def _nodes(path: Path) -> list[ast.AST]:
+    """All nodes of a file, that of the module first."""
+    return list(ast.walk(ast.parse(path.read_text())))
+
+
+@dataclass(frozen=True)
+class _Classes:
+    """Names that the classes of a file define, and the files that they inherit from."""
+
+    names: frozenset[str]
+    of: tuple[Path, ...]
+
+
+def _found(nodes: list[ast.AST], own: Set[str]) -> Iterator[tuple[int, str]]:
     standard = {
         alias.asname or alias.name
-        for node in ast.walk(tree)
+        for node in nodes
         if isinstance(node, ast.Import)
         for alias in node.names
         if alias.name.partition(".")[0] in sys.stdlib_module_names
     }
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.Import):
             for alias in node.names:
                 if _is_private_module(alias.name):
@@ -54,9 +71,9 @@ def _found(tree: ast.Module, own: set[str]) -> Iterator[tuple[int, str]]:
         elif isinstance(node, ast.Attribute):
             of_standard = isinstance(node.value, ast.Name) and node.value.id in standard
             foreign = is_private(node.attr) and node.attr not in own and not of_standard
-            if foreign or ast.unparse(node) in PRIVATE_MODULES:
+            if foreign or (node.attr in _LAST_PARTS and ast.unparse(node) in PRIVATE_MODULES):
                 yield node.lineno, ast.unparse(node)
-        elif isinstance(node, ast.Call) and _last(node.func) in _TAKE_A_NAME | {"get", "pop"}:
+        elif isinstance(node, ast.Call) and _last(node.func) in _CALLS:
             for name in _strings(node.args):
                 if is_private(name) and name not in own:
                     yield node.lineno, f"{ast.unparse(node.func)}(... {name!r})"
@@ -73,8 +90,9 @@ def _is_private_module(dotted: str) -> bool:
     )
 
 
-def _last(function: ast.expr) -> str:
-    return ast.unparse(function).rpartition(".")[2]
+def _last(function: ast.expr) -> str | None:
+    """The name of a function that is called, without what it is an attribute of."""
+    return getattr(function, "attr", getattr(function, "id", None))
 
 
 def _strings(nodes: list[ast.expr]) -> Iterator[str]:
@@ -90,13 +108,19 @@ def _is_of(value: ast.expr, modules: set[str]) -> bool:
     )
 
 
-def _defined(path: Path, package: Path, seen: set[Path]) -> set[str]:
+def _defined(path: Path, package: Path, seen: set[Path]) -> frozenset[str]:
     """Private names that classes of a file define, and the classes of the package they are from."""
     if path in seen or not path.is_file():
-        return set()
+        return frozenset()
     seen.add(path)
-    tree = ast.parse(path.read_text())
-    classes = [node for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
+    classes = _classes(path, package)
+    return classes.names.union(*(_defined(base, package, seen) for base in classes.of))
+
+
+@functools.cache
+def _classes(path: Path, package: Path) -> _Classes:
+    nodes = _nodes(path)
+    classes = [node for node in nodes if isinstance(node, ast.ClassDef)]
     names: set[str] = {_MARK} if _MARK in path.read_text() else set()
     for each in classes:
         for node in ast.walk(each):
@@ -108,12 +132,14 @@ def _defined(path: Path, package: Path, seen: set[Path]) -> set[str]:
             elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
                 names.add(node.id)
     bases = {ast.unparse(base).partition(".")[0] for each in classes for base in each.bases}
-    for node in tree.body:
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(package.name):
-            for alias in node.names:
-                if (alias.asname or alias.name) in bases:
-                    names |= _defined(_file_of(node.module or "", package), package, seen)
-    return names
+    inherited = tuple(
+        _file_of(node.module or "", package)
+        for node in ast.iter_child_nodes(nodes[0])
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(package.name)
+        for alias in node.names
+        if (alias.asname or alias.name) in bases
+    )
+    return _Classes(frozenset(names), inherited)
 
 
 # What this package notes on objects of others.

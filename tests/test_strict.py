@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import ast
+from pathlib import Path
+
 import pytest
 
 from stayfinite import strict
+
+PACKAGE = Path(strict.__file__).parent
 
 
 def test_an_internal_error_is_a_note(monkeypatch):
@@ -29,3 +34,35 @@ def test_an_error_is_internal_where_code_of_the_package_raised_it(monkeypatch):
     assert strict.is_internal(of_the_package.value)
     assert not strict.is_internal(of_the_test.value)
     assert not strict.is_internal(ValueError("not raised"))
+
+
+# Two ask whether code of the user, or of a library, can be run at all; one prints the traceback.
+_OTHERS = {"raises_on_bad_numbers", "_orientation", "_forked"}
+
+
+def broad_handlers():
+    for path in sorted(PACKAGE.rglob("*.py")):
+        for function in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not isinstance(function, ast.FunctionDef):
+                continue
+            for node in ast.walk(function):
+                if isinstance(node, ast.ExceptHandler) and _is_broad(node.type):
+                    yield f"{path.relative_to(PACKAGE)}:{node.lineno}", function.name, node
+
+
+def _is_broad(kind):
+    return kind is None or any(
+        isinstance(part, ast.Name) and part.id in ("Exception", "BaseException")
+        for part in ast.walk(kind)
+    )
+
+
+def test_a_handler_of_any_error_raises_or_reads_it():
+    lost = [
+        place
+        for place, function, handler in broad_handlers()
+        if function not in _OTHERS
+        and handler.name is None
+        and not any(isinstance(node, ast.Raise) for node in ast.walk(handler))
+    ]
+    assert not lost, f"an internal error is lost in {lost}; see `strict.is_internal`"

@@ -78,6 +78,19 @@ def test_batch_that_is_alike_throughout_has_no_sample_at_fault():
     assert search(Step(lambda samples: samples), [])[0] is None
 
 
+def test_sample_in_the_place_of_the_only_one_that_counts_is_not_at_fault():
+    class ZeroSum(Step):
+        """Fails where a sum over the batch is 0; 7 alone adds to that of the first healthy one."""
+
+        def run(self, change):
+            adding = {"first": {7}, "second": set(range(NUM_SAMPLES))}[change.other.data]
+            return GOOD if adding & set(change.samples) else BAD
+
+    step = ZeroSum(None)
+    assert search(step, [batch("first")])[0].samples == (7,)
+    assert search(step, [batch("first"), batch("second")]) == (None, False)
+
+
 def test_slow_step_is_not_searched(monkeypatch):
     monkeypatch.setattr(minimal, "_LONGEST_STEP", -1.0)
     found, too_slow = search(Step(lambda samples: samples & {3}), HEALTHY)

@@ -11,6 +11,7 @@ import pytest
 import torch
 from keras import layers, ops
 
+from stayfinite import strict
 from stayfinite.frameworks.change import ClipNorm, LearningRate, OnDevice, Unchanged, WiderDtype
 from stayfinite.frameworks.keras import batches
 from stayfinite.frameworks.keras.model_subject import KerasModel
@@ -488,3 +489,21 @@ def test_step_on_another_device_gives_the_variables_back():
     )
     assert [tensor.data_ptr() for tensor in tensors] == places
     assert all(np.array_equal(one, two) for one, two in zip(everything(model), before, strict=True))
+
+
+def test_an_internal_error_on_another_number_of_samples_is_raised_in_strict_mode(monkeypatch):
+    model, batch = prepared("dense")
+    step = step_of(model, batch)
+    run, numbers = step.engine.run, []
+
+    def fails_on_another_number(state, batch, *others, **options):
+        numbers.append(batch.num_samples)
+        if numbers[-1] != numbers[0]:
+            strict.caught("an engine", KeyError("x"))
+        return run(state, batch, *others, **options)
+
+    monkeypatch.setattr(step.engine, "run", fails_on_another_number)
+    monkeypatch.setenv(strict.VARIABLE, "1")
+    with pytest.raises(KeyError, match="x"):
+        _ = step.trace
+    assert len(set(numbers)) == 2

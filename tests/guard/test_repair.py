@@ -111,6 +111,12 @@ def probabilities(loss):
     return model, (x, np.zeros((64, 1), "float32"))
 
 
+def explained(folder):
+    """The report of the only incident in a folder, in one line."""
+    (incident,) = folder.glob("incident-*")
+    return " ".join(stayfinite.explain(incident).split())
+
+
 def fitted(model, data, added, **options):
     keras.utils.set_random_seed(1)
     return model.fit(*data, callbacks=added, batch_size=8, verbose=0, **options)
@@ -134,8 +140,9 @@ def test_run_is_that_of_the_repaired_source(source, tmp_path):
     model, history = trained(source("broken", DISTANCE).loss, "repaired", guard)
     (made,) = history.interventions
     assert (made.policy, made.cause) == ("repair", "singular-gradient")
-    kept = stayfinite.explain(next(tmp_path.glob("incident-*")))
+    kept = explained(tmp_path)
     assert "the running program is repaired" in kept
+    assert "healthy steps unchanged)" in kept
     plain, expected = trained(source("repaired", repaired(DISTANCE, made)).loss, "plain")
     nets.assert_bit_equal(nets.state_of(model), nets.state_of(plain))
     assert history.history == expected.history
@@ -170,6 +177,7 @@ def test_log_of_a_rounded_probability(source, tmp_path):
     history = fitted(model, data, [guard], epochs=2, shuffle=False)
     (made,) = guard.interventions
     assert (made.step, made.cause) == (5, "log-of-zero")
+    assert "5 healthy steps unchanged but for roundings)" in explained(tmp_path)
     plain, data = probabilities(source("repaired", repaired(LOG, made)).loss)
     expected = fitted(plain, data, [], epochs=2, shuffle=False)
     # The steps before were rounded in another way.

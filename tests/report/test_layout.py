@@ -226,11 +226,18 @@ def test_a_fix_says_which_of_several_losses_it_has(verified, value, expected):
     assert expected in joined(incident)
 
 
-def test_a_fix_says_how_far_healthy_steps_were_compared():
+@pytest.mark.parametrize(
+    ("known", "expected"),
+    [
+        ({"is_whole_iteration": False}, "unchanged up to the update that failed)"),
+        ({"is_healthy_equal": False}, "unchanged but for roundings)"),
+    ],
+)
+def test_a_fix_says_how_far_healthy_steps_are_unchanged(known, expected):
     trial = Trial("with the fix", "finite", "", TrialKind.SOURCE, is_fix=True)
-    fix = Fix(True, "source", "do it", None, "exact", is_whole_iteration=False)
+    fix = Fix(True, "source", "do it", None, "exact", **known)
     incident = dataclasses.replace(SQRT, fix=fix, trials=(trial,), num_healthy_steps=8)
-    assert "8 healthy steps unchanged up to the update that failed)" in joined(incident)
+    assert f"8 healthy steps {expected}" in joined(incident)
 
 
 def test_long_fix_text_does_not_hide_its_proof():

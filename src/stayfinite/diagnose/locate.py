@@ -22,9 +22,11 @@ from stayfinite.diagnose.masking import leaking_derivative
 from stayfinite.diagnose.moments import moment_of_no_step
 from stayfinite.diagnose.ranges import literal_out_of_range
 from stayfinite.diagnose.values import Values, as_float
+from stayfinite.frameworks.batch import ChangeError
 from stayfinite.frameworks.optimizers import PlainOptimizer
 from stayfinite.frameworks.step import Outcome, Step
 from stayfinite.graph.graph import Leaf, Op
+from stayfinite.strict import caught, is_internal
 
 _LEAF_ORDER = ("weight", "statistics", "input", "target", "sample_weight", "optimizer", "metric")
 # What the update by an impossible moment looks like one step later.
@@ -63,8 +65,12 @@ def diagnose(
     def finite_wider() -> bool:
         try:
             found = wider.outcome
-        except Exception:
+        except ChangeError:
+            return False
+        except Exception as error:
             # An op without a float64 form: the wider step is unknown.
+            if is_internal(error):
+                caught("the step in float64", error)
             return False
         return found.finite and not found.bad_gradients
 

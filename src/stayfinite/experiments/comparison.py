@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -70,6 +70,18 @@ def alike(
     return all(
         _close(gradient, other.gradients[name], tolerance, floor + of_gradients.get(name, 0.0))
         for name, gradient in one.gradients.items()
+    )
+
+
+def alike_within(
+    one: Outcome,
+    other: Outcome,
+    tolerance: float,
+    rounding: Callable[[], Iterable[RoundingError]],
+) -> bool:
+    """Whether they are alike, or else alike by one of the errors, which take runs of the step."""
+    return alike(one, other, tolerance) or any(
+        alike(one, other, tolerance, error) for error in rounding()
     )
 
 

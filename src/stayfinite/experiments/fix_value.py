@@ -31,6 +31,7 @@ from stayfinite.experiments.comparison import (
     RoundingError,
     alike,
     alike_loss,
+    alike_within,
     equal,
 )
 from stayfinite.experiments.formulas import Formula
@@ -142,12 +143,11 @@ def judged(
                 # The bound is in the place of a number that half precision has rounded to 0: in
                 # float64 that number is above it. How far roundings move the rest is no measure.
                 return alike(reference, after, before.tolerance)
-        if alike(reference, after, before.tolerance):
-            return True
         # Further runs find further roundings of gradients; a loss is a mean that they hardly move.
         count = None if _same_loss(reference.loss, after, before) else 2
-        errors = itertools.islice(rounding(), count)
-        return any(alike(reference, after, before.tolerance, error) for error in errors)
+        return alike_within(
+            reference, after, before.tolerance, lambda: itertools.islice(rounding(), count)
+        )
 
     def same_in_float64() -> bool:
         wide = run_wide()

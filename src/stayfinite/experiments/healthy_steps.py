@@ -15,6 +15,7 @@ from stayfinite.experiments.comparison import (
     RoundingError,
     alike,
     alike_loss,
+    equal,
     half_dtype,
     rounding_errors,
     shares,
@@ -59,6 +60,7 @@ class HealthySteps:
         self._batches = batches
         self._wide: list[Outcome | None] = []
         self._seconds_a_step = 0.0
+        self._are_equal = False
 
     def count(self) -> int:
         """How many healthy steps there are. They are run now, if they were not before."""
@@ -68,6 +70,14 @@ class HealthySteps:
     def are_whole(self) -> bool:
         """Whether each was compared with the other updates of its iteration, as of a GAN."""
         return self._step.subject.is_iteration_whole
+
+    @property
+    def are_equal(self) -> bool:
+        """Whether the patch that was compared last gave the same numbers, not others by roundings.
+
+        A training that goes on with it is then that of the patched file from the start.
+        """
+        return self._are_equal
 
     def objection(self, unscaled: Step, *, clamps: bool) -> Objection | NotTried | None:
         """Why a patch with which the failing step is finite is not verified; None if it may be.
@@ -82,6 +92,7 @@ class HealthySteps:
         whole = unscaled.changed(WholeIteration())
         timed = TimeLimit(_SECONDS)
         seconds = 0.0
+        self._are_equal = True
         for number, (batch, before, exact) in enumerate(self._unpatched):
             began = timed.spent
             healthy = whole.changed(OnBatch(batch))
@@ -90,6 +101,7 @@ class HealthySteps:
                 return ran
             patched, after = ran
             seconds += timed.spent - began
+            self._are_equal = self._are_equal and equal(before, after)
             is_moved = clamps and not alike_loss(before.loss, after.loss, MOVED)
             if not is_moved and alike(before, after, self.tolerance):
                 continue

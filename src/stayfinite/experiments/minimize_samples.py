@@ -23,6 +23,8 @@ _SECONDS = 4.0
 _LONGEST_STEP = 1.0
 # More samples than these are not a few that are at fault.
 _MOST = 8
+# Healthy batches of which one is taken; those of an end of an epoch have another shape.
+_FILLERS = 2
 
 
 @dataclass(frozen=True)
@@ -100,6 +102,8 @@ class _Bisection:
         if not self._is_few(samples):
             return None
         if self._is_enough(samples):
+            if not self._fails_among_others(samples):
+                return None
             alone = None
             if len(samples) > 1:
                 alone = next(
@@ -120,12 +124,27 @@ class _Bisection:
         alone = tuple(sample for sample in samples if not self._good_with(sample, samples))
         return alone if alone and self._good_without(alone) else samples
 
+    def _fails_among_others(self, samples: tuple[int, ...]) -> bool:
+        """Whether the samples fail among those of a second healthy batch, if there is one.
+
+        A sum that is 0 over a batch is so by all of its samples. The sample in whose place the
+        healthy batch has the only one that counts would be taken for the one at fault.
+        """
+        others = tuple(sample for sample in self._all if sample not in samples)
+        for batch in self._healthy[: _FILLERS + 1]:
+            if batch is self._other or time.monotonic() > self._until:
+                continue
+            whole = self._run(SamplesFrom(self._all, batch))
+            if not isinstance(whole, NotTried) and is_good(whole):
+                return not self._good(SamplesFrom(others, batch))
+        return True
+
     def _is_few(self, samples: tuple[int, ...] | None) -> TypeGuard[tuple[int, ...]]:
         return samples is not None and len(samples) <= min(_MOST, len(self._all) // 2)
 
     def _filler(self, healthy: Sequence[Batch]) -> Batch | None:
         """A healthy batch, of the same shapes, that is finite on the state of now as well."""
-        for batch in healthy[:2]:
+        for batch in healthy[:_FILLERS]:
             outcome = self._run(SamplesFrom(self._all, batch))
             if not isinstance(outcome, NotTried) and is_good(outcome):
                 return batch

@@ -24,6 +24,7 @@ from stayfinite.experiments.comparison import (
     RoundingError,
     added,
     alike,
+    alike_within,
     is_near,
     rounding_errors,
 )
@@ -160,10 +161,12 @@ class PatchTrials:
             exact = _run_in_float64(Float64Run(unscaled))
             if isinstance(exact, NotTried) or not is_good(exact):
                 return False
-            if alike(exact, outcome, before.tolerance):
-                return False
-            errors = self._roundings(unscaled, before.wide)
-            return not any(alike(exact, outcome, before.tolerance, error) for error in errors)
+            return not alike_within(
+                exact,
+                outcome,
+                before.tolerance,
+                lambda: self._roundings(unscaled, before.wide),
+            )
 
     def _proved(
         self,
@@ -249,6 +252,7 @@ class PatchTrials:
             None if self.formula is None else self.formula.operand(self._diagnosis),
             is_near=near,
             is_far_above=self._is_far_above(experiment, value),
+            is_equal=self._healthy.are_equal,
             is_whole=self._healthy.are_whole,
             put_in_place=applied.put_in_place,
         )

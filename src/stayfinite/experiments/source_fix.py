@@ -42,6 +42,7 @@ class SourceFix:
         is_near: Whether an exact value is met to more digits than half precision has, and no loss
             scale skips the step, where a part of it is in half precision.
         is_far_above: Whether its bound leaves a loss that is far above that of every healthy step.
+        is_equal: Whether healthy steps have the same numbers with it, not others by roundings.
         is_whole: Whether healthy steps were compared with the other updates of their iterations.
         put_in_place: Has the program run the patched code from now on; False where it cannot.
     """
@@ -56,6 +57,7 @@ class SourceFix:
     guard: SourceFix | None = None
     is_near: bool = True
     is_far_above: bool = False
+    is_equal: bool = True
     is_whole: bool = True
     put_in_place: Callable[[], bool] = lambda: False
 

@@ -27,8 +27,8 @@ class GuardedFunction(Protocol):
         """Make a step, as the train function that Keras made."""
         ...
 
-    def begin_training(self) -> None:
-        """A `fit` begins."""
+    def begin_training(self, *, sees_steps: bool) -> None:
+        """A `fit` begins. `sees_steps` says whether a callback may look at single steps."""
         ...
 
     def begin_epoch(self) -> None:
@@ -93,8 +93,8 @@ class Backend(Framework, Protocol):
             subject: The training.
             recorder: Records its steps.
             on_bad: Called at a bad step.
-            resumes: Whether `on_bad` may return. Each flag is then read at once, and metrics do
-                not keep the bad step.
+            resumes: Whether `on_bad` may return. Metrics then do not keep the bad step, and nothing
+                that other code sees is ahead of a flag that has not been read.
 
         Raises:
             CannotGuardError: the training is of a kind that cannot be guarded.

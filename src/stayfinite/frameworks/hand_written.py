@@ -69,6 +69,9 @@ class HandWrittenStep(Subject):
     def state_was_stored(self) -> None:
         """Nothing: the library keeps no other copy of the state."""
 
+    def stored_state_is_given_away(self) -> None:
+        """Nothing: see `state_was_stored`."""
+
     def config(self) -> dict[str, object] | None:
         """None: the step is code of the user."""
         return None

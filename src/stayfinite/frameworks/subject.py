@@ -226,6 +226,10 @@ class Subject(Protocol):
         """Called when the variables have been set to the values of a state inside a step."""
         ...
 
+    def stored_state_is_given_away(self) -> None:
+        """Called after that, when a step is about to be made that takes the arrays over."""
+        ...
+
     def config(self) -> dict[str, object] | None:
         """What the training can be made of again without its source; None where it cannot.
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import keras
 
-from stayfinite.frameworks.keras import creation, running_fit
+from stayfinite.frameworks.keras import batch_listeners, creation, running_fit
 from stayfinite.guard.policy import MAX_BAD_STEPS, Policy
 from stayfinite.guard.registry import REGISTRY
 from stayfinite.guard.watch import Watch
@@ -29,7 +29,8 @@ class Guard(keras.callbacks.Callback):
     such a notice is a printed line instead.
 
     Another policy than "stop" lets the training go on, and says so in a `RuntimeWarning`. Metrics,
-    callbacks and `History` then see finite values only. The host waits for each step.
+    callbacks and `History` then see finite values only. The host waits for each step; on JAX only
+    where a callback looks at single steps, as a progress bar does.
 
     During the `fit`, files that Keras saves are checked and put in place whole. A file without NaN
     is never replaced by one with NaN; docs/how-to/saved-files.md has the rules.
@@ -98,11 +99,12 @@ class Guard(keras.callbacks.Callback):
             self._watch.keep = self.keep
         if self._rules.may_go_on or not self._watch.listeners:
             self._watch.measures.policy = self._rules
-        self._watch.begin_training()
+        at_work = running_fit.callbacks_at_work()
+        sees_steps = at_work is None or batch_listeners.see_steps(at_work.callbacks)
+        self._watch.begin_training(sees_steps=sees_steps)
         # No callback is called when `fit` is left by an exception; the list of them is then
         # deleted.
         self._watch.let_go()
-        at_work = running_fit.callbacks_at_work()
         self._watch.let_go = make_files_safe(at_work or self)
         callbacks = () if at_work is None else at_work.callbacks
         boards = keras.callbacks.TensorBoard

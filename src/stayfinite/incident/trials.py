@@ -75,6 +75,8 @@ class Fix:
     its value; empty in files of earlier versions. `is_whole_iteration` is false where healthy steps
     were compared up to the update that failed only, without the other updates of their iterations.
     `loss` is the last one of `num_losses`, as of batches whose gradients are added up.
+    `is_healthy_equal` is false where healthy steps have other numbers with it by roundings, so that
+    a training that goes on with it is not to the last bit that of the patched file from the start.
     """
 
     verified: bool
@@ -87,6 +89,7 @@ class Fix:
     objection: str = ""
     is_whole_iteration: bool = True
     num_losses: int = 1
+    is_healthy_equal: bool = True
 
     def __post_init__(self) -> None:
         parse_numbers(self, "loss", "reference_loss")

@@ -86,6 +86,7 @@ def _source(found: SourceFix, op: str) -> Fix:
         _objection(found),
         found.is_whole,
         found.num_losses,
+        found.is_equal,
     )
 
 

@@ -129,7 +129,8 @@ def _verified(incident: Incident, ran: Trial | None) -> str:
             return f"{value}; there was no healthy step to compare"
         steps = plural(incident.num_healthy_steps, "healthy step")
         part = "" if fix.is_whole_iteration else " up to the update that failed"
-        return f"{value}, {steps} unchanged{part}"
+        rounded = "" if fix.is_healthy_equal else " but for roundings"
+        return f"{value}, {steps} unchanged{rounded}{part}"
     if incident.cause.name == "divergence" and (ran is None or ran.kind != TrialKind.SAMPLES):
         return "the steps were made again with it, and nothing grew"
     match None if ran is None else ran.kind:

@@ -12,6 +12,7 @@ import keras
 
 from stayfinite.errors import UsageError
 from stayfinite.frameworks.keras import private_epochs, running_fit
+from stayfinite.frameworks.keras.batch_listeners import ReadsNoLogs
 from stayfinite.frameworks.keras.epochs import DataPlace, Epochs
 from stayfinite.frameworks.keras.train_function import GuardedTrainFunction
 from stayfinite.frameworks.recording.notices import notify
@@ -26,7 +27,7 @@ _AT_ONCE = 8
 _ENDED: dict[Path, weakref.ref[Any]] = {}
 
 
-class SafeCheckpoint(keras.callbacks.Callback, BadEndListener):
+class SafeCheckpoint(keras.callbacks.Callback, BadEndListener, ReadsNoLogs):
     """Saves the whole training every `every` steps, and goes on from there after a crash.
 
     A checkpoint has the weights, the variables of the optimizer, the moving statistics, the loss

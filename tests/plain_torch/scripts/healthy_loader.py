@@ -22,6 +22,9 @@ for epoch in range(4):
     model.eval()
     with torch.no_grad():
         print(epoch, float(F.cross_entropy(model(x), y)), torch.rand(1).item())
+    with torch.inference_mode():
+        for xb, yb in DataLoader(TensorDataset(x, y), batch_size=40):
+            print(float(F.cross_entropy(model(xb), yb)))
     model.train()
 
 print([p.detach().numpy().tobytes().hex()[:64] for p in model.parameters()])

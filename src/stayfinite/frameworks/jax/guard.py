@@ -40,8 +40,6 @@ class JaxTrainFunction(JaxWindows):
         self._inner = self._made()
         # None once a step was made without it: it counts its steps.
         self._sentinel: guard_step.Sentinel | None = guard_step.new_sentinel()
-        # The state after the last step.
-        self._left: Any = ()
 
     def note_unwatched(self, logs: Any) -> None:
         """A step was made in a window, which the sentinel has not seen."""
@@ -56,6 +54,9 @@ class JaxTrainFunction(JaxWindows):
         self.enter(iterator)
         self._state = state
         self.poll(None, wait=False)
+        if self._state is not state:  # after a bad step that was left out, or made again
+            state = self._state
+            self._subject.stored_state_is_given_away()
         self.remember(lambda: num_bytes_of(state), lambda: State.of(state[:4]).map(np.array))
         batches = self._recorder.recording(iterator, own=own, may_borrow=self._may_borrow)
         if self._may_have_windows:

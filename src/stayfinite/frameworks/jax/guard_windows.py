@@ -36,8 +36,9 @@ class JaxWindows(WindowedTrainFunction):
     ) -> None:
         super().__init__(subject, recorder, on_bad, resumes=resumes)
         self._may_have_windows = _makes_compiled_steps(subject) and bad_steps_leave_marks(subject)
-        # The state before the next step.
+        # The state before the next step, and after the last one.
         self._state: Any = None
+        self._left: Any = ()
         # After which the next step may be noted in a series.
         self._series_state: Any = None
         self._rows = BatchRows((), 0)
@@ -61,9 +62,9 @@ class JaxWindows(WindowedTrainFunction):
             heavy.has_small_batches(num_bytes, self._recorder.newest.num_bytes)
             and is_on_default_device(leaves)
             # Another device may not compute the same bits again.
-            and (not self._is_light or (is_on_cpu(leaves) and not self.resumes))
+            and (not self._is_light or is_on_cpu(leaves))
         )
-        if not self._may_have_windows or (self._is_light and not self._in_epoch):
+        if not self._may_have_windows or (self._is_light and not self._may_have_light_window):
             return None
         step = self._subject.train_step
 
@@ -89,12 +90,22 @@ class JaxWindows(WindowedTrainFunction):
         self.heavy = new
         return new
 
+    def _steps_may_be_ahead(self) -> bool:
+        """Whether steps draw no random numbers on the host, and all their logs are metrics."""
+        subject = self._subject
+        if subject.compilation.eager or not subject.compilation.xla:
+            return False
+        if not (subject.uses_default_train_step and subject.uses_default_metrics):
+            return False
+        keras_private.before_state_sync(settle_model)
+        return True
+
     def _run_in_window(self, steps: HeavySteps, state: Any, data: object) -> Any:
         assert isinstance(steps, JaxHeavySteps)
         logs, new = steps.run(state, self._recorder.newest, data)
-        self._state = new
+        self._state = self._left = new
         self.note_unwatched(logs)
-        if self.resumes or not self._in_epoch:
+        if self.waits or not self._in_epoch:
             logs = self.poll(logs, wait=True)
         elif self._is_light:
             self.series.begin(steps, LateScalar, reads_losses=True)
@@ -123,6 +134,8 @@ class JaxWindows(WindowedTrainFunction):
         if self.series and isinstance(self.heavy, JaxHeavySteps):
             self.heavy.took(self._state)
             super().end_series()
+            self._left = self._state
+            self._log_unwatched()
 
 
 def _makes_compiled_steps(subject: Subject) -> bool:

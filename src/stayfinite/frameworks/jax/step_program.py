@@ -19,6 +19,7 @@ from stayfinite.frameworks.recording.axes import other_size
 from stayfinite.frameworks.state import State
 from stayfinite.frameworks.subject import Subject
 from stayfinite.graph.graph import Graph
+from stayfinite.strict import caught, is_internal
 
 # Equations of a step that is traced in a fraction of a second.
 _QUICK_TO_TRACE = 3000
@@ -64,8 +65,10 @@ class StepProgram:
             other = batch.resized(other_size(samples)).map(jnp.asarray)
             with self.in_place():
                 return trace_step(self.subject, state, other).program
-        except Exception:
+        except Exception as error:
             # The step takes no other number of samples; the axes are followed through it instead.
+            if is_internal(error):
+                caught("tracing the step on another number of samples", error)
             return None
 
     @functools.cached_property

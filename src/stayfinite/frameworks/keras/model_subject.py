@@ -149,6 +149,10 @@ class KerasModel(KerasSubject):
         """Keep `fit` from writing its own copy of the state back."""
         keras_private.keep_stored_state(self.model)
 
+    def stored_state_is_given_away(self) -> None:
+        """Have `fit` take what the step returns, as after any other step."""
+        keras_private.keep_state_of_fit(self.model)
+
     def config(self) -> dict[str, object] | None:
         """The config of the model and its `compile`, if all objects in it are of Keras."""
         return rebuilding.config_of(self.model)

@@ -28,6 +28,7 @@ __all__ = [
     "global_seed",
     "is_keras_schedule",
     "is_stateless",
+    "keep_state_of_fit",
     "keep_stored_state",
     "learning_rate_of",
     "losses_seen",
@@ -177,6 +178,11 @@ def keep_stored_state(model: Any) -> None:
     """
     required(model, _STATE_SYNCED)
     model._jax_state_synced = True
+
+
+def keep_state_of_fit(model: Any) -> None:
+    """Undo `keep_stored_state`: `fit` writes its copy, which is a newer one, to the variables."""
+    model._jax_state_synced = False
 
 
 _STATE_SYNCED = "_jax_state_synced"

@@ -2,8 +2,9 @@
 
 Inside an epoch of `fit` flags are read late, so that the host does not wait for the device. At the
 end of an epoch and outside `fit` they are read at once. A training that may go on after a bad step
-has each flag read at once: callbacks, data and random numbers must not run ahead of a step that is
-made again.
+has each flag read at once, too, where callbacks or random numbers would run ahead of a step that is
+made again. Where the framework says that nothing does, its flags are read late as well: the steps
+after a bad one are made again on their batches.
 """
 
 from __future__ import annotations
@@ -19,9 +20,9 @@ from stayfinite.frameworks.base import OnBad
 from stayfinite.frameworks.heavy_state import Writes
 from stayfinite.frameworks.heavy_steps import HeavySteps
 from stayfinite.frameworks.keras.steps_again import made_again
-from stayfinite.frameworks.recorder import Flag, KnownFlag, Recorder
+from stayfinite.frameworks.recorder import MAX_PENDING, Flag, KnownFlag, Recorder
 from stayfinite.frameworks.state import RandomState, State
-from stayfinite.frameworks.state_log import LoggedCalls, MadeAgain
+from stayfinite.frameworks.state_log import MIN_CALLS, LoggedCalls, MadeAgain
 from stayfinite.frameworks.step_series import StepSeries
 from stayfinite.frameworks.subject import Subject
 
@@ -33,6 +34,7 @@ class GuardedTrainFunction(abc.ABC):
 
     Attributes:
         resumes: Whether `on_bad` may return, so that the training goes on.
+        waits: Whether the flag of each step is read before the next one.
         heavy: What makes the steps of a heavy state, which are checked in windows.
         series: The steps of a window that are not recorded yet.
     """
@@ -40,7 +42,7 @@ class GuardedTrainFunction(abc.ABC):
     def __init__(
         self, subject: Subject, recorder: Recorder, on_bad: OnBad, *, resumes: bool
     ) -> None:
-        self.resumes = resumes
+        self.resumes = self.waits = resumes
         self._subject = subject
         self._recorder = recorder
         self._on_bad = on_bad
@@ -51,12 +53,22 @@ class GuardedTrainFunction(abc.ABC):
         self._in_epoch = False
         self._logs: Any = None
         self._last_logged = recorder.num_steps - 1
+        # Bad steps after which the training went on.
+        self._num_handled = 0
         self.heavy: HeavySteps | None = None
         self.series = StepSeries(recorder)
 
-    def begin_training(self) -> None:
+    def begin_training(self, *, sees_steps: bool) -> None:
         """A `fit` begins. The last one may have been left by an exception of the user's code."""
         self.settle()
+        self.waits = self.resumes and (sees_steps or not self._steps_may_be_ahead())
+        has_log = self._recorder.state_log is not None
+        # Else both copies of the log may be newer than a bad step.
+        self._recorder.max_pending = MIN_CALLS // 2 if has_log else MAX_PENDING
+
+    def _steps_may_be_ahead(self) -> bool:
+        """Whether steps after a bad one may be made before it is known, and then made again."""
+        return False
 
     def begin_epoch(self) -> None:
         """The next call is the first of an epoch: flags may be read late until `end_epoch`."""
@@ -107,7 +119,7 @@ class GuardedTrainFunction(abc.ABC):
         self.queue(flag)
         self._keep_loss(logs)
         self._log_call()
-        if self.resumes or not self._in_epoch or self._recorder.is_borrowing:
+        if self.waits or not self._in_epoch or self._recorder.is_borrowing:
             return self.poll(logs, wait=True)
         return logs
 
@@ -129,9 +141,12 @@ class GuardedTrainFunction(abc.ABC):
             logs: What the step returned.
         """
         self._first_step = self._recorder.num_steps
+        self._log_unwatched()
+        self._keep_loss(logs)
+
+    def _log_unwatched(self) -> None:
         if self._recorder.state_log is not None:
             self._recorder.state_log.forget()
-        self._keep_loss(logs)
 
     def _keep_loss(self, logs: Any) -> None:
         if isinstance(logs, dict) and "loss" in logs:
@@ -153,7 +168,7 @@ class GuardedTrainFunction(abc.ABC):
         step = self._recorder.first_bad(wait=wait)
         if step is not None:
             return self._handle(step, logs)
-        if self.resumes and logs is not None:
+        if self.waits and logs is not None:
             self._logs = logs
         return logs
 
@@ -194,6 +209,7 @@ class GuardedTrainFunction(abc.ABC):
         left_out = False
         while bad is not None:
             self._first_step = bad + 1
+            self._num_handled += 1
             state = self.last_good(bad)
             log = self._recorder.state_log
             if log is not None:
@@ -303,6 +319,8 @@ def settle_model(model: Any) -> None:
     function = getattr(model, "train_function", None)
     if isinstance(function, GuardedTrainFunction):
         function.settle()
+        if function.resumes:
+            function.read_flags()
 
 
 class _Offset:

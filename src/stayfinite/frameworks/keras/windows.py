@@ -10,6 +10,9 @@ from stayfinite.frameworks.keras.train_function import GuardedTrainFunction
 from stayfinite.frameworks.recorder import Recorder
 from stayfinite.frameworks.subject import Subject
 
+# After so many bad steps the steps of a small state are in no windows.
+_MAX_HANDLED = 4
+
 
 class WindowedTrainFunction(GuardedTrainFunction):
     """A train function whose steps may be made in windows, without the sentinel.
@@ -29,7 +32,7 @@ class WindowedTrainFunction(GuardedTrainFunction):
     def _steps_in_windows(self) -> HeavySteps | None:
         """What makes this step in a window; None if it has the sentinel."""
         steps = self.heavy
-        if self._is_light and not self._in_epoch:
+        if self._is_light and not self._may_have_light_window:
             # The flag of such a step is read at once, and costs less than a check of the state.
             self._leave_window()
             return None
@@ -40,6 +43,20 @@ class WindowedTrainFunction(GuardedTrainFunction):
         self._leave_window()
         self.heavy, self._may_have_windows = None, False
         return None
+
+    @property
+    def _may_have_light_window(self) -> bool:
+        """Whether the steps of a small state may be in windows now.
+
+        A bad step of a window takes the time of all of its steps.
+        """
+        return self._in_epoch and not self.waits and self._num_handled < _MAX_HANDLED
+
+    def _log_unwatched(self) -> None:
+        if self._is_light:
+            self._log_call()
+        else:
+            super()._log_unwatched()
 
     def _leave_window(self) -> None:
         """The next step has the sentinel."""

@@ -26,6 +26,7 @@ from stayfinite.frameworks.step import Outcome, Roots, at_fault
 from stayfinite.frameworks.subject import Subject
 from stayfinite.graph.graph import Graph
 from stayfinite.graph.walk import roots
+from stayfinite.strict import caught, is_internal
 
 # Bytes of fetched arrays that are kept, since many are needed twice.
 _CACHE_BYTES = 64 * 2**20
@@ -145,8 +146,10 @@ class EagerStep:
         try:
             with until_enough(), self.in_place(), np.errstate(all="ignore"):
                 self.engine.run(self.state, other, probe)
-        except Exception:
+        except Exception as error:
             # A network may be built for one batch size; the axes are then found by their sizes.
+            if is_internal(error):
+                caught("running the step on another number of samples", error)
             return []
         same = zip(probe.ops, expected, strict=False)
         alike = all((a.name, a.results) == (b.name, b.results) for a, b in same)

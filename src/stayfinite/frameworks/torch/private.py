@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -139,9 +139,16 @@ def version(variables: Iterable[Any]) -> int:
 _version_of = operator.attrgetter("_version")
 
 
-def writes_to(tensors: Iterable[Any]) -> tuple[int, ...]:
-    """How often each has been written to in place; PyTorch's autograd relies on it."""
-    return tuple(map(_version_of, tensors))
+def writes_to(tensors: Sequence[Any]) -> tuple[int, ...]:
+    """How often each has been written to in place; PyTorch's autograd relies on it.
+
+    It is not counted for a tensor made under `torch.inference_mode`, which outside of that mode
+    cannot be written to.
+    """
+    try:
+        return tuple(map(_version_of, tensors))
+    except RuntimeError:
+        return tuple([0 if tensor.is_inference() else tensor._version for tensor in tensors])
 
 
 def dense_values(gradient: Any) -> Any:

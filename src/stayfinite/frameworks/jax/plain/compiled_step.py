@@ -74,7 +74,7 @@ class CompiledStep:
         """Make a step from a state with a record: `(logs, state)`."""
         if self.form is None and self._step.has_plain_calls(data.form):
             self.form = data.form
-            self.batch = self._step.batch_arguments(data.form)
+            self.batch = self._step.calls.batch_arguments(data.form)
         if data.form != self.form:
             return self._apart(state, data)
         args, keywords = self._step.call_of(state[0], state[1], data)
@@ -141,7 +141,7 @@ class CompiledStep:
         call = step.arguments(args, keywords)
         if call.form != self.form:
             raise OtherFormError
-        (weights, others), data = step.state_and_data(call)
+        (weights, others), data = step.calls.state_and_data(call)
         logs, new = self._made_apart((weights, others, [], [], record), data)
         out = logs["out"]
         self._num_bytes_beside = sum([array.size * array.dtype.itemsize for array in out.arrays])

@@ -11,8 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from stayfinite.frameworks.jax.plain.pure_calls import TAPE, PureCall, arrays_in
-from stayfinite.frameworks.jax.plain.pure_step import uncompiled
 from stayfinite.frameworks.jax.plain.trees import KeyPath, name_of
+from stayfinite.frameworks.jax.plain.uncompiled import uncompiled
 from stayfinite.frameworks.jax.plain.update_arrays import are_finite
 from stayfinite.frameworks.names import argument_names, fresh
 

@@ -22,7 +22,7 @@ import numpy as np
 
 from stayfinite.frameworks.jax.plain.joined_step import JoinedStep
 from stayfinite.frameworks.jax.plain.pure_calls import TAPE, PureCall, arrays_in, code_of
-from stayfinite.frameworks.jax.plain.pure_step import uncompiled
+from stayfinite.frameworks.jax.plain.uncompiled import uncompiled
 from stayfinite.frameworks.jax.plain.update_arrays import are_finite
 from stayfinite.frameworks.jax.plain.update_listener import GoodUpdate, JaxUpdateListener
 from stayfinite.frameworks.names import argument_names

@@ -20,8 +20,8 @@ import numpy as np
 
 from stayfinite.frameworks.jax import private
 from stayfinite.frameworks.jax.plain.names_read import NamesRead
-from stayfinite.frameworks.jax.plain.pure_step import uncompiled
 from stayfinite.frameworks.jax.plain.same_program import is_same_program
+from stayfinite.frameworks.jax.plain.uncompiled import uncompiled
 from stayfinite.graph.code_owner import is_user_file
 
 # Calls that are kept, and the bytes of their results; the oldest are dropped before these.

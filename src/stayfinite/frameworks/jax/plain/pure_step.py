@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from types import FunctionType, MethodType
 from typing import Any
 
 import jax
 import numpy as np
 
-from stayfinite.errors import CannotGuardError, UsageError
-from stayfinite.frameworks.jax import private
+from stayfinite.errors import CannotGuardError
 from stayfinite.frameworks.jax.guard_step import ArraysRead
 from stayfinite.frameworks.jax.plain import nnx_objects
 from stayfinite.frameworks.jax.plain.arguments import (
@@ -24,22 +20,17 @@ from stayfinite.frameworks.jax.plain.arguments import (
     numbers_of,
     values_of_objects,
 )
+from stayfinite.frameworks.jax.plain.call_plans import CallPlans
 from stayfinite.frameworks.jax.plain.names_read import NamesRead, TracedNames
 from stayfinite.frameworks.jax.plain.state_arguments import (
     StateArguments,
     find_state,
     to_read,
 )
+from stayfinite.frameworks.jax.plain.step_results import result_of
 from stayfinite.frameworks.jax.plain.step_trace import CallProgram
-from stayfinite.frameworks.jax.plain.trees import (
-    BARE,
-    KeyPath,
-    Numbers,
-    joined,
-    name_of,
-    paths_of,
-    taken_apart,
-)
+from stayfinite.frameworks.jax.plain.trees import KeyPath, Numbers
+from stayfinite.frameworks.jax.plain.uncompiled import static_names, uncompiled
 from stayfinite.frameworks.jax.plain.values import ResultForm, StepData, StepResult
 from stayfinite.frameworks.jax.state import scaled_update
 from stayfinite.frameworks.names import argument_names
@@ -56,21 +47,6 @@ _NOT_TRACEABLE = (
 )
 
 
-@dataclass(frozen=True)
-class _Plan:
-    """The numbers of the arrays of a call: of the weights, of the other state, of the batch.
-
-    `arguments` are the positions of the arguments that are the batch, each with its structure, or
-    None for one array; it is None where an argument has arrays of the state as well.
-    """
-
-    weights: tuple[int, ...]
-    others: tuple[int, ...]
-    batch: tuple[int, ...]
-    batch_names: tuple[str, ...]
-    arguments: tuple[tuple[int, Any], ...] | None
-
-
 class PureStep:
     """A step, and which of its arguments are the state.
 
@@ -81,6 +57,7 @@ class PureStep:
     Attributes:
         weights: Names of the weights, once there was a call.
         others: Names of the other arrays of the state.
+        calls: Where the arrays of state and batch are in a call.
         skips_bad_updates: Whether the step leaves out a non-finite update by itself.
         traced_names: The name of each array of the state by its `id`, in the present trace.
         traced_gradients: In the present trace, the gradients that the step is given.
@@ -107,7 +84,7 @@ class PureStep:
         self._shapes: dict[str, tuple[int, ...]] = {}
         self._forms: dict[ArgumentsForm, ArgumentsForm] = {}
         self._last_form: ArgumentsForm | None = None
-        self._plans: dict[ArgumentsForm, _Plan] = {}
+        self.calls = CallPlans(self.weights, self.others)
         self._ordered_form: ResultForm | None = None
         self._order: list[int] = []
         self._labels: dict[tuple[int, tuple[str, ...]], tuple[str, ...]] = {}
@@ -227,47 +204,8 @@ class PureStep:
         self._shapes = {name: np.shape(array) for (name, _), array in named}
         self.weights = [name for name in names if state.roles[name] == "weight"]
         self.others = [name for name in names if state.roles[name] != "weight"]
+        self.calls = CallPlans(self.weights, self.others)
         self.skips_bad_updates = state.leaves_out_bad or skips_bad_updates(self.others)
-
-    def _plan(self, call: Arguments) -> _Plan:
-        plan = self._plans.get(call.form)
-        if plan is None:
-            named = call.names()
-            names = [name for name, _ in named]
-            numbers = {name: number for number, name in enumerate(names)}
-            missing = [name for name in (*self.weights, *self.others) if name not in numbers]
-            if missing:
-                raise UsageError(
-                    f"the state of a guarded step has to keep its structure, and {missing[0]!r} is "
-                    "not in this call; put guarded() around the step again for another state"
-                )
-            weights = tuple(numbers[name] for name in self.weights)
-            others = tuple(numbers[name] for name in self.others)
-            held = {*weights, *others}
-            batch = tuple(number for number in range(len(names)) if number not in held)
-            labels = {named[number][1] for number in batch}
-            arguments = None
-            if labels.isdisjoint(named[number][1] for number in held):
-                arguments = tuple(
-                    (position, None if structure == BARE else structure)
-                    for position, label in enumerate(call.form.labels)
-                    if label in labels
-                    for structure in [jax.tree.structure(call.values[position])]
-                )
-            batch_names = tuple(names[number] for number in batch)
-            plan = _Plan(weights, others, batch, batch_names, arguments)
-            self._plans[call.form] = plan
-        return plan
-
-    def state_and_data(self, call: Arguments) -> tuple[tuple[list[Any], ...], StepData]:
-        """The two groups of the state in a call, and its batch.
-
-        Raises:
-            UsageError: the state has another structure than before.
-        """
-        plan = self._plan(call)
-        groups = tuple([call.arrays[n] for n in group] for group in (plan.weights, plan.others))
-        return groups, StepData(tuple(call.arrays[n] for n in plan.batch), call.form)
 
     def has_plain_calls(self, form: ArgumentsForm) -> bool:
         """Whether JAX can take calls of this form, and their results, as they are."""
@@ -279,40 +217,20 @@ class PureStep:
             and self._state.returns_arrays
         )
 
-    def batch_arguments(self, form: ArgumentsForm) -> tuple[tuple[int, Any], ...] | None:
-        """The positions of the arguments that are the batch, with the structure of each.
-
-        None where an argument has arrays of the state as well. The structure of one array is None.
-        """
-        return self._plans[form].arguments
-
     def call_of(
         self, weights: Sequence[Any], others: Sequence[Any], data: StepData
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """The arguments of the call with this state and this batch, which has no objects of nnx."""
-        values, _ = data.form.tree.packed(self._in_order(weights, others, data))
+        values, _ = data.form.tree.packed(self.calls.in_order(weights, others, data))
         first, labels = data.form.num_positional, data.form.labels
         return tuple(values[:first]), dict(zip(labels[first:], values[first:], strict=True))
-
-    def _in_order(self, weights: Sequence[Any], others: Sequence[Any], data: StepData) -> list[Any]:
-        """The arrays of a call."""
-        plan = self._plans[data.form]
-        numbers = (*plan.weights, *plan.others, *plan.batch)
-        arrays: list[Any] = [None] * len(numbers)
-        for number, array in zip(numbers, (*weights, *others, *data.arrays), strict=True):
-            arrays[number] = array
-        return arrays
-
-    def batch_names(self, form: ArgumentsForm) -> tuple[str, ...]:
-        """The name of each array of a batch."""
-        return self._plans[form].batch_names
 
     def __call__(
         self, weights: Sequence[Any], others: Sequence[Any], data: StepData
     ) -> tuple[StepResult, list[Any], list[Any]]:
         """Make the step: its result, and the two groups of the new state."""
         assert self._state is not None
-        arrays = self._in_order(weights, others, data)
+        arrays = self.calls.in_order(weights, others, data)
         self._program = CallProgram.of(data.form, arrays)
         given = numbers_of(data.form, self._state.gradients_given)
         self.traced_gradients = [arrays[number] for number in given]
@@ -320,21 +238,9 @@ class PureStep:
         held = zip(names, (*weights, *others), strict=True)
         self.traced_names = {id(array): name for name, array in held}
         result, objects = called(self.function, data.form, arrays)
-        after, tree = taken_apart(result)
-        paths, places = paths_of(result), self._state.places.items()
-        of_state: dict[int, str] = {}
-        for number, leaf in enumerate(tree.arrays()):
-            for label, place in places:
-                if paths[leaf][: len(place)] == place:
-                    of_state[number] = joined(label, name_of(paths[leaf][len(place) :]))
-        new = {name: after[number] for number, name in of_state.items()}
+        out, new = result_of(result, self._state.places)
         if data.form.objects:
             new |= values_of_objects(data.form, objects)
-        others_of_result = [number for number in range(len(after)) if number not in of_state]
-        leaves = tree.arrays()
-        names_of_rest = tuple(name_of(paths[leaves[number]]) for number in others_of_result)
-        form = ResultForm(tree, tuple(of_state.items()), names_of_rest)
-        out = StepResult(tuple(after[number] for number in others_of_result), form)
         after_step = [new[name] for name in self.weights]
         if self.update_factor is not None:
             after_step = [
@@ -372,39 +278,3 @@ def _key_of(data: StepData) -> Any:
 def skips_bad_updates(names: Iterable[str]) -> bool:
     """Whether a state with these names counts the updates that were left out."""
     return any(name.rpartition("/")[2] in _COUNTERS_OF_SKIPS for name in names)
-
-
-def uncompiled(step: Callable[..., Any]) -> Callable[..., Any]:
-    """The function inside `jax.jit`, `nnx.jit` or `eqx.filter_jit`, which is compiled anew.
-
-    Raises:
-        CannotGuardError: it runs on several devices, as `jax.pmap` makes it.
-    """
-    if isinstance(step, MethodType):
-        inner = uncompiled(step.__func__)
-        return step if inner is step.__func__ else MethodType(inner, step.__self__)
-    if _is_pmapped(step):
-        raise CannotGuardError(
-            "a step under jax.pmap cannot be guarded; use jax.jit with sharded arrays"
-        )
-    is_compiled = hasattr(step, "lower") and hasattr(step, "__wrapped__")
-    return uncompiled(inspect.unwrap(step, stop=_is_plain)) if is_compiled else step
-
-
-def static_names(step: Callable[..., Any]) -> frozenset[str]:
-    """The names of the arguments of `step` that are static for a `jax.jit` around it."""
-    function: Any = step.__func__ if isinstance(step, MethodType) else step
-    found = private.static_names(function)
-    return found if _is_plain(function) else found | static_names(function.__wrapped__)
-
-
-def _is_pmapped(step: Any) -> bool:
-    """Whether `step` is what `jax.pmap` returns: an object of its own, or a function of JAX."""
-    if isinstance(step, FunctionType):
-        module = str(step.__globals__.get("__name__"))
-        return hasattr(step, "lower") and module.partition(".")[0] == "jax"
-    return "pmap" in type(step).__name__.lower()
-
-
-def _is_plain(function: Any) -> bool:
-    return not (hasattr(function, "lower") and hasattr(function, "__wrapped__"))

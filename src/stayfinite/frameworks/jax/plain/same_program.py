@@ -15,7 +15,7 @@ import jax
 import numpy as np
 
 from stayfinite.frameworks.jax.plain.names_read import NamesRead
-from stayfinite.frameworks.jax.plain.pure_step import static_names, uncompiled
+from stayfinite.frameworks.jax.plain.uncompiled import static_names, uncompiled
 
 _ADDRESS = re.compile("0x[0-9a-f]+")
 

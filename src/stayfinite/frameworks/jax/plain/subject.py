@@ -110,7 +110,7 @@ class PlainJax(PlainStep, HasLibrary):
         if not self._step.roles:
             TAPE.note_judged((args, keywords))
         call = self._step.arguments(args, keywords)
-        (weights, others), data = self._step.state_and_data(call)
+        (weights, others), data = self._step.calls.state_and_data(call)
         if self.before_step is not None:
             self.before_step(self, State.of([weights, others, [], []]), data)
         logs, new = self.train_function((weights, others, [], []), iter([data]))
@@ -166,17 +166,17 @@ class PlainJax(PlainStep, HasLibrary):
             CannotGuardError: the step cannot be compiled.
         """
         call = self._step.arguments((), keywords)
-        (weights, others), data = self._step.state_and_data(call)
+        (weights, others), data = self._step.calls.state_and_data(call)
         return State.of([weights, others, [], []]), data
 
     def names_read(self, args: tuple[Any, ...], keywords: Mapping[str, Any]) -> NamesRead:
         """What the step read when it was traced for such a call."""
-        data = self._step.state_and_data(self._step.arguments(args, keywords))[1]
+        data = self._step.calls.state_and_data(self._step.arguments(args, keywords))[1]
         return self._step.names_read(data)
 
     def groups_of(self, args: tuple[Any, ...], keywords: Mapping[str, Any]) -> Any:
         """The state in the arguments of a call, in four groups."""
-        (weights, others), _ = self._step.state_and_data(self._step.arguments(args, keywords))
+        (weights, others), _ = self._step.calls.state_and_data(self._step.arguments(args, keywords))
         return weights, others, [], []
 
     def compiled_step(self, step: TrainStep, *, is_again: bool) -> CompiledStep:
@@ -236,7 +236,7 @@ class PlainJax(PlainStep, HasLibrary):
 
     def batch_leaves(self, data: StepData) -> list[BatchLeaf]:
         """The arrays of a batch without their values."""
-        names = self._step.batch_names(data.form)
+        names = self._step.calls.batch_names(data.form)
         return batch_leaves(names, [np.shape(array) for array in data.arrays])
 
     @property

@@ -27,6 +27,7 @@ from stayfinite.frameworks.torch.plain.optimizer import (
     parameters_of,
 )
 from stayfinite.frameworks.torch.plain.other_updates import UpdatesOfRun, note
+from stayfinite.strict import caught, is_internal
 
 
 class StepMade(BaseException):
@@ -190,6 +191,10 @@ class Making:
         except NoUpdateError:
             if not self._is_last:
                 raise
-        except (Exception, SystemExit):
+        except (Exception, SystemExit) as error:
             if not self._is_last or self._others is None:
                 raise
+            if isinstance(error, SystemExit | CannotRemakeError):
+                return
+            if is_internal(error):
+                caught("the rest of the iteration", error)

@@ -21,6 +21,7 @@ from stayfinite.frameworks.torch.plain.drawn import Prefix, prefix_of
 from stayfinite.frameworks.torch.plain.randomness import Generators
 from stayfinite.frameworks.torch.plain.step_data import AfterStatements
 from stayfinite.frameworks.torch.plain.trees import leaves
+from stayfinite.strict import caught, is_internal
 
 # Run with a function that returns how many batches it has drawn.
 Take = Callable[[Callable[[], int]], None]
@@ -72,8 +73,10 @@ class BodyStatements:
         try:
             with alone():
                 bound = self._bound(statements, held)
-        except Exception:
+        except Exception as error:
             # A name is not known; the step is then made again of what is.
+            if is_internal(error):
+                caught("running assignments of the loop", error)
             return None
         return AfterStatements(bound, generators.now())
 

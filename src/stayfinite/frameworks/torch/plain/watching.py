@@ -140,7 +140,9 @@ class Watching:
         if self.replayer is not None:
             return self.replayer.draw()
         batch = draw(iterator)
-        if self._judge is not None and self.notes.trained.by_identity:
+        if self._judge is None or torch.is_inference_mode_enabled():
+            return batch  # no step is made in this mode: it is an evaluation
+        if self.notes.trained.by_identity:
             try:
                 # The innermost frame calls the hook, which has called this one.
                 if not self.notes.regular.drew(batch, iterator, 2):

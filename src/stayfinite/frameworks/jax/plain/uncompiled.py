@@ -1,0 +1,47 @@
+"""The function of the user's inside what `jax.jit`, `nnx.jit` or `eqx.filter_jit` returns."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from types import FunctionType, MethodType
+from typing import Any
+
+from stayfinite.errors import CannotGuardError
+from stayfinite.frameworks.jax import private
+
+
+def uncompiled(step: Callable[..., Any]) -> Callable[..., Any]:
+    """The function inside `jax.jit`, `nnx.jit` or `eqx.filter_jit`, which is compiled anew.
+
+    Raises:
+        CannotGuardError: it runs on several devices, as `jax.pmap` makes it.
+    """
+    if isinstance(step, MethodType):
+        inner = uncompiled(step.__func__)
+        return step if inner is step.__func__ else MethodType(inner, step.__self__)
+    if _is_pmapped(step):
+        raise CannotGuardError(
+            "a step under jax.pmap cannot be guarded; use jax.jit with sharded arrays"
+        )
+    is_compiled = hasattr(step, "lower") and hasattr(step, "__wrapped__")
+    return uncompiled(inspect.unwrap(step, stop=_is_plain)) if is_compiled else step
+
+
+def static_names(step: Callable[..., Any]) -> frozenset[str]:
+    """The names of the arguments of `step` that are static for a `jax.jit` around it."""
+    function: Any = step.__func__ if isinstance(step, MethodType) else step
+    found = private.static_names(function)
+    return found if _is_plain(function) else found | static_names(function.__wrapped__)
+
+
+def _is_pmapped(step: Any) -> bool:
+    """Whether `step` is what `jax.pmap` returns: an object of its own, or a function of JAX."""
+    if isinstance(step, FunctionType):
+        module = str(step.__globals__.get("__name__"))
+        return hasattr(step, "lower") and module.partition(".")[0] == "jax"
+    return "pmap" in type(step).__name__.lower()
+
+
+def _is_plain(function: Any) -> bool:
+    return not (hasattr(function, "lower") and hasattr(function, "__wrapped__"))
