@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 import stayfinite
 
-_WARM_UP = 40
+_WARM_UP = 10
 
 
 class DenseLoop:
