@@ -21,7 +21,11 @@ from stayfinite.frameworks.torch.plain.listeners import BadStep, Loss
 from stayfinite.frameworks.torch.plain.loop_body import LoopBody
 from stayfinite.frameworks.torch.plain.optimizer import gradients_of, parameters_of
 from stayfinite.frameworks.torch.plain.owner import Owner
-from stayfinite.frameworks.torch.plain.processes import ending_together, num_processes
+from stayfinite.frameworks.torch.plain.processes import (
+    ending_together,
+    num_processes,
+    num_stopping,
+)
 from stayfinite.frameworks.torch.plain.randomness import Generators
 from stayfinite.frameworks.torch.plain.recorded_data import (
     is_known,
@@ -112,11 +116,12 @@ class BadLoopSteps:
             seen=seen,
             remade_by=again.described,
             num_processes=num_processes(subject.modules),
+            num_stopping=num_stopping(subject.modules, is_sharded=is_sharded),
             cannot_resume=_why_not_resumed(subject),
         )
         is_applied = False
         try:
-            with ending_together(subject.modules), contextlib.ExitStack() as stack:
+            with ending_together(failure.num_stopping), contextlib.ExitStack() as stack:
                 if body is not None:
                     stack.enter_context(running(body))
                 is_applied = self._goes_on(step, failure, subject, body, generators)

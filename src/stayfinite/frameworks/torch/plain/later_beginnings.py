@@ -2,6 +2,8 @@
 
 Such a statement cannot be made again: the environment has gone on, and a replay buffer holds what
 it gave. So the step begins after it, if what is left gives the loss and gradients of training.
+The same holds for a draw from a generator that was not known before, as the one of an object that
+is made after the optimizer.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 
-from stayfinite.frameworks.frames import values_of
+from stayfinite.frameworks.frames import all_values_of, values_of
 from stayfinite.frameworks.recorded_steps import RecordedBatch
 from stayfinite.frameworks.step import Outcome
 from stayfinite.frameworks.torch import private
@@ -27,6 +29,7 @@ from stayfinite.frameworks.torch.plain.subject import TorchLoop
 
 # So many beginnings are tried, each with two runs of the step.
 _MAX_TRIED = 5
+_MAX_DRAWS = 3
 
 
 def begun_later(
@@ -53,12 +56,19 @@ def begun_later(
         return step
     if is_made(subject, data, seen):
         return dataclasses.replace(step, data=data) if is_written else step
-    now = values_of(place.frame, place.loop.wanted)
+    wanted = values_of(place.frame, place.loop.wanted)
     beginnings = body.statements.beginnings(place.line)
-    for number in (sorted(beginnings) if is_written else beginnings)[:_MAX_TRIED]:
+    beginnings = (sorted(beginnings) if is_written else beginnings)[:_MAX_TRIED]
+    drawn = [] if is_written else body.statements.after_calls(place.line)[:_MAX_DRAWS]
+    every = all_values_of(place.frame)
+    for number, now in [*((n, wanted) for n in beginnings), *((n, every) for n in drawn)]:
         begun: list[LoopData] = []
 
-        def begin(number: int = number, begun: list[LoopData] = begun) -> None:
+        def begin(
+            number: int = number,
+            now: Mapping[str, object] = now,
+            begun: list[LoopData] = begun,
+        ) -> None:
             with subject.remade.begun():
                 found = body.begin_at(number, data, now)
             begun.extend([] if found is None else [found])
