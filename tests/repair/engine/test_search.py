@@ -202,6 +202,14 @@ def test_a_one_hot_among_several_factors():
     assert [a.claim for a in best.assumptions] == ["one-hot"]
 
 
+def test_ones_with_fewer_axes_are_no_one_hot():
+    problem = problem_of(
+        lambda s, m_y: log(sum_(exp(s) * m_y)), s=[[-200.0, -210, -205], [1, 2, 3]], m_y=[1, 1, 1]
+    )
+    best = search(problem)[0]
+    assert best.value is FixValue.EXACT and not best.assumptions
+
+
 def test_the_sign_of_recorded_operands_proves_nothing():
     """log(x) is no form of sqrt(x * x) that holds for the next batch."""
     problem = problem_of(lambda x, y: sqrt(square(x) + square(y)), x=[3e21, 1, 2], y=[4e21, 1, 1])

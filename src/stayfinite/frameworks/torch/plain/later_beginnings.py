@@ -18,6 +18,7 @@ from stayfinite.frameworks.frames import all_values_of, values_of
 from stayfinite.frameworks.recorded_steps import RecordedBatch
 from stayfinite.frameworks.step import Outcome
 from stayfinite.frameworks.torch import private
+from stayfinite.frameworks.torch.plain.carried import CarriedValues
 from stayfinite.frameworks.torch.plain.data import LoopData
 from stayfinite.frameworks.torch.plain.loop_body import LoopBody
 from stayfinite.frameworks.torch.plain.optimizer import dense_gradient
@@ -30,6 +31,53 @@ from stayfinite.frameworks.torch.plain.subject import TorchLoop
 # So many beginnings are tried, each with two runs of the step.
 _MAX_TRIED = 5
 _MAX_DRAWS = 3
+
+
+def begun_carried(
+    subject: TorchLoop,
+    body: LoopBody | None,
+    step: RecordedBatch,
+    seen: Outcome,
+    carried: CarriedValues,
+) -> RecordedBatch | None:
+    """`step` with the values that it has bound anew, if that makes it the one of training.
+
+    None where it does not: code between two iterations may have changed them.
+    """
+    data = step.data
+    if not carried or not isinstance(data, LoopData) or data.missing is not None:
+        return None
+    # What the code after an update has bound is to stay. A run shows what the step itself binds.
+    subject.remade.carried = run = carried.as_now()
+    is_made(subject, data, seen)
+    for chosen in dict.fromkeys((carried.bound_by(run), carried)):
+        begun = _without_lists(data, chosen.lists)
+        subject.remade.carried = chosen
+        if body is not None:
+            body.begins_with(chosen)
+            measure_lists(subject, body, begun)
+        if is_made(subject, begun, seen):
+            return dataclasses.replace(step, data=begun)
+    subject.remade.carried = nothing = CarriedValues(())
+    if body is not None:
+        body.begins_with(nothing)
+    return None
+
+
+def _without_lists(data: LoopData, lists: frozenset[int]) -> LoopData:
+    """The data without batches that are lists which the step takes items from."""
+    iterations = []
+    for each in data.iterations:
+        batch = {name: value for name, value in each.batch.items() if id(value) not in lists}
+        values = {name: value for name, value in each.batch.items() if id(value) in lists}
+        iterations.append(
+            dataclasses.replace(each, values={**each.values, **values}, batch=batch)
+            if values
+            else each
+        )
+    if all(old is new for old, new in zip(data.iterations, iterations, strict=True)):
+        return data
+    return LoopData(tuple(iterations), is_sure=data.is_sure)
 
 
 def begun_later(
