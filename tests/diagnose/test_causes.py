@@ -9,6 +9,8 @@ import pytest
 
 from stayfinite.diagnose.classify import ORDER, classify
 from stayfinite.diagnose.facts import expressions, inputs
+from stayfinite.graph import walk
+from stayfinite.graph.graph import Span
 from tests.diagnose.steps import StepByHand
 
 INF, NAN = np.inf, np.nan
@@ -185,6 +187,18 @@ def test_derivative_of_an_unknown_function_has_to_be_all_of_it():
     finding = found(backward_of(*of_a_norm, is_derivative=True))
     assert isinstance(finding.facts, expressions.SingularDerivative)
     assert found(backward_of(*of_a_norm)).cause == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("called", "cause"), [("sqrt", "singular-gradient"), (None, "division-by-zero")]
+)
+def test_a_derivative_that_the_loss_is_computed_from(monkeypatch, called, cause):
+    monkeypatch.setattr(walk, "callee", lambda span: called)
+    step = StepByHand()
+    x, at = step.leaf("input", [0.0, 4.0], "x"), Span("train.py", 1, 4, 1, 20, "loss")
+    root = step.op("sqrt", [x], [0.0, 2.0], span=at, stack=(at,))
+    bad = step.op("divide", [step.constant(0.5), root], [INF, 0.25], span=at, stack=(at,))
+    assert found(step.evidence(root=bad)).cause == cause
 
 
 def root_in_where(condition):

@@ -141,6 +141,16 @@ def test_an_infinity_at_a_number_that_rounded_to_0_is_no_exact_value():
         assert (found.value, found.reference_loss) == (FixValue.CHANGED, None)
 
 
+@pytest.mark.parametrize("is_below", [True, False])
+def test_a_number_that_rounded_to_0_decides_a_quotient_of_exponentials_and_no_product(is_below):
+    other = node("exp", constant(-500.0))
+    root = node("divide", X, other) if is_below else node("multiply", X, other)
+    share = dataclasses.replace(formula(root, 0.0), rounded_to_zero=frozenset({X}))
+    claimed = rewriting(share, FixValue.EXACT)
+    found = judged(before(BAD, share), outcome(1.0), claimed, lambda: outcome(1.0))
+    assert found.value is (FixValue.CHANGED if is_below else FixValue.EXACT)
+
+
 def test_without_a_reference_nothing_is_said():
     found = judged(before(NOT_RUN), outcome(1.0), None, lambda: outcome(1.0))
     assert (found.value, found.reference_loss) == (None, None)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
 from stayfinite.frameworks.jax.capture_axes import batch_axes
@@ -79,6 +81,25 @@ def test_jitted_function_is_inlined_and_constants_are_arrays():
 def test_loop_stays_one_equation():
     program = program_of(lambda x: jax.lax.fori_loop(0, 9, lambda _, v: jnp.sin(v), x), X)
     assert [e.primitive.name for e in program.equations].count("sin") == 0
+
+
+@pytest.mark.skipif(not hasattr(jax, "shard_map"), reason="it is in jax.experimental")
+def test_the_body_of_a_shard_map_is_inlined():
+    mesh = jax.sharding.Mesh(np.array(jax.devices()[:1]), ("data",))
+    rows = jax.sharding.PartitionSpec("data")
+
+    @functools.partial(jax.shard_map, mesh=mesh, in_specs=rows, out_specs=(rows, rows))
+    def loss(x):
+        mean = jax.lax.pmean(x.mean(0), "data")
+        return jax.nn.relu(jnp.log(x - mean)), x.sum(keepdims=True)
+
+    program = program_of(loss, X)
+    assert lines_of(program, "log", loss.__wrapped__) == [3]
+    assert "shard_map" not in [equation.primitive.name for equation in program.equations]
+    assert [program.avals[output].shape for output in program.outputs] == [(4, 3), (1, 1)]
+    axes = batch_axes(program, program.inputs)
+    (log,) = [e for e in program.equations if e.primitive.name == "log"]
+    assert axes[log.results[0]] == 1
 
 
 W = jnp.ones((3, 5))

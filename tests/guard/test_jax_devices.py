@@ -49,6 +49,47 @@ except stayfinite.NonFiniteError as error:
     json.dump(found, open("found.json", "w"))
 """
 
+EACH_ON_ITS_DEVICE = """
+import os
+os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=2"
+import functools
+import json
+import jax
+import jax.numpy as jnp
+import numpy as np
+import stayfinite
+
+@functools.partial(jax.pmap, axis_name="devices")
+def step(w, x):
+    def loss_fn(w):
+        p = jnp.exp(x @ w)
+        return -jnp.mean(jnp.log(p / p.sum(-1, keepdims=True))[:, 0])
+
+    return w - 0.1 * jax.lax.pmean(jax.grad(loss_fn)(w), "devices")
+
+guarded = stayfinite.guarded(step)
+bare = ours = jnp.ones((2, 3, 2))
+try:
+    for number in range(3):
+        x = np.random.default_rng(number).normal(size=(2, 4, 3)).astype("float32")
+        x[1, 3] *= 1e3 if number == 2 else 1
+        bare, before = step(bare, x), bare
+        ours = guarded(ours, x)
+    guarded.check()
+except stayfinite.NonFiniteError as error:
+    told = error.incident
+    same = np.asarray(before).tobytes() == np.asarray(ours).tobytes()
+    found = same, told.cause.name, told.where.phase, told.where.step, told.source_line.strip()
+    json.dump(found, open("found.json", "w"))
+"""
+
+
+def test_a_step_under_pmap_is_guarded_and_explained(tmp_path):
+    done = warm.python(tmp_path, EACH_ON_ITS_DEVICE)
+    assert done.returncode == 0, done.stderr
+    found = json.loads((tmp_path / "found.json").read_text())
+    assert found == [True, "overflow", "forward", 2, "p = jnp.exp(x @ w)"]
+
 
 def test_a_step_on_several_devices_is_explained_on_one(tmp_path):
     done = warm.python(tmp_path, SCRIPT)

@@ -41,3 +41,24 @@ def test_a_generator_of_the_user_is_known_from_the_first_step_on(
     assert (incident.cause.name, incident.where.step) == ("division-by-zero", bad)
     # A gradient in bfloat16 is applied again with a lower rate.
     assert "learning-rate" in {trial.kind for trial in incident.trials}
+
+
+def losses():
+    """The loop is in a generator."""
+    net = nn.Linear(4, 1, bias=False).bfloat16()
+    optimizer = torch.optim.SGD(net.parameters(), lr=1e-3)
+    for step in range(3):
+        loss = (net(torch.ones(8, 4).bfloat16()) / (step - 1)).square().mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        yield loss.item()
+
+
+def test_a_loop_that_yields_is_made_again(monkeypatch, tmp_path):
+    pipeline = importlib.import_module("stayfinite.explanation.pipeline")
+    monkeypatch.setattr(pipeline, "find_source_fix", lambda *_: None)
+    with pytest.raises(stayfinite.NonFiniteError) as caught, stayfinite.watching(keep=tmp_path):
+        list(losses())
+    incident = caught.value.incident
+    assert (incident.cause.name, incident.where.step) == ("division-by-zero", 1)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
 import linecache
+import types
 
 import pytest
 
 pytest.importorskip("torch")
 
+from stayfinite.frameworks.loop_code import LOCALS, body_code
 from stayfinite.frameworks.source_loops import innermost_loop
 
 
@@ -57,3 +60,16 @@ def test_the_branch_of_an_update_goes_on_before_what_follows_it(code):
     assert [statement.lineno for statement in loop.tail(4)] == [5, 8]
     assert loop.counted == ("step", 1)
     assert (loop.is_in_branch(4), loop.is_in_branch(8)) == (True, False)
+
+
+@pytest.mark.parametrize(("statement", "is_told"), [("yield i, x", True), ("y = yield x", False)])
+def test_a_loop_may_yield_what_nobody_answers(code, statement, is_told):
+    text = f"def train():\n    for i in range(3):\n        x = i + 1\n        {statement}\n"
+    (function,) = [c for c in code("<yields>", text).co_consts if hasattr(c, "co_code")]
+    assert innermost_loop(function, 3, in_header=False) is None
+    loop = innermost_loop(function, 3, in_header=False, may_yield=True)
+    assert (loop is not None) is is_told
+    if loop is not None:
+        body = body_code(loop, loop.node, ("i", LOCALS), loop.node.body)
+        assert not body.co_flags & inspect.CO_GENERATOR
+        assert types.FunctionType(body, {})(2, lambda: 7) == 7

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from stayfinite.diagnose.values import Values, as_float
 from stayfinite.graph.graph import Graph, Leaf, Op
-from stayfinite.graph.walk import primal_of
+from stayfinite.graph.walk import function_differentiated_inside, primal_of
 
 StateArrays = Mapping[str, np.ndarray]
 
@@ -120,6 +121,10 @@ def gather(
     primal: Op | None = None
     wanted: list[int] = []
     if op is not None:
+        # The loss may be computed from a derivative, as that of a differential equation.
+        inner = function_differentiated_inside(trace, op)
+        if inner is not None:
+            op = dataclasses.replace(op, phase="backward", differentiates=inner.index)
         primal = op if op.phase != "backward" else primal_of(trace, op)
         wanted = [*op.operands, *op.results]
         if primal is not None:

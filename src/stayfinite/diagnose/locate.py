@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from stayfinite.diagnose.classify import classify
-from stayfinite.diagnose.elements import kind_of
+from stayfinite.diagnose.elements import finite_operands, kind_of
 from stayfinite.diagnose.evidence import Earlier, Evidence, gather
 from stayfinite.diagnose.facts.inputs import NonFiniteConstant
 from stayfinite.diagnose.facts.new_state import BadNewWeights, BadSetting
@@ -18,7 +18,7 @@ from stayfinite.diagnose.finding import Finding
 from stayfinite.diagnose.float64_run import Float64Run
 from stayfinite.diagnose.infinities import first_nan, is_absorbed, is_written, may_be_intended
 from stayfinite.diagnose.masked_rows import fully_masked_row, reductions_before
-from stayfinite.diagnose.masking import leaking_derivative
+from stayfinite.diagnose.masking import is_unread, leaking_derivative
 from stayfinite.diagnose.moments import moment_of_no_step
 from stayfinite.diagnose.ranges import literal_out_of_range
 from stayfinite.diagnose.values import Values, as_float
@@ -104,11 +104,23 @@ def diagnose(
     leak = leaking_derivative(evidence)
     if leak is not None:
         evidence = evidence_of(leak, None)
+    primal = evidence.primal
+    if evidence.op is not primal and primal is not None and _began_unread(evidence, primal):
+        evidence = evidence_of(primal, None)
     found = classify(evidence)
     finding = _with_setting(_with_holder(found.finding, evidence, step), step)
     if evidence.op is not None and finding.cause in _OF_MOMENTS:
         finding = moment_of_no_step(step) or finding
     return Diagnosis(evidence, finding, found.notes)
+
+
+def _began_unread(evidence: Evidence, primal: Op) -> bool:
+    """Whether the forward op of a bad derivative made a bad value that leads to no result."""
+    return (
+        bool(evidence.bad(primal.results[0]).any())
+        and finite_operands(evidence, primal)
+        and is_unread(evidence, primal)
+    )
 
 
 def _with_holder(finding: Finding, evidence: Evidence, step: Step) -> Finding:

@@ -59,6 +59,30 @@ def discarded_by(evidence: Evidence, op: Op) -> Op | None:
     return _first_finite(evidence, list(op.results))
 
 
+def is_unread(evidence: Evidence, op: Op) -> bool:
+    """Whether nothing discards the bad result of a forward `op`: what reads it is bad, to the end.
+
+    The loss of a turn inside a loop is often not a result of the loop.
+    """
+    trace, frontier = evidence.trace, list(op.results)
+    outside = {trace.loss, *trace.gradients.values(), *trace.new_state.values()}
+    planned = nearest_downstream(trace, frontier, None, max_steps=_MAX_STEPS, max_ops=_PLANNED_OPS)
+    forward = [reader for reader in planned if reader.phase != "backward"]
+    evidence.values.summarise(result for reader in forward for result in reader.results)
+    for _ in range(_MAX_STEPS):
+        if not outside.isdisjoint(frontier):
+            return False
+        readers = [r for r in consumers_of(trace, frontier) if r.phase != "backward"]
+        frontier = [result for reader in readers for result in reader.results]
+        if not frontier:
+            return True
+        if not evidence.values.is_summarised(frontier) or any(
+            evidence.values.summary(value).is_finite for value in frontier
+        ):
+            return False
+    return False
+
+
 def same_expression(one: Op, other: Op) -> bool:
     """Whether both ops are inside the same expression of the user."""
     return one.span == other.span and one.stack == other.stack

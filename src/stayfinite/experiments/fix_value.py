@@ -115,6 +115,8 @@ def judged(
     """
     claim = None if rewriting is None else rewriting.value
     formula = before.formula if rewriting is None else rewriting.formula
+    if claim is FixValue.EXACT and _depends_on_rounding(formula):
+        claim = FixValue.CHANGED
     if before.fails_in_state_alone:
         if not alike(before.outcome, after, before.tolerance):
             return Judged(FixValue.CHANGED, before.outcome.loss)
@@ -293,6 +295,16 @@ def _is_accurate(formula: Formula | None, *, with_gradient: bool = True) -> bool
         return formula.has_value_in_float64(with_gradient=with_gradient)
     except BadFormula:
         return True
+
+
+def _depends_on_rounding(formula: Formula | None) -> bool:
+    """Whether what the formula is claimed to give is decided by a number that was rounded."""
+    if formula is None:
+        return False
+    try:
+        return formula.depends_on_rounding
+    except BadFormula:
+        return False
 
 
 def _has_room(outcome: Outcome) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import inspect
 from collections.abc import Iterator, Mapping
@@ -12,7 +13,7 @@ import numpy as np
 
 from stayfinite.diagnose.locate import Diagnosis
 from stayfinite.experiments.operands import Posed, problem_of
-from stayfinite.experiments.rounding import approached
+from stayfinite.experiments.rounding import approached, may_be_rounded_to_zero
 from stayfinite.frameworks.step import Step
 from stayfinite.graph.graph import Op
 from stayfinite.repair.engine import build
@@ -35,12 +36,14 @@ class Formula:
             an exponential that is 0 or a sigmoid that is 1. Its exact value is another one, so
             what the formula gives at that operand is no reference.
         stand_ins: Leaves of the problem that stand for sub-formulas of the source.
+        rounded_to_zero: Leaves whose value 0 may be that of a number which was rounded to 0.
     """
 
     extraction: Extraction
     problem: FormulaProblem
     has_rounded_operand: bool = False
     stand_ins: Mapping[Node, Node] = field(default_factory=dict)
+    rounded_to_zero: frozenset[Node] = frozenset()
 
     @functools.cached_property
     def reference(self) -> Reference:
@@ -50,6 +53,30 @@ class Formula:
             BadFormula: the formula cannot be evaluated.
         """
         return reference(self.problem)
+
+    @functools.cached_property
+    def depends_on_rounding(self) -> bool:
+        """Whether an operand that was rounded to 0 decides the exact value.
+
+        So it is in a quotient of two sums of exponentials, where one is known by its value only;
+        the smallest number in the place of its 0 shows it.
+
+        Raises:
+            BadFormula: the formula cannot be evaluated.
+        """
+        if not self.rounded_to_zero:
+            return False
+        values = dict(self.problem.values)
+        for leaf in self.rounded_to_zero:
+            array = values[leaf]
+            smallest = np.finfo(array.dtype).smallest_subnormal
+            values[leaf] = np.where(array == 0, smallest, array).astype(array.dtype)
+        exact, moved = self.reference, reference(dataclasses.replace(self.problem, values=values))
+        if not np.array_equal(exact.known, moved.known):
+            return True
+        one, other = exact.value[exact.known], moved.value[exact.known]
+        size = np.abs(one).max(initial=0.0)
+        return bool((np.abs(one - other) > TOLERANCE["float32"] * size + 1e-30).any())
 
     def operand(self, diagnosis: Diagnosis) -> str | None:
         """The operand at fault of the failing operation, as the user wrote it."""
@@ -113,7 +140,8 @@ def formulas(step: Step, diagnosis: Diagnosis) -> Iterator[Formula]:
         if posed is not None and extraction.root not in roots:
             roots.add(extraction.root)
             rounded = _has_rounded_operand(step, extraction, posed)
-            yield Formula(extraction, posed.problem, rounded, posed.stand_ins)
+            zeros = _rounded_to_zero(step, extraction, posed)
+            yield Formula(extraction, posed.problem, rounded, posed.stand_ins, zeros)
 
 
 def extracted(step: Step, diagnosis: Diagnosis) -> Iterator[Extraction]:
@@ -142,6 +170,19 @@ def _has_rounded_operand(step: Step, extraction: Extraction, posed: Posed) -> bo
         if np.isin(array, approached(step.trace, recording.value)).any():
             return True
     return False
+
+
+def _rounded_to_zero(step: Step, extraction: Extraction, posed: Posed) -> frozenset[Node]:
+    found = set()
+    for leaf, array in posed.problem.values.items():
+        if leaf.attribute("role") is not LeafRole.VARIABLE or array.dtype.kind != "f":
+            continue
+        recording = extraction.recording(posed.stand_ins.get(leaf, leaf))
+        if recording is None or not (array == 0).any():
+            continue
+        if may_be_rounded_to_zero(step.trace, recording.value):
+            found.add(leaf)
+    return frozenset(found)
 
 
 def _receiver(step: Step, op: Op, function: FunctionType) -> Mapping[str, object]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import numpy as np
 
@@ -83,7 +83,15 @@ def _constant(graph: Graph, value: int) -> tuple[float, ...]:
     return (first,) if bool((array == first).all()) else ()
 
 
-def _has_rounded_zero(graph: Graph, value: int) -> bool:
+def may_be_rounded_to_zero(graph: Graph, value: int) -> bool:
+    """Whether a 0 of `value` may come of numbers that were rounded to 0, also by a matrix product.
+
+    The product of a network may be 0 otherwise, too, so this alone says nothing about the value.
+    """
+    return _has_rounded_zero(graph, value, _KEEPS_ZERO | {"matmul"})
+
+
+def _has_rounded_zero(graph: Graph, value: int, keeps_zero: Collection[str] = _KEEPS_ZERO) -> bool:
     """Whether a function that approaches 0 is upstream, as in a sum of exponentials.
 
     A long product of small numbers is also rounded to 0.
@@ -97,6 +105,6 @@ def _has_rounded_zero(graph: Graph, value: int) -> bool:
         seen.add(op.index)
         if 0.0 in row(op.name).approached or op.name in _UNDERFLOW:
             return True
-        if op.name in _KEEPS_ZERO:
+        if op.name in keeps_zero:
             waiting += op.operands
     return False

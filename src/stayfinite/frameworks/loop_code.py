@@ -4,6 +4,7 @@ from __future__ import annotations
 import __future__
 
 import ast
+import copy
 from types import CodeType
 
 from stayfinite.frameworks.source_loops import SourceLoop, Statement
@@ -56,6 +57,7 @@ def function_code(
     """
     own = loop.code
     arguments = ast.arguments([], [ast.arg(name) for name in names], None, [], [], None, [])
+    body = [_WithoutYields().visit(copy.deepcopy(each)) for each in body]
     function = ast.FunctionDef(own.co_name, arguments, body, [])
     ast.copy_location(function, statement)
     inner: ast.stmt = function
@@ -85,6 +87,21 @@ def body_code(
     """
     end = ast.Return(ast.Call(ast.Name(LOCALS, ast.Load()), [], []))
     return function_code(loop, statement, names, [once(statement, body), end])
+
+
+class _WithoutYields(ast.NodeTransformer):
+    """Has statements such as `yield loss` compute their value only: nobody draws from the body."""
+
+    def visit_Expr(self, node: ast.Expr) -> ast.Expr:
+        """Replace the yield by its value."""
+        if isinstance(node.value, ast.Yield):
+            nothing = ast.copy_location(ast.Constant(None), node.value)
+            node.value = node.value.value or nothing
+        return node
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.FunctionDef:
+        """A function inside the body may be a generator of its own."""
+        return node
 
 
 def _code_named(code: CodeType, name: str) -> CodeType:

@@ -235,13 +235,20 @@ def named_in_header(node: ast.While) -> list[ast.NamedExpr]:
 
 
 def innermost_loop(
-    code: CodeType, line: int, *, in_header: bool, around: SourceLoop | None = None
+    code: CodeType,
+    line: int,
+    *,
+    in_header: bool,
+    around: SourceLoop | None = None,
+    may_yield: bool = False,
 ) -> SourceLoop | None:
     """The innermost loop of `code` whose body, or with `in_header` body or header, has `line`.
 
-    With `around` only a loop around this one, whose body may be on the line of its header.
+    With `around` only a loop around this one, whose body may be on the line of its header. With
+    `may_yield` its body may have statements such as `yield loss`, whose value nothing reads.
 
-    None where there is none, where the source is not there, and for a body that yields or awaits.
+    None where there is none, where the source is not there, and for a body that otherwise yields
+    or awaits.
     """
     tree = Source.for_filename(code.co_filename).tree
     if tree is None:
@@ -255,7 +262,7 @@ def innermost_loop(
         last = node.body[-1].end_lineno or node.body[-1].lineno
         if first <= line <= last and (found is None or node.lineno >= found.lineno):
             found = node
-    if found is None or _leaves_the_function(found):
+    if found is None or _leaves_the_function(found, may_yield=may_yield):
         return None
     numbers = {id(node): number for number, node in enumerate(loops_in(tree))}
     return _described(code, code.co_filename, numbers[id(found)])
@@ -268,12 +275,13 @@ def _scope(tree: ast.Module, code: CodeType) -> ast.AST | None:
     return None if isinstance(found, ast.Lambda) else found
 
 
-def _leaves_the_function(loop: Statement) -> bool:
+def _leaves_the_function(loop: Statement, *, may_yield: bool) -> bool:
     """Whether its body cannot be a function by itself."""
-    return any(
-        isinstance(node, ast.Yield | ast.YieldFrom | ast.Await | ast.AsyncFor | ast.AsyncWith)
-        for node in own_nodes(loop)
-    )
+    nodes = list(own_nodes(loop))
+    statements = [n.value for n in nodes if may_yield and isinstance(n, ast.Expr)]
+    told = {id(value) for value in statements if isinstance(value, ast.Yield)}
+    leaving = ast.Yield | ast.YieldFrom | ast.Await | ast.AsyncFor | ast.AsyncWith
+    return any(isinstance(node, leaving) and id(node) not in told for node in nodes)
 
 
 # The file is part of the key: code of two cells is equal where their text is.

@@ -9,8 +9,9 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Protocol, TypeVar
 
 from stayfinite.graph.graph import Graph, Op
+from stayfinite.graph.source import callee
 from stayfinite.incident import Phase
-from stayfinite.numerics.functions import STRUCTURAL
+from stayfinite.numerics.functions import STRUCTURAL, canonical, row
 
 
 class Unit(Protocol):
@@ -28,6 +29,9 @@ class Unit(Protocol):
 
 
 U = TypeVar("U", bound=Unit)
+
+# The parts of a complex number, which a derivative reads as it reads the number.
+_PARTS = ("real", "imag")
 
 
 def roots(
@@ -132,6 +136,25 @@ def primal_of(graph: Graph, op: Op) -> Op | None:
     return None
 
 
+def function_differentiated_inside(graph: Graph, op: Op) -> Op | None:
+    """Return the function that the user calls where a forward `op` is a part of its derivative.
+
+    None where `op` is that function, or the call has no op of its name. `op` reads what the
+    function reads or returns.
+    """
+    called = None if op.phase != "forward" or op.span is None else callee(op.span)
+    if called is None or row(op.name).pole is None or canonical(called) == op.name:
+        return None
+    for value in op.operands:
+        producer = graph.producer.get(value)
+        near: list[Op] = [] if producer is None else [producer]
+        near += graph.consumers.get(value, ())
+        for other in near:
+            if other.name == canonical(called) and _at_one_place(other, op):
+                return other
+    return None
+
+
 def _forward_op_on(graph: Graph, value: int, op: Op) -> Op | None:
     producer = graph.producer.get(value)
     candidates = [c for c in graph.consumers.get(value, []) if c is not op]
@@ -140,7 +163,8 @@ def _forward_op_on(graph: Graph, value: int, op: Op) -> Op | None:
         candidates.insert(0, producer)
     for candidate in candidates:
         is_forward = candidate.phase in ("forward", "statistics")
-        if is_forward and candidate.name not in STRUCTURAL and _at_one_place(candidate, op):
+        has_derivative = candidate.name not in STRUCTURAL and candidate.name not in _PARTS
+        if is_forward and has_derivative and _at_one_place(candidate, op):
             return candidate
     return None
 

@@ -14,7 +14,13 @@ from stayfinite.frameworks.batch import ROLES, Batch
 from stayfinite.frameworks.jax import private
 from stayfinite.frameworks.jax.capture_axes import axes_by_size, batch_axes
 from stayfinite.frameworks.jax.capture_names import canonical
-from stayfinite.frameworks.jax.capture_program import JaxProgram, Scopes, flatten, is_backward
+from stayfinite.frameworks.jax.capture_program import (
+    JaxProgram,
+    Scopes,
+    flatten,
+    is_backward,
+    is_differentiated,
+)
 from stayfinite.frameworks.jax.library import library_of
 from stayfinite.frameworks.jax.state import state_variables
 from stayfinite.frameworks.loss_scale import are_gradients_asked_for
@@ -126,7 +132,11 @@ class _GraphBuilder:
 
     def graph(self, resized: JaxProgram | None) -> Graph:
         program, traced = self._program, self._traced
-        batch = [n for n, leaf in traced.leaves.items() if leaf.role in ROLES]
+        batch = [
+            number
+            for number, leaf in traced.leaves.items()
+            if leaf.role in ROLES and _has_samples(program.avals[number].shape, traced.num_samples)
+        ]
         axes = None
         if resized is not None and traced.num_samples is not None:
             axes = axes_by_size(program, resized, traced.num_samples)
@@ -180,13 +190,39 @@ class _GraphBuilder:
     def _phases(self) -> list[Phase]:
         equations, traced = self._program.equations, self._traced
         statistics = {leaf.name for leaf in traced.leaves.values() if leaf.role == "statistics"}
-        return phases(
+        observed = list(traced.observed)
+        if not traced.gradients:
+            # They are inside a `shard_map` or a loop: what was differentiated is forward.
+            differentiated = (e for e in equations if is_differentiated(e.name_stack))
+            observed += [result for equation in differentiated for result in equation.results]
+        found = phases(
             equations,
             is_backward=lambda index: is_backward(equations[index].name_stack),
-            observed=traced.observed,
+            observed=observed,
             gradients=traced.gradients.values(),
             statistics=[v for name, v in traced.new_state.items() if name in statistics],
         )
+        # Of a function inside that is differentiated, the gradient may be all that is read.
+        read = self._read()
+        return [
+            "forward" if phase == "update" and index not in read else phase
+            for index, phase in enumerate(found)
+        ]
+
+    def _read(self) -> set[int]:
+        """The numbers of the equations that a result of the step is computed from."""
+        wanted = set(self._program.outputs)
+        read: set[int] = set()
+        for index, equation in reversed(list(enumerate(self._program.equations))):
+            if not wanted.isdisjoint(equation.results):
+                read.add(index)
+                wanted.update(equation.operands)
+        return read
+
+
+def _has_samples(shape: tuple[int, ...], num_samples: int | None) -> bool:
+    """Whether the leading axis of an array of the batch runs over its samples."""
+    return bool(shape) and shape[0] == num_samples
 
 
 def _as_numpy(value: Any) -> np.ndarray | None:

@@ -1,8 +1,9 @@
 """A jaxpr as one flat list of equations, each with its place in the user's code.
 
-Calls (`jit`, `custom_jvp_call`, rematerialisation) are inlined; loops and branches stay one
-equation. JAX caches the jaxpr of a jitted function, and the tracebacks inside it begin at that
-function: the frames of an inlined equation are its own, then those of the call around it.
+Calls (`jit`, `custom_jvp_call`, rematerialisation) and bodies of `shard_map` are inlined; loops
+and branches stay one equation. JAX caches the jaxpr of a jitted function, and the tracebacks inside
+it begin at that function: the frames of an inlined equation are its own, then those of the call
+around it.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from jax.extend import core as jex
 from stayfinite.frameworks.entries import is_entry
 from stayfinite.frameworks.jax import private
 from stayfinite.frameworks.jax.host_data import on_one_device
+from stayfinite.frameworks.jax.private_shards import shards_on_one_device
 from stayfinite.frameworks.recording.places import Place
 from stayfinite.graph.code_owner import is_user_file
 from stayfinite.graph.source import user_spans
@@ -89,6 +91,9 @@ class _Flattener:
             place = self._place(eqn.source_info, outer)
             name_stack = f"{stack}/{private.scope(eqn.source_info)}"
             call = private.closed_call_of(eqn)
+            shards = shards_on_one_device(eqn)
+            if shards is not None:
+                call = shards.jaxpr, list(shards.consts)
             operands = [self._read(atom, env) for atom in eqn.invars]
             if call is not None:
                 inner, consts = call
@@ -204,3 +209,8 @@ def section(name_stack: str) -> str:
 def is_backward(name_stack: str) -> bool:
     """Whether JAX made the equation by transposing a forward one."""
     return "transpose(" in name_stack
+
+
+def is_differentiated(name_stack: str) -> bool:
+    """Whether the equation is the forward one of a derivative."""
+    return "jvp(" in name_stack and not is_backward(name_stack)

@@ -17,7 +17,8 @@ from typing import Any
 
 import jax
 import jax.experimental
-from jax._src import source_info_util
+from jax._src import core, source_info_util
+from jax._src.interpreters import batching
 from jax.extend import core as jex
 
 from stayfinite.errors import CannotGuardError
@@ -37,6 +38,7 @@ __all__ = [
     "scope",
     "static_names",
     "trace_level",
+    "without_vmap",
 ]
 
 # Primitives that only call a jaxpr once: inlining them changes no value.
@@ -173,6 +175,27 @@ def trace_level() -> Any:
 def same_trace_level(token: Any) -> bool:
     """Whether values made now may be returned from the trace in which `token` was taken."""
     return bool(trace_level() == token)
+
+
+def without_vmap(token: Any, values: Any) -> Any:
+    """The tree `values`, made inside `jax.vmap`, as arrays of the trace in which `token` was taken.
+
+    Each has the axis of the `vmap`. None where other transformations, too, lie in between.
+    """
+    leaves, structure = jax.tree.flatten(values)
+    outer = []
+    for leaf in leaves:
+        while isinstance(leaf, batching.BatchTracer):
+            leaf = leaf.val
+        if isinstance(leaf, jax.core.Tracer) and not _is_of_trace(token, leaf):
+            return None
+        outer.append(leaf)
+    return jax.tree.unflatten(structure, outer)
+
+
+def _is_of_trace(token: Any, tracer: Any) -> bool:
+    with core.set_current_trace(tracer._trace):
+        return same_trace_level(token)
 
 
 def is_inside_trace() -> bool:

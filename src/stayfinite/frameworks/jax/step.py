@@ -350,7 +350,7 @@ class JaxStep:
     def _outcome(self, run: ProgramRun) -> Outcome:
         traced, values = self._traced, run.values
         # A step that differentiates nothing has no loss.
-        loss = 0.0 if traced.loss is None else float(values[traced.loss])
+        loss = 0.0 if traced.loss is None else float(np.asarray(values[traced.loss]).mean())
         bad = self._bad_state(run)
         bad += library_of(self.subject).collapsed_scales(
             self.subject, self.state.optimizer, lambda n: values[traced.after[2][n]]

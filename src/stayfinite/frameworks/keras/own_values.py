@@ -6,7 +6,9 @@ A compiled step reads both only while it is traced.
 
 from __future__ import annotations
 
+import collections
 import contextlib
+import operator
 import random
 import weakref
 from collections.abc import Iterable, Iterator
@@ -18,9 +20,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from stayfinite.frameworks.keras import source_values
-from stayfinite.frameworks.keras.model_subject import optimizers_of
-from stayfinite.frameworks.keras.private import flatten_layers
+from stayfinite.frameworks.keras import plain_values, source_values
 from stayfinite.frameworks.keras.subject import KerasSubject
 from stayfinite.frameworks.subject import Subject
 from stayfinite.graph.code_owner import is_user_file
@@ -29,6 +29,7 @@ from stayfinite.graph.code_owner import is_user_file
 _NUM_PROBED = 3
 # Bytes: a larger array is data.
 _MAX_BYTES = 2**16
+_MAX_ITEMS = 1000
 # Objects of the user that an attribute of such an object holds.
 _DEPTH = 3
 # Set once by the first call, with the weights.
@@ -57,12 +58,12 @@ class OwnValues:
     """Attributes that the user's methods name: of a model, its layers, losses, metrics, optimizers.
 
     Args:
-        model: It is not kept alive.
+        subject: The model is not kept alive.
     """
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, subject: KerasSubject) -> None:
         found = _Objects()
-        for part in _parts(model):
+        for part in _parts(subject):
             found.add(part, _DEPTH)
         self._objects = [(weakref.ref(each), names) for each, names in found.named.values()]
         self._last: Noted | None = None
@@ -125,15 +126,16 @@ class OwnValues:
 def kept(subject: Subject) -> AbstractContextManager[None]:
     """What a step of a Keras model sets is after the block as it was before it."""
     if isinstance(subject, KerasSubject):
-        return OwnValues(subject.model).kept()
+        return OwnValues(subject).kept()
     return contextlib.nullcontext()
 
 
-def _parts(model: Any) -> Iterable[object]:
-    """The model, and what it trains with."""
+def _parts(subject: KerasSubject) -> Iterable[object]:
+    """The model, and what it trains with; it may be one that is not compiled."""
+    model = subject.model
     yield model
-    yield from flatten_layers(model)
-    yield from optimizers_of(model)
+    yield from subject.layers()
+    yield from subject.optimizers
     yield from keras.tree.flatten(getattr(model, "loss", None))
     yield from getattr(model, "metrics", ())
 
@@ -177,6 +179,8 @@ def _content(value: Any) -> Any:
         return None
     if isinstance(value, list):
         return len(value)
+    if isinstance(value, dict | collections.deque):
+        return value.copy() if len(value) <= _MAX_ITEMS else None
     if isinstance(value, keras.Variable | keras.random.SeedGenerator):
         return None  # a part of the state
     array = source_values.as_array(value)
@@ -209,10 +213,20 @@ def _put_content(value: Any, content: Any) -> None:
     if isinstance(value, list):
         # What a step appends; the items before are not looked at.
         del value[content:]
+    elif isinstance(value, dict | collections.deque):
+        if not _same_items(value, content):
+            plain_values.put_into(value, content)
     elif source_values.as_array(value) is not None:
         source_values.put_array(value, content)
     else:
         source_values.set_generator(value, content)
+
+
+def _same_items(one: Any, other: Any) -> bool:
+    """Whether two dictionaries, or two queues, hold the same objects in the same order."""
+    if isinstance(one, dict):
+        return _same_items([*one, *one.values()], [*other, *other.values()])
+    return len(one) == len(other) and all(map(operator.is_, one, other))
 
 
 def _is_plain(value: Any) -> bool:

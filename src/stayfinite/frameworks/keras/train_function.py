@@ -110,7 +110,7 @@ class GuardedTrainFunction(abc.ABC):
         if not isinstance(self._subject, KerasSubject) or not self.is_eager:
             return
         if self._own is None:
-            self._own = OwnValues(self._subject.model)
+            self._own = OwnValues(self._subject)
         self._own.begin(step, is_drawn_from=self.has_drawn, always=self.resumes)
 
     @property

@@ -28,7 +28,7 @@ from stayfinite.graph.code_owner import is_user_file
 Function = Callable[..., Any]
 
 # What compiles a step, and what applies an update, by module.
-_COMPILERS = {"jax": "jit", "flax.nnx": "jit", "equinox": "filter_jit"}
+_COMPILERS = (("jax", "jit"), ("jax", "pmap"), ("flax.nnx", "jit"), ("equinox", "filter_jit"))
 _UPDATES = {"optax": "apply_updates", "equinox": "apply_updates"}
 # First calls of a function that show whether it computes gradients.
 _WATCHED_CALLS = 8
@@ -63,7 +63,7 @@ class FoundSteps:
 
     def install(self) -> None:
         """Hook the libraries that are imported by now, each once."""
-        for module, name in _COMPILERS.items():
+        for module, name in _COMPILERS:
             self._hook(module, name, self._compiling)
         for module, name in _UPDATES.items():
             self._hook(module, name, _updating)

@@ -45,8 +45,14 @@ class PlainLibrary:
 
         def notify(function: Any, arguments: Any, value: Any, gradients: Any) -> None:
             is_skipped = self._step.skips_bad_updates and not scaled_too
-            if is_skipped or not private.same_trace_level(level):
+            if is_skipped:
                 return
+            if not private.same_trace_level(level):
+                shown = (arguments, value, gradients)
+                outer = private.without_vmap(level, shown) if self._is_explaining else None
+                if outer is None:
+                    return
+                arguments, value, gradients = outer
             loss.add(value)
             if self._is_explaining:
                 self._functions.append(function)

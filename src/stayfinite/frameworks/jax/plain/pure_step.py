@@ -30,7 +30,7 @@ from stayfinite.frameworks.jax.plain.state_arguments import (
 from stayfinite.frameworks.jax.plain.step_results import result_of
 from stayfinite.frameworks.jax.plain.step_trace import CallProgram
 from stayfinite.frameworks.jax.plain.trees import KeyPath, Numbers
-from stayfinite.frameworks.jax.plain.uncompiled import static_names, uncompiled
+from stayfinite.frameworks.jax.plain.uncompiled import is_pmapped, static_names, uncompiled
 from stayfinite.frameworks.jax.plain.values import ResultForm, StepData, StepResult
 from stayfinite.frameworks.jax.state import scaled_update
 from stayfinite.frameworks.names import argument_names
@@ -110,6 +110,11 @@ class PureStep:
     def name(self) -> str:
         """The name of the function."""
         return str(getattr(self.function, "__name__", type(self.function).__name__))
+
+    @property
+    def is_on_each_device(self) -> bool:
+        """Whether the leading axis of each array is that of the devices, as under `jax.pmap`."""
+        return is_pmapped(self.function)
 
     @property
     def roles(self) -> Mapping[str, Role]:

@@ -237,7 +237,10 @@ class PlainJax(PlainStep, HasLibrary):
     def batch_leaves(self, data: StepData) -> list[BatchLeaf]:
         """The arrays of a batch without their values."""
         names = self._step.calls.batch_names(data.form)
-        return batch_leaves(names, [np.shape(array) for array in data.arrays])
+        leaves = batch_leaves(names, [np.shape(array) for array in data.arrays])
+        if self._step.is_on_each_device:
+            return [dataclasses.replace(leaf, has_samples=False) for leaf in leaves]
+        return leaves
 
     @property
     def trainable_variables(self) -> list[Variable]:

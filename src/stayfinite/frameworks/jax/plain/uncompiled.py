@@ -14,15 +14,20 @@ from stayfinite.frameworks.jax import private
 def uncompiled(step: Callable[..., Any]) -> Callable[..., Any]:
     """The function inside `jax.jit`, `nnx.jit` or `eqx.filter_jit`, which is compiled anew.
 
+    That of a `jax.pmap` needs its mapped axis: the `pmap` is a part of the step.
+
     Raises:
-        CannotGuardError: it runs on several devices, as `jax.pmap` makes it.
+        CannotGuardError: it is a `jax.pmap` that is no `shard_map`, of an early release of JAX.
     """
     if isinstance(step, MethodType):
         inner = uncompiled(step.__func__)
         return step if inner is step.__func__ else MethodType(inner, step.__self__)
-    if _is_pmapped(step):
+    if is_pmapped(step):
+        if isinstance(step, FunctionType):
+            return step
         raise CannotGuardError(
-            "a step under jax.pmap cannot be guarded; use jax.jit with sharded arrays"
+            "a step under jax.pmap of this release of JAX cannot be guarded; use jax.jit with "
+            "sharded arrays"
         )
     is_compiled = hasattr(step, "lower") and hasattr(step, "__wrapped__")
     return uncompiled(inspect.unwrap(step, stop=_is_plain)) if is_compiled else step
@@ -35,7 +40,7 @@ def static_names(step: Callable[..., Any]) -> frozenset[str]:
     return found if _is_plain(function) else found | static_names(function.__wrapped__)
 
 
-def _is_pmapped(step: Any) -> bool:
+def is_pmapped(step: Any) -> bool:
     """Whether `step` is what `jax.pmap` returns: an object of its own, or a function of JAX."""
     if isinstance(step, FunctionType):
         module = str(step.__globals__.get("__name__"))

@@ -98,8 +98,8 @@ def _known(code: CodeType) -> _Code:
 
 def _spot(code: CodeType, instruction: int) -> Spot:
     line = _line(code, instruction)
-    at = innermost_loop(code, line, in_header=True)
-    around = innermost_loop(code, line, in_header=False)
+    at = innermost_loop(code, line, in_header=True, may_yield=True)
+    around = innermost_loop(code, line, in_header=False, may_yield=True)
     if at is None:
         return Spot(line, at, around, False, (), ())
     rest, _ = read_first(at.tail(line), frozenset())
