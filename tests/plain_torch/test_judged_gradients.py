@@ -5,7 +5,9 @@ import math
 import pytest
 import torch
 
+from stayfinite.frameworks.torch import private
 from stayfinite.frameworks.torch.plain import verdict
+from stayfinite.frameworks.torch.plain.clipped import ClippedNorm
 from stayfinite.frameworks.torch.plain.verdict import UpdateProof
 
 
@@ -71,3 +73,27 @@ def test_a_proof_follows_the_settings_of_its_optimizer():
     assert proof.holds(optimizer, 1.0)
     model.half()
     assert not proof.holds(optimizer, 1.0)
+
+
+def test_small_gradients_are_copied_together_beside_large_ones(monkeypatch):
+    passes = []
+    plain = private.sum_of_squares
+
+    def counted(copied, read):
+        passes.append((len(copied), len(read)))
+        return plain(copied, read)
+
+    monkeypatch.setattr(private, "sum_of_squares", counted)
+    parameters = [torch.nn.Parameter(torch.ones(8)) for _ in range(70)]
+    parameters.append(torch.nn.Parameter(torch.ones(100, 100)))
+    optimizer = torch.optim.Adam(parameters)
+    for parameter in parameters:
+        parameter.grad = torch.full_like(parameter, 0.5)
+    proof = UpdateProof(optimizer)
+    held = proof.holds_now(optimizer, (), ClippedNorm())
+    assert held is not None and len(held) == 71 and passes == [(70, 1)]
+    assert verdict.bound_of_gradients(optimizer) == pytest.approx(0.5 * math.sqrt(560 + 10_000))
+    for number in (0, 69, 70):
+        parameters[number].grad.view(-1)[-1] = math.nan
+        assert proof.holds_now(optimizer, (), ClippedNorm()) is None
+        parameters[number].grad.view(-1)[-1] = 0.5

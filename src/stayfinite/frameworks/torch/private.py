@@ -68,22 +68,24 @@ def norms(tensors: list[Any]) -> Any:
     return torch._foreach_norm(tensors)
 
 
-def sum_of_squares(tensors: list[Any], *, as_copy: bool) -> float:
+def sum_of_squares(copied: list[Any], read: list[Any]) -> float:
     """The sum of the squares of all elements; infinite where a square overflows.
 
     By `dot`, in less time than by `norms`.
 
     Args:
-        tensors: Dense tensors on a CPU in float32 or float64.
-        as_copy: Whether they are copied to one vector, which takes less time for few elements.
+        copied: Dense tensors on a CPU in float32 or float64. They are copied to one vector, which
+            takes less time for few elements than to read each of them.
+        read: Such tensors that are read where they are.
 
     Raises:
         RuntimeError: one is sparse or on another device.
     """
-    if as_copy:
-        copy = torch._C._nn.flatten_dense_tensors(tensors)
-        return float(copy.dot(copy).item())
-    return float(sum([(row := tensor.ravel()).dot(row).item() for tensor in tensors]))
+    squares = [(row := tensor.ravel()).dot(row).item() for tensor in read]
+    if copied:
+        copy = torch._C._nn.flatten_dense_tensors(copied)
+        squares.append(copy.dot(copy).item())
+    return float(sum(squares))
 
 
 def peaks(tensors: list[Any]) -> Any:

@@ -21,7 +21,7 @@ _NOTHING = frozenset(("CACHE", "EXTENDED_ARG", "NOP", "POP_TOP", "PRECALL", "PUS
 _OWN = frozenset(("torch", "stayfinite"))
 
 
-class _Clip(NamedTuple):
+class Clip(NamedTuple):
     """One call of `clip_grad_norm_`.
 
     Attributes:
@@ -38,10 +38,14 @@ class _Clip(NamedTuple):
 
 
 class ClippedNorm:
-    """The last norm that gradients were clipped by."""
+    """The last norm that gradients were clipped by.
+
+    Attributes:
+        last: The call; None where `bound_of` knows nothing.
+    """
 
     def __init__(self) -> None:
-        self._clip: _Clip | None = None
+        self.last: Clip | None = None
 
     def clipped(
         self, gradients: Sequence[Any], norm: Any, kind: Any, largest: Any, innermost: FrameType
@@ -55,18 +59,18 @@ class ClippedNorm:
             largest: What it was clipped to.
             innermost: The innermost frame.
         """
-        self._clip = None
+        self.last = None
         # With another norm, or factor, an element may be larger than the norm.
         if not (type(norm) is torch.Tensor and norm.is_cpu and norm.numel() == 1):
             return
         frame = _caller(innermost)
         if frame is not None and _is_at_least(1, kind) and _is_at_least(0, largest):
             identities = frozenset(map(id, gradients))
-            self._clip = _Clip(identities, norm, id(frame), frame.f_lasti)
+            self.last = Clip(identities, norm, id(frame), frame.f_lasti)
 
     def forget(self) -> None:
         """Something else may be written to the gradients."""
-        self._clip = None
+        self.last = None
 
     def bound_of(self, gradients: Sequence[torch.Tensor], innermost: FrameType) -> float | None:
         """A bound on the magnitude of every element of gradients that an optimizer is about to get.
@@ -81,7 +85,7 @@ class ClippedNorm:
             NaN or infinity where one may not be finite; None where the gradients may be others than
             those that were clipped.
         """
-        clip, self._clip = self._clip, None
+        clip, self.last = self.last, None
         frame = None if clip is None else _caller(innermost)
         if clip is None or frame is None or id(frame) != clip.frame_id:
             return None

@@ -26,6 +26,9 @@ from stayfinite.frameworks.torch.plain.processes import are_several
 from stayfinite.frameworks.torch.plain.regular_steps import RegularStep
 from stayfinite.frameworks.torch.private import num_bytes
 
+# What is known of the step, the frame of its loop, and the gradients: the optimizer gets at them in
+# less time while they are held.
+FineUpdate = tuple[RegularStep, FrameType, list[torch.Tensor]]
 # Optimizers whose state is copied before an update that is not known to be finite.
 MAX_COPIED_BYTES = 64 * 2**20
 
@@ -57,32 +60,30 @@ class Judge:
             # A line search may try any point after the first call.
             self._prepare(update)
 
-    def fine(
-        self, optimizer: torch.optim.Optimizer, innermost: FrameType
-    ) -> tuple[RegularStep, FrameType] | None:
+    def fine(self, optimizer: torch.optim.Optimizer, inside: int) -> FineUpdate | None:
         """Judge the update of a step if it is made as the one before.
 
         Args:
             optimizer: Is about to be applied.
-            innermost: The innermost frame.
+            inside: How far the caller is inside the innermost frame.
 
         Returns:
-            What is known of the step, and the frame of its loop, if the update is known to leave
-            all finite. If not, nothing was done.
+            The update, if it is known to leave all finite. If not, nothing was done.
         """
         notes = self._notes
-        found = notes.regular(optimizer, innermost)
-        if found is None or self._unproved is not None or self._listener.takes_finite_steps:
+        found = notes.regular.found(optimizer, inside + 1)
+        if found is None or notes.calls or notes.trainer.noted:
+            return None
+        if self._unproved is not None or self._listener.takes_finite_steps:
             return None
         step, frame = found
         statistics = notes.trained.statistics() if step.has_buffers else ()
-        if not step.trained.proof.holds_now(optimizer, statistics, self.clipped, innermost):
-            return None
-        if notes.bad_loss(optimizer) is not None:
+        gradients = step.trained.proof.holds_now(optimizer, statistics, self.clipped)
+        if gradients is None or notes.bad_loss(optimizer) is not None:
             return None
         noted = step.noted(frame, notes.events.alone())
-        self._listener.made(optimizer, step.place(frame), notes.loss(), noted)
-        return found
+        self._listener.made(optimizer, step.place(frame), notes.losses.last, noted)
+        return step, frame, gradients
 
     def before(self, update: OptimizerCall) -> None:
         """An optimizer is about to be applied to the gradients that its parameters have."""
@@ -123,7 +124,7 @@ class Judge:
                 for parameter in parameters_of(optimizer)
                 if (gradient := dense_gradient(parameter)) is not None
             }
-            bad = dataclasses.replace(bad, loss=self._notes.loss(), gradients=seen)
+            bad = dataclasses.replace(bad, loss=self._notes.losses.last, gradients=seen)
             self._unproved = bad, copies
 
     def left_out(self, update: OptimizerCall) -> None:
@@ -158,7 +159,7 @@ class Judge:
         if self._listener.takes_finite_steps:
             self._listener.bad(self._notes.bad_step(update, "gradients"))
             return True
-        loss = self._notes.loss()
+        loss = self._notes.losses.last
         try:
             self._listener.made(update.optimizer, update.place, loss)
         except Exception as error:

@@ -86,6 +86,8 @@ class StepNotes:
         generators: Reads the random generators.
         passes: The backward passes, where a step has several.
         trained: What each optimizer trains.
+        regular: Notes the steps that are made as the one before.
+        losses: Those since the last update.
     """
 
     def __init__(self, is_watching: Callable[[], bool]) -> None:
@@ -96,16 +98,16 @@ class StepNotes:
         self.passes = PassNotes(self.generators)
         self.trained = TrainedByOptimizer()
         self._carried = CarriedNotes()
-        self._regular = RegularNotes(self.events, self.generators, self.trained, self._carried)
+        self.regular = RegularNotes(self.events, self.generators, self.trained, self._carried)
         self._next_calls = NextCalls(self.generators, self.events, is_watching)
-        self._losses = NotedLosses()
+        self.losses = NotedLosses()
         self._scaled: tuple[Any, Any] | None = None
         self._looked_at: set[SourceLoop] = set()
 
     def created(self, optimizer: torch.optim.Optimizer, innermost: FrameType) -> None:
         """An optimizer was made; a loop over it may begin now in one of the running frames."""
         self._next_calls.look(user_frames(innermost))
-        self._regular.forget()
+        self.regular.forget()
         self.trained.of(optimizer)
         # Which loop follows is not known yet, so these are read here alone.
         frames = [all_values_of(frame).values() for frame in user_frames(innermost)]
@@ -117,13 +119,11 @@ class StepNotes:
 
     def regrouped(self, optimizer: torch.optim.Optimizer) -> None:
         """An optimizer has got other parameters."""
-        self._regular.forget()
+        self.regular.forget()
         self.trained.find_again(optimizer)
 
     def drew(self, batch: object, source: object, innermost: FrameType) -> None:
         """The iterator `source` of a loader has given a batch."""
-        if self._regular.drew(batch, source, innermost):
-            return
         events = self.events
         is_first = not (events.has_backward and events.draws)
         readings = header_readings_of(innermost, is_first=is_first)
@@ -132,7 +132,7 @@ class StepNotes:
             readings = header_readings_of(innermost, is_first=False)
         draw = Draw(batch, id(source), self.generators.now(), readings, versions_of(batch))
         events.drew(draw, goes_on=goes_on)
-        self._regular.drew_otherwise(innermost, readings)
+        self.regular.drew_otherwise(innermost, readings)
 
     def differentiated(self, root: Any) -> None:
         """A backward pass begins at `root`."""
@@ -142,21 +142,15 @@ class StepNotes:
             tensor = root[0]
         if self._scaled is not None and self._scaled[1] is tensor:
             tensor = self._scaled[0]
-        self._losses.begin_pass(self.trained)
-        if isinstance(tensor, torch.Tensor):
-            self._losses.add(tensor)
+        self.losses.began_pass(tensor, self.trained)
 
     def scaled(self, loss: Any, result: Any) -> None:
         """A `GradScaler` has scaled `loss` to `result`."""
         self._scaled = (loss, result)
 
-    def loss(self) -> Loss | None:
-        """The last loss that was differentiated since the last update."""
-        return self._losses.last
-
     def bad_loss(self, optimizer: torch.optim.Optimizer) -> Loss | None:
         """The first of them that is not finite, whose gradients `optimizer` may have."""
-        return self._losses.bad_of(optimizer)
+        return None if self.losses.are_finite else self.losses.bad_of(optimizer)
 
     def spoilt_buffers(self, update: OptimizerCall) -> bool:
         """Whether the step of `update` has made a buffer non-finite."""
@@ -182,24 +176,11 @@ class StepNotes:
         place = place_of(positions, self.events.draws)
         return OptimizerCall(optimizer, trained, innermost, positions, place, scaler, closure)
 
-    def regular(
-        self, optimizer: torch.optim.Optimizer, innermost: FrameType
-    ) -> tuple[RegularStep, FrameType] | None:
-        """What is known of the present step, and its frame, if it is made as the one before.
-
-        Args:
-            optimizer: Is about to be applied, or was.
-            innermost: The innermost frame.
-        """
-        if self.calls or self.trainer:
-            return None
-        return self._regular.found(optimizer, innermost)
-
     def regular_ended(self, step: RegularStep, frame: FrameType) -> None:
         """The update of a step was made that is as the one before."""
-        self._losses.clear()
+        self.losses.clear()
         self._scaled = None
-        self._regular.ended(step, frame)
+        self.regular.ended(step, frame)
 
     def data_of_calls(self) -> LoopData | None:
         """The data of the step, where it is made of calls; None where it is that of a loop."""
@@ -218,7 +199,7 @@ class StepNotes:
         else:
             num_updates = 0 if place is None else self.events.num_updates(place, id(optimizer))
             again = CallAgain(self.calls[-1]) if self.calls else None
-        loss = self.loss() if loss is None else loss
+        loss = self.losses.last if loss is None else loss
         frame, scaler, was_made = update.innermost, update.scaler, update.was_made
         return BadStep(
             what, optimizer, loss, place, frame, began, num_updates, scaler, again, was_made
@@ -226,7 +207,7 @@ class StepNotes:
 
     def forget_calls(self) -> None:
         """What was called and differentiated is no part of a later step."""
-        self._losses.clear()
+        self.losses.clear()
         self.calls.clear()
         self._scaled = None
 
@@ -239,7 +220,7 @@ class StepNotes:
         """Nothing that has happened is a part of the next step."""
         self.events.forget()
         self.passes.forget()
-        self._regular.forget()
+        self.regular.forget()
         self.forget_calls()
 
     def ended(self, update: OptimizerCall) -> None:
@@ -277,10 +258,10 @@ class StepNotes:
             carried = self._carried.ended(place.frame, place.loop, trained.roots, copied)
         applied = Applied(number, generators, readings, lines, buffers, carried)
         events.updated(applied, since, draws)
-        self._regular.forget()
+        self.regular.forget()
         is_known = update.is_proved and not (is_of_trainer or self.passes.is_noting)
         if is_known and place is not None:
-            self._regular.follow(trained, place, update.positions, update.innermost, since)
+            self.regular.follow(trained, place, update.positions, update.innermost, since)
 
     def _probe(self, began: Applied | None, draws: Sequence[Draw]) -> None:
         first = draws[0].generators if draws else began.generators if began else None

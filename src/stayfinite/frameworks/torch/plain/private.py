@@ -61,17 +61,36 @@ def is_first_draw(iterator: Any) -> bool:
     return bool(iterator._num_yielded == 1)
 
 
-def hook_backward(began: Callable[[Any], None], ended: Callable[[], None]) -> None:
-    """Tell of each backward pass: `began(root)`, and `ended()` also where one of both raises."""
+class RunningPasses:
+    """The backward passes that are running.
+
+    Attributes:
+        num: How many, one inside the other.
+    """
+
+    num = 0
+
+
+def hook_backward(
+    running: RunningPasses, began: Callable[[Any], bool], ended: Callable[[], None]
+) -> None:
+    """Count each backward pass in `running`, and tell of it.
+
+    `began(root)` returns whether `ended()` is to be called, also where the pass raises.
+    """
     plain = torch.autograd.backward
 
     @functools.wraps(plain)
     def backward(tensors: Any, *args: Any, **kwargs: Any) -> Any:
+        has_end = False
+        running.num += 1
         try:
-            began(tensors)
+            has_end = began(tensors)
             return plain(tensors, *args, **kwargs)
         finally:
-            ended()
+            running.num -= 1
+            if has_end:
+                ended()
 
     torch.autograd.backward = backward
 

@@ -59,12 +59,18 @@ class RegularNotes:
         """The next step is none."""
         self._step = None
 
-    def drew(self, batch: object, source: object, innermost: FrameType) -> bool:
-        """Note a batch; False, and nothing is noted, where it does not begin such a step."""
+    def drew(self, batch: object, source: object, inside: int) -> bool:
+        """Note a batch; False, and nothing is noted, where it does not begin such a step.
+
+        Args:
+            batch: The batch.
+            source: The iterator that has given it.
+            inside: How far the caller is inside the innermost frame.
+        """
         step, events = self._step, self._events
         if step is None or step.drawn is None:
             return False
-        frame = step.drawn.frame_of(innermost)
+        frame = step.drawn.frame(inside + 1)
         follows = events.is_at_update and not events.has_backward
         self._is_drawn = frame is not None and follows and not is_first_draw(source)
         if frame is None or not self._is_drawn:
@@ -81,20 +87,20 @@ class RegularNotes:
         self._drawn = at(innermost, next(iter(readings))) if readings else None
 
     def found(
-        self, optimizer: torch.optim.Optimizer, innermost: FrameType
+        self, optimizer: torch.optim.Optimizer, inside: int
     ) -> tuple[RegularStep, FrameType] | None:
         """What is known of the present step, and its frame; None if it is none of them.
 
         Args:
             optimizer: Is about to be applied.
-            innermost: The innermost frame.
+            inside: How far the caller is inside the innermost frame.
         """
         step = self._step
         if step is None or step.trained.optimizer() is not optimizer:
             return None
         if not (self._events.is_at_update if step.drawn is None else self._is_drawn):
             return None
-        frame = step.updated.frame_of(innermost)
+        frame = step.updated.frame(inside + 1)
         return None if frame is None else (step, frame)
 
     def ended(self, step: RegularStep, frame: FrameType) -> None:

@@ -7,6 +7,7 @@ is not looked up again.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from types import FrameType
 from typing import NamedTuple
@@ -38,15 +39,18 @@ class At(NamedTuple):
     frame_id: int
     instruction: int
 
-    def frame_of(self, innermost: FrameType) -> FrameType | None:
-        """The frame at this depth, if it is the same one at the same instruction."""
+    def frame(self, inside: int) -> FrameType | None:
+        """The frame at this depth, if it is the same one at the same instruction.
+
+        Args:
+            inside: How far the caller is inside the innermost frame.
+        """
         depth, frame_id, instruction = self
-        frame: FrameType | None = innermost
-        while depth and frame is not None:
-            depth, frame = depth - 1, frame.f_back
-        if id(frame) != frame_id or frame is None or frame.f_lasti != instruction:
+        try:
+            frame = sys._getframe(depth + inside + 1)
+        except ValueError:  # there are fewer frames
             return None
-        return frame
+        return frame if id(frame) == frame_id and frame.f_lasti == instruction else None
 
 
 def at(innermost: FrameType, frame_id: int) -> At | None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import operator
+import sys
 from collections.abc import Sequence
-from types import FrameType
 from typing import Any
 
 import torch
@@ -28,10 +28,10 @@ _BOUNDED: dict[type, tuple[str, ...]] = {
     torch.optim.NAdam: ("lr", "eps", "weight_decay", "betas", "momentum_decay"),
     torch.optim.RAdam: ("lr", "eps", "weight_decay", "betas"),
 }
-# Up to so many tensors, of so many elements in all, are judged as one copy: that is faster than to
+# Tensors of up to so many elements each, and in all, are judged as one copy: that is faster than to
 # read each of them.
-_FEW = 64
-_ALL_SMALL = 32_768
+_SMALL = 4096
+_ALL_SMALL = 262_144
 # A square of a gradient must have room in float32, and a sum of them, and a gradient times a rate.
 _LARGEST_GRADIENT = 1e15
 _LARGEST_RATE = 1e3
@@ -75,7 +75,7 @@ def _norm_of_wide(tensors: list[torch.Tensor]) -> float | None:
     if not _are_wide_on_cpu(tensors):
         return None
     try:
-        return math.sqrt(private.sum_of_squares(tensors, as_copy=_are_few(tensors)))
+        return math.sqrt(_Parts(tensors).sum_of_squares(tensors))
     except RuntimeError:  # one is sparse, or on another device
         return None
 
@@ -85,8 +85,24 @@ def _are_wide_on_cpu(tensors: list[torch.Tensor]) -> bool:
     return is_plain and _WIDE.issuperset([tensor.dtype for tensor in tensors])
 
 
-def _are_few(tensors: list[torch.Tensor]) -> bool:
-    return len(tensors) <= _FEW and sum([tensor.numel() for tensor in tensors]) <= _ALL_SMALL
+class _Parts:
+    """Which of a list of tensors are small; others of the same sizes may take their place."""
+
+    def __init__(self, tensors: Sequence[torch.Tensor]) -> None:
+        sizes = [tensor.numel() for tensor in tensors]
+        copied = [number for number, size in enumerate(sizes) if size <= _SMALL]
+        if sum([sizes[number] for number in copied]) > _ALL_SMALL:
+            copied = []
+        self._are_all = len(copied) == len(sizes)
+        self._copied = copied
+        self._read = [n for n, size in enumerate(sizes) if size > _SMALL or not copied]
+
+    def sum_of_squares(self, tensors: list[torch.Tensor]) -> float:
+        """The sum of the squares of all elements."""
+        if self._are_all:
+            return private.sum_of_squares(tensors, [])
+        at = tensors.__getitem__
+        return private.sum_of_squares([*map(at, self._copied)], [*map(at, self._read)])
 
 
 def all_finite(tensors: Sequence[torch.Tensor]) -> bool:
@@ -123,16 +139,15 @@ class UpdateProof:
         self._settings = operator.itemgetter(*(self._names or ("lr",)))
         self._bounded: list[tuple[Any, ...]] = []
         self._num_tensors = 0
-        self._as_copy = False
+        self._parts = _Parts(())
 
     def holds_now(
         self,
         optimizer: torch.optim.Optimizer,
         others: Sequence[torch.Tensor],
         clipped: ClippedNorm,
-        innermost: FrameType,
-    ) -> bool:
-        """Whether it is known of an update by the present gradients, found in the least time.
+    ) -> list[torch.Tensor] | None:
+        """The present gradients, if it is known of an update by them; found in the least time.
 
         What kind of tensors they are is looked at again where their number changes.
 
@@ -140,36 +155,39 @@ class UpdateProof:
             optimizer: The optimizer.
             others: Tensors that have to be finite as well.
             clipped: Has the norm of the gradients, if the loop has just clipped them.
-            innermost: The innermost frame.
+
+        Returns:
+            The gradients, or None. The optimizer gets at them in less time while they are held.
         """
         groups = optimizer.param_groups
         is_known = [*map(self._settings, groups)] == self._bounded
         if not ((is_known and not has_own_hooks(optimizer)) or self.holds(optimizer, 0.0)):
-            return False
-        parameters = [each for group in groups for each in group["params"]]
+            return None
+        parameters = groups[0]["params"]
+        if len(groups) > 1:
+            parameters = [each for group in groups for each in group["params"]]
+        gradients = [each for each in map(_gradient_of, parameters) if each is not None]
         if not _WIDE.issuperset(map(_dtype_of, parameters)):
-            return False
-        tensors = [each for each in map(_gradient_of, parameters) if each is not None]
-        bound = clipped.bound_of(tensors, innermost)
-        if bound is None:
-            tensors += others
-        elif not bound <= _LARGEST_GRADIENT:
-            return False
-        elif not others:
-            return True
-        else:
-            tensors = [*others]
+            return None
+        bound = None if clipped.last is None else clipped.bound_of(gradients, sys._getframe())
+        if bound is not None and not bound <= _LARGEST_GRADIENT:
+            return None
+        tensors = gradients if bound is None else []
+        if others:
+            tensors = [*tensors, *others]
+        elif bound is not None:
+            return gradients
         if len(tensors) != self._num_tensors:
             self._num_tensors = 0
             if not _are_wide_on_cpu(tensors):
-                return False
+                return None
             self._num_tensors = len(tensors)
-            self._as_copy = _are_few(tensors)
+            self._parts = _Parts(tensors)
         try:
-            squares = private.sum_of_squares(tensors, as_copy=self._as_copy)
+            squares = self._parts.sum_of_squares(tensors)
         except RuntimeError:
-            return False
-        return squares <= _LARGEST_GRADIENT**2
+            return None
+        return gradients if squares <= _LARGEST_GRADIENT**2 else None
 
     def holds(self, optimizer: torch.optim.Optimizer, gradient: float) -> bool:
         """Whether it is known of an update by gradients of at most `gradient`."""

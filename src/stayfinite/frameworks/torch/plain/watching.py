@@ -19,19 +19,17 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Callable, Iterator
-from types import FrameType
 from typing import Any
 
 import torch
 
 from stayfinite.frameworks.torch.plain import creation, private
 from stayfinite.frameworks.torch.plain.calls import StepCall
-from stayfinite.frameworks.torch.plain.judging import Judge
+from stayfinite.frameworks.torch.plain.judging import FineUpdate, Judge
 from stayfinite.frameworks.torch.plain.listeners import Listener, Replayer
 from stayfinite.frameworks.torch.plain.modules import living
 from stayfinite.frameworks.torch.plain.notes import OptimizerCall, StepNotes
 from stayfinite.frameworks.torch.plain.positions import positions_of
-from stayfinite.frameworks.torch.plain.regular_steps import RegularStep
 from stayfinite.frameworks.torch.plain.trainers import hook_imported
 from stayfinite.frameworks.torch.plain.trainers.calls import Closure
 
@@ -54,8 +52,8 @@ class Watching:
         self._update: OptimizerCall | None = None
         self._scaler: Any = None
         self._has_stepped = False
-        self._num_backward = 0
-        self._regular: tuple[RegularStep, FrameType] | None = None
+        self._passes = private.RunningPasses()
+        self._regular: FineUpdate | None = None
         self._installed = False
 
     @property
@@ -81,7 +79,7 @@ class Watching:
         self._installed = True
         creation.record()
         private.hook_draws(self._drawing)
-        private.hook_backward(self._began_backward, self._ended_backward)
+        private.hook_backward(self._passes, self._began_backward, self._ended_backward)
         private.hook_clipping(self._clipped)
         private.hook_scaler(self._scaling, self._applying_scaled)
         private.hook_optimizers(self._created, self._regrouped, self._before, self._after)
@@ -146,13 +144,15 @@ class Watching:
             return batch  # no step is made in this mode: it is an evaluation
         if self.notes.trained.by_identity:
             try:
-                self.notes.drew(batch, iterator, sys._getframe(2))
+                # The innermost frame calls the hook, which has called this one.
+                if not self.notes.regular.drew(batch, iterator, 2):
+                    self.notes.drew(batch, iterator, sys._getframe(2))
             except Exception as error:
                 self._end_guard(error)
         return batch
 
-    def _began_backward(self, root: Any) -> None:
-        self._num_backward += 1
+    def _began_backward(self, root: Any) -> bool:
+        """Note the loss; returns whether the end of the pass is to be noted."""
         if self.replayer is not None:
             self.replayer.differentiating(root)
         elif self._judge is not None:
@@ -163,9 +163,10 @@ class Watching:
                 notes.differentiated(root)
             except Exception as error:
                 self._end_guard(error)
+            return notes.passes.is_noting
+        return False
 
     def _ended_backward(self) -> None:
-        self._num_backward -= 1
         if self.replayer is None and self._judge is not None and self.notes.passes.is_noting:
             self.notes.passes.ended()
 
@@ -212,7 +213,7 @@ class Watching:
     def _before(self, optimizer: torch.optim.Optimizer, closure: Closure | None) -> Any:
         """Judge the gradients; returns a closure to take the place of `closure`, or None."""
         self._has_stepped = True
-        if self._num_backward:
+        if self._passes.num:
             self._applied_in_backward()
             return None
         if self.replayer is not None:
@@ -225,7 +226,8 @@ class Watching:
             judge.clipped.forget()  # the scale may be taken from the gradients after it
         if closure is None and not (is_scaled and private.overflow_of_scale(optimizer) is not None):
             try:
-                self._regular = judge.fine(optimizer, sys._getframe(2))
+                # The innermost frame is that of PyTorch which calls the hook.
+                self._regular = judge.fine(optimizer, 2)
             except Exception as error:
                 self._end_guard(error)
             if self._regular is not None:
@@ -254,7 +256,7 @@ class Watching:
             self._listener.applied_in_backward()
 
     def _after(self, optimizer: torch.optim.Optimizer) -> None:
-        if self._num_backward:
+        if self._passes.num:
             return
         if self.replayer is not None:
             self.replayer.updated(optimizer, skipped=False)
@@ -265,7 +267,7 @@ class Watching:
         regular, self._regular = self._regular, None
         if regular is not None and regular[0].trained.optimizer() is optimizer:
             try:
-                self.notes.regular_ended(*regular)
+                self.notes.regular_ended(regular[0], regular[1])
             except Exception as error:
                 self._end_guard(error)
             return

@@ -81,13 +81,14 @@ class TrainerCalls:
         is_noting: Whether calls are noted; not while a step is made again.
         last_update: What was noted of the last update.
         began: What had been noted of the last update when the first of the calls came.
+        noted: The calls.
     """
 
     generators: GeneratorNotes
     is_noting: Callable[[], bool]
     last_update: Callable[[], Applied | None]
     began: Applied | None = None
-    _noted: list[_Noted] = field(default_factory=list)
+    noted: list[_Noted] = field(default_factory=list)
     _updates: collections.Counter[int] = field(default_factory=collections.Counter)
     _num_lost: int = 0
 
@@ -97,45 +98,45 @@ class TrainerCalls:
             return
         if self._updates:
             self.forget()
-        if len(self._noted) >= MAX_CALLS:
-            self._noted.pop(0)
+        if len(self.noted) >= MAX_CALLS:
+            self.noted.pop(0)
             self._num_lost += 1
-        if not self._noted:
+        if not self.noted:
             self.began = self.last_update()
         iteration = Iteration({}, {_BATCH: call.batch}, self.generators.now())
-        self._noted.append(_Noted(call, iteration, versions_of(call.batch)))
+        self.noted.append(_Noted(call, iteration, versions_of(call.batch)))
 
     def forget(self) -> None:
         """No call belongs to the next step."""
-        self._noted.clear()
+        self.noted.clear()
         self._updates.clear()
         self._num_lost = 0
 
     def updated(self, optimizer: torch.optim.Optimizer) -> None:
         """An optimizer was applied."""
-        if self._noted:
+        if self.noted:
             self._updates[id(optimizer)] += 1
 
     @property
     def first_generators(self) -> Generators | None:
         """The random generators when the first call came."""
-        return self._noted[0].iteration.generators if self._noted else None
+        return self.noted[0].iteration.generators if self.noted else None
 
     def num_updates(self, optimizer: torch.optim.Optimizer) -> int:
         """Updates by `optimizer` in the present step."""
         return self._updates[id(optimizer)]
 
     def __bool__(self) -> bool:
-        return bool(self._noted)
+        return bool(self.noted)
 
     def data(self) -> LoopData:
         """The batches of the present step."""
         missing = None
         if self._num_lost:
             missing = f"the step has more than {MAX_CALLS} batches"
-        elif any(versions_of(noted.call.batch) != noted.versions for noted in self._noted):
+        elif any(versions_of(noted.call.batch) != noted.versions for noted in self.noted):
             missing = "the trainer writes into its batch"
-        return LoopData(tuple(noted.iteration for noted in self._noted), missing)
+        return LoopData(tuple(noted.iteration for noted in self.noted), missing)
 
     def step(
         self, optimizer: torch.optim.Optimizer, closure: Closure | None, innermost: FrameType
@@ -143,7 +144,7 @@ class TrainerCalls:
         """The present step, to be made again; `innermost` is the frame that applies `optimizer`."""
         frames = list(user_frames(innermost))
         line = f"{Path(frames[0].f_code.co_filename).name}:{frames[0].f_lineno}" if frames else None
-        return TrainerStep([noted.call for noted in self._noted], optimizer, closure, line)
+        return TrainerStep([noted.call for noted in self.noted], optimizer, closure, line)
 
 
 class TrainerStep(CalledStep):
