@@ -100,6 +100,7 @@ TRIALS = [
     (EarlierWeight("net/kernel", 1, 3), "weights", "`net/kernel` as it was at step 3"),
     (StateOfSteps("m", 3), "weights", "the state that the steps from 3 on make"),
     (NewStatistics("bn/moving_mean"), "statistics", "`bn/moving_mean` as it was created"),
+    (NewStatistics("scale", 0.0), "statistics", "0 everywhere in `scale`"),
     (
         NewMomentum("bn", 1.5, 0.99),
         "setting",
@@ -155,8 +156,8 @@ FIXES = [
     (
         NewStatistics("bn/moving_mean"),
         "data",
-        "load or compute the moving statistics again: with `bn/moving_mean` as it was created "
-        "this step is finite",
+        "load or compute `bn/moving_mean` again: with `bn/moving_mean` as it was created this step "
+        "is finite",
     ),
     (
         NewMomentum("bn", 1.5, 0.99),

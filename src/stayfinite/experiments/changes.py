@@ -83,9 +83,14 @@ class BadInitializer:
 
 @dataclass(frozen=True)
 class NewStatistics:
-    """The moving statistic `tensor` as its layer creates it."""
+    """The moving statistic `tensor` as its layer creates it, or with one number everywhere.
+
+    Attributes:
+        fill: That number, where the layer cannot create it again.
+    """
 
     tensor: str
+    fill: float | None = None
 
 
 @dataclass(frozen=True)

@@ -12,14 +12,21 @@ from stayfinite.frameworks.state import Tensor
 from stayfinite.frameworks.step import Step
 
 
-def statistics(step: Step, arrays: Mapping[str, np.ndarray]) -> Iterator[dict[str, np.ndarray]]:
-    """Moving statistics as created: by their initializer, else as zeros, then as ones."""
+def statistics(
+    step: Step, arrays: Mapping[str, np.ndarray]
+) -> Iterator[tuple[dict[str, np.ndarray], float | None]]:
+    """Moving statistics as created; where that is not known, as zeros, then as ones.
+
+    Yields:
+        The statistics by name, and the number that those not known are filled with, if there are.
+    """
     own = {name: by_initializer(step, name, array) for name, array in arrays.items()}
     known = {name: array for name, array in own.items() if array is not None}
     for fill in (0.0, 1.0):
         filled = {name: np.full_like(array, fill) for name, array in arrays.items()}
-        yield {**filled, **known}
-        if len(known) == len(arrays):
+        is_known = len(known) == len(arrays)
+        yield {**filled, **known}, None if is_known else fill
+        if is_known:
             return
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 
 from stayfinite.experiments.changes import NewMomentum, NewStatistics, WiderLayer
 from stayfinite.experiments.remedies import initial_values
@@ -31,7 +32,7 @@ def find_remedy(context: FailureContext) -> RemedySearch:
     elif op is not None and finding.tensor is None:
         search = _wider(context, names)
     elif names:
-        search = _as_created(context, NewStatistics(names[0]), names[:1])
+        search = _as_created(context, lambda fill: NewStatistics(names[0], fill), names[:1])
     else:
         search = RemedySearch()
     return dataclasses.replace(search, span=span)
@@ -68,19 +69,22 @@ def _other_momentum(context: FailureContext, layer: str, given: float) -> Remedy
     ]
     names = [name for name, own in layers.items() if own in alike]
     others = [LayerSetting(path, "momentum", _MOMENTUM) for path in alike]
-    return dataclasses.replace(_as_created(context, remedy, names, *others), at_fault=remedy)
+    return dataclasses.replace(
+        _as_created(context, lambda _: remedy, names, *others), at_fault=remedy
+    )
 
 
 def _as_created(
     context: FailureContext,
-    remedy: NewMomentum | NewStatistics,
+    remedy_with: Callable[[float | None], NewMomentum | NewStatistics],
     names: list[str],
     *others: Change,
 ) -> RemedySearch:
     state = context.step.state_arrays()
     tried: tuple[Experiment, ...] = ()
-    for values in initial_values.statistics(context.step, {name: state[name] for name in names}):
-        tried = (try_remedy(context, remedy, Arrays(values), *others),)
+    given = {name: state[name] for name in names}
+    for values, fill in initial_values.statistics(context.step, given):
+        tried = (try_remedy(context, remedy_with(fill), Arrays(values), *others),)
         if tried[0].is_fix:
             break
     return RemedySearch(tried)

@@ -37,7 +37,7 @@ from stayfinite.experiments.try_change import NotTried
 from stayfinite.incident import FixKind
 from stayfinite.numerics.dtypes import largest
 from stayfinite.report.wording import libraries
-from stayfinite.report.wording.trials import not_tried
+from stayfinite.report.wording.trials import not_tried, statistics
 from stayfinite.report.words import as_given, names, number, plural, sample_list
 
 # Functions worth naming; others are arithmetic.
@@ -81,10 +81,10 @@ def remedy_text(remedy: Remedy) -> tuple[FixKind, str]:
                 f"look at what writes to `{name}` between two steps, and at the memory of the "
                 f"device: with the state that the steps from {first} on make, this step is finite"
             )
-        case NewStatistics(tensor):
+        case NewStatistics():
             return "data", (
-                f"load or compute the moving statistics again: with `{tensor}` as it was created "
-                "this step is finite"
+                f"load or compute `{remedy.tensor}` again: with {statistics(remedy)} this step is "
+                "finite"
             )
         case NewMomentum(layer, given, value):
             return "setting", (

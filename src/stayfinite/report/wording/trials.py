@@ -112,6 +112,13 @@ def _detail(experiment: Experiment) -> str:
     return ""
 
 
+def statistics(change: NewStatistics) -> str:
+    """The values that were tried in the place of a statistic."""
+    if change.fill is None:
+        return f"`{change.tensor}` as it was created"
+    return f"{change.fill:g} everywhere in `{change.tensor}`"
+
+
 def _change(change: TriedChange) -> _Described:
     match change:
         case LearningRate(factor):
@@ -138,8 +145,8 @@ def _change(change: TriedChange) -> _Described:
         case NewWeights(weights, num_values):
             new = plural(num_values, "new value")
             return _Described(TrialKind.WEIGHTS, f"{new} in {names(weights, most=1)}")
-        case NewStatistics(tensor):
-            return _Described(TrialKind.STATISTICS, f"`{tensor}` as it was created")
+        case NewStatistics():
+            return _Described(TrialKind.STATISTICS, statistics(change))
         case NewMomentum(value=value):
             return _Described(
                 TrialKind.SETTING, f"momentum={value:g}, moving statistics as they were created"
