@@ -105,6 +105,26 @@ def test_division_by_0_and_by_an_empty_count():
     assert found(division(a_count_and_a_sum, *numbers)).cause == "division-by-zero"
 
 
+@pytest.mark.parametrize(("summed", "cause"), [(0, "division-by-zero"), (1, "empty-reduction")])
+def test_a_number_of_0_is_a_count_only_for_a_sum(summed, cause):
+    """As `1 - 2 * label_smoothing` is none."""
+    step = StepByHand()
+    x = step.leaf("input", np.zeros((2, 0)), "x")
+    total = step.op("sum" if summed else "tanh", [x], [0.0, 0.0])
+    result = step.op("divide", [total, step.constant(0.0)], [NAN, NAN])
+    assert found(step.evidence(root=result)).cause == cause
+
+
+@pytest.mark.parametrize(("factor", "cause"), [(2.0, "bad-weights"), (0.0, "unknown")])
+def test_a_scale_of_infinity_that_was_shaped_first(factor, cause):
+    """As the weights of the classes are; with factors of 0 it is a mask."""
+    step = StepByHand()
+    x = step.leaf("input", [[1.0], [factor]])
+    shaped = step.op("reshape", [step.constant([1.0, INF])], [[1.0, INF]])
+    step.op("multiply", [x, shaped], [[1.0, INF], [factor, factor * INF]])
+    assert found(step.evidence(root=shaped)).cause == cause
+
+
 @pytest.mark.parametrize(("lower", "cause"), [(1e-8, "epsilon-underflow"), (1e-7, "log-of-zero")])
 def test_upper_bound_of_a_clip_that_was_rounded_to_1_or_written_so(lower, cause):
     step = StepByHand()
@@ -255,6 +275,19 @@ def scores(dtype="float32", **options):
 def test_row_of_scores_that_is_masked():
     finding = found(scores())
     assert (finding.cause, finding.samples) == ("fully-masked-row", (0,))
+
+
+@pytest.mark.parametrize("is_mask", [True, False])
+def test_exponentials_are_masked_by_a_factor_and_not_by_their_own_underflow(is_mask):
+    step = StepByHand()
+    power, factor = ([0.0, 0.0], [0.0, 0.0]) if is_mask else ([-200.0, -300.0], [1.0, 1.0])
+    x = step.leaf("input", [power, [0.0, 0.0]])
+    weights = step.op("exp", [x], np.exp(np.array([power, [0.0, 0.0]], "float32")))
+    other = step.leaf("input", [factor, [1.0, 1.0]])
+    product = step.op("multiply", [weights, other], [[0.0, 0.0], [1.0, 1.0]])
+    total = step.op("sum", [product], [[0.0], [2.0]])
+    root = step.op("divide", [product, total], [[NAN, NAN], [0.5, 0.5]])
+    assert (found(step.evidence(root=root)).cause == "fully-masked-row") is is_mask
 
 
 @pytest.mark.parametrize("kind", ["max", "mean"])

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from stayfinite.experiments.comparison import RoundingError
 from stayfinite.experiments.fix_value import AsWritten
 from stayfinite.experiments.fix_value import judged as judged_with
 from stayfinite.experiments.formulas import Formula
+from stayfinite.experiments.healthy_steps import HealthySteps
 from stayfinite.experiments.rewritings import Rewriting
 from stayfinite.experiments.try_change import NotTried
 from stayfinite.frameworks.step import Outcome
@@ -195,3 +197,10 @@ def test_in_half_precision_the_fixed_step_in_float64_tells_a_bound_from_a_roundi
     for wide_after, value in [(19.7, FixValue.EXACT), (19.5, FixValue.CHANGED)]:
         found = judged(half, after, None, lambda loss=wide_after: outcome(loss))
         assert found.value is value
+
+
+@pytest.mark.parametrize("has_exact", [True, False])
+def test_a_bound_that_decides_an_infinite_loss_is_far_from_the_healthy_steps(has_exact):
+    """That of a logarithm is a hundred at most; an exponential of it is what the bound makes it."""
+    healthy = SimpleNamespace(_unpatched=[(None, SimpleNamespace(loss=1.5), None)])
+    assert HealthySteps.is_far_below(healthy, -5e4, has_exact=has_exact) is not has_exact

@@ -44,6 +44,26 @@ def loss(y_true, y_pred):
     return -ops.mean(y_true * ops.log(probability) + (1 - y_true) * ops.log(1 - probability))
 """
 
+ANNEALED = """
+import keras
+import numpy as np
+from keras import ops
+
+class Annealed(keras.losses.Loss):
+    def __init__(self):
+        super().__init__()
+        self.num_calls, self.weights = 0, []
+
+    def call(self, y_true, y_pred):
+        self.num_calls += 1
+        noise = np.random.uniform() if keras.backend.backend() == "torch" else 0.5
+        self.weights.append(min(1.0, self.num_calls / 20) + noise)
+        difference = ops.where(y_true > 2.5, y_pred * 0, y_pred - y_true)
+        return self.weights[-1] * ops.sqrt(ops.sum(ops.square(difference), axis=-1))
+
+loss = Annealed()
+"""
+
 
 def repaired(text, intervention):
     """The text with the diff that was shown."""
@@ -183,6 +203,21 @@ def test_log_of_a_rounded_probability(source, tmp_path):
     # The steps before were rounded in another way.
     np.testing.assert_allclose(model.get_weights()[0], plain.get_weights()[0], rtol=1e-6)
     np.testing.assert_allclose(history.history["loss"], expected.history["loss"], rtol=1e-6)
+
+
+@SLOW_IF_COMPILED
+def test_what_an_eager_step_counts_and_draws_is_that_of_one_run(source, tmp_path):
+    def trained(loss, *guards):
+        model, data = distances(loss, run_eagerly=True)
+        history = fitted(model, data, guards, epochs=2)
+        return model, history.history, loss.num_calls, loss.weights, np.random.uniform()
+
+    guard = stayfinite.Guard("repair", keep=tmp_path)
+    model, *seen = trained(source("broken", ANNEALED).loss, guard)
+    (made,) = guard.interventions
+    plain, *expected = trained(source("repaired", repaired(ANNEALED, made)).loss)
+    nets.assert_bit_equal(nets.state_of(model), nets.state_of(plain))
+    assert seen == expected
 
 
 @SLOW_IF_COMPILED

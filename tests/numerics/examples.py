@@ -52,6 +52,7 @@ EXAMPLES = {
     "log1p": np.log1p,
     "log2": np.log2,
     "logit": lambda x: np.log(x / (1 - x)),
+    "entr": lambda x: -_xlogy(x, x),
     "maximum": np.maximum,
     "minimum": np.minimum,
     "mod": lambda x, y: x - y * np.floor(x / y),

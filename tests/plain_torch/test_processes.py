@@ -28,11 +28,11 @@ def free_port():
         return str(found.getsockname()[1])
 
 
-def incidents_of(script, folder):
-    """The incident of each of two processes that run `script`."""
+def ends_of(script, folder, *options, code):
+    """What each of two processes that run `script` prints, and its incidents."""
     port = free_port()
     common = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
-    command = [sys.executable, "-m", "stayfinite", "run", "--json", "run.json", script]
+    command = [sys.executable, "-m", "stayfinite", "run", "--json", "run.json", *options, script]
     running = []
     for rank in ("0", "1"):
         own = folder / rank
@@ -43,9 +43,21 @@ def incidents_of(script, folder):
             subprocess.Popen(command, cwd=own, env=environment, stderr=subprocess.PIPE, text=True)
         )
     told = [process.communicate(timeout=240)[1] for process in running]
-    assert [process.returncode for process in running] == [3, 3], "\n".join(told)
+    assert [process.returncode for process in running] == [code, code], "\n".join(told)
     files = [(folder / rank / "run.json").read_text(encoding="utf-8") for rank in ("0", "1")]
-    return [json.loads(text)["incidents"][0] for text in files]
+    return told, [json.loads(text)["incidents"][0] for text in files]
+
+
+def incidents_of(script, folder):
+    """The incident of each of two processes that run `script`."""
+    return ends_of(script, folder, code=3)[1]
+
+
+def test_one_process_tells_of_a_step_that_is_left_out(tmp_path):
+    told, incidents = ends_of("two_processes.py", tmp_path, "--policy", "skip", code=0)
+    assert [text.count("the step is left out") for text in told] == [0, 1]
+    assert [text.count("looking for its cause") for text in told] == [1, 0]
+    assert "was left out in rank 0; it failed in rank 1" in incidents[0]["elsewhere"]
 
 
 def test_each_process_stops_and_one_names_the_cause(tmp_path):
@@ -68,6 +80,8 @@ def test_a_bad_part_of_sharded_weights_stops_each_process(script, num_bad, tmp_p
     assert [each["where"]["step"] for each in incidents] == [2, 2]
     assert [each["spread"]["num_gradients_nonfinite"] for each in incidents] == [0, num_bad]
     assert all("sharded over several processes" in each["made_again"] for each in incidents)
+    assert "failed in rank 1, which has the report" in incidents[0]["elsewhere"]
+    assert incidents[1]["elsewhere"] == ""
 
 
 def test_a_function_in_processes_of_its_own_is_guarded(tmp_path):

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import threading
+from types import SimpleNamespace
 
 import pytest
 import torch
 
+from stayfinite.frameworks.failure import Resumption
 from stayfinite.frameworks.torch.plain import private, reporting
 from stayfinite.frameworks.torch.plain.processes import with_parallel
 from stayfinite.frameworks.torch.plain.reporting import FoundByProcess
-from stayfinite.incident import Recurrence
+from stayfinite.guard.plain_torch import PlainTorchSteps
+from stayfinite.guard.policies import Decision
+from stayfinite.incident import Cause, Intervention, Recurrence
 from stayfinite.report import text
 from stayfinite.report.wording import processes
 from tests.report.incidents import SQRT
@@ -66,3 +71,35 @@ def test_the_others_say_one_sentence(incident, expected):
     shown = text.render(dataclasses.replace(incident, elsewhere=said))
     assert " ".join(shown.split()) == f"error[{incident.cause.name}]: {said}"
     assert "rank 1" in said and "rank 2" in said and said.endswith("out/incident-7")
+
+
+def test_a_process_with_a_good_part_of_sharded_weights_knows_less():
+    bad = dataclasses.replace(SQRT, cause=Cause("unknown", "unknown", ""))
+    good = dataclasses.replace(
+        bad, spread=dataclasses.replace(SQRT.spread, num_gradients_nonfinite=0)
+    )
+    assert [processes.order(each) for each in (bad, good)] == [2, 3]
+
+
+def test_a_step_that_is_left_out_is_told_by_one_process(monkeypatch, tmp_path):
+    made = Intervention("skip", 7, None, None, "unknown", "the step is left out", 7, None)
+    incident = dataclasses.replace(OTHER, intervention=made)
+    failure = SimpleNamespace(num_stopping=2, cannot_resume=None)
+    told = {}
+    for own in (0, 1):
+        steps = PlainTorchSteps(tmp_path, None)
+        monkeypatch.setattr(reporting, "is_first", lambda own=own: own == 0)
+        found = own, FoundByProcess(1, 0, "out/incident-7")
+        monkeypatch.setattr(reporting, "first_report", lambda *_, found=found: found)
+        lines = told[own] = []
+        steps.say = lines.append
+
+        def decide(failure, say):
+            say("working")
+            return Decision(incident, Resumption())
+
+        monkeypatch.setattr(steps.measures, "decide", decide)
+        monkeypatch.setattr(steps, "explaining", contextlib.nullcontext)
+        assert steps.handle(failure) == Resumption()
+    assert told[0] == ["working"]
+    assert len(told[1]) == 1 and told[1][0].startswith("step ")

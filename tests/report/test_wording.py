@@ -39,6 +39,7 @@ from stayfinite.experiments.changes import (
     UsualRate,
     WiderLayer,
 )
+from stayfinite.experiments.fix_value import FixValue, Judged
 from stayfinite.experiments.remedies.try_remedy import (
     AtFault,
     MovingTargets,
@@ -46,6 +47,7 @@ from stayfinite.experiments.remedies.try_remedy import (
 )
 from stayfinite.experiments.rollout import Rollout
 from stayfinite.experiments.samples_at_fault import SamplesAtFault
+from stayfinite.experiments.source_fix import SourceFix
 from stayfinite.experiments.try_change import Experiment, NotTried
 from stayfinite.frameworks.change import (
     ClipNorm,
@@ -59,6 +61,7 @@ from stayfinite.frameworks.step import Outcome
 from stayfinite.incident import TrialKind
 from stayfinite.report import trial_lines
 from stayfinite.report.wording import evidence, fixes, remedies
+from stayfinite.report.wording.fixes import source_text
 from stayfinite.report.wording.trials import trial_of
 from stayfinite.report.words import sample_list
 from tests.report.incidents import SQRT
@@ -333,3 +336,9 @@ def test_a_trial_that_could_not_be_run_did_not_fail():
     assert trial_lines.not_tried(incident) == "could not be tried: learning rate / 10"
     assert "learning rate" not in trial_lines.not_the_cause(incident)
     assert "clipnorm" in trial_lines.not_the_cause(incident)
+
+
+def test_an_edit_at_several_places_is_told_once():
+    clamp, judged = "keep the argument of `log` above 0", Judged(FixValue.EXACT)
+    fix = SourceFix((clamp, clamp, "keep the divisor above 0"), "", 0, None, None, judged)
+    assert source_text(fix, "log") == f"{clamp} (2 places); keep the divisor above 0"

@@ -10,10 +10,13 @@ import numpy as np
 
 from stayfinite.diagnose.evidence import Evidence
 from stayfinite.diagnose.values import as_float, is_minus_infinity
-from stayfinite.graph.graph import Op
+from stayfinite.graph.graph import Graph, Op
 from stayfinite.graph.walk import consumers_of, depends_on, nearest_downstream
 from stayfinite.incident import Phase
-from stayfinite.numerics.functions import PoleKind, row
+from stayfinite.numerics.functions import STRUCTURAL, PoleKind, row
+
+# A `where` may choose a NaN on purpose; arithmetic with one is a mistake.
+_ARITHMETIC = {"add", "divide", "multiply", "subtract", "matmul", "dot_general", "power"}
 
 # Ops that an infinity is followed through, ops summarised in one run, and the limit of both.
 _MAX_STEPS = 16
@@ -34,7 +37,9 @@ def is_written(evidence: Evidence) -> bool:
         return False
     constants = [v for v in op.operands if v in evidence.trace.constants]
     written = any(bool(evidence.bad(v).any()) for v in constants)
-    return (written and not is_scaled_by_infinity(evidence, op)) or not op.operands
+    reader = arithmetic_reader(evidence.trace, op)
+    is_scale = reader is not None and is_scaled_by_infinity(evidence, reader)
+    return (written and not is_scale) or not op.operands
 
 
 def may_be_intended(evidence: Evidence) -> bool:
@@ -51,6 +56,23 @@ def may_be_intended(evidence: Evidence) -> bool:
     return only_masks and not depends_on(evidence.trace, op.results[0], "weight")
 
 
+def arithmetic_reader(trace: Graph, op: Op) -> Op | None:
+    """The arithmetic that `op` is, or that reads its result where `op` only shapes a constant."""
+    readers = [op]
+    while readers:
+        found = next((reader for reader in readers if reader.name in _ARITHMETIC), None)
+        if found is not None:
+            return found
+        shaping = [reader for reader in readers if reader.name in STRUCTURAL]
+        readers = [
+            reader
+            for shaper in shaping
+            for reader in trace.consumers.get(shaper.results[0], ())
+            if reader.phase == "forward"
+        ]
+    return None
+
+
 def is_scaled_by_infinity(evidence: Evidence, op: Op) -> bool:
     """Whether the op multiplies numbers of the step, none of them 0, with an infinity.
 
@@ -59,6 +81,7 @@ def is_scaled_by_infinity(evidence: Evidence, op: Op) -> bool:
     if op.name not in ("multiply", "divide") or len(op.operands) != 2:
         return False
     computed = [value for value in op.operands if evidence.trace.leaves_of(value)]
+    evidence.values.load(computed)
     arrays = [as_float(evidence.values[value]) for value in computed]
     return bool(arrays) and all(np.isfinite(n).all() and (n != 0).all() for n in arrays)
 

@@ -141,7 +141,21 @@ def _masked_numerator(evidence: Evidence, op: Op) -> int | None:
         return None
     numerator = unwrapped(evidence.trace, op.operands[0], STRUCTURAL)
     made_by = evidence.trace.producer.get(numerator)
-    return numerator if made_by is not None and made_by.name in ("multiply", "where") else None
+    if made_by is None or made_by.name not in ("multiply", "where"):
+        return None
+    if made_by.name == "multiply" and not _is_masked(evidence, made_by):
+        return None
+    return numerator
+
+
+def _is_masked(evidence: Evidence, product: Op) -> bool:
+    """A factor that holds a 0 is no exponential: those are 0 where they leave the dtype."""
+    evidence.values.load(product.operands)
+    return any(
+        (as_float(evidence.values[factor]) == 0).any()
+        and not any(o.name == "exp" for o in islice(upstream(evidence.trace, factor), _NEAR))
+        for factor in product.operands
+    )
 
 
 def _masked_rows(evidence: Evidence, value: int) -> tuple[int, np.ndarray] | None:

@@ -38,6 +38,9 @@ _GROWTH = 10.0
 # A bound so far above every healthy loss leaves gradients that stay in the moments of an optimizer:
 # Adam divides by their root for the rest of the training.
 _FAR = 1e6
+# The same where the exact loss is infinite: the loss is then as arbitrary as the bound. That of a
+# logarithm stays below, as no bound of a float makes one larger than a hundred.
+_FAR_OF_INFINITE = 1e4
 # The failing step may be moved by more than the healthy ones, to this factor.
 _MARGIN = 2.0
 
@@ -170,10 +173,13 @@ class HealthySteps:
                 found[name] = max(found.get(name, 0.0), _MARGIN * share * size)
         return RoundingError(0.0, found)
 
-    def is_far_below(self, loss: float) -> bool:
-        """Whether every healthy loss is smaller than `loss` by orders of magnitude."""
+    def is_far_below(self, loss: float, *, has_exact: bool) -> bool:
+        """Whether every healthy loss is smaller than `loss` by orders of magnitude.
+
+        `has_exact`: the exact loss of the step is known, and finite.
+        """
         largest = max((abs(before.loss) for _, before, _ in self._unpatched), default=math.inf)
-        return abs(loss) > _FAR * max(largest, 1.0)
+        return abs(loss) > (_FAR if has_exact else _FAR_OF_INFINITE) * max(largest, 1.0)
 
     @functools.cached_property
     def _unpatched(self) -> list[tuple[Batch, Outcome, Outcome | None]]:

@@ -25,6 +25,8 @@ _LONGEST_STEP = 1.0
 _MOST = 8
 # Healthy batches of which one is taken; those of an end of an epoch have another shape.
 _FILLERS = 2
+# Healthy batches among which samples at fault have to fail, too.
+_FURTHER = 3
 
 
 @dataclass(frozen=True)
@@ -125,18 +127,19 @@ class _Bisection:
         return alone if alone and self._good_without(alone) else samples
 
     def _fails_among_others(self, samples: tuple[int, ...]) -> bool:
-        """Whether the samples fail among those of a second healthy batch, if there is one.
+        """Whether the samples fail among those of further healthy batches, if there are any.
 
         A sum that is 0 over a batch is so by all of its samples. The sample in whose place the
         healthy batch has the only one that counts would be taken for the one at fault.
         """
         others = tuple(sample for sample in self._all if sample not in samples)
-        for batch in self._healthy[: _FILLERS + 1]:
-            if batch is self._other or time.monotonic() > self._until:
-                continue
-            whole = self._run(SamplesFrom(self._all, batch))
-            if not isinstance(whole, NotTried) and is_good(whole):
-                return not self._good(SamplesFrom(others, batch))
+        further = [batch for batch in self._healthy if batch is not self._other]
+        for batch in further[:_FURTHER]:
+            if time.monotonic() > self._until:
+                break
+            outcome = self._run(SamplesFrom(others, batch))
+            if not isinstance(outcome, NotTried) and is_good(outcome):
+                return False
         return True
 
     def _is_few(self, samples: tuple[int, ...] | None) -> TypeGuard[tuple[int, ...]]:

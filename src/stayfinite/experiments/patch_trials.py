@@ -263,7 +263,8 @@ class PatchTrials:
         result = None if experiment is None else experiment.result
         if value.value is not FixValue.BOUNDED or not isinstance(result, Outcome):
             return False
-        return self._healthy.is_far_below(result.loss)
+        has_exact = value.reference_loss is not None
+        return self._healthy.is_far_below(result.loss, has_exact=has_exact)
 
     @functools.cached_property
     def _as_written(self) -> AsWritten:

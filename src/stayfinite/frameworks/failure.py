@@ -40,6 +40,7 @@ class Failure:
             None where every run is the step.
         num_processes: Over how many processes the gradients are a mean. With more than one, the
             step is made again in this one alone, and only its loss can be compared.
+        num_stopping: How many processes judge the step as this one does, and stop at it.
         cannot_resume: Why the training cannot make the step again and go on, in one clause; None
             where it can.
         remade_by: What is run to make the step again: `the loop at train.py:36`; set with `seen`.
@@ -64,6 +65,7 @@ class Failure:
     seen: Outcome | None = None
     remade_by: str | None = None
     num_processes: int = 1
+    num_stopping: int = 1
     cannot_resume: str | None = None
     num_others: int = 0
     is_same_program: Callable[[], bool | None] = lambda: None

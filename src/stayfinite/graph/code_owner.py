@@ -84,6 +84,14 @@ def _is_user_path(filename: str) -> bool:
     path = Path(filename)
     # A relative name cannot be resolved once the working directory is deleted.
     with contextlib.suppress(OSError):
+        path = path.resolve() if path.is_symlink() else path.absolute()
+    return _is_user_folder(path.parent)
+
+
+# By folder: thousands of modules are loaded, and to resolve the name of each takes long.
+@functools.cache
+def _is_user_folder(path: Path) -> bool:
+    with contextlib.suppress(OSError):
         path = path.resolve()
     # A framework may be elsewhere, as by `pip install --target`.
     loaded = [sys.modules[name] for name in _FRAMEWORKS if name in sys.modules]

@@ -59,7 +59,7 @@ class BadSteps:
 
         try:
             with _same_random_numbers(), self.explaining():
-                decision = self.measures.decide(failure, self.say)
+                decision = self.measures.decide(failure, self.notices(failure))
         except KeyboardInterrupt:
             self.on_abort()
             self.end()
@@ -69,12 +69,17 @@ class BadSteps:
             listener(incident)
         self.show(incident)
         if decision.resumption is None or incident.intervention is None:
-            if decision.reason is not None:
+            if decision.reason is not None and not incident.elsewhere:
                 self.say(interventions.ends(self.measures.policy.name, decision.reason))
             self.end()
             raise NonFiniteError(text.render(incident), incident)
-        self.say(interventions.shown(incident, incident.intervention))
+        if not incident.elsewhere:
+            self.say(interventions.shown(incident, incident.intervention))
         return decision.resumption
+
+    def notices(self, failure: Failure) -> Callable[[str], None]:
+        """What is called with a line before the step is explained."""
+        return self.say
 
     def of_process(self, failure: Failure, incident: Incident) -> Incident:
         """`incident` with what is said where another process of the training has the report."""

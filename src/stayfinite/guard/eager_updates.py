@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from stayfinite.frameworks.failure import Failure
 from stayfinite.frameworks.step_turns import TURNS
-from stayfinite.frameworks.tensorflow.eager_loops import BadUpdate, UpdateListener
+from stayfinite.frameworks.tensorflow.bad_update import BadUpdate
+from stayfinite.frameworks.tensorflow.eager_loops import UpdateListener
 from stayfinite.guard.loop_updates import LoopUpdates
 
 

@@ -12,7 +12,7 @@ from stayfinite.guard.policy import Policy
 from stayfinite.guard.registry import REGISTRY
 
 if TYPE_CHECKING:
-    from stayfinite.frameworks.tensorflow.loops import TracedLoop
+    from stayfinite.frameworks.tensorflow.traced_loop import TracedLoop
 
 
 class _TracedSteps:

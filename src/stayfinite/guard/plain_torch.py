@@ -172,15 +172,19 @@ class PlainTorchSteps(BadSteps):
         """Explain a bad step; returns how the loop goes on, and raises where it ends."""
         makes_again = self.measures.policy.name in ("rollback", "repair")
         if makes_again and failure.cannot_resume is not None:
-            self.cannot_resume(failure.cannot_resume)
+            self.cannot_resume(failure.cannot_resume, self.notices(failure))
         return super().handle(failure)
 
+    def notices(self, failure: Failure) -> Callable[[str], None]:
+        """What is called with a line before the step is explained: one process prints it."""
+        return self.say if failure.num_stopping == 1 or reporting.is_first() else _nothing
+
     def of_process(self, failure: Failure, incident: Incident) -> Incident:
-        """`incident`; where the processes stop together, one of them has the report."""
+        """`incident`; of the processes that judge the step alike, one has the report or line."""
         from stayfinite.report import text
         from stayfinite.report.wording import processes
 
-        if failure.num_processes == 1 or incident.intervention is not None:
+        if failure.num_stopping == 1:
             return incident
         order = processes.order(incident)
         own, first = reporting.first_report(incident.where.step, order, incident.kept.incident)
@@ -189,10 +193,10 @@ class PlainTorchSteps(BadSteps):
         said = processes.elsewhere(incident, own, first.rank, text.near(first.folder))
         return replace(incident, elsewhere=said)
 
-    def cannot_resume(self, reason: str) -> None:
-        """Print why the loop cannot go on; from now on a bad step ends it."""
+    def cannot_resume(self, reason: str, say: Callable[[str], None] | None = None) -> None:
+        """Tell why the loop cannot go on; from now on a bad step ends it."""
         policy = self.measures.policy
-        self.say(
+        (say or self.say)(
             f"this loop cannot go on under the policy {policy.name!r}, because {reason}; it stops"
         )
         self.measures.policy = Policy("stop", policy.max_bad_steps)
@@ -240,6 +244,10 @@ class PlainTorchSteps(BadSteps):
                 "an optimizer is applied inside the backward pass; its updates are not guarded, "
                 "and the training goes on"
             )
+
+
+def _nothing(text: str) -> None:
+    """Leave out a line that another process prints."""
 
 
 class GuardedCalls:

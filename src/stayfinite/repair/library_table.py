@@ -184,7 +184,10 @@ SPECIAL: dict[str, str] = {
         logcumsumexp = cumlogsumexp operand:x axis?0 reverse:ignored?None
         where = select pred:condition on_true:x on_false:y
         """,
-    "jax.scipy.special": "logit x",
+    "jax.scipy.special": """
+        logit x
+        entr x
+        """,
     "tensorflow": """
         stop_gradient input:x
         clip = clip_by_value t:x clip_value_min:minimum clip_value_max:maximum
@@ -270,6 +273,7 @@ SPECIAL: dict[str, str] = {
         """,
     "torch.special": """
         logit input:x
+        entr input:x
         softmax input:x dim:axis
         log_softmax input:x dim:axis
         """,

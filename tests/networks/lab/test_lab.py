@@ -1,9 +1,16 @@
+import contextlib
 import csv
+import io
 import json
 import re
+import subprocess
+from pathlib import Path
 
 import pytest
 
+from stayfinite import cli
+from stayfinite.networks.lab import running
+from tests import warm
 from tests.trainings import stayfinite
 
 SPEC = """
@@ -32,11 +39,31 @@ def rows_of(path):
         return list(csv.DictReader(file))
 
 
+# `python -m`, from a process that has loaded Keras.
+MODULE = """
+import runpy, sys
+sys.argv = {words}
+runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+"""
+
+
+def forked(command, *, stdout, stderr, check):
+    """`subprocess.run` of `python -m MODULE ...`, from a process that has loaded Keras."""
+    assert (command[1], stderr, check) == ("-m", subprocess.STDOUT, False)
+    done = warm.python(Path.cwd(), MODULE.format(words=command[2:]))
+    stdout.write(done.stderr)
+    return done
+
+
 @pytest.fixture(scope="module")
 def lab(videos, tmp_path_factory):
-    cwd = tmp_path_factory.mktemp("lab")
+    cwd, printed = tmp_path_factory.mktemp("lab"), io.StringIO()
     (cwd / "he.toml").write_text(SPEC.format(data=videos))
-    return cwd, stayfinite("lab", "he.toml", cwd=cwd)
+    with pytest.MonkeyPatch.context() as patches, contextlib.redirect_stdout(printed):
+        patches.chdir(cwd)
+        patches.setattr(running.subprocess, "run", forked)
+        assert cli.main(["lab", "he.toml"]) is None
+    return cwd, printed.getvalue()
 
 
 def test_each_configuration_ends_in_its_own_way(lab):

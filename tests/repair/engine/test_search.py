@@ -54,6 +54,13 @@ def test_the_ratio_of_exponentials_is_a_sigmoid():
     assert operations(best.root) == {"sigmoid", "subtract", "leaf"}
 
 
+def test_the_square_of_a_number_is_computed():
+    # A library takes no plain number there.
+    first, *_ = search(problem_of(lambda x: square(1 / (1 + exp(x))), x=[1112.0, 0.3]))
+    assert first.value is FixValue.EXACT
+    assert "square" not in operations(first.root)
+
+
 def test_a_mean_over_the_batch_counts_the_samples_of_each_batch():
     """The last batch of an epoch may be smaller than the failing one."""
     scores = np.array([1.0, 120, 3, 0, -2, 5, 1, 2], np.float32)
@@ -193,6 +200,14 @@ def test_a_one_hot_among_several_factors():
     best = search(problem)[0]
     assert best.value is FixValue.EXACT
     assert [a.claim for a in best.assumptions] == ["one-hot"]
+
+
+def test_ones_with_fewer_axes_are_no_one_hot():
+    problem = problem_of(
+        lambda s, m_y: log(sum_(exp(s) * m_y)), s=[[-200.0, -210, -205], [1, 2, 3]], m_y=[1, 1, 1]
+    )
+    best = search(problem)[0]
+    assert best.value is FixValue.EXACT and not best.assumptions
 
 
 def test_the_sign_of_recorded_operands_proves_nothing():

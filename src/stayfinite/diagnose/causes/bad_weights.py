@@ -9,14 +9,9 @@ from stayfinite.diagnose.evidence import Evidence
 from stayfinite.diagnose.facts.growth import JumpedWeight
 from stayfinite.diagnose.facts.inputs import NonFiniteArray, NonFiniteConstant
 from stayfinite.diagnose.finding import Finding
-from stayfinite.diagnose.infinities import is_scaled_by_infinity
+from stayfinite.diagnose.infinities import arithmetic_reader, is_scaled_by_infinity
 from stayfinite.diagnose.jumps import jump
 from stayfinite.diagnose.values import as_float
-from stayfinite.graph.graph import Graph, Op
-from stayfinite.numerics.functions import STRUCTURAL
-
-# A `where` may choose a NaN on purpose; arithmetic with one is a mistake.
-_ARITHMETIC = {"add", "divide", "multiply", "subtract", "matmul", "dot_general", "power"}
 
 
 def match(evidence: Evidence) -> Finding | None:
@@ -68,30 +63,13 @@ def _constant(evidence: Evidence) -> Finding | None:
         for value in op.operands
         if value in evidence.trace.constants and evidence.bad(value).any()
     ]
-    reader = _arithmetic_reader(evidence.trace, op)
+    reader = arithmetic_reader(evidence.trace, op)
     if not constants or reader is None:
         return None
     array = next((a for a in constants if np.isnan(as_float(a)).any()), constants[0])
     is_nan = bool(np.isnan(as_float(array)).any())
-    if not is_nan and not (reader is op and is_scaled_by_infinity(evidence, op)):
+    if not is_nan and not is_scaled_by_infinity(evidence, reader):
         return None
     num_bad = int((~np.isfinite(as_float(array))).sum())
     facts = NonFiniteConstant("nan" if is_nan else "inf", num_bad, array.size, array)
     return Finding(cause="bad-weights", facts=facts, op=reader.name, phase="load")
-
-
-def _arithmetic_reader(trace: Graph, op: Op) -> Op | None:
-    """The arithmetic that `op` is, or that reads the constant where `op` only shapes it."""
-    readers = [op]
-    while readers:
-        found = next((reader for reader in readers if reader.name in _ARITHMETIC), None)
-        if found is not None:
-            return found
-        shaping = [reader for reader in readers if reader.name in STRUCTURAL]
-        readers = [
-            reader
-            for shaper in shaping
-            for reader in trace.consumers.get(shaper.results[0], ())
-            if reader.phase == "forward"
-        ]
-    return None

@@ -81,6 +81,8 @@ def _is_shape(evidence: Evidence, op: Op) -> bool:
     if evidence.trace.leaves_of(op.operands[1]) or _is_of_numbers(evidence, op.operands[1]):
         return False
     total, divisor = (as_float(evidence.operand(op, position)) for position in (0, 1))
+    if total.size > 1 and not _summands(evidence.trace, op.operands[0]):
+        return False  # a number of the settings may be 0, too
     total, divisor = np.broadcast_arrays(total, divisor)
     return bool((total[divisor == 0] == 0).all())
 

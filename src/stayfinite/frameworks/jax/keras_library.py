@@ -17,7 +17,7 @@ from stayfinite.frameworks.batch import Batch
 from stayfinite.frameworks.jax import private
 from stayfinite.frameworks.jax.library import Scope, SeenGradients, SeenLoss
 from stayfinite.frameworks.jax.unrolled import unrolled_loops
-from stayfinite.frameworks.keras import calls, loss_scales
+from stayfinite.frameworks.keras import calls, loss_scales, own_values
 from stayfinite.frameworks.keras import private as keras_private
 from stayfinite.frameworks.keras.patches import replaced
 from stayfinite.frameworks.state import State, Tensor
@@ -40,9 +40,17 @@ class KerasLibrary:
 
     @contextlib.contextmanager
     def traced(self, subject: Subject, batch: Batch, scope: Scope) -> Iterator[None]:
-        """Each call of a Keras object in its scope, and short recurrences and loops unrolled."""
+        """Each call of a Keras object in its scope, and short recurrences and loops unrolled.
+
+        What the step counts in Python is as before, so that each trace has the same numbers.
+        """
         keras_private.note_shardings(subject.train_step)
-        with calls.entered(scope), unrolled_loops(), _unrolled(subject, batch):
+        with (
+            own_values.kept(subject),
+            calls.entered(scope),
+            unrolled_loops(),
+            _unrolled(subject, batch),
+        ):
             yield
 
     def loss_scales(self, subject: Subject) -> list[int]:

@@ -26,17 +26,21 @@ Turn = Callable[..., Any]
 @contextlib.contextmanager
 def unrolled_loops() -> Iterator[None]:
     """Inside the block, short loops of `jax.lax` on this thread run turn by turn."""
-    loops = (("scan", _scan), ("map", _map), ("fori_loop", _fori_loop))
-    with replaced([spelling for name, make in loops for spelling in _spellings(name, make)]):
+    with replaced(_spellings({"scan": _scan, "map": _map, "fori_loop": _fori_loop})):
         yield
 
 
-def _spellings(name: str, make: Replacement) -> list[tuple[ModuleType, str, Replacement]]:
-    """Where a program has a loop by name: `jax.lax`, and its modules that imported the function."""
-    loop = getattr(jax.lax, name)
+def _spellings(loops: dict[str, Replacement]) -> list[tuple[ModuleType, str, Replacement]]:
+    """Where a program has these by name: `jax.lax`, and its modules that imported the function."""
+    replacements = {id(getattr(jax.lax, name)): make for name, make in loops.items()}
     modules = [m for m in list(sys.modules.values()) if is_user_file(_file(m))]
-    imported = [(m, key) for m in modules for key, value in list(vars(m).items()) if value is loop]
-    return [(module, key, make) for module, key in ((jax.lax, name), *imported)]
+    imported = [
+        (module, key, replacements[id(value)])
+        for module in modules
+        for key, value in list(vars(module).items())
+        if id(value) in replacements
+    ]
+    return [*((jax.lax, name, make) for name, make in loops.items()), *imported]
 
 
 def _file(module: ModuleType) -> str:

@@ -19,7 +19,10 @@ import numpy as np
 from stayfinite.frameworks.base import OnBad
 from stayfinite.frameworks.heavy_state import Writes
 from stayfinite.frameworks.heavy_steps import HeavySteps
+from stayfinite.frameworks.keras import own_values
+from stayfinite.frameworks.keras.own_values import OwnValues
 from stayfinite.frameworks.keras.steps_again import made_again
+from stayfinite.frameworks.keras.subject import KerasSubject
 from stayfinite.frameworks.recorder import MAX_PENDING, Flag, KnownFlag, Recorder
 from stayfinite.frameworks.state import RandomState, State
 from stayfinite.frameworks.state_log import MIN_CALLS, LoggedCalls, MadeAgain
@@ -33,11 +36,15 @@ class GuardedTrainFunction(abc.ABC):
     A framework calls `enter` before a step and `expect` after it.
 
     Attributes:
+        has_drawn: Whether the data of a step is drawn before `enter`, so that what is drawn from
+            then on is drawn by the step.
         resumes: Whether `on_bad` may return, so that the training goes on.
         waits: Whether the flag of each step is read before the next one.
         heavy: What makes the steps of a heavy state, which are checked in windows.
         series: The steps of a window that are not recorded yet.
     """
+
+    has_drawn = False
 
     def __init__(
         self, subject: Subject, recorder: Recorder, on_bad: OnBad, *, resumes: bool
@@ -53,6 +60,7 @@ class GuardedTrainFunction(abc.ABC):
         self._in_epoch = False
         self._logs: Any = None
         self._last_logged = recorder.num_steps - 1
+        self._own: OwnValues | None = None
         # Bad steps after which the training went on.
         self._num_handled = 0
         self.heavy: HeavySteps | None = None
@@ -61,6 +69,7 @@ class GuardedTrainFunction(abc.ABC):
     def begin_training(self, *, sees_steps: bool) -> None:
         """A `fit` begins. The last one may have been left by an exception of the user's code."""
         self.settle()
+        self._own = None
         self.waits = self.resumes and (sees_steps or not self._steps_may_be_ahead())
         has_log = self._recorder.state_log is not None
         # Else both copies of the log may be newer than a bad step.
@@ -94,6 +103,20 @@ class GuardedTrainFunction(abc.ABC):
         if not self._in_epoch:
             self._epoch_source = None
             self._recorder.begin_epoch(None)
+        self._note_own(self._recorder.num_steps)
+
+    def _note_own(self, step: int) -> None:
+        """Note what the step `step` may set beside its variables."""
+        if not isinstance(self._subject, KerasSubject) or not self.is_eager:
+            return
+        if self._own is None:
+            self._own = OwnValues(self._subject.model)
+        self._own.begin(step, is_drawn_from=self.has_drawn, always=self.resumes)
+
+    @property
+    def is_eager(self) -> bool:
+        """Whether a step runs the user's Python code, not what was compiled of it."""
+        return self._subject.compilation.eager
 
     def remember(self, num_bytes: Callable[[], int], copy: Callable[[], State]) -> None:
         """Keep a copy of the state before the step that begins, if one is due; after `enter`."""
@@ -211,13 +234,16 @@ class GuardedTrainFunction(abc.ABC):
             self._first_step = bad + 1
             self._num_handled += 1
             state = self.last_good(bad)
+            if self._own is not None:
+                self._own.restore_before(bad)
             log = self._recorder.state_log
             if log is not None:
                 data = self._recorder.batch_of(bad)
                 again = functools.partial(self._made_again, log.until(bad), state, data)
                 self._recorder.made_again = again
             try:
-                way = self._on_bad(state, bad, functools.partial(self.fails_again, state))
+                with own_values.kept(self._subject):
+                    way = self._on_bad(state, bad, functools.partial(self.fails_again, state))
             finally:
                 self._recorder.made_again = lambda: None
                 if log is not None:
@@ -238,6 +264,7 @@ class GuardedTrainFunction(abc.ABC):
             while waiting and bad is None:
                 recorded = waiting.pop(0)
                 self._recorder.again(recorded)
+                self._note_own(recorded.step)
                 made, flag = self.make(recorded.data)
                 if int(flag) >= 0:
                     bad = recorded.step

@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from stayfinite.frameworks.batch import Batch
 from stayfinite.frameworks.keras import calls as keras_calls
-from stayfinite.frameworks.keras import loss_scales, optimizer_settings
+from stayfinite.frameworks.keras import loss_scales, optimizer_settings, own_values
 from stayfinite.frameworks.loss_scale import are_gradients_asked_for
 from stayfinite.frameworks.names import fresh, path_of
 from stayfinite.frameworks.recording.engine import (
@@ -139,6 +139,7 @@ class TensorFlowEngine:
             store(self.subject, state)
             self.subject.reset_metrics()
             with (
+                own_values.kept(self.subject),
                 contextlib.nullcontext()
                 if self._draws is False
                 else private_random.same_random_numbers(),

@@ -13,6 +13,7 @@ import torch
 from stayfinite.frameworks.base import OnBad
 from stayfinite.frameworks.filed_batch import TensorForm
 from stayfinite.frameworks.heavy_state import MAX_WRITTEN_BYTES, Writes
+from stayfinite.frameworks.keras import own_values
 from stayfinite.frameworks.keras.train_function import GuardedTrainFunction
 from stayfinite.frameworks.recorded_steps import is_frozen
 from stayfinite.frameworks.recorder import Flag, Recorder
@@ -83,6 +84,13 @@ class TorchTrainFunction(GuardedTrainFunction):
             self._variables = [v for group in state_variables(subject) for v in group]
             self._left = _marks(self._variables)
         return logs
+
+    has_drawn = True
+
+    @property
+    def is_eager(self) -> bool:
+        """Whether the step is run as it is."""
+        return not private.is_compiled(self.inner)
 
     def written(self) -> Writes | None:
         """The variables that were written to since the last step."""
@@ -229,7 +237,8 @@ def _put_back(subject: Subject) -> Iterator[None]:
     whole = _kept(subject)
     before = random_state()
     try:
-        yield
+        with own_values.kept(subject):
+            yield
     finally:
         restore_random(before)
         whole.restore()

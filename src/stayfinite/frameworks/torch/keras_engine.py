@@ -10,7 +10,7 @@ from typing import Any
 import keras
 
 from stayfinite.frameworks.keras import calls as keras_calls
-from stayfinite.frameworks.keras import loss_scales, optimizer_settings
+from stayfinite.frameworks.keras import loss_scales, optimizer_settings, own_values
 from stayfinite.frameworks.keras import private as keras_private
 from stayfinite.frameworks.loss_scale import are_gradients_asked_for
 from stayfinite.frameworks.recording.engine import Update
@@ -50,9 +50,11 @@ class KerasEngine(TorchEngine):
         with optimizer_settings.scaled_learning_rate(update.optimizer, factor):
             update.optimizer.apply(update.gradients, update.variables)
 
-    def kept(self) -> AbstractContextManager[None]:
-        """The hooks see every change that a step makes; loops of the program are not judged."""
-        return keras_loops.unjudged()
+    @contextlib.contextmanager
+    def kept(self) -> Iterator[None]:
+        """The hooks see every change of a variable; loops of the program are not judged."""
+        with keras_loops.unjudged(), own_values.kept(self.subject):
+            yield
 
     def other_bad_state(self, state: State) -> list[str]:
         """The paths of the scales of a `LossScaleOptimizer` that fell below their minimum."""

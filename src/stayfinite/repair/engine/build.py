@@ -139,6 +139,9 @@ def divide(x: Node, y: Node) -> Node:
 
 def square(x: Node) -> Node:
     """x * x."""
+    literal = number(x)
+    if literal is not None:
+        return real(literal * literal)
     if x.op in ("negative", "abs"):
         return square(x.operands[0])
     if x.op == "sqrt":

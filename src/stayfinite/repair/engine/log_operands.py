@@ -86,14 +86,21 @@ class Domain:
             return None
         return [each for part in parts for each in part or []]
 
-    def is_one_hot(self, x: Node, axis: object) -> bool:
-        """Whether the recorded values are 1 at one place of `axis` and 0 elsewhere."""
+    def is_one_hot(self, x: Node, beside: Node, axis: object) -> bool:
+        """Whether the recorded values are 1 at one place of `axis` and 0 elsewhere.
+
+        Args:
+            x: The formula.
+            beside: What it is multiplied with, which gives it more axes.
+            axis: The axis.
+        """
         if not any(part.op == "leaf" for part in walk(x)):
             return False
         if any(
             part.op == "leaf" and part.attribute("role") is LeafRole.VARIABLE for part in walk(x)
         ):
             return False
-        values = to_float64(self.context.floating.value(x))
+        shape = np.broadcast_shapes(self.context.shape(x), self.context.shape(beside))
+        values = np.broadcast_to(to_float64(self.context.floating.value(x)), shape)
         binary = np.isin(values, (0.0, 1.0)).all()
         return bool(binary and (values.sum(axis=axis) == 1).all())  # type: ignore[call-overload]

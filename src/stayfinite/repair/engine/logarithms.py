@@ -237,7 +237,8 @@ class Logarithms(abc.ABC):
         factors = _factors(a)
         for position, mask in enumerate(factors):
             other = functools.reduce(build.multiply, factors[:position] + factors[position + 1 :])
-            if self.domain.is_one_hot(mask, x.attribute("axis")) and self.progress(other):
+            is_one_hot = self.domain.is_one_hot(mask, other, x.attribute("axis"))
+            if is_one_hot and self.progress(other):
                 if not self.non_negative(other):
                     continue
                 self.domain.assumptions.append(Assumption(mask, "one-hot"))

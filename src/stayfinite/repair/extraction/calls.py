@@ -20,6 +20,7 @@ from stayfinite.repair.extraction.frames import (
     num_required,
     user_function,
 )
+from stayfinite.repair.extraction.function_modules import function_of_module
 from stayfinite.repair.extraction.instances import made_instance
 from stayfinite.repair.extraction.library_calls import library_call, method_call
 from stayfinite.repair.extraction.native_calls import native_call
@@ -67,6 +68,12 @@ def _called(run: Run, call: Call) -> object:
         return native_call(run, call)  # it makes an array
     if row is not None:
         return library_call(run, call, row)
+    of_module = function_of_module(called)
+    if of_module is not None and len(positional) == 1 and not named:
+        run.family = "torch"
+        run.is_pure(call)
+        op, options = of_module
+        return applied(run, op, {"x": positional[0], **options}, call.expression, call.frame)
     scanned = _scanned(called, positional, named)
     if scanned is not None:
         run.is_pure(call)

@@ -89,6 +89,11 @@ def _logit(f: Formulas, a: Arguments) -> Node:
     return f.make("log", f.make("divide", x, rest))
 
 
+def _entropy(f: Formulas, a: Arguments) -> Node:
+    x = node_of(a, "x")
+    return f.make("negative", f.make("xlogy", x, x))
+
+
 def _softplus(f: Formulas, a: Arguments) -> Node:
     x, beta = node_of(a, "x"), _number(a.get("beta", 1))
     if beta == 1:
@@ -119,6 +124,7 @@ def _number(value: object) -> object:
 
 DERIVED: dict[str, Callable[[Formulas, Arguments], Node]] = {
     "divide_no_nan": _divide_no_nan,
+    "entr": _entropy,
     "hypot": _hypot,
     "identity": _identity,
     "logit": _logit,

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
+
 from stayfinite.experiments.changes import (
     BadInitializer,
     ClipFromStart,
@@ -23,9 +26,10 @@ from stayfinite.experiments.changes import (
     UsualRate,
     WiderLayer,
 )
-from stayfinite.experiments.fix_search import FixSearch, Form
+from stayfinite.experiments.fix_search import FixSearch
 from stayfinite.experiments.healthy_steps import Objection
 from stayfinite.experiments.moved_activation import MovedActivation
+from stayfinite.experiments.patch_search import Form
 from stayfinite.experiments.remedies.try_remedy import AtFault
 from stayfinite.experiments.rewritings import RewrittenFormula
 from stayfinite.experiments.source_fix import Description, SourceFix
@@ -52,7 +56,7 @@ _FORMS = {
 }
 
 # Why a bound is not verified whose loss no exact value explains.
-BEYOND_EXACT = "the exact loss is infinite, and with this bound it is far above every healthy one"
+BEYOND_EXACT = "the exact loss is infinite, and with this bound it is far from every healthy one"
 
 
 def remedy_text(remedy: Remedy) -> tuple[FixKind, str]:
@@ -147,7 +151,7 @@ def source_text(fix: SourceFix, op: str) -> str:
         fix: The fix.
         op: The operation at fault.
     """
-    text = "; ".join(map(_edit, fix.descriptions))
+    text = _edits(fix.descriptions)
     if fix.value != "undefined":
         return text
     check = f"check what `{op}` is given: it has no value there"
@@ -161,12 +165,21 @@ def instead(fix: SourceFix, op: str) -> tuple[str, ...]:
     """What else to do where a formula has no value at what a network gives; the guard last."""
     if fix.guard is None:
         return ()
-    text = "; ".join(map(_edit, fix.guard.descriptions))
+    text = _edits(fix.guard.descriptions)
     added = [line[1:].strip() for line in fix.guard.diff.splitlines()[2:] if line[0] == "+"]
     guard = f"or only {text}, as in `{added[-1]}`: its gradient is 0 there"
     if op == "power":
         guard = f"or, if its sign counts, the power of its size times its sign; {guard}"
     return (guard,)
+
+
+def _edits(edits: Iterable[Description]) -> str:
+    """What the edits do; one that is made at several places is told once."""
+    told = Counter((_edit(edit), isinstance(edit, str)) for edit in edits)
+    return "; ".join(
+        f"{text} ({number} places)" if number > 1 and is_whole else text
+        for (text, is_whole), number in told.items()
+    )
 
 
 def _edit(edit: Description) -> str:
@@ -226,9 +239,10 @@ def unfollowed(text: str, file: str, line: int) -> str:
 def far_above(fix: SourceFix) -> str:
     """What the loss of a bounded step means for the training."""
     loss = "" if fix.loss is None else f" of {number(fix.loss)}"
+    where = "below" if fix.loss is not None and fix.loss < 0 else "above"
     return (
-        f"a loss{loss} is far above that of any healthy step, and may leave moments that stop the "
-        "learning; without the samples at fault the training goes on as before"
+        f"a loss{loss} is far {where} that of any healthy step, and may leave moments that stop "
+        "the learning; without the samples at fault the training goes on as before"
     )
 
 

@@ -13,7 +13,10 @@ def order(incident: Incident) -> int:
         return 3
     if incident.cause.name not in ("unknown", "not-reproduced"):
         return 0
-    return 2 if incident.spread.is_loss_finite else 1
+    if not incident.spread.is_loss_finite:
+        return 1
+    # Of sharded weights, the bad part may be that of another process.
+    return 2 if incident.spread.num_gradients_nonfinite else 3
 
 
 def elsewhere(incident: Incident, own: int, rank: int, folder: str) -> str:
@@ -32,7 +35,8 @@ def elsewhere(incident: Incident, own: int, rank: int, folder: str) -> str:
             f"{which} of rank {own} fails at step {step}, too; the "
             f"report is that of rank {rank}: {folder}"
         )
+    done = "stopped" if incident.intervention is None else "left out"
     return (
-        f"step {step} was stopped in rank {own}; it failed in rank {rank}, which has the report: "
+        f"step {step} was {done} in rank {own}; it failed in rank {rank}, which has the report: "
         f"{folder}"
     )

@@ -10,7 +10,7 @@ A trainer of another library implements `Again` by a call of its own step.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 import torch
@@ -98,6 +98,7 @@ class Making:
         num_drawn: How many of these batches were drawn.
         has_bad_gradients: Whether the update of the failing step was given a gradient that is not
             finite.
+        at_update: Is called before the update of the failing step.
     """
 
     def __init__(
@@ -121,6 +122,7 @@ class Making:
         self._num_losses = 0
         self.num_drawn = 0
         self.has_bad_gradients = False
+        self.at_update: Callable[[], None] = lambda: None
 
     def draw(self) -> Any:
         """The next of the saved batches.
@@ -164,6 +166,7 @@ class Making:
                 parameter.grad = None
             return
         self._is_last = True
+        self.at_update()
         self._optimizer.replace_again()
         clip(optimizer, self._clipped)
         weights = zip(parameters_of(optimizer), self._optimizer.weights, strict=True)

@@ -13,15 +13,24 @@ from stayfinite.frameworks.state import RandomState, State
 from stayfinite.frameworks.step import CannotRemakeError, Outcome
 from stayfinite.frameworks.torch.plain import sharded, verdict
 from stayfinite.frameworks.torch.plain.again import Again, NoLoop, Sharded
+from stayfinite.frameworks.torch.plain.carried import CarriedValues
 from stayfinite.frameworks.torch.plain.data import LoopData
 from stayfinite.frameworks.torch.plain.found_subject import subject_of
 from stayfinite.frameworks.torch.plain.frozen import begin_unfrozen
-from stayfinite.frameworks.torch.plain.later_beginnings import begun_later, gradients_by_path
+from stayfinite.frameworks.torch.plain.later_beginnings import (
+    begun_carried,
+    begun_later,
+    gradients_by_path,
+)
 from stayfinite.frameworks.torch.plain.listeners import BadStep, Loss
 from stayfinite.frameworks.torch.plain.loop_body import LoopBody
 from stayfinite.frameworks.torch.plain.optimizer import gradients_of, parameters_of
 from stayfinite.frameworks.torch.plain.owner import Owner
-from stayfinite.frameworks.torch.plain.processes import ending_together, num_processes
+from stayfinite.frameworks.torch.plain.processes import (
+    ending_together,
+    num_processes,
+    num_stopping,
+)
 from stayfinite.frameworks.torch.plain.randomness import Generators
 from stayfinite.frameworks.torch.plain.recorded_data import (
     is_known,
@@ -86,7 +95,13 @@ class BadLoopSteps:
         state, seen = state_of(subject), _seen(subject, step)
         healthy = [each for each in healthy if is_known(each.data)]
         begin_unfrozen(subject, bad.data, seen)
-        if body is not None:
+        began_with = CarriedValues(() if step.began is None else step.began.carried)
+        carried = begun_carried(subject, body, bad, seen, began_with)
+        if carried is not None:
+            # The items that the steps before have taken from a list are not known.
+            healthy = healthy if carried.data is bad.data else []
+            bad = carried
+        elif body is not None:
             measure_lists(subject, body, bad.data)
             # A repaired body is not the one that training has run.
             if place is not None and body.file not in self._repaired:
@@ -94,6 +109,7 @@ class BadLoopSteps:
                 # The beginnings of the steps before are not known.
                 healthy = healthy if begun is bad else []
                 bad = begun
+        if body is not None:
             bad, *healthy = with_taken_batches(subject, body, [bad, *healthy])
         known = bad.data
         assert isinstance(known, LoopData)
@@ -112,17 +128,19 @@ class BadLoopSteps:
             seen=seen,
             remade_by=again.described,
             num_processes=num_processes(subject.modules),
+            num_stopping=num_stopping(subject.modules, is_sharded=is_sharded),
             cannot_resume=_why_not_resumed(subject),
         )
         is_applied = False
         try:
-            with ending_together(subject.modules), contextlib.ExitStack() as stack:
+            with ending_together(failure.num_stopping), contextlib.ExitStack() as stack:
                 if body is not None:
                     stack.enter_context(running(body))
                 is_applied = self._goes_on(step, failure, subject, body, generators)
         finally:
             if not is_applied:
                 generators.restore()
+                subject.remade.carried.put_back_buffers()
         return is_applied
 
     def _goes_on(

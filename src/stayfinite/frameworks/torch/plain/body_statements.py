@@ -127,6 +127,15 @@ class BodyStatements:
         effects = [n + 1 for n in range(last) if not isinstance(body[n], ast.Assign)]
         return list(dict.fromkeys([last, *reversed(effects)])) if last > 0 else []
 
+    def after_calls(self, line: int) -> list[int]:
+        """As `beginnings`, after assignments with a call, the earliest first.
+
+        One of them may be a draw from a generator of the user whose state is not known.
+        """
+        body = self._code.statement().body
+        last = sum(1 for statement in body if statement.lineno <= line) - 1
+        return [n + 1 for n in range(last) if isinstance(body[n], ast.Assign) and _calls(body[n])]
+
     def begin_at(self, number: int, data: LoopData, now: Mapping[str, object]) -> LoopData | None:
         """As `LoopBody.begin_at`; the statements are run once, for the random numbers they draw."""
         (iteration,) = data.iterations
@@ -143,6 +152,9 @@ class BodyStatements:
             # In a loop of their own, as one of them may be `if ...: continue`.
             self._bound([once(self._code.statement(), first)], values)
         known = {name: now[name] for name in bound & read if name in now}
+        if any(_has_graph(leaf) for _, leaf in leaves(known)):
+            # The step would begin in the middle of what is differentiated.
+            return None
         batch = {name: value for name, value in iteration.batch.items() if name not in bound}
         others = {**{n: v for n, v in values.items() if n not in batch}, **known}
         self._code.leave_out(first)
@@ -190,6 +202,14 @@ class BodyStatements:
         code = self._code.function(parameters, [*statements, ast.Return(found)])
         bound: dict[str, object] = FunctionType(code, self._globals)(**values)
         return bound
+
+
+def _has_graph(value: object) -> bool:
+    return isinstance(value, torch.Tensor) and value.grad_fn is not None
+
+
+def _calls(statement: ast.stmt) -> bool:
+    return any(isinstance(node, ast.Call) for node in ast.walk(statement))
 
 
 def _is_plain(value: object) -> bool:

@@ -24,12 +24,16 @@ class Containers:
 
     Args:
         values: What the names stand for.
+
+    Attributes:
+        known: The identities of those that hold what they held before the step.
     """
 
     def __init__(self, values: Iterable[object]) -> None:
         self._found: list[Any] = []
         # By the identity of a list: how many of its items the step has added.
         self._added: dict[int, int] = {}
+        self.known: frozenset[int] = frozenset()
         self.look(values)
 
     def look(self, values: Iterable[object]) -> None:
@@ -66,7 +70,8 @@ class Containers:
                 yield
             finally:
                 for each in self._lists():
-                    self._added[id(each)] = _num_added(before[id(each)], list(each))
+                    if id(each) not in self.known:
+                        self._added[id(each)] = _num_added(before[id(each)], list(each))
 
     @property
     def may_have_grown(self) -> bool:

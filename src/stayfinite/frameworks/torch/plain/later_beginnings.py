@@ -2,6 +2,8 @@
 
 Such a statement cannot be made again: the environment has gone on, and a replay buffer holds what
 it gave. So the step begins after it, if what is left gives the loss and gradients of training.
+The same holds for a draw from a generator that was not known before, as the one of an object that
+is made after the optimizer.
 """
 
 from __future__ import annotations
@@ -12,10 +14,11 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 
-from stayfinite.frameworks.frames import values_of
+from stayfinite.frameworks.frames import all_values_of, values_of
 from stayfinite.frameworks.recorded_steps import RecordedBatch
 from stayfinite.frameworks.step import Outcome
 from stayfinite.frameworks.torch import private
+from stayfinite.frameworks.torch.plain.carried import CarriedValues
 from stayfinite.frameworks.torch.plain.data import LoopData
 from stayfinite.frameworks.torch.plain.loop_body import LoopBody
 from stayfinite.frameworks.torch.plain.optimizer import dense_gradient
@@ -27,6 +30,54 @@ from stayfinite.frameworks.torch.plain.subject import TorchLoop
 
 # So many beginnings are tried, each with two runs of the step.
 _MAX_TRIED = 5
+_MAX_DRAWS = 3
+
+
+def begun_carried(
+    subject: TorchLoop,
+    body: LoopBody | None,
+    step: RecordedBatch,
+    seen: Outcome,
+    carried: CarriedValues,
+) -> RecordedBatch | None:
+    """`step` with the values that it has bound anew, if that makes it the one of training.
+
+    None where it does not: code between two iterations may have changed them.
+    """
+    data = step.data
+    if not carried or not isinstance(data, LoopData) or data.missing is not None:
+        return None
+    # What the code after an update has bound is to stay. A run shows what the step itself binds.
+    subject.remade.carried = run = carried.as_now()
+    is_made(subject, data, seen)
+    for chosen in dict.fromkeys((carried.bound_by(run), carried)):
+        begun = _without_lists(data, chosen.lists)
+        subject.remade.carried = chosen
+        if body is not None:
+            body.begins_with(chosen)
+            measure_lists(subject, body, begun)
+        if is_made(subject, begun, seen):
+            return dataclasses.replace(step, data=begun)
+    subject.remade.carried = nothing = CarriedValues(())
+    if body is not None:
+        body.begins_with(nothing)
+    return None
+
+
+def _without_lists(data: LoopData, lists: frozenset[int]) -> LoopData:
+    """The data without batches that are lists which the step takes items from."""
+    iterations = []
+    for each in data.iterations:
+        batch = {name: value for name, value in each.batch.items() if id(value) not in lists}
+        values = {name: value for name, value in each.batch.items() if id(value) in lists}
+        iterations.append(
+            dataclasses.replace(each, values={**each.values, **values}, batch=batch)
+            if values
+            else each
+        )
+    if all(old is new for old, new in zip(data.iterations, iterations, strict=True)):
+        return data
+    return LoopData(tuple(iterations), is_sure=data.is_sure)
 
 
 def begun_later(
@@ -53,12 +104,19 @@ def begun_later(
         return step
     if is_made(subject, data, seen):
         return dataclasses.replace(step, data=data) if is_written else step
-    now = values_of(place.frame, place.loop.wanted)
+    wanted = values_of(place.frame, place.loop.wanted)
     beginnings = body.statements.beginnings(place.line)
-    for number in (sorted(beginnings) if is_written else beginnings)[:_MAX_TRIED]:
+    beginnings = (sorted(beginnings) if is_written else beginnings)[:_MAX_TRIED]
+    drawn = [] if is_written else body.statements.after_calls(place.line)[:_MAX_DRAWS]
+    every = all_values_of(place.frame)
+    for number, now in [*((n, wanted) for n in beginnings), *((n, every) for n in drawn)]:
         begun: list[LoopData] = []
 
-        def begin(number: int = number, begun: list[LoopData] = begun) -> None:
+        def begin(
+            number: int = number,
+            now: Mapping[str, object] = now,
+            begun: list[LoopData] = begun,
+        ) -> None:
             with subject.remade.begun():
                 found = body.begin_at(number, data, now)
             begun.extend([] if found is None else [found])

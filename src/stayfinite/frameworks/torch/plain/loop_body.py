@@ -25,6 +25,7 @@ from stayfinite.frameworks.torch.plain import trees
 from stayfinite.frameworks.torch.plain.again import NoUpdateError
 from stayfinite.frameworks.torch.plain.body_code import TAKE, BodyCode, taking
 from stayfinite.frameworks.torch.plain.body_statements import BodyStatements
+from stayfinite.frameworks.torch.plain.carried import CarriedValues
 from stayfinite.frameworks.torch.plain.containers import Containers
 from stayfinite.frameworks.torch.plain.data import Iteration, LoopData
 from stayfinite.frameworks.torch.plain.own_attributes import Attributes
@@ -125,6 +126,11 @@ class LoopBody(PatchedLoop):
             make()
         finally:
             self._is_measuring = False
+
+    def begins_with(self, carried: CarriedValues) -> None:
+        """Leave the places of `carried` as they are where a run begins: they are put back there."""
+        self._containers.known = carried.lists
+        self._attributes.known = carried.attributes
 
     def for_good(self) -> AbstractContextManager[None]:
         """What a run in the block sets on objects of the user stays, unless it fails."""

@@ -16,6 +16,8 @@ from stayfinite.frameworks.source_loops import SourceLoop
 from stayfinite.frameworks.torch.plain import verdict
 from stayfinite.frameworks.torch.plain.again import Again
 from stayfinite.frameworks.torch.plain.calls import CallAgain, StepCall
+from stayfinite.frameworks.torch.plain.carried import CarriedNotes
+from stayfinite.frameworks.torch.plain.carried_places import CarriedPlace
 from stayfinite.frameworks.torch.plain.data import LoopData
 from stayfinite.frameworks.torch.plain.listeners import BadStep, Loss, What
 from stayfinite.frameworks.torch.plain.next_calls import NextCalls
@@ -93,7 +95,8 @@ class StepNotes:
         self.trainer = TrainerCalls(self.generators, is_watching, lambda: self.events.last_update)
         self.passes = PassNotes(self.generators)
         self.trained = TrainedByOptimizer()
-        self._regular = RegularNotes(self.events, self.generators, self.trained)
+        self._carried = CarriedNotes()
+        self._regular = RegularNotes(self.events, self.generators, self.trained, self._carried)
         self._next_calls = NextCalls(self.generators, self.events, is_watching)
         self._losses = NotedLosses()
         self._scaled: tuple[Any, Any] | None = None
@@ -107,7 +110,9 @@ class StepNotes:
         # Which loop follows is not known yet, so these are read here alone.
         frames = [all_values_of(frame).values() for frame in user_frames(innermost)]
         generators = self.generators.now_with(itertools.chain.from_iterable(frames))
-        began = Applied(id(optimizer), generators, {}, {}, self.trained.buffers())
+        buffers = self.trained.buffers()
+        carried = self._carried.created(user_frames(innermost), [b for b, _ in buffers])
+        began = Applied(id(optimizer), generators, {}, {}, buffers, carried)
         self.events.updated(began, [], [])
 
     def regrouped(self, optimizer: torch.optim.Optimizer) -> None:
@@ -266,7 +271,12 @@ class StepNotes:
         buffers = self.trained.buffers()
         if place is not None:
             buffers += running_totals(place.frame, place.loop.written_before_alone(place.line))
-        events.updated(Applied(number, generators, readings, lines, buffers), since, draws)
+        carried: Sequence[CarriedPlace] = ()
+        if place is not None:
+            copied = [buffer for buffer, _ in buffers]
+            carried = self._carried.ended(place.frame, place.loop, trained.roots, copied)
+        applied = Applied(number, generators, readings, lines, buffers, carried)
+        events.updated(applied, since, draws)
         self._regular.forget()
         is_known = update.is_proved and not (is_of_trainer or self.passes.is_noting)
         if is_known and place is not None:

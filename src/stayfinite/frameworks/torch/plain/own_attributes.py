@@ -33,6 +33,9 @@ class Attributes:
 
     Args:
         values: What the names stand for.
+
+    Attributes:
+        known: Those that hold what they held before the step, by object and name.
     """
 
     def __init__(self, values: Iterable[object]) -> None:
@@ -42,6 +45,7 @@ class Attributes:
         self._of_libraries = [v for v in named if id(v) not in found and _may_count(v)]
         # By object and name: by how much the step has raised an integer.
         self._raised: dict[tuple[int, str], int] = {}
+        self.known: frozenset[tuple[int, str]] = frozenset()
         self._is_for_good = False
 
     @property
@@ -84,6 +88,8 @@ class Attributes:
                 for each, old in zip(self._objects, before, strict=True):
                     for name, new in own_attributes(each).items():
                         value = old.get(name)
+                        if (id(each), name) in self.known:
+                            continue
                         if type(new) is int and type(value) is int and new != value:
                             self._raised[id(each), name] = new - value
 

@@ -76,6 +76,11 @@ def num_processes(modules: Sequence[torch.nn.Module]) -> int:
     return private.world_size(found[0]) if found else 1
 
 
+def num_stopping(modules: Sequence[torch.nn.Module], *, is_sharded: bool) -> int:
+    """How many processes judge a step alike: by a mean of gradients, or by parts of weights."""
+    return int(torch.distributed.get_world_size()) if is_sharded else num_processes(modules)
+
+
 def are_several() -> bool:
     """Whether the program is one of several processes."""
     distributed = torch.distributed
@@ -102,9 +107,8 @@ def apart(modules: Sequence[torch.nn.Module]) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def ending_together(modules: Sequence[torch.nn.Module]) -> Iterator[None]:
-    """The block is left when it is over in every process that has entered it."""
-    num = num_processes(modules)
+def ending_together(num: int) -> Iterator[None]:
+    """The block is left when it is over in each of `num` processes that has entered it."""
     if num == 1:
         yield
         return

@@ -11,6 +11,7 @@ from types import FrameType
 
 import torch
 
+from stayfinite.frameworks.torch.plain.carried import CarriedNotes
 from stayfinite.frameworks.torch.plain.positions import Position
 from stayfinite.frameworks.torch.plain.private import is_first_draw
 from stayfinite.frameworks.torch.plain.randomness import GeneratorNotes
@@ -36,14 +37,20 @@ class RegularNotes:
         events: The draws and updates.
         generators: Reads the random generators.
         trained: What each optimizer trains.
+        carried: The values that a step binds anew.
     """
 
     def __init__(
-        self, events: Events, generators: GeneratorNotes, trained: TrainedByOptimizer
+        self,
+        events: Events,
+        generators: GeneratorNotes,
+        trained: TrainedByOptimizer,
+        carried: CarriedNotes,
     ) -> None:
         self._events = events
         self._generators = generators
         self._trained = trained
+        self._carried = carried
         self._step: RegularStep | None = None
         self._is_drawn = False
         self._drawn: At | None = None
@@ -104,7 +111,8 @@ class RegularNotes:
             buffers += self._trained.buffers()
         if step.totals:
             buffers += running_totals(frame, step.totals)
-        noted = (id(step.trained.optimizer()), generators, readings, step.lines, buffers)
+        carried = self._carried.now()
+        noted = (id(step.trained.optimizer()), generators, readings, step.lines, buffers, carried)
         events.updated_alone(tuple.__new__(Applied, noted))
 
     def follow(
@@ -118,7 +126,8 @@ class RegularNotes:
         """The steps after this one may be as it was; for the arguments see `regular_step`."""
         # What is noted of a loop over a loader has no items of `next`.
         has_items = len(since) > 1 and bool(self._events.takes(since, place.frame_id))
-        if not (self._generators.is_probing or trained.is_learning or has_items):
+        is_learning = trained.is_learning or self._carried.is_learning
+        if not (self._generators.is_probing or is_learning or has_items):
             self._step = regular_step(
                 trained,
                 place,

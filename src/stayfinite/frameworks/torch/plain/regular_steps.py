@@ -14,13 +14,14 @@ from typing import NamedTuple
 from stayfinite.frameworks.frames import values_of
 from stayfinite.frameworks.source_loops import SourceLoop
 from stayfinite.frameworks.torch.plain.positions import Position, Spot
-from stayfinite.frameworks.torch.plain.step_data import NotedStep, batch_target, bind, note_step
+from stayfinite.frameworks.torch.plain.step_data import NotedStep, note_step
 from stayfinite.frameworks.torch.plain.steps import (
     Applied,
     Draw,
     Reading,
     StepPlace,
 )
+from stayfinite.frameworks.torch.plain.targets import batch_target, bind
 from stayfinite.frameworks.torch.plain.trained import Trained
 
 

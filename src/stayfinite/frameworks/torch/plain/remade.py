@@ -15,6 +15,7 @@ from stayfinite.frameworks.torch.engine import StepWatcher
 from stayfinite.frameworks.torch.plain import private
 from stayfinite.frameworks.torch.plain.again import Again, Making, StepMade
 from stayfinite.frameworks.torch.plain.alone import alone
+from stayfinite.frameworks.torch.plain.carried import CarriedValues
 from stayfinite.frameworks.torch.plain.data import LoopData
 from stayfinite.frameworks.torch.plain.loop_body import LoopBody
 from stayfinite.frameworks.torch.plain.optimizer import held, parameters_of
@@ -47,6 +48,7 @@ class RemadeStep:
         freed: Parameters that are frozen at the update and not where the step begins.
         has_collapsed: Whether the last run was left out by a loss scale that is too small to be
             what its gradients are not finite for.
+        carried: The values with which it begins, of places that it binds anew.
     """
 
     def __init__(
@@ -67,6 +69,7 @@ class RemadeStep:
         self._others: OtherUpdates | None = None
         self.freed: Sequence[torch.Tensor] = ()
         self.has_collapsed = False
+        self.carried = CarriedValues(())
 
     @property
     def scale(self) -> str | None:
@@ -98,10 +101,12 @@ class RemadeStep:
         others = None if self._others is None else self._others.begin()
         left_out = self._num_updates
         making = Making(subject.optimizer, left_out, watcher, subject.clipped, data, others)
+        making.at_update = self.carried.note_ends
         with (
             apart(subject.modules),
             private.without_scale(self._optimizers),
             self._begun_unfrozen(),
+            self.carried.begun(),
             self._watching.replaying(making),
             making.ending(),
             contextlib.ExitStack() as stack,
@@ -155,7 +160,9 @@ class RemadeStep:
             running,
             place,
         )
+        taken.at_update = self.carried.note_ends
         with (
+            self.carried.begun_for_good(),
             self.begun(),
             private.without_scale(self._optimizers),
             self._begun_unfrozen(),
@@ -177,7 +184,13 @@ class RemadeStep:
         It is called with a function that returns how many batches of `data` have been drawn.
         """
         making = Making(subject.optimizer, 0, StepWatcher(), {}, data)
-        with self.kept(), alone(), apart(subject.modules), self._watching.replaying(making):
+        with (
+            self.kept(),
+            alone(),
+            apart(subject.modules),
+            self.carried.begun(),
+            self._watching.replaying(making),
+        ):
             run(lambda: making.num_drawn)
 
     def parameters(self) -> list[torch.Tensor]:

@@ -1,7 +1,7 @@
-"""Which of several processes prints the report of a step at which all of them have stopped.
+"""Which of several processes prints the report of a step that all of them have judged to be bad.
 
 Each process has made its part of the step again by itself. What it found is put into the store by
-which the processes have found each other, when all of them have stopped.
+which the processes have found each other. It is so too for the line of a step that is left out.
 """
 
 from __future__ import annotations
@@ -36,6 +36,11 @@ class FoundByProcess:
     rank: int
     order: int
     folder: str
+
+
+def is_first() -> bool:
+    """Whether this process is the first one, which prints what all of them would."""
+    return bool(torch.distributed.get_rank() == 0)
 
 
 def first_report(step: int, order: int, folder: str) -> tuple[int, FoundByProcess]:

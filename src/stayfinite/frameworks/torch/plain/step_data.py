@@ -8,11 +8,11 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from stayfinite.frameworks.frames import values_of
 from stayfinite.frameworks.names import unique
-from stayfinite.frameworks.source_loops import SourceLoop, Statement, named_in_header
+from stayfinite.frameworks.source_loops import SourceLoop
 from stayfinite.frameworks.torch.plain import trees
 from stayfinite.frameworks.torch.plain.data import Iteration, LoopData
 from stayfinite.frameworks.torch.plain.passes import Pass, rounds_of
@@ -27,6 +27,15 @@ from stayfinite.frameworks.torch.plain.steps import (
     has_header,
     versions_of,
 )
+from stayfinite.frameworks.torch.plain.taken_items import (
+    TakenItem,
+    items_of,
+    noted_items,
+    of_last_iteration,
+    part_of,
+    with_own,
+)
+from stayfinite.frameworks.torch.plain.targets import batch_target, bind
 
 WRITES_INTO_BATCH = "the loop writes into its batch"
 
@@ -105,13 +114,6 @@ class NotedStep(NamedTuple):
         return _of_loader(step) if self.headers else _without_loader(step, run)
 
 
-class _Item(NamedTuple):
-    """What was drawn inside the body, and the random generators after it, if they are known."""
-
-    value: object
-    generators: Generators | None = None
-
-
 def note_step(
     place: StepPlace,
     events: Sequence[Draw | Applied],
@@ -157,25 +159,25 @@ def _without_loader(step: NotedStep, run: Run | None) -> LoopData:
             is_sure = False
     takes = [take for take in step.takes if take.statement.lineno <= step.line]
     if not rounds:
-        takes = _of_last_iteration(takes, loop)
+        takes = of_last_iteration(takes, loop)
     # Their items hold what the loader gave.
     are_of_loader = sum([take.num_draws for take in takes]) == len(step.inside)
-    known = _items_of(takes) if are_of_loader else {}
+    known = items_of(takes) if are_of_loader else {}
     draws = [] if known else step.inside
     names = unique(["batch"] * len(draws))
-    inside = {name: _Item(d.batch, d.generators) for name, d in zip(names, draws, strict=True)}
+    inside = {name: TakenItem(d.batch, d.generators) for name, d in zip(names, draws, strict=True)}
     iterations = []
     for each in rounds:
         of_header = {n: v for n, v in each.values.items() if n in loop.targets}
-        own = _noted(_with_own(each.items, loop, each.values), known)
+        own = noted_items(with_own(each.items, loop, each.values), known)
         iterations.append(_without_batch(loop, {**values, **of_header}, generators, inside, own))
         generators = each.after
     for number in counted:
         iterations.append(_without_batch(loop, {**values, **number}, generators, {}, {}))
         generators = Following(*generators)
-    taken: Mapping[str, Sequence[_Item]] = known
+    taken: Mapping[str, Sequence[TakenItem]] = known
     if rounds or not known:
-        taken = {} if draws else _noted(_with_own(items, loop, values), known)
+        taken = {} if draws else noted_items(with_own(items, loop, values), known)
     iterations.append(_without_batch(loop, values, generators, inside, taken))
     return LoopData(tuple(iterations), is_sure=is_sure)
 
@@ -199,53 +201,6 @@ def _counted(
     return [{name: number} for number in numbers] if len(numbers) < MAX_DRAWS else []
 
 
-def _with_own(
-    items: Mapping[str, Sequence[object]], loop: SourceLoop, values: Mapping[str, object]
-) -> Mapping[str, Sequence[object]]:
-    """The items of loops inside the body, and that of each name which the body itself takes."""
-    return {**items, **{name: [values[name]] for name in loop.taken if name in values}}
-
-
-def _of_last_iteration(takes: list[Take], loop: SourceLoop) -> list[Take]:
-    """Those after the last one that cannot be of the same iteration of `loop` as the next."""
-    body = loop.node.body
-    positions = [
-        max((n for n, each in enumerate(body) if each.lineno <= take.statement.lineno), default=0)
-        for take in takes
-    ]
-    for number in range(len(takes) - 1, 0, -1):
-        before, after = positions[number - 1], positions[number]
-        is_once = takes[number - 1].statement is takes[number].statement and not any(
-            isinstance(node, Statement) for node in ast.walk(body[after])
-        )
-        if before > after or (before == after and is_once):
-            return takes[number:]
-    return takes
-
-
-def _items_of(takes: Sequence[Take]) -> dict[str, list[_Item]]:
-    """By each name that is bound to `next(...)`, the items in their order; empty if unknown."""
-    found: dict[str, list[_Item]] = {}
-    for take in takes:
-        bound = bind(take.statement.targets[0], take.item)
-        if bound is None:
-            return {}
-        for name, value in bound.items():
-            found.setdefault(name, []).append(_Item(value, take.generators))
-    return found
-
-
-def _noted(
-    taken: Mapping[str, Sequence[object]], known: dict[str, list[_Item]]
-) -> dict[str, Sequence[_Item]]:
-    """The items of an iteration as they were noted, which are taken away from `known`."""
-    found: dict[str, Sequence[_Item]] = {}
-    for name, items in taken.items():
-        noted, known[name] = known.get(name, [])[: len(items)], known.get(name, [])[len(items) :]
-        found[name] = noted if len(noted) == len(items) else [_Item(item) for item in items]
-    return found
-
-
 def _was_written_to(draw: Draw) -> bool:
     return versions_of(draw.batch) != draw.versions
 
@@ -257,7 +212,7 @@ def _of_loader(step: NotedStep) -> LoopData:
     iterations = []
     is_sure = True
     missing = None if step.is_complete else f"the step has more than {MAX_DRAWS} batches"
-    known = _items_of([take for take in step.takes if take.statement.lineno <= step.line])
+    known = items_of([take for take in step.takes if take.statement.lineno <= step.line])
     is_even = all(len(items) % len(headers) == 0 for items in known.values())
     for number, draw in enumerate(headers):
         began = dict(draw.readings[step.frame_id].values)
@@ -284,25 +239,19 @@ def _of_loader(step: NotedStep) -> LoopData:
         for name in loop.read - loop.bound:
             if name in now:
                 values.setdefault(name, now[name])
-        taken = {name: _part(items, number, len(headers)) for name, items in known.items()}
+        taken = {name: part_of(items, number, len(headers)) for name, items in known.items()}
         iterations.append(_iteration(values, batch, draw.generators, {}, taken if is_even else {}))
     if any(_was_written_to(draw) for draw in headers):
         missing = WRITES_INTO_BATCH
     return LoopData(tuple(iterations), missing, is_sure)
 
 
-def _part(items: Sequence[_Item], number: int, num_parts: int) -> Sequence[_Item]:
-    """The items of one of several iterations that take as many."""
-    size = len(items) // num_parts
-    return items[number * size : (number + 1) * size]
-
-
 def _without_batch(
     loop: SourceLoop,
     values: Mapping[str, object],
     generators: Generators,
-    draws: Mapping[str, _Item],
-    taken: Mapping[str, Sequence[_Item]],
+    draws: Mapping[str, TakenItem],
+    taken: Mapping[str, Sequence[TakenItem]],
 ) -> Iteration:
     """An iteration of a loop that draws from no loader: its arrays are the batch."""
     wanted = [name for name in _in_order(loop) if name in values and _is_data(values[name])]
@@ -318,8 +267,8 @@ def _iteration(
     values: Mapping[str, object],
     batch: Mapping[str, object],
     generators: Generators,
-    draws: Mapping[str, _Item],
-    taken: Mapping[str, Sequence[_Item]],
+    draws: Mapping[str, TakenItem],
+    taken: Mapping[str, Sequence[TakenItem]],
 ) -> Iteration:
     found = [(name, item) for name, own in taken.items() for item in own]
     names = unique([name for name, _ in found])
@@ -343,40 +292,3 @@ def _is_data(value: object) -> bool:
     """Whether a value holds arrays that no backward pass goes through."""
     found = [leaf for _, leaf in trees.leaves(value)]
     return bool(found) and not any(getattr(leaf, "requires_grad", False) for leaf in found)
-
-
-def batch_target(node: ast.For | ast.While) -> ast.expr | None:
-    """The part of the target of a header that a batch is bound to: all but the number."""
-    if isinstance(node, ast.While):
-        named = named_in_header(node)
-        return named[0].target if len(named) == 1 else None
-    target, source = node.target, node.iter
-    while isinstance(source, ast.Call):
-        name = getattr(source.func, "attr", getattr(source.func, "id", ""))
-        if name == "zip":
-            return None
-        if name == "enumerate":
-            if not isinstance(target, ast.Tuple) or len(target.elts) != 2:
-                return None
-            target = target.elts[1]
-        if not source.args:
-            break
-        source = source.args[0]
-    return target
-
-
-def bind(target: ast.expr | None, value: Any) -> dict[str, object] | None:
-    """The names that the assignment of `value` to `target` binds; None where that is not known."""
-    if isinstance(target, ast.Name):
-        return {target.id: value}
-    if isinstance(target, ast.Tuple | ast.List) and isinstance(value, list | tuple):
-        if len(target.elts) != len(value):
-            return None
-        found: dict[str, object] = {}
-        for element, part in zip(target.elts, value, strict=True):
-            bound = bind(element, part)
-            if bound is None:
-                return None
-            found.update(bound)
-        return found
-    return None

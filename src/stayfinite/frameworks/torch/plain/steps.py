@@ -19,6 +19,7 @@ from stayfinite.frameworks.frames import values_of
 from stayfinite.frameworks.source_loops import SourceLoop
 from stayfinite.frameworks.torch import private
 from stayfinite.frameworks.torch.plain import trees
+from stayfinite.frameworks.torch.plain.carried_places import CarriedPlace
 from stayfinite.frameworks.torch.plain.positions import Position, Spot, positions_of
 from stayfinite.frameworks.torch.plain.randomness import Generators
 
@@ -67,7 +68,8 @@ class Applied(NamedTuple):
     """An optimizer was applied, or left out by a loss scale; the next iteration may begin here.
 
     `optimizer` is its identity, `lines` are those of the user's frames, and `buffers` has each
-    buffer, and each tensor of `running_totals`, with a copy of it.
+    buffer, and each tensor of `running_totals`, with a copy of it. `carried` are the places
+    that the next step may bind anew, with their values.
     """
 
     optimizer: int
@@ -75,6 +77,7 @@ class Applied(NamedTuple):
     readings: Mapping[int, Reading]
     lines: Mapping[int, int]
     buffers: Sequence[tuple[torch.Tensor, torch.Tensor]] = ()
+    carried: Sequence[CarriedPlace] = ()
 
 
 class Take(NamedTuple):
