@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import gc
 import io
 import os
@@ -20,8 +21,10 @@ import numpy as np
 import pytest
 
 import stayfinite
+from stayfinite.frameworks.keras import subject
 from stayfinite.saving.guarded import make_files_safe
 from tests import versions
+from tests.guard import nets
 from tests.guard.test_kept_infinities import network as network_with_bounds
 
 X = np.random.default_rng(0).normal(size=(16, 4)).astype("float32")
@@ -405,3 +408,17 @@ def test_a_full_disk_leaves_the_file_and_nothing_else(name, size, tmp_path):
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_full_disk_leaves_an_incident_without_weights(tmp_path, monkeypatch):
+    def full(_folder, _num_bytes):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(subject, "require_room", full)
+    x, y = nets.table()
+    with pytest.raises(stayfinite.NonFiniteError) as caught:
+        nets.mlp().fit(x * np.nan, y, verbose=0, callbacks=[stayfinite.Guard(keep=tmp_path)])
+    kept = caught.value.incident.kept
+    assert kept.weights is None
+    names = {path.name for path in Path(kept.incident).iterdir()}
+    assert "state.safetensors" in names and "last_good.weights.h5" not in names

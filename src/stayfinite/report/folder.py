@@ -225,6 +225,10 @@ def explain(incident: Incident | str | Path, *, width: int = 100) -> str:
 def _save_weights(subject: Subject, path: Path) -> bool:
     try:
         subject.save_weights(path)
+    except OSError:
+        # Without room the rest is kept: the values are also in state.safetensors.
+        path.unlink(missing_ok=True)
+        return False
     except Exception as error:
         if is_internal(error):
             caught("saving the weights", error)

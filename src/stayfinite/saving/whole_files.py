@@ -6,9 +6,7 @@ A finite file is never replaced by one that is not finite. Keras writes the cont
 from __future__ import annotations
 
 import contextlib
-import math
 import os
-import re
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,6 +16,7 @@ import numpy as np
 
 from stayfinite.errors import UsageError
 from stayfinite.files.writing import folder_beside, put, require_room
+from stayfinite.frameworks.keras.file_sizes import hdf5_bytes
 from stayfinite.frameworks.recording.notices import notify
 
 if TYPE_CHECKING:
@@ -27,9 +26,6 @@ Save = Callable[..., Any]
 
 _SUFFIXES = (".keras", ".h5", ".hdf5", ".weights.json")
 
-# Groups and headers of HDF5: measured are 23 kB, and 3.3 kB for each variable of `save_weights`.
-_HDF5_BYTES = 32 * 2**10
-_HDF5_BYTES_OF_VARIABLE = 4 * 2**10
 
 _inside = threading.local()
 
@@ -123,17 +119,10 @@ def _save_by_way_of(folder: Path, model: Any, path: Path, write: Callable[[str],
 
 
 def _hdf5_bytes(model: Any, path: Path) -> int:
-    """About as much as a file of HDF5 takes, or a little more."""
     is_whole = not path.name.endswith((".weights.h5", ".weights.json"))
     optimizer = getattr(model, "optimizer", None) if is_whole else None
     variables = [*model.variables, *(optimizer.variables if optimizer else ())]
-    return _HDF5_BYTES + sum(_HDF5_BYTES_OF_VARIABLE + _num_bytes(each) for each in variables)
-
-
-def _num_bytes(variable: Any) -> int:
-    bits = re.search(r"\d+", variable.dtype)
-    size: int = math.prod(variable.shape)
-    return size * (int(bits[0]) // 8 if bits else 1)
+    return hdf5_bytes(variables)
 
 
 def _non_finite(path: Path) -> list[TensorCount]:

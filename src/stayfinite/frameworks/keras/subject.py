@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from stayfinite.errors import CannotGuardError
+from stayfinite.files.writing import require_room
 from stayfinite.frameworks import base
 from stayfinite.frameworks.base import GuardedFunction, OnBad
 from stayfinite.frameworks.batch import Batch
@@ -21,6 +22,7 @@ from stayfinite.frameworks.keras import optimizer_settings, roles
 from stayfinite.frameworks.keras import private as keras_private
 from stayfinite.frameworks.keras.batches import without_samples
 from stayfinite.frameworks.keras.calls import layer_path
+from stayfinite.frameworks.keras.file_sizes import hdf5_bytes
 from stayfinite.frameworks.keras.held_arrays import holder_of
 from stayfinite.frameworks.keras.lasting_settings import lasting
 from stayfinite.frameworks.keras.sample_files import files_of
@@ -133,7 +135,8 @@ class KerasSubject(Subject):
         return "last_good.weights.h5"
 
     def save_weights(self, path: Path) -> None:
-        """`model.save_weights`."""
+        """`model.save_weights`, if there is room: HDF5 ends the process where it cannot write."""
+        require_room(path.parent, hdf5_bytes(self.model.variables))
         self.model.save_weights(path)
 
     def files_of(self, data: object, batch: int | None) -> tuple[Files, ...] | None:
