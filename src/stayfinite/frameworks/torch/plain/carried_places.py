@@ -15,6 +15,7 @@ import torch
 from stayfinite.frameworks.frames import all_values_of
 from stayfinite.frameworks.source_loops import SourceLoop
 from stayfinite.frameworks.torch import private
+from stayfinite.frameworks.torch.plain import private_modules
 from stayfinite.frameworks.torch.plain.own_attributes import (
     DEPTH,
     MAX_BYTES,
@@ -132,31 +133,31 @@ def is_same(one: Any, other: Any) -> bool:
 
 
 class _Attributes:
-    """The attributes of an object."""
+    """The attributes of an object; None where it is gone, as of the dicts below."""
 
     def __init__(self, owner: object) -> None:
         self._owner = _referred(owner)
 
     def __call__(self) -> Any:
         owner = self._owner()
-        return None if owner is None else vars(owner)
+        return None if owner is None else self._held_by(owner)
+
+    def _held_by(self, owner: Any) -> Any:
+        return vars(owner)
 
 
 class _Frozen(_Attributes):
     """The parameters of a module, of which those without gradients are places."""
 
-    def __call__(self) -> Any:
-        held = super().__call__()
-        return None if held is None else held["_parameters"]
+    def _held_by(self, owner: Any) -> Any:
+        return private_modules.parameters_of(owner)
 
 
 class Buffers(_Attributes):
     """The buffers of a module."""
 
-    def __call__(self) -> Any:
-        """The dict that the module keeps them in; None where it is gone."""
-        held = super().__call__()
-        return None if held is None else held["_buffers"]
+    def _held_by(self, owner: Any) -> Any:
+        return private_modules.buffers_of(owner)
 
 
 def _referred(owner: object) -> Callable[[], Any]:
@@ -254,9 +255,9 @@ def _holders_in(value: Any, depth: int, seen: set[int]) -> Iterator[Holder]:
             if module is not value and id(module) in seen:
                 continue
             seen.add(id(module))
-            if vars(module)["_buffers"]:
+            if private_modules.buffers_of(module):
                 yield Holder(Buffers(module), id(module))
-            if vars(module)["_parameters"]:
+            if private_modules.parameters_of(module):
                 yield Holder(_Frozen(module), id(module))
             if is_of_user(type(module)):
                 yield Holder(_Attributes(module), id(module))

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 import torch
 
-from stayfinite.frameworks.torch.plain import private
+from stayfinite.frameworks.torch.plain import private_modules
 
 T = TypeVar("T")
 
@@ -77,7 +77,7 @@ def plain_name(name: str) -> str:
 def unwrapped(module: torch.nn.Module) -> torch.nn.Module:
     """The user's module inside `torch.compile` and data parallel."""
     while True:
-        inner: Any = private.compiled_module(module)
+        inner: Any = private_modules.compiled_module(module)
         if inner is None and _is_parallel(module):
             inner = getattr(module, "module", None)
         if not isinstance(inner, torch.nn.Module):

@@ -201,18 +201,6 @@ def has_own_hooks(optimizer: torch.optim.Optimizer) -> bool:
     return bool(optimizer._optimizer_step_pre_hooks) or len(_global_optimizer_pre_hooks) > 1
 
 
-def unsaved_buffers(module: torch.nn.Module) -> list[torch.Tensor]:
-    """The buffers of the module itself, not of those inside, that are no part of its state."""
-    found = [module._buffers[name] for name in module._non_persistent_buffers_set]
-    return [buffer for buffer in found if buffer is not None]
-
-
-def compiled_module(module: torch.nn.Module) -> torch.nn.Module | None:
-    """The module that `torch.compile` was given, if it made `module`."""
-    inner: torch.nn.Module | None = getattr(module, "_orig_mod", None)
-    return inner
-
-
 def overflow_of_scale(optimizer: torch.optim.Optimizer) -> torch.Tensor | None:
     """Whether a loss scale has overflowed, as a fused optimizer is told by its `GradScaler`.
 

@@ -6,7 +6,7 @@ import weakref
 
 import torch
 
-from stayfinite.frameworks.torch.plain import private, sharded
+from stayfinite.frameworks.torch.plain import private, private_modules, sharded
 from stayfinite.frameworks.torch.plain.modules import living, owners
 from stayfinite.frameworks.torch.plain.optimizer import parameters_of
 from stayfinite.frameworks.torch.plain.verdict import UpdateProof
@@ -45,7 +45,9 @@ class Trained:
         maybe_written = _maybe_written(self.roots)
         self._all = [(b, b.detach().clone()) for b in maybe_written]
         modules = [module for root in self.roots for module in root.modules()]
-        unsaved = {id(buffer) for each in modules for buffer in private.unsaved_buffers(each)}
+        unsaved = {
+            id(buffer) for each in modules for buffer in private_modules.unsaved_buffers(each)
+        }
         self._saved = {id(buffer) for buffer in maybe_written}.difference(unsaved)
         self._found(maybe_written)
         self.proof = UpdateProof(optimizer)
