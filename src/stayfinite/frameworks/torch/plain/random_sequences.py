@@ -23,7 +23,7 @@ _TORCH = np.dtype(
 )
 
 
-class Place(NamedTuple):
+class SequencePlace(NamedTuple):
     """A place in a sequence: the block, and how many of its numbers have been drawn."""
 
     block: np.ndarray
@@ -58,19 +58,19 @@ def is_same_place(state: Any, other: Any) -> bool:
     return first.drawn == second.drawn and np.array_equal(first.block, second.block)
 
 
-def _place(state: Any) -> Place | None:
+def _place(state: Any) -> SequencePlace | None:
     match state:
         case torch.Tensor() if state.device.type == "cpu" and state.nbytes == _TORCH.itemsize:
             held = state.numpy().view(_TORCH)[0]
-            return Place(held["key"].astype(np.uint32), _BLOCK + 1 - int(held["left"]))
+            return SequencePlace(held["key"].astype(np.uint32), _BLOCK + 1 - int(held["left"]))
         case ("MT19937", block, int(drawn), *_):
-            return Place(np.asarray(block, np.uint32), drawn)
+            return SequencePlace(np.asarray(block, np.uint32), drawn)
         case (3, tuple(numbers), _):
-            return Place(np.array(numbers[:-1], np.uint32), numbers[-1])
+            return SequencePlace(np.array(numbers[:-1], np.uint32), numbers[-1])
     return None
 
 
-def _with_place(state: Any, place: Place) -> Any:
+def _with_place(state: Any, place: SequencePlace) -> Any:
     if isinstance(state, torch.Tensor):
         moved = state.clone()
         held = moved.numpy().view(_TORCH)[0]
@@ -81,7 +81,7 @@ def _with_place(state: Any, place: Place) -> Any:
     return (state[0], (*place.block.tolist(), place.drawn), state[2])
 
 
-def _distance(first: Place, later: Place) -> int | None:
+def _distance(first: SequencePlace, later: SequencePlace) -> int | None:
     """How many numbers are drawn from one place to a later one."""
     sequence, number = _Sequence(first), 0
     for _ in range(_MAX_BLOCKS):
@@ -92,7 +92,7 @@ def _distance(first: Place, later: Place) -> int | None:
     return None
 
 
-def _after(place: Place, number: int) -> Place:
+def _after(place: SequencePlace, number: int) -> SequencePlace:
     sequence = _Sequence(place)
     sequence.draw(number)
     return sequence.place()
@@ -101,15 +101,15 @@ def _after(place: Place, number: int) -> Place:
 class _Sequence:
     """The sequence from a place on."""
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: SequencePlace) -> None:
         self._source = np.random.MT19937(0)
         state: Any = {"key": place.block, "pos": place.drawn}
         self._source.state = {"bit_generator": "MT19937", "state": state}
 
-    def place(self) -> Place:
+    def place(self) -> SequencePlace:
         """Where it is now."""
         state = self._source.state["state"]
-        return Place(state["key"], int(state["pos"]))
+        return SequencePlace(state["key"], int(state["pos"]))
 
     def draw(self, number: int) -> int:
         """Draw so many numbers; returns how many."""
