@@ -123,11 +123,15 @@ class OwnValues:
             self.restore(noted)
 
 
+def of_subject(subject: Subject) -> OwnValues | None:
+    """What a step of `subject` sets; None if it is no model of Keras."""
+    return OwnValues(subject) if isinstance(subject, KerasSubject) else None
+
+
 def kept(subject: Subject) -> AbstractContextManager[None]:
-    """What a step of a Keras model sets is after the block as it was before it."""
-    if isinstance(subject, KerasSubject):
-        return OwnValues(subject).kept()
-    return contextlib.nullcontext()
+    """What a step of `subject` sets is after the block as it was before it."""
+    own = of_subject(subject)
+    return contextlib.nullcontext() if own is None else own.kept()
 
 
 def _parts(subject: KerasSubject) -> Iterable[object]:

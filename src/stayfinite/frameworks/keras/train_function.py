@@ -10,24 +10,26 @@ after a bad one are made again on their batches.
 from __future__ import annotations
 
 import abc
+import contextlib
 import functools
 from collections.abc import Callable
-from typing import Any
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from stayfinite.frameworks.base import OnBad
 from stayfinite.frameworks.heavy_state import Writes
 from stayfinite.frameworks.heavy_steps import HeavySteps
-from stayfinite.frameworks.keras import own_values
-from stayfinite.frameworks.keras.own_values import OwnValues
 from stayfinite.frameworks.keras.steps_again import made_again
-from stayfinite.frameworks.keras.subject import KerasSubject
 from stayfinite.frameworks.recorder import MAX_PENDING, Flag, KnownFlag, Recorder
 from stayfinite.frameworks.state import RandomState, State
 from stayfinite.frameworks.state_log import MIN_CALLS, LoggedCalls, MadeAgain
 from stayfinite.frameworks.step_series import StepSeries
 from stayfinite.frameworks.subject import Subject
+
+if TYPE_CHECKING:
+    from stayfinite.frameworks.keras.own_values import OwnValues
 
 
 class GuardedTrainFunction(abc.ABC):
@@ -107,11 +109,25 @@ class GuardedTrainFunction(abc.ABC):
 
     def _note_own(self, step: int) -> None:
         """Note what the step `step` may set beside its variables."""
-        if not isinstance(self._subject, KerasSubject) or not self.is_eager:
+        if not self.is_eager:
             return
         if self._own is None:
-            self._own = OwnValues(self._subject)
-        self._own.begin(step, is_drawn_from=self.has_drawn, always=self.resumes)
+            self._own = self._own_values()
+        if self._own is not None:
+            self._own.begin(step, is_drawn_from=self.has_drawn, always=self.resumes)
+
+    def _own_values(self) -> OwnValues | None:
+        if self._subject.library != "keras":
+            return None
+        # Imported here, because a loop of JAX without Keras has such a function, too.
+        from stayfinite.frameworks.keras import own_values
+
+        return own_values.of_subject(self._subject)
+
+    def _kept_own(self) -> AbstractContextManager[None]:
+        """What a step sets beside its variables is after the block as it was before it."""
+        own = self._own_values()
+        return contextlib.nullcontext() if own is None else own.kept()
 
     @property
     def is_eager(self) -> bool:
@@ -242,7 +258,7 @@ class GuardedTrainFunction(abc.ABC):
                 again = functools.partial(self._made_again, log.until(bad), state, data)
                 self._recorder.made_again = again
             try:
-                with own_values.kept(self._subject):
+                with self._kept_own():
                     way = self._on_bad(state, bad, functools.partial(self.fails_again, state))
             finally:
                 self._recorder.made_again = lambda: None
