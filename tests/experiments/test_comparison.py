@@ -4,10 +4,12 @@ import itertools
 from types import SimpleNamespace
 
 import numpy as np
+import pytest
 
 from stayfinite.experiments.comparison import alike, rounding_errors
+from stayfinite.experiments.healthy_steps import HealthySteps
 from stayfinite.frameworks.batch import Batch, BatchArray
-from stayfinite.frameworks.change import Arrays, OnBatch
+from stayfinite.frameworks.change import Arrays, Compiled, OnBatch
 from stayfinite.frameworks.step import Outcome
 
 WEIGHTS = np.array([1.5, -2.0, 0.0], "float32")
@@ -70,3 +72,30 @@ def test_gradients_that_differ_by_less_than_the_estimate_are_alike():
     assert not alike(plain, moved, 0.0)
     assert alike(plain, moved, 0.0, estimate)
     assert not alike(plain, beyond, 0.0, estimate)
+
+
+class Compiles:
+    """A step that a compiler rounds by `compiled`, which operations one by one do not show."""
+
+    def __init__(self, compiled, rounding=0.0):
+        self.compiled, self.rounding = compiled, rounding
+        self.trace = SimpleNamespace(values={})
+        self.subject = SimpleNamespace(optimizers=[])
+
+    def changed(self, change):
+        if isinstance(change, Compiled):
+            return Compiles(self.compiled, self.compiled)
+        return self
+
+    def run(self, change):
+        return Outcome(1.0, {"w": WEIGHTS + np.float32(self.rounding)}, ())
+
+
+@pytest.mark.parametrize("compiled", [0.0, 2.0**-20])
+def test_healthy_steps_are_equal_if_they_are_as_one_program_too(compiled):
+    healthy = HealthySteps(Compiles(0.0), [object()])
+    patched = Compiles(compiled)
+    assert healthy.objection(patched, clamps=False) is None
+    assert healthy.are_equal
+    healthy.compare_compiled(healthy.newest(patched.changed(Compiled())))
+    assert healthy.are_equal == (compiled == 0.0)

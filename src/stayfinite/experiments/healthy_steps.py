@@ -26,7 +26,7 @@ from stayfinite.experiments.rollout import goes_on, is_good
 from stayfinite.experiments.time_limit import TimeLimit
 from stayfinite.experiments.try_change import NotTried, attempt
 from stayfinite.frameworks.batch import Batch
-from stayfinite.frameworks.change import OnBatch, WholeIteration, WiderDtype
+from stayfinite.frameworks.change import Compiled, OnBatch, Unchanged, WholeIteration, WiderDtype
 from stayfinite.frameworks.step import Outcome, Step
 
 # Seconds: of the healthy steps, and of the steps after the failing one.
@@ -141,6 +141,26 @@ class HealthySteps:
         if isinstance(on, NotTried):
             return on
         return None if on else Objection.DOES_NOT_GO_ON
+
+    def newest(self, step: Step) -> Outcome | None:
+        """What `step`, with a patch in place or not, gives on the newest healthy batch."""
+        if not self._unpatched:
+            return None
+        ran = attempt(lambda: step.changed(OnBatch(self._unpatched[0][0])).run(Unchanged()))
+        return None if isinstance(ran, NotTried) else ran
+
+    def compare_compiled(self, after: Outcome) -> None:
+        """Compare the newest step as one program, too. No patch may be in place.
+
+        A compiler may round a patched step otherwise, although each operation gives the same.
+        """
+        if self._are_equal:
+            before = self._compiled
+            self._are_equal = before is not None and equal(before, after)
+
+    @functools.cached_property
+    def _compiled(self) -> Outcome | None:
+        return self.newest(self._step.changed(Compiled()))
 
     def widen(self) -> bool:
         """Run the unpatched healthy steps in float64, too; False where that was done before.

@@ -25,6 +25,7 @@ from stayfinite.experiments.comparison import (
     added,
     alike,
     alike_within,
+    equal,
     gradient_error,
     is_near,
     rounding_errors,
@@ -66,6 +67,8 @@ class PatchTrials:
         self._step = step
         self._wider = wider
         self._healthy = HealthySteps(step, healthy)
+        # The newest healthy step with the patch that was tried last, as one program.
+        self._newest_compiled: Outcome | None = None
         self._path = path
         self._diagnosis = diagnosis
         self._tried: list[SourceFix] = []
@@ -88,6 +91,7 @@ class PatchTrials:
         value = Judged(None)
         near = True
         error = 0.0
+        self._newest_compiled = None
         num_healthy = self._healthy.count()  # run before the patch is in place
         before = self._as_written
         with contextlib.ExitStack() as stack:
@@ -121,6 +125,8 @@ class PatchTrials:
                     return None  # autocast, or the library, takes the cast back
         if not is_good(outcome):
             return further
+        if self._newest_compiled is not None:
+            self._healthy.compare_compiled(self._newest_compiled)
         if (
             trouble is Objection.CHANGES_HEALTHY_STEPS
             and value.value is FixValue.EXACT
@@ -197,8 +203,11 @@ class PatchTrials:
                 return outcome, value, whole
             if not is_good(whole):
                 return outcome, value, Objection.FAILS_COMPILED
+            rounds_otherwise = not equal(outcome, whole)
             if not alike(outcome, whole, before.tolerance):
                 outcome, value = whole, self._judged(applied, before, unscaled, whole)
+            if self._healthy.are_equal and step is unscaled and rounds_otherwise:
+                self._newest_compiled = self._healthy.newest(compiled)
             step = compiled if step is unscaled else step
         return outcome, value, self._healthy.objection_after(step, outcome)
 
