@@ -34,6 +34,12 @@ def test_a_repaired_run_ends_with_the_bits_of_the_repaired_script(name, tmp_path
     assert ends(warm.script(tmp_path, f"{name}.py")) != repaired
 
 
+def test_hooks_on_the_nodes_of_gradients_are_kept_behind_a_skipped_step(tmp_path):
+    done, file = run(tmp_path, "accumulator_hooks", "--policy", "skip")
+    assert [each["cause"]["name"] for each in file["incidents"]] == ["division-by-zero"]
+    assert ends(done) == ["end 2"] * 5
+
+
 def test_a_running_loop_is_told_of_once(tmp_path):
     done, file = run(tmp_path, "repair_in_loop", "--policy", "repair")
     assert file["num_steps"] == 16

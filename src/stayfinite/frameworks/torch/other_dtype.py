@@ -79,12 +79,25 @@ class OtherDtype(private.TorchDispatchMode):
 def converted(groups: list[list[Any]], conversion: Conversion) -> Iterator[None]:
     """Every variable of `groups` converted inside the block."""
     tensors = [private.tensor_of(variable) for group in groups for variable in group]
-    held = [(tensor, tensor.data) for tensor in tensors if tensor.dtype in conversion.given]
-    for tensor, data in held:
-        tensor.data = data.to(conversion.wanted)
+    chosen = {id(tensor): tensor for tensor in tensors if tensor.dtype in conversion.given}
+    swapped: list[tuple[Any, Any]] = []
+    held: list[tuple[Any, Any]] = []
     try:
+        for tensor in chosen.values():
+            other = tensor.detach().to(conversion.wanted).requires_grad_(tensor.requires_grad)
+            # Another dtype of `data` takes the node that accumulates the gradient from the tensor,
+            # and with it the hooks of the user and of DDP.
+            if tensor.requires_grad and private.swapped(tensor, other):
+                swapped.append((tensor, other))
+            else:
+                held.append((tensor, tensor.data))
+                tensor.data = other.detach()
         yield
     finally:
+        for tensor, other in swapped:
+            if not private.swapped(tensor, other):
+                tensor.data = other.detach()
+            tensor.grad = None
         for tensor, data in held:
             tensor.grad = None
             tensor.data = data

@@ -235,3 +235,18 @@ def numpy_of(tensor: Any) -> np.ndarray:
         plain = plain.to_dense()
     array: np.ndarray = (plain.float() if plain.dtype == torch.bfloat16 else plain).numpy()
     return array
+
+
+def swapped(tensor: torch.Tensor, other: torch.Tensor) -> bool:
+    """Swap what two leaf tensors hold, with gradients and their nodes; False if that cannot be.
+
+    A tensor with hooks of its own keeps what it holds, as they would go to the other one.
+    """
+    has_hooks = tensor._backward_hooks or getattr(tensor, "_post_accumulate_grad_hooks", None)
+    if not tensor.is_leaf or type(tensor.data) is not type(other) or has_hooks:
+        return False
+    try:
+        torch._C._swap_tensor_impl(tensor, other)
+    except RuntimeError:  # something holds a weak reference to it
+        return False
+    return True
