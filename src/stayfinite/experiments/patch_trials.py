@@ -90,8 +90,8 @@ class PatchTrials:
         trouble: Objection | NotTried | None = None
         value = Judged(None)
         near = True
-        error = 0.0
         self._newest_compiled = None
+        error = 0.0
         num_healthy = self._healthy.count()  # run before the patch is in place
         before = self._as_written
         with contextlib.ExitStack() as stack:
