@@ -120,6 +120,31 @@ def test_a_guard_where_only_the_derivative_does_not_exist_is_exact():
     assert (other.value, other.reference_loss) == (FixValue.CHANGED, 2.0)
 
 
+@pytest.mark.parametrize(
+    ("root", "gradient", "value"),
+    [
+        (node("sqrt", X), math.inf, FixValue.UNDEFINED),
+        (node("xlogy", X, X), math.inf, FixValue.UNDEFINED),
+        (node("exp", node("log", X)), math.inf, FixValue.EXACT),  # its limit is 1
+        (node("sqrt", X), math.nan, FixValue.EXACT),  # 0 times an infinite derivative
+    ],
+)
+def test_no_fix_has_a_gradient_that_is_infinite_in_exact_arithmetic(root, gradient, value):
+    of = formula(root, 0.0, 2.0)
+    written = before(outcome(2.0, gradient), of, "singular-gradient", loss=2.0)
+    found = judged(written, outcome(2.0, 0.0), None, lambda: outcome(2.0, 0.0))
+    assert (found.value, found.reference_loss) == (value, 2.0)
+    assert found.lacks_gradient is (value is FixValue.UNDEFINED)
+
+
+def test_a_bound_of_an_undefined_formula_changes_no_value():
+    squared = node("square", X)
+    undefined = formula(node("divide", X, squared), 0.0, 2.0)
+    claimed = rewriting(undefined, FixValue.CHANGED)
+    found = judged(before(NOT_RUN, undefined), outcome(1.0), claimed, lambda: NOT_RUN)
+    assert found.value is FixValue.UNDEFINED
+
+
 def test_a_guard_of_a_formula_without_a_value_is_undefined():
     negative = formula(node("log", X), -0.3, 2.0)
     found = judged(before(BAD, negative), outcome(16.1), None, lambda: outcome(16.1))

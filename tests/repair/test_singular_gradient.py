@@ -82,6 +82,7 @@ def test_a_value_that_may_differ_the_second_time_is_computed_once():
 
 
 TORCH = {
+    "torch.special.entr(x)": "torch.special.entr(torch.clamp(x, min=1e-20))",
     "torch.sqrt(x)": "torch.sqrt(torch.clamp(x, min=1e-12))",
     "x.sqrt()": "x.clamp(min=1e-12).sqrt()",
     "(a - b).pow(0.5)": "(a - b).clamp(min=1e-12).pow(0.5)",

@@ -12,6 +12,7 @@ from stayfinite.report import text
 from stayfinite.report.help import help_text
 from stayfinite.report.lines import expand_tabs, fill
 from stayfinite.report.source_lines import changed_lines, character_column, mark, window
+from stayfinite.report.wording.fixes import LACKS_GRADIENT
 from stayfinite.report.words import sample_list
 
 from .incidents import BAD_INPUT, CASES, SQRT
@@ -204,12 +205,18 @@ def test_value_of_the_fix(value, verified, loss, reference, expected):
     assert expected in joined(incident)
 
 
-def test_a_fix_is_not_verified_for_the_reason_that_was_found():
-    why = "the steps after it are non-finite, or their loss grows"
+@pytest.mark.parametrize(
+    ("value", "why", "expected"),
+    [
+        ("exact", "the loss grows", "this step was finite with it, but the loss grows"),
+        ("undefined", LACKS_GRADIENT, LACKS_GRADIENT),
+    ],
+)
+def test_a_fix_is_not_verified_for_the_reason_that_was_found(value, why, expected):
     trial = Trial("with the fix", "finite", "", TrialKind.SOURCE, is_fix=True)
-    fix = Fix(False, "source", "keep it above 0", None, "exact", objection=why)
+    fix = Fix(False, "source", "keep it above 0", None, value, objection=why)
     incident = dataclasses.replace(SQRT, fix=fix, trials=(trial,))
-    assert f"(not verified: this step was finite with it, but {why})" in joined(incident)
+    assert f"(not verified: {expected})" in joined(incident)
 
 
 @pytest.mark.parametrize(

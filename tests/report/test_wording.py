@@ -343,3 +343,22 @@ def test_an_edit_at_several_places_is_told_once():
     clamp, judged = "keep the argument of `log` above 0", Judged(FixValue.EXACT)
     fix = SourceFix((clamp, clamp, "keep the divisor above 0"), "", 0, None, None, judged)
     assert source_text(fix, "log") == f"{clamp} (2 places); keep the divisor above 0"
+
+
+def test_gradients_that_half_precision_moves_are_told():
+    outcome = Outcome(1.6, {}, ())
+    experiment = Experiment(SourcePatch(), outcome, finite=True)
+    judged = Judged(FixValue.EXACT, 1.6)
+    fix = SourceFix(("compute this in float32",), "", 8, experiment, None, judged)
+    assert not fix.has_rounded_gradients
+    fix = dataclasses.replace(fix, gradient_error=9.1)
+    assert fix.has_rounded_gradients
+    assert "up to 9 times their largest element" in fixes.rounded_gradients(fix)
+
+
+def test_an_infinite_gradient_is_to_be_checked():
+    judged = Judged(FixValue.UNDEFINED, 1.6, lacks_gradient=True)
+    fix = SourceFix(("keep it above 0",), "", 0, None, None, judged, "p")
+    said = "check `p`: `entr` has an infinite gradient there. If it is as intended: keep it above 0"
+    assert source_text(fix, "entr") == said
+    assert not fix.verified

@@ -161,6 +161,17 @@ def shares(exact: Outcome, outcome: Outcome) -> dict[str, float]:
     }
 
 
+def gradient_error(exact: Outcome, outcome: Outcome) -> float:
+    """How far the gradients are from the exact ones, relative to the largest element of all."""
+    largest = max(map(_largest, exact.gradients.values()), default=0.0)
+    distances = (
+        _distance(gradient, outcome.gradients[name])
+        for name, gradient in exact.gradients.items()
+        if name in outcome.gradients
+    )
+    return max(distances, default=0.0) / max(largest, 1e-30)
+
+
 def added(errors: Iterable[RoundingError], other: RoundingError) -> Iterator[RoundingError]:
     """`other`, then each error with it."""
     yield other

@@ -53,10 +53,13 @@ class Judged:
     Args:
         value: None where it could not be computed.
         reference_loss: The loss of the failing step in exact arithmetic, if known.
+        lacks_gradient: Whether the value is undefined as the exact gradient is infinite, while the
+            loss is the exact one.
     """
 
     value: FixValue | None
     reference_loss: float | None = None
+    lacks_gradient: bool = False
 
 
 @dataclass(frozen=True)
@@ -89,6 +92,22 @@ class AsWritten:
         return finite and bool(outcome.bad_state)
 
     @property
+    def has_infinite_gradient(self) -> bool:
+        """Whether the exact gradient of the step is infinite where its loss is finite.
+
+        A product of 0 and an infinite derivative is NaN, and its limit may be finite.
+        """
+        wide = self.wide
+        if isinstance(wide, NotTried) or not math.isfinite(wide.loss):
+            return False
+        if not any(bool(np.isinf(as_float(g)).any()) for g in wide.gradients.values()):
+            return False
+        try:
+            return self.formula is None or not self.formula.has_gradient
+        except BadFormula:
+            return True
+
+    @property
     def has_rounded_operand(self) -> bool:
         """Whether an infinity of the formula comes from a number that was rounded before it."""
         return self.formula is not None and self.formula.has_rounded_operand
@@ -103,7 +122,23 @@ def judged(
     *,
     clamps: bool,
 ) -> Judged:
-    """The value of the failing step with a fix.
+    """The value of the failing step with a fix, as `_compared` finds it, if there is a gradient."""
+    found = _compared(before, after, rewriting, wide_after, rounding, clamps=clamps)
+    if found.value is FixValue.EXACT and before.has_infinite_gradient:
+        return Judged(FixValue.UNDEFINED, found.reference_loss, lacks_gradient=True)
+    return found
+
+
+def _compared(
+    before: AsWritten,
+    after: Outcome,
+    rewriting: Rewriting | None,
+    wide_after: Callable[[], Outcome | NotTried],
+    rounding: Callable[[], Iterable[RoundingError]],
+    *,
+    clamps: bool,
+) -> Judged:
+    """The value by a comparison with exact arithmetic.
 
     Args:
         before: The step without it.
@@ -186,6 +221,8 @@ def judged(
         claim = FixValue.CHANGED
     if claim is FixValue.BOUNDED and not _may_be_infinite(before):
         return Judged(None, loss)
+    if claim is FixValue.CHANGED and loss is None and _lacks_value(formula):
+        claim = FixValue.UNDEFINED
     if claim is not None:
         return Judged(claim, loss)
     return Judged(_without_claim(before, after, loss, is_moved, same_in_float64), loss)
@@ -285,6 +322,16 @@ def _kinds(before: AsWritten) -> set[Kind]:
         return set(before.formula.reference.kinds.flat)
     except BadFormula:
         return set()
+
+
+def _lacks_value(formula: Formula | None) -> bool:
+    """Whether the formula is undefined at its operands, none of which was rounded before it."""
+    if formula is None or formula.has_rounded_operand:
+        return False
+    try:
+        return formula.reference.has(Kind.UNDEFINED)
+    except BadFormula:
+        return False
 
 
 def _is_accurate(formula: Formula | None, *, with_gradient: bool = True) -> bool:

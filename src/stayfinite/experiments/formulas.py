@@ -20,7 +20,7 @@ from stayfinite.repair.engine import build
 from stayfinite.repair.engine.evaluate import FLOATING, Evaluation
 from stayfinite.repair.engine.pricing import TOLERANCE
 from stayfinite.repair.engine.problem import FormulaProblem
-from stayfinite.repair.engine.reference import Reference, reference
+from stayfinite.repair.engine.reference import Reference, has_gradient, reference
 from stayfinite.repair.extraction import Extraction, GraphRecorded, extractions
 from stayfinite.repair.formula import LeafRole, Node, replaced, walk
 
@@ -53,6 +53,15 @@ class Formula:
             BadFormula: the formula cannot be evaluated.
         """
         return reference(self.problem)
+
+    @functools.cached_property
+    def has_gradient(self) -> bool:
+        """Whether the exact gradient exists at the failing operands, by itself or as a limit.
+
+        Raises:
+            BadFormula: the formula cannot be evaluated.
+        """
+        return has_gradient(self.problem)
 
     @functools.cached_property
     def depends_on_rounding(self) -> bool:

@@ -25,6 +25,7 @@ from stayfinite.experiments.comparison import (
     added,
     alike,
     alike_within,
+    gradient_error,
     is_near,
     rounding_errors,
 )
@@ -86,6 +87,7 @@ class PatchTrials:
         trouble: Objection | NotTried | None = None
         value = Judged(None)
         near = True
+        error = 0.0
         num_healthy = self._healthy.count()  # run before the patch is in place
         before = self._as_written
         with contextlib.ExitStack() as stack:
@@ -105,7 +107,9 @@ class PatchTrials:
                 value = self._judged(applied, before, unscaled, outcome)
                 outcome, value, trouble = self._proved(applied, before, ran, value)
                 if value.value is FixValue.EXACT and half_of(self._diagnosis) is not None:
-                    near = _is_near(before.wide, unscaled, outcome)
+                    exact = _exact(before.wide, unscaled)
+                    near = exact is not None and is_near(exact, outcome)
+                    error = 0.0 if exact is None else gradient_error(exact, outcome)
                     near = near and not is_skipped(step, unscaled)
                     if trouble is None and not has_room(unscaled, applied.patch):
                         trouble = Objection.HAS_NO_ROOM
@@ -128,7 +132,8 @@ class PatchTrials:
         if value.value is FixValue.EXACT and self._moves_with_its_bound(applied, before, outcome):
             value = Judged(FixValue.CHANGED, value.reference_loss)
         experiment = Experiment(SourcePatch(), outcome, outcome.finite)
-        return self._fix(applied, experiment, trouble, value, 0 if trouble else num_healthy, near)
+        count = 0 if trouble else num_healthy
+        return self._fix(applied, experiment, trouble, value, count, near, error)
 
     def _judged(
         self, applied: AppliedPatch, before: AsWritten, unscaled: Step, after: Outcome
@@ -237,6 +242,7 @@ class PatchTrials:
         value: Judged,
         num_healthy: int,
         near: bool = True,
+        gradient_error: float = 0.0,
     ) -> SourceFix:
         op = self._diagnosis.evidence.forward_op
         span = None if op is None else op.span
@@ -254,6 +260,7 @@ class PatchTrials:
             is_far_above=self._is_far_above(experiment, value),
             is_equal=self._healthy.are_equal,
             is_whole=self._healthy.are_whole,
+            gradient_error=gradient_error,
             put_in_place=applied.put_in_place,
         )
         self._tried.append(fix)
@@ -296,10 +303,12 @@ def _fails_alike(one: Diagnosis, other: Diagnosis) -> bool:
     return is_half and ops[0].name == ops[1].name and ops[0].span.line == ops[1].span.line
 
 
-def _is_near(exact: Outcome | NotTried, patched: Step, outcome: Outcome) -> bool:
+def _exact(written: Outcome | NotTried, patched: Step) -> Outcome | None:
+    """The failing step in float64: as written if that is finite, else with the patch."""
+    exact = written
     if isinstance(exact, NotTried) or not is_good(exact):
         exact = _run_in_float64(Float64Run(patched))
-    return not isinstance(exact, NotTried) and is_near(exact, outcome)
+    return None if isinstance(exact, NotTried) else exact
 
 
 def _run_in_float64(wider: Float64Run) -> Outcome | NotTried:

@@ -23,6 +23,8 @@ _NAMES: dict[FixValue, Value] = {
     FixValue.CHANGED: "changed",
     FixValue.UNDEFINED: "undefined",
 }
+# Relative to the largest element of the gradients.
+_FEW_DIGITS = 0.1
 _ORDER = (FixValue.EXACT, FixValue.BOUNDED, FixValue.CHANGED, FixValue.UNDEFINED, None)
 
 
@@ -44,6 +46,8 @@ class SourceFix:
         is_far_above: Whether its bound leaves a loss that is far above that of every healthy step.
         is_equal: Whether healthy steps have the same numbers with it, not others by roundings.
         is_whole: Whether healthy steps were compared with the other updates of their iterations.
+        gradient_error: How far the gradients of a step that is half precision in part are from
+            those of float64, relative to their largest element.
         put_in_place: Has the program run the patched code from now on; False where it cannot.
     """
 
@@ -59,6 +63,7 @@ class SourceFix:
     is_far_above: bool = False
     is_equal: bool = True
     is_whole: bool = True
+    gradient_error: float = 0.0
     put_in_place: Callable[[], bool] = lambda: False
 
     @property
@@ -84,6 +89,11 @@ class SourceFix:
         if not self.is_far_above or loss is None:
             return False
         return reference is None or abs(loss) > abs(reference)
+
+    @property
+    def has_rounded_gradients(self) -> bool:
+        """Whether half precision in the rest of the step leaves few digits of its gradients."""
+        return self.verified and self.gradient_error > _FEW_DIGITS
 
     @property
     def removes_failure(self) -> bool:

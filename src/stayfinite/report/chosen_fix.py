@@ -92,6 +92,8 @@ def _source(found: SourceFix, op: str) -> Fix:
 
 def _objection(found: SourceFix) -> str:
     """Why the fix is not verified; empty where it is, or where that is its value."""
+    if found.judged.lacks_gradient:
+        return fixes.LACKS_GRADIENT
     if found.trouble is not None:
         return fixes.trouble(found.trouble)
     use = found.unfollowed

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from stayfinite.incident import Fix, Incident, Trial, TrialKind
+from stayfinite.report.wording import fixes
 from stayfinite.report.words import number, plural
 
 # What a change of this kind tests. Other changes are named as they are.
@@ -91,6 +92,8 @@ def proof(incident: Incident) -> str:
 
 def _other_value(fix: Fix) -> str:
     """What an unverified fix does to the value of the step."""
+    if fix.objection == fixes.LACKS_GRADIENT:
+        return f"not verified: {fix.objection}"
     if fix.value == "undefined":
         return "not verified: the formula is undefined here, so no fix has its value"
     if fix.value is None:

@@ -69,6 +69,27 @@ def reference(problem: FormulaProblem) -> Reference:
     return reference_at(problem.root, problem.values, problem.wanted, problem.dtype)
 
 
+def has_gradient(problem: FormulaProblem) -> bool:
+    """Whether the gradient of the formula exists at the operands, by itself or as a limit.
+
+    Raises:
+        BadFormula: the formula cannot be evaluated at these operands.
+    """
+    at = reference(problem)
+    if at.smooth:
+        return True
+    root = without_differences(problem.root)
+    with mp.workdps(at.digits):
+        runs = [
+            _run(root, moved, problem.wanted, at.seed, subgradient=False)
+            for moved in shifted(problem.values)
+        ]
+    return all(
+        bool(_common(np.stack([run.gradients[leaf] for run in runs]))[1].all())
+        for leaf in problem.wanted
+    )
+
+
 def random_seed(shape: tuple[int, ...]) -> np.ndarray:
     """A fixed vector; a seed of ones would give a softmax the gradient 0 throughout."""
     rng = np.random.default_rng(20)

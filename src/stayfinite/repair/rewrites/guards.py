@@ -114,6 +114,8 @@ def _domain(site: Site, operation: Operation) -> Iterator[Template]:
         floors = [known.logarithm, known.lowest]
         if exponent is not None:
             floors = [power_floor(site.facts.dtype, exponent)]
+        elif row.singular is not None:
+            floors = [known.lowest]  # the value is finite at 0, so a bound need not move it
         for floor in dict.fromkeys(floors):
             yield _floor(site, operation, operand, floor, f"{place} above 0")
 

@@ -55,6 +55,8 @@ _FORMS = {
     Form.TEMPLATE: "usual edits, as a bound or a larger epsilon",
 }
 
+# Why a fix with the exact loss is not verified.
+LACKS_GRADIENT = "the exact gradient is infinite here, so no fix has it"
 # Why a bound is not verified whose loss no exact value explains.
 BEYOND_EXACT = "the exact loss is infinite, and with this bound it is far from every healthy one"
 
@@ -154,9 +156,10 @@ def source_text(fix: SourceFix, op: str) -> str:
     text = _edits(fix.descriptions)
     if fix.value != "undefined":
         return text
-    check = f"check what `{op}` is given: it has no value there"
+    what = "an infinite gradient" if fix.judged.lacks_gradient else "no value"
+    check = f"check what `{op}` is given: it has {what} there"
     if fix.operand is not None:
-        check = f"check `{fix.operand}`: `{op}` has no value there"
+        check = f"check `{fix.operand}`: `{op}` has {what} there"
     condition = "it is as intended" if fix.guard is None else "it has to be positive"
     return f"{check}. If {condition}: {text}"
 
@@ -243,6 +246,15 @@ def far_above(fix: SourceFix) -> str:
     return (
         f"a loss{loss} is far {where} that of any healthy step, and may leave moments that stop "
         "the learning; without the samples at fault the training goes on as before"
+    )
+
+
+def rounded_gradients(fix: SourceFix) -> str:
+    """What half precision in the rest of the step does to the gradients of a step with a fix."""
+    return (
+        "with this fix the loss of the step is exact, but its gradients are not: half precision in "
+        f"the rest of the step leaves them up to {fix.gradient_error:.1g} times their largest "
+        "element away from those of float64"
     )
 
 
