@@ -274,10 +274,7 @@ def _bad_values(num_values: int) -> str:
 def _finite_weights(weight: str, initializer: BadInitializer | None) -> str:
     if initializer is not None:
         return f"make `{initializer.called}` give finite values for the shape {initializer.shape}"
-    return (
-        f"load or initialise `{weight}` with finite values; "
-        "`stayfinite verify FILE` names the bad tensors of a weights file"
-    )
+    return f"load or initialize `{weight}` with finite values"
 
 
 def _setting(setting: OptimizerSetting) -> str:

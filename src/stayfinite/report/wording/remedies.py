@@ -85,7 +85,4 @@ def _on_non_finite_array(cause: CauseName, name: str | None) -> str:
         return f"set `{name}` to a finite value"
     if cause == "bad-statistics":
         return f"load or compute `{name}` with finite values"
-    return (
-        f"load or initialize `{name}` with finite values; "
-        "`stayfinite verify FILE` names the bad tensors of a weights file"
-    )
+    return f"load or initialize `{name}` with finite values"
