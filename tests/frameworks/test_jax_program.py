@@ -10,8 +10,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from stayfinite.frameworks.jax import private
 from stayfinite.frameworks.jax.capture_axes import batch_axes
 from stayfinite.frameworks.jax.capture_program import flatten
+from stayfinite.frameworks.jax.float64 import widened
 
 X = jnp.ones((4, 3))
 
@@ -142,3 +144,17 @@ def test_axis_of_the_samples(name):
     function, x, expected = AXES[name]
     program = program_of(function, x)
     assert batch_axes(program, program.inputs).get(program.outputs[0]) == expected
+
+
+def test_float64_reaches_the_programs_of_a_linear_solve():
+    square, row = 2 * jnp.eye(3), jnp.ones(3)
+    gradient = jax.grad(lambda a, b: jnp.sum(jnp.linalg.solve(a, b)))
+    with private.float64_enabled():
+        wide = widened(program_of(gradient, square, row))
+        held = {**wide.constants, **dict(zip(wide.inputs, (square, row), strict=True))}
+        held = {n: jnp.asarray(value, wide.avals[n].dtype) for n, value in held.items()}
+        for each in wide.equations:
+            operands = [held[operand] for operand in each.operands]
+            results = private.bind(each.primitive, each.params, operands)
+            held.update(zip(each.results, results, strict=True))
+    assert [held[n].dtype for n in held] == [wide.avals[n].dtype for n in held]

@@ -5,12 +5,19 @@ from __future__ import annotations
 import json
 import os
 
+import numpy as np
 import pytest
 
+import stayfinite
 from tests import warm
 
 if os.environ.get("KERAS_BACKEND") != "jax":
     pytest.skip("arrays that JAX divides over devices", allow_module_level=True)
+
+import jax
+import jax.numpy as jnp
+
+from stayfinite.frameworks.jax.plain.found_steps import JitStep
 
 SCRIPT = """
 import os
@@ -96,3 +103,34 @@ def test_a_step_on_several_devices_is_explained_on_one(tmp_path):
     assert done.returncode == 0, done.stderr
     found = json.loads((tmp_path / "found.json").read_text())
     assert found == ["singular-gradient", 2, [6], True]
+
+
+def _step(w, x, power):
+    def loss_fn(w):
+        return jnp.mean(jnp.abs(x @ w) ** power)
+
+    return w - 0.1 * jax.lax.pmean(jax.grad(loss_fn)(w), "devices")
+
+
+def _mapped():
+    return jax.pmap(_step, axis_name="devices", static_broadcasted_argnums=2)
+
+
+def test_static_arguments_of_pmap_stay_static_and_its_axis_is_none_of_samples():
+    guarded = stayfinite.guarded(_mapped())
+    x = np.ones((1, 4, 3), "float32")
+    w = guarded(jnp.ones((1, 3)), x, 2)
+    x[0, 2, 1] = np.nan
+    with pytest.raises(stayfinite.NonFiniteError) as caught:
+        guarded(w, x, 3)
+        guarded.check()
+    told = caught.value.incident
+    assert (told.cause.name, told.origin.samples) == ("bad-input", None)
+    assert (told.spread.loss, told.spread.first) == ("nan", ("w",))
+
+
+def test_a_step_under_pmap_keeps_its_axis_where_every_function_is_watched():
+    guarded = stayfinite.guarded(JitStep(_mapped(), None, None))
+    x = np.ones((1, 4, 3), "float32")
+    bare = _mapped()(jnp.ones((1, 3)), x, 2)
+    assert np.array_equal(guarded(jnp.ones((1, 3)), x, 2), bare)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import keras
@@ -65,6 +68,23 @@ def test_a_bad_step_stops_the_loop_at_its_line(script, tmp_path):
     lines = (tmp_path / "train.py").read_text(encoding="utf-8").splitlines()
     assert "# <- here" in lines[incident["origin"]["line"] - 1]
     assert Path(incident["kept"]["weights"]).exists()
+
+
+@pytest.mark.skipif(keras.backend.backend() != "jax", reason="of a loop of JAX")
+def test_a_loop_of_jax_needs_no_keras(tmp_path):
+    shutil.copy(SCRIPTS / "jax_optax.py", tmp_path / "train.py")
+    hidden = tmp_path / "hidden"
+    hidden.mkdir()
+    (hidden / "keras.py").write_text("raise ModuleNotFoundError('No module named keras')\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "stayfinite", "run", "train.py", "naive"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(hidden), *sys.path])},
+    )
+    assert done.returncode == 3, done.stderr
+    assert done.stderr.startswith("error[overflow]"), done.stderr
 
 
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="of a loop of TensorFlow")

@@ -71,6 +71,7 @@ CASES = [
     Case("accumulated_generator", "division-by-zero", 2),
     Case("next_of_generator", "division-by-zero", 3),
     Case("next_with_noise", "division-by-zero", 4),
+    Case("drawn_by_header", "singular-gradient", 8),
     Case("later_evaluation", "overflow", 0),
     Case("autocast", "half-overflow", 3),
     Case("product_under_autocast", "half-overflow", 5, fix=True, value="exact"),

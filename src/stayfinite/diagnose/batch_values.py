@@ -108,7 +108,8 @@ def _bad_values(evidence: Evidence, leaf: Leaf) -> BatchFault | None:
         feature=_only_feature(bad),
         pattern=pattern_of_values(array, bad),
     )
-    return BatchFault(leaf, samples_with(bad) if bad.ndim else None, facts)
+    has_samples = bad.ndim > 0 and evidence.trace.num_samples is not None
+    return BatchFault(leaf, samples_with(bad) if has_samples else None, facts)
 
 
 def _only_feature(bad: np.ndarray) -> int | None:

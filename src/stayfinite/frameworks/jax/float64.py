@@ -91,6 +91,9 @@ def _wide_param(value: Any) -> Any:
         return _wide_closed(value)
     if isinstance(value, jex.Jaxpr):
         return _wide_closed(jex.ClosedJaxpr(value, [])).jaxpr
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        # The programs of a linear solve are the fields of a named tuple.
+        return type(value)(*map(_wide_param, value))
     if isinstance(value, tuple | list):
         return type(value)(_wide_param(item) for item in value) if _is_plain(value) else value
     if isinstance(value, np.dtype | type) and str(np.dtype(value)) in _NARROW:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import inspect
 import itertools
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -54,6 +55,8 @@ _CALLS = {
     "remat": "jaxpr",
     "remat2": "jaxpr",
 }
+
+_OPTIONS_OF_PMAP = ("axis_name", "in_axes", "devices", "backend", "axis_size")
 
 
 def closed_call_of(eqn: Any) -> tuple[Any, list[Any]] | None:
@@ -154,6 +157,22 @@ def static_names(compiled: Any) -> frozenset[str]:
     """The names of the static arguments of what `jax.jit` returned; of anything else none."""
     info = getattr(compiled, "_jit_info", None)
     return frozenset(getattr(info, "static_argnames", ()))
+
+
+def options_of_pmap(mapped: Any) -> dict[str, Any] | None:
+    """The options with which `jax.pmap` made a function; None where they are not known.
+
+    Arguments are not donated: the function is called inside of another one.
+    """
+    made = inspect.getclosurevars(mapped).nonlocals.get("infer_params")
+    held = {} if made is None else inspect.getclosurevars(made).nonlocals
+    try:
+        options = {key: held[key] for key in _OPTIONS_OF_PMAP}
+        options["static_broadcasted_argnums"] = held["static_broadcasted_tuple"]
+        options["out_axes"] = jax.tree.unflatten(held["out_axes_tree"], held["out_axes_flat"])
+    except KeyError:
+        return None
+    return options
 
 
 def num_programs(compiled: Any) -> int:

@@ -12,7 +12,7 @@ import numpy as np
 
 from stayfinite.frameworks.jax.plain.pure_calls import TAPE, PureCall, arrays_in
 from stayfinite.frameworks.jax.plain.trees import KeyPath, name_of
-from stayfinite.frameworks.jax.plain.uncompiled import uncompiled
+from stayfinite.frameworks.jax.plain.uncompiled import is_pmapped, uncompiled
 from stayfinite.frameworks.jax.plain.update_arrays import are_finite
 from stayfinite.frameworks.names import argument_names, fresh
 
@@ -43,6 +43,11 @@ class JoinedStep:
         named = [call.name for call in calls if call.name]
         self.__name__ = named[-1] if named else "step"
         self.batch = batch_of(calls, state)
+
+    @property
+    def is_on_each_device(self) -> bool:
+        """Whether one of the calls has the axis of the devices first, as under `jax.pmap`."""
+        return any(is_pmapped(uncompiled(call.function)) for call in self._calls)
 
     @functools.cached_property
     def loss(self) -> Any:

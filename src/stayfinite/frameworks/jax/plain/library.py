@@ -80,12 +80,13 @@ class PlainLibrary:
         because a source fix is applied to live functions.
         """
         self._is_explaining, self._functions = True, []
+        self._step.is_on_one_device = True
         assert isinstance(batch.data, StepData)
         try:
             with self._step.names_read(batch.data).bound(), unrolled_loops():
                 yield
         finally:
-            self._is_explaining = False
+            self._is_explaining = self._step.is_on_one_device = False
 
     def loss_scales(self, subject: Subject) -> list[int]:
         """None: a loss scale is a part of the state like any other."""

@@ -19,6 +19,7 @@ import jax
 import numpy as np
 
 from stayfinite.frameworks.jax import private
+from stayfinite.frameworks.jax.plain.mapped_steps import on_one_device
 from stayfinite.frameworks.jax.plain.names_read import NamesRead
 from stayfinite.frameworks.jax.plain.same_program import is_same_program
 from stayfinite.frameworks.jax.plain.uncompiled import uncompiled
@@ -70,7 +71,7 @@ class PureCall:
             CannotGuardError: it runs on several devices.
         """
         with contextlib.nullcontext() if self.names is None else self.names.bound():
-            return uncompiled(self.function)(*args, **keywords)
+            return on_one_device(uncompiled(self.function))(*args, **keywords)
 
     def is_same_program(self) -> bool | None:
         """Whether the function, traced again, is what was run; None where that is not known."""

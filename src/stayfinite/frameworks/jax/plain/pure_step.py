@@ -21,6 +21,7 @@ from stayfinite.frameworks.jax.plain.arguments import (
     values_of_objects,
 )
 from stayfinite.frameworks.jax.plain.call_plans import CallPlans
+from stayfinite.frameworks.jax.plain.mapped_steps import on_one_device
 from stayfinite.frameworks.jax.plain.names_read import NamesRead, TracedNames
 from stayfinite.frameworks.jax.plain.state_arguments import (
     StateArguments,
@@ -63,6 +64,7 @@ class PureStep:
         traced_gradients: In the present trace, the gradients that the step is given.
         from_gradients: The names of arguments that calls have made which compute gradients; set
             before the first call.
+        is_on_one_device: Whether a step under `jax.pmap` is traced as one of one device.
         update_factor: What the update of each weight is multiplied by; None to leave it as it is.
     """
 
@@ -74,6 +76,7 @@ class PureStep:
         self.traced_names: dict[int, str] = {}
         self.traced_gradients: list[Any] = []
         self.from_gradients: frozenset[str] = frozenset()
+        self.is_on_one_device = False
         self.update_factor: float | None = None
         self._named = named
         self._names = TracedNames()
@@ -114,7 +117,7 @@ class PureStep:
     @property
     def is_on_each_device(self) -> bool:
         """Whether the leading axis of each array is that of the devices, as under `jax.pmap`."""
-        return is_pmapped(self.function)
+        return is_pmapped(self.function) or getattr(self.function, "is_on_each_device", False)
 
     @property
     def roles(self) -> Mapping[str, Role]:
@@ -242,7 +245,8 @@ class PureStep:
         names = (*self.weights, *self.others)
         held = zip(names, (*weights, *others), strict=True)
         self.traced_names = {id(array): name for name, array in held}
-        result, objects = called(self.function, data.form, arrays)
+        step = on_one_device(self.function) if self.is_on_one_device else self.function
+        result, objects = called(step, data.form, arrays)
         out, new = result_of(result, self._state.places)
         if data.form.objects:
             new |= values_of_objects(data.form, objects)

@@ -15,12 +15,14 @@ from stayfinite.frameworks.torch.plain import sharded, verdict
 from stayfinite.frameworks.torch.plain.again import Again, NoLoop, Sharded
 from stayfinite.frameworks.torch.plain.carried import CarriedValues
 from stayfinite.frameworks.torch.plain.data import LoopData
+from stayfinite.frameworks.torch.plain.drawn_before import begun_after_draws
 from stayfinite.frameworks.torch.plain.found_subject import subject_of
 from stayfinite.frameworks.torch.plain.frozen import begin_unfrozen
 from stayfinite.frameworks.torch.plain.later_beginnings import (
     begun_carried,
     begun_later,
     gradients_by_path,
+    is_made,
 )
 from stayfinite.frameworks.torch.plain.listeners import BadStep, Loss
 from stayfinite.frameworks.torch.plain.loop_body import LoopBody
@@ -97,6 +99,12 @@ class BadLoopSteps:
         begin_unfrozen(subject, bad.data, seen)
         began_with = CarriedValues(() if step.began is None else step.began.carried)
         carried = begun_carried(subject, body, bad, seen, began_with)
+        if carried is None and body is not None and body.file not in self._repaired:
+            begun = begun_after_draws(subject, bad, generators)
+            if begun is not bad and isinstance(begun.data, LoopData):
+                carried = begun_carried(subject, body, begun, seen, began_with)
+                is_other = carried is None and not is_made(subject, begun.data, seen)
+                bad = bad if is_other else begun
         if carried is not None:
             # The items that the steps before have taken from a list are not known.
             healthy = healthy if carried.data is bad.data else []
