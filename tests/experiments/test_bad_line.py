@@ -20,10 +20,13 @@ BEFORE = "entropy = p * log(p)\nloss = g * log(p)\n"
         ("entropy = p * log(p + 1e-7)\nloss = g * log(p)\n", np.nan, None),
     ],
 )
-def test_a_line_that_is_left_counts_where_what_is_logged_is_not_finite(after, logged, line):
-    source = SourceFile.of_text("train.py", BEFORE)
-    span = Span("train.py", 1, 1, 14, 20)
-    op = SimpleNamespace(span=span)
+def test_a_line_that_is_left_counts_where_what_is_logged_is_not_finite(
+    after, logged, line, tmp_path
+):
+    path = tmp_path / "train.py"
+    path.write_text(BEFORE)
+    source = SourceFile.read(path)
+    op = SimpleNamespace(span=Span(source.path, 1, 14, 1, 20, "train_step"))
     diagnosis = SimpleNamespace(evidence=SimpleNamespace(forward_op=op))
     trace = SimpleNamespace(observed=(7,))
     step = SimpleNamespace(trace=trace, fetch=lambda numbers: {7: np.float32(logged)})
