@@ -28,6 +28,6 @@ def test_a_line_that_is_left_counts_where_what_is_logged_is_not_finite(
     source = SourceFile.read(path)
     op = SimpleNamespace(span=Span(source.path, 1, 14, 1, 20, "train_step"))
     diagnosis = SimpleNamespace(evidence=SimpleNamespace(forward_op=op))
-    trace = SimpleNamespace(observed=(7,))
+    trace = SimpleNamespace(observed=(7, 8), producer={7: None})
     step = SimpleNamespace(trace=trace, fetch=lambda numbers: {7: np.float32(logged)})
     assert bad_line(diagnosis, Patch(source, source.with_text(after)), step) == line

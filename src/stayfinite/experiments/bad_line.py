@@ -29,8 +29,13 @@ def bad_line(diagnosis: Diagnosis, patch: Patch, step: Step) -> int | None:
     line = patch.line_now(span.line)
     if line is None:
         return None
-    logged = attempt(lambda: step.fetch(set(step.trace.observed)))
+    logged = attempt(lambda: step.fetch(_computed(step)))
     if isinstance(logged, NotTried):
         return None
     is_bad = any(not np.isfinite(as_float(array)).all() for array in logged.values())
     return line if is_bad else None
+
+
+def _computed(step: Step) -> set[int]:
+    """What is logged and made by an op of the step; the rest is no array of it."""
+    return {number for number in step.trace.observed if number in step.trace.producer}
