@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 import pytest
 import torch
@@ -33,11 +35,13 @@ def test_there_is_no_bound_where_the_first_moment_remembers_longer(decays):
     assert largest_ratio(decays) is None
 
 
-def trained(kind, spoil, folder):
+def trained(kind, spoil, folder, lr=0.01, num_hidden=8, spoil_batch=None):
     torch.manual_seed(0)
-    net = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.ReLU(), torch.nn.Linear(8, 1))
-    optimizer = kind(net.parameters(), lr=0.01)
+    net = torch.nn.Sequential(torch.nn.Linear(4, num_hidden), torch.nn.Linear(num_hidden, 1))
+    optimizer = kind(net.parameters(), lr=lr)
     x = torch.randn(12, 8, 4)
+    if spoil_batch is not None:
+        x[8, 0, 3] = spoil_batch
     with pytest.raises(stayfinite.NonFiniteError) as caught, stayfinite.watching(keep=folder):
         for step in range(12):
             loss = (net(x[step]) - 1.0).square().mean()
@@ -53,6 +57,17 @@ def spoil_moment(weight, optimizer):
     optimizer.state[weight]["exp_avg"].view(-1)[3] = -1e29
 
 
+def spoil_momentum(value):
+    def spoil(weight, optimizer):
+        optimizer.state[weight]["momentum_buffer"].view(-1)[3] = value
+
+    return spoil
+
+
+def spoil_nothing(weight, optimizer):
+    """The steps alone make what fails."""
+
+
 def spoil_weight(weight, optimizer):
     weight.data.view(-1)[3] = 1e30
 
@@ -64,6 +79,25 @@ def test_a_moment_that_was_changed_between_two_steps_is_named(tmp_path):
         "1 of 32 values of `adamw/0.weight/exp_avg` is -9e+28, as no gradients make it: it was "
         "changed between two steps"
     )
+
+
+HEAVY_BALL = functools.partial(torch.optim.SGD, momentum=0.9)
+
+
+@pytest.mark.parametrize(("value", "now"), [(1e30, "9e+29"), (float("nan"), "nan")])
+def test_momentum_that_was_changed_between_two_steps_is_named(value, now, tmp_path):
+    incident = trained(HEAVY_BALL, spoil_momentum(value), tmp_path)
+    assert (incident.cause.name, incident.where.step) == ("bad-update", 10)
+    assert incident.cause.message == (
+        f"1 of 32 values of `sgd/0.weight/momentum_buffer` is {now}, as no gradients make it: it "
+        "was changed between two steps"
+    )
+
+
+@pytest.mark.parametrize(("lr", "spoil_batch"), [(0.01, 1e15), (30.0, None)])
+def test_momentum_that_gradients_made_was_not_changed(lr, spoil_batch, tmp_path):
+    incident = trained(HEAVY_BALL, spoil_nothing, tmp_path, lr, 1, spoil_batch)
+    assert "between two steps" not in incident.cause.message
 
 
 def test_a_weight_beyond_which_no_update_is_finite_was_changed_between_two_steps(tmp_path):

@@ -150,7 +150,10 @@ def test_values_that_no_update_made_are_no_growth(places, num_jumped, optimizer)
     assert (incident.fix.verified, incident.fix.kind) == (True, "data")
 
 
-def test_first_moment_that_no_gradients_make_is_no_growth():
+@pytest.mark.parametrize(
+    "optimizer", [keras.optimizers.Adam(1e-2), keras.optimizers.SGD(1e-2, momentum=0.9)]
+)
+def test_first_moment_that_no_gradients_make_is_no_growth(optimizer):
     class Spoilt(Overwritten):
         def on_train_batch_begin(self, batch, logs=None):
             if batch == 5:
@@ -161,7 +164,7 @@ def test_first_moment_that_no_gradients_make_is_no_growth():
                 moment.assign(values)
 
     network = [layers.Dense(4), dense()]
-    incident = incident_of(network, keras.optimizers.Adam(1e-2), callbacks=[Spoilt()])
+    incident = incident_of(network, optimizer, callbacks=[Spoilt()])
     assert (incident.cause.name, incident.where.phase) == ("bad-update", "load")
     assert "is 9e+29, as no gradients make it" in incident.cause.message
 

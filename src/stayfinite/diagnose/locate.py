@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from stayfinite.diagnose.changed_slots import changed_slot
 from stayfinite.diagnose.classify import classify
 from stayfinite.diagnose.elements import finite_operands, kind_of
 from stayfinite.diagnose.evidence import Earlier, Evidence, gather
@@ -110,7 +111,9 @@ def diagnose(
     found = classify(evidence)
     finding = _with_setting(_with_holder(found.finding, evidence, step), step)
     if evidence.op is not None and finding.cause in _OF_MOMENTS:
-        finding = moment_of_no_step(step) or finding
+        finding = moment_of_no_step(step) or changed_slot(evidence) or finding
+    elif evidence.leaf is not None and evidence.leaf.role == "weight":
+        finding = changed_slot(evidence) or finding
     return Diagnosis(evidence, finding, found.notes)
 
 

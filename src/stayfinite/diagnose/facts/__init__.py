@@ -12,6 +12,7 @@ from stayfinite.diagnose.facts.growth import (
     GrowthOverSteps,
     JumpedWeight,
     MomentOfNoStep,
+    SlotOfNoStep,
 )
 from stayfinite.diagnose.facts.inputs import (
     BadValues,
@@ -41,6 +42,7 @@ Facts = (
     | JumpedWeight
     | ChangedOutside
     | MomentOfNoStep
+    | SlotOfNoStep
     | GrowthOverSteps
     | GrowthOverLayers
     | GrowthInLoop

@@ -56,6 +56,18 @@ class MomentOfNoStep:
 
 
 @dataclass(frozen=True)
+class SlotOfNoStep(MomentOfNoStep):
+    """Elements of a variable of an optimizer are of a size that no gradients give them.
+
+    Updates of the weight `beside` it, from its size of `num_steps` steps before up to that of now,
+    give it at most `limit`. That is infinite where `now` is not finite: no gradient that was
+    applied has been.
+    """
+
+    num_steps: int
+
+
+@dataclass(frozen=True)
 class GrowthOverSteps:
     """`weight`, or the values at the failing op if None, grew over `num_steps` steps.
 

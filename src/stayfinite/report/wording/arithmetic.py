@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import assert_never
 
 import numpy as np
@@ -67,6 +68,13 @@ def arithmetic(finding: Finding) -> str:
             return (
                 f"no other weight is above {number(facts.others)}; an update takes "
                 f"{number(facts.tried)} in its place to {number(facts.updated)}"
+            )
+        case growth.SlotOfNoStep(now=now) if not math.isfinite(now):
+            return "the gradients of the steps before were finite"
+        case growth.SlotOfNoStep(limit=limit, beside=beside, num_steps=num_steps):
+            return (
+                f"updates of `{beside}`, from its size of {plural(num_steps, 'step')} before up to "
+                f"that of now, make it at most {number(limit)}"
             )
         case growth.MomentOfNoStep(limit=limit, beside=beside):
             return f"with `{beside}` as it is beside it, gradients make it at most {number(limit)}"
