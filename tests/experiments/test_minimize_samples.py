@@ -91,6 +91,19 @@ def test_sample_in_the_place_of_the_only_one_that_counts_is_not_at_fault():
     assert search(step, [batch("first"), batch("second")]) == (None, False)
 
 
+def test_samples_in_the_place_of_several_that_count_are_not_at_fault():
+    """Rows that are alike have a variance of 0; each column varies by a few healthy rows only."""
+
+    class Columns(Step):
+        def run(self, change):
+            varying = {"first": {2, 5, 10, 11}, "second": set(range(NUM_SAMPLES))}
+            return GOOD if len(varying[change.other.data] & set(change.samples)) > 1 else BAD
+
+    step = Columns(None)
+    assert len(search(step, [batch("first")])[0].samples) == 3
+    assert search(step, [batch("first"), batch("second")]) == (None, False)
+
+
 def test_slow_step_is_not_searched(monkeypatch):
     monkeypatch.setattr(minimal, "_LONGEST_STEP", -1.0)
     found, too_slow = search(Step(lambda samples: samples & {3}), HEALTHY)

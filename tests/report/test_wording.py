@@ -345,15 +345,14 @@ def test_an_edit_at_several_places_is_told_once():
     assert source_text(fix, "log") == f"{clamp} (2 places); keep the divisor above 0"
 
 
-def test_gradients_that_half_precision_moves_are_told():
-    outcome = Outcome(1.6, {}, ())
-    experiment = Experiment(SourcePatch(), outcome, finite=True)
-    judged = Judged(FixValue.EXACT, 1.6)
-    fix = SourceFix(("compute this in float32",), "", 8, experiment, None, judged)
-    assert not fix.has_rounded_gradients
-    fix = dataclasses.replace(fix, gradient_error=9.1)
-    assert fix.has_rounded_gradients
-    assert "up to 9 times their largest element" in fixes.rounded_gradients(fix)
+def test_what_a_fix_leaves_as_it_is_is_told():
+    fix = SourceFix(("compute this in float32",), "", 8, None, None, Judged(FixValue.EXACT, 1.6))
+    rounded = dataclasses.replace(fix, gradient_error=0.01)
+    assert source_text(rounded, "power") == "compute this in float32"
+    far = dataclasses.replace(fix, gradient_error=9.1)
+    assert "gradients up to 9 times their largest element" in source_text(far, "power")
+    logged = dataclasses.replace(fix, bad_line=24)
+    assert "; line 24 of the patched file still makes" in source_text(logged, "log")
 
 
 def test_an_infinite_gradient_is_to_be_checked():

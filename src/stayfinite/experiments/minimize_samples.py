@@ -118,6 +118,8 @@ class _Bisection:
         together = _fewest(self._all, self._fails_with, True)
         if not self._is_few(together) or not self._good_without(together):
             return None
+        if not self._fails_among_others(together):
+            return None
         return SmallestSamples(together, None, self.num_runs)
 
     def alone_among(self, samples: tuple[int, ...]) -> tuple[int, ...]:

@@ -19,6 +19,7 @@ from stayfinite.diagnose.locate import Diagnosis, diagnose
 from stayfinite.diagnose.origin import shown_path
 from stayfinite.diagnose.values import as_float
 from stayfinite.experiments.applied_patch import AppliedPatch
+from stayfinite.experiments.bad_line import bad_line
 from stayfinite.experiments.changes import SourcePatch
 from stayfinite.experiments.comparison import (
     RoundingError,
@@ -92,6 +93,7 @@ class PatchTrials:
         near = True
         self._newest_compiled = None
         error = 0.0
+        line: int | None = None
         num_healthy = self._healthy.count()  # run before the patch is in place
         before = self._as_written
         with contextlib.ExitStack() as stack:
@@ -117,6 +119,8 @@ class PatchTrials:
                     near = near and not is_skipped(step, unscaled)
                     if trouble is None and not has_room(unscaled, applied.patch):
                         trouble = Objection.HAS_NO_ROOM
+                if value.value in _RIGHT and trouble is None:
+                    line = bad_line(self._diagnosis, applied.patch, unscaled)
             elif applied.ends_in_cast and math.isfinite(outcome.loss):
                 pass  # its gradients have no room: more has to be wider, see `wider_edits`
             elif len(applied.descriptions) < _MAX_EDITS and applied.rewriting is None:
@@ -139,7 +143,7 @@ class PatchTrials:
             value = Judged(FixValue.CHANGED, value.reference_loss)
         experiment = Experiment(SourcePatch(), outcome, outcome.finite)
         count = 0 if trouble else num_healthy
-        return self._fix(applied, experiment, trouble, value, count, near, error)
+        return self._fix(applied, experiment, trouble, value, count, near, error, line)
 
     def _judged(
         self, applied: AppliedPatch, before: AsWritten, unscaled: Step, after: Outcome
@@ -252,6 +256,7 @@ class PatchTrials:
         num_healthy: int,
         near: bool = True,
         gradient_error: float = 0.0,
+        line: int | None = None,
     ) -> SourceFix:
         op = self._diagnosis.evidence.forward_op
         span = None if op is None else op.span
@@ -270,6 +275,7 @@ class PatchTrials:
             is_equal=self._healthy.are_equal,
             is_whole=self._healthy.are_whole,
             gradient_error=gradient_error,
+            bad_line=line,
             put_in_place=applied.put_in_place,
         )
         self._tried.append(fix)

@@ -48,6 +48,8 @@ class SourceFix:
         is_whole: Whether healthy steps were compared with the other updates of their iterations.
         gradient_error: How far the gradients of a step that is half precision in part are from
             those of float64, relative to their largest element.
+        bad_line: The line of the patched file that still makes the bad value, where the step logs
+            what is made of it.
         put_in_place: Has the program run the patched code from now on; False where it cannot.
     """
 
@@ -64,6 +66,7 @@ class SourceFix:
     is_equal: bool = True
     is_whole: bool = True
     gradient_error: float = 0.0
+    bad_line: int | None = None
     put_in_place: Callable[[], bool] = lambda: False
 
     @property

@@ -87,7 +87,7 @@ class Op:
 
 @dataclass
 class Graph:
-    """The graph of one step. `num_samples` is the batch size."""
+    """The graph of one step. `num_samples` is the batch size, `observed` what the step logs."""
 
     ops: list[Op]
     values: dict[int, Value]
@@ -97,6 +97,7 @@ class Graph:
     gradients: dict[str, int]
     new_state: dict[str, int]
     num_samples: int | None
+    observed: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         self.producer = {result: op for op in self.ops for result in op.results}

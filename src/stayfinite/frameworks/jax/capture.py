@@ -156,6 +156,7 @@ class _GraphBuilder:
             gradients=traced.gradients,
             new_state=traced.new_state,
             num_samples=traced.num_samples,
+            observed=tuple(traced.observed),
         )
 
     def _ops(self) -> list[Op]:

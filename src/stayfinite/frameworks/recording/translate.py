@@ -71,6 +71,7 @@ def translate(
         gradients=outputs.gradients,
         new_state=outputs.new_state,
         num_samples=num_samples,
+        observed=outputs.observed,
     )
 
 

@@ -153,7 +153,7 @@ def source_text(fix: SourceFix, op: str) -> str:
         fix: The fix.
         op: The operation at fault.
     """
-    text = _edits(fix.descriptions)
+    text = _edits(fix.descriptions) + _left(fix)
     if fix.value != "undefined":
         return text
     what = "an infinite gradient" if fix.judged.lacks_gradient else "no value"
@@ -249,13 +249,20 @@ def far_above(fix: SourceFix) -> str:
     )
 
 
-def rounded_gradients(fix: SourceFix) -> str:
-    """What half precision in the rest of the step does to the gradients of a step with a fix."""
-    return (
-        "with this fix the loss of the step is exact, but its gradients are not: half precision in "
-        f"the rest of the step leaves them up to {fix.gradient_error:.1g} times their largest "
-        "element away from those of float64"
-    )
+def _left(fix: SourceFix) -> str:
+    """What the fix leaves as it is: gradients that half precision moves, a line for a metric."""
+    text = ""
+    if fix.has_rounded_gradients:
+        text += (
+            "; half precision in the rest of the step leaves gradients up to "
+            f"{fix.gradient_error:.1g} times their largest element away from those of float64"
+        )
+    if fix.bad_line is not None:
+        text += (
+            f"; line {fix.bad_line} of the patched file still makes the bad value, so that what "
+            "the step logs of it stays non-finite"
+        )
+    return text
 
 
 def left_out(search: FixSearch) -> str:
