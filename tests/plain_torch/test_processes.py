@@ -53,10 +53,25 @@ def incidents_of(script, folder):
     return ends_of(script, folder, code=3)[1]
 
 
-def test_no_policy_goes_on_with_a_mean_over_processes_and_one_of_them_says_so(tmp_path):
-    told, incidents = ends_of("two_processes.py", tmp_path, "--policy", "skip", code=3)
-    assert [text.count("cannot go on under the policy 'skip'") for text in told] == [1, 0]
-    assert "was stopped in rank 0; it failed in rank 1" in incidents[0]["elsewhere"]
+def test_a_step_is_left_out_alike_and_one_process_tells_of_it(tmp_path):
+    told, incidents = ends_of("two_processes.py", tmp_path, "--policy", "skip", code=0)
+    assert [text.count("the step is left out") for text in told] == [0, 1]
+    assert [text.count("looking for its cause") for text in told] == [1, 0]
+    assert "was left out in rank 0; it failed in rank 1" in incidents[0]["elsewhere"]
+    weights = [(tmp_path / rank / "weights.txt").read_text(encoding="utf-8") for rank in ("0", "1")]
+    assert weights[0] == weights[1]
+
+
+def test_each_process_stops_and_one_names_the_cause(tmp_path):
+    incidents = incidents_of("two_processes.py", tmp_path)
+    # Sample 21 is in the third batch of the second process.
+    assert [each["where"]["step"] for each in incidents] == [2, 2]
+    assert [each["cause"]["name"] for each in incidents] == ["not-reproduced", "log-of-zero"]
+    assert incidents[0]["recurrence"]["kind"] == "other-process"
+    assert "failed in rank 1, which has the report" in incidents[0]["elsewhere"]
+    assert incidents[1]["elsewhere"] == ""
+    assert incidents[1]["origin"]["samples"] == [2]
+    assert incidents[1]["made_again"].endswith("its loss bit-equal to training")
 
 
 @pytest.mark.parametrize(

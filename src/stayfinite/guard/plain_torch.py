@@ -170,10 +170,7 @@ class PlainTorchSteps(BadSteps):
 
     def handle(self, failure: Failure) -> Resumption:
         """Explain a bad step; returns how the loop goes on, and raises where it ends."""
-        # Runs of the step take the hooks of `DistributedDataParallel` off the weights: each process
-        # would go on with the gradients of its own batch.
-        goes_on = self.measures.policy.name == "skip" and failure.num_processes > 1
-        makes_again = self.measures.policy.name in ("rollback", "repair") or goes_on
+        makes_again = self.measures.policy.name in ("rollback", "repair")
         if makes_again and failure.cannot_resume is not None:
             self.cannot_resume(failure.cannot_resume, self.notices(failure))
         return super().handle(failure)

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import torch
 import torch.distributed as dist
 import torch.nn as nn
@@ -21,4 +23,5 @@ for (inputs,) in loader:
     optimizer.step()
     total = loss.detach().clone()
     dist.all_reduce(total)
+Path("weights.txt").write_text(repr([p.tolist() for p in net.parameters()]), encoding="utf-8")
 dist.destroy_process_group()

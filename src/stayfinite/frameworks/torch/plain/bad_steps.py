@@ -38,6 +38,7 @@ from stayfinite.frameworks.torch.plain.recorded_data import (
     is_known,
     measure_lists,
     put_together,
+    tried,
     with_taken_batches,
 )
 from stayfinite.frameworks.torch.plain.remade import RemadeStep
@@ -220,12 +221,16 @@ class BadLoopSteps:
 def _fails_again(subject: TorchLoop, data: LoopData, buffers: list[torch.Tensor]) -> bool:
     """Run the step as it is, and say whether it makes a gradient or a buffer non-finite."""
     copies = [(buffer, buffer.detach().clone()) for buffer in buffers]
-    with subject.remade.kept():
-        for parameter in parameters_of(subject.optimizer.inner):
-            parameter.grad = None
-        subject.train_step(data)
-        is_bad = not verdict.all_finite(gradients_of(subject.optimizer.inner))
-        is_bad |= not all(verdict.is_unspoilt(old, new) for new, old in copies)
+    is_bad = False
+
+    def make() -> None:
+        nonlocal is_bad
+        with subject.remade.begun():
+            subject.train_step(data)
+            is_bad = not verdict.all_finite(gradients_of(subject.optimizer.inner))
+            is_bad |= not all(verdict.is_unspoilt(old, new) for new, old in copies)
+
+    tried(subject, make)
     with torch.no_grad():
         for buffer, copy in copies:
             buffer.copy_(copy)
