@@ -110,7 +110,8 @@ class _StateFault(keras.callbacks.Callback):
             "moments": model.optimizer.variables,
         }[self._injection.kind.place]
         # A learning rate and the seeds of a dropout are no numbers that a training computes.
-        arrays = [v for v in found if v.shape and str(v.dtype) == "float32"]
+        # The shape () of TensorFlow is true.
+        arrays = [v for v in found if len(v.shape) > 0 and str(v.dtype) == "float32"]
         chosen = arrays[int(self._injection.choice * len(arrays))]
         chosen.assign(self._injection.change(keras.ops.convert_to_numpy(chosen)))
 

@@ -168,14 +168,13 @@ class WatchedLoop:
             self.watch.measures.policy = policy
         self.watch.arm()
         self.watch.hold_function()
-        UNREAD.follow(self.watch)
+        UNREAD.follow(self)
 
     # A default, because Python sets the names of a module to None when the program ends.
     def __del__(self, unread: UnreadFlags = UNREAD) -> None:
         # Not a finalizer of `weakref`, which would keep the watch, and by it this loop.
-        watch = getattr(self, "watch", None)
-        if watch is not None:
-            unread.gone(watch)
+        if getattr(self, "watch", None) is not None:
+            unread.gone(self)
 
     @property
     def interventions(self) -> list[Intervention]:

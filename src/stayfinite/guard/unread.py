@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from stayfinite.errors import NonFiniteError
 
 if TYPE_CHECKING:
-    from stayfinite.guard.watch import Watch
+    from stayfinite.guard.loop import WatchedLoop
 
 
 class UnreadFlags:
@@ -23,22 +23,22 @@ class UnreadFlags:
 
     def __init__(self) -> None:
         self.has_reported = False
-        # Weak, as a watch leads to the user's step, and so may a step to its guard.
-        self._watches: weakref.WeakSet[Watch] = weakref.WeakSet()
+        # Weak, as a loop leads to the user's step, and so may a step to its guard.
+        self._loops: weakref.WeakSet[WatchedLoop] = weakref.WeakSet()
         self._process: int | None = None
 
-    def follow(self, watch: Watch) -> None:
-        """Read the flags of `watch` when the program ends, if it is still there."""
+    def follow(self, loop: WatchedLoop) -> None:
+        """Read the flags of `loop` when the program ends, if it is still there."""
         if self._process != os.getpid():
             # A forked child must not use the device of its parent.
-            self._process, self._watches = os.getpid(), weakref.WeakSet()
+            self._process, self._loops = os.getpid(), weakref.WeakSet()
             # Python refuses its first import at exit, where an explanation may need it.
             import concurrent.futures.thread  # noqa: F401
 
             # Exit handlers run in reverse order: this one before those of the framework, which
             # is imported by now. Those of `weakref.finalize` may be older than the framework.
             atexit.register(self.report)
-        self._watches.add(watch)
+        self._loops.add(loop)
 
     def check(self) -> None:
         """Read every flag.
@@ -46,30 +46,29 @@ class UnreadFlags:
         Raises:
             NonFiniteError: a step was bad.
         """
-        for watch in self._followed():
-            watch.end_epoch()
+        for loop in self._followed():
+            loop.check()
 
     def report(self) -> None:
         """Read every flag when the program ends, and print the report of a bad step."""
-        for watch in self._followed():
-            self._report(watch)
+        for loop in self._followed():
+            self._report(loop)
         self._process = None
 
-    def _followed(self) -> list[Watch]:
-        return list(self._watches) if self._process == os.getpid() else []
+    def _followed(self) -> list[WatchedLoop]:
+        return list(self._loops) if self._process == os.getpid() else []
 
-    def gone(self, watch: Watch) -> None:
-        """The loop of `watch` is being deleted: read its flags now."""
-        # A weak set does not show a watch that is deleted as part of a cycle.
+    def gone(self, loop: WatchedLoop) -> None:
+        """`loop` is being deleted: read its flags now."""
+        # A weak set does not show a loop that is deleted.
         if self._process is None:
             return  # after the exit handlers, where the names of this module may be None
         if self._process == os.getpid() and not sys.is_finalizing():
-            self._watches.discard(watch)
-            self._report(watch)
+            self._report(loop)
 
-    def _report(self, watch: Watch) -> None:
+    def _report(self, loop: WatchedLoop) -> None:
         try:
-            watch.end_epoch()
+            loop.check()
         except NonFiniteError as error:
             self.has_reported = True
             print(error, file=sys.stderr)
