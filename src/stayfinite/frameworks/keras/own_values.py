@@ -97,7 +97,8 @@ class OwnValues:
         """What is there now."""
         attributes = []
         for reference, names in self._objects:
-            present = vars(reference()) if reference() is not None else {}
+            owner = reference()
+            present = {} if owner is None else vars(owner)
             held = {n: present[n] for n in names if n in present}
             attributes.append({n: _NotedValue(v, _content(v)) for n, v in held.items()})
         states = (random.getstate(), np.random.get_state()) if with_random else None
