@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from enum import Enum, auto
 
 from stayfinite.diagnose.locate import Diagnosis
@@ -44,6 +44,8 @@ _SECONDS_IF_ROUNDED = 0.4  # an exact form needs what the rounded operand has lo
 _SECONDS_OF_ENGINE = 3.0  # of processor time, so that a busy machine finds the same
 # The formula has an exact value, whether or not a form of it was found.
 _REACHABLE = (FixValue.EXACT, FixValue.CHANGED)
+
+_Edit = tuple[Edit, Remade | None]
 
 
 class Form(Enum):
@@ -226,12 +228,11 @@ class PatchSearch:
 
     def _by_float32(self) -> SourceFix | None:
         """Float32 for one part and nothing else: it holds the epsilon that half precision loses."""
-        start = self._start()
-        if start is None:
+        found = self._edits()
+        if found is None:
             return None
-        source = start.patch.source
-        wider = wider_edits(source, self._step, self._diagnosis)
-        for edit, made in [*wider, *template_edits(start.patch, self._diagnosis)]:
+        start, wider, templates = found
+        for edit, made in [*wider, *templates]:
             applied = start.edited(edit, made)
             if not applied.only_casts or self._is_late(Form.FLOAT32):
                 continue
@@ -240,34 +241,35 @@ class PatchSearch:
                 return fix
         return None
 
-    def _start(self) -> AppliedPatch | None:
-        """The file at fault without a change; None where it cannot be read."""
+    def _edits(self) -> tuple[AppliedPatch, Iterator[_Edit], list[_Edit]] | None:
+        """The file at fault without a change, with casts and templates that may be made in it.
+
+        None where it cannot be read.
+        """
         span = _span(self._diagnosis)
         assert span is not None
         try:
-            return AppliedPatch.start(SourceFile.of(span.file))
+            start = AppliedPatch.start(SourceFile.of(span.file))
         except (OSError, SyntaxError, UnicodeError):
             return None
+        wider = wider_edits(start.patch.source, self._step, self._diagnosis)
+        return start, wider, template_edits(start.patch, self._diagnosis)
 
     def _by_templates(self) -> SourceFix | None:
         """An exact edit by templates."""
-        start = self._start()
-        if start is None:
+        found = self._edits()
+        if found is None:
             return None
-        source = start.patch.source
-        wider = wider_edits(source, self._step, self._diagnosis)
-        edits = [template_edits(start.patch, self._diagnosis), wider]
-        if self._diagnosis.finding.mechanism != "half-overflow":
-            edits.reverse()  # the templates of another mechanism are bounds
-        for each in edits:
-            found = self._first_edit(each, start)
-            if found is not None:
-                return found
+        start, wider, templates = found
+        # The templates of another mechanism are bounds.
+        is_half = self._diagnosis.finding.mechanism == "half-overflow"
+        for each in (templates, wider) if is_half else (wider, templates):
+            fix = self._first_edit(each, start)
+            if fix is not None:
+                return fix
         return None
 
-    def _first_edit(
-        self, edits: Iterable[tuple[Edit, Remade | None]], applied: AppliedPatch
-    ) -> SourceFix | None:
+    def _first_edit(self, edits: Iterable[_Edit], applied: AppliedPatch) -> SourceFix | None:
         """The first edit that is exact, and not only as far as half precision is."""
         for edit, made in edits:
             if self._is_late(Form.TEMPLATE):

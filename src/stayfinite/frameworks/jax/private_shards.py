@@ -24,6 +24,8 @@ from stayfinite.frameworks.jax import private
 _SAME_VALUE = ("pvary", "pbroadcast", "pcast", "reshard", "sharding_constraint")
 # Where a result is to be placed, which no value depends on.
 _PLACEMENTS = ("sharding", "out_sharding")
+# What `vmap` raises where it does not know an operation, or an argument has no axis.
+NOT_MAPPABLE = (TypeError, ValueError, NotImplementedError, NameError, AssertionError)
 
 
 def shards_on_one_device(eqn: Any) -> jex.ClosedJaxpr | None:
@@ -49,7 +51,7 @@ def shards_on_one_device(eqn: Any) -> jex.ClosedJaxpr | None:
     shapes = [jax.ShapeDtypeStruct(atom.aval.shape, atom.aval.dtype) for atom in eqn.invars]
     try:
         return jax.make_jaxpr(whole)(*shapes)
-    except (TypeError, ValueError, NotImplementedError, NameError, AssertionError):
+    except NOT_MAPPABLE:
         # The equation is then explained as one operation.
         return None
 

@@ -9,8 +9,7 @@ from typing import Any
 
 import jax
 
-# What `vmap` raises where it does not know an operation, or an argument has no axis.
-_NOT_MAPPABLE = (TypeError, ValueError, NotImplementedError, NameError, AssertionError)
+from stayfinite.frameworks.jax.private_shards import NOT_MAPPABLE
 
 
 class MappedStep:
@@ -82,6 +81,6 @@ def _is_mappable(whole: Callable[..., Any], args: list[Any], keywords: dict[str,
 
     try:
         jax.eval_shape(traced, args, keywords)
-    except _NOT_MAPPABLE:
+    except NOT_MAPPABLE:
         return False
     return True
