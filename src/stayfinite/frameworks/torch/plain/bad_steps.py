@@ -36,9 +36,9 @@ from stayfinite.frameworks.torch.plain.processes import (
 from stayfinite.frameworks.torch.plain.randomness import Generators
 from stayfinite.frameworks.torch.plain.recorded_data import (
     is_known,
+    make_once,
     measure_lists,
     put_together,
-    tried,
     with_taken_batches,
 )
 from stayfinite.frameworks.torch.plain.remade import RemadeStep
@@ -223,14 +223,12 @@ def _fails_again(subject: TorchLoop, data: LoopData, buffers: list[torch.Tensor]
     copies = [(buffer, buffer.detach().clone()) for buffer in buffers]
     is_bad = False
 
-    def make() -> None:
+    def judge() -> None:
         nonlocal is_bad
-        with subject.remade.begun():
-            subject.train_step(data)
-            is_bad = not verdict.all_finite(gradients_of(subject.optimizer.inner))
-            is_bad |= not all(verdict.is_unspoilt(old, new) for new, old in copies)
+        is_bad = not verdict.all_finite(gradients_of(subject.optimizer.inner))
+        is_bad |= not all(verdict.is_unspoilt(old, new) for new, old in copies)
 
-    tried(subject, make)
+    make_once(subject, data, then=judge)
     with torch.no_grad():
         for buffer, copy in copies:
             buffer.copy_(copy)

@@ -14,7 +14,7 @@ from stayfinite.frameworks.torch.engine import StepWatcher
 from stayfinite.frameworks.torch.plain.data import LoopData
 from stayfinite.frameworks.torch.plain.random_sequences import advanced, is_same_place
 from stayfinite.frameworks.torch.plain.randomness import Generators
-from stayfinite.frameworks.torch.plain.recorded_data import tried
+from stayfinite.frameworks.torch.plain.recorded_data import make_once
 from stayfinite.frameworks.torch.plain.subject import TorchLoop
 
 
@@ -48,12 +48,7 @@ def _after_run(subject: TorchLoop, data: LoopData, noted: Generators) -> Generat
     ends: list[Generators] = []
     watcher = StepWatcher()
     watcher.before_update = lambda: ends.append(noted.now())
-
-    def make() -> None:
-        with subject.remade.begun(), subject.remade.observed(watcher):
-            subject.train_step(data)
-
-    tried(subject, make)
+    make_once(subject, data, watcher)
     return ends[0] if ends else None
 
 

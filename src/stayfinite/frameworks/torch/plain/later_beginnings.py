@@ -24,7 +24,7 @@ from stayfinite.frameworks.torch.plain.carried import CarriedValues
 from stayfinite.frameworks.torch.plain.data import LoopData
 from stayfinite.frameworks.torch.plain.loop_body import LoopBody
 from stayfinite.frameworks.torch.plain.optimizer import dense_gradient
-from stayfinite.frameworks.torch.plain.recorded_data import measure_lists, tried
+from stayfinite.frameworks.torch.plain.recorded_data import make_once, measure_lists, tried
 from stayfinite.frameworks.torch.plain.sharded import local
 from stayfinite.frameworks.torch.plain.step_data import WRITES_INTO_BATCH
 from stayfinite.frameworks.torch.plain.steps import StepPlace
@@ -156,13 +156,7 @@ def is_made(subject: TorchLoop, data: LoopData, seen: Outcome) -> bool:
     """Whether the step on `data` has the gradients of training, `seen`, and its loss."""
     made: dict[str, np.ndarray] = {}
     watcher = StepWatcher()
-
-    def make() -> None:
-        with subject.remade.begun(), subject.remade.observed(watcher):
-            subject.train_step(data)
-            made.update(gradients_by_path(subject))
-
-    tried(subject, make)
+    make_once(subject, data, watcher, lambda: made.update(gradients_by_path(subject)))
     # Gradients that are NaN throughout are those of many steps.
     if not any(np.isfinite(gradient).any() for gradient in seen.gradients.values()):
         loss = watcher.loss

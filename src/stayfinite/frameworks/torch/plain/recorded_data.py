@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from stayfinite.frameworks.recorded_steps import RecordedBatch
 from stayfinite.frameworks.step import CannotRemakeError
+from stayfinite.frameworks.torch.engine import StepWatcher
 from stayfinite.frameworks.torch.plain.data import LoopData
 from stayfinite.frameworks.torch.plain.loop_body import LoopBody
 from stayfinite.frameworks.torch.plain.step_data import NotedStep
@@ -60,11 +61,30 @@ def measure_lists(subject: TorchLoop, body: LoopBody, data: object) -> None:
     if not isinstance(data, LoopData) or data.missing is not None:
         return
 
-    def make() -> None:
-        with subject.remade.begun():
-            subject.train_step(data)
+    body.measure(data, lambda: make_once(subject, data))
 
-    body.measure(data, lambda: tried(subject, make))
+
+def make_once(
+    subject: TorchLoop,
+    data: LoopData,
+    watcher: StepWatcher | None = None,
+    then: Callable[[], object] = lambda: None,
+) -> None:
+    """Make the step on `data`, without effects, and put the state back, gradients too.
+
+    Args:
+        subject: Makes the step.
+        data: Its data.
+        watcher: Is called for it.
+        then: Is called after the step, while its gradients are there.
+    """
+
+    def make() -> None:
+        with subject.remade.begun(), subject.remade.observed(watcher or StepWatcher()):
+            subject.train_step(data)
+            then()
+
+    tried(subject, make)
 
 
 def tried(subject: TorchLoop, run: Callable[[], object]) -> None:
