@@ -21,6 +21,7 @@ from stayfinite.diagnose.facts.expressions import (
     FullyMaskedRow,
     NothingToReduce,
     OutsideDomain,
+    SingularMatrix,
     ZeroDivisor,
 )
 from stayfinite.diagnose.facts.new_state import BadNewStatistic, BadNewWeights, Reason
@@ -41,7 +42,7 @@ from stayfinite.experiments.rollout import is_good
 from stayfinite.experiments.rounding import approached
 from stayfinite.experiments.try_change import NotTried
 from stayfinite.frameworks.step import Outcome
-from stayfinite.numerics.dtypes import largest
+from stayfinite.numerics.dtypes import largest, spacing
 from stayfinite.repair.engine.evaluate import BadFormula
 from stayfinite.repair.engine.problem import FixValue
 from stayfinite.repair.engine.reference import Kind
@@ -301,6 +302,10 @@ def kind_by_facts(diagnosis: Diagnosis) -> Kind | None:
     match facts:
         case OutsideDomain() | ZeroDivisor(is_nan=True):
             return Kind.UNDEFINED
+        case SingularMatrix(num_rows=rows, smallest=smallest, largest=size):
+            # As far as float64, in which the matrix was looked at, can tell.
+            is_exact = smallest <= rows * spacing("float64") * size
+            return Kind.UNDEFINED if is_exact else None
         case NothingToReduce() | ExtremeOfNothing() | EmptyCount():
             return Kind.UNDEFINED
         case FullyMaskedRow(is_infinite=is_infinite):

@@ -76,6 +76,29 @@ class OutsideDomain:
 
 
 @dataclass(frozen=True)
+class SingularMatrix:
+    """A factorization or an inverse of matrices, `num_bad` of which are singular in `dtype`.
+
+    Args:
+        is_positive: Whether they have to be positive definite, not only regular.
+        smallest: The smallest eigenvalue of the worst, or singular value where any sign will do.
+        largest: The largest one.
+        num_rows: The rows of a matrix.
+        dtype: The dtype.
+        num_bad: How many are singular.
+        num_matrices: Of how many.
+    """
+
+    is_positive: bool
+    smallest: float
+    largest: float
+    num_rows: int
+    dtype: str
+    num_bad: int
+    num_matrices: int
+
+
+@dataclass(frozen=True)
 class NothingToReduce:
     """The mean of no elements; the operand has this shape."""
 
@@ -226,6 +249,7 @@ ExpressionFacts = (
     | SingularInside
     | SquareVanishes
     | OutsideDomain
+    | SingularMatrix
     | NothingToReduce
     | ExtremeOfNothing
     | EmptyCount

@@ -113,6 +113,13 @@ def of_expression(op: str, facts: expressions.ExpressionFacts) -> str:
             ends = (domain.low, domain.high) if isinstance(domain, Interval) else ()
             shown = number_beside(worst, ends)
             return f"`{op}` of {shown}, which is {outside(domain)}, has no value"
+        case expressions.SingularMatrix(is_positive, smallest, largest, dtype=dtype):
+            problem = "not positive definite" if is_positive else "singular"
+            kind = "eigenvalue" if is_positive else "singular value"
+            return (
+                f"`{op}` of a matrix that is {problem} in {dtype}: its smallest {kind} is "
+                f"{number(smallest)}, the largest {number(largest)}"
+            )
         case expressions.NothingToReduce():
             return f"`{op}` over nothing is nan"
         case expressions.ExtremeOfNothing(result, by_group):
