@@ -28,9 +28,9 @@ from stayfinite.frameworks.jax.plain.step_record import LateRecord, new_record
 from stayfinite.frameworks.jax.plain.trees import array_class
 from stayfinite.frameworks.jax.plain.values import StepData
 from stayfinite.frameworks.jax.state import written_since
-from stayfinite.frameworks.keras.train_function import GuardedTrainFunction
 from stayfinite.frameworks.recorder import Recorder
 from stayfinite.frameworks.state import State
+from stayfinite.frameworks.train_function import GuardedTrainFunction
 
 if TYPE_CHECKING:
     from stayfinite.frameworks.jax.plain.subject import PlainJax
