@@ -37,6 +37,15 @@ UNARY = {
     "rsqrt of 0": ("rsqrt", [4.0, 0.0], [0.5, INF], "division-by-zero", (1,)),
     "exp": ("exp", [1.0, 90.0], [2.7, INF], "overflow", (1,)),
     "infinity of a bounded function": ("bessel", [1.0, 2.0], [0.0, INF], "unknown", (1,)),
+    "maximum of a masked row": (
+        "max",
+        [[2.0, 1.0], [-INF] * 2],
+        [2.0, -INF],
+        "empty-reduction",
+        (1,),
+    ),
+    "minimum that is -inf": ("min", [[2.0, 1.0], [-INF, 1.0]], [1.0, -INF], "unknown", (1,)),
+    "maximum of no group": ("segment_max", [2.0, 1.0], [2.0, -INF], "empty-reduction", (1,)),
     "mean of nothing": ("mean", np.zeros((4, 0)), np.full(4, NAN), "empty-reduction", None),
 }
 
@@ -105,6 +114,16 @@ def test_division_by_0_and_by_an_empty_count():
     assert (finding.cause, finding.samples) == ("empty-reduction", (1,))
     assert finding.facts == expressions.EmptyCount(num_bad=1, size=4)
     assert found(division(a_count_and_a_sum, *numbers)).cause == "division-by-zero"
+
+
+@pytest.mark.parametrize(("begin", "is_empty"), [(-INF, True), (1.0, False)])
+def test_a_group_without_elements_has_what_the_reduction_begins_with(begin, is_empty):
+    step = StepByHand()
+    first, index = step.op("full", [], [-INF, begin]), step.leaf("input", [0, 0], "index")
+    x = step.leaf("input", [1.0, 2.0], "x")
+    result = step.op("scatter_reduce", [first, index, x], [2.0, -INF])
+    finding = found(step.evidence(root=result))
+    assert (finding.cause == "empty-reduction") is is_empty
 
 
 @pytest.mark.parametrize(("summed", "cause"), [(0, "division-by-zero"), (1, "empty-reduction")])

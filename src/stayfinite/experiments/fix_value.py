@@ -17,6 +17,7 @@ import numpy as np
 from stayfinite.diagnose.facts.expressions import (
     AtLogPole,
     EmptyCount,
+    ExtremeOfNothing,
     FullyMaskedRow,
     NothingToReduce,
     OutsideDomain,
@@ -252,7 +253,9 @@ def _without_claim(
         has_no_sign = before.mechanism == "division-by-zero" and before.kind is Kind.NO_ROOM
         return FixValue.UNDEFINED if has_no_sign or before.kind is Kind.UNDEFINED else None
     kinds = _kinds(before)
-    if Kind.UNDEFINED in kinds:
+    # A maximum of infinities has their value, and stands for that of no elements.
+    is_of_nothing = before.mechanism == "empty-reduction" and before.kind is Kind.UNDEFINED
+    if Kind.UNDEFINED in kinds or is_of_nothing:
         return FixValue.UNDEFINED
     if Kind.NO_ROOM not in kinds:
         return None
@@ -296,7 +299,9 @@ def kind_by_facts(diagnosis: Diagnosis) -> Kind | None:
     if isinstance(facts, BadNewStatistic | BadNewWeights) and isinstance(facts.reason, Reason):
         facts = facts.reason.facts
     match facts:
-        case OutsideDomain() | ZeroDivisor(is_nan=True) | NothingToReduce() | EmptyCount():
+        case OutsideDomain() | ZeroDivisor(is_nan=True):
+            return Kind.UNDEFINED
+        case NothingToReduce() | ExtremeOfNothing() | EmptyCount():
             return Kind.UNDEFINED
         case FullyMaskedRow(is_infinite=is_infinite):
             return Kind.NO_ROOM if is_infinite else Kind.UNDEFINED

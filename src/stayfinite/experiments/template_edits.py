@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 
-from stayfinite.diagnose.facts.expressions import OutsideDomain
+from stayfinite.diagnose.facts.expressions import ExtremeOfNothing, OutsideDomain
 from stayfinite.diagnose.locate import Diagnosis
 from stayfinite.diagnose.values import as_float
 from stayfinite.graph.graph import Graph, Op
@@ -129,10 +129,11 @@ def _facts(diagnosis: Diagnosis) -> Facts:
     array = as_float(evidence.values[value])
     finite = array[np.isfinite(array)]
     dtype = evidence.trace.values[value].dtype
+    infinity = finding.facts.result if isinstance(finding.facts, ExtremeOfNothing) else None
     if not finite.size:
-        return Facts(dtype)
+        return Facts(dtype, infinity=infinity)
     counts = _is_a_count(evidence.trace, value)
-    return Facts(dtype, float(finite.min()), float(finite.max()), counts)
+    return Facts(dtype, float(finite.min()), float(finite.max()), counts, infinity)
 
 
 def _is_a_count(trace: Graph, value: int) -> bool:

@@ -83,6 +83,23 @@ class NothingToReduce:
 
 
 @dataclass(frozen=True)
+class ExtremeOfNothing:
+    """A maximum or minimum of no elements: of a masked row, or of a group that has none.
+
+    Args:
+        result: What it gives: an infinity, or NaN.
+        by_group: Whether it is that of a group.
+        num_bad: How many results are of no elements.
+        size: Of how many.
+    """
+
+    result: float
+    by_group: bool
+    num_bad: int
+    size: int
+
+
+@dataclass(frozen=True)
 class EmptyCount:
     """The divisor of a mean, a count or a sum of weights, is 0."""
 
@@ -210,6 +227,7 @@ ExpressionFacts = (
     | SquareVanishes
     | OutsideDomain
     | NothingToReduce
+    | ExtremeOfNothing
     | EmptyCount
     | FullyMaskedRow
     | MaskOutOfRange

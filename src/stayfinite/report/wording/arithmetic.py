@@ -163,6 +163,8 @@ def _of_expression(op: str, facts: expressions.ExpressionFacts) -> str:
             return f"{num_bad} of {size} operands of `{op}` are {outside(domain)}"
         case expressions.NothingToReduce(shape):
             return f"its operand has the shape {shape}, and nothing of it counts"
+        case expressions.ExtremeOfNothing(num_bad=num_bad, size=size):
+            return f"{num_bad} of {size} results are of no elements"
         case expressions.FullyMaskedRow() | expressions.MaskOutOfRange():
             return "every score of a row is masked"
         case expressions.Discarded(_, expressions.Leak.DERIVATIVE, num_bad, size):

@@ -115,6 +115,9 @@ def of_expression(op: str, facts: expressions.ExpressionFacts) -> str:
             return f"`{op}` of {shown}, which is {outside(domain)}, has no value"
         case expressions.NothingToReduce():
             return f"`{op}` over nothing is nan"
+        case expressions.ExtremeOfNothing(result, by_group):
+            what = "a group without elements" if by_group else "a row that is masked throughout"
+            return f"`{op}` of {what} is {number(result)}"
         case expressions.EmptyCount():
             return "a mean over nothing: the count that it divides by is 0"
         case expressions.FullyMaskedRow(by_product=True):
