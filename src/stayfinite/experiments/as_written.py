@@ -10,9 +10,11 @@ import numpy as np
 from stayfinite.diagnose.facts.expressions import (
     AtLogPole,
     EmptyCount,
+    ExtremeOfNothing,
     FullyMaskedRow,
     NothingToReduce,
     OutsideDomain,
+    SingularMatrix,
     ZeroDivisor,
 )
 from stayfinite.diagnose.facts.new_state import BadNewStatistic, BadNewWeights, Reason
@@ -22,6 +24,7 @@ from stayfinite.experiments.formulas import Formula
 from stayfinite.experiments.rounding import approached
 from stayfinite.experiments.try_change import NotTried
 from stayfinite.frameworks.step import Outcome
+from stayfinite.numerics.dtypes import spacing
 from stayfinite.repair.engine.evaluate import BadFormula
 from stayfinite.repair.engine.reference import Kind
 
@@ -105,7 +108,13 @@ def kind_by_facts(diagnosis: Diagnosis) -> Kind | None:
     if isinstance(facts, BadNewStatistic | BadNewWeights) and isinstance(facts.reason, Reason):
         facts = facts.reason.facts
     match facts:
-        case OutsideDomain() | ZeroDivisor(is_nan=True) | NothingToReduce() | EmptyCount():
+        case OutsideDomain() | ZeroDivisor(is_nan=True):
+            return Kind.UNDEFINED
+        case SingularMatrix(num_rows=rows, smallest=smallest, largest=size):
+            # As far as float64, in which the matrix was looked at, can tell.
+            is_exact = smallest <= rows * spacing("float64") * size
+            return Kind.UNDEFINED if is_exact else None
+        case NothingToReduce() | ExtremeOfNothing() | EmptyCount():
             return Kind.UNDEFINED
         case FullyMaskedRow(is_infinite=is_infinite):
             return Kind.NO_ROOM if is_infinite else Kind.UNDEFINED

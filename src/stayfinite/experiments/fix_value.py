@@ -165,7 +165,9 @@ class _Comparison:
             has_no_sign = before.mechanism == "division-by-zero" and before.kind is Kind.NO_ROOM
             return FixValue.UNDEFINED if has_no_sign or before.kind is Kind.UNDEFINED else None
         kinds = before.kinds
-        if Kind.UNDEFINED in kinds:
+        # A maximum of infinities has their value, and stands for that of no elements.
+        is_of_nothing = before.mechanism == "empty-reduction" and before.kind is Kind.UNDEFINED
+        if Kind.UNDEFINED in kinds or is_of_nothing:
             return FixValue.UNDEFINED
         if Kind.NO_ROOM not in kinds:
             return None

@@ -156,7 +156,10 @@ class PatchTrials:
             roundings=lambda: self._roundings(unscaled, before.wide),
             clamps=applied.clamps,
         )
-        return judged(before, fix)
+        found = judged(before, fix)
+        if applied.shifts and found.value is not FixValue.UNDEFINED:
+            return dataclasses.replace(found, value=FixValue.CHANGED)
+        return found
 
     def _moves_with_its_bound(
         self, applied: AppliedPatch, before: AsWritten, outcome: Outcome
