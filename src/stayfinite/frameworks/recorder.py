@@ -10,7 +10,7 @@ from __future__ import annotations
 import collections
 import dataclasses
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
 
 from stayfinite.frameworks.disks import fits_in_memory
@@ -171,6 +171,10 @@ class Recorder:
         """
         self._noted.append(data)
         self.count.num_steps += 1
+
+    def note_counted(self, data: Iterable[object]) -> None:
+        """Record steps as `note` does, which are in `count` already."""
+        self._noted += data
 
     def record_noted(self) -> RecordedSeries:
         """The steps that were noted since the last call, as a series."""
