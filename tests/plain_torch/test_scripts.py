@@ -82,6 +82,8 @@ CASES = [
     Case("gan_of_means", "log-of-zero", 4, fix=True, value="exact"),
     Case("frozen_critic", "log-of-zero", 7, value="exact"),
     Case("attention_beside", "empty-reduction", 1),
+    Case("empty_group", "empty-reduction", 2, fix=False, value="undefined"),
+    Case("near_points", "out-of-domain", 2, fix=False, value="changed"),
     Case("ctc_lengths", "bad-target", 2, fix=True, kind="setting"),
     Case("masked_recursion", "fully-masked-row", 3),
     Case("hidden_state", "log-of-zero", 8),

@@ -13,6 +13,7 @@ from stayfinite.diagnose.changed_slots import changed_slot
 from stayfinite.diagnose.classify import classify
 from stayfinite.diagnose.elements import finite_operands, kind_of
 from stayfinite.diagnose.evidence import Earlier, Evidence, gather
+from stayfinite.diagnose.extremes import extremes_before, results_of_nothing
 from stayfinite.diagnose.facts.inputs import NonFiniteConstant
 from stayfinite.diagnose.facts.new_state import BadNewWeights, BadSetting
 from stayfinite.diagnose.finding import Finding
@@ -101,7 +102,9 @@ def diagnose(
             # The difference of two infinities: a row was masked as a whole before it.
             before = (evidence_of(op, None) for op in reductions_before(there))
             rows = (reduced for reduced in before if fully_masked_row(reduced) is not None)
-            evidence = next(rows, there)
+            extremes = (evidence_of(op, None) for op in extremes_before(there))
+            empty = (found for found in extremes if results_of_nothing(found) is not None)
+            evidence = next(rows, None) or next(empty, there)
     leak = leaking_derivative(evidence)
     if leak is not None:
         evidence = evidence_of(leak, None)

@@ -17,9 +17,11 @@ import numpy as np
 from stayfinite.diagnose.facts.expressions import (
     AtLogPole,
     EmptyCount,
+    ExtremeOfNothing,
     FullyMaskedRow,
     NothingToReduce,
     OutsideDomain,
+    SingularMatrix,
     ZeroDivisor,
 )
 from stayfinite.diagnose.facts.new_state import BadNewStatistic, BadNewWeights, Reason
@@ -40,7 +42,7 @@ from stayfinite.experiments.rollout import is_good
 from stayfinite.experiments.rounding import approached
 from stayfinite.experiments.try_change import NotTried
 from stayfinite.frameworks.step import Outcome
-from stayfinite.numerics.dtypes import largest
+from stayfinite.numerics.dtypes import largest, spacing
 from stayfinite.repair.engine.evaluate import BadFormula
 from stayfinite.repair.engine.problem import FixValue
 from stayfinite.repair.engine.reference import Kind
@@ -259,7 +261,9 @@ def _without_claim(
         has_no_sign = before.mechanism == "division-by-zero" and before.kind is Kind.NO_ROOM
         return FixValue.UNDEFINED if has_no_sign or before.kind is Kind.UNDEFINED else None
     kinds = _kinds(before)
-    if Kind.UNDEFINED in kinds:
+    # A maximum of infinities has their value, and stands for that of no elements.
+    is_of_nothing = before.mechanism == "empty-reduction" and before.kind is Kind.UNDEFINED
+    if Kind.UNDEFINED in kinds or is_of_nothing:
         return FixValue.UNDEFINED
     if Kind.NO_ROOM not in kinds:
         return None
@@ -303,7 +307,13 @@ def kind_by_facts(diagnosis: Diagnosis) -> Kind | None:
     if isinstance(facts, BadNewStatistic | BadNewWeights) and isinstance(facts.reason, Reason):
         facts = facts.reason.facts
     match facts:
-        case OutsideDomain() | ZeroDivisor(is_nan=True) | NothingToReduce() | EmptyCount():
+        case OutsideDomain() | ZeroDivisor(is_nan=True):
+            return Kind.UNDEFINED
+        case SingularMatrix(num_rows=rows, smallest=smallest, largest=size):
+            # As far as float64, in which the matrix was looked at, can tell.
+            is_exact = smallest <= rows * spacing("float64") * size
+            return Kind.UNDEFINED if is_exact else None
+        case NothingToReduce() | ExtremeOfNothing() | EmptyCount():
             return Kind.UNDEFINED
         case FullyMaskedRow(is_infinite=is_infinite):
             return Kind.NO_ROOM if is_infinite else Kind.UNDEFINED

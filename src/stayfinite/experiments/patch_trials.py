@@ -148,7 +148,7 @@ class PatchTrials:
     def _judged(
         self, applied: AppliedPatch, before: AsWritten, unscaled: Step, after: Outcome
     ) -> Judged:
-        return judged(
+        found = judged(
             before,
             after,
             applied.rewriting,
@@ -156,6 +156,9 @@ class PatchTrials:
             lambda: self._roundings(unscaled, before.wide),
             clamps=applied.clamps,
         )
+        if applied.shifts and found.value is not FixValue.UNDEFINED:
+            return dataclasses.replace(found, value=FixValue.CHANGED)
+        return found
 
     def _moves_with_its_bound(
         self, applied: AppliedPatch, before: AsWritten, outcome: Outcome

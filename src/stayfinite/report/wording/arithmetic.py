@@ -161,8 +161,13 @@ def _of_expression(op: str, facts: expressions.ExpressionFacts) -> str:
             return f"its square is below {number(smallest)}"
         case expressions.OutsideDomain(_, domain, num_bad, size):
             return f"{num_bad} of {size} operands of `{op}` are {outside(domain)}"
+        case expressions.SingularMatrix(num_rows=rows, num_bad=num_bad, num_matrices=size):
+            which = f"{rows} rows" if size == 1 else f"{num_bad} of {size} matrices of {rows} rows"
+            return f"{which}; equal or dependent rows look like this"
         case expressions.NothingToReduce(shape):
             return f"its operand has the shape {shape}, and nothing of it counts"
+        case expressions.ExtremeOfNothing(num_bad=num_bad, size=size):
+            return f"{num_bad} of {size} results are of no elements"
         case expressions.FullyMaskedRow() | expressions.MaskOutOfRange():
             return "every score of a row is masked"
         case expressions.Discarded(_, expressions.Leak.DERIVATIVE, num_bad, size):

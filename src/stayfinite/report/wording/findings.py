@@ -113,8 +113,18 @@ def of_expression(op: str, facts: expressions.ExpressionFacts) -> str:
             ends = (domain.low, domain.high) if isinstance(domain, Interval) else ()
             shown = number_beside(worst, ends)
             return f"`{op}` of {shown}, which is {outside(domain)}, has no value"
+        case expressions.SingularMatrix(is_positive, smallest, largest, dtype=dtype):
+            problem = "not positive definite" if is_positive else "singular"
+            kind = "eigenvalue" if is_positive else "singular value"
+            return (
+                f"`{op}` of a matrix that is {problem} in {dtype}: its smallest {kind} is "
+                f"{number(smallest)}, the largest {number(largest)}"
+            )
         case expressions.NothingToReduce():
             return f"`{op}` over nothing is nan"
+        case expressions.ExtremeOfNothing(result, by_group):
+            what = "a group without elements" if by_group else "a row that is masked throughout"
+            return f"`{op}` of {what} is {number(result)}"
         case expressions.EmptyCount():
             return "a mean over nothing: the count that it divides by is 0"
         case expressions.FullyMaskedRow(by_product=True):

@@ -9,30 +9,24 @@ after a bad one are made again on their batches.
 
 from __future__ import annotations
 
-import abc
 import contextlib
 import functools
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import Any
 
 from stayfinite.frameworks.base import OnBad
-from stayfinite.frameworks.heavy_state import Writes
+from stayfinite.frameworks.guarded_training import GuardedTraining, ValuesOfSteps
 from stayfinite.frameworks.heavy_steps import HeavySteps
-from stayfinite.frameworks.keras.steps_again import made_again
 from stayfinite.frameworks.recorder import MAX_PENDING, Flag, KnownFlag, Recorder
-from stayfinite.frameworks.state import RandomState, State
+from stayfinite.frameworks.state import State
 from stayfinite.frameworks.state_log import MIN_CALLS, LoggedCalls, MadeAgain
 from stayfinite.frameworks.step_series import StepSeries
+from stayfinite.frameworks.steps_again import made_again
 from stayfinite.frameworks.subject import Subject
 
-if TYPE_CHECKING:
-    from stayfinite.frameworks.keras.own_values import OwnValues
 
-
-class GuardedTrainFunction(abc.ABC):
+class GuardedTrainFunction(GuardedTraining):
     """Base of the function that takes the place of the train function of a subject.
 
     A framework calls `enter` before a step and `expect` after it.
@@ -62,7 +56,7 @@ class GuardedTrainFunction(abc.ABC):
         self._in_epoch = False
         self._logs: Any = None
         self._last_logged = recorder.num_steps - 1
-        self._own: OwnValues | None = None
+        self._own: ValuesOfSteps | None = None
         # Bad steps after which the training went on.
         self._num_handled = 0
         self.heavy: HeavySteps | None = None
@@ -112,21 +106,13 @@ class GuardedTrainFunction(abc.ABC):
         if not self.is_eager:
             return
         if self._own is None:
-            self._own = self._own_values()
+            self._own = self.values_of_steps()
         if self._own is not None:
             self._own.begin(step, is_drawn_from=self.has_drawn, always=self.resumes)
 
-    def _own_values(self) -> OwnValues | None:
-        if self._subject.library != "keras":
-            return None
-        # Imported here, because a loop of JAX without Keras has such a function, too.
-        from stayfinite.frameworks.keras import own_values
-
-        return own_values.of_subject(self._subject)
-
     def _kept_own(self) -> AbstractContextManager[None]:
         """What a step sets beside its variables is after the block as it was before it."""
-        own = self._own_values()
+        own = self.values_of_steps()
         return contextlib.nullcontext() if own is None else own.kept()
 
     @property
@@ -192,10 +178,6 @@ class GuardedTrainFunction(abc.ABC):
             step, epoch = self._recorder.num_steps - 1, self._recorder.epoch
             self._recorder.losses.keep(step, epoch, self.detached(logs["loss"]))
 
-    def detached(self, loss: Any) -> Any:
-        """`loss` as a value that holds nothing else of the step in memory."""
-        return loss
-
     def poll(self, logs: Any, *, wait: bool) -> Any:
         """Read the flags that are ready; with `wait`, all of them.
 
@@ -235,10 +217,6 @@ class GuardedTrainFunction(abc.ABC):
         if self.series and self.heavy is not None:
             self.series.end(self.heavy)
             self._first_step = self._recorder.num_steps
-
-    @abc.abstractmethod
-    def went_back(self) -> None:
-        """Called when `heavy` has made an earlier state the present one."""
 
     def _handle(self, step: int, logs: Any) -> Any:
         """Hand the bad step to `on_bad`, and make the steps again that it does not leave out."""
@@ -304,66 +282,6 @@ class GuardedTrainFunction(abc.ABC):
         if self._logs is None and self._subject.uses_default_train_step:
             return self._subject.metrics_result()
         return logs if self._logs is None else self._logs
-
-    @abc.abstractmethod
-    def last_good(self, step: int) -> State:
-        """Set the model to the state before the bad step `step`, and begin a new sentinel."""
-
-    @abc.abstractmethod
-    def fails_again(self, state: State, data: object) -> bool:
-        """Run the compiled step on copies; whether it is non-finite. `state` is the present one."""
-
-    @abc.abstractmethod
-    def set_state(self, state: State) -> None:
-        """Set the model to `state`, also in the middle of `fit`; arrays of NumPy are copied."""
-
-    @abc.abstractmethod
-    def present(self) -> State:
-        """The values of the variables."""
-
-    def written(self) -> Writes | None:
-        """What other code wrote to the state since the last step; None if that is much.
-
-        It is asked for where a training may go back; nothing is seen of what is not known.
-        """
-        return {}
-
-    def random_now(self) -> RandomState | None:
-        """The random generators outside of the state, where there are any."""
-        return None
-
-    @abc.abstractmethod
-    def copied(self) -> State:
-        """A copy of the present state on the host, also between steps that are made again."""
-
-    def on_host(self, value: object) -> np.ndarray:
-        """A value of such a copy as an array."""
-        return np.asarray(value)
-
-    @abc.abstractmethod
-    def begin_sentinel(self) -> None:
-        """Begin a new sentinel, which counts its steps from 0."""
-
-    @abc.abstractmethod
-    def make(self, data: object) -> tuple[Any, Flag]:
-        """Make one step from the present state on; its logs and its flag."""
-
-    @abc.abstractmethod
-    def rebuild(self) -> None:
-        """Compile the step again, because its source or a setting was changed."""
-
-    @abc.abstractmethod
-    def resumed(self) -> None:
-        """Called when the last of the steps that are made again has been made."""
-
-
-def settle_model(model: Any) -> None:
-    """`settle` the training of a Keras model, if it is guarded."""
-    function = getattr(model, "train_function", None)
-    if isinstance(function, GuardedTrainFunction):
-        function.settle()
-        if function.resumes:
-            function.read_flags()
 
 
 class _Offset:

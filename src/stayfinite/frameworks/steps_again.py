@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Protocol
 
-import numpy as np
-
+from stayfinite.frameworks.guarded_training import GuardedTraining
 from stayfinite.frameworks.outside_changes import is_changed, outside_change
-from stayfinite.frameworks.recorder import Flag
 from stayfinite.frameworks.state import State
 from stayfinite.frameworks.state_log import LoggedCall, LoggedCalls, MadeAgain, OutsideChange
 
@@ -16,36 +13,8 @@ from stayfinite.frameworks.state_log import LoggedCall, LoggedCalls, MadeAgain, 
 _FEW = 8
 
 
-class Retraceable(Protocol):
-    """A training whose steps can be made again from another state."""
-
-    def set_state(self, state: State) -> None:
-        """Set the training to `state`."""
-        ...
-
-    def make(self, data: object) -> tuple[object, Flag]:
-        """Make one step from the present state on."""
-        ...
-
-    def copied(self) -> State:
-        """A copy of the present state on the host."""
-        ...
-
-    def on_host(self, value: object) -> np.ndarray:
-        """A value of such a copy as an array."""
-        ...
-
-    def begin_sentinel(self) -> None:
-        """Count the steps anew."""
-        ...
-
-    def fails_again(self, state: State, data: object) -> bool:
-        """Run the compiled step on the present state, which is `state`; whether it is bad."""
-        ...
-
-
 def made_again(
-    training: Retraceable, logged: LoggedCalls, state: State, data: object
+    training: GuardedTraining, logged: LoggedCalls, state: State, data: object
 ) -> MadeAgain | None:
     """The state before a bad step as the steps make it, if that is another one and it is good.
 
@@ -81,7 +50,7 @@ def made_again(
         training.begin_sentinel()
 
 
-def _written(training: Retraceable, call: LoggedCall) -> list[OutsideChange]:
+def _written(training: GuardedTraining, call: LoggedCall) -> list[OutsideChange]:
     """Write what was written before a call, without what was changed by a fault."""
     changes: list[OutsideChange] = []
     if call.writes:
@@ -101,7 +70,7 @@ def _written(training: Retraceable, call: LoggedCall) -> list[OutsideChange]:
     return changes
 
 
-def _unseen(training: Retraceable, made: State, found: State) -> list[OutsideChange]:
+def _unseen(training: GuardedTraining, made: State, found: State) -> list[OutsideChange]:
     """What was changed without a write that was seen, where a fault explains all of it."""
     changes: list[OutsideChange] = []
     num_changed = 0
