@@ -63,7 +63,7 @@ class OutsideOperand:
 
 
 def zero_divisor(evidence: Evidence) -> MetPole | None:
-    """The root divides, or is the derivative of a division, and the divisor is 0 where it is bad."""
+    """The root divides, or is the derivative of a division, by 0 where it is not finite."""
     met = _at_pole(evidence, PoleKind.DIVISION)
     if met is None:
         return None
