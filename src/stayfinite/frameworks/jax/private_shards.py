@@ -65,9 +65,10 @@ def traced_if_mappable(trace: Callable[[], T], *refusals: type[Exception]) -> T 
         trace: Traces a program under `vmap`.
         refusals: What else JAX raises to refuse it. Any other error is an internal one.
     """
+    refused: tuple[type[Exception], ...] = (*_REFUSALS, *refusals)
     try:
         return trace()
-    except (*_REFUSALS, *refusals):
+    except refused:
         return None
     except _FAILURES as error:
         caught("tracing a program under vmap", error)
