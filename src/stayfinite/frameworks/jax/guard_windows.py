@@ -81,7 +81,9 @@ class JaxWindows(WindowedTrainFunction):
             return self.fails_again(State.of(new.state), data)
 
         self._plain = plain
-        new = JaxHeavySteps(HeavyTraining(self._subject, plain, fails, num_bytes))
+        in_memory = self._recorder.in_memory
+        training = HeavyTraining(self._subject, plain, fails, num_bytes, in_memory)
+        new = JaxHeavySteps(training)
         self._may_have_windows = new.begins_finite(state)
         if not self._may_have_windows:
             return None
