@@ -188,3 +188,20 @@ def test_a_model_is_followed_from_where_it_is_made(more, expected):
     made = next(n for n in ast.walk(made) if isinstance(n, ast.Call) and n.func.id == "Dense")
     use = unfollowed_object(source, made)
     assert (use and use.text) == expected
+
+
+def test_what_a_layer_is_made_with_is_not_the_network():
+    text = """
+width, shape = 4, (8, 4)
+start = initializers.Constant(1.0)
+D = Sequential([Dense(width), Reshape(shape), Dense(1, kernel_initializer=start)])
+rows = library.zeros((8, width), shape)
+other = library.Layer(1, bias_initializer=start)
+"""
+    source = SourceFile("train.py", text)
+    made = next(n for n in ast.walk(source.tree) if last_called(n) == "Sequential")
+    assert unfollowed_object(source, made) is None
+
+
+def last_called(node):
+    return node.func.id if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) else None

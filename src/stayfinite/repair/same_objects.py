@@ -20,6 +20,10 @@ _GIVE_SELF = frozenset(
 )
 # Methods that put an object into a collection.
 _PUTTING = frozenset("add append appendleft extend insert put setdefault".split())
+# Ends of the names of arguments of layers that are no networks and call none.
+_SETTINGS = ("constraint", "initializer", "regularizer")
+# What these give is a number, a text or an array.
+_NO_OBJECT = (ast.BinOp, ast.Compare, ast.Constant, ast.JoinedStr, ast.UnaryOp)
 
 
 class ObjectPlaces:
@@ -34,13 +38,17 @@ class ObjectPlaces:
         self.names = ObjectNames(self.sources)
         self._given_to: dict[Place, set[Place]] = defaultdict(set)
         self._given_by: dict[Place, set[Place]] = defaultdict(set)
+        self._numbers: set[Place] = set()
+        self._objects: set[Place] = set()
         for source in self.sources:
             for node in ast.walk(source.tree):
                 self._enter(source, node)
 
     def same(self, places: Iterable[Place]) -> set[Place]:
         """Every place that may hold an object of `places`."""
-        return reached(reached(places, self._given_by), self._given_to)
+        origins = reached(places, self._given_by)
+        # A size that a layer is made with is no part of it.
+        return reached(origins - (self._numbers - self._objects), self._given_to)
 
     def places(self, source: SourceFile, node: ast.AST | None) -> Iterator[Place]:
         """What `node` may stand for, with what a call may give."""
@@ -76,7 +84,7 @@ class ObjectPlaces:
                 and not self.names.module(source, receiver)
             ):
                 yield from self.places(source, receiver)
-            for each in (*call.args, *(k.value for k in call.keywords)):
+            for each in given(call):
                 yield from self.places(source, each)
 
     def _enter(self, source: SourceFile, node: ast.AST) -> None:
@@ -110,12 +118,19 @@ class ObjectPlaces:
         self, source: SourceFile, target: ast.AST, given_in: SourceFile, value: ast.AST | None
     ) -> None:
         if isinstance(target, ast.Tuple | ast.List):
+            if isinstance(value, ast.Tuple | ast.List) and len(value.elts) == len(target.elts):
+                for each, part in zip(target.elts, value.elts, strict=True):
+                    self._pass(source, each, given_in, part)
+                return
             for number, each in enumerate(target.elts):
                 for place in self._element(given_in, value, number, len(target.elts)):
                     self._join(self.names.place(source, each), place)
             return
-        for place in self.places(given_in, value):
-            self._join(self.names.place(source, target), place)
+        held_by = self.names.place(source, target)
+        if held_by is not None:
+            (self._numbers if _is_number(value) else self._objects).add(held_by)
+        for origin in self.places(given_in, value):
+            self._join(held_by, origin)
 
     def _pass_each(self, source: SourceFile, target: ast.AST, items: ast.expr) -> None:
         rows = items.elts if isinstance(items, ast.Tuple | ast.List) else [items]
@@ -126,9 +141,7 @@ class ObjectPlaces:
         self, source: SourceFile, value: ast.AST | None, number: int, length: int
     ) -> Iterator[Place]:
         """One of the values that an assignment to several targets gives."""
-        if isinstance(value, ast.Tuple | ast.List) and len(value.elts) == length:
-            yield from self.places(source, value.elts[number])
-        elif isinstance(value, ast.Call) and last_name(value.func) in self.names.functions:
+        if isinstance(value, ast.Call) and last_name(value.func) in self.names.functions:
             yield f"{last_name(value.func)}()[{number}]"
             yield f"{last_name(value.func)}()"
         elif isinstance(value, ast.Call) and len(value.args) == length:
@@ -174,6 +187,20 @@ class ObjectPlaces:
         if target is not None:
             self._given_to[origin].add(target)
             self._given_by[target].add(origin)
+
+
+def given(call: ast.Call) -> list[ast.expr]:
+    """The arguments of a call to a library that may be networks, or hold one."""
+    named = [k.value for k in call.keywords if not (k.arg or "").endswith(_SETTINGS)]
+    return [*call.args, *named]
+
+
+def _is_number(value: ast.AST | None) -> bool:
+    """Whether `value` is no object of the user, by its text: None may stand for one."""
+    if isinstance(value, ast.Tuple | ast.List):
+        return bool(value.elts) and all(_is_number(each) for each in value.elts)
+    is_none = isinstance(value, ast.Constant) and value.value is None
+    return isinstance(value, _NO_OBJECT) and not is_none
 
 
 def reached(places: Iterable[Place], edges: Mapping[Place, set[Place]]) -> set[Place]:

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from stayfinite.graph.graph import Span
 from stayfinite.repair.object_names import Place, last_name
 from stayfinite.repair.other_readers import called_at_all, places_of_made, program_of
-from stayfinite.repair.same_objects import ObjectPlaces
+from stayfinite.repair.same_objects import ObjectPlaces, given
 from stayfinite.repair.source import SourceFile
 
 # A hook may be set on a part of the network, under any name.
@@ -86,8 +86,7 @@ def _is_unfollowed(
 
 def _given(program: ObjectPlaces, source: SourceFile, call: ast.Call) -> Iterator[Place]:
     """The objects that a call is given as they are, or in a display of them."""
-    arguments: Iterable[ast.expr] = (*call.args, *(keyword.value for keyword in call.keywords))
-    for argument in arguments:
+    for argument in given(call):
         if not isinstance(argument, ast.Call):
             yield from program.places(source, argument)
 
