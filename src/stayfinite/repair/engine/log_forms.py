@@ -1,4 +1,4 @@
-"""Formulas for the logarithms of 1 plus or minus a function, and of cosh."""
+"""Formulas for the logarithms of 1 plus or minus a function, of cosh and of softplus."""
 
 from __future__ import annotations
 
@@ -8,6 +8,15 @@ from stayfinite.repair.engine import build
 from stayfinite.repair.engine.build import number
 from stayfinite.repair.engine.linear import Linear
 from stayfinite.repair.formula import Node, node
+
+# Below, softplus(x) is exp(x) up to half of its square, which float64 rounds away.
+_TAIL = build.real(-40.0)
+
+
+def log_softplus(x: Node) -> Node:
+    """log(softplus(x)), which is x where softplus(x) is exp(x)."""
+    body = build.log(node("softplus", node("maximum", x, _TAIL)))
+    return node("where", node("less", x, _TAIL), x, body)
 
 
 def log_cosh(x: Node) -> Linear:
