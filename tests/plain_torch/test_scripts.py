@@ -84,6 +84,7 @@ CASES = [
     Case("attention_beside", "empty-reduction", 1),
     Case("empty_group", "empty-reduction", 2, fix=False, value="undefined"),
     Case("near_points", "out-of-domain", 2, fix=False, value="changed"),
+    Case("weights_of_epoch", "bad-input", 2),
     Case("ctc_lengths", "bad-target", 2, fix=True, kind="setting"),
     Case("masked_recursion", "fully-masked-row", 3),
     Case("hidden_state", "log-of-zero", 8),

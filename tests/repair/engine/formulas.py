@@ -150,6 +150,7 @@ FORMULAS = [
     f("inverse survival of exponential", lambda u, t: -log(1 - exp(-u * t)), {"u": rows(1e-9, positive=True), "t": rows(0.7, positive=True)}),
     f("complementary log-log", lambda z: log(1 - exp(-exp(z))), {"z": rows(-18.0)}),
     f("inverse softplus", lambda y: log(exp(y) - 1), {"y": rows(100.0, positive=True)}),
+    f("normal survival by the distribution function", lambda x: log(1 - 0.5 * erfc(-math.sqrt(0.5) * x)), {"x": rows(15.0)}, SCIPY),
     f("normal survival", lambda x: log(0.5 * erfc(x / math.sqrt(2))), {"x": rows(15.0)}, SCIPY),
     f("probit", lambda x: log(0.5 * (1 + erf(x / math.sqrt(2)))), {"x": rows(-14.0)}, SCIPY),
     f("squashed action", lambda u: log(1 - square(tanh(u))), {"u": rows(12.0)}),

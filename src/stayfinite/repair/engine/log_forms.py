@@ -51,8 +51,8 @@ def one_plus(op: str, x: Node, sign: float, has_log_ndtr: bool) -> Linear:
 
 def complement(x: Node, form: str) -> Linear:
     """log(1 - exp(x)) in one of its forms: by "expm1", by "log1p", or by "where" of both."""
-    if x.op == "log_sigmoid":
-        return Linear({node("log_sigmoid", build.negative(x.operands[0])): 1.0})
+    if x.op in ("log_sigmoid", "log_ndtr"):
+        return Linear({node(x.op, build.negative(x.operands[0])): 1.0})
     small = build.log(build.negative(node("expm1", x)))
     large = node("log1p", build.negative(build.exp(x)))
     if form == "expm1":

@@ -85,8 +85,10 @@ def arithmetic(finding: Finding) -> str:
             )
         case inputs.NonFiniteRows(kind, _, num_bad, size):
             return f"{num_bad} of {plural(size, 'value')} of the array are {kind}"
-        case inputs.NonFiniteConstant(array=array, is_new=is_new) if finding.cause == "bad-input":
-            made = "the code of the step made or read it"
+        case inputs.NonFiniteConstant(array=array, holder=holder, is_new=is_new) if (
+            finding.cause == "bad-input"
+        ):
+            made = "the code of the step made or read it" if holder is None else f"`{op}` reads it"
             made += ", and the steps before it had none" if is_new else ""
             return f"{_first_bad(array)}{made}"
         case inputs.NonFiniteConstant():

@@ -23,6 +23,10 @@ def message(finding: Finding) -> str:
             return _changed_outside(facts, name)
         case inputs.NonFiniteConstant(kind, num_bad, size, holder=holder):
             bad = kind if size == 1 else f"{kind} in {num_bad} of {plural(size, 'entry')}"
+            if holder is not None and holder.kind == "name":
+                return (
+                    f"`{holder.attribute}`, which the step reads and which is in no batch, is {bad}"
+                )
             if finding.cause == "bad-input":
                 return f"an array that `{finding.op}` reads, and that is in no batch, is {bad}"
             if holder is None:
@@ -86,6 +90,8 @@ def _holder(held: HeldArray) -> str:
             return f"module `{held.owner}`"
         case "object":
             return f"`{held.owner}`"
+        case "name":
+            return "the loop"
 
 
 def of_expression(op: str, facts: expressions.ExpressionFacts) -> str:
