@@ -89,15 +89,28 @@ def _is_derivative(evidence: Evidence, op: Op) -> bool:
     return op.phase == "backward" and (evidence.primal is not None or op.is_derivative)
 
 
+def _at_its_pole(evidence: Evidence) -> Op | None:
+    """The root, or the forward op that it differentiates where that is infinite itself.
+
+    A later op may have made a number of the infinity: `exp(log(0))` is 0, and its derivative NaN.
+    """
+    op, primal = evidence.op, evidence.primal
+    if op is None or not _is_derivative(evidence, op):
+        return op
+    if primal is None or primal.phase == "backward" or not evidence.bad(primal.results[0]).any():
+        return None
+    return primal
+
+
 def _at_pole(evidence: Evidence, kind: PoleKind) -> tuple[Op, int, np.ndarray, Pole] | None:
-    op = evidence.op
-    if op is None or _is_derivative(evidence, op):
+    op = _at_its_pole(evidence)
+    if op is None:
         return None
     function = row(op.name)
     pole, position = function.pole, function.critical
     if pole is None or pole.kind is not kind or len(op.operands) <= position:
         return None
-    operand, bad = as_float(evidence.operand(op, position)), bad_elements(evidence)
+    operand, bad = as_float(evidence.operand(op, position)), evidence.bad(op.results[0])
     if operand.shape != bad.shape:
         return None
     mask = bad & (operand == pole.at)
