@@ -74,6 +74,7 @@ ORDER: tuple[CauseRule, ...] = (
     CauseRule("fully-masked-row", fully_masked_row.match),
     CauseRule("epsilon-underflow", epsilon_underflow.match, is_reason=True),
     CauseRule("masked-branch", masked_branch.match),
+    CauseRule("out-of-domain", out_of_domain.match_matrix, is_reason=True),
     CauseRule("singular-gradient", singular_gradient.match),
     CauseRule("out-of-domain", out_of_domain.match, is_reason=True),
     CauseRule("log-of-zero", log_of_zero.match, is_reason=True),
