@@ -7,8 +7,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from stayfinite.experiments.as_written import AsWritten
 from stayfinite.experiments.comparison import RoundingError
-from stayfinite.experiments.fix_value import AsWritten
+from stayfinite.experiments.fix_value import WithFix
 from stayfinite.experiments.fix_value import judged as judged_with
 from stayfinite.experiments.formulas import Formula
 from stayfinite.experiments.healthy_steps import HealthySteps
@@ -25,7 +26,7 @@ NOT_RUN = NotTried(None, "not run")
 
 def judged(before, after, rewriting, wide_after, rounding=()):
     clamps = rewriting is None or rewriting.bounds
-    return judged_with(before, after, rewriting, wide_after, lambda: rounding, clamps=clamps)
+    return judged_with(before, WithFix(after, rewriting, wide_after, lambda: rounding, clamps))
 
 
 def outcome(loss, gradient=1.0):
