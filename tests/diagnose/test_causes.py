@@ -222,6 +222,24 @@ def test_value_is_finite_and_its_derivative_is_not(case):
     assert finding.facts.derivative == derivative
 
 
+@pytest.mark.parametrize(
+    ("name", "operands", "value", "cause"),
+    [
+        ("log", [[0.0, 4.0]], [-INF, 1.4], "log-of-zero"),
+        ("divide", [[-1.0, 1.0], [0.0, 4.0]], [-INF, 0.25], "division-by-zero"),
+        ("log", [[4.0, 0.0]], [1.4, -INF], "unknown"),  # bad where the derivative is not
+    ],
+)
+def test_a_pole_of_which_a_later_operation_makes_a_finite_number(name, operands, value, cause):
+    step = StepByHand()
+    leaves = [step.leaf("input", operand, f"x{n}") for n, operand in enumerate(operands)]
+    made = step.op(name, leaves, value)
+    step.op("exp", [made], np.exp(value))
+    factor = step.constant([0.0, 1.0])
+    bad = step.op("divide", [factor, leaves[-1]], [NAN, 1.0], phase="backward", differentiates=0)
+    assert found(step.evidence(root=bad, loss_finite=True)).cause == cause
+
+
 def test_derivative_of_an_unknown_function_has_to_be_all_of_it():
     of_a_norm = ("pdist", [[1.0, 4.0]], [1.0, 2.0])
     finding = found(backward_of(*of_a_norm, is_derivative=True))
