@@ -20,7 +20,7 @@ from stayfinite.frameworks.tensorflow.step_outputs import StepOutputs
 
 
 class DrawingStep:
-    """Makes a step on the next batch of an iterator, or on one that is given.
+    """Makes a step on the next batch of an iterator, or on one that is given; an eager one on that.
 
     Args:
         compilation: How the step is compiled.
@@ -30,7 +30,6 @@ class DrawingStep:
     def __init__(self, compilation: Compilation, step: Callable[[Any], dict[str, Any]]) -> None:
         self._on_batch = private.make_function(compilation, step)
         self._outputs = StepOutputs()
-        self._is_eager = compilation.eager
         # Keras's own one has the same options.
         self._compiled = tf.function(self._joined, reduce_retracing=True, autograph=False)
 
@@ -41,16 +40,16 @@ class DrawingStep:
         """
         if isinstance(source, list):
             return self._on_batch(source), source[0]
-        if self._is_eager:
-            return self._drawn(source)
         return self._outputs.parted(self._compiled(source))
 
     def _joined(self, iterator: Any) -> dict[str, Any]:
-        return self._outputs.joined(*self._drawn(iterator))
+        data = drawn_from(iterator)
+        return self._outputs.joined(self._on_batch([data]), data)
 
-    def _drawn(self, iterator: Any) -> tuple[dict[str, Any], Any]:
-        data = keras.tree.map_structure(_without_optional, iterator.get_next())
-        return self._on_batch([data]), data
+
+def drawn_from(iterator: Any) -> Any:
+    """The next batch of an iterator of `tf.data`."""
+    return keras.tree.map_structure(_without_optional, iterator.get_next())
 
 
 def _without_optional(leaf: Any) -> Any:
