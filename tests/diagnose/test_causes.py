@@ -7,6 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from stayfinite.diagnose import matrices
 from stayfinite.diagnose.classify import ORDER, classify
 from stayfinite.diagnose.facts import expressions, inputs
 from stayfinite.graph import walk
@@ -37,6 +38,15 @@ UNARY = {
     "rsqrt of 0": ("rsqrt", [4.0, 0.0], [0.5, INF], "division-by-zero", (1,)),
     "exp": ("exp", [1.0, 90.0], [2.7, INF], "overflow", (1,)),
     "infinity of a bounded function": ("bessel", [1.0, 2.0], [0.0, INF], "unknown", (1,)),
+    "maximum of a masked row": (
+        "max",
+        [[2.0, 1.0], [-INF] * 2],
+        [2.0, -INF],
+        "empty-reduction",
+        (1,),
+    ),
+    "minimum that is -inf": ("min", [[2.0, 1.0], [-INF, 1.0]], [1.0, -INF], "unknown", (1,)),
+    "maximum of no group": ("segment_max", [2.0, 1.0], [2.0, -INF], "empty-reduction", (1,)),
     "mean of nothing": ("mean", np.zeros((4, 0)), np.full(4, NAN), "empty-reduction", None),
 }
 
@@ -105,6 +115,36 @@ def test_division_by_0_and_by_an_empty_count():
     assert (finding.cause, finding.samples) == ("empty-reduction", (1,))
     assert finding.facts == expressions.EmptyCount(num_bad=1, size=4)
     assert found(division(a_count_and_a_sum, *numbers)).cause == "division-by-zero"
+
+
+@pytest.mark.parametrize(
+    ("called", "last", "cause"),
+    [
+        ("cholesky", 1.0, "out-of-domain"),
+        ("slogdet", 1.0, "out-of-domain"),
+        ("slogdet", 4.0, "log-of-zero"),
+        ("log", 1.0, "log-of-zero"),
+    ],
+)
+def test_a_factorization_fails_by_its_singular_matrix(monkeypatch, called, last, cause):
+    monkeypatch.setattr(matrices, "callee", lambda span: called)
+    step = StepByHand()
+    matrix = step.leaf("input", [[1.0, 1.0], [1.0, last]], "x")
+    diagonal = step.op("lu", [matrix], [1.0, 0.0])
+    result = step.op("log", [diagonal], [0.0, -INF])
+    step.ops[:] = [dataclasses.replace(op, span=Span("f.py", 1, 1, 0, 9, "f")) for op in step.ops]
+    finding = found(step.evidence(root=result))
+    assert (finding.cause, finding.op) == (cause, "log" if cause == "log-of-zero" else called)
+
+
+@pytest.mark.parametrize(("begin", "is_empty"), [(-INF, True), (1.0, False)])
+def test_a_group_without_elements_has_what_the_reduction_begins_with(begin, is_empty):
+    step = StepByHand()
+    first, index = step.op("full", [], [-INF, begin]), step.leaf("input", [0, 0], "index")
+    x = step.leaf("input", [1.0, 2.0], "x")
+    result = step.op("scatter_reduce", [first, index, x], [2.0, -INF])
+    finding = found(step.evidence(root=result))
+    assert (finding.cause == "empty-reduction") is is_empty
 
 
 @pytest.mark.parametrize(("summed", "cause"), [(0, "division-by-zero"), (1, "empty-reduction")])
@@ -180,6 +220,24 @@ def test_value_is_finite_and_its_derivative_is_not(case):
     finding = found(backward_of(name, operands, value))
     assert (finding.cause, finding.samples, finding.op) == ("singular-gradient", (0,), name)
     assert finding.facts.derivative == derivative
+
+
+@pytest.mark.parametrize(
+    ("name", "operands", "value", "cause"),
+    [
+        ("log", [[0.0, 4.0]], [-INF, 1.4], "log-of-zero"),
+        ("divide", [[-1.0, 1.0], [0.0, 4.0]], [-INF, 0.25], "division-by-zero"),
+        ("log", [[4.0, 0.0]], [1.4, -INF], "unknown"),  # bad where the derivative is not
+    ],
+)
+def test_a_pole_of_which_a_later_operation_makes_a_finite_number(name, operands, value, cause):
+    step = StepByHand()
+    leaves = [step.leaf("input", operand, f"x{n}") for n, operand in enumerate(operands)]
+    made = step.op(name, leaves, value)
+    step.op("exp", [made], np.exp(value))
+    factor = step.constant([0.0, 1.0])
+    bad = step.op("divide", [factor, leaves[-1]], [NAN, 1.0], phase="backward", differentiates=0)
+    assert found(step.evidence(root=bad, loss_finite=True)).cause == cause
 
 
 def test_derivative_of_an_unknown_function_has_to_be_all_of_it():

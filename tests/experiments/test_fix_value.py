@@ -7,8 +7,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from stayfinite.experiments.as_written import AsWritten
 from stayfinite.experiments.comparison import RoundingError
-from stayfinite.experiments.fix_value import AsWritten
+from stayfinite.experiments.fix_value import WithFix
 from stayfinite.experiments.fix_value import judged as judged_with
 from stayfinite.experiments.formulas import Formula
 from stayfinite.experiments.healthy_steps import HealthySteps
@@ -25,7 +26,7 @@ NOT_RUN = NotTried(None, "not run")
 
 def judged(before, after, rewriting, wide_after, rounding=()):
     clamps = rewriting is None or rewriting.bounds
-    return judged_with(before, after, rewriting, wide_after, lambda: rounding, clamps=clamps)
+    return judged_with(before, WithFix(after, rewriting, wide_after, lambda: rounding, clamps))
 
 
 def outcome(loss, gradient=1.0):
@@ -135,6 +136,24 @@ def test_no_fix_has_a_gradient_that_is_infinite_in_exact_arithmetic(root, gradie
     found = judged(written, outcome(2.0, 0.0), None, lambda: outcome(2.0, 0.0))
     assert (found.value, found.reference_loss) == (value, 2.0)
     assert found.lacks_gradient is (value is FixValue.UNDEFINED)
+
+
+@pytest.mark.parametrize(
+    ("root", "is_weight", "value"),
+    [
+        (node("multiply", X, node("log", X)), True, FixValue.UNDEFINED),
+        (node("multiply", X, node("log", X)), False, FixValue.EXACT),  # its factor may be 0
+        (node("exp", node("log", node("abs", X))), True, FixValue.EXACT),  # a bounded gradient
+    ],
+)
+def test_no_fix_has_an_infinite_gradient_at_a_weight_where_the_step_gives_nan(
+    root, is_weight, value
+):
+    of = formula(root, 0.0, 2.0)
+    of = dataclasses.replace(of, weights=frozenset({X} if is_weight else ()))
+    claimed = rewriting(of, FixValue.EXACT)
+    found = judged(before(BAD, of), outcome(1.4), claimed, lambda: outcome(1.4))
+    assert (found.value, found.lacks_gradient) == (value, value is FixValue.UNDEFINED)
 
 
 def test_a_bound_of_an_undefined_formula_changes_no_value():

@@ -92,22 +92,26 @@ def test_file_has_no_name_and_is_closed_with_the_copies(folder):
 
 @pytest.mark.parametrize("limit", [0, 1000, NUM_BYTES - 1])
 def test_full_disk_leaves_the_copies_in_memory(limit, folder):
-    copies = HostCopies()
+    told = []
+    copies = HostCopies(lambda *facts: told.append(facts))
     with files_of_at_most(limit):
         replace(copies)
     assert not copies.is_in_file
     assert_holds(copies)
     replace(copies)
     assert not copies.is_in_file
+    assert told == [(NUM_BYTES, f"File too large ({folder})")]
 
 
 def test_disk_that_becomes_full(folder):
-    copies = HostCopies()
+    told = []
+    copies = HostCopies(lambda *facts: told.append(facts))
     replace(copies)
     assert copies.is_in_file
     with files_of_at_most(NUM_BYTES):
         copies.add(len(ARRAYS), ARRAYS[0])
     assert not copies.is_in_file
+    assert told == [(NUM_BYTES + ARRAYS[0].nbytes, f"File too large ({folder})")]
     assert_holds(copies, [*ARRAYS, ARRAYS[0]])
 
 

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from stayfinite.frameworks import state_log
-from stayfinite.frameworks.keras.steps_again import made_again
 from stayfinite.frameworks.outside_changes import outside_change
 from stayfinite.frameworks.recorded_steps import RecordedBatch
 from stayfinite.frameworks.recorder import KnownFlag
 from stayfinite.frameworks.state import State
 from stayfinite.frameworks.state_log import StateLog
+from stayfinite.frameworks.steps_again import made_again
 
 
 class Sums:

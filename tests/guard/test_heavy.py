@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+
 import keras
 import numpy as np
 import pytest
@@ -115,6 +118,27 @@ def test_healthy_training_has_the_same_bits(tmp_path):
     expected = fit(plain, data(), [Rate()])
     found = fit(model, data(), [Rate(), stayfinite.Guard(keep=tmp_path)])
     assert model.train_function.heavy.is_snapshot_in_file
+    assert found == expected
+    nets.assert_bit_equal(nets.state_of(model), nets.state_of(plain))
+
+
+def test_disk_that_becomes_full_during_the_training(monkeypatch, tmp_path):
+    monkeypatch.setattr(heavy, "SHARE", 1e9)  # a snapshot before each step
+    plain, model, num_left, pwrite = nets.mlp(), nets.mlp(), 40, os.pwrite
+
+    def until_it_is_full(*args):
+        nonlocal num_left
+        num_left -= 1
+        if num_left < 0:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return pwrite(*args)
+
+    monkeypatch.setattr(os, "pwrite", until_it_is_full)
+    expected = fit(plain, data(), [Rate()])
+    with pytest.warns(RuntimeWarning, match="in memory: No space left on device") as told:
+        found = fit(model, data(), [Rate(), stayfinite.Guard(keep=tmp_path)])
+    assert len(told) == 1
+    assert not model.train_function.heavy.is_snapshot_in_file
     assert found == expected
     nets.assert_bit_equal(nets.state_of(model), nets.state_of(plain))
 

@@ -11,6 +11,7 @@ import pytest
 import stayfinite
 from stayfinite.frameworks import disks, filed_batch, heavy, host_copies, recorder
 from stayfinite.frameworks.filed_batch import BatchFile, FiledBatch
+from stayfinite.frameworks.kept_in_memory import KeptInMemory
 from tests.guard import nets
 
 
@@ -62,7 +63,7 @@ def test_explanation_reads_the_healthy_batch(tmp_path):
 
 
 def test_nested_batch():
-    keep = BatchFile(None).keep
+    keep = BatchFile(None, KeptInMemory().of("batch")).keep
     array = np.arange(6.0).reshape(2, 3)
     data = ({"a": array, "b": [array + 1, None]}, 5)
     kept = keep(data, lambda leaf: leaf)

@@ -105,11 +105,34 @@ def test_fault_in_a_number_of_executions(num_wrong, cause, kind, num_reruns, num
     assert (again.kind, again.num_reruns, again.num_bad) == (kind, num_reruns, num_bad)
 
 
+# The first device computes otherwise. TensorFlow can tell it in an eager step, JAX where an
+# operation is compiled for a device.
+OTHERWISE = {
+    "tensorflow": 'if "CPU:1" in getattr(predicted, "device", ""): return predicted - target',
+    "jax": "return unit(predicted) - target",
+}
+UNIT = """
+import jax
+from jax.extend.core import Primitive
+from jax.interpreters import mlir
+
+plain = Primitive("unit")
+plain.def_abstract_eval(lambda a: a)
+
+def compiled(context, a):
+    is_other = jax.config.jax_default_device is not None
+    return mlir.lower_fun(lambda b: b if is_other else b / 0.0, False)(context, a)
+
+mlir.register_lowering(plain, compiled)
+unit = jax.custom_jvp(plain.bind)
+unit.defjvp(lambda values, tangents: (unit(*values), tangents[0]))
+"""
 DEVICES = {
     "jax": """
 import os
 os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=2"
-""",
+"""
+    + UNIT,
     "tensorflow": """
 import tensorflow as tf
 two = [tf.config.LogicalDeviceConfiguration()] * 2
@@ -135,8 +158,6 @@ except stayfinite.NonFiniteError as error:
     incident = error.incident.to_json()
     json.dump([incident["recurrence"], incident["because"]], open("found.json", "w"))
 """
-# A device that computes otherwise, which only an eager step can ask for.
-OTHERWISE = 'if "CPU:1" in getattr(predicted, "device", ""): return predicted - target'
 
 
 @pytest.mark.skipif(BACKEND == "torch", reason="PyTorch has one CPU device")
@@ -148,14 +169,15 @@ OTHERWISE = 'if "CPU:1" in getattr(predicted, "device", ""): return predicted - 
             True,
             "everywhere",
             "everywhere: the step is non-finite on cpu:1",
-            marks=pytest.mark.slow_on("tensorflow"),
+            marks=pytest.mark.slow_on("jax", "tensorflow"),
+            id="everywhere",
         ),
         pytest.param(
-            OTHERWISE,
+            OTHERWISE.get(BACKEND, ""),
             False,
             "persistent-on-device",
             "persistent on this device: the step is finite on cpu:1",
-            marks=pytest.mark.skipif(BACKEND != "tensorflow", reason="needs an eager step"),
+            id="this-device",
         ),
     ],
 )

@@ -59,9 +59,12 @@ def test_too_large_a_learning_rate_is_lowered_from_the_state_before_the_growth(s
     keras.utils.set_random_seed(0)
     model = keras.Sequential([keras.Input((5,)), keras.layers.Dense(1)])
     rate = keras.optimizers.schedules.ExponentialDecay(0.3, 10**6, 0.5) if scheduled else 0.3
-    model.compile(keras.optimizers.SGD(rate), "mse", metrics=["mae"])
+    model.compile(keras.optimizers.SGD(rate, momentum=0.1), "mse", metrics=["mae"])
+    first = model.get_weights()
     guard = stayfinite.Guard("rollback", keep=tmp_path)
-    history = fitted(model, linear_data(), [guard], epochs=3, batch_size=4)
+    options = {"batch_size": 4, "shuffle": False}
+    x, y = linear_data()
+    history = fitted(model, (x, y), [guard], epochs=3, **options)
     (made,) = guard.interventions
     assert (made.cause, made.resumed_from) == ("divergence", 0)
     assert float(model.optimizer.learning_rate) == pytest.approx(0.03, rel=1e-3)
@@ -69,6 +72,16 @@ def test_too_large_a_learning_rate_is_lowered_from_the_state_before_the_growth(s
     assert np.isfinite(losses).all() and losses[-1] < 1.0
     # The steps before it were taken back.
     assert int(model.optimizer.iterations) == 3 * 64 - made.step
+    if not scheduled:
+        # As if the training had begun with the bad batch, and with the lower rate.
+        plain = keras.Sequential([keras.Input((5,)), keras.layers.Dense(1)])
+        rate = float(model.optimizer.learning_rate)
+        plain.compile(keras.optimizers.SGD(rate, momentum=0.1), "mse", metrics=["mae"])
+        plain.set_weights(first)
+        begun = fitted(plain, (x[4 * made.step :], y[4 * made.step :]), [], **options).history
+        further = fitted(plain, (x, y), [], epochs=2, **options).history
+        nets.assert_bit_equal(nets.state_of(model), nets.state_of(plain))
+        assert history.history == {name: begun[name] + further[name] for name in begun}
 
 
 def of_exponents(targets, outputs):

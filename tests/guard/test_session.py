@@ -53,6 +53,16 @@ def test_models_that_train_after_the_session_are_not_its_own(tmp_path):
     assert session.num_steps == 2 * nets.ROWS // nets.BATCH
 
 
+def test_what_is_told_of_copies_in_memory_is_noted_for_the_run_file(session, tmp_path, capsys):
+    watch = REGISTRY.watch_of(nets.mlp(), tmp_path, None)
+    tell = watch.recorder.in_memory.of("the copy of a batch")
+    tell(3 * 2**20, "the disk is full")
+    tell(3 * 2**20, "the disk is full")
+    (note,) = session.notes
+    assert note.startswith("the copy of a batch, 3 MiB, is kept in memory: the disk is full;")
+    assert capsys.readouterr().out == f"{note}\n"
+
+
 def test_a_second_session_is_refused(session, tmp_path):
     with pytest.raises(UsageError, match="guards this process already"):
         session_in(tmp_path).install()

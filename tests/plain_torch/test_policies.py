@@ -54,6 +54,13 @@ def test_a_rollback_lowers_the_rate_for_good(tmp_path):
     assert incident["cause"]["name"] == "divergence" and made["resumed_from"] < made["step"]
     # The optimizer keeps the rate that the loop has set, and is applied with a lower one.
     assert "rate 0.3" in done.stderr and "loss True" in done.stderr
+    # Weights and momentum are those of a script that never made the steps which were undone.
+    text = (HERE / "rollback_rate.py").read_text(encoding="utf-8")
+    left = f"[*range({made['resumed_from']}), *range({made['step']}, 160)]"
+    text = text.replace("range(160)", left).replace("step == 120", f"step == {made['step']}")
+    factor = made["action"].split("learning rate to ")[1].split(" of")[0]
+    (tmp_path / "by_hand.py").write_text(text.replace("0.3", f"0.3 * ({factor})"), "utf-8")
+    assert ends(done) == ends(warm.script(tmp_path, "by_hand.py"))
 
 
 def test_without_a_proved_fix_the_loop_stops(tmp_path):
@@ -106,27 +113,40 @@ def test_moving_statistics_go_back_behind_the_first_step(is_built, tmp_path):
     assert ends(done) == ends(warm.script(tmp_path, "by_hand.py"))
 
 
-def test_samples_at_fault_are_left_out(tmp_path):
+def trained(spoil):
+    """Losses, and all arrays of the state, of a training whose data `spoil` has written to."""
     torch.manual_seed(0)
     x, y = torch.randn(64, 4), torch.randn(64, 1)
-    x[33, 1] = float("nan")
-    model = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.Linear(8, 1))
+    spoil(x, y)
+    model = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.Dropout(0.2), nn.Linear(8, 1))
     optimizer = torch.optim.Adam(model.parameters(), 1e-2)
-    total = 0.0
+    losses = []
+    for inputs, labels in DataLoader(TensorDataset(x, y), 8):
+        loss = nn.functional.mse_loss(model(inputs), labels)
+        losses.append(loss.item())
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    moments = [value for state in optimizer.state.values() for value in state.values()]
+    arrays = [*model.state_dict().values(), *moments, torch.get_rng_state()]
+    return losses, [array.numpy().tobytes() for array in arrays]
+
+
+def test_samples_at_fault_are_left_out(tmp_path):
+    def with_nan(x, y):
+        x[33, 1] = float("nan")
+
+    def without_sample(x, y):
+        x[33], y[33] = x[34], y[34]
+
     with (
         warnings.catch_warnings(record=True) as told,
         stayfinite.watching(keep=tmp_path, policy="rollback"),
     ):
         warnings.simplefilter("always")
-        for inputs, labels in DataLoader(TensorDataset(x, y), 8):
-            loss = nn.functional.mse_loss(model(inputs), labels)
-            total += loss.item()
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
+        found = trained(with_nan)
     assert any("the step is made again without sample 1" in str(each.message) for each in told)
-    assert total > 0
-    assert all(bool(torch.isfinite(value).all()) for value in model.state_dict().values())
-    assert float(optimizer.state[model[0].weight]["step"]) == 8
+    # Weights, moving statistics, moments and the random state, also of the steps after it.
+    assert found == trained(without_sample)
     written = json.loads((tmp_path / "incident-000004" / "incident.json").read_text())
     assert written["intervention"]["policy"] == "rollback"

@@ -53,3 +53,22 @@ def test_array_that_a_step_reads_is_data(train, found, step, tmp_path):
     incident = caught.value.incident
     assert (incident.cause.name, incident.where.step) == ("bad-input", step)
     assert found in str(caught.value)
+
+
+def test_drawn_batch_that_the_step_writes_to(tmp_path):
+    """Each run of the step begins with the batch as it was drawn."""
+    torch.manual_seed(0)
+    net = torch.nn.Linear(4, 1)
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+
+    def train():
+        for step in range(6):
+            x = torch.randn(8, 4)
+            if step == 3:
+                x[2] *= 3000
+            update(optimizer, net(x) / (x.abs().amax(1, keepdim=True) < 300))
+
+    with pytest.raises(stayfinite.NonFiniteError) as caught, stayfinite.watching(keep=tmp_path):
+        train()
+    incident = caught.value.incident
+    assert (incident.cause.name, incident.where.step) == ("division-by-zero", 3)

@@ -1,6 +1,9 @@
+import math
+
 import pytest
 
-from tests.repair.helpers import expressions
+from stayfinite.repair import Facts
+from tests.repair.helpers import expressions, texts
 
 MECHANISM = "empty-reduction"
 
@@ -52,3 +55,25 @@ def test_deviation_of_one_element_on_pytorch(torch):
     }.items():
         assert expressions(before, MECHANISM, header=header)[0] == after
     assert expressions("x.std(unbiased=False)", MECHANISM, header=header) == []
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    {
+        "p = «x.amax(1)»\n": 'p = x.amax(1)\np = torch.where(p == float("-inf"), 0.0, p)\n',
+        "p = «x.max(dim=1)».values\n":
+            'p = x.max(dim=1).values\np = torch.where(p == float("-inf"), 0.0, p)\n',
+        "y = 2 * «x.scatter_reduce(0, i, z, 'amax')»\n":
+            "y = 2 * torch.where((largest := x.scatter_reduce(0, i, z, 'amax'))"
+            ' == float("-inf"), 0.0, largest)\n',
+    }.items(),
+)  # fmt: skip
+def test_0_where_a_maximum_is_of_no_elements(torch, before, after):
+    header = "import torch\n"
+    found = texts(header + before, MECHANISM, Facts(infinity=-math.inf))
+    assert found[0].removeprefix(header) == after
+
+
+def test_what_a_reduction_writes_in_place_has_no_result_to_replace(torch):
+    text = "import torch\n«x.scatter_reduce_(0, i, z, 'amax')»\n"
+    assert texts(text, MECHANISM, Facts(infinity=-math.inf)) == []

@@ -88,6 +88,7 @@ def test_run_file_without_incidents():
         "num_steps": 40,
         "incidents": [],
         "interventions": [],
+        "notes": [],
     }
 
 

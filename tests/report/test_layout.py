@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 from rich.cells import cell_len
 
-from stayfinite.incident import Fix, Incident, Trial, TrialKind
+from stayfinite.incident import DeviceRun, Fix, Incident, Recurrence, Trial, TrialKind
 from stayfinite.report import text
 from stayfinite.report.help import help_text
 from stayfinite.report.lines import expand_tabs, fill
@@ -368,6 +368,13 @@ def test_notes_go_before_reasons_and_reasons_before_the_diff():
     assert "+ line 1\n" in report
     assert "more lines, see stayfinite-out/102)" in report
     assert len(report.split("\n")) == 24
+
+
+def test_help_of_a_step_that_is_bad_on_one_device_names_the_other():
+    devices = (DeviceRun("cpu:1", False), DeviceRun("cpu:2", None))
+    again = Recurrence("persistent-on-device", 4, 4, devices)
+    incident = dataclasses.replace(SQRT, fix=None, recurrence=again)
+    assert help_text(incident, 100).startswith("train on cpu:1, where this step is finite;")
 
 
 def test_a_long_fix_is_cut_behind_a_clause_with_the_number_of_those_left_out():

@@ -26,7 +26,7 @@ class Session:
     was_aborted = has_reported = has_unguarded = False
     def __init__(self, policy, keep, script, say, unguarded_ok):
         print("session", policy.name, keep == Path.cwd() / "kept", script)
-        self.incidents, self.num_steps = [], 0
+        self.incidents, self.notes, self.num_steps = [], [], 0
     def install(self):
         import keras
         print("install", keras.READY)
@@ -72,6 +72,7 @@ def run_file(exit_code, num_steps=0, incidents=()):
         "num_steps": num_steps,
         "incidents": [incident.to_json() for incident in incidents],
         "interventions": [],
+        "notes": [],
     }
 
 

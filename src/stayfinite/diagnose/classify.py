@@ -73,6 +73,7 @@ ORDER: tuple[CauseRule, ...] = (
     CauseRule("half-overflow", half_overflow.match_masked_row),
     CauseRule("fully-masked-row", fully_masked_row.match),
     CauseRule("masked-branch", masked_branch.match),
+    CauseRule("out-of-domain", out_of_domain.match_matrix, is_reason=True),
     CauseRule("epsilon-underflow", epsilon_underflow.match, is_reason=True),
     CauseRule("singular-gradient", singular_gradient.match),
     CauseRule("out-of-domain", out_of_domain.match, is_reason=True),

@@ -39,6 +39,7 @@ Mechanism = Literal[
     "fully-masked-row",
     "overflow",
     "half-overflow",
+    "out-of-domain",
 ]
 
 

@@ -13,6 +13,7 @@ from stayfinite.diagnose.changed_slots import changed_slot
 from stayfinite.diagnose.classify import classify
 from stayfinite.diagnose.elements import finite_operands, kind_of
 from stayfinite.diagnose.evidence import Earlier, Evidence, gather
+from stayfinite.diagnose.extremes import extremes_before, results_of_nothing
 from stayfinite.diagnose.facts.inputs import NonFiniteConstant
 from stayfinite.diagnose.facts.new_state import BadNewWeights, BadSetting
 from stayfinite.diagnose.finding import Finding
@@ -26,6 +27,7 @@ from stayfinite.diagnose.values import Values, as_float
 from stayfinite.frameworks.batch import ChangeError
 from stayfinite.frameworks.optimizers import PlainOptimizer
 from stayfinite.frameworks.step import Outcome, Step
+from stayfinite.graph.assignments import assigned_span
 from stayfinite.graph.graph import Leaf, Op
 from stayfinite.strict import caught, is_internal
 
@@ -101,7 +103,9 @@ def diagnose(
             # The difference of two infinities: a row was masked as a whole before it.
             before = (evidence_of(op, None) for op in reductions_before(there))
             rows = (reduced for reduced in before if fully_masked_row(reduced) is not None)
-            evidence = next(rows, there)
+            extremes = (evidence_of(op, None) for op in extremes_before(there))
+            empty = (found for found in extremes if results_of_nothing(found) is not None)
+            evidence = next(rows, None) or next(empty, there)
     leak = leaking_derivative(evidence)
     if leak is not None:
         evidence = evidence_of(leak, None)
@@ -132,11 +136,14 @@ def _with_holder(finding: Finding, evidence: Evidence, step: Step) -> Finding:
     if not isinstance(facts, NonFiniteConstant) or op is None:
         return finding
     codes = [span.code for span in op.stack if span.code is not None]
-    holder = step.subject.holder_of(facts.array, codes)
+    holder = step.subject.holder_of(facts.array, codes, step.batch.data)
+    is_name = holder is not None and holder.kind == "name"
     # If steps before were finite with the same code, the number is new: a part of the data.
-    is_new = holder is None and evidence.earlier is not None
+    is_new = (holder is None or is_name) and evidence.earlier is not None
     facts = dataclasses.replace(facts, holder=holder, is_new=is_new)
     finding = dataclasses.replace(finding, facts=facts)
+    if holder is not None and is_name and op.span is not None:
+        finding = dataclasses.replace(finding, span=assigned_span(op.span, holder.attribute))
     # So is an array that nothing holds, and that code made which runs in each step.
     is_made_anew = holder is None and facts.array.ndim > 1 and step.subject.compilation.eager
     if is_new or is_made_anew:

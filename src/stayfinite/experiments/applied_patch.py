@@ -11,6 +11,7 @@ from stayfinite.experiments.moved_activation import MovedActivation
 from stayfinite.experiments.rewritings import Rewriting
 from stayfinite.experiments.source_fix import Description
 from stayfinite.repair import (
+    SHIFT,
     Edit,
     KnownFunctions,
     Patch,
@@ -81,6 +82,11 @@ class AppliedPatch:
     def only_casts(self) -> bool:
         """Whether dtypes are changed and nothing else, so that exact arithmetic gives the same."""
         return len(self.kinds) == len(self.descriptions) and set(self.kinds) <= _CASTS
+
+    @property
+    def shifts(self) -> bool:
+        """Whether it adds a number that the program does not have, which changes every value."""
+        return SHIFT in self.kinds
 
     @property
     def compares(self) -> bool:

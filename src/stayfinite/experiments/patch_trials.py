@@ -19,6 +19,7 @@ from stayfinite.diagnose.locate import Diagnosis, diagnose
 from stayfinite.diagnose.origin import shown_path
 from stayfinite.diagnose.values import as_float
 from stayfinite.experiments.applied_patch import AppliedPatch
+from stayfinite.experiments.as_written import AsWritten, kind_by_facts
 from stayfinite.experiments.bad_line import bad_line
 from stayfinite.experiments.changes import SourcePatch
 from stayfinite.experiments.comparison import (
@@ -31,7 +32,7 @@ from stayfinite.experiments.comparison import (
     is_near,
     rounding_errors,
 )
-from stayfinite.experiments.fix_value import AsWritten, Judged, judged, kind_by_facts
+from stayfinite.experiments.fix_value import Judged, WithFix, judged
 from stayfinite.experiments.formulas import Formula
 from stayfinite.experiments.half_room import has_room
 from stayfinite.experiments.healthy_steps import HealthySteps, Objection
@@ -148,14 +149,17 @@ class PatchTrials:
     def _judged(
         self, applied: AppliedPatch, before: AsWritten, unscaled: Step, after: Outcome
     ) -> Judged:
-        return judged(
-            before,
+        fix = WithFix(
             after,
             applied.rewriting,
-            lambda: _run_in_float64(Float64Run(unscaled)),
-            lambda: self._roundings(unscaled, before.wide),
+            run_wide=lambda: _run_in_float64(Float64Run(unscaled)),
+            roundings=lambda: self._roundings(unscaled, before.wide),
             clamps=applied.clamps,
         )
+        found = judged(before, fix)
+        if applied.shifts and found.value is not FixValue.UNDEFINED:
+            return dataclasses.replace(found, value=FixValue.CHANGED)
+        return found
 
     def _moves_with_its_bound(
         self, applied: AppliedPatch, before: AsWritten, outcome: Outcome

@@ -7,12 +7,18 @@ import math
 
 import numpy as np
 
-from stayfinite.diagnose.facts.expressions import OutsideDomain
+from stayfinite.diagnose.evidence import Evidence
+from stayfinite.diagnose.facts.expressions import (
+    ExtremeOfNothing,
+    OutsideDomain,
+    SingularMatrix,
+)
+from stayfinite.diagnose.finding import Finding
 from stayfinite.diagnose.locate import Diagnosis
 from stayfinite.diagnose.values import as_float
 from stayfinite.graph.graph import Graph, Op
 from stayfinite.graph.walk import unwrapped, upstream
-from stayfinite.numerics.dtypes import HALF
+from stayfinite.numerics.dtypes import HALF, spacing
 from stayfinite.numerics.functions import STRUCTURAL, Interval, RealPower
 from stayfinite.repair import (
     MECHANISMS,
@@ -122,6 +128,23 @@ def _maker_of_half(trace: Graph, op: Op) -> Op | None:
 
 def _facts(diagnosis: Diagnosis) -> Facts:
     evidence, finding = diagnosis.evidence, diagnosis.finding
+    match finding.facts:
+        case ExtremeOfNothing(result):
+            return dataclasses.replace(_of_operand(evidence, finding), infinity=result)
+        case SingularMatrix() as matrix:
+            return Facts(matrix.dtype, shift=_shift(matrix))
+        case _:
+            return _of_operand(evidence, finding)
+
+
+def _shift(matrix: SingularMatrix) -> int:
+    """The exponent of what moves the smallest eigenvalue above the roundings of the largest."""
+    # A matrix of zeros has no scale.
+    rounding = matrix.num_rows * spacing(matrix.dtype) * (matrix.largest or 1.0)
+    return math.ceil(math.log10(2 * rounding + max(-matrix.smallest, 0.0)))
+
+
+def _of_operand(evidence: Evidence, finding: Finding) -> Facts:
     op = evidence.forward_op
     if op is None or not op.operands:
         return Facts()

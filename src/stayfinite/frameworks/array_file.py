@@ -70,7 +70,10 @@ class ArrayFile:
     def _write(self, chunk: np.ndarray, offset: int) -> None:
         left = chunk.data
         while left:
-            written = os.pwrite(self._descriptor, left, offset)
+            try:
+                written = os.pwrite(self._descriptor, left, offset)
+            except OSError as error:
+                raise OSError(error.errno, error.strerror, self._folder) from None
             left, offset = left[written:], offset + written
 
     def end(self) -> None:

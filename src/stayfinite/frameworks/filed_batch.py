@@ -69,11 +69,12 @@ class BatchFile:
 
     Args:
         form: The tensors of the framework; None where a batch has none that are large.
+        tell: As that of `HostCopies`.
     """
 
-    def __init__(self, form: TensorForm | None) -> None:
+    def __init__(self, form: TensorForm | None, tell: Callable[[int, str], None]) -> None:
         self._form = form
-        self._copies = HostCopies()
+        self._copies = HostCopies(tell)
 
     def keep(self, data: object, own: Callable[[object], object]) -> FiledBatch | None:
         """Copy a batch; None if it has large parts that are no arrays.

@@ -96,7 +96,9 @@ class PlainStep(HandWrittenStep):
         """None: see `layers`."""
         return None
 
-    def holder_of(self, array: np.ndarray, codes: Sequence[CodeType]) -> HeldArray | None:
+    def holder_of(
+        self, array: np.ndarray, codes: Sequence[CodeType], data: object
+    ) -> HeldArray | None:
         """None: an array that is not part of the state belongs to the user's loop."""
         return None
 

@@ -9,6 +9,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from stayfinite.frameworks.host_copies import HostCopies
+from stayfinite.frameworks.kept_in_memory import KeptInMemory
 from stayfinite.frameworks.subject import Subject
 
 # What other code may write to the state between two steps without a new snapshot: a learning rate,
@@ -37,12 +39,18 @@ class HeavyTraining:
         plain: Makes a step without a sentinel.
         fails: Makes a step on a batch with the sentinel, and undoes it; whether it is bad.
         num_bytes: The size of the state.
+        in_memory: Is told of a snapshot that could not be written to a file.
     """
 
     subject: Subject
     plain: Callable[..., Any]
     fails: Callable[[object], bool]
     num_bytes: int
+    in_memory: KeptInMemory
+
+    def host_copies(self) -> HostCopies:
+        """Where a snapshot on the host is."""
+        return HostCopies(self.in_memory.of("the snapshot of the state"))
 
 
 class HeavyState(abc.ABC):

@@ -8,12 +8,20 @@ import numpy as np
 
 from stayfinite.frameworks.array_file import ArrayFile
 from stayfinite.frameworks.disks import fits_in_memory, folders_with_room
+from stayfinite.frameworks.kept_in_memory import NO_FOLDER
 
 
 class HostCopies:
-    """Copies by number. If a file cannot be written, they are in memory from then on."""
+    """Copies by number. If a file cannot be written, they are in memory from then on.
 
-    def __init__(self) -> None:
+    Args:
+        tell: Called with their size and the reason once they are in memory for want of a file.
+    """
+
+    def __init__(self, tell: Callable[[int, str], None] = lambda num_bytes, reason: None) -> None:
+        self._tell = tell
+        # Why no file was written.
+        self._reason = NO_FOLDER
         self._in_memory: dict[int, np.ndarray] = {}
         self._file: ArrayFile | None = None
         self._may_use_file = True
@@ -50,6 +58,7 @@ class HostCopies:
             if self._has_filled_file(numbers, value, num_bytes):
                 return
             self._may_use_file = False
+            self._tell(num_bytes, self._reason)
         self._drop_file()
         before, self._in_memory = self._in_memory, {}
         for number in numbers:
@@ -72,7 +81,8 @@ class HostCopies:
         for folder in folders_with_room(num_bytes):
             try:
                 self._file = ArrayFile(folder)
-            except OSError:
+            except OSError as error:
+                self._note(error)
                 continue
             if self._has_written(numbers, value):
                 return True
@@ -86,13 +96,19 @@ class HostCopies:
             array = value(number)
             try:
                 self._file.write(number, array)
-            except OSError:
+            except OSError as error:
+                self._note(error)
                 return False
         try:
             self._file.end()
-        except OSError:
+        except OSError as error:
+            self._note(error)
             return False
         return True
+
+    def _note(self, error: OSError) -> None:
+        place = "" if error.filename is None else f" ({error.filename})"
+        self._reason = f"{error.strerror}{place}"
 
     def _drop_file(self) -> None:
         if self._file is not None:
@@ -105,10 +121,13 @@ class HostCopies:
             try:
                 self._file.write(number, array)
                 return
-            except OSError:
+            except OSError as error:
+                self._note(error)
                 self._in_memory = {kept: self._file.read(kept) for kept in self._file.sizes()}
                 self._drop_file()
                 self._may_use_file = False
+                num_bytes = sum(kept.nbytes for kept in self._in_memory.values())
+                self._tell(num_bytes + array.nbytes, self._reason)
         self._in_memory[number] = np.array(array)
 
     def discard(self, number: int) -> None:

@@ -10,11 +10,12 @@ from __future__ import annotations
 import collections
 import dataclasses
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
 
 from stayfinite.frameworks.disks import fits_in_memory
 from stayfinite.frameworks.filed_batch import BatchFile, FiledBatch, TensorForm
+from stayfinite.frameworks.kept_in_memory import KeptInMemory
 from stayfinite.frameworks.loss_log import LossLog
 from stayfinite.frameworks.recorded_steps import RecordedBatch, RecordedSeries, num_bytes_of
 from stayfinite.frameworks.snapshots import Snapshots
@@ -72,6 +73,7 @@ class Recorder:
         max_pending: So many flags may be unread when the next step begins.
         state_log: What makes the present state again, for a training that may go back.
         made_again: Makes the state before the bad step again that is handled now.
+        in_memory: The copies that could not be written to a file.
     """
 
     def __init__(self) -> None:
@@ -81,6 +83,7 @@ class Recorder:
         self.state_log: StateLog | None = None
         self.made_again: Callable[[], MadeAgain | None] = lambda: None
         self.losses = LossLog()
+        self.in_memory = KeptInMemory()
         self.epoch: int | None = None
         self._batch = 0
         # Oldest first; the series are newer than the steps, and what was noted is the newest.
@@ -168,6 +171,10 @@ class Recorder:
         """
         self._noted.append(data)
         self.count.num_steps += 1
+
+    def note_counted(self, data: Iterable[object]) -> None:
+        """Record steps as `note` does, which are in `count` already."""
+        self._noted += data
 
     def record_noted(self) -> RecordedSeries:
         """The steps that were noted since the last call, as a series."""
@@ -308,7 +315,7 @@ class Recorder:
         if fits_in_memory(recorded.num_bytes, is_on_host=True):
             return self._own(recorded.data)
         if self._batch_file is None:
-            self._batch_file = BatchFile(self._form)
+            self._batch_file = BatchFile(self._form, self.in_memory.of("the copy of a batch"))
         kept = [r for r in self._steps if not isinstance(r.data, FiledBatch)]
         self._steps = collections.deque(kept)
         return self._batch_file.keep(recorded.data, self._own) or self._own(recorded.data)

@@ -48,11 +48,11 @@ class HeldArray:
     """A place that holds an array: the name `attribute` in a layer, an object, a closure, a module.
 
     `owner` is the path of the layer, the class or variable of the object, the function of the
-    closure, or the name of the module.
+    closure, or the name of the module. A `name` of the user's loop has none.
     """
 
     attribute: str
-    kind: Literal["layer", "object", "closure", "module"]
+    kind: Literal["layer", "object", "closure", "module", "name"]
     owner: str
 
 
@@ -199,10 +199,12 @@ class Subject(Protocol):
         """The layer with this path, as in `Op.layer` and the names of the state."""
         ...
 
-    def holder_of(self, array: np.ndarray, codes: Sequence[CodeType]) -> HeldArray | None:
+    def holder_of(
+        self, array: np.ndarray, codes: Sequence[CodeType], data: object
+    ) -> HeldArray | None:
         """What holds an array that is no variable; None where that is not found.
 
-        `codes` is the code of the functions that read it.
+        `codes` is the code of the functions that read it, `data` that of the step.
         """
         ...
 

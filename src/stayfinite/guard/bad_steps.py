@@ -37,6 +37,7 @@ class BadSteps:
 
     def __init__(self, keep: Path, script: str | None, rebuild_all: Callable[[], None]) -> None:
         self.recorder = Recorder()
+        self.recorder.in_memory.say = _notify
         self.keep = keep
         self.script = script
         self.listeners: list[Callable[[Incident], None]] = []

@@ -101,10 +101,10 @@ def guarded(
 
     Returns:
         The guarded step. It raises `NonFiniteError`, at a bad step or, on a device that works
-        ahead of the program, some calls later: on JAX without Keras at most two, or 32 where steps
-        take less than about 2 ms and the loop reads no result of them. `check()` reads the flags
-        that are not read yet, and belongs after the loop: without it a bad last step is reported
-        when the program ends. The state is that of the last good step in any case.
+        ahead of the program, some calls later: on JAX without Keras at most two; where steps take
+        less than about 2 ms at most 32, or four if the loop reads their results. `check()` reads
+        the flags that are not read yet, and belongs after the loop: without it a bad last step is
+        reported when the program ends. The state is that of the last good step in any case.
 
     Raises:
         UsageError: the optimizer is not one of Keras, or the policy is not known.

@@ -37,6 +37,7 @@ class GuardSession:
 
     Attributes:
         incidents: One for each bad step.
+        notes: What the user should know of the run, beside them.
         was_aborted: Whether Ctrl-C has ended an explanation without an incident.
     """
 
@@ -58,6 +59,7 @@ class GuardSession:
         self.say = say
         self.unguarded_ok = unguarded_ok
         self.incidents: list[Incident] = []
+        self.notes: list[str] = []
         self.was_aborted = False
         # Not the watches themselves, so that the models of a script can be freed.
         self._counts: list[StepCount] = []
@@ -178,11 +180,16 @@ class GuardSession:
         watch.measures.policy, watch.on_abort = self.policy, self._abort
         watch.listeners.append(self.incidents.append)
         self._counts.append(watch.recorder.count)
+        watch.recorder.in_memory.say = self._note
 
     def left_alone(self, name: str, reason: str) -> None:
         """Say that the step `name()` of a hand-written loop is not guarded."""
         self._has_left_alone = True
         self.say(f"the step {name}() runs without the guard: {reason}")
+
+    def _note(self, text: str) -> None:
+        self.notes.append(text)
+        self.say(text)
 
     def _abort(self) -> None:
         self.was_aborted = True

@@ -117,6 +117,8 @@ class Trait(Enum):
     TESTS_FINITENESS = auto()
     CHOOSES = auto()  # discards elements: where, nan_to_num
     BOUNDED_AT_INFINITY = auto()  # may be finite where an operand is infinite
+    EXTREME = auto()  # the largest or smallest element of a row, or of all
+    GROUPS = auto()  # reduces the elements of each group, which an operand names
     SUMS = auto()
     AVERAGES = auto()
     CONTRACTS = auto()  # sums products of two operands
@@ -329,6 +331,17 @@ _ROWS: tuple[FunctionRow, ...] = (
         for name in ("dot", "einsum", "matmul")
     ),
     FunctionRow("conv", growth=Growth.POLYNOMIAL, traits=frozenset({Trait.CONTRACTS})),
+    *_having(Trait.EXTREME, "max", "min"),
+    *_having(
+        Trait.GROUPS,
+        "index_reduce",
+        "scatter-max",
+        "scatter-min",
+        "scatter_reduce",
+        "segment_max",
+        "segment_min",
+        "segment_reduce",
+    ),
     FunctionRow("prod", ("reduce_prod",), growth=Growth.STEEP),
     FunctionRow("cumprod", growth=Growth.STEEP),
     # Bounds and choices.

@@ -7,7 +7,7 @@ import shlex
 
 from rich.cells import cell_len
 
-from stayfinite.incident import Incident
+from stayfinite.incident import Incident, Recurrence
 from stayfinite.pages.clean import clean
 from stayfinite.report.lines import clip
 from stayfinite.report.trial_lines import also_finite, proof
@@ -18,6 +18,8 @@ def help_text(incident: Incident, longest: int) -> str:
     """The sentence after `help:`; of a fix at most `longest` cells, so that its proof is seen."""
     if incident.fix is not None:
         return f"{_shortened(clean(incident.fix.text), longest)} ({proof(incident)})"
+    if incident.recurrence is not None and incident.recurrence.kind == "persistent-on-device":
+        return _other_device(incident.recurrence)
     return _NEXT_STEPS.get(incident.cause.name, _in_general)(incident)
 
 
@@ -35,6 +37,14 @@ def _shortened(text: str, longest: int) -> str:
 def quoted(path: str) -> str:
     """`path` as one word of a shell, quoted only if needed, on Windows too."""
     return path if re.fullmatch(r"[\w./\\:@%+=,~-]+", path) else shlex.quote(path)
+
+
+def _other_device(again: Recurrence) -> str:
+    finite = ", ".join(device.device for device in again.devices if device.bad is False)
+    return (
+        f"train on {finite}, where this step is finite; if other steps are bad on this device "
+        "only, test its memory"
+    )
 
 
 def _in_general(incident: Incident) -> str:

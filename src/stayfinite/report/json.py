@@ -17,7 +17,8 @@ RUN_SCHEMA = "stayfinite.run/1"
 class RunRecord:
     """One run of a script: its exit code, the training steps of all its models, its bad steps.
 
-    `exit_code` is -1 while the script runs. `interventions` are those of the incidents.
+    `exit_code` is -1 while the script runs. `interventions` are those of the incidents. `notes` say
+    what else the user should know; files of earlier versions have none.
     """
 
     schema: str
@@ -25,6 +26,7 @@ class RunRecord:
     num_steps: int
     incidents: tuple[Incident, ...]
     interventions: tuple[Intervention, ...]
+    notes: tuple[str, ...] = ()
 
 
 def render(incident: Incident) -> str:
@@ -32,10 +34,12 @@ def render(incident: Incident) -> str:
     return dump(incident.to_json())
 
 
-def run_file(exit_code: int, num_steps: int, incidents: Sequence[Incident]) -> str:
+def run_file(
+    exit_code: int, num_steps: int, incidents: Sequence[Incident], notes: Sequence[str] = ()
+) -> str:
     """The whole file that `stayfinite run --json` writes, also without an incident."""
     made = tuple(each.intervention for each in incidents if each.intervention is not None)
-    record = RunRecord(RUN_SCHEMA, exit_code, num_steps, tuple(incidents), made)
+    record = RunRecord(RUN_SCHEMA, exit_code, num_steps, tuple(incidents), made, tuple(notes))
     return dump(to_json(record)) + "\n"
 
 

@@ -181,29 +181,38 @@ class RunFile:
         with _writing("--json", path):
             # A pipe or device gets one text, at the end.
             if path.is_file() or not path.exists():
-                _put(path, _run_file(UNFINISHED, 0, ()))
+                _put(path, _run_file(UNFINISHED, 0, (), ()))
 
-    def write(self, exit_code: int, num_steps: int, incidents: Sequence[Incident]) -> None:
+    def write(
+        self,
+        exit_code: int,
+        num_steps: int,
+        incidents: Sequence[Incident],
+        notes: Sequence[str],
+    ) -> None:
         """Write the run file, over an earlier one.
 
         Args:
             exit_code: As `subprocess` gives it: negative for a signal.
             num_steps: Training steps of all models of the program.
             incidents: In the order in which they occurred.
+            notes: What the user should know of the run, beside them.
 
         Raises:
             OSError: The file cannot be written.
         """
-        unfinished = _run_file(UNFINISHED, 0, ())
+        unfinished = _run_file(UNFINISHED, 0, (), ())
         if self._path is not None and not _has_a_better_one(self._path, unfinished, incidents):
-            _put_after_the_run(self._path, _run_file(exit_code, num_steps, incidents))
+            _put_after_the_run(self._path, _run_file(exit_code, num_steps, incidents, notes))
 
 
-def _run_file(exit_code: int, num_steps: int, incidents: Sequence[Incident]) -> str:
+def _run_file(
+    exit_code: int, num_steps: int, incidents: Sequence[Incident], notes: Sequence[str]
+) -> str:
     # Imported here, because a run without a run file does not need it.
     from stayfinite.report.json import run_file
 
-    return run_file(exit_code, num_steps, incidents)
+    return run_file(exit_code, num_steps, incidents, notes)
 
 
 def _has_a_better_one(path: Path, unfinished: str, incidents: Sequence[Incident]) -> bool:

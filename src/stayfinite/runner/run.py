@@ -223,14 +223,16 @@ class GuardedRun:
             return code
         num_steps = 0
         incidents: tuple[Incident, ...] = ()
+        notes: tuple[str, ...] = ()
         if self._session is not None:
             num_steps, incidents = self._session.num_steps, tuple(self._session.incidents)
+            notes = tuple(self._session.notes)
         is_of_others = self._is_spawned or (self._has_spawned and code in (0, NON_FINITE))
         if is_of_others and num_steps == 0 and not incidents:
             # The processes that train write the files.
             return code
         try:
-            self._file.write(code, num_steps, incidents)
+            self._file.write(code, num_steps, incidents, notes)
         except OSError as error:
             say(f"stayfinite: the run file could not be written: {error}")
         try:

@@ -50,6 +50,10 @@ class GuardedSession(Protocol):
         """Training steps of all models so far."""
 
     @property
+    def notes(self) -> Sequence[str]:
+        """What the user should know of the run, beside the incidents."""
+
+    @property
     def was_aborted(self) -> bool:
         """Whether Ctrl-C has ended an explanation without an incident."""
 

@@ -14,8 +14,8 @@ from stayfinite.errors import UsageError
 from stayfinite.frameworks.keras import private_epochs, running_fit
 from stayfinite.frameworks.keras.batch_listeners import ReadsNoLogs
 from stayfinite.frameworks.keras.epochs import DataPlace, Epochs
-from stayfinite.frameworks.keras.train_function import GuardedTrainFunction
 from stayfinite.frameworks.recording.notices import notify
+from stayfinite.frameworks.train_function import GuardedTrainFunction
 from stayfinite.saving import checkpoint_files, training_state
 from stayfinite.saving.bad_ends import BadEndListener
 from stayfinite.saving.callback_state import CallbackStates

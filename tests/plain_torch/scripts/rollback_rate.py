@@ -15,5 +15,7 @@ for step in range(160):
     loss.backward()
     optimizer.step()
     losses.append(loss.item())
+momentum = optimizer.state[net.weight]["momentum_buffer"]
+print("end", *[value.sum().item().hex() for value in (net.weight.detach(), momentum)])
 print("rate", optimizer.param_groups[0]["lr"])
 print("loss", sum(losses[-8:]) < sum(losses[:8]))

@@ -1,4 +1,4 @@
-"""`empty-reduction`: a mean over no elements."""
+"""`empty-reduction`: a mean, a maximum or a minimum of no elements."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import numpy as np
 
 from stayfinite.diagnose.elements import finite_operands, largest_magnitude
 from stayfinite.diagnose.evidence import Evidence
-from stayfinite.diagnose.facts.expressions import EmptyCount, NothingToReduce
+from stayfinite.diagnose.extremes import is_by_group, results_of_nothing
+from stayfinite.diagnose.facts.expressions import EmptyCount, ExtremeOfNothing, NothingToReduce
 from stayfinite.diagnose.finding import Finding
 from stayfinite.diagnose.poles import zero_divisor
 from stayfinite.diagnose.values import as_float
@@ -32,7 +33,7 @@ def match(evidence: Evidence) -> Finding | None:
     op = evidence.op
     if op is None or op.phase == "backward":
         return None
-    return _of_nothing(evidence, op) or _by_empty_count(evidence, op)
+    return _of_nothing(evidence, op) or _extreme(evidence, op) or _by_empty_count(evidence, op)
 
 
 def _of_nothing(evidence: Evidence, op: Op) -> Finding | None:
@@ -50,6 +51,20 @@ def _of_nothing(evidence: Evidence, op: Op) -> Finding | None:
         cause="empty-reduction",
         facts=NothingToReduce(evidence.trace.values[operand].shape),
         op=op.name,
+        mechanism="empty-reduction",
+    )
+
+
+def _extreme(evidence: Evidence, op: Op) -> Finding | None:
+    empty = results_of_nothing(evidence)
+    if empty is None:
+        return None
+    results = as_float(evidence.results_of(op))[empty]
+    return Finding(
+        cause="empty-reduction",
+        facts=ExtremeOfNothing(float(results[0]), is_by_group(op), results.size, empty.size),
+        op=op.name,
+        samples=evidence.samples(op.results[0], empty),
         mechanism="empty-reduction",
     )
 

@@ -76,10 +76,50 @@ class OutsideDomain:
 
 
 @dataclass(frozen=True)
+class SingularMatrix:
+    """A factorization or an inverse of matrices, `num_bad` of which are singular in `dtype`.
+
+    Args:
+        is_positive: Whether they have to be positive definite, not only regular.
+        smallest: The smallest eigenvalue of the worst, or singular value where any sign will do.
+        largest: The largest one.
+        num_rows: The rows of a matrix.
+        dtype: The dtype.
+        num_bad: How many are singular.
+        num_matrices: Of how many.
+    """
+
+    is_positive: bool
+    smallest: float
+    largest: float
+    num_rows: int
+    dtype: str
+    num_bad: int
+    num_matrices: int
+
+
+@dataclass(frozen=True)
 class NothingToReduce:
     """The mean of no elements; the operand has this shape."""
 
     shape: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class ExtremeOfNothing:
+    """A maximum or minimum of no elements: of a masked row, or of a group that has none.
+
+    Args:
+        result: What it gives: an infinity, or NaN.
+        by_group: Whether it is that of a group.
+        num_bad: How many results are of no elements.
+        size: Of how many.
+    """
+
+    result: float
+    by_group: bool
+    num_bad: int
+    size: int
 
 
 @dataclass(frozen=True)
@@ -209,7 +249,9 @@ ExpressionFacts = (
     | SingularInside
     | SquareVanishes
     | OutsideDomain
+    | SingularMatrix
     | NothingToReduce
+    | ExtremeOfNothing
     | EmptyCount
     | FullyMaskedRow
     | MaskOutOfRange

@@ -26,7 +26,7 @@ class JaxHeavySteps(HeavySteps):
     def __init__(self, training: HeavyTraining) -> None:
         super().__init__(training.num_bytes)
         self._training = training
-        self._snapshot = StateCopy()
+        self._snapshot = StateCopy(training.host_copies())
         self._structure: Any = None
         # By the structure of a state, the positions of the leaves that are in the snapshot.
         self._in_snapshot: dict[Any, list[int]] = {}
@@ -100,7 +100,7 @@ class JaxHeavySteps(HeavySteps):
     def forget(self) -> None:
         """Begin a new window with the next step."""
         super().forget()
-        self._snapshot, self._unchanged = StateCopy(), {}
+        self._snapshot, self._unchanged = StateCopy(self._training.host_copies()), {}
 
     def is_used_up(self) -> bool:
         """Whether a step that did not end has taken the arrays of the present state."""

@@ -18,8 +18,7 @@ from stayfinite.frameworks.jax.state import store
 from stayfinite.frameworks.jax.state_copy import is_on_cpu, is_on_default_device
 from stayfinite.frameworks.keras import private as keras_private
 from stayfinite.frameworks.keras.persistence import bad_steps_leave_marks
-from stayfinite.frameworks.keras.train_function import settle_model
-from stayfinite.frameworks.keras.windows import WindowedTrainFunction
+from stayfinite.frameworks.keras.windows import WindowedTrainFunction, settle_model
 from stayfinite.frameworks.recorder import Recorder
 from stayfinite.frameworks.state import State
 from stayfinite.frameworks.subject import Subject, TrainFunction
@@ -82,7 +81,9 @@ class JaxWindows(WindowedTrainFunction):
             return self.fails_again(State.of(new.state), data)
 
         self._plain = plain
-        new = JaxHeavySteps(HeavyTraining(self._subject, plain, fails, num_bytes))
+        in_memory = self._recorder.in_memory
+        training = HeavyTraining(self._subject, plain, fails, num_bytes, in_memory)
+        new = JaxHeavySteps(training)
         self._may_have_windows = new.begins_finite(state)
         if not self._may_have_windows:
             return None

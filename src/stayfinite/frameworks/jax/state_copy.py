@@ -17,11 +17,15 @@ _PART_OF_NEEDED = 1 / 16
 
 
 class StateCopy:
-    """A copy of the leaves of a state: on the host, or on a device with room for it."""
+    """A copy of the leaves of a state: on the host, or on a device with room for it.
 
-    def __init__(self) -> None:
+    Args:
+        on_host: Where it is on the host.
+    """
+
+    def __init__(self, on_host: HostCopies) -> None:
         self._on_device: list[Any] = []
-        self._on_host = HostCopies()
+        self._on_host = on_host
         # Those of the copies on the host, in the order of the leaves.
         self._numbers: list[int] = []
 

@@ -125,7 +125,9 @@ class KerasSubject(Subject):
         named = [layer for layer in layers if layer.name == name]
         return named[0] if len(named) == 1 else None
 
-    def holder_of(self, array: np.ndarray, codes: Sequence[CodeType]) -> HeldArray | None:
+    def holder_of(
+        self, array: np.ndarray, codes: Sequence[CodeType], data: object
+    ) -> HeldArray | None:
         """What holds an array that is no variable."""
         return holder_of(array, self.layers(), codes)
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import abc
+from typing import Any
 
 from stayfinite.frameworks.base import OnBad
+from stayfinite.frameworks.guarded_training import ValuesOfSteps
 from stayfinite.frameworks.heavy_steps import HeavySteps
-from stayfinite.frameworks.keras.train_function import GuardedTrainFunction
+from stayfinite.frameworks.keras import own_values
 from stayfinite.frameworks.recorder import Recorder
 from stayfinite.frameworks.subject import Subject
+from stayfinite.frameworks.train_function import GuardedTrainFunction
 
 # After so many bad steps the steps of a small state are in no windows.
 _MAX_HANDLED = 4
@@ -28,6 +31,10 @@ class WindowedTrainFunction(GuardedTrainFunction):
         self._may_have_windows = False
         # Whether the state is too small to be heavy; known after the first step.
         self._is_light = False
+
+    def values_of_steps(self) -> ValuesOfSteps | None:
+        """Attributes and random numbers of the user's objects."""
+        return own_values.of_subject(self._subject)
 
     def _steps_in_windows(self) -> HeavySteps | None:
         """What makes this step in a window; None if it has the sentinel."""
@@ -77,3 +84,12 @@ class WindowedTrainFunction(GuardedTrainFunction):
     @abc.abstractmethod
     def _first_window(self) -> HeavySteps | None:
         """Decide whether steps are made in windows; what makes them then, which is `heavy`, too."""
+
+
+def settle_model(model: Any) -> None:
+    """`settle` the training of a Keras model, if it is guarded."""
+    function = getattr(model, "train_function", None)
+    if isinstance(function, GuardedTrainFunction):
+        function.settle()
+        if function.resumes:
+            function.read_flags()

@@ -14,7 +14,6 @@ import tensorflow as tf
 
 from stayfinite.frameworks.heavy_state import MAX_WRITTEN_BYTES, HeavyTraining, Writes
 from stayfinite.frameworks.heavy_steps import HeavySteps
-from stayfinite.frameworks.host_copies import HostCopies
 from stayfinite.frameworks.optimizers import learning_rate_of
 from stayfinite.frameworks.recorded_steps import RecordedBatch
 from stayfinite.frameworks.subject import state_variables
@@ -36,7 +35,7 @@ class TensorFlowHeavySteps(HeavySteps):
         self._training = training
         self._variables: list[Any] = []
         # The snapshot, by the position of a variable, and how many bytes each has.
-        self._snapshot = HostCopies()
+        self._snapshot = training.host_copies()
         self._sizes: dict[int, int] = {}
         # Those that are not in it: the large ones that no step has written to.
         self._unchanged: set[int] = set()

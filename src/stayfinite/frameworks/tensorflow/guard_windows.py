@@ -66,7 +66,8 @@ class TensorFlowWindows(WindowedTrainFunction):
             return None
         build_slots(subject.optimizers[0], subject.trainable_variables)
         num_bytes = num_bytes_of(subject)
-        training = HeavyTraining(subject, self._plain(), self._fails_now, num_bytes)
+        in_memory = self._recorder.in_memory
+        training = HeavyTraining(subject, self._plain(), self._fails_now, num_bytes, in_memory)
         steps = TensorFlowHeavySteps(training)
         # What a step leaves as it is would count as bad.
         self._may_have_windows = steps.is_finite()

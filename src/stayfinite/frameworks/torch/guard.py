@@ -12,9 +12,9 @@ import torch
 
 from stayfinite.frameworks.base import OnBad
 from stayfinite.frameworks.filed_batch import TensorForm
+from stayfinite.frameworks.guarded_training import ValuesOfSteps
 from stayfinite.frameworks.heavy_state import MAX_WRITTEN_BYTES, Writes
 from stayfinite.frameworks.keras import own_values
-from stayfinite.frameworks.keras.train_function import GuardedTrainFunction
 from stayfinite.frameworks.recorded_steps import is_frozen
 from stayfinite.frameworks.recorder import Flag, Recorder
 from stayfinite.frameworks.state import RandomState, State, Variable
@@ -42,6 +42,7 @@ from stayfinite.frameworks.torch.state import (
     state_of,
     store,
 )
+from stayfinite.frameworks.train_function import GuardedTrainFunction
 
 
 class TorchTrainFunction(GuardedTrainFunction):
@@ -91,6 +92,10 @@ class TorchTrainFunction(GuardedTrainFunction):
     def is_eager(self) -> bool:
         """Whether the step is run as it is."""
         return not private.is_compiled(self.inner)
+
+    def values_of_steps(self) -> ValuesOfSteps | None:
+        """Attributes and random numbers of the user's objects."""
+        return own_values.of_subject(self._subject)
 
     def written(self) -> Writes | None:
         """The variables that were written to since the last step."""

@@ -7,10 +7,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from functools import partial
 
-from stayfinite.repair.rewrites import empty_reduction, guards, half_precision, masks
+from stayfinite.repair.rewrites import empty_reduction, guards, half_precision, masks, matrices
+from stayfinite.repair.rewrites.matrices import SHIFT
 from stayfinite.repair.rewrites.site import Facts, Site, Template
 
-__all__ = ["MECHANISMS", "Facts", "Site", "Template"]
+__all__ = ["MECHANISMS", "SHIFT", "Facts", "Site", "Template"]
 
 MECHANISMS: dict[str, Callable[[Site], Iterator[Template]]] = {
     **{
@@ -21,4 +22,5 @@ MECHANISMS: dict[str, Callable[[Site], Iterator[Template]]] = {
     "fully-masked-row": masks.fully_masked_row,
     "half-overflow": half_precision.rewrites,
     "masked-branch": masks.masked_branch,
+    "out-of-domain": matrices.rewrites,
 }

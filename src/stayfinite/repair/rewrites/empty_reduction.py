@@ -1,24 +1,31 @@
 """A mean over nothing: divide by at least 1, so that the sum of nothing stays 0.
 
+A maximum or minimum of nothing: 0 in the place of its infinity.
+
 A deviation of one element divides by 0 if it is that of a sample.
 """
 
 from __future__ import annotations
 
+import ast
+import math
 from collections.abc import Iterator
 
 from stayfinite.repair.edit import Replacement
 from stayfinite.repair.operation import Operation
 from stayfinite.repair.rewrites import guards
-from stayfinite.repair.rewrites.site import Site, Template
+from stayfinite.repair.rewrites.site import Site, Template, spelled
+from stayfinite.repair.scope import dotted
 
 
 def rewrites(site: Site) -> Iterator[Template]:
     """The repairs of one operation, best first."""
     operation = site.operation
-    if operation is None:
+    if site.facts.infinity is not None:
+        yield from _extreme(site, site.facts.infinity)
+    elif operation is None:
         return
-    if operation.name == "divide" and (divisor := operation.arguments.get("y")) is not None:
+    elif operation.name == "divide" and (divisor := operation.arguments.get("y")) is not None:
         if site.number(divisor) is None:
             pieces = guards.at_least(site, operation, divisor, "1.0")
             yield site.rewrite("guard", "divide by at least 1", pieces)
@@ -64,3 +71,49 @@ def _deviation(site: Site, operation: Operation) -> Iterator[Template]:
     comma = ", " if call.args or call.keywords else ""
     pieces = [Replacement(end, end, f"{comma}correction=0")]
     yield site.rewrite("count", "divide by the number of elements, not by one less", pieces)
+
+
+def _extreme(site: Site, infinity: float) -> Iterator[Template]:
+    """`pooled = x.amax(1)` -> the same, then `pooled = where(pooled == -inf, 0.0, pooled)`."""
+    node = _with_values(site)
+    is_call = isinstance(site.node, ast.Call)
+    if not is_call or not isinstance(node, ast.expr) or math.isnan(infinity):
+        return
+    parent = site.source.parents.get(node)
+    if isinstance(parent, ast.Expr):
+        return  # it writes to an array in place
+    bound = f'float("{infinity}")'
+
+    def chosen(tested: str, x: str) -> str:
+        return site.calls("where", f"{tested} == {bound}", site.calls.constant_like("0.0", x), x)
+
+    description = f"0 where `{_called(site)}` has no elements"
+    target = parent.targets[0] if isinstance(parent, ast.Assign) else None
+    if isinstance(target, ast.Name) and isinstance(parent, ast.Assign) and not parent.targets[1:]:
+        end = site.source.range_of(parent)[1]
+        line = f"{target.id} = {chosen(target.id, target.id)}"
+        after = f"{site.source.newline}{' ' * parent.col_offset}{line}"
+        pieces = [Replacement(end, end, after)]
+    else:
+        name = site.scope.free_name("largest" if infinity < 0 else "smallest")
+        text = chosen(f"({name} := {site.text(node)})", name)
+        pieces = [site.replace(node, text)]
+    yield site.rewrite("empty", description, pieces)
+
+
+def _with_values(site: Site) -> ast.AST:
+    """The expression, with `.values` or `[0]` where it is a pair of values and indices."""
+    node = site.node
+    parent = site.source.parents.get(node)
+    is_values = isinstance(parent, ast.Attribute) and parent.attr == "values"
+    is_first = isinstance(parent, ast.Subscript) and site.number(parent.slice) == 0
+    is_pair = isinstance(parent, ast.Attribute | ast.Subscript) and (is_values or is_first)
+    return parent if is_pair and parent is not None else node
+
+
+def _called(site: Site) -> str:
+    operation = site.operation
+    if operation is not None:
+        return spelled(operation)
+    function = getattr(site.node, "func", None)
+    return (dotted(function) or ["the reduction"])[-1] if function is not None else "the reduction"

@@ -24,12 +24,16 @@ _MARK = "\0"
 class Facts:
     """From the graph: the dtype of the failing op, and the range of the finite elements of
     the operand whose value is critical (the radicand, the divisor, the argument of `log`).
-    `counts` says that the operand was made of an integer alone, such as the number of a step."""
+    `counts` says that the operand was made of an integer alone, such as the number of a step.
+    `infinity` is what a maximum or minimum of no elements gave. `shift` is the decimal exponent of
+    the least number that makes a singular matrix regular."""
 
     dtype: str = "float32"
     minimum: float | None = None
     maximum: float | None = None
     counts: bool = False
+    infinity: float | None = None
+    shift: int | None = None
 
 
 @dataclass(frozen=True)

@@ -85,8 +85,10 @@ def arithmetic(finding: Finding) -> str:
             )
         case inputs.NonFiniteRows(kind, _, num_bad, size):
             return f"{num_bad} of {plural(size, 'value')} of the array are {kind}"
-        case inputs.NonFiniteConstant(array=array, is_new=is_new) if finding.cause == "bad-input":
-            made = "the code of the step made or read it"
+        case inputs.NonFiniteConstant(array=array, holder=holder, is_new=is_new) if (
+            finding.cause == "bad-input"
+        ):
+            made = "the code of the step made or read it" if holder is None else f"`{op}` reads it"
             made += ", and the steps before it had none" if is_new else ""
             return f"{_first_bad(array)}{made}"
         case inputs.NonFiniteConstant():
@@ -161,8 +163,13 @@ def _of_expression(op: str, facts: expressions.ExpressionFacts) -> str:
             return f"its square is below {number(smallest)}"
         case expressions.OutsideDomain(_, domain, num_bad, size):
             return f"{num_bad} of {size} operands of `{op}` are {outside(domain)}"
+        case expressions.SingularMatrix(num_rows=rows, num_bad=num_bad, num_matrices=size):
+            which = f"{rows} rows" if size == 1 else f"{num_bad} of {size} matrices of {rows} rows"
+            return f"{which}; equal or dependent rows look like this"
         case expressions.NothingToReduce(shape):
             return f"its operand has the shape {shape}, and nothing of it counts"
+        case expressions.ExtremeOfNothing(num_bad=num_bad, size=size):
+            return f"{num_bad} of {size} results are of no elements"
         case expressions.FullyMaskedRow() | expressions.MaskOutOfRange():
             return "every score of a row is masked"
         case expressions.Discarded(_, expressions.Leak.DERIVATIVE, num_bad, size):

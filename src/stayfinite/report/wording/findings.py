@@ -23,6 +23,10 @@ def message(finding: Finding) -> str:
             return _changed_outside(facts, name)
         case inputs.NonFiniteConstant(kind, num_bad, size, holder=holder):
             bad = kind if size == 1 else f"{kind} in {num_bad} of {plural(size, 'entry')}"
+            if holder is not None and holder.kind == "name":
+                return (
+                    f"`{holder.attribute}`, which the step reads and which is in no batch, is {bad}"
+                )
             if finding.cause == "bad-input":
                 return f"an array that `{finding.op}` reads, and that is in no batch, is {bad}"
             if holder is None:
@@ -86,6 +90,8 @@ def _holder(held: HeldArray) -> str:
             return f"module `{held.owner}`"
         case "object":
             return f"`{held.owner}`"
+        case "name":
+            return "the loop"
 
 
 def of_expression(op: str, facts: expressions.ExpressionFacts) -> str:
@@ -113,8 +119,18 @@ def of_expression(op: str, facts: expressions.ExpressionFacts) -> str:
             ends = (domain.low, domain.high) if isinstance(domain, Interval) else ()
             shown = number_beside(worst, ends)
             return f"`{op}` of {shown}, which is {outside(domain)}, has no value"
+        case expressions.SingularMatrix(is_positive, smallest, largest, dtype=dtype):
+            problem = "not positive definite" if is_positive else "singular"
+            kind = "eigenvalue" if is_positive else "singular value"
+            return (
+                f"`{op}` of a matrix that is {problem} in {dtype}: its smallest {kind} is "
+                f"{number(smallest)}, the largest {number(largest)}"
+            )
         case expressions.NothingToReduce():
             return f"`{op}` over nothing is nan"
+        case expressions.ExtremeOfNothing(result, by_group):
+            what = "a group without elements" if by_group else "a row that is masked throughout"
+            return f"`{op}` of {what} is {number(result)}"
         case expressions.EmptyCount():
             return "a mean over nothing: the count that it divides by is 0"
         case expressions.FullyMaskedRow(by_product=True):

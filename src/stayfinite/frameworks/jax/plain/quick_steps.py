@@ -20,6 +20,10 @@ from stayfinite.frameworks.jax.plain.compiled_step import CompiledStep, OtherFor
 from stayfinite.frameworks.jax.plain.step_record import FIRST_BAD
 from stayfinite.frameworks.jax.plain.trees import array_class
 from stayfinite.frameworks.jax.plain.values import StepData
+from stayfinite.frameworks.recorder import StepCount
+
+# To read a record takes about as long as the call of a short step.
+_STEPS_BETWEEN_LOOKS = 4
 
 
 class QuickSteps:
@@ -27,23 +31,23 @@ class QuickSteps:
 
     Args:
         compiled: The program.
-        note: Told of the batch of each step.
+        count: Counts the steps.
 
     Attributes:
-        num_made: How many were made since `begin`.
         record: The record of the last one.
         latest: The arrays and the structure of what it has returned.
     """
 
-    def __init__(self, compiled: CompiledStep, note: Callable[[object], None]) -> None:
+    def __init__(self, compiled: CompiledStep, count: StepCount) -> None:
         self._compiled = compiled
-        self._note = note
+        self._count = count
         self._whole = compiled.whole
         self._array_class = array_class()
+        self._flatten = jax.tree_util.default_registry.flatten
         self._form: ArgumentsForm | None = None
         self._batch: Callable[[Any], tuple[Any, ...]] | None = None
-        self._num_left = 0
-        self.num_made = 0
+        self._batches: list[tuple[Any, ...]] = []
+        self._num_left = self._num_positional = 0
         self.record: Any = None
         self.latest: Any = None
 
@@ -52,42 +56,44 @@ class QuickSteps:
         form = self._compiled.form
         if form is not self._form:
             self._form, self._batch = form, _bare_batch(self._compiled)
-        self.record, self.num_made, self._num_left = record, 0, number
+            self._num_positional = 0 if form is None else form.num_positional
+        self.record, self._num_left = record, number
 
-    def end(self) -> None:
-        """Make no further step until `begin`."""
-        self.num_made = self._num_left = 0
+    def end(self) -> list[StepData]:
+        """Make no further step until `begin`; the batches of the steps that were made."""
+        batches, form = self._batches, self._form
+        self._batches, self._num_left = [], 0
         self.record = self.latest = None
+        return [] if form is None else [StepData(batch, form) for batch in batches]
 
     def __call__(self, args: tuple[Any, ...], keywords: Mapping[str, Any]) -> Any:
         """Make the step of a call: what it returns, or `NOT_MADE`."""
-        if not self._num_left:
+        left, record = self._num_left, self.record
+        if left % _STEPS_BETWEEN_LOOKS == 0 and (
+            not left or (record.is_ready() and np.asarray(record).item(FIRST_BAD) >= 0)
+        ):
             return NOT_MADE
-        record = self.record
-        if record.is_ready() and np.asarray(record).item(FIRST_BAD) >= 0:
-            return NOT_MADE
-        form, data = self._form, None
-        assert form is not None
-        if self._batch is not None and not keywords and len(args) == form.num_positional:
+        batch = None
+        if self._batch is not None and not keywords and len(args) == self._num_positional:
             batch, concrete = self._batch(args), self._array_class
             for array in batch:
                 if type(array) is not concrete:
+                    batch = None
                     break
-            else:
-                data = StepData(batch, form)
-        if data is None:
+        if batch is None:
             data = self._compiled.batch_of(args, keywords)
             if data is None:
                 return NOT_MADE
+            batch = data.arrays
         try:
             result, self.record = self._whole(record, args, keywords)
         except OtherFormError:
             return NOT_MADE
         # The program may change what it is given, as by `pop`.
-        self.latest = jax.tree.flatten(result)
-        self._num_left -= 1
-        self.num_made += 1
-        self._note(data)
+        self.latest = self._flatten(result)
+        self._num_left = left - 1
+        self._count.num_steps += 1
+        self._batches.append(batch)
         return result
 
 

@@ -28,9 +28,9 @@ from stayfinite.frameworks.jax.plain.step_record import LateRecord, new_record
 from stayfinite.frameworks.jax.plain.trees import array_class
 from stayfinite.frameworks.jax.plain.values import StepData
 from stayfinite.frameworks.jax.state import written_since
-from stayfinite.frameworks.keras.train_function import GuardedTrainFunction
 from stayfinite.frameworks.recorder import Recorder
 from stayfinite.frameworks.state import State
+from stayfinite.frameworks.train_function import GuardedTrainFunction
 
 if TYPE_CHECKING:
     from stayfinite.frameworks.jax.plain.subject import PlainJax
@@ -53,7 +53,7 @@ class PlainTrainFunction(GuardedTrainFunction):
         recorder.max_pending = MAX_PENDING
         self._plain = subject
         self._inner = self._made()
-        self._quick = QuickSteps(self._inner, recorder.note)
+        self._quick = QuickSteps(self._inner, recorder.count)
         self._record = new_record()
         # The state after the last step, or the arrays and the structure of a result that has it.
         self._groups: Any = None
@@ -115,11 +115,13 @@ class PlainTrainFunction(GuardedTrainFunction):
     def _end_quick(self) -> None:
         """Take over the steps that were made the quick way."""
         quick, self._plain.quick = self._quick, None
-        if quick.num_made:
-            self._latest, self._record = quick.latest, quick.record
-            self._before, self._noted = None, LateRecord(quick.record)
-            self._num_noted += quick.num_made
-            quick.end()
+        latest, record = quick.latest, quick.record
+        batches = quick.end()
+        if batches:
+            self._latest, self._record = latest, record
+            self._before, self._noted = None, LateRecord(record)
+            self._recorder.note_counted(batches)
+            self._num_noted += len(batches)
 
     def __call__(self, state: Any, iterator: Iterator[StepData]) -> Any:
         """Make one step of a call that was taken apart: `(logs, state)`."""
@@ -292,7 +294,7 @@ class PlainTrainFunction(GuardedTrainFunction):
         jax.clear_caches()
         self._end_quick()
         self._inner = self._made(is_again=True)
-        self._quick = QuickSteps(self._inner, self._recorder.note)
+        self._quick = QuickSteps(self._inner, self._recorder.count)
 
     def resumed(self) -> None:
         """Nothing: the state is returned to the user's loop."""

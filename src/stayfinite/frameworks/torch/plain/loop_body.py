@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
+from itertools import compress
 from types import FrameType, FunctionType
 
 import torch
@@ -180,19 +181,22 @@ class LoopBody(PatchedLoop):
         """What the body adds up in small tensors, or writes into a batch, is put back after it."""
         held = {**self._held, **{n: v for each in data.iterations for n, v in each.values.items()}}
         values = [held.get(name, self._globals.get(name)) for name in self.loop.written]
-        found = [value for value in values if is_total(value)]
         batches = [each.batch for each in data.iterations]
-        if not data.is_sure and any(self.loop.bound_in_header(batch) for batch in batches):
-            parts = [part for batch in batches for part in batch.values()]
-            arrays = [leaf for part in parts for _, leaf in trees.leaves(part)]
-            found += [leaf for leaf in arrays if isinstance(leaf, torch.Tensor)]
+        arrays = [leaf for batch in batches for _, leaf in trees.leaves(batch)]
+        parts = [leaf for leaf in arrays if isinstance(leaf, torch.Tensor)]
+        is_written = not data.is_sure and any(self.loop.bound_in_header(each) for each in batches)
+        versions = private.writes_to(parts)
         with private.unseen():
-            copies = [(value, value.clone()) for value in found]
+            totals = [(value, value.clone()) for value in values if is_total(value)]
+            copies = [(part, part.clone()) for part in parts]
         try:
             yield
         finally:
+            # A batch that the loop had written to is known by the count of writes.
+            now = private.writes_to(parts)
+            changed = [is_written or a != b for a, b in zip(versions, now, strict=True)]
             with private.unseen(), torch.no_grad():
-                for value, copy_of_it in copies:
+                for value, copy_of_it in [*totals, *compress(copies, changed)]:
                     value.copy_(copy_of_it)
 
     def _run(self, iteration: Iteration, carried: Mapping[str, object]) -> Mapping[str, object]:

@@ -7,7 +7,9 @@ import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
+from types import CodeType
 
+import numpy as np
 import torch
 
 from stayfinite.errors import CannotGuardError
@@ -21,6 +23,7 @@ from stayfinite.frameworks.recorder import Recorder
 from stayfinite.frameworks.state import RandomState, Tensor, Variable
 from stayfinite.frameworks.subject import (
     Compilation,
+    HeldArray,
     TrainFunction,
     TrainStep,
     state_variables,
@@ -29,6 +32,7 @@ from stayfinite.frameworks.torch import private
 from stayfinite.frameworks.torch.plain import library_objects
 from stayfinite.frameworks.torch.plain.data import LoopData, scalars_of
 from stayfinite.frameworks.torch.plain.half_precision import halves_as
+from stayfinite.frameworks.torch.plain.held_values import name_of
 from stayfinite.frameworks.torch.plain.lasting import lasting_settings
 from stayfinite.frameworks.torch.plain.modules import NamedModule
 from stayfinite.frameworks.torch.plain.optimizer import TorchOptimizer, clips, parameters_of
@@ -263,6 +267,12 @@ class TorchLoop(PlainStep):
     def lasting(self, change: LastingChange) -> Callable[[], None]:
         """What has the optimizer applied with `change` from now on, whatever its loop sets."""
         return functools.partial(lasting_settings(self.optimizer.inner).add, change)
+
+    def holder_of(
+        self, array: np.ndarray, codes: Sequence[CodeType], data: object
+    ) -> HeldArray | None:
+        """A name that the loop reads."""
+        return name_of(array, data) if isinstance(data, LoopData) else None
 
     def save_weights(self, path: Path) -> None:
         """Write the state of each module, which its `load_state_dict` takes.
