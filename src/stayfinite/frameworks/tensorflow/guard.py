@@ -207,7 +207,12 @@ class TensorFlowTrainFunction(TensorFlowWindows):
         self.settle()
         self.heavy = None
         private_functions.forget_traces()
-        self._inner = self._made()
+        self._make_anew()
+
+    def _make_anew(self) -> None:
+        before, self._inner = self._inner, self._made()
+        if isinstance(before, DrawingStep):
+            self._inner.form = before.form
 
     def _made(self) -> Any:
         step = guarded(
@@ -225,12 +230,13 @@ class TensorFlowTrainFunction(TensorFlowWindows):
         except Unsuited:
             # Raised while the step was traced, before anything was run.
             self._everything = True
-            self._inner = self._made()
+            self._make_anew()
             made, data = self._inner(source)
         return made["logs"], made["report"], data
 
     def _from_dataset(self, iterator: Any) -> tuple[Any, list[Any]]:
         if self._draws_outside:
+            self._inner.form = iterator.element_spec
             return self._from_python(_batches(iterator))
         source = iterator
         if self.is_eager:
