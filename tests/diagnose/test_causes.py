@@ -58,6 +58,13 @@ def test_functions_of_one_number(case):
     assert (finding.cause, finding.samples, finding.op) == (cause, samples, name)
 
 
+def test_a_product_with_a_logarithm_is_at_the_pole_of_the_logarithm():
+    step = StepByHand()
+    x, y = step.leaf("input", [2.0, 1.0], "x"), step.leaf("input", [1.0, 0.0], "y")
+    finding = found(step.evidence(root=step.op("xlogy", [x, y], [0.0, -INF])))
+    assert (finding.cause, finding.samples) == ("log-of-zero", (1,))
+
+
 def test_what_is_counted_of_a_loop_is_its_first_result_that_is_not_finite():
     step = StepByHand()
     x = step.leaf("input", [1.0, 2.0])
@@ -173,8 +180,13 @@ def test_upper_bound_of_a_clip_that_was_rounded_to_1_or_written_so(lower, cause)
     x = step.leaf("input", [0.5, 1.0])
     clipped = step.op("clip", [x, step.constant(lower), step.constant(1.0)], [0.5, 1.0])
     rest = step.op("subtract", [step.constant(1.0), clipped], [0.5, 0.0])
-    finding = found(step.evidence(root=step.op("log", [rest], [-0.7, -INF])))
-    assert (finding.cause, finding.samples) == (cause, (1,))
+    root = step.op("log", [rest], [-0.7, -INF])
+    assert found(step.evidence(root=root)).cause == cause
+    # The label of the cross entropy that it belongs to is no mask.
+    step.op("multiply", [compared_with_a_number(step), root], [-0.7, NAN])
+    finding = found(step.evidence(root=root))
+    expected = cause if lower == 1e-8 else "masked-branch"
+    assert (finding.cause, finding.samples) == (expected, (1,))
 
 
 @pytest.mark.parametrize(
