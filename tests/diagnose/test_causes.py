@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from stayfinite.diagnose import matrices
+from stayfinite.diagnose import masked_rows, matrices
 from stayfinite.diagnose.classify import ORDER, classify
 from stayfinite.diagnose.facts import expressions, inputs
 from stayfinite.graph import walk
@@ -381,6 +381,15 @@ def test_a_row_less_its_maximum_is_a_softmax_and_less_its_mean_is_not(kind):
     reduced = step.op(kind, [x], [[-INF], [0.35]])
     root = step.op("subtract", [x, reduced], [[NAN, NAN], [-0.35, 0.35]])
     assert (found(step.evidence(root=root)).cause == "fully-masked-row") is (kind == "max")
+
+
+def test_a_masked_row_is_one_of_the_function_that_the_user_calls(monkeypatch):
+    monkeypatch.setattr(masked_rows, "callee", lambda span: "logsumexp")
+    step = StepByHand()
+    x = step.leaf("input", [[-INF, -INF], [0.0, 0.7]])
+    reduced = step.op("max", [x], [[-INF], [0.7]])
+    root = step.op("subtract", [x, reduced], [[NAN, NAN], [-0.7, 0.0]])
+    assert found(step.evidence(root=root)).op == "logsumexp"
 
 
 def test_the_batch_selects_bad_rows_of_an_array_that_is_not_in_it():
