@@ -58,6 +58,13 @@ def test_functions_of_one_number(case):
     assert (finding.cause, finding.samples, finding.op) == (cause, samples, name)
 
 
+def test_a_product_with_a_logarithm_is_at_the_pole_of_the_logarithm():
+    step = StepByHand()
+    x, y = step.leaf("input", [2.0, 1.0], "x"), step.leaf("input", [1.0, 0.0], "y")
+    finding = found(step.evidence(root=step.op("xlogy", [x, y], [0.0, -INF])))
+    assert (finding.cause, finding.samples) == ("log-of-zero", (1,))
+
+
 def test_what_is_counted_of_a_loop_is_its_first_result_that_is_not_finite():
     step = StepByHand()
     x = step.leaf("input", [1.0, 2.0])
@@ -173,8 +180,13 @@ def test_upper_bound_of_a_clip_that_was_rounded_to_1_or_written_so(lower, cause)
     x = step.leaf("input", [0.5, 1.0])
     clipped = step.op("clip", [x, step.constant(lower), step.constant(1.0)], [0.5, 1.0])
     rest = step.op("subtract", [step.constant(1.0), clipped], [0.5, 0.0])
-    finding = found(step.evidence(root=step.op("log", [rest], [-0.7, -INF])))
-    assert (finding.cause, finding.samples) == (cause, (1,))
+    root = step.op("log", [rest], [-0.7, -INF])
+    assert found(step.evidence(root=root)).cause == cause
+    # The label of the cross entropy that it belongs to is no mask.
+    step.op("multiply", [compared_with_a_number(step), root], [-0.7, NAN])
+    finding = found(step.evidence(root=root))
+    expected = cause if lower == 1e-8 else "masked-branch"
+    assert (finding.cause, finding.samples) == (expected, (1,))
 
 
 @pytest.mark.parametrize(
@@ -220,6 +232,24 @@ def test_value_is_finite_and_its_derivative_is_not(case):
     finding = found(backward_of(name, operands, value))
     assert (finding.cause, finding.samples, finding.op) == ("singular-gradient", (0,), name)
     assert finding.facts.derivative == derivative
+
+
+@pytest.mark.parametrize(
+    ("name", "operands", "value", "cause"),
+    [
+        ("log", [[0.0, 4.0]], [-INF, 1.4], "log-of-zero"),
+        ("divide", [[-1.0, 1.0], [0.0, 4.0]], [-INF, 0.25], "division-by-zero"),
+        ("log", [[4.0, 0.0]], [1.4, -INF], "unknown"),  # bad where the derivative is not
+    ],
+)
+def test_a_pole_of_which_a_later_operation_makes_a_finite_number(name, operands, value, cause):
+    step = StepByHand()
+    leaves = [step.leaf("input", operand, f"x{n}") for n, operand in enumerate(operands)]
+    made = step.op(name, leaves, value)
+    step.op("exp", [made], np.exp(value))
+    factor = step.constant([0.0, 1.0])
+    bad = step.op("divide", [factor, leaves[-1]], [NAN, 1.0], phase="backward", differentiates=0)
+    assert found(step.evidence(root=bad, loss_finite=True)).cause == cause
 
 
 def test_derivative_of_an_unknown_function_has_to_be_all_of_it():

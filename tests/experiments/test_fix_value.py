@@ -138,6 +138,24 @@ def test_no_fix_has_a_gradient_that_is_infinite_in_exact_arithmetic(root, gradie
     assert found.lacks_gradient is (value is FixValue.UNDEFINED)
 
 
+@pytest.mark.parametrize(
+    ("root", "is_weight", "value"),
+    [
+        (node("multiply", X, node("log", X)), True, FixValue.UNDEFINED),
+        (node("multiply", X, node("log", X)), False, FixValue.EXACT),  # its factor may be 0
+        (node("exp", node("log", node("abs", X))), True, FixValue.EXACT),  # a bounded gradient
+    ],
+)
+def test_no_fix_has_an_infinite_gradient_at_a_weight_where_the_step_gives_nan(
+    root, is_weight, value
+):
+    of = formula(root, 0.0, 2.0)
+    of = dataclasses.replace(of, weights=frozenset({X} if is_weight else ()))
+    claimed = rewriting(of, FixValue.EXACT)
+    found = judged(before(BAD, of), outcome(1.4), claimed, lambda: outcome(1.4))
+    assert (found.value, found.lacks_gradient) == (value, value is FixValue.UNDEFINED)
+
+
 def test_a_bound_of_an_undefined_formula_changes_no_value():
     squared = node("square", X)
     undefined = formula(node("divide", X, squared), 0.0, 2.0)

@@ -63,7 +63,7 @@ class OutsideOperand:
 
 
 def zero_divisor(evidence: Evidence) -> MetPole | None:
-    """The root divides in the forward pass, and its divisor is 0 where its result is bad."""
+    """The root divides, or is the derivative of a division, by 0 where it is not finite."""
     met = _at_pole(evidence, PoleKind.DIVISION)
     if met is None:
         return None
@@ -74,7 +74,7 @@ def zero_divisor(evidence: Evidence) -> MetPole | None:
 
 
 def log_pole(evidence: Evidence) -> MetPole | None:
-    """The root is a logarithm in the forward pass, at its pole."""
+    """The root is a logarithm, or the derivative of one, at its pole."""
     met = _at_pole(evidence, PoleKind.LOGARITHM)
     if met is None:
         return None
@@ -91,13 +91,23 @@ def _is_derivative(evidence: Evidence, op: Op) -> bool:
 
 def _at_pole(evidence: Evidence, kind: PoleKind) -> tuple[Op, int, np.ndarray, Pole] | None:
     op = evidence.op
-    if op is None or _is_derivative(evidence, op):
+    if op is None:
         return None
+    bad = bad_elements(evidence)
+    if _is_derivative(evidence, op):
+        # A later op makes the infinity finite, as `exp(log(0))`, and the derivative stays bad.
+        op = evidence.primal
+        if op is None or op.phase == "backward":
+            return None
+        infinite = evidence.bad(op.results[0])
+        if infinite.shape != bad.shape:
+            return None
+        bad = bad & infinite
     function = row(op.name)
     pole, position = function.pole, function.critical
     if pole is None or pole.kind is not kind or len(op.operands) <= position:
         return None
-    operand, bad = as_float(evidence.operand(op, position)), bad_elements(evidence)
+    operand = as_float(evidence.operand(op, position))
     if operand.shape != bad.shape:
         return None
     mask = bad & (operand == pole.at)

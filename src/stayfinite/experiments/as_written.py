@@ -60,19 +60,26 @@ class AsWritten:
 
     @property
     def has_infinite_gradient(self) -> bool:
-        """Whether the exact gradient of the step is infinite where its loss is finite.
+        """Whether the exact gradient of the step is infinite, and its loss is finite.
 
         A product of 0 and an infinite derivative is NaN, and its limit may be finite.
         """
         wide = self.wide
         if isinstance(wide, NotTried) or not math.isfinite(wide.loss):
-            return False
+            return self._has_infinite_gradient_of_weight
         if not any(bool(np.isinf(as_float(g)).any()) for g in wide.gradients.values()):
             return False
         try:
             return self.formula is None or not self.formula.has_gradient
         except BadFormula:
             return True
+
+    @property
+    def _has_infinite_gradient_of_weight(self) -> bool:
+        try:
+            return self.formula is not None and self.formula.has_infinite_gradient_of_weight
+        except BadFormula:
+            return False
 
     @property
     def has_rounded_operand(self) -> bool:

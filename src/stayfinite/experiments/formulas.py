@@ -16,11 +16,13 @@ from stayfinite.experiments.operands import Posed, problem_of
 from stayfinite.experiments.rounding import approached, may_be_rounded_to_zero
 from stayfinite.frameworks.step import Step
 from stayfinite.graph.graph import Op
+from stayfinite.graph.walk import unwrapped
+from stayfinite.numerics.functions import STRUCTURAL
 from stayfinite.repair.engine import build
 from stayfinite.repair.engine.evaluate import FLOATING, Evaluation
 from stayfinite.repair.engine.pricing import TOLERANCE
 from stayfinite.repair.engine.problem import FormulaProblem
-from stayfinite.repair.engine.reference import Reference, has_gradient, reference
+from stayfinite.repair.engine.reference import Reference, divergent, has_gradient, reference
 from stayfinite.repair.extraction import Extraction, GraphRecorded, extractions
 from stayfinite.repair.formula import LeafRole, Node, replaced, walk
 
@@ -37,6 +39,7 @@ class Formula:
             what the formula gives at that operand is no reference.
         stand_ins: Leaves of the problem that stand for sub-formulas of the source.
         rounded_to_zero: Leaves whose value 0 may be that of a number which was rounded to 0.
+        weights: Leaves that are weights, or elements of them.
     """
 
     extraction: Extraction
@@ -44,6 +47,7 @@ class Formula:
     has_rounded_operand: bool = False
     stand_ins: Mapping[Node, Node] = field(default_factory=dict)
     rounded_to_zero: frozenset[Node] = frozenset()
+    weights: frozenset[Node] = frozenset()
 
     @functools.cached_property
     def reference(self) -> Reference:
@@ -62,6 +66,18 @@ class Formula:
             BadFormula: the formula cannot be evaluated.
         """
         return has_gradient(self.problem)
+
+    @functools.cached_property
+    def has_infinite_gradient_of_weight(self) -> bool:
+        """Whether the exact gradient is infinite at a weight, as that of `w * log(w)` at 0.
+
+        What an infinite gradient at another operand does to the weights is not known: its factor
+        may be 0.
+
+        Raises:
+            BadFormula: the formula cannot be evaluated.
+        """
+        return bool(self.weights) and not self.weights.isdisjoint(divergent(self.problem))
 
     @functools.cached_property
     def depends_on_rounding(self) -> bool:
@@ -150,7 +166,8 @@ def formulas(step: Step, diagnosis: Diagnosis) -> Iterator[Formula]:
             roots.add(extraction.root)
             rounded = _has_rounded_operand(step, extraction, posed)
             zeros = _rounded_to_zero(step, extraction, posed)
-            yield Formula(extraction, posed.problem, rounded, posed.stand_ins, zeros)
+            weights = _weights(step, extraction, posed)
+            yield Formula(extraction, posed.problem, rounded, posed.stand_ins, zeros, weights)
 
 
 def extracted(step: Step, diagnosis: Diagnosis) -> Iterator[Extraction]:
@@ -191,6 +208,17 @@ def _rounded_to_zero(step: Step, extraction: Extraction, posed: Posed) -> frozen
             continue
         if may_be_rounded_to_zero(step.trace, recording.value):
             found.add(leaf)
+    return frozenset(found)
+
+
+def _weights(step: Step, extraction: Extraction, posed: Posed) -> frozenset[Node]:
+    graph, found = step.trace, set()
+    for leaf in posed.problem.wanted:
+        recording = extraction.recording(posed.stand_ins.get(leaf, leaf))
+        if recording is not None:
+            source = graph.leaves.get(unwrapped(graph, recording.value, STRUCTURAL))
+            if source is not None and source.role == "weight":
+                found.add(leaf)
     return frozenset(found)
 
 

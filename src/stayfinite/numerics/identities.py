@@ -109,6 +109,7 @@ a - logsumexp_kept(a) => log_softmax(a)
 log(softmax(a)) => log_softmax(a)
 log(cosh(a)) => abs(a) + softplus(-2 * abs(a)) - 0.6931471805599453
 log(gamma(a)) => lgamma(a) if a > 0
+i1(a) / i0(a) => i1e(a) / i0e(a)
 """)
 
 EXPONENTIALS = _table("""

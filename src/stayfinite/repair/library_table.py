@@ -63,7 +63,7 @@ PLAIN: dict[str, str] = {
     " equal greater greater_equal less less_equal maximum minimum not_equal"
     " all any max mean min prod sum logsumexp",
     "jax.numpy": f"{_NUMPY_UNARY} {_NUMPY_BINARY} {_NUMPY_REDUCTIONS}",
-    "jax.nn": "relu sigmoid softplus silu silu=swish log_sigmoid logsumexp",
+    "jax.nn": "relu sigmoid softplus silu silu=swish log_sigmoid logsumexp tanh",
     "jax.lax": "rsqrt exp log log1p expm1 sqrt tanh erf erfc lgamma digamma"
     " sigmoid=logistic add divide=div multiply=mul subtract=sub maximum=max minimum=min power=pow"
     " abs negative=neg sign floor ceil square reciprocal",
@@ -173,6 +173,8 @@ SPECIAL: dict[str, str] = {
         zeros_like a:x
         swapaxes a:x axis1 axis2
         identity = asarray a:x
+        cbrt x
+        sinc x
         """,
     "jax.numpy.linalg": "norm x ord?None axis?None keepdims?False",
     "jax.nn": """
@@ -187,6 +189,18 @@ SPECIAL: dict[str, str] = {
     "jax.scipy.special": """
         logit x
         entr x
+        ndtr x
+        betaln a:x b:y
+        softmax x axis?None
+        log_softmax x axis?None
+        """,
+    "jax.scipy.stats.norm": """
+        normal_cdf = cdf x loc?0 scale?1
+        normal_survival = sf x loc?0 scale?1
+        normal_log_cdf = logcdf x loc?0 scale?1
+        normal_log_survival = logsf x loc?0 scale?1
+        normal_density = pdf x loc?0 scale?1
+        normal_log_density = logpdf x loc?0 scale?1
         """,
     "tensorflow": """
         stop_gradient input:x
@@ -274,6 +288,8 @@ SPECIAL: dict[str, str] = {
     "torch.special": """
         logit input:x
         entr input:x
+        ndtr input:x
+        sinc input:x
         softmax input:x dim:axis
         log_softmax input:x dim:axis
         """,

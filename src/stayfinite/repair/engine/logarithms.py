@@ -124,10 +124,15 @@ class Logarithms(abc.ABC):
                 return Linear({node("log_sigmoid", self.rewritten(a)): 1.0})
             case "softmax":
                 return Linear({node("log_softmax", self.rewritten(a), **dict(x.attributes)): 1.0})
-            case "i0" if self.context.has("i0e"):
+            case "i0" | "i1" if self.context.has(f"{x.op}e"):
                 inner = self.rewritten(a)
                 size = inner if self.signs.non_negative(a) else build.absolute(inner)
-                return Linear({size: 1.0, node("log", node("i0e", inner)): 1.0})
+                return Linear({size: 1.0, node("log", node(f"{x.op}e", inner)): 1.0})
+            case "softplus" if self.context.problem.dtype != "float16":
+                return Linear({log_forms.log_softplus(self.rewritten(a)): 1.0})
+            case "log_sigmoid" if self.context.problem.dtype != "float16":
+                inner = build.negative(self.rewritten(a))
+                return Linear({log_forms.log_softplus(inner): 1.0})
             case "gamma":
                 return Linear({node("lgamma", self.rewritten(a)): 1.0})
             case "cosh":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +21,7 @@ DIGITS = (25, 50, 160, 400)  # raised until two evaluations agree
 AGREEMENT = 1e-9
 SHIFT = mpf(10) ** -25
 DIRECTIONS = 8
+GROWTH, SMALL = 1.05, 1e-9  # a gradient that grows slower towards a point has a bound there
 POLE = 1e18  # a shifted value above this is on its way to infinity
 
 
@@ -88,6 +89,39 @@ def has_gradient(problem: FormulaProblem) -> bool:
         bool(_common(np.stack([run.gradients[leaf] for run in runs]))[1].all())
         for leaf in problem.wanted
     )
+
+
+def divergent(problem: FormulaProblem) -> frozenset[Node]:
+    """The leaves with a gradient that grows without bound close to the operands.
+
+    The gradient of a norm has no limit at 0, but a bound.
+
+    Raises:
+        BadFormula: the formula cannot be evaluated at these operands.
+    """
+    at = reference(problem)
+    if at.smooth:
+        return frozenset()
+    root = without_differences(problem.root)
+    with mp.workdps(max(at.digits, DIGITS[2])):
+        near, nearer = (
+            [
+                _run(root, moved, problem.wanted, at.seed, subgradient=False)
+                for moved in shifted(problem.values, distance)
+            ]
+            for distance in (SHIFT, SHIFT**2)
+        )
+    return frozenset(
+        leaf
+        for leaf in problem.wanted
+        if bool((_size(nearer, leaf) > GROWTH * _size(near, leaf) + SMALL).any())
+    )
+
+
+def _size(runs: Sequence[ExactRun], leaf: Node) -> np.ndarray:
+    """The largest gradient of several runs, each element by itself, without those of no value."""
+    found = np.abs(np.stack([run.gradients[leaf] for run in runs]))
+    return np.asarray(np.where(np.isfinite(found), found, 0.0).max(axis=0))
 
 
 def random_seed(shape: tuple[int, ...]) -> np.ndarray:
@@ -202,7 +236,9 @@ def _agree(a: ExactRun, b: ExactRun) -> bool:
     return all(np.allclose(x, y, rtol=AGREEMENT, atol=0, equal_nan=True) for x, y in pairs)
 
 
-def shifted(values: Mapping[Node, np.ndarray]) -> Iterator[dict[Node, Array]]:
+def shifted(
+    values: Mapping[Node, np.ndarray], distance: mpf = SHIFT
+) -> Iterator[dict[Node, Array]]:
     """The operands moved a little in several directions, as exact numbers."""
     rng = np.random.default_rng(7)
     moved = [
@@ -221,7 +257,7 @@ def shifted(values: Mapping[Node, np.ndarray]) -> Iterator[dict[Node, Array]]:
             # Two directions keep one sign for all, which a formula of positive operands needs.
             sign = (-1.0) ** number if number < 2 else rng.choice([-1.0, 1.0], np.shape(x))
             scale = np.maximum(np.abs(to_float64(x)), 1e-3)
-            found[leaf] = np.asarray(x + exact_array(size * sign * scale) * SHIFT, object)
+            found[leaf] = np.asarray(x + exact_array(size * sign * scale) * distance, object)
         yield found
 
 

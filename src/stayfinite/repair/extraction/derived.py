@@ -13,6 +13,7 @@ from stayfinite.repair.extraction.formulas import (
     integer_of,
     node_of,
 )
+from stayfinite.repair.extraction.normal_distribution import NORMAL
 from stayfinite.repair.extraction.shapes import CannotReadError
 from stayfinite.repair.formula import Node, constant
 
@@ -94,6 +95,24 @@ def _entropy(f: Formulas, a: Arguments) -> Node:
     return f.make("negative", f.make("xlogy", x, x))
 
 
+def _cube_root(f: Formulas, a: Arguments) -> Node:
+    x = node_of(a, "x")
+    return f.make("multiply", f.make("sign", x), f.make("power", f.make("abs", x), constant(1 / 3)))
+
+
+def _sinc(f: Formulas, a: Arguments) -> Node:
+    x = node_of(a, "x")
+    zero = f.make("equal", x, constant(0))
+    safe = f.make("multiply", constant(math.pi), f.make("where", zero, constant(1.0), x))
+    return f.make("where", zero, constant(1.0), f.make("divide", f.make("sin", safe), safe))
+
+
+def _log_beta(f: Formulas, a: Arguments) -> Node:
+    x, y = node_of(a, "x"), node_of(a, "y")
+    both = f.make("add", f.make("lgamma", x), f.make("lgamma", y))
+    return f.make("subtract", both, f.make("lgamma", f.make("add", x, y)))
+
+
 def _softplus(f: Formulas, a: Arguments) -> Node:
     x, beta = node_of(a, "x"), _number(a.get("beta", 1))
     if beta == 1:
@@ -123,6 +142,9 @@ def _number(value: object) -> object:
 
 
 DERIVED: dict[str, Callable[[Formulas, Arguments], Node]] = {
+    **NORMAL,
+    "betaln": _log_beta,
+    "cbrt": _cube_root,
     "divide_no_nan": _divide_no_nan,
     "entr": _entropy,
     "hypot": _hypot,
@@ -131,6 +153,7 @@ DERIVED: dict[str, Callable[[Formulas, Arguments], Node]] = {
     "matmul": matmul,
     "norm": _norm,
     "normalize": _normalize,
+    "sinc": _sinc,
     "softplus": _softplus,
     "squared_difference": _squared_difference,
     "std": _std,

@@ -27,18 +27,20 @@ from stayfinite.frameworks.torch.plain.positions import Position, positions_of
 from stayfinite.frameworks.torch.plain.randomness import GeneratorNotes
 from stayfinite.frameworks.torch.plain.regular_notes import RegularNotes
 from stayfinite.frameworks.torch.plain.regular_steps import RegularStep
-from stayfinite.frameworks.torch.plain.steps import (
-    Applied,
-    Draw,
-    Events,
-    Reading,
-    StepPlace,
+from stayfinite.frameworks.torch.plain.step_readings import (
     has_header,
     header_readings_of,
     holds_graph,
     lines_of,
     place_of,
     readings_of,
+)
+from stayfinite.frameworks.torch.plain.steps import (
+    Applied,
+    Draw,
+    Events,
+    Reading,
+    StepPlace,
     running_totals,
     versions_of,
 )
@@ -198,7 +200,9 @@ class StepNotes:
             again = self.trainer.step(optimizer, update.closure, update.innermost)
         else:
             num_updates = 0 if place is None else self.events.num_updates(place, id(optimizer))
-            again = CallAgain(self.calls[-1]) if self.calls else None
+            differentiates = self.losses.last is not None
+            calls = self.calls[-1:]
+            again = CallAgain(calls[0], differentiates=differentiates) if calls else None
         loss = self.losses.last if loss is None else loss
         frame, scaler, was_made = update.innermost, update.scaler, update.was_made
         return BadStep(
