@@ -33,7 +33,7 @@ demo: .venv/ready  ## Train a siamese network that goes NaN, and see it stopped 
 PARTS = lint types test-jax test-rest test-tensorflow test-networks test-torch test-repair package docs
 IN_PARALLEL = $(MAKE) --no-print-directory --output-sync=target --jobs 3
 
-test:  ## Check style, types, site and wheel, run the fast tests on all backends (12 minutes)
+test:  ## Check style, types, site and wheel, run the fast tests on all backends (about 15 minutes)
 	@$(IN_PARALLEL) $(PARTS)
 
 # Lines are counted here only, as counting takes a third more time.

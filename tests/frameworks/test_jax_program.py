@@ -10,10 +10,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from stayfinite import strict
 from stayfinite.frameworks.jax import private
 from stayfinite.frameworks.jax.capture_axes import batch_axes
 from stayfinite.frameworks.jax.capture_program import flatten
 from stayfinite.frameworks.jax.float64 import widened
+from stayfinite.frameworks.jax.private_shards import traced_if_mappable
 
 X = jnp.ones((4, 3))
 
@@ -102,6 +104,21 @@ def test_the_body_of_a_shard_map_is_inlined():
     axes = batch_axes(program, program.inputs)
     (log,) = [e for e in program.equations if e.primitive.name == "log"]
     assert axes[log.results[0]] == 1
+
+
+def test_only_what_vmap_refuses_is_left_as_one_operation(monkeypatch):
+    def unknown_axis():
+        return jax.make_jaxpr(jax.vmap(lambda x: jax.lax.psum(x, "other")))(X)
+
+    def wrong():
+        return jax.make_jaxpr(jax.vmap(lambda x: x + "a"))(X)
+
+    assert traced_if_mappable(unknown_axis) is None
+    monkeypatch.setenv(strict.VARIABLE, "0")
+    assert traced_if_mappable(wrong) is None
+    monkeypatch.setenv(strict.VARIABLE, "1")
+    with pytest.raises(TypeError):
+        traced_if_mappable(wrong)
 
 
 W = jnp.ones((3, 5))

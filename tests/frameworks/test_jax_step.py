@@ -62,7 +62,7 @@ NETS = {
     "dense": dense,
     "dropout": dropout,
     "conv and pooling": conv,
-    "lstm": recurrent(6),
+    "lstm": recurrent(3),
     "lstm, too long to unroll": recurrent(120),
     "batch normalization": normalised,
 }

@@ -31,6 +31,8 @@ MARKS = {
     # The other cases have the same layers, the same momentum and a clipping of all gradients.
     "conv, SGD with momentum": pytest.mark.slow_on("jax", "tensorflow"),
     "mlp, Adam with clipnorm": pytest.mark.slow_on("jax", "tensorflow"),
+    # A layer of more operations; the sentinel is the same.
+    "lstm, RMSprop": pytest.mark.slow_on("jax"),
 }
 MARKED = [pytest.param(name, marks=MARKS.get(name, ())) for name in CASES]
 

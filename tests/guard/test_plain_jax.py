@@ -81,7 +81,10 @@ EXPECTED = {
 }
 
 
-@pytest.mark.parametrize("style", STYLES)
+# Most other tests explain a step of functions.
+@pytest.mark.parametrize(
+    "style", [pytest.param(s, marks=[pytest.mark.slow] if s == "functions" else []) for s in STYLES]
+)
 def test_a_bad_step_is_explained_and_its_fix_proved(guard, tmp_path, style):
     from safetensors.numpy import load_file
 

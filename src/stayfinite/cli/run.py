@@ -94,9 +94,9 @@ def run(
 ) -> GuardedRun:
     """Run SCRIPT as `python SCRIPT ARGS...` does, with every training guarded.
 
-    That is every keras.Model, every loop over torch.optim, every loop over an
-    optimizer of Keras, and on JAX every step under jax.jit that applies one of Keras, optax or
-    equinox.
+    That is every keras.Model, every loop over torch.optim, every loop over an optimizer of
+    Keras, and on JAX every step under jax.jit, and every update outside of it, by an optimizer
+    of Keras, optax, flax nnx or equinox.
 
     All arguments after SCRIPT are passed to the script. The exit code is that of the script, or 3
     if a non-finite step stopped it.

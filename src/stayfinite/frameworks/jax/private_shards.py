@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -19,13 +19,18 @@ from jax._src import source_info_util
 from jax.extend import core as jex
 
 from stayfinite.frameworks.jax import private
+from stayfinite.strict import caught
+
+T = TypeVar("T")
 
 # What says how a value is divided. Under `vmap` it is the same value.
 _SAME_VALUE = ("pvary", "pbroadcast", "pcast", "reshard", "sharding_constraint")
 # Where a result is to be placed, which no value depends on.
 _PLACEMENTS = ("sharding", "out_sharding")
-# What `vmap` raises where it does not know an operation, or an argument has no axis.
-NOT_MAPPABLE = (TypeError, ValueError, NotImplementedError, NameError, AssertionError)
+# What `vmap` raises where it does not know an operation, or the name of an axis.
+_REFUSALS = (NotImplementedError, NameError)
+# What else may go wrong under `vmap`, as in an operation that looks at how its operand is divided.
+_FAILURES = (TypeError, ValueError, AssertionError)
 
 
 def shards_on_one_device(eqn: Any) -> jex.ClosedJaxpr | None:
@@ -49,10 +54,24 @@ def shards_on_one_device(eqn: Any) -> jex.ClosedJaxpr | None:
         return [_joined(a, spec, names) for a, spec in zip(found, params["out_specs"], strict=True)]
 
     shapes = [jax.ShapeDtypeStruct(atom.aval.shape, atom.aval.dtype) for atom in eqn.invars]
+    # Without a program, the equation is explained as one operation.
+    return traced_if_mappable(lambda: jax.make_jaxpr(whole)(*shapes))
+
+
+def traced_if_mappable(trace: Callable[[], T], *refusals: type[Exception]) -> T | None:
+    """What `trace` gives under `vmap`; None where JAX refuses that.
+
+    Args:
+        trace: Traces a program under `vmap`.
+        refusals: What else JAX raises to refuse it. Any other error is an internal one.
+    """
+    refused: tuple[type[Exception], ...] = (*_REFUSALS, *refusals)
     try:
-        return jax.make_jaxpr(whole)(*shapes)
-    except NOT_MAPPABLE:
-        # The equation is then explained as one operation.
+        return trace()
+    except refused:
+        return None
+    except _FAILURES as error:
+        caught("tracing a program under vmap", error)
         return None
 
 

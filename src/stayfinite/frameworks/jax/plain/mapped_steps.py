@@ -9,7 +9,7 @@ from typing import Any
 
 import jax
 
-from stayfinite.frameworks.jax.private_shards import NOT_MAPPABLE
+from stayfinite.frameworks.jax.private_shards import traced_if_mappable
 
 
 class MappedStep:
@@ -79,8 +79,8 @@ def _is_mappable(whole: Callable[..., Any], args: list[Any], keywords: dict[str,
         whole(*args, **keywords)
         return []
 
-    try:
-        jax.eval_shape(traced, args, keywords)
-    except NOT_MAPPABLE:
-        return False
-    return True
+    def trace() -> object:
+        return jax.eval_shape(traced, args, keywords)
+
+    # A result may have no axis under `pmap`: that of the first device is returned.
+    return traced_if_mappable(trace, ValueError) is not None

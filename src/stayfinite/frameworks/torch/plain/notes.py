@@ -27,18 +27,20 @@ from stayfinite.frameworks.torch.plain.positions import Position, positions_of
 from stayfinite.frameworks.torch.plain.randomness import GeneratorNotes
 from stayfinite.frameworks.torch.plain.regular_notes import RegularNotes
 from stayfinite.frameworks.torch.plain.regular_steps import RegularStep
-from stayfinite.frameworks.torch.plain.steps import (
-    Applied,
-    Draw,
-    Events,
-    Reading,
-    StepPlace,
+from stayfinite.frameworks.torch.plain.step_readings import (
     has_header,
     header_readings_of,
     holds_graph,
     lines_of,
     place_of,
     readings_of,
+)
+from stayfinite.frameworks.torch.plain.steps import (
+    Applied,
+    Draw,
+    Events,
+    Reading,
+    StepPlace,
     running_totals,
     versions_of,
 )

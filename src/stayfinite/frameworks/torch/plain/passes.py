@@ -14,7 +14,8 @@ from typing import NamedTuple
 from stayfinite.frameworks.source_loops import SourceLoop
 from stayfinite.frameworks.torch.plain.positions import Position
 from stayfinite.frameworks.torch.plain.randomness import PROBED_STEPS, GeneratorNotes, Generators
-from stayfinite.frameworks.torch.plain.steps import MAX_DRAWS, Reading, loop_readings_of
+from stayfinite.frameworks.torch.plain.step_readings import loop_readings_of
+from stayfinite.frameworks.torch.plain.steps import MAX_DRAWS, Reading
 
 
 class Pass(NamedTuple):

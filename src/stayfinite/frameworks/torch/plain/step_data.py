@@ -17,6 +17,7 @@ from stayfinite.frameworks.torch.plain import trees
 from stayfinite.frameworks.torch.plain.data import Iteration, LoopData
 from stayfinite.frameworks.torch.plain.passes import Pass, rounds_of
 from stayfinite.frameworks.torch.plain.randomness import Following, Generators
+from stayfinite.frameworks.torch.plain.step_readings import has_header
 from stayfinite.frameworks.torch.plain.steps import (
     MAX_DRAWS,
     Applied,
@@ -24,7 +25,6 @@ from stayfinite.frameworks.torch.plain.steps import (
     Reading,
     StepPlace,
     Take,
-    has_header,
     versions_of,
 )
 from stayfinite.frameworks.torch.plain.taken_items import (
