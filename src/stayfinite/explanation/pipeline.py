@@ -156,6 +156,11 @@ class _Stages:
         failure, step, progress = self._failure, self._step, self._progress
         assert step is not None
         began = time.perf_counter()
+        if failure.cannot_remake is not None:
+            seen = step.run(Unchanged()) if failure.seen is None else failure.seen
+            self._incident = assemble.not_made_again(self._incident, seen, failure.cannot_remake)
+            self._step = None
+            return
         if failure.seen is None:
             outcome = step.run(Unchanged())
         else:
