@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from stayfinite.diagnose import matrices
+from stayfinite.diagnose import masked_rows, matrices
 from stayfinite.diagnose.classify import ORDER, classify
 from stayfinite.diagnose.facts import expressions, inputs
 from stayfinite.graph import walk
@@ -56,6 +56,13 @@ def test_functions_of_one_number(case):
     name, operand, result, cause, samples = UNARY[case]
     finding = found(unary(name, operand, result))
     assert (finding.cause, finding.samples, finding.op) == (cause, samples, name)
+
+
+def test_a_product_with_a_logarithm_is_at_the_pole_of_the_logarithm():
+    step = StepByHand()
+    x, y = step.leaf("input", [2.0, 1.0], "x"), step.leaf("input", [1.0, 0.0], "y")
+    finding = found(step.evidence(root=step.op("xlogy", [x, y], [0.0, -INF])))
+    assert (finding.cause, finding.samples) == ("log-of-zero", (1,))
 
 
 def test_what_is_counted_of_a_loop_is_its_first_result_that_is_not_finite():
@@ -173,8 +180,13 @@ def test_upper_bound_of_a_clip_that_was_rounded_to_1_or_written_so(lower, cause)
     x = step.leaf("input", [0.5, 1.0])
     clipped = step.op("clip", [x, step.constant(lower), step.constant(1.0)], [0.5, 1.0])
     rest = step.op("subtract", [step.constant(1.0), clipped], [0.5, 0.0])
-    finding = found(step.evidence(root=step.op("log", [rest], [-0.7, -INF])))
-    assert (finding.cause, finding.samples) == (cause, (1,))
+    root = step.op("log", [rest], [-0.7, -INF])
+    assert found(step.evidence(root=root)).cause == cause
+    # The label of the cross entropy that it belongs to is no mask.
+    step.op("multiply", [compared_with_a_number(step), root], [-0.7, NAN])
+    finding = found(step.evidence(root=root))
+    expected = cause if lower == 1e-8 else "masked-branch"
+    assert (finding.cause, finding.samples) == (expected, (1,))
 
 
 @pytest.mark.parametrize(
@@ -369,6 +381,15 @@ def test_a_row_less_its_maximum_is_a_softmax_and_less_its_mean_is_not(kind):
     reduced = step.op(kind, [x], [[-INF], [0.35]])
     root = step.op("subtract", [x, reduced], [[NAN, NAN], [-0.35, 0.35]])
     assert (found(step.evidence(root=root)).cause == "fully-masked-row") is (kind == "max")
+
+
+def test_a_masked_row_is_one_of_the_function_that_the_user_calls(monkeypatch):
+    monkeypatch.setattr(masked_rows, "callee", lambda span: "logsumexp")
+    step = StepByHand()
+    x = step.leaf("input", [[-INF, -INF], [0.0, 0.7]])
+    reduced = step.op("max", [x], [[-INF], [0.7]])
+    root = step.op("subtract", [x, reduced], [[NAN, NAN], [-0.7, 0.0]])
+    assert found(step.evidence(root=root)).op == "logsumexp"
 
 
 def test_the_batch_selects_bad_rows_of_an_array_that_is_not_in_it():

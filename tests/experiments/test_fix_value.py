@@ -9,11 +9,12 @@ import pytest
 
 from stayfinite.experiments.as_written import AsWritten
 from stayfinite.experiments.comparison import RoundingError
-from stayfinite.experiments.fix_value import WithFix
+from stayfinite.experiments.fix_value import Judged, WithFix
 from stayfinite.experiments.fix_value import judged as judged_with
 from stayfinite.experiments.formulas import Formula
 from stayfinite.experiments.healthy_steps import HealthySteps
-from stayfinite.experiments.rewritings import Rewriting
+from stayfinite.experiments.rewritings import Rewriting, RewrittenFormula
+from stayfinite.experiments.source_fix import SourceFix
 from stayfinite.experiments.try_change import NotTried
 from stayfinite.frameworks.step import Outcome
 from stayfinite.repair.engine.problem import FixValue, FormulaProblem, Price, Rewrite
@@ -258,3 +259,14 @@ def test_a_bound_that_decides_an_infinite_loss_is_far_from_the_healthy_steps(has
     """That of a logarithm is a hundred at most; an exponential of it is what the bound makes it."""
     healthy = SimpleNamespace(_unpatched=[(None, SimpleNamespace(loss=1.5), None)])
     assert HealthySteps.is_far_below(healthy, -5e4, has_exact=has_exact) is not has_exact
+
+
+def test_of_fixes_alike_the_usual_edit_is_before_the_least_bound_of_the_dtype():
+    undefined = Judged(FixValue.UNDEFINED)
+    text = "-a\n+torch.clamp(n, 1.0)"
+    usual = SourceFix(("divide by at least 1",), text, 0, None, None, undefined)
+    least = RewrittenFormula("bound", ("maximum",))
+    bound = SourceFix((least,), "-a\n+n.clamp(1e-37)", 0, None, None, undefined)
+    assert usual.rank < bound.rank
+    exact = dataclasses.replace(bound, judged=Judged(FixValue.BOUNDED))
+    assert exact.rank < usual.rank

@@ -120,6 +120,8 @@ def _operand(op, role):
         "xs": [_ARRAY, _OTHER],
         "condition": _OTHER > 0.5,
         "indices": _INDICES,
+        "loc": _OTHER,
+        "scale": _OTHER + 1,
     }
     if role in ("minimum", "maximum") and op == "clip":
         return np.float32(0.4 if role == "minimum" else 0.6) * np.ones(1, "float32")

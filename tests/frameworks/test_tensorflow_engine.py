@@ -29,7 +29,7 @@ def built(net, loss="mse", optimizer=None):
 
 def embedding():
     keras.utils.set_random_seed(0)
-    return built([keras.Input((6,), dtype="int32"), layers.Embedding(9, 4), layers.GRU(3)])
+    return built([keras.Input((3,), dtype="int32"), layers.Embedding(9, 4), layers.GRU(3)])
 
 
 def dense():
@@ -38,7 +38,7 @@ def dense():
 
 
 def words(samples=8):
-    return np.random.default_rng(0).integers(0, 9, (samples, 6)).astype("int32"), np.ones(
+    return np.random.default_rng(0).integers(0, 9, (samples, 3)).astype("int32"), np.ones(
         (samples, 3)
     )
 

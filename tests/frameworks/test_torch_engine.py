@@ -297,6 +297,16 @@ def test_derivative_knows_its_forward_op(name):
             assert op.place == recording.ops[op.forward].place
 
 
+def test_second_derivative_knows_the_derivative_that_it_differentiates():
+    def slope(x):
+        return torch.autograd.grad(x.sqrt().sum(), x, create_graph=True)[0]
+
+    recorded = ops_of(slope).ops
+    of_derivatives = [op for op in recorded if op.backward and recorded[op.forward or 0].backward]
+    assert {recorded[op.forward].name for op in of_derivatives} >= {"divide"}
+    assert all(recorded[op.forward].results for op in of_derivatives)
+
+
 def test_a_backward_that_the_user_writes_has_its_own_lines():
     (op,) = [op for op in ops_of(Doubled.apply).ops if op.backward and op.name == "exp"]
     assert op.forward is None

@@ -23,7 +23,7 @@ def table() -> tuple[np.ndarray, np.ndarray]:
 
 
 def series() -> tuple[np.ndarray, np.ndarray]:
-    x = np.random.default_rng(0).normal(size=(ROWS, 6, 2)).astype("float32")
+    x = np.random.default_rng(0).normal(size=(ROWS, 3, 2)).astype("float32")
     return x, x[:, -1, 0]
 
 
@@ -65,7 +65,7 @@ def mlp(optimizer: Any = None, **compile_options: Any) -> keras.Model:
 def recurrent(optimizer: Any = None, **compile_options: Any) -> keras.Model:
     keras.utils.set_random_seed(0)
     model = keras.Sequential(
-        [keras.Input((6, 2)), layers.LSTM(6, recurrent_dropout=0.2), layers.Dense(1)]
+        [keras.Input((3, 2)), layers.LSTM(6, recurrent_dropout=0.2), layers.Dense(1)]
     )
     model.compile(optimizer or keras.optimizers.RMSprop(1e-2), loss="mae", **compile_options)
     return model

@@ -26,6 +26,7 @@ pytest.importorskip("equinox")
 import jax
 import jax.numpy as jnp
 import optax
+from safetensors.numpy import load_file
 
 from stayfinite.frameworks.jax.plain import train_function
 from stayfinite.frameworks.jax.plain.batch_leaves import batch_leaves
@@ -436,6 +437,25 @@ def test_the_state_is_found_in_any_order_of_the_results(guard):
         guarded.check()
     assert caught.value.incident.where.step == 2
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves((params, opt_state)))
+
+
+def test_an_update_alone_keeps_its_weights_and_says_what_to_guard(guard, tmp_path):
+    optimizer = optax.adam(0.1)
+
+    def update(grads, opt_state, params):
+        updates, opt_state = optimizer.update(grads, opt_state, params)
+        return optax.apply_updates(params, updates), opt_state
+
+    params = {"w": jnp.ones(3)}
+    opt_state, step = optimizer.init(params), guard(update)
+    with pytest.raises(stayfinite.NonFiniteError) as caught:
+        for factor in (1.0, jnp.nan):
+            params, opt_state = step({"w": jnp.full(3, factor)}, opt_state, params)
+        step.check()
+    incident = caught.value.incident
+    assert "guard the function that computes loss, gradients and update" in incident.made_again
+    saved = load_file(tmp_path / "incident-000001" / "last_good.safetensors")
+    np.testing.assert_allclose(saved["params/w"], 0.9, rtol=1e-3)
 
 
 def test_a_bad_update_of_one_of_two_networks_outside_of_jit_is_explained(tmp_path):

@@ -55,7 +55,7 @@ class Annealed(keras.losses.Loss):
 
     def call(self, y_true, y_pred):
         self.num_calls += 1
-        noise = np.random.uniform() if keras.backend.backend() == "torch" else 0.5
+        noise = np.random.uniform()
         self.weights.append(min(1.0, self.num_calls / 20) + noise)
         difference = ops.where(y_true > 2.5, y_pred * 0, y_pred - y_true)
         return self.weights[-1] * ops.sqrt(ops.sum(ops.square(difference), axis=-1))

@@ -219,6 +219,21 @@ def test_infinities_that_a_statistic_may_keep_are_saved(tmp_path):
 
 
 @SAME_ON_EACH
+def test_infinite_statistic_of_a_layer_of_keras_is_not_saved(tmp_path):
+    def save_bad(model):
+        model.save(tmp_path / "m.keras")
+        model.layers[0].moving_mean.assign([np.inf] * 4)
+        with pytest.raises(stayfinite.UsageError, match="the file there is finite and was kept"):
+            model.save(tmp_path / "m.keras")
+        model.layers[0].moving_mean.assign([0.0] * 4)
+
+    norm = keras.layers.BatchNormalization()
+    model = keras.Sequential([keras.Input((4,)), norm, keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    fit(model, stayfinite.Guard(), AfterEpoch(0, save_bad), epochs=1)
+
+
+@SAME_ON_EACH
 def test_a_failure_while_writing_leaves_the_file(tmp_path, monkeypatch):
     path = tmp_path / "m.keras"
     path.symlink_to(tmp_path / "elsewhere.keras")

@@ -112,6 +112,36 @@ def test_a_guarded_step_is_made_again_by_a_call(data, training, tmp_path):
     assert is_finite(model)
 
 
+@pytest.mark.parametrize("what", ["step", "update", "loss"])
+def test_a_guarded_update_alone_is_stopped_and_says_what_to_guard(training, tmp_path, what):
+    model, optimizer = training
+
+    def update():
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+
+    def apply(loss):
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+
+    functions = {"step": optimizer.step, "update": update, "loss": apply}
+    guarded = stayfinite.guarded(functions[what], keep=tmp_path)
+    with pytest.raises(stayfinite.NonFiniteError) as caught:
+        for factor in (1.0, float("nan")):
+            loss = model(torch.ones(8, 4) * factor).square().mean()
+            if what == "loss":
+                guarded(loss)
+            else:
+                optimizer.zero_grad()
+                loss.backward()
+                guarded()
+    incident = caught.value.incident
+    assert incident.where.step == 1
+    assert "guard the function that computes loss, gradients and update" in incident.made_again
+    assert all(bool(torch.isfinite(weight).all()) for weight in model.parameters())
+
+
 def test_a_step_that_cannot_be_made_again_is_stopped_with_the_reason(data, training, tmp_path):
     model, optimizer = training
     x, y = data

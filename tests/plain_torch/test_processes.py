@@ -53,8 +53,9 @@ def incidents_of(script, folder):
     return ends_of(script, folder, code=3)[1]
 
 
-def test_a_step_is_left_out_alike_and_one_process_tells_of_it(tmp_path):
-    told, incidents = ends_of("two_processes.py", tmp_path, "--policy", "skip", code=0)
+@pytest.mark.parametrize("script", ["two_processes.py", "two_processes_by_slices.py"])
+def test_a_step_is_left_out_alike_and_one_process_tells_of_it(script, tmp_path):
+    told, incidents = ends_of(script, tmp_path, "--policy", "skip", code=0)
     assert [text.count("the step is left out") for text in told] == [0, 1]
     assert [text.count("looking for its cause") for text in told] == [1, 0]
     assert "was left out in rank 0; it failed in rank 1" in incidents[0]["elsewhere"]

@@ -12,9 +12,10 @@ from stayfinite.diagnose.elements import bad_elements
 from stayfinite.diagnose.evidence import Evidence
 from stayfinite.diagnose.values import as_float, is_minus_infinity
 from stayfinite.graph.graph import Op
+from stayfinite.graph.source import callee
 from stayfinite.graph.walk import unwrapped, upstream
 from stayfinite.numerics.dtypes import HALF
-from stayfinite.numerics.functions import STRUCTURAL, Trait, row
+from stayfinite.numerics.functions import STRUCTURAL, Trait, canonical, row
 
 # How near to the division the exponentials of a softmax are.
 _NEAR = 10
@@ -53,7 +54,7 @@ def fully_masked_row(evidence: Evidence) -> MaskedRow | None:
     if masked.shape == evidence.trace.values[value].shape:
         samples = evidence.samples(value, masked)
     by_product = bool(masked.any() and not is_minus_infinity(evidence.values[value]).any())
-    function = (evidence.primal or op).name
+    function = _function(evidence.primal or op)
     if function == "log" and not by_product:
         function = "logsumexp"
     return MaskedRow(
@@ -63,6 +64,13 @@ def fully_masked_row(evidence: Evidence) -> MaskedRow | None:
         by_range=evidence.dtype(value) in HALF and evidence.finite_wider(),
         by_product=by_product,
     )
+
+
+def _function(op: Op) -> str:
+    """The softmax that the user calls, where `op` is a part of it; else the op."""
+    called = None if op.span is None else callee(op.span)
+    is_whole = called is not None and row(called).has(Trait.SOFTMAX)
+    return canonical(called) if called is not None and is_whole else op.name
 
 
 def reductions_before(evidence: Evidence) -> Iterator[Op]:

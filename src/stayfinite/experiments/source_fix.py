@@ -121,9 +121,16 @@ class SourceFix:
         return result.num_losses if isinstance(result, Outcome) else 1
 
     @property
+    def _is_least_bound(self) -> bool:
+        """Whether it has a bound of the engine, which is as small as the dtype has room for."""
+        written = [each for each in self.descriptions if isinstance(each, RewrittenFormula)]
+        return any(each.method == "bound" for each in written)
+
+    @property
     def rank(self) -> tuple[float, ...]:
         """Less is better: those that training goes on with, then by value, then by distance.
 
+        Where they are alike, the usual edit of a template is before a bound of the engine.
         A fix with the exact value is not the reason why training does not go on.
         """
         loss, reference = self.loss, self.judged.reference_loss
@@ -138,5 +145,6 @@ class SourceFix:
             _ORDER.index(self.judged.value),
             not self.is_near,
             distance,
+            self._is_least_bound,
             size,
         )

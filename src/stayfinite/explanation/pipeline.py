@@ -7,10 +7,8 @@ takes values and returns one; `report` has the sentences.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Generic, TypeVar
 
 from stayfinite.diagnose.facts.growth import ChangedOutside
 from stayfinite.diagnose.float64_run import Float64Run
@@ -30,6 +28,7 @@ from stayfinite.experiments.remedies.try_remedy import FailureContext, RemedySea
 from stayfinite.experiments.samples_at_fault import SamplesAtFault, find_samples
 from stayfinite.experiments.try_change import NotTried, attempt
 from stayfinite.explanation.proved import Explained, ProvedRemedy, remedy_of, repair_of
+from stayfinite.explanation.stage import ExplanationProgress, optional
 from stayfinite.frameworks import base, optimizers
 from stayfinite.frameworks.batch import Batch
 from stayfinite.frameworks.change import Unchanged
@@ -43,25 +42,6 @@ from stayfinite.report.figures import Figures
 from stayfinite.report.wording import progress as wording
 from stayfinite.report.wording.progress import ExplanationStage
 from stayfinite.strict import caught
-
-T = TypeVar("T")
-
-
-@dataclass
-class ExplanationProgress:
-    """The stage of an explanation; another thread may read it while it changes.
-
-    Attributes:
-        stage: The present stage.
-        num_runs: How often the step has been run.
-    """
-
-    stage: ExplanationStage = ExplanationStage.REPLAY
-    num_runs: int = 0
-
-    def count(self) -> None:
-        """Count a run of the step."""
-        self.num_runs += 1
 
 
 def explain_failure(failure: Failure, progress: ExplanationProgress) -> Explained:
@@ -156,6 +136,11 @@ class _Stages:
         failure, step, progress = self._failure, self._step, self._progress
         assert step is not None
         began = time.perf_counter()
+        if failure.cannot_remake is not None:
+            seen = step.run(Unchanged()) if failure.seen is None else failure.seen
+            self._incident = assemble.not_made_again(self._incident, seen, failure.cannot_remake)
+            self._step = None
+            return
         if failure.seen is None:
             outcome = step.run(Unchanged())
         else:
@@ -193,7 +178,7 @@ class _Stages:
         healthy = [batch for _, batch in numbered]
         earlier = earlier_state(step, failure.bad.step, failure.snapshots, healthy)
         diagnosis = diagnose(step, outcome, wider, _ranges(healthy), earlier)
-        retraced = _optional("making the steps before again", failure.made_again)
+        retraced = optional("making the steps before again", failure.made_again)
         again = self.again = retraced.value
         if again is not None:
             diagnosis = outside_steps.changed_outside(diagnosis, step, again)
@@ -230,7 +215,7 @@ class _Stages:
         )
 
         progress.stage = ExplanationStage.FIX
-        searched = _optional(
+        searched = optional(
             "the search for a fix",
             lambda: find_source_fix(step, diagnosis, wider, healthy, file_of(diagnosis.evidence)),
         )
@@ -246,7 +231,7 @@ class _Stages:
         context = FailureContext(
             step, outcome, diagnosis, wider, healthy, failure.bad.step, snapshots
         )
-        remedy = _optional("the search for a remedy", lambda: find_remedy(context))
+        remedy = optional("the search for a remedy", lambda: find_remedy(context))
         notes = (*found.notes, *remedy.notes)
         self.found = replace(found, remedy=remedy.value or RemedySearch(), notes=notes)
 
@@ -273,25 +258,7 @@ class _Stages:
             folder.keep_figures(path, Figures(losses, rates, recent))
 
         self._progress.stage = ExplanationStage.FIGURES
-        self._notes = _optional("the figures of the steps before", measure).notes
-
-
-@dataclass(frozen=True)
-class Stage(Generic[T]):
-    """What a stage found, or the note of an internal error that ended it."""
-
-    value: T | None
-    notes: tuple[str, ...] = ()
-
-
-def _optional(stage: str, run: Callable[[], T | None]) -> Stage[T]:
-    """The result of a stage after the diagnosis; its failure keeps the cause."""
-    try:
-        return Stage(run())
-    except CannotRemakeError as error:
-        return Stage(None, (f"{stage}: {error}",))
-    except Exception as error:
-        return Stage(None, (caught(stage, error),))
+        self._notes = optional("the figures of the steps before", measure).notes
 
 
 def _healthy(failure: Failure) -> list[tuple[int, Batch]]:

@@ -16,12 +16,11 @@ from stayfinite.frameworks.state import RandomState, State
 class ValuesOfSteps(Protocol):
     """What the steps of a training set beside its variables."""
 
-    def begin(self, step: int, *, is_drawn_from: bool, always: bool) -> None:
-        """Note what is there before the step `step`.
+    def begin(self, step: int, *, always: bool) -> None:
+        """Note what is there before the step `step`, whose data are drawn.
 
         Args:
             step: Its number.
-            is_drawn_from: Whether nothing but the step draws random numbers until the next one.
             always: Whether to note the generators also where no step drew from them.
         """
         ...

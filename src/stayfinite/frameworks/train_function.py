@@ -99,16 +99,17 @@ class GuardedTrainFunction(GuardedTraining):
         if not self._in_epoch:
             self._epoch_source = None
             self._recorder.begin_epoch(None)
-        self._note_own(self._recorder.num_steps)
+        if self.has_drawn:
+            self.note_own(self._recorder.num_steps)
 
-    def _note_own(self, step: int) -> None:
-        """Note what the step `step` may set beside its variables."""
+    def note_own(self, step: int) -> None:
+        """Note what the step `step` may set beside its variables, once its data are drawn."""
         if not self.is_eager:
             return
         if self._own is None:
             self._own = self.values_of_steps()
         if self._own is not None:
-            self._own.begin(step, is_drawn_from=self.has_drawn, always=self.resumes)
+            self._own.begin(step, always=self.resumes)
 
     def _kept_own(self) -> AbstractContextManager[None]:
         """What a step sets beside its variables is after the block as it was before it."""
@@ -258,7 +259,7 @@ class GuardedTrainFunction(GuardedTraining):
             while waiting and bad is None:
                 recorded = waiting.pop(0)
                 self._recorder.again(recorded)
-                self._note_own(recorded.step)
+                self.note_own(recorded.step)
                 made, flag = self.make(recorded.data)
                 if int(flag) >= 0:
                     bad = recorded.step

@@ -15,7 +15,7 @@ from typing import Any
 
 from stayfinite.frameworks.failure import Failure, Resumption
 from stayfinite.frameworks.torch.plain import compiled, reporting, trees
-from stayfinite.frameworks.torch.plain.calls import StepCall
+from stayfinite.frameworks.torch.plain.calls import StepCall, is_update
 from stayfinite.frameworks.torch.plain.training import Training
 from stayfinite.frameworks.torch.plain.watching import WATCHING
 from stayfinite.guard.bad_steps import BadSteps
@@ -272,8 +272,11 @@ class GuardedCalls:
 
     def call(self, args: tuple[Any, ...], keywords: Mapping[str, Any]) -> Any:
         """Make one guarded step."""
+        is_guarded = WATCHING.listener is not None
         with self._steps.watching():
             call = StepCall(self._step, self._name, args, keywords, WATCHING.notes.generators.now())
+            if is_guarded and (call.is_given_loss or is_update(self._step)):
+                return self._step(*args, **keywords)  # a part of a step that is guarded as a whole
             with WATCHING.calling(call):
                 return self._step(*args, **keywords)
 

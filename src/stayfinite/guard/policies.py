@@ -163,7 +163,8 @@ class Measures:
     @without_full_collections()
     def _explained(self, failure: Failure, say: Callable[[str], None]) -> Explained:
         # Imported here because a finite training does not need the explanation.
-        from stayfinite.explanation.pipeline import ExplanationProgress, explain_failure
+        from stayfinite.explanation.pipeline import explain_failure
+        from stayfinite.explanation.stage import ExplanationProgress
         from stayfinite.report.wording import interventions
         from stayfinite.report.wording.progress import progress
 

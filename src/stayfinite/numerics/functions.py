@@ -210,7 +210,7 @@ _ROWS: tuple[FunctionRow, ...] = (
     FunctionRow("log10", domain=Interval(0.0), pole=_at_logarithm(0.0), harmless=1.0),
     FunctionRow("log1p", domain=Interval(-1.0), pole=_at_logarithm(-1.0), harmless=0.0),
     FunctionRow("logit", domain=Interval(0.0, 1.0, closed=False), harmless=0.5),
-    FunctionRow("xlogy", domain=Interval(0.0), critical=1, harmless=1.0),
+    FunctionRow("xlogy", (), Interval(0.0), _at_logarithm(0.0), critical=1, harmless=1.0),
     FunctionRow(
         "entr",
         ("special_entr",),
@@ -218,7 +218,7 @@ _ROWS: tuple[FunctionRow, ...] = (
         singular=SingularPoint((0.0,), "-log({x}) - 1"),
         harmless=1.0,
     ),
-    FunctionRow("xlog1py", domain=Interval(-1.0), critical=1, harmless=0.0),
+    FunctionRow("xlog1py", (), Interval(-1.0), _at_logarithm(-1.0), critical=1, harmless=0.0),
     # Roots and powers.
     FunctionRow("sqrt", domain=Interval(0.0), singular=_root("1 / (2 * sqrt({x}))"), harmless=1.0),
     FunctionRow("cbrt", singular=_root("1 / (3 * cbrt({x}) ** 2)"), harmless=1.0),

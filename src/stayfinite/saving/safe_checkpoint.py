@@ -255,7 +255,7 @@ class SafeCheckpoint(keras.callbacks.Callback, BadEndListener, ReadsNoLogs):
 
     def _write(self, checkpoint: Checkpoint) -> None:
         self._saved_step = checkpoint.step
-        bad = training_state.not_finite(checkpoint)
+        bad = training_state.not_finite(checkpoint, self._trained)
         if bad is not None:
             _warn(
                 f"no checkpoint of step {checkpoint.step}, because {bad} is not finite; those in "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from typing import Any
 
 import keras
@@ -13,6 +13,7 @@ from stayfinite.errors import UsageError
 from stayfinite.frameworks.keras import random_states
 from stayfinite.frameworks.keras.epochs import DataMoment, DataOrigin, DataPlace
 from stayfinite.frameworks.keras.model_subject import KerasModel
+from stayfinite.frameworks.keras.roles import variables_of_keras
 from stayfinite.frameworks.keras.sources import SourceState
 from stayfinite.frameworks.subject import state_variables
 from stayfinite.saving.callback_state import CallbackState, CallbackStates
@@ -96,20 +97,26 @@ def fingerprint(model: Any) -> int | None:
     return checksum
 
 
-def not_finite(checkpoint: Checkpoint) -> str | None:
-    """The name of a variable that is not finite; None if all are.
+def not_finite(checkpoint: Checkpoint, model: Any) -> str | None:
+    """The name of a variable of `model` that is not finite in its checkpoint; None if all are.
 
-    A statistic may be infinite, because some hold a bound.
+    A statistic may be infinite, because some hold a bound; that of a layer of Keras may not.
     """
+    ids = variables_of_keras(KerasModel(model, weak=True))
+    of_keras = {str(each.path) for each in model.non_trainable_variables if id(each) in ids}
     for group, paths in checkpoint.facts["variables"].items():
-        is_bad: Callable[[np.ndarray], Any] = (
-            np.isnan if group == "non_trainable" else lambda values: ~np.isfinite(values)
-        )
         for n, path in enumerate(paths):
+            may_be_infinite = group == "non_trainable" and str(path) not in of_keras
+            is_bad = np.isnan if may_be_infinite else _is_not_finite
             values = checkpoint.arrays[f"{group}/{n}"]
             if values.dtype.kind in "fcV" and bool(np.any(is_bad(values))):
                 return str(path)
     return None
+
+
+def _is_not_finite(values: np.ndarray) -> np.ndarray:
+    is_not_finite: np.ndarray = ~np.isfinite(values)
+    return is_not_finite
 
 
 def has_extremes(checkpoint: Checkpoint) -> bool:

@@ -149,16 +149,26 @@ def _counts(path: Path) -> list[TensorCount]:
 
 
 def _has_only_kept_infinities(model: Any) -> bool:
-    """Whether all non-finite values are infinite statistics, which a step may keep as bounds."""
+    """Whether all non-finite values are infinite statistics, which a step may keep as bounds.
+
+    Those of a layer of Keras are none.
+    """
+    # Imported here, because a training without Keras has this file read, too.
+    from stayfinite.frameworks.keras.model_subject import KerasModel
+    from stayfinite.frameworks.keras.roles import variables_of_keras
+
     optimizer = getattr(model, "optimizer", None)
-    trained = [*model.trainable_variables, *(optimizer.variables if optimizer else ())]
-    return all(_all(np.isfinite, variable) for variable in trained) and not any(
-        _any_nan(variable) for variable in model.non_trainable_variables
+    finite = [*model.trainable_variables, *(optimizer.variables if optimizer else ())]
+    of_keras = variables_of_keras(KerasModel(model, weak=True))
+    finite += [each for each in model.non_trainable_variables if id(each) in of_keras]
+    return all(_all(np.isfinite, variable) for variable in finite) and all(
+        _all(_is_no_nan, variable) for variable in model.non_trainable_variables
     )
 
 
-def _any_nan(variable: Any) -> bool:
-    return not _all(lambda values: ~np.isnan(values), variable)
+def _is_no_nan(values: np.ndarray) -> np.ndarray:
+    is_no_nan: np.ndarray = ~np.isnan(values)
+    return is_no_nan
 
 
 def _all(test: Callable[[np.ndarray], np.ndarray], variable: Any) -> bool:

@@ -67,11 +67,19 @@ class JaxTrainFunction(JaxWindows):
             batches = iter([data])
         if self._sentinel is None:
             self._sentinel = guard_step.new_sentinel()
+        if self.is_eager:
+            batches = self._noted(batches)
         (logs, first_bad), state = self._inner((*state, self._sentinel), batches)
         self._state, self._sentinel = tuple(state[:4]), state[4]
         logs = self.expect(LateScalar(first_bad), logs)
         self._left = self._state
         return logs, self._state
+
+    def _noted(self, batches: Iterator[Any]) -> Iterator[Any]:
+        """`batches`, with a note of what the step may set as soon as it has drawn one."""
+        for data in batches:
+            self.note_own(self._recorder.num_steps - 1)
+            yield data
 
     def _may_borrow(self, data: Any) -> bool:
         # The batches of a window are kept for longer than a step.

@@ -71,18 +71,17 @@ class OwnValues:
         self._num_begun = 0
         self._is_drawn = False
 
-    def begin(self, step: int, *, is_drawn_from: bool, always: bool) -> None:
-        """Note what is there before the step `step`.
+    def begin(self, step: int, *, always: bool) -> None:
+        """Note what is there before the step `step`, whose data are drawn.
 
         Args:
             step: Its number.
-            is_drawn_from: Whether nothing but the step draws random numbers until the next one.
             always: Whether to note the generators also where no step drew from them.
         """
         is_probing = self._num_begun < _NUM_PROBED
         self._num_begun += 1
         before = None if self._last is None else self._last.random
-        wants = is_drawn_from and (always or is_probing or self._is_drawn)
+        wants = always or is_probing or self._is_drawn
         self._last = self.noted(with_random=wants)
         self._last_step = step
         if is_probing and before is not None and self._last.random is not None:

@@ -28,7 +28,7 @@ def roles(subject: Subject) -> list[list[Role]]:
 
 def own_statistics(subject: Subject) -> list[int]:
     """Positions in the non-trainable state of the statistics that no layer of Keras keeps."""
-    of_keras = _variables_of_keras(subject)
+    of_keras = variables_of_keras(subject)
     group = subject.non_trainable_variables
     return [
         position
@@ -43,12 +43,13 @@ def may_keep_infinity(subject: Subject) -> list[int]:
     Such a variable may hold an infinity on purpose: the bound of a clip, a minimum so far. A kernel
     or a moving mean of Keras may not.
     """
-    of_keras = _variables_of_keras(subject)
+    of_keras = variables_of_keras(subject)
     variables = [*subject.trainable_variables, *subject.non_trainable_variables]
     return [number for number, variable in enumerate(variables) if id(variable) not in of_keras]
 
 
-def _variables_of_keras(subject: Subject) -> set[int]:
+def variables_of_keras(subject: Subject) -> set[int]:
+    """The identities of the variables of layers of Keras, which are never infinite on purpose."""
     return {
         id(variable)
         for layer in subject.layers()

@@ -32,7 +32,7 @@ def translate(
     phase_of = phases(
         ops,
         is_backward=lambda index: ops[index].backward,
-        observed=outputs.observed if outputs.loss is None else (outputs.loss, *outputs.observed),
+        observed=_observed(ops, outputs),
         gradients=outputs.gradients.values(),
         statistics=[value for name, value in outputs.new_state.items() if name in statistics],
     )
@@ -73,6 +73,20 @@ def translate(
         num_samples=num_samples,
         observed=outputs.observed,
     )
+
+
+def _observed(ops: Sequence[RecordedOp], outputs: OutputNumbers) -> list[int]:
+    """The values whose computation is the forward pass.
+
+    A function that returns gradients, as those of `torch.func`, does not tell the loss. There it is
+    what was computed before the first derivative.
+    """
+    if outputs.loss is not None:
+        return [outputs.loss, *outputs.observed]
+    if outputs.observed:
+        return list(outputs.observed)
+    first = next((index for index, op in enumerate(ops) if op.backward), 0)
+    return [result for op in ops[:first] for result in op.results]
 
 
 def _located(layer_path: LayerPath, place: Place) -> tuple[Any, ...]:

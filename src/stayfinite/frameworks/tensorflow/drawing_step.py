@@ -20,14 +20,21 @@ from stayfinite.frameworks.tensorflow.step_outputs import StepOutputs
 
 
 class DrawingStep:
-    """Makes a step on the next batch of an iterator, or on one that is given.
+    """Makes a step on the next batch of an iterator, or on one that is given; an eager one on that.
 
     Args:
         compilation: How the step is compiled.
         step: Makes a step on a batch; returns a dictionary.
+
+    Attributes:
+        form: The `element_spec` of the data set that a given batch came from; None where that is
+            not known. Keras traces its step on it, and of a size that it leaves open the program
+            computes what it would else have as a constant, with other last digits.
     """
 
     def __init__(self, compilation: Compilation, step: Callable[[Any], dict[str, Any]]) -> None:
+        self.form: Any = None
+        self._traced_form: Any = None
         self._on_batch = private.make_function(compilation, step)
         self._outputs = StepOutputs()
         self._is_eager = compilation.eager
@@ -40,19 +47,46 @@ class DrawingStep:
         Returns what the step returned, and the batch.
         """
         if isinstance(source, list):
+            if self.form != self._traced_form and not self._is_eager:
+                return self._in_form(source[0])
             return self._on_batch(source), source[0]
-        if self._is_eager:
-            return self._drawn(source)
         return self._outputs.parted(self._compiled(source))
 
     def _joined(self, iterator: Any) -> dict[str, Any]:
-        return self._outputs.joined(*self._drawn(iterator))
+        self.form = self._traced_form = iterator.element_spec
+        data = drawn_from(iterator)
+        return self._outputs.joined(self._on_batch([data]), data)
 
-    def _drawn(self, iterator: Any) -> tuple[dict[str, Any], Any]:
-        data = keras.tree.map_structure(_without_optional, iterator.get_next())
-        return self._on_batch([data]), data
+    def _in_form(self, data: Any) -> tuple[dict[str, Any], Any]:
+        """Make a step on a batch, traced on `form`; later batches find that trace."""
+        form = self._traced_form = self.form
+        if not _suits(form, data):
+            return self._on_batch([data]), data
+
+        def given(data: Any) -> dict[str, Any]:
+            return self._outputs.joined(self._on_batch([data]), data)
+
+        traced = tf.function(given, input_signature=[form], autograph=False)
+        return self._outputs.parted(traced(data))
+
+
+def drawn_from(iterator: Any) -> Any:
+    """The next batch of an iterator of `tf.data`."""
+    return keras.tree.map_structure(_without_optional, iterator.get_next())
 
 
 def _without_optional(leaf: Any) -> Any:
     """None where a data set has nothing, as Keras gives it to a step."""
     return None if isinstance(leaf, tf.experimental.Optional) else leaf
+
+
+def _suits(form: Any, data: Any) -> bool:
+    """Whether `data` is a batch of tensors of the data set with this `element_spec`."""
+    try:
+        tf.nest.assert_same_structure(form, data)
+    except (TypeError, ValueError):
+        return False
+    return all(
+        isinstance(spec, tf.TensorSpec) and tf.is_tensor(leaf) and spec.is_compatible_with(leaf)
+        for spec, leaf in zip(tf.nest.flatten(form), tf.nest.flatten(data), strict=True)
+    )

@@ -25,7 +25,7 @@ from stayfinite.frameworks.recorder import Flag, Recorder
 from stayfinite.frameworks.state import State
 from stayfinite.frameworks.subject import Subject, state_variables
 from stayfinite.frameworks.tensorflow import private, private_functions
-from stayfinite.frameworks.tensorflow.drawing_step import DrawingStep
+from stayfinite.frameworks.tensorflow.drawing_step import DrawingStep, drawn_from
 from stayfinite.frameworks.tensorflow.flagged_series import FlaggedSeries, kept
 from stayfinite.frameworks.tensorflow.guard_graph import Unsuited, ends_in_update, guarded
 from stayfinite.frameworks.tensorflow.guard_sentinel import SentinelFlag, TensorFlowSentinel
@@ -207,7 +207,12 @@ class TensorFlowTrainFunction(TensorFlowWindows):
         self.settle()
         self.heavy = None
         private_functions.forget_traces()
-        self._inner = self._made()
+        self._make_anew()
+
+    def _make_anew(self) -> None:
+        before, self._inner = self._inner, self._made()
+        if isinstance(before, DrawingStep):
+            self._inner.form = before.form
 
     def _made(self) -> Any:
         step = guarded(
@@ -225,14 +230,19 @@ class TensorFlowTrainFunction(TensorFlowWindows):
         except Unsuited:
             # Raised while the step was traced, before anything was run.
             self._everything = True
-            self._inner = self._made()
+            self._make_anew()
             made, data = self._inner(source)
         return made["logs"], made["report"], data
 
     def _from_dataset(self, iterator: Any) -> tuple[Any, list[Any]]:
         if self._draws_outside:
+            self._inner.form = iterator.element_spec
             return self._from_python(_batches(iterator))
-        logs, report, data = self._step(iterator)
+        source = iterator
+        if self.is_eager:
+            source = [drawn_from(iterator)]
+            self.note_own(self._recorder.num_steps)
+        logs, report, data = self._step(source)
         for _ in self._recording(iter([data])):
             pass
         return logs, [report]
@@ -242,6 +252,7 @@ class TensorFlowTrainFunction(TensorFlowWindows):
         logs = None
         reports: list[Any] = []
         for data in itertools.islice(batches, self._compilation.steps_per_execution):
+            self.note_own(self._recorder.num_steps - 1)
             logs, report, _ = self._step([data])
             if report is None:
                 self._recorder.drop_newest()

@@ -22,6 +22,7 @@ from stayfinite.frameworks.tensorflow.guard_sentinel import (
     VariableValues,
     all_finite,
 )
+from stayfinite.frameworks.tensorflow.unread_loss import computed_again
 from stayfinite.frameworks.tensorflow.watching import watched
 
 
@@ -66,7 +67,7 @@ class GuardedGraphStep:
     def differentiating(self, loss: Any) -> None:
         """Check the loss."""
         if self._values.here():
-            self._checked.append(loss)
+            self._checked.append(computed_again(loss, after=self._alive))
 
     def assigning(self, variable: Any) -> None:
         """Keep the old value."""

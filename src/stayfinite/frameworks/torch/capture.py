@@ -139,8 +139,8 @@ class Dispatch(private.TorchDispatchMode):
         if node is not None and not _is_in_backward_of_user():
             forward = self._op_of_node.get(node)
         index = len(self._recording.ops)
-        if not backward:
-            self._remember_node(index)
+        # A derivative makes nodes of its own where it is differentiated once more.
+        self._remember_node(index)
         self._recording.op(signature.name, operands, results, backward=backward, forward=forward)
 
     def _remember_node(self, index: int) -> None:

@@ -61,7 +61,7 @@ _CANONICAL = {
 }
 
 # Operators that several functions are in, one of which has no value where theirs is not finite.
-IN_PARTS = frozenset({"weight_norm_interface"})
+IN_PARTS = frozenset({"layer_normalization", "native_group_norm", "weight_norm_interface"})
 
 # The moving statistics of a batch normalization. While it trains, it writes to them and computes
 # with those of the batch, and its derivative does not read them.

@@ -96,7 +96,7 @@ class LogDomain(Logarithms):
 
     def _product(self, x: Node, plain: Node) -> Node:
         """A product as `rest * exp(sum of logarithms)` of the factors that have one."""
-        total, outside = Linear(), []
+        total, joined, outside = Linear(), [], []
         for factor, exponent in _factors(x):
             value = number(exponent)
             even = value is not None and value % 2 == 0
@@ -115,6 +115,7 @@ class LogDomain(Logarithms):
                 and factor is not x
             ):
                 log = self.log_of(factor)
+                joined.append((factor.op, value))
                 total = total.plus(
                     log.times(value)
                     if value is not None
@@ -122,8 +123,8 @@ class LogDomain(Logarithms):
                 )
             else:
                 outside.append((factor, exponent))
-        if not total.terms:
-            return plain
+        if not total.terms or joined == [("softplus", 1.0)]:
+            return plain  # the exponential of the logarithm of a softplus is no better than it
         found = build.exp(assembled(total))
         for factor, exponent in outside:
             power = number(exponent)

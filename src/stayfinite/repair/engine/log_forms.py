@@ -1,4 +1,4 @@
-"""Formulas for the logarithms of 1 plus or minus a function, and of cosh."""
+"""Formulas for the logarithms of 1 plus or minus a function, of cosh and of softplus."""
 
 from __future__ import annotations
 
@@ -8,6 +8,15 @@ from stayfinite.repair.engine import build
 from stayfinite.repair.engine.build import number
 from stayfinite.repair.engine.linear import Linear
 from stayfinite.repair.formula import Node, node
+
+# Below, softplus(x) is exp(x) up to half of its square, which float64 rounds away.
+_TAIL = build.real(-40.0)
+
+
+def log_softplus(x: Node) -> Node:
+    """log(softplus(x)), which is x where softplus(x) is exp(x)."""
+    body = build.log(node("softplus", node("maximum", x, _TAIL)))
+    return node("where", node("less", x, _TAIL), x, body)
 
 
 def log_cosh(x: Node) -> Linear:
@@ -42,8 +51,8 @@ def one_plus(op: str, x: Node, sign: float, has_log_ndtr: bool) -> Linear:
 
 def complement(x: Node, form: str) -> Linear:
     """log(1 - exp(x)) in one of its forms: by "expm1", by "log1p", or by "where" of both."""
-    if x.op == "log_sigmoid":
-        return Linear({node("log_sigmoid", build.negative(x.operands[0])): 1.0})
+    if x.op in ("log_sigmoid", "log_ndtr"):
+        return Linear({node(x.op, build.negative(x.operands[0])): 1.0})
     small = build.log(build.negative(node("expm1", x)))
     large = node("log1p", build.negative(build.exp(x)))
     if form == "expm1":

@@ -128,6 +128,11 @@ class Logarithms(abc.ABC):
                 inner = self.rewritten(a)
                 size = inner if self.signs.non_negative(a) else build.absolute(inner)
                 return Linear({size: 1.0, node("log", node(f"{x.op}e", inner)): 1.0})
+            case "softplus" if self.context.problem.dtype != "float16":
+                return Linear({log_forms.log_softplus(self.rewritten(a)): 1.0})
+            case "log_sigmoid" if self.context.problem.dtype != "float16":
+                inner = build.negative(self.rewritten(a))
+                return Linear({log_forms.log_softplus(inner): 1.0})
             case "gamma":
                 return Linear({node("lgamma", self.rewritten(a)): 1.0})
             case "cosh":

@@ -19,7 +19,7 @@ from stayfinite.repair.extraction.values import (
     named_number,
 )
 
-_OPERANDS = frozenset("x y condition minimum maximum indices".split())
+_OPERANDS = frozenset("x y condition minimum maximum indices loc scale".split())
 OPERATORS: dict[type[ast.AST], tuple[str, Callable[..., object]]] = {
     ast.Add: ("add", lambda a, b: a + b),
     ast.Sub: ("subtract", lambda a, b: a - b),

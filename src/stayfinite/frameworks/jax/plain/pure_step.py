@@ -188,6 +188,11 @@ class PureStep:
             call.form = self._last_form = self._forms.setdefault(call.form, call.form)
         return call
 
+    @property
+    def gradients_given(self) -> frozenset[str]:
+        """The labels of the arguments that are gradients, of a step without its own."""
+        return frozenset() if self._state is None else self._state.gradients_given
+
     def _begin(self, args: tuple[Any, ...], keywords: Mapping[str, Any]) -> None:
         # A number may have been a static argument of the `jit` that was taken off.
         for numbers in Numbers:

@@ -15,6 +15,7 @@ loop inside, shows no difference: every argument that comes back is state.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -45,6 +46,11 @@ from stayfinite.frameworks.jax.plain.trees import (
 )
 from stayfinite.frameworks.jax.plain.values import holds_infinity
 from stayfinite.graph.graph import Role
+
+# What an update calls the gradients that it is given.
+_NAMES_OF_GRADIENTS = re.compile(
+    r"(g|gs|dp|dparams|updates?|.*grads?|.*gradients?)$", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True)
@@ -100,8 +106,11 @@ def find_state(
     of_label: dict[str, list[int]] = {}
     for number, (_, label) in enumerate(names):
         of_label.setdefault(label, []).append(number)
-    given = frozenset(from_gradients & of_label.keys() if named is None else ())
+    known = from_gradients or {label for label in of_label if _NAMES_OF_GRADIENTS.match(label)}
+    given = frozenset(known & of_label.keys() if named is None else ())
     seen = trace(step, call.form, call.arrays, given)
+    if seen.differentiated and not from_gradients:
+        given = frozenset()
     objects = {call.form.labels[n] for n in call.form.objects}
     optax = {number for number, (name, _) in enumerate(names) if _is_slot(name)}
     optax |= _of_optax(call, names)

@@ -18,7 +18,7 @@ from stayfinite.files.arrays import write_arrays
 from stayfinite.frameworks.base import GuardedFunction, OnBad
 from stayfinite.frameworks.batch import ChangeError
 from stayfinite.frameworks.change import LastingChange, LearningRate, Settings
-from stayfinite.frameworks.failure import Failure
+from stayfinite.frameworks.failure import Failure, gradients_from_outside
 from stayfinite.frameworks.hand_written import PlainStep
 from stayfinite.frameworks.jax.guard_step import ArraysRead
 from stayfinite.frameworks.jax.library import HasLibrary
@@ -122,7 +122,22 @@ class PlainJax(PlainStep, HasLibrary):
         if isinstance(function, PlainTrainFunction):
             is_same = functools.partial(function.is_same_program, state, data)
             failure = dataclasses.replace(failure, is_same_program=is_same)
-        return failure if self.origins is None else self.origins.whole(failure)
+        if self.origins is not None:
+            return self.origins.whole(failure)
+        if isinstance(data, StepData) and self._has_bad_gradients(data):
+            reason = gradients_from_outside(self._step.name)
+            return dataclasses.replace(failure, cannot_remake=reason)
+        return failure
+
+    def _has_bad_gradients(self, data: StepData) -> bool:
+        """Whether the step was given a gradient that is not finite."""
+        given = self._step.gradients_given
+        names = self._step.calls.batch_names(data.form)
+        return any(
+            not np.isfinite(np.asarray(array)).all()
+            for name, array in zip(names, data.arrays, strict=True)
+            if name.partition("/")[0] in given
+        )
 
     @property
     def function(self) -> Callable[..., Any]:

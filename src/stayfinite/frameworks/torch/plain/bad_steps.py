@@ -13,6 +13,7 @@ from stayfinite.frameworks.state import RandomState, State
 from stayfinite.frameworks.step import CannotRemakeError, Outcome
 from stayfinite.frameworks.torch.plain import sharded, verdict
 from stayfinite.frameworks.torch.plain.again import Again, NoLoop, Sharded
+from stayfinite.frameworks.torch.plain.calls import CallAgain
 from stayfinite.frameworks.torch.plain.carried import CarriedValues
 from stayfinite.frameworks.torch.plain.data import LoopData
 from stayfinite.frameworks.torch.plain.drawn_before import begun_after_draws
@@ -138,6 +139,7 @@ class BadLoopSteps:
             remade_by=again.described,
             num_processes=num_processes(subject.modules),
             num_stopping=num_stopping(subject.modules, is_sharded=is_sharded),
+            cannot_remake=again.cannot_remake if isinstance(again, CallAgain) else None,
             cannot_resume=_why_not_resumed(subject),
         )
         is_applied = False

@@ -12,6 +12,9 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
+import torch
+
+from stayfinite.frameworks.failure import gradients_from_outside
 from stayfinite.frameworks.step import CannotRemakeError
 from stayfinite.frameworks.torch.plain import trees
 from stayfinite.frameworks.torch.plain.again import NoUpdateError
@@ -36,6 +39,12 @@ class StepCall:
     args: tuple[Any, ...]
     keywords: Mapping[str, Any]
     generators: Generators
+
+    @property
+    def is_given_loss(self) -> bool:
+        """Whether an argument was computed from weights before the call, as a loss is."""
+        given = trees.leaves([self.args, dict(self.keywords)])
+        return any(getattr(leaf, "grad_fn", None) is not None for _, leaf in given)
 
     def iteration(self) -> Iteration:
         """The call as data: the arguments with arrays are the batch."""
@@ -76,10 +85,18 @@ class CallAgain(CalledStep):
 
     Args:
         call: The last call of the step.
+        differentiates: Whether a backward pass began inside the calls.
     """
 
-    def __init__(self, call: StepCall) -> None:
+    def __init__(self, call: StepCall, *, differentiates: bool) -> None:
         self._call = call
+        self._differentiates = differentiates
+
+    @property
+    def cannot_remake(self) -> str | None:
+        """Why the calls are no step; None where they may be one."""
+        is_whole = self._differentiates and not self._call.is_given_loss
+        return None if is_whole else gradients_from_outside(self._call.described)
 
     @property
     def described(self) -> str:
@@ -90,6 +107,11 @@ class CallAgain(CalledStep):
         """Call the function with the values of `iteration`."""
         given = _arguments(self._call, {**iteration.values, **iteration.batch})
         self._call.function(*given.args, **given.kwargs)
+
+
+def is_update(function: Callable[..., Any]) -> bool:
+    """Whether a function is the `step` of an optimizer."""
+    return isinstance(getattr(function, "__self__", None), torch.optim.Optimizer)
 
 
 @dataclass(frozen=True)

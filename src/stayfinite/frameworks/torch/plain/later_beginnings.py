@@ -24,6 +24,7 @@ from stayfinite.frameworks.torch.plain.carried import CarriedValues
 from stayfinite.frameworks.torch.plain.data import LoopData
 from stayfinite.frameworks.torch.plain.loop_body import LoopBody
 from stayfinite.frameworks.torch.plain.optimizer import dense_gradient
+from stayfinite.frameworks.torch.plain.processes import apart
 from stayfinite.frameworks.torch.plain.recorded_data import make_once, measure_lists, tried
 from stayfinite.frameworks.torch.plain.sharded import local
 from stayfinite.frameworks.torch.plain.step_data import WRITES_INTO_BATCH
@@ -120,7 +121,7 @@ def begun_later(
             now: Mapping[str, object] = now,
             begun: list[LoopData] = begun,
         ) -> None:
-            with subject.remade.begun():
+            with subject.remade.begun(), apart(subject.modules):
                 found = body.begin_at(number, data, now)
             begun.extend([] if found is None else [found])
 

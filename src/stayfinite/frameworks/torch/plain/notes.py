@@ -200,7 +200,9 @@ class StepNotes:
             again = self.trainer.step(optimizer, update.closure, update.innermost)
         else:
             num_updates = 0 if place is None else self.events.num_updates(place, id(optimizer))
-            again = CallAgain(self.calls[-1]) if self.calls else None
+            differentiates = self.losses.last is not None
+            calls = self.calls[-1:]
+            again = CallAgain(calls[0], differentiates=differentiates) if calls else None
         loss = self.losses.last if loss is None else loss
         frame, scaler, was_made = update.innermost, update.scaler, update.was_made
         return BadStep(
