@@ -54,7 +54,7 @@ class JaxUpdates(LoopUpdates, JaxUpdateListener):
         from stayfinite.report.wording import notices
 
         self._has_told_loss = True
-        self.say(notices.bad_loss(step, has_gradients is not None))
+        self.say(notices.bad_loss(step, loss, has_gradients=has_gradients is not None))
 
     def _tell_gradients(self, step: int) -> None:
         if self._has_told_gradients:

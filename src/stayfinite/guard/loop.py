@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from stayfinite.errors import UsageError
 from stayfinite.frameworks.hand_written import NOT_MADE
+from stayfinite.frameworks.loss_log import LoggedLoss
 from stayfinite.frameworks.step_turns import TURNS
 from stayfinite.frameworks.subject import Subject
 from stayfinite.guard.policy import MAX_BAD_STEPS, Policy
@@ -31,8 +32,8 @@ class Loop(Subject, Protocol):
         """Make one guarded step with the arguments of the user's call; returns its result."""
         ...
 
-    def bad_loss(self) -> int | None:
-        """A step that was good except for its loss, each once; None where there is none."""
+    def bad_loss(self) -> LoggedLoss | None:
+        """The loss of a step that was good except for it, each once; None where there is none."""
         ...
 
 
@@ -202,13 +203,13 @@ class WatchedLoop:
         self._report_loss()
 
     def _report_loss(self) -> None:
-        step = self._loop.bad_loss()
-        if step is None:
+        bad = self._loop.bad_loss()
+        if bad is None:
             return
         # Imported here because a finite training does not need it.
         from stayfinite.report.wording import notices
 
-        self.watch.say(notices.bad_loss(step))
+        self.watch.say(notices.bad_loss(bad.step, bad.loss))
 
 
 class GuardedStep:

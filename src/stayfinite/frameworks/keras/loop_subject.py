@@ -11,6 +11,7 @@ from stayfinite.errors import UsageError
 from stayfinite.frameworks import base
 from stayfinite.frameworks.hand_written import HandWrittenStep
 from stayfinite.frameworks.keras.subject import KerasSubject
+from stayfinite.frameworks.loss_log import LoggedLoss
 from stayfinite.frameworks.optimizers import Optimizer
 from stayfinite.frameworks.state import Variable
 from stayfinite.frameworks.subject import Compilation, Subject, TrainFunction, TrainStep
@@ -100,7 +101,7 @@ class KerasLoop(HandWrittenStep, KerasSubject):
         self.before_step(self)
         return self.train_function(self._backend.one_batch(batch))
 
-    def bad_loss(self) -> int | None:
+    def bad_loss(self) -> LoggedLoss | None:
         """None: a step with a non-finite loss is bad."""
         return None
 

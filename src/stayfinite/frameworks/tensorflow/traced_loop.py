@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from stayfinite.frameworks.base import GuardedFunction, OnBad
 from stayfinite.frameworks.keras.patches import replaced
+from stayfinite.frameworks.loss_log import LoggedLoss
 from stayfinite.frameworks.recorder import Recorder, StepCount
 from stayfinite.frameworks.snapshots import Snapshots
 from stayfinite.frameworks.step_turns import TURNS
@@ -113,7 +114,7 @@ class TracedLoop(FoundLoop):
         function.note_flagged(data, made.report, made.out)
         return made.out
 
-    def bad_loss(self) -> int | None:
+    def bad_loss(self) -> LoggedLoss | None:
         """None: a step with a non-finite loss is bad."""
         return None
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import math
 
-def bad_loss(step: int, has_gradients: bool = True) -> str:
+
+def bad_loss(step: int, loss: float, *, has_gradients: bool = True) -> str:
     """The loss of `step` was not finite; its gradients, if they are seen, and new state were."""
     finite = "its gradients and the new state" if has_gradients else "the new weights"
+    search = "a batch without any sample or label that counts"
+    if math.isinf(loss):
+        search = "a logarithm or a quotient at 0, or a number beyond the range of the dtype"
     return (
-        f"the loss of step {step} is not finite, but {finite} are, so the "
-        "training goes on; look for a batch without any sample or label that counts; further "
-        "losses are not looked at"
+        f"the loss of step {step} is {loss}, but {finite} are finite, so the "
+        f"training goes on; look for {search}; further losses are not looked at"
     )
 
 

@@ -32,6 +32,7 @@ from stayfinite.frameworks.jax.plain.train_function import PlainTrainFunction
 from stayfinite.frameworks.jax.plain.trees import KeyPath
 from stayfinite.frameworks.jax.plain.values import StepData
 from stayfinite.frameworks.loop_values import LoopValues
+from stayfinite.frameworks.loss_log import LoggedLoss
 from stayfinite.frameworks.names import argument_names
 from stayfinite.frameworks.optimizers import Optimizer
 from stayfinite.frameworks.recorder import Recorder
@@ -213,8 +214,8 @@ class PlainJax(PlainStep, HasLibrary):
         """
         self._step.arguments(args, keywords)
 
-    def bad_loss(self) -> int | None:
-        """A step whose loss alone was not finite; once."""
+    def bad_loss(self) -> LoggedLoss | None:
+        """The loss of a step of which it alone was not finite; once."""
         function = self.train_function
         return function.bad_loss() if isinstance(function, PlainTrainFunction) else None
 

@@ -28,6 +28,7 @@ from stayfinite.frameworks.jax.plain.step_record import LateRecord, new_record
 from stayfinite.frameworks.jax.plain.trees import array_class
 from stayfinite.frameworks.jax.plain.values import StepData
 from stayfinite.frameworks.jax.state import written_since
+from stayfinite.frameworks.loss_log import LoggedLoss
 from stayfinite.frameworks.recorder import Recorder
 from stayfinite.frameworks.state import State
 from stayfinite.frameworks.train_function import GuardedTrainFunction
@@ -61,7 +62,7 @@ class PlainTrainFunction(GuardedTrainFunction):
         self._latest: Any = None
         # The steps whose losses were not read: the number after the last, how many, their record.
         self._unread: collections.deque[tuple[int, int, LateRecord]] = collections.deque()
-        self._bad_loss: int | None = None
+        self._bad_loss: LoggedLoss | None = None
         self._told = False
         # The records of the newest step that was noted and of the one before; how many are noted
         # and may be, and when the first was made.
@@ -234,10 +235,10 @@ class PlainTrainFunction(GuardedTrainFunction):
                     continue
                 self._recorder.losses.keep(step, None, loss)
                 if watches and self._bad_loss is None and not math.isfinite(loss):
-                    self._bad_loss = step
+                    self._bad_loss = LoggedLoss(step, None, loss)
 
-    def bad_loss(self) -> int | None:
-        """The first step that was good but for its loss, the first time that this is asked."""
+    def bad_loss(self) -> LoggedLoss | None:
+        """The loss of the first step that was good but for it, where it is asked the first time."""
         if self._told or self._bad_loss is None:
             return None
         self._told = True
