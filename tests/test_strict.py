@@ -36,6 +36,14 @@ def test_an_error_is_internal_where_code_of_the_package_raised_it(monkeypatch):
     assert not strict.is_internal(ValueError("not raised"))
 
 
+def test_an_error_of_a_framework_is_none_of_the_package(monkeypatch):
+    monkeypatch.setenv(strict.VARIABLE, "1")
+    kind = type("NotFoundError", (Exception,), {"__module__": "tensorflow.python.framework"})
+    with pytest.raises(kind) as caught:
+        strict.caught("a trial", kind("no such index"))
+    assert not strict.is_internal(caught.value)
+
+
 # Two ask whether code of the user, or of a library, can be run at all; one prints the traceback.
 _OTHERS = {"raises_on_bad_numbers", "_orientation", "_forked"}
 

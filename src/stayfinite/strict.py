@@ -14,6 +14,8 @@ from pathlib import Path
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")  # Keras prints messages in bold
 VARIABLE = "STAYFINITE_STRICT"
 _PACKAGE = Path(__file__).parent
+# They remove their own frames from a traceback, so that it ends where this package calls them.
+_FRAMEWORKS = frozenset(("jax", "jaxlib", "keras", "tensorflow", "torch"))
 
 
 def is_strict() -> bool:
@@ -23,6 +25,8 @@ def is_strict() -> bool:
 
 def is_internal(error: BaseException) -> bool:
     """Whether `error` was raised in this package, neither in the user's code nor in a library."""
+    if type(error).__module__.partition(".")[0] in _FRAMEWORKS:
+        return False
     frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
     return bool(frames) and Path(frames[-1].f_code.co_filename).is_relative_to(_PACKAGE)
 
