@@ -60,6 +60,26 @@ def test_a_gradient_that_a_hook_of_the_optimizer_spoils_reaches_no_weight(tmp_pa
     assert are_finite([optimizer.state[model.bias]["exp_avg"]])
 
 
+def test_weights_that_were_finite_before_are_to_be_restored(tmp_path):
+    torch.manual_seed(0)
+    model = nn.Linear(4, 1)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    with pytest.raises(stayfinite.NonFiniteError) as caught, stayfinite.watching(keep=tmp_path):
+        for step in range(6):
+            optimizer.zero_grad()
+            model(torch.randn(8, 4)).square().mean().backward()
+            optimizer.step()
+            if step == 4:
+                with torch.no_grad():  # as a renormalization of a column of zeros
+                    model.weight[:, 2:].div_(0 * model.weight[:, 2:])
+    incident = caught.value.incident
+    assert (incident.cause.name, incident.where.step) == ("bad-weights", 5)
+    assert "before the step, and finite" in incident.cause.message
+    assert incident.fix.verified, str(caught.value)
+    assert "restore `weight` from a checkpoint" in incident.fix.text
+    assert "the weights were non-finite before it" in str(caught.value)
+
+
 class WithBuffers(nn.Module):
     """Fills buffers with numbers that are not finite on purpose."""
 

@@ -15,7 +15,7 @@ from stayfinite.experiments.changes import (
     BoundedWeight,
     ClipFromStart,
     EarlierRate,
-    EarlierWeight,
+    EarlierWeights,
     FromEarlierState,
     GrowthRemedy,
     LabelsFromZero,
@@ -97,7 +97,7 @@ TRIALS = [
         "weights",
         "3 new values in `clip_encoder/kernel` and 1 more",
     ),
-    (EarlierWeight("net/kernel", 1, 3), "weights", "`net/kernel` as it was at step 3"),
+    (EarlierWeights(("net/kernel",), 1, 3), "weights", "`net/kernel` as it was at step 3"),
     (StateOfSteps("m", 3), "weights", "the state that the steps from 3 on make"),
     (NewStatistics("bn/moving_mean"), "statistics", "`bn/moving_mean` as it was created"),
     (NewStatistics("scale", 0.0), "statistics", "0 everywhere in `scale`"),
@@ -141,7 +141,7 @@ FIXES = [
         "the bad value of `net/kernel` this step is finite",
     ),
     (
-        EarlierWeight("net/kernel", 1, 3),
+        EarlierWeights(("net/kernel",), 1, 3),
         "data",
         "restore `net/kernel` from a checkpoint, and look at what writes to it between two steps, "
         "at the saved file and at the memory of the device: with the value of step 3 this step is "

@@ -90,6 +90,13 @@ class Evidence:
         others = tuple(d for d in range(mask.ndim) if d != axis)
         return tuple(int(sample) for sample in np.flatnonzero(mask.any(axis=others)))
 
+    def steps_since_finite(self, value: int) -> int | None:
+        """How many steps before, `value` was finite; None where that is not known."""
+        before = None if self.earlier is None else self.earlier.fetch([value])
+        if self.earlier is None or before is None or not np.isfinite(as_float(before[value])).all():
+            return None
+        return self.earlier.num_steps
+
     def dtype(self, value: int) -> str:
         """The dtype of a value."""
         return self.trace.values[value].dtype

@@ -56,10 +56,10 @@ class NewWeights:
 
 
 @dataclass(frozen=True)
-class EarlierWeight:
-    """The values of step `step` in the place of the `num_values` that jumped in `name`."""
+class EarlierWeights:
+    """The values of step `step` in the place of the `num_values` of `weights` that are bad."""
 
-    name: str
+    weights: tuple[str, ...]
     num_values: int
     step: int
 
@@ -251,7 +251,7 @@ LibraryRemedy = OtherHalf | OtherLibrarySetting | BoundedWeight | PaddingOnRight
 Remedy = (
     LabelsFromZero
     | NewWeights
-    | EarlierWeight
+    | EarlierWeights
     | StateOfSteps
     | NewStatistics
     | NewMomentum

@@ -142,6 +142,8 @@ def weights(incident: Incident) -> str:
     came_in = any(operand.num_nonfinite for operand in incident.origin.operands)
     if incident.cause.name == "bad-weights" and incident.origin.tensor is not None and came_in:
         text = "the update was not applied; no good weights exist, these came in non-finite"
+        if incident.where.step > 0:
+            text = "the update was not applied; the weights were non-finite before it"
         return f"{text}; as they came: {kept.weights}" if kept.weights else text
     those = "the initial weights" if kept.step < 0 else f"the weights of step {kept.step}"
     if kept.applied:

@@ -23,9 +23,10 @@ def match(evidence: Evidence) -> Finding | None:
         return None
     bad = evidence.bad(leaf.value)
     kind = kind_of(evidence.values[leaf.value])
+    num_steps = evidence.steps_since_finite(leaf.value)
     return Finding(
         cause="bad-weights",
-        facts=NonFiniteArray(kind, int(bad.sum()), bad.size),
+        facts=NonFiniteArray(kind, int(bad.sum()), bad.size, num_steps),
         op="weight",
         tensor=leaf.name,
         phase="load",

@@ -13,11 +13,15 @@ from stayfinite.frameworks.subject import HeldArray
 
 @dataclass(frozen=True)
 class NonFiniteArray:
-    """A weight, a statistic or a variable of the optimizer was non-finite before the step."""
+    """A weight, a statistic or a variable of the optimizer was non-finite before the step.
+
+    `num_steps` says how many steps before it was finite; None where that is not known.
+    """
 
     kind: Kind
     num_bad: int
     size: int
+    num_steps: int | None = None
 
 
 @dataclass(frozen=True)

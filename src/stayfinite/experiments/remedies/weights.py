@@ -7,10 +7,11 @@ from collections.abc import Mapping
 import numpy as np
 
 from stayfinite.diagnose.facts.growth import JumpedWeight
+from stayfinite.diagnose.facts.inputs import NonFiniteArray
 from stayfinite.diagnose.jumps import has_jumped
 from stayfinite.diagnose.line_watch import first_bad_line
 from stayfinite.diagnose.values import as_float
-from stayfinite.experiments.changes import BadInitializer, EarlierWeight, NewWeights
+from stayfinite.experiments.changes import BadInitializer, EarlierWeights, NewWeights
 from stayfinite.experiments.remedies import initial_values
 from stayfinite.experiments.remedies.try_remedy import FailureContext, RemedySearch, try_remedy
 from stayfinite.frameworks.change import Arrays, OnState
@@ -20,26 +21,37 @@ from stayfinite.graph.source import code_of, span_of
 
 def find_remedy(context: FailureContext) -> RemedySearch:
     """Whether the weights alone were at fault: training goes on with other values."""
-    if isinstance(context.finding.facts, JumpedWeight):
-        return _earlier_values(context)
-    state = context.step.state_arrays()
+    facts, state = context.finding.facts, context.step.state_arrays()
+    if isinstance(facts, JumpedWeight):
+        return _before_jump(context)
     roles = {leaf.name: leaf.role for leaf in context.step.trace.leaves.values()}
     bad = [
         name
         for name, array in state.items()
         if roles.get(name) == "weight" and not np.isfinite(as_float(array)).all()
     ]
+    num_values = sum(int((~np.isfinite(as_float(state[name]))).sum()) for name in bad)
+    if isinstance(facts, NonFiniteArray) and facts.num_steps is not None:
+        for kept in context.snapshots:
+            then = context.step.changed(OnState(kept.state)).state_arrays()
+            if all(np.isfinite(as_float(then[name])).all() for name in bad):
+                new = {name: _in_place_of_bad(state[name], then[name]) for name in bad}
+                earlier = EarlierWeights(tuple(bad), num_values, kept.step)
+                return RemedySearch().then(try_remedy(context, earlier, Arrays(new)))
     search = _initializer_at_fault(context, state)
     if not bad:
         return search
-    num_values = sum(int((~np.isfinite(as_float(state[name]))).sum()) for name in bad)
     initializer = search.at_fault if isinstance(search.at_fault, BadInitializer) else None
-    remedy = NewWeights(tuple(bad), num_values, initializer)
     new = {name: initial_values.weight(context.step, name, state[name]) for name in bad}
+    remedy = NewWeights(tuple(bad), num_values, initializer)
     return search.then(try_remedy(context, remedy, Arrays(new)))
 
 
-def _earlier_values(context: FailureContext) -> RemedySearch:
+def _in_place_of_bad(now: np.ndarray, then: np.ndarray) -> np.ndarray:
+    return np.where(np.isfinite(as_float(now)), now, then)
+
+
+def _before_jump(context: FailureContext) -> RemedySearch:
     """Whether the elements that jumped were at fault: training goes on with earlier values."""
     name, step = context.finding.tensor, context.step
     layer = None if name is None else step.subject.layer(name.rpartition("/")[0])
@@ -52,7 +64,7 @@ def _earlier_values(context: FailureContext) -> RemedySearch:
     jumped = has_jumped(as_float(now), as_float(then))
     if not jumped.any():
         return search
-    remedy = EarlierWeight(name, int(jumped.sum()), kept.step)
+    remedy = EarlierWeights((name,), int(jumped.sum()), kept.step)
     return search.then(try_remedy(context, remedy, Arrays({name: np.where(jumped, then, now)})))
 
 

@@ -17,8 +17,9 @@ def message(finding: Finding) -> str:
     """One complete sentence; lower case, no full stop."""
     facts, name = finding.facts, finding.tensor
     match facts:
-        case inputs.NonFiniteArray(kind):
-            return _came_in(finding.cause, name, kind)
+        case inputs.NonFiniteArray(kind, num_steps=num_steps):
+            before = f", and finite {plural(num_steps, 'step')} before" if num_steps else ""
+            return _came_in(finding.cause, name, kind) + before
         case growth.ChangedOutside():
             return _changed_outside(facts, name)
         case inputs.NonFiniteConstant(kind, num_bad, size, holder=holder):

@@ -9,7 +9,7 @@ from stayfinite.experiments.changes import (
     BadInitializer,
     ClipFromStart,
     EarlierRate,
-    EarlierWeight,
+    EarlierWeights,
     FromEarlierState,
     GrowthRemedy,
     LabelsFromZero,
@@ -71,12 +71,12 @@ def remedy_text(remedy: Remedy) -> tuple[FixKind, str]:
                 f"{_finite_weights(weights[0], initializer)}: with new values in the place of the "
                 f"{_bad_values(num_values)} of {names(weights, most=1)} this step is finite"
             )
-        case EarlierWeight(name, num_values, step):
+        case EarlierWeights(weights, num_values, step):
             values = "value" if num_values == 1 else f"{num_values} values"
             return "data", (
-                f"restore `{name}` from a checkpoint, and look at what writes to it between two "
-                f"steps, at the saved file and at the memory of the device: with the {values} of "
-                f"step {step} this step is finite"
+                f"restore {names(weights, most=1)} from a checkpoint, and look at what writes to "
+                "it between two steps, at the saved file and at the memory of the device: with the "
+                f"{values} of step {step} this step is finite"
             )
         case StateOfSteps(name, first):
             return "data", (

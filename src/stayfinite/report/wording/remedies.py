@@ -28,6 +28,10 @@ def remedy(finding: Finding, num_samples: int | None = None) -> str | None:
     facts, name, op = finding.facts, finding.tensor, finding.op
     listed = f" ({sample_list(finding.samples, num_samples)})" if finding.samples else ""
     match facts:
+        case inputs.NonFiniteArray(num_steps=int()):
+            return (
+                f"restore `{name}` from a checkpoint; look at what writes to it between two steps"
+            )
         case inputs.NonFiniteArray():
             return _on_non_finite_array(finding.cause, name)
         case inputs.NonFiniteConstant(holder=None):

@@ -9,7 +9,7 @@ from stayfinite.experiments.changes import (
     BisectedSamples,
     ClipFromStart,
     EarlierRate,
-    EarlierWeight,
+    EarlierWeights,
     FromEarlierState,
     GrowthRemedy,
     LabelsFromZero,
@@ -137,8 +137,9 @@ def _change(change: TriedChange) -> _Described:
             return _Described(TrialKind.SOURCE, "with the fix")
         case LabelsFromZero(tensor):
             return _Described(TrialKind.DATA, f"1 subtracted from `{tensor}`")
-        case EarlierWeight(name, _, step):
-            return _Described(TrialKind.WEIGHTS, f"`{name}` as it was at step {step}")
+        case EarlierWeights(weights, _, step):
+            text = f"{names(weights, most=1)} as it was at step {step}"
+            return _Described(TrialKind.WEIGHTS, text)
         case StateOfSteps(_, first):
             text = f"the state that the steps from {first} on make"
             return _Described(TrialKind.WEIGHTS, text)
