@@ -12,7 +12,7 @@ from stayfinite.report import text
 from stayfinite.report.help import help_text
 from stayfinite.report.lines import expand_tabs, fill
 from stayfinite.report.source_lines import changed_lines, character_column, mark, window
-from stayfinite.report.wording.fixes import LACKS_GRADIENT
+from stayfinite.report.wording.fixes import DOES_NOT_GO_ON, LACKS_GRADIENT
 from stayfinite.report.words import sample_list
 
 from .incidents import BAD_INPUT, CASES, SQRT
@@ -209,6 +209,7 @@ def test_value_of_the_fix(value, verified, loss, reference, expected):
     ("value", "why", "expected"),
     [
         ("exact", "the loss grows", "this step was finite with it, but the loss grows"),
+        ("exact", DOES_NOT_GO_ON, f"this step has its exact value with it, but {DOES_NOT_GO_ON}"),
         ("undefined", LACKS_GRADIENT, LACKS_GRADIENT),
     ],
 )

@@ -7,6 +7,7 @@ from typing import get_args
 
 import pytest
 
+from stayfinite.diagnose.facts.expressions import OutOfRange
 from stayfinite.diagnose.facts.inputs import BadValues
 from stayfinite.diagnose.finding import Finding
 from stayfinite.experiments.changes import (
@@ -40,9 +41,11 @@ from stayfinite.experiments.changes import (
     WiderLayer,
 )
 from stayfinite.experiments.fix_value import FixValue, Judged
+from stayfinite.experiments.healthy_steps import Objection
 from stayfinite.experiments.remedies.try_remedy import (
     AtFault,
     MovingTargets,
+    RemedySearch,
     RepeatedGrowth,
 )
 from stayfinite.experiments.rollout import Rollout
@@ -60,6 +63,7 @@ from stayfinite.frameworks.library_setting import LibrarySetting
 from stayfinite.frameworks.step import Outcome
 from stayfinite.incident import TrialKind
 from stayfinite.report import trial_lines
+from stayfinite.report.chosen_fix import choose_fix
 from stayfinite.report.wording import evidence, fixes, remedies
 from stayfinite.report.wording.fixes import source_text
 from stayfinite.report.wording.trials import trial_of
@@ -361,3 +365,16 @@ def test_an_infinite_gradient_is_to_be_checked():
     said = "check `p`: `entr` has an infinite gradient there. If it is as intended: keep it above 0"
     assert source_text(fix, "entr") == said
     assert not fix.verified
+
+
+@pytest.mark.parametrize(
+    ("trouble", "certainty"),
+    [(Objection.DOES_NOT_GO_ON, "confirmed"), (Objection.CHANGES_HEALTHY_STEPS, "likely")],
+)
+def test_an_exact_step_confirms_its_cause_whatever_the_steps_after_it_do(trouble, certainty):
+    judged = Judged(FixValue.EXACT, 46.6)
+    fix = SourceFix(("write it in another form",), "-a\n+b", 5, None, trouble, judged)
+    finding = Finding("overflow", OutOfRange(97.0, "float32", 3.4e38, 1, 8), "exp")
+    chosen = choose_fix(finding, None, SamplesAtFault(None), fix, None, RemedySearch(), 8)
+    assert chosen.certainty == certainty
+    assert not chosen.fix.verified

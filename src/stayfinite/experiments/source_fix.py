@@ -77,6 +77,12 @@ class SourceFix:
         return right and is_followed and self.trouble is None and not self.is_beyond_exact
 
     @property
+    def is_exact_here(self) -> bool:
+        """Whether the failing step has its exact value, and only the steps after it fail."""
+        is_exact = self.judged.value is FixValue.EXACT
+        return is_exact and self.trouble is Objection.DOES_NOT_GO_ON
+
+    @property
     def unfollowed(self) -> UnfollowedUse | None:
         """A use of the network whose readers are not known, where its activation is moved."""
         moves = [each for each in self.descriptions if isinstance(each, MovedActivation)]

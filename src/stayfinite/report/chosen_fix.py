@@ -64,7 +64,9 @@ def choose_fix(
         return ChosenFix(fix, "confirmed", proved, notes)
     advice = _advice(finding, without, library_call, num_samples, is_library)
     if source_fix is not None:
-        advice = ChosenFix(_source(source_fix, finding.op), "likely", patched)
+        # What fails after a step that has its exact value is another failure.
+        certainty: Certainty = "confirmed" if source_fix.is_exact_here else "likely"
+        advice = ChosenFix(_source(source_fix, finding.op), certainty, patched)
     settled = advice.fix is not None and (advice.fix.verified or advice.fix.diff is not None)
     if samples.shown and samples.samples and not settled:
         text = fixes.leave_out(samples.samples)

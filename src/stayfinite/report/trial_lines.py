@@ -87,6 +87,8 @@ def proof(incident: Incident) -> str:
     if fix.kind == "source" and fix.value not in ("exact", "bounded"):
         return _other_value(fix)
     why = fix.objection or "a healthy step was not shown unchanged"
+    if fix.value == "exact" and why == fixes.DOES_NOT_GO_ON:
+        return f"not verified: this step has its {_value(fix)} with it, but {why}"
     return f"not verified: this step was finite with it, but {why}"
 
 

@@ -55,7 +55,8 @@ _FORMS = {
     Form.TEMPLATE: "usual edits, as a bound or a larger epsilon",
 }
 
-# Why a fix with the exact loss is not verified.
+# Why a fix with the exact value is not verified, and why one with the exact loss is not.
+DOES_NOT_GO_ON = "the steps after it are non-finite, or their loss grows"
 LACKS_GRADIENT = "the exact gradient is infinite here, so no fix has it"
 # Why a bound is not verified whose loss no exact value explains.
 BEYOND_EXACT = "the exact loss is infinite, and with this bound it is far from every healthy one"
@@ -227,7 +228,7 @@ def trouble(why: Objection | NotTried) -> str:
         case Objection.CHANGES_HEALTHY_STEPS:
             return "the fix changes what healthy steps compute"
         case Objection.DOES_NOT_GO_ON:
-            return "the steps after it are non-finite, or their loss grows"
+            return DOES_NOT_GO_ON
         case Objection.FAILS_COMPILED:
             return "the step compiled as one program is not finite with it, only op by op"
         case Objection.HAS_NO_ROOM:
