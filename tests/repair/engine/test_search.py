@@ -325,3 +325,15 @@ def test_a_mask_in_float32_is_one_where_it_was_recorded_as_0_and_1():
         for each in found.assumptions
     }
     assert "0 or 1" not in claims
+
+
+def test_a_form_that_is_right_where_the_original_fails_and_elsewhere_loses_the_same_digits():
+    # Next to 1 an arccosh loses digits, as written too; a form without the loss is not at hand.
+    def distance(x):
+        return call("arccosh", 1 + 2 * sum_(square(x), -1))
+
+    problem = problem_of(distance, x=[[0.0, 0.0], [0.1, 0.3]])
+    problem = dataclasses.replace(problem, available=frozenset({"where"}))
+    best = search(problem)[0]
+    assert best.value is FixValue.EXACT and not best.price.clean
+    assert value_of(problem, best.root)[0] == 0

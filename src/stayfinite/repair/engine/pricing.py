@@ -73,6 +73,14 @@ class Pricing:
         """The probes at which the original is right and `root` is not."""
         return (probe for probe in self.samples.probes if self._regressions(root, probe))
 
+    def cures(self, root: Node) -> bool:
+        """Whether `root` is right at the recorded operands, and nowhere worse than the original."""
+        samples = self.samples
+        if any(wrong.any() for wrong in self.errors(root, samples.main)):
+            return False
+        others = (*samples.required[1:], *samples.probes)
+        return not any(self._regressions(root, sample) for sample in others)
+
     def _regressions(self, root: Node, sample: Sample) -> int:
         before, after = self._before(sample), self.errors(root, sample)
         return sum(int((b & ~a).sum()) for a, b in zip(before, after, strict=True))

@@ -172,7 +172,10 @@ class Search:
         signs = self._signs_assumed(candidate)
         assumed = _strictest(dict.fromkeys((*candidate.assumptions, *signs)))
         if not candidate.price.clean:
-            value = FixValue.CHANGED
+            has_value = not (reference.has(Kind.UNDEFINED) or reference.has(Kind.NO_ROOM))
+            # Next to the point where it fails, the original may lose digits, and this the same.
+            cured = has_value and self.pricing.cures(candidate.root)
+            value = FixValue.EXACT if cured else FixValue.CHANGED
         elif reference.has(Kind.UNDEFINED):
             value = FixValue.UNDEFINED
         elif reference.has(Kind.NO_ROOM):
