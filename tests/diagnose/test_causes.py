@@ -361,16 +361,24 @@ def test_row_of_scores_that_is_masked():
     assert (finding.cause, finding.samples) == ("fully-masked-row", (0,))
 
 
-@pytest.mark.parametrize("is_mask", [True, False])
-def test_exponentials_are_masked_by_a_factor_and_not_by_their_own_underflow(is_mask):
+@pytest.mark.parametrize(
+    ("power", "factor", "is_own", "is_mask"),
+    [
+        ([0.0, 0.0], [0.0, 0.0], True, True),
+        ([-200.0, -300.0], [1.0, 1.0], True, False),
+        ([0.0, 0.0], [0.0, 0.0], False, False),
+    ],
+    ids=["a mask", "their own underflow", "a mask of what is not summed"],
+)
+def test_exponentials_are_masked_by_a_factor(power, factor, is_own, is_mask):
     step = StepByHand()
-    power, factor = ([0.0, 0.0], [0.0, 0.0]) if is_mask else ([-200.0, -300.0], [1.0, 1.0])
     x = step.leaf("input", [power, [0.0, 0.0]])
     weights = step.op("exp", [x], np.exp(np.array([power, [0.0, 0.0]], "float32")))
     other = step.leaf("input", [factor, [1.0, 1.0]])
     product = step.op("multiply", [weights, other], [[0.0, 0.0], [1.0, 1.0]])
     total = step.op("sum", [product], [[0.0], [2.0]])
-    root = step.op("divide", [product, total], [[NAN, NAN], [0.5, 0.5]])
+    divided = product if is_own else step.op("multiply", [other, other], [factor, [1.0, 1.0]])
+    root = step.op("divide", [divided, total], [[NAN, NAN], [0.5, 0.5]])
     assert (found(step.evidence(root=root)).cause == "fully-masked-row") is is_mask
 
 

@@ -7,7 +7,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from stayfinite.diagnose.facts.expressions import FullyMaskedRow
+from stayfinite.diagnose.finding import Finding
 from stayfinite.experiments import minimize_samples as minimal
+from stayfinite.experiments.samples_at_fault import SamplesAtFault, with_samples
 from stayfinite.frameworks.batch import Batch
 from stayfinite.frameworks.change import SamplesFrom, WithoutSamples
 from stayfinite.frameworks.step import Outcome
@@ -123,3 +126,13 @@ def test_slow_step_is_not_searched(monkeypatch):
 )
 def test_samples_that_fail_by_themselves_among_those_named(fails, expected):
     assert minimal.failing_alone(Step(fails), (6, 9), HEALTHY) == expected
+
+
+@pytest.mark.parametrize(
+    ("alone", "named"), [(2, (3,)), (3, (2, 3)), (None, (2, 3))], ids=["other", "own", "pair"]
+)
+def test_a_sample_that_fails_at_another_op_is_not_one_of_the_op_at_fault(alone, named):
+    finding = Finding("fully-masked-row", FullyMaskedRow(False, False), "softmax", samples=(3,))
+    searched = minimal.SmallestSamples((2, 3), alone, num_runs=5)
+    found = SamplesAtFault((2, 3), shown=True, bisection=searched)
+    assert with_samples(finding, found).samples == named

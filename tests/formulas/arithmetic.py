@@ -49,6 +49,7 @@ def _applied(op, a, attributes):
         "reciprocal": lambda: 1 / a[0],
         "relu": lambda: np.maximum(a[0], 0),
         "reshape": lambda: a[0].reshape(attributes["shape"]),
+        "roll": lambda: np.roll(a[0], attributes["shift"], axis),
         "rsqrt": lambda: 1 / np.sqrt(a[0]),
         "sigmoid": lambda: special.expit(a[0]),
         "silu": lambda: a[0] * special.expit(a[0]),

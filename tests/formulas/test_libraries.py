@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import pytest
 
+from stayfinite.repair.engine.evaluate import FLOATING, Evaluation
 from stayfinite.repair.extraction.formulas import Formulas
 from stayfinite.repair.extraction.operations import apply
 from stayfinite.repair.extraction.shapes import CannotReadError
@@ -22,6 +23,7 @@ _ATTRIBUTES = {
     "axis": 1,
     "keepdims": True,
     "shape": (4, 3),
+    "shift": 1,
     "axes": (1, 0),
     "axis1": 0,
     "axis2": 1,
@@ -69,6 +71,20 @@ def test_the_library_computes_what_the_table_says(function, called):
     result = as_array(result)
     assert result.shape == expected.shape == row.shape(apply(row, function.op, read))
     assert np.asarray(result, "float64") == pytest.approx(np.asarray(expected, "float64"), rel=2e-4)
+
+
+@pytest.mark.parametrize(
+    ("shift", "axis"), [(5, None), (-1, 0), ((1, -1), (-1, 0)), ((1, 2), (1, 1)), (1, (0, 1))]
+)
+def test_a_roll_is_that_of_numpy_and_its_gradient_rolls_back(shift, axis):
+    formulas, leaves = Formulas(), {}
+    x = _leaf(formulas, leaves, "x", _ARRAY)
+    rolled = apply(formulas, "roll", {"x": x, "shift": shift, "axis": axis})
+    expected = np.roll(_ARRAY, shift, axis)
+    assert np.array_equal(np.asarray(value_of(rolled, leaves), "float32"), expected)
+    evaluation = Evaluation(FLOATING["jax"], leaves)
+    gradient = evaluation.gradients(rolled, expected, [x])[x]
+    assert np.array_equal(gradient, _ARRAY)
 
 
 def test_an_argument_without_a_node_is_refused():

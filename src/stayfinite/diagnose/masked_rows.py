@@ -128,9 +128,10 @@ def _of_exponentials(evidence: Evidence, op: Op) -> tuple[int, np.ndarray] | Non
         return None
     near = list(islice(upstream(evidence.trace, divisor), _NEAR))
     exponentials = [o for o in near if o.name == "exp"]
-    if not exponentials or not any(o.name == "sum" for o in near):
+    totals = [o for o in near if o.name == "sum"]
+    if not exponentials or not totals:
         return None
-    numerator = _masked_numerator(evidence, op)
+    numerator = _masked_numerator(evidence, op, totals)
     scores = [exponential.operands[0] for exponential in exponentials]
     evidence.values.load([*scores, *([] if numerator is None else [numerator])])
     for value in scores:
@@ -143,11 +144,14 @@ def _of_exponentials(evidence: Evidence, op: Op) -> tuple[int, np.ndarray] | Non
     return (numerator, mask) if mask.any() else None
 
 
-def _masked_numerator(evidence: Evidence, op: Op) -> int | None:
+def _masked_numerator(evidence: Evidence, op: Op, totals: list[Op]) -> int | None:
     """`exp(x) * mask / sum(exp(x) * mask)`: the summand is the numerator, and is a product."""
     if op.name != "divide":
         return None
     numerator = unwrapped(evidence.trace, op.operands[0], STRUCTURAL)
+    summands = [unwrapped(evidence.trace, total.operands[0], STRUCTURAL) for total in totals]
+    if numerator not in summands:
+        return None  # as the labels of an entropy, which its derivative divides by what is 0
     made_by = evidence.trace.producer.get(numerator)
     if made_by is None or made_by.name not in ("multiply", "where"):
         return None

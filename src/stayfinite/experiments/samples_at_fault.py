@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from stayfinite.diagnose.finding import Finding
 from stayfinite.experiments.changes import BisectedSamples
@@ -71,3 +71,20 @@ def find_samples(
     change = BisectedSamples(found.samples, found.num_runs)
     experiment = Experiment(change, None, finite=True)
     return SamplesAtFault(found.samples, True, bisection=found, experiment=experiment)
+
+
+def with_samples(finding: Finding, found: SamplesAtFault) -> Finding:
+    """The finding with the samples that were found.
+
+    Not with those of another failure of the step: one of them fails alone, and is good at the op
+    at fault.
+    """
+    samples, own = found.samples, set(finding.samples or ())
+    alone = None if found.bisection is None else found.bisection.alone
+    fails_elsewhere = alone is not None and alone not in own
+    if samples == finding.samples or (own and fails_elsewhere and own < set(samples or ())):
+        return finding
+    critical = finding.critical
+    if critical is not None:
+        critical = replace(critical, samples=samples)
+    return replace(finding, samples=samples, critical=critical)

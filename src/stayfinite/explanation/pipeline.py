@@ -25,7 +25,7 @@ from stayfinite.experiments.recent_steps import measure_recent_steps, scheduled_
 from stayfinite.experiments.recurrence import run_again
 from stayfinite.experiments.remedies.catalog import find_remedy
 from stayfinite.experiments.remedies.try_remedy import FailureContext, RemedySearch
-from stayfinite.experiments.samples_at_fault import SamplesAtFault, find_samples
+from stayfinite.experiments.samples_at_fault import SamplesAtFault, find_samples, with_samples
 from stayfinite.experiments.try_change import NotTried, attempt
 from stayfinite.explanation.proved import Explained, ProvedRemedy, remedy_of, repair_of
 from stayfinite.explanation.stage import ExplanationProgress, optional
@@ -204,7 +204,7 @@ class _Stages:
         progress.stage = ExplanationStage.SAMPLES
         without = try_other_samples(step, diagnosis.finding.samples, numbered)
         samples = find_samples(step, diagnosis.finding, without, healthy)
-        diagnosis = _with_samples(diagnosis, samples.samples)
+        diagnosis = replace(diagnosis, finding=with_samples(diagnosis.finding, samples))
         found = self.found = replace(
             found,
             diagnosis=diagnosis,
@@ -274,18 +274,6 @@ def _ranges(healthy: list[Batch]) -> dict[str, float]:
         for name, size in batch.magnitudes().items():
             ranges[name] = max(size, ranges.get(name, 0.0))
     return ranges
-
-
-def _with_samples(diagnosis: Diagnosis, samples: tuple[int, ...] | None) -> Diagnosis:
-    """The diagnosis with the samples that were found."""
-    finding = diagnosis.finding
-    if samples == finding.samples:
-        return diagnosis
-    critical = finding.critical
-    if critical is not None:
-        critical = replace(critical, samples=samples)
-    finding = replace(finding, samples=samples, critical=critical)
-    return replace(diagnosis, finding=finding)
 
 
 def _provenance(diagnosis: Diagnosis) -> tuple[ProvenanceFact, ...]:

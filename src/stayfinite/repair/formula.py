@@ -28,7 +28,7 @@ class Node:
 
     `attributes` are sorted by name. An `axis` is never negative; it is an int for `softmax`,
     `log_softmax`, `stack`, `concatenate`, `take_along_axis`, `cumsum`, `cumprod` and
-    `logcumsumexp`, and a sorted tuple of ints for reductions, `expand_dims` and `flip`.
+    `logcumsumexp`, and a sorted tuple of ints for reductions, `expand_dims`, `flip` and `roll`.
     """
 
     op: str
@@ -79,6 +79,7 @@ OTHER: dict[str, tuple[str, ...]] = {
     "ones_like": (),
     "pick": (),  # x and integer arrays, the indices along its first axes: x[i, j]
     "reshape": ("shape",),
+    "roll": ("axis", "shift"),  # one shift, or one for each axis
     "softmax": ("axis",),
     "squeeze": ("axis",),
     "stack": ("axis",),

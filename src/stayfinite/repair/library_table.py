@@ -113,6 +113,7 @@ SPECIAL: dict[str, str] = {
         cumprod x axis?None
         cumsum x axis?None
         flip x axis?None
+        roll x shift axis?None
         diagonal x offset:ignored?None axis1:ignored2?None axis2:ignored3?None
         diagonal = diag x k:ignored?None
         cast x dtype
@@ -166,6 +167,7 @@ SPECIAL: dict[str, str] = {
         cumprod a:x axis?None
         cumsum a:x axis?None
         flip m:x axis?None
+        roll a:x shift axis?None
         diagonal a:x offset:ignored?None axis1:ignored2?None axis2:ignored3?None
         diagonal = diag v:x k:ignored?None
         cast = astype x dtype
@@ -217,6 +219,7 @@ SPECIAL: dict[str, str] = {
         cumprod x axis?0
         cumsum x axis?0
         flip = reverse tensor:x axis
+        roll input:x shift axis
         cast x dtype
         ones_like input:x
         zeros_like input:x
@@ -273,6 +276,7 @@ SPECIAL: dict[str, str] = {
         cumsum input:x dim:axis
         logcumsumexp input:x dim:axis
         flip input:x dims:axis
+        roll input:x shifts:shift dims:axis?None
         diagonal input:x offset:ignored?None dim1:ignored2?None dim2:ignored3?None
         diagonal = diag input:x diagonal:ignored?None
         ones_like input:x

@@ -93,3 +93,11 @@ def joint_density(x, y):
 
 def joint_density_exact(x, y):
     return jnp.sum(-0.5 * jnp.square((x - y) / 2.0) - 1.61208571, axis=-1)
+
+
+def shifted(x):
+    return jnp.log(jnp.roll(jax.nn.softmax(x), 1, axis=0))
+
+
+def shifted_exact(x):
+    return jnp.roll(jax.nn.log_softmax(x), 1, axis=0)

@@ -17,7 +17,7 @@ from stayfinite.repair.formula import LeafRole, Node, walk
 # Operations through which a logarithm moves inwards, with the operands that it enters.
 MOVES = {
     "broadcast_to": (0,), "diagonal": (0,), "expand_dims": (0,), "flip": (0,), "index": (0,),
-    "max": (0,), "min": (0,), "pick": (0,), "reshape": (0,), "squeeze": (0,),
+    "max": (0,), "min": (0,), "pick": (0,), "reshape": (0,), "roll": (0,), "squeeze": (0,),
     "take_along_axis": (0,), "transpose": (0,), "stop_gradient": (0,), "where": (1, 2),
     "maximum": (0, 1), "minimum": (0, 1),
 }  # fmt: skip

@@ -58,7 +58,7 @@ FIXED: dict[str, Range] = {
 # The range of the result is that of the operand.
 SAME = frozenset(
     "broadcast_to cast diagonal expand_dims flip index max mean min reshape squeeze stop_gradient"
-    " pick take_along_axis transpose".split()
+    " pick roll take_along_axis transpose".split()
 )
 DOMAIN = {"log": True, "log2": True, "log10": True, "sqrt": False, "rsqrt": True, "lgamma": True}
 

@@ -64,6 +64,8 @@ def value(m: Arithmetic, node: Node, x: Sequence[Array]) -> Array:
             return _logcumsumexp(m, first, axis)
         case "flip":
             return np.flip(first, axis)
+        case "roll":
+            return np.roll(first, cast(Any, attributes["shift"]), axis)
         case "diagonal":
             return np.diagonal(first).copy()
         case "cast":
@@ -155,6 +157,8 @@ def adjoints(
             return [_adjoint_of_logcumsumexp(m, first, y, g, axis)]
         case "flip":
             return [np.flip(g, axis)]
+        case "roll":
+            return [np.roll(g, np.negative(cast(Any, attributes["shift"])), axis)]
         case "diagonal":
             found = zeros(m, first)
             rows = np.arange(np.size(g))

@@ -118,6 +118,23 @@ def _flip(f: Formulas, a: Arguments) -> Node:
     return f.make("flip", x, axis=f.axes(x, a.get("axis")))
 
 
+def _roll(f: Formulas, a: Arguments) -> Node:
+    x, shifts = node_of(a, "x"), integers_of(a["shift"])
+    if a.get("axis") is None:
+        flat = x if f.rank(x) == 1 else f.make("reshape", x, shape=(-1,))
+        rolled = f.make("roll", flat, shift=sum(shifts), axis=(0,))
+        return rolled if flat is x else f.make("reshape", rolled, shape=f.shape(x))
+    axes = [f.axis(x, axis) for axis in integers_of(a["axis"])]
+    if len(shifts) not in (1, len(axes)):
+        raise CannotReadError("shifts for other axes")
+    totals = dict.fromkeys(sorted(axes), 0)
+    for axis, shift in zip(axes, shifts * len(axes) if len(shifts) == 1 else shifts, strict=True):
+        totals[axis] += shift
+    several = tuple(totals.values())
+    one_shift = several[0] if len(several) == 1 else several
+    return f.make("roll", x, shift=one_shift, axis=tuple(totals))
+
+
 def _diagonal(f: Formulas, a: Arguments) -> Node:
     x = node_of(a, "x")
     if f.rank(x) != 2:
@@ -151,6 +168,7 @@ _OTHER: dict[str, Callable[[Formulas, Arguments], Node]] = {
     "log_softmax": _along("log_softmax"),
     "logcumsumexp": _along("logcumsumexp"),
     "reshape": _reshape("reshape"),
+    "roll": _roll,
     "softmax": _along("softmax"),
     "squeeze": _squeeze,
     "stack": _stack("stack", 1),
