@@ -9,6 +9,7 @@ import pytest
 
 from stayfinite.diagnose import masked_rows, matrices
 from stayfinite.diagnose.classify import ORDER, classify
+from stayfinite.diagnose.elements import kind_of
 from stayfinite.diagnose.facts import expressions, inputs
 from stayfinite.graph import walk
 from stayfinite.graph.graph import Span
@@ -439,6 +440,16 @@ def test_what_came_in_bad(role):
     if role == "input":
         assert finding.samples == (0,)
         assert (finding.facts.kinds, finding.facts.feature) == (("nan",), 1)
+    if role == "sample_weight":
+        assert finding.op == "sample weight"
+
+
+@pytest.mark.parametrize(
+    ("bad", "kinds"), [([-INF, 0.0], ("-inf",)), ([-INF, INF, NAN], ("nan", "inf", "-inf"))]
+)
+def test_the_sign_of_infinite_values(bad, kinds):
+    assert found(leaf_root("input", bad)).facts.kinds == kinds
+    assert kind_of(np.array(bad)) == kinds[0]
 
 
 def test_absurd_values_are_measured_against_healthy_batches():

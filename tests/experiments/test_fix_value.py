@@ -12,7 +12,7 @@ from stayfinite.experiments.comparison import RoundingError
 from stayfinite.experiments.fix_value import Judged, WithFix
 from stayfinite.experiments.fix_value import judged as judged_with
 from stayfinite.experiments.formulas import Formula
-from stayfinite.experiments.healthy_steps import HealthySteps
+from stayfinite.experiments.healthy_steps import HealthySteps, Objection
 from stayfinite.experiments.rewritings import Rewriting, RewrittenFormula
 from stayfinite.experiments.source_fix import SourceFix
 from stayfinite.experiments.try_change import NotTried
@@ -268,5 +268,29 @@ def test_of_fixes_alike_the_usual_edit_is_before_the_least_bound_of_the_dtype():
     least = RewrittenFormula("bound", ("maximum",))
     bound = SourceFix((least,), "-a\n+n.clamp(1e-37)", 0, None, None, undefined)
     assert usual.rank < bound.rank
-    exact = dataclasses.replace(bound, judged=Judged(FixValue.BOUNDED))
-    assert exact.rank < usual.rank
+    verified = dataclasses.replace(bound, judged=Judged(FixValue.BOUNDED))
+    assert verified.rank < usual.rank
+    nearer = dataclasses.replace(bound, judged=Judged(FixValue.CHANGED))
+    assert usual.rank < nearer.rank
+    changed = dataclasses.replace(usual, trouble=Objection.CHANGES_HEALTHY_STEPS)
+    assert bound.rank < changed.rank
+
+
+def test_a_bound_with_gradients_far_above_the_healthy_ones_is_behind_all_but_an_exact_fix():
+    steep = SourceFix(("clamp",), "-a\n+b", 0, None, None, Judged(FixValue.BOUNDED))
+    steep = dataclasses.replace(steep, far_gradients=1e12)
+    flat = SourceFix(("clamp",), "-a\n+b", 0, None, None, Judged(FixValue.UNDEFINED))
+    assert (steep.is_settled, flat.rank < steep.rank) == (False, True)
+    exact = dataclasses.replace(steep, judged=Judged(FixValue.EXACT))
+    assert (exact.is_settled, exact.rank < flat.rank) == (True, True)
+
+
+@pytest.mark.parametrize(("healthy", "times"), [(0.5, 2e6), (2.0, None), (0.0, None)])
+def test_gradients_are_far_above_those_of_every_healthy_step_from_a_million_times_on(
+    healthy, times
+):
+    steps = SimpleNamespace(
+        _unpatched=[(None, Outcome(1.0, {"w": np.array([-healthy, 0.0])}, ()), None)]
+    )
+    found = HealthySteps.far_gradients(steps, outcome(1.0, gradient=-1e6))
+    assert found == times

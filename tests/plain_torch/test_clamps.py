@@ -10,8 +10,10 @@ from torch import nn
 
 import stayfinite
 from stayfinite.experiments.applied_patch import AppliedPatch
+from stayfinite.experiments.fix_search import FixSearch
 from stayfinite.experiments.healthy_steps import Objection
 from stayfinite.experiments.patch_trials import PatchTrials
+from stayfinite.experiments.source_fix import SourceFix
 from stayfinite.repair import Edit, SourceFile
 from stayfinite.repair.edit import Replacement
 from stayfinite.repair.engine.problem import FixValue
@@ -75,6 +77,26 @@ def train_noise():
         optimizer.step()
 
 
+def train_directions():
+    """Rows of length 1, one of which is 0 although its weights count."""
+    net = nn.Linear(3, 3, bias=False)
+    with torch.no_grad():
+        net.weight.copy_(torch.eye(3))
+    optimizer = torch.optim.SGD(net.parameters(), lr=1e-12)
+    wanted = torch.linspace(-1.0, 1.5, 24).reshape(8, 3)
+    for number in range(3):
+        x = 1.5 + torch.arange(24.0).reshape(8, 3) / 24
+        if number == 2:
+            x[2] = 1.0
+        z = net(x) - 1.0
+        length = z.square().sum(-1, keepdim=True).sqrt()  # of a row
+        unit = z / length
+        loss = (unit - wanted).square().mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+
+
 @pytest.mark.parametrize(
     ("text", "trouble"),
     [
@@ -103,8 +125,38 @@ def test_a_bound_in_the_place_of_a_rounded_number_is_not_exact(monkeypatch, tmp_
     assert fix.judged.value is FixValue.CHANGED
 
 
-def tried(training, place, written, text, monkeypatch, folder):
+def test_a_formula_without_a_value_gets_a_usual_bound_and_no_other_is_tried(monkeypatch, tmp_path):
+    fixes = []
+    kept = PatchTrials.trial
+
+    def trial(self, applied):
+        fixes.append(kept(self, applied))
+        return fixes[-1]
+
+    monkeypatch.setattr(PatchTrials, "trial", trial)
+    with pytest.raises(stayfinite.NonFiniteError) as caught, stayfinite.watching(keep=tmp_path):
+        train_directions()
+    assert "clamp(min=1e-12).sqrt()" in caught.value.incident.fix.diff
+    assert not any("e-37" in fix.diff for fix in fixes if isinstance(fix, SourceFix))
+
+
+def test_a_bound_with_gradients_that_end_the_training_is_told_as_such(monkeypatch, tmp_path):
+    written = "z.square().sum(-1, keepdim=True).sqrt()"
+    text = "z.square().sum(-1, keepdim=True).clamp(min=1e-37).sqrt()"
+    place = f"{written}  # of a row"
+    arguments = train_directions, place, written, text, monkeypatch, tmp_path
+    fix, incident = tried_in_incident(*arguments)
+    assert fix.far_gradients > 1e15
+    assert any("times those of any healthy step" in note for note in incident.notes)
+
+
+def tried(*arguments):
     """The fix that puts `text` in the place of `written`."""
+    return tried_in_incident(*arguments)[0]
+
+
+def tried_in_incident(training, place, written, text, monkeypatch, folder):
+    """The fix that puts `text` in the place of `written`, and the incident with it."""
     found = []
 
     def find(step, diagnosis, wider, healthy, path):
@@ -113,10 +165,11 @@ def tried(training, place, written, text, monkeypatch, folder):
         start = source.text.index("= " + place) + 2
         edit = Edit(source, "clamp", text, (Replacement(start, start + len(written), text),))
         found.append(trials.trial(AppliedPatch.start(source).edited(edit, None)))
+        return FixSearch(found[0])
 
     pipeline = importlib.import_module("stayfinite.explanation.pipeline")
     monkeypatch.setattr(pipeline, "find_source_fix", find)
-    with pytest.raises(stayfinite.NonFiniteError), stayfinite.watching(keep=folder):
+    with pytest.raises(stayfinite.NonFiniteError) as caught, stayfinite.watching(keep=folder):
         training()
     [fix] = found
-    return fix
+    return fix, caught.value.incident

@@ -53,7 +53,10 @@ def incidents_of(script, folder):
     return ends_of(script, folder, code=3)[1]
 
 
-@pytest.mark.parametrize("script", ["two_processes.py", "two_processes_by_slices.py"])
+@pytest.mark.parametrize(
+    "script",
+    ["two_processes.py", "two_processes_by_slices.py", "two_processes_own_mean.py"],
+)
 def test_a_step_is_left_out_alike_and_one_process_tells_of_it(script, tmp_path):
     told, incidents = ends_of(script, tmp_path, "--policy", "skip", code=0)
     assert [text.count("the step is left out") for text in told] == [0, 1]

@@ -62,13 +62,13 @@ from stayfinite.frameworks.change import (
 from stayfinite.frameworks.library_setting import LibrarySetting
 from stayfinite.frameworks.step import Outcome
 from stayfinite.incident import TrialKind
-from stayfinite.report import trial_lines
+from stayfinite.report import sentences, trial_lines
 from stayfinite.report.chosen_fix import choose_fix
-from stayfinite.report.wording import evidence, fixes, remedies
+from stayfinite.report.wording import evidence, findings, fixes, remedies
 from stayfinite.report.wording.fixes import source_text
 from stayfinite.report.wording.trials import trial_of
 from stayfinite.report.words import sample_list
-from tests.report.incidents import SQRT
+from tests.report.incidents import BAD_TARGET, SQRT
 
 EPSILON = OptimizerSetting("Adam", "epsilon", 0.0, (("epsilon", 1e-7),))
 SCHEDULE = OptimizerSetting(
@@ -331,6 +331,17 @@ def test_all_samples_of_a_batch_are_every_sample():
     facts = BadValues(("nan",), False, 1.0, 1.0, 64, 64, None, None)
     finding = Finding("bad-input", facts, "input", samples=tuple(range(64)), tensor="x")
     assert "(every sample)" in remedies.remedy(finding, num_samples=64)
+
+
+def test_bad_sample_weights_are_no_target():
+    facts = BadValues(("-inf",), False, 1.0, 1.0, 1, 64, None, None)
+    finding = Finding("bad-target", facts, "sample weight", tensor="w")
+    assert findings.message(finding) == "sample weight `w` of the batch holds -inf"
+    incident = dataclasses.replace(
+        BAD_TARGET,
+        origin=dataclasses.replace(BAD_TARGET.origin, op="sample weight", tensor="w", file=None),
+    )
+    assert sentences.place(incident, 80).startswith("sample weight `w`")
 
 
 def test_a_trial_that_could_not_be_run_did_not_fail():

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stayfinite.diagnose.elements import bad_elements, samples_with
+from stayfinite.diagnose.elements import bad_elements, kinds_of, samples_with
 from stayfinite.diagnose.evidence import Evidence
 from stayfinite.diagnose.facts.inputs import (
     BadValues,
@@ -19,7 +19,6 @@ from stayfinite.diagnose.facts.inputs import (
     MissingIndex,
     MissingValueCode,
 )
-from stayfinite.diagnose.facts.kind import Kind
 from stayfinite.diagnose.value_patterns import pattern_of_indices, pattern_of_values
 from stayfinite.diagnose.values import as_float
 from stayfinite.graph.graph import Leaf, Op, Role
@@ -95,11 +94,8 @@ def _bad_values(evidence: Evidence, leaf: Leaf) -> BatchFault | None:
     bad = nonfinite | large
     if not bad.any():
         return None
-    kinds: list[Kind] = ["nan"] if np.isnan(wide).any() else []
-    if np.isinf(wide).any():
-        kinds.append("inf")
     facts = BadValues(
-        kinds=tuple(kinds),
+        kinds=kinds_of(wide),
         has_large=bool((large & ~nonfinite).any()),
         largest=float(np.abs(wide).max()),
         healthy=healthy,

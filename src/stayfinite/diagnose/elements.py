@@ -22,8 +22,16 @@ def bad_elements(evidence: Evidence) -> np.ndarray:
 
 
 def kind_of(array: np.ndarray) -> Kind:
-    """`nan` if any element is, else `inf`, whatever its sign."""
-    return "nan" if np.isnan(as_float(array)).any() else "inf"
+    """`nan` if any element is, else `inf`, and `-inf` where every infinite one is negative."""
+    return next(iter(kinds_of(array)), "inf")
+
+
+def kinds_of(array: np.ndarray) -> tuple[Kind, ...]:
+    """The kinds of non-finite elements that it has: `nan`, then `inf`, then `-inf`."""
+    wide = as_float(array)
+    has = (np.isnan(wide).any(), np.isposinf(wide).any(), np.isneginf(wide).any())
+    kinds: tuple[Kind, ...] = ("nan", "inf", "-inf")
+    return tuple(kind for kind, found in zip(kinds, has, strict=True) if found)
 
 
 def samples_of(

@@ -9,6 +9,7 @@ from enum import Enum, auto
 
 import numpy as np
 
+from stayfinite.diagnose.values import as_float
 from stayfinite.experiments.comparison import (
     MOVED,
     TOLERANCE,
@@ -201,6 +202,12 @@ class HealthySteps:
         largest = max((abs(before.loss) for _, before, _ in self._unpatched), default=math.inf)
         return abs(loss) > (_FAR if has_exact else _FAR_OF_INFINITE) * max(largest, 1.0)
 
+    def far_gradients(self, outcome: Outcome) -> float | None:
+        """How many times those of every healthy step the gradients are; None if not far above."""
+        healthy = max((_size(before) for _, before, _ in self._unpatched), default=0.0)
+        found = _size(outcome)
+        return found / healthy if 0.0 < _FAR * healthy <= found else None
+
     @functools.cached_property
     def _unpatched(self) -> list[tuple[Batch, Outcome, Outcome | None]]:
         """The steps with what the unpatched code made of them, within time and memory.
@@ -234,6 +241,12 @@ def _is_as_near(exact: Outcome, before: Outcome, patched: Step, after: Outcome) 
         return False
     allowed = abs(before.loss - exact.loss) + TOLERANCE * abs(exact.loss)
     return abs(after.loss - exact.loss) <= allowed
+
+
+def _size(outcome: Outcome) -> float:
+    """The largest element of the gradients."""
+    sizes = (np.max(np.abs(as_float(each)), initial=0.0) for each in outcome.gradients.values())
+    return float(max(sizes, default=0.0))
 
 
 def _rounding_error(step: Step) -> RoundingError | None:

@@ -20,6 +20,7 @@ from stayfinite.experiments.patch_trials import PatchTrials
 from stayfinite.experiments.rewritings import (
     Rewriting,
     in_float32,
+    is_bound,
     is_last_resort,
     rewritings,
     rewritings_by_value,
@@ -115,7 +116,7 @@ class PatchSearch:
             ways = [self._rewritten, self._by_templates, self._by_last_resort]
             if self._diagnosis.finding.cause == "epsilon-underflow":
                 ways.insert(0, self._by_float32)
-        for find in ways:
+        for find in (*ways, self._by_any_bound):
             found = find()
             if found is not None and found.is_near:
                 return found
@@ -157,10 +158,23 @@ class PatchSearch:
         if is_exact(self._trials.best):
             return None  # in half precision, one that is exact but for its roundings
         exact = [other for other in self._others if other[1].value is FixValue.EXACT]
-        bounds = [other for other in self._others if other not in exact]
+        left = [*exact, *self._arbitrary]
+        bounds = [other for other in self._others if other not in left]
         values = FixValue.EXACT, FixValue.BOUNDED
         first = self._first(exact, Form.LAST_RESORT, *values)
         return first or self._first(bounds, Form.LAST_RESORT, *values)
+
+    @property
+    def _arbitrary(self) -> list[tuple[Formula, Rewrite]]:
+        """Bounds of formulas without a value, of which none is nearer to it than another."""
+        return [(f, r) for f, r in self._others if r.value is FixValue.UNDEFINED and is_bound(r)]
+
+    def _by_any_bound(self) -> SourceFix | None:
+        """A bound of a formula without a value, where no usual edit removes the failure."""
+        best = self._trials.best
+        if best is not None and best.removes_failure and best.far_gradients is None:
+            return None
+        return self._first(self._arbitrary, Form.LAST_RESORT, FixValue.EXACT, FixValue.BOUNDED)
 
     def _from_logits(self) -> SourceFix | None:
         """An exact form where the loss reads what goes into the last activation of the network."""
@@ -224,7 +238,7 @@ class PatchSearch:
     ) -> SourceFix | None:
         """The fix by a rewriting, if it is verified with one of `values`."""
         fix = self._try(AppliedPatch.start(rewriting.edit.source).rewritten(rewriting))
-        return fix if fix is not None and fix.verified and fix.judged.value in values else None
+        return fix if fix is not None and fix.is_settled and fix.judged.value in values else None
 
     def _by_float32(self) -> SourceFix | None:
         """Float32 for one part and nothing else: it holds the epsilon that half precision loses."""

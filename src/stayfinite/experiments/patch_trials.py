@@ -276,6 +276,7 @@ class PatchTrials:
             None if self.formula is None else self.formula.operand(self._diagnosis),
             is_near=near,
             is_far_above=self._is_far_above(experiment, value),
+            far_gradients=self._far_gradients(experiment),
             is_equal=self._healthy.are_equal,
             is_whole=self._healthy.are_whole,
             gradient_error=gradient_error,
@@ -291,6 +292,10 @@ class PatchTrials:
             return False
         has_exact = value.reference_loss is not None
         return self._healthy.is_far_below(result.loss, has_exact=has_exact)
+
+    def _far_gradients(self, experiment: Experiment | None) -> float | None:
+        result = None if experiment is None else experiment.result
+        return self._healthy.far_gradients(result) if isinstance(result, Outcome) else None
 
     @functools.cached_property
     def _as_written(self) -> AsWritten:

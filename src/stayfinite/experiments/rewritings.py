@@ -61,7 +61,7 @@ class Rewriting:
     @property
     def bounds(self) -> bool:
         """Whether it bounds an operand, which is no other form of the same formula."""
-        return not {last_resort.BOUND, last_resort.BOUNDS}.isdisjoint(self.rewrite.trail)
+        return is_bound(self.rewrite)
 
     @property
     def fact(self) -> RewrittenFormula:
@@ -209,6 +209,11 @@ def _found(formula: Formula, problem: FormulaProblem, seconds: float) -> list[Re
 def is_last_resort(rewrite: Rewrite) -> bool:
     """Whether a part is computed in float64, or an operand is bounded."""
     return not last_resort.RULES.isdisjoint(rewrite.trail)
+
+
+def is_bound(rewrite: Rewrite) -> bool:
+    """Whether an operand is bounded."""
+    return not {last_resort.BOUND, last_resort.BOUNDS}.isdisjoint(rewrite.trail)
 
 
 def in_float32(formula: Formula, rewrite: Rewrite) -> Rewrite | None:

@@ -44,6 +44,7 @@ class SourceFix:
         is_near: Whether an exact value is met to more digits than half precision has, and no loss
             scale skips the step, where a part of it is in half precision.
         is_far_above: Whether its bound leaves a loss that is far above that of every healthy step.
+        far_gradients: How many times those of every healthy step its gradients are, if far above.
         is_equal: Whether healthy steps have the same numbers with it, not others by roundings.
         is_whole: Whether healthy steps were compared with the other updates of their iterations.
         gradient_error: How far the gradients of a step that is half precision in part are from
@@ -63,6 +64,7 @@ class SourceFix:
     guard: SourceFix | None = None
     is_near: bool = True
     is_far_above: bool = False
+    far_gradients: float | None = None
     is_equal: bool = True
     is_whole: bool = True
     gradient_error: float = 0.0
@@ -133,10 +135,17 @@ class SourceFix:
         return any(each.method == "bound" for each in written)
 
     @property
+    def is_settled(self) -> bool:
+        """Whether it is verified, with gradients as in healthy steps where its value is a bound."""
+        exact = self.judged.value is FixValue.EXACT
+        return self.verified and (exact or self.far_gradients is None)
+
+    @property
     def rank(self) -> tuple[float, ...]:
         """Less is better: those that training goes on with, then by value, then by distance.
 
-        Where they are alike, the usual edit of a template is before a bound of the engine.
+        A bound of the engine that is not verified is behind the usual edits of templates, and where
+        the rest is alike, too. So is a bound with gradients that end a training behind all others.
         A fix with the exact value is not the reason why training does not go on.
         """
         loss, reference = self.loss, self.judged.reference_loss
@@ -148,6 +157,8 @@ class SourceFix:
         return (
             self.trouble is not None and not excused,
             excused and self.trouble is Objection.HAS_NO_ROOM,
+            not exact and self.far_gradients is not None,
+            not exact and not self.verified and self._is_least_bound,
             _ORDER.index(self.judged.value),
             not self.is_near,
             distance,

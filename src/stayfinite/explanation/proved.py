@@ -97,6 +97,6 @@ def repair_of(found: Explanation) -> Callable[[], bool] | None:
     """What puts a verified source fix into the running program; None without such a fix."""
     fix = found.source_fix
     # A step with a loss far above leaves moments with which nothing is learned any more.
-    if fix is None or not fix.verified or fix.is_far_above:
+    if fix is None or not fix.is_settled or fix.is_far_above:
         return None
     return fix.put_in_place

@@ -310,6 +310,8 @@ def _notes(found: Explanation) -> list[str]:
         notes.append(fixes.trouble(found.source_fix.trouble))
     if found.source_fix is not None and found.source_fix.is_far_above:
         notes.append(fixes.far_above(found.source_fix))
+    elif found.source_fix is not None and found.source_fix.far_gradients is not None:
+        notes.append(fixes.far_gradients(found.source_fix.far_gradients))
     if found.fix_search.left_out:
         notes.append(fixes.left_out(found.fix_search))
     return notes

@@ -15,6 +15,8 @@ _TENSOR_NOUNS = {
     "bad-weights": "weight",
     "bad-statistics": "statistic",
 }
+# What is at fault in a `bad-target` that is no target.
+_SAMPLE_WEIGHT = "sample weight"
 
 
 def place(incident: Incident, width: int) -> str:
@@ -39,6 +41,8 @@ def place(incident: Incident, width: int) -> str:
 
 def _tensor(incident: Incident) -> str:
     noun = _TENSOR_NOUNS.get(incident.cause.name, "tensor")
+    if incident.origin.op == _SAMPLE_WEIGHT:
+        noun = _SAMPLE_WEIGHT
     return f"{noun} `{incident.origin.tensor}`"
 
 

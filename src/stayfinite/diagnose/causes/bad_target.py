@@ -20,7 +20,7 @@ def match(evidence: Evidence) -> Finding | None:
     return Finding(
         cause="bad-target",
         facts=fault.facts,
-        op="target",
+        op="sample weight" if fault.leaf.role == "sample_weight" else "target",
         samples=fault.samples,
         tensor=fault.leaf.name,
         phase="data",

@@ -92,7 +92,7 @@ class BadValues:
     """An array of the batch is non-finite or absurdly large.
 
     Args:
-        kinds: The kinds of non-finite values in it, NaN first; empty if there are none.
+        kinds: The kinds of non-finite values in it, as ordered in `Kind`; empty without one.
         has_large: Whether it has absurdly large finite values.
         largest: Its largest magnitude.
         healthy: The largest magnitude of this array in healthy batches, if one is known.

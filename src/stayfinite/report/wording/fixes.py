@@ -250,6 +250,14 @@ def far_above(fix: SourceFix) -> str:
     )
 
 
+def far_gradients(times: float) -> str:
+    """What the gradients of a step with a fix mean for the training."""
+    return (
+        f"with this fix, gradients of this step are {times:.0e} times those of any healthy step, "
+        "and its update may end the training; without the samples at fault it goes on as before"
+    )
+
+
 def _left(fix: SourceFix) -> str:
     """What the fix leaves as it is: gradients that half precision moves, a line for a metric."""
     text = ""

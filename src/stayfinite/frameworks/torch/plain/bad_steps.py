@@ -30,9 +30,9 @@ from stayfinite.frameworks.torch.plain.loop_body import LoopBody
 from stayfinite.frameworks.torch.plain.optimizer import gradients_of, parameters_of
 from stayfinite.frameworks.torch.plain.owner import Owner
 from stayfinite.frameworks.torch.plain.processes import (
+    are_several,
     ending_together,
     num_processes,
-    num_stopping,
 )
 from stayfinite.frameworks.torch.plain.randomness import Generators
 from stayfinite.frameworks.torch.plain.recorded_data import (
@@ -125,6 +125,7 @@ class BadLoopSteps:
         assert isinstance(known, LoopData)
         if body is not None:
             body.fails_with(known)
+        num = 1 if is_sharded else _num_averaging(subject, known)
         failure = Failure(
             subject=subject,
             state=_with_random(state, known),
@@ -137,10 +138,10 @@ class BadLoopSteps:
             script=owner.script,
             seen=seen,
             remade_by=again.described,
-            num_processes=num_processes(subject.modules),
-            num_stopping=num_stopping(subject.modules, is_sharded=is_sharded),
+            num_processes=num,
+            num_stopping=torch.distributed.get_world_size() if is_sharded else num,
             cannot_remake=again.cannot_remake if isinstance(again, CallAgain) else None,
-            cannot_resume=_why_not_resumed(subject),
+            cannot_resume=_why_not_resumed(subject, num),
         )
         is_applied = False
         try:
@@ -237,9 +238,23 @@ def _fails_again(subject: TorchLoop, data: LoopData, buffers: list[torch.Tensor]
     return is_bad
 
 
-def _why_not_resumed(subject: TorchLoop) -> str | None:
+def _num_averaging(subject: TorchLoop, data: LoopData) -> int:
+    """Over how many processes the gradients of a step are a mean.
+
+    A program that takes the mean by itself reduces each gradient, or all of them in one tensor.
+    """
+    num = num_processes(subject.modules)
+    if num > 1 or not are_several():
+        return num
+    make_once(subject, data)
+    sizes = [weight.numel() for weight in parameters_of(subject.optimizer.inner)]
+    is_mean = subject.remade.left_out.largest >= max(sizes, default=1)
+    return int(torch.distributed.get_world_size()) if is_mean else 1
+
+
+def _why_not_resumed(subject: TorchLoop, num_averaging: int) -> str | None:
     """Why the step of a loop cannot be made again for good; None where it can."""
-    if num_processes(subject.modules) > 1:
+    if num_averaging > 1:
         return "its gradients are a mean over several processes"
     if sharded.is_sharded(parameters_of(subject.optimizer.inner)):
         return "its weights are sharded over several processes"

@@ -1,4 +1,6 @@
-"""Trainings in several processes by `DistributedDataParallel`, whose gradients are their mean.
+"""Trainings in several processes, whose gradients are the mean of those of each process.
+
+It is taken by `DistributedDataParallel`, or by the program itself.
 
 A step is made again in one process alone: it must not depend on what the others do meanwhile.
 """
@@ -16,9 +18,8 @@ from typing import Any
 import torch
 from torch.nn.parallel import DistributedDataParallel
 
-from stayfinite.frameworks.attributes import nothing, replaced
-from stayfinite.frameworks.step import CannotRemakeError
 from stayfinite.frameworks.torch.plain import private
+from stayfinite.frameworks.torch.plain.collectives import LeftOut, without_collectives
 from stayfinite.frameworks.torch.plain.modules import living
 
 # A launcher such as torchrun ends every process when the first one has ended.
@@ -26,10 +27,6 @@ SECONDS_TO_BEGIN = 5.0
 SECONDS_TO_END = 300.0
 SECONDS_BETWEEN = 0.1
 _KEY = "stayfinite/{}/{}"
-# Functions of `torch.distributed` that a loop calls beside the backward pass, such as for the mean
-# of a loss in a log; with others a process needs what the others have.
-_LEFT_OUT = ("all_reduce", "barrier", "reduce")
-_NEEDED = ("all_gather", "all_gather_into_tensor", "all_to_all", "broadcast", "gather", "scatter")
 
 
 def replace_spawned(
@@ -71,14 +68,9 @@ def with_parallel(modules: Sequence[torch.nn.Module]) -> list[torch.nn.Module]:
 
 
 def num_processes(modules: Sequence[torch.nn.Module]) -> int:
-    """Over how many processes the gradients of `modules` are a mean."""
+    """Over how many processes `DistributedDataParallel` makes the gradients of `modules` a mean."""
     found = parallel_of(modules)
     return private.world_size(found[0]) if found else 1
-
-
-def num_stopping(modules: Sequence[torch.nn.Module], *, is_sharded: bool) -> int:
-    """How many processes judge a step alike: by a mean of gradients, or by parts of weights."""
-    return int(torch.distributed.get_world_size()) if is_sharded else num_processes(modules)
 
 
 def are_several() -> bool:
@@ -89,21 +81,13 @@ def are_several() -> bool:
 
 
 @contextlib.contextmanager
-def apart(modules: Sequence[torch.nn.Module]) -> Iterator[None]:
+def apart(modules: Sequence[torch.nn.Module]) -> Iterator[LeftOut]:
     """Inside the block, gradients are those of this process, and none is waited for."""
-    parallel = parallel_of(modules)
-    if not parallel:
-        yield
-        return
     with contextlib.ExitStack() as stack:
-        for module in parallel:
+        for module in parallel_of(modules):
             stack.enter_context(module.no_sync())
             stack.enter_context(private.without_sent_buffers(module))
-        for name in _LEFT_OUT:
-            stack.enter_context(replaced(torch.distributed, name, nothing))
-        for name in _NEEDED:
-            stack.enter_context(replaced(torch.distributed, name, _not_alone))
-        yield
+        yield stack.enter_context(without_collectives()) if are_several() else LeftOut()
 
 
 @contextlib.contextmanager
@@ -135,7 +119,3 @@ def ending_together(num: int) -> Iterator[None]:
 def has_begun(store: Any, rank: int) -> bool:
     """Whether the process of a rank has entered the block of `ending_together`."""
     return bool(store.check([_KEY.format("began", rank)]))
-
-
-def _not_alone(*args: Any, **kwargs: Any) -> None:
-    raise CannotRemakeError("the step takes values from other processes")

@@ -16,6 +16,7 @@ from stayfinite.frameworks.torch.plain import private
 from stayfinite.frameworks.torch.plain.again import Again, Making, StepMade
 from stayfinite.frameworks.torch.plain.alone import alone
 from stayfinite.frameworks.torch.plain.carried import CarriedValues
+from stayfinite.frameworks.torch.plain.collectives import LeftOut
 from stayfinite.frameworks.torch.plain.data import LoopData
 from stayfinite.frameworks.torch.plain.loop_body import LoopBody
 from stayfinite.frameworks.torch.plain.optimizer import held, parameters_of
@@ -48,6 +49,7 @@ class RemadeStep:
         freed: Parameters that are frozen at the update and not where the step begins.
         has_collapsed: Whether the last run was left out by a loss scale that is too small to be
             what its gradients are not finite for.
+        left_out: The calls to other processes that the last run has left out.
         carried: The values with which it begins, of places that it binds anew.
     """
 
@@ -69,6 +71,7 @@ class RemadeStep:
         self._others: OtherUpdates | None = None
         self.freed: Sequence[torch.Tensor] = ()
         self.has_collapsed = False
+        self.left_out = LeftOut()
         self.carried = CarriedValues(())
 
     @property
@@ -103,7 +106,7 @@ class RemadeStep:
         making = Making(subject.optimizer, left_out, watcher, subject.clipped, data, others)
         making.at_update = self.carried.note_ends
         with (
-            apart(subject.modules),
+            apart(subject.modules) as calls,
             private.without_scale(self._optimizers),
             self._begun_unfrozen(),
             self.carried.begun(),
@@ -114,6 +117,7 @@ class RemadeStep:
             stack.callback(self._count_since, began)
             is_spent = self._scaler is not None and private.is_spent(self._scaler)
             stack.callback(lambda: self._note_collapse(is_spent and making.has_bad_gradients))
+            self.left_out = calls
             self._again.make(data)
 
     def other_updates(self, subject: TorchLoop) -> OtherUpdates:
