@@ -267,17 +267,11 @@ def world_size(module: Any) -> int:
 
 
 # The methods of a `ProcessGroup` that give a process what others have, in any release.
-NEEDING_OTHERS = (
-    *(
-        "_allgather_base",
-        "_reduce_scatter_base",
-        "all_gather_single",
-        "all_gather_single_coalesced",
-    ),
-    *("all_to_all_single", "allgather", "allgather_coalesced", "allgather_into_tensor_coalesced"),
-    *("alltoall", "alltoall_base", "broadcast", "gather", "recv", "recv_anysource"),
-    *("reduce_scatter", "reduce_scatter_single", "reduce_scatter_single_coalesced"),
-    *("reduce_scatter_tensor_coalesced", "scatter", "send"),
+NEEDING_OTHERS = tuple(
+    "_allgather_base _reduce_scatter_base all_gather_single all_gather_single_coalesced"
+    " all_to_all_single allgather allgather_coalesced allgather_into_tensor_coalesced alltoall"
+    " alltoall_base broadcast gather recv recv_anysource reduce_scatter reduce_scatter_single"
+    " reduce_scatter_single_coalesced reduce_scatter_tensor_coalesced scatter send".split()
 )
 
 
