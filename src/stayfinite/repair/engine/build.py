@@ -7,6 +7,12 @@ from collections.abc import Callable, Collection, Hashable, Mapping
 
 from stayfinite.repair.formula import Node, constant, name_of, node, walk
 
+# Operations that only pick or move the elements of their first operand.
+MOVES_FIRST = tuple(
+    "broadcast_to diagonal expand_dims flip index pick reshape roll squeeze stop_gradient"
+    " take_along_axis transpose".split()
+)
+
 
 def number(x: Node) -> float | None:
     """The value of a constant that is written as a number, otherwise None."""

@@ -12,11 +12,9 @@ from stayfinite.repair.formula import Node, node, walk
 
 # Operations that only move elements, with the operands that they move.
 MOVES = {
-    "broadcast_to": (0,), "diagonal": (0,), "expand_dims": (0,), "flip": (0,), "index": (0,),
-    "pick": (0,), "reshape": (0,), "roll": (0,), "squeeze": (0,), "stop_gradient": (0,),
-    "take_along_axis": (0,), "transpose": (0,), "where": (1, 2), "stack": (0, 1),
-    "concatenate": (0, 1),
-}  # fmt: skip
+    **dict.fromkeys(build.MOVES_FIRST, (0,)),
+    **{"where": (1, 2), "stack": (0, 1), "concatenate": (0, 1)},
+}
 
 
 def without_differences(root: Node) -> Node:

@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from stayfinite.numerics.exact_functions import COMPARISONS
+from stayfinite.repair.engine import build
 from stayfinite.repair.engine.build import number
 from stayfinite.repair.engine.context import Context
 from stayfinite.repair.engine.evaluate import to_float64
@@ -16,11 +17,9 @@ from stayfinite.repair.formula import LeafRole, Node, walk
 
 # Operations through which a logarithm moves inwards, with the operands that it enters.
 MOVES = {
-    "broadcast_to": (0,), "diagonal": (0,), "expand_dims": (0,), "flip": (0,), "index": (0,),
-    "max": (0,), "min": (0,), "pick": (0,), "reshape": (0,), "roll": (0,), "squeeze": (0,),
-    "take_along_axis": (0,), "transpose": (0,), "stop_gradient": (0,), "where": (1, 2),
-    "maximum": (0, 1), "minimum": (0, 1),
-}  # fmt: skip
+    **dict.fromkeys((*build.MOVES_FIRST, "max", "min"), (0,)),
+    **{"where": (1, 2), "maximum": (0, 1), "minimum": (0, 1)},
+}
 # Operations that are not below 0 where no operand is.
 KEEPS_SIGN = frozenset("add concatenate cumprod cumsum divide mean multiply prod stack sum".split())
 # Operations that are 0 or 1 where all operands are.

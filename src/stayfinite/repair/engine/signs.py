@@ -56,10 +56,7 @@ FIXED: dict[str, Range] = {
     **dict.fromkeys(COMPARISONS, Range(0.0, 1.0)),
 }
 # The range of the result is that of the operand.
-SAME = frozenset(
-    "broadcast_to cast diagonal expand_dims flip index max mean min reshape squeeze stop_gradient"
-    " pick roll take_along_axis transpose".split()
-)
+SAME = frozenset((*build.MOVES_FIRST, "cast", "max", "mean", "min"))
 DOMAIN = {"log": True, "log2": True, "log10": True, "sqrt": False, "rsqrt": True, "lgamma": True}
 
 
