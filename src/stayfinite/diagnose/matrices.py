@@ -78,7 +78,7 @@ def failing_matrices(evidence: Evidence) -> FailingMatrices | None:
 
 def _matrix(evidence: Evidence, op: Op) -> int | None:
     """The finite square matrices that enter the user's call, of which `op` is a part."""
-    near = [op, *(v for v in islice(upstream(evidence.trace, op.operands[0]), _NEAR))]
+    near = [op, *islice(upstream(evidence.trace, op.operands[0]), _NEAR)]
     entering = [
         value
         for each in near

@@ -20,7 +20,7 @@ from stayfinite.diagnose.facts.expressions import (
 from stayfinite.diagnose.facts.new_state import BadNewStatistic, BadNewWeights, Reason
 from stayfinite.diagnose.locate import Diagnosis
 from stayfinite.diagnose.values import as_float
-from stayfinite.experiments.formulas import Formula
+from stayfinite.experiments.formulas import Formula, answer
 from stayfinite.experiments.rounding import approached
 from stayfinite.experiments.try_change import NotTried
 from stayfinite.frameworks.step import Outcome
@@ -66,20 +66,12 @@ class AsWritten:
         """
         wide = self.wide
         if isinstance(wide, NotTried) or not math.isfinite(wide.loss):
-            return self._has_infinite_gradient_of_weight
+            return answer(
+                self.formula, lambda f: f.has_infinite_gradient_of_weight, otherwise=False
+            )
         if not any(bool(np.isinf(as_float(g)).any()) for g in wide.gradients.values()):
             return False
-        try:
-            return self.formula is None or not self.formula.has_gradient
-        except BadFormula:
-            return True
-
-    @property
-    def _has_infinite_gradient_of_weight(self) -> bool:
-        try:
-            return self.formula is not None and self.formula.has_infinite_gradient_of_weight
-        except BadFormula:
-            return False
+        return answer(self.formula, lambda f: not f.has_gradient, otherwise=True)
 
     @property
     def has_rounded_operand(self) -> bool:

@@ -63,9 +63,7 @@ def alike(
         return False
     if one.gradients.keys() != other.gradients.keys():
         return False
-    floor = (_ROUNDING if tolerance <= TOLERANCE else _FLUSHED) * max(
-        map(_largest, one.gradients.values()), default=0.0
-    )
+    floor = (_ROUNDING if tolerance <= TOLERANCE else _FLUSHED) * largest_gradient(one)
     of_gradients = {} if rounding is None else rounding.gradients
     return all(
         _close(gradient, other.gradients[name], tolerance, floor + of_gradients.get(name, 0.0))
@@ -163,13 +161,17 @@ def shares(exact: Outcome, outcome: Outcome) -> dict[str, float]:
 
 def gradient_error(exact: Outcome, outcome: Outcome) -> float:
     """How far the gradients are from the exact ones, relative to the largest element of all."""
-    largest = max(map(_largest, exact.gradients.values()), default=0.0)
     distances = (
         _distance(gradient, outcome.gradients[name])
         for name, gradient in exact.gradients.items()
         if name in outcome.gradients
     )
-    return max(distances, default=0.0) / max(largest, 1e-30)
+    return max(distances, default=0.0) / max(largest_gradient(exact), 1e-30)
+
+
+def largest_gradient(outcome: Outcome) -> float:
+    """The largest element of the gradients."""
+    return max(map(_largest, outcome.gradients.values()), default=0.0)
 
 
 def added(errors: Iterable[RoundingError], other: RoundingError) -> Iterator[RoundingError]:

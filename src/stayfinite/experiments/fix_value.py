@@ -25,13 +25,12 @@ from stayfinite.experiments.comparison import (
     alike_within,
     equal,
 )
-from stayfinite.experiments.formulas import Formula
+from stayfinite.experiments.formulas import Formula, answer
 from stayfinite.experiments.rewritings import Rewriting
 from stayfinite.experiments.rollout import is_good
 from stayfinite.experiments.try_change import NotTried
 from stayfinite.frameworks.step import Outcome
 from stayfinite.numerics.dtypes import largest
-from stayfinite.repair.engine.evaluate import BadFormula
 from stayfinite.repair.engine.problem import FixValue
 from stayfinite.repair.engine.reference import Kind
 
@@ -240,32 +239,23 @@ class _Comparison:
 
 def _lacks_value(formula: Formula | None) -> bool:
     """Whether the formula is undefined at its operands, none of which was rounded before it."""
-    if formula is None or formula.has_rounded_operand:
-        return False
-    try:
-        return formula.reference.has(Kind.UNDEFINED)
-    except BadFormula:
-        return False
+    return answer(
+        formula,
+        lambda f: not f.has_rounded_operand and f.reference.has(Kind.UNDEFINED),
+        otherwise=False,
+    )
 
 
 def _is_accurate(formula: Formula | None, *, with_gradient: bool = True) -> bool:
     """Whether float64 suffices for the formula as written, as far as is known."""
-    if formula is None:
-        return True
-    try:
-        return formula.has_value_in_float64(with_gradient=with_gradient)
-    except BadFormula:
-        return True
+    return answer(
+        formula, lambda f: f.has_value_in_float64(with_gradient=with_gradient), otherwise=True
+    )
 
 
 def _depends_on_rounding(formula: Formula | None) -> bool:
     """Whether what the formula is claimed to give is decided by a number that was rounded."""
-    if formula is None:
-        return False
-    try:
-        return formula.depends_on_rounding
-    except BadFormula:
-        return False
+    return answer(formula, lambda f: f.depends_on_rounding, otherwise=False)
 
 
 def _has_room(outcome: Outcome) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import FunctionType
 
@@ -19,7 +19,7 @@ from stayfinite.graph.graph import Op
 from stayfinite.graph.walk import unwrapped
 from stayfinite.numerics.functions import STRUCTURAL
 from stayfinite.repair.engine import build
-from stayfinite.repair.engine.evaluate import FLOATING, Evaluation
+from stayfinite.repair.engine.evaluate import FLOATING, BadFormula, Evaluation
 from stayfinite.repair.engine.pricing import TOLERANCE
 from stayfinite.repair.engine.problem import FormulaProblem
 from stayfinite.repair.engine.reference import Reference, divergent, has_gradient, reference
@@ -153,6 +153,18 @@ def _with_rounded_numbers(root: Node) -> Node:
     numbers = {x: value for x in walk(root) if (value := build.value(x)) is not None}
     rounded = {x: build.real(float(np.float32(value))) for x, value in numbers.items()}
     return build.substituted(root, {x: rounded[x] for x in numbers if numbers[x] not in (0, 1)})
+
+
+def answer(
+    formula: Formula | None, question: Callable[[Formula], bool], *, otherwise: bool
+) -> bool:
+    """The answer to a question about a formula; `otherwise` without one that can be evaluated."""
+    if formula is None:
+        return otherwise
+    try:
+        return question(formula)
+    except BadFormula:
+        return otherwise
 
 
 def formulas(step: Step, diagnosis: Diagnosis) -> Iterator[Formula]:

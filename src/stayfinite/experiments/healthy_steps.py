@@ -9,7 +9,6 @@ from enum import Enum, auto
 
 import numpy as np
 
-from stayfinite.diagnose.values import as_float
 from stayfinite.experiments.comparison import (
     MOVED,
     TOLERANCE,
@@ -18,6 +17,7 @@ from stayfinite.experiments.comparison import (
     alike_loss,
     equal,
     half_dtype,
+    largest_gradient,
     rounding_errors,
     shares,
     tolerance,
@@ -204,8 +204,8 @@ class HealthySteps:
 
     def far_gradients(self, outcome: Outcome) -> float | None:
         """How many times those of every healthy step the gradients are; None if not far above."""
-        healthy = max((_size(before) for _, before, _ in self._unpatched), default=0.0)
-        found = _size(outcome)
+        sizes = (largest_gradient(before) for _, before, _ in self._unpatched)
+        healthy, found = max(sizes, default=0.0), largest_gradient(outcome)
         return found / healthy if 0.0 < _FAR * healthy <= found else None
 
     @functools.cached_property
@@ -241,12 +241,6 @@ def _is_as_near(exact: Outcome, before: Outcome, patched: Step, after: Outcome) 
         return False
     allowed = abs(before.loss - exact.loss) + TOLERANCE * abs(exact.loss)
     return abs(after.loss - exact.loss) <= allowed
-
-
-def _size(outcome: Outcome) -> float:
-    """The largest element of the gradients."""
-    sizes = (np.max(np.abs(as_float(each)), initial=0.0) for each in outcome.gradients.values())
-    return float(max(sizes, default=0.0))
 
 
 def _rounding_error(step: Step) -> RoundingError | None:

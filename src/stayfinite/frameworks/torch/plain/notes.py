@@ -201,8 +201,8 @@ class StepNotes:
         else:
             num_updates = 0 if place is None else self.events.num_updates(place, id(optimizer))
             differentiates = self.losses.last is not None
-            calls = self.calls[-1:]
-            again = CallAgain(calls[0], differentiates=differentiates) if calls else None
+            call = self.calls[-1] if self.calls else None
+            again = None if call is None else CallAgain(call, differentiates=differentiates)
         loss = self.losses.last if loss is None else loss
         frame, scaler, was_made = update.innermost, update.scaler, update.was_made
         return BadStep(
