@@ -12,7 +12,9 @@ and so rounds it differently (tests/guard/test_bit_equality.py).
 
 `lax.cond` copies the state that it chooses. Where the old state is donated, the result goes into
 its memory, and that copy is needed. Where it is not, `lax.while_loop` begins with the new state
-and has one turn, that gives the old one, after a bad step only: a finite step copies nothing.
+and has one turn, that gives the old one, after a bad step only: a finite step copies nothing. Its
+condition reads the new state: read in front of the loop, it makes XLA for CPUs run the operations
+of a large step in an order that leaves cores without work (51 layers on 2 cores: 11 % of the step).
 JAX 0.6.0 loses that turn of a program that comes from its compilation cache on disk, and the bad
 state stays; 0.10.2 and 0.12 do not (tests/guard/test_plain_jax.py with a filled cache).
 
@@ -151,32 +153,42 @@ def guarded(
             logs, loss = {**logs, "loss": loss}, None
         *lasting, metrics = new
         good = sentinel[_FIRST_BAD] < 0
-        judged = _without_kept_infinities(lasting, old, may_keep_infinity())
         reading = arrays_read()
-        if reading is None or reading.num_gradients != len(grads):
-            ok = good & all_finite((loss, grads, _changed(judged, old[:3])))
-        else:
+        if reading is not None and reading.num_gradients != len(grads):
+            reading = None
+        if reading is not None:
             grads = [grads[number] for number in reading.gradients]
-            variables = [*judged[0], *judged[1]]
-            changed = _changed([variables[position] for position in reading.state], old[:3])
-            ok = good & all_finite((loss, grads, [shortened(array) for array in changed]))
+        ok = good & all_finite((loss, grads))
         for position in loss_scales():
             ok &= ~library.has_collapsed(old[2][position], new[2][position])
+        infinities = may_keep_infinity()
+
+        def read(state: Any) -> list[Any]:
+            judged = _without_kept_infinities(state, old, infinities)
+            if reading is None:
+                return _changed(judged, old[:3])
+            variables = [*judged[0], *judged[1]]
+            changed = _changed([variables[position] for position in reading.state], old[:3])
+            return [shortened(array) for array in changed]
+
+        # Metrics keep the bad step, so that they agree with the progress bar.
+        number = 4 if keeps_metrics else 3
+        ok, kept = _choose(ok, read, [*lasting, metrics][:number], list(old[:number]), is_donated)
+        kept = (*kept, metrics)[:4]
         first_bad = jnp.where(good & ~ok, sentinel[_STEPS], sentinel[_FIRST_BAD])
-        if keeps_metrics:
-            kept = tuple(_choose(ok, [*lasting, metrics], list(old), is_donated))
-        else:
-            # Metrics keep the bad step, so that they agree with the progress bar.
-            kept = (*_choose(ok, lasting, list(old[:3]), is_donated), metrics)
         after = jnp.stack([sentinel[_STEPS] + 1, first_bad])
         return (logs, first_bad), (*kept, after)
 
     return guarded_step
 
 
-def _choose(ok: Any, new: Any, old: Any, is_donated: bool) -> Any:
+def _choose(
+    ok: Any, read: Callable[[Any], list[Any]], new: Any, old: Any, is_donated: bool
+) -> tuple[Any, Any]:
+    """Whether `ok` holds and what `read` gives of `new` is finite; then `new`, else `old`."""
     if not private.is_tracing((ok, new, old)):
-        return new if bool(ok) else old
+        ok = ok & all_finite(read(new))
+        return ok, (new if bool(ok) else old)
     # A train step may return lists for tuples, or weakly typed scalars; both states have to be of
     # the same structure.
     leaves, treedef = jax.tree.flatten(new)
@@ -187,14 +199,22 @@ def _choose(ok: Any, new: Any, old: Any, is_donated: bool) -> Any:
         jnp.asarray(leaves[n], o.dtype) if leaves[n].dtype != o.dtype else leaves[n]
         for n, o in zip(changed, like, strict=True)
     ]
+
+    def whole(values: Any) -> Any:
+        placed = dict(zip(changed, values, strict=True))
+        return jax.tree.unflatten(treedef, [placed.get(n, leaf) for n, leaf in enumerate(leaves)])
+
     if is_donated or not _HAS_SAFE_LOOPS:
-        chosen = jax.lax.cond(ok, lambda n, _: n, lambda _, o: o, values, like)
-    else:
-        is_over, back = jnp.asarray(True), lambda _: (is_over, like)
-        _, chosen = jax.lax.while_loop(lambda carry: ~carry[0], back, (ok, values))
-    for n, value in zip(changed, chosen, strict=True):
-        leaves[n] = value
-    return jax.tree.unflatten(treedef, leaves)
+        ok = ok & all_finite(read(new))
+        return ok, whole(jax.lax.cond(ok, lambda n, _: n, lambda _, o: o, values, like))
+
+    def is_bad(carry: Any) -> Any:
+        is_old, values = carry
+        return ~is_old & ~(ok & all_finite(read(whole(values))))
+
+    start = jnp.asarray(False), values
+    is_old, chosen = jax.lax.while_loop(is_bad, lambda _: (jnp.asarray(True), like), start)
+    return ~is_old, whole(chosen)
 
 
 def _without_kept_infinities(new: list[Any], old: Any, positions: list[int]) -> list[Any]:

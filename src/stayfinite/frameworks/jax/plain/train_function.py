@@ -4,7 +4,7 @@ The code of the guard is in no cache when it runs, and costs a good part of a sh
 steps are only noted, and recorded together. The record of the last of them is waited for when as
 many were made after it, which are still on their way: to wait for all would leave the device
 without work. A record that is ready and says that a step was bad is judged at once. Where steps
-take more than two milliseconds, the record of the step before the last is waited for.
+take more than 50 milliseconds, the record of the step before the last is waited for.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 MAX_PENDING = 1
 # The seconds between two quick steps, and how many in a row show that steps are quick. They are
 # not any more if they take so many times as long: a busy machine makes some of them slower.
-_QUICK, _QUICK_IN_A_ROW, _NOT_QUICK = 2e-3, 8, 4
+_QUICK, _QUICK_IN_A_ROW, _NOT_QUICK = 50e-3, 8, 4
 
 
 class PlainTrainFunction(GuardedTrainFunction):
