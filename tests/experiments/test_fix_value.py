@@ -12,11 +12,12 @@ from stayfinite.experiments.comparison import RoundingError
 from stayfinite.experiments.fix_value import Judged, WithFix
 from stayfinite.experiments.fix_value import judged as judged_with
 from stayfinite.experiments.formulas import Formula
-from stayfinite.experiments.healthy_steps import HealthySteps, Objection
+from stayfinite.experiments.healthy_steps import HealthySteps
 from stayfinite.experiments.rewritings import Rewriting, RewrittenFormula
 from stayfinite.experiments.source_fix import SourceFix
 from stayfinite.experiments.try_change import NotTried
 from stayfinite.frameworks.step import Outcome
+from stayfinite.incident import Objection
 from stayfinite.repair.engine.problem import FixValue, FormulaProblem, Price, Rewrite
 from stayfinite.repair.engine.reference import Kind
 from stayfinite.repair.formula import LeafRole, constant, leaf, node

@@ -11,9 +11,9 @@ from torch import nn
 import stayfinite
 from stayfinite.experiments.applied_patch import AppliedPatch
 from stayfinite.experiments.fix_search import FixSearch
-from stayfinite.experiments.healthy_steps import Objection
 from stayfinite.experiments.patch_trials import PatchTrials
 from stayfinite.experiments.source_fix import SourceFix
+from stayfinite.incident import Objection
 from stayfinite.repair import Edit, SourceFile
 from stayfinite.repair.edit import Replacement
 from stayfinite.repair.engine.problem import FixValue

@@ -11,8 +11,8 @@ from torch.utils.data import DataLoader
 
 import stayfinite
 from stayfinite.experiments.applied_patch import AppliedPatch
-from stayfinite.experiments.healthy_steps import Objection
 from stayfinite.experiments.patch_trials import PatchTrials
+from stayfinite.incident import Objection
 from stayfinite.repair import Edit, SourceFile
 from stayfinite.repair.edit import Replacement
 

@@ -41,7 +41,7 @@ PARTS = {
         "verified": bool, "kind": str, "text": str, "diff": (str, type(None)),
         "value": (str, type(None)), "loss": (*NUMBER, type(None)),
         "reference_loss": (*NUMBER, type(None)), "objection": str, "is_whole_iteration": bool,
-        "num_losses": int, "is_healthy_equal": bool,
+        "num_losses": int, "is_healthy_equal": bool, "objection_kind": (str, type(None)),
     },
     "kept": {"weights": (str, type(None)), "step": int, "incident": str, "applied": bool},
 }  # fmt: skip

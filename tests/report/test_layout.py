@@ -12,7 +12,6 @@ from stayfinite.report import text
 from stayfinite.report.help import help_text
 from stayfinite.report.lines import expand_tabs, fill
 from stayfinite.report.source_lines import changed_lines, character_column, mark, window
-from stayfinite.report.wording.fixes import DOES_NOT_GO_ON, LACKS_GRADIENT
 from stayfinite.report.words import sample_list
 
 from .incidents import BAD_INPUT, CASES, SQRT
@@ -206,17 +205,26 @@ def test_value_of_the_fix(value, verified, loss, reference, expected):
 
 
 @pytest.mark.parametrize(
-    ("value", "why", "expected"),
+    ("value", "kind", "why", "expected"),
     [
-        ("exact", "the loss grows", "this step was finite with it, but the loss grows"),
-        ("exact", DOES_NOT_GO_ON, f"this step has its exact value with it, but {DOES_NOT_GO_ON}"),
-        ("undefined", LACKS_GRADIENT, LACKS_GRADIENT),
+        ("exact", "fails-compiled", "it grows", "this step was finite with it, but it grows"),
+        ("exact", "of-a-later-version", "it is so", "this step was finite with it, but it is so"),
+        ("exact", None, "it grows", "this step was finite with it, but it grows"),
+        (
+            "exact",
+            "does-not-go-on",
+            "it grows",
+            "this step has its exact value with it, but it grows",
+        ),
+        ("undefined", "lacks-gradient", "there is none", "there is none"),
     ],
 )
-def test_a_fix_is_not_verified_for_the_reason_that_was_found(value, why, expected):
+def test_a_fix_is_not_verified_for_the_reason_that_was_found(value, kind, why, expected):
     trial = Trial("with the fix", "finite", "", TrialKind.SOURCE, is_fix=True)
     fix = Fix(False, "source", "keep it above 0", None, value, objection=why)
-    incident = dataclasses.replace(SQRT, fix=fix, trials=(trial,))
+    written = dataclasses.replace(SQRT, fix=fix, trials=(trial,)).to_json()
+    written["fix"]["objection_kind"] = kind
+    incident = Incident.from_json(written)
     assert f"(not verified: {expected})" in joined(incident)
 
 

@@ -41,7 +41,6 @@ from stayfinite.experiments.changes import (
     WiderLayer,
 )
 from stayfinite.experiments.fix_value import FixValue, Judged
-from stayfinite.experiments.healthy_steps import Objection
 from stayfinite.experiments.remedies.try_remedy import (
     AtFault,
     MovingTargets,
@@ -61,11 +60,11 @@ from stayfinite.frameworks.change import (
 )
 from stayfinite.frameworks.library_setting import LibrarySetting
 from stayfinite.frameworks.step import Outcome
-from stayfinite.incident import TrialKind
+from stayfinite.incident import Objection, TrialKind
 from stayfinite.report import sentences, trial_lines
 from stayfinite.report.chosen_fix import choose_fix
 from stayfinite.report.wording import evidence, findings, fixes, remedies
-from stayfinite.report.wording.fixes import source_text
+from stayfinite.report.wording.fixes import objection, source_text
 from stayfinite.report.wording.trials import trial_of
 from stayfinite.report.words import sample_list
 from tests.report.incidents import BAD_TARGET, SQRT
@@ -378,6 +377,13 @@ def test_an_infinite_gradient_is_to_be_checked():
     assert not fix.verified
 
 
+def test_a_fix_that_could_not_be_tried_says_why():
+    judged = Judged(FixValue.EXACT, 46.6)
+    fix = SourceFix(("",), "", 5, None, NotTried("TypeError", "no float64"), judged)
+    assert fix.objection is Objection.NOT_TRIED
+    assert objection(fix) == "the fix could not be tried: TypeError: no float64"
+
+
 @pytest.mark.parametrize(
     ("trouble", "certainty"),
     [(Objection.DOES_NOT_GO_ON, "confirmed"), (Objection.CHANGES_HEALTHY_STEPS, "likely")],
@@ -389,3 +395,5 @@ def test_an_exact_step_confirms_its_cause_whatever_the_steps_after_it_do(trouble
     chosen = choose_fix(finding, None, SamplesAtFault(None), fix, None, RemedySearch(), 8)
     assert chosen.certainty == certainty
     assert not chosen.fix.verified
+    assert chosen.fix.objection_kind is trouble
+    assert chosen.fix.objection == objection(fix) != ""

@@ -18,6 +18,7 @@ from stayfinite.diagnose.growth import SMALLEST_WEIGHT
 from stayfinite.diagnose.jumps import has_jumped
 from stayfinite.diagnose.values import as_float
 from stayfinite.graph.graph import Leaf
+from stayfinite.incident import Incoming
 
 # A program writes whole arrays.
 _PART = 0.01
@@ -70,7 +71,7 @@ def changed_slot(evidence: Evidence) -> Finding | None:
         size=pair.where.size,
         num_steps=earlier.num_steps,
     )
-    return Finding("bad-update", facts, op="state", tensor=pair.slot.name, phase="load")
+    return Finding("bad-update", facts, op=Incoming.STATE, tensor=pair.slot.name, phase="load")
 
 
 def _pair(evidence: Evidence, earlier: Earlier) -> _Pair | None:

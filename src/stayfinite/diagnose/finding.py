@@ -58,7 +58,7 @@ class Finding:
     Args:
         cause: Contract name.
         facts: What is known, as numbers and names.
-        op: Canonical name of the op at fault, or what came in: `input`, `target`, `weight`.
+        op: Canonical name of the op at fault, or what came in, one of `Incoming`.
         samples: Suspect samples of the batch; None where they are not known.
         critical: Where to ask for provenance.
         mechanism: Kind of source repair, or None where the source is not at fault.

@@ -17,6 +17,7 @@ from stayfinite.diagnose.finding import Finding
 from stayfinite.diagnose.values import as_float
 from stayfinite.frameworks.optimizers import Moments, moments_of
 from stayfinite.frameworks.step import Step
+from stayfinite.incident import Incoming
 
 # Roundings, and settings that were changed meanwhile, do not exceed the bound by this factor.
 _FACTOR = 1e3
@@ -38,7 +39,9 @@ def moment_of_no_step(step: Step) -> Finding | None:
             continue
         facts = _facts(as_float(first), as_float(second), moments)
         if facts is not None:
-            return Finding("bad-update", facts, op="state", tensor=moments.first, phase="load")
+            return Finding(
+                "bad-update", facts, op=Incoming.STATE, tensor=moments.first, phase="load"
+            )
     return None
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Sequence
-from enum import Enum, auto
 
 import numpy as np
 
@@ -29,6 +28,7 @@ from stayfinite.experiments.try_change import NotTried, attempt
 from stayfinite.frameworks.batch import Batch
 from stayfinite.frameworks.change import Compiled, OnBatch, Unchanged, WholeIteration, WiderDtype
 from stayfinite.frameworks.step import Outcome, Step
+from stayfinite.incident import Objection
 
 # Seconds: of the healthy steps, and of the steps after the failing one.
 _SECONDS = 4.0
@@ -44,15 +44,6 @@ _FAR = 1e6
 _FAR_OF_INFINITE = 1e4
 # The failing step may be moved by more than the healthy ones, to this factor.
 _MARGIN = 2.0
-
-
-class Objection(Enum):
-    """Why a patch with which the failing step is finite is not verified."""
-
-    CHANGES_HEALTHY_STEPS = auto()
-    DOES_NOT_GO_ON = auto()
-    HAS_NO_ROOM = auto()
-    FAILS_COMPILED = auto()
 
 
 class HealthySteps:

@@ -17,6 +17,7 @@ from stayfinite.frameworks.state import State
 from stayfinite.frameworks.state_log import MadeAgain
 from stayfinite.frameworks.step import Step
 from stayfinite.graph.graph import Role
+from stayfinite.incident import Incoming
 
 _CAUSES: dict[Role, CauseName] = {
     "weight": "bad-weights",
@@ -49,7 +50,7 @@ def changed_outside(diagnosis: Diagnosis, step: Step, again: MadeAgain) -> Diagn
         step=change.step,
         first=again.first,
     )
-    finding = Finding(cause=cause, facts=facts, op="state", tensor=name, phase="load")
+    finding = Finding(cause=cause, facts=facts, op=Incoming.STATE, tensor=name, phase="load")
     return dataclasses.replace(diagnosis, finding=finding)
 
 

@@ -35,7 +35,7 @@ from stayfinite.experiments.comparison import (
 from stayfinite.experiments.fix_value import Judged, WithFix, judged
 from stayfinite.experiments.formulas import Formula
 from stayfinite.experiments.half_room import has_room
-from stayfinite.experiments.healthy_steps import HealthySteps, Objection
+from stayfinite.experiments.healthy_steps import HealthySteps
 from stayfinite.experiments.loss_scale import is_skipped, run_unscaled
 from stayfinite.experiments.rollout import is_good
 from stayfinite.experiments.source_fix import SourceFix
@@ -44,6 +44,7 @@ from stayfinite.experiments.wider_edits import half_of
 from stayfinite.frameworks.batch import Batch
 from stayfinite.frameworks.change import Compiled, Source, Unchanged
 from stayfinite.frameworks.step import Outcome, Step
+from stayfinite.incident import Objection
 from stayfinite.repair import KnownFunctions, filenames
 from stayfinite.repair.engine.problem import FixValue
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from stayfinite.experiments.fix_value import Judged
-from stayfinite.experiments.healthy_steps import Objection
 from stayfinite.experiments.moved_activation import MovedActivation
 from stayfinite.experiments.rewritings import RewrittenFormula
 from stayfinite.experiments.try_change import Experiment, NotTried
 from stayfinite.frameworks.step import Outcome
+from stayfinite.incident import Objection
 from stayfinite.repair import UnfollowedUse
 from stayfinite.repair.engine.problem import FixValue
 
@@ -77,6 +77,19 @@ class SourceFix:
         right = self.judged.value in (FixValue.EXACT, FixValue.BOUNDED)
         is_followed = self.unfollowed is None
         return right and is_followed and self.trouble is None and not self.is_beyond_exact
+
+    @property
+    def objection(self) -> Objection | None:
+        """Why it is not verified; None where it is, or where that is its value."""
+        if self.judged.lacks_gradient:
+            return Objection.LACKS_GRADIENT
+        if isinstance(self.trouble, NotTried):
+            return Objection.NOT_TRIED
+        if self.trouble is not None:
+            return self.trouble
+        if self.unfollowed is not None:
+            return Objection.IS_NOT_FOLLOWED
+        return Objection.IS_BEYOND_EXACT if self.is_beyond_exact else None
 
     @property
     def is_exact_here(self) -> bool:

@@ -8,7 +8,16 @@ from __future__ import annotations
 
 from stayfinite.incident.incident import SCHEMA, Incident
 from stayfinite.incident.numbers import Number, to_json
-from stayfinite.incident.step import Cause, Certainty, Operand, Origin, Phase, Spread, Where
+from stayfinite.incident.step import (
+    Cause,
+    Certainty,
+    Incoming,
+    Operand,
+    Origin,
+    Phase,
+    Spread,
+    Where,
+)
 from stayfinite.incident.trials import (
     DeviceRun,
     Fix,
@@ -16,6 +25,7 @@ from stayfinite.incident.trials import (
     FixValue,
     Intervention,
     Kept,
+    Objection,
     Recurrence,
     RecurrenceKind,
     StepPart,
@@ -33,9 +43,11 @@ __all__ = [
     "FixKind",
     "FixValue",
     "Incident",
+    "Incoming",
     "Intervention",
     "Kept",
     "Number",
+    "Objection",
     "Operand",
     "Origin",
     "Phase",

@@ -4,12 +4,23 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Literal
 
 from stayfinite.incident.numbers import Number, parse_numbers
 
 Phase = Literal["load", "data", "forward", "backward", "update", "statistics"]
 Certainty = Literal["confirmed", "likely", "unknown"]
+
+
+class Incoming(StrEnum):
+    """What came into the step with a bad value, in the place of the name of an op."""
+
+    INPUT = "input"
+    TARGET = "target"
+    SAMPLE_WEIGHT = "sample weight"
+    WEIGHT = "weight"
+    STATE = "state"
 
 
 @dataclass(frozen=True)
@@ -52,6 +63,7 @@ class Operand:
 class Origin:
     """Where the first harmful non-finite value was made.
 
+    `op` is the canonical name of an op, or one of `Incoming`.
     `line` and `end_line` count from 1, `column` and `end_column` from 0 and in UTF-8 bytes, as in
     `ast` and `code.co_positions`. `tensor` names the input, target or weight when the value was
     not computed but came in. `library` is the installed package that the line is of, where no line

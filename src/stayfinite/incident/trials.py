@@ -46,6 +46,25 @@ class TrialKind(StrEnum):
         return cls.OTHER
 
 
+class Objection(StrEnum):
+    """Why a source fix with which the failing step is finite is not verified."""
+
+    CHANGES_HEALTHY_STEPS = "changes-healthy-steps"
+    DOES_NOT_GO_ON = "does-not-go-on"
+    FAILS_COMPILED = "fails-compiled"
+    HAS_NO_ROOM = "has-no-room"
+    LACKS_GRADIENT = "lacks-gradient"
+    IS_BEYOND_EXACT = "is-beyond-exact"
+    IS_NOT_FOLLOWED = "is-not-followed"
+    NOT_TRIED = "not-tried"
+    OTHER = "other"
+
+    @classmethod
+    def _missing_(cls, value: object) -> Objection:
+        """An objection of a later version."""
+        return cls.OTHER
+
+
 @dataclass(frozen=True)
 class Trial:
     """The same step with one thing different.
@@ -72,8 +91,9 @@ class Fix:
     `value` compares the failing step with the fix, whose loss is `loss`, to exact arithmetic, in
     which its loss is `reference_loss`. All three are None where this was not computed.
     `objection` says why a source fix with which the step was finite is not verified, if that is not
-    its value; empty in files of earlier versions. `is_whole_iteration` is false where healthy steps
-    were compared up to the update that failed only, without the other updates of their iterations.
+    its value; empty in files of earlier versions. `objection_kind` is the same by name.
+    `is_whole_iteration` is false where healthy steps were compared up to the update that failed
+    only, without the other updates of their iterations.
     `loss` is the last one of `num_losses`, as of batches whose gradients are added up.
     `is_healthy_equal` is false where healthy steps have other numbers with it by roundings, so that
     a training that goes on with it is not to the last bit that of the patched file from the start.
@@ -90,6 +110,7 @@ class Fix:
     is_whole_iteration: bool = True
     num_losses: int = 1
     is_healthy_equal: bool = True
+    objection_kind: Objection | None = None
 
     def __post_init__(self) -> None:
         parse_numbers(self, "loss", "reference_loss")

@@ -85,23 +85,12 @@ def _source(found: SourceFix, op: str) -> Fix:
         found.value,
         found.loss,
         found.judged.reference_loss,
-        _objection(found),
+        fixes.objection(found),
         found.is_whole,
         found.num_losses,
         found.is_equal,
+        found.objection,
     )
-
-
-def _objection(found: SourceFix) -> str:
-    """Why the fix is not verified; empty where it is, or where that is its value."""
-    if found.judged.lacks_gradient:
-        return fixes.LACKS_GRADIENT
-    if found.trouble is not None:
-        return fixes.trouble(found.trouble)
-    use = found.unfollowed
-    if use is not None:
-        return fixes.unfollowed(use.text, use.path, use.line)
-    return fixes.BEYOND_EXACT if found.is_beyond_exact else ""
 
 
 def _advice(

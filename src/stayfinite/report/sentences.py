@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from stayfinite.incident import Incident, Origin
+from stayfinite.incident import Incident, Incoming, Origin
 from stayfinite.report import words
 from stayfinite.report.lines import clean_name, clip, clip_start
 from stayfinite.report.source_lines import character_column
@@ -15,8 +15,6 @@ _TENSOR_NOUNS = {
     "bad-weights": "weight",
     "bad-statistics": "statistic",
 }
-# What is at fault in a `bad-target` that is no target.
-_SAMPLE_WEIGHT = "sample weight"
 
 
 def place(incident: Incident, width: int) -> str:
@@ -41,8 +39,8 @@ def place(incident: Incident, width: int) -> str:
 
 def _tensor(incident: Incident) -> str:
     noun = _TENSOR_NOUNS.get(incident.cause.name, "tensor")
-    if incident.origin.op == _SAMPLE_WEIGHT:
-        noun = _SAMPLE_WEIGHT
+    if incident.origin.op == Incoming.SAMPLE_WEIGHT:  # the one of a `bad-target` that is no target
+        noun = "sample weight"
     return f"{noun} `{incident.origin.tensor}`"
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from stayfinite.incident import Fix, Incident, Trial, TrialKind
-from stayfinite.report.wording import fixes
+from stayfinite.incident import Fix, Incident, Objection, Trial, TrialKind
 from stayfinite.report.words import number, plural
 
 # What a change of this kind tests. Other changes are named as they are.
@@ -87,14 +86,14 @@ def proof(incident: Incident) -> str:
     if fix.kind == "source" and fix.value not in ("exact", "bounded"):
         return _other_value(fix)
     why = fix.objection or "a healthy step was not shown unchanged"
-    if fix.value == "exact" and why == fixes.DOES_NOT_GO_ON:
+    if fix.value == "exact" and fix.objection_kind is Objection.DOES_NOT_GO_ON:
         return f"not verified: this step has its {_value(fix)} with it, but {why}"
     return f"not verified: this step was finite with it, but {why}"
 
 
 def _other_value(fix: Fix) -> str:
     """What an unverified fix does to the value of the step."""
-    if fix.objection == fixes.LACKS_GRADIENT:
+    if fix.objection_kind is Objection.LACKS_GRADIENT:
         return f"not verified: {fix.objection}"
     if fix.value == "undefined":
         return "not verified: the formula is undefined here, so no fix has its value"

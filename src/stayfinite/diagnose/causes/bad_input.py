@@ -9,6 +9,7 @@ from stayfinite.diagnose.elements import bad_elements, kind_of
 from stayfinite.diagnose.evidence import Evidence
 from stayfinite.diagnose.facts.inputs import NonFiniteRows
 from stayfinite.diagnose.finding import Finding
+from stayfinite.incident import Incoming
 
 _ROWS_NAMED = 4
 
@@ -21,7 +22,7 @@ def match(evidence: Evidence) -> Finding | None:
     return Finding(
         cause="bad-input",
         facts=fault.facts,
-        op="input",
+        op=Incoming.INPUT,
         samples=fault.samples,
         tensor=fault.leaf.name,
         phase="data",

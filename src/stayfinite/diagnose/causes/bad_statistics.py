@@ -12,6 +12,7 @@ from stayfinite.diagnose.finding import Finding
 from stayfinite.diagnose.values import as_float
 from stayfinite.graph.graph import Leaf, Op
 from stayfinite.graph.walk import new_state_of
+from stayfinite.incident import Incoming
 from stayfinite.numerics.functions import row
 
 # No statistic of usable data is so large.
@@ -36,7 +37,7 @@ def _came_in(evidence: Evidence, leaf: Leaf) -> Finding:
     return Finding(
         cause="bad-statistics",
         facts=NonFiniteArray(kind, int(bad.sum()), bad.size),
-        op="state",
+        op=Incoming.STATE,
         tensor=leaf.name,
         phase="load",
     )

@@ -10,6 +10,7 @@ from stayfinite.diagnose.evidence import Evidence
 from stayfinite.diagnose.facts.inputs import TargetTooLong
 from stayfinite.diagnose.finding import Finding
 from stayfinite.diagnose.values import as_float
+from stayfinite.incident import Incoming
 
 
 def match(evidence: Evidence) -> Finding | None:
@@ -17,10 +18,11 @@ def match(evidence: Evidence) -> Finding | None:
     fault = fault_in(evidence, ("target", "sample_weight"))
     if fault is None:
         return _too_long(evidence)
+    is_weight = fault.leaf.role == "sample_weight"
     return Finding(
         cause="bad-target",
         facts=fault.facts,
-        op="sample weight" if fault.leaf.role == "sample_weight" else "target",
+        op=Incoming.SAMPLE_WEIGHT if is_weight else Incoming.TARGET,
         samples=fault.samples,
         tensor=fault.leaf.name,
         phase="data",

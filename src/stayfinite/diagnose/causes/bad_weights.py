@@ -12,6 +12,7 @@ from stayfinite.diagnose.finding import Finding
 from stayfinite.diagnose.infinities import arithmetic_reader, is_scaled_by_infinity
 from stayfinite.diagnose.jumps import jump
 from stayfinite.diagnose.values import as_float
+from stayfinite.incident import Incoming
 
 
 def match(evidence: Evidence) -> Finding | None:
@@ -27,7 +28,7 @@ def match(evidence: Evidence) -> Finding | None:
     return Finding(
         cause="bad-weights",
         facts=NonFiniteArray(kind, int(bad.sum()), bad.size, num_steps),
-        op="weight",
+        op=Incoming.WEIGHT,
         tensor=leaf.name,
         phase="load",
     )
@@ -51,7 +52,9 @@ def match_jump(evidence: Evidence) -> Finding | None:
         tried=found.tried,
         updated=found.updated,
     )
-    return Finding(cause="bad-weights", facts=facts, op="weight", tensor=found.weight, phase="load")
+    return Finding(
+        cause="bad-weights", facts=facts, op=Incoming.WEIGHT, tensor=found.weight, phase="load"
+    )
 
 
 def _constant(evidence: Evidence) -> Finding | None:

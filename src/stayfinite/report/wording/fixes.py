@@ -27,14 +27,13 @@ from stayfinite.experiments.changes import (
     WiderLayer,
 )
 from stayfinite.experiments.fix_search import FixSearch
-from stayfinite.experiments.healthy_steps import Objection
 from stayfinite.experiments.moved_activation import MovedActivation
 from stayfinite.experiments.patch_search import Form
 from stayfinite.experiments.remedies.try_remedy import AtFault
 from stayfinite.experiments.rewritings import RewrittenFormula
 from stayfinite.experiments.source_fix import Description, SourceFix
 from stayfinite.experiments.try_change import NotTried
-from stayfinite.incident import FixKind
+from stayfinite.incident import FixKind, Objection
 from stayfinite.numerics.dtypes import largest
 from stayfinite.report.wording import libraries
 from stayfinite.report.wording.trials import not_tried, statistics
@@ -55,11 +54,19 @@ _FORMS = {
     Form.TEMPLATE: "usual edits, as a bound or a larger epsilon",
 }
 
-# Why a fix with the exact value is not verified, and why one with the exact loss is not.
-DOES_NOT_GO_ON = "the steps after it are non-finite, or their loss grows"
-LACKS_GRADIENT = "the exact gradient is infinite here, so no fix has it"
-# Why a bound is not verified whose loss no exact value explains.
-BEYOND_EXACT = "the exact loss is infinite, and with this bound it is far from every healthy one"
+_OBJECTIONS = {
+    Objection.CHANGES_HEALTHY_STEPS: "the fix changes what healthy steps compute",
+    Objection.DOES_NOT_GO_ON: "the steps after it are non-finite, or their loss grows",
+    Objection.FAILS_COMPILED: (
+        "the step compiled as one program is not finite with it, only op by op"
+    ),
+    Objection.HAS_NO_ROOM: "a value that it casts to float32 is near the end of half precision",
+    Objection.LACKS_GRADIENT: "the exact gradient is infinite here, so no fix has it",
+    # Of a bound whose loss no exact value explains.
+    Objection.IS_BEYOND_EXACT: (
+        "the exact loss is infinite, and with this bound it is far from every healthy one"
+    ),
+}
 
 
 def remedy_text(remedy: Remedy) -> tuple[FixKind, str]:
@@ -220,24 +227,26 @@ def rewritten(edit: RewrittenFormula) -> str:
     return text
 
 
+def objection(fix: SourceFix) -> str:
+    """Why a source fix is not verified; empty where it is, or where that is its value."""
+    match fix.objection:
+        case None:
+            return ""
+        case Objection.NOT_TRIED if fix.trouble is not None:
+            return trouble(fix.trouble)
+        case Objection.IS_NOT_FOLLOWED if fix.unfollowed is not None:
+            use = fix.unfollowed
+            place = f"{use.path}:{use.line}"
+            return f"what else reads the network is not known, because of `{use.text}` at {place}"
+        case known:
+            return _OBJECTIONS[known]
+
+
 def trouble(why: Objection | NotTried) -> str:
-    """Why a source fix is not verified."""
-    match why:
-        case NotTried():
-            return f"the fix could not be tried: {not_tried(why)}"
-        case Objection.CHANGES_HEALTHY_STEPS:
-            return "the fix changes what healthy steps compute"
-        case Objection.DOES_NOT_GO_ON:
-            return DOES_NOT_GO_ON
-        case Objection.FAILS_COMPILED:
-            return "the step compiled as one program is not finite with it, only op by op"
-        case Objection.HAS_NO_ROOM:
-            return "a value that it casts to float32 is near the end of half precision"
-
-
-def unfollowed(text: str, file: str, line: int) -> str:
-    """Why a moved activation is not verified: a use of the network that cannot be followed."""
-    return f"what else reads the network is not known, because of `{text}` at {file}:{line}"
+    """Why training does not go on with a source fix as before."""
+    if isinstance(why, NotTried):
+        return f"the fix could not be tried: {not_tried(why)}"
+    return _OBJECTIONS[why]
 
 
 def far_above(fix: SourceFix) -> str:
