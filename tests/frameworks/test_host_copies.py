@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import resource
 from contextlib import contextmanager
@@ -100,7 +101,9 @@ def test_full_disk_leaves_the_copies_in_memory(limit, folder):
     assert_holds(copies)
     replace(copies)
     assert not copies.is_in_file
-    assert told == [(NUM_BYTES, f"File too large ({folder})")]
+    ((num_bytes, error),) = told
+    assert (num_bytes, error.errno) == (NUM_BYTES, errno.EFBIG)
+    assert error.filename == str(folder)
 
 
 def test_disk_that_becomes_full(folder):
@@ -111,7 +114,8 @@ def test_disk_that_becomes_full(folder):
     with files_of_at_most(NUM_BYTES):
         copies.add(len(ARRAYS), ARRAYS[0])
     assert not copies.is_in_file
-    assert told == [(NUM_BYTES + ARRAYS[0].nbytes, f"File too large ({folder})")]
+    ((num_bytes, error),) = told
+    assert (num_bytes, error.errno) == (NUM_BYTES + ARRAYS[0].nbytes, errno.EFBIG)
     assert_holds(copies, [*ARRAYS, ARRAYS[0]])
 
 

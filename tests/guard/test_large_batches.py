@@ -11,7 +11,7 @@ import pytest
 import stayfinite
 from stayfinite.frameworks import disks, filed_batch, heavy, host_copies, recorder
 from stayfinite.frameworks.filed_batch import BatchFile, FiledBatch
-from stayfinite.frameworks.kept_in_memory import KeptInMemory
+from stayfinite.frameworks.kept_in_memory import CopyKind, KeptInMemory
 from tests import versions
 from tests.guard import nets
 
@@ -65,7 +65,7 @@ def test_explanation_reads_the_healthy_batch(tmp_path):
 
 
 def test_nested_batch():
-    keep = BatchFile(None, KeptInMemory().of("batch")).keep
+    keep = BatchFile(None, KeptInMemory().of(CopyKind.BATCH)).keep
     array = np.arange(6.0).reshape(2, 3)
     data = ({"a": array, "b": [array + 1, None]}, 5)
     kept = keep(data, lambda leaf: leaf)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import weakref
 
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 from stayfinite.errors import UsageError
+from stayfinite.frameworks.kept_in_memory import CopyKind
 from stayfinite.guard.callback import Guard
 from stayfinite.guard.policy import Policy
 from stayfinite.guard.registry import REGISTRY, Registry
@@ -55,11 +57,13 @@ def test_models_that_train_after_the_session_are_not_its_own(tmp_path):
 
 def test_what_is_told_of_copies_in_memory_is_noted_for_the_run_file(session, tmp_path, capsys):
     watch = REGISTRY.watch_of(nets.mlp(), tmp_path, None)
-    tell = watch.recorder.in_memory.of("the copy of a batch")
-    tell(3 * 2**20, "the disk is full")
-    tell(3 * 2**20, "the disk is full")
+    tell = watch.recorder.in_memory.of(CopyKind.BATCH)
+    for _ in range(2):
+        tell(3 * 2**20, OSError(errno.ENOSPC, "the disk is full", "/tmp"))
     (note,) = session.notes
-    assert note.startswith("the copy of a batch, 3 MiB, is kept in memory: the disk is full;")
+    assert note.startswith(
+        "the copy of a batch, 3 MiB, is kept in memory: the disk is full (/tmp);"
+    )
     assert capsys.readouterr().out == f"{note}\n"
 
 

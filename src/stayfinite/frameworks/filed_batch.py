@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from stayfinite.frameworks.host_copies import HostCopies
+from stayfinite.frameworks.kept_in_memory import Tell
 from stayfinite.frameworks.recorded_steps import num_bytes_of
 
 # A smaller part of a batch is copied in memory, whatever it is.
@@ -72,7 +73,7 @@ class BatchFile:
         tell: As that of `HostCopies`.
     """
 
-    def __init__(self, form: TensorForm | None, tell: Callable[[int, str], None]) -> None:
+    def __init__(self, form: TensorForm | None, tell: Tell) -> None:
         self._form = form
         self._copies = HostCopies(tell)
 

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from stayfinite.frameworks.host_copies import HostCopies
-from stayfinite.frameworks.kept_in_memory import KeptInMemory
+from stayfinite.frameworks.kept_in_memory import CopyKind, KeptInMemory
 from stayfinite.frameworks.subject import Subject
 
 # What other code may write to the state between two steps without a new snapshot: a learning rate,
@@ -50,7 +50,7 @@ class HeavyTraining:
 
     def host_copies(self) -> HostCopies:
         """Where a snapshot on the host is."""
-        return HostCopies(self.in_memory.of("the snapshot of the state"))
+        return HostCopies(self.in_memory.of(CopyKind.STATE))
 
 
 class HeavyState(abc.ABC):

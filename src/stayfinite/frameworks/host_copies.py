@@ -8,20 +8,21 @@ import numpy as np
 
 from stayfinite.frameworks.array_file import ArrayFile
 from stayfinite.frameworks.disks import fits_in_memory, folders_with_room
-from stayfinite.frameworks.kept_in_memory import NO_FOLDER
+from stayfinite.frameworks.kept_in_memory import Tell
 
 
 class HostCopies:
     """Copies by number. If a file cannot be written, they are in memory from then on.
 
     Args:
-        tell: Called with their size and the reason once they are in memory for want of a file.
+        tell: Called with their size once they are in memory for want of a file, and with the error;
+            None where no folder had room.
     """
 
-    def __init__(self, tell: Callable[[int, str], None] = lambda num_bytes, reason: None) -> None:
+    def __init__(self, tell: Tell = lambda num_bytes, error: None) -> None:
         self._tell = tell
-        # Why no file was written.
-        self._reason = NO_FOLDER
+        # The last one of a file.
+        self._error: OSError | None = None
         self._in_memory: dict[int, np.ndarray] = {}
         self._file: ArrayFile | None = None
         self._may_use_file = True
@@ -58,7 +59,7 @@ class HostCopies:
             if self._has_filled_file(numbers, value, num_bytes):
                 return
             self._may_use_file = False
-            self._tell(num_bytes, self._reason)
+            self._tell(num_bytes, self._error)
         self._drop_file()
         before, self._in_memory = self._in_memory, {}
         for number in numbers:
@@ -107,8 +108,8 @@ class HostCopies:
         return True
 
     def _note(self, error: OSError) -> None:
-        place = "" if error.filename is None else f" ({error.filename})"
-        self._reason = f"{error.strerror}{place}"
+        # Without the frames, whose variables would be kept.
+        self._error = error.with_traceback(None)
 
     def _drop_file(self) -> None:
         if self._file is not None:
@@ -127,7 +128,7 @@ class HostCopies:
                 self._drop_file()
                 self._may_use_file = False
                 num_bytes = sum(kept.nbytes for kept in self._in_memory.values())
-                self._tell(num_bytes + array.nbytes, self._reason)
+                self._tell(num_bytes + array.nbytes, self._error)
         self._in_memory[number] = np.array(array)
 
     def discard(self, number: int) -> None:

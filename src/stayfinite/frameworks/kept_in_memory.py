@@ -3,35 +3,52 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum, auto
 
-NO_FOLDER = "no folder for temporary files is on a local disk with twice that room"
+
+class CopyKind(Enum):
+    """What is copied."""
+
+    BATCH = auto()
+    STATE = auto()
+
+
+@dataclass(frozen=True)
+class CopyInMemory:
+    """A copy that is in memory for want of a file.
+
+    Args:
+        kind: What is copied.
+        num_bytes: Its size.
+        error: What the file could not be written for; None if no folder had room for it.
+    """
+
+    kind: CopyKind
+    num_bytes: int
+    error: OSError | None
+
+
+Tell = Callable[[int, OSError | None], None]
 
 
 class KeptInMemory:
     """The copies of one training that could not be written to a file.
 
     Attributes:
-        say: Called with a line about each of them.
+        tell: Called with the first of each kind, as a training makes such a copy again and again.
     """
 
     def __init__(self) -> None:
-        self.say: Callable[[str], None] = lambda text: None
-        self._told: set[str] = set()
+        self.tell: Callable[[CopyInMemory], None] = lambda copy: None
+        self._told: set[CopyKind] = set()
 
-    def of(self, what: str) -> Callable[[int, str], None]:
-        """What is called with the size of a copy and the reason, for copies of one kind.
+    def of(self, kind: CopyKind) -> Tell:
+        """What is called with the size of a copy of this kind, and the error."""
 
-        Args:
-            what: The kind, as the subject of a sentence.
-        """
-
-        def tell(num_bytes: int, reason: str) -> None:
-            # A training takes a copy of one kind again and again.
-            if what not in self._told:
-                self._told.add(what)
-                self.say(
-                    f"{what}, {num_bytes / 2**20:,.0f} MiB, is kept in memory: {reason}; set "
-                    "TMPDIR to a folder on a local disk to have it in a file"
-                )
+        def tell(num_bytes: int, error: OSError | None) -> None:
+            if kind not in self._told:
+                self._told.add(kind)
+                self.tell(CopyInMemory(kind, num_bytes, error))
 
         return tell

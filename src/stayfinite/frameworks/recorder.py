@@ -15,7 +15,7 @@ from typing import Protocol
 
 from stayfinite.frameworks.disks import fits_in_memory
 from stayfinite.frameworks.filed_batch import BatchFile, FiledBatch, TensorForm
-from stayfinite.frameworks.kept_in_memory import KeptInMemory
+from stayfinite.frameworks.kept_in_memory import CopyKind, KeptInMemory
 from stayfinite.frameworks.loss_log import LossLog
 from stayfinite.frameworks.recorded_steps import RecordedBatch, RecordedSeries, num_bytes_of
 from stayfinite.frameworks.snapshots import Snapshots
@@ -315,7 +315,7 @@ class Recorder:
         if fits_in_memory(recorded.num_bytes, is_on_host=True):
             return self._own(recorded.data)
         if self._batch_file is None:
-            self._batch_file = BatchFile(self._form, self.in_memory.of("the copy of a batch"))
+            self._batch_file = BatchFile(self._form, self.in_memory.of(CopyKind.BATCH))
         kept = [r for r in self._steps if not isinstance(r.data, FiledBatch)]
         self._steps = collections.deque(kept)
         return self._batch_file.keep(recorded.data, self._own) or self._own(recorded.data)

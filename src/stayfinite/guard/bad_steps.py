@@ -15,6 +15,7 @@ from stayfinite.frameworks.failure import Failure, Resumption
 from stayfinite.frameworks.recorder import Recorder
 from stayfinite.guard.policies import Measures
 from stayfinite.incident import Incident
+from stayfinite.report.wording import notices
 
 
 class BadSteps:
@@ -37,7 +38,7 @@ class BadSteps:
 
     def __init__(self, keep: Path, script: str | None, rebuild_all: Callable[[], None]) -> None:
         self.recorder = Recorder()
-        self.recorder.in_memory.say = _notify
+        self.recorder.in_memory.tell = lambda copy: _notify(notices.kept_in_memory(copy))
         self.keep = keep
         self.script = script
         self.listeners: list[Callable[[Incident], None]] = []

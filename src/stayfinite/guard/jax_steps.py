@@ -14,6 +14,7 @@ from stayfinite.frameworks.jax.plain.uncompiled_updates import UncompiledUpdates
 from stayfinite.guard.jax_updates import JaxUpdates
 from stayfinite.guard.loop import WatchedLoop
 from stayfinite.guard.policy import Policy
+from stayfinite.report.wording import notices
 
 
 class JaxSteps:
@@ -51,4 +52,4 @@ class JaxSteps:
     def left_alone(self, name: str, reason: str) -> None:
         """Say that a step is not guarded."""
         self.has_unguarded = True
-        self._say(f"the step {name}() runs without the guard: {reason}")
+        self._say(notices.unguarded_step(name, reason))

@@ -20,6 +20,7 @@ from stayfinite.frameworks.recorded_steps import RecordedBatch
 from stayfinite.frameworks.snapshots import MAX_BYTES, MIN_STEPS, Snapshot
 from stayfinite.frameworks.step_turns import TURNS
 from stayfinite.guard.loop_updates import LoopUpdates
+from stayfinite.report.wording import notices
 
 
 class JaxUpdates(LoopUpdates, JaxUpdateListener):
@@ -50,17 +51,12 @@ class JaxUpdates(LoopUpdates, JaxUpdateListener):
         self.recorder.losses.keep(step, None, loss)
         if math.isfinite(loss) or self._has_told_loss:
             return
-        # Imported here because a finite training does not need it.
-        from stayfinite.report.wording import notices
-
         self._has_told_loss = True
         self.say(notices.bad_loss(step, loss, has_gradients=has_gradients is not None))
 
     def _tell_gradients(self, step: int) -> None:
         if self._has_told_gradients:
             return
-        from stayfinite.report.wording import notices
-
         # What the loss is says nothing more.
         self._has_told_gradients = self._has_told_loss = True
         self.say(notices.finite_update(step))
@@ -68,10 +64,7 @@ class JaxUpdates(LoopUpdates, JaxUpdateListener):
     def left_out(self) -> None:
         """Say that a bad update was not applied, and count it."""
         self.begin_step()
-        self.say(
-            f"the update of step {self.recorder.num_steps} is not finite; the program has not "
-            "applied it, and its optimizer kept the state before"
-        )
+        self.say(notices.left_out(self.recorder.num_steps))
         self.count_step()
 
     def bad(self, steps: Sequence[JoinedStep], *, is_applied: bool = False) -> None:

@@ -16,6 +16,7 @@ from stayfinite.guard.policy import MAX_BAD_STEPS, Policy
 from stayfinite.guard.registry import REGISTRY
 from stayfinite.guard.unread import UNREAD, UnreadFlags
 from stayfinite.incident import Intervention
+from stayfinite.report.wording import notices
 
 
 class Loop(Subject, Protocol):
@@ -206,9 +207,6 @@ class WatchedLoop:
         bad = self._loop.bad_loss()
         if bad is None:
             return
-        # Imported here because a finite training does not need it.
-        from stayfinite.report.wording import notices
-
         self.watch.say(notices.bad_loss(bad.step, bad.loss))
 
 

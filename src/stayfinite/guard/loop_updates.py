@@ -9,6 +9,7 @@ from stayfinite.frameworks.step_turns import TURNS
 from stayfinite.guard.bad_steps import BadSteps
 from stayfinite.guard.policy import Policy
 from stayfinite.guard.registry import REGISTRY
+from stayfinite.report.wording import notices
 
 # An update that is judged needs no batch.
 _NO_DATA = None
@@ -42,8 +43,5 @@ class LoopUpdates(BadSteps):
         """Have the policy stop where it would run steps again, and say so."""
         policy = self.measures.policy
         if policy.name in ("rollback", "repair"):
-            self.say(
-                f"this loop cannot go on under the policy {policy.name!r}, because its step is not "
-                "compiled; it stops"
-            )
+            self.say(notices.cannot_go_on(policy.name, "its step is not compiled"))
             self.measures.policy = Policy("stop", policy.max_bad_steps)

@@ -21,6 +21,7 @@ from stayfinite.frameworks.torch.plain.watching import WATCHING
 from stayfinite.guard.bad_steps import BadSteps
 from stayfinite.guard.policy import MAX_BAD_STEPS, Policy
 from stayfinite.incident import Incident, Intervention
+from stayfinite.report.wording import notices
 from stayfinite.strict import caught
 
 
@@ -196,22 +197,17 @@ class PlainTorchSteps(BadSteps):
     def cannot_resume(self, reason: str, say: Callable[[str], None] | None = None) -> None:
         """Tell why the loop cannot go on; from now on a bad step ends it."""
         policy = self.measures.policy
-        (say or self.say)(
-            f"this loop cannot go on under the policy {policy.name!r}, because {reason}; it stops"
-        )
+        (say or self.say)(notices.cannot_go_on(policy.name, reason))
         self.measures.policy = Policy("stop", policy.max_bad_steps)
 
     def made_by_repair(self, step: int) -> None:
         """Print once that the repaired body of a running loop makes the steps that fail."""
         if not self._has_reported_repair:
             self._has_reported_repair = True
-            self.say(
-                f"step {step} is made by the repaired body of the loop; so is each later step that "
-                "fails in the running code"
-            )
+            self.say(notices.made_by_repair(step))
 
     def _failed(self, error: Exception) -> None:
-        self.say(f"{caught('noting a step', error)}; this training runs unguarded from here on")
+        self.say(notices.unguarded_from_here(caught("noting a step", error)))
 
     def bad_loss(self, step: int, loss: float) -> bool:
         """Print that a loss is not finite beside finite gradients, of the first such step."""
@@ -220,10 +216,7 @@ class PlainTorchSteps(BadSteps):
         first, _, num = self._bad_losses or (step, step, 0)
         self._bad_losses = first, step, num + 1
         if num == 0:
-            self.say(
-                f"the loss of step {step} is {loss} and all its gradients are finite, so its "
-                "update was applied; run with --strict to stop at such a step"
-            )
+            self.say(notices.applied_bad_loss(step, loss))
         return False
 
     def say_bad_losses(self) -> None:
@@ -231,19 +224,13 @@ class PlainTorchSteps(BadSteps):
         losses, self._bad_losses = self._bad_losses, None
         if losses is not None and losses[2] > 1:
             first, last, num = losses
-            self.say(
-                f"the losses of {num} steps from {first} to {last} were not finite, with finite "
-                "gradients; their updates were applied"
-            )
+            self.say(notices.applied_bad_losses(num, first, last))
 
     def applied_in_backward(self) -> None:
         """Print once that an optimizer is applied inside a backward pass."""
         if not self.has_unguarded:
             self.has_unguarded = True
-            self.say(
-                "an optimizer is applied inside the backward pass; its updates are not guarded, "
-                "and the training goes on"
-            )
+            self.say(notices.applied_in_backward())
 
 
 def _nothing(text: str) -> None:

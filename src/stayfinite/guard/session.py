@@ -9,11 +9,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from stayfinite.frameworks.kept_in_memory import CopyInMemory
 from stayfinite.frameworks.recorder import StepCount
 from stayfinite.guard.bad_steps import BadSteps
 from stayfinite.guard.policy import Policy
 from stayfinite.guard.unread import UNREAD
 from stayfinite.incident import Incident
+from stayfinite.report.wording import notices
 
 if TYPE_CHECKING:
     from stayfinite.guard.callback import Guard
@@ -180,14 +182,15 @@ class GuardSession:
         watch.measures.policy, watch.on_abort = self.policy, self._abort
         watch.listeners.append(self.incidents.append)
         self._counts.append(watch.recorder.count)
-        watch.recorder.in_memory.say = self._note
+        watch.recorder.in_memory.tell = self._note_copy
 
     def left_alone(self, name: str, reason: str) -> None:
         """Say that the step `name()` of a hand-written loop is not guarded."""
         self._has_left_alone = True
-        self.say(f"the step {name}() runs without the guard: {reason}")
+        self.say(notices.unguarded_step(name, reason))
 
-    def _note(self, text: str) -> None:
+    def _note_copy(self, copy: CopyInMemory) -> None:
+        text = notices.kept_in_memory(copy)
         self.notes.append(text)
         self.say(text)
 

@@ -22,6 +22,7 @@ from stayfinite.frameworks.subject import Subject
 from stayfinite.guard.bad_steps import BadSteps
 from stayfinite.guard.epoch_logs import EpochLogs
 from stayfinite.incident import Incident
+from stayfinite.report.wording import notices
 from stayfinite.saving.bad_ends import BadEndListener
 from stayfinite.saving.whole_files import as_it_is
 from stayfinite.strict import caught
@@ -80,7 +81,7 @@ class Watch(BadSteps):
             if not self.unguarded_ok:
                 raise
             self._refused = True
-            self.say(f"{error}; this training runs without it")
+            self.say(notices.unguarded_training(error))
 
     def hold_function(self) -> None:
         """Keep the train function as long as the watch: its flags are read at the deletion."""
@@ -158,12 +159,7 @@ class Watch(BadSteps):
     def end_evaluation(self, loss: float) -> None:
         """End an evaluation; a non-finite loss gives a notice."""
         if not math.isfinite(loss):
-            epoch = self._epoch
-            when = "the evaluation" if epoch is None else f"the validation after epoch {epoch}"
-            self.say(
-                f"the loss of {when} is {loss}; the weights were left as they are, and look for "
-                "non-finite or extreme values in the data of the evaluation first"
-            )
+            self.say(notices.bad_evaluation(loss, self._epoch))
 
     def _on_bad(self, state: State, step: int, rerun: Callable[[object], bool]) -> Resumption:
         bad, healthy = self.recorder.take(step)

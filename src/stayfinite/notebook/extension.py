@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stayfinite.errors import CannotGuardError, UsageError
+from stayfinite.report.wording import notices
 from stayfinite.runner.console import say
 from stayfinite.runner.keras_import import ON_JAX, after_import
 
@@ -81,7 +82,7 @@ class NotebookSession:
 
     def left_alone(self, name: str, reason: str) -> None:
         """Say that the step `name()` of a hand-written loop is not guarded."""
-        _say_line(f"the step {name}() runs without the guard: {reason}")
+        _say_line(notices.unguarded_step(name, reason))
 
     def close(self) -> None:
         """Guard nothing any more."""

@@ -13,11 +13,11 @@ from stayfinite.errors import UsageError
 from stayfinite.frameworks.keras import random_states
 from stayfinite.frameworks.keras.epochs import DataMoment, DataOrigin, DataPlace
 from stayfinite.frameworks.keras.model_subject import KerasModel
-from stayfinite.frameworks.keras.roles import variables_of_keras
 from stayfinite.frameworks.keras.sources import SourceState
 from stayfinite.frameworks.subject import state_variables
 from stayfinite.saving.callback_state import CallbackState, CallbackStates
 from stayfinite.saving.checkpoint_files import Checkpoint
+from stayfinite.saving.infinite_values import may_be_infinite, may_be_saved
 
 _GROUPS = ("trainable", "non_trainable", "optimizer", "metrics")
 # Values of each weight in the fingerprint of a model.
@@ -98,25 +98,15 @@ def fingerprint(model: Any) -> int | None:
 
 
 def not_finite(checkpoint: Checkpoint, model: Any) -> str | None:
-    """The name of a variable of `model` that is not finite in its checkpoint; None if all are.
-
-    A statistic may be infinite, because some hold a bound; that of a layer of Keras may not.
-    """
-    ids = variables_of_keras(KerasModel(model, weak=True))
-    of_keras = {str(each.path) for each in model.non_trainable_variables if id(each) in ids}
+    """The name of a variable of `model` that may not be saved with its values; None if all may."""
+    ids = may_be_infinite(model)
+    finite = {str(each.path) for each in model.non_trainable_variables if id(each) not in ids}
     for group, paths in checkpoint.facts["variables"].items():
         for n, path in enumerate(paths):
-            may_be_infinite = group == "non_trainable" and str(path) not in of_keras
-            is_bad = np.isnan if may_be_infinite else _is_not_finite
-            values = checkpoint.arrays[f"{group}/{n}"]
-            if values.dtype.kind in "fcV" and bool(np.any(is_bad(values))):
+            is_free = group == "non_trainable" and str(path) not in finite
+            if not may_be_saved(checkpoint.arrays[f"{group}/{n}"], may_be_infinite=is_free):
                 return str(path)
     return None
-
-
-def _is_not_finite(values: np.ndarray) -> np.ndarray:
-    is_not_finite: np.ndarray = ~np.isfinite(values)
-    return is_not_finite
 
 
 def has_extremes(checkpoint: Checkpoint) -> bool:

@@ -120,9 +120,13 @@ def _save_by_way_of(folder: Path, model: Any, path: Path, write: Callable[[str],
 
 def _hdf5_bytes(model: Any, path: Path) -> int:
     is_whole = not path.name.endswith((".weights.h5", ".weights.json"))
-    optimizer = getattr(model, "optimizer", None) if is_whole else None
-    variables = [*model.variables, *(optimizer.variables if optimizer else ())]
-    return hdf5_bytes(variables)
+    return hdf5_bytes(_variables(model) if is_whole else model.variables)
+
+
+def _variables(model: Any) -> list[Any]:
+    """The variables of a model, and of its optimizer, if it is compiled."""
+    optimizer = getattr(model, "optimizer", None)
+    return [*model.variables, *(optimizer.variables if optimizer else ())]
 
 
 def _non_finite(path: Path) -> list[TensorCount]:
@@ -149,35 +153,20 @@ def _counts(path: Path) -> list[TensorCount]:
 
 
 def _has_only_kept_infinities(model: Any) -> bool:
-    """Whether all non-finite values are infinite statistics, which a step may keep as bounds.
-
-    Those of a layer of Keras are none.
-    """
-    # Imported here, because a training without Keras has this file read, too.
-    from stayfinite.frameworks.keras.model_subject import KerasModel
-    from stayfinite.frameworks.keras.roles import variables_of_keras
-
-    optimizer = getattr(model, "optimizer", None)
-    finite = [*model.trainable_variables, *(optimizer.variables if optimizer else ())]
-    of_keras = variables_of_keras(KerasModel(model, weak=True))
-    finite += [each for each in model.non_trainable_variables if id(each) in of_keras]
-    return all(_all(np.isfinite, variable) for variable in finite) and all(
-        _all(_is_no_nan, variable) for variable in model.non_trainable_variables
-    )
-
-
-def _is_no_nan(values: np.ndarray) -> np.ndarray:
-    is_no_nan: np.ndarray = ~np.isnan(values)
-    return is_no_nan
-
-
-def _all(test: Callable[[np.ndarray], np.ndarray], variable: Any) -> bool:
+    """Whether all non-finite values are infinities that may be saved."""
     # Imported here, because a training without Keras has this file read, too.
     import keras
 
-    if not keras.backend.is_float_dtype(variable.dtype):
-        return True
-    return bool(np.all(test(np.asarray(keras.ops.convert_to_numpy(variable)))))
+    from stayfinite.saving.infinite_values import may_be_infinite, may_be_saved
+
+    ids = may_be_infinite(model)
+    return all(
+        may_be_saved(
+            np.asarray(keras.ops.convert_to_numpy(variable)), may_be_infinite=id(variable) in ids
+        )
+        for variable in _variables(model)
+        if keras.backend.is_float_dtype(variable.dtype)
+    )
 
 
 def _refuse_or_warn(path: Path, files: list[Path], bad: list[TensorCount]) -> None:

@@ -8,7 +8,7 @@ import pytest
 from stayfinite.repair.engine.evaluate import FLOATING, Evaluation
 from stayfinite.repair.engine.problem import FixValue, FormulaProblem
 from stayfinite.repair.engine.search import search
-from stayfinite.repair.formula import walk
+from stayfinite.repair.formula import node, walk
 from tests.repair.engine.formulas import (
     KERAS,
     arccos,
@@ -22,7 +22,7 @@ from tests.repair.engine.formulas import (
     sum_,
     tanh,
 )
-from tests.repair.engine.notation import along, call, one_leaf
+from tests.repair.engine.notation import Expr, along, call, one_leaf
 
 
 def problem_of(written, **operands):
@@ -59,6 +59,18 @@ def test_the_square_of_a_number_is_computed():
     first, *_ = search(problem_of(lambda x: square(1 / (1 + exp(x))), x=[1112.0, 0.3]))
     assert first.value is FixValue.EXACT
     assert "square" not in operations(first.root)
+
+
+def test_elements_are_taken_inside_a_norm():
+    def written(x, n_order):
+        taken = node("take_along_axis", square(x).root, n_order.root, axis=1)
+        return sqrt(sum_(Expr(taken, n_order.shape)))
+
+    x = [[3e20, -4e20], [1.0, 2.0]]
+    problem = problem_of(written, x=x, n_order=[[1, 0], [0, 1]])
+    best = search(problem)[0]
+    assert best.value is FixValue.EXACT
+    assert value_of(problem, best.root) == pytest.approx(np.linalg.norm(x, axis=1))
 
 
 def test_a_mean_over_the_batch_counts_the_samples_of_each_batch():

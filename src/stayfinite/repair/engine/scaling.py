@@ -20,11 +20,10 @@ from stayfinite.repair.formula import LeafRole, Node, node, walk
 ZERO, ONE = real(0.0), real(1.0)
 # The degree of the result is that of the first operand, or a multiple of it.
 MULTIPLES = {
+    **dict.fromkeys(build.MOVES_FIRST, 1.0),
     "negative": 1.0, "abs": 1.0, "relu": 1.0, "square": 2.0, "sqrt": 0.5, "rsqrt": -0.5,
     "reciprocal": -1.0, "sum": 1.0, "mean": 1.0, "max": 1.0, "min": 1.0, "norm": 1.0, "std": 1.0,
-    "var": 2.0, "reshape": 1.0, "index": 1.0, "pick": 1.0, "squeeze": 1.0, "expand_dims": 1.0,
-    "transpose": 1.0, "broadcast_to": 1.0, "stop_gradient": 1.0, "cumsum": 1.0, "flip": 1.0,
-    "roll": 1.0, "diagonal": 1.0,
+    "var": 2.0, "cumsum": 1.0,
 }  # fmt: skip
 EQUAL = frozenset("add subtract maximum minimum hypot stack concatenate".split())
 COMPARED = frozenset("equal not_equal greater greater_equal less less_equal".split())
@@ -195,7 +194,9 @@ def _input_sets(context: Context, target: Node) -> list[tuple[Node, ...]]:
     stack = [target]
     while stack:
         current = stack.pop()
-        operands = current.operands[:1] if current.op == "power" else current.operands
+        # The others are an exponent, or positions.
+        is_first = current.op == "power" or current.op in build.MOVES_FIRST
+        operands = current.operands[:1] if is_first else current.operands
         for x in operands:
             if x.op not in HOMOGENEOUS and _scalable(x) and x not in ends:
                 ends.append(x)
