@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import stayfinite
+from stayfinite.frameworks import snapshots
 from stayfinite.frameworks.batch import order_without
 from tests.guard import nets
 
@@ -107,3 +108,29 @@ def test_squares_of_grown_gradients_lower_the_rate_as_grown_weights_do(tmp_path)
     )
     assert "learning rate" in made[0].action
     assert history.history["loss"][0] < 1e3
+
+
+@pytest.mark.slow_on("jax", "tensorflow")
+@pytest.mark.parametrize(("epoch", "high", "resumed_from"), [(3, 40.0, 24), (2, 5.0, 16)])
+def test_the_newest_state_is_taken_that_was_before_the_growth(
+    epoch, high, resumed_from, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(snapshots, "MIN_STEPS", 8)
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input((5,)), keras.layers.Dense(1)])
+    model.compile(keras.optimizers.SGD(0.003), "mse")
+    x, y = linear_data()
+
+    def rate(number, now):
+        return high if number == epoch else now
+
+    added = [
+        stayfinite.Guard("rollback", keep=tmp_path),
+        keras.callbacks.LearningRateScheduler(rate),
+    ]
+    history = fitted(model, (x, y), added, batch_size=32, shuffle=False, epochs=5)
+    (made,) = history.interventions
+    assert made.cause == "divergence"
+    # Two are kept, of steps 16 and 24, and the bad step is after both.
+    assert made.step > 24 and made.resumed_from == resumed_from
+    assert history.history["loss"][-1] < history.history["loss"][0]

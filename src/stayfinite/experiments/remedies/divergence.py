@@ -7,16 +7,24 @@ more steps than kept batches, the batches are used in turn.
 from __future__ import annotations
 
 import dataclasses
-import functools
-import math
-import time
-from collections.abc import Sequence
+from collections.abc import Iterator
 
 import numpy as np
 
-from stayfinite.experiments.changes import ClipFromStart, FromEarlierState
+from stayfinite.experiments.changes import (
+    ClipFromStart,
+    FromEarlierState,
+    NarrowWeights,
+    ScaledData,
+)
+from stayfinite.experiments.remedies.growing_steps import (
+    GrowingSteps,
+    made_with,
+    mean_loss,
+    repeated,
+    try_candidate,
+)
 from stayfinite.experiments.remedies.growth_remedies import GrowthCandidate, growth_remedies
-from stayfinite.experiments.remedies.rates import Rates, rates_of
 from stayfinite.experiments.remedies.try_remedy import (
     FailureContext,
     MovingTargets,
@@ -25,27 +33,17 @@ from stayfinite.experiments.remedies.try_remedy import (
     RemedySearch,
     RepeatedGrowth,
 )
-from stayfinite.experiments.rollout import Rollout, roll_out
+from stayfinite.experiments.rollout import Rollout
 from stayfinite.experiments.time_limit import TimeLimit
-from stayfinite.experiments.try_change import Experiment, NotTried, attempt
+from stayfinite.experiments.try_change import Experiment
 from stayfinite.frameworks.batch import Batch
-from stayfinite.frameworks.change import Arrays, OnBatch, OnState, Unchanged
-from stayfinite.frameworks.snapshots import Snapshot
-from stayfinite.frameworks.step import Step
 
-_MAX_STEPS = 150
-# A few steps more than it took to fail, so that a slower growth shows.
-_FURTHER = 1.2
-_LONGER = 2.0
-_FEWEST = 8
 # So many times the steps, where both clipping and a lower rate keep them finite.
 _TO_COMPARE = 4
 # Seconds of the whole search.
 _SECONDS = 10.0
 # Targets that are data do not grow by this factor within the steps that are kept.
 _MOVING = 30.0
-# The loss of a batch goes up and down; up to this factor it is no growth.
-_NOISE = 1.5
 
 
 def find_remedy(context: FailureContext) -> RemedySearch:
@@ -58,40 +56,28 @@ def find_remedy(context: FailureContext) -> RemedySearch:
     batches = _batches(context)
     # The oldest first: at the newest the values may have grown already.
     for snapshot in reversed(context.snapshots):
-        num_steps = context.number - snapshot.step + 1
-        if num_steps > _MAX_STEPS:
-            continue
-        before = context.step.changed(OnState(snapshot.state))
-        rates = rates_of(context.step, before)
-        # Set by the user's code, the learning rate there is not what it was.
-        start = before.changed(Arrays(rates.now)) if rates.now else before
-        # With other batches it may grow more slowly.
-        longest = min(_MAX_STEPS, int(_LONGER * num_steps) + _FEWEST)
-        ordered = _in_order(batches, num_steps)
-        again = attempt(functools.partial(roll_out, start, ordered, longest, limit.remaining))
-        if not isinstance(again, NotTried) and not again.finite:
-            return _search(context, start, snapshot, again, batches, rates, limit)
+        growth = repeated(context, snapshot, batches, limit)
+        if growth is not None:
+            search = _search(context, growth, batches, limit)
+            return _from_newest(context, growth, search, batches, limit)
     return RemedySearch(unproved=NoRepeatedGrowth() if context.snapshots else None)
 
 
 def _search(
-    context: FailureContext,
-    start: Step,
-    snapshot: Snapshot,
-    again: Rollout,
-    batches: list[Batch],
-    rates: Rates,
-    limit: TimeLimit,
+    context: FailureContext, growth: GrowingSteps, batches: list[Batch], limit: TimeLimit
 ) -> RemedySearch:
-    """Each remedy in turn, from the state of `snapshot` on, until one is shown."""
-    num_steps = max(_FEWEST, math.ceil(_FURTHER * again.num_steps))
+    """Each remedy in turn, from the state of the snapshot on, until one is shown."""
+    start, snapshot, again = growth.start, growth.snapshot, growth.again
+    num_steps = growth.num_steps
     search = RemedySearch(growth=RepeatedGrowth(snapshot.step, again))
     clipped: tuple[GrowthCandidate, Experiment] | None = None
-    for candidate in growth_remedies(context, start, again, snapshot, rates):
+    for candidate in _candidates(context, growth):
         if limit.is_over:
             return search if clipped else dataclasses.replace(search, unproved=OutOfTime())
         change = FromEarlierState(candidate.remedy, snapshot.step, num_steps)
-        experiment = _try(start, candidate, change, batches, again.num_steps, limit.remaining)
+        experiment = try_candidate(
+            start, candidate, change, batches, again.num_steps, limit.remaining
+        )
         if experiment.is_fix and isinstance(candidate.remedy, ClipFromStart):
             # Clipping bounds the steps at any rate. What learns more may be a lower one.
             clipped = candidate, experiment
@@ -99,7 +85,7 @@ def _search(
 
             def longer(each: GrowthCandidate) -> Rollout:
                 seconds, number = limit.remaining / 2, _TO_COMPARE * num_steps
-                return _made_with(start, each, batches, again.num_steps, number, seconds)[0]
+                return made_with(start, each, batches, again.num_steps, number, seconds)[0]
 
             is_lower_better = _is_better(longer(candidate), longer(clipped[0]), len(batches))
             tried = [
@@ -115,59 +101,50 @@ def _search(
     return search
 
 
+def _candidates(context: FailureContext, growth: GrowingSteps) -> Iterator[GrowthCandidate]:
+    return growth_remedies(context, growth.start, growth.again, growth.snapshot, growth.rates)
+
+
+def _from_newest(
+    context: FailureContext,
+    oldest: GrowingSteps,
+    search: RemedySearch,
+    batches: list[Batch],
+    limit: TimeLimit,
+) -> RemedySearch:
+    """`search`, its remedy shown from the newest state that is as good as the oldest, if it is.
+
+    A training that goes on from there has fewer steps to make again. A state is as good if the
+    kept batches have no higher loss with it: nothing has grown until then.
+    """
+    proved = search.proved
+    if proved is None or not isinstance(proved.change, FromEarlierState):
+        return search
+    remedy = proved.change.remedy
+    if isinstance(remedy, NarrowWeights | ScaledData):
+        return search  # one for the beginning of the training
+    candidate = next(each for each in _candidates(context, oldest) if each.remedy == remedy)
+    for snapshot in context.snapshots:
+        if snapshot.step <= oldest.snapshot.step or limit.is_over:
+            break
+        growth = repeated(context, snapshot, batches, limit)
+        if growth is None or not mean_loss(growth, batches) <= mean_loss(oldest, batches):
+            continue
+        change = FromEarlierState(remedy, snapshot.step, growth.num_steps)
+        num_failed = growth.again.num_steps
+        shown = try_candidate(growth.start, candidate, change, batches, num_failed, limit.remaining)
+        if shown.is_fix:
+            tried = tuple(shown if each is proved else each for each in search.experiments)
+            return dataclasses.replace(search, experiments=tried)
+    return search
+
+
 def _is_better(one: Rollout, other: Rollout, num_batches: int) -> bool:
     """Whether the loss of `one` is lower after as many steps; that of the last ones in the mean."""
     end = min(one.num_steps, other.num_steps)
     first = max(0, end - num_batches)
     losses = [float(np.mean(each.losses[first:end])) for each in (one, other)]
     return losses[0] <= losses[1]
-
-
-def _try(
-    start: Step,
-    candidate: GrowthCandidate,
-    change: FromEarlierState,
-    batches: list[Batch],
-    num_failed: int,
-    seconds: float,
-) -> Experiment:
-    began = time.perf_counter()
-
-    def run() -> tuple[Rollout, list[float]]:
-        return _made_with(start, candidate, batches, num_failed, change.num_steps, seconds)
-
-    ran = attempt(run)
-    took = time.perf_counter() - began
-    if isinstance(ran, NotTried):
-        return Experiment(change, ran, finite=False, seconds=took)
-    rollout, first = ran
-    finite = rollout.finite and rollout.complete
-    return Experiment(change, rollout, finite, took, finite and _learns(rollout, first))
-
-
-def _made_with(
-    start: Step,
-    candidate: GrowthCandidate,
-    batches: list[Batch],
-    num_failed: int,
-    num_steps: int,
-    seconds: float,
-) -> tuple[Rollout, list[float]]:
-    """`num_steps` steps with a remedy, and the loss of each batch before the first of them."""
-    step, data = start, batches
-    if candidate.divisors:
-        divisors = dict(candidate.divisors)
-        data = [batch.scaled(divisors) for batch in batches]
-    for made in candidate.changes:
-        step = step.changed(made)
-    losses = [step.changed(OnBatch(batch)).run(Unchanged()).loss for batch in data]
-    return roll_out(step, _in_order(data, num_failed), num_steps, seconds), losses
-
-
-def _in_order(batches: Sequence[Batch], num_steps: int) -> list[Batch]:
-    """The kept batches, turned so that the last one, the failing one, comes at the failing step."""
-    first = -num_steps % len(batches)
-    return [*batches[first:], *batches[:first]]
 
 
 def _batches(context: FailureContext) -> list[Batch]:
@@ -192,17 +169,3 @@ def _moving_targets(context: FailureContext) -> MovingTargets | None:
         if leaf.role == "target" and now > _MOVING * max(before, 1.0):
             return MovingTargets(leaf.name, before, now, len(context.healthy))
     return None
-
-
-def _learns(rollout: Rollout, first: list[float]) -> bool:
-    """Whether the loss at the end is no worse than that of the first weights.
-
-    Args:
-        rollout: The steps, all of them finite.
-        first: The loss of each batch with the weights that the steps began with.
-    """
-    last = rollout.losses[-len(first) :]
-    before, after = float(np.mean(first)), float(np.mean(last))
-    # A loss may fall below 0 without end: that is growth, too.
-    bounded = abs(min(last)) <= 100.0 * max(abs(before), 1.0)
-    return bounded and after <= before + (_NOISE - 1.0) * abs(before) + 1e-6
