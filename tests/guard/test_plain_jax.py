@@ -142,6 +142,27 @@ def test_quick_steps_are_noted_and_the_bad_one_is_found(guard, monkeypatch, read
     assert {float(w) for w in states[bad:]} == {float(states[bad - 1])}
 
 
+@pytest.mark.parametrize("bad", [17, 19])
+def test_a_bad_step_among_the_last_quick_ones_is_found_by_check(guard, monkeypatch, bad):
+    monkeypatch.setattr(train_function, "_QUICK", 60.0)
+
+    @jax.jit
+    def plain(w, x):
+        loss, grads = jax.value_and_grad(lambda w: jnp.mean(jnp.log(x * w)))(w)
+        return w - 0.01 * grads, loss
+
+    step, w = guard(plain), jnp.float32(1.0)
+    with pytest.raises(stayfinite.NonFiniteError) as caught:
+        for number in range(20):
+            x = np.random.default_rng(number).uniform(1, 2, size=4).astype("float32")
+            x[2] *= number != bad
+            w, _ = step(w, x)
+        step.check()
+    incident = caught.value.incident
+    assert (incident.where.step, incident.cause.name) == (bad, "log-of-zero")
+    assert incident.origin.samples == (2,)
+
+
 def test_a_loop_may_change_the_results_of_quick_steps(guard, monkeypatch):
     from safetensors.numpy import load_file
 

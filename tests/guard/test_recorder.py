@@ -198,6 +198,16 @@ def test_noted_steps_keep_their_epoch_and_place():
     assert recorder.num_steps == 3
 
 
+def test_noted_steps_keep_their_numbers_where_later_ones_are_counted_before_they_are_noted():
+    recorder = Recorder()
+    recorder.note(np.full(2, 0))
+    recorder.count.num_steps += 2
+    recorder.begin_epoch(None)
+    recorder.note_counted([np.full(2, 1), np.full(2, 2)])
+    recorder.note(np.full(2, 3))
+    assert [(each.step, each.data[0]) for each in recorder.after(-1)] == [(n, n) for n in range(4)]
+
+
 def test_series_before_the_healthy_steps_are_dropped_as_they_are():
     recorder = Recorder()
     for first in range(0, 40, 10):

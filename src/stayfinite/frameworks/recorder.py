@@ -10,7 +10,7 @@ from __future__ import annotations
 import collections
 import dataclasses
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
 from stayfinite.frameworks.disks import fits_in_memory
@@ -90,6 +90,7 @@ class Recorder:
         self._steps: collections.deque[RecordedBatch] = collections.deque()
         self._series: list[RecordedSeries] = []
         self._noted: list[object] = []
+        self._first_noted = 0
         self._pending: collections.deque[tuple[int, Flag]] = collections.deque()
         self._own: Callable[[object], object] = lambda data: data
         self._form: TensorForm | None = None
@@ -169,18 +170,23 @@ class Recorder:
 
         This is faster than `recording`.
         """
+        if not self._noted:
+            self._first_noted = self.count.num_steps
         self._noted.append(data)
         self.count.num_steps += 1
 
-    def note_counted(self, data: Iterable[object]) -> None:
-        """Record steps as `note` does, which are in `count` already."""
+    def note_counted(self, data: Sequence[object]) -> None:
+        """Record steps as `note` does, which are the last ones in `count` already."""
+        if not self._noted:
+            self._first_noted = self.count.num_steps - len(data)
         self._noted += data
 
     def record_noted(self) -> RecordedSeries:
         """The steps that were noted since the last call, as a series."""
         data, self._noted = self._noted, []
         batch = None if self.epoch is None else self._batch
-        series = RecordedSeries(self.count.num_steps - len(data), self.epoch, batch, data)
+        # Steps after these may be in `count`, of which nothing was noted yet.
+        series = RecordedSeries(self._first_noted, self.epoch, batch, data)
         self._batch += len(data)
         if data:
             self._series.append(series)
