@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import keras
 import numpy as np
 import pytest
@@ -47,6 +49,22 @@ def test_sample_at_fault_is_left_out_of_its_batch(build, data, tmp_path):
     made = [(one.epoch, one.batch, one.resumed_from) for one in history.interventions]
     assert made == [(0, BAD, BAD), (1, BAD, BAD + nets.ROWS // nets.BATCH)]
     assert "without sample 2" in guard.interventions[0].action
+
+
+def test_samples_with_bad_inputs_and_others_with_bad_targets_are_left_out(tmp_path):
+    x, y = nets.table()
+    first = BAD * nets.BATCH
+    x[first + 2], y[first + 5] = np.nan, np.nan
+    model = nets.mlp()
+    guard = stayfinite.Guard("rollback", keep=tmp_path)
+    history = fitted(model, (x, y), [guard], batch_size=nets.BATCH, shuffle=False)
+    (made,) = history.interventions
+    assert made.cause == "bad-input" and "without samples 2, 5" in made.action
+    (path,) = tmp_path.glob("incident-*/incident.json")
+    incident = json.loads(path.read_text())
+    assert incident["origin"]["samples"] == [2]  # of the input
+    fix = incident["fix"]
+    assert fix["verified"] and fix["text"].startswith("leave samples 2, 5 of this batch out")
 
 
 def linear_data():

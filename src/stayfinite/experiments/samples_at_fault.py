@@ -55,8 +55,9 @@ def find_samples(
     samples, num_samples = finding.samples, step.trace.num_samples or 0
     finite = without is not None and without.finite
     shown = finite and bool(samples) and len(samples or ()) < num_samples
-    in_data = finding.phase == "data" and samples  # seen in the numbers themselves
-    if finding.cause in _WITHOUT_SAMPLES or in_data:
+    # Seen in the numbers themselves. Where that is not all, another array has bad numbers, too.
+    is_all = without is None or finite
+    if finding.cause in _WITHOUT_SAMPLES or (_is_in_data(finding) and is_all):
         return SamplesAtFault(samples, shown)
     if samples and finite and len(samples) <= max(1, num_samples // 2):
         alone = failing_alone(step, samples, healthy)
@@ -77,8 +78,10 @@ def with_samples(finding: Finding, found: SamplesAtFault) -> Finding:
     """The finding with the samples that were found.
 
     Not with those of another failure of the step: one of them fails alone, and is good at the op
-    at fault.
+    at fault. Samples whose numbers are bad stay those of the array that has these numbers.
     """
+    if _is_in_data(finding):
+        return finding
     samples, own = found.samples, set(finding.samples or ())
     alone = None if found.bisection is None else found.bisection.alone
     fails_elsewhere = alone is not None and alone not in own
@@ -88,3 +91,7 @@ def with_samples(finding: Finding, found: SamplesAtFault) -> Finding:
     if critical is not None:
         critical = replace(critical, samples=samples)
     return replace(finding, samples=samples, critical=critical)
+
+
+def _is_in_data(finding: Finding) -> bool:
+    return finding.phase == "data" and bool(finding.samples)
