@@ -126,6 +126,21 @@ def test_division_by_0_and_by_an_empty_count():
 
 
 @pytest.mark.parametrize(
+    ("added", "cause"), [([1.0, 1.0], "empty-reduction"), ([0.5, 2.0], "division-by-zero")]
+)
+def test_division_by_the_count_of_a_group(added, cause):
+    """A count is a sum of ones that are added to zeros, as messages to the nodes of a graph."""
+    step = StepByHand()
+    index, zeros = step.leaf("input", [0, 0], "index"), step.op("zeros", [], [0.0, 0.0])
+    x, ones = step.leaf("input", [1.0, 2.0], "x"), step.op("full", [], added)
+    total = step.op("index_add", [zeros, index, x], [3.0, 0.0]) if cause[0] == "e" else x
+    count = step.op("index_add", [zeros, index, ones], [2.0, 0.0])
+    result = step.op("divide", [total, count], [1.5, NAN])
+    finding = found(step.evidence(root=result))
+    assert (finding.cause, finding.samples) == (cause, (1,))
+
+
+@pytest.mark.parametrize(
     ("called", "last", "cause"),
     [
         ("cholesky", 1.0, "out-of-domain"),

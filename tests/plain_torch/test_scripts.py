@@ -166,6 +166,18 @@ def test_a_loss_that_is_nan_beside_finite_gradients_is_told_once_and_counted(tmp
     assert file["num_steps"] == 5
 
 
+def test_a_step_of_gradients_alone_has_no_loss(tmp_path):
+    done, file = run(tmp_path, "gradients_alone")
+    assert done.returncode == 3
+    [incident] = file["incidents"]
+    fix = incident["fix"]
+    assert (incident["cause"]["name"], fix["value"], fix["verified"]) == ("overflow", "exact", True)
+    assert incident["spread"]["loss"] == "unknown"
+    assert (fix["loss"], fix["reference_loss"]) == (None, None)
+    assert not any(trial["detail"].startswith("loss") for trial in incident["trials"])
+    assert "(loss" not in done.stderr
+
+
 def test_strict_stops_at_such_a_loss(tmp_path):
     done, file = run(tmp_path, "ignored_labels", "--strict")
     assert done.returncode == 3

@@ -131,9 +131,9 @@ class SourceFix:
 
     @property
     def loss(self) -> float | None:
-        """The loss of the failing step with it."""
+        """The loss of the failing step with it; None where the step shows none."""
         result = None if self.experiment is None else self.experiment.result
-        return result.loss if isinstance(result, Outcome) else None
+        return result.loss if isinstance(result, Outcome) and result.num_losses else None
 
     @property
     def num_losses(self) -> int:

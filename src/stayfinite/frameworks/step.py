@@ -23,7 +23,8 @@ from stayfinite.graph.graph import Graph, Leaf, Op
 class Outcome:
     """The result of a run of the step. `bad_state` names non-finite new weights and other state.
 
-    `loss` is the first one that is not finite of `num_losses` losses, or the last one.
+    `loss` is the first one that is not finite of `num_losses` losses, or the last one; 0 where the
+    step shows none, as one that asks for gradients alone.
     """
 
     loss: float

@@ -120,6 +120,7 @@ class Trait(Enum):
     EXTREME = auto()  # the largest or smallest element of a row, or of all
     GROUPS = auto()  # reduces the elements of each group, which an operand names
     SUMS = auto()
+    ADDS_TO = auto()  # adds the last operand to the elements of the first that another names
     AVERAGES = auto()
     CONTRACTS = auto()  # sums products of two operands
     SOFTMAX = auto()  # divides exponentials by their sum, or takes the logarithm of that sum
@@ -342,6 +343,7 @@ _ROWS: tuple[FunctionRow, ...] = (
         "segment_min",
         "segment_reduce",
     ),
+    *_having(Trait.ADDS_TO, "index_add", "scatter_add", "scatter-add", "tensor_scatter_nd_add"),
     FunctionRow("prod", ("reduce_prod",), growth=Growth.STEEP),
     FunctionRow("cumprod", growth=Growth.STEEP),
     # Bounds and choices.

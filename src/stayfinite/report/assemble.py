@@ -214,7 +214,7 @@ def explained(incident: Incident, found: Explanation) -> Incident:
     return dataclasses.replace(
         incident,
         num_rows=found.num_samples,
-        spread=_spread(found.outcome, has_loss=evidence.trace.loss is not None),
+        spread=_spread(found.outcome),
         where=dataclasses.replace(incident.where, phase=_phase(finding, evidence)),
         cause=Cause(finding.cause, chosen.certainty, message),
         origin=origin,
@@ -229,12 +229,10 @@ def explained(incident: Incident, found: Explanation) -> Incident:
     )
 
 
-def _spread(outcome: Outcome, *, has_loss: bool = True) -> Spread:
+def _spread(outcome: Outcome) -> Spread:
     bad = outcome.bad_gradients
-    # A step that shows no loss has one of 0.
-    is_known = has_loss or outcome.loss != 0
     return Spread(
-        loss=f"{outcome.loss:.6g}" if is_known else "unknown",
+        loss=f"{outcome.loss:.6g}" if outcome.num_losses else "unknown",
         num_gradients=len(outcome.gradients),
         num_gradients_nonfinite=len(bad),
         first=tuple((bad or list(outcome.bad_state))[:3]),

@@ -57,7 +57,11 @@ def choose_fix(
     if proved is not None and isinstance(proved.change, Remedy):
         kind, text = fixes.remedy_text(proved.change)
         fix = Fix(True, kind, text, None)
-        if proved.reference_loss is not None and isinstance(proved.result, Outcome):
+        if (
+            proved.reference_loss is not None
+            and isinstance(proved.result, Outcome)
+            and proved.result.num_losses
+        ):
             fix = replace(fix, loss=proved.result.loss, reference_loss=proved.reference_loss)
         instead = remedies.remedy(finding, num_samples) if finding.cause == "bad-target" else None
         notes = () if instead is None else (f"or {instead}",)
@@ -84,7 +88,7 @@ def _source(found: SourceFix, op: str) -> Fix:
         found.diff,
         found.value,
         found.loss,
-        found.judged.reference_loss,
+        None if found.loss is None else found.judged.reference_loss,
         fixes.objection(found),
         found.is_whole,
         found.num_losses,

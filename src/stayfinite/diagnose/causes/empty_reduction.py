@@ -25,6 +25,7 @@ _LINEAR = STRUCTURAL | {"add", "subtract", "maximum", "clip", "stack", "gather",
 _COUNTED = having(Trait.COMPARES, Trait.LOGICAL) | {"any", "all", "one_hot"}
 # A sum of these is an energy, a norm or a softmax denominator, not a count or a sum of weights.
 _NOT_WEIGHTS = {"square", "power", "exp", "absolute", "sqrt", "log"}
+_SUMMED = {Trait.SUMS, Trait.ADDS_TO}
 _MAX_OPS = 12
 
 
@@ -113,7 +114,10 @@ def _is_of_numbers(evidence: Evidence, value: int) -> bool:
 
 
 def _summands(trace: Graph, divisor: int) -> list[int]:
-    """What the divisor is the sum of, if it is a sum, a count, or a sum of such."""
+    """What the divisor is the sum of, if it is a sum, a count, or a sum of such.
+
+    A sum by group may be one that the elements of each group are added to.
+    """
     frontier, found = deque([divisor]), []
     for _ in range(_MAX_OPS):
         if not frontier:
@@ -123,6 +127,10 @@ def _summands(trace: Graph, divisor: int) -> list[int]:
             continue
         if row(made_by.name).has(Trait.SUMS) and made_by.operands:
             found.append(unwrapped(trace, made_by.operands[0], STRUCTURAL))
+        elif row(made_by.name).has(Trait.ADDS_TO) and made_by.operands:
+            begin, *_, added = made_by.operands
+            frontier.append(begin)
+            found.append(unwrapped(trace, added, STRUCTURAL))
         elif made_by.name in _LINEAR or _by_constant(trace, made_by):
             frontier.extend(made_by.operands)
     return list(dict.fromkeys(found))
@@ -155,7 +163,7 @@ def _is_weights(evidence: Evidence, op: Op, summand: int, is_mean: bool) -> bool
     if (
         is_mean
         and over is not None
-        and (row(over.name).has(Trait.SUMS) or over.name in ("add", "multiply"))
+        and (_SUMMED & row(over.name).traits or over.name in ("add", "multiply"))
     ):
         return True  # `sum(w * x) / sum(w)` is a mean
     binary = as_float(evidence.values.loaded(summand))

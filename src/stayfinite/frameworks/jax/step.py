@@ -350,6 +350,7 @@ class JaxStep:
     def _outcome(self, run: ProgramRun) -> Outcome:
         traced, values = self._traced, run.values
         # A step that differentiates nothing has no loss.
+        num_losses = int(traced.loss is not None)
         loss = 0.0 if traced.loss is None else float(np.asarray(values[traced.loss]).mean())
         bad = self._bad_state(run)
         bad += library_of(self.subject).collapsed_scales(
@@ -358,4 +359,4 @@ class JaxStep:
         gradients = {name: np.asarray(values[n]) for name, n in traced.gradients.items()}
         if self.loss_scale is not None:
             gradients = unscaled(gradients, self.loss_scale)
-        return Outcome(loss=loss, gradients=gradients, bad_state=tuple(bad))
+        return Outcome(loss, gradients, bad_state=tuple(bad), num_losses=num_losses)

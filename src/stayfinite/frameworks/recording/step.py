@@ -353,5 +353,7 @@ class EagerStep:
                 gradients[name] = self.engine.numpy(gradient)
         if self.loss_scale is not None:
             gradients = unscaled(gradients, self.loss_scale)
-        loss = 0.0 if result.loss is None else float(np.mean(self.engine.numpy(result.loss)))
+        if result.loss is None:
+            return Outcome(0.0, gradients, result.bad_state, num_losses=0)
+        loss = float(np.mean(self.engine.numpy(result.loss)))
         return Outcome(loss, gradients, result.bad_state, result.num_losses)

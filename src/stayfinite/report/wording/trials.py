@@ -83,13 +83,13 @@ def _non_finite(outcome: Outcome) -> tuple[StepPart, ...]:
 
 def outcome_in_words(outcome: Outcome) -> str:
     """`loss nan, 3 of 10 gradients non-finite`."""
-    parts = [f"loss {outcome.loss:.6g}"]
+    parts = [f"loss {outcome.loss:.6g}"] if outcome.num_losses else []
     if outcome.gradients:
         bad = len(outcome.bad_gradients)
         parts.append(f"{bad} of {plural(len(outcome.gradients), 'gradient')} non-finite")
     if outcome.bad_state:
         parts.append(f"{plural(len(outcome.bad_state), 'new state tensor')} non-finite")
-    return ", ".join(parts)
+    return ", ".join(parts) or "no loss and no gradients"
 
 
 def not_tried(reason: NotTried) -> str:
