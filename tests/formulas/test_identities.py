@@ -24,6 +24,7 @@ if BACKEND == "jax":
     from jax.scipy import special
 
     OWN = {"erfc": special.erfc, "log_ndtr": special.log_ndtr, "lgamma": special.gammaln}
+    OWN["xlogy"] = special.xlogy
 elif BACKEND == "torch":
     import torch
 
@@ -31,11 +32,12 @@ elif BACKEND == "torch":
         "erfc": torch.erfc,
         "log_ndtr": torch.special.log_ndtr,
         "lgamma": torch.lgamma,
+        "xlogy": torch.xlogy,
     }
 else:
     import tensorflow as tf
 
-    OWN = {"erfc": tf.math.erfc, "lgamma": tf.math.lgamma}
+    OWN = {"erfc": tf.math.erfc, "lgamma": tf.math.lgamma, "xlogy": tf.math.xlogy}
 
 
 def available(root):

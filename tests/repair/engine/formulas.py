@@ -209,6 +209,8 @@ FORMULAS = [
     f("power at zero", lambda x: abs_(x) ** 0.5, {"x": np.array([0.0, 1, -2, 3])}),
     f("standard deviation of equals", lambda x: std(x), {"x": np.array([[2.0, 2, 2], [1, 2, 4], [0, 1, 5], [3, 3, 1]])}),
     f("xlogy by product", lambda n_k, r: n_k * log(r) - r, {"n_k": [0.0, 1, 2, 3], "r": np.array([0.0, 1, 2, 3])}),
+    f("cross-entropy by xlogy", lambda d_y, z: -call("xlogy", d_y, sigmoid(z)) - call("xlogy", 1 - d_y, 1 - sigmoid(z)), {"d_y": np.array([1.0, 0, 1, 0]), "z": rows(-120.0)}),
+    f("soft labels by xlogy", lambda d_p, s: -sum_(call("xlogy", d_p, softmax(s))), {"d_p": np.array([[0.5, 0.4, 0.1], [0.2, 0.3, 0.5], [0.0, 0.2, 0.8], [0.3, 0.3, 0.4]]), "s": rows([150.0, 0, -2])}),
     f("masked square root", lambda x, m_k: sqrt(x) * m_k, {"x": np.array([0.0, 1, 2, 3]), "m_k": [0.0, 1, 1, 1]}),
     f("Tsallis entropy", lambda s, q: (1 - sum_(softmax(s) ** q)) / (q - 1), {"s": rows([1.0, 2, 0]), "q": 1.0}),
     f("growth at a distance", lambda p: (exp(p * abs_(p - 2)) - 1) / p, {"p": np.array([0.0, 0.5, 1, 0.7])}),
