@@ -10,7 +10,15 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
-from stayfinite.frameworks.change import ClipNorm, LearningRate, Unchanged, WiderDtype
+from stayfinite.frameworks.change import (
+    Arrays,
+    ClipNorm,
+    Compiled,
+    LearningRate,
+    OnBatch,
+    Unchanged,
+    WiderDtype,
+)
 from stayfinite.frameworks.keras import batches
 from stayfinite.frameworks.keras.model_subject import KerasModel
 from stayfinite.frameworks.recording.recording import Enough, Recording
@@ -296,3 +304,27 @@ def test_finiteness_is_that_of_every_element_however_large():
     assert not engine.is_finite(tf.constant([1.0, np.nan]))
     assert engine.is_finite(tf.constant([2**31 - 1]))
     assert not engine.is_finite(tf.cast([np.inf], tf.bfloat16))
+
+
+def root_error(y_true, y_pred):
+    """Under XLA its gradient is NaN where there is no error; TensorFlow's `sqrt` gives 0 there."""
+    error = keras.ops.abs(y_true - y_pred)
+    return keras.ops.mean(keras.ops.sqrt(error) * error, axis=-1)
+
+
+@pytest.mark.parametrize("xla", [False, True])
+def test_a_step_is_one_program_where_xla_compiles_it(xla):
+    model = keras.Sequential([keras.Input((2,)), layers.Dense(1, kernel_initializer="zeros")])
+    model.compile("sgd", root_error, jit_compile=xla)
+    step = step_of(model, (np.ones((8, 2), "float32"), np.ones((8, 1), "float32")))
+    exact = tuple(np.zeros(shape, "float32") for shape in ((8, 2), (8, 1)))
+    batch = batches.batch_of(step.subject, exact, numpy_of)
+    before = everything(model)
+    zero = {name: np.zeros_like(array) for name, array in step.state_arrays().items()}
+    on_zeros = step.changed(Arrays(zero)).changed(OnBatch(batch))
+    on_zeros.trace  # noqa: B018  (what the step draws is known from a recorded run)
+    assert on_zeros.run(Unchanged()).finite
+    compiled = on_zeros.changed(Compiled())
+    assert compiled.run(Unchanged()).finite is not xla
+    assert compiled.changed(OnBatch(step.batch)).run(Unchanged()).finite
+    np.testing.assert_equal(everything(model), before)

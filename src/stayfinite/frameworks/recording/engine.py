@@ -117,6 +117,13 @@ class Engine(Protocol):
         """
         ...
 
+    def compiled(self) -> Engine:
+        """The engine whose `run` makes the step as one program, where the training compiles it.
+
+        It is this one where the compiler computes what the operations do by themselves.
+        """
+        ...
+
     def update(self, state: State, updates: list[Update], factor: float) -> tuple[str, ...]:
         """Apply given gradients on `state`, learning rates times `factor`; names as `bad_state`."""
         ...

@@ -267,8 +267,10 @@ class EagerStep:
         """The step with one thing changed."""
         subject, tensor = self.subject, self.engine.tensor
         match change:
-            case changes.Unchanged() | changes.Compiled():
+            case changes.Unchanged():
                 return self
+            case changes.Compiled():
+                return dataclasses.replace(self, engine=self.engine.compiled())
             case changes.OnState(state):
                 random = self.state.random if state.random is None else state.random
                 other = dataclasses.replace(state.map(tensor), random=random)

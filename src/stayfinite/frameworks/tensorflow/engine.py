@@ -18,6 +18,7 @@ from stayfinite.frameworks.loss_scale import are_gradients_asked_for
 from stayfinite.frameworks.names import fresh, path_of
 from stayfinite.frameworks.recording.engine import (
     EagerResult,
+    Engine,
     NamedValue,
     OutputNumbers,
     Update,
@@ -70,7 +71,7 @@ class TensorFlowEngine:
                 record = self._begun(recording, state, batch)
                 stack.enter_context(keras_calls.entered(recording.inside))
                 stack.enter_context(record.active())
-            notes = _Notes(self.is_finite, record)
+            notes = GivenNotes(self.is_finite, record)
             with watched(notes):
                 logs = self.subject.train_step(batch.data)
             # Operations from here on are not part of the step.
@@ -80,6 +81,18 @@ class TensorFlowEngine:
             outputs = None if record is None else self._outputs(state, record, notes, logs)
             after = state_of(self.subject) if keep_after else None
             return EagerResult(notes.loss, notes.updates, self._bad_state(state), outputs, after)
+
+    def compiled(self) -> Engine:
+        """One that makes the step as one program, where XLA compiles it for the training."""
+        # Of random numbers from TensorFlow's own state, a program draws others.
+        if self.subject.compilation.xla is not True or self._draws is not False:
+            return self
+        # Imported here because it is made of this one.
+        from stayfinite.frameworks.tensorflow.compiled_engine import CompiledEngine
+
+        engine = CompiledEngine(self.subject)
+        engine._draws = False
+        return engine
 
     def update(self, state: State, updates: list[Update], factor: float) -> tuple[str, ...]:
         """Apply given gradients on `state`; returns the names of the bad new state."""
@@ -92,7 +105,7 @@ class TensorFlowEngine:
     def run_wide(self, state: State, batch: Batch) -> EagerResult:
         """Run the train step with every floating-point value in float64."""
         wide = WideShadows()
-        notes = _Notes(self.is_finite, None, wide.of)
+        notes = GivenNotes(self.is_finite, None, wide.of)
         with self._on(state):
             for variable, value in self._variables(state):
                 wide.hold(variable, value)
@@ -170,7 +183,9 @@ class TensorFlowEngine:
                 record.bind_on_host(numpy_of(value), number)
         return record
 
-    def _outputs(self, state: State, record: OpRecord, notes: _Notes, logs: Any) -> OutputNumbers:
+    def _outputs(
+        self, state: State, record: OpRecord, notes: GivenNotes, logs: Any
+    ) -> OutputNumbers:
         new_state: dict[str, int] = {}
         pairs = zip(self.named_state(state), self._variables(state), strict=True)
         for named, (variable, _) in pairs:
@@ -203,7 +218,7 @@ class TensorFlowEngine:
         return (*bad, *collapsed)
 
 
-class _Notes:
+class GivenNotes:
     """Notes what is differentiated and what an optimizer is given; a `Watcher`."""
 
     def __init__(
@@ -231,7 +246,9 @@ class _Notes:
     ) -> None:
         """Note the gradients, unless a loss scale that can still be lowered handles them."""
         scale = getattr(optimizer, "dynamic_scale", None)
-        if scale is None or are_gradients_asked_for() or loss_scales.is_spent(scale):
+        with tf.init_scope():  # its number is known outside of a program that is traced
+            is_skipping = scale is not None and not loss_scales.is_spent(scale)
+        if not is_skipping or are_gradients_asked_for():
             self._note(optimizer, grads, variables)
         apply()
 

@@ -128,6 +128,25 @@ def functions_as_written() -> Iterator[None]:
         tf.config.run_functions_eagerly(before)
 
 
+def compiled_by_xla(step: Callable[..., Any]) -> Callable[..., Any]:
+    """`step` as one program, also inside of `functions_as_written`; no AutoGraph.
+
+    It holds the functions of the user that are called in it as they are written.
+    """
+    function = tf.function(step, jit_compile=True, autograph=False)
+
+    def call(*args: Any) -> Any:
+        before = tf.config.functions_run_eagerly()
+        tf.config.run_functions_eagerly(False)
+        try:
+            # `function` would warn of programs that are compiled again and again.
+            return function.get_concrete_function(*args)(*args)
+        finally:
+            tf.config.run_functions_eagerly(before)
+
+    return call
+
+
 def _bound_weakly(function: Callable[..., Any], holder: TfMethodTarget) -> Callable[..., Any]:
     @functools.wraps(function)
     def call(*args: Any, **keywords: Any) -> Any:

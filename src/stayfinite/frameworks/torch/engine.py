@@ -16,6 +16,7 @@ from stayfinite.frameworks.batch import Batch
 from stayfinite.frameworks.names import fresh
 from stayfinite.frameworks.recording.engine import (
     EagerResult,
+    Engine,
     NamedValue,
     OutputNumbers,
     Update,
@@ -73,6 +74,10 @@ class TorchEngine(ABC):
     @abstractmethod
     def default_device(self, device: str) -> AbstractContextManager[None]:
         """Inside the block, tensors are made on `device`."""
+
+    def compiled(self) -> Engine:
+        """This one: `torch.compile` is looked at by no run."""
+        return self
 
     def variables(self) -> list[list[Any]]:
         """The variables of a state, in its order."""
