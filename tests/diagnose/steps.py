@@ -63,7 +63,7 @@ class StepByHand:
             leaves=self.leaves,
             constants=self.constants,
             loss=loss,
-            gradients={},
+            gradients=options.pop("gradients", {}),
             new_state=options.pop("new_state", {}),
             num_samples=4,
         )

@@ -10,7 +10,7 @@ import pytest
 from stayfinite.diagnose import masked_rows, matrices
 from stayfinite.diagnose.classify import ORDER, classify
 from stayfinite.diagnose.elements import kind_of
-from stayfinite.diagnose.facts import expressions, inputs
+from stayfinite.diagnose.facts import expressions, inputs, new_state
 from stayfinite.graph import walk
 from stayfinite.graph.graph import Span
 from tests.diagnose.steps import StepByHand
@@ -492,6 +492,18 @@ def test_bad_update_has_the_reason_of_its_expression():
     assert finding.facts.names == ("dense/kernel",)
     reason = finding.facts.reason
     assert (reason.function, type(reason.facts)) == ("divide", expressions.ZeroDivisor)
+
+
+def test_a_gradient_that_the_step_did_not_compute_was_given_to_the_optimizer():
+    step = StepByHand()
+    gradient, same = (step.constant([NAN, NAN]) for _ in range(2))
+    here = Span("train.py", 7, 0, 7, 30, "<module>")
+    root = step.op("copy", [same], [NAN, NAN], phase="update", stack=(), callers=(here,))
+    given = {"root": root, "loss_finite": True, "new_state": {"dense/kernel": root}}
+    finding = found(step.evidence(gradients={"dense/kernel": gradient}, **given))
+    assert finding.facts.reason == new_state.GivenGradient("dense/kernel", "nan")
+    assert (finding.cause, finding.span) == ("bad-update", here)
+    assert found(step.evidence(gradients={"dense/kernel": root}, **given)).facts.reason is None
 
 
 def test_source_of_a_library_is_not_repaired():

@@ -26,6 +26,7 @@ BAD_STEPS = {
     "tensorflow_gan": (4, "log-of-zero"),
     "tensorflow_method": (3, "singular-gradient"),
     "tensorflow_noise": (4, "singular-gradient"),
+    "tensorflow_numpy": (3, "bad-update"),
 }
 # As "E0000 00:00:1795991431.866577    2435 cuda_platform.cc:52] " where there is no GPU, or with a
 # date in place of the code; the first such line may be preceded by a warning about all of them.

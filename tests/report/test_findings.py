@@ -73,6 +73,12 @@ SAID = {
             ("w", "b"), "nan", "multiply", 1, 8, new_state.HostNumber("inf", "power")
         ),
     ),
+    "the update of `w` is nan: its gradient was inf when the optimizer was given it": (
+        "multiply",
+        new_state.BadNewWeights(
+            ("w",), "nan", "multiply", 1, 8, new_state.GivenGradient("w", "inf")
+        ),
+    ),
     "`s` became inf while the loss was finite: `exp` of 99 leaves the range of float32": (
         "exp",
         new_state.BadNewStatistic(

@@ -7,7 +7,7 @@ import numpy as np
 from stayfinite.diagnose.elements import kind_of
 from stayfinite.diagnose.evidence import Evidence
 from stayfinite.diagnose.facts.inputs import NonFiniteArray
-from stayfinite.diagnose.facts.new_state import BadNewWeights, HostNumber
+from stayfinite.diagnose.facts.new_state import BadNewWeights, GivenGradient, HostNumber
 from stayfinite.diagnose.finding import Finding
 from stayfinite.graph.graph import Leaf, Op
 from stayfinite.graph.walk import new_state_of
@@ -25,6 +25,7 @@ def match(evidence: Evidence) -> Finding | None:
         return None
     bad = evidence.bad(op.results[0])
     made_by, number = _host_number(evidence, op) or (op, None)
+    gradient = _given_gradient(evidence, op)
     # Without a number of the host, why the expression fails is added by `classify`.
     facts = BadNewWeights(
         names=tuple(_variables(evidence, op)),
@@ -32,9 +33,11 @@ def match(evidence: Evidence) -> Finding | None:
         function=op.name,
         num_bad=int(bad.sum()),
         size=bad.size,
-        reason=number,
+        reason=number or gradient,
     )
     span = None if number is None else made_by.span
+    if number is None and gradient is not None and op.callers:
+        span = op.callers[0]  # where the optimizer is given it
     return Finding(cause="bad-update", facts=facts, op=made_by.name, span=span)
 
 
@@ -68,6 +71,24 @@ def _host_number(evidence: Evidence, op: Op) -> tuple[Op, HostNumber] | None:
         result = values.summary(scalar.results[0])
         if not result.is_finite and all(values.summary(v).is_finite for v in scalar.operands):
             return scalar, HostNumber("nan" if result.has_nan else "inf", scalar.name)
+    return None
+
+
+def _given_gradient(evidence: Evidence, op: Op) -> GivenGradient | None:
+    """The bad gradient that no operation of the step computed, if `op` reads it."""
+    trace, values = evidence.trace, evidence.values
+    from_outside = {v for v in trace.values if v not in trace.producer and v not in trace.leaves}
+    read = from_outside.intersection(op.operands)
+    gradients = {name: v for name, v in trace.gradients.items() if v in from_outside}
+    if not read or not gradients:
+        return None
+    values.summarise((*read, *gradients.values()))
+    bad_shapes = {trace.values[v].shape for v in read if not values.summary(v).is_finite}
+    for name, gradient in gradients.items():
+        found = values.summary(gradient)
+        # The optimizer may make a tensor of the same array once more.
+        if not found.is_finite and trace.values[gradient].shape in bad_shapes:
+            return GivenGradient(name, "nan" if found.has_nan else "inf")
     return None
 
 

@@ -36,6 +36,17 @@ class HostNumber:
 
 
 @dataclass(frozen=True)
+class GivenGradient:
+    """The gradient of `name` was non-finite when it was given to the optimizer.
+
+    No operation of the step computed it: a program may compute gradients in NumPy.
+    """
+
+    name: str
+    kind: Kind
+
+
+@dataclass(frozen=True)
 class BadSetting:
     """The setting `name` of the optimizer is not finite."""
 
@@ -45,11 +56,14 @@ class BadSetting:
 
 @dataclass(frozen=True)
 class BadNewWeights:
-    """The update made `names` non-finite, from finite gradients, at `function`."""
+    """The update made `names` non-finite, at `function`.
+
+    Its gradients were finite, or given to the optimizer as they were.
+    """
 
     names: tuple[str, ...]
     kind: Kind
     function: str
     num_bad: int
     size: int
-    reason: Reason | HostNumber | BadSetting | None = None
+    reason: Reason | HostNumber | GivenGradient | BadSetting | None = None

@@ -27,6 +27,7 @@ from stayfinite.frameworks.tensorflow.watching import (
     APPLIED,
     PARTIAL_STEPS,
     PartialSteps,
+    given_pairs,
     is_watched,
     note_replica_update,
     without_watch,
@@ -189,7 +190,7 @@ class _Updates(threading.local, PartialSteps):
             grads = list(grads)
             given = None if trainable_variables is None else list(trainable_variables)
             known = keras_private.variables_of(optimizer) if given is None else given
-            pairs = [(g, v) for g, v in zip(grads, known, strict=False) if g is not None]
+            pairs = given_pairs(grads, known)
             if not pairs:
                 return plain(optimizer, grads, given)
             build_slots(optimizer, known)

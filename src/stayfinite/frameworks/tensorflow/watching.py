@@ -206,7 +206,7 @@ class _Hooks:
                     self._depth -= 1
 
             known = given if given is not None else keras_private.variables_of(optimizer)
-            pairs = [(g, v) for g, v in zip(grads, known, strict=False) if g is not None]
+            pairs = given_pairs(grads, known)
             if not pairs or not _is_built(optimizer, known):
                 update()
                 return
@@ -222,6 +222,18 @@ class _Hooks:
             return plain(variable, value)
 
         return assign
+
+
+def given_pairs(grads: Sequence[Any], variables: Sequence[Any]) -> list[tuple[Any, Any]]:
+    """Each gradient as a tensor, `tf.Variable` or `tf.IndexedSlices`, with its variable.
+
+    A variable without a gradient is left out. Keras takes arrays of NumPy, numbers, lists and its
+    own variables as gradients, too.
+    """
+    pairs = zip(map(private.raw, grads), variables, strict=False)
+    return [
+        (g if tf.is_tensor(g) else tf.convert_to_tensor(g), v) for g, v in pairs if g is not None
+    ]
 
 
 def _is_built(optimizer: Any, variables: list[Any]) -> bool:

@@ -128,6 +128,8 @@ def arithmetic(finding: Finding) -> str:
             return f"`{op}` begins with ordinary values, and multiplies by its weights each time"
         case new_state.BadNewStatistic():
             return _bad_results(op, facts.kind, facts.num_bad, facts.size)
+        case new_state.BadNewWeights(reason=new_state.GivenGradient(kind=kind)):
+            return f"{facts.num_bad} of {facts.size} values of the gradient are {kind}"
         case new_state.BadNewWeights():
             return _bad_results(facts.function, facts.kind, facts.num_bad, facts.size)
         case unexplained.UnexplainedOp(kind, _, num_bad, size):

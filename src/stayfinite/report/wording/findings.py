@@ -252,6 +252,8 @@ def _bad_weights(facts: new_state.BadNewWeights) -> str:
             return f"{text}: {of_expression(function, of_root)}"
         case new_state.HostNumber(kind, function):
             return f"{text}: a number in it is {kind}, made by `{function}`"
+        case new_state.GivenGradient(kind=kind):
+            return f"{text}: its gradient was {kind} when the optimizer was given it"
         case new_state.BadSetting(setting, kind):
             return f"{text}: {setting_of_optimizer(setting)} is {kind}"
 

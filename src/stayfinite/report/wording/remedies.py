@@ -76,6 +76,11 @@ def remedy(finding: Finding, num_samples: int | None = None) -> str | None:
             return f"keep {which} within the range of its dtype"
         case new_state.BadNewWeights(reason=new_state.BadSetting(setting)):
             return f"make {setting_of_optimizer(setting)} finite where it is set"
+        case new_state.BadNewWeights(reason=new_state.GivenGradient(name)):
+            return (
+                f"look at the code that computes the gradient of `{name}`: no operation of the "
+                "step made it"
+            )
         case new_state.BadNewWeights() if finding.mechanism is None:
             return "look at the epsilon, learning rate and clipping of the optimizer"
         case expressions.OutOfRange(float32_holds=True):
