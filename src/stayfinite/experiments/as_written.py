@@ -62,7 +62,8 @@ class AsWritten:
     def has_infinite_gradient(self) -> bool:
         """Whether the exact gradient of the step is infinite, and its loss is finite.
 
-        A product of 0 and an infinite derivative is NaN, and its limit may be finite.
+        A product of 0 and an infinite derivative is NaN, and its limit may be finite. At a cusp it
+        depends on the framework which side an infinity is of, and whether it is one.
         """
         wide = self.wide
         if isinstance(wide, NotTried) or not math.isfinite(wide.loss):
@@ -71,7 +72,7 @@ class AsWritten:
             )
         if not any(bool(np.isinf(as_float(g)).any()) for g in wide.gradients.values()):
             return False
-        return answer(self.formula, lambda f: not f.has_gradient, otherwise=True)
+        return answer(self.formula, lambda f: not (f.has_gradient or f.is_cusp), otherwise=True)
 
     @property
     def has_rounded_operand(self) -> bool:

@@ -22,7 +22,13 @@ from stayfinite.repair.engine import build
 from stayfinite.repair.engine.evaluate import FLOATING, BadFormula, Evaluation
 from stayfinite.repair.engine.pricing import TOLERANCE
 from stayfinite.repair.engine.problem import FormulaProblem
-from stayfinite.repair.engine.reference import Reference, divergent, has_gradient, reference
+from stayfinite.repair.engine.reference import (
+    Reference,
+    divergent,
+    has_gradient,
+    is_cusp,
+    reference,
+)
 from stayfinite.repair.extraction import Extraction, GraphRecorded, extractions
 from stayfinite.repair.formula import LeafRole, Node, replaced, walk
 
@@ -66,6 +72,15 @@ class Formula:
             BadFormula: the formula cannot be evaluated.
         """
         return has_gradient(self.problem)
+
+    @functools.cached_property
+    def is_cusp(self) -> bool:
+        """Whether the gradient is infinite with both signs, as that of `sqrt(abs(w))` at 0.
+
+        Raises:
+            BadFormula: the formula cannot be evaluated.
+        """
+        return is_cusp(self.problem)
 
     @functools.cached_property
     def has_infinite_gradient_of_weight(self) -> bool:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from stayfinite.repair.engine.problem import FormulaProblem
-from stayfinite.repair.engine.reference import Kind, reference
+from stayfinite.repair.engine.reference import Kind, is_cusp, reference
 from tests.repair.engine.formulas import (
     abs_,
     amax,
@@ -21,14 +21,19 @@ from tests.repair.engine.formulas import (
 from tests.repair.engine.notation import call, one_leaf
 
 
-def reference_of(written, **operands):
+def problem_of(written, **operands):
     arrays = {k: np.asarray(v, np.float32) for k, v in operands.items()}
     leaves = {k: one_leaf(k, v) for k, v in arrays.items()}
     root = written(**leaves).root
     values = {leaves[k].root: v for k, v in arrays.items()}
-    wanted = tuple(values)
-    found = reference(FormulaProblem(root, values, wanted))
-    slopes = [found.gradients[leaf] / np.where(found.seed == 0, 1, found.seed) for leaf in wanted]
+    return FormulaProblem(root, values, tuple(values))
+
+
+def reference_of(written, **operands):
+    problem = problem_of(written, **operands)
+    found = reference(problem)
+    seed = np.where(found.seed == 0, 1, found.seed)
+    slopes = [found.gradients[leaf] / seed for leaf in problem.wanted]
     return found, slopes
 
 
@@ -129,3 +134,20 @@ def test_an_overlap_of_what_a_mask_leaves_out_has_no_limit():
 def test_a_maximum_of_nan_has_a_gradient():
     found, _ = reference_of(lambda x: amax(x - x, axis=-1), x=[[np.inf, np.inf], [1.0, 2.0]])
     assert found.kinds[0] is Kind.UNDEFINED
+
+
+@pytest.mark.parametrize(
+    ("written", "operands", "expected"),
+    [
+        (lambda w: sqrt(abs_(w)), {"w": [0.0, 4.0]}, True),
+        (lambda w: sqrt(abs_(w)), {"w": [1.0, 4.0]}, False),
+        (lambda w: sqrt(w), {"w": [0.0, 4.0]}, False),
+        (lambda w: w * log(w), {"w": [0.0, 4.0]}, False),
+        (lambda w: w * log(abs_(w)), {"w": [0.0, 4.0]}, False),
+        (lambda w: sqrt(square(w)), {"w": [0.0, 4.0]}, False),  # bounded: a corner
+        (lambda w, v: sqrt(abs_(w)) + sqrt(v), {"w": [0.0, 4.0], "v": [0.0, 1.0]}, False),
+        (lambda w, v: sqrt(abs_(w)) + sqrt(v), {"w": [0.0, 4.0], "v": [2.0, 1.0]}, True),
+    ],
+)
+def test_a_cusp_has_an_infinite_gradient_of_both_signs(written, operands, expected):
+    assert is_cusp(problem_of(written, **operands)) is expected

@@ -99,9 +99,29 @@ def divergent(problem: FormulaProblem) -> frozenset[Node]:
     Raises:
         BadFormula: the formula cannot be evaluated at these operands.
     """
+    near, nearer = _close(problem)
+    return frozenset(leaf for leaf in problem.wanted if bool(_grows(near, nearer, leaf).any()))
+
+
+def is_cusp(problem: FormulaProblem) -> bool:
+    """Whether the gradients that grow without bound close to the operands do so with both signs.
+
+    So does that of `sqrt(abs(w))` at 0: it has no gradient there, and 0 is a subgradient, as at a
+    corner. That of `sqrt(w)` is infinite.
+
+    Raises:
+        BadFormula: the formula cannot be evaluated at these operands.
+    """
+    near, nearer = _close(problem)
+    found = [leaf for leaf in problem.wanted if bool(_grows(near, nearer, leaf).any())]
+    return bool(found) and all(_has_both_signs(near, nearer, leaf) for leaf in found)
+
+
+def _close(problem: FormulaProblem) -> tuple[list[ExactRun], list[ExactRun]]:
+    """Runs close to the operands and closer; none where the formula is smooth there."""
     at = reference(problem)
     if at.smooth:
-        return frozenset()
+        return [], []
     root = without_differences(problem.root)
     with mp.workdps(max(at.digits, DIGITS[2])):
         near, nearer = (
@@ -111,11 +131,22 @@ def divergent(problem: FormulaProblem) -> frozenset[Node]:
             ]
             for distance in (SHIFT, SHIFT**2)
         )
-    return frozenset(
-        leaf
-        for leaf in problem.wanted
-        if bool((_size(nearer, leaf) > GROWTH * _size(near, leaf) + SMALL).any())
-    )
+    return near, nearer
+
+
+def _grows(near: Sequence[ExactRun], nearer: Sequence[ExactRun], leaf: Node) -> np.ndarray:
+    """The elements whose gradient is larger closer to the operands."""
+    if not near:
+        return np.zeros(0, bool)
+    return np.asarray(_size(nearer, leaf) > GROWTH * _size(near, leaf) + SMALL)
+
+
+def _has_both_signs(near: Sequence[ExactRun], nearer: Sequence[ExactRun], leaf: Node) -> bool:
+    grows = _grows(near, nearer, leaf)
+    found = np.stack([run.gradients[leaf] for run in nearer])
+    large = np.isfinite(found) & (np.abs(found) > SMALL + _size(near, leaf))
+    one, other = (np.any(large & side, axis=0) for side in (found > 0, found < 0))
+    return bool((one & other)[grows].all())
 
 
 def _size(runs: Sequence[ExactRun], leaf: Node) -> np.ndarray:
