@@ -49,6 +49,21 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.slow)
 
 
+@pytest.fixture
+def without_trials(monkeypatch, request):
+    """An explanation has its cause and samples, and no trial, fix or figure.
+
+    These take two thirds of its time, most of it for compiling. `make test-all` has them here, too.
+    """
+    if request.config.getoption("markexpr") != "not slow":
+        return
+    pipeline = importlib.import_module("stayfinite.explanation.pipeline")
+    monkeypatch.setattr(pipeline, "try_advice", lambda *step: pipeline.Advice(()))
+    monkeypatch.setattr(pipeline, "find_source_fix", lambda *step: pipeline.FixSearch(None))
+    monkeypatch.setattr(pipeline, "find_remedy", lambda context: pipeline.RemedySearch())
+    monkeypatch.setattr(pipeline, "measure_recent_steps", lambda *step: None)
+
+
 @pytest.fixture(scope="session")
 def videos(tmp_path_factory):
     """Six classes of five short videos each."""

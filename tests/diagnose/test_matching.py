@@ -152,6 +152,7 @@ def mark_of(name):
 # A number that float16 has no room for is what one of the cases is about.
 @pytest.mark.filterwarnings("ignore:overflow encountered in cast:RuntimeWarning")
 @pytest.mark.parametrize("name", [pytest.param(n, marks=mark_of(n)) for n in HERE])
+@pytest.mark.usefixtures("without_trials")
 def test_cause_and_sample(name, tmp_path):
     loss, x, cause = CASES[name]
     incident = incident_of([dense(0.25)], loss, x.astype("float32"), np.zeros((32, 3)), tmp_path)

@@ -18,7 +18,7 @@ _BATCH = 4
 
 
 @pytest.fixture
-def failure(monkeypatch, tmp_path):
+def failure(monkeypatch, tmp_path, without_trials):
     """A function that trains until a step fails, and gives the step and its diagnosis."""
     found = []
     explanation = importlib.import_module("stayfinite.explanation.pipeline")

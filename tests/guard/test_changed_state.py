@@ -77,6 +77,7 @@ def fitted(model, callbacks, x=None):
     ],
     ids=["moment", "second-moment", "weight", "statistic"],
 )
+@pytest.mark.usefixtures("without_trials")
 def test_training_goes_on_as_if_the_number_had_not_been_changed(find, value, cause, tmp_path):
     plain = nets.mlp()
     expected = fitted(plain, [RateOfEachStep()])
@@ -145,6 +146,7 @@ def spoil_moment(loop):
     slots[at] = keras.ops.convert_to_tensor(with_element(slots[at], 1e30))
 
 
+@pytest.mark.usefixtures("without_trials")
 def test_loop_written_by_hand_goes_on(tmp_path):
     plain = trained_by_hand(WrittenByHand())
     guard = functools.partial(stayfinite.guarded, policy="rollback", keep=tmp_path)

@@ -85,6 +85,7 @@ SLOW_IF_COMPILED = pytest.mark.slow_on("jax", "tensorflow")
     ids=str,
 )
 @pytest.mark.parametrize("dataset", [Scans, Reshuffled])
+@pytest.mark.usefixtures("without_trials")
 def test_the_file_is_named_in_whatever_order_it_comes(dataset, options, tmp_path):
     found = incident(dataset(), tmp_path, **{"epochs": 3, **options})
     (sample,) = found.origin.samples
@@ -97,6 +98,7 @@ def test_workers_fetch_ahead(tmp_path):
     assert found.because[0] == f"sample {BAD % BATCH} was read from scans/{BAD}.npy"
 
 
+@pytest.mark.usefixtures("without_trials")
 def test_a_batch_that_is_another_one_when_it_is_made_again_has_no_files(tmp_path):
     found = incident(Scans(noise=0.1), tmp_path)
     assert not [line for line in found.because if "scans/" in line]

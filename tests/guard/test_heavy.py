@@ -145,6 +145,7 @@ def test_disk_that_becomes_full_during_the_training(monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize("looks", [pytest.param(False, marks=pytest.mark.slow), True])
+@pytest.mark.usefixtures("without_trials")
 def test_state_before_a_bad_batch_is_made_again(looks, tmp_path):
     plain, model = nets.mlp(), nets.mlp()
     fit(plain, data(), [Rate(), StopBefore()])
@@ -183,6 +184,7 @@ def test_mean_of_the_loss_that_overflows_is_no_bad_step(tmp_path):
     nets.assert_bit_equal(nets.state_of(model), nets.state_of(plain))
 
 
+@pytest.mark.usefixtures("without_trials")
 def test_where_every_training_is_guarded(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     session = NotebookSession()
@@ -203,6 +205,7 @@ def overflowing(target, prediction):
 
 
 @pytest.mark.slow_on("tensorflow")
+@pytest.mark.usefixtures("without_trials")
 def test_bad_step_after_a_mean_of_the_loss_that_overflows(tmp_path):
     model = nets.mlp()
     model.compile("adam", overflowing)
@@ -223,6 +226,7 @@ def test_model_compiled_again_with_the_same_optimizer(tmp_path):
     nets.assert_bit_equal(nets.state_of(model), nets.state_of(plain))
 
 
+@pytest.mark.usefixtures("without_trials")
 def test_two_models_that_share_weights(tmp_path):
     def trained(guards, callbacks, bad=None):
         keras.utils.set_random_seed(0)
@@ -244,6 +248,7 @@ def test_two_models_that_share_weights(tmp_path):
     nets.assert_bit_equal(found, trained([], [StopBefore(2)]))
 
 
+@pytest.mark.usefixtures("without_trials")
 def test_large_frozen_weights_are_not_in_the_snapshot(tmp_path, monkeypatch):
     module = f"stayfinite.frameworks.{keras.backend.backend()}.guard_heavy"
     monkeypatch.setattr(f"{module}.MAX_WRITTEN_BYTES", 8)  # all but single numbers are large

@@ -101,6 +101,7 @@ def test_infinite_statistic_of_a_layer_of_keras_is_an_incident(tmp_path):
     assert raised.value.incident.cause.name == "bad-statistics"
 
 
+@pytest.mark.usefixtures("without_trials")
 def test_infinity_that_a_step_makes_is_an_incident(tmp_path):
     class Endless(Bounds):
         def call(self, x, training=False):

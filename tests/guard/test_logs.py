@@ -60,6 +60,7 @@ def test_norm_is_that_of_the_gradients_on_the_last_batch(is_scaled):
     assert history.history.get("loss_scale") == ([1024.0] if is_scaled else None)
 
 
+@pytest.mark.usefixtures("without_trials")
 def test_steps_that_are_skipped_are_counted(tmp_path):
     x = X.copy()
     x[9] = np.nan

@@ -79,6 +79,7 @@ def test_the_line_and_its_fix(guard):
 
 
 @pytest.mark.slow_on("tensorflow")
+@pytest.mark.usefixtures("without_trials")
 def test_training_goes_on_after_a_bad_step(guard):
     loop = WrittenByHand(guard)
     with pytest.raises(stayfinite.NonFiniteError):

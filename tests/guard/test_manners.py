@@ -78,6 +78,7 @@ def test_skip_of_loss_scaling_is_not_an_incident(tmp_path):
     nets.assert_bit_equal(model.get_weights(), before)
 
 
+@pytest.mark.usefixtures("without_trials")
 def test_nan_loss_under_loss_scaling_is_an_incident(tmp_path):
     model = keras.Sequential([keras.Input((5,)), keras.layers.Dense(1, dtype="mixed_float16")])
     model.compile(keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(0.01)), loss="mse")

@@ -106,6 +106,7 @@ def test_a_bad_step_is_explained_and_its_fix_proved(guard, tmp_path, style):
     assert all(np.isfinite(array).all() for array in kept.values())
 
 
+@pytest.mark.usefixtures("without_trials")
 def test_the_state_is_that_of_the_last_good_step_however_late_the_flag_is_read(guard):
     training = Functions()
     expected = list(training.run(training.step))
@@ -117,6 +118,7 @@ def test_the_state_is_that_of_the_last_good_step_however_late_the_flag_is_read(g
 
 
 @pytest.mark.parametrize("reads", [False, True], ids=["", "with the loss read"])
+@pytest.mark.usefixtures("without_trials")
 def test_quick_steps_are_noted_and_the_bad_one_is_found(guard, monkeypatch, reads):
     monkeypatch.setattr(train_function, "_QUICK", 60.0)
     bad, states, x = 40, [], np.empty(4, "float32")
@@ -163,6 +165,7 @@ def test_a_bad_step_among_the_last_quick_ones_is_found_by_check(guard, monkeypat
     assert incident.origin.samples == (2,)
 
 
+@pytest.mark.usefixtures("without_trials")
 def test_a_loop_may_change_the_results_of_quick_steps(guard, monkeypatch):
     from safetensors.numpy import load_file
 
@@ -199,6 +202,7 @@ def large_step():
     return step, (params, optimizer.init(params))
 
 
+@pytest.mark.usefixtures("without_trials")
 def test_a_slot_without_room_stops_the_step_that_filled_it(guard):
     step, (params, state) = large_step()
     guarded = guard(step)
@@ -235,6 +239,7 @@ def test_donated_arguments_are_not_donated(guard):
     assert float(params["out"].sum()) == 5.0
 
 
+@pytest.mark.usefixtures("without_trials")
 def test_a_skipped_step_leaves_the_state_and_the_training_goes_on(guard):
     training = Functions()
     step = guard(training.step, policy="skip")
@@ -420,6 +425,7 @@ def test_a_static_number_is_one_of_python(guard, named):
     assert_bit_equal(*ends)
 
 
+@pytest.mark.usefixtures("without_trials")
 def test_what_is_read_is_found_for_each_shape_of_the_batch(guard):
     tx, w = optax.sgd(0.1, momentum=0.9), jnp.ones(3)
 
@@ -441,6 +447,7 @@ def test_what_is_read_is_found_for_each_shape_of_the_batch(guard):
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(opt_state))
 
 
+@pytest.mark.usefixtures("without_trials")
 def test_the_state_is_found_in_any_order_of_the_results(guard):
     tx, params = optax.sgd(0.1, momentum=0.9), {"w": jnp.ones(3)}
 

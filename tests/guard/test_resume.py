@@ -354,6 +354,7 @@ def bad_fit(folder, step, **settings):
 
 
 @pytest.mark.slow_on("tensorflow")
+@pytest.mark.usefixtures("without_trials")
 def test_a_checkpoint_that_leads_to_a_bad_step_at_once_is_left_out(tmp_path, capsys):
     expected, history = fit(tmp_path / "undisturbed", epochs=3)
     bad_fit(tmp_path, 5)  # a checkpoint is made of what it leaves

@@ -59,6 +59,7 @@ def fitted(model, data, callbacks, **options):
     ],
     ids=["two in a row", "the first", "the last, eager", "several steps a call"],
 )
+@pytest.mark.usefixtures("without_trials")
 def test_training_is_that_of_the_data_without_the_batch(build, data, bad, options, tmp_path):
     plain = build(**options)
     expected = fitted(plain, without(data(), bad), [], validation_data=data())

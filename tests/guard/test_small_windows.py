@@ -55,6 +55,7 @@ def test_healthy_training_has_the_same_bits(tmp_path):
 @pytest.mark.parametrize(
     "bad", [NUM_BATCHES + 1, pytest.param(NUM_BATCHES + 5, marks=pytest.mark.slow)]
 )
+@pytest.mark.usefixtures("without_trials")
 def test_bad_step_after_steps_of_both_kinds(bad, tmp_path, monkeypatch):
     seen = []
     plain = nets.mlp
@@ -65,6 +66,7 @@ def test_bad_step_after_steps_of_both_kinds(bad, tmp_path, monkeypatch):
     nets.assert_bit_equal(nets.state_of(seen[0]), nets.state_of(trained([], bad)))
 
 
+@pytest.mark.usefixtures("without_trials")
 def test_bad_step_after_several_series(tmp_path):
     x, y = (np.tile(array, (8, *[1] * (array.ndim - 1))) for array in nets.table())
     bad = 41

@@ -71,6 +71,7 @@ def test_state_is_that_of_the_last_good_step(build, data, tmp_path):
 
 
 @pytest.mark.parametrize("step", [0, 5], ids=["first", "last"])
+@pytest.mark.usefixtures("without_trials")
 def test_bad_step_is_read_before_the_validation_of_its_epoch(step, tmp_path):
     expected = after_good_steps(nets.mlp(), nets.table(), step) if step else None
     model = nets.mlp()
@@ -108,6 +109,7 @@ def test_loss_that_is_finite_though_the_mean_that_keras_shows_overflows(tmp_path
     ],
     ids=lambda options: next(iter(options)),
 )
+@pytest.mark.usefixtures("without_trials")
 def test_state_is_that_of_the_last_good_step_however_it_is_run(options, tmp_path):
     step = 5
     expected = after_good_steps(nets.mlp(**options), nets.table(), step)
@@ -117,6 +119,7 @@ def test_state_is_that_of_the_last_good_step_however_it_is_run(options, tmp_path
     assert (error.incident.where.step, error.incident.where.batch) == (step, step)
 
 
+@pytest.mark.usefixtures("without_trials")
 def test_update_that_alone_is_bad_is_not_applied(tmp_path):
     class Broken(keras.optimizers.SGD):
         """Loss and gradients are finite; the third update is not."""
@@ -154,6 +157,7 @@ def test_moving_statistics_alone_can_stop_it(tmp_path):
 
 
 @pytest.mark.parametrize("guard_first", [pytest.param(True, marks=SLOW_IF_COMPILED), False])
+@pytest.mark.usefixtures("without_trials")
 def test_a_checkpoint_never_holds_the_bad_step(guard_first, tmp_path):
     path = tmp_path / "checkpoint.weights.h5"
     checkpoint = keras.callbacks.ModelCheckpoint(path, save_weights_only=True)
@@ -168,6 +172,7 @@ def test_a_checkpoint_never_holds_the_bad_step(guard_first, tmp_path):
             assert np.array_equal(found, expected)
 
 
+@pytest.mark.usefixtures("without_trials")
 def test_callback_that_looks_at_the_model_changes_nothing(tmp_path):
     class Look(keras.callbacks.Callback):
         def on_train_batch_end(self, batch, logs=None):
@@ -181,6 +186,7 @@ def test_callback_that_looks_at_the_model_changes_nothing(tmp_path):
     assert error.incident.where.step == BAD_STEP
 
 
+@pytest.mark.usefixtures("without_trials")
 def test_step_epoch_and_batch_over_several_fits(tmp_path):
     model = nets.mlp()
     guard = stayfinite.Guard(keep=tmp_path)
@@ -201,6 +207,7 @@ def test_step_epoch_and_batch_over_several_fits(tmp_path):
     assert (where.step, where.epoch, where.batch) == (12 + 8, 2, 0)
 
 
+@pytest.mark.usefixtures("without_trials")
 def test_single_batches_after_a_guarded_fit(tmp_path):
     model = nets.mlp()
     x, y = nets.table()
@@ -215,6 +222,7 @@ def test_single_batches_after_a_guarded_fit(tmp_path):
 
 
 @versions.NO_BATCHES_AFTER_A_FIT_THAT_RAISED
+@pytest.mark.usefixtures("without_trials")
 def test_single_batches_after_a_fit_that_was_left_by_an_exception(tmp_path):
     class Leave(keras.callbacks.Callback):
         def on_train_batch_end(self, batch, logs=None):
@@ -251,6 +259,7 @@ def test_model_is_usable_after_a_stop_and_still_guarded(tmp_path):
     assert again.incident.kept.incident != ""
 
 
+@pytest.mark.usefixtures("without_trials")
 def test_what_is_kept_is_the_last_good_state(tmp_path):
     expected = good_state()
     model = nets.mlp()
@@ -268,6 +277,7 @@ def test_what_is_kept_is_the_last_good_state(tmp_path):
 # and shares the memory of an array that happens to be aligned.
 @pytest.mark.skipif(keras.backend.backend() == "tensorflow", reason="tf.data shares the buffer")
 @versions.READS_BUFFERS_LATE
+@pytest.mark.usefixtures("without_trials")
 def test_a_buffer_that_is_filled_again_is_kept_as_it_was(tmp_path):
     keras.utils.set_random_seed(0)
     model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
@@ -325,6 +335,7 @@ def test_loss_scale_that_collapses_is_told_and_one_that_is_found_is_not(tmp_path
 
 
 @pytest.mark.skipif(keras.backend.backend() != "jax", reason="the flags of JAX arrive later")
+@pytest.mark.usefixtures("without_trials")
 def test_prediction_at_the_end_of_an_epoch_before_the_flags_arrive(tmp_path, monkeypatch):
     from stayfinite.frameworks.jax import guard
 

@@ -105,6 +105,7 @@ WAYS_OUT_OF_ORDER = [fit_py_dataset_with_threads, fit_py_dataset_with_processes]
 
 
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
+@pytest.mark.usefixtures("without_trials")
 def test_a_healthy_training_is_the_same_and_a_bad_step_is_found(way, tmp_path):
     plain, guarded = nets.mlp(), nets.mlp()
     guard = stayfinite.Guard(keep=tmp_path)
@@ -125,6 +126,7 @@ def test_a_healthy_training_is_the_same_and_a_bad_step_is_found(way, tmp_path):
 
 
 @pytest.mark.parametrize("way", WAYS_OUT_OF_ORDER, ids=lambda way: way.__name__)
+@pytest.mark.usefixtures("without_trials")
 def test_a_bad_step_is_found_among_batches_of_several_workers(way, tmp_path):
     model = nets.mlp()
     with pytest.raises(stayfinite.NonFiniteError) as caught:
@@ -139,6 +141,7 @@ class Nested(keras.callbacks.Callback):
     """Some people bring a whole `CallbackList`."""
 
 
+@pytest.mark.usefixtures("without_trials")
 def test_guard_inside_a_callback_list(tmp_path):
     model = nets.mlp()
     inside = [Nested(), stayfinite.Guard(keep=tmp_path)]
@@ -148,6 +151,7 @@ def test_guard_inside_a_callback_list(tmp_path):
     assert caught.value.incident.where.step == BAD_STEP
 
 
+@pytest.mark.usefixtures("without_trials")
 def test_model_compiled_again_between_two_fits(tmp_path):
     model = nets.mlp()
     guard = stayfinite.Guard(keep=tmp_path)
@@ -180,6 +184,7 @@ ON_EACH_BACKEND = ("accumulation", "loss scale")
 @pytest.mark.parametrize(
     "name", [pytest.param(n, marks=() if n in ON_EACH_BACKEND else SLOW) for n in OPTIMIZERS]
 )
+@pytest.mark.usefixtures("without_trials")
 def test_optimizers(name, tmp_path):
     plain, guarded = nets.mlp(OPTIMIZERS[name]()), nets.mlp(OPTIMIZERS[name]())
     guard = stayfinite.Guard(keep=tmp_path)
