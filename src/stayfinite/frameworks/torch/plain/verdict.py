@@ -14,7 +14,7 @@ from stayfinite.frameworks.torch import finite_checks, private
 from stayfinite.frameworks.torch.plain import sharded
 from stayfinite.frameworks.torch.plain.clipped import ClippedNorm
 from stayfinite.frameworks.torch.plain.optimizer import gradients_of, parameters_of
-from stayfinite.frameworks.torch.plain.private import has_own_hooks
+from stayfinite.frameworks.torch.plain.private_hooks import has_own_hooks
 
 # Optimizers whose update is finite if gradients, weights, slots and settings are.
 _BOUNDED: dict[type, tuple[str, ...]] = {

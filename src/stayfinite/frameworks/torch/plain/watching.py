@@ -23,7 +23,7 @@ from typing import Any
 
 import torch
 
-from stayfinite.frameworks.torch.plain import creation, private
+from stayfinite.frameworks.torch.plain import creation, private, private_hooks
 from stayfinite.frameworks.torch.plain.calls import StepCall
 from stayfinite.frameworks.torch.plain.judging import FineUpdate, Judge
 from stayfinite.frameworks.torch.plain.listeners import Listener, Replayer
@@ -52,7 +52,7 @@ class Watching:
         self._update: OptimizerCall | None = None
         self._scaler: Any = None
         self._has_stepped = False
-        self._passes = private.RunningPasses()
+        self._passes = private_hooks.RunningPasses()
         self._regular: FineUpdate | None = None
         self._installed = False
 
@@ -78,11 +78,11 @@ class Watching:
             return
         self._installed = True
         creation.record()
-        private.hook_draws(self._drawing)
-        private.hook_backward(self._passes, self._began_backward, self._ended_backward)
-        private.hook_clipping(self._clipped)
-        private.hook_scaler(self._scaling, self._applying_scaled)
-        private.hook_optimizers(self._created, self._regrouped, self._before, self._after)
+        private_hooks.hook_draws(self._drawing)
+        private_hooks.hook_backward(self._passes, self._began_backward, self._ended_backward)
+        private_hooks.hook_clipping(self._clipped)
+        private_hooks.hook_scaler(self._scaling, self._applying_scaled)
+        private_hooks.hook_optimizers(self._created, self._regrouped, self._before, self._after)
 
     def begin(self) -> None:
         """A loop may begin now, with optimizers that were made before anything was guarded."""
