@@ -178,6 +178,14 @@ def test_a_step_of_gradients_alone_has_no_loss(tmp_path):
     assert "(loss" not in done.stderr
 
 
+def test_the_divisor_of_a_number_is_what_to_check(tmp_path):
+    done, file = run(tmp_path, "number_over_sum")
+    [incident] = file["incidents"]
+    assert (incident["cause"]["name"], incident["where"]["step"]) == ("division-by-zero", 2)
+    assert incident["fix"]["value"] == "undefined"
+    assert incident["fix"]["text"].startswith("check `x.sum(-1)`: "), done.stderr
+
+
 def test_strict_stops_at_such_a_loss(tmp_path):
     done, file = run(tmp_path, "ignored_labels", "--strict")
     assert done.returncode == 3

@@ -17,7 +17,7 @@ from stayfinite.experiments.rounding import approached, may_be_rounded_to_zero
 from stayfinite.frameworks.step import Step
 from stayfinite.graph.graph import Op
 from stayfinite.graph.walk import unwrapped
-from stayfinite.numerics.functions import STRUCTURAL
+from stayfinite.numerics.functions import STRUCTURAL, row
 from stayfinite.repair.engine import build
 from stayfinite.repair.engine.evaluate import FLOATING, BadFormula, Evaluation
 from stayfinite.repair.engine.pricing import TOLERANCE
@@ -120,8 +120,11 @@ class Formula:
 
     def operand(self, diagnosis: Diagnosis) -> str | None:
         """The operand at fault of the failing operation, as the user wrote it."""
-        operands = self.extraction.failing.operands
-        position = diagnosis.finding.operand
+        failing, position = self.extraction.failing, diagnosis.finding.operand
+        if failing.op != diagnosis.finding.op:
+            # A library may compute it otherwise, as `2 / x` by a reciprocal of one operand.
+            position = row(failing.op).critical
+        operands = failing.operands
         return self.text(operands[position]) if position < len(operands) else None
 
     def restored(self, node: Node) -> Node:
