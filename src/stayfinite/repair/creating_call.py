@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import ast
-from typing import Any
 
 from stayfinite.repair.expression import Expression
 from stayfinite.repair.scope import Scope, dotted, live_object
 
 
-def made_by(expression: Expression, owner: Any) -> ast.expr | None:
+def made_by(expression: Expression, owner: object) -> ast.expr | None:
     """The expression for the object itself, which `compile(loss="poisson")` holds inside.
 
     None where `expression` does not make `owner`.
@@ -29,7 +28,7 @@ def made_by(expression: Expression, owner: Any) -> ast.expr | None:
     return node if path.rpartition(".")[2] == type(owner).__name__ else None
 
 
-def _one_loss(scope: Scope, given: ast.expr, owner: Any) -> ast.expr | None:
+def _one_loss(scope: Scope, given: ast.expr, owner: object) -> ast.expr | None:
     """The part of `given` that stands for `owner`; None where two parts may."""
     parts = given.values if isinstance(given, ast.Dict) else [given]
     if isinstance(given, ast.List | ast.Tuple):
@@ -39,8 +38,11 @@ def _one_loss(scope: Scope, given: ast.expr, owner: Any) -> ast.expr | None:
     return parts[0] if len(parts) == 1 else None
 
 
-def _stands_for(scope: Scope, node: ast.expr, owner: Any) -> bool:
+def _stands_for(scope: Scope, node: ast.expr, owner: object) -> bool:
     """Whether `node` is the name or the function that the library made the loss `owner` of."""
+    function = getattr(owner, "fn", None)
+    if function is None:
+        return False
     if isinstance(node, ast.Constant):
         get = live_object("keras.losses.get")
         if not callable(get) or not isinstance(node.value, str):
@@ -49,9 +51,9 @@ def _stands_for(scope: Scope, node: ast.expr, owner: Any) -> bool:
             found = get(node.value)
         except ValueError:
             return False
-        return found is owner.fn or getattr(found, "fn", None) is owner.fn
+        return found is function or getattr(found, "fn", None) is function
     path = scope.path(node)
-    return path is not None and live_object(path) is owner.fn
+    return path is not None and live_object(path) is function
 
 
 def _value_of(scope: Scope, node: ast.expr) -> object | None:
@@ -63,6 +65,6 @@ def _last_name(function: ast.expr) -> str | None:
     return function.attr if isinstance(function, ast.Attribute) else None
 
 
-def is_of_class(owner: Any, kind: str) -> bool:
+def is_of_class(owner: object, kind: str) -> bool:
     """Whether `kind` is the name of the class of `owner`, or of one that it inherits from."""
     return any(base.__name__ == kind for base in type(owner).__mro__)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from typing import Any
 
 from stayfinite.repair.creating_call import is_of_class, made_by
 from stayfinite.repair.edit import Edit, Replacement, insert_imports
@@ -24,7 +23,7 @@ _SETTINGS: dict[str, Setting] = {
 }
 
 
-def proposals(expression: Expression, owner: Any, mechanism: str, dtype: str) -> list[Remade]:
+def proposals(expression: Expression, owner: object, mechanism: str, dtype: str) -> list[Remade]:
     """What may repair a layer or a loss of the library, best first.
 
     Empty where `expression` does not make `owner`: it may also be the line that starts the
@@ -48,7 +47,7 @@ def proposals(expression: Expression, owner: Any, mechanism: str, dtype: str) ->
     return found
 
 
-def _texts(site: Site, owner: Any, mechanism: str) -> Iterator[tuple[str, str]]:
+def _texts(site: Site, owner: object, mechanism: str) -> Iterator[tuple[str, str]]:
     ops, losses = prefix_of(site, "ops"), prefix_of(site, "losses")
     if is_of_class(owner, "Loss"):
         yield from _loss_texts(site, owner, mechanism, ops, losses)
@@ -57,7 +56,7 @@ def _texts(site: Site, owner: Any, mechanism: str) -> Iterator[tuple[str, str]]:
 
 
 def _loss_texts(
-    site: Site, owner: Any, mechanism: str, ops: str | None, losses: str | None
+    site: Site, owner: object, mechanism: str, ops: str | None, losses: str | None
 ) -> Iterator[tuple[str, str]]:
     if site.facts.dtype in ("float16", "bfloat16"):
         if isinstance(site.node, ast.Call):
@@ -74,7 +73,7 @@ def _loss_texts(
     )
 
 
-def _class_name(owner: Any) -> str | None:
+def _class_name(owner: object) -> str | None:
     """The class of `keras.losses` whose objects do by default what the function in `owner` does."""
     function = getattr(owner, "fn", None)
     losses = live_object("keras.losses")
@@ -86,7 +85,7 @@ def _class_name(owner: Any) -> str | None:
 
 
 def _layer_texts(
-    site: Site, owner: Any, mechanism: str, ops: str | None
+    site: Site, owner: object, mechanism: str, ops: str | None
 ) -> Iterator[tuple[str, str]]:
     if mechanism == "half-overflow":
         yield _with_keyword(site, "dtype", '"float32"'), _as_set(owner, mechanism)
@@ -107,7 +106,7 @@ def _layer_texts(
         yield _unit_normalization(site, owner, ops), "keep the divisor above 0"
 
 
-def _unit_normalization(site: Site, owner: Any, ops: str) -> str:
+def _unit_normalization(site: Site, owner: object, ops: str) -> str:
     axis = getattr(owner, "axis", -1)
     total = f"{ops}.sum({ops}.square(x), axis={axis}, keepdims=True)"
     length = f"{ops}.sqrt({ops}.maximum({total}, {site.limits.radicand}))"
@@ -117,12 +116,12 @@ def _unit_normalization(site: Site, owner: Any, ops: str) -> str:
     return f"{prefix}Lambda(lambda x: x / {length})"
 
 
-def is_unbounded(layer: Any) -> bool:
+def is_unbounded(layer: object) -> bool:
     """Whether the activation of a layer is none, so that what it gives may have any sign."""
     return getattr(getattr(layer, "activation", None), "__name__", None) == "linear"
 
 
-def _as_set(layer: Any, mechanism: str) -> str:
+def _as_set(layer: object, mechanism: str) -> str:
     name = type(layer).__name__
     if mechanism == "out-of-domain":
         return f"give this `{name}` layer the activation softplus"

@@ -35,7 +35,7 @@ class Remade:
     """
 
     edit: Edit
-    owner: Any
+    owner: object
     node: ast.expr
     text: str
     names: dict[str, object]
@@ -51,7 +51,7 @@ class Remade:
         with _set(self.owner, self._attributes()):
             yield
 
-    def _attributes(self) -> dict[str, Any]:
+    def _attributes(self) -> dict[str, object]:
         if self.setting is not None:
             return _attribute(*self.setting)
         if is_of_class(self.owner, "Loss"):
@@ -98,7 +98,7 @@ class Remade:
             ) from None
 
 
-def remade(expression: Expression, owner: Any, edits: list[Edit]) -> list[Remade]:
+def remade(expression: Expression, owner: object, edits: list[Edit]) -> list[Remade]:
     """The edits of the line that made an operation, as far as they stay inside the expression."""
     node = expression.node
     if isinstance(node, ast.AugAssign) or is_of_class(owner, "Layer") or is_of_class(owner, "Loss"):
@@ -150,7 +150,7 @@ def _inside(source: SourceFile, node: ast.expr, edit: Edit) -> str | None:
 
 
 @contextmanager
-def _set(owner: Any, attributes: dict[str, Any]) -> Iterator[None]:
+def _set(owner: object, attributes: dict[str, object]) -> Iterator[None]:
     missing = object()
     is_method = [name for name in attributes if name not in vars(owner) and name in _METHODS]
     before = {name: getattr(owner, name, missing) for name in attributes}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import collections
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from stayfinite.frameworks.failure import Failure, Resumption
 from stayfinite.frameworks.recorded_steps import RecordedBatch
@@ -96,7 +95,7 @@ class PlainReplaySession:
     def cannot_resume(self, reason: str) -> None:
         """Nothing: no step is made again for good here."""
 
-    def _offer_of_jax(self, subject: Subject, state: State, data: Any) -> None:
+    def _offer_of_jax(self, subject: Subject, state: State, data: object) -> None:
         self.handle(
             Failure(
                 subject=subject,

@@ -18,6 +18,7 @@ from stayfinite.numerics.exact_functions import FUNCTIONS
 from stayfinite.repair.formula import Node
 
 Arithmetic = Exact | Floating
+Axis = int | tuple[int, ...] | None
 
 
 def value(m: Arithmetic, node: Node, x: Sequence[Array]) -> Array:
@@ -307,27 +308,32 @@ def _is_finite(x: object) -> bool:
 _FINITE = np.frompyfunc(_is_finite, 1, 1)
 
 
-def _reduced(op: str, x: Array, axis: Any, keep: bool) -> Array:
+def _reduced(op: str, x: Array, axis: Axis, keep: bool) -> Array:
     if op == "mean":
         return np.sum(x, axis=axis, keepdims=keep) / np.asarray(x).dtype.type(_count(x, axis))
     return getattr(np, op)(x, axis=axis, keepdims=keep)
 
 
-def _count(x: Array, axis: Any) -> int:
+def _count(x: Array, axis: Axis) -> int:
     shape = np.shape(x)
-    axes = range(len(shape)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
-    return int(np.prod([shape[a] for a in axes]))
+    return int(np.prod([shape[a] for a in _axes(axis, len(shape))]))
 
 
-def _kept(x: Array, full: np.ndarray, axis: Any) -> Array:
+def _axes(axis: Axis, rank: int) -> Sequence[int]:
+    if axis is None:
+        return range(rank)
+    return axis if isinstance(axis, tuple) else (axis,)
+
+
+def _kept(x: Array, full: np.ndarray, axis: Axis) -> Array:
     """`x` with the reduced axes of `full` as axes of length 1."""
-    axes = range(full.ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
+    axes = _axes(axis, full.ndim)
     return np.reshape(x, [1 if a in axes else n for a, n in enumerate(full.shape)])
 
 
-def _others(m: Arithmetic, x: np.ndarray, axis: Any) -> np.ndarray:
+def _others(m: Arithmetic, x: np.ndarray, axis: Axis) -> np.ndarray:
     """For each element the product of all others along `axis`, zeros included."""
-    axes = range(x.ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
+    axes = _axes(axis, x.ndim)
     rest = [a for a in range(x.ndim) if a not in axes]
     order = [*rest, *axes]
     moved = np.transpose(x, order)
