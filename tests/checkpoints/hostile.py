@@ -71,6 +71,12 @@ def overlapping_tensors(path: Path) -> None:
     path.write_bytes(struct.pack("<Q", len(header)) + header + bytes(4000))
 
 
+def negative_sizes(path: Path) -> None:
+    entry = {"dtype": "F32", "shape": [-8, -4], "data_offsets": [0, 128]}
+    header = json.dumps({"w": entry}).encode()
+    path.write_bytes(struct.pack("<Q", len(header)) + header + bytes(128))
+
+
 def fill_value(path: Path) -> None:
     with h5py.File(path, "w") as file:
         file.create_dataset("w", (10**10,), np.float32, fillvalue=np.nan)
@@ -175,6 +181,7 @@ CASES = {
     "long_header.safetensors": long_header,
     "deep_header.safetensors": deep_header,
     "overlapping.safetensors": overlapping_tensors,
+    "negative_sizes.safetensors": negative_sizes,
     "fill_value.h5": fill_value,
     "compressed.h5": compressed_fill_value,
     "many_chunks.h5": many_chunks,

@@ -148,6 +148,7 @@ MANY = [f"-old {i}\n+new {i}\n" for i in range(100_000)]
         ("origin", "column", 10**4000, "too large for an incident"),
         ("where", "step", -(10**19), "too large for an incident"),
         ("origin", "samples", "[" * 100_000, "the incident is damaged"),
+        ("origin", "samples", [[]] * 2_500_000, "more than 8,388,608 bytes"),
         ("cause", "message", "x" * 2_000_000, "a text of 2,000,000 characters"),
         (
             "origin",

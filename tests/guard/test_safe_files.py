@@ -22,6 +22,7 @@ import pytest
 
 import stayfinite
 from stayfinite.frameworks.keras import subject
+from stayfinite.frameworks.keras.file_sizes import hdf5_bytes
 from stayfinite.saving.guarded import make_files_safe
 from tests import versions
 from tests.guard import nets
@@ -393,11 +394,14 @@ def test_a_process_that_is_killed_while_it_saves_leaves_a_whole_file(tmp_path):
 
 
 @pytest.mark.skipif(keras.backend.backend() != "torch", reason="the same on each framework")
-@pytest.mark.parametrize("size", [2**10, 2**14, 2**20])
+@pytest.mark.parametrize("size", [2**10, 2**14, 2**20, 3 * 2**20])
 @pytest.mark.parametrize("name", ["m.weights.h5", "m.h5"])
 def test_a_full_disk_leaves_the_file_and_nothing_else(name, size, tmp_path):
     path = tmp_path / name
-    model = keras.Sequential([keras.Input((1000,)), keras.layers.Dense(1000)])
+    model = keras.Sequential([keras.Input((1000,)), keras.layers.Dense(500)])
+    # The moments are in the file, too: without them, 3 MiB would be room enough.
+    model.compile("adam", "mse")
+    model.optimizer.build(model.trainable_variables)
     method = "save_weights" if "weights" in name else "save"
     getattr(model, method)(path)
     before = path.read_bytes()
@@ -423,6 +427,33 @@ def test_a_full_disk_leaves_the_file_and_nothing_else(name, size, tmp_path):
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("name", ["m.weights.h5", "m.h5"])
+def test_the_room_that_is_asked_for_is_that_of_the_file(name, tmp_path):
+    model = network()
+    fit(model, epochs=1)
+    getattr(model, "save_weights" if "weights" in name else "save")(tmp_path / name)
+    assert (tmp_path / name).stat().st_size <= hdf5_bytes(model)
+    large = keras.Sequential([keras.Input((1000,)), keras.layers.Dense(100)])
+    large.compile("adam", "mse")
+    without = hdf5_bytes(large)
+    large.optimizer.build(large.trainable_variables)
+    # Two moments of each weight are in the file.
+    assert hdf5_bytes(large) - without >= 2 * 4 * 100_100
+
+
+def test_weights_beside_a_bad_optimizer_are_not_kept_as_good(tmp_path):
+    def spoil(model):
+        moment = model.optimizer.variables[2]
+        moment.assign(np.full(moment.shape, np.nan, "float32"))
+
+    with pytest.raises(stayfinite.NonFiniteError) as caught:
+        fit(network(), AfterEpoch(0, spoil), stayfinite.Guard(keep=tmp_path))
+    kept = caught.value.incident.kept
+    assert kept.weights is None
+    names = {path.name for path in Path(kept.incident).iterdir()}
+    assert "state.safetensors" in names and "last_good.weights.h5" not in names
 
 
 def test_full_disk_leaves_an_incident_without_weights(tmp_path, monkeypatch):

@@ -77,6 +77,15 @@ def test_model_that_cannot_be_saved_costs_only_its_weights(tmp_path):
     assert not (path / "last_good.weights.h5").exists()
 
 
+def test_no_file_of_good_weights_where_there_are_none(tmp_path):
+    bad = {**STATE, "adam/momentum": np.array([1.0, np.nan], "float32")}
+    contents = folder.Contents(Model(), bad, BATCH, StepRecord((), None, None), is_good=False)
+    path, incident = folder.create(tmp_path, INCIDENT, contents)
+    assert incident.kept == Kept(None, 811, str(path))
+    assert "last_good.weights.h5" not in {each.name for each in path.iterdir()}
+    assert np.isnan(load_file(path / "state.safetensors")["adam/momentum"][1])
+
+
 def test_incident_is_whole_before_its_explanation(tmp_path):
     path, incident = created(tmp_path)
     kept = folder.read(path)

@@ -110,6 +110,9 @@ def _located(file: BinaryIO) -> Iterator[tuple[str, _Entry, int]]:
 
 def _num_bytes(name: str, entry: _Entry, dtype: np.dtype) -> int:
     start, end = entry.data_offsets
+    # Two of them make a size that is not negative.
+    if any(size < 0 for size in entry.shape):
+        raise ValueError(f"{name:.200} has a negative size along an axis")
     if end - start != math.prod(entry.shape) * dtype.itemsize:
         raise ValueError(f"{name} of shape {entry.shape} does not have {end - start} bytes")
     return end - start

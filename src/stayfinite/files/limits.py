@@ -13,7 +13,7 @@ GIB = 1 << 30
 # Memory, in bytes.
 BLOCK = 16 * MIB  # values of a tensor that are read at a time
 HDF5_CHUNK = 512 * MIB  # one chunk of a dataset, which HDF5 unpacks as a whole
-JSON = 32 * MIB  # incident.json; the largest report so far has 60 kB
+JSON = 8 * MIB  # incident.json; the largest report so far has 60 kB
 HEADER = 16 * MIB  # the header of safetensors, and the directory of a zip archive
 ARRAY_HEADER = 16_384  # the header of an array of NumPy, which reads up to 10,000 characters
 

@@ -7,7 +7,8 @@ incident-000812/
     figures.json               losses, and norms of each layer, of the steps before
     incident.html              the report as a page
     last_good.weights.h5       the last good weights, for plain `model.load_weights`; of a training
-                               without Keras last_good.safetensors
+                               without Keras last_good.safetensors; not there where the state before
+                               the step was not finite
     replay.json                structure of the batch, config of the model, arguments of the script
 """
 
@@ -16,15 +17,17 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import errno
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from stayfinite.checkpoints.stored import has_nonfinite
 from stayfinite.errors import UsageError
 from stayfinite.files.arrays import write_arrays
 from stayfinite.files.writing import folder_beside, put_folder, put_text
+from stayfinite.frameworks.names import path_of
 from stayfinite.frameworks.state import arrays_of_random
 from stayfinite.frameworks.step import Step
 from stayfinite.frameworks.subject import Subject
@@ -53,12 +56,16 @@ _UNEXPLAINED = "its explanation was not finished"
 
 @dataclass(frozen=True)
 class Contents:
-    """What an incident folder has beside the incident: arrays by name, and the record of a step."""
+    """What an incident folder has beside the incident: arrays by name, and the record of a step.
+
+    `is_good` is whether a training can go on from the state.
+    """
 
     subject: Subject
     state: dict[str, np.ndarray]
     batch: dict[str, np.ndarray]
     record: StepRecord
+    is_good: bool = True
 
 
 def write_page(path: Path, incident: Incident) -> None:
@@ -121,10 +128,25 @@ def keep(incident: Incident, parent: Path, step: Step) -> tuple[Path | None, Inc
     state = {**step.state_arrays(), **arrays_of_random(step.state.random)}
     try:
         record = record_of(step, state)
-        contents = Contents(step.subject, state, step.batch.arrays(), record)
+        is_good = _is_good(
+            step.subject, {n: a for n, a in state.items() if n not in record.metrics}
+        )
+        contents = Contents(step.subject, state, step.batch.arrays(), record, is_good)
         return create(parent, incident, contents)
     except OSError as error:
         return None, _with_note(incident, f"nothing could be kept on disk: {error}")
+
+
+def _is_good(subject: Subject, state: Mapping[str, np.ndarray]) -> bool:
+    """Whether a state without metrics is finite, but for infinities that are there on purpose."""
+    variables = [*subject.trainable_variables, *subject.non_trainable_variables]
+    may_be_infinite = {path_of(variables[n]) for n in subject.may_keep_infinity()}
+    return not any(
+        bool(np.isnan(array).any())
+        or (name.partition(":")[0] not in may_be_infinite and bool(np.isinf(array).any()))
+        for name, array in state.items()
+        if has_nonfinite(array.dtype)
+    )
 
 
 def create(parent: Path, incident: Incident, contents: Contents) -> tuple[Path, Incident]:
@@ -146,7 +168,7 @@ def create(parent: Path, incident: Incident, contents: Contents) -> tuple[Path, 
             contiguous = {key: np.asarray(array, order="C") for key, array in arrays.items()}
             write_arrays(new / f"{file}.safetensors", contiguous)
         weights_file = contents.subject.weights_file
-        has_weights = _save_weights(contents.subject, new / weights_file)
+        has_weights = contents.is_good and _save_weights(contents.subject, new / weights_file)
         write_record(new, contents.record)
         # A run never writes over the incident of an earlier one.
         number = 0

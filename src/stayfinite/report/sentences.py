@@ -143,10 +143,9 @@ def weights(incident: Incident) -> str:
         return f"the update was not applied; {incident.intervention.action}"
     came_in = any(operand.num_nonfinite for operand in incident.origin.operands)
     if incident.cause.name == "bad-weights" and incident.origin.tensor is not None and came_in:
-        text = "the update was not applied; no good weights exist, these came in non-finite"
         if incident.where.step > 0:
-            text = "the update was not applied; the weights were non-finite before it"
-        return f"{text}; as they came: {kept.weights}" if kept.weights else text
+            return "the update was not applied; the weights were non-finite before it"
+        return "the update was not applied; no good weights exist, these came in non-finite"
     those = "the initial weights" if kept.step < 0 else f"the weights of step {kept.step}"
     if kept.applied:
         where = f"are in {kept.weights}" if kept.weights else "could not be kept"

@@ -16,7 +16,7 @@ import numpy as np
 
 from stayfinite.errors import UsageError
 from stayfinite.files.writing import folder_beside, put, require_room
-from stayfinite.frameworks.keras.file_sizes import hdf5_bytes
+from stayfinite.frameworks.keras.file_sizes import hdf5_bytes, written_variables
 from stayfinite.frameworks.recording.notices import notify
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def _save(model: Any, path: Path, write: Callable[[str], Any]) -> Any:
 def _save_by_way_of(folder: Path, model: Any, path: Path, write: Callable[[str], Any]) -> Any:
     if path.suffix != ".keras":
         # HDF5 ends the process where it cannot write.
-        require_room(folder, _hdf5_bytes(model, path))
+        require_room(folder, hdf5_bytes(model))
     try:
         result = write(str(folder / path.name))
         files = sorted(folder.iterdir(), key=lambda file: file.suffix == ".json")
@@ -116,17 +116,6 @@ def _save_by_way_of(folder: Path, model: Any, path: Path, write: Callable[[str],
         refusals.append(str(refusal))
         notify(str(refusal))
         return None
-
-
-def _hdf5_bytes(model: Any, path: Path) -> int:
-    is_whole = not path.name.endswith((".weights.h5", ".weights.json"))
-    return hdf5_bytes(_variables(model) if is_whole else model.variables)
-
-
-def _variables(model: Any) -> list[Any]:
-    """The variables of a model, and of its optimizer, if it is compiled."""
-    optimizer = getattr(model, "optimizer", None)
-    return [*model.variables, *(optimizer.variables if optimizer else ())]
 
 
 def _non_finite(path: Path) -> list[TensorCount]:
@@ -164,7 +153,7 @@ def _has_only_kept_infinities(model: Any) -> bool:
         may_be_saved(
             np.asarray(keras.ops.convert_to_numpy(variable)), may_be_infinite=id(variable) in ids
         )
-        for variable in _variables(model)
+        for variable in written_variables(model)
         if keras.backend.is_float_dtype(variable.dtype)
     )
 

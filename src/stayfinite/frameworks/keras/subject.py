@@ -138,7 +138,7 @@ class KerasSubject(Subject):
 
     def save_weights(self, path: Path) -> None:
         """`model.save_weights`, if there is room: HDF5 ends the process where it cannot write."""
-        require_room(path.parent, hdf5_bytes(self.model.variables))
+        require_room(path.parent, hdf5_bytes(self.model))
         self.model.save_weights(path)
 
     def files_of(self, data: object, batch: int | None) -> tuple[Files, ...] | None:

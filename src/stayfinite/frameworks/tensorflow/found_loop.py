@@ -160,7 +160,7 @@ class FoundLoop(HandWrittenStep, KerasSubject):
     def save_weights(self, path: Path) -> None:
         """`model.save_weights`, or the variables by path."""
         if len(self._models) == 1:
-            self.model.save_weights(path)
+            KerasSubject.save_weights(self, path)
             return
         variables = _distinct([*self._trained, *self._others])
         names = unique([path_of(variable) for variable in variables])
