@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import json
 import threading
 from types import SimpleNamespace
 
@@ -19,6 +20,7 @@ from stayfinite.guard.policies import Decision
 from stayfinite.incident import Cause, Intervention, Recurrence
 from stayfinite.report import text
 from stayfinite.report.wording import processes
+from stayfinite.runner.outputs import RunFile
 from tests.report.incidents import SQRT
 
 OTHER = dataclasses.replace(SQRT, recurrence=Recurrence("other-process", 1, 1, ()))
@@ -88,6 +90,7 @@ def test_a_step_that_is_left_out_is_told_by_one_process(monkeypatch, tmp_path):
     told = {}
     for own in (0, 1):
         steps = PlainTorchSteps(tmp_path, None)
+        monkeypatch.setattr(private, "store_of_processes", lambda: None)
         monkeypatch.setattr(reporting, "is_first", lambda own=own: own == 0)
         found = own, FoundByProcess(1, 0, "out/incident-7")
         monkeypatch.setattr(reporting, "first_report", lambda *_, found=found: found)
@@ -103,3 +106,48 @@ def test_a_step_that_is_left_out_is_told_by_one_process(monkeypatch, tmp_path):
         assert steps.handle(failure) == Resumption()
     assert told[0] == ["working"]
     assert len(told[1]) == 1 and told[1][0].startswith("step ")
+
+
+@pytest.mark.skipif(not torch.distributed.is_available(), reason="PyTorch without processes")
+def test_files_of_the_process_with_the_report_are_written_before_those_of_others(monkeypatch):
+    store = torch.distributed.HashStore()
+    monkeypatch.setattr(private, "store_of_processes", lambda: store)
+    monkeypatch.setattr(reporting, "SECONDS_BETWEEN", 0.001)
+    waiting, reported = reporting.EndInTurn(), reporting.EndInTurn()
+    waiting.note(0, 1)
+    reported.note(1, 1)
+    order = []
+
+    def end():
+        with waiting.writing():
+            order.append(0)
+
+    other = threading.Thread(target=end)
+    other.start()
+    with reported.writing():
+        other.join(0.05)
+        order.append(1)
+    other.join()
+    assert order == [1, 0]
+
+
+@pytest.mark.skipif(not torch.distributed.is_available(), reason="PyTorch without processes")
+def test_processes_that_have_a_report_each_do_not_wait_for_one_another(monkeypatch):
+    monkeypatch.setattr(private, "store_of_processes", torch.distributed.HashStore)
+    ending = reporting.EndInTurn()
+    ending.note(0, 1)
+    ending.note(0, 0)
+    with ending.writing():
+        pass
+
+
+@pytest.mark.parametrize("recurrence", [OTHER.recurrence, None])
+def test_a_run_file_with_the_cause_is_kept(recurrence, tmp_path):
+    path = tmp_path / "run.json"
+    files = [RunFile(path), RunFile(path)]
+    said = processes.elsewhere(OTHER, 0, 1, "out/incident-7")
+    told = dataclasses.replace(OTHER, recurrence=recurrence, elsewhere=said)
+    files[1].write(3, 8, [SQRT], [])
+    files[0].write(3, 8, [told], [])
+    [incident] = json.loads(path.read_text(encoding="utf-8"))["incidents"]
+    assert incident["elsewhere"] == ""

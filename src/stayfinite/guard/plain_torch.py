@@ -115,6 +115,7 @@ class PlainTorchSteps(BadSteps):
     Attributes:
         strict: Whether a step whose loss alone is not finite is bad.
         has_unguarded: Whether the user was told of updates that are not guarded.
+        end_in_turn: Has the process with the report end before the others of a training.
     """
 
     def __init__(self, keep: Path, script: str | None) -> None:
@@ -125,6 +126,7 @@ class PlainTorchSteps(BadSteps):
         self._bad_losses: tuple[int, int, int] | None = None
         self._has_reported_repair = False
         self._has_begun = False
+        self.end_in_turn = reporting.EndInTurn()
 
     @contextlib.contextmanager
     def watching(self) -> Iterator[None]:
@@ -189,6 +191,7 @@ class PlainTorchSteps(BadSteps):
             return incident
         order = processes.order(incident)
         own, first = reporting.first_report(incident.where.step, order, incident.kept.incident)
+        self.end_in_turn.note(own, first.rank)
         if first.rank == own:
             return incident
         said = processes.elsewhere(incident, own, first.rank, text.near(first.folder))

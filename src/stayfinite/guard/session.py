@@ -5,7 +5,9 @@ Keras is imported by the script, if at all. What guards its models is imported a
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -120,6 +122,12 @@ class GuardSession:
         """Print how many losses were not finite beside finite gradients, if more than one."""
         if self._torch is not None:
             self._torch.say_bad_losses()
+
+    def writing(self) -> AbstractContextManager[None]:
+        """The block writes the files of the run, after those of a process with the report."""
+        return (
+            contextlib.nullcontext() if self._torch is None else self._torch.end_in_turn.writing()
+        )
 
     @property
     def has_reported(self) -> bool:

@@ -225,8 +225,8 @@ def _has_a_better_one(path: Path, unfinished: str, incidents: Sequence[Incident]
     """
     if not incidents or not path.is_file():
         return False
-    kinds = {each.recurrence.kind for each in incidents if each.recurrence is not None}
-    return kinds == {"other-process"} and path.read_text(encoding="utf-8") != unfinished
+    is_told = all(each.elsewhere for each in incidents)
+    return is_told and path.read_text(encoding="utf-8") != unfinished
 
 
 def _put_after_the_run(path: Path, text: str) -> None:

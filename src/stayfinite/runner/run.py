@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import sys
@@ -231,6 +232,20 @@ class GuardedRun:
         if is_of_others and num_steps == 0 and not incidents:
             # The processes that train write the files.
             return code
+        in_turn = contextlib.nullcontext() if self._session is None else self._session.writing()
+        with in_turn:
+            self._write(code, num_steps, incidents, notes)
+        if self._session is not None:
+            self._session.say_bad_losses()
+        say_repairs(incidents)
+        has_told = self._session is not None and self._session.has_unguarded
+        if code == 0 and num_steps == 0 and not incidents and not has_told:
+            say(_NOTHING_SEEN)
+        return code
+
+    def _write(
+        self, code: int, num_steps: int, incidents: Sequence[Incident], notes: Sequence[str]
+    ) -> None:
         try:
             self._file.write(code, num_steps, incidents, notes)
         except OSError as error:
@@ -239,13 +254,6 @@ class GuardedRun:
             self._page.write(code, num_steps, incidents)
         except OSError as error:
             say(f"stayfinite: the page could not be written: {error}")
-        if self._session is not None:
-            self._session.say_bad_losses()
-        say_repairs(incidents)
-        has_told = self._session is not None and self._session.has_unguarded
-        if code == 0 and num_steps == 0 and not incidents and not has_told:
-            say(_NOTHING_SEEN)
-        return code
 
 
 def was_stopped(error: BaseException) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol, TypedDict
 
@@ -71,6 +72,9 @@ class GuardedSession(Protocol):
 
     def report_loops(self) -> None:
         """Read them, and print the report of a bad step."""
+
+    def writing(self) -> AbstractContextManager[None]:
+        """The block writes the files of the run, after those of a process with the report."""
 
     @property
     def has_reported(self) -> bool:

@@ -6,9 +6,12 @@ which the processes have found each other. It is so too for the line of a step t
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
@@ -20,7 +23,10 @@ from stayfinite.frameworks.torch.plain.processes import (
     has_begun,
 )
 
+# Of one that is done with its training and has its files to write.
+SECONDS_TO_WRITE = 60.0
 _KEY = "stayfinite/found/{}/{}"
+_WRITTEN = "stayfinite/written/{}"
 
 
 @dataclass(frozen=True)
@@ -73,3 +79,44 @@ def first_report(step: int, order: int, folder: str) -> tuple[int, FoundByProces
         if left:
             time.sleep(SECONDS_BETWEEN)
     return rank, min(found, key=lambda each: (each.order, each.rank))
+
+
+class EndInTurn:
+    """Has a process that prints a report print it, and write its files, before the others end.
+
+    A launcher such as torchrun ends every process when the first one has ended, and all of them may
+    write to one run file.
+    """
+
+    def __init__(self) -> None:
+        self._store: Any = None
+        self._own = 0
+        self._reporting: set[int] = set()
+
+    def note(self, own: int, reporting: int) -> None:
+        """Note the rank of this process, and of the one with the report of a bad step."""
+        # The program may leave its group before it ends.
+        self._store = private.store_of_processes()
+        self._own = own
+        self._reporting.add(reporting)
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[None]:
+        """The block writes the files of this process."""
+        # A process that has a report waits for none, so that no two wait for each other.
+        if self._reporting and self._own not in self._reporting:
+            self._wait()
+        try:
+            yield
+        finally:
+            if self._own in self._reporting:
+                # A process that has ended may have taken the store with it.
+                with contextlib.suppress(RuntimeError):
+                    self._store.set(_WRITTEN.format(self._own), "1")
+
+    def _wait(self) -> None:
+        keys = [_WRITTEN.format(rank) for rank in self._reporting]
+        began = time.monotonic()
+        with contextlib.suppress(RuntimeError):
+            while not self._store.check(keys) and time.monotonic() < began + SECONDS_TO_WRITE:
+                time.sleep(SECONDS_BETWEEN)
