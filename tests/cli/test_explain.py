@@ -75,6 +75,12 @@ def test_page(folder, tmp_path, capsys):
     check(page.read_text(encoding="utf-8"))
 
 
+def test_page_of_figures_without_a_step(folder, tmp_path, capsys):
+    figures = {"schema": "stayfinite.figures/1", "recent": {"steps": [], "in_sequence": True}}
+    (folder / "figures.json").write_text(json.dumps(figures), encoding="utf-8")
+    assert main(["explain", str(folder), "--html", str(tmp_path / "page.html")]) == 0
+
+
 def test_page_that_cannot_be_written(folder, capsys):
     assert main(["explain", str(folder), "--html", str(folder)]) == 2
     assert "--html" in capsys.readouterr().err

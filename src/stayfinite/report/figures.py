@@ -109,7 +109,7 @@ def read_figures(folder: Path) -> Figures:
                 LoggedLoss(each.step, each.epoch, float(each.loss)) for each in found.losses
             ),
             rates=tuple((step, float(rate)) for step, rate in found.rates),
-            recent=None if found.recent is None else _recent(found.recent),
+            recent=_recent(found.recent) if found.recent and found.recent.steps else None,
         )
     except (OSError, ValueError, OverflowError, RecursionError):
         return Figures()
