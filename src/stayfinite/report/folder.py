@@ -138,15 +138,23 @@ def keep(incident: Incident, parent: Path, step: Step) -> tuple[Path | None, Inc
 
 
 def _is_good(subject: Subject, state: Mapping[str, np.ndarray]) -> bool:
-    """Whether a state without metrics is finite, but for infinities that are there on purpose."""
+    """Whether a training can go on from a state without metrics.
+
+    A weight of the user's own code may be infinite on purpose, and a buffer may have places that
+    are not filled yet.
+    """
+    trained = len(subject.trainable_variables)
     variables = [*subject.trainable_variables, *subject.non_trainable_variables]
-    may_be_infinite = {path_of(variables[n]) for n in subject.may_keep_infinity()}
-    return not any(
-        bool(np.isnan(array).any())
-        or (name.partition(":")[0] not in may_be_infinite and bool(np.isinf(array).any()))
-        for name, array in state.items()
-        if has_nonfinite(array.dtype)
-    )
+    own = subject.may_keep_infinity()
+    may_be_infinite = {path_of(variables[n]) for n in own}
+    may_be_anything = {path_of(variables[n]) for n in own if n >= trained}
+    for name, array in state.items():
+        path = name.partition(":")[0]
+        if path in may_be_anything or not has_nonfinite(array.dtype):
+            continue
+        if np.isnan(array).any() or (path not in may_be_infinite and np.isinf(array).any()):
+            return False
+    return True
 
 
 def create(parent: Path, incident: Incident, contents: Contents) -> tuple[Path, Incident]:
