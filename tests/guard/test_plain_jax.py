@@ -227,6 +227,30 @@ def test_reading_large_arrays_does_not_change_the_bits(guard):
     assert_bit_equal(*ends)
 
 
+def test_a_number_of_python_in_the_state_gets_the_type_that_it_has_without_the_guard(guard):
+    # A scale that was a number of Python widens the half precision of the next step.
+    def step(state, x):
+        def loss_of(w):
+            y = x.astype("bfloat16") * state["scale"] @ w
+            return jnp.mean(y**2).astype("float32")
+
+        loss, gradient = jax.value_and_grad(loss_of)(state["w"])
+        scale, mean = state["scale"] * jnp.float32(1.001), 0.9 * state["mean"] + 0.1 * loss
+        w = state["w"] - 0.1 * gradient
+        return {"w": w, "scale": scale, "mean": mean, "number": state["number"] + 1}, loss
+
+    ends = []
+    for function in (jax.jit(step), guarded := guard(jax.jit(step))):
+        state = {"w": jnp.full((4, 1), 0.37), "scale": 1.0, "mean": 0.0, "number": 0}
+        for number in range(4):
+            state, _ = function(state, jax.random.normal(jax.random.key(number), (8, 4)))
+        ends.append(state)
+    guarded.check()
+    assert_bit_equal(*([np.asarray(leaf) for leaf in jax.tree.leaves(end)] for end in ends))
+    for one, other in zip(*map(jax.tree.leaves, ends), strict=True):
+        assert one.weak_type == other.weak_type
+
+
 def test_donated_arguments_are_not_donated(guard):
     jit = functools.partial(jax.jit, donate_argnums=(0, 1))
     training = Functions(jit=jit)

@@ -189,8 +189,8 @@ def _choose(
     if not private.is_tracing((ok, new, old)):
         ok = ok & all_finite(read(new))
         return ok, (new if bool(ok) else old)
-    # A train step may return lists for tuples, or weakly typed scalars; both states have to be of
-    # the same structure.
+    # A train step may return lists for tuples, or other types; both states have to be of the same
+    # structure. Weak types are those of the new one, as they decide what later steps compute.
     leaves, treedef = jax.tree.flatten(new)
     pairs = list(zip(leaves, jax.tree.leaves(old), strict=True))
     changed = [n for n, (one, other) in enumerate(pairs) if one is not other]
@@ -199,6 +199,7 @@ def _choose(
         jnp.asarray(leaves[n], o.dtype) if leaves[n].dtype != o.dtype else leaves[n]
         for n, o in zip(changed, like, strict=True)
     ]
+    like = [_typed_as(value, o) for value, o in zip(values, like, strict=True)]
 
     def whole(values: Any) -> Any:
         placed = dict(zip(changed, values, strict=True))
@@ -215,6 +216,18 @@ def _choose(
     start = jnp.asarray(False), values
     is_old, chosen = jax.lax.while_loop(is_bad, lambda _: (jnp.asarray(True), like), start)
     return ~is_old, whole(chosen)
+
+
+def _typed_as(value: Any, array: Any) -> Any:
+    """`array`, which has the dtype of `value`, weakly typed if and only if `value` is."""
+    is_weak = getattr(value, "weak_type", False)
+    if is_weak == getattr(array, "weak_type", False):
+        return array
+    if not is_weak:
+        return jax.lax.convert_element_type(array, array.dtype)
+    kinds = (bool, int, float, complex)
+    alike = [kind for kind in kinds if jax.dtypes.canonicalize_dtype(kind) == array.dtype]
+    return jax.lax.convert_element_type(array, alike[0]) if alike else array
 
 
 def _without_kept_infinities(new: list[Any], old: Any, positions: list[int]) -> list[Any]:
