@@ -16,6 +16,7 @@ import tensorflow as tf
 
 from stayfinite.frameworks.subject import Compilation
 from stayfinite.frameworks.tensorflow import private
+from stayfinite.frameworks.tensorflow.private_loops import once_in_loop
 from stayfinite.frameworks.tensorflow.step_outputs import StepOutputs
 
 
@@ -36,6 +37,8 @@ class DrawingStep:
         self.form: Any = None
         self._traced_form: Any = None
         self._on_batch = private.make_function(compilation, step)
+        self._has_loop = compilation.steps_per_execution > 1
+        self._in_loop: Any = None
         self._outputs = StepOutputs()
         self._is_eager = compilation.eager
         # Keras's own one has the same options.
@@ -49,6 +52,8 @@ class DrawingStep:
         if isinstance(source, list):
             if self.form != self._traced_form and not self._is_eager:
                 return self._in_form(source[0])
+            if self._in_loop is not None:
+                return self._outputs.parted(self._in_loop(source[0]).get_value())
             return self._on_batch(source), source[0]
         return self._outputs.parted(self._compiled(source))
 
@@ -59,15 +64,19 @@ class DrawingStep:
 
     def _in_form(self, data: Any) -> tuple[dict[str, Any], Any]:
         """Make a step on a batch, traced on `form`; later batches find that trace."""
-        form = self._traced_form = self.form
+        form, self._traced_form, self._in_loop = self.form, self.form, None
         if not _suits(form, data):
             return self._on_batch([data]), data
 
         def given(data: Any) -> dict[str, Any]:
             return self._outputs.joined(self._on_batch([data]), data)
 
-        traced = tf.function(given, input_signature=[form], autograph=False)
-        return self._outputs.parted(traced(data))
+        function = once_in_loop(given) if self._has_loop else given
+        traced = tf.function(function, input_signature=[form], autograph=False)
+        result = traced(data)
+        if self._has_loop:
+            self._in_loop, result = traced, result.get_value()
+        return self._outputs.parted(result)
 
 
 def drawn_from(iterator: Any) -> Any:
