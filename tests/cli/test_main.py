@@ -43,6 +43,12 @@ def test_bad_usage_is_one_line(args, capsys):
     assert "--help" in captured.err
 
 
+def test_suggestion_of_a_verb_ends_as_a_question(capsys):
+    assert main(["runn"]) == 2
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.endswith("Did you mean 'run'? See: stayfinite --help")
+
+
 @pytest.mark.parametrize("verb", ["explain", "replay", "verify"])
 def test_path_that_cannot_be_looked_at(verb, capsys):
     assert main([verb, "x" * 300 + ".h5"]) == 2

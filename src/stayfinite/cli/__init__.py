@@ -78,8 +78,9 @@ def _parse(args: Sequence[str] | None) -> int | GuardedRun | ReplayRun:
     except click.UsageError as error:
         command = error.ctx.command_path if error.ctx else "stayfinite"
         # click lists choices on lines of their own.
-        message = " ".join(error.format_message().split()).removesuffix(".")
-        return refuse(f"{message}. See: {command} --help")
+        message = " ".join(error.format_message().split())
+        end = "" if message.endswith((".", "?")) else "."
+        return refuse(f"{message}{end} See: {command} --help")
     except click.ClickException as error:
         return refuse(error.format_message())
     except click.Abort:
