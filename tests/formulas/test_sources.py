@@ -168,6 +168,18 @@ def test_a_function_that_cannot_be_followed_gives_an_operand():
     assert "return ops.softplus(z)" in patch.diff()
 
 
+def test_a_sequence_of_unknown_length_may_be_passed_on():
+    """As by `optimizer.apply_gradients(zip(gradients, variables))` in a step of the user's own."""
+    text = (
+        "from keras import ops\n"
+        "def f(x, tape, update):\n    loss = ops.log(1.0 + ops.exp(x))\n"
+        "    gradients = tape.gradient(loss)\n    update(zip(gradients, tape.variables))\n"
+        "    return loss\n"
+    )
+    _, patch = _after(text, "ops.exp(x)")
+    assert "loss = ops.softplus(x)" in patch.diff()
+
+
 def test_no_source_and_no_way_to_the_value():
     space = {}
     exec("def f(x):\n    return x\n", space)

@@ -9,7 +9,7 @@ import warnings
 from stayfinite.repair.extraction import creation, natives
 from stayfinite.repair.extraction.operators import OPERATORS, operator
 from stayfinite.repair.extraction.parts import taken_apart
-from stayfinite.repair.extraction.run import Run
+from stayfinite.repair.extraction.run import GivesUpError, Run
 from stayfinite.repair.extraction.values import (
     Call,
     DType,
@@ -75,7 +75,14 @@ def _container(run: Run, call: Call) -> object:
     if any(isinstance(v, Tensor | Pending) for v in positional) and called is not enumerate:
         if called is isinstance or called is sorted:
             return Pending(call.text)
-        positional = [run.items(v) if isinstance(v, Tensor | Pending) else v for v in positional]
+        try:
+            positional = [
+                run.items(v) if isinstance(v, Tensor | Pending) else v for v in positional
+            ]
+        except GivesUpError:
+            # Only code that takes the elements one by one has to know them.
+            run.given_away += positional
+            return Pending(call.text)
     elif called is enumerate:
         positional = [run.items(positional[0]), *positional[1:]]
     assert callable(called)
