@@ -140,6 +140,17 @@ def test_division_by_the_count_of_a_group(added, cause):
     assert (finding.cause, finding.samples) == (cause, (1,))
 
 
+@pytest.mark.parametrize("op", ["segment_sum", "unsorted_segment_sum"])
+def test_division_by_the_count_of_a_segment(op):
+    """As TensorFlow makes the mean of a row of a ragged tensor."""
+    step = StepByHand()
+    index, ones = step.leaf("input", [0, 0], "index"), step.op("full", [], [1.0, 1.0])
+    total = step.op(op, [step.leaf("input", [1.0, 2.0], "x"), index], [3.0, 0.0])
+    count = step.op(op, [ones, index], [2.0, 0.0])
+    finding = found(step.evidence(root=step.op("divide", [total, count], [1.5, NAN])))
+    assert (finding.cause, finding.samples) == ("empty-reduction", (1,))
+
+
 @pytest.mark.parametrize(
     ("called", "last", "cause"),
     [

@@ -322,7 +322,8 @@ _ROWS: tuple[FunctionRow, ...] = (
         )
     ),
     FunctionRow("sum", ("reduce_sum",), growth=Growth.POLYNOMIAL, traits=_SUM),
-    *(FunctionRow(name, traits=_SUM) for name in ("count_nonzero", "bincount", "segment_sum")),
+    *(FunctionRow(name, traits=_SUM) for name in ("count_nonzero", "bincount")),
+    FunctionRow("segment_sum", ("unsorted_segment_sum",), traits=_SUM),
     FunctionRow("mean", growth=Growth.POLYNOMIAL, traits=_AVERAGE | _SUM),
     FunctionRow("std", growth=Growth.POLYNOMIAL, traits=_AVERAGE),
     FunctionRow("var", growth=Growth.POLYNOMIAL, traits=_AVERAGE),
