@@ -70,3 +70,34 @@ def test_a_finite_training_has_the_same_bits(name, tmp_path):
     assert len(guarded) == len(plain)
     for one, other in zip(guarded, plain, strict=True):
         assert (one.dtype, one.tobytes()) == (other.dtype, other.tobytes())
+
+
+def test_keywords_may_come_in_any_order(tmp_path):
+    @jax.jit
+    def step(*, weights, moment, inputs, targets):
+        def loss_fn(weights):
+            return jnp.mean((inputs @ weights - targets) ** 2)
+
+        loss, gradient = jax.value_and_grad(loss_fn)(weights)
+        moment = 0.9 * moment + gradient
+        return {"weights": weights - 0.1 * moment, "moment": moment, "loss": loss}
+
+    def final_state(step):
+        rng = np.random.default_rng(0)
+        state = {"weights": jnp.zeros(3), "moment": jnp.zeros(3)}
+        for number in range(12):
+            x = jnp.asarray(rng.normal(size=(8, 3)), "float32")
+            y = jnp.asarray(rng.normal(size=8), "float32")
+            given = {**state, "targets": y, "inputs": x}
+            # The state that a step gives is in the order of JAX. Every third call has another one.
+            keys = reversed(given) if number % 3 == 2 else given
+            state = step(**{key: given[key] for key in keys})
+            state.pop("loss")
+        return state
+
+    guarded = stayfinite.guarded(step, keep=tmp_path)
+    found, expected = final_state(guarded), final_state(step)
+    guarded.check()
+    assert {key: array.tobytes() for key, array in found.items()} == {
+        key: array.tobytes() for key, array in expected.items()
+    }

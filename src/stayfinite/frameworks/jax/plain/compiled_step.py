@@ -114,9 +114,10 @@ class CompiledStep:
             return None
         values = args
         if len(form.labels) > len(args) or keywords:
-            if form.labels[len(args) :] != tuple(keywords):
+            labels = form.labels[len(args) :]
+            if labels != tuple(sorted(keywords)):
                 return None
-            values = (*args, *keywords.values())
+            values = (*args, *[keywords[label] for label in labels])
         concrete, arrays = self._array_class, list[Any]()
         for position, structure in self.batch:
             value = values[position]

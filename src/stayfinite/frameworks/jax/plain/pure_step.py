@@ -172,6 +172,8 @@ class PureStep:
         return self._arguments(args, keywords)
 
     def _arguments(self, args: tuple[Any, ...], keywords: Mapping[str, Any]) -> Arguments:
+        # JAX gives a compiled function its keywords in this order, whatever that of the call.
+        keywords = dict(sorted(keywords.items()))
         key = len(args), tuple(keywords)
         if key not in self._labels:
             self._labels[key] = (*argument_names(self.function, len(args)), *keywords)
