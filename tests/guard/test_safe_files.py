@@ -21,6 +21,7 @@ import numpy as np
 import pytest
 
 import stayfinite
+from stayfinite.files.writing import require_room
 from stayfinite.frameworks.keras import subject
 from stayfinite.frameworks.keras.file_sizes import hdf5_bytes
 from stayfinite.saving.guarded import make_files_safe
@@ -443,6 +444,26 @@ def test_the_room_that_is_asked_for_is_that_of_the_file(name, tmp_path):
     assert hdf5_bytes(large) - without >= 2 * 4 * 100_100
 
 
+@pytest.mark.parametrize("name", ["m.weights.h5", "m.h5"])
+def test_the_room_that_is_asked_for_counts_layers_without_variables(name, tmp_path):
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
+    for _ in range(40):
+        model = keras.Sequential([model, keras.layers.ReLU(), keras.layers.ReLU()])
+    model.compile("sgd", "mse")
+    getattr(model, "save_weights" if "weights" in name else "save")(tmp_path / name)
+    assert (tmp_path / name).stat().st_size <= hdf5_bytes(model)
+
+
+def test_no_room_is_asked_for_beyond_the_limit_of_the_process(tmp_path, monkeypatch):
+    resource = pytest.importorskip("resource")
+    # A file system that does not look at the limit.
+    monkeypatch.setattr(os, "posix_fallocate", lambda *_: None, raising=False)
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (1000, resource.RLIM_INFINITY))
+    require_room(tmp_path, 1000)
+    with pytest.raises(OSError, match="File too large"):
+        require_room(tmp_path, 1001)
+
+
 def test_weights_beside_a_bad_optimizer_are_not_kept_as_good(tmp_path):
     def spoil(model):
         moment = model.optimizer.variables[2]
@@ -468,3 +489,5 @@ def test_full_disk_leaves_an_incident_without_weights(tmp_path, monkeypatch):
     assert kept.weights is None
     names = {path.name for path in Path(kept.incident).iterdir()}
     assert "state.safetensors" in names and "last_good.weights.h5" not in names
+    note = "the last good weights have no file of their own: No space left on device"
+    assert note in caught.value.incident.notes

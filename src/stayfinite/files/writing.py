@@ -14,8 +14,10 @@ from pathlib import Path
 
 try:
     import fcntl
+    import resource
 except ImportError:  # on Windows
     fcntl = None  # type: ignore[assignment]
+    resource = None  # type: ignore[assignment]
 
 
 # Another process may have made its folder, and not locked it yet.
@@ -99,6 +101,11 @@ def require_room(folder: Path, num_bytes: int) -> None:
     Raises:
         OSError: There is no room, or no file may be so large.
     """
+    if resource is not None:
+        # Some file systems do not look at the limit of the process when they reserve room.
+        limit = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
+        if limit != resource.RLIM_INFINITY and num_bytes > limit:
+            raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), str(folder))
     if not hasattr(os, "posix_fallocate"):
         return
     with tempfile.TemporaryFile(dir=folder) as file:

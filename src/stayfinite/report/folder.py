@@ -176,7 +176,14 @@ def create(parent: Path, incident: Incident, contents: Contents) -> tuple[Path, 
             contiguous = {key: np.asarray(array, order="C") for key, array in arrays.items()}
             write_arrays(new / f"{file}.safetensors", contiguous)
         weights_file = contents.subject.weights_file
-        has_weights = contents.is_good and _save_weights(contents.subject, new / weights_file)
+        has_weights = False
+        if contents.is_good:
+            try:
+                has_weights = _save_weights(contents.subject, new / weights_file)
+            except OSError as error:
+                # Without room the rest is kept: the values are also in state.safetensors.
+                note = f"the last good weights have no file of their own: {error.strerror or error}"
+                incident = _with_note(incident, note)
         write_record(new, contents.record)
         # A run never writes over the incident of an earlier one.
         number = 0
@@ -256,9 +263,8 @@ def _save_weights(subject: Subject, path: Path) -> bool:
     try:
         subject.save_weights(path)
     except OSError:
-        # Without room the rest is kept: the values are also in state.safetensors.
         path.unlink(missing_ok=True)
-        return False
+        raise
     except Exception as error:
         if is_internal(error):
             caught("saving the weights", error)
