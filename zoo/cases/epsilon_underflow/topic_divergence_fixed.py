@@ -7,7 +7,7 @@ import numpy as np
 from keras import ops
 
 keras.utils.set_random_seed(0)
-LOWEST = np.log(sys.float_info.min)
+LOWEST = float(np.log(sys.float_info.min))
 
 
 class TopicDivergence(keras.losses.Loss):
