@@ -86,13 +86,17 @@ class VariableStore:
         value = tf.cast(tf.convert_to_tensor(gradient), "float32")
         if name not in self._variables:
             with tf.init_scope():
-                self._variables[name] = tf.Variable(tf.zeros(value.shape), trainable=False)
+                # Gradients of an embedding may have rows of unknown number while they are traced.
+                known = [size or 0 for size in value.shape]
+                self._variables[name] = tf.Variable(
+                    tf.zeros(known), trainable=False, shape=value.shape
+                )
         self._variables[name].assign(value)
 
     def clear(self) -> None:
         """Set all variables to 0; they belong to the compiled step."""
         for variable in self._variables.values():
-            variable.assign(np.zeros(variable.shape, "float32"))
+            variable.assign(np.zeros_like(variable.numpy()))
 
     def newest(self) -> dict[str, Array]:
         """The values of the variables."""

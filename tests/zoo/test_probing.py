@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 
+from zoo.gradients import VariableStore
 from zoo.running import environment, run
 
 TORCH = """
@@ -80,3 +81,19 @@ def test_step_of_a_loop_over_jax(tmp_path):
         "0/after/1": [2.0, 2.0],
         "0/trainable": [True, True],
     }
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="of TensorFlow")
+def test_gradient_whose_shape_is_known_in_part():
+    """As that of an embedding in mixed precision, while the step is traced."""
+    import tensorflow as tf
+
+    store = VariableStore()
+    step = tf.function(
+        lambda gradient: store.keep("0", gradient),
+        input_signature=[tf.TensorSpec((None, 2), tf.float16)],
+    )
+    step(tf.ones((3, 2), tf.float16))
+    assert store.newest()["0"].tolist() == [[1.0, 1.0]] * 3
+    store.clear()
+    assert store.newest()["0"].tolist() == [[0.0, 0.0]] * 3
