@@ -57,6 +57,7 @@ class Case:
 
 
 CASES = [
+    Case("taken_in_comprehension", "overflow", 2, fix=True, value="exact"),
     Case("full_batch", "log-of-zero", 0),
     Case("loader_in_function", "division-by-zero", 7),
     Case("loader_in_module", "log-of-zero", 5, fix=True),

@@ -241,7 +241,40 @@ class GraphRecorded:
             if run and self._order[op.index] > self._order[run[-1].index] + 1:
                 break
             run.append(op)
+        return self._without_repetitions(run)
+
+    def _without_repetitions(self, run: list[Op]) -> list[Op]:
+        """The first evaluation of a run that has several, as of a call in a comprehension.
+
+        Each has the same ops, reads nothing of the others, and gives what is used after the run.
+        """
+        names = [op.name for op in run]
+        members = {op.index for op in run}
+        for length in range(1, len(run) // 2 + 1):
+            if len(run) % length or names != names[:length] * (len(run) // length):
+                continue
+            parts = [run[start : start + length] for start in range(0, len(run), length)]
+            if all(self._is_separate(part, members) for part in parts):
+                return parts[0]
         return run
+
+    def _is_separate(self, part: list[Op], members: set[int]) -> bool:
+        """Whether what some ops of a run give is used, and by none of its other ops."""
+        own = {op.index for op in part}
+        users = [
+            user.index
+            for op in part
+            for value in op.results
+            for user in self._graph.consumers.get(value, [])
+            if user.phase != "backward" and user.index not in own
+        ]
+        last = {
+            user.index
+            for value in part[-1].results
+            for user in self._graph.consumers.get(value, [])
+            if user.phase != "backward"
+        }
+        return bool(last) and members.isdisjoint(users)
 
     def _evaluation(self, run: list[Op]) -> RecordedCall:
         inside = {result for op in run for result in op.results}

@@ -268,9 +268,13 @@ class Run(abc.ABC):
         Raises:
             GivesUpError: the number is not known.
         """
-        if isinstance(value, Pending) and value.tensor is None:
-            if count is None:
+        if isinstance(value, Pending) and value.tensor is None and count is None:
+            if value.text not in self.leaves.earlier:
                 raise GivesUpError("the number of elements is not known")
+            # Of an edited text nothing is recorded, but the text before had the same leaf.
+            value = self.leaves.resolve(value, None)
+        if isinstance(value, Pending) and value.tensor is None:
+            assert count is not None
             return [
                 value.parts.setdefault(repr(i), Pending(f"{value.text}[{i}]")) for i in range(count)
             ]
