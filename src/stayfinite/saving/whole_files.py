@@ -16,7 +16,6 @@ import numpy as np
 
 from stayfinite.errors import UsageError
 from stayfinite.files.writing import folder_beside, put, require_room
-from stayfinite.frameworks.keras.file_sizes import hdf5_bytes, written_variables
 from stayfinite.frameworks.recording.notices import notify
 
 if TYPE_CHECKING:
@@ -97,6 +96,9 @@ def _save(model: Any, path: Path, write: Callable[[str], Any]) -> Any:
 
 def _save_by_way_of(folder: Path, model: Any, path: Path, write: Callable[[str], Any]) -> Any:
     if path.suffix != ".keras":
+        # Keras is there by now, which this file is imported before.
+        from stayfinite.frameworks.keras.file_sizes import hdf5_bytes
+
         # HDF5 ends the process where it cannot write.
         require_room(folder, hdf5_bytes(model))
     try:
@@ -146,6 +148,7 @@ def _has_only_kept_infinities(model: Any) -> bool:
     # Imported here, because a training without Keras has this file read, too.
     import keras
 
+    from stayfinite.frameworks.keras.file_sizes import written_variables
     from stayfinite.saving.infinite_values import may_be_infinite, may_be_saved
 
     ids = may_be_infinite(model)
