@@ -60,6 +60,16 @@ def has_nonfinite(dtype: np.dtype) -> bool:
     return dtype.kind in "fcV"
 
 
+def may_be_saved(values: np.ndarray, *, may_be_infinite: bool) -> bool:
+    """Whether no value of a variable is NaN, or infinite where it must not be.
+
+    What is no floating-point number, as the state of a random generator, may have any value.
+    """
+    if not has_nonfinite(values.dtype):
+        return True
+    return not bool(np.any(np.isnan(values) if may_be_infinite else ~np.isfinite(values)))
+
+
 def named(dtype: np.dtype, name: str) -> np.dtype:
     """Read untyped pairs of bytes as bfloat16, which HDF5 and NumPy files cannot name.
 

@@ -23,7 +23,7 @@ from pathlib import Path
 
 import numpy as np
 
-from stayfinite.checkpoints.stored import has_nonfinite
+from stayfinite.checkpoints.stored import may_be_saved
 from stayfinite.errors import UsageError
 from stayfinite.files.arrays import write_arrays
 from stayfinite.files.writing import folder_beside, put_folder, put_text
@@ -150,9 +150,8 @@ def _is_good(subject: Subject, state: Mapping[str, np.ndarray]) -> bool:
     may_be_anything = {path_of(variables[n]) for n in own if n >= trained}
     for name, array in state.items():
         path = name.partition(":")[0]
-        if path in may_be_anything or not has_nonfinite(array.dtype):
-            continue
-        if np.isnan(array).any() or (path not in may_be_infinite and np.isinf(array).any()):
+        is_free = path in may_be_anything
+        if not (is_free or may_be_saved(array, may_be_infinite=path in may_be_infinite)):
             return False
     return True
 

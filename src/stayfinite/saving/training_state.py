@@ -9,6 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from stayfinite.checkpoints.stored import may_be_saved
 from stayfinite.errors import UsageError
 from stayfinite.frameworks.keras import random_states
 from stayfinite.frameworks.keras.epochs import DataMoment, DataOrigin, DataPlace
@@ -17,7 +18,7 @@ from stayfinite.frameworks.keras.sources import SourceState
 from stayfinite.frameworks.subject import state_variables
 from stayfinite.saving.callback_state import CallbackState, CallbackStates
 from stayfinite.saving.checkpoint_files import Checkpoint
-from stayfinite.saving.infinite_values import may_be_infinite, may_be_saved
+from stayfinite.saving.infinite_values import may_be_infinite
 
 _GROUPS = ("trainable", "non_trainable", "optimizer", "metrics")
 # Values of each weight in the fingerprint of a model.

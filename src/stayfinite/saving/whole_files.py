@@ -148,8 +148,9 @@ def _has_only_kept_infinities(model: Any) -> bool:
     # Imported here, because a training without Keras has this file read, too.
     import keras
 
+    from stayfinite.checkpoints.stored import may_be_saved
     from stayfinite.frameworks.keras.file_sizes import written_variables
-    from stayfinite.saving.infinite_values import may_be_infinite, may_be_saved
+    from stayfinite.saving.infinite_values import may_be_infinite
 
     ids = may_be_infinite(model)
     return all(
