@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 import stayfinite
-from stayfinite.frameworks import snapshots
-from stayfinite.frameworks.snapshots import MAX_BYTES, MIN_STEPS, Snapshots
+from stayfinite.frameworks.snapshots import MAX_BYTES, USUAL, Snapshots, Spacing
 from stayfinite.frameworks.state import State
+from stayfinite.guard import bad_steps
 from stayfinite.guard.callback import Guard
 from stayfinite.guard.registry import REGISTRY
 
@@ -28,11 +28,21 @@ def take(kept, step, *, first_of_epoch=True, num_bytes=8):
 def test_first_step_and_epochs_some_steps_apart():
     kept = Snapshots()
     assert take(kept, 0, first_of_epoch=False)
-    assert not take(kept, MIN_STEPS - 1)
-    assert not take(kept, MIN_STEPS, first_of_epoch=False)
-    assert take(kept, MIN_STEPS)
-    assert take(kept, 5 * MIN_STEPS)
-    assert [s.step for s in kept.all()] == [5 * MIN_STEPS, MIN_STEPS]
+    assert not take(kept, USUAL.min_steps - 1)
+    assert not take(kept, USUAL.min_steps, first_of_epoch=False)
+    assert take(kept, USUAL.min_steps)
+    assert take(kept, 5 * USUAL.min_steps)
+    assert [s.step for s in kept.all()] == [5 * USUAL.min_steps, USUAL.min_steps]
+
+
+def test_training_that_may_go_back_has_more(tmp_path):
+    x = np.random.default_rng(0).normal(size=(160, 3)).astype("float32")
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    guard = Guard("rollback", keep=tmp_path)
+    model.fit(x, x[:, :1], batch_size=8, epochs=6, verbose=0, callbacks=[guard])
+    kept = REGISTRY.watch_of(model, tmp_path, None).recorder.snapshots.all()
+    assert [s.step for s in kept] == [100, 80, 60, 40]
 
 
 def test_large_model_is_never_copied():
@@ -43,7 +53,7 @@ def test_large_model_is_never_copied():
 
 
 def test_state_is_that_before_the_first_step_whatever_comes_later(tmp_path, monkeypatch):
-    monkeypatch.setattr(snapshots, "MIN_STEPS", 4)
+    monkeypatch.setattr(bad_steps, "USUAL", Spacing(4, 4, 2))
     x = np.random.default_rng(0).normal(size=(32, 3)).astype("float32")
     model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
     model.compile(keras.optimizers.Adam(0.1), "mse")

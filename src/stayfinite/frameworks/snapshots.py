@@ -2,8 +2,8 @@
 
 An earlier state shows whether values have grown, and which remedy would have kept them small. A
 copy per step would be too expensive. So one is kept from the first step and one from the beginning
-of an epoch at least `MIN_STEPS` before, where Keras waits for the device anyway. No state of a
-model larger than `MAX_BYTES` is kept.
+of an epoch some steps later, where Keras waits for the device anyway. No state of a model larger
+than `MAX_BYTES` is kept.
 """
 
 from __future__ import annotations
@@ -14,8 +14,26 @@ from dataclasses import dataclass
 from stayfinite.frameworks.state import State
 
 MAX_BYTES = 16 * 2**20
-# A copy is made at most once in so many steps.
-MIN_STEPS = 100
+
+
+@dataclass(frozen=True)
+class Spacing:
+    """How many states are kept, and how far from each other.
+
+    Attributes:
+        min_steps: At least so many steps are between two.
+        max_steps: In a loop without epochs, where the distances grow, at most so many.
+        num_kept: So many are kept, the newest.
+    """
+
+    min_steps: int
+    max_steps: int
+    num_kept: int
+
+
+USUAL = Spacing(min_steps=100, max_steps=1000, num_kept=2)
+# A training that goes back to a state loses the steps since.
+TO_GO_BACK = Spacing(min_steps=20, max_steps=100, num_kept=4)
 
 
 @dataclass(frozen=True)
@@ -31,9 +49,14 @@ class Snapshot:
 
 
 class Snapshots:
-    """Up to two states of one model: the newest, and the one before it."""
+    """The newest states of one model.
 
-    def __init__(self) -> None:
+    Attributes:
+        spacing: How many, and how far from each other.
+    """
+
+    def __init__(self, spacing: Spacing = USUAL) -> None:
+        self.spacing = spacing
         self._kept: list[Snapshot] = []
         self._too_large = False
 
@@ -57,12 +80,14 @@ class Snapshots:
         """
         if self._too_large:
             return
-        if self._kept and not (first_of_epoch and step - self._kept[-1].step >= MIN_STEPS):
+        spacing = self.spacing
+        if self._kept and not (first_of_epoch and step - self._kept[-1].step >= spacing.min_steps):
             return
         if num_bytes() > MAX_BYTES:
             self._too_large = True
             return
-        self._kept = [*self._kept[-1:], Snapshot(step, copy(), owner)]
+        kept = self._kept[1 - spacing.num_kept :]
+        self._kept = [*kept, Snapshot(step, copy(), owner)]
 
     def all(self, owner: int = 0) -> list[Snapshot]:
         """What is kept of an owner, newest first."""

@@ -13,7 +13,9 @@ import numpy as np
 from stayfinite.errors import NonFiniteError
 from stayfinite.frameworks.failure import Failure, Resumption
 from stayfinite.frameworks.recorder import Recorder
+from stayfinite.frameworks.snapshots import TO_GO_BACK, USUAL
 from stayfinite.guard.policies import Measures
+from stayfinite.guard.policy import Policy
 from stayfinite.incident import Incident
 from stayfinite.report.wording import notices
 
@@ -47,6 +49,16 @@ class BadSteps:
         self.on_abort: Callable[[], object] = lambda: None
         self.unguarded_ok = False
         self.measures = Measures(rebuild_all)
+
+    @property
+    def policy(self) -> Policy:
+        """What is done at a bad step."""
+        return self.measures.policy
+
+    @policy.setter
+    def policy(self, policy: Policy) -> None:
+        self.measures.policy = policy
+        self.recorder.snapshots.spacing = TO_GO_BACK if policy.name == "rollback" else USUAL
 
     def handle(self, failure: Failure) -> Resumption:
         """Explain a bad step; returns how the training goes on.

@@ -98,7 +98,7 @@ class Guard(keras.callbacks.Callback):
         if not self._watch.listeners:  # under `stayfinite run`, its `--keep` decides
             self._watch.keep = self.keep
         if self._rules.may_go_on or not self._watch.listeners:
-            self._watch.measures.policy = self._rules
+            self._watch.policy = self._rules
         at_work = running_fit.callbacks_at_work()
         sees_steps = at_work is None or batch_listeners.see_steps(at_work.callbacks)
         self._watch.begin_training(sees_steps=sees_steps)

@@ -17,7 +17,7 @@ from stayfinite.frameworks.jax.plain.subject import PlainJax
 from stayfinite.frameworks.jax.plain.update_arrays import are_alike
 from stayfinite.frameworks.jax.plain.update_listener import GoodUpdate, JaxUpdateListener
 from stayfinite.frameworks.recorded_steps import RecordedBatch
-from stayfinite.frameworks.snapshots import MAX_BYTES, MIN_STEPS, Snapshot
+from stayfinite.frameworks.snapshots import MAX_BYTES, USUAL, Snapshot
 from stayfinite.frameworks.step_turns import TURNS
 from stayfinite.guard.loop_updates import LoopUpdates
 from stayfinite.report.wording import notices
@@ -43,7 +43,7 @@ class JaxUpdates(LoopUpdates, JaxUpdateListener):
         if update.loss is not None:
             self._keep_loss(step, float(update.loss), update.has_finite_gradients)
         self._batches.add(step, update.batch)
-        if not self._states or step - self._states[-1].step >= MIN_STEPS:
+        if not self._states or step - self._states[-1].step >= USUAL.min_steps:
             state = {label: tree for label, tree in update.state.items() if tree is not None}
             self._states = [*self._states[-1:], KeptArrays(step, copied(state, MAX_BYTES))]
 

@@ -167,7 +167,7 @@ class WatchedLoop:
         self.watch = REGISTRY.new_watch(loop, keep, script)
         self._count = self.watch.recorder.count
         if policy.may_go_on or not self.watch.listeners:
-            self.watch.measures.policy = policy
+            self.watch.policy = policy
         self.watch.arm()
         self.watch.hold_function()
         UNREAD.follow(self)

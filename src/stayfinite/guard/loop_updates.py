@@ -44,4 +44,4 @@ class LoopUpdates(BadSteps):
         policy = self.measures.policy
         if policy.name in ("rollback", "repair"):
             self.say(notices.cannot_go_on(policy.name, "its step is not compiled"))
-            self.measures.policy = Policy("stop", policy.max_bad_steps)
+            self.policy = Policy("stop", policy.max_bad_steps)

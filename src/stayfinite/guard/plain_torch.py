@@ -66,7 +66,7 @@ def watching(
     """
     steps = PlainTorchSteps(Path(keep), _main_file())
     steps.strict = strict
-    steps.measures.policy = Policy(policy, max_bad_steps)
+    steps.policy = Policy(policy, max_bad_steps)
     with steps.watching():
         yield
 
@@ -201,7 +201,7 @@ class PlainTorchSteps(BadSteps):
         """Tell why the loop cannot go on; from now on a bad step ends it."""
         policy = self.measures.policy
         (say or self.say)(notices.cannot_go_on(policy.name, reason))
-        self.measures.policy = Policy("stop", policy.max_bad_steps)
+        self.policy = Policy("stop", policy.max_bad_steps)
 
     def made_by_repair(self, step: int) -> None:
         """Print once that the repaired body of a running loop makes the steps that fail."""
@@ -253,7 +253,7 @@ class GuardedCalls:
         self._step = step
         self._name = str(getattr(step, "__qualname__", type(step).__name__))
         self._steps = PlainTorchSteps(keep, _main_file())
-        self._steps.measures.policy = policy
+        self._steps.policy = policy
 
     @property
     def interventions(self) -> list[Intervention]:

@@ -187,7 +187,7 @@ class GuardSession:
         """Make `watch` one of this session."""
         watch.keep, watch.script = self.keep, self.script
         watch.say, watch.unguarded_ok = self.say, self.unguarded_ok
-        watch.measures.policy, watch.on_abort = self.policy, self._abort
+        watch.policy, watch.on_abort = self.policy, self._abort
         watch.listeners.append(self.incidents.append)
         self._counts.append(watch.recorder.count)
         watch.recorder.in_memory.tell = self._note_copy

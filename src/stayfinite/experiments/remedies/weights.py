@@ -56,16 +56,17 @@ def _before_jump(context: FailureContext) -> RemedySearch:
     name, step = context.finding.tensor, context.step
     layer = None if name is None else step.subject.layer(name.rpartition("/")[0])
     search = RemedySearch(span=None if layer is None else site_of(layer))
-    if name is None or not context.snapshots:
+    if name is None:
         return search
-    kept = context.snapshots[0]
     now = step.state_arrays()[name]
-    then = step.changed(OnState(kept.state)).state_arrays()[name]
-    jumped = has_jumped(as_float(now), as_float(then))
-    if not jumped.any():
-        return search
-    remedy = EarlierWeights((name,), int(jumped.sum()), kept.step)
-    return search.then(try_remedy(context, remedy, Arrays({name: np.where(jumped, then, now)})))
+    for kept in context.snapshots:
+        then = step.changed(OnState(kept.state)).state_arrays()[name]
+        jumped = has_jumped(as_float(now), as_float(then))
+        if jumped.any():  # if not, it had jumped before
+            remedy = EarlierWeights((name,), int(jumped.sum()), kept.step)
+            new = Arrays({name: np.where(jumped, then, now)})
+            return search.then(try_remedy(context, remedy, new))
+    return search
 
 
 def _initializer_at_fault(context: FailureContext, state: Mapping[str, np.ndarray]) -> RemedySearch:

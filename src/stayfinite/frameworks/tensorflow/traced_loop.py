@@ -135,7 +135,7 @@ class TracedLoop(FoundLoop):
         has_grown = before != (len(self.optimizers), len(self.trainable_variables))
         if has_grown and self._recorder is not None:
             # Earlier states lack these variables.
-            self._recorder.snapshots = Snapshots()
+            self._recorder.snapshots = Snapshots(self._recorder.snapshots.spacing)
 
     def _traced(self, call: Callable[[], Any]) -> Any:
         """The function of the copy, which runs while it is traced."""

@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 import torch
 
-from stayfinite.frameworks.snapshots import MIN_STEPS
 from stayfinite.frameworks.state import State
 from stayfinite.frameworks.torch.plain.again import NoLoop
 from stayfinite.frameworks.torch.plain.bad_steps import BadLoopSteps, mean_of
@@ -21,9 +20,6 @@ from stayfinite.frameworks.torch.plain.steps import StepPlace
 from stayfinite.frameworks.torch.plain.subject import TorchLoop
 from stayfinite.frameworks.torch.plain.watching import Watching
 from stayfinite.frameworks.torch.state import num_bytes_of, state_of
-
-# Snapshots are made at growing distances of up to so many steps.
-_MAX_BETWEEN_SNAPSHOTS = 1000
 
 
 class Training:
@@ -102,7 +98,8 @@ class Training:
             copy=lambda: self._snapshot(step, subject()),
             owner=id(optimizer),
         )
-        self._next_snapshot = max(self._next_snapshot, step + MIN_STEPS)
+        spacing = self._owner.recorder.snapshots.spacing
+        self._next_snapshot = max(self._next_snapshot, step + spacing.min_steps)
 
     def _subject_for_copies(
         self, optimizer: torch.optim.Optimizer, place: StepPlace | None
@@ -116,5 +113,5 @@ class Training:
 
     def _snapshot(self, step: int, subject: TorchLoop) -> State:
         """A copy of the state. The next one follows when twice as many steps are made."""
-        self._next_snapshot = min(2 * step, step + _MAX_BETWEEN_SNAPSHOTS)
+        self._next_snapshot = min(2 * step, step + self._owner.recorder.snapshots.spacing.max_steps)
         return state_of(subject, device="cpu")
