@@ -64,6 +64,60 @@ def test_explanation_reads_the_healthy_batch(tmp_path):
     assert incident.origin.samples == (3,)
 
 
+class Unread(recorder.KnownFlag):
+    """Is ready once it is waited for."""
+
+    def is_ready(self):
+        return False
+
+
+def test_large_batches_of_two_steps_are_held_at_most(monkeypatch):
+    monkeypatch.setattr(recorder, "MAX_UNREAD_BYTES", 100)
+    steps, array = recorder.Recorder(), np.zeros(9)
+    lent = {"own": np.copy, "may_borrow": lambda data: True, "is_lent": True}
+    for step in range(4):
+        next(steps.recording(iter([array]), **lent))
+        assert not steps.is_borrowing
+        steps.expect(Unread(-1))
+        assert steps.first_bad(wait=False) is None
+        assert steps.num_judged == step
+    # The copy of the first step is the one that is due; the last one is not judged.
+    kept = steps._all()
+    assert [recorded.step for recorded in kept] == [0, 3]
+    assert [recorded.data is array for recorded in kept] == [False, True]
+
+
+@pytest.mark.skipif(keras.backend.backend() != "jax", reason="others give tensors, or wait anyway")
+@pytest.mark.parametrize("shuffle", [True, False])
+@pytest.mark.parametrize("sees_steps", [True, False])
+def test_step_on_arrays_waits_only_where_code_of_the_user_may_follow(tmp_path, shuffle, sees_steps):
+    x, y = nets.table()
+    model, unread = nets.mlp(), []
+
+    class Ready(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            steps = self.model.train_function._recorder
+            expect = steps.expect
+
+            def noted(flag):
+                unread.append(steps.is_borrowing)
+                expect(flag)
+
+            steps.expect = noted
+
+    class Steps(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            x[:] = 0
+
+    callbacks = [stayfinite.Guard(keep=tmp_path), Ready()]
+    callbacks += [Steps()] if sees_steps else []
+    options = {"batch_size": nets.BATCH, "verbose": 0, "callbacks": callbacks}
+    model.fit(x, y, shuffle=shuffle, **options)
+    assert unread
+    assert set(unread) == {sees_steps}
+    assert not any(each.is_borrowed for each in model.train_function._recorder._all())
+
+
 def test_nested_batch():
     keep = BatchFile(None, KeptInMemory().of(CopyKind.BATCH)).keep
     array = np.arange(6.0).reshape(2, 3)

@@ -29,6 +29,8 @@ MAX_HEALTHY = 8
 MAX_HEALTHY_BYTES = 32 * 2**20
 # A larger batch that may be written to later is not copied: its flag is read before that.
 MAX_COPIED_BYTES = 8 * 2**20
+# Bytes of the batches whose flags are unread, of more than one step.
+MAX_UNREAD_BYTES = 64 * 2**20
 # Bytes of batches that are noted in a row, to be recorded together.
 MAX_NOTED_BYTES = 8 * 2**20
 # The part of the time of a training that copies of such batches may take.
@@ -94,6 +96,7 @@ class Recorder:
         self._pending: collections.deque[tuple[int, Flag]] = collections.deque()
         self._own: Callable[[object], object] = lambda data: data
         self._form: TensorForm | None = None
+        self._is_lent = False
         # Has the data of one of the steps at most.
         self._batch_file: BatchFile | None = None
         self._next_copy = 0.0
@@ -127,6 +130,8 @@ class Recorder:
     @property
     def is_borrowing(self) -> bool:
         """Whether the flag of the last step has to be read before other code goes on."""
+        if self._is_lent:
+            return False
         # What is noted is never borrowed.
         is_noted = bool(self._noted or self._series)
         return not is_noted and bool(self._steps) and self._steps[-1].is_borrowed
@@ -138,6 +143,7 @@ class Recorder:
         own: Callable[[object], object] = lambda data: data,
         may_borrow: Callable[[object], bool] = lambda data: False,
         form: TensorForm | None = None,
+        is_lent: bool = False,
     ) -> Iterator[object]:
         """`iterator`, with a note of each batch that is drawn from it.
 
@@ -146,8 +152,9 @@ class Recorder:
             own: Makes a batch safe from being written to later.
             may_borrow: Whether a large batch is kept as it is until the flag of its step is read.
             form: The tensors that a batch may have.
+            is_lent: Whether nothing writes to the batches before all flags of the epoch are read.
         """
-        self._own, self._form = own, form
+        self._own, self._form, self._is_lent = own, form, is_lent
         for data in iterator:
             batch = None if self.epoch is None else self._batch
             num_bytes = num_bytes_of(data)
@@ -223,7 +230,7 @@ class Recorder:
         """The first bad step that is known by now; with `wait`, of all recorded steps."""
         while self._pending:
             last_step, flag = self._pending[0]
-            if not (wait or len(self._pending) > self.max_pending or flag.is_ready()):
+            if not (wait or self._has_many_unread() or flag.is_ready()):
                 return None
             self._pending.popleft()
             bad = int(flag)
@@ -232,6 +239,14 @@ class Recorder:
                 return bad
             self._forget_before(last_step + 1)
         return None
+
+    def _has_many_unread(self) -> bool:
+        """Whether too many steps are unread; of large batches, more than the last one."""
+        num_unread = len(self._pending)
+        if num_unread > self.max_pending:
+            return True
+        largest = self._steps[-1].num_bytes if self._steps else 0
+        return num_unread > 1 and largest * num_unread > MAX_UNREAD_BYTES
 
     def most_noted(self, num_bytes: int) -> int:
         """How many batches of this size may be noted in a row."""
@@ -275,8 +290,7 @@ class Recorder:
         self._all().clear()
 
     def _forget_before(self, step: int) -> None:
-        if self.is_borrowing and self.newest.step < step:
-            self._own_one()
+        self._own_one_before(step)
         if self._forget_series_before(step):
             return
         healthy = [r for r in self._all() if r.step < step]
@@ -305,14 +319,24 @@ class Recorder:
                 return True
         return False
 
-    def _own_one(self) -> None:
-        """Drop what is borrowed. Now and then the newest is copied, to compare a bad step with."""
-        newest = self._steps[-1]
-        self._steps = collections.deque(r for r in self._steps if not r.is_borrowed)
+    def _own_one_before(self, step: int) -> None:
+        """Drop the borrowed batches of the steps before `step`.
+
+        Now and then the newest of them is copied, to compare a bad step with.
+        """
+        borrowed = [r for r in self._steps if r.is_borrowed and r.step < step]
+        if not borrowed:
+            return
+        newest = borrowed[-1]
+        # By identity: arrays have no equality that is one value.
+        dropped = {*map(id, borrowed)}
+        self._steps = collections.deque(r for r in self._steps if id(r) not in dropped)
         began = time.perf_counter()
         if began >= self._next_copy:
-            data = self._copy_of(newest)
-            self._steps.append(dataclasses.replace(newest, data=data, is_borrowed=False))
+            owned = dataclasses.replace(newest, data=self._copy_of(newest), is_borrowed=False)
+            later = [r for r in self._steps if r.step > newest.step]
+            before = [r for r in self._steps if r.step < newest.step]
+            self._steps = collections.deque([*before, owned, *later])
             ended = time.perf_counter()
             self._next_copy = ended + (ended - began) / COPY_SHARE
 

@@ -23,6 +23,7 @@ from stayfinite.frameworks.jax.host_data import LateScalar, is_changeable, own
 from stayfinite.frameworks.jax.keras_library import KERAS
 from stayfinite.frameworks.jax.state import state_variables, store, written_since
 from stayfinite.frameworks.keras import loss_scales
+from stayfinite.frameworks.keras.private_epochs import is_over_arrays
 from stayfinite.frameworks.keras.roles import may_keep_infinity
 from stayfinite.frameworks.recorded_steps import num_bytes_of as num_bytes_of_batch
 from stayfinite.frameworks.recorder import Flag, Recorder
@@ -58,7 +59,9 @@ class JaxTrainFunction(JaxWindows):
             state = self._state
             self._subject.stored_state_is_given_away()
         self.remember(lambda: num_bytes_of(state), lambda: State.of(state[:4]).map(np.array))
-        batches = self._recorder.recording(iterator, own=own, may_borrow=self._may_borrow)
+        batches = self._recorder.recording(
+            iterator, own=own, may_borrow=self._may_borrow, is_lent=self._is_lent(iterator)
+        )
         if self._may_have_windows:
             data = next(batches)
             steps = self._steps_in_windows()
@@ -89,6 +92,11 @@ class JaxTrainFunction(JaxWindows):
         ):
             return False
         return is_changeable(data)
+
+    def _is_lent(self, iterator: Iterator[Any]) -> bool:
+        """Whether no code of the user runs between the steps of an epoch, or draws its batches."""
+        is_alone = self._in_epoch and not self.sees_steps and not self.is_eager
+        return is_alone and is_over_arrays(iterator)
 
     def written(self) -> Writes | None:
         """The arrays that are not those of the last step."""

@@ -6,12 +6,14 @@ They are reached as those of `private.py` are.
 from __future__ import annotations
 
 import contextlib
+import functools
+import importlib
 import queue
 import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import FrameType
+from types import CodeType, FrameType
 from typing import Any
 
 import keras
@@ -29,6 +31,19 @@ def epoch_iterator_at_work() -> EpochIterator | None:
             return EpochIterator(iterator)
         frame = frame.f_back
     return None
+
+
+def is_over_arrays(batches: object) -> bool:
+    """Whether an iterator on the host gives slices of the arrays that `fit` was given."""
+    code = getattr(batches, "gi_code", None)
+    return code is not None and code is _code_over_arrays()
+
+
+@functools.cache
+def _code_over_arrays() -> CodeType:
+    adapters = importlib.import_module("keras.src.trainers.data_adapters.array_data_adapter")
+    code: CodeType = required(required(adapters, "ArrayDataAdapter"), "_get_iterator").__code__
+    return code
 
 
 class EpochIterator:
