@@ -56,7 +56,7 @@ def fit(model, num_steps=NUM_STEPS):
 
 def guarded_fit(model, function, bad=None):
     """What `fit` with a guard calls, for one epoch."""
-    function.begin_training(sees_steps=False)
+    function.begin_training(sees_steps=False, is_alone=False)
     function.begin_epoch()
     model.reset_metrics()
     source = batches(NUM_STEPS, bad)

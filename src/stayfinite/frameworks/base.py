@@ -27,8 +27,14 @@ class GuardedFunction(Protocol):
         """Make a step, as the train function that Keras made."""
         ...
 
-    def begin_training(self, *, sees_steps: bool) -> None:
-        """A `fit` begins. `sees_steps` says whether a callback may look at single steps."""
+    def begin_training(self, *, sees_steps: bool, is_alone: bool) -> None:
+        """A `fit` begins.
+
+        Args:
+            sees_steps: Whether a callback may look at single steps.
+            is_alone: Whether no callback of the user is called before the flags of an epoch are
+                read at its end.
+        """
         ...
 
     def begin_epoch(self) -> None:

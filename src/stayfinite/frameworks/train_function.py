@@ -61,14 +61,14 @@ class GuardedTrainFunction(GuardedTraining):
         self._num_handled = 0
         self.heavy: HeavySteps | None = None
         self.series = StepSeries(recorder)
-        # Whether code of the user may be called between two steps of an epoch.
-        self.sees_steps = True
+        # Whether no callback of the user is called before the flags of an epoch are read.
+        self.is_alone = False
 
-    def begin_training(self, *, sees_steps: bool) -> None:
+    def begin_training(self, *, sees_steps: bool, is_alone: bool) -> None:
         """A `fit` begins. The last one may have been left by an exception of the user's code."""
         self.settle()
         self._own = None
-        self.sees_steps = sees_steps
+        self.is_alone = is_alone
         self.waits = self.resumes and (sees_steps or not self._steps_may_be_ahead())
         has_log = self._recorder.state_log is not None
         # Else both copies of the log may be newer than a bad step.

@@ -101,7 +101,8 @@ class Guard(keras.callbacks.Callback):
             self._watch.policy = self._rules
         at_work = running_fit.callbacks_at_work()
         sees_steps = at_work is None or batch_listeners.see_steps(at_work.callbacks)
-        self._watch.begin_training(sees_steps=sees_steps)
+        is_alone = not sees_steps and batch_listeners.are_alone_until(at_work.callbacks, self)
+        self._watch.begin_training(sees_steps=sees_steps, is_alone=is_alone)
         # No callback is called when `fit` is left by an exception; the list of them is then
         # deleted.
         self._watch.let_go()

@@ -103,13 +103,13 @@ class Watch(BadSteps):
             self._function = lambda: None
         self.let_go()
 
-    def begin_training(self, *, sees_steps: bool = True) -> None:
-        """A `fit` begins. `sees_steps` says whether a callback may look at single steps."""
+    def begin_training(self, *, sees_steps: bool = True, is_alone: bool = False) -> None:
+        """A `fit` begins; for the arguments see `GuardedFunction`."""
         self.arm()
         self._num_before = self.recorder.num_steps
         function = self._function()
         if function is not None:
-            function.begin_training(sees_steps=sees_steps)
+            function.begin_training(sees_steps=sees_steps, is_alone=is_alone)
 
     def begin_epoch(self, epoch: int) -> None:
         """`fit` begins an epoch, counted from 0: flags may be read late until `end_epoch`."""

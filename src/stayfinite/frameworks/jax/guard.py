@@ -94,8 +94,8 @@ class JaxTrainFunction(JaxWindows):
         return is_changeable(data)
 
     def _is_lent(self, iterator: Iterator[Any]) -> bool:
-        """Whether no code of the user runs between the steps of an epoch, or draws its batches."""
-        is_alone = self._in_epoch and not self.sees_steps and not self.is_eager
+        """Whether no code of the user runs until the end of the epoch, or draws its batches."""
+        is_alone = self._in_epoch and self.is_alone and not self.is_eager
         return is_alone and is_over_arrays(iterator)
 
     def written(self) -> Writes | None:

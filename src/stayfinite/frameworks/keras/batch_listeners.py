@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 from typing import Any
 
@@ -20,6 +21,17 @@ def see_steps(callbacks: Iterable[Any]) -> bool:
     One that looks at the model itself does so by its property `model`, which says so to the guard.
     """
     return any(_has_hook(callback) and not _is_idle(callback) for callback in callbacks)
+
+
+def are_alone_until(callbacks: Iterable[Any], last: Any) -> bool:
+    """Whether those before `last` in the callbacks of a `fit` run no code of the user."""
+    before = itertools.takewhile(lambda callback: callback is not last, callbacks)
+    return all(_is_of_keras(callback) for callback in before)
+
+
+def _is_of_keras(callback: Any) -> bool:
+    kind = type(callback)
+    return kind.__module__.startswith("keras.") and kind is not keras.callbacks.LambdaCallback
 
 
 def _has_hook(callback: Any) -> bool:

@@ -195,12 +195,12 @@ class TensorFlowWindows(WindowedTrainFunction):
             self.settle()
             self.heavy.replace()
 
-    def begin_training(self, *, sees_steps: bool) -> None:
+    def begin_training(self, *, sees_steps: bool, is_alone: bool) -> None:
         """Begin a window, unless no code has written to the state, compiled code neither."""
         if isinstance(self.heavy, TensorFlowHeavySteps):
             # Before what is left unchecked is checked, as code may have written to it since.
             self.heavy.replace_if_changed()
-        super().begin_training(sees_steps=sees_steps)
+        super().begin_training(sees_steps=sees_steps, is_alone=is_alone)
 
     def went_back(self) -> None:
         """Nothing: the variables have the state."""
