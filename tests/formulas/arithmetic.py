@@ -46,6 +46,7 @@ def _applied(op, a, attributes):
         "index": lambda: a[0][python_key(attributes["key"])],
         "lgamma": lambda: special.gammaln(a[0]),
         "log_sigmoid": lambda: -np.logaddexp(0, -a[0]),
+        "pick": lambda: a[0][tuple(a[1:])],
         "reciprocal": lambda: 1 / a[0],
         "relu": lambda: np.maximum(a[0], 0),
         "reshape": lambda: a[0].reshape(attributes["shape"]),

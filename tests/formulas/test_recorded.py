@@ -1,13 +1,10 @@
 """Formulas of real training steps: the recorded arrays are found, and give the recorded value."""
 
-import importlib
-
 import keras
 import numpy as np
 import pytest
 from keras import layers, ops
 
-import stayfinite
 from stayfinite.repair import Patch, swapped
 from stayfinite.repair.extraction import GraphRecorded, extractions
 from stayfinite.repair.formula import node, replaced, walk
@@ -15,32 +12,6 @@ from stayfinite.repair.writing import write
 from tests.formulas.arithmetic import value_of
 
 _BATCH = 4
-
-
-@pytest.fixture
-def failure(monkeypatch, tmp_path, without_trials):
-    """A function that trains until a step fails, and gives the step and its diagnosis."""
-    found = []
-    explanation = importlib.import_module("stayfinite.explanation.pipeline")
-
-    def keep(step, diagnosis, wider, healthy, path):
-        found.append((step, diagnosis))
-
-    monkeypatch.setattr(explanation, "find_source_fix", keep)
-
-    def train(model, x, y):
-        with pytest.raises(stayfinite.NonFiniteError):
-            model.fit(
-                x,
-                y,
-                batch_size=_BATCH,
-                shuffle=False,
-                verbose=0,
-                callbacks=[stayfinite.Guard(keep=tmp_path)],
-            )
-        return found[0]
-
-    return train
 
 
 def softmin(a, b):

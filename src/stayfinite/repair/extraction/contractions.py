@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from stayfinite.repair.extraction.formulas import Arguments, Formulas, node_of
+from stayfinite.repair.extraction.pairing import put_in_order
 from stayfinite.repair.extraction.run import Run
 from stayfinite.repair.extraction.shapes import CannotReadError
 from stayfinite.repair.extraction.values import Call, Pending
@@ -46,14 +47,19 @@ def contracted(run: Run, call: Call, found: Contraction) -> object:
     """The node of a small contraction; a leaf for any other."""
     run.is_pure(call)
     evaluation = run.recorded.evaluation(run.stack(call.expression))
+
+    def product(formulas: Formulas, nodes: Sequence[Node]) -> Node:
+        if found.equation is None:
+            return matmul(formulas, dict(zip("xy", nodes, strict=True)))
+        return _by_equation(formulas, found.equation, nodes)
+
+    if evaluation is not None and run.leaves.needs_order(found.operands):
+        # `einsum` may exchange its operands.
+        number = len(found.operands)
+        evaluation = put_in_order(evaluation, number, product, run.recorded.arrays)
     run.leaves.match(found.operands, evaluation)
     try:
-        nodes = [_known(run, operand) for operand in found.operands]
-        made = (
-            matmul(run.formulas, dict(zip("xy", nodes, strict=True)))
-            if found.equation is None
-            else _by_equation(run.formulas, found.equation, nodes)
-        )
+        made = product(run.formulas, [_known(run, operand) for operand in found.operands])
     except CannotReadError:
         return run.unknown_result(call, evaluation, *call.arguments)
     return run.recorded_as(made, evaluation)

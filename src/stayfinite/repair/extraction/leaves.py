@@ -83,6 +83,13 @@ class Leaves:
             self.record(pending.tensor.node, recording)
         return pending.tensor
 
+    def has_shape(self, pending: Pending, shape: tuple[int, ...], dtype: str) -> None:
+        """`pending` is a tensor of this shape and dtype; which array it is, is not known yet."""
+        made = self.resolve(pending, None).node
+        if self.formulas.shape(made) is None:
+            self.formulas.shapes[made] = shape
+        self.formulas.dtypes.setdefault(made, dtype)
+
     def living_shape(self, pending: Pending) -> tuple[int, ...] | None:
         """The shape of a living tensor; None for anything else."""
         shape = getattr(self._living.get(pending), "shape", None)
@@ -112,7 +119,7 @@ class Leaves:
     def match(self, operands: Sequence[object], evaluation: RecordedCall | None) -> None:
         """Find the recorded arrays of those `operands` that are not known yet.
 
-        The arrays that flow into an operation are in the order of its operands. A view that
+        Of an operation that takes them in the order of its operands. A view that
         changes nothing has no operation on JAX: its array is that of the leaf below it.
         """
         if evaluation is None:
@@ -120,6 +127,27 @@ class Leaves:
         inputs = list(evaluation.inputs)
         values = {r.value for r in map(self._recording, operands) if r is not None}
         inputs = [recording for recording in inputs if recording.value not in values]
+        wanted, others = self._unknown(operands)
+        for other in others:
+            # A value without a number of its own, such as a broadcast: known by its shape.
+            shape = self.formulas.shape(other.node)
+            same = [recording for recording in inputs if recording.shape == shape]
+            if len(inputs) > len(wanted) and same:
+                inputs.remove(same[0])
+        if len(inputs) != len(wanted) or (len(wanted) > 1 and not evaluation.is_ordered):
+            return
+        for found, recording in zip(wanted, inputs, strict=True):
+            if isinstance(found, Pending):
+                self.resolve(found, recording)
+            else:
+                self._record_below(found.node, recording)
+
+    def needs_order(self, operands: Sequence[object]) -> bool:
+        """Whether the arrays of several `operands` are not known yet."""
+        return len(self._unknown(operands)[0]) > 1
+
+    def _unknown(self, operands: Sequence[object]) -> tuple[list[Pending | Tensor], list[Tensor]]:
+        """The operands that have to be found, and those that are computed but have no array."""
         wanted: list[Pending | Tensor] = []
         others: list[Tensor] = []
         for operand in dict.fromkeys(o for o in operands if isinstance(o, Pending | Tensor)):
@@ -130,17 +158,7 @@ class Leaves:
                 wanted.append(operand)
             elif operand.node.op != "constant" and operand.node not in self.recordings:
                 others.append(operand)
-        for other in others:
-            # A value without a number of its own, such as a broadcast: known by its shape.
-            shape = self.formulas.shape(other.node)
-            same = [recording for recording in inputs if recording.shape == shape]
-            if len(inputs) > len(wanted) and same:
-                inputs.remove(same[0])
-        for found, recording in zip(wanted, inputs, strict=False):
-            if isinstance(found, Pending):
-                self.resolve(found, recording)
-            else:
-                self._record_below(found.node, recording)
+        return wanted, others
 
     def operand(self, value: object, text: str) -> Node | None:
         """The node of an operand; None for what is no number and no tensor."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from stayfinite.repair.extraction.formulas import Arguments
+from stayfinite.repair.extraction.formulas import Arguments, Formulas, as_constant
 from stayfinite.repair.extraction.operations import apply
+from stayfinite.repair.extraction.pairing import put_in_order
+from stayfinite.repair.extraction.recorded import RecordedCall
 from stayfinite.repair.extraction.run import GivesUpError, Run
 from stayfinite.repair.extraction.shapes import CannotReadError
 from stayfinite.repair.extraction.values import (
@@ -18,6 +20,7 @@ from stayfinite.repair.extraction.values import (
     Tensor,
     named_number,
 )
+from stayfinite.repair.formula import Node
 
 _OPERANDS = frozenset("x y condition minimum maximum indices loc scale".split())
 OPERATORS: dict[type[ast.AST], tuple[str, Callable[..., object]]] = {
@@ -64,6 +67,8 @@ def applied(
     operands = [arguments[role] for role in arguments if role in _OPERANDS]
     xs = arguments.get("xs")
     operands += list(xs) if isinstance(xs, list | tuple) else []
+    if evaluation is not None and not evaluation.is_ordered and run.leaves.needs_order(operands):
+        evaluation = _in_order(run, op, arguments, evaluation)
     run.leaves.match(operands, evaluation)
     texts = dict(zip(arguments, map(str, arguments), strict=True))
     try:
@@ -82,6 +87,24 @@ def applied(
         run.given_away += operands
         return run.unknown(frame.text_of(expression), evaluation)
     return run.recorded_as(made, evaluation)
+
+
+def _in_order(run: Run, op: str, arguments: Arguments, evaluation: RecordedCall) -> RecordedCall:
+    """The evaluation with its inputs in the order of those arguments that are tensors."""
+    roles = [
+        role
+        for role, value in arguments.items()
+        if role in _OPERANDS and isinstance(value, Tensor | Pending)
+    ]
+
+    def formula(formulas: Formulas, nodes: Sequence[Node]) -> Node:
+        read = {
+            role: as_constant(value) if role in _OPERANDS and value is not None else value
+            for role, value in arguments.items()
+        }
+        return apply(formulas, op, read | dict(zip(roles, nodes, strict=True)))
+
+    return put_in_order(evaluation, len(roles), formula, run.recorded.arrays)
 
 
 def operator(

@@ -105,10 +105,11 @@ def subscript(run: Run, expression: ast.Subscript, frame: Frame) -> object:
         if evaluation is None and base.text not in run.leaves.earlier:
             # No operation was recorded: an element of a tuple or dictionary.
             return base.parts.setdefault(repr(key), Pending(text))
-        run.leaves.match([base], evaluation)
+        run.leaves.match([base, *_parts_of(key)], evaluation)
         return _indexed(run, base, key, expression, frame, evaluation)
     if isinstance(base, Tensor | Pending):
         evaluation = run.recorded.evaluation(run.stack(expression))
+        run.leaves.match([base, *_parts_of(key)], evaluation)
         return _indexed(run, base, key, expression, frame, evaluation)
     if not isinstance(base, _Indexable):
         return Pending(text)
@@ -116,6 +117,10 @@ def subscript(run: Run, expression: ast.Subscript, frame: Frame) -> object:
         return base[key]
     except (TypeError, KeyError, IndexError):
         return Pending(text)
+
+
+def _parts_of(key: object) -> tuple[object, ...]:
+    return key if isinstance(key, tuple) else (key,)
 
 
 def _indexed(
@@ -148,7 +153,7 @@ def _arrays_in(run: Run, key: object, expression: ast.expr, frame: Frame) -> lis
     Raises:
         CannotReadError: it has another form.
     """
-    values = key if isinstance(key, tuple) else (key,)
+    values = _parts_of(key)
     parts = expression.elts if isinstance(expression, ast.Tuple) else [expression]
     if not any(isinstance(value, _ARRAYS) for value in values):
         return []

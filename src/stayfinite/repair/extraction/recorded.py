@@ -10,6 +10,7 @@ from typing import Protocol
 import numpy as np
 
 from stayfinite.graph.graph import Graph, Op, Span
+from stayfinite.repair.extraction.operand_order import operand_order
 from stayfinite.repair.formula import LeafRole
 
 _COMPREHENSIONS = ("<listcomp>", "<genexpr>", "<dictcomp>", "<setcomp>")
@@ -49,10 +50,14 @@ class RecordedArray:
 
 @dataclass(frozen=True)
 class RecordedCall:
-    """One evaluation of an expression: what flowed in, in order, and what came out."""
+    """One evaluation of an expression: what flowed in, and what came out.
+
+    `is_ordered` is true if the inputs are known to be in the order of the operands.
+    """
 
     inputs: tuple[RecordedArray, ...]
     result: RecordedArray | None
+    is_ordered: bool = False
 
 
 class Recorded(Protocol):
@@ -279,10 +284,13 @@ class GraphRecorded:
     def _evaluation(self, run: list[Op]) -> RecordedCall:
         inside = {result for op in run for result in op.results}
         inputs: dict[int, None] = {}
-        for operand in _in_order(run):
+        result = self._result(run)
+        order, is_ordered = operand_order(run, None if result is None else result.value)
+        for operand in order:
             if operand not in inside and operand not in self._graph.constants:
                 inputs[operand] = None
-        return RecordedCall(tuple(self._recording(value) for value in inputs), self._result(run))
+        recordings = tuple(self._recording(value) for value in inputs)
+        return RecordedCall(recordings, result, is_ordered)
 
     def _result(self, run: list[Op]) -> RecordedArray | None:
         """The last value that the forward pass goes on with, else the last one."""
@@ -316,26 +324,6 @@ class GraphRecorded:
         if any(leaf.role == "weight" for leaf in self._graph.leaves_of(value)):
             return LeafRole.VARIABLE
         return LeafRole.DATA
-
-
-def _in_order(run: list[Op]) -> list[int]:
-    """The operands of a run, as the user's expression has them.
-
-    JAX makes the shapes of operands alike before the operation itself, so the second may be used
-    first. The order is then that of the last op.
-    """
-    *first, last = run
-    made = {
-        result: op.operands[0] for op in first if len(op.operands) == 1 for result in op.results
-    }
-    if len(made) < len(first) or last.name == "where":
-        return [operand for op in run for operand in op.operands]
-    found = []
-    for operand in last.operands:
-        while operand in made:
-            operand = made[operand]
-        found.append(operand)
-    return found
 
 
 def _finite(arrays: dict[int, np.ndarray], values: Iterable[int]) -> bool:

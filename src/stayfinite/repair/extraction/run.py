@@ -14,7 +14,12 @@ from stayfinite.repair.extraction import natives
 from stayfinite.repair.extraction.formulas import Formulas, as_constant
 from stayfinite.repair.extraction.frames import Patched
 from stayfinite.repair.extraction.leaves import Leaves
-from stayfinite.repair.extraction.recorded import ExpressionSpan, Recorded, RecordedCall
+from stayfinite.repair.extraction.recorded import (
+    ExpressionSpan,
+    Recorded,
+    RecordedArray,
+    RecordedCall,
+)
 from stayfinite.repair.extraction.syntax import place_of
 from stayfinite.repair.extraction.values import (
     Body,
@@ -47,9 +52,17 @@ def _uses(body: Body) -> list[tuple[ast.expr, list[ast.expr]]]:
             found.append((node, [node.operand]))
         elif isinstance(node, ast.Subscript):
             key = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
-            arrays = [part for part in key if not isinstance(part, ast.Slice | ast.Constant)]
+            arrays = [part for part in key if not isinstance(part, ast.Slice)]
             found.append((node, [node.value, *arrays]))
+    # A number is in the operation itself, and is no input.
+    found = [(use, [o for o in operands if not _is_number(o)]) for use, operands in found]
     return sorted(found, key=lambda use: isinstance(use[0], ast.Call) and len(use[1]) > 1)
+
+
+def _is_number(operand: ast.expr) -> bool:
+    if isinstance(operand, ast.UnaryOp):
+        operand = operand.operand
+    return isinstance(operand, ast.Constant)
 
 
 def _may_be_none(body: Body, name: str) -> bool:
@@ -228,18 +241,46 @@ class Run(abc.ABC):
         if pending.tensor is not None:
             return True
         for node, operands in _uses(frame.body):
-            for position, operand in enumerate(operands):
-                if not (isinstance(operand, ast.Name) and operand.id == pending.text):
-                    continue
-                evaluation = self.recorded.evaluation(self.stack(node))
-                inputs = [] if evaluation is None else list(evaluation.inputs)
-                if isinstance(node, ast.Call) and len(operands) == 1:
-                    inputs = [each for each in inputs if not each.is_held]  # those of a layer
-                shape = self.leaves.living_shape(pending)
-                if position < len(inputs) and shape in (None, inputs[position].shape):
-                    self.leaves.resolve(pending, inputs[position])
-                    return True
+            if not any(isinstance(o, ast.Name) and o.id == pending.text for o in operands):
+                continue
+            evaluation = self.recorded.evaluation(self.stack(node))
+            inputs = [] if evaluation is None else list(evaluation.inputs)
+            if isinstance(node, ast.Call) and len(operands) == 1:
+                inputs = [each for each in inputs if not each.is_held]  # those of a layer
+            # A function may read its arguments in any order.
+            is_ordered = evaluation is not None and evaluation.is_ordered
+            is_ordered = is_ordered and not isinstance(node, ast.Call)
+            if self._found_ahead(pending, operands, inputs, is_ordered=is_ordered):
+                return True
         return False
+
+    def _found_ahead(
+        self,
+        pending: Pending,
+        operands: list[ast.expr],
+        inputs: list[RecordedArray],
+        *,
+        is_ordered: bool,
+    ) -> bool:
+        """Take what is known of a parameter from one of its uses.
+
+        Its array is one of the inputs. Where it is not known which, they may be of one shape.
+        """
+        if not inputs:
+            return False
+        shape = self.leaves.living_shape(pending)
+        texts = list(dict.fromkeys(map(ast.unparse, operands)))
+        is_known = len(texts) == len(inputs) and (is_ordered or len(inputs) == 1)
+        found = inputs[texts.index(pending.text)] if is_known else inputs[0]
+        if shape not in (None, found.shape):
+            return False
+        if is_known:
+            self.leaves.resolve(pending, found)
+        elif any((i.shape, i.dtype) != (found.shape, found.dtype) for i in inputs):
+            return False
+        else:
+            self.leaves.has_shape(pending, found.shape, found.dtype)
+        return True
 
     def given(self, name: str, default: bool | None, frame: Frame) -> object:
         """What a name stands for that has this value: a parameter may have been given another.
