@@ -49,7 +49,8 @@ OLDEST_PYTHON ?= $(PYTHON)
 # The command of pyenv fails for a version that is installed and not chosen.
 PYENV_PYTHONS = $(wildcard $(or $(PYENV_ROOT),$(HOME)/.pyenv)/versions/3.13.*/bin/python3.13)
 NEWEST_PYTHON ?= $(or $(lastword $(PYENV_PYTHONS)),python3.13)
-# For Python 3.12 and later, the packages of PyTorch bring CUDA, several GB.
+# The packages of PyTorch on PyPI bring CUDA, several GB; docs/versions.md says how pip gets a CPU build,
+# and for which Python there was one at hand.
 NEWEST_PYTHON_torch ?= $(PYTHON)
 ON_VERSIONS = tests/frameworks tests/guard tests/incidents
 BACKENDS = tensorflow jax torch
